@@ -1,0 +1,4 @@
+"""Takes events from the broker, calls their tasks, commits the results, announces what follows.
+
+Must not import the api or the command line.
+"""
