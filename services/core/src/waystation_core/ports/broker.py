@@ -1,0 +1,312 @@
+"""The broker: what the engine asks of whatever carries announcements between processes.
+
+The broker distributes; it keeps nothing that matters. Postgres is the truth, so a broker may
+lose every message, queue and exchange it holds: an announcement that is lost is made again by
+the sweeper, one that comes twice settles nothing twice. This is why messages carry identities
+only, why nothing here raises because the broker is away, and why losses that an adapter can
+notice are told (`Broker.on_messages_lost`) instead of repaired.
+
+Two adapters keep this specification, and one contract suite proves it over both: RabbitMQ
+(`waystation_core.broker.amqp`) and one process (`waystation_core.broker.in_process`).
+Everything is called from one event loop; nothing here is safe to call from another thread.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+DEFAULT_POOL = "default"
+DEFAULT_NAMESPACE = "default"
+
+LEVELS = 10
+"""Priority levels that a broker tells apart, 0 (last) to 9 (first)."""
+
+MAX_EVENTS_PER_ANNOUNCEMENT = 50
+"""Keeps a message below `MAX_BODY_BYTES` even where every id has its full 200 characters."""
+
+MAX_BODY_BYTES = 64 * 1024
+"""A message whose body is larger is treated as undecodable."""
+
+CONFIRM_SECONDS = 5.0
+"""How long `Broker.announce` waits for confirms before it answers UNCONFIRMED."""
+
+_POOL = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+
+
+def level_of(priority: int) -> int:
+    """The level (0-9) of an event's priority (0-255)."""
+    return priority * LEVELS // 256
+
+
+def lowest_priority_of(level: int) -> int:
+    """The least priority (0-255) that belongs to a level (0-9)."""
+    return -(-level * 256 // LEVELS)
+
+
+def require_pool(pool: str, bindings: Sequence[str]) -> None:
+    """Raises ValueError unless the pool can exist: a short lower-case name, and bindings for
+    every pool but the default one, which has none because it gets what no other pool takes."""
+    if not _POOL.fullmatch(pool):
+        raise ValueError(f"pool {pool!r} must match {_POOL.pattern}")
+    if (pool == DEFAULT_POOL) == bool(bindings):
+        wanted = "no bindings" if pool == DEFAULT_POOL else "at least one binding"
+        raise ValueError(f"pool {pool!r} takes {wanted}")
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncedEvent:
+    """The identity of one event, as much as a router needs to load it.
+
+    `version` is the version of the commit that raised the event: a cached context that is older
+    must not be used.
+    """
+
+    event_id: str
+    workflow_instance_id: str
+    workflow_type: str
+    version: int
+    namespace: str = DEFAULT_NAMESPACE
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """ONE message: 1 to `MAX_EVENTS_PER_ANNOUNCEMENT` events of one type and one priority level.
+
+    The caller groups; events of one commit are the natural group. `priority` is 0-255; of a
+    received announcement only the level is known, and `priority` is the least one of that level.
+    `correlation_id` and `traceparent` are for eyes and tracing; too long ones are left out.
+
+    Raises ValueError when made with no event, too many, or a priority out of range.
+    """
+
+    event_type: str
+    priority: int
+    events: tuple[AnnouncedEvent, ...]
+    correlation_id: str | None = None
+    traceparent: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.events) <= MAX_EVENTS_PER_ANNOUNCEMENT:
+            raise ValueError(f"1 to {MAX_EVENTS_PER_ANNOUNCEMENT} events, not {len(self.events)}")
+        if not 0 <= self.priority <= 255:
+            raise ValueError(f"priority {self.priority} is not in 0-255")
+
+    @property
+    def level(self) -> int:
+        return level_of(self.priority)
+
+
+class AnnounceOutcome(enum.Enum):
+    """What became of one announcement."""
+
+    CONFIRMED = "confirmed"
+    """A queue had it. It may still be lost later: the outbox row stays."""
+
+    RETURNED = "returned"
+    """No queue took it (deleted, unbound). Due again at once."""
+
+    UNCONFIRMED = "unconfirmed"
+    """The broker is away or blocked, refused it, or did not answer in `CONFIRM_SECONDS`. It may
+    have arrived or not. Due again at once."""
+
+
+class Token(Protocol):
+    """Names a received message to the subscription that gave it. Opaque: keep it, give it back."""
+
+    def __hash__(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One announcement that this process now holds unacknowledged.
+
+    `redelivered`: some consumer was offered it before and did not acknowledge it. False proves
+    nothing: the sweeper's announcements are new messages.
+    """
+
+    announcement: Announcement
+    redelivered: bool
+    token: Token
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterCopy:
+    """What an operator sees of a dead letter in the broker. The dead letter itself is a row."""
+
+    event_id: str
+    event_type: str
+    workflow_instance_id: str
+    workflow_type: str
+    task_id: str
+    attempts: int
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A commit changed an instance: its version and status (WorkflowStatus number) after it."""
+
+    workflow_instance_id: str
+    version: int
+    status: int
+    namespace: str = DEFAULT_NAMESPACE
+
+
+@dataclass(slots=True)
+class BrokerCounters:
+    """Counts since the process began, in messages (reconnects: in connections lost)."""
+
+    announced: int = 0
+    confirmed: int = 0
+    returned: int = 0
+    unconfirmed: int = 0
+    received: int = 0
+    acked: int = 0
+    undecodable: int = 0
+    reconnects: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerStatus:
+    """A snapshot for health and logs. `target` and `last_error` hold no secret.
+
+    `connected`: announcements can be sent. `consuming`: every subscription that was asked for has
+    its consumer. `blocked`: the broker refuses to take more for now (a memory or disk alarm).
+    """
+
+    target: str
+    connected: bool
+    consuming: bool
+    blocked: bool
+    last_error: str | None
+    counters: BrokerCounters = field(default_factory=BrokerCounters)
+
+    @property
+    def ready(self) -> bool:
+        return self.connected and self.consuming and not self.blocked
+
+
+class Subscription(Protocol):
+    """Announcements of one pool, taken by this process.
+
+    It outlives connections: after a loss it comes back by itself, what it held is offered to the
+    pool again, and tokens from before are stale. Undecodable messages never reach the caller.
+    """
+
+    @property
+    def buffered(self) -> int:
+        """Messages that `take` would give without waiting."""
+        ...
+
+    async def take(self, limit: int) -> list[Received]:
+        """Returns what is already there, up to `limit` messages, the higher level first and in
+        arrival order within a level; waits until there is at least one.
+
+        Returns an empty list only once the subscription is stopped. No message is lost when the
+        call is cancelled. One caller at a time.
+        """
+        ...
+
+    def ack(self, tokens: Sequence[Token]) -> None:
+        """Tells the broker that these are done with; does not wait. Stale and repeated tokens are
+        dropped silently (a message behind a stale token comes again)."""
+        ...
+
+    def release(self, tokens: Sequence[Token]) -> None:
+        """Gives these back to the pool, to come again as redelivered; does not wait. Stale and
+        repeated tokens are dropped silently. For a graceful stop: released in a loop, a message
+        comes straight back."""
+        ...
+
+    async def stop(self) -> None:
+        """Takes no new messages and gives back those that `take` has not handed out; what was
+        handed out can still be acked or released. Idempotent."""
+        ...
+
+    async def close(self) -> None:
+        """Stops, and gives back everything that is neither acked nor released. Idempotent."""
+        ...
+
+
+class Broker(Protocol):
+    """Announce, consume, notify. Made by `waystation_core.broker.open_broker`; it connects in
+    the background and reconnects by itself, so only `wait_ready` ever waits for the broker."""
+
+    async def announce(self, batch: Sequence[Announcement]) -> list[AnnounceOutcome]:
+        """Sends all, waits once for the confirms of all, and answers in the same order.
+
+        Never raises because the broker is away or refuses: UNCONFIRMED, at once where it is known
+        to be away or blocked, else after `CONFIRM_SECONDS` at most. Look at `status().connected`
+        before sweeping, or a sweep turns in a tight loop. If the call is cancelled the messages
+        may have gone out.
+        """
+        ...
+
+    def dead_letter(self, copies: Sequence[DeadLetterCopy]) -> None:
+        """Puts copies where operators look, best effort: does not wait, never raises, and drops
+        them when the broker is away."""
+        ...
+
+    def notify(self, batch: Sequence[Notice]) -> None:
+        """Tells every process that subscribed to notices, as one message, best effort: does not
+        wait, never raises, and drops it when the broker is away."""
+        ...
+
+    def subscribe_notices(
+        self,
+        callback: Callable[[Sequence[Notice]], None],
+        on_reconnected: Callable[[], None] | None = None,
+    ) -> None:
+        """Calls `callback` in the loop with every batch that any process notifies from now on, in
+        no promised order; some may be missed. `on_reconnected` is called each time notices flow
+        again after a gap: read again what you wait for. At most one subscription per broker.
+
+        Raises RuntimeError for a second one.
+        """
+        ...
+
+    async def consume(
+        self, *, pool: str = DEFAULT_POOL, bindings: Sequence[str] = (), prefetch: int
+    ) -> Subscription:
+        """Joins a pool. It does not wait for the broker. At most one subscription per broker.
+
+        A pool other than `default` takes the event types that its `bindings` (AMQP topic
+        patterns: `*` one word, `#` any number) match away from the default pool. `prefetch` (at
+        least 1) bounds the messages that this process holds unacknowledged, handed out or not.
+
+        Raises ValueError for an impossible pool, RuntimeError for a second subscription.
+        """
+        ...
+
+    def on_messages_lost(self, callback: Callable[[str], None]) -> None:
+        """Registers the one who is told, in the loop and with the reason in words, that what was
+        announced earlier may be gone: the broker restarted or lost its data, or the pool's queue
+        was deleted or found missing. Make everything announced and unsettled due at once.
+
+        Register before `consume`; told only in processes that consume, as sweeping is theirs.
+        Several processes may be told of one loss, and one may be told without any loss. A
+        broker that lives in this process tells it once, at the first `consume`. A purge of the
+        queue is not noticed: the sweeper's own times cover it.
+        """
+        ...
+
+    async def depth(self, pool: str = DEFAULT_POOL) -> int | None:
+        """Messages of the pool that wait and are held by no consumer; None when unknown (broker
+        away, no such queue). Costs round trips: ask about once a second at most."""
+        ...
+
+    def status(self) -> BrokerStatus: ...
+
+    async def wait_ready(self, seconds: float | None = None) -> bool:
+        """Waits until `status().ready`, at most so long (None: without bound); says whether."""
+        ...
+
+    async def close(self) -> None:
+        """Stops the subscription, gives back what is unacknowledged, and disconnects. Acks and
+        notices given before are flushed, within 2 s. Idempotent."""
+        ...
