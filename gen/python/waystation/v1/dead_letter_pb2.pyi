@@ -1,0 +1,50 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from waystation.v1 import event_pb2 as _event_pb2
+from waystation.v1 import handler_pb2 as _handler_pb2
+from waystation.v1 import history_pb2 as _history_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class DeadLetterState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DEAD_LETTER_STATE_UNSPECIFIED: _ClassVar[DeadLetterState]
+    DEAD_LETTER_STATE_OPEN: _ClassVar[DeadLetterState]
+    DEAD_LETTER_STATE_RETRIED: _ClassVar[DeadLetterState]
+    DEAD_LETTER_STATE_DISCARDED: _ClassVar[DeadLetterState]
+DEAD_LETTER_STATE_UNSPECIFIED: DeadLetterState
+DEAD_LETTER_STATE_OPEN: DeadLetterState
+DEAD_LETTER_STATE_RETRIED: DeadLetterState
+DEAD_LETTER_STATE_DISCARDED: DeadLetterState
+
+class DeadLetter(_message.Message):
+    __slots__ = ("dead_letter_id", "event", "task_id", "workflow_instance_id", "workflow_type", "attempts", "error", "on_failure", "state", "created_at", "resolved_at")
+    DEAD_LETTER_ID_FIELD_NUMBER: _ClassVar[int]
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_TYPE_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    ON_FAILURE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    RESOLVED_AT_FIELD_NUMBER: _ClassVar[int]
+    dead_letter_id: str
+    event: _event_pb2.WorkflowEvent
+    task_id: str
+    workflow_instance_id: str
+    workflow_type: str
+    attempts: int
+    error: _history_pb2.AttemptError
+    on_failure: _handler_pb2.OnFailure
+    state: DeadLetterState
+    created_at: _timestamp_pb2.Timestamp
+    resolved_at: _timestamp_pb2.Timestamp
+    def __init__(self, dead_letter_id: _Optional[str] = ..., event: _Optional[_Union[_event_pb2.WorkflowEvent, _Mapping]] = ..., task_id: _Optional[str] = ..., workflow_instance_id: _Optional[str] = ..., workflow_type: _Optional[str] = ..., attempts: _Optional[int] = ..., error: _Optional[_Union[_history_pb2.AttemptError, _Mapping]] = ..., on_failure: _Optional[_Union[_handler_pb2.OnFailure, str]] = ..., state: _Optional[_Union[DeadLetterState, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

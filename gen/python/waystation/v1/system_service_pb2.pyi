@@ -1,0 +1,80 @@
+import datetime
+
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class GetSystemStatusRequest(_message.Message):
+    __slots__ = ("namespace",)
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    def __init__(self, namespace: _Optional[str] = ...) -> None: ...
+
+class GetSystemStatusResponse(_message.Message):
+    __slots__ = ("server_version", "routers", "queues", "outbox_size", "deliveries", "oldest_unsettled_event_age", "oldest_unsettled_event_id", "dead_letters", "workflows_by_status", "idle_workflows", "handlers", "unreachable_handlers", "broker_connected")
+    class WorkflowsByStatusEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    SERVER_VERSION_FIELD_NUMBER: _ClassVar[int]
+    ROUTERS_FIELD_NUMBER: _ClassVar[int]
+    QUEUES_FIELD_NUMBER: _ClassVar[int]
+    OUTBOX_SIZE_FIELD_NUMBER: _ClassVar[int]
+    DELIVERIES_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_UNSETTLED_EVENT_AGE_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_UNSETTLED_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    DEAD_LETTERS_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOWS_BY_STATUS_FIELD_NUMBER: _ClassVar[int]
+    IDLE_WORKFLOWS_FIELD_NUMBER: _ClassVar[int]
+    HANDLERS_FIELD_NUMBER: _ClassVar[int]
+    UNREACHABLE_HANDLERS_FIELD_NUMBER: _ClassVar[int]
+    BROKER_CONNECTED_FIELD_NUMBER: _ClassVar[int]
+    server_version: str
+    routers: _containers.RepeatedCompositeFieldContainer[RouterStatus]
+    queues: _containers.RepeatedCompositeFieldContainer[QueueStatus]
+    outbox_size: int
+    deliveries: int
+    oldest_unsettled_event_age: _duration_pb2.Duration
+    oldest_unsettled_event_id: str
+    dead_letters: int
+    workflows_by_status: _containers.ScalarMap[str, int]
+    idle_workflows: int
+    handlers: int
+    unreachable_handlers: int
+    broker_connected: bool
+    def __init__(self, server_version: _Optional[str] = ..., routers: _Optional[_Iterable[_Union[RouterStatus, _Mapping]]] = ..., queues: _Optional[_Iterable[_Union[QueueStatus, _Mapping]]] = ..., outbox_size: _Optional[int] = ..., deliveries: _Optional[int] = ..., oldest_unsettled_event_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., oldest_unsettled_event_id: _Optional[str] = ..., dead_letters: _Optional[int] = ..., workflows_by_status: _Optional[_Mapping[str, int]] = ..., idle_workflows: _Optional[int] = ..., handlers: _Optional[int] = ..., unreachable_handlers: _Optional[int] = ..., broker_connected: bool = ...) -> None: ...
+
+class RouterStatus(_message.Message):
+    __slots__ = ("router_id", "pool", "host", "started_at", "lease_remaining", "calls_in_flight", "results_committed")
+    ROUTER_ID_FIELD_NUMBER: _ClassVar[int]
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    LEASE_REMAINING_FIELD_NUMBER: _ClassVar[int]
+    CALLS_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_COMMITTED_FIELD_NUMBER: _ClassVar[int]
+    router_id: str
+    pool: str
+    host: str
+    started_at: _timestamp_pb2.Timestamp
+    lease_remaining: _duration_pb2.Duration
+    calls_in_flight: int
+    results_committed: int
+    def __init__(self, router_id: _Optional[str] = ..., pool: _Optional[str] = ..., host: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., lease_remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., calls_in_flight: _Optional[int] = ..., results_committed: _Optional[int] = ...) -> None: ...
+
+class QueueStatus(_message.Message):
+    __slots__ = ("name", "messages_ready")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_READY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    messages_ready: int
+    def __init__(self, name: _Optional[str] = ..., messages_ready: _Optional[int] = ...) -> None: ...

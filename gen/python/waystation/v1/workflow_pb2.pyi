@@ -1,0 +1,91 @@
+import datetime
+
+from google.protobuf import struct_pb2 as _struct_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from waystation.v1 import history_pb2 as _history_pb2
+from waystation.v1 import status_pb2 as _status_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class WorkflowContext(_message.Message):
+    __slots__ = ("workflow_instance_id", "workflow_type", "status", "data", "created_at", "updated_at", "completed_at", "version", "correlation_id", "waits", "failure", "output", "event_history", "idle", "namespace", "deadline")
+    WORKFLOW_INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_TYPE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    COMPLETED_AT_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    CORRELATION_ID_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    EVENT_HISTORY_FIELD_NUMBER: _ClassVar[int]
+    IDLE_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    workflow_instance_id: str
+    workflow_type: str
+    status: _status_pb2.WorkflowStatus
+    data: _struct_pb2.Struct
+    created_at: _timestamp_pb2.Timestamp
+    updated_at: _timestamp_pb2.Timestamp
+    completed_at: _timestamp_pb2.Timestamp
+    version: int
+    correlation_id: str
+    waits: _containers.RepeatedCompositeFieldContainer[WorkflowWait]
+    failure: WorkflowFailure
+    output: _struct_pb2.Struct
+    event_history: _containers.RepeatedCompositeFieldContainer[_history_pb2.ProcessedEvent]
+    idle: WorkflowIdle
+    namespace: str
+    deadline: _timestamp_pb2.Timestamp
+    def __init__(self, workflow_instance_id: _Optional[str] = ..., workflow_type: _Optional[str] = ..., status: _Optional[_Union[_status_pb2.WorkflowStatus, str]] = ..., data: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., completed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., correlation_id: _Optional[str] = ..., waits: _Optional[_Iterable[_Union[WorkflowWait, _Mapping]]] = ..., failure: _Optional[_Union[WorkflowFailure, _Mapping]] = ..., output: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., event_history: _Optional[_Iterable[_Union[_history_pb2.ProcessedEvent, _Mapping]]] = ..., idle: _Optional[_Union[WorkflowIdle, _Mapping]] = ..., namespace: _Optional[str] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class WorkflowWait(_message.Message):
+    __slots__ = ("wait_id", "task_id", "message", "input_schema", "since", "deadline")
+    WAIT_ID_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    INPUT_SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    wait_id: str
+    task_id: str
+    message: str
+    input_schema: _struct_pb2.Struct
+    since: _timestamp_pb2.Timestamp
+    deadline: _timestamp_pb2.Timestamp
+    def __init__(self, wait_id: _Optional[str] = ..., task_id: _Optional[str] = ..., message: _Optional[str] = ..., input_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class WorkflowFailure(_message.Message):
+    __slots__ = ("reason", "message", "task_id", "event_id")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    message: str
+    task_id: str
+    event_id: str
+    def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ..., task_id: _Optional[str] = ..., event_id: _Optional[str] = ...) -> None: ...
+
+class WorkflowIdle(_message.Message):
+    __slots__ = ("since", "event_id", "event_type", "raised_by", "message")
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    EVENT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    RAISED_BY_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    since: _timestamp_pb2.Timestamp
+    event_id: str
+    event_type: str
+    raised_by: str
+    message: str
+    def __init__(self, since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., event_id: _Optional[str] = ..., event_type: _Optional[str] = ..., raised_by: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
