@@ -3,3 +3,26 @@
 The one way in is `open_broker`. This room must not import `store` or `rpc`, and pika is imported
 nowhere else in the house.
 """
+
+from __future__ import annotations
+
+from waystation_core.broker.in_process import InProcessBroker
+from waystation_core.ports.broker import Broker
+
+__all__ = ["open_broker"]
+
+IN_PROCESS_URL = "memory://"
+
+
+def open_broker(url: str, *, role: str) -> Broker:
+    """A broker that is connecting in the background; call it inside the running loop.
+
+    `url` is `amqp://user:password@host:port/vhost` (`amqps://` with TLS), or `memory://` for one
+    that lives in this process: its processes-to-be share the object. `role` (`api`, `router`) is
+    part of the connections' names.
+
+    Raises ValueError for any other url.
+    """
+    if url == IN_PROCESS_URL:
+        return InProcessBroker()
+    raise ValueError("the broker's url must begin with amqp://, amqps:// or be memory://")

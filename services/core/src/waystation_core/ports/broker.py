@@ -17,7 +17,7 @@ import enum
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 DEFAULT_POOL = "default"
 DEFAULT_NAMESPACE = "default"
@@ -114,10 +114,8 @@ class AnnounceOutcome(enum.Enum):
     have arrived or not. Due again at once."""
 
 
-class Token(Protocol):
-    """Names a received message to the subscription that gave it. Opaque: keep it, give it back."""
-
-    def __hash__(self) -> int: ...
+Token: TypeAlias = tuple[object, int]
+"""Names a received message to the subscription that gave it. Opaque: keep it, give it back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,180 @@
+"""Messages as bytes: readable JSON, and a strict door for whatever comes in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from waystation_core.ports.broker import (
+    DEFAULT_NAMESPACE,
+    LEVELS,
+    MAX_BODY_BYTES,
+    MAX_EVENTS_PER_ANNOUNCEMENT,
+    AnnouncedEvent,
+    Announcement,
+    DeadLetterCopy,
+    Notice,
+    lowest_priority_of,
+)
+
+CONTENT_TYPE = "application/json"
+MAX_VERSION = 2**31 - 1
+DEAD_LETTER_TEXT = 1000
+"""Characters of a dead letter's message that its copy shows; the row holds all of it."""
+
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,200}")
+_is_id = _ID.fullmatch
+
+
+class UndecodableError(Exception):
+    """These bytes are no announcement; the text says why, without quoting them."""
+
+
+def announcement_body(announcement: Announcement) -> bytes:
+    return orjson.dumps(
+        {
+            "events": [
+                _with_namespace(
+                    {
+                        "id": event.event_id,
+                        "type": announcement.event_type,
+                        "instance": event.workflow_instance_id,
+                        "workflow_type": event.workflow_type,
+                        "version": event.version,
+                    },
+                    event.namespace,
+                )
+                for event in announcement.events
+            ]
+        }
+    )
+
+
+def announcement_from(
+    body: bytes,
+    *,
+    level: int | None = None,
+    content_type: str | None = None,
+    content_encoding: str | None = None,
+    correlation_id: str | None = None,
+    traceparent: object = None,
+) -> Announcement:
+    """The announcement that a message carries; its priority is the least of its level.
+
+    A missing content type is let through, so that a person can publish by hand.
+
+    Raises UndecodableError.
+    """
+    if content_encoding:
+        raise UndecodableError("content_encoding is set; bodies are plain JSON")
+    if content_type not in (None, "", CONTENT_TYPE):
+        raise UndecodableError(f"content_type is not {CONTENT_TYPE}")
+    if len(body) > MAX_BODY_BYTES:
+        raise UndecodableError(f"body is {len(body)} bytes, more than {MAX_BODY_BYTES}")
+    try:
+        decoded = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise UndecodableError(
+            "body is empty" if not body else "body is not JSON in UTF-8"
+        ) from error
+    items = decoded.get("events") if isinstance(decoded, dict) else None
+    if not isinstance(items, list) or not 0 < len(items) <= MAX_EVENTS_PER_ANNOUNCEMENT:
+        raise UndecodableError(f"`events` is not a list of 1 to {MAX_EVENTS_PER_ANNOUNCEMENT}")
+    event_type = items[0].get("type") if isinstance(items[0], dict) else None
+    return Announcement(
+        event_type=_id(event_type, "type"),
+        priority=lowest_priority_of(min(level or 0, LEVELS - 1)),
+        events=tuple([_event(item, event_type) for item in items]),
+        correlation_id=correlation_id,
+        traceparent=traceparent if isinstance(traceparent, str) else None,
+    )
+
+
+def notices_body(batch: Sequence[Notice]) -> bytes:
+    return orjson.dumps(
+        {
+            "notices": [
+                _with_namespace(
+                    {
+                        "instance": notice.workflow_instance_id,
+                        "version": notice.version,
+                        "status": notice.status,
+                    },
+                    notice.namespace,
+                )
+                for notice in batch
+            ]
+        }
+    )
+
+
+def notices_from(body: bytes) -> list[Notice]:
+    """Raises UndecodableError."""
+    try:
+        return [
+            Notice(
+                workflow_instance_id=_id(item["instance"], "instance"),
+                version=_version(item["version"]),
+                status=_version(item["status"]),
+                namespace=_id(item.get("namespace", DEFAULT_NAMESPACE), "namespace"),
+            )
+            for item in orjson.loads(body)["notices"]
+        ]
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise UndecodableError("these are not notices") from error
+
+
+def dead_letter_message(copy: DeadLetterCopy) -> tuple[bytes, dict[str, Any]]:
+    """Body and headers of a dead letter's copy: the cause is readable in the message list."""
+    headers = {
+        "reason": copy.reason,
+        "message": copy.message[:DEAD_LETTER_TEXT],
+        "task_id": copy.task_id,
+        "attempts": copy.attempts,
+    }
+    body = orjson.dumps(
+        {
+            "id": copy.event_id,
+            "type": copy.event_type,
+            "instance": copy.workflow_instance_id,
+            "workflow_type": copy.workflow_type,
+            **headers,
+        }
+    )
+    return body, headers
+
+
+def _event(item: Any, event_type: object) -> AnnouncedEvent:
+    if not isinstance(item, dict):
+        raise UndecodableError("an event is not an object")
+    if item.get("type") != event_type:
+        raise UndecodableError("events of several types in one message")
+    return AnnouncedEvent(
+        event_id=_id(item.get("id"), "id"),
+        workflow_instance_id=_id(item.get("instance"), "instance"),
+        workflow_type=_id(item.get("workflow_type"), "workflow_type"),
+        version=_version(item.get("version")),
+        namespace=_id(item.get("namespace", DEFAULT_NAMESPACE), "namespace"),
+    )
+
+
+def _id(value: object, name: str) -> str:
+    if not isinstance(value, str) or not _is_id(value):
+        raise UndecodableError(f"`{name}` is not an id")
+    return value
+
+
+def _version(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_VERSION:
+        raise UndecodableError("a number is not an int32 from 0")
+    return value
+
+
+def _with_namespace(fields: dict[str, Any], namespace: str) -> dict[str, Any]:
+    """The default namespace is left out: nearly every message would say nothing but that."""
+    if namespace != DEFAULT_NAMESPACE:
+        fields["namespace"] = namespace
+    return fields
