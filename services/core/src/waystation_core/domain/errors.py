@@ -1,0 +1,233 @@
+"""The errors of Waystation: one tree; each class is one (gRPC code, reason) pair.
+
+    WaystationError
+    ├── InvalidArgument          INVALID_ARGUMENT
+    │   ├── InvalidId            INVALID_ID
+    │   ├── InvalidEventType     INVALID_EVENT_TYPE
+    │   ├── InvalidStruct        INVALID_STRUCT
+    │   ├── InvalidPriority      INVALID_PRIORITY
+    │   ├── InvalidPageToken     INVALID_PAGE_TOKEN
+    │   ├── InvalidPath          INVALID_PATH
+    │   ├── InvalidField         INVALID_FIELD
+    │   ├── WorkflowTypesRequired
+    │   └── ReservedEventType
+    ├── NotFound                 NOT_FOUND
+    │   └── WorkflowNotFound, TaskNotFound, HandlerNotFound, DeadLetterNotFound, NamespaceNotFound
+    ├── AlreadyExists            ALREADY_EXISTS
+    │   └── WorkflowAlreadyExists, RequestIdReused, TaskOwnedByOtherService
+    ├── FailedPrecondition       FAILED_PRECONDITION
+    │   └── WorkflowNotWaiting, WaitIdRequired, WorkflowEnded
+    ├── VersionMismatch          ABORTED
+    ├── ResourceExhausted        RESOURCE_EXHAUSTED
+    │   └── PayloadTooLarge, ContextTooLarge, TooManyEvents, BacklogFull
+    ├── EndpointNotAllowed       PERMISSION_DENIED
+    ├── StoreUnavailable         UNAVAILABLE
+    ├── NotYetAvailable          UNIMPLEMENTED
+    └── TaskFault                a permanent fault in a task's answer
+        └── PathTypeMismatch, ResponseInvalid, TaskRetired
+
+The message says what is wrong and ends with what to do next; every dynamic part of it stands in
+`metadata` too. `core.rpc` turns them into statuses; nothing else does.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+def shown(text: object) -> str:
+    """Input as it may be echoed: escaped and at most 100 characters."""
+    escaped = str(text).encode("unicode_escape").decode("ascii")
+    return escaped if len(escaped) <= 100 else escaped[:97] + "..."
+
+
+class WaystationError(Exception):
+    """Base of all errors that callers see; `code` is a canonical gRPC status code name."""
+
+    code: ClassVar[str] = "INTERNAL"
+    reason: ClassVar[str] = "INTERNAL"
+
+    def __init__(self, message: str, **metadata: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.metadata = metadata
+
+
+class InvalidArgument(WaystationError):
+    """The request itself is wrong; repeating it can't help. `field` in metadata names the field."""
+
+    code = "INVALID_ARGUMENT"
+    reason = "INVALID_FIELD"
+
+
+class InvalidId(InvalidArgument):
+    reason = "INVALID_ID"
+
+
+class InvalidEventType(InvalidArgument):
+    reason = "INVALID_EVENT_TYPE"
+
+
+class InvalidStruct(InvalidArgument):
+    reason = "INVALID_STRUCT"
+
+
+class InvalidPriority(InvalidArgument):
+    reason = "INVALID_PRIORITY"
+
+
+class InvalidPageToken(InvalidArgument):
+    reason = "INVALID_PAGE_TOKEN"
+
+
+class InvalidPath(InvalidArgument):
+    reason = "INVALID_PATH"
+
+
+class InvalidField(InvalidArgument):
+    reason = "INVALID_FIELD"
+
+
+class WorkflowTypesRequired(InvalidArgument):
+    reason = "WORKFLOW_TYPES_REQUIRED"
+
+
+class ReservedEventType(InvalidArgument):
+    reason = "RESERVED_EVENT_TYPE"
+
+
+class NotFound(WaystationError):
+    """What the request names is not there."""
+
+    code = "NOT_FOUND"
+
+
+class WorkflowNotFound(NotFound):
+    reason = "WORKFLOW_NOT_FOUND"
+
+
+class TaskNotFound(NotFound):
+    reason = "TASK_NOT_FOUND"
+
+
+class HandlerNotFound(NotFound):
+    reason = "HANDLER_NOT_FOUND"
+
+
+class DeadLetterNotFound(NotFound):
+    reason = "DEAD_LETTER_NOT_FOUND"
+
+
+class NamespaceNotFound(NotFound):
+    reason = "NAMESPACE_NOT_FOUND"
+
+
+class AlreadyExists(WaystationError):
+    """What the request would create is there, with other content."""
+
+    code = "ALREADY_EXISTS"
+
+
+class WorkflowAlreadyExists(AlreadyExists):
+    reason = "WORKFLOW_ALREADY_EXISTS"
+
+
+class RequestIdReused(AlreadyExists):
+    reason = "REQUEST_ID_REUSED"
+
+
+class TaskOwnedByOtherService(AlreadyExists):
+    reason = "TASK_OWNED_BY_OTHER_SERVICE"
+
+
+class FailedPrecondition(WaystationError):
+    """The instance is not in a state in which this can be done."""
+
+    code = "FAILED_PRECONDITION"
+
+
+class WorkflowNotWaiting(FailedPrecondition):
+    reason = "WORKFLOW_NOT_WAITING"
+
+
+class WaitIdRequired(FailedPrecondition):
+    reason = "WAIT_ID_REQUIRED"
+
+
+class WorkflowEnded(FailedPrecondition):
+    reason = "WORKFLOW_ENDED"
+
+
+class VersionMismatch(WaystationError):
+    """The caller decided on an older version: read again and decide anew."""
+
+    code = "ABORTED"
+    reason = "VERSION_MISMATCH"
+
+
+class ResourceExhausted(WaystationError):
+    """A limit is reached."""
+
+    code = "RESOURCE_EXHAUSTED"
+
+
+class PayloadTooLarge(ResourceExhausted):
+    reason = "PAYLOAD_TOO_LARGE"
+
+
+class ContextTooLarge(ResourceExhausted):
+    reason = "CONTEXT_TOO_LARGE"
+
+
+class TooManyEvents(ResourceExhausted):
+    reason = "TOO_MANY_EVENTS"
+
+
+class BacklogFull(ResourceExhausted):
+    reason = "BACKLOG_FULL"
+
+
+class EndpointNotAllowed(WaystationError):
+    """The endpoint is not one that the allowlist admits."""
+
+    code = "PERMISSION_DENIED"
+    reason = "ENDPOINT_NOT_ALLOWED"
+
+
+class StoreUnavailable(WaystationError):
+    """Postgres can't be reached; the same request may be repeated as is."""
+
+    code = "UNAVAILABLE"
+    reason = "STORE_UNAVAILABLE"
+
+
+class NotYetAvailable(WaystationError):
+    """A part of the contract that this release does not carry out; `feature` names it."""
+
+    code = "UNIMPLEMENTED"
+    reason = "NOT_YET_AVAILABLE"
+
+    def __init__(self, feature: str) -> None:
+        super().__init__(
+            f"{feature} is not available yet; leave it out, or see the README's table of what is.",
+            feature=feature,
+        )
+
+
+class TaskFault(WaystationError):
+    """A task's answer that can't take effect; the attempt fails for good."""
+
+    code = "FAILED_PRECONDITION"
+    reason = "RESPONSE_INVALID"
+
+
+class PathTypeMismatch(TaskFault):
+    reason = "PATH_TYPE_MISMATCH"
+
+
+class ResponseInvalid(TaskFault):
+    reason = "RESPONSE_INVALID"
+
+
+class TaskRetired(TaskFault):
+    reason = "TASK_RETIRED"
