@@ -1,0 +1,191 @@
+"""Child processes that are waited for, read, ended and killed by their id, never by name."""
+
+import atexit
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_alive: "weakref.WeakSet[ChildProcess]" = weakref.WeakSet()
+
+
+class ProcessFailed(RuntimeError):
+    """A child ended or stayed silent where it should have been ready; the message ends with its log."""
+
+
+def wait_until(
+    condition: Callable[[], bool], *, timeout: float, what: str, interval: float = 0.05
+) -> None:
+    """Returns once `condition` holds; asks again every `interval` seconds.
+
+    Raises TimeoutError, naming `what`, after `timeout` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {timeout:g} s for {what}")
+        time.sleep(interval)
+
+
+class ChildProcess:
+    """A running child with its output in a file.
+
+    It leads a session of its own, so that `kill` takes its children too and a Ctrl-C in the
+    terminal does not end it behind the back of whoever started it. What is still running when this
+    interpreter ends is ended then.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        name: str,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        user: str | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+    ) -> None:
+        """Starts it. `env` is added to this process's environment; `user` needs root."""
+        self.name = name
+        self.log = log
+        self._stop_signal = stop_signal
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._log_start = log.stat().st_size if log.exists() else 0
+        with log.open("ab") as output:
+            self._popen = subprocess.Popen(
+                [str(part) for part in argv],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(env or {})},
+                cwd=cwd,
+                user=user,
+                group=_primary_group(user),
+                extra_groups=None if user is None else [],
+                start_new_session=True,
+            )
+        _alive.add(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """Its process id, which is also the id of its process group."""
+        return self._popen.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code; negative is the signal that ended it; None while it runs."""
+        return self._popen.poll()
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self.returncode is None
+
+    def output(self) -> str:
+        """Everything that this child has written so far, without colours."""
+        with self.log.open("rb") as source:
+            source.seek(self._log_start)
+            text = source.read().decode(errors="replace")
+        return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+    def wait_for_output(self, pattern: str, *, timeout: float = 30) -> re.Match[str]:
+        """The first match of a regular expression in its output.
+
+        Raises ProcessFailed when it ends without one or `timeout` seconds pass.
+        """
+        found: re.Match[str] | None = None
+
+        def seen() -> bool:
+            nonlocal found
+            found = re.search(pattern, self.output(), re.MULTILINE)
+            return found is not None
+
+        self.wait_ready(seen, timeout=timeout, what=f"/{pattern}/ in its output")
+        assert found is not None
+        return found
+
+    def wait_ready(
+        self, condition: Callable[[], bool], *, timeout: float = 30, what: str = "it to be ready"
+    ) -> None:
+        """Returns once `condition` holds.
+
+        Raises ProcessFailed with the end of the log when the child ends first or time runs out.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            ended = not self.running
+            if condition():
+                return
+            if ended:
+                raise ProcessFailed(self._report(f"ended with {self.returncode} before {what}"))
+            if time.monotonic() > deadline:
+                raise ProcessFailed(self._report(f"waited {timeout:g} s for {what}"))
+            time.sleep(0.05)
+
+    def wait(self, timeout: float = 30) -> int:
+        """Its exit code, once it has ended by itself. Raises ProcessFailed after `timeout` s."""
+        try:
+            return self._popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise ProcessFailed(self._report(f"still running after {timeout:g} s")) from None
+
+    def send(self, what: signal.Signals) -> None:
+        """Sends the process itself a signal; one that has ended gets nothing."""
+        self._popen.send_signal(what)
+
+    def stop(self, timeout: float = 20) -> int:
+        """Asks it to end, kills it after `timeout` seconds; its exit code. Safe to call twice."""
+        if self.running:
+            self.send(self._stop_signal)
+        try:
+            code = self._popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return self.kill()
+        _alive.discard(self)
+        return code
+
+    def kill(self) -> int:
+        """SIGKILL for it and its whole process group, as a power cut would; its exit code."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._popen.kill()
+        _alive.discard(self)
+        return self._popen.wait(10)
+
+    def _report(self, problem: str) -> str:
+        tail = "\n".join(self.output().splitlines()[-40:])
+        return f"{self.name} (pid {self.pid}): {problem}. The end of {self.log}:\n{tail}"
+
+
+def _primary_group(user: str | None) -> int | None:
+    if user is None:
+        return None
+    import pwd  # POSIX only, like everything that runs as another user
+
+    return pwd.getpwnam(user).pw_gid
+
+
+@atexit.register
+def _end_everything() -> None:
+    for child in list(_alive):
+        if child.running:
+            child.stop(timeout=5)
