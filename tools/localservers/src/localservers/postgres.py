@@ -191,7 +191,7 @@ class PostgresServer:
         """
         template = "template0"
         if build is not None:
-            key = key or getattr(build, "__qualname__", repr(build))
+            key = key or str(getattr(build, "__qualname__", build))
             if key not in self._templates:
                 name = f"template_{len(self._templates) + 1}"
                 self._create(name, "template0")

@@ -1,0 +1,54 @@
+# What this house can do. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTEST_ARGS ?=
+bin := .venv/bin
+
+.PHONY: help
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort -u | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
+
+.PHONY: setup
+setup: ## Make .venv and install everything pinned (returns at once when up to date)
+	@scripts/bootstrap
+
+.PHONY: gen
+gen: setup ## Write the contract's Python code (gen/) from proto/
+	@scripts/generate
+
+.PHONY: lock
+lock: setup ## Pin the dependencies again; LOCK_ARGS=--upgrade moves them to current releases
+	@scripts/lock $(LOCK_ARGS)
+
+.PHONY: format
+format: setup ## Format the code and put right what ruff can
+	@$(bin)/ruff check --fix --quiet . || true
+	@$(bin)/ruff format --quiet .
+
+.PHONY: check
+check: setup ## All that can be said without running it: style, types, arrows, contract, gen
+	$(bin)/ruff format --check --quiet .
+	$(bin)/ruff check --quiet .
+	$(bin)/mypy
+	$(bin)/lint-imports
+	$(bin)/buf lint
+	@scripts/check-breaking
+	@scripts/check-generated
+	@scripts/check-tracked
+	@echo "check: all good"
+
+.PHONY: rabbitmq
+rabbitmq:
+	@scripts/install-rabbitmq
+
+.PHONY: test
+test: setup rabbitmq ## Every test, on private RabbitMQ and Postgres servers
+	$(bin)/pytest $(PYTEST_ARGS)
+
+.PHONY: ci
+ci: ## What the build machine runs: a new environment, check, test
+	@.ci/run
+
+.PHONY: clean
+clean: ## Remove what was installed and cached (not the data of `waystation dev`)
+	rm -rf .venv .venv-gen .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
