@@ -1,0 +1,245 @@
+"""The limits at every door: what is too large, too deep or not writable is refused by name.
+
+Each check returns nothing, or the value as it may be used, and raises one error of the tree with
+the field in its metadata.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from waystation_core.domain import pointers
+from waystation_core.domain.errors import (
+    InvalidEventType,
+    InvalidField,
+    InvalidId,
+    InvalidPageToken,
+    InvalidPriority,
+    InvalidStruct,
+    PayloadTooLarge,
+    ResourceExhausted,
+    shown,
+)
+
+MAX_BYTES = 1024 * 1024
+"""Of one payload or one context, as JSON."""
+MAX_DEPTH = 16
+"""Containers inside each other, the outermost counted."""
+MAX_NODES = 10_000
+"""Values of any kind, containers included."""
+MAX_EVENTS_PER_ANSWER = 1_000
+MAX_OPERATIONS = 10_000
+MAX_METADATA_ENTRIES = 32
+MAX_METADATA_BYTES = 4 * 1024
+MAX_TEXT_BYTES = 4 * 1024
+"""Of a message that people read."""
+MAX_PRIORITY = 255
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 1_000
+LARGEST_INTEGER = 2**53
+
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,200}")
+
+
+class Unstorable(Exception):
+    """Met on the way through a value. `path` grows while it travels outward, innermost first, so
+    that the walk itself spends nothing on paths."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.path: list[str] = []
+
+    def refused(self, field: str) -> InvalidStruct:
+        """The error that callers see: it names the place and the problem."""
+        place = shown(pointers.format(reversed(self.path)))
+        return InvalidStruct(
+            f'{field} holds {self.problem} at "{place}". Send it without.',
+            field=field,
+            path=place,
+            problem=self.problem,
+        )
+
+
+def check_json(value: Any, field: str) -> None:
+    """Refuses with InvalidStruct what a Struct may not hold: NUL, NaN, infinity, integers that
+    doubles can't hold, and more depth or nodes than the limits."""
+    try:
+        _check(value, MAX_DEPTH, MAX_NODES)
+    except Unstorable as found:
+        raise found.refused(field) from None
+
+
+def _check(value: Any, depth_left: int, nodes_left: int) -> int:
+    """How many nodes may still come after this value."""
+    nodes_left -= 1
+    if nodes_left < 0:
+        raise Unstorable(f"more than {MAX_NODES} nodes")
+    if isinstance(value, str):
+        check_string(value)
+    elif isinstance(value, dict):
+        if not depth_left:
+            raise Unstorable(f"nesting deeper than {MAX_DEPTH}")
+        key = ""
+        try:
+            for key, inner in value.items():
+                check_string(key)
+                nodes_left = _check(inner, depth_left - 1, nodes_left)
+        except Unstorable as found:
+            found.path.append(str(key))
+            raise
+    elif isinstance(value, list):
+        if not depth_left:
+            raise Unstorable(f"nesting deeper than {MAX_DEPTH}")
+        at = 0
+        try:
+            for at, inner in enumerate(value):
+                nodes_left = _check(inner, depth_left - 1, nodes_left)
+        except Unstorable as found:
+            found.path.append(str(at))
+            raise
+    elif isinstance(value, float):
+        check_double(value)
+    elif not (value is None or isinstance(value, int)):
+        raise Unstorable(f"a {type(value).__name__}, which JSON does not know,")
+    elif value is not None and abs(value) > LARGEST_INTEGER:
+        raise Unstorable("an integer above 2^53, which must be a string,")
+    return nodes_left
+
+
+def check_double(number: float) -> None:
+    """Raises Unstorable for NaN and infinity."""
+    if not math.isfinite(number):
+        raise Unstorable("NaN" if math.isnan(number) else "infinity")
+
+
+def check_string(text: object) -> None:
+    """Raises Unstorable for a NUL, a lone surrogate, and a key that is no string."""
+    if not isinstance(text, str):
+        raise Unstorable("a key that is no string")
+    if "\0" in text:
+        raise Unstorable("a NUL character")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise Unstorable("a lone surrogate") from None
+
+
+def encoded(
+    value: Any,
+    field: str,
+    limit: int = MAX_BYTES,
+    error: type[ResourceExhausted] = PayloadTooLarge,
+) -> bytes:
+    """The value as compact JSON. It must have passed `check_json`: NaN would become null here.
+
+    Raises `error` when it takes more than `limit` bytes.
+    """
+    try:
+        data = orjson.dumps(value)
+    except TypeError:
+        check_json(value, field)
+        raise
+    if len(data) > limit:
+        raise error(
+            f"{field} takes {len(data)} bytes as JSON; the limit is {limit}. "
+            "Keep large content elsewhere and send a reference to it.",
+            field=field,
+            limit_bytes=str(limit),
+            bytes=str(len(data)),
+        )
+    return data
+
+
+def check_id(value: str, field: str) -> str:
+    """An id as it came; InvalidId unless it is 1-200 characters of `[A-Za-z0-9._:-]`."""
+    if _ID.fullmatch(value) is None:
+        raise InvalidId(
+            f'{field} "{shown(value)}" is not an id: 1-200 characters of [A-Za-z0-9._:-]. '
+            "Choose another one.",
+            field=field,
+            value=shown(value),
+        )
+    return value
+
+
+def check_event_type(value: str, field: str = "event_type") -> str:
+    """An event type as it came; InvalidEventType unless it follows the rule for ids."""
+    if _ID.fullmatch(value) is None:
+        raise InvalidEventType(
+            f'{field} "{shown(value)}" is not an event type: 1-200 characters of '
+            '[A-Za-z0-9._:-], such as "claim.processed".',
+            field=field,
+            value=shown(value),
+        )
+    return value
+
+
+def check_priority(value: int, field: str = "priority") -> int:
+    """A priority as it came; InvalidPriority outside 0-255."""
+    if not 0 <= value <= MAX_PRIORITY:
+        raise InvalidPriority(
+            f"{field} {shown(value)} is outside 0-{MAX_PRIORITY}. Leave it unset for 100.",
+            field=field,
+            value=shown(value),
+        )
+    return value
+
+
+def check_text(value: str, field: str, limit: int = MAX_TEXT_BYTES) -> str:
+    """A text as it came; InvalidField when it holds a NUL or takes more than `limit` bytes."""
+    if "\0" in value:
+        raise InvalidField(f"{field} holds a NUL character. Send it without.", field=field)
+    if len(value) > limit or len(value.encode("utf-8", "surrogatepass")) > limit:
+        raise InvalidField(
+            f"{field} is longer than {limit} bytes. Shorten it.",
+            field=field,
+            limit_bytes=str(limit),
+        )
+    return value
+
+
+def check_metadata(value: Mapping[str, str], field: str = "metadata") -> dict[str, str]:
+    """A copy; InvalidField above 32 entries or 4 KiB in all, with an empty key, or with a NUL."""
+    if len(value) > MAX_METADATA_ENTRIES:
+        raise InvalidField(
+            f"{field} has {len(value)} entries; the limit is {MAX_METADATA_ENTRIES}. "
+            "Put data into the payload.",
+            field=field,
+            limit=str(MAX_METADATA_ENTRIES),
+        )
+    size = 0
+    for key, text in value.items():
+        if not key or "\0" in key or "\0" in text:
+            raise InvalidField(
+                f"{field} has an empty key or a NUL character. Send it without.", field=field
+            )
+        size += len(key.encode("utf-8", "surrogatepass"))
+        size += len(text.encode("utf-8", "surrogatepass"))
+    if size > MAX_METADATA_BYTES:
+        raise InvalidField(
+            f"{field} takes {size} bytes; the limit is {MAX_METADATA_BYTES}. "
+            "Put data into the payload.",
+            field=field,
+            limit_bytes=str(MAX_METADATA_BYTES),
+        )
+    return dict(value)
+
+
+def page_size(value: int) -> int:
+    """How many entries a page has: 0 means 50, above 1,000 means 1,000.
+
+    Raises InvalidPageToken when negative.
+    """
+    if value < 0:
+        raise InvalidPageToken(
+            f"page_size {shown(value)} is negative. Leave it unset for {DEFAULT_PAGE_SIZE}.",
+            field="page_size",
+        )
+    return min(value or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
