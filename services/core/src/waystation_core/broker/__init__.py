@@ -6,6 +6,7 @@ nowhere else in the house.
 
 from __future__ import annotations
 
+from waystation_core.broker.amqp import AmqpBroker
 from waystation_core.broker.in_process import InProcessBroker
 from waystation_core.ports.broker import Broker
 
@@ -25,4 +26,6 @@ def open_broker(url: str, *, role: str) -> Broker:
     """
     if url == IN_PROCESS_URL:
         return InProcessBroker()
+    if url.startswith(("amqp://", "amqps://")):
+        return AmqpBroker(url, role=role)
     raise ValueError("the broker's url must begin with amqp://, amqps:// or be memory://")

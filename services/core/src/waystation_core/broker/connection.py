@@ -1,0 +1,224 @@
+"""A named pika connection on the running loop, and awaitable calls on its channel.
+
+pika speaks in callbacks; a `Session` turns those that set things up into awaits, and lets
+everything that can end it (channel, connection, a watchdog) end it in one way, `Session.lost`.
+The hot path (publish, deliver, confirm, ack) stays on callbacks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import pika
+from pika.adapters.asyncio_connection import AsyncioConnection
+from pika.exceptions import AMQPError
+
+from waystation_core.broker.topology import Queue, Topology
+
+HEARTBEAT_SECONDS = 10
+BLOCKED_SECONDS = 30
+OPEN_SECONDS = 10.0
+CALL_SECONDS = 5.0
+CLOSE_SECONDS = 2.0
+
+NOT_FOUND = 404
+
+# Every failure reaches a callback here and is logged once, by the link; pika would add a dozen
+# lines with tracebacks for each attempt to connect while RabbitMQ is away.
+logging.getLogger("pika").setLevel(logging.CRITICAL + 1)
+
+
+class SessionLostError(Exception):
+    """The connection or its channel is gone, or does not answer; the text says why."""
+
+
+def process_name(role: str, pool: str | None = None) -> str:
+    """How this process is called on the management page, e.g. `waystation-router-default@h1:77`."""
+    named = f"waystation-{role}-{pool}" if pool else f"waystation-{role}"
+    return f"{named}@{socket.gethostname()}:{os.getpid()}"
+
+
+def connection_parameters(url: str) -> pika.URLParameters:
+    """pika's parameters for a url. Raises ValueError, without quoting the url, which holds a
+    password."""
+    try:
+        parameters = pika.URLParameters(url)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError("the broker's url is not a valid amqp:// or amqps:// url") from error
+    parameters.heartbeat = HEARTBEAT_SECONDS
+    parameters.blocked_connection_timeout = BLOCKED_SECONDS
+    parameters.socket_timeout = CALL_SECONDS
+    parameters.stack_timeout = OPEN_SECONDS
+    parameters.connection_attempts = 1
+    return parameters
+
+
+class _Connection(AsyncioConnection):  # type: ignore[misc]  # pika is untyped
+    """Writes once per turn of the loop: pika alone makes three system calls per message."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, **arguments: Any) -> None:
+        self._loop = loop
+        self._unsent: list[bytes] = []
+        super().__init__(custom_ioloop=loop, **arguments)
+
+    def _adapter_emit_data(self, data: bytes) -> None:
+        if not self._unsent:
+            self._loop.call_soon(self._send)
+        self._unsent.append(data)
+
+    def _send(self) -> None:
+        data, self._unsent = b"".join(self._unsent), []
+        if self._transport is not None:
+            super()._adapter_emit_data(data)
+
+
+class Session:
+    """One connection with one channel, from open to lost. `lost` resolves to the reason."""
+
+    def __init__(self, generation: int, name: str) -> None:
+        self.generation = generation
+        self.name = name
+        self.blocked = False
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.channel: Any = None
+        self._connection: Any = None
+        self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def open(self, parameters: pika.URLParameters, on_blocked: Callable[[], None]) -> None:
+        """Connects and opens the channel. Raises SessionLostError."""
+        loop = asyncio.get_running_loop()
+        opened: asyncio.Future[None] = loop.create_future()
+        parameters.client_properties = {"connection_name": self.name, "product": "Waystation"}
+        self._connection = _Connection(
+            loop,
+            parameters=parameters,
+            on_open_callback=lambda _connection: _resolve(opened, None),
+            on_open_error_callback=lambda _connection, error: self._ended(error),
+            on_close_callback=lambda _connection, error: self._ended(error),
+        )
+        self._connection.add_on_connection_blocked_callback(
+            lambda _connection, _frame: self._set_blocked(True, on_blocked)
+        )
+        self._connection.add_on_connection_unblocked_callback(
+            lambda _connection, _frame: self._set_blocked(False, on_blocked)
+        )
+        await self._first_of(opened, OPEN_SECONDS, "no connection")
+        self.channel = await self.open_channel()
+        self.channel.add_on_close_callback(lambda _channel, error: self.end(describe(error)))
+
+    async def open_channel(self) -> Any:
+        """Raises SessionLostError."""
+        return await self.call(self._connection.channel, answer_by="on_open_callback")
+
+    async def call(
+        self, method: Callable[..., Any], *, answer_by: str = "callback", **arguments: Any
+    ) -> Any:
+        """What pika gives to the callback of a method. Raises SessionLostError."""
+        answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        arguments[answer_by] = lambda answer: _resolve(answered, answer)
+        try:
+            method(**arguments)
+        except AMQPError as error:
+            raise SessionLostError(describe(error)) from error
+        return await self._first_of(answered, CALL_SECONDS, "no answer")
+
+    async def declare(self, topology: Topology, queues: Sequence[Queue]) -> dict[str, int]:
+        """Declares all exchanges and these queues; the messages that wait in each queue."""
+        for exchange in topology.exchanges():
+            await self.call(
+                self.channel.exchange_declare,
+                exchange=exchange.name,
+                exchange_type=exchange.kind,
+                durable=True,
+                arguments=exchange.arguments,
+            )
+        waiting = {}
+        for queue in queues:
+            declared = await self.call(
+                self.channel.queue_declare,
+                queue=queue.name,
+                durable=True,
+                arguments=queue.arguments,
+            )
+            waiting[queue.name] = cast(int, declared.method.message_count)
+            for source, key in queue.bindings:
+                await self.call(
+                    self.channel.queue_bind, queue=queue.name, exchange=source, routing_key=key
+                )
+        return waiting
+
+    async def waiting_in(self, queue: str) -> int | None:
+        """Messages that wait in a queue; None where there is no such queue. On a channel of its
+        own, as asking for a missing queue costs the channel. Raises SessionLostError."""
+        channel = await self.open_channel()
+        closed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+        channel.add_on_close_callback(lambda _channel, error: _resolve(closed, error))
+        asked = asyncio.ensure_future(self.call(channel.queue_declare, queue=queue, passive=True))
+        try:
+            await asyncio.wait({asked, closed}, return_when=asyncio.FIRST_COMPLETED)
+            if asked.done():
+                waiting: int = asked.result().method.message_count
+                channel.close()
+                return waiting
+        finally:
+            asked.cancel()
+        error = closed.result()
+        if getattr(error, "reply_code", None) == NOT_FOUND:
+            return None
+        raise SessionLostError(describe(error))
+
+    def end(self, reason: str) -> None:
+        """Declares it lost; whoever watches `lost` closes it."""
+        _resolve(self.lost, reason)
+
+    async def close(self) -> None:
+        """Says goodbye, which flushes what was written; returns within `CLOSE_SECONDS`."""
+        self.end("closed")
+        if self._connection is None or self._closed.done():
+            return
+        with contextlib.suppress(AMQPError):  # It is closing already; the callback comes.
+            self._connection.close()
+        await asyncio.wait({self._closed}, timeout=CLOSE_SECONDS)
+
+    async def _first_of(self, wanted: asyncio.Future[Any], seconds: float, otherwise: str) -> Any:
+        await asyncio.wait(
+            {wanted, self.lost}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+        )
+        if wanted.done():
+            return wanted.result()
+        if self.lost.done():
+            raise SessionLostError(self.lost.result())
+        raise SessionLostError(f"{otherwise} within {seconds:g} s")
+
+    def _set_blocked(self, blocked: bool, tell: Callable[[], None]) -> None:
+        self.blocked = blocked
+        tell()
+
+    def _ended(self, error: BaseException) -> None:
+        self.end(describe(error))
+        _resolve(self._closed, None)
+
+
+def _resolve(future: asyncio.Future[Any], value: object) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def describe(error: BaseException) -> str:
+    """A connection's failure in one line. pika wraps the cause several times."""
+    cause: Any = error
+    while True:
+        inner = getattr(cause, "exceptions", None) or getattr(cause, "exception", None)
+        if inner is None and cause.args and isinstance(cause.args[0], BaseException):
+            inner = cause.args[0]
+        if inner is None:
+            break
+        cause = inner[-1] if isinstance(inner, (list, tuple)) else inner
+    text = getattr(cause, "reply_text", None) or str(cause) or type(cause).__name__
+    return f"{type(cause).__name__}: {text}"[:300]

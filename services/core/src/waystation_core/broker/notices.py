@@ -1,0 +1,81 @@
+"""Hears notices: an exclusive queue of this process, made anew on every connection."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pika
+import structlog
+
+from waystation_core.broker import wire
+from waystation_core.broker.connection import Session
+from waystation_core.broker.link import Link
+from waystation_core.broker.topology import NOTICES_HELD, Topology
+from waystation_core.ports.broker import BrokerCounters, Notice
+
+_log = structlog.get_logger(__name__)
+
+
+class NoticeListener:
+    """Calls back with every batch; tells when notices flow again after a gap."""
+
+    def __init__(
+        self,
+        parameters: pika.URLParameters,
+        topology: Topology,
+        name: str,
+        callback: Callable[[Sequence[Notice]], None],
+        on_reconnected: Callable[[], None] | None,
+        *,
+        counters: BrokerCounters,
+        on_change: Callable[[], None],
+    ) -> None:
+        self._topology = topology
+        # Unique, so that a queue of a connection that the broker still believes in is not met.
+        self._queue = f"{topology.notices}.{name}/{os.urandom(3).hex()}"
+        self._callback = callback
+        self._on_reconnected = on_reconnected
+        self._counters = counters
+        self._connected_before = False
+        self.link = Link(
+            parameters,
+            f"{name} notices",
+            prepare=self._prepare,
+            on_lost=lambda: None,
+            on_change=on_change,
+            counters=counters,
+        )
+
+    async def _prepare(self, session: Session) -> None:
+        channel = session.channel
+        await session.declare(self._topology, ())
+        queue = f"{self._queue}/{session.generation}"
+        await session.call(
+            channel.queue_declare,
+            queue=queue,
+            exclusive=True,
+            auto_delete=True,
+            arguments={"x-max-length": NOTICES_HELD},
+        )
+        await session.call(channel.queue_bind, queue=queue, exchange=self._topology.notices)
+        channel.add_on_cancel_callback(lambda _frame: session.end("its queue was deleted"))
+        await session.call(
+            channel.basic_consume,
+            queue=queue,
+            on_message_callback=self._receive,
+            auto_ack=True,
+        )
+        if self._connected_before and self._on_reconnected is not None:
+            self._on_reconnected()
+        self._connected_before = True
+
+    def _receive(self, _channel: Any, _method: Any, _properties: Any, body: bytes) -> None:
+        try:
+            batch = wire.notices_from(body)
+        except wire.UndecodableError as error:
+            self._counters.undecodable += 1
+            _log.warning("broker.undecodable_notice", reason=str(error), bytes=len(body))
+            return
+        self._callback(batch)
