@@ -98,7 +98,7 @@ def _check(value: Any, depth_left: int, nodes_left: int) -> int:
             raise Unstorable(f"nesting deeper than {MAX_DEPTH}")
         at = 0
         try:
-            for at, inner in enumerate(value):
+            for at, inner in enumerate(value):  # noqa: B007 - the handler below reads `at`
                 nodes_left = _check(inner, depth_left - 1, nodes_left)
         except Unstorable as found:
             found.path.append(str(at))
