@@ -30,7 +30,7 @@ check: setup ## All that can be said without running it: style, types, arrows, c
 	$(bin)/ruff format --check --quiet .
 	$(bin)/ruff check --quiet .
 	$(bin)/mypy
-	$(bin)/lint-imports
+	$(bin)/lint-imports --no-logo
 	$(bin)/buf lint
 	@scripts/check-breaking
 	@scripts/check-generated

@@ -169,11 +169,30 @@ class ChildProcess:
             os.killpg(self.pid, signal.SIGKILL)
         self._popen.kill()
         _alive.discard(self)
-        return self._popen.wait(10)
+        code = self._popen.wait(10)
+        # Its children die on their own time; ports and files are free only after that.
+        wait_until(lambda: not _group_alive(self.pid), timeout=10, what=f"the end of {self.name}")
+        return code
 
     def _report(self, problem: str) -> str:
         tail = "\n".join(self.output().splitlines()[-40:])
         return f"{self.name} (pid {self.pid}): {problem}. The end of {self.log}:\n{tail}"
+
+
+def _group_alive(group: int) -> bool:
+    """Whether any member still runs; one that merely waits to be reaped does not."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _parent, its_group = stat.read_text().rpartition(")")[2].split()[:3]
+            if int(its_group) == group and state not in "ZX":
+                return True
+    return not Path("/proc/self/stat").exists()
 
 
 def _primary_group(user: str | None) -> int | None:

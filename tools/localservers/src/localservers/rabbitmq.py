@@ -1,6 +1,7 @@
 """A private RabbitMQ node: own name, ports, epmd, cookie and data; nothing shared, nothing left."""
 
 import base64
+import itertools
 import json
 import os
 import shutil
@@ -63,6 +64,7 @@ class RabbitMQServer:
         self.port = port or free_port()
         self.management_port = management_port or free_port()
         self._epmd_port = free_port()
+        self._vhosts = itertools.count(1)
         self._node = f"waystation{self.port}@localhost"
         self._epmd: ChildProcess | None = None
         self._process: ChildProcess | None = None
@@ -134,9 +136,12 @@ class RabbitMQServer:
 
     def restart(self, *, wipe: bool = False) -> None:
         """Stops and starts it; with `wipe` as a new node: queues, messages, all gone."""
-        self.stop_server()
         if wipe:
+            # An orderly end takes seconds and would only tidy up what is removed next.
+            self.kill()
             self.wipe()
+        else:
+            self.stop_server()
         self.start()
 
     def stop_server(self) -> None:
@@ -165,9 +170,13 @@ class RabbitMQServer:
 
     def stop(self) -> None:
         """Ends it and removes its data, unless the folder was given. Safe to call twice."""
-        for process in (self._process, self._epmd):
-            if process is not None:
-                process.stop(timeout=40)
+        if self._process is not None:
+            if self._keep:
+                self._process.stop(timeout=40)
+            else:
+                self._process.kill()
+        if self._epmd is not None:
+            self._epmd.stop()
         self._process = self._epmd = None
         if not self._keep:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -206,6 +215,18 @@ class RabbitMQServer:
         with urllib.request.urlopen(request, timeout=10) as answer:
             content = answer.read()
         return json.loads(content) if content else None
+
+    def fresh_vhost(self) -> str:
+        """The `amqp://` address of a new virtual host: names in it meet nobody else's."""
+        name = f"vhost-{next(self._vhosts)}-{os.urandom(3).hex()}"
+        self.api(f"vhosts/{name}", method="PUT")
+        permissions = {"configure": ".*", "write": ".*", "read": ".*"}
+        self.api(f"permissions/{name}/{USER}", method="PUT", body=permissions)
+        return f"{self.amqp_url}{name}"
+
+    def drop_vhost(self, amqp_url: str) -> None:
+        """Removes a virtual host of `fresh_vhost` with all in it and closes its connections."""
+        self.api(f"vhosts/{amqp_url.rsplit('/', 1)[1]}", method="DELETE")
 
     def _environment(self, *, distribution_port: int) -> dict[str, str]:
         data = self.folder / "data"

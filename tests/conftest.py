@@ -1,0 +1,76 @@
+"""Fixtures for every test: private servers, started when first asked for and ended with the run."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from localservers.postgres import (
+    PostgresMissing,
+    PostgresServer,
+    bundled_binaries,
+    system_binaries,
+)
+from localservers.rabbitmq import RabbitMQMissing, RabbitMQServer
+
+
+def _has_system_postgres() -> bool:
+    try:
+        system_binaries()
+    except PostgresMissing:
+        return False
+    return True
+
+
+POSTGRES_VERSIONS = ["bundled-16", *(["system-15"] if _has_system_postgres() else [])]
+
+
+@pytest.fixture(autouse=True)
+def _clean_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of whoever runs the tests do not reach them."""
+    for name in list(os.environ):
+        if name.startswith("WAYSTATION_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitMQServer]:
+    """The run's own RabbitMQ node. A test that breaks it starts one of its own instead."""
+    try:
+        server = RabbitMQServer()
+    except RabbitMQMissing as missing:
+        # Never skipped: a run without the broker has proved nothing about it.
+        pytest.exit(str(missing), returncode=1)
+    with server:
+        yield server
+
+
+@pytest.fixture
+def amqp_url(rabbitmq: RabbitMQServer) -> Iterator[str]:
+    """A virtual host of this test's own."""
+    url = rabbitmq.fresh_vhost()
+    yield url
+    rabbitmq.drop_vhost(url)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The run's own Postgres 16."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=POSTGRES_VERSIONS)
+def each_postgres(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    """The oldest Postgres that is promised (15, where the machine has it) and the bundled one."""
+    binaries = system_binaries() if request.param == "system-15" else bundled_binaries()
+    with PostgresServer(binaries) as server:
+        yield server
+
+
+@pytest.fixture
+def empty_database_url(postgres: PostgresServer) -> Iterator[str]:
+    """A new database without a schema."""
+    dsn = postgres.fresh_database()
+    yield dsn
+    postgres.drop_database(dsn)
