@@ -15,6 +15,7 @@ import orjson
 
 from waystation_core.domain import pointers
 from waystation_core.domain.errors import (
+    ContextTooLarge,
     InvalidEventType,
     InvalidField,
     InvalidId,
@@ -243,3 +244,9 @@ def page_size(value: int) -> int:
             field="page_size",
         )
     return min(value or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+
+
+def check_context(data: Any) -> None:
+    """Refuses what a context may not be after a change: InvalidStruct, or ContextTooLarge."""
+    check_json(data, "data")
+    encoded(data, "data", error=ContextTooLarge)

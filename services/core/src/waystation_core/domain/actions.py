@@ -1,0 +1,334 @@
+"""What clients and operators ask for: applied to a draft. Each refuses before its first move."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from waystation_core.domain import lifecycle, limits
+from waystation_core.domain.commit import HistoryEntry
+from waystation_core.domain.draft import Draft, effects, writes_of
+from waystation_core.domain.errors import (
+    VersionMismatch,
+    WaitIdRequired,
+    WorkflowEnded,
+    WorkflowNotWaiting,
+)
+from waystation_core.domain.ids import new_id
+from waystation_core.domain.lifecycle import Treatment
+from waystation_core.domain.model import (
+    CLIENT,
+    DeadLetterState,
+    Delivery,
+    DeliveryState,
+    Event,
+    Failure,
+    Instance,
+    JsonObject,
+    NewEvent,
+    OnFailure,
+    Result,
+    Status,
+)
+from waystation_core.domain.operations import Operation, apply, to_json
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A new instance with its first event: what one insert writes."""
+
+    instance: Instance
+    event: Event
+    entry: HistoryEntry
+    digest: bytes
+    """Of the request's content: tells a repeated start from another one with the same id."""
+    request_id: str | None
+
+
+def start(
+    *,
+    workflow_instance_id: str,
+    workflow_type: str,
+    data: JsonObject,
+    payload: JsonObject | None,
+    correlation_id: str | None,
+    priority: int | None,
+    metadata: dict[str, str] | None,
+    digest: bytes,
+    request_id: str | None,
+    namespace: str,
+) -> Start:
+    """A new instance that has raised `workflow.started`. Limits are the caller's to check."""
+    event = Event(
+        event_id=new_id(),
+        event_type=lifecycle.STARTED,
+        payload=data if payload is None else payload,
+        raised_by=CLIENT,
+        version=1,
+        priority=priority,
+        correlation_id=correlation_id,
+        metadata=metadata or None,
+    )
+    instance = Instance(
+        key=0,
+        workflow_instance_id=workflow_instance_id,
+        workflow_type=workflow_type,
+        status=Status.ACTIVE,
+        version=1,
+        revision=1,
+        data=data,
+        unsettled=1,
+        dead_letters=0,
+        event_count=1,
+        correlation_id=correlation_id,
+        namespace=namespace,
+    )
+    entry = HistoryEntry(
+        sequence=1,
+        event_id=event.event_id,
+        event_type=event.event_type,
+        processed_by=CLIENT,
+        result=Result.SUCCESS,
+        status=Status.ACTIVE,
+        change=[to_json(Operation("", "set", data))],
+        raised=(event.event_id,),
+        action="start",
+    )
+    return Start(instance, event, entry, digest, request_id)
+
+
+def expect_version(instance: Instance, expected: int | None) -> None:
+    """Raises VersionMismatch where the caller decided on another version."""
+    if expected is not None and expected != instance.version:
+        raise VersionMismatch(
+            f"The workflow is at version {instance.version}, not {expected}; "
+            "read it again and decide anew.",
+            expected_version=str(expected),
+            version=str(instance.version),
+        )
+
+
+def require_open(instance: Instance) -> None:
+    """Raises WorkflowEnded unless the instance is open."""
+    if not instance.status.is_open:
+        advice = (
+            "retry one of its dead letters to make it go on"
+            if instance.status is Status.FAILED
+            else "start a new workflow instead"
+        )
+        raise WorkflowEnded(
+            f"Workflow {instance.workflow_instance_id} is {instance.status.name}; {advice}.",
+            workflow_instance_id=instance.workflow_instance_id,
+            status=instance.status.name,
+        )
+
+
+def provide_input(draft: Draft, wait_id: str, answer: JsonObject) -> Event:
+    """Answers a wait: merges the answer into data member by member, raises `user.input.provided`."""
+    before = draft.instance
+    require_open(before)
+    waits = {wait.wait_id: wait for wait in before.waits}
+    if not waits or (wait_id and wait_id not in waits):
+        known = f"; open waits: {', '.join(waits)}" if waits else " and asks for nothing now"
+        raise WorkflowNotWaiting(
+            f"Workflow {before.workflow_instance_id} is {before.status.name}{known}; "
+            "see ExplainWorkflow for what it waits for.",
+            workflow_instance_id=before.workflow_instance_id,
+            status=before.status.name,
+        )
+    if not wait_id and len(waits) > 1:
+        raise WaitIdRequired(
+            f"Several waits are open ({', '.join(waits)}); name one as wait_id.",
+            wait_ids=",".join(waits),
+        )
+    wait = waits[wait_id] if wait_id else before.waits[0]
+    operations = [
+        Operation("/" + key.replace("~", "~0").replace("/", "~1"), "set", value)
+        for key, value in answer.items()
+    ]
+    data = apply(before.data, operations)
+    limits.check_context(data)
+    event = draft.raise_event(
+        NewEvent(lifecycle.INPUT_PROVIDED, answer, metadata=None),
+        raised_by=CLIENT,
+        cause=None,
+    )
+    draft.touch(data=data, waits=tuple(w for w in before.waits if w is not wait))
+    if not draft.instance.waits and before.status is Status.WAITING_FOR_INPUT:
+        draft.move_to(Status.ACTIVE)
+    changed = effects(before, draft.instance)
+    draft.record(
+        _client_entry(
+            draft,
+            "input",
+            event,
+            note=wait.wait_id,
+            change=[to_json(op) for op in operations],
+            effects=changed,
+        ),
+        writes_of(operations, changed),
+    )
+    return event
+
+
+def publish(draft: Draft, new: NewEvent) -> Event:
+    """Raises an event in an open instance."""
+    require_open(draft.instance)
+    event = draft.raise_event(new, raised_by=CLIENT, cause=None)
+    draft.record(_client_entry(draft, "publish", event))
+    return event
+
+
+def cancel(draft: Draft, reason: str) -> None:
+    """Ends an open instance as CANCELLED; a CANCELLED one stays as it is."""
+    before = draft.instance
+    if before.status is Status.CANCELLED:
+        return
+    require_open(before)
+    draft.move_to(Status.CANCELLED)
+    failure = Failure(reason="CANCELLED", message=reason or "cancelled by a client")
+    draft.touch(failure=failure, turn=None)
+    event = draft.raise_status_event(
+        Status.CANCELLED, failure.to_json(), raised_by=CLIENT, cause=None
+    )
+    changed = effects(before, draft.instance)
+    draft.record(
+        _client_entry(draft, "cancel", event, note=reason or None, effects=changed),
+        writes_of((), changed),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDeadLetter:
+    """A dead letter to retry or discard, with its event."""
+
+    dead_letter_id: str
+    event: Event
+    task_id: str
+    attempts: int
+    on_failure: OnFailure
+    edit: int
+    payload: JsonObject | None
+    state: DeadLetterState = DeadLetterState.OPEN
+
+
+def retry_dead_letter(
+    draft: Draft, letter: OpenDeadLetter, payload: JsonObject | None, held: Sequence[Delivery]
+) -> None:
+    """Tries a delivery again from its first attempt. A FAILED instance becomes ACTIVE, and what was
+    held goes on. `held` are the instance's HELD deliveries."""
+    before = draft.instance
+    if not (before.status.is_open or before.status is Status.FAILED or letter.event.after_end):
+        require_open(before)
+    edited = payload is not None and payload != letter.event.payload
+    draft.put_delivery(
+        Delivery(
+            event_id=letter.event.event_id,
+            task_id=letter.task_id,
+            state=DeliveryState.READY,
+            edit=letter.edit + 1 if edited else letter.edit,
+            payload=payload if payload is not None else letter.payload,
+        )
+    )
+    if letter.on_failure is OnFailure.CONTINUE:
+        # It was final; the event is open once more.
+        draft.touch(unsettled=draft.instance.unsettled + 1)
+    draft.touch(dead_letters=draft.instance.dead_letters - 1)
+    draft.raising.dead_letters_retried.append(letter.dead_letter_id)
+    if before.status is Status.FAILED and not letter.event.after_end:
+        draft.move_to(Status.ACTIVE)
+        for row in held:
+            draft.put_delivery(replace(row, state=DeliveryState.READY, due_in=0.0))
+    changed = effects(before, draft.instance)
+    draft.record(
+        _client_entry(
+            draft,
+            "dead_letter_retried",
+            None,
+            about=letter.event,
+            note=f"{letter.task_id}{' with an edited payload' if edited else ''}",
+            effects=changed,
+        ),
+        writes_of((), changed),
+    )
+
+
+def discard_dead_letter(
+    draft: Draft, letter: OpenDeadLetter, held: Sequence[tuple[Delivery, Event]], others: int
+) -> None:
+    """Gives a delivery up. `others` counts the instance's other open dead letters; when a FAILED
+    instance has none left, what was held (`held`) is skipped."""
+    event = letter.event
+    draft.raising.dead_letters_discarded.append(letter.dead_letter_id)
+    draft.touch(dead_letters=draft.instance.dead_letters - 1)
+    draft.end_delivery(event.event_id, letter.task_id)
+    draft.record(
+        HistoryEntry(
+            sequence=draft.next_version,
+            event_id=event.event_id,
+            event_type=event.event_type,
+            processed_by=letter.task_id,
+            result=Result.SKIPPED,
+            status=draft.instance.status,
+            attempt=max(letter.attempts, 1),
+            base_version=draft.instance.version,
+            action="dead_letter_discarded",
+        )
+    )
+    if letter.on_failure is OnFailure.FAIL_WORKFLOW:
+        draft.settle_if_done(event, "its dead letter was discarded")
+    if draft.instance.status is Status.FAILED and others == 0:
+        for row, of in held:
+            skip_delivery(draft, row, of, "the workflow stays FAILED")
+
+
+def skip_delivery(draft: Draft, row: Delivery, event: Event, why: str) -> None:
+    """Ends an open delivery as SKIPPED."""
+    draft.end_delivery(event.event_id, row.task_id)
+    draft.record(
+        HistoryEntry(
+            sequence=draft.next_version,
+            event_id=event.event_id,
+            event_type=event.event_type,
+            processed_by=row.task_id,
+            result=Result.SKIPPED,
+            status=draft.instance.status,
+            attempt=max(row.attempts, 1),
+            base_version=draft.instance.version,
+            note=why,
+        )
+    )
+    draft.settle_if_done(event, "it was skipped")
+
+
+def catch_up(draft: Draft, unhandled: Sequence[Event], task_id: str) -> None:
+    """Offers events that settled as UNHANDLED to a task that is new; the instance must be open."""
+    for event in unhandled:
+        facts = draft.facts(event.event_id)
+        if facts.in_outbox or facts.deliveries:
+            continue
+        draft.put_delivery(Delivery(event.event_id, task_id, DeliveryState.READY))
+        draft.touch(unsettled=draft.instance.unsettled + 1)
+
+
+def is_skippable(instance: Instance, event: Event) -> bool:
+    """Whether the event's open deliveries end as SKIPPED because the instance has ended."""
+    return lifecycle.treatment(instance.status, after_end=event.after_end) is Treatment.SKIP
+
+
+def _client_entry(
+    draft: Draft, action: str, raised: Event | None, *, about: Event | None = None, **more: object
+) -> HistoryEntry:
+    event = raised or about
+    return HistoryEntry(
+        sequence=draft.next_version,
+        event_id=event.event_id if event else None,
+        event_type=event.event_type if event else "",
+        processed_by=CLIENT,
+        result=Result.SUCCESS,
+        status=draft.instance.status,
+        base_version=draft.instance.version,
+        raised=(raised.event_id,) if raised else (),
+        action=action,
+        **more,  # type: ignore[arg-type]
+    )

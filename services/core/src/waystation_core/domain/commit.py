@@ -1,0 +1,105 @@
+"""What one transaction writes of one instance: decided by the domain, carried out by the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from waystation_core.domain.conflicts import Write
+from waystation_core.domain.model import (
+    Delivery,
+    Event,
+    Instance,
+    Json,
+    JsonObject,
+    OnFailure,
+    Result,
+    Status,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One entry of history. `sequence` is the version that it makes."""
+
+    sequence: int
+    event_id: str | None
+    event_type: str
+    processed_by: str
+    result: Result
+    status: Status
+    attempt: int = 0
+    base_version: int = 0
+    will_retry: bool = False
+    retry_in: float | None = None
+    """Seconds from the commit to the next attempt."""
+    duration_us: int | None = None
+    error: JsonObject | None = None
+    change: list[Json] | None = None
+    """Operations in their stored form."""
+    raised: tuple[str, ...] = ()
+    service_name: str | None = None
+    service_version: str | None = None
+    endpoint: str | None = None
+    action: str | None = None
+    note: str | None = None
+    effects: JsonObject | None = None
+    """What else it changed of the instance: status, waits, output, failure; for reading back."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewDeadLetter:
+    """A delivery that failed for good."""
+
+    dead_letter_id: str
+    event_id: str
+    event_type: str
+    task_id: str
+    attempts: int
+    error: JsonObject
+    on_failure: OnFailure
+    edit: int = 0
+    payload: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventFacts:
+    """Where one event stands. Neither in the outbox nor with open deliveries: settled."""
+
+    in_outbox: bool
+    deliveries: dict[str, Delivery] = field(default_factory=dict)
+    """Open rows by task_id."""
+
+
+SETTLED = EventFacts(in_outbox=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedWrites:
+    """What the commit of one version wrote; the conflict rule looks back through these."""
+
+    version: int
+    writes: tuple[Write, ...]
+
+
+@dataclass(slots=True)
+class InstanceCommit:
+    """Everything that changes of one instance, in one transaction."""
+
+    before: Instance
+    after: Instance
+    entries: list[HistoryEntry] = field(default_factory=list)
+    raised: list[Event] = field(default_factory=list)
+    outbox_add: list[Event] = field(default_factory=list)
+    """Those of `raised` that are to be announced."""
+    outbox_remove: list[str] = field(default_factory=list)
+    deliveries_put: dict[tuple[str, str], Delivery] = field(default_factory=dict)
+    deliveries_remove: set[tuple[str, str]] = field(default_factory=set)
+    dead_letters: list[NewDeadLetter] = field(default_factory=list)
+    dead_letters_retried: list[str] = field(default_factory=list)
+    dead_letters_discarded: list[str] = field(default_factory=list)
+    fixes_tasks: bool = False
+    """Whether it rests on which tasks are registered, and so on the registry's generation."""
+
+    @property
+    def is_empty(self) -> bool:
+        return self.after is self.before

@@ -1,0 +1,265 @@
+"""The nouns: what an instance, an event, a delivery and a registered task are to the engine.
+
+Numbers of enums are those of the contract, so that they travel and are stored without a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import Any, TypeAlias
+
+Json: TypeAlias = Any
+JsonObject: TypeAlias = dict[str, Any]
+
+DEFAULT_PRIORITY = 100
+DEFAULT_NAMESPACE = "default"
+
+CLIENT = "client"
+SYSTEM = "system"
+
+
+class Status(IntEnum):
+    """Where an instance stands; `lifecycle` holds the table of moves."""
+
+    ACTIVE = 1
+    WAITING_FOR_INPUT = 2
+    COMPLETED = 3
+    FAILED = 4
+    CANCELLED = 5
+
+    @property
+    def is_open(self) -> bool:
+        return self <= Status.WAITING_FOR_INPUT
+
+
+class Result(IntEnum):
+    """How the handling recorded by an entry of history ended."""
+
+    SUCCESS = 1
+    FAILED = 2
+    SKIPPED = 3
+    UNHANDLED = 4
+
+
+class OnFailure(IntEnum):
+    """What a dead letter does to its instance."""
+
+    FAIL_WORKFLOW = 1
+    CONTINUE = 2
+
+
+class DeadLetterState(IntEnum):
+    OPEN = 1
+    RETRIED = 2
+    DISCARDED = 3
+
+
+class DeliveryState(IntEnum):
+    """Why a delivery is off the fast way."""
+
+    READY = 1
+    """To be called when due: a retry, a suspect, or one whose cause to wait is gone."""
+    LEASED = 2
+    """In call by the router named in the row."""
+    NO_ENDPOINT = 3
+    """Its task's service has no live endpoint."""
+    AT_CAPACITY = 4
+    """Above its task's max_in_flight."""
+    HELD = 5
+    """Its instance is FAILED."""
+    DEAD = 6
+    """Dead-lettered under FAIL_WORKFLOW: not final until retried or discarded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What an instance asks a person for."""
+
+    wait_id: str
+    task_id: str
+    message: str
+    since: str
+    """RFC 3339."""
+    input_schema: JsonObject | None = None
+
+    def to_json(self) -> JsonObject:
+        return {
+            "wait_id": self.wait_id,
+            "task_id": self.task_id,
+            "message": self.message,
+            "since": self.since,
+            "input_schema": self.input_schema,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an instance is FAILED or CANCELLED."""
+
+    reason: str
+    message: str
+    task_id: str = ""
+    event_id: str = ""
+
+    def to_json(self) -> JsonObject:
+        return {
+            "reason": self.reason,
+            "message": self.message,
+            "task_id": self.task_id,
+            "event_id": self.event_id,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Which event left an open instance with nothing to do."""
+
+    event_id: str
+    event_type: str
+    raised_by: str
+    message: str
+
+    def to_json(self) -> JsonObject:
+        return {
+            "event_id": self.event_id,
+            "event_type": self.event_type,
+            "raised_by": self.raised_by,
+            "message": self.message,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Which delivery (`event_id:task_id`) of a contended instance commits next."""
+
+    holder: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One workflow instance. Never changed in place: routers keep copies by version."""
+
+    key: int
+    workflow_instance_id: str
+    workflow_type: str
+    status: Status
+    version: int
+    revision: int
+    data: JsonObject
+    unsettled: int
+    """Events that are not settled."""
+    dead_letters: int
+    """Open dead letters."""
+    event_count: int
+    """Events ever raised."""
+    waits: tuple[Wait, ...] = ()
+    failure: Failure | None = None
+    output: JsonObject | None = None
+    correlation_id: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    completed_at: datetime | None = None
+    deadline: datetime | None = None
+    idle: Idle | None = None
+    idle_since: datetime | None = None
+    turn: Turn | None = None
+    namespace: str = DEFAULT_NAMESPACE
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact raised in one instance."""
+
+    event_id: str
+    event_type: str
+    payload: JsonObject
+    raised_by: str
+    version: int
+    """Of the commit that raised it."""
+    causation_id: str | None = None
+    priority: int | None = None
+    correlation_id: str | None = None
+    schema_version: str = ""
+    metadata: Mapping[str, str] | None = None
+    after_end: bool = False
+    """Raised by the end of the instance, or while handling what was."""
+    created_at: datetime | None = None
+
+    @property
+    def effective_priority(self) -> int:
+        return DEFAULT_PRIORITY if self.priority is None else self.priority
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event that a client or a task asks for."""
+
+    event_type: str
+    payload: JsonObject
+    priority: int | None = None
+    metadata: Mapping[str, str] | None = None
+    schema_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A delivery off the fast way."""
+
+    event_id: str
+    task_id: str
+    state: DeliveryState
+    attempts: int = 0
+    suspect: bool = False
+    conflicts: int = 0
+    due_in: float = 0.0
+    """Seconds from the commit; how the database reckons it."""
+    leased_by: str | None = None
+    edit: int = 0
+    payload: JsonObject | None = None
+    last_error: JsonObject | None = None
+
+    @property
+    def idempotency_key(self) -> str:
+        return idempotency_key(self.event_id, self.task_id, self.edit)
+
+
+def idempotency_key(event_id: str, task_id: str, edit: int = 0) -> str:
+    """The same on every attempt; an edited retry has a new one."""
+    key = f"{event_id}:{task_id}"
+    return f"{key}:edit-{edit}" if edit else key
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When a failed delivery is tried again. Seconds."""
+
+    max_attempts: int = 5
+    initial_backoff: float = 1.0
+    multiplier: float = 2.0
+    max_backoff: float = 60.0
+    jitter: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """A registered task, with every default filled in."""
+
+    task_id: str
+    service_name: str
+    event_types: tuple[str, ...]
+    workflow_types: tuple[str, ...]
+    timeout: float = 30.0
+    retry: RetryPolicy = RetryPolicy()
+    max_in_flight: int = 100
+    on_failure: OnFailure = OnFailure.FAIL_WORKFLOW
+    catch_up: bool = True
+    with_history: bool = False
+    batching: bool = False
+    replayable: bool = False
+    may_emit: tuple[str, ...] = ()
+    reads: tuple[str, ...] | None = None
+    writes: tuple[str, ...] | None = None

@@ -1,0 +1,285 @@
+"""The tables, as SQLAlchemy Core sees them. The migrations make them; a test holds the two equal.
+
+Why they look as they do:
+
+- `workflow_instances` is the lock of everything below it. `version` counts entries of history;
+  `revision` is raised by every transaction that touches the instance or its deliveries, so an
+  unmoved revision proves that all a router knows of the instance still holds.
+- `events` rows are written once and never changed. Where an event stands follows from its outbox
+  row, its deliveries and its entries in history.
+- An `outbox` row says: the tasks of this event are not fixed yet. A `deliveries` row says: this
+  delivery is open and off the fast way. Neither: the event is settled.
+- JSON that must come back bit for bit is `json`, not `jsonb`, which rewrites numbers and keys.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSON
+
+metadata = MetaData()
+
+
+def _when(name: str, *, nullable: bool = False, default: bool = False) -> Column[object]:
+    return Column(
+        name,
+        DateTime(timezone=True),
+        nullable=nullable,
+        server_default=func.now() if default else None,
+    )
+
+
+workflow_instances = Table(
+    "workflow_instances",
+    metadata,
+    Column("key", BigInteger, Identity(always=True), primary_key=True),
+    Column("namespace", Text(collation="C"), nullable=False),
+    Column("workflow_instance_id", Text(collation="C"), nullable=False),
+    Column("workflow_type", Text(collation="C"), nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("waits", JSON),
+    Column("failure", JSON),
+    Column("output", JSON),
+    Column("correlation_id", Text),
+    _when("created_at", default=True),
+    _when("updated_at", default=True),
+    _when("completed_at", nullable=True),
+    _when("deadline", nullable=True),
+    Column("unsettled", Integer, nullable=False),
+    Column("dead_letters", Integer, nullable=False),
+    Column("event_count", Integer, nullable=False),
+    Column("idle", JSON),
+    _when("idle_since", nullable=True),
+    Column("turn_holder", Text),
+    _when("turn_until", nullable=True),
+    Column("start_digest", LargeBinary, nullable=False),
+    Column("start_request_id", Text(collation="C")),
+    UniqueConstraint("namespace", "workflow_instance_id", name="workflow_instances_id"),
+    Index(
+        "workflow_instances_request",
+        "namespace",
+        "start_request_id",
+        unique=True,
+        postgresql_where=text("start_request_id IS NOT NULL"),
+    ),
+    Index("workflow_instances_created", "namespace", "created_at", "key"),
+    Index("workflow_instances_open", "key", postgresql_where=text("status = 1 OR status = 2")),
+)
+
+history = Table(
+    "history",
+    metadata,
+    Column(
+        "instance_key", ForeignKey("workflow_instances.key"), primary_key=True, autoincrement=False
+    ),
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("event_id", Uuid),
+    Column("event_type", Text, nullable=False),
+    _when("processed_at", default=True),
+    Column("processed_by", Text, nullable=False),
+    Column("result", SmallInteger, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("will_retry", Boolean, nullable=False),
+    _when("next_attempt_at", nullable=True),
+    Column("duration_us", BigInteger),
+    Column("error", JSON),
+    Column("base_version", Integer, nullable=False),
+    Column("change", JSON),
+    Column("raised", ARRAY(Uuid)),
+    Column("service_name", Text),
+    Column("service_version", Text),
+    Column("endpoint", Text),
+    Column("status", SmallInteger, nullable=False),
+    Column("action", Text),
+    Column("note", Text),
+    Column("effects", JSON),
+    # The last guard of "takes effect exactly once"; the engine's own rules come first.
+    Index(
+        "history_final_outcome",
+        "event_id",
+        "processed_by",
+        unique=True,
+        postgresql_where=text("attempt > 0 AND (result = 1 OR result = 3)"),
+    ),
+    Index("history_unhandled", "instance_key", postgresql_where=text("result = 4")),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("event_id", Uuid, primary_key=True),
+    Column("instance_key", ForeignKey("workflow_instances.key"), nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("payload", JSON, nullable=False),
+    _when("created_at", default=True),
+    Column("correlation_id", Text),
+    Column("priority", SmallInteger),
+    Column("causation_id", Uuid),
+    Column("raised_by", Text, nullable=False),
+    Column("schema_version", Text),
+    Column("metadata", JSON),
+    # Raised by the end of an instance, or while handling what was: delivered though it has ended.
+    Column("after_end", Boolean, nullable=False),
+    # The version of the commit that raised it.
+    Column("version", Integer, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("event_id", Uuid, primary_key=True),
+    Column("instance_key", BigInteger, nullable=False),
+    Column("level", SmallInteger, nullable=False),
+    _when("created_at", default=True),
+    _when("announced_at", default=True),
+    _when("due_at"),
+    Column("announcements", SmallInteger, nullable=False),
+    Index("outbox_due", "due_at"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("event_id", Uuid, primary_key=True),
+    Column("task_id", Text(collation="C"), primary_key=True),
+    Column("instance_key", BigInteger, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    # Attempts spent so far.
+    Column("attempts", Integer, nullable=False),
+    Column("suspect", Boolean, nullable=False),
+    Column("conflicts", Integer, nullable=False),
+    _when("due_at"),
+    Column("leased_by", Uuid),
+    # Counts edited retries; part of the idempotency key.
+    Column("edit", Integer, nullable=False),
+    Column("payload", JSON),
+    Column("last_error", JSON),
+    _when("since", default=True),
+    Index("deliveries_due", "due_at", postgresql_where=text("state = 1")),
+    Index("deliveries_leased", "leased_by", postgresql_where=text("state = 2")),
+    Index("deliveries_parked", "task_id", postgresql_where=text("state = 3 OR state = 4")),
+    Index("deliveries_instance", "instance_key"),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("dead_letter_id", Uuid, primary_key=True),
+    Column("instance_key", ForeignKey("workflow_instances.key"), nullable=False),
+    Column("event_id", ForeignKey("events.event_id"), nullable=False),
+    Column("task_id", Text(collation="C"), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("error", JSON, nullable=False),
+    Column("on_failure", SmallInteger, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    # The payload as last tried, where an edited retry replaced the event's own.
+    Column("payload", JSON),
+    Column("edit", Integer, nullable=False),
+    _when("created_at", default=True),
+    _when("resolved_at", nullable=True),
+    Index("dead_letters_created", "created_at", "dead_letter_id"),
+    Index(
+        "dead_letters_open",
+        "event_id",
+        "task_id",
+        unique=True,
+        postgresql_where=text("state = 1"),
+    ),
+    Index("dead_letters_instance", "instance_key"),
+)
+
+routers = Table(
+    "routers",
+    metadata,
+    Column("router_id", Uuid, primary_key=True),
+    Column("pool", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    _when("started_at", default=True),
+    _when("lease_until"),
+    Column("calls_in_flight", Integer, nullable=False),
+    Column("results_committed", BigInteger, nullable=False),
+    # What it sees of each endpoint: handler_id -> {reachable, last_error, calls_in_flight}.
+    Column("report", JSON, nullable=False),
+)
+
+registry = Table(
+    "registry",
+    metadata,
+    Column("namespace", Text(collation="C"), primary_key=True),
+    # Raised when a task's types or workflow types change: the tasks of new events may differ.
+    Column("generation", BigInteger, nullable=False),
+    # Raised by every change of registrations but renewals: routers reload.
+    Column("changes", BigInteger, nullable=False),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("namespace", Text(collation="C"), primary_key=True),
+    Column("task_id", Text(collation="C"), primary_key=True),
+    Column("service_name", Text(collation="C"), nullable=False),
+    Column("spec", JSON, nullable=False),
+    _when("first_registered_at", default=True),
+    _when("updated_at", default=True),
+    # When catch-up looks once more, for commits that did not know the task yet; null: done.
+    _when("catch_up_again_at", nullable=True),
+)
+
+handlers = Table(
+    "handlers",
+    metadata,
+    Column("handler_id", Uuid, primary_key=True),
+    Column("namespace", Text(collation="C"), nullable=False),
+    Column("service_name", Text(collation="C"), nullable=False),
+    Column("service_version", Text, nullable=False),
+    Column("host", Text(collation="C"), nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("lease_seconds", Integer),
+    _when("lease_until", nullable=True),
+    _when("registered_at", default=True),
+    Column("tasks", JSON, nullable=False),
+    UniqueConstraint("namespace", "service_name", "host", "port", name="handlers_endpoint"),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("namespace", Text(collation="C"), primary_key=True),
+    Column("rpc", Text(collation="C"), primary_key=True),
+    Column("request_id", Text(collation="C"), primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    # What the first call answered with, as JSON; its shape is the RPC's own.
+    Column("result", JSON, nullable=False),
+    _when("created_at", default=True),
+    Index("requests_created", "created_at"),
+)
+
+sweeps = Table(
+    "sweeps",
+    metadata,
+    # What is claimed by one router at a time, such as `messages_lost`.
+    Column("name", Text, primary_key=True),
+    _when("claimed_at"),
+)
