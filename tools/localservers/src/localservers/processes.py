@@ -187,7 +187,8 @@ def _group_alive(group: int) -> bool:
         return False
     except PermissionError:
         return True
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+    # Every thread is asked: the first one's end may show while others still hold a port.
+    for stat in Path("/proc").glob("[0-9]*/task/*/stat"):
         with contextlib.suppress(OSError):
             state, _parent, its_group = stat.read_text().rpartition(")")[2].split()[:3]
             if int(its_group) == group and state not in "ZX":
