@@ -47,8 +47,7 @@ def test_a_built_database_is_built_once_and_copied(postgres: PostgresServer) -> 
 def test_rabbitmq_forgets_only_when_wiped_and_leaves_nothing() -> None:
     with RabbitMQServer() as node:
         node.api("queues/%2F/durable", method="PUT", body={"durable": True})
-        node.kill()
-        node.start()
+        node.restart()
         assert "durable" in node.ctl("list_queues", "name")
         node.restart(wipe=True)
         assert "durable" not in node.ctl("list_queues", "name")
