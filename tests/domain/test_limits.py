@@ -1,0 +1,112 @@
+"""The limits at the doors: exactly at the border, named by place and problem, never echoed at length."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from waystation_core.domain import limits
+from waystation_core.domain.errors import (
+    ContextTooLarge,
+    InvalidEventType,
+    InvalidField,
+    InvalidId,
+    InvalidPageToken,
+    InvalidPriority,
+    InvalidStruct,
+    PayloadTooLarge,
+    WaystationError,
+)
+
+
+def nested(levels: int) -> Any:
+    value: Any = {}
+    for _ in range(levels - 1):
+        value = {"a": value}
+    return value
+
+
+def test_depth_and_nodes_are_counted_to_the_border() -> None:
+    limits.check_json(nested(16), "data")
+    limits.check_json({"a": [0] * 9_998}, "data")
+    with pytest.raises(InvalidStruct) as deep:
+        limits.check_json(nested(17), "data")
+    assert deep.value.metadata["path"] == "/a" * 16
+    with pytest.raises(InvalidStruct) as wide:
+        limits.check_json({"a": [0] * 9_999}, "data")
+    assert wide.value.metadata["path"] == "/a/9998"
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "problem"),
+    [
+        ({"a": {"b/c": math.nan}}, "/a/b~1c", "NaN"),
+        ({"a": [1, -math.inf]}, "/a/1", "infinity"),
+        ({"a": "x\0y"}, "/a", "a NUL character"),
+        ({"a\0": 1}, "/a\\x00", "a NUL character"),
+        ({"a": 2**53 + 1}, "/a", "an integer above 2^53, which must be a string,"),
+        ({"a": "\ud800"}, "/a", "a lone surrogate"),
+        ({"a": b"x"}, "/a", "a bytes, which JSON does not know,"),
+        ({"a": {1: 2}}, "/a/1", "a key that is no string"),
+    ],
+)
+def test_what_a_struct_may_not_hold_is_named(value: Any, path: str, problem: str) -> None:
+    with pytest.raises(InvalidStruct) as refused:
+        limits.check_json(value, "payload")
+    assert refused.value.metadata == {"field": "payload", "path": path, "problem": problem}
+
+
+def test_bytes_are_counted_to_the_border() -> None:
+    limits.encoded({"a": "x" * (limits.MAX_BYTES - len('{"a":""}'))}, "payload")
+    with pytest.raises(PayloadTooLarge) as refused:
+        limits.encoded({"a": "x" * limits.MAX_BYTES}, "payload")
+    assert refused.value.metadata["limit_bytes"] == "1048576"
+    with pytest.raises(ContextTooLarge):
+        limits.encoded([0] * 9, "data", limit=18, error=ContextTooLarge)
+
+
+IDS = ["", "a b", "a" * 201, "a\n", "\u202eabc", "caf\u00e9", "a/b", "x" * 100_000]
+
+
+@pytest.mark.parametrize("text", IDS)
+@pytest.mark.parametrize(
+    ("check", "error"),
+    [(limits.check_id, InvalidId), (limits.check_event_type, InvalidEventType)],
+)
+def test_ids_have_one_charset(
+    check: Callable[[str, str], str], error: type[WaystationError], text: str
+) -> None:
+    with pytest.raises(error) as refused:
+        check(text, "the_field")
+    assert refused.value.metadata["field"] == "the_field"
+    assert len(refused.value.message) < 300
+    assert refused.value.message.isprintable()
+    assert check("Claim-7_a.b:c", "the_field") == "Claim-7_a.b:c"
+
+
+def test_small_fields() -> None:
+    assert limits.check_priority(0) == 0
+    assert limits.check_priority(255) == 255
+    for priority in (-1, 256, 10**9):
+        with pytest.raises(InvalidPriority):
+            limits.check_priority(priority)
+    assert [limits.page_size(n) for n in (0, 1, 1_000, 10**9)] == [50, 1, 1_000, 1_000]
+    with pytest.raises(InvalidPageToken):
+        limits.page_size(-1)
+    assert limits.check_text("\u00e9" * 50, "message", limit=100) == "\u00e9" * 50
+    for text in ("a\0", "\u00e9" * 51):
+        with pytest.raises(InvalidField):
+            limits.check_text(text, "message", limit=100)
+
+
+@pytest.mark.parametrize(
+    "metadata", [{str(n): "" for n in range(33)}, {"a": "x" * 4_096}, {"": "x"}, {"a": "\0"}]
+)
+def test_metadata_has_limits(metadata: dict[str, str]) -> None:
+    with pytest.raises(InvalidField):
+        limits.check_metadata(metadata)
+    fits = {"a": "x" * 4_095}
+    assert limits.check_metadata(fits) == fits
