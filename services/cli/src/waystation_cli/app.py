@@ -1,0 +1,65 @@
+"""The command tree: which commands there are, in the order in which help lists them."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from waystation_cli.commands import (
+    acting,
+    dead_letters,
+    handlers,
+    migrate,
+    reading,
+    running,
+    status,
+)
+
+EPILOG = (
+    "Exit codes: 0 done, 1 the call failed, 2 the command line is wrong. `run` and `wait` also: "
+    "3 the workflow waits for input, 4 it is idle, 5 it failed or was cancelled, 6 the time is up."
+)
+
+app = typer.Typer(
+    name="waystation",
+    help="Starts, watches and mends workflows.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"waystation {version('waystation-cli')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("migrate")(migrate.migrate)
+app.command("start")(running.start)
+app.command("run", epilog=EPILOG)(running.run)
+app.command("wait", epilog=EPILOG)(running.wait)
+app.command("list")(reading.list_workflows)
+app.command("show")(reading.show)
+app.command("explain")(reading.explain)
+app.command("input")(acting.provide_input)
+app.command("publish")(acting.publish)
+app.command("cancel")(acting.cancel)
+app.command("status")(status.status)
+app.add_typer(handlers.app, name="handlers")
+app.add_typer(dead_letters.app, name="dead-letters")

@@ -1,0 +1,134 @@
+"""Values as they are typed on the command line, turned into values of the contract.
+
+Whatever can't be is a usage error (exit code 2) that says what a right one looks like.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from google.protobuf import json_format
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
+
+# Struct numbers are doubles: beyond this a whole number would arrive as another one.
+_LARGEST_EXACT = 2**53
+
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
+
+JSON_HELP = "JSON object, @FILE, or - for standard input."
+
+WorkflowId = Annotated[str, typer.Argument(metavar="WORKFLOW_ID", help="The workflow instance.")]
+ExpectedVersion = Annotated[
+    int | None,
+    typer.Option(help="Refuse when the instance has another version than this by now."),
+]
+
+
+def json_text(value: str) -> str:
+    """The text behind `value`: itself, the file that `@` names, or standard input for `-`."""
+    try:
+        if value == "-":
+            return sys.stdin.read()
+        if value.startswith("@"):
+            return Path(value[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise typer.BadParameter(f"can't read {value[1:] or 'standard input'}: {reason}") from error
+    return value
+
+
+def json_value(value: str) -> Any:
+    """What the JSON text of `value` (see `json_text`) says, or a usage error saying where it is
+    wrong."""
+    try:
+        return json.loads(json_text(value), parse_constant=_refuse_constant, parse_int=_whole)
+    except json.JSONDecodeError as error:
+        raise typer.BadParameter(
+            f"not JSON (line {error.lineno}, column {error.colno}: {error.msg}); "
+            """expected something like '{"amount": 120}', @file.json or -"""
+        ) from error
+    except RecursionError as error:
+        raise typer.BadParameter("nested too deeply") from error
+
+
+def struct(value: str | None) -> Struct | None:
+    """The Struct that a --data option says; None stays None."""
+    if value is None:
+        return None
+    parsed = json_value(value)
+    if not isinstance(parsed, dict):
+        raise typer.BadParameter("must be a JSON object, such as '{\"amount\": 120}'")
+    result = Struct()
+    try:
+        json_format.ParseDict(parsed, result)
+    except (json_format.ParseError, ValueError, RecursionError) as error:
+        raise typer.BadParameter(f"can't travel in a Struct: {error}") from error
+    return result
+
+
+def metadata(pairs: Sequence[str]) -> dict[str, str]:
+    """The map that repeated KEY=VALUE options say."""
+    result = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise typer.BadParameter(f"{pair!r} is not KEY=VALUE")
+        result[key] = text
+    return result
+
+
+def seconds(value: str) -> float:
+    """The seconds in a span such as `90`, `1.5s`, `200ms`, `10m`, `2h`, `7d`."""
+    match = _SPAN.fullmatch(value.strip())
+    if match is None:
+        raise typer.BadParameter(f"{value!r} is not a time span such as 90, 1.5s, 10m, 2h or 7d")
+    return float(match[1]) * _SECONDS[match[2] or "s"]
+
+
+def duration(span_seconds: float) -> Duration:
+    """A span as the contract writes it, to the microsecond."""
+    result = Duration()
+    result.FromTimedelta(timedelta(seconds=span_seconds))
+    return result
+
+
+def moment(value: str | None) -> Timestamp | None:
+    """The time that `value` says: RFC 3339, or a span meaning so long ago; None stays None."""
+    if value is None:
+        return None
+    result = Timestamp()
+    try:
+        if _SPAN.fullmatch(value.strip()):
+            result.FromDatetime(datetime.now(UTC) - timedelta(seconds=seconds(value)))
+            return result
+        parsed = datetime.fromisoformat(value)
+        result.FromDatetime(parsed if parsed.tzinfo else parsed.astimezone())
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(
+            f"{value!r} is neither a time such as 2026-01-31T12:00:00Z nor a span such as 2h"
+        ) from error
+    return result
+
+
+def _refuse_constant(name: str) -> float:
+    raise typer.BadParameter(f"{name} is not JSON")
+
+
+def _whole(digits: str) -> int:
+    # Counted before converting: Python refuses to convert thousands of digits at all.
+    if len(digits) > 17 or abs(int(digits)) > _LARGEST_EXACT:
+        shown = digits if len(digits) <= 40 else digits[:40] + "..."
+        raise typer.BadParameter(
+            f"{shown} is above 2^53 and would arrive as another number; write it as a string"
+        )
+    return int(digits)

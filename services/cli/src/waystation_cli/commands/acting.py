@@ -1,0 +1,116 @@
+"""input, publish, cancel: what a person does to a running workflow."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from waystation.v1.event_pb2 import NewEvent
+from waystation.v1.workflow_service_pb2 import (
+    CancelWorkflowRequest,
+    CancelWorkflowResponse,
+    ProvideInputRequest,
+    ProvideInputResponse,
+    PublishEventRequest,
+    PublishEventResponse,
+)
+from waystation_cli import arguments
+from waystation_cli.arguments import JSON_HELP, ExpectedVersion, WorkflowId
+from waystation_cli.connection import (
+    CALL_SECONDS,
+    DEFAULT_ADDRESS,
+    Address,
+    AsJson,
+    connected,
+    new_request_id,
+)
+from waystation_cli.render import document, outcomes
+
+
+def provide_input(
+    workflow_id: WorkflowId,
+    data: Annotated[str, typer.Option("--data", "--input", help=f"The answer: {JSON_HELP}")],
+    wait_id: Annotated[
+        str | None, typer.Option(help="Which wait it answers; needed where several are open.")
+    ] = None,
+    expected_version: ExpectedVersion = None,
+    address: Address = DEFAULT_ADDRESS,
+    as_json: AsJson = False,
+) -> None:
+    """Answer what a workflow asks a person for."""
+    request = ProvideInputRequest(
+        workflow_instance_id=workflow_id,
+        wait_id=wait_id or "",
+        input=arguments.struct(data),
+        expected_version=expected_version,
+        request_id=new_request_id(),
+    )
+    with connected(address, as_json) as api:
+        response: ProvideInputResponse = api.workflows.ProvideInput(request, timeout=CALL_SECONDS)
+    if as_json:
+        document.print_message(response)
+    else:
+        outcomes.print_input_given(response)
+
+
+def publish(
+    workflow_id: WorkflowId,
+    event_type: Annotated[str, typer.Argument(metavar="EVENT_TYPE", help="Such as claim.amended.")],
+    data: Annotated[
+        str | None, typer.Option("--data", "--payload", help=f"The event's payload: {JSON_HELP}")
+    ] = None,
+    priority: Annotated[int | None, typer.Option(help="0 (last) to 255 (first).")] = None,
+    metadata: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="May be repeated.")
+    ] = None,
+    schema_version: Annotated[
+        str | None, typer.Option(help="Your own name for the version of the payload's shape.")
+    ] = None,
+    expected_version: ExpectedVersion = None,
+    address: Address = DEFAULT_ADDRESS,
+    as_json: AsJson = False,
+) -> None:
+    """Raise an event in a running workflow."""
+    request = PublishEventRequest(
+        workflow_instance_id=workflow_id,
+        event=NewEvent(
+            event_type=event_type,
+            payload=arguments.struct(data),
+            priority=priority,
+            metadata=arguments.metadata(metadata or []),
+            schema_version=schema_version or "",
+        ),
+        expected_version=expected_version,
+        request_id=new_request_id(),
+    )
+    with connected(address, as_json) as api:
+        response: PublishEventResponse = api.workflows.PublishEvent(request, timeout=CALL_SECONDS)
+    if as_json:
+        document.print_message(response)
+    else:
+        outcomes.print_published(event_type, response)
+
+
+def cancel(
+    workflow_id: WorkflowId,
+    reason: Annotated[str | None, typer.Option(help="Kept in the history, for people.")] = None,
+    expected_version: ExpectedVersion = None,
+    address: Address = DEFAULT_ADDRESS,
+    as_json: AsJson = False,
+) -> None:
+    """End a running workflow as CANCELLED."""
+    request = CancelWorkflowRequest(
+        workflow_instance_id=workflow_id,
+        reason=reason or "",
+        expected_version=expected_version,
+        request_id=new_request_id(),
+    )
+    with connected(address, as_json) as api:
+        response: CancelWorkflowResponse = api.workflows.CancelWorkflow(
+            request, timeout=CALL_SECONDS
+        )
+    if as_json:
+        document.print_message(response)
+    else:
+        outcomes.print_cancelled(response)

@@ -1,0 +1,153 @@
+"""handlers list, register, unregister: who hosts the tasks, and where."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from google.protobuf import json_format
+
+from waystation.v1.handler_pb2 import REGISTRATION_KIND_STATIC, TaskSpec
+from waystation.v1.handler_registry_service_pb2 import (
+    ListHandlersRequest,
+    RegisterHandlerRequest,
+    RegisterHandlerResponse,
+    UnregisterHandlerRequest,
+    UnregisterHandlerResponse,
+)
+from waystation_cli import arguments
+from waystation_cli.commands.paging import Limit, gather
+from waystation_cli.connection import (
+    CALL_SECONDS,
+    DEFAULT_ADDRESS,
+    Address,
+    AsJson,
+    connected,
+    new_request_id,
+)
+from waystation_cli.render import document, endpoints
+
+app = typer.Typer(
+    help="List, register, unregister endpoints.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command("list")
+def list_handlers(
+    service: Annotated[str | None, typer.Option(help="Only this service.")] = None,
+    limit: Limit = 1000,
+    address: Address = DEFAULT_ADDRESS,
+    as_json: AsJson = False,
+) -> None:
+    """List the registered endpoints with what the routers see of each."""
+    with connected(address, as_json) as api:
+        handlers, more = gather(
+            lambda page_size, page_token: api.handlers.ListHandlers(
+                ListHandlersRequest(
+                    service_name=service or "", page_size=page_size, page_token=page_token
+                ),
+                timeout=CALL_SECONDS,
+            ),
+            lambda page: page.handlers,
+            limit,
+        )
+    if as_json:
+        document.print_messages(handlers)
+    else:
+        endpoints.print_handlers(handlers, more)
+
+
+@app.command()
+def register(
+    service: Annotated[str, typer.Option(help="The service's name; its tasks belong to it.")],
+    host: Annotated[str, typer.Option(help="A DNS name or an IP address, without a port.")],
+    port: Annotated[int, typer.Option(min=1, max=65535)],
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID:EVENT,EVENT:TYPE,TYPE",
+            help="A task, its event types and its workflow types; may be repeated.",
+        ),
+    ] = None,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Tasks as a JSON array of TaskSpec messages; - is standard input."
+        ),
+    ] = None,
+    service_version: Annotated[str | None, typer.Option(help="Shown in history.")] = None,
+    address: Address = DEFAULT_ADDRESS,
+    as_json: AsJson = False,
+) -> None:
+    """Register an endpoint that does not register itself: it stays until unregistered.
+
+    Example: waystation handlers register --service claims --host 127.0.0.1 --port 7500
+    --task 'claim_validator:claim.processed:claim'
+    """
+    tasks = [_task(each) for each in task or []] + (_tasks_of_file(file) if file else [])
+    if not tasks:
+        raise typer.BadParameter("name at least one task with --task or --file")
+    request = RegisterHandlerRequest(
+        service_name=service,
+        service_version=service_version or "",
+        host=host,
+        port=port,
+        kind=REGISTRATION_KIND_STATIC,
+        tasks=tasks,
+        request_id=new_request_id(),
+    )
+    with connected(address, as_json) as api:
+        response: RegisterHandlerResponse = api.handlers.RegisterHandler(
+            request, timeout=CALL_SECONDS
+        )
+    if as_json:
+        document.print_message(response)
+    else:
+        endpoints.print_registered(response)
+
+
+@app.command()
+def unregister(
+    handler_id: Annotated[
+        str, typer.Argument(metavar="HANDLER_ID", help="From `waystation handlers list`.")
+    ],
+    address: Address = DEFAULT_ADDRESS,
+    as_json: AsJson = False,
+) -> None:
+    """Take an endpoint out; its tasks' deliveries wait for another one."""
+    with connected(address, as_json) as api:
+        response: UnregisterHandlerResponse = api.handlers.UnregisterHandler(
+            UnregisterHandlerRequest(handler_id=handler_id, request_id=new_request_id()),
+            timeout=CALL_SECONDS,
+        )
+    if as_json:
+        document.print_message(response)
+    else:
+        endpoints.print_unregistered(handler_id)
+
+
+def _task(text: str) -> TaskSpec:
+    parts = [[item for item in part.split(",") if item] for part in text.split(":")]
+    if len(parts) != 3 or not all(parts) or len(parts[0]) != 1:
+        raise typer.BadParameter(
+            f"--task {text!r} is not ID:EVENT,EVENT:TYPE,TYPE, such as "
+            "'claim_validator:claim.processed:claim' (names with a colon need --file)"
+        )
+    return TaskSpec(task_id=parts[0][0], event_types=parts[1], workflow_types=parts[2])
+
+
+def _tasks_of_file(file: str) -> list[TaskSpec]:
+    parsed: Any = arguments.json_value(file if file == "-" else f"@{file}")
+    if isinstance(parsed, dict):
+        parsed = parsed.get("tasks")
+    if not isinstance(parsed, list):
+        raise typer.BadParameter(
+            f'{file} must hold a JSON array of tasks, such as [{{"task_id": "a", '
+            '"event_types": ["claim.processed"], "workflow_types": ["claim"]}]'
+        )
+    try:
+        return [json_format.ParseDict(item, TaskSpec()) for item in parsed]
+    except json_format.ParseError as error:
+        raise typer.BadParameter(f"{file} holds something that is no TaskSpec: {error}") from error

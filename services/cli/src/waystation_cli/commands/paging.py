@@ -1,0 +1,29 @@
+"""Lists that come in pages, gathered up to a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+# The most that the servers give in one page.
+_LARGEST_PAGE = 1000
+
+Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
+
+
+def gather(
+    fetch: Callable[[int, str], Any], items: Callable[[Any], Any], limit: int | None = None
+) -> tuple[list[Any], bool]:
+    """Returns the items of as many pages as the limit asks for (None: all), and whether there are
+    more. `fetch` gets page_size and page_token and gives a response with `next_page_token`."""
+    found: list[Any] = []
+    token = ""
+    while True:
+        left = _LARGEST_PAGE if limit is None else min(_LARGEST_PAGE, limit - len(found))
+        page = fetch(left, token)
+        found.extend(items(page))
+        token = page.next_page_token
+        if not token or (limit is not None and len(found) >= limit):
+            return found, bool(token)

@@ -1,0 +1,147 @@
+"""list, show, explain: looking at workflows."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+import typer
+
+from waystation.v1.dead_letter_service_pb2 import DeadLetterFilter, ListDeadLettersRequest
+from waystation.v1.workflow_service_pb2 import (
+    ExplainWorkflowRequest,
+    ExplainWorkflowResponse,
+    GetWorkflowRequest,
+    GetWorkflowResponse,
+    ListEventsRequest,
+    ListWorkflowsRequest,
+)
+from waystation_cli import arguments
+from waystation_cli.arguments import WorkflowId
+from waystation_cli.commands.paging import Limit, gather
+from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, AsJson, connected
+from waystation_cli.render import document, explanation, overview, workflow
+
+
+class Status(enum.StrEnum):
+    """The statuses as they are typed."""
+
+    ACTIVE = "active"
+    WAITING_FOR_INPUT = "waiting_for_input"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+def list_workflows(
+    workflow_type: Annotated[str | None, typer.Option("--type", help="Only this type.")] = None,
+    status: Annotated[
+        list[Status] | None, typer.Option(case_sensitive=False, help="May be repeated.")
+    ] = None,
+    idle: Annotated[
+        bool | None, typer.Option("--idle/--not-idle", help="Only idle ones, or only others.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Started at or after: RFC 3339, or 2h for 2 hours ago."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Started before: likewise.")
+    ] = None,
+    limit: Limit = 50,
+    address: Address = DEFAULT_ADDRESS,
+    as_json: AsJson = False,
+) -> None:
+    """List workflows, newest first."""
+    request = ListWorkflowsRequest(
+        workflow_type=workflow_type or "",
+        statuses=[f"WORKFLOW_STATUS_{each.name}" for each in status or []],
+        created_after=arguments.moment(since),
+        created_before=arguments.moment(until),
+    )
+    if idle is not None:
+        request.idle = idle
+    with connected(address, as_json) as api:
+
+        def fetch(page_size: int, page_token: str) -> object:
+            request.page_size, request.page_token = page_size, page_token
+            response: object = api.workflows.ListWorkflows(request, timeout=CALL_SECONDS)
+            return response
+
+        workflows, more = gather(fetch, lambda page: page.workflows, limit)
+    if as_json:
+        document.print_messages(workflows)
+    else:
+        overview.print_workflows(workflows, more)
+
+
+def show(
+    workflow_id: WorkflowId,
+    data: Annotated[bool, typer.Option("--data", help="Print the context's data too.")] = False,
+    at_sequence: Annotated[
+        int, typer.Option("--at", min=0, help="As it was after this entry of history.")
+    ] = 0,
+    address: Address = DEFAULT_ADDRESS,
+    as_json: AsJson = False,
+) -> None:
+    """Show one workflow's timeline and attempts.
+
+    The timeline is a tree: an event, the results of its tasks, the events that they raised. Below
+    it stand the attempts with their messages, what the workflow waits for, and how it ended.
+
+    With --json: an object of context (with event_history), events and dead_letters (open ones).
+    """
+    with connected(address, as_json) as api:
+        got: GetWorkflowResponse = api.workflows.GetWorkflow(
+            GetWorkflowRequest(
+                workflow_instance_id=workflow_id, with_history=True, at_sequence=at_sequence
+            ),
+            timeout=CALL_SECONDS,
+        )
+        events, _ = gather(
+            lambda page_size, page_token: api.workflows.ListEvents(
+                ListEventsRequest(
+                    workflow_instance_id=workflow_id, page_size=page_size, page_token=page_token
+                ),
+                timeout=CALL_SECONDS,
+            ),
+            lambda page: page.events,
+        )
+        dead_letters, _ = gather(
+            lambda page_size, page_token: api.dead_letters.ListDeadLetters(
+                ListDeadLettersRequest(
+                    filter=DeadLetterFilter(workflow_instance_id=workflow_id),
+                    page_size=page_size,
+                    page_token=page_token,
+                ),
+                timeout=CALL_SECONDS,
+            ),
+            lambda page: page.dead_letters,
+        )
+    if as_json:
+        document.print_document(
+            {
+                "context": document.as_dict(got.context),
+                "events": [document.as_dict(event) for event in events],
+                "dead_letters": [document.as_dict(letter) for letter in dead_letters],
+            }
+        )
+    else:
+        workflow.print_workflow(got.context, events, dead_letters, with_data=data)
+
+
+def explain(
+    workflow_id: WorkflowId, address: Address = DEFAULT_ADDRESS, as_json: AsJson = False
+) -> None:
+    """Tell what a workflow waits for.
+
+    Also since when, and who or what can unblock it.
+    """
+    with connected(address, as_json) as api:
+        response: ExplainWorkflowResponse = api.workflows.ExplainWorkflow(
+            ExplainWorkflowRequest(workflow_instance_id=workflow_id), timeout=CALL_SECONDS
+        )
+    if as_json:
+        document.print_message(response)
+    else:
+        explanation.print_explanation(response)

@@ -1,0 +1,235 @@
+"""start, run, wait: beginning workflows and seeing them to an outcome."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Annotated
+
+import grpc
+import typer
+
+from waystation.v1.workflow_service_pb2 import (
+    WAIT_OUTCOME_TIMED_OUT,
+    RunWorkflowRequest,
+    RunWorkflowResponse,
+    StartWorkflowRequest,
+    StartWorkflowResponse,
+    WaitWorkflowRequest,
+    WaitWorkflowResponse,
+)
+from waystation_cli import arguments
+from waystation_cli.arguments import JSON_HELP, WorkflowId
+from waystation_cli.connection import (
+    CALL_SECONDS,
+    DEFAULT_ADDRESS,
+    Address,
+    Api,
+    AsJson,
+    connected,
+    new_request_id,
+)
+from waystation_cli.outcome import exit_code
+from waystation_cli.render import document, outcomes
+
+# One call waits at most this long, so that a server that is stopped is noticed between two.
+_WAIT_SECONDS = 30.0
+
+WorkflowType = Annotated[
+    str, typer.Argument(metavar="WORKFLOW_TYPE", help="The kind of workflow to start.")
+]
+Data = Annotated[str | None, typer.Option(help=f"The context's first data: {JSON_HELP}")]
+Payload = Annotated[
+    str | None,
+    typer.Option(help=f"The payload of workflow.started, if not the data: {JSON_HELP}"),
+]
+NewId = Annotated[
+    str | None, typer.Option("--id", help="The instance's id; without it one is made.")
+]
+CorrelationId = Annotated[
+    str | None, typer.Option(help="Your own id, inherited by every event of the instance.")
+]
+Priority = Annotated[int | None, typer.Option(help="0 (last) to 255 (first); 100 when left out.")]
+Metadata = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KEY=VALUE", help="Inherited by every event; may be repeated."),
+]
+RequestId = Annotated[
+    str | None,
+    typer.Option(help="Makes a repeated command have one effect; without it one is made."),
+]
+Timeout = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPAN", help="Give up after this long (90, 10m, 2h); without it, wait on."
+    ),
+]
+
+
+def start(
+    workflow_type: WorkflowType,
+    data: Data = None,
+    payload: Payload = None,
+    workflow_id: NewId = None,
+    correlation_id: CorrelationId = None,
+    priority: Priority = None,
+    metadata: Metadata = None,
+    request_id: RequestId = None,
+    address: Address = DEFAULT_ADDRESS,
+    as_json: AsJson = False,
+) -> None:
+    """Start a workflow and return at once."""
+    request = _start_request(
+        workflow_type, data, payload, workflow_id, correlation_id, priority, metadata, request_id
+    )
+    with connected(address, as_json) as api:
+        response: StartWorkflowResponse = api.workflows.StartWorkflow(request, timeout=CALL_SECONDS)
+    if as_json:
+        document.print_message(response)
+    else:
+        outcomes.print_started(response)
+
+
+def run(
+    workflow_type: WorkflowType,
+    data: Data = None,
+    payload: Payload = None,
+    workflow_id: NewId = None,
+    correlation_id: CorrelationId = None,
+    priority: Priority = None,
+    metadata: Metadata = None,
+    request_id: RequestId = None,
+    timeout: Timeout = None,
+    address: Address = DEFAULT_ADDRESS,
+    as_json: AsJson = False,
+) -> None:
+    """Start a workflow and wait for its outcome.
+
+    The exit code tells the outcome.
+    """
+    limit = _Limit(timeout)
+    request = RunWorkflowRequest(
+        start=_start_request(
+            workflow_type,
+            data,
+            payload,
+            workflow_id,
+            correlation_id,
+            priority,
+            metadata,
+            request_id,
+        )
+    )
+    with connected(address, as_json) as api:
+        seconds = limit.next_wait()
+        request.timeout.CopyFrom(arguments.duration(seconds))
+        call = api.workflows.RunWorkflow.future(request, timeout=seconds + CALL_SECONDS)
+        started_id = ""
+        try:
+            started_id = _instance_id(call)
+            if started_id and not as_json:
+                # On stderr, and at once: whoever loses patience knows what to ask for.
+                print(f"Started {started_id}", file=sys.stderr)
+            response: RunWorkflowResponse = call.result()
+            waited = WaitWorkflowResponse(context=response.context, outcome=response.outcome)
+            started_id = response.context.workflow_instance_id
+            if response.outcome == WAIT_OUTCOME_TIMED_OUT and limit.left() > 0:
+                waited = _wait(api, started_id, limit)
+        except KeyboardInterrupt as interrupt:
+            raise _interrupted(started_id) from interrupt
+    response.context.CopyFrom(waited.context)
+    response.outcome = waited.outcome
+    if as_json:
+        document.print_message(response)
+    else:
+        outcomes.print_outcome(waited)
+    raise typer.Exit(exit_code(waited))
+
+
+def wait(
+    workflow_id: WorkflowId,
+    timeout: Timeout = None,
+    address: Address = DEFAULT_ADDRESS,
+    as_json: AsJson = False,
+) -> None:
+    """Wait for a workflow's outcome.
+
+    It has one when it has ended, waits for input or stands idle; the exit code tells which.
+    """
+    limit = _Limit(timeout)
+    with connected(address, as_json) as api:
+        try:
+            response = _wait(api, workflow_id, limit)
+        except KeyboardInterrupt as interrupt:
+            raise _interrupted(workflow_id) from interrupt
+    if as_json:
+        document.print_message(response)
+    else:
+        outcomes.print_outcome(response)
+    raise typer.Exit(exit_code(response))
+
+
+class _Limit:
+    """The time that a command may wait in all."""
+
+    def __init__(self, timeout: str | None) -> None:
+        self._until = None if timeout is None else time.monotonic() + arguments.seconds(timeout)
+
+    def left(self) -> float:
+        if self._until is None:
+            return _WAIT_SECONDS
+        return max(0.0, self._until - time.monotonic())
+
+    def next_wait(self) -> float:
+        return min(_WAIT_SECONDS, self.left())
+
+
+def _wait(api: Api, workflow_id: str, limit: _Limit) -> WaitWorkflowResponse:
+    while True:
+        seconds = limit.next_wait()
+        response: WaitWorkflowResponse = api.workflows.WaitWorkflow(
+            WaitWorkflowRequest(
+                workflow_instance_id=workflow_id, timeout=arguments.duration(seconds)
+            ),
+            timeout=seconds + CALL_SECONDS,
+        )
+        if response.outcome != WAIT_OUTCOME_TIMED_OUT or limit.left() <= 0:
+            return response
+
+
+def _instance_id(call: grpc.Call) -> str:
+    for key, value in call.initial_metadata() or ():
+        if key == "waystation-workflow-instance-id":
+            return value if isinstance(value, str) else value.decode()
+    return ""
+
+
+def _interrupted(workflow_id: str) -> typer.Exit:
+    if workflow_id:
+        print(f"It goes on; `waystation wait {workflow_id}` waits for it again.", file=sys.stderr)
+    # What shells expect of a program that Ctrl-C ended.
+    return typer.Exit(130)
+
+
+def _start_request(
+    workflow_type: str,
+    data: str | None,
+    payload: str | None,
+    workflow_id: str | None,
+    correlation_id: str | None,
+    priority: int | None,
+    metadata: list[str] | None,
+    request_id: str | None,
+) -> StartWorkflowRequest:
+    if data == "-" and payload == "-":
+        raise typer.BadParameter("only one of --data and --payload can come from standard input")
+    return StartWorkflowRequest(
+        workflow_type=workflow_type,
+        data=arguments.struct(data),
+        payload=arguments.struct(payload),
+        workflow_instance_id=workflow_id or "",
+        correlation_id=correlation_id,
+        priority=priority,
+        metadata=arguments.metadata(metadata or []),
+        request_id=request_id or new_request_id(),
+    )

@@ -1,0 +1,127 @@
+"""The connection to the API: the one place of the command line that dials."""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import grpc
+import typer
+from rich.console import Console
+
+from waystation.v1 import (
+    dead_letter_service_pb2_grpc,
+    handler_registry_service_pb2_grpc,
+    system_service_pb2_grpc,
+    workflow_service_pb2_grpc,
+)
+from waystation_cli.failures import EXIT_FAILED, CommandFailed, explain_rpc_error
+from waystation_cli.render.text import plain
+
+DEFAULT_ADDRESS = "127.0.0.1:7400"
+
+CALL_SECONDS = 15.0
+"""How long a call may take that does not wait for a workflow."""
+
+
+def _require_target(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if value.startswith("unix:"):
+        return value
+    if "/" in value or not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise typer.BadParameter(f"{value!r} is not host:port, such as {DEFAULT_ADDRESS}")
+    return value
+
+
+Address = Annotated[
+    str,
+    typer.Option(
+        "--address",
+        envvar="WAYSTATION_ADDRESS",
+        callback=_require_target,
+        metavar="HOST:PORT",
+        help="Where the API listens.",
+    ),
+]
+
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document instead of text for people.")
+]
+
+
+@dataclass(frozen=True)
+class Api:
+    """Stubs of every service that the command line calls. Their methods take `timeout` seconds."""
+
+    # The generated stubs carry no types; every command annotates the response that it gets.
+    workflows: Any
+    dead_letters: Any
+    handlers: Any
+    system: Any
+
+
+@contextmanager
+def connected(address: str, as_json: bool) -> Iterator[Api]:
+    """Gives the API at `address`, and closes the connection afterwards.
+
+    A failure inside is printed on stderr, as text or as one JSON document, and exits with code 1.
+    """
+    with reporting_failures(as_json), grpc.insecure_channel(address, _options(address)) as channel:
+        try:
+            yield Api(
+                workflows=workflow_service_pb2_grpc.WorkflowServiceStub(channel),
+                dead_letters=dead_letter_service_pb2_grpc.DeadLetterServiceStub(channel),
+                handlers=handler_registry_service_pb2_grpc.HandlerRegistryServiceStub(channel),
+                system=system_service_pb2_grpc.SystemServiceStub(channel),
+            )
+        except grpc.RpcError as error:
+            raise explain_rpc_error(error, address) from error
+
+
+@contextmanager
+def reporting_failures(as_json: bool) -> Iterator[None]:
+    """Prints a CommandFailed of its body on stderr and exits with code 1."""
+    try:
+        yield
+    except CommandFailed as failure:
+        _report(failure, as_json)
+        raise typer.Exit(EXIT_FAILED) from failure
+
+
+def new_request_id() -> str:
+    """An id that makes a repeated call have one effect."""
+    return str(uuid.uuid4())
+
+
+def _options(address: str) -> list[tuple[str, Any]]:
+    # One history of 10,000 entries is larger than gRPC's 4 MiB; the server bounds what it sends.
+    options: list[tuple[str, Any]] = [("grpc.max_receive_message_length", -1)]
+    host = address.rpartition(":")[0].strip("[]")
+    if host == "localhost" or host == "::1" or host.startswith(("127.", "unix")):
+        # gRPC would send even a loopback call to the proxy that the environment names.
+        options.append(("grpc.enable_http_proxy", 0))
+    return options
+
+
+def _report(failure: CommandFailed, as_json: bool) -> None:
+    if as_json:
+        error = {
+            "code": failure.code,
+            "reason": failure.reason,
+            "message": failure.message,
+            "hint": failure.hint,
+            "metadata": dict(failure.metadata),
+        }
+        print(json.dumps({"error": error}, ensure_ascii=False), file=sys.stderr)
+        return
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print("Error:", style="bold red", end=" ")
+    console.print(plain(failure.message), markup=False)
+    if failure.hint:
+        console.print(plain(failure.hint), markup=False)
+    console.print(f"({failure.code} / {failure.reason})", style="dim", markup=False)

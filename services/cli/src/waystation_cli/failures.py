@@ -1,0 +1,123 @@
+"""What a person reads when a command fails: what happened, and what to do about it.
+
+    CommandFailed
+      made here from a gRPC error (`explain_rpc_error`), or by a command itself
+
+Exit code 1 always means one of these; a wrong command line is exit code 2 and typer's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+EXIT_FAILED = 1
+
+# What to do next, by ErrorInfo reason. The server's message comes first and usually says it too;
+# here stands what only the command line knows: the commands.
+_HINTS = {
+    "WORKFLOW_NOT_FOUND": "`waystation list` shows the workflows there are.",
+    "DEAD_LETTER_NOT_FOUND": "`waystation dead-letters list` shows the open ones.",
+    "HANDLER_NOT_FOUND": "`waystation handlers list` shows the registered ones.",
+    "WORKFLOW_NOT_WAITING": "`waystation explain {workflow_instance_id}` tells what it waits for.",
+    "WAIT_ID_REQUIRED": "Name one with --wait-id: {wait_ids}.",
+    "WORKFLOW_ENDED": "`waystation show {workflow_instance_id}` tells how it ended.",
+    "WORKFLOW_ALREADY_EXISTS": "Choose another --id, or leave it out to get a new one.",
+    "VERSION_MISMATCH": "Look at it again (`waystation show`) and repeat with --expected-version.",
+    "WORKFLOW_TYPES_REQUIRED": "Name them as the third part of --task, `*` for all.",
+    "ENDPOINT_NOT_ALLOWED": "The servers' WAYSTATION_HANDLER_ALLOWLIST says which hosts they dial.",
+    "STORE_UNAVAILABLE": "The server runs, but not its Postgres; repeat the command when it does.",
+    "INTERNAL": "The server's log tells more under this error id.",
+}
+
+
+@dataclass
+class CommandFailed(Exception):
+    """A command could not do what was asked.
+
+    `code` is the name of a gRPC status code; `reason` is that of the server's ErrorInfo, or
+    one of this command line's own (SERVER_UNREACHABLE, NO_ANSWER, NOT_A_WAYSTATION_SERVER).
+    """
+
+    code: str
+    reason: str
+    message: str
+    hint: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def explain_rpc_error(error: grpc.RpcError, address: str) -> CommandFailed:
+    """The failure behind a gRPC error of a call to `address`."""
+    code: grpc.StatusCode = error.code()
+    details: str = error.details() or ""
+    info = _error_info(error)
+    if info is not None:
+        return CommandFailed(
+            code=code.name,
+            reason=info.reason,
+            message=details or info.reason,
+            hint=_hint(info.reason, details, info.metadata),
+            metadata=dict(info.metadata),
+        )
+    if code is grpc.StatusCode.UNAVAILABLE:
+        return CommandFailed(
+            code=code.name,
+            reason="SERVER_UNREACHABLE",
+            message=f"No Waystation server answers at {address}.",
+            hint="Start one with `waystation dev`, or name another with --address or "
+            "WAYSTATION_ADDRESS.",
+            metadata={"address": address},
+        )
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return CommandFailed(
+            code=code.name,
+            reason="NO_ANSWER",
+            message=f"The server at {address} did not answer in time.",
+            hint="`waystation status` tells how it is doing; what was sent may have taken effect.",
+            metadata={"address": address},
+        )
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return CommandFailed(
+            code=code.name,
+            reason="NOT_A_WAYSTATION_SERVER",
+            message=f"What answers at {address} does not know this call.",
+            hint="Is it another kind of server (a handler service, a router), or an older release? "
+            "--address or WAYSTATION_ADDRESS names the API, 127.0.0.1:7400 by default.",
+            metadata={"address": address},
+        )
+    return CommandFailed(
+        code=code.name,
+        reason=code.name,
+        message=details or f"The call failed with {code.name}.",
+        metadata={"address": address},
+    )
+
+
+def _error_info(error: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:
+    try:
+        status = rpc_status.from_call(error)
+    except ValueError:
+        # The trailer contradicts the status: some proxy made it, so it proves nothing.
+        return None
+    for detail in status.details if status is not None else ():
+        info = error_details_pb2.ErrorInfo()
+        if detail.Unpack(info) and info.domain == "waystation":
+            return info
+    return None
+
+
+def _hint(reason: str, message: str, metadata: Mapping[str, str]) -> str:
+    hint = _HINTS.get(reason, "")
+    try:
+        hint = hint.format_map(metadata)
+    except KeyError:
+        # An older or newer server names other parts; the message has to do.
+        return ""
+    return "" if hint in message else hint

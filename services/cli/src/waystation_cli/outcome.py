@@ -1,0 +1,29 @@
+"""The exit codes of `run` and `wait`: how a workflow stands, for scripts."""
+
+from __future__ import annotations
+
+from waystation.v1.status_pb2 import WORKFLOW_STATUS_COMPLETED
+from waystation.v1.workflow_service_pb2 import (
+    WAIT_OUTCOME_DONE,
+    WAIT_OUTCOME_IDLE,
+    WAIT_OUTCOME_WAITING_FOR_INPUT,
+    WaitWorkflowResponse,
+)
+
+COMPLETED = 0
+WAITING_FOR_INPUT = 3
+IDLE = 4
+FAILED_OR_CANCELLED = 5
+TIMED_OUT = 6
+
+
+def exit_code(response: WaitWorkflowResponse) -> int:
+    """The exit code that tells how the wait ended."""
+    if response.outcome == WAIT_OUTCOME_DONE:
+        ended_well = response.context.status == WORKFLOW_STATUS_COMPLETED
+        return COMPLETED if ended_well else FAILED_OR_CANCELLED
+    if response.outcome == WAIT_OUTCOME_WAITING_FOR_INPUT:
+        return WAITING_FOR_INPUT
+    if response.outcome == WAIT_OUTCOME_IDLE:
+        return IDLE
+    return TIMED_OUT

@@ -1,0 +1,54 @@
+"""Deliveries that failed for good."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from waystation.v1.dead_letter_pb2 import DeadLetter
+from waystation.v1.dead_letter_service_pb2 import DiscardDeadLetterResponse, RetryDeadLetterResponse
+from waystation_cli.render import names
+from waystation_cli.render.overview import print_more
+from waystation_cli.render.text import age, plain, stdout, table
+
+
+def print_dead_letters(letters: Sequence[DeadLetter], more: bool) -> None:
+    """One line for each, with its cause, and how to go on."""
+    out = stdout()
+    if not letters:
+        out.print("No dead letters.")
+        return
+    rows = table("DEAD LETTER", "WORKFLOW", "TASK", "EVENT", "ATTEMPTS", "SINCE", "STATE", "CAUSE")
+    for letter in letters:
+        rows.add_row(
+            plain(letter.dead_letter_id),
+            plain(letter.workflow_instance_id),
+            plain(letter.task_id),
+            plain(letter.event.event_type),
+            str(letter.attempts),
+            age(letter.created_at),
+            names.dead_letter_state(letter.state),
+            Text(cause(letter), style="red"),
+        )
+    out.print(rows)
+    if more:
+        print_more(out, len(letters))
+    out.print(
+        "waystation dead-letters retry ID [--payload '{...}'] tries again; discard ID gives up.",
+        style="dim",
+    )
+
+
+def cause(letter: DeadLetter) -> str:
+    """The last error: its code, its reason where it has one, its message."""
+    error = letter.error
+    return plain(": ".join(part for part in (error.reason or error.code, error.message) if part))
+
+
+def print_retried(dead_letter_id: str, response: RetryDeadLetterResponse) -> None:
+    stdout().print(plain(f"Tries {dead_letter_id} again ({response.retried})"))
+
+
+def print_discarded(dead_letter_id: str, response: DiscardDeadLetterResponse) -> None:
+    stdout().print(plain(f"Discarded {dead_letter_id} ({response.discarded})"))

@@ -1,0 +1,75 @@
+"""Handler services: their endpoints and tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from waystation.v1.handler_pb2 import Handler
+from waystation.v1.handler_registry_service_pb2 import RegisterHandlerResponse
+from waystation_cli.render import names
+from waystation_cli.render.overview import print_more
+from waystation_cli.render.text import length, plain, stdout, table
+
+
+def print_handlers(handlers: Sequence[Handler], more: bool) -> None:
+    """One line for each endpoint, and below it one for each task."""
+    out = stdout()
+    if not handlers:
+        out.print("No handler service is registered: events stay UNHANDLED.")
+        return
+    rows = table("SERVICE", "ENDPOINT", "KIND", "LEASE LEFT", "REACHABLE", "IN CALL", "HANDLER ID")
+    for handler in handlers:
+        version = f" {handler.service_version}" if handler.service_version else ""
+        rows.add_row(
+            plain(handler.service_name + version),
+            plain(endpoint(handler)),
+            names.registration(handler.kind).lower(),
+            length(handler.lease_remaining) if handler.HasField("lease_remaining") else "static",
+            _reachable(handler),
+            str(handler.calls_in_flight),
+            plain(handler.handler_id),
+        )
+        for task in handler.tasks:
+            rows.add_row(
+                Text(plain(f"  {task.task_id}"), style="dim"),
+                Text(plain(", ".join(task.event_types)), style="dim"),
+                Text(plain("of " + ", ".join(task.workflow_types)), style="dim"),
+            )
+    out.print(rows)
+    if more:
+        print_more(out, len(handlers))
+
+
+def print_registered(response: RegisterHandlerResponse) -> None:
+    """Tells the id to unregister by, and what the tasks got at once."""
+    out, handler = stdout(), response.handler
+    out.print(
+        plain(
+            f"Registered {handler.service_name} at {endpoint(handler)} "
+            f"with {len(handler.tasks)} task(s) as {handler.handler_id}"
+        )
+    )
+    if response.caught_up_events:
+        out.print(
+            f"Its tasks get {response.caught_up_events} event(s) that nothing handled before."
+        )
+
+
+def print_unregistered(handler_id: str) -> None:
+    stdout().print(plain(f"Unregistered {handler_id}"))
+
+
+def endpoint(handler: Handler) -> str:
+    """host:port, with an IPv6 literal in brackets."""
+    host = f"[{handler.host}]" if ":" in handler.host else handler.host
+    return f"{host}:{handler.port}"
+
+
+def _reachable(handler: Handler) -> Text:
+    if not handler.HasField("reachable"):
+        return Text("not tried yet", style="dim")
+    if handler.reachable:
+        return Text("yes", style="green")
+    return Text(plain(f"no: {handler.last_error}"), style="red")

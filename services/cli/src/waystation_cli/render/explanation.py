@@ -1,0 +1,47 @@
+"""What a workflow waits for, for the person who can unblock it."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from waystation.v1.workflow_service_pb2 import ExplainWorkflowResponse
+from waystation_cli.render import names
+from waystation_cli.render.text import age, plain, stdout, when
+
+
+def print_explanation(response: ExplainWorkflowResponse) -> None:
+    """The summary, then each blocker with who or what can unblock it."""
+    out, context = stdout(), response.context
+    word = names.status(context.status)
+    out.print(
+        Text.assemble(
+            (plain(context.workflow_instance_id), "bold"),
+            plain(f" ({context.workflow_type}) "),
+            (word, names.style(word)),
+        )
+    )
+    out.print(plain(response.summary))
+    for blocker in response.blockers:
+        kind = names.blocker(blocker.kind)
+        line = Text.assemble("- ", (kind, names.style(kind)), plain(f" {blocker.message}"))
+        if blocker.HasField("since"):
+            line.append(f" (since {when(blocker.since)}, {age(blocker.since)})", style="dim")
+        out.print(line)
+        facts = {
+            "event": f"{blocker.event_type} {blocker.event_id}".strip(),
+            "task": blocker.task_id,
+            "service": blocker.service_name,
+            "wait": blocker.wait_id,
+            "dead letter": blocker.dead_letter_id,
+            "attempts": str(blocker.attempts) if blocker.attempts else "",
+            "due": when(blocker.due_at) if blocker.HasField("due_at") else "",
+        }
+        named = ", ".join(f"{key} {value}" for key, value in facts.items() if value)
+        if named:
+            out.print(plain(f"    {named}"), style="dim")
+        if blocker.HasField("last_error"):
+            error = blocker.last_error
+            said = ": ".join(filter(None, (error.code, error.reason, error.message)))
+            out.print(plain(f"    last error: {said}"), style="red")
+        if blocker.remedy:
+            out.print(plain(f"    {blocker.remedy}"))

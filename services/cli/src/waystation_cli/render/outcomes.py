@@ -1,0 +1,113 @@
+"""What starting, waiting for and acting on a workflow came to, in a few lines."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.json import JSON
+from rich.text import Text
+
+from waystation.v1.workflow_pb2 import WorkflowContext
+from waystation.v1.workflow_service_pb2 import (
+    WAIT_OUTCOME_IDLE,
+    WAIT_OUTCOME_TIMED_OUT,
+    WAIT_OUTCOME_WAITING_FOR_INPUT,
+    CancelWorkflowResponse,
+    ProvideInputResponse,
+    PublishEventResponse,
+    StartWorkflowResponse,
+    WaitWorkflowResponse,
+)
+from waystation_cli.render import names
+from waystation_cli.render.document import as_dict
+from waystation_cli.render.text import plain, stdout
+
+
+def print_started(response: StartWorkflowResponse) -> None:
+    """Tells the id, and which tasks take the first event."""
+    out = stdout()
+    verb = "Started" if response.created else "Was started before:"
+    out.print(verb, plain(response.context.workflow_instance_id))
+    _print_takers(out, "workflow.started", list(response.task_ids))
+
+
+def print_outcome(response: WaitWorkflowResponse) -> None:
+    """Tells how a wait ended, and what to do where the workflow needs somebody."""
+    out, context = stdout(), response.context
+    workflow_id = plain(context.workflow_instance_id)
+    word = names.status(context.status)
+    if response.outcome == WAIT_OUTCOME_IDLE:
+        word = "IDLE"
+    out.print(Text.assemble(f"{workflow_id} ", (word, names.style(word))))
+    if response.outcome == WAIT_OUTCOME_WAITING_FOR_INPUT:
+        print_waits(out, context)
+    elif response.outcome == WAIT_OUTCOME_IDLE:
+        out.print(plain(context.idle.message))
+    elif response.outcome == WAIT_OUTCOME_TIMED_OUT:
+        out.print(
+            f"It goes on; `waystation explain {workflow_id}` tells what it waits for.", style="dim"
+        )
+    print_end(out, context)
+
+
+def print_waits(out: Console, context: WorkflowContext) -> None:
+    """Tells what the workflow asks for, and how to answer."""
+    several = len(context.waits) > 1
+    for wait in context.waits:
+        out.print(plain(f"{wait.task_id} asks: {wait.message}"))
+        choice = f" --wait-id {wait.wait_id}" if several else ""
+        out.print(
+            plain(
+                f"  answer: waystation input {context.workflow_instance_id}{choice} --data '{{...}}'"
+            ),
+            style="dim",
+        )
+        if wait.HasField("input_schema"):
+            out.print("  expects:", JSON.from_data(as_dict(wait.input_schema)))
+
+
+def print_end(out: Console, context: WorkflowContext) -> None:
+    """Tells why it failed, and what it gave."""
+    if context.HasField("failure"):
+        failure = context.failure
+        where = f" in {failure.task_id}" if failure.task_id else ""
+        out.print(plain(f"{failure.reason}{where}: {failure.message}"), style="red")
+    if context.HasField("output"):
+        out.print(JSON.from_data(as_dict(context.output)))
+
+
+def print_input_given(response: ProvideInputResponse) -> None:
+    """Tells that the answer is in, and what is still asked."""
+    out, context = stdout(), response.context
+    out.print(
+        plain(
+            f"Given; {context.workflow_instance_id} is {names.status(context.status)} "
+            f"(event {response.event_id})"
+        )
+    )
+    print_waits(out, context)
+
+
+def print_published(event_type: str, response: PublishEventResponse) -> None:
+    """Tells the event's id, and which tasks take it."""
+    out = stdout()
+    out.print(plain(f"Raised {event_type} as {response.event_id}"))
+    _print_takers(out, event_type, list(response.task_ids))
+
+
+def print_cancelled(response: CancelWorkflowResponse) -> None:
+    """Tells that it has ended."""
+    context = response.context
+    stdout().print(plain(f"{context.workflow_instance_id} is {names.status(context.status)}"))
+
+
+def _print_takers(out: Console, event_type: str, task_ids: list[str]) -> None:
+    if task_ids:
+        out.print(plain(f"{event_type} goes to {', '.join(task_ids)}"), style="dim")
+    else:
+        out.print(
+            plain(
+                f"No task handles {event_type} of this workflow type now: it stands idle until one "
+                "is registered (`waystation handlers list` shows those there are)."
+            ),
+            style="yellow",
+        )

@@ -1,0 +1,106 @@
+"""Lists of workflows, and the installation as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from waystation.v1.system_service_pb2 import GetSystemStatusResponse
+from waystation.v1.workflow_pb2 import WorkflowContext
+from waystation_cli.render import names
+from waystation_cli.render.text import NOTHING, age, length, plain, stdout, table, when
+
+
+def print_more(out: Console, shown: int) -> None:
+    """Tells that a list was cut."""
+    out.print(f"There are more than these {shown}; --limit shows more.", style="dim")
+
+
+def print_workflows(workflows: Sequence[WorkflowContext], more: bool) -> None:
+    """One line for each workflow."""
+    out = stdout()
+    if not workflows:
+        out.print("No workflows. `waystation start WORKFLOW_TYPE` starts one.")
+        return
+    rows = table("WORKFLOW", "TYPE", "STATUS", "VERSION", "STARTED", "CHANGED")
+    for context in workflows:
+        word = names.status(context.status)
+        shown = Text(word, style=names.style(word))
+        if context.HasField("idle"):
+            shown.append(" (idle)", style="yellow")
+        rows.add_row(
+            plain(context.workflow_instance_id),
+            plain(context.workflow_type),
+            shown,
+            str(context.version),
+            when(context.created_at),
+            age(context.updated_at) if context.HasField("updated_at") else NOTHING,
+        )
+    out.print(rows)
+    if more:
+        print_more(out, len(workflows))
+
+
+def print_status(status: GetSystemStatusResponse, address: str) -> None:
+    """Routers, queues, backlog, handlers, workflows."""
+    out = stdout()
+    out.print(plain(f"Waystation {status.server_version} at {address}"), style="bold")
+    facts = table("", "")
+    facts.show_header = False
+    broker = "connected" if status.broker_connected else "NOT CONNECTED"
+    facts.add_row("broker", Text(broker, style="" if status.broker_connected else "red"))
+    facts.add_row("outbox", f"{status.outbox_size} events")
+    facts.add_row("deliveries", f"{status.deliveries} retrying, parked, held or leased")
+    if status.HasField("oldest_unsettled_event_age"):
+        oldest = f"{length(status.oldest_unsettled_event_age)} old"
+        facts.add_row(
+            "oldest unsettled", f"{oldest}, event {plain(status.oldest_unsettled_event_id)}"
+        )
+    else:
+        facts.add_row("oldest unsettled", "none: every event is settled")
+    facts.add_row(
+        "dead letters",
+        f"{status.dead_letters} open"
+        + (" (`waystation dead-letters list`)" if status.dead_letters else ""),
+    )
+    handlers = f"{status.handlers} endpoints"
+    if status.unreachable_handlers:
+        handlers += (
+            f", {status.unreachable_handlers} of them unreachable (`waystation handlers list`)"
+        )
+    elif not status.handlers:
+        handlers += ": nothing handles events"
+    facts.add_row("handlers", handlers)
+    workflows = ", ".join(
+        f"{status.workflows_by_status[word]} {word.removeprefix('WORKFLOW_STATUS_')}"
+        for word in sorted(status.workflows_by_status)
+    )
+    facts.add_row("workflows", plain(workflows or "none") + f"; {status.idle_workflows} idle")
+    out.print(facts)
+    out.print()
+    if status.routers:
+        routers = table("ROUTER", "POOL", "HOST", "STARTED", "LEASE LEFT", "IN CALL", "COMMITTED")
+        for router in status.routers:
+            routers.add_row(
+                plain(router.router_id),
+                plain(router.pool),
+                plain(router.host),
+                when(router.started_at),
+                length(router.lease_remaining),
+                str(router.calls_in_flight),
+                str(router.results_committed),
+            )
+        out.print(routers)
+    else:
+        out.print(
+            "No router is alive: events wait. Start one with `waystation-router`.", style="red"
+        )
+    if status.queues:
+        out.print()
+        queues = table("QUEUE", "READY")
+        for queue in status.queues:
+            ready = str(queue.messages_ready) if queue.HasField("messages_ready") else "unknown"
+            queues.add_row(plain(queue.name), ready)
+        out.print(queues)

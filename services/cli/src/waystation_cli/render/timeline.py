@@ -1,0 +1,143 @@
+"""The timeline of a workflow as a tree by causation: an event, the results of its tasks, the events
+that those raised.
+
+What clients did (start, input, publish, cancel) stands at the top; an input stands under the
+result that asked for it. Everything of the history and of the events is drawn exactly once, even
+where one names a cause that is not there.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rich.text import Text
+
+from waystation.v1.history_pb2 import EVENT_PROCESS_RESULT_UNHANDLED, ProcessedEvent
+from waystation.v1.workflow_service_pb2 import EventEntry
+from waystation_cli.render import names
+from waystation_cli.render.text import clock, length, plain
+from waystation_cli.render.tree import Node
+
+
+class _Branch(NamedTuple):
+    node: Node
+    event_id: str
+
+
+def timeline(history: Sequence[ProcessedEvent], events: Sequence[EventEntry]) -> Node:
+    """The tree of all entries and events; its root is a heading."""
+    return _Timeline(history, events).draw()
+
+
+class _Timeline:
+    def __init__(self, history: Sequence[ProcessedEvent], events: Sequence[EventEntry]) -> None:
+        self._history = history
+        self._events = {entry.event.event_id: entry for entry in events}
+        self._results: dict[str, list[ProcessedEvent]] = defaultdict(list)
+        self._answers: dict[str, list[ProcessedEvent]] = defaultdict(list)
+        self._caused: dict[str, list[str]] = defaultdict(list)
+        raised_by_entries = {event_id for entry in history for event_id in entry.raised_event_ids}
+        opened = {entry.wait_id for entry in history if entry.wait_id and not entry.action}
+        for entry in history:
+            if entry.action == "input" and entry.wait_id in opened:
+                self._answers[entry.wait_id].append(entry)
+            elif not entry.action or (
+                entry.action.startswith("dead_letter_") and entry.event_id in self._events
+            ):
+                self._results[entry.event_id].append(entry)
+        for event in (entry.event for entry in events):
+            # An event that no entry names as raised still stands under its cause.
+            if event.causation_id and event.event_id not in raised_by_entries:
+                self._caused[event.causation_id].append(event.event_id)
+        self._drawn_entries: set[int] = set()
+        self._drawn_events: set[str] = set()
+
+    def draw(self) -> Node:
+        root = Node(Text("Timeline", style="bold"))
+        below_an_event = {id(e) for entries in self._results.values() for e in entries}
+        below_a_wait = {id(e) for entries in self._answers.values() for e in entries}
+        for entry in self._history:
+            if id(entry) not in below_an_event and id(entry) not in below_a_wait:
+                self._draw_from(root, entry)
+        caused = {event_id for ids in self._caused.values() for event_id in ids}
+        # First those that nothing there has caused, then whatever a broken cause left over.
+        for event_id in [*(e for e in self._events if e not in caused), *self._events]:
+            if event_id not in self._drawn_events:
+                self._drain([self._event_branch(root, event_id)])
+        for entry in self._history:
+            self._draw_from(root, entry)
+        return root
+
+    def _draw_from(self, root: Node, entry: ProcessedEvent) -> None:
+        if entry.sequence not in self._drawn_entries:
+            self._drain(self._add_entry(root, entry))
+
+    def _drain(self, branches: list[_Branch]) -> None:
+        # A stack instead of recursion: a chain may be thousands of events long.
+        while branches:
+            node, event_id = branches.pop()
+            opened: list[_Branch] = []
+            for entry in self._results.get(event_id, ()):
+                if entry.sequence not in self._drawn_entries:
+                    opened += self._add_entry(node, entry)
+            for caused in self._caused.get(event_id, ()):
+                if caused not in self._drawn_events:
+                    opened.append(self._event_branch(node, caused))
+            branches += opened
+
+    def _add_entry(self, node: Node, entry: ProcessedEvent) -> list[_Branch]:
+        self._drawn_entries.add(entry.sequence)
+        branch = node.add(_entry_line(entry))
+        raised = list(entry.raised_event_ids)
+        if entry.action and not entry.action.startswith("dead_letter_"):
+            # The event of a start, an input or a publish is the one that it raised.
+            raised.insert(0, entry.event_id)
+        branches = []
+        for event_id in raised:
+            if event_id in self._events and event_id not in self._drawn_events:
+                branches.append(self._event_branch(branch, event_id))
+        if entry.wait_id and not entry.action:
+            for answer in self._answers.get(entry.wait_id, ()):
+                if answer.sequence not in self._drawn_entries:
+                    branches += self._add_entry(branch, answer)
+        return branches
+
+    def _event_branch(self, node: Node, event_id: str) -> _Branch:
+        self._drawn_events.add(event_id)
+        return _Branch(node.add(_event_line(self._events[event_id])), event_id)
+
+
+def _event_line(entry: EventEntry) -> Text:
+    state = names.event_state(entry.state)
+    line = Text.assemble(
+        (clock(entry.event.created_at) + " ", "dim"), (plain(entry.event.event_type), "bold")
+    )
+    if state != "SETTLED":
+        line.append(f" [{state}]", style=names.style(state))
+    return line
+
+
+def _entry_line(entry: ProcessedEvent) -> Text:
+    line = Text.assemble((f"#{entry.sequence} ", "dim"))
+    if entry.action:
+        line.append(plain(f"{entry.action.replace('_', ' ')} by {entry.processed_by}"))
+    elif entry.result == EVENT_PROCESS_RESULT_UNHANDLED:
+        line.append("no task handles it", style="yellow")
+    else:
+        word = names.result(entry.result)
+        line.append(plain(f"{entry.processed_by} "))
+        line.append(word, style=names.style(word))
+    if entry.attempt > 1 or entry.will_retry:
+        line.append(f" attempt {entry.attempt}")
+    if entry.HasField("duration"):
+        line.append(f" {length(entry.duration)}", style="dim")
+    if entry.HasField("error"):
+        error = entry.error
+        line.append(plain(f" {error.reason or error.code}: {error.message}"), style="red")
+    if entry.wait_id and not entry.action:
+        line.append(plain(f" asks for input ({entry.wait_id})"), style="yellow")
+    if entry.note:
+        line.append(plain(f" ({entry.note})"), style="dim")
+    return line

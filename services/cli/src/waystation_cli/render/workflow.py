@@ -1,0 +1,116 @@
+"""One workflow as a whole: header, timeline, attempts, waits, dead letters, failure, output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.json import JSON
+from rich.text import Text
+
+from waystation.v1.dead_letter_pb2 import DeadLetter
+from waystation.v1.history_pb2 import ProcessedEvent
+from waystation.v1.workflow_pb2 import WorkflowContext
+from waystation.v1.workflow_service_pb2 import EventEntry
+from waystation_cli.render import dead_letters as letters_view
+from waystation_cli.render import names, outcomes
+from waystation_cli.render.document import as_dict
+from waystation_cli.render.text import NOTHING, age, clock, length, plain, stdout, table, when
+from waystation_cli.render.timeline import timeline
+from waystation_cli.render.tree import lines
+
+
+def print_workflow(
+    context: WorkflowContext,
+    events: Sequence[EventEntry],
+    dead_letters: Sequence[DeadLetter],
+    with_data: bool,
+) -> None:
+    """Everything that a person asks about one workflow, the most wanted last."""
+    out = stdout()
+    _print_header(out, context, len(events))
+    out.print()
+    for line in lines(timeline(context.event_history, events)):
+        out.print(line, soft_wrap=True)
+    _print_attempts(out, context.event_history)
+    if context.HasField("idle"):
+        _heading(out, "Idle")
+        out.print(plain(context.idle.message), style="yellow")
+    if context.waits:
+        _heading(out, "Waits for input")
+        outcomes.print_waits(out, context)
+    if dead_letters:
+        _heading(out, "Dead letters")
+        for letter in dead_letters:
+            out.print(plain(f"{letter.task_id} of {letter.event.event_type}"), end=" ")
+            out.print(letters_view.cause(letter), style="red")
+            out.print(
+                plain(f"  try again: waystation dead-letters retry {letter.dead_letter_id}"),
+                style="dim",
+            )
+    if with_data:
+        _heading(out, "Data")
+        out.print(JSON.from_data(as_dict(context.data)))
+    if context.HasField("failure") or context.HasField("output"):
+        _heading(out, "Failure" if context.HasField("failure") else "Output")
+        outcomes.print_end(out, context)
+
+
+def _heading(out: Console, words: str) -> None:
+    out.print()
+    out.print(words, style="bold")
+
+
+def _print_header(out: Console, context: WorkflowContext, events: int) -> None:
+    word = names.status(context.status)
+    out.print(
+        Text.assemble(
+            (plain(context.workflow_instance_id), "bold"),
+            plain(f" ({context.workflow_type}) "),
+            (word, names.style(word)),
+        )
+    )
+    facts = table("", "")
+    facts.show_header = False
+    facts.add_row("started", f"{when(context.created_at)} ({age(context.created_at)})")
+    if context.HasField("completed_at"):
+        took = context.completed_at.ToDatetime() - context.created_at.ToDatetime()
+        facts.add_row("ended", f"{when(context.completed_at)} (took {took.total_seconds():.3f} s)")
+    facts.add_row("version", f"{context.version}, {events} events")
+    if context.HasField("correlation_id"):
+        facts.add_row("correlation", plain(context.correlation_id))
+    out.print(facts)
+
+
+def _print_attempts(out: Console, history: Sequence[ProcessedEvent]) -> None:
+    calls = [entry for entry in history if entry.attempt]
+    if not calls:
+        return
+    _heading(out, "Attempts")
+    rows = table("#", "TIME", "TASK", "EVENT", "ATTEMPT", "RESULT", "TOOK", "ENDPOINT", "MESSAGE")
+    for entry in calls:
+        word = names.result(entry.result)
+        rows.add_row(
+            str(entry.sequence),
+            clock(entry.processed_at),
+            plain(entry.processed_by),
+            plain(entry.event_type),
+            str(entry.attempt),
+            Text(word, style=names.style(word)),
+            length(entry.duration) if entry.HasField("duration") else NOTHING,
+            plain(" ".join(filter(None, (entry.service_name, entry.endpoint)))) or NOTHING,
+            _message(entry),
+        )
+    out.print(rows)
+
+
+def _message(entry: ProcessedEvent) -> str:
+    if not entry.HasField("error"):
+        return plain(entry.note)
+    error = entry.error
+    said = ": ".join(part for part in (error.code, error.reason, error.message) if part)
+    if entry.will_retry and entry.HasField("next_attempt_at"):
+        said += f" (tried again at {clock(entry.next_attempt_at)})"
+    elif error.permanent:
+        said += " (never tried again)"
+    return plain(said)

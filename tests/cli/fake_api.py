@@ -1,0 +1,386 @@
+"""An API that answers from memory: one of every thing that the command line can show.
+
+It keeps the requests it got, so that a test sees what a command sent, and refuses whatever
+`refusals` names, the way the real server does: status, message, ErrorInfo in the trailer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent import futures
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from waystation.v1 import (
+    dead_letter_pb2,
+    dead_letter_service_pb2,
+    dead_letter_service_pb2_grpc,
+    event_pb2,
+    handler_pb2,
+    handler_registry_service_pb2,
+    handler_registry_service_pb2_grpc,
+    history_pb2,
+    system_service_pb2,
+    system_service_pb2_grpc,
+    workflow_pb2,
+    workflow_service_pb2,
+    workflow_service_pb2_grpc,
+)
+from waystation.v1 import status_pb2 as workflow_status_pb2
+
+STARTED, PROCESSED, ASKED, ANSWERED, LOST = (f"event-{number}" for number in range(1, 6))
+HOSTILE = "\x1b[2Jno such plate [bold]"
+
+
+def at(seconds: float) -> Timestamp:
+    result = Timestamp()
+    result.FromMilliseconds(1_790_000_000_000 + int(seconds * 1000))
+    return result
+
+
+def struct(**members: Any) -> Struct:
+    result = Struct()
+    result.update(members)
+    return result
+
+
+def context(status: str = "ACTIVE", **fields: Any) -> workflow_pb2.WorkflowContext:
+    return workflow_pb2.WorkflowContext(
+        workflow_instance_id="claim-7",
+        workflow_type="claim",
+        status=workflow_status_pb2.WorkflowStatus.Value(f"WORKFLOW_STATUS_{status}"),
+        created_at=at(0),
+        updated_at=at(3),
+        version=6,
+        **fields,
+    )
+
+
+def waits(*wait_ids: str) -> list[workflow_pb2.WorkflowWait]:
+    return [
+        workflow_pb2.WorkflowWait(
+            wait_id=wait_id, task_id="user_input_required", message="Which plate?", since=at(1)
+        )
+        for wait_id in wait_ids
+    ]
+
+
+def history() -> list[history_pb2.ProcessedEvent]:
+    entry = history_pb2.ProcessedEvent
+    failed = history_pb2.AttemptError(code="TASK_FAILURE", reason="NO_PLATE", message=HOSTILE)
+    called = {
+        "service_name": "claims",
+        "endpoint": "127.0.0.1:7500",
+        "duration": Duration(nanos=12_000_000),
+    }
+    return [
+        entry(
+            sequence=1,
+            event_id=STARTED,
+            event_type="workflow.started",
+            processed_at=at(0),
+            processed_by="client",
+            action="start",
+            result="EVENT_PROCESS_RESULT_SUCCESS",
+            raised_event_ids=[STARTED],
+        ),
+        entry(
+            sequence=2,
+            event_id=STARTED,
+            event_type="workflow.started",
+            processed_at=at(1),
+            processed_by="claim_processor",
+            result="EVENT_PROCESS_RESULT_FAILED",
+            attempt=1,
+            will_retry=True,
+            next_attempt_at=at(2),
+            error=failed,
+            **called,
+        ),
+        entry(
+            sequence=3,
+            event_id=STARTED,
+            event_type="workflow.started",
+            processed_at=at(2),
+            processed_by="claim_processor",
+            result="EVENT_PROCESS_RESULT_SUCCESS",
+            attempt=2,
+            raised_event_ids=[PROCESSED],
+            **called,
+        ),
+        entry(
+            sequence=4,
+            event_id=PROCESSED,
+            event_type="claim.processed",
+            processed_at=at(2.5),
+            processed_by="user_input_required",
+            result="EVENT_PROCESS_RESULT_SUCCESS",
+            attempt=1,
+            wait_id="w-1",
+            **called,
+        ),
+        entry(
+            sequence=5,
+            event_id=ANSWERED,
+            event_type="user.input.provided",
+            processed_at=at(3),
+            processed_by="client",
+            action="input",
+            wait_id="w-1",
+            raised_event_ids=[ANSWERED],
+        ),
+        entry(
+            sequence=6,
+            event_id=ANSWERED,
+            event_type="user.input.provided",
+            processed_at=at(3),
+            processed_by="system",
+            result="EVENT_PROCESS_RESULT_UNHANDLED",
+        ),
+    ]
+
+
+def events() -> list[workflow_service_pb2.EventEntry]:
+    def entry(
+        event_id: str, event_type: str, causation_id: str, state: str = "SETTLED"
+    ) -> workflow_service_pb2.EventEntry:
+        return workflow_service_pb2.EventEntry(
+            event=event_pb2.WorkflowEvent(
+                event_id=event_id,
+                event_type=event_type,
+                causation_id=causation_id,
+                created_at=at(1),
+            ),
+            state=workflow_service_pb2.EventState.Value(f"EVENT_STATE_{state}"),
+        )
+
+    return [
+        entry(STARTED, "workflow.started", ""),
+        entry(PROCESSED, "claim.processed", STARTED),
+        entry(ANSWERED, "user.input.provided", "", "UNHANDLED"),
+        entry(LOST, "claim.orphaned", "an-event-that-is-not-there", "PENDING"),
+    ]
+
+
+def dead_letter(dead_letter_id: str = "dl-1") -> dead_letter_pb2.DeadLetter:
+    return dead_letter_pb2.DeadLetter(
+        dead_letter_id=dead_letter_id,
+        event=events()[1].event,
+        task_id="claim_validator",
+        workflow_instance_id="claim-7",
+        workflow_type="claim",
+        attempts=5,
+        error=history_pb2.AttemptError(code="INVALID_ARGUMENT", message="amount is absurd"),
+        state=dead_letter_pb2.DEAD_LETTER_STATE_OPEN,
+        created_at=at(3),
+    )
+
+
+def handler() -> handler_pb2.Handler:
+    return handler_pb2.Handler(
+        handler_id="handler-1",
+        service_name="claims",
+        service_version="1.2",
+        host="::1",
+        port=7500,
+        kind=handler_pb2.REGISTRATION_KIND_STATIC,
+        tasks=[
+            handler_pb2.TaskSpec(
+                task_id="claim_validator", event_types=["claim.*"], workflow_types=["claim"]
+            )
+        ],
+        reachable=False,
+        last_error="connection refused",
+    )
+
+
+class FakeApi(
+    workflow_service_pb2_grpc.WorkflowServiceServicer,
+    dead_letter_service_pb2_grpc.DeadLetterServiceServicer,
+    handler_registry_service_pb2_grpc.HandlerRegistryServiceServicer,
+    system_service_pb2_grpc.SystemServiceServicer,
+):
+    """`requests` by RPC name, the latest; `outcomes` are given by waits one after the other, the
+    last again and again; `refusals` by RPC name: code, reason, message, metadata."""
+
+    def __init__(self) -> None:
+        self.requests: dict[str, Any] = {}
+        self.calls: list[str] = []
+        self.outcomes: list[tuple[str, workflow_pb2.WorkflowContext]] = []
+        self.refusals: dict[str, tuple[grpc.StatusCode, str, str, dict[str, str]]] = {}
+        self.workflows = 3
+        self.address = ""
+
+    def _take(self, rpc: str, request: Message, call: grpc.ServicerContext) -> None:
+        self.requests[rpc] = request
+        self.calls.append(rpc)
+        if rpc in self.refusals:
+            code, reason, message, metadata = self.refusals[rpc]
+            detail = AnyMessage()
+            detail.Pack(
+                error_details_pb2.ErrorInfo(reason=reason, domain="waystation", metadata=metadata)
+            )
+            call.abort_with_status(
+                rpc_status.to_status(
+                    status_pb2.Status(code=code.value[0], message=message, details=[detail])
+                )
+            )
+
+    def _outcome(self) -> tuple[str, workflow_pb2.WorkflowContext]:
+        return self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+
+    def StartWorkflow(self, request, call):
+        self._take("StartWorkflow", request, call)
+        return workflow_service_pb2.StartWorkflowResponse(
+            context=context(data=request.data), created=True, task_ids=["claim_processor"]
+        )
+
+    def RunWorkflow(self, request, call):
+        self._take("RunWorkflow", request, call)
+        call.send_initial_metadata((("waystation-workflow-instance-id", "claim-7"),))
+        outcome, now = self._outcome()
+        return workflow_service_pb2.RunWorkflowResponse(context=now, outcome=outcome, created=True)
+
+    def WaitWorkflow(self, request, call):
+        self._take("WaitWorkflow", request, call)
+        outcome, now = self._outcome()
+        return workflow_service_pb2.WaitWorkflowResponse(context=now, outcome=outcome)
+
+    def GetWorkflow(self, request, call):
+        self._take("GetWorkflow", request, call)
+        return workflow_service_pb2.GetWorkflowResponse(
+            context=context(
+                "FAILED",
+                waits=waits("w-1"),
+                data=struct(plate="B-X 1", amount=120),
+                failure=workflow_pb2.WorkflowFailure(
+                    reason="NO_PLATE", message="never found", task_id="claim_validator"
+                ),
+                output=struct(paid=False),
+                event_history=history(),
+            )
+        )
+
+    def ListWorkflows(self, request, call):
+        self._take("ListWorkflows", request, call)
+        first = int(request.page_token or 0)
+        last = min(self.workflows, first + min(request.page_size, 2))
+        page = [context() for _ in range(first, last)]
+        for number, each in enumerate(page, first):
+            each.workflow_instance_id = f"claim-{number}"
+        return workflow_service_pb2.ListWorkflowsResponse(
+            workflows=page, next_page_token=str(last) if last < self.workflows else ""
+        )
+
+    def ListEvents(self, request, call):
+        self._take("ListEvents", request, call)
+        return workflow_service_pb2.ListEventsResponse(events=events())
+
+    def ProvideInput(self, request, call):
+        self._take("ProvideInput", request, call)
+        return workflow_service_pb2.ProvideInputResponse(context=context(), event_id=ANSWERED)
+
+    def PublishEvent(self, request, call):
+        self._take("PublishEvent", request, call)
+        return workflow_service_pb2.PublishEventResponse(event_id="event-9")
+
+    def CancelWorkflow(self, request, call):
+        self._take("CancelWorkflow", request, call)
+        return workflow_service_pb2.CancelWorkflowResponse(context=context("CANCELLED"))
+
+    def ExplainWorkflow(self, request, call):
+        self._take("ExplainWorkflow", request, call)
+        return workflow_service_pb2.ExplainWorkflowResponse(
+            context=context(),
+            summary="It waits for one delivery.",
+            blockers=[
+                workflow_service_pb2.Blocker(
+                    kind=workflow_service_pb2.BLOCKER_KIND_NO_LIVE_ENDPOINT,
+                    since=at(1),
+                    message="No endpoint of claims is alive.",
+                    remedy="Start a handler of the service claims.",
+                    event_id=PROCESSED,
+                    event_type="claim.processed",
+                    task_id="claim_validator",
+                    service_name="claims",
+                    last_error=history_pb2.AttemptError(code="UNAVAILABLE", message="refused"),
+                )
+            ],
+        )
+
+    def GetSystemStatus(self, request, call):
+        self._take("GetSystemStatus", request, call)
+        return system_service_pb2.GetSystemStatusResponse(
+            server_version="0.1.0",
+            routers=[
+                system_service_pb2.RouterStatus(
+                    router_id="router-1",
+                    pool="default",
+                    host="here:42",
+                    started_at=at(0),
+                    lease_remaining=Duration(seconds=9),
+                    results_committed=17,
+                )
+            ],
+            queues=[
+                system_service_pb2.QueueStatus(name="waystation.router.default", messages_ready=4)
+            ],
+            outbox_size=5,
+            oldest_unsettled_event_age=Duration(seconds=90),
+            oldest_unsettled_event_id=LOST,
+            workflows_by_status={"ACTIVE": 2},
+            handlers=2,
+            unreachable_handlers=1,
+            broker_connected=True,
+        )
+
+    def ListHandlers(self, request, call):
+        self._take("ListHandlers", request, call)
+        return handler_registry_service_pb2.ListHandlersResponse(handlers=[handler()])
+
+    def RegisterHandler(self, request, call):
+        self._take("RegisterHandler", request, call)
+        return handler_registry_service_pb2.RegisterHandlerResponse(
+            handler=handler(), caught_up_events=2
+        )
+
+    def UnregisterHandler(self, request, call):
+        self._take("UnregisterHandler", request, call)
+        return handler_registry_service_pb2.UnregisterHandlerResponse()
+
+    def ListDeadLetters(self, request, call):
+        self._take("ListDeadLetters", request, call)
+        return dead_letter_service_pb2.ListDeadLettersResponse(dead_letters=[dead_letter()])
+
+    def RetryDeadLetter(self, request, call):
+        self._take("RetryDeadLetter", request, call)
+        return dead_letter_service_pb2.RetryDeadLetterResponse(retried=1)
+
+    def DiscardDeadLetter(self, request, call):
+        self._take("DiscardDeadLetter", request, call)
+        return dead_letter_service_pb2.DiscardDeadLetterResponse(discarded=1)
+
+
+@contextmanager
+def serving(api: FakeApi) -> Iterator[FakeApi]:
+    """Serves it on a free loopback port, named by its `address`."""
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
+    workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(api, server)
+    dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(api, server)
+    handler_registry_service_pb2_grpc.add_HandlerRegistryServiceServicer_to_server(api, server)
+    system_service_pb2_grpc.add_SystemServiceServicer_to_server(api, server)
+    api.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    try:
+        yield api
+    finally:
+        server.stop(None).wait()

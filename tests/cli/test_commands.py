@@ -1,0 +1,339 @@
+"""Every command against a server: what it sends, what a person reads, what a script reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cli.fake_api import HOSTILE, FakeApi, context, serving, struct, waits
+from google.protobuf.json_format import MessageToDict
+from typer.testing import CliRunner, Result
+
+from waystation.v1 import workflow_pb2
+from waystation_cli.app import app
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    with serving(FakeApi()) as fake:
+        yield fake
+
+
+@pytest.fixture
+def run(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("WAYSTATION_ADDRESS", api.address)
+    # A proxy that answers nothing: loopback calls must not go there.
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+
+    def invoke(*arguments: str, stdin: str | None = None) -> Result:
+        return CliRunner().invoke(app, list(arguments), input=stdin, catch_exceptions=False)
+
+    return invoke
+
+
+# Each command with what it must have sent, what a person must find, and what a script must find.
+COMMANDS = {
+    "start": (
+        [
+            "start", "claim", "--data", '{"amount": 120}', "--payload", '{"text": "crash"}',
+            "--id", "claim-7", "--correlation-id", "case-1", "--priority", "200",
+            "--metadata", "traceparent=00-1", "--request-id", "r-1",
+        ],
+        "StartWorkflow",
+        {
+            "workflow_type": "claim", "data": {"amount": 120}, "payload": {"text": "crash"},
+            "workflow_instance_id": "claim-7", "correlation_id": "case-1", "priority": 200,
+            "metadata": {"traceparent": "00-1"}, "request_id": "r-1",
+        },
+        ["Started claim-7", "claim_processor"],
+        lambda said: said["context"]["data"] == {"amount": 120} and said["created"] is True,
+    ),
+    "list": (
+        ["list", "--type", "claim", "--status", "active", "--status", "FAILED", "--idle"],
+        "ListWorkflows",
+        {
+            "workflow_type": "claim", "idle": True,
+            "statuses": ["WORKFLOW_STATUS_ACTIVE", "WORKFLOW_STATUS_FAILED"],
+        },
+        ["claim-0", "claim-1", "claim-2", "ACTIVE"],
+        lambda said: [each["workflow_instance_id"] for each in said]
+        == ["claim-0", "claim-1", "claim-2"],
+    ),
+    "show": (
+        ["show", "claim-7", "--data"],
+        "GetWorkflow",
+        {"workflow_instance_id": "claim-7", "with_history": True},
+        ["claim-7", "Attempts", "NO_PLATE", '"plate"', "dead-letters retry dl-1", "never found"],
+        lambda said: len(said["context"]["event_history"]) == 6
+        and [each["state"] for each in said["events"]].count("EVENT_STATE_PENDING") == 1
+        and said["dead_letters"][0]["dead_letter_id"] == "dl-1",
+    ),
+    "input": (
+        ["input", "claim-7", "--data", '{"plate": "B-X 1"}', "--wait-id", "w-1",
+         "--expected-version", "6"],
+        "ProvideInput",
+        {
+            "workflow_instance_id": "claim-7", "input": {"plate": "B-X 1"}, "wait_id": "w-1",
+            "expected_version": 6,
+        },
+        ["claim-7 is ACTIVE"],
+        lambda said: said["event_id"] == "event-4",
+    ),
+    "publish": (
+        ["publish", "claim-7", "claim.amended", "--data", '{"n": 1}', "--priority", "0"],
+        "PublishEvent",
+        {
+            "workflow_instance_id": "claim-7",
+            "event": {"event_type": "claim.amended", "payload": {"n": 1}, "priority": 0},
+        },
+        ["Raised claim.amended as event-9", "No task handles claim.amended"],
+        lambda said: said == {"event_id": "event-9", "task_ids": []},
+    ),
+    "cancel": (
+        ["cancel", "claim-7", "--reason", "withdrawn"],
+        "CancelWorkflow",
+        {"workflow_instance_id": "claim-7", "reason": "withdrawn"},
+        ["claim-7 is CANCELLED"],
+        lambda said: said["context"]["status"] == "WORKFLOW_STATUS_CANCELLED",
+    ),
+    "explain": (
+        ["explain", "claim-7"],
+        "ExplainWorkflow",
+        {"workflow_instance_id": "claim-7"},
+        ["It waits for one delivery.", "NO_LIVE_ENDPOINT", "Start a handler of the service claims"],
+        lambda said: said["blockers"][0]["kind"] == "BLOCKER_KIND_NO_LIVE_ENDPOINT",
+    ),
+    "status": (
+        ["status"],
+        "GetSystemStatus",
+        {},
+        ["router-1", "waystation.router.default", "5 events", "event-5", "2 endpoints, 1 of them"],
+        lambda said: said["outbox_size"] == "5" and said["dead_letters"] == "0",
+    ),
+    "handlers list": (
+        ["handlers", "list", "--service", "claims"],
+        "ListHandlers",
+        {"service_name": "claims", "page_size": 1000},
+        ["claims 1.2", "[::1]:7500", "no: connection refused", "claim_validator", "handler-1"],
+        lambda said: said[0]["reachable"] is False and "lease_remaining" not in said[0],
+    ),
+    "handlers register": (
+        ["handlers", "register", "--service", "claims", "--host", "::1", "--port", "7500",
+         "--task", "claim_validator:claim.*,claim.made:claim,car"],
+        "RegisterHandler",
+        {
+            "service_name": "claims", "host": "::1", "port": 7500,
+            "kind": "REGISTRATION_KIND_STATIC",
+            "tasks": [{
+                "task_id": "claim_validator", "event_types": ["claim.*", "claim.made"],
+                "workflow_types": ["claim", "car"],
+            }],
+        },
+        ["Registered claims", "handler-1", "2 event(s)"],
+        lambda said: said["handler"]["handler_id"] == "handler-1",
+    ),
+    "handlers unregister": (
+        ["handlers", "unregister", "handler-1"],
+        "UnregisterHandler",
+        {"handler_id": "handler-1"},
+        ["Unregistered handler-1"],
+        lambda said: said == {},
+    ),
+    "dead-letters list": (
+        ["dead-letters", "list", "--workflow", "claim-7", "--task", "claim_validator"],
+        "ListDeadLetters",
+        {
+            "page_size": 50,
+            "filter": {
+                "workflow_instance_id": "claim-7", "task_id": "claim_validator",
+                "state": "DEAD_LETTER_STATE_OPEN",
+            },
+        },
+        ["dl-1", "claim_validator", "INVALID_ARGUMENT: amount is absurd"],
+        lambda said: said[0]["attempts"] == 5,
+    ),
+    "dead-letters retry": (
+        ["dead-letters", "retry", "dl-1", "--payload", '{"amount": 12}'],
+        "RetryDeadLetter",
+        {"dead_letter_id": "dl-1", "payload": {"amount": 12}},
+        ["Tries dl-1 again"],
+        lambda said: said == {"retried": 1},
+    ),
+    "dead-letters discard": (
+        ["dead-letters", "discard", "dl-1"],
+        "DiscardDeadLetter",
+        {"dead_letter_id": "dl-1"},
+        ["Discarded dl-1"],
+        lambda said: said == {"discarded": 1},
+    ),
+}  # fmt: skip
+
+CHANGING = {"StartWorkflow", "ProvideInput", "PublishEvent", "CancelWorkflow", "RegisterHandler",
+            "UnregisterHandler", "RetryDeadLetter", "DiscardDeadLetter"}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_person_reads_what_came_of_it(command: str, api: FakeApi, run: Run) -> None:
+    arguments, rpc, sent, words, _ = COMMANDS[command]
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    for word in words:
+        assert word in result.stdout
+    request = MessageToDict(api.requests[rpc], preserving_proto_field_name=True)
+    if rpc in CHANGING:
+        assert request["request_id"]
+    if rpc == "ListWorkflows":
+        assert request.pop("page_token") == "2"
+        assert request.pop("page_size") == 48
+    if "request_id" not in sent:
+        request.pop("request_id", None)
+    assert request == sent
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_script_reads_one_json_document(command: str, run: Run) -> None:
+    arguments, _, _, _, holds = COMMANDS[command]
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    assert holds(json.loads(result.stdout)), result.stdout
+    assert result.stderr == ""
+
+
+def test_the_commands_are_all_here() -> None:
+    def names(typer_app: object, prefix: str = "") -> set[str]:
+        found = {prefix + each.name for each in typer_app.registered_commands}
+        for group in typer_app.registered_groups:
+            found |= names(group.typer_instance, f"{group.name} ")
+        return found
+
+    for group in app.registered_groups:
+        for each in group.typer_instance.registered_commands:
+            each.name = each.name or each.callback.__name__
+    without_a_server = {"dev", "migrate"}
+    assert names(app) - without_a_server == set(COMMANDS) | {"run", "wait"}
+
+
+ENDS = {
+    "completed": ("WAIT_OUTCOME_DONE", context("COMPLETED", output=struct(paid=120)), 0, '"paid"'),
+    "failed": (
+        "WAIT_OUTCOME_DONE",
+        context(
+            "FAILED",
+            failure=workflow_pb2.WorkflowFailure(
+                reason="NO_PLATE", message="never found", task_id="claim_validator"
+            ),
+        ),
+        5,
+        "NO_PLATE in claim_validator: never found",
+    ),
+    "cancelled": ("WAIT_OUTCOME_DONE", context("CANCELLED"), 5, "CANCELLED"),
+    "waiting": (
+        "WAIT_OUTCOME_WAITING_FOR_INPUT",
+        context("WAITING_FOR_INPUT", waits=waits("w-1", "w-2")),
+        3,
+        "waystation input claim-7 --wait-id w-2 --data",
+    ),
+    "idle": (
+        "WAIT_OUTCOME_IDLE",
+        context(idle=workflow_pb2.WorkflowIdle(message="no task handles `claim.procesed`")),
+        4,
+        "no task handles `claim.procesed`",
+    ),
+    "timed out": ("WAIT_OUTCOME_TIMED_OUT", context(), 6, "waystation explain claim-7"),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize(
+    "arguments", [["run", "claim"], ["wait", "claim-7"]], ids=lambda arguments: arguments[0]
+)
+def test_the_exit_code_tells_how_it_stands(
+    arguments: list[str], end: str, api: FakeApi, run: Run
+) -> None:
+    outcome, now, exit_code, words = ENDS[end]
+    api.outcomes = [(outcome, now)]
+    timeout = ["--timeout", "100ms"] if end == "timed out" else []
+    plain = run(*arguments, *timeout)
+    assert (plain.exit_code, words in plain.stdout) == (exit_code, True), plain.output
+    as_json = run(*arguments, *timeout, "--json")
+    assert as_json.exit_code == exit_code
+    said = json.loads(as_json.stdout)
+    assert (said["outcome"], said["context"]["workflow_instance_id"]) == (outcome, "claim-7")
+
+
+def test_run_waits_on_when_one_wait_was_too_short(api: FakeApi, run: Run) -> None:
+    open_still = ("WAIT_OUTCOME_TIMED_OUT", context())
+    api.outcomes = [open_still, open_still, ("WAIT_OUTCOME_DONE", context("COMPLETED"))]
+    result = run("run", "claim")
+    assert result.exit_code == 0
+    assert api.calls == ["RunWorkflow", "WaitWorkflow", "WaitWorkflow"]
+    assert "Started claim-7" in result.stderr
+
+
+def test_the_timeline_is_a_tree_by_causation(run: Run) -> None:
+    lines = run("show", "claim-7").stdout.splitlines()
+    drawn = lines[lines.index("Timeline") + 1 : lines.index("Attempts")]
+
+    def line(words: str) -> int:
+        return next(number for number, each in enumerate(drawn) if words in each)
+
+    def depth(words: str) -> int:
+        return len(drawn[line(words)]) - len(drawn[line(words)].lstrip(" │├└"))
+
+    chain = [
+        "start by client",
+        "workflow.started",
+        "#3 claim_processor SUCCESS attempt 2",
+        "claim.processed",
+        "#4 user_input_required SUCCESS",
+        "#5 input by client",
+        "user.input.provided",
+        "#6 no task handles it",
+    ]
+    assert [depth(words) for words in chain] == [2 * level for level in range(1, 9)]
+    assert line("#2 claim_processor FAILED") < line("#3 claim_processor")
+    assert depth("claim.orphaned [PENDING]") == 2
+    for number in range(1, 7):
+        assert sum(f"#{number} " in each for each in drawn) == 1
+
+
+def test_what_a_task_wrote_can_not_steer_the_terminal(run: Run) -> None:
+    said = run("show", "claim-7").stdout
+    assert "\x1b" not in said
+    assert HOSTILE.removeprefix("\x1b") in said
+
+
+def test_a_limit_cuts_the_list_and_says_so(api: FakeApi, run: Run) -> None:
+    result = run("list", "--limit", "1")
+    assert api.requests["ListWorkflows"].page_size == 1
+    assert "claim-1" not in result.stdout
+    assert "--limit shows more" in result.stdout
+
+
+@pytest.mark.parametrize("since", ["2h", "2026-01-31T12:00:00Z"])
+def test_times_are_spans_or_moments(since: str, api: FakeApi, run: Run) -> None:
+    assert run("list", "--since", since).exit_code == 0
+    assert api.requests["ListWorkflows"].created_after.seconds > 1_700_000_000
+
+
+def test_data_comes_from_a_file_or_standard_input(api: FakeApi, run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "claim.json"
+    file.write_text('{"text": "Käfer"}', encoding="utf-8")
+    assert run("start", "claim", "--data", f"@{file}").exit_code == 0
+    assert api.requests["StartWorkflow"].data["text"] == "Käfer"
+    assert run("input", "claim-7", "--data", "-", stdin='{"plate": null}').exit_code == 0
+    assert api.requests["ProvideInput"].input["plate"] is None
+
+
+def test_tasks_come_from_a_file(api: FakeApi, run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "tasks.json"
+    task = {"task_id": "a", "event_types": ["x"], "workflow_types": ["*"], "timeout": "600s"}
+    file.write_text(json.dumps([task]))
+    service = ["--service", "s", "--host", "localhost", "--port", "1"]
+    assert run("handlers", "register", *service, "--file", str(file)).exit_code == 0
+    assert api.requests["RegisterHandler"].tasks[0].timeout.seconds == 600

@@ -1,0 +1,149 @@
+"""What goes wrong tells what to do: on stderr, never as a traceback, with exit code 1 or 2."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from concurrent import futures
+from pathlib import Path
+
+import grpc
+import pytest
+from cli.fake_api import FakeApi, serving
+from typer.testing import CliRunner, Result
+
+from waystation_cli.app import app
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    with serving(FakeApi()) as fake:
+        yield fake
+
+
+def run(*arguments: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(app, list(arguments), input=stdin, catch_exceptions=False)
+
+
+REFUSALS = {
+    "wrong id": (
+        ["show", "claim-8"], "GetWorkflow", grpc.StatusCode.NOT_FOUND, "WORKFLOW_NOT_FOUND",
+        {"workflow_instance_id": "claim-8"}, "waystation list",
+    ),
+    "wrong state": (
+        ["input", "claim-7", "--data", "{}"], "ProvideInput",
+        grpc.StatusCode.FAILED_PRECONDITION, "WORKFLOW_NOT_WAITING",
+        {"workflow_instance_id": "claim-7", "status": "ACTIVE"}, "waystation explain claim-7",
+    ),
+    "several waits": (
+        ["input", "claim-7", "--data", "{}"], "ProvideInput",
+        grpc.StatusCode.FAILED_PRECONDITION, "WAIT_ID_REQUIRED", {"wait_ids": "w-1,w-2"},
+        "--wait-id: w-1,w-2",
+    ),
+    "ended": (
+        ["publish", "claim-7", "a.b"], "PublishEvent", grpc.StatusCode.FAILED_PRECONDITION,
+        "WORKFLOW_ENDED", {"workflow_instance_id": "claim-7", "status": "COMPLETED"},
+        "waystation show claim-7",
+    ),
+    "no such dead letter": (
+        ["dead-letters", "retry", "dl-9"], "RetryDeadLetter", grpc.StatusCode.NOT_FOUND,
+        "DEAD_LETTER_NOT_FOUND", {"dead_letter_id": "dl-9"}, "waystation dead-letters list",
+    ),
+    "moved on": (
+        ["cancel", "claim-7", "--expected-version", "1"], "CancelWorkflow",
+        grpc.StatusCode.ABORTED, "VERSION_MISMATCH", {"expected_version": "1", "version": "5"},
+        "--expected-version",
+    ),
+    "store away": (
+        ["run", "claim"], "RunWorkflow", grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", {},
+        "Postgres",
+    ),
+    "a reason of a later release": (
+        ["start", "claim"], "StartWorkflow", grpc.StatusCode.INVALID_ARGUMENT, "BRAND_NEW",
+        {"field": "x"}, "",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_refusal_tells_its_reason_and_what_to_do(refusal: str, api: FakeApi) -> None:
+    arguments, rpc, code, reason, metadata, hint = REFUSALS[refusal]
+    api.refusals[rpc] = (code, reason, "It can't be done. Do something else.", metadata)
+    plain = run(*arguments, "--address", api.address)
+    assert plain.exit_code == 1
+    assert plain.stdout == ""
+    for words in ("It can't be done. Do something else.", f"({code.name} / {reason})", hint):
+        assert words in plain.stderr
+    as_json = run(*arguments, "--address", api.address, "--json")
+    assert (as_json.exit_code, as_json.stdout) == (1, "")
+    error = json.loads(as_json.stderr)["error"]
+    assert (error["code"], error["reason"], error["metadata"]) == (code.name, reason, metadata)
+
+
+def test_no_server_says_how_to_start_one() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+        result = run("list", "--address", address)
+        as_json = run("list", "--address", address, "--json")
+    assert result.exit_code == 1
+    assert f"No Waystation server answers at {address}" in result.stderr
+    assert "waystation dev" in result.stderr
+    assert json.loads(as_json.stderr)["error"]["reason"] == "SERVER_UNREACHABLE"
+
+
+def test_another_kind_of_server_is_told_apart() -> None:
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=1))
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    try:
+        result = run("status", "--address", address)
+    finally:
+        server.stop(None).wait()
+    assert result.exit_code == 1
+    assert "UNIMPLEMENTED / NOT_A_WAYSTATION_SERVER" in result.stderr
+
+
+USAGE = {
+    "not JSON": (["start", "claim", "--data", "{amount: 1}"], "line 1, column 2"),
+    "not an object": (["start", "claim", "--data", "[1]"], "must be a JSON object"),
+    "not a number": (["start", "claim", "--data", '{"a": NaN}'], "NaN is not JSON"),
+    "too exact": (["input", "c", "--data", '{"a": 9007199254740993}'], "write it as a string"),
+    "half a character": (["start", "claim", "--data", '{"a": "\\ud800"}'], "Struct"),
+    "too deep": (["start", "claim", "--data", '{"a":' * 5000 + "1" + "}" * 5000], "deep"),
+    "no such file": (["start", "claim", "--data", "@/no/such/file"], "can't read /no/such/file"),
+    "no input": (["input", "claim-7"], "--data"),
+    "a bad pair": (["start", "claim", "--metadata", "traceparent"], "KEY=VALUE"),
+    "a bad span": (["wait", "claim-7", "--timeout", "soon"], "time span"),
+    "a bad time": (["list", "--since", "yesterday"], "2026-01-31T12:00:00Z"),
+    "a bad status": (["list", "--status", "sleeping"], "waiting_for_input"),
+    "an address with a scheme": (["list", "--address", "http://127.0.0.1:7400"], "host:port"),
+    "no task": (
+        ["handlers", "register", "--service", "s", "--host", "h", "--port", "1"],
+        "--task or --file",
+    ),
+    "half a task": (
+        ["handlers", "register", "--service", "s", "--host", "h", "--port", "1", "--task", "a:b"],
+        "ID:EVENT,EVENT:TYPE,TYPE",
+    ),
+    "no such command": (["begin"], "No such command"),
+}
+
+
+@pytest.mark.parametrize("fault", USAGE)
+def test_a_wrong_command_line_says_what_a_right_one_is(fault: str) -> None:
+    arguments, words = USAGE[fault]
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    assert words in " ".join(result.stderr.split())
+    assert "Traceback" not in result.stderr
+
+
+def test_a_file_of_tasks_that_is_none_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "tasks.json"
+    file.write_text('[{"task": "a"}]')
+    service = ["--service", "s", "--host", "h", "--port", "1"]
+    result = run("handlers", "register", *service, "--file", str(file))
+    assert result.exit_code == 2
+    assert "TaskSpec" in result.stderr
