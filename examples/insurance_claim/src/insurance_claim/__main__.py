@@ -1,0 +1,6 @@
+"""`python -m insurance_claim` serves the eight tasks until it is told to stop."""
+
+from insurance_claim.service import build_service
+
+if __name__ == "__main__":
+    build_service().run()

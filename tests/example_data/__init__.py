@@ -1,0 +1,1 @@
+"""The example's claims and tasks, run as plain functions: needs no server."""
