@@ -1,7 +1,9 @@
 """Fixtures for every test: private servers, started when first asked for and ended with the run."""
 
+import asyncio
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,6 +14,7 @@ from localservers.postgres import (
     system_binaries,
 )
 from localservers.rabbitmq import RabbitMQMissing, RabbitMQServer
+from waystation_core.store.schema import migrate
 
 
 def _has_system_postgres() -> bool:
@@ -74,3 +77,25 @@ def empty_database_url(postgres: PostgresServer) -> Iterator[str]:
     dsn = postgres.fresh_database()
     yield dsn
     postgres.drop_database(dsn)
+
+
+def _migrated(dsn: str) -> None:
+    # In a thread, because the test's own event loop may already be set in this one.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(migrate(dsn))).result()
+
+
+@pytest.fixture
+def database_url(postgres: PostgresServer) -> Iterator[str]:
+    """A new database with the current schema, on Postgres 16."""
+    dsn = postgres.fresh_database(_migrated)
+    yield dsn
+    postgres.drop_database(dsn)
+
+
+@pytest.fixture
+def each_database_url(each_postgres: PostgresServer) -> Iterator[str]:
+    """A new database with the current schema, on every Postgres that can be had here."""
+    dsn = each_postgres.fresh_database(_migrated)
+    yield dsn
+    each_postgres.drop_database(dsn)
