@@ -1,0 +1,259 @@
+"""What a task answered, read as hostile input: a Reply, or the error that the attempt ends with.
+
+An answer that breaks a rule is a permanent failure with a reason of its own; nothing of it takes
+effect. What only the instance can tell (the path of an operation meets a string, the instance has
+its 10,000 events) is left to the domain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from waystation.v1 import operation_pb2, task_handler_service_pb2
+from waystation_core.domain import lifecycle, limits, pointers
+from waystation_core.domain.errors import (
+    InvalidArgument,
+    InvalidStruct,
+    NotYetAvailable,
+    ResourceExhausted,
+    ResponseInvalid,
+    TooManyEvents,
+    WaystationError,
+)
+from waystation_core.domain.model import JsonObject, NewEvent, Status
+from waystation_core.domain.operations import Operation, canonical
+from waystation_core.domain.results import (
+    AttemptError,
+    Change,
+    Patch,
+    Replacement,
+    Reply,
+    WaitRequest,
+)
+from waystation_core.rpc.conversion.requests import new_event_from_proto, payload_from_proto
+from waystation_core.rpc.structs import from_value, to_dict
+
+TASK_FAILURE = "TASK_FAILURE"
+MAX_RETRY_AFTER = 24 * 3600.0
+
+_Response = task_handler_service_pb2.HandleEventResponse
+
+
+def reply_from_proto(response: _Response) -> Reply | AttemptError:
+    """The answer, checked against every limit; never raises for what a task sent."""
+    try:
+        return _read(response)
+    except WaystationError as fault:
+        return fault_of(fault)
+
+
+def fault_of(fault: WaystationError) -> AttemptError:
+    """The permanent failure that a broken rule makes of an attempt.
+
+    A rule of requests that an answer broke is RESPONSE_INVALID, with the rule's own reason as
+    `problem`; limits and what is not built yet keep their reasons.
+    """
+    reason, metadata = fault.reason, dict(fault.metadata)
+    if isinstance(fault, InvalidArgument):
+        reason, metadata = ResponseInvalid.reason, {"problem": fault.reason, **metadata}
+    code = fault.code
+    if not isinstance(fault, (NotYetAvailable, ResourceExhausted)):
+        code = ResponseInvalid.code
+    return AttemptError(
+        code=code, reason=reason, message=fault.message, permanent=True, metadata=metadata or None
+    )
+
+
+def _read(response: _Response) -> Reply | AttemptError:
+    if response.fan_outs:
+        raise NotYetAvailable("HandleEventResponse.fan_outs")
+    if response.HasField("pending"):
+        raise NotYetAvailable("HandleEventResponse.pending")
+    if response.HasField("failure"):
+        return _failure(response)
+    if len(response.events) > limits.MAX_EVENTS_PER_ANSWER:
+        raise TooManyEvents(
+            f"An answer may raise {limits.MAX_EVENTS_PER_ANSWER} events, not "
+            f"{len(response.events)}; raise them in several steps.",
+            limit=str(limits.MAX_EVENTS_PER_ANSWER),
+        )
+    events = tuple(
+        new_event_from_proto(event, f"events[{at}]") for at, event in enumerate(response.events)
+    )
+    for event in events:
+        lifecycle.check_task_event(event.event_type)
+    status = _status(response.status)
+    wait = _wait(response.wait) if response.HasField("wait") else None
+    output = payload_from_proto(response.output, "output") if response.HasField("output") else None
+    _check_end(events, status, wait, output)
+    return Reply(
+        events=events,
+        change=_change(response),
+        status=status,
+        wait=wait,
+        output=output,
+        reads=_paths(response.reads.paths) if response.HasField("reads") else None,
+    )
+
+
+def _status(value: int) -> Status | None:
+    if not value:
+        return None
+    try:
+        return Status(value)
+    except ValueError:
+        raise ResponseInvalid(
+            f"status {value} is none that this release knows; COMPLETED and FAILED end a workflow.",
+            problem="unknown status",
+            status=str(value),
+        ) from None
+
+
+def _check_end(
+    events: Iterable[NewEvent],
+    status: Status | None,
+    wait: WaitRequest | None,
+    output: JsonObject | None,
+) -> None:
+    """Refuses answers that want two ends at once, or an output without an end."""
+    wanted = {lifecycle.STATUS_OF_EVENT.get(event.event_type) for event in events} - {None}
+    if status is not None:
+        wanted.add(status)
+    if wait is not None:
+        wanted.add(Status.WAITING_FOR_INPUT)
+    if len(wanted) > 1:
+        names = ", ".join(sorted(found.name for found in wanted if found is not None))
+        raise ResponseInvalid(
+            f"The answer asks for {names} at once; ask for one of them.",
+            problem="contradicting statuses",
+            statuses=names,
+        )
+    if output is not None and Status.COMPLETED not in wanted:
+        raise ResponseInvalid(
+            "output goes with status COMPLETED or a raised workflow.completed only; "
+            "complete the workflow, or put the value into data.",
+            problem="output without completion",
+        )
+
+
+def _wait(message: task_handler_service_pb2.WaitRequest) -> WaitRequest:
+    if message.HasField("timeout"):
+        raise NotYetAvailable("WaitRequest.timeout")
+    if message.wait_id:
+        limits.check_id(message.wait_id, "wait.wait_id")
+    if not message.message:
+        raise ResponseInvalid(
+            "wait.message is empty; say what the person is asked.", problem="wait without message"
+        )
+    return WaitRequest(
+        message=limits.check_text(message.message, "wait.message"),
+        wait_id=message.wait_id,
+        input_schema=payload_from_proto(message.input_schema, "wait.input_schema")
+        if message.HasField("input_schema")
+        else None,
+    )
+
+
+def _change(response: _Response) -> Change:
+    kind = response.WhichOneof("change")
+    if kind is None:
+        return ()
+    if kind == "operations":
+        return operations_from_proto(response.operations)
+    if kind == "data_patch":
+        return Patch(payload_from_proto(response.data_patch, "data_patch"))
+    return Replacement(payload_from_proto(response.data, "data"))
+
+
+def operations_from_proto(message: operation_pb2.Operations) -> tuple[Operation, ...]:
+    """Operations with their values; whether they fit the data shows when they are applied."""
+    if len(message.operations) > limits.MAX_OPERATIONS:
+        raise ResponseInvalid(
+            f"An answer may hold {limits.MAX_OPERATIONS} operations, not "
+            f"{len(message.operations)}; set a larger part of the data at once.",
+            problem="too many operations",
+            limit=str(limits.MAX_OPERATIONS),
+        )
+    return tuple(_operation(at, operation) for at, operation in enumerate(message.operations))
+
+
+def _operation(at: int, message: operation_pb2.Operation) -> Operation:
+    kind = message.WhichOneof("kind")
+    path = message.path
+    if path[:1] != "/" or "~" in path or "\0" in path:
+        pointers.parse(path)
+    if kind == "set":
+        return Operation(path, kind, from_value(message.set, f"operations[{at}].set"))
+    if kind == "remove":
+        return Operation(path, kind)
+    if kind == "increment" or kind == "maximum":
+        number = message.increment if kind == "increment" else message.maximum
+        try:
+            limits.check_double(number)
+        except limits.Unstorable as found:
+            raise found.refused(f"operations[{at}].{kind}") from None
+        return Operation(path, kind, canonical(number))
+    if kind == "append":
+        return Operation(path, kind, from_value(message.append, f"operations[{at}].append"))
+    if kind == "add_to_set":
+        return Operation(path, kind, from_value(message.add_to_set, f"operations[{at}].add_to_set"))
+    raise ResponseInvalid(
+        f"operations[{at}] says not what to do; set one of its kinds.",
+        problem="operation without kind",
+        operation=str(at),
+    )
+
+
+def _paths(paths: Iterable[str]) -> tuple[str, ...]:
+    found = tuple(paths)
+    if len(found) > limits.MAX_OPERATIONS:
+        raise ResponseInvalid(
+            f"reads may name {limits.MAX_OPERATIONS} paths, not {len(found)}; "
+            "name the containers instead.",
+            problem="too many reads",
+            limit=str(limits.MAX_OPERATIONS),
+        )
+    for path in found:
+        if path and (path[0] != "/" or "~" in path or "\0" in path):
+            pointers.parse(path)
+    return found
+
+
+def _failure(response: _Response) -> AttemptError:
+    if (
+        response.events
+        or response.WhichOneof("change") is not None
+        or response.status
+        or response.HasField("wait")
+        or response.HasField("output")
+    ):
+        raise ResponseInvalid(
+            "failure stands together with a result; answer with one of the two.",
+            problem="failure and result",
+        )
+    failure = response.failure
+    retry_after = None
+    if failure.HasField("retry_after"):
+        # Whatever a failing task says of its delay, its failure counts: cut, not refused.
+        seconds = failure.retry_after.seconds + failure.retry_after.nanos / 1e9
+        retry_after = min(max(seconds, 0.0), MAX_RETRY_AFTER)
+    metadata: JsonObject | None = None
+    if failure.HasField("metadata"):
+        try:
+            metadata = to_dict(failure.metadata, "failure.metadata")
+            limits.encoded(metadata, "failure.metadata")
+        except (InvalidStruct, ResourceExhausted) as problem:
+            metadata = {"left_out": problem.message}
+    return AttemptError(
+        code=TASK_FAILURE,
+        reason=readable(failure.reason, 200) or TASK_FAILURE,
+        message=readable(failure.message, limits.MAX_TEXT_BYTES),
+        permanent=failure.permanent,
+        retry_after=retry_after,
+        metadata=metadata,
+    )
+
+
+def readable(text: str, limit: int) -> str:
+    """Text of a failure as it may be stored: cut, and without NUL, which Postgres refuses."""
+    return text[:limit].replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -1,0 +1,62 @@
+"""What clients and tasks ask for in the same form: payloads and new events."""
+
+from __future__ import annotations
+
+from google.protobuf.struct_pb2 import Struct
+
+from waystation.v1 import event_pb2
+from waystation_core.domain import limits
+from waystation_core.domain.errors import InvalidField, NotYetAvailable, PayloadTooLarge
+from waystation_core.domain.model import JsonObject, NewEvent
+from waystation_core.rpc.structs import to_dict
+
+MAX_SCHEMA_VERSION = 200
+
+# A Struct takes at least a sixth of its JSON's bytes, so a small one needs no second encoding.
+_SURELY_SMALL = limits.MAX_BYTES // 8
+
+
+def payload_from_proto(
+    struct: Struct,
+    field: str,
+    *,
+    error: type[PayloadTooLarge] = PayloadTooLarge,
+) -> JsonObject:
+    """The dict; InvalidStruct, or PayloadTooLarge above 1 MiB as JSON."""
+    data = to_dict(struct, field)
+    if struct.ByteSize() > _SURELY_SMALL:
+        limits.encoded(data, field, error=error)
+    return data
+
+
+def new_event_from_proto(
+    message: event_pb2.NewEvent, field: str = "event", feature: str = "NewEvent"
+) -> NewEvent:
+    """An event to raise, within the limits; whether its type may be raised is not checked here.
+
+    Raises NotYetAvailable for delay, deliver_at and expires_at.
+    """
+    limits.check_event_type(message.event_type, f"{field}.event_type")
+    for later in ("delay", "deliver_at", "expires_at"):
+        if message.HasField(later):
+            raise NotYetAvailable(f"{feature}.{later}")
+    priority = None
+    if message.HasField("priority"):
+        priority = limits.check_priority(message.priority, f"{field}.priority")
+    if len(message.schema_version) > MAX_SCHEMA_VERSION or "\0" in message.schema_version:
+        raise InvalidField(
+            f"{field}.schema_version has more than {MAX_SCHEMA_VERSION} characters or a NUL. "
+            "Shorten it.",
+            field=f"{field}.schema_version",
+        )
+    return NewEvent(
+        event_type=message.event_type,
+        payload=payload_from_proto(message.payload, f"{field}.payload")
+        if message.HasField("payload")
+        else {},
+        priority=priority,
+        metadata=limits.check_metadata(message.metadata, f"{field}.metadata")
+        if message.metadata
+        else None,
+        schema_version=message.schema_version,
+    )
