@@ -68,6 +68,8 @@ class EventFacts:
     in_outbox: bool
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     """Open rows by task_id."""
+    announcements: int = 0
+    """How often the event was announced, where that is known."""
 
 
 SETTLED = EventFacts(in_outbox=False)

@@ -67,6 +67,9 @@ class Draft:
         self.now = now
         self.rules = rules
         self._facts = dict(facts)
+        self._stored = {
+            (event_id, task_id) for event_id, known in facts.items() for task_id in known.deliveries
+        }
         self._log = list(log)
         self._touched = False
         self._last_settled: tuple[Event, str] | None = None
@@ -219,7 +222,7 @@ class Draft:
         self._touched = True
         facts = self.facts(event.event_id)
         self._commit.outbox_remove.append(event.event_id)
-        self._facts[event.event_id] = EventFacts(False, facts.deliveries)
+        self._facts[event.event_id] = EventFacts(False, facts.deliveries, facts.announcements)
 
     def put_delivery(self, delivery: Delivery) -> None:
         """Writes an open delivery's row."""
@@ -239,7 +242,8 @@ class Draft:
         facts = self.facts(event_id)
         if task_id in facts.deliveries:
             self._commit.deliveries_put.pop(place, None)
-            self._commit.deliveries_remove.add(place)
+            if place in self._stored:
+                self._commit.deliveries_remove.add(place)
             rest = {task: row for task, row in facts.deliveries.items() if task != task_id}
             self._facts[event_id] = EventFacts(facts.in_outbox, rest)
 

@@ -97,9 +97,7 @@ class Locked(Protocol):
         """
         ...
 
-    async def remember(
-        self, rpc: str, request_id: str, digest: bytes, result: JsonObject
-    ) -> None:
+    async def remember(self, rpc: str, request_id: str, digest: bytes, result: JsonObject) -> None:
         """Keeps the answer of a request in this transaction."""
         ...
 
@@ -132,6 +130,16 @@ class RouterReport:
     results_committed: int
     endpoints: Mapping[str, JsonObject]
     """By handler_id: reachable, last_error, calls_in_flight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """What a router hears when it renews its lease."""
+
+    held: bool
+    """False: the lease had lapsed, so others may have taken its deliveries."""
+    routers: int
+    """Live routers of its pool, itself included."""
 
 
 class EngineStore(Protocol):
@@ -193,9 +201,8 @@ class EngineStore(Protocol):
 
     async def heartbeat(
         self, router_id: str, pool: str, host: str, lease_seconds: float, report: RouterReport
-    ) -> bool:
-        """Renews the router's lease by one statement in database time. False: the lease had lapsed
-        since the last call, so others may have taken its deliveries."""
+    ) -> Heartbeat:
+        """Renews the router's lease by one statement in database time."""
         ...
 
     async def break_leases(self, router_id: str) -> int:

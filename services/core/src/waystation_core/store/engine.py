@@ -1,0 +1,172 @@
+"""The store's first face: starting, loading and committing work. See `ports.store.EngineStore`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from waystation_core.domain.actions import Start
+from waystation_core.domain.commit import EventFacts, InstanceCommit
+from waystation_core.domain.model import DEFAULT_NAMESPACE
+from waystation_core.ports.store import Committed, Loaded, Started, StoredEntry
+from waystation_core.store import locked, rows, statements
+from waystation_core.store.pool import Pool, connection_of, json_text
+from waystation_core.store.sweeping import Sweeping
+from waystation_core.store.writing import write
+
+
+class PostgresEngineStore(Sweeping):
+    """Implements `ports.store.EngineStore` over one pool."""
+
+    def __init__(self, pool: Pool) -> None:
+        super().__init__(pool)
+
+    async def start(self, batch: Sequence[Start]) -> list[Started]:
+        answers: dict[int, Started] = {}
+        rest = list(enumerate(batch))
+        while rest:
+            # Two starts of one id in one statement would hide each other: the second waits a round.
+            ids: set[str] = set()
+            requests: set[str] = set()
+            now, later = [], []
+            for at, start in rest:
+                new_request = start.request_id is None or start.request_id not in requests
+                if start.instance.workflow_instance_id in ids or not new_request:
+                    later.append((at, start))
+                else:
+                    now.append((at, start))
+                    ids.add(start.instance.workflow_instance_id)
+                    if start.request_id is not None:
+                        requests.add(start.request_id)
+            for (at, _), answer in zip(
+                now, await self._start([start for _, start in now]), strict=True
+            ):
+                answers[at] = answer
+            rest = later
+        return [answers[at] for at in range(len(batch))]
+
+    async def _start(self, batch: Sequence[Start]) -> list[Started]:
+        parameters = {
+            "instances": json_text(
+                [
+                    {
+                        "namespace": start.instance.namespace,
+                        "id": start.instance.workflow_instance_id,
+                        "type": start.instance.workflow_type,
+                        "data": start.instance.data,
+                        "correlation_id": start.instance.correlation_id,
+                        "digest": start.digest.hex(),
+                        "request_id": start.request_id,
+                    }
+                    for start in batch
+                ]
+            ),
+            "history": json_text(
+                [
+                    rows.history_parameter(start.instance.workflow_instance_id, start.entry)
+                    for start in batch
+                ]
+            ),
+            "events": json_text(
+                [
+                    rows.event_parameter(start.instance.workflow_instance_id, start.event)
+                    for start in batch
+                ]
+            ),
+            "outbox": json_text(
+                [
+                    rows.outbox_parameter(start.instance.workflow_instance_id, start.event)
+                    for start in batch
+                ]
+            ),
+        }
+        async with connection_of(self._pool) as connection:
+            cursor = await connection.execute(statements.START, parameters)
+            created = {row[0]: row for row in await cursor.fetchall()}
+        answers = []
+        for start in batch:
+            row = created.get(start.instance.workflow_instance_id)
+            if row is None:
+                answers.append(await self._existing(start))
+            else:
+                instance = replace(start.instance, key=row[1], created_at=row[2], updated_at=row[2])
+                answers.append(Started(created=True, instance=instance, same_content=True))
+        return answers
+
+    async def _existing(self, start: Start) -> Started:
+        """The loser of a race reads in a new statement."""
+        async with connection_of(self._pool) as connection:
+            cursor = await connection.execute(
+                f"SELECT start_digest, start_request_id, {rows.INSTANCE_COLUMNS} "
+                "FROM workflow_instances i WHERE namespace = %s AND "
+                "(workflow_instance_id = %s OR start_request_id = %s) "
+                # A repeated request names its instance, whatever id was made for the repetition.
+                "ORDER BY start_request_id = %s DESC NULLS LAST LIMIT 1",
+                (
+                    start.instance.namespace,
+                    start.instance.workflow_instance_id,
+                    start.request_id,
+                    start.request_id,
+                ),
+            )
+            row = await cursor.fetchone()
+        assert row is not None, "an instance that was there can't be gone"
+        same = bytes(row[0]) == start.digest
+        by_request = start.request_id is not None and row[1] == start.request_id
+        return Started(
+            created=False,
+            instance=rows.instance(row[2:]),
+            same_content=same,
+            request_reused=by_request and not same,
+        )
+
+    async def load(self, event_ids: Sequence[str], *, with_history: bool = False) -> Loaded:
+        async with connection_of(self._pool) as connection:
+            cursor = await connection.execute(statements.LOAD, {"event_ids": list(event_ids)})
+            found = await cursor.fetchall()
+            events, instances, facts = {}, {}, {}
+            for row in found:
+                event = rows.event(row)
+                at = rows.EVENT_WIDTH
+                facts[event.event_id] = EventFacts(
+                    row[at] > 0, locked.deliveries_of(row[at + 1]), row[at]
+                )
+                key = row[at + 2]
+                if key not in instances:
+                    instances[key] = rows.instance(row[at + 2 :])
+                events[event.event_id] = (event, key)
+            histories: dict[int, list[StoredEntry]] = {}
+            if with_history and instances:
+                cursor = await connection.execute(
+                    f"SELECT h.instance_key, {rows.HISTORY_COLUMNS} FROM history h "
+                    "WHERE h.instance_key = ANY(%s) ORDER BY h.instance_key, h.sequence",
+                    (list(instances),),
+                )
+                for row in await cursor.fetchall():
+                    histories.setdefault(row[0], []).append(rows.stored_entry(row[1:]))
+        return Loaded(events, instances, facts, histories)
+
+    async def commit(self, batch: Sequence[InstanceCommit], *, generation: int) -> Committed:
+        async with connection_of(self._pool) as connection:
+            return await write(connection, batch, generation=generation)
+
+    @asynccontextmanager
+    async def locked(
+        self,
+        *,
+        key: int | None = None,
+        workflow_instance_id: str | None = None,
+        namespace: str = DEFAULT_NAMESPACE,
+        event_ids: Sequence[str] = (),
+        since: int | None = None,
+    ) -> AsyncIterator[locked.LockedInstance]:
+        async with connection_of(self._pool) as connection, connection.transaction():
+            yield await locked.lock(
+                connection,
+                key=key,
+                workflow_instance_id=workflow_instance_id,
+                namespace=namespace,
+                event_ids=event_ids,
+                since=since,
+            )

@@ -1,0 +1,203 @@
+"""One locked instance: the second form of the commit rule.
+
+Lock first, then read in later statements: a statement that waited for a lock sees the new row, but
+its other tables as they were before the wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from waystation_core.domain.actions import OpenDeadLetter
+from waystation_core.domain.commit import EventFacts, InstanceCommit, LoggedWrites
+from waystation_core.domain.draft import writes_of
+from waystation_core.domain.errors import RequestIdReused, WorkflowNotFound
+from waystation_core.domain.model import (
+    DeadLetterState,
+    Delivery,
+    DeliveryState,
+    Event,
+    Instance,
+    JsonObject,
+    OnFailure,
+)
+from waystation_core.domain.operations import from_json
+from waystation_core.store import rows, statements
+from waystation_core.store.pool import Connection
+from waystation_core.store.writing import write
+
+
+class LockedInstance:
+    """Implements `ports.store.Locked`. Made by `lock`; lives as long as its transaction."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        instance: Instance,
+        facts: Mapping[str, EventFacts],
+        log: Sequence[LoggedWrites],
+        generation: int,
+        now: datetime,
+    ) -> None:
+        self._connection = connection
+        self.instance = instance
+        self.facts = facts
+        self.log = log
+        self.generation = generation
+        self.now = now
+
+    async def _rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        cursor = await self._connection.execute(query, parameters)
+        return await cursor.fetchall()
+
+    async def event(self, event_id: str) -> Event | None:
+        found = await self._rows(
+            f"SELECT {rows.EVENT_COLUMNS} FROM events e "
+            "WHERE e.event_id = %s::uuid AND e.instance_key = %s",
+            event_id,
+            self.instance.key,
+        )
+        return rows.event(found[0]) if found else None
+
+    async def dead_letter(self, dead_letter_id: str) -> OpenDeadLetter | None:
+        found = await self._rows(
+            "SELECT l.dead_letter_id::text, l.task_id, l.attempts, l.on_failure, l.edit, l.payload, "
+            f"{rows.EVENT_COLUMNS} FROM dead_letters l JOIN events e ON e.event_id = l.event_id "
+            "WHERE l.dead_letter_id = %s::uuid AND l.instance_key = %s AND l.state = %s",
+            dead_letter_id,
+            self.instance.key,
+            DeadLetterState.OPEN,
+        )
+        if not found:
+            return None
+        row = found[0]
+        return OpenDeadLetter(
+            dead_letter_id=row[0],
+            event=rows.event(row[6:]),
+            task_id=row[1],
+            attempts=row[2],
+            on_failure=OnFailure(row[3]),
+            edit=row[4],
+            payload=row[5],
+        )
+
+    async def held(self) -> list[tuple[Delivery, Event]]:
+        found = await self._rows(
+            f"SELECT {rows.DELIVERY_COLUMNS}, {rows.EVENT_COLUMNS} FROM deliveries d "
+            "JOIN events e ON e.event_id = d.event_id "
+            "WHERE d.instance_key = %s AND d.state = %s ORDER BY e.event_id, d.task_id",
+            self.instance.key,
+            DeliveryState.HELD,
+        )
+        return [(rows.delivery(row), rows.event(row[rows.DELIVERY_WIDTH :])) for row in found]
+
+    async def unhandled(self) -> list[Event]:
+        found = await self._rows(
+            f"SELECT {rows.EVENT_COLUMNS} FROM history h JOIN events e ON e.event_id = h.event_id "
+            "WHERE h.instance_key = %s AND h.result = 4 AND NOT EXISTS (SELECT 1 FROM history later "
+            "WHERE later.instance_key = h.instance_key AND later.event_id = h.event_id "
+            "AND later.sequence > h.sequence) "
+            "AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = h.event_id) "
+            "ORDER BY h.sequence",
+            self.instance.key,
+        )
+        return [rows.event(row) for row in found]
+
+    async def repeated(self, rpc: str, request_id: str, digest: bytes) -> JsonObject | None:
+        found = await self._rows(
+            "SELECT digest, result FROM requests "
+            "WHERE namespace = %s AND rpc = %s AND request_id = %s",
+            self.instance.namespace,
+            rpc,
+            request_id,
+        )
+        if not found:
+            return None
+        if bytes(found[0][0]) != digest:
+            raise RequestIdReused(
+                f"request_id {request_id} was used with another body; use a new one for a new call.",
+                request_id=request_id,
+            )
+        result: JsonObject = found[0][1]
+        return result
+
+    async def remember(self, rpc: str, request_id: str, digest: bytes, result: JsonObject) -> None:
+        await self._connection.execute(
+            "INSERT INTO requests (namespace, rpc, request_id, digest, result) "
+            "VALUES (%s, %s, %s, %s, %s::json)",
+            (
+                self.instance.namespace,
+                rpc,
+                request_id,
+                digest,
+                orjson.dumps(result).decode(),
+            ),
+        )
+
+    async def write(self, commit: InstanceCommit) -> None:
+        if commit.is_empty:
+            return
+        written = await write(self._connection, [commit], generation=self.generation)
+        if written.keys != {self.instance.key}:
+            # The row is ours, so only the registry can have moved between two statements.
+            raise RegistryMoved
+
+
+class RegistryMoved(Exception):
+    """The registry's generation changed between decision and write; decide again."""
+
+
+async def lock(
+    connection: Connection,
+    *,
+    key: int | None,
+    workflow_instance_id: str | None,
+    namespace: str,
+    event_ids: Sequence[str],
+    since: int | None,
+) -> LockedInstance:
+    """Locks and reads one instance; the connection must be in a transaction."""
+    if key is not None:
+        cursor = await connection.execute(statements.LOCK_BY_KEY, (key,))
+    else:
+        cursor = await connection.execute(statements.LOCK_BY_ID, (namespace, workflow_instance_id))
+    row = await cursor.fetchone()
+    if row is None:
+        name = workflow_instance_id or str(key)
+        raise WorkflowNotFound(
+            f"There is no workflow {name}; check the id, or list workflows.",
+            workflow_instance_id=name,
+        )
+    instance = rows.instance(row)
+    cursor = await connection.execute(
+        "SELECT generation, clock_timestamp() FROM registry WHERE namespace = %s", (namespace,)
+    )
+    registry = await cursor.fetchone()
+    assert registry is not None
+    known = await facts(connection, event_ids) if event_ids else {}
+    log: list[LoggedWrites] = []
+    if since is not None and since < instance.version:
+        cursor = await connection.execute(statements.LOG, (instance.key, since))
+        log = [
+            LoggedWrites(sequence, writes_of([from_json(op) for op in change or ()], effects))
+            for sequence, change, effects in await cursor.fetchall()
+        ]
+    return LockedInstance(connection, instance, known, log, registry[0], registry[1])
+
+
+async def facts(connection: Connection, event_ids: Sequence[str]) -> dict[str, EventFacts]:
+    """Where these events stand."""
+    cursor = await connection.execute(statements.FACTS, {"event_ids": list(event_ids)})
+    return {
+        event_id: EventFacts(in_outbox, deliveries_of(stored))
+        for event_id, in_outbox, stored in await cursor.fetchall()
+    }
+
+
+def deliveries_of(stored: Sequence[Any] | None) -> dict[str, Delivery]:
+    """From an aggregate of DELIVERY_AS_JSON."""
+    return {row[1]: rows.delivery(row) for row in stored or ()}

@@ -1,0 +1,112 @@
+"""Connections to Postgres: how they are opened, checked, and how their errors come out.
+
+The hot path and all transactions use psycopg's own pool: at thousands of statements a second every
+layer between them shows. SQLAlchemy describes the schema and writes the queries of lists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import orjson
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+from psycopg.types.json import set_json_dumps, set_json_loads
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+
+from waystation_core.domain.errors import StoreUnavailable
+
+Connection = AsyncConnection[TupleRow]
+Pool = AsyncConnectionPool[Connection]
+
+STATEMENT_TIMEOUT_SECONDS = 5
+"""Bounds every statement; catch-up relies on it to know when older commits are over."""
+
+_SESSION = (
+    f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c lock_timeout=2s "
+    "-c idle_in_transaction_session_timeout=10s -c jit=off -c timezone=UTC"
+)
+
+
+async def _configure(connection: Connection) -> None:
+    await connection.set_autocommit(True)
+    connection.prepare_threshold = 1
+    set_json_loads(orjson.loads, connection)
+    set_json_dumps(orjson.dumps, connection)
+
+
+def open_pool(url: str, *, size: int, name: str) -> Pool:
+    """A pool that connects once it is opened (`await pool.open()`); `size` connections at most.
+
+    Connections are in autocommit mode and bounded in every way in which a dead peer could hold
+    them (keepalives, tcp_user_timeout, statement_timeout). They are not checked before each use,
+    which would cost a round trip; the first failure has all of them checked.
+    """
+    return AsyncConnectionPool(
+        url,
+        connection_class=Connection,
+        kwargs={
+            "application_name": name,
+            "options": _SESSION,
+            "connect_timeout": 5,
+            "keepalives": 1,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 15_000,
+        },
+        min_size=1,
+        max_size=size,
+        timeout=5.0,
+        max_lifetime=3600.0,
+        reconnect_timeout=10.0,
+        configure=_configure,
+        name=name,
+        open=False,
+    )
+
+
+@asynccontextmanager
+async def connection_of(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection for a statement or a transaction; library errors come out as StoreUnavailable.
+
+    Errors of the statement itself (a violated constraint) pass as they are.
+    """
+    try:
+        async with pool.connection() as connection:
+            yield connection
+    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, PoolClosed) as error:
+        if not pool.closed:
+            # After a restart of Postgres every idle connection is dead, not only this one.
+            _background(pool.check())
+        raise StoreUnavailable(
+            "The database can't be reached or is busy; try the same request again in a moment."
+        ) from error
+
+
+_checks: set[asyncio.Task[None]] = set()
+
+
+def _background(check: Coroutine[Any, Any, None]) -> None:
+    if _checks:
+        check.close()
+        return
+    task = asyncio.ensure_future(check)
+    _checks.add(task)
+    task.add_done_callback(_checks.discard)
+
+
+def sqlalchemy_url(url: str) -> str:
+    """The same address for SQLAlchemy, with the psycopg 3 driver."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(scheme="postgresql+psycopg"))
+
+
+def json_text(value: Any) -> str:
+    """A parameter for `json_to_recordset`: many rows in one argument, encoded once in C."""
+    return orjson.dumps(value).decode()

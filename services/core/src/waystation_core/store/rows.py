@@ -1,0 +1,269 @@
+"""Rows to nouns and back: the one place that knows both the columns and the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from waystation_core.domain.commit import HistoryEntry, NewDeadLetter
+from waystation_core.domain.model import (
+    Delivery,
+    DeliveryState,
+    Event,
+    Failure,
+    Idle,
+    Instance,
+    JsonObject,
+    Result,
+    Status,
+    Turn,
+    Wait,
+)
+from waystation_core.ports.broker import level_of
+from waystation_core.ports.store import StoredEntry
+
+Row = Sequence[Any]
+
+INSTANCE_COLUMNS = (
+    "i.key, i.workflow_instance_id, i.workflow_type, i.status, i.version, i.revision, i.data, "
+    "i.unsettled, i.dead_letters, i.event_count, i.waits, i.failure, i.output, i.correlation_id, "
+    "i.created_at, i.updated_at, i.completed_at, i.deadline, i.idle, i.idle_since, "
+    "i.turn_holder, i.turn_until, i.namespace"
+)
+INSTANCE_WIDTH = 23
+
+EVENT_COLUMNS = (
+    "e.event_id::text, e.event_type, e.payload, e.raised_by, e.version, e.causation_id::text, "
+    "e.priority, e.correlation_id, e.schema_version, e.metadata, e.after_end, e.created_at"
+)
+EVENT_WIDTH = 12
+
+DELIVERY_COLUMNS = (
+    "d.event_id::text, d.task_id, d.state, d.attempts, d.suspect, d.conflicts, "
+    "d.leased_by::text, d.edit, d.payload, d.last_error"
+)
+DELIVERY_WIDTH = 10
+
+DELIVERY_AS_JSON = (
+    "json_build_array(d.event_id, d.task_id, d.state, d.attempts, d.suspect, d.conflicts, "
+    "d.leased_by, d.edit, d.payload, d.last_error)"
+)
+
+
+def instance(row: Row) -> Instance:
+    """From INSTANCE_COLUMNS."""
+    return Instance(
+        key=row[0],
+        workflow_instance_id=row[1],
+        workflow_type=row[2],
+        status=Status(row[3]),
+        version=row[4],
+        revision=row[5],
+        data=row[6],
+        unsettled=row[7],
+        dead_letters=row[8],
+        event_count=row[9],
+        waits=tuple(wait(one) for one in row[10] or ()),
+        failure=Failure(**row[11]) if row[11] is not None else None,
+        output=row[12],
+        correlation_id=row[13],
+        created_at=row[14],
+        updated_at=row[15],
+        completed_at=row[16],
+        deadline=row[17],
+        idle=Idle(**row[18]) if row[18] is not None else None,
+        idle_since=row[19],
+        turn=Turn(row[20], row[21]) if row[20] is not None else None,
+        namespace=row[22],
+    )
+
+
+def wait(stored: JsonObject) -> Wait:
+    return Wait(
+        wait_id=stored["wait_id"],
+        task_id=stored["task_id"],
+        message=stored["message"],
+        since=stored["since"],
+        input_schema=stored.get("input_schema"),
+    )
+
+
+def event(row: Row) -> Event:
+    """From EVENT_COLUMNS."""
+    return Event(
+        event_id=row[0],
+        event_type=row[1],
+        payload=row[2],
+        raised_by=row[3],
+        version=row[4],
+        causation_id=row[5],
+        priority=row[6],
+        correlation_id=row[7],
+        schema_version=row[8] or "",
+        metadata=row[9],
+        after_end=row[10],
+        created_at=row[11],
+    )
+
+
+def delivery(row: Row) -> Delivery:
+    """From DELIVERY_COLUMNS or DELIVERY_AS_JSON."""
+    return Delivery(
+        event_id=row[0],
+        task_id=row[1],
+        state=DeliveryState(row[2]),
+        attempts=row[3],
+        suspect=row[4],
+        conflicts=row[5],
+        leased_by=row[6],
+        edit=row[7],
+        payload=row[8],
+        last_error=row[9],
+    )
+
+
+HISTORY_COLUMNS = (
+    "h.sequence, h.event_id::text, h.event_type, h.processed_by, h.result, h.status, h.attempt, "
+    "h.base_version, h.will_retry, h.duration_us, h.error, h.change, h.raised::text[], "
+    "h.service_name, h.service_version, h.endpoint, h.action, h.note, h.effects, "
+    "h.processed_at, h.next_attempt_at"
+)
+HISTORY_WIDTH = 21
+
+
+def history_entry(row: Row) -> HistoryEntry:
+    """From HISTORY_COLUMNS, without the times."""
+    return HistoryEntry(
+        sequence=row[0],
+        event_id=row[1],
+        event_type=row[2],
+        processed_by=row[3],
+        result=Result(row[4]),
+        status=Status(row[5]),
+        attempt=row[6],
+        base_version=row[7],
+        will_retry=row[8],
+        duration_us=row[9],
+        error=row[10],
+        change=row[11],
+        raised=tuple(row[12] or ()),
+        service_name=row[13],
+        service_version=row[14],
+        endpoint=row[15],
+        action=row[16],
+        note=row[17],
+        effects=row[18],
+    )
+
+
+def stored_entry(row: Row) -> StoredEntry:
+    """From HISTORY_COLUMNS."""
+    return StoredEntry(history_entry(row), row[19], row[20])
+
+
+# --- to parameters ---------------------------------------------------------------------------
+
+
+def instance_parameter(before: Instance, after: Instance, *, fixes_tasks: bool) -> JsonObject:
+    """An instance's new values; `data` and `output` only when they changed."""
+    return {
+        "key": before.key,
+        "before": before.revision,
+        "fixes": fixes_tasks,
+        "status": after.status,
+        "version": after.version,
+        "revision": after.revision,
+        "data": after.data if after.data is not before.data else None,
+        "output": after.output if after.output is not before.output else None,
+        "waits": [one.to_json() for one in after.waits] or None,
+        "failure": after.failure.to_json() if after.failure is not None else None,
+        "ended": after.completed_at is not None,
+        "unsettled": after.unsettled,
+        "dead_letters": after.dead_letters,
+        "event_count": after.event_count,
+        "idle": after.idle.to_json() if after.idle is not None else None,
+        "turn_holder": after.turn.holder if after.turn is not None else None,
+        "turn_until": after.turn.until if after.turn is not None else None,
+    }
+
+
+def history_parameter(key: int | str, entry: HistoryEntry) -> JsonObject:
+    return {
+        "key": key,
+        "sequence": entry.sequence,
+        "event_id": entry.event_id,
+        "event_type": entry.event_type,
+        "processed_by": entry.processed_by,
+        "result": entry.result,
+        "attempt": entry.attempt,
+        "will_retry": entry.will_retry,
+        "retry_in": entry.retry_in,
+        "duration_us": entry.duration_us,
+        "error": entry.error,
+        "base_version": entry.base_version,
+        "change": entry.change,
+        "raised": "{" + ",".join(entry.raised) + "}" if entry.raised else None,
+        "service_name": entry.service_name,
+        "service_version": entry.service_version,
+        "endpoint": entry.endpoint,
+        "status": entry.status,
+        "action": entry.action,
+        "note": entry.note,
+        "effects": entry.effects,
+    }
+
+
+def event_parameter(key: int | str, raised: Event) -> JsonObject:
+    return {
+        "key": key,
+        "event_id": raised.event_id,
+        "event_type": raised.event_type,
+        "payload": raised.payload,
+        "correlation_id": raised.correlation_id,
+        "priority": raised.priority,
+        "causation_id": raised.causation_id,
+        "raised_by": raised.raised_by,
+        "schema_version": raised.schema_version or None,
+        "metadata": raised.metadata,
+        "after_end": raised.after_end,
+        "version": raised.version,
+    }
+
+
+def outbox_parameter(key: int | str, raised: Event) -> JsonObject:
+    return {
+        "key": key,
+        "event_id": raised.event_id,
+        "level": level_of(raised.effective_priority),
+    }
+
+
+def delivery_parameter(key: int, row: Delivery) -> JsonObject:
+    return {
+        "key": key,
+        "event_id": row.event_id,
+        "task_id": row.task_id,
+        "state": row.state,
+        "attempts": row.attempts,
+        "suspect": row.suspect,
+        "conflicts": row.conflicts,
+        "due_in": row.due_in,
+        "leased_by": row.leased_by,
+        "edit": row.edit,
+        "payload": row.payload,
+        "last_error": row.last_error,
+    }
+
+
+def dead_letter_parameter(key: int, letter: NewDeadLetter) -> JsonObject:
+    return {
+        "key": key,
+        "dead_letter_id": letter.dead_letter_id,
+        "event_id": letter.event_id,
+        "task_id": letter.task_id,
+        "attempts": letter.attempts,
+        "error": letter.error,
+        "on_failure": letter.on_failure,
+        "payload": letter.payload,
+        "edit": letter.edit,
+    }

@@ -1,0 +1,80 @@
+"""The schema's version: bringing it up to date, and refusing to work on another one."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.resources import files
+
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from waystation_core.store.pool import sqlalchemy_url
+
+
+class WrongSchema(Exception):
+    """The database has no schema, or that of another release; the message says what to run."""
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(files("waystation_core.store") / "migrations"))
+    # Alembic would read a `%` in a path as its own syntax.
+    config.set_main_option("version_path_separator", "os")
+    return config
+
+
+def current_release() -> str:
+    """The schema version that this release works on."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None
+    return head
+
+
+def _version(url: str) -> str | None:
+    engine = sqlalchemy.create_engine(sqlalchemy_url(url), poolclass=sqlalchemy.NullPool)
+    try:
+        with engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+    finally:
+        engine.dispose()
+
+
+def _migrate(url: str) -> tuple[str | None, str]:
+    engine = sqlalchemy.create_engine(sqlalchemy_url(url), poolclass=sqlalchemy.NullPool)
+    try:
+        with engine.connect() as connection:
+            # Two that migrate at once: the second waits, then finds nothing to do.
+            connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(7400)"))
+            connection.commit()
+            before = MigrationContext.configure(connection).get_current_revision()
+            # Asking opened a transaction, in which Alembic would not commit its own.
+            connection.rollback()
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+            return before, current_release()
+    finally:
+        engine.dispose()
+
+
+async def migrate(url: str) -> tuple[str | None, str]:
+    """Brings the schema up to date; answers with the version before (None: none) and after.
+
+    Raises SQLAlchemy's OperationalError when Postgres can't be reached.
+    """
+    return await asyncio.to_thread(_migrate, url)
+
+
+async def check_schema(url: str) -> None:
+    """Raises WrongSchema unless the database has this release's schema."""
+    found = await asyncio.to_thread(_version, url)
+    wanted = current_release()
+    if found != wanted:
+        raise WrongSchema(
+            f"The database has schema version {found or 'none'}, this release needs {wanted}. "
+            "Run `waystation migrate`."
+        )

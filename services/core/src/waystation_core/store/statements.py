@@ -1,0 +1,185 @@
+"""The statements of the hot path. Rows travel in as JSON documents, one per table, so that a batch
+of any size is one prepared statement with a handful of arguments.
+
+Type `json` hands nested values through as the text they came as, so data comes back bit for bit.
+"""
+
+from __future__ import annotations
+
+from waystation_core.store.rows import DELIVERY_AS_JSON, EVENT_COLUMNS, INSTANCE_COLUMNS
+
+_HISTORY_INPUT = """json_to_recordset(%(history)s::json) AS h(
+    key {key}, sequence int, event_id uuid, event_type text, processed_by text, result smallint,
+    attempt int, will_retry boolean, retry_in float8, duration_us bigint, error json,
+    base_version int, change json, raised uuid[], service_name text, service_version text,
+    endpoint text, status smallint, action text, note text, effects json)"""
+
+_HISTORY_COLUMNS = """instance_key, sequence, event_id, event_type, processed_by, result, attempt,
+    will_retry, next_attempt_at, duration_us, error, base_version, change, raised, service_name,
+    service_version, endpoint, status, action, note, effects"""
+
+_HISTORY_VALUES = """h.sequence, h.event_id, h.event_type, h.processed_by, h.result, h.attempt,
+    h.will_retry, now() + make_interval(secs => h.retry_in), h.duration_us, h.error,
+    h.base_version, h.change, h.raised, h.service_name, h.service_version, h.endpoint, h.status,
+    h.action, h.note, h.effects"""
+
+_EVENTS_INPUT = """json_to_recordset(%(events)s::json) AS e(
+    key {key}, event_id uuid, event_type text, payload json, correlation_id text,
+    priority smallint, causation_id uuid, raised_by text, schema_version text, metadata json,
+    after_end boolean, version int)"""
+
+_EVENTS_COLUMNS = """event_id, instance_key, event_type, payload, correlation_id, priority,
+    causation_id, raised_by, schema_version, metadata, after_end, version"""
+
+_EVENTS_VALUES = """e.event_type, e.payload, e.correlation_id, e.priority, e.causation_id,
+    e.raised_by, e.schema_version, e.metadata, e.after_end, e.version"""
+
+_OUTBOX_INPUT = """json_to_recordset(%(outbox)s::json) AS o(
+    key {key}, event_id uuid, level smallint)"""
+
+FIRST_WAIT = "interval '60 s'"
+"""Until an event is announced again; doubled each time."""
+
+WRITE = f"""
+WITH input AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(%(instances)s::json) AS x(
+        key bigint, before int, fixes boolean, status smallint, version int, revision int,
+        data json, output json, waits json, failure json, ended boolean, unsettled int,
+        dead_letters int, event_count int, idle json, turn_holder text, turn_until timestamptz)
+), locked AS MATERIALIZED (
+    SELECT i.key FROM workflow_instances i JOIN input x ON x.key = i.key
+    WHERE i.revision = x.before
+      AND (NOT x.fixes OR %(generation)s::bigint =
+           (SELECT generation FROM registry WHERE namespace = i.namespace))
+    ORDER BY i.key
+    FOR UPDATE OF i SKIP LOCKED
+), written AS (
+    UPDATE workflow_instances i SET
+        status = x.status, version = x.version, revision = x.revision,
+        data = COALESCE(x.data, i.data), output = COALESCE(x.output, i.output),
+        waits = x.waits, failure = x.failure, updated_at = now(),
+        completed_at = CASE WHEN x.ended THEN COALESCE(i.completed_at, now()) END,
+        unsettled = x.unsettled, dead_letters = x.dead_letters, event_count = x.event_count,
+        idle = x.idle,
+        idle_since = CASE WHEN x.idle IS NOT NULL THEN COALESCE(i.idle_since, now()) END,
+        turn_holder = x.turn_holder, turn_until = x.turn_until
+    FROM input x JOIN locked l ON l.key = x.key
+    WHERE i.key = x.key
+    RETURNING i.key
+), in_history AS (
+    INSERT INTO history ({_HISTORY_COLUMNS})
+    SELECT w.key, {_HISTORY_VALUES}
+    FROM {_HISTORY_INPUT.format(key="bigint")} JOIN written w ON w.key = h.key
+), raised AS (
+    INSERT INTO events ({_EVENTS_COLUMNS})
+    SELECT e.event_id, w.key, {_EVENTS_VALUES}
+    FROM {_EVENTS_INPUT.format(key="bigint")} JOIN written w ON w.key = e.key
+), announced AS (
+    INSERT INTO outbox (event_id, instance_key, level, due_at, announcements)
+    SELECT o.event_id, w.key, o.level, now() + {FIRST_WAIT}, 1
+    FROM {_OUTBOX_INPUT.format(key="bigint")} JOIN written w ON w.key = o.key
+), taken_over AS (
+    DELETE FROM outbox
+    USING json_to_recordset(%(taken)s::json) AS t(key bigint, event_id uuid)
+        JOIN written w ON w.key = t.key
+    WHERE outbox.event_id = t.event_id
+)
+SELECT key, now() FROM written
+"""
+"""For commits that need nothing but these; WRITE_ALL is the same with the rarer tables."""
+
+WRITE_ALL = WRITE.replace(
+    "\nSELECT key, now() FROM written\n",
+    """, put AS (
+    INSERT INTO deliveries (event_id, task_id, instance_key, state, attempts, suspect, conflicts,
+        due_at, leased_by, edit, payload, last_error)
+    SELECT d.event_id, d.task_id, w.key, d.state, d.attempts, d.suspect, d.conflicts,
+        now() + make_interval(secs => d.due_in), d.leased_by, d.edit, d.payload, d.last_error
+    FROM json_to_recordset(%(put)s::json) AS d(
+        key bigint, event_id uuid, task_id text, state smallint, attempts int, suspect boolean,
+        conflicts int, due_in float8, leased_by uuid, edit int, payload json, last_error json)
+        JOIN written w ON w.key = d.key
+    ON CONFLICT (event_id, task_id) DO UPDATE SET
+        state = excluded.state, attempts = excluded.attempts, suspect = excluded.suspect,
+        conflicts = excluded.conflicts, due_at = excluded.due_at,
+        leased_by = excluded.leased_by, edit = excluded.edit, payload = excluded.payload,
+        last_error = excluded.last_error,
+        since = CASE WHEN deliveries.state = excluded.state THEN deliveries.since ELSE now() END
+), ended AS (
+    DELETE FROM deliveries
+    USING json_to_recordset(%(ended)s::json) AS t(key bigint, event_id uuid, task_id text)
+        JOIN written w ON w.key = t.key
+    WHERE deliveries.event_id = t.event_id AND deliveries.task_id = t.task_id
+), died AS (
+    INSERT INTO dead_letters (dead_letter_id, instance_key, event_id, task_id, attempts, error,
+        on_failure, state, payload, edit)
+    SELECT d.dead_letter_id, w.key, d.event_id, d.task_id, d.attempts, d.error, d.on_failure, 1,
+        d.payload, d.edit
+    FROM json_to_recordset(%(dead)s::json) AS d(
+        key bigint, dead_letter_id uuid, event_id uuid, task_id text, attempts int, error json,
+        on_failure smallint, payload json, edit int)
+        JOIN written w ON w.key = d.key
+), resolved AS (
+    UPDATE dead_letters SET state = r.state, resolved_at = now()
+    FROM json_to_recordset(%(resolved)s::json) AS r(key bigint, dead_letter_id uuid, state smallint)
+        JOIN written w ON w.key = r.key
+    WHERE dead_letters.dead_letter_id = r.dead_letter_id
+)
+SELECT key, now() FROM written
+""",
+)
+
+START = f"""
+WITH input AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(%(instances)s::json) AS x(
+        namespace text, id text, type text, data json, correlation_id text, digest text,
+        request_id text)
+), written AS (
+    INSERT INTO workflow_instances (namespace, workflow_instance_id, workflow_type, status,
+        version, revision, data, correlation_id, unsettled, dead_letters, event_count,
+        start_digest, start_request_id)
+    SELECT namespace, id, type, 1, 1, 1, data, correlation_id, 1, 0, 1, decode(digest, 'hex'),
+        request_id
+    FROM input ORDER BY namespace, id COLLATE "C"
+    ON CONFLICT DO NOTHING
+    RETURNING key, workflow_instance_id, created_at
+), in_history AS (
+    INSERT INTO history ({_HISTORY_COLUMNS})
+    SELECT w.key, {_HISTORY_VALUES}
+    FROM {_HISTORY_INPUT.format(key="text")} JOIN written w ON w.workflow_instance_id = h.key
+), raised AS (
+    INSERT INTO events ({_EVENTS_COLUMNS})
+    SELECT e.event_id, w.key, {_EVENTS_VALUES}
+    FROM {_EVENTS_INPUT.format(key="text")} JOIN written w ON w.workflow_instance_id = e.key
+), announced AS (
+    INSERT INTO outbox (event_id, instance_key, level, due_at, announcements)
+    SELECT o.event_id, w.key, o.level, now() + {FIRST_WAIT}, 1
+    FROM {_OUTBOX_INPUT.format(key="text")} JOIN written w ON w.workflow_instance_id = o.key
+)
+SELECT workflow_instance_id, key, created_at FROM written
+"""
+
+FACTS = f"""
+SELECT f.event_id, o.event_id IS NOT NULL,
+    (SELECT json_agg({DELIVERY_AS_JSON}) FROM deliveries d WHERE d.event_id = f.event_id::uuid)
+FROM unnest(%(event_ids)s::text[]) AS f(event_id)
+LEFT JOIN outbox o ON o.event_id = f.event_id::uuid
+"""
+
+LOAD = f"""
+SELECT {EVENT_COLUMNS}, COALESCE(o.announcements, 0),
+    (SELECT json_agg({DELIVERY_AS_JSON}) FROM deliveries d WHERE d.event_id = e.event_id),
+    {INSTANCE_COLUMNS}
+FROM unnest(%(event_ids)s::uuid[]) AS f(event_id)
+JOIN events e ON e.event_id = f.event_id
+JOIN workflow_instances i ON i.key = e.instance_key
+LEFT JOIN outbox o ON o.event_id = e.event_id
+"""
+
+LOCK_BY_KEY = f"SELECT {INSTANCE_COLUMNS} FROM workflow_instances i WHERE key = %s FOR UPDATE"
+
+LOCK_BY_ID = f"""SELECT {INSTANCE_COLUMNS} FROM workflow_instances i
+WHERE namespace = %s AND workflow_instance_id = %s FOR UPDATE"""
+
+LOG = """SELECT sequence, change, effects FROM history
+WHERE instance_key = %s AND sequence > %s ORDER BY sequence"""

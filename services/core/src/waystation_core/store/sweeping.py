@@ -1,0 +1,201 @@
+"""What sweepers ask of the store: due rows, deliveries off the fast way, and routers' leases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from waystation_core.domain.model import Delivery
+from waystation_core.ports.broker import LEVELS, lowest_priority_of
+from waystation_core.ports.store import DueEvent, Heartbeat, RouterReport
+from waystation_core.store import rows
+from waystation_core.store.pool import Pool, connection_of, json_text
+
+_DUE_COLUMNS = """e.event_id::text, e.event_type, i.workflow_instance_id, i.workflow_type, i.version,
+    COALESCE(e.priority, 100), c.announcements, e.correlation_id, e.metadata->>'traceparent',
+    i.namespace"""
+
+_CLAIM_DUE = f"""
+WITH claimed AS (
+    UPDATE outbox SET announcements = LEAST(announcements + 1, 1000), announced_at = now(),
+        due_at = now() + LEAST(interval '60 s' * power(2, LEAST(announcements, 10)), interval '600 s')
+    WHERE event_id IN (
+        SELECT event_id FROM outbox WHERE due_at <= now()
+        ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)
+    RETURNING event_id, announcements
+)
+SELECT {_DUE_COLUMNS} FROM claimed c JOIN events e ON e.event_id = c.event_id
+JOIN workflow_instances i ON i.key = e.instance_key ORDER BY e.event_id
+"""
+
+_CLAIM_STARVING = f"""
+WITH claimed AS (
+    UPDATE outbox SET level = %(highest)s, announced_at = now()
+    WHERE event_id IN (
+        SELECT event_id FROM outbox
+        WHERE level < %(highest)s AND created_at < now() - make_interval(secs => %(age)s)
+        ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+    RETURNING event_id, announcements
+)
+SELECT {_DUE_COLUMNS} FROM claimed c JOIN events e ON e.event_id = c.event_id
+JOIN workflow_instances i ON i.key = e.instance_key ORDER BY e.event_id
+"""
+
+_CLAIM_DELIVERIES = f"""
+WITH claimed AS (
+    UPDATE deliveries d SET state = 2, leased_by = %(router_id)s::uuid,
+        attempts = d.attempts + CASE WHEN d.suspect THEN 1 ELSE 0 END, since = now()
+    WHERE (d.event_id, d.task_id) IN (
+        SELECT event_id, task_id FROM deliveries
+        WHERE state = 1 AND due_at <= now() AND suspect = %(suspects)s
+          AND task_id = ANY(%(task_ids)s)
+        ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+    RETURNING d.*
+)
+SELECT {rows.DELIVERY_COLUMNS} FROM claimed d
+"""
+
+
+class Sweeping:
+    """The sweeper's half of `ports.store.EngineStore`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def _execute(self, query: str, parameters: Any = None) -> int:
+        async with connection_of(self._pool) as connection:
+            cursor = await connection.execute(query, parameters)
+            return cursor.rowcount
+
+    async def _fetch(self, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:
+        async with connection_of(self._pool) as connection:
+            cursor = await connection.execute(query, parameters)
+            return await cursor.fetchall()
+
+    async def make_due(self, event_ids: Sequence[str]) -> None:
+        await self._execute(
+            "UPDATE outbox SET due_at = now() WHERE event_id = ANY(%s::uuid[])",
+            (list(event_ids),),
+        )
+
+    async def make_lost_due(self, seconds_ago: float) -> int:
+        return await self._execute(
+            """
+            WITH claim AS (
+                INSERT INTO sweeps (name, claimed_at) VALUES ('messages_lost', now())
+                ON CONFLICT (name) DO UPDATE SET claimed_at = now()
+                WHERE sweeps.claimed_at < now() - interval '5 s'
+                RETURNING name
+            )
+            UPDATE outbox SET due_at = now()
+            WHERE EXISTS (SELECT 1 FROM claim) AND due_at > now()
+              AND announced_at < now() - make_interval(secs => %s)
+            """,
+            (seconds_ago,),
+        )
+
+    async def claim_due_events(self, limit: int) -> list[DueEvent]:
+        return [_due(row) for row in await self._fetch(_CLAIM_DUE, (limit,))]
+
+    async def claim_starving_events(self, limit: int, unsettled_for: float) -> list[DueEvent]:
+        found = await self._fetch(
+            _CLAIM_STARVING, {"highest": LEVELS - 1, "age": unsettled_for, "limit": limit}
+        )
+        return [_due(row, priority=lowest_priority_of(LEVELS - 1)) for row in found]
+
+    async def claim_deliveries(
+        self, router_id: str, limit: int, task_ids: Sequence[str], *, suspects: bool
+    ) -> list[Delivery]:
+        found = await self._fetch(
+            _CLAIM_DELIVERIES,
+            {
+                "router_id": router_id,
+                "limit": limit,
+                "task_ids": list(task_ids),
+                "suspects": suspects,
+            },
+        )
+        return [rows.delivery(row) for row in found]
+
+    async def wake_parked(self, task_ids: Sequence[str]) -> int:
+        return await self._execute(
+            "UPDATE deliveries SET state = 1, due_at = now(), since = now() "
+            "WHERE (state = 3 OR state = 4) AND task_id = ANY(%s)",
+            (list(task_ids),),
+        )
+
+    async def heartbeat(
+        self, router_id: str, pool: str, host: str, lease_seconds: float, report: RouterReport
+    ) -> Heartbeat:
+        found = await self._fetch(
+            """
+            WITH before AS (SELECT lease_until FROM routers WHERE router_id = %(id)s::uuid)
+            INSERT INTO routers (router_id, pool, host, lease_until, calls_in_flight,
+                results_committed, report)
+            VALUES (%(id)s::uuid, %(pool)s, %(host)s, now() + make_interval(secs => %(lease)s),
+                %(calls)s, %(results)s, %(report)s::json)
+            ON CONFLICT (router_id) DO UPDATE SET lease_until = excluded.lease_until,
+                calls_in_flight = excluded.calls_in_flight,
+                results_committed = excluded.results_committed, report = excluded.report
+            RETURNING COALESCE((SELECT lease_until > now() FROM before), false),
+                (SELECT count(*) FROM routers r
+                 WHERE r.lease_until > now() AND r.pool = %(pool)s AND r.router_id <> %(id)s::uuid)
+            """,
+            {
+                "id": router_id,
+                "pool": pool,
+                "host": host,
+                "lease": lease_seconds,
+                "calls": report.calls_in_flight,
+                "results": report.results_committed,
+                "report": json_text(dict(report.endpoints)),
+            },
+        )
+        return Heartbeat(held=bool(found[0][0]), routers=int(found[0][1]) + 1)
+
+    async def break_leases(self, router_id: str) -> int:
+        found = await self._fetch(
+            """
+            WITH dead AS (
+                DELETE FROM routers
+                WHERE lease_until < now() AND router_id <> %(id)s::uuid RETURNING router_id
+            ), freed AS (
+                UPDATE deliveries SET state = 1, due_at = now(), leased_by = NULL, since = now(),
+                    suspect = true
+                WHERE state = 2 AND (leased_by IN (SELECT router_id FROM dead)
+                    OR leased_by NOT IN (SELECT router_id FROM routers))
+                RETURNING event_id
+            )
+            SELECT count(*) FROM freed
+            """,
+            {"id": router_id},
+        )
+        return int(found[0][0])
+
+    async def leave(self, router_id: str) -> None:
+        await self._execute(
+            "UPDATE deliveries SET state = 1, due_at = now(), leased_by = NULL, since = now(), "
+            "attempts = attempts - CASE WHEN suspect AND attempts > 0 THEN 1 ELSE 0 END "
+            "WHERE state = 2 AND leased_by = %s::uuid",
+            (router_id,),
+        )
+        await self._execute("DELETE FROM routers WHERE router_id = %s::uuid", (router_id,))
+
+    async def backlog(self) -> int:
+        found = await self._fetch("SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT 1000001) o")
+        return int(found[0][0])
+
+
+def _due(row: Sequence[Any], *, priority: int | None = None) -> DueEvent:
+    return DueEvent(
+        event_id=row[0],
+        event_type=row[1],
+        workflow_instance_id=row[2],
+        workflow_type=row[3],
+        version=row[4],
+        priority=row[5] if priority is None else priority,
+        announcements=row[6],
+        correlation_id=row[7],
+        traceparent=row[8],
+        namespace=row[9],
+    )

@@ -1,0 +1,69 @@
+"""Carries out what the domain decided: commits of any number of instances as ONE statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from waystation_core.domain.commit import InstanceCommit
+from waystation_core.domain.model import DeadLetterState
+from waystation_core.ports.store import Committed
+from waystation_core.store import rows, statements
+from waystation_core.store.pool import Connection, json_text
+
+
+async def write(
+    connection: Connection, batch: Sequence[InstanceCommit], *, generation: int
+) -> Committed:
+    """Writes each commit whose instance still has the revision it was decided from."""
+    parameters, rare = _parameters(batch)
+    parameters["generation"] = generation
+    statement = statements.WRITE_ALL if rare else statements.WRITE
+    cursor = await connection.execute(statement, parameters)
+    written = await cursor.fetchall()
+    now = written[0][1] if written else datetime.now(UTC)
+    return Committed(frozenset(row[0] for row in written), now)
+
+
+def _parameters(batch: Sequence[InstanceCommit]) -> tuple[dict[str, Any], bool]:
+    instances, history, events, outbox, taken = [], [], [], [], []
+    put, ended, dead, resolved = [], [], [], []
+    for commit in batch:
+        key = commit.before.key
+        instances.append(
+            rows.instance_parameter(commit.before, commit.after, fixes_tasks=commit.fixes_tasks)
+        )
+        history += [rows.history_parameter(key, entry) for entry in commit.entries]
+        events += [rows.event_parameter(key, event) for event in commit.raised]
+        outbox += [rows.outbox_parameter(key, event) for event in commit.outbox_add]
+        taken += [{"key": key, "event_id": event_id} for event_id in commit.outbox_remove]
+        put += [rows.delivery_parameter(key, row) for row in commit.deliveries_put.values()]
+        ended += [
+            {"key": key, "event_id": event_id, "task_id": task_id}
+            for event_id, task_id in commit.deliveries_remove
+        ]
+        dead += [rows.dead_letter_parameter(key, letter) for letter in commit.dead_letters]
+        for letters, state in (
+            (commit.dead_letters_retried, DeadLetterState.RETRIED),
+            (commit.dead_letters_discarded, DeadLetterState.DISCARDED),
+        ):
+            resolved += [
+                {"key": key, "dead_letter_id": letter, "state": state} for letter in letters
+            ]
+    parameters = {
+        "instances": json_text(instances),
+        "history": json_text(history),
+        "events": json_text(events),
+        "outbox": json_text(outbox),
+        "taken": json_text(taken),
+    }
+    rare = bool(put or ended or dead or resolved)
+    if rare:
+        parameters |= {
+            "put": json_text(put),
+            "ended": json_text(ended),
+            "dead": json_text(dead),
+            "resolved": json_text(resolved),
+        }
+    return parameters, rare
