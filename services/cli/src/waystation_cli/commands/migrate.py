@@ -2,7 +2,93 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+import time
+from typing import Annotated
+from urllib.parse import urlsplit
 
-def migrate() -> None:
-    """Bring the database's schema up to this release."""
-    raise NotImplementedError
+import typer
+
+from waystation_cli import arguments
+from waystation_cli.connection import AsJson, reporting_failures
+from waystation_cli.failures import CommandFailed
+from waystation_cli.render import document, schema
+
+_PAUSE_SECONDS = 0.5
+
+
+def _require_postgres(value: str) -> str:
+    # Not shown in the message: it may hold a password.
+    if urlsplit(value).scheme not in {"postgresql", "postgres"}:
+        raise typer.BadParameter("must look like postgresql://user:password@host:5432/database")
+    return value
+
+
+def migrate(
+    database_url: Annotated[
+        str,
+        typer.Option(
+            envvar="WAYSTATION_DATABASE_URL",
+            callback=_require_postgres,
+            metavar="URL",
+            help="postgresql://user:password@host:5432/database",
+        ),
+    ],
+    wait: Annotated[
+        str, typer.Option(metavar="SPAN", help="How long to wait for a Postgres that is not up.")
+    ] = "0",
+    as_json: AsJson = False,
+) -> None:
+    """Bring the database's schema up to this release.
+
+    Safe to repeat, and for several at once. Run it before starting servers of a new release.
+    """
+    seconds = arguments.seconds(wait)
+    with reporting_failures(as_json):
+        before, after = asyncio.run(_migrate(database_url, seconds))
+    if as_json:
+        document.print_document({"version_before": before, "version": after})
+    else:
+        schema.print_migrated(before, after)
+
+
+async def _migrate(database_url: str, seconds: float) -> tuple[str | None, str]:
+    # Only here: other commands need nothing of the engine, and start faster without it.
+    from sqlalchemy.exc import OperationalError
+
+    from waystation_core.store.schema import migrate as migrate_schema
+
+    deadline = time.monotonic() + seconds
+    told = False
+    while True:
+        try:
+            return await migrate_schema(database_url)
+        except OperationalError as error:
+            if time.monotonic() >= deadline:
+                raise _unreachable(database_url, error) from error
+        if not told:
+            told = True
+            print(f"Waits for Postgres at {_place(database_url)}", file=sys.stderr)
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+
+def _unreachable(database_url: str, error: Exception) -> CommandFailed:
+    said = str(getattr(error, "orig", None) or "").strip().splitlines()
+    return CommandFailed(
+        code="UNAVAILABLE",
+        reason="STORE_UNAVAILABLE",
+        message=f"Postgres at {_place(database_url)} refuses or can't be reached: "
+        f"{said[0] if said else 'no reason given'}",
+        hint="--database-url or WAYSTATION_DATABASE_URL says where it is; --wait 1m waits for it.",
+    )
+
+
+def _place(database_url: str) -> str:
+    """Where the database is, without user and password."""
+    parts = urlsplit(database_url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    return f"{parts.hostname or 'the local socket'}:{port or 5432}{parts.path}"

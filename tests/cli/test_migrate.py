@@ -1,0 +1,42 @@
+"""`waystation migrate`: once, again, and where there is no Postgres."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from waystation_cli.app import app
+
+
+def test_the_schema_is_brought_up_to_date_once(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WAYSTATION_DATABASE_URL", empty_database_url)
+    first = CliRunner().invoke(app, ["migrate", "--json"], catch_exceptions=False)
+    assert first.exit_code == 0, first.output
+    said = json.loads(first.stdout)
+    assert said["version_before"] is None
+    again = CliRunner().invoke(app, ["migrate"], catch_exceptions=False)
+    assert again.exit_code == 0
+    assert f"at version {said['version']}; there was nothing to do" in again.stdout
+
+
+def test_no_postgres_says_where_it_was_looked_for_and_keeps_the_password() -> None:
+    nowhere = "postgresql://somebody:secret@127.0.0.1:1/claims"
+    result = CliRunner().invoke(
+        app, ["migrate", "--database-url", nowhere, "--wait", "600ms"], catch_exceptions=False
+    )
+    assert result.exit_code == 1
+    assert "Waits for Postgres at 127.0.0.1:1/claims" in result.stderr
+    assert "WAYSTATION_DATABASE_URL" in result.stderr
+    assert "secret" not in result.output
+
+
+@pytest.mark.parametrize("url", ["sqlite:///secret", "secret"])
+def test_another_database_is_a_usage_error_that_keeps_the_password(url: str) -> None:
+    result = CliRunner().invoke(app, ["migrate", "--database-url", url])
+    assert result.exit_code == 2
+    assert "postgresql://" in result.stderr
+    assert "secret" not in result.output
