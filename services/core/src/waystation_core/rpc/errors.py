@@ -1,0 +1,176 @@
+"""Errors as callers see them: a canonical code, an ErrorInfo, a BadRequest where a field is at fault.
+
+One interceptor stands around every method. What is no WaystationError becomes INTERNAL with an id
+that the log tells more about: neither its text nor its type reaches the caller.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NoReturn
+
+import grpc
+import structlog
+from google.protobuf import any_pb2
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+
+from waystation_core.domain.errors import InvalidArgument, InvalidField, WaystationError
+from waystation_core.domain.ids import new_id
+
+DOMAIN = "waystation"
+DETAILS_KEY = "grpc-status-details-bin"
+
+_log = structlog.get_logger(__name__)
+_CODES = {code.name: code for code in grpc.StatusCode}
+
+
+def status_of(error: WaystationError) -> tuple[grpc.StatusCode, str, bytes]:
+    """Code, message and the serialised google.rpc.Status of an error."""
+    code = _CODES[error.code]
+    status = status_pb2.Status(code=code.value[0], message=error.message)
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
+    status.details.append(_packed(info))
+    field = error.metadata.get("field")
+    if field is not None and isinstance(error, InvalidArgument):
+        request = error_details_pb2.BadRequest()
+        request.field_violations.add(field=field, description=error.message)
+        status.details.append(_packed(request))
+    return code, error.message, status.SerializeToString()
+
+
+def _packed(message: Any) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(message)
+    return packed
+
+
+class Internal(WaystationError):
+    """A fault of Waystation itself."""
+
+    def __init__(self) -> None:
+        error_id = new_id()
+        super().__init__(
+            f"An internal error happened (error id {error_id}). Try again; if it stays, give the "
+            "error id to the operators, whose log tells more.",
+            error_id=error_id,
+        )
+
+
+async def refuse(context: grpc.aio.ServicerContext[Any, Any], error: WaystationError) -> NoReturn:
+    """Ends a call with an error."""
+    code, message, details = status_of(error)
+    await context.abort(code, message, ((DETAILS_KEY, details),))
+
+
+def known_error(error: Exception, method: str) -> WaystationError:
+    """The error as callers may see it; what they may not see is logged."""
+    if isinstance(error, WaystationError):
+        return error
+    hidden = Internal()
+    _log.error(
+        "internal_error", method=method, error_id=hidden.metadata["error_id"], exc_info=error
+    )
+    return hidden
+
+
+class _Unreadable:
+    """Stands for a request whose bytes are no message of its type."""
+
+
+def _lenient(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """gRPC would answer INTERNAL, without a reason, for bytes that are no message."""
+
+    def read(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except DecodeError:
+            return _UNREADABLE
+
+    return read
+
+
+_UNREADABLE = _Unreadable()
+
+
+def _check(request: object) -> None:
+    if request is _UNREADABLE:
+        raise InvalidField(
+            "The request's bytes are no message of its type. Generate your client anew from the "
+            "contract.",
+            field="request",
+        )
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Turns exceptions of every method, unary or streaming, into statuses."""
+
+    def __init__(self) -> None:
+        self._wrapped: dict[str, tuple[Any, Any]] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """The handler with a guard around it; built once for each method."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        method = handler_call_details.method
+        known = self._wrapped.get(method)
+        if known is not None and known[0] is handler:
+            return known[1]
+        guarded = _guarded(handler, method)
+        self._wrapped[method] = (handler, guarded)
+        return guarded
+
+
+def _guarded(handler: Any, method: str) -> Any:
+    if handler.request_streaming and handler.response_streaming:
+        make, behaviour = grpc.stream_stream_rpc_method_handler, handler.stream_stream
+    elif handler.request_streaming:
+        make, behaviour = grpc.stream_unary_rpc_method_handler, handler.stream_unary
+    elif handler.response_streaming:
+        make, behaviour = grpc.unary_stream_rpc_method_handler, handler.unary_stream
+    else:
+        make, behaviour = grpc.unary_unary_rpc_method_handler, handler.unary_unary
+    guard = _guard_generator if inspect.isasyncgenfunction(behaviour) else _guard_coroutine
+    deserialize = handler.request_deserializer
+    return make(
+        guard(behaviour, method),
+        request_deserializer=_lenient(deserialize) if deserialize is not None else None,
+        response_serializer=handler.response_serializer,
+    )
+
+
+def _guard_coroutine(behaviour: Any, method: str) -> Any:
+    async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        try:
+            if request is _UNREADABLE:
+                _check(request)
+            return await behaviour(request, context)
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:
+            await refuse(context, known_error(error, method))
+
+    return guarded
+
+
+def _guard_generator(behaviour: Any, method: str) -> Any:
+    async def guarded(
+        request: Any, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[Any]:
+        try:
+            if request is _UNREADABLE:
+                _check(request)
+            async for response in behaviour(request, context):
+                yield response
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:
+            await refuse(context, known_error(error, method))
+
+    return guarded

@@ -1,0 +1,44 @@
+"""Logs: one line per transition, on standard error, for people (`console`) or machines (`json`).
+
+Lines carry ids, never payloads. Call `configure` once, in `main`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import orjson
+import structlog
+
+
+def configure(format: str, level: str = "info", **always: str) -> None:
+    """`format` is `console` or `json`; `always` stands in every line (the process, its id)."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    processors: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if format == "json":
+        processors += [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=_dumps),
+        ]
+    else:
+        processors += [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(**always)
+    # Libraries speak through the standard library; only their warnings are news.
+    logging.basicConfig(level=max(number, logging.WARNING), stream=sys.stderr)
+
+
+def _dumps(event: dict[str, Any], **_: object) -> str:
+    return orjson.dumps(event, default=str).decode()

@@ -1,0 +1,87 @@
+"""Who may call what: one row for each method of the contract. A test proves the table complete.
+
+Nothing asks it yet: authentication comes later, and then this is the one place it looks at.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Role(Enum):
+    CLIENT = "client"
+    """Starts workflows and works with their instances."""
+    HANDLER = "handler"
+    """A handler service: says where it is, ends its pending tasks."""
+    OPERATOR = "operator"
+    """Looks after the installation."""
+    ROUTER = "router"
+    """Waystation itself, calling handler services."""
+    ANYONE = "anyone"
+    """Health and reflection."""
+
+
+def _methods(service: str, roles: dict[str, frozenset[Role]]) -> dict[str, frozenset[Role]]:
+    return {f"/{service}/{method}": allowed for method, allowed in roles.items()}
+
+
+_CLIENTS = frozenset({Role.CLIENT, Role.OPERATOR})
+_HANDLERS = frozenset({Role.HANDLER, Role.OPERATOR})
+_OPERATORS = frozenset({Role.OPERATOR})
+_ANYONE = frozenset(Role)
+
+ROLES: dict[str, frozenset[Role]] = {
+    **_methods(
+        "waystation.v1.WorkflowService",
+        {
+            "StartWorkflow": _CLIENTS,
+            "RunWorkflow": _CLIENTS,
+            "WaitWorkflow": _CLIENTS,
+            "GetWorkflow": _CLIENTS,
+            "ListWorkflows": _CLIENTS,
+            "ListEvents": _CLIENTS,
+            "WatchWorkflow": _CLIENTS,
+            "ProvideInput": _CLIENTS,
+            "PublishEvent": _CLIENTS,
+            "CancelWorkflow": _CLIENTS,
+            "ExplainWorkflow": _CLIENTS,
+            "ReplayWorkflow": _OPERATORS,
+            "ForkWorkflow": _OPERATORS,
+        },
+    ),
+    **_methods(
+        "waystation.v1.TaskHandlerService",
+        {"HandleEvent": frozenset({Role.ROUTER}), "HandleEvents": frozenset({Role.ROUTER})},
+    ),
+    **_methods(
+        "waystation.v1.TaskCompletionService",
+        {"CompleteTask": _HANDLERS, "FailTask": _HANDLERS, "ExtendTask": _HANDLERS},
+    ),
+    **_methods(
+        "waystation.v1.HandlerRegistryService",
+        {
+            "RegisterHandler": _HANDLERS,
+            "RenewHandler": _HANDLERS,
+            "UnregisterHandler": _HANDLERS,
+            "RetireTask": _OPERATORS,
+            "ListHandlers": _HANDLERS,
+        },
+    ),
+    **_methods(
+        "waystation.v1.DeadLetterService",
+        {
+            "ListDeadLetters": _OPERATORS,
+            "RetryDeadLetter": _OPERATORS,
+            "DiscardDeadLetter": _OPERATORS,
+        },
+    ),
+    **_methods("waystation.v1.SystemService", {"GetSystemStatus": _OPERATORS}),
+    **_methods("grpc.health.v1.Health", {"Check": _ANYONE, "Watch": _ANYONE, "List": _ANYONE}),
+    **_methods("grpc.reflection.v1alpha.ServerReflection", {"ServerReflectionInfo": _ANYONE}),
+}
+"""By full method name. A method that is not here is nobody's."""
+
+
+def may_call(role: Role, method: str) -> bool:
+    """Whether the table lets this role call `/package.Service/Method`."""
+    return role in ROLES.get(method, frozenset())

@@ -1,0 +1,171 @@
+"""The server builder: what every server of this house has, so that a service writes none of it.
+
+Health, reflection, the interceptors, the limits of HTTP/2, the refusal to listen where strangers
+are, a taken port as an error that names its setting, and a stop that lets calls finish.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from waystation_core.rpc.errors import ErrorInterceptor
+from waystation_core.rpc.settings import BadSettings
+
+MAX_RECEIVED_BYTES = 8 * 1024 * 1024
+"""Of one message: a context and a payload of 1 MiB of JSON each take up to 2.5 MiB as Structs."""
+
+MAX_STREAMS = 4_096
+"""Calls at once on one connection: 1,000 clients that wait may share a channel."""
+
+MAX_CALLS = 20_000
+
+_LONGEST_WAIT_SECONDS = 11 * 60
+"""Old connections are let go only after every wait that they carry could have ended."""
+
+_OPTIONS: tuple[tuple[str, Any], ...] = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_concurrent_streams", MAX_STREAMS),
+    ("grpc.max_receive_message_length", MAX_RECEIVED_BYTES),
+    ("grpc.max_send_message_length", -1),
+    # Makes clients look for new replicas behind a name now and then.
+    ("grpc.max_connection_age_ms", 5 * 60_000),
+    ("grpc.max_connection_age_grace_ms", _LONGEST_WAIT_SECONDS * 1_000),
+    # Below the clients' interval (channels.KEEPALIVE_MS), or they would be told to calm down.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+)
+
+
+class PortTaken(Exception):
+    """The address to listen on is in use; the message names the setting to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service to serve: its full name, and what adds its servicer to a server."""
+
+    name: str
+    add: Callable[[grpc.aio.Server], None]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that listens there."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def require_safe_host(host: str, *, insecure: bool, setting: str) -> None:
+    """Raises BadSettings for a host off loopback, unless that was asked for by name."""
+    if not insecure and not is_loopback(host):
+        raise BadSettings(
+            [
+                f"{setting}={host}: there is no authentication yet, so a server listens on loopback "
+                "only. Set WAYSTATION_INSECURE=true where the network itself keeps strangers out."
+            ]
+        )
+
+
+class RpcServer:
+    """A grpc.aio server with the house's parts. Made in the running loop; serves after `start`."""
+
+    def __init__(
+        self,
+        services: Sequence[Service],
+        *,
+        host: str,
+        port: int,
+        insecure: bool = False,
+        host_setting: str = "the host setting",
+        port_setting: str = "the port setting",
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    ) -> None:
+        require_safe_host(host, insecure=insecure, setting=host_setting)
+        self._host = host
+        self._wanted_port = port
+        self._port_setting = port_setting
+        self._names = ["", *(service.name for service in services)]
+        self._server = grpc.aio.server(
+            interceptors=(ErrorInterceptor(), *interceptors),
+            options=_OPTIONS,
+            maximum_concurrent_rpcs=MAX_CALLS,
+        )
+        for service in services:
+            service.add(self._server)
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection(
+            [*self._names[1:], health.SERVICE_NAME, reflection.SERVICE_NAME], self._server
+        )
+        self.port = 0
+        """The port it listens on, once started."""
+
+    @property
+    def address(self) -> str:
+        host = f"[{self._host}]" if ":" in self._host.strip("[]") else self._host
+        return f"{host}:{self.port}"
+
+    async def start(self) -> int:
+        """Listens, NOT_SERVING until `set_serving`; answers with the port. Raises PortTaken."""
+        await self.set_serving(False)
+        self._require_free()
+        host = f"[{self._host}]" if ":" in self._host.strip("[]") else self._host
+        try:
+            self.port = self._server.add_insecure_port(f"{host}:{self._wanted_port}")
+        except RuntimeError:
+            raise self._taken() from None
+        if not self.port:
+            raise self._taken()
+        await self._server.start()
+        return self.port
+
+    def _require_free(self) -> None:
+        """Asks the system first: gRPC prints a stack of its own where a port is taken."""
+        if not self._wanted_port:
+            return
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self._host.strip("[]"), self._wanted_port))
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    raise self._taken() from None
+                raise BadSettings(
+                    [f"{self._host}:{self._wanted_port} can't be listened on: {error.strerror}."]
+                ) from None
+
+    def _taken(self) -> PortTaken:
+        return PortTaken(
+            f"Port {self._wanted_port} on {self._host} is in use. End what listens there, or set "
+            f"{self._port_setting} to another port."
+        )
+
+    async def set_serving(self, serving: bool) -> None:
+        """What grpc.health.v1 says, for the server as a whole and for each service."""
+        state = (
+            health_pb2.HealthCheckResponse.SERVING
+            if serving
+            else health_pb2.HealthCheckResponse.NOT_SERVING
+        )
+        for name in self._names:
+            await self._health.set(name, state)
+
+    async def stop(self, grace: float) -> None:
+        """Takes no new calls, lets those in flight finish for `grace` seconds, then cuts them."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace)
