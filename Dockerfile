@@ -1,0 +1,25 @@
+# One image for every process of Waystation and for the example's handlers; the command decides.
+FROM python:3.12-slim-bookworm AS build
+WORKDIR /build
+COPY requirements.lock ./
+# uv as the lock pins it, then everything else with it.
+RUN awk '/^[^ ]/ { mine = /^uv==/ } mine' requirements.lock > uv.lock.txt \
+    && python -m venv tools && tools/bin/pip install --no-cache-dir --require-hashes -r uv.lock.txt \
+    && tools/bin/uv venv /opt/waystation
+COPY gen/python gen/python
+COPY services services
+COPY examples/insurance_claim examples/insurance_claim
+RUN tools/bin/uv pip install --no-cache --no-sources --python /opt/waystation/bin/python \
+    --constraint requirements.lock --build-constraint requirements.lock --compile-bytecode \
+    gen/python services/core services/api services/router services/worker_sdk services/cli \
+    examples/insurance_claim
+
+FROM python:3.12-slim-bookworm
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin waystation
+COPY --from=build /opt/waystation /opt/waystation
+COPY docker/health_check.py /opt/waystation/health_check.py
+COPY LICENSE /opt/waystation/LICENSE
+ENV PATH=/opt/waystation/bin:$PATH PYTHONUNBUFFERED=1
+USER 10001
+EXPOSE 7400 7401 7500
+CMD ["waystation-api"]
