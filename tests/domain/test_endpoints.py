@@ -1,0 +1,110 @@
+"""What may be dialled: odd spellings are refused, and every address must be on the list."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+
+from waystation_core.domain.endpoints import DEFAULT_ALLOWLIST, Allowlist, check_endpoint
+from waystation_core.domain.errors import EndpointNotAllowed, InvalidField
+from waystation_core.rpc.addresses import admitted_addresses, target
+
+ODD_HOSTS = [
+    "",
+    "unix:/var/run/x",
+    "unix:///x",
+    "dns://1.1.1.1/localhost",
+    "xds:x",
+    "vsock:1:2",
+    "http://localhost",
+    "user@localhost",
+    "localhost:7500",
+    "localhost/path",
+    "localhost.",
+    "local host",
+    "2130706433",
+    "0x7f000001",
+    "127.1",
+    "127.0.0.01",
+    "0.0.0.0",
+    "::",
+    "::ffff:127.0.0.1",
+    "[::1]",
+    "::127.0.0.1",
+    "64:ff9b::7f00:1",
+    "2002:7f00:1::",
+    "fe80::1%lo",
+    "169.254.169.254",
+    "224.0.0.1",
+    "255.255.255.255",
+    "xn--lcalhost-90a",
+    "l\u00f6calhost",
+    "localhost\n",
+    "a" * 10_000,
+]
+
+
+@pytest.mark.parametrize("host", ODD_HOSTS)
+def test_odd_hosts_are_refused(host: str) -> None:
+    with pytest.raises(EndpointNotAllowed) as refused:
+        check_endpoint(host, 7500)
+    assert len(refused.value.message) < 250
+
+
+@pytest.mark.parametrize("port", [0, -1, 65_536, 70_968, 99_999])
+def test_ports_do_not_wrap(port: int) -> None:
+    with pytest.raises(InvalidField):
+        check_endpoint("localhost", port)
+
+
+def test_names_and_addresses_are_told_apart() -> None:
+    assert check_endpoint("handlers_1.example-2.internal", 1) is None
+    assert check_endpoint("10.1.2.3", 65_535) == ip_address("10.1.2.3")
+    assert check_endpoint("::1", 7500) == ip_address("::1")
+
+
+def admits(rules: str, host: str, port: int, *addresses: str) -> bool:
+    try:
+        Allowlist.parse(rules).check(host, port, [ip_address(each) for each in addresses])
+    except EndpointNotAllowed:
+        return False
+    return True
+
+
+def test_every_address_must_be_admitted_with_its_port() -> None:
+    assert admits(DEFAULT_ALLOWLIST, "localhost", 7500, "127.0.0.1", "::1")
+    assert not admits(DEFAULT_ALLOWLIST, "x", 7500, "127.0.0.1", "10.0.0.1")
+    assert not admits(DEFAULT_ALLOWLIST, "x", 7500)
+    assert not admits("", "localhost", 7500, "127.0.0.1")
+    rules = "10.1.0.0/16:7500-7599, [fd00::/8]:80, fd01::5, Handlers.internal:7500"
+    assert admits(rules, "a", 7599, "10.1.2.3")
+    assert not admits(rules, "a", 7600, "10.1.2.3")
+    assert admits(rules, "a", 80, "fd00::1")
+    assert admits(rules, "a", 81, "fd01::5")
+    assert admits(rules, "handlers.INTERNAL", 7500, "192.168.0.9")
+    assert not admits(rules, "handlers.internal", 7501, "192.168.0.9")
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "0.0.0.0", "::ffff:10.1.0.1", "ff02::1"])
+def test_no_list_admits_what_is_never_an_endpoint(address: str) -> None:
+    assert not admits("0.0.0.0/0,::/0,metadata", "metadata", 80, address)
+
+
+@pytest.mark.parametrize("rules", ["10.0.0.1/8", "a b", "host:port", "host:0", "h:9-1", "http://x"])
+def test_a_list_that_can_not_be_read_is_refused(rules: str) -> None:
+    with pytest.raises(InvalidField):
+        Allowlist.parse(rules)
+
+
+async def test_names_are_resolved_and_pinned() -> None:
+    local = Allowlist.parse(DEFAULT_ALLOWLIST)
+    addresses = await admitted_addresses("localhost", 7500, local)
+    assert addresses
+    assert all(address.is_loopback for address in addresses)
+    assert target(ip_address("127.0.0.1"), 7500) == "ipv4:127.0.0.1:7500"
+    assert target(ip_address("::1"), 7500) == "ipv6:[::1]:7500"
+    with pytest.raises(EndpointNotAllowed):
+        await admitted_addresses("localhost", 7500, Allowlist.parse("10.0.0.0/8"))
+    with pytest.raises(OSError):
+        await admitted_addresses("no-such-host.invalid", 7500, local)
