@@ -1,0 +1,4 @@
+"""What API and router both do after a commit, by the ports alone: announce, give notice, catch up.
+
+May import `ports` and `domain`; never `store`, `broker` or `rpc`.
+"""

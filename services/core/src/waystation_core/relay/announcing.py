@@ -1,0 +1,138 @@
+"""After the commit: events are announced, and whoever waits for an instance is given notice.
+
+The outbox rows are the promise; this only makes it quick. What the broker returned or did not
+confirm is made due at once, and the sweeper takes it from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+import structlog
+
+from waystation_core.domain.actions import Start
+from waystation_core.domain.commit import InstanceCommit
+from waystation_core.domain.errors import StoreUnavailable
+from waystation_core.domain.model import Event, Instance
+from waystation_core.ports.broker import (
+    MAX_EVENTS_PER_ANNOUNCEMENT,
+    AnnouncedEvent,
+    Announcement,
+    AnnounceOutcome,
+    Broker,
+    Notice,
+    level_of,
+)
+from waystation_core.ports.store import DueEvent, EngineStore
+
+log = structlog.get_logger(__name__)
+
+
+class Relay:
+    """Announces what commits raised. Calls return at once; `close` waits for what is under way."""
+
+    def __init__(self, store: EngineStore, broker: Broker) -> None:
+        self._store = store
+        self._broker = broker
+        self._under_way: set[asyncio.Task[bool]] = set()
+
+    def committed(self, commits: Sequence[InstanceCommit]) -> None:
+        """Announces the events of these commits and gives notice of their instances."""
+        raised = [
+            _of_commit(event, commit.after) for commit in commits for event in commit.outbox_add
+        ]
+        if raised:
+            self._announce(_grouped(raised))
+        self._broker.notify(
+            [
+                Notice(
+                    workflow_instance_id=commit.after.workflow_instance_id,
+                    version=commit.after.version,
+                    status=int(commit.after.status),
+                    namespace=commit.after.namespace,
+                )
+                for commit in commits
+            ]
+        )
+
+    def started(self, starts: Sequence[Start]) -> None:
+        """Announces the first events of new instances. Nobody can wait for them yet."""
+        self._announce(_grouped(_of_commit(start.event, start.instance) for start in starts))
+
+    async def announce_due(self, due: Sequence[DueEvent]) -> bool:
+        """Announces events that the sweeper claimed; says whether the broker took them all."""
+        return await self._announced(_grouped(due))
+
+    async def close(self) -> None:
+        """Waits until everything announced has its outcome."""
+        while self._under_way:
+            await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    def _announce(self, batch: list[Announcement]) -> None:
+        task = asyncio.ensure_future(self._announced(batch))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _announced(self, batch: list[Announcement]) -> bool:
+        outcomes = await self._broker.announce(batch)
+        missed = [
+            event.event_id
+            for announcement, outcome in zip(batch, outcomes, strict=True)
+            if outcome is not AnnounceOutcome.CONFIRMED
+            for event in announcement.events
+        ]
+        if missed:
+            log.warning("announcements not taken", events=len(missed))
+            try:
+                await self._store.make_due(missed)
+            except StoreUnavailable:
+                # Their rows become due by themselves.
+                log.warning("announcements not made due", events=len(missed))
+        return not missed
+
+
+def _of_commit(event: Event, instance: Instance) -> DueEvent:
+    return DueEvent(
+        event_id=event.event_id,
+        event_type=event.event_type,
+        workflow_instance_id=instance.workflow_instance_id,
+        workflow_type=instance.workflow_type,
+        version=instance.version,
+        priority=event.effective_priority,
+        announcements=1,
+        correlation_id=event.correlation_id,
+        traceparent=event.metadata.get("traceparent") if event.metadata else None,
+        namespace=instance.namespace,
+    )
+
+
+def _grouped(due: Iterable[DueEvent]) -> list[Announcement]:
+    """One message for events that share type and level, as far as one message goes."""
+    groups: dict[tuple[str, int], list[DueEvent]] = {}
+    for event in due:
+        groups.setdefault((event.event_type, level_of(event.priority)), []).append(event)
+    batch = []
+    for (event_type, _), members in groups.items():
+        for at in range(0, len(members), MAX_EVENTS_PER_ANNOUNCEMENT):
+            part = members[at : at + MAX_EVENTS_PER_ANNOUNCEMENT]
+            alone = part[0] if len(part) == 1 else None
+            batch.append(
+                Announcement(
+                    event_type=event_type,
+                    priority=part[0].priority,
+                    events=tuple(
+                        AnnouncedEvent(
+                            event_id=event.event_id,
+                            workflow_instance_id=event.workflow_instance_id,
+                            workflow_type=event.workflow_type,
+                            version=event.version,
+                            namespace=event.namespace,
+                        )
+                        for event in part
+                    ),
+                    correlation_id=alone.correlation_id if alone else None,
+                    traceparent=alone.traceparent if alone else None,
+                )
+            )
+    return batch
