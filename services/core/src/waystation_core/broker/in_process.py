@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from waystation_core.broker.levels import Levels
-from waystation_core.broker.topology import topic_matches
+from waystation_core.domain import topics
 from waystation_core.ports.broker import (
     DEFAULT_POOL,
     AnnouncedEvent,
@@ -72,7 +72,7 @@ class Hub:
         bound = [
             pool
             for pool in self.pools.values()
-            if any(topic_matches(binding, event_type) for binding in pool.bindings)
+            if any(topics.matches(binding, event_type) for binding in pool.bindings)
         ]
         return bound or [self.pools[DEFAULT_POOL]]
 

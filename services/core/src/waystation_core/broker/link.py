@@ -80,9 +80,8 @@ class Link:
 
     async def _open_until_it_opens(self) -> Session:
         attempts = tenacity.AsyncRetrying(
-            wait=tenacity.wait_exponential_jitter(
-                initial=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS, jitter=FIRST_WAIT_SECONDS
-            ),
+            wait=tenacity.wait_exponential(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS)
+            + tenacity.wait_random(0, FIRST_WAIT_SECONDS),
             # Whatever it was: a link that gave up would look like a quiet broker.
             retry=tenacity.retry_if_exception_type(Exception),
             before_sleep=self._note_failure,

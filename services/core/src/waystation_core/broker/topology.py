@@ -1,4 +1,4 @@
-"""The names and arguments of everything in RabbitMQ, in one place, and how topics match.
+"""The names and arguments of everything in RabbitMQ, in one place.
 
 waystation.events (topic) --bindings--> waystation.router.<pool>
     | alternate exchange
@@ -97,18 +97,3 @@ class Topology:
             return Queue(self.pool(pool), arguments, ((self.unrouted, ""),))
         arguments["x-expires"] = UNUSED_POOL_EXPIRES_MS
         return Queue(self.pool(pool), arguments, tuple((self.events, key) for key in bindings))
-
-
-def topic_matches(binding: str, routing_key: str) -> bool:
-    """Whether a topic exchange would match them: words are parted by dots, `*` is one word, `#`
-    any number of words."""
-    return _words_match(tuple(binding.split(".")), tuple(routing_key.split(".")))
-
-
-def _words_match(pattern: tuple[str, ...], words: tuple[str, ...]) -> bool:
-    if not pattern:
-        return not words
-    first, rest = pattern[0], pattern[1:]
-    if first == "#":
-        return any(_words_match(rest, words[skip:]) for skip in range(len(words) + 1))
-    return bool(words) and first in ("*", words[0]) and _words_match(rest, words[1:])

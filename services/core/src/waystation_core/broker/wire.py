@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
+from waystation_core.domain import limits
+from waystation_core.domain.errors import InvalidId
 from waystation_core.ports.broker import (
     DEFAULT_NAMESPACE,
     LEVELS,
@@ -24,9 +25,6 @@ CONTENT_TYPE = "application/json"
 MAX_VERSION = 2**31 - 1
 DEAD_LETTER_TEXT = 1000
 """Characters of a dead letter's message that its copy shows; the row holds all of it."""
-
-_ID = re.compile(r"[A-Za-z0-9._:-]{1,200}")
-_is_id = _ID.fullmatch
 
 
 class UndecodableError(Exception):
@@ -162,9 +160,10 @@ def _event(item: Any, event_type: object) -> AnnouncedEvent:
 
 
 def _id(value: object, name: str) -> str:
-    if not isinstance(value, str) or not _is_id(value):
-        raise UndecodableError(f"`{name}` is not an id")
-    return value
+    try:
+        return limits.check_id(value, name)  # type: ignore[arg-type]
+    except (InvalidId, TypeError) as error:
+        raise UndecodableError(f"`{name}` is not an id") from error
 
 
 def _version(value: object) -> int:
