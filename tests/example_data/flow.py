@@ -1,16 +1,22 @@
-"""Runs the example's real task functions without any server: one event after the other, in any order."""
+"""Runs the example's tasks through the real SDK, without any server.
 
-import inspect
+Deliveries are called several at a time on one copy of the data and committed one by one by the
+engine's own conflict rule, in an order that the test chooses: what a busy cluster does, in
+milliseconds.
+"""
+
 import json
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from insurance_claim.service import TASKS
-from waystation_worker import Reject
+from insurance_claim.service import TASKS, WORKFLOW_TYPE, build_service
+from waystation.v1 import status_pb2, task_handler_service_pb2
+from waystation_core.domain.conflicts import Write, Written
+from waystation_core.domain.operations import Operation, apply
+from waystation_core.rpc.structs import from_value, to_dict
 
 CLAIMS = Path(__file__).parents[2] / "examples" / "insurance_claim" / "claims"
 RECEIVED = datetime(2025, 3, 10, 9, 30, tzinfo=UTC)
@@ -22,50 +28,73 @@ def read_claim(name: str) -> dict[str, Any]:
     return read
 
 
-@dataclass
+@dataclass(frozen=True)
 class Event:
-    """What a task sees of an event."""
+    """An event, as far as these tasks look."""
 
     event_type: str
     payload: dict[str, Any] = field(default_factory=dict)
-    created_at: datetime = RECEIVED
     priority: int | None = None
 
 
-class Context:
-    """Stands in for the SDK's context: plain data, and a note of what the task asked for."""
+@dataclass(frozen=True)
+class Answer:
+    """What a task answered, and the data as it would be after it."""
 
-    def __init__(self, event: Event, data: dict[str, Any]) -> None:
-        self.event = event
-        self.data = data
-        self.emitted: list[Event] = []
-        self.waiting: tuple[str, dict[str, Any]] | None = None
-        self.output: dict[str, Any] | None = None
-        self.failed: tuple[str, str] | None = None
+    data: dict[str, Any]
+    events: list[Event]
+    reads: list[str]
+    writes: list[Write]
+    status: str
+    output: dict[str, Any]
+    question: str
+    form: dict[str, Any]
+    failure_reason: str
+    failure_message: str
+    operations: list[Operation]
 
-    def emit(
-        self, event_type: str, payload: dict[str, Any] | None = None, *, priority: int | None = None
-    ) -> None:
-        self.emitted.append(Event(event_type, payload or {}, priority=priority))
-
-    def wait_for_input(self, message: str, schema: dict[str, Any]) -> None:
-        self.waiting = (message, schema)
-
-    def complete(self, output: dict[str, Any]) -> None:
-        self.output = output
-
-    def fail(self, reason: str, message: str) -> None:
-        self.failed = (reason, message)
+    @property
+    def raised(self) -> list[str]:
+        """The types of its events."""
+        return [event.event_type for event in self.events]
 
 
-async def call(task: Callable[..., Any], event: Event, data: dict[str, Any]) -> Context:
-    """Calls one task; its changes are in `data` afterwards, as JSON would keep them."""
-    context = Context(event, data)
-    answer = task(context)
-    if inspect.isawaitable(answer):
-        await answer
-    assert json.loads(json.dumps(data)) == data, "data holds something that JSON cannot"
-    return context
+_service = build_service()
+
+
+async def call(task_id: str, event: Event, data: dict[str, Any]) -> Answer:
+    """Calls one task as a router would."""
+    request = task_handler_service_pb2.HandleEventRequest(task_id=task_id, attempt=1)
+    request.event.event_type = event.event_type
+    request.event.payload.update(event.payload)
+    request.event.created_at.FromDatetime(RECEIVED)
+    request.context.workflow_type = WORKFLOW_TYPE
+    request.context.data.update(data)
+    response = await _service.answer(request)
+    operations = [
+        Operation(op.path, "set", from_value(op.set)) for op in response.operations.operations
+    ]
+    assert all(op.WhichOneof("kind") == "set" for op in response.operations.operations)
+    return Answer(
+        data=apply(data, operations),
+        events=[
+            Event(
+                new.event_type,
+                to_dict(new.payload),
+                new.priority if new.HasField("priority") else None,
+            )
+            for new in response.events
+        ],
+        reads=list(response.reads.paths),
+        writes=[(operation.path, operation.kind) for operation in operations],
+        status=status_pb2.WorkflowStatus.Name(response.status).removeprefix("WORKFLOW_STATUS_"),
+        output=to_dict(response.output),
+        question=response.wait.message,
+        form=to_dict(response.wait.input_schema),
+        failure_reason=response.failure.reason,
+        failure_message=response.failure.message,
+        operations=operations,
+    )
 
 
 @dataclass
@@ -78,38 +107,70 @@ class Ended:
     waits: int
     dead_letters: int
     event_types: list[str]
+    conflicts: int
 
 
-async def run_claim(file: dict[str, Any], order: random.Random) -> Ended:
-    """Takes a claim through the workflow; `order` picks which pending delivery is next."""
-    data = json.loads(json.dumps(file["claim"]))
-    started = Event("workflow.started", json.loads(json.dumps(file["claim"])))
-    pending = [(task, started) for task, events, _ in TASKS if "workflow.started" in events]
-    answers = list(file["answers"])
-    waits = dead_letters = 0
-    seen = ["workflow.started"]
-    while pending:
-        task, event = pending.pop(order.randrange(len(pending)))
-        try:
-            context = await call(task, event, data)
-        except Reject:
-            dead_letters += 1
-            pending.append((task, Event(event.event_type, file["rescue"]["payload"])))
-            continue
-        if context.failed:
-            return Ended("FAILED", context.failed[0], None, waits, dead_letters, seen)
-        if context.output is not None:
-            paid = context.output["payout"]
-            outcome = context.output["decision"]
-            return Ended("COMPLETED", outcome, paid, waits, dead_letters, seen)
-        if context.waiting:
-            waits += 1
-            answer = answers.pop(0)
-            data.update(answer)
-            context.emit("user.input.provided", answer)
-        for raised in context.emitted:
-            seen.append(raised.event_type)
-            takers = [taker for taker, events, _ in TASKS if raised.event_type in events]
-            assert takers, f"no task handles {raised.event_type}"
-            pending += [(taker, raised) for taker in takers]
-    raise AssertionError(f"the claim stands idle after {seen}")
+class Flow:
+    """One workflow on its way."""
+
+    def __init__(self, file: dict[str, Any], order: random.Random) -> None:
+        self._file = file
+        self._order = order
+        self._data: dict[str, Any] = file["claim"]
+        self._answers = list(file["answers"])
+        self._pending: list[tuple[str, Event]] = []
+        self._seen: list[str] = []
+        self._waits = self._dead_letters = self._conflicts = 0
+        self._raise(Event("workflow.started", file["claim"]))
+
+    async def run(self) -> Ended:
+        """Goes on until the workflow has ended; fails when it stands idle."""
+        while self._pending:
+            self._order.shuffle(self._pending)
+            together = self._order.randint(1, len(self._pending))
+            called, self._pending = self._pending[:together], self._pending[together:]
+            answers = [(await call(*delivery, self._data), delivery) for delivery in called]
+            written = Written()
+            for answer, delivery in answers:
+                if written.conflicts_with(answer.reads, answer.writes):
+                    self._conflicts += 1
+                    self._pending.append(delivery)
+                elif ended := self._commit(answer, delivery, written):
+                    return ended
+        raise AssertionError(f"the claim stands idle after {self._seen}")
+
+    def _commit(
+        self, answer: Answer, delivery: tuple[str, Event], written: Written
+    ) -> Ended | None:
+        task_id, event = delivery
+        if answer.failure_reason:
+            self._dead_letters += 1
+            edited = Event(event.event_type, self._file["rescue"]["payload"])
+            self._pending.append((task_id, edited))
+            return None
+        self._data = apply(self._data, answer.operations)
+        written.add(answer.writes)
+        if answer.status == "COMPLETED":
+            return self._end("COMPLETED", answer.output["decision"], answer.output["payout"])
+        if answer.status == "FAILED":
+            return self._end("FAILED", answer.events[-1].payload["reason"], None)
+        for raised in answer.events:
+            self._raise(raised)
+        if answer.question:
+            self._waits += 1
+            given = self._answers.pop(0)
+            self._data = {**self._data, **given}
+            written.add((f"/{name}", "set") for name in given)
+            self._raise(Event("user.input.provided", given))
+        return None
+
+    def _raise(self, event: Event) -> None:
+        self._seen.append(event.event_type)
+        takers = [task.__name__ for task, events, _ in TASKS if event.event_type in events]
+        assert takers, f"no task handles {event.event_type}"
+        self._pending += [(taker, event) for taker in takers]
+
+    def _end(self, status: str, outcome: str, payout: float | None) -> Ended:
+        return Ended(
+            status, outcome, payout, self._waits, self._dead_letters, self._seen, self._conflicts
+        )

@@ -1,21 +1,13 @@
-"""Each task on its own: what it raises, keeps, asks and refuses."""
+"""Each task on its own, called through the SDK: what it raises, keeps, asks and refuses."""
 
 from typing import Any
 
 import pytest
 
-from example_data.flow import RECEIVED, Context, Event, call
+from example_data.flow import RECEIVED, Event, call
 from insurance_claim.claim import Claim
-from insurance_claim.claim_processor import claim_processor
-from insurance_claim.claim_validator import claim_validator, find_problem
+from insurance_claim.claim_validator import find_problem
 from insurance_claim.cover import payout
-from insurance_claim.fraud_detection import fraud_detection
-from insurance_claim.parallel_processor import parallel_processor
-from insurance_claim.risk_assessment import risk_assessment
-from insurance_claim.user_input_required import user_input_required
-from insurance_claim.vehicle_inspection import vehicle_inspection
-from insurance_claim.workflow_completion import workflow_completion
-from waystation_worker import Reject
 
 CAR = Claim(
     claim_type="car",
@@ -26,46 +18,49 @@ CAR = Claim(
     damage=("bumper",),
 )
 PROCESSED = Event("claim.processed")
+CHECKS = ("risk_assessment", "fraud_detection", "vehicle_inspection")
 
 
-def data_of(claim: Claim, **more: Any) -> dict[str, Any]:
+def data_of(claim: Claim) -> dict[str, Any]:
     """Gives workflow data that holds this claim."""
-    return {"received_on": "2025-03-10", "claim": claim.to_data(), **more}
+    return {"received_on": "2025-03-10", "claim": claim.to_data()}
 
 
-def raised(context: Context) -> list[str]:
-    """Names what the task raised."""
-    return [event.event_type for event in context.emitted]
+async def checked(data: dict[str, Any]) -> dict[str, Any]:
+    """Gives the data after all checks."""
+    data = (await call("parallel_processor", PROCESSED, data)).data
+    for check in CHECKS:
+        data = (await call(check, Event("requested"), data)).data
+    return data
 
 
 async def test_claim_processor_reads_the_letter_from_the_event_so_that_an_edited_one_counts() -> (
     None
 ):
-    data: dict[str, Any] = {"text": "%PDF-1.4"}
-    with pytest.raises(Reject, match="scanned"):
-        await call(claim_processor, Event("workflow.started", {"text": "%PDF-1.4"}), data)
-    assert data == {"text": "%PDF-1.4"}
+    data = {"text": "%PDF-1.4"}
+    answer = await call("claim_processor", Event("workflow.started", data), data)
+    assert answer.failure_reason == "UNREADABLE_TEXT"
+    assert "scanned" in answer.failure_message
     text = "My passenger was injured yesterday, £300, car, CAR-104233"
-    context = await call(claim_processor, Event("workflow.started", {"text": text}), data)
-    assert data["text"] == text
-    assert data["received_on"] == RECEIVED.date().isoformat()
-    assert data["claim"]["policy_number"] == "CAR-104233"
-    assert raised(context) == ["claim.processed"]
-    assert context.emitted[0].priority == 200
+    answer = await call("claim_processor", Event("workflow.started", {"text": text}), data)
+    assert answer.data["text"] == text
+    assert answer.data["received_on"] == RECEIVED.date().isoformat()
+    assert answer.data["claim"]["policy_number"] == "CAR-104233"
+    assert answer.raised == ["claim.processed"]
+    assert answer.events[0].priority == 200
 
 
 async def test_claim_validator_passes_asks_or_fails() -> None:
-    data = data_of(CAR)
-    assert raised(await call(claim_validator, PROCESSED, data)) == ["validation.completed"]
-    assert data["validation"] == {"state": "passed"}
+    answer = await call("claim_validator", PROCESSED, data_of(CAR))
+    assert answer.raised == ["validation.completed"]
+    assert answer.data["validation"] == {"state": "passed"}
     open_claim = Claim(claim_type="car", amount=5.0, currency="EUR")
-    context = await call(claim_validator, PROCESSED, data_of(open_claim))
-    assert raised(context) == ["validation.failed"]
-    assert context.emitted[0].payload == {"missing": ["incident_date", "policy_number"]}
-    context = await call(claim_validator, PROCESSED, data_of(Claim(amount=-5.0, currency="EUR")))
-    assert context.failed is not None
-    assert context.failed[0] == "AMOUNT_NOT_POSITIVE"
-    assert context.emitted == []
+    answer = await call("claim_validator", PROCESSED, data_of(open_claim))
+    assert answer.raised == ["validation.failed"]
+    assert answer.events[0].payload == {"missing": ["incident_date", "policy_number"]}
+    answer = await call("claim_validator", PROCESSED, data_of(Claim(amount=-5.0, currency="EUR")))
+    assert answer.status == "FAILED"
+    assert answer.events[0].payload["reason"] == "AMOUNT_NOT_POSITIVE"
 
 
 @pytest.mark.parametrize(
@@ -89,53 +84,60 @@ def test_a_claim_is_refused_only_for_what_no_answer_could_mend(
 
 
 async def test_parallel_processor_starts_the_checks_once_and_the_inspection_for_cars_only() -> None:
-    data = data_of(CAR)
-    context = await call(parallel_processor, PROCESSED, data)
-    assert raised(context) == [
+    answer = await call("parallel_processor", PROCESSED, data_of(CAR))
+    assert answer.raised == [
         "risk.assessment.requested",
         "fraud.detection.requested",
         "vehicle.inspection.requested",
     ]
-    assert set(data["parallel_tasks"]) == {
-        "risk_assessment",
-        "fraud_detection",
-        "vehicle_inspection",
-    }
-    assert raised(await call(parallel_processor, PROCESSED, data)) == []
+    assert answer.data["parallel_tasks"] == {name: {"state": "requested"} for name in CHECKS}
+    assert (await call("parallel_processor", PROCESSED, answer.data)).raised == []
     home = data_of(Claim(claim_type="home", amount=5.0, currency="EUR"))
-    assert len((await call(parallel_processor, PROCESSED, home)).emitted) == 2
-    unknown = data_of(Claim(amount=5.0, currency="EUR"))
-    assert raised(await call(parallel_processor, PROCESSED, unknown)) == []
-    assert "parallel_tasks" not in unknown
+    assert len((await call("parallel_processor", PROCESSED, home)).raised) == 2
+    unknown = await call(
+        "parallel_processor", PROCESSED, data_of(Claim(amount=5.0, currency="EUR"))
+    )
+    assert (unknown.raised, unknown.operations) == ([], [])
 
 
 async def test_only_the_last_check_raises_the_join() -> None:
-    data = data_of(CAR)
-    await call(parallel_processor, PROCESSED, data)
-    assert raised(await call(risk_assessment, Event("risk.assessment.requested"), data)) == []
-    assert raised(await call(vehicle_inspection, Event("vehicle.inspection.requested"), data)) == []
-    last = await call(fraud_detection, Event("fraud.detection.requested"), data)
-    assert raised(last) == ["parallel.processing.completed"]
-    checks = data["parallel_tasks"]
-    assert checks["risk_assessment"] == {"state": "done", "score": 2, "level": "low"}
-    assert checks["vehicle_inspection"]["finding"] == "plausible"
-    assert checks["fraud_detection"]["suspicious"] is False
+    data = (await call("parallel_processor", PROCESSED, data_of(CAR))).data
+    for number, check in enumerate(CHECKS, start=1):
+        answer = await call(check, Event("requested"), data)
+        data = answer.data
+        joined = ["parallel.processing.completed"] if number == len(CHECKS) else []
+        assert answer.raised == joined
+    results = data["parallel_tasks"]
+    assert results["risk_assessment"] == {"state": "done", "score": 2, "level": "low"}
+    assert results["vehicle_inspection"]["finding"] == "plausible"
+    assert results["fraud_detection"]["suspicious"] is False
+
+
+async def test_validation_and_checks_can_run_at_the_same_time() -> None:
+    """What one of them writes, the other neither reads nor writes: no call is made twice."""
+    validator = await call("claim_validator", PROCESSED, data_of(CAR))
+    processor = await call("parallel_processor", PROCESSED, data_of(CAR))
+    for one, other in ((validator, processor), (processor, validator)):
+        for path, _ in one.writes:
+            assert not any(
+                place.startswith(path) or path.startswith(f"{place}/")
+                for place in [*other.reads, *(path for path, _ in other.writes)]
+            )
 
 
 async def test_user_input_required_asks_for_what_is_missing_and_has_the_answer_validated() -> None:
     open_claim = Claim(claim_type="car", amount=5.0, currency="EUR")
-    data = data_of(open_claim)
     missing = {"missing": open_claim.missing()}
-    context = await call(user_input_required, Event("validation.failed", missing), data)
-    assert context.waiting is not None
-    message, schema = context.waiting
-    assert "on which day" in message
-    assert set(schema["properties"]) == {"incident_date", "policy_number", "answer"}
-    assert context.emitted == []
-    answer = Event("user.input.provided", {"answer": "CAR-104233, yesterday"})
-    context = await call(user_input_required, answer, data)
-    assert raised(context) == ["claim.processed"]
-    assert Claim.from_data(data["claim"]).missing() == []
+    asked = await call(
+        "user_input_required", Event("validation.failed", missing), data_of(open_claim)
+    )
+    assert asked.status == "WAITING_FOR_INPUT"
+    assert "on which day" in asked.question
+    assert set(asked.form["properties"]) == {"incident_date", "policy_number", "answer"}
+    given = Event("user.input.provided", {"answer": "CAR-104233, yesterday"})
+    answer = await call("user_input_required", given, data_of(open_claim))
+    assert answer.raised == ["claim.processed"]
+    assert Claim.from_data(answer.data["claim"]).missing() == []
 
 
 @pytest.mark.parametrize(
@@ -148,14 +150,13 @@ async def test_user_input_required_asks_for_what_is_missing_and_has_the_answer_v
 async def test_workflow_completion_completes_on_whichever_comes_second(
     order: tuple[str, str],
 ) -> None:
-    data = data_of(CAR)
-    await call(parallel_processor, PROCESSED, data)
-    for check in (risk_assessment, fraud_detection, vehicle_inspection):
-        await call(check, Event("requested"), data)
-    assert (await call(workflow_completion, Event(order[0]), data)).output is None
-    output = (await call(workflow_completion, Event(order[1]), data)).output
-    assert output is not None
-    assert (output["decision"], output["payout"], output["currency"]) == ("APPROVED", 900.0, "EUR")
+    data = await checked(data_of(CAR))
+    first = await call("workflow_completion", Event(order[0]), data)
+    assert first.status == "UNSPECIFIED"
+    second = await call("workflow_completion", Event(order[1]), first.data)
+    assert second.status == "COMPLETED"
+    assert second.output["decision"] == "APPROVED"
+    assert (second.output["payout"], second.output["currency"]) == (900.0, "EUR")
 
 
 def test_payouts_stay_between_nothing_and_the_limit_in_the_claims_currency() -> None:

@@ -1,6 +1,6 @@
 """`workflow.started`: reads the text of the claim."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 from insurance_claim.extractor import UnreadableText, extract
 from waystation_worker import Reject, TaskContext
@@ -17,7 +17,7 @@ async def claim_processor(ctx: TaskContext) -> None:
     """
     letter = ctx.event.payload
     text = letter.get("text")
-    received_on = _received_on(letter.get("received_on"), ctx.event.created_at.date())
+    received_on = _received_on(letter.get("received_on"), ctx.event.created_at)
     try:
         claim = extract(text, received_on)
     except UnreadableText as unreadable:
@@ -36,8 +36,8 @@ async def claim_processor(ctx: TaskContext) -> None:
     )
 
 
-def _received_on(written: object, otherwise: date) -> date:
+def _received_on(written: object, raised_at: datetime | None) -> date:
     try:
         return date.fromisoformat(str(written))
     except ValueError:
-        return otherwise
+        return (raised_at or datetime.now(UTC)).date()

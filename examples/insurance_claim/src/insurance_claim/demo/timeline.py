@@ -1,0 +1,74 @@
+"""The story of one workflow as a tree: an event, what its tasks made of it, what those raised."""
+
+from collections import defaultdict
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from rich.text import Text
+from rich.tree import Tree
+
+from waystation.v1 import history_pb2, workflow_pb2, workflow_service_pb2
+
+_RESULTS = {
+    history_pb2.EVENT_PROCESS_RESULT_SUCCESS: ("done", "green"),
+    history_pb2.EVENT_PROCESS_RESULT_FAILED: ("failed", "red"),
+    history_pb2.EVENT_PROCESS_RESULT_SKIPPED: ("skipped", "dim"),
+    history_pb2.EVENT_PROCESS_RESULT_UNHANDLED: ("no task handles it", "yellow"),
+}
+
+
+def draw_timeline(
+    context: workflow_pb2.WorkflowContext, events: list[workflow_service_pb2.EventEntry]
+) -> Tree:
+    """Gives the tree of an instance that was read with its history."""
+    status = workflow_pb2.WorkflowContext.DESCRIPTOR.fields_by_name["status"].enum_type
+    word = status.values_by_number[context.status].name.removeprefix("WORKFLOW_STATUS_")
+    tree = Tree(Text.assemble((context.workflow_instance_id, "bold"), f"  {word}"))
+    entries: dict[str, list[history_pb2.ProcessedEvent]] = defaultdict(list)
+    raised_by: dict[str, int] = {}
+    for entry in context.event_history:
+        entries[entry.event_id].append(entry)
+        for event_id in entry.raised_event_ids:
+            raised_by[event_id] = entry.sequence
+    branches: dict[int, Tree] = {}
+    for item in events:
+        event = item.event
+        # Oldest first: whatever raised this event has its branch already.
+        parent = branches.get(raised_by.get(event.event_id, 0), tree)
+        milliseconds = _milliseconds(context.created_at, event.created_at)
+        branch = parent.add(
+            Text.assemble(
+                (event.event_type, "bold cyan"),
+                (f"  +{milliseconds:,} ms, raised by {event.raised_by}", "dim"),
+            )
+        )
+        for entry in entries[event.event_id]:
+            branches[entry.sequence] = branch.add(_line(entry))
+    return tree
+
+
+def _line(entry: history_pb2.ProcessedEvent) -> Text:
+    line = Text(f"#{entry.sequence} ", style="dim")
+    if entry.action:
+        line.append(f"{entry.action.replace('_', ' ')} by {entry.processed_by}", style="not dim")
+        return line
+    word, style = _RESULTS.get(entry.result, ("?", ""))
+    line.append(entry.processed_by, style="not dim")
+    line.append(f" {word}", style=f"not dim {style}")
+    if entry.duration.ToNanoseconds():
+        line.append(f"  {entry.duration.ToNanoseconds() / 1e6:.1f} ms")
+    if entry.attempt > 1:
+        line.append(f"  attempt {entry.attempt}")
+    if entry.base_version and entry.version != entry.base_version + 1:
+        # Others committed meanwhile; this result touched nothing of theirs.
+        line.append(f"  from version {entry.base_version}")
+    if entry.change:
+        line.append(f"  {len(entry.change)} change{'s' if len(entry.change) > 1 else ''}")
+    if entry.wait_id:
+        line.append("  asks a person", style="not dim yellow")
+    if entry.HasField("error"):
+        line.append(f"  {entry.error.reason}: {entry.error.message}", style="red")
+    return line
+
+
+def _milliseconds(start: Timestamp, end: Timestamp) -> int:
+    return round((end.ToNanoseconds() - start.ToNanoseconds()) / 1e6)
