@@ -2,4 +2,72 @@
 
 Needs only the generated contract, the grpcio family and protobuf: must not import any other part
 of the house.
+
+    HandlerService   hosts tasks; a task gets a TaskContext, which holds an Event and a DataObject
+    Client           starts workflows, waits for them, answers them, cancels them
+    errors           the tree is drawn in waystation_worker.errors
 """
+
+from waystation_worker.client import Client
+from waystation_worker.context import Event, TaskContext
+from waystation_worker.data import DataList, DataObject
+from waystation_worker.errors import (
+    AlreadyExists,
+    InvalidRequest,
+    LimitExceeded,
+    NotAllowed,
+    NotAvailable,
+    NotFound,
+    Reject,
+    RequestIdReused,
+    RetryAfter,
+    SettingsError,
+    Unavailable,
+    VersionMismatch,
+    WaitIdRequired,
+    WaystationError,
+    WorkflowAlreadyExists,
+    WorkflowEnded,
+    WorkflowNotFound,
+    WorkflowNotWaiting,
+    WrongState,
+)
+from waystation_worker.server import Serving
+from waystation_worker.service import HandlerService
+from waystation_worker.tasks import Backoff
+from waystation_worker.workflows import EventEntry, Failure, PublishedEvent, Wait, Workflow
+
+__all__ = [
+    "AlreadyExists",
+    "Backoff",
+    "Client",
+    "DataList",
+    "DataObject",
+    "Event",
+    "EventEntry",
+    "Failure",
+    "HandlerService",
+    "InvalidRequest",
+    "LimitExceeded",
+    "NotAllowed",
+    "NotAvailable",
+    "NotFound",
+    "PublishedEvent",
+    "Reject",
+    "RequestIdReused",
+    "RetryAfter",
+    "Serving",
+    "SettingsError",
+    "TaskContext",
+    "Unavailable",
+    "VersionMismatch",
+    "Wait",
+    "WaitIdRequired",
+    "WaystationError",
+    "Workflow",
+    "WorkflowAlreadyExists",
+    "WorkflowEnded",
+    "WorkflowNotFound",
+    "WorkflowNotWaiting",
+    "WrongState",
+]

@@ -1,0 +1,41 @@
+"""How this package connects and listens: the one place for options, and later for credentials."""
+
+from __future__ import annotations
+
+import grpc
+
+MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+DEFAULT_ADDRESS = "127.0.0.1:7400"
+
+_SIZES = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+]
+
+CHANNEL_OPTIONS: list[tuple[str, int]] = [
+    *_SIZES,
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+    # Neither the environment nor DNS decides where and how calls go.
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.service_config_disable_resolution", 1),
+]
+
+SERVER_OPTIONS: list[tuple[str, int]] = [
+    *_SIZES,
+    # Two processes on one port would share its calls without a word.
+    ("grpc.so_reuseport", 0),
+    # Below the 30 s of the callers, or their pings would be taken for abuse.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+]
+
+
+def open_channel(address: str) -> grpc.aio.Channel:
+    """A channel to `host:port`. It connects by itself, at first use and after breaks."""
+    return grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)

@@ -1,0 +1,354 @@
+"""The client: starts workflows and works with their instances."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import timedelta
+from types import TracebackType
+from typing import Any
+
+import grpc
+
+from waystation.v1 import workflow_service_pb2 as pb
+from waystation.v1.workflow_service_pb2_grpc import WorkflowServiceStub
+from waystation_worker.channels import DEFAULT_ADDRESS, open_channel
+from waystation_worker.errors import SettingsError, Unavailable, from_rpc_error
+from waystation_worker.values import write_struct
+from waystation_worker.workflows import (
+    EventEntry,
+    PublishedEvent,
+    Workflow,
+    to_event_entry,
+    to_workflow,
+)
+
+_CALL_SECONDS = 10.0
+# One leg of a long wait, and what the call may take beyond it.
+_LEG_SECONDS = 60.0
+_SLACK_SECONDS = 5.0
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 2.0
+
+
+class Client:
+    """A client of one Waystation, for asyncio.
+
+        async with Client() as client:
+            workflow = await client.run("insurance_claim", {"claim": {"amount": 1200}})
+            print(workflow.status, workflow.output)
+
+    `address` defaults to WAYSTATION_ADDRESS, else 127.0.0.1:7400. Whatever changes something
+    carries a request_id, so a call that is tried again takes effect once; while the server can't
+    be reached, every call is tried again for `retry_for` seconds.
+
+    Every method raises a WaystationError: WorkflowNotFound, WorkflowEnded, ... (see `errors`), and
+    Unavailable when the server could not be reached or did not answer in time. Values that JSON
+    can't hold raise TypeError or ValueError before anything is sent.
+    """
+
+    def __init__(
+        self, address: str | None = None, *, namespace: str = "", retry_for: float = 10.0
+    ) -> None:
+        self.address = address or os.environ.get("WAYSTATION_ADDRESS") or DEFAULT_ADDRESS
+        if ":" not in self.address:
+            raise SettingsError(f"WAYSTATION_ADDRESS: {self.address!r} is not host:port")
+        self._namespace = namespace
+        self._retry_for = retry_for
+        self._channel: grpc.aio.Channel | None = None
+        self._connected: Any = None
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends the connection; calls in flight are cancelled. A later call connects again."""
+        channel, self._channel, self._connected = self._channel, None, None
+        if channel is not None:
+            await channel.close()
+
+    async def start(
+        self,
+        workflow_type: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        payload: Mapping[str, Any] | None = None,
+        workflow_id: str | None = None,
+        correlation_id: str | None = None,
+        priority: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+        request_id: str | None = None,
+    ) -> Workflow:
+        """Starts an instance and does not wait for it.
+
+        `data` is the context's first data, `payload` that of `workflow.started` (default: the
+        same). An id in use gives the existing instance where the content is the same, with
+        `created` False, else raises WorkflowAlreadyExists.
+        """
+        request = self._start_request(
+            workflow_type,
+            data,
+            payload,
+            workflow_id,
+            correlation_id,
+            priority,
+            metadata,
+            request_id,
+        )
+        response = await self._call(self._stub.StartWorkflow, request)
+        return to_workflow(response.context, created=response.created, task_ids=response.task_ids)
+
+    async def run(
+        self,
+        workflow_type: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        payload: Mapping[str, Any] | None = None,
+        workflow_id: str | None = None,
+        correlation_id: str | None = None,
+        priority: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Workflow:
+        """Starts an instance and waits as `wait` does. Arguments as of `start` and `wait`."""
+        start = self._start_request(
+            workflow_type,
+            data,
+            payload,
+            workflow_id,
+            correlation_id,
+            priority,
+            metadata,
+            request_id,
+        )
+        end = None if timeout is None else time.monotonic() + timeout
+        leg = _leg(end)
+        request = pb.RunWorkflowRequest(start=start, timeout=timedelta(seconds=leg))
+        response = await self._call(self._stub.RunWorkflow, request, leg + _SLACK_SECONDS)
+        if response.outcome == pb.WAIT_OUTCOME_TIMED_OUT and not _over(end):
+            waited = await self._wait(response.context.workflow_instance_id, end)
+            context, outcome = waited.context, waited.outcome
+        else:
+            context, outcome = response.context, response.outcome
+        return to_workflow(
+            context, outcome=outcome, created=response.created, task_ids=response.task_ids
+        )
+
+    async def wait(self, workflow_id: str, *, timeout: float | None = None) -> Workflow:
+        """Waits until the instance has ended, waits for input or stands idle; `outcome` says which.
+
+        After `timeout` seconds (None: no limit) the outcome is TIMED_OUT.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        response = await self._wait(workflow_id, end)
+        return to_workflow(response.context, outcome=response.outcome)
+
+    async def get(
+        self, workflow_id: str, *, with_history: bool = False, at_sequence: int = 0
+    ) -> Workflow:
+        """The instance as it is, or as it was after an entry of its history."""
+        request = pb.GetWorkflowRequest(
+            namespace=self._namespace,
+            workflow_instance_id=workflow_id,
+            with_history=with_history,
+            at_sequence=at_sequence,
+        )
+        response = await self._call(self._stub.GetWorkflow, request)
+        return to_workflow(response.context)
+
+    async def provide_input(
+        self,
+        workflow_id: str,
+        input: Mapping[str, Any],
+        *,
+        wait_id: str | None = None,
+        expected_version: int | None = None,
+        request_id: str | None = None,
+    ) -> Workflow:
+        """Answers a wait; `wait_id` may be left out where one wait is open."""
+        request = pb.ProvideInputRequest(
+            namespace=self._namespace,
+            workflow_instance_id=workflow_id,
+            wait_id=wait_id or "",
+            expected_version=expected_version,
+            request_id=request_id or str(uuid.uuid4()),
+        )
+        request.input.SetInParent()
+        write_struct(input, request.input, "input")
+        response = await self._call(self._stub.ProvideInput, request)
+        return to_workflow(response.context, event_id=response.event_id)
+
+    async def publish(
+        self,
+        workflow_id: str,
+        event_type: str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        priority: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+        schema_version: str = "",
+        expected_version: int | None = None,
+        request_id: str | None = None,
+    ) -> PublishedEvent:
+        """Raises an event in an open instance."""
+        request = pb.PublishEventRequest(
+            namespace=self._namespace,
+            workflow_instance_id=workflow_id,
+            expected_version=expected_version,
+            request_id=request_id or str(uuid.uuid4()),
+        )
+        event = request.event
+        event.event_type = event_type
+        event.schema_version = schema_version
+        event.metadata.update(metadata or {})
+        if priority is not None:
+            event.priority = priority
+        if payload is not None:
+            write_struct(payload, event.payload, "payload")
+        response = await self._call(self._stub.PublishEvent, request)
+        return PublishedEvent(response.event_id, tuple(response.task_ids))
+
+    async def cancel(
+        self,
+        workflow_id: str,
+        reason: str = "",
+        *,
+        expected_version: int | None = None,
+        request_id: str | None = None,
+    ) -> Workflow:
+        """Ends an open instance as CANCELLED; one that is CANCELLED already is no error."""
+        request = pb.CancelWorkflowRequest(
+            namespace=self._namespace,
+            workflow_instance_id=workflow_id,
+            reason=reason,
+            expected_version=expected_version,
+            request_id=request_id or str(uuid.uuid4()),
+        )
+        response = await self._call(self._stub.CancelWorkflow, request)
+        return to_workflow(response.context)
+
+    async def events(self, workflow_id: str) -> AsyncIterator[EventEntry]:
+        """All events of the instance, oldest first: `async for entry in client.events(id)`."""
+        token = ""
+        while True:
+            request = pb.ListEventsRequest(
+                namespace=self._namespace,
+                workflow_instance_id=workflow_id,
+                page_size=1000,
+                page_token=token,
+            )
+            response = await self._call(self._stub.ListEvents, request)
+            for entry in response.events:
+                yield to_event_entry(entry)
+            token = response.next_page_token
+            if not token:
+                return
+
+    async def explain(self, workflow_id: str) -> pb.ExplainWorkflowResponse:
+        """What the instance waits for, since when, and who or what can unblock it."""
+        request = pb.ExplainWorkflowRequest(
+            namespace=self._namespace, workflow_instance_id=workflow_id
+        )
+        response: pb.ExplainWorkflowResponse = await self._call(self._stub.ExplainWorkflow, request)
+        return response
+
+    @property
+    def _stub(self) -> Any:
+        if self._connected is None:
+            self._channel = open_channel(self.address)
+            self._connected = WorkflowServiceStub(self._channel)
+        return self._connected
+
+    def _start_request(
+        self,
+        workflow_type: str,
+        data: Mapping[str, Any] | None,
+        payload: Mapping[str, Any] | None,
+        workflow_id: str | None,
+        correlation_id: str | None,
+        priority: int | None,
+        metadata: Mapping[str, str] | None,
+        request_id: str | None,
+    ) -> pb.StartWorkflowRequest:
+        request = pb.StartWorkflowRequest(
+            namespace=self._namespace,
+            workflow_type=workflow_type,
+            workflow_instance_id=workflow_id or "",
+            correlation_id=correlation_id,
+            priority=priority,
+            metadata=metadata,
+            request_id=request_id or str(uuid.uuid4()),
+        )
+        if data is not None:
+            write_struct(data, request.data, "data")
+        if payload is not None:
+            request.payload.SetInParent()
+            write_struct(payload, request.payload, "payload")
+        return request
+
+    async def _wait(self, workflow_id: str, end: float | None) -> pb.WaitWorkflowResponse:
+        while True:
+            leg = _leg(end)
+            request = pb.WaitWorkflowRequest(
+                namespace=self._namespace,
+                workflow_instance_id=workflow_id,
+                timeout=timedelta(seconds=leg),
+            )
+            response: pb.WaitWorkflowResponse = await self._call(
+                self._stub.WaitWorkflow, request, leg + _SLACK_SECONDS
+            )
+            if response.outcome != pb.WAIT_OUTCOME_TIMED_OUT or _over(end):
+                return response
+
+    async def _call(
+        self, method: Callable[..., Any], request: Any, seconds: float = _CALL_SECONDS
+    ) -> Any:
+        """The answer, after as many tries as `retry_for` allows while the server is unreachable.
+
+        The request stays the same, request_id included, so that it takes effect once.
+        """
+        end = time.monotonic() + self._retry_for
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await method(request, timeout=seconds)
+            except grpc.aio.AioRpcError as error:
+                typed = from_rpc_error(error)
+                wait = pause * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+                again = error.code() is grpc.StatusCode.UNAVAILABLE
+                if not again or time.monotonic() + wait > end:
+                    raise self._explained(typed) from error
+            await asyncio.sleep(wait)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _explained(self, error: Exception) -> Exception:
+        """Says where nobody answered, for refusals that did not come from Waystation itself."""
+        if isinstance(error, Unavailable) and not error.reason:
+            return Unavailable(
+                f"Waystation at {self.address} can't be reached or did not answer in time: "
+                f"{error.message}; is it running (`waystation dev`), and is WAYSTATION_ADDRESS "
+                "right?",
+                code=error.code,
+            )
+        return error
+
+
+def _leg(end: float | None) -> float:
+    return _LEG_SECONDS if end is None else min(_LEG_SECONDS, max(0.0, end - time.monotonic()))
+
+
+def _over(end: float | None) -> bool:
+    return end is not None and time.monotonic() >= end

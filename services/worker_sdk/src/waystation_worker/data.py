@@ -1,0 +1,618 @@
+"""`ctx.data`: an ordinary nested mapping that notes what is read and what is changed.
+
+Two things travel back with a result: the operations that make its changes, and the paths that it
+was computed from. Both decide whether it commits although the instance moved on meanwhile, so a
+read that is not noted would lose updates, and one too many only repeats a call.
+
+How places are noted:
+- reading a leaf, or missing a key, reads its path; iterating, `len`, truth, `==`, `repr` and
+  copying read the container;
+- walking through an object (`data["a"]["b"]`) reads only what the walk ends at; an object that
+  nothing was done with counts as read itself;
+- a list is read as a whole: positions move, so no item stands for itself;
+- setting stores the value as it is when the task ends, so changes inside it need nothing more;
+- `append` on a list that is not otherwise read, and the methods `increment`, `append`,
+  `add_to_set` and `maximum`, commute with those of other tasks; every other change of a list
+  stores the whole list.
+
+Values are copied when they are assigned, so a dict that is changed after its assignment changes
+nothing here: change it through `ctx.data`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, MutableSequence
+from typing import Any, overload
+
+from waystation.v1 import operation_pb2
+from waystation_worker.values import (
+    Json,
+    canonical,
+    copied,
+    equal,
+    escape,
+    parse_pointer,
+    plain,
+    write_value,
+)
+
+
+class _Op:
+    """One change; `dead` when a later one made it needless."""
+
+    __slots__ = ("dead", "kind", "path", "value")
+
+    def __init__(self, kind: str, path: str, value: Json) -> None:
+        self.kind = kind
+        self.path = path
+        # A container is the live one of the working copy: it is written out when the task ends.
+        self.value = value
+        self.dead = False
+
+
+class Recorder:
+    """The working copy of one instance's data and the notes about it.
+
+    `root` is the mapping that the task works with. The given dict is changed in place.
+    """
+
+    def __init__(self, data: dict[str, Json]) -> None:
+        self.ops: list[_Op] = []
+        self.reads: dict[str, None] = {}
+        self.views: list[_View] = []
+        self.root = DataObject(self, data, None, "", "", None)
+
+    def operations(self) -> Iterator[_Op]:
+        """The changes in order, as few as are needed."""
+        return (op for op in self.ops if not op.dead)
+
+    def read_paths(self) -> list[str]:
+        """What the result was computed from, as JSON Pointers."""
+        reads = dict(self.reads)
+        for view in self.views:
+            if not view._touched:
+                reads[view._path] = None
+        return [""] if "" in reads else list(reads)
+
+    def read_everything(self) -> None:
+        """Notes a read of the root."""
+        self.root._read_whole()
+
+    def write_operations(self, into: operation_pb2.Operations) -> None:
+        """Writes the changes as the contract carries them."""
+        for op in self.operations():
+            out = into.operations.add(path=op.path)
+            if op.kind == "remove":
+                out.remove.SetInParent()
+            elif op.kind == "increment":
+                out.increment = op.value
+            elif op.kind == "maximum":
+                out.maximum = op.value
+            else:
+                write_value(op.value, getattr(out, op.kind), op.path)
+
+
+class _View:
+    """What objects and lists share: their place, and how reads and changes are noted."""
+
+    __slots__ = (
+        "_anchor",
+        "_children",
+        "_detached",
+        "_key",
+        "_ops",
+        "_owned",
+        "_parent",
+        "_path",
+        "_raw",
+        "_recorder",
+        "_touched",
+        "_whole",
+    )
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        raw: Any,
+        parent: _View | None,
+        key: str,
+        path: str,
+        anchor: DataList | None,
+    ) -> None:
+        self._recorder = recorder
+        self._raw = raw
+        self._parent = parent
+        self._key = key
+        self._path = path
+        # The outermost list around this place: it is read and stored as a whole.
+        self._anchor = anchor
+        # By key below an object, by id of the value below a list.
+        self._children: dict[Any, _View] = {}
+        # The changes of members, by key; those of a list as a whole are noted by its parent.
+        self._ops: dict[str, list[_Op]] = {}
+        # Whether an operation of this task stores all that is below, as it is at the end.
+        self._owned = False
+        # Whether this container is no longer part of the data.
+        self._detached: bool = parent is not None and parent._detached
+        self._whole: bool = parent is not None and parent._whole
+        # Whether a noted read or change proves that the container was there.
+        self._touched = parent is None or anchor is not None or self._whole
+
+    def _view(self, key: Any, raw: Json) -> Json:
+        """What the task gets for a value below: scalars as they are, containers as views."""
+        kind = type(raw)
+        if kind is not dict and kind is not list:
+            return raw
+        view = self._children.get(key)
+        if view is None:
+            view = self._open(key, raw)
+            self._children[key] = view
+        return view
+
+    def _open(self, key: Any, raw: Json) -> _View:
+        raise NotImplementedError
+
+    def _step(self, token: str) -> _View:
+        raise NotImplementedError
+
+    def _read_whole(self) -> None:
+        if self._anchor is not None and self._anchor is not self:
+            self._anchor._read_whole()
+        elif not self._whole:
+            self._whole = True
+            self._touched = True
+            self._recorder.reads[self._path] = None
+
+    def _is_owned(self) -> bool:
+        view: _View | None = self
+        while view is not None:
+            if view._owned:
+                return True
+            view = view._parent
+        return False
+
+    def _forget(self, key: Any) -> None:
+        """Takes the view of a value that is replaced out of the data, with the changes there."""
+        child = self._children.pop(key, None)
+        if child is not None:
+            child._detach()
+        for op in self._ops.pop(key, ()):
+            op.dead = True
+
+    def _detach(self) -> None:
+        self._detached = True
+        for key in list(self._children):
+            self._forget(key)
+        for key in list(self._ops):
+            self._forget(key)
+
+    def _note(self, key: str, kind: str, value: Json) -> None:
+        """Notes a change of a member, unless a change above stores it anyway."""
+        if self._detached or self._is_owned():
+            return
+        if self._anchor is not None:
+            self._anchor._store_whole()
+            return
+        ops = self._ops.setdefault(key, [])
+        if kind in ("append", "add_to_set") and ops and ops[-1].value is self._raw[key]:
+            # The list was set by this task, and is stored as it is at the end.
+            return
+        op = _Op(kind, f"{self._path}/{escape(key)}", value)
+        ops.append(op)
+        self._recorder.ops.append(op)
+        self._touched = True
+
+    def _store_whole(self) -> None:
+        """From now on this container is stored as it is when the task ends."""
+        if self._detached or self._is_owned():
+            return
+        if self._anchor is not None and self._anchor is not self:
+            self._anchor._store_whole()
+            return
+        self._drop_changes_inside()
+        op = _Op("set", self._path, self._raw)
+        if self._parent is not None:
+            for older in self._parent._ops.pop(self._key, ()):
+                older.dead = True
+            self._parent._ops[self._key] = [op]
+        self._recorder.ops.append(op)
+        self._owned = True
+        self._touched = True
+
+    def _drop_changes_inside(self) -> None:
+        for ops in self._ops.values():
+            for op in ops:
+                op.dead = True
+        self._ops.clear()
+        for child in self._children.values():
+            child._drop_changes_inside()
+
+    def _plain(self) -> Json:
+        self._read_whole()
+        return copied(self._raw)
+
+    def __len__(self) -> int:
+        self._read_whole()
+        return len(self._raw)
+
+    def __eq__(self, other: object) -> bool:
+        self._read_whole()
+        if isinstance(other, _View):
+            other._read_whole()
+            return bool(self._raw == other._raw)
+        return bool(self._raw == other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        self._read_whole()
+        return repr(self._raw)
+
+    def __copy__(self) -> Json:
+        return self._plain()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Json:
+        return self._plain()
+
+
+class DataObject(_View, MutableMapping[str, Any]):
+    """A JSON object of the context's data. Use it as a dict.
+
+    Beside what a dict has: `to_dict`, and `increment`, `append`, `add_to_set`, `maximum`, whose
+    changes commit together with those that other tasks make at the same place. Their first
+    argument is a key, or a JSON Pointer from here when it starts with a slash; missing objects on
+    the way are made.
+    """
+
+    __slots__ = ()
+
+    def _open(self, key: str, raw: Json) -> _View:
+        path = f"{self._path}/{escape(key)}"
+        view: _View
+        if type(raw) is dict:
+            view = DataObject(self._recorder, raw, self, key, path, self._anchor)
+        else:
+            view = DataList(self._recorder, raw, self, key, path, self._anchor)
+        ops = self._ops.get(key)
+        if ops and ops[-1].kind == "set" and ops[-1].value is raw:
+            view._owned = view._touched = True
+        if not view._touched:
+            self._recorder.views.append(view)
+            # Whatever becomes of the view, its path or one below it will be noted.
+            self._touched = True
+        return view
+
+    def _read(self, key: str) -> None:
+        if self._anchor is not None:
+            self._anchor._read_whole()
+        elif not self._whole:
+            self._recorder.reads[f"{self._path}/{escape(key)}"] = None
+            self._touched = True
+
+    def __getitem__(self, key: str) -> Any:
+        raw = self._raw.get(key, _MISSING)
+        kind = type(raw)
+        if (kind is dict or kind is list) and self._anchor is None:
+            return self._view(key, raw)
+        if isinstance(key, str):
+            self._read(key)
+        if raw is _MISSING:
+            raise KeyError(key)
+        return self._view(key, raw)
+
+    def __contains__(self, key: object) -> bool:
+        if not isinstance(key, str):
+            return False
+        try:
+            self[key]
+        except KeyError:
+            return False
+        return True
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if not isinstance(key, str):
+            raise TypeError(f"the key {key!r} is a {type(key).__name__}; keys are str")
+        # `data["a"] += [1]` ends by storing the list that it has just changed.
+        if isinstance(value, _View) and self._children.get(key) is value:
+            return
+        plain(key, self._path)
+        stored = plain(value, f"{self._path}/{escape(key)}")
+        self._forget(key)
+        self._raw[key] = stored
+        self._note(key, "set", stored)
+
+    def __delitem__(self, key: str) -> None:
+        if isinstance(key, str):
+            self._read(key)
+        if key not in self._raw:
+            raise KeyError(key)
+        del self._raw[key]
+        self._forget(key)
+        self._note(key, "remove", None)
+
+    def __iter__(self) -> Iterator[str]:
+        self._read_whole()
+        return iter(self._raw)
+
+    def __reversed__(self) -> Iterator[str]:
+        self._read_whole()
+        return iter(reversed(self._raw))
+
+    def __or__(self, other: Any) -> dict[str, Any]:
+        return {**self.to_dict(), **other}
+
+    def __ror__(self, other: Any) -> dict[str, Any]:
+        return {**other, **self.to_dict()}
+
+    def __ior__(self, other: Any) -> DataObject:
+        self.update(other)
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """A plain deep copy; reads the whole object."""
+        result: dict[str, Any] = self._plain()
+        return result
+
+    copy = to_dict
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """The value there, after storing the default where the key was missing."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def pop(self, key: str, *default: Any) -> Any:
+        """Takes a member away and gives its plain value. Raises KeyError as dict does."""
+        if isinstance(key, str):
+            self._read(key)
+        if key not in self._raw:
+            if default:
+                return default[0]
+            raise KeyError(key)
+        raw = self._raw[key]
+        del self[key]
+        return raw
+
+    def popitem(self) -> tuple[str, Any]:
+        """Takes one member away. Raises KeyError when there is none."""
+        self._read_whole()
+        for key in reversed(self._raw):
+            return key, self.pop(key)
+        raise KeyError("the object is empty")
+
+    def clear(self) -> None:
+        """Takes all members away, those that other tasks add meanwhile included."""
+        for key in list(self._children):
+            self._forget(key)
+        self._raw.clear()
+        self._store_whole()
+
+    def increment(self, where: str, by: float = 1) -> None:
+        """Adds to the number there, which begins as 0."""
+        amount = _amount(by, self._place(where))
+        view, key = self._walk(where)
+        old = view._number_at(key)
+        total = amount if old is None else float(old) + float(amount)
+        if not math.isfinite(total):
+            raise ValueError(f"at {self._place(where)}: the sum leaves the range of JSON numbers")
+        view._raw[key] = canonical(float(total))
+        view._note(key, "increment", amount)
+
+    def maximum(self, where: str, value: float) -> None:
+        """Keeps the larger of the value and the number there."""
+        amount = _amount(value, self._place(where))
+        view, key = self._walk(where)
+        old = view._number_at(key)
+        view._raw[key] = amount if old is None else max(old, amount)
+        view._note(key, "maximum", amount)
+
+    def append(self, where: str, value: Any) -> None:
+        """Appends to the list there, which begins empty."""
+        item = plain(value, self._place(where))
+        view, key = self._walk(where)
+        view._list_at(key).append(item)
+        view._note(key, "append", item)
+
+    def add_to_set(self, where: str, value: Any) -> None:
+        """Appends to the list there, which begins empty, unless an equal value is in it."""
+        item = plain(value, self._place(where))
+        view, key = self._walk(where)
+        items = view._list_at(key)
+        if not any(equal(item, other) for other in items):
+            items.append(item)
+        view._note(key, "add_to_set", item)
+
+    def _place(self, where: str) -> str:
+        return self._path + (where if where[:1] == "/" else "/" + escape(where))
+
+    def _walk(self, where: str) -> tuple[DataObject, str]:
+        """The object that holds the place, with missing ones made, and the place's key there."""
+        tokens = parse_pointer(where) if where[:1] == "/" else [where]
+        for token in tokens:
+            plain(token, self._path)
+        view: _View = self
+        for token in tokens[:-1]:
+            view = view._step(token)
+        if not isinstance(view, DataObject):
+            view._read_whole()
+            raise TypeError(f"at {self._place(where)}: a list item can't be changed this way")
+        return view, tokens[-1]
+
+    def _step(self, token: str) -> _View:
+        if token not in self._raw:
+            # The operation at the end of the walk makes it in the store too.
+            self._raw[token] = {}
+        below = self._view(token, self._raw[token])
+        if not isinstance(below, _View):
+            self._read(token)
+            raise TypeError(f"at {self._path}/{escape(token)}: a {_name(below)}, not an object")
+        return below
+
+    def _number_at(self, key: str) -> float | None:
+        old = self._raw.get(key, _MISSING)
+        if old is _MISSING:
+            return None
+        if isinstance(old, bool) or not isinstance(old, (int, float)):
+            self._read(key)
+            raise TypeError(f"at {self._path}/{escape(key)}: a {_name(old)}, not a number")
+        return old
+
+    def _list_at(self, key: str) -> list[Json]:
+        old = self._raw.setdefault(key, [])
+        if not isinstance(old, list):
+            self._read(key)
+            raise TypeError(f"at {self._path}/{escape(key)}: a {_name(old)}, not a list")
+        return old
+
+
+class DataList(_View, MutableSequence[Any]):
+    """A JSON list of the context's data. Use it as a list; it is read and stored as a whole,
+    except that `append` and `extend` commute with those of other tasks."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        raw: list[Json],
+        parent: _View,
+        key: str,
+        path: str,
+        anchor: DataList | None,
+    ) -> None:
+        super().__init__(recorder, raw, parent, key, path, anchor)
+        if anchor is None:
+            self._anchor = self
+
+    def _open(self, key: int, raw: Json) -> _View:
+        kind = DataObject if type(raw) is dict else DataList
+        return kind(self._recorder, raw, self, "", self._path, self._anchor)
+
+    def _step(self, token: str) -> _View:
+        self._read_whole()
+        below = None
+        if token.isdecimal() and int(token) < len(self._raw):
+            below = self._item(self._raw[int(token)])
+        if not isinstance(below, _View):
+            raise TypeError(f"at {self._path}/{token}: no object there")
+        return below
+
+    def _item(self, raw: Json) -> Any:
+        return self._view(id(raw), raw)
+
+    def _changed(self) -> None:
+        """Notes a change that depends on what the list held."""
+        self._read_whole()
+        self._store_whole()
+        # An id may be used again once the value that had it is gone.
+        kept = {id(raw) for raw in self._raw}
+        for key in [key for key in self._children if key not in kept]:
+            self._forget(key)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        self._read_whole()
+        if isinstance(index, slice):
+            return [self._item(raw) for raw in self._raw[index]]
+        return self._item(self._raw[index])
+
+    def __setitem__(self, index: int | slice, value: Any) -> None:
+        if isinstance(index, slice):
+            self._raw[index] = [plain(item, self._path) for item in value]
+        elif isinstance(value, _View) and self._item(self._raw[index]) is value:
+            return
+        else:
+            self._raw[index] = plain(value, f"{self._path}/{index}")
+        self._changed()
+
+    def __delitem__(self, index: int | slice) -> None:
+        self._read_whole()
+        del self._raw[index]
+        self._changed()
+
+    def __iter__(self) -> Iterator[Any]:
+        self._read_whole()
+        return map(self._item, self._raw)
+
+    def __contains__(self, value: object) -> bool:
+        self._read_whole()
+        return (value._raw if isinstance(value, _View) else value) in self._raw
+
+    def __add__(self, other: Iterable[Any]) -> list[Any]:
+        return [*self.to_list(), *other]
+
+    def to_list(self) -> list[Any]:
+        """A plain deep copy; reads the list."""
+        result: list[Any] = self._plain()
+        return result
+
+    copy = to_list
+
+    def append(self, value: Any) -> None:
+        """Adds an item at the end. Commutes with the appends of other tasks as long as this task
+        does not read the list."""
+        item = plain(value, f"{self._path}/-")
+        self._raw.append(item)
+        if self._anchor is self and isinstance(self._parent, DataObject):
+            self._touched = True
+            if not self._detached and not self._owned:
+                self._parent._note(self._key, "append", item)
+        else:
+            self._changed()
+
+    def extend(self, values: Iterable[Any]) -> None:
+        """Appends one after the other."""
+        for value in list(values):
+            self.append(value)
+
+    def insert(self, index: int, value: Any) -> None:
+        """Puts an item before the index."""
+        self._raw.insert(index, plain(value, f"{self._path}/{index}"))
+        self._changed()
+
+    def pop(self, index: int = -1) -> Any:
+        """Takes an item away and gives its plain value. Raises IndexError as list does."""
+        self._read_whole()
+        raw = self._raw.pop(index)
+        self._changed()
+        return raw
+
+    def remove(self, value: Any) -> None:
+        """Takes the first equal item away. Raises ValueError when there is none."""
+        self._read_whole()
+        self._raw.remove(value._raw if isinstance(value, _View) else value)
+        self._changed()
+
+    def clear(self) -> None:
+        """Takes all items away, those that other tasks append meanwhile included."""
+        self._raw.clear()
+        self._changed()
+
+    def reverse(self) -> None:
+        """Turns the order around."""
+        self._raw.reverse()
+        self._changed()
+
+    def sort(self, *, key: Callable[[Any], Any] | None = None, reverse: bool = False) -> None:
+        """Sorts in place; `key` gets plain values."""
+        self._raw.sort(key=key, reverse=reverse)
+        self._changed()
+
+
+_MISSING: Any = object()
+
+
+def _amount(value: float, path: str) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"at {path}: a {type(value).__name__}, not a number")
+    amount: int | float = plain(value, path)
+    return amount
+
+
+def _name(value: Json) -> str:
+    names = {bool: "bool", str: "text", list: "list", dict: "object", type(None): "null"}
+    return names.get(type(value), "number")

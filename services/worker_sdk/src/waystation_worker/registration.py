@@ -1,0 +1,168 @@
+"""How a handler service says where it is: registers, renews, registers again, unregisters."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import uuid
+from collections.abc import Iterable
+from datetime import timedelta
+
+import grpc
+
+from waystation.v1 import handler_pb2
+from waystation.v1 import handler_registry_service_pb2 as pb
+from waystation.v1.handler_registry_service_pb2_grpc import HandlerRegistryServiceStub
+from waystation_worker.errors import WaystationError, from_rpc_error
+
+logger = logging.getLogger("waystation_worker")
+
+_CALL_SECONDS = 10.0
+_UNREGISTER_SECONDS = 2.0
+_FIRST_WAIT = 0.2
+_LONGEST_WAIT = 5.0
+
+# Trying again as it is can't help: a person has to change something.
+_REFUSALS = {
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.ALREADY_EXISTS,
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.OUT_OF_RANGE,
+}
+
+
+class Registration:
+    """The leased registration of one endpoint. `lease` is in seconds.
+
+    `registered` is set while Waystation knows the endpoint, as far as can be known here.
+    """
+
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        *,
+        address: str,
+        service_name: str,
+        service_version: str,
+        host: str,
+        port: int,
+        lease: float,
+        tasks: Iterable[handler_pb2.TaskSpec],
+    ) -> None:
+        self.registered = asyncio.Event()
+        self._stub = HandlerRegistryServiceStub(channel)
+        self._address = address
+        self._lease = lease
+        self._handler_id = ""
+        self._unreachable = False
+        self._request = pb.RegisterHandlerRequest(
+            service_name=service_name,
+            service_version=service_version,
+            host=host,
+            port=port,
+            kind=handler_pb2.REGISTRATION_KIND_LEASED,
+            lease=timedelta(seconds=lease),
+            tasks=tasks,
+        )
+
+    async def run(self) -> None:
+        """Keeps the endpoint registered until cancelled. Raises WaystationError when Waystation
+        refuses it for a reason that does not go away by itself."""
+        while True:
+            await self._register()
+            self.registered.set()
+            await self._keep()
+            self.registered.clear()
+
+    async def unregister(self) -> None:
+        """Takes the endpoint out, best effort: its lease would end by itself."""
+        if not self._handler_id:
+            return
+        request = pb.UnregisterHandlerRequest(
+            handler_id=self._handler_id, request_id=str(uuid.uuid4())
+        )
+        try:
+            await self._stub.UnregisterHandler(request, timeout=_UNREGISTER_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            logger.warning(
+                "could not unregister (%s); the lease ends in at most %g s",
+                from_rpc_error(error),
+                self._lease,
+            )
+        else:
+            logger.info("unregistered from Waystation at %s", self._address)
+        self._handler_id = ""
+        self.registered.clear()
+
+    async def _register(self) -> None:
+        # One id for all tries of one registration: a lost answer does not make it happen twice.
+        self._request.request_id = str(uuid.uuid4())
+        wait = _FIRST_WAIT
+        while True:
+            try:
+                response: pb.RegisterHandlerResponse = await self._stub.RegisterHandler(
+                    self._request, timeout=_CALL_SECONDS
+                )
+            except grpc.aio.AioRpcError as error:
+                typed = from_rpc_error(error)
+                if error.code() in _REFUSALS:
+                    logger.error("Waystation at %s refused: %s", self._address, typed)
+                    raise typed from error
+                self._say_unreachable(typed)
+            else:
+                break
+            await asyncio.sleep(wait * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+            wait = min(wait * 2, _LONGEST_WAIT)
+        self._unreachable = False
+        self._handler_id = response.handler.handler_id
+        logger.info(
+            "registered %s at %s:%d with Waystation at %s, tasks: %s%s",
+            self._request.service_name,
+            self._request.host,
+            self._request.port,
+            self._address,
+            ", ".join(task.task_id for task in self._request.tasks),
+            f"; {response.caught_up_events} earlier events come now"
+            if response.caught_up_events
+            else "",
+        )
+
+    async def _keep(self) -> None:
+        """Renews until Waystation does not know the registration any more."""
+        request = pb.RenewHandlerRequest(handler_id=self._handler_id)
+        pause = self._lease / 3
+        wait = pause
+        while True:
+            await asyncio.sleep(wait)
+            try:
+                await self._stub.RenewHandler(request, timeout=min(_CALL_SECONDS, self._lease))
+            except grpc.aio.AioRpcError as error:
+                typed = from_rpc_error(error)
+                if error.code() is grpc.StatusCode.NOT_FOUND:
+                    logger.warning("the registration is gone (%s); registering again", typed)
+                    return
+                self._say_unreachable(typed)
+                # Sooner than usual, so that the lease holds when Waystation is back at once.
+                wait = min(pause, 1.0)
+            else:
+                if self._unreachable:
+                    logger.info("Waystation at %s is reachable again", self._address)
+                self._unreachable = False
+                wait = pause
+
+    def _say_unreachable(self, error: WaystationError) -> None:
+        """Says so once; what follows is for those who look closely."""
+        level = logging.DEBUG if self._unreachable else logging.WARNING
+        self._unreachable = True
+        logger.log(
+            level,
+            "Waystation at %s can't be reached or is not ready (%s: %s); trying again until it is",
+            self._address,
+            error.code,
+            error,
+        )

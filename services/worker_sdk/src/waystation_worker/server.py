@@ -1,0 +1,159 @@
+"""A handler service that is up: listening, registered, and at the end drained."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from waystation.v1 import task_handler_service_pb2, task_handler_service_pb2_grpc
+from waystation_worker.channels import SERVER_OPTIONS, open_channel
+from waystation_worker.errors import SettingsError, WaystationError
+from waystation_worker.invocation import Invoker
+from waystation_worker.registration import Registration
+from waystation_worker.servicer import TaskServicer
+from waystation_worker.settings import Settings, listen_target
+from waystation_worker.tasks import Task
+
+logger = logging.getLogger("waystation_worker")
+
+SERVICE = task_handler_service_pb2.DESCRIPTOR.services_by_name["TaskHandlerService"].full_name
+
+_QUIET_SECONDS = 0.5
+"""How long nothing may have come before the streams are ended: a router that has not heard yet of
+the unregistration still sends for a moment."""
+
+
+class Serving:
+    """One running handler service; made by `HandlerService.serving`.
+
+    `host` and `port` say where it listens.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        service_name: str,
+        service_version: str,
+        tasks: Mapping[str, Task],
+        threads: int,
+        lease: float,
+        register: bool,
+    ) -> None:
+        self.host = settings.host
+        self.port = 0
+        self._settings = settings
+        self._service_name = service_name
+        self._service_version = service_version
+        self._tasks = tasks
+        self._lease = lease
+        self._register = register
+        self._invoker = Invoker(tasks, service_name, threads)
+        self._servicer = TaskServicer(self._invoker)
+        self._health = health.aio.HealthServicer()
+        self._server: grpc.aio.Server | None = None
+        self._channel: grpc.aio.Channel | None = None
+        self._registration: Registration | None = None
+        self._keeping: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listens, and begins to register. Raises SettingsError when it can't listen there."""
+        self._server, self.port = self._listen()
+        await self._server.start()
+        for name in ("", SERVICE):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        logger.info(
+            "%s listens on %s, tasks: %s",
+            self._service_name,
+            listen_target(self.host, self.port),
+            ", ".join(self._tasks),
+        )
+        if self._register:
+            self._channel = open_channel(self._settings.address)
+            self._registration = Registration(
+                self._channel,
+                address=self._settings.address,
+                service_name=self._service_name,
+                service_version=self._service_version,
+                host=self._settings.advertise_host,
+                port=self.port,
+                lease=self._lease,
+                tasks=[task.spec for task in self._tasks.values()],
+            )
+            self._keeping = asyncio.create_task(self._registration.run())
+
+    async def wait_registered(self) -> None:
+        """Returns as soon as Waystation knows this endpoint. Raises WaystationError when it is
+        refused."""
+        if self._registration is None or self._keeping is None:
+            raise RuntimeError("this service was started with register=False")
+        registered = asyncio.create_task(self._registration.registered.wait())
+        await asyncio.wait({registered, self._keeping}, return_when=asyncio.FIRST_COMPLETED)
+        registered.cancel()
+        if self._keeping.done():
+            self._keeping.result()
+
+    async def wait_refused(self) -> WaystationError:
+        """Returns when Waystation refuses the endpoint for good, with the refusal; else never."""
+        if self._keeping is not None:
+            await asyncio.wait({self._keeping})
+            error = self._keeping.exception()
+            if isinstance(error, WaystationError):
+                return error
+            if error is not None:
+                raise error
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    async def stop(self, grace: float) -> None:
+        """Unregisters, lets what is in flight finish for `grace` seconds, and ends."""
+        if self._server is None:
+            return
+        end = asyncio.get_running_loop().time() + grace
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait({self._keeping})
+        if self._registration is not None:
+            await self._registration.unregister()
+        await self._health.enter_graceful_shutdown()
+        if not await self._servicer.drain(grace, _QUIET_SECONDS):
+            logger.warning("%d calls are cut off after %g s", self._servicer.in_flight, grace)
+        await self._server.stop(max(0.1, end - asyncio.get_running_loop().time()))
+        self._server = None
+        if self._channel is not None:
+            await self._channel.close()
+        self._invoker.close()
+        logger.info("%s stopped", self._service_name)
+
+    def _listen(self) -> tuple[grpc.aio.Server, int]:
+        settings = self._settings
+        try:
+            return self._bound(settings.port)
+        except RuntimeError as error:
+            if settings.or_free:
+                return self._bound(0)
+            raise SettingsError(
+                f"WAYSTATION_HANDLER_PORT: can't listen on "
+                f"{listen_target(settings.host, settings.port)}: the port is taken, or the host is "
+                "not of this machine; choose another port, or 0 for a free one",
+                code="FAILED_PRECONDITION",
+            ) from error
+
+    def _bound(self, port: int) -> tuple[grpc.aio.Server, int]:
+        # A new server for each try: one that failed to listen can't be used again.
+        server = grpc.aio.server(options=SERVER_OPTIONS)
+        task_handler_service_pb2_grpc.add_TaskHandlerServiceServicer_to_server(
+            self._servicer, server
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
+        reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
+        bound = server.add_insecure_port(listen_target(self.host, port))
+        if not bound:
+            raise RuntimeError("not bound")
+        return server, bound

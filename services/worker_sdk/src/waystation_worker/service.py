@@ -1,0 +1,265 @@
+"""The handler service as a team writes it: a name, and functions with what they handle."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
+
+from waystation.v1 import task_handler_service_pb2
+from waystation_worker.errors import SettingsError, WaystationError
+from waystation_worker.invocation import Invoker
+from waystation_worker.server import Serving
+from waystation_worker.servicer import BlockingTaskServicer
+from waystation_worker.settings import read_settings
+from waystation_worker.tasks import Backoff, Task, check_id, make_task
+
+logger = logging.getLogger("waystation_worker")
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+_BAD_SETTINGS = 78
+
+
+class HandlerService:
+    """A service that hosts tasks.
+
+        service = HandlerService("claims", version="1.0.0")
+
+        @service.task(events=["claim.processed"], workflow_types=["insurance_claim"])
+        async def validate(ctx: TaskContext) -> None:
+            ctx.data["valid"] = True
+            ctx.emit("validation.completed")
+
+        service.run()
+
+    `name` and `version` are shown in history; every replica of a service has the same name.
+    `threads` is how many plain functions run at once.
+    """
+
+    def __init__(self, name: str, *, version: str = "", threads: int = 64) -> None:
+        check_id(name, "service name")
+        if len(version) > 200:
+            raise ValueError("version has at most 200 characters")
+        if threads < 1:
+            raise ValueError(f"threads is at least 1, not {threads}")
+        self.name = name
+        self.version = version
+        self._threads = threads
+        self._tasks: dict[str, Task] = {}
+
+    @property
+    def tasks(self) -> Mapping[str, Task]:
+        """The tasks by task_id."""
+        return MappingProxyType(self._tasks)
+
+    def task(
+        self,
+        task_id: str | None = None,
+        *,
+        events: Iterable[str],
+        workflow_types: Iterable[str],
+        timeout: float = 30.0,
+        max_attempts: int = 5,
+        backoff: Backoff | None = None,
+        max_in_flight: int = 100,
+        on_failure: Literal["fail_workflow", "continue"] = "fail_workflow",
+        catch_up: bool = True,
+        with_history: bool = False,
+        replayable: bool = False,
+        may_emit: Iterable[str] = (),
+        reads: Iterable[str] | None = None,
+        writes: Iterable[str] | None = None,
+    ) -> Callable[[Function], Function]:
+        """Makes a function a task; the function itself stays as it is.
+
+        - `task_id`: default the function's name; belongs to one service name.
+        - `events`: event types, or patterns such as `claim.*`; `workflow_types`: whose events it
+          gets, `["*"]` for all.
+        - `timeout`: seconds of one call; `max_attempts` and `backoff`: retries; `on_failure`: what
+          becomes of the workflow when all attempts failed.
+        - `max_in_flight`: calls at once, over all replicas.
+        - `catch_up`: whether its first registration brings earlier events that nobody handled.
+        - `with_history`: whether `ctx.history` is filled; `replayable`: whether it may be called
+          again with `ctx.dry_run`.
+        - `may_emit`, `reads`, `writes`: event types and JSON Pointers, for checks and graphs.
+
+        Raises ValueError or TypeError, naming task and option, for what can't be registered.
+        """
+
+        def declare(function: Function) -> Function:
+            name = task_id if task_id is not None else getattr(function, "__name__", "")
+            if name in self._tasks:
+                raise ValueError(f"task {name!r} is declared twice in service {self.name}")
+            self._tasks[name] = make_task(
+                function,
+                name,
+                events=events,
+                workflow_types=workflow_types,
+                timeout=timeout,
+                max_attempts=max_attempts,
+                backoff=backoff or Backoff(),
+                max_in_flight=max_in_flight,
+                on_failure=on_failure,
+                catch_up=catch_up,
+                with_history=with_history,
+                replayable=replayable,
+                may_emit=may_emit,
+                reads=reads,
+                writes=writes,
+            )
+            return function
+
+        return declare
+
+    def run(
+        self,
+        *,
+        address: str | None = None,
+        host: str | None = None,
+        port: int | None = None,
+        advertise_host: str | None = None,
+        lease: float = 30.0,
+        grace: float = 30.0,
+        register: bool = True,
+    ) -> None:
+        """Serves until SIGTERM or SIGINT: then unregisters, finishes what is in flight (at most
+        `grace` seconds) and returns. A second signal ends the process at once.
+
+        `address` is Waystation's (WAYSTATION_ADDRESS, 127.0.0.1:7400); `host` and `port` are where
+        to listen (WAYSTATION_HANDLER_HOST, 127.0.0.1; WAYSTATION_HANDLER_PORT, 7500 or a free one,
+        0 for a free one); `advertise_host` is where routers find it (WAYSTATION_ADVERTISE_HOST).
+        `lease` in seconds is how long Waystation keeps it without a sign of life. With
+        `register=False` it only serves.
+
+        Ends the process with 78 for bad settings and with 1 when Waystation refuses the service.
+        """
+        if not logging.getLogger().handlers:
+            logging.basicConfig(
+                level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+            )
+        try:
+            asyncio.run(
+                self._run_until_signal(
+                    grace,
+                    address=address,
+                    host=host,
+                    port=port,
+                    advertise_host=advertise_host,
+                    lease=lease,
+                    register=register,
+                )
+            )
+        except SettingsError as error:
+            logger.error("bad settings: %s", error)
+            raise SystemExit(_BAD_SETTINGS) from None
+        except WaystationError as error:
+            logger.error("%s", error)
+            raise SystemExit(1) from None
+
+    async def serve(
+        self,
+        *,
+        address: str | None = None,
+        host: str | None = None,
+        port: int | None = None,
+        advertise_host: str | None = None,
+        lease: float = 30.0,
+        grace: float = 30.0,
+        register: bool = True,
+        stop: asyncio.Event | None = None,
+    ) -> None:
+        """As `run` on the running loop, without signals: until `stop` is set or this is cancelled.
+
+        Raises SettingsError for bad settings, WaystationError when Waystation refuses the service.
+        """
+        async with self.serving(
+            address=address,
+            host=host,
+            port=port,
+            advertise_host=advertise_host,
+            lease=lease,
+            grace=grace,
+            register=register,
+        ) as running:
+            stopped = asyncio.create_task((stop or asyncio.Event()).wait())
+            refused = asyncio.create_task(running.wait_refused())
+            try:
+                await asyncio.wait({stopped, refused}, return_when=asyncio.FIRST_COMPLETED)
+                if refused.done():
+                    raise refused.result()
+            finally:
+                stopped.cancel()
+                refused.cancel()
+
+    @contextlib.asynccontextmanager
+    async def serving(
+        self,
+        *,
+        address: str | None = None,
+        host: str | None = None,
+        port: int | None = None,
+        advertise_host: str | None = None,
+        lease: float = 30.0,
+        grace: float = 30.0,
+        register: bool = True,
+    ) -> AsyncIterator[Serving]:
+        """Serves while the block runs; gives the running service, which knows its `port`.
+
+        Raises SettingsError for bad settings.
+        """
+        if not self._tasks:
+            raise SettingsError(f"service {self.name} has no task; declare one with @service.task")
+        if not 1 <= lease <= 3600:
+            raise SettingsError(f"lease is 1-3600 seconds, not {lease}")
+        settings = read_settings(
+            address=address, host=host, port=port, advertise_host=advertise_host
+        )
+        running = Serving(
+            settings,
+            service_name=self.name,
+            service_version=self.version,
+            tasks=self._tasks,
+            threads=self._threads,
+            lease=lease,
+            register=register,
+        )
+        try:
+            await running.start()
+            yield running
+        finally:
+            await running.stop(grace)
+
+    async def answer(
+        self, request: task_handler_service_pb2.HandleEventRequest
+    ) -> task_handler_service_pb2.HandleEventResponse:
+        """What a router would get for this request: for tests of tasks without any server."""
+        invoker = Invoker(self._tasks, self.name, self._threads)
+        try:
+            return await invoker.call(request, None)
+        finally:
+            invoker.close()
+
+    def blocking_servicer(self) -> BlockingTaskServicer:
+        """A servicer for a synchronous gRPC server, or for grpcio-testing."""
+        return BlockingTaskServicer(Invoker(self._tasks, self.name, self._threads))
+
+    async def _run_until_signal(self, grace: float, **options: Any) -> None:
+        stop = asyncio.Event()
+
+        def on_signal() -> None:
+            if stop.is_set():
+                # Asked twice: whoever asks does not want to wait for what is in flight.
+                os._exit(1)
+            logger.info("stopping; what is in flight has %g s", grace)
+            stop.set()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, on_signal)
+        await self.serve(grace=grace, stop=stop, **options)

@@ -1,0 +1,98 @@
+"""Where a handler service listens, how it is found, and where Waystation is."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from waystation_worker.channels import DEFAULT_ADDRESS
+from waystation_worker.errors import SettingsError
+
+DEFAULT_PORT = 7500
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`port` 0 takes a free one. With `or_free` a taken port is no error: a free one is used."""
+
+    address: str
+    host: str
+    port: int
+    or_free: bool
+    advertise_host: str
+
+
+def read_settings(
+    *,
+    address: str | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    advertise_host: str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """The settings: arguments first, then WAYSTATION_* variables, then defaults.
+
+    Raises SettingsError naming every one that can't work.
+    """
+    env = os.environ if environ is None else environ
+    problems: list[str] = []
+    address = address or env.get("WAYSTATION_ADDRESS") or DEFAULT_ADDRESS
+    if not _is_target(address):
+        problems.append(f"WAYSTATION_ADDRESS: {address!r} is not host:port")
+    host = host or env.get("WAYSTATION_HANDLER_HOST") or "127.0.0.1"
+    number = DEFAULT_PORT
+    given = env.get("WAYSTATION_HANDLER_PORT") if port is None else port
+    if given not in (None, ""):
+        try:
+            number = int(given)
+        except ValueError:
+            number = -1
+        if not 0 <= number <= 65_535:
+            problems.append(f"WAYSTATION_HANDLER_PORT: {given!r} is not 0-65535")
+    insecure = env.get("WAYSTATION_INSECURE", "").lower() in ("1", "true", "yes")
+    if not insecure and not _is_loopback(host):
+        problems.append(
+            f"WAYSTATION_HANDLER_HOST: {host} is open to the network, where calls are neither "
+            "encrypted nor authenticated; listen on 127.0.0.1, or set WAYSTATION_INSECURE=true"
+        )
+    advertised = advertise_host or env.get("WAYSTATION_ADVERTISE_HOST") or _own_name(host)
+    if (":" in advertised and not _is_ip(advertised)) or "/" in advertised:
+        problems.append(
+            f"WAYSTATION_ADVERTISE_HOST: {advertised!r} is no DNS name and no IP address "
+            "(the port is added by itself)"
+        )
+    if problems:
+        raise SettingsError("; ".join(problems), code="INVALID_ARGUMENT")
+    return Settings(address, host, number, given in (None, ""), advertised)
+
+
+def listen_target(host: str, port: int) -> str:
+    """`host:port`, with the brackets that an IPv6 literal needs."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _is_target(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    return bool(host) and port.isdecimal() and 0 < int(port) <= 65_535
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or (_is_ip(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _own_name(host: str) -> str:
+    """Where others reach a server that listens on this host."""
+    if _is_ip(host) and ipaddress.ip_address(host).is_unspecified:
+        return socket.gethostname()
+    return host

@@ -1,0 +1,163 @@
+"""What a task is: its function, and the TaskSpec that Waystation gets to know it by."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from waystation.v1 import handler_pb2, operation_pb2
+from waystation_worker.values import parse_pointer
+
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,200}\Z")
+_PATTERN_WORD = re.compile(r"(?:[A-Za-z0-9_:-]+|\*|#)\Z")
+_DAY = 86_400.0
+
+ON_FAILURE = {
+    "fail_workflow": handler_pb2.ON_FAILURE_FAIL_WORKFLOW,
+    "continue": handler_pb2.ON_FAILURE_CONTINUE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """The waits between attempts. Seconds; `jitter` is the share, 0-1, by which a wait may vary."""
+
+    initial: float = 1.0
+    multiplier: float = 2.0
+    maximum: float = 60.0
+    jitter: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not 0 < self.initial <= self.maximum <= _DAY:
+            raise ValueError("backoff: 0 < initial <= maximum <= 86400 seconds does not hold")
+        if not 1 <= self.multiplier <= 100:
+            raise ValueError(f"backoff: multiplier is 1-100, not {self.multiplier}")
+        if not 0 <= self.jitter <= 1:
+            raise ValueError(f"backoff: jitter is 0-1, not {self.jitter}")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A function with what it handles. `timeout` is in seconds."""
+
+    task_id: str
+    function: Callable[[Any], Any]
+    is_async: bool
+    timeout: float
+    spec: handler_pb2.TaskSpec
+
+
+def make_task(
+    function: Callable[[Any], Any],
+    task_id: str,
+    *,
+    events: Iterable[str],
+    workflow_types: Iterable[str],
+    timeout: float,
+    max_attempts: int,
+    backoff: Backoff,
+    max_in_flight: int,
+    on_failure: str,
+    catch_up: bool,
+    with_history: bool,
+    replayable: bool,
+    may_emit: Iterable[str],
+    reads: Iterable[str] | None,
+    writes: Iterable[str] | None,
+) -> Task:
+    """A checked task. Raises ValueError or TypeError, naming the task and the option."""
+    where = f"task {task_id!r}"
+    check_id(task_id, where)
+    if not callable(function):
+        raise TypeError(f"{where}: {function!r} can't be called")
+    if on_failure not in ON_FAILURE:
+        raise ValueError(f"{where}: on_failure is 'fail_workflow' or 'continue', not {on_failure}")
+    if not 0 < timeout <= _DAY:
+        raise ValueError(f"{where}: timeout is above 0 and at most 86400 seconds, not {timeout}")
+    if not 1 <= max_attempts <= 1000:
+        raise ValueError(f"{where}: max_attempts is 1-1000, not {max_attempts}")
+    if not 1 <= max_in_flight <= 100_000:
+        raise ValueError(f"{where}: max_in_flight is 1-100000, not {max_in_flight}")
+    event_types = _names(events, f"{where}: events")
+    for event_type in event_types:
+        _check_pattern(event_type, where)
+    types = _names(workflow_types, f"{where}: workflow_types")
+    for workflow_type in types:
+        if workflow_type != "*":
+            check_id(workflow_type, f"{where}: workflow_types")
+    emitted = _names(may_emit, f"{where}: may_emit", or_none=True)
+    spec = handler_pb2.TaskSpec(
+        task_id=task_id,
+        event_types=event_types,
+        workflow_types=types,
+        timeout=timedelta(seconds=timeout),
+        max_attempts=max_attempts,
+        initial_backoff=timedelta(seconds=backoff.initial),
+        backoff_multiplier=backoff.multiplier,
+        max_backoff=timedelta(seconds=backoff.maximum),
+        backoff_jitter=backoff.jitter,
+        max_in_flight=max_in_flight,
+        on_failure=ON_FAILURE[on_failure],
+        catch_up=handler_pb2.CATCH_UP_ON if catch_up else handler_pb2.CATCH_UP_OFF,
+        with_history=with_history,
+        # This package serves the stream for every task.
+        batching=True,
+        replayable=replayable,
+        may_emit=emitted,
+        reads=_paths(reads, f"{where}: reads"),
+        writes=_paths(writes, f"{where}: writes"),
+    )
+    return Task(task_id, function, _is_async(function), float(timeout), spec)
+
+
+def check_id(value: str, where: str) -> None:
+    """Raises ValueError unless the value is 1-200 characters of `[A-Za-z0-9._:-]`."""
+    if not is_event_type(value):
+        raise ValueError(f"{where}: {value!r} is not 1-200 characters of [A-Za-z0-9._:-]")
+
+
+def is_event_type(value: object) -> bool:
+    """Whether an event may have this type."""
+    return isinstance(value, str) and _ID.match(value) is not None
+
+
+def _check_pattern(event_type: str, where: str) -> None:
+    if is_event_type(event_type):
+        return
+    words = event_type.split(".")
+    if len(event_type) > 200 or not all(_PATTERN_WORD.match(word) for word in words):
+        raise ValueError(
+            f"{where}: events: {event_type!r} is no event type such as claim.processed and no "
+            "pattern such as claim.* (one word) or claim.# (any number of words)"
+        )
+
+
+def _names(values: Iterable[str], where: str, *, or_none: bool = False) -> list[str]:
+    if isinstance(values, str):
+        raise TypeError(f"{where} is a list of names; write [{values!r}]")
+    names = list(values)
+    if not names and not or_none:
+        raise ValueError(f"{where} needs at least one entry")
+    return names
+
+
+def _paths(values: Iterable[str] | None, where: str) -> operation_pb2.PathSet | None:
+    if values is None:
+        return None
+    paths = _names(values, where, or_none=True)
+    for path in paths:
+        try:
+            parse_pointer(path)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+    return operation_pb2.PathSet(paths=paths)
+
+
+def _is_async(function: Callable[[Any], Any]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - the method is looked at, not called
+    )

@@ -1,0 +1,171 @@
+"""What the client gives back: small frozen values instead of messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from waystation.v1 import event_pb2, workflow_pb2, workflow_service_pb2
+from waystation_worker.context import status_name
+from waystation_worker.values import read_struct
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A question that an instance asks a person."""
+
+    wait_id: str
+    task_id: str
+    message: str
+    schema: dict[str, Any] | None
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an instance is FAILED or CANCELLED."""
+
+    reason: str
+    message: str
+    task_id: str
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """One instance as the server saw it.
+
+    `status`: ACTIVE, WAITING_FOR_INPUT, COMPLETED, FAILED, CANCELLED. `outcome` (of `run` and
+    `wait`): DONE, WAITING_FOR_INPUT, IDLE, TIMED_OUT. `created` and `task_ids` come from `start`
+    and `run`: False when the instance was there already; the tasks that handle its first event,
+    none when it will stand idle. `idle` says why nothing will move an open instance. `event_id` is
+    what `provide_input` raised.
+    """
+
+    id: str
+    type: str
+    status: str
+    version: int
+    data: dict[str, Any]
+    output: dict[str, Any] | None = None
+    waits: tuple[Wait, ...] = ()
+    failure: Failure | None = None
+    correlation_id: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    completed_at: datetime | None = None
+    idle: str | None = None
+    outcome: str = ""
+    created: bool | None = None
+    task_ids: tuple[str, ...] = ()
+    event_id: str | None = None
+    message: workflow_pb2.WorkflowContext = field(
+        default_factory=workflow_pb2.WorkflowContext, repr=False, compare=False
+    )
+    """The whole message, history included where it was asked for."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the instance is COMPLETED, FAILED or CANCELLED."""
+        return self.status in ("COMPLETED", "FAILED", "CANCELLED")
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedEvent:
+    """An event that `publish` raised, and the tasks that handle it now."""
+
+    event_id: str
+    task_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EventEntry:
+    """An event of an instance. `state`: PENDING, SETTLED, UNHANDLED, SKIPPED."""
+
+    event_id: str
+    event_type: str
+    state: str
+    payload: dict[str, Any]
+    raised_by: str
+    causation_id: str | None
+    priority: int
+    created_at: datetime | None
+
+
+def to_workflow(
+    context: workflow_pb2.WorkflowContext,
+    *,
+    outcome: int = 0,
+    created: bool | None = None,
+    task_ids: Iterable[str] = (),
+    event_id: str | None = None,
+) -> Workflow:
+    """The message as a value."""
+    return Workflow(
+        id=context.workflow_instance_id,
+        type=context.workflow_type,
+        status=status_name(context.status),
+        version=context.version,
+        data=read_struct(context.data),
+        output=read_struct(context.output) if context.HasField("output") else None,
+        waits=tuple(_wait(wait) for wait in context.waits),
+        failure=_failure(context.failure) if context.HasField("failure") else None,
+        correlation_id=context.correlation_id if context.HasField("correlation_id") else None,
+        created_at=_time(context, "created_at"),
+        updated_at=_time(context, "updated_at"),
+        completed_at=_time(context, "completed_at"),
+        idle=context.idle.message if context.HasField("idle") else None,
+        outcome=_outcome(outcome),
+        created=created,
+        task_ids=tuple(task_ids),
+        event_id=event_id,
+        message=context,
+    )
+
+
+def to_event_entry(entry: workflow_service_pb2.EventEntry) -> EventEntry:
+    """The message as a value."""
+    event: event_pb2.WorkflowEvent = entry.event
+    return EventEntry(
+        event_id=event.event_id,
+        event_type=event.event_type,
+        state=workflow_service_pb2.EventState.Name(entry.state).removeprefix("EVENT_STATE_"),
+        payload=read_struct(event.payload),
+        raised_by=event.raised_by,
+        causation_id=event.causation_id or None,
+        priority=event.priority if event.HasField("priority") else 100,
+        created_at=_time(event, "created_at"),
+    )
+
+
+def _wait(wait: workflow_pb2.WorkflowWait) -> Wait:
+    return Wait(
+        wait_id=wait.wait_id,
+        task_id=wait.task_id,
+        message=wait.message,
+        schema=read_struct(wait.input_schema) if wait.HasField("input_schema") else None,
+        since=_time(wait, "since"),
+    )
+
+
+def _failure(failure: workflow_pb2.WorkflowFailure) -> Failure:
+    return Failure(failure.reason, failure.message, failure.task_id, failure.event_id)
+
+
+def _outcome(outcome: int) -> str:
+    if not outcome:
+        return ""
+    try:
+        name = workflow_service_pb2.WaitOutcome.Name(outcome)
+    except ValueError:
+        return f"UNKNOWN_{outcome}"
+    return name.removeprefix("WAIT_OUTCOME_")
+
+
+def _time(message: Any, field_name: str) -> datetime | None:
+    if not message.HasField(field_name):
+        return None
+    result: datetime = getattr(message, field_name).ToDatetime(tzinfo=UTC)
+    return result
