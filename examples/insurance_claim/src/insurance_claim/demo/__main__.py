@@ -58,7 +58,7 @@ async def _demo(chosen: argparse.Namespace) -> int:
         results = await run.all(claims)
         seconds = time.monotonic() - started
         screen.close()
-        await _tell_story(console, run, results, chosen.timeline)
+        await _tell_story(console, client, results, chosen.timeline)
     _print_table(console, results)
     wrong = [result for result in results if not result.as_expected]
     for result in wrong:
@@ -74,12 +74,13 @@ async def _demo(chosen: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
-async def _tell_story(console: Console, run: Run, results: list[Result], name: str) -> None:
+async def _tell_story(console: Console, client: Client, results: list[Result], name: str) -> None:
     for result in results:
         if result.claim.name == name:
-            context, events = await run.read(result.instance_id)
+            workflow = await client.get(result.instance_id, with_history=True)
+            events = [entry async for entry in client.events(result.instance_id)]
             console.print(f"\nThe story of {name}: {result.claim.why}", markup=False)
-            console.print(draw_timeline(context, events))
+            console.print(draw_timeline(workflow, events))
             console.print()
 
 

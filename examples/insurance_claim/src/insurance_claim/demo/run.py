@@ -10,13 +10,7 @@ import grpc
 
 from insurance_claim.demo.claim_files import ClaimFile, Ending
 from insurance_claim.demo.screen import Screen
-from waystation.v1 import (
-    dead_letter_service_pb2,
-    dead_letter_service_pb2_grpc,
-    workflow_pb2,
-    workflow_service_pb2,
-    workflow_service_pb2_grpc,
-)
+from waystation.v1 import dead_letter_service_pb2, dead_letter_service_pb2_grpc
 from waystation_worker import Client, WaystationError, Workflow
 
 WORKFLOW_TYPE = "insurance_claim"
@@ -43,12 +37,11 @@ class Result:
 
 
 class Run:
-    """All claims of one run, which share a client, a channel for the stubs and a screen."""
+    """All claims of one run, which share a client, a channel for the operator's calls and a screen."""
 
     def __init__(self, client: Client, channel: grpc.aio.Channel, screen: Screen) -> None:
         self._client = client
         self._screen = screen
-        self._workflows = workflow_service_pb2_grpc.WorkflowServiceStub(channel)
         self._dead_letters = dead_letter_service_pb2_grpc.DeadLetterServiceStub(channel)
         # A part of every instance id, so that a second run on the same data starts anew.
         self._run_id = f"{time.time_ns() // 1_000_000:x}"
@@ -56,17 +49,6 @@ class Run:
     async def all(self, claims: list[ClaimFile]) -> list[Result]:
         """Runs all claims at once; gives their results in the order of the claims."""
         return list(await asyncio.gather(*(self._one(claim) for claim in claims)))
-
-    async def read(
-        self, instance_id: str
-    ) -> tuple[workflow_pb2.WorkflowContext, list[workflow_service_pb2.EventEntry]]:
-        """Gives one instance with its history, and its events, oldest first."""
-        answer = await self._workflows.GetWorkflow(
-            workflow_service_pb2.GetWorkflowRequest(
-                workflow_instance_id=instance_id, with_history=True
-            )
-        )
-        return answer.context, await self._events(instance_id)
 
     async def _one(self, claim: ClaimFile) -> Result:
         """Runs one claim; whatever goes wrong with it is its result, not the end of the others."""
@@ -87,9 +69,7 @@ class Run:
         started = time.monotonic()
         thinking = 0.0
         waits = dead_letters = 0
-        workflow = await self._client.start(
-            WORKFLOW_TYPE, claim.claim, workflow_instance_id=instance_id
-        )
+        await self._client.start(WORKFLOW_TYPE, claim.claim, workflow_id=instance_id)
         screen.tell(name, "ACTIVE", claim.why)
         while True:
             workflow = await self._client.wait(instance_id, timeout=GIVE_UP_SECONDS)
@@ -109,9 +89,9 @@ class Run:
                 break
         milliseconds = round((time.monotonic() - started - thinking) * 1000)
         ending = Ending(workflow.status, _outcome(workflow), waits, dead_letters, _payout(workflow))
-        problem = "" if workflow.status in ("COMPLETED", "FAILED") else await self._why(instance_id)
+        problem = "" if workflow.ended else (await self._client.explain(instance_id)).summary
         screen.ended(name, ending.status, problem or _in_words(workflow))
-        events = len(await self._events(instance_id))
+        events = len([entry async for entry in self._client.events(instance_id)])
         return Result(claim, instance_id, ending, events, milliseconds, problem)
 
     async def _answer(self, instance_id: str, answer: dict[str, Any]) -> float:
@@ -135,30 +115,17 @@ class Run:
         request.payload.update(payload)
         await self._dead_letters.RetryDeadLetter(request)
 
-    async def _why(self, instance_id: str) -> str:
-        """Says what an open instance waits for."""
-        answer = await self._workflows.ExplainWorkflow(
-            workflow_service_pb2.ExplainWorkflowRequest(workflow_instance_id=instance_id)
-        )
-        return str(answer.summary)
-
-    async def _events(self, instance_id: str) -> list[workflow_service_pb2.EventEntry]:
-        answer = await self._workflows.ListEvents(
-            workflow_service_pb2.ListEventsRequest(workflow_instance_id=instance_id, page_size=1000)
-        )
-        return list(answer.events)
-
     async def _watch(self, name: str, instance_id: str) -> None:
         """Shows the newest event of a running workflow; only where somebody is looking."""
         while self._screen.live:
             await asyncio.sleep(_LOOK_SECONDS)
             try:
-                events = await self._events(instance_id)
-            except grpc.aio.AioRpcError:
+                events = [entry async for entry in self._client.events(instance_id)]
+            except WaystationError:
                 # Not started yet, or the server is away: `_guide` tells, if it matters.
                 continue
             if events:
-                self._screen.now(name, events[-1].event.event_type)
+                self._screen.now(name, events[-1].event_type)
 
 
 def _outcome(workflow: Workflow) -> str:

@@ -1,12 +1,13 @@
 """The story of one workflow as a tree: an event, what its tasks made of it, what those raised."""
 
 from collections import defaultdict
+from datetime import datetime, timedelta
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from rich.text import Text
 from rich.tree import Tree
 
-from waystation.v1 import history_pb2, workflow_pb2, workflow_service_pb2
+from waystation.v1 import history_pb2
+from waystation_worker import EventEntry, Workflow
 
 _RESULTS = {
     history_pb2.EVENT_PROCESS_RESULT_SUCCESS: ("done", "green"),
@@ -16,25 +17,20 @@ _RESULTS = {
 }
 
 
-def draw_timeline(
-    context: workflow_pb2.WorkflowContext, events: list[workflow_service_pb2.EventEntry]
-) -> Tree:
-    """Gives the tree of an instance that was read with its history."""
-    status = workflow_pb2.WorkflowContext.DESCRIPTOR.fields_by_name["status"].enum_type
-    word = status.values_by_number[context.status].name.removeprefix("WORKFLOW_STATUS_")
-    tree = Tree(Text.assemble((context.workflow_instance_id, "bold"), f"  {word}"))
+def draw_timeline(workflow: Workflow, events: list[EventEntry]) -> Tree:
+    """Gives the tree of an instance that was read with its history; events oldest first."""
+    tree = Tree(Text.assemble((workflow.id, "bold"), f"  {workflow.status}"))
     entries: dict[str, list[history_pb2.ProcessedEvent]] = defaultdict(list)
     raised_by: dict[str, int] = {}
-    for entry in context.event_history:
+    for entry in workflow.message.event_history:
         entries[entry.event_id].append(entry)
         for event_id in entry.raised_event_ids:
             raised_by[event_id] = entry.sequence
     branches: dict[int, Tree] = {}
-    for item in events:
-        event = item.event
+    for event in events:
         # Oldest first: whatever raised this event has its branch already.
         parent = branches.get(raised_by.get(event.event_id, 0), tree)
-        milliseconds = _milliseconds(context.created_at, event.created_at)
+        milliseconds = _milliseconds(workflow.created_at, event.created_at)
         branch = parent.add(
             Text.assemble(
                 (event.event_type, "bold cyan"),
@@ -70,5 +66,5 @@ def _line(entry: history_pb2.ProcessedEvent) -> Text:
     return line
 
 
-def _milliseconds(start: Timestamp, end: Timestamp) -> int:
-    return round((end.ToNanoseconds() - start.ToNanoseconds()) / 1e6)
+def _milliseconds(start: datetime | None, end: datetime | None) -> int:
+    return round((end - start) / timedelta(milliseconds=1)) if start and end else 0
