@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from waystation_core.domain import lifecycle, limits
 from waystation_core.domain.commit import HistoryEntry
-from waystation_core.domain.draft import Draft, effects, writes_of
+from waystation_core.domain.draft import Draft, effects, skip_delivery, writes_of
 from waystation_core.domain.errors import (
     VersionMismatch,
     WaitIdRequired,
@@ -280,25 +280,6 @@ def discard_dead_letter(
     if draft.instance.status is Status.FAILED and others == 0:
         for row, of in held:
             skip_delivery(draft, row, of, "the workflow stays FAILED")
-
-
-def skip_delivery(draft: Draft, row: Delivery, event: Event, why: str) -> None:
-    """Ends an open delivery as SKIPPED."""
-    draft.end_delivery(event.event_id, row.task_id)
-    draft.record(
-        HistoryEntry(
-            sequence=draft.next_version,
-            event_id=event.event_id,
-            event_type=event.event_type,
-            processed_by=row.task_id,
-            result=Result.SKIPPED,
-            status=draft.instance.status,
-            attempt=max(row.attempts, 1),
-            base_version=draft.instance.version,
-            note=why,
-        )
-    )
-    draft.settle_if_done(event, "it was skipped")
 
 
 def catch_up(draft: Draft, unhandled: Sequence[Event], task_id: str) -> None:

@@ -296,6 +296,25 @@ class Draft:
             )
 
 
+def skip_delivery(draft: Draft, row: Delivery, event: Event, why: str) -> None:
+    """Ends an open delivery as SKIPPED."""
+    draft.end_delivery(event.event_id, row.task_id)
+    draft.record(
+        HistoryEntry(
+            sequence=draft.next_version,
+            event_id=event.event_id,
+            event_type=event.event_type,
+            processed_by=row.task_id,
+            result=Result.SKIPPED,
+            status=draft.instance.status,
+            attempt=max(row.attempts, 1),
+            base_version=draft.instance.version,
+            note=why,
+        )
+    )
+    draft.settle_if_done(event, "it was skipped")
+
+
 def effects(before: Instance, after: Instance) -> JsonObject | None:
     """What changed of an instance beside its data, as values after the change; None for nothing."""
     changed: JsonObject = {}

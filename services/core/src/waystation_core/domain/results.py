@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from enum import Enum
 from typing import TypeAlias
 
@@ -16,7 +17,7 @@ from waystation_core.domain import lifecycle, limits
 from waystation_core.domain.backoff import delay
 from waystation_core.domain.commit import HistoryEntry, NewDeadLetter
 from waystation_core.domain.conflicts import STATUS_WRITE, conflicts
-from waystation_core.domain.draft import Draft, effects, writes_of
+from waystation_core.domain.draft import Draft, effects, skip_delivery, writes_of
 from waystation_core.domain.errors import ResponseInvalid, TooManyEvents, WaystationError
 from waystation_core.domain.lifecycle import Treatment
 from waystation_core.domain.model import (
@@ -31,6 +32,7 @@ from waystation_core.domain.model import (
     Result,
     Status,
     TaskSpec,
+    Turn,
     Wait,
 )
 from waystation_core.domain.operations import (
@@ -44,6 +46,10 @@ from waystation_core.domain.operations import (
 
 MAX_EVENTS_PER_ANSWER = 1_000
 MAX_TEXT = 4096
+
+CONFLICTS_BEFORE_TURN = 3
+TURN_MARGIN_SECONDS = 2.0
+"""Beyond the call's own deadline, for the commit."""
 
 # Spreads retries; nothing secret rests on it.
 _JITTER = random.Random()  # noqa: S311
@@ -191,10 +197,15 @@ def apply_touch(draft: Draft, touch: EventTouch, *, router_id: str) -> dict[str,
     }
     for task_id, row in touch.rows.items():
         known = draft.facts(event.event_id).deliveries.get(task_id)
-        if known is not None and known.edit == row.edit and known.state is not DeliveryState.DEAD:
-            draft.put_delivery(row)
-            if draft.instance.status is Status.FAILED and not event.after_end:
-                _hold(draft, event.event_id, task_id)
+        if known is None or known.edit != row.edit or known.state is DeliveryState.DEAD:
+            continue
+        treatment = lifecycle.treatment(draft.instance.status, after_end=event.after_end)
+        if treatment is Treatment.SKIP:
+            skip_delivery(draft, known, event, f"the workflow is {draft.instance.status.name}")
+            continue
+        draft.put_delivery(row)
+        if treatment is Treatment.HOLD:
+            _hold(draft, event.event_id, task_id)
     if touch.results:
         draft.settle_if_done(event, _how(touch))
     return verdicts
@@ -222,6 +233,30 @@ def _skip_event(draft: Draft, touch: EventTouch) -> dict[str, Verdict]:
     )
     draft.settle_if_done(event, "it was skipped")
     return dict.fromkeys(touch.results, Verdict.SKIPPED)
+
+
+def take_turn(draft: Draft, touch: EventTouch, task: TaskSpec, *, router_id: str) -> None:
+    """Gives an open delivery the instance's turn: what others computed waits until it has committed
+    or its time is over. The delivery gets its row, which says how often it lost."""
+    event = touch.event
+    facts = draft.facts(event.event_id)
+    if facts.in_outbox:
+        draft.fix_tasks(event)
+        for other in touch.tasks:
+            draft.put_delivery(
+                Delivery(event.event_id, other.task_id, DeliveryState.LEASED, leased_by=router_id)
+            )
+    row = draft.facts(event.event_id).deliveries.get(task.task_id)
+    turn = draft.instance.turn
+    if row is None or (turn is not None and turn.until > draft.now):
+        return
+    draft.put_delivery(replace(row, conflicts=row.conflicts + CONFLICTS_BEFORE_TURN))
+    draft.touch(
+        turn=Turn(
+            holder=f"{event.event_id}:{task.task_id}",
+            until=draft.now + timedelta(seconds=task.timeout + TURN_MARGIN_SECONDS),
+        )
+    )
 
 
 def _hold(draft: Draft, event_id: str, task_id: str) -> None:

@@ -28,6 +28,15 @@ from waystation_core.domain.model import (
     TaskSpec,
 )
 
+class WriteRefused(Exception):
+    """Postgres refused rows of a write (a violated constraint, a value it can't hold). Nothing of
+    the call was written; repeating it as it is can't help."""
+
+
+class RegistryMoved(Exception):
+    """The registry's generation changed between decision and write: resolve and decide again."""
+
+
 # --- carrying the work -----------------------------------------------------------------------
 
 
@@ -102,7 +111,7 @@ class Locked(Protocol):
         ...
 
     async def write(self, commit: InstanceCommit) -> None:
-        """Writes what was decided; at most once in a block."""
+        """Writes what was decided; at most once in a block. Raises RegistryMoved."""
         ...
 
 
@@ -156,7 +165,7 @@ class EngineStore(Protocol):
     async def commit(self, batch: Sequence[InstanceCommit], *, generation: int) -> Committed:
         """Writes each instance whose revision is still that of `before`, as ONE statement; of the
         others it writes nothing. Those with `fixes_tasks` are written only while the registry's
-        generation is this one. Waits for no lock."""
+        generation is this one. Waits for no lock. Raises WriteRefused."""
         ...
 
     def locked(

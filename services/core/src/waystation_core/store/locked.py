@@ -26,6 +26,7 @@ from waystation_core.domain.model import (
     OnFailure,
 )
 from waystation_core.domain.operations import from_json
+from waystation_core.ports.store import RegistryMoved
 from waystation_core.store import rows, statements
 from waystation_core.store.pool import Connection
 from waystation_core.store.writing import write
@@ -145,10 +146,6 @@ class LockedInstance:
         if written.keys != {self.instance.key}:
             # The row is ours, so only the registry can have moved between two statements.
             raise RegistryMoved
-
-
-class RegistryMoved(Exception):
-    """The registry's generation changed between decision and write; decide again."""
 
 
 async def lock(

@@ -20,6 +20,7 @@ from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from waystation_core.domain.errors import StoreUnavailable
+from waystation_core.ports.store import WriteRefused
 
 Connection = AsyncConnection[TupleRow]
 Pool = AsyncConnectionPool[Connection]
@@ -73,10 +74,8 @@ def open_pool(url: str, *, size: int, name: str) -> Pool:
 
 @asynccontextmanager
 async def connection_of(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection for a statement or a transaction; library errors come out as StoreUnavailable.
-
-    Errors of the statement itself (a violated constraint) pass as they are.
-    """
+    """A connection for a statement or a transaction. Library errors come out as StoreUnavailable
+    or, where Postgres refused what was to be written, as WriteRefused."""
     try:
         async with pool.connection() as connection:
             yield connection
@@ -87,6 +86,8 @@ async def connection_of(pool: Pool) -> AsyncIterator[Connection]:
         raise StoreUnavailable(
             "The database can't be reached or is busy; try the same request again in a moment."
         ) from error
+    except psycopg.DatabaseError as error:
+        raise WriteRefused(type(error).__name__) from error
 
 
 _checks: set[asyncio.Task[None]] = set()

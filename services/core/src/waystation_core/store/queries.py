@@ -1,0 +1,335 @@
+"""The store's third face: questions. See `ports.store.QueryStore`.
+
+Events of an instance are found through `raised` of its history, which is their order too; so the
+hot tables need no index for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from waystation_core.domain.errors import DeadLetterNotFound, shown
+from waystation_core.domain.model import (
+    DEFAULT_NAMESPACE,
+    DeadLetterState,
+    Instance,
+    OnFailure,
+    Result,
+    Status,
+)
+from waystation_core.ports.store import (
+    DeadLetterFact,
+    DeadLetterFilter,
+    DeliveryFact,
+    OutboxFact,
+    RouterFact,
+    StoredEntry,
+    StoredEvent,
+    SystemFacts,
+    WorkflowFilter,
+)
+from waystation_core.store import rows
+from waystation_core.store.pool import Pool, connection_of
+from waystation_core.store.registry import is_uuid
+
+# A list shows neither: they may take a MiB each.
+_INSTANCE_WITHOUT_DATA = rows.INSTANCE_COLUMNS.replace("i.data,", "'{}'::json,").replace(
+    "i.output,", "NULL::json,"
+)
+
+_RAISED = """history h CROSS JOIN LATERAL unnest(h.raised) WITH ORDINALITY AS r(event_id, at)"""
+
+_EVENTS = f"""
+WITH outcomes AS (
+    SELECT event_id, array_agg(result ORDER BY sequence) AS results FROM history
+    WHERE instance_key = %(key)s AND event_id IS NOT NULL AND action IS NULL GROUP BY event_id
+)
+SELECT {rows.EVENT_COLUMNS},
+    EXISTS (SELECT 1 FROM outbox o WHERE o.event_id = e.event_id)
+        OR EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = e.event_id),
+    c.results
+FROM {_RAISED}
+JOIN events e ON e.event_id = r.event_id
+LEFT JOIN outcomes c ON c.event_id = e.event_id
+WHERE h.instance_key = %(key)s
+ORDER BY h.sequence, r.at OFFSET %(after)s LIMIT %(limit)s
+"""
+
+_OUTBOX_OF = f"""
+SELECT {rows.EVENT_COLUMNS}, o.created_at, o.due_at, o.announcements
+FROM {_RAISED}
+JOIN outbox o ON o.event_id = r.event_id
+JOIN events e ON e.event_id = r.event_id
+WHERE h.instance_key = %s ORDER BY h.sequence, r.at
+"""
+
+_DELIVERIES_OF = f"""
+SELECT {rows.DELIVERY_COLUMNS}, {rows.EVENT_COLUMNS}, d.since, d.due_at
+FROM deliveries d JOIN events e ON e.event_id = d.event_id
+WHERE d.instance_key = %s ORDER BY d.since, d.event_id, d.task_id
+"""
+
+_LETTER_EVENT = rows.EVENT_COLUMNS.replace("e.payload,", "COALESCE(l.payload, e.payload),")
+
+_SYSTEM = """
+SELECT
+    (SELECT count(*) FROM outbox o),
+    (SELECT count(*) FROM deliveries),
+    (SELECT count(*) FROM dead_letters WHERE state = 1),
+    (SELECT count(*) FROM workflow_instances
+     WHERE namespace = %(namespace)s AND status = 1 AND idle IS NOT NULL),
+    (SELECT json_object_agg(status, number) FROM (
+        SELECT status, count(*) AS number FROM workflow_instances
+        WHERE namespace = %(namespace)s GROUP BY status) s)
+"""
+
+_OLDEST = """
+SELECT event_id::text, extract(epoch FROM now() - created_at)::float8 FROM (
+    (SELECT event_id, created_at FROM outbox ORDER BY created_at LIMIT 1)
+    UNION ALL
+    (SELECT e.event_id, e.created_at FROM deliveries d JOIN events e ON e.event_id = d.event_id
+     ORDER BY e.created_at LIMIT 1)
+) o ORDER BY created_at LIMIT 1
+"""
+
+
+class PostgresQueryStore:
+    """Implements `ports.store.QueryStore` over one pool."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def _fetch(self, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:
+        async with connection_of(self._pool) as connection:
+            cursor = await connection.execute(query, parameters)
+            return await cursor.fetchall()
+
+    async def instances(
+        self, ids: Sequence[str], *, namespace: str = DEFAULT_NAMESPACE
+    ) -> dict[str, Instance]:
+        found = await self._fetch(
+            f"SELECT {rows.INSTANCE_COLUMNS} FROM workflow_instances i "
+            "WHERE i.namespace = %s AND i.workflow_instance_id = ANY(%s)",
+            (namespace, list(ids)),
+        )
+        return {row[1]: rows.instance(row) for row in found}
+
+    async def history(self, key: int, *, up_to: int | None = None) -> list[StoredEntry]:
+        found = await self._fetch(
+            f"SELECT {rows.HISTORY_COLUMNS} FROM history h "
+            "WHERE h.instance_key = %s AND h.sequence <= %s ORDER BY h.sequence",
+            (key, 2**31 - 1 if up_to is None else up_to),
+        )
+        return [rows.stored_entry(row) for row in found]
+
+    async def workflows(
+        self,
+        filter: WorkflowFilter,
+        *,
+        after: tuple[datetime, int] | None = None,
+        limit: int = 50,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> list[Instance]:
+        where = _Conditions(namespace=namespace)
+        where.add("i.namespace = %(namespace)s")
+        if filter.workflow_type:
+            where.add("i.workflow_type = %(type)s", type=filter.workflow_type)
+        if filter.statuses:
+            where.add("i.status = ANY(%(statuses)s)", statuses=[int(s) for s in filter.statuses])
+        if filter.idle is not None:
+            is_idle = "i.status = 1 AND i.idle IS NOT NULL"
+            where.add(is_idle if filter.idle else f"NOT ({is_idle})")
+        where.add_times("i.created_at", filter.created_after, filter.created_before)
+        if after is not None:
+            where.add(
+                "(i.created_at, i.key) < (%(after_time)s, %(after_key)s)",
+                after_time=after[0],
+                after_key=after[1],
+            )
+        found = await self._fetch(
+            f"SELECT {_INSTANCE_WITHOUT_DATA} FROM workflow_instances i WHERE {where} "
+            "ORDER BY i.created_at DESC, i.key DESC LIMIT %(limit)s",
+            {**where.parameters, "limit": limit},
+        )
+        return [rows.instance(row) for row in found]
+
+    async def events(
+        self, key: int, *, after: int | None = None, limit: int = 50
+    ) -> list[StoredEvent]:
+        found = await self._fetch(_EVENTS, {"key": key, "after": after or 0, "limit": limit})
+        return [
+            StoredEvent(
+                rows.event(row), _state(row[rows.EVENT_WIDTH], row[rows.EVENT_WIDTH + 1] or ())
+            )
+            for row in found
+        ]
+
+    async def open_work(self, key: int) -> tuple[list[OutboxFact], list[DeliveryFact]]:
+        async with connection_of(self._pool) as connection:
+            cursor = await connection.execute(_OUTBOX_OF, (key,))
+            waiting = [
+                OutboxFact(rows.event(row), *row[rows.EVENT_WIDTH :])
+                for row in await cursor.fetchall()
+            ]
+            cursor = await connection.execute(_DELIVERIES_OF, (key,))
+            width = rows.DELIVERY_WIDTH + rows.EVENT_WIDTH
+            deliveries = [
+                DeliveryFact(
+                    rows.delivery(row), rows.event(row[rows.DELIVERY_WIDTH :]), *row[width:]
+                )
+                for row in await cursor.fetchall()
+            ]
+        return waiting, deliveries
+
+    async def dead_letters(
+        self,
+        filter: DeadLetterFilter,
+        *,
+        after: tuple[datetime, str] | None = None,
+        limit: int = 50,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> list[DeadLetterFact]:
+        where = _Conditions(namespace=namespace, state=int(filter.state))
+        where.add("i.namespace = %(namespace)s AND l.state = %(state)s")
+        for column, value in (
+            ("i.workflow_instance_id", filter.workflow_instance_id),
+            ("i.workflow_type", filter.workflow_type),
+            ("l.task_id", filter.task_id),
+            ("e.event_type", filter.event_type),
+            ("l.error->>'reason'", filter.reason),
+        ):
+            if value:
+                name = f"p{len(where.parameters)}"
+                where.add(f"{column} = %({name})s", **{name: value})
+        where.add_times("l.created_at", filter.created_after, filter.created_before)
+        if after is not None:
+            where.add(
+                "(l.created_at, l.dead_letter_id) < (%(after_time)s, %(after_id)s::uuid)",
+                after_time=after[0],
+                after_id=after[1],
+            )
+        found = await self._fetch(
+            f"SELECT {_LETTER_EVENT}, l.dead_letter_id::text, l.task_id, i.workflow_instance_id, "
+            "i.workflow_type, l.attempts, l.error, l.on_failure, l.state, l.created_at, "
+            "l.resolved_at FROM dead_letters l JOIN events e ON e.event_id = l.event_id "
+            f"JOIN workflow_instances i ON i.key = l.instance_key WHERE {where} "
+            "ORDER BY l.created_at DESC, l.dead_letter_id DESC LIMIT %(limit)s",
+            {**where.parameters, "limit": limit},
+        )
+        return [_dead_letter(row) for row in found]
+
+    async def dead_letter_instance(
+        self, dead_letter_id: str, *, namespace: str = DEFAULT_NAMESPACE
+    ) -> int:
+        found: list[tuple[Any, ...]] = []
+        if is_uuid(dead_letter_id):
+            found = await self._fetch(
+                "SELECT l.instance_key FROM dead_letters l "
+                "JOIN workflow_instances i ON i.key = l.instance_key "
+                "WHERE l.dead_letter_id = %s::uuid AND i.namespace = %s",
+                (dead_letter_id, namespace),
+            )
+        if not found:
+            raise no_dead_letter(dead_letter_id)
+        key: int = found[0][0]
+        return key
+
+    async def system(self, namespace: str = DEFAULT_NAMESPACE) -> SystemFacts:
+        async with connection_of(self._pool) as connection:
+            cursor = await connection.execute(_SYSTEM, {"namespace": namespace})
+            numbers = await cursor.fetchone()
+            cursor = await connection.execute(_OLDEST)
+            oldest = await cursor.fetchone()
+            cursor = await connection.execute(
+                "SELECT router_id::text, pool, host, started_at, "
+                "extract(epoch FROM lease_until - now())::float8, calls_in_flight, "
+                "results_committed, report FROM routers WHERE lease_until > now() "
+                "ORDER BY router_id"
+            )
+            routers = await cursor.fetchall()
+            cursor = await connection.execute(
+                "SELECT handler_id::text FROM handlers WHERE namespace = %s "
+                "AND (lease_until IS NULL OR lease_until > now())",
+                (namespace,),
+            )
+            handlers = [row[0] for row in await cursor.fetchall()]
+        assert numbers is not None
+        by_status = {Status(int(status)): number for status, number in (numbers[4] or {}).items()}
+        return SystemFacts(
+            routers=tuple(RouterFact(*row[:7]) for row in routers),
+            outbox_size=numbers[0],
+            deliveries=numbers[1],
+            oldest_unsettled_event_id=oldest[0] if oldest is not None else None,
+            oldest_unsettled_age=oldest[1] if oldest is not None else None,
+            dead_letters=numbers[2],
+            workflows_by_status={status: by_status.get(status, 0) for status in Status},
+            idle_workflows=numbers[3],
+            handlers=len(handlers),
+            unreachable_handlers=sum(
+                _is_unreachable([row[7].get(handler) for row in routers]) for handler in handlers
+            ),
+        )
+
+
+def no_dead_letter(dead_letter_id: str) -> DeadLetterNotFound:
+    """The refusal for an id that names no open dead letter."""
+    return DeadLetterNotFound(
+        f"There is no open dead letter {shown(dead_letter_id)}; list them to see which there are.",
+        dead_letter_id=shown(dead_letter_id),
+    )
+
+
+class _Conditions:
+    """Conditions of a list, from constants of this module; values travel as parameters."""
+
+    def __init__(self, **parameters: Any) -> None:
+        self._parts: list[str] = []
+        self.parameters: dict[str, Any] = parameters
+
+    def add(self, condition: str, **parameters: Any) -> None:
+        self._parts.append(condition)
+        self.parameters.update(parameters)
+
+    def add_times(self, column: str, after: datetime | None, before: datetime | None) -> None:
+        if after is not None:
+            self.add(f"{column} >= %(created_after)s", created_after=after)
+        if before is not None:
+            self.add(f"{column} < %(created_before)s", created_before=before)
+
+    def __str__(self) -> str:
+        return " AND ".join(self._parts)
+
+
+def _state(is_open: bool, results: Sequence[int]) -> str:
+    """Where an event stands, from what is open of it and its entries in history."""
+    if is_open:
+        return "PENDING"
+    if results and results[-1] == Result.UNHANDLED:
+        return "UNHANDLED"
+    if results and all(result == Result.SKIPPED for result in results):
+        return "SKIPPED"
+    return "SETTLED"
+
+
+def _dead_letter(row: Sequence[Any]) -> DeadLetterFact:
+    rest = row[rows.EVENT_WIDTH :]
+    return DeadLetterFact(
+        dead_letter_id=rest[0],
+        event=rows.event(row),
+        task_id=rest[1],
+        workflow_instance_id=rest[2],
+        workflow_type=rest[3],
+        attempts=rest[4],
+        error=rest[5],
+        on_failure=OnFailure(rest[6]),
+        state=DeadLetterState(rest[7]),
+        created_at=rest[8],
+        resolved_at=rest[9],
+    )
+
+
+def _is_unreachable(reports: Sequence[Any]) -> bool:
+    told = [report.get("reachable") for report in reports if report]
+    return bool(told) and False in told and True not in told

@@ -1,0 +1,28 @@
+"""Specs of tasks as they are stored: JSON of every field, so that a default of a later release does
+not change what was registered before."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from waystation_core.domain.model import JsonObject, OnFailure, RetryPolicy, TaskSpec
+
+_TUPLES = ("event_types", "workflow_types", "may_emit", "reads", "writes")
+
+
+def to_json(spec: TaskSpec) -> JsonObject:
+    return asdict(spec)
+
+
+def from_json(stored: JsonObject) -> TaskSpec:
+    """What `to_json` stored; a field that this release does not know is left out."""
+    known: dict[str, Any] = {
+        name: value for name, value in stored.items() if name in TaskSpec.__dataclass_fields__
+    }
+    for name in _TUPLES:
+        if known.get(name) is not None:
+            known[name] = tuple(known[name])
+    known["retry"] = RetryPolicy(**known["retry"])
+    known["on_failure"] = OnFailure(known["on_failure"])
+    return TaskSpec(**known)
