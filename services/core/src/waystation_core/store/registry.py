@@ -97,9 +97,12 @@ class PostgresRegistryStore:
             await connection.execute(
                 "SELECT 1 FROM registry WHERE namespace = %s FOR UPDATE", (namespace,)
             )
-            if request is not None and await _was_made(connection, namespace, request):
-                known = await _of_endpoint(connection, namespace, registration)
-                return known or replace(registration, lease_remaining=0.0), []
+            if request is not None:
+                made = await _made_before(connection, namespace, request)
+                if made is not None:
+                    known = await _of_endpoint(connection, namespace, registration)
+                    # Gone since: it says so by the lease that it has left.
+                    return known or replace(registration, handler_id=made, lease_remaining=0.0), []
             known_tasks = await _tasks(connection, namespace, registration)
             known = await _of_endpoint(connection, namespace, registration)
             first_time = [
@@ -319,10 +322,13 @@ def _types(spec: TaskSpec | None) -> tuple[tuple[str, ...], tuple[str, ...]] | N
     return (spec.event_types, spec.workflow_types) if spec is not None else None
 
 
-async def _was_made(connection: Connection, namespace: str, request: tuple[str, bytes]) -> bool:
+async def _made_before(
+    connection: Connection, namespace: str, request: tuple[str, bytes]
+) -> str | None:
+    """The handler_id that the call with this request_id answered before; None: it is new."""
     request_id, digest = request
     cursor = await connection.execute(
-        "SELECT digest FROM requests WHERE namespace = %s AND rpc = %s AND request_id = %s",
+        "SELECT digest, result FROM requests WHERE namespace = %s AND rpc = %s AND request_id = %s",
         (namespace, _RPC, request_id),
     )
     row = await cursor.fetchone()
@@ -331,7 +337,7 @@ async def _was_made(connection: Connection, namespace: str, request: tuple[str, 
             f"request_id {request_id} was used with another body; use a new one for a new call.",
             request_id=request_id,
         )
-    return row is not None
+    return str(row[1]["handler_id"]) if row is not None else None
 
 
 async def _of_endpoint(
