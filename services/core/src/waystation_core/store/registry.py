@@ -408,7 +408,7 @@ async def _store_handler(
         INSERT INTO handlers AS h (handler_id, namespace, service_name, service_version, host, port,
             kind, lease_seconds, lease_until, tasks)
         VALUES (%(id)s::uuid, %(namespace)s, %(service)s, %(version)s, %(host)s, %(port)s, %(kind)s,
-            %(lease)s, now() + make_interval(secs => %(lease)s), %(tasks)s::json)
+            %(lease)s::int, now() + make_interval(secs => %(lease)s::int), %(tasks)s::json)
         ON CONFLICT (namespace, service_name, host, port) DO UPDATE SET
             handler_id = excluded.handler_id, service_version = excluded.service_version,
             kind = excluded.kind, lease_seconds = excluded.lease_seconds,

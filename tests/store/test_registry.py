@@ -1,0 +1,219 @@
+"""The registry: who may own a task, when the generation rises, how leases end."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from waystation_core.domain.errors import (
+    HandlerNotFound,
+    RequestIdReused,
+    TaskOwnedByOtherService,
+)
+from waystation_core.domain.ids import new_id
+from waystation_core.domain.model import OnFailure, RetryPolicy, TaskSpec
+from waystation_core.ports.store import Registration, RouterReport
+from waystation_core.store import task_specs
+from waystation_core.store.engine import PostgresEngineStore
+from waystation_core.store.pool import Pool, open_pool
+from waystation_core.store.registry import PostgresRegistryStore
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    pool = open_pool(database_url, size=4, name="test")
+    await pool.open(wait=True)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+def registry(pool: Pool) -> PostgresRegistryStore:
+    return PostgresRegistryStore(pool)
+
+
+def spec(task_id: str = "claim_validator", *event_types: str, service: str = "claims") -> TaskSpec:
+    return TaskSpec(task_id, service, event_types or ("claim.processed",), ("insurance_claim",))
+
+
+def endpoint(
+    *tasks: TaskSpec,
+    port: int = 7500,
+    static: bool = False,
+    lease: int = 30,
+    service: str = "claims",
+) -> Registration:
+    return Registration(
+        handler_id="",
+        service_name=service,
+        service_version="1",
+        host="127.0.0.1",
+        port=port,
+        static=static,
+        tasks=tasks or (spec(),),
+        lease_seconds=None if static else lease,
+    )
+
+
+def test_a_spec_comes_back_from_its_stored_form() -> None:
+    full = TaskSpec(
+        "a",
+        "s",
+        ("x.*", "y"),
+        ("*",),
+        timeout=1.5,
+        retry=RetryPolicy(3, 0.1, 3.0, 9.0, 0.0),
+        max_in_flight=7,
+        on_failure=OnFailure.CONTINUE,
+        catch_up=False,
+        with_history=True,
+        batching=True,
+        replayable=True,
+        may_emit=("z",),
+        reads=(),
+        writes=("/a",),
+    )
+    assert task_specs.from_json(task_specs.to_json(full)) == full
+    assert task_specs.from_json({**task_specs.to_json(full), "of_a_later_release": 1}) == full
+
+
+async def test_a_registration_is_in_the_snapshot_and_new_tasks_raise_the_generation(
+    registry: PostgresRegistryStore,
+) -> None:
+    before = await registry.snapshot()
+    stored, first_time = await registry.register(endpoint())
+    assert first_time == ["claim_validator"]
+    assert 29 < (stored.lease_remaining or 0) <= 30
+
+    after = await registry.snapshot()
+    assert after.generation == before.generation + 1
+    assert after.changes > before.changes
+    assert after.tasks == (spec(),)
+    assert [handler.handler_id for handler in after.handlers] == [stored.handler_id]
+    assert after.handlers[0].tasks == (spec(),)
+    assert await registry.changes() == (after.generation, after.changes)
+
+
+async def test_only_a_change_of_types_raises_the_generation(
+    registry: PostgresRegistryStore,
+) -> None:
+    first, _ = await registry.register(endpoint())
+    generation, changes = await registry.changes()
+
+    again, first_time = await registry.register(endpoint())
+    assert (again.handler_id, first_time) == (first.handler_id, [])
+    assert await registry.changes() == (generation, changes)
+
+    slower = replace(spec(), timeout=60.0)
+    other, _ = await registry.register(endpoint(slower))
+    assert other.handler_id != first.handler_id
+    assert (await registry.changes())[0] == generation
+    assert (await registry.snapshot()).tasks == (slower,)
+
+    await registry.register(endpoint(spec("claim_validator", "claim.processed", "claim.edited")))
+    assert (await registry.changes())[0] == generation + 1
+
+
+async def test_a_task_belongs_to_one_service(registry: PostgresRegistryStore) -> None:
+    await registry.register(endpoint())
+    with pytest.raises(TaskOwnedByOtherService) as caught:
+        await registry.register(endpoint(spec(service="thieves"), service="thieves", port=7501))
+    assert caught.value.metadata == {"task_id": "claim_validator", "service_name": "claims"}
+    assert len((await registry.snapshot()).handlers) == 1
+
+
+async def test_a_lapsed_lease_is_gone_and_counts_as_a_change(
+    registry: PostgresRegistryStore, pool: Pool
+) -> None:
+    stored, _ = await registry.register(endpoint())
+    static, _ = await registry.register(endpoint(port=7501, static=True))
+    assert await registry.renew(stored.handler_id) == 30.0
+    _, changes = await registry.changes()
+    async with pool.connection() as connection:
+        await connection.execute("UPDATE handlers SET lease_until = now() WHERE kind = 1")
+
+    assert [h.handler_id for h in (await registry.snapshot()).handlers] == [static.handler_id]
+    with pytest.raises(HandlerNotFound):
+        await registry.renew(stored.handler_id)
+    assert (await registry.changes())[1] == changes + 1
+    assert (await registry.changes())[1] == changes + 1
+    with pytest.raises(HandlerNotFound):
+        await registry.renew("no-uuid")
+
+    anew, _ = await registry.register(endpoint())
+    assert anew.handler_id != stored.handler_id
+
+
+async def test_unregistering_is_idempotent_and_leaves_the_task(
+    registry: PostgresRegistryStore,
+) -> None:
+    stored, _ = await registry.register(endpoint())
+    _, changes = await registry.changes()
+    for _ in range(2):
+        await registry.unregister(stored.handler_id)
+    await registry.unregister("no-uuid")
+    after = await registry.snapshot()
+    assert (after.handlers, after.tasks, after.changes) == ((), (spec(),), changes + 1)
+
+
+async def test_a_repeated_request_has_one_effect(registry: PostgresRegistryStore) -> None:
+    first, _ = await registry.register(endpoint(), request=("r-1", b"one"))
+    counted = await registry.changes()
+    again, first_time = await registry.register(endpoint(), request=("r-1", b"one"))
+    assert (again.handler_id, first_time) == (first.handler_id, [])
+    assert await registry.changes() == counted
+    with pytest.raises(RequestIdReused):
+        await registry.register(endpoint(port=1), request=("r-1", b"two"))
+    await registry.unregister(first.handler_id)
+    gone, _ = await registry.register(endpoint(), request=("r-1", b"one"))
+    assert (gone.handler_id, gone.lease_remaining) == (first.handler_id, 0.0)
+
+
+async def test_lists_page_in_order_and_show_what_routers_see(
+    registry: PostgresRegistryStore, pool: Pool
+) -> None:
+    ids = [
+        (await registry.register(endpoint(port=port)))[0].handler_id for port in (7502, 7500, 7501)
+    ]
+    for number in (1, 2):
+        await PostgresEngineStore(pool).heartbeat(
+            new_id(),
+            "default",
+            "host",
+            30,
+            RouterReport(
+                calls_in_flight=1,
+                results_committed=0,
+                endpoints={
+                    ids[1]: {"reachable": number == 1, "last_error": "gone", "calls_in_flight": 2}
+                },
+            ),
+        )
+    first = await registry.handlers(limit=2)
+    assert [handler.port for handler in first] == [7500, 7501]
+    last = first[-1]
+    rest = await registry.handlers(
+        after=(last.service_name, last.host, last.port, last.handler_id), limit=2
+    )
+    assert [handler.port for handler in rest] == [7502]
+    assert (first[0].reachable, first[0].last_error, first[0].calls_in_flight) == (False, "gone", 4)
+    assert first[1].reachable is None
+    assert await registry.handlers(service_name="others") == []
+
+
+async def test_a_first_registration_is_looked_at_once_more(
+    registry: PostgresRegistryStore, pool: Pool
+) -> None:
+    await registry.register(endpoint(spec(), replace(spec("other"), catch_up=False)))
+    assert await registry.catch_ups_due() == []
+    async with pool.connection() as connection:
+        await connection.execute("UPDATE tasks SET catch_up_again_at = now() - interval '1 s'")
+        await connection.execute(
+            "UPDATE tasks SET catch_up_again_at = NULL WHERE task_id = 'other'"
+        )
+    assert await registry.catch_ups_due() == [spec()]
+    assert await registry.catch_ups_due() == [], "it is claimed"
+    await registry.caught_up("claim_validator")
+    async with pool.connection() as connection:
+        cursor = await connection.execute("SELECT count(catch_up_again_at) FROM tasks")
+        assert await cursor.fetchone() == (0,)
