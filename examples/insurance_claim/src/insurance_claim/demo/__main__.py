@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from insurance_claim.demo.claim_files import DEFAULT_FOLDER, read_claims
+from insurance_claim.demo.operators import Operator
 from insurance_claim.demo.run import Result, Run
 from insurance_claim.demo.screen import Screen
 from insurance_claim.demo.timeline import draw_timeline
@@ -53,7 +54,7 @@ async def _demo(chosen: argparse.Namespace) -> int:
             grpc.aio.insecure_channel(chosen.address, options=[("grpc.enable_http_proxy", 0)])
         )
         screen = stack.enter_context(Screen(console, [claim.name for claim in claims]))
-        run = Run(client, channel, screen)
+        run = Run(client, Operator(channel), screen)
         started = time.monotonic()
         results = await run.all(claims)
         seconds = time.monotonic() - started

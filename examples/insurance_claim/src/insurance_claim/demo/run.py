@@ -9,13 +9,15 @@ from typing import Any
 import grpc
 
 from insurance_claim.demo.claim_files import ClaimFile, Ending
+from insurance_claim.demo.operators import Operator
 from insurance_claim.demo.screen import Screen
-from waystation.v1 import dead_letter_service_pb2, dead_letter_service_pb2_grpc
 from waystation_worker import Client, WaystationError, Workflow
 
 WORKFLOW_TYPE = "insurance_claim"
 # Long enough for a slow machine; a claim that needs longer stands still, and explain says why.
 GIVE_UP_SECONDS = 60.0
+# How long a person thinks before answering, from and to.
+THINKING_SECONDS = (0.5, 1.5)
 _LOOK_SECONDS = 0.4
 
 
@@ -37,12 +39,12 @@ class Result:
 
 
 class Run:
-    """All claims of one run, which share a client, a channel for the operator's calls and a screen."""
+    """All claims of one run, which share a client, an operator and a screen."""
 
-    def __init__(self, client: Client, channel: grpc.aio.Channel, screen: Screen) -> None:
+    def __init__(self, client: Client, operator: Operator, screen: Screen) -> None:
         self._client = client
         self._screen = screen
-        self._dead_letters = dead_letter_service_pb2_grpc.DeadLetterServiceStub(channel)
+        self._operator = operator
         # A part of every instance id, so that a second run on the same data starts anew.
         self._run_id = f"{time.time_ns() // 1_000_000:x}"
 
@@ -78,12 +80,14 @@ class Run:
                 thinking += await self._answer(instance_id, claim.answers[waits])
                 waits += 1
                 screen.tell(name, "ACTIVE", "answered", aloud=False)
-            elif workflow.status == "FAILED" and (letter := await self._open_letter(instance_id)):
+            elif workflow.status == "FAILED" and (
+                letter := await self._operator.dead_letter_of(instance_id)
+            ):
                 dead_letters += 1
                 screen.tell(name, "DEAD LETTER", letter.error.message)
                 if claim.rescue_payload is None or dead_letters > 1:
                     break
-                await self._rescue(letter.dead_letter_id, claim.rescue_payload)
+                await self._operator.retry(letter.dead_letter_id, claim.rescue_payload)
                 screen.tell(name, "ACTIVE", "tried again with an edited payload")
             else:
                 break
@@ -96,24 +100,10 @@ class Run:
 
     async def _answer(self, instance_id: str, answer: dict[str, Any]) -> float:
         """Answers as a person would, not at once; gives the seconds of thought."""
-        seconds = random.uniform(0.5, 1.5)  # noqa: S311 - a person, not a secret
+        seconds = random.uniform(*THINKING_SECONDS)  # noqa: S311 - a person, not a secret
         await asyncio.sleep(seconds)
         await self._client.provide_input(instance_id, answer)
         return seconds
-
-    async def _open_letter(self, instance_id: str) -> Any:
-        """Gives the dead letter of an instance, or None."""
-        request = dead_letter_service_pb2.ListDeadLettersRequest()
-        request.filter.workflow_instance_id = instance_id
-        answer = await self._dead_letters.ListDeadLetters(request)
-        return answer.dead_letters[0] if answer.dead_letters else None
-
-    async def _rescue(self, dead_letter_id: str, payload: dict[str, Any]) -> None:
-        request = dead_letter_service_pb2.RetryDeadLetterRequest(
-            dead_letter_id=dead_letter_id, request_id=f"rescue-{dead_letter_id}"
-        )
-        request.payload.update(payload)
-        await self._dead_letters.RetryDeadLetter(request)
 
     async def _watch(self, name: str, instance_id: str) -> None:
         """Shows the newest event of a running workflow; only where somebody is looking."""
