@@ -6,6 +6,7 @@ It keeps the requests it got, so that a test sees what a command sent, and refus
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from concurrent import futures
 from contextlib import contextmanager
@@ -210,7 +211,7 @@ class FakeApi(
     system_service_pb2_grpc.SystemServiceServicer,
 ):
     """`requests` by RPC name, the latest; `outcomes` are given by waits one after the other, the
-    last again and again; `refusals` by RPC name: code, reason, message, metadata."""
+    last again and again, and a run never ends while `hold_waits`; `refusals` by RPC name: code, reason, message, metadata."""
 
     def __init__(self) -> None:
         self.requests: dict[str, Any] = {}
@@ -218,6 +219,7 @@ class FakeApi(
         self.outcomes: list[tuple[str, workflow_pb2.WorkflowContext]] = []
         self.refusals: dict[str, tuple[grpc.StatusCode, str, str, dict[str, str]]] = {}
         self.workflows = 3
+        self.hold_waits = False
         self.address = ""
 
     def _take(self, rpc: str, request: Message, call: grpc.ServicerContext) -> None:
@@ -247,6 +249,11 @@ class FakeApi(
     def RunWorkflow(self, request, call):
         self._take("RunWorkflow", request, call)
         call.send_initial_metadata((("waystation-workflow-instance-id", "claim-7"),))
+        if self.hold_waits:
+            ended = threading.Event()
+            if call.add_callback(ended.set):
+                ended.wait()
+            return workflow_service_pb2.RunWorkflowResponse()
         outcome, now = self._outcome()
         return workflow_service_pb2.RunWorkflowResponse(context=now, outcome=outcome, created=True)
 

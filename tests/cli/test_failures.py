@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
@@ -147,3 +150,25 @@ def test_a_file_of_tasks_that_is_none_is_refused(tmp_path: Path) -> None:
     result = run("handlers", "register", *service, "--file", str(file))
     assert result.exit_code == 2
     assert "TaskSpec" in result.stderr
+
+
+def test_an_argument_that_is_no_text_is_told_and_ctrl_c_tells_how_to_go_on(api: FakeApi) -> None:
+    program = [sys.executable, "-m", "waystation_cli"]
+    garbage = subprocess.run([*program, "show", b"\xff"], capture_output=True, text=True)
+    assert (garbage.returncode, garbage.stderr.strip()) == (
+        2,
+        "Error: '\\udcff' is not UTF-8 text.",
+    )
+    api.hold_waits = True
+    with subprocess.Popen(
+        [*program, "run", "claim", "--address", api.address],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        try:
+            assert running.stderr.readline() == "Started claim-7\n"
+            running.send_signal(signal.SIGINT)
+            assert "waystation wait claim-7" in running.stderr.read()
+            assert running.wait() == 130
+        finally:
+            running.kill()

@@ -22,6 +22,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 # Struct numbers are doubles: beyond this a whole number would arrive as another one.
 _LARGEST_EXACT = 2**53
 
+LARGEST_INT32 = 2**31 - 1
+
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
 
@@ -30,7 +32,11 @@ JSON_HELP = "JSON object, @FILE, or - for standard input."
 WorkflowId = Annotated[str, typer.Argument(metavar="WORKFLOW_ID", help="The workflow instance.")]
 ExpectedVersion = Annotated[
     int | None,
-    typer.Option(help="Refuse when the instance has another version than this by now."),
+    typer.Option(
+        min=1,
+        max=LARGEST_INT32,
+        help="Refuse when the instance has another version than this by now.",
+    ),
 ]
 
 

@@ -20,6 +20,7 @@ from waystation.v1 import (
     system_service_pb2_grpc,
     workflow_service_pb2_grpc,
 )
+from waystation.v1.workflow_service_pb2 import RunWorkflowRequest, RunWorkflowResponse
 from waystation_cli.failures import EXIT_FAILED, CommandFailed, explain_rpc_error
 from waystation_cli.render.text import plain
 
@@ -56,10 +57,15 @@ AsJson = Annotated[
 
 @dataclass(frozen=True)
 class Api:
-    """Stubs of every service that the command line calls. Their methods take `timeout` seconds."""
+    """Stubs of every service that the command line calls. Their methods take `timeout` seconds.
+
+    `run_workflow` is RunWorkflow as a call whose initial metadata can be had before its one
+    response: iterate over it once.
+    """
 
     # The generated stubs carry no types; every command annotates the response that it gets.
     workflows: Any
+    run_workflow: Any
     dead_letters: Any
     handlers: Any
     system: Any
@@ -75,6 +81,13 @@ def connected(address: str, as_json: bool) -> Iterator[Api]:
         try:
             yield Api(
                 workflows=workflow_service_pb2_grpc.WorkflowServiceStub(channel),
+                # gRPC for Python gives the initial metadata of a unary call only together with its
+                # response; on the wire a unary response is a stream of one.
+                run_workflow=channel.unary_stream(
+                    "/waystation.v1.WorkflowService/RunWorkflow",
+                    request_serializer=RunWorkflowRequest.SerializeToString,
+                    response_deserializer=RunWorkflowResponse.FromString,
+                ),
                 dead_letters=dead_letter_service_pb2_grpc.DeadLetterServiceStub(channel),
                 handlers=handler_registry_service_pb2_grpc.HandlerRegistryServiceStub(channel),
                 system=system_service_pb2_grpc.SystemServiceStub(channel),

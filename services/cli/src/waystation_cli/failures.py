@@ -16,6 +16,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 EXIT_FAILED = 1
+EXIT_USAGE = 2
 
 # What to do next, by ErrorInfo reason. The server's message comes first and usually says it too;
 # here stands what only the command line knows: the commands.

@@ -60,7 +60,9 @@ def publish(
     data: Annotated[
         str | None, typer.Option("--data", "--payload", help=f"The event's payload: {JSON_HELP}")
     ] = None,
-    priority: Annotated[int | None, typer.Option(help="0 (last) to 255 (first).")] = None,
+    priority: Annotated[
+        int | None, typer.Option(min=0, max=255, help="0 (last) to 255 (first).")
+    ] = None,
     metadata: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="May be repeated.")
     ] = None,

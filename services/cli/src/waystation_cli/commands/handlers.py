@@ -142,12 +142,12 @@ def _tasks_of_file(file: str) -> list[TaskSpec]:
     parsed: Any = arguments.json_value(file if file == "-" else f"@{file}")
     if isinstance(parsed, dict):
         parsed = parsed.get("tasks")
-    if not isinstance(parsed, list):
+    if not isinstance(parsed, list) or not all(isinstance(item, dict) for item in parsed):
         raise typer.BadParameter(
             f'{file} must hold a JSON array of tasks, such as [{{"task_id": "a", '
             '"event_types": ["claim.processed"], "workflow_types": ["claim"]}]'
         )
     try:
         return [json_format.ParseDict(item, TaskSpec()) for item in parsed]
-    except json_format.ParseError as error:
+    except (json_format.ParseError, TypeError, ValueError) as error:
         raise typer.BadParameter(f"{file} holds something that is no TaskSpec: {error}") from error

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from waystation.v1.dead_letter_service_pb2 import DeadLetterFilter, ListDeadLettersRequest
+from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation.v1.workflow_service_pb2 import (
+    EventEntry,
     ExplainWorkflowRequest,
     ExplainWorkflowResponse,
     GetWorkflowRequest,
@@ -17,7 +19,7 @@ from waystation.v1.workflow_service_pb2 import (
     ListWorkflowsRequest,
 )
 from waystation_cli import arguments
-from waystation_cli.arguments import WorkflowId
+from waystation_cli.arguments import LARGEST_INT32, WorkflowId
 from waystation_cli.commands.paging import Limit, gather
 from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, AsJson, connected
 from waystation_cli.render import document, explanation, overview, workflow
@@ -79,7 +81,10 @@ def show(
     workflow_id: WorkflowId,
     data: Annotated[bool, typer.Option("--data", help="Print the context's data too.")] = False,
     at_sequence: Annotated[
-        int, typer.Option("--at", min=0, help="As it was after this entry of history.")
+        int,
+        typer.Option(
+            "--at", min=0, max=LARGEST_INT32, help="As it was after this entry of history."
+        ),
     ] = 0,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
@@ -107,6 +112,8 @@ def show(
             ),
             lambda page: page.events,
         )
+        if at_sequence:
+            events = _known_by_then(events, got.context)
         dead_letters, _ = gather(
             lambda page_size, page_token: api.dead_letters.ListDeadLetters(
                 ListDeadLettersRequest(
@@ -128,6 +135,12 @@ def show(
         )
     else:
         workflow.print_workflow(got.context, events, dead_letters, with_data=data)
+
+
+def _known_by_then(events: list[EventEntry], context: WorkflowContext) -> list[EventEntry]:
+    named = {entry.event_id for entry in context.event_history}
+    named.update(each for entry in context.event_history for each in entry.raised_event_ids)
+    return [entry for entry in events if entry.event.event_id in named]
 
 
 def explain(

@@ -49,7 +49,9 @@ NewId = Annotated[
 CorrelationId = Annotated[
     str | None, typer.Option(help="Your own id, inherited by every event of the instance.")
 ]
-Priority = Annotated[int | None, typer.Option(help="0 (last) to 255 (first); 100 when left out.")]
+Priority = Annotated[
+    int | None, typer.Option(min=0, max=255, help="0 (last) to 255 (first); 100 when left out.")
+]
 Metadata = Annotated[
     list[str] | None,
     typer.Option(metavar="KEY=VALUE", help="Inherited by every event; may be repeated."),
@@ -123,14 +125,14 @@ def run(
     with connected(address, as_json) as api:
         seconds = limit.next_wait()
         request.timeout.CopyFrom(arguments.duration(seconds))
-        call = api.workflows.RunWorkflow.future(request, timeout=seconds + CALL_SECONDS)
+        call = api.run_workflow(request, timeout=seconds + CALL_SECONDS)
         started_id = ""
         try:
             started_id = _instance_id(call)
             if started_id and not as_json:
                 # On stderr, and at once: whoever loses patience knows what to ask for.
                 print(f"Started {started_id}", file=sys.stderr)
-            response: RunWorkflowResponse = call.result()
+            response: RunWorkflowResponse = next(call)
             waited = WaitWorkflowResponse(context=response.context, outcome=response.outcome)
             started_id = response.context.workflow_instance_id
             if response.outcome == WAIT_OUTCOME_TIMED_OUT and limit.left() > 0:

@@ -19,6 +19,9 @@ from waystation_cli.render.text import NOTHING, age, clock, length, plain, stdou
 from waystation_cli.render.timeline import timeline
 from waystation_cli.render.tree import lines
 
+# Nobody reads more, and a table of ten thousand rows takes long to lay out.
+_MOST_ATTEMPTS = 200
+
 
 def print_workflow(
     context: WorkflowContext,
@@ -30,8 +33,8 @@ def print_workflow(
     out = stdout()
     _print_header(out, context, len(events))
     out.print()
-    for line in lines(timeline(context.event_history, events)):
-        out.print(line, soft_wrap=True)
+    # Printed at once: a long history would take seconds line by line.
+    out.print(Text("\n").join(lines(timeline(context.event_history, events))), soft_wrap=True)
     _print_attempts(out, context.event_history)
     if context.HasField("idle"):
         _heading(out, "Idle")
@@ -87,8 +90,10 @@ def _print_attempts(out: Console, history: Sequence[ProcessedEvent]) -> None:
     if not calls:
         return
     _heading(out, "Attempts")
+    if len(calls) > _MOST_ATTEMPTS:
+        out.print(f"(the last {_MOST_ATTEMPTS} of {len(calls)}; --json has all)", style="dim")
     rows = table("#", "TIME", "TASK", "EVENT", "ATTEMPT", "RESULT", "TOOK", "ENDPOINT", "MESSAGE")
-    for entry in calls:
+    for entry in calls[-_MOST_ATTEMPTS:]:
         word = names.result(entry.result)
         rows.add_row(
             str(entry.sequence),
