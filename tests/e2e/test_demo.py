@@ -1,0 +1,65 @@
+"""`make demo`, as a newcomer runs it, and that its exit code can be trusted."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CLAIMS = ROOT / "examples" / "insurance_claim" / "claims"
+
+
+def run_demo(*arguments: str, mark: str) -> subprocess.CompletedProcess[str]:
+    """Runs scripts/demo; every process it starts inherits the mark."""
+    return subprocess.run(
+        [sys.executable, ROOT / "scripts" / "demo", *arguments],
+        env={**os.environ, "DEMO_MARK": mark},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def processes_with(mark: str) -> list[str]:
+    """Names the processes whose environment holds the mark."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"DEMO_MARK={mark}".encode() in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            # It ended meanwhile, or is somebody else's.
+            continue
+    return found
+
+
+def test_every_claim_ends_as_its_file_says_and_nothing_is_left_running(tmp_path: Path) -> None:
+    demo = run_demo(mark=tmp_path.name)
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    names = sorted(path.stem for path in CLAIMS.glob("*.json"))
+    assert f"{len(names)} of {len(names)} claims ended as their files say" in demo.stdout
+    table = demo.stdout[demo.stdout.rindex("as expected") :]
+    for name in names:
+        assert name in table
+    assert "workflow.started" in demo.stdout[demo.stdout.index("The story of") :]
+    assert processes_with(tmp_path.name) == []
+
+
+@pytest.mark.parametrize("wrong", [{"outcome": "DECLINED"}, {"dead_letters": 1}])
+def test_a_claim_that_ends_otherwise_fails_the_demo(
+    tmp_path: Path, wrong: dict[str, object]
+) -> None:
+    for name in ("car-windscreen", "home-two-estimates"):
+        content = json.loads((CLAIMS / f"{name}.json").read_text(encoding="utf-8"))
+        if name == "car-windscreen":
+            content["expected"].update(wrong)
+        (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    demo = run_demo("--claims", str(tmp_path), mark=tmp_path.name)
+    assert demo.returncode == 1
+    assert "1 of 2 claims ended as their files say" in demo.stdout
+    assert "car-windscreen: expected" in demo.stdout
+    assert processes_with(tmp_path.name) == []
