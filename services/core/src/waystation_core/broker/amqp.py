@@ -141,7 +141,7 @@ class AmqpBroker:
         await self._wait_until(lambda: self.status().connected, LOSS_WAITS_SECONDS)
         _log.warning("broker.messages_lost", reason=reason)
         for tell in self._lost:
-            tell(reason)
+            asyncio.get_running_loop().call_soon(tell, reason)
         # Only now: a process that ends before it has told leaves the news to the next one.
         self._publisher.send("", self._topology.marker, b"{}", kind="marker")
 
@@ -191,8 +191,7 @@ class AmqpBroker:
         self._changed.set()
         for telling in self._telling:
             telling.cancel()
-        for link in self._links():
-            await link.close()
+        await asyncio.gather(*(link.close() for link in self._links()))
 
     def _links(self) -> list[Link]:
         links = [self._publisher.link]

@@ -17,13 +17,16 @@ from typing import Any, cast
 
 import pika
 from pika.adapters.asyncio_connection import AsyncioConnection
-from pika.exceptions import AMQPError
+from pika.exceptions import AMQPError, ConnectionOpenAborted
 
 from waystation_core.broker.topology import Queue, Topology
 
 HEARTBEAT_SECONDS = 10
 BLOCKED_SECONDS = 30
+GIVE_UP_OPENING_SECONDS = 8.0
 OPEN_SECONDS = 10.0
+"""Longer than pika's own patience, so that pika ends its attempt by itself."""
+
 CALL_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
 
@@ -54,7 +57,7 @@ def connection_parameters(url: str) -> pika.URLParameters:
     parameters.heartbeat = HEARTBEAT_SECONDS
     parameters.blocked_connection_timeout = BLOCKED_SECONDS
     parameters.socket_timeout = CALL_SECONDS
-    parameters.stack_timeout = OPEN_SECONDS
+    parameters.stack_timeout = GIVE_UP_OPENING_SECONDS
     parameters.connection_attempts = 1
     return parameters
 
@@ -88,17 +91,17 @@ class Session:
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.channel: Any = None
         self._connection: Any = None
+        self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def open(self, parameters: pika.URLParameters, on_blocked: Callable[[], None]) -> None:
         """Connects and opens the channel. Raises SessionLostError."""
         loop = asyncio.get_running_loop()
-        opened: asyncio.Future[None] = loop.create_future()
         parameters.client_properties = {"connection_name": self.name, "product": "Waystation"}
         self._connection = _Connection(
             loop,
             parameters=parameters,
-            on_open_callback=lambda _connection: _resolve(opened, None),
+            on_open_callback=self._on_open,
             on_open_error_callback=lambda _connection, error: self._ended(error),
             on_close_callback=lambda _connection, error: self._ended(error),
         )
@@ -108,7 +111,7 @@ class Session:
         self._connection.add_on_connection_unblocked_callback(
             lambda _connection, _frame: self._set_blocked(False, on_blocked)
         )
-        await self._first_of(opened, OPEN_SECONDS, "no connection")
+        await self._first_of(self._opened, OPEN_SECONDS, "no connection")
         self.channel = await self.open_channel()
         self.channel.add_on_close_callback(lambda _channel, error: self.end(describe(error)))
 
@@ -117,7 +120,12 @@ class Session:
         return await self.call(self._connection.channel, answer_by="on_open_callback")
 
     async def call(
-        self, method: Callable[..., Any], *, answer_by: str = "callback", **arguments: Any
+        self,
+        method: Callable[..., Any],
+        *,
+        answer_by: str = "callback",
+        seconds: float = CALL_SECONDS,
+        **arguments: Any,
     ) -> Any:
         """What pika gives to the callback of a method. Raises SessionLostError."""
         answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -126,7 +134,7 @@ class Session:
             method(**arguments)
         except AMQPError as error:
             raise SessionLostError(describe(error)) from error
-        return await self._first_of(answered, CALL_SECONDS, "no answer")
+        return await self._first_of(answered, seconds, "no answer")
 
     async def declare(self, topology: Topology, queues: Sequence[Queue]) -> dict[str, int]:
         """Declares all exchanges and these queues; the messages that wait in each queue."""
@@ -178,9 +186,18 @@ class Session:
         _resolve(self.lost, reason)
 
     async def close(self) -> None:
-        """Says goodbye, which flushes what was written; returns within `CLOSE_SECONDS`."""
+        """Says goodbye, which flushes what was written; waits `CLOSE_SECONDS` for the answer."""
         self.end("closed")
-        if self._connection is None or self._closed.done():
+        if self._connection is None:
+            return
+        # pika fails an assertion when it is stopped while it opens. If this does not end soon,
+        # pika's own patience or `_on_open` ends it.
+        await asyncio.wait(
+            {self._opened, self._closed},
+            timeout=CLOSE_SECONDS,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        if self._closed.done() or not self._opened.done():
             return
         with contextlib.suppress(AMQPError):  # It is closing already; the callback comes.
             self._connection.close()
@@ -195,6 +212,11 @@ class Session:
         if self.lost.done():
             raise SessionLostError(self.lost.result())
         raise SessionLostError(f"{otherwise} within {seconds:g} s")
+
+    def _on_open(self, connection: Any) -> None:
+        _resolve(self._opened, None)
+        if self.lost.done():
+            connection.close()
 
     def _set_blocked(self, blocked: bool, tell: Callable[[], None]) -> None:
         self.blocked = blocked
@@ -212,6 +234,8 @@ def _resolve(future: asyncio.Future[Any], value: object) -> None:
 
 def describe(error: BaseException) -> str:
     """A connection's failure in one line. pika wraps the cause several times."""
+    if isinstance(error, ConnectionOpenAborted):
+        return f"ConnectionOpenAborted: not open within {GIVE_UP_OPENING_SECONDS:g} s"
     cause: Any = error
     while True:
         inner = getattr(cause, "exceptions", None) or getattr(cause, "exception", None)

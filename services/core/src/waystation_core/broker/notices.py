@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -68,7 +69,7 @@ class NoticeListener:
             auto_ack=True,
         )
         if self._connected_before and self._on_reconnected is not None:
-            self._on_reconnected()
+            asyncio.get_running_loop().call_soon(self._on_reconnected)
         self._connected_before = True
 
     def _receive(self, _channel: Any, _method: Any, _properties: Any, body: bytes) -> None:
@@ -78,4 +79,5 @@ class NoticeListener:
             self._counters.undecodable += 1
             _log.warning("broker.undecodable_notice", reason=str(error), bytes=len(body))
             return
-        self._callback(batch)
+        # Not from inside pika, which takes an exception of a callback for a broken connection.
+        asyncio.get_running_loop().call_soon(self._callback, batch)

@@ -11,7 +11,7 @@ import structlog
 from pika.exceptions import AMQPError
 
 from waystation_core.broker import wire
-from waystation_core.broker.connection import Session, SessionLostError
+from waystation_core.broker.connection import CLOSE_SECONDS, Session, SessionLostError
 from waystation_core.broker.levels import Levels
 from waystation_core.broker.link import Link
 from waystation_core.broker.topology import Queue, Topology
@@ -130,7 +130,9 @@ class AmqpSubscription:
 
     async def _cancel(self, session: Session) -> None:
         try:
-            await session.call(session.channel.basic_cancel, consumer_tag=self._name)
+            await session.call(
+                session.channel.basic_cancel, seconds=CLOSE_SECONDS, consumer_tag=self._name
+            )
         except SessionLostError as error:
             # Everything goes back to the queue by itself with the session.
             session.end(str(error))

@@ -306,5 +306,6 @@ class Broker(Protocol):
 
     async def close(self) -> None:
         """Stops the subscription, gives back what is unacknowledged, and disconnects. Acks and
-        notices given before are flushed, within 2 s. Idempotent."""
+        notices given before are flushed. A broker that does not answer delays it by a few
+        seconds. Idempotent."""
         ...
