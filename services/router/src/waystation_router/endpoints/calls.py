@@ -1,0 +1,106 @@
+"""One call on its way: from the pool that was asked, over an endpoint, to its one outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Generator
+from typing import Protocol
+
+from waystation.v1 import task_handler_service_pb2 as pb
+from waystation_router.endpoints.outcomes import CallOutcome, Cancelled
+
+
+class Carrier(Protocol):
+    """What a call hangs on: an endpoint that has it, or the pool where it waits for one."""
+
+    def abandon(self, call: Call) -> None:
+        """The call has its outcome already; whatever is still done for it is for nothing."""
+        ...
+
+    def release(self, call: Call) -> None:
+        """The call is here no more."""
+        ...
+
+
+class Call:
+    """A call whose outcome can be awaited, at any time and by anyone. No task of its own."""
+
+    __slots__ = (
+        "alone",
+        "carrier",
+        "event_type",
+        "exclude",
+        "outcome",
+        "patience_until",
+        "payload",
+        "sent_at",
+        "service_name",
+        "task_id",
+        "timeout",
+        "timer",
+        "token",
+        "tried",
+        "workflow_type",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        service_name: str,
+        request: pb.HandleEventRequest,
+        timeout: float,
+        *,
+        exclude: Collection[str],
+        alone: bool,
+    ) -> None:
+        self.service_name = service_name
+        self.task_id = request.task_id
+        self.event_type = request.event.event_type
+        self.workflow_type = request.context.workflow_type
+        self.token = (request.idempotency_key, request.attempt)
+        # Written once, however many endpoints are tried, and joined into messages as it is.
+        self.payload = request.SerializeToString()
+        self.timeout = timeout
+        self.exclude = exclude
+        self.alone = alone
+        self.outcome: asyncio.Future[CallOutcome] = loop.create_future()
+        self.outcome.add_done_callback(self._forsaken)
+        self.carrier: Carrier | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.sent_at = 0.0
+        self.patience_until = 0.0
+        self.tried: set[object] = set()
+
+    def __await__(self) -> Generator[object, None, CallOutcome]:
+        return self.outcome.__await__()
+
+    def cancel(self) -> None:
+        """Gives the call up: the handler is told, and the outcome is Cancelled. Nothing happens
+        when there is an outcome already."""
+        if not self.outcome.done():
+            self.end(Cancelled(), abandon=True)
+
+    def end(self, outcome: CallOutcome, *, abandon: bool = False) -> None:
+        """Gives the call its outcome, unless it has one. `abandon`: its carrier still has it."""
+        carrier = self.leave()
+        if carrier is not None and abandon:
+            carrier.abandon(self)
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
+
+    def leave(self) -> Carrier | None:
+        """Takes the call from its carrier and ends its timer."""
+        carrier, self.carrier = self.carrier, None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        if carrier is not None:
+            carrier.release(self)
+        return carrier
+
+    def _forsaken(self, outcome: asyncio.Future[CallOutcome]) -> None:
+        """Whoever awaited it was cancelled, and the future with it."""
+        if outcome.cancelled():
+            carrier = self.leave()
+            if carrier is not None:
+                carrier.abandon(self)

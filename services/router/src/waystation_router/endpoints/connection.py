@@ -1,0 +1,184 @@
+"""The connection to one endpoint: dialled only where the allowlist admits it, kept up, watched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError
+from grpc import ChannelConnectivity as Connectivity
+from grpc_health.v1 import health_pb2
+
+from waystation_core.domain.endpoints import Allowlist, check_endpoint
+from waystation_core.domain.errors import WaystationError
+from waystation_core.rpc.addresses import admitted_addresses, target
+from waystation_router.endpoints.channels import HEALTH_CHECK, open_channel
+
+FIRST_BACKOFF = 0.2
+LONGEST_BACKOFF = 5.0
+HEALTH_SECONDS = 5.0
+HEALTH_TIMEOUT = 2.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Connection:
+    """Keeps one endpoint connected. A literal address is left to gRPC's own reconnection; a name is
+    resolved, and all its addresses checked, anew for each attempt.
+
+    `lost` is called when a connection that stood goes away, `changed` whenever `up` changes.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        allowlist: Allowlist,
+        *,
+        streams: bool,
+        checks_health: bool,
+        lost: Callable[[], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self.name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.channel: grpc.aio.Channel | None = None
+        """There while it stands."""
+        self.hopeful = True
+        """Whether it may well stand in a moment: being dialled, and not refused yet."""
+        self.losses = 0
+        """How often it went away."""
+        self.last_error = ""
+        self._host = host
+        self._port = port
+        self._allowlist = allowlist
+        self._streams = streams
+        self._checks_health = checks_health
+        self._lost = lost
+        self._changed = changed
+        self._healthy = not checks_health
+        self._backoff = FIRST_BACKOFF
+        self._closed = False
+        self._keeper = asyncio.create_task(self._keep())
+
+    @property
+    def up(self) -> bool:
+        """Whether calls can be sent."""
+        return self.channel is not None and self._healthy
+
+    def stands(self) -> bool:
+        """Whether it stands at this moment, asked of gRPC itself."""
+        return self.channel is not None and self.channel.get_state() is Connectivity.READY
+
+    def hurry(self) -> None:
+        """Dials at once when it is down: a process has just said that it is there."""
+        if self.channel is None and not self._closed:
+            self._keeper.cancel()
+            self._backoff = FIRST_BACKOFF
+            self.hopeful = True
+            self._keeper = asyncio.create_task(self._keep())
+
+    async def close(self) -> None:
+        """Hangs up."""
+        self._closed = True
+        self._keeper.cancel()
+        await asyncio.gather(self._keeper, return_exceptions=True)
+
+    async def _keep(self) -> None:
+        while True:
+            try:
+                addresses = await admitted_addresses(self._host, self._port, self._allowlist)
+                literal = check_endpoint(self._host, self._port) is not None
+            except WaystationError as refusal:
+                self._down(refusal.message)
+            except OSError:
+                self._down(f"{self._host} does not resolve")
+            else:
+                for address in addresses:
+                    await self._use(target(address, self._port), stays=literal)
+                self._down(f"no connection to {self.name}")
+            await asyncio.sleep(self._backoff)
+            self._backoff = min(self._backoff * 2, LONGEST_BACKOFF)
+
+    async def _use(self, literal: str, *, stays: bool) -> None:
+        """Connects there and stays as long as the connection does; for ever, if `stays`."""
+        channel = open_channel(literal, streams=self._streams)
+        health: asyncio.Task[None] | None = None
+        try:
+            while True:
+                state = channel.get_state(try_to_connect=True)
+                if state is Connectivity.READY:
+                    if self.channel is None:
+                        self._stood(channel)
+                        if self._checks_health:
+                            health = asyncio.create_task(self._watch_health(channel))
+                else:
+                    if self.channel is not None:
+                        if health is not None:
+                            health.cancel()
+                        self._went()
+                    if state is Connectivity.TRANSIENT_FAILURE:
+                        if not stays:
+                            return
+                        self._down(f"no connection to {self.name}")
+                await channel.wait_for_state_change(state)
+        finally:
+            if health is not None:
+                health.cancel()
+            if self.channel is not None:
+                self._went()
+            await channel.close()
+
+    def _stood(self, channel: grpc.aio.Channel) -> None:
+        self.channel = channel
+        self.hopeful = self._checks_health
+        self._backoff = FIRST_BACKOFF
+        if not self._checks_health:
+            self.last_error = ""
+        _log.info("endpoint connected", endpoint=self.name)
+        self._changed()
+
+    def _went(self) -> None:
+        self.channel = None
+        self.losses += 1
+        # It may only have said goodbye to this connection: a new one often stands at once.
+        self.hopeful = not self._closed
+        self._healthy = not self._checks_health
+        self.last_error = f"the connection to {self.name} was lost"
+        _log.info("endpoint disconnected", endpoint=self.name)
+        self._lost()
+        self._changed()
+
+    def _down(self, why: str) -> None:
+        self.last_error = why
+        if self.hopeful:
+            self.hopeful = False
+            _log.warning("endpoint not reachable", endpoint=self.name, error=why)
+            self._changed()
+
+    async def _watch_health(self, channel: grpc.aio.Channel) -> None:
+        """Asks grpc.health now and then; where it is not served, connecting is health enough."""
+        check: Any = channel.unary_unary(HEALTH_CHECK)
+        while True:
+            problem = ""
+            try:
+                data = await check(b"", timeout=HEALTH_TIMEOUT)
+                status = health_pb2.HealthCheckResponse.FromString(data).status
+                if status != health_pb2.HealthCheckResponse.SERVING:
+                    problem = f"{self.name} says that it is not serving"
+            except grpc.aio.AioRpcError as error:
+                if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                    problem = f"{self.name} did not answer a health check"
+            except DecodeError:
+                problem = f"{self.name} answered a health check with something else"
+            if self.channel is not channel:
+                return
+            healthy = not problem
+            news = healthy is not self._healthy or self.hopeful
+            self._healthy, self.hopeful, self.last_error = healthy, False, problem
+            if news:
+                _log.info("endpoint health", endpoint=self.name, serving=healthy)
+                self._changed()
+            await asyncio.sleep(HEALTH_SECONDS)

@@ -1,0 +1,321 @@
+"""One endpoint, connected: calls it, and says of each call whether it was answered, failed, was cut,
+or never left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError
+
+from waystation.v1 import task_handler_service_pb2 as pb
+from waystation_core.domain.endpoints import Allowlist
+from waystation_core.domain.topics import matches
+from waystation_core.ports.store import Registration
+from waystation_router.endpoints.calls import Call
+from waystation_router.endpoints.channels import HANDLE_EVENT
+from waystation_router.endpoints.connection import Connection
+from waystation_router.endpoints.outcomes import (
+    PERHAPS_CUT,
+    Answered,
+    Cut,
+    Failed,
+    NotSent,
+    error_of_item,
+    error_of_status,
+    invalid_answer,
+    late,
+)
+from waystation_router.endpoints.stream import EventStream, was_refused
+
+NEWS_SECONDS = 0.02
+"""How long the news of a lost connection may take after the first call that noticed."""
+STREAM_PAUSE_SECONDS = 5.0
+UNSERVED_SECONDS = 5.0
+
+_UNIMPLEMENTED: int = grpc.StatusCode.UNIMPLEMENTED.value[0]
+
+_log = structlog.get_logger(__name__)
+
+
+class Link:
+    """Carries calls to one endpoint. `again` gets calls that another endpoint may have instead."""
+
+    def __init__(
+        self,
+        endpoint: Registration,
+        allowlist: Allowlist,
+        *,
+        again: Callable[[Call], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self.endpoint = endpoint
+        self._again = again
+        self._changed = changed
+        self._calls: set[Call] = set()
+        self._loop = asyncio.get_running_loop()
+        self._batching = _batching(endpoint)
+        self._streams = True
+        """False once the endpoint answered that it does not serve HandleEvents."""
+        self._no_stream_until = 0.0
+        self._stream: EventStream | None = None
+        self._old_streams: set[EventStream] = set()
+        self._unary: dict[Call, asyncio.Task[None]] = {}
+        self._unserved: dict[str, float] = {}
+        self._idle: asyncio.Future[None] | None = None
+        self.connection = Connection(
+            endpoint.host,
+            endpoint.port,
+            allowlist,
+            streams=bool(self._batching),
+            checks_health=endpoint.static,
+            lost=self._lost,
+            changed=changed,
+        )
+
+    # --- what it can take ------------------------------------------------------------------------
+
+    def hosts(self, call: Call) -> bool:
+        """Whether the endpoint itself announced the call's task for its types."""
+        return any(
+            spec.task_id == call.task_id
+            and any(matches(pattern, call.event_type) for pattern in spec.event_types)
+            and ("*" in spec.workflow_types or call.workflow_type in spec.workflow_types)
+            for spec in self.endpoint.tasks
+        )
+
+    def usable(self, task_id: str) -> bool:
+        """Whether a call of this task could be sent now."""
+        if not self.connection.up:
+            return False
+        until = self._unserved.get(task_id)
+        return until is None or until <= self._loop.time()
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that it has and did not answer yet."""
+        return len(self._calls)
+
+    def update(self, endpoint: Registration) -> None:
+        """The same address, and perhaps a new process there with other tasks."""
+        known, self.endpoint = self.endpoint, endpoint
+        if _what_it_said(endpoint) != _what_it_said(known):
+            self._batching = _batching(endpoint)
+            self._streams = True
+            self._no_stream_until = 0.0
+            self._unserved.clear()
+            self.connection.hurry()
+
+    # --- carrying calls --------------------------------------------------------------------------
+
+    def take(self, call: Call) -> None:
+        """Sends the call; its outcome follows by itself."""
+        call.carrier = self
+        call.sent_at = self._loop.time()
+        self._calls.add(call)
+        if self._streams and call.task_id in self._batching and not call.alone:
+            stream = self._open_stream()
+            if stream is not None and stream.takes(call):
+                call.timer = self._loop.call_later(call.timeout, self._expire, call)
+                stream.send(call)
+                return
+        channel = self.connection.channel
+        if channel is None:
+            self._repeat(call)
+            return
+        self._unary[call] = self._loop.create_task(self._call(call, channel))
+
+    def release(self, call: Call) -> None:
+        """See Carrier."""
+        self._calls.discard(call)
+        if not self._calls and self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    def abandon(self, call: Call) -> None:
+        """See Carrier."""
+        task = self._unary.get(call)
+        if task is not None:
+            task.cancel()
+            return
+        for stream in (self._stream, *self._old_streams):
+            if stream is not None:
+                stream.abandon(call)
+
+    def _repeat(self, call: Call) -> None:
+        call.leave()
+        self._again(call)
+
+    def _unserved_here(self, call: Call) -> None:
+        """The endpoint does not host the task after all: its fault, and another one's turn."""
+        self._unserved[call.task_id] = self._loop.time() + UNSERVED_SECONDS
+        self._loop.call_later(UNSERVED_SECONDS, self._changed)
+        self.connection.last_error = f"answered UNIMPLEMENTED for {call.task_id}"
+        call.tried.add(self)
+        self._repeat(call)
+
+    def _expire(self, call: Call) -> None:
+        call.timer = None
+        sent = all(
+            stream.abandon(call)
+            for stream in (self._stream, *self._old_streams)
+            if stream is not None
+        )
+        if sent:
+            call.end(Failed(late(call.timeout), self.endpoint, call.timeout))
+        else:
+            call.end(NotSent(f"{self.name} did not take the call within {call.timeout:g} s"))
+
+    # --- over a stream ---------------------------------------------------------------------------
+
+    def _open_stream(self) -> EventStream | None:
+        stream = self._stream
+        if stream is not None:
+            if not stream.retiring:
+                return stream
+            # It ends by itself, once what it carries is answered.
+            self._old_streams.add(stream)
+            self._stream = None
+        channel = self.connection.channel
+        if channel is None or self._no_stream_until > self._loop.time():
+            return None
+        self._stream = EventStream(channel, answered=self._answered, ended=self._stream_ended)
+        return self._stream
+
+    def _answered(self, call: Call, result: pb.HandleEventsResult) -> None:
+        duration = self._loop.time() - call.sent_at
+        kind = result.WhichOneof("outcome")
+        if kind == "response":
+            call.end(Answered(result.response, self.endpoint, duration))
+        elif kind is None:
+            error = invalid_answer("a result with neither a response nor an error")
+            call.end(Failed(error, self.endpoint, duration))
+        elif result.error.code == _UNIMPLEMENTED:
+            self._unserved_here(call)
+        else:
+            call.end(Failed(error_of_item(result.error), self.endpoint, duration))
+
+    def _stream_ended(
+        self,
+        stream: EventStream,
+        sent: list[Call],
+        unsent: list[Call],
+        status: grpc.StatusCode | None,
+    ) -> None:
+        if self._stream is stream:
+            self._stream = None
+        self._old_streams.discard(stream)
+        if status is grpc.StatusCode.UNIMPLEMENTED and not stream.spoke:
+            _log.warning("announces batching but does not serve HandleEvents", endpoint=self.name)
+            self._streams = False
+            unsent, sent = sent + unsent, []
+        elif not stream.spoke and (sent or unsent):
+            # Something is wrong with streams there; plain calls will show what.
+            self._no_stream_until = self._loop.time() + STREAM_PAUSE_SECONDS
+        if sent:
+            how = f" with {status.name}" if status is not None and was_refused(status) else ""
+            message = f"the stream to {self.name} broke off{how} in mid-call"
+            self.connection.last_error = message
+            _log.warning("stream broke off", endpoint=self.name, cut=len(sent), unsent=len(unsent))
+            now = self._loop.time()
+            for call in sent:
+                call.end(Cut(message, self.endpoint, now - call.sent_at))
+        for call in unsent:
+            self._repeat(call)
+
+    # --- one by one ------------------------------------------------------------------------------
+
+    async def _call(self, call: Call, channel: grpc.aio.Channel) -> None:
+        losses = self.connection.losses
+        # Bytes both ways: written once, and an unreadable answer is our affair.
+        method: Any = channel.unary_unary(HANDLE_EVENT)
+        rpc = method(call.payload, timeout=call.timeout)
+        try:
+            data = await rpc
+            response = pb.HandleEventResponse.FromString(data)
+        except asyncio.CancelledError:
+            rpc.cancel()
+            # Whoever cancelled gave it an outcome; only the end of the loop did not.
+            call.leave()
+            raise
+        except grpc.aio.AioRpcError as status:
+            await self._failed(call, status, losses)
+        except DecodeError:
+            error = invalid_answer("it is not a HandleEventResponse")
+            call.end(Failed(error, self.endpoint, self._loop.time() - call.sent_at))
+        except Exception as fault:
+            # Counted as an attempt, so that what always fails here does not go on for ever.
+            _log.exception("a call failed in an unforeseen way", endpoint=self.name)
+            error = error_of_status(
+                grpc.StatusCode.INTERNAL, f"The call failed: {type(fault).__name__}"
+            )
+            call.end(Failed(error, self.endpoint, self._loop.time() - call.sent_at))
+        else:
+            call.end(Answered(response, self.endpoint, self._loop.time() - call.sent_at))
+        finally:
+            self._unary.pop(call, None)
+
+    async def _failed(self, call: Call, status: grpc.aio.AioRpcError, losses: int) -> None:
+        code = status.code()
+        if code is grpc.StatusCode.UNIMPLEMENTED:
+            self._unserved_here(call)
+            return
+        duration = self._loop.time() - call.sent_at
+        if code in PERHAPS_CUT and await self._was_lost(losses):
+            message = f"the connection to {self.name} was lost in mid-call"
+            self.connection.last_error = message
+            call.end(Cut(message, self.endpoint, duration))
+            return
+        trailing = status.trailing_metadata() or ()
+        error = error_of_status(code, status.details() or "", trailing)
+        call.end(Failed(error, self.endpoint, duration))
+
+    async def _was_lost(self, losses: int) -> bool:
+        """Whether the connection went away since. A handler that answers such a status itself
+        leaves it standing; the news of a loss can come a moment after the call that noticed."""
+        if self.connection.losses == losses and self.connection.stands():
+            await asyncio.sleep(NEWS_SECONDS)
+        return self.connection.losses != losses or not self.connection.stands()
+
+    # --- the end ---------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The address, as people write it."""
+        return self.connection.name
+
+    def _lost(self) -> None:
+        """The connection went away, perhaps with notice: a stream on it takes nothing new."""
+        if self._stream is not None:
+            self._stream.retire()
+            self._old_streams.add(self._stream)
+            self._stream = None
+
+    async def drain(self, grace: float) -> None:
+        """Lets calls on the way end, at most `grace` seconds, gives up the others and closes. Takes
+        no new ones: the pool has forgotten it."""
+        if self._calls and grace > 0.0:
+            self._idle = self._loop.create_future()
+            try:
+                async with asyncio.timeout(grace):
+                    await self._idle
+            except TimeoutError:
+                _log.warning("calls given up at the end", endpoint=self.name, calls=self.in_flight)
+        for call in list(self._calls):
+            call.cancel()
+        streams = [stream for stream in (self._stream, *self._old_streams) if stream is not None]
+        for stream in streams:
+            await stream.close()
+        await asyncio.gather(*self._unary.values(), return_exceptions=True)
+        await self.connection.close()
+
+
+def _what_it_said(endpoint: Registration) -> object:
+    """What changes when a process registers, and not when it only renews."""
+    return endpoint.handler_id, endpoint.registered_at, endpoint.service_version, endpoint.tasks
+
+
+def _batching(endpoint: Registration) -> frozenset[str]:
+    return frozenset(spec.task_id for spec in endpoint.tasks if spec.batching)

@@ -1,0 +1,228 @@
+"""All endpoints of a router: kept as the registry says, and the one place that calls tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager
+
+from waystation.v1 import task_handler_service_pb2 as pb
+from waystation_core.domain.endpoints import Allowlist
+from waystation_core.domain.model import JsonObject
+from waystation_core.ports.store import Registration
+from waystation_router.endpoints.calls import Call
+from waystation_router.endpoints.link import Link
+from waystation_router.endpoints.outcomes import NotSent
+
+PATIENCE_SECONDS = 2.0
+"""How long a call waits for an endpoint that is just being connected."""
+DRAIN_SECONDS = 24 * 3600.0
+"""An endpoint that left the registry may finish what it has; calls carry their own deadlines."""
+_REMEMBERED_ROUTES = 10_000
+
+
+class EndpointPool:
+    """Calls tasks on the live endpoint of their service that has the fewest calls in flight.
+
+    Lives on one event loop. `on_change` is called when the set of tasks that can be called may have
+    changed, so that deliveries waiting for an endpoint can be looked at.
+    """
+
+    def __init__(
+        self, allowlist: Allowlist, *, on_change: Callable[[], None] | None = None
+    ) -> None:
+        self._allowlist = allowlist
+        self._on_change = on_change
+        self._loop = asyncio.get_running_loop()
+        self._links: dict[tuple[str, str, int], Link] = {}
+        self._routes: dict[tuple[str, str, str, str], tuple[Link, ...]] = {}
+        self._waiting: dict[Call, None] = {}
+        self._leaving: dict[Link, asyncio.Task[None]] = {}
+        self._suspects = asyncio.Lock()
+        self._turn = 0
+        self._closed = False
+
+    # --- the registry's side ---------------------------------------------------------------------
+
+    def update(self, handlers: Iterable[Registration]) -> None:
+        """Connects endpoints that are new, forgets those that are gone (calls on the way may end),
+        and gives the others their newest registration."""
+        if self._closed:
+            return
+        wanted = {(each.service_name, each.host, each.port): each for each in handlers}
+        for address in [address for address in self._links if address not in wanted]:
+            self._let_go(self._links.pop(address))
+        for address, handler in wanted.items():
+            link = self._links.get(address)
+            if link is not None and link.endpoint.static == handler.static:
+                link.update(handler)
+                continue
+            if link is not None:
+                self._let_go(link)
+            self._links[address] = Link(
+                handler, self._allowlist, again=self._dispatch, changed=self._news
+            )
+        self._routes.clear()
+        self._news()
+
+    def live_tasks(self) -> frozenset[str]:
+        """The tasks that could be called now."""
+        return frozenset(
+            spec.task_id
+            for link in self._links.values()
+            for spec in link.endpoint.tasks
+            if link.usable(spec.task_id)
+        )
+
+    def report(self) -> dict[str, JsonObject]:
+        """What this router sees of each endpoint, by handler_id."""
+        return {
+            link.endpoint.handler_id: {
+                "reachable": link.connection.up,
+                "last_error": link.connection.last_error,
+                "calls_in_flight": link.in_flight,
+            }
+            for link in self._links.values()
+        }
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that are sent and not answered, over all endpoints of the registry."""
+        return sum(link.in_flight for link in self._links.values())
+
+    # --- calling ---------------------------------------------------------------------------------
+
+    def call(
+        self,
+        service_name: str,
+        request: pb.HandleEventRequest,
+        timeout: float,
+        *,
+        exclude: Collection[str] = (),
+        alone: bool = False,
+    ) -> Call:
+        """Calls the request's task; await the Call for its outcome, or cancel it.
+
+        The request is written down at once and may be changed afterwards. `timeout` is in seconds,
+        from sending. Endpoints whose handler_id is in `exclude` are left out. `alone` is for
+        suspects, inside `alone()`: the call shares no stream, so that a cut is nobody else's.
+        """
+        call = Call(self._loop, service_name, request, timeout, exclude=exclude, alone=alone)
+        call.patience_until = self._loop.time() + PATIENCE_SECONDS
+        self._dispatch(call)
+        return call
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Waits until no other suspect is in call from this router. Record the attempt and call
+        with `alone=True` inside."""
+        async with self._suspects:
+            yield
+
+    async def call_alone(
+        self,
+        service_name: str,
+        request: pb.HandleEventRequest,
+        timeout: float,
+        *,
+        exclude: Collection[str] = (),
+    ) -> Call:
+        """Waits for the place of the one suspect, calls, and gives the Call back with its outcome."""
+        async with self.alone():
+            call = self.call(service_name, request, timeout, exclude=exclude, alone=True)
+            await call
+            return call
+
+    async def close(self, grace: float = 0.0) -> None:
+        """Takes no more calls, lets those on the way end for `grace` seconds, gives up the rest
+        (Cancelled) and hangs up everywhere."""
+        self._closed = True
+        for call in list(self._waiting):
+            call.end(NotSent("this router is stopping"))
+        links, self._links = list(self._links.values()), {}
+        self._routes.clear()
+        leaving = dict(self._leaving)
+        for task in leaving.values():
+            task.cancel()
+        await asyncio.gather(*leaving.values(), return_exceptions=True)
+        await asyncio.gather(*(link.drain(grace) for link in (*links, *leaving)))
+
+    # --- Carrier: calls that wait for a connection -----------------------------------------------
+
+    def abandon(self, call: Call) -> None:
+        """See Carrier."""
+
+    def release(self, call: Call) -> None:
+        """See Carrier."""
+        self._waiting.pop(call, None)
+
+    def _dispatch(self, call: Call) -> None:
+        if call.outcome.done():
+            return
+        links = self._route(call)
+        best: Link | None = None
+        hopeful = False
+        # Begins at another one each time, so that idle endpoints share what comes singly.
+        self._turn += 1
+        start = self._turn % len(links) if links else 0
+        for link in (*links[start:], *links[:start]):
+            if link in call.tried or link.endpoint.handler_id in call.exclude:
+                continue
+            if link.usable(call.task_id):
+                if best is None or link.in_flight < best.in_flight:
+                    best = link
+            elif link.connection.hopeful:
+                hopeful = True
+        if best is not None:
+            best.take(call)
+        elif hopeful and self._loop.time() < call.patience_until:
+            call.carrier = self
+            self._waiting[call] = None
+            call.timer = self._loop.call_at(call.patience_until, self._give_up, call)
+        else:
+            call.end(NotSent(self._why(call, links)))
+
+    def _route(self, call: Call) -> tuple[Link, ...]:
+        """The endpoints that announced the call's task for its types."""
+        key = (call.service_name, call.task_id, call.event_type, call.workflow_type)
+        links = self._routes.get(key)
+        if links is None:
+            links = tuple(
+                link
+                for link in self._links.values()
+                if link.endpoint.service_name == call.service_name and link.hosts(call)
+            )
+            if len(self._routes) >= _REMEMBERED_ROUTES:
+                self._routes.clear()
+            self._routes[key] = links
+        return links
+
+    def _give_up(self, call: Call) -> None:
+        call.timer = None
+        call.end(NotSent(self._why(call, self._route(call))))
+
+    def _why(self, call: Call, links: Sequence[Link]) -> str:
+        if self._closed:
+            return "this router is stopping"
+        if not links:
+            return (
+                f"no live endpoint of {call.service_name} announces {call.task_id} for this event"
+            )
+        problems = [
+            f"{link.name}: {link.connection.last_error or 'being connected'}" for link in links[:3]
+        ]
+        more = f" and {len(links) - 3} more" if len(links) > 3 else ""
+        return f"no endpoint of {call.service_name} can be called ({'; '.join(problems)}{more})"
+
+    def _news(self) -> None:
+        waiting = list(self._waiting)
+        for call in waiting:
+            call.leave()
+            self._dispatch(call)
+        if self._on_change is not None and not self._closed:
+            self._on_change()
+
+    def _let_go(self, link: Link) -> None:
+        task = self._loop.create_task(link.drain(DRAIN_SECONDS))
+        self._leaving[link] = task
+        task.add_done_callback(lambda _: self._leaving.pop(link, None))

@@ -1,0 +1,190 @@
+"""One HandleEvents stream: many calls over it, several to a message each way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError
+
+from waystation.v1 import task_handler_service_pb2 as pb
+from waystation_router.endpoints.calls import Call
+from waystation_router.endpoints.channels import HANDLE_EVENTS
+from waystation_router.endpoints.outcomes import PERHAPS_CUT
+
+# A handler with gRPC's defaults refuses messages above 4 MiB, and that breaks the whole stream.
+MAX_MESSAGE_BYTES = 1024 * 1024
+MAX_ABANDONED = 1_000
+FAREWELL_SECONDS = 5.0
+
+_ITEM = b"\x0a"
+"""Field 1, length-delimited: `HandleEventsRequest.items`."""
+
+_log = structlog.get_logger(__name__)
+
+
+class EventStream:
+    """Carries calls to one endpoint until it breaks or is retired.
+
+    Calls given to it within one turn of the loop go out in one message; while a message is being
+    written the next ones gather. `answered` gets each result; `ended`, once, gets what is left:
+    calls that were sent and have no answer, calls that were not sent, and the status, None when the
+    endpoint closed the stream in order.
+    """
+
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        *,
+        answered: Callable[[Call, pb.HandleEventsResult], None],
+        ended: Callable[[EventStream, list[Call], list[Call], grpc.StatusCode | None], None],
+    ) -> None:
+        self.spoke = False
+        """Whether the endpoint ever answered on it."""
+        self.retiring = False
+        self._answered = answered
+        self._ended = ended
+        self._loop = asyncio.get_running_loop()
+        # Bytes both ways: items are joined as they are, and an unreadable answer is our affair.
+        self._rpc: Any = channel.stream_stream(HANDLE_EVENTS)()
+        self._pending: dict[tuple[str, int], Call] = {}
+        self._unsent: deque[Call] = deque()
+        self._cancels: list[tuple[str, int]] = []
+        self._abandoned: set[tuple[str, int]] = set()
+        self._wake: asyncio.Future[None] | None = None
+        self._writer = self._loop.create_task(self._write())
+        self._reader = self._loop.create_task(self._read())
+
+    def takes(self, call: Call) -> bool:
+        """Whether it can carry this call: small enough, and no other of the same name on the way,
+        as results are told apart by their names only."""
+        token = call.token
+        return (
+            not self.retiring
+            and len(call.payload) < MAX_MESSAGE_BYTES
+            and token not in self._pending
+            and token not in self._abandoned
+        )
+
+    def send(self, call: Call) -> None:
+        """Sends it with the next message."""
+        self._pending[call.token] = call
+        self._unsent.append(call)
+        self._rouse()
+
+    def abandon(self, call: Call) -> bool:
+        """Tells the endpoint that the result is not wanted. False: it had not even been sent."""
+        if self._pending.get(call.token) is not call:
+            return True
+        del self._pending[call.token]
+        sent = call not in self._unsent
+        if sent:
+            self._cancels.append(call.token)
+            self._abandoned.add(call.token)
+            if len(self._abandoned) > MAX_ABANDONED:
+                self.retiring = True
+        else:
+            self._unsent.remove(call)
+        self._rouse()
+        return sent
+
+    def retire(self) -> None:
+        """Takes no more calls; ends once those on the way are answered."""
+        self.retiring = True
+        self._rouse()
+
+    async def close(self) -> None:
+        """Breaks it off; calls on the way count as cut."""
+        self._rpc.cancel()
+        await asyncio.gather(self._reader, self._writer, return_exceptions=True)
+
+    def _rouse(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                if self._unsent or self._cancels:
+                    await self._rpc.write(self._message())
+                elif self.retiring and not self._pending:
+                    await self._rpc.done_writing()
+                    self._loop.call_later(FAREWELL_SECONDS, self._rpc.cancel)
+                    return
+                else:
+                    self._wake = self._loop.create_future()
+                    await self._wake
+        except Exception:
+            # The stream is over: gRPC has several errors for that, and the reader says how.
+            self._rpc.cancel()
+
+    def _message(self) -> bytes:
+        """The next HandleEventsRequest: what waits, as far as one message carries."""
+        parts: list[bytes] = []
+        size = 0
+        while self._unsent and size + len(self._unsent[0].payload) <= MAX_MESSAGE_BYTES:
+            payload = self._unsent.popleft().payload
+            size += len(payload)
+            parts += (_ITEM, _varint(len(payload)), payload)
+        if self._cancels:
+            named = pb.HandleEventsRequest()
+            for key, attempt in self._cancels:
+                named.cancels.add(idempotency_key=key, attempt=attempt)
+            self._cancels.clear()
+            parts.append(named.SerializeToString())
+        return b"".join(parts)
+
+    async def _read(self) -> None:
+        status: grpc.StatusCode | None = None
+        try:
+            while (data := await self._rpc.read()) is not grpc.aio.EOF:
+                self.spoke = True
+                for result in pb.HandleEventsResponse.FromString(data).results:
+                    token = (result.idempotency_key, result.attempt)
+                    call = self._pending.pop(token, None)
+                    if call is None:
+                        self._abandoned.discard(token)
+                    else:
+                        self._answered(call, result)
+                if self.retiring and not self._pending:
+                    self._rouse()
+            code = await self._rpc.code()
+            status = None if code is grpc.StatusCode.OK else code
+        except grpc.aio.AioRpcError as error:
+            status = error.code()
+        except DecodeError:
+            status = grpc.StatusCode.DATA_LOSS
+            _log.warning("an unreadable message on a HandleEvents stream; it is broken off")
+        except asyncio.CancelledError:
+            status = grpc.StatusCode.CANCELLED
+        except Exception:
+            status = grpc.StatusCode.UNKNOWN
+            _log.exception("a HandleEvents stream failed in an unforeseen way")
+        finally:
+            self.retiring = True
+            self._rpc.cancel()
+            self._writer.cancel()
+            unsent = list(self._unsent)
+            names = {call.token for call in unsent}
+            sent = [call for token, call in self._pending.items() if token not in names]
+            self._pending.clear()
+            self._unsent.clear()
+            self._ended(self, sent, unsent, status)
+
+
+def was_refused(status: grpc.StatusCode | None) -> bool:
+    """Whether a stream ended by a status that a living endpoint sent."""
+    return status is not None and status not in PERHAPS_CUT
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)

@@ -1,0 +1,320 @@
+"""Every outcome of a call, over the stream and one by one, against real servers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import any_pb2
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
+from router_endpoints.handlers import Handler, registration, request, serving, task
+from support.waiting import eventually
+
+from waystation.v1 import task_handler_service_pb2 as pb
+from waystation.v1 import task_handler_service_pb2_grpc as pb_grpc
+from waystation_router.endpoints import Answered, Cancelled, Cut, EndpointPool, Failed, NotSent
+
+Start = Callable[[], Awaitable[tuple[asyncio.subprocess.Process, int]]]
+
+PERMANENT = [
+    "INVALID_ARGUMENT",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "FAILED_PRECONDITION",
+    "OUT_OF_RANGE",
+    "PERMISSION_DENIED",
+    "UNAUTHENTICATED",
+    "DATA_LOSS",
+]
+RETRIED = [
+    "UNKNOWN",
+    "INTERNAL",
+    "ABORTED",
+    "CANCELLED",
+    "DEADLINE_EXCEEDED",
+    "RESOURCE_EXHAUSTED",
+    "UNAVAILABLE",
+]
+TASKS = ["echo", "wait", "die", "big", "nothing", "UNIMPLEMENTED", *PERMANENT, *RETRIED]
+
+both_ways = pytest.mark.parametrize("batching", [False, True], ids=["unary", "stream"])
+
+
+def all_tasks(port: int, *, batching: bool) -> Any:
+    return registration(port, *(task(name, batching=batching) for name in TASKS))
+
+
+@both_ways
+async def test_an_answer_comes_back(pool: EndpointPool, batching: bool) -> None:
+    handler = Handler()
+    async with serving(handler) as port:
+        pool.update([all_tasks(port, batching=batching)])
+        outcome = await pool.call("claims", request("echo"), 5)
+        assert isinstance(outcome, Answered)
+        assert outcome.response.events[0].event_type == "e1:echo"
+        assert outcome.endpoint.port == port
+        assert 0 < outcome.duration < 5
+        assert handler.calls == [request("echo")]
+        assert handler.streams == int(batching)
+        assert pool.in_flight == 0
+
+
+@both_ways
+@pytest.mark.parametrize("code", PERMANENT + RETRIED)
+async def test_every_status_is_a_failed_attempt_of_its_class(
+    pool: EndpointPool, batching: bool, code: str
+) -> None:
+    async with serving(Handler()) as port:
+        pool.update([all_tasks(port, batching=batching)])
+        outcome = await pool.call("claims", request(code), 5)
+        assert isinstance(outcome, Failed)
+        assert outcome.error.code == code
+        assert outcome.error.message == "said by the handler"
+        assert outcome.error.permanent is (code in PERMANENT)
+
+
+@both_ways
+async def test_unimplemented_is_no_attempt_and_another_endpoint_is_asked(
+    pool: EndpointPool, batching: bool
+) -> None:
+    class Hosts(Handler):
+        """Hosts what the other one only announces."""
+
+        async def HandleEvent(self, request: pb.HandleEventRequest, context: Any) -> Any:
+            return await self.answer(request)
+
+    older, newer = Handler(), Hosts()
+    async with serving(older) as one, serving(newer) as other:
+        alone = registration(one, task("UNIMPLEMENTED", batching=batching))
+        pool.update([alone])
+        outcome = await pool.call("claims", request("UNIMPLEMENTED"), 5)
+        assert isinstance(outcome, NotSent)
+        assert "answered UNIMPLEMENTED for UNIMPLEMENTED" in outcome.reason
+        pool.update([alone, registration(other, task("UNIMPLEMENTED", batching=False))])
+        for number in range(4):
+            outcome = await pool.call("claims", request("UNIMPLEMENTED", str(number)), 5)
+            assert isinstance(outcome, Answered)
+        assert len(older.calls) == 1
+
+
+@both_ways
+async def test_no_answer_in_time_is_a_failed_attempt_and_the_handler_is_told(
+    pool: EndpointPool, batching: bool
+) -> None:
+    handler = Handler()
+    async with serving(handler) as port:
+        pool.update([all_tasks(port, batching=batching)])
+        outcome = await pool.call("claims", request("wait"), 0.2)
+        assert isinstance(outcome, Failed)
+        assert outcome.error.code == "DEADLINE_EXCEEDED"
+        assert not outcome.error.permanent
+
+        async def told() -> list[str]:
+            return handler.cancelled
+
+        assert await eventually(told) == ["e1:wait"]
+        assert pool.in_flight == 0
+
+
+@both_ways
+async def test_a_call_can_be_given_up(pool: EndpointPool, batching: bool) -> None:
+    handler = Handler()
+    async with serving(handler) as port:
+        pool.update([all_tasks(port, batching=batching)])
+        by_hand = pool.call("claims", request("wait", "e1"), 30)
+        by_task = asyncio.create_task(awaited(pool, request("wait", "e2")))
+
+        async def asked() -> int:
+            return len(handler.calls)
+
+        await eventually(asked, until=lambda calls: calls == 2)
+        by_hand.cancel()
+        assert await by_hand == Cancelled()
+        by_task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await by_task
+
+        async def told() -> int:
+            return len(handler.cancelled)
+
+        await eventually(told, until=lambda calls: calls == 2)
+        assert pool.in_flight == 0
+
+
+async def awaited(pool: EndpointPool, wanted: pb.HandleEventRequest) -> Any:
+    return await pool.call("claims", wanted, 30)
+
+
+@both_ways
+async def test_a_process_killed_in_mid_call_cuts_what_it_had(
+    pool: EndpointPool, handler_process: Start, batching: bool
+) -> None:
+    process, port = await handler_process()
+    pool.update([all_tasks(port, batching=batching)])
+    assert isinstance(await pool.call("claims", request("echo"), 30), Answered)
+    victims = [pool.call("claims", request("wait", str(n)), 30) for n in range(3)]
+    killer = pool.call("claims", request("die"), 30)
+    for call in (*victims, killer):
+        outcome = await call
+        assert isinstance(outcome, Cut), outcome
+        assert str(port) in outcome.message
+    await process.wait()
+    outcome = await pool.call("claims", request("echo"), 30)
+    assert isinstance(outcome, NotSent)
+    report = pool.report()[f"handler-{port}"]
+    assert report == {
+        "reachable": False,
+        "last_error": f"no connection to 127.0.0.1:{port}",
+        "calls_in_flight": 0,
+    }
+
+
+@both_ways
+async def test_a_restarted_endpoint_is_found_again(
+    pool: EndpointPool, handler_process: Start, batching: bool
+) -> None:
+    process, port = await handler_process()
+    pool.update([all_tasks(port, batching=batching)])
+    assert isinstance(await pool.call("claims", request("echo"), 30), Answered)
+    process.kill()
+    await process.wait()
+
+    async def reachable() -> bool:
+        return pool.report()[f"handler-{port}"]["reachable"]
+
+    await eventually(reachable, until=lambda up: not up)
+    async with serving(Handler(), port=port):
+        await eventually(reachable)
+        assert isinstance(await pool.call("claims", request("echo"), 30), Answered)
+
+
+async def test_an_answer_that_is_too_large_is_a_fault_of_the_task(pool: EndpointPool) -> None:
+    async with serving(Handler()) as port:
+        pool.update([all_tasks(port, batching=False)])
+        outcome = await pool.call("claims", request("big"), 30)
+        assert isinstance(outcome, Failed)
+        assert outcome.error.reason == "RESPONSE_INVALID"
+        assert outcome.error.permanent
+
+
+async def test_an_answer_that_breaks_the_stream_is_found_out_alone(pool: EndpointPool) -> None:
+    async with serving(Handler()) as port:
+        pool.update([all_tasks(port, batching=True)])
+        neighbour = pool.call("claims", request("wait"), 30)
+        guilty = pool.call("claims", request("big"), 30)
+        assert isinstance(await guilty, Cut)
+        assert isinstance(await neighbour, Cut)
+        async with pool.alone():
+            outcome = await pool.call("claims", request("big"), 30, alone=True)
+        assert isinstance(outcome, Failed)
+        assert outcome.error.reason == "RESPONSE_INVALID"
+        assert isinstance(await pool.call("claims", request("echo"), 30), Answered)
+
+
+async def test_a_result_without_an_outcome_is_a_fault_of_the_task(pool: EndpointPool) -> None:
+    async with serving(Handler()) as port:
+        pool.update([all_tasks(port, batching=True)])
+        outcome = await pool.call("claims", request("nothing"), 30)
+        assert isinstance(outcome, Failed)
+        assert outcome.error.reason == "RESPONSE_INVALID"
+
+
+async def test_garbage_for_an_answer_is_a_fault_of_the_task(pool: EndpointPool) -> None:
+    async def garbage(data: bytes, context: Any) -> bytes:
+        return b"\xff\xff"
+
+    def add(server: grpc.aio.Server) -> None:
+        method = grpc.unary_unary_rpc_method_handler(garbage)
+        service = "waystation.v1.TaskHandlerService"
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(service, {"HandleEvent": method}),)
+        )
+
+    server = grpc.aio.server()
+    add(server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    pool.update([all_tasks(port, batching=False)])
+    outcome = await pool.call("claims", request("echo"), 30)
+    await server.stop(None)
+    assert isinstance(outcome, Failed)
+    assert outcome.error.reason == "RESPONSE_INVALID"
+
+
+async def test_details_set_reason_and_delay(pool: EndpointPool) -> None:
+    class Busy(pb_grpc.TaskHandlerServiceServicer):
+        async def HandleEvent(self, request: pb.HandleEventRequest, context: Any) -> Any:
+            status = status_pb2.Status(code=14, message="busy")
+            for detail in (
+                error_details_pb2.RetryInfo(retry_delay=Duration(seconds=7)),
+                error_details_pb2.ErrorInfo(reason="QUOTA", metadata={"left": "0"}),
+            ):
+                packed = any_pb2.Any()
+                packed.Pack(detail)
+                status.details.append(packed)
+            context.set_trailing_metadata(
+                (("grpc-status-details-bin", status.SerializeToString()),)
+            )
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "busy")
+
+    async with serving(Busy()) as port:
+        pool.update([all_tasks(port, batching=False)])
+        outcome = await pool.call("claims", request("echo"), 30)
+    assert isinstance(outcome, Failed)
+    assert outcome.error.code == "UNAVAILABLE"
+    assert outcome.error.reason == "QUOTA"
+    assert outcome.error.retry_after == 7
+    assert outcome.error.metadata == {"left": "0"}
+
+
+async def test_an_endpoint_without_the_stream_it_announced_is_called_one_by_one(
+    pool: EndpointPool,
+) -> None:
+    class Plain(pb_grpc.TaskHandlerServiceServicer):
+        async def HandleEvent(self, request: pb.HandleEventRequest, context: Any) -> Any:
+            return pb.HandleEventResponse()
+
+    async with serving(Plain()) as port:
+        pool.update([all_tasks(port, batching=True)])
+        calls = [pool.call("claims", request("echo", str(n)), 30) for n in range(5)]
+        for call in calls:
+            assert isinstance(await call, Answered)
+
+
+async def test_calls_of_one_turn_of_the_loop_travel_in_one_message(pool: EndpointPool) -> None:
+    handler = Handler()
+    async with serving(handler) as port:
+        pool.update([all_tasks(port, batching=True)])
+        assert isinstance(await pool.call("claims", request("echo", "first"), 30), Answered)
+        calls = [pool.call("claims", request("echo", str(n)), 30) for n in range(50)]
+        for n, call in enumerate(calls):
+            outcome = await call
+            assert isinstance(outcome, Answered)
+            assert outcome.response.events[0].event_type == f"{n}:echo"
+        assert [len(message.items) for message in handler.messages] == [1, 50]
+        assert handler.streams == 1
+
+
+async def test_a_late_result_is_not_taken_for_that_of_the_same_attempt_called_again(
+    pool: EndpointPool,
+) -> None:
+    handler = Handler()
+    async with serving(handler) as port:
+        pool.update([all_tasks(port, batching=True)])
+        given_up = pool.call("claims", request("wait"), 30)
+
+        async def asked() -> int:
+            return len(handler.calls)
+
+        await eventually(asked)
+        given_up.cancel()
+        again = pool.call("claims", request("wait"), 30)
+        await eventually(asked, until=lambda calls: calls == 2)
+        # The second goes by itself, as names tell results of a stream apart.
+        assert sum(len(message.items) for message in handler.messages) == 1
+        handler.release.set()
+        assert isinstance(await again, Answered)
