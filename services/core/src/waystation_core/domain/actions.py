@@ -221,6 +221,8 @@ def retry_dead_letter(
     if not (before.status.is_open or before.status is Status.FAILED or letter.event.after_end):
         require_open(before)
     edited = payload is not None and payload != letter.event.payload
+    facts = draft.facts(letter.event.event_id)
+    was_settled = not facts.in_outbox and not facts.deliveries
     draft.put_delivery(
         Delivery(
             event_id=letter.event.event_id,
@@ -230,8 +232,8 @@ def retry_dead_letter(
             payload=payload if payload is not None else letter.payload,
         )
     )
-    if letter.on_failure is OnFailure.CONTINUE:
-        # It was final; the event is open once more.
+    if was_settled:
+        # Its dead letter was final; the event is open once more.
         draft.touch(unsettled=draft.instance.unsettled + 1)
     draft.touch(dead_letters=draft.instance.dead_letters - 1)
     draft.raising.dead_letters_retried.append(letter.dead_letter_id)

@@ -28,6 +28,7 @@ from waystation_core.domain.model import (
     TaskSpec,
 )
 
+
 class WriteRefused(Exception):
     """Postgres refused rows of a write (a violated constraint, a value it can't hold). Nothing of
     the call was written; repeating it as it is can't help."""
@@ -93,6 +94,10 @@ class Locked(Protocol):
 
     async def held(self) -> list[tuple[Delivery, Event]]:
         """The instance's HELD deliveries."""
+        ...
+
+    async def facts_of(self, event_ids: Sequence[str]) -> Mapping[str, EventFacts]:
+        """Where further events stand, whose ids were not known before the lock."""
         ...
 
     async def unhandled(self) -> list[Event]:
@@ -314,7 +319,12 @@ class RegistryStore(Protocol):
         ...
 
     async def catch_ups_due(self) -> list[TaskSpec]:
-        """Tasks whose second look at UNHANDLED events is due; claimed for the caller."""
+        """Tasks whose second look at UNHANDLED events is due; claimed for the caller, who calls
+        `caught_up` when it has looked. Who dies before leaves it to another one."""
+        ...
+
+    async def caught_up(self, task_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> None:
+        """Notes that the second look is done."""
         ...
 
 

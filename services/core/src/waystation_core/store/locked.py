@@ -96,6 +96,9 @@ class LockedInstance:
         )
         return [(rows.delivery(row), rows.event(row[rows.DELIVERY_WIDTH :])) for row in found]
 
+    async def facts_of(self, event_ids: Sequence[str]) -> Mapping[str, EventFacts]:
+        return await facts(self._connection, event_ids)
+
     async def unhandled(self) -> list[Event]:
         found = await self._rows(
             f"SELECT {rows.EVENT_COLUMNS} FROM history h JOIN events e ON e.event_id = h.event_id "
