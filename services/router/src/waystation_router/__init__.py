@@ -1,4 +1,10 @@
-"""Takes events from the broker, calls their tasks, commits the results, announces what follows.
+"""The router: takes announced events, calls the tasks that handle them, commits what they answer.
 
-Must not import the api or the command line.
+    intake -> calls -> committer -> relay        the fast way
+    sweeper                                      what is due, parked, suspect or lost
+    ledger                                       what this router knows and has under way
+    endpoints                                    the handler services it calls
+
+Stateless: everything here may be lost at any point. May import `waystation_core`; never the API,
+the CLI or the SDK.
 """

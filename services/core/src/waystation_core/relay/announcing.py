@@ -21,6 +21,7 @@ from waystation_core.ports.broker import (
     Announcement,
     AnnounceOutcome,
     Broker,
+    DeadLetterCopy,
     Notice,
     level_of,
 )
@@ -44,6 +45,22 @@ class Relay:
         ]
         if raised:
             self._announce(_grouped(raised))
+        copies = [
+            DeadLetterCopy(
+                event_id=letter.event_id,
+                event_type=letter.event_type,
+                workflow_instance_id=commit.after.workflow_instance_id,
+                workflow_type=commit.after.workflow_type,
+                task_id=letter.task_id,
+                attempts=letter.attempts,
+                reason=str(letter.error["reason"]),
+                message=str(letter.error["message"]),
+            )
+            for commit in commits
+            for letter in commit.dead_letters
+        ]
+        if copies:
+            self._broker.dead_letter(copies)
         self._broker.notify(
             [
                 Notice(

@@ -15,7 +15,15 @@ from waystation_core.store.pool import sqlalchemy_url
 
 
 class WrongSchema(Exception):
-    """The database has no schema, or that of another release; the message says what to run."""
+    """The database has no schema (`found` is None), or that of another release; the message says
+    what to run."""
+
+    def __init__(self, found: str | None, wanted: str) -> None:
+        super().__init__(
+            f"The database has schema version {found or 'none'}, this release needs {wanted}. "
+            "Run `waystation migrate`."
+        )
+        self.found = found
 
 
 def _config() -> Config:
@@ -74,7 +82,4 @@ async def check_schema(url: str) -> None:
     found = await asyncio.to_thread(_version, url)
     wanted = current_release()
     if found != wanted:
-        raise WrongSchema(
-            f"The database has schema version {found or 'none'}, this release needs {wanted}. "
-            "Run `waystation migrate`."
-        )
+        raise WrongSchema(found, wanted)

@@ -1,0 +1,43 @@
+"""Waiting for Postgres and for its schema at the start of a process, saying what is waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import sqlalchemy.exc
+import structlog
+
+from waystation_core.store.schema import WrongSchema, check_schema
+
+log = structlog.get_logger(__name__)
+
+AGAIN_SECONDS = 0.5
+SAY_AGAIN_SECONDS = 10.0
+
+
+async def wait_for_store(url: str, stopping: asyncio.Event) -> bool:
+    """Returns True once the database has this release's schema, False when told to stop before.
+
+    A database that has no schema yet is waited for too: in any order of starting, `waystation
+    migrate` may come last. Raises WrongSchema for the schema of another release.
+    """
+    said, said_at = "", 0.0
+    loop = asyncio.get_running_loop()
+    while not stopping.is_set():
+        try:
+            await check_schema(url)
+            return True
+        except WrongSchema as wrong:
+            if wrong.found is not None:
+                raise
+            waiting_for = str(wrong)
+        except sqlalchemy.exc.OperationalError:
+            waiting_for = "Postgres can't be reached. Start it, or correct WAYSTATION_DATABASE_URL."
+        if waiting_for != said or loop.time() - said_at >= SAY_AGAIN_SECONDS:
+            log.warning("waiting", reason=waiting_for)
+            said, said_at = waiting_for, loop.time()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(AGAIN_SECONDS):
+                await stopping.wait()
+    return False

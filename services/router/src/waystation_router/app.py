@@ -1,0 +1,162 @@
+"""The router put together: the one place that knows all its parts, used by `waystation-router` and by
+`waystation dev`."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from waystation_core.domain.draft import Rules
+from waystation_core.domain.endpoints import Allowlist
+from waystation_core.domain.errors import StoreUnavailable, WaystationError
+from waystation_core.domain.ids import new_id
+from waystation_core.ports.broker import DEFAULT_POOL, Broker, Subscription
+from waystation_core.ports.store import (
+    EngineStore,
+    RegistrySnapshot,
+    RegistryStore,
+    RouterReport,
+)
+from waystation_core.relay.announcing import Relay
+from waystation_core.rpc.settings import BadSettings
+from waystation_router.calls import Calls
+from waystation_router.committer import Committer
+from waystation_router.endpoints import EndpointPool
+from waystation_router.intake import Intake
+from waystation_router.lease import Lease
+from waystation_router.ledger import Call, Handling, Ledger
+from waystation_router.registry import RegistryCopy
+from waystation_router.settings import RouterSettings
+from waystation_router.sweeper import Sweeper
+
+log = structlog.get_logger(__name__)
+
+
+class Router:
+    """One router. `start` once store and schema are there; it does not wait for the broker."""
+
+    def __init__(
+        self,
+        settings: RouterSettings,
+        *,
+        store: EngineStore,
+        registry_store: RegistryStore,
+        broker: Broker,
+    ) -> None:
+        self.router_id = new_id()
+        self._settings = settings
+        self._store = store
+        self._broker = broker
+        self._relay = Relay(store, broker)
+        self._ledger = Ledger()
+        self._endpoints = EndpointPool(
+            Allowlist.parse(settings.handler_allowlist), on_change=self._endpoints_changed
+        )
+        self._registry = RegistryCopy(registry_store, self._registry_changed)
+        self._committer = Committer(
+            self._ledger,
+            store,
+            self._registry,
+            self._relay,
+            self.router_id,
+            self._call,
+            Rules(resolve=self._registry.resolve, max_events=settings.max_events_per_workflow),
+        )
+        self._calls = Calls(self._ledger, store, self._endpoints, self._committer.submit)
+        self._intake = Intake(self._ledger, store, self._registry, self._calls, self._committer)
+        self._sweeper = Sweeper(
+            router_id=self.router_id,
+            pool=DEFAULT_POOL,
+            prefetch=settings.router_prefetch,
+            ledger=self._ledger,
+            store=store,
+            registry_store=registry_store,
+            registry=self._registry,
+            broker=broker,
+            relay=self._relay,
+            endpoints=self._endpoints,
+            calls=self._calls,
+            committer=self._committer,
+        )
+        self._lease = Lease(
+            store,
+            self.router_id,
+            DEFAULT_POOL,
+            settings.router_lease_seconds,
+            self._report,
+            self._share_among,
+        )
+        self._subscription: Subscription | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @staticmethod
+    def check(settings: RouterSettings) -> None:
+        """Raises BadSettings for what only the parts can judge."""
+        try:
+            Allowlist.parse(settings.handler_allowlist)
+        except WaystationError as error:
+            raise BadSettings([f"WAYSTATION_HANDLER_ALLOWLIST: {error.message}"]) from None
+
+    async def start(self) -> None:
+        """Takes up work. Raises StoreUnavailable when Postgres goes away just now."""
+        await self._registry.refresh()
+        self._lease.start()
+        self._committer.start()
+        self._broker.on_messages_lost(self._sweeper.messages_lost)
+        self._broker.subscribe_notices(self._calls.cancel_ended)
+        self._subscription = await self._broker.consume(
+            pool=DEFAULT_POOL, prefetch=self._settings.router_prefetch
+        )
+        self._tasks = [
+            asyncio.ensure_future(self._registry.follow()),
+            asyncio.ensure_future(self._intake.run(self._subscription)),
+        ]
+        self._sweeper.start()
+        log.info("router started", router_id=self.router_id, pool=DEFAULT_POOL)
+
+    async def stop(self) -> None:
+        """Takes nothing new, lets calls in flight finish for the grace, commits, gives back the rest."""
+        await self._sweeper.stop()
+        if self._subscription is not None:
+            await self._subscription.stop()
+        follow, intake = self._tasks
+        follow.cancel()
+        await asyncio.gather(intake, return_exceptions=True)
+        await self._calls.drain(self._settings.stop_grace_seconds)
+        self._calls.stop_telling()
+        await self._committer.close()
+        await self._endpoints.close()
+        await self._relay.close()
+        if self._subscription is not None:
+            await self._subscription.close()
+        await self._lease.stop()
+        try:
+            await self._store.leave(self.router_id)
+        except StoreUnavailable:
+            log.warning("lease left to lapse", router_id=self.router_id)
+        log.info("router stopped", router_id=self.router_id)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can take work now."""
+        return self._subscription is not None and self._broker.status().ready
+
+    def _call(self, handling: Handling, call: Call) -> None:
+        self._calls.start(handling, call)
+
+    def _registry_changed(self, snapshot: RegistrySnapshot) -> None:
+        self._endpoints.update(snapshot.handlers)
+
+    def _endpoints_changed(self) -> None:
+        self._sweeper.endpoints_changed()
+
+    def _share_among(self, routers: int) -> None:
+        self._calls.routers = routers
+
+    def _report(self) -> RouterReport:
+        return RouterReport(
+            calls_in_flight=self._calls.in_flight,
+            results_committed=self._committer.results_committed,
+            endpoints=self._endpoints.report(),
+        )

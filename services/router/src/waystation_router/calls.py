@@ -1,0 +1,248 @@
+"""From a delivery in hand to its outcome: a place among the task's calls, the request, the call.
+
+No database connection is held while a call lasts. What comes back is a result or, where the
+delivery can't be called now, a row to write; the committer is told either way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from waystation.v1 import task_handler_service_pb2
+from waystation_core.domain import lifecycle
+from waystation_core.domain.errors import StoreUnavailable
+from waystation_core.domain.lifecycle import Treatment
+from waystation_core.domain.model import Delivery, DeliveryState, Status, TaskSpec
+from waystation_core.domain.results import AttemptError, CallResult, Cut, Outcome, Reply
+from waystation_core.ports.broker import Notice
+from waystation_core.ports.store import EngineStore, StoredEntry
+from waystation_core.rpc.conversion.nouns import context_to_proto, event_to_proto
+from waystation_core.rpc.conversion.replies import reply_from_proto
+from waystation_core.rpc.conversion.times import set_timestamp
+from waystation_router.endpoints import (
+    Answered,
+    CallOutcome,
+    EndpointPool,
+    Failed,
+    NotSent,
+)
+from waystation_router.endpoints import Cut as CutCall
+from waystation_router.ledger import Call, Handling, Ledger
+
+log = structlog.get_logger(__name__)
+
+
+class _Places:
+    """This router's share of one task's max_in_flight, and who waits for a place."""
+
+    __slots__ = ("taken", "waiting")
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self.waiting: deque[tuple[Handling, Call]] = deque()
+
+
+class Calls:
+    """Starts calls and hands their outcomes on."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: EngineStore,
+        endpoints: EndpointPool,
+        on_outcome: Callable[[Handling], None],
+    ) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._endpoints = endpoints
+        self._on_outcome = on_outcome
+        self._places: dict[str, _Places] = {}
+        self.routers = 1
+        """Live routers of this pool: max_in_flight is shared among them."""
+        self.in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._loading: set[asyncio.Task[None]] = set()
+
+    def start(self, handling: Handling, call: Call) -> None:
+        """Calls the task as soon as there is a place; tells the outcome."""
+        places = self._places.setdefault(call.task.task_id, _Places())
+        if places.taken >= self._share(call.task):
+            places.waiting.append((handling, call))
+            return
+        self._start(handling, call, places)
+
+    def waiting(self) -> list[tuple[Handling, Call]]:
+        """Deliveries that wait for a place, longest first within a task."""
+        return [item for places in self._places.values() for item in places.waiting]
+
+    def park(self, handling: Handling, call: Call) -> None:
+        """Takes a delivery that waits for a place out of the line; its row says AT_CAPACITY."""
+        self._places[call.task.task_id].waiting.remove((handling, call))
+        self._take_off(handling, call, DeliveryState.AT_CAPACITY)
+
+    def free(self, task: TaskSpec) -> int:
+        """Places that are free now."""
+        places = self._places.get(task.task_id)
+        return self._share(task) - (places.taken + len(places.waiting) if places else 0)
+
+    def cancel_ended(self, notices: Sequence[Notice]) -> None:
+        """Cancels calls for instances that have ended: their results would take no effect."""
+        for notice in notices:
+            if notice.status != Status.CANCELLED:
+                continue
+            state = self._ledger.states_of(notice.workflow_instance_id)
+            for handling in list(state.handlings) if state is not None else ():
+                if handling.event.after_end:
+                    continue
+                for call in list(handling.calls.values()):
+                    if call.running is not None:
+                        call.running.cancel()
+
+    async def drain(self, seconds: float) -> None:
+        """Waits for calls in flight, so long at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+
+    def stop_telling(self) -> None:
+        """Outcomes lead to nothing any more: the router is going, and others will call again."""
+        self._on_outcome = lambda handling: None
+
+    def _share(self, task: TaskSpec) -> int:
+        return max(1, -(-task.max_in_flight // self.routers))
+
+    def _start(self, handling: Handling, call: Call, places: _Places) -> None:
+        places.taken += 1
+        self.in_flight += 1
+        self._idle.clear()
+        if call.task.with_history:
+            loading = asyncio.ensure_future(self._with_history(handling, call, places))
+            self._loading.add(loading)
+            loading.add_done_callback(self._loading.discard)
+        else:
+            self._send(handling, call, places, ())
+
+    async def _with_history(self, handling: Handling, call: Call, places: _Places) -> None:
+        try:
+            loaded = await self._store.load([handling.event_id], with_history=True)
+        except StoreUnavailable:
+            self._done(places)
+            self._take_off(handling, call, DeliveryState.READY, due_in=1.0)
+            return
+        self._ledger.learn(loaded)
+        history = loaded.histories.get(handling.state.instance.key, ())
+        self._send(handling, call, places, history)
+
+    def _send(
+        self, handling: Handling, call: Call, places: _Places, history: Sequence[StoredEntry]
+    ) -> None:
+        instance = handling.state.instance
+        treatment = lifecycle.treatment(instance.status, after_end=handling.event.after_end)
+        if treatment is not Treatment.DELIVER:
+            # The committer finds the same and skips or holds it.
+            self._done(places)
+            self._take_off(handling, call, DeliveryState.READY)
+            return
+        call.base_version = instance.version
+        request = task_handler_service_pb2.HandleEventRequest(
+            event=event_to_proto(
+                handling.event, instance.workflow_instance_id, payload=call.payload
+            ),
+            context=context_to_proto(instance, history=history),
+            task_id=call.task.task_id,
+            attempt=call.attempt,
+            idempotency_key=call.key(handling.event_id),
+        )
+        set_timestamp(request.deadline, datetime.now(UTC) + timedelta(seconds=call.task.timeout))
+        call.running = self._endpoints.call(
+            call.task.service_name, request, call.task.timeout, alone=call.suspect
+        )
+        call.running.outcome.add_done_callback(
+            lambda outcome: self._ended(handling, call, places, outcome.result())
+        )
+
+    def _ended(self, handling: Handling, call: Call, places: _Places, outcome: CallOutcome) -> None:
+        """Turns what came back into a result of the domain's, or a row where nothing was called."""
+        call.running = None
+        self._done(places)
+        result: Outcome
+        if isinstance(outcome, Answered):
+            result = reply_from_proto(outcome.response)
+        elif isinstance(outcome, Failed):
+            result = outcome.error
+        elif isinstance(outcome, CutCall):
+            result = Cut(outcome.message)
+        elif isinstance(outcome, NotSent):
+            log.info(
+                "no endpoint",
+                event_id=handling.event_id,
+                task_id=call.task.task_id,
+                reason=outcome.reason,
+            )
+            self._take_off(handling, call, DeliveryState.NO_ENDPOINT)
+            return
+        else:
+            self._take_off(handling, call, DeliveryState.READY)
+            return
+        endpoint = outcome.endpoint
+        address = f"{endpoint.host}:{endpoint.port}"
+        call.result = CallResult(
+            task=call.task,
+            attempt=call.attempt,
+            base_version=call.base_version,
+            outcome=result,
+            edit=call.edit,
+            duration_us=int(outcome.duration * 1e6),
+            service_version=endpoint.service_version,
+            endpoint=address,
+        )
+        if not isinstance(result, Reply):
+            log.info(
+                "attempt failed",
+                event_id=handling.event_id,
+                task_id=call.task.task_id,
+                attempt=call.attempt,
+                reason=result.reason if isinstance(result, AttemptError) else "CALL_CUT",
+                endpoint=address,
+            )
+        self._tell(handling, call)
+
+    def _done(self, places: _Places) -> None:
+        places.taken -= 1
+        self.in_flight -= 1
+        while places.waiting and places.taken < self._share(places.waiting[0][1].task):
+            self._start(*places.waiting.popleft(), places)
+        if not self.in_flight:
+            self._idle.set()
+
+    def _tell(self, handling: Handling, call: Call) -> None:
+        if call.finished is not None:
+            call.finished.set()
+        self._on_outcome(handling)
+
+    def _take_off(
+        self, handling: Handling, call: Call, state: DeliveryState, *, due_in: float = 0.0
+    ) -> None:
+        """The delivery was not called: it goes off the fast way, at no cost."""
+        known = handling.facts.deliveries.get(call.task.task_id)
+        spent = call.attempt - 1
+        call.row = Delivery(
+            event_id=handling.event_id,
+            task_id=call.task.task_id,
+            state=state,
+            attempts=spent,
+            suspect=call.suspect,
+            conflicts=known.conflicts if known is not None else 0,
+            due_in=due_in,
+            edit=call.edit,
+            payload=call.payload,
+            last_error=known.last_error if known is not None else None,
+        )
+        self._tell(handling, call)

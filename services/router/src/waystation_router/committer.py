@@ -1,0 +1,328 @@
+"""From outcomes to commits: takes what is there, decides, writes it as one statement, tells everyone.
+
+Two workers overlap, so that one batch is decided while another is written; an instance is in one
+batch at a time. What the fast form does not write is decided again under the instance's lock, alone
+(`locked_commits`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from waystation_core.domain.commit import InstanceCommit
+from waystation_core.domain.draft import Draft, Rules
+from waystation_core.domain.errors import StoreUnavailable
+from waystation_core.domain.results import CONFLICTS_BEFORE_TURN, Verdict, apply_touch
+from waystation_core.ports.store import EngineStore, WriteRefused
+from waystation_core.relay.announcing import Relay
+from waystation_router.ledger import Call, Handling, InstanceState, Ledger
+from waystation_router.locked_commits import Decided, LockedCommits, touch_of, written_rows
+from waystation_router.registry import RegistryCopy
+
+log = structlog.get_logger(__name__)
+
+BATCH = 200
+WORKERS = 2
+RETRY_SECONDS = 0.2
+WAIT_FOR_TURN_SECONDS = 0.02
+
+
+@dataclass(slots=True)
+class _Group:
+    """The handlings of one instance in one batch, and what was decided of them."""
+
+    state: InstanceState
+    handlings: list[Handling]
+    commit: InstanceCommit | None = None
+    decided: list[Decided] | None = None
+
+
+class Committer:
+    """Commits what is submitted. `start` its workers; `close` when nothing more will come."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: EngineStore,
+        registry: RegistryCopy,
+        relay: Relay,
+        router_id: str,
+        call_again: Callable[[Handling, Call], None],
+        rules: Rules,
+    ) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._registry = registry
+        self._relay = relay
+        self._router_id = router_id
+        self._call_again = call_again
+        self._rules = rules
+        self._locked = LockedCommits(store, registry, rules, router_id)
+        self._queue: OrderedDict[str, Handling] = OrderedDict()
+        self._busy: set[int] = set()
+        self._filled = asyncio.Event()
+        self._closing = False
+        self._workers: list[asyncio.Task[None]] = []
+        self.results_committed = 0
+
+    def start(self) -> None:
+        self._workers = [asyncio.ensure_future(self._work()) for _ in range(WORKERS)]
+
+    def submit(self, handling: Handling) -> None:
+        """Something of this event is to be written: a result, a row, or that no task handles it."""
+        self._queue.setdefault(handling.event_id, handling)
+        self._filled.set()
+
+    async def close(self) -> None:
+        """Commits what was submitted, then stops."""
+        self._closing = True
+        self._filled.set()
+        await asyncio.gather(*self._workers)
+
+    async def abort(self) -> None:
+        """Stops at once; what was not written comes again to some router."""
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+
+    # --- batches ---------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        while True:
+            groups = self._take()
+            if not groups:
+                if self._closing and not self._queue:
+                    self._filled.set()
+                    return
+                self._filled.clear()
+                await self._filled.wait()
+                continue
+            try:
+                await self._commit(groups)
+            except Exception:
+                # A fault here must not end the router's work: what was in the batch is still in
+                # hand and is tried again, by which time the log has the reason.
+                log.exception("commit failed")
+                await asyncio.sleep(RETRY_SECONDS)
+                for group in groups:
+                    for handling in group.handlings:
+                        self.submit(handling)
+            finally:
+                for group in groups:
+                    self._busy.discard(group.state.instance.key)
+                if self._queue:
+                    self._filled.set()
+
+    def _take(self) -> list[_Group]:
+        """What is there, by instance; instances that the other worker has are left for later."""
+        groups: dict[int, _Group] = {}
+        taken: list[str] = []
+        for event_id, handling in self._queue.items():
+            key = handling.state.instance.key
+            if key in self._busy:
+                continue
+            group = groups.get(key)
+            if group is None:
+                if len(groups) >= BATCH:
+                    break
+                group = groups[key] = _Group(handling.state, [])
+            group.handlings.append(handling)
+            taken.append(event_id)
+        for event_id in taken:
+            del self._queue[event_id]
+        self._busy.update(groups)
+        return list(groups.values())
+
+    async def _commit(self, groups: Sequence[_Group]) -> None:
+        fast = [group for group in groups if self._decide(group)]
+        slow = [group for group in groups if group.commit is None]
+        if fast:
+            keys = await self._write(fast)
+            written = [group for group in fast if group.state.instance.key in keys]
+            slow += [group for group in fast if group.state.instance.key not in keys]
+            self._conclude_all(written)
+        if slow:
+            await asyncio.gather(*(self._commit_locked(group) for group in slow))
+            self._conclude_all(slow)
+
+    def _conclude_all(self, groups: Sequence[_Group]) -> None:
+        commits = [group.commit for group in groups if group.commit is not None]
+        if changed := [commit for commit in commits if not commit.is_empty]:
+            self._relay.committed(changed)
+        for group in groups:
+            self._take_over(group)
+        for group in groups:
+            for decided in group.decided or ():
+                self._conclude(decided, group.state.instance.revision)
+
+    def _decide(self, group: _Group) -> bool:
+        """Decides by what is known here; False where that may not be enough."""
+        state = group.state
+        instance = state.instance
+        generation = self._registry.generation
+        for handling in group.handlings:
+            if (
+                handling.known != instance.revision
+                or handling.wants_turn is not None
+                or any(call.base_version < state.log_from for call in handling.calls.values())
+                or (handling.facts.in_outbox and handling.generation != generation)
+            ):
+                return False
+        if instance.turn is not None:
+            return False
+        draft = Draft(
+            instance,
+            facts={handling.event_id: handling.facts for handling in group.handlings},
+            rules=self._rules,
+            now=datetime.now(UTC),
+            log=state.log,
+        )
+        group.decided = [
+            Decided(
+                handling,
+                apply_touch(draft, touch_of(handling, self._router_id), router_id=self._router_id),
+                written_rows(handling),
+                draft.facts(handling.event_id),
+            )
+            for handling in group.handlings
+        ]
+        group.commit = draft.commit()
+        return True
+
+    async def _write(self, fast: Sequence[_Group]) -> frozenset[int]:
+        """Writes the batch; answers with the keys of those that are done. None are when Postgres
+        refuses the batch: it is taken apart under locks."""
+        decided = [group.commit for group in fast if group.commit is not None]
+        commits = [commit for commit in decided if not commit.is_empty]
+        done = frozenset(commit.before.key for commit in decided if commit.is_empty)
+        unknown = False
+        while commits:
+            try:
+                written = await self._store.commit(commits, generation=self._registry.generation)
+            except StoreUnavailable as error:
+                # Whether it was written is unknown, so it is repeated as it is, ids and all.
+                log.warning("commit repeated", error=str(error.__cause__), instances=len(commits))
+                unknown = True
+                await asyncio.sleep(RETRY_SECONDS)
+            except WriteRefused as error:
+                log.error("batch refused", error=str(error.__cause__), instances=len(commits))
+                break
+            else:
+                done |= written.keys
+                break
+        if unknown:
+            self._ledger.forget_copies()
+            missed = [
+                event.event_id
+                for commit in commits
+                if commit.before.key not in done
+                for event in commit.outbox_add
+            ]
+            if missed:
+                # Perhaps the first try wrote them; nobody else would announce them soon.
+                await self._make_due(missed)
+        return done
+
+    async def _make_due(self, event_ids: Sequence[str]) -> None:
+        try:
+            await self._store.make_due(event_ids)
+        except StoreUnavailable:
+            log.warning("events not made due", events=len(event_ids))
+
+    async def _commit_locked(self, group: _Group) -> None:
+        """The second form, until it goes through."""
+        while True:
+            try:
+                group.commit, group.decided = await self._locked.commit(
+                    group.state.instance.key, group.handlings
+                )
+            except StoreUnavailable as error:
+                log.warning("locked commit repeated", error=str(error.__cause__))
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            return
+
+    # --- what follows ----------------------------------------------------------------------
+
+    def _take_over(self, group: _Group) -> None:
+        """The copy of the instance becomes what the commit left."""
+        assert group.commit is not None
+        if not group.commit.is_empty:
+            group.state.advance(group.commit)
+        elif group.commit.after.revision > group.state.instance.revision:
+            group.state.replace(group.commit.after)
+
+    def _conclude(self, decided: Decided, revision: int) -> None:
+        """Lets go of what is done, and calls again what lost against another result."""
+        handling = decided.handling
+        handling.facts = decided.facts
+        handling.known = revision
+        handling.holds = False
+        for task_id, verdict in decided.verdicts.items():
+            self._conclude_result(handling, handling.calls[task_id], verdict)
+        for task_id in decided.rows:
+            del handling.calls[task_id]
+        if handling.wants_turn is not None:
+            self._call_with_turn(handling)
+        if not handling.facts.in_outbox:
+            handling.release_messages()
+        self._call_new_tasks(handling, decided)
+        if not handling.calls:
+            self._ledger.close(handling)
+        elif any(call.has_outcome for call in handling.calls.values()):
+            # Came in while the commit was on its way.
+            self.submit(handling)
+
+    def _call_with_turn(self, handling: Handling) -> None:
+        task = handling.wants_turn
+        handling.wants_turn = None
+        call = handling.calls.get(task.task_id) if task is not None else None
+        if call is not None:
+            self._call_again(handling, call)
+
+    def _call_new_tasks(self, handling: Handling, decided: Decided) -> None:
+        """Calls tasks that were registered between the first look and the commit."""
+        for task in handling.tasks:
+            task_id = task.task_id
+            row = handling.facts.deliveries.get(task_id)
+            ours = row is not None and row.leased_by == self._router_id
+            if (
+                (handling.facts.in_outbox or ours)
+                and task_id not in handling.calls
+                and task_id not in decided.verdicts
+                and task_id not in decided.rows
+            ):
+                call = Call(task)
+                handling.calls[task_id] = call
+                self._call_again(handling, call)
+
+    def _conclude_result(self, handling: Handling, call: Call, verdict: Verdict) -> None:
+        if verdict is Verdict.WAIT:
+            asyncio.get_running_loop().call_later(WAIT_FOR_TURN_SECONDS, self.submit, handling)
+        elif verdict is Verdict.CONFLICT:
+            call.conflicts += 1
+            call.result = None
+            log.debug("conflict", event_id=handling.event_id, task_id=call.task.task_id)
+            if call.conflicts < CONFLICTS_BEFORE_TURN or handling.wants_turn is not None:
+                self._call_again(handling, call)
+            else:
+                handling.wants_turn = call.task
+                self.submit(handling)
+        else:
+            self.results_committed += 1
+            del handling.calls[call.task.task_id]
+            log.info(
+                "delivery",
+                event_id=handling.event_id,
+                event_type=handling.event.event_type,
+                task_id=call.task.task_id,
+                workflow_id=handling.state.instance.workflow_instance_id,
+                attempt=call.attempt,
+                verdict=verdict.value,
+            )

@@ -1,0 +1,187 @@
+"""From messages to events in hand: takes what is there, loads what is not known, hands on.
+
+A message is acknowledged as soon as the store needs it no more: its events are settled, or their
+deliveries have rows of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from waystation_core.domain import lifecycle
+from waystation_core.domain.commit import EventFacts
+from waystation_core.domain.errors import StoreUnavailable
+from waystation_core.domain.lifecycle import Treatment
+from waystation_core.domain.model import Delivery, DeliveryState
+from waystation_core.ports.broker import Received, Subscription, Token
+from waystation_core.ports.store import EngineStore
+from waystation_router.calls import Calls
+from waystation_router.committer import Committer
+from waystation_router.ledger import Call, Handling, Ledger, Message
+from waystation_router.registry import RegistryCopy
+
+log = structlog.get_logger(__name__)
+
+BATCH = 100
+LOADS_AT_ONCE = 3
+RETRY_SECONDS = 0.5
+
+SUSPECT_AFTER_ANNOUNCEMENTS = 2
+"""An event announced more often may be what kills those who handle it."""
+
+
+class Intake:
+    """Feeds the router from its subscription until that is stopped."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: EngineStore,
+        registry: RegistryCopy,
+        calls: Calls,
+        committer: Committer,
+    ) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._registry = registry
+        self._calls = calls
+        self._committer = committer
+        self._loading: dict[str, list[Message]] = {}
+        self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._acks: list[Token] = []
+        self._subscription: Subscription | None = None
+        self.unknown_events = 0
+
+    async def run(self, subscription: Subscription) -> None:
+        """Returns when the subscription is stopped and what was taken is handed on."""
+        self._subscription = subscription
+        while True:
+            await self._loads.acquire()
+            try:
+                received = await subscription.take(BATCH)
+            except BaseException:
+                self._loads.release()
+                raise
+            if not received:
+                self._loads.release()
+                break
+            wanted, suspects = self._admit_known(received)
+            if not wanted:
+                self._loads.release()
+                continue
+            task = asyncio.ensure_future(self._load(wanted, suspects))
+            self._tasks.add(task)
+            task.add_done_callback(self._loaded)
+        if self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _loaded(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._loads.release()
+
+    def _admit_known(self, received: Sequence[Received]) -> tuple[list[str], set[str]]:
+        """Hands on events that need no load; answers with the ids of the others."""
+        wanted: list[str] = []
+        suspects: set[str] = set()
+        for one in received:
+            announcement = one.announcement
+            message = Message(one.token, len(announcement.events), self._ack)
+            for announced in announcement.events:
+                event_id = announced.event_id
+                if handling := self._ledger.handlings.get(event_id):
+                    # Announced twice, or redelivered after a lost connection, while in hand here.
+                    handling.messages.append(message)
+                elif waiting := self._loading.get(event_id):
+                    waiting.append(message)
+                elif (
+                    not one.redelivered
+                    and (known := self._ledger.remembered_event(announced)) is not None
+                ):
+                    state, event = known
+                    handling = self._ledger.open(
+                        event, state, EventFacts(True, announcements=1), state.instance.revision
+                    )
+                    handling.messages.append(message)
+                    self._admit(handling, suspect=False)
+                else:
+                    self._loading[event_id] = [message]
+                    wanted.append(event_id)
+                    if one.redelivered:
+                        suspects.add(event_id)
+        return wanted, suspects
+
+    def _ack(self, token: Token) -> None:
+        if not self._acks:
+            # Acks of one turn of the loop go together.
+            asyncio.get_running_loop().call_soon(self._flush_acks)
+        self._acks.append(token)
+
+    def _flush_acks(self) -> None:
+        acks, self._acks = self._acks, []
+        if self._subscription is not None:
+            self._subscription.ack(acks)
+
+    async def _load(self, event_ids: Sequence[str], suspects: set[str]) -> None:
+        while True:
+            try:
+                loaded = await self._store.load(event_ids)
+                break
+            except StoreUnavailable as error:
+                log.warning("load failed", events=len(event_ids), error=str(error.__cause__))
+                await asyncio.sleep(RETRY_SECONDS)
+        self._ledger.learn(loaded)
+        for event_id in event_ids:
+            messages = self._loading.pop(event_id)
+            found = loaded.events.get(event_id)
+            if found is None:
+                # Published by hand, or of a database that was restored: nothing to do for it.
+                self.unknown_events += 1
+                log.warning("unknown event", event_id=event_id)
+                for message in messages:
+                    message.release()
+                continue
+            event, key = found
+            facts = loaded.facts[event_id]
+            if handling := self._ledger.handlings.get(event_id):
+                # A delivery of it was claimed meanwhile.
+                handling.messages += messages
+                if not handling.facts.in_outbox:
+                    handling.release_messages()
+                continue
+            if not facts.in_outbox:
+                for message in messages:
+                    message.release()
+                continue
+            handling = self._ledger.open(
+                event, self._ledger.state(key), facts, loaded.instances[key].revision
+            )
+            handling.messages += messages
+            self._admit(
+                handling,
+                suspect=event_id in suspects or facts.announcements > SUSPECT_AFTER_ANNOUNCEMENTS,
+            )
+
+    def _admit(self, handling: Handling, *, suspect: bool) -> None:
+        """Fixes the event's tasks as the registry has them now, and has them called."""
+        event, instance = handling.event, handling.state.instance
+        handling.tasks = self._registry.resolve(event.event_type, instance.workflow_type)
+        handling.generation = self._registry.generation
+        treatment = lifecycle.treatment(instance.status, after_end=event.after_end)
+        if not handling.tasks or treatment is not Treatment.DELIVER:
+            self._committer.submit(handling)
+            return
+        for task in handling.tasks:
+            call = Call(task)
+            handling.calls[task.task_id] = call
+            if suspect:
+                call.row = Delivery(event.event_id, task.task_id, DeliveryState.READY, suspect=True)
+        if suspect:
+            log.info("suspect", event_id=event.event_id, event_type=event.event_type)
+            self._committer.submit(handling)
+        else:
+            for call in handling.calls.values():
+                self._calls.start(handling, call)

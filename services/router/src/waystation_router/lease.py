@@ -1,0 +1,81 @@
+"""The router's lease: one row, renewed in database time, that covers all deliveries it has in call.
+
+A router breaks another's lease only after it has itself renewed without a gap for a whole period:
+after an outage of the database everybody first gets the chance to renew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable
+from os import getpid
+
+import structlog
+
+from waystation_core.domain.errors import StoreUnavailable
+from waystation_core.ports.store import EngineStore, RouterReport
+
+log = structlog.get_logger(__name__)
+
+
+class Lease:
+    """Renews from `start` to `stop`; tells how many routers share the pool."""
+
+    def __init__(
+        self,
+        store: EngineStore,
+        router_id: str,
+        pool: str,
+        seconds: float,
+        report: Callable[[], RouterReport],
+        on_routers: Callable[[int], None],
+    ) -> None:
+        self._store = store
+        self._router_id = router_id
+        self._pool = pool
+        self._seconds = seconds
+        self._report = report
+        self._on_routers = on_routers
+        self._renewed_since: float | None = None
+        self._renewed_at = 0.0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.ensure_future(self._run())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._renew()
+            except StoreUnavailable as error:
+                log.warning("lease not renewed", error=str(error.__cause__))
+                self._renewed_since = None
+            except Exception:
+                log.exception("lease not renewed")
+                self._renewed_since = None
+            await asyncio.sleep(self._seconds / 3)
+
+    async def _renew(self) -> None:
+        heartbeat = await self._store.heartbeat(
+            self._router_id,
+            self._pool,
+            f"{socket.gethostname()}:{getpid()}",
+            self._seconds,
+            self._report(),
+        )
+        now = time.monotonic()
+        self._on_routers(heartbeat.routers)
+        if not heartbeat.held or now - self._renewed_at > self._seconds or self._renewed_since is None:
+            self._renewed_since = now
+        self._renewed_at = now
+        if now - self._renewed_since >= self._seconds:
+            freed = await self._store.break_leases(self._router_id)
+            if freed:
+                log.warning("leases of dead routers broken", deliveries=freed)

@@ -1,0 +1,225 @@
+"""What this router has in its hands: messages, events being handled, and the instances they belong to.
+
+An instance's copy here is as good as its revision. As long as only this router's own commits move
+it, everything known of its events stays true (a *lineage*); `Handling.known` says at which
+revision that was. When somebody else moved the instance, the next fast commit writes nothing and
+the locked form reads everything anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from waystation_core.domain.commit import EventFacts, InstanceCommit, LoggedWrites
+from waystation_core.domain.draft import writes_of
+from waystation_core.domain.model import (
+    Delivery,
+    Event,
+    Instance,
+    JsonObject,
+    TaskSpec,
+    idempotency_key,
+)
+from waystation_core.domain.operations import from_json
+from waystation_core.domain.results import CallResult
+from waystation_core.ports.broker import AnnouncedEvent, Token
+from waystation_core.ports.store import Loaded, StoredEntry
+from waystation_router import endpoints
+
+MAX_REMEMBERED_INSTANCES = 5_000
+"""Copies kept of instances that nothing is under way for: their next event may come here."""
+
+
+class Message:
+    """One unacknowledged message; acked when the last of its events needs it no more."""
+
+    __slots__ = ("_ack", "left", "since", "token")
+
+    def __init__(self, token: Token, events: int, ack: Callable[[Token], None]) -> None:
+        self.token = token
+        self.left = events
+        self.since = time.monotonic()
+        self._ack = ack
+
+    def release(self) -> None:
+        """One of its events is safe: settled, or with rows of its own."""
+        self.left -= 1
+        if self.left == 0:
+            self._ack(self.token)
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One delivery that this router is about: in call, or with a result to commit."""
+
+    task: TaskSpec
+    attempt: int = 1
+    edit: int = 0
+    payload: JsonObject | None = None
+    """Instead of the event's, after an edited retry."""
+    suspect: bool = False
+    conflicts: int = 0
+    base_version: int = 0
+    running: endpoints.Call | None = None
+    finished: asyncio.Event | None = None
+    """Set at its outcome, where somebody waits for that."""
+    result: CallResult | None = None
+    row: Delivery | None = None
+    """To be written instead of a result: the delivery goes off the fast way."""
+
+    @property
+    def has_outcome(self) -> bool:
+        return self.result is not None or self.row is not None
+
+    def key(self, event_id: str) -> str:
+        return idempotency_key(event_id, self.task.task_id, self.edit)
+
+
+@dataclass(slots=True, eq=False)
+class Handling:
+    """One event in this router's hands."""
+
+    event: Event
+    state: InstanceState
+    facts: EventFacts
+    known: int
+    """The instance's revision at which `facts` were true."""
+    tasks: Sequence[TaskSpec] = ()
+    generation: int = 0
+    calls: dict[str, Call] = field(default_factory=dict)
+    messages: list[Message] = field(default_factory=list)
+    holds: bool = False
+    """Whether what is in call gets leased rows, so that the message can be acked."""
+    wants_turn: TaskSpec | None = None
+
+    @property
+    def event_id(self) -> str:
+        return self.event.event_id
+
+    def release_messages(self) -> None:
+        messages, self.messages = self.messages, []
+        for message in messages:
+            message.release()
+
+
+class InstanceState:
+    """This router's copy of one instance, and what it knows of the past few versions."""
+
+    __slots__ = ("handlings", "history", "instance", "log", "log_from", "raised")
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        self.handlings: set[Handling] = set()
+        self.log: list[LoggedWrites] = []
+        # Writes of versions after this one are in `log`.
+        self.log_from = instance.version
+        # Events that our own commits raised in this lineage: they need not be loaded.
+        self.raised: dict[str, Event] = {}
+        self.history: Sequence[StoredEntry] | None = None
+
+    def replace(self, instance: Instance) -> None:
+        """Somebody else moved the instance: a new lineage begins."""
+        self.instance = instance
+        self.log = []
+        self.log_from = instance.version
+        self.raised = {}
+        self.history = None
+
+    def advance(self, commit: InstanceCommit) -> None:
+        """Our own commit moved the instance: what was known stays true."""
+        if commit.before.revision != self.instance.revision:
+            self.replace(commit.after)
+        else:
+            self.instance = commit.after
+            self.history = None
+            for entry in commit.entries:
+                writes = writes_of([from_json(op) for op in entry.change or ()], entry.effects)
+                if writes:
+                    self.log.append(LoggedWrites(entry.sequence, writes))
+        for event in commit.outbox_add:
+            self.raised[event.event_id] = event
+        for handling in self.handlings:
+            if handling.known == commit.before.revision:
+                handling.known = commit.after.revision
+
+
+class Ledger:
+    """All of it. Single-threaded: everything happens in the router's event loop."""
+
+    def __init__(self) -> None:
+        self.handlings: dict[str, Handling] = {}
+        self._states: dict[int, InstanceState] = {}
+        self._remembered: OrderedDict[str, InstanceState] = OrderedDict()
+
+    def states_of(self, workflow_instance_id: str) -> InstanceState | None:
+        return self._remembered.get(workflow_instance_id)
+
+    def remembered_event(self, announced: AnnouncedEvent) -> tuple[InstanceState, Event] | None:
+        """An event that one of our own commits raised, with a copy of its instance that is not
+        older than the announcement."""
+        state = self._remembered.get(announced.workflow_instance_id)
+        if state is None or state.instance.version < announced.version:
+            return None
+        event = state.raised.get(announced.event_id)
+        return None if event is None else (state, event)
+
+    def learn(self, loaded: Loaded) -> None:
+        """Takes over what a load brought."""
+        for key, instance in loaded.instances.items():
+            state = self._states.get(key)
+            if state is None:
+                state = InstanceState(instance)
+                self._states[key] = state
+            elif instance.revision > state.instance.revision:
+                state.replace(instance)
+            if key in loaded.histories and instance.revision == state.instance.revision:
+                state.history = loaded.histories[key]
+            self._remember(state)
+
+    def state(self, key: int) -> InstanceState:
+        return self._states[key]
+
+    def open(self, event: Event, state: InstanceState, facts: EventFacts, known: int) -> Handling:
+        """Takes an event in hand."""
+        handling = Handling(event, state, facts, known)
+        self.handlings[event.event_id] = handling
+        state.handlings.add(handling)
+        state.raised.pop(event.event_id, None)
+        return handling
+
+    def close(self, handling: Handling) -> None:
+        """Lets go of an event: nothing of it is under way here."""
+        self.handlings.pop(handling.event_id, None)
+        handling.state.handlings.discard(handling)
+        self._remember(handling.state)
+
+    def forget_copies(self) -> None:
+        """Drops all copies that nothing is under way for: after the database was out of reach they
+        may be old without a sign."""
+        for state in list(self._remembered.values()):
+            if state.handlings:
+                state.raised = {}
+            else:
+                self._drop(state)
+
+    def _remember(self, state: InstanceState) -> None:
+        instance_id = state.instance.workflow_instance_id
+        self._remembered[instance_id] = state
+        self._remembered.move_to_end(instance_id)
+        if not state.handlings and not state.instance.status.is_open and not state.raised:
+            self._drop(state)
+        while len(self._remembered) > MAX_REMEMBERED_INSTANCES:
+            oldest = next(iter(self._remembered.values()))
+            if oldest.handlings:
+                # Under way: it must be found again. It comes back to the end of the line.
+                self._remembered.move_to_end(oldest.instance.workflow_instance_id)
+                break
+            self._drop(oldest)
+
+    def _drop(self, state: InstanceState) -> None:
+        self._remembered.pop(state.instance.workflow_instance_id, None)
+        self._states.pop(state.instance.key, None)

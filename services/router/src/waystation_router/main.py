@@ -1,0 +1,100 @@
+"""`waystation-router`: the process around one router.
+
+Starts in any order with Postgres, RabbitMQ and the schema, saying what it waits for (NOT_SERVING
+meanwhile). Exit 0 after SIGTERM, 78 for bad settings, 1 else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+
+import structlog
+import uvloop
+
+from waystation_core.broker import open_broker
+from waystation_core.domain.errors import WaystationError
+from waystation_core.rpc import logs
+from waystation_core.rpc.server import PortTaken, RpcServer
+from waystation_core.rpc.settings import EXIT_BAD_SETTINGS, BadSettings, read_settings
+from waystation_core.store.engine import PostgresEngineStore
+from waystation_core.store.pool import open_pool
+from waystation_core.store.registry import PostgresRegistryStore
+from waystation_core.store.waiting import wait_for_store
+from waystation_router.app import Router
+from waystation_router.settings import RouterSettings
+
+log = structlog.get_logger(__name__)
+
+READY_EVERY_SECONDS = 0.5
+
+
+async def serve(settings: RouterSettings) -> None:
+    """Runs a router until it is told to stop."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    server = RpcServer(
+        [],
+        host=settings.router_host,
+        port=settings.router_port,
+        insecure=settings.insecure,
+        host_setting="WAYSTATION_ROUTER_HOST",
+        port_setting="WAYSTATION_ROUTER_PORT",
+    )
+    await server.start()
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(server.stop, 1.0)
+        log.info("listening", address=server.address)
+        url = settings.database_url.get_secret_value()
+        if not await wait_for_store(url, stopping):
+            return
+        pool = open_pool(url, size=settings.router_database_connections, name="waystation-router")
+        await pool.open()
+        stack.push_async_callback(pool.close)
+        broker = open_broker(settings.broker_url.get_secret_value(), role="router")
+        stack.push_async_callback(broker.close)
+        router = Router(
+            settings,
+            store=PostgresEngineStore(pool),
+            registry_store=PostgresRegistryStore(pool),
+            broker=broker,
+        )
+        await router.start()
+        stack.push_async_callback(router.stop)
+        stack.push_async_callback(server.set_serving, False)
+        await _tell_health(server, router, stopping)
+
+
+async def _tell_health(server: RpcServer, router: Router, stopping: asyncio.Event) -> None:
+    """Keeps the health service true until the router is to stop."""
+    serving = False
+    while not stopping.is_set():
+        if router.ready != serving:
+            serving = router.ready
+            log.info("ready" if serving else "waiting for the broker")
+            await server.set_serving(serving)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READY_EVERY_SECONDS):
+                await stopping.wait()
+
+
+def main() -> None:
+    """Entry point of the command."""
+    try:
+        settings = read_settings(RouterSettings)
+        Router.check(settings)
+    except BadSettings as faults:
+        sys.stderr.write(f"waystation-router: bad settings\n{faults}\n")
+        sys.exit(EXIT_BAD_SETTINGS)
+    logs.configure(settings.log_format, settings.log_level, process="router")
+    try:
+        uvloop.run(serve(settings))
+    except BadSettings as faults:
+        sys.stderr.write(f"waystation-router: bad settings\n{faults}\n")
+        sys.exit(EXIT_BAD_SETTINGS)
+    except (PortTaken, WaystationError) as error:
+        sys.stderr.write(f"waystation-router: {error}\n")
+        sys.exit(1)

@@ -1,0 +1,104 @@
+"""The router's copy of the registry: who handles which events, and where.
+
+It is refreshed when the registry's counters moved. Commits carry the generation that their tasks
+were resolved with, so a copy that is a moment old can do no harm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import structlog
+
+from waystation_core.domain.errors import StoreUnavailable
+from waystation_core.domain.model import TaskSpec
+from waystation_core.domain.topics import matches
+from waystation_core.ports.store import RegistrySnapshot, RegistryStore
+
+log = structlog.get_logger(__name__)
+
+_EMPTY = RegistrySnapshot(generation=0, changes=-1, tasks=(), handlers=())
+
+POLL_SECONDS = 0.25
+
+
+class RegistryCopy:
+    """Resolves tasks; calls `on_change` with each new snapshot."""
+
+    def __init__(self, store: RegistryStore, on_change: Callable[[RegistrySnapshot], None]) -> None:
+        self._store = store
+        self._on_change = on_change
+        self._snapshot = _EMPTY
+        self._resolved: dict[tuple[str, str], tuple[TaskSpec, ...]] = {}
+        self._tasks: dict[str, TaskSpec] = {}
+        self._refreshing = asyncio.Lock()
+
+    @property
+    def generation(self) -> int:
+        return self._snapshot.generation
+
+    def task(self, task_id: str) -> TaskSpec | None:
+        return self._tasks.get(task_id)
+
+    def live_tasks(self) -> list[str]:
+        """Tasks that some endpoint of their own service announces now."""
+        announced = {
+            (handler.service_name, task.task_id)
+            for handler in self._snapshot.handlers
+            for task in handler.tasks
+        }
+        return [
+            task.task_id
+            for task in self._snapshot.tasks
+            if (task.service_name, task.task_id) in announced
+        ]
+
+    def resolve(self, event_type: str, workflow_type: str) -> tuple[TaskSpec, ...]:
+        """The tasks that handle this type in workflows of that type, ordered by id."""
+        place = (event_type, workflow_type)
+        found = self._resolved.get(place)
+        if found is None:
+            found = tuple(
+                sorted(
+                    (
+                        task
+                        for task in self._snapshot.tasks
+                        if ("*" in task.workflow_types or workflow_type in task.workflow_types)
+                        and any(matches(pattern, event_type) for pattern in task.event_types)
+                    ),
+                    key=lambda task: task.task_id,
+                )
+            )
+            if len(self._resolved) > 10_000:
+                # Event types are the tasks' own names; a flood of them must not fill the memory.
+                self._resolved.clear()
+            self._resolved[place] = found
+        return found
+
+    async def refresh(self, *, at_least: int | None = None) -> None:
+        """Reads the registry again where its counters moved (or it is below this generation)."""
+        async with self._refreshing:
+            if at_least is not None and self.generation >= at_least:
+                return
+            generation, changes = await self._store.changes()
+            if (generation, changes) == (self._snapshot.generation, self._snapshot.changes):
+                return
+            self._snapshot = await self._store.snapshot()
+            self._resolved.clear()
+            self._tasks = {task.task_id: task for task in self._snapshot.tasks}
+            log.info(
+                "registry changed",
+                generation=self._snapshot.generation,
+                tasks=len(self._snapshot.tasks),
+                endpoints=len(self._snapshot.handlers),
+            )
+            self._on_change(self._snapshot)
+
+    async def follow(self) -> None:
+        """Refreshes until cancelled."""
+        while True:
+            with contextlib.suppress(StoreUnavailable):
+                await self.refresh()
+            await asyncio.sleep(POLL_SECONDS)

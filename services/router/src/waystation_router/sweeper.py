@@ -1,0 +1,287 @@
+"""What brings back everything that is off the fast way: events whose announcement may be lost,
+deliveries that are due, parked ones whose endpoint is there, suspects, and what dead routers had.
+
+Every router sweeps; the store's claims keep them out of each other's way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from waystation_core.domain.errors import StoreUnavailable
+from waystation_core.domain.model import Delivery, TaskSpec
+from waystation_core.ports.broker import Broker
+from waystation_core.ports.store import EngineStore, RegistryStore
+from waystation_core.relay.announcing import Relay
+from waystation_core.relay.catching_up import catch_up
+from waystation_router.calls import Calls
+from waystation_router.committer import Committer
+from waystation_router.endpoints import EndpointPool
+from waystation_router.ledger import Call, Ledger
+from waystation_router.registry import RegistryCopy
+
+log = structlog.get_logger(__name__)
+
+DELIVERIES_EVERY = 0.2
+EVENTS_EVERY = 1.0
+PARKED_EVERY = 2.0
+STARVING_AFTER = 5.0
+DELIVERIES_AT_ONCE = 100
+EVENTS_AT_ONCE = 500
+MOST_IN_QUEUE = 2_000
+"""Nothing is announced again while the queue holds more: it would only grow."""
+ACK_HOLD = 2.0
+"""How long a message may stay unacknowledged for a call; then the call gets a lease."""
+HOLDS_EVERY = 0.25
+
+
+class Sweeper:
+    """Runs its loops from `start` to `stop`."""
+
+    def __init__(
+        self,
+        *,
+        router_id: str,
+        pool: str,
+        prefetch: int,
+        ledger: Ledger,
+        store: EngineStore,
+        registry_store: RegistryStore,
+        registry: RegistryCopy,
+        broker: Broker,
+        relay: Relay,
+        endpoints: EndpointPool,
+        calls: Calls,
+        committer: Committer,
+    ) -> None:
+        self._router_id = router_id
+        self._pool = pool
+        self._prefetch = prefetch
+        self._ledger = ledger
+        self._store = store
+        self._registry_store = registry_store
+        self._registry = registry
+        self._broker = broker
+        self._relay = relay
+        self._endpoints = endpoints
+        self._calls = calls
+        self._committer = committer
+        self._last_connected = time.monotonic()
+        self._lost: str | None = None
+        self._settled_before = 0
+        self._wake_deliveries = asyncio.Event()
+        self._loops: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self._loops = [
+            asyncio.ensure_future(self._every(seconds, turn))
+            for seconds, turn in (
+                (DELIVERIES_EVERY, self._deliveries),
+                (DELIVERIES_EVERY, self._suspects),
+                (EVENTS_EVERY, self._events),
+                (EVENTS_EVERY, self._starving),
+                (EVENTS_EVERY, self._second_looks),
+                (PARKED_EVERY, self._parked),
+                (HOLDS_EVERY, self._holds),
+            )
+        ]
+
+    async def stop(self) -> None:
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+
+    def messages_lost(self, reason: str) -> None:
+        """The broker may have lost what was announced so far: it becomes due with the next turn."""
+        self._lost = reason
+
+    def endpoints_changed(self) -> None:
+        """Deliveries may have been waiting for what is there now."""
+        self._wake_deliveries.set()
+
+    async def _every(self, seconds: float, turn: Callable[[], Awaitable[bool]]) -> None:
+        """Takes turns until cancelled; the next one at once where a turn says there is more."""
+        while True:
+            more = False
+            try:
+                more = await turn()
+            except StoreUnavailable as error:
+                log.warning("sweep postponed", sweep=turn.__name__, error=str(error.__cause__))
+                await asyncio.sleep(1.0)
+            except Exception:
+                log.exception("sweep failed", sweep=turn.__name__)
+                await asyncio.sleep(1.0)
+            if not more:
+                await asyncio.sleep(seconds)
+
+    # --- deliveries off the fast way -------------------------------------------------------
+
+    async def _deliveries(self) -> bool:
+        """Takes due deliveries of tasks that have a place and an endpoint."""
+        if self._wake_deliveries.is_set():
+            self._wake_deliveries.clear()
+            await self._parked()
+        live = [task for task in self._live_tasks() if self._calls.free(task) > 0]
+        if not live:
+            return False
+        limit = min(DELIVERIES_AT_ONCE, sum(self._calls.free(task) for task in live))
+        claimed = await self._store.claim_deliveries(
+            self._router_id, limit, [task.task_id for task in live], suspects=False
+        )
+        await self._take_in_hand(claimed)
+        return len(claimed) == limit
+
+    async def _suspects(self) -> bool:
+        """Takes one suspect, calls it alone, and waits for its outcome."""
+        live = self._live_tasks()
+        if not live:
+            return False
+        async with self._endpoints.alone():
+            claimed = await self._store.claim_deliveries(
+                self._router_id, 1, [task.task_id for task in live], suspects=True
+            )
+            for call in await self._take_in_hand(claimed):
+                assert call.finished is not None
+                await call.finished.wait()
+        return bool(claimed)
+
+    def _live_tasks(self) -> list[TaskSpec]:
+        callable_now = self._endpoints.live_tasks()
+        return [
+            task
+            for task_id in self._registry.live_tasks()
+            if task_id in callable_now and (task := self._registry.task(task_id)) is not None
+        ]
+
+    async def _take_in_hand(self, claimed: Sequence[Delivery]) -> list[Call]:
+        """Loads claimed deliveries and has them called."""
+        if not claimed:
+            return []
+        try:
+            loaded = await self._store.load(list({row.event_id for row in claimed}))
+        except StoreUnavailable:
+            # They are leased to this router and nobody will call them: another router finds them
+            # when this one's lease is over, or this one gives them back.
+            await self._give_back()
+            raise
+        self._ledger.learn(loaded)
+        started = []
+        for row in claimed:
+            found = loaded.events.get(row.event_id)
+            task = self._registry.task(row.task_id)
+            if found is None or task is None:
+                continue
+            event, key = found
+            state = self._ledger.state(key)
+            handling = self._ledger.handlings.get(row.event_id)
+            if handling is None:
+                handling = self._ledger.open(
+                    event, state, loaded.facts[row.event_id], loaded.instances[key].revision
+                )
+            else:
+                handling.facts = loaded.facts[row.event_id]
+                handling.known = loaded.instances[key].revision
+                if not handling.facts.in_outbox:
+                    handling.release_messages()
+            if row.task_id in handling.calls:
+                # In call here already: its lease was broken and came back to us.
+                continue
+            call = Call(
+                task,
+                # The attempt of a suspect was recorded by the claim.
+                attempt=row.attempts if row.suspect else row.attempts + 1,
+                edit=row.edit,
+                payload=row.payload,
+                suspect=row.suspect,
+                conflicts=row.conflicts,
+                finished=asyncio.Event() if row.suspect else None,
+            )
+            handling.calls[row.task_id] = call
+            self._calls.start(handling, call)
+            if row.suspect:
+                started.append(call)
+        return started
+
+    async def _give_back(self) -> None:
+        while True:
+            try:
+                await self._store.leave(self._router_id)
+                return
+            except StoreUnavailable:
+                await asyncio.sleep(1.0)
+
+    async def _parked(self) -> bool:
+        """Wakes deliveries whose endpoint, or place, is there."""
+        free = [task.task_id for task in self._live_tasks() if self._calls.free(task) > 0]
+        if free:
+            await self._store.wake_parked(free)
+        return False
+
+    async def _holds(self) -> bool:
+        """Gives leases to calls that last, so that their messages can be acked."""
+        now = time.monotonic()
+        holding = [
+            handling
+            for handling in self._ledger.handlings.values()
+            if handling.messages and handling.facts.in_outbox and handling.calls
+        ]
+        crowded = len(holding) > self._prefetch // 2
+        holding.sort(key=lambda handling: handling.messages[0].since)
+        waiting = {id(call): (handling, call) for handling, call in self._calls.waiting()}
+        for at, handling in enumerate(holding):
+            old = now - handling.messages[0].since >= ACK_HOLD
+            if not old and not (crowded and at < len(holding) - self._prefetch // 2):
+                break
+            for call in list(handling.calls.values()):
+                if id(call) in waiting:
+                    self._calls.park(*waiting[id(call)])
+            handling.holds = True
+            self._committer.submit(handling)
+        return False
+
+    # --- events ----------------------------------------------------------------------------
+
+    async def _events(self) -> bool:
+        """Announces due events again, no faster than the queue drains."""
+        if self._broker.status().connected:
+            self._last_connected = time.monotonic()
+        else:
+            return False
+        if self._lost is not None:
+            reason, self._lost = self._lost, None
+            due = await self._store.make_lost_due(time.monotonic() - self._last_connected)
+            log.warning("messages lost", reason=reason, events_due=due)
+        depth = await self._broker.depth(self._pool)
+        if depth is None or depth > MOST_IN_QUEUE:
+            return False
+        due_events = await self._store.claim_due_events(EVENTS_AT_ONCE)
+        if not due_events:
+            return False
+        log.info("announced again", events=len(due_events))
+        taken = await self._relay.announce_due(due_events)
+        return taken and len(due_events) == EVENTS_AT_ONCE
+
+    async def _starving(self) -> bool:
+        """Announces what has waited long once more at the highest level, at most a tenth of what
+        was settled lately, so that every level keeps a tenth."""
+        settled = self._committer.results_committed
+        share, self._settled_before = (settled - self._settled_before) // 10, settled
+        if share and self._broker.status().connected:
+            starving = await self._store.claim_starving_events(share, STARVING_AFTER)
+            if starving:
+                await self._relay.announce_due(starving)
+        return False
+
+    async def _second_looks(self) -> bool:
+        """Catch-up once more, for commits that did not know the task yet."""
+        for task in await self._registry_store.catch_ups_due():
+            with contextlib.suppress(StoreUnavailable):
+                await catch_up(
+                    task, registry=self._registry_store, store=self._store, relay=self._relay
+                )
+        return False
