@@ -318,3 +318,30 @@ async def test_a_late_result_is_not_taken_for_that_of_the_same_attempt_called_ag
         assert sum(len(message.items) for message in handler.messages) == 1
         handler.release.set()
         assert isinstance(await again, Answered)
+
+
+async def test_a_large_request_travels_by_itself(pool: EndpointPool) -> None:
+    """Together with others it could pass the limit of the handler, and break the stream for all."""
+    handler = Handler()
+    async with serving(handler) as port:
+        pool.update([all_tasks(port, batching=True)])
+        large = request("echo", "large")
+        large.event.payload.fields["text"].string_value = "x" * (1024 * 1024)
+        calls = [pool.call("claims", large, 30)]
+        calls += [pool.call("claims", request("echo", str(n)), 30) for n in range(3)]
+        for call in calls:
+            assert isinstance(await call, Answered)
+        assert [len(message.items) for message in handler.messages] == [3]
+
+
+async def test_a_request_that_the_handler_refuses_to_receive_is_its_word(
+    pool: EndpointPool,
+) -> None:
+    async with serving(Handler()) as port:
+        pool.update([all_tasks(port, batching=True)])
+        huge = request("echo")
+        huge.event.payload.fields["text"].string_value = "x" * (5 * 1024 * 1024)
+        outcome = await pool.call("claims", huge, 30)
+        assert isinstance(outcome, Failed)
+        assert outcome.error.code == "RESOURCE_EXHAUSTED"
+        assert outcome.error.reason != "RESPONSE_INVALID"

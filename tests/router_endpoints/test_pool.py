@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import grpc
+import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from router_endpoints.handlers import Handler, registration, request, serving, task
 from support.waiting import eventually
@@ -102,22 +103,25 @@ async def test_an_endpoint_that_left_may_finish_and_gets_nothing_more(pool: Endp
         assert pool.live_tasks() == frozenset()
 
 
-async def test_a_server_that_stops_in_order_answers_what_it_has(pool: EndpointPool) -> None:
-    """It says goodbye (GOAWAY) and goes on with what is in call; nothing is cut."""
+@pytest.mark.parametrize("batching", [False, True], ids=["unary", "stream"])
+async def test_a_server_that_stops_in_order_answers_what_it_has(
+    pool: EndpointPool, batching: bool
+) -> None:
+    """It says goodbye (GOAWAY) and goes on with what is in call; nothing is cut, and a stream does
+    not keep it from stopping."""
     handler = Handler()
     server = grpc.aio.server()
     pb_grpc.add_TaskHandlerServiceServicer_to_server(handler, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    unary = registration(port, ECHO, replace(WAIT, batching=False))
-    pool.update([unary])
+    pool.update([registration(port, replace(WAIT, batching=batching))])
     call = pool.call("claims", request("wait"), 30)
 
     async def asked() -> int:
         return len(handler.calls)
 
     await eventually(asked)
-    stopping = asyncio.create_task(server.stop(20))
+    stopping = asyncio.create_task(server.stop(60))
 
     async def reachable() -> bool:
         return pool.report()[f"handler-{port}"]["reachable"]
@@ -125,7 +129,8 @@ async def test_a_server_that_stops_in_order_answers_what_it_has(pool: EndpointPo
     await eventually(reachable, until=lambda up: not up)
     handler.release.set()
     assert isinstance(await call, Answered)
-    await stopping
+    async with asyncio.timeout(20):
+        await stopping
 
 
 async def test_static_endpoints_are_called_while_their_health_is_good(pool: EndpointPool) -> None:

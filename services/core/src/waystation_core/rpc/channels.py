@@ -25,6 +25,10 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
 )
 
 
-def open_channel(target: str) -> grpc.aio.Channel:
-    """A channel to `host:port`; connects at the first call, and again by itself after a loss."""
-    return grpc.aio.insecure_channel(target, options=_OPTIONS)
+def open_channel(target: str, **different: int) -> grpc.aio.Channel:
+    """A channel to `host:port`; connects at the first call, and again by itself after a loss.
+
+    `different` overrides options by their names without `grpc.`, such as `keepalive_time_ms`.
+    """
+    options = {**dict(_OPTIONS), **{f"grpc.{name}": value for name, value in different.items()}}
+    return grpc.aio.insecure_channel(target, options=tuple(options.items()))

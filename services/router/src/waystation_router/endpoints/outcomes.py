@@ -16,8 +16,7 @@ from waystation_core.domain.errors import ResponseInvalid
 from waystation_core.domain.limits import MAX_TEXT_BYTES
 from waystation_core.domain.results import AttemptError
 from waystation_core.ports.store import Registration
-
-MAX_RETRY_AFTER = 24 * 3600.0
+from waystation_core.rpc.conversion.replies import MAX_RETRY_AFTER, readable
 
 PERMANENT = frozenset(
     {
@@ -103,8 +102,8 @@ def error_of_status(
         return invalid_answer("the answer is larger than the 8 MiB that a message may have")
     return AttemptError(
         code=code.name,
-        reason=reason[:200],
-        message=readable(message) or f"The handler answered {code.name}.",
+        reason=reason,
+        message=readable(message, MAX_TEXT_BYTES) or f"The handler answered {code.name}.",
         permanent=code in PERMANENT,
         retry_after=retry_after,
         metadata=metadata,
@@ -119,7 +118,7 @@ def error_of_item(status: pb.ItemStatus) -> AttemptError:
     return AttemptError(
         code=code.name,
         reason=code.name,
-        message=readable(status.message) or f"The handler answered {code.name}.",
+        message=readable(status.message, MAX_TEXT_BYTES) or f"The handler answered {code.name}.",
         permanent=code in PERMANENT,
         retry_after=seconds_of(status.retry_after) if status.HasField("retry_after") else None,
     )
@@ -147,11 +146,6 @@ def seconds_of(duration: Duration) -> float:
     return min(max(duration.seconds + duration.nanos / 1e9, 0.0), MAX_RETRY_AFTER)
 
 
-def readable(text: str) -> str:
-    """A handler's words as they may be stored: cut, and without NUL, which Postgres refuses."""
-    return text[:MAX_TEXT_BYTES].replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
 def _details(data: bytes) -> tuple[str, float | None, dict[str, str] | None]:
     """Reason, delay and metadata of a serialised google.rpc.Status; hostile input."""
     retry, info = error_details_pb2.RetryInfo(), error_details_pb2.ErrorInfo()
@@ -163,8 +157,10 @@ def _details(data: bytes) -> tuple[str, float | None, dict[str, str] | None]:
     except DecodeError:
         return "", None, None
     retry_after = seconds_of(retry.retry_delay) if retry.HasField("retry_delay") else None
-    metadata = {readable(key): readable(value) for key, value in info.metadata.items()}
-    return readable(info.reason), retry_after, metadata or None
+    metadata = {
+        readable(key, 200): readable(value, MAX_TEXT_BYTES) for key, value in info.metadata.items()
+    }
+    return readable(info.reason, 200), retry_after, metadata or None
 
 
 def _is_our_limit(message: str) -> bool:
