@@ -132,6 +132,7 @@ class Intake:
                 break
             except StoreUnavailable as error:
                 log.warning("load failed", events=len(event_ids), error=str(error.__cause__))
+                self._ledger.forget_copies()
                 await asyncio.sleep(RETRY_SECONDS)
         self._ledger.learn(loaded)
         for event_id in event_ids:

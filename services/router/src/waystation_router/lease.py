@@ -72,7 +72,11 @@ class Lease:
         )
         now = time.monotonic()
         self._on_routers(heartbeat.routers)
-        if not heartbeat.held or now - self._renewed_at > self._seconds or self._renewed_since is None:
+        if (
+            not heartbeat.held
+            or now - self._renewed_at > self._seconds
+            or self._renewed_since is None
+        ):
             self._renewed_since = now
         self._renewed_at = now
         if now - self._renewed_since >= self._seconds:

@@ -15,6 +15,7 @@ import structlog
 
 from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.model import Delivery, TaskSpec
+from waystation_core.domain.results import CallResult, Cut
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.store import EngineStore, RegistryStore
 from waystation_core.relay.announcing import Relay
@@ -71,8 +72,7 @@ class Sweeper:
         self._endpoints = endpoints
         self._calls = calls
         self._committer = committer
-        self._last_connected = time.monotonic()
-        self._lost: str | None = None
+        self._lost: tuple[str, float] | None = None
         self._settled_before = 0
         self._wake_deliveries = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
@@ -98,7 +98,7 @@ class Sweeper:
 
     def messages_lost(self, reason: str) -> None:
         """The broker may have lost what was announced so far: it becomes due with the next turn."""
-        self._lost = reason
+        self._lost = (reason, time.monotonic())
 
     def endpoints_changed(self) -> None:
         """Deliveries may have been waiting for what is there now."""
@@ -202,6 +202,18 @@ class Sweeper:
                 finished=asyncio.Event() if row.suspect else None,
             )
             handling.calls[row.task_id] = call
+            if call.attempt > task.retry.max_attempts:
+                # Every attempt ended with the death of its router: the next one would too.
+                call.attempt = task.retry.max_attempts
+                call.result = CallResult(
+                    task,
+                    attempt=call.attempt,
+                    base_version=state.instance.version,
+                    outcome=Cut("the router died while it was in call"),
+                    edit=row.edit,
+                )
+                self._committer.submit(handling)
+                continue
             self._calls.start(handling, call)
             if row.suspect:
                 started.append(call)
@@ -248,13 +260,13 @@ class Sweeper:
 
     async def _events(self) -> bool:
         """Announces due events again, no faster than the queue drains."""
-        if self._broker.status().connected:
-            self._last_connected = time.monotonic()
-        else:
+        status = self._broker.status()
+        if not status.connected or status.blocked:
             return False
         if self._lost is not None:
-            reason, self._lost = self._lost, None
-            due = await self._store.make_lost_due(time.monotonic() - self._last_connected)
+            reason, at = self._lost
+            due = await self._store.make_lost_due(time.monotonic() - at)
+            self._lost = None
             log.warning("messages lost", reason=reason, events_due=due)
         depth = await self._broker.depth(self._pool)
         if depth is None or depth > MOST_IN_QUEUE:
