@@ -312,7 +312,7 @@ class DataObject(_View, MutableMapping[str, Any]):
 
     def __setitem__(self, key: str, value: Any) -> None:
         if not isinstance(key, str):
-            raise TypeError(f"the key {key!r} is a {type(key).__name__}; keys are str")
+            raise TypeError(f"at {self._path or 'the root'}: keys are str, and {key!r} is not")
         # `data["a"] += [1]` ends by storing the list that it has just changed.
         if isinstance(value, _View) and self._children.get(key) is value:
             return

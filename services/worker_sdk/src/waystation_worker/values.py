@@ -176,7 +176,7 @@ def _number(value: float) -> int | float:
 
 def _key(key: object) -> str:
     if not isinstance(key, str):
-        raise _Unfit(TypeError, f"the key {key!r} is a {type(key).__name__}; keys are str")
+        raise _Unfit(TypeError, f"keys are str, and {key!r} is not")
     return _text(str.__str__(key))
 
 
