@@ -125,7 +125,7 @@ def require_open(instance: Instance) -> None:
 
 def provide_input(draft: Draft, wait_id: str, answer: JsonObject) -> Event:
     """Answers a wait: merges the answer into data member by member, raises `user.input.provided`."""
-    before = draft.instance
+    before = draft.as_it_is()
     require_open(before)
     waits = {wait.wait_id: wait for wait in before.waits}
     if not waits or (wait_id and wait_id not in waits):
@@ -181,7 +181,7 @@ def publish(draft: Draft, new: NewEvent) -> Event:
 
 def cancel(draft: Draft, reason: str) -> None:
     """Ends an open instance as CANCELLED; a CANCELLED one stays as it is."""
-    before = draft.instance
+    before = draft.as_it_is()
     if before.status is Status.CANCELLED:
         return
     require_open(before)
@@ -217,7 +217,7 @@ def retry_dead_letter(
 ) -> None:
     """Tries a delivery again from its first attempt. A FAILED instance becomes ACTIVE, and what was
     held goes on. `held` are the instance's HELD deliveries."""
-    before = draft.instance
+    before = draft.as_it_is()
     if not (before.status.is_open or before.status is Status.FAILED or letter.event.after_end):
         require_open(before)
     edited = payload is not None and payload != letter.event.payload

@@ -33,6 +33,7 @@ from waystation_core.domain.model import (
     Result,
     Status,
     TaskSpec,
+    unshared,
 )
 from waystation_core.domain.operations import Operation, write_of
 
@@ -63,7 +64,8 @@ class Draft:
         log: Sequence[LoggedWrites] = (),
     ) -> None:
         self.before = instance
-        self.instance = instance
+        self._instance = instance
+        self._shared = True
         self.now = now
         self.rules = rules
         self._facts = dict(facts)
@@ -92,8 +94,23 @@ class Draft:
     def touch(self, **changes: object) -> None:
         """Changes fields of the instance."""
         self._touched = True
-        if changes:
-            self.instance = replace(self.instance, **changes)  # type: ignore[arg-type]
+        if self._shared:
+            self._instance = unshared(self._instance)
+            self._shared = False
+        for name, value in changes.items():
+            # The working copy is nobody else's. dataclasses.replace would cost ten times as much,
+            # several times for each result.
+            object.__setattr__(self._instance, name, value)
+
+    @property
+    def instance(self) -> Instance:
+        """The instance as moved so far. Changes with the next move; `as_it_is` does not."""
+        return self._instance
+
+    def as_it_is(self) -> Instance:
+        """The instance as moved so far, which later moves leave alone."""
+        self._shared = True
+        return self._instance
 
     def record(self, entry: HistoryEntry, writes: Sequence[Write] = ()) -> None:
         """Adds an entry of history, which makes the next version. Its sequence must be `next_version`."""
@@ -269,7 +286,7 @@ class Draft:
         if self._touched:
             self._notice_idle()
             self.touch(revision=self.before.revision + 1)
-        self._commit.after = self.instance
+        self._commit.after = self.as_it_is()
         return self._commit
 
     def _notice_idle(self) -> None:

@@ -6,7 +6,7 @@ Numbers of enums are those of the contract, so that they travel and are stored w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import IntEnum
 from typing import Any, TypeAlias
@@ -168,6 +168,17 @@ class Instance:
     idle_since: datetime | None = None
     turn: Turn | None = None
     namespace: str = DEFAULT_NAMESPACE
+
+
+def unshared(instance: Instance) -> Instance:
+    """A copy of one's own, for a working copy."""
+    copy = object.__new__(Instance)
+    for name in _INSTANCE_FIELDS:
+        object.__setattr__(copy, name, getattr(instance, name))
+    return copy
+
+
+_INSTANCE_FIELDS = tuple(field.name for field in fields(Instance))
 
 
 @dataclass(frozen=True, slots=True)

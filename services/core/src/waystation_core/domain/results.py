@@ -384,7 +384,7 @@ def _operations(change: Change, data: JsonObject) -> Sequence[Operation]:
 
 def _succeed(draft: Draft, event: Event, result: CallResult, reply: Reply) -> None:
     """Writes a reply. Everything that can be refused is refused before the first move."""
-    before = draft.instance
+    before = draft.as_it_is()
     task_id = result.task.task_id
     operations = _operations(reply.change, before.data)
     data = apply(before.data, operations) if operations else before.data
@@ -535,7 +535,7 @@ def _fail(
         )
         return
     fails_workflow = task.on_failure is OnFailure.FAIL_WORKFLOW and not event.after_end
-    before = draft.instance
+    before = draft.as_it_is()
     draft.touch(dead_letters=before.dead_letters + 1)
     draft.raising.dead_letters.append(
         NewDeadLetter(
