@@ -196,6 +196,7 @@ def cancel(draft: Draft, reason: str) -> None:
         _client_entry(draft, "cancel", event, note=reason or None, effects=changed),
         writes_of((), changed),
     )
+    draft.settle_unhandled_now([event])
 
 
 @dataclass(frozen=True, slots=True)

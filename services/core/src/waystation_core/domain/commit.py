@@ -71,6 +71,11 @@ class EventFacts:
     announcements: int = 0
     """How often the event was announced, where that is known."""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the event is not settled."""
+        return self.in_outbox or bool(self.deliveries)
+
 
 SETTLED = EventFacts(in_outbox=False)
 

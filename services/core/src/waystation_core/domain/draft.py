@@ -18,6 +18,7 @@ from waystation_core.domain.commit import (
     HistoryEntry,
     InstanceCommit,
     LoggedWrites,
+    NewDeadLetter,
 )
 from waystation_core.domain.conflicts import STATUS_WRITE, Write
 from waystation_core.domain.errors import TooManyEvents
@@ -25,6 +26,7 @@ from waystation_core.domain.ids import new_id
 from waystation_core.domain.model import (
     SYSTEM,
     Delivery,
+    DeliveryState,
     Event,
     Idle,
     Instance,
@@ -51,6 +53,11 @@ class Rules:
     make_id: Callable[[], str] = new_id
 
 
+def turn_holder(event_id: str, task_id: str) -> str:
+    """How an instance's turn names the delivery that has it."""
+    return f"{event_id}:{task_id}"
+
+
 class Draft:
     """The working copy. Take `commit()` when all moves are made."""
 
@@ -68,20 +75,28 @@ class Draft:
         self._shared = True
         self.now = now
         self.rules = rules
-        self._facts = dict(facts)
-        self._stored = {
-            (event_id, task_id) for event_id, known in facts.items() for task_id in known.deliveries
-        }
+        # What the moves have changed of `_known`.
+        self._known = facts
+        self._moved: dict[str, EventFacts] = {}
         self._log = list(log)
         self._touched = False
-        self._last_settled: tuple[Event, str] | None = None
+        self._last_ended: tuple[Event, str] | None = None
         self._commit = InstanceCommit(before=instance, after=instance)
 
     # --- what is known ---------------------------------------------------------------------
 
     def facts(self, event_id: str) -> EventFacts:
-        """Where an event stands now, with the moves made so far."""
-        return self._facts.get(event_id, SETTLED)
+        """Where an event stands now, with the moves made so far. Unknown events count as settled,
+        so the draft must be given the facts of every event whose deliveries it moves."""
+        return self._moved.get(event_id) or self._known.get(event_id, SETTLED)
+
+    def treatment(self, event: Event) -> lifecycle.Treatment:
+        """What becomes of an event's deliveries now."""
+        return lifecycle.treatment(
+            self.instance.status,
+            after_end=event.after_end,
+            can_go_on=self.instance.dead_letters > 0,
+        )
 
     def writes_since(self, version: int) -> list[Write]:
         """What was written after this version, here included."""
@@ -132,7 +147,8 @@ class Draft:
         self.touch(
             status=status,
             completed_at=self.now if ends else None,
-            waits=() if ends else self.instance.waits,
+            # A FAILED instance may go on, and then asks its questions again.
+            waits=() if ends and status is not Status.FAILED else self.instance.waits,
             failure=self.instance.failure if ends else None,
         )
 
@@ -145,19 +161,15 @@ class Draft:
         raised_by: str,
         cause: Event | None,
         after_end: bool = False,
-        version: int | None = None,
+        limited: bool = True,
     ) -> Event:
         """Raises an event; raises TooManyEvents at the instance's limit.
 
         Correlation, metadata and priority come from the cause where the new event names none.
+        `limited=False` is for the events of statuses: an instance at its limit must be able to end.
         """
-        count = self.instance.event_count + 1
-        if count > self.rules.max_events:
-            raise TooManyEvents(
-                f"The instance has reached its limit of {self.rules.max_events} events; "
-                "start another workflow for what follows, or raise the limit.",
-                limit=str(self.rules.max_events),
-            )
+        if limited:
+            self.check_event_limit(1)
         metadata = new.metadata
         if cause is not None and cause.metadata:
             metadata = {**cause.metadata, **new.metadata} if new.metadata else cause.metadata
@@ -166,7 +178,7 @@ class Draft:
             event_type=new.event_type,
             payload=new.payload,
             raised_by=raised_by,
-            version=self.next_version if version is None else version,
+            version=self.next_version,
             causation_id=cause.event_id if cause is not None else None,
             priority=new.priority
             if new.priority is not None
@@ -176,28 +188,38 @@ class Draft:
             metadata=metadata or None,
             after_end=after_end or (cause is not None and cause.after_end),
         )
-        self.touch(event_count=count, unsettled=self.instance.unsettled + 1)
+        self.touch(event_count=self.instance.event_count + 1)
         self._commit.raised.append(event)
         self._commit.outbox_add.append(event)
-        self._facts[event.event_id] = EventFacts(in_outbox=True)
+        self._moved[event.event_id] = EventFacts(in_outbox=True)
         return event
 
-    def raise_status_event(
-        self, status: Status, payload: JsonObject, *, raised_by: str, cause: Event | None
-    ) -> Event:
-        """Raises the event of a status just entered. It passes the limit of events: an instance at
-        its limit must still be able to end."""
-        keep = self.rules
-        self.rules = replace(keep, max_events=self.instance.event_count + 1)
-        try:
-            return self.raise_event(
-                NewEvent(lifecycle.EVENT_OF_STATUS[status], payload),
-                raised_by=raised_by,
-                cause=cause,
-                after_end=not status.is_open,
+    def check_event_limit(self, more: int) -> None:
+        """Raises TooManyEvents unless the instance may raise this many more events."""
+        if self.instance.event_count + more > self.rules.max_events:
+            raise TooManyEvents(
+                f"The instance has reached its limit of {self.rules.max_events} events; "
+                "start another workflow for what follows, or raise the limit.",
+                limit=str(self.rules.max_events),
             )
-        finally:
-            self.rules = keep
+
+    def raise_status_event(self, *, raised_by: str, cause: Event | None) -> Event:
+        """Raises the event of the status just entered."""
+        instance = self.instance
+        payload: JsonObject
+        if instance.failure is not None:
+            payload = instance.failure.to_json()
+        elif instance.status is Status.WAITING_FOR_INPUT:
+            payload = {"waits": [wait.to_json() for wait in instance.waits]}
+        else:
+            payload = instance.output or {}
+        return self.raise_event(
+            NewEvent(lifecycle.EVENT_OF_STATUS[instance.status], payload),
+            raised_by=raised_by,
+            cause=cause,
+            after_end=not instance.status.is_open,
+            limited=False,
+        )
 
     def settle_unhandled_now(self, raised: Sequence[Event]) -> None:
         """Settles status events that no task handles in the commit that raised them, which spares
@@ -210,9 +232,8 @@ class Draft:
             if not self.rules.resolve(event.event_type, self.instance.workflow_type):
                 self._commit.fixes_tasks = True
                 self._commit.outbox_add.remove(event)
-                self._facts[event.event_id] = EventFacts(in_outbox=False)
+                self._moved[event.event_id] = SETTLED
                 self.record_unhandled(event)
-                self._settle(event, "no task handles it")
 
     def record_unhandled(self, event: Event) -> None:
         self.record(
@@ -231,26 +252,28 @@ class Draft:
 
     def fix_tasks(self, event: Event) -> None:
         """Takes the event off the outbox: from here on its deliveries have rows or outcomes."""
-        assert self.facts(event.event_id).in_outbox
         self._commit.fixes_tasks = True
         self.leave_outbox(event)
 
     def leave_outbox(self, event: Event) -> None:
-        self._touched = True
         facts = self.facts(event.event_id)
+        assert facts.in_outbox
+        self._touched = True
         self._commit.outbox_remove.append(event.event_id)
-        self._facts[event.event_id] = EventFacts(False, facts.deliveries, facts.announcements)
+        self._moved[event.event_id] = EventFacts(False, facts.deliveries, facts.announcements)
 
     def put_delivery(self, delivery: Delivery) -> None:
-        """Writes an open delivery's row."""
+        """Writes an open delivery's row. One that is not in call gives the instance's turn up."""
         self._touched = True
         place = (delivery.event_id, delivery.task_id)
         facts = self.facts(delivery.event_id)
         self._commit.deliveries_put[place] = delivery
         self._commit.deliveries_remove.discard(place)
-        self._facts[delivery.event_id] = EventFacts(
+        self._moved[delivery.event_id] = EventFacts(
             facts.in_outbox, {**facts.deliveries, delivery.task_id: delivery}
         )
+        if delivery.state is not DeliveryState.LEASED:
+            self._give_turn_up(place)
 
     def end_delivery(self, event_id: str, task_id: str) -> None:
         """Takes a delivery's row away, where it has one: its outcome is final."""
@@ -259,34 +282,49 @@ class Draft:
         facts = self.facts(event_id)
         if task_id in facts.deliveries:
             self._commit.deliveries_put.pop(place, None)
-            if place in self._stored:
+            if task_id in self._known.get(event_id, SETTLED).deliveries:
                 self._commit.deliveries_remove.add(place)
             rest = {task: row for task, row in facts.deliveries.items() if task != task_id}
-            self._facts[event_id] = EventFacts(facts.in_outbox, rest)
+            self._moved[event_id] = EventFacts(facts.in_outbox, rest)
+        self._give_turn_up(place)
 
-    def settle_if_done(self, event: Event, how: str) -> None:
-        """Settles the event when nothing of it is open any more."""
-        facts = self.facts(event.event_id)
-        if not facts.in_outbox and not facts.deliveries:
-            self._settle(event, how)
+    def _give_turn_up(self, place: tuple[str, str]) -> None:
+        turn = self.instance.turn
+        if turn is not None and turn.holder == turn_holder(*place):
+            self.touch(turn=None)
 
-    def _settle(self, event: Event, how: str) -> None:
-        self._last_settled = (event, how)
-        self.touch(unsettled=self.instance.unsettled - 1)
+    def add_dead_letter(self, letter: NewDeadLetter) -> None:
+        self._commit.dead_letters.append(letter)
+        self.touch(dead_letters=self.instance.dead_letters + 1)
+
+    def take_dead_letter(self, dead_letter_id: str, *, retried: bool) -> None:
+        """Resolves an open dead letter: retried, or discarded."""
+        resolved = (
+            self._commit.dead_letters_retried if retried else self._commit.dead_letters_discarded
+        )
+        resolved.append(dead_letter_id)
+        self.touch(dead_letters=self.instance.dead_letters - 1)
+
+    def ended(self, event: Event, how: str) -> None:
+        """Notes how an event ended, unless something of it is open still: should nothing else be
+        open either, this is why the instance stands idle."""
+        if not self.facts(event.event_id).is_open:
+            self._last_ended = (event, how)
 
     # --- the end ---------------------------------------------------------------------------
-
-    @property
-    def raising(self) -> InstanceCommit:
-        """The commit so far, for adding what has no rule of its own (dead letters)."""
-        return self._commit
 
     def commit(self) -> InstanceCommit:
         """Everything to write; empty when no move was made."""
         if self._touched:
+            opened = sum(
+                facts.is_open - self._known.get(event_id, SETTLED).is_open
+                for event_id, facts in self._moved.items()
+            )
+            self.touch(
+                unsettled=self.before.unsettled + opened, revision=self.before.revision + 1
+            )
             self._notice_idle()
-            self.touch(revision=self.before.revision + 1)
-        self._commit.after = self.as_it_is()
+        self._commit.after = self.instance
         return self._commit
 
     def _notice_idle(self) -> None:
@@ -294,14 +332,13 @@ class Draft:
         stands_still = (
             instance.status is Status.ACTIVE
             and instance.unsettled == 0
-            and not instance.waits
             and instance.dead_letters == 0
         )
         if not stands_still:
             if instance.idle is not None:
                 self.touch(idle=None, idle_since=None)
-        elif self._last_settled is not None:
-            event, how = self._last_settled
+        elif instance.idle is None and self._last_ended is not None:
+            event, how = self._last_ended
             self.touch(
                 idle=Idle(
                     event_id=event.event_id,
@@ -329,7 +366,7 @@ def skip_delivery(draft: Draft, row: Delivery, event: Event, why: str) -> None:
             note=why,
         )
     )
-    draft.settle_if_done(event, "it was skipped")
+    draft.ended(event, "it was skipped")
 
 
 def effects(before: Instance, after: Instance) -> JsonObject | None:

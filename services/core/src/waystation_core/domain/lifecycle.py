@@ -111,9 +111,10 @@ class Treatment(Enum):
     HOLD = "hold"
 
 
-def treatment(status: Status, *, after_end: bool) -> Treatment:
+def treatment(status: Status, *, after_end: bool, can_go_on: bool = True) -> Treatment:
     """What the end of an instance raised is delivered all the same; other events of a COMPLETED or
-    CANCELLED instance are skipped, those of a FAILED one held until its dead letters are decided."""
+    CANCELLED instance are skipped. Those of a FAILED one are held while it has dead letters, whose
+    retry would make it go on (`can_go_on`), and skipped when it has none."""
     if status.is_open or after_end:
         return Treatment.DELIVER
-    return Treatment.HOLD if status is Status.FAILED else Treatment.SKIP
+    return Treatment.HOLD if status is Status.FAILED and can_go_on else Treatment.SKIP

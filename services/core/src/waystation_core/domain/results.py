@@ -268,7 +268,8 @@ def _fix_and_apply(draft: Draft, touch: EventTouch, router_id: str) -> dict[str,
     """The first commit that touches an event: each task that it does not finish gets a row."""
     event = touch.event
     known = {task.task_id for task in touch.tasks}
-    verdicts: dict[str, Verdict] = {}
+    # What the registry gave to other tasks since has no delivery that it could end.
+    verdicts = {task_id: Verdict.DUPLICATE for task_id in touch.results if task_id not in known}
     pending = [result for task_id, result in touch.results.items() if task_id in known]
     must_fix = bool(touch.rows)
     for result in pending:
@@ -318,7 +319,7 @@ def _obstacle(draft: Draft, event: Event, result: CallResult) -> Verdict | None:
         if since:
             reads = reply.reads if reply.reads is not None else result.task.reads
             writes = [write_of(op) for op in _operations(reply.change, draft.instance.data)]
-            if reply.status is not None or reply.wait is not None:
+            if _wanted_status(reply) is not None:
                 writes.append(STATUS_WRITE)
             if conflicts(reads, writes, since):
                 return Verdict.CONFLICT

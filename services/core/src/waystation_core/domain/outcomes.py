@@ -1,0 +1,148 @@
+"""What an attempt of a delivery ends with, as the router hands it to `results`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from waystation_core.domain import lifecycle
+from waystation_core.domain.errors import (
+    InvalidArgument,
+    NotYetAvailable,
+    ResourceExhausted,
+    ResponseInvalid,
+    WaystationError,
+)
+from waystation_core.domain.model import JsonObject, NewEvent, Status, TaskSpec
+from waystation_core.domain.operations import (
+    Operation,
+    patch_to_operations,
+    replacement_to_operations,
+)
+
+MAX_TEXT = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A merge patch (RFC 7396)."""
+
+    patch: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """A new root."""
+
+    root: JsonObject
+
+
+Change: TypeAlias = tuple[Operation, ...] | Patch | Replacement
+
+
+def operations_of(change: Change, data: JsonObject) -> tuple[Operation, ...]:
+    """The operations that make this change of this data."""
+    if isinstance(change, Patch):
+        return tuple(patch_to_operations(change.patch, data))
+    if isinstance(change, Replacement):
+        return tuple(replacement_to_operations(change.root))
+    return change
+
+
+@dataclass(frozen=True, slots=True)
+class WaitRequest:
+    """A question to a person."""
+
+    message: str
+    wait_id: str = ""
+    input_schema: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer of a task that did its work."""
+
+    events: tuple[NewEvent, ...] = ()
+    change: Change = ()
+    status: Status | None = None
+    wait: WaitRequest | None = None
+    output: JsonObject | None = None
+    reads: tuple[str, ...] | None = None
+    """None: everything."""
+
+    @property
+    def statuses(self) -> list[Status]:
+        """Every status that it asks for, by whatever means; more than one contradict each other."""
+        asked = {
+            lifecycle.STATUS_OF_EVENT[new.event_type]
+            for new in self.events
+            if new.event_type in lifecycle.STATUS_OF_EVENT
+        }
+        if self.status is not None:
+            asked.add(self.status)
+        if self.wait is not None:
+            asked.add(Status.WAITING_FOR_INPUT)
+        return sorted(asked)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptError:
+    """Why an attempt failed. `code` is a gRPC status code name or TASK_FAILURE."""
+
+    code: str
+    reason: str
+    message: str
+    permanent: bool = False
+    retry_after: float | None = None
+    """Seconds, instead of the policy's backoff."""
+    metadata: JsonObject | None = None
+
+    def to_json(self) -> JsonObject:
+        return {
+            "code": self.code,
+            "reason": self.reason[:200],
+            "message": self.message[:MAX_TEXT],
+            "permanent": self.permanent,
+            "metadata": self.metadata,
+        }
+
+
+def fault_of(fault: WaystationError) -> AttemptError:
+    """The permanent failure that a broken rule makes of an attempt.
+
+    A rule of requests that an answer broke is RESPONSE_INVALID, with the rule's own reason as
+    `problem`; limits and what is not built yet keep their reasons.
+    """
+    reason, metadata = fault.reason, dict(fault.metadata)
+    if isinstance(fault, InvalidArgument):
+        reason, metadata = ResponseInvalid.reason, {"problem": fault.reason, **metadata}
+    code = fault.code
+    if not isinstance(fault, (NotYetAvailable, ResourceExhausted)):
+        code = ResponseInvalid.code
+    return AttemptError(
+        code=code, reason=reason, message=fault.message, permanent=True, metadata=metadata or None
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The call was sent, and its endpoint or router died before an answer came."""
+
+    message: str
+
+
+Outcome: TypeAlias = Reply | AttemptError | Cut
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """The outcome of one attempt of one delivery."""
+
+    task: TaskSpec
+    attempt: int
+    base_version: int
+    outcome: Outcome
+    edit: int = 0
+    duration_us: int | None = None
+    service_version: str = ""
+    endpoint: str = ""
