@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 bin := .venv/bin
 
 .PHONY: help
@@ -44,6 +45,10 @@ rabbitmq:
 .PHONY: test
 test: setup rabbitmq ## Every test, on private RabbitMQ and Postgres servers
 	$(bin)/pytest $(PYTEST_ARGS)
+
+.PHONY: bench
+bench: setup rabbitmq ## Workflows per second and latency; BENCH_ARGS="--seconds 3 --repeats 1" is the short form
+	$(bin)/python -m bench $(BENCH_ARGS)
 
 .PHONY: ci
 ci: ## What the build machine runs: a new environment, check, test

@@ -1,0 +1,71 @@
+"""`python -m bench`: starts everything, measures, prints a table, writes `bench/results/latest.json`."""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bench import report
+from bench.handlers import CLAIM_3, CLAIM_FAN
+from bench.system import System, run_load
+
+WORKLOADS = {"claim-3": CLAIM_3, "claim-fan": CLAIM_FAN}
+WARM_UP_SECONDS = 3.0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--workload", choices=WORKLOADS, action="append", help="default: claim-3")
+    parser.add_argument("--concurrency", type=int, action="append", help="default: 1 and 64")
+    parser.add_argument("--seconds", type=float, default=15.0, help="of one window (15)")
+    parser.add_argument("--repeats", type=int, default=3, help="windows per row (3)")
+    parser.add_argument("--channels", type=int, default=2, help="connections of the client (2)")
+    parser.add_argument("--logs", type=Path, help="keep the processes' logs in this folder")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measures what the options say."""
+    options = _options()
+    rows: list[dict[str, Any]] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="waystation-bench-") as folder,
+        System(options.logs or Path(folder)) as system,
+    ):
+        print("processes:", ", ".join(f"{name} {pid}" for name, pid in system.groups.items()))
+        for workload in options.workload or ["claim-3"]:
+            for concurrency in options.concurrency or [1, 64]:
+                repeats = [
+                    _measure(system, workload, concurrency, options) for _ in range(options.repeats)
+                ]
+                rows.append(report.row(workload, concurrency, repeats))
+                print(
+                    f"{workload} at {concurrency}: {rows[-1]['workflows_per_s']} workflows/s, "
+                    f"p50 {rows[-1]['p50_ms']} ms",
+                    flush=True,
+                )
+    report.write(rows)
+    report.show(rows)
+
+
+def _measure(
+    system: System, workload: str, concurrency: int, options: argparse.Namespace
+) -> dict[str, Any]:
+    request = {
+        "address": system.address,
+        "workflow_type": WORKLOADS[workload],
+        "concurrency": concurrency,
+        "channels": options.channels,
+        "warm_up": min(WARM_UP_SECONDS, options.seconds),
+        "seconds": options.seconds,
+        "groups": system.groups,
+    }
+    answer: dict[str, Any] = json.loads(
+        run_load(json.dumps(request), seconds=options.seconds + 120)
+    )
+    return answer
+
+
+if __name__ == "__main__":
+    main()

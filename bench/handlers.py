@@ -1,0 +1,87 @@
+"""The handler service under load: microseconds of pure work on a claim of about 300 bytes.
+
+`bench-claim-3`:    start; process; validate; complete.
+`bench-claim-fan`:  start; process; risk, fraud and vehicle in parallel; naive join; complete.
+"""
+
+import uvloop
+
+from waystation_worker import HandlerService, TaskContext
+
+CLAIM_3 = "bench-claim-3"
+CLAIM_FAN = "bench-claim-fan"
+CHECKS = ("risk", "fraud", "vehicle")
+
+service = HandlerService("bench-claims", version="1.0.0")
+
+
+def _process(ctx: TaskContext) -> None:
+    claim = ctx.event.payload["claim"]
+    ctx.data["claim_type"] = "car" if "car" in claim["text"] else "home"
+    ctx.data["amount"] = round(claim["amount"] * 1.19, 2)
+
+
+@service.task(events=["workflow.started"], workflow_types=[CLAIM_3], max_in_flight=10_000)
+async def process(ctx: TaskContext) -> None:
+    """Type and amount into the context."""
+    _process(ctx)
+    ctx.emit("claim.processed", {"claim_type": ctx.data["claim_type"]})
+
+
+@service.task(events=["claim.processed"], workflow_types=[CLAIM_3], max_in_flight=10_000)
+async def validate(ctx: TaskContext) -> None:
+    """Is the amount plausible?"""
+    ctx.data["valid"] = 0 < ctx.data["amount"] < 1_000_000
+    ctx.emit("claim.validated")
+
+
+@service.task(events=["claim.validated"], workflow_types=[CLAIM_3], max_in_flight=10_000)
+async def complete(ctx: TaskContext) -> None:
+    """A summary into the context, and the end."""
+    ctx.data["summary"] = f"{ctx.data['claim_type']} claim over {ctx.data['amount']:.2f}"
+    ctx.complete({"summary": ctx.data["summary"]})
+
+
+@service.task(events=["workflow.started"], workflow_types=[CLAIM_FAN], max_in_flight=10_000)
+async def process_fan(ctx: TaskContext) -> None:
+    """Type and amount into the context, and three checks at once."""
+    _process(ctx)
+    ctx.data["checks"] = {}
+    for name in CHECKS:
+        ctx.emit(f"check.{name}")
+
+
+def _finish(ctx: TaskContext, name: str, score: float) -> None:
+    checks = ctx.data["checks"]
+    checks[name] = score
+    if all(other in checks for other in CHECKS):
+        ctx.emit("checks.completed")
+
+
+@service.task(events=["check.risk"], workflow_types=[CLAIM_FAN], max_in_flight=10_000)
+async def risk(ctx: TaskContext) -> None:
+    """One of the three."""
+    _finish(ctx, "risk", ctx.data["amount"] / 1_000)
+
+
+@service.task(events=["check.fraud"], workflow_types=[CLAIM_FAN], max_in_flight=10_000)
+async def fraud(ctx: TaskContext) -> None:
+    """One of the three."""
+    _finish(ctx, "fraud", len(ctx.data["claim"]["text"]) / 100)
+
+
+@service.task(events=["check.vehicle"], workflow_types=[CLAIM_FAN], max_in_flight=10_000)
+async def vehicle(ctx: TaskContext) -> None:
+    """One of the three."""
+    _finish(ctx, "vehicle", 0.5)
+
+
+@service.task(events=["checks.completed"], workflow_types=[CLAIM_FAN], max_in_flight=10_000)
+async def complete_fan(ctx: TaskContext) -> None:
+    """The end: the sum of the checks."""
+    ctx.complete({"score": sum(ctx.data["checks"][name] for name in CHECKS)})
+
+
+if __name__ == "__main__":
+    uvloop.install()
+    service.run()
