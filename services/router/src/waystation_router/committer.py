@@ -29,11 +29,13 @@ log = structlog.get_logger(__name__)
 
 BATCH = 200
 WORKERS = 2
+LOCKED_AT_ONCE = 4
+"""Each holds a connection: the batches, the loads and the lease need theirs too."""
 RETRY_SECONDS = 0.2
 WAIT_FOR_TURN_SECONDS = 0.02
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Group:
     """The handlings of one instance in one batch, and what was decided of them."""
 
@@ -69,6 +71,8 @@ class Committer:
         self._filled = asyncio.Event()
         self._closing = False
         self._workers: list[asyncio.Task[None]] = []
+        self._locks = asyncio.Semaphore(LOCKED_AT_ONCE)
+        self._slow: set[asyncio.Task[None]] = set()
         self.results_committed = 0
 
     def start(self) -> None:
@@ -84,40 +88,62 @@ class Committer:
         self._closing = True
         self._filled.set()
         await asyncio.gather(*self._workers)
-
-    async def abort(self) -> None:
-        """Stops at once; what was not written comes again to some router."""
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        while self._slow:
+            await asyncio.gather(*self._slow)
 
     # --- batches ---------------------------------------------------------------------------
 
     async def _work(self) -> None:
         while True:
             groups = self._take()
-            if not groups:
-                if self._closing and not self._queue:
-                    self._filled.set()
-                    return
+            if groups:
+                await self._commit(groups)
+            elif self._closing and not self._queue:
+                self._filled.set()
+                return
+            else:
                 self._filled.clear()
                 await self._filled.wait()
-                continue
-            try:
-                await self._commit(groups)
-            except Exception:
-                # A fault here must not end the router's work: what was in the batch is still in
-                # hand and is tried again, by which time the log has the reason.
-                log.exception("commit failed")
-                await asyncio.sleep(RETRY_SECONDS)
-                for group in groups:
-                    for handling in group.handlings:
-                        self.submit(handling)
-            finally:
-                for group in groups:
-                    self._busy.discard(group.state.instance.key)
-                if self._queue:
-                    self._filled.set()
+
+    async def _commit(self, groups: Sequence[_Group]) -> None:
+        """The fast form for all that it may do; the rest goes on alone, behind this batch."""
+        done: Sequence[_Group] = ()
+        try:
+            fast = [group for group in groups if self._decide(group)]
+            if fast:
+                keys = await self._write(fast)
+                done = [group for group in fast if group.state.instance.key in keys]
+                self._conclude_all(done)
+        except Exception:
+            # A fault here must not end the router's work: what was in the batch is still in hand
+            # and is decided again under its locks, by which time the log has the reason.
+            log.exception("commit failed")
+        for group in groups:
+            if group in done:
+                self._free(group)
+            else:
+                task = asyncio.ensure_future(self._commit_alone(group))
+                self._slow.add(task)
+                task.add_done_callback(self._slow.discard)
+
+    async def _commit_alone(self, group: _Group) -> None:
+        try:
+            async with self._locks:
+                await self._commit_locked(group)
+            self._conclude_all([group])
+        except Exception:
+            log.exception("locked commit failed")
+            await asyncio.sleep(RETRY_SECONDS)
+            for handling in group.handlings:
+                self.submit(handling)
+        finally:
+            self._free(group)
+
+    def _free(self, group: _Group) -> None:
+        """Another batch may have the instance."""
+        self._busy.discard(group.state.instance.key)
+        if self._queue:
+            self._filled.set()
 
     def _take(self) -> list[_Group]:
         """What is there, by instance; instances that the other worker has are left for later."""
@@ -138,18 +164,6 @@ class Committer:
             del self._queue[event_id]
         self._busy.update(groups)
         return list(groups.values())
-
-    async def _commit(self, groups: Sequence[_Group]) -> None:
-        fast = [group for group in groups if self._decide(group)]
-        slow = [group for group in groups if group.commit is None]
-        if fast:
-            keys = await self._write(fast)
-            written = [group for group in fast if group.state.instance.key in keys]
-            slow += [group for group in fast if group.state.instance.key not in keys]
-            self._conclude_all(written)
-        if slow:
-            await asyncio.gather(*(self._commit_locked(group) for group in slow))
-            self._conclude_all(slow)
 
     def _conclude_all(self, groups: Sequence[_Group]) -> None:
         commits = [group.commit for group in groups if group.commit is not None]

@@ -27,7 +27,7 @@ def configure(format: str, level: str = "info", **always: str) -> None:
             structlog.processors.JSONRenderer(serializer=_dumps),
         ]
     else:
-        processors += [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        processors += [_console()]
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(number),
@@ -42,3 +42,10 @@ def configure(format: str, level: str = "info", **always: str) -> None:
 
 def _dumps(event: dict[str, Any], **_: object) -> str:
     return orjson.dumps(event, default=str).decode()
+
+
+def _console() -> structlog.dev.ConsoleRenderer:
+    """For people. Tracebacks without local variables, which hold payloads."""
+    return structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
