@@ -1,5 +1,11 @@
-"""The server that clients and handler services talk to.
+"""The client-facing server: thin servicers over the engine's store and broker.
 
-Turns requests into calls on the store and announcements on the broker. Must not import the router
-or the command line.
+    app             composition: starting, waiting for Postgres and the broker, stopping
+    workflows       WorkflowService           dead_letters    DeadLetterService
+    handlers        HandlerRegistryService    system          SystemService
+    completions     TaskCompletionService (not built yet)
+
+What each RPC does stands in a module of its own: `starting`, `waiting`, `reading`, `changing`,
+`explaining`. Speaks neither SQL nor AMQP: those stay behind `waystation_core.ports`, and only
+`app` knows which adapters there are. Must not import `waystation_router` or `waystation_cli`.
 """

@@ -29,6 +29,7 @@ from waystation_core.domain.results import (
     Replacement,
     Reply,
     WaitRequest,
+    fault_of,
 )
 from waystation_core.rpc.conversion.requests import new_event_from_proto, payload_from_proto
 from waystation_core.rpc.structs import from_value, to_dict
@@ -45,23 +46,6 @@ def reply_from_proto(response: _Response) -> Reply | AttemptError:
         return _read(response)
     except WaystationError as fault:
         return fault_of(fault)
-
-
-def fault_of(fault: WaystationError) -> AttemptError:
-    """The permanent failure that a broken rule makes of an attempt.
-
-    A rule of requests that an answer broke is RESPONSE_INVALID, with the rule's own reason as
-    `problem`; limits and what is not built yet keep their reasons.
-    """
-    reason, metadata = fault.reason, dict(fault.metadata)
-    if isinstance(fault, InvalidArgument):
-        reason, metadata = ResponseInvalid.reason, {"problem": fault.reason, **metadata}
-    code = fault.code
-    if not isinstance(fault, (NotYetAvailable, ResourceExhausted)):
-        code = ResponseInvalid.code
-    return AttemptError(
-        code=code, reason=reason, message=fault.message, permanent=True, metadata=metadata or None
-    )
 
 
 def _read(response: _Response) -> Reply | AttemptError:

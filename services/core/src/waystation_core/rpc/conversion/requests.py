@@ -6,7 +6,12 @@ from google.protobuf.struct_pb2 import Struct
 
 from waystation.v1 import event_pb2
 from waystation_core.domain import limits
-from waystation_core.domain.errors import InvalidField, NotYetAvailable, PayloadTooLarge
+from waystation_core.domain.errors import (
+    InvalidField,
+    NotYetAvailable,
+    PayloadTooLarge,
+    ResourceExhausted,
+)
 from waystation_core.domain.model import JsonObject, NewEvent
 from waystation_core.rpc.structs import to_dict
 
@@ -20,7 +25,7 @@ def payload_from_proto(
     struct: Struct,
     field: str,
     *,
-    error: type[PayloadTooLarge] = PayloadTooLarge,
+    error: type[ResourceExhausted] = PayloadTooLarge,
 ) -> JsonObject:
     """The dict; InvalidStruct, or PayloadTooLarge above 1 MiB as JSON."""
     data = to_dict(struct, field)

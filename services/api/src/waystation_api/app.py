@@ -1,0 +1,266 @@
+"""Composition of the API server: what is made of what, in which order it starts and stops.
+
+    server = build(settings, Store(engine, registry, queries), broker)
+    await server.start()        # listens; NOT_SERVING, and calls are refused as UNAVAILABLE
+    await server.serve()        # once Postgres and the schema are there
+    await server.stop()
+
+Whoever made the store and the broker closes them afterwards: `main` here, or the embedded system.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import structlog
+
+from waystation.v1 import (
+    dead_letter_service_pb2_grpc,
+    handler_registry_service_pb2,
+    handler_registry_service_pb2_grpc,
+    system_service_pb2_grpc,
+    task_completion_service_pb2_grpc,
+    workflow_service_pb2_grpc,
+)
+from waystation_api.changing import Changing
+from waystation_api.completions import TaskCompletionService
+from waystation_api.dead_letters import DeadLetterService
+from waystation_api.handlers import HandlerRegistryService
+from waystation_api.reading import Reading
+from waystation_api.registering import Registering
+from waystation_api.settings import ApiSettings, static_registrations
+from waystation_api.starting import Backlog, Starter
+from waystation_api.system import SystemService
+from waystation_api.tasks import TaskDirectory
+from waystation_api.waiting import InstanceReader, Waiters
+from waystation_api.workflows import WorkflowService
+from waystation_core.domain.endpoints import Allowlist
+from waystation_core.domain.errors import StoreUnavailable, WaystationError
+from waystation_core.ports.broker import Broker
+from waystation_core.ports.store import EngineStore, QueryStore, RegistryStore
+from waystation_core.relay.announcing import Relay
+from waystation_core.rpc.server import RpcServer, Service
+
+log = structlog.get_logger(__name__)
+
+_SAY_AGAIN_SECONDS = 10.0
+_CATCH_UP_SECONDS = 2.0
+_BACKLOG_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The three faces of one store."""
+
+    engine: EngineStore
+    registry: RegistryStore
+    queries: QueryStore
+
+
+class _Gate(grpc.aio.ServerInterceptor):
+    """Refuses calls until the store can be used."""
+
+    def __init__(self) -> None:
+        self.is_open = False
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        handler = await continuation(handler_call_details)
+        if (
+            self.is_open
+            or handler is None
+            or handler.unary_unary is None
+            or not handler_call_details.method.startswith("/waystation.")
+        ):
+            return handler
+        return grpc.unary_unary_rpc_method_handler(
+            self._refuse,
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+    async def _refuse(self, request: object, context: object) -> None:
+        raise StoreUnavailable(
+            "The server is starting and waits for Postgres and its schema; try again in a moment."
+        )
+
+
+class ApiServer:
+    """The API of one process. `port` and `address` are known once it has started."""
+
+    def __init__(self, settings: ApiSettings, store: Store, broker: Broker) -> None:
+        """Raises BadSettings."""
+        self._settings = settings
+        self._store = store
+        self._broker = broker
+        self._static = static_registrations(settings.handlers_file)
+        self._relay = Relay(store.engine, broker)
+        self._tasks = TaskDirectory(store.registry)
+        self._backlog = Backlog(store.engine, settings.max_backlog)
+        self._starter = Starter(store.engine, self._relay, self._backlog)
+        reader = InstanceReader(store.queries)
+        self._waiters = Waiters(reader, broker)
+        self._registering = Registering(
+            store.engine,
+            store.registry,
+            self._relay,
+            self._tasks,
+            Allowlist.parse(settings.handler_allowlist),
+        )
+        changing = Changing(
+            store.engine,
+            store.queries,
+            self._relay,
+            self._tasks,
+            max_events=settings.max_events_per_workflow,
+        )
+        workflows = WorkflowService(
+            starter=self._starter,
+            waiters=self._waiters,
+            reader=reader,
+            reading=Reading(store.queries, reader),
+            changing=changing,
+            tasks=self._tasks,
+            queries=store.queries,
+        )
+        handlers = HandlerRegistryService(store.registry, self._registering)
+        self._gate = _Gate()
+        self._rpc = RpcServer(
+            [
+                _service(
+                    "WorkflowService",
+                    workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server,
+                    workflows,
+                ),
+                _service(
+                    "HandlerRegistryService",
+                    handler_registry_service_pb2_grpc.add_HandlerRegistryServiceServicer_to_server,
+                    handlers,
+                ),
+                _service(
+                    "DeadLetterService",
+                    dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server,
+                    DeadLetterService(store.queries, changing),
+                ),
+                _service(
+                    "TaskCompletionService",
+                    task_completion_service_pb2_grpc.add_TaskCompletionServiceServicer_to_server,
+                    TaskCompletionService(),
+                ),
+                _service(
+                    "SystemService",
+                    system_service_pb2_grpc.add_SystemServiceServicer_to_server,
+                    SystemService(store.queries, broker),
+                ),
+            ],
+            host=settings.api_host,
+            port=settings.api_port,
+            insecure=settings.insecure,
+            host_setting="WAYSTATION_API_HOST",
+            port_setting="WAYSTATION_API_PORT",
+            interceptors=(self._gate,),
+        )
+        self._background: list[asyncio.Task[None]] = []
+        self._serving = False
+        self.ready = asyncio.Event()
+        """Set once everything it waits for was there."""
+
+    @property
+    def port(self) -> int:
+        return self._rpc.port
+
+    @property
+    def address(self) -> str:
+        return self._rpc.address
+
+    async def start(self) -> None:
+        """Listens. Raises PortTaken."""
+        await self._rpc.start()
+        log.info("listening", address=self.address)
+
+    async def serve(self) -> None:
+        """Takes calls, as the store can be used now; SERVING once the broker is there too. Raises
+        StoreUnavailable when Postgres goes away just now."""
+        await self._tasks.refresh()
+        self._gate.is_open = True
+        await self._register_static()
+        self._run(self._tasks.follow(self._on_contact))
+        self._run(self._every(_CATCH_UP_SECONDS, self._registering.look_again))
+        self._run(self._every(_BACKLOG_SECONDS, self._backlog.look))
+        self._run(self._become_ready())
+
+    async def stop(self) -> None:
+        """Takes no new calls, answers those that wait, lets the others finish. Idempotent."""
+        log.info("stopping")
+        self._waiters.close()
+        await self._rpc.stop(self._settings.stop_grace_seconds)
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        self._background.clear()
+        await self._starter.close()
+        await self._relay.close()
+        log.info("stopped")
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        self._background.append(asyncio.ensure_future(work))
+
+    # --- becoming ready --------------------------------------------------------------------
+
+    async def _become_ready(self) -> None:
+        while not await self._broker.wait_ready(_SAY_AGAIN_SECONDS):
+            status = self._broker.status()
+            log.warning("waiting", what=f"the broker at {status.target}", error=status.last_error)
+        self._serving = True
+        await self._rpc.set_serving(True)
+        self.ready.set()
+        log.info("serving", address=self.address)
+
+    async def _register_static(self) -> None:
+        for request in self._static:
+            again = handler_registry_service_pb2.RegisterHandlerRequest()
+            again.CopyFrom(request)
+            try:
+                await self._registering.register(again)
+            except WaystationError as error:
+                log.error(
+                    "handler_not_registered",
+                    service=request.service_name,
+                    reason=error.reason,
+                    message=error.message,
+                )
+
+    def _on_contact(self, reached: bool) -> None:
+        """Health follows whether Postgres can be reached. The broker's outages it sits out: what is
+        accepted meanwhile is announced later."""
+        if self.ready.is_set() and reached != self._serving:
+            self._serving = reached
+            log.warning("serving" if reached else "not_serving", postgres=reached)
+            self._run(self._rpc.set_serving(reached))
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await work()
+            except StoreUnavailable:
+                pass
+            except Exception:
+                # One fault must not end what is to be done again and again.
+                log.exception("background_work_failed")
+            await asyncio.sleep(seconds)
+
+
+def _service(name: str, add: Callable[[Any, Any], None], servicer: object) -> Service:
+    return Service(f"waystation.v1.{name}", lambda server: add(servicer, server))
+
+
+def build(settings: ApiSettings, store: Store, broker: Broker) -> ApiServer:
+    """The server, ready to start; call it inside the running loop. Raises BadSettings."""
+    return ApiServer(settings, store, broker)

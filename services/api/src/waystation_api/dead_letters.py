@@ -1,0 +1,125 @@
+"""DeadLetterService: what operators do about deliveries that failed for good."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TypeAlias
+
+import grpc
+
+from waystation.v1 import dead_letter_service_pb2, dead_letter_service_pb2_grpc
+from waystation_api.changing import Change, Changing
+from waystation_api.pages import MAX_PAGE_BYTES, Page
+from waystation_api.requests import check_namespace, check_request_id, digest_of
+from waystation_core.domain import limits
+from waystation_core.domain.errors import InvalidField, NotYetAvailable
+from waystation_core.domain.model import DeadLetterState
+from waystation_core.ports.store import DeadLetterFilter, QueryStore
+from waystation_core.rpc.conversion import (
+    dead_letter_to_proto,
+    payload_from_proto,
+    timestamp_from_proto,
+)
+
+_pb = dead_letter_service_pb2
+Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
+
+
+class DeadLetterService(dead_letter_service_pb2_grpc.DeadLetterServiceServicer):
+    """For operators."""
+
+    def __init__(self, queries: QueryStore, changing: Changing) -> None:
+        self._queries = queries
+        self._changing = changing
+
+    async def ListDeadLetters(
+        self, request: _pb.ListDeadLettersRequest, context: Context
+    ) -> _pb.ListDeadLettersResponse:
+        namespace = check_namespace(request.namespace)
+        page = Page(request, (datetime, str))
+        found = await self._queries.dead_letters(
+            _filter(request.filter),
+            after=page.after,
+            limit=page.size + 1,
+            namespace=namespace,
+        )
+        response = _pb.ListDeadLettersResponse()
+        size = 0
+        for letter in found[: page.size]:
+            message = dead_letter_to_proto(letter)
+            size += message.ByteSize()
+            if response.dead_letters and size > MAX_PAGE_BYTES:
+                break
+            response.dead_letters.append(message)
+        shown = len(response.dead_letters)
+        if len(found) > shown:
+            last = found[shown - 1]
+            response.next_page_token = page.token((last.created_at, last.dead_letter_id))
+        return response
+
+    async def RetryDeadLetter(
+        self, request: _pb.RetryDeadLetterRequest, context: Context
+    ) -> _pb.RetryDeadLetterResponse:
+        change, dead_letter_id = _target("RetryDeadLetter", request)
+        payload = (
+            payload_from_proto(request.payload, "payload") if request.HasField("payload") else None
+        )
+        await self._changing.retry(change, dead_letter_id, payload)
+        return _pb.RetryDeadLetterResponse(retried=1)
+
+    async def DiscardDeadLetter(
+        self, request: _pb.DiscardDeadLetterRequest, context: Context
+    ) -> _pb.DiscardDeadLetterResponse:
+        change, dead_letter_id = _target("DiscardDeadLetter", request)
+        await self._changing.discard(change, dead_letter_id)
+        return _pb.DiscardDeadLetterResponse(discarded=1)
+
+
+def _target(
+    rpc: str, request: _pb.RetryDeadLetterRequest | _pb.DiscardDeadLetterRequest
+) -> tuple[Change, str]:
+    namespace = check_namespace(request.namespace)
+    request_id = check_request_id(request.request_id)
+    if request.HasField("filter"):
+        raise NotYetAvailable(f"{rpc}Request.filter")
+    if not request.dead_letter_id:
+        raise InvalidField(
+            "dead_letter_id is missing; ListDeadLetters has the ids.", field="dead_letter_id"
+        )
+    return (
+        Change(
+            rpc=rpc,
+            request_id=request_id,
+            digest=digest_of(request) if request_id is not None else b"",
+            namespace=namespace,
+        ),
+        request.dead_letter_id,
+    )
+
+
+def _filter(message: _pb.DeadLetterFilter) -> DeadLetterFilter:
+    for field in ("workflow_instance_id", "workflow_type", "task_id", "event_type"):
+        value = getattr(message, field)
+        if value:
+            limits.check_id(value, f"filter.{field}")
+    limits.check_text(message.reason, "filter.reason")
+    try:
+        state = DeadLetterState(message.state or DeadLetterState.OPEN)
+    except ValueError:
+        raise InvalidField(
+            f"filter.state {message.state} is none that this release knows.", field="filter.state"
+        ) from None
+    return DeadLetterFilter(
+        workflow_instance_id=message.workflow_instance_id,
+        workflow_type=message.workflow_type,
+        task_id=message.task_id,
+        event_type=message.event_type,
+        reason=message.reason,
+        created_after=timestamp_from_proto(message.created_after, "filter.created_after")
+        if message.HasField("created_after")
+        else None,
+        created_before=timestamp_from_proto(message.created_before, "filter.created_before")
+        if message.HasField("created_before")
+        else None,
+        state=state,
+    )

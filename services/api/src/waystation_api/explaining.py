@@ -1,0 +1,295 @@
+"""What an instance waits for, since when, and who or what can unblock it.
+
+`explain` is a pure function of facts: what the store knows of the instance, and who is registered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from waystation_core.domain.model import (
+    DeliveryState,
+    Event,
+    Instance,
+    JsonObject,
+    Status,
+    TaskSpec,
+)
+from waystation_core.ports.store import (
+    DeadLetterFact,
+    DeliveryFact,
+    OutboxFact,
+    RegistrySnapshot,
+)
+
+PENDING_EVENT = "PENDING_EVENT"
+RETRYING = "RETRYING"
+WAITING_FOR_INPUT = "WAITING_FOR_INPUT"
+DEAD_LETTER = "DEAD_LETTER"
+NO_LIVE_ENDPOINT = "NO_LIVE_ENDPOINT"
+IDLE = "IDLE"
+HELD = "HELD"
+IN_CALL = "IN_CALL"
+AT_CAPACITY = "AT_CAPACITY"
+
+_SHOWN = 3
+"""Blockers that the summary names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """One thing an instance waits for; `kind` is a BlockerKind without its prefix."""
+
+    kind: str
+    since: datetime | None
+    message: str
+    remedy: str
+    event_id: str = ""
+    event_type: str = ""
+    task_id: str = ""
+    service_name: str = ""
+    wait_id: str = ""
+    dead_letter_id: str = ""
+    attempts: int = 0
+    due_at: datetime | None = None
+    last_error: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of one instance."""
+
+    instance: Instance
+    pending: Sequence[OutboxFact]
+    deliveries: Sequence[DeliveryFact]
+    dead_letters: Sequence[DeadLetterFact]
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """Who is registered."""
+
+    snapshot: RegistrySnapshot
+    resolve: Callable[[str, str], Sequence[TaskSpec]]
+
+    def is_live(self, task: TaskSpec) -> bool:
+        """Whether some endpoint of its service announces it."""
+        return any(
+            handler.service_name == task.service_name
+            and any(announced.task_id == task.task_id for announced in handler.tasks)
+            for handler in self.snapshot.handlers
+        )
+
+    def service_of(self, task_id: str) -> str:
+        return next(
+            (task.service_name for task in self.snapshot.tasks if task.task_id == task_id), ""
+        )
+
+
+def explain(facts: Facts, registered: Registered) -> tuple[str, list[Blocker]]:
+    """A summary, and everything the instance waits for, oldest first."""
+    instance = facts.instance
+    name = instance.workflow_instance_id
+    if instance.status in (Status.COMPLETED, Status.CANCELLED):
+        return f"{name} is {instance.status.name}; it waits for nothing.", []
+    blockers = [_letter(letter) for letter in facts.dead_letters]
+    blockers += [
+        _delivery(instance, fact, registered)
+        for fact in facts.deliveries
+        if fact.delivery.state is not DeliveryState.DEAD
+    ]
+    if instance.status.is_open:
+        blockers += [_pending(instance, fact, registered) for fact in facts.pending]
+        blockers += _waits(instance)
+        if instance.idle is not None:
+            blockers.append(_idle(instance, registered))
+    blockers.sort(key=lambda blocker: blocker.since.timestamp() if blocker.since else 0.0)
+    return _summary(instance, blockers), blockers
+
+
+def _summary(instance: Instance, blockers: Sequence[Blocker]) -> str:
+    name, status = instance.workflow_instance_id, instance.status.name
+    if not blockers:
+        if instance.status is Status.FAILED:
+            why = f": {instance.failure.message}" if instance.failure is not None else ""
+            return f"{name} is FAILED{why}. Nothing of it can be retried."
+        return f"{name} is {status}; something of it was settled just now. Ask again."
+    told = "; ".join(blocker.message for blocker in blockers[:_SHOWN])
+    more = len(blockers) - _SHOWN
+    return f"{name} is {status}: {told}" + (f"; and {more} more." if more > 0 else ".")
+
+
+def _letter(letter: DeadLetterFact) -> Blocker:
+    reason = letter.error.get("reason") or letter.error.get("code") or "unknown"
+    return Blocker(
+        kind=DEAD_LETTER,
+        since=letter.created_at,
+        message=f"{letter.task_id} failed for good on `{letter.event.event_type}` ({reason}) "
+        f"after {_attempts(letter.attempts)}",
+        remedy=f"Retry it, with an edited payload if need be: `waystation dead-letters retry "
+        f"{letter.dead_letter_id}`; or give it up: `waystation dead-letters discard "
+        f"{letter.dead_letter_id}`.",
+        event_id=letter.event.event_id,
+        event_type=letter.event.event_type,
+        task_id=letter.task_id,
+        dead_letter_id=letter.dead_letter_id,
+        attempts=letter.attempts,
+        last_error=letter.error,
+    )
+
+
+def _delivery(instance: Instance, fact: DeliveryFact, registered: Registered) -> Blocker:
+    delivery, event = fact.delivery, fact.event
+    task_id, event_type = delivery.task_id, event.event_type
+    service = registered.service_of(task_id)
+    due_at: datetime | None = None
+    if delivery.state is DeliveryState.HELD:
+        kind = HELD
+        message = f"`{event_type}` for {task_id} is held because the workflow is FAILED"
+        remedy = (
+            "It goes on when a dead letter of this workflow is retried: "
+            f"`waystation dead-letters list --workflow {instance.workflow_instance_id}`."
+        )
+    elif delivery.state is DeliveryState.LEASED:
+        kind = IN_CALL
+        message = f"{task_id} is handling `{event_type}`"
+        remedy = "Nothing to do: its answer, its deadline or its end will move it on."
+    elif delivery.state is DeliveryState.AT_CAPACITY:
+        kind = AT_CAPACITY
+        message = f"`{event_type}` waits for a free place among max_in_flight of {task_id}"
+        remedy = f"Raise max_in_flight of {task_id}, or start more endpoints of {service}."
+    elif delivery.state is DeliveryState.NO_ENDPOINT or not _live(registered, task_id):
+        kind = NO_LIVE_ENDPOINT
+        message = f"`{event_type}` waits for {task_id}: its service {service} has no live endpoint"
+        remedy = _start(service)
+    elif delivery.attempts or delivery.last_error is not None:
+        kind = RETRYING
+        due_at = fact.due_at
+        reason = (delivery.last_error or {}).get("reason") or "no answer"
+        message = (
+            f"{task_id} failed on `{event_type}` ({reason}); tried again at "
+            f"{fact.due_at.isoformat(timespec='seconds')} after {_attempts(delivery.attempts)}"
+        )
+        remedy = (
+            f"Nothing to do if the cause goes away by itself; else correct {task_id}. "
+            f"`waystation show {instance.workflow_instance_id}` has every attempt."
+        )
+    else:
+        kind = PENDING_EVENT
+        due_at = fact.due_at
+        message = f"`{event_type}` is about to be handled by {task_id}"
+        remedy = _ROUTERS
+    return Blocker(
+        kind=kind,
+        since=fact.since,
+        message=message,
+        remedy=remedy,
+        event_id=event.event_id,
+        event_type=event_type,
+        task_id=task_id,
+        service_name=service,
+        attempts=delivery.attempts,
+        due_at=due_at,
+        last_error=delivery.last_error,
+    )
+
+
+_ROUTERS = "Routers take it within moments; `waystation status` shows whether one is running."
+
+
+def _pending(instance: Instance, fact: OutboxFact, registered: Registered) -> Blocker:
+    event = fact.event
+    tasks = registered.resolve(event.event_type, instance.workflow_type)
+    names = ", ".join(task.task_id for task in tasks)
+    kind, task_id, service = PENDING_EVENT, "", ""
+    if not tasks:
+        message = f"`{event.event_type}` was raised by {event.raised_by}; no task handles it"
+        remedy = _register(event, instance)
+    elif not any(registered.is_live(task) for task in tasks):
+        kind, task_id, service = NO_LIVE_ENDPOINT, tasks[0].task_id, tasks[0].service_name
+        services = ", ".join(sorted({task.service_name for task in tasks}))
+        message = f"`{event.event_type}` waits for {names}: no live endpoint of {services}"
+        remedy = _start(services)
+    else:
+        message = f"`{event.event_type}` is announced to be handled by {names}"
+        remedy = _ROUTERS
+        if len(tasks) == 1:
+            task_id, service = tasks[0].task_id, tasks[0].service_name
+    return Blocker(
+        kind=kind,
+        since=fact.created_at,
+        message=message,
+        remedy=remedy,
+        event_id=event.event_id,
+        event_type=event.event_type,
+        task_id=task_id,
+        service_name=service,
+        due_at=fact.due_at,
+    )
+
+
+def _waits(instance: Instance) -> list[Blocker]:
+    return [
+        Blocker(
+            kind=WAITING_FOR_INPUT,
+            since=datetime.fromisoformat(wait.since),
+            message=f"{wait.task_id} asks: {wait.message}",
+            remedy="Answer it: `waystation input "
+            f"{instance.workflow_instance_id} --wait-id {wait.wait_id} --data '{{...}}'`.",
+            task_id=wait.task_id,
+            wait_id=wait.wait_id,
+        )
+        for wait in instance.waits
+    ]
+
+
+def _idle(instance: Instance, registered: Registered) -> Blocker:
+    idle = instance.idle
+    assert idle is not None
+    tasks = registered.resolve(idle.event_type, instance.workflow_type)
+    if tasks or not idle.message.endswith("no task handles it"):
+        remedy = (
+            "Nothing will move it by itself. Publish an event: `waystation publish "
+            f"{instance.workflow_instance_id} EVENT_TYPE`; or end it: `waystation cancel "
+            f"{instance.workflow_instance_id}`."
+        )
+    else:
+        remedy = (
+            f"Register a task for `{idle.event_type}` of workflow type `{instance.workflow_type}`: "
+            "the first one that claims it gets this event. Or check the name that "
+            f"{idle.raised_by} raised."
+        )
+    return Blocker(
+        kind=IDLE,
+        since=instance.idle_since,
+        message=idle.message,
+        remedy=remedy,
+        event_id=idle.event_id,
+        event_type=idle.event_type,
+    )
+
+
+def _live(registered: Registered, task_id: str) -> bool:
+    return any(
+        task.task_id == task_id and registered.is_live(task) for task in registered.snapshot.tasks
+    )
+
+
+def _register(event: Event, instance: Instance) -> str:
+    return (
+        f"Register a task for `{event.event_type}` of workflow type `{instance.workflow_type}`: "
+        "the first one that claims it gets this event (`waystation handlers register`)."
+    )
+
+
+def _start(service: str) -> str:
+    return (
+        f"Start {service}, or register an endpoint of it: `waystation handlers register "
+        f"--service {service} --host HOST --port PORT`."
+    )
+
+
+def _attempts(number: int) -> str:
+    return "1 attempt" if number == 1 else f"{number} attempts"

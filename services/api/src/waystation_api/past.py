@@ -1,0 +1,51 @@
+"""An instance as it was: its history folded up to a sequence number.
+
+The domain computed every change and history keeps it, so folding gives data back bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from waystation_core.domain.model import Failure, Instance, JsonObject, Status, Wait
+from waystation_core.domain.operations import apply, from_json
+from waystation_core.ports.store import StoredEntry
+
+
+def as_it_was(instance: Instance, entries: Sequence[StoredEntry]) -> Instance:
+    """The instance after the last of these entries, which must be its first ones, without gaps."""
+    data: JsonObject = {}
+    output: JsonObject | None = None
+    status = Status.ACTIVE
+    waits: tuple[Wait, ...] = ()
+    failure: Failure | None = None
+    completed_at = None
+    for stored in entries:
+        entry = stored.entry
+        if entry.change:
+            data = apply(data, [from_json(operation) for operation in entry.change])
+        effects = entry.effects or {}
+        if "waits" in effects:
+            waits = tuple(Wait(**wait) for wait in effects["waits"])
+        if "failure" in effects:
+            failure = Failure(**effects["failure"]) if effects["failure"] else None
+        if "output" in effects:
+            output = effects["output"]
+        if "status" in effects:
+            status = Status(effects["status"])
+            completed_at = None if status.is_open else stored.processed_at
+    last = entries[-1]
+    return replace(
+        instance,
+        version=last.entry.sequence,
+        data=data,
+        output=output,
+        status=status,
+        waits=waits,
+        failure=failure,
+        updated_at=last.processed_at,
+        completed_at=completed_at,
+        idle=None,
+        idle_since=None,
+    )

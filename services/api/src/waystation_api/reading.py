@@ -1,0 +1,114 @@
+"""GetWorkflow and the lists."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from waystation.v1 import workflow_service_pb2
+from waystation_api.pages import MAX_PAGE_BYTES, Page
+from waystation_api.past import as_it_was
+from waystation_api.requests import check_instance_id, check_namespace
+from waystation_api.waiting import InstanceReader
+from waystation_core.domain import limits
+from waystation_core.domain.errors import InvalidField
+from waystation_core.domain.model import Status
+from waystation_core.ports.store import QueryStore, WorkflowFilter
+from waystation_core.rpc.conversion import (
+    context_to_proto,
+    event_to_proto,
+    timestamp_from_proto,
+)
+
+_pb = workflow_service_pb2
+
+
+class Reading:
+    """What clients ask about instances and their events."""
+
+    def __init__(self, store: QueryStore, reader: InstanceReader) -> None:
+        self._store = store
+        self._reader = reader
+
+    async def get(self, request: _pb.GetWorkflowRequest) -> _pb.GetWorkflowResponse:
+        """One instance, now or as it was. Raises WorkflowNotFound, InvalidField."""
+        check_namespace(request.namespace)
+        instance = await self._reader.read(check_instance_id(request.workflow_instance_id))
+        response = _pb.GetWorkflowResponse()
+        sequence = request.at_sequence
+        if sequence < 0 or sequence > instance.version:
+            raise InvalidField(
+                f"at_sequence must be 1-{instance.version}, or 0 for now.",
+                field="at_sequence",
+                version=str(instance.version),
+            )
+        if not sequence and not request.with_history:
+            context_to_proto(instance, into=response.context)
+            return response
+        entries = await self._store.history(instance.key, up_to=sequence or instance.version)
+        if sequence:
+            instance = as_it_was(instance, entries)
+        context_to_proto(
+            instance, history=entries if request.with_history else (), into=response.context
+        )
+        return response
+
+    async def list_workflows(self, request: _pb.ListWorkflowsRequest) -> _pb.ListWorkflowsResponse:
+        """Instances without their data, newest first."""
+        namespace = check_namespace(request.namespace)
+        page = Page(request, (datetime, int))
+        if request.workflow_type:
+            limits.check_id(request.workflow_type, "workflow_type")
+        found = await self._store.workflows(
+            WorkflowFilter(
+                workflow_type=request.workflow_type,
+                statuses=tuple(_status(value) for value in request.statuses),
+                idle=request.idle if request.HasField("idle") else None,
+                created_after=timestamp_from_proto(request.created_after, "created_after")
+                if request.HasField("created_after")
+                else None,
+                created_before=timestamp_from_proto(request.created_before, "created_before")
+                if request.HasField("created_before")
+                else None,
+            ),
+            after=page.after,
+            limit=page.size + 1,
+            namespace=namespace,
+        )
+        response = _pb.ListWorkflowsResponse()
+        for instance in found[: page.size]:
+            context_to_proto(instance, with_data=False, into=response.workflows.add())
+        if len(found) > page.size:
+            last = found[page.size - 1]
+            assert last.created_at is not None
+            response.next_page_token = page.token((last.created_at, last.key))
+        return response
+
+    async def list_events(self, request: _pb.ListEventsRequest) -> _pb.ListEventsResponse:
+        """Events of one instance, oldest first."""
+        check_namespace(request.namespace)
+        page = Page(request, (int,))
+        instance = await self._reader.read(check_instance_id(request.workflow_instance_id))
+        seen: int = page.after[0] if page.after is not None else 0
+        found = await self._store.events(instance.key, after=seen, limit=page.size + 1)
+        response = _pb.ListEventsResponse()
+        size = 0
+        for stored in found[: page.size]:
+            entry = _pb.EventEntry(state=f"EVENT_STATE_{stored.state}")
+            event_to_proto(stored.event, instance.workflow_instance_id, into=entry.event)
+            size += entry.ByteSize()
+            if response.events and size > MAX_PAGE_BYTES:
+                break
+            response.events.append(entry)
+        if len(found) > len(response.events):
+            response.next_page_token = page.token((seen + len(response.events),))
+        return response
+
+
+def _status(value: int) -> Status:
+    try:
+        return Status(value)
+    except ValueError:
+        raise InvalidField(
+            f"statuses holds {value}, which is no status that this release knows.",
+            field="statuses",
+        ) from None

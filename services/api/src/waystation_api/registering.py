@@ -1,0 +1,154 @@
+"""Registering endpoints: what may be dialled, who owns a task, and catch-up."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from ipaddress import ip_address
+
+import structlog
+
+from waystation.v1 import handler_pb2, handler_registry_service_pb2
+from waystation_api.requests import check_namespace, check_request_id, digest_of
+from waystation_api.tasks import TaskDirectory
+from waystation_core.domain import limits
+from waystation_core.domain.endpoints import Address, Allowlist, check_endpoint
+from waystation_core.domain.errors import InvalidField
+from waystation_core.domain.model import DEFAULT_NAMESPACE
+from waystation_core.ports.store import EngineStore, Registration, RegistryStore
+from waystation_core.relay.announcing import Relay
+from waystation_core.relay.catching_up import catch_up
+from waystation_core.rpc.conversion import seconds_from_proto, task_spec_from_proto
+
+_pb = handler_registry_service_pb2
+log = structlog.get_logger(__name__)
+
+DEFAULT_LEASE_SECONDS = 30.0
+MAX_LEASE_SECONDS = 3600.0
+MAX_TASKS = 1_000
+MAX_VERSION = 200
+_RESOLVE_SECONDS = 5.0
+
+
+def registration_from_proto(request: _pb.RegisterHandlerRequest) -> Registration:
+    """What a request registers, within the limits; whether it may be dialled is not asked here."""
+    service_name = limits.check_id(request.service_name, "service_name")
+    if len(request.service_version) > MAX_VERSION or "\0" in request.service_version:
+        raise InvalidField(
+            f"service_version has more than {MAX_VERSION} characters or a NUL. Shorten it.",
+            field="service_version",
+        )
+    kind = request.kind or handler_pb2.REGISTRATION_KIND_LEASED
+    if kind not in (handler_pb2.REGISTRATION_KIND_LEASED, handler_pb2.REGISTRATION_KIND_STATIC):
+        raise InvalidField(f"kind {kind} is none that this release knows.", field="kind")
+    static = kind == handler_pb2.REGISTRATION_KIND_STATIC
+    lease = DEFAULT_LEASE_SECONDS
+    if request.HasField("lease"):
+        if static:
+            raise InvalidField(
+                "lease goes with LEASED registrations only; leave it out.", field="lease"
+            )
+        lease = seconds_from_proto(request.lease, "lease", least=1.0, most=MAX_LEASE_SECONDS)
+    if not 1 <= len(request.tasks) <= MAX_TASKS:
+        raise InvalidField(
+            f"tasks must hold 1-{MAX_TASKS} tasks, not {len(request.tasks)}.", field="tasks"
+        )
+    tasks = tuple(
+        task_spec_from_proto(task, service_name, f"tasks[{at}]")
+        for at, task in enumerate(request.tasks)
+    )
+    names = [task.task_id for task in tasks]
+    if len(set(names)) < len(names):
+        raise InvalidField(
+            "tasks names a task_id twice; give each task its own.", field="tasks.task_id"
+        )
+    return Registration(
+        handler_id="",
+        service_name=service_name,
+        service_version=request.service_version,
+        host=request.host,
+        port=request.port,
+        static=static,
+        tasks=tasks,
+        lease_seconds=None if static else round(lease),
+    )
+
+
+class Registering:
+    """Stores registrations and lets new tasks catch up."""
+
+    def __init__(
+        self,
+        store: EngineStore,
+        registry: RegistryStore,
+        relay: Relay,
+        tasks: TaskDirectory,
+        allowlist: Allowlist,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._relay = relay
+        self._tasks = tasks
+        self._allowlist = allowlist
+
+    async def register(self, request: _pb.RegisterHandlerRequest) -> tuple[Registration, int]:
+        """The registration, and how many events its new tasks caught up with. Raises
+        EndpointNotAllowed, TaskOwnedByOtherService, RequestIdReused."""
+        namespace = check_namespace(request.namespace)
+        request_id = check_request_id(request.request_id)
+        wanted = registration_from_proto(request)
+        await self._check_endpoint(wanted.host, wanted.port)
+        digest = digest_of(request)
+        stored, new_tasks = await self._registry.register(
+            wanted,
+            namespace=namespace,
+            request=(request_id, digest) if request_id is not None else None,
+        )
+        log.info(
+            "handler_registered",
+            handler_id=stored.handler_id,
+            service=stored.service_name,
+            endpoint=f"{stored.host}:{stored.port}",
+            tasks=len(stored.tasks),
+        )
+        await self._tasks.refresh()
+        caught_up = 0
+        for task in stored.tasks:
+            if task.catch_up and task.task_id in new_tasks:
+                caught_up += await catch_up(
+                    task,
+                    registry=self._registry,
+                    store=self._store,
+                    relay=self._relay,
+                    namespace=namespace,
+                )
+        return stored, caught_up
+
+    async def unregister(self, handler_id: str) -> None:
+        """Takes an endpoint out, where it is there."""
+        await self._registry.unregister(handler_id, namespace=DEFAULT_NAMESPACE)
+        log.info("handler_unregistered", handler_id=handler_id)
+        await self._tasks.refresh()
+
+    async def look_again(self) -> None:
+        """The second look of catch-up, where it is due: by now no commit is under way that did
+        not know the task."""
+        for task in await self._registry.catch_ups_due():
+            await catch_up(task, registry=self._registry, store=self._store, relay=self._relay)
+            await self._registry.caught_up(task.task_id)
+
+    async def _check_endpoint(self, host: str, port: int) -> None:
+        address = check_endpoint(host, port)
+        addresses = [address] if address is not None else await _resolved(host, port)
+        self._allowlist.check(host, port, addresses)
+
+
+async def _resolved(host: str, port: int) -> list[Address]:
+    """The addresses of a name; none where it can't be resolved, which the allowlist refuses."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(_RESOLVE_SECONDS):
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, TimeoutError, UnicodeError):
+        return []
+    return [ip_address(str(one[4][0]).partition("%")[0]) for one in found]

@@ -1,0 +1,117 @@
+"""Starting workflows: many starts of one moment are one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from waystation.v1 import workflow_service_pb2
+from waystation_api.batching import Batcher
+from waystation_api.requests import check_namespace, check_request_id, digest_of
+from waystation_core.domain import actions, limits
+from waystation_core.domain.errors import (
+    BacklogFull,
+    ContextTooLarge,
+    NotYetAvailable,
+    RequestIdReused,
+    WorkflowAlreadyExists,
+)
+from waystation_core.domain.ids import new_id
+from waystation_core.ports.store import EngineStore, Started
+from waystation_core.relay.announcing import Relay
+from waystation_core.rpc.conversion import payload_from_proto
+
+BATCH = 200
+WORKERS = 2
+
+
+def start_from_proto(request: workflow_service_pb2.StartWorkflowRequest) -> actions.Start:
+    """The start that a request asks for, within the limits. It empties fields of the request."""
+    namespace = check_namespace(request.namespace)
+    request_id = check_request_id(request.request_id)
+    limits.check_id(request.workflow_type, "workflow_type")
+    if request.workflow_instance_id:
+        limits.check_id(request.workflow_instance_id, "workflow_instance_id")
+    if request.HasField("correlation_id"):
+        limits.check_id(request.correlation_id, "correlation_id")
+    if request.HasField("priority"):
+        limits.check_priority(request.priority)
+    if request.HasField("deadline"):
+        raise NotYetAvailable("StartWorkflowRequest.deadline")
+    return actions.start(
+        workflow_instance_id=request.workflow_instance_id or new_id(),
+        workflow_type=request.workflow_type,
+        data=payload_from_proto(request.data, "data", error=ContextTooLarge),
+        payload=payload_from_proto(request.payload, "payload")
+        if request.HasField("payload")
+        else None,
+        correlation_id=request.correlation_id if request.HasField("correlation_id") else None,
+        priority=request.priority if request.HasField("priority") else None,
+        metadata=limits.check_metadata(request.metadata) if request.metadata else None,
+        digest=digest_of(request),
+        request_id=request_id,
+        namespace=namespace,
+    )
+
+
+class Backlog:
+    """Whether so much is waiting that new work is refused; looked at every few seconds."""
+
+    def __init__(self, store: EngineStore, limit: int) -> None:
+        self._store = store
+        self._limit = limit
+        self._full = False
+
+    async def look(self) -> None:
+        self._full = await self._store.backlog() > self._limit
+
+    def check(self) -> None:
+        """Raises BacklogFull."""
+        if self._full:
+            raise BacklogFull(
+                f"More than {self._limit} events wait to be handled; try again later.",
+                limit=str(self._limit),
+            )
+
+
+class Starter:
+    """Stores new instances and announces them."""
+
+    def __init__(self, store: EngineStore, relay: Relay, backlog: Backlog) -> None:
+        self._store = store
+        self._relay = relay
+        self._backlog = backlog
+        self._batch: Batcher[actions.Start, Started] = Batcher(
+            self._carry_out, limit=BATCH, workers=WORKERS
+        )
+
+    async def start(self, start: actions.Start) -> Started:
+        """The instance, new or as it was there with the same content.
+
+        Raises WorkflowAlreadyExists, RequestIdReused, BacklogFull.
+        """
+        self._backlog.check()
+        started = await self._batch(start)
+        if started.request_reused:
+            raise RequestIdReused(
+                f"request_id {start.request_id} was used with another body; use a new one for a "
+                "new call.",
+                request_id=str(start.request_id),
+            )
+        if not started.same_content:
+            workflow_instance_id = start.instance.workflow_instance_id
+            raise WorkflowAlreadyExists(
+                f"There is a workflow {workflow_instance_id} already, started with other content; "
+                "choose another id, or leave it out.",
+                workflow_instance_id=workflow_instance_id,
+            )
+        return started
+
+    async def close(self) -> None:
+        await self._batch.close()
+
+    async def _carry_out(self, batch: Sequence[actions.Start]) -> list[Started]:
+        answers = await self._store.start(batch)
+        created = [start for start, answer in zip(batch, answers, strict=True) if answer.created]
+        if created:
+            self._relay.started(created)
+        return answers

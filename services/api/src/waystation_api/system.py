@@ -1,0 +1,63 @@
+"""SystemService: the installation at one moment."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TypeAlias
+
+import grpc
+
+from waystation.v1 import system_service_pb2, system_service_pb2_grpc
+from waystation_api.requests import check_namespace
+from waystation_core.ports.broker import DEFAULT_POOL, Broker
+from waystation_core.ports.store import QueryStore
+from waystation_core.rpc.conversion import set_duration, set_timestamp
+
+_pb = system_service_pb2
+Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
+
+SERVER_VERSION = version("waystation-api")
+
+
+class SystemService(system_service_pb2_grpc.SystemServiceServicer):
+    """For operators."""
+
+    def __init__(self, queries: QueryStore, broker: Broker) -> None:
+        self._queries = queries
+        self._broker = broker
+
+    async def GetSystemStatus(
+        self, request: _pb.GetSystemStatusRequest, context: Context
+    ) -> _pb.GetSystemStatusResponse:
+        facts = await self._queries.system(check_namespace(request.namespace))
+        response = _pb.GetSystemStatusResponse(
+            server_version=SERVER_VERSION,
+            outbox_size=facts.outbox_size,
+            deliveries=facts.deliveries,
+            oldest_unsettled_event_id=facts.oldest_unsettled_event_id or "",
+            dead_letters=facts.dead_letters,
+            workflows_by_status={
+                status.name: number for status, number in facts.workflows_by_status.items()
+            },
+            idle_workflows=facts.idle_workflows,
+            handlers=facts.handlers,
+            unreachable_handlers=facts.unreachable_handlers,
+            broker_connected=self._broker.status().connected,
+        )
+        set_duration(response.oldest_unsettled_event_age, facts.oldest_unsettled_age)
+        for router in facts.routers:
+            message = response.routers.add(
+                router_id=router.router_id,
+                pool=router.pool,
+                host=router.host,
+                calls_in_flight=router.calls_in_flight,
+                results_committed=router.results_committed,
+            )
+            set_timestamp(message.started_at, router.started_at)
+            set_duration(message.lease_remaining, router.lease_remaining)
+        for pool in sorted({DEFAULT_POOL, *(router.pool for router in facts.routers)}):
+            queue = response.queues.add(name=f"waystation.router.{pool}")
+            depth = await self._broker.depth(pool)
+            if depth is not None:
+                queue.messages_ready = depth
+        return response

@@ -1,0 +1,84 @@
+"""The API's copy of the registry: which tasks handle an event now, and who is live."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+
+import structlog
+
+from waystation_core.domain.errors import StoreUnavailable
+from waystation_core.domain.model import TaskSpec
+from waystation_core.domain.topics import ONE_WORD, Matcher
+from waystation_core.ports.store import RegistrySnapshot, RegistryStore
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 1.0
+FRESH_SECONDS = 0.05
+"""How old a copy may be when it is to prove that nobody handles something."""
+
+
+class TaskDirectory:
+    """Resolves tasks from a copy that is at most about a second old."""
+
+    def __init__(self, store: RegistryStore) -> None:
+        self._store = store
+        self._read_at = -1e9
+        self._refreshing = asyncio.Lock()
+        self._take(RegistrySnapshot(generation=0, changes=-1, tasks=(), handlers=()))
+
+    def _take(self, snapshot: RegistrySnapshot) -> None:
+        self.snapshot = snapshot
+        self._matcher = Matcher(
+            (pattern, task) for task in snapshot.tasks for pattern in task.event_types
+        )
+
+    @property
+    def generation(self) -> int:
+        return self.snapshot.generation
+
+    def resolve(self, event_type: str, workflow_type: str) -> list[TaskSpec]:
+        """The tasks that handle this type in workflows of that type, ordered by id."""
+        found = {
+            task.task_id: task
+            for task in self._matcher.match(event_type)
+            if workflow_type in task.workflow_types or ONE_WORD in task.workflow_types
+        }
+        return [found[task_id] for task_id in sorted(found)]
+
+    async def task_ids(self, event_type: str, workflow_type: str) -> list[str]:
+        """The ids of those tasks. That there is none is told from a fresh copy only."""
+        found = self.resolve(event_type, workflow_type)
+        if not found:
+            # An answer that is already committed does not fail for it.
+            with contextlib.suppress(StoreUnavailable):
+                await self.refresh(older_than=FRESH_SECONDS)
+            found = self.resolve(event_type, workflow_type)
+        return [task.task_id for task in found]
+
+    async def refresh(self, *, older_than: float = 0.0) -> None:
+        """Reads the registry again where its counters moved. Raises StoreUnavailable."""
+        async with self._refreshing:
+            if time.monotonic() - self._read_at < older_than:
+                return
+            asked_at = time.monotonic()
+            known = (self.snapshot.generation, self.snapshot.changes)
+            if await self._store.changes() != known:
+                self._take(await self._store.snapshot())
+            self._read_at = asked_at
+
+    async def follow(self, on_contact: Callable[[bool], None]) -> None:
+        """Refreshes until cancelled; tells each time whether the store could be reached."""
+        while True:
+            try:
+                await self.refresh(older_than=POLL_SECONDS / 2)
+                on_contact(True)
+            except StoreUnavailable:
+                on_contact(False)
+            except Exception:
+                # It must go on: without it every answer about tasks is old.
+                log.exception("registry_not_read")
+            await asyncio.sleep(POLL_SECONDS)

@@ -1,0 +1,264 @@
+"""WorkflowService: each method reads its request, asks the module that does it, and answers."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import grpc
+
+from waystation.v1 import workflow_service_pb2, workflow_service_pb2_grpc
+from waystation_api import waiting
+from waystation_api.changing import Change, Changing
+from waystation_api.explaining import Blocker, Facts, Registered, explain
+from waystation_api.reading import Reading
+from waystation_api.requests import (
+    check_expected_version,
+    check_instance_id,
+    check_namespace,
+    check_request_id,
+    digest_of,
+)
+from waystation_api.starting import Starter, start_from_proto
+from waystation_api.tasks import TaskDirectory
+from waystation_api.waiting import InstanceReader, Waiters
+from waystation_core.domain import lifecycle, limits
+from waystation_core.domain.errors import InvalidField, NotYetAvailable
+from waystation_core.ports.store import DeadLetterFilter, QueryStore
+from waystation_core.rpc.conversion import (
+    context_to_proto,
+    error_to_proto,
+    new_event_from_proto,
+    payload_from_proto,
+    seconds_from_proto,
+    set_timestamp,
+)
+
+_pb = workflow_service_pb2
+Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
+
+INSTANCE_ID_KEY = "waystation-workflow-instance-id"
+
+_MAX_LETTERS = 100
+"""Dead letters that an explanation names."""
+
+
+class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
+    """For clients."""
+
+    def __init__(
+        self,
+        *,
+        starter: Starter,
+        waiters: Waiters,
+        reader: InstanceReader,
+        reading: Reading,
+        changing: Changing,
+        tasks: TaskDirectory,
+        queries: QueryStore,
+    ) -> None:
+        self._starter = starter
+        self._waiters = waiters
+        self._reader = reader
+        self._reading = reading
+        self._changing = changing
+        self._tasks = tasks
+        self._queries = queries
+
+    # --- starting and waiting --------------------------------------------------------------
+
+    async def StartWorkflow(
+        self, request: _pb.StartWorkflowRequest, context: Context
+    ) -> _pb.StartWorkflowResponse:
+        start = start_from_proto(request)
+        started = await self._starter.start(start)
+        response = _pb.StartWorkflowResponse(created=started.created)
+        context_to_proto(started.instance, into=response.context)
+        response.task_ids.extend(
+            await self._tasks.task_ids(lifecycle.STARTED, started.instance.workflow_type)
+        )
+        return response
+
+    async def RunWorkflow(
+        self, request: _pb.RunWorkflowRequest, context: Context
+    ) -> _pb.RunWorkflowResponse:
+        if not request.HasField("start"):
+            raise InvalidField("start is missing; say which workflow to run.", field="start")
+        seconds = self._seconds(request, context)
+        start = start_from_proto(request.start)
+        wanted = start.instance.workflow_instance_id
+        # Subscribed before the start is committed, so that the first read can be spared.
+        with self._waiters.waiter(wanted) as waiter:
+            started = await self._starter.start(start)
+            instance_id = started.instance.workflow_instance_id
+            await context.send_initial_metadata(((INSTANCE_ID_KEY, instance_id),))
+            if instance_id == wanted:
+                instance, outcome = await waiter.wait(
+                    seconds, started.instance if started.created else None
+                )
+        if instance_id != wanted:
+            # A repeated request: the instance is that of the first call.
+            with self._waiters.waiter(instance_id) as waiter:
+                instance, outcome = await waiter.wait(seconds)
+        response = _pb.RunWorkflowResponse(outcome=outcome, created=started.created)
+        context_to_proto(instance, into=response.context)
+        response.task_ids.extend(
+            await self._tasks.task_ids(lifecycle.STARTED, instance.workflow_type)
+        )
+        return response
+
+    async def WaitWorkflow(
+        self, request: _pb.WaitWorkflowRequest, context: Context
+    ) -> _pb.WaitWorkflowResponse:
+        check_namespace(request.namespace)
+        instance_id = check_instance_id(request.workflow_instance_id)
+        seconds = self._seconds(request, context)
+        with self._waiters.waiter(instance_id) as waiter:
+            instance, outcome = await waiter.wait(seconds)
+        response = _pb.WaitWorkflowResponse(outcome=outcome)
+        context_to_proto(instance, into=response.context)
+        return response
+
+    @staticmethod
+    def _seconds(
+        request: _pb.RunWorkflowRequest | _pb.WaitWorkflowRequest, context: Context
+    ) -> float:
+        """How long to wait: as asked, cut so that the answer comes before the caller gives up."""
+        seconds = waiting.DEFAULT_SECONDS
+        if request.HasField("timeout"):
+            seconds = seconds_from_proto(request.timeout, "timeout", most=waiting.MAX_SECONDS)
+        remaining = context.time_remaining()
+        if remaining is not None:
+            seconds = min(seconds, max(remaining - waiting.MARGIN_SECONDS, 0.0))
+        return seconds
+
+    # --- reading ---------------------------------------------------------------------------
+
+    async def GetWorkflow(
+        self, request: _pb.GetWorkflowRequest, context: Context
+    ) -> _pb.GetWorkflowResponse:
+        return await self._reading.get(request)
+
+    async def ListWorkflows(
+        self, request: _pb.ListWorkflowsRequest, context: Context
+    ) -> _pb.ListWorkflowsResponse:
+        return await self._reading.list_workflows(request)
+
+    async def ListEvents(
+        self, request: _pb.ListEventsRequest, context: Context
+    ) -> _pb.ListEventsResponse:
+        return await self._reading.list_events(request)
+
+    async def ExplainWorkflow(
+        self, request: _pb.ExplainWorkflowRequest, context: Context
+    ) -> _pb.ExplainWorkflowResponse:
+        namespace = check_namespace(request.namespace)
+        instance = await self._reader.read(check_instance_id(request.workflow_instance_id))
+        pending, deliveries = await self._queries.open_work(instance.key)
+        letters = await self._queries.dead_letters(
+            DeadLetterFilter(workflow_instance_id=instance.workflow_instance_id),
+            limit=_MAX_LETTERS,
+            namespace=namespace,
+        )
+        await self._tasks.refresh()
+        # Read last: what was settled in between is then seen as settled.
+        instance = await self._reader.read(instance.workflow_instance_id)
+        summary, blockers = explain(
+            Facts(instance, pending, deliveries, letters),
+            Registered(self._tasks.snapshot, self._tasks.resolve),
+        )
+        response = _pb.ExplainWorkflowResponse(summary=summary)
+        context_to_proto(instance, with_data=False, into=response.context)
+        for blocker in blockers:
+            _blocker_to_proto(blocker, response.blockers.add())
+        return response
+
+    # --- changing --------------------------------------------------------------------------
+
+    async def ProvideInput(
+        self, request: _pb.ProvideInputRequest, context: Context
+    ) -> _pb.ProvideInputResponse:
+        change = _change("ProvideInput", request)
+        if request.wait_id:
+            limits.check_id(request.wait_id, "wait_id")
+        if not request.HasField("input"):
+            raise InvalidField("input is missing; send the answer to the wait.", field="input")
+        answer = payload_from_proto(request.input, "input")
+        instance, result = await self._changing.provide_input(change, request.wait_id, answer)
+        response = _pb.ProvideInputResponse(event_id=result["event_id"])
+        context_to_proto(instance, into=response.context)
+        return response
+
+    async def PublishEvent(
+        self, request: _pb.PublishEventRequest, context: Context
+    ) -> _pb.PublishEventResponse:
+        change = _change("PublishEvent", request)
+        if not request.HasField("event"):
+            raise InvalidField("event is missing; say which event to raise.", field="event")
+        new = new_event_from_proto(request.event)
+        lifecycle.check_client_event(new.event_type)
+        instance, result = await self._changing.publish(change, new)
+        response = _pb.PublishEventResponse(event_id=result["event_id"])
+        response.task_ids.extend(await self._tasks.task_ids(new.event_type, instance.workflow_type))
+        return response
+
+    async def CancelWorkflow(
+        self, request: _pb.CancelWorkflowRequest, context: Context
+    ) -> _pb.CancelWorkflowResponse:
+        change = _change("CancelWorkflow", request)
+        reason = limits.check_text(request.reason, "reason")
+        response = _pb.CancelWorkflowResponse()
+        context_to_proto(await self._changing.cancel(change, reason), into=response.context)
+        return response
+
+    # --- not built yet ---------------------------------------------------------------------
+
+    async def WatchWorkflow(self, request: _pb.WatchWorkflowRequest, context: Context) -> None:
+        raise NotYetAvailable("WatchWorkflow")
+
+    async def ReplayWorkflow(
+        self, request: _pb.ReplayWorkflowRequest, context: Context
+    ) -> _pb.ReplayWorkflowResponse:
+        raise NotYetAvailable("ReplayWorkflow")
+
+    async def ForkWorkflow(
+        self, request: _pb.ForkWorkflowRequest, context: Context
+    ) -> _pb.ForkWorkflowResponse:
+        raise NotYetAvailable("ForkWorkflow")
+
+
+def _change(
+    rpc: str,
+    request: _pb.ProvideInputRequest | _pb.PublishEventRequest | _pb.CancelWorkflowRequest,
+) -> Change:
+    """What all changes have in common. It empties fields of the request."""
+    namespace = check_namespace(request.namespace)
+    instance_id = check_instance_id(request.workflow_instance_id)
+    request_id = check_request_id(request.request_id)
+    expected = None
+    if request.HasField("expected_version"):
+        expected = check_expected_version(request.expected_version)
+    return Change(
+        rpc=rpc,
+        workflow_instance_id=instance_id,
+        request_id=request_id,
+        digest=digest_of(request) if request_id is not None else b"",
+        expected_version=expected,
+        namespace=namespace,
+    )
+
+
+def _blocker_to_proto(blocker: Blocker, message: _pb.Blocker) -> None:
+    message.kind = getattr(_pb, f"BLOCKER_KIND_{blocker.kind}")
+    set_timestamp(message.since, blocker.since)
+    message.message = blocker.message
+    message.remedy = blocker.remedy
+    message.event_id = blocker.event_id
+    message.event_type = blocker.event_type
+    message.task_id = blocker.task_id
+    message.service_name = blocker.service_name
+    message.wait_id = blocker.wait_id
+    message.dead_letter_id = blocker.dead_letter_id
+    message.attempts = blocker.attempts
+    set_timestamp(message.due_at, blocker.due_at)
+    if blocker.last_error is not None:
+        error_to_proto(blocker.last_error, message.last_error)
