@@ -10,6 +10,7 @@ import typer
 from waystation_cli.commands import (
     acting,
     dead_letters,
+    dev,
     handlers,
     migrate,
     reading,
@@ -50,6 +51,7 @@ def _root(
     pass
 
 
+app.command("dev")(dev.dev)
 app.command("migrate")(migrate.migrate)
 app.command("start")(running.start)
 app.command("run", epilog=EPILOG)(running.run)

@@ -1,0 +1,87 @@
+"""dev: the whole engine in one process, with a Postgres of its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from waystation_cli.connection import AsJson, reporting_failures
+from waystation_cli.failures import CommandFailed
+from waystation_cli.render import engine
+
+EXIT_BAD_SETTINGS = 78
+
+
+def dev(
+    port: Annotated[
+        int | None,
+        typer.Option(
+            envvar="WAYSTATION_API_PORT",
+            min=0,
+            max=65535,
+            help="Where the API listens; 0 takes a free port.",
+            show_default="7400",
+        ),
+    ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(envvar="WAYSTATION_API_HOST", show_default="127.0.0.1"),
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="WAYSTATION_DATA_DIR",
+            help="Where data is kept between runs.",
+            show_default="~/.local/share/waystation",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the whole engine in one process.
+
+    API, router, a broker in memory and a Postgres that is started and stopped with it. The same
+    settings hold as for the servers (WAYSTATION_LOG_FORMAT, WAYSTATION_HANDLER_ALLOWLIST, ...);
+    SIGTERM and Ctrl-C stop it, exit code 0. Exit code 78: the settings are wrong.
+    """
+    # Only here: other commands need nothing of the engine, and start faster without it.
+    from waystation_cli.embedded.data_dir import DataDir, DataDirRefused, default_data_dir
+    from waystation_cli.embedded.postgres import EmbeddedPostgres, EmbeddedPostgresFailed
+    from waystation_cli.embedded.system import PostgresEnded, run_system
+    from waystation_core.rpc.server import PortTaken
+    from waystation_core.rpc.settings import BadSettings
+
+    environment = dict(os.environ)
+    if port is not None:
+        environment["WAYSTATION_API_PORT"] = str(port)
+    if host is not None:
+        environment["WAYSTATION_API_HOST"] = host
+    with reporting_failures(as_json):
+        try:
+            with (
+                DataDir(data_dir or default_data_dir()) as held,
+                # In the main thread and before any other: see EmbeddedPostgres.
+                EmbeddedPostgres(held.path) as postgres,
+            ):
+                run_system(
+                    environment,
+                    postgres,
+                    on_ready=lambda address: engine.print_ready(
+                        address, held.path, postgres.url, as_json
+                    ),
+                )
+        except BadSettings as error:
+            engine.print_bad_settings(error.faults)
+            raise typer.Exit(EXIT_BAD_SETTINGS) from error
+        except (DataDirRefused, EmbeddedPostgresFailed, PortTaken, PostgresEnded) as error:
+            raise CommandFailed(
+                code="FAILED_PRECONDITION", reason=_reason(error), message=str(error)
+            ) from error
+
+
+def _reason(error: Exception) -> str:
+    """DataDirRefused -> DATA_DIR_REFUSED."""
+    name = type(error).__name__
+    return "".join(f"_{each}" if each.isupper() else each for each in name).upper().strip("_")

@@ -1,0 +1,154 @@
+"""API and router in one process: the composition root of `waystation dev`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import structlog
+import uvloop
+
+from waystation_api.app import ApiServer, Store, build
+from waystation_api.settings import ApiSettings
+from waystation_cli.embedded.postgres import EmbeddedPostgres
+from waystation_core.broker.in_process import Hub, InProcessBroker
+from waystation_core.rpc import logs
+from waystation_core.rpc.settings import BadSettings, Settings, read_settings
+from waystation_core.store.engine import PostgresEngineStore
+from waystation_core.store.pool import Pool, open_pool
+from waystation_core.store.queries import PostgresQueryStore
+from waystation_core.store.registry import PostgresRegistryStore
+from waystation_core.store.schema import migrate
+from waystation_router.app import Router
+from waystation_router.settings import RouterSettings
+
+log = structlog.get_logger(__name__)
+
+SettingsType = TypeVar("SettingsType", bound=Settings)
+
+_LOOK_AT_POSTGRES_SECONDS = 0.5
+
+
+class PostgresEnded(Exception):
+    """The embedded Postgres ended though nobody asked it to; the message says where to look."""
+
+
+def run_system(
+    environment: Mapping[str, str], postgres: EmbeddedPostgres, on_ready: Callable[[str], None]
+) -> None:
+    """Runs the engine until SIGTERM or SIGINT, then lets calls in flight finish. A second signal
+    ends the process at once.
+
+    `environment` holds `WAYSTATION_*` settings; where the database and the broker are is not read
+    from it. `on_ready` gets the API's address. Raises BadSettings, PortTaken, PostgresEnded.
+    """
+    own = {
+        **environment,
+        "WAYSTATION_DATABASE_URL": postgres.url,
+        "WAYSTATION_BROKER_URL": "memory://",
+    }
+    faults: list[str] = []
+    api_settings = _read(ApiSettings, own, faults)
+    router_settings = _read(RouterSettings, own, faults)
+    if api_settings is None or router_settings is None:
+        # Both read some of the same; each fault is told once.
+        raise BadSettings(list(dict.fromkeys(faults)))
+    Router.check(router_settings)
+    logs.configure(api_settings.log_format, api_settings.log_level, process="dev")
+    uvloop.run(_serve(api_settings, router_settings, postgres, on_ready))
+
+
+def _read(
+    kind: type[SettingsType], environment: Mapping[str, str], faults: list[str]
+) -> SettingsType | None:
+    try:
+        return read_settings(kind, environment)
+    except BadSettings as error:
+        faults.extend(error.faults)
+        return None
+
+
+async def _serve(
+    api_settings: ApiSettings,
+    router_settings: RouterSettings,
+    postgres: EmbeddedPostgres,
+    on_ready: Callable[[str], None],
+) -> None:
+    stopping = asyncio.Event()
+    _stop_at_signal(stopping)
+    before, after = await migrate(postgres.url)
+    if before != after:
+        log.info("schema migrated", version=after)
+    async with contextlib.AsyncExitStack() as stack:
+        # A pool and a broker each, as two processes would have: neither starves the other.
+        hub = Hub()
+        router = await _router(stack, router_settings, postgres.url, hub)
+        await router.start()
+        stack.push_async_callback(router.stop)
+        api = await _api(stack, api_settings, postgres.url, hub)
+        # The API is started last and stopped first: what it has answered, the router still handles.
+        stack.push_async_callback(api.stop)
+        await api.start()
+        await api.serve()
+        await api.ready.wait()
+        on_ready(api.address)
+        await _until_told(stopping, postgres)
+
+
+async def _router(
+    stack: contextlib.AsyncExitStack, settings: RouterSettings, url: str, hub: Hub
+) -> Router:
+    pool = await _pool(stack, url, settings.router_database_connections, "router")
+    broker = InProcessBroker(hub)
+    stack.push_async_callback(broker.close)
+    return Router(
+        settings,
+        store=PostgresEngineStore(pool),
+        registry_store=PostgresRegistryStore(pool),
+        broker=broker,
+    )
+
+
+async def _api(
+    stack: contextlib.AsyncExitStack, settings: ApiSettings, url: str, hub: Hub
+) -> ApiServer:
+    pool = await _pool(stack, url, settings.api_database_connections, "api")
+    broker = InProcessBroker(hub)
+    stack.push_async_callback(broker.close)
+    store = Store(PostgresEngineStore(pool), PostgresRegistryStore(pool), PostgresQueryStore(pool))
+    return build(settings, store, broker)
+
+
+async def _pool(stack: contextlib.AsyncExitStack, url: str, size: int, name: str) -> Pool:
+    pool = open_pool(url, size=size, name=f"waystation-{name}")
+    await pool.open()
+    stack.push_async_callback(pool.close)
+    return pool
+
+
+def _stop_at_signal(stopping: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        stopping.set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+
+
+async def _until_told(stopping: asyncio.Event, postgres: EmbeddedPostgres) -> None:
+    while not stopping.is_set():
+        if not postgres.running:
+            raise PostgresEnded(
+                f"The embedded Postgres ended; see {postgres.log}. Nothing that was answered is "
+                "lost: start `waystation dev` again."
+            )
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_AT_POSTGRES_SECONDS):
+                await stopping.wait()

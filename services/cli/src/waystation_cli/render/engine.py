@@ -1,0 +1,49 @@
+"""What `waystation dev` says once it is ready."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from waystation_cli.render.document import print_document
+from waystation_cli.render.text import plain, stdout
+
+
+def print_ready(address: str, data_dir: Path, database_url: str, as_json: bool) -> None:
+    """Tells the address and what to try; returns only when whoever reads it can have it."""
+    if as_json:
+        print_document(
+            {
+                "address": address,
+                "process_id": os.getpid(),
+                "data_dir": str(data_dir),
+                "database_url": database_url,
+            }
+        )
+    else:
+        out = stdout()
+        out.print(f"Waystation is ready at {address}", style="bold green")
+        out.print(plain(f"Data is kept in {data_dir}. Ctrl-C stops it."))
+        out.print("Try:", style="bold")
+        out.print(
+            '  grpcurl -plaintext -d \'{"workflow_type": "hello"}\' '
+            f"{address} waystation.v1.WorkflowService/StartWorkflow",
+            soft_wrap=True,
+        )
+        out.print(f"  waystation --help{_named(address)}")
+    # A pipe is not flushed by a line's end.
+    print(end="", flush=True)
+
+
+def _named(address: str) -> str:
+    default = address == "127.0.0.1:7400"
+    return "" if default else f"    (with WAYSTATION_ADDRESS={address})"
+
+
+def print_bad_settings(faults: Sequence[str]) -> None:
+    """Tells every fault of the settings at once, on stderr."""
+    print("The settings are wrong:", file=sys.stderr)
+    for fault in faults:
+        print(plain(f"- {fault}"), file=sys.stderr)
