@@ -30,7 +30,7 @@ from waystation_core.domain.model import (
     Result,
     Status,
 )
-from waystation_core.domain.operations import Operation, apply, to_json
+from waystation_core.domain.operations import Operation, apply, json_equal, to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +162,7 @@ def provide_input(draft: Draft, wait_id: str, answer: JsonObject) -> Event:
             draft,
             "input",
             event,
+            raised=[event],
             note=wait.wait_id,
             change=[to_json(op) for op in operations],
             effects=changed,
@@ -175,7 +176,7 @@ def publish(draft: Draft, new: NewEvent) -> Event:
     """Raises an event in an open instance."""
     require_open(draft.instance)
     event = draft.raise_event(new, raised_by=CLIENT, cause=None)
-    draft.record(_client_entry(draft, "publish", event))
+    draft.record(_client_entry(draft, "publish", event, raised=[event]))
     return event
 
 
@@ -188,12 +189,10 @@ def cancel(draft: Draft, reason: str) -> None:
     draft.move_to(Status.CANCELLED)
     failure = Failure(reason="CANCELLED", message=reason or "cancelled by a client")
     draft.touch(failure=failure, turn=None)
-    event = draft.raise_status_event(
-        Status.CANCELLED, failure.to_json(), raised_by=CLIENT, cause=None
-    )
+    event = draft.raise_status_event(raised_by=CLIENT, cause=None)
     changed = effects(before, draft.instance)
     draft.record(
-        _client_entry(draft, "cancel", event, note=reason or None, effects=changed),
+        _client_entry(draft, "cancel", event, raised=[event], note=reason or None, effects=changed),
         writes_of((), changed),
     )
     draft.settle_unhandled_now([event])
@@ -214,56 +213,66 @@ class OpenDeadLetter:
 
 
 def retry_dead_letter(
-    draft: Draft, letter: OpenDeadLetter, payload: JsonObject | None, held: Sequence[Delivery]
+    draft: Draft,
+    letter: OpenDeadLetter,
+    payload: JsonObject | None,
+    held: Sequence[tuple[Delivery, Event]],
 ) -> None:
-    """Tries a delivery again from its first attempt. A FAILED instance becomes ACTIVE, and what was
-    held goes on. `held` are the instance's HELD deliveries."""
+    """Tries a delivery again from its first attempt. A FAILED instance becomes ACTIVE, asks again
+    what it had asked, and what was held (`held`: the instance's HELD deliveries) goes on.
+
+    The draft must know the facts of the letter's event and of those held.
+    """
     before = draft.as_it_is()
-    if not (before.status.is_open or before.status is Status.FAILED or letter.event.after_end):
+    event = letter.event
+    if before.status is not Status.FAILED and not event.after_end:
         require_open(before)
-    edited = payload is not None and payload != letter.event.payload
-    facts = draft.facts(letter.event.event_id)
-    was_settled = not facts.in_outbox and not facts.deliveries
+    tried = event.payload if letter.payload is None else letter.payload
+    edited = payload is not None and not json_equal(payload, tried)
     draft.put_delivery(
         Delivery(
-            event_id=letter.event.event_id,
+            event_id=event.event_id,
             task_id=letter.task_id,
             state=DeliveryState.READY,
             edit=letter.edit + 1 if edited else letter.edit,
-            payload=payload if payload is not None else letter.payload,
+            payload=payload if edited else letter.payload,
         )
     )
-    if was_settled:
-        # Its dead letter was final; the event is open once more.
-        draft.touch(unsettled=draft.instance.unsettled + 1)
-    draft.touch(dead_letters=draft.instance.dead_letters - 1)
-    draft.raising.dead_letters_retried.append(letter.dead_letter_id)
-    if before.status is Status.FAILED and not letter.event.after_end:
+    draft.take_dead_letter(letter.dead_letter_id, retried=True)
+    raised: list[Event] = []
+    if before.status is Status.FAILED and not event.after_end:
         draft.move_to(Status.ACTIVE)
-        for row in held:
+        if before.waits:
+            draft.move_to(Status.WAITING_FOR_INPUT)
+            raised.append(draft.raise_status_event(raised_by=CLIENT, cause=None))
+        for row, _ in held:
             draft.put_delivery(replace(row, state=DeliveryState.READY, due_in=0.0))
     changed = effects(before, draft.instance)
     draft.record(
         _client_entry(
             draft,
             "dead_letter_retried",
-            None,
-            about=letter.event,
+            event,
+            raised=raised,
             note=f"{letter.task_id}{' with an edited payload' if edited else ''}",
             effects=changed,
         ),
         writes_of((), changed),
     )
+    draft.settle_unhandled_now(raised)
+    _skip_what_cannot_go_on(draft, held)
 
 
 def discard_dead_letter(
-    draft: Draft, letter: OpenDeadLetter, held: Sequence[tuple[Delivery, Event]], others: int
+    draft: Draft, letter: OpenDeadLetter, held: Sequence[tuple[Delivery, Event]]
 ) -> None:
-    """Gives a delivery up. `others` counts the instance's other open dead letters; when a FAILED
-    instance has none left, what was held (`held`) is skipped."""
+    """Gives a delivery up; when a FAILED instance has no dead letter left, what was held (`held`:
+    its HELD deliveries) is skipped.
+
+    The draft must know the facts of the letter's event and of those held.
+    """
     event = letter.event
-    draft.raising.dead_letters_discarded.append(letter.dead_letter_id)
-    draft.touch(dead_letters=draft.instance.dead_letters - 1)
+    draft.take_dead_letter(letter.dead_letter_id, retried=False)
     draft.end_delivery(event.event_id, letter.task_id)
     draft.record(
         HistoryEntry(
@@ -278,41 +287,35 @@ def discard_dead_letter(
             action="dead_letter_discarded",
         )
     )
-    if letter.on_failure is OnFailure.FAIL_WORKFLOW:
-        draft.settle_if_done(event, "its dead letter was discarded")
-    if draft.instance.status is Status.FAILED and others == 0:
-        for row, of in held:
-            skip_delivery(draft, row, of, "the workflow stays FAILED")
+    draft.ended(event, "its dead letter was discarded")
+    _skip_what_cannot_go_on(draft, held)
+
+
+def _skip_what_cannot_go_on(draft: Draft, held: Sequence[tuple[Delivery, Event]]) -> None:
+    for row, event in held:
+        if draft.treatment(event) is Treatment.SKIP:
+            skip_delivery(draft, row, event, f"the workflow stays {draft.instance.status.name}")
 
 
 def catch_up(draft: Draft, unhandled: Sequence[Event], task_id: str) -> None:
     """Offers events that settled as UNHANDLED to a task that is new; the instance must be open."""
     for event in unhandled:
-        facts = draft.facts(event.event_id)
-        if facts.in_outbox or facts.deliveries:
-            continue
-        draft.put_delivery(Delivery(event.event_id, task_id, DeliveryState.READY))
-        draft.touch(unsettled=draft.instance.unsettled + 1)
-
-
-def is_skippable(instance: Instance, event: Event) -> bool:
-    """Whether the event's open deliveries end as SKIPPED because the instance has ended."""
-    return lifecycle.treatment(instance.status, after_end=event.after_end) is Treatment.SKIP
+        if not draft.facts(event.event_id).is_open:
+            draft.put_delivery(Delivery(event.event_id, task_id, DeliveryState.READY))
 
 
 def _client_entry(
-    draft: Draft, action: str, raised: Event | None, *, about: Event | None = None, **more: object
+    draft: Draft, action: str, about: Event, *, raised: Sequence[Event], **more: object
 ) -> HistoryEntry:
-    event = raised or about
     return HistoryEntry(
         sequence=draft.next_version,
-        event_id=event.event_id if event else None,
-        event_type=event.event_type if event else "",
+        event_id=about.event_id,
+        event_type=about.event_type,
         processed_by=CLIENT,
         result=Result.SUCCESS,
         status=draft.instance.status,
         base_version=draft.instance.version,
-        raised=(raised.event_id,) if raised else (),
+        raised=tuple(event.event_id for event in raised),
         action=action,
         **more,  # type: ignore[arg-type]
     )

@@ -8,7 +8,7 @@ statuses move and idleness is noticed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from waystation_core.domain import lifecycle
@@ -38,6 +38,7 @@ from waystation_core.domain.model import (
     unshared,
 )
 from waystation_core.domain.operations import Operation, write_of
+from waystation_core.domain.outcomes import CallResult
 
 MAX_EVENTS_PER_INSTANCE = 10_000
 
@@ -134,6 +135,32 @@ class Draft:
         self._commit.entries.append(entry)
         if writes:
             self._log.append(LoggedWrites(entry.sequence, tuple(writes)))
+
+    def record_attempt(
+        self,
+        event: Event,
+        result: CallResult,
+        how: Result,
+        writes: Sequence[Write] = (),
+        **more: object,
+    ) -> None:
+        """Adds the entry of one attempt of one delivery."""
+        entry = HistoryEntry(
+            sequence=self.next_version,
+            event_id=event.event_id,
+            event_type=event.event_type,
+            processed_by=result.task.task_id,
+            result=how,
+            status=self.instance.status,
+            attempt=max(result.attempt, 1),
+            base_version=result.base_version,
+            duration_us=result.duration_us,
+            service_name=result.task.service_name,
+            service_version=result.service_version or None,
+            endpoint=result.endpoint or None,
+            **more,  # type: ignore[arg-type]
+        )
+        self.record(entry, writes)
 
     @property
     def next_version(self) -> int:
@@ -320,11 +347,9 @@ class Draft:
                 facts.is_open - self._known.get(event_id, SETTLED).is_open
                 for event_id, facts in self._moved.items()
             )
-            self.touch(
-                unsettled=self.before.unsettled + opened, revision=self.before.revision + 1
-            )
+            self.touch(unsettled=self.before.unsettled + opened, revision=self.before.revision + 1)
             self._notice_idle()
-        self._commit.after = self.instance
+        self._commit.after = self.as_it_is()
         return self._commit
 
     def _notice_idle(self) -> None:

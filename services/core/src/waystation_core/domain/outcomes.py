@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
 from waystation_core.domain import lifecycle
@@ -146,3 +147,19 @@ class CallResult:
     duration_us: int | None = None
     service_version: str = ""
     endpoint: str = ""
+
+
+class Verdict(Enum):
+    """What became of one result."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    """The delivery had its outcome, or this attempt was counted."""
+    SKIPPED = "skipped"
+    """The instance had ended."""
+    HELD = "held"
+    """The instance is FAILED; the delivery will be called again when it goes on."""
+    CONFLICT = "conflict"
+    """What it read or wrote was written since: call again with the fresh context."""
+    WAIT = "wait"
+    """Another delivery has the instance's turn: commit this again a little later."""

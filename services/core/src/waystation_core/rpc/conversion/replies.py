@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from waystation.v1 import operation_pb2, task_handler_service_pb2
 from waystation_core.domain import lifecycle, limits, pointers
 from waystation_core.domain.errors import (
-    InvalidArgument,
     InvalidStruct,
     NotYetAvailable,
     ResourceExhausted,

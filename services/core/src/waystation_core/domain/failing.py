@@ -1,0 +1,124 @@
+"""Attempts that did not succeed: what they cost, when the next one comes, and the dead letter."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+from waystation_core.domain.backoff import delay
+from waystation_core.domain.commit import NewDeadLetter
+from waystation_core.domain.draft import Draft, effects, writes_of
+from waystation_core.domain.model import (
+    Delivery,
+    DeliveryState,
+    Event,
+    Failure,
+    OnFailure,
+    Result,
+    Status,
+)
+from waystation_core.domain.outcomes import AttemptError, CallResult, Cut, Verdict
+
+# Spreads retries; nothing secret rests on it.
+_JITTER = random.Random()  # noqa: S311
+
+
+def count(
+    draft: Draft,
+    event: Event,
+    result: CallResult,
+    row: Delivery,
+    outcome: AttemptError | Cut,
+    *,
+    router_id: str,
+) -> Verdict:
+    """Counts an error or a cut call of a delivery that is open, once.
+
+    A cut call costs nothing the first time: its delivery becomes a suspect. The attempt of a
+    suspect's call is in the row already, so there it is the lease that tells whether this result
+    is the one that is waited for.
+    """
+    if row.state is DeliveryState.LEASED and row.leased_by != router_id:
+        # Another router calls it now; that call will count.
+        return Verdict.DUPLICATE
+    recorded = row.attempts >= result.attempt
+    if recorded and not (row.suspect and row.state is DeliveryState.LEASED):
+        return Verdict.DUPLICATE
+    if isinstance(outcome, AttemptError):
+        # Whoever answers did not die of it.
+        fail(draft, event, result, replace(row, suspect=False), outcome)
+    elif not row.suspect:
+        draft.put_delivery(
+            replace(row, state=DeliveryState.READY, suspect=True, leased_by=None, due_in=0.0)
+        )
+    elif not recorded:
+        return Verdict.DUPLICATE
+    else:
+        error = AttemptError(
+            code="UNAVAILABLE",
+            reason="CALL_CUT",
+            message=f"{outcome.message}; the call was alone on its endpoint, so it is held to be the cause",
+        )
+        fail(draft, event, result, row, error)
+    return Verdict.APPLIED
+
+
+def fail(
+    draft: Draft, event: Event, result: CallResult, row: Delivery, error: AttemptError
+) -> None:
+    """A failed attempt: another one later, or a dead letter."""
+    task = result.task
+    attempts = max(row.attempts, result.attempt)
+    stored = error.to_json()
+    row = replace(row, attempts=attempts, leased_by=None, due_in=0.0, last_error=stored)
+    if not error.permanent and attempts < task.retry.max_attempts:
+        wait = error.retry_after
+        if wait is None:
+            wait = delay(attempts, task.retry, _JITTER)
+        draft.record_attempt(
+            event, result, Result.FAILED, error=stored, will_retry=True, retry_in=wait
+        )
+        draft.put_delivery(replace(row, state=DeliveryState.READY, due_in=wait))
+        return
+    before = draft.as_it_is()
+    # What the end of an instance raised can't end it again.
+    on_failure = OnFailure.CONTINUE if event.after_end else task.on_failure
+    draft.add_dead_letter(
+        NewDeadLetter(
+            dead_letter_id=draft.rules.make_id(),
+            event_id=event.event_id,
+            event_type=event.event_type,
+            task_id=task.task_id,
+            attempts=attempts,
+            error=stored,
+            on_failure=on_failure,
+            edit=row.edit,
+            payload=row.payload,
+        )
+    )
+    raised: list[Event] = []
+    if on_failure is OnFailure.FAIL_WORKFLOW:
+        draft.put_delivery(replace(row, state=DeliveryState.DEAD))
+        draft.move_to(Status.FAILED)
+        draft.touch(
+            failure=Failure(
+                reason=stored["reason"],
+                message=stored["message"],
+                task_id=task.task_id,
+                event_id=event.event_id,
+            )
+        )
+        raised = [draft.raise_status_event(raised_by=task.task_id, cause=event)]
+    else:
+        draft.end_delivery(event.event_id, task.task_id)
+    changed = effects(before, draft.instance)
+    draft.record_attempt(
+        event,
+        result,
+        Result.FAILED,
+        writes_of((), changed),
+        error=stored,
+        raised=tuple(e.event_id for e in raised),
+        effects=changed,
+    )
+    draft.settle_unhandled_now(raised)

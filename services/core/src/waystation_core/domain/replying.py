@@ -1,0 +1,153 @@
+"""A task's reply: what may stand in its way, and what it changes."""
+
+from __future__ import annotations
+
+from waystation_core.domain import lifecycle, limits
+from waystation_core.domain.conflicts import STATUS_WRITE, conflicts
+from waystation_core.domain.draft import Draft, effects, turn_holder, writes_of
+from waystation_core.domain.errors import ResponseInvalid, TooManyEvents
+from waystation_core.domain.model import Event, Failure, JsonObject, Result, Status, Wait
+from waystation_core.domain.operations import apply, to_json, write_of
+from waystation_core.domain.outcomes import MAX_TEXT, CallResult, Reply, Verdict, operations_of
+
+
+def obstacle(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Verdict | None:
+    """CONFLICT or WAIT where the reply can't commit now; None where nothing stands in its way."""
+    instance = draft.instance
+    turn = instance.turn
+    if (
+        turn is not None
+        and turn.holder != turn_holder(event.event_id, result.task.task_id)
+        and turn.until > draft.now
+    ):
+        return Verdict.WAIT
+    if result.base_version >= instance.version:
+        return None
+    since = draft.writes_since(result.base_version)
+    if not since:
+        return None
+    reads = reply.reads if reply.reads is not None else result.task.reads
+    writes = [write_of(operation) for operation in operations_of(reply.change, instance.data)]
+    if reply.statuses:
+        writes.append(STATUS_WRITE)
+    return Verdict.CONFLICT if conflicts(reads, writes, since) else None
+
+
+def succeed(draft: Draft, event: Event, result: CallResult, reply: Reply) -> None:
+    """Writes a reply. Everything that can be refused is refused before the first move; what breaks
+    a rule is raised as one error of the tree."""
+    before = draft.as_it_is()
+    task_id = result.task.task_id
+    operations = operations_of(reply.change, before.data)
+    data = apply(before.data, operations) if operations else before.data
+    if operations:
+        limits.check_context(data)
+    status = _status_of(reply, event)
+    _check_events(draft, event, reply)
+    wait = _wait_of(draft, reply, task_id)
+
+    draft.end_delivery(event.event_id, task_id)
+    if operations:
+        draft.touch(data=data)
+    if reply.output is not None:
+        draft.touch(output=reply.output)
+    raised = []
+    for new in reply.events:
+        ends = new.event_type in lifecycle.STATUS_OF_EVENT
+        raised.append(
+            draft.raise_event(new, raised_by=task_id, cause=event, after_end=ends, limited=not ends)
+        )
+    if status is not None:
+        draft.move_to(status)
+        if status is Status.FAILED:
+            draft.touch(failure=_failure_of(reply, event, task_id))
+        if wait is not None:
+            draft.touch(waits=(*before.waits, wait))
+        by_task = any(e.event_type == lifecycle.EVENT_OF_STATUS[status] for e in raised)
+        if status is not before.status and not by_task:
+            raised.append(draft.raise_status_event(raised_by=task_id, cause=event))
+    changed = effects(before, draft.instance)
+    draft.record_attempt(
+        event,
+        result,
+        Result.SUCCESS,
+        writes_of(operations, changed),
+        change=[to_json(operation) for operation in operations] or None,
+        raised=tuple(e.event_id for e in raised),
+        effects=changed,
+    )
+    draft.settle_unhandled_now(raised)
+
+
+def _status_of(reply: Reply, event: Event) -> Status | None:
+    """The status that the reply asks for. Raises ResponseInvalid where a task may not have it."""
+    asked = reply.statuses
+    if not asked:
+        return None
+    if len(asked) > 1:
+        names = ", ".join(status.name for status in asked)
+        raise ResponseInvalid(
+            f"The answer asks for {names} at once; ask for one of them.",
+            problem="contradicting statuses",
+            statuses=names,
+        )
+    lifecycle.check_task_status(
+        asked[0], has_wait=reply.wait is not None, after_end=event.after_end
+    )
+    return asked[0]
+
+
+def _check_events(draft: Draft, event: Event, reply: Reply) -> None:
+    """Raises ResponseInvalid, TooManyEvents or InvalidField for events that may not be raised."""
+    if len(reply.events) > limits.MAX_EVENTS_PER_ANSWER:
+        raise TooManyEvents(
+            f"An answer may raise {limits.MAX_EVENTS_PER_ANSWER} events, not "
+            f"{len(reply.events)}; raise them in several steps.",
+            limit=str(limits.MAX_EVENTS_PER_ANSWER),
+        )
+    ends = 0
+    for new in reply.events:
+        lifecycle.check_task_event(new.event_type)
+        ends += new.event_type in lifecycle.STATUS_OF_EVENT
+        if new.metadata and event.metadata:
+            # What is inherited counts too, or metadata would grow from event to event.
+            limits.check_metadata({**event.metadata, **new.metadata})
+    if ends > 1:
+        raise ResponseInvalid(
+            "The answer raises the end of the workflow more than once; raise it once.",
+            problem="several ends",
+        )
+    draft.check_event_limit(len(reply.events) - ends)
+
+
+def _wait_of(draft: Draft, reply: Reply, task_id: str) -> Wait | None:
+    if reply.wait is None:
+        return None
+    request = reply.wait
+    wait_id = request.wait_id or f"w-{draft.next_version}"
+    if any(wait.wait_id == wait_id for wait in draft.instance.waits):
+        raise ResponseInvalid(
+            f"The wait {wait_id} is open already; give each wait an id of its own, or none.",
+            problem="wait_id in use",
+            wait_id=wait_id,
+        )
+    return Wait(
+        wait_id=wait_id,
+        task_id=task_id,
+        message=request.message[:MAX_TEXT],
+        since=draft.now.isoformat(),
+        input_schema=request.input_schema,
+    )
+
+
+def _failure_of(reply: Reply, event: Event, task_id: str) -> Failure:
+    """A task that fails its workflow says why in the payload of `workflow.failed`."""
+    payload: JsonObject = next(
+        (e.payload for e in reply.events if e.event_type == lifecycle.FAILED), {}
+    )
+    return Failure(
+        reason=str(payload.get("reason") or "FAILED_BY_TASK")[:200],
+        message=str(payload.get("message") or f"{task_id} failed the workflow")[:MAX_TEXT],
+        task_id=task_id,
+        event_id=event.event_id,
+    )
