@@ -33,6 +33,9 @@ _LEG_SECONDS = 60.0
 _SLACK_SECONDS = 5.0
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
+# CANCELLED is what a server that stops leaves of a call; a caller's own cancellation is no error
+# of the call.
+_AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
 class Client:
@@ -328,7 +331,7 @@ class Client:
             except grpc.aio.AioRpcError as error:
                 typed = from_rpc_error(error)
                 wait = pause * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
-                again = error.code() is grpc.StatusCode.UNAVAILABLE
+                again = error.code() in _AGAIN
                 if not again or time.monotonic() + wait > end:
                     raise self._explained(typed) from error
             await asyncio.sleep(wait)

@@ -19,7 +19,7 @@
         ├── LimitExceeded           RESOURCE_EXHAUSTED
         ├── NotAllowed              PERMISSION_DENIED, UNAUTHENTICATED
         ├── NotAvailable            UNIMPLEMENTED
-        └── Unavailable             UNAVAILABLE, DEADLINE_EXCEEDED: not reached, or not in time
+        └── Unavailable             UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED: no answer in time
 
 Any other refusal is a plain WaystationError. `reason` tells errors of one class apart.
 """
@@ -184,6 +184,7 @@ _BY_CODE: dict[str, type[WaystationError]] = {
     "UNIMPLEMENTED": NotAvailable,
     "UNAVAILABLE": Unavailable,
     "DEADLINE_EXCEEDED": Unavailable,
+    "CANCELLED": Unavailable,
 }
 
 

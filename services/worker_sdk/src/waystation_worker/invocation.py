@@ -129,7 +129,7 @@ def _budget(
     """Seconds that this call may take."""
     seconds = task.timeout
     if limit is not None:
-        return max(0.0, min(seconds, limit))
+        seconds = max(0.0, min(seconds, limit))
     if request.HasField("deadline"):
         left = request.deadline.seconds + request.deadline.nanos / 1e9 - time.time()
         # One that is over on arrival tells that the clocks differ; the caller cancels by itself.

@@ -1,0 +1,289 @@
+"""What a task function says becomes the answer that the contract knows."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import grpc
+import grpc_testing
+import pytest
+from worker_sdk.fakes import delivery
+
+from waystation.v1 import handler_pb2, task_handler_service_pb2
+from waystation_worker import Backoff, HandlerService, Reject, RetryAfter, TaskContext
+from waystation_worker.values import read_struct
+
+TYPES = ["insurance_claim"]
+
+
+def service_of(function: Any, **options: Any) -> HandlerService:
+    service = HandlerService("claims", version="1.2.3")
+    service.task("t", events=["claim.processed"], workflow_types=TYPES, **options)(function)
+    return service
+
+
+async def test_a_context_shows_the_delivery_and_collects_the_answer() -> None:
+    async def task(ctx: TaskContext) -> None:
+        assert ctx.event.event_type == "claim.processed"
+        assert ctx.event.payload == {"n": 1}
+        assert (ctx.event.priority, ctx.event.causation_id, ctx.correlation_id) == (100, None, None)
+        assert (ctx.workflow_instance_id, ctx.workflow_type) == ("claim-7", "insurance_claim")
+        assert (ctx.status, ctx.version, ctx.attempt) == ("ACTIVE", 3, 1)
+        assert (ctx.task_id, ctx.idempotency_key, ctx.dry_run) == ("t", "e-1:t", False)
+        assert ctx.deadline is None
+        ctx.data["total"] = ctx.data["amount"] * 2
+        ctx.emit("claim.priced", {"total": ctx.data["total"], "all": ctx.data}, priority=0)
+        ctx.emit("claim.noted", metadata={"k": "v"}, schema_version="2")
+        ctx.complete({"ok": True})
+
+    answer = await service_of(task).answer(delivery("t", {"amount": 4}, {"n": 1}))
+    priced, noted = answer.events
+    assert read_struct(priced.payload) == {"total": 8, "all": {"amount": 4, "total": 8}}
+    assert (priced.priority, priced.HasField("priority")) == (0, True)
+    assert not noted.HasField("priority")
+    assert not noted.HasField("payload")
+    assert (dict(noted.metadata), noted.schema_version) == ({"k": "v"}, "2")
+    assert [op.path for op in answer.operations.operations] == ["/total"]
+    assert list(answer.reads.paths) == [""]
+    assert (answer.status, read_struct(answer.output)) == (3, {"ok": True})
+
+
+async def test_a_task_that_looks_at_nothing_says_so() -> None:
+    async def task(ctx: TaskContext) -> None:
+        ctx.emit("done")
+
+    answer = await service_of(task).answer(delivery("t", {"a": 1}))
+    assert answer.HasField("reads")
+    assert not answer.reads.paths
+    assert answer.WhichOneof("change") is None
+
+
+async def test_looking_at_history_is_reading_everything() -> None:
+    async def task(ctx: TaskContext) -> None:
+        assert [entry.sequence for entry in ctx.history] == [1]
+
+    request = delivery("t")
+    request.context.event_history.add(sequence=1)
+    assert list((await service_of(task).answer(request)).reads.paths) == [""]
+
+
+async def test_waiting_and_failing() -> None:
+    def ask(ctx: TaskContext) -> None:
+        ctx.wait_for_input("Which policy?", {"type": "object"}, "policy")
+
+    answer = await service_of(ask).answer(delivery("t"))
+    assert (answer.status, answer.wait.wait_id) == (2, "policy")
+    assert answer.wait.message == "Which policy?"
+    assert read_struct(answer.wait.input_schema) == {"type": "object"}
+
+    def fail(ctx: TaskContext) -> None:
+        ctx.fail("ABSURD_AMOUNT", "a bicycle does not cost 9 million")
+
+    answer = await service_of(fail).answer(delivery("t"))
+    assert answer.status == 4
+    [event] = answer.events
+    assert event.event_type == "workflow.failed"
+    assert read_struct(event.payload) == {
+        "reason": "ABSURD_AMOUNT",
+        "message": "a bicycle does not cost 9 million",
+    }
+
+
+class OddError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("raised", "reason", "message", "permanent", "seconds"),
+    [
+        (Reject("POLICY_NOT_FOUND", "no policy 7"), "POLICY_NOT_FOUND", "no policy 7", True, None),
+        (RetryAfter(2.5, "BUSY", "later"), "BUSY", "later", False, 2.5),
+        (OddError("at /a\0b"), "OddError", "at /a\ufffdb", False, None),
+        (TimeoutError(), "TimeoutError", "TimeoutError", False, None),
+        (SystemExit(3), "SystemExit", "3", False, None),
+        (ValueError("x" * 9000), "ValueError", "x" * 4096, False, None),
+    ],
+    ids=["reject", "retry_after", "any", "timeout", "exit", "long"],
+)
+@pytest.mark.parametrize("plain", [True, False], ids=["plain", "async"])
+async def test_what_a_task_raises_is_a_failure_without_the_rest_of_the_answer(
+    raised: BaseException,
+    reason: str,
+    message: str,
+    permanent: bool,
+    seconds: float | None,
+    plain: bool,
+) -> None:
+    def plain_task(ctx: TaskContext) -> None:
+        ctx.data["half"] = True
+        ctx.emit("half.done")
+        raise raised
+
+    async def async_task(ctx: TaskContext) -> None:
+        plain_task(ctx)
+
+    answer = await service_of(plain_task if plain else async_task).answer(delivery("t"))
+    failure = answer.failure
+    assert (failure.reason, failure.message, failure.permanent) == (reason, message, permanent)
+    assert failure.HasField("retry_after") == (seconds is not None)
+    if seconds is not None:
+        assert failure.retry_after.ToTimedelta().total_seconds() == seconds
+    assert "Traceback" not in str(answer)
+    assert not answer.events
+    assert answer.WhichOneof("change") is None
+
+
+async def test_details_of_a_rejection_travel() -> None:
+    def task(ctx: TaskContext) -> None:
+        raise Reject("NO", "no", {"policy": 7})
+
+    answer = await service_of(task).answer(delivery("t"))
+    assert read_struct(answer.failure.metadata) == {"policy": 7}
+
+
+def returns_something(ctx: TaskContext) -> Any:
+    return {"valid": True}
+
+
+def answers_too_much(ctx: TaskContext) -> None:
+    ctx.data["large"] = "x" * 4_000_000
+
+
+@pytest.mark.parametrize(
+    ("task", "text"),
+    [(returns_something, "returned a dict"), (answers_too_much, "at most 3900000 can travel")],
+)
+async def test_an_answer_that_cannot_travel_is_rejected_here(task: Any, text: str) -> None:
+    answer = await service_of(task).answer(delivery("t"))
+    assert (answer.failure.reason, answer.failure.permanent) == ("RESPONSE_INVALID", True)
+    assert text in answer.failure.message
+
+
+@pytest.mark.parametrize(
+    ("use", "text"),
+    [
+        (lambda ctx: ctx.emit("workflow.started"), "the system's"),
+        (lambda ctx: ctx.emit("user.input.provided"), "the system's"),
+        (lambda ctx: ctx.emit("two words"), "1-200 characters"),
+        (lambda ctx: ctx.emit("a", {"x": object()}), "at payload/x: a object is no JSON value"),
+        (lambda ctx: ctx.emit("a", priority=256), "priority is 0-255"),
+        (lambda ctx: [ctx.emit("a") for _ in range(1001)], "may raise 1000"),
+        (lambda ctx: (ctx.complete(), ctx.wait_for_input("?")), "after complete"),
+        (lambda ctx: ctx.wait_for_input(""), "what is asked"),
+    ],
+)
+async def test_misuse_of_the_context_is_said_where_it_happens(use: Any, text: str) -> None:
+    caught: list[str] = []
+
+    def task(ctx: TaskContext) -> None:
+        try:
+            use(ctx)
+        except (TypeError, ValueError) as error:
+            caught.append(str(error))
+
+    await service_of(task).answer(delivery("t"))
+    assert text in caught[0]
+
+
+async def test_plain_functions_run_beside_the_loop() -> None:
+    threads: list[threading.Thread] = []
+
+    def task(ctx: TaskContext) -> None:
+        threads.append(threading.current_thread())
+
+    await service_of(task).answer(delivery("t"))
+    assert threads[0] is not threading.main_thread()
+
+
+def test_a_declaration_becomes_a_task_spec() -> None:
+    service = HandlerService("claims")
+
+    @service.task(
+        events=["claim.*", "a.#"],
+        workflow_types=["*"],
+        timeout=1.5,
+        max_attempts=7,
+        backoff=Backoff(0.5, 3, 9, 0),
+        max_in_flight=4,
+        on_failure="continue",
+        catch_up=False,
+        with_history=True,
+        replayable=True,
+        may_emit=["x"],
+        reads=["/a"],
+        writes=[],
+    )
+    async def validate(ctx: TaskContext) -> None: ...
+
+    spec = service.tasks["validate"].spec
+    assert (spec.task_id, list(spec.event_types)) == ("validate", ["claim.*", "a.#"])
+    assert list(spec.workflow_types) == ["*"]
+    assert spec.timeout.ToTimedelta().total_seconds() == 1.5
+    assert spec.initial_backoff.ToTimedelta().total_seconds() == 0.5
+    assert spec.max_backoff.ToTimedelta().total_seconds() == 9
+    assert (spec.backoff_multiplier, spec.backoff_jitter) == (3, 0)
+    assert spec.HasField("backoff_jitter")
+    assert (spec.max_attempts, spec.max_in_flight) == (7, 4)
+    assert spec.on_failure == handler_pb2.ON_FAILURE_CONTINUE
+    assert spec.catch_up == handler_pb2.CATCH_UP_OFF
+    assert spec.with_history
+    assert spec.batching
+    assert spec.replayable
+    assert (list(spec.may_emit), list(spec.reads.paths)) == (["x"], ["/a"])
+    assert spec.HasField("writes")
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"events": "claim.processed"}, "events is a list of names"),
+        ({"events": []}, "events needs at least one"),
+        ({"events": ["a b"]}, "no event type"),
+        ({"workflow_types": []}, "workflow_types needs at least one"),
+        ({"workflow_types": ["claim.#"]}, "workflow_types"),
+        ({"timeout": 0}, "timeout"),
+        ({"max_attempts": 0}, "max_attempts"),
+        ({"on_failure": "explode"}, "on_failure"),
+        ({"reads": ["a"]}, "no JSON Pointer"),
+        ({"task_id": "a b"}, "task 'a b'"),
+    ],
+)
+def test_a_declaration_that_cannot_work_is_refused_at_once(
+    options: dict[str, Any], text: str
+) -> None:
+    options = {"task_id": "t", "events": ["a"], "workflow_types": ["b"], **options}
+    with pytest.raises((TypeError, ValueError), match=text):
+        HandlerService("claims").task(**options)(lambda ctx: None)
+
+
+def test_a_task_is_declared_once() -> None:
+    service = service_of(returns_something)
+    with pytest.raises(ValueError, match="declared twice"):
+        service.task("t", events=["a"], workflow_types=["b"])(returns_something)
+
+
+HANDLE_EVENT = task_handler_service_pb2.DESCRIPTOR.services_by_name[
+    "TaskHandlerService"
+].methods_by_name["HandleEvent"]
+
+
+@pytest.mark.parametrize("task_id", ["t", "other"])
+def test_a_synchronous_server_can_host_the_tasks(task_id: str) -> None:
+    def task(ctx: TaskContext) -> None:
+        assert threading.current_thread() is not threading.main_thread()
+        ctx.data["seen"] = ctx.event.payload["n"]
+
+    descriptor = task_handler_service_pb2.DESCRIPTOR.services_by_name["TaskHandlerService"]
+    server = grpc_testing.server_from_dictionary(
+        {descriptor: service_of(task).blocking_servicer()}, grpc_testing.strict_real_time()
+    )
+    call = server.invoke_unary_unary(HANDLE_EVENT, (), delivery(task_id, payload={"n": 3}), 5)
+    answer, _, code, details = call.termination()
+    if task_id == "t":
+        assert code is grpc.StatusCode.OK
+        [operation] = answer.operations.operations
+        assert (operation.path, operation.set.number_value) == ("/seen", 3)
+    else:
+        assert code is grpc.StatusCode.UNIMPLEMENTED
+        assert details == "service claims hosts no task 'other'; it hosts t"
