@@ -1,0 +1,80 @@
+"""An API server over real Postgres and the in-process broker, called through a real channel."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from support.running_api import Api
+from support.scripted_engine import ScriptedEngine
+
+from waystation.v1 import (
+    dead_letter_service_pb2_grpc,
+    handler_registry_service_pb2_grpc,
+    system_service_pb2_grpc,
+    task_completion_service_pb2_grpc,
+    workflow_service_pb2_grpc,
+)
+from waystation_api.app import Store, build
+from waystation_api.settings import ApiSettings
+from waystation_core.broker import open_broker
+from waystation_core.rpc.channels import open_channel
+from waystation_core.rpc.settings import read_settings
+from waystation_core.store.engine import PostgresEngineStore
+from waystation_core.store.pool import open_pool
+from waystation_core.store.queries import PostgresQueryStore
+from waystation_core.store.registry import PostgresRegistryStore
+
+Serve = Callable[..., Any]
+
+
+@pytest.fixture
+async def serve(database_url: str) -> AsyncIterator[Serve]:
+    """Starts a server, with settings of the test's own."""
+    closers: list[Callable[[], Any]] = []
+
+    async def start(**settings: str) -> Api:
+        pool = open_pool(database_url, size=6, name="test")
+        await pool.open()
+        closers.append(pool.close)
+        broker = open_broker("memory://", role="api")
+        closers.append(broker.close)
+        environment = {
+            "WAYSTATION_DATABASE_URL": database_url,
+            "WAYSTATION_BROKER_URL": "memory://",
+            "WAYSTATION_API_PORT": "0",
+            "WAYSTATION_STOP_GRACE_SECONDS": "1",
+            **settings,
+        }
+        store = Store(
+            PostgresEngineStore(pool), PostgresRegistryStore(pool), PostgresQueryStore(pool)
+        )
+        server = build(read_settings(ApiSettings, environment), store, broker)
+        await server.start()
+        closers.append(server.stop)
+        await server.serve()
+        await server.ready.wait()
+        channel = open_channel(server.address)
+        closers.append(channel.close)
+        return Api(
+            server=server,
+            store=store,
+            engine=ScriptedEngine(store.engine, store.queries, broker),
+            channel=channel,
+            workflows=workflow_service_pb2_grpc.WorkflowServiceStub(channel),
+            handlers=handler_registry_service_pb2_grpc.HandlerRegistryServiceStub(channel),
+            dead_letters=dead_letter_service_pb2_grpc.DeadLetterServiceStub(channel),
+            completions=task_completion_service_pb2_grpc.TaskCompletionServiceStub(channel),
+            system=system_service_pb2_grpc.SystemServiceStub(channel),
+        )
+
+    yield start
+    for close in reversed(closers):
+        await close()
+
+
+@pytest.fixture
+async def api(serve: Serve) -> Api:
+    started: Api = await serve()
+    return started

@@ -1,0 +1,147 @@
+"""WaitWorkflow and RunWorkflow: woken by notices, never stuck without them, always answered."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import grpc
+from support.running_api import Api, refusal
+from support.scripted_engine import reply
+from support.waiting import eventually
+
+from waystation.v1 import workflow_service_pb2 as pb
+from waystation_core.domain.model import Status
+from waystation_core.domain.results import WaitRequest
+
+
+async def started(api: Api, name: str) -> str:
+    await api.workflows.StartWorkflow(
+        pb.StartWorkflowRequest(workflow_type="t", workflow_instance_id=name)
+    )
+    return name
+
+
+def wait(name: str, seconds: int | None = None) -> pb.WaitWorkflowRequest:
+    request = pb.WaitWorkflowRequest(workflow_instance_id=name)
+    if seconds is not None:
+        request.timeout.seconds = seconds
+    return request
+
+
+async def waiting(api: Api, count: int) -> None:
+    """Until so many calls wait and have read."""
+
+    async def look() -> int:
+        return sum(
+            waiter._seen > 0
+            for waiters in api.server._waiters._by_id.values()
+            for waiter in waiters
+        )
+
+    await eventually(look, until=lambda found: found == count, what=f"{count} waiters")
+
+
+async def test_a_wait_ends_when_the_instance_does(api: Api) -> None:
+    name = await started(api, "w-1")
+    call = api.workflows.WaitWorkflow(wait(name))
+    await waiting(api, 1)
+    await api.engine.handle(
+        name, "workflow.started", reply(status=Status.COMPLETED, output={"paid": 10})
+    )
+    at = time.monotonic()
+    answer = await call
+    assert time.monotonic() - at < 1, "a notice woke it, not the next look"
+    assert answer.outcome == pb.WAIT_OUTCOME_DONE
+    assert answer.context.output["paid"] == 10
+    assert answer.context.completed_at.seconds
+
+
+async def test_waiting_for_input_and_idle_end_a_wait_too(api: Api) -> None:
+    asks, idle = await started(api, "asks"), await started(api, "idle")
+    calls = [api.workflows.WaitWorkflow(wait(name)) for name in (asks, idle)]
+    await waiting(api, 2)
+    await api.engine.handle(asks, "workflow.started", reply(wait=WaitRequest("How much?")))
+    await api.engine.handle(idle, "workflow.started", None)
+    first, second = await asyncio.gather(*calls)
+    assert first.outcome == pb.WAIT_OUTCOME_WAITING_FOR_INPUT
+    assert [found.message for found in first.context.waits] == ["How much?"]
+    assert second.outcome == pb.WAIT_OUTCOME_IDLE
+    assert (
+        second.context.idle.message == "`workflow.started` was raised by client; no task handles it"
+    )
+
+
+async def test_a_wait_without_notices_looks_again_by_itself(api: Api) -> None:
+    name = await started(api, "w-1")
+    call = api.workflows.WaitWorkflow(wait(name))
+    await waiting(api, 1)
+    api.server._waiters._hear = lambda notices: None  # type: ignore[method-assign]
+    deaf = api.engine.relay._broker
+    deaf.notify = lambda batch: None  # type: ignore[method-assign]
+    await api.engine.handle(name, "workflow.started", reply(status=Status.COMPLETED))
+    async with asyncio.timeout(5):
+        assert (await call).outcome == pb.WAIT_OUTCOME_DONE
+
+
+async def test_the_answer_comes_before_the_callers_own_deadline(api: Api) -> None:
+    name = await started(api, "w-1")
+    answer = await api.workflows.WaitWorkflow(wait(name), timeout=0.6)
+    assert answer.outcome == pb.WAIT_OUTCOME_TIMED_OUT
+    assert answer.context.version == 1
+    at_once = await api.workflows.WaitWorkflow(wait(name, 0))
+    assert at_once.outcome == pb.WAIT_OUTCOME_TIMED_OUT
+
+
+async def test_what_can_not_be_waited_for_is_refused(api: Api) -> None:
+    unknown = await refusal(api.workflows.WaitWorkflow(wait("nobody")))
+    assert (unknown.code, unknown.reason) == (grpc.StatusCode.NOT_FOUND, "WORKFLOW_NOT_FOUND")
+    long = await refusal(api.workflows.WaitWorkflow(wait("nobody", 601)))
+    assert (long.reason, long.metadata["field"]) == ("INVALID_FIELD", "timeout")
+
+
+async def test_a_thousand_wait_at_once_over_one_channel(api: Api) -> None:
+    names = [f"w-{number}" for number in range(20)]
+    for name in names:
+        await started(api, name)
+    calls = [api.workflows.WaitWorkflow(wait(names[n % 20])) for n in range(1000)]
+    await waiting(api, 1000)
+    for name in names:
+        await api.engine.handle(name, "workflow.started", reply(status=Status.COMPLETED))
+    answers = await asyncio.gather(*calls)
+    assert {answer.outcome for answer in answers} == {pb.WAIT_OUTCOME_DONE}
+
+
+async def test_stopping_answers_those_that_wait(api: Api) -> None:
+    name = await started(api, "w-1")
+    call = api.workflows.WaitWorkflow(wait(name))
+    await waiting(api, 1)
+    await api.server.stop()
+    assert (await call).outcome == pb.WAIT_OUTCOME_TIMED_OUT
+
+
+async def test_run_tells_the_id_at_once_and_answers_at_the_end(api: Api) -> None:
+    request = pb.RunWorkflowRequest(start=pb.StartWorkflowRequest(workflow_type="t"))
+    request.start.request_id = "r-1"
+    # This client gives a unary call's metadata with its answer only; a stream's it gives at once.
+    run = api.channel.unary_stream(
+        "/waystation.v1.WorkflowService/RunWorkflow",
+        request_serializer=pb.RunWorkflowRequest.SerializeToString,
+        response_deserializer=pb.RunWorkflowResponse.FromString,
+    )
+    call = run(request)
+    metadata = dict(await call.initial_metadata())
+    name = metadata["waystation-workflow-instance-id"]
+    await api.engine.handle(name, "workflow.started", reply(status=Status.COMPLETED))
+    (answer,) = [answer async for answer in call]
+    assert (answer.created, answer.outcome) == (True, pb.WAIT_OUTCOME_DONE)
+    assert answer.context.workflow_instance_id == name
+
+    again = await api.workflows.RunWorkflow(request)
+    assert (again.created, again.outcome) == (False, pb.WAIT_OUTCOME_DONE)
+    assert again.context.workflow_instance_id == name
+
+
+async def test_run_without_a_start_is_refused(api: Api) -> None:
+    refused = await refusal(api.workflows.RunWorkflow(pb.RunWorkflowRequest()))
+    assert (refused.reason, refused.fields) == ("INVALID_FIELD", ("start",))

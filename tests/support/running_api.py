@@ -1,0 +1,59 @@
+"""A running API and the refusals of its calls, as tests see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from support.scripted_engine import ScriptedEngine
+from waystation_api.app import ApiServer, Store
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A refused call as its caller sees it."""
+
+    code: grpc.StatusCode
+    reason: str
+    metadata: dict[str, str]
+    message: str
+    fields: tuple[str, ...]
+
+
+async def refusal(call: Any) -> Refusal:
+    """What a call is refused with; fails where it is not refused."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    error = caught.value
+    status = rpc_status.from_call(error)
+    assert status is not None, f"no details: {error.code()} {error.details()}"
+    info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(info)
+    assert info.domain == "waystation"
+    request = error_details_pb2.BadRequest()
+    fields: list[str] = []
+    if len(status.details) > 1 and status.details[1].Unpack(request):
+        fields = [violation.field for violation in request.field_violations]
+    return Refusal(
+        error.code(), info.reason, dict(info.metadata), error.details() or "", tuple(fields)
+    )
+
+
+@dataclass(frozen=True)
+class Api:
+    """The running server, its stubs, and what stands behind it."""
+
+    server: ApiServer
+    store: Store
+    engine: ScriptedEngine
+    channel: grpc.aio.Channel
+    workflows: Any
+    handlers: Any
+    dead_letters: Any
+    completions: Any
+    system: Any

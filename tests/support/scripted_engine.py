@@ -1,0 +1,103 @@
+"""Plays the router for tests of the other parts: applies outcomes that the test dictates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from waystation_core.domain.draft import Draft, Rules
+from waystation_core.domain.ids import new_id
+from waystation_core.domain.model import Delivery, Event, NewEvent, TaskSpec
+from waystation_core.domain.operations import Operation
+from waystation_core.domain.results import (
+    AttemptError,
+    CallResult,
+    EventTouch,
+    Outcome,
+    Reply,
+    Verdict,
+    apply_touch,
+)
+from waystation_core.ports.broker import Broker
+from waystation_core.ports.store import EngineStore, QueryStore
+from waystation_core.relay.announcing import Relay
+
+
+def task(task_id: str = "claim_validator", **more: object) -> TaskSpec:
+    """A task of the service `claims`."""
+    return TaskSpec(task_id, "claims", ("*",), ("*",), **more)  # type: ignore[arg-type]
+
+
+def reply(*events: str, change: Sequence[Operation] = (), **more: object) -> Reply:
+    """An answer that raises these event types."""
+    return Reply(
+        events=tuple(NewEvent(event, {"from": event}) for event in events),
+        change=tuple(change),
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def failure(reason: str = "NO_LUCK", *, permanent: bool = False) -> AttemptError:
+    return AttemptError("TASK_FAILURE", reason, "it did not work", permanent=permanent)
+
+
+class ScriptedEngine:
+    """Commits what tasks are said to have answered, under the instance's lock."""
+
+    def __init__(self, store: EngineStore, queries: QueryStore, broker: Broker) -> None:
+        self._store = store
+        self._queries = queries
+        self.relay = Relay(store, broker)
+
+    async def pending(self, workflow_instance_id: str, event_type: str) -> Event:
+        """The one event of this type that is not settled."""
+        found = await self._queries.instances([workflow_instance_id])
+        key = found[workflow_instance_id].key
+        events = [
+            stored.event
+            for stored in await self._queries.events(key, limit=1000)
+            if stored.event.event_type == event_type and stored.state == "PENDING"
+        ]
+        assert len(events) == 1, events
+        return events[0]
+
+    async def handle(
+        self,
+        workflow_instance_id: str,
+        event_type: str,
+        outcome: Outcome | None,
+        *,
+        by: TaskSpec | None = None,
+        attempt: int = 1,
+        tasks: Sequence[TaskSpec] | None = None,
+        rows: Sequence[Delivery] = (),
+    ) -> Verdict | None:
+        """The outcome of one attempt; None as outcome: nobody handles it (or only `rows`)."""
+        event = await self.pending(workflow_instance_id, event_type)
+        by = by or task()
+        results = {}
+        resolved = list(tasks or ())
+        if outcome is not None:
+            resolved = resolved or [by]
+        async with self._store.locked(
+            workflow_instance_id=workflow_instance_id, event_ids=[event.event_id]
+        ) as locked:
+            if outcome is not None:
+                results[by.task_id] = CallResult(
+                    by,
+                    attempt,
+                    locked.instance.version,
+                    outcome,
+                    duration_us=1500,
+                    service_version="1",
+                    endpoint="127.0.0.1:7500",
+                )
+            draft = Draft(locked.instance, facts=locked.facts, rules=Rules(), now=locked.now)
+            verdicts = apply_touch(
+                draft,
+                EventTouch(event, resolved, results, {row.task_id: row for row in rows}),
+                router_id=new_id(),
+            )
+            commit = draft.commit()
+            await locked.write(commit)
+        self.relay.committed([commit])
+        return verdicts.get(by.task_id)
