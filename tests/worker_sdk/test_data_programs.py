@@ -250,7 +250,7 @@ def sent(recorder: Recorder) -> operation_pb2.Operations:
     return operation_pb2.Operations.FromString(operations.SerializeToString())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(DATA, st.lists(STEPS, min_size=2, max_size=10))
 def test_operations_do_what_the_program_did(data: dict[str, Any], program: list[Step]) -> None:
     by_dict = copy.deepcopy(data)
@@ -265,7 +265,7 @@ def touches(path: str, other: str) -> bool:
     return path == other or path.startswith(other + "/") or other.startswith(path + "/")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     DATA,
     st.lists(STEPS, min_size=1, max_size=6),

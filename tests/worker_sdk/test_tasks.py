@@ -146,13 +146,22 @@ def returns_something(ctx: TaskContext) -> Any:
     return {"valid": True}
 
 
+def changes_too_often(ctx: TaskContext) -> None:
+    for n in range(10_001):
+        ctx.data[f"k{n}"] = n
+
+
 def answers_too_much(ctx: TaskContext) -> None:
     ctx.data["large"] = "x" * 4_000_000
 
 
 @pytest.mark.parametrize(
     ("task", "text"),
-    [(returns_something, "returned a dict"), (answers_too_much, "at most 3900000 can travel")],
+    [
+        (returns_something, "returned a dict"),
+        (answers_too_much, "at most 3900000 can travel"),
+        (changes_too_often, "takes 10000"),
+    ],
 )
 async def test_an_answer_that_cannot_travel_is_rejected_here(task: Any, text: str) -> None:
     answer = await service_of(task).answer(delivery("t"))

@@ -25,238 +25,26 @@ import math
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, MutableSequence
 from typing import Any, overload
 
-from waystation.v1 import operation_pb2
-from waystation_worker.values import (
-    Json,
-    canonical,
-    copied,
-    equal,
-    escape,
-    parse_pointer,
-    plain,
-    write_value,
-)
+from waystation_worker.tracking import Notes, View
+from waystation_worker.values import Json, canonical, equal, escape, parse_pointer, plain
 
 
-class _Op:
-    """One change; `dead` when a later one made it needless."""
-
-    __slots__ = ("dead", "kind", "path", "value")
-
-    def __init__(self, kind: str, path: str, value: Json) -> None:
-        self.kind = kind
-        self.path = path
-        # A container is the live one of the working copy: it is written out when the task ends.
-        self.value = value
-        self.dead = False
-
-
-class Recorder:
+class Recorder(Notes):
     """The working copy of one instance's data and the notes about it.
 
     `root` is the mapping that the task works with. The given dict is changed in place.
     """
 
     def __init__(self, data: dict[str, Json]) -> None:
-        self.ops: list[_Op] = []
-        self.reads: dict[str, None] = {}
-        self.views: list[_View] = []
+        super().__init__()
         self.root = DataObject(self, data, None, "", "", None)
-
-    def operations(self) -> Iterator[_Op]:
-        """The changes in order, as few as are needed."""
-        return (op for op in self.ops if not op.dead)
-
-    def read_paths(self) -> list[str]:
-        """What the result was computed from, as JSON Pointers."""
-        reads = dict(self.reads)
-        for view in self.views:
-            if not view._touched:
-                reads[view._path] = None
-        return [""] if "" in reads else list(reads)
 
     def read_everything(self) -> None:
         """Notes a read of the root."""
         self.root._read_whole()
 
-    def write_operations(self, into: operation_pb2.Operations) -> None:
-        """Writes the changes as the contract carries them."""
-        for op in self.operations():
-            out = into.operations.add(path=op.path)
-            if op.kind == "remove":
-                out.remove.SetInParent()
-            elif op.kind == "increment":
-                out.increment = op.value
-            elif op.kind == "maximum":
-                out.maximum = op.value
-            else:
-                write_value(op.value, getattr(out, op.kind), op.path)
 
-
-class _View:
-    """What objects and lists share: their place, and how reads and changes are noted."""
-
-    __slots__ = (
-        "_anchor",
-        "_children",
-        "_detached",
-        "_key",
-        "_ops",
-        "_owned",
-        "_parent",
-        "_path",
-        "_raw",
-        "_recorder",
-        "_touched",
-        "_whole",
-    )
-
-    def __init__(
-        self,
-        recorder: Recorder,
-        raw: Any,
-        parent: _View | None,
-        key: str,
-        path: str,
-        anchor: DataList | None,
-    ) -> None:
-        self._recorder = recorder
-        self._raw = raw
-        self._parent = parent
-        self._key = key
-        self._path = path
-        # The outermost list around this place: it is read and stored as a whole.
-        self._anchor = anchor
-        # By key below an object, by id of the value below a list.
-        self._children: dict[Any, _View] = {}
-        # The changes of members, by key; those of a list as a whole are noted by its parent.
-        self._ops: dict[str, list[_Op]] = {}
-        # Whether an operation of this task stores all that is below, as it is at the end.
-        self._owned = False
-        # Whether this container is no longer part of the data.
-        self._detached: bool = parent is not None and parent._detached
-        self._whole: bool = parent is not None and parent._whole
-        # Whether a noted read or change proves that the container was there.
-        self._touched = parent is None or anchor is not None or self._whole
-
-    def _view(self, key: Any, raw: Json) -> Json:
-        """What the task gets for a value below: scalars as they are, containers as views."""
-        kind = type(raw)
-        if kind is not dict and kind is not list:
-            return raw
-        view = self._children.get(key)
-        if view is None:
-            view = self._open(key, raw)
-            self._children[key] = view
-        return view
-
-    def _open(self, key: Any, raw: Json) -> _View:
-        raise NotImplementedError
-
-    def _step(self, token: str) -> _View:
-        raise NotImplementedError
-
-    def _read_whole(self) -> None:
-        if self._anchor is not None and self._anchor is not self:
-            self._anchor._read_whole()
-        elif not self._whole:
-            self._whole = True
-            self._touched = True
-            self._recorder.reads[self._path] = None
-
-    def _is_owned(self) -> bool:
-        view: _View | None = self
-        while view is not None:
-            if view._owned:
-                return True
-            view = view._parent
-        return False
-
-    def _forget(self, key: Any) -> None:
-        """Takes the view of a value that is replaced out of the data, with the changes there."""
-        child = self._children.pop(key, None)
-        if child is not None:
-            child._detach()
-        for op in self._ops.pop(key, ()):
-            op.dead = True
-
-    def _detach(self) -> None:
-        self._detached = True
-        for key in list(self._children):
-            self._forget(key)
-        for key in list(self._ops):
-            self._forget(key)
-
-    def _note(self, key: str, kind: str, value: Json) -> None:
-        """Notes a change of a member, unless a change above stores it anyway."""
-        if self._detached or self._is_owned():
-            return
-        if self._anchor is not None:
-            self._anchor._store_whole()
-            return
-        ops = self._ops.setdefault(key, [])
-        if kind in ("append", "add_to_set") and ops and ops[-1].value is self._raw[key]:
-            # The list was set by this task, and is stored as it is at the end.
-            return
-        op = _Op(kind, f"{self._path}/{escape(key)}", value)
-        ops.append(op)
-        self._recorder.ops.append(op)
-        self._touched = True
-
-    def _store_whole(self) -> None:
-        """From now on this container is stored as it is when the task ends."""
-        if self._detached or self._is_owned():
-            return
-        if self._anchor is not None and self._anchor is not self:
-            self._anchor._store_whole()
-            return
-        self._drop_changes_inside()
-        op = _Op("set", self._path, self._raw)
-        if self._parent is not None:
-            for older in self._parent._ops.pop(self._key, ()):
-                older.dead = True
-            self._parent._ops[self._key] = [op]
-        self._recorder.ops.append(op)
-        self._owned = True
-        self._touched = True
-
-    def _drop_changes_inside(self) -> None:
-        for ops in self._ops.values():
-            for op in ops:
-                op.dead = True
-        self._ops.clear()
-        for child in self._children.values():
-            child._drop_changes_inside()
-
-    def _plain(self) -> Json:
-        self._read_whole()
-        return copied(self._raw)
-
-    def __len__(self) -> int:
-        self._read_whole()
-        return len(self._raw)
-
-    def __eq__(self, other: object) -> bool:
-        self._read_whole()
-        if isinstance(other, _View):
-            other._read_whole()
-            return bool(self._raw == other._raw)
-        return bool(self._raw == other)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        self._read_whole()
-        return repr(self._raw)
-
-    def __copy__(self) -> Json:
-        return self._plain()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Json:
-        return self._plain()
-
-
-class DataObject(_View, MutableMapping[str, Any]):
+class DataObject(View, MutableMapping[str, Any]):
     """A JSON object of the context's data. Use it as a dict.
 
     Beside what a dict has: `to_dict`, and `increment`, `append`, `add_to_set`, `maximum`, whose
@@ -267,18 +55,18 @@ class DataObject(_View, MutableMapping[str, Any]):
 
     __slots__ = ()
 
-    def _open(self, key: str, raw: Json) -> _View:
+    def _open(self, key: str, raw: Json) -> View:
         path = f"{self._path}/{escape(key)}"
-        view: _View
+        view: View
         if type(raw) is dict:
-            view = DataObject(self._recorder, raw, self, key, path, self._anchor)
+            view = DataObject(self._notes, raw, self, key, path, self._anchor)
         else:
-            view = DataList(self._recorder, raw, self, key, path, self._anchor)
+            view = DataList(self._notes, raw, self, key, path, self._anchor)
         ops = self._ops.get(key)
         if ops and ops[-1].kind == "set" and ops[-1].value is raw:
             view._owned = view._touched = True
         if not view._touched:
-            self._recorder.views.append(view)
+            self._notes.views.append(view)
             # Whatever becomes of the view, its path or one below it will be noted.
             self._touched = True
         return view
@@ -287,7 +75,7 @@ class DataObject(_View, MutableMapping[str, Any]):
         if self._anchor is not None:
             self._anchor._read_whole()
         elif not self._whole:
-            self._recorder.reads[f"{self._path}/{escape(key)}"] = None
+            self._notes.reads[f"{self._path}/{escape(key)}"] = None
             self._touched = True
 
     def __getitem__(self, key: str) -> Any:
@@ -314,7 +102,7 @@ class DataObject(_View, MutableMapping[str, Any]):
         if not isinstance(key, str):
             raise TypeError(f"at {self._path or 'the root'}: keys are str, and {key!r} is not")
         # `data["a"] += [1]` ends by storing the list that it has just changed.
-        if isinstance(value, _View) and self._children.get(key) is value:
+        if isinstance(value, View) and self._children.get(key) is value:
             return
         plain(key, self._path)
         stored = plain(value, f"{self._path}/{escape(key)}")
@@ -431,7 +219,7 @@ class DataObject(_View, MutableMapping[str, Any]):
         tokens = parse_pointer(where) if where[:1] == "/" else [where]
         for token in tokens:
             plain(token, self._path)
-        view: _View = self
+        view: View = self
         for token in tokens[:-1]:
             view = view._step(token)
         if not isinstance(view, DataObject):
@@ -439,12 +227,12 @@ class DataObject(_View, MutableMapping[str, Any]):
             raise TypeError(f"at {self._place(where)}: a list item can't be changed this way")
         return view, tokens[-1]
 
-    def _step(self, token: str) -> _View:
+    def _step(self, token: str) -> View:
         if token not in self._raw:
             # The operation at the end of the walk makes it in the store too.
             self._raw[token] = {}
         below = self._view(token, self._raw[token])
-        if not isinstance(below, _View):
+        if not isinstance(below, View):
             self._read(token)
             raise TypeError(f"at {self._path}/{escape(token)}: a {_name(below)}, not an object")
         return below
@@ -466,7 +254,7 @@ class DataObject(_View, MutableMapping[str, Any]):
         return old
 
 
-class DataList(_View, MutableSequence[Any]):
+class DataList(View, MutableSequence[Any]):
     """A JSON list of the context's data. Use it as a list; it is read and stored as a whole,
     except that `append` and `extend` commute with those of other tasks."""
 
@@ -474,27 +262,27 @@ class DataList(_View, MutableSequence[Any]):
 
     def __init__(
         self,
-        recorder: Recorder,
+        notes: Notes,
         raw: list[Json],
-        parent: _View,
+        parent: View,
         key: str,
         path: str,
-        anchor: DataList | None,
+        anchor: View | None,
     ) -> None:
-        super().__init__(recorder, raw, parent, key, path, anchor)
+        super().__init__(notes, raw, parent, key, path, anchor)
         if anchor is None:
             self._anchor = self
 
-    def _open(self, key: int, raw: Json) -> _View:
+    def _open(self, key: int, raw: Json) -> View:
         kind = DataObject if type(raw) is dict else DataList
-        return kind(self._recorder, raw, self, "", self._path, self._anchor)
+        return kind(self._notes, raw, self, "", self._path, self._anchor)
 
-    def _step(self, token: str) -> _View:
+    def _step(self, token: str) -> View:
         self._read_whole()
         below = None
         if token.isdecimal() and int(token) < len(self._raw):
             below = self._item(self._raw[int(token)])
-        if not isinstance(below, _View):
+        if not isinstance(below, View):
             raise TypeError(f"at {self._path}/{token}: no object there")
         return below
 
@@ -523,7 +311,7 @@ class DataList(_View, MutableSequence[Any]):
     def __setitem__(self, index: int | slice, value: Any) -> None:
         if isinstance(index, slice):
             self._raw[index] = [plain(item, self._path) for item in value]
-        elif isinstance(value, _View) and self._item(self._raw[index]) is value:
+        elif isinstance(value, View) and self._item(self._raw[index]) is value:
             return
         else:
             self._raw[index] = plain(value, f"{self._path}/{index}")
@@ -540,7 +328,7 @@ class DataList(_View, MutableSequence[Any]):
 
     def __contains__(self, value: object) -> bool:
         self._read_whole()
-        return (value._raw if isinstance(value, _View) else value) in self._raw
+        return (value._raw if isinstance(value, View) else value) in self._raw
 
     def __add__(self, other: Iterable[Any]) -> list[Any]:
         return [*self.to_list(), *other]
@@ -584,7 +372,7 @@ class DataList(_View, MutableSequence[Any]):
     def remove(self, value: Any) -> None:
         """Takes the first equal item away. Raises ValueError when there is none."""
         self._read_whole()
-        self._raw.remove(value._raw if isinstance(value, _View) else value)
+        self._raw.remove(value._raw if isinstance(value, View) else value)
         self._changed()
 
     def clear(self) -> None:
