@@ -50,6 +50,10 @@ test: setup rabbitmq ## Every test, on private RabbitMQ and Postgres servers
 bench: setup rabbitmq ## Workflows per second and latency; BENCH_ARGS="--seconds 3 --repeats 1" is the short form
 	$(bin)/python -m bench $(BENCH_ARGS)
 
+.PHONY: demo
+demo: setup ## 28 insurance claims through an embedded Waystation and a handler service, watched live
+	@$(bin)/python scripts/demo $(DEMO_ARGS)
+
 .PHONY: ci
 ci: ## What the build machine runs: a new environment, check, test
 	@.ci/run

@@ -193,10 +193,10 @@ def test_the_timeline_hangs_every_event_under_what_raised_it() -> None:
     lines = [line.rstrip() for line in printed.getvalue().splitlines()]
     assert lines == [
         "id  COMPLETED",
-        "└── workflow.started  +1 ms, raised by client",
+        "└── workflow.started  +1 ms",
         "    ├── #1 start by client",
         "    └── #2 claim_processor done",
-        "        └── claim.processed  +2 ms, raised by claim_processor",
+        "        └── claim.processed  +2 ms",
         "            └── #3 claim_validator done  LOST:",
     ]
 

@@ -11,7 +11,7 @@ import grpc
 from rich.console import Console
 from rich.table import Table
 
-from insurance_claim.demo.claim_files import DEFAULT_FOLDER, read_claims
+from insurance_claim.demo.claim_files import DEFAULT_FOLDER, Ending, read_claims
 from insurance_claim.demo.operators import Operator
 from insurance_claim.demo.run import Result, Run
 from insurance_claim.demo.screen import Screen
@@ -81,7 +81,7 @@ async def _tell_story(console: Console, client: Client, results: list[Result], n
             workflow = await client.get(result.instance_id, with_history=True)
             events = [entry async for entry in client.events(result.instance_id)]
             console.print(f"\nThe story of {name}: {result.claim.why}", markup=False)
-            console.print(draw_timeline(workflow, events))
+            console.print(draw_timeline(workflow, events), soft_wrap=True)
             console.print()
 
 
@@ -89,24 +89,28 @@ def _print_table(console: Console, results: list[Result]) -> None:
     table = Table(box=None, padding=(0, 1))
     table.add_column("claim", no_wrap=True)
     table.add_column("outcome", no_wrap=True)
-    table.add_column("events", justify="right")
-    table.add_column("ms", justify="right")
-    table.add_column("as expected")
+    table.add_column("events", justify="right", no_wrap=True)
+    table.add_column("ms", justify="right", no_wrap=True)
+    table.add_column("as told", no_wrap=True)
     for result in results:
-        ending = result.ending
-        extras = [
-            f"{ending.waits} answered" if ending.waits else "",
-            "rescued" if ending.dead_letters else "",
-        ]
-        notes = ", ".join(filter(None, extras))
         table.add_row(
             result.claim.name,
-            f"{ending.status} {ending.outcome}{f' ({notes})' if notes else ''}",
+            _outcome_in_words(result.ending),
             str(result.events),
             f"{result.milliseconds:,}",
             "[green]yes[/]" if result.as_expected else "[red]no[/]",
         )
     console.print(table)
+
+
+def _outcome_in_words(ending: Ending) -> str:
+    """Says COMPLETED by its decision alone, and what people had to do for it."""
+    parts = [
+        ending.outcome if ending.status == "COMPLETED" else f"{ending.status} {ending.outcome}",
+        f"{ending.waits} answered" if ending.waits else "",
+        "rescued" if ending.dead_letters else "",
+    ]
+    return ", ".join(filter(None, parts))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def draw_timeline(workflow: Workflow, events: list[EventEntry]) -> Tree:
         branch = parent.add(
             Text.assemble(
                 (event.event_type, "bold cyan"),
-                (f"  +{milliseconds:,} ms, raised by {event.raised_by}", "dim"),
+                (f"  +{milliseconds:,} ms", "dim"),
             )
         )
         for entry in entries[event.event_id]:
