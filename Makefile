@@ -54,6 +54,18 @@ bench: setup rabbitmq ## Workflows per second and latency; BENCH_ARGS="--seconds
 demo: setup ## 28 insurance claims through an embedded Waystation and a handler service, watched live
 	@$(bin)/python scripts/demo $(DEMO_ARGS)
 
+.PHONY: up
+up: setup rabbitmq ## The production shape on this machine: RabbitMQ, Postgres, API, two routers, handlers
+	@$(bin)/python scripts/production up
+
+.PHONY: down
+down: ## End what `make up` started; its data stays
+	@$(bin)/python scripts/production down
+
+.PHONY: demo-rabbitmq
+demo-rabbitmq: setup rabbitmq ## The insurance example on RabbitMQ and Postgres: up, run, down
+	@$(bin)/python scripts/production demo
+
 .PHONY: ci
 ci: ## What the build machine runs: a new environment, check, test
 	@.ci/run

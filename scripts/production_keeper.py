@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+"""What `make up` leaves behind: it starts the production shape and holds it until SIGTERM.
+
+RabbitMQ and Postgres first, then the schema, then the processes of ours, which it starts again when
+they end. At SIGTERM it ends them all in the opposite order. Started by scripts/production only.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+import psycopg
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from localservers.ports import accepts_connections, free_port
+from localservers.postgres import PostgresMissing, PostgresServer
+from localservers.processes import ChildProcess, ProcessFailed
+from localservers.rabbitmq import RabbitMQMissing, RabbitMQServer
+from waystation_cli.embedded.account import let_through, postgres_account
+
+ROOT = Path(__file__).resolve().parents[1]
+BINARIES = Path(sys.executable).parent
+FOLDER = Path(os.environ.get("UP_FOLDER") or ROOT / ".waystation" / "production").absolute()
+STATE = FOLDER / "state.json"
+MARK = "WAYSTATION_PRODUCTION_OF"
+"""In the environment of the keeper and so of all that it starts: what `down` knows them by."""
+
+USUAL_PORTS = {
+    "postgres": 5432,
+    "rabbitmq": 5672,
+    "management": 15672,
+    "api": 7400,
+    "router-1": 7401,
+    "router-2": 7402,
+    "handlers": 7500,
+}
+RESTART_PAUSE_SECONDS = 1.0
+
+
+class NotStarted(Exception):
+    """A part can't be started; the message says why and what to do."""
+
+
+@dataclass
+class Ports:
+    """A port for each server: asked for, usual, or free."""
+
+    chosen: dict[str, int] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> int:
+        if name not in self.chosen:
+            self.chosen[name] = self._choose(name)
+        return self.chosen[name]
+
+    def _choose(self, name: str) -> int:
+        variable = f"UP_{name.upper().replace('-', '_')}_PORT"
+        asked = os.environ.get(variable)
+        if asked:
+            if not asked.isdecimal() or not 0 < int(asked) < 65_536:
+                raise NotStarted(f"{variable}={asked} is not 1-65535")
+            if accepts_connections(int(asked)):
+                raise NotStarted(f"{variable}: something listens on 127.0.0.1:{asked} already")
+            return int(asked)
+        usual = USUAL_PORTS[name]
+        return free_port() if accepts_connections(usual) else usual
+
+
+class Kept:
+    """One of our own processes, started again when it ends."""
+
+    def __init__(self, name: str, port: int, argv: list[str | Path], env: dict[str, str]) -> None:
+        self.name, self.address = name, f"127.0.0.1:{port}"
+        self.log = FOLDER / "logs" / f"{name}.log"
+        self._argv, self._env = argv, env
+        self.start()
+
+    def start(self) -> None:
+        """Starts it; at first and whenever it has ended."""
+        self._started = time.monotonic()
+        self.child = ChildProcess(self._argv, name=self.name, log=self.log, env=self._env)
+
+    def wait_serving(self) -> None:
+        """Returns when its health says so. Raises ProcessFailed with the end of its log."""
+        self.child.wait_ready(lambda: _serving(self.address), timeout=90, what="it to serve")
+
+    def look(self) -> bool:
+        """Starts it again where it has ended; whether it did."""
+        if self.child.running or time.monotonic() < self._started + RESTART_PAUSE_SECONDS:
+            return False
+        print(f"{self.name} ended with {self.child.returncode}; starting it again", flush=True)
+        self.start()
+        return True
+
+
+def keep() -> int:
+    """Starts everything, waits for SIGTERM, ends everything in the opposite order."""
+    stopping = False
+
+    def stop(*_: object) -> None:
+        nonlocal stopping
+        stopping = True
+
+    # Asked to end while still starting, the exception unwinds what is there.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    ports = Ports()
+    with contextlib.ExitStack() as stack:
+        postgres = stack.enter_context(_postgres(ports["postgres"]))
+        rabbitmq = stack.enter_context(
+            RabbitMQServer(
+                folder=FOLDER / "rabbitmq",
+                port=ports["rabbitmq"],
+                management_port=ports["management"],
+            )
+        )
+        engine = {
+            "WAYSTATION_DATABASE_URL": _database(postgres),
+            "WAYSTATION_BROKER_URL": rabbitmq.amqp_url,
+        }
+        _migrate(engine)
+        kept = [_api(ports, engine), *_routers(ports, engine), _handlers(ports)]
+        for process in kept:
+            stack.callback(lambda process=process: process.child.stop())
+        for process in kept:
+            process.wait_serving()
+        kept[-1].child.wait_for_output("registered", timeout=60)
+        signal.signal(signal.SIGTERM, stop)
+        servers = {"postgres": postgres, "rabbitmq": rabbitmq}
+        _write_state(kept, servers, engine, rabbitmq.management_url)
+        while not stopping:
+            time.sleep(0.2)
+            again = [process for process in kept if process.look()]
+            if again:
+                _write_state(kept, servers, engine, rabbitmq.management_url)
+    return 0
+
+
+def _postgres(port: int) -> PostgresServer:
+    folder = FOLDER / "postgres"
+    folder.mkdir(exist_ok=True)
+    # Run by root, Postgres belongs to another account, which must be able to reach its folder.
+    account = postgres_account(folder / "data")
+    if account is not None:
+        let_through(account, [folder])
+    return PostgresServer(folder=folder, port=port, durable=True)
+
+
+def _database(postgres: PostgresServer) -> str:
+    with psycopg.connect(postgres.dsn(), autocommit=True) as connection:
+        there = connection.execute("SELECT 1 FROM pg_database WHERE datname = 'waystation'")
+        if there.fetchone() is None:
+            connection.execute("CREATE DATABASE waystation")
+    return postgres.dsn("waystation")
+
+
+def _migrate(engine: dict[str, str]) -> None:
+    done = subprocess.run(
+        [BINARIES / "waystation", "migrate"],
+        env={**os.environ, **engine},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise NotStarted(f"waystation migrate: {done.stderr.strip()}")
+
+
+def _api(ports: Ports, engine: dict[str, str]) -> Kept:
+    env = {**engine, "WAYSTATION_API_PORT": str(ports["api"])}
+    return Kept("api", ports["api"], [BINARIES / "waystation-api"], env)
+
+
+def _routers(ports: Ports, engine: dict[str, str]) -> list[Kept]:
+    return [
+        Kept(
+            name,
+            ports[name],
+            [BINARIES / "waystation-router"],
+            {**engine, "WAYSTATION_ROUTER_PORT": str(ports[name])},
+        )
+        for name in ("router-1", "router-2")
+    ]
+
+
+def _handlers(ports: Ports) -> Kept:
+    env = {
+        "WAYSTATION_ADDRESS": f"127.0.0.1:{ports['api']}",
+        "WAYSTATION_HANDLER_PORT": str(ports["handlers"]),
+    }
+    return Kept("handlers", ports["handlers"], [sys.executable, "-m", "insurance_claim"], env)
+
+
+def _write_state(
+    kept: list[Kept],
+    servers: dict[str, PostgresServer | RabbitMQServer],
+    engine: dict[str, str],
+    management_url: str,
+) -> None:
+    processes = {
+        name: {"pid": server.pid, "address": f"127.0.0.1:{server.port}", "log": str(server.log)}
+        for name, server in servers.items()
+    }
+    for process in kept:
+        processes[process.name] = {
+            "pid": process.child.pid,
+            "address": process.address,
+            "log": str(process.log),
+        }
+    content = {
+        "pid": os.getpid(),
+        "database_url": engine["WAYSTATION_DATABASE_URL"],
+        "broker_url": engine["WAYSTATION_BROKER_URL"],
+        "management_url": management_url,
+        "processes": processes,
+    }
+    fresh = STATE.with_suffix(".new")
+    fresh.write_text(json.dumps(content, indent=2) + "\n")
+    fresh.rename(STATE)
+
+
+def _serving(address: str) -> bool:
+    with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        try:
+            answer = health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(), timeout=1
+            )
+        except grpc.RpcError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def main() -> int:
+    """Exit code 0 after SIGTERM; 1, with a line that says why, when a part can't be started."""
+    try:
+        return keep()
+    except (NotStarted, ProcessFailed, PostgresMissing, RabbitMQMissing, OSError) as problem:
+        print(problem, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
