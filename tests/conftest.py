@@ -1,11 +1,10 @@
 """Fixtures for every test: private servers, started when first asked for and ended with the run."""
 
-import asyncio
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from support.databases import migrated
 
 from localservers.postgres import (
     PostgresMissing,
@@ -14,7 +13,6 @@ from localservers.postgres import (
     system_binaries,
 )
 from localservers.rabbitmq import RabbitMQMissing, RabbitMQServer
-from waystation_core.store.schema import migrate
 
 
 def _has_system_postgres() -> bool:
@@ -23,6 +21,11 @@ def _has_system_postgres() -> bool:
     except PostgresMissing:
         return False
     return True
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--chaos`: the tests under faults and load in their long form (`make chaos`)."""
+    parser.addoption("--chaos", action="store_true", help="long rounds of load and faults")
 
 
 POSTGRES_VERSIONS = ["bundled-16", *(["system-15"] if _has_system_postgres() else [])]
@@ -79,16 +82,10 @@ def empty_database_url(postgres: PostgresServer) -> Iterator[str]:
     postgres.drop_database(dsn)
 
 
-def _migrated(dsn: str) -> None:
-    # In a thread, because the test's own event loop may already be set in this one.
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(lambda: asyncio.run(migrate(dsn))).result()
-
-
 @pytest.fixture
 def database_url(postgres: PostgresServer) -> Iterator[str]:
     """A new database with the current schema, on Postgres 16."""
-    dsn = postgres.fresh_database(_migrated)
+    dsn = postgres.fresh_database(migrated)
     yield dsn
     postgres.drop_database(dsn)
 
@@ -96,6 +93,6 @@ def database_url(postgres: PostgresServer) -> Iterator[str]:
 @pytest.fixture
 def each_database_url(each_postgres: PostgresServer) -> Iterator[str]:
     """A new database with the current schema, on every Postgres that can be had here."""
-    dsn = each_postgres.fresh_database(_migrated)
+    dsn = each_postgres.fresh_database(migrated)
     yield dsn
     each_postgres.drop_database(dsn)

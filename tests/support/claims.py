@@ -1,0 +1,63 @@
+"""The example's claims as load: many at once, each of which must end as its file says."""
+
+import asyncio
+import itertools
+
+from insurance_claim.demo.claim_files import DEFAULT_FOLDER, ClaimFile, read_claims
+from insurance_claim.service import WORKFLOW_TYPE
+from support.stories import raised_types, read_story
+from waystation_worker import Client
+
+JOIN = "parallel.processing.completed"
+
+
+def unattended() -> list[ClaimFile]:
+    """The claims that complete without a person."""
+    return [
+        claim
+        for claim in read_claims(DEFAULT_FOLDER)
+        if (claim.expected.status, claim.expected.waits, claim.expected.dead_letters)
+        == ("COMPLETED", 0, 0)
+    ]
+
+
+async def start_claims(client: Client, count: int, *, at_once: int = 100) -> dict[str, ClaimFile]:
+    """Starts so many claims; answers with what each instance was made of."""
+    places = asyncio.Semaphore(at_once)
+
+    async def start(claim: ClaimFile) -> tuple[str, ClaimFile]:
+        async with places:
+            return (await client.start(WORKFLOW_TYPE, claim.claim)).id, claim
+
+    chosen = itertools.islice(itertools.cycle(unattended()), count)
+    return dict(await asyncio.gather(*(start(claim) for claim in chosen)))
+
+
+async def check_claims(client: Client, started: dict[str, ClaimFile], *, within: float) -> None:
+    """Every claim ends as its file says within so many seconds, joined once, and every story
+    holds. Raises AssertionError that names those that do not."""
+    ends = asyncio.get_running_loop().time() + within
+    wrong: dict[str, str] = {}
+
+    async def check(workflow_id: str, claim: ClaimFile) -> None:
+        left = max(0.1, ends - asyncio.get_running_loop().time())
+        ended = await client.wait(workflow_id, timeout=left)
+        if not ended.ended:
+            explained = await client.explain(workflow_id)
+            wrong[workflow_id] = f"{claim.name} did not end: {explained.summary}"
+            return
+        # Its last events may still be on their way, though they can change no outcome.
+        expected = (claim.expected.status, claim.expected.outcome, claim.expected.payout)
+        output = ended.output or {}
+        found = (ended.status, output.get("decision"), output.get("payout"))
+        if found != expected:
+            wrong[workflow_id] = f"{claim.name} ended as {found}, not {expected}: {ended.failure}"
+            return
+        story = await read_story(client, workflow_id)
+        joins = (await raised_types(client, workflow_id))[JOIN]
+        checks = story.data["parallel_tasks"]
+        if joins != 1 or any(check["state"] == "requested" for check in checks.values()):
+            wrong[workflow_id] = f"{claim.name} joined {joins} times, checks: {checks}"
+
+    await asyncio.gather(*(check(*each) for each in started.items()))
+    assert not wrong, "\n".join(f"{key}: {what}" for key, what in list(wrong.items())[:10])

@@ -1,0 +1,65 @@
+"""What must be true of every instance's history, whatever happened on the way."""
+
+from collections import Counter
+from typing import Any
+
+from waystation.v1 import history_pb2, operation_pb2
+from waystation_core.domain.operations import Operation, apply
+from waystation_core.rpc.structs import from_value
+from waystation_worker import Client, Workflow
+
+SUCCESS = history_pb2.EVENT_PROCESS_RESULT_SUCCESS
+Entry = history_pb2.ProcessedEvent
+
+
+async def read_story(client: Client, workflow_id: str) -> Workflow:
+    """The instance with its history, having checked what holds for all: numbered without gaps,
+    every result in effect once, and folding the changes gives the data at the end and half way."""
+    workflow = await client.get(workflow_id, with_history=True)
+    entries = workflow.message.event_history
+    assert [entry.sequence for entry in entries] == list(range(1, len(entries) + 1))
+    assert workflow.version == len(entries)
+    assert twice_in_effect(entries) == []
+    assert fold(entries) == workflow.data
+    middle = (len(entries) + 1) // 2
+    assert fold(entries[:middle]) == (await client.get(workflow_id, at_sequence=middle)).data
+    return workflow
+
+
+def twice_in_effect(entries: Any) -> list[tuple[str, str]]:
+    """(event, task) of final outcomes that history has more than once, and events raised twice."""
+    outcomes = Counter(
+        (entry.event_id, entry.processed_by)
+        for entry in entries
+        if entry.processed_by and entry.result == SUCCESS and not entry.action
+    )
+    raised = Counter(
+        ("raised", event_id) for entry in entries for event_id in entry.raised_event_ids
+    )
+    return [which for which, count in (outcomes + raised).items() if count > 1]
+
+
+def fold(entries: Any) -> dict[str, Any]:
+    """The data that these entries' changes make, from the start."""
+    data: dict[str, Any] = {}
+    for entry in entries:
+        data = apply(data, [_operation(change) for change in entry.change])
+    return data
+
+
+async def raised_types(client: Client, workflow_id: str) -> Counter[str]:
+    """How many events of each type were raised in the instance."""
+    return Counter([event.event_type async for event in client.events(workflow_id)])
+
+
+def attempts(workflow: Workflow, task_id: str) -> list[Entry]:
+    """The entries of one task, oldest first."""
+    return [e for e in workflow.message.event_history if e.processed_by == task_id]
+
+
+def _operation(message: operation_pb2.Operation) -> Operation:
+    kind = message.WhichOneof("kind")
+    value = getattr(message, kind)
+    if kind in ("set", "append", "add_to_set"):
+        value = from_value(value)
+    return Operation(message.path, kind, None if kind == "remove" else value)
