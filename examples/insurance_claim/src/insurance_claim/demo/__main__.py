@@ -48,7 +48,10 @@ async def _demo(chosen: argparse.Namespace) -> int:
     claims = read_claims(chosen.claims)
     async with contextlib.AsyncExitStack() as stack:
         if chosen.handlers == "embedded":
-            await stack.enter_async_context(build_service().serving(address=chosen.address, port=0))
+            service = build_service().serving(address=chosen.address, port=0)
+            serving = await stack.enter_async_context(service)
+            # A claim that nobody handles yet would stand idle, which is an ending of its own.
+            await serving.wait_registered()
         client = await stack.enter_async_context(Client(chosen.address))
         channel = await stack.enter_async_context(
             grpc.aio.insecure_channel(chosen.address, options=[("grpc.enable_http_proxy", 0)])
