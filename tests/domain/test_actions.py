@@ -1,0 +1,258 @@
+"""What clients and operators ask for: input, publish, cancel, dead letters, catch-up."""
+
+from __future__ import annotations
+
+import pytest
+from domain.world import World, task
+
+from waystation_core.domain import actions
+from waystation_core.domain.errors import (
+    ContextTooLarge,
+    VersionMismatch,
+    WaitIdRequired,
+    WorkflowEnded,
+    WorkflowNotWaiting,
+)
+from waystation_core.domain.model import DeliveryState, Event, OnFailure, Status
+from waystation_core.domain.operations import Operation
+from waystation_core.domain.results import (
+    AttemptError,
+    EventTouch,
+    Reply,
+    Verdict,
+    WaitRequest,
+)
+
+A, B = task("a"), task("b")
+LENIENT = task("lenient", on_failure=OnFailure.CONTINUE)
+BROKEN = AttemptError("TASK_FAILURE", "BROKEN", "it is broken", permanent=True)
+
+
+def asked(world: World, *wait_ids: str) -> None:
+    for wait_id in wait_ids:
+        event = world.publish("ask")
+        world.handle(event, A, Reply(wait=WaitRequest(f"{wait_id}?", wait_id)))
+
+
+# --- input -----------------------------------------------------------------------------------
+
+
+def test_an_answer_is_merged_and_the_last_one_ends_the_waiting() -> None:
+    world = World({"a": {"kept": 1}, "n": 0})
+    world.handle(world.first, A, Reply())
+    asked(world, "first", "second")
+    with pytest.raises(WaitIdRequired) as several:
+        world.answer("", {})
+    assert several.value.metadata["wait_ids"] == "first,second"
+    event = world.answer("second", {"a/b": {"~": 1}, "n": None})
+    assert world.instance.status is Status.WAITING_FOR_INPUT
+    assert world.instance.data == {"a": {"kept": 1}, "n": None, "a/b": {"~": 1}}
+    assert event.payload == {"a/b": {"~": 1}, "n": None}
+    with pytest.raises(WorkflowNotWaiting):
+        world.answer("second", {})
+    world.answer("", {"a": 5})
+    assert world.instance.status is Status.ACTIVE
+    assert world.instance.data["a"] == 5
+    assert world.history[-1].note == "first"
+    world.check_history()
+
+
+def test_an_answer_that_makes_the_context_too_large_changes_nothing() -> None:
+    world = World()
+    asked(world, "one")
+    before = world.instance
+    with pytest.raises(ContextTooLarge):
+        world.answer("one", {"text": "x" * 2**20})
+    assert world.instance is before
+
+
+def test_input_conflicts_with_what_was_computed_before_it() -> None:
+    world = World()
+    asked(world, "one")
+    base = world.instance.version
+    world.answer("one", {"n": 1})
+    reads_it = Reply(change=(Operation("/seen", "set", 0),), reads=("/n",))
+    assert world.handle(world.first, A, reads_it, base=base) is Verdict.CONFLICT
+
+
+def test_waits_without_an_id_get_one_each() -> None:
+    world = World()
+    asked(world, "", "")
+    ids = [wait.wait_id for wait in world.instance.waits]
+    assert len(set(ids)) == 2
+    assert all(ids)
+
+
+def test_cancelling_ends_the_waiting() -> None:
+    world = World()
+    asked(world, "one")
+    world.cancel()
+    assert world.instance.waits == ()
+    assert world.instance.failure is not None
+    assert world.instance.failure.message == "no longer needed"
+    with pytest.raises(WorkflowEnded):
+        world.answer("one", {})
+
+
+def test_a_failed_instance_asks_again_when_it_goes_on() -> None:
+    """FAILED while a person was asked: the question is still there after the retry."""
+    world = World()
+    asked(world, "one")
+    world.handle(world.first, A, BROKEN)
+    assert world.instance.status is Status.FAILED
+    world.retry(world.open_letters()[0])
+    assert world.instance.status is Status.WAITING_FOR_INPUT
+    assert len(world.raised("workflow.waiting_for_input")) == 2
+    world.answer("one", {"n": 1})
+    assert world.instance.status is Status.ACTIVE
+
+
+def test_who_decided_on_another_version_is_refused() -> None:
+    world = World()
+    actions.expect_version(world.instance, 1)
+    actions.expect_version(world.instance, None)
+    with pytest.raises(VersionMismatch) as refused:
+        actions.expect_version(world.instance, 2)
+    assert refused.value.metadata == {"expected_version": "2", "version": "1"}
+
+
+# --- dead letters ----------------------------------------------------------------------------
+
+
+def test_an_edited_retry_has_a_key_and_a_payload_of_its_own() -> None:
+    world = World({"n": "wrong"})
+    keys, payloads = [], []
+    for payload in (None, {"n": 1}, {"n": 1}, {"n": True}, {"n": "wrong"}):
+        row = world.row(world.first, A)
+        edit = row.edit if row is not None else 0
+        if row is not None:
+            world.claim(world.first, A)
+        world.handle(world.first, A, BROKEN, edit=edit)
+        world.retry(world.open_letters()[0], payload)
+        row = world.row(world.first, A)
+        assert row is not None
+        assert (row.state, row.attempts) == (DeliveryState.READY, 0)
+        keys.append(row.idempotency_key.removeprefix(world.first.event_id))
+        payloads.append(row.payload)
+    assert keys == [":a", ":a:edit-1", ":a:edit-1", ":a:edit-2", ":a:edit-3"]
+    assert payloads == [None, {"n": 1}, {"n": 1}, {"n": True}, {"n": "wrong"}]
+
+
+def test_a_late_result_of_the_unedited_delivery_is_none_of_the_edited_one() -> None:
+    world = World()
+    world.handle(world.first, A, BROKEN)
+    world.retry(world.open_letters()[0], {"n": 1})
+    assert world.handle(world.first, A, Reply(), edit=0) is Verdict.DUPLICATE
+    world.claim(world.first, A)
+    assert world.handle(world.first, A, Reply(), edit=1) is Verdict.APPLIED
+
+
+def test_what_failed_twice_goes_on_twice() -> None:
+    world = World()
+    other = world.publish("other")
+    world.handle(world.first, A, BROKEN)
+    world.retry(world.open_letters()[0])
+    world.claim(world.first, A)
+    world.handle(other, B, BROKEN)
+    assert world.handle(world.first, A, Reply()) is Verdict.HELD
+    world.retry(world.open_letters()[0])
+    for event, by in ((world.first, A), (other, B)):
+        world.claim(event, by)
+        assert world.handle(event, by, Reply()) is Verdict.APPLIED
+    assert world.instance.status is Status.ACTIVE
+    assert world.outbox == {one.event_id for one in world.raised("workflow.failed")}
+
+
+def test_a_retry_reopens_its_event_only_where_it_was_settled() -> None:
+    """`World` counts what is unsettled by itself."""
+    for others_first in (True, False):
+        world = World()
+        tasks = (LENIENT, A)
+        world.handle(world.first, LENIENT, BROKEN, tasks=tasks)
+        if others_first:
+            world.handle(world.first, A, Reply(), tasks=tasks)
+        world.retry(world.open_letters()[0])
+        assert world.instance.unsettled == 1
+        world.claim(world.first, LENIENT)
+        world.handle(world.first, LENIENT, Reply())
+        world.handle(world.first, A, Reply())
+        assert world.instance.unsettled == 0
+
+
+def test_the_last_discard_leaves_an_instance_idle_with_a_reason() -> None:
+    world = World()
+    world.handle(world.first, LENIENT, BROKEN)
+    assert world.instance.idle is None
+    world.discard(world.open_letters()[0])
+    assert world.instance.idle is not None
+    assert "its dead letter was discarded" in world.instance.idle.message
+
+
+def test_what_was_held_is_skipped_when_no_dead_letter_is_left() -> None:
+    world = World()
+    others = [world.publish("other") for _ in range(2)]
+    world.touch(EventTouch(others[1], (A, B), {}, _parked(others[1])))
+    world.handle(world.first, A, BROKEN)
+    world.touch(EventTouch(others[0], (A,)))
+    assert len(world.held()) == 1
+    world.discard(world.open_letters()[0])
+    assert world.held() == []
+    # What was not held yet finds the same when it is touched.
+    for by in (A, B):
+        assert world.handle(others[1], by, Reply()) is Verdict.SKIPPED
+    assert world.instance.unsettled == 1, "workflow.failed"
+    assert world.instance.status is Status.FAILED
+
+
+def _parked(event: Event) -> dict[str, actions.Delivery]:
+    return {
+        task_id: actions.Delivery(event.event_id, task_id, DeliveryState.NO_ENDPOINT)
+        for task_id in ("a", "b")
+    }
+
+
+def test_a_dead_letter_of_the_end_is_retried_without_reopening_the_instance() -> None:
+    world = World()
+    held = world.publish("held")
+    world.handle(world.first, A, BROKEN)
+    world.touch(EventTouch(held, (A,)))
+    (failed,) = world.raised("workflow.failed")
+    world.handle(failed, A, BROKEN)
+    of_the_end = next(one for one in world.open_letters() if one.event is failed)
+    assert of_the_end.on_failure is OnFailure.CONTINUE
+    world.discard(next(one for one in world.open_letters() if one.event is not failed))
+    assert len(world.held()) == 1
+    world.retry(of_the_end)
+    assert world.instance.status is Status.FAILED
+    assert world.held() == [], "nothing is left that could make it go on"
+    world.claim(failed, A)
+    assert world.handle(failed, A, Reply()) is Verdict.APPLIED
+    assert world.instance.unsettled == 0
+
+
+def test_a_dead_letter_of_a_completed_instance_can_only_be_discarded() -> None:
+    world = World()
+    other = world.publish("other")
+    world.handle(other, LENIENT, BROKEN)
+    world.handle(world.first, A, Reply(status=Status.COMPLETED))
+    (letter,) = world.open_letters()
+    with pytest.raises(WorkflowEnded):
+        world.retry(letter)
+    world.discard(letter)
+    assert world.instance.dead_letters == 0
+
+
+# --- catch-up --------------------------------------------------------------------------------
+
+
+def test_catch_up_offers_what_was_unhandled_once() -> None:
+    world = World()
+    world.touch(EventTouch(world.first, ()))
+    assert world.instance.idle is not None
+    for _ in range(2):
+        with world.drafting() as draft:
+            actions.catch_up(draft, [world.first], "a")
+    assert world.instance.idle is None
+    assert len(world.deliveries) == 1
+    world.claim(world.first, A)
+    assert world.handle(world.first, A, Reply(status=Status.COMPLETED)) is Verdict.APPLIED

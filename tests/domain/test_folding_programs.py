@@ -1,0 +1,360 @@
+"""Random lives of one instance: calls that overlap, results that come twice or too late, clients and
+operators in between, against a model that knows nothing of versions, drafts or counters.
+
+`World` checks after every commit that versions have no gaps, that what is unsettled is counted
+right, and that exactly those instances are idle that have nothing left to come.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from domain.world import ROUTER, World, task
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from waystation_core.domain.errors import WaystationError
+from waystation_core.domain.model import (
+    Delivery,
+    DeliveryState,
+    Event,
+    JsonObject,
+    NewEvent,
+    OnFailure,
+    Status,
+    TaskSpec,
+)
+from waystation_core.domain.operations import Operation
+from waystation_core.domain.results import (
+    AttemptError,
+    CallResult,
+    Cut,
+    EventTouch,
+    Outcome,
+    Patch,
+    Replacement,
+    Reply,
+    Verdict,
+    WaitRequest,
+    apply_touch,
+    take_turn,
+)
+
+STRICT = task("strict", attempts=2)
+LENIENT = task("lenient", attempts=2, on_failure=OnFailure.CONTINUE)
+ENDING = task("ending", attempts=2)
+TASKS = {one.task_id: one for one in (STRICT, LENIENT, ENDING)}
+
+# Which tasks handle which type. Nobody handles "lost", nor `workflow.waiting_for_input`.
+HANDLED = {
+    "workflow.started": (STRICT, LENIENT),
+    "both": (STRICT, LENIENT),
+    "one": (STRICT,),
+    "lenient": (LENIENT,),
+    "user.input.provided": (LENIENT,),
+    "workflow.completed": (ENDING,),
+    "workflow.failed": (ENDING,),
+}
+TYPES = ["both", "one", "lenient", "lost"]
+
+
+def resolve(event_type: str, workflow_type: str) -> Sequence[TaskSpec]:
+    return HANDLED.get(event_type, ())
+
+
+@dataclass(frozen=True)
+class InCall:
+    """A call that was sent, and what it saw."""
+
+    event: Event
+    task: TaskSpec
+    attempt: int
+    edit: int
+    base: int
+    data: JsonObject
+
+
+class Life:
+    """Drives a World the way routers and clients do, and keeps the books of the model."""
+
+    def __init__(self, *, resolves: bool) -> None:
+        self.world = World(
+            {"tokens": [], "bag": [], "n": 0}, resolve=resolve if resolves else None, max_events=60
+        )
+        self.in_call: list[InCall] = []
+        self.done: list[tuple[InCall, Outcome]] = []
+        self.lost: Counter[tuple[str, str]] = Counter()
+        self.numbers = 0
+        # The model: what must be in the data, from the verdicts alone.
+        self.tokens: list[int] = []
+        self.bag: Counter[int] = Counter()
+        self.total = 0
+        self.given: JsonObject = {}
+        self.succeeded: Counter[tuple[str, str]] = Counter()
+
+    # --- routers ---------------------------------------------------------------------------
+
+    def callable(self) -> list[tuple[Event, TaskSpec]]:
+        """Deliveries that a router could call now."""
+        world = self.world
+        busy = {(one.event.event_id, one.task.task_id) for one in self.in_call}
+        fresh = [
+            (world.events[event_id], by)
+            for event_id in sorted(world.outbox)
+            for by in resolve(world.events[event_id].event_type, "")
+        ]
+        rows = [
+            (world.events[row.event_id], TASKS[row.task_id])
+            for _, row in sorted(world.deliveries.items())
+            if row.state in (DeliveryState.READY, DeliveryState.LEASED)
+        ]
+        return [one for one in fresh + rows if (one[0].event_id, one[1].task_id) not in busy]
+
+    def call(self, event: Event, by: TaskSpec) -> None:
+        row = self.world.row(event, by)
+        if row is not None and row.state is DeliveryState.READY:
+            row = self.world.claim(event, by)
+        attempt, edit = 1, 0
+        if row is not None:
+            attempt = row.attempts if row.suspect else row.attempts + 1
+            edit = row.edit
+        instance = self.world.instance
+        self.in_call.append(
+            InCall(event, by, max(attempt, 1), edit, instance.version, instance.data)
+        )
+
+    def finish(self, calls: Sequence[tuple[InCall, Outcome]]) -> None:
+        """Results that came in together: one commit."""
+        self.in_call = [one for one in self.in_call if all(one is not call for call, _ in calls)]
+        # The data after each touch, so that every sequence number seen can be folded to.
+        with self.world.drafting() as draft:
+            for call, outcome in calls:
+                touch = self._touch(call, outcome)
+                letters = draft.instance.dead_letters
+                verdict = apply_touch(draft, touch, router_id=ROUTER).get(call.task.task_id)
+                self.world.data_at[draft.instance.version] = draft.instance.data
+                if verdict is Verdict.APPLIED and isinstance(outcome, Reply):
+                    # One that broke a rule is a dead letter instead.
+                    if draft.instance.dead_letters == letters:
+                        self._book(call, outcome)
+                elif verdict is Verdict.CONFLICT:
+                    place = (call.event.event_id, call.task.task_id)
+                    self.lost[place] += 1
+                    if self.lost[place] > 1:
+                        take_turn(draft, touch, call.task, router_id=ROUTER)
+        self.done += calls
+
+    def _touch(self, call: InCall, outcome: Outcome) -> EventTouch:
+        result = CallResult(call.task, call.attempt, call.base, outcome, edit=call.edit)
+        tasks = resolve(call.event.event_type, "")
+        return EventTouch(call.event, tasks, {call.task.task_id: result})
+
+    def _book(self, call: InCall, reply: Reply) -> None:
+        self.succeeded[call.event.event_id, call.task.task_id] += 1
+        for operation in reply.change if isinstance(reply.change, tuple) else ():
+            if operation.path == "/tokens":
+                self.tokens.append(operation.value[-1])
+            elif operation.path == "/bag":
+                self.bag[operation.value] += 1
+            elif operation.path == "/n":
+                self.total += operation.value
+        if isinstance(reply.change, (Patch, Replacement)):
+            root = reply.change.patch if isinstance(reply.change, Patch) else reply.change.root
+            self.tokens.append(root["tokens"][-1])
+
+    def touch_rest(self, how: DeliveryState) -> None:
+        """Everything in the outbox gets its rows, or is told that nobody handles it."""
+        for event_id in sorted(self.world.outbox):
+            event = self.world.events[event_id]
+            rows = {
+                by.task_id: Delivery(event_id, by.task_id, how, suspect=how is DeliveryState.READY)
+                for by in resolve(event.event_type, "")
+            }
+            self.world.touch(EventTouch(event, resolve(event.event_type, ""), {}, rows))
+
+    # --- what tasks answer -----------------------------------------------------------------
+
+    def outcome(self, kind: str, call: InCall) -> Outcome:
+        self.numbers += 1
+        number = self.numbers
+        grown = [*call.data["tokens"], number]
+        appended = Operation("/bag", "append", number)
+        event = (NewEvent(TYPES[number % len(TYPES)], {"n": number}),)
+        outcomes: dict[str, Callable[[], Outcome]] = {
+            # Read, think, write: the naive way, safe only by the conflict rule.
+            "naive": lambda: Reply(
+                event, (Operation("/tokens", "set", grown),), reads=("/tokens",)
+            ),
+            "unsaid reads": lambda: Reply((), (Operation("/tokens", "set", grown),)),
+            "patch": lambda: Reply(event, Patch({"tokens": grown}), reads=("/tokens",)),
+            "replacement": lambda: Reply(
+                (), Replacement({**call.data, "tokens": grown}), reads=None
+            ),
+            "append": lambda: Reply(event, (appended,), reads=()),
+            "add": lambda: Reply((), (Operation("/n", "increment", number),), reads=()),
+            "nothing": lambda: Reply(reads=()),
+            "wait": lambda: Reply((), (appended,), wait=WaitRequest("?"), reads=()),
+            "complete": lambda: Reply((), (appended,), status=Status.COMPLETED, reads=()),
+            "complete by event": lambda: Reply(
+                (NewEvent("workflow.completed", {}), *event), (appended,), reads=()
+            ),
+            "fail": lambda: Reply((), (appended,), status=Status.FAILED, reads=()),
+            "invalid": lambda: Reply(event, (Operation("/n/x", "set", 1), appended), reads=()),
+            "error": lambda: AttemptError("UNAVAILABLE", "BUSY", "later"),
+            "permanent": lambda: AttemptError("TASK_FAILURE", "BROKEN", "no", permanent=True),
+            "cut": lambda: Cut("it broke"),
+        }
+        return outcomes[kind]()
+
+    # --- the end ---------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Everything open is called until nothing is: with answers that raise nothing more."""
+        self.world.pass_time(3600)
+        for _ in range(500):
+            if self.in_call:
+                self.finish([(self.in_call[0], Reply(reads=()))])
+            elif found := self.callable():
+                self.call(*found[0])
+            elif self.world.outbox:
+                self.touch_rest(DeliveryState.LEASED)
+            else:
+                break
+        else:
+            raise AssertionError("the instance never comes to rest")
+        world = self.world
+        left = {row.state for row in world.deliveries.values()}
+        assert left <= {DeliveryState.HELD, DeliveryState.DEAD}
+        if DeliveryState.HELD in left:
+            assert world.instance.status is Status.FAILED
+            assert world.open_letters()
+
+    def check(self) -> None:
+        data = self.world.instance.data
+        assert data["tokens"] == self.tokens, "an update was lost, or came twice"
+        assert Counter(data["bag"]) == self.bag
+        assert data["n"] == self.total
+        assert {key: data[key] for key in self.given} == self.given
+        assert not self.succeeded or max(self.succeeded.values()) == 1
+
+
+OUTCOMES = [
+    *["naive"] * 8,
+    *["append", "add", "nothing", "patch", "replacement", "unsaid reads"] * 2,
+    *["wait", "error", "error", "permanent", "permanent", "cut", "cut", "invalid"],
+    *["complete", "complete by event", "fail"],
+]
+OUTCOME = st.sampled_from(OUTCOMES)
+AT = st.integers(0, 9)
+RARELY = st.integers(0, 19).map(lambda n: n == 0)
+STEPS = st.one_of(
+    *[st.tuples(st.just("call"), AT)] * 5,
+    *[st.tuples(st.just("finish"), AT, OUTCOME)] * 4,
+    st.tuples(st.just("finish all"), st.lists(OUTCOME, min_size=4, max_size=4)),
+    st.tuples(st.just("repeat"), st.integers(0, 99)),
+    st.tuples(st.just("touch rest"), st.sampled_from([DeliveryState.LEASED, DeliveryState.READY])),
+    *[st.tuples(st.just("publish"), st.sampled_from(TYPES))] * 2,
+    st.tuples(st.just("input"), st.booleans()),
+    *[st.tuples(st.just("retry"), AT, st.booleans())] * 2,
+    st.tuples(st.just("discard"), AT),
+    st.tuples(st.just("time"), st.integers(1, 40)),
+    st.tuples(st.just("cancel"), RARELY),
+)
+PROGRAMS = st.lists(STEPS, min_size=40, max_size=80)
+
+
+def take(life: Life, step: tuple[Any, ...]) -> None:
+    """One step of a program; what clients ask may be refused, which changes nothing."""
+    world = life.world
+    before = world.instance
+    match step:
+        case ("call", at) if found := life.callable():
+            life.call(*found[at % len(found)])
+        case ("finish", at, kind) if life.in_call:
+            call = life.in_call[at % len(life.in_call)]
+            life.finish([(call, life.outcome(kind, call))])
+        case ("finish all", kinds):
+            calls = life.in_call[: len(kinds)]
+            life.finish(
+                [(call, life.outcome(kind, call)) for call, kind in zip(calls, kinds, strict=False)]
+            )
+        case ("repeat", at) if life.done:
+            call, outcome = life.done[at % len(life.done)]
+            # Only what is not called again meanwhile: those results count for the new call.
+            if all(one.event is not call.event for one in life.in_call):
+                life.finish([(call, outcome)])
+        case ("touch rest", how):
+            life.touch_rest(how)
+        case ("time", seconds):
+            world.pass_time(seconds)
+        case _:
+            try:
+                _ask(life, step)
+            except WaystationError:
+                assert world.instance is before
+
+
+def _ask(life: Life, step: tuple[Any, ...]) -> None:
+    world = life.world
+    letters = world.open_letters()
+    match step:
+        case ("publish", event_type):
+            world.publish(event_type)
+        case ("input", named):
+            life.numbers += 1
+            answer = {f"answer-{life.numbers}": life.numbers}
+            waits = world.instance.waits
+            world.answer(waits[-1].wait_id if named and waits else "", answer)
+            life.given |= answer
+        case ("retry", at, edited) if letters:
+            life.numbers += 1
+            world.retry(letters[at % len(letters)], {"edit": life.numbers} if edited else None)
+        case ("discard", at) if letters:
+            world.discard(letters[at % len(letters)])
+        case ("cancel", True):
+            world.cancel()
+
+
+@settings(
+    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+@given(PROGRAMS, st.booleans())
+def test_any_life_keeps_its_books(steps: list[tuple[Any, ...]], resolves: bool) -> None:
+    life = Life(resolves=resolves)
+    for step in steps:
+        take(life, step)
+        life.check()
+    life.drain()
+    life.check()
+    life.world.check_history()
+
+
+def test_the_naive_join_fires_once_in_any_order() -> None:
+    """Every branch marks itself done; whoever sees all of them done raises the next event. All
+    compute from the same version; the rule makes those that lost look again."""
+    branches = [replace(STRICT, task_id=f"branch-{n}") for n in range(5)]
+    world = World({"done": []})
+    base, seen = world.instance.version, world.instance.data
+    waiting = [(branch, base, seen) for branch in branches]
+    joined = 0
+    while waiting:
+        by, version, data = waiting.pop(0)
+        done = sorted([*data["done"], by.task_id])
+        complete = len(done) == len(branches)
+        reply = Reply(
+            (NewEvent("joined", {}),) if complete else (),
+            (Operation("/done", "set", done),),
+            reads=("/done",),
+        )
+        verdict = world.handle(world.first, by, reply, tasks=branches, base=version)
+        if verdict is Verdict.CONFLICT:
+            waiting.append((by, world.instance.version, world.instance.data))
+        else:
+            assert verdict is Verdict.APPLIED
+            joined += complete
+    assert joined == len(world.raised("joined")) == 1
+    assert world.instance.data == {"done": sorted(by.task_id for by in branches)}
+    world.check_history()
