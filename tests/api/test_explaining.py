@@ -1,0 +1,161 @@
+"""Explanations: each kind of blocker, with a remedy that can be typed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from support.running_api import Api
+from support.scripted_engine import failure, reply, task
+
+from waystation.v1 import workflow_service_pb2 as pb
+from waystation.v1.handler_pb2 import TaskSpec
+from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest
+from waystation_core.domain.model import Delivery, DeliveryState, OnFailure, Status
+from waystation_core.domain.results import WaitRequest
+
+
+async def started(api: Api, name: str = "w-1") -> str:
+    await api.workflows.StartWorkflow(
+        pb.StartWorkflowRequest(workflow_type="t", workflow_instance_id=name)
+    )
+    return name
+
+
+async def register(api: Api, *task_ids: str, event_type: str = "workflow.started") -> None:
+    await api.handlers.RegisterHandler(
+        RegisterHandlerRequest(
+            service_name="claims",
+            host="127.0.0.1",
+            port=7500,
+            tasks=[
+                TaskSpec(
+                    task_id=task_id,
+                    event_types=[event_type],
+                    workflow_types=["t"],
+                    catch_up=2,  # type: ignore[arg-type]
+                )
+                for task_id in task_ids
+            ],
+        )
+    )
+
+
+async def explained(api: Api, name: str = "w-1") -> tuple[str, dict[str, Any]]:
+    """The summary, and the blockers by kind."""
+    answer = await api.workflows.ExplainWorkflow(
+        pb.ExplainWorkflowRequest(workflow_instance_id=name)
+    )
+    assert not answer.context.HasField("data")
+    kinds = {pb.BlockerKind.Name(found.kind)[13:]: found for found in answer.blockers}
+    assert len(kinds) == len(answer.blockers)
+    assert all(found.message and found.remedy and found.since.seconds for found in answer.blockers)
+    return answer.summary, kinds
+
+
+async def test_an_event_that_nobody_handles(api: Api) -> None:
+    name = await started(api)
+    summary, found = await explained(api)
+    assert list(found) == ["PENDING_EVENT"]
+    assert "`workflow.started` was raised by client; no task handles it" in summary
+    await api.engine.handle(name, "workflow.started", None)
+    summary, found = await explained(api)
+    assert list(found) == ["IDLE"]
+    assert "`workflow.started` was raised by client; no task handles it" in summary
+    assert "Register a task for `workflow.started` of workflow type `t`" in found["IDLE"].remedy
+
+
+async def test_an_event_on_its_way_and_one_whose_service_is_gone(api: Api) -> None:
+    await register(api, "claim_validator")
+    await started(api)
+    _, found = await explained(api)
+    assert list(found) == ["PENDING_EVENT"]
+    assert found["PENDING_EVENT"].task_id == "claim_validator"
+    (handler,) = await api.store.registry.handlers()
+    await api.store.registry.unregister(handler.handler_id)
+    _, found = await explained(api)
+    assert list(found) == ["NO_LIVE_ENDPOINT"]
+    assert found["NO_LIVE_ENDPOINT"].service_name == "claims"
+    assert "waystation handlers register --service claims" in found["NO_LIVE_ENDPOINT"].remedy
+
+
+async def test_deliveries_off_the_fast_way(api: Api) -> None:
+    tasks = [task(name) for name in ("retried", "called", "crowded", "gone", "next")]
+    await register(api, *(one.task_id for one in tasks))
+    name = await started(api)
+    event = await api.engine.pending(name, "workflow.started")
+    await api.engine.handle(
+        name,
+        "workflow.started",
+        failure("NO_LUCK"),
+        by=tasks[0],
+        tasks=tasks,
+        rows=[
+            Delivery(event.event_id, "crowded", DeliveryState.AT_CAPACITY),
+            Delivery(event.event_id, "gone", DeliveryState.NO_ENDPOINT),
+            Delivery(event.event_id, "next", DeliveryState.READY),
+        ],
+    )
+    summary, found = await explained(api)
+    assert set(found) == {
+        "RETRYING",
+        "IN_CALL",
+        "AT_CAPACITY",
+        "NO_LIVE_ENDPOINT",
+        "PENDING_EVENT",
+    }
+    assert summary.endswith("and 2 more.")
+    retrying = found["RETRYING"]
+    assert (retrying.task_id, retrying.attempts, retrying.last_error.reason) == (
+        "retried",
+        1,
+        "NO_LUCK",
+    )
+    assert retrying.due_at.ToDatetime(UTC) > datetime.now(UTC).replace(year=2000)
+    assert found["IN_CALL"].task_id == "called"
+    assert found["NO_LIVE_ENDPOINT"].task_id == "gone"
+
+
+async def test_waits_with_the_command_that_answers_them(api: Api) -> None:
+    name = await started(api)
+    await api.engine.handle(
+        name, "workflow.started", reply(wait=WaitRequest("How much?", wait_id="w-a"))
+    )
+    summary, found = await explained(api)
+    assert "How much?" in summary
+    waiting = found["WAITING_FOR_INPUT"]
+    assert (waiting.wait_id, waiting.task_id) == ("w-a", "claim_validator")
+    assert f"waystation input {name} --wait-id w-a --data" in waiting.remedy
+
+
+async def test_a_failed_workflow_names_its_dead_letter_and_what_is_held(api: Api) -> None:
+    await register(api, "claim_validator", "other", event_type="#")
+    name = await started(api)
+    await api.engine.handle(name, "workflow.started", reply("a", "b"))
+    await api.engine.handle(name, "a", failure("BAD", permanent=True))
+    await api.engine.handle(name, "b", reply(), by=task("other"))
+    summary, found = await explained(api)
+    assert {"DEAD_LETTER", "HELD"} == set(found)
+    letter = found["DEAD_LETTER"]
+    assert f"waystation dead-letters retry {letter.dead_letter_id}" in letter.remedy
+    assert (letter.task_id, letter.last_error.reason) == ("claim_validator", "BAD")
+    assert "FAILED" in summary
+
+
+async def test_a_dead_letter_under_continue_is_named_too(api: Api) -> None:
+    name = await started(api)
+    await api.engine.handle(
+        name,
+        "workflow.started",
+        failure(permanent=True),
+        by=task(on_failure=OnFailure.CONTINUE),
+    )
+    _, found = await explained(api)
+    assert list(found) == ["DEAD_LETTER"]
+
+
+async def test_what_has_ended_waits_for_nothing(api: Api) -> None:
+    name = await started(api)
+    await api.engine.handle(name, "workflow.started", reply(status=Status.COMPLETED))
+    summary, found = await explained(api)
+    assert (summary, found) == (f"{name} is COMPLETED; it waits for nothing.", {})

@@ -1,0 +1,230 @@
+"""GetWorkflow at any sequence, and lists that page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import pytest
+from support.running_api import Api, refusal
+from support.scripted_engine import failure, reply, task
+
+from waystation.v1 import workflow_service_pb2 as pb
+from waystation.v1.history_pb2 import EventProcessResult
+from waystation.v1.status_pb2 import WorkflowStatus
+from waystation_core.domain.model import Status
+from waystation_core.domain.operations import Operation
+from waystation_core.domain.results import Patch, Replacement, WaitRequest
+from waystation_core.rpc.structs import to_dict
+
+
+async def started(api: Api, name: str, workflow_type: str = "t", **data: Any) -> str:
+    request = pb.StartWorkflowRequest(workflow_type=workflow_type, workflow_instance_id=name)
+    request.data.update(data)
+    await api.workflows.StartWorkflow(request)
+    return name
+
+
+async def got(api: Api, name: str, **fields: Any) -> Any:
+    request = pb.GetWorkflowRequest(workflow_instance_id=name, **fields)
+    return (await api.workflows.GetWorkflow(request)).context
+
+
+async def test_an_instance_is_given_as_it_was_at_every_sequence(api: Api) -> None:
+    name = await started(api, "w-1", n=1, list=[1])
+    seen = [to_dict((await got(api, name)).data)]
+    changes: list[Any] = [
+        reply(
+            "next.1", change=[Operation("/n", "increment", 0.5), Operation("/list", "append", 2)]
+        ),
+        failure(),
+        reply("next.2", wait=WaitRequest("How much?", wait_id="w-a")),
+    ]
+    await api.engine.handle(name, "workflow.started", changes[0])
+    seen.append(to_dict((await got(api, name)).data))
+    await api.engine.handle(name, "next.1", changes[1])
+    seen.append(to_dict((await got(api, name)).data))
+    await api.engine.handle(name, "next.1", changes[2], attempt=2)
+    seen.append(to_dict((await got(api, name)).data))
+    waiting_at = (await got(api, name)).version
+    answer = pb.ProvideInputRequest(workflow_instance_id=name)
+    answer.input.update({"amount": 7, "a/b~": {"deep": None}})
+    await api.workflows.ProvideInput(answer)
+    seen.append(to_dict((await got(api, name)).data))
+    patch = reply()
+    for change in (Patch({"n": None, "more": {"x": 1}}), Replacement({"all": "new"})):
+        event_type = "next.2" if isinstance(change, Patch) else "user.input.provided"
+        await api.engine.handle(
+            name, event_type, type(patch)(change=change, output=None), by=task(event_type)
+        )
+        seen.append(to_dict((await got(api, name)).data))
+    last = await got(api, name, with_history=True)
+    assert [entry.sequence for entry in last.event_history] == list(range(1, last.version + 1))
+    assert last.version == len(seen)
+    for sequence, data in enumerate(seen, start=1):
+        past = await got(api, name, at_sequence=sequence, with_history=True)
+        assert to_dict(past.data) == data
+        assert (past.version, len(past.event_history)) == (sequence, sequence)
+        assert past.updated_at == past.event_history[-1].processed_at
+        waits = [found.wait_id for found in past.waits]
+        assert waits == (["w-a"] if sequence == waiting_at else [])
+        assert past.status == past.event_history[-1].status
+
+
+async def test_history_tells_attempts_waits_and_ends(api: Api) -> None:
+    name = await started(api, "w-1")
+    await api.engine.handle(name, "workflow.started", failure("POLICY_MISSING"))
+    await api.engine.handle(
+        name, "workflow.started", reply(wait=WaitRequest("?", wait_id="w-a")), attempt=2
+    )
+    await api.workflows.CancelWorkflow(
+        pb.CancelWorkflowRequest(workflow_instance_id=name, reason="changed my mind")
+    )
+    start, failed, asked, *rest = (await got(api, name, with_history=True)).event_history
+    assert (start.action, start.processed_by, list(start.raised_event_ids)) == (
+        "start",
+        "client",
+        [start.event_id],
+    )
+    assert failed.result == EventProcessResult.EVENT_PROCESS_RESULT_FAILED
+    assert (failed.attempt, failed.will_retry, failed.error.reason) == (1, True, "POLICY_MISSING")
+    assert failed.next_attempt_at.ToNanoseconds() > failed.processed_at.ToNanoseconds()
+    assert failed.duration.ToMicroseconds() == 1500
+    assert (failed.service_name, failed.endpoint) == ("claims", "127.0.0.1:7500")
+    assert (asked.attempt, asked.wait_id) == (2, "w-a")
+    assert asked.status == WorkflowStatus.WORKFLOW_STATUS_WAITING_FOR_INPUT
+    cancelled = next(entry for entry in rest if entry.action == "cancel")
+    assert (cancelled.note, cancelled.event_type) == ("changed my mind", "workflow.cancelled")
+
+
+@pytest.mark.parametrize("sequence", [-1, 2])
+async def test_a_sequence_that_is_not_there_is_refused(api: Api, sequence: int) -> None:
+    name = await started(api, "w-1")
+    refused = await refusal(
+        api.workflows.GetWorkflow(
+            pb.GetWorkflowRequest(workflow_instance_id=name, at_sequence=sequence)
+        )
+    )
+    assert (refused.reason, refused.fields) == ("INVALID_FIELD", ("at_sequence",))
+
+
+async def test_lists_page_newest_first_and_filter(api: Api) -> None:
+    names = [await started(api, f"w-{n}", "even" if n % 2 == 0 else "odd") for n in range(7)]
+    await api.engine.handle("w-3", "workflow.started", None)
+    await api.engine.handle("w-4", "workflow.started", reply(status=Status.COMPLETED))
+
+    async def pages(**fields: Any) -> list[list[str]]:
+        found: list[list[str]] = []
+        token = ""
+        while True:
+            page = await api.workflows.ListWorkflows(
+                pb.ListWorkflowsRequest(page_token=token, **fields)
+            )
+            found.append([context.workflow_instance_id for context in page.workflows])
+            assert not any(context.HasField("data") for context in page.workflows)
+            token = page.next_page_token
+            if not token:
+                return found
+
+    newest = names[::-1]
+    assert await pages() == [newest]
+    assert await pages(page_size=3) == [newest[:3], newest[3:6], newest[6:]]
+    assert await pages(page_size=7) == [newest]
+    assert await pages(workflow_type="odd") == [["w-5", "w-3", "w-1"]]
+    assert await pages(idle=True) == [["w-3"]]
+    assert await pages(statuses=[WorkflowStatus.WORKFLOW_STATUS_COMPLETED]) == [["w-4"]]
+    assert await pages(idle=False, workflow_type="odd") == [["w-5", "w-1"]]
+    created = (await got(api, "w-5")).created_at
+    assert await pages(created_after=created) == [["w-6", "w-5"]]
+    assert (await pages(created_before=created, page_size=2))[0] == ["w-4", "w-3"]
+
+
+async def test_events_page_in_the_order_they_were_raised_with_their_states(api: Api) -> None:
+    name = await started(api, "w-1")
+    await api.engine.handle(name, "workflow.started", reply("a", "b", "c", "d"))
+    await api.engine.handle(name, "b", None)
+    await api.engine.handle(name, "c", failure())
+    await api.engine.handle(name, "a", reply(status=Status.COMPLETED))
+    await api.engine.handle(name, "d", None)
+    first = await api.workflows.ListEvents(
+        pb.ListEventsRequest(workflow_instance_id=name, page_size=4)
+    )
+    rest = await api.workflows.ListEvents(
+        pb.ListEventsRequest(
+            workflow_instance_id=name, page_size=4, page_token=first.next_page_token
+        )
+    )
+    assert not rest.next_page_token
+    assert [
+        (entry.event.event_type, pb.EventState.Name(entry.state)[12:])
+        for entry in (*first.events, *rest.events)
+    ] == [
+        ("workflow.started", "SETTLED"),
+        ("a", "SETTLED"),
+        ("b", "UNHANDLED"),
+        ("c", "PENDING"),
+        ("d", "SKIPPED"),
+        ("workflow.completed", "PENDING"),
+    ]
+    caused = first.events[1].event
+    assert (caused.raised_by, caused.causation_id) == (
+        "claim_validator",
+        first.events[0].event.event_id,
+    )
+
+
+async def test_a_page_ends_early_rather_than_outgrow_a_message(api: Api) -> None:
+    name = await started(api, "w-1")
+    for number in range(5):
+        event = pb.PublishEventRequest(workflow_instance_id=name)
+        event.event.event_type = f"large.{number}"
+        event.event.payload.update({"text": "x" * 900_000})
+        await api.workflows.PublishEvent(event)
+    seen, token, pages = 0, "", 0
+    while pages == 0 or token:
+        page = await api.workflows.ListEvents(
+            pb.ListEventsRequest(workflow_instance_id=name, page_token=token)
+        )
+        assert page.ByteSize() < 4 * 1024 * 1024
+        seen, token, pages = seen + len(page.events), page.next_page_token, pages + 1
+    assert (seen, pages > 1) == (6, True)
+
+
+async def test_tokens_belong_to_one_list_with_one_filter(api: Api) -> None:
+    for number in range(3):
+        await started(api, f"w-{number}")
+    page = await api.workflows.ListWorkflows(pb.ListWorkflowsRequest(page_size=1))
+    token = page.next_page_token
+    requests = [
+        api.workflows.ListWorkflows(pb.ListWorkflowsRequest(page_token=token, workflow_type="t")),
+        api.workflows.ListEvents(
+            pb.ListEventsRequest(page_token=token, workflow_instance_id="w-1")
+        ),
+        api.workflows.ListWorkflows(pb.ListWorkflowsRequest(page_token=token[:-4] + "AAAA")),
+        api.workflows.ListWorkflows(pb.ListWorkflowsRequest(page_token="no token at all")),
+        api.workflows.ListWorkflows(pb.ListWorkflowsRequest(page_token="ä")),
+        api.workflows.ListWorkflows(pb.ListWorkflowsRequest(page_size=-1)),
+    ]
+    for call in requests:
+        refused = await refusal(call)
+        assert (refused.code, refused.reason) == (
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "INVALID_PAGE_TOKEN",
+        )
+    # Another size is the same list.
+    more = await api.workflows.ListWorkflows(pb.ListWorkflowsRequest(page_token=token, page_size=5))
+    assert len(more.workflows) == 2
+
+
+async def test_unknown_instances_are_not_found_by_any_reading_call(api: Api) -> None:
+    for call in (
+        api.workflows.GetWorkflow(pb.GetWorkflowRequest(workflow_instance_id="nobody")),
+        api.workflows.ListEvents(pb.ListEventsRequest(workflow_instance_id="nobody")),
+        api.workflows.ExplainWorkflow(pb.ExplainWorkflowRequest(workflow_instance_id="nobody")),
+    ):
+        refused = await refusal(call)
+        assert (refused.code, refused.reason) == (
+            grpc.StatusCode.NOT_FOUND,
+            "WORKFLOW_NOT_FOUND",
+        )
+        assert refused.metadata == {"workflow_instance_id": "nobody"}
