@@ -112,11 +112,11 @@ def fault_of(fault: WaystationError) -> AttemptError:
     """The permanent failure that a broken rule makes of an attempt.
 
     A rule of requests that an answer broke is RESPONSE_INVALID, with the rule's own reason as
-    `problem`; limits and what is not built yet keep their reasons.
+    `rule`; limits and what is not built yet keep their reasons.
     """
     reason, metadata = fault.reason, dict(fault.metadata)
     if isinstance(fault, InvalidArgument):
-        reason, metadata = ResponseInvalid.reason, {"problem": fault.reason, **metadata}
+        reason, metadata = ResponseInvalid.reason, {"problem": fault.reason, **metadata, "rule": fault.reason}
     code = fault.code
     if not isinstance(fault, (NotYetAvailable, ResourceExhausted)):
         code = ResponseInvalid.code

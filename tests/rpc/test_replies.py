@@ -1,0 +1,192 @@
+"""Answers of tasks, read as hostile input."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.struct_pb2 import ListValue, Struct, Value
+
+from waystation.v1.event_pb2 import NewEvent
+from waystation.v1.operation_pb2 import Operation, Operations, PathSet, RemoveOperation
+from waystation.v1.task_handler_service_pb2 import HandleEventResponse, TaskFailure, WaitRequest
+from waystation_core.domain import model, operations
+from waystation_core.domain.limits import MAX_BYTES
+from waystation_core.domain.results import AttemptError, Patch, Replacement, Reply
+from waystation_core.domain.results import WaitRequest as Asked
+from waystation_core.rpc.conversion import reply_from_proto
+
+
+def struct(**members: Any) -> Struct:
+    made = Struct()
+    made.update(members)
+    return made
+
+
+def test_an_empty_answer_is_a_reply_that_read_everything() -> None:
+    assert reply_from_proto(HandleEventResponse()) == Reply()
+
+
+def test_a_full_answer_is_read_as_it_was_meant() -> None:
+    answer = HandleEventResponse(
+        events=[
+            NewEvent(
+                event_type="claim.processed",
+                payload=struct(a=1),
+                priority=0,
+                metadata={"k": "v"},
+                schema_version="2",
+            ),
+            NewEvent(event_type="claim.noted"),
+        ],
+        operations=Operations(
+            operations=[
+                Operation(path="/a~1b", set=Value(null_value=0)),  # type: ignore[arg-type]
+                Operation(path="/gone", remove=RemoveOperation()),
+                Operation(path="/n", increment=2.0),
+                Operation(path="/n", maximum=2.5),
+                Operation(path="/list", append=Value(list_value=ListValue())),
+                Operation(path="/set", add_to_set=Value(string_value="x")),
+            ]
+        ),
+        wait=WaitRequest(message="How much?", wait_id="w-a", input_schema=struct(type="object")),
+        reads=PathSet(paths=["", "/a"]),
+    )
+    reply = reply_from_proto(answer)
+    assert isinstance(reply, Reply)
+    assert reply.events == (
+        model.NewEvent("claim.processed", {"a": 1}, 0, {"k": "v"}, "2"),
+        model.NewEvent("claim.noted", {}),
+    )
+    assert reply.change == (
+        operations.Operation("/a~1b", "set", None),
+        operations.Operation("/gone", "remove"),
+        operations.Operation("/n", "increment", 2),
+        operations.Operation("/n", "maximum", 2.5),
+        operations.Operation("/list", "append", []),
+        operations.Operation("/set", "add_to_set", "x"),
+    )
+    assert reply.wait == Asked("How much?", "w-a", {"type": "object"})
+    assert reply.reads == ("", "/a")
+
+
+def test_having_read_nothing_differs_from_not_having_said() -> None:
+    nothing = reply_from_proto(HandleEventResponse(reads=PathSet()))
+    assert isinstance(nothing, Reply)
+    assert nothing.reads == ()
+
+
+def test_the_other_forms_of_a_change_and_an_output() -> None:
+    patched = reply_from_proto(HandleEventResponse(data_patch=struct(a=None)))
+    assert isinstance(patched, Reply)
+    assert patched.change == Patch({"a": None})
+    done = reply_from_proto(
+        HandleEventResponse(data=Struct(), status=3, output=struct(paid=1))  # type: ignore[arg-type]
+    )
+    assert isinstance(done, Reply)
+    assert (done.change, done.status, done.output) == (
+        Replacement({}),
+        model.Status.COMPLETED,
+        {"paid": 1},
+    )
+
+
+def _wide(number: int) -> Struct:
+    return Struct(
+        fields={"a": Value(list_value=ListValue(values=[Value(bool_value=True)] * number))}
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"events": [NewEvent()]}, "INVALID_EVENT_TYPE"),
+        ({"events": [NewEvent(event_type="a b")]}, "INVALID_EVENT_TYPE"),
+        ({"events": [NewEvent(event_type="workflow.started")]}, "reserved event type"),
+        ({"events": [NewEvent(event_type="a", priority=256)]}, "INVALID_PRIORITY"),
+        ({"events": [NewEvent(event_type="a", schema_version="x" * 201)]}, "INVALID_FIELD"),
+        ({"events": [NewEvent(event_type="a", payload=struct(a="\0"))]}, "INVALID_STRUCT"),
+        ({"events": [NewEvent(event_type="a", metadata={"": "x"})]}, "INVALID_FIELD"),
+        ({"data": struct(a=math.inf)}, "INVALID_STRUCT"),
+        ({"data": _wide(10_001)}, "INVALID_STRUCT"),
+        ({"operations": {"operations": [{"path": "/a"}]}}, "operation without kind"),
+        ({"operations": {"operations": [{"path": "a", "remove": {}}]}}, "INVALID_PATH"),
+        ({"operations": {"operations": [{"path": "/~2", "remove": {}}]}}, "INVALID_PATH"),
+        ({"operations": {"operations": [{"path": "/a", "increment": math.nan}]}}, "INVALID_STRUCT"),
+        (
+            {"operations": {"operations": [{"path": "/a", "set": {"string_value": "\0"}}]}},
+            "INVALID_STRUCT",
+        ),
+        (
+            {"operations": Operations(operations=[Operation(path="/a", increment=1)] * 10_001)},
+            "too many operations",
+        ),
+        ({"reads": PathSet(paths=["a.b"])}, "INVALID_PATH"),
+        ({"status": 9}, "unknown status"),
+        ({"status": 3, "wait": {"message": "?"}}, "contradicting statuses"),
+        (
+            {"status": 3, "events": [NewEvent(event_type="workflow.failed")]},
+            "contradicting statuses",
+        ),
+        ({"wait": {}}, "wait without message"),
+        ({"wait": {"message": "?", "wait_id": "a b"}}, "INVALID_ID"),
+        ({"wait": {"message": "x" * 5000}}, "INVALID_FIELD"),
+        ({"output": struct(a=1)}, "output without completion"),
+        ({"failure": TaskFailure(message="x"), "status": 3}, "failure and result"),
+    ],
+)
+def test_an_answer_that_breaks_a_rule_is_a_permanent_failure(
+    fields: dict[str, Any], problem: str
+) -> None:
+    outcome = reply_from_proto(HandleEventResponse(**fields))
+    assert isinstance(outcome, AttemptError)
+    assert (outcome.reason, outcome.permanent) == ("RESPONSE_INVALID", True)
+    assert outcome.metadata is not None
+    assert problem in (outcome.metadata.get("rule"), outcome.metadata["problem"])
+    assert len(outcome.message) < 400
+
+
+def test_limits_of_size_and_number_keep_their_reasons() -> None:
+    many = reply_from_proto(HandleEventResponse(events=[NewEvent(event_type="a")] * 1001))
+    large = reply_from_proto(
+        HandleEventResponse(events=[NewEvent(event_type="a", payload=struct(a="x" * MAX_BYTES))])
+    )
+    assert isinstance(many, AttemptError)
+    assert isinstance(large, AttemptError)
+    assert (many.code, many.reason) == ("RESOURCE_EXHAUSTED", "TOO_MANY_EVENTS")
+    assert (large.code, large.reason) == ("RESOURCE_EXHAUSTED", "PAYLOAD_TOO_LARGE")
+
+
+def test_a_failure_counts_whatever_else_is_wrong_with_it() -> None:
+    plain = reply_from_proto(
+        HandleEventResponse(
+            failure=TaskFailure(
+                reason="POLICY_MISSING",
+                message="no policy",
+                permanent=True,
+                retry_after=Duration(seconds=5, nanos=500_000_000),
+                metadata=struct(policy="p-1"),
+            )
+        )
+    )
+    assert plain == AttemptError(
+        "TASK_FAILURE", "POLICY_MISSING", "no policy", True, 5.5, {"policy": "p-1"}
+    )
+    odd = reply_from_proto(
+        HandleEventResponse(
+            failure=TaskFailure(
+                reason="r\0" * 500,
+                message="m\0" * 9000,
+                retry_after=Duration(seconds=10**9),
+                metadata=struct(a="\0"),
+            )
+        )
+    )
+    assert isinstance(odd, AttemptError)
+    assert not odd.permanent
+    assert "\0" not in odd.reason + odd.message
+    assert (len(odd.reason), len(odd.message), odd.retry_after) == (200, 4096, 86_400.0)
+    assert odd.metadata is not None
+    assert list(odd.metadata) == ["left_out"]

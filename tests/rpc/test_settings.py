@@ -1,0 +1,92 @@
+"""Settings: all faults at once, no secrets, near misses caught."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import structlog
+from pydantic import SecretStr
+
+from waystation_api.settings import ApiSettings, static_registrations
+from waystation_core.rpc import logs
+from waystation_core.rpc.settings import BadSettings, masked, read_settings
+
+GOOD = {
+    "WAYSTATION_DATABASE_URL": "postgresql://u:hunter2@db/w",
+    "WAYSTATION_BROKER_URL": "amqp://u:hunter2@mq/",
+}
+
+
+def test_defaults_are_those_of_the_documentation() -> None:
+    settings = read_settings(ApiSettings, GOOD)
+    assert (settings.api_host, settings.api_port) == ("127.0.0.1", 7400)
+    assert settings.database_url == SecretStr(GOOD["WAYSTATION_DATABASE_URL"])
+    assert "hunter2" not in repr(settings)
+
+
+def test_every_fault_is_told_and_no_secret_is() -> None:
+    with pytest.raises(BadSettings) as caught:
+        read_settings(
+            ApiSettings,
+            {
+                "WAYSTATION_DATABASE_URL": "mysql://u:hunter2@db/w",
+                "WAYSTATION_API_PORT": "70000",
+                "WAYSTATION_HANDLER_ALLOWLIST": "10.0.0.0/99",
+                "WAYSTATION_API_HSOT": "127.0.0.1",
+                "WAYSTATION_ROUTER_PORT": "7401",
+                "WAYSTATION_ADDRESS": "127.0.0.1:7400",
+            },
+        )
+    told = str(caught.value)
+    assert len(caught.value.faults) == 5
+    for name in ("DATABASE_URL", "BROKER_URL", "API_PORT", "HANDLER_ALLOWLIST", "API_HSOT"):
+        assert f"WAYSTATION_{name}" in told
+    assert "Did you mean WAYSTATION_API_HOST?" in told
+    assert "hunter2" not in told
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '[{"servce_name": "x"}]'])
+def test_a_file_of_registrations_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "handlers.json"
+    file.write_text(text)
+    with pytest.raises(BadSettings, match="WAYSTATION_HANDLERS_FILE"):
+        static_registrations(file)
+    with pytest.raises(BadSettings, match="can't be read"):
+        static_registrations(tmp_path / "nowhere.json")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("amqp://u:hunter2@mq:5672/v", "amqp://u@mq:5672/v"),
+        ("postgresql:///w", "postgresql:///w"),
+        ("amqp://u:hunter2@mq:port/", "an unreadable URL"),
+    ],
+)
+def test_urls_are_shown_without_their_password(url: str, shown: str) -> None:
+    assert masked(url) == shown
+
+
+def test_logs_are_lines_of_json_or_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        for form in ("json", "console"):
+            logs.configure(form, "info", process="test")
+            structlog.get_logger("fresh").info("started", workflow_id="w-1")
+            structlog.get_logger("fresh").debug("hidden")
+            out = capsys.readouterr()
+            (line,) = (out.err or out.out).splitlines()
+            if form == "json":
+                told = json.loads(line)
+                assert (told["event"], told["workflow_id"], told["level"]) == (
+                    "started",
+                    "w-1",
+                    "info",
+                )
+            else:
+                assert re.search(r"started.*w-1", line)
+    finally:
+        structlog.reset_defaults()
+        structlog.contextvars.clear_contextvars()
