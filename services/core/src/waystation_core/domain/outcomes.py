@@ -116,7 +116,10 @@ def fault_of(fault: WaystationError) -> AttemptError:
     """
     reason, metadata = fault.reason, dict(fault.metadata)
     if isinstance(fault, InvalidArgument):
-        reason, metadata = ResponseInvalid.reason, {"problem": fault.reason, **metadata, "rule": fault.reason}
+        reason, metadata = (
+            ResponseInvalid.reason,
+            {"problem": fault.reason, **metadata, "rule": fault.reason},
+        )
     code = fault.code
     if not isinstance(fault, (NotYetAvailable, ResourceExhausted)):
         code = ResponseInvalid.code
