@@ -7,6 +7,7 @@ read together, in one query.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -26,9 +27,6 @@ MARGIN_SECONDS = 0.2
 """Before the caller's own deadline, so that the answer still arrives."""
 
 READ_AGAIN_SECONDS = 2.0
-IDLE_SECONDS = 0.05
-"""A notice of an ACTIVE instance only matters when it says idle, which notices do not tell; most
-are followed by the one that ends the wait."""
 
 _READ_BATCH = 500
 _READERS = 2
@@ -76,7 +74,6 @@ class Waiter:
         self._waiters = waiters
         self._id = workflow_instance_id
         self._woken = asyncio.Event()
-        self._soon: asyncio.TimerHandle | None = None
         self._seen = 0
 
     def __enter__(self) -> Self:
@@ -89,18 +86,12 @@ class Waiter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._soon is not None:
-            self._soon.cancel()
         self._waiters.discard(self._id, self)
 
     def hear(self, notice: Notice) -> None:
         """A commit changed the instance."""
-        if notice.version <= self._seen:
-            return
-        if notice.status != Status.ACTIVE:
+        if notice.version > self._seen and (notice.idle or notice.status != Status.ACTIVE):
             self.wake()
-        elif self._soon is None:
-            self._soon = asyncio.get_running_loop().call_later(IDLE_SECONDS, self.wake)
 
     def wake(self) -> None:
         self._woken.set()
@@ -134,14 +125,9 @@ class Waiter:
             await self._until_woken(min(READ_AGAIN_SECONDS, max(deadline - loop.time(), 0.0)))
 
     async def _until_woken(self, seconds: float) -> None:
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
-        except TimeoutError:
-            pass
-        if self._soon is not None:
-            self._soon.cancel()
-            self._soon = None
 
 
 class Waiters:

@@ -100,6 +100,7 @@ def notices_body(batch: Sequence[Notice]) -> bytes:
                         "instance": notice.workflow_instance_id,
                         "version": notice.version,
                         "status": notice.status,
+                        "idle": notice.idle,
                     },
                     notice.namespace,
                 )
@@ -117,6 +118,7 @@ def notices_from(body: bytes) -> list[Notice]:
                 workflow_instance_id=_id(item["instance"], "instance"),
                 version=_version(item["version"]),
                 status=_version(item["status"]),
+                idle=item.get("idle") is True,
                 namespace=_id(item.get("namespace", DEFAULT_NAMESPACE), "namespace"),
             )
             for item in orjson.loads(body)["notices"]

@@ -147,12 +147,14 @@ class DeadLetterCopy:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A commit changed an instance: its version and status (WorkflowStatus number) after it."""
+    """A commit changed an instance: its version and status (WorkflowStatus number) after it, and
+    whether it left the instance idle."""
 
     workflow_instance_id: str
     version: int
     status: int
     namespace: str = DEFAULT_NAMESPACE
+    idle: bool = False
 
 
 @dataclass(slots=True)

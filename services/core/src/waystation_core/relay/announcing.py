@@ -67,6 +67,7 @@ class Relay:
                     workflow_instance_id=commit.after.workflow_instance_id,
                     version=commit.after.version,
                     status=int(commit.after.status),
+                    idle=commit.after.idle is not None,
                     namespace=commit.after.namespace,
                 )
                 for commit in commits

@@ -15,44 +15,95 @@ _DUE_COLUMNS = """e.event_id::text, e.event_type, i.workflow_instance_id, i.work
     COALESCE(e.priority, 100), c.announcements, e.correlation_id, e.metadata->>'traceparent',
     i.namespace"""
 
+# Everywhere here rows are locked first, in a step of its own, and rows that somebody else has
+# locked are left to him: a commit that settles them, or another sweeper. So no sweep waits, and
+# none can be half of a deadlock.
+
 _CLAIM_DUE = f"""
-WITH claimed AS (
-    UPDATE outbox SET announcements = LEAST(announcements + 1, 1000), announced_at = now(),
-        due_at = now() + LEAST(interval '60 s' * power(2, LEAST(announcements, 10)), interval '600 s')
-    WHERE event_id IN (
-        SELECT event_id FROM outbox WHERE due_at <= now()
-        ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)
-    RETURNING event_id, announcements
+WITH found AS MATERIALIZED (
+    SELECT event_id FROM outbox WHERE due_at <= now()
+    ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
+), claimed AS (
+    UPDATE outbox o SET announcements = LEAST(o.announcements + 1, 1000), announced_at = now(),
+        due_at = now()
+            + LEAST(interval '60 s' * power(2, LEAST(o.announcements, 10)), interval '600 s')
+    FROM found f WHERE o.event_id = f.event_id
+    RETURNING o.event_id, o.announcements
 )
 SELECT {_DUE_COLUMNS} FROM claimed c JOIN events e ON e.event_id = c.event_id
 JOIN workflow_instances i ON i.key = e.instance_key ORDER BY e.event_id
 """
 
 _CLAIM_STARVING = f"""
-WITH claimed AS (
-    UPDATE outbox SET level = %(highest)s, announced_at = now()
-    WHERE event_id IN (
-        SELECT event_id FROM outbox
-        WHERE level < %(highest)s AND created_at < now() - make_interval(secs => %(age)s)
-        ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
-    RETURNING event_id, announcements
+WITH found AS MATERIALIZED (
+    SELECT event_id FROM outbox
+    WHERE level < %(highest)s AND created_at < now() - make_interval(secs => %(age)s)
+    ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+), claimed AS (
+    UPDATE outbox o SET level = %(highest)s, announced_at = now()
+    FROM found f WHERE o.event_id = f.event_id
+    RETURNING o.event_id, o.announcements
 )
 SELECT {_DUE_COLUMNS} FROM claimed c JOIN events e ON e.event_id = c.event_id
 JOIN workflow_instances i ON i.key = e.instance_key ORDER BY e.event_id
 """
 
-_CLAIM_DELIVERIES = f"""
-WITH claimed AS (
-    UPDATE deliveries d SET state = 2, leased_by = %(router_id)s::uuid,
-        attempts = d.attempts + CASE WHEN d.suspect THEN 1 ELSE 0 END, since = now()
-    WHERE (d.event_id, d.task_id) IN (
-        SELECT event_id, task_id FROM deliveries
-        WHERE state = 1 AND due_at <= now() AND suspect = %(suspects)s
-          AND task_id = ANY(%(task_ids)s)
-        ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
-    RETURNING d.*
+_MAKE_DUE = """
+WITH found AS MATERIALIZED (
+    SELECT event_id FROM outbox WHERE event_id = ANY(%s::uuid[]) FOR UPDATE SKIP LOCKED
 )
-SELECT {rows.DELIVERY_COLUMNS} FROM claimed d
+UPDATE outbox o SET due_at = now() FROM found f WHERE o.event_id = f.event_id
+"""
+
+_MAKE_LOST_DUE = """
+WITH claim AS (
+    INSERT INTO sweeps (name, claimed_at) VALUES ('messages_lost', now())
+    ON CONFLICT (name) DO UPDATE SET claimed_at = now()
+    WHERE sweeps.claimed_at < now() - interval '5 s'
+    RETURNING name
+), found AS MATERIALIZED (
+    SELECT event_id FROM outbox
+    WHERE EXISTS (SELECT 1 FROM claim) AND due_at > now()
+      AND announced_at < now() - make_interval(secs => %s)
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE outbox o SET due_at = now() FROM found f WHERE o.event_id = f.event_id
+"""
+
+_CLAIM_DELIVERIES = f"""
+WITH found AS MATERIALIZED (
+    SELECT event_id, task_id FROM deliveries
+    WHERE state = 1 AND due_at <= now() AND suspect = %(suspects)s
+      AND task_id = ANY(%(task_ids)s)
+    ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+UPDATE deliveries d SET state = 2, leased_by = %(router_id)s::uuid,
+    attempts = d.attempts + CASE WHEN d.suspect THEN 1 ELSE 0 END, since = now()
+FROM found f WHERE d.event_id = f.event_id AND d.task_id = f.task_id
+RETURNING {rows.DELIVERY_COLUMNS}
+"""
+
+_WAKE_PARKED = """
+WITH found AS MATERIALIZED (
+    SELECT event_id, task_id FROM deliveries
+    WHERE (state = 3 OR state = 4) AND task_id = ANY(%s) FOR UPDATE SKIP LOCKED
+)
+UPDATE deliveries d SET state = 1, due_at = now(), since = now()
+FROM found f WHERE d.event_id = f.event_id AND d.task_id = f.task_id
+"""
+
+_BREAK_LEASES = """
+WITH dead AS (
+    DELETE FROM routers
+    WHERE lease_until < now() AND router_id <> %(id)s::uuid RETURNING router_id
+), found AS MATERIALIZED (
+    SELECT event_id, task_id FROM deliveries
+    WHERE state = 2 AND (leased_by IS NULL OR leased_by IN (SELECT router_id FROM dead)
+        OR leased_by NOT IN (SELECT router_id FROM routers))
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE deliveries d SET state = 1, due_at = now(), leased_by = NULL, since = now(), suspect = true
+FROM found f WHERE d.event_id = f.event_id AND d.task_id = f.task_id
 """
 
 
@@ -73,26 +124,10 @@ class Sweeping:
             return await cursor.fetchall()
 
     async def make_due(self, event_ids: Sequence[str]) -> None:
-        await self._execute(
-            "UPDATE outbox SET due_at = now() WHERE event_id = ANY(%s::uuid[])",
-            (list(event_ids),),
-        )
+        await self._execute(_MAKE_DUE, (list(event_ids),))
 
     async def make_lost_due(self, seconds_ago: float) -> int:
-        return await self._execute(
-            """
-            WITH claim AS (
-                INSERT INTO sweeps (name, claimed_at) VALUES ('messages_lost', now())
-                ON CONFLICT (name) DO UPDATE SET claimed_at = now()
-                WHERE sweeps.claimed_at < now() - interval '5 s'
-                RETURNING name
-            )
-            UPDATE outbox SET due_at = now()
-            WHERE EXISTS (SELECT 1 FROM claim) AND due_at > now()
-              AND announced_at < now() - make_interval(secs => %s)
-            """,
-            (seconds_ago,),
-        )
+        return await self._execute(_MAKE_LOST_DUE, (seconds_ago,))
 
     async def claim_due_events(self, limit: int) -> list[DueEvent]:
         return [_due(row) for row in await self._fetch(_CLAIM_DUE, (limit,))]
@@ -118,11 +153,7 @@ class Sweeping:
         return [rows.delivery(row) for row in found]
 
     async def wake_parked(self, task_ids: Sequence[str]) -> int:
-        return await self._execute(
-            "UPDATE deliveries SET state = 1, due_at = now(), since = now() "
-            "WHERE (state = 3 OR state = 4) AND task_id = ANY(%s)",
-            (list(task_ids),),
-        )
+        return await self._execute(_WAKE_PARKED, (list(task_ids),))
 
     async def heartbeat(
         self, router_id: str, pool: str, host: str, lease_seconds: float, report: RouterReport
@@ -154,23 +185,7 @@ class Sweeping:
         return Heartbeat(held=bool(found[0][0]), routers=int(found[0][1]) + 1)
 
     async def break_leases(self, router_id: str) -> int:
-        found = await self._fetch(
-            """
-            WITH dead AS (
-                DELETE FROM routers
-                WHERE lease_until < now() AND router_id <> %(id)s::uuid RETURNING router_id
-            ), freed AS (
-                UPDATE deliveries SET state = 1, due_at = now(), leased_by = NULL, since = now(),
-                    suspect = true
-                WHERE state = 2 AND (leased_by IN (SELECT router_id FROM dead)
-                    OR leased_by NOT IN (SELECT router_id FROM routers))
-                RETURNING event_id
-            )
-            SELECT count(*) FROM freed
-            """,
-            {"id": router_id},
-        )
-        return int(found[0][0])
+        return await self._execute(_BREAK_LEASES, {"id": router_id})
 
     async def leave(self, router_id: str) -> None:
         await self._execute(
