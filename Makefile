@@ -38,12 +38,12 @@ check: setup ## All that can be said without running it: style, types, arrows, c
 	@scripts/check-tracked
 	@echo "check: all good"
 
-.PHONY: rabbitmq
-rabbitmq:
-	@scripts/install-rabbitmq
+.PHONY: rabbitmq node
+rabbitmq node:
+	@scripts/install-packages $@
 
 .PHONY: test
-test: setup rabbitmq ## Every test, on private RabbitMQ and Postgres servers
+test: setup rabbitmq node ## Every test, on private RabbitMQ and Postgres servers
 	$(bin)/pytest $(PYTEST_ARGS)
 
 .PHONY: bench
