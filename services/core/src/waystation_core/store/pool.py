@@ -76,8 +76,14 @@ def open_pool(url: str, *, size: int, name: str) -> Pool:
 async def connection_of(pool: Pool) -> AsyncIterator[Connection]:
     """A connection for a statement or a transaction. Library errors come out as StoreUnavailable
     or, where Postgres refused what was to be written, as WriteRefused."""
+    task = asyncio.current_task()
+    cancels = task.cancelling() if task is not None else 0
     try:
         async with pool.connection() as connection:
+            # The pool waits by Python 3.11's wait_for, which forgets a cancellation that comes
+            # together with the connection; whoever cancelled would wait for ever.
+            if task is not None and task.cancelling() > cancels:
+                raise asyncio.CancelledError
             yield connection
     except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, PoolClosed) as error:
         if not pool.closed:
