@@ -35,13 +35,14 @@ async def serve(database_url: str) -> AsyncIterator[Serve]:
     closers: list[Callable[[], Any]] = []
 
     async def start(**settings: str) -> Api:
-        pool = open_pool(database_url, size=6, name="test")
+        url = settings.get("WAYSTATION_DATABASE_URL", database_url)
+        pool = open_pool(url, size=6, name="test")
         await pool.open()
         closers.append(pool.close)
         broker = open_broker("memory://", role="api")
         closers.append(broker.close)
         environment = {
-            "WAYSTATION_DATABASE_URL": database_url,
+            "WAYSTATION_DATABASE_URL": url,
             "WAYSTATION_BROKER_URL": "memory://",
             "WAYSTATION_API_PORT": "0",
             "WAYSTATION_STOP_GRACE_SECONDS": "1",

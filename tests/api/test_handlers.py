@@ -41,7 +41,7 @@ def register(**fields: Any) -> pb.RegisterHandlerRequest:
 async def test_a_registration_is_listed_renewed_and_taken_out(api: Api) -> None:
     made = (await api.handlers.RegisterHandler(register(service_version="1.2"))).handler
     assert made.kind == RegistrationKind.REGISTRATION_KIND_LEASED
-    assert 29 < made.lease_remaining.ToSeconds() <= 30
+    assert 29_000 < made.lease_remaining.ToMilliseconds() <= 30_000
     (spec,) = made.tasks
     assert (spec.max_attempts, spec.timeout.ToSeconds(), spec.max_in_flight) == (5, 30, 100)
     renewed = await api.handlers.RenewHandler(pb.RenewHandlerRequest(handler_id=made.handler_id))

@@ -1,0 +1,97 @@
+"""GetSystemStatus: routers, queues and backlog at this moment; and an API without its Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from support.databases import migrated
+from support.running_api import Api, refusal
+from support.scripted_engine import failure, reply
+from support.waiting import eventually
+
+from localservers.postgres import PostgresServer
+from waystation.v1 import system_service_pb2 as pb
+from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest
+from waystation.v1.workflow_service_pb2 import GetWorkflowRequest, StartWorkflowRequest
+from waystation_core.domain.ids import new_id
+from waystation_core.domain.model import Status
+from waystation_core.ports.store import RouterReport
+
+
+async def test_the_installation_is_counted(api: Api) -> None:
+    for name in ("pending", "idle", "done", "failed", "retrying"):
+        await api.workflows.StartWorkflow(
+            StartWorkflowRequest(workflow_type="t", workflow_instance_id=name)
+        )
+    await api.engine.handle("idle", "workflow.started", None)
+    await api.engine.handle("done", "workflow.started", reply(status=Status.COMPLETED))
+    await api.engine.handle("failed", "workflow.started", failure(permanent=True))
+    await api.engine.handle("retrying", "workflow.started", failure())
+    request = RegisterHandlerRequest(service_name="claims", host="127.0.0.1", port=7500)
+    request.tasks.add(task_id="a", event_types=["x"], workflow_types=["*"], catch_up=2)
+    handler = (await api.handlers.RegisterHandler(request)).handler
+    router = new_id()
+    await api.store.engine.heartbeat(
+        router,
+        "default",
+        "host/1",
+        30,
+        RouterReport(3, 40, {handler.handler_id: {"reachable": False, "last_error": "gone"}}),
+    )
+    status = await api.system.GetSystemStatus(pb.GetSystemStatusRequest())
+    assert dict(status.workflows_by_status) == {
+        "ACTIVE": 3,
+        "WAITING_FOR_INPUT": 0,
+        "COMPLETED": 1,
+        "FAILED": 1,
+        "CANCELLED": 0,
+    }
+    assert (status.idle_workflows, status.dead_letters) == (1, 1)
+    # The two ends were raised as events that no router has taken yet.
+    assert (status.outbox_size, status.deliveries) == (3, 2)
+    pending = await api.engine.pending("pending", "workflow.started")
+    assert status.oldest_unsettled_event_id == pending.event_id
+    assert status.HasField("oldest_unsettled_event_age")
+    (told,) = status.routers
+    assert (told.router_id, told.calls_in_flight, told.results_committed) == (router, 3, 40)
+    assert 29_000 < told.lease_remaining.ToMilliseconds() <= 30_000
+    assert [queue.name for queue in status.queues] == ["waystation.router.default"]
+    assert (status.handlers, status.unreachable_handlers) == (1, 1)
+    assert status.broker_connected
+    assert status.server_version
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    with PostgresServer() as server:
+        yield server
+
+
+async def test_without_postgres_calls_are_unavailable_and_health_says_so(
+    own_postgres: PostgresServer, serve: Any
+) -> None:
+    api: Api = await serve(WAYSTATION_DATABASE_URL=own_postgres.fresh_database(migrated))
+    health = health_pb2_grpc.HealthStub(api.channel)
+
+    async def serving() -> int:
+        answer = await health.Check(health_pb2.HealthCheckRequest())
+        status: int = answer.status
+        return status
+
+    started = await api.workflows.StartWorkflow(StartWorkflowRequest(workflow_type="t"))
+    own_postgres.stop_server("immediate")
+    refused = await refusal(
+        api.workflows.StartWorkflow(StartWorkflowRequest(workflow_type="t"), timeout=15)
+    )
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+    await eventually(serving, until=lambda status: status == 2, timeout=20)
+    own_postgres.start()
+    await eventually(serving, until=lambda status: status == 1, timeout=30)
+    got = await api.workflows.GetWorkflow(
+        GetWorkflowRequest(workflow_instance_id=started.context.workflow_instance_id)
+    )
+    assert got.context.version == 1
