@@ -263,11 +263,14 @@ class Sweeper:
         status = self._broker.status()
         if not status.connected or status.blocked:
             return False
-        if self._lost is not None:
-            reason, at = self._lost
+        if (lost := self._lost) is not None:
+            reason, at = lost
             due = await self._store.make_lost_due(time.monotonic() - at)
-            self._lost = None
-            log.warning("messages lost", reason=reason, events_due=due)
+            # Else it is asked again with the next turn. A loss told meanwhile stays, too.
+            if due is not None:
+                log.warning("messages lost", reason=reason, events_due=due)
+                if self._lost is lost:
+                    self._lost = None
         depth = await self._broker.depth(self._pool)
         if depth is None or depth > MOST_IN_QUEUE:
             return False

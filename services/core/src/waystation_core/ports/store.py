@@ -190,9 +190,11 @@ class EngineStore(Protocol):
         """Makes outbox rows due at once: their messages were returned or not confirmed."""
         ...
 
-    async def make_lost_due(self, seconds_ago: float) -> int:
+    async def make_lost_due(self, seconds_ago: float) -> int | None:
         """After a loss noticed by the broker: makes every outbox row due that was announced before
-        `seconds_ago`. One router at a time; answers how many (0 when another one did it)."""
+        `seconds_ago`; answers how many. One router at a time: None when another one did it less
+        than 5 s ago, perhaps for an earlier loss. Ask again then; what that one announced anew
+        and is settled by then is left alone."""
         ...
 
     async def claim_due_events(self, limit: int) -> list[DueEvent]:

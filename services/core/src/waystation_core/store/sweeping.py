@@ -66,8 +66,11 @@ WITH claim AS (
     WHERE EXISTS (SELECT 1 FROM claim) AND due_at > now()
       AND announced_at < now() - make_interval(secs => %s)
     FOR UPDATE SKIP LOCKED
+), made_due AS (
+    UPDATE outbox o SET due_at = now() FROM found f WHERE o.event_id = f.event_id
+    RETURNING o.event_id
 )
-UPDATE outbox o SET due_at = now() FROM found f WHERE o.event_id = f.event_id
+SELECT EXISTS (SELECT 1 FROM claim), (SELECT count(*) FROM made_due)
 """
 
 _CLAIM_DELIVERIES = f"""
@@ -126,8 +129,9 @@ class Sweeping:
     async def make_due(self, event_ids: Sequence[str]) -> None:
         await self._execute(_MAKE_DUE, (list(event_ids),))
 
-    async def make_lost_due(self, seconds_ago: float) -> int:
-        return await self._execute(_MAKE_LOST_DUE, (seconds_ago,))
+    async def make_lost_due(self, seconds_ago: float) -> int | None:
+        [(claimed, made_due)] = await self._fetch(_MAKE_LOST_DUE, (seconds_ago,))
+        return made_due if claimed else None
 
     async def claim_due_events(self, limit: int) -> list[DueEvent]:
         return [_due(row) for row in await self._fetch(_CLAIM_DUE, (limit,))]
