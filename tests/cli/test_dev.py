@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,6 +62,13 @@ def ended(process: subprocess.Popen[str]) -> int:
     return code
 
 
+def cpu_seconds(process: subprocess.Popen[str]) -> float:
+    """What it has cost so far, with its children: the time it takes where nothing else runs."""
+    engine = psutil.Process(process.pid)
+    times = [each.cpu_times() for each in (engine, *engine.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("dev") / "data"
@@ -79,15 +85,14 @@ def test_a_workflow_outlives_sigkill_and_sigterm_and_the_second_start_is_quick(
         assert run["outcome"] == "WAIT_OUTCOME_IDLE"
         process.kill()
         process.wait()
-    began = time.monotonic()
     with dev(folder) as (process, address):
-        took = time.monotonic() - began
+        spent = cpu_seconds(process)
         shown = call(address, "show", "claim-7")
         assert shown["context"]["data"] == {"amount": 120}
         assert shown["context"]["idle"]["event_type"] == "workflow.started"
         assert len(call(address, "status")["routers"]) >= 1
         assert ended(process) == 0
-    assert took < 3
+    assert spent < 3
 
 
 def test_ctrl_c_ends_it_in_order(folder: Path) -> None:

@@ -98,6 +98,7 @@ def test_a_number_that_another_program_has_by_now_is_no_obstacle(folder: Path) -
     before = rows(folder)
     note = folder / "postgres-16" / "postmaster.pid"
     note.write_text(f"{os.getpid()}\n{folder}\n0\n5432\n\n\n\nready\n")
+    note.with_name(".s.PGSQL.5432.lock").write_text(f"{os.getpid()}\n{folder}\n0\n5432\n\n")
     assert rows(folder) == before
 
 

@@ -37,7 +37,7 @@ _LONGEST_SOCKET_DIR = 85
 _START_SECONDS = 30.0
 _STOP_SECONDS = 15.0
 # What Postgres says while a killed one, or its children, have not quite gone.
-_DYING = ("pre-existing shared memory block", 'lock file "postmaster.pid" already exists')
+_DYING = ("pre-existing shared memory block", "FATAL:  lock file")
 _LARGEST_LOG = 16 * 1024 * 1024
 _PR_SET_PDEATHSIG = 1
 
@@ -269,8 +269,10 @@ def _postmaster(data: Path) -> tuple[int, str] | None:
 
 def _stop_leftover(data: Path) -> None:
     """Ends a Postgres that a killed process left, and forgets one that is long gone."""
+    socket_lock = data / f".s.PGSQL.{_PORT}.lock"
     found = _postmaster(data)
     if found is None:
+        socket_lock.unlink(missing_ok=True)
         return
     try:
         process = psutil.Process(found[0])
@@ -284,6 +286,7 @@ def _stop_leftover(data: Path) -> None:
             # After a restart of the machine the number may be another program's, and Postgres
             # would take that for itself.
             (data / "postmaster.pid").unlink(missing_ok=True)
+            socket_lock.unlink(missing_ok=True)
         return
     for how, seconds in (
         (signal.SIGINT, _STOP_SECONDS),

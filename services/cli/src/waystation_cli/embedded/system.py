@@ -86,12 +86,13 @@ async def _serve(
         # A pool and a broker each, as two processes would have: neither starves the other.
         hub = Hub()
         router = await _router(stack, router_settings, postgres.url, hub)
+        api = await _api(stack, api_settings, postgres.url, hub)
+        await api.start()
+        stack.push_async_callback(api.stop)
         await router.start()
         stack.push_async_callback(router.stop)
-        api = await _api(stack, api_settings, postgres.url, hub)
-        # The API is started last and stopped first: what it has answered, the router still handles.
+        # Once more, as it is to stop first: what it has answered, the router still handles.
         stack.push_async_callback(api.stop)
-        await api.start()
         await api.serve()
         await api.ready.wait()
         on_ready(api.address)
