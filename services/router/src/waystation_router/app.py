@@ -71,7 +71,6 @@ class Router:
             prefetch=settings.router_prefetch,
             ledger=self._ledger,
             store=store,
-            registry_store=registry_store,
             registry=self._registry,
             broker=broker,
             relay=self._relay,

@@ -7,7 +7,6 @@ Every router sweeps; the store's claims keep them out of each other's way.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -17,9 +16,8 @@ from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.model import Delivery, TaskSpec
 from waystation_core.domain.results import CallResult, Cut
 from waystation_core.ports.broker import Broker
-from waystation_core.ports.store import EngineStore, RegistryStore
+from waystation_core.ports.store import EngineStore
 from waystation_core.relay.announcing import Relay
-from waystation_core.relay.catching_up import catch_up
 from waystation_router.calls import Calls
 from waystation_router.committer import Committer
 from waystation_router.endpoints import EndpointPool
@@ -52,7 +50,6 @@ class Sweeper:
         prefetch: int,
         ledger: Ledger,
         store: EngineStore,
-        registry_store: RegistryStore,
         registry: RegistryCopy,
         broker: Broker,
         relay: Relay,
@@ -65,7 +62,6 @@ class Sweeper:
         self._prefetch = prefetch
         self._ledger = ledger
         self._store = store
-        self._registry_store = registry_store
         self._registry = registry
         self._broker = broker
         self._relay = relay
@@ -85,7 +81,6 @@ class Sweeper:
                 (DELIVERIES_EVERY, self._suspects),
                 (EVENTS_EVERY, self._events),
                 (EVENTS_EVERY, self._starving),
-                (EVENTS_EVERY, self._second_looks),
                 (PARKED_EVERY, self._parked),
                 (HOLDS_EVERY, self._holds),
             )
@@ -290,13 +285,4 @@ class Sweeper:
             starving = await self._store.claim_starving_events(share, STARVING_AFTER)
             if starving:
                 await self._relay.announce_due(starving)
-        return False
-
-    async def _second_looks(self) -> bool:
-        """Catch-up once more, for commits that did not know the task yet."""
-        for task in await self._registry_store.catch_ups_due():
-            with contextlib.suppress(StoreUnavailable):
-                await catch_up(
-                    task, registry=self._registry_store, store=self._store, relay=self._relay
-                )
         return False
