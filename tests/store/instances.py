@@ -1,0 +1,211 @@
+"""Instances in a real database, moved the way API and routers move them, and looked at whole."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from waystation_core.domain import actions
+from waystation_core.domain.commit import EventFacts, InstanceCommit
+from waystation_core.domain.draft import Draft, Rules
+from waystation_core.domain.ids import new_id
+from waystation_core.domain.model import (
+    Delivery,
+    Event,
+    Instance,
+    JsonObject,
+    NewEvent,
+    OnFailure,
+    RetryPolicy,
+    TaskSpec,
+)
+from waystation_core.domain.operations import apply, from_json
+from waystation_core.domain.results import CallResult, EventTouch, Outcome, Verdict, apply_touch
+from waystation_core.ports.store import Locked
+from waystation_core.store.engine import PostgresEngineStore
+from waystation_core.store.pool import Pool
+from waystation_core.store.queries import PostgresQueryStore
+
+ROUTER = new_id()
+TABLES = ("workflow_instances", "history", "events", "outbox", "deliveries", "dead_letters")
+
+
+def task(
+    task_id: str, *, on_failure: OnFailure = OnFailure.FAIL_WORKFLOW, attempts: int = 3
+) -> TaskSpec:
+    return TaskSpec(
+        task_id,
+        "service",
+        ("*",),
+        ("*",),
+        on_failure=on_failure,
+        retry=RetryPolicy(max_attempts=attempts, initial_backoff=0.0),
+    )
+
+
+def a_start(
+    workflow_instance_id: str | None = None,
+    data: JsonObject | None = None,
+    *,
+    request_id: str | None = None,
+    digest: bytes = b"content",
+    priority: int | None = None,
+) -> actions.Start:
+    return actions.start(
+        workflow_instance_id=workflow_instance_id or new_id(),
+        workflow_type="claim",
+        data={} if data is None else data,
+        payload=None,
+        correlation_id="correlation",
+        priority=priority,
+        metadata={"traceparent": "00-1"},
+        digest=digest,
+        request_id=request_id,
+        namespace="default",
+    )
+
+
+class Engine:
+    """An engine store with the moves that tests make."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.store = PostgresEngineStore(pool)
+        self.queries = PostgresQueryStore(pool)
+
+    async def started(self, data: JsonObject | None = None) -> tuple[Instance, Event]:
+        start = a_start(data=data)
+        (answer,) = await self.store.start([start])
+        assert answer.created
+        return answer.instance, start.event
+
+    async def generation(self) -> int:
+        return int((await self.rows("SELECT generation FROM registry"))[0][0])
+
+    async def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        async with self.pool.connection() as connection:
+            cursor = await connection.execute(query, parameters)
+            return await cursor.fetchall() if cursor.description else []
+
+    async def everything(self) -> dict[str, list[tuple[Any, ...]]]:
+        """All rows of the engine's tables: two looks are equal when nothing was written."""
+        return {
+            table: await self.rows(f"SELECT t::text FROM {table} t ORDER BY 1") for table in TABLES
+        }
+
+    async def instance(self, key: int) -> Instance:
+        ids = await self.rows(
+            "SELECT workflow_instance_id FROM workflow_instances WHERE key = %s", key
+        )
+        (instance,) = (await self.queries.instances([ids[0][0]])).values()
+        return instance
+
+    # --- the first form --------------------------------------------------------------------
+
+    async def decide(
+        self, event_id: str, by: TaskSpec, outcome: Outcome, *, attempt: int = 1
+    ) -> InstanceCommit:
+        """Loads an event and decides on one result, as a router does before the fast commit."""
+        loaded = await self.store.load([event_id])
+        event, key = loaded.events[event_id]
+        instance = loaded.instances[key]
+        draft = Draft(instance, facts=loaded.facts, rules=Rules(), now=datetime.now(UTC))
+        result = CallResult(by, attempt, instance.version, outcome, duration_us=1500)
+        apply_touch(draft, EventTouch(event, (by,), {by.task_id: result}), router_id=ROUTER)
+        return draft.commit()
+
+    async def write(self, *commits: InstanceCommit, generation: int | None = None) -> set[int]:
+        """Commits as one statement; the keys that were written."""
+        if generation is None:
+            generation = await self.generation()
+        return set((await self.store.commit(commits, generation=generation)).keys)
+
+    async def handle(
+        self, event: Event | str, by: TaskSpec, outcome: Outcome, *, attempt: int = 1
+    ) -> InstanceCommit:
+        event_id = event if isinstance(event, str) else event.event_id
+        commit = await self.decide(event_id, by, outcome, attempt=attempt)
+        assert await self.write(commit) == {commit.before.key}
+        await self.check_copy(commit)
+        return commit
+
+    # --- the second form -------------------------------------------------------------------
+
+    @staticmethod
+    def draft(locked: Locked, facts: Mapping[str, EventFacts] | None = None) -> Draft:
+        return Draft(
+            locked.instance,
+            facts=locked.facts if facts is None else facts,
+            rules=Rules(),
+            now=locked.now,
+            log=locked.log,
+        )
+
+    @asynccontextmanager
+    async def drafting(
+        self, key: int, *event_ids: str, since: int | None = None
+    ) -> AsyncIterator[tuple[Locked, Draft]]:
+        """A draft of the locked instance, written when the block ends."""
+        async with self.store.locked(key=key, event_ids=event_ids, since=since) as locked:
+            draft = self.draft(locked)
+            yield locked, draft
+            await locked.write(draft.commit())
+
+    async def handle_locked(
+        self, key: int, event: Event, by: TaskSpec, outcome: Outcome, *, base: int, attempt: int = 1
+    ) -> Verdict:
+        result = CallResult(by, attempt, base, outcome)
+        async with self.drafting(key, event.event_id, since=base) as (_, draft):
+            touch = EventTouch(event, (by,), {by.task_id: result})
+            return apply_touch(draft, touch, router_id=ROUTER)[by.task_id]
+
+    async def touch_rows(self, key: int, event: Event, *rows: Delivery) -> None:
+        """The first touch of an event that gives its deliveries these rows."""
+        async with self.drafting(key, event.event_id) as (_, draft):
+            touch = EventTouch(
+                event,
+                tuple(task(row.task_id) for row in rows),
+                {},
+                {row.task_id: row for row in rows},
+            )
+            apply_touch(draft, touch, router_id=ROUTER)
+
+    async def publish(self, key: int, event_type: str = "news") -> Event:
+        async with self.drafting(key) as (_, draft):
+            return actions.publish(draft, NewEvent(event_type, {}))
+
+    # --- checking --------------------------------------------------------------------------
+
+    async def check_copy(self, commit: InstanceCommit) -> None:
+        """What is stored is what was decided; only times are the database's."""
+        stored = await self.instance(commit.after.key)
+        assert replace(
+            stored, created_at=None, updated_at=None, completed_at=None, idle_since=None
+        ) == replace(
+            commit.after, created_at=None, updated_at=None, completed_at=None, idle_since=None
+        )
+        assert (stored.completed_at is None) == (commit.after.completed_at is None)
+        assert (stored.idle_since is None) == (commit.after.idle_since is None)
+
+    async def check(self, keys: Sequence[int]) -> None:
+        """What is true of every instance at any time, from the rows alone."""
+        for key in keys:
+            instance = await self.instance(key)
+            entries = [one.entry for one in await self.queries.history(key)]
+            assert [one.sequence for one in entries] == list(range(1, instance.version + 1))
+            data: JsonObject = {}
+            for entry in entries:
+                data = apply(data, [from_json(operation) for operation in entry.change or ()])
+            assert data == instance.data
+            (counted,) = await self.rows(
+                "SELECT count(*) FROM (SELECT event_id FROM outbox WHERE instance_key = %s "
+                "UNION SELECT event_id FROM deliveries WHERE instance_key = %s) o",
+                key,
+                key,
+            )
+            assert instance.unsettled == counted[0]
+            (events,) = await self.rows("SELECT count(*) FROM events WHERE instance_key = %s", key)
+            assert instance.event_count == events[0]

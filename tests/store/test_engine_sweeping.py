@@ -1,0 +1,321 @@
+"""What sweepers do on a real Postgres: due events, deliveries off the fast way, routers' leases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+from store.instances import ROUTER, Engine, a_start, task
+
+from waystation_core.domain.ids import new_id
+from waystation_core.domain.model import Delivery, DeliveryState, Event
+from waystation_core.domain.results import AttemptError, Reply
+from waystation_core.ports.store import RouterReport
+from waystation_core.store.pool import open_pool
+
+A, B = task("a"), task("b")
+BUSY = AttemptError("UNAVAILABLE", "BUSY", "later")
+QUIET = RouterReport(0, 0, {})
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[Engine]:
+    pool = open_pool(database_url, size=8, name="test")
+    await pool.open(wait=True)
+    yield Engine(pool)
+    await pool.close()
+
+
+async def started(engine: Engine, number: int) -> list[str]:
+    """Event ids of new instances, in the order in which they become due."""
+    starts = [a_start() for _ in range(number)]
+    await engine.store.start(starts)
+    return [start.event.event_id for start in starts]
+
+
+async def become_due(engine: Engine, event_ids: Sequence[str]) -> None:
+    """As if their time had come, the first one longest ago."""
+    for at, event_id in enumerate(event_ids):
+        await engine.rows(
+            "UPDATE outbox SET due_at = now() - make_interval(secs => %s) WHERE event_id = %s",
+            len(event_ids) - at,
+            event_id,
+        )
+
+
+async def wait_of(engine: Engine, event_id: str) -> float:
+    """Seconds until an event is announced again."""
+    (row,) = await engine.rows(
+        "SELECT extract(epoch FROM due_at - announced_at)::float8 FROM outbox WHERE event_id = %s",
+        event_id,
+    )
+    return float(row[0])
+
+
+# --- events ----------------------------------------------------------------------------------
+
+
+async def test_each_announcement_doubles_the_wait_up_to_ten_minutes(engine: Engine) -> None:
+    (event_id,) = await started(engine, 1)
+    assert await wait_of(engine, event_id) == 60
+    assert await engine.store.claim_due_events(10) == []
+    waits = []
+    for announcements in range(2, 9):
+        await engine.store.make_due([event_id])
+        (due,) = await engine.store.claim_due_events(10)
+        assert (due.event_id, due.announcements) == (event_id, announcements)
+        waits.append(await wait_of(engine, event_id))
+    assert waits == [120, 240, 480, 600, 600, 600, 600]
+
+
+async def test_a_due_event_says_all_that_its_message_needs(engine: Engine) -> None:
+    start = a_start("w-1", priority=7)
+    await engine.store.start([start])
+    await engine.store.make_due([start.event.event_id])
+    (due,) = await engine.store.claim_due_events(1)
+    assert (due.event_type, due.workflow_instance_id, due.workflow_type) == (
+        "workflow.started",
+        "w-1",
+        "claim",
+    )
+    assert (due.version, due.priority, due.correlation_id) == (1, 7, "correlation")
+    assert (due.traceparent, due.namespace) == ("00-1", "default")
+
+
+async def test_the_oldest_are_claimed_first_and_no_more_than_asked(engine: Engine) -> None:
+    event_ids = await started(engine, 10)
+    await become_due(engine, event_ids)
+    for part in (event_ids[:4], event_ids[4:8], event_ids[8:], []):
+        assert {one.event_id for one in await engine.store.claim_due_events(4)} == set(part)
+
+
+async def test_sweepers_that_race_claim_each_event_once(engine: Engine) -> None:
+    event_ids = await started(engine, 120)
+    await engine.store.make_due(event_ids)
+    barrier = asyncio.Barrier(6)
+
+    async def sweep() -> list[str]:
+        await barrier.wait()
+        found: list[str] = []
+        while claimed := await engine.store.claim_due_events(15):
+            assert len(claimed) <= 15
+            found += [one.event_id for one in claimed]
+        return found
+
+    found = [one for part in await asyncio.gather(*(sweep() for _ in range(6))) for one in part]
+    assert len(found) == len(set(found))
+    # What two had their hands on at once is due still.
+    rest = await engine.store.claim_due_events(120)
+    assert {*found, *(one.event_id for one in rest)} == set(event_ids)
+
+
+async def test_one_router_announces_what_the_broker_lost(engine: Engine) -> None:
+    lost = await started(engine, 5)
+    await engine.rows("UPDATE outbox SET announced_at = now() - interval '30 s'")
+    fresh = await started(engine, 5)
+    barrier = asyncio.Barrier(4)
+
+    async def notice() -> int | None:
+        await barrier.wait()
+        return await engine.store.make_lost_due(20.0)
+
+    told = await asyncio.gather(*(notice() for _ in range(4)))
+    assert sorted(told, key=str) == [5, None, None, None]
+    due = {one.event_id for one in await engine.store.claim_due_events(100)}
+    assert due == set(lost)
+    assert not due & set(fresh)
+
+
+async def test_a_starving_event_is_announced_once_more_at_the_highest_level(
+    engine: Engine,
+) -> None:
+    start = a_start(priority=0)
+    await engine.store.start([start])
+    assert await engine.store.claim_starving_events(10, 5.0) == []
+    await engine.rows("UPDATE outbox SET created_at = now() - interval '6 s'")
+    (starving,) = await engine.store.claim_starving_events(10, 5.0)
+    assert starving.event_id == start.event.event_id
+    assert starving.priority > 200
+    assert await engine.store.claim_starving_events(10, 5.0) == []
+
+
+async def test_no_sweep_waits_for_a_commit(engine: Engine) -> None:
+    """A transaction that is settling an event, and ending a delivery, holds both rows."""
+    instance, event = await engine.started()
+    parked = Delivery(event.event_id, "a", DeliveryState.NO_ENDPOINT)
+    await engine.touch_rows(instance.key, event, parked)
+    other = await engine.publish(instance.key)
+    await engine.rows("UPDATE outbox SET announced_at = now() - interval '1 h'")
+    async with engine.pool.connection() as connection, connection.transaction():
+        await connection.execute("DELETE FROM outbox")
+        await connection.execute("DELETE FROM deliveries")
+        async with asyncio.timeout(1.5):
+            await engine.store.make_due([other.event_id])
+            assert await engine.store.make_lost_due(1.0) == 0, "nothing but what is locked"
+            assert await engine.store.claim_due_events(10) == []
+            assert await engine.store.wake_parked(["a"]) == 0
+            assert await engine.store.break_leases(ROUTER) == 0
+
+
+# --- deliveries ------------------------------------------------------------------------------
+
+
+async def with_rows(engine: Engine, **rows: Any) -> Event:
+    """An event whose deliveries are these."""
+    instance, event = await engine.started()
+    await engine.touch_rows(
+        instance.key,
+        event,
+        *(Delivery(event.event_id, task_id, **fields) for task_id, fields in rows.items()),
+    )
+    return event
+
+
+async def stored(engine: Engine, event: Event) -> dict[str, Delivery]:
+    return (await engine.store.load([event.event_id])).facts[event.event_id].deliveries
+
+
+async def test_due_deliveries_are_leased_and_a_suspects_attempt_is_recorded(
+    engine: Engine,
+) -> None:
+    ready = {"state": DeliveryState.READY, "attempts": 1}
+    event = await with_rows(
+        engine,
+        due=ready,
+        later={**ready, "due_in": 60.0},
+        suspect={**ready, "suspect": True},
+        strange=ready,
+        parked={**ready, "state": DeliveryState.NO_ENDPOINT},
+        held={**ready, "state": DeliveryState.HELD},
+    )
+    ours = ["due", "later", "suspect", "parked", "held"]
+    (due,) = await engine.store.claim_deliveries(ROUTER, 10, ours, suspects=False)
+    assert (due.task_id, due.state, due.attempts) == ("due", DeliveryState.LEASED, 1)
+    assert due.leased_by == ROUTER
+    (suspect,) = await engine.store.claim_deliveries(ROUTER, 10, ours, suspects=True)
+    assert (suspect.task_id, suspect.attempts) == ("suspect", 2)
+    assert await engine.store.claim_deliveries(ROUTER, 10, ours, suspects=False) == []
+    rows = await stored(engine, event)
+    assert rows["due"] == due
+    assert rows["suspect"] == suspect
+    assert rows["strange"].state is DeliveryState.READY
+
+
+async def test_deliveries_that_are_raced_for_are_leased_once(engine: Engine) -> None:
+    instance, _ = await engine.started()
+    for _ in range(40):
+        event = await engine.publish(instance.key)
+        await engine.touch_rows(
+            instance.key, event, Delivery(event.event_id, "a", DeliveryState.READY)
+        )
+    barrier = asyncio.Barrier(5)
+
+    async def claim() -> list[str]:
+        await barrier.wait()
+        claimed = await engine.store.claim_deliveries(new_id(), 20, ["a"], suspects=False)
+        assert len(claimed) <= 20
+        return [row.event_id for row in claimed]
+
+    found = [one for part in await asyncio.gather(*(claim() for _ in range(5))) for one in part]
+    assert len(found) == len(set(found))
+    assert len(found) >= 20
+
+
+async def test_parked_deliveries_of_a_task_are_woken(engine: Engine) -> None:
+    event = await with_rows(
+        engine,
+        a={"state": DeliveryState.NO_ENDPOINT},
+        b={"state": DeliveryState.AT_CAPACITY, "attempts": 2},
+        c={"state": DeliveryState.NO_ENDPOINT},
+        d={"state": DeliveryState.HELD},
+    )
+    assert await engine.store.wake_parked(["a", "b", "d"]) == 2
+    assert {task_id: row.state.name for task_id, row in (await stored(engine, event)).items()} == {
+        "a": "READY",
+        "b": "READY",
+        "c": "NO_ENDPOINT",
+        "d": "HELD",
+    }
+    claimed = await engine.store.claim_deliveries(ROUTER, 10, ["a", "b"], suspects=False)
+    assert sorted(row.attempts for row in claimed) == [0, 2]
+
+
+# --- leases ----------------------------------------------------------------------------------
+
+
+async def test_routers_know_how_many_they_are_and_whether_they_lapsed(engine: Engine) -> None:
+    one, two = new_id(), new_id()
+    assert (await engine.store.heartbeat(one, "default", "h", 30.0, QUIET)).routers == 1
+    assert (await engine.store.heartbeat(two, "default", "h", 30.0, QUIET)).routers == 2
+    assert (await engine.store.heartbeat(new_id(), "fraud", "h", 30.0, QUIET)).routers == 1
+    assert (await engine.store.heartbeat(one, "default", "h", 30.0, QUIET)).held
+    await engine.rows("UPDATE routers SET lease_until = now() WHERE router_id = %s", two)
+    assert (await engine.store.heartbeat(one, "default", "h", 30.0, QUIET)).routers == 1
+    assert not (await engine.store.heartbeat(two, "default", "h", 30.0, QUIET)).held
+    await engine.store.leave(two)
+    assert (await engine.store.heartbeat(one, "default", "h", 30.0, QUIET)).routers == 1
+
+
+async def test_what_a_dead_router_had_in_call_is_suspect(engine: Engine) -> None:
+    dead, alive, unknown = new_id(), new_id(), new_id()
+    for router_id in (dead, alive):
+        await engine.store.heartbeat(router_id, "default", "h", 30.0, QUIET)
+    event = await with_rows(
+        engine,
+        **{
+            name: {"state": DeliveryState.LEASED, "leased_by": router_id, "attempts": 1}
+            for name, router_id in (
+                ("dead", dead),
+                ("alive", alive),
+                ("unknown", unknown),
+                ("nobody", None),
+            )
+        },
+        ready={"state": DeliveryState.READY},
+    )
+    await engine.rows("UPDATE routers SET lease_until = now() WHERE router_id = %s", dead)
+    assert await engine.store.break_leases(alive) == 3
+    assert await engine.store.break_leases(alive) == 0
+    rows = await stored(engine, event)
+    assert {task_id for task_id, row in rows.items() if row.suspect} == {
+        "dead",
+        "unknown",
+        "nobody",
+    }
+    assert rows["dead"] == Delivery(
+        event.event_id, "dead", DeliveryState.READY, attempts=1, suspect=True
+    )
+    assert rows["alive"].leased_by == alive
+    assert await engine.rows("SELECT router_id::text FROM routers") == [(alive,)]
+
+
+async def test_a_result_whose_lease_was_broken_still_counts(engine: Engine) -> None:
+    instance, event = await engine.started()
+    row = Delivery(event.event_id, "a", DeliveryState.LEASED, leased_by=ROUTER)
+    await engine.touch_rows(instance.key, event, row)
+    late = await engine.decide(event.event_id, A, Reply(output={"late": True}))
+    assert await engine.store.break_leases(new_id()) == 1
+    assert await engine.write(late) == {instance.key}
+    assert await stored(engine, event) == {}
+    assert (await engine.instance(instance.key)).output == {"late": True}
+
+
+async def test_a_router_that_leaves_gives_back_what_it_had_at_no_cost(engine: Engine) -> None:
+    await engine.store.heartbeat(ROUTER, "default", "h", 30.0, QUIET)
+    event = await with_rows(
+        engine,
+        plain={"state": DeliveryState.READY, "attempts": 1},
+        suspect={"state": DeliveryState.READY, "attempts": 1, "suspect": True},
+    )
+    for suspects in (False, True):
+        await engine.store.claim_deliveries(ROUTER, 10, ["plain", "suspect"], suspects=suspects)
+    await engine.store.leave(ROUTER)
+    assert await stored(engine, event) == {
+        "plain": Delivery(event.event_id, "plain", DeliveryState.READY, attempts=1),
+        "suspect": Delivery(
+            event.event_id, "suspect", DeliveryState.READY, attempts=1, suspect=True
+        ),
+    }
+    assert await engine.rows("SELECT 1 FROM routers") == []

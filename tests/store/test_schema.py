@@ -1,0 +1,75 @@
+"""The migrations make what `tables` says, on every Postgres; and another schema is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+import sqlalchemy
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from localservers.postgres import PostgresServer
+from waystation_core.store.pool import sqlalchemy_url
+from waystation_core.store.schema import WrongSchema, check_schema, current_release, migrate
+from waystation_core.store.tables import metadata
+
+COLUMNS = """
+SELECT c.table_name, c.column_name, c.data_type, c.udt_name, c.collation_name, c.is_nullable,
+    c.column_default, c.is_identity
+FROM information_schema.columns c WHERE c.table_schema = 'public' AND table_name <> 'alembic_version'
+ORDER BY c.table_name, c.ordinal_position
+"""
+INDEXES = """
+SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+ORDER BY indexdef
+"""
+
+
+@pytest.fixture
+def each_empty_url(each_postgres: PostgresServer) -> Iterator[str]:
+    url = each_postgres.fresh_database()
+    yield url
+    each_postgres.drop_database(url)
+
+
+def catalogue(url: str) -> list[list[tuple[object, ...]]]:
+    with psycopg.connect(url) as connection:
+        return [connection.execute(query).fetchall() for query in (COLUMNS, INDEXES)]
+
+
+def test_the_migrations_make_the_tables(each_database_url: str, each_empty_url: str) -> None:
+    engine = sqlalchemy.create_engine(sqlalchemy_url(each_empty_url))
+    metadata.create_all(engine)
+    engine.dispose()
+    assert catalogue(each_database_url) == catalogue(each_empty_url)
+
+
+def test_alembic_finds_nothing_to_migrate(each_database_url: str) -> None:
+    engine = sqlalchemy.create_engine(sqlalchemy_url(each_database_url))
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_server_default": True, "compare_type": True}
+        )
+        differences = compare_metadata(context, metadata)
+    engine.dispose()
+    assert differences == []
+
+
+async def test_of_two_that_migrate_at_once_one_does_it(empty_database_url: str) -> None:
+    with pytest.raises(WrongSchema, match="waystation migrate"):
+        await check_schema(empty_database_url)
+    found = await asyncio.gather(*(migrate(empty_database_url) for _ in range(2)))
+    release = current_release()
+    assert sorted(found, key=str) == sorted([(None, release), (release, release)], key=str)
+    await check_schema(empty_database_url)
+
+
+async def test_the_schema_of_another_release_is_refused(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'later'")
+    with pytest.raises(WrongSchema) as refused:
+        await check_schema(database_url)
+    assert refused.value.found == "later"
