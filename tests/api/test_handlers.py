@@ -95,7 +95,7 @@ async def test_registrations_that_break_a_rule_are_refused(
     [
         "10.0.0.7",
         "169.254.169.254",
-        "unix:/tmp/x",
+        "unix:/run/x",
         "http://127.0.0.1",
         "127.1",
         "::ffff:127.0.0.1",
