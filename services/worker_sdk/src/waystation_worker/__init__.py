@@ -4,10 +4,12 @@ Needs only the generated contract, the grpcio family and protobuf: must not impo
 of the house.
 
     HandlerService   hosts tasks; a task gets a TaskContext, which holds an Event and a DataObject
+    Task             the same as a class
     Client           starts workflows, waits for them, answers them, cancels them
     errors           the tree is drawn in waystation_worker.errors
 """
 
+from waystation_worker.class_style import Task
 from waystation_worker.client import Client
 from waystation_worker.context import Event, TaskContext
 from waystation_worker.data import DataList, DataObject
@@ -58,6 +60,7 @@ __all__ = [
     "RetryAfter",
     "Serving",
     "SettingsError",
+    "Task",
     "TaskContext",
     "Unavailable",
     "VersionMismatch",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from waystation.v1 import (
     event_pb2,
@@ -13,9 +13,11 @@ from waystation.v1 import (
     task_handler_service_pb2,
     workflow_pb2,
 )
-from waystation_worker.data import DataObject, Recorder
+from waystation_worker.data import DataList, DataObject, Recorder
 from waystation_worker.tasks import check_id, is_event_type
-from waystation_worker.values import read_struct, write_struct
+from waystation_worker.values import Json, Model, parse_pointer, plain, read_struct, write_struct
+
+ModelT = TypeVar("ModelT")
 
 MAX_EVENTS = 1000
 COMPLETED = "workflow.completed"
@@ -53,6 +55,15 @@ class Event:
         if self._payload is None:
             self._payload = read_struct(self._message.payload)
         return self._payload
+
+    def payload_as(self, model: type[ModelT]) -> ModelT:
+        """The payload as a pydantic model, or as another type that pydantic can read into.
+
+        Needs `waystation-worker[pydantic]`. Raises Reject PAYLOAD_INVALID, naming the fields, for a
+        payload that does not fit: the same payload would never fit, so the event is dead-lettered
+        at once, and an operator can edit it.
+        """
+        return _typed(self.payload, model, "payload", "PAYLOAD_INVALID")
 
     @property
     def created_at(self) -> datetime | None:
@@ -129,6 +140,15 @@ class TaskContext:
         """The instance's data: read and change it as the nested dict that it looks like."""
         return self._recording().root
 
+    def data_as(self, model: type[ModelT], at: str = "") -> ModelT:
+        """The data, or what is at this JSON Pointer in it, as a pydantic model: a copy that changes
+        nothing. Reads that place as a whole, so the narrower the better.
+
+        Needs `waystation-worker[pydantic]`. Raises Reject DATA_INVALID, naming the fields, for data
+        that does not fit.
+        """
+        return _typed(_value_at(self.data, at), model, f"data{at}", "DATA_INVALID")
+
     @property
     def workflow_instance_id(self) -> str:
         """The instance."""
@@ -198,13 +218,14 @@ class TaskContext:
     def emit(
         self,
         event_type: str,
-        payload: Mapping[str, Any] | None = None,
+        payload: Mapping[str, Any] | Model | None = None,
         *,
         priority: int | None = None,
         metadata: Mapping[str, str] | None = None,
         schema_version: str = "",
     ) -> None:
-        """Raises an event in this instance. Priority (0-255) and metadata are inherited.
+        """Raises an event in this instance. The payload is a mapping or a pydantic model. Priority
+        (0-255) and metadata are inherited.
 
         Raises ValueError or TypeError for a reserved or malformed type, a payload that JSON can't
         hold, and the 1,001st event.
@@ -250,7 +271,7 @@ class TaskContext:
         self._response.status = status_pb2.WORKFLOW_STATUS_WAITING_FOR_INPUT
         self._completed = "wait_for_input"
 
-    def complete(self, output: Mapping[str, Any] | None = None) -> None:
+    def complete(self, output: Mapping[str, Any] | Model | None = None) -> None:
         """Ends the instance as COMPLETED. Raises ValueError when this answer asks or ends already."""
         self._only_once("complete")
         if output is not None:
@@ -298,6 +319,26 @@ def status_name(status: int) -> str:
     except ValueError:
         return f"UNKNOWN_{status}"
     return name.removeprefix("WORKFLOW_STATUS_")
+
+
+def _typed(value: Json, model: type[ModelT], place: str, reason: str) -> ModelT:
+    # Only who uses models needs what reads them.
+    from waystation_worker.typed import read_as
+
+    return read_as(value, model, place, reason)
+
+
+def _value_at(data: DataObject, pointer: str) -> Json:
+    """A plain copy of what is there; None where nothing is."""
+    found: Any = data
+    for token in parse_pointer(pointer):
+        if isinstance(found, DataObject):
+            found = found.get(token)
+        elif isinstance(found, DataList) and token.isdecimal() and int(token) < len(found):
+            found = found[int(token)]
+        else:
+            return None
+    return plain(found, pointer)
 
 
 def _time(message: Any, field: str) -> datetime | None:

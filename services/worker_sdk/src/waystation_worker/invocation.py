@@ -17,7 +17,7 @@ import grpc
 from waystation.v1 import task_handler_service_pb2
 from waystation_worker.context import TaskContext
 from waystation_worker.errors import Reject, RetryAfter
-from waystation_worker.tasks import Task
+from waystation_worker.tasks import HostedTask
 from waystation_worker.values import write_struct
 
 logger = logging.getLogger("waystation_worker")
@@ -41,7 +41,7 @@ class CallRefused(Exception):
 class Invoker:
     """Calls the tasks of one service. `async` functions run on the loop, plain ones in threads."""
 
-    def __init__(self, tasks: Mapping[str, Task], service_name: str, threads: int) -> None:
+    def __init__(self, tasks: Mapping[str, HostedTask], service_name: str, threads: int) -> None:
         self._tasks = tasks
         self._service_name = service_name
         self._threads = threads
@@ -107,7 +107,7 @@ class Invoker:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
 
-    def _find(self, request: task_handler_service_pb2.HandleEventRequest) -> Task:
+    def _find(self, request: task_handler_service_pb2.HandleEventRequest) -> HostedTask:
         task = self._tasks.get(request.task_id)
         if task is None:
             raise CallRefused(
@@ -124,7 +124,7 @@ class Invoker:
 
 
 def _budget(
-    task: Task, request: task_handler_service_pb2.HandleEventRequest, limit: float | None
+    task: HostedTask, request: task_handler_service_pb2.HandleEventRequest, limit: float | None
 ) -> float:
     """Seconds that this call may take."""
     seconds = task.timeout

@@ -17,7 +17,7 @@ from waystation_worker.invocation import Invoker
 from waystation_worker.registration import Registration
 from waystation_worker.servicer import TaskServicer
 from waystation_worker.settings import Settings, listen_target
-from waystation_worker.tasks import Task
+from waystation_worker.tasks import HostedTask
 
 logger = logging.getLogger("waystation_worker")
 
@@ -40,7 +40,7 @@ class Serving:
         *,
         service_name: str,
         service_version: str,
-        tasks: Mapping[str, Task],
+        tasks: Mapping[str, HostedTask],
         threads: int,
         lease: float,
         register: bool,

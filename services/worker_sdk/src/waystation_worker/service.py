@@ -12,16 +12,18 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 from waystation.v1 import task_handler_service_pb2
+from waystation_worker.class_style import Task, declaration
 from waystation_worker.errors import SettingsError, WaystationError
 from waystation_worker.invocation import Invoker
 from waystation_worker.server import Serving
 from waystation_worker.servicer import BlockingTaskServicer
 from waystation_worker.settings import read_settings
-from waystation_worker.tasks import Backoff, Task, check_id, make_task
+from waystation_worker.tasks import Backoff, HostedTask, check_id, make_task
 
 logger = logging.getLogger("waystation_worker")
 
 Function = TypeVar("Function", bound=Callable[..., object])
+TaskT = TypeVar("TaskT", bound=Task)
 
 _BAD_SETTINGS = 78
 
@@ -51,10 +53,10 @@ class HandlerService:
         self.name = name
         self.version = version
         self._threads = threads
-        self._tasks: dict[str, Task] = {}
+        self._tasks: dict[str, HostedTask] = {}
 
     @property
-    def tasks(self) -> Mapping[str, Task]:
+    def tasks(self) -> Mapping[str, HostedTask]:
         """The tasks by task_id."""
         return MappingProxyType(self._tasks)
 
@@ -94,16 +96,14 @@ class HandlerService:
 
         def declare(function: Function) -> Function:
             name = task_id if task_id is not None else getattr(function, "__name__", "")
-            if name in self._tasks:
-                raise ValueError(f"task {name!r} is declared twice in service {self.name}")
-            self._tasks[name] = make_task(
+            self._host(
                 function,
                 name,
                 events=events,
                 workflow_types=workflow_types,
                 timeout=timeout,
                 max_attempts=max_attempts,
-                backoff=backoff or Backoff(),
+                backoff=backoff,
                 max_in_flight=max_in_flight,
                 on_failure=on_failure,
                 catch_up=catch_up,
@@ -116,6 +116,27 @@ class HandlerService:
             return function
 
         return declare
+
+    def add(self, task: TaskT) -> TaskT:
+        """Hosts a task that is written as a class; gives the task back.
+
+        Raises ValueError or TypeError, naming task and option, for what can't be registered.
+        """
+        declared = declaration(task)
+        self._host(task.handle_event, **declared)
+        return task
+
+    def _host(
+        self,
+        function: Callable[..., object],
+        task_id: str,
+        *,
+        backoff: Backoff | None,
+        **options: Any,
+    ) -> None:
+        if task_id in self._tasks:
+            raise ValueError(f"task {task_id!r} is declared twice in service {self.name}")
+        self._tasks[task_id] = make_task(function, task_id, backoff=backoff or Backoff(), **options)
 
     def run(
         self,
@@ -214,7 +235,9 @@ class HandlerService:
         Raises SettingsError for bad settings.
         """
         if not self._tasks:
-            raise SettingsError(f"service {self.name} has no task; declare one with @service.task")
+            raise SettingsError(
+                f"service {self.name} has no task; declare one with @service.task or service.add"
+            )
         if not 1 <= lease <= 3600:
             raise SettingsError(f"lease is 1-3600 seconds, not {lease}")
         settings = read_settings(

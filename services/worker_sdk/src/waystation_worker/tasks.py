@@ -1,4 +1,5 @@
-"""What a task is: its function, and the TaskSpec that Waystation gets to know it by."""
+"""What a task is once it is declared, in whatever style: its function, and the TaskSpec that
+Waystation gets to know it by."""
 
 from __future__ import annotations
 
@@ -41,7 +42,7 @@ class Backoff:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class HostedTask:
     """A function with what it handles. `timeout` is in seconds."""
 
     task_id: str
@@ -68,7 +69,7 @@ def make_task(
     may_emit: Iterable[str],
     reads: Iterable[str] | None,
     writes: Iterable[str] | None,
-) -> Task:
+) -> HostedTask:
     """A checked task. Raises ValueError or TypeError, naming the task and the option."""
     where = f"task {task_id!r}"
     check_id(task_id, where)
@@ -111,7 +112,7 @@ def make_task(
         reads=_paths(reads, f"{where}: reads"),
         writes=_paths(writes, f"{where}: writes"),
     )
-    return Task(task_id, function, _is_async(function), float(timeout), spec)
+    return HostedTask(task_id, function, _is_async(function), float(timeout), spec)
 
 
 def check_id(value: str, where: str) -> None:

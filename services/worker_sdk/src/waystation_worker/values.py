@@ -26,6 +26,13 @@ class Copyable(Protocol):
     def _plain(self) -> Json: ...
 
 
+@runtime_checkable
+class Model(Protocol):
+    """What turns itself into JSON when asked: a pydantic model, for one."""
+
+    def model_dump(self, *, mode: str, by_alias: bool) -> Any: ...
+
+
 class _Unfit(Exception):
     """A value that JSON can't hold; collects the way to it while the walk unwinds."""
 
@@ -77,8 +84,8 @@ def plain(value: object, path: str) -> Json:
 def write_struct(value: object, into: struct_pb2.Struct, path: str) -> None:
     """Writes a mapping into an empty Struct. Raises as `plain` does."""
     if type(value) is not dict:
-        if isinstance(value, Copyable):
-            value = value._plain()
+        if isinstance(value, (Copyable, Model)):
+            value = _odd(value)
         if not isinstance(value, Mapping):
             raise TypeError(f"at {path}: a {type(value).__name__} where an object is needed")
     try:
@@ -192,9 +199,11 @@ def _key(key: object) -> str:
 
 
 def _odd(value: object) -> Json:
-    """What the exact types don't cover: subclasses, views, other mappings and sequences."""
+    """What the exact types don't cover: views, models, subclasses, other mappings and sequences."""
     if isinstance(value, Copyable):
         return value._plain()
+    if isinstance(value, Model) and not isinstance(value, type):
+        return value.model_dump(mode="json", by_alias=True)
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):
