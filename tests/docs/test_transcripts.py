@@ -1,0 +1,72 @@
+"""The first 15 minutes, as a stranger has them: every command is typed, every answer compared."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.transcripts import Player, matches, read_steps
+
+from localservers.ports import accepts_connections, free_port
+
+ROOT = Path(__file__).parents[2]
+TRANSCRIPTS = ROOT / "docs" / "first-15-minutes"
+
+# The ports that the documents name, and what moves a server to another one.
+PORTS = {
+    7400: ["WAYSTATION_API_PORT", "UP_API_PORT"],
+    7401: ["UP_ROUTER_1_PORT"],
+    7402: ["UP_ROUTER_2_PORT"],
+    7500: ["WAYSTATION_HANDLER_PORT", "UP_HANDLERS_PORT"],
+    5432: ["UP_POSTGRES_PORT"],
+    5672: ["UP_RABBITMQ_PORT"],
+    15672: ["UP_MANAGEMENT_PORT"],
+}
+
+
+@pytest.fixture
+def player(tmp_path: Path) -> Iterator[Player]:
+    """A home of its own, the usual ports where they are free, and nothing left afterwards."""
+    moved = {port: free_port() for port in PORTS if accepts_connections(port)}
+    environment = {**os.environ, "HOME": str(tmp_path), "UP_FOLDER": str(tmp_path / "up")}
+    for port, other in moved.items():
+        environment |= dict.fromkeys(PORTS[port], str(other))
+    if 7400 in moved:
+        environment["WAYSTATION_ADDRESS"] = f"127.0.0.1:{moved[7400]}"
+
+    def written(text: str) -> str:
+        return re.sub(r"\b\d{4,5}\b", lambda n: str(moved.get(int(n[0]), n[0])), text)
+
+    player = Player(ROOT, environment, written)
+    try:
+        yield player
+    finally:
+        player.close()
+        subprocess.run(
+            [sys.executable, ROOT / "scripts" / "production", "down"],
+            env=environment,
+            check=True,
+            capture_output=True,
+        )
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in TRANSCRIPTS.glob("*.md")))
+def test_what_a_stranger_types_works_as_written(player: Player, name: str) -> None:
+    steps = read_steps((TRANSCRIPTS / name).read_text(encoding="utf-8"))
+    assert len(steps) > 10
+    for step in steps:
+        player.play(step)
+
+
+def test_a_transcript_is_held_to_every_line() -> None:
+    seen = "order-1  COMPLETED\n\n  total 10\nin 5 ms\n"
+    assert matches(["order-1 COMPLETED", "total 10", "in ... ms"], seen)
+    assert matches(["...", "in ..."], seen)
+    assert not matches(["order-1 COMPLETED", "total 10"], seen)
+    assert not matches(["order-1 COMPLETED", "in ... ms"], seen)
+    assert not matches(["order-2 COMPLETED", "..."], seen)
+    (step, _) = read_steps("```console\n$ false\nsome\n$ echo $?\n1\n```\n")
+    assert (step.may_fail, step.expected, step.line) == (True, ["some"], 2)
