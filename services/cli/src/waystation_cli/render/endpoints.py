@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from waystation.v1.handler_pb2 import Handler
+from waystation.v1.handler_pb2 import Handler, TaskSpec
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerResponse
 from waystation_cli.render import names
 from waystation_cli.render.overview import print_more
@@ -14,7 +14,7 @@ from waystation_cli.render.text import length, plain, stdout, table
 
 
 def print_handlers(handlers: Sequence[Handler], more: bool) -> None:
-    """One line for each endpoint, and below it one for each task."""
+    """One line for each endpoint, then one for each task of each service."""
     out = stdout()
     if not handlers:
         out.print("No handler service is registered: events stay UNHANDLED.")
@@ -31,13 +31,18 @@ def print_handlers(handlers: Sequence[Handler], more: bool) -> None:
             str(handler.calls_in_flight),
             plain(handler.handler_id),
         )
-        for task in handler.tasks:
-            rows.add_row(
-                Text(plain(f"  {task.task_id}"), style="dim"),
-                Text(plain(", ".join(task.event_types)), style="dim"),
-                Text(plain("of " + ", ".join(task.workflow_types)), style="dim"),
-            )
     out.print(rows)
+    out.print()
+    tasks = table("TASK", "SERVICE", "EVENTS", "OF WORKFLOWS")
+    # The endpoints of a service mostly host the same tasks: each is told once.
+    told = dict.fromkeys(
+        (task.task_id, handler.service_name, ", ".join(task.event_types), _types(task))
+        for handler in handlers
+        for task in handler.tasks
+    )
+    for line in told:
+        tasks.add_row(*map(plain, line))
+    out.print(tasks)
     if more:
         print_more(out, len(handlers))
 
@@ -65,6 +70,10 @@ def endpoint(handler: Handler) -> str:
     """host:port, with an IPv6 literal in brackets."""
     host = f"[{handler.host}]" if ":" in handler.host else handler.host
     return f"{host}:{handler.port}"
+
+
+def _types(task: TaskSpec) -> str:
+    return ", ".join(task.workflow_types)
 
 
 def _reachable(handler: Handler) -> Text:

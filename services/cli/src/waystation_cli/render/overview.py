@@ -65,7 +65,7 @@ def print_status(status: GetSystemStatusResponse, address: str) -> None:
         f"{status.dead_letters} open"
         + (" (`waystation dead-letters list`)" if status.dead_letters else ""),
     )
-    handlers = f"{status.handlers} endpoints"
+    handlers = "1 endpoint" if status.handlers == 1 else f"{status.handlers} endpoints"
     if status.unreachable_handlers:
         handlers += (
             f", {status.unreachable_handlers} of them unreachable (`waystation handlers list`)"
