@@ -112,7 +112,7 @@ class Router:
             asyncio.ensure_future(self._intake.run(self._subscription)),
         ]
         self._sweeper.start()
-        log.info("router started", router_id=self.router_id, pool=DEFAULT_POOL)
+        log.info("router_started", router_id=self.router_id, pool=DEFAULT_POOL)
 
     async def stop(self) -> None:
         """Takes nothing new, lets calls in flight finish for the grace, commits, gives back the rest."""
@@ -133,8 +133,8 @@ class Router:
         try:
             await self._store.leave(self.router_id)
         except StoreUnavailable:
-            log.warning("lease left to lapse", router_id=self.router_id)
-        log.info("router stopped", router_id=self.router_id)
+            log.warning("lease_left_to_lapse", router_id=self.router_id)
+        log.info("router_stopped", router_id=self.router_id)
 
     @property
     def ready(self) -> bool:

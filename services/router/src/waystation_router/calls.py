@@ -181,7 +181,7 @@ class Calls:
             result = Cut(outcome.message)
         elif isinstance(outcome, NotSent):
             log.info(
-                "no endpoint",
+                "no_endpoint",
                 event_id=handling.event_id,
                 task_id=call.task.task_id,
                 reason=outcome.reason,
@@ -205,7 +205,7 @@ class Calls:
         )
         if not isinstance(result, Reply):
             log.info(
-                "attempt failed",
+                "attempt_failed",
                 event_id=handling.event_id,
                 task_id=call.task.task_id,
                 attempt=call.attempt,

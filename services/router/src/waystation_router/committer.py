@@ -117,7 +117,7 @@ class Committer:
         except Exception:
             # A fault here must not end the router's work: what was in the batch is still in hand
             # and is decided again under its locks, by which time the log has the reason.
-            log.exception("commit failed")
+            log.exception("commit_failed")
         for group in groups:
             if group in done:
                 self._free(group)
@@ -132,7 +132,7 @@ class Committer:
                 await self._commit_locked(group)
             self._conclude_all([group])
         except Exception:
-            log.exception("locked commit failed")
+            log.exception("locked_commit_failed")
             await asyncio.sleep(RETRY_SECONDS)
             for handling in group.handlings:
                 self.submit(handling)
@@ -221,11 +221,11 @@ class Committer:
                 written = await self._store.commit(commits, generation=self._registry.generation)
             except StoreUnavailable as error:
                 # Whether it was written is unknown, so it is repeated as it is, ids and all.
-                log.warning("commit repeated", error=str(error.__cause__), instances=len(commits))
+                log.warning("commit_repeated", error=str(error.__cause__), instances=len(commits))
                 unknown = True
                 await asyncio.sleep(RETRY_SECONDS)
             except WriteRefused as error:
-                log.error("batch refused", error=str(error.__cause__), instances=len(commits))
+                log.error("batch_refused", error=str(error.__cause__), instances=len(commits))
                 break
             else:
                 done |= written.keys
@@ -247,7 +247,7 @@ class Committer:
         try:
             await self._store.make_due(event_ids)
         except StoreUnavailable:
-            log.warning("events not made due", events=len(event_ids))
+            log.warning("events_not_made_due", events=len(event_ids))
 
     async def _commit_locked(self, group: _Group) -> None:
         """The second form, until it goes through."""
@@ -257,7 +257,7 @@ class Committer:
                     group.state.instance.key, group.handlings
                 )
             except StoreUnavailable as error:
-                log.warning("locked commit repeated", error=str(error.__cause__))
+                log.warning("locked_commit_repeated", error=str(error.__cause__))
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             return

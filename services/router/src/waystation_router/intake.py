@@ -131,7 +131,7 @@ class Intake:
                 loaded = await self._store.load(event_ids)
                 break
             except StoreUnavailable as error:
-                log.warning("load failed", events=len(event_ids), error=str(error.__cause__))
+                log.warning("load_failed", events=len(event_ids), error=str(error.__cause__))
                 self._ledger.forget_copies()
                 await asyncio.sleep(RETRY_SECONDS)
         self._ledger.learn(loaded)
@@ -141,7 +141,7 @@ class Intake:
             if found is None:
                 # Published by hand, or of a database that was restored: nothing to do for it.
                 self.unknown_events += 1
-                log.warning("unknown event", event_id=event_id)
+                log.warning("unknown_event", event_id=event_id)
                 for message in messages:
                     message.release()
                 continue

@@ -55,10 +55,10 @@ class Lease:
             try:
                 await self._renew()
             except StoreUnavailable as error:
-                log.warning("lease not renewed", error=str(error.__cause__))
+                log.warning("lease_not_renewed", error=str(error.__cause__))
                 self._renewed_since = None
             except Exception:
-                log.exception("lease not renewed")
+                log.exception("lease_not_renewed")
                 self._renewed_since = None
             await asyncio.sleep(self._seconds / 3)
 
@@ -82,4 +82,4 @@ class Lease:
         if now - self._renewed_since >= self._seconds:
             freed = await self._store.break_leases(self._router_id)
             if freed:
-                log.warning("leases of dead routers broken", deliveries=freed)
+                log.warning("leases_broken", deliveries=freed)

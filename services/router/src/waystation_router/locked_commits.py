@@ -59,7 +59,7 @@ class LockedCommits:
                 await self._registry.refresh()
             except WriteRefused as refused:
                 # An answer that Postgres can't hold would be refused for ever: it fails its attempt.
-                log.error("results refused", error=str(refused.__cause__), instance_key=key)
+                log.error("results_refused", error=str(refused.__cause__), instance_key=key)
                 _fail_results(handlings)
 
     async def _once(

@@ -74,7 +74,7 @@ async def _tell_health(server: RpcServer, router: Router, stopping: asyncio.Even
     while not stopping.is_set():
         if router.ready != serving:
             serving = router.ready
-            log.info("ready" if serving else "waiting for the broker")
+            log.info("ready" if serving else "waiting_for_broker")
             await server.set_serving(serving)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READY_EVERY_SECONDS):

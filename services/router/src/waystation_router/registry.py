@@ -89,7 +89,7 @@ class RegistryCopy:
             self._resolved.clear()
             self._tasks = {task.task_id: task for task in self._snapshot.tasks}
             log.info(
-                "registry changed",
+                "registry_changed",
                 generation=self._snapshot.generation,
                 tasks=len(self._snapshot.tasks),
                 endpoints=len(self._snapshot.handlers),

@@ -106,10 +106,10 @@ class Sweeper:
             try:
                 more = await turn()
             except StoreUnavailable as error:
-                log.warning("sweep postponed", sweep=turn.__name__, error=str(error.__cause__))
+                log.warning("sweep_postponed", sweep=turn.__name__, error=str(error.__cause__))
                 await asyncio.sleep(1.0)
             except Exception:
-                log.exception("sweep failed", sweep=turn.__name__)
+                log.exception("sweep_failed", sweep=turn.__name__)
                 await asyncio.sleep(1.0)
             if not more:
                 await asyncio.sleep(seconds)
@@ -263,7 +263,7 @@ class Sweeper:
             due = await self._store.make_lost_due(time.monotonic() - at)
             # Else it is asked again with the next turn. A loss told meanwhile stays, too.
             if due is not None:
-                log.warning("messages lost", reason=reason, events_due=due)
+                log.warning("messages_lost", reason=reason, events_due=due)
                 if self._lost is lost:
                     self._lost = None
         depth = await self._broker.depth(self._pool)
@@ -272,7 +272,7 @@ class Sweeper:
         due_events = await self._store.claim_due_events(EVENTS_AT_ONCE)
         if not due_events:
             return False
-        log.info("announced again", events=len(due_events))
+        log.info("announced_again", events=len(due_events))
         taken = await self._relay.announce_due(due_events)
         return taken and len(due_events) == EVENTS_AT_ONCE
 

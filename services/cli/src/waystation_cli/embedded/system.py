@@ -81,7 +81,7 @@ async def _serve(
     _stop_at_signal(stopping)
     before, after = await migrate(postgres.url)
     if before != after:
-        log.info("schema migrated", version=after)
+        log.info("schema_migrated", version=after)
     async with contextlib.AsyncExitStack() as stack:
         # A pool and a broker each, as two processes would have: neither starves the other.
         hub = Hub()

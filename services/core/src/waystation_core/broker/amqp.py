@@ -139,7 +139,7 @@ class AmqpBroker:
 
     async def _tell_of_loss(self, reason: str) -> None:
         await self._wait_until(lambda: self.status().connected, LOSS_WAITS_SECONDS)
-        _log.warning("broker.messages_lost", reason=reason)
+        _log.warning("broker_messages_lost", reason=reason)
         for tell in self._lost:
             asyncio.get_running_loop().call_soon(tell, reason)
         # Only now: a process that ends before it has told leaves the news to the next one.

@@ -66,7 +66,7 @@ class Link:
             session = await self._open_until_it_opens()
             try:
                 self.session, self.last_error = session, None
-                _log.info("broker.connected", connection=self.name)
+                _log.info("broker_connected", connection=self.name)
                 self._on_change()
                 reason = await asyncio.shield(session.lost)
             finally:
@@ -76,7 +76,7 @@ class Link:
                 await session.close()
             self._counters.reconnects += 1
             self.last_error = reason
-            _log.warning("broker.connection_lost", connection=self.name, reason=reason)
+            _log.warning("broker_connection_lost", connection=self.name, reason=reason)
 
     async def _open_until_it_opens(self) -> Session:
         attempts = tenacity.AsyncRetrying(
@@ -107,6 +107,6 @@ class Link:
         error = str(failure) if expected else repr(failure)
         # The first of each kind only: RabbitMQ may be away for hours.
         if error != self.last_error:
-            _log.warning("broker.not_reachable", connection=self.name, reason=error)
+            _log.warning("broker_not_reachable", connection=self.name, reason=error)
         self.last_error = error
         self._on_change()

@@ -77,7 +77,7 @@ class NoticeListener:
             batch = wire.notices_from(body)
         except wire.UndecodableError as error:
             self._counters.undecodable += 1
-            _log.warning("broker.undecodable_notice", reason=str(error), bytes=len(body))
+            _log.warning("broker_undecodable_notice", reason=str(error), bytes=len(body))
             return
         # Not from inside pika, which takes an exception of a callback for a broken connection.
         asyncio.get_running_loop().call_soon(self._callback, batch)

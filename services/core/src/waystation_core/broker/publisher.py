@@ -157,7 +157,7 @@ class Publisher:
                 True,
             )
         except AMQPError as error:
-            _log.warning("broker.not_sent", reason=type(error).__name__)
+            _log.warning("broker_not_sent", reason=type(error).__name__)
             return False
         self._sent += 1
         self._awaited[self._sent] = place
@@ -188,7 +188,7 @@ class Publisher:
         try:
             session.channel.basic_publish(exchange, routing_key, body, properties)
         except AMQPError as error:
-            _log.warning("broker.not_sent", reason=type(error).__name__)
+            _log.warning("broker_not_sent", reason=type(error).__name__)
             return False
         self._sent += 1
         return True

@@ -213,7 +213,7 @@ class AmqpSubscription:
         self, session: Session, tag: int, reason: str, properties: Any, body: bytes
     ) -> None:
         self._counters.undecodable += 1
-        _log.warning("broker.undecodable", queue=self.queue.name, reason=reason, bytes=len(body))
+        _log.warning("broker_undecodable", queue=self.queue.name, reason=reason, bytes=len(body))
         self._copy_undecodable(
             body[:MAX_BODY_BYTES],
             {

@@ -14,7 +14,7 @@ import structlog
 from waystation_core.domain.actions import Start
 from waystation_core.domain.commit import InstanceCommit
 from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.model import Event, Instance
+from waystation_core.domain.model import Event, Instance, Status
 from waystation_core.ports.broker import (
     MAX_EVENTS_PER_ANNOUNCEMENT,
     AnnouncedEvent,
@@ -61,18 +61,20 @@ class Relay:
         ]
         if copies:
             self._broker.dead_letter(copies)
-        self._broker.notify(
-            [
-                Notice(
-                    workflow_instance_id=commit.after.workflow_instance_id,
-                    version=commit.after.version,
-                    status=int(commit.after.status),
-                    idle=commit.after.idle is not None,
-                    namespace=commit.after.namespace,
-                )
-                for commit in commits
-            ]
-        )
+        # Only what can end a wait is news: one notice for a workflow instead of one for each step.
+        news = [
+            Notice(
+                workflow_instance_id=commit.after.workflow_instance_id,
+                version=commit.after.version,
+                status=int(commit.after.status),
+                idle=commit.after.idle is not None,
+                namespace=commit.after.namespace,
+            )
+            for commit in commits
+            if commit.after.status is not Status.ACTIVE or commit.after.idle is not None
+        ]
+        if news:
+            self._broker.notify(news)
 
     def started(self, starts: Sequence[Start]) -> None:
         """Announces the first events of new instances. Nobody can wait for them yet."""
@@ -101,12 +103,12 @@ class Relay:
             for event in announcement.events
         ]
         if missed:
-            log.warning("announcements not taken", events=len(missed))
+            log.warning("announcements_not_taken", events=len(missed))
             try:
                 await self._store.make_due(missed)
             except StoreUnavailable:
                 # Their rows become due by themselves.
-                log.warning("announcements not made due", events=len(missed))
+                log.warning("announcements_not_made_due", events=len(missed))
         return not missed
 
 

@@ -137,7 +137,7 @@ class Connection:
         self._backoff = FIRST_BACKOFF
         if not self._checks_health:
             self.last_error = ""
-        _log.info("endpoint connected", endpoint=self.name)
+        _log.info("endpoint_connected", endpoint=self.name)
         self._changed()
 
     def _went(self) -> None:
@@ -147,7 +147,7 @@ class Connection:
         self.hopeful = not self._closed
         self._healthy = not self._checks_health
         self.last_error = f"the connection to {self.name} was lost"
-        _log.info("endpoint disconnected", endpoint=self.name)
+        _log.info("endpoint_disconnected", endpoint=self.name)
         self._lost()
         self._changed()
 
@@ -155,7 +155,7 @@ class Connection:
         self.last_error = why
         if self.hopeful:
             self.hopeful = False
-            _log.warning("endpoint not reachable", endpoint=self.name, error=why)
+            _log.warning("endpoint_not_reachable", endpoint=self.name, error=why)
             self._changed()
 
     async def _watch_health(self, channel: grpc.aio.Channel) -> None:
@@ -179,6 +179,6 @@ class Connection:
             news = healthy is not self._healthy or self.hopeful
             self._healthy, self.hopeful, self.last_error = healthy, False, problem
             if news:
-                _log.info("endpoint health", endpoint=self.name, serving=healthy)
+                _log.info("endpoint_health", endpoint=self.name, serving=healthy)
                 self._changed()
             await asyncio.sleep(HEALTH_SECONDS)

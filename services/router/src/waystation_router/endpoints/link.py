@@ -208,7 +208,7 @@ class Link:
             self._stream = None
         self._old_streams.discard(stream)
         if status is grpc.StatusCode.UNIMPLEMENTED and not stream.spoke:
-            _log.warning("announces batching but does not serve HandleEvents", endpoint=self.name)
+            _log.warning("batching_not_served", endpoint=self.name)
             self._streams = False
             unsent, sent = sent + unsent, []
         elif not stream.spoke and (sent or unsent):
@@ -218,7 +218,7 @@ class Link:
             how = f" with {status.name}" if status is not None and was_refused(status) else ""
             message = f"the stream to {self.name} broke off{how} in mid-call"
             self.connection.last_error = message
-            _log.warning("stream broke off", endpoint=self.name, cut=len(sent), unsent=len(unsent))
+            _log.warning("stream_broke_off", endpoint=self.name, cut=len(sent), unsent=len(unsent))
             now = self._loop.time()
             for call in sent:
                 call.end(Cut(message, self.endpoint, now - call.sent_at))
@@ -247,7 +247,7 @@ class Link:
             call.end(Failed(error, self.endpoint, self._loop.time() - call.sent_at))
         except Exception as fault:
             # Counted as an attempt, so that what always fails here does not go on for ever.
-            _log.exception("a call failed in an unforeseen way", endpoint=self.name)
+            _log.exception("call_failed", endpoint=self.name)
             error = error_of_status(
                 grpc.StatusCode.INTERNAL, f"The call failed: {type(fault).__name__}"
             )
@@ -302,7 +302,7 @@ class Link:
                 async with asyncio.timeout(grace):
                     await self._idle
             except TimeoutError:
-                _log.warning("calls given up at the end", endpoint=self.name, calls=self.in_flight)
+                _log.warning("calls_given_up", endpoint=self.name, calls=self.in_flight)
         for call in list(self._calls):
             call.cancel()
         streams = [stream for stream in (self._stream, *self._old_streams) if stream is not None]

@@ -158,12 +158,12 @@ class EventStream:
             status = error.code()
         except DecodeError:
             status = grpc.StatusCode.DATA_LOSS
-            _log.warning("an unreadable message on a HandleEvents stream; it is broken off")
+            _log.warning("stream_unreadable")
         except asyncio.CancelledError:
             status = grpc.StatusCode.CANCELLED
         except Exception:
             status = grpc.StatusCode.UNKNOWN
-            _log.exception("a HandleEvents stream failed in an unforeseen way")
+            _log.exception("stream_failed")
         finally:
             self.retiring = True
             self._rpc.cancel()
