@@ -14,8 +14,14 @@ from typing import Any
 import orjson
 
 from waystation_core.domain import actions
-from waystation_core.domain.commit import EventFacts, HistoryEntry, InstanceCommit, LoggedWrites
-from waystation_core.domain.draft import Draft, Rules, writes_of
+from waystation_core.domain.commit import (
+    EventFacts,
+    HistoryEntry,
+    InstanceCommit,
+    LoggedWrites,
+    writes_of,
+)
+from waystation_core.domain.draft import Draft, Rules
 from waystation_core.domain.model import (
     DeadLetterState,
     Delivery,
@@ -290,11 +296,19 @@ class World:
     def check_history(self) -> None:
         """Folding the changes gives the data back, bit for bit, at every sequence that was seen."""
         data: JsonObject = {}
+        beside: JsonObject = {"status": 1, "waits": [], "failure": None, "output": None}
         for entry in self.history:
             stored = orjson.loads(orjson.dumps(entry.change or []))
             data = apply(data, [from_json(operation) for operation in stored])
+            beside |= entry.effects or {}
+            assert beside["status"] == entry.status
             if entry.sequence in self.data_at:
                 assert orjson.dumps(data) == orjson.dumps(self.data_at[entry.sequence])
         assert orjson.dumps(data) == orjson.dumps(self.instance.data)
-        statuses = [entry.status for entry in self.history]
-        assert statuses[-1] is self.instance.status
+        instance = self.instance
+        assert beside == {
+            "status": instance.status,
+            "waits": [wait.to_json() for wait in instance.waits],
+            "failure": instance.failure.to_json() if instance.failure is not None else None,
+            "output": instance.output,
+        }

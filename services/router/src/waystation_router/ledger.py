@@ -14,8 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from waystation_core.domain.commit import EventFacts, InstanceCommit, LoggedWrites
-from waystation_core.domain.draft import writes_of
+from waystation_core.domain.commit import EventFacts, InstanceCommit, LoggedWrites, writes_of
 from waystation_core.domain.model import (
     Delivery,
     Event,

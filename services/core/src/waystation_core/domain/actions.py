@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from waystation_core.domain import lifecycle, limits
-from waystation_core.domain.commit import HistoryEntry
-from waystation_core.domain.draft import Draft, effects, skip_delivery, writes_of
+from waystation_core.domain.commit import HistoryEntry, effects, writes_of
+from waystation_core.domain.draft import Draft, skip_delivery
 from waystation_core.domain.errors import (
     VersionMismatch,
     WaitIdRequired,

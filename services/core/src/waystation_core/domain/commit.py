@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from waystation_core.domain.conflicts import Write
+from waystation_core.domain.conflicts import STATUS_WRITE, Write
 from waystation_core.domain.model import (
     Delivery,
     Event,
@@ -15,6 +16,7 @@ from waystation_core.domain.model import (
     Result,
     Status,
 )
+from waystation_core.domain.operations import Operation, write_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +112,23 @@ class InstanceCommit:
     @property
     def is_empty(self) -> bool:
         return self.after is self.before
+
+
+def effects(before: Instance, after: Instance) -> JsonObject | None:
+    """What changed of an instance beside its data, as values after the change; None for nothing."""
+    changed: JsonObject = {}
+    if after.status is not before.status:
+        changed["status"] = int(after.status)
+    if after.waits != before.waits:
+        changed["waits"] = [wait.to_json() for wait in after.waits]
+    if after.failure != before.failure:
+        changed["failure"] = after.failure.to_json() if after.failure is not None else None
+    if after.output != before.output:
+        changed["output"] = after.output
+    return changed or None
+
+
+def writes_of(operations: Sequence[Operation], effects: JsonObject | None) -> tuple[Write, ...]:
+    """What an entry wrote, as the conflict rule sees it."""
+    writes = tuple(write_of(operation) for operation in operations)
+    return (*writes, STATUS_WRITE) if effects and "status" in effects else writes

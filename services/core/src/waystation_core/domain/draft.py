@@ -20,7 +20,7 @@ from waystation_core.domain.commit import (
     LoggedWrites,
     NewDeadLetter,
 )
-from waystation_core.domain.conflicts import STATUS_WRITE, Write
+from waystation_core.domain.conflicts import Write
 from waystation_core.domain.errors import TooManyEvents
 from waystation_core.domain.ids import new_id
 from waystation_core.domain.model import (
@@ -37,7 +37,6 @@ from waystation_core.domain.model import (
     TaskSpec,
     unshared,
 )
-from waystation_core.domain.operations import Operation, write_of
 from waystation_core.domain.outcomes import CallResult
 
 MAX_EVENTS_PER_INSTANCE = 10_000
@@ -392,23 +391,3 @@ def skip_delivery(draft: Draft, row: Delivery, event: Event, why: str) -> None:
         )
     )
     draft.ended(event, "it was skipped")
-
-
-def effects(before: Instance, after: Instance) -> JsonObject | None:
-    """What changed of an instance beside its data, as values after the change; None for nothing."""
-    changed: JsonObject = {}
-    if after.status is not before.status:
-        changed["status"] = int(after.status)
-    if after.waits != before.waits:
-        changed["waits"] = [wait.to_json() for wait in after.waits]
-    if after.failure != before.failure:
-        changed["failure"] = after.failure.to_json() if after.failure is not None else None
-    if after.output != before.output:
-        changed["output"] = after.output
-    return changed or None
-
-
-def writes_of(operations: Sequence[Operation], effects: JsonObject | None) -> tuple[Write, ...]:
-    """What an entry wrote, as the conflict rule sees it."""
-    writes = tuple(write_of(operation) for operation in operations)
-    return (*writes, STATUS_WRITE) if effects and "status" in effects else writes

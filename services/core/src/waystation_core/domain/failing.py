@@ -6,8 +6,8 @@ import random
 from dataclasses import replace
 
 from waystation_core.domain.backoff import delay
-from waystation_core.domain.commit import NewDeadLetter
-from waystation_core.domain.draft import Draft, effects, writes_of
+from waystation_core.domain.commit import NewDeadLetter, effects, writes_of
+from waystation_core.domain.draft import Draft
 from waystation_core.domain.model import (
     Delivery,
     DeliveryState,

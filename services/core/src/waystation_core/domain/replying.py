@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from waystation_core.domain import lifecycle, limits
+from waystation_core.domain.commit import effects, writes_of
 from waystation_core.domain.conflicts import STATUS_WRITE, conflicts
-from waystation_core.domain.draft import Draft, effects, turn_holder, writes_of
+from waystation_core.domain.draft import Draft, turn_holder
 from waystation_core.domain.errors import ResponseInvalid, TooManyEvents
 from waystation_core.domain.model import Event, Failure, JsonObject, Result, Status, Wait
 from waystation_core.domain.operations import apply, to_json, write_of

@@ -13,8 +13,7 @@ from typing import Any
 import orjson
 
 from waystation_core.domain.actions import OpenDeadLetter
-from waystation_core.domain.commit import EventFacts, InstanceCommit, LoggedWrites
-from waystation_core.domain.draft import writes_of
+from waystation_core.domain.commit import EventFacts, InstanceCommit, LoggedWrites, writes_of
 from waystation_core.domain.errors import RequestIdReused, WorkflowNotFound
 from waystation_core.domain.model import (
     DeadLetterState,
