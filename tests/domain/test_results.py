@@ -170,6 +170,22 @@ def test_a_cut_call_costs_nothing_once_and_an_attempt_when_it_was_alone() -> Non
     assert world.instance.failure.reason == "CALL_CUT"
 
 
+def test_a_suspect_whose_routers_died_each_time_is_given_up_without_a_call() -> None:
+    """No result ever came: the claims alone recorded the attempts."""
+    world = World()
+    world.handle(world.first, A, CUT)
+    for _ in range(A.retry.max_attempts + 1):
+        claimed = world.claim(world.first, A)
+        world.deliveries[world.first.event_id, "a"] = replace(
+            claimed, state=DeliveryState.READY, leased_by=None
+        )
+    world.deliveries[world.first.event_id, "a"] = claimed
+    given_up = world.handle(world.first, A, CUT, attempt=A.retry.max_attempts)
+    assert given_up is Verdict.APPLIED
+    (letter,) = world.open_letters()
+    assert letter.attempts == A.retry.max_attempts
+
+
 def test_a_suspect_that_answers_is_none_any_more() -> None:
     world = World()
     world.handle(world.first, A, CUT)

@@ -59,7 +59,9 @@ def count(
             reason="CALL_CUT",
             message=f"{outcome.message}; the call was alone on its endpoint, so it is held to be the cause",
         )
-        fail(draft, event, result, row, error)
+        # The claim may have recorded one more attempt than were made: who finds that there is none
+        # left does not call.
+        fail(draft, event, result, replace(row, attempts=result.attempt), error)
     return Verdict.APPLIED
 
 
