@@ -208,7 +208,10 @@ class EngineStore(Protocol):
     async def claim_deliveries(
         self, router_id: str, limit: int, task_ids: Sequence[str], *, suspects: bool
     ) -> list[Delivery]:
-        """Leases READY deliveries that are due, of these tasks, to this router, oldest first."""
+        """Leases READY deliveries that are due, of these tasks, to this router, oldest first.
+
+        With `suspects` it leases only suspects, their attempt recorded, and none of a service that
+        another router has a suspect of in call."""
         ...
 
     async def wake_parked(self, task_ids: Sequence[str]) -> int:

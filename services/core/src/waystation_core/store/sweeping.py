@@ -73,18 +73,39 @@ WITH claim AS (
 SELECT EXISTS (SELECT 1 FROM claim), (SELECT count(*) FROM made_due)
 """
 
-_CLAIM_DELIVERIES = f"""
-WITH found AS MATERIALIZED (
-    SELECT event_id, task_id FROM deliveries
-    WHERE state = 1 AND due_at <= now() AND suspect = %(suspects)s
-      AND task_id = ANY(%(task_ids)s)
-    ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-)
+_LEASE_FOUND = f"""
 UPDATE deliveries d SET state = 2, leased_by = %(router_id)s::uuid,
     attempts = d.attempts + CASE WHEN d.suspect THEN 1 ELSE 0 END, since = now()
 FROM found f WHERE d.event_id = f.event_id AND d.task_id = f.task_id
 RETURNING {rows.DELIVERY_COLUMNS}
 """
+
+_CLAIM_DELIVERIES = f"""
+WITH found AS MATERIALIZED (
+    SELECT event_id, task_id FROM deliveries
+    WHERE state = 1 AND due_at <= now() AND NOT suspect AND task_id = ANY(%(task_ids)s)
+    ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+{_LEASE_FOUND}"""
+
+# Two routers may reach the same process, so a suspect is called only while no other router has one
+# of the same service in call: else the death of the guilty one would be charged to both. The lock
+# keeps two routers from looking at the same time; whoever does not get it looks again soon.
+_CLAIM_SUSPECTS = f"""
+WITH turn AS MATERIALIZED (
+    SELECT pg_try_advisory_xact_lock(7401) AS ours
+), busy AS MATERIALIZED (
+    SELECT t.service_name FROM deliveries d JOIN tasks t ON t.task_id = d.task_id
+    WHERE d.state = 2 AND d.suspect AND d.leased_by <> %(router_id)s::uuid
+), found AS MATERIALIZED (
+    SELECT event_id, task_id FROM deliveries
+    WHERE state = 1 AND due_at <= now() AND suspect AND task_id = ANY(%(task_ids)s)
+      AND (SELECT ours FROM turn)
+      AND task_id NOT IN (
+          SELECT t.task_id FROM tasks t JOIN busy b ON b.service_name = t.service_name)
+    ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+{_LEASE_FOUND}"""
 
 _WAKE_PARKED = """
 WITH found AS MATERIALIZED (
@@ -146,13 +167,8 @@ class Sweeping:
         self, router_id: str, limit: int, task_ids: Sequence[str], *, suspects: bool
     ) -> list[Delivery]:
         found = await self._fetch(
-            _CLAIM_DELIVERIES,
-            {
-                "router_id": router_id,
-                "limit": limit,
-                "task_ids": list(task_ids),
-                "suspects": suspects,
-            },
+            _CLAIM_SUSPECTS if suspects else _CLAIM_DELIVERIES,
+            {"router_id": router_id, "limit": limit, "task_ids": list(task_ids)},
         )
         return [rows.delivery(row) for row in found]
 
