@@ -1,4 +1,32 @@
 """The test kit: tasks and workflows without a server and without a network.
 
-Must not import any other part of the house, and pytest only in `pytest_plugin`.
+    run_task     one task, one event: what it answered, as a TaskResult
+    TestEngine   workflows of several tasks in memory, with duplicates, conflicts, retries and a
+                 clock that the test moves
+    pytest_plugin  fixtures, for those who have pytest
+
+Imitates the engine's rules in small, and says NotModelled where it does not. Must not import any
+other part of the house, and pytest only in `pytest_plugin`.
 """
+
+from waystation_worker.testing.answers import Asked, Failed, NotModelled, Raised, TaskResult
+from waystation_worker.testing.calling import SentEvent, run_task
+from waystation_worker.testing.changes import Change
+from waystation_worker.testing.engine import Stuck, TestEngine, WorkflowRun
+from waystation_worker.testing.records import DeadLetter, Entry
+
+__all__ = [
+    "Asked",
+    "Change",
+    "DeadLetter",
+    "Entry",
+    "Failed",
+    "NotModelled",
+    "Raised",
+    "SentEvent",
+    "Stuck",
+    "TaskResult",
+    "TestEngine",
+    "WorkflowRun",
+    "run_task",
+]

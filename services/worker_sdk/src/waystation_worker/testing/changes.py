@@ -1,0 +1,143 @@
+"""Changes of data, by the engine's rules: how they apply, when two of them conflict, what is too large.
+
+Small because the SDK's answers are: they never name a place inside a list.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from waystation.v1 import operation_pb2
+from waystation_worker.values import MAX_DEPTH, Json, canonical, copied, equal, read_value
+from waystation_worker.values import parse_pointer as parse
+
+MAX_BYTES = 1024 * 1024
+MAX_NODES = 10_000
+
+_COMMUTING = ("increment", "append", "add_to_set", "maximum")
+
+
+class Change(NamedTuple):
+    """One change of the data. Equals the plain tuple, such as `("set", "/valid", True)`.
+
+    `kind`: set, remove, increment, append, add_to_set, maximum. `path`: a JSON Pointer.
+    """
+
+    kind: str
+    path: str
+    value: Json = None
+
+
+class Fault(Exception):
+    """An answer that the engine refuses for good, and the reason that it gives."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+def read_changes(operations: operation_pb2.Operations) -> list[Change]:
+    """The changes of an answer."""
+    changes = []
+    for operation in operations.operations:
+        kind = operation.WhichOneof("kind") or ""
+        value: Json = None
+        if kind in ("increment", "maximum"):
+            value = canonical(getattr(operation, kind))
+        elif kind != "remove":
+            value = read_value(getattr(operation, kind))
+        changes.append(Change(kind, operation.path, value))
+    return changes
+
+
+def apply(data: dict[str, Json], changes: Iterable[Change]) -> dict[str, Json]:
+    """The data after the changes; the given one stays as it was. Raises Fault."""
+    root: dict[str, Json] = copied(data)
+    for change in changes:
+        tokens = parse(change.path)
+        if not tokens:
+            root = copied(change.value)
+            continue
+        holder: Json = root
+        for token in tokens[:-1]:
+            if change.kind == "remove" and token not in holder:
+                break
+            holder = holder.setdefault(token, {})
+            if not isinstance(holder, dict):
+                raise _mismatch(change, holder)
+        else:
+            _change_member(holder, tokens[-1], change)
+    return root
+
+
+def _change_member(holder: dict[str, Json], key: str, change: Change) -> None:
+    kind, value = change.kind, copied(change.value)
+    if kind == "remove":
+        holder.pop(key, None)
+    elif kind == "set" or (key not in holder and kind in ("increment", "maximum")):
+        holder[key] = value
+    elif kind in ("increment", "maximum"):
+        old = holder[key]
+        if isinstance(old, bool) or not isinstance(old, (int, float)):
+            raise _mismatch(change, old)
+        new = float(old) + float(value) if kind == "increment" else max(float(old), float(value))
+        if not math.isfinite(new):
+            raise Fault("RESPONSE_INVALID", f"{kind} at {change.path} leaves the range of doubles")
+        holder[key] = canonical(new)
+    else:
+        items = holder.setdefault(key, [])
+        if not isinstance(items, list):
+            raise _mismatch(change, items)
+        if kind == "append" or not any(equal(value, item) for item in items):
+            items.append(value)
+
+
+def _mismatch(change: Change, found: Json) -> Fault:
+    return Fault(
+        "PATH_TYPE_MISMATCH", f"{change.kind} at {change.path} met a {type(found).__name__}"
+    )
+
+
+def in_conflict(reads: Iterable[str], changes: Sequence[Change], since: Sequence[Change]) -> bool:
+    """Whether an answer that read these places and makes these changes has to be computed again
+    because of what was changed since. Two places touch when one is the other or lies inside it;
+    commuting changes of one kind at one place do not."""
+    return any(
+        any(_touch(place, other.path) for place in reads)
+        or any(
+            _touch(change.path, other.path)
+            and not (change[:2] == other[:2] and change.kind in _COMMUTING)
+            for change in changes
+        )
+        for other in since
+    )
+
+
+def _touch(a: str, b: str) -> bool:
+    return a == b or a.startswith(b + "/") or b.startswith(a + "/")
+
+
+def check_size(value: Json, too_large: str, what: str) -> None:
+    """Raises Fault, with this reason for what has too many bytes, for a payload or data that the
+    engine would not store."""
+    size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+    if size > MAX_BYTES:
+        raise Fault(too_large, f"{what} has {size} bytes as JSON; at most {MAX_BYTES} are kept")
+    nodes, depth = _measure(value)
+    if nodes > MAX_NODES or depth > MAX_DEPTH:
+        raise Fault(
+            "RESPONSE_INVALID",
+            f"{what} has {nodes} values, {depth} levels deep; {MAX_NODES} and {MAX_DEPTH} are kept",
+        )
+
+
+def _measure(value: Json) -> tuple[int, int]:
+    """How many values, and how deep containers lie in each other."""
+    if not isinstance(value, (dict, list)):
+        return 1, 0
+    inner = [_measure(item) for item in (value.values() if isinstance(value, dict) else value)]
+    return 1 + sum(nodes for nodes, _ in inner), 1 + max((depth for _, depth in inner), default=0)

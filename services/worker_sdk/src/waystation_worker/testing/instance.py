@@ -1,0 +1,220 @@
+"""One workflow instance in memory: its state, and the moves that every decision is made of.
+
+What clients ask for is decided in `asking`, what becomes of answers in `committing`; the rules are
+those of docs/states.md. Nothing here calls tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Literal
+
+from waystation_worker.errors import WorkflowEnded
+from waystation_worker.service import HandlerService
+from waystation_worker.tasks import HostedTask
+from waystation_worker.testing.answers import Raised
+from waystation_worker.testing.calling import SentEvent, number
+from waystation_worker.testing.changes import Change, Fault
+from waystation_worker.testing.records import EVENT_OF_STATUS, DeadLetter, Delivery, Emitted, Entry
+from waystation_worker.values import Json, copied
+from waystation_worker.workflows import Failure, Wait
+
+Hosted = tuple[HandlerService, HostedTask]
+FindTasks = Callable[[str, str], Sequence[Hosted]]
+
+
+class Instance:
+    """The state of one instance and every move of it."""
+
+    def __init__(
+        self,
+        workflow_instance_id: str,
+        workflow_type: str,
+        data: dict[str, Json],
+        *,
+        correlation_id: str | None,
+        find_tasks: FindTasks,
+        clock: Callable[[], datetime],
+        max_events: int,
+    ) -> None:
+        self.id = workflow_instance_id
+        self.type = workflow_type
+        self.correlation_id = correlation_id
+        self.status = "ACTIVE"
+        self.data = data
+        self.waits: tuple[Wait, ...] = ()
+        self.output: dict[str, Json] | None = None
+        self.failure: Failure | None = None
+        self.emitted: dict[str, Emitted] = {}
+        self.history: list[Entry] = []
+        self.dead_letters: list[DeadLetter] = []
+        self.conflicts = 0
+        self._last_ended = ""
+        self._find_tasks = find_tasks
+        self._max_events = max_events
+        self.clock = clock
+        # What each version changed, for the conflict rule.
+        self.log: list[tuple[int, Sequence[Change]]] = []
+
+    # --- what stands ---------------------------------------------------------------------------
+
+    @property
+    def version(self) -> int:
+        """Raised by one with every entry of history."""
+        return len(self.history)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is ACTIVE or WAITING_FOR_INPUT."""
+        return self.status in ("ACTIVE", "WAITING_FOR_INPUT")
+
+    @property
+    def idle(self) -> str | None:
+        """Why nothing will move it; None while something may."""
+        if self.status != "ACTIVE" or self.open_letters() or self.pending():
+            return None
+        return self._last_ended or None
+
+    def pending(self) -> list[Emitted]:
+        """Events that are not settled."""
+        return [emitted for emitted in self.emitted.values() if emitted.state == "PENDING"]
+
+    def treatment(self, event: SentEvent) -> Literal["DELIVER", "HOLD", "SKIP"]:
+        """What becomes of an event's deliveries now."""
+        if self.is_open or event.after_end:
+            return "DELIVER"
+        return "HOLD" if self.status == "FAILED" and self.open_letters() else "SKIP"
+
+    def open_letters(self) -> list[DeadLetter]:
+        """Dead letters that nobody has retried or discarded."""
+        return [letter for letter in self.dead_letters if letter.state == "OPEN"]
+
+    def require_open(self) -> None:
+        """Raises WorkflowEnded unless it is open."""
+        if not self.is_open:
+            raise WorkflowEnded(f"{self.id} is {self.status}", code="FAILED_PRECONDITION")
+
+    # --- moves -----------------------------------------------------------------------------------
+
+    def enter(self, status: str) -> None:
+        """Sets the status. A FAILED instance may go on, and asks its questions again then."""
+        self.status = status
+        if status in ("COMPLETED", "CANCELLED"):
+            self.waits = ()
+
+    def emit(
+        self, raised: Raised, by: str, cause: SentEvent | None, *, after_end: bool = False
+    ) -> SentEvent:
+        """Raises an event; its tasks are fixed here."""
+        inherited = cause.priority if cause is not None else None
+        event = SentEvent(
+            event_id=number(len(self.emitted) + 1),
+            event_type=raised.event_type,
+            payload=copied(raised.payload),
+            raised_by=by,
+            causation_id=cause.event_id if cause is not None else "",
+            priority=raised.priority if raised.priority is not None else inherited,
+            correlation_id=self.correlation_id,
+            metadata={**(cause.metadata if cause is not None else {}), **raised.metadata},
+            schema_version=raised.schema_version,
+            created_at=self.clock(),
+            after_end=after_end or (cause is not None and cause.after_end),
+        )
+        deliveries = [
+            Delivery(event, service, task, event.created_at)
+            for service, task in self._find_tasks(event.event_type, self.type)
+        ]
+        self.emitted[event.event_id] = Emitted(event, deliveries)
+        return event
+
+    def emit_status(self, by: str, cause: SentEvent | None) -> SentEvent:
+        """Raises the event of the status just entered."""
+        payload: dict[str, Json] = self.output or {}
+        if self.failure is not None:
+            failure = self.failure
+            payload = {
+                "reason": failure.reason,
+                "message": failure.message,
+                "task_id": failure.task_id,
+                "event_id": failure.event_id,
+            }
+        elif self.status == "WAITING_FOR_INPUT":
+            payload = {"waits": [_wait_json(wait) for wait in self.waits]}
+        return self.emit(
+            Raised(EVENT_OF_STATUS[self.status], payload), by, cause, after_end=not self.is_open
+        )
+
+    def record(
+        self,
+        event: SentEvent,
+        by: str,
+        result: str,
+        changes: Sequence[Change] = (),
+        raised: Sequence[SentEvent] = (),
+        **more: object,
+    ) -> None:
+        """Adds an entry of history, which makes the next version."""
+        entry = Entry(
+            sequence=self.version + 1,
+            event_id=event.event_id,
+            event_type=event.event_type,
+            processed_by=by,
+            result=result,
+            status=self.status,
+            at=self.clock(),
+            raised=tuple(one.event_id for one in raised),
+        )
+        self.history.append(replace(entry, **more))  # type: ignore[arg-type]
+        if changes:
+            self.log.append((self.version, changes))
+        if by not in ("client", "system"):
+            self.emitted_of(event).touched = True
+        for one in raised:
+            emitted = self.emitted_of(one)
+            if one.event_type in EVENT_OF_STATUS.values() and not emitted.deliveries:
+                # Nobody waits for it, so it settles in the commit that raised it.
+                emitted.state = "UNHANDLED"
+                self.record(one, "system", "UNHANDLED")
+
+    def ended(self, event: SentEvent, how: str) -> None:
+        """Settles the event, unless something of it is open still."""
+        emitted = self.emitted_of(event)
+        if all(delivery.state == "DONE" for delivery in emitted.deliveries):
+            emitted.state = "SETTLED"
+            self.note_end(event, how)
+
+    def note_end(self, event: SentEvent, how: str) -> None:
+        """Should nothing else be open, this is why the instance stands idle."""
+        self._last_ended = f"`{event.event_type}` was raised by {event.raised_by}; {how}"
+
+    def emitted_of(self, event: SentEvent) -> Emitted:
+        """The event with its deliveries."""
+        return self.emitted[event.event_id]
+
+    def handlers(self, event: SentEvent) -> str:
+        """The names of its tasks."""
+        return ", ".join(one.task.task_id for one in self.emitted_of(event).deliveries)
+
+    def check_room(self, more: int) -> None:
+        """Raises Fault unless so many more events may be raised."""
+        if len(self.emitted) + more > self._max_events:
+            limit = f"{self.id} has reached its limit of {self._max_events} events"
+            raise Fault("TOO_MANY_EVENTS", limit)
+
+    def skip(self, delivery: Delivery, note: str, attempt: int = 1) -> None:
+        """Ends an open delivery as SKIPPED."""
+        delivery.state = "DONE"
+        self.record(delivery.event, delivery.task.task_id, "SKIPPED", attempt=attempt, note=note)
+        self.ended(delivery.event, "it was skipped")
+
+
+def _wait_json(wait: Wait) -> dict[str, Json]:
+    return {
+        "wait_id": wait.wait_id,
+        "task_id": wait.task_id,
+        "message": wait.message,
+        "since": wait.since.isoformat() if wait.since is not None else None,
+        "input_schema": wait.schema,
+    }

@@ -1,0 +1,81 @@
+"""How a workflow in memory is told: to a person as a timeline, to a task as its history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from waystation.v1 import history_pb2, status_pb2
+from waystation_worker.testing.instance import Instance
+from waystation_worker.testing.records import Entry
+from waystation_worker.values import write_struct
+
+
+def timeline(instance: Instance, now: datetime, seed: int) -> str:
+    """What happened, one line for each commit, and what it waits for now."""
+    head = f"{instance.id} ({instance.type}, seed {seed}): {instance.status}"
+    return "\n".join([head, *_happened(instance), *_stands(instance, now)])
+
+
+def _happened(instance: Instance) -> Iterator[str]:
+    for entry in instance.history:
+        by = f"{entry.processed_by} #{entry.attempt}" if entry.attempt else entry.processed_by
+        line = f"  {entry.sequence:3}  {entry.event_type:28} {by:28} {entry.action or entry.result}"
+        if entry.failure is not None:
+            line += f" {entry.failure.reason}: {entry.failure.message}"
+        if entry.note:
+            line += f" ({entry.note})"
+        raised = [instance.emitted[event_id].event.event_type for event_id in entry.raised]
+        if raised and entry.action not in ("start", "publish"):
+            line += f" -> {', '.join(raised)}"
+        yield line.rstrip()
+
+
+def _stands(instance: Instance, now: datetime) -> Iterator[str]:
+    for wait in instance.waits:
+        yield f"  waits for input {wait.wait_id} of {wait.task_id}: {wait.message}"
+    for letter in instance.dead_letters:
+        if letter.state == "OPEN":
+            failure = letter.failure
+            yield f"  dead letter of {letter.task_id}: {failure.reason}: {failure.message}"
+    for emitted in instance.pending():
+        event_type = emitted.event.event_type
+        for delivery in emitted.deliveries:
+            task_id = delivery.task.task_id
+            if delivery.state == "OPEN" and instance.treatment(emitted.event) == "HOLD":
+                yield f"  {event_type} for {task_id} is held until a dead letter is retried"
+            elif delivery.state == "OPEN" and delivery.due > now:
+                seconds = (delivery.due - now).total_seconds()
+                yield f"  {event_type} for {task_id} is tried again in {seconds:g} s"
+            elif delivery.state == "OPEN":
+                yield f"  {event_type} for {task_id} is due"
+    if instance.idle is not None:
+        yield f"  idle: {instance.idle}"
+
+
+def entry_message(entry: Entry) -> history_pb2.ProcessedEvent:
+    """The entry as `ctx.history` shows it; `change`, `duration` and what names an endpoint are
+    left out."""
+    message = history_pb2.ProcessedEvent(
+        sequence=entry.sequence,
+        version=entry.sequence,
+        event_id=entry.event_id,
+        event_type=entry.event_type,
+        processed_by=entry.processed_by,
+        result=getattr(history_pb2, f"EVENT_PROCESS_RESULT_{entry.result}"),
+        status=getattr(status_pb2, f"WORKFLOW_STATUS_{entry.status}"),
+        attempt=entry.attempt,
+        will_retry=entry.next_attempt_at is not None,
+        raised_event_ids=entry.raised,
+        action=entry.action,
+        note=entry.note,
+    )
+    message.processed_at.FromDatetime(entry.at)
+    if entry.next_attempt_at is not None:
+        message.next_attempt_at.FromDatetime(entry.next_attempt_at)
+    if entry.failure is not None:
+        error = message.error
+        error.code, error.reason = entry.failure.code, entry.failure.reason
+        error.message, error.permanent = entry.failure.message, entry.failure.permanent
+        write_struct(entry.failure.metadata, error.metadata, "metadata")
+    return message
