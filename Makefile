@@ -46,6 +46,10 @@ rabbitmq node:
 test: setup rabbitmq node ## Every test, on private RabbitMQ and Postgres servers
 	$(bin)/pytest $(PYTEST_ARGS)
 
+.PHONY: chaos
+chaos: setup rabbitmq ## Load and faults in their long form: processes killed, servers losing data
+	$(bin)/pytest tests/e2e --chaos $(PYTEST_ARGS)
+
 .PHONY: bench
 bench: setup rabbitmq ## Workflows per second and latency; BENCH_ARGS="--seconds 3 --repeats 1" is the short form
 	$(bin)/python -m bench $(BENCH_ARGS)

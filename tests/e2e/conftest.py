@@ -45,7 +45,11 @@ def start_parts(database_url: str, amqp_url: str, tmp_path: Path) -> Iterator[St
     with ExitStack() as stack:
 
         def start(
-            *, database: str | None = None, broker: str | None = None, routers: int = 2
+            *,
+            database: str | None = None,
+            broker: str | None = None,
+            routers: int = 2,
+            **settings: str,
         ) -> Parts:
             return stack.enter_context(
                 Parts(
@@ -53,6 +57,7 @@ def start_parts(database_url: str, amqp_url: str, tmp_path: Path) -> Iterator[St
                     database_url=database or database_url,
                     amqp_url=broker or amqp_url,
                     routers=routers,
+                    environment=settings,
                 )
             )
 
