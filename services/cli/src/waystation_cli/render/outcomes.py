@@ -62,7 +62,7 @@ def print_waits(out: Console, context: WorkflowContext) -> None:
             style="dim",
         )
         if wait.HasField("input_schema"):
-            out.print("  expects:", JSON.from_data(as_dict(wait.input_schema)))
+            out.print("  expects:", JSON.from_data(as_dict(wait.input_schema), sort_keys=True))
 
 
 def print_end(out: Console, context: WorkflowContext) -> None:
@@ -72,7 +72,7 @@ def print_end(out: Console, context: WorkflowContext) -> None:
         where = f" in {failure.task_id}" if failure.task_id else ""
         out.print(plain(f"{failure.reason}{where}: {failure.message}"), style="red")
     if context.HasField("output"):
-        out.print(JSON.from_data(as_dict(context.output)))
+        out.print(JSON.from_data(as_dict(context.output), sort_keys=True))
 
 
 def print_input_given(response: ProvideInputResponse) -> None:

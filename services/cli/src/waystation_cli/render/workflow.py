@@ -53,7 +53,7 @@ def print_workflow(
             )
     if with_data:
         _heading(out, "Data")
-        out.print(JSON.from_data(as_dict(context.data)))
+        out.print(JSON.from_data(as_dict(context.data), sort_keys=True))
     if context.HasField("failure") or context.HasField("output"):
         _heading(out, "Failure" if context.HasField("failure") else "Output")
         outcomes.print_end(out, context)
