@@ -25,7 +25,6 @@ _SOON = Duration(seconds=1)
 _THEN = Timestamp(seconds=4_000_000_000)
 
 CALLS: dict[str, tuple[str, str, Any]] = {
-    "WatchWorkflow": ("workflows", "WatchWorkflow", workflows.WatchWorkflowRequest()),
     "ReplayWorkflow": ("workflows", "ReplayWorkflow", workflows.ReplayWorkflowRequest()),
     "ForkWorkflow": ("workflows", "ForkWorkflow", workflows.ForkWorkflowRequest()),
     "RetireTask": ("handlers", "RetireTask", handlers.RetireTaskRequest()),
@@ -80,10 +79,7 @@ ANSWERS: dict[str, tasks.HandleEventResponse] = {
 @pytest.mark.parametrize("feature", CALLS)
 async def test_calls_are_refused_naming_the_feature(api: Api, feature: str) -> None:
     service, method, request = CALLS[feature]
-    if method == "WatchWorkflow":
-        refused = await refusal(anext(aiter(api.workflows.WatchWorkflow(request))))
-    else:
-        refused = await refusal(getattr(getattr(api, service), method)(request))
+    refused = await refusal(getattr(getattr(api, service), method)(request))
     assert (refused.code, refused.reason) == (grpc.StatusCode.UNIMPLEMENTED, "NOT_YET_AVAILABLE")
     assert refused.metadata == {"feature": feature}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -92,10 +93,27 @@ def _serve(method: str) -> Any:
     return serve
 
 
+def _serve_stream(method: str) -> Any:
+    """An answer is a list: messages, and where it is to break, a Refusal or an Event to wait for."""
+
+    async def serve(self: FakeWaystation, request: Any, context: Any) -> None:
+        answers = await self._answer(method, request, context)
+        for answer in answers:
+            if isinstance(answer, Refusal):
+                await context.abort(grpc.StatusCode[answer.code], answer.message)
+            elif isinstance(answer, asyncio.Event):
+                await answer.wait()
+            else:
+                await context.write(answer)
+
+    return serve
+
+
 for _file in (handler_registry_service_pb2, workflow_service_pb2):
     for _service in _file.DESCRIPTOR.services_by_name.values():
         for _method in _service.methods:
-            setattr(FakeWaystation, _method.name, _serve(_method.name))
+            _make = _serve_stream if _method.server_streaming else _serve
+            setattr(FakeWaystation, _method.name, _make(_method.name))
 
 
 @contextlib.asynccontextmanager

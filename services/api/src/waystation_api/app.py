@@ -37,6 +37,7 @@ from waystation_api.starting import Backlog, Starter
 from waystation_api.system import SystemService
 from waystation_api.tasks import TaskDirectory
 from waystation_api.waiting import InstanceReader, Waiters
+from waystation_api.watching import Watching
 from waystation_api.workflows import WorkflowService
 from waystation_core.domain.endpoints import Allowlist
 from waystation_core.domain.errors import StoreUnavailable, WaystationError
@@ -76,11 +77,16 @@ class _Gate(grpc.aio.ServerInterceptor):
         if (
             self.is_open
             or handler is None
-            or handler.unary_unary is None
+            or handler.request_streaming
             or not handler_call_details.method.startswith("/waystation.")
         ):
             return handler
-        return grpc.unary_unary_rpc_method_handler(
+        make = (
+            grpc.unary_stream_rpc_method_handler
+            if handler.response_streaming
+            else grpc.unary_unary_rpc_method_handler
+        )
+        return make(
             self._refuse,
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
@@ -126,6 +132,7 @@ class ApiServer:
             waiters=self._waiters,
             reader=reader,
             reading=Reading(store.queries, reader),
+            watching=Watching(store.queries, self._waiters),
             changing=changing,
             tasks=self._tasks,
             queries=store.queries,

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from waystation.v1 import workflow_service_pb2
 from waystation_api.batching import Batcher
@@ -65,6 +65,18 @@ class InstanceReader:
     async def _carry_out(self, ids: Sequence[str]) -> list[Instance | None]:
         found = await self._store.instances(list(dict.fromkeys(ids)))
         return [found.get(one) for one in ids]
+
+
+class Listener(Protocol):
+    """What hears of an instance's commits."""
+
+    def hear(self, notice: Notice) -> None:
+        """A commit left the instance where a wait may end: not ACTIVE, or idle."""
+        ...
+
+    def wake(self) -> None:
+        """Read again: notices may have been missed, or the server stops."""
+        ...
 
 
 class Waiter:
@@ -131,21 +143,21 @@ class Waiter:
 
 
 class Waiters:
-    """All calls of this process that wait."""
+    """All calls of this process that wait or watch."""
 
     def __init__(self, reader: InstanceReader, broker: Broker) -> None:
         self.reader = reader
         self.closing = False
-        self._by_id: dict[str, set[Waiter]] = {}
+        self._by_id: dict[str, set[Listener]] = {}
         broker.subscribe_notices(self._hear, self._wake_all)
 
     def waiter(self, workflow_instance_id: str) -> Waiter:
         return Waiter(self, workflow_instance_id)
 
-    def add(self, workflow_instance_id: str, waiter: Waiter) -> None:
+    def add(self, workflow_instance_id: str, waiter: Listener) -> None:
         self._by_id.setdefault(workflow_instance_id, set()).add(waiter)
 
-    def discard(self, workflow_instance_id: str, waiter: Waiter) -> None:
+    def discard(self, workflow_instance_id: str, waiter: Listener) -> None:
         waiters = self._by_id.get(workflow_instance_id)
         if waiters is not None:
             waiters.discard(waiter)

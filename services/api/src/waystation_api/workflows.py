@@ -21,6 +21,7 @@ from waystation_api.requests import (
 from waystation_api.starting import Starter, start_from_proto
 from waystation_api.tasks import TaskDirectory
 from waystation_api.waiting import InstanceReader, Waiters
+from waystation_api.watching import Watching
 from waystation_core.domain import lifecycle, limits
 from waystation_core.domain.errors import InvalidField, NotYetAvailable
 from waystation_core.ports.store import DeadLetterFilter, QueryStore
@@ -52,6 +53,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         waiters: Waiters,
         reader: InstanceReader,
         reading: Reading,
+        watching: Watching,
         changing: Changing,
         tasks: TaskDirectory,
         queries: QueryStore,
@@ -60,6 +62,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         self._waiters = waiters
         self._reader = reader
         self._reading = reading
+        self._watching = watching
         self._changing = changing
         self._tasks = tasks
         self._queries = queries
@@ -172,6 +175,9 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
             _blocker_to_proto(blocker, response.blockers.add())
         return response
 
+    async def WatchWorkflow(self, request: _pb.WatchWorkflowRequest, context: Context) -> None:
+        await self._watching.watch(request, context)
+
     # --- changing --------------------------------------------------------------------------
 
     async def ProvideInput(
@@ -211,9 +217,6 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         return response
 
     # --- not built yet ---------------------------------------------------------------------
-
-    async def WatchWorkflow(self, request: _pb.WatchWorkflowRequest, context: Context) -> None:
-        raise NotYetAvailable("WatchWorkflow")
 
     async def ReplayWorkflow(
         self, request: _pb.ReplayWorkflowRequest, context: Context

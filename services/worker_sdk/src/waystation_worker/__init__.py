@@ -5,7 +5,7 @@ of the house.
 
     HandlerService   hosts tasks; a task gets a TaskContext, which holds an Event and a DataObject
     Task             the same as a class
-    Client           starts workflows, waits for them, answers them, cancels them
+    Client           starts workflows, waits for them, watches, answers and cancels them
     errors           the tree is drawn in waystation_worker.errors
 """
 
@@ -37,7 +37,14 @@ from waystation_worker.errors import (
 from waystation_worker.server import Serving
 from waystation_worker.service import HandlerService
 from waystation_worker.tasks import Backoff
-from waystation_worker.workflows import EventEntry, Failure, PublishedEvent, Wait, Workflow
+from waystation_worker.workflows import (
+    EventEntry,
+    Failure,
+    HistoryEntry,
+    PublishedEvent,
+    Wait,
+    Workflow,
+)
 
 __all__ = [
     "AlreadyExists",
@@ -49,6 +56,7 @@ __all__ = [
     "EventEntry",
     "Failure",
     "HandlerService",
+    "HistoryEntry",
     "InvalidRequest",
     "LimitExceeded",
     "NotAllowed",

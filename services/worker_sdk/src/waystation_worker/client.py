@@ -21,9 +21,11 @@ from waystation_worker.errors import SettingsError, Unavailable, from_rpc_error
 from waystation_worker.values import write_struct
 from waystation_worker.workflows import (
     EventEntry,
+    HistoryEntry,
     PublishedEvent,
     Workflow,
     to_event_entry,
+    to_history_entry,
     to_workflow,
 )
 
@@ -31,6 +33,8 @@ _CALL_SECONDS = 10.0
 # One leg of a long wait, and what the call may take beyond it.
 _LEG_SECONDS = 60.0
 _SLACK_SECONDS = 5.0
+# A watch hears something every 15 s.
+_SILENCE_SECONDS = 45.0
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
 # CANCELLED is what a server that stops leaves of a call; a caller's own cancellation is no error
@@ -259,6 +263,54 @@ class Client:
             token = response.next_page_token
             if not token:
                 return
+
+    async def watch(
+        self, workflow_id: str, *, from_sequence: int = 0
+    ) -> AsyncIterator[HistoryEntry]:
+        """The instance's history as it comes: `async for entry in client.watch(id)`.
+
+        Every entry from `from_sequence` on (0: from the start), each once and in order. Ends once
+        the instance has ended and no entry follows by itself. It takes itself up again when the
+        connection or the server goes away, or says nothing for three heartbeats; `retry_for` counts
+        from the last sign of life.
+        """
+        after = max(from_sequence, 1) - 1
+        end = time.monotonic() + self._retry_for
+        pause = _FIRST_PAUSE
+        while True:
+            request = pb.WatchWorkflowRequest(
+                namespace=self._namespace,
+                workflow_instance_id=workflow_id,
+                from_sequence=after + 1 if after else from_sequence,
+            )
+            call = self._stub.WatchWorkflow(request)
+            heard = False
+            try:
+                while True:
+                    async with asyncio.timeout(_SILENCE_SECONDS):
+                        response = await call.read()
+                    if response is grpc.aio.EOF:
+                        return
+                    heard, pause = True, _FIRST_PAUSE
+                    if response.HasField("processed_event"):
+                        after = response.processed_event.sequence
+                        yield to_history_entry(response.processed_event)
+                    # After the caller's own work, which may take its time.
+                    end = time.monotonic() + self._retry_for
+            except TimeoutError:
+                if not heard:
+                    raise self._explained(
+                        Unavailable("it says nothing", code="DEADLINE_EXCEEDED")
+                    ) from None
+                wait, end = 0.0, time.monotonic() + self._retry_for
+            except grpc.aio.AioRpcError as error:
+                wait = pause * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+                if error.code() not in _AGAIN or time.monotonic() + wait > end:
+                    raise self._explained(from_rpc_error(error)) from error
+            finally:
+                call.cancel()
+            await asyncio.sleep(wait)
+            pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def explain(self, workflow_id: str) -> pb.ExplainWorkflowResponse:
         """What the instance waits for, since when, and who or what can unblock it."""

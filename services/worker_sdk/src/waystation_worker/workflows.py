@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from waystation.v1 import event_pb2, workflow_pb2, workflow_service_pb2
+from waystation.v1 import event_pb2, history_pb2, workflow_pb2, workflow_service_pb2
 from waystation_worker.context import status_name
 from waystation_worker.values import read_struct
 
@@ -94,6 +94,39 @@ class EventEntry:
     created_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """An entry of history: what one task, client or the system did to an instance.
+
+    `result`: SUCCESS, FAILED, SKIPPED, UNHANDLED. `status` is the instance's after it. `action` is
+    empty where a task was called, else start, input, publish, cancel, ... `error` says why a FAILED
+    attempt failed; with `will_retry` another one follows. `duration` is of the call, in seconds.
+    """
+
+    sequence: int
+    event_id: str
+    event_type: str
+    processed_by: str
+    result: str
+    status: str
+    action: str = ""
+    attempt: int = 0
+    will_retry: bool = False
+    error: str = ""
+    duration: float | None = None
+    raised_event_ids: tuple[str, ...] = ()
+    processed_at: datetime | None = None
+    message: history_pb2.ProcessedEvent = field(
+        default_factory=history_pb2.ProcessedEvent, repr=False, compare=False
+    )
+    """The whole message, with the change as stored."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the instance is COMPLETED, FAILED or CANCELLED after it."""
+        return self.status in ("COMPLETED", "FAILED", "CANCELLED")
+
+
 def to_workflow(
     context: workflow_pb2.WorkflowContext,
     *,
@@ -138,6 +171,37 @@ def to_event_entry(entry: workflow_service_pb2.EventEntry) -> EventEntry:
         priority=event.priority if event.HasField("priority") else 100,
         created_at=_time(event, "created_at"),
     )
+
+
+def to_history_entry(entry: history_pb2.ProcessedEvent) -> HistoryEntry:
+    """The message as a value."""
+    error = entry.error
+    return HistoryEntry(
+        sequence=entry.sequence,
+        event_id=entry.event_id,
+        event_type=entry.event_type,
+        processed_by=entry.processed_by,
+        result=_result(entry.result),
+        status=status_name(entry.status),
+        action=entry.action,
+        attempt=entry.attempt,
+        will_retry=entry.will_retry,
+        error=": ".join(part for part in (error.reason or error.code, error.message) if part),
+        duration=entry.duration.ToTimedelta().total_seconds()
+        if entry.HasField("duration")
+        else None,
+        raised_event_ids=tuple(entry.raised_event_ids),
+        processed_at=_time(entry, "processed_at"),
+        message=entry,
+    )
+
+
+def _result(result: int) -> str:
+    try:
+        name = history_pb2.EventProcessResult.Name(result)
+    except ValueError:
+        return f"UNKNOWN_{result}"
+    return name.removeprefix("EVENT_PROCESS_RESULT_")
 
 
 def _wait(wait: workflow_pb2.WorkflowWait) -> Wait:

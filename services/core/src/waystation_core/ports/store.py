@@ -346,6 +346,18 @@ class StoredEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryTail:
+    """What history holds after a sequence number, and where the instance stands, in one view."""
+
+    status: Status
+    version: int
+    rests: bool
+    """Whether it has ended and nothing adds to its history by itself: what is not settled waits
+    for an operator (dead letters, and what is held because of them)."""
+    entries: tuple[StoredEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class StoredEvent:
     """An event and where it stands: PENDING, SETTLED, UNHANDLED or SKIPPED."""
 
@@ -453,6 +465,17 @@ class QueryStore(Protocol):
 
     async def history(self, key: int, *, up_to: int | None = None) -> list[StoredEntry]:
         """All entries of an instance in order of sequence."""
+        ...
+
+    async def tails(
+        self,
+        wanted: Sequence[tuple[str, int]],
+        *,
+        limit: int,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> dict[tuple[str, int], HistoryTail]:
+        """For each instance id and sequence number the entries after it, `limit` at most and fewer
+        where they are large, as one query. Unknown instances are missing."""
         ...
 
     async def workflows(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from waystation_core.domain.errors import DeadLetterNotFound, shown
@@ -23,6 +24,7 @@ from waystation_core.ports.store import (
     DeadLetterFact,
     DeadLetterFilter,
     DeliveryFact,
+    HistoryTail,
     OutboxFact,
     RouterFact,
     StoredEntry,
@@ -55,6 +57,35 @@ JOIN events e ON e.event_id = r.event_id
 LEFT JOIN outcomes c ON c.event_id = e.event_id
 WHERE h.instance_key = %(key)s
 ORDER BY h.sequence, r.at OFFSET %(after)s LIMIT %(limit)s
+"""
+
+# One tail holds about a MiB of changes at most, unless a single entry is larger.
+_TAIL_BYTES = 1024 * 1024
+
+# An instance that has ended rests when nothing of it is open, or only deliveries that wait for an
+# operator (HELD and DEAD).
+_TAILS = f"""
+SELECT w.id, w.after, i.status, i.version,
+    i.status > 2 AND (i.unsettled = 0 OR i.unsettled = (
+        SELECT count(*) FROM (
+            SELECT d.event_id FROM deliveries d WHERE d.instance_key = i.key
+            GROUP BY d.event_id HAVING bool_and(d.state IN (5, 6))
+        ) o WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.event_id = o.event_id)
+    )),
+    {rows.HISTORY_COLUMNS}
+FROM unnest(%(ids)s::text[], %(after)s::int[]) AS w(id, after)
+JOIN workflow_instances i ON i.namespace = %(namespace)s AND i.workflow_instance_id = w.id
+LEFT JOIN LATERAL (
+    SELECT * FROM (
+        SELECT n.*, sum(COALESCE(pg_column_size(n.change), 0)) OVER (ORDER BY n.sequence)
+            - COALESCE(pg_column_size(n.change), 0) AS bytes_before
+        FROM (
+            SELECT * FROM history WHERE instance_key = i.key AND sequence > w.after
+            ORDER BY sequence LIMIT %(limit)s
+        ) n
+    ) s WHERE s.bytes_before < {_TAIL_BYTES}
+) h ON true
+ORDER BY w.id, w.after, h.sequence
 """
 
 _OUTBOX_OF = f"""
@@ -123,6 +154,34 @@ class PostgresQueryStore:
             (key, 2**31 - 1 if up_to is None else up_to),
         )
         return [rows.stored_entry(row) for row in found]
+
+    async def tails(
+        self,
+        wanted: Sequence[tuple[str, int]],
+        *,
+        limit: int,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> dict[tuple[str, int], HistoryTail]:
+        found = await self._fetch(
+            _TAILS,
+            {
+                "ids": [id for id, _ in wanted],
+                "after": [after for _, after in wanted],
+                "limit": limit,
+                "namespace": namespace,
+            },
+        )
+        tails: dict[tuple[str, int], HistoryTail] = {}
+        for place, grouped in groupby(found, key=lambda row: (row[0], row[1])):
+            same = list(grouped)
+            _, _, status, version, rests = same[0][:5]
+            tails[place] = HistoryTail(
+                Status(status),
+                version,
+                bool(rests),
+                tuple(rows.stored_entry(row[5:]) for row in same if row[5] is not None),
+            )
+        return tails
 
     async def workflows(
         self,
