@@ -105,11 +105,13 @@ async def run_task(
     `payload` is the event's, `data` the workflow's, `now` when the event was raised. A failure is
     a result too (`result.failure`); the traceback is in the log, which pytest shows.
 
-    Raises KeyError for a task that the service does not host and ValueError for an event or a
-    workflow type that this task would never get.
+    Raises ValueError for a task that the service does not host, and for an event or a workflow type
+    that this task would never get.
     """
+    __tracebackhide__ = True  # pytest shows the test instead
     if task_id not in service.tasks:
-        raise KeyError(f"{service.name} has no task {task_id!r}; it hosts {sorted(service.tasks)}")
+        names = ", ".join(service.tasks) or "none"
+        raise ValueError(f"{service.name} has no task {task_id}; it hosts {names}")
     task = service.tasks[task_id]
     sent = event if isinstance(event, Raised) else Raised(event or _first(task.spec.event_types))
     if not sent.event_type:

@@ -273,12 +273,14 @@ class WorkflowRun:
     async def until(self, reached: Callable[[WorkflowRun], object]) -> None:
         """Calls tasks, a few at a time, until the condition holds. Raises Stuck when nothing is due
         and it does not."""
+        __tracebackhide__ = True
         while not reached(self):
             if not await self._round():
                 raise Stuck(f"it never came to that\n{self.timeline()}")
 
     async def until_ended(self) -> None:
         """Calls tasks until nothing is due. Raises Stuck unless the workflow has ended then."""
+        __tracebackhide__ = True
         await self.until_quiet()
         if self._instance.is_open:
             raise Stuck(f"it has not ended\n{self.timeline()}")
@@ -286,6 +288,7 @@ class WorkflowRun:
     async def until_waiting(self) -> Wait:
         """Calls tasks until nothing is due; gives the open question, the first of several. Raises
         Stuck unless there is one."""
+        __tracebackhide__ = True
         await self.until_quiet()
         if self.status != "WAITING_FOR_INPUT":
             raise Stuck(f"it asks for nothing\n{self.timeline()}")

@@ -1,0 +1,136 @@
+"""One task on one event, without a server: what it answered, comparable and well shown."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from waystation.v1 import task_handler_service_pb2
+from waystation_worker import HandlerService, Reject, RetryAfter, TaskContext
+from waystation_worker.testing import (
+    Asked,
+    Change,
+    Failed,
+    NotModelled,
+    Raised,
+    TaskResult,
+    run_task,
+)
+from waystation_worker.testing.answers import read_answer
+
+
+def service_of(function: Any, **options: Any) -> HandlerService:
+    service = HandlerService("orders")
+    declared = {"events": ["order.#", "order.placed"], "workflow_types": ["order"], **options}
+    service.task("t", **declared)(function)
+    return service
+
+
+async def test_a_result_is_all_that_was_answered_and_compares_with_plain_values() -> None:
+    async def price(ctx: TaskContext) -> None:
+        assert ctx.event.event_type == "order.placed"
+        assert ctx.event.created_at == datetime(2026, 2, 3, tzinfo=UTC)
+        assert (ctx.status, ctx.version, ctx.attempt) == ("ACTIVE", 1, 2)
+        assert (ctx.workflow_type, ctx.correlation_id) == ("order", "c-1")
+        assert ctx.idempotency_key.endswith(":t")
+        ctx.data["total"] = ctx.data["price"] * ctx.event.payload["count"]
+        ctx.data.increment("seen")
+        del ctx.data["old"]
+        ctx.emit("order.priced", {"total": ctx.data["total"]})
+        ctx.complete({"ok": True})
+
+    result = await run_task(
+        service_of(price),
+        "t",
+        payload={"count": 3},
+        data={"price": 2, "old": None},
+        attempt=2,
+        correlation_id="c-1",
+        now=datetime(2026, 2, 3, tzinfo=UTC),
+    )
+    assert result == TaskResult(
+        data={"price": 2, "total": 6, "seen": 1},
+        changes=[("set", "/total", 6), ("increment", "/seen", 1), ("remove", "/old", None)],
+        events=[Raised("order.priced", {"total": 6})],
+        status="COMPLETED",
+        output={"ok": True},
+    )
+    assert result.raised == ["order.priced"]
+    assert "/price" in result.reads
+
+
+def test_what_was_not_said_is_not_shown() -> None:
+    result = TaskResult({"n": 1}, changes=[Change("set", "/n", 1)], failure=Failed("NO"))
+    assert repr(result) == (
+        "TaskResult(data={'n': 1}, changes=[Change(kind='set', path='/n', value=1)], "
+        "failure=Failed(reason='NO'))"
+    )
+    assert repr(Raised("a")) == "Raised(event_type='a')"
+
+
+async def test_questions_and_failures_are_results_too() -> None:
+    def ask(ctx: TaskContext) -> None:
+        ctx.wait_for_input("Which colour?", {"type": "object"})
+
+    result = await run_task(service_of(ask), "t", event="order.a.b")
+    assert (result.wait, result.status) == (
+        Asked("Which colour?", {"type": "object"}),
+        "WAITING_FOR_INPUT",
+    )
+
+    def reject(ctx: TaskContext) -> None:
+        ctx.data["half"] = True
+        raise Reject("NO_COLOUR", "no colour", {"order": 7})
+
+    result = await run_task(service_of(reject), "t", data={"a": 1})
+    assert result == TaskResult(
+        {"a": 1}, failure=Failed("NO_COLOUR", "no colour", permanent=True, metadata={"order": 7})
+    )
+
+    def later(ctx: TaskContext) -> None:
+        raise RetryAfter(2.5, "BUSY")
+
+    result = await run_task(service_of(later), "t")
+    assert result.failure == Failed("BUSY", "BUSY", retry_after=2.5)
+
+    def breaks(ctx: TaskContext) -> None:
+        raise OSError("disk")
+
+    assert (await run_task(service_of(breaks), "t")).failure == Failed("OSError", "disk")
+
+
+async def test_a_call_that_takes_too_long_is_cut_as_a_router_would() -> None:
+    async def hang(ctx: TaskContext) -> None:
+        await asyncio.Event().wait()
+
+    result = await run_task(service_of(hang, timeout=0.05), "t")
+    assert result.failure is not None
+    assert (result.failure.code, result.failure.permanent) == ("DEADLINE_EXCEEDED", False)
+
+
+async def test_a_test_that_could_never_happen_is_refused() -> None:
+    service = service_of(lambda ctx: None, events=["order.*"])
+    with pytest.raises(ValueError, match="orders has no task x; it hosts t"):
+        await run_task(service, "x")
+    with pytest.raises(ValueError, match="say which event: t takes order"):
+        await run_task(service, "t")
+    with pytest.raises(ValueError, match=r"t never gets ordr\.placed"):
+        await run_task(service, "t", event="ordr.placed")
+    with pytest.raises(ValueError, match="gets nothing of parcel workflows"):
+        await run_task(service, "t", event="order.placed", workflow_type="parcel")
+    with pytest.raises(TypeError, match="at data/x"):
+        await run_task(service, "t", event="order.placed", data={"x": object()})
+
+
+def test_what_the_kit_does_not_imitate_is_said() -> None:
+    response = task_handler_service_pb2.HandleEventResponse()
+    response.fan_outs.add().then.event_type = "x"
+    with pytest.raises(NotModelled, match=r"HandleEventResponse\.fan_outs"):
+        read_answer(response, {})
+    response = task_handler_service_pb2.HandleEventResponse()
+    response.events.add(event_type="x").delay.FromSeconds(3)
+    with pytest.raises(NotModelled, match=r"NewEvent\.delay"):
+        read_answer(response, {})
