@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
-import orjson
 import pytest
 from store.instances import ROUTER, Engine, a_start, task
-from support.waiting import eventually
 
 from waystation_core.domain import actions
 from waystation_core.domain.commit import EventFacts
-from waystation_core.domain.errors import RequestIdReused, WorkflowNotFound
 from waystation_core.domain.model import (
-    Delivery,
-    DeliveryState,
     NewEvent,
     OnFailure,
     Result,
     Status,
 )
-from waystation_core.domain.operations import Operation, apply, canonical, from_json
+from waystation_core.domain.operations import Operation
 from waystation_core.domain.results import (
     AttemptError,
     CallResult,
@@ -37,31 +31,11 @@ from waystation_core.domain.results import (
     take_turn,
 )
 from waystation_core.ports.store import RegistryMoved, WriteRefused
-from waystation_core.store.pool import open_pool
 
 A, B = task("a"), task("b")
 LENIENT = task("lenient", on_failure=OnFailure.CONTINUE)
 BROKEN = AttemptError("TASK_FAILURE", "BROKEN", "it is broken", permanent=True)
 BUSY = AttemptError("UNAVAILABLE", "BUSY", "later")
-
-
-@pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[Engine]:
-    async for one in _engine(database_url):
-        yield one
-
-
-@pytest.fixture
-async def each_engine(each_database_url: str) -> AsyncIterator[Engine]:
-    async for one in _engine(each_database_url):
-        yield one
-
-
-async def _engine(url: str) -> AsyncIterator[Engine]:
-    pool = open_pool(url, size=8, name="test")
-    await pool.open(wait=True)
-    yield Engine(pool)
-    await pool.close()
 
 
 def sets(**members: Any) -> Reply:
@@ -315,193 +289,3 @@ async def test_a_second_final_outcome_is_refused_by_the_table_itself(engine: Eng
     with pytest.raises(WriteRefused):
         await engine.write(innocent, second)
     assert await engine.everything() == before
-
-
-# --- the second form -------------------------------------------------------------------------
-
-
-async def test_who_waited_for_the_lock_sees_all_that_the_other_wrote(engine: Engine) -> None:
-    instance, event = await engine.started()
-    seen: list[Any] = []
-
-    async def second() -> None:
-        async with engine.store.locked(
-            key=instance.key, event_ids=[event.event_id], since=1
-        ) as locked:
-            seen.append((locked.instance.version, dict(locked.facts), list(locked.log)))
-
-    async with engine.drafting(instance.key, event.event_id) as (_, draft):
-        waiting = asyncio.create_task(second())
-        await eventually(
-            lambda: engine.rows(
-                "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-                "AND datname = current_database()"
-            ),
-            what="the second to wait for the lock",
-        )
-        results = {"a": CallResult(A, 1, 1, sets(n=1))}
-        apply_touch(draft, EventTouch(event, (A, B), results), router_id=ROUTER)
-    await waiting
-    ((version, facts, log),) = seen
-    assert version == 2
-    row = Delivery(event.event_id, "b", DeliveryState.LEASED, leased_by=ROUTER)
-    assert facts == {event.event_id: EventFacts(False, {"b": row})}
-    assert [(one.version, one.writes) for one in log] == [(2, (("/n", "set"),))]
-
-
-async def test_a_block_that_fails_writes_nothing(engine: Engine) -> None:
-    instance, _ = await engine.started()
-    before = await engine.everything()
-
-    async def fail_late() -> None:
-        async with engine.store.locked(key=instance.key) as locked:
-            draft = engine.draft(locked)
-            actions.publish(draft, NewEvent("news", {}))
-            await locked.write(draft.commit())
-            await locked.remember("Rpc", "r", b"digest", {})
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        await fail_late()
-    assert await engine.everything() == before
-
-
-async def test_an_unknown_instance_is_told_by_name(engine: Engine) -> None:
-    with pytest.raises(WorkflowNotFound) as caught:
-        async with engine.store.locked(workflow_instance_id="nobody"):
-            pass
-    assert caught.value.metadata == {"workflow_instance_id": "nobody"}
-
-
-async def test_a_request_is_remembered_with_its_effect(engine: Engine) -> None:
-    instance, _ = await engine.started()
-    async with engine.store.locked(key=instance.key) as locked:
-        assert await locked.repeated("Publish", "r", b"digest") is None
-        await locked.remember("Publish", "r", b"digest", {"event_id": "e"})
-    async with engine.store.locked(key=instance.key) as locked:
-        assert await locked.repeated("Publish", "r", b"digest") == {"event_id": "e"}
-        assert await locked.repeated("Cancel", "r", b"digest") is None
-        with pytest.raises(RequestIdReused):
-            await locked.repeated("Publish", "r", b"another")
-
-
-async def test_unhandled_events_are_found_until_they_are_offered(engine: Engine) -> None:
-    instance, first = await engine.started()
-    async with engine.drafting(instance.key, first.event_id) as (_, draft):
-        apply_touch(draft, EventTouch(first, ()), router_id=ROUTER)
-    for expected in ([first.event_id], []):
-        async with engine.drafting(instance.key) as (locked, draft):
-            found = await locked.unhandled()
-            assert [event.event_id for event in found] == expected
-            actions.catch_up(draft, found, "a")
-    await engine.check([instance.key])
-    await engine.handle(first, A, Reply())
-    async with engine.store.locked(key=instance.key) as locked:
-        assert await locked.unhandled() == []
-
-
-# --- values ----------------------------------------------------------------------------------
-
-NUMBERS = [
-    1e300,
-    -1e300,
-    0.1,
-    1 / 3,
-    5e-324,
-    2**53,
-    -(2**53),
-    1e16,
-    123456789.12345678,
-    1.7976931348623157e308,
-    2.2250738585072014e-308,
-    canonical(-0.0),
-    canonical(1e15),
-    *(canonical(random.Random(7).uniform(-1e9, 1e9)) for _ in range(50)),
-]
-TEXTS = ["", "é", "\U0001f600", "\u2028", '"\\/', "\x01\x1f", "null", "{}", "a" * 5000]
-
-
-async def test_values_come_back_bit_for_bit(each_engine: Engine) -> None:
-    """Through the instance, its events and its history; changed on the way as well."""
-    data = {
-        "numbers": NUMBERS,
-        "texts": TEXTS,
-        "keys": {text[:50]: at for at, text in enumerate(TEXTS)},
-        "empty": [{}, [], None, True, False, ""],
-        "sum": 0.1,
-    }
-    instance, event = await each_engine.started(data)
-    stored = await each_engine.store.load([event.event_id])
-    assert orjson.dumps(stored.instances[instance.key].data) == orjson.dumps(data)
-    assert orjson.dumps(stored.events[event.event_id][0].payload) == orjson.dumps(data)
-
-    change = (
-        *(Operation("/sum", "increment", number) for number in NUMBERS if abs(number) < 1e20),
-        *(Operation("/copies", "append", number) for number in NUMBERS),
-        Operation("/top", "maximum", 1e300),
-        Operation("/null", "set", None),
-    )
-    expected = apply(data, change)
-    reply = Reply((NewEvent("next", data),), change, output=data)
-    commit = await each_engine.handle(event, A, reply)
-    found = await each_engine.instance(instance.key)
-    assert orjson.dumps(found.data) == orjson.dumps(expected)
-    assert orjson.dumps(found.output) == orjson.dumps(data)
-    raised = await each_engine.store.load([commit.raised[0].event_id])
-    assert orjson.dumps(next(iter(raised.events.values()))[0].payload) == orjson.dumps(data)
-
-    folded: dict[str, Any] = {}
-    seen = []
-    for one in await each_engine.queries.history(instance.key):
-        folded = apply(folded, [from_json(operation) for operation in one.entry.change or ()])
-        seen.append(orjson.dumps(folded))
-    assert seen == [orjson.dumps(data), orjson.dumps(expected)]
-
-
-# --- many at once ----------------------------------------------------------------------------
-
-
-async def test_routers_that_race_for_one_instance_lose_no_update(engine: Engine) -> None:
-    """Each result reads the list, adds its token and writes it back; clients publish in between.
-    First form where nobody was faster, else the second."""
-    instance, first = await engine.started({"tokens": []})
-    key = instance.key
-    events = [first, *[await engine.publish(key) for _ in range(23)]]
-    conflicts = 0
-
-    async def handle(event: Any) -> None:
-        nonlocal conflicts
-        while True:
-            before = (await engine.store.load([event.event_id])).instances[key]
-            grown = [*before.data["tokens"], event.event_id]
-            reply = Reply(change=(Operation("/tokens", "set", grown),), reads=("/tokens",))
-            commit = await engine.decide(event.event_id, A, reply)
-            if commit.before.version == before.version and await engine.write(commit):
-                return
-            verdict = await engine.handle_locked(key, event, A, reply, base=before.version)
-            if verdict is Verdict.APPLIED:
-                return
-            assert verdict is Verdict.CONFLICT
-            conflicts += 1
-
-    async def disturb() -> None:
-        for _ in range(10):
-            await engine.handle_locked(
-                key,
-                await engine.publish(key, "disturbing"),
-                B,
-                Reply(change=(Operation("/others", "increment", 1),), reads=()),
-                base=(await engine.instance(key)).version,
-            )
-
-    async def router(at: int) -> None:
-        for event in events[at::4]:
-            await handle(event)
-
-    await asyncio.gather(*(router(at) for at in range(4)), disturb())
-    found = await engine.instance(key)
-    assert sorted(found.data["tokens"]) == sorted(event.event_id for event in events)
-    assert found.data["others"] == 10
-    assert conflicts
-    assert found.idle is not None
-    await engine.check([key])

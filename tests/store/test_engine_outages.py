@@ -33,6 +33,7 @@ async def test_what_was_answered_survives_the_death_of_postgres(server: Postgres
     pool = open_pool(url, size=6, name="test")
     await pool.open(wait=True)
     engine = Engine(pool)
+    generation = await engine.generation()
     answered: list[Start] = []
     failures = 0
     busy = True
@@ -55,7 +56,9 @@ async def test_what_was_answered_survives_the_death_of_postgres(server: Postgres
             while True:
                 try:
                     reply = Reply(change=(Operation("/n", "increment", 1),))
-                    await engine.write(await engine.decide(start.event.event_id, A, reply))
+                    commit = await engine.decide(start.event.event_id, A, reply)
+                    if not commit.is_empty:
+                        await engine.store.commit([commit], generation=generation)
                     break
                 except StoreUnavailable:
                     failures += 1

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import pytest
 from store.instances import ROUTER, Engine, a_start, task
 
 from waystation_core.domain.ids import new_id
 from waystation_core.domain.model import Delivery, DeliveryState, Event
 from waystation_core.domain.results import AttemptError, Reply
 from waystation_core.ports.store import RouterReport
-from waystation_core.store.pool import open_pool
 
 A, B = task("a"), task("b")
 BUSY = AttemptError("UNAVAILABLE", "BUSY", "later")
 QUIET = RouterReport(0, 0, {})
-
-
-@pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[Engine]:
-    pool = open_pool(database_url, size=8, name="test")
-    await pool.open(wait=True)
-    yield Engine(pool)
-    await pool.close()
 
 
 async def started(engine: Engine, number: int) -> list[str]:

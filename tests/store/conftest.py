@@ -1,0 +1,27 @@
+"""An engine store on a database of the test's own."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from store.instances import Engine
+
+from waystation_core.store.pool import open_pool
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[Engine]:
+    async for one in _engine(database_url):
+        yield one
+
+
+@pytest.fixture
+async def each_engine(each_database_url: str) -> AsyncIterator[Engine]:
+    async for one in _engine(each_database_url):
+        yield one
+
+
+async def _engine(url: str) -> AsyncIterator[Engine]:
+    pool = open_pool(url, size=8, name="test")
+    await pool.open(wait=True)
+    yield Engine(pool)
+    await pool.close()
