@@ -1,6 +1,7 @@
 """RabbitMQ loses everything, Postgres crashes: work is delayed, never lost."""
 
 import asyncio
+import signal
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -10,7 +11,6 @@ from e2e.conftest import StartParts
 from support.claims import ClaimFile, check_claims, start_claims
 from support.databases import migrated
 from support.system import CLAIMS
-from support.waiting import eventually
 
 from localservers.postgres import PostgresServer
 from localservers.rabbitmq import RabbitMQServer
@@ -39,25 +39,26 @@ def own_postgres() -> Iterator[PostgresServer]:
 async def test_a_purged_queue_a_deleted_queue_and_a_broker_without_its_data_lose_no_workflow(
     start_parts: StartParts, own_rabbitmq: RabbitMQServer
 ) -> None:
-    # So few in the routers' hands that most messages are in the queue when it is hit.
+    # So few in a router's hands that the others are in the queue.
     parts = start_parts(broker=own_rabbitmq.amqp_url, WAYSTATION_ROUTER_PREFETCH="5")
     parts.start_handlers(*CLAIMS)
     queue = f"queues/{quote('/', safe='')}/{QUEUE}"
 
-    async def page(path: str, method: str = "GET") -> Any:
-        return await asyncio.to_thread(own_rabbitmq.api, path, method=method)
-
-    async def in_queue() -> int:
-        return int((await page(queue)).get("messages_ready", 0))
+    async def page(path: str, method: str = "GET", body: object = None) -> Any:
+        return await asyncio.to_thread(own_rabbitmq.api, path, method=method, body=body)
 
     async with parts.client() as client:
-        started = await start_claims(client, 200)
-        await eventually(in_queue, until=lambda count: count > 50, timeout=30)
+        started = await start_claims(client, 100)
+        for router in parts.routers:
+            router.send(signal.SIGSTOP)
+        started |= await start_claims(client, 100)
+        peek = {"count": 500, "ackmode": "ack_requeue_true", "encoding": "auto"}
+        assert len(await page(f"{queue}/get", "POST", peek)) > 50
         await page(f"{queue}/contents", "DELETE")
         await page(queue, "DELETE")
         await asyncio.to_thread(own_rabbitmq.restart, wipe=True)
-        left = [each for each in started if not (await client.get(each)).ended]
-        assert left
+        for router in parts.routers:
+            router.send(signal.SIGCONT)
         await check_claims(client, started, within=90)
 
 
