@@ -8,13 +8,9 @@ from typing import Any
 import orjson
 from store.instances import Engine, task
 
-from waystation_core.domain.model import (
-    NewEvent,
-)
+from waystation_core.domain.model import NewEvent
 from waystation_core.domain.operations import Operation, apply, canonical, from_json
-from waystation_core.domain.results import (
-    Reply,
-)
+from waystation_core.domain.results import Reply
 
 A = task("a")
 
