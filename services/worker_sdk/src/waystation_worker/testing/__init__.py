@@ -12,8 +12,9 @@ other part of the house, and pytest only in `pytest_plugin`.
 from waystation_worker.testing.answers import Asked, Failed, NotModelled, Raised, TaskResult
 from waystation_worker.testing.calling import SentEvent, run_task
 from waystation_worker.testing.changes import Change
-from waystation_worker.testing.engine import Stuck, TestEngine, WorkflowRun
+from waystation_worker.testing.engine import TestEngine
 from waystation_worker.testing.records import DeadLetter, Entry
+from waystation_worker.testing.run import Stuck, WorkflowRun
 
 __all__ = [
     "Asked",
