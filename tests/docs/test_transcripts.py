@@ -1,9 +1,11 @@
 """The first 15 minutes, as a stranger has them: every command is typed, every answer compared."""
 
+import fcntl
 import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,9 +30,21 @@ PORTS = {
 
 
 @pytest.fixture
-def player(tmp_path: Path) -> Iterator[Player]:
+def moved() -> Iterator[dict[int, int]]:
+    """The documents' ports that somebody has, each with a free one to use instead; all of them
+    while another run of these tests uses the usual ones."""
+    with (Path(tempfile.gettempdir()) / "waystation-usual-ports.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            taken = [port for port in PORTS if accepts_connections(port)]
+        except BlockingIOError:
+            taken = list(PORTS)
+        yield {port: free_port() for port in taken}
+
+
+@pytest.fixture
+def player(tmp_path: Path, moved: dict[int, int]) -> Iterator[Player]:
     """A home of its own, the usual ports where they are free, and nothing left afterwards."""
-    moved = {port: free_port() for port in PORTS if accepts_connections(port)}
     environment = {**os.environ, "HOME": str(tmp_path), "UP_FOLDER": str(tmp_path / "up")}
     for port, other in moved.items():
         environment |= dict.fromkeys(PORTS[port], str(other))

@@ -1,5 +1,6 @@
 """Dockerfile and docker-compose.yml, as far as they can be held to their word without an engine."""
 
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,13 @@ import pytest
 import yaml
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from localservers.ports import free_port
+from localservers.processes import ChildProcess
+from waystation_api.settings import ApiSettings
+from waystation_core.rpc.settings import Settings, read_settings, variable
+from waystation_router.settings import RouterSettings
+from waystation_worker.settings import read_settings as read_handler_settings
+
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
@@ -24,6 +32,21 @@ LISTENS = {
     "router-2": "WAYSTATION_ROUTER_PORT",
     "claim-handlers": "WAYSTATION_HANDLER_PORT",
 }
+SETTINGS: dict[str, type[Settings]] = {
+    "api": ApiSettings,
+    "router-1": RouterSettings,
+    "router-2": RouterSettings,
+}
+# What the example's password variables are replaced with.
+SECRET = "secret"
+
+
+def environment(name: str) -> dict[str, str]:
+    """What compose would set for a service."""
+    return {
+        variable: re.sub(r"\$\{\w+:\?[^}]*\}", SECRET, str(value))
+        for variable, value in SERVICES[name].get("environment", {}).items()
+    }
 
 
 def test_the_production_shape_is_complete() -> None:
@@ -76,6 +99,89 @@ def test_health_is_asked_where_the_process_listens(name: str) -> None:
     port = SERVICES[name]["environment"][LISTENS[name]]
     assert SERVICES[name]["healthcheck"]["test"][-1] == f"127.0.0.1:{port}"
     assert re.search(rf"^EXPOSE .*\b{port}\b", (ROOT / "Dockerfile").read_text(), re.M)
+
+
+def test_every_variable_is_a_setting_of_some_process_and_is_accepted() -> None:
+    known = {variable(field) for kind in SETTINGS.values() for field in kind.model_fields}
+    for name, kind in SETTINGS.items():
+        given = environment(name)
+        assert set(given) <= known, name
+        settings = read_settings(kind, given)
+        assert settings.insecure
+        for variable_name, text in given.items():
+            field = variable_name.removeprefix("WAYSTATION_").lower()
+            if field in kind.model_fields and not field.endswith("url"):
+                assert str(getattr(settings, field)).lower() == text.lower(), variable_name
+    assert {"WAYSTATION_DATABASE_URL", "WAYSTATION_BROKER_URL"} <= set(environment("api"))
+    assert "WAYSTATION_DATABASE_URL" in environment("migrate")
+    # Whoever registers an endpoint is refused by one list and dialled by the other.
+    lists = {environment(name)["WAYSTATION_HANDLER_ALLOWLIST"] for name in SETTINGS}
+    assert len(lists) == 1
+    given = environment("claim-handlers")
+    handlers = read_handler_settings(environ=given)
+    assert (handlers.address, handlers.host, handlers.port, handlers.advertise_host) == (
+        f"api:{environment('api')['WAYSTATION_API_PORT']}",
+        given["WAYSTATION_HANDLER_HOST"],
+        int(given["WAYSTATION_HANDLER_PORT"]),
+        "claim-handlers",
+    )
+
+
+def test_the_services_run_by_hand_as_compose_would_run_them(
+    empty_database_url: str, amqp_url: str, tmp_path: Path
+) -> None:
+    ports = {name: str(free_port()) for name in LISTENS}
+    address = f"127.0.0.1:{ports['api']}"
+    # Only where things are differs from compose; here they are on one machine's loopback.
+    here = {
+        "WAYSTATION_DATABASE_URL": empty_database_url,
+        "WAYSTATION_BROKER_URL": amqp_url,
+        "WAYSTATION_ADDRESS": address,
+        "WAYSTATION_ADVERTISE_HOST": "127.0.0.1",
+        "WAYSTATION_HANDLER_ALLOWLIST": "127.0.0.0/8",
+        **{f"WAYSTATION_{part}_HOST": "127.0.0.1" for part in ("API", "ROUTER", "HANDLER")},
+    }
+    binaries = Path(sys.executable).parent
+
+    def run(name: str) -> ChildProcess:
+        given = environment(name)
+        changed = {key: here[key] for key in given.keys() & here.keys()}
+        listens = {LISTENS[name]: ports[name]} if name in LISTENS else {}
+        program, *rest = OURS[name]["command"]
+        return ChildProcess(
+            [binaries / program, *rest],
+            name=name,
+            log=tmp_path / f"{name}.log",
+            env={**given, **changed, **listens},
+        )
+
+    def healthy(name: str) -> bool:
+        command = [part.replace("/opt/waystation", str(ROOT / "docker")) for part in asked(name)]
+        command[-1] = f"127.0.0.1:{ports[name]}"
+        done = subprocess.run(command, capture_output=True, check=False, env=path_of(binaries))
+        return done.returncode == 0
+
+    assert run("migrate").wait(60) == 0
+    with run("api") as api, run("router-1") as first, run("router-2") as second:
+        api.wait_ready(lambda: healthy("api"), timeout=60)
+        with run("claim-handlers") as handlers:
+            handlers.wait_for_output("registered", timeout=60)
+            processes = (api, first, second, handlers)
+            for name, process in zip(LISTENS, processes, strict=True):
+                process.wait_ready(lambda name=name: healthy(name), timeout=60)
+            assert [process.stop() for process in reversed(processes)] == [0, 0, 0, 0]
+
+
+def asked(name: str) -> list[str]:
+    """The health check's command line, as compose would run it."""
+    how, *command = SERVICES[name]["healthcheck"]["test"]
+    assert how == "CMD"
+    return command
+
+
+def path_of(binaries: Path) -> dict[str, str]:
+    """An environment in which `python` is this one, as it is in the image."""
+    return {**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}"}
 
 
 @pytest.fixture
