@@ -51,6 +51,8 @@ log = structlog.get_logger(__name__)
 _SAY_AGAIN_SECONDS = 10.0
 _CATCH_UP_SECONDS = 2.0
 _BACKLOG_SECONDS = 5.0
+_FORGET_SECONDS = 600.0
+_FORGET_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,7 @@ class ApiServer:
             watching=Watching(store.queries, self._waiters),
             changing=changing,
             tasks=self._tasks,
+            backlog=self._backlog,
             queries=store.queries,
         )
         handlers = HandlerRegistryService(store.registry, self._registering)
@@ -201,6 +204,7 @@ class ApiServer:
         self._run(self._tasks.follow(self._on_contact))
         self._run(self._every(_CATCH_UP_SECONDS, self._registering.look_again))
         self._run(self._every(_BACKLOG_SECONDS, self._backlog.look))
+        self._run(self._every(_FORGET_SECONDS, self._forget_requests))
         self._run(self._become_ready())
 
     async def stop(self) -> None:
@@ -243,6 +247,10 @@ class ApiServer:
                     reason=error.reason,
                     message=error.message,
                 )
+
+    async def _forget_requests(self) -> None:
+        while await self._store.engine.forget_requests(_FORGET_AT_ONCE) == _FORGET_AT_ONCE:
+            pass
 
     def _on_contact(self, reached: bool) -> None:
         """Health follows whether Postgres can be reached. The broker's outages it sits out: what is

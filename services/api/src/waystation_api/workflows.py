@@ -18,7 +18,7 @@ from waystation_api.requests import (
     check_request_id,
     digest_of,
 )
-from waystation_api.starting import Starter, start_from_proto
+from waystation_api.starting import Backlog, Starter, start_from_proto
 from waystation_api.tasks import TaskDirectory
 from waystation_api.waiting import InstanceReader, Waiters
 from waystation_api.watching import Watching
@@ -56,6 +56,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         watching: Watching,
         changing: Changing,
         tasks: TaskDirectory,
+        backlog: Backlog,
         queries: QueryStore,
     ) -> None:
         self._starter = starter
@@ -65,6 +66,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         self._watching = watching
         self._changing = changing
         self._tasks = tasks
+        self._backlog = backlog
         self._queries = queries
 
     # --- starting and waiting --------------------------------------------------------------
@@ -202,6 +204,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
             raise InvalidField("event is missing; say which event to raise.", field="event")
         new = new_event_from_proto(request.event)
         lifecycle.check_client_event(new.event_type)
+        self._backlog.check()
         instance, result = await self._changing.publish(change, new)
         response = _pb.PublishEventResponse(event_id=result["event_id"])
         response.task_ids.extend(await self._tasks.task_ids(new.event_type, instance.workflow_type))

@@ -237,6 +237,10 @@ class EngineStore(Protocol):
         """About how many outbox rows there are."""
         ...
 
+    async def forget_requests(self, limit: int) -> int:
+        """Forgets requests made more than 7 days ago, so many at most; says how many."""
+        ...
+
 
 # --- handlers and tasks ----------------------------------------------------------------------
 

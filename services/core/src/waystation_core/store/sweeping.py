@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from waystation_core.domain.model import Delivery
+from waystation_core.domain.model import Delivery, JsonObject
 from waystation_core.ports.broker import LEVELS, lowest_priority_of
 from waystation_core.ports.store import DueEvent, Heartbeat, RouterReport
 from waystation_core.store import rows
@@ -90,17 +90,17 @@ WITH found AS MATERIALIZED (
 
 # Two routers may reach the same process, so a suspect is called only while no other router has one
 # of the same service in call: else the death of the guilty one would be charged to both. The lock
-# keeps two routers from looking at the same time; whoever does not get it looks again soon.
+# keeps two routers from looking at the same time, and is a statement of its own because a claim
+# must see what was claimed before it; whoever does not get it looks again soon.
+_ANY_SUSPECT = "SELECT 1 FROM deliveries WHERE state = 1 AND due_at <= now() AND suspect LIMIT 1"
+_LOCK_SUSPECTS = "SELECT pg_try_advisory_xact_lock(7401)"
 _CLAIM_SUSPECTS = f"""
-WITH turn AS MATERIALIZED (
-    SELECT pg_try_advisory_xact_lock(7401) AS ours
-), busy AS MATERIALIZED (
+WITH busy AS MATERIALIZED (
     SELECT t.service_name FROM deliveries d JOIN tasks t ON t.task_id = d.task_id
     WHERE d.state = 2 AND d.suspect AND d.leased_by <> %(router_id)s::uuid
 ), found AS MATERIALIZED (
     SELECT event_id, task_id FROM deliveries
     WHERE state = 1 AND due_at <= now() AND suspect AND task_id = ANY(%(task_ids)s)
-      AND (SELECT ours FROM turn)
       AND task_id NOT IN (
           SELECT t.task_id FROM tasks t JOIN busy b ON b.service_name = t.service_name)
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
@@ -166,11 +166,21 @@ class Sweeping:
     async def claim_deliveries(
         self, router_id: str, limit: int, task_ids: Sequence[str], *, suspects: bool
     ) -> list[Delivery]:
-        found = await self._fetch(
-            _CLAIM_SUSPECTS if suspects else _CLAIM_DELIVERIES,
-            {"router_id": router_id, "limit": limit, "task_ids": list(task_ids)},
-        )
+        parameters = {"router_id": router_id, "limit": limit, "task_ids": list(task_ids)}
+        if suspects:
+            found = await self._claim_suspects(parameters)
+        else:
+            found = await self._fetch(_CLAIM_DELIVERIES, parameters)
         return [rows.delivery(row) for row in found]
+
+    async def _claim_suspects(self, parameters: JsonObject) -> list[tuple[Any, ...]]:
+        if not await self._fetch(_ANY_SUSPECT):
+            return []
+        async with connection_of(self._pool) as connection, connection.transaction():
+            ours = await (await connection.execute(_LOCK_SUSPECTS)).fetchone()
+            if ours is None or not ours[0]:
+                return []
+            return await (await connection.execute(_CLAIM_SUSPECTS, parameters)).fetchall()
 
     async def wake_parked(self, task_ids: Sequence[str]) -> int:
         return await self._execute(_WAKE_PARKED, (list(task_ids),))
@@ -219,6 +229,15 @@ class Sweeping:
     async def backlog(self) -> int:
         found = await self._fetch("SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT 1000001) o")
         return int(found[0][0])
+
+    async def forget_requests(self, limit: int) -> int:
+        return await self._execute(
+            "DELETE FROM requests WHERE (namespace, rpc, request_id) IN ("
+            "SELECT namespace, rpc, request_id FROM requests "
+            "WHERE created_at < now() - interval '7 days' "
+            "ORDER BY created_at LIMIT %s FOR UPDATE SKIP LOCKED)",
+            (limit,),
+        )
 
 
 def _due(row: Sequence[Any], *, priority: int | None = None) -> DueEvent:

@@ -1,0 +1,122 @@
+"""Questions to the store that no call of the API asks in just this form."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from support.scripted_engine import ScriptedEngine, failure, reply, task
+
+from waystation_core.broker import open_broker
+from waystation_core.domain import actions
+from waystation_core.domain.errors import DeadLetterNotFound
+from waystation_core.domain.model import DeliveryState, OnFailure
+from waystation_core.ports.store import DeadLetterFilter
+from waystation_core.store.engine import PostgresEngineStore
+from waystation_core.store.pool import Pool, open_pool
+from waystation_core.store.queries import PostgresQueryStore
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    pool = open_pool(database_url, size=4, name="test")
+    await pool.open(wait=True)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+def queries(pool: Pool) -> PostgresQueryStore:
+    return PostgresQueryStore(pool)
+
+
+@pytest.fixture
+async def engine(pool: Pool, queries: PostgresQueryStore) -> AsyncIterator[ScriptedEngine]:
+    broker = open_broker("memory://", role="api")
+    engine = ScriptedEngine(PostgresEngineStore(pool), queries, broker)
+    yield engine
+    await engine.relay.close()
+    await broker.close()
+
+
+async def started(pool: Pool, name: str) -> int:
+    (made,) = await PostgresEngineStore(pool).start(
+        [
+            actions.start(
+                workflow_instance_id=name,
+                workflow_type="t",
+                data={"n": 1.5},
+                payload=None,
+                correlation_id=None,
+                priority=None,
+                metadata=None,
+                digest=b"d",
+                request_id=None,
+                namespace="default",
+            )
+        ]
+    )
+    return made.instance.key
+
+
+async def test_unknown_ids_are_missing_and_the_rest_is_one_query(
+    pool: Pool, queries: PostgresQueryStore
+) -> None:
+    for name in ("a", "b"):
+        await started(pool, name)
+    found = await queries.instances(["a", "nobody", "b", "a"])
+    assert sorted(found) == ["a", "b"]
+    assert found["a"].data == {"n": 1.5}
+    assert await queries.instances([]) == {}
+    assert await queries.instances(["a"], namespace="other") == {}
+
+
+async def test_open_work_is_what_is_not_settled(
+    pool: Pool, queries: PostgresQueryStore, engine: ScriptedEngine
+) -> None:
+    key = await started(pool, "w-1")
+    (waiting,), deliveries = await queries.open_work(key)
+    assert (waiting.event.event_type, waiting.announcements, deliveries) == (
+        "workflow.started",
+        1,
+        [],
+    )
+    assert (waiting.due_at - waiting.created_at).total_seconds() == pytest.approx(60, abs=1)
+    await engine.handle("w-1", "workflow.started", reply("a", "b"))
+    await engine.handle("w-1", "a", failure())
+    (waiting,), (retrying,) = await queries.open_work(key)
+    assert waiting.event.event_type == "b"
+    assert (retrying.delivery.state, retrying.delivery.attempts) == (DeliveryState.READY, 1)
+    assert retrying.due_at > retrying.since
+
+
+async def test_a_dead_letter_shows_the_payload_as_last_tried(
+    pool: Pool, queries: PostgresQueryStore, engine: ScriptedEngine
+) -> None:
+    await started(pool, "w-1")
+    continued = task(on_failure=OnFailure.CONTINUE)
+    await engine.handle("w-1", "workflow.started", failure("A", permanent=True), by=continued)
+    (letter,) = await queries.dead_letters(DeadLetterFilter())
+    assert letter.event.payload == {"n": 1.5}
+    key = await queries.dead_letter_instance(letter.dead_letter_id)
+    with pytest.raises(DeadLetterNotFound):
+        await queries.dead_letter_instance(letter.dead_letter_id, namespace="other")
+    assert await queries.dead_letters(DeadLetterFilter(), namespace="other") == []
+    assert [entry.entry.sequence for entry in await queries.history(key, up_to=1)] == [1]
+
+
+async def test_requests_are_forgotten_after_a_week(pool: Pool, queries: PostgresQueryStore) -> None:
+    store = PostgresEngineStore(pool)
+    key = await started(pool, "w-1")
+    async with store.locked(key=key) as locked:
+        for request_id in ("old-1", "old-2", "new"):
+            await locked.remember("PublishEvent", request_id, b"d", {"event_id": request_id})
+    async with pool.connection() as connection:
+        await connection.execute(
+            "UPDATE requests SET created_at = now() - interval '7 days 1 minute' "
+            "WHERE request_id LIKE 'old%%'"
+        )
+    assert [await store.forget_requests(1) for _ in range(3)] == [1, 1, 0]
+    async with store.locked(key=key) as locked:
+        assert await locked.repeated("PublishEvent", "new", b"d") == {"event_id": "new"}
+        assert await locked.repeated("PublishEvent", "old-1", b"d") is None
