@@ -211,7 +211,8 @@ class FakeApi(
     system_service_pb2_grpc.SystemServiceServicer,
 ):
     """`requests` by RPC name, the latest; `outcomes` are given by waits one after the other, the
-    last again and again, and a run never ends while `hold_waits`; `refusals` by RPC name: code, reason, message, metadata."""
+    last again and again, and a run never ends while `hold_waits`; a watch breaks
+    once before each entry of `breaks`; `refusals` by RPC name: code, reason, message, metadata."""
 
     def __init__(self) -> None:
         self.requests: dict[str, Any] = {}
@@ -220,6 +221,7 @@ class FakeApi(
         self.refusals: dict[str, tuple[grpc.StatusCode, str, str, dict[str, str]]] = {}
         self.workflows = 3
         self.hold_waits = False
+        self.breaks: list[int] = []
         self.address = ""
 
     def _take(self, rpc: str, request: Message, call: grpc.ServicerContext) -> None:
@@ -291,6 +293,17 @@ class FakeApi(
     def ListEvents(self, request, call):
         self._take("ListEvents", request, call)
         return workflow_service_pb2.ListEventsResponse(events=events())
+
+    def WatchWorkflow(self, request, call):
+        self._take("WatchWorkflow", request, call)
+        for entry in history()[max(request.from_sequence, 1) - 1 :]:
+            if entry.sequence in self.breaks:
+                self.breaks.remove(entry.sequence)
+                call.abort(grpc.StatusCode.UNAVAILABLE, "the server stops")
+            yield workflow_service_pb2.WatchWorkflowResponse(
+                heartbeat=workflow_service_pb2.WatchHeartbeat(version=6)
+            )
+            yield workflow_service_pb2.WatchWorkflowResponse(processed_event=entry)
 
     def ProvideInput(self, request, call):
         self._take("ProvideInput", request, call)

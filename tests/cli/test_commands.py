@@ -115,6 +115,15 @@ COMMANDS = {
         ["router-1", "waystation.router.default", "5 events", "event-5", "2 endpoints, 1 of them"],
         lambda said: said["outbox_size"] == "5" and said["dead_letters"] == "0",
     ),
+    "top": (
+        ["top", "--interval", "1s"],
+        "GetSystemStatus",
+        {},
+        ["ACTIVE", "router-1", "waystation.router.default", "[::1]:7500", "dl-1"],
+        lambda said: said["status"]["handlers"] == 2
+        and said["handlers"][0]["handler_id"] == "handler-1"
+        and said["dead_letters"][0]["dead_letter_id"] == "dl-1",
+    ),
     "handlers list": (
         ["handlers", "list", "--service", "claims"],
         "ListHandlers",
@@ -215,7 +224,7 @@ def test_the_commands_are_all_here() -> None:
         for each in group.typer_instance.registered_commands:
             each.name = each.name or each.callback.__name__
     without_a_server = {"dev", "migrate"}
-    assert names(app) - without_a_server == set(COMMANDS) | {"run", "wait"}
+    assert names(app) - without_a_server == set(COMMANDS) | {"run", "wait", "watch"}
 
 
 ENDS = {

@@ -16,11 +16,13 @@ from waystation_cli.commands import (
     reading,
     running,
     status,
+    watching,
 )
 
 EPILOG = (
-    "Exit codes: 0 done, 1 the call failed, 2 the command line is wrong. `run` and `wait` also: "
-    "3 the workflow waits for input, 4 it is idle, 5 it failed or was cancelled, 6 the time is up."
+    "Exit codes: 0 done, 1 the call failed, 2 the command line is wrong. `run`, "
+    "`wait` and `watch` also: 5 the workflow failed or was cancelled; `run` and `wait` also: 3 it waits "
+    "for input, 4 it is idle, 6 the time is up."
 )
 
 app = typer.Typer(
@@ -58,10 +60,12 @@ app.command("run", epilog=EPILOG)(running.run)
 app.command("wait", epilog=EPILOG)(running.wait)
 app.command("list")(reading.list_workflows)
 app.command("show")(reading.show)
+app.command("watch", epilog=EPILOG)(watching.watch)
 app.command("explain")(reading.explain)
 app.command("input")(acting.provide_input)
 app.command("publish")(acting.publish)
 app.command("cancel")(acting.cancel)
 app.command("status")(status.status)
+app.command("top")(watching.top)
 app.add_typer(handlers.app, name="handlers")
 app.add_typer(dead_letters.app, name="dead-letters")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.table import Table
 from rich.text import Text
 
 from waystation.v1.dead_letter_pb2 import DeadLetter
@@ -19,6 +20,17 @@ def print_dead_letters(letters: Sequence[DeadLetter], more: bool) -> None:
     if not letters:
         out.print("No dead letters.")
         return
+    out.print(letter_table(letters))
+    if more:
+        print_more(out, len(letters))
+    out.print(
+        "waystation dead-letters retry ID [--payload '{...}'] tries again; discard ID gives up.",
+        style="dim",
+    )
+
+
+def letter_table(letters: Sequence[DeadLetter]) -> Table:
+    """One line for each."""
     rows = table("DEAD LETTER", "WORKFLOW", "TASK", "EVENT", "ATTEMPTS", "SINCE", "STATE", "CAUSE")
     for letter in letters:
         rows.add_row(
@@ -31,13 +43,7 @@ def print_dead_letters(letters: Sequence[DeadLetter], more: bool) -> None:
             names.dead_letter_state(letter.state),
             Text(cause(letter), style="red"),
         )
-    out.print(rows)
-    if more:
-        print_more(out, len(letters))
-    out.print(
-        "waystation dead-letters retry ID [--payload '{...}'] tries again; discard ID gives up.",
-        style="dim",
-    )
+    return rows
 
 
 def cause(letter: DeadLetter) -> str:

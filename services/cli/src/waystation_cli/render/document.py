@@ -35,6 +35,11 @@ def print_messages(messages: Iterable[Message]) -> None:
     print_document([as_dict(message) for message in messages])
 
 
+def print_line(message: Message) -> None:
+    """Prints one message as one line, at once: what reads a stream must not wait for more."""
+    print(json.dumps(as_dict(message), ensure_ascii=False), flush=True)
+
+
 def print_document(document: Any) -> None:
     """Prints what json can print."""
     print(json.dumps(document, ensure_ascii=False, indent=2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.table import Table
 from rich.text import Text
 
 from waystation.v1.handler_pb2 import Handler, TaskSpec
@@ -19,19 +20,7 @@ def print_handlers(handlers: Sequence[Handler], more: bool) -> None:
     if not handlers:
         out.print("No handler service is registered: events stay UNHANDLED.")
         return
-    rows = table("SERVICE", "ENDPOINT", "KIND", "LEASE LEFT", "REACHABLE", "IN CALL", "HANDLER ID")
-    for handler in handlers:
-        version = f" {handler.service_version}" if handler.service_version else ""
-        rows.add_row(
-            plain(handler.service_name + version),
-            plain(endpoint(handler)),
-            names.registration(handler.kind).lower(),
-            length(handler.lease_remaining) if handler.HasField("lease_remaining") else "static",
-            _reachable(handler),
-            str(handler.calls_in_flight),
-            plain(handler.handler_id),
-        )
-    out.print(rows)
+    out.print(endpoint_table(handlers))
     out.print()
     tasks = table("TASK", "SERVICE", "EVENTS", "OF WORKFLOWS")
     # The endpoints of a service mostly host the same tasks: each is told once.
@@ -45,6 +34,23 @@ def print_handlers(handlers: Sequence[Handler], more: bool) -> None:
     out.print(tasks)
     if more:
         print_more(out, len(handlers))
+
+
+def endpoint_table(handlers: Sequence[Handler]) -> Table:
+    """One line for each endpoint."""
+    rows = table("SERVICE", "ENDPOINT", "KIND", "LEASE LEFT", "REACHABLE", "IN CALL", "HANDLER ID")
+    for handler in handlers:
+        version = f" {handler.service_version}" if handler.service_version else ""
+        rows.add_row(
+            plain(handler.service_name + version),
+            plain(endpoint(handler)),
+            names.registration(handler.kind).lower(),
+            length(handler.lease_remaining) if handler.HasField("lease_remaining") else "static",
+            _reachable(handler),
+            str(handler.calls_in_flight),
+            plain(handler.handler_id),
+        )
+    return rows
 
 
 def print_registered(response: RegisterHandlerResponse) -> None:

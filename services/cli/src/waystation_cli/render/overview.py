@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from waystation.v1.system_service_pb2 import GetSystemStatusResponse
@@ -45,8 +45,12 @@ def print_workflows(workflows: Sequence[WorkflowContext], more: bool) -> None:
 
 def print_status(status: GetSystemStatusResponse, address: str) -> None:
     """Routers, queues, backlog, handlers, workflows."""
-    out = stdout()
-    out.print(plain(f"Waystation {status.server_version} at {address}"), style="bold")
+    stdout().print(Group(*status_view(status, address)))
+
+
+def status_view(status: GetSystemStatusResponse, address: str) -> list[RenderableType]:
+    """The same, from top to bottom."""
+    title = Text(plain(f"Waystation {status.server_version} at {address}"), style="bold")
     facts = table("", "")
     facts.show_header = False
     broker = "connected" if status.broker_connected else "NOT CONNECTED"
@@ -78,8 +82,7 @@ def print_status(status: GetSystemStatusResponse, address: str) -> None:
         for word in sorted(status.workflows_by_status)
     )
     facts.add_row("workflows", plain(workflows or "none") + f"; {status.idle_workflows} idle")
-    out.print(facts)
-    out.print()
+    parts: list[RenderableType] = [title, facts, ""]
     if status.routers:
         routers = table("ROUTER", "POOL", "HOST", "STARTED", "LEASE LEFT", "IN CALL", "COMMITTED")
         for router in status.routers:
@@ -92,15 +95,14 @@ def print_status(status: GetSystemStatusResponse, address: str) -> None:
                 str(router.calls_in_flight),
                 str(router.results_committed),
             )
-        out.print(routers)
+        parts.append(routers)
     else:
-        out.print(
-            "No router is alive: events wait. Start one with `waystation-router`.", style="red"
-        )
+        none = "No router is alive: events wait. Start one with `waystation-router`."
+        parts.append(Text(none, style="red"))
     if status.queues:
-        out.print()
         queues = table("QUEUE", "READY")
         for queue in status.queues:
             ready = str(queue.messages_ready) if queue.HasField("messages_ready") else "unknown"
             queues.add_row(plain(queue.name), ready)
-        out.print(queues)
+        parts += ["", queues]
+    return parts

@@ -89,7 +89,7 @@ class _Timeline:
 
     def _add_entry(self, node: Node, entry: ProcessedEvent) -> list[_Branch]:
         self._drawn_entries.add(entry.sequence)
-        branch = node.add(_entry_line(entry))
+        branch = node.add(entry_line(entry))
         raised = list(entry.raised_event_ids)
         if entry.action and not entry.action.startswith("dead_letter_"):
             # The event of a start, an input or a publish is the one that it raised.
@@ -119,7 +119,8 @@ def _event_line(entry: EventEntry) -> Text:
     return line
 
 
-def _entry_line(entry: ProcessedEvent) -> Text:
+def entry_line(entry: ProcessedEvent) -> Text:
+    """What one entry says: who did what, how it ended, how long it took."""
     line = Text.assemble((f"#{entry.sequence} ", "dim"))
     if entry.action:
         line.append(plain(f"{entry.action.replace('_', ' ')} by {entry.processed_by}"))
