@@ -180,6 +180,29 @@ COMMANDS = {
         ["Discarded dl-1"],
         lambda said: said == {"discarded": 1},
     ),
+    "dead-letters retry --task": (
+        ["dead-letters", "retry", "--task", "a", "--workflow", "w", "--type", "t", "--event-type",
+         "e", "--reason", "R", "--since", "2026-01-01T00:00:00Z", "--until", "2026-01-02T00:00:00Z",
+         "--request-id", "r-1"],
+        "RetryDeadLetter",
+        {
+            "filter": {
+                "task_id": "a", "workflow_instance_id": "w", "workflow_type": "t",
+                "event_type": "e", "reason": "R", "created_after": "2026-01-01T00:00:00Z",
+                "created_before": "2026-01-02T00:00:00Z",
+            },
+            "request_id": "r-1",
+        },
+        ["Tries 1 delivery again"],
+        lambda said: said == {"retried": 1},
+    ),
+    "dead-letters discard --all": (
+        ["dead-letters", "discard", "--all"],
+        "DiscardDeadLetter",
+        {"filter": {}},
+        ["Discarded 1 delivery"],
+        lambda said: said == {"discarded": 1},
+    ),
 }  # fmt: skip
 
 CHANGING = {"StartWorkflow", "ProvideInput", "PublishEvent", "CancelWorkflow", "RegisterHandler",
@@ -224,7 +247,9 @@ def test_the_commands_are_all_here() -> None:
         for each in group.typer_instance.registered_commands:
             each.name = each.name or each.callback.__name__
     without_a_server = {"dev", "migrate"}
-    assert names(app) - without_a_server == set(COMMANDS) | {"run", "wait", "watch"}
+    assert names(app) - without_a_server == {
+        command.partition(" --")[0] for command in COMMANDS
+    } | {"run", "wait", "watch"}
 
 
 ENDS = {

@@ -109,6 +109,16 @@ def test_another_kind_of_server_is_told_apart() -> None:
 
 
 USAGE = {
+    "a retry of nothing": (["dead-letters", "retry"], "name a DEAD_LETTER_ID, or choose many"),
+    "a discard of one and of many": (
+        ["dead-letters", "discard", "dl-1", "--task", "a"],
+        "not both",
+    ),
+    "all and a choice": (["dead-letters", "discard", "--all", "--task", "a"], "--all leaves"),
+    "one payload for many": (
+        ["dead-letters", "retry", "--all", "--payload", "{}"],
+        "--payload edits one delivery",
+    ),
     "not JSON": (["start", "claim", "--data", "{amount: 1}"], "line 1, column 2"),
     "not an object": (["start", "claim", "--data", "[1]"], "must be a JSON object"),
     "not a number": (["start", "claim", "--data", '{"a": NaN}'], "NaN is not JSON"),

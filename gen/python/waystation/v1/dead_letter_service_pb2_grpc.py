@@ -67,9 +67,12 @@ class DeadLetterServiceServicer(object):
     def RetryDeadLetter(self, request, context):
         """Tries a delivery again from its first attempt, with the same or an edited payload. A FAILED instance
         becomes ACTIVE and its held events go on. Idempotent by request_id.
-        Errors: NOT_FOUND / DEAD_LETTER_NOT_FOUND; FAILED_PRECONDITION / WORKFLOW_ENDED;
-        INVALID_ARGUMENT / INVALID_STRUCT, INVALID_FIELD; RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE;
-        ALREADY_EXISTS / REQUEST_ID_REUSED; UNIMPLEMENTED / NOT_YET_AVAILABLE (filter).
+        By filter: all open ones that match and were there when the request was first made, instance after
+        instance, each in transactions of its own; those of COMPLETED and CANCELLED instances stay. A call that
+        broke off is taken up by the same request, and the answer counts what both did.
+        Errors: NOT_FOUND / DEAD_LETTER_NOT_FOUND; FAILED_PRECONDITION / WORKFLOW_ENDED (both not by filter);
+        INVALID_ARGUMENT / INVALID_STRUCT, INVALID_FIELD, INVALID_ID; RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE;
+        ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -77,9 +80,9 @@ class DeadLetterServiceServicer(object):
 
     def DiscardDeadLetter(self, request, context):
         """Gives a delivery up. When all dead letters of a FAILED instance are discarded its held events settle as
-        SKIPPED. Idempotent by request_id.
-        Errors: NOT_FOUND / DEAD_LETTER_NOT_FOUND; INVALID_ARGUMENT / INVALID_FIELD;
-        ALREADY_EXISTS / REQUEST_ID_REUSED; UNIMPLEMENTED / NOT_YET_AVAILABLE (filter).
+        SKIPPED. Idempotent by request_id. By filter as RetryDeadLetter, whatever became of the instances.
+        Errors: NOT_FOUND / DEAD_LETTER_NOT_FOUND (not by filter); INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID;
+        ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -26,6 +26,7 @@ from waystation.v1 import (
     task_completion_service_pb2_grpc,
     workflow_service_pb2_grpc,
 )
+from waystation_api.bulk import BulkLetters
 from waystation_api.changing import Changing
 from waystation_api.completions import TaskCompletionService
 from waystation_api.dead_letters import DeadLetterService
@@ -157,7 +158,9 @@ class ApiServer:
                 _service(
                     "DeadLetterService",
                     dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server,
-                    DeadLetterService(store.queries, changing),
+                    DeadLetterService(
+                        store.queries, changing, BulkLetters(store.engine, store.queries, changing)
+                    ),
                 ),
                 _service(
                     "TaskCompletionService",

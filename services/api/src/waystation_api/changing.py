@@ -43,7 +43,8 @@ class Change:
 
 
 Decide = Callable[[Locked, "Drafting"], Awaitable[JsonObject]]
-"""Makes the moves; answers with what the RPC answers, in a form that can be kept."""
+"""Makes the moves, on a draft where there are any; answers with what the RPC answers, in a form
+that can be kept."""
 
 
 class Drafting:
@@ -91,7 +92,7 @@ class Changing:
             event = actions.provide_input(drafting.draft(), wait_id, answer)
             return {"event_id": event.event_id}
 
-        return await self._carry_out(change, decide)
+        return await self.carry_out(change, decide)
 
     async def publish(self, change: Change, new: NewEvent) -> tuple[Instance, JsonObject]:
         """Raises an event. Raises WorkflowEnded."""
@@ -99,7 +100,7 @@ class Changing:
         async def decide(locked: Locked, drafting: Drafting) -> JsonObject:
             return {"event_id": actions.publish(drafting.draft(), new).event_id}
 
-        return await self._carry_out(change, decide)
+        return await self.carry_out(change, decide)
 
     async def cancel(self, change: Change, reason: str) -> Instance:
         """Cancels an open instance. Raises WorkflowEnded."""
@@ -108,7 +109,7 @@ class Changing:
             actions.cancel(drafting.draft(), reason)
             return {}
 
-        instance, _ = await self._carry_out(change, decide)
+        instance, _ = await self.carry_out(change, decide)
         return instance
 
     async def retry(self, change: Change, dead_letter_id: str, payload: JsonObject | None) -> None:
@@ -124,7 +125,7 @@ class Changing:
             actions.retry_dead_letter(draft, letter, payload, held)
             return {}
 
-        await self._carry_out(await self._of_letter(change, dead_letter_id), decide)
+        await self.carry_out(await self._of_letter(change, dead_letter_id), decide)
 
     async def discard(self, change: Change, dead_letter_id: str) -> None:
         """Gives a dead letter up. Raises DeadLetterNotFound."""
@@ -138,13 +139,15 @@ class Changing:
             actions.discard_dead_letter(drafting.draft(facts), letter, held)
             return {}
 
-        await self._carry_out(await self._of_letter(change, dead_letter_id), decide)
+        await self.carry_out(await self._of_letter(change, dead_letter_id), decide)
 
     async def _of_letter(self, change: Change, dead_letter_id: str) -> Change:
         key = await self._queries.dead_letter_instance(dead_letter_id, namespace=change.namespace)
         return replace(change, key=key)
 
-    async def _carry_out(self, change: Change, decide: Decide) -> tuple[Instance, JsonObject]:
+    async def carry_out(self, change: Change, decide: Decide) -> tuple[Instance, JsonObject]:
+        """Decides under the lock and writes; again where something came between. Answers with the
+        instance after it, and with what `decide` answered."""
         for left in reversed(range(_TRIES)):
             try:
                 instance, answer, commit = await self._once(change, decide)
@@ -173,7 +176,8 @@ class Changing:
             actions.expect_version(locked.instance, change.expected_version)
             drafting = Drafting(locked, self._rules(locked))
             answer = await decide(locked, drafting)
-            assert drafting.made is not None
+            if drafting.made is None:
+                return locked.instance, answer, None
             commit = drafting.made.commit()
             await locked.write(commit)
             if change.request_id is not None:

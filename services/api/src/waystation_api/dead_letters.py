@@ -8,11 +8,12 @@ from typing import TypeAlias
 import grpc
 
 from waystation.v1 import dead_letter_service_pb2, dead_letter_service_pb2_grpc
+from waystation_api.bulk import BulkLetters
 from waystation_api.changing import Change, Changing
 from waystation_api.pages import MAX_PAGE_BYTES, Page
 from waystation_api.requests import check_namespace, check_request_id, digest_of
 from waystation_core.domain import limits
-from waystation_core.domain.errors import InvalidField, NotYetAvailable
+from waystation_core.domain.errors import InvalidField
 from waystation_core.domain.model import DeadLetterState
 from waystation_core.ports.store import DeadLetterFilter, QueryStore
 from waystation_core.rpc.conversion import (
@@ -28,9 +29,10 @@ Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
 class DeadLetterService(dead_letter_service_pb2_grpc.DeadLetterServiceServicer):
     """For operators."""
 
-    def __init__(self, queries: QueryStore, changing: Changing) -> None:
+    def __init__(self, queries: QueryStore, changing: Changing, bulk: BulkLetters) -> None:
         self._queries = queries
         self._changing = changing
+        self._bulk = bulk
 
     async def ListDeadLetters(
         self, request: _pb.ListDeadLettersRequest, context: Context
@@ -60,41 +62,61 @@ class DeadLetterService(dead_letter_service_pb2_grpc.DeadLetterServiceServicer):
     async def RetryDeadLetter(
         self, request: _pb.RetryDeadLetterRequest, context: Context
     ) -> _pb.RetryDeadLetterResponse:
-        change, dead_letter_id = _target("RetryDeadLetter", request)
+        change = _change("RetryDeadLetter", request)
+        if request.HasField("filter"):
+            if request.HasField("payload"):
+                raise InvalidField(
+                    "payload edits one delivery: send it with dead_letter_id, not with a filter.",
+                    field="payload",
+                )
+            retried = await self._bulk.retry(change, _open_filter(request.filter))
+            return _pb.RetryDeadLetterResponse(retried=retried)
         payload = (
             payload_from_proto(request.payload, "payload") if request.HasField("payload") else None
         )
-        await self._changing.retry(change, dead_letter_id, payload)
+        await self._changing.retry(change, _dead_letter_id(request), payload)
         return _pb.RetryDeadLetterResponse(retried=1)
 
     async def DiscardDeadLetter(
         self, request: _pb.DiscardDeadLetterRequest, context: Context
     ) -> _pb.DiscardDeadLetterResponse:
-        change, dead_letter_id = _target("DiscardDeadLetter", request)
-        await self._changing.discard(change, dead_letter_id)
+        change = _change("DiscardDeadLetter", request)
+        if request.HasField("filter"):
+            discarded = await self._bulk.discard(change, _open_filter(request.filter))
+            return _pb.DiscardDeadLetterResponse(discarded=discarded)
+        await self._changing.discard(change, _dead_letter_id(request))
         return _pb.DiscardDeadLetterResponse(discarded=1)
 
 
-def _target(
-    rpc: str, request: _pb.RetryDeadLetterRequest | _pb.DiscardDeadLetterRequest
-) -> tuple[Change, str]:
+def _change(rpc: str, request: _pb.RetryDeadLetterRequest | _pb.DiscardDeadLetterRequest) -> Change:
+    """What all changes have in common. It empties fields of the request."""
     namespace = check_namespace(request.namespace)
     request_id = check_request_id(request.request_id)
-    if request.HasField("filter"):
-        raise NotYetAvailable(f"{rpc}Request.filter")
+    return Change(
+        rpc=rpc,
+        request_id=request_id,
+        digest=digest_of(request) if request_id is not None else b"",
+        namespace=namespace,
+    )
+
+
+def _dead_letter_id(request: _pb.RetryDeadLetterRequest | _pb.DiscardDeadLetterRequest) -> str:
     if not request.dead_letter_id:
         raise InvalidField(
             "dead_letter_id is missing; ListDeadLetters has the ids.", field="dead_letter_id"
         )
-    return (
-        Change(
-            rpc=rpc,
-            request_id=request_id,
-            digest=digest_of(request) if request_id is not None else b"",
-            namespace=namespace,
-        ),
-        request.dead_letter_id,
-    )
+    return request.dead_letter_id
+
+
+def _open_filter(message: _pb.DeadLetterFilter) -> DeadLetterFilter:
+    filter = _filter(message)
+    if filter.state is not DeadLetterState.OPEN:
+        raise InvalidField(
+            f"filter.state is {filter.state.name}; only OPEN dead letters can be retried or "
+            "discarded. Leave it out.",
+            field="filter.state",
+        )
+    return filter
 
 
 def _filter(message: _pb.DeadLetterFilter) -> DeadLetterFilter:

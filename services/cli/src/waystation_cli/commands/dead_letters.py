@@ -36,9 +36,37 @@ app = typer.Typer(
 )
 
 DeadLetterId = Annotated[
-    str,
-    typer.Argument(metavar="DEAD_LETTER_ID", help="From `waystation dead-letters list`."),
+    str | None,
+    typer.Argument(
+        metavar="[DEAD_LETTER_ID]",
+        help="From `waystation dead-letters list`; without it, all that the options mean.",
+    ),
 ]
+OfWorkflow = Annotated[str | None, typer.Option("--workflow", help="Only of this instance.")]
+OfType = Annotated[str | None, typer.Option("--type", help="Only of this workflow type.")]
+OfTask = Annotated[str | None, typer.Option("--task", help="Only of this task.")]
+OfEvent = Annotated[str | None, typer.Option("--event-type", help="Only of this event type.")]
+WithReason = Annotated[str | None, typer.Option("--reason", help="Only with this reason.")]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since", metavar="TIME", help="Failed at or after: RFC 3339, or 2h for 2 hours ago."
+    ),
+]
+Until = Annotated[
+    str | None, typer.Option("--until", metavar="TIME", help="Failed before: likewise.")
+]
+Everything = Annotated[bool, typer.Option("--all", help="All open ones.")]
+RequestId = Annotated[
+    str | None,
+    typer.Option(
+        help="Makes a repeated command have one effect, and go on where the first broke off; "
+        "without it one is made."
+    ),
+]
+
+# Of a call about many: each workflow takes a transaction.
+_BULK_SECONDS = 600.0
 
 
 class State(enum.StrEnum):
@@ -51,32 +79,21 @@ class State(enum.StrEnum):
 
 @app.command("list")
 def list_dead_letters(
-    workflow: Annotated[str | None, typer.Option(help="Only of this instance.")] = None,
-    workflow_type: Annotated[
-        str | None, typer.Option("--type", help="Only of this workflow type.")
-    ] = None,
-    task: Annotated[str | None, typer.Option(help="Only of this task.")] = None,
-    event_type: Annotated[str | None, typer.Option(help="Only of this event type.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Only with this reason.")] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Failed at or after: RFC 3339, or 2h for 2 hours ago."),
-    ] = None,
+    workflow: OfWorkflow = None,
+    workflow_type: OfType = None,
+    task: OfTask = None,
+    event_type: OfEvent = None,
+    reason: WithReason = None,
+    since: Since = None,
+    until: Until = None,
     state: Annotated[State, typer.Option(case_sensitive=False)] = State.OPEN,
     limit: Limit = 50,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, newest first."""
-    chosen = DeadLetterFilter(
-        workflow_instance_id=workflow or "",
-        workflow_type=workflow_type or "",
-        task_id=task or "",
-        event_type=event_type or "",
-        reason=reason or "",
-        created_after=arguments.moment(since),
-        state=f"DEAD_LETTER_STATE_{state.name}",
-    )
+    chosen = _filter(workflow, workflow_type, task, event_type, reason, since, until)
+    chosen.MergeFrom(DeadLetterFilter(state=f"DEAD_LETTER_STATE_{state.name}"))
     with connected(address, as_json) as api:
         letters, more = gather(
             lambda page_size, page_token: api.dead_letters.ListDeadLetters(
@@ -94,7 +111,7 @@ def list_dead_letters(
 
 @app.command()
 def retry(
-    dead_letter_id: DeadLetterId,
+    dead_letter_id: DeadLetterId = None,
     payload: Annotated[
         str | None,
         typer.Option(
@@ -103,18 +120,38 @@ def retry(
             help=f"Instead of the event's payload, for this task: {JSON_HELP}",
         ),
     ] = None,
+    everything: Everything = False,
+    workflow: OfWorkflow = None,
+    workflow_type: OfType = None,
+    task: OfTask = None,
+    event_type: OfEvent = None,
+    reason: WithReason = None,
+    since: Since = None,
+    until: Until = None,
+    request_id: RequestId = None,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Try a delivery again from its first attempt; a FAILED workflow goes on."""
+    """Try deliveries again from their first attempt; FAILED workflows go on.
+
+    One by its id, or all open ones that the options mean.
+    """
+    chosen = _target(
+        dead_letter_id,
+        everything,
+        _filter(workflow, workflow_type, task, event_type, reason, since, until),
+    )
+    if payload is not None and chosen is not None:
+        raise typer.BadParameter("--payload edits one delivery: name it by its id")
     request = RetryDeadLetterRequest(
         dead_letter_id=dead_letter_id,
+        filter=chosen,
         payload=arguments.struct(payload),
-        request_id=new_request_id(),
+        request_id=request_id or new_request_id(),
     )
     with connected(address, as_json) as api:
         response: RetryDeadLetterResponse = api.dead_letters.RetryDeadLetter(
-            request, timeout=CALL_SECONDS
+            request, timeout=CALL_SECONDS if chosen is None else _BULK_SECONDS
         )
     if as_json:
         document.print_message(response)
@@ -124,15 +161,74 @@ def retry(
 
 @app.command()
 def discard(
-    dead_letter_id: DeadLetterId, address: Address = DEFAULT_ADDRESS, as_json: AsJson = False
+    dead_letter_id: DeadLetterId = None,
+    everything: Everything = False,
+    workflow: OfWorkflow = None,
+    workflow_type: OfType = None,
+    task: OfTask = None,
+    event_type: OfEvent = None,
+    reason: WithReason = None,
+    since: Since = None,
+    until: Until = None,
+    request_id: RequestId = None,
+    address: Address = DEFAULT_ADDRESS,
+    as_json: AsJson = False,
 ) -> None:
-    """Give a delivery up."""
+    """Give deliveries up.
+
+    One by its id, or all open ones that the options mean.
+    """
+    chosen = _target(
+        dead_letter_id,
+        everything,
+        _filter(workflow, workflow_type, task, event_type, reason, since, until),
+    )
+    request = DiscardDeadLetterRequest(
+        dead_letter_id=dead_letter_id, filter=chosen, request_id=request_id or new_request_id()
+    )
     with connected(address, as_json) as api:
         response: DiscardDeadLetterResponse = api.dead_letters.DiscardDeadLetter(
-            DiscardDeadLetterRequest(dead_letter_id=dead_letter_id, request_id=new_request_id()),
-            timeout=CALL_SECONDS,
+            request, timeout=CALL_SECONDS if chosen is None else _BULK_SECONDS
         )
     if as_json:
         document.print_message(response)
     else:
         letters_view.print_discarded(dead_letter_id, response)
+
+
+def _filter(
+    workflow: str | None,
+    workflow_type: str | None,
+    task: str | None,
+    event_type: str | None,
+    reason: str | None,
+    since: str | None,
+    until: str | None,
+) -> DeadLetterFilter:
+    return DeadLetterFilter(
+        workflow_instance_id=workflow or "",
+        workflow_type=workflow_type or "",
+        task_id=task or "",
+        event_type=event_type or "",
+        reason=reason or "",
+        created_after=arguments.moment(since),
+        created_before=arguments.moment(until),
+    )
+
+
+def _target(
+    dead_letter_id: str | None, everything: bool, chosen: DeadLetterFilter
+) -> DeadLetterFilter | None:
+    """The filter, or None where one is named; a usage error unless it is clear which are meant."""
+    narrowed = chosen != DeadLetterFilter()
+    if dead_letter_id and not everything and not narrowed:
+        return None
+    if dead_letter_id:
+        raise typer.BadParameter("either a DEAD_LETTER_ID or a choice of many, not both")
+    if everything and narrowed:
+        raise typer.BadParameter("--all leaves nothing out; leave it out, or the other choices")
+    if not everything and not narrowed:
+        raise typer.BadParameter(
+            "name a DEAD_LETTER_ID, or choose many by --task, --reason, --since, ..., or by --all"
+        )
+    return chosen

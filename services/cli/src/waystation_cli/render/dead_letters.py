@@ -52,9 +52,16 @@ def cause(letter: DeadLetter) -> str:
     return plain(": ".join(part for part in (error.reason or error.code, error.message) if part))
 
 
-def print_retried(dead_letter_id: str, response: RetryDeadLetterResponse) -> None:
-    stdout().print(plain(f"Tries {dead_letter_id} again ({response.retried})"))
+def print_retried(dead_letter_id: str | None, response: RetryDeadLetterResponse) -> None:
+    """Tells which one, or how many."""
+    what = dead_letter_id or _deliveries(response.retried)
+    stdout().print(plain(f"Tries {what} again"))
 
 
-def print_discarded(dead_letter_id: str, response: DiscardDeadLetterResponse) -> None:
-    stdout().print(plain(f"Discarded {dead_letter_id} ({response.discarded})"))
+def print_discarded(dead_letter_id: str | None, response: DiscardDeadLetterResponse) -> None:
+    """Tells which one, or how many."""
+    stdout().print(plain(f"Discarded {dead_letter_id or _deliveries(response.discarded)}"))
+
+
+def _deliveries(number: int) -> str:
+    return "1 delivery" if number == 1 else f"{number} deliveries"

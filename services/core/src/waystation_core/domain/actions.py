@@ -263,6 +263,38 @@ def retry_dead_letter(
     _skip_what_cannot_go_on(draft, held)
 
 
+def retry_dead_letters(
+    draft: Draft, letters: Sequence[OpenDeadLetter], held: Sequence[tuple[Delivery, Event]]
+) -> int:
+    """Tries several of one instance again, as they are; answers how many. Those of an instance that
+    has ended for good stay."""
+    retried = 0
+    for letter in letters:
+        try:
+            retry_dead_letter(draft, letter, None, _still_open(draft, held))
+        except WorkflowEnded:
+            continue
+        retried += 1
+    return retried
+
+
+def discard_dead_letters(
+    draft: Draft, letters: Sequence[OpenDeadLetter], held: Sequence[tuple[Delivery, Event]]
+) -> int:
+    """Gives several of one instance up; answers how many."""
+    for letter in letters:
+        discard_dead_letter(draft, letter, _still_open(draft, held))
+    return len(letters)
+
+
+def _still_open(
+    draft: Draft, held: Sequence[tuple[Delivery, Event]]
+) -> list[tuple[Delivery, Event]]:
+    return [
+        (row, event) for row, event in held if row.task_id in draft.facts(event.event_id).deliveries
+    ]
+
+
 def discard_dead_letter(
     draft: Draft, letter: OpenDeadLetter, held: Sequence[tuple[Delivery, Event]]
 ) -> None:

@@ -92,6 +92,12 @@ class Locked(Protocol):
         """An open dead letter of this instance, with its event."""
         ...
 
+    async def dead_letters(
+        self, filter: DeadLetterFilter, *, after: str | None = None, limit: int
+    ) -> list[OpenDeadLetter]:
+        """The open dead letters of this instance that a filter means, with their events, by id."""
+        ...
+
     async def held(self) -> list[tuple[Delivery, Event]]:
         """The instance's HELD deliveries."""
         ...
@@ -113,6 +119,10 @@ class Locked(Protocol):
 
     async def remember(self, rpc: str, request_id: str, digest: bytes, result: JsonObject) -> None:
         """Keeps the answer of a request in this transaction."""
+        ...
+
+    async def count(self, rpc: str, request_id: str, number: int) -> None:
+        """Adds to what a request that was begun by `begin_request` has done, in this transaction."""
         ...
 
     async def write(self, commit: InstanceCommit) -> None:
@@ -156,6 +166,17 @@ class Heartbeat:
     """Live routers of its pool, itself included."""
 
 
+@dataclass(frozen=True, slots=True)
+class LongRequest:
+    """A request that takes many transactions."""
+
+    began_at: datetime
+    """When it was made for the first time."""
+    count: int = 0
+    """How much it has done."""
+    done: bool = False
+
+
 class EngineStore(Protocol):
     """The work. `locked` is the second form of the commit rule, `commit` the first."""
 
@@ -184,6 +205,24 @@ class EngineStore(Protocol):
     ) -> AbstractAsyncContextManager[Locked]:
         """Locks one instance, then reads in later statements: facts of `event_ids`, and what
         versions after `since` wrote. Raises WorkflowNotFound."""
+        ...
+
+    async def begin_request(
+        self,
+        rpc: str,
+        request_id: str | None,
+        digest: bytes,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> LongRequest:
+        """Keeps a request that takes many transactions, or tells what came of it so far; without a
+        request_id nothing is kept. Raises RequestIdReused."""
+        ...
+
+    async def end_request(
+        self, rpc: str, request_id: str, *, namespace: str = DEFAULT_NAMESPACE
+    ) -> int:
+        """Notes that such a request is done; answers with what all its calls did together."""
         ...
 
     async def make_due(self, event_ids: Sequence[str]) -> None:
@@ -512,6 +551,17 @@ class QueryStore(Protocol):
         namespace: str = DEFAULT_NAMESPACE,
     ) -> list[DeadLetterFact]:
         """Newest first."""
+        ...
+
+    async def dead_letter_instances(
+        self,
+        filter: DeadLetterFilter,
+        *,
+        after: int = 0,
+        limit: int = 500,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> list[int]:
+        """Keys of the instances that such dead letters belong to, in order, after that key."""
         ...
 
     async def dead_letter_instance(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
 
 from waystation_core.domain.actions import Start
 from waystation_core.domain.commit import EventFacts, InstanceCommit
 from waystation_core.domain.model import DEFAULT_NAMESPACE
-from waystation_core.ports.store import Committed, Loaded, Started, StoredEntry
+from waystation_core.ports.store import Committed, Loaded, LongRequest, Started, StoredEntry
 from waystation_core.store import locked, rows, statements
 from waystation_core.store.pool import Pool, connection_of, json_text
 from waystation_core.store.sweeping import Sweeping
@@ -150,6 +151,52 @@ class PostgresEngineStore(Sweeping):
     async def commit(self, batch: Sequence[InstanceCommit], *, generation: int) -> Committed:
         async with connection_of(self._pool) as connection:
             return await write(connection, batch, generation=generation)
+
+    async def begin_request(
+        self,
+        rpc: str,
+        request_id: str | None,
+        digest: bytes,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> LongRequest:
+        names = {"namespace": namespace, "rpc": rpc, "request_id": request_id, "digest": digest}
+        async with connection_of(self._pool) as connection:
+            if request_id is None:
+                cursor = await connection.execute("SELECT clock_timestamp()")
+                row = await cursor.fetchone()
+                assert row is not None
+                return LongRequest(row[0])
+            await connection.execute(statements.BEGIN_REQUEST, names)
+            cursor = await connection.execute(
+                "SELECT digest, result FROM requests WHERE namespace = %(namespace)s "
+                "AND rpc = %(rpc)s AND request_id = %(request_id)s",
+                names,
+            )
+            row = await cursor.fetchone()
+        assert row is not None, "a request is kept for days"
+        if bytes(row[0]) != digest:
+            raise locked.request_id_reused(request_id)
+        kept = row[1]
+        return LongRequest(datetime.fromisoformat(kept["began_at"]), kept["count"], kept["done"])
+
+    async def end_request(
+        self, rpc: str, request_id: str, *, namespace: str = DEFAULT_NAMESPACE
+    ) -> int:
+        async with connection_of(self._pool) as connection:
+            cursor = await connection.execute(
+                statements.COUNT_REQUEST,
+                {
+                    "namespace": namespace,
+                    "rpc": rpc,
+                    "request_id": request_id,
+                    "more": 0,
+                    "done": True,
+                },
+            )
+            row = await cursor.fetchone()
+        assert row is not None, "a request is kept for days"
+        return int(row[0])
 
     @asynccontextmanager
     async def locked(

@@ -25,8 +25,9 @@ from waystation_core.domain.model import (
     OnFailure,
 )
 from waystation_core.domain.operations import from_json
-from waystation_core.ports.store import RegistryMoved
+from waystation_core.ports.store import DeadLetterFilter, RegistryMoved
 from waystation_core.store import rows, statements
+from waystation_core.store.conditions import LETTERS, letter_conditions
 from waystation_core.store.pool import Connection
 from waystation_core.store.writing import write
 
@@ -65,25 +66,27 @@ class LockedInstance:
 
     async def dead_letter(self, dead_letter_id: str) -> OpenDeadLetter | None:
         found = await self._rows(
-            "SELECT l.dead_letter_id::text, l.task_id, l.attempts, l.on_failure, l.edit, l.payload, "
-            f"{rows.EVENT_COLUMNS} FROM dead_letters l JOIN events e ON e.event_id = l.event_id "
+            f"SELECT {_LETTER_COLUMNS} FROM dead_letters l JOIN events e ON e.event_id = l.event_id "
             "WHERE l.dead_letter_id = %s::uuid AND l.instance_key = %s AND l.state = %s",
             dead_letter_id,
             self.instance.key,
             DeadLetterState.OPEN,
         )
-        if not found:
-            return None
-        row = found[0]
-        return OpenDeadLetter(
-            dead_letter_id=row[0],
-            event=rows.event(row[6:]),
-            task_id=row[1],
-            attempts=row[2],
-            on_failure=OnFailure(row[3]),
-            edit=row[4],
-            payload=row[5],
+        return _letter(found[0]) if found else None
+
+    async def dead_letters(
+        self, filter: DeadLetterFilter, *, after: str | None = None, limit: int
+    ) -> list[OpenDeadLetter]:
+        where = letter_conditions(filter, self.instance.namespace)
+        where.add("l.instance_key = %(key)s AND l.state = 1", key=self.instance.key)
+        if after is not None:
+            where.add("l.dead_letter_id > %(after)s::uuid", after=after)
+        cursor = await self._connection.execute(
+            f"SELECT {_LETTER_COLUMNS} FROM {LETTERS} WHERE {where} "
+            "ORDER BY l.dead_letter_id LIMIT %(limit)s",
+            {**where.parameters, "limit": limit},
         )
+        return [_letter(row) for row in await cursor.fetchall()]
 
     async def held(self) -> list[tuple[Delivery, Event]]:
         found = await self._rows(
@@ -121,10 +124,7 @@ class LockedInstance:
         if not found:
             return None
         if bytes(found[0][0]) != digest:
-            raise RequestIdReused(
-                f"request_id {request_id} was used with another body; use a new one for a new call.",
-                request_id=request_id,
-            )
+            raise request_id_reused(request_id)
         result: JsonObject = found[0][1]
         return result
 
@@ -141,6 +141,18 @@ class LockedInstance:
             ),
         )
 
+    async def count(self, rpc: str, request_id: str, number: int) -> None:
+        await self._connection.execute(
+            statements.COUNT_REQUEST,
+            {
+                "namespace": self.instance.namespace,
+                "rpc": rpc,
+                "request_id": request_id,
+                "more": number,
+                "done": False,
+            },
+        )
+
     async def write(self, commit: InstanceCommit) -> None:
         if commit.is_empty:
             return
@@ -148,6 +160,24 @@ class LockedInstance:
         if written.keys != {self.instance.key}:
             # The row is ours, so only the registry can have moved between two statements.
             raise RegistryMoved
+
+
+_LETTER_COLUMNS = (
+    "l.dead_letter_id::text, l.task_id, l.attempts, l.on_failure, l.edit, l.payload, "
+    f"{rows.EVENT_COLUMNS}"
+)
+
+
+def _letter(row: Sequence[Any]) -> OpenDeadLetter:
+    return OpenDeadLetter(
+        dead_letter_id=row[0],
+        event=rows.event(row[6:]),
+        task_id=row[1],
+        attempts=row[2],
+        on_failure=OnFailure(row[3]),
+        edit=row[4],
+        payload=row[5],
+    )
 
 
 async def lock(
@@ -186,6 +216,14 @@ async def lock(
             for sequence, change, effects in await cursor.fetchall()
         ]
     return LockedInstance(connection, instance, known, log, registry[0], registry[1])
+
+
+def request_id_reused(request_id: str) -> RequestIdReused:
+    """The refusal of a request_id that came with another body before."""
+    return RequestIdReused(
+        f"request_id {request_id} was used with another body; use a new one for a new call.",
+        request_id=request_id,
+    )
 
 
 async def facts(connection: Connection, event_ids: Sequence[str]) -> dict[str, EventFacts]:

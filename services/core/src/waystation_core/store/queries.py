@@ -33,6 +33,7 @@ from waystation_core.ports.store import (
     WorkflowFilter,
 )
 from waystation_core.store import rows
+from waystation_core.store.conditions import LETTERS, Conditions, letter_conditions
 from waystation_core.store.pool import Pool, connection_of
 from waystation_core.store.registry import is_uuid
 
@@ -191,7 +192,7 @@ class PostgresQueryStore:
         limit: int = 50,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> list[Instance]:
-        where = _Conditions(namespace=namespace)
+        where = Conditions(namespace=namespace)
         where.add("i.namespace = %(namespace)s")
         if filter.workflow_type:
             where.add("i.workflow_type = %(type)s", type=filter.workflow_type)
@@ -250,19 +251,7 @@ class PostgresQueryStore:
         limit: int = 50,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> list[DeadLetterFact]:
-        where = _Conditions(namespace=namespace, state=int(filter.state))
-        where.add("i.namespace = %(namespace)s AND l.state = %(state)s")
-        for column, value in (
-            ("i.workflow_instance_id", filter.workflow_instance_id),
-            ("i.workflow_type", filter.workflow_type),
-            ("l.task_id", filter.task_id),
-            ("e.event_type", filter.event_type),
-            ("l.error->>'reason'", filter.reason),
-        ):
-            if value:
-                name = f"p{len(where.parameters)}"
-                where.add(f"{column} = %({name})s", **{name: value})
-        where.add_times("l.created_at", filter.created_after, filter.created_before)
+        where = letter_conditions(filter, namespace)
         if after is not None:
             where.add(
                 "(l.created_at, l.dead_letter_id) < (%(after_time)s, %(after_id)s::uuid)",
@@ -272,12 +261,28 @@ class PostgresQueryStore:
         found = await self._fetch(
             f"SELECT {_LETTER_EVENT}, l.dead_letter_id::text, l.task_id, i.workflow_instance_id, "
             "i.workflow_type, l.attempts, l.error, l.on_failure, l.state, l.created_at, "
-            "l.resolved_at FROM dead_letters l JOIN events e ON e.event_id = l.event_id "
-            f"JOIN workflow_instances i ON i.key = l.instance_key WHERE {where} "
+            f"l.resolved_at FROM {LETTERS} WHERE {where} "
             "ORDER BY l.created_at DESC, l.dead_letter_id DESC LIMIT %(limit)s",
             {**where.parameters, "limit": limit},
         )
         return [_dead_letter(row) for row in found]
+
+    async def dead_letter_instances(
+        self,
+        filter: DeadLetterFilter,
+        *,
+        after: int = 0,
+        limit: int = 500,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> list[int]:
+        where = letter_conditions(filter, namespace)
+        where.add("l.instance_key > %(after)s", after=after)
+        found = await self._fetch(
+            f"SELECT DISTINCT l.instance_key FROM {LETTERS} WHERE {where} "
+            "ORDER BY l.instance_key LIMIT %(limit)s",
+            {**where.parameters, "limit": limit},
+        )
+        return [row[0] for row in found]
 
     async def dead_letter_instance(
         self, dead_letter_id: str, *, namespace: str = DEFAULT_NAMESPACE
@@ -338,27 +343,6 @@ def no_dead_letter(dead_letter_id: str) -> DeadLetterNotFound:
         f"There is no open dead letter {shown(dead_letter_id)}; list them to see which there are.",
         dead_letter_id=shown(dead_letter_id),
     )
-
-
-class _Conditions:
-    """Conditions of a list, from constants of this module; values travel as parameters."""
-
-    def __init__(self, **parameters: Any) -> None:
-        self._parts: list[str] = []
-        self.parameters: dict[str, Any] = parameters
-
-    def add(self, condition: str, **parameters: Any) -> None:
-        self._parts.append(condition)
-        self.parameters.update(parameters)
-
-    def add_times(self, column: str, after: datetime | None, before: datetime | None) -> None:
-        if after is not None:
-            self.add(f"{column} >= %(created_after)s", created_after=after)
-        if before is not None:
-            self.add(f"{column} < %(created_before)s", created_before=before)
-
-    def __str__(self) -> str:
-        return " AND ".join(self._parts)
 
 
 def _state(is_open: bool, results: Sequence[int]) -> str:

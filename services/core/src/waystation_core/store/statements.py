@@ -40,6 +40,10 @@ _OUTBOX_INPUT = """json_to_recordset(%(outbox)s::json) AS o(
 FIRST_WAIT = "interval '60 s'"
 """Until an event is announced again; doubled each time."""
 
+_WRITTEN = "({of}.key IN (SELECT key FROM written)) IS TRUE"
+"""Of the rows that came in, those of instances that were written. A hashed subplan, which the plain
+IN would not be: it becomes a join, and joins are nested loops here (see `pool`)."""
+
 WRITE = f"""
 WITH input AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%(instances)s::json) AS x(
@@ -63,26 +67,24 @@ WITH input AS MATERIALIZED (
         idle = x.idle,
         idle_since = CASE WHEN x.idle IS NOT NULL THEN COALESCE(i.idle_since, now()) END,
         turn_holder = x.turn_holder, turn_until = x.turn_until
-    FROM input x JOIN locked l ON l.key = x.key
-    WHERE i.key = x.key
+    FROM input x WHERE i.key = x.key AND (x.key IN (SELECT key FROM locked)) IS TRUE
     RETURNING i.key
 ), in_history AS (
     INSERT INTO history ({_HISTORY_COLUMNS})
-    SELECT w.key, {_HISTORY_VALUES}
-    FROM {_HISTORY_INPUT.format(key="bigint")} JOIN written w ON w.key = h.key
+    SELECT h.key, {_HISTORY_VALUES}
+    FROM {_HISTORY_INPUT.format(key="bigint")} WHERE {_WRITTEN.format(of="h")}
 ), raised AS (
     INSERT INTO events ({_EVENTS_COLUMNS})
-    SELECT e.event_id, w.key, {_EVENTS_VALUES}
-    FROM {_EVENTS_INPUT.format(key="bigint")} JOIN written w ON w.key = e.key
+    SELECT e.event_id, e.key, {_EVENTS_VALUES}
+    FROM {_EVENTS_INPUT.format(key="bigint")} WHERE {_WRITTEN.format(of="e")}
 ), announced AS (
     INSERT INTO outbox (event_id, instance_key, level, due_at, announcements)
-    SELECT o.event_id, w.key, o.level, now() + {FIRST_WAIT}, 1
-    FROM {_OUTBOX_INPUT.format(key="bigint")} JOIN written w ON w.key = o.key
+    SELECT o.event_id, o.key, o.level, now() + {FIRST_WAIT}, 1
+    FROM {_OUTBOX_INPUT.format(key="bigint")} WHERE {_WRITTEN.format(of="o")}
 ), taken_over AS (
     DELETE FROM outbox
     USING json_to_recordset(%(taken)s::json) AS t(key bigint, event_id uuid)
-        JOIN written w ON w.key = t.key
-    WHERE outbox.event_id = t.event_id
+    WHERE outbox.event_id = t.event_id AND {_WRITTEN.format(of="t")}
 )
 SELECT key, now() FROM written
 """
@@ -90,15 +92,15 @@ SELECT key, now() FROM written
 
 WRITE_ALL = WRITE.replace(
     "\nSELECT key, now() FROM written\n",
-    """, put AS (
+    f""", put AS (
     INSERT INTO deliveries (event_id, task_id, instance_key, state, attempts, suspect, conflicts,
         due_at, leased_by, edit, payload, last_error)
-    SELECT d.event_id, d.task_id, w.key, d.state, d.attempts, d.suspect, d.conflicts,
+    SELECT d.event_id, d.task_id, d.key, d.state, d.attempts, d.suspect, d.conflicts,
         now() + make_interval(secs => d.due_in), d.leased_by, d.edit, d.payload, d.last_error
     FROM json_to_recordset(%(put)s::json) AS d(
         key bigint, event_id uuid, task_id text, state smallint, attempts int, suspect boolean,
         conflicts int, due_in float8, leased_by uuid, edit int, payload json, last_error json)
-        JOIN written w ON w.key = d.key
+    WHERE {_WRITTEN.format(of="d")}
     ON CONFLICT (event_id, task_id) DO UPDATE SET
         state = excluded.state, attempts = excluded.attempts, suspect = excluded.suspect,
         conflicts = excluded.conflicts, due_at = excluded.due_at,
@@ -108,22 +110,21 @@ WRITE_ALL = WRITE.replace(
 ), ended AS (
     DELETE FROM deliveries
     USING json_to_recordset(%(ended)s::json) AS t(key bigint, event_id uuid, task_id text)
-        JOIN written w ON w.key = t.key
     WHERE deliveries.event_id = t.event_id AND deliveries.task_id = t.task_id
+        AND {_WRITTEN.format(of="t")}
 ), died AS (
     INSERT INTO dead_letters (dead_letter_id, instance_key, event_id, task_id, attempts, error,
         on_failure, state, payload, edit)
-    SELECT d.dead_letter_id, w.key, d.event_id, d.task_id, d.attempts, d.error, d.on_failure, 1,
+    SELECT d.dead_letter_id, d.key, d.event_id, d.task_id, d.attempts, d.error, d.on_failure, 1,
         d.payload, d.edit
     FROM json_to_recordset(%(dead)s::json) AS d(
         key bigint, dead_letter_id uuid, event_id uuid, task_id text, attempts int, error json,
         on_failure smallint, payload json, edit int)
-        JOIN written w ON w.key = d.key
+    WHERE {_WRITTEN.format(of="d")}
 ), resolved AS (
     UPDATE dead_letters SET state = r.state, resolved_at = now()
     FROM json_to_recordset(%(resolved)s::json) AS r(key bigint, dead_letter_id uuid, state smallint)
-        JOIN written w ON w.key = r.key
-    WHERE dead_letters.dead_letter_id = r.dead_letter_id
+    WHERE dead_letters.dead_letter_id = r.dead_letter_id AND {_WRITTEN.format(of="r")}
 )
 SELECT key, now() FROM written
 """,
@@ -183,3 +184,19 @@ WHERE namespace = %s AND workflow_instance_id = %s FOR UPDATE"""
 
 LOG = """SELECT sequence, change, effects FROM history
 WHERE instance_key = %s AND sequence > %s ORDER BY sequence"""
+
+# What a request that takes many transactions keeps of itself: when it began, how much it has done,
+# and whether it is done.
+BEGIN_REQUEST = """
+INSERT INTO requests (namespace, rpc, request_id, digest, result)
+VALUES (%(namespace)s, %(rpc)s, %(request_id)s, %(digest)s,
+    json_build_object('began_at', clock_timestamp(), 'count', 0, 'done', false))
+ON CONFLICT DO NOTHING
+"""
+
+COUNT_REQUEST = """
+UPDATE requests SET result = json_build_object('began_at', result->'began_at',
+    'count', (result->>'count')::int + %(more)s, 'done', (result->>'done')::bool OR %(done)s)
+WHERE namespace = %(namespace)s AND rpc = %(rpc)s AND request_id = %(request_id)s
+RETURNING (result->>'count')::int
+"""
