@@ -166,11 +166,9 @@ async def test_a_process_killed_in_mid_call_cuts_what_it_had(
     outcome = await pool.call("claims", request("echo"), 30)
     assert isinstance(outcome, NotSent)
     report = pool.report()[f"handler-{port}"]
-    assert report == {
-        "reachable": False,
-        "last_error": f"no connection to 127.0.0.1:{port}",
-        "calls_in_flight": 0,
-    }
+    assert (report["reachable"], report["calls_in_flight"]) == (False, 0)
+    # In words, whether or not the first try to connect again is over.
+    assert f"127.0.0.1:{port}" in str(report["last_error"])
 
 
 @both_ways

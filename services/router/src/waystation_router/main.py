@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-import sys
 
 import structlog
-import uvloop
 
 from waystation_core.broker import open_broker
-from waystation_core.domain.errors import WaystationError
-from waystation_core.rpc import logs
-from waystation_core.rpc.server import PortTaken, RpcServer
-from waystation_core.rpc.settings import EXIT_BAD_SETTINGS, BadSettings, read_settings
+from waystation_core.rpc import process
+from waystation_core.rpc.server import RpcServer
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.pool import open_pool
 from waystation_core.store.registry import PostgresRegistryStore
+from waystation_core.store.schema import WrongSchema
 from waystation_core.store.waiting import wait_for_store
 from waystation_router.app import Router
 from waystation_router.settings import RouterSettings
@@ -33,9 +29,8 @@ READY_EVERY_SECONDS = 0.5
 
 async def serve(settings: RouterSettings) -> None:
     """Runs a router until it is told to stop."""
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    Router.check(settings)
+    stopping = process.stop_signals()
     server = RpcServer(
         [],
         host=settings.router_host,
@@ -65,6 +60,7 @@ async def serve(settings: RouterSettings) -> None:
         await router.start()
         stack.push_async_callback(router.stop)
         stack.push_async_callback(server.set_serving, False)
+        process.spare_collections()
         await _tell_health(server, router, stopping)
 
 
@@ -81,20 +77,6 @@ async def _tell_health(server: RpcServer, router: Router, stopping: asyncio.Even
                 await stopping.wait()
 
 
-def main() -> None:
-    """Entry point of the command."""
-    try:
-        settings = read_settings(RouterSettings)
-        Router.check(settings)
-    except BadSettings as faults:
-        sys.stderr.write(f"waystation-router: bad settings\n{faults}\n")
-        sys.exit(EXIT_BAD_SETTINGS)
-    logs.configure(settings.log_format, settings.log_level, process="router")
-    try:
-        uvloop.run(serve(settings))
-    except BadSettings as faults:
-        sys.stderr.write(f"waystation-router: bad settings\n{faults}\n")
-        sys.exit(EXIT_BAD_SETTINGS)
-    except (PortTaken, WaystationError) as error:
-        sys.stderr.write(f"waystation-router: {error}\n")
-        sys.exit(1)
+def main() -> int:
+    """Runs until SIGTERM or SIGINT. Exit code 0 after that, 78 for bad settings, 1 else."""
+    return process.run("waystation-router", RouterSettings, serve, refusals=(WrongSchema,))

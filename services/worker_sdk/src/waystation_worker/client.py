@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-import random
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -18,7 +18,9 @@ from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.workflow_service_pb2_grpc import WorkflowServiceStub
 from waystation_worker.channels import DEFAULT_ADDRESS, open_channel
 from waystation_worker.errors import SettingsError, Unavailable, from_rpc_error
+from waystation_worker.patience import Patience
 from waystation_worker.values import write_struct
+from waystation_worker.watching import follow
 from waystation_worker.workflows import (
     EventEntry,
     HistoryEntry,
@@ -33,13 +35,6 @@ _CALL_SECONDS = 10.0
 # One leg of a long wait, and what the call may take beyond it.
 _LEG_SECONDS = 60.0
 _SLACK_SECONDS = 5.0
-# A watch hears something every 15 s.
-_SILENCE_SECONDS = 45.0
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 2.0
-# CANCELLED is what a server that stops leaves of a call; a caller's own cancellation is no error
-# of the call.
-_AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
 class Client:
@@ -274,43 +269,25 @@ class Client:
         connection or the server goes away, or says nothing for three heartbeats; `retry_for` counts
         from the last sign of life.
         """
-        after = max(from_sequence, 1) - 1
-        end = time.monotonic() + self._retry_for
-        pause = _FIRST_PAUSE
-        while True:
-            request = pb.WatchWorkflowRequest(
-                namespace=self._namespace,
-                workflow_instance_id=workflow_id,
-                from_sequence=after + 1 if after else from_sequence,
+
+        def open_stream(sequence: int) -> Any:
+            return self._stub.WatchWorkflow(
+                pb.WatchWorkflowRequest(
+                    namespace=self._namespace,
+                    workflow_instance_id=workflow_id,
+                    from_sequence=sequence,
+                )
             )
-            call = self._stub.WatchWorkflow(request)
-            heard = False
-            try:
-                while True:
-                    async with asyncio.timeout(_SILENCE_SECONDS):
-                        response = await call.read()
-                    if response is grpc.aio.EOF:
-                        return
-                    heard, pause = True, _FIRST_PAUSE
-                    if response.HasField("processed_event"):
-                        after = response.processed_event.sequence
-                        yield to_history_entry(response.processed_event)
-                    # After the caller's own work, which may take its time.
-                    end = time.monotonic() + self._retry_for
-            except TimeoutError:
-                if not heard:
-                    raise self._explained(
-                        Unavailable("it says nothing", code="DEADLINE_EXCEEDED")
-                    ) from None
-                wait, end = 0.0, time.monotonic() + self._retry_for
-            except grpc.aio.AioRpcError as error:
-                wait = pause * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
-                if error.code() not in _AGAIN or time.monotonic() + wait > end:
-                    raise self._explained(from_rpc_error(error)) from error
-            finally:
-                call.cancel()
-            await asyncio.sleep(wait)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+
+        entries = follow(open_stream, from_sequence, Patience(self._retry_for))
+        try:
+            async with contextlib.aclosing(entries):
+                async for entry in entries:
+                    yield to_history_entry(entry)
+        except grpc.aio.AioRpcError as error:
+            raise self._explained(from_rpc_error(error)) from error
+        except Unavailable as error:
+            raise self._explained(error) from None
 
     async def explain(self, workflow_id: str) -> pb.ExplainWorkflowResponse:
         """What the instance waits for, since when, and who or what can unblock it."""
@@ -375,19 +352,15 @@ class Client:
 
         The request stays the same, request_id included, so that it takes effect once.
         """
-        end = time.monotonic() + self._retry_for
-        pause = _FIRST_PAUSE
+        patience = Patience(self._retry_for)
         while True:
             try:
                 return await method(request, timeout=seconds)
             except grpc.aio.AioRpcError as error:
-                typed = from_rpc_error(error)
-                wait = pause * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
-                again = error.code() in _AGAIN
-                if not again or time.monotonic() + wait > end:
-                    raise self._explained(typed) from error
-            await asyncio.sleep(wait)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+                pause = patience.pause_after(error)
+                if pause is None:
+                    raise self._explained(from_rpc_error(error)) from error
+            await asyncio.sleep(pause)
 
     def _explained(self, error: Exception) -> Exception:
         """Says where nobody answered, for refusals that did not come from Waystation itself."""

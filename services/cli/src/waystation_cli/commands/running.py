@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated, Any
 
 import grpc
 import typer
@@ -128,11 +132,12 @@ def run(
         call = api.run_workflow(request, timeout=seconds + CALL_SECONDS)
         started_id = ""
         try:
-            started_id = _instance_id(call)
-            if started_id and not as_json:
-                # On stderr, and at once: whoever loses patience knows what to ask for.
-                print(f"Started {started_id}", file=sys.stderr)
-            response: RunWorkflowResponse = next(call)
+            with _cancelled_by_ctrl_c(call):
+                started_id = _instance_id(call)
+                if started_id and not as_json:
+                    # On stderr, and at once: whoever loses patience knows what to ask for.
+                    print(f"Started {started_id}", file=sys.stderr)
+                response: RunWorkflowResponse = next(call)
             waited = WaitWorkflowResponse(context=response.context, outcome=response.outcome)
             started_id = response.context.workflow_instance_id
             if response.outcome == WAIT_OUTCOME_TIMED_OUT and limit.left() > 0:
@@ -169,6 +174,31 @@ def wait(
     else:
         outcomes.print_outcome(response)
     raise typer.Exit(exit_code(response))
+
+
+@contextmanager
+def _cancelled_by_ctrl_c(call: Any) -> Iterator[None]:
+    """Ctrl-C ends the body by KeyboardInterrupt, and the call with it.
+
+    The exception alone may be lost: where it strikes while gRPC runs a callback, Python drops it.
+    """
+    struck = False
+
+    def strike(number: int, frame: FrameType | None) -> None:
+        nonlocal struck
+        struck = True
+        call.cancel()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, strike)
+    try:
+        yield
+    except grpc.RpcError as error:
+        if struck:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _Limit:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -15,7 +14,7 @@ from waystation_api.app import ApiServer, Store, build
 from waystation_api.settings import ApiSettings
 from waystation_cli.embedded.postgres import EmbeddedPostgres
 from waystation_core.broker.in_process import Hub, InProcessBroker
-from waystation_core.rpc import logs
+from waystation_core.rpc import logs, process
 from waystation_core.rpc.settings import BadSettings, Settings, read_settings
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.pool import Pool, open_pool
@@ -77,8 +76,7 @@ async def _serve(
     postgres: EmbeddedPostgres,
     on_ready: Callable[[str], None],
 ) -> None:
-    stopping = asyncio.Event()
-    _stop_at_signal(stopping)
+    stopping = process.stop_signals()
     before, after = await migrate(postgres.url)
     if before != after:
         log.info("schema_migrated", version=after)
@@ -95,6 +93,7 @@ async def _serve(
         stack.push_async_callback(api.stop)
         await api.serve()
         await api.ready.wait()
+        process.spare_collections()
         on_ready(api.address)
         await _until_told(stopping, postgres)
 
@@ -128,19 +127,6 @@ async def _pool(stack: contextlib.AsyncExitStack, url: str, size: int, name: str
     await pool.open()
     stack.push_async_callback(pool.close)
     return pool
-
-
-def _stop_at_signal(stopping: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        stopping.set()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
 
 
 async def _until_told(stopping: asyncio.Event, postgres: EmbeddedPostgres) -> None:

@@ -28,9 +28,14 @@ Pool = AsyncConnectionPool[Connection]
 STATEMENT_TIMEOUT_SECONDS = 5
 """Bounds every statement; catch-up relies on it to know when older commits are over."""
 
+# Every statement reaches a few rows of tables that may be huge, by key. Plans are made once for
+# each connection and kept, perhaps while the database is new and a scan of everything looks cheap:
+# those ways are closed, or commits would become slower with every row until the next ANALYZE.
+_PLANS = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
+
 _SESSION = (
     f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c lock_timeout=2s "
-    "-c idle_in_transaction_session_timeout=10s -c jit=off -c timezone=UTC"
+    f"-c idle_in_transaction_session_timeout=10s -c timezone=UTC {_PLANS}"
 )
 
 

@@ -65,6 +65,13 @@ _TAIL_BYTES = 1024 * 1024
 
 # An instance that has ended rests when nothing of it is open, or only deliveries that wait for an
 # operator (HELD and DEAD).
+_NAMED = """CROSS JOIN LATERAL (
+    SELECT * FROM workflow_instances
+    WHERE namespace = %(namespace)s AND workflow_instance_id = w.id OFFSET 0
+) i"""
+"""The instances whose ids are `w.id`, each looked up by itself (OFFSET 0 keeps it so): while there
+are no statistics the planner believes that a namespace has few instances, and reads all of it."""
+
 _TAILS = f"""
 SELECT w.id, w.after, i.status, i.version,
     i.status > 2 AND (i.unsettled = 0 OR i.unsettled = (
@@ -75,7 +82,7 @@ SELECT w.id, w.after, i.status, i.version,
     )),
     {rows.HISTORY_COLUMNS}
 FROM unnest(%(ids)s::text[], %(after)s::int[]) AS w(id, after)
-JOIN workflow_instances i ON i.namespace = %(namespace)s AND i.workflow_instance_id = w.id
+{_NAMED}
 LEFT JOIN LATERAL (
     SELECT * FROM (
         SELECT n.*, sum(COALESCE(pg_column_size(n.change), 0)) OVER (ORDER BY n.sequence)
@@ -142,9 +149,8 @@ class PostgresQueryStore:
         self, ids: Sequence[str], *, namespace: str = DEFAULT_NAMESPACE
     ) -> dict[str, Instance]:
         found = await self._fetch(
-            f"SELECT {rows.INSTANCE_COLUMNS} FROM workflow_instances i "
-            "WHERE i.namespace = %s AND i.workflow_instance_id = ANY(%s)",
-            (namespace, list(ids)),
+            f"SELECT {rows.INSTANCE_COLUMNS} FROM unnest(%(ids)s::text[]) AS w(id) {_NAMED}",
+            {"namespace": namespace, "ids": list(ids)},
         )
         return {row[1]: rows.instance(row) for row in found}
 

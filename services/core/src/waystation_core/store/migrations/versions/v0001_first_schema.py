@@ -39,7 +39,7 @@ CREATE TABLE workflow_instances (
     PRIMARY KEY (key),
     CONSTRAINT workflow_instances_id UNIQUE (namespace, workflow_instance_id)
 );
-CREATE INDEX workflow_instances_created ON workflow_instances (namespace, created_at, key);
+CREATE INDEX workflow_instances_created ON workflow_instances (created_at, key);
 CREATE UNIQUE INDEX workflow_instances_request ON workflow_instances (namespace, start_request_id) WHERE start_request_id IS NOT NULL;
 
 CREATE TABLE history (
