@@ -163,8 +163,14 @@ async def test_a_process_killed_in_mid_call_cuts_what_it_had(
         assert isinstance(outcome, Cut), outcome
         assert str(port) in outcome.message
     await process.wait()
-    outcome = await pool.call("claims", request("echo"), 30)
-    assert isinstance(outcome, NotSent)
+
+    async def called_again() -> object:
+        return await pool.call("claims", request("echo"), 30)
+
+    # Until the system has told of the death, what is sent is still cut.
+    await eventually(
+        called_again, until=lambda outcome: isinstance(outcome, NotSent), what="a call not sent"
+    )
     report = pool.report()[f"handler-{port}"]
     assert (report["reachable"], report["calls_in_flight"]) == (False, 0)
     # In words, whether or not the first try to connect again is over.
