@@ -26,11 +26,14 @@ from waystation_core.domain.model import (
 from waystation_core.domain.operations import from_json
 from waystation_core.domain.results import CallResult
 from waystation_core.ports.broker import AnnouncedEvent, Token
-from waystation_core.ports.store import Loaded, StoredEntry
+from waystation_core.ports.store import Loaded
 from waystation_router import endpoints
 
 MAX_REMEMBERED_INSTANCES = 5_000
 """Copies kept of instances that nothing is under way for: their next event may come here."""
+
+MAX_REMEMBERED_WRITES = 50
+"""Versions of an instance whose writes are kept for the conflict rule."""
 
 
 class Message:
@@ -108,7 +111,7 @@ class Handling:
 class InstanceState:
     """This router's copy of one instance, and what it knows of the past few versions."""
 
-    __slots__ = ("handlings", "history", "instance", "log", "log_from", "raised")
+    __slots__ = ("handlings", "instance", "log", "log_from", "raised")
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
@@ -118,7 +121,6 @@ class InstanceState:
         self.log_from = instance.version
         # Events that our own commits raised in this lineage: they need not be loaded.
         self.raised: dict[str, Event] = {}
-        self.history: Sequence[StoredEntry] | None = None
 
     def replace(self, instance: Instance) -> None:
         """Somebody else moved the instance: a new lineage begins."""
@@ -126,7 +128,6 @@ class InstanceState:
         self.log = []
         self.log_from = instance.version
         self.raised = {}
-        self.history = None
 
     def advance(self, commit: InstanceCommit) -> None:
         """Our own commit moved the instance: what was known stays true."""
@@ -134,11 +135,14 @@ class InstanceState:
             self.replace(commit.after)
         else:
             self.instance = commit.after
-            self.history = None
             for entry in commit.entries:
                 writes = writes_of([from_json(op) for op in entry.change or ()], entry.effects)
                 if writes:
                     self.log.append(LoggedWrites(entry.sequence, writes))
+            if len(self.log) > 2 * MAX_REMEMBERED_WRITES:
+                # Results older than what is kept are decided under the lock, which reads history.
+                del self.log[:-MAX_REMEMBERED_WRITES]
+                self.log_from = self.log[0].version - 1
         for event in commit.outbox_add:
             self.raised[event.event_id] = event
         for handling in self.handlings:
@@ -175,8 +179,6 @@ class Ledger:
                 self._states[key] = state
             elif instance.revision > state.instance.revision:
                 state.replace(instance)
-            if key in loaded.histories and instance.revision == state.instance.revision:
-                state.history = loaded.histories[key]
             self._remember(state)
 
     def state(self, key: int) -> InstanceState:
