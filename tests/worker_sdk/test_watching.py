@@ -10,8 +10,7 @@ from worker_sdk.fakes import FakeWaystation, Refusal
 
 from waystation.v1 import history_pb2
 from waystation.v1 import workflow_service_pb2 as pb
-from waystation_worker import Client, Unavailable, WorkflowNotFound
-from waystation_worker import client as client_module
+from waystation_worker import Client, Unavailable, WorkflowNotFound, watching
 
 
 @pytest.fixture
@@ -80,7 +79,7 @@ async def test_a_broken_stream_is_taken_up_where_it_broke(
 async def test_a_silent_stream_is_given_up_for_another(
     waystation: FakeWaystation, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_module, "_SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(watching, "_SILENCE_SECONDS", 0.2)
     never = asyncio.Event()
     waystation.next("WatchWorkflow", [entry(1), never], [entry(2, status=3)])
     assert await seen(client) == [1, 2]

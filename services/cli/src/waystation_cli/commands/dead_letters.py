@@ -61,7 +61,7 @@ RequestId = Annotated[
     str | None,
     typer.Option(
         help="Makes a repeated command have one effect, and go on where the first broke off; "
-        "without it one is made."
+        "without it one is made. Then write times out, as 2h is another moment each time."
     ),
 ]
 

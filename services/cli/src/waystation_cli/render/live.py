@@ -104,10 +104,10 @@ def frame(
     parts = overview.status_view(status, address)
     if results_per_second is not None:
         parts.append(Text(f"{results_per_second:.1f} results/s", style="bold"))
-    parts += ["", workflows, "", *_rows("endpoints", status.handlers, handlers[:MOST_ROWS])]
+    parts += ["", workflows, "", *_rows("endpoint", status.handlers, handlers[:MOST_ROWS])]
     if handlers:
         parts.append(endpoints.endpoint_table(handlers[:MOST_ROWS]))
-    parts += ["", *_rows("dead letters", status.dead_letters, letters[:MOST_ROWS])]
+    parts += ["", *_rows("dead letter", status.dead_letters, letters[:MOST_ROWS])]
     if letters:
         parts.append(letters_view.letter_table(letters[:MOST_ROWS]))
     return Group(*parts)
@@ -119,6 +119,7 @@ def _statuses(status: GetSystemStatusResponse) -> list[str]:
 
 def _rows(what: str, number: int, shown: Sequence[object]) -> list[RenderableType]:
     if not number and not shown:
-        return [Text(f"no {what}", style="dim")]
+        return [Text(f"no {what}s", style="dim")]
     cut = f", {len(shown)} of them here" if number > len(shown) else ""
-    return [Text(f"{max(number, len(shown))} {what}{cut}", style="bold")]
+    number = max(number, len(shown))
+    return [Text(f"{number} {what}{'' if number == 1 else 's'}{cut}", style="bold")]
