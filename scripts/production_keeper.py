@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
@@ -48,28 +47,21 @@ class NotStarted(Exception):
     """A part can't be started; the message says why and what to do."""
 
 
-@dataclass
-class Ports:
-    """A port for each server: asked for, usual, or free."""
+def _ports() -> dict[str, int]:
+    """A port for each server: asked for, usual, or free. Raises NotStarted."""
+    return {name: _port(name, usual) for name, usual in USUAL_PORTS.items()}
 
-    chosen: dict[str, int] = field(default_factory=dict)
 
-    def __getitem__(self, name: str) -> int:
-        if name not in self.chosen:
-            self.chosen[name] = self._choose(name)
-        return self.chosen[name]
-
-    def _choose(self, name: str) -> int:
-        variable = f"UP_{name.upper().replace('-', '_')}_PORT"
-        asked = os.environ.get(variable)
-        if asked:
-            if not asked.isdecimal() or not 0 < int(asked) < 65_536:
-                raise NotStarted(f"{variable}={asked} is not 1-65535")
-            if accepts_connections(int(asked)):
-                raise NotStarted(f"{variable}: something listens on 127.0.0.1:{asked} already")
-            return int(asked)
-        usual = USUAL_PORTS[name]
+def _port(name: str, usual: int) -> int:
+    variable = f"UP_{name.upper().replace('-', '_')}_PORT"
+    asked = os.environ.get(variable)
+    if not asked:
         return free_port() if accepts_connections(usual) else usual
+    if not asked.isdecimal() or not 0 < int(asked) < 65_536:
+        raise NotStarted(f"{variable}={asked} is not 1-65535")
+    if accepts_connections(int(asked)):
+        raise NotStarted(f"{variable}: something listens on 127.0.0.1:{asked} already")
+    return int(asked)
 
 
 class Kept:
@@ -109,7 +101,7 @@ def keep() -> int:
 
     # Asked to end while still starting, the exception unwinds what is there.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    ports = Ports()
+    ports = _ports()
     with contextlib.ExitStack() as stack:
         postgres = stack.enter_context(_postgres(ports["postgres"]))
         rabbitmq = stack.enter_context(
@@ -171,12 +163,12 @@ def _migrate(engine: dict[str, str]) -> None:
         raise NotStarted(f"waystation migrate: {done.stderr.strip()}")
 
 
-def _api(ports: Ports, engine: dict[str, str]) -> Kept:
+def _api(ports: dict[str, int], engine: dict[str, str]) -> Kept:
     env = {**engine, "WAYSTATION_API_PORT": str(ports["api"])}
     return Kept("api", ports["api"], [BINARIES / "waystation-api"], env)
 
 
-def _routers(ports: Ports, engine: dict[str, str]) -> list[Kept]:
+def _routers(ports: dict[str, int], engine: dict[str, str]) -> list[Kept]:
     return [
         Kept(
             name,
@@ -188,7 +180,7 @@ def _routers(ports: Ports, engine: dict[str, str]) -> list[Kept]:
     ]
 
 
-def _handlers(ports: Ports) -> Kept:
+def _handlers(ports: dict[str, int]) -> Kept:
     env = {
         "WAYSTATION_ADDRESS": f"127.0.0.1:{ports['api']}",
         "WAYSTATION_HANDLER_PORT": str(ports["handlers"]),
