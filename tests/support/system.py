@@ -67,6 +67,11 @@ class System:
         one in its place and returns when that is ready."""
         raise NotImplementedError
 
+    def kill_the_api(self) -> None:
+        """SIGKILL for the process that clients talk to; starts another one at the same address and
+        returns when that is ready."""
+        raise NotImplementedError
+
     def stop(self) -> None:
         """Ends everything, handlers first."""
         for process in (*self.handlers, *self.engine):
@@ -149,6 +154,10 @@ class Embedded(System):
         self.engine.pop().kill()
         self.start()
 
+    def kill_the_api(self) -> None:
+        """As of the base: all of it dies, its Postgres included."""
+        self.kill_a_router()
+
 
 class Parts(System):
     """`waystation-api` and `waystation-router` processes on a given RabbitMQ and database."""
@@ -177,10 +186,7 @@ class Parts(System):
 
     def start(self) -> None:
         """As of the base."""
-        port = self.address.rpartition(":")[2]
-        environment = {**self._environment, "WAYSTATION_API_PORT": port}
-        api = self._spawn("api", [BINARIES / "waystation-api"], environment)
-        self.engine.append(api)
+        api = self._start_api()
         ports = [self._start_router() for _ in range(self._routers)]
         wait_serving(api, self.address)
         for process, port in zip(self.routers, ports, strict=True):
@@ -198,6 +204,19 @@ class Parts(System):
         """As of the base."""
         super().stop()
         self.routers.clear()
+
+    def kill_the_api(self) -> None:
+        """As of the base."""
+        self.engine.remove(self._api)
+        self._api.kill()
+        wait_serving(self._start_api(), self.address)
+
+    def _start_api(self) -> ChildProcess:
+        port = self.address.rpartition(":")[2]
+        environment = {**self._environment, "WAYSTATION_API_PORT": port}
+        self._api = self._spawn("api", [BINARIES / "waystation-api"], environment)
+        self.engine.append(self._api)
+        return self._api
 
     def _start_router(self) -> int:
         port = free_port()
