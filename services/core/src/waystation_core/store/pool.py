@@ -31,7 +31,10 @@ STATEMENT_TIMEOUT_SECONDS = 5
 # Every statement reaches a few rows of tables that may be huge, by key. Plans are made once for
 # each connection and kept, perhaps while the database is new and a scan of everything looks cheap:
 # those ways are closed, or commits would become slower with every row until the next ANALYZE.
-_PLANS = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
+_PLANS = (
+    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off "
+    "-c plan_cache_mode=force_generic_plan"
+)
 
 _SESSION = (
     f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c lock_timeout=2s "
