@@ -1,0 +1,69 @@
+"""The store: what the engine asks of Postgres. One adapter, `waystation_core.store`.
+
+Three faces, by who asks: `EngineStore` carries the work (load, commit, sweep), `RegistryStore` knows
+handlers and tasks, `QueryStore` answers questions. All times are the database's, so that routers
+with wrong clocks agree. Every method raises StoreUnavailable when Postgres can't be reached, after
+which nothing or everything of the call has happened; repeating it as it is is safe.
+"""
+
+from __future__ import annotations
+
+from waystation_core.ports.store.handlers import (
+    Registration,
+    RegistrySnapshot,
+    RegistryStore,
+)
+from waystation_core.ports.store.questions import (
+    DeadLetterFact,
+    DeadLetterFilter,
+    DeliveryFact,
+    HistoryTail,
+    OutboxFact,
+    QueryStore,
+    RouterFact,
+    StoredEntry,
+    StoredEvent,
+    SystemFacts,
+    WorkflowFilter,
+)
+from waystation_core.ports.store.work import (
+    Committed,
+    DueEvent,
+    EngineStore,
+    Heartbeat,
+    Loaded,
+    Locked,
+    LongRequest,
+    RegistryMoved,
+    RouterReport,
+    Started,
+    WriteRefused,
+)
+
+__all__ = [
+    "Committed",
+    "DeadLetterFact",
+    "DeadLetterFilter",
+    "DeliveryFact",
+    "DueEvent",
+    "EngineStore",
+    "Heartbeat",
+    "HistoryTail",
+    "Loaded",
+    "Locked",
+    "LongRequest",
+    "OutboxFact",
+    "QueryStore",
+    "Registration",
+    "RegistryMoved",
+    "RegistrySnapshot",
+    "RegistryStore",
+    "RouterFact",
+    "RouterReport",
+    "Started",
+    "StoredEntry",
+    "StoredEvent",
+    "SystemFacts",
+    "WorkflowFilter",
+    "WriteRefused",
+]

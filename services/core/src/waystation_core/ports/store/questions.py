@@ -1,0 +1,214 @@
+"""The store's third face: questions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from waystation_core.domain.commit import HistoryEntry
+from waystation_core.domain.model import (
+    DEFAULT_NAMESPACE,
+    DeadLetterState,
+    Delivery,
+    Event,
+    Instance,
+    JsonObject,
+    OnFailure,
+    Status,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """An entry of history with what the database added."""
+
+    entry: HistoryEntry
+    processed_at: datetime
+    next_attempt_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryTail:
+    """What history holds after a sequence number, and where the instance stands, in one view."""
+
+    status: Status
+    version: int
+    rests: bool
+    """Whether it has ended and nothing adds to its history by itself: what is not settled waits
+    for an operator (dead letters, and what is held because of them)."""
+    entries: tuple[StoredEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event and where it stands: PENDING, SETTLED, UNHANDLED or SKIPPED."""
+
+    event: Event
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxFact:
+    """An event of an instance that is not taken over yet."""
+
+    event: Event
+    created_at: datetime
+    due_at: datetime
+    announcements: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFact:
+    """An open delivery of an instance."""
+
+    delivery: Delivery
+    event: Event
+    since: datetime
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterFact:
+    """A dead letter as lists show it. `event.payload` is the payload as last tried."""
+
+    dead_letter_id: str
+    event: Event
+    task_id: str
+    workflow_instance_id: str
+    workflow_type: str
+    attempts: int
+    error: JsonObject
+    on_failure: OnFailure
+    state: DeadLetterState
+    created_at: datetime
+    resolved_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowFilter:
+    """Which instances a list shows."""
+
+    workflow_type: str = ""
+    statuses: tuple[Status, ...] = ()
+    idle: bool | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterFilter:
+    """Which dead letters a list shows. Empty: any."""
+
+    workflow_instance_id: str = ""
+    workflow_type: str = ""
+    task_id: str = ""
+    event_type: str = ""
+    reason: str = ""
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    state: DeadLetterState = DeadLetterState.OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class RouterFact:
+    router_id: str
+    pool: str
+    host: str
+    started_at: datetime
+    lease_remaining: float
+    calls_in_flight: int
+    results_committed: int
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFacts:
+    """The installation at one moment."""
+
+    routers: tuple[RouterFact, ...]
+    outbox_size: int
+    deliveries: int
+    oldest_unsettled_event_id: str | None
+    oldest_unsettled_age: float | None
+    dead_letters: int
+    workflows_by_status: Mapping[Status, int]
+    idle_workflows: int
+    handlers: int
+    unreachable_handlers: int
+
+
+class QueryStore(Protocol):
+    """Reads. Lists page by key: `after` is the last row's key of the page before."""
+
+    async def instances(
+        self, ids: Sequence[str], *, namespace: str = DEFAULT_NAMESPACE
+    ) -> dict[str, Instance]:
+        """Instances by id, as one query; unknown ones are missing."""
+        ...
+
+    async def history(self, key: int, *, up_to: int | None = None) -> list[StoredEntry]:
+        """All entries of an instance in order of sequence."""
+        ...
+
+    async def tails(
+        self,
+        wanted: Sequence[tuple[str, int]],
+        *,
+        limit: int,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> dict[tuple[str, int], HistoryTail]:
+        """For each instance id and sequence number the entries after it, `limit` at most and fewer
+        where they are large, as one query. Unknown instances are missing."""
+        ...
+
+    async def workflows(
+        self,
+        filter: WorkflowFilter,
+        *,
+        after: tuple[datetime, int] | None = None,
+        limit: int = 50,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> list[Instance]:
+        """Newest first, without data and output."""
+        ...
+
+    async def events(
+        self, key: int, *, after: int | None = None, limit: int = 50
+    ) -> list[StoredEvent]:
+        """Events of an instance in the order in which they were raised; `after` counts events."""
+        ...
+
+    async def open_work(self, key: int) -> tuple[list[OutboxFact], list[DeliveryFact]]:
+        """What of an instance is not settled."""
+        ...
+
+    async def dead_letters(
+        self,
+        filter: DeadLetterFilter,
+        *,
+        after: tuple[datetime, str] | None = None,
+        limit: int = 50,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> list[DeadLetterFact]:
+        """Newest first."""
+        ...
+
+    async def dead_letter_instances(
+        self,
+        filter: DeadLetterFilter,
+        *,
+        after: int = 0,
+        limit: int = 500,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> list[int]:
+        """Keys of the instances that such dead letters belong to, in order, after that key."""
+        ...
+
+    async def dead_letter_instance(
+        self, dead_letter_id: str, *, namespace: str = DEFAULT_NAMESPACE
+    ) -> int:
+        """Key of the instance that it belongs to. Raises DeadLetterNotFound."""
+        ...
+
+    async def system(self, namespace: str = DEFAULT_NAMESPACE) -> SystemFacts: ...

@@ -1,0 +1,269 @@
+"""The store's first face: what carries the work (start, load, commit, lock, sweep)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from waystation_core.domain.actions import OpenDeadLetter, Start
+from waystation_core.domain.commit import EventFacts, InstanceCommit, LoggedWrites
+from waystation_core.domain.model import (
+    DEFAULT_NAMESPACE,
+    Delivery,
+    Event,
+    Instance,
+    JsonObject,
+)
+from waystation_core.ports.store.questions import DeadLetterFilter, StoredEntry
+
+
+class WriteRefused(Exception):
+    """Postgres refused rows of a write (a violated constraint, a value it can't hold). Nothing of
+    the call was written; repeating it as it is can't help."""
+
+
+class RegistryMoved(Exception):
+    """The registry's generation changed between decision and write: resolve and decide again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What became of one start."""
+
+    created: bool
+    instance: Instance
+    same_content: bool
+    """Whether the instance there was started with the same content; True when created."""
+    request_reused: bool = False
+    """The request_id was used by a start with other content; `instance` is that one's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a router needs to handle some events. Ids that are not there are missing."""
+
+    events: Mapping[str, tuple[Event, int]]
+    """By event id, with the key of the instance."""
+    instances: Mapping[int, Instance]
+    facts: Mapping[str, EventFacts]
+    histories: Mapping[int, Sequence[StoredEntry]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What one call of `commit` wrote."""
+
+    keys: frozenset[int]
+    """Instances written; the others had moved, were locked, or the generation was not current."""
+    now: datetime
+
+
+class Locked(Protocol):
+    """One instance, locked until the block ends. Decide, then write; leaving the block commits."""
+
+    instance: Instance
+    facts: Mapping[str, EventFacts]
+    log: Sequence[LoggedWrites]
+    """What versions after the asked one wrote."""
+    generation: int
+    """The registry's, now."""
+    now: datetime
+
+    async def event(self, event_id: str) -> Event | None:
+        """An event of this instance."""
+        ...
+
+    async def dead_letter(self, dead_letter_id: str) -> OpenDeadLetter | None:
+        """An open dead letter of this instance, with its event."""
+        ...
+
+    async def dead_letters(
+        self, filter: DeadLetterFilter, *, after: str | None = None, limit: int
+    ) -> list[OpenDeadLetter]:
+        """The open dead letters of this instance that a filter means, with their events, by id."""
+        ...
+
+    async def held(self) -> list[tuple[Delivery, Event]]:
+        """The instance's HELD deliveries."""
+        ...
+
+    async def facts_of(self, event_ids: Sequence[str]) -> Mapping[str, EventFacts]:
+        """Where further events stand, whose ids were not known before the lock."""
+        ...
+
+    async def unhandled(self) -> list[Event]:
+        """The instance's events that settled as UNHANDLED and were not handled since."""
+        ...
+
+    async def repeated(self, rpc: str, request_id: str, digest: bytes) -> JsonObject | None:
+        """What the call with this request_id answered before; None: it is new.
+
+        Raises RequestIdReused when it came with another digest.
+        """
+        ...
+
+    async def remember(self, rpc: str, request_id: str, digest: bytes, result: JsonObject) -> None:
+        """Keeps the answer of a request in this transaction."""
+        ...
+
+    async def count(self, rpc: str, request_id: str, number: int) -> None:
+        """Adds to what a request that was begun by `begin_request` has done, in this transaction."""
+        ...
+
+    async def write(self, commit: InstanceCommit) -> None:
+        """Writes what was decided; at most once in a block. Raises RegistryMoved."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DueEvent:
+    """An event to announce (again)."""
+
+    event_id: str
+    event_type: str
+    workflow_instance_id: str
+    workflow_type: str
+    version: int
+    priority: int
+    announcements: int
+    correlation_id: str | None
+    traceparent: str | None
+    namespace: str = DEFAULT_NAMESPACE
+
+
+@dataclass(frozen=True, slots=True)
+class RouterReport:
+    """What a router says of itself with each heartbeat."""
+
+    calls_in_flight: int
+    results_committed: int
+    endpoints: Mapping[str, JsonObject]
+    """By handler_id: reachable, last_error, calls_in_flight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """What a router hears when it renews its lease."""
+
+    held: bool
+    """False: the lease had lapsed, so others may have taken its deliveries."""
+    routers: int
+    """Live routers of its pool, itself included."""
+
+
+@dataclass(frozen=True, slots=True)
+class LongRequest:
+    """A request that takes many transactions."""
+
+    began_at: datetime
+    """When it was made for the first time."""
+    count: int = 0
+    """How much it has done."""
+    done: bool = False
+
+
+class EngineStore(Protocol):
+    """The work. `locked` is the second form of the commit rule, `commit` the first."""
+
+    async def start(self, batch: Sequence[Start]) -> list[Started]:
+        """Stores new instances with their first events, as one statement; same order."""
+        ...
+
+    async def load(self, event_ids: Sequence[str], *, with_history: bool = False) -> Loaded:
+        """Events with their instances and where they stand, as one query."""
+        ...
+
+    async def commit(self, batch: Sequence[InstanceCommit], *, generation: int) -> Committed:
+        """Writes each instance whose revision is still that of `before`, as ONE statement; of the
+        others it writes nothing. Those with `fixes_tasks` are written only while the registry's
+        generation is this one. Waits for no lock. Raises WriteRefused."""
+        ...
+
+    def locked(
+        self,
+        *,
+        key: int | None = None,
+        workflow_instance_id: str | None = None,
+        namespace: str = DEFAULT_NAMESPACE,
+        event_ids: Sequence[str] = (),
+        since: int | None = None,
+    ) -> AbstractAsyncContextManager[Locked]:
+        """Locks one instance, then reads in later statements: facts of `event_ids`, and what
+        versions after `since` wrote. Raises WorkflowNotFound."""
+        ...
+
+    async def begin_request(
+        self,
+        rpc: str,
+        request_id: str | None,
+        digest: bytes,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> LongRequest:
+        """Keeps a request that takes many transactions, or tells what came of it so far; without a
+        request_id nothing is kept. Raises RequestIdReused."""
+        ...
+
+    async def end_request(
+        self, rpc: str, request_id: str, *, namespace: str = DEFAULT_NAMESPACE
+    ) -> int:
+        """Notes that such a request is done; answers with what all its calls did together."""
+        ...
+
+    async def make_due(self, event_ids: Sequence[str]) -> None:
+        """Makes outbox rows due at once: their messages were returned or not confirmed."""
+        ...
+
+    async def make_lost_due(self, seconds_ago: float) -> int | None:
+        """After a loss noticed by the broker: makes every outbox row due that was announced before
+        `seconds_ago`; answers how many. One router at a time: None when another one did it less
+        than 5 s ago, perhaps for an earlier loss. Ask again then; what that one announced anew
+        and is settled by then is left alone."""
+        ...
+
+    async def claim_due_events(self, limit: int) -> list[DueEvent]:
+        """Claims due outbox rows, oldest first, and doubles their wait (up to 10 min)."""
+        ...
+
+    async def claim_starving_events(self, limit: int, unsettled_for: float) -> list[DueEvent]:
+        """Claims rows unsettled this long and announced once, for one more announcement at the highest level."""
+        ...
+
+    async def claim_deliveries(
+        self, router_id: str, limit: int, task_ids: Sequence[str], *, suspects: bool
+    ) -> list[Delivery]:
+        """Leases READY deliveries that are due, of these tasks, to this router, oldest first.
+
+        With `suspects` it leases only suspects, their attempt recorded, and none of a service that
+        another router has a suspect of in call."""
+        ...
+
+    async def wake_parked(self, task_ids: Sequence[str]) -> int:
+        """Makes parked deliveries of these tasks READY: an endpoint or a place is there."""
+        ...
+
+    async def heartbeat(
+        self, router_id: str, pool: str, host: str, lease_seconds: float, report: RouterReport
+    ) -> Heartbeat:
+        """Renews the router's lease by one statement in database time."""
+        ...
+
+    async def break_leases(self, router_id: str) -> int:
+        """Makes the deliveries of routers whose lease has lapsed READY suspects, and removes those
+        routers. Call only after renewing without a gap for a whole lease."""
+        ...
+
+    async def leave(self, router_id: str) -> None:
+        """Ends the router's lease; what it leased is READY at once, and not suspect."""
+        ...
+
+    async def backlog(self) -> int:
+        """About how many outbox rows there are."""
+        ...
+
+    async def forget_requests(self, limit: int) -> int:
+        """Forgets requests made more than 7 days ago, so many at most; says how many."""
+        ...
