@@ -43,9 +43,17 @@ def moved() -> Iterator[dict[int, int]]:
 
 
 @pytest.fixture
-def player(tmp_path: Path, moved: dict[int, int]) -> Iterator[Player]:
+def home() -> Iterator[Path]:
+    # Not below pytest's own folder: run by root, that is closed again by every other run that
+    # starts, to the account of our Postgres too.
+    with tempfile.TemporaryDirectory(prefix="waystation-home-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def player(home: Path, moved: dict[int, int]) -> Iterator[Player]:
     """A home of its own, the usual ports where they are free, and nothing left afterwards."""
-    environment = {**os.environ, "HOME": str(tmp_path), "UP_FOLDER": str(tmp_path / "up")}
+    environment = {**os.environ, "HOME": str(home), "UP_FOLDER": str(home / "up")}
     for port, other in moved.items():
         environment |= dict.fromkeys(PORTS[port], str(other))
     if 7400 in moved:
