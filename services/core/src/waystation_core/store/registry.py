@@ -47,9 +47,11 @@ _HANDLER = (
 )
 _LIVE = "(h.lease_until IS NULL OR h.lease_until > now())"
 
+# IS TRUE keeps the planner from looking instances up by namespace: without statistics it believes
+# that one has few of them.
 _OPEN_UNHANDLED = """
 FROM history h JOIN workflow_instances i ON i.key = h.instance_key
-WHERE h.result = 4 AND i.status IN (1, 2) AND i.namespace = %(namespace)s
+WHERE h.result = 4 AND i.status IN (1, 2) AND (i.namespace = %(namespace)s) IS TRUE
   AND (%(any_type)s OR i.workflow_type = ANY(%(workflow_types)s))
 """
 
