@@ -104,7 +104,8 @@ class LockedInstance:
     async def unhandled(self) -> list[Event]:
         found = await self._rows(
             f"SELECT {rows.EVENT_COLUMNS} FROM history h JOIN events e ON e.event_id = h.event_id "
-            "WHERE h.instance_key = %s AND h.result = 4 AND NOT EXISTS (SELECT 1 FROM history later "
+            "WHERE h.instance_key = %s AND h.result = 4 AND (h.status = 1 OR h.status = 2) "
+            "AND NOT EXISTS (SELECT 1 FROM history later "
             "WHERE later.instance_key = h.instance_key AND later.event_id = h.event_id "
             "AND later.sequence > h.sequence) "
             "AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = h.event_id) "

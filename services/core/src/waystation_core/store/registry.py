@@ -51,7 +51,7 @@ _LIVE = "(h.lease_until IS NULL OR h.lease_until > now())"
 # that one has few of them.
 _OPEN_UNHANDLED = """
 FROM history h JOIN workflow_instances i ON i.key = h.instance_key
-WHERE h.result = 4 AND i.status IN (1, 2) AND (i.namespace = %(namespace)s) IS TRUE
+WHERE h.result = 4 AND (h.status = 1 OR h.status = 2) AND i.status IN (1, 2) AND (i.namespace = %(namespace)s) IS TRUE
   AND (%(any_type)s OR i.workflow_type = ANY(%(workflow_types)s))
 """
 

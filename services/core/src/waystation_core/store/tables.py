@@ -122,7 +122,13 @@ history = Table(
         unique=True,
         postgresql_where=text("attempt > 0 AND (result = 1 OR result = 3)"),
     ),
-    Index("history_unhandled", "instance_key", postgresql_where=text("result = 4")),
+    # For catch-up. Almost every workflow that ends leaves an unhandled `workflow.completed`: what
+    # was unhandled after the end is left out, or a new task's first look would read all of them.
+    Index(
+        "history_unhandled",
+        "instance_key",
+        postgresql_where=text("result = 4 AND (status = 1 OR status = 2)"),
+    ),
 )
 
 events = Table(

@@ -68,7 +68,7 @@ CREATE TABLE history (
     PRIMARY KEY (instance_key, sequence)
 );
 CREATE UNIQUE INDEX history_final_outcome ON history (event_id, processed_by) WHERE attempt > 0 AND (result = 1 OR result = 3);
-CREATE INDEX history_unhandled ON history (instance_key) WHERE result = 4;
+CREATE INDEX history_unhandled ON history (instance_key) WHERE result = 4 AND (status = 1 OR status = 2);
 
 CREATE TABLE events (
     event_id UUID NOT NULL,
