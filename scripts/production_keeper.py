@@ -20,7 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from localservers.ports import accepts_connections, free_port
 from localservers.postgres import PostgresMissing, PostgresServer
-from localservers.processes import ChildProcess, ProcessFailed
+from localservers.processes import ChildProcess, ProcessFailed, wait_until
 from localservers.rabbitmq import RabbitMQMissing, RabbitMQServer
 from waystation_cli.embedded.account import let_through, postgres_account
 
@@ -122,6 +122,8 @@ def keep() -> int:
         for process in kept:
             process.wait_serving()
         kept[-1].child.wait_for_output("registered", timeout=60)
+        # The page is seconds behind; whoever looks at it next shall find everything there.
+        wait_until(lambda: _shown_routers(rabbitmq) == 2, timeout=30, what="the management page")
         signal.signal(signal.SIGTERM, stop)
         servers = {"postgres": postgres, "rabbitmq": rabbitmq}
         _write_state(kept, servers, engine, rabbitmq.management_url)
@@ -214,6 +216,12 @@ def _write_state(
     fresh = STATE.with_suffix(".new")
     fresh.write_text(json.dumps(content, indent=2) + "\n")
     fresh.rename(STATE)
+
+
+def _shown_routers(rabbitmq: RabbitMQServer) -> int:
+    """How many routers consume, as far as the management page knows."""
+    tags = [str(each["consumer_tag"]) for each in rabbitmq.api("consumers/%2F")]
+    return sum(tag.startswith("waystation-router-") for tag in tags)
 
 
 def _serving(address: str) -> bool:
