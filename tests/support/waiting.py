@@ -12,7 +12,7 @@ async def eventually(
     look: Callable[[], Awaitable[T]],
     *,
     until: Callable[[T], bool] = bool,
-    timeout: float = 10,
+    timeout: float = 30,
     what: str = "the condition",
 ) -> T:
     """The first answer of `look` that `until` accepts; asked again every 20 ms.

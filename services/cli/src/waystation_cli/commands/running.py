@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import grpc
 import typer
@@ -33,6 +29,7 @@ from waystation_cli.connection import (
     connected,
     new_request_id,
 )
+from waystation_cli.interrupts import ctrl_c
 from waystation_cli.outcome import exit_code
 from waystation_cli.render import document, outcomes
 
@@ -132,7 +129,7 @@ def run(
         call = api.run_workflow(request, timeout=seconds + CALL_SECONDS)
         started_id = ""
         try:
-            with _cancelled_by_ctrl_c(call):
+            with ctrl_c(call.cancel):
                 started_id = _instance_id(call)
                 if started_id and not as_json:
                     # On stderr, and at once: whoever loses patience knows what to ask for.
@@ -174,31 +171,6 @@ def wait(
     else:
         outcomes.print_outcome(response)
     raise typer.Exit(exit_code(response))
-
-
-@contextmanager
-def _cancelled_by_ctrl_c(call: Any) -> Iterator[None]:
-    """Ctrl-C ends the body by KeyboardInterrupt, and the call with it.
-
-    The exception alone may be lost: where it strikes while gRPC runs a callback, Python drops it.
-    """
-    struck = False
-
-    def strike(number: int, frame: FrameType | None) -> None:
-        nonlocal struck
-        struck = True
-        call.cancel()
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, strike)
-    try:
-        yield
-    except grpc.RpcError as error:
-        if struck:
-            raise KeyboardInterrupt from error
-        raise
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 class _Limit:

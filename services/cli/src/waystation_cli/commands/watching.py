@@ -6,7 +6,8 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Annotated, Any
 
 import grpc
@@ -30,6 +31,7 @@ from waystation_cli.arguments import LARGEST_INT32, WorkflowId
 from waystation_cli.commands.paging import gather
 from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, Api, connected
 from waystation_cli.following import follow
+from waystation_cli.interrupts import ctrl_c
 from waystation_cli.outcome import exit_code
 from waystation_cli.render import document, live, outcomes
 from waystation_cli.render.text import stdout
@@ -170,10 +172,8 @@ def top(
         if as_json or not sys.stdout.isatty():
             _one_look(api, address, as_json)
             return
-        try:
-            _look_on(api, address, seconds)
-        except KeyboardInterrupt:
-            return
+        with suppress(KeyboardInterrupt), ctrl_c() as struck:
+            _look_on(api, address, seconds, struck)
 
 
 def _one_look(api: Api, address: str, as_json: bool) -> None:
@@ -190,10 +190,10 @@ def _one_look(api: Api, address: str, as_json: bool) -> None:
         stdout().print(live.frame(status, handlers, letters, address, None))
 
 
-def _look_on(api: Api, address: str, seconds: float) -> None:
+def _look_on(api: Api, address: str, seconds: float, struck: Callable[[], bool]) -> None:
     before: tuple[float, int] | None = None
     with Live(console=stdout(), auto_refresh=False, screen=True) as screen:
-        while True:
+        while not struck():
             try:
                 status, handlers, letters = _look(api)
             except grpc.RpcError:

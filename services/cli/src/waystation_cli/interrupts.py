@@ -1,0 +1,38 @@
+"""Ctrl-C that can't be lost.
+
+KeyboardInterrupt alone can: where the signal strikes while gRPC runs a callback, Python prints the
+exception and drops it. So the strike is remembered, and what is under way is told.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import grpc
+
+
+@contextmanager
+def ctrl_c(tell: Callable[[], object] = lambda: None) -> Iterator[Callable[[], bool]]:
+    """Gives the body a function that says whether Ctrl-C was struck. A strike calls `tell` (which
+    cancels a call, say) and raises KeyboardInterrupt, and so does a call of the body that then
+    fails."""
+    struck = False
+
+    def strike(number: int, frame: FrameType | None) -> None:
+        nonlocal struck
+        struck = True
+        tell()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, strike)
+    try:
+        yield lambda: struck
+    except grpc.RpcError as error:
+        if struck:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        signal.signal(signal.SIGINT, before)
