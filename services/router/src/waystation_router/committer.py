@@ -172,8 +172,11 @@ class Committer:
         for group in groups:
             self._take_over(group)
         for group in groups:
+            # Where the events stand was true at the commit's revision. The copy of the instance may
+            # be newer by now, and what made it so may have moved them.
+            revision = group.commit.after.revision if group.commit is not None else 0
             for decided in group.decided or ():
-                self._conclude(decided, group.state.instance.revision)
+                self._conclude(decided, revision)
 
     def _decide(self, group: _Group) -> bool:
         """Decides by what is known here; False where that may not be enough."""
@@ -206,19 +209,24 @@ class Committer:
             )
             for handling in group.handlings
         ]
-        group.commit = draft.commit()
+        commit = draft.commit()
+        if commit.is_empty:
+            # Nothing would be sent that could prove the copy wrong, and a result must not be dropped
+            # as a duplicate, or called again, on the word of a copy alone.
+            return False
+        group.commit = commit
         return True
 
     async def _write(self, fast: Sequence[_Group]) -> frozenset[int]:
         """Writes the batch; answers with the keys of those that are done. None are when Postgres
         refuses the batch: it is taken apart under locks."""
-        decided = [group.commit for group in fast if group.commit is not None]
-        commits = [commit for commit in decided if not commit.is_empty]
-        done = frozenset(commit.before.key for commit in decided if commit.is_empty)
+        commits = [group.commit for group in fast if group.commit is not None]
+        generation = self._registry.generation
+        done: frozenset[int] = frozenset()
         unknown = False
-        while commits:
+        while True:
             try:
-                written = await self._store.commit(commits, generation=self._registry.generation)
+                written = await self._store.commit(commits, generation=generation)
             except StoreUnavailable as error:
                 # Whether it was written is unknown, so it is repeated as it is, ids and all.
                 log.warning("commit_repeated", error=str(error.__cause__), instances=len(commits))
@@ -228,7 +236,7 @@ class Committer:
                 log.error("batch_refused", error=str(error.__cause__), instances=len(commits))
                 break
             else:
-                done |= written.keys
+                done = written.keys
                 break
         if unknown:
             self._ledger.forget_copies()

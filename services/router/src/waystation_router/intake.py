@@ -94,7 +94,10 @@ class Intake:
                 event_id = announced.event_id
                 if handling := self._ledger.handlings.get(event_id):
                     # Announced twice, or redelivered after a lost connection, while in hand here.
-                    handling.messages.append(message)
+                    if handling.facts.in_outbox:
+                        handling.messages.append(message)
+                    else:
+                        message.release()
                 elif waiting := self._loading.get(event_id):
                     waiting.append(message)
                 elif (

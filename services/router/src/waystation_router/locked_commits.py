@@ -51,29 +51,29 @@ class LockedCommits:
     async def commit(
         self, key: int, handlings: Sequence[Handling]
     ) -> tuple[InstanceCommit, list[Decided]]:
-        """What was written and what became of each event. Raises StoreUnavailable."""
+        """What was written and what became of each event. Raises StoreUnavailable.
+
+        It decides about what is there now. A result that comes while it waits for the lock is left
+        for the next commit: the writes read under the lock go back to what is known now, and may
+        not reach back to what that result was computed from.
+        """
+        found = [Found(handling, self._router_id) for handling in handlings]
         while True:
             try:
-                return await self._once(key, handlings)
+                return await self._once(key, found)
             except RegistryMoved:
                 await self._registry.refresh()
             except WriteRefused as refused:
                 # An answer that Postgres can't hold would be refused for ever: it fails its attempt.
                 log.error("results_refused", error=str(refused.__cause__), instance_key=key)
-                _fail_results(handlings)
+                _fail_results(found)
+                found = [Found(handling, self._router_id) for handling in handlings]
 
-    async def _once(
-        self, key: int, handlings: Sequence[Handling]
-    ) -> tuple[InstanceCommit, list[Decided]]:
-        bases = [
-            call.base_version
-            for handling in handlings
-            for call in handling.calls.values()
-            if call.result is not None
-        ]
+    async def _once(self, key: int, found: Sequence[Found]) -> tuple[InstanceCommit, list[Decided]]:
+        bases = [result.base_version for one in found for result in one.touch.results.values()]
         async with self._store.locked(
             key=key,
-            event_ids=[handling.event_id for handling in handlings],
+            event_ids=[one.handling.event_id for one in found],
             since=min(bases, default=None),
         ) as locked:
             if locked.generation != self._registry.generation:
@@ -85,22 +85,23 @@ class LockedCommits:
                 now=locked.now,
                 log=locked.log,
             )
-            decided = [self._decide(draft, handling, locked) for handling in handlings]
+            decided = [self._decide(draft, one, locked) for one in found]
             commit = draft.commit()
             await locked.write(commit)
         for one in decided:
             one.facts = draft.facts(one.handling.event_id)
         return commit, decided
 
-    def _decide(self, draft: Draft, handling: Handling, locked: Locked) -> Decided:
+    def _decide(self, draft: Draft, found: Found, locked: Locked) -> Decided:
+        handling, touch = found.handling, found.touch
         if locked.facts.get(handling.event_id, SETTLED).in_outbox:
             self._resolve_again(handling, locked)
-        touch = touch_of(handling, self._router_id)
+            touch = replace(touch, tasks=handling.tasks)
         if handling.wants_turn is not None:
             take_turn(draft, touch, handling.wants_turn, router_id=self._router_id)
             return Decided(handling, {}, frozenset(), SETTLED)
         verdicts = apply_touch(draft, touch, router_id=self._router_id)
-        return Decided(handling, verdicts, written_rows(handling), SETTLED)
+        return Decided(handling, verdicts, found.taken_off, SETTLED)
 
     def _resolve_again(self, handling: Handling, locked: Locked) -> None:
         """The tasks of an event are those of the generation its first commit carries."""
@@ -110,6 +111,18 @@ class LockedCommits:
             handling.event.event_type, locked.instance.workflow_type
         )
         handling.generation = self._registry.generation
+
+
+class Found:
+    """What there is to commit of one event at this moment."""
+
+    __slots__ = ("handling", "taken_off", "touch")
+
+    def __init__(self, handling: Handling, router_id: str) -> None:
+        self.handling = handling
+        self.touch = touch_of(handling, router_id)
+        self.taken_off = written_rows(handling)
+        """Tasks whose deliveries go off the fast way."""
 
 
 def touch_of(handling: Handling, router_id: str) -> EventTouch:
@@ -143,9 +156,10 @@ def written_rows(handling: Handling) -> frozenset[str]:
     )
 
 
-def _fail_results(handlings: Sequence[Handling]) -> None:
-    for handling in handlings:
-        for call in handling.calls.values():
+def _fail_results(found: Sequence[Found]) -> None:
+    for one in found:
+        for task_id in one.touch.results:
+            call = one.handling.calls[task_id]
             if call.result is not None:
                 call.result = replace(
                     call.result,
