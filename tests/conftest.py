@@ -1,6 +1,7 @@
 """Fixtures for every test: private servers, started when first asked for and ended with the run."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,12 @@ from localservers.postgres import (
     system_binaries,
 )
 from localservers.rabbitmq import RabbitMQMissing, RabbitMQServer
+
+# A run in the background inherits that Ctrl-C is ignored, and so would everything that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+# Programs of tests that call make are told nothing of the make that runs the tests.
+for _name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+    os.environ.pop(_name, None)
 
 
 def _has_system_postgres() -> bool:

@@ -78,8 +78,10 @@ def _change_member(holder: dict[str, Json], key: str, change: Change) -> None:
     kind, value = change.kind, copied(change.value)
     if kind == "remove":
         holder.pop(key, None)
-    elif kind == "set" or (key not in holder and kind in ("increment", "maximum")):
+    elif kind == "set":
         holder[key] = value
+    elif key not in holder and kind in ("increment", "maximum"):
+        holder[key] = canonical(value)
     elif kind in ("increment", "maximum"):
         old = holder[key]
         if isinstance(old, bool) or not isinstance(old, (int, float)):
