@@ -81,7 +81,7 @@ def _change_member(holder: dict[str, Json], key: str, change: Change) -> None:
     elif kind == "set":
         holder[key] = value
     elif key not in holder and kind in ("increment", "maximum"):
-        holder[key] = canonical(value)
+        holder[key] = canonical(float(value))
     elif kind in ("increment", "maximum"):
         old = holder[key]
         if isinstance(old, bool) or not isinstance(old, (int, float)):
