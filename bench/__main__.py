@@ -21,6 +21,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=15.0, help="of one window (15)")
     parser.add_argument("--repeats", type=int, default=3, help="windows per row (3)")
     parser.add_argument("--channels", type=int, default=2, help="connections of the client (2)")
+    parser.add_argument("--output", type=Path, default=report.LATEST, help="the JSON file")
     parser.add_argument("--logs", type=Path, help="keep the processes' logs in this folder")
     return parser.parse_args()
 
@@ -45,7 +46,7 @@ def main() -> None:
                     f"p50 {rows[-1]['p50_ms']} ms",
                     flush=True,
                 )
-    report.write(rows)
+    report.write(rows, options.output)
     report.show(rows)
 
 

@@ -45,7 +45,7 @@ def row(workload: str, concurrency: int, repeats: Sequence[Mapping[str, Any]]) -
     }
 
 
-def write(rows: Sequence[Mapping[str, Any]], path: Path = LATEST) -> None:
+def write(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Replaces the file with these rows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(list(rows), indent=2) + "\n", encoding="utf-8")

@@ -5,7 +5,7 @@ import itertools
 
 from insurance_claim.demo.claim_files import DEFAULT_FOLDER, ClaimFile, read_claims
 from insurance_claim.service import WORKFLOW_TYPE
-from support.stories import raised_types, read_story
+from support.stories import raised_types, read_story, told
 from waystation_worker import Client
 
 JOIN = "parallel.processing.completed"
@@ -44,9 +44,9 @@ async def check_claims(client: Client, started: dict[str, ClaimFile], *, within:
         ended = await client.wait(workflow_id, timeout=left)
         if not ended.ended:
             explained = await client.explain(workflow_id)
-            wrong[workflow_id] = f"{claim.name} did not end: {explained.summary}"
+            story = told(await client.get(workflow_id, with_history=True))
+            wrong[workflow_id] = f"{claim.name} did not end: {explained.summary}\n{story}"
             return
-        # Its last events may still be on their way, though they can change no outcome.
         expected = (claim.expected.status, claim.expected.outcome, claim.expected.payout)
         output = ended.output or {}
         found = (ended.status, output.get("decision"), output.get("payout"))

@@ -52,6 +52,18 @@ async def raised_types(client: Client, workflow_id: str) -> Counter[str]:
     return Counter([event.event_type async for event in client.events(workflow_id)])
 
 
+def told(workflow: Workflow) -> str:
+    """The history in lines, for failures of tests."""
+    return "\n".join(
+        f"  {e.sequence:3} {e.event_type} {e.event_id[-4:]} {e.processed_by or e.action}"
+        f" attempt {e.attempt} result {e.result} base {e.base_version} {e.note}"
+        f" changed {[change.path for change in e.change]} raised"
+        f" {[event_id[-4:] for event_id in e.raised_event_ids]}"
+        f" at {e.processed_at.ToDatetime():%H:%M:%S.%f} {e.endpoint}"
+        for e in workflow.message.event_history
+    )
+
+
 def attempts(workflow: Workflow, task_id: str) -> list[Entry]:
     """The entries of one task, oldest first."""
     return [e for e in workflow.message.event_history if e.processed_by == task_id]
