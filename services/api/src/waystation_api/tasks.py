@@ -11,7 +11,7 @@ import structlog
 
 from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.model import TaskSpec
-from waystation_core.domain.topics import ONE_WORD, Matcher
+from waystation_core.domain.task_table import TaskTable
 from waystation_core.ports.store import RegistrySnapshot, RegistryStore
 
 log = structlog.get_logger(__name__)
@@ -32,22 +32,15 @@ class TaskDirectory:
 
     def _take(self, snapshot: RegistrySnapshot) -> None:
         self.snapshot = snapshot
-        self._matcher = Matcher(
-            (pattern, task) for task in snapshot.tasks for pattern in task.event_types
-        )
+        self._table = TaskTable(snapshot.tasks)
 
     @property
     def generation(self) -> int:
         return self.snapshot.generation
 
-    def resolve(self, event_type: str, workflow_type: str) -> list[TaskSpec]:
+    def resolve(self, event_type: str, workflow_type: str) -> tuple[TaskSpec, ...]:
         """The tasks that handle this type in workflows of that type, ordered by id."""
-        found = {
-            task.task_id: task
-            for task in self._matcher.match(event_type)
-            if workflow_type in task.workflow_types or ONE_WORD in task.workflow_types
-        }
-        return [found[task_id] for task_id in sorted(found)]
+        return self._table.resolve(event_type, workflow_type)
 
     async def task_ids(self, event_type: str, workflow_type: str) -> list[str]:
         """The ids of those tasks. That there is none is told from a fresh copy only."""

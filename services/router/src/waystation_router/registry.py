@@ -14,7 +14,7 @@ import structlog
 
 from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.model import TaskSpec
-from waystation_core.domain.topics import matches
+from waystation_core.domain.task_table import TaskTable
 from waystation_core.ports.store import RegistrySnapshot, RegistryStore
 
 log = structlog.get_logger(__name__)
@@ -31,7 +31,7 @@ class RegistryCopy:
         self._store = store
         self._on_change = on_change
         self._snapshot = _EMPTY
-        self._resolved: dict[tuple[str, str], tuple[TaskSpec, ...]] = {}
+        self._table = TaskTable()
         self._tasks: dict[str, TaskSpec] = {}
         self._refreshing = asyncio.Lock()
 
@@ -57,25 +57,7 @@ class RegistryCopy:
 
     def resolve(self, event_type: str, workflow_type: str) -> tuple[TaskSpec, ...]:
         """The tasks that handle this type in workflows of that type, ordered by id."""
-        place = (event_type, workflow_type)
-        found = self._resolved.get(place)
-        if found is None:
-            found = tuple(
-                sorted(
-                    (
-                        task
-                        for task in self._snapshot.tasks
-                        if ("*" in task.workflow_types or workflow_type in task.workflow_types)
-                        and any(matches(pattern, event_type) for pattern in task.event_types)
-                    ),
-                    key=lambda task: task.task_id,
-                )
-            )
-            if len(self._resolved) > 10_000:
-                # Event types are the tasks' own names; a flood of them must not fill the memory.
-                self._resolved.clear()
-            self._resolved[place] = found
-        return found
+        return self._table.resolve(event_type, workflow_type)
 
     async def refresh(self, *, at_least: int | None = None) -> None:
         """Reads the registry again where its counters moved (or it is below this generation)."""
@@ -86,7 +68,7 @@ class RegistryCopy:
             if (generation, changes) == (self._snapshot.generation, self._snapshot.changes):
                 return
             self._snapshot = await self._store.snapshot()
-            self._resolved.clear()
+            self._table = TaskTable(self._snapshot.tasks)
             self._tasks = {task.task_id: task for task in self._snapshot.tasks}
             log.info(
                 "registry_changed",

@@ -30,7 +30,6 @@ INSTANCE_COLUMNS = (
     "i.created_at, i.updated_at, i.completed_at, i.deadline, i.idle, i.idle_since, "
     "i.turn_holder, i.turn_until, i.namespace"
 )
-INSTANCE_WIDTH = 23
 
 EVENT_COLUMNS = (
     "e.event_id::text, e.event_type, e.payload, e.raised_by, e.version, e.causation_id::text, "
@@ -128,7 +127,6 @@ HISTORY_COLUMNS = (
     "h.service_name, h.service_version, h.endpoint, h.action, h.note, h.effects, "
     "h.processed_at, h.next_attempt_at"
 )
-HISTORY_WIDTH = 21
 
 
 def history_entry(row: Row) -> HistoryEntry:

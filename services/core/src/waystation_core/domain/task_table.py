@@ -1,0 +1,35 @@
+"""Which tasks handle an event: the one place for that rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from waystation_core.domain.model import TaskSpec
+from waystation_core.domain.topics import ONE_WORD, Matcher
+
+_REMEMBERED = 10_000
+"""Event types are the tasks' own names; a flood of them must not fill the memory."""
+
+
+class TaskTable:
+    """The tasks of one snapshot of the registry. Never changed; a new snapshot has a new table."""
+
+    def __init__(self, tasks: Iterable[TaskSpec] = ()) -> None:
+        self._matcher = Matcher((pattern, task) for task in tasks for pattern in task.event_types)
+        self._resolved: dict[tuple[str, str], tuple[TaskSpec, ...]] = {}
+
+    def resolve(self, event_type: str, workflow_type: str) -> tuple[TaskSpec, ...]:
+        """The tasks that handle this type in workflows of that type, ordered by id."""
+        place = (event_type, workflow_type)
+        found = self._resolved.get(place)
+        if found is None:
+            tasks = {
+                task.task_id: task
+                for task in self._matcher.match(event_type)
+                if workflow_type in task.workflow_types or ONE_WORD in task.workflow_types
+            }
+            found = tuple(tasks[task_id] for task_id in sorted(tasks))
+            if len(self._resolved) >= _REMEMBERED:
+                self._resolved.clear()
+            self._resolved[place] = found
+        return found
