@@ -12,7 +12,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class WorkflowEvent(_message.Message):
-    __slots__ = ("event_id", "event_type", "workflow_instance_id", "payload", "created_at", "correlation_id", "priority", "causation_id", "raised_by", "deliver_at", "expires_at", "schema_version", "metadata")
+    __slots__ = ("event_id", "event_type", "workflow_instance_id", "payload", "created_at", "correlation_id", "priority", "causation_id", "raised_by", "deliver_at", "expires_at", "schema_version", "metadata", "group_id", "branch")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +33,8 @@ class WorkflowEvent(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    BRANCH_FIELD_NUMBER: _ClassVar[int]
     event_id: str
     event_type: str
     workflow_instance_id: str
@@ -46,7 +48,9 @@ class WorkflowEvent(_message.Message):
     expires_at: _timestamp_pb2.Timestamp
     schema_version: str
     metadata: _containers.ScalarMap[str, str]
-    def __init__(self, event_id: _Optional[str] = ..., event_type: _Optional[str] = ..., workflow_instance_id: _Optional[str] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., correlation_id: _Optional[str] = ..., priority: _Optional[int] = ..., causation_id: _Optional[str] = ..., raised_by: _Optional[str] = ..., deliver_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., schema_version: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    group_id: str
+    branch: int
+    def __init__(self, event_id: _Optional[str] = ..., event_type: _Optional[str] = ..., workflow_instance_id: _Optional[str] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., correlation_id: _Optional[str] = ..., priority: _Optional[int] = ..., causation_id: _Optional[str] = ..., raised_by: _Optional[str] = ..., deliver_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., schema_version: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., group_id: _Optional[str] = ..., branch: _Optional[int] = ...) -> None: ...
 
 class NewEvent(_message.Message):
     __slots__ = ("event_type", "payload", "priority", "delay", "deliver_at", "expires_at", "metadata", "schema_version")

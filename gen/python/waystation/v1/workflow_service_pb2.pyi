@@ -46,6 +46,9 @@ class BlockerKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     BLOCKER_KIND_IN_CALL: _ClassVar[BlockerKind]
     BLOCKER_KIND_AT_CAPACITY: _ClassVar[BlockerKind]
     BLOCKER_KIND_TIMER: _ClassVar[BlockerKind]
+    BLOCKER_KIND_FAN_OUT: _ClassVar[BlockerKind]
+    BLOCKER_KIND_PENDING_COMPLETION: _ClassVar[BlockerKind]
+    BLOCKER_KIND_NO_ROUTER: _ClassVar[BlockerKind]
 WAIT_OUTCOME_UNSPECIFIED: WaitOutcome
 WAIT_OUTCOME_DONE: WaitOutcome
 WAIT_OUTCOME_WAITING_FOR_INPUT: WaitOutcome
@@ -67,6 +70,9 @@ BLOCKER_KIND_HELD: BlockerKind
 BLOCKER_KIND_IN_CALL: BlockerKind
 BLOCKER_KIND_AT_CAPACITY: BlockerKind
 BLOCKER_KIND_TIMER: BlockerKind
+BLOCKER_KIND_FAN_OUT: BlockerKind
+BLOCKER_KIND_PENDING_COMPLETION: BlockerKind
+BLOCKER_KIND_NO_ROUTER: BlockerKind
 
 class StartWorkflowRequest(_message.Message):
     __slots__ = ("namespace", "workflow_type", "data", "payload", "workflow_instance_id", "correlation_id", "priority", "metadata", "deadline", "request_id")
@@ -314,7 +320,7 @@ class CancelWorkflowResponse(_message.Message):
     def __init__(self, context: _Optional[_Union[_workflow_pb2.WorkflowContext, _Mapping]] = ...) -> None: ...
 
 class Blocker(_message.Message):
-    __slots__ = ("kind", "since", "message", "remedy", "event_id", "event_type", "task_id", "service_name", "wait_id", "dead_letter_id", "attempts", "due_at", "last_error")
+    __slots__ = ("kind", "since", "message", "remedy", "event_id", "event_type", "task_id", "service_name", "wait_id", "dead_letter_id", "attempts", "due_at", "last_error", "group_id", "pool")
     KIND_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
@@ -328,6 +334,8 @@ class Blocker(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     DUE_AT_FIELD_NUMBER: _ClassVar[int]
     LAST_ERROR_FIELD_NUMBER: _ClassVar[int]
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    POOL_FIELD_NUMBER: _ClassVar[int]
     kind: BlockerKind
     since: _timestamp_pb2.Timestamp
     message: str
@@ -341,7 +349,9 @@ class Blocker(_message.Message):
     attempts: int
     due_at: _timestamp_pb2.Timestamp
     last_error: _history_pb2.AttemptError
-    def __init__(self, kind: _Optional[_Union[BlockerKind, str]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., message: _Optional[str] = ..., remedy: _Optional[str] = ..., event_id: _Optional[str] = ..., event_type: _Optional[str] = ..., task_id: _Optional[str] = ..., service_name: _Optional[str] = ..., wait_id: _Optional[str] = ..., dead_letter_id: _Optional[str] = ..., attempts: _Optional[int] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_error: _Optional[_Union[_history_pb2.AttemptError, _Mapping]] = ...) -> None: ...
+    group_id: str
+    pool: str
+    def __init__(self, kind: _Optional[_Union[BlockerKind, str]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., message: _Optional[str] = ..., remedy: _Optional[str] = ..., event_id: _Optional[str] = ..., event_type: _Optional[str] = ..., task_id: _Optional[str] = ..., service_name: _Optional[str] = ..., wait_id: _Optional[str] = ..., dead_letter_id: _Optional[str] = ..., attempts: _Optional[int] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_error: _Optional[_Union[_history_pb2.AttemptError, _Mapping]] = ..., group_id: _Optional[str] = ..., pool: _Optional[str] = ...) -> None: ...
 
 class ExplainWorkflowRequest(_message.Message):
     __slots__ = ("namespace", "workflow_instance_id")

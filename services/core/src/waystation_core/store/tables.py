@@ -76,6 +76,10 @@ workflow_instances = Table(
     _when("turn_until", nullable=True),
     Column("start_digest", LargeBinary, nullable=False),
     Column("start_request_id", Text(collation="C")),
+    # Fan-out groups that have not fired.
+    Column("groups", JSON),
+    # Rows of `timers` that will move the instance by themselves.
+    Column("timers", Integer, nullable=False, server_default=text("0")),
     UniqueConstraint("namespace", "workflow_instance_id", name="workflow_instances_id"),
     Index(
         "workflow_instances_request",
@@ -149,6 +153,11 @@ events = Table(
     Column("after_end", Boolean, nullable=False),
     # The version of the commit that raised it.
     Column("version", Integer, nullable=False),
+    _when("deliver_at", nullable=True),
+    _when("expires_at", nullable=True),
+    # Its innermost fan-out group, and which of the group's branches it belongs to.
+    Column("group_id", Uuid),
+    Column("branch", Integer),
 )
 
 outbox = Table(
@@ -182,10 +191,26 @@ deliveries = Table(
     Column("payload", JSON),
     Column("last_error", JSON),
     _when("since", default=True),
+    # A retry of what was settled before: its group does not wait for it.
+    Column("outside_group", Boolean, nullable=False, server_default=text("false")),
     Index("deliveries_due", "due_at", postgresql_where=text("state = 1")),
     Index("deliveries_leased", "leased_by", postgresql_where=text("state = 2")),
-    Index("deliveries_parked", "task_id", postgresql_where=text("state = 3 OR state = 4")),
+    Index("deliveries_task", "task_id", "state"),
+    Index("deliveries_pending", "due_at", postgresql_where=text("state = 7")),
     Index("deliveries_instance", "instance_key"),
+)
+
+# What is due later and belongs to one instance: delayed and expiring events, deadlines, and cleaning
+# up after its end. A delayed event has no outbox row before its time.
+timers = Table(
+    "timers",
+    metadata,
+    Column("instance_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),
+    # What the kind is about: an event's id, a wait's, a group's; empty for the instance itself.
+    Column("ref", Text(collation="C"), primary_key=True),
+    _when("due_at"),
+    Index("timers_due", "due_at"),
 )
 
 dead_letters = Table(
@@ -227,6 +252,18 @@ routers = Table(
     Column("results_committed", BigInteger, nullable=False),
     # What it sees of each endpoint: handler_id -> {reachable, last_error, calls_in_flight}.
     Column("report", JSON, nullable=False),
+    # Topic patterns of its pool; none for the default pool.
+    Column("bindings", JSON),
+)
+
+# Pools other than the default one, also for a while after their last router: their queues still hold
+# what was announced, until the broker lets them expire.
+pools = Table(
+    "pools",
+    metadata,
+    Column("pool", Text(collation="C"), primary_key=True),
+    Column("bindings", JSON, nullable=False),
+    _when("seen_at", default=True),
 )
 
 registry = Table(
@@ -250,6 +287,11 @@ tasks = Table(
     _when("updated_at", default=True),
     # When catch-up looks once more, for commits that did not know the task yet; null: done.
     _when("catch_up_again_at", nullable=True),
+    # Retired tasks get no new deliveries. By `operator` for good, by `system` until it is declared again.
+    _when("retired_at", nullable=True),
+    Column("retired_by", Text),
+    # Since when no live endpoint of its live service declares it.
+    _when("undeclared_since", nullable=True),
 )
 
 handlers = Table(
