@@ -7,16 +7,19 @@ from typing import Any
 
 import orjson
 import pytest
-from domain.world import World, task
+from domain.world import ROUTER, World, task
 
 from waystation_core.domain import limits
 from waystation_core.domain.model import DeliveryState, Event, NewEvent, OnFailure, Status
 from waystation_core.domain.results import (
     AttemptError,
+    CallResult,
+    EventTouch,
     FanOut,
     Reply,
     Verdict,
     WaitRequest,
+    apply_touch,
 )
 
 OPENS, WORKS = task("opens"), task("works")
@@ -281,8 +284,13 @@ def test_what_can_t_be_a_group_is_refused_whole(reply: Reply, reason: str) -> No
 def test_a_thousand_branches_that_all_fail_with_long_stories_are_told_within_the_limits() -> None:
     world, branches = opened(*["work" + "x" * 190] * 1000)
     story = replace(BROKEN, reason="R" * 200, message="\N{PILE OF POO}" * 4000)
-    for event in branches:
-        world.handle(event, LENIENT, story)
+    # A few commits, each with the results of many branches.
+    for part in range(0, 1000, 250):
+        with world.drafting() as draft:
+            for event in branches[part : part + 250]:
+                result = CallResult(LENIENT, 1, draft.instance.version, story)
+                touch = EventTouch(event, (LENIENT,), {"lenient": result})
+                apply_touch(draft, touch, router_id=ROUTER)
     told = payload_of_then(world)
     assert [one["branch"] for one in told["failed_branches"]] == list(range(1000))
     assert {one["reason"] for one in told["failed_branches"]} == {"R" * 200}
