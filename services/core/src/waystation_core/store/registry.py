@@ -13,7 +13,6 @@ from typing import Any
 
 import orjson
 
-from waystation_core.domain import topics
 from waystation_core.domain.errors import (
     HandlerNotFound,
     RequestIdReused,
@@ -24,8 +23,8 @@ from waystation_core.domain.ids import new_id
 from waystation_core.domain.model import DEFAULT_NAMESPACE, JsonObject, TaskSpec
 from waystation_core.ports.store import Registration, RegistrySnapshot
 from waystation_core.store import task_specs
+from waystation_core.store.catching_up import CATCH_UP_AGAIN_SECONDS, CatchingUp
 from waystation_core.store.pool import (
-    STATEMENT_TIMEOUT_SECONDS,
     Connection,
     Pool,
     connection_of,
@@ -34,26 +33,12 @@ from waystation_core.store.pool import (
 
 _RPC = "RegisterHandler"
 
-CATCH_UP_AGAIN_SECONDS = STATEMENT_TIMEOUT_SECONDS + 1
-"""Commits that began before a task was registered did not know it; after this none is left."""
-
-CATCH_UP_CLAIM_SECONDS = 60
-"""Who claims a second look and dies leaves it to another one after this."""
-
 _HANDLER = (
     "h.handler_id::text, h.service_name, h.service_version, h.host, h.port, h.kind = 2, "
     "h.lease_seconds, GREATEST(extract(epoch FROM h.lease_until - now())::float8, 0), "
     "h.registered_at, h.tasks"
 )
 _LIVE = "(h.lease_until IS NULL OR h.lease_until > now())"
-
-# IS TRUE keeps the planner from looking instances up by namespace: without statistics it believes
-# that one has few of them.
-_OPEN_UNHANDLED = """
-FROM history h JOIN workflow_instances i ON i.key = h.instance_key
-WHERE h.result = 4 AND (h.status = 1 OR h.status = 2) AND i.status IN (1, 2) AND (i.namespace = %(namespace)s) IS TRUE
-  AND (%(any_type)s OR i.workflow_type = ANY(%(workflow_types)s))
-"""
 
 
 def _registration(row: Sequence[Any]) -> Registration:
@@ -80,11 +65,11 @@ def is_uuid(text: str) -> bool:
     return True
 
 
-class PostgresRegistryStore:
+class PostgresRegistryStore(CatchingUp):
     """Implements `ports.store.RegistryStore` over one pool."""
 
     def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+        super().__init__(pool)
 
     # --- registering -----------------------------------------------------------------------
 
@@ -262,59 +247,6 @@ class PostgresRegistryStore:
                 replace(_registration(handler), registered_at=None) for handler in row[3] or ()
             ),
         )
-
-    # --- catching up -----------------------------------------------------------------------
-
-    async def instances_to_catch_up(
-        self, task: TaskSpec, *, namespace: str = DEFAULT_NAMESPACE, limit: int = 1000
-    ) -> list[int]:
-        parameters: dict[str, Any] = {
-            "namespace": namespace,
-            "any_type": topics.ONE_WORD in task.workflow_types,
-            "workflow_types": list(task.workflow_types),
-            "limit": limit,
-        }
-        async with connection_of(self._pool) as connection:
-            cursor = await connection.execute(
-                f"SELECT DISTINCT h.event_type {_OPEN_UNHANDLED}", parameters
-            )
-            claimed = [
-                event_type
-                for (event_type,) in await cursor.fetchall()
-                if any(topics.matches(pattern, event_type) for pattern in task.event_types)
-            ]
-            if not claimed:
-                return []
-            parameters["event_types"] = claimed
-            cursor = await connection.execute(
-                f"""
-                SELECT DISTINCT i.key {_OPEN_UNHANDLED} AND h.event_type = ANY(%(event_types)s)
-                  AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = h.event_id)
-                  AND NOT EXISTS (SELECT 1 FROM history later
-                      WHERE later.instance_key = h.instance_key AND later.event_id = h.event_id
-                        AND later.sequence > h.sequence)
-                ORDER BY i.key LIMIT %(limit)s
-                """,
-                parameters,
-            )
-            return [row[0] for row in await cursor.fetchall()]
-
-    async def catch_ups_due(self) -> list[TaskSpec]:
-        async with connection_of(self._pool) as connection:
-            cursor = await connection.execute(
-                "UPDATE tasks SET catch_up_again_at = now() + make_interval(secs => %s) "
-                "WHERE (namespace, task_id) IN (SELECT namespace, task_id FROM tasks "
-                "WHERE catch_up_again_at <= now() FOR UPDATE SKIP LOCKED) RETURNING spec",
-                (CATCH_UP_CLAIM_SECONDS,),
-            )
-            return [task_specs.from_json(row[0]) for row in await cursor.fetchall()]
-
-    async def caught_up(self, task_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> None:
-        async with connection_of(self._pool) as connection:
-            await connection.execute(
-                "UPDATE tasks SET catch_up_again_at = NULL WHERE namespace = %s AND task_id = %s",
-                (namespace, task_id),
-            )
 
 
 # --- parts of a registration -----------------------------------------------------------------
