@@ -38,6 +38,12 @@ class TaskDirectory:
     def generation(self) -> int:
         return self.snapshot.generation
 
+    def knows(self, task_id: str) -> bool:
+        """Whether the task was ever registered; it may be retired."""
+        return any(
+            task.task_id == task_id for task in (*self.snapshot.tasks, *self.snapshot.retired)
+        )
+
     def resolve(self, event_type: str, workflow_type: str) -> tuple[TaskSpec, ...]:
         """The tasks that handle this type in workflows of that type, ordered by id."""
         return self._table.resolve(event_type, workflow_type)

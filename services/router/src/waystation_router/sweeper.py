@@ -128,7 +128,7 @@ class Sweeper:
         claimed = await self._store.claim_deliveries(
             self._router_id, limit, [task.task_id for task in live], suspects=False
         )
-        await self._take_in_hand(claimed)
+        await self._take_in_hand(claimed, live)
         return len(claimed) == limit
 
     async def _suspects(self) -> bool:
@@ -140,21 +140,20 @@ class Sweeper:
             claimed = await self._store.claim_deliveries(
                 self._router_id, 1, [task.task_id for task in live], suspects=True
             )
-            for call in await self._take_in_hand(claimed):
+            for call in await self._take_in_hand(claimed, live):
                 assert call.finished is not None
                 await call.finished.wait()
         return bool(claimed)
 
     def _live_tasks(self) -> list[TaskSpec]:
         callable_now = self._endpoints.live_tasks()
-        return [
-            task
-            for task_id in self._registry.live_tasks()
-            if task_id in callable_now and (task := self._registry.task(task_id)) is not None
-        ]
+        return [task for task in self._registry.live_tasks() if task.task_id in callable_now]
 
-    async def _take_in_hand(self, claimed: Sequence[Delivery]) -> list[Call]:
-        """Loads claimed deliveries and has them called."""
+    async def _take_in_hand(
+        self, claimed: Sequence[Delivery], asked_for: Sequence[TaskSpec]
+    ) -> list[Call]:
+        """Loads claimed deliveries and has them called, by the specs they were claimed with: what is
+        leased by now finishes, though its task be retired meanwhile."""
         if not claimed:
             return []
         try:
@@ -166,12 +165,10 @@ class Sweeper:
             raise
         self._ledger.learn(loaded)
         started = []
+        tasks = {task.task_id: task for task in asked_for}
         for row in claimed:
-            found = loaded.events.get(row.event_id)
-            task = self._registry.task(row.task_id)
-            if found is None or task is None:
-                continue
-            event, key = found
+            task = tasks[row.task_id]
+            event, key = loaded.events[row.event_id]
             state = self._ledger.state(key)
             handling = self._ledger.handlings.get(row.event_id)
             if handling is None:

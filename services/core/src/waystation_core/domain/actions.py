@@ -330,9 +330,13 @@ def _skip_what_cannot_go_on(draft: Draft, held: Sequence[tuple[Delivery, Event]]
 
 
 def catch_up(draft: Draft, unhandled: Sequence[Event], task_id: str) -> None:
-    """Offers events that settled as UNHANDLED to a task that is new; the instance must be open."""
+    """Offers events that settled as UNHANDLED to a task that is new; the instance must be open. Other
+    tasks may be handling them by now: that is none of this one's business.
+
+    The draft must know the facts of the events.
+    """
     for event in unhandled:
-        if not draft.facts(event.event_id).is_open:
+        if task_id not in draft.facts(event.event_id).deliveries:
             draft.put_delivery(Delivery(event.event_id, task_id, DeliveryState.READY))
 
 

@@ -90,12 +90,17 @@ class Locked(Protocol):
         """The instance's HELD deliveries."""
         ...
 
+    async def deliveries_of(self, task_id: str, *, limit: int) -> list[tuple[Delivery, Event]]:
+        """Deliveries of this task that are open and not in call, held or dead, with their events."""
+        ...
+
     async def facts_of(self, event_ids: Sequence[str]) -> Mapping[str, EventFacts]:
         """Where further events stand, whose ids were not known before the lock."""
         ...
 
-    async def unhandled(self) -> list[Event]:
-        """The instance's events that settled as UNHANDLED and were not handled since."""
+    async def unhandled(self, task_id: str) -> list[Event]:
+        """The instance's events that settled as UNHANDLED and of which this task never had a
+        delivery, whatever other tasks made of them since."""
         ...
 
     async def repeated(self, rpc: str, request_id: str, digest: bytes) -> JsonObject | None:
