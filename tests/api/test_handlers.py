@@ -106,6 +106,27 @@ async def test_endpoints_off_the_allowlist_are_refused(api: Api) -> None:
     assert not (await api.handlers.ListHandlers(pb.ListHandlersRequest())).handlers
 
 
+async def test_where_no_handler_can_be_one_text_tells_all(serve: Any) -> None:
+    """Off the list, not there, leading nowhere, or this system's own database: the same refusal."""
+    api: Api = await serve(WAYSTATION_BROKER_URL="amqp://guest:guest@127.0.0.1:5699/")
+    places = [("127.0.0.1", 5699), ("10.0.0.7", 7500), ("no-such-host.invalid", 7500)]
+    texts = set()
+    for host, port in places:
+        refused = await refusal(api.handlers.RegisterHandler(register(host=host, port=port)))
+        assert refused.reason == "ENDPOINT_NOT_ALLOWED"
+        texts.add(refused.message.replace(f"{host}:{port}", "HERE"))
+    assert len(texts) == 1
+
+
+async def test_further_endpoints_than_the_operator_admits_are_refused(serve: Any) -> None:
+    api: Api = await serve(WAYSTATION_MAX_HANDLERS="1")
+    await api.handlers.RegisterHandler(register())
+    await api.handlers.RegisterHandler(register(service_version="2"))
+    refused = await refusal(api.handlers.RegisterHandler(register(port=7501)))
+    assert (refused.code, refused.reason) == (Code.RESOURCE_EXHAUSTED, "TOO_MANY_HANDLERS")
+    assert refused.metadata == {"limit": "1"}
+
+
 async def test_names_are_resolved_before_the_allowlist_is_asked(api: Api) -> None:
     made = await api.handlers.RegisterHandler(register(host="localhost"))
     assert made.handler.host == "localhost"

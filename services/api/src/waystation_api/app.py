@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
@@ -46,6 +46,7 @@ from waystation_core.domain.errors import StoreUnavailable, WaystationError
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.store import EngineStore, QueryStore, RegistryStore
 from waystation_core.relay.announcing import Relay
+from waystation_core.rpc.addresses import servers_of
 from waystation_core.rpc.server import RpcServer, Service
 
 log = structlog.get_logger(__name__)
@@ -123,7 +124,13 @@ class ApiServer:
             store.registry,
             self._relay,
             self._tasks,
-            Allowlist.parse(settings.handler_allowlist),
+            replace(
+                Allowlist.parse(settings.handler_allowlist),
+                own=servers_of(
+                    settings.database_url.get_secret_value(),
+                    settings.broker_url.get_secret_value(),
+                ),
+            ),
             at_most=settings.max_handlers,
         )
         self._retiring = Retiring(
