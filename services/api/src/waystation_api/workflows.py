@@ -9,8 +9,9 @@ import grpc
 from waystation.v1 import workflow_service_pb2, workflow_service_pb2_grpc
 from waystation_api import waiting
 from waystation_api.changing import Change, Changing
-from waystation_api.explaining import Blocker, Facts, Registered, explain
+from waystation_api.explaining import Blocker, Facts, explain
 from waystation_api.reading import Reading
+from waystation_api.registered import Registered
 from waystation_api.requests import (
     check_expected_version,
     check_instance_id,
@@ -22,6 +23,7 @@ from waystation_api.waiting import InstanceReader, Waiters
 from waystation_api.watching import Watching
 from waystation_core.domain import lifecycle, limits
 from waystation_core.domain.errors import InvalidField, NotYetAvailable
+from waystation_core.domain.model import DeliveryState
 from waystation_core.ports.store import DeadLetterFilter, QueryStore
 from waystation_core.rpc.conversion import (
     context_to_proto,
@@ -163,11 +165,19 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
             namespace=namespace,
         )
         await self._tasks.refresh()
+        waited_for = [
+            fact.delivery.task_id
+            for fact in deliveries
+            if fact.delivery.state is DeliveryState.NO_ENDPOINT
+        ]
+        registered = Registered(
+            self._tasks.snapshot, self._tasks.resolve, await self._tasks.endpoints_of(waited_for)
+        )
         # Read last: what was settled in between is then seen as settled.
         instance = await self._reader.read(instance.workflow_instance_id)
         summary, blockers = explain(
             Facts(instance, pending, deliveries, letters),
-            Registered(self._tasks.snapshot, self._tasks.resolve),
+            registered,
         )
         response = _pb.ExplainWorkflowResponse(summary=summary)
         context_to_proto(instance, with_data=False, into=response.context)
