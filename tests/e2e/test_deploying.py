@@ -29,7 +29,7 @@ async def test_a_new_version_takes_over_in_mid_call_and_a_renamed_task_is_retire
         under_way = await client.start("steady", {"wait": True})
         await eventually(lambda: waits_for(client, under_way.id), until=lambda s: "handling" in s)
 
-        stopping = asyncio.create_task(asyncio.to_thread(old.stop, 60))
+        stopping = asyncio.create_task(asyncio.to_thread(old.stop, 130))
         for router in system.routers:
             await logged(router, r"endpoints=1\b(.|\n)*endpoints=0\b")
         left_over = await client.start("renamed")

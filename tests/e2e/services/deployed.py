@@ -33,4 +33,4 @@ async def renamed(ctx: TaskContext) -> None:
 
 
 if __name__ == "__main__":
-    service.run()
+    service.run(grace=120.0)
