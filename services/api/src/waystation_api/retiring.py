@@ -54,9 +54,9 @@ class Retiring:
         namespace = check_namespace(request.namespace)
         request_id = check_request_id(request.request_id)
         task_id = limits.check_id(request.task_id, "task_id")
-        if not self._tasks.knows(task_id):
+        if self._tasks.task(task_id) is None:
             await self._tasks.refresh()
-        if not self._tasks.knows(task_id):
+        if self._tasks.task(task_id) is None:
             raise TaskNotFound(
                 f"No task {task_id} was ever registered; `waystation handlers list` has those that "
                 "are.",

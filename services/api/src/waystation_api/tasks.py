@@ -36,16 +36,15 @@ class TaskDirectory:
     def _take(self, snapshot: RegistrySnapshot) -> None:
         self.snapshot = snapshot
         self._table = TaskTable(snapshot.tasks)
+        self._tasks = {task.task_id: task for task in (*snapshot.tasks, *snapshot.retired)}
 
     @property
     def generation(self) -> int:
         return self.snapshot.generation
 
-    def knows(self, task_id: str) -> bool:
-        """Whether the task was ever registered; it may be retired."""
-        return any(
-            task.task_id == task_id for task in (*self.snapshot.tasks, *self.snapshot.retired)
-        )
+    def task(self, task_id: str) -> TaskSpec | None:
+        """What was ever registered under this id; it may be retired."""
+        return self._tasks.get(task_id)
 
     def resolve(self, event_type: str, workflow_type: str) -> tuple[TaskSpec, ...]:
         """The tasks that handle this type in workflows of that type, ordered by id."""

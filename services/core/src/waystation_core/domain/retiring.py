@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from waystation_core.domain.commit import HistoryEntry, NewDeadLetter
-from waystation_core.domain.draft import Draft, skip_delivery
+from waystation_core.domain import groups
+from waystation_core.domain.commit import NewDeadLetter
+from waystation_core.domain.draft import Draft
 from waystation_core.domain.errors import TaskRetired
 from waystation_core.domain.lifecycle import Treatment
 from waystation_core.domain.model import (
@@ -14,14 +15,12 @@ from waystation_core.domain.model import (
     DeliveryState,
     Event,
     OnFailure,
-    Result,
 )
 from waystation_core.domain.outcomes import fault_of
+from waystation_core.domain.recording import record_retired, skip_delivery
 
 STAYS = (DeliveryState.LEASED, DeliveryState.HELD, DeliveryState.DEAD)
 """What is in call finishes and counts; what is held or dead is retired once it would be called."""
-
-ACTION = "task_retired"
 
 
 def retire(draft: Draft, deliveries: Sequence[tuple[Delivery, Event]]) -> int:
@@ -66,19 +65,8 @@ def _dead_letter(draft: Draft, row: Delivery, event: Event) -> None:
             payload=row.payload,
         )
     )
+    if not row.outside_group:
+        groups.fail(draft, event, row.task_id, fault.reason, fault.message)
     draft.end_delivery(event.event_id, row.task_id)
-    draft.record(
-        HistoryEntry(
-            sequence=draft.next_version,
-            event_id=event.event_id,
-            event_type=event.event_type,
-            processed_by=row.task_id,
-            result=Result.FAILED,
-            status=draft.instance.status,
-            attempt=row.attempts,
-            base_version=draft.instance.version,
-            error=error,
-            action=ACTION,
-        )
-    )
+    record_retired(draft, row, event, error)
     draft.ended(event, f"{row.task_id} is retired")
