@@ -132,7 +132,7 @@ class Sweeper:
         """Takes due deliveries of tasks that have a place and an endpoint."""
         if self._wake_deliveries.is_set():
             self._wake_deliveries.clear()
-            await self._parked()
+            await self._wake_parked(all=True)
         live = [task for task in self._live_tasks() if self._calls.free(task) > 0]
         if not live:
             return False
@@ -247,10 +247,13 @@ class Sweeper:
 
     async def _parked(self) -> bool:
         """Wakes deliveries whose endpoint, or place, is there."""
+        await self._wake_parked(all=False)
+        return False
+
+    async def _wake_parked(self, *, all: bool) -> None:
         free = [task.task_id for task in self._live_tasks() if self._calls.free(task) > 0]
         if free:
-            await self._store.wake_parked(free)
-        return False
+            await self._store.wake_parked(free, all=all)
 
     async def _holds(self) -> bool:
         """Gives leases to calls that last, so that their messages can be acked."""

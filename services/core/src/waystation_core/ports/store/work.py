@@ -265,8 +265,9 @@ class EngineStore(Protocol):
         fires them leaves them to another one after some seconds."""
         ...
 
-    async def wake_parked(self, task_ids: Sequence[str]) -> int:
-        """Makes parked deliveries of these tasks READY: an endpoint or a place is there."""
+    async def wake_parked(self, task_ids: Sequence[str], *, all: bool = True) -> int:
+        """Makes parked deliveries of these tasks READY: an endpoint or a place is there. Those that
+        were parked for some time only where that is over, unless it is `all`."""
         ...
 
     async def heartbeat(
