@@ -140,6 +140,10 @@ async def test_why_a_parked_delivery_is_not_called(api: Api) -> None:
     message, remedy = await why()
     assert "claims can't be called (127.0.0.1:7500: circuit open)" in message
     assert "waystation handlers list" in remedy
+    await register(api, "claim_validator", event_type="other")
+    message, remedy = await why()
+    assert "announces the task for this event any more" in message
+    assert "`workflow.started` of `t`" in remedy
     await register(api, "renamed")
     message, remedy = await why()
     assert "no live endpoint of claims declares the task any more" in message

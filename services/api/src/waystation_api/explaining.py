@@ -130,7 +130,7 @@ def _delivery(instance: Instance, fact: DeliveryFact, registered: Registered) ->
         remedy = f"Raise max_in_flight of {task_id}, or start more endpoints of {service}."
     elif delivery.state is DeliveryState.NO_ENDPOINT or not registered.can_be_called(task_id):
         kind = NO_LIVE_ENDPOINT
-        why, remedy = registered.why_not_called(task_id)
+        why, remedy = registered.why_not_called(task_id, event_type, instance.workflow_type)
         message = f"`{event_type}` waits for {task_id}: {why}"
     elif delivery.attempts or delivery.last_error is not None:
         kind = RETRYING

@@ -73,6 +73,8 @@ class NotSent:
     """No endpoint got the call: no attempt. `reason` says for people why."""
 
     reason: str
+    unannounced: bool = False
+    """No endpoint announces the task for this event: only another registration can help."""
 
 
 @dataclass(frozen=True, slots=True)
