@@ -32,6 +32,8 @@ from waystation_core.domain.model import (
 )
 from waystation_core.domain.operations import Operation, apply, json_equal, to_json
 
+_EDITED = " with an edited payload"
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
@@ -254,13 +256,22 @@ def retry_dead_letter(
             "dead_letter_retried",
             event,
             raised=raised,
-            note=f"{letter.task_id}{' with an edited payload' if edited else ''}",
+            note=f"{letter.task_id}{_EDITED if edited else ''}",
             effects=changed,
         ),
         writes_of((), changed),
     )
     draft.settle_unhandled_now(raised)
     _skip_what_cannot_go_on(draft, held)
+
+
+def edited_task(entry: HistoryEntry) -> str | None:
+    """The task that has an edited payload for the entry's event from this retry on; None where the
+    entry is nothing of the kind."""
+    if entry.action != "dead_letter_retried" or entry.note is None:
+        return None
+    task_id, edited, _ = entry.note.partition(_EDITED)
+    return task_id if edited else None
 
 
 def retry_dead_letters(
