@@ -24,8 +24,6 @@ _SOON = Duration(seconds=1)
 _THEN = Timestamp(seconds=4_000_000_000)
 
 CALLS: dict[str, tuple[str, str, Any]] = {
-    "ReplayWorkflow": ("workflows", "ReplayWorkflow", workflows.ReplayWorkflowRequest()),
-    "ForkWorkflow": ("workflows", "ForkWorkflow", workflows.ForkWorkflowRequest()),
     "RetireTask": ("handlers", "RetireTask", handlers.RetireTaskRequest()),
     "CompleteTask": ("completions", "CompleteTask", completions.CompleteTaskRequest()),
     "FailTask": ("completions", "FailTask", completions.FailTaskRequest()),

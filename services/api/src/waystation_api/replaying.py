@@ -204,8 +204,13 @@ class Replaying:
         except _NotReplayed as why:
             replay_report.skip(step, why.reason, why.message)
         else:
-            now = past.entries[entry.sequence - 1].processed_at
-            comparison = replaying.compare(recorded, outcome, task, rules=self._rules, now=now)
+            comparison = replaying.compare(
+                recorded,
+                outcome,
+                task,
+                rules=self._rules,
+                processed_at=past.entries[entry.sequence - 1].processed_at,
+            )
             replay_report.tell(step, comparison)
         return step, out_of_time
 

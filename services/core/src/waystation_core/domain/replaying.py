@@ -65,9 +65,9 @@ def compare(
     task: TaskSpec,
     *,
     rules: Rules,
-    now: datetime,
+    processed_at: datetime,
 ) -> Comparison:
-    """What the outcome of now would change of what is recorded.
+    """What the outcome of now would change of what is recorded, which was `processed_at` then.
 
     An attempt that failed is the same when it fails again with the same code and reason: messages
     may name ids and times.
@@ -75,7 +75,12 @@ def compare(
     if isinstance(outcome, AttemptError):
         return _failed(recorded, outcome)
     entry = recorded.entry
-    draft = Draft(replace(recorded.before, turn=None), facts={}, rules=rules, now=now)
+    draft = Draft(
+        replace(recorded.before, turn=None),
+        facts={},
+        rules=rules,
+        now=_decided_at(recorded) or processed_at,
+    )
     result = CallResult(task, entry.attempt, entry.base_version, outcome)
     try:
         replying.succeed(draft, recorded.event, result, outcome)
@@ -94,6 +99,13 @@ def compare(
         data=data,
         instance=rest,
     )
+
+
+def _decided_at(recorded: Recorded) -> datetime | None:
+    """By which clock the entry was decided, where it shows: in the wait that it opened, and in the
+    event that tells of it."""
+    opened = recorded.after.waits[len(recorded.before.waits) :]
+    return datetime.fromisoformat(opened[0].since) if opened else None
 
 
 def _failed(recorded: Recorded, error: AttemptError) -> Comparison:
