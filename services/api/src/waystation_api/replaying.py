@@ -25,7 +25,7 @@ from waystation_core.domain.endpoints import Allowlist
 from waystation_core.domain.errors import InvalidField
 from waystation_core.domain.ids import new_id
 from waystation_core.domain.model import Event, Instance, Result, TaskSpec, idempotency_key
-from waystation_core.domain.results import AttemptError, Reply
+from waystation_core.domain.results import AttemptError, Pending, Reply
 from waystation_core.domain.task_table import announces
 from waystation_core.ports.store import QueryStore, Registration, StoredEntry
 from waystation_core.rpc.attempts import Failed, NotSent
@@ -190,17 +190,17 @@ class Replaying:
             if isinstance(answer, NotSent):
                 raise _NotReplayed(_Skip.REPLAY_SKIP_REASON_NO_LIVE_ENDPOINT, answer.reason)
             step.replayed_service_version = answer.endpoint.service_version
-            outcome: Reply | AttemptError
+            outcome: Reply | AttemptError | Pending
             if isinstance(answer, Failed):
                 out_of_time = left < task.timeout and answer.error.code == "DEADLINE_EXCEEDED"
                 outcome = answer.error
-            elif answer.response.HasField("pending"):
+            else:
+                outcome = reply_from_proto(answer.response)
+            if isinstance(outcome, Pending):
                 raise _NotReplayed(
                     _Skip.REPLAY_SKIP_REASON_PENDING,
                     "it answered `pending`; its result comes by TaskCompletionService",
                 )
-            else:
-                outcome = reply_from_proto(answer.response)
         except _NotReplayed as why:
             replay_report.skip(step, why.reason, why.message)
         else:

@@ -19,7 +19,7 @@ from waystation_core.domain.commit import HistoryEntry
 from waystation_core.domain.differences import ABSENT, Difference, differences
 from waystation_core.domain.draft import Draft, Rules
 from waystation_core.domain.errors import WaystationError
-from waystation_core.domain.model import Event, Instance, JsonObject, Result, TaskSpec
+from waystation_core.domain.model import Branch, Event, Instance, JsonObject, Result, TaskSpec
 from waystation_core.domain.outcomes import AttemptError, CallResult, Reply, fault_of
 
 
@@ -76,7 +76,8 @@ def compare(
         return _failed(recorded, outcome)
     entry = recorded.entry
     draft = Draft(
-        replace(recorded.before, turn=None),
+        # What else is open in the instance now is no matter of this result.
+        replace(recorded.before, turn=None, groups=()),
         facts={},
         rules=rules,
         now=_decided_at(recorded) or processed_at,
@@ -89,7 +90,7 @@ def compare(
     commit = draft.commit()
     own = set(commit.entries[0].raised)
     raised = [event for event in commit.raised if event.event_id in own]
-    events = tuple(_of_events(recorded.raised, raised))
+    events = tuple(_of_events(recorded.raised, raised, recorded.event.branch))
     data = tuple(differences(recorded.after.data, commit.after.data))
     rest = tuple(differences(_rest(recorded.after), _rest(commit.after)))
     return Comparison(
@@ -115,16 +116,11 @@ def _failed(recorded: Recorded, error: AttemptError) -> Comparison:
 
 
 def _rest(instance: Instance) -> JsonObject:
-    """What an instance is beside its data, without times, which never come twice."""
+    """What an instance is beside its data, as far as an answer decides it."""
     rest: JsonObject = {
         "status": instance.status.name,
         "waits": [
-            {
-                "wait_id": wait.wait_id,
-                "task_id": wait.task_id,
-                "message": wait.message,
-                "input_schema": wait.input_schema,
-            }
+            {key: value for key, value in wait.to_json().items() if key not in ("since", "branch")}
             for wait in instance.waits
         ],
     }
@@ -135,10 +131,12 @@ def _rest(instance: Instance) -> JsonObject:
     return rest
 
 
-def _of_events(recorded: Sequence[Event], replayed: Sequence[Event]) -> Iterator[EventDifference]:
+def _of_events(
+    recorded: Sequence[Event], replayed: Sequence[Event], around: Branch | None
+) -> Iterator[EventDifference]:
     """Events that are equal are paired first, so that one more or less does not shift the others;
     what is left between them is paired by its type."""
-    before, after = [_content(event) for event in recorded], [_content(event) for event in replayed]
+    before, after = _contents(recorded, around), _contents(replayed, None)
     same = SequenceMatcher(None, _keys(recorded, before), _keys(replayed, after), autojunk=False)
     for what, first, last, other_first, other_last in same.get_opcodes():
         if what == "equal":
@@ -164,16 +162,25 @@ def _of_events(recorded: Sequence[Event], replayed: Sequence[Event]) -> Iterator
                 yield EventDifference(replayed[other].event_type, None, other, fresh)
 
 
-def _content(event: Event) -> JsonObject:
-    """What an event says, without ids and times."""
-    content: JsonObject = {"payload": event.payload}
-    if event.priority is not None:
-        content["priority"] = event.priority
-    if event.schema_version:
-        content["schema_version"] = event.schema_version
-    if event.metadata:
-        content["metadata"] = dict(event.metadata)
-    return content
+def _contents(events: Sequence[Event], around: Branch | None) -> list[JsonObject]:
+    """What events say, without ids and times. Those of a fan-out say which of the answer's groups
+    they belong to, from 0, and which branch they begin; the branch `around` all of them is no
+    matter of the answer."""
+    groups: dict[str, int] = {}
+    contents = []
+    for event in events:
+        content: JsonObject = {"payload": event.payload}
+        if event.priority is not None:
+            content["priority"] = event.priority
+        if event.schema_version:
+            content["schema_version"] = event.schema_version
+        if event.metadata:
+            content["metadata"] = dict(event.metadata)
+        if event.branch is not None and event.branch != around:
+            content["fan_out"] = groups.setdefault(event.branch.group_id, len(groups))
+            content["branch"] = event.branch.number
+        contents.append(content)
+    return contents
 
 
 def _keys(events: Iterable[Event], contents: Iterable[JsonObject]) -> list[tuple[str, bytes]]:
