@@ -312,7 +312,7 @@ async def test_a_late_task_is_told_and_the_replay_ends_before_its_caller_gives_u
     assert ([step.sequence for step in cut.steps], cut.next_from_sequence) == ([2], 3)
     # One step at least, or a caller in a hurry would never come to an end.
     request.from_sequence = 4
-    last = await api.workflows.ReplayWorkflow(request, timeout=0.5)
+    last = await api.workflows.ReplayWorkflow(request, timeout=1.5)
     assert (outcomes(last), last.next_from_sequence) == ({4: "FAILED"}, 0)
     assert last.steps[0].error.code == "DEADLINE_EXCEEDED"
     await register(api, tasks, timeout=Duration(nanos=200_000_000))

@@ -17,7 +17,7 @@ from waystation_api.pages import MAX_PAGE_BYTES
 from waystation_api.past import moments
 from waystation_api.requests import check_instance_id, check_namespace, check_sequence
 from waystation_api.tasks import TaskDirectory
-from waystation_api.waiting import MARGIN_SECONDS, InstanceReader
+from waystation_api.waiting import InstanceReader
 from waystation_core.domain import actions, limits, replaying
 from waystation_core.domain.commit import HistoryEntry
 from waystation_core.domain.draft import Rules
@@ -46,6 +46,8 @@ CALLS_AT_ONCE = 8
 DEFAULT_SECONDS = 30.0
 """Where the caller has no deadline of its own."""
 MAX_SECONDS = 600.0
+MARGIN_SECONDS = 0.5
+"""Before the caller's own deadline, so that the answer still arrives."""
 
 
 class _NotReplayed(Exception):
