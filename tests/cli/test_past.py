@@ -44,7 +44,7 @@ def test_a_replay_is_read_like_a_diff(api: FakeApi, run: Run) -> None:
         "  - /payload/amount: 120",
         '  + claim.audited: {"payload": {"by": "\\u001b[2Jno such plate [bold]"}}',
         "#4 user_input_required on claim.processed skipped: the task is not registered as replayable",
-        "2 replayed: 1 differs, 1 skipped",
+        "2 attempts: 1 differs, 1 skipped",
     ]
     request = api.requests["ReplayWorkflow"]
     # The second portion's.

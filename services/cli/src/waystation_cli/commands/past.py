@@ -144,7 +144,9 @@ def fork(
     set_: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="/PATH=JSON", help="Edit a place of the data; may be repeated."
+            "--set",
+            metavar="/PATH=JSON",
+            help="Edit a place of the data: /amount=120 or '/name=\"Ada\"'. May be repeated.",
         ),
     ] = None,
     remove: Annotated[

@@ -66,9 +66,9 @@ def lines(places: Iterable[Difference], label: str = "") -> Iterator[Text]:
 
 
 def _value(sign: str, path: str, value: Any, colour: str) -> Iterator[Text]:
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
     if len(text) > _SHORT and isinstance(value, (dict, list)):
-        text = json.dumps(value, ensure_ascii=False, indent=2)
+        text = json.dumps(value, ensure_ascii=False, sort_keys=True, indent=2)
     for number, line in enumerate(text.splitlines()):
         head = f"{path}: " if not number else ""
         yield Text(plain(f"{sign} {head}{line}"), style=colour)

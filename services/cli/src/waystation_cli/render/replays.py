@@ -41,7 +41,8 @@ def print_summary(steps: Sequence[ReplayStep]) -> None:
         return
     counts = Counter(names.replay_outcome(step.outcome) for step in steps)
     told = ", ".join(f"{counts[each]} {word}" for each, (word, _) in _WORDS.items() if counts[each])
-    out.print(f"{len(steps)} replayed: {told}", style="bold")
+    attempts = "1 attempt" if len(steps) == 1 else f"{len(steps)} attempts"
+    out.print(f"{attempts}: {told}", style="bold")
     if all(step.outcome == REPLAY_OUTCOME_SKIPPED for step in steps):
         out.print("Nothing was compared.", style="yellow")
 

@@ -30,17 +30,16 @@ class Difference:
 
 
 def differences(before: Json, after: Json, path: str = "") -> Iterator[Difference]:
-    """Every innermost place where the two differ, in the order of the first, then of the second.
+    """Every innermost place where the two differ, in the order of keys and items.
 
     Objects are compared member by member and lists item by item; what is of different kinds, or
     there on one side only, is one difference with all that it holds.
     """
     if isinstance(before, dict) and isinstance(after, dict):
-        for key, value in before.items():
-            yield from differences(value, after.get(key, ABSENT), pointers.child(path, key))
-        for key, value in after.items():
-            if key not in before:
-                yield Difference(pointers.child(path, key), ABSENT, value)
+        for key in sorted(before.keys() | after.keys()):
+            yield from differences(
+                before.get(key, ABSENT), after.get(key, ABSENT), pointers.child(path, key)
+            )
     elif isinstance(before, list) and isinstance(after, list):
         for at in range(max(len(before), len(after))):
             yield from differences(
