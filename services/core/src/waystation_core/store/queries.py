@@ -15,6 +15,7 @@ from waystation_core.domain.errors import DeadLetterNotFound, shown
 from waystation_core.domain.model import (
     DEFAULT_NAMESPACE,
     DeadLetterState,
+    Event,
     Instance,
     OnFailure,
     Result,
@@ -241,6 +242,14 @@ class PostgresQueryStore:
             )
             for row in found
         ]
+
+    async def events_named(self, key: int, event_ids: Sequence[str]) -> dict[str, Event]:
+        found = await self._fetch(
+            f"SELECT {rows.EVENT_COLUMNS} FROM unnest(%s::uuid[]) AS f(event_id) "
+            "JOIN events e ON e.event_id = f.event_id WHERE e.instance_key = %s",
+            (list(event_ids), key),
+        )
+        return {row[0]: rows.event(row) for row in found}
 
     async def open_work(
         self, key: int

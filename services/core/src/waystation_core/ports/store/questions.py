@@ -190,6 +190,10 @@ class QueryStore(Protocol):
         """Events of an instance in the order in which they were raised; `after` counts events."""
         ...
 
+    async def events_named(self, key: int, event_ids: Sequence[str]) -> dict[str, Event]:
+        """Events of an instance by id; others are missing."""
+        ...
+
     async def open_work(
         self, key: int
     ) -> tuple[list[OutboxFact], list[DeliveryFact], list[TimerFact]]:
