@@ -49,7 +49,7 @@ def undeclared(spec: TaskSpec, views: Sequence[View]) -> Iterable[Finding]:
                 (spec.task_id, *strange),
                 f"{spec.task_id} raised {names([f'`{name}`' for name in strange])}, which its "
                 "may_emit leaves out",
-                f"Add it to the may_emit of {spec.task_id}.",
+                f"Add it to the may_emit of {spec.task_id}, or raise it no more.",
             )
     if spec.writes is not None:
         paths = sorted(
@@ -68,7 +68,7 @@ def undeclared(spec: TaskSpec, views: Sequence[View]) -> Iterable[Finding]:
                 (spec.task_id,),
                 f"{spec.task_id} wrote {names([_place(path) for path in paths])}, which its "
                 "writes leave out",
-                f"Add it to the writes of {spec.task_id}.",
+                f"Add it to the writes of {spec.task_id}, or write it no more.",
                 paths=tuple(paths),
             )
 
