@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import structlog
 
@@ -19,6 +20,7 @@ from waystation_core.ports.store import (
     RouterReport,
 )
 from waystation_core.relay.announcing import Relay
+from waystation_core.rpc.addresses import servers_of
 from waystation_core.rpc.settings import BadSettings
 from waystation_router.calls import Calls
 from waystation_router.committer import Committer
@@ -29,6 +31,7 @@ from waystation_router.ledger import Call, Handling, Ledger
 from waystation_router.registry import RegistryCopy
 from waystation_router.settings import RouterSettings
 from waystation_router.sweeper import Sweeper
+from waystation_router.timers import Timers
 
 log = structlog.get_logger(__name__)
 
@@ -50,10 +53,15 @@ class Router:
         self._broker = broker
         self._relay = Relay(store, broker)
         self._ledger = Ledger()
-        self._endpoints = EndpointPool(
-            Allowlist.parse(settings.handler_allowlist), on_change=self._endpoints_changed
+        allowlist = replace(
+            Allowlist.parse(settings.handler_allowlist),
+            own=servers_of(
+                settings.database_url.get_secret_value(), settings.broker_url.get_secret_value()
+            ),
         )
+        self._endpoints = EndpointPool(allowlist, on_change=self._endpoints_changed)
         self._registry = RegistryCopy(registry_store, self._registry_changed)
+        rules = Rules(resolve=self._registry.resolve, max_events=settings.max_events_per_workflow)
         self._committer = Committer(
             self._ledger,
             store,
@@ -61,7 +69,7 @@ class Router:
             self._relay,
             self.router_id,
             self._call,
-            Rules(resolve=self._registry.resolve, max_events=settings.max_events_per_workflow),
+            rules,
         )
         self._calls = Calls(self._ledger, store, self._endpoints, self._committer.submit)
         self._intake = Intake(self._ledger, store, self._registry, self._calls, self._committer)
@@ -77,6 +85,7 @@ class Router:
             endpoints=self._endpoints,
             calls=self._calls,
             committer=self._committer,
+            timers=Timers(self._ledger, store, self._registry, self._relay, rules),
         )
         self._lease = Lease(
             store,

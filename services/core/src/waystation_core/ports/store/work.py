@@ -16,6 +16,8 @@ from waystation_core.domain.model import (
     Event,
     Instance,
     JsonObject,
+    Timer,
+    TimerKind,
 )
 from waystation_core.ports.store.questions import DeadLetterFilter, StoredEntry
 
@@ -90,12 +92,25 @@ class Locked(Protocol):
         """The instance's HELD deliveries."""
         ...
 
+    async def open_deliveries(self) -> list[tuple[Delivery, Event]]:
+        """All open deliveries of the instance."""
+        ...
+
+    async def timers(self) -> list[Timer]:
+        """All timers of the instance, with the times at which they are due."""
+        ...
+
+    async def deliveries_of(self, task_id: str, *, limit: int) -> list[tuple[Delivery, Event]]:
+        """Deliveries of this task that are open and not in call, held or dead, with their events."""
+        ...
+
     async def facts_of(self, event_ids: Sequence[str]) -> Mapping[str, EventFacts]:
         """Where further events stand, whose ids were not known before the lock."""
         ...
 
-    async def unhandled(self) -> list[Event]:
-        """The instance's events that settled as UNHANDLED and were not handled since."""
+    async def unhandled(self, task_id: str) -> list[Event]:
+        """The instance's events that settled as UNHANDLED and of which this task never had a
+        delivery, whatever other tasks made of them since."""
         ...
 
     async def repeated(self, rpc: str, request_id: str, digest: bytes) -> JsonObject | None:
@@ -239,6 +254,17 @@ class EngineStore(Protocol):
 
         With `suspects` it leases only suspects, their attempt recorded, and none of a service that
         another router has a suspect of in call."""
+        ...
+
+    async def claim_overdue(
+        self, router_id: str, limit: int, task_ids: Sequence[str]
+    ) -> list[Delivery]:
+        """Leases PENDING deliveries of these tasks whose time is over to this router, oldest first."""
+        ...
+
+    async def claim_timers(self, limit: int) -> dict[int, list[tuple[TimerKind, str]]]:
+        """Claims due timers; kind and ref by key of the instance, oldest first in each. Who dies before it
+        fires them leaves them to another one after some seconds."""
         ...
 
     async def wake_parked(self, task_ids: Sequence[str]) -> int:
