@@ -31,6 +31,7 @@ from waystation_api.changing import Changing
 from waystation_api.completing import Completing
 from waystation_api.completions import TaskCompletionService
 from waystation_api.dead_letters import DeadLetterService
+from waystation_api.flowing import Flowing
 from waystation_api.forking import Forking
 from waystation_api.handlers import HandlerRegistryService
 from waystation_api.reading import Reading
@@ -198,7 +199,7 @@ class ApiServer:
                 _service(
                     "SystemService",
                     system_service_pb2_grpc.add_SystemServiceServicer_to_server,
-                    SystemService(store.queries, broker),
+                    SystemService(store.queries, Flowing(store.registry, store.queries), broker),
                 ),
             ],
             host=settings.api_host,

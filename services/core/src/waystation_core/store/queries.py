@@ -27,6 +27,7 @@ from waystation_core.ports.store import (
     DeadLetterFilter,
     DeliveryFact,
     HistoryTail,
+    Looked,
     OutboxFact,
     RouterFact,
     StoredEntry,
@@ -35,7 +36,7 @@ from waystation_core.ports.store import (
     TimerFact,
     WorkflowFilter,
 )
-from waystation_core.store import rows
+from waystation_core.store import flow_queries, rows
 from waystation_core.store.conditions import LETTERS, Conditions, letter_conditions
 from waystation_core.store.pool import Pool, connection_of
 from waystation_core.store.registry import is_uuid
@@ -343,6 +344,24 @@ class PostgresQueryStore:
             (event_id, namespace),
         )
         return found[0][0] if found else None
+
+    async def flow(
+        self,
+        started_after: datetime,
+        *,
+        workflow_type: str = "",
+        after: tuple[datetime, int] | None = None,
+        limit: int = 100,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> Looked:
+        return await flow_queries.look(
+            self._pool,
+            started_after,
+            workflow_type=workflow_type,
+            after=after,
+            limit=limit,
+            namespace=namespace,
+        )
 
     async def system(self, namespace: str = DEFAULT_NAMESPACE) -> SystemFacts:
         async with connection_of(self._pool) as connection:
