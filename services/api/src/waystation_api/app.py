@@ -28,6 +28,7 @@ from waystation.v1 import (
 )
 from waystation_api.bulk import BulkLetters
 from waystation_api.changing import Changing
+from waystation_api.completing import Completing
 from waystation_api.completions import TaskCompletionService
 from waystation_api.dead_letters import DeadLetterService
 from waystation_api.handlers import HandlerRegistryService
@@ -165,7 +166,7 @@ class ApiServer:
                 _service(
                     "TaskCompletionService",
                     task_completion_service_pb2_grpc.add_TaskCompletionServiceServicer_to_server,
-                    TaskCompletionService(),
+                    TaskCompletionService(Completing(store.queries, changing, self._tasks)),
                 ),
                 _service(
                     "SystemService",

@@ -33,10 +33,15 @@ class TaskDirectory:
     def _take(self, snapshot: RegistrySnapshot) -> None:
         self.snapshot = snapshot
         self._table = TaskTable(snapshot.tasks)
+        self._tasks = {task.task_id: task for task in snapshot.tasks}
 
     @property
     def generation(self) -> int:
         return self.snapshot.generation
+
+    def task(self, task_id: str) -> TaskSpec | None:
+        """What is registered under this id."""
+        return self._tasks.get(task_id)
 
     def resolve(self, event_type: str, workflow_type: str) -> tuple[TaskSpec, ...]:
         """The tasks that handle this type in workflows of that type, ordered by id."""

@@ -15,8 +15,6 @@ from waystation_api.requests import (
     check_expected_version,
     check_instance_id,
     check_namespace,
-    check_request_id,
-    digest_of,
 )
 from waystation_api.starting import Backlog, Starter, start_from_proto
 from waystation_api.tasks import TaskDirectory
@@ -237,20 +235,11 @@ def _change(
     request: _pb.ProvideInputRequest | _pb.PublishEventRequest | _pb.CancelWorkflowRequest,
 ) -> Change:
     """What all changes have in common. It empties fields of the request."""
-    namespace = check_namespace(request.namespace)
     instance_id = check_instance_id(request.workflow_instance_id)
-    request_id = check_request_id(request.request_id)
     expected = None
     if request.HasField("expected_version"):
         expected = check_expected_version(request.expected_version)
-    return Change(
-        rpc=rpc,
-        workflow_instance_id=instance_id,
-        request_id=request_id,
-        digest=digest_of(request) if request_id is not None else b"",
-        expected_version=expected,
-        namespace=namespace,
-    )
+    return Change.of(rpc, request, workflow_instance_id=instance_id, expected_version=expected)
 
 
 def _blocker_to_proto(blocker: Blocker, message: _pb.Blocker) -> None:

@@ -22,6 +22,7 @@
     │   └── PayloadTooLarge, ContextTooLarge, TooManyEvents, BacklogFull
     ├── EndpointNotAllowed       PERMISSION_DENIED
     ├── StoreUnavailable         UNAVAILABLE
+    ├── TaskNotPending           UNAVAILABLE
     ├── NotYetAvailable          UNIMPLEMENTED
     └── TaskFault                a permanent fault in a task's answer
         └── PathTypeMismatch, ResponseInvalid, TaskRetired
@@ -199,6 +200,13 @@ class StoreUnavailable(WaystationError):
 
     code = "UNAVAILABLE"
     reason = "STORE_UNAVAILABLE"
+
+
+class TaskNotPending(WaystationError):
+    """The delivery is in call still; the same request may be repeated as is."""
+
+    code = "UNAVAILABLE"
+    reason = "TASK_NOT_PENDING"
 
 
 class NotYetAvailable(WaystationError):

@@ -74,7 +74,7 @@ are no statistics the planner believes that a namespace has few instances, and r
 
 _TAILS = f"""
 SELECT w.id, w.after, i.status, i.version,
-    i.status > 2 AND (i.unsettled = 0 OR i.unsettled = (
+    i.status > 2 AND i.timers = 0 AND (i.unsettled = 0 OR i.unsettled = (
         SELECT count(*) FROM (
             SELECT d.event_id FROM deliveries d WHERE d.instance_key = i.key
             GROUP BY d.event_id HAVING bool_and(d.state IN (5, 6))
@@ -305,6 +305,16 @@ class PostgresQueryStore:
             raise no_dead_letter(dead_letter_id)
         key: int = found[0][0]
         return key
+
+    async def instance_of_event(
+        self, event_id: str, *, namespace: str = DEFAULT_NAMESPACE
+    ) -> int | None:
+        found = await self._fetch(
+            "SELECT e.instance_key FROM events e JOIN workflow_instances i ON i.key = e.instance_key "
+            "WHERE e.event_id = %s::uuid AND i.namespace = %s",
+            (event_id, namespace),
+        )
+        return found[0][0] if found else None
 
     async def system(self, namespace: str = DEFAULT_NAMESPACE) -> SystemFacts:
         async with connection_of(self._pool) as connection:
