@@ -184,12 +184,6 @@ class Client(Completing, Revisiting):
         request_id: str | None = None,
     ) -> PublishedEvent:
         """Raises an event in an open instance. Its arguments are those of `NewEvent`."""
-        request = pb.PublishEventRequest(
-            namespace=self._namespace,
-            workflow_instance_id=workflow_id,
-            expected_version=expected_version,
-            request_id=request_id or str(uuid.uuid4()),
-        )
         event = NewEvent(
             event_type,
             payload,
@@ -200,7 +194,13 @@ class Client(Completing, Revisiting):
             deliver_at=deliver_at,
             expires_at=expires_at,
         )
-        event._write(request.event)
+        request = pb.PublishEventRequest(
+            namespace=self._namespace,
+            workflow_instance_id=workflow_id,
+            event=event._message(),
+            expected_version=expected_version,
+            request_id=request_id or str(uuid.uuid4()),
+        )
         response = await self._call(self._workflows.PublishEvent, request)
         return PublishedEvent(response.event_id, tuple(response.task_ids))
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from waystation.v1 import task_completion_service_pb2 as pb
+from waystation.v1 import task_handler_service_pb2
 from waystation_worker.connection import Connection
 from waystation_worker.result import TaskResult
 from waystation_worker.timing import DAY, Span, span
@@ -49,15 +50,9 @@ class Completing(Connection):
         request = pb.FailTaskRequest(
             namespace=self._namespace,
             idempotency_key=idempotency_key,
+            failure=task_failure(reason, message, permanent, retry_after, metadata),
             request_id=request_id or str(uuid.uuid4()),
         )
-        failure = request.failure
-        failure.reason, failure.message = reason, message or reason
-        failure.permanent = permanent
-        if retry_after is not None:
-            failure.retry_after.FromTimedelta(span(retry_after, "retry_after", DAY))
-        if metadata is not None:
-            write_struct(metadata, failure.metadata, "metadata")
         await self._call(self._completion.FailTask, request)
 
     async def extend_task(
@@ -74,3 +69,22 @@ class Completing(Connection):
         response = await self._call(self._completion.ExtendTask, request)
         deadline: datetime = response.deadline.ToDatetime(tzinfo=UTC)
         return deadline
+
+
+def task_failure(
+    reason: str,
+    message: str,
+    permanent: bool,
+    retry_after: Span | None,
+    metadata: Mapping[str, Any] | None,
+) -> task_handler_service_pb2.TaskFailure:
+    """The failure as the contract carries it. Raises TypeError or ValueError for a time outside its
+    range and for metadata that JSON can't hold."""
+    failure = task_handler_service_pb2.TaskFailure(
+        reason=reason, message=message or reason, permanent=permanent
+    )
+    if retry_after is not None:
+        failure.retry_after.FromTimedelta(span(retry_after, "retry_after", DAY))
+    if metadata is not None:
+        write_struct(metadata, failure.metadata, "metadata")
+    return failure

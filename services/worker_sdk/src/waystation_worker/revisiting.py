@@ -90,10 +90,9 @@ class Revisiting(Connection):
             at_sequence=at_sequence,
             new_workflow_instance_id=new_id or "",
             edits=None if edits is None else _operations(edits),
+            event=None if event is None else event._message(),
             request_id=request_id or str(uuid.uuid4()),
         )
-        if event is not None:
-            event._write(request.event)
         response = await self._call(self._workflows.ForkWorkflow, request)
         return to_workflow(response.context)
 
