@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from insurance_claim.service import TASKS, WORKFLOW_TYPE, build_service
+from insurance_claim.service import WORKFLOW_TYPE, build_service
 from waystation.v1 import status_pb2, task_handler_service_pb2
 from waystation_core.domain.conflicts import Write, Written
 from waystation_core.domain.operations import Operation, apply
@@ -166,7 +166,11 @@ class Flow:
 
     def _raise(self, event: Event) -> None:
         self._seen.append(event.event_type)
-        takers = [task.__name__ for task, events, _ in TASKS if event.event_type in events]
+        takers = [
+            task_id
+            for task_id, task in _service.tasks.items()
+            if event.event_type in task.spec.event_types
+        ]
         assert takers, f"no task handles {event.event_type}"
         self._pending += [(taker, event) for taker in takers]
 

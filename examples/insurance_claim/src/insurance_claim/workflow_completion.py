@@ -32,6 +32,7 @@ async def workflow_completion(ctx: TaskContext) -> None:
             "claimed": claim.amount,
             "payout": paid,
             "currency": claim.currency,
+            "extracted_by": ctx.data["extracted_by"],
         }
     )
 

@@ -16,6 +16,7 @@ from insurance_claim.demo.operators import Operator
 from insurance_claim.demo.run import Result, Run
 from insurance_claim.demo.screen import Screen
 from insurance_claim.demo.timeline import draw_timeline
+from insurance_claim.reader import reader_from_environment
 from insurance_claim.service import build_service
 from waystation_worker import Client
 
@@ -48,7 +49,9 @@ async def _demo(chosen: argparse.Namespace) -> int:
     claims = read_claims(chosen.claims)
     async with contextlib.AsyncExitStack() as stack:
         if chosen.handlers == "embedded":
-            service = build_service().serving(address=chosen.address, port=0)
+            service = build_service(reader_from_environment()).serving(
+                address=chosen.address, port=0
+            )
             serving = await stack.enter_async_context(service)
             # A claim that nobody handles yet would stand idle, which is an ending of its own.
             await serving.wait_registered()
