@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from domain.world import ROUTER, World, task
@@ -33,8 +34,10 @@ from waystation_core.domain.results import (
     CallResult,
     Cut,
     EventTouch,
+    FanOut,
     Outcome,
     Patch,
+    Pending,
     Replacement,
     Reply,
     Verdict,
@@ -55,6 +58,8 @@ HANDLED = {
     "one": (STRICT,),
     "lenient": (LENIENT,),
     "user.input.provided": (LENIENT,),
+    "user.input.timed_out": (LENIENT,),
+    "then": (STRICT,),
     "workflow.completed": (ENDING,),
     "workflow.failed": (ENDING,),
 }
@@ -88,6 +93,7 @@ class Life:
         self.done: list[tuple[InCall, Outcome]] = []
         self.lost: Counter[tuple[str, str]] = Counter()
         self.numbers = 0
+        self.groups: set[int] = set()
         # The model: what must be in the data, from the verdicts alone.
         self.tokens: list[int] = []
         self.bag: Counter[int] = Counter()
@@ -140,6 +146,7 @@ class Life:
                     # One that broke a rule is a dead letter instead.
                     if draft.instance.dead_letters == letters:
                         self._book(call, outcome)
+                        self.groups |= {one.then.payload["group"] for one in outcome.fan_outs}
                 elif verdict is Verdict.CONFLICT:
                     place = (call.event.event_id, call.task.task_id)
                     self.lost[place] += 1
@@ -196,6 +203,28 @@ class Life:
             "append": lambda: Reply(event, (appended,), reads=()),
             "add": lambda: Reply((), (Operation("/n", "increment", number),), reads=()),
             "nothing": lambda: Reply(reads=()),
+            "fan out": lambda: self._fan_out(number),
+            "nested": lambda: replace(self._fan_out(number), events=event),
+            "timed group": lambda: self._fan_out(number, timeout=20.0),
+            "delayed": lambda: Reply((NewEvent("one", {}, delay=number % 30), *event), reads=()),
+            "expiring": lambda: Reply(
+                (NewEvent("both", {}, expires_at=self.world.now + timedelta(seconds=15)),), reads=()
+            ),
+            "delayed and expiring": lambda: Reply(
+                (
+                    NewEvent(
+                        "one",
+                        {},
+                        delay=number % 20,
+                        expires_at=self.world.now + timedelta(seconds=15),
+                    ),
+                ),
+                reads=(),
+            ),
+            "wait a while": lambda: Reply(
+                (), (appended,), wait=WaitRequest("?", timeout=25.0), reads=()
+            ),
+            "pending": lambda: Pending(10.0),
             "wait": lambda: Reply((), (appended,), wait=WaitRequest("?"), reads=()),
             "complete": lambda: Reply((), (appended,), status=Status.COMPLETED, reads=()),
             "complete by event": lambda: Reply(
@@ -209,12 +238,52 @@ class Life:
         }
         return outcomes[kind]()
 
+    def _fan_out(self, number: int, timeout: float | None = None) -> Reply:
+        size = number % 5
+        return Reply(
+            fan_outs=(
+                FanOut(
+                    tuple(NewEvent(TYPES[(number + n) % len(TYPES)], {}) for n in range(size)),
+                    NewEvent("then", {"group": number}),
+                    need=number % 3 if number % 3 <= size else 0,
+                    timeout=timeout,
+                ),
+            ),
+            reads=(),
+        )
+
+    def complete_pending(self, at: int, outcome: Outcome) -> bool:
+        """A result that was to follow comes, or its time is over."""
+        pending = [
+            row
+            for _, row in sorted(self.world.deliveries.items())
+            if row.state is DeliveryState.PENDING
+        ]
+        if not pending:
+            return False
+        row = pending[at % len(pending)]
+        instance = self.world.instance
+        event = self.world.events[row.event_id]
+        by = TASKS[row.task_id]
+        self.finish(
+            [
+                (
+                    InCall(event, by, row.attempts + 1, row.edit, instance.version, instance.data),
+                    outcome,
+                )
+            ]
+        )
+        return True
+
     # --- the end ---------------------------------------------------------------------------
 
     def drain(self) -> None:
         """Everything open is called until nothing is: with answers that raise nothing more."""
         self.world.pass_time(3600)
         for _ in range(500):
+            self.world.fire_due()
+            if self.complete_pending(0, Reply(reads=())):
+                continue
             if self.in_call:
                 self.finish([(self.in_call[0], Reply(reads=()))])
             elif found := self.callable():
@@ -231,6 +300,15 @@ class Life:
         if DeliveryState.HELD in left:
             assert world.instance.status is Status.FAILED
             assert world.open_letters()
+        fired = Counter(one.payload["group"] for one in world.raised("then"))
+        assert not fired or max(fired.values()) == 1, "a group fired twice"
+        if world.instance.status is Status.ACTIVE:
+            assert not world.instance.groups
+            assert fired.keys() == self.groups, "a group never fired"
+        assert sum(entry.action == "fan_in" for entry in world.history) == fired.total()
+        if world.instance.status in (Status.COMPLETED, Status.CANCELLED):
+            assert not world.timers
+            assert left <= {DeliveryState.DEAD}
 
     def check(self) -> None:
         data = self.world.instance.data
@@ -246,6 +324,8 @@ OUTCOMES = [
     *["append", "add", "nothing", "patch", "replacement", "unsaid reads"] * 2,
     *["wait", "error", "error", "permanent", "permanent", "cut", "cut", "invalid"],
     *["complete", "complete by event", "fail"],
+    *["fan out", "nested", "timed group"] * 2,
+    *["delayed", "expiring", "delayed and expiring", "wait a while", "pending", "pending"],
 ]
 OUTCOME = st.sampled_from(OUTCOMES)
 AT = st.integers(0, 9)
@@ -260,7 +340,8 @@ STEPS = st.one_of(
     st.tuples(st.just("input"), st.booleans()),
     *[st.tuples(st.just("retry"), AT, st.booleans())] * 2,
     st.tuples(st.just("discard"), AT),
-    st.tuples(st.just("time"), st.integers(1, 40)),
+    *[st.tuples(st.just("time"), st.integers(1, 40))] * 2,
+    st.tuples(st.just("complete pending"), AT, OUTCOME),
     st.tuples(st.just("cancel"), RARELY),
 )
 PROGRAMS = st.lists(STEPS, min_size=40, max_size=80)
@@ -290,6 +371,10 @@ def take(life: Life, step: tuple[Any, ...]) -> None:
             life.touch_rest(how)
         case ("time", seconds):
             world.pass_time(seconds)
+            world.fire_due()
+        case ("complete pending", at, kind):
+            nobody = InCall(world.first, STRICT, 1, 0, 0, world.instance.data)
+            life.complete_pending(at, life.outcome(kind, nobody))
         case _:
             try:
                 _ask(life, step)

@@ -13,8 +13,9 @@ from typing import Any
 
 import orjson
 
-from waystation_core.domain import actions
+from waystation_core.domain import actions, timers
 from waystation_core.domain.commit import (
+    SETTLED,
     EventFacts,
     HistoryEntry,
     InstanceCommit,
@@ -23,6 +24,7 @@ from waystation_core.domain.commit import (
 )
 from waystation_core.domain.draft import Draft, Rules
 from waystation_core.domain.model import (
+    Branch,
     DeadLetterState,
     Delivery,
     DeliveryState,
@@ -35,6 +37,8 @@ from waystation_core.domain.model import (
     RetryPolicy,
     Status,
     TaskSpec,
+    Timer,
+    TimerKind,
 )
 from waystation_core.domain.operations import apply, from_json
 from waystation_core.domain.results import CallResult, EventTouch, Outcome, Verdict, apply_touch
@@ -66,6 +70,7 @@ class World:
         *,
         resolve: Callable[[str, str], Sequence[TaskSpec]] | None = None,
         max_events: int = 10_000,
+        deadline: float | None = None,
     ) -> None:
         numbers = count(1)
         self.rules = Rules(resolve, max_events, lambda: f"id-{next(numbers)}")
@@ -81,6 +86,7 @@ class World:
             digest=b"",
             request_id=None,
             namespace="default",
+            deadline=deadline,
         )
         self.first = begun.event
         self.instance = replace(begun.instance, key=1)
@@ -90,6 +96,9 @@ class World:
         self.deliveries: dict[tuple[str, str], Delivery] = {}
         self.letters: dict[str, actions.OpenDeadLetter] = {}
         self.data_at: dict[int, JsonObject] = {1: self.instance.data}
+        self.timers: dict[tuple[TimerKind, str], datetime] = {}
+        if deadline is not None:
+            self.timers[TimerKind.DEADLINE, ""] = self.now + timedelta(seconds=deadline)
 
     # --- looking ---------------------------------------------------------------------------
 
@@ -99,6 +108,7 @@ class World:
             event_id: EventFacts(
                 event_id in self.outbox,
                 {task_id: row for (of, task_id), row in self.deliveries.items() if of == event_id},
+                timed=(TimerKind.EVENT, event_id) in self.timers,
             )
             for event_id in self.events
         }
@@ -199,6 +209,22 @@ class World:
     def pass_time(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
 
+    def fire_due(self) -> None:
+        """Fires timers until none is due, as routers do: all that are due in one commit."""
+        while due := sorted(
+            (at, kind, ref) for (kind, ref), at in self.timers.items() if at <= self.now
+        ):
+            delayed = [ref for kind, ref in self.timers if kind is TimerKind.EVENT]
+            material = timers.Material(
+                events=self.events,
+                delayed=[self.events[ref] for ref in delayed],
+                open=[(row, self.events[row.event_id]) for row in self.deliveries.values()],
+                others=list(self.timers),
+            )
+            with self.drafting() as draft:
+                for _, kind, ref in due:
+                    timers.fire(draft, Timer(kind, ref), material)
+
     # --- writing ---------------------------------------------------------------------------
 
     def write(self, commit: InstanceCommit) -> None:
@@ -216,6 +242,14 @@ class World:
         assert not commit.deliveries_remove & commit.deliveries_put.keys()
         assert commit.deliveries_remove <= self.deliveries.keys()
         assert set(commit.outbox_remove) <= self.outbox
+        assert commit.timers_remove <= self.timers.keys()
+        assert not commit.timers_remove & commit.timers_put.keys()
+        for place in commit.timers_remove:
+            del self.timers[place]
+        for place, timer in commit.timers_put.items():
+            assert place not in self.timers
+            assert (timer.due_in is None) != (timer.due_at is None)
+            self.timers[place] = timer.due_at or self.now + timedelta(seconds=timer.due_in or 0)
 
         for event in commit.raised:
             assert event.event_id not in self.events
@@ -258,7 +292,11 @@ class World:
             assert after.status.is_open
             assert commit.dead_letters_retried
         else:
-            assert all(event.after_end for event in commit.raised)
+            # A FAILED one that may go on still hears of its waits and groups; that is held.
+            assert all(
+                event.after_end or (before.status is Status.FAILED and before.dead_letters)
+                for event in commit.raised
+            )
             for entry in commit.entries:
                 late = entry.event_id is not None and self.events[entry.event_id].after_end
                 assert late or not entry.change
@@ -271,7 +309,9 @@ class World:
         assert instance.version == len(self.history)
         assert [entry.sequence for entry in self.history] == list(range(1, instance.version + 1))
         assert instance.event_count == len(self.events)
-        open_events = {of for of, _ in self.deliveries} | self.outbox
+        timed = {ref for kind, ref in self.timers if kind is TimerKind.EVENT}
+        assert not timed & self.outbox
+        open_events = {of for of, _ in self.deliveries} | self.outbox | timed
         assert instance.unsettled == len(open_events)
         assert instance.dead_letters == len(self.open_letters())
         assert {(one.event.event_id, one.task_id) for one in self.open_letters()} >= {
@@ -280,18 +320,53 @@ class World:
         assert all(instance.status is Status.FAILED for _ in self.held())
         assert (instance.status is Status.WAITING_FOR_INPUT) <= bool(instance.waits)
         assert not (instance.status is Status.ACTIVE and instance.waits)
-        pending = bool(open_events or instance.waits or instance.dead_letters)
+        moving = [kind for kind, _ in self.timers if kind.moves]
+        assert instance.timers == len(moving)
+        if instance.status.is_open:
+            asked = {wait.wait_id for wait in instance.waits}
+            assert {ref for kind, ref in self.timers if kind is TimerKind.WAIT} <= asked
+        pending = bool(open_events or instance.waits or instance.dead_letters or moving)
         assert (instance.idle is not None) == (instance.status is Status.ACTIVE and not pending)
         assert (instance.completed_at is not None) == (not instance.status.is_open)
         assert (instance.failure is not None) == (
             instance.status in (Status.FAILED, Status.CANCELLED)
         )
+        self._check_groups()
         finals = Counter(
             (entry.event_id, entry.processed_by)
             for entry in self.history
             if entry.attempt > 0 and entry.result in (Result.SUCCESS, Result.SKIPPED)
         )
         assert not [place for place, times in finals.items() if times > 1]
+
+    def _check_groups(self) -> None:
+        """What each group waits for, counted anew from everything that says where it belongs."""
+        instance = self.instance
+        if instance.status in (Status.COMPLETED, Status.CANCELLED):
+            assert not instance.groups
+        facts = self.facts()
+        waiting: Counter[Branch | None] = Counter(
+            event.branch
+            for event_id, event in self.events.items()
+            if facts.get(event_id, SETTLED).holds_group
+        )
+        waiting.update(wait.branch for wait in instance.waits)
+        waiting.update(group.outer for group in instance.groups)
+        for group in instance.groups:
+            assert group.open, "a group that waits for nothing has fired"
+            assert not group.need or group.well < group.need
+            assert len({failure["branch"] for failure in group.failed}) == len(group.failed)
+            assert group.open == {
+                branch.number: count
+                for branch, count in waiting.items()
+                if branch is not None and branch.group_id == group.group_id
+            }
+            settled = group.size - len(group.open)
+            failed = {one["branch"] for one in group.failed} - group.open.keys()
+            assert group.well == settled - len(failed)
+            assert (group.deadline is not None) == (
+                (TimerKind.FAN_OUT, group.group_id) in self.timers
+            )
 
     def check_history(self) -> None:
         """Folding the changes gives the data back, bit for bit, at every sequence that was seen."""

@@ -27,7 +27,7 @@ def as_it_was(instance: Instance, entries: Sequence[StoredEntry]) -> Instance:
             data = apply(data, [from_json(operation) for operation in entry.change])
         effects = entry.effects or {}
         if "waits" in effects:
-            waits = tuple(Wait(**wait) for wait in effects["waits"])
+            waits = tuple(Wait.from_json(wait) for wait in effects["waits"])
         if "failure" in effects:
             failure = Failure(**effects["failure"]) if effects["failure"] else None
         if "output" in effects:

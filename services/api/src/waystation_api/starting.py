@@ -11,14 +11,14 @@ from waystation_core.domain import actions, limits
 from waystation_core.domain.errors import (
     BacklogFull,
     ContextTooLarge,
-    NotYetAvailable,
     RequestIdReused,
     WorkflowAlreadyExists,
 )
 from waystation_core.domain.ids import new_id
 from waystation_core.ports.store import EngineStore, Started
 from waystation_core.relay.announcing import Relay
-from waystation_core.rpc.conversion import payload_from_proto
+from waystation_core.rpc.conversion import payload_from_proto, seconds_from_proto
+from waystation_core.rpc.conversion.requests import MAX_DELAY
 
 BATCH = 200
 WORKERS = 2
@@ -35,8 +35,9 @@ def start_from_proto(request: workflow_service_pb2.StartWorkflowRequest) -> acti
         limits.check_id(request.correlation_id, "correlation_id")
     if request.HasField("priority"):
         limits.check_priority(request.priority)
+    deadline = None
     if request.HasField("deadline"):
-        raise NotYetAvailable("StartWorkflowRequest.deadline")
+        deadline = seconds_from_proto(request.deadline, "deadline", most=MAX_DELAY)
     return actions.start(
         workflow_instance_id=request.workflow_instance_id or new_id(),
         workflow_type=request.workflow_type,
@@ -50,6 +51,7 @@ def start_from_proto(request: workflow_service_pb2.StartWorkflowRequest) -> acti
         digest=digest_of(request),
         request_id=request_id,
         namespace=namespace,
+        deadline=deadline,
     )
 
 

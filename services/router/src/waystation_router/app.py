@@ -29,6 +29,7 @@ from waystation_router.ledger import Call, Handling, Ledger
 from waystation_router.registry import RegistryCopy
 from waystation_router.settings import RouterSettings
 from waystation_router.sweeper import Sweeper
+from waystation_router.timers import Timers
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +55,7 @@ class Router:
             Allowlist.parse(settings.handler_allowlist), on_change=self._endpoints_changed
         )
         self._registry = RegistryCopy(registry_store, self._registry_changed)
+        rules = Rules(resolve=self._registry.resolve, max_events=settings.max_events_per_workflow)
         self._committer = Committer(
             self._ledger,
             store,
@@ -61,7 +63,7 @@ class Router:
             self._relay,
             self.router_id,
             self._call,
-            Rules(resolve=self._registry.resolve, max_events=settings.max_events_per_workflow),
+            rules,
         )
         self._calls = Calls(self._ledger, store, self._endpoints, self._committer.submit)
         self._intake = Intake(self._ledger, store, self._registry, self._calls, self._committer)
@@ -77,6 +79,7 @@ class Router:
             endpoints=self._endpoints,
             calls=self._calls,
             committer=self._committer,
+            timers=Timers(self._ledger, store, self._registry, self._relay, rules),
         )
         self._lease = Lease(
             store,

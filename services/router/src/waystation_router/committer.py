@@ -187,6 +187,7 @@ class Committer:
             if (
                 handling.known != instance.revision
                 or handling.wants_turn is not None
+                or (handling.holds and handling.event.expires_at is not None)
                 or any(call.base_version < state.log_from for call in handling.calls.values())
                 or (handling.facts.in_outbox and handling.generation != generation)
             ):

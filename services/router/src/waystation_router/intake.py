@@ -178,6 +178,11 @@ class Intake:
         if not handling.tasks or treatment is not Treatment.DELIVER:
             self._committer.submit(handling)
             return
+        if event.expires_at is not None and not suspect:
+            # Leased or given up first, by the database's clock; the commit has its tasks called.
+            handling.holds = True
+            self._committer.submit(handling)
+            return
         for task in handling.tasks:
             call = Call(task)
             handling.calls[task.task_id] = call

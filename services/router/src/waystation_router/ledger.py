@@ -181,6 +181,12 @@ class Ledger:
                 state.replace(instance)
             self._remember(state)
 
+    def moved(self, commit: InstanceCommit) -> None:
+        """Takes over a commit of ours that no event in hand led to."""
+        state = self._states.get(commit.before.key)
+        if state is not None:
+            state.advance(commit)
+
     def state(self, key: int) -> InstanceState:
         return self._states[key]
 

@@ -144,7 +144,7 @@ def touch_of(handling: Handling, router_id: str) -> EventTouch:
                 edit=call.edit,
                 payload=call.payload,
             )
-    return EventTouch(handling.event, handling.tasks, results, rows)
+    return EventTouch(handling.event, handling.tasks, results, rows, lease=handling.holds)
 
 
 def written_rows(handling: Handling) -> frozenset[str]:

@@ -14,7 +14,7 @@ import structlog
 
 from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.model import Delivery, TaskSpec
-from waystation_core.domain.results import CallResult, Cut
+from waystation_core.domain.results import AttemptError, CallResult, Cut
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.store import EngineStore
 from waystation_core.relay.announcing import Relay
@@ -23,12 +23,14 @@ from waystation_router.committer import Committer
 from waystation_router.endpoints import EndpointPool
 from waystation_router.ledger import Call, Ledger
 from waystation_router.registry import RegistryCopy
+from waystation_router.timers import LOOK_EVERY, Timers
 
 log = structlog.get_logger(__name__)
 
 DELIVERIES_EVERY = 0.2
 EVENTS_EVERY = 1.0
 PARKED_EVERY = 2.0
+OVERDUE_EVERY = 0.5
 STARVING_AFTER = 5.0
 DELIVERIES_AT_ONCE = 100
 EVENTS_AT_ONCE = 500
@@ -37,6 +39,12 @@ MOST_IN_QUEUE = 2_000
 ACK_HOLD = 2.0
 """How long a message may stay unacknowledged for a call; then the call gets a lease."""
 HOLDS_EVERY = 0.25
+
+PENDING_TIMED_OUT = AttemptError(
+    code="DEADLINE_EXCEEDED",
+    reason="PENDING_TIMED_OUT",
+    message="The task answered that its result follows, and it did not come in time.",
+)
 
 
 class Sweeper:
@@ -56,6 +64,7 @@ class Sweeper:
         endpoints: EndpointPool,
         calls: Calls,
         committer: Committer,
+        timers: Timers,
     ) -> None:
         self._router_id = router_id
         self._pool = pool
@@ -68,6 +77,7 @@ class Sweeper:
         self._endpoints = endpoints
         self._calls = calls
         self._committer = committer
+        self._timers = timers
         self._lost: tuple[str, float] | None = None
         self._settled_before = 0
         self._wake_deliveries = asyncio.Event()
@@ -82,6 +92,8 @@ class Sweeper:
                 (EVENTS_EVERY, self._events),
                 (EVENTS_EVERY, self._starving),
                 (PARKED_EVERY, self._parked),
+                (OVERDUE_EVERY, self._overdue),
+                (LOOK_EVERY, self._timers.turn),
                 (HOLDS_EVERY, self._holds),
             )
         ]
@@ -153,8 +165,16 @@ class Sweeper:
             if task_id in callable_now and (task := self._registry.task(task_id)) is not None
         ]
 
-    async def _take_in_hand(self, claimed: Sequence[Delivery]) -> list[Call]:
-        """Loads claimed deliveries and has them called."""
+    async def _overdue(self) -> bool:
+        """Cuts attempts whose result was to follow and did not come in time."""
+        claimed = await self._store.claim_overdue(self._router_id, DELIVERIES_AT_ONCE)
+        await self._take_in_hand(claimed, PENDING_TIMED_OUT)
+        return len(claimed) == DELIVERIES_AT_ONCE
+
+    async def _take_in_hand(
+        self, claimed: Sequence[Delivery], outcome: AttemptError | Cut | None = None
+    ) -> list[Call]:
+        """Loads claimed deliveries and has them called, or gives them this outcome."""
         if not claimed:
             return []
         try:
@@ -197,14 +217,16 @@ class Sweeper:
                 finished=asyncio.Event() if row.suspect else None,
             )
             handling.calls[row.task_id] = call
-            if call.attempt > task.retry.max_attempts:
+            if outcome is None and call.attempt > task.retry.max_attempts:
                 # Every attempt ended with the death of its router: the next one would too.
                 call.attempt = task.retry.max_attempts
+                outcome = Cut("the router died while it was in call")
+            if outcome is not None:
                 call.result = CallResult(
                     task,
                     attempt=call.attempt,
                     base_version=state.instance.version,
-                    outcome=Cut("the router died while it was in call"),
+                    outcome=outcome,
                     edit=row.edit,
                 )
                 self._committer.submit(handling)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from waystation_core.domain import lifecycle, limits
+from waystation_core.domain import groups, lifecycle, limits
 from waystation_core.domain.commit import HistoryEntry, effects, writes_of
-from waystation_core.domain.draft import Draft, skip_delivery
+from waystation_core.domain.draft import Draft
 from waystation_core.domain.errors import (
     VersionMismatch,
     WaitIdRequired,
@@ -29,8 +29,11 @@ from waystation_core.domain.model import (
     OnFailure,
     Result,
     Status,
+    TimerKind,
 )
 from waystation_core.domain.operations import Operation, apply, json_equal, to_json
+from waystation_core.domain.recording import record_action, record_discarded, skip_delivery
+from waystation_core.domain.timers import end_wait, leave_wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class Start:
     digest: bytes
     """Of the request's content: tells a repeated start from another one with the same id."""
     request_id: str | None
+    deadline: float | None = None
+    """Seconds from the commit after which an open instance fails."""
 
 
 def start(
@@ -57,6 +62,7 @@ def start(
     digest: bytes,
     request_id: str | None,
     namespace: str,
+    deadline: float | None = None,
 ) -> Start:
     """A new instance that has raised `workflow.started`. Limits are the caller's to check."""
     event = Event(
@@ -81,6 +87,7 @@ def start(
         dead_letters=0,
         event_count=1,
         correlation_id=correlation_id,
+        timers=int(deadline is not None),
         namespace=namespace,
     )
     entry = HistoryEntry(
@@ -94,7 +101,7 @@ def start(
         raised=(event.event_id,),
         action="start",
     )
-    return Start(instance, event, entry, digest, request_id)
+    return Start(instance, event, entry, digest, request_id, deadline)
 
 
 def expect_version(instance: Instance, expected: int | None) -> None:
@@ -152,23 +159,25 @@ def provide_input(draft: Draft, wait_id: str, answer: JsonObject) -> Event:
         NewEvent(lifecycle.INPUT_PROVIDED, answer, metadata=None),
         raised_by=CLIENT,
         cause=None,
+        branch=wait.branch,
     )
-    draft.touch(data=data, waits=tuple(w for w in before.waits if w is not wait))
-    if not draft.instance.waits and before.status is Status.WAITING_FOR_INPUT:
-        draft.move_to(Status.ACTIVE)
+    draft.touch(data=data)
+    end_wait(draft, wait)
+    if wait.deadline is not None:
+        draft.drop_timer(TimerKind.WAIT, wait.wait_id)
     changed = effects(before, draft.instance)
-    draft.record(
-        _client_entry(
-            draft,
-            "input",
-            event,
-            raised=[event],
-            note=wait.wait_id,
-            change=[to_json(op) for op in operations],
-            effects=changed,
-        ),
-        writes_of(operations, changed),
+    record_action(
+        draft,
+        "input",
+        event,
+        by=CLIENT,
+        raised=[event],
+        writes=writes_of(operations, changed),
+        note=wait.wait_id,
+        change=[to_json(op) for op in operations],
+        effects=changed,
     )
+    leave_wait(draft, wait)
     return event
 
 
@@ -176,7 +185,7 @@ def publish(draft: Draft, new: NewEvent) -> Event:
     """Raises an event in an open instance."""
     require_open(draft.instance)
     event = draft.raise_event(new, raised_by=CLIENT, cause=None)
-    draft.record(_client_entry(draft, "publish", event, raised=[event]))
+    record_action(draft, "publish", event, by=CLIENT, raised=[event])
     return event
 
 
@@ -191,9 +200,15 @@ def cancel(draft: Draft, reason: str) -> None:
     draft.touch(failure=failure, turn=None)
     event = draft.raise_status_event(raised_by=CLIENT, cause=None)
     changed = effects(before, draft.instance)
-    draft.record(
-        _client_entry(draft, "cancel", event, raised=[event], note=reason or None, effects=changed),
-        writes_of((), changed),
+    record_action(
+        draft,
+        "cancel",
+        event,
+        by=CLIENT,
+        raised=[event],
+        writes=writes_of((), changed),
+        note=reason or None,
+        effects=changed,
     )
     draft.settle_unhandled_now([event])
 
@@ -229,6 +244,10 @@ def retry_dead_letter(
         require_open(before)
     tried = event.payload if letter.payload is None else letter.payload
     edited = payload is not None and not json_equal(payload, tried)
+    # A dead letter under FAIL_WORKFLOW has kept its row; where there is none, the delivery had its
+    # final outcome, and the group has counted it.
+    row = draft.facts(event.event_id).deliveries.get(letter.task_id)
+    outside = row.outside_group if row is not None else event.branch is not None
     draft.put_delivery(
         Delivery(
             event_id=event.event_id,
@@ -236,6 +255,7 @@ def retry_dead_letter(
             state=DeliveryState.READY,
             edit=letter.edit + 1 if edited else letter.edit,
             payload=payload if edited else letter.payload,
+            outside_group=outside,
         )
     )
     draft.take_dead_letter(letter.dead_letter_id, retried=True)
@@ -248,16 +268,15 @@ def retry_dead_letter(
         for row, _ in held:
             draft.put_delivery(replace(row, state=DeliveryState.READY, due_in=0.0))
     changed = effects(before, draft.instance)
-    draft.record(
-        _client_entry(
-            draft,
-            "dead_letter_retried",
-            event,
-            raised=raised,
-            note=f"{letter.task_id}{' with an edited payload' if edited else ''}",
-            effects=changed,
-        ),
-        writes_of((), changed),
+    record_action(
+        draft,
+        "dead_letter_retried",
+        event,
+        by=CLIENT,
+        raised=raised,
+        writes=writes_of((), changed),
+        note=f"{letter.task_id}{' with an edited payload' if edited else ''}",
+        effects=changed,
     )
     draft.settle_unhandled_now(raised)
     _skip_what_cannot_go_on(draft, held)
@@ -304,21 +323,18 @@ def discard_dead_letter(
     The draft must know the facts of the letter's event and of those held.
     """
     event = letter.event
+    row = draft.facts(event.event_id).deliveries.get(letter.task_id)
+    if row is not None and not row.outside_group:
+        groups.fail(
+            draft,
+            event,
+            letter.task_id,
+            "DISCARDED",
+            f"the dead letter of {letter.task_id} was discarded",
+        )
     draft.take_dead_letter(letter.dead_letter_id, retried=False)
     draft.end_delivery(event.event_id, letter.task_id)
-    draft.record(
-        HistoryEntry(
-            sequence=draft.next_version,
-            event_id=event.event_id,
-            event_type=event.event_type,
-            processed_by=letter.task_id,
-            result=Result.SKIPPED,
-            status=draft.instance.status,
-            attempt=max(letter.attempts, 1),
-            base_version=draft.instance.version,
-            action="dead_letter_discarded",
-        )
-    )
+    record_discarded(draft, event, letter.task_id, letter.attempts)
     draft.ended(event, "its dead letter was discarded")
     _skip_what_cannot_go_on(draft, held)
 
@@ -330,24 +346,9 @@ def _skip_what_cannot_go_on(draft: Draft, held: Sequence[tuple[Delivery, Event]]
 
 
 def catch_up(draft: Draft, unhandled: Sequence[Event], task_id: str) -> None:
-    """Offers events that settled as UNHANDLED to a task that is new; the instance must be open."""
+    """Offers events that settled as UNHANDLED to a task that is new; the instance must be open. Those
+    of groups that have fired are left out."""
     for event in unhandled:
-        if not draft.facts(event.event_id).is_open:
+        if not draft.facts(event.event_id).is_open and groups.may_catch_up(draft, event):
+            groups.take_back(draft, event)
             draft.put_delivery(Delivery(event.event_id, task_id, DeliveryState.READY))
-
-
-def _client_entry(
-    draft: Draft, action: str, about: Event, *, raised: Sequence[Event], **more: object
-) -> HistoryEntry:
-    return HistoryEntry(
-        sequence=draft.next_version,
-        event_id=about.event_id,
-        event_type=about.event_type,
-        processed_by=CLIENT,
-        result=Result.SUCCESS,
-        status=draft.instance.status,
-        base_version=draft.instance.version,
-        raised=tuple(event.event_id for event in raised),
-        action=action,
-        **more,  # type: ignore[arg-type]
-    )

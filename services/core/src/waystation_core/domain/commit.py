@@ -15,6 +15,8 @@ from waystation_core.domain.model import (
     OnFailure,
     Result,
     Status,
+    Timer,
+    TimerKind,
 )
 from waystation_core.domain.operations import Operation, write_of
 
@@ -65,18 +67,29 @@ class NewDeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class EventFacts:
-    """Where one event stands. Neither in the outbox nor with open deliveries: settled."""
+    """Where one event stands. Neither timed nor in the outbox nor with open deliveries: settled."""
 
     in_outbox: bool
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     """Open rows by task_id."""
     announcements: int = 0
     """How often the event was announced, where that is known."""
+    timed: bool = False
+    """Waits for its time; known where timers are looked at."""
 
     @property
     def is_open(self) -> bool:
         """Whether the event is not settled."""
-        return self.in_outbox or bool(self.deliveries)
+        return self.in_outbox or bool(self.deliveries) or self.timed
+
+    @property
+    def holds_group(self) -> bool:
+        """Whether the event's group, if it has one, waits for it."""
+        return (
+            self.in_outbox
+            or self.timed
+            or any(not delivery.outside_group for delivery in self.deliveries.values())
+        )
 
 
 SETTLED = EventFacts(in_outbox=False)
@@ -106,6 +119,8 @@ class InstanceCommit:
     dead_letters: list[NewDeadLetter] = field(default_factory=list)
     dead_letters_retried: list[str] = field(default_factory=list)
     dead_letters_discarded: list[str] = field(default_factory=list)
+    timers_put: dict[tuple[TimerKind, str], Timer] = field(default_factory=dict)
+    timers_remove: set[tuple[TimerKind, str]] = field(default_factory=set)
     fixes_tasks: bool = False
     """Whether it rests on which tasks are registered, and so on the registry's generation."""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from waystation_core.domain import lifecycle
+from waystation_core.domain import groups, lifecycle
 from waystation_core.domain.commit import (
     SETTLED,
     EventFacts,
@@ -24,7 +24,7 @@ from waystation_core.domain.conflicts import Write
 from waystation_core.domain.errors import TooManyEvents
 from waystation_core.domain.ids import new_id
 from waystation_core.domain.model import (
-    SYSTEM,
+    Branch,
     Delivery,
     DeliveryState,
     Event,
@@ -32,12 +32,13 @@ from waystation_core.domain.model import (
     Instance,
     JsonObject,
     NewEvent,
-    Result,
     Status,
     TaskSpec,
+    Timer,
+    TimerKind,
     unshared,
 )
-from waystation_core.domain.outcomes import CallResult
+from waystation_core.domain.recording import record_unhandled
 
 MAX_EVENTS_PER_INSTANCE = 10_000
 
@@ -80,6 +81,7 @@ class Draft:
         self._moved: dict[str, EventFacts] = {}
         self._log = list(log)
         self._touched = False
+        self._left_group: set[str] = set()
         self._last_ended: tuple[Event, str] | None = None
         self._commit = InstanceCommit(before=instance, after=instance)
 
@@ -135,32 +137,6 @@ class Draft:
         if writes:
             self._log.append(LoggedWrites(entry.sequence, tuple(writes)))
 
-    def record_attempt(
-        self,
-        event: Event,
-        result: CallResult,
-        how: Result,
-        writes: Sequence[Write] = (),
-        **more: object,
-    ) -> None:
-        """Adds the entry of one attempt of one delivery."""
-        entry = HistoryEntry(
-            sequence=self.next_version,
-            event_id=event.event_id,
-            event_type=event.event_type,
-            processed_by=result.task.task_id,
-            result=how,
-            status=self.instance.status,
-            attempt=max(result.attempt, 1),
-            base_version=result.base_version,
-            duration_us=result.duration_us,
-            service_name=result.task.service_name,
-            service_version=result.service_version or None,
-            endpoint=result.endpoint or None,
-            **more,  # type: ignore[arg-type]
-        )
-        self.record(entry, writes)
-
     @property
     def next_version(self) -> int:
         return self.instance.version + 1
@@ -186,16 +162,22 @@ class Draft:
         *,
         raised_by: str,
         cause: Event | None,
+        causation_id: str | None = None,
+        branch: Branch | None = None,
         after_end: bool = False,
         limited: bool = True,
     ) -> Event:
-        """Raises an event; raises TooManyEvents at the instance's limit.
+        """Raises an event, in a branch where that is given and waited for still; raises
+        TooManyEvents at the instance's limit.
 
         Correlation, metadata and priority come from the cause where the new event names none.
-        `limited=False` is for the events of statuses: an instance at its limit must be able to end.
+        `limited=False` is for what must be possible at the limit too: the events of statuses, and
+        what was promised before.
         """
         if limited:
             self.check_event_limit(1)
+        if branch is not None and not groups.enter(self, branch):
+            branch = None
         metadata = new.metadata
         if cause is not None and cause.metadata:
             metadata = {**cause.metadata, **new.metadata} if new.metadata else cause.metadata
@@ -205,7 +187,7 @@ class Draft:
             payload=new.payload,
             raised_by=raised_by,
             version=self.next_version,
-            causation_id=cause.event_id if cause is not None else None,
+            causation_id=cause.event_id if cause is not None else causation_id,
             priority=new.priority
             if new.priority is not None
             else (cause.priority if cause is not None else None),
@@ -213,12 +195,32 @@ class Draft:
             schema_version=new.schema_version,
             metadata=metadata or None,
             after_end=after_end or (cause is not None and cause.after_end),
+            deliver_at=new.deliver_at,
+            deliver_in=new.delay,
+            expires_at=new.expires_at,
+            branch=branch,
         )
         self.touch(event_count=self.instance.event_count + 1)
         self._commit.raised.append(event)
+        if new.delay or (new.deliver_at is not None and new.deliver_at > self.now):
+            self.put_timer(Timer(TimerKind.EVENT, event.event_id, new.delay, new.deliver_at))
+            self._moved[event.event_id] = EventFacts(in_outbox=False, timed=True)
+        else:
+            self.announce(event)
+        if new.expires_at is not None:
+            self.put_timer(Timer(TimerKind.EXPIRY, event.event_id, due_at=new.expires_at))
+        return event
+
+    def announce(self, event: Event) -> None:
+        """Puts an event into the outbox."""
+        self._touched = True
         self._commit.outbox_add.append(event)
         self._moved[event.event_id] = EventFacts(in_outbox=True)
-        return event
+
+    def end_timed(self, event: Event) -> None:
+        """A delayed event's time will not come."""
+        self._touched = True
+        self._moved[event.event_id] = SETTLED
 
     def check_event_limit(self, more: int) -> None:
         """Raises TooManyEvents unless the instance may raise this many more events."""
@@ -256,23 +258,30 @@ class Draft:
             if event.event_type not in lifecycle.EVENT_OF_STATUS.values():
                 continue
             if not self.rules.resolve(event.event_type, self.instance.workflow_type):
-                self._commit.fixes_tasks = True
-                self._commit.outbox_add.remove(event)
-                self._moved[event.event_id] = SETTLED
-                self.record_unhandled(event)
+                self.fix_tasks(event)
+                record_unhandled(self, event)
 
-    def record_unhandled(self, event: Event) -> None:
-        self.record(
-            HistoryEntry(
-                sequence=self.next_version,
-                event_id=event.event_id,
-                event_type=event.event_type,
-                processed_by=SYSTEM,
-                result=Result.UNHANDLED,
-                status=self.instance.status,
-                base_version=self.instance.version,
-            )
-        )
+    # --- timers ----------------------------------------------------------------------------
+
+    def put_timer(self, timer: Timer) -> None:
+        """Sets a timer that was not set before."""
+        place = (timer.kind, timer.ref)
+        self._commit.timers_put[place] = timer
+        self._commit.timers_remove.discard(place)
+        self.touch(timers=self.instance.timers + timer.kind.moves)
+
+    def drop_timer(self, kind: TimerKind, ref: str) -> None:
+        """Takes away a timer that is set; one that was taken away here stays so."""
+        place = (kind, ref)
+        if place in self._commit.timers_remove:
+            return
+        if self._commit.timers_put.pop(place, None) is None:
+            self._commit.timers_remove.add(place)
+        self.touch(timers=self.instance.timers - kind.moves)
+
+    def has_dropped(self, kind: TimerKind, ref: str) -> bool:
+        """Whether this commit takes a timer away."""
+        return (kind, ref) in self._commit.timers_remove
 
     # --- deliveries and settling -----------------------------------------------------------
 
@@ -285,7 +294,10 @@ class Draft:
         facts = self.facts(event.event_id)
         assert facts.in_outbox
         self._touched = True
-        self._commit.outbox_remove.append(event.event_id)
+        if event in self._commit.outbox_add:
+            self._commit.outbox_add.remove(event)
+        else:
+            self._commit.outbox_remove.append(event.event_id)
         self._moved[event.event_id] = EventFacts(False, facts.deliveries, facts.announcements)
 
     def put_delivery(self, delivery: Delivery) -> None:
@@ -333,9 +345,19 @@ class Draft:
 
     def ended(self, event: Event, how: str) -> None:
         """Notes how an event ended, unless something of it is open still: should nothing else be
-        open either, this is why the instance stands idle."""
-        if not self.facts(event.event_id).is_open:
+        open either, this is why the instance stands idle. Its group no longer waits for it."""
+        facts = self.facts(event.event_id)
+        if not facts.is_open:
             self._last_ended = (event, how)
+        if (
+            event.branch is not None
+            and not _is_over(self.instance)
+            and not facts.holds_group
+            and event.event_id not in self._left_group
+            and self._known.get(event.event_id, SETTLED).holds_group
+        ):
+            self._left_group.add(event.event_id)
+            groups.leave(self, event.branch)
 
     # --- the end ---------------------------------------------------------------------------
 
@@ -347,9 +369,22 @@ class Draft:
                 for event_id, facts in self._moved.items()
             )
             self.touch(unsettled=self.before.unsettled + opened, revision=self.before.revision + 1)
+            self._notice_end()
             self._notice_idle()
         self._commit.after = self.as_it_is()
         return self._commit
+
+    def _notice_end(self) -> None:
+        """Has what is open settled once the instance has ended for good."""
+        instance = self.instance
+        if (
+            _is_over(instance)
+            and not _is_over(self.before)
+            and (instance.unsettled or instance.timers)
+        ):
+            self.put_timer(Timer(TimerKind.CLEANUP, due_in=0.0))
+        if instance.groups and _is_over(instance):
+            self.touch(groups=())
 
     def _notice_idle(self) -> None:
         instance = self.instance
@@ -357,6 +392,7 @@ class Draft:
             instance.status is Status.ACTIVE
             and instance.unsettled == 0
             and instance.dead_letters == 0
+            and instance.timers == 0
         )
         if not stands_still:
             if instance.idle is not None:
@@ -374,20 +410,8 @@ class Draft:
             )
 
 
-def skip_delivery(draft: Draft, row: Delivery, event: Event, why: str) -> None:
-    """Ends an open delivery as SKIPPED."""
-    draft.end_delivery(event.event_id, row.task_id)
-    draft.record(
-        HistoryEntry(
-            sequence=draft.next_version,
-            event_id=event.event_id,
-            event_type=event.event_type,
-            processed_by=row.task_id,
-            result=Result.SKIPPED,
-            status=draft.instance.status,
-            attempt=max(row.attempts, 1),
-            base_version=draft.instance.version,
-            note=why,
-        )
-    )
-    draft.ended(event, "it was skipped")
+def _is_over(instance: Instance) -> bool:
+    """Whether it has ended and no retry could make it go on."""
+    if instance.status is Status.FAILED:
+        return instance.dead_letters == 0
+    return not instance.status.is_open

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+from waystation_core.domain import groups
 from waystation_core.domain.backoff import delay
 from waystation_core.domain.commit import NewDeadLetter, effects, writes_of
 from waystation_core.domain.draft import Draft
@@ -18,6 +19,7 @@ from waystation_core.domain.model import (
     Status,
 )
 from waystation_core.domain.outcomes import AttemptError, CallResult, Cut, Verdict
+from waystation_core.domain.recording import record_attempt
 
 # Spreads retries; nothing secret rests on it.
 _JITTER = random.Random()  # noqa: S311
@@ -77,8 +79,8 @@ def fail(
         wait = error.retry_after
         if wait is None:
             wait = delay(attempts, task.retry, _JITTER)
-        draft.record_attempt(
-            event, result, Result.FAILED, error=stored, will_retry=True, retry_in=wait
+        record_attempt(
+            draft, event, result, Result.FAILED, error=stored, will_retry=True, retry_in=wait
         )
         draft.put_delivery(replace(row, state=DeliveryState.READY, due_in=wait))
         return
@@ -112,9 +114,11 @@ def fail(
         )
         raised = [draft.raise_status_event(raised_by=task.task_id, cause=event)]
     else:
+        groups.fail(draft, event, task.task_id, stored["reason"], stored["message"])
         draft.end_delivery(event.event_id, task.task_id)
     changed = effects(before, draft.instance)
-    draft.record_attempt(
+    record_attempt(
+        draft,
         event,
         result,
         Result.FAILED,

@@ -24,6 +24,7 @@ from waystation_core.domain.errors import (
     InvalidStruct,
     PayloadTooLarge,
     ResourceExhausted,
+    TooManyEvents,
     shown,
 )
 
@@ -67,11 +68,12 @@ class Unstorable(Exception):
         )
 
 
-def check_json(value: Any, field: str) -> None:
+def check_json(value: Any, field: str, most_nodes: int = MAX_NODES) -> None:
     """Refuses with InvalidStruct what a Struct may not hold: NUL, NaN, infinity, integers that
     doubles can't hold, and more depth or nodes than the limits."""
     try:
-        _check(value, MAX_DEPTH, MAX_NODES)
+        if _check(value, MAX_DEPTH, MAX_NODES) < MAX_NODES - most_nodes:
+            raise Unstorable(f"more than {most_nodes} nodes")
     except Unstorable as found:
         raise found.refused(field) from None
 
@@ -231,6 +233,16 @@ def check_metadata(value: Mapping[str, str], field: str = "metadata") -> dict[st
             limit_bytes=str(MAX_METADATA_BYTES),
         )
     return dict(value)
+
+
+def check_events_of_answer(number: int) -> None:
+    """Refuses with TooManyEvents more events than one answer may raise."""
+    if number > MAX_EVENTS_PER_ANSWER:
+        raise TooManyEvents(
+            f"An answer may raise {MAX_EVENTS_PER_ANSWER} events, not {number}; raise them in "
+            "several steps.",
+            limit=str(MAX_EVENTS_PER_ANSWER),
+        )
 
 
 def page_size(value: int) -> int:

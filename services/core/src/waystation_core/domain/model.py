@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import IntEnum
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 Json: TypeAlias = Any
 JsonObject: TypeAlias = dict[str, Any]
@@ -72,6 +72,50 @@ class DeliveryState(IntEnum):
     """Its instance is FAILED."""
     DEAD = 6
     """Dead-lettered under FAIL_WORKFLOW: not final until retried or discarded."""
+    PENDING = 7
+    """Its task answered that the result follows by TaskCompletionService."""
+
+
+class TimerKind(IntEnum):
+    """What becomes due later."""
+
+    EVENT = 1
+    """A delayed event is to be delivered."""
+    EXPIRY = 2
+    """An event that no task was called with is not to be delivered any more."""
+    DEADLINE = 3
+    """The instance fails when it is still open."""
+    WAIT = 4
+    """A wait is over, answered or not."""
+    FAN_OUT = 5
+    """A group fires, settled or not."""
+    CLEANUP = 6
+    """The instance has ended: what is open of it and not in call is settled."""
+
+    @property
+    def moves(self) -> bool:
+        """Whether the instance itself goes on by it, so that it does not stand idle before."""
+        return self not in (TimerKind.EXPIRY, TimerKind.CLEANUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """Something of an instance that is due later, by the database's clock."""
+
+    kind: TimerKind
+    ref: str = ""
+    """What it is about: an event's id, a wait's, a group's; empty for the instance itself."""
+    due_in: float | None = None
+    """Seconds from the commit; where None, `due_at`."""
+    due_at: datetime | None = None
+
+
+class Branch(NamedTuple):
+    """A place in a fan-out group."""
+
+    group_id: str
+    number: int
+    """Which of the group's events it began with, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +128,10 @@ class Wait:
     since: str
     """RFC 3339."""
     input_schema: JsonObject | None = None
+    deadline: str | None = None
+    """RFC 3339; a timer of kind WAIT holds it."""
+    branch: Branch | None = None
+    """The branch that waits for the answer."""
 
     def to_json(self) -> JsonObject:
         return {
@@ -92,7 +140,14 @@ class Wait:
             "message": self.message,
             "since": self.since,
             "input_schema": self.input_schema,
+            "deadline": self.deadline,
+            "branch": list(self.branch) if self.branch else None,
         }
+
+    @classmethod
+    def from_json(cls, stored: JsonObject) -> Wait:
+        branch = stored.get("branch")
+        return cls(**{**stored, "branch": Branch(*branch) if branch else None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +195,70 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """A fan-out group that has not fired. Kept in its instance's row, under whose lock all of it
+    changes; the fewer branches are open the smaller it is."""
+
+    group_id: str
+    then: NewEvent
+    """What is raised when the group is settled, its priority and metadata as inherited."""
+    need: int
+    """Branches that must settle well; 0: all of them must settle."""
+    size: int
+    """Branches that it began with."""
+    cause_id: str
+    """The event whose handling opened it."""
+    task_id: str
+    since: str
+    """RFC 3339."""
+    open: Mapping[int, int]
+    """What is open in each branch that is not settled: events, waits and inner groups."""
+    well: int = 0
+    """Branches that settled without a failure."""
+    failed: tuple[JsonObject, ...] = ()
+    """What failed in its branches, as `then` will tell it."""
+    outer: Branch | None = None
+    """The branch that waits for this group."""
+    deadline: str | None = None
+    """RFC 3339; a timer of kind FAN_OUT holds it."""
+
+    def to_json(self) -> JsonObject:
+        return {
+            "id": self.group_id,
+            "then": self.then.to_json(),
+            "need": self.need,
+            "size": self.size,
+            "cause": self.cause_id,
+            "task": self.task_id,
+            "since": self.since,
+            # As a list: keys of JSON objects are text.
+            "open": list(self.open.items()),
+            "well": self.well,
+            "failed": self.failed,
+            "outer": list(self.outer) if self.outer else None,
+            "deadline": self.deadline,
+        }
+
+    @classmethod
+    def from_json(cls, stored: JsonObject) -> Group:
+        outer = stored["outer"]
+        return cls(
+            group_id=stored["id"],
+            then=NewEvent(**stored["then"]),
+            need=stored["need"],
+            size=stored["size"],
+            cause_id=stored["cause"],
+            task_id=stored["task"],
+            since=stored["since"],
+            open=dict(stored["open"]),
+            well=stored["well"],
+            failed=tuple(stored["failed"]),
+            outer=Branch(*outer) if outer else None,
+            deadline=stored["deadline"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """One workflow instance. Never changed in place: routers keep copies by version."""
 
@@ -167,6 +286,10 @@ class Instance:
     idle: Idle | None = None
     idle_since: datetime | None = None
     turn: Turn | None = None
+    groups: tuple[Group, ...] = ()
+    """Fan-out groups that have not fired."""
+    timers: int = 0
+    """Timers that will move it."""
     namespace: str = DEFAULT_NAMESPACE
 
 
@@ -199,6 +322,12 @@ class Event:
     after_end: bool = False
     """Raised by the end of the instance, or while handling what was."""
     created_at: datetime | None = None
+    deliver_at: datetime | None = None
+    deliver_in: float | None = None
+    """Seconds from the commit that raises it, instead of `deliver_at`; never read back."""
+    expires_at: datetime | None = None
+    branch: Branch | None = None
+    """The innermost branch that waits for it."""
 
     @property
     def effective_priority(self) -> int:
@@ -214,6 +343,20 @@ class NewEvent:
     priority: int | None = None
     metadata: Mapping[str, str] | None = None
     schema_version: str = ""
+    delay: float | None = None
+    """Seconds from the commit to its delivery."""
+    deliver_at: datetime | None = None
+    expires_at: datetime | None = None
+
+    def to_json(self) -> JsonObject:
+        """All but its times: those a group's `then` does not have."""
+        return {
+            "event_type": self.event_type,
+            "payload": self.payload,
+            "priority": self.priority,
+            "metadata": self.metadata,
+            "schema_version": self.schema_version,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +375,8 @@ class Delivery:
     edit: int = 0
     payload: JsonObject | None = None
     last_error: JsonObject | None = None
+    outside_group: bool = False
+    """A retry of what had its final outcome before: its event's group does not wait for it."""
 
     @property
     def idempotency_key(self) -> str:

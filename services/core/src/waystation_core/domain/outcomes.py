@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
@@ -57,6 +58,19 @@ class WaitRequest:
     message: str
     wait_id: str = ""
     input_schema: JsonObject | None = None
+    timeout: float | None = None
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class FanOut:
+    """A group of events to open, and what follows when it is settled."""
+
+    events: tuple[NewEvent, ...]
+    then: NewEvent
+    need: int = 0
+    timeout: float | None = None
+    """Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +84,20 @@ class Reply:
     output: JsonObject | None = None
     reads: tuple[str, ...] | None = None
     """None: everything."""
+    fan_outs: tuple[FanOut, ...] = ()
+
+    @property
+    def number_of_events(self) -> int:
+        """Events that it raises at once: `then` of its groups follow later."""
+        return len(self.events) + sum(len(fan_out.events) for fan_out in self.fan_outs)
+
+    @property
+    def all_events(self) -> Iterator[NewEvent]:
+        """Every event that it raises, now or later."""
+        yield from self.events
+        for fan_out in self.fan_outs:
+            yield from fan_out.events
+            yield fan_out.then
 
     @property
     def statuses(self) -> list[Status]:
@@ -135,7 +163,15 @@ class Cut:
     message: str
 
 
-Outcome: TypeAlias = Reply | AttemptError | Cut
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The task's result follows by TaskCompletionService."""
+
+    timeout: float | None = None
+    """Seconds until the attempt is cut; None: the task's own timeout."""
+
+
+Outcome: TypeAlias = Reply | AttemptError | Cut | Pending
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from waystation_core.domain import lifecycle, limits
+from datetime import timedelta
+
+from waystation_core.domain import groups, lifecycle, limits
 from waystation_core.domain.commit import effects, writes_of
 from waystation_core.domain.conflicts import STATUS_WRITE, conflicts
 from waystation_core.domain.draft import Draft, turn_holder
-from waystation_core.domain.errors import ResponseInvalid, TooManyEvents
-from waystation_core.domain.model import Event, Failure, JsonObject, Result, Status, Wait
+from waystation_core.domain.errors import ResponseInvalid
+from waystation_core.domain.model import (
+    Event,
+    Failure,
+    JsonObject,
+    Result,
+    Status,
+    Timer,
+    TimerKind,
+    Wait,
+)
 from waystation_core.domain.operations import apply, to_json, write_of
 from waystation_core.domain.outcomes import MAX_TEXT, CallResult, Reply, Verdict, operations_of
+from waystation_core.domain.recording import record_attempt
 
 
 def obstacle(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Verdict | None:
@@ -45,7 +57,7 @@ def succeed(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Non
         limits.check_context(data)
     status = _status_of(reply, event)
     _check_events(draft, event, reply)
-    wait = _wait_of(draft, reply, task_id)
+    wait = _wait_of(draft, reply, event, task_id)
 
     draft.end_delivery(event.event_id, task_id)
     if operations:
@@ -56,19 +68,32 @@ def succeed(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Non
     for new in reply.events:
         ends = new.event_type in lifecycle.STATUS_OF_EVENT
         raised.append(
-            draft.raise_event(new, raised_by=task_id, cause=event, after_end=ends, limited=not ends)
+            draft.raise_event(
+                new,
+                raised_by=task_id,
+                cause=event,
+                branch=None if ends else event.branch,
+                after_end=ends,
+                limited=not ends,
+            )
         )
+    opened = []
+    for fan_out in reply.fan_outs:
+        group, events = groups.open_group(draft, fan_out, event, task_id)
+        opened.append(group)
+        raised += events
     if status is not None:
         draft.move_to(status)
         if status is Status.FAILED:
             draft.touch(failure=_failure_of(reply, event, task_id))
         if wait is not None:
-            draft.touch(waits=(*before.waits, wait))
+            _open_wait(draft, wait, reply)
         by_task = any(e.event_type == lifecycle.EVENT_OF_STATUS[status] for e in raised)
         if status is not before.status and not by_task:
             raised.append(draft.raise_status_event(raised_by=task_id, cause=event))
     changed = effects(before, draft.instance)
-    draft.record_attempt(
+    record_attempt(
+        draft,
         event,
         result,
         Result.SUCCESS,
@@ -77,6 +102,7 @@ def succeed(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Non
         raised=tuple(e.event_id for e in raised),
         effects=changed,
     )
+    groups.fire_empty(draft, opened)
     draft.settle_unhandled_now(raised)
 
 
@@ -100,14 +126,11 @@ def _status_of(reply: Reply, event: Event) -> Status | None:
 
 def _check_events(draft: Draft, event: Event, reply: Reply) -> None:
     """Raises ResponseInvalid, TooManyEvents or InvalidField for events that may not be raised."""
-    if len(reply.events) > limits.MAX_EVENTS_PER_ANSWER:
-        raise TooManyEvents(
-            f"An answer may raise {limits.MAX_EVENTS_PER_ANSWER} events, not "
-            f"{len(reply.events)}; raise them in several steps.",
-            limit=str(limits.MAX_EVENTS_PER_ANSWER),
-        )
+    limits.check_events_of_answer(reply.number_of_events)
     ends = 0
-    for new in reply.events:
+    for fan_out in reply.fan_outs:
+        groups.check(fan_out)
+    for new in reply.all_events:
         lifecycle.check_task_event(new.event_type)
         ends += new.event_type in lifecycle.STATUS_OF_EVENT
         if new.metadata and event.metadata:
@@ -118,10 +141,10 @@ def _check_events(draft: Draft, event: Event, reply: Reply) -> None:
             "The answer raises the end of the workflow more than once; raise it once.",
             problem="several ends",
         )
-    draft.check_event_limit(len(reply.events) - ends)
+    draft.check_event_limit(reply.number_of_events + len(reply.fan_outs) - ends)
 
 
-def _wait_of(draft: Draft, reply: Reply, task_id: str) -> Wait | None:
+def _wait_of(draft: Draft, reply: Reply, event: Event, task_id: str) -> Wait | None:
     if reply.wait is None:
         return None
     request = reply.wait
@@ -138,7 +161,20 @@ def _wait_of(draft: Draft, reply: Reply, task_id: str) -> Wait | None:
         message=request.message[:MAX_TEXT],
         since=draft.now.isoformat(),
         input_schema=request.input_schema,
+        deadline=None
+        if request.timeout is None
+        else (draft.now + timedelta(seconds=request.timeout)).isoformat(),
+        branch=event.branch,
     )
+
+
+def _open_wait(draft: Draft, wait: Wait, reply: Reply) -> None:
+    """The instance asks; the branch in which it does waits for the answer."""
+    draft.touch(waits=(*draft.instance.waits, wait))
+    if wait.branch is not None:
+        groups.enter(draft, wait.branch)
+    if reply.wait is not None and reply.wait.timeout is not None:
+        draft.put_timer(Timer(TimerKind.WAIT, wait.wait_id, due_in=reply.wait.timeout))
 
 
 def _failure_of(reply: Reply, event: Event, task_id: str) -> Failure:

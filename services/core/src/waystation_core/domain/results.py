@@ -11,13 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from waystation_core.domain import failing, replying
-from waystation_core.domain.commit import HistoryEntry
-from waystation_core.domain.draft import Draft, skip_delivery, turn_holder
+from waystation_core.domain import failing, groups, replying, timers
+from waystation_core.domain.draft import Draft, turn_holder
 from waystation_core.domain.errors import WaystationError
 from waystation_core.domain.lifecycle import Treatment
 from waystation_core.domain.model import (
-    SYSTEM,
     Delivery,
     DeliveryState,
     Event,
@@ -30,13 +28,21 @@ from waystation_core.domain.outcomes import (
     CallResult,
     Change,
     Cut,
+    FanOut,
     Outcome,
     Patch,
+    Pending,
     Replacement,
     Reply,
     Verdict,
     WaitRequest,
     fault_of,
+)
+from waystation_core.domain.recording import (
+    record_attempt,
+    record_unhandled,
+    skip_delivery,
+    skip_event,
 )
 
 __all__ = [
@@ -46,8 +52,10 @@ __all__ = [
     "Change",
     "Cut",
     "EventTouch",
+    "FanOut",
     "Outcome",
     "Patch",
+    "Pending",
     "Replacement",
     "Reply",
     "Verdict",
@@ -73,6 +81,9 @@ class EventTouch:
     """By task_id."""
     rows: Mapping[str, Delivery] = field(default_factory=dict)
     """By task_id: rows to write for deliveries that have no result yet."""
+    lease: bool = False
+    """Whether each task is to have a row before it is called: an event that may expire is either
+    leased or given up, by the database's clock."""
 
 
 def apply_touch(draft: Draft, touch: EventTouch, *, router_id: str) -> dict[str, Verdict]:
@@ -83,9 +94,14 @@ def apply_touch(draft: Draft, touch: EventTouch, *, router_id: str) -> dict[str,
         verdicts = _apply_fixed(draft, touch, router_id)
     elif draft.treatment(event) is Treatment.SKIP:
         return _skip_event(draft, touch)
+    elif touch.lease and event.expires_at is not None and event.expires_at <= draft.now:
+        draft.leave_outbox(event)
+        timers.expire_event(draft, event)
+        return {}
     elif not touch.tasks:
         draft.fix_tasks(event)
-        draft.record_unhandled(event)
+        groups.fail_unhandled(draft, event)
+        record_unhandled(draft, event)
         draft.ended(event, "no task handles it")
         return {}
     else:
@@ -119,18 +135,7 @@ def _skip_event(draft: Draft, touch: EventTouch) -> dict[str, Verdict]:
     """Settles an event whose tasks were never fixed: its instance has ended."""
     event = touch.event
     draft.leave_outbox(event)
-    draft.record(
-        HistoryEntry(
-            sequence=draft.next_version,
-            event_id=event.event_id,
-            event_type=event.event_type,
-            processed_by=SYSTEM,
-            result=Result.SKIPPED,
-            status=draft.instance.status,
-            base_version=draft.instance.version,
-            note=f"the workflow is {draft.instance.status.name}",
-        )
-    )
+    skip_event(draft, event, f"the workflow is {draft.instance.status.name}")
     return dict.fromkeys(touch.results, Verdict.SKIPPED)
 
 
@@ -153,7 +158,7 @@ def _fix_and_apply(draft: Draft, touch: EventTouch, router_id: str) -> dict[str,
     known = {task.task_id for task in touch.tasks}
     results = {task_id: one for task_id, one in touch.results.items() if task_id in known}
     held = draft.treatment(event) is Treatment.HOLD
-    if not touch.rows and not held:
+    if not touch.rows and not touch.lease and not held:
         # Looked at before anything is written: conflicts alone leave the event as it is.
         hindered = {
             task_id: found
@@ -207,9 +212,14 @@ def _apply(draft: Draft, event: Event, result: CallResult, router_id: str) -> Ve
         return Verdict.HELD
     if treatment is Treatment.SKIP:
         draft.end_delivery(event.event_id, row.task_id)
-        draft.record_attempt(event, result, Result.SKIPPED, note="the workflow had ended")
+        record_attempt(draft, event, result, Result.SKIPPED, note="the workflow had ended")
         return Verdict.SKIPPED
     outcome = result.outcome
+    if row.outside_group:
+        # Whatever comes of it, the event's group does not wait for it.
+        event = replace(event, branch=None)
+    if isinstance(outcome, Pending):
+        return _wait_for_completion(draft, result, row, outcome, router_id)
     if not isinstance(outcome, Reply):
         return failing.count(draft, event, result, row, outcome, router_id=router_id)
     hindered = replying.obstacle(draft, event, result, outcome)
@@ -219,6 +229,27 @@ def _apply(draft: Draft, event: Event, result: CallResult, router_id: str) -> Ve
         replying.succeed(draft, event, result, outcome)
     except WaystationError as fault:
         failing.fail(draft, event, result, row, fault_of(fault))
+    return Verdict.APPLIED
+
+
+def _wait_for_completion(
+    draft: Draft, result: CallResult, row: Delivery, pending: Pending, router_id: str
+) -> Verdict:
+    """The result follows from elsewhere, or the attempt is cut."""
+    if row.state is DeliveryState.PENDING or row.leased_by not in (None, router_id):
+        return Verdict.DUPLICATE
+    timeout = pending.timeout if pending.timeout is not None else result.task.timeout
+    draft.put_delivery(
+        replace(
+            row,
+            state=DeliveryState.PENDING,
+            # A suspect's attempt was recorded by its claim; whoever answers did not die of it.
+            attempts=result.attempt - 1,
+            suspect=False,
+            leased_by=None,
+            due_in=timeout,
+        )
+    )
     return Verdict.APPLIED
 
 

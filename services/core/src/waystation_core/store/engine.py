@@ -59,6 +59,7 @@ class PostgresEngineStore(Sweeping):
                         "correlation_id": start.instance.correlation_id,
                         "digest": start.digest.hex(),
                         "request_id": start.request_id,
+                        "deadline": start.deadline,
                     }
                     for start in batch
                 ]
@@ -91,7 +92,13 @@ class PostgresEngineStore(Sweeping):
             if row is None:
                 answers.append(await self._existing(start))
             else:
-                instance = replace(start.instance, key=row[1], created_at=row[2], updated_at=row[2])
+                instance = replace(
+                    start.instance,
+                    key=row[1],
+                    created_at=row[2],
+                    updated_at=row[2],
+                    deadline=row[3],
+                )
                 answers.append(Started(created=True, instance=instance, same_content=True))
         return answers
 

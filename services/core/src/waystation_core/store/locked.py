@@ -23,6 +23,8 @@ from waystation_core.domain.model import (
     Instance,
     JsonObject,
     OnFailure,
+    Timer,
+    TimerKind,
 )
 from waystation_core.domain.operations import from_json
 from waystation_core.ports.store import DeadLetterFilter, RegistryMoved
@@ -89,14 +91,28 @@ class LockedInstance:
         return [_letter(row) for row in await cursor.fetchall()]
 
     async def held(self) -> list[tuple[Delivery, Event]]:
+        return await self._deliveries("AND d.state = %s", DeliveryState.HELD)
+
+    async def open_deliveries(self) -> list[tuple[Delivery, Event]]:
+        return await self._deliveries()
+
+    async def _deliveries(self, condition: str = "", *values: int) -> list[tuple[Delivery, Event]]:
         found = await self._rows(
             f"SELECT {rows.DELIVERY_COLUMNS}, {rows.EVENT_COLUMNS} FROM deliveries d "
             "JOIN events e ON e.event_id = d.event_id "
-            "WHERE d.instance_key = %s AND d.state = %s ORDER BY e.event_id, d.task_id",
+            f"WHERE d.instance_key = %s {condition} ORDER BY e.event_id, d.task_id",
             self.instance.key,
-            DeliveryState.HELD,
+            *values,
         )
         return [(rows.delivery(row), rows.event(row[rows.DELIVERY_WIDTH :])) for row in found]
+
+    async def timers(self) -> list[Timer]:
+        found = await self._rows(
+            "SELECT kind, ref, due_at FROM timers WHERE instance_key = %s "
+            "ORDER BY due_at, kind, ref",
+            self.instance.key,
+        )
+        return [Timer(TimerKind(kind), ref, due_at=due_at) for kind, ref, due_at in found]
 
     async def facts_of(self, event_ids: Sequence[str]) -> Mapping[str, EventFacts]:
         return await facts(self._connection, event_ids)

@@ -74,7 +74,7 @@ are no statistics the planner believes that a namespace has few instances, and r
 
 _TAILS = f"""
 SELECT w.id, w.after, i.status, i.version,
-    i.status > 2 AND (i.unsettled = 0 OR i.unsettled = (
+    i.status > 2 AND i.timers = 0 AND (i.unsettled = 0 OR i.unsettled = (
         SELECT count(*) FROM (
             SELECT d.event_id FROM deliveries d WHERE d.instance_key = i.key
             GROUP BY d.event_id HAVING bool_and(d.state IN (5, 6))

@@ -7,15 +7,18 @@ from typing import Any
 
 from waystation_core.domain.commit import HistoryEntry, NewDeadLetter
 from waystation_core.domain.model import (
+    Branch,
     Delivery,
     DeliveryState,
     Event,
     Failure,
+    Group,
     Idle,
     Instance,
     JsonObject,
     Result,
     Status,
+    Timer,
     Turn,
     Wait,
 )
@@ -28,24 +31,25 @@ INSTANCE_COLUMNS = (
     "i.key, i.workflow_instance_id, i.workflow_type, i.status, i.version, i.revision, i.data, "
     "i.unsettled, i.dead_letters, i.event_count, i.waits, i.failure, i.output, i.correlation_id, "
     "i.created_at, i.updated_at, i.completed_at, i.deadline, i.idle, i.idle_since, "
-    "i.turn_holder, i.turn_until, i.namespace"
+    "i.turn_holder, i.turn_until, i.namespace, i.groups, i.timers"
 )
 
 EVENT_COLUMNS = (
     "e.event_id::text, e.event_type, e.payload, e.raised_by, e.version, e.causation_id::text, "
-    "e.priority, e.correlation_id, e.schema_version, e.metadata, e.after_end, e.created_at"
+    "e.priority, e.correlation_id, e.schema_version, e.metadata, e.after_end, e.created_at, "
+    "e.deliver_at, e.expires_at, e.group_id::text, e.branch"
 )
-EVENT_WIDTH = 12
+EVENT_WIDTH = 16
 
 DELIVERY_COLUMNS = (
     "d.event_id::text, d.task_id, d.state, d.attempts, d.suspect, d.conflicts, "
-    "d.leased_by::text, d.edit, d.payload, d.last_error"
+    "d.leased_by::text, d.edit, d.payload, d.last_error, d.outside_group"
 )
-DELIVERY_WIDTH = 10
+DELIVERY_WIDTH = 11
 
 DELIVERY_AS_JSON = (
     "json_build_array(d.event_id, d.task_id, d.state, d.attempts, d.suspect, d.conflicts, "
-    "d.leased_by, d.edit, d.payload, d.last_error)"
+    "d.leased_by, d.edit, d.payload, d.last_error, d.outside_group)"
 )
 
 
@@ -62,7 +66,7 @@ def instance(row: Row) -> Instance:
         unsettled=row[7],
         dead_letters=row[8],
         event_count=row[9],
-        waits=tuple(wait(one) for one in row[10] or ()),
+        waits=tuple(Wait.from_json(one) for one in row[10] or ()),
         failure=Failure(**row[11]) if row[11] is not None else None,
         output=row[12],
         correlation_id=row[13],
@@ -74,16 +78,8 @@ def instance(row: Row) -> Instance:
         idle_since=row[19],
         turn=Turn(row[20], row[21]) if row[20] is not None else None,
         namespace=row[22],
-    )
-
-
-def wait(stored: JsonObject) -> Wait:
-    return Wait(
-        wait_id=stored["wait_id"],
-        task_id=stored["task_id"],
-        message=stored["message"],
-        since=stored["since"],
-        input_schema=stored.get("input_schema"),
+        groups=tuple(Group.from_json(one) for one in row[23] or ()),
+        timers=row[24],
     )
 
 
@@ -102,6 +98,9 @@ def event(row: Row) -> Event:
         metadata=row[9],
         after_end=row[10],
         created_at=row[11],
+        deliver_at=row[12],
+        expires_at=row[13],
+        branch=Branch(row[14], row[15]) if row[14] is not None else None,
     )
 
 
@@ -118,6 +117,7 @@ def delivery(row: Row) -> Delivery:
         edit=row[7],
         payload=row[8],
         last_error=row[9],
+        outside_group=row[10],
     )
 
 
@@ -182,6 +182,8 @@ def instance_parameter(before: Instance, after: Instance, *, fixes_tasks: bool) 
         "idle": after.idle.to_json() if after.idle is not None else None,
         "turn_holder": after.turn.holder if after.turn is not None else None,
         "turn_until": after.turn.until if after.turn is not None else None,
+        "groups": [one.to_json() for one in after.groups] or None,
+        "timers": after.timers,
     }
 
 
@@ -225,6 +227,11 @@ def event_parameter(key: int | str, raised: Event) -> JsonObject:
         "metadata": raised.metadata,
         "after_end": raised.after_end,
         "version": raised.version,
+        "deliver_at": raised.deliver_at,
+        "deliver_in": raised.deliver_in,
+        "expires_at": raised.expires_at,
+        "group_id": raised.branch.group_id if raised.branch is not None else None,
+        "branch": raised.branch.number if raised.branch is not None else None,
     }
 
 
@@ -250,6 +257,17 @@ def delivery_parameter(key: int, row: Delivery) -> JsonObject:
         "edit": row.edit,
         "payload": row.payload,
         "last_error": row.last_error,
+        "outside_group": row.outside_group,
+    }
+
+
+def timer_parameter(key: int | str, timer: Timer) -> JsonObject:
+    return {
+        "key": key,
+        "kind": timer.kind,
+        "ref": timer.ref,
+        "due_in": timer.due_in,
+        "due_at": timer.due_at,
     }
 
 

@@ -6,6 +6,7 @@ Type `json` hands nested values through as the text they came as, so data comes 
 
 from __future__ import annotations
 
+from waystation_core.domain.model import TimerKind
 from waystation_core.store.rows import DELIVERY_AS_JSON, EVENT_COLUMNS, INSTANCE_COLUMNS
 
 _HISTORY_INPUT = """json_to_recordset(%(history)s::json) AS h(
@@ -26,13 +27,17 @@ _HISTORY_VALUES = """h.sequence, h.event_id, h.event_type, h.processed_by, h.res
 _EVENTS_INPUT = """json_to_recordset(%(events)s::json) AS e(
     key {key}, event_id uuid, event_type text, payload json, correlation_id text,
     priority smallint, causation_id uuid, raised_by text, schema_version text, metadata json,
-    after_end boolean, version int)"""
+    after_end boolean, version int, deliver_at timestamptz, deliver_in float8,
+    expires_at timestamptz, group_id uuid, branch int)"""
 
 _EVENTS_COLUMNS = """event_id, instance_key, event_type, payload, correlation_id, priority,
-    causation_id, raised_by, schema_version, metadata, after_end, version"""
+    causation_id, raised_by, schema_version, metadata, after_end, version, deliver_at, expires_at,
+    group_id, branch"""
 
 _EVENTS_VALUES = """e.event_type, e.payload, e.correlation_id, e.priority, e.causation_id,
-    e.raised_by, e.schema_version, e.metadata, e.after_end, e.version"""
+    e.raised_by, e.schema_version, e.metadata, e.after_end, e.version,
+    COALESCE(e.deliver_at, now() + make_interval(secs => e.deliver_in)), e.expires_at, e.group_id,
+    e.branch"""
 
 _OUTBOX_INPUT = """json_to_recordset(%(outbox)s::json) AS o(
     key {key}, event_id uuid, level smallint)"""
@@ -49,7 +54,8 @@ WITH input AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%(instances)s::json) AS x(
         key bigint, before int, fixes boolean, status smallint, version int, revision int,
         data json, output json, waits json, failure json, ended boolean, unsettled int,
-        dead_letters int, event_count int, idle json, turn_holder text, turn_until timestamptz)
+        dead_letters int, event_count int, idle json, turn_holder text, turn_until timestamptz,
+        groups json, timers int)
 ), locked AS MATERIALIZED (
     SELECT i.key FROM workflow_instances i JOIN input x ON x.key = i.key
     WHERE i.revision = x.before
@@ -66,7 +72,8 @@ WITH input AS MATERIALIZED (
         unsettled = x.unsettled, dead_letters = x.dead_letters, event_count = x.event_count,
         idle = x.idle,
         idle_since = CASE WHEN x.idle IS NOT NULL THEN COALESCE(i.idle_since, now()) END,
-        turn_holder = x.turn_holder, turn_until = x.turn_until
+        turn_holder = x.turn_holder, turn_until = x.turn_until, groups = x.groups,
+        timers = x.timers
     FROM input x WHERE i.key = x.key AND (x.key IN (SELECT key FROM locked)) IS TRUE
     RETURNING i.key
 ), in_history AS (
@@ -94,18 +101,20 @@ WRITE_ALL = WRITE.replace(
     "\nSELECT key, now() FROM written\n",
     f""", put AS (
     INSERT INTO deliveries (event_id, task_id, instance_key, state, attempts, suspect, conflicts,
-        due_at, leased_by, edit, payload, last_error)
+        due_at, leased_by, edit, payload, last_error, outside_group)
     SELECT d.event_id, d.task_id, d.key, d.state, d.attempts, d.suspect, d.conflicts,
-        now() + make_interval(secs => d.due_in), d.leased_by, d.edit, d.payload, d.last_error
+        now() + make_interval(secs => d.due_in), d.leased_by, d.edit, d.payload, d.last_error,
+        d.outside_group
     FROM json_to_recordset(%(put)s::json) AS d(
         key bigint, event_id uuid, task_id text, state smallint, attempts int, suspect boolean,
-        conflicts int, due_in float8, leased_by uuid, edit int, payload json, last_error json)
+        conflicts int, due_in float8, leased_by uuid, edit int, payload json, last_error json,
+        outside_group boolean)
     WHERE {_WRITTEN.format(of="d")}
     ON CONFLICT (event_id, task_id) DO UPDATE SET
         state = excluded.state, attempts = excluded.attempts, suspect = excluded.suspect,
         conflicts = excluded.conflicts, due_at = excluded.due_at,
         leased_by = excluded.leased_by, edit = excluded.edit, payload = excluded.payload,
-        last_error = excluded.last_error,
+        last_error = excluded.last_error, outside_group = excluded.outside_group,
         since = CASE WHEN deliveries.state = excluded.state THEN deliveries.since ELSE now() END
 ), ended AS (
     DELETE FROM deliveries
@@ -125,6 +134,18 @@ WRITE_ALL = WRITE.replace(
     UPDATE dead_letters SET state = r.state, resolved_at = now()
     FROM json_to_recordset(%(resolved)s::json) AS r(key bigint, dead_letter_id uuid, state smallint)
     WHERE dead_letters.dead_letter_id = r.dead_letter_id AND {_WRITTEN.format(of="r")}
+), set_timers AS (
+    INSERT INTO timers (instance_key, kind, ref, due_at)
+    SELECT t.key, t.kind, t.ref, COALESCE(t.due_at, now() + make_interval(secs => t.due_in))
+    FROM json_to_recordset(%(timers)s::json) AS t(
+        key bigint, kind smallint, ref text, due_in float8, due_at timestamptz)
+    WHERE {_WRITTEN.format(of="t")}
+    ON CONFLICT (instance_key, kind, ref) DO UPDATE SET due_at = excluded.due_at
+), dropped_timers AS (
+    DELETE FROM timers
+    USING json_to_recordset(%(dropped)s::json) AS t(key bigint, kind smallint, ref text)
+    WHERE timers.instance_key = t.key AND timers.kind = t.kind AND timers.ref = t.ref
+        AND {_WRITTEN.format(of="t")}
 )
 SELECT key, now() FROM written
 """,
@@ -134,16 +155,19 @@ START = f"""
 WITH input AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%(instances)s::json) AS x(
         namespace text, id text, type text, data json, correlation_id text, digest text,
-        request_id text)
+        request_id text, deadline float8)
 ), written AS (
     INSERT INTO workflow_instances (namespace, workflow_instance_id, workflow_type, status,
         version, revision, data, correlation_id, unsettled, dead_letters, event_count,
-        start_digest, start_request_id)
+        start_digest, start_request_id, deadline, timers)
     SELECT namespace, id, type, 1, 1, 1, data, correlation_id, 1, 0, 1, decode(digest, 'hex'),
-        request_id
+        request_id, now() + make_interval(secs => deadline), (deadline IS NOT NULL)::int
     FROM input ORDER BY namespace, id COLLATE "C"
     ON CONFLICT DO NOTHING
-    RETURNING key, workflow_instance_id, created_at
+    RETURNING key, workflow_instance_id, created_at, deadline
+), deadlines AS (
+    INSERT INTO timers (instance_key, kind, ref, due_at)
+    SELECT key, {int(TimerKind.DEADLINE)}, '', deadline FROM written WHERE deadline IS NOT NULL
 ), in_history AS (
     INSERT INTO history ({_HISTORY_COLUMNS})
     SELECT w.key, {_HISTORY_VALUES}
@@ -157,7 +181,7 @@ WITH input AS MATERIALIZED (
     SELECT o.event_id, w.key, o.level, now() + {FIRST_WAIT}, 1
     FROM {_OUTBOX_INPUT.format(key="text")} JOIN written w ON w.workflow_instance_id = o.key
 )
-SELECT workflow_instance_id, key, created_at FROM written
+SELECT workflow_instance_id, key, created_at, deadline FROM written
 """
 
 FACTS = f"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from waystation_core.domain.model import Delivery, JsonObject
+from waystation_core.domain.model import Delivery, JsonObject, TimerKind
 from waystation_core.ports.broker import LEVELS, lowest_priority_of
 from waystation_core.ports.store import DueEvent, Heartbeat, RouterReport
 from waystation_core.store import rows
@@ -107,6 +107,24 @@ WITH busy AS MATERIALIZED (
 )
 {_LEASE_FOUND}"""
 
+_CLAIM_OVERDUE = f"""
+WITH found AS MATERIALIZED (
+    SELECT event_id, task_id FROM deliveries WHERE state = 7 AND due_at <= now()
+    ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+{_LEASE_FOUND}"""
+
+# Claimed for as long as firing may take: whoever fires them takes them away.
+_CLAIM_TIMERS = """
+WITH found AS MATERIALIZED (
+    SELECT instance_key, kind, ref, due_at FROM timers WHERE due_at <= now()
+    ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
+)
+UPDATE timers t SET due_at = now() + interval '10 s'
+FROM found f WHERE t.instance_key = f.instance_key AND t.kind = f.kind AND t.ref = f.ref
+RETURNING t.instance_key, t.kind, t.ref, f.due_at
+"""
+
 _WAKE_PARKED = """
 WITH found AS MATERIALIZED (
     SELECT event_id, task_id FROM deliveries
@@ -181,6 +199,17 @@ class Sweeping:
             if ours is None or not ours[0]:
                 return []
             return await (await connection.execute(_CLAIM_SUSPECTS, parameters)).fetchall()
+
+    async def claim_overdue(self, router_id: str, limit: int) -> list[Delivery]:
+        parameters = {"router_id": router_id, "limit": limit}
+        return [rows.delivery(row) for row in await self._fetch(_CLAIM_OVERDUE, parameters)]
+
+    async def claim_timers(self, limit: int) -> dict[int, list[tuple[TimerKind, str]]]:
+        claimed: dict[int, list[tuple[TimerKind, str]]] = {}
+        found = await self._fetch(_CLAIM_TIMERS, (limit,))
+        for key, kind, ref, _ in sorted(found, key=lambda row: row[3]):
+            claimed.setdefault(key, []).append((TimerKind(kind), ref))
+        return claimed
 
     async def wake_parked(self, task_ids: Sequence[str]) -> int:
         return await self._execute(_WAKE_PARKED, (list(task_ids),))

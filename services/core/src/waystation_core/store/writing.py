@@ -28,7 +28,7 @@ async def write(
 
 def _parameters(batch: Sequence[InstanceCommit]) -> tuple[dict[str, Any], bool]:
     instances, history, events, outbox, taken = [], [], [], [], []
-    put, ended, dead, resolved = [], [], [], []
+    put, ended, dead, resolved, timers, dropped = [], [], [], [], [], []
     for commit in batch:
         key = commit.before.key
         instances.append(
@@ -51,6 +51,8 @@ def _parameters(batch: Sequence[InstanceCommit]) -> tuple[dict[str, Any], bool]:
             resolved += [
                 {"key": key, "dead_letter_id": letter, "state": state} for letter in letters
             ]
+        timers += [rows.timer_parameter(key, timer) for timer in commit.timers_put.values()]
+        dropped += [{"key": key, "kind": kind, "ref": ref} for kind, ref in commit.timers_remove]
     parameters = {
         "instances": json_text(instances),
         "history": json_text(history),
@@ -58,12 +60,14 @@ def _parameters(batch: Sequence[InstanceCommit]) -> tuple[dict[str, Any], bool]:
         "outbox": json_text(outbox),
         "taken": json_text(taken),
     }
-    rare = bool(put or ended or dead or resolved)
+    rare = bool(put or ended or dead or resolved or timers or dropped)
     if rare:
         parameters |= {
             "put": json_text(put),
             "ended": json_text(ended),
             "dead": json_text(dead),
             "resolved": json_text(resolved),
+            "timers": json_text(timers),
+            "dropped": json_text(dropped),
         }
     return parameters, rare

@@ -16,6 +16,8 @@ from waystation_core.domain.model import (
     Event,
     Instance,
     JsonObject,
+    Timer,
+    TimerKind,
 )
 from waystation_core.ports.store.questions import DeadLetterFilter, StoredEntry
 
@@ -88,6 +90,14 @@ class Locked(Protocol):
 
     async def held(self) -> list[tuple[Delivery, Event]]:
         """The instance's HELD deliveries."""
+        ...
+
+    async def open_deliveries(self) -> list[tuple[Delivery, Event]]:
+        """All open deliveries of the instance."""
+        ...
+
+    async def timers(self) -> list[Timer]:
+        """All timers of the instance, with the times at which they are due."""
         ...
 
     async def facts_of(self, event_ids: Sequence[str]) -> Mapping[str, EventFacts]:
@@ -239,6 +249,15 @@ class EngineStore(Protocol):
 
         With `suspects` it leases only suspects, their attempt recorded, and none of a service that
         another router has a suspect of in call."""
+        ...
+
+    async def claim_overdue(self, router_id: str, limit: int) -> list[Delivery]:
+        """Leases PENDING deliveries whose time is over to this router, oldest first."""
+        ...
+
+    async def claim_timers(self, limit: int) -> dict[int, list[tuple[TimerKind, str]]]:
+        """Claims due timers; kind and ref by key of the instance, oldest first in each. Who dies before it
+        fires them leaves them to another one after some seconds."""
         ...
 
     async def wake_parked(self, task_ids: Sequence[str]) -> int:

@@ -14,7 +14,11 @@ from waystation_core.rpc.conversion.nouns import (
     error_to_proto,
     event_to_proto,
 )
-from waystation_core.rpc.conversion.replies import reply_from_proto
+from waystation_core.rpc.conversion.replies import (
+    completion_from_proto,
+    failure_from_proto,
+    reply_from_proto,
+)
 from waystation_core.rpc.conversion.requests import new_event_from_proto, payload_from_proto
 from waystation_core.rpc.conversion.tasks import task_spec_from_proto, task_spec_to_proto
 from waystation_core.rpc.conversion.times import (
@@ -25,11 +29,13 @@ from waystation_core.rpc.conversion.times import (
 )
 
 __all__ = [
+    "completion_from_proto",
     "context_to_proto",
     "dead_letter_to_proto",
     "entry_to_proto",
     "error_to_proto",
     "event_to_proto",
+    "failure_from_proto",
     "new_event_from_proto",
     "payload_from_proto",
     "reply_from_proto",

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from waystation.v1 import dead_letter_pb2, event_pb2, history_pb2, operation_pb2, workflow_pb2
 from waystation_core.domain.model import Event, Instance, Json, JsonObject, Result, Wait
+from waystation_core.domain.timers import INPUT_TIMED_OUT_ACTION
 from waystation_core.ports.store import DeadLetterFact, StoredEntry
 from waystation_core.rpc.conversion.times import set_duration, set_timestamp
 from waystation_core.rpc.structs import to_struct, to_value
@@ -41,6 +42,12 @@ def event_to_proto(
         message.schema_version = event.schema_version
     if event.metadata:
         message.metadata.update(event.metadata)
+    if event.deliver_at is not None:
+        set_timestamp(message.deliver_at, event.deliver_at)
+    if event.expires_at is not None:
+        set_timestamp(message.expires_at, event.expires_at)
+    if event.branch is not None:
+        message.group_id, message.branch = event.branch
     return message
 
 
@@ -97,6 +104,8 @@ def _wait_to_proto(wait: Wait, message: workflow_pb2.WorkflowWait) -> None:
     set_timestamp(message.since, datetime.fromisoformat(wait.since))
     if wait.input_schema is not None:
         to_struct(wait.input_schema, message.input_schema)
+    if wait.deadline is not None:
+        set_timestamp(message.deadline, datetime.fromisoformat(wait.deadline))
 
 
 def entry_to_proto(
@@ -129,8 +138,8 @@ def entry_to_proto(
     message.endpoint = entry.endpoint or ""
     message.status = int(entry.status)  # type: ignore[assignment]
     message.action = entry.action or ""
-    if entry.action == "input":
-        # Its note is the wait that it answered.
+    if entry.action in ("input", INPUT_TIMED_OUT_ACTION):
+        # Its note is the wait that it ended.
         message.wait_id = entry.note or ""
     else:
         message.note = entry.note or ""

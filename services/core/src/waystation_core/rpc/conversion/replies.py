@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from waystation.v1 import operation_pb2, task_handler_service_pb2
+from waystation.v1 import event_pb2, operation_pb2, task_handler_service_pb2
 from waystation_core.domain import lifecycle, limits, pointers
 from waystation_core.domain.errors import (
+    InvalidField,
     InvalidStruct,
-    NotYetAvailable,
     ResourceExhausted,
     ResponseInvalid,
-    TooManyEvents,
     WaystationError,
 )
 from waystation_core.domain.model import JsonObject, NewEvent, Status
@@ -24,22 +23,31 @@ from waystation_core.domain.operations import Operation, canonical
 from waystation_core.domain.results import (
     AttemptError,
     Change,
+    FanOut,
     Patch,
+    Pending,
     Replacement,
     Reply,
     WaitRequest,
     fault_of,
 )
-from waystation_core.rpc.conversion.requests import new_event_from_proto, payload_from_proto
+from waystation_core.rpc.conversion.requests import (
+    MAX_DELAY,
+    new_event_from_proto,
+    payload_from_proto,
+)
+from waystation_core.rpc.conversion.times import seconds_from_proto
 from waystation_core.rpc.structs import from_value, to_dict
 
 TASK_FAILURE = "TASK_FAILURE"
 MAX_RETRY_AFTER = 24 * 3600.0
+MAX_PENDING = 24 * 3600.0
+"""Seconds until something must be heard of a pending delivery."""
 
 _Response = task_handler_service_pb2.HandleEventResponse
 
 
-def reply_from_proto(response: _Response) -> Reply | AttemptError:
+def reply_from_proto(response: _Response) -> Reply | AttemptError | Pending:
     """The answer, checked against every limit; never raises for what a task sent."""
     try:
         return _read(response)
@@ -47,24 +55,34 @@ def reply_from_proto(response: _Response) -> Reply | AttemptError:
         return fault_of(fault)
 
 
-def _read(response: _Response) -> Reply | AttemptError:
-    if response.fan_outs:
-        raise NotYetAvailable("HandleEventResponse.fan_outs")
-    if response.HasField("pending"):
-        raise NotYetAvailable("HandleEventResponse.pending")
+def completion_from_proto(response: _Response) -> Reply:
+    """The result of a pending delivery. Raises what breaks a rule, as its caller can correct it."""
+    for field in ("failure", "pending"):
+        if response.HasField(field):  # type: ignore[arg-type, unused-ignore]
+            raise InvalidField(
+                f"response.{field} completes nothing; call FailTask or ExtendTask.",
+                field=f"response.{field}",
+            )
+    reply = _read(response)
+    assert isinstance(reply, Reply)
+    return reply
+
+
+def _read(response: _Response) -> Reply | AttemptError | Pending:
     if response.HasField("failure"):
-        return _failure(response)
-    if len(response.events) > limits.MAX_EVENTS_PER_ANSWER:
-        raise TooManyEvents(
-            f"An answer may raise {limits.MAX_EVENTS_PER_ANSWER} events, not "
-            f"{len(response.events)}; raise them in several steps.",
-            limit=str(limits.MAX_EVENTS_PER_ANSWER),
-        )
-    events = tuple(
-        new_event_from_proto(event, f"events[{at}]") for at, event in enumerate(response.events)
+        _check_alone(response, "failure")
+        return failure_from_proto(response.failure)
+    if response.HasField("pending"):
+        _check_alone(response, "pending")
+        return Pending(_timeout(response.pending, "pending.timeout", MAX_PENDING))
+    # Looked at before anything is converted: that is what costs.
+    limits.check_events_of_answer(
+        len(response.events) + sum(len(fan_out.events) for fan_out in response.fan_outs)
     )
-    for event in events:
-        lifecycle.check_task_event(event.event_type)
+    events = _events(response.events, "events")
+    fan_outs = tuple(
+        _fan_out(fan_out, f"fan_outs[{at}]") for at, fan_out in enumerate(response.fan_outs)
+    )
     status = _status(response.status)
     wait = _wait(response.wait) if response.HasField("wait") else None
     output = payload_from_proto(response.output, "output") if response.HasField("output") else None
@@ -76,7 +94,49 @@ def _read(response: _Response) -> Reply | AttemptError:
         wait=wait,
         output=output,
         reads=_paths(response.reads.paths) if response.HasField("reads") else None,
+        fan_outs=fan_outs,
     )
+
+
+def _events(messages: Iterable[event_pb2.NewEvent], field: str) -> tuple[NewEvent, ...]:
+    events = tuple(
+        new_event_from_proto(message, f"{field}[{at}]") for at, message in enumerate(messages)
+    )
+    for event in events:
+        lifecycle.check_task_event(event.event_type)
+    return events
+
+
+def _fan_out(message: task_handler_service_pb2.FanOut, field: str) -> FanOut:
+    """A group to open; what only the whole of it can tell is left to the domain."""
+    if not message.HasField("then"):
+        raise ResponseInvalid(
+            f"{field}.then is missing; say what follows when the group is settled.",
+            problem="fan-out without then",
+        )
+    if message.need < 0:
+        raise ResponseInvalid(
+            f"{field}.need is {message.need}; it is a number of branches, or 0 for all.",
+            problem="negative need",
+        )
+    return FanOut(
+        events=_events(message.events, f"{field}.events"),
+        then=new_event_from_proto(message.then, f"{field}.then"),
+        need=message.need,
+        timeout=_timeout(message, f"{field}.timeout", MAX_DELAY),
+    )
+
+
+def _timeout(
+    message: task_handler_service_pb2.FanOut
+    | task_handler_service_pb2.WaitRequest
+    | task_handler_service_pb2.PendingCompletion,
+    field: str,
+    most: float,
+) -> float | None:
+    if not message.HasField("timeout"):
+        return None
+    return seconds_from_proto(message.timeout, field, most=most)
 
 
 def _status(value: int) -> Status | None:
@@ -120,8 +180,6 @@ def _check_end(
 
 
 def _wait(message: task_handler_service_pb2.WaitRequest) -> WaitRequest:
-    if message.HasField("timeout"):
-        raise NotYetAvailable("WaitRequest.timeout")
     if message.wait_id:
         limits.check_id(message.wait_id, "wait.wait_id")
     if not message.message:
@@ -134,6 +192,7 @@ def _wait(message: task_handler_service_pb2.WaitRequest) -> WaitRequest:
         input_schema=payload_from_proto(message.input_schema, "wait.input_schema")
         if message.HasField("input_schema")
         else None,
+        timeout=_timeout(message, "wait.timeout", MAX_DELAY),
     )
 
 
@@ -202,19 +261,25 @@ def _paths(paths: Iterable[str]) -> tuple[str, ...]:
     return found
 
 
-def _failure(response: _Response) -> AttemptError:
+def _check_alone(response: _Response, what: str) -> None:
+    """Refuses a failure, or a `pending`, beside a result."""
     if (
         response.events
+        or response.fan_outs
         or response.WhichOneof("change") is not None
         or response.status
         or response.HasField("wait")
         or response.HasField("output")
+        or (response.HasField("failure") and response.HasField("pending"))
     ):
         raise ResponseInvalid(
-            "failure stands together with a result; answer with one of the two.",
-            problem="failure and result",
+            f"{what} stands together with a result; answer with one of the two.",
+            problem=f"{what} and result",
         )
-    failure = response.failure
+
+
+def failure_from_proto(failure: task_handler_service_pb2.TaskFailure) -> AttemptError:
+    """The failed attempt that a task tells of."""
     retry_after = None
     if failure.HasField("retry_after"):
         # Whatever a failing task says of its delay, its failure counts: cut, not refused.

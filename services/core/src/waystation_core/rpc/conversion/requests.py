@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from google.protobuf.struct_pb2 import Struct
 
 from waystation.v1 import event_pb2
 from waystation_core.domain import limits
 from waystation_core.domain.errors import (
     InvalidField,
-    NotYetAvailable,
     PayloadTooLarge,
     ResourceExhausted,
 )
 from waystation_core.domain.model import JsonObject, NewEvent
+from waystation_core.rpc.conversion.times import seconds_from_proto, timestamp_from_proto
 from waystation_core.rpc.structs import to_dict
 
 MAX_SCHEMA_VERSION = 200
+MAX_DELAY = 366 * 24 * 3600.0
+"""Seconds: of a delay, and of every deadline but those of calls."""
 
 # A Struct takes at least a sixth of its JSON's bytes, so a small one needs no second encoding.
 _SURELY_SMALL = limits.MAX_BYTES // 8
@@ -34,17 +38,9 @@ def payload_from_proto(
     return data
 
 
-def new_event_from_proto(
-    message: event_pb2.NewEvent, field: str = "event", feature: str = "NewEvent"
-) -> NewEvent:
-    """An event to raise, within the limits; whether its type may be raised is not checked here.
-
-    Raises NotYetAvailable for delay, deliver_at and expires_at.
-    """
+def new_event_from_proto(message: event_pb2.NewEvent, field: str = "event") -> NewEvent:
+    """An event to raise, within the limits; whether its type may be raised is not checked here."""
     limits.check_event_type(message.event_type, f"{field}.event_type")
-    for later in ("delay", "deliver_at", "expires_at"):
-        if message.HasField(later):
-            raise NotYetAvailable(f"{feature}.{later}")
     priority = None
     if message.HasField("priority"):
         priority = limits.check_priority(message.priority, f"{field}.priority")
@@ -54,6 +50,7 @@ def new_event_from_proto(
             "Shorten it.",
             field=f"{field}.schema_version",
         )
+    delay, deliver_at, expires_at = _times(message, field)
     return NewEvent(
         event_type=message.event_type,
         payload=payload_from_proto(message.payload, f"{field}.payload")
@@ -64,4 +61,29 @@ def new_event_from_proto(
         if message.metadata
         else None,
         schema_version=message.schema_version,
+        delay=delay,
+        deliver_at=deliver_at,
+        expires_at=expires_at,
     )
+
+
+def _times(
+    message: event_pb2.NewEvent, field: str
+) -> tuple[float | None, datetime | None, datetime | None]:
+    delay, deliver_at, expires_at = None, None, None
+    if message.HasField("delay"):
+        delay = seconds_from_proto(message.delay, f"{field}.delay", most=MAX_DELAY)
+    if message.HasField("deliver_at"):
+        deliver_at = timestamp_from_proto(message.deliver_at, f"{field}.deliver_at")
+        if delay is not None:
+            raise InvalidField(
+                f"{field} has a delay and deliver_at; set one of them.", field=f"{field}.deliver_at"
+            )
+    if message.HasField("expires_at"):
+        expires_at = timestamp_from_proto(message.expires_at, f"{field}.expires_at")
+        if deliver_at is not None and expires_at <= deliver_at:
+            raise InvalidField(
+                f"{field}.expires_at is not after deliver_at: it would expire before it comes.",
+                field=f"{field}.expires_at",
+            )
+    return delay, deliver_at, expires_at

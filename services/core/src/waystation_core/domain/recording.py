@@ -1,0 +1,113 @@
+"""Entries of history: what every kind of them has in common, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from waystation_core.domain.commit import HistoryEntry
+from waystation_core.domain.conflicts import Write
+from waystation_core.domain.model import SYSTEM, Delivery, Event, Result
+from waystation_core.domain.outcomes import CallResult
+
+if TYPE_CHECKING:
+    from waystation_core.domain.draft import Draft
+
+
+def record_attempt(
+    draft: Draft,
+    event: Event,
+    result: CallResult,
+    how: Result,
+    writes: Sequence[Write] = (),
+    **more: object,
+) -> None:
+    """Adds the entry of one attempt of one delivery."""
+    entry = HistoryEntry(
+        sequence=draft.next_version,
+        event_id=event.event_id,
+        event_type=event.event_type,
+        processed_by=result.task.task_id,
+        result=how,
+        status=draft.instance.status,
+        attempt=max(result.attempt, 1),
+        base_version=result.base_version,
+        duration_us=result.duration_us,
+        service_name=result.task.service_name,
+        service_version=result.service_version or None,
+        endpoint=result.endpoint or None,
+        **more,  # type: ignore[arg-type]
+    )
+    draft.record(entry, writes)
+
+
+def record_action(
+    draft: Draft,
+    action: str,
+    about: Event,
+    *,
+    by: str,
+    raised: Sequence[Event] = (),
+    writes: Sequence[Write] = (),
+    **more: object,
+) -> None:
+    """Adds the entry of what a client or the system did."""
+    _record(
+        draft,
+        about,
+        by,
+        Result.SUCCESS,
+        writes,
+        raised=tuple(event.event_id for event in raised),
+        action=action,
+        **more,
+    )
+
+
+def record_unhandled(draft: Draft, event: Event) -> None:
+    """Adds the entry of an event that no task handles."""
+    _record(draft, event, SYSTEM, Result.UNHANDLED)
+
+
+def skip_event(draft: Draft, event: Event, why: str) -> None:
+    """Records that an event was given up before it had deliveries."""
+    _record(draft, event, SYSTEM, Result.SKIPPED, note=why)
+    draft.ended(event, "it was skipped")
+
+
+def skip_delivery(draft: Draft, row: Delivery, event: Event, why: str) -> None:
+    """Ends an open delivery as SKIPPED."""
+    draft.end_delivery(event.event_id, row.task_id)
+    attempt = max(row.attempts, 1)
+    _record(draft, event, row.task_id, Result.SKIPPED, attempt=attempt, note=why)
+    draft.ended(event, "it was skipped")
+
+
+def record_discarded(draft: Draft, event: Event, task_id: str, attempts: int) -> None:
+    """Adds the entry of a dead letter that was given up."""
+    action = "dead_letter_discarded"
+    attempt = max(attempts, 1)
+    _record(draft, event, task_id, Result.SKIPPED, attempt=attempt, action=action)
+
+
+def _record(
+    draft: Draft,
+    about: Event,
+    by: str,
+    how: Result,
+    writes: Sequence[Write] = (),
+    **more: object,
+) -> None:
+    draft.record(
+        HistoryEntry(
+            sequence=draft.next_version,
+            event_id=about.event_id,
+            event_type=about.event_type,
+            processed_by=by,
+            result=how,
+            status=draft.instance.status,
+            base_version=draft.instance.version,
+            **more,  # type: ignore[arg-type]
+        ),
+        writes,
+    )

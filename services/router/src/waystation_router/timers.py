@@ -1,0 +1,129 @@
+"""Fires what is due: delayed events, deadlines, groups, and cleaning up after an end.
+
+Each instance's due timers are fired under its lock, by one commit. What they raise is announced like
+everything else. A timer that can't be fired now (Postgres goes away, the registry moves) is claimed
+again a few seconds later, by this router or another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from waystation_core.domain import timers
+from waystation_core.domain.commit import EventFacts, InstanceCommit
+from waystation_core.domain.draft import Draft, Rules
+from waystation_core.domain.errors import StoreUnavailable, WorkflowNotFound
+from waystation_core.domain.model import Event, Timer, TimerKind
+from waystation_core.ports.store import EngineStore, Locked, RegistryMoved
+from waystation_core.relay.announcing import Relay
+from waystation_router.ledger import Ledger
+from waystation_router.registry import RegistryCopy
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY = 0.1
+CLAIMED_AT_ONCE = 200
+INSTANCES_AT_ONCE = 2
+"""Each holds a connection."""
+
+_ABOUT_EVENTS = (TimerKind.EVENT, TimerKind.EXPIRY)
+
+
+class Timers:
+    """Fires due timers; `turn` is called again and again by the sweeper."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: EngineStore,
+        registry: RegistryCopy,
+        relay: Relay,
+        rules: Rules,
+    ) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._registry = registry
+        self._relay = relay
+        self._rules = rules
+        self._places = asyncio.Semaphore(INSTANCES_AT_ONCE)
+
+    async def turn(self) -> bool:
+        """Fires what is due now; says whether there may be more."""
+        claimed = await self._store.claim_timers(CLAIMED_AT_ONCE)
+        if not claimed:
+            return False
+        await asyncio.gather(*(self._of_instance(key, due) for key, due in claimed.items()))
+        return sum(map(len, claimed.values())) == CLAIMED_AT_ONCE
+
+    async def _of_instance(self, key: int, due: Sequence[tuple[TimerKind, str]]) -> None:
+        try:
+            async with self._places:
+                commit = await self._fire(key, due)
+        except (StoreUnavailable, RegistryMoved) as error:
+            log.warning("timers_postponed", instance_key=key, error=type(error).__name__)
+        except WorkflowNotFound:
+            log.error("timers_without_workflow", instance_key=key)
+        except Exception:
+            # One instance's fault must not keep the others' timers from firing.
+            log.exception("timers_failed", instance_key=key)
+        else:
+            if not commit.is_empty:
+                log.info(
+                    "timers_fired",
+                    workflow_id=commit.after.workflow_instance_id,
+                    timers=[kind.name for kind, _ in due],
+                )
+                self._ledger.moved(commit)
+                self._relay.committed([commit])
+
+    async def _fire(self, key: int, due: Sequence[tuple[TimerKind, str]]) -> InstanceCommit:
+        async with self._store.locked(key=key) as locked:
+            if locked.generation != self._registry.generation:
+                await self._registry.refresh(at_least=locked.generation)
+            standing = {(timer.kind, timer.ref): timer for timer in await locked.timers()}
+            wanted = [standing[place] for place in due if place in standing]
+            material = await _material(locked, wanted, list(standing.values()))
+            draft = Draft(
+                locked.instance,
+                facts=await _facts(locked, material),
+                rules=self._rules,
+                now=locked.now,
+            )
+            for timer in wanted:
+                timers.fire(draft, timer, material)
+            commit = draft.commit()
+            await locked.write(commit)
+        return commit
+
+
+async def _material(
+    locked: Locked, wanted: Sequence[Timer], standing: Sequence[Timer]
+) -> timers.Material:
+    cleans = any(timer.kind is TimerKind.CLEANUP for timer in wanted)
+    delayed = [timer.ref for timer in standing if timer.kind is TimerKind.EVENT]
+    ids = {timer.ref for timer in wanted if timer.kind in _ABOUT_EVENTS}
+    events: dict[str, Event] = {}
+    for event_id in ids | (set(delayed) if cleans else set()):
+        event = await locked.event(event_id)
+        assert event is not None, "a timer's event was written before it"
+        events[event_id] = event
+    return timers.Material(
+        events=events,
+        timed=frozenset(delayed),
+        delayed=[events[event_id] for event_id in delayed] if cleans else (),
+        open=await locked.open_deliveries() if cleans else (),
+        others=[(timer.kind, timer.ref) for timer in standing] if cleans else (),
+    )
+
+
+async def _facts(locked: Locked, material: timers.Material) -> dict[str, EventFacts]:
+    ids = {*material.events, *(event.event_id for _, event in material.open)}
+    if not ids:
+        return {}
+    return {
+        event_id: EventFacts(facts.in_outbox, facts.deliveries, timed=event_id in material.timed)
+        for event_id, facts in (await locked.facts_of(list(ids))).items()
+    }
