@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from chat_model import ASKING_SECONDS
+from insurance_claim.checks import JOINED
 from insurance_claim.claim_processor import claim_processor_with
 from insurance_claim.claim_validator import claim_validator
 from insurance_claim.fraud_detection import fraud_detection
@@ -34,12 +35,10 @@ def tasks(reader: Reader) -> tuple[Row, ...]:
     return (
         Row(reading, ["workflow.started"], ["claim.processed"], timeout=ASKING_SECONDS),
         Row(claim_validator, ["claim.processed"], ["validation.completed", "validation.failed"]),
-        Row(parallel_processor, ["claim.processed"], list(CHECKS.values())),
-        Row(risk_assessment, ["risk.assessment.requested"], ["parallel.processing.completed"]),
-        Row(fraud_detection, ["fraud.detection.requested"], ["parallel.processing.completed"]),
-        Row(
-            vehicle_inspection, ["vehicle.inspection.requested"], ["parallel.processing.completed"]
-        ),
+        Row(parallel_processor, ["claim.processed"], [*CHECKS.values(), JOINED]),
+        Row(risk_assessment, ["risk.assessment.requested"], [JOINED]),
+        Row(fraud_detection, ["fraud.detection.requested"], [JOINED]),
+        Row(vehicle_inspection, ["vehicle.inspection.requested"], [JOINED]),
         Row(user_input_required, ["validation.failed", "user.input.provided"], ["claim.processed"]),
         Row(workflow_completion, list(NEEDED), []),
     )

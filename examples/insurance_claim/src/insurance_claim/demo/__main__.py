@@ -11,7 +11,7 @@ import grpc
 from rich.console import Console
 from rich.table import Table
 
-from insurance_claim.demo.claim_files import DEFAULT_FOLDER, Ending, read_claims
+from insurance_claim.demo.claim_files import DEFAULT_FOLDER, Ending, joined, read_claims
 from insurance_claim.demo.operators import Operator
 from insurance_claim.demo.run import Result, Run
 from insurance_claim.demo.screen import Screen
@@ -33,6 +33,12 @@ def main() -> int:
     )
     parser.add_argument("--claims", type=Path, default=DEFAULT_FOLDER, help="folder of claims")
     parser.add_argument(
+        "--join",
+        choices=("naive", "structured", "both"),
+        default="naive",
+        help="how the parallel checks come together; both runs each claim twice",
+    )
+    parser.add_argument(
         "--timeline", default="car-no-policy-number", help="the claim whose story is told"
     )
     chosen = parser.parse_args()
@@ -46,7 +52,7 @@ def main() -> int:
 
 async def _demo(chosen: argparse.Namespace) -> int:
     console = Console()
-    claims = read_claims(chosen.claims)
+    claims = joined(read_claims(chosen.claims), chosen.join)
     async with contextlib.AsyncExitStack() as stack:
         if chosen.handlers == "embedded":
             service = build_service(reader_from_environment()).serving(

@@ -182,5 +182,8 @@ def _clean_up(draft: Draft, material: Material) -> None:
         draft.end_timed(event)
         skip_event(draft, event, why)
     for row, event in material.open:
-        if row.state not in (DeliveryState.LEASED, DeliveryState.DEAD) and draft.treatment(event) is Treatment.SKIP:
+        if (
+            row.state not in (DeliveryState.LEASED, DeliveryState.DEAD)
+            and draft.treatment(event) is Treatment.SKIP
+        ):
             skip_delivery(draft, row, event, why)
