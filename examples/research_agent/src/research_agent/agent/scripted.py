@@ -41,8 +41,10 @@ def plan(question: str) -> Plan:
 
 def reflect(findings: Mapping[str, Mapping[str, Any]]) -> Reflection:
     """Divides a store by what is burned in a night, and answers with what came out."""
-    results = {each["tool"]: str(each["result"]) for each in findings.values() if "result" in each}
-    read = " ".join(str(each.get("result", "")) for each in findings.values())
+    found = [each for each in findings.values() if "result" in each]
+    # The first result of each tool.
+    results = {each["tool"]: str(each["result"]) for each in reversed(found)}
+    read = " ".join(str(each["result"]) for each in found)
     if "calculator" in results:
         answer = f"The oil lasted for {results['calculator']} nights. {results.get('notes', '')}"
         return Reflection(thought="The sum is done.", answer=answer.strip(), calls=[])
@@ -54,6 +56,6 @@ def reflect(findings: Mapping[str, Mapping[str, Any]]) -> Reflection:
         thought = "The library has both numbers, but not how many nights that makes."
         return Reflection(thought=thought, answer=None, calls=[division])
     if "search" in results:
-        found = "This is what the library says."
-        return Reflection(thought=found, answer=results["search"], calls=[])
+        thought = "This is what the library says."
+        return Reflection(thought=thought, answer=results["search"], calls=[])
     return Reflection(thought="The library says nothing about it.", answer=None, calls=[])

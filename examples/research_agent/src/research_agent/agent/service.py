@@ -87,7 +87,7 @@ def build_service(
         number = ctx.event.payload["round"]
         material = {
             "question": ctx.data["question"],
-            "findings": ctx.data_as(dict[str, Any], "/findings"),
+            "findings": dict(sorted(ctx.data_as(dict[str, Any], "/findings").items())),
             "rounds_left": MAX_ROUNDS - number,
             "tools": TOOLS,
         }
