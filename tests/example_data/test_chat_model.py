@@ -5,13 +5,12 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-import openai
 import pytest
 from support.chat_server import HANGS, HANGS_UP, TRICKLES, ChatServer, Reply, fails, says
 
 from chat_model import ModelUnavailable, OpenAIModel, UnusableAnswer, model_from_environment
 from chat_model.failures import MOST_PATIENCE, wanted_pause
-from insurance_claim.reader import LetterFacts, ModelReader
+from insurance_claim.reader import LetterFacts, ModelReader, reader_from_environment
 from insurance_claim.service import WORKFLOW_TYPE, build_service
 from waystation_worker import Reject, RetryAfter
 from waystation_worker.testing import TestEngine, WorkflowRun
@@ -152,10 +151,9 @@ async def test_what_may_pass_is_tried_again_by_the_tasks_own_backoff(
 
 async def test_a_server_that_is_not_there_is_tried_again() -> None:
     async with ChatServer() as server:
-        pass
-    async with openai.AsyncOpenAI(api_key="k", base_url=server.base_url) as client:
+        await server.stop()
         with pytest.raises(ModelUnavailable, match="APIConnectionError"):
-            await OpenAIModel(client, "m").ask("", {}, LetterFacts)
+            await model_of(server).ask("", {}, LetterFacts)
 
 
 @pytest.mark.parametrize(
@@ -258,7 +256,10 @@ async def test_nothing_that_was_asked_or_answered_is_logged_or_kept_in_a_failure
     assert SECRET not in caplog.text
 
 
-def test_the_model_is_what_the_environment_names() -> None:
+def test_the_model_is_what_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert reader_from_environment().name == "rules"
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+    assert reader_from_environment().name == "model:gpt-5-mini"
     assert model_from_environment({}) is None
     assert model_from_environment({"OPENAI_API_KEY": "", "OPENAI_MODEL": "x"}) is None
     keyed = model_from_environment({"OPENAI_API_KEY": "k"})

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,9 @@ class ChatServer:
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.base_url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
-        self.client = AsyncOpenAI(api_key="test", base_url=self.base_url)
+        # It is on loopback, whatever proxy the machine has.
+        direct = DefaultAsyncHttpxClient(trust_env=False)
+        self.client = AsyncOpenAI(api_key="test", base_url=self.base_url, http_client=direct)
         return self
 
     async def __aexit__(
@@ -74,6 +76,10 @@ class ChatServer:
         trace: TracebackType | None,
     ) -> None:
         await self.client.close()
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Nothing listens there any more."""
         self._server.close()
         await self._server.wait_closed()
 
