@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
+from google.protobuf import json_format
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
-from google.protobuf.struct_pb2 import Struct
+from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
@@ -53,6 +54,10 @@ def struct(**members: Any) -> Struct:
     result = Struct()
     result.update(members)
     return result
+
+
+def value(content: Any) -> Value:
+    return json_format.ParseDict(content, Value())
 
 
 def context(status: str = "ACTIVE", **fields: Any) -> workflow_pb2.WorkflowContext:
@@ -206,6 +211,49 @@ def handler() -> handler_pb2.Handler:
     )
 
 
+def replay_steps() -> list[workflow_service_pb2.ReplayStep]:
+    """One of each outcome."""
+    step, other = workflow_service_pb2.ReplayStep, workflow_service_pb2.ReplayDifference
+    return [
+        step(
+            sequence=3,
+            task_id="claim_processor",
+            event_type="workflow.started",
+            attempt=2,
+            outcome="REPLAY_OUTCOME_DIFFERS",
+            differs=True,
+            differences=[
+                other(path="/amount", recorded=value(120), replayed=value(100)),
+                other(path="/rebate", replayed=value(20)),
+            ],
+            event_differences=[
+                workflow_service_pb2.ReplayEventDifference(
+                    event_type="claim.processed",
+                    recorded_index=0,
+                    replayed_index=1,
+                    differences=[other(path="/payload/amount", recorded=value(120))],
+                ),
+                workflow_service_pb2.ReplayEventDifference(
+                    event_type="claim.audited",
+                    replayed_index=0,
+                    differences=[other(path="", replayed=value({"payload": {"by": HOSTILE}}))],
+                ),
+            ],
+            recorded_service_version="1",
+            replayed_service_version="2",
+        ),
+        step(
+            sequence=4,
+            task_id="user_input_required",
+            event_type="claim.processed",
+            attempt=1,
+            outcome="REPLAY_OUTCOME_SKIPPED",
+            skip_reason="REPLAY_SKIP_REASON_NOT_REPLAYABLE",
+            skip_message="the task is not registered as replayable",
+        ),
+    ]
+
+
 def flow() -> flow_pb2.WorkflowFlow:
     """One of every node and edge that a picture shows."""
     origin = flow_pb2.FlowOrigin
@@ -284,6 +332,7 @@ class FakeApi(
         self.flows = [flow()]
         self.findings = [finding("WARNING"), finding("INFO")]
         self.hold_waits = False
+        self.steps = replay_steps()
         self.breaks: list[int] = []
         self.address = ""
 
@@ -329,6 +378,10 @@ class FakeApi(
 
     def GetWorkflow(self, request, call):
         self._take("GetWorkflow", request, call)
+        if request.at_sequence:
+            return workflow_service_pb2.GetWorkflowResponse(
+                context=context(data=struct(amount=100 + request.at_sequence, plates=["B-X 1"]))
+            )
         return workflow_service_pb2.GetWorkflowResponse(
             context=context(
                 "FAILED",
@@ -398,6 +451,25 @@ class FakeApi(
                     last_error=history_pb2.AttemptError(code="UNAVAILABLE", message="refused"),
                 )
             ],
+        )
+
+    def ReplayWorkflow(self, request, call):
+        self._take("ReplayWorkflow", request, call)
+        steps = [step for step in self.steps if step.sequence >= request.from_sequence]
+        following = steps[1].sequence if len(steps) > 1 else 0
+        return workflow_service_pb2.ReplayWorkflowResponse(
+            steps=steps[:1], next_from_sequence=following
+        )
+
+    def ForkWorkflow(self, request, call):
+        self._take("ForkWorkflow", request, call)
+        forked = context()
+        forked.workflow_instance_id = request.new_workflow_instance_id
+        return workflow_service_pb2.ForkWorkflowResponse(
+            context=forked,
+            created=True,
+            event_type="claim.processed",
+            task_ids=["claim_validator"],
         )
 
     def GetSystemStatus(self, request, call):

@@ -101,6 +101,23 @@ COMMANDS = {
         ["claim-7 is CANCELLED"],
         lambda said: said["context"]["status"] == "WORKFLOW_STATUS_CANCELLED",
     ),
+    "fork": (
+        ["fork", "claim-7", "--at", "3", "--id", "claim-8", "--set", "/amount=100",
+         "--set", '/by="me"', "--remove", "/plate", "--event", "claim.processed",
+         "--payload", '{"n": 1}'],
+        "ForkWorkflow",
+        {
+            "workflow_instance_id": "claim-7", "at_sequence": 3,
+            "new_workflow_instance_id": "claim-8",
+            "edits": {"operations": [
+                {"path": "/amount", "set": 100}, {"path": "/by", "set": "me"},
+                {"path": "/plate", "remove": {}},
+            ]},
+            "event": {"event_type": "claim.processed", "payload": {"n": 1}},
+        },
+        ["Forked claim-7 at #3 as claim-8", "claim.processed goes to claim_validator"],
+        lambda said: said["context"]["workflow_instance_id"] == "claim-8",
+    ),
     "explain": (
         ["explain", "claim-7"],
         "ExplainWorkflow",
@@ -236,8 +253,9 @@ COMMANDS = {
     ),
 }  # fmt: skip
 
-CHANGING = {"StartWorkflow", "ProvideInput", "PublishEvent", "CancelWorkflow", "RegisterHandler",
-            "UnregisterHandler", "RetireTask", "RetryDeadLetter", "DiscardDeadLetter"}  # fmt: skip
+CHANGING = {"StartWorkflow", "ForkWorkflow", "ProvideInput", "PublishEvent", "CancelWorkflow",
+            "RegisterHandler", "UnregisterHandler", "RetireTask", "RetryDeadLetter",
+            "DiscardDeadLetter"}  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -280,7 +298,7 @@ def test_the_commands_are_all_here() -> None:
     without_a_server = {"dev", "migrate"}
     assert names(app) - without_a_server == {
         command.partition(" --")[0] for command in COMMANDS
-    } | {"run", "wait", "watch"}
+    } | {"run", "wait", "watch", "diff", "replay"}
 
 
 ENDS = {

@@ -8,10 +8,13 @@ import grpc
 
 from waystation.v1 import workflow_service_pb2, workflow_service_pb2_grpc
 from waystation_api import waiting
+from waystation_api.blockers import Blocker
 from waystation_api.changing import Change, Changing
-from waystation_api.explaining import Blocker, Facts, explain
+from waystation_api.explaining import Facts, explain
+from waystation_api.forking import Forking
 from waystation_api.reading import Reading
 from waystation_api.registered import Registered
+from waystation_api.replaying import Replaying
 from waystation_api.requests import (
     check_expected_version,
     check_instance_id,
@@ -22,7 +25,7 @@ from waystation_api.tasks import TaskDirectory
 from waystation_api.waiting import InstanceReader, Waiters
 from waystation_api.watching import Watching
 from waystation_core.domain import lifecycle, limits
-from waystation_core.domain.errors import InvalidField, NotYetAvailable
+from waystation_core.domain.errors import InvalidField
 from waystation_core.domain.model import DeliveryState
 from waystation_core.ports.store import DeadLetterFilter, QueryStore
 from waystation_core.rpc.conversion import (
@@ -55,6 +58,8 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         reading: Reading,
         watching: Watching,
         changing: Changing,
+        replaying: Replaying,
+        forking: Forking,
         tasks: TaskDirectory,
         backlog: Backlog,
         queries: QueryStore,
@@ -65,6 +70,8 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         self._reading = reading
         self._watching = watching
         self._changing = changing
+        self._replaying = replaying
+        self._forking = forking
         self._tasks = tasks
         self._backlog = backlog
         self._queries = queries
@@ -158,7 +165,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
     ) -> _pb.ExplainWorkflowResponse:
         namespace = check_namespace(request.namespace)
         instance = await self._reader.read(check_instance_id(request.workflow_instance_id))
-        pending, deliveries = await self._queries.open_work(instance.key)
+        pending, deliveries, timers = await self._queries.open_work(instance.key)
         letters = await self._queries.dead_letters(
             DeadLetterFilter(workflow_instance_id=instance.workflow_instance_id),
             limit=_MAX_LETTERS,
@@ -176,8 +183,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         # Read last: what was settled in between is then seen as settled.
         instance = await self._reader.read(instance.workflow_instance_id)
         summary, blockers = explain(
-            Facts(instance, pending, deliveries, letters),
-            registered,
+            Facts(instance, pending, deliveries, letters, timers), registered
         )
         response = _pb.ExplainWorkflowResponse(summary=summary)
         context_to_proto(instance, with_data=False, into=response.context)
@@ -227,17 +233,17 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         context_to_proto(await self._changing.cancel(change, reason), into=response.context)
         return response
 
-    # --- not built yet ---------------------------------------------------------------------
+    # --- what was, and another course from there -------------------------------------------
 
     async def ReplayWorkflow(
         self, request: _pb.ReplayWorkflowRequest, context: Context
     ) -> _pb.ReplayWorkflowResponse:
-        raise NotYetAvailable("ReplayWorkflow")
+        return await self._replaying.replay(request, context.time_remaining())
 
     async def ForkWorkflow(
         self, request: _pb.ForkWorkflowRequest, context: Context
     ) -> _pb.ForkWorkflowResponse:
-        raise NotYetAvailable("ForkWorkflow")
+        return await self._forking.fork(request)
 
 
 def _change(
@@ -267,3 +273,5 @@ def _blocker_to_proto(blocker: Blocker, message: _pb.Blocker) -> None:
     set_timestamp(message.due_at, blocker.due_at)
     if blocker.last_error is not None:
         error_to_proto(blocker.last_error, message.last_error)
+    message.group_id = blocker.group_id
+    message.pool = blocker.pool

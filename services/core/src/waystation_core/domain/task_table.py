@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from waystation_core.domain.model import TaskSpec
-from waystation_core.domain.topics import ONE_WORD, Matcher
+from waystation_core.domain.topics import ONE_WORD, Matcher, matches
 
 _REMEMBERED = 10_000
 """Event types are the tasks' own names; a flood of them must not fill the memory."""
@@ -38,3 +38,14 @@ class TaskTable:
                 self._resolved.clear()
             self._resolved[place] = found
         return found
+
+
+def announces(tasks: Iterable[TaskSpec], task_id: str, event_type: str, workflow_type: str) -> bool:
+    """Whether one of these specs, those of one endpoint, is of that task and handles the event: an
+    endpoint gets only what it announced itself, whatever the task's newest spec says."""
+    return any(
+        task.task_id == task_id
+        and (workflow_type in task.workflow_types or ONE_WORD in task.workflow_types)
+        and any(matches(pattern, event_type) for pattern in task.event_types)
+        for task in tasks
+    )

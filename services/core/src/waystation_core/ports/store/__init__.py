@@ -26,6 +26,7 @@ from waystation_core.ports.store.questions import (
     StoredEntry,
     StoredEvent,
     SystemFacts,
+    TimerFact,
     WorkflowFilter,
 )
 from waystation_core.ports.store.work import (
@@ -67,6 +68,7 @@ __all__ = [
     "StoredEntry",
     "StoredEvent",
     "SystemFacts",
+    "TimerFact",
     "Undeclared",
     "WorkflowFilter",
     "WriteRefused",
