@@ -7,12 +7,15 @@ from typing import Any
 
 from support.running_api import Api
 from support.scripted_engine import failure, reply, task
+from support.waiting import eventually
 
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.handler_pb2 import TaskSpec
-from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest
+from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest, RetireTaskRequest
+from waystation_core.domain.ids import new_id
 from waystation_core.domain.model import Delivery, DeliveryState, OnFailure, Status
 from waystation_core.domain.results import WaitRequest
+from waystation_core.ports.store import RouterReport
 
 
 async def started(api: Api, name: str = "w-1") -> str:
@@ -114,6 +117,38 @@ async def test_deliveries_off_the_fast_way(api: Api) -> None:
     assert retrying.due_at.ToDatetime(UTC) > datetime.now(UTC).replace(year=2000)
     assert found["IN_CALL"].task_id == "called"
     assert found["NO_LIVE_ENDPOINT"].task_id == "gone"
+
+
+async def test_why_a_parked_delivery_is_not_called(api: Api) -> None:
+    await register(api, "claim_validator")
+    name = await started(api)
+    event = await api.engine.pending(name, "workflow.started")
+    row = Delivery(event.event_id, "claim_validator", DeliveryState.NO_ENDPOINT)
+    await api.engine.handle(name, "workflow.started", None, tasks=[task()], rows=[row])
+
+    async def why() -> tuple[str, str]:
+        _, found = await explained(api)
+        blocker = found["NO_LIVE_ENDPOINT"]
+        return blocker.message, blocker.remedy
+
+    assert "no endpoint of claims could be called when it was tried" in (await why())[0]
+    (handler,) = await api.store.registry.handlers()
+    seen = {"reachable": False, "last_error": "circuit open", "calls_in_flight": 0}
+    report = RouterReport(0, 0, endpoints={handler.handler_id: seen})
+    await api.store.engine.heartbeat(new_id(), "default", "host", 30, report)
+    message, remedy = await why()
+    assert "claims can't be called (127.0.0.1:7500: circuit open)" in message
+    assert "waystation handlers list" in remedy
+    await register(api, "renamed")
+    message, remedy = await why()
+    assert "no live endpoint of claims declares the task any more" in message
+    assert "the task is retired" in remedy
+    await api.handlers.RetireTask(RetireTaskRequest(task_id="claim_validator"))
+
+    async def kinds() -> list[str]:
+        return list((await explained(api))[1])
+
+    await eventually(kinds, until=lambda found: found == ["DEAD_LETTER"], timeout=20)
 
 
 async def test_waits_with_the_command_that_answers_them(api: Api) -> None:

@@ -12,7 +12,6 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from support.running_api import Api, refusal
 
-from waystation.v1 import handler_registry_service_pb2 as handlers
 from waystation.v1 import task_completion_service_pb2 as completions
 from waystation.v1 import task_handler_service_pb2 as tasks
 from waystation.v1 import workflow_service_pb2 as workflows
@@ -24,7 +23,6 @@ _SOON = Duration(seconds=1)
 _THEN = Timestamp(seconds=4_000_000_000)
 
 CALLS: dict[str, tuple[str, str, Any]] = {
-    "RetireTask": ("handlers", "RetireTask", handlers.RetireTaskRequest()),
     "CompleteTask": ("completions", "CompleteTask", completions.CompleteTaskRequest()),
     "FailTask": ("completions", "FailTask", completions.FailTaskRequest()),
     "ExtendTask": ("completions", "ExtendTask", completions.ExtendTaskRequest()),

@@ -206,6 +206,7 @@ def handler() -> handler_pb2.Handler:
         ],
         reachable=False,
         last_error="connection refused",
+        retired_task_ids=["claim_validator"],
     )
 
 
@@ -448,6 +449,10 @@ class FakeApi(
     def UnregisterHandler(self, request, call):
         self._take("UnregisterHandler", request, call)
         return handler_registry_service_pb2.UnregisterHandlerResponse()
+
+    def RetireTask(self, request, call):
+        self._take("RetireTask", request, call)
+        return handler_registry_service_pb2.RetireTaskResponse(retired_deliveries=2)
 
     def ListDeadLetters(self, request, call):
         self._take("ListDeadLetters", request, call)

@@ -145,7 +145,8 @@ COMMANDS = {
         ["handlers", "list", "--service", "claims"],
         "ListHandlers",
         {"service_name": "claims", "page_size": 1000},
-        ["claims 1.2", "[::1]:7500", "no: connection refused", "claim_validator", "handler-1"],
+        ["claims 1.2", "[::1]:7500", "no: connection refused", "claim_validator", "handler-1",
+         "retired"],
         lambda said: said[0]["reachable"] is False and "lease_remaining" not in said[0],
     ),
     "handlers register": (
@@ -169,6 +170,13 @@ COMMANDS = {
         {"handler_id": "handler-1"},
         ["Unregistered handler-1"],
         lambda said: said == {},
+    ),
+    "handlers retire": (
+        ["handlers", "retire", "claim_validator", "--yes"],
+        "RetireTask",
+        {"task_id": "claim_validator"},
+        ["Retired claim_validator", "2 open deliveries are dead letters now"],
+        lambda said: said == {"retired_deliveries": 2},
     ),
     "dead-letters list": (
         ["dead-letters", "list", "--workflow", "claim-7", "--task", "claim_validator"],
@@ -223,8 +231,8 @@ COMMANDS = {
 }  # fmt: skip
 
 CHANGING = {"StartWorkflow", "ForkWorkflow", "ProvideInput", "PublishEvent", "CancelWorkflow",
-            "RegisterHandler",
-            "UnregisterHandler", "RetryDeadLetter", "DiscardDeadLetter"}  # fmt: skip
+            "RegisterHandler", "UnregisterHandler", "RetireTask", "RetryDeadLetter",
+            "DiscardDeadLetter"}  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -389,3 +397,12 @@ def test_tasks_come_from_a_file(api: FakeApi, run: Run, tmp_path: Path) -> None:
     service = ["--service", "s", "--host", "localhost", "--port", "1"]
     assert run("handlers", "register", *service, "--file", str(file)).exit_code == 0
     assert api.requests["RegisterHandler"].tasks[0].timeout.seconds == 600
+
+
+def test_a_task_is_retired_when_somebody_says_yes(api: FakeApi, run: Run) -> None:
+    assert run("handlers", "retire", "claim_validator", stdin="n\n").exit_code == 1
+    assert "RetireTask" not in api.requests
+    asked = run("handlers", "retire", "claim_validator", stdin="y\n")
+    assert asked.exit_code == 0
+    assert "Retire claim_validator for good" in asked.stderr
+    assert api.requests["RetireTask"].task_id == "claim_validator"

@@ -173,6 +173,14 @@ class World:
         touch = EventTouch(event, (by,) if tasks is None else tasks, {by.task_id: result})
         return self.touch(touch).get(by.task_id)
 
+    def touch_unhandled(self, event: Event) -> None:
+        """The event's first commit finds that no task handles it."""
+        self.touch(EventTouch(event, ()))
+
+    def catch_up(self, events: Sequence[Event], by: TaskSpec) -> None:
+        with self.drafting() as draft:
+            actions.catch_up(draft, events, by.task_id)
+
     def publish(self, event_type: str, payload: JsonObject | None = None) -> Event:
         with self.drafting() as draft:
             return actions.publish(draft, NewEvent(event_type, payload or {}))

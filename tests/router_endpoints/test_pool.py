@@ -15,7 +15,7 @@ from support.waiting import eventually
 
 from waystation.v1 import task_handler_service_pb2_grpc as pb_grpc
 from waystation_core.domain.endpoints import Allowlist
-from waystation_router.endpoints import Answered, Cancelled, EndpointPool, NotSent
+from waystation_router.endpoints import Answered, Cancelled, EndpointPool, NotSent, connection
 
 ECHO = task("echo", batching=True)
 WAIT = task("wait", batching=True)
@@ -133,7 +133,10 @@ async def test_a_server_that_stops_in_order_answers_what_it_has(
         await stopping
 
 
-async def test_static_endpoints_are_called_while_their_health_is_good(pool: EndpointPool) -> None:
+async def test_static_endpoints_are_called_while_their_health_is_good(
+    pool: EndpointPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HEALTH_SECONDS", 0.1)
     servicer = health.aio.HealthServicer()
     await servicer.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
 
@@ -152,6 +155,31 @@ async def test_static_endpoints_are_called_while_their_health_is_good(pool: Endp
 
         assert await eventually(live, timeout=20) == {"echo"}
         assert isinstance(await pool.call("claims", request("echo"), 5), Answered)
+
+
+async def test_a_leased_endpoint_is_called_until_it_says_that_it_is_not_serving(
+    pool: EndpointPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HEALTH_SECONDS", 0.1)
+    servicer = health.aio.HealthServicer()
+    await servicer.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+
+    def add(server: grpc.aio.Server) -> None:
+        health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+
+    async def live() -> frozenset[str]:
+        return pool.live_tasks()
+
+    async with serving(Handler(), add) as port:
+        pool.update([registration(port, ECHO)])
+
+        async def trouble() -> str:
+            return str(next(iter(pool.report().values()))["last_error"])
+
+        await eventually(trouble, until=lambda said: "says that it is not serving" in said)
+        assert pool.live_tasks() == frozenset()
+        await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+        assert await eventually(live, timeout=20) == {"echo"}
 
 
 async def test_a_static_endpoint_without_health_is_called_once_it_is_connected(

@@ -27,6 +27,8 @@ if _version_not_supported:
 
 class TaskCompletionServiceStub(object):
     """Ends deliveries that a task answered with `pending`, from any process that knows the idempotency key.
+    Every RPC may also answer UNAVAILABLE / TASK_NOT_PENDING where it comes before the answer `pending` is committed
+    (it waits for that a few seconds): try again as is.
     """
 
     def __init__(self, channel):
@@ -54,27 +56,37 @@ class TaskCompletionServiceStub(object):
 
 class TaskCompletionServiceServicer(object):
     """Ends deliveries that a task answered with `pending`, from any process that knows the idempotency key.
+    Every RPC may also answer UNAVAILABLE / TASK_NOT_PENDING where it comes before the answer `pending` is committed
+    (it waits for that a few seconds): try again as is.
     """
 
     def CompleteTask(self, request, context):
-        """Gives the result of a pending delivery; as if HandleEvent had answered it now.
-        Errors: NOT_FOUND / TASK_NOT_FOUND; FAILED_PRECONDITION / WORKFLOW_ENDED; UNIMPLEMENTED / NOT_YET_AVAILABLE.
+        """Gives the result of a pending delivery; as if HandleEvent had been called and had answered now, so it
+        conflicts with no other change. What breaks a rule is refused, and the delivery stays pending.
+        Idempotent by request_id.
+        Errors: NOT_FOUND / TASK_NOT_FOUND (no such delivery is pending); FAILED_PRECONDITION / WORKFLOW_ENDED,
+        RESPONSE_INVALID, PATH_TYPE_MISMATCH; INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD, INVALID_EVENT_TYPE,
+        INVALID_STRUCT, INVALID_PRIORITY, INVALID_PATH; RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE, CONTEXT_TOO_LARGE,
+        TOO_MANY_EVENTS; ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def FailTask(self, request, context):
-        """Fails the attempt of a pending delivery.
-        Errors: NOT_FOUND / TASK_NOT_FOUND; FAILED_PRECONDITION / WORKFLOW_ENDED; UNIMPLEMENTED / NOT_YET_AVAILABLE.
+        """Fails the attempt of a pending delivery; another one follows by the task's policy. Idempotent by request_id.
+        Errors: NOT_FOUND / TASK_NOT_FOUND; FAILED_PRECONDITION / WORKFLOW_ENDED; INVALID_ARGUMENT / INVALID_ID,
+        INVALID_FIELD; ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExtendTask(self, request, context):
-        """Says that a pending delivery is still being worked on.
-        Errors: NOT_FOUND / TASK_NOT_FOUND; FAILED_PRECONDITION / WORKFLOW_ENDED; UNIMPLEMENTED / NOT_YET_AVAILABLE.
+        """Says that a pending delivery is still being worked on: it is cut that much later, counted from now.
+        Idempotent by request_id.
+        Errors: NOT_FOUND / TASK_NOT_FOUND; INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD;
+        ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,6 +120,8 @@ def add_TaskCompletionServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class TaskCompletionService(object):
     """Ends deliveries that a task answered with `pending`, from any process that knows the idempotency key.
+    Every RPC may also answer UNAVAILABLE / TASK_NOT_PENDING where it comes before the answer `pending` is committed
+    (it waits for that a few seconds): try again as is.
     """
 
     @staticmethod

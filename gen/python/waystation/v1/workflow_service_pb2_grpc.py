@@ -189,8 +189,7 @@ class WorkflowServiceServicer(object):
         """Raises an event in an open instance. Idempotent by request_id.
         Errors: NOT_FOUND / WORKFLOW_NOT_FOUND; FAILED_PRECONDITION / WORKFLOW_ENDED; ABORTED / VERSION_MISMATCH;
         INVALID_ARGUMENT / INVALID_ID, INVALID_EVENT_TYPE, INVALID_STRUCT, INVALID_PRIORITY, RESERVED_EVENT_TYPE;
-        RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE, TOO_MANY_EVENTS, BACKLOG_FULL; ALREADY_EXISTS / REQUEST_ID_REUSED;
-        UNIMPLEMENTED / NOT_YET_AVAILABLE (delay, deliver_at, expires_at).
+        RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE, TOO_MANY_EVENTS, BACKLOG_FULL; ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
+from google.protobuf.message import Message
+
+from waystation_api.requests import check_namespace, check_request_id, digest_of
 from waystation_api.tasks import TaskDirectory
 from waystation_core.domain import actions
 from waystation_core.domain.commit import EventFacts, InstanceCommit
@@ -40,6 +44,20 @@ class Change:
     digest: bytes = b""
     expected_version: int | None = None
     namespace: str = DEFAULT_NAMESPACE
+
+    @classmethod
+    def of(cls, rpc: str, request: Message, **more: Any) -> Change:
+        """What all requests for changes have in common. It empties fields of the request."""
+        fields: Any = request
+        namespace = check_namespace(fields.namespace)
+        request_id = check_request_id(fields.request_id)
+        return cls(
+            rpc=rpc,
+            request_id=request_id,
+            digest=digest_of(request) if request_id is not None else b"",
+            namespace=namespace,
+            **more,
+        )
 
 
 Decide = Callable[[Locked, "Drafting"], Awaitable[JsonObject]]

@@ -1,4 +1,4 @@
-"""TaskCompletionService: not built yet, and refused by name."""
+"""TaskCompletionService: for whoever ends a delivery that was answered with `pending`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ from typing import TypeAlias
 import grpc
 
 from waystation.v1 import task_completion_service_pb2, task_completion_service_pb2_grpc
-from waystation_core.domain.errors import NotYetAvailable
+from waystation_api.changing import Change
+from waystation_api.completing import Completing
+from waystation_api.requests import check_idempotency_key
+from waystation_core.domain.errors import InvalidField
+from waystation_core.rpc.conversion import (
+    completion_from_proto,
+    failure_from_proto,
+    seconds_from_proto,
+    set_timestamp,
+)
+from waystation_core.rpc.conversion.replies import MAX_PENDING
 
 _pb = task_completion_service_pb2
 Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
@@ -16,17 +26,37 @@ Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
 class TaskCompletionService(task_completion_service_pb2_grpc.TaskCompletionServiceServicer):
     """For whoever ends a pending delivery."""
 
+    def __init__(self, completing: Completing) -> None:
+        self._completing = completing
+
     async def CompleteTask(
         self, request: _pb.CompleteTaskRequest, context: Context
     ) -> _pb.CompleteTaskResponse:
-        raise NotYetAvailable("CompleteTask")
+        key = check_idempotency_key(request.idempotency_key)
+        if not request.HasField("response"):
+            raise InvalidField("response is missing; send the task's result.", field="response")
+        reply = completion_from_proto(request.response)
+        await self._completing.end(Change.of("CompleteTask", request), key, reply)
+        return _pb.CompleteTaskResponse()
 
     async def FailTask(
         self, request: _pb.FailTaskRequest, context: Context
     ) -> _pb.FailTaskResponse:
-        raise NotYetAvailable("FailTask")
+        key = check_idempotency_key(request.idempotency_key)
+        if not request.HasField("failure"):
+            raise InvalidField("failure is missing; say why the task failed.", field="failure")
+        error = failure_from_proto(request.failure)
+        await self._completing.end(Change.of("FailTask", request), key, error)
+        return _pb.FailTaskResponse()
 
     async def ExtendTask(
         self, request: _pb.ExtendTaskRequest, context: Context
     ) -> _pb.ExtendTaskResponse:
-        raise NotYetAvailable("ExtendTask")
+        key = check_idempotency_key(request.idempotency_key)
+        if not request.HasField("extension"):
+            raise InvalidField("extension is missing; say how much longer.", field="extension")
+        seconds = seconds_from_proto(request.extension, "extension", most=MAX_PENDING)
+        response = _pb.ExtendTaskResponse()
+        deadline = await self._completing.extend(Change.of("ExtendTask", request), key, seconds)
+        set_timestamp(response.deadline, deadline)
+        return response

@@ -11,7 +11,7 @@ from waystation.v1 import dead_letter_service_pb2, dead_letter_service_pb2_grpc
 from waystation_api.bulk import BulkLetters
 from waystation_api.changing import Change, Changing
 from waystation_api.pages import MAX_PAGE_BYTES, Page
-from waystation_api.requests import check_namespace, check_request_id, digest_of
+from waystation_api.requests import check_namespace
 from waystation_core.domain import limits
 from waystation_core.domain.errors import InvalidField
 from waystation_core.domain.model import DeadLetterState
@@ -62,7 +62,7 @@ class DeadLetterService(dead_letter_service_pb2_grpc.DeadLetterServiceServicer):
     async def RetryDeadLetter(
         self, request: _pb.RetryDeadLetterRequest, context: Context
     ) -> _pb.RetryDeadLetterResponse:
-        change = _change("RetryDeadLetter", request)
+        change = Change.of("RetryDeadLetter", request)
         if request.HasField("filter"):
             if request.HasField("payload"):
                 raise InvalidField(
@@ -80,24 +80,12 @@ class DeadLetterService(dead_letter_service_pb2_grpc.DeadLetterServiceServicer):
     async def DiscardDeadLetter(
         self, request: _pb.DiscardDeadLetterRequest, context: Context
     ) -> _pb.DiscardDeadLetterResponse:
-        change = _change("DiscardDeadLetter", request)
+        change = Change.of("DiscardDeadLetter", request)
         if request.HasField("filter"):
             discarded = await self._bulk.discard(change, _open_filter(request.filter))
             return _pb.DiscardDeadLetterResponse(discarded=discarded)
         await self._changing.discard(change, _dead_letter_id(request))
         return _pb.DiscardDeadLetterResponse(discarded=1)
-
-
-def _change(rpc: str, request: _pb.RetryDeadLetterRequest | _pb.DiscardDeadLetterRequest) -> Change:
-    """What all changes have in common. It empties fields of the request."""
-    namespace = check_namespace(request.namespace)
-    request_id = check_request_id(request.request_id)
-    return Change(
-        rpc=rpc,
-        request_id=request_id,
-        digest=digest_of(request) if request_id is not None else b"",
-        namespace=namespace,
-    )
 
 
 def _dead_letter_id(request: _pb.RetryDeadLetterRequest | _pb.DiscardDeadLetterRequest) -> str:

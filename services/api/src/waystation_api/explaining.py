@@ -5,23 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from waystation_api.registered import Registered, how_to_start
 from waystation_core.domain.model import (
     DeliveryState,
     Event,
     Instance,
     JsonObject,
     Status,
-    TaskSpec,
 )
 from waystation_core.ports.store import (
     DeadLetterFact,
     DeliveryFact,
     OutboxFact,
-    RegistrySnapshot,
 )
 
 PENDING_EVENT = "PENDING_EVENT"
@@ -65,27 +64,6 @@ class Facts:
     pending: Sequence[OutboxFact]
     deliveries: Sequence[DeliveryFact]
     dead_letters: Sequence[DeadLetterFact]
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """Who is registered."""
-
-    snapshot: RegistrySnapshot
-    resolve: Callable[[str, str], Sequence[TaskSpec]]
-
-    def is_live(self, task: TaskSpec) -> bool:
-        """Whether some endpoint of its service announces it."""
-        return any(
-            handler.service_name == task.service_name
-            and any(announced.task_id == task.task_id for announced in handler.tasks)
-            for handler in self.snapshot.handlers
-        )
-
-    def service_of(self, task_id: str) -> str:
-        return next(
-            (task.service_name for task in self.snapshot.tasks if task.task_id == task_id), ""
-        )
 
 
 def explain(facts: Facts, registered: Registered) -> tuple[str, list[Blocker]]:
@@ -160,10 +138,10 @@ def _delivery(instance: Instance, fact: DeliveryFact, registered: Registered) ->
         kind = AT_CAPACITY
         message = f"`{event_type}` waits for a free place among max_in_flight of {task_id}"
         remedy = f"Raise max_in_flight of {task_id}, or start more endpoints of {service}."
-    elif delivery.state is DeliveryState.NO_ENDPOINT or not _live(registered, task_id):
+    elif delivery.state is DeliveryState.NO_ENDPOINT or not registered.can_be_called(task_id):
         kind = NO_LIVE_ENDPOINT
-        message = f"`{event_type}` waits for {task_id}: its service {service} has no live endpoint"
-        remedy = _start(service)
+        why, remedy = registered.why_not_called(task_id)
+        message = f"`{event_type}` waits for {task_id}: {why}"
     elif delivery.attempts or delivery.last_error is not None:
         kind = RETRYING
         due_at = fact.due_at
@@ -211,7 +189,7 @@ def _pending(instance: Instance, fact: OutboxFact, registered: Registered) -> Bl
         kind, task_id, service = NO_LIVE_ENDPOINT, tasks[0].task_id, tasks[0].service_name
         services = ", ".join(sorted({task.service_name for task in tasks}))
         message = f"`{event.event_type}` waits for {names}: no live endpoint of {services}"
-        remedy = _start(services)
+        remedy = how_to_start(services)
     else:
         message = f"`{event.event_type}` is announced to be handled by {names}"
         remedy = _ROUTERS
@@ -258,7 +236,7 @@ def _idle(instance: Instance, registered: Registered) -> Blocker:
     else:
         remedy = (
             f"Register a task for `{idle.event_type}` of workflow type `{instance.workflow_type}`: "
-            "the first one that claims it gets this event. Or check the name that "
+            "once it is there it gets this event. Or check the name that "
             f"{idle.raised_by} raised."
         )
     return Blocker(
@@ -271,23 +249,10 @@ def _idle(instance: Instance, registered: Registered) -> Blocker:
     )
 
 
-def _live(registered: Registered, task_id: str) -> bool:
-    return any(
-        task.task_id == task_id and registered.is_live(task) for task in registered.snapshot.tasks
-    )
-
-
 def _register(event: Event, instance: Instance) -> str:
     return (
         f"Register a task for `{event.event_type}` of workflow type `{instance.workflow_type}`: "
-        "the first one that claims it gets this event (`waystation handlers register`)."
-    )
-
-
-def _start(service: str) -> str:
-    return (
-        f"Start {service}, or register an endpoint of it: `waystation handlers register "
-        f"--service {service} --host HOST --port PORT`."
+        "once it is there it gets this event (`waystation handlers register`)."
     )
 
 

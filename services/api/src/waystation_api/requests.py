@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 
 from google.protobuf.message import Message
 
 from waystation_core.domain import limits
-from waystation_core.domain.errors import InvalidField, NamespaceNotFound, shown
+from waystation_core.domain.errors import InvalidField, InvalidId, NamespaceNotFound, shown
 from waystation_core.domain.model import DEFAULT_NAMESPACE
 
 
@@ -28,6 +29,21 @@ def check_instance_id(value: str) -> str:
 def check_request_id(value: str) -> str | None:
     """The request_id; None where there is none."""
     return limits.check_id(value, "request_id") if value else None
+
+
+def check_idempotency_key(value: str) -> str:
+    """The key of a delivery; INVALID_ID where it can't be one."""
+    event_id, _, task_id = value.partition(":")
+    try:
+        uuid.UUID(event_id)
+        limits.check_id(task_id, "idempotency_key")
+    except (ValueError, InvalidId):
+        raise InvalidId(
+            f"idempotency_key {shown(value)} is none: it is `event_id:task_id`, as HandleEventRequest "
+            "gave it.",
+            field="idempotency_key",
+        ) from None
+    return value
 
 
 def check_expected_version(value: int) -> int:

@@ -9,16 +9,15 @@ import grpc
 from waystation.v1 import workflow_service_pb2, workflow_service_pb2_grpc
 from waystation_api import waiting
 from waystation_api.changing import Change, Changing
-from waystation_api.explaining import Blocker, Facts, Registered, explain
+from waystation_api.explaining import Blocker, Facts, explain
 from waystation_api.forking import Forking
 from waystation_api.reading import Reading
+from waystation_api.registered import Registered
 from waystation_api.replaying import Replaying
 from waystation_api.requests import (
     check_expected_version,
     check_instance_id,
     check_namespace,
-    check_request_id,
-    digest_of,
 )
 from waystation_api.starting import Backlog, Starter, start_from_proto
 from waystation_api.tasks import TaskDirectory
@@ -26,6 +25,7 @@ from waystation_api.waiting import InstanceReader, Waiters
 from waystation_api.watching import Watching
 from waystation_core.domain import lifecycle, limits
 from waystation_core.domain.errors import InvalidField
+from waystation_core.domain.model import DeliveryState
 from waystation_core.ports.store import DeadLetterFilter, QueryStore
 from waystation_core.rpc.conversion import (
     context_to_proto,
@@ -171,11 +171,19 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
             namespace=namespace,
         )
         await self._tasks.refresh()
+        waited_for = [
+            fact.delivery.task_id
+            for fact in deliveries
+            if fact.delivery.state is DeliveryState.NO_ENDPOINT
+        ]
+        registered = Registered(
+            self._tasks.snapshot, self._tasks.resolve, await self._tasks.endpoints_of(waited_for)
+        )
         # Read last: what was settled in between is then seen as settled.
         instance = await self._reader.read(instance.workflow_instance_id)
         summary, blockers = explain(
             Facts(instance, pending, deliveries, letters),
-            Registered(self._tasks.snapshot, self._tasks.resolve),
+            registered,
         )
         response = _pb.ExplainWorkflowResponse(summary=summary)
         context_to_proto(instance, with_data=False, into=response.context)
@@ -243,20 +251,11 @@ def _change(
     request: _pb.ProvideInputRequest | _pb.PublishEventRequest | _pb.CancelWorkflowRequest,
 ) -> Change:
     """What all changes have in common. It empties fields of the request."""
-    namespace = check_namespace(request.namespace)
     instance_id = check_instance_id(request.workflow_instance_id)
-    request_id = check_request_id(request.request_id)
     expected = None
     if request.HasField("expected_version"):
         expected = check_expected_version(request.expected_version)
-    return Change(
-        rpc=rpc,
-        workflow_instance_id=instance_id,
-        request_id=request_id,
-        digest=digest_of(request) if request_id is not None else b"",
-        expected_version=expected,
-        namespace=namespace,
-    )
+    return Change.of(rpc, request, workflow_instance_id=instance_id, expected_version=expected)
 
 
 def _blocker_to_proto(blocker: Blocker, message: _pb.Blocker) -> None:

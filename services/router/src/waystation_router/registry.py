@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -32,27 +32,25 @@ class RegistryCopy:
         self._on_change = on_change
         self._snapshot = _EMPTY
         self._table = TaskTable()
-        self._tasks: dict[str, TaskSpec] = {}
         self._refreshing = asyncio.Lock()
 
     @property
     def generation(self) -> int:
         return self._snapshot.generation
 
-    def task(self, task_id: str) -> TaskSpec | None:
-        return self._tasks.get(task_id)
+    def tasks(self) -> Sequence[TaskSpec]:
+        """Tasks that are not retired."""
+        return self._snapshot.tasks
 
-    def live_tasks(self) -> list[str]:
-        """Tasks that some endpoint of their own service announces now."""
+    def live_tasks(self) -> list[TaskSpec]:
+        """Tasks that are not retired and that some endpoint of their own service announces now."""
         announced = {
             (handler.service_name, task.task_id)
             for handler in self._snapshot.handlers
             for task in handler.tasks
         }
         return [
-            task.task_id
-            for task in self._snapshot.tasks
-            if (task.service_name, task.task_id) in announced
+            task for task in self._snapshot.tasks if (task.service_name, task.task_id) in announced
         ]
 
     def resolve(self, event_type: str, workflow_type: str) -> tuple[TaskSpec, ...]:
@@ -69,7 +67,6 @@ class RegistryCopy:
                 return
             self._snapshot = await self._store.snapshot()
             self._table = TaskTable(self._snapshot.tasks)
-            self._tasks = {task.task_id: task for task in self._snapshot.tasks}
             log.info(
                 "registry_changed",
                 generation=self._snapshot.generation,

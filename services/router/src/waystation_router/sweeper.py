@@ -140,7 +140,7 @@ class Sweeper:
         claimed = await self._store.claim_deliveries(
             self._router_id, limit, [task.task_id for task in live], suspects=False
         )
-        await self._take_in_hand(claimed)
+        await self._take_in_hand(claimed, live)
         return len(claimed) == limit
 
     async def _suspects(self) -> bool:
@@ -152,29 +152,32 @@ class Sweeper:
             claimed = await self._store.claim_deliveries(
                 self._router_id, 1, [task.task_id for task in live], suspects=True
             )
-            for call in await self._take_in_hand(claimed):
+            for call in await self._take_in_hand(claimed, live):
                 assert call.finished is not None
                 await call.finished.wait()
         return bool(claimed)
 
     def _live_tasks(self) -> list[TaskSpec]:
         callable_now = self._endpoints.live_tasks()
-        return [
-            task
-            for task_id in self._registry.live_tasks()
-            if task_id in callable_now and (task := self._registry.task(task_id)) is not None
-        ]
+        return [task for task in self._registry.live_tasks() if task.task_id in callable_now]
 
     async def _overdue(self) -> bool:
         """Cuts attempts whose result was to follow and did not come in time."""
-        claimed = await self._store.claim_overdue(self._router_id, DELIVERIES_AT_ONCE)
-        await self._take_in_hand(claimed, PENDING_TIMED_OUT)
+        known = self._registry.tasks()
+        claimed = await self._store.claim_overdue(
+            self._router_id, DELIVERIES_AT_ONCE, [task.task_id for task in known]
+        )
+        await self._take_in_hand(claimed, known, PENDING_TIMED_OUT)
         return len(claimed) == DELIVERIES_AT_ONCE
 
     async def _take_in_hand(
-        self, claimed: Sequence[Delivery], outcome: AttemptError | Cut | None = None
+        self,
+        claimed: Sequence[Delivery],
+        asked_for: Sequence[TaskSpec],
+        outcome: AttemptError | Cut | None = None,
     ) -> list[Call]:
-        """Loads claimed deliveries and has them called, or gives them this outcome."""
+        """Loads claimed deliveries and has them called, or gives them this outcome, by the specs they
+        were claimed with: what is leased by now finishes, though its task be retired meanwhile."""
         if not claimed:
             return []
         try:
@@ -186,12 +189,10 @@ class Sweeper:
             raise
         self._ledger.learn(loaded)
         started = []
+        tasks = {task.task_id: task for task in asked_for}
         for row in claimed:
-            found = loaded.events.get(row.event_id)
-            task = self._registry.task(row.task_id)
-            if found is None or task is None:
-                continue
-            event, key = found
+            task = tasks[row.task_id]
+            event, key = loaded.events[row.event_id]
             state = self._ledger.state(key)
             handling = self._ledger.handlings.get(row.event_id)
             if handling is None:
@@ -217,16 +218,17 @@ class Sweeper:
                 finished=asyncio.Event() if row.suspect else None,
             )
             handling.calls[row.task_id] = call
-            if outcome is None and call.attempt > task.retry.max_attempts:
+            given = outcome
+            if given is None and call.attempt > task.retry.max_attempts:
                 # Every attempt ended with the death of its router: the next one would too.
                 call.attempt = task.retry.max_attempts
-                outcome = Cut("the router died while it was in call")
-            if outcome is not None:
+                given = Cut("the router died while it was in call")
+            if given is not None:
                 call.result = CallResult(
                     task,
                     attempt=call.attempt,
                     base_version=state.instance.version,
-                    outcome=outcome,
+                    outcome=given,
                     edit=row.edit,
                 )
                 self._committer.submit(handling)

@@ -11,7 +11,7 @@ of the house.
 
 from waystation_worker.class_style import Task
 from waystation_worker.client import Client
-from waystation_worker.context import Event, TaskContext
+from waystation_worker.context import TaskContext
 from waystation_worker.data import DataList, DataObject
 from waystation_worker.errors import (
     AlreadyExists,
@@ -34,6 +34,7 @@ from waystation_worker.errors import (
     WorkflowNotWaiting,
     WrongState,
 )
+from waystation_worker.events import Event, NewEvent
 from waystation_worker.server import Serving
 from waystation_worker.service import HandlerService
 from waystation_worker.tasks import Backoff
@@ -59,6 +60,7 @@ __all__ = [
     "HistoryEntry",
     "InvalidRequest",
     "LimitExceeded",
+    "NewEvent",
     "NotAllowed",
     "NotAvailable",
     "NotFound",

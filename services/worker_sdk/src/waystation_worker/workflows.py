@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from waystation.v1 import event_pb2, history_pb2, workflow_pb2, workflow_service_pb2
 from waystation_worker.context import status_name
+from waystation_worker.timing import time_of
 from waystation_worker.values import read_struct
 
 
@@ -146,9 +147,9 @@ def to_workflow(
         waits=tuple(_wait(wait) for wait in context.waits),
         failure=_failure(context.failure) if context.HasField("failure") else None,
         correlation_id=context.correlation_id if context.HasField("correlation_id") else None,
-        created_at=_time(context, "created_at"),
-        updated_at=_time(context, "updated_at"),
-        completed_at=_time(context, "completed_at"),
+        created_at=time_of(context, "created_at"),
+        updated_at=time_of(context, "updated_at"),
+        completed_at=time_of(context, "completed_at"),
         idle=context.idle.message if context.HasField("idle") else None,
         outcome=_outcome(outcome),
         created=created,
@@ -169,7 +170,7 @@ def to_event_entry(entry: workflow_service_pb2.EventEntry) -> EventEntry:
         raised_by=event.raised_by,
         causation_id=event.causation_id or None,
         priority=event.priority if event.HasField("priority") else 100,
-        created_at=_time(event, "created_at"),
+        created_at=time_of(event, "created_at"),
     )
 
 
@@ -191,7 +192,7 @@ def to_history_entry(entry: history_pb2.ProcessedEvent) -> HistoryEntry:
         if entry.HasField("duration")
         else None,
         raised_event_ids=tuple(entry.raised_event_ids),
-        processed_at=_time(entry, "processed_at"),
+        processed_at=time_of(entry, "processed_at"),
         message=entry,
     )
 
@@ -210,7 +211,7 @@ def _wait(wait: workflow_pb2.WorkflowWait) -> Wait:
         task_id=wait.task_id,
         message=wait.message,
         schema=read_struct(wait.input_schema) if wait.HasField("input_schema") else None,
-        since=_time(wait, "since"),
+        since=time_of(wait, "since"),
     )
 
 
@@ -226,10 +227,3 @@ def _outcome(outcome: int) -> str:
     except ValueError:
         return f"UNKNOWN_{outcome}"
     return name.removeprefix("WAIT_OUTCOME_")
-
-
-def _time(message: Any, field_name: str) -> datetime | None:
-    if not message.HasField(field_name):
-        return None
-    result: datetime = getattr(message, field_name).ToDatetime(tzinfo=UTC)
-    return result

@@ -19,9 +19,11 @@
     │   └── WorkflowNotWaiting, WaitIdRequired, WorkflowEnded
     ├── VersionMismatch          ABORTED
     ├── ResourceExhausted        RESOURCE_EXHAUSTED
-    │   └── PayloadTooLarge, ContextTooLarge, TooManyEvents, BacklogFull
+    │   └── PayloadTooLarge, ContextTooLarge, TooManyEvents, BacklogFull,
+    │       TooManyHandlers
     ├── EndpointNotAllowed       PERMISSION_DENIED
     ├── StoreUnavailable         UNAVAILABLE
+    ├── TaskNotPending           UNAVAILABLE
     ├── NotYetAvailable          UNIMPLEMENTED
     └── TaskFault                a permanent fault in a task's answer
         └── PathTypeMismatch, ResponseInvalid, TaskRetired
@@ -187,6 +189,10 @@ class BacklogFull(ResourceExhausted):
     reason = "BACKLOG_FULL"
 
 
+class TooManyHandlers(ResourceExhausted):
+    reason = "TOO_MANY_HANDLERS"
+
+
 class EndpointNotAllowed(WaystationError):
     """The endpoint is not one that the allowlist admits."""
 
@@ -199,6 +205,13 @@ class StoreUnavailable(WaystationError):
 
     code = "UNAVAILABLE"
     reason = "STORE_UNAVAILABLE"
+
+
+class TaskNotPending(WaystationError):
+    """The delivery is in call still; the same request may be repeated as is."""
+
+    code = "UNAVAILABLE"
+    reason = "TASK_NOT_PENDING"
 
 
 class NotYetAvailable(WaystationError):

@@ -315,6 +315,16 @@ class PostgresQueryStore:
         key: int = found[0][0]
         return key
 
+    async def instance_of_event(
+        self, event_id: str, *, namespace: str = DEFAULT_NAMESPACE
+    ) -> int | None:
+        found = await self._fetch(
+            "SELECT e.instance_key FROM events e JOIN workflow_instances i ON i.key = e.instance_key "
+            "WHERE e.event_id = %s::uuid AND i.namespace = %s",
+            (event_id, namespace),
+        )
+        return found[0][0] if found else None
+
     async def system(self, namespace: str = DEFAULT_NAMESPACE) -> SystemFacts:
         async with connection_of(self._pool) as connection:
             cursor = await connection.execute(_SYSTEM, {"namespace": namespace})

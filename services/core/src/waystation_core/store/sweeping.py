@@ -109,7 +109,7 @@ WITH busy AS MATERIALIZED (
 
 _CLAIM_OVERDUE = f"""
 WITH found AS MATERIALIZED (
-    SELECT event_id, task_id FROM deliveries WHERE state = 7 AND due_at <= now()
+    SELECT event_id, task_id FROM deliveries WHERE state = 7 AND due_at <= now() AND task_id = ANY(%(task_ids)s)
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 {_LEASE_FOUND}"""
@@ -200,8 +200,10 @@ class Sweeping:
                 return []
             return await (await connection.execute(_CLAIM_SUSPECTS, parameters)).fetchall()
 
-    async def claim_overdue(self, router_id: str, limit: int) -> list[Delivery]:
-        parameters = {"router_id": router_id, "limit": limit}
+    async def claim_overdue(
+        self, router_id: str, limit: int, task_ids: Sequence[str]
+    ) -> list[Delivery]:
+        parameters = {"router_id": router_id, "limit": limit, "task_ids": list(task_ids)}
         return [rows.delivery(row) for row in await self._fetch(_CLAIM_OVERDUE, parameters)]
 
     async def claim_timers(self, limit: int) -> dict[int, list[tuple[TimerKind, str]]]:

@@ -25,6 +25,8 @@ from waystation_core.rpc.conversion.replies import readable
 # What a lost connection looks like; a handler can answer each of them too.
 PERHAPS_CUT = frozenset({StatusCode.UNAVAILABLE, StatusCode.CANCELLED, StatusCode.INTERNAL})
 
+_FAULTS_OF_ENDPOINT = frozenset({StatusCode.UNAVAILABLE.name, StatusCode.DEADLINE_EXCEEDED.name})
+
 _CODES: dict[int, StatusCode] = {code.value[0]: code for code in StatusCode}
 
 
@@ -40,6 +42,13 @@ class Cut:
 @dataclass(frozen=True, slots=True)
 class Cancelled:
     """Whoever asked for the call gave it up; a handler that had it was told."""
+
+
+def is_fault_of_endpoint(outcome: Answered | Failed | Cut) -> bool:
+    """Whether it says something against the endpoint; whatever else came back says that it is there."""
+    return isinstance(outcome, Cut) or (
+        isinstance(outcome, Failed) and outcome.error.code in _FAULTS_OF_ENDPOINT
+    )
 
 
 CallOutcome: TypeAlias = Answered | Failed | Cut | NotSent | Cancelled

@@ -78,8 +78,8 @@ class EndpointPool:
         """What this router sees of each endpoint, by handler_id."""
         return {
             link.endpoint.handler_id: {
-                "reachable": link.connection.up,
-                "last_error": link.connection.last_error,
+                "reachable": link.reachable,
+                "last_error": link.trouble,
                 "calls_in_flight": link.in_flight,
             }
             for link in self._links.values()
@@ -171,7 +171,7 @@ class EndpointPool:
             if link.usable(call.task_id):
                 if best is None or link.in_flight < best.in_flight:
                     best = link
-            elif link.connection.hopeful:
+            elif link.hopeful(call.patience_until):
                 hopeful = True
         if best is not None:
             best.take(call)
@@ -208,9 +208,7 @@ class EndpointPool:
             return (
                 f"no live endpoint of {call.service_name} announces {call.task_id} for this event"
             )
-        problems = [
-            f"{link.name}: {link.connection.last_error or 'being connected'}" for link in links[:3]
-        ]
+        problems = [f"{link.name}: {link.trouble or 'being connected'}" for link in links[:3]]
         more = f" and {len(links) - 3} more" if len(links) > 3 else ""
         return f"no endpoint of {call.service_name} can be called ({'; '.join(problems)}{more})"
 

@@ -12,6 +12,7 @@ from waystation_core.ports.store.handlers import (
     Registration,
     RegistrySnapshot,
     RegistryStore,
+    Undeclared,
 )
 from waystation_core.ports.store.questions import (
     DeadLetterFact,
@@ -64,6 +65,7 @@ __all__ = [
     "StoredEntry",
     "StoredEvent",
     "SystemFacts",
+    "Undeclared",
     "WorkflowFilter",
     "WriteRefused",
 ]

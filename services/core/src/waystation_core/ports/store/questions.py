@@ -215,4 +215,10 @@ class QueryStore(Protocol):
         """Key of the instance that it belongs to. Raises DeadLetterNotFound."""
         ...
 
+    async def instance_of_event(
+        self, event_id: str, *, namespace: str = DEFAULT_NAMESPACE
+    ) -> int | None:
+        """Key of the instance that an event was raised in; None: there is no such event."""
+        ...
+
     async def system(self, namespace: str = DEFAULT_NAMESPACE) -> SystemFacts: ...

@@ -100,12 +100,17 @@ class Locked(Protocol):
         """All timers of the instance, with the times at which they are due."""
         ...
 
+    async def deliveries_of(self, task_id: str, *, limit: int) -> list[tuple[Delivery, Event]]:
+        """Deliveries of this task that are open and not in call, held or dead, with their events."""
+        ...
+
     async def facts_of(self, event_ids: Sequence[str]) -> Mapping[str, EventFacts]:
         """Where further events stand, whose ids were not known before the lock."""
         ...
 
-    async def unhandled(self) -> list[Event]:
-        """The instance's events that settled as UNHANDLED and were not handled since."""
+    async def unhandled(self, task_id: str) -> list[Event]:
+        """The instance's events that settled as UNHANDLED and of which this task never had a
+        delivery, whatever other tasks made of them since."""
         ...
 
     async def repeated(self, rpc: str, request_id: str, digest: bytes) -> JsonObject | None:
@@ -251,8 +256,10 @@ class EngineStore(Protocol):
         another router has a suspect of in call."""
         ...
 
-    async def claim_overdue(self, router_id: str, limit: int) -> list[Delivery]:
-        """Leases PENDING deliveries whose time is over to this router, oldest first."""
+    async def claim_overdue(
+        self, router_id: str, limit: int, task_ids: Sequence[str]
+    ) -> list[Delivery]:
+        """Leases PENDING deliveries of these tasks whose time is over to this router, oldest first."""
         ...
 
     async def claim_timers(self, limit: int) -> dict[int, list[tuple[TimerKind, str]]]:

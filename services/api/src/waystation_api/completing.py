@@ -1,0 +1,108 @@
+"""Ending pending deliveries: what CompleteTask, FailTask and ExtendTask do.
+
+A handler may hand its work on and answer `pending` while the work is done already: the completion can
+come before that answer is committed. It then waits here a little, and is refused as UNAVAILABLE, which
+clients repeat, where that is not enough.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from waystation_api.changing import Change, Changing, Drafting
+from waystation_api.tasks import TaskDirectory
+from waystation_core.domain import completing
+from waystation_core.domain.completing import Standing
+from waystation_core.domain.draft import Draft
+from waystation_core.domain.errors import TaskNotFound, TaskNotPending, shown
+from waystation_core.domain.model import Delivery, Event, JsonObject, TaskSpec
+from waystation_core.domain.outcomes import AttemptError, Reply
+from waystation_core.ports.store import Locked, QueryStore
+
+PATIENCE_SECONDS = 5.0
+LOOK_EVERY_SECONDS = 0.05
+
+Act = Callable[[Draft, Event, TaskSpec, Delivery], bool]
+"""Makes the moves; False where they can't be made now."""
+
+
+class _NotNow(Exception):
+    """Nothing was written: look again."""
+
+
+class Completing:
+    """Ends pending deliveries by their idempotency keys."""
+
+    def __init__(self, queries: QueryStore, changing: Changing, tasks: TaskDirectory) -> None:
+        self._queries = queries
+        self._changing = changing
+        self._tasks = tasks
+
+    async def end(self, change: Change, key: str, outcome: Reply | AttemptError) -> None:
+        """Gives a pending delivery its result, or fails its attempt. Raises TaskNotFound,
+        TaskNotPending, WorkflowEnded, and what breaks a rule."""
+
+        def act(draft: Draft, event: Event, task: TaskSpec, row: Delivery) -> bool:
+            return completing.complete(draft, event, task, row, outcome)
+
+        await self._carry_out(change, key, act)
+
+    async def extend(self, change: Change, key: str, seconds: float) -> datetime:
+        """Gives a pending delivery more time from now; answers when it is cut now."""
+
+        def act(draft: Draft, event: Event, task: TaskSpec, row: Delivery) -> bool:
+            completing.extend(draft, row, seconds)
+            return True
+
+        answer = await self._carry_out(change, key, act, lasts=seconds)
+        return datetime.fromisoformat(answer["deadline"])
+
+    async def _carry_out(
+        self, change: Change, key: str, act: Act, *, lasts: float = 0.0
+    ) -> JsonObject:
+        event_id = key.partition(":")[0]
+        instance = await self._queries.instance_of_event(event_id, namespace=change.namespace)
+        if instance is None:
+            raise _unknown(key)
+
+        async def decide(locked: Locked, drafting: Drafting) -> JsonObject:
+            facts = await locked.facts_of([event_id])
+            where, row = completing.standing(facts[event_id], key)
+            if where is Standing.IN_CALL:
+                raise _NotNow
+            task = self._tasks.task(row.task_id) if row is not None else None
+            if where is Standing.OVER or row is None or task is None:
+                raise _unknown(key)
+            event = await locked.event(event_id)
+            assert event is not None, "its instance was found by it"
+            if not act(drafting.draft(facts), event, task, row):
+                raise _NotNow
+            return {"deadline": (locked.now + timedelta(seconds=lasts)).isoformat()}
+
+        change = replace(change, key=instance)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + PATIENCE_SECONDS
+        while True:
+            try:
+                _, answer = await self._changing.carry_out(change, decide)
+            except _NotNow:
+                if loop.time() >= until:
+                    raise TaskNotPending(
+                        f"The delivery {shown(key)} is in call and has not answered `pending` yet; "
+                        "try the same request again in a moment.",
+                        idempotency_key=shown(key),
+                    ) from None
+                await asyncio.sleep(LOOK_EVERY_SECONDS)
+            else:
+                return answer
+
+
+def _unknown(key: str) -> TaskNotFound:
+    return TaskNotFound(
+        f"No delivery {shown(key)} is pending: the key is another one, or the delivery has its "
+        "outcome or was cut. Look at the workflow's history.",
+        idempotency_key=shown(key),
+    )

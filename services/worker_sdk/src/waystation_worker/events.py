@@ -1,0 +1,187 @@
+"""Events: the one that a task handles, and those that tasks and clients ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from waystation.v1 import event_pb2
+from waystation_worker.tasks import is_event_type
+from waystation_worker.timing import Span, moment, span, time_of
+from waystation_worker.values import Json, Model, read_struct, write_struct
+
+ModelT = TypeVar("ModelT")
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event to raise. The payload is a mapping or a pydantic model. Priority (0-255) and
+    metadata are inherited where nothing else is said.
+
+    It is delivered at once; or after `delay` (seconds or a timedelta, at most 366 days), or not
+    before `deliver_at`. If no task was called with it by `expires_at`, it is skipped. Times know
+    their zone.
+
+    Raises ValueError or TypeError for a malformed type, a priority or time outside its range, a
+    delay together with `deliver_at`, and an expiry that is not after `deliver_at`. A payload that
+    JSON can't hold is refused when the event is raised.
+    """
+
+    event_type: str
+    payload: Mapping[str, Any] | Model | None = None
+    _: KW_ONLY
+    priority: int | None = None
+    metadata: Mapping[str, str] | None = None
+    schema_version: str = ""
+    delay: Span | None = None
+    deliver_at: datetime | None = None
+    expires_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if not is_event_type(self.event_type):
+            raise ValueError(f"{self.event_type!r} is not 1-200 characters of [A-Za-z0-9._:-]")
+        if self.priority is not None and not 0 <= self.priority <= 255:
+            raise ValueError(f"priority is 0-255, not {self.priority}")
+        if self.delay is None and self.deliver_at is None and self.expires_at is None:
+            return
+        if self.delay is not None:
+            span(self.delay, "delay")
+            if self.deliver_at is not None:
+                raise ValueError("delay and deliver_at: say one of them")
+        earliest = None if self.deliver_at is None else moment(self.deliver_at, "deliver_at")
+        latest = None if self.expires_at is None else moment(self.expires_at, "expires_at")
+        if earliest is not None and latest is not None and latest <= earliest:
+            raise ValueError("expires_at is not after deliver_at: it would never be delivered")
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether it says anything of when it is delivered."""
+        return (self.delay, self.deliver_at, self.expires_at) != (None, None, None)
+
+    def _write(self, into: event_pb2.NewEvent) -> None:
+        """Writes it into an empty message. Raises as `write_struct` does."""
+        into.event_type = self.event_type
+        into.schema_version = self.schema_version
+        if self.priority is not None:
+            into.priority = self.priority
+        if self.payload is not None:
+            write_struct(self.payload, into.payload, "payload")
+        if self.metadata:
+            for key, value in self.metadata.items():
+                into.metadata[key] = value
+        if self.delay is not None:
+            into.delay.FromTimedelta(span(self.delay, "delay"))
+        if self.deliver_at is not None:
+            into.deliver_at.FromDatetime(self.deliver_at)
+        if self.expires_at is not None:
+            into.expires_at.FromDatetime(self.expires_at)
+
+
+class Event:
+    """The event being handled. Nothing in it can be changed."""
+
+    __slots__ = ("_message", "_payload")
+
+    def __init__(self, message: event_pb2.WorkflowEvent) -> None:
+        self._message = message
+        self._payload: dict[str, Any] | None = None
+
+    @property
+    def event_id(self) -> str:
+        """A UUIDv7 as text."""
+        return self._message.event_id
+
+    @property
+    def event_type(self) -> str:
+        """Such as `claim.processed`."""
+        return self._message.event_type
+
+    @property
+    def workflow_instance_id(self) -> str:
+        """The instance it was raised in."""
+        return self._message.workflow_instance_id
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The event's own data, as a plain dict; changing it changes nothing elsewhere."""
+        if self._payload is None:
+            self._payload = read_struct(self._message.payload)
+        return self._payload
+
+    def payload_as(self, model: type[ModelT]) -> ModelT:
+        """The payload as a pydantic model, or as another type that pydantic can read into.
+
+        Needs `waystation-worker[pydantic]`. Raises Reject PAYLOAD_INVALID, naming the fields, for a
+        payload that does not fit: the same payload would never fit, so the event is dead-lettered
+        at once, and an operator can edit it.
+        """
+        return typed(self.payload, model, "payload", "PAYLOAD_INVALID")
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When it was raised, in UTC."""
+        return time_of(self._message, "created_at")
+
+    @property
+    def deliver_at(self) -> datetime | None:
+        """When it was to be delivered, in UTC; None: at once."""
+        return time_of(self._message, "deliver_at")
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When it would have been given up, had no task been called, in UTC; None: never."""
+        return time_of(self._message, "expires_at")
+
+    @property
+    def correlation_id(self) -> str | None:
+        """As given at the start of the workflow."""
+        message = self._message
+        return message.correlation_id if message.HasField("correlation_id") else None
+
+    @property
+    def priority(self) -> int:
+        """0-255."""
+        return self._message.priority if self._message.HasField("priority") else 100
+
+    @property
+    def causation_id(self) -> str | None:
+        """The event whose handling raised this one; None for what a client raised."""
+        return self._message.causation_id or None
+
+    @property
+    def raised_by(self) -> str:
+        """A task_id, `client` or `system`."""
+        return self._message.raised_by
+
+    @property
+    def group_id(self) -> str | None:
+        """The innermost fan-out group that waits for it; None: none does."""
+        return self._message.group_id or None
+
+    @property
+    def branch(self) -> int | None:
+        """Which branch of that group it belongs to, from 0; None outside of groups."""
+        return self._message.branch if self._message.group_id else None
+
+    @property
+    def schema_version(self) -> str:
+        """The raiser's own name for the version of the payload's shape."""
+        return self._message.schema_version
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Inherited by the events that this task raises."""
+        return dict(self._message.metadata)
+
+    def __repr__(self) -> str:
+        return f"<Event {self.event_type} {self.event_id}>"
+
+
+def typed(value: Json, model: type[ModelT], place: str, reason: str) -> ModelT:
+    """The value as a model. Raises Reject with this reason for one that does not fit."""
+    # Only who uses models needs what reads them.
+    from waystation_worker.typed import read_as
+
+    return read_as(value, model, place, reason)

@@ -1,0 +1,180 @@
+"""What a task answers beside its changes, said alike by the function that is called and by whoever
+completes it later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from waystation.v1 import event_pb2, status_pb2, task_handler_service_pb2
+from waystation_worker.events import NewEvent
+from waystation_worker.tasks import check_id
+from waystation_worker.timing import Span, span
+from waystation_worker.values import Model, write_struct
+
+MAX_EVENTS = 1000
+COMPLETED = "workflow.completed"
+FAILED = "workflow.failed"
+_INPUT_EVENTS = ("user.input.provided", "user.input.timed_out")
+
+
+class Reply:
+    """An answer in the making."""
+
+    __slots__ = ("_ended_by", "_number_of_events", "_response")
+
+    def __init__(self) -> None:
+        self._response = task_handler_service_pb2.HandleEventResponse()
+        self._number_of_events = 0
+        self._ended_by = ""
+
+    def emit(
+        self,
+        event_type: str,
+        payload: Mapping[str, Any] | Model | None = None,
+        *,
+        priority: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+        schema_version: str = "",
+        delay: Span | None = None,
+        deliver_at: datetime | None = None,
+        expires_at: datetime | None = None,
+    ) -> None:
+        """Raises an event in this instance. Arguments as of `NewEvent`.
+
+        Raises ValueError or TypeError for a reserved type, for what `NewEvent` refuses, a payload
+        that JSON can't hold, and the 1,001st event.
+        """
+        response = self._open_for("emit")
+        new = NewEvent(
+            event_type,
+            payload,
+            priority=priority,
+            metadata=metadata,
+            schema_version=schema_version,
+            delay=delay,
+            deliver_at=deliver_at,
+            expires_at=expires_at,
+        )
+        if _is_reserved(event_type) and event_type not in (COMPLETED, FAILED):
+            raise ValueError(f"{event_type} is the system's; choose another name")
+        self._check_room(1)
+        message = event_pb2.NewEvent()
+        new._write(message)
+        response.events.append(message)
+        self._number_of_events += 1
+
+    def fan_out(
+        self,
+        events: Iterable[NewEvent | str],
+        then: NewEvent | str,
+        *,
+        need: int = 0,
+        timeout: Span | None = None,
+    ) -> None:
+        """Raises a group of events, and `then` once when they are settled.
+
+        Each event begins a branch: all that is raised while it is handled belongs to it, with the
+        questions asked there and the groups opened there. `then` follows when every branch is
+        settled; with `need`, as soon as so many have settled well; after `timeout` (at most 366
+        days), whatever is open. Its payload gets `failed_branches`, a list that says what failed
+        where, and after the timeout `timed_out` and `open_branches`. A group of no events is settled
+        at once.
+
+        Raises ValueError or TypeError for what `emit` refuses, the end of the workflow, a `need`
+        above the number of events, and a `then` that has times of its own.
+        """
+        response = self._open_for("fan_out")
+        if isinstance(events, str):
+            raise TypeError(f"fan_out takes a list of events; write [{events!r}]")
+        branches = [_as_event(event) for event in events]
+        follows = _as_event(then)
+        if not 0 <= need <= len(branches):
+            raise ValueError(f"need is 0 (all) to {len(branches)}, the events given, not {need}")
+        for new in (*branches, follows):
+            if _is_reserved(new.event_type):
+                raise ValueError(
+                    f"{new.event_type} in a fan_out: only a task may end the workflow, and other "
+                    "names like this are the system's"
+                )
+        if follows.is_timed:
+            raise ValueError("`then` is raised when its group is settled: it has no times")
+        self._check_room(len(branches))
+        fan_out = task_handler_service_pb2.FanOut(need=need)
+        if timeout is not None:
+            fan_out.timeout.FromTimedelta(span(timeout, "timeout"))
+        for new in branches:
+            new._write(fan_out.events.add())
+        follows._write(fan_out.then)
+        response.fan_outs.append(fan_out)
+        self._number_of_events += len(branches)
+
+    def wait_for_input(
+        self,
+        message: str,
+        schema: Mapping[str, Any] | None = None,
+        wait_id: str | None = None,
+        timeout: Span | None = None,
+    ) -> None:
+        """Asks a person: the instance is WAITING_FOR_INPUT until `provide_input` answers, or until
+        `timeout` (at most 366 days), when `user.input.timed_out` is raised.
+
+        `schema` is a JSON Schema for forms. Raises ValueError when this answer asks or ends already.
+        """
+        response = self._only_once("wait_for_input")
+        if not message:
+            raise ValueError("wait_for_input needs a message: what is asked?")
+        wait = task_handler_service_pb2.WaitRequest(message=message)
+        if wait_id is not None:
+            check_id(wait_id, "wait_id")
+            wait.wait_id = wait_id
+        if schema is not None:
+            write_struct(schema, wait.input_schema, "schema")
+        if timeout is not None:
+            wait.timeout.FromTimedelta(span(timeout, "timeout"))
+        response.wait.CopyFrom(wait)
+        response.status = status_pb2.WORKFLOW_STATUS_WAITING_FOR_INPUT
+        self._ended_by = "wait_for_input"
+
+    def complete(self, output: Mapping[str, Any] | Model | None = None) -> None:
+        """Ends the instance as COMPLETED. Raises ValueError when this answer asks or ends already."""
+        response = self._only_once("complete")
+        if output is not None:
+            write_struct(output, response.output, "output")
+        response.status = status_pb2.WORKFLOW_STATUS_COMPLETED
+        self._ended_by = "complete"
+
+    def fail(self, reason: str, message: str = "") -> None:
+        """Ends the instance as FAILED: the task did its work, and the workflow can't go on.
+
+        Where the task could not do its work, raise Reject instead, or call `fail_task`. Raises
+        ValueError when this answer asks or ends already.
+        """
+        response = self._only_once("fail")
+        self.emit(FAILED, {"reason": reason, "message": message or reason})
+        response.status = status_pb2.WORKFLOW_STATUS_FAILED
+        self._ended_by = "fail"
+
+    def _only_once(self, what: str) -> task_handler_service_pb2.HandleEventResponse:
+        if self._ended_by:
+            raise ValueError(f"{what} after {self._ended_by}: one answer takes one of these")
+        return self._open_for(what)
+
+    def _open_for(self, what: str) -> task_handler_service_pb2.HandleEventResponse:
+        """The message to write into."""
+        if self._response.HasField("pending"):
+            raise ValueError(f"{what} after pending: this belongs into the result that follows")
+        return self._response
+
+    def _check_room(self, more: int) -> None:
+        if self._number_of_events + more > MAX_EVENTS:
+            raise ValueError(f"one answer may raise {MAX_EVENTS} events; raise them in steps")
+
+
+def _as_event(event: NewEvent | str) -> NewEvent:
+    return NewEvent(event) if isinstance(event, str) else event
+
+
+def _is_reserved(event_type: str) -> bool:
+    return event_type.startswith("workflow.") or event_type in _INPUT_EVENTS

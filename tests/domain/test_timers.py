@@ -1,0 +1,277 @@
+"""What becomes due: delayed and expiring events, deadlines, pending deliveries, and cleaning up."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from domain.world import ROUTER, START, World, task
+
+from waystation_core.domain.commit import EventFacts
+from waystation_core.domain.completing import Standing, complete, extend, standing
+from waystation_core.domain.errors import PathTypeMismatch, WorkflowEnded
+from waystation_core.domain.model import (
+    Delivery,
+    DeliveryState,
+    Event,
+    NewEvent,
+    Result,
+    Status,
+)
+from waystation_core.domain.operations import Operation
+from waystation_core.domain.results import (
+    AttemptError,
+    EventTouch,
+    Pending,
+    Reply,
+    Verdict,
+    WaitRequest,
+)
+
+A = task("a", attempts=2)
+NOTHING = Reply(reads=())
+ERROR = AttemptError("TASK_FAILURE", "BUSY", "later")
+
+
+def raising(**times: object) -> tuple[World, Event]:
+    world = World()
+    new = NewEvent("later", {}, **times)  # type: ignore[arg-type]
+    world.handle(world.first, A, Reply((new,), reads=()))
+    return world, world.raised("later")[0]
+
+
+@pytest.mark.parametrize("times", [{"delay": 60.0}, {"deliver_at": START + timedelta(seconds=60)}])
+def test_a_delayed_event_is_raised_now_and_announced_at_its_time(times: dict[str, object]) -> None:
+    world, event = raising(**times)
+    assert event.event_id not in world.outbox
+    assert world.instance.idle is None
+    world.pass_time(59.9)
+    world.fire_due()
+    assert event.event_id not in world.outbox
+    world.pass_time(0.1)
+    world.fire_due()
+    assert event.event_id in world.outbox
+    assert not world.timers
+    # Its time adds no entry of history.
+    assert [entry.sequence for entry in world.history] == [1, 2]
+
+
+def test_a_time_that_is_over_is_no_delay() -> None:
+    world, event = raising(deliver_at=START - timedelta(seconds=1))
+    assert event.event_id in world.outbox
+    assert not world.timers
+
+
+def test_an_event_expires_where_no_task_was_called_with_it() -> None:
+    world, event = raising(expires_at=START + timedelta(seconds=60))
+    world.pass_time(60)
+    world.fire_due()
+    assert event.event_id not in world.outbox
+    last = world.history[-1]
+    assert (last.event_id, last.result, last.note) == (event.event_id, Result.SKIPPED, "it expired")
+    assert world.instance.idle is not None
+
+
+def test_an_event_that_a_task_was_called_with_does_not_expire() -> None:
+    world, event = raising(expires_at=START + timedelta(seconds=60))
+    world.handle(event, A, ERROR)
+    world.pass_time(60)
+    world.fire_due()
+    row = world.row(event, A)
+    assert row is not None
+    assert row.state is DeliveryState.READY
+
+
+def test_a_delivery_that_waited_for_an_endpoint_expires() -> None:
+    world, event = raising(expires_at=START + timedelta(seconds=60))
+    parked = Delivery(event.event_id, "a", DeliveryState.NO_ENDPOINT)
+    world.touch(EventTouch(event, (A,), {}, {"a": parked}))
+    world.pass_time(60)
+    world.fire_due()
+    assert world.row(event, A) is None
+    assert world.history[-1].note == "it expired"
+
+
+def test_who_wants_to_call_with_an_expired_event_is_told_by_the_commit() -> None:
+    """The router leases first; whatever its own clock says, the commit's decides."""
+    world, event = raising(expires_at=START + timedelta(seconds=60))
+    leased = EventTouch(event, (A,), lease=True)
+    world.pass_time(60)
+    world.touch(leased)
+    assert world.row(event, A) is None
+    assert world.history[-1].note == "it expired"
+    world, event = raising(expires_at=START + timedelta(seconds=60))
+    world.touch(EventTouch(event, (A,), lease=True))
+    row = world.row(event, A)
+    assert row is not None
+    assert (row.state, row.leased_by) == (DeliveryState.LEASED, ROUTER)
+
+
+def test_a_delayed_event_that_expires_first_never_comes() -> None:
+    world, event = raising(delay=60.0, expires_at=START + timedelta(seconds=30))
+    world.pass_time(100)
+    world.fire_due()
+    assert event.event_id not in world.outbox
+    assert not world.timers
+
+
+def test_an_open_workflow_fails_at_its_deadline() -> None:
+    world = World(deadline=60.0)
+    world.handle(world.first, A, NOTHING)
+    # It is timed, so it does not stand idle.
+    assert world.instance.idle is None
+    world.pass_time(60)
+    world.fire_due()
+    assert world.instance.status is Status.FAILED
+    assert world.instance.failure is not None
+    assert world.instance.failure.reason == "DEADLINE_EXCEEDED"
+    (failed,) = world.raised("workflow.failed")
+    assert (failed.raised_by, failed.payload["reason"]) == ("system", "DEADLINE_EXCEEDED")
+    assert [entry.action for entry in world.history if entry.action][-1] == "deadline"
+
+
+def test_a_workflow_that_ended_in_time_has_no_deadline() -> None:
+    world = World(deadline=60.0)
+    world.handle(world.first, A, Reply(status=Status.COMPLETED, reads=()))
+    world.fire_due()
+    assert not world.timers
+    world.pass_time(60)
+    world.fire_due()
+    assert world.instance.status is Status.COMPLETED
+
+
+def test_a_wait_that_nobody_answers_is_over_at_its_time() -> None:
+    world = World()
+    world.handle(world.first, A, Reply(wait=WaitRequest("?", "w-1", timeout=60.0), reads=()))
+    (wait,) = world.instance.waits
+    assert wait.deadline == (START + timedelta(seconds=60)).isoformat()
+    world.pass_time(60)
+    world.fire_due()
+    assert (world.instance.status, world.instance.waits) == (Status.ACTIVE, ())
+    (event,) = world.raised("user.input.timed_out")
+    assert event.payload == {"wait_id": "w-1", "task_id": "a", "message": "?"}
+    assert event.raised_by == "system"
+    (entry,) = [entry for entry in world.history if entry.action == "input_timed_out"]
+    assert (entry.note, entry.raised) == ("w-1", (event.event_id,))
+    world.check_history()
+
+
+def test_an_answer_in_time_ends_the_timer_too() -> None:
+    world = World()
+    world.handle(world.first, A, Reply(wait=WaitRequest("?", "w-1", timeout=60.0), reads=()))
+    world.answer("w-1", {"x": 1})
+    assert not world.timers
+
+
+def test_an_end_settles_what_is_open_and_not_in_call() -> None:
+    world = World()
+    events = (
+        NewEvent("delayed", {}, delay=3600.0),
+        NewEvent("parked", {}),
+        NewEvent("pending", {}),
+        NewEvent("in call", {}),
+        NewEvent("ends", {}),
+    )
+    world.handle(world.first, A, Reply(events, reads=()))
+    parked, pending, in_call, ends = (
+        world.raised(name)[0] for name in ("parked", "pending", "in call", "ends")
+    )
+    world.touch(
+        EventTouch(
+            parked, (A,), {}, {"a": Delivery(parked.event_id, "a", DeliveryState.NO_ENDPOINT)}
+        )
+    )
+    world.handle(pending, A, Pending())
+    world.touch(EventTouch(in_call, (A,), lease=True))
+    world.handle(ends, A, Reply(status=Status.COMPLETED, reads=()))
+    world.fire_due()
+    assert not world.timers
+    assert [row.event_id for row in world.deliveries.values()] == [in_call.event_id]
+    skipped = {e.event_type for e in world.history if e.result is Result.SKIPPED}
+    assert skipped == {"delayed", "parked", "pending"}
+    assert world.handle(in_call, A, NOTHING) is Verdict.SKIPPED
+
+
+# --- pending ---------------------------------------------------------------------------------
+
+
+def pending_world() -> tuple[World, str]:
+    world = World({"n": 0})
+    assert world.handle(world.first, A, Pending(30.0)) is Verdict.APPLIED
+    row = world.row(world.first, A)
+    assert row is not None
+    assert (row.state, row.attempts, row.due_in) == (DeliveryState.PENDING, 0, 30.0)
+    return world, row.idempotency_key
+
+
+def end(world: World, key: str, outcome: Reply | AttemptError) -> bool:
+    where, row = standing(world.facts()[world.first.event_id], key)
+    assert where is Standing.PENDING
+    assert row is not None
+    with world.drafting() as draft:
+        return complete(draft, world.first, A, row, outcome)
+
+
+def test_a_pending_result_takes_effect_on_the_instance_as_it_is_now() -> None:
+    world, key = pending_world()
+    assert world.instance.idle is None
+    other = world.publish("other")
+    world.handle(other, A, Reply(change=(Operation("/n", "set", 5),), reads=()))
+    # No conflict, though it says nothing of its reads.
+    assert end(world, key, Reply(change=(Operation("/n", "increment", 1),)))
+    assert world.instance.data == {"n": 6}
+    assert standing(world.facts()[world.first.event_id], key) == (Standing.OVER, None)
+    world.check_history()
+
+
+def test_a_result_that_breaks_a_rule_is_refused_and_may_come_again() -> None:
+    world, key = pending_world()
+    with pytest.raises(PathTypeMismatch):
+        end(world, key, Reply(change=(Operation("/n/x", "set", 1),)))
+    assert end(world, key, NOTHING)
+
+
+def test_a_failed_pending_attempt_is_followed_by_another_and_then_by_a_dead_letter() -> None:
+    world, key = pending_world()
+    assert end(world, key, ERROR)
+    row = world.row(world.first, A)
+    assert row is not None
+    assert (row.state, row.attempts) == (DeliveryState.READY, 1)
+    world.claim(world.first, A)
+    assert world.handle(world.first, A, Pending(30.0), attempt=2) is Verdict.APPLIED
+    assert end(world, key, ERROR)
+    assert world.instance.status is Status.FAILED
+    assert world.open_letters()[0].attempts == 2
+
+
+def test_a_pending_delivery_can_be_given_more_time() -> None:
+    world, key = pending_world()
+    _, row = standing(world.facts()[world.first.event_id], key)
+    assert row is not None
+    with world.drafting() as draft:
+        extend(draft, row, 500.0)
+    row = world.row(world.first, A)
+    assert row is not None
+    assert (row.state, row.due_in) == (DeliveryState.PENDING, 500.0)
+
+
+def test_a_repeated_answer_pending_changes_nothing() -> None:
+    world, _ = pending_world()
+    assert world.handle(world.first, A, Pending(99.0)) is Verdict.DUPLICATE
+
+
+def test_nothing_is_pending_in_a_workflow_that_ended() -> None:
+    world, key = pending_world()
+    world.cancel()
+    with pytest.raises(WorkflowEnded):
+        end(world, key, NOTHING)
+
+
+def test_what_is_in_call_is_not_pending_yet() -> None:
+    leased = Delivery("e", "a", DeliveryState.LEASED, leased_by=ROUTER)
+    assert standing(EventFacts(True), "e:a") == (Standing.IN_CALL, None)
+    assert standing(EventFacts(False, {"a": leased}), "e:a") == (Standing.IN_CALL, leased)
+    assert standing(EventFacts(False), "e:a") == (Standing.OVER, None)
+    edited = Delivery("e", "a", DeliveryState.PENDING, edit=1)
+    assert standing(EventFacts(False, {"a": edited}), "e:a") == (Standing.OVER, None)
+    assert standing(EventFacts(False, {"a": edited}), "e:a:edit-1") == (Standing.PENDING, edited)
