@@ -27,6 +27,7 @@ from waystation.v1 import (
     dead_letter_service_pb2,
     dead_letter_service_pb2_grpc,
     event_pb2,
+    flow_pb2,
     handler_pb2,
     handler_registry_service_pb2,
     handler_registry_service_pb2_grpc,
@@ -253,6 +254,65 @@ def replay_steps() -> list[workflow_service_pb2.ReplayStep]:
     ]
 
 
+def flow() -> flow_pb2.WorkflowFlow:
+    """One of every node and edge that a picture shows."""
+    origin = flow_pb2.FlowOrigin
+    return flow_pb2.WorkflowFlow(
+        workflow_type="claim",
+        instances=3,
+        tasks=[
+            flow_pb2.FlowTask(task_id="claim_processor", spec={"task_id": "x"}, live=True),
+            flow_pb2.FlowTask(task_id="claim_validator", spec={"task_id": "x"}),
+            flow_pb2.FlowTask(task_id="old"),
+        ],
+        events=[
+            flow_pb2.FlowEvent(event_type="claim.#", raised=0),
+            flow_pb2.FlowEvent(event_type="claim.procesed", raised=4, unhandled=4),
+            flow_pb2.FlowEvent(event_type="claim.processed", raised=2, skipped=1),
+            flow_pb2.FlowEvent(event_type="workflow.completed", raised=2, unhandled=2),
+            flow_pb2.FlowEvent(event_type="workflow.started", raised=3),
+        ],
+        raises=[
+            flow_pb2.FlowRaise(raised_by=by, event_type=event, origin=origin.Value(known), count=n)
+            for by, event, known, n in (
+                ("claim_processor", "claim.#", "FLOW_ORIGIN_DECLARED", 0),
+                ("claim_processor", "claim.procesed", "FLOW_ORIGIN_OBSERVED", 4),
+                ("claim_processor", "claim.processed", "FLOW_ORIGIN_OBSERVED", 2),
+                ("client", "workflow.started", "FLOW_ORIGIN_BOTH", 3),
+                ("old", "workflow.completed", "FLOW_ORIGIN_OBSERVED", 2),
+            )
+        ],
+        handlings=[
+            flow_pb2.FlowHandling(
+                event_type=event, task_id=task, origin=origin.Value(known), **counts
+            )
+            for event, task, known, counts in (
+                ("claim.#", "claim_validator", "FLOW_ORIGIN_DECLARED", {}),
+                ("claim.processed", "claim_validator", "FLOW_ORIGIN_DECLARED", {}),
+                ("claim.processed", "old", "FLOW_ORIGIN_OBSERVED", {"succeeded": 1}),
+                (
+                    "workflow.started",
+                    "claim_processor",
+                    "FLOW_ORIGIN_BOTH",
+                    {"succeeded": 2, "failed_attempts": 6, "dead_letters": 1, "skipped": 1},
+                ),
+            )
+        ],
+    )
+
+
+def finding(severity: str = "ERROR") -> flow_pb2.FlowFinding:
+    return flow_pb2.FlowFinding(
+        severity=f"FLOW_SEVERITY_{severity}",
+        rule="FLOW_RULE_EMITTED_UNHANDLED",
+        workflow_types=["claim"],
+        subjects=["claim.procesed"],
+        message="`claim.procesed` is raised; did you mean `claim.processed`?",
+        remedy="Raise `claim.processed` instead.",
+        suggestion="claim.processed",
+    )
+
+
 class FakeApi(
     workflow_service_pb2_grpc.WorkflowServiceServicer,
     dead_letter_service_pb2_grpc.DeadLetterServiceServicer,
@@ -269,6 +329,8 @@ class FakeApi(
         self.outcomes: list[tuple[str, workflow_pb2.WorkflowContext]] = []
         self.refusals: dict[str, tuple[grpc.StatusCode, str, str, dict[str, str]]] = {}
         self.workflows = 3
+        self.flows = [flow()]
+        self.findings = [finding("WARNING"), finding("INFO")]
         self.hold_waits = False
         self.steps = replay_steps()
         self.breaks: list[int] = []
@@ -434,6 +496,12 @@ class FakeApi(
             handlers=2,
             unreachable_handlers=1,
             broker_connected=True,
+        )
+
+    def GetFlow(self, request, call):
+        self._take("GetFlow", request, call)
+        return system_service_pb2.GetFlowResponse(
+            flows=self.flows, findings=self.findings, instances=3, looked_back_to=at(0)
         )
 
     def ListHandlers(self, request, call):

@@ -141,6 +141,28 @@ COMMANDS = {
         and said["handlers"][0]["handler_id"] == "handler-1"
         and said["dead_letters"][0]["dead_letter_id"] == "dl-1",
     ),
+    "lint": (
+        ["lint", "--type", "claim", "--since", "2026-01-31T12:00:00Z", "--instances", "50"],
+        "GetFlow",
+        {
+            "workflow_type": "claim", "started_after": "2026-01-31T12:00:00Z",
+            "max_instances": 50,
+        },
+        ["WARNING EMITTED_UNHANDLED `claim.procesed`", "Raise `claim.processed` instead.",
+         "1 warning, 1 note in 1 workflow type, 3 tasks, 3 instances started since"],
+        lambda said: said["findings"][0]["suggestion"] == "claim.processed"
+        and said["instances"] == 3 and "flows" not in said,
+    ),
+    "graph": (
+        ["graph", "--type", "claim", "--since", "2026-01-31T12:00:00Z"],
+        "GetFlow",
+        {
+            "workflow_type": "claim", "started_after": "2026-01-31T12:00:00Z",
+            "max_instances": 1000,
+        },
+        ["flowchart LR", "claim_processor"],
+        lambda said: said["flows"][0]["handlings"][3]["dead_letters"] == 1,
+    ),
     "handlers list": (
         ["handlers", "list", "--service", "claims"],
         "ListHandlers",

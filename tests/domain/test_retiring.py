@@ -44,7 +44,13 @@ def retire_old(world: World) -> int:
 
 
 @pytest.mark.parametrize(
-    "state", [DeliveryState.READY, DeliveryState.NO_ENDPOINT, DeliveryState.AT_CAPACITY]
+    "state",
+    [
+        DeliveryState.READY,
+        DeliveryState.NO_ENDPOINT,
+        DeliveryState.AT_CAPACITY,
+        DeliveryState.PENDING,
+    ],
 )
 def test_what_waits_to_be_called_becomes_a_dead_letter_and_the_workflow_goes_on(
     state: DeliveryState,

@@ -48,6 +48,7 @@ async def test_only_what_an_endpoint_announced_itself_is_sent_there(pool: Endpoi
         outcome = await pool.call("claims", request("echo"), 5)
         assert isinstance(outcome, NotSent)
         assert outcome.reason == ("no live endpoint of claims announces echo for this event")
+        assert outcome.unannounced, "only another registration can help"
         pool.update([registration(first, narrow), registration(second, ECHO)])
         assert isinstance(await pool.call("claims", request("echo"), 5), Answered)
         assert isinstance(await pool.call("others", request("echo"), 5), NotSent)
@@ -84,6 +85,7 @@ async def test_a_name_that_does_not_resolve_is_said(pool: EndpointPool) -> None:
     outcome = await pool.call("claims", request("echo"), 5)
     assert isinstance(outcome, NotSent)
     assert "no-such-host.invalid" in outcome.reason
+    assert not outcome.unannounced
 
 
 async def test_an_endpoint_that_left_may_finish_and_gets_nothing_more(pool: EndpointPool) -> None:

@@ -31,6 +31,7 @@ from waystation_api.changing import Changing
 from waystation_api.completing import Completing
 from waystation_api.completions import TaskCompletionService
 from waystation_api.dead_letters import DeadLetterService
+from waystation_api.flowing import Flowing
 from waystation_api.forking import Forking
 from waystation_api.handlers import HandlerRegistryService
 from waystation_api.reading import Reading
@@ -125,8 +126,7 @@ class ApiServer:
         allowlist = replace(
             Allowlist.parse(settings.handler_allowlist),
             own=servers_of(
-                settings.database_url.get_secret_value(),
-                settings.broker_url.get_secret_value(),
+                settings.database_url.get_secret_value(), settings.broker_url.get_secret_value()
             ),
         )
         self._registering = Registering(
@@ -199,7 +199,7 @@ class ApiServer:
                 _service(
                     "SystemService",
                     system_service_pb2_grpc.add_SystemServiceServicer_to_server,
-                    SystemService(store.queries, broker),
+                    SystemService(store.queries, Flowing(store.registry, store.queries), broker),
                 ),
             ],
             host=settings.api_host,

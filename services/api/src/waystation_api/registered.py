@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from waystation_core.domain.model import TaskSpec
+from waystation_core.domain.task_table import TaskTable
 from waystation_core.ports.store import Registration, RegistrySnapshot
 
 _SHOWN = 3
@@ -42,13 +43,19 @@ class Registered:
         """Whether it is in force and some endpoint of its service announces it."""
         return any(task.task_id == task_id and self.is_live(task) for task in self.snapshot.tasks)
 
-    def why_not_called(self, task_id: str) -> tuple[str, str]:
+    def why_not_called(self, task_id: str, event_type: str, workflow_type: str) -> tuple[str, str]:
         """Why a delivery of this task waits for an endpoint, and what helps."""
         service = self.service_of(task_id)
         if any(task.task_id == task_id for task in self.snapshot.retired):
             return "the task is retired", "It becomes a dead letter TASK_RETIRED within seconds."
         if self.can_be_called(task_id):
-            return self._trouble(task_id, service)
+            if self._announced(task_id, event_type, workflow_type):
+                return self._trouble(task_id, service)
+            return (
+                f"no live endpoint of {service} announces the task for this event any more",
+                f"Start an endpoint of {service} whose {task_id} handles `{event_type}` of "
+                f"`{workflow_type}`.",
+            )
         if any(handler.service_name == service for handler in self.snapshot.handlers):
             return (
                 f"no live endpoint of {service} declares the task any more",
@@ -56,6 +63,14 @@ class Registered:
                 "task is retired, and what waits for it becomes dead letters.",
             )
         return f"its service {service} has no live endpoint", how_to_start(service)
+
+    def _announced(self, task_id: str, event_type: str, workflow_type: str) -> bool:
+        """Whether an endpoint announces the task for this type itself, whatever counts as its spec."""
+        return any(
+            task.task_id == task_id
+            for handler in self.snapshot.handlers
+            for task in TaskTable(handler.tasks).resolve(event_type, workflow_type)
+        )
 
     def _trouble(self, task_id: str, service: str) -> tuple[str, str]:
         troubled = [

@@ -11,6 +11,7 @@ from waystation_cli.commands import (
     acting,
     dead_letters,
     dev,
+    flow,
     handlers,
     migrate,
     past,
@@ -21,7 +22,7 @@ from waystation_cli.commands import (
 )
 
 EPILOG = (
-    "Exit codes: 0 done, 1 the call failed, 2 the command line is wrong. `run`, "
+    "Exit codes: 0 done, 1 the call failed (`lint`: or it found errors), 2 the command line is wrong. `run`, "
     "`wait` and `watch` also: 5 the workflow failed or was cancelled; `run` and `wait` also: 3 it waits "
     "for input, 4 it is idle, 6 the time is up. `diff` and `replay` also: 1 something differs."
 )
@@ -71,5 +72,7 @@ app.command("publish")(acting.publish)
 app.command("cancel")(acting.cancel)
 app.command("status")(status.status)
 app.command("top")(watching.top)
+app.command("lint")(flow.lint)
+app.command("graph")(flow.graph)
 app.add_typer(handlers.app, name="handlers")
 app.add_typer(dead_letters.app, name="dead-letters")

@@ -42,7 +42,8 @@ class CommandFailed(Exception):
     """A command could not do what was asked.
 
     `code` is the name of a gRPC status code; `reason` is that of the server's ErrorInfo, or
-    one of this command line's own (SERVER_UNREACHABLE, NO_ANSWER, NOT_A_WAYSTATION_SERVER).
+    one of this command line's own (SERVER_UNREACHABLE, NO_ANSWER, NOT_A_WAYSTATION_SERVER,
+    WORKFLOW_TYPE_UNKNOWN).
     """
 
     code: str

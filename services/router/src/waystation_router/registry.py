@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import structlog
 
@@ -32,15 +32,17 @@ class RegistryCopy:
         self._on_change = on_change
         self._snapshot = _EMPTY
         self._table = TaskTable()
+        self._tasks: dict[str, TaskSpec] = {}
         self._refreshing = asyncio.Lock()
 
     @property
     def generation(self) -> int:
         return self._snapshot.generation
 
-    def tasks(self) -> Sequence[TaskSpec]:
-        """Tasks that are not retired."""
-        return self._snapshot.tasks
+    def task(self, task_id: str) -> TaskSpec | None:
+        """What was ever registered under this id. It may be retired: what it has in call, or answers
+        later, still goes by its spec."""
+        return self._tasks.get(task_id)
 
     def live_tasks(self) -> list[TaskSpec]:
         """Tasks that are not retired and that some endpoint of their own service announces now."""
@@ -67,6 +69,8 @@ class RegistryCopy:
                 return
             self._snapshot = await self._store.snapshot()
             self._table = TaskTable(self._snapshot.tasks)
+            known = (*self._snapshot.tasks, *self._snapshot.retired)
+            self._tasks = {task.task_id: task for task in known}
             log.info(
                 "registry_changed",
                 generation=self._snapshot.generation,

@@ -132,7 +132,7 @@ class Sweeper:
         """Takes due deliveries of tasks that have a place and an endpoint."""
         if self._wake_deliveries.is_set():
             self._wake_deliveries.clear()
-            await self._parked()
+            await self._wake_parked(all=True)
         live = [task for task in self._live_tasks() if self._calls.free(task) > 0]
         if not live:
             return False
@@ -140,7 +140,7 @@ class Sweeper:
         claimed = await self._store.claim_deliveries(
             self._router_id, limit, [task.task_id for task in live], suspects=False
         )
-        await self._take_in_hand(claimed, live)
+        await self._take_in_hand(claimed)
         return len(claimed) == limit
 
     async def _suspects(self) -> bool:
@@ -152,7 +152,7 @@ class Sweeper:
             claimed = await self._store.claim_deliveries(
                 self._router_id, 1, [task.task_id for task in live], suspects=True
             )
-            for call in await self._take_in_hand(claimed, live):
+            for call in await self._take_in_hand(claimed):
                 assert call.finished is not None
                 await call.finished.wait()
         return bool(claimed)
@@ -163,25 +163,21 @@ class Sweeper:
 
     async def _overdue(self) -> bool:
         """Cuts attempts whose result was to follow and did not come in time."""
-        known = self._registry.tasks()
-        claimed = await self._store.claim_overdue(
-            self._router_id, DELIVERIES_AT_ONCE, [task.task_id for task in known]
-        )
-        await self._take_in_hand(claimed, known, PENDING_TIMED_OUT)
+        claimed = await self._store.claim_overdue(self._router_id, DELIVERIES_AT_ONCE)
+        await self._take_in_hand(claimed, PENDING_TIMED_OUT)
         return len(claimed) == DELIVERIES_AT_ONCE
 
     async def _take_in_hand(
-        self,
-        claimed: Sequence[Delivery],
-        asked_for: Sequence[TaskSpec],
-        outcome: AttemptError | Cut | None = None,
+        self, claimed: Sequence[Delivery], outcome: AttemptError | Cut | None = None
     ) -> list[Call]:
-        """Loads claimed deliveries and has them called, or gives them this outcome, by the specs they
-        were claimed with: what is leased by now finishes, though its task be retired meanwhile."""
+        """Loads claimed deliveries and has them called, or gives them this outcome."""
         if not claimed:
             return []
         try:
             loaded = await self._store.load(list({row.event_id for row in claimed}))
+            if any(self._registry.task(row.task_id) is None for row in claimed):
+                # Claimed by state, whatever the task: it may be newer than the copy of the registry.
+                await self._registry.refresh()
         except StoreUnavailable:
             # They are leased to this router and nobody will call them: another router finds them
             # when this one's lease is over, or this one gives them back.
@@ -189,10 +185,13 @@ class Sweeper:
             raise
         self._ledger.learn(loaded)
         started = []
-        tasks = {task.task_id: task for task in asked_for}
         for row in claimed:
-            task = tasks[row.task_id]
-            event, key = loaded.events[row.event_id]
+            found = loaded.events.get(row.event_id)
+            if found is None:
+                continue
+            event, key = found
+            task = self._registry.task(row.task_id)
+            assert task is not None, "what has deliveries was registered, and is never forgotten"
             state = self._ledger.state(key)
             handling = self._ledger.handlings.get(row.event_id)
             if handling is None:
@@ -248,10 +247,13 @@ class Sweeper:
 
     async def _parked(self) -> bool:
         """Wakes deliveries whose endpoint, or place, is there."""
+        await self._wake_parked(all=False)
+        return False
+
+    async def _wake_parked(self, *, all: bool) -> None:
         free = [task.task_id for task in self._live_tasks() if self._calls.free(task) > 0]
         if free:
-            await self._store.wake_parked(free)
-        return False
+            await self._store.wake_parked(free, all=all)
 
     async def _holds(self) -> bool:
         """Gives leases to calls that last, so that their messages can be acked."""

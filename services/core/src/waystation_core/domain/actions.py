@@ -89,7 +89,6 @@ def start(
         dead_letters=0,
         event_count=1,
         correlation_id=correlation_id,
-        timers=int(deadline is not None),
         namespace=namespace,
     )
     entry = HistoryEntry(

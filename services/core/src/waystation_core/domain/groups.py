@@ -188,12 +188,16 @@ def may_catch_up(draft: Draft, event: Event) -> bool:
 
 
 def take_back(draft: Draft, event: Event) -> None:
-    """An UNHANDLED event of a group that waits still gets a task: its branch is open again."""
+    """An UNHANDLED event of a group that waits still gets a task that is new: its branch is open again,
+    and counts as settled well, or not, once more when that task is through with it."""
     if event.branch is None or (group := _group(draft, event.branch)) is None:
         return
     number = event.branch.number
     settled_well = number not in group.open and all(one["branch"] != number for one in group.failed)
-    failed = tuple(one for one in group.failed if one["event_id"] != event.event_id)
+    # What another late task failed stays told.
+    failed = tuple(
+        one for one in group.failed if one["event_id"] != event.event_id or one["task_id"]
+    )
     _replace(draft, replace(group, failed=failed, well=group.well - settled_well))
     enter(draft, event.branch)
 

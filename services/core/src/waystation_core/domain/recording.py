@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from waystation_core.domain.commit import HistoryEntry
 from waystation_core.domain.conflicts import Write
-from waystation_core.domain.model import SYSTEM, Delivery, Event, Result
+from waystation_core.domain.model import SYSTEM, Delivery, Event, JsonObject, Result
 from waystation_core.domain.outcomes import CallResult
 
 if TYPE_CHECKING:
@@ -87,6 +87,14 @@ def record_delivery(
 ) -> None:
     """Adds the entry of a delivery that ended without a call."""
     _record(draft, event, task_id, how, (), attempt=attempt, **more)
+
+
+def record_retired(draft: Draft, row: Delivery, event: Event, error: JsonObject) -> None:
+    """Adds the entry of a delivery whose task was retired, after the attempts that it had."""
+    action = "task_retired"
+    record_delivery(
+        draft, event, row.task_id, Result.FAILED, row.attempts, error=error, action=action
+    )
 
 
 def _record(

@@ -15,15 +15,12 @@ from waystation_core.domain.model import (
     DeliveryState,
     Event,
     OnFailure,
-    Result,
 )
 from waystation_core.domain.outcomes import fault_of
-from waystation_core.domain.recording import record_delivery, skip_delivery
+from waystation_core.domain.recording import record_retired, skip_delivery
 
 STAYS = (DeliveryState.LEASED, DeliveryState.HELD, DeliveryState.DEAD)
 """What is in call finishes and counts; what is held or dead is retired once it would be called."""
-
-ACTION = "task_retired"
 
 
 def retire(draft: Draft, deliveries: Sequence[tuple[Delivery, Event]]) -> int:
@@ -50,8 +47,9 @@ def retire(draft: Draft, deliveries: Sequence[tuple[Delivery, Event]]) -> int:
 
 def _dead_letter(draft: Draft, row: Delivery, event: Event) -> None:
     fault = TaskRetired(
-        f"{row.task_id} is retired and gets nothing any more. Publish the event again for the task "
-        "that took its place; a retry needs an endpoint that declares this one again.",
+        f"{row.task_id} is retired and gets nothing any more. For the task that took its place publish "
+        "the event again, or start the workflow anew; a retry needs an endpoint that declares this "
+        "one again.",
         task_id=row.task_id,
     )
     error = fault_of(fault).to_json()
@@ -68,10 +66,8 @@ def _dead_letter(draft: Draft, row: Delivery, event: Event) -> None:
             payload=row.payload,
         )
     )
-    draft.end_delivery(event.event_id, row.task_id)
     if not row.outside_group:
-        groups.fail(draft, event, row.task_id, error["reason"], error["message"])
-    record_delivery(
-        draft, event, row.task_id, Result.FAILED, row.attempts, error=error, action=ACTION
-    )
+        groups.fail(draft, event, row.task_id, fault.reason, fault.message)
+    draft.end_delivery(event.event_id, row.task_id)
+    record_retired(draft, row, event, error)
     draft.ended(event, f"{row.task_id} is retired")

@@ -11,6 +11,11 @@ _REMEMBERED = 10_000
 """Event types are the tasks' own names; a flood of them must not fill the memory."""
 
 
+def serves(task: TaskSpec, workflow_type: str) -> bool:
+    """Whether the task gets events of workflows of that type."""
+    return workflow_type in task.workflow_types or ONE_WORD in task.workflow_types
+
+
 class TaskTable:
     """The tasks of one snapshot of the registry. Never changed; a new snapshot has a new table."""
 
@@ -26,7 +31,7 @@ class TaskTable:
             tasks = {
                 task.task_id: task
                 for task in self._matcher.match(event_type)
-                if workflow_type in task.workflow_types or ONE_WORD in task.workflow_types
+                if serves(task, workflow_type)
             }
             found = tuple(tasks[task_id] for task_id in sorted(tasks))
             if len(self._resolved) >= _REMEMBERED:

@@ -58,6 +58,8 @@ class NotSent:
     """No endpoint got the call: no attempt. `reason` says for people why."""
 
     reason: str
+    unannounced: bool = False
+    """No endpoint announces the task for this event: only another registration can help."""
 
 
 def error_of_status(

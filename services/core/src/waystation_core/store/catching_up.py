@@ -20,7 +20,7 @@ CATCH_UP_CLAIM_SECONDS = 60
 _OPEN_UNHANDLED = """
 FROM history h JOIN workflow_instances i ON i.key = h.instance_key
 WHERE h.result = 4 AND (h.status = 1 OR h.status = 2) AND i.status IN (1, 2)
-  AND i.key > %(after)s AND (i.namespace = %(namespace)s) IS TRUE
+  AND h.instance_key > %(after)s AND (i.namespace = %(namespace)s) IS TRUE
   AND (%(any_type)s OR i.workflow_type = ANY(%(workflow_types)s))
 """
 
@@ -71,9 +71,9 @@ class CatchingUp:
             parameters["event_types"] = claimed
             cursor = await connection.execute(
                 f"""
-                SELECT DISTINCT i.key {_OPEN_UNHANDLED} AND h.event_type = ANY(%(event_types)s)
+                SELECT DISTINCT h.instance_key {_OPEN_UNHANDLED} AND h.event_type = ANY(%(event_types)s)
                   AND {NEVER_DELIVERED.format(task_id="%(task_id)s")}
-                ORDER BY i.key LIMIT %(limit)s
+                ORDER BY h.instance_key LIMIT %(limit)s
                 """,
                 parameters,
             )

@@ -93,24 +93,24 @@ class LockedInstance:
         return [_letter(row) for row in await cursor.fetchall()]
 
     async def held(self) -> list[tuple[Delivery, Event]]:
-        return await self._deliveries(
-            "d.state = %s ORDER BY e.event_id, d.task_id", DeliveryState.HELD
-        )
+        return await self._deliveries("AND d.state = %s", DeliveryState.HELD)
 
     async def open_deliveries(self) -> list[tuple[Delivery, Event]]:
-        return await self._deliveries("true ORDER BY e.event_id, d.task_id")
+        return await self._deliveries()
 
     async def deliveries_of(self, task_id: str, *, limit: int) -> list[tuple[Delivery, Event]]:
-        return await self._deliveries(
-            f"d.task_id = %s AND {CALLABLE} ORDER BY e.event_id LIMIT %s", task_id, limit
-        )
+        return await self._deliveries(f"AND d.task_id = %s AND {CALLABLE}", task_id, limit=limit)
 
-    async def _deliveries(self, where: str, *parameters: Any) -> list[tuple[Delivery, Event]]:
+    async def _deliveries(
+        self, condition: str = "", *values: int | str, limit: int | None = None
+    ) -> list[tuple[Delivery, Event]]:
         found = await self._rows(
             f"SELECT {rows.DELIVERY_COLUMNS}, {rows.EVENT_COLUMNS} FROM deliveries d "
-            f"JOIN events e ON e.event_id = d.event_id WHERE d.instance_key = %s AND {where}",
+            "JOIN events e ON e.event_id = d.event_id "
+            f"WHERE d.instance_key = %s {condition} ORDER BY e.event_id, d.task_id LIMIT %s",
             self.instance.key,
-            *parameters,
+            *values,
+            limit,
         )
         return [(rows.delivery(row), rows.event(row[rows.DELIVERY_WIDTH :])) for row in found]
 

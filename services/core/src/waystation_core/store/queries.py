@@ -20,20 +20,23 @@ from waystation_core.domain.model import (
     OnFailure,
     Result,
     Status,
+    TimerKind,
 )
 from waystation_core.ports.store import (
     DeadLetterFact,
     DeadLetterFilter,
     DeliveryFact,
     HistoryTail,
+    Looked,
     OutboxFact,
     RouterFact,
     StoredEntry,
     StoredEvent,
     SystemFacts,
+    TimerFact,
     WorkflowFilter,
 )
-from waystation_core.store import rows
+from waystation_core.store import flow_queries, rows
 from waystation_core.store.conditions import LETTERS, Conditions, letter_conditions
 from waystation_core.store.pool import Pool, connection_of
 from waystation_core.store.registry import is_uuid
@@ -109,6 +112,14 @@ _DELIVERIES_OF = f"""
 SELECT {rows.DELIVERY_COLUMNS}, {rows.EVENT_COLUMNS}, d.since, d.due_at
 FROM deliveries d JOIN events e ON e.event_id = d.event_id
 WHERE d.instance_key = %s ORDER BY d.since, d.event_id, d.task_id
+"""
+
+# A ref is an event's id for these kinds only; the cast must not meet any other.
+_TIMERS_OF = f"""
+SELECT t.kind, t.ref, t.due_at, {rows.EVENT_COLUMNS}
+FROM timers t LEFT JOIN events e ON e.event_id =
+    CASE WHEN t.kind IN ({int(TimerKind.EVENT)}, {int(TimerKind.EXPIRY)}) THEN t.ref::uuid END
+WHERE t.instance_key = %s ORDER BY t.due_at, t.kind, t.ref
 """
 
 _LETTER_EVENT = rows.EVENT_COLUMNS.replace("e.payload,", "COALESCE(l.payload, e.payload),")
@@ -241,7 +252,9 @@ class PostgresQueryStore:
         )
         return {row[0]: rows.event(row) for row in found}
 
-    async def open_work(self, key: int) -> tuple[list[OutboxFact], list[DeliveryFact]]:
+    async def open_work(
+        self, key: int
+    ) -> tuple[list[OutboxFact], list[DeliveryFact], list[TimerFact]]:
         async with connection_of(self._pool) as connection:
             cursor = await connection.execute(_OUTBOX_OF, (key,))
             waiting = [
@@ -256,7 +269,14 @@ class PostgresQueryStore:
                 )
                 for row in await cursor.fetchall()
             ]
-        return waiting, deliveries
+            cursor = await connection.execute(_TIMERS_OF, (key,))
+            timers = [
+                TimerFact(
+                    TimerKind(row[0]), row[1], row[2], rows.event(row[3:]) if row[3] else None
+                )
+                for row in await cursor.fetchall()
+            ]
+        return waiting, deliveries, timers
 
     async def dead_letters(
         self,
@@ -324,6 +344,24 @@ class PostgresQueryStore:
             (event_id, namespace),
         )
         return found[0][0] if found else None
+
+    async def flow(
+        self,
+        started_after: datetime,
+        *,
+        workflow_type: str = "",
+        after: tuple[datetime, int] | None = None,
+        limit: int = 100,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> Looked:
+        return await flow_queries.look(
+            self._pool,
+            started_after,
+            workflow_type=workflow_type,
+            after=after,
+            limit=limit,
+            namespace=namespace,
+        )
 
     async def system(self, namespace: str = DEFAULT_NAMESPACE) -> SystemFacts:
         async with connection_of(self._pool) as connection:

@@ -109,7 +109,7 @@ WITH busy AS MATERIALIZED (
 
 _CLAIM_OVERDUE = f"""
 WITH found AS MATERIALIZED (
-    SELECT event_id, task_id FROM deliveries WHERE state = 7 AND due_at <= now() AND task_id = ANY(%(task_ids)s)
+    SELECT event_id, task_id FROM deliveries WHERE state = 7 AND due_at <= now()
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 {_LEASE_FOUND}"""
@@ -128,7 +128,8 @@ RETURNING t.instance_key, t.kind, t.ref, f.due_at
 _WAKE_PARKED = """
 WITH found AS MATERIALIZED (
     SELECT event_id, task_id FROM deliveries
-    WHERE (state = 3 OR state = 4) AND task_id = ANY(%s) FOR UPDATE SKIP LOCKED
+    WHERE (state = 3 OR state = 4) AND task_id = ANY(%s) AND (%s OR due_at <= now())
+    FOR UPDATE SKIP LOCKED
 )
 UPDATE deliveries d SET state = 1, due_at = now(), since = now()
 FROM found f WHERE d.event_id = f.event_id AND d.task_id = f.task_id
@@ -200,10 +201,8 @@ class Sweeping:
                 return []
             return await (await connection.execute(_CLAIM_SUSPECTS, parameters)).fetchall()
 
-    async def claim_overdue(
-        self, router_id: str, limit: int, task_ids: Sequence[str]
-    ) -> list[Delivery]:
-        parameters = {"router_id": router_id, "limit": limit, "task_ids": list(task_ids)}
+    async def claim_overdue(self, router_id: str, limit: int) -> list[Delivery]:
+        parameters = {"router_id": router_id, "limit": limit}
         return [rows.delivery(row) for row in await self._fetch(_CLAIM_OVERDUE, parameters)]
 
     async def claim_timers(self, limit: int) -> dict[int, list[tuple[TimerKind, str]]]:
@@ -213,8 +212,8 @@ class Sweeping:
             claimed.setdefault(key, []).append((TimerKind(kind), ref))
         return claimed
 
-    async def wake_parked(self, task_ids: Sequence[str]) -> int:
-        return await self._execute(_WAKE_PARKED, (list(task_ids),))
+    async def wake_parked(self, task_ids: Sequence[str], *, all: bool = True) -> int:
+        return await self._execute(_WAKE_PARKED, (list(task_ids), all))
 
     async def heartbeat(
         self, router_id: str, pool: str, host: str, lease_seconds: float, report: RouterReport

@@ -387,7 +387,7 @@ class Link:
 
 def _said(outcome: Answered | Failed | Cut) -> str:
     if isinstance(outcome, Failed):
-        return f"{outcome.error.reason}: {outcome.error.message}"[:200]
+        return f"{outcome.error.reason}: {outcome.error.message}"[:200].rstrip(".")
     return outcome.message if isinstance(outcome, Cut) else ""
 
 

@@ -180,7 +180,7 @@ class EndpointPool:
             self._waiting[call] = None
             call.timer = self._loop.call_at(call.patience_until, self._give_up, call)
         else:
-            call.end(NotSent(self._why(call, links)))
+            call.end(self._not_sent(call, links))
 
     def _route(self, call: Call) -> tuple[Link, ...]:
         """The endpoints that announced the call's task for its types."""
@@ -199,7 +199,10 @@ class EndpointPool:
 
     def _give_up(self, call: Call) -> None:
         call.timer = None
-        call.end(NotSent(self._why(call, self._route(call))))
+        call.end(self._not_sent(call, self._route(call)))
+
+    def _not_sent(self, call: Call, links: Sequence[Link]) -> NotSent:
+        return NotSent(self._why(call, links), unannounced=not links and not self._closed)
 
     def _why(self, call: Call, links: Sequence[Link]) -> str:
         if self._closed:

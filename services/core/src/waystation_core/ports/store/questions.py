@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from waystation_core.domain.commit import HistoryEntry
+from waystation_core.domain.flow.graph import Observations
 from waystation_core.domain.model import (
     DEFAULT_NAMESPACE,
     DeadLetterState,
@@ -17,6 +18,7 @@ from waystation_core.domain.model import (
     JsonObject,
     OnFailure,
     Status,
+    TimerKind,
 )
 
 
@@ -67,6 +69,16 @@ class DeliveryFact:
     event: Event
     since: datetime
     due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFact:
+    """A timer of an instance, with the event that it is about, if any."""
+
+    kind: TimerKind
+    ref: str
+    due_at: datetime
+    event: Event | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +150,15 @@ class SystemFacts:
     unreachable_handlers: int
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A portion of the newest instances, with what their history shows of the flow of events."""
+
+    seen: Observations
+    after: tuple[datetime, int] | None
+    """Where the next portion begins; None: there are no more."""
+
+
 class QueryStore(Protocol):
     """Reads. Lists page by key: `after` is the last row's key of the page before."""
 
@@ -183,8 +204,10 @@ class QueryStore(Protocol):
         """Events of an instance by id; others are missing."""
         ...
 
-    async def open_work(self, key: int) -> tuple[list[OutboxFact], list[DeliveryFact]]:
-        """What of an instance is not settled."""
+    async def open_work(
+        self, key: int
+    ) -> tuple[list[OutboxFact], list[DeliveryFact], list[TimerFact]]:
+        """What of an instance is not settled, and what is due later."""
         ...
 
     async def dead_letters(
@@ -219,6 +242,19 @@ class QueryStore(Protocol):
         self, event_id: str, *, namespace: str = DEFAULT_NAMESPACE
     ) -> int | None:
         """Key of the instance that an event was raised in; None: there is no such event."""
+        ...
+
+    async def flow(
+        self,
+        started_after: datetime,
+        *,
+        workflow_type: str = "",
+        after: tuple[datetime, int] | None = None,
+        limit: int = 100,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> Looked:
+        """What the next instances show, newest first, `limit` at most. A portion is as small as
+        reading it takes well below the bound of a statement; it may have no instance in it."""
         ...
 
     async def system(self, namespace: str = DEFAULT_NAMESPACE) -> SystemFacts: ...

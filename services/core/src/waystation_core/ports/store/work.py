@@ -96,12 +96,12 @@ class Locked(Protocol):
         """All open deliveries of the instance."""
         ...
 
-    async def timers(self) -> list[Timer]:
-        """All timers of the instance, with the times at which they are due."""
-        ...
-
     async def deliveries_of(self, task_id: str, *, limit: int) -> list[tuple[Delivery, Event]]:
         """Deliveries of this task that are open and not in call, held or dead, with their events."""
+        ...
+
+    async def timers(self) -> list[Timer]:
+        """All timers of the instance, with the times at which they are due."""
         ...
 
     async def facts_of(self, event_ids: Sequence[str]) -> Mapping[str, EventFacts]:
@@ -256,10 +256,8 @@ class EngineStore(Protocol):
         another router has a suspect of in call."""
         ...
 
-    async def claim_overdue(
-        self, router_id: str, limit: int, task_ids: Sequence[str]
-    ) -> list[Delivery]:
-        """Leases PENDING deliveries of these tasks whose time is over to this router, oldest first."""
+    async def claim_overdue(self, router_id: str, limit: int) -> list[Delivery]:
+        """Leases PENDING deliveries whose time is over to this router, oldest first."""
         ...
 
     async def claim_timers(self, limit: int) -> dict[int, list[tuple[TimerKind, str]]]:
@@ -267,8 +265,9 @@ class EngineStore(Protocol):
         fires them leaves them to another one after some seconds."""
         ...
 
-    async def wake_parked(self, task_ids: Sequence[str]) -> int:
-        """Makes parked deliveries of these tasks READY: an endpoint or a place is there."""
+    async def wake_parked(self, task_ids: Sequence[str], *, all: bool = True) -> int:
+        """Makes parked deliveries of these tasks READY: an endpoint or a place is there. Those that
+        were parked for some time only where that is over, unless it is `all`."""
         ...
 
     async def heartbeat(
