@@ -53,7 +53,7 @@ def _replay(recorded: Recorded, call: InCall, outcome: Any) -> Comparison:
 
 
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 @given(PROGRAMS)
 def test_what_is_recorded_is_found_again_and_what_is_not_is_told(
@@ -108,7 +108,7 @@ def _tell_more(one: Recorded, call: InCall, reply: Reply) -> None:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 @given(PROGRAMS)
 def test_a_fork_has_the_data_of_then_and_nothing_else(steps: list[tuple[Any, ...]]) -> None:
