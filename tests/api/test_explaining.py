@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from google.protobuf.duration_pb2 import Duration
 from support.running_api import Api
 from support.scripted_engine import failure, reply, task
 from support.waiting import eventually
@@ -13,8 +14,8 @@ from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.handler_pb2 import TaskSpec
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest, RetireTaskRequest
 from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import Delivery, DeliveryState, OnFailure, Status
-from waystation_core.domain.results import WaitRequest
+from waystation_core.domain.model import Delivery, DeliveryState, NewEvent, OnFailure, Status
+from waystation_core.domain.results import FanOut, Pending, Reply, WaitRequest
 from waystation_core.ports.store import RouterReport
 
 
@@ -198,3 +199,54 @@ async def test_what_has_ended_waits_for_nothing(api: Api) -> None:
     await api.engine.handle(name, "workflow.started", reply(status=Status.COMPLETED))
     summary, found = await explained(api)
     assert (summary, found) == (f"{name} is COMPLETED; it waits for nothing.", {})
+
+
+async def test_groups_timers_and_what_follows_later(api: Api) -> None:
+    await register(api, "claim_validator")
+    await api.workflows.StartWorkflow(
+        pb.StartWorkflowRequest(
+            workflow_type="t", workflow_instance_id="w-1", deadline=Duration(seconds=3600)
+        )
+    )
+    group = FanOut(
+        (NewEvent("checked", {}), NewEvent("lost", {})), NewEvent("joined", {}), timeout=600.0
+    )
+    await api.engine.handle(
+        "w-1",
+        "workflow.started",
+        Reply((NewEvent("reminder", {}, delay=60.0),), fan_outs=(group,)),
+    )
+    await api.engine.handle("w-1", "lost", None)
+    await api.engine.handle("w-1", "checked", Pending(60.0))
+    answer = await api.workflows.ExplainWorkflow(
+        pb.ExplainWorkflowRequest(workflow_instance_id="w-1")
+    )
+    told = {pb.BlockerKind.Name(one.kind)[13:]: one for one in answer.blockers[:-1]}
+    assert sorted(told) == ["FAN_OUT", "PENDING_COMPLETION", "TIMER"]
+    assert told["TIMER"].message.startswith(
+        "`reminder` was raised by claim_validator and is delivered at "
+    )
+    assert told["FAN_OUT"].message.startswith(
+        "`joined` follows the 2 branches that claim_validator opened: 1 are settled, 1 with failures, "
+        "and it waits for all of them, or for "
+    )
+    assert told["FAN_OUT"].group_id
+    assert told["PENDING_COMPLETION"].message.startswith(
+        "claim_validator answered `checked` with `pending`"
+    )
+    # The deadline comes last: it only ends what waits for the others.
+    last = answer.blockers[-1]
+    assert (last.kind, last.message[:12]) == (pb.BLOCKER_KIND_TIMER, "it fails at ")
+    assert all(one.remedy and one.since.seconds and one.due_at.seconds for one in answer.blockers)
+    assert answer.context.HasField("deadline")
+
+
+async def test_an_idle_workflow_with_a_deadline_is_told_both(api: Api) -> None:
+    await api.workflows.StartWorkflow(
+        pb.StartWorkflowRequest(
+            workflow_type="t", workflow_instance_id="w-1", deadline=Duration(seconds=3600)
+        )
+    )
+    await api.engine.handle("w-1", "workflow.started", None)
+    _, found = await explained(api)
+    assert list(found) == ["IDLE", "TIMER"]

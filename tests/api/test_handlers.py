@@ -189,7 +189,7 @@ async def _start_unhandled(api: Api, name: str, workflow_type: str = "insurance_
 
 async def _deliveries(api: Api, name: str) -> list[tuple[str, str]]:
     key = (await api.store.queries.instances([name]))[name].key
-    _, found = await api.store.queries.open_work(key)
+    _, found, _ = await api.store.queries.open_work(key)
     assert all(fact.delivery.state is DeliveryState.READY for fact in found)
     return [(fact.event.event_type, fact.delivery.task_id) for fact in found]
 

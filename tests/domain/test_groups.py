@@ -320,6 +320,16 @@ def test_what_can_t_be_a_group_is_refused_whole(reply: Reply, reason: str) -> No
     assert (world.history[-1].error["reason"], world.instance.event_count) == (reason, 1)
 
 
+def test_who_handles_the_end_opens_no_group() -> None:
+    world = World()
+    world.handle(world.first, OPENS, Reply(status=Status.COMPLETED, reads=()))
+    (completed,) = world.raised("workflow.completed")
+    world.handle(completed, OPENS, fan_out("a"))
+    assert world.history[-1].error is not None
+    assert world.history[-1].error["reason"] == "RESPONSE_INVALID"
+    assert not world.raised("a")
+
+
 def test_a_thousand_branches_that_all_fail_with_long_stories_are_told_within_the_limits() -> None:
     world, branches = opened(*["work" + "x" * 190] * 1000)
     story = replace(BROKEN, reason="R" * 200, message="\N{PILE OF POO}" * 4000)

@@ -9,18 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from waystation_api import timed
+from waystation_api.blockers import Blocker
 from waystation_api.registered import Registered, how_to_start
 from waystation_core.domain.model import (
     DeliveryState,
     Event,
     Instance,
-    JsonObject,
     Status,
 )
 from waystation_core.ports.store import (
     DeadLetterFact,
     DeliveryFact,
     OutboxFact,
+    TimerFact,
 )
 
 PENDING_EVENT = "PENDING_EVENT"
@@ -38,25 +40,6 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Blocker:
-    """One thing an instance waits for; `kind` is a BlockerKind without its prefix."""
-
-    kind: str
-    since: datetime | None
-    message: str
-    remedy: str
-    event_id: str = ""
-    event_type: str = ""
-    task_id: str = ""
-    service_name: str = ""
-    wait_id: str = ""
-    dead_letter_id: str = ""
-    attempts: int = 0
-    due_at: datetime | None = None
-    last_error: JsonObject | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of one instance."""
 
@@ -64,6 +47,7 @@ class Facts:
     pending: Sequence[OutboxFact]
     deliveries: Sequence[DeliveryFact]
     dead_letters: Sequence[DeadLetterFact]
+    timers: Sequence[TimerFact] = ()
 
 
 def explain(facts: Facts, registered: Registered) -> tuple[str, list[Blocker]]:
@@ -81,9 +65,13 @@ def explain(facts: Facts, registered: Registered) -> tuple[str, list[Blocker]]:
     if instance.status.is_open:
         blockers += [_pending(instance, fact, registered) for fact in facts.pending]
         blockers += _waits(instance)
+        blockers += timed.delayed(facts.timers)
+        blockers += timed.groups(instance)
         if instance.idle is not None:
             blockers.append(_idle(instance, registered))
     blockers.sort(key=lambda blocker: blocker.since.timestamp() if blocker.since else 0.0)
+    if instance.status.is_open:
+        blockers += timed.deadline(instance)
     return _summary(instance, blockers), blockers
 
 
@@ -123,6 +111,8 @@ def _delivery(instance: Instance, fact: DeliveryFact, registered: Registered) ->
     task_id, event_type = delivery.task_id, event.event_type
     service = registered.service_of(task_id)
     due_at: datetime | None = None
+    if delivery.state is DeliveryState.PENDING:
+        return timed.pending(fact, service)
     if delivery.state is DeliveryState.HELD:
         kind = HELD
         message = f"`{event_type}` for {task_id} is held because the workflow is FAILED"
@@ -218,6 +208,7 @@ def _waits(instance: Instance) -> list[Blocker]:
             f"{instance.workflow_instance_id} --wait-id {wait.wait_id} --data '{{...}}'`.",
             task_id=wait.task_id,
             wait_id=wait.wait_id,
+            due_at=datetime.fromisoformat(wait.deadline) if wait.deadline is not None else None,
         )
         for wait in instance.waits
     ]

@@ -8,8 +8,9 @@ import grpc
 
 from waystation.v1 import workflow_service_pb2, workflow_service_pb2_grpc
 from waystation_api import waiting
+from waystation_api.blockers import Blocker
 from waystation_api.changing import Change, Changing
-from waystation_api.explaining import Blocker, Facts, explain
+from waystation_api.explaining import Facts, explain
 from waystation_api.reading import Reading
 from waystation_api.registered import Registered
 from waystation_api.requests import (
@@ -158,7 +159,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
     ) -> _pb.ExplainWorkflowResponse:
         namespace = check_namespace(request.namespace)
         instance = await self._reader.read(check_instance_id(request.workflow_instance_id))
-        pending, deliveries = await self._queries.open_work(instance.key)
+        pending, deliveries, timers = await self._queries.open_work(instance.key)
         letters = await self._queries.dead_letters(
             DeadLetterFilter(workflow_instance_id=instance.workflow_instance_id),
             limit=_MAX_LETTERS,
@@ -176,8 +177,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         # Read last: what was settled in between is then seen as settled.
         instance = await self._reader.read(instance.workflow_instance_id)
         summary, blockers = explain(
-            Facts(instance, pending, deliveries, letters),
-            registered,
+            Facts(instance, pending, deliveries, letters, timers), registered
         )
         response = _pb.ExplainWorkflowResponse(summary=summary)
         context_to_proto(instance, with_data=False, into=response.context)
@@ -267,3 +267,5 @@ def _blocker_to_proto(blocker: Blocker, message: _pb.Blocker) -> None:
     set_timestamp(message.due_at, blocker.due_at)
     if blocker.last_error is not None:
         error_to_proto(blocker.last_error, message.last_error)
+    message.group_id = blocker.group_id
+    message.pool = blocker.pool

@@ -32,7 +32,7 @@ from waystation_core.domain.model import (
     TimerKind,
 )
 from waystation_core.domain.operations import Operation, apply, json_equal, to_json
-from waystation_core.domain.recording import record_action, record_discarded, skip_delivery
+from waystation_core.domain.recording import record_action, record_delivery, skip_delivery
 from waystation_core.domain.timers import end_wait, leave_wait
 
 
@@ -87,7 +87,6 @@ def start(
         dead_letters=0,
         event_count=1,
         correlation_id=correlation_id,
-        timers=int(deadline is not None),
         namespace=namespace,
     )
     entry = HistoryEntry(
@@ -334,7 +333,14 @@ def discard_dead_letter(
         )
     draft.take_dead_letter(letter.dead_letter_id, retried=False)
     draft.end_delivery(event.event_id, letter.task_id)
-    record_discarded(draft, event, letter.task_id, letter.attempts)
+    record_delivery(
+        draft,
+        event,
+        letter.task_id,
+        Result.SKIPPED,
+        max(letter.attempts, 1),
+        action="dead_letter_discarded",
+    )
     draft.ended(event, "its dead letter was discarded")
     _skip_what_cannot_go_on(draft, held)
 
@@ -347,7 +353,7 @@ def _skip_what_cannot_go_on(draft: Draft, held: Sequence[tuple[Delivery, Event]]
 
 def catch_up(draft: Draft, unhandled: Sequence[Event], task_id: str) -> None:
     """Offers events that settled as UNHANDLED to a task that is new; the instance must be open. Other
-    tasks may be handling them by now: that is none of this one's business. Those of groups that have
+    tasks may be handling them by now: that is none of this one's business. Events of groups that have
     fired are left out.
 
     The draft must know the facts of the events.

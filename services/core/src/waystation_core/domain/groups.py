@@ -50,9 +50,15 @@ FAILED, TIMED_OUT, OPEN = "failed_branches", "timed_out", "open_branches"
 _EXPIRED, _UNHANDLED = "EXPIRED", "UNHANDLED"
 
 
-def check(fan_out: FanOut) -> None:
+def check(fan_out: FanOut, cause: Event) -> None:
     """Raises ResponseInvalid for a group that can't be, PayloadTooLarge or InvalidStruct for a
     `then` that leaves no room for the list of what failed."""
+    if cause.after_end:
+        raise ResponseInvalid(
+            "A task that handles the end of a workflow may raise events, but no fan_out: nothing is "
+            "waited for any more.",
+            problem="fan-out after the end",
+        )
     if fan_out.need > len(fan_out.events):
         raise ResponseInvalid(
             f"fan_out needs {fan_out.need} of {len(fan_out.events)} branches; need no more than "

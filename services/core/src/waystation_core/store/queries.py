@@ -19,6 +19,7 @@ from waystation_core.domain.model import (
     OnFailure,
     Result,
     Status,
+    TimerKind,
 )
 from waystation_core.ports.store import (
     DeadLetterFact,
@@ -30,6 +31,7 @@ from waystation_core.ports.store import (
     StoredEntry,
     StoredEvent,
     SystemFacts,
+    TimerFact,
     WorkflowFilter,
 )
 from waystation_core.store import rows
@@ -108,6 +110,14 @@ _DELIVERIES_OF = f"""
 SELECT {rows.DELIVERY_COLUMNS}, {rows.EVENT_COLUMNS}, d.since, d.due_at
 FROM deliveries d JOIN events e ON e.event_id = d.event_id
 WHERE d.instance_key = %s ORDER BY d.since, d.event_id, d.task_id
+"""
+
+# A ref is an event's id for these kinds only; the cast must not meet any other.
+_TIMERS_OF = f"""
+SELECT t.kind, t.ref, t.due_at, {rows.EVENT_COLUMNS}
+FROM timers t LEFT JOIN events e ON e.event_id =
+    CASE WHEN t.kind IN ({int(TimerKind.EVENT)}, {int(TimerKind.EXPIRY)}) THEN t.ref::uuid END
+WHERE t.instance_key = %s ORDER BY t.due_at, t.kind, t.ref
 """
 
 _LETTER_EVENT = rows.EVENT_COLUMNS.replace("e.payload,", "COALESCE(l.payload, e.payload),")
@@ -232,7 +242,9 @@ class PostgresQueryStore:
             for row in found
         ]
 
-    async def open_work(self, key: int) -> tuple[list[OutboxFact], list[DeliveryFact]]:
+    async def open_work(
+        self, key: int
+    ) -> tuple[list[OutboxFact], list[DeliveryFact], list[TimerFact]]:
         async with connection_of(self._pool) as connection:
             cursor = await connection.execute(_OUTBOX_OF, (key,))
             waiting = [
@@ -247,7 +259,14 @@ class PostgresQueryStore:
                 )
                 for row in await cursor.fetchall()
             ]
-        return waiting, deliveries
+            cursor = await connection.execute(_TIMERS_OF, (key,))
+            timers = [
+                TimerFact(
+                    TimerKind(row[0]), row[1], row[2], rows.event(row[3:]) if row[3] else None
+                )
+                for row in await cursor.fetchall()
+            ]
+        return waiting, deliveries, timers
 
     async def dead_letters(
         self,

@@ -25,6 +25,7 @@ from waystation_core.ports.store.questions import (
     StoredEntry,
     StoredEvent,
     SystemFacts,
+    TimerFact,
     WorkflowFilter,
 )
 from waystation_core.ports.store.work import (
@@ -65,6 +66,7 @@ __all__ = [
     "StoredEntry",
     "StoredEvent",
     "SystemFacts",
+    "TimerFact",
     "Undeclared",
     "WorkflowFilter",
     "WriteRefused",

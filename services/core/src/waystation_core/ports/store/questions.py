@@ -17,6 +17,7 @@ from waystation_core.domain.model import (
     JsonObject,
     OnFailure,
     Status,
+    TimerKind,
 )
 
 
@@ -67,6 +68,16 @@ class DeliveryFact:
     event: Event
     since: datetime
     due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFact:
+    """A timer of an instance, with the event that it is about, if any."""
+
+    kind: TimerKind
+    ref: str
+    due_at: datetime
+    event: Event | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +190,10 @@ class QueryStore(Protocol):
         """Events of an instance in the order in which they were raised; `after` counts events."""
         ...
 
-    async def open_work(self, key: int) -> tuple[list[OutboxFact], list[DeliveryFact]]:
-        """What of an instance is not settled."""
+    async def open_work(
+        self, key: int
+    ) -> tuple[list[OutboxFact], list[DeliveryFact], list[TimerFact]]:
+        """What of an instance is not settled, and what is due later."""
         ...
 
     async def dead_letters(
