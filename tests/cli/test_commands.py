@@ -101,6 +101,23 @@ COMMANDS = {
         ["claim-7 is CANCELLED"],
         lambda said: said["context"]["status"] == "WORKFLOW_STATUS_CANCELLED",
     ),
+    "fork": (
+        ["fork", "claim-7", "--at", "3", "--id", "claim-8", "--set", "/amount=100",
+         "--set", '/by="me"', "--remove", "/plate", "--event", "claim.processed",
+         "--payload", '{"n": 1}'],
+        "ForkWorkflow",
+        {
+            "workflow_instance_id": "claim-7", "at_sequence": 3,
+            "new_workflow_instance_id": "claim-8",
+            "edits": {"operations": [
+                {"path": "/amount", "set": 100}, {"path": "/by", "set": "me"},
+                {"path": "/plate", "remove": {}},
+            ]},
+            "event": {"event_type": "claim.processed", "payload": {"n": 1}},
+        },
+        ["Forked claim-7 at #3 as claim-8", "claim.processed goes to claim_validator"],
+        lambda said: said["context"]["workflow_instance_id"] == "claim-8",
+    ),
     "explain": (
         ["explain", "claim-7"],
         "ExplainWorkflow",
@@ -123,6 +140,28 @@ COMMANDS = {
         lambda said: said["status"]["handlers"] == 2
         and said["handlers"][0]["handler_id"] == "handler-1"
         and said["dead_letters"][0]["dead_letter_id"] == "dl-1",
+    ),
+    "lint": (
+        ["lint", "--type", "claim", "--since", "2026-01-31T12:00:00Z", "--instances", "50"],
+        "GetFlow",
+        {
+            "workflow_type": "claim", "started_after": "2026-01-31T12:00:00Z",
+            "max_instances": 50,
+        },
+        ["WARNING EMITTED_UNHANDLED `claim.procesed`", "Raise `claim.processed` instead.",
+         "1 warning, 1 note in 1 workflow type, 3 tasks, 3 instances started since"],
+        lambda said: said["findings"][0]["suggestion"] == "claim.processed"
+        and said["instances"] == 3 and "flows" not in said,
+    ),
+    "graph": (
+        ["graph", "--type", "claim", "--since", "2026-01-31T12:00:00Z"],
+        "GetFlow",
+        {
+            "workflow_type": "claim", "started_after": "2026-01-31T12:00:00Z",
+            "max_instances": 1000,
+        },
+        ["flowchart LR", "claim_processor"],
+        lambda said: said["flows"][0]["handlings"][3]["dead_letters"] == 1,
     ),
     "handlers list": (
         ["handlers", "list", "--service", "claims"],
@@ -213,8 +252,9 @@ COMMANDS = {
     ),
 }  # fmt: skip
 
-CHANGING = {"StartWorkflow", "ProvideInput", "PublishEvent", "CancelWorkflow", "RegisterHandler",
-            "UnregisterHandler", "RetireTask", "RetryDeadLetter", "DiscardDeadLetter"}  # fmt: skip
+CHANGING = {"StartWorkflow", "ForkWorkflow", "ProvideInput", "PublishEvent", "CancelWorkflow",
+            "RegisterHandler", "UnregisterHandler", "RetireTask", "RetryDeadLetter",
+            "DiscardDeadLetter"}  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -257,7 +297,7 @@ def test_the_commands_are_all_here() -> None:
     without_a_server = {"dev", "migrate"}
     assert names(app) - without_a_server == {
         command.partition(" --")[0] for command in COMMANDS
-    } | {"run", "wait", "watch"}
+    } | {"run", "wait", "watch", "diff", "replay"}
 
 
 ENDS = {

@@ -2,6 +2,7 @@ import datetime
 
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from waystation.v1 import flow_pb2 as _flow_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -78,3 +79,31 @@ class QueueStatus(_message.Message):
     name: str
     messages_ready: int
     def __init__(self, name: _Optional[str] = ..., messages_ready: _Optional[int] = ...) -> None: ...
+
+class GetFlowRequest(_message.Message):
+    __slots__ = ("namespace", "workflow_type", "started_after", "max_instances")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_TYPE_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AFTER_FIELD_NUMBER: _ClassVar[int]
+    MAX_INSTANCES_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    workflow_type: str
+    started_after: _timestamp_pb2.Timestamp
+    max_instances: int
+    def __init__(self, namespace: _Optional[str] = ..., workflow_type: _Optional[str] = ..., started_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., max_instances: _Optional[int] = ...) -> None: ...
+
+class GetFlowResponse(_message.Message):
+    __slots__ = ("flows", "findings", "instances", "looked_back_to", "cut_short", "left_out")
+    FLOWS_FIELD_NUMBER: _ClassVar[int]
+    FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    INSTANCES_FIELD_NUMBER: _ClassVar[int]
+    LOOKED_BACK_TO_FIELD_NUMBER: _ClassVar[int]
+    CUT_SHORT_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    flows: _containers.RepeatedCompositeFieldContainer[_flow_pb2.WorkflowFlow]
+    findings: _containers.RepeatedCompositeFieldContainer[_flow_pb2.FlowFinding]
+    instances: int
+    looked_back_to: _timestamp_pb2.Timestamp
+    cut_short: bool
+    left_out: int
+    def __init__(self, flows: _Optional[_Iterable[_Union[_flow_pb2.WorkflowFlow, _Mapping]]] = ..., findings: _Optional[_Iterable[_Union[_flow_pb2.FlowFinding, _Mapping]]] = ..., instances: _Optional[int] = ..., looked_back_to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cut_short: bool = ..., left_out: _Optional[int] = ...) -> None: ...

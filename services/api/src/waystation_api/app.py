@@ -31,9 +31,12 @@ from waystation_api.changing import Changing
 from waystation_api.completing import Completing
 from waystation_api.completions import TaskCompletionService
 from waystation_api.dead_letters import DeadLetterService
+from waystation_api.flowing import Flowing
+from waystation_api.forking import Forking
 from waystation_api.handlers import HandlerRegistryService
 from waystation_api.reading import Reading
 from waystation_api.registering import Registering
+from waystation_api.replaying import Replaying
 from waystation_api.retiring import Retiring
 from waystation_api.settings import ApiSettings, static_registrations
 from waystation_api.starting import Backlog, Starter
@@ -120,18 +123,18 @@ class ApiServer:
         self._starter = Starter(store.engine, self._relay, self._backlog)
         reader = InstanceReader(store.queries)
         self._waiters = Waiters(reader, broker)
+        allowlist = replace(
+            Allowlist.parse(settings.handler_allowlist),
+            own=servers_of(
+                settings.database_url.get_secret_value(), settings.broker_url.get_secret_value()
+            ),
+        )
         self._registering = Registering(
             store.engine,
             store.registry,
             self._relay,
             self._tasks,
-            replace(
-                Allowlist.parse(settings.handler_allowlist),
-                own=servers_of(
-                    settings.database_url.get_secret_value(),
-                    settings.broker_url.get_secret_value(),
-                ),
-            ),
+            allowlist,
             at_most=settings.max_handlers,
         )
         self._retiring = Retiring(
@@ -155,6 +158,14 @@ class ApiServer:
             reading=Reading(store.queries, reader),
             watching=Watching(store.queries, self._waiters),
             changing=changing,
+            replaying=Replaying(
+                store.queries,
+                reader,
+                self._tasks,
+                allowlist,
+                max_events=settings.max_events_per_workflow,
+            ),
+            forking=Forking(store.queries, reader, self._starter, self._tasks),
             tasks=self._tasks,
             backlog=self._backlog,
             queries=store.queries,
@@ -188,7 +199,7 @@ class ApiServer:
                 _service(
                     "SystemService",
                     system_service_pb2_grpc.add_SystemServiceServicer_to_server,
-                    SystemService(store.queries, broker),
+                    SystemService(store.queries, Flowing(store.registry, store.queries), broker),
                 ),
             ],
             host=settings.api_host,

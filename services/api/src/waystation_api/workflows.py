@@ -11,8 +11,10 @@ from waystation_api import waiting
 from waystation_api.blockers import Blocker
 from waystation_api.changing import Change, Changing
 from waystation_api.explaining import Facts, explain
+from waystation_api.forking import Forking
 from waystation_api.reading import Reading
 from waystation_api.registered import Registered
+from waystation_api.replaying import Replaying
 from waystation_api.requests import (
     check_expected_version,
     check_instance_id,
@@ -23,7 +25,7 @@ from waystation_api.tasks import TaskDirectory
 from waystation_api.waiting import InstanceReader, Waiters
 from waystation_api.watching import Watching
 from waystation_core.domain import lifecycle, limits
-from waystation_core.domain.errors import InvalidField, NotYetAvailable
+from waystation_core.domain.errors import InvalidField
 from waystation_core.domain.model import DeliveryState
 from waystation_core.ports.store import DeadLetterFilter, QueryStore
 from waystation_core.rpc.conversion import (
@@ -56,6 +58,8 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         reading: Reading,
         watching: Watching,
         changing: Changing,
+        replaying: Replaying,
+        forking: Forking,
         tasks: TaskDirectory,
         backlog: Backlog,
         queries: QueryStore,
@@ -66,6 +70,8 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         self._reading = reading
         self._watching = watching
         self._changing = changing
+        self._replaying = replaying
+        self._forking = forking
         self._tasks = tasks
         self._backlog = backlog
         self._queries = queries
@@ -227,17 +233,17 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         context_to_proto(await self._changing.cancel(change, reason), into=response.context)
         return response
 
-    # --- not built yet ---------------------------------------------------------------------
+    # --- what was, and another course from there -------------------------------------------
 
     async def ReplayWorkflow(
         self, request: _pb.ReplayWorkflowRequest, context: Context
     ) -> _pb.ReplayWorkflowResponse:
-        raise NotYetAvailable("ReplayWorkflow")
+        return await self._replaying.replay(request, context.time_remaining())
 
     async def ForkWorkflow(
         self, request: _pb.ForkWorkflowRequest, context: Context
     ) -> _pb.ForkWorkflowResponse:
-        raise NotYetAvailable("ForkWorkflow")
+        return await self._forking.fork(request)
 
 
 def _change(

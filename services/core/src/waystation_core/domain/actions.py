@@ -35,6 +35,8 @@ from waystation_core.domain.operations import Operation, apply, json_equal, to_j
 from waystation_core.domain.recording import record_action, record_delivery, skip_delivery
 from waystation_core.domain.timers import end_wait, leave_wait
 
+_EDITED = " with an edited payload"
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
@@ -274,11 +276,20 @@ def retry_dead_letter(
         by=CLIENT,
         raised=raised,
         writes=writes_of((), changed),
-        note=f"{letter.task_id}{' with an edited payload' if edited else ''}",
+        note=f"{letter.task_id}{_EDITED if edited else ''}",
         effects=changed,
     )
     draft.settle_unhandled_now(raised)
     _skip_what_cannot_go_on(draft, held)
+
+
+def edited_task(entry: HistoryEntry) -> str | None:
+    """The task that has an edited payload for the entry's event from this retry on; None where the
+    entry is nothing of the kind."""
+    if entry.action != "dead_letter_retried" or entry.note is None:
+        return None
+    task_id, edited, _ = entry.note.partition(_EDITED)
+    return task_id if edited else None
 
 
 def retry_dead_letters(

@@ -1,7 +1,7 @@
 """From a handler service's host to the addresses that may be dialled, pinned as literals.
 
-Both doors use it: the API when an endpoint registers, the router each time it dials, because a
-name may lead elsewhere by then.
+Used when an endpoint registers and each time one is dialled, because a name may lead elsewhere by
+then.
 """
 
 from __future__ import annotations

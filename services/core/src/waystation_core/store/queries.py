@@ -15,6 +15,7 @@ from waystation_core.domain.errors import DeadLetterNotFound, shown
 from waystation_core.domain.model import (
     DEFAULT_NAMESPACE,
     DeadLetterState,
+    Event,
     Instance,
     OnFailure,
     Result,
@@ -26,6 +27,7 @@ from waystation_core.ports.store import (
     DeadLetterFilter,
     DeliveryFact,
     HistoryTail,
+    Looked,
     OutboxFact,
     RouterFact,
     StoredEntry,
@@ -34,7 +36,7 @@ from waystation_core.ports.store import (
     TimerFact,
     WorkflowFilter,
 )
-from waystation_core.store import rows
+from waystation_core.store import flow_queries, rows
 from waystation_core.store.conditions import LETTERS, Conditions, letter_conditions
 from waystation_core.store.pool import Pool, connection_of
 from waystation_core.store.registry import is_uuid
@@ -242,6 +244,14 @@ class PostgresQueryStore:
             for row in found
         ]
 
+    async def events_named(self, key: int, event_ids: Sequence[str]) -> dict[str, Event]:
+        found = await self._fetch(
+            f"SELECT {rows.EVENT_COLUMNS} FROM unnest(%s::uuid[]) AS f(event_id) "
+            "JOIN events e ON e.event_id = f.event_id WHERE e.instance_key = %s",
+            (list(event_ids), key),
+        )
+        return {row[0]: rows.event(row) for row in found}
+
     async def open_work(
         self, key: int
     ) -> tuple[list[OutboxFact], list[DeliveryFact], list[TimerFact]]:
@@ -334,6 +344,24 @@ class PostgresQueryStore:
             (event_id, namespace),
         )
         return found[0][0] if found else None
+
+    async def flow(
+        self,
+        started_after: datetime,
+        *,
+        workflow_type: str = "",
+        after: tuple[datetime, int] | None = None,
+        limit: int = 100,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> Looked:
+        return await flow_queries.look(
+            self._pool,
+            started_after,
+            workflow_type=workflow_type,
+            after=after,
+            limit=limit,
+            namespace=namespace,
+        )
 
     async def system(self, namespace: str = DEFAULT_NAMESPACE) -> SystemFacts:
         async with connection_of(self._pool) as connection:

@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2
 from waystation_core.domain.endpoints import Allowlist, check_endpoint
 from waystation_core.domain.errors import WaystationError
 from waystation_core.rpc.addresses import admitted_addresses, target
-from waystation_router.endpoints.channels import HEALTH_CHECK, open_endpoint_channel
+from waystation_core.rpc.endpoint_channels import HEALTH_CHECK, open_endpoint_channel
 
 FIRST_BACKOFF = 0.2
 LONGEST_BACKOFF = 5.0

@@ -15,23 +15,25 @@ from google.protobuf.message import DecodeError
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.domain.backoff import steady_delay
 from waystation_core.domain.endpoints import Allowlist
-from waystation_core.domain.topics import matches
+from waystation_core.domain.task_table import announces
 from waystation_core.ports.store import Registration
+from waystation_core.rpc.attempts import (
+    Answered,
+    Failed,
+    NotSent,
+    error_of_status,
+    invalid_answer,
+    late,
+)
+from waystation_core.rpc.endpoint_channels import HANDLE_EVENT
 from waystation_router.endpoints.calls import Call
-from waystation_router.endpoints.channels import HANDLE_EVENT
 from waystation_router.endpoints.circuit import Circuit
 from waystation_router.endpoints.connection import Connection
 from waystation_router.endpoints.outcomes import (
     PERHAPS_CUT,
-    Answered,
     Cut,
-    Failed,
-    NotSent,
     error_of_item,
-    error_of_status,
-    invalid_answer,
     is_fault_of_endpoint,
-    late,
 )
 from waystation_router.endpoints.stream import EventStream, was_refused
 
@@ -91,12 +93,7 @@ class Link:
 
     def hosts(self, call: Call) -> bool:
         """Whether the endpoint itself announced the call's task for its types."""
-        return any(
-            spec.task_id == call.task_id
-            and any(matches(pattern, call.event_type) for pattern in spec.event_types)
-            and ("*" in spec.workflow_types or call.workflow_type in spec.workflow_types)
-            for spec in self.endpoint.tasks
-        )
+        return announces(self.endpoint.tasks, call.task_id, call.event_type, call.workflow_type)
 
     def usable(self, task_id: str) -> bool:
         """Whether a call of this task could be sent now."""

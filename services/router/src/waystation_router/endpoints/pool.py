@@ -10,9 +10,9 @@ from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.domain.endpoints import Allowlist
 from waystation_core.domain.model import JsonObject
 from waystation_core.ports.store import Registration
+from waystation_core.rpc.attempts import NotSent
 from waystation_router.endpoints.calls import Call
 from waystation_router.endpoints.link import Link
-from waystation_router.endpoints.outcomes import NotSent
 
 PATIENCE_SECONDS = 2.0
 """How long a call waits for an endpoint that is just being connected."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from waystation_core.domain.commit import HistoryEntry
+from waystation_core.domain.flow.graph import Observations
 from waystation_core.domain.model import (
     DEFAULT_NAMESPACE,
     DeadLetterState,
@@ -149,6 +150,15 @@ class SystemFacts:
     unreachable_handlers: int
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A portion of the newest instances, with what their history shows of the flow of events."""
+
+    seen: Observations
+    after: tuple[datetime, int] | None
+    """Where the next portion begins; None: there are no more."""
+
+
 class QueryStore(Protocol):
     """Reads. Lists page by key: `after` is the last row's key of the page before."""
 
@@ -190,6 +200,10 @@ class QueryStore(Protocol):
         """Events of an instance in the order in which they were raised; `after` counts events."""
         ...
 
+    async def events_named(self, key: int, event_ids: Sequence[str]) -> dict[str, Event]:
+        """Events of an instance by id; others are missing."""
+        ...
+
     async def open_work(
         self, key: int
     ) -> tuple[list[OutboxFact], list[DeliveryFact], list[TimerFact]]:
@@ -228,6 +242,19 @@ class QueryStore(Protocol):
         self, event_id: str, *, namespace: str = DEFAULT_NAMESPACE
     ) -> int | None:
         """Key of the instance that an event was raised in; None: there is no such event."""
+        ...
+
+    async def flow(
+        self,
+        started_after: datetime,
+        *,
+        workflow_type: str = "",
+        after: tuple[datetime, int] | None = None,
+        limit: int = 100,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> Looked:
+        """What the next instances show, newest first, `limit` at most. A portion is as small as
+        reading it takes well below the bound of a statement; it may have no instance in it."""
         ...
 
     async def system(self, namespace: str = DEFAULT_NAMESPACE) -> SystemFacts: ...
