@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from waystation_core.domain.errors import TaskNotFound
 from waystation_core.domain.model import DEFAULT_NAMESPACE, SYSTEM
+from waystation_core.domain.retiring import unknown_task
 from waystation_core.ports.store import Undeclared
 from waystation_core.store.handler_rows import LIVE
 from waystation_core.store.pool import Connection, Pool, connection_of
@@ -61,11 +61,7 @@ class Retiring:
             )
             known = await cursor.fetchone()
             if known is None:
-                raise TaskNotFound(
-                    f"No task {task_id} was ever registered; `waystation handlers list` has those "
-                    "that are.",
-                    task_id=task_id,
-                )
+                raise unknown_task(task_id)
             if known[0] == OPERATOR:
                 return
             await connection.execute(
