@@ -450,7 +450,8 @@ def in_order(entries: Any) -> list[Any]:
     """Entries of history; those of what is given up at one time come in any order."""
     ordered: list[Any] = []
     for skipped, run in groupby(entries, key=lambda entry: entry[0] == "SKIPPED"):
-        ordered += sorted(run) if skipped else list(run)
+        found = list(run)
+        ordered += sorted(found) if skipped else found
     return ordered
 
 
