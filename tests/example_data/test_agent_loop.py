@@ -9,7 +9,7 @@ from chat_model import OpenAIModel
 from research_agent.agent.scripted import ScriptedModel
 from research_agent.agent.service import MAX_ROUNDS, build_service
 from research_agent.demo import QUESTION
-from waystation_worker.testing import TaskResult, run_task
+from waystation_worker.testing import Answer, run_task
 
 SERVICE = build_service(ScriptedModel())
 CALL = {"tool": "calculator", "input": "1 + 1"}
@@ -18,7 +18,7 @@ MORE = {"thought": "Not yet.", "answer": None, "calls": [CALL]}
 DONE = {"thought": "Yes.", "answer": "Two.", "calls": []}
 
 
-async def thinking(reply: Reply, task_id: str, **given: Any) -> tuple[TaskResult, dict[str, Any]]:
+async def thinking(reply: Reply, task_id: str, **given: Any) -> tuple[Answer, dict[str, Any]]:
     """One step with a real client of a model that replies so, and what the model was asked."""
     async with ChatServer(reply) as server:
         service = build_service(OpenAIModel(server.client, "tester"))
