@@ -7,9 +7,11 @@ from support.chat_server import ChatServer, Reply, fails, says
 
 from chat_model import OpenAIModel
 from research_agent.agent.scripted import ScriptedModel
-from research_agent.agent.service import MAX_ROUNDS, build_service
+from research_agent.agent.service import APPROVAL_SECONDS, MAX_ROUNDS, build_service
+from research_agent.calls import WORKFLOW_TYPE
 from research_agent.demo import QUESTION
-from waystation_worker.testing import TaskResult, run_task
+from research_agent.tools.service import build_service as build_tools
+from waystation_worker.testing import Answer, TestEngine, WorkflowRun, run_task
 
 SERVICE = build_service(ScriptedModel())
 CALL = {"tool": "calculator", "input": "1 + 1"}
@@ -18,7 +20,7 @@ MORE = {"thought": "Not yet.", "answer": None, "calls": [CALL]}
 DONE = {"thought": "Yes.", "answer": "Two.", "calls": []}
 
 
-async def thinking(reply: Reply, task_id: str, **given: Any) -> tuple[TaskResult, dict[str, Any]]:
+async def thinking(reply: Reply, task_id: str, **given: Any) -> tuple[Answer, dict[str, Any]]:
     """One step with a real client of a model that replies so, and what the model was asked."""
     async with ChatServer(reply) as server:
         service = build_service(OpenAIModel(server.client, "tester"))
@@ -32,6 +34,43 @@ def finished(number: int = 1, **more: Any) -> dict[str, Any]:
     payload = {"round": number, "places": places, "failed_branches": [], **more}
     data = {"question": "1 + 1?", "findings": {place: dict(CALL) for place in places}}
     return {"payload": payload, "data": data}
+
+
+def asked(seed: int = 0) -> tuple[TestEngine, WorkflowRun]:
+    """The demo's question to the scripted agent and its tools."""
+    engine = TestEngine(SERVICE, build_tools(), seed=seed)
+    return engine, engine.start(WORKFLOW_TYPE, {"question": QUESTION})
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_the_whole_loop_ends_alike_however_its_tools_meet(seed: int) -> None:
+    engine, run = asked(seed)
+    await run.until_waiting()
+    assert "calls.wanted" not in run.raised
+    run.provide_input({"approved": True})
+    await run.until_quiet()
+    # The phone is tried once more; everything waits for that branch, and for nothing else.
+    assert run.raised.count("tools.finished") == 0
+    await engine.advance(1)
+    await run.until_ended()
+    assert run.output
+    assert (run.output["outcome"], run.output["rounds"]) == ("ANSWERED", 2)
+    assert "150 nights" in run.output["answer"]
+    assert run.data["findings"]["1.4"]["failed"] == "nobody answers"
+    assert run.data["findings"]["2.1"]["result"] == "150"
+    assert run.raised.count("tools.finished") == 2
+
+
+async def test_a_plan_that_nobody_looks_at_is_not_carried_out() -> None:
+    engine, run = asked()
+    await run.until_waiting()
+    await engine.advance(APPROVAL_SECONDS - 1)
+    assert run.status == "WAITING_FOR_INPUT"
+    await engine.advance(1)
+    await run.until_ended()
+    assert run.output
+    assert run.output["outcome"] == "NOT_APPROVED"
+    assert "calls.wanted" not in run.raised
 
 
 async def test_a_plan_is_made_by_the_model_and_kept() -> None:
@@ -80,6 +119,7 @@ async def test_a_person_sees_the_plan_before_anything_is_called() -> None:
     assert result.status == "WAITING_FOR_INPUT"
     assert result.wait
     assert result.wait.message == "Reckon. May I call calculator(1 + 1)?"
+    assert result.wait.timeout == APPROVAL_SECONDS
 
 
 @pytest.mark.parametrize(
