@@ -87,10 +87,11 @@ async def test_a_plan_is_made_by_the_model_and_kept() -> None:
     "plan",
     [
         {**PLAN, "calls": []},
-        {**PLAN, "calls": [CALL] * 9},
+        {**PLAN, "calls": [CALL] * 5},
+        {**PLAN, "calls": [{**CALL, "input": "1" * 151}]},
         {**PLAN, "calls": [{"tool": "shell", "input": "rm"}]},
         {**PLAN, "approved": True},
-        {**PLAN, "idea": "x" * 4001},
+        {**PLAN, "idea": "x" * 301},
         {**PLAN, "idea": "\0"},
     ],
 )
@@ -120,6 +121,10 @@ async def test_a_person_sees_the_plan_before_anything_is_called() -> None:
     assert result.wait
     assert result.wait.message == "Reckon. May I call calculator(1 + 1)?"
     assert result.wait.timeout == APPROVAL_SECONDS
+    longest = {"idea": "\U0001f4a1" * 300, "calls": [{**CALL, "input": "\U0001f522" * 150}] * 4}
+    result = await run_task(SERVICE, "ask_person", data={"plan": longest})
+    assert result.wait
+    assert len(result.wait.message.encode()) <= 4096
 
 
 @pytest.mark.parametrize(
@@ -173,7 +178,7 @@ async def test_tools_that_failed_or_took_too_long_are_values_that_the_model_read
 
 
 async def test_the_script_thinks_the_same_each_time_and_copes_with_any_question() -> None:
-    for question in (QUESTION, "What is love?"):
+    for question in (QUESTION, "What is love? " * 1000):
         result = await run_task(SERVICE, "make_plan", payload={"question": question})
         assert [call["tool"] for call in result.data["plan"]["calls"]] == [
             "search",
