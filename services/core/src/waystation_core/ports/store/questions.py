@@ -18,6 +18,7 @@ from waystation_core.domain.model import (
     OnFailure,
     Status,
 )
+from waystation_core.domain.pools import Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,8 @@ class RouterFact:
     lease_remaining: float
     calls_in_flight: int
     results_committed: int
+    bindings: tuple[str, ...] = ()
+    """Of its pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,7 @@ class SystemFacts:
     idle_workflows: int
     handlers: int
     unreachable_handlers: int
+    pools: tuple[Pool, ...]
 
 
 class QueryStore(Protocol):
@@ -215,6 +219,10 @@ class QueryStore(Protocol):
         self, event_id: str, *, namespace: str = DEFAULT_NAMESPACE
     ) -> int | None:
         """Key of the instance that an event was raised in; None: there is no such event."""
+        ...
+
+    async def pools(self) -> tuple[Pool, ...]:
+        """All pools that are there, the default one first."""
         ...
 
     async def system(self, namespace: str = DEFAULT_NAMESPACE) -> SystemFacts: ...
