@@ -8,11 +8,12 @@ RUN awk '/^[^ ]/ { mine = /^uv==/ } mine' requirements.lock > uv.lock.txt \
     && tools/bin/uv venv /opt/waystation
 COPY gen/python gen/python
 COPY services services
+COPY examples/chat_model examples/chat_model
 COPY examples/insurance_claim examples/insurance_claim
 RUN tools/bin/uv pip install --no-cache --no-sources --python /opt/waystation/bin/python \
     --constraint requirements.lock --build-constraint requirements.lock --compile-bytecode \
     gen/python services/core services/api services/router services/worker_sdk services/cli \
-    examples/insurance_claim
+    examples/chat_model examples/insurance_claim
 
 FROM python:3.12-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin waystation

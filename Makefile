@@ -58,6 +58,10 @@ bench: setup rabbitmq ## Workflows per second and latency; BENCH_ARGS="--seconds
 demo: setup ## 28 insurance claims through an embedded Waystation and a handler service, watched live
 	@$(bin)/python scripts/demo $(DEMO_ARGS)
 
+.PHONY: demo-agent
+demo-agent: setup ## A question to the research agent: an embedded Waystation, the agent, its tools, and you
+	@$(bin)/python scripts/demo research_agent $(DEMO_ARGS)
+
 .PHONY: up
 up: setup rabbitmq ## The production shape on this machine: RabbitMQ, Postgres, API, two routers, handlers
 	@$(bin)/python scripts/production up

@@ -262,7 +262,7 @@ async def test_a_dead_letter_fails_its_workflow_and_an_edited_retry_brings_it_ba
     assert alive.status == WorkflowStatus.WORKFLOW_STATUS_ACTIVE
     assert not alive.HasField("failure")
     assert [entry.action for entry in alive.event_history].count("dead_letter_retried") == 1
-    _, deliveries = await api.store.queries.open_work(
+    _, deliveries, _ = await api.store.queries.open_work(
         (await api.store.queries.instances(["w-1"]))["w-1"].key
     )
     ((row),) = [fact.delivery for fact in deliveries if fact.event.event_type == "workflow.started"]

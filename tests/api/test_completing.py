@@ -161,7 +161,10 @@ async def test_what_breaks_a_rule_is_refused_and_the_delivery_stays_pending(api:
     for request, reason in (
         (pb.CompleteTaskRequest(idempotency_key=key), "INVALID_FIELD"),
         (pb.CompleteTaskRequest(idempotency_key="x", response=result()), "INVALID_ID"),
-        (pb.CompleteTaskRequest(idempotency_key=f"{key}:edit-1", response=result()), "TASK_NOT_FOUND"),
+        (
+            pb.CompleteTaskRequest(idempotency_key=f"{key}:edit-1", response=result()),
+            "TASK_NOT_FOUND",
+        ),
         (
             pb.CompleteTaskRequest(
                 idempotency_key="01890000-0000-7000-8000-000000000000:a", response=result()
@@ -182,7 +185,8 @@ async def test_what_breaks_a_rule_is_refused_and_the_delivery_stays_pending(api:
         ),
         (
             pb.CompleteTaskRequest(
-                idempotency_key=key, response=result(status=5)  # type: ignore[arg-type]
+                idempotency_key=key,
+                response=result(status=5),  # type: ignore[arg-type]
             ),
             "RESPONSE_INVALID",
         ),

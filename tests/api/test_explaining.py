@@ -6,16 +6,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from support.running_api import Api
 from support.scripted_engine import failure, reply, task
+from support.waiting import eventually
 
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.handler_pb2 import TaskSpec
-from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest
+from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest, RetireTaskRequest
 from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import Delivery, DeliveryState, OnFailure, Status
+from waystation_core.domain.model import Delivery, DeliveryState, NewEvent, OnFailure, Status
 from waystation_core.domain.pools import Pool
-from waystation_core.domain.results import WaitRequest
+from waystation_core.domain.results import FanOut, Pending, Reply, WaitRequest
 from waystation_core.ports.store import RouterReport
 
 
@@ -137,6 +139,42 @@ async def test_deliveries_off_the_fast_way(api: Api) -> None:
     assert found["NO_LIVE_ENDPOINT"].task_id == "gone"
 
 
+async def test_why_a_parked_delivery_is_not_called(api: Api) -> None:
+    await register(api, "claim_validator")
+    name = await started(api)
+    event = await api.engine.pending(name, "workflow.started")
+    row = Delivery(event.event_id, "claim_validator", DeliveryState.NO_ENDPOINT)
+    await api.engine.handle(name, "workflow.started", None, tasks=[task()], rows=[row])
+
+    async def why() -> tuple[str, str]:
+        _, found = await explained(api)
+        blocker = found["NO_LIVE_ENDPOINT"]
+        return blocker.message, blocker.remedy
+
+    assert "no endpoint of claims could be called when it was tried" in (await why())[0]
+    (handler,) = await api.store.registry.handlers()
+    seen = {"reachable": False, "last_error": "circuit open", "calls_in_flight": 0}
+    report = RouterReport(0, 0, endpoints={handler.handler_id: seen})
+    await api.store.engine.heartbeat(new_id(), "default", "host", 30, report)
+    message, remedy = await why()
+    assert "claims can't be called (127.0.0.1:7500: circuit open)" in message
+    assert "waystation handlers list" in remedy
+    await register(api, "claim_validator", event_type="other")
+    message, remedy = await why()
+    assert "announces the task for this event any more" in message
+    assert "`workflow.started` of `t`" in remedy
+    await register(api, "renamed")
+    message, remedy = await why()
+    assert "no live endpoint of claims declares the task any more" in message
+    assert "the task is retired" in remedy
+    await api.handlers.RetireTask(RetireTaskRequest(task_id="claim_validator"))
+
+    async def kinds() -> list[str]:
+        return list((await explained(api))[1])
+
+    await eventually(kinds, until=lambda found: found == ["DEAD_LETTER"], timeout=20)
+
+
 async def test_waits_with_the_command_that_answers_them(api: Api) -> None:
     name = await started(api)
     await api.engine.handle(
@@ -232,3 +270,54 @@ async def test_events_and_deliveries_that_no_router_takes(api: Api, default_rout
     assert found["news"].message == "`news` waits: no router is alive"
     assert "`waystation-router`" in found["news"].remedy
     assert (found["fraud.retried"].task_id, found["fraud.retried"].attempts) == ("scorer", 1)
+
+
+async def test_groups_timers_and_what_follows_later(api: Api) -> None:
+    await register(api, "claim_validator")
+    await api.workflows.StartWorkflow(
+        pb.StartWorkflowRequest(
+            workflow_type="t", workflow_instance_id="w-1", deadline=Duration(seconds=3600)
+        )
+    )
+    group = FanOut(
+        (NewEvent("checked", {}), NewEvent("lost", {})), NewEvent("joined", {}), timeout=600.0
+    )
+    await api.engine.handle(
+        "w-1",
+        "workflow.started",
+        Reply((NewEvent("reminder", {}, delay=60.0),), fan_outs=(group,)),
+    )
+    await api.engine.handle("w-1", "lost", None)
+    await api.engine.handle("w-1", "checked", Pending(60.0))
+    answer = await api.workflows.ExplainWorkflow(
+        pb.ExplainWorkflowRequest(workflow_instance_id="w-1")
+    )
+    told = {pb.BlockerKind.Name(one.kind)[13:]: one for one in answer.blockers[:-1]}
+    assert sorted(told) == ["FAN_OUT", "PENDING_COMPLETION", "TIMER"]
+    assert told["TIMER"].message.startswith(
+        "`reminder` was raised by claim_validator and is delivered at "
+    )
+    assert told["FAN_OUT"].message.startswith(
+        "`joined` follows the 2 branches that claim_validator opened: 1 are settled, 1 with failures, "
+        "and it waits for all of them, or for "
+    )
+    assert told["FAN_OUT"].group_id
+    assert told["PENDING_COMPLETION"].message.startswith(
+        "claim_validator answered `checked` with `pending`"
+    )
+    # The deadline comes last: it only ends what waits for the others.
+    last = answer.blockers[-1]
+    assert (last.kind, last.message[:12]) == (pb.BLOCKER_KIND_TIMER, "it fails at ")
+    assert all(one.remedy and one.since.seconds and one.due_at.seconds for one in answer.blockers)
+    assert answer.context.HasField("deadline")
+
+
+async def test_an_idle_workflow_with_a_deadline_is_told_both(api: Api) -> None:
+    await api.workflows.StartWorkflow(
+        pb.StartWorkflowRequest(
+            workflow_type="t", workflow_instance_id="w-1", deadline=Duration(seconds=3600)
+        )
+    )
+    await api.engine.handle("w-1", "workflow.started", None)
+    _, found = await explained(api)
+    assert list(found) == ["IDLE", "TIMER"]

@@ -8,12 +8,15 @@ from typing import Any
 
 import grpc
 import pytest
+from domain.test_endpoints import ODD_HOSTS
 from support.running_api import Api, refusal
+from support.scripted_engine import reply, task
 from support.waiting import eventually
 
 from waystation.v1 import handler_registry_service_pb2 as pb
 from waystation.v1 import workflow_service_pb2
 from waystation.v1.handler_pb2 import RegistrationKind, TaskSpec
+from waystation_core.domain.errors import shown
 from waystation_core.domain.model import DeliveryState
 
 Code = grpc.StatusCode
@@ -68,8 +71,12 @@ async def test_a_registration_is_listed_renewed_and_taken_out(api: Api) -> None:
         ({"port": 0}, "INVALID_FIELD", "port"),
         ({"port": 70968}, "INVALID_FIELD", "port"),
         ({"kind": 9}, "INVALID_FIELD", "kind"),
+        ({"lease": {"seconds": 0}}, "INVALID_FIELD", "lease"),
         ({"lease": {"nanos": 1}}, "INVALID_FIELD", "lease"),
+        ({"lease": {"seconds": -30}}, "INVALID_FIELD", "lease"),
         ({"lease": {"seconds": 3601}}, "INVALID_FIELD", "lease"),
+        ({"lease": {"seconds": 365 * 86_400}}, "INVALID_FIELD", "lease"),
+        ({"port": -1}, "INVALID_FIELD", "port"),
         ({"lease": {"seconds": 5}, "kind": 2}, "INVALID_FIELD", "lease"),
         ({"spec": {"task_id": "a b"}}, "INVALID_ID", "tasks[0].task_id"),
         ({"spec": {"event_types": []}}, "INVALID_FIELD", "tasks[0].event_types"),
@@ -90,23 +97,34 @@ async def test_registrations_that_break_a_rule_are_refused(
     assert not (await api.handlers.ListHandlers(pb.ListHandlersRequest())).handlers
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        "10.0.0.7",
-        "169.254.169.254",
-        "unix:/run/x",
-        "http://127.0.0.1",
-        "127.1",
-        "::ffff:127.0.0.1",
-        "",
-        "no-such-host.invalid",
-    ],
-)
-async def test_endpoints_off_the_allowlist_are_refused(api: Api, host: str) -> None:
-    refused = await refusal(api.handlers.RegisterHandler(register(host=host)))
-    assert (refused.code, refused.reason) == (Code.PERMISSION_DENIED, "ENDPOINT_NOT_ALLOWED")
-    assert refused.metadata["host"] == host
+async def test_endpoints_off_the_allowlist_are_refused(api: Api) -> None:
+    for host in (*ODD_HOSTS, "10.0.0.7", "no-such-host.invalid"):
+        refused = await refusal(api.handlers.RegisterHandler(register(host=host)))
+        assert (refused.code, refused.reason) == (Code.PERMISSION_DENIED, "ENDPOINT_NOT_ALLOWED")
+        assert refused.metadata["host"] == shown(host)
+        assert len(refused.message) < 250
+    assert not (await api.handlers.ListHandlers(pb.ListHandlersRequest())).handlers
+
+
+async def test_where_no_handler_can_be_one_text_tells_all(serve: Any) -> None:
+    """Off the list, not there, leading nowhere, or this system's own database: the same refusal."""
+    api: Api = await serve(WAYSTATION_BROKER_URL="amqp://guest:guest@127.0.0.1:5699/")
+    places = [("127.0.0.1", 5699), ("10.0.0.7", 7500), ("no-such-host.invalid", 7500)]
+    texts = set()
+    for host, port in places:
+        refused = await refusal(api.handlers.RegisterHandler(register(host=host, port=port)))
+        assert refused.reason == "ENDPOINT_NOT_ALLOWED"
+        texts.add(refused.message.replace(f"{host}:{port}", "HERE"))
+    assert len(texts) == 1
+
+
+async def test_further_endpoints_than_the_operator_admits_are_refused(serve: Any) -> None:
+    api: Api = await serve(WAYSTATION_MAX_HANDLERS="1")
+    await api.handlers.RegisterHandler(register())
+    await api.handlers.RegisterHandler(register(service_version="2"))
+    refused = await refusal(api.handlers.RegisterHandler(register(port=7501)))
+    assert (refused.code, refused.reason) == (Code.RESOURCE_EXHAUSTED, "TOO_MANY_HANDLERS")
+    assert refused.metadata == {"limit": "1"}
 
 
 async def test_names_are_resolved_before_the_allowlist_is_asked(api: Api) -> None:
@@ -171,12 +189,12 @@ async def _start_unhandled(api: Api, name: str, workflow_type: str = "insurance_
 
 async def _deliveries(api: Api, name: str) -> list[tuple[str, str]]:
     key = (await api.store.queries.instances([name]))[name].key
-    _, found = await api.store.queries.open_work(key)
+    _, found, _ = await api.store.queries.open_work(key)
     assert all(fact.delivery.state is DeliveryState.READY for fact in found)
     return [(fact.event.event_type, fact.delivery.task_id) for fact in found]
 
 
-async def test_the_first_task_that_claims_a_type_catches_up(api: Api) -> None:
+async def test_a_task_that_is_late_catches_up(api: Api) -> None:
     for name in ("w-1", "w-2"):
         await _start_unhandled(api, name)
     await _start_unhandled(api, "strange", "other_type")
@@ -193,6 +211,39 @@ async def test_the_first_task_that_claims_a_type_catches_up(api: Api) -> None:
         assert await _deliveries(api, name) == []
     again = await api.handlers.RegisterHandler(register(spec={"event_types": ["workflow.#"]}))
     assert again.caught_up_events == 0
+
+
+async def test_each_late_task_gets_every_unhandled_event_once(api: Api) -> None:
+    def tasks(*task_ids: str) -> list[TaskSpec]:
+        return [
+            TaskSpec(
+                task_id=task_id,
+                event_types=["workflow.started"],
+                workflow_types=["insurance_claim"],
+            )
+            for task_id in task_ids
+        ]
+
+    for name in ("open", "handled"):
+        await _start_unhandled(api, name)
+    # Together in one call.
+    made = await api.handlers.RegisterHandler(register(tasks=tasks("a", "b")))
+    assert made.caught_up_events == 4
+    started = "workflow.started"
+    assert await _deliveries(api, "open") == [(started, "a"), (started, "b")]
+    for task_id in ("a", "b"):
+        await api.engine.handle("handled", started, reply("next"), by=task(task_id))
+    # Much later: what the others made of it is none of its business.
+    made = await api.handlers.RegisterHandler(register(port=7501, tasks=tasks("c")))
+    assert made.caught_up_events == 2
+    assert await _deliveries(api, "open") == [(started, one) for one in ("a", "b", "c")]
+    assert await _deliveries(api, "handled") == [(started, "c")]
+    unsettled = (await api.store.queries.instances(["open"]))["open"].unsettled
+    assert unsettled == 1
+    # The second look finds that each had it.
+    for spec in (await api.store.registry.snapshot()).tasks:
+        keys = await api.store.registry.instances_to_catch_up(spec)
+        assert keys == []
 
 
 async def test_a_task_may_decline_to_catch_up(api: Api) -> None:

@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
+from google.protobuf import json_format
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
-from google.protobuf.struct_pb2 import Struct
+from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
@@ -26,6 +27,7 @@ from waystation.v1 import (
     dead_letter_service_pb2,
     dead_letter_service_pb2_grpc,
     event_pb2,
+    flow_pb2,
     handler_pb2,
     handler_registry_service_pb2,
     handler_registry_service_pb2_grpc,
@@ -52,6 +54,10 @@ def struct(**members: Any) -> Struct:
     result = Struct()
     result.update(members)
     return result
+
+
+def value(content: Any) -> Value:
+    return json_format.ParseDict(content, Value())
 
 
 def context(status: str = "ACTIVE", **fields: Any) -> workflow_pb2.WorkflowContext:
@@ -201,6 +207,109 @@ def handler() -> handler_pb2.Handler:
         ],
         reachable=False,
         last_error="connection refused",
+        retired_task_ids=["claim_validator"],
+    )
+
+
+def replay_steps() -> list[workflow_service_pb2.ReplayStep]:
+    """One of each outcome."""
+    step, other = workflow_service_pb2.ReplayStep, workflow_service_pb2.ReplayDifference
+    return [
+        step(
+            sequence=3,
+            task_id="claim_processor",
+            event_type="workflow.started",
+            attempt=2,
+            outcome="REPLAY_OUTCOME_DIFFERS",
+            differs=True,
+            differences=[
+                other(path="/amount", recorded=value(120), replayed=value(100)),
+                other(path="/rebate", replayed=value(20)),
+            ],
+            event_differences=[
+                workflow_service_pb2.ReplayEventDifference(
+                    event_type="claim.processed",
+                    recorded_index=0,
+                    replayed_index=1,
+                    differences=[other(path="/payload/amount", recorded=value(120))],
+                ),
+                workflow_service_pb2.ReplayEventDifference(
+                    event_type="claim.audited",
+                    replayed_index=0,
+                    differences=[other(path="", replayed=value({"payload": {"by": HOSTILE}}))],
+                ),
+            ],
+            recorded_service_version="1",
+            replayed_service_version="2",
+        ),
+        step(
+            sequence=4,
+            task_id="user_input_required",
+            event_type="claim.processed",
+            attempt=1,
+            outcome="REPLAY_OUTCOME_SKIPPED",
+            skip_reason="REPLAY_SKIP_REASON_NOT_REPLAYABLE",
+            skip_message="the task is not registered as replayable",
+        ),
+    ]
+
+
+def flow() -> flow_pb2.WorkflowFlow:
+    """One of every node and edge that a picture shows."""
+    origin = flow_pb2.FlowOrigin
+    return flow_pb2.WorkflowFlow(
+        workflow_type="claim",
+        instances=3,
+        tasks=[
+            flow_pb2.FlowTask(task_id="claim_processor", spec={"task_id": "x"}, live=True),
+            flow_pb2.FlowTask(task_id="claim_validator", spec={"task_id": "x"}),
+            flow_pb2.FlowTask(task_id="old"),
+        ],
+        events=[
+            flow_pb2.FlowEvent(event_type="claim.#", raised=0),
+            flow_pb2.FlowEvent(event_type="claim.procesed", raised=4, unhandled=4),
+            flow_pb2.FlowEvent(event_type="claim.processed", raised=2, skipped=1),
+            flow_pb2.FlowEvent(event_type="workflow.completed", raised=2, unhandled=2),
+            flow_pb2.FlowEvent(event_type="workflow.started", raised=3),
+        ],
+        raises=[
+            flow_pb2.FlowRaise(raised_by=by, event_type=event, origin=origin.Value(known), count=n)
+            for by, event, known, n in (
+                ("claim_processor", "claim.#", "FLOW_ORIGIN_DECLARED", 0),
+                ("claim_processor", "claim.procesed", "FLOW_ORIGIN_OBSERVED", 4),
+                ("claim_processor", "claim.processed", "FLOW_ORIGIN_OBSERVED", 2),
+                ("client", "workflow.started", "FLOW_ORIGIN_BOTH", 3),
+                ("old", "workflow.completed", "FLOW_ORIGIN_OBSERVED", 2),
+            )
+        ],
+        handlings=[
+            flow_pb2.FlowHandling(
+                event_type=event, task_id=task, origin=origin.Value(known), **counts
+            )
+            for event, task, known, counts in (
+                ("claim.#", "claim_validator", "FLOW_ORIGIN_DECLARED", {}),
+                ("claim.processed", "claim_validator", "FLOW_ORIGIN_DECLARED", {}),
+                ("claim.processed", "old", "FLOW_ORIGIN_OBSERVED", {"succeeded": 1}),
+                (
+                    "workflow.started",
+                    "claim_processor",
+                    "FLOW_ORIGIN_BOTH",
+                    {"succeeded": 2, "failed_attempts": 6, "dead_letters": 1, "skipped": 1},
+                ),
+            )
+        ],
+    )
+
+
+def finding(severity: str = "ERROR") -> flow_pb2.FlowFinding:
+    return flow_pb2.FlowFinding(
+        severity=f"FLOW_SEVERITY_{severity}",
+        rule="FLOW_RULE_EMITTED_UNHANDLED",
+        workflow_types=["claim"],
+        subjects=["claim.procesed"],
+        message="`claim.procesed` is raised; did you mean `claim.processed`?",
+        remedy="Raise `claim.processed` instead.",
+        suggestion="claim.processed",
     )
 
 
@@ -220,7 +329,10 @@ class FakeApi(
         self.outcomes: list[tuple[str, workflow_pb2.WorkflowContext]] = []
         self.refusals: dict[str, tuple[grpc.StatusCode, str, str, dict[str, str]]] = {}
         self.workflows = 3
+        self.flows = [flow()]
+        self.findings = [finding("WARNING"), finding("INFO")]
         self.hold_waits = False
+        self.steps = replay_steps()
         self.breaks: list[int] = []
         self.address = ""
 
@@ -266,6 +378,10 @@ class FakeApi(
 
     def GetWorkflow(self, request, call):
         self._take("GetWorkflow", request, call)
+        if request.at_sequence:
+            return workflow_service_pb2.GetWorkflowResponse(
+                context=context(data=struct(amount=100 + request.at_sequence, plates=["B-X 1"]))
+            )
         return workflow_service_pb2.GetWorkflowResponse(
             context=context(
                 "FAILED",
@@ -337,6 +453,25 @@ class FakeApi(
             ],
         )
 
+    def ReplayWorkflow(self, request, call):
+        self._take("ReplayWorkflow", request, call)
+        steps = [step for step in self.steps if step.sequence >= request.from_sequence]
+        following = steps[1].sequence if len(steps) > 1 else 0
+        return workflow_service_pb2.ReplayWorkflowResponse(
+            steps=steps[:1], next_from_sequence=following
+        )
+
+    def ForkWorkflow(self, request, call):
+        self._take("ForkWorkflow", request, call)
+        forked = context()
+        forked.workflow_instance_id = request.new_workflow_instance_id
+        return workflow_service_pb2.ForkWorkflowResponse(
+            context=forked,
+            created=True,
+            event_type="claim.processed",
+            task_ids=["claim_validator"],
+        )
+
     def GetSystemStatus(self, request, call):
         self._take("GetSystemStatus", request, call)
         return system_service_pb2.GetSystemStatusResponse(
@@ -367,9 +502,16 @@ class FakeApi(
             oldest_unsettled_event_age=Duration(seconds=90),
             oldest_unsettled_event_id=LOST,
             workflows_by_status={"ACTIVE": 2},
+            workflows_estimated=True,
             handlers=2,
             unreachable_handlers=1,
             broker_connected=True,
+        )
+
+    def GetFlow(self, request, call):
+        self._take("GetFlow", request, call)
+        return system_service_pb2.GetFlowResponse(
+            flows=self.flows, findings=self.findings, instances=3, looked_back_to=at(0)
         )
 
     def ListHandlers(self, request, call):
@@ -385,6 +527,10 @@ class FakeApi(
     def UnregisterHandler(self, request, call):
         self._take("UnregisterHandler", request, call)
         return handler_registry_service_pb2.UnregisterHandlerResponse()
+
+    def RetireTask(self, request, call):
+        self._take("RetireTask", request, call)
+        return handler_registry_service_pb2.RetireTaskResponse(retired_deliveries=2)
 
     def ListDeadLetters(self, request, call):
         self._take("ListDeadLetters", request, call)

@@ -101,6 +101,23 @@ COMMANDS = {
         ["claim-7 is CANCELLED"],
         lambda said: said["context"]["status"] == "WORKFLOW_STATUS_CANCELLED",
     ),
+    "fork": (
+        ["fork", "claim-7", "--at", "3", "--id", "claim-8", "--set", "/amount=100",
+         "--set", '/by="me"', "--remove", "/plate", "--event", "claim.processed",
+         "--payload", '{"n": 1}'],
+        "ForkWorkflow",
+        {
+            "workflow_instance_id": "claim-7", "at_sequence": 3,
+            "new_workflow_instance_id": "claim-8",
+            "edits": {"operations": [
+                {"path": "/amount", "set": 100}, {"path": "/by", "set": "me"},
+                {"path": "/plate", "remove": {}},
+            ]},
+            "event": {"event_type": "claim.processed", "payload": {"n": 1}},
+        },
+        ["Forked claim-7 at #3 as claim-8", "claim.processed goes to claim_validator"],
+        lambda said: said["context"]["workflow_instance_id"] == "claim-8",
+    ),
     "explain": (
         ["explain", "claim-7"],
         "ExplainWorkflow",
@@ -112,7 +129,8 @@ COMMANDS = {
         ["status"],
         "GetSystemStatus",
         {},
-        ["router-1", "waystation.router.default", "5 events", "event-5", "2 endpoints, 1 of them"],
+        ["router-1", "waystation.router.default", "5 events", "event-5", "2 endpoints, 1 of them",
+         "2 ACTIVE; 0 idle (older ones estimated)"],
         lambda said: said["outbox_size"] == "5" and said["dead_letters"] == "0",
     ),
     "top": (
@@ -124,11 +142,34 @@ COMMANDS = {
         and said["handlers"][0]["handler_id"] == "handler-1"
         and said["dead_letters"][0]["dead_letter_id"] == "dl-1",
     ),
+    "lint": (
+        ["lint", "--type", "claim", "--since", "2026-01-31T12:00:00Z", "--instances", "50"],
+        "GetFlow",
+        {
+            "workflow_type": "claim", "started_after": "2026-01-31T12:00:00Z",
+            "max_instances": 50,
+        },
+        ["WARNING EMITTED_UNHANDLED `claim.procesed`", "Raise `claim.processed` instead.",
+         "1 warning, 1 note in 1 workflow type, 3 tasks, 3 instances started since"],
+        lambda said: said["findings"][0]["suggestion"] == "claim.processed"
+        and said["instances"] == 3 and "flows" not in said,
+    ),
+    "graph": (
+        ["graph", "--type", "claim", "--since", "2026-01-31T12:00:00Z"],
+        "GetFlow",
+        {
+            "workflow_type": "claim", "started_after": "2026-01-31T12:00:00Z",
+            "max_instances": 1000,
+        },
+        ["flowchart LR", "claim_processor"],
+        lambda said: said["flows"][0]["handlings"][3]["dead_letters"] == 1,
+    ),
     "handlers list": (
         ["handlers", "list", "--service", "claims"],
         "ListHandlers",
         {"service_name": "claims", "page_size": 1000},
-        ["claims 1.2", "[::1]:7500", "no: connection refused", "claim_validator", "handler-1"],
+        ["claims 1.2", "[::1]:7500", "no: connection refused", "claim_validator", "handler-1",
+         "retired"],
         lambda said: said[0]["reachable"] is False and "lease_remaining" not in said[0],
     ),
     "handlers register": (
@@ -152,6 +193,13 @@ COMMANDS = {
         {"handler_id": "handler-1"},
         ["Unregistered handler-1"],
         lambda said: said == {},
+    ),
+    "handlers retire": (
+        ["handlers", "retire", "claim_validator", "--yes"],
+        "RetireTask",
+        {"task_id": "claim_validator"},
+        ["Retired claim_validator", "2 open deliveries are dead letters now"],
+        lambda said: said == {"retired_deliveries": 2},
     ),
     "dead-letters list": (
         ["dead-letters", "list", "--workflow", "claim-7", "--task", "claim_validator"],
@@ -205,8 +253,9 @@ COMMANDS = {
     ),
 }  # fmt: skip
 
-CHANGING = {"StartWorkflow", "ProvideInput", "PublishEvent", "CancelWorkflow", "RegisterHandler",
-            "UnregisterHandler", "RetryDeadLetter", "DiscardDeadLetter"}  # fmt: skip
+CHANGING = {"StartWorkflow", "ForkWorkflow", "ProvideInput", "PublishEvent", "CancelWorkflow",
+            "RegisterHandler", "UnregisterHandler", "RetireTask", "RetryDeadLetter",
+            "DiscardDeadLetter"}  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -249,7 +298,7 @@ def test_the_commands_are_all_here() -> None:
     without_a_server = {"dev", "migrate"}
     assert names(app) - without_a_server == {
         command.partition(" --")[0] for command in COMMANDS
-    } | {"run", "wait", "watch"}
+    } | {"run", "wait", "watch", "diff", "replay"}
 
 
 ENDS = {
@@ -371,3 +420,12 @@ def test_tasks_come_from_a_file(api: FakeApi, run: Run, tmp_path: Path) -> None:
     service = ["--service", "s", "--host", "localhost", "--port", "1"]
     assert run("handlers", "register", *service, "--file", str(file)).exit_code == 0
     assert api.requests["RegisterHandler"].tasks[0].timeout.seconds == 600
+
+
+def test_a_task_is_retired_when_somebody_says_yes(api: FakeApi, run: Run) -> None:
+    assert run("handlers", "retire", "claim_validator", stdin="n\n").exit_code == 1
+    assert "RetireTask" not in api.requests
+    asked = run("handlers", "retire", "claim_validator", stdin="y\n")
+    assert asked.exit_code == 0
+    assert "Retire claim_validator for good" in asked.stderr
+    assert api.requests["RetireTask"].task_id == "claim_validator"

@@ -245,7 +245,7 @@ def test_a_dead_letter_of_a_completed_instance_can_only_be_discarded() -> None:
 # --- catch-up --------------------------------------------------------------------------------
 
 
-def test_catch_up_offers_what_was_unhandled_once() -> None:
+def test_catch_up_offers_each_late_task_what_was_unhandled_once() -> None:
     world = World()
     world.touch(EventTouch(world.first, ()))
     assert world.instance.idle is not None
@@ -256,4 +256,9 @@ def test_catch_up_offers_what_was_unhandled_once() -> None:
     with world.drafting() as draft:
         actions.catch_up(draft, [world.first], "a")
     assert world.row(world.first, A) == in_call
+    with world.drafting() as draft:
+        actions.catch_up(draft, [world.first], "b")
+    assert world.row(world.first, A) == in_call
+    assert world.handle(world.first, B, Reply()) is Verdict.APPLIED
+    assert world.instance.unsettled == 1, "the other late task has it still"
     assert world.handle(world.first, A, Reply(status=Status.COMPLETED)) is Verdict.APPLIED

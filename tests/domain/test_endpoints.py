@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
 from waystation_core.domain.endpoints import DEFAULT_ALLOWLIST, Allowlist, check_endpoint
 from waystation_core.domain.errors import EndpointNotAllowed, InvalidField
-from waystation_core.rpc.addresses import admitted_addresses, target
+from waystation_core.rpc.addresses import (
+    MAX_ADDRESSES,
+    admitted_addresses,
+    servers_of,
+    target,
+)
 
 ODD_HOSTS = [
     "",
@@ -95,6 +103,69 @@ def test_no_list_admits_what_is_never_an_endpoint(address: str) -> None:
 def test_a_list_that_can_not_be_read_is_refused(rules: str) -> None:
     with pytest.raises(InvalidField):
         Allowlist.parse(rules)
+
+
+def leads_to(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> None:
+    """Every name leads to these addresses; of several answers each counts for one question."""
+    left = list(answers)
+
+    async def getaddrinfo(loop: object, host: str, port: int, **kind: object) -> list[Any]:
+        found = left.pop(0) if len(left) > 1 else left[0]
+        return [(0, 0, 0, "", (address, port)) for address in found]
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
+
+
+async def test_a_thousand_addresses_are_all_looked_at_and_few_are_dialled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rules = Allowlist.parse("10.0.0.0/8")
+    many = [f"10.0.{number // 250}.{number % 250 + 1}" for number in range(1_000)]
+    leads_to(monkeypatch, many, [*many, "192.168.0.1"])
+    assert len(await admitted_addresses("many.internal", 7500, rules)) == MAX_ADDRESSES
+    with pytest.raises(EndpointNotAllowed):
+        await admitted_addresses("many.internal", 7500, rules)
+
+
+async def test_a_name_that_leads_elsewhere_later_is_refused_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rules = Allowlist.parse("10.0.0.0/8")
+    leads_to(monkeypatch, ["10.0.0.1"], ["127.0.0.1"])
+    assert await admitted_addresses("flips.internal", 7500, rules) == [ip_address("10.0.0.1")]
+    with pytest.raises(EndpointNotAllowed):
+        await admitted_addresses("flips.internal", 7500, rules)
+
+
+async def test_the_systems_own_servers_are_refused_like_everything_else() -> None:
+    own = servers_of(
+        "postgresql://user:word@localhost/db", "amqp://guest:guest@127.0.0.1:5673/", "memory://"
+    )
+    assert own == (("localhost", 5432), ("127.0.0.1", 5673))
+    rules = replace(Allowlist.parse(DEFAULT_ALLOWLIST), own=own)
+    texts = set()
+    for host, port in (("127.0.0.1", 5432), ("::1", 5432), ("127.9.9.9", 5673), ("10.0.0.1", 5432)):
+        with pytest.raises(EndpointNotAllowed) as refused:
+            await admitted_addresses(host, port, rules)
+        texts.add(refused.value.message.replace(f"{host}:{port}", "HERE"))
+    assert len(texts) == 1, "who asks learns nothing of what is there"
+    assert await admitted_addresses("127.0.0.1", 5674, rules)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql://u:p@a:1,b:2/db", (("a", 1), ("b", 2))),
+        ("postgres://u@[fd00::1]/db", (("fd00::1", 5432),)),
+        ("postgresql:///db?host=c&port=6", (("c", 6),)),
+        ("postgresql:///db?host=/run/postgres", ()),
+        ("postgresql://u@%2Frun%2Fpostgres/db", ()),
+        ("amqps://u:p@broker/vhost", (("broker", 5671),)),
+        ("memory://", ()),
+    ],
+)
+def test_a_url_names_its_servers(url: str, expected: tuple[tuple[str, int], ...]) -> None:
+    assert servers_of(url) == expected
 
 
 async def test_names_are_resolved_and_pinned() -> None:

@@ -10,7 +10,7 @@ import pytest
 from domain.world import ROUTER, World, task
 
 from waystation_core.domain import limits
-from waystation_core.domain.model import DeliveryState, Event, NewEvent, OnFailure, Status
+from waystation_core.domain.model import Delivery, DeliveryState, Event, NewEvent, OnFailure, Status
 from waystation_core.domain.results import (
     AttemptError,
     CallResult,
@@ -21,6 +21,7 @@ from waystation_core.domain.results import (
     WaitRequest,
     apply_touch,
 )
+from waystation_core.domain.retiring import retire
 
 OPENS, WORKS = task("opens"), task("works")
 LENIENT = task("lenient", on_failure=OnFailure.CONTINUE)
@@ -217,6 +218,44 @@ def test_a_task_that_comes_late_takes_an_unhandled_branch_back_while_the_group_w
     assert payload_of_then(world)["failed_branches"] == []
 
 
+def test_two_tasks_that_come_late_are_one_branch_and_count_once() -> None:
+    world, (a, b, c) = opened("a", "b", "c", need=2)
+    world.touch_unhandled(a)
+    for by in (WORKS, LENIENT):
+        world.catch_up([a], by)
+        world.claim(a, by)
+    world.handle(a, WORKS, NOTHING)
+    world.handle(a, LENIENT, NOTHING)
+    # Settled well; a third one comes when all that was over, and settles it well again.
+    third = task("third")
+    world.catch_up([a], third)
+    world.claim(a, third)
+    world.handle(a, third, NOTHING)
+    assert not world.raised("then"), "one branch of two"
+    # What another late task failed stays told.
+    fourth = task("fourth")
+    world.touch_unhandled(b)
+    for by, answer in ((LENIENT, BROKEN), (fourth, NOTHING)):
+        world.catch_up([b], by)
+        world.claim(b, by)
+        world.handle(b, by, answer)
+    assert not world.raised("then")
+    world.handle(c, WORKS, NOTHING)
+    (failed,) = payload_of_then(world)["failed_branches"]
+    assert (failed["branch"], failed["task_id"], failed["reason"]) == (1, "lenient", "BROKEN")
+
+
+def test_a_retired_task_fails_the_branches_that_waited_for_it() -> None:
+    world, (a, b) = opened("a", "b")
+    row = Delivery(a.event_id, "gone", DeliveryState.NO_ENDPOINT)
+    world.touch(EventTouch(a, (task("gone"),), {}, {"gone": row}))
+    with world.drafting() as draft:
+        assert retire(draft, [(row, a)]) == 1
+    world.handle(b, WORKS, NOTHING)
+    (failed,) = payload_of_then(world)["failed_branches"]
+    assert (failed["branch"], failed["task_id"], failed["reason"]) == (0, "gone", "TASK_RETIRED")
+
+
 def test_a_group_that_has_fired_is_not_caught_up_with() -> None:
     world, (a,) = opened("a")
     world.touch_unhandled(a)
@@ -279,6 +318,16 @@ def test_what_can_t_be_a_group_is_refused_whole(reply: Reply, reason: str) -> No
     world.handle(world.first, LENIENT, reply)
     assert world.history[-1].error is not None
     assert (world.history[-1].error["reason"], world.instance.event_count) == (reason, 1)
+
+
+def test_who_handles_the_end_opens_no_group() -> None:
+    world = World()
+    world.handle(world.first, OPENS, Reply(status=Status.COMPLETED, reads=()))
+    (completed,) = world.raised("workflow.completed")
+    world.handle(completed, OPENS, fan_out("a"))
+    assert world.history[-1].error is not None
+    assert world.history[-1].error["reason"] == "RESPONSE_INVALID"
+    assert not world.raised("a")
 
 
 def test_a_thousand_branches_that_all_fail_with_long_stories_are_told_within_the_limits() -> None:

@@ -89,7 +89,8 @@ class World:
             deadline=deadline,
         )
         self.first = begun.event
-        self.instance = replace(begun.instance, key=1)
+        due = None if deadline is None else self.now + timedelta(seconds=deadline)
+        self.instance = replace(begun.instance, key=1, deadline=due)
         self.history: list[HistoryEntry] = [begun.entry]
         self.events: dict[str, Event] = {begun.event.event_id: begun.event}
         self.outbox: set[str] = {begun.event.event_id}
@@ -97,8 +98,8 @@ class World:
         self.letters: dict[str, actions.OpenDeadLetter] = {}
         self.data_at: dict[int, JsonObject] = {1: self.instance.data}
         self.timers: dict[tuple[TimerKind, str], datetime] = {}
-        if deadline is not None:
-            self.timers[TimerKind.DEADLINE, ""] = self.now + timedelta(seconds=deadline)
+        if due is not None:
+            self.timers[TimerKind.DEADLINE, ""] = due
 
     # --- looking ---------------------------------------------------------------------------
 
@@ -255,7 +256,7 @@ class World:
         for place in commit.timers_remove:
             del self.timers[place]
         for place, timer in commit.timers_put.items():
-            assert place not in self.timers
+            assert place not in self.timers or timer.kind is TimerKind.CLEANUP
             assert (timer.due_in is None) != (timer.due_at is None)
             self.timers[place] = timer.due_at or self.now + timedelta(seconds=timer.due_in or 0)
 

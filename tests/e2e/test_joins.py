@@ -1,4 +1,5 @@
-"""The naive parallel join under load, and with processes being killed in the middle of it."""
+"""The naive and the structured join side by side: under load, and with processes being killed in the
+middle of it. Half of the claims go each way, and `check_claims` holds their ends equal."""
 
 import asyncio
 from pathlib import Path
@@ -14,7 +15,7 @@ from waystation_worker import Client
 pytestmark = pytest.mark.timeout(900)
 
 
-async def test_naive_joins_fire_once_each_with_three_routers_and_three_handler_processes(
+async def test_joins_fire_once_each_with_three_routers_and_three_handler_processes(
     start_parts: StartParts, chaos: bool
 ) -> None:
     parts = start_parts(routers=3)
@@ -25,7 +26,7 @@ async def test_naive_joins_fire_once_each_with_three_routers_and_three_handler_p
             await check_claims(client, started, within=240)
 
 
-async def test_naive_joins_fire_once_each_in_one_process(tmp_path: Path, chaos: bool) -> None:
+async def test_joins_fire_once_each_in_one_process(tmp_path: Path, chaos: bool) -> None:
     with Embedded(tmp_path) as system:
         system.start_handlers(*CLAIMS, count=2)
         async with system.client() as client:

@@ -15,7 +15,7 @@ from waystation_worker import Client
 
 pytestmark = pytest.mark.timeout(180)
 
-HANDLERS = '''
+HANDLERS = """
 from waystation_worker import HandlerService, TaskContext
 
 service = HandlerService("scoring")
@@ -29,7 +29,7 @@ async def score(ctx: TaskContext) -> None:
     ctx.complete({"scored": True})
 
 service.run()
-'''
+"""
 
 
 async def test_events_go_to_the_pool_that_is_bound_to_them_and_back_when_it_is_gone(

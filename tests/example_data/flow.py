@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from insurance_claim.service import TASKS, WORKFLOW_TYPE, build_service
+from insurance_claim.service import WORKFLOW_TYPE, build_service
 from waystation.v1 import status_pb2, task_handler_service_pb2
 from waystation_core.domain.conflicts import Write, Written
 from waystation_core.domain.operations import Operation, apply
@@ -37,6 +37,15 @@ class Event:
     priority: int | None = None
 
 
+@dataclass
+class Group:
+    """A fan-out; these tasks open one at most, and its events raise nothing."""
+
+    events: list[Event]
+    then: Event
+    open: int = 0
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a task answered, and the data as it would be after it."""
@@ -52,6 +61,7 @@ class Answer:
     failure_reason: str
     failure_message: str
     operations: list[Operation]
+    group: "Group | None"
 
     @property
     def raised(self) -> list[str]:
@@ -94,7 +104,16 @@ async def call(task_id: str, event: Event, data: dict[str, Any]) -> Answer:
         failure_reason=response.failure.reason,
         failure_message=response.failure.message,
         operations=operations,
+        group=_group(response),
     )
+
+
+def _group(response: task_handler_service_pb2.HandleEventResponse) -> Group | None:
+    if not response.fan_outs:
+        return None
+    [fan_out] = response.fan_outs
+    then = Event(fan_out.then.event_type, to_dict(fan_out.then.payload))
+    return Group([Event(new.event_type, to_dict(new.payload)) for new in fan_out.events], then)
 
 
 @dataclass
@@ -118,6 +137,7 @@ class Flow:
         self._order = order
         self._data: dict[str, Any] = file["claim"]
         self._answers = list(file["answers"])
+        self._group: Group | None = None
         self._pending: list[tuple[str, Event]] = []
         self._seen: list[str] = []
         self._waits = self._dead_letters = self._conflicts = 0
@@ -156,6 +176,15 @@ class Flow:
             return self._end("FAILED", answer.events[-1].payload["reason"], None)
         for raised in answer.events:
             self._raise(raised)
+        if answer.group is not None:
+            self._group = answer.group
+            self._group.open = len(answer.group.events)
+            for raised in answer.group.events:
+                self._raise(raised)
+        elif self._group is not None and event in self._group.events:
+            self._group.open -= 1
+            if not self._group.open:
+                self._raise(self._group.then)
         if answer.question:
             self._waits += 1
             given = self._answers.pop(0)
@@ -166,7 +195,11 @@ class Flow:
 
     def _raise(self, event: Event) -> None:
         self._seen.append(event.event_type)
-        takers = [task.__name__ for task, events, _ in TASKS if event.event_type in events]
+        takers = [
+            task_id
+            for task_id, task in _service.tasks.items()
+            if event.event_type in task.spec.event_types
+        ]
         assert takers, f"no task handles {event.event_type}"
         self._pending += [(taker, event) for taker in takers]
 

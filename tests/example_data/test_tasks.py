@@ -23,7 +23,7 @@ CHECKS = ("risk_assessment", "fraud_detection", "vehicle_inspection")
 
 def data_of(claim: Claim) -> dict[str, Any]:
     """Gives workflow data that holds this claim."""
-    return {"received_on": "2025-03-10", "claim": claim.to_data()}
+    return {"received_on": "2025-03-10", "claim": claim.to_data(), "extracted_by": "rules"}
 
 
 async def checked(data: dict[str, Any]) -> dict[str, Any]:

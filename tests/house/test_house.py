@@ -13,7 +13,7 @@ SOURCES = {
     path.name: path
     for path in [
         *ROOT.glob("services/*/src/*"),
-        ROOT / "examples/insurance_claim/src/insurance_claim",
+        *ROOT.glob("examples/*/src/*"),
         ROOT / "tools/localservers/src/localservers",
     ]
     if (path / "__init__.py").exists()
@@ -45,7 +45,9 @@ def test_every_part_of_the_house_is_looked_at() -> None:
         "waystation_router",
         "waystation_worker",
         "waystation_cli",
+        "chat_model",
         "insurance_claim",
+        "research_agent",
         "localservers",
     }
 

@@ -15,7 +15,7 @@ from support.waiting import eventually
 
 from waystation.v1 import task_handler_service_pb2_grpc as pb_grpc
 from waystation_core.domain.endpoints import Allowlist
-from waystation_router.endpoints import Answered, Cancelled, EndpointPool, NotSent
+from waystation_router.endpoints import Answered, Cancelled, EndpointPool, NotSent, connection
 
 ECHO = task("echo", batching=True)
 WAIT = task("wait", batching=True)
@@ -48,6 +48,7 @@ async def test_only_what_an_endpoint_announced_itself_is_sent_there(pool: Endpoi
         outcome = await pool.call("claims", request("echo"), 5)
         assert isinstance(outcome, NotSent)
         assert outcome.reason == ("no live endpoint of claims announces echo for this event")
+        assert outcome.unannounced, "only another registration can help"
         pool.update([registration(first, narrow), registration(second, ECHO)])
         assert isinstance(await pool.call("claims", request("echo"), 5), Answered)
         assert isinstance(await pool.call("others", request("echo"), 5), NotSent)
@@ -84,6 +85,7 @@ async def test_a_name_that_does_not_resolve_is_said(pool: EndpointPool) -> None:
     outcome = await pool.call("claims", request("echo"), 5)
     assert isinstance(outcome, NotSent)
     assert "no-such-host.invalid" in outcome.reason
+    assert not outcome.unannounced
 
 
 async def test_an_endpoint_that_left_may_finish_and_gets_nothing_more(pool: EndpointPool) -> None:
@@ -133,7 +135,10 @@ async def test_a_server_that_stops_in_order_answers_what_it_has(
         await stopping
 
 
-async def test_static_endpoints_are_called_while_their_health_is_good(pool: EndpointPool) -> None:
+async def test_static_endpoints_are_called_while_their_health_is_good(
+    pool: EndpointPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HEALTH_SECONDS", 0.1)
     servicer = health.aio.HealthServicer()
     await servicer.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
 
@@ -152,6 +157,31 @@ async def test_static_endpoints_are_called_while_their_health_is_good(pool: Endp
 
         assert await eventually(live, timeout=20) == {"echo"}
         assert isinstance(await pool.call("claims", request("echo"), 5), Answered)
+
+
+async def test_a_leased_endpoint_is_called_until_it_says_that_it_is_not_serving(
+    pool: EndpointPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HEALTH_SECONDS", 0.1)
+    servicer = health.aio.HealthServicer()
+    await servicer.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+
+    def add(server: grpc.aio.Server) -> None:
+        health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+
+    async def live() -> frozenset[str]:
+        return pool.live_tasks()
+
+    async with serving(Handler(), add) as port:
+        pool.update([registration(port, ECHO)])
+
+        async def trouble() -> str:
+            return str(next(iter(pool.report().values()))["last_error"])
+
+        await eventually(trouble, until=lambda said: "says that it is not serving" in said)
+        assert pool.live_tasks() == frozenset()
+        await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+        assert await eventually(live, timeout=20) == {"echo"}
 
 
 async def test_a_static_endpoint_without_health_is_called_once_it_is_connected(

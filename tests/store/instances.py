@@ -30,7 +30,15 @@ from waystation_core.store.pool import Pool
 from waystation_core.store.queries import PostgresQueryStore
 
 ROUTER = new_id()
-TABLES = ("workflow_instances", "history", "events", "outbox", "deliveries", "dead_letters")
+TABLES = (
+    "workflow_instances",
+    "history",
+    "events",
+    "outbox",
+    "deliveries",
+    "dead_letters",
+    "timers",
+)
 
 
 def task(
@@ -53,6 +61,7 @@ def a_start(
     request_id: str | None = None,
     digest: bytes = b"content",
     priority: int | None = None,
+    deadline: float | None = None,
 ) -> actions.Start:
     return actions.start(
         workflow_instance_id=workflow_instance_id or new_id(),
@@ -65,6 +74,7 @@ def a_start(
         digest=digest,
         request_id=request_id,
         namespace="default",
+        deadline=deadline,
     )
 
 

@@ -98,19 +98,27 @@ async def test_a_request_is_remembered_with_its_effect(engine: Engine) -> None:
             await locked.repeated("Publish", "r", b"another")
 
 
-async def test_unhandled_events_are_found_until_they_are_offered(engine: Engine) -> None:
+async def test_each_task_is_offered_an_unhandled_event_until_it_had_a_delivery_of_it(
+    engine: Engine,
+) -> None:
     instance, first = await engine.started()
     async with engine.drafting(instance.key, first.event_id) as (_, draft):
         apply_touch(draft, EventTouch(first, ()), router_id=ROUTER)
-    for expected in ([first.event_id], []):
-        async with engine.drafting(instance.key) as (locked, draft):
-            found = await locked.unhandled()
+    for task_id, expected in (("a", [first.event_id]), ("a", []), ("b", [first.event_id])):
+        async with engine.store.locked(key=instance.key) as locked:
+            found = await locked.unhandled(task_id)
             assert [event.event_id for event in found] == expected
-            actions.catch_up(draft, found, "a")
+            draft = engine.draft(locked, await locked.facts_of([first.event_id]))
+            actions.catch_up(draft, found, task_id)
+            await locked.write(draft.commit())
     await engine.check([instance.key])
     await engine.handle(first, A, Reply())
+    await engine.check([instance.key])
     async with engine.store.locked(key=instance.key) as locked:
-        assert await locked.unhandled() == []
+        assert [await locked.unhandled(task_id) for task_id in ("a", "b")] == [[], []]
+        # `client` started it: that is no delivery of a task that is called so.
+        (found,) = await locked.unhandled("client")
+        assert found.event_id == first.event_id
 
 
 async def test_routers_that_race_for_one_instance_lose_no_update(engine: Engine) -> None:

@@ -220,14 +220,17 @@ async def test_parked_deliveries_of_a_task_are_woken(engine: Engine) -> None:
         b={"state": DeliveryState.AT_CAPACITY, "attempts": 2},
         c={"state": DeliveryState.NO_ENDPOINT},
         d={"state": DeliveryState.HELD},
+        e={"state": DeliveryState.NO_ENDPOINT, "due_in": 60.0},
     )
-    assert await engine.store.wake_parked(["a", "b", "d"]) == 2
+    assert await engine.store.wake_parked(["a", "b", "d", "e"], all=False) == 2
     assert {task_id: row.state.name for task_id, row in (await stored(engine, event)).items()} == {
         "a": "READY",
         "b": "READY",
         "c": "NO_ENDPOINT",
         "d": "HELD",
+        "e": "NO_ENDPOINT",
     }
+    assert await engine.store.wake_parked(["e"]) == 1
     claimed = await engine.store.claim_deliveries(ROUTER, 10, ["a", "b"], suspects=False)
     assert sorted(row.attempts for row in claimed) == [0, 2]
 

@@ -75,7 +75,7 @@ async def test_open_work_is_what_is_not_settled(
     pool: Pool, queries: PostgresQueryStore, engine: ScriptedEngine
 ) -> None:
     key = await started(pool, "w-1")
-    (waiting,), deliveries = await queries.open_work(key)
+    (waiting,), deliveries, _ = await queries.open_work(key)
     assert (waiting.event.event_type, waiting.announcements, deliveries) == (
         "workflow.started",
         1,
@@ -84,7 +84,7 @@ async def test_open_work_is_what_is_not_settled(
     assert (waiting.due_at - waiting.created_at).total_seconds() == pytest.approx(60, abs=1)
     await engine.handle("w-1", "workflow.started", reply("a", "b"))
     await engine.handle("w-1", "a", failure())
-    (waiting,), (retrying,) = await queries.open_work(key)
+    (waiting,), (retrying,), _ = await queries.open_work(key)
     assert waiting.event.event_type == "b"
     assert (retrying.delivery.state, retrying.delivery.attempts) == (DeliveryState.READY, 1)
     assert retrying.due_at > retrying.since

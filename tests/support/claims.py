@@ -1,14 +1,16 @@
-"""The example's claims as load: many at once, each of which must end as its file says."""
+"""The example's claims as load: many at once, joined in both ways, each of which must end as its file
+says."""
 
 import asyncio
 import itertools
+import json
+from collections import defaultdict
 
-from insurance_claim.demo.claim_files import DEFAULT_FOLDER, ClaimFile, read_claims
+from insurance_claim.checks import JOINED
+from insurance_claim.demo.claim_files import DEFAULT_FOLDER, ClaimFile, joined, read_claims
 from insurance_claim.service import WORKFLOW_TYPE
 from support.stories import raised_types, read_story, told
 from waystation_worker import Client
-
-JOIN = "parallel.processing.completed"
 
 
 def unattended() -> list[ClaimFile]:
@@ -22,22 +24,27 @@ def unattended() -> list[ClaimFile]:
 
 
 async def start_claims(client: Client, count: int, *, at_once: int = 100) -> dict[str, ClaimFile]:
-    """Starts so many claims; answers with what each instance was made of."""
+    """Starts so many claims, by turns joined in the naive and in the structured way; answers with what
+    each instance was made of."""
     places = asyncio.Semaphore(at_once)
 
     async def start(claim: ClaimFile) -> tuple[str, ClaimFile]:
         async with places:
             return (await client.start(WORKFLOW_TYPE, claim.claim)).id, claim
 
-    chosen = itertools.islice(itertools.cycle(unattended()), count)
+    claims = unattended()
+    both = zip(joined(claims, "naive"), joined(claims, "structured"), strict=True)
+    chosen = itertools.islice(itertools.cycle(itertools.chain.from_iterable(both)), count)
     return dict(await asyncio.gather(*(start(claim) for claim in chosen)))
 
 
 async def check_claims(client: Client, started: dict[str, ClaimFile], *, within: float) -> None:
-    """Every claim ends as its file says within so many seconds, joined once, and every story
-    holds. Raises AssertionError that names those that do not."""
+    """Every claim ends as its file says within so many seconds, joined once and in the way it was
+    told, and every story holds; claim by claim, both ways end alike. Raises AssertionError that
+    names those that do not."""
     ends = asyncio.get_running_loop().time() + within
     wrong: dict[str, str] = {}
+    endings: defaultdict[str, set[str]] = defaultdict(set)
 
     async def check(workflow_id: str, claim: ClaimFile) -> None:
         left = max(0.1, ends - asyncio.get_running_loop().time())
@@ -54,10 +61,15 @@ async def check_claims(client: Client, started: dict[str, ClaimFile], *, within:
             wrong[workflow_id] = f"{claim.name} ended as {found}, not {expected}: {ended.failure}"
             return
         story = await read_story(client, workflow_id)
-        joins = (await raised_types(client, workflow_id))[JOIN]
+        joins = (await raised_types(client, workflow_id))[JOINED]
         checks = story.data["parallel_tasks"]
+        endings[claim.name].add(json.dumps([output, checks], sort_keys=True))
+        groups = sum(entry.action == "fan_in" for entry in story.message.event_history)
+        if groups != (claim.claim["join"] == "structured"):
+            wrong[workflow_id] = f"{claim.name} is {claim.claim['join']}, with {groups} groups"
         if joins != 1 or any(check["state"] == "requested" for check in checks.values()):
             wrong[workflow_id] = f"{claim.name} joined {joins} times, checks: {checks}"
 
     await asyncio.gather(*(check(*each) for each in started.items()))
+    wrong |= {name: f"ends differ: {ends}" for name, ends in endings.items() if len(ends) > 1}
     assert not wrong, "\n".join(f"{key}: {what}" for key, what in list(wrong.items())[:10])

@@ -68,10 +68,13 @@ class ScriptedEngine:
         *,
         by: TaskSpec | None = None,
         attempt: int = 1,
+        base_version: int | None = None,
+        edit: int = 0,
         tasks: Sequence[TaskSpec] | None = None,
         rows: Sequence[Delivery] = (),
     ) -> Verdict | None:
-        """The outcome of one attempt; None as outcome: nobody handles it (or only `rows`)."""
+        """The outcome of one attempt, computed from `base_version` (or the version of now); None as
+        outcome: nobody handles it (or only `rows`)."""
         event = await self.pending(workflow_instance_id, event_type)
         by = by or task()
         results = {}
@@ -85,8 +88,9 @@ class ScriptedEngine:
                 results[by.task_id] = CallResult(
                     by,
                     attempt,
-                    locked.instance.version,
+                    locked.instance.version if base_version is None else base_version,
                     outcome,
+                    edit=edit,
                     duration_us=1500,
                     service_version="1",
                     endpoint="127.0.0.1:7500",

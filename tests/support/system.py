@@ -104,7 +104,7 @@ class System:
         for process in started:
             port = int(process.wait_for_output(_LISTENS, timeout=READY_SECONDS)[1])
             process.wait_ready(
-                lambda port=port: port in self._registered_ports(),
+                lambda port=port: port in self.registered_ports(),
                 timeout=READY_SECONDS,
                 what="its registration",
             )
@@ -126,7 +126,8 @@ class System:
             env={"WAYSTATION_ADDRESS": self.address, **environment},
         )
 
-    def _registered_ports(self) -> set[int]:
+    def registered_ports(self) -> set[int]:
+        """The ports of all endpoints that are registered now."""
         with grpc.insecure_channel(self.address) as channel:
             stub = handler_registry_service_pb2_grpc.HandlerRegistryServiceStub(channel)
             request = handler_registry_service_pb2.ListHandlersRequest(page_size=1000)

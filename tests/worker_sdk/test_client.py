@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -49,8 +50,10 @@ async def test_start_sends_everything_and_gives_a_value(
         correlation_id="c",
         priority=0,
         metadata={"k": "v"},
+        deadline=timedelta(hours=1),
     )
     [request] = waystation.requests("StartWorkflow")
+    assert request.deadline.seconds == 3600
     assert (request.workflow_type, request.workflow_instance_id) == ("insurance_claim", "claim-7")
     assert read_struct(request.data) == {"amount": 1200}
     assert request.HasField("payload")
@@ -155,6 +158,7 @@ async def test_publish_cancel_get_events_and_explain(
     ("code", "reason", "kind"),
     [
         ("NOT_FOUND", "WORKFLOW_NOT_FOUND", "WorkflowNotFound"),
+        ("NOT_FOUND", "TASK_NOT_FOUND", "TaskNotFound"),
         ("NOT_FOUND", "NAMESPACE_NOT_FOUND", "NotFound"),
         ("INVALID_ARGUMENT", "INVALID_ID", "InvalidRequest"),
         ("ALREADY_EXISTS", "WORKFLOW_ALREADY_EXISTS", "WorkflowAlreadyExists"),

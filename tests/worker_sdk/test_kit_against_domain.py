@@ -17,7 +17,7 @@ from waystation_core.domain.operations import Operation
 from waystation_core.domain.results import EventTouch
 from waystation_worker import Backoff, HandlerService
 from waystation_worker.testing import asking, committing
-from waystation_worker.testing.answers import Asked, Failed, Raised, TaskResult
+from waystation_worker.testing.answers import Answer, Asked, Failed, Raised
 from waystation_worker.testing.calling import START_OF_TIME
 from waystation_worker.testing.changes import Change
 from waystation_worker.testing.instance import Instance
@@ -43,13 +43,13 @@ WAITS = st.builds(Asked, st.just("which?"), st.none(), st.sampled_from(["", "w"]
 
 
 @st.composite
-def results(draw: st.DrawFn) -> TaskResult:
+def results(draw: st.DrawFn) -> Answer:
     kind = draw(st.sampled_from(["work", "work", "work", "end", "ask", "fail", "reject"]))
     if kind in ("fail", "reject"):
-        return TaskResult({}, failure=Failed("NO", "no", permanent=kind == "reject"))
+        return Answer({}, failure=Failed("NO", "no", permanent=kind == "reject"))
     wait = draw(WAITS) if kind == "ask" else None
     status = draw(st.sampled_from(["COMPLETED", "FAILED"])) if kind == "end" else None
-    return TaskResult(
+    return Answer(
         {},
         changes=draw(CHANGES),
         events=[Raised(name, {"n": 1}) for name in draw(st.lists(TYPES, max_size=2))],
@@ -60,7 +60,7 @@ def results(draw: st.DrawFn) -> TaskResult:
     )
 
 
-def outcome(result: TaskResult) -> outcomes.Outcome:
+def outcome(result: Answer) -> outcomes.Outcome:
     """The same answer in the engine's words."""
     if result.failure is not None:
         failure = result.failure

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from waystation.v1 import task_handler_service_pb2
-from waystation_worker import HandlerService, Reject, RetryAfter, TaskContext
+from waystation_worker import HandlerService, NewEvent, Reject, RetryAfter, TaskContext
 from waystation_worker.testing import (
+    Answer,
     Asked,
     Change,
     Failed,
+    FannedOut,
     NotModelled,
+    Pending,
     Raised,
-    TaskResult,
     run_task,
 )
 from waystation_worker.testing.answers import read_answer
@@ -51,7 +53,7 @@ async def test_a_result_is_all_that_was_answered_and_compares_with_plain_values(
         correlation_id="c-1",
         now=datetime(2026, 2, 3, tzinfo=UTC),
     )
-    assert result == TaskResult(
+    assert result == Answer(
         data={"price": 2, "total": 6, "seen": 1},
         changes=[("set", "/total", 6), ("increment", "/seen", 1), ("remove", "/old", None)],
         events=[Raised("order.priced", {"total": 6})],
@@ -63,9 +65,9 @@ async def test_a_result_is_all_that_was_answered_and_compares_with_plain_values(
 
 
 def test_what_was_not_said_is_not_shown() -> None:
-    result = TaskResult({"n": 1}, changes=[Change("set", "/n", 1)], failure=Failed("NO"))
+    result = Answer({"n": 1}, changes=[Change("set", "/n", 1)], failure=Failed("NO"))
     assert repr(result) == (
-        "TaskResult(data={'n': 1}, changes=[Change(kind='set', path='/n', value=1)], "
+        "Answer(data={'n': 1}, changes=[Change(kind='set', path='/n', value=1)], "
         "failure=Failed(reason='NO'))"
     )
     assert repr(Raised("a")) == "Raised(event_type='a')"
@@ -86,7 +88,7 @@ async def test_questions_and_failures_are_results_too() -> None:
         raise Reject("NO_COLOUR", "no colour", {"order": 7})
 
     result = await run_task(service_of(reject), "t", data={"a": 1})
-    assert result == TaskResult(
+    assert result == Answer(
         {"a": 1}, failure=Failed("NO_COLOUR", "no colour", permanent=True, metadata={"order": 7})
     )
 
@@ -127,10 +129,44 @@ async def test_a_test_that_could_never_happen_is_refused() -> None:
 
 def test_what_the_kit_does_not_imitate_is_said() -> None:
     response = task_handler_service_pb2.HandleEventResponse()
-    response.fan_outs.add().then.event_type = "x"
-    with pytest.raises(NotModelled, match=r"HandleEventResponse\.fan_outs"):
+    response.data_patch["n"] = 1
+    with pytest.raises(NotModelled, match=r"HandleEventResponse\.data_patch"):
         read_answer(response, {})
-    response = task_handler_service_pb2.HandleEventResponse()
-    response.events.add(event_type="x").delay.FromSeconds(3)
-    with pytest.raises(NotModelled, match=r"NewEvent\.delay"):
-        read_answer(response, {})
+
+
+async def test_groups_times_and_what_follows_are_shown_too() -> None:
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+    def split(ctx: TaskContext) -> None:
+        assert (ctx.event.expires_at, ctx.event.group_id) == (noon, None)
+        ctx.fan_out(
+            ["order.a", NewEvent("order.b", {"n": 1}, delay=60)],
+            NewEvent("order.done", {"of": 2}),
+            need=1,
+            timeout=90,
+        )
+        ctx.emit("order.late", deliver_at=noon, expires_at=noon + timedelta(hours=1))
+        ctx.wait_for_input("Well?", timeout=5)
+
+    result = await run_task(service_of(split), "t", event=Raised("order.placed", expires_at=noon))
+    assert result == Answer(
+        data={},
+        events=[
+            Raised("order.late", deliver_at=noon, expires_at=noon + timedelta(hours=1)),
+        ],
+        fan_outs=[
+            FannedOut(
+                [Raised("order.a"), Raised("order.b", {"n": 1}, delay=60)],
+                Raised("order.done", {"of": 2}),
+                need=1,
+                timeout=90,
+            )
+        ],
+        status="WAITING_FOR_INPUT",
+        wait=Asked("Well?", timeout=5),
+    )
+    assert (result.raised, result.fan_outs[0].raised) == (["order.late"], ["order.a", "order.b"])
+
+    result = await run_task(service_of(lambda ctx: ctx.pending(30)), "t")
+    assert result == Answer({}, pending=Pending(30))
+    assert repr(result) == "Answer(data={}, pending=Pending(timeout=30.0))"

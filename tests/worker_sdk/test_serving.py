@@ -20,8 +20,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from support.waiting import eventually
 from worker_sdk.fakes import FakeWaystation, Refusal, delivery, serving
 
+from waystation.v1 import handler_registry_service_pb2, task_handler_service_pb2_grpc
 from waystation.v1 import task_handler_service_pb2 as pb
-from waystation.v1 import task_handler_service_pb2_grpc
 from waystation_worker import HandlerService, NotAllowed, Serving, SettingsError, TaskContext
 
 Stub = Any
@@ -244,6 +244,17 @@ async def test_it_registers_renews_and_registers_again_when_forgotten(
         assert first.request_id != second.request_id
     [request] = waystation.requests("UnregisterHandler")
     assert request.handler_id == "h-2"
+
+
+async def test_it_says_which_of_its_tasks_are_retired(
+    gate: Gate, waystation: FakeWaystation, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = handler_registry_service_pb2.RegisterHandlerResponse()
+    answer.handler.retired_task_ids.append("quick")
+    waystation.next("RegisterHandler", answer)
+    async with gate.service.serving(address=waystation.address, port=0) as running:
+        await running.wait_registered()
+    assert any("an operator retired quick" in r.getMessage() for r in caplog.records)
 
 
 async def test_it_waits_for_a_waystation_that_is_not_there_yet(

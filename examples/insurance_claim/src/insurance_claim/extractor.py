@@ -41,10 +41,7 @@ def extract(text: object, received_on: date, language: str | None = None) -> Cla
     Raises:
         UnreadableText: there is nothing to read.
     """
-    if not isinstance(text, str) or not text.strip():
-        raise UnreadableText("the claim has no text")
-    if _BINARY.search(text):
-        raise UnreadableText("the text is a scanned or binary document, not words")
+    text = check_readable(text)
     language = language or read_language(text)
     money = _only(read_amounts(text))
     policy_number = read_policy_number(text)
@@ -64,6 +61,19 @@ def extract(text: object, received_on: date, language: str | None = None) -> Cla
             cue for cue, pattern in SUSPICION_PATTERNS.items() if pattern.search(text)
         ),
     )
+
+
+def check_readable(text: object) -> str:
+    """Gives the text back when it is one.
+
+    Raises:
+        UnreadableText: there is nothing to read.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise UnreadableText("the claim has no text")
+    if _BINARY.search(text):
+        raise UnreadableText("the text is a scanned or binary document, not words")
+    return text
 
 
 def read_answer(answer: Mapping[str, Any], received_on: date, language: str) -> Claim:

@@ -1,6 +1,7 @@
 """`claim.processed`: sends the claim through its checks, all at the same time."""
 
-from waystation_worker import TaskContext
+from insurance_claim.checks import start_checks
+from waystation_worker import NewEvent, TaskContext
 
 # Each check by the event that asks for it.
 CHECKS = {
@@ -12,9 +13,9 @@ CAR_ONLY = frozenset({"vehicle_inspection"})
 
 
 async def parallel_processor(ctx: TaskContext) -> None:
-    """Raises one event per check and keeps the checks' state in `data.parallel_tasks`.
+    """Asks for all checks at once.
 
-    Starts them once: as soon as the type and the amount are known, even while a person is still
+    Once: as soon as the type and the amount are known, even while a person is still
     asked for the rest. Until then it leaves the claim to the `claim.processed` of the answer.
     """
     if "parallel_tasks" in ctx.data:
@@ -23,7 +24,11 @@ async def parallel_processor(ctx: TaskContext) -> None:
     claim_type = claim["claim_type"]
     if claim_type is None or claim["amount"] is None:
         return
-    checks = [name for name in CHECKS if claim_type == "car" or name not in CAR_ONLY]
-    ctx.data["parallel_tasks"] = {name: {"state": "requested"} for name in checks}
-    for name in checks:
-        ctx.emit(CHECKS[name], {"claim_type": claim_type})
+    start_checks(
+        ctx,
+        {
+            name: NewEvent(requested, {"claim_type": claim_type})
+            for name, requested in CHECKS.items()
+            if claim_type == "car" or name not in CAR_ONLY
+        },
+    )

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from insurance_claim.checks import JOINED
 from insurance_claim.claim import Claim
 from insurance_claim.cover import DEDUCTIBLE_EUR, payout
 from waystation_worker import TaskContext
 
-NEEDED = ("validation.completed", "parallel.processing.completed")
+NEEDED = ("validation.completed", JOINED)
 
 
 async def workflow_completion(ctx: TaskContext) -> None:
@@ -32,6 +33,7 @@ async def workflow_completion(ctx: TaskContext) -> None:
             "claimed": claim.amount,
             "payout": paid,
             "currency": claim.currency,
+            "extracted_by": ctx.data["extracted_by"],
         }
     )
 

@@ -69,10 +69,12 @@ class HandlerRegistryServiceServicer(object):
     def RegisterHandler(self, request, context):
         """Registers one endpoint with its tasks, or replaces the registration of the same service, host and port.
         A leased registration ends unless renewed; a static one stays. Idempotent by content.
-        The first task that claims an event type gets what was UNHANDLED of it (catch-up).
+        A task that is registered for the first time gets every event of open instances that it claims and that
+        settled as UNHANDLED, each once (catch-up). A task that no live endpoint of its live service declares any
+        more is retired after a grace, and goes on when it is declared again; one that an operator retired stays so.
         Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_EVENT_TYPE, INVALID_FIELD, WORKFLOW_TYPES_REQUIRED;
         ALREADY_EXISTS / TASK_OWNED_BY_OTHER_SERVICE, REQUEST_ID_REUSED; PERMISSION_DENIED / ENDPOINT_NOT_ALLOWED;
-        NOT_FOUND / NAMESPACE_NOT_FOUND; UNAVAILABLE / STORE_UNAVAILABLE.
+        RESOURCE_EXHAUSTED / TOO_MANY_HANDLERS; NOT_FOUND / NAMESPACE_NOT_FOUND; UNAVAILABLE / STORE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,8 +98,11 @@ class HandlerRegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RetireTask(self, request, context):
-        """Ends a task for good: no new deliveries; open ones become dead letters TASK_RETIRED under CONTINUE.
-        Errors: NOT_FOUND / TASK_NOT_FOUND; UNIMPLEMENTED / NOT_YET_AVAILABLE.
+        """Ends a task for good: no new deliveries; open ones become dead letters TASK_RETIRED under CONTINUE. What is
+        in call finishes and counts; what is held by a FAILED instance is retired when that goes on. Registrations
+        that declare the task are still accepted. Idempotent: a task that is retired stays so.
+        Errors: INVALID_ARGUMENT / INVALID_ID; NOT_FOUND / TASK_NOT_FOUND; ALREADY_EXISTS / REQUEST_ID_REUSED;
+        UNAVAILABLE / STORE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

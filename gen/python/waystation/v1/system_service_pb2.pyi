@@ -2,6 +2,7 @@ import datetime
 
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from waystation.v1 import flow_pb2 as _flow_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -17,7 +18,7 @@ class GetSystemStatusRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ...) -> None: ...
 
 class GetSystemStatusResponse(_message.Message):
-    __slots__ = ("server_version", "routers", "queues", "outbox_size", "deliveries", "oldest_unsettled_event_age", "oldest_unsettled_event_id", "dead_letters", "workflows_by_status", "idle_workflows", "handlers", "unreachable_handlers", "broker_connected")
+    __slots__ = ("server_version", "routers", "queues", "outbox_size", "deliveries", "oldest_unsettled_event_age", "oldest_unsettled_event_id", "dead_letters", "workflows_by_status", "idle_workflows", "handlers", "unreachable_handlers", "broker_connected", "workflows_estimated")
     class WorkflowsByStatusEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -38,6 +39,7 @@ class GetSystemStatusResponse(_message.Message):
     HANDLERS_FIELD_NUMBER: _ClassVar[int]
     UNREACHABLE_HANDLERS_FIELD_NUMBER: _ClassVar[int]
     BROKER_CONNECTED_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOWS_ESTIMATED_FIELD_NUMBER: _ClassVar[int]
     server_version: str
     routers: _containers.RepeatedCompositeFieldContainer[RouterStatus]
     queues: _containers.RepeatedCompositeFieldContainer[QueueStatus]
@@ -51,7 +53,8 @@ class GetSystemStatusResponse(_message.Message):
     handlers: int
     unreachable_handlers: int
     broker_connected: bool
-    def __init__(self, server_version: _Optional[str] = ..., routers: _Optional[_Iterable[_Union[RouterStatus, _Mapping]]] = ..., queues: _Optional[_Iterable[_Union[QueueStatus, _Mapping]]] = ..., outbox_size: _Optional[int] = ..., deliveries: _Optional[int] = ..., oldest_unsettled_event_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., oldest_unsettled_event_id: _Optional[str] = ..., dead_letters: _Optional[int] = ..., workflows_by_status: _Optional[_Mapping[str, int]] = ..., idle_workflows: _Optional[int] = ..., handlers: _Optional[int] = ..., unreachable_handlers: _Optional[int] = ..., broker_connected: bool = ...) -> None: ...
+    workflows_estimated: bool
+    def __init__(self, server_version: _Optional[str] = ..., routers: _Optional[_Iterable[_Union[RouterStatus, _Mapping]]] = ..., queues: _Optional[_Iterable[_Union[QueueStatus, _Mapping]]] = ..., outbox_size: _Optional[int] = ..., deliveries: _Optional[int] = ..., oldest_unsettled_event_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., oldest_unsettled_event_id: _Optional[str] = ..., dead_letters: _Optional[int] = ..., workflows_by_status: _Optional[_Mapping[str, int]] = ..., idle_workflows: _Optional[int] = ..., handlers: _Optional[int] = ..., unreachable_handlers: _Optional[int] = ..., broker_connected: bool = ..., workflows_estimated: bool = ...) -> None: ...
 
 class RouterStatus(_message.Message):
     __slots__ = ("router_id", "pool", "host", "started_at", "lease_remaining", "calls_in_flight", "results_committed", "bindings")
@@ -90,3 +93,31 @@ class QueueStatus(_message.Message):
     no_router_since: _timestamp_pb2.Timestamp
     lapses_at: _timestamp_pb2.Timestamp
     def __init__(self, name: _Optional[str] = ..., messages_ready: _Optional[int] = ..., pool: _Optional[str] = ..., bindings: _Optional[_Iterable[str]] = ..., routers: _Optional[int] = ..., no_router_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., lapses_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class GetFlowRequest(_message.Message):
+    __slots__ = ("namespace", "workflow_type", "started_after", "max_instances")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_TYPE_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AFTER_FIELD_NUMBER: _ClassVar[int]
+    MAX_INSTANCES_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    workflow_type: str
+    started_after: _timestamp_pb2.Timestamp
+    max_instances: int
+    def __init__(self, namespace: _Optional[str] = ..., workflow_type: _Optional[str] = ..., started_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., max_instances: _Optional[int] = ...) -> None: ...
+
+class GetFlowResponse(_message.Message):
+    __slots__ = ("flows", "findings", "instances", "looked_back_to", "cut_short", "left_out")
+    FLOWS_FIELD_NUMBER: _ClassVar[int]
+    FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    INSTANCES_FIELD_NUMBER: _ClassVar[int]
+    LOOKED_BACK_TO_FIELD_NUMBER: _ClassVar[int]
+    CUT_SHORT_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    flows: _containers.RepeatedCompositeFieldContainer[_flow_pb2.WorkflowFlow]
+    findings: _containers.RepeatedCompositeFieldContainer[_flow_pb2.FlowFinding]
+    instances: int
+    looked_back_to: _timestamp_pb2.Timestamp
+    cut_short: bool
+    left_out: int
+    def __init__(self, flows: _Optional[_Iterable[_Union[_flow_pb2.WorkflowFlow, _Mapping]]] = ..., findings: _Optional[_Iterable[_Union[_flow_pb2.FlowFinding, _Mapping]]] = ..., instances: _Optional[int] = ..., looked_back_to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cut_short: bool = ..., left_out: _Optional[int] = ...) -> None: ...

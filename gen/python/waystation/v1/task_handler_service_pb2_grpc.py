@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class TaskHandlerServiceStub(object):
-    """What a handler service serves. HandleEvent is the whole obligation; routers call it.
+    """What a handler service serves. HandleEvent is the whole obligation; routers call it, and
+    the API for replays.
     """
 
     def __init__(self, channel):
@@ -48,7 +49,8 @@ class TaskHandlerServiceStub(object):
 
 
 class TaskHandlerServiceServicer(object):
-    """What a handler service serves. HandleEvent is the whole obligation; routers call it.
+    """What a handler service serves. HandleEvent is the whole obligation; routers call it, and
+    the API for replays.
     """
 
     def HandleEvent(self, request, context):
@@ -94,7 +96,8 @@ def add_TaskHandlerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TaskHandlerService(object):
-    """What a handler service serves. HandleEvent is the whole obligation; routers call it.
+    """What a handler service serves. HandleEvent is the whole obligation; routers call it, and
+    the API for replays.
     """
 
     @staticmethod

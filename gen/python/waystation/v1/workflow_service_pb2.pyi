@@ -49,6 +49,24 @@ class BlockerKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     BLOCKER_KIND_FAN_OUT: _ClassVar[BlockerKind]
     BLOCKER_KIND_PENDING_COMPLETION: _ClassVar[BlockerKind]
     BLOCKER_KIND_NO_ROUTER: _ClassVar[BlockerKind]
+
+class ReplayOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REPLAY_OUTCOME_UNSPECIFIED: _ClassVar[ReplayOutcome]
+    REPLAY_OUTCOME_SAME: _ClassVar[ReplayOutcome]
+    REPLAY_OUTCOME_DIFFERS: _ClassVar[ReplayOutcome]
+    REPLAY_OUTCOME_FAILED: _ClassVar[ReplayOutcome]
+    REPLAY_OUTCOME_SKIPPED: _ClassVar[ReplayOutcome]
+
+class ReplaySkipReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REPLAY_SKIP_REASON_UNSPECIFIED: _ClassVar[ReplaySkipReason]
+    REPLAY_SKIP_REASON_NOT_REPLAYABLE: _ClassVar[ReplaySkipReason]
+    REPLAY_SKIP_REASON_NO_LIVE_ENDPOINT: _ClassVar[ReplaySkipReason]
+    REPLAY_SKIP_REASON_FAILED_ATTEMPT: _ClassVar[ReplaySkipReason]
+    REPLAY_SKIP_REASON_NO_EFFECT: _ClassVar[ReplaySkipReason]
+    REPLAY_SKIP_REASON_EDITED_PAYLOAD: _ClassVar[ReplaySkipReason]
+    REPLAY_SKIP_REASON_PENDING: _ClassVar[ReplaySkipReason]
 WAIT_OUTCOME_UNSPECIFIED: WaitOutcome
 WAIT_OUTCOME_DONE: WaitOutcome
 WAIT_OUTCOME_WAITING_FOR_INPUT: WaitOutcome
@@ -73,6 +91,18 @@ BLOCKER_KIND_TIMER: BlockerKind
 BLOCKER_KIND_FAN_OUT: BlockerKind
 BLOCKER_KIND_PENDING_COMPLETION: BlockerKind
 BLOCKER_KIND_NO_ROUTER: BlockerKind
+REPLAY_OUTCOME_UNSPECIFIED: ReplayOutcome
+REPLAY_OUTCOME_SAME: ReplayOutcome
+REPLAY_OUTCOME_DIFFERS: ReplayOutcome
+REPLAY_OUTCOME_FAILED: ReplayOutcome
+REPLAY_OUTCOME_SKIPPED: ReplayOutcome
+REPLAY_SKIP_REASON_UNSPECIFIED: ReplaySkipReason
+REPLAY_SKIP_REASON_NOT_REPLAYABLE: ReplaySkipReason
+REPLAY_SKIP_REASON_NO_LIVE_ENDPOINT: ReplaySkipReason
+REPLAY_SKIP_REASON_FAILED_ATTEMPT: ReplaySkipReason
+REPLAY_SKIP_REASON_NO_EFFECT: ReplaySkipReason
+REPLAY_SKIP_REASON_EDITED_PAYLOAD: ReplaySkipReason
+REPLAY_SKIP_REASON_PENDING: ReplaySkipReason
 
 class StartWorkflowRequest(_message.Message):
     __slots__ = ("namespace", "workflow_type", "data", "payload", "workflow_instance_id", "correlation_id", "priority", "metadata", "deadline", "request_id")
@@ -372,27 +402,31 @@ class ExplainWorkflowResponse(_message.Message):
     def __init__(self, context: _Optional[_Union[_workflow_pb2.WorkflowContext, _Mapping]] = ..., summary: _Optional[str] = ..., blockers: _Optional[_Iterable[_Union[Blocker, _Mapping]]] = ...) -> None: ...
 
 class ReplayWorkflowRequest(_message.Message):
-    __slots__ = ("namespace", "workflow_instance_id", "from_sequence", "to_sequence", "task_ids")
+    __slots__ = ("namespace", "workflow_instance_id", "from_sequence", "to_sequence", "task_ids", "failed_attempts")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     FROM_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     TO_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     TASK_IDS_FIELD_NUMBER: _ClassVar[int]
+    FAILED_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     workflow_instance_id: str
     from_sequence: int
     to_sequence: int
     task_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, namespace: _Optional[str] = ..., workflow_instance_id: _Optional[str] = ..., from_sequence: _Optional[int] = ..., to_sequence: _Optional[int] = ..., task_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    failed_attempts: bool
+    def __init__(self, namespace: _Optional[str] = ..., workflow_instance_id: _Optional[str] = ..., from_sequence: _Optional[int] = ..., to_sequence: _Optional[int] = ..., task_ids: _Optional[_Iterable[str]] = ..., failed_attempts: bool = ...) -> None: ...
 
 class ReplayWorkflowResponse(_message.Message):
-    __slots__ = ("steps",)
+    __slots__ = ("steps", "next_from_sequence")
     STEPS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_FROM_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     steps: _containers.RepeatedCompositeFieldContainer[ReplayStep]
-    def __init__(self, steps: _Optional[_Iterable[_Union[ReplayStep, _Mapping]]] = ...) -> None: ...
+    next_from_sequence: int
+    def __init__(self, steps: _Optional[_Iterable[_Union[ReplayStep, _Mapping]]] = ..., next_from_sequence: _Optional[int] = ...) -> None: ...
 
 class ReplayStep(_message.Message):
-    __slots__ = ("sequence", "task_id", "differs", "differences", "recorded_event_types", "replayed_event_types", "error")
+    __slots__ = ("sequence", "task_id", "differs", "differences", "recorded_event_types", "replayed_event_types", "error", "outcome", "skip_reason", "skip_message", "event_differences", "instance_differences", "differences_left_out", "event_id", "event_type", "attempt", "recorded_error", "recorded_service_version", "replayed_service_version")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     DIFFERS_FIELD_NUMBER: _ClassVar[int]
@@ -400,6 +434,18 @@ class ReplayStep(_message.Message):
     RECORDED_EVENT_TYPES_FIELD_NUMBER: _ClassVar[int]
     REPLAYED_EVENT_TYPES_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    SKIP_REASON_FIELD_NUMBER: _ClassVar[int]
+    SKIP_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    EVENT_DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
+    DIFFERENCES_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    EVENT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_ERROR_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_SERVICE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    REPLAYED_SERVICE_VERSION_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     task_id: str
     differs: bool
@@ -407,7 +453,19 @@ class ReplayStep(_message.Message):
     recorded_event_types: _containers.RepeatedScalarFieldContainer[str]
     replayed_event_types: _containers.RepeatedScalarFieldContainer[str]
     error: _history_pb2.AttemptError
-    def __init__(self, sequence: _Optional[int] = ..., task_id: _Optional[str] = ..., differs: bool = ..., differences: _Optional[_Iterable[_Union[ReplayDifference, _Mapping]]] = ..., recorded_event_types: _Optional[_Iterable[str]] = ..., replayed_event_types: _Optional[_Iterable[str]] = ..., error: _Optional[_Union[_history_pb2.AttemptError, _Mapping]] = ...) -> None: ...
+    outcome: ReplayOutcome
+    skip_reason: ReplaySkipReason
+    skip_message: str
+    event_differences: _containers.RepeatedCompositeFieldContainer[ReplayEventDifference]
+    instance_differences: _containers.RepeatedCompositeFieldContainer[ReplayDifference]
+    differences_left_out: int
+    event_id: str
+    event_type: str
+    attempt: int
+    recorded_error: _history_pb2.AttemptError
+    recorded_service_version: str
+    replayed_service_version: str
+    def __init__(self, sequence: _Optional[int] = ..., task_id: _Optional[str] = ..., differs: bool = ..., differences: _Optional[_Iterable[_Union[ReplayDifference, _Mapping]]] = ..., recorded_event_types: _Optional[_Iterable[str]] = ..., replayed_event_types: _Optional[_Iterable[str]] = ..., error: _Optional[_Union[_history_pb2.AttemptError, _Mapping]] = ..., outcome: _Optional[_Union[ReplayOutcome, str]] = ..., skip_reason: _Optional[_Union[ReplaySkipReason, str]] = ..., skip_message: _Optional[str] = ..., event_differences: _Optional[_Iterable[_Union[ReplayEventDifference, _Mapping]]] = ..., instance_differences: _Optional[_Iterable[_Union[ReplayDifference, _Mapping]]] = ..., differences_left_out: _Optional[int] = ..., event_id: _Optional[str] = ..., event_type: _Optional[str] = ..., attempt: _Optional[int] = ..., recorded_error: _Optional[_Union[_history_pb2.AttemptError, _Mapping]] = ..., recorded_service_version: _Optional[str] = ..., replayed_service_version: _Optional[str] = ...) -> None: ...
 
 class ReplayDifference(_message.Message):
     __slots__ = ("path", "recorded", "replayed")
@@ -419,8 +477,20 @@ class ReplayDifference(_message.Message):
     replayed: _struct_pb2.Value
     def __init__(self, path: _Optional[str] = ..., recorded: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., replayed: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ...) -> None: ...
 
+class ReplayEventDifference(_message.Message):
+    __slots__ = ("event_type", "recorded_index", "replayed_index", "differences")
+    EVENT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_INDEX_FIELD_NUMBER: _ClassVar[int]
+    REPLAYED_INDEX_FIELD_NUMBER: _ClassVar[int]
+    DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
+    event_type: str
+    recorded_index: int
+    replayed_index: int
+    differences: _containers.RepeatedCompositeFieldContainer[ReplayDifference]
+    def __init__(self, event_type: _Optional[str] = ..., recorded_index: _Optional[int] = ..., replayed_index: _Optional[int] = ..., differences: _Optional[_Iterable[_Union[ReplayDifference, _Mapping]]] = ...) -> None: ...
+
 class ForkWorkflowRequest(_message.Message):
-    __slots__ = ("namespace", "workflow_instance_id", "at_sequence", "new_workflow_instance_id", "edits", "event", "request_id")
+    __slots__ = ("namespace", "workflow_instance_id", "at_sequence", "new_workflow_instance_id", "edits", "event", "request_id", "event_of_sequence")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     AT_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -428,6 +498,7 @@ class ForkWorkflowRequest(_message.Message):
     EDITS_FIELD_NUMBER: _ClassVar[int]
     EVENT_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EVENT_OF_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     workflow_instance_id: str
     at_sequence: int
@@ -435,10 +506,17 @@ class ForkWorkflowRequest(_message.Message):
     edits: _operation_pb2.Operations
     event: _event_pb2.NewEvent
     request_id: str
-    def __init__(self, namespace: _Optional[str] = ..., workflow_instance_id: _Optional[str] = ..., at_sequence: _Optional[int] = ..., new_workflow_instance_id: _Optional[str] = ..., edits: _Optional[_Union[_operation_pb2.Operations, _Mapping]] = ..., event: _Optional[_Union[_event_pb2.NewEvent, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    event_of_sequence: int
+    def __init__(self, namespace: _Optional[str] = ..., workflow_instance_id: _Optional[str] = ..., at_sequence: _Optional[int] = ..., new_workflow_instance_id: _Optional[str] = ..., edits: _Optional[_Union[_operation_pb2.Operations, _Mapping]] = ..., event: _Optional[_Union[_event_pb2.NewEvent, _Mapping]] = ..., request_id: _Optional[str] = ..., event_of_sequence: _Optional[int] = ...) -> None: ...
 
 class ForkWorkflowResponse(_message.Message):
-    __slots__ = ("context",)
+    __slots__ = ("context", "created", "event_type", "task_ids")
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    EVENT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    TASK_IDS_FIELD_NUMBER: _ClassVar[int]
     context: _workflow_pb2.WorkflowContext
-    def __init__(self, context: _Optional[_Union[_workflow_pb2.WorkflowContext, _Mapping]] = ...) -> None: ...
+    created: bool
+    event_type: str
+    task_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, context: _Optional[_Union[_workflow_pb2.WorkflowContext, _Mapping]] = ..., created: bool = ..., event_type: _Optional[str] = ..., task_ids: _Optional[_Iterable[str]] = ...) -> None: ...

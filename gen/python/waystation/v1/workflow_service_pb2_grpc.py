@@ -214,17 +214,25 @@ class WorkflowServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ReplayWorkflow(self, request, context):
-        """Calls replayable tasks again on recorded events with dry_run, changes nothing and reports differences.
-        Errors: NOT_FOUND / WORKFLOW_NOT_FOUND; UNIMPLEMENTED / NOT_YET_AVAILABLE.
+        """Calls replayable tasks again as history has it, with dry_run, and tells how their results would differ from
+        the recorded ones: each with its recorded event, the context that it was called with then, and an idempotency
+        key of its own (`replay:ID:event_id:task_id`, with a new ID each time; no real key begins so). Writes nothing.
+        Ends early, with what is done, shortly before the caller's deadline (30 s where there is none).
+        Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD; NOT_FOUND / WORKFLOW_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ForkWorkflow(self, request, context):
-        """Creates an instance from another one as it was at a sequence number, with an edited context.
-        Errors: NOT_FOUND / WORKFLOW_NOT_FOUND; ALREADY_EXISTS / WORKFLOW_ALREADY_EXISTS, REQUEST_ID_REUSED;
-        UNIMPLEMENTED / NOT_YET_AVAILABLE.
+        """Creates an instance of the same type from another one as it was at a sequence number, with an edited context,
+        and raises an event in it. The fork has the source's data and correlation id, and nothing else of it: no waits,
+        fan-out groups, timers or deadline, no output, failure or dead letters. It begins ACTIVE, whatever the source
+        is, with an entry `fork`. Idempotent by request_id, and by the new instance's id where the content is the same.
+        Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD, INVALID_PATH, INVALID_STRUCT, INVALID_EVENT_TYPE,
+        INVALID_PRIORITY, RESERVED_EVENT_TYPE; NOT_FOUND / WORKFLOW_NOT_FOUND;
+        ALREADY_EXISTS / WORKFLOW_ALREADY_EXISTS, REQUEST_ID_REUSED;
+        RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE, CONTEXT_TOO_LARGE, BACKLOG_FULL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
@@ -31,9 +31,13 @@ from waystation_api.changing import Changing
 from waystation_api.completing import Completing
 from waystation_api.completions import TaskCompletionService
 from waystation_api.dead_letters import DeadLetterService
+from waystation_api.flowing import Flowing
+from waystation_api.forking import Forking
 from waystation_api.handlers import HandlerRegistryService
 from waystation_api.reading import Reading
 from waystation_api.registering import Registering
+from waystation_api.replaying import Replaying
+from waystation_api.retiring import Retiring
 from waystation_api.settings import ApiSettings, static_registrations
 from waystation_api.starting import Backlog, Starter
 from waystation_api.system import SystemService
@@ -46,12 +50,14 @@ from waystation_core.domain.errors import StoreUnavailable, WaystationError
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.store import EngineStore, QueryStore, RegistryStore
 from waystation_core.relay.announcing import Relay
+from waystation_core.rpc.addresses import servers_of
 from waystation_core.rpc.server import RpcServer, Service
 
 log = structlog.get_logger(__name__)
 
 _SAY_AGAIN_SECONDS = 10.0
 _CATCH_UP_SECONDS = 2.0
+_RETIRING_SECONDS = 1.0
 _BACKLOG_SECONDS = 5.0
 _FORGET_SECONDS = 600.0
 _FORGET_AT_ONCE = 5_000
@@ -117,12 +123,26 @@ class ApiServer:
         self._starter = Starter(store.engine, self._relay, self._backlog)
         reader = InstanceReader(store.queries)
         self._waiters = Waiters(reader, broker)
+        allowlist = replace(
+            Allowlist.parse(settings.handler_allowlist),
+            own=servers_of(
+                settings.database_url.get_secret_value(), settings.broker_url.get_secret_value()
+            ),
+        )
         self._registering = Registering(
             store.engine,
             store.registry,
             self._relay,
             self._tasks,
-            Allowlist.parse(settings.handler_allowlist),
+            allowlist,
+            at_most=settings.max_handlers,
+        )
+        self._retiring = Retiring(
+            store.engine,
+            store.registry,
+            self._relay,
+            self._tasks,
+            settings.retire_after_seconds,
         )
         changing = Changing(
             store.engine,
@@ -138,11 +158,19 @@ class ApiServer:
             reading=Reading(store.queries, reader),
             watching=Watching(store.queries, self._waiters),
             changing=changing,
+            replaying=Replaying(
+                store.queries,
+                reader,
+                self._tasks,
+                allowlist,
+                max_events=settings.max_events_per_workflow,
+            ),
+            forking=Forking(store.queries, reader, self._starter, self._tasks),
             tasks=self._tasks,
             backlog=self._backlog,
             queries=store.queries,
         )
-        handlers = HandlerRegistryService(store.registry, self._registering)
+        handlers = HandlerRegistryService(store.registry, self._registering, self._retiring)
         self._gate = _Gate()
         self._rpc = RpcServer(
             [
@@ -171,7 +199,7 @@ class ApiServer:
                 _service(
                     "SystemService",
                     system_service_pb2_grpc.add_SystemServiceServicer_to_server,
-                    SystemService(store.queries, broker),
+                    SystemService(store.queries, Flowing(store.registry, store.queries), broker),
                 ),
             ],
             host=settings.api_host,
@@ -207,6 +235,7 @@ class ApiServer:
         await self._register_static()
         self._run(self._tasks.follow(self._on_contact))
         self._run(self._every(_CATCH_UP_SECONDS, self._registering.look_again))
+        self._run(self._every(_RETIRING_SECONDS, self._retiring.look))
         self._run(self._every(_BACKLOG_SECONDS, self._backlog.look))
         self._run(self._every(_FORGET_SECONDS, self._forget_requests))
         self._run(self._become_ready())

@@ -5,26 +5,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from waystation_api import no_router
+from waystation_api import no_router, timed
+from waystation_api.blockers import Blocker
+from waystation_api.registered import Registered, how_to_start
 from waystation_core.domain.model import (
     Delivery,
     DeliveryState,
     Event,
     Instance,
-    JsonObject,
     Status,
-    TaskSpec,
 )
 from waystation_core.domain.pools import Pool
 from waystation_core.ports.store import (
     DeadLetterFact,
     DeliveryFact,
     OutboxFact,
-    RegistrySnapshot,
+    TimerFact,
 )
 
 PENDING_EVENT = "PENDING_EVENT"
@@ -43,26 +43,6 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Blocker:
-    """One thing an instance waits for; `kind` is a BlockerKind without its prefix."""
-
-    kind: str
-    since: datetime | None
-    message: str
-    remedy: str
-    event_id: str = ""
-    event_type: str = ""
-    task_id: str = ""
-    service_name: str = ""
-    wait_id: str = ""
-    dead_letter_id: str = ""
-    attempts: int = 0
-    due_at: datetime | None = None
-    last_error: JsonObject | None = None
-    pool: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of one instance."""
 
@@ -71,27 +51,7 @@ class Facts:
     deliveries: Sequence[DeliveryFact]
     dead_letters: Sequence[DeadLetterFact]
     pools: Sequence[Pool]
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """Who is registered."""
-
-    snapshot: RegistrySnapshot
-    resolve: Callable[[str, str], Sequence[TaskSpec]]
-
-    def is_live(self, task: TaskSpec) -> bool:
-        """Whether some endpoint of its service announces it."""
-        return any(
-            handler.service_name == task.service_name
-            and any(announced.task_id == task.task_id for announced in handler.tasks)
-            for handler in self.snapshot.handlers
-        )
-
-    def service_of(self, task_id: str) -> str:
-        return next(
-            (task.service_name for task in self.snapshot.tasks if task.task_id == task_id), ""
-        )
+    timers: Sequence[TimerFact] = ()
 
 
 def explain(facts: Facts, registered: Registered) -> tuple[str, list[Blocker]]:
@@ -109,9 +69,13 @@ def explain(facts: Facts, registered: Registered) -> tuple[str, list[Blocker]]:
     if instance.status.is_open:
         blockers += [_pending(instance, fact, registered, facts.pools) for fact in facts.pending]
         blockers += _waits(instance)
+        blockers += timed.delayed(facts.timers)
+        blockers += timed.groups(instance)
         if instance.idle is not None:
             blockers.append(_idle(instance, registered))
     blockers.sort(key=lambda blocker: blocker.since.timestamp() if blocker.since else 0.0)
+    if instance.status.is_open:
+        blockers += timed.deadline(instance)
     return _summary(instance, blockers), blockers
 
 
@@ -157,6 +121,8 @@ def _delivery(
     task_id, event_type = delivery.task_id, event.event_type
     service = registered.service_of(task_id)
     due_at: datetime | None = None
+    if delivery.state is DeliveryState.PENDING:
+        return timed.pending(fact, service)
     if delivery.state is DeliveryState.HELD:
         kind = HELD
         message = f"`{event_type}` for {task_id} is held because the workflow is FAILED"
@@ -172,10 +138,10 @@ def _delivery(
         kind = AT_CAPACITY
         message = f"`{event_type}` waits for a free place among max_in_flight of {task_id}"
         remedy = f"Raise max_in_flight of {task_id}, or start more endpoints of {service}."
-    elif delivery.state is DeliveryState.NO_ENDPOINT or not _live(registered, task_id):
+    elif delivery.state is DeliveryState.NO_ENDPOINT or not registered.can_be_called(task_id):
         kind = NO_LIVE_ENDPOINT
-        message = f"`{event_type}` waits for {task_id}: its service {service} has no live endpoint"
-        remedy = _start(service)
+        why, remedy = registered.why_not_called(task_id, event_type, instance.workflow_type)
+        message = f"`{event_type}` waits for {task_id}: {why}"
     elif delivery.attempts or delivery.last_error is not None:
         kind = RETRYING
         due_at = fact.due_at
@@ -227,7 +193,7 @@ def _pending(
         kind, task_id, service = NO_LIVE_ENDPOINT, tasks[0].task_id, tasks[0].service_name
         services = ", ".join(sorted({task.service_name for task in tasks}))
         message = f"`{event.event_type}` waits for {names}: no live endpoint of {services}"
-        remedy = _start(services)
+        remedy = how_to_start(services)
     else:
         message = f"`{event.event_type}` is announced to be handled by {names}"
         remedy = _ROUTERS
@@ -275,6 +241,7 @@ def _waits(instance: Instance) -> list[Blocker]:
             f"{instance.workflow_instance_id} --wait-id {wait.wait_id} --data '{{...}}'`.",
             task_id=wait.task_id,
             wait_id=wait.wait_id,
+            due_at=datetime.fromisoformat(wait.deadline) if wait.deadline is not None else None,
         )
         for wait in instance.waits
     ]
@@ -293,7 +260,7 @@ def _idle(instance: Instance, registered: Registered) -> Blocker:
     else:
         remedy = (
             f"Register a task for `{idle.event_type}` of workflow type `{instance.workflow_type}`: "
-            "the first one that claims it gets this event. Or check the name that "
+            "once it is there it gets this event. Or check the name that "
             f"{idle.raised_by} raised."
         )
     return Blocker(
@@ -306,23 +273,10 @@ def _idle(instance: Instance, registered: Registered) -> Blocker:
     )
 
 
-def _live(registered: Registered, task_id: str) -> bool:
-    return any(
-        task.task_id == task_id and registered.is_live(task) for task in registered.snapshot.tasks
-    )
-
-
 def _register(event: Event, instance: Instance) -> str:
     return (
         f"Register a task for `{event.event_type}` of workflow type `{instance.workflow_type}`: "
-        "the first one that claims it gets this event (`waystation handlers register`)."
-    )
-
-
-def _start(service: str) -> str:
-    return (
-        f"Start {service}, or register an endpoint of it: `waystation handlers register "
-        f"--service {service} --host HOST --port PORT`."
+        "once it is there it gets this event (`waystation handlers register`)."
     )
 
 

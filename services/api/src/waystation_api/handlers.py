@@ -14,8 +14,9 @@ from waystation.v1 import (
 from waystation_api.pages import Page
 from waystation_api.registering import Registering
 from waystation_api.requests import check_namespace, check_request_id
+from waystation_api.retiring import Retiring
 from waystation_core.domain import limits
-from waystation_core.domain.errors import InvalidId, NotYetAvailable
+from waystation_core.domain.errors import InvalidId
 from waystation_core.ports.store import Registration, RegistryStore
 from waystation_core.rpc.conversion import set_duration, set_timestamp, task_spec_to_proto
 
@@ -26,9 +27,12 @@ Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
 class HandlerRegistryService(handler_registry_service_pb2_grpc.HandlerRegistryServiceServicer):
     """For handler services and operators."""
 
-    def __init__(self, registry: RegistryStore, registering: Registering) -> None:
+    def __init__(
+        self, registry: RegistryStore, registering: Registering, retiring: Retiring
+    ) -> None:
         self._registry = registry
         self._registering = registering
+        self._retiring = retiring
 
     async def RegisterHandler(
         self, request: _pb.RegisterHandlerRequest, context: Context
@@ -61,7 +65,7 @@ class HandlerRegistryService(handler_registry_service_pb2_grpc.HandlerRegistrySe
     async def RetireTask(
         self, request: _pb.RetireTaskRequest, context: Context
     ) -> _pb.RetireTaskResponse:
-        raise NotYetAvailable("RetireTask")
+        return _pb.RetireTaskResponse(retired_deliveries=await self._retiring.retire(request))
 
     async def ListHandlers(
         self, request: _pb.ListHandlersRequest, context: Context
@@ -108,6 +112,7 @@ def handler_to_proto(handler: Registration, message: handler_pb2.Handler) -> Non
         message.reachable = handler.reachable
     message.last_error = handler.last_error
     message.calls_in_flight = handler.calls_in_flight
+    message.retired_task_ids.extend(handler.retired_task_ids)
 
 
 def _handler_id(value: str) -> str:

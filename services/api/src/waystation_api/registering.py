@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-from ipaddress import ip_address
-
 import structlog
 
 from waystation.v1 import handler_pb2, handler_registry_service_pb2
 from waystation_api.requests import check_namespace, check_request_id, digest_of
 from waystation_api.tasks import TaskDirectory
 from waystation_core.domain import limits
-from waystation_core.domain.endpoints import Address, Allowlist, check_endpoint
+from waystation_core.domain.endpoints import Allowlist
 from waystation_core.domain.errors import InvalidField
 from waystation_core.domain.model import DEFAULT_NAMESPACE
 from waystation_core.ports.store import EngineStore, Registration, RegistryStore
 from waystation_core.relay.announcing import Relay
 from waystation_core.relay.catching_up import catch_up
+from waystation_core.rpc.addresses import admitted_addresses
 from waystation_core.rpc.conversion import seconds_from_proto, task_spec_from_proto
 
 _pb = handler_registry_service_pb2
@@ -27,7 +24,6 @@ DEFAULT_LEASE_SECONDS = 30.0
 MAX_LEASE_SECONDS = 3600.0
 MAX_TASKS = 1_000
 MAX_VERSION = 200
-_RESOLVE_SECONDS = 5.0
 
 
 def registration_from_proto(request: _pb.RegisterHandlerRequest) -> Registration:
@@ -84,16 +80,19 @@ class Registering:
         relay: Relay,
         tasks: TaskDirectory,
         allowlist: Allowlist,
+        *,
+        at_most: int,
     ) -> None:
         self._store = store
         self._registry = registry
         self._relay = relay
         self._tasks = tasks
         self._allowlist = allowlist
+        self._at_most = at_most
 
     async def register(self, request: _pb.RegisterHandlerRequest) -> tuple[Registration, int]:
-        """The registration, and how many events its new tasks caught up with. Raises
-        EndpointNotAllowed, TaskOwnedByOtherService, RequestIdReused."""
+        """The registration, and how many deliveries its new tasks caught up with. Raises
+        EndpointNotAllowed, TaskOwnedByOtherService, RequestIdReused, TooManyHandlers."""
         namespace = check_namespace(request.namespace)
         request_id = check_request_id(request.request_id)
         wanted = registration_from_proto(request)
@@ -103,6 +102,7 @@ class Registering:
             wanted,
             namespace=namespace,
             request=(request_id, digest) if request_id is not None else None,
+            at_most=self._at_most,
         )
         log.info(
             "handler_registered",
@@ -138,17 +138,9 @@ class Registering:
             await self._registry.caught_up(task.task_id)
 
     async def _check_endpoint(self, host: str, port: int) -> None:
-        address = check_endpoint(host, port)
-        addresses = [address] if address is not None else await _resolved(host, port)
-        self._allowlist.check(host, port, addresses)
-
-
-async def _resolved(host: str, port: int) -> list[Address]:
-    """The addresses of a name; none where it can't be resolved, which the allowlist refuses."""
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(_RESOLVE_SECONDS):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, TimeoutError, UnicodeError):
-        return []
-    return [ip_address(str(one[4][0]).partition("%")[0]) for one in found]
+        try:
+            await admitted_addresses(host, port, self._allowlist)
+        except OSError:
+            # Said as everything else that may not be called is: who asks learns nothing of the
+            # network behind this server.
+            self._allowlist.check(host, port, ())

@@ -55,6 +55,13 @@ def check_expected_version(value: int) -> int:
     return value
 
 
+def check_sequence(value: int, field: str, last: int) -> int:
+    """A sequence number of an instance's history, whose last one is given; raises InvalidField."""
+    if not 1 <= value <= last:
+        raise InvalidField(f"{field} must be 1-{last}.", field=field, version=str(last))
+    return value
+
+
 def digest_of(request: Message) -> bytes:
     """Tells a repeated request from another one with the same id: of everything but the id itself
     and the namespace. It empties those two fields of the request."""

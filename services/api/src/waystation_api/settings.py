@@ -33,6 +33,10 @@ class ApiSettings(Settings):
     """Networks, addresses and names that handler services may have, with ports where wanted."""
     handlers_file: Path | None = None
     """Static registrations: a JSON list of RegisterHandlerRequests."""
+    max_handlers: int = Field(10_000, ge=1, le=1_000_000)
+    """Endpoints registered at once, above which registrations of further ones are refused."""
+    retire_after_seconds: float = Field(60.0, ge=1.0, le=7 * 86_400.0)
+    """How long a task may be declared by no endpoint of its live service before it is retired."""
     max_events_per_workflow: int = Field(MAX_EVENTS_PER_INSTANCE, ge=1, le=1_000_000)
     max_backlog: int = Field(1_000_000, ge=1, le=1_000_000)
     """Events waiting to be handled, above which starts are refused."""

@@ -94,10 +94,11 @@ class Starter:
         self._backlog.check()
         started = await self._batch(start)
         if started.request_reused:
+            # Of a fork's, what comes before the slash is its scope.
+            request_id = str(start.request_id).rpartition("/")[2]
             raise RequestIdReused(
-                f"request_id {start.request_id} was used with another body; use a new one for a "
-                "new call.",
-                request_id=str(start.request_id),
+                f"request_id {request_id} was used with another body; use a new one for a new call.",
+                request_id=request_id,
             )
         if not started.same_content:
             workflow_instance_id = start.instance.workflow_instance_id

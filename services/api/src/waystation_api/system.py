@@ -1,4 +1,4 @@
-"""SystemService: the installation at one moment."""
+"""SystemService: the installation at one moment, and the flow of its events."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TypeAlias
 import grpc
 
 from waystation.v1 import system_service_pb2, system_service_pb2_grpc
+from waystation_api.flowing import Flowing
 from waystation_api.requests import check_namespace
 from waystation_core.ports.broker import DEFAULT_POOL, Broker
 from waystation_core.ports.store import QueryStore
@@ -22,8 +23,9 @@ SERVER_VERSION = version("waystation-api")
 class SystemService(system_service_pb2_grpc.SystemServiceServicer):
     """For operators."""
 
-    def __init__(self, queries: QueryStore, broker: Broker) -> None:
+    def __init__(self, queries: QueryStore, flowing: Flowing, broker: Broker) -> None:
         self._queries = queries
+        self._flowing = flowing
         self._broker = broker
 
     async def GetSystemStatus(
@@ -40,6 +42,7 @@ class SystemService(system_service_pb2_grpc.SystemServiceServicer):
                 status.name: number for status, number in facts.workflows_by_status.items()
             },
             idle_workflows=facts.idle_workflows,
+            workflows_estimated=facts.workflows_estimated,
             handlers=facts.handlers,
             unreachable_handlers=facts.unreachable_handlers,
             broker_connected=self._broker.status().connected,
@@ -71,3 +74,6 @@ class SystemService(system_service_pb2_grpc.SystemServiceServicer):
             if asked and (depth := await self._broker.depth(pool.name)) is not None:
                 queue.messages_ready = depth
         return response
+
+    async def GetFlow(self, request: _pb.GetFlowRequest, context: Context) -> _pb.GetFlowResponse:
+        return await self._flowing.get(request)

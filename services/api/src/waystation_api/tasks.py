@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import structlog
 
 from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.model import TaskSpec
 from waystation_core.domain.task_table import TaskTable
-from waystation_core.ports.store import RegistrySnapshot, RegistryStore
+from waystation_core.ports.store import Registration, RegistrySnapshot, RegistryStore
 
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 1.0
 FRESH_SECONDS = 0.05
 """How old a copy may be when it is to prove that nobody handles something."""
+
+_ENDPOINTS_SHOWN = 100
+"""Of one service, where it is asked what is wrong with them."""
 
 
 class TaskDirectory:
@@ -33,14 +36,14 @@ class TaskDirectory:
     def _take(self, snapshot: RegistrySnapshot) -> None:
         self.snapshot = snapshot
         self._table = TaskTable(snapshot.tasks)
-        self._tasks = {task.task_id: task for task in snapshot.tasks}
+        self._tasks = {task.task_id: task for task in (*snapshot.tasks, *snapshot.retired)}
 
     @property
     def generation(self) -> int:
         return self.snapshot.generation
 
     def task(self, task_id: str) -> TaskSpec | None:
-        """What is registered under this id."""
+        """What was ever registered under this id; it may be retired."""
         return self._tasks.get(task_id)
 
     def resolve(self, event_type: str, workflow_type: str) -> tuple[TaskSpec, ...]:
@@ -56,6 +59,16 @@ class TaskDirectory:
                 await self.refresh(older_than=FRESH_SECONDS)
             found = self.resolve(event_type, workflow_type)
         return [task.task_id for task in found]
+
+    async def endpoints_of(self, task_ids: Collection[str]) -> list[Registration]:
+        """Some endpoints of these tasks' services, with what the routers see of them."""
+        services = sorted(
+            {task.service_name for task in self.snapshot.tasks if task.task_id in task_ids}
+        )
+        found = []
+        for service in services:
+            found += await self._store.handlers(service_name=service, limit=_ENDPOINTS_SHOWN)
+        return found
 
     async def refresh(self, *, older_than: float = 0.0) -> None:
         """Reads the registry again where its counters moved. Raises StoreUnavailable."""

@@ -8,9 +8,13 @@ import grpc
 
 from waystation.v1 import workflow_service_pb2, workflow_service_pb2_grpc
 from waystation_api import waiting
+from waystation_api.blockers import Blocker
 from waystation_api.changing import Change, Changing
-from waystation_api.explaining import Blocker, Facts, Registered, explain
+from waystation_api.explaining import Facts, explain
+from waystation_api.forking import Forking
 from waystation_api.reading import Reading
+from waystation_api.registered import Registered
+from waystation_api.replaying import Replaying
 from waystation_api.requests import (
     check_expected_version,
     check_instance_id,
@@ -21,7 +25,8 @@ from waystation_api.tasks import TaskDirectory
 from waystation_api.waiting import InstanceReader, Waiters
 from waystation_api.watching import Watching
 from waystation_core.domain import lifecycle, limits
-from waystation_core.domain.errors import InvalidField, NotYetAvailable
+from waystation_core.domain.errors import InvalidField
+from waystation_core.domain.model import DeliveryState
 from waystation_core.ports.store import DeadLetterFilter, QueryStore
 from waystation_core.rpc.conversion import (
     context_to_proto,
@@ -53,6 +58,8 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         reading: Reading,
         watching: Watching,
         changing: Changing,
+        replaying: Replaying,
+        forking: Forking,
         tasks: TaskDirectory,
         backlog: Backlog,
         queries: QueryStore,
@@ -63,6 +70,8 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         self._reading = reading
         self._watching = watching
         self._changing = changing
+        self._replaying = replaying
+        self._forking = forking
         self._tasks = tasks
         self._backlog = backlog
         self._queries = queries
@@ -156,7 +165,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
     ) -> _pb.ExplainWorkflowResponse:
         namespace = check_namespace(request.namespace)
         instance = await self._reader.read(check_instance_id(request.workflow_instance_id))
-        pending, deliveries = await self._queries.open_work(instance.key)
+        pending, deliveries, timers = await self._queries.open_work(instance.key)
         letters = await self._queries.dead_letters(
             DeadLetterFilter(workflow_instance_id=instance.workflow_instance_id),
             limit=_MAX_LETTERS,
@@ -164,11 +173,18 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         )
         pools = await self._queries.pools()
         await self._tasks.refresh()
+        waited_for = [
+            fact.delivery.task_id
+            for fact in deliveries
+            if fact.delivery.state is DeliveryState.NO_ENDPOINT
+        ]
+        registered = Registered(
+            self._tasks.snapshot, self._tasks.resolve, await self._tasks.endpoints_of(waited_for)
+        )
         # Read last: what was settled in between is then seen as settled.
         instance = await self._reader.read(instance.workflow_instance_id)
         summary, blockers = explain(
-            Facts(instance, pending, deliveries, letters, pools),
-            Registered(self._tasks.snapshot, self._tasks.resolve),
+            Facts(instance, pending, deliveries, letters, pools, timers), registered
         )
         response = _pb.ExplainWorkflowResponse(summary=summary)
         context_to_proto(instance, with_data=False, into=response.context)
@@ -218,17 +234,17 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         context_to_proto(await self._changing.cancel(change, reason), into=response.context)
         return response
 
-    # --- not built yet ---------------------------------------------------------------------
+    # --- what was, and another course from there -------------------------------------------
 
     async def ReplayWorkflow(
         self, request: _pb.ReplayWorkflowRequest, context: Context
     ) -> _pb.ReplayWorkflowResponse:
-        raise NotYetAvailable("ReplayWorkflow")
+        return await self._replaying.replay(request, context.time_remaining())
 
     async def ForkWorkflow(
         self, request: _pb.ForkWorkflowRequest, context: Context
     ) -> _pb.ForkWorkflowResponse:
-        raise NotYetAvailable("ForkWorkflow")
+        return await self._forking.fork(request)
 
 
 def _change(
@@ -259,3 +275,5 @@ def _blocker_to_proto(blocker: Blocker, message: _pb.Blocker) -> None:
     set_timestamp(message.due_at, blocker.due_at)
     if blocker.last_error is not None:
         error_to_proto(blocker.last_error, message.last_error)
+    message.group_id = blocker.group_id
+    message.pool = blocker.pool

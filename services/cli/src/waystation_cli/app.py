@@ -11,8 +11,10 @@ from waystation_cli.commands import (
     acting,
     dead_letters,
     dev,
+    flow,
     handlers,
     migrate,
+    past,
     reading,
     running,
     status,
@@ -20,9 +22,9 @@ from waystation_cli.commands import (
 )
 
 EPILOG = (
-    "Exit codes: 0 done, 1 the call failed, 2 the command line is wrong. `run`, "
+    "Exit codes: 0 done, 1 the call failed (`lint`: or it found errors), 2 the command line is wrong. `run`, "
     "`wait` and `watch` also: 5 the workflow failed or was cancelled; `run` and `wait` also: 3 it waits "
-    "for input, 4 it is idle, 6 the time is up."
+    "for input, 4 it is idle, 6 the time is up. `diff` and `replay` also: 1 something differs."
 )
 
 app = typer.Typer(
@@ -62,10 +64,15 @@ app.command("list")(reading.list_workflows)
 app.command("show")(reading.show)
 app.command("watch", epilog=EPILOG)(watching.watch)
 app.command("explain")(reading.explain)
+app.command("diff", epilog=EPILOG)(past.diff)
+app.command("replay", epilog=EPILOG)(past.replay)
+app.command("fork")(past.fork)
 app.command("input")(acting.provide_input)
 app.command("publish")(acting.publish)
 app.command("cancel")(acting.cancel)
 app.command("status")(status.status)
 app.command("top")(watching.top)
+app.command("lint")(flow.lint)
+app.command("graph")(flow.graph)
 app.add_typer(handlers.app, name="handlers")
 app.add_typer(dead_letters.app, name="dead-letters")

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from google.protobuf import json_format
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.struct_pb2 import Struct
+from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
 # Struct numbers are doubles: beyond this a whole number would arrive as another one.
@@ -65,6 +65,16 @@ def json_value(value: str) -> Any:
         ) from error
     except RecursionError as error:
         raise typer.BadParameter("nested too deeply") from error
+
+
+def value(text: str) -> Value:
+    """Any JSON value, as an edit of data has it."""
+    result = Value()
+    try:
+        json_format.ParseDict(json_value(text), result)
+    except (json_format.ParseError, ValueError, RecursionError) as error:
+        raise typer.BadParameter(f"can't travel in a Value: {error}") from error
+    return result
 
 
 def struct(value: str | None) -> Struct | None:

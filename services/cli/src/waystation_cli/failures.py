@@ -3,7 +3,8 @@
     CommandFailed
       made here from a gRPC error (`explain_rpc_error`), or by a command itself
 
-Exit code 1 always means one of these; a wrong command line is exit code 2 and typer's own.
+Exit code 1 always means one of these, but for `diff` and `replay`, where it also means that something
+differs; a wrong command line is exit code 2 and typer's own.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class CommandFailed(Exception):
     """A command could not do what was asked.
 
     `code` is the name of a gRPC status code; `reason` is that of the server's ErrorInfo, or
-    one of this command line's own (SERVER_UNREACHABLE, NO_ANSWER, NOT_A_WAYSTATION_SERVER).
+    one of this command line's own (SERVER_UNREACHABLE, NO_ANSWER, NOT_A_WAYSTATION_SERVER,
+    WORKFLOW_TYPE_UNKNOWN).
     """
 
     code: str

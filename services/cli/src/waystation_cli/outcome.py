@@ -1,4 +1,5 @@
-"""The exit codes of `run` and `wait`: how a workflow stands, for scripts."""
+"""The exit codes that tell more than done or failed, for scripts: of `run` and `wait`, how a workflow
+stands; of `diff` and `replay`, whether anything differs."""
 
 from __future__ import annotations
 
@@ -9,6 +10,9 @@ from waystation.v1.workflow_service_pb2 import (
     WAIT_OUTCOME_WAITING_FOR_INPUT,
     WaitWorkflowResponse,
 )
+
+DIFFERS = 1
+"""As of `diff`; a call that failed says so on standard error."""
 
 COMPLETED = 0
 WAITING_FOR_INPUT = 3

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import structlog
 
@@ -20,6 +21,7 @@ from waystation_core.ports.store import (
     RouterReport,
 )
 from waystation_core.relay.announcing import Relay
+from waystation_core.rpc.addresses import servers_of
 from waystation_core.rpc.settings import BadSettings
 from waystation_router.calls import Calls
 from waystation_router.committer import Committer
@@ -60,9 +62,13 @@ class Router:
             expires_seconds=settings.router_pool_expires_seconds,
         )
         pools = PoolsSeen(self._pool)
-        self._endpoints = EndpointPool(
-            Allowlist.parse(settings.handler_allowlist), on_change=self._endpoints_changed
+        allowlist = replace(
+            Allowlist.parse(settings.handler_allowlist),
+            own=servers_of(
+                settings.database_url.get_secret_value(), settings.broker_url.get_secret_value()
+            ),
         )
+        self._endpoints = EndpointPool(allowlist, on_change=self._endpoints_changed)
         self._registry = RegistryCopy(registry_store, self._registry_changed)
         rules = Rules(resolve=self._registry.resolve, max_events=settings.max_events_per_workflow)
         self._committer = Committer(

@@ -38,6 +38,10 @@ from waystation_router.pools import PoolsSeen
 
 log = structlog.get_logger(__name__)
 
+UNANNOUNCED_SECONDS = 60.0
+"""How long a delivery stays parked whose task is there, but for other events than this one: a new
+version may have left the type out. A change of endpoints ends the wait."""
+
 
 class _Places:
     """This router's share of one task's max_in_flight, and who waits for a place."""
@@ -187,7 +191,8 @@ class Calls:
                 task_id=call.task.task_id,
                 reason=outcome.reason,
             )
-            self._take_off(handling, call, DeliveryState.NO_ENDPOINT)
+            wait = UNANNOUNCED_SECONDS if outcome.unannounced else 0.0
+            self._take_off(handling, call, DeliveryState.NO_ENDPOINT, due_in=wait)
             return
         else:
             self._take_off(handling, call, DeliveryState.READY)

@@ -40,19 +40,19 @@ class RegistryCopy:
         return self._snapshot.generation
 
     def task(self, task_id: str) -> TaskSpec | None:
+        """What was ever registered under this id. It may be retired: what it has in call, or answers
+        later, still goes by its spec."""
         return self._tasks.get(task_id)
 
-    def live_tasks(self) -> list[str]:
-        """Tasks that some endpoint of their own service announces now."""
+    def live_tasks(self) -> list[TaskSpec]:
+        """Tasks that are not retired and that some endpoint of their own service announces now."""
         announced = {
             (handler.service_name, task.task_id)
             for handler in self._snapshot.handlers
             for task in handler.tasks
         }
         return [
-            task.task_id
-            for task in self._snapshot.tasks
-            if (task.service_name, task.task_id) in announced
+            task for task in self._snapshot.tasks if (task.service_name, task.task_id) in announced
         ]
 
     def resolve(self, event_type: str, workflow_type: str) -> tuple[TaskSpec, ...]:
@@ -69,7 +69,8 @@ class RegistryCopy:
                 return
             self._snapshot = await self._store.snapshot()
             self._table = TaskTable(self._snapshot.tasks)
-            self._tasks = {task.task_id: task for task in self._snapshot.tasks}
+            known = (*self._snapshot.tasks, *self._snapshot.retired)
+            self._tasks = {task.task_id: task for task in known}
             log.info(
                 "registry_changed",
                 generation=self._snapshot.generation,

@@ -137,7 +137,7 @@ class Sweeper:
         """Takes due deliveries of tasks that have a place and an endpoint."""
         if self._wake_deliveries.is_set():
             self._wake_deliveries.clear()
-            await self._parked()
+            await self._wake_parked(all=True)
         live = [task for task in self._live_tasks() if self._calls.free(task) > 0]
         if not live:
             return False
@@ -172,11 +172,7 @@ class Sweeper:
 
     def _live_tasks(self) -> list[TaskSpec]:
         callable_now = self._endpoints.live_tasks()
-        return [
-            task
-            for task_id in self._registry.live_tasks()
-            if task_id in callable_now and (task := self._registry.task(task_id)) is not None
-        ]
+        return [task for task in self._registry.live_tasks() if task.task_id in callable_now]
 
     async def _overdue(self) -> bool:
         """Cuts attempts whose result was to follow and did not come in time."""
@@ -192,6 +188,9 @@ class Sweeper:
             return []
         try:
             loaded = await self._store.load(list({row.event_id for row in claimed}))
+            if any(self._registry.task(row.task_id) is None for row in claimed):
+                # Claimed by state, whatever the task: it may be newer than the copy of the registry.
+                await self._registry.refresh()
         except StoreUnavailable:
             # They are leased to this router and nobody will call them: another router finds them
             # when this one's lease is over, or this one gives them back.
@@ -201,10 +200,11 @@ class Sweeper:
         started = []
         for row in claimed:
             found = loaded.events.get(row.event_id)
-            task = self._registry.task(row.task_id)
-            if found is None or task is None:
+            if found is None:
                 continue
             event, key = found
+            task = self._registry.task(row.task_id)
+            assert task is not None, "what has deliveries was registered, and is never forgotten"
             state = self._ledger.state(key)
             handling = self._ledger.handlings.get(row.event_id)
             if handling is None:
@@ -230,16 +230,17 @@ class Sweeper:
                 finished=asyncio.Event() if row.suspect else None,
             )
             handling.calls[row.task_id] = call
-            if outcome is None and call.attempt > task.retry.max_attempts:
+            given = outcome
+            if given is None and call.attempt > task.retry.max_attempts:
                 # Every attempt ended with the death of its router: the next one would too.
                 call.attempt = task.retry.max_attempts
-                outcome = Cut("the router died while it was in call")
-            if outcome is not None:
+                given = Cut("the router died while it was in call")
+            if given is not None:
                 call.result = CallResult(
                     task,
                     attempt=call.attempt,
                     base_version=state.instance.version,
-                    outcome=outcome,
+                    outcome=given,
                     edit=row.edit,
                 )
                 self._committer.submit(handling)
@@ -259,10 +260,13 @@ class Sweeper:
 
     async def _parked(self) -> bool:
         """Wakes deliveries whose endpoint, or place, is there."""
+        await self._wake_parked(all=False)
+        return False
+
+    async def _wake_parked(self, *, all: bool) -> None:
         free = [task.task_id for task in self._live_tasks() if self._calls.free(task) > 0]
         if free:
-            await self._store.wake_parked(free, self._pools.now.called)
-        return False
+            await self._store.wake_parked(free, self._pools.now.called, all=all)
 
     async def _holds(self) -> bool:
         """Gives leases to calls that last, so that their messages can be acked."""

@@ -3,9 +3,11 @@
 Needs only the generated contract, the grpcio family and protobuf: must not import any other part
 of the house.
 
-    HandlerService   hosts tasks; a task gets a TaskContext, which holds an Event and a DataObject
+    HandlerService   hosts tasks; a task gets a TaskContext, which holds an Event and a DataObject,
+                     and raises events, as NewEvent where they stand alone
     Task             the same as a class
-    Client           starts workflows, waits for them, watches, answers and cancels them
+    Client           starts workflows, waits for them, watches, answers and cancels them; completes
+                     tasks whose TaskResult follows
     errors           the tree is drawn in waystation_worker.errors
 """
 
@@ -24,6 +26,7 @@ from waystation_worker.errors import (
     RequestIdReused,
     RetryAfter,
     SettingsError,
+    TaskNotFound,
     Unavailable,
     VersionMismatch,
     WaitIdRequired,
@@ -35,6 +38,8 @@ from waystation_worker.errors import (
     WrongState,
 )
 from waystation_worker.events import Event, NewEvent
+from waystation_worker.result import TaskResult
+from waystation_worker.revisiting import ReplayDifference, ReplayStep
 from waystation_worker.server import Serving
 from waystation_worker.service import HandlerService
 from waystation_worker.tasks import Backoff
@@ -66,12 +71,16 @@ __all__ = [
     "NotFound",
     "PublishedEvent",
     "Reject",
+    "ReplayDifference",
+    "ReplayStep",
     "RequestIdReused",
     "RetryAfter",
     "Serving",
     "SettingsError",
     "Task",
     "TaskContext",
+    "TaskNotFound",
+    "TaskResult",
     "Unavailable",
     "VersionMismatch",
     "Wait",

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import timedelta
-from types import TracebackType
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import grpc
 
 from waystation.v1 import workflow_service_pb2 as pb
-from waystation.v1.workflow_service_pb2_grpc import WorkflowServiceStub
-from waystation_worker.channels import DEFAULT_ADDRESS, open_channel
-from waystation_worker.errors import SettingsError, Unavailable, from_rpc_error
+from waystation_worker.completing import Completing
+from waystation_worker.errors import Unavailable, from_rpc_error
+from waystation_worker.events import NewEvent
 from waystation_worker.patience import Patience
+from waystation_worker.revisiting import Revisiting
+from waystation_worker.timing import Span, span
 from waystation_worker.values import write_struct
 from waystation_worker.watching import follow
 from waystation_worker.workflows import (
@@ -31,13 +30,12 @@ from waystation_worker.workflows import (
     to_workflow,
 )
 
-_CALL_SECONDS = 10.0
 # One leg of a long wait, and what the call may take beyond it.
 _LEG_SECONDS = 60.0
 _SLACK_SECONDS = 5.0
 
 
-class Client:
+class Client(Completing, Revisiting):
     """A client of one Waystation, for asyncio.
 
         async with Client() as client:
@@ -50,36 +48,8 @@ class Client:
 
     Every method raises a WaystationError: WorkflowNotFound, WorkflowEnded, ... (see `errors`), and
     Unavailable when the server could not be reached or did not answer in time. Values that JSON
-    can't hold raise TypeError or ValueError before anything is sent.
+    can't hold, and times outside their range, raise TypeError or ValueError before anything is sent.
     """
-
-    def __init__(
-        self, address: str | None = None, *, namespace: str = "", retry_for: float = 10.0
-    ) -> None:
-        self.address = address or os.environ.get("WAYSTATION_ADDRESS") or DEFAULT_ADDRESS
-        if ":" not in self.address:
-            raise SettingsError(f"WAYSTATION_ADDRESS: {self.address!r} is not host:port")
-        self._namespace = namespace
-        self._retry_for = retry_for
-        self._channel: grpc.aio.Channel | None = None
-        self._connected: Any = None
-
-    async def __aenter__(self) -> Client:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Ends the connection; calls in flight are cancelled. A later call connects again."""
-        channel, self._channel, self._connected = self._channel, None, None
-        if channel is not None:
-            await channel.close()
 
     async def start(
         self,
@@ -91,12 +61,14 @@ class Client:
         correlation_id: str | None = None,
         priority: int | None = None,
         metadata: Mapping[str, str] | None = None,
+        deadline: Span | None = None,
         request_id: str | None = None,
     ) -> Workflow:
         """Starts an instance and does not wait for it.
 
         `data` is the context's first data, `payload` that of `workflow.started` (default: the
-        same). An id in use gives the existing instance where the content is the same, with
+        same). An instance that is open still after `deadline` (at most 366 days) becomes FAILED
+        with the reason DEADLINE_EXCEEDED. An id in use gives the existing instance where the content is the same, with
         `created` False, else raises WorkflowAlreadyExists.
         """
         request = self._start_request(
@@ -107,9 +79,10 @@ class Client:
             correlation_id,
             priority,
             metadata,
+            deadline,
             request_id,
         )
-        response = await self._call(self._stub.StartWorkflow, request)
+        response = await self._call(self._workflows.StartWorkflow, request)
         return to_workflow(response.context, created=response.created, task_ids=response.task_ids)
 
     async def run(
@@ -122,6 +95,7 @@ class Client:
         correlation_id: str | None = None,
         priority: int | None = None,
         metadata: Mapping[str, str] | None = None,
+        deadline: Span | None = None,
         request_id: str | None = None,
         timeout: float | None = None,
     ) -> Workflow:
@@ -134,12 +108,13 @@ class Client:
             correlation_id,
             priority,
             metadata,
+            deadline,
             request_id,
         )
         end = None if timeout is None else time.monotonic() + timeout
         leg = _leg(end)
         request = pb.RunWorkflowRequest(start=start, timeout=timedelta(seconds=leg))
-        response = await self._call(self._stub.RunWorkflow, request, leg + _SLACK_SECONDS)
+        response = await self._call(self._workflows.RunWorkflow, request, leg + _SLACK_SECONDS)
         if response.outcome == pb.WAIT_OUTCOME_TIMED_OUT and not _over(end):
             waited = await self._wait(response.context.workflow_instance_id, end)
             context, outcome = waited.context, waited.outcome
@@ -168,7 +143,7 @@ class Client:
             with_history=with_history,
             at_sequence=at_sequence,
         )
-        response = await self._call(self._stub.GetWorkflow, request)
+        response = await self._call(self._workflows.GetWorkflow, request)
         return to_workflow(response.context)
 
     async def provide_input(
@@ -190,7 +165,7 @@ class Client:
         )
         request.input.SetInParent()
         write_struct(input, request.input, "input")
-        response = await self._call(self._stub.ProvideInput, request)
+        response = await self._call(self._workflows.ProvideInput, request)
         return to_workflow(response.context, event_id=response.event_id)
 
     async def publish(
@@ -202,25 +177,31 @@ class Client:
         priority: int | None = None,
         metadata: Mapping[str, str] | None = None,
         schema_version: str = "",
+        delay: Span | None = None,
+        deliver_at: datetime | None = None,
+        expires_at: datetime | None = None,
         expected_version: int | None = None,
         request_id: str | None = None,
     ) -> PublishedEvent:
-        """Raises an event in an open instance."""
+        """Raises an event in an open instance. Its arguments are those of `NewEvent`."""
+        event = NewEvent(
+            event_type,
+            payload,
+            priority=priority,
+            metadata=metadata,
+            schema_version=schema_version,
+            delay=delay,
+            deliver_at=deliver_at,
+            expires_at=expires_at,
+        )
         request = pb.PublishEventRequest(
             namespace=self._namespace,
             workflow_instance_id=workflow_id,
+            event=event._message(),
             expected_version=expected_version,
             request_id=request_id or str(uuid.uuid4()),
         )
-        event = request.event
-        event.event_type = event_type
-        event.schema_version = schema_version
-        event.metadata.update(metadata or {})
-        if priority is not None:
-            event.priority = priority
-        if payload is not None:
-            write_struct(payload, event.payload, "payload")
-        response = await self._call(self._stub.PublishEvent, request)
+        response = await self._call(self._workflows.PublishEvent, request)
         return PublishedEvent(response.event_id, tuple(response.task_ids))
 
     async def cancel(
@@ -239,7 +220,7 @@ class Client:
             expected_version=expected_version,
             request_id=request_id or str(uuid.uuid4()),
         )
-        response = await self._call(self._stub.CancelWorkflow, request)
+        response = await self._call(self._workflows.CancelWorkflow, request)
         return to_workflow(response.context)
 
     async def events(self, workflow_id: str) -> AsyncIterator[EventEntry]:
@@ -252,7 +233,7 @@ class Client:
                 page_size=1000,
                 page_token=token,
             )
-            response = await self._call(self._stub.ListEvents, request)
+            response = await self._call(self._workflows.ListEvents, request)
             for entry in response.events:
                 yield to_event_entry(entry)
             token = response.next_page_token
@@ -271,7 +252,7 @@ class Client:
         """
 
         def open_stream(sequence: int) -> Any:
-            return self._stub.WatchWorkflow(
+            return self._workflows.WatchWorkflow(
                 pb.WatchWorkflowRequest(
                     namespace=self._namespace,
                     workflow_instance_id=workflow_id,
@@ -294,15 +275,10 @@ class Client:
         request = pb.ExplainWorkflowRequest(
             namespace=self._namespace, workflow_instance_id=workflow_id
         )
-        response: pb.ExplainWorkflowResponse = await self._call(self._stub.ExplainWorkflow, request)
+        response: pb.ExplainWorkflowResponse = await self._call(
+            self._workflows.ExplainWorkflow, request
+        )
         return response
-
-    @property
-    def _stub(self) -> Any:
-        if self._connected is None:
-            self._channel = open_channel(self.address)
-            self._connected = WorkflowServiceStub(self._channel)
-        return self._connected
 
     def _start_request(
         self,
@@ -313,6 +289,7 @@ class Client:
         correlation_id: str | None,
         priority: int | None,
         metadata: Mapping[str, str] | None,
+        deadline: Span | None,
         request_id: str | None,
     ) -> pb.StartWorkflowRequest:
         request = pb.StartWorkflowRequest(
@@ -329,6 +306,8 @@ class Client:
         if payload is not None:
             request.payload.SetInParent()
             write_struct(payload, request.payload, "payload")
+        if deadline is not None:
+            request.deadline.FromTimedelta(span(deadline, "deadline"))
         return request
 
     async def _wait(self, workflow_id: str, end: float | None) -> pb.WaitWorkflowResponse:
@@ -340,38 +319,10 @@ class Client:
                 timeout=timedelta(seconds=leg),
             )
             response: pb.WaitWorkflowResponse = await self._call(
-                self._stub.WaitWorkflow, request, leg + _SLACK_SECONDS
+                self._workflows.WaitWorkflow, request, leg + _SLACK_SECONDS
             )
             if response.outcome != pb.WAIT_OUTCOME_TIMED_OUT or _over(end):
                 return response
-
-    async def _call(
-        self, method: Callable[..., Any], request: Any, seconds: float = _CALL_SECONDS
-    ) -> Any:
-        """The answer, after as many tries as `retry_for` allows while the server is unreachable.
-
-        The request stays the same, request_id included, so that it takes effect once.
-        """
-        patience = Patience(self._retry_for)
-        while True:
-            try:
-                return await method(request, timeout=seconds)
-            except grpc.aio.AioRpcError as error:
-                pause = patience.pause_after(error)
-                if pause is None:
-                    raise self._explained(from_rpc_error(error)) from error
-            await asyncio.sleep(pause)
-
-    def _explained(self, error: Exception) -> Exception:
-        """Says where nobody answered, for refusals that did not come from Waystation itself."""
-        if isinstance(error, Unavailable) and not error.reason:
-            return Unavailable(
-                f"Waystation at {self.address} can't be reached or did not answer in time: "
-                f"{error.message}; is it running (`waystation dev`), and is WAYSTATION_ADDRESS "
-                "right?",
-                code=error.code,
-            )
-        return error
 
 
 def _leg(end: float | None) -> float:

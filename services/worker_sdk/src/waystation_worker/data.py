@@ -26,7 +26,15 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping, Mutabl
 from typing import Any, overload
 
 from waystation_worker.tracking import Notes, View
-from waystation_worker.values import Json, canonical, equal, escape, parse_pointer, plain
+from waystation_worker.values import (
+    Json,
+    as_number,
+    canonical,
+    equal,
+    escape,
+    parse_pointer,
+    plain,
+)
 
 
 class Recorder(Notes):
@@ -178,7 +186,7 @@ class DataObject(View, MutableMapping[str, Any]):
 
     def increment(self, where: str, by: float = 1) -> None:
         """Adds to the number there, which begins as 0."""
-        amount = _amount(by, self._place(where))
+        amount = as_number(by, self._place(where))
         view, key = self._walk(where)
         old = view._number_at(key)
         total = amount if old is None else float(old) + float(amount)
@@ -189,7 +197,7 @@ class DataObject(View, MutableMapping[str, Any]):
 
     def maximum(self, where: str, value: float) -> None:
         """Keeps the larger of the value and the number there."""
-        amount = _amount(value, self._place(where))
+        amount = as_number(value, self._place(where))
         view, key = self._walk(where)
         old = view._number_at(key)
         view._raw[key] = amount if old is None else max(old, amount)
@@ -392,13 +400,6 @@ class DataList(View, MutableSequence[Any]):
 
 
 _MISSING: Any = object()
-
-
-def _amount(value: float, path: str) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"at {path}: a {type(value).__name__}, not a number")
-    amount: int | float = plain(value, path)
-    return amount
 
 
 def _name(value: Json) -> str:

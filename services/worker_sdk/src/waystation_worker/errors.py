@@ -7,7 +7,8 @@
         ├── SettingsError           settings are missing or contradict each other; all of them named
         ├── InvalidRequest          INVALID_ARGUMENT
         ├── NotFound                NOT_FOUND
-        │   └── WorkflowNotFound
+        │   ├── WorkflowNotFound
+        │   └── TaskNotFound
         ├── AlreadyExists           ALREADY_EXISTS
         │   ├── WorkflowAlreadyExists
         │   └── RequestIdReused
@@ -115,6 +116,10 @@ class WorkflowNotFound(NotFound):
     """No such workflow instance."""
 
 
+class TaskNotFound(NotFound):
+    """No delivery with this idempotency key is pending."""
+
+
 class AlreadyExists(WaystationError):
     """What the call creates is there already, and differs."""
 
@@ -165,6 +170,7 @@ class Unavailable(WaystationError):
 
 _BY_REASON: dict[str, type[WaystationError]] = {
     "WORKFLOW_NOT_FOUND": WorkflowNotFound,
+    "TASK_NOT_FOUND": TaskNotFound,
     "WORKFLOW_ALREADY_EXISTS": WorkflowAlreadyExists,
     "REQUEST_ID_REUSED": RequestIdReused,
     "WORKFLOW_ENDED": WorkflowEnded,

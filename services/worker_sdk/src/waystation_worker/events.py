@@ -60,23 +60,23 @@ class NewEvent:
         """Whether it says anything of when it is delivered."""
         return (self.delay, self.deliver_at, self.expires_at) != (None, None, None)
 
-    def _write(self, into: event_pb2.NewEvent) -> None:
-        """Writes it into an empty message. Raises as `write_struct` does."""
-        into.event_type = self.event_type
-        into.schema_version = self.schema_version
-        if self.priority is not None:
-            into.priority = self.priority
+    def _message(self) -> event_pb2.NewEvent:
+        """The event as the contract carries it. Raises as `write_struct` does."""
+        message = event_pb2.NewEvent(
+            event_type=self.event_type, priority=self.priority, schema_version=self.schema_version
+        )
         if self.payload is not None:
-            write_struct(self.payload, into.payload, "payload")
+            write_struct(self.payload, message.payload, "payload")
         if self.metadata:
             for key, value in self.metadata.items():
-                into.metadata[key] = value
+                message.metadata[key] = value
         if self.delay is not None:
-            into.delay.FromTimedelta(span(self.delay, "delay"))
+            message.delay.FromTimedelta(span(self.delay, "delay"))
         if self.deliver_at is not None:
-            into.deliver_at.FromDatetime(self.deliver_at)
+            message.deliver_at.FromDatetime(self.deliver_at)
         if self.expires_at is not None:
-            into.expires_at.FromDatetime(self.expires_at)
+            message.expires_at.FromDatetime(self.expires_at)
+        return message
 
 
 class Event:

@@ -131,6 +131,11 @@ class Registration:
             if response.caught_up_events
             else "",
         )
+        if response.handler.retired_task_ids:
+            logger.warning(
+                "an operator retired %s: they get nothing; take them out of this service",
+                ", ".join(response.handler.retired_task_ids),
+            )
 
     async def _keep(self) -> None:
         """Renews until Waystation does not know the registration any more."""

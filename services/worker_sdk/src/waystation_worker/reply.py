@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from waystation.v1 import event_pb2, status_pb2, task_handler_service_pb2
+from waystation.v1 import status_pb2, task_handler_service_pb2
 from waystation_worker.events import NewEvent
 from waystation_worker.tasks import check_id
 from waystation_worker.timing import Span, span
@@ -60,9 +60,7 @@ class Reply:
         if _is_reserved(event_type) and event_type not in (COMPLETED, FAILED):
             raise ValueError(f"{event_type} is the system's; choose another name")
         self._check_room(1)
-        message = event_pb2.NewEvent()
-        new._write(message)
-        response.events.append(message)
+        response.events.append(new._message())
         self._number_of_events += 1
 
     def fan_out(
@@ -104,9 +102,8 @@ class Reply:
         fan_out = task_handler_service_pb2.FanOut(need=need)
         if timeout is not None:
             fan_out.timeout.FromTimedelta(span(timeout, "timeout"))
-        for new in branches:
-            new._write(fan_out.events.add())
-        follows._write(fan_out.then)
+        fan_out.events.extend(new._message() for new in branches)
+        fan_out.then.CopyFrom(follows._message())
         response.fan_outs.append(fan_out)
         self._number_of_events += len(branches)
 

@@ -57,15 +57,20 @@ class Notes:
                 "assign whole objects or lists instead"
             )
         for op in ops:
-            out = into.operations.add(path=op.path)
-            if op.kind == "remove":
-                out.remove.SetInParent()
-            elif op.kind == "increment":
-                out.increment = op.value
-            elif op.kind == "maximum":
-                out.maximum = op.value
-            else:
-                write_value(op.value, getattr(out, op.kind), op.path)
+            write_operation(op, into.operations.add())
+
+
+def write_operation(op: Operation, into: operation_pb2.Operation) -> None:
+    """Writes a change into an empty message. Raises as `write_value` does."""
+    into.path = op.path
+    if op.kind == "remove":
+        into.remove.SetInParent()
+    elif op.kind == "increment":
+        into.increment = op.value
+    elif op.kind == "maximum":
+        into.maximum = op.value
+    else:
+        write_value(op.value, getattr(into, op.kind), op.path)
 
 
 class View:

@@ -141,6 +141,14 @@ def canonical(number: float) -> int | float:
     return number
 
 
+def as_number(value: object, path: str) -> int | float:
+    """The value itself. Raises TypeError for what is no number, and as `plain` does."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"at {path}: a {type(value).__name__}, not a number")
+    number: int | float = plain(value, path)
+    return number
+
+
 def copied(value: Json) -> Json:
     """A deep copy of what is already plain."""
     kind = type(value)

@@ -15,13 +15,14 @@ from waystation_worker.values import read_struct
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A question that an instance asks a person."""
+    """A question that an instance asks a person. At `deadline` it is given up; None: never."""
 
     wait_id: str
     task_id: str
     message: str
     schema: dict[str, Any] | None
     since: datetime | None
+    deadline: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,8 @@ class Workflow:
     `status`: ACTIVE, WAITING_FOR_INPUT, COMPLETED, FAILED, CANCELLED. `outcome` (of `run` and
     `wait`): DONE, WAITING_FOR_INPUT, IDLE, TIMED_OUT. `created` and `task_ids` come from `start`
     and `run`: False when the instance was there already; the tasks that handle its first event,
-    none when it will stand idle. `idle` says why nothing will move an open instance. `event_id` is
-    what `provide_input` raised.
+    none when it will stand idle. `idle` says why nothing will move an open instance. At `deadline`
+    an open one fails. `event_id` is what `provide_input` raised.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Workflow:
     created_at: datetime | None = None
     updated_at: datetime | None = None
     completed_at: datetime | None = None
+    deadline: datetime | None = None
     idle: str | None = None
     outcome: str = ""
     created: bool | None = None
@@ -83,7 +85,9 @@ class PublishedEvent:
 
 @dataclass(frozen=True, slots=True)
 class EventEntry:
-    """An event of an instance. `state`: PENDING, SETTLED, UNHANDLED, SKIPPED."""
+    """An event of an instance. `state`: PENDING, SETTLED, UNHANDLED, SKIPPED. `deliver_at` is its
+    time where it was delayed, `expires_at` where it is given up when no task was called by then.
+    `group_id` and `branch`: the innermost fan-out group that waits for it, and its branch there."""
 
     event_id: str
     event_type: str
@@ -93,6 +97,10 @@ class EventEntry:
     causation_id: str | None
     priority: int
     created_at: datetime | None
+    deliver_at: datetime | None = None
+    expires_at: datetime | None = None
+    group_id: str | None = None
+    branch: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +108,11 @@ class HistoryEntry:
     """An entry of history: what one task, client or the system did to an instance.
 
     `result`: SUCCESS, FAILED, SKIPPED, UNHANDLED. `status` is the instance's after it. `action` is
-    empty where a task was called, else start, input, publish, cancel, ... `error` says why a FAILED
-    attempt failed; with `will_retry` another one follows. `duration` is of the call, in seconds.
+    empty where a task was called, else what client or system did: start, input, publish, cancel,
+    fork, dead_letter_retried, dead_letter_discarded; fan_in (a group is settled, its `then` is
+    raised), input_timed_out, deadline. `wait_id` is the wait that it opened or ended, `note` what
+    else there is to say. `error` says why a FAILED attempt failed; with `will_retry` another one
+    follows. `duration` is of the call, in seconds.
     """
 
     sequence: int
@@ -117,6 +128,8 @@ class HistoryEntry:
     duration: float | None = None
     raised_event_ids: tuple[str, ...] = ()
     processed_at: datetime | None = None
+    wait_id: str = ""
+    note: str = ""
     message: history_pb2.ProcessedEvent = field(
         default_factory=history_pb2.ProcessedEvent, repr=False, compare=False
     )
@@ -150,6 +163,7 @@ def to_workflow(
         created_at=time_of(context, "created_at"),
         updated_at=time_of(context, "updated_at"),
         completed_at=time_of(context, "completed_at"),
+        deadline=time_of(context, "deadline"),
         idle=context.idle.message if context.HasField("idle") else None,
         outcome=_outcome(outcome),
         created=created,
@@ -171,12 +185,15 @@ def to_event_entry(entry: workflow_service_pb2.EventEntry) -> EventEntry:
         causation_id=event.causation_id or None,
         priority=event.priority if event.HasField("priority") else 100,
         created_at=time_of(event, "created_at"),
+        deliver_at=time_of(event, "deliver_at"),
+        expires_at=time_of(event, "expires_at"),
+        group_id=event.group_id or None,
+        branch=event.branch if event.group_id else None,
     )
 
 
 def to_history_entry(entry: history_pb2.ProcessedEvent) -> HistoryEntry:
     """The message as a value."""
-    error = entry.error
     return HistoryEntry(
         sequence=entry.sequence,
         event_id=entry.event_id,
@@ -187,14 +204,21 @@ def to_history_entry(entry: history_pb2.ProcessedEvent) -> HistoryEntry:
         action=entry.action,
         attempt=entry.attempt,
         will_retry=entry.will_retry,
-        error=": ".join(part for part in (error.reason or error.code, error.message) if part),
+        error=error_text(entry.error),
         duration=entry.duration.ToTimedelta().total_seconds()
         if entry.HasField("duration")
         else None,
         raised_event_ids=tuple(entry.raised_event_ids),
         processed_at=time_of(entry, "processed_at"),
+        wait_id=entry.wait_id,
+        note=entry.note,
         message=entry,
     )
+
+
+def error_text(error: history_pb2.AttemptError) -> str:
+    """Why an attempt failed, on one line; empty where it did not."""
+    return ": ".join(part for part in (error.reason or error.code, error.message) if part)
 
 
 def _result(result: int) -> str:
@@ -212,6 +236,7 @@ def _wait(wait: workflow_pb2.WorkflowWait) -> Wait:
         message=wait.message,
         schema=read_struct(wait.input_schema) if wait.HasField("input_schema") else None,
         since=time_of(wait, "since"),
+        deadline=time_of(wait, "deadline"),
     )
 
 

@@ -11,11 +11,12 @@ import grpc
 from rich.console import Console
 from rich.table import Table
 
-from insurance_claim.demo.claim_files import DEFAULT_FOLDER, Ending, read_claims
+from insurance_claim.demo.claim_files import DEFAULT_FOLDER, Ending, joined, read_claims
 from insurance_claim.demo.operators import Operator
 from insurance_claim.demo.run import Result, Run
 from insurance_claim.demo.screen import Screen
 from insurance_claim.demo.timeline import draw_timeline
+from insurance_claim.reader import reader_from_environment
 from insurance_claim.service import build_service
 from waystation_worker import Client
 
@@ -32,6 +33,12 @@ def main() -> int:
     )
     parser.add_argument("--claims", type=Path, default=DEFAULT_FOLDER, help="folder of claims")
     parser.add_argument(
+        "--join",
+        choices=("naive", "structured", "both"),
+        default="naive",
+        help="how the parallel checks come together; both runs each claim twice",
+    )
+    parser.add_argument(
         "--timeline", default="car-no-policy-number", help="the claim whose story is told"
     )
     chosen = parser.parse_args()
@@ -45,10 +52,12 @@ def main() -> int:
 
 async def _demo(chosen: argparse.Namespace) -> int:
     console = Console()
-    claims = read_claims(chosen.claims)
+    claims = joined(read_claims(chosen.claims), chosen.join)
     async with contextlib.AsyncExitStack() as stack:
         if chosen.handlers == "embedded":
-            service = build_service().serving(address=chosen.address, port=0)
+            service = build_service(reader_from_environment()).serving(
+                address=chosen.address, port=0
+            )
             serving = await stack.enter_async_context(service)
             # A claim that nobody handles yet would stand idle, which is an ending of its own.
             await serving.wait_registered()

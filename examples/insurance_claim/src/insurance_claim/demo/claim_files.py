@@ -1,7 +1,7 @@
 """The claims as files: what is sent in, what a person answers, and how it should end."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,15 @@ def read_claims(folder: Path) -> list[ClaimFile]:
     if not claims:
         raise FileNotFoundError(f"no claims in {folder}; name the folder with --claims")
     return claims
+
+
+def joined(claims: list[ClaimFile], join: str) -> list[ClaimFile]:
+    """Gives the same claims with their checks joined this way: `naive`, `structured` or `both`."""
+    if join == "both":
+        structured = joined(claims, "structured")
+        renamed = [replace(claim, name=f"{claim.name}.structured") for claim in structured]
+        return [*joined(claims, "naive"), *renamed]
+    return [replace(claim, claim={**claim.claim, "join": join}) for claim in claims]
 
 
 def _read(path: Path) -> ClaimFile:

@@ -1,4 +1,4 @@
-"""handlers list, register, unregister: who hosts the tasks, and where."""
+"""handlers list, register, unregister, retire: who hosts the tasks, and where."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from waystation.v1.handler_registry_service_pb2 import (
     ListHandlersRequest,
     RegisterHandlerRequest,
     RegisterHandlerResponse,
+    RetireTaskRequest,
+    RetireTaskResponse,
     UnregisterHandlerRequest,
     UnregisterHandlerResponse,
 )
@@ -27,8 +29,11 @@ from waystation_cli.connection import (
 )
 from waystation_cli.render import document, endpoints
 
+# Each workflow with an open delivery takes a transaction.
+_RETIRE_SECONDS = 600.0
+
 app = typer.Typer(
-    help="List, register, unregister endpoints.",
+    help="List, register, unregister endpoints; retire tasks.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -126,6 +131,37 @@ def unregister(
         document.print_message(response)
     else:
         endpoints.print_unregistered(handler_id)
+
+
+@app.command()
+def retire(
+    task_id: Annotated[
+        str, typer.Argument(metavar="TASK_ID", help="From `waystation handlers list`.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    address: Address = DEFAULT_ADDRESS,
+    as_json: AsJson = False,
+) -> None:
+    """End a task for good: it gets nothing any more, though endpoints declare it.
+
+    Its open deliveries become dead letters TASK_RETIRED, and their workflows go on without them. What
+    is in call finishes and counts. There is no way back: a new task needs a new TASK_ID.
+    """
+    if not yes:
+        typer.confirm(
+            f"Retire {task_id} for good, and make dead letters of its open deliveries?",
+            abort=True,
+            err=True,
+        )
+    with connected(address, as_json) as api:
+        response: RetireTaskResponse = api.handlers.RetireTask(
+            RetireTaskRequest(task_id=task_id, request_id=new_request_id()),
+            timeout=_RETIRE_SECONDS,
+        )
+    if as_json:
+        document.print_message(response)
+    else:
+        endpoints.print_retired(task_id, response.retired_deliveries)
 
 
 def _task(text: str) -> TaskSpec:

@@ -13,6 +13,7 @@ from typing import Any
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Value
 
 
 def as_dict(message: Message) -> dict[str, Any]:
@@ -23,6 +24,11 @@ def as_dict(message: Message) -> dict[str, Any]:
         )
     )
     return parsed
+
+
+def as_value(message: Value) -> Any:
+    """The JSON value that it holds."""
+    return _whole_numbers(json_format.MessageToDict(message))
 
 
 def print_message(message: Message) -> None:

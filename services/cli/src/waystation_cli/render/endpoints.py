@@ -22,10 +22,16 @@ def print_handlers(handlers: Sequence[Handler], more: bool) -> None:
         return
     out.print(endpoint_table(handlers))
     out.print()
-    tasks = table("TASK", "SERVICE", "EVENTS", "OF WORKFLOWS")
+    tasks = table("TASK", "SERVICE", "EVENTS", "OF WORKFLOWS", "STATE")
     # The endpoints of a service mostly host the same tasks: each is told once.
     told = dict.fromkeys(
-        (task.task_id, handler.service_name, ", ".join(task.event_types), _types(task))
+        (
+            task.task_id,
+            handler.service_name,
+            ", ".join(task.event_types),
+            _types(task),
+            "retired" if task.task_id in handler.retired_task_ids else "",
+        )
         for handler in handlers
         for task in handler.tasks
     )
@@ -66,10 +72,24 @@ def print_registered(response: RegisterHandlerResponse) -> None:
         out.print(
             f"Its tasks get {response.caught_up_events} event(s) that nothing handled before."
         )
+    if handler.retired_task_ids:
+        out.print(
+            plain(f"Retired, so they get nothing: {', '.join(handler.retired_task_ids)}"),
+            style="yellow",
+        )
 
 
 def print_unregistered(handler_id: str) -> None:
     stdout().print(plain(f"Unregistered {handler_id}"))
+
+
+def print_retired(task_id: str, deliveries: int) -> None:
+    """Tells what became of its open deliveries."""
+    out = stdout()
+    out.print(plain(f"Retired {task_id}"))
+    if deliveries:
+        noun = "delivery is a dead letter" if deliveries == 1 else "deliveries are dead letters"
+        out.print(f"{deliveries} open {noun} now: `waystation dead-letters list`.")
 
 
 def endpoint(handler: Handler) -> str:

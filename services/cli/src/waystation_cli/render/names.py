@@ -6,7 +6,7 @@ from waystation.v1.dead_letter_pb2 import DeadLetterState
 from waystation.v1.handler_pb2 import RegistrationKind
 from waystation.v1.history_pb2 import EventProcessResult
 from waystation.v1.status_pb2 import WorkflowStatus
-from waystation.v1.workflow_service_pb2 import BlockerKind, EventState
+from waystation.v1.workflow_service_pb2 import BlockerKind, EventState, ReplayOutcome
 from waystation_cli.render.text import name
 
 _STYLES = {
@@ -46,6 +46,10 @@ def blocker(value: int) -> str:
 
 def dead_letter_state(value: int) -> str:
     return name(DeadLetterState, value, "DEAD_LETTER_STATE_")
+
+
+def replay_outcome(value: int) -> str:
+    return name(ReplayOutcome, value, "REPLAY_OUTCOME_")
 
 
 def registration(value: int) -> str:

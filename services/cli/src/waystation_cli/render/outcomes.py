@@ -12,6 +12,7 @@ from waystation.v1.workflow_service_pb2 import (
     WAIT_OUTCOME_TIMED_OUT,
     WAIT_OUTCOME_WAITING_FOR_INPUT,
     CancelWorkflowResponse,
+    ForkWorkflowResponse,
     ProvideInputResponse,
     PublishEventResponse,
     StartWorkflowResponse,
@@ -28,6 +29,15 @@ def print_started(response: StartWorkflowResponse) -> None:
     verb = "Started" if response.created else "Was started before:"
     out.print(verb, plain(response.context.workflow_instance_id))
     _print_takers(out, "workflow.started", list(response.task_ids))
+
+
+def print_forked(workflow_id: str, sequence: int, response: ForkWorkflowResponse) -> None:
+    """Tells the id, and which tasks take its first event."""
+    out = stdout()
+    verb = "Forked" if response.created else "Was forked before:"
+    forked = response.context.workflow_instance_id
+    out.print(plain(f"{verb} {workflow_id} at #{sequence} as {forked}"))
+    _print_takers(out, response.event_type, list(response.task_ids))
 
 
 def print_outcome(response: WaitWorkflowResponse) -> None:

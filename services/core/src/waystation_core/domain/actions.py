@@ -32,8 +32,10 @@ from waystation_core.domain.model import (
     TimerKind,
 )
 from waystation_core.domain.operations import Operation, apply, json_equal, to_json
-from waystation_core.domain.recording import record_action, record_discarded, skip_delivery
+from waystation_core.domain.recording import record_action, record_delivery, skip_delivery
 from waystation_core.domain.timers import end_wait, leave_wait
+
+_EDITED = " with an edited payload"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,6 @@ def start(
         dead_letters=0,
         event_count=1,
         correlation_id=correlation_id,
-        timers=int(deadline is not None),
         namespace=namespace,
     )
     entry = HistoryEntry(
@@ -275,11 +276,20 @@ def retry_dead_letter(
         by=CLIENT,
         raised=raised,
         writes=writes_of((), changed),
-        note=f"{letter.task_id}{' with an edited payload' if edited else ''}",
+        note=f"{letter.task_id}{_EDITED if edited else ''}",
         effects=changed,
     )
     draft.settle_unhandled_now(raised)
     _skip_what_cannot_go_on(draft, held)
+
+
+def edited_task(entry: HistoryEntry) -> str | None:
+    """The task that has an edited payload for the entry's event from this retry on; None where the
+    entry is nothing of the kind."""
+    if entry.action != "dead_letter_retried" or entry.note is None:
+        return None
+    task_id, edited, _ = entry.note.partition(_EDITED)
+    return task_id if edited else None
 
 
 def retry_dead_letters(
@@ -334,7 +344,14 @@ def discard_dead_letter(
         )
     draft.take_dead_letter(letter.dead_letter_id, retried=False)
     draft.end_delivery(event.event_id, letter.task_id)
-    record_discarded(draft, event, letter.task_id, letter.attempts)
+    record_delivery(
+        draft,
+        event,
+        letter.task_id,
+        Result.SKIPPED,
+        max(letter.attempts, 1),
+        action="dead_letter_discarded",
+    )
     draft.ended(event, "its dead letter was discarded")
     _skip_what_cannot_go_on(draft, held)
 
@@ -346,9 +363,15 @@ def _skip_what_cannot_go_on(draft: Draft, held: Sequence[tuple[Delivery, Event]]
 
 
 def catch_up(draft: Draft, unhandled: Sequence[Event], task_id: str) -> None:
-    """Offers events that settled as UNHANDLED to a task that is new; the instance must be open. Those
-    of groups that have fired are left out."""
+    """Offers events that settled as UNHANDLED to a task that is new; the instance must be open. Other
+    tasks may be handling them by now: that is none of this one's business. Events of groups that have
+    fired are left out.
+
+    The draft must know the facts of the events.
+    """
     for event in unhandled:
-        if not draft.facts(event.event_id).is_open and groups.may_catch_up(draft, event):
-            groups.take_back(draft, event)
+        facts = draft.facts(event.event_id)
+        if task_id not in facts.deliveries and groups.may_catch_up(draft, event):
+            if not facts.holds_group:
+                groups.take_back(draft, event)
             draft.put_delivery(Delivery(event.event_id, task_id, DeliveryState.READY))

@@ -380,7 +380,7 @@ class Draft:
         if (
             _is_over(instance)
             and not _is_over(self.before)
-            and (instance.unsettled or instance.timers)
+            and (instance.unsettled or instance.timers or instance.deadline is not None)
         ):
             self.put_timer(Timer(TimerKind.CLEANUP, due_in=0.0))
         if instance.groups and _is_over(instance):

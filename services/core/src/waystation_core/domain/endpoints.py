@@ -7,7 +7,7 @@ The resolver and the dialling are elsewhere; this is the rule they ask.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from ipaddress import (
     IPv4Address,
@@ -64,6 +64,9 @@ class Allowlist:
     """The operator's list. Empty admits nothing."""
 
     rules: tuple[Rule, ...]
+    own: tuple[tuple[str, int], ...] = ()
+    """Hosts and ports of this system's own servers, which no rule admits: whoever may register a
+    handler must not make routers talk to the database or the broker."""
 
     @classmethod
     def parse(cls, text: str) -> Allowlist:
@@ -75,14 +78,19 @@ class Allowlist:
         entries = (entry.strip() for entry in text.split(","))
         return cls(tuple(_rule(entry) for entry in entries if entry))
 
-    def check(self, host: str, port: int, addresses: Iterable[Address]) -> None:
-        """Raises EndpointNotAllowed unless every address that the host leads to is admitted.
+    def check(
+        self, host: str, port: int, addresses: Iterable[Address], own: Collection[Address] = ()
+    ) -> None:
+        """Raises EndpointNotAllowed unless every address that the host leads to is admitted. `own`:
+        where servers of this system's own listen at this port.
 
         The refusal is the same whatever is at the address, so that nobody can look around with it.
         """
         found = list(addresses)
         admitted = bool(found) and all(
-            not _never(address) and any(rule.admits(host, address, port) for rule in self.rules)
+            not _never(address)
+            and not any(_same_place(address, one) for one in own)
+            and any(rule.admits(host, address, port) for rule in self.rules)
             for address in found
         )
         if not admitted:
@@ -149,6 +157,11 @@ def _never(address: Address) -> bool:
             or any(address in network for network in _TRANSLATED)
         )
     )
+
+
+def _same_place(one: Address, other: Address) -> bool:
+    """Whether both may be one server's: a machine has many names for itself."""
+    return one == other or (one.is_loopback and other.is_loopback)
 
 
 def _odd(host: str) -> EndpointNotAllowed:

@@ -19,7 +19,8 @@
     │   └── WorkflowNotWaiting, WaitIdRequired, WorkflowEnded
     ├── VersionMismatch          ABORTED
     ├── ResourceExhausted        RESOURCE_EXHAUSTED
-    │   └── PayloadTooLarge, ContextTooLarge, TooManyEvents, BacklogFull
+    │   └── PayloadTooLarge, ContextTooLarge, TooManyEvents, BacklogFull,
+    │       TooManyHandlers
     ├── EndpointNotAllowed       PERMISSION_DENIED
     ├── StoreUnavailable         UNAVAILABLE
     ├── TaskNotPending           UNAVAILABLE
@@ -186,6 +187,10 @@ class TooManyEvents(ResourceExhausted):
 
 class BacklogFull(ResourceExhausted):
     reason = "BACKLOG_FULL"
+
+
+class TooManyHandlers(ResourceExhausted):
+    reason = "TOO_MANY_HANDLERS"
 
 
 class EndpointNotAllowed(WaystationError):

@@ -50,9 +50,15 @@ FAILED, TIMED_OUT, OPEN = "failed_branches", "timed_out", "open_branches"
 _EXPIRED, _UNHANDLED = "EXPIRED", "UNHANDLED"
 
 
-def check(fan_out: FanOut) -> None:
+def check(fan_out: FanOut, cause: Event) -> None:
     """Raises ResponseInvalid for a group that can't be, PayloadTooLarge or InvalidStruct for a
     `then` that leaves no room for the list of what failed."""
+    if cause.after_end:
+        raise ResponseInvalid(
+            "A task that handles the end of a workflow may raise events, but no fan_out: nothing is "
+            "waited for any more.",
+            problem="fan-out after the end",
+        )
     if fan_out.need > len(fan_out.events):
         raise ResponseInvalid(
             f"fan_out needs {fan_out.need} of {len(fan_out.events)} branches; need no more than "
@@ -182,11 +188,17 @@ def may_catch_up(draft: Draft, event: Event) -> bool:
 
 
 def take_back(draft: Draft, event: Event) -> None:
-    """An UNHANDLED event of a group that waits still gets a task: its branch is open again."""
+    """An UNHANDLED event of a group that waits still gets a task that is new: its branch is open again,
+    and counts as settled well, or not, once more when that task is through with it."""
     if event.branch is None or (group := _group(draft, event.branch)) is None:
         return
-    failed = tuple(one for one in group.failed if one["event_id"] != event.event_id)
-    _replace(draft, replace(group, failed=failed))
+    number = event.branch.number
+    settled_well = number not in group.open and all(one["branch"] != number for one in group.failed)
+    # What another late task failed stays told.
+    failed = tuple(
+        one for one in group.failed if one["event_id"] != event.event_id or one["task_id"]
+    )
+    _replace(draft, replace(group, failed=failed, well=group.well - settled_well))
     enter(draft, event.branch)
 
 

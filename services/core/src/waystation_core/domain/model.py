@@ -94,8 +94,9 @@ class TimerKind(IntEnum):
 
     @property
     def moves(self) -> bool:
-        """Whether the instance itself goes on by it, so that it does not stand idle before."""
-        return self not in (TimerKind.EXPIRY, TimerKind.CLEANUP)
+        """Whether the instance goes on by it, so that it does not stand idle before. A deadline only
+        ends it: who waits for an instance that stands still is told so at once, not at its end."""
+        return self in (TimerKind.EVENT, TimerKind.WAIT, TimerKind.FAN_OUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +284,7 @@ class Instance:
     updated_at: datetime | None = None
     completed_at: datetime | None = None
     deadline: datetime | None = None
+    """A timer of kind DEADLINE holds it."""
     idle: Idle | None = None
     idle_since: datetime | None = None
     turn: Turn | None = None

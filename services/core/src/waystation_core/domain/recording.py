@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from waystation_core.domain.commit import HistoryEntry
 from waystation_core.domain.conflicts import Write
-from waystation_core.domain.model import SYSTEM, Delivery, Event, Result
+from waystation_core.domain.model import SYSTEM, Delivery, Event, JsonObject, Result
 from waystation_core.domain.outcomes import CallResult
 
 if TYPE_CHECKING:
@@ -78,16 +78,23 @@ def skip_event(draft: Draft, event: Event, why: str) -> None:
 def skip_delivery(draft: Draft, row: Delivery, event: Event, why: str) -> None:
     """Ends an open delivery as SKIPPED."""
     draft.end_delivery(event.event_id, row.task_id)
-    attempt = max(row.attempts, 1)
-    _record(draft, event, row.task_id, Result.SKIPPED, attempt=attempt, note=why)
+    record_delivery(draft, event, row.task_id, Result.SKIPPED, max(row.attempts, 1), note=why)
     draft.ended(event, "it was skipped")
 
 
-def record_discarded(draft: Draft, event: Event, task_id: str, attempts: int) -> None:
-    """Adds the entry of a dead letter that was given up."""
-    action = "dead_letter_discarded"
-    attempt = max(attempts, 1)
-    _record(draft, event, task_id, Result.SKIPPED, attempt=attempt, action=action)
+def record_delivery(
+    draft: Draft, event: Event, task_id: str, how: Result, attempt: int, **more: object
+) -> None:
+    """Adds the entry of a delivery that ended without a call."""
+    _record(draft, event, task_id, how, (), attempt=attempt, **more)
+
+
+def record_retired(draft: Draft, row: Delivery, event: Event, error: JsonObject) -> None:
+    """Adds the entry of a delivery whose task was retired, after the attempts that it had."""
+    action = "task_retired"
+    record_delivery(
+        draft, event, row.task_id, Result.FAILED, row.attempts, error=error, action=action
+    )
 
 
 def _record(

@@ -129,7 +129,7 @@ def _check_events(draft: Draft, event: Event, reply: Reply) -> None:
     limits.check_events_of_answer(reply.number_of_events)
     ends = 0
     for fan_out in reply.fan_outs:
-        groups.check(fan_out)
+        groups.check(fan_out, event)
     for new in reply.all_events:
         lifecycle.check_task_event(new.event_type)
         ends += new.event_type in lifecycle.STATUS_OF_EVENT

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from waystation_core.domain.model import TaskSpec
-from waystation_core.domain.topics import ONE_WORD, Matcher
+from waystation_core.domain.topics import ONE_WORD, Matcher, matches
 
 _REMEMBERED = 10_000
 """Event types are the tasks' own names; a flood of them must not fill the memory."""
+
+
+def serves(task: TaskSpec, workflow_type: str) -> bool:
+    """Whether the task gets events of workflows of that type."""
+    return workflow_type in task.workflow_types or ONE_WORD in task.workflow_types
 
 
 class TaskTable:
@@ -26,10 +31,21 @@ class TaskTable:
             tasks = {
                 task.task_id: task
                 for task in self._matcher.match(event_type)
-                if workflow_type in task.workflow_types or ONE_WORD in task.workflow_types
+                if serves(task, workflow_type)
             }
             found = tuple(tasks[task_id] for task_id in sorted(tasks))
             if len(self._resolved) >= _REMEMBERED:
                 self._resolved.clear()
             self._resolved[place] = found
         return found
+
+
+def announces(tasks: Iterable[TaskSpec], task_id: str, event_type: str, workflow_type: str) -> bool:
+    """Whether one of these specs, those of one endpoint, is of that task and handles the event: an
+    endpoint gets only what it announced itself, whatever the task's newest spec says."""
+    return any(
+        task.task_id == task_id
+        and (workflow_type in task.workflow_types or ONE_WORD in task.workflow_types)
+        and any(matches(pattern, event_type) for pattern in task.event_types)
+        for task in tasks
+    )

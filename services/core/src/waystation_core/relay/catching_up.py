@@ -1,4 +1,5 @@
-"""Catch-up: the first task that claims a type gets what was UNHANDLED of it, each event once."""
+"""Catch-up: a task that is new gets what was UNHANDLED of its types, each event once, whatever other
+tasks that came late made of it."""
 
 from __future__ import annotations
 
@@ -19,15 +20,13 @@ async def catch_up(
     relay: Relay,
     namespace: str = DEFAULT_NAMESPACE,
 ) -> int:
-    """Offers the task every UNHANDLED event of open instances that it claims; says how many."""
-    offered = 0
-    while keys := await registry.instances_to_catch_up(task, namespace=namespace):
-        before = offered
+    """Offers the task every event of open instances that it claims and that settled as UNHANDLED,
+    unless it had a delivery of it; says how many."""
+    offered = last = 0
+    while keys := await registry.instances_to_catch_up(task, after=last, namespace=namespace):
         for key in keys:
             offered += await _one(task, key, store, relay)
-        if offered == before:
-            # Others took what was there since; a further round would find the same.
-            break
+        last = keys[-1]
     return offered
 
 
@@ -38,16 +37,18 @@ async def _one(task: TaskSpec, key: int, store: EngineStore, relay: Relay) -> in
                 return 0
             claimed = [
                 event
-                for event in await locked.unhandled()
+                for event in await locked.unhandled(task.task_id)
                 if any(matches(pattern, event.event_type) for pattern in task.event_types)
             ]
             if not claimed:
                 return 0
-            draft = Draft(locked.instance, facts=locked.facts, rules=Rules(), now=locked.now)
+            # Another late task may have it in hand, so where they stand is not known yet.
+            facts = await locked.facts_of([event.event_id for event in claimed])
+            draft = Draft(locked.instance, facts=facts, rules=Rules(), now=locked.now)
             actions.catch_up(draft, claimed, task.task_id)
             commit = draft.commit()
             await locked.write(commit)
     except WorkflowNotFound:
         return 0
     relay.committed([commit])
-    return len(claimed)
+    return len(commit.deliveries_put)

@@ -1,19 +1,23 @@
 """From a handler service's host to the addresses that may be dialled, pinned as literals.
 
-Both doors use it: the API when an endpoint registers, the router each time it dials, because a
-name may lead elsewhere by then.
+Used when an endpoint registers and each time one is dialled, because a name may lead elsewhere by
+then.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from ipaddress import ip_address
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from waystation_core.domain.endpoints import Address, Allowlist, check_endpoint
 
 MAX_ADDRESSES = 32
 RESOLVE_SECONDS = 5.0
+
+_USUAL_PORTS = {"postgresql": 5432, "postgres": 5432, "amqp": 5672, "amqps": 5671}
 
 
 async def admitted_addresses(host: str, port: int, allowlist: Allowlist) -> list[Address]:
@@ -23,17 +27,44 @@ async def admitted_addresses(host: str, port: int, allowlist: Allowlist) -> list
     OSError (TimeoutError too) when the name does not resolve now.
     """
     address = check_endpoint(host, port)
-    if address is not None:
-        allowlist.check(host, port, [address])
-        return [address]
+    addresses = {address} if address is not None else await _resolved(host, port)
+    own: set[Address] = set()
+    for place, at in allowlist.own:
+        if at == port:
+            with contextlib.suppress(OSError):
+                own |= await _resolved(place, at)
+    # All are looked at before any is left out.
+    allowlist.check(host, port, addresses, own)
+    return sorted(addresses, key=lambda each: (each.version, int(each)))[:MAX_ADDRESSES]
+
+
+async def _resolved(host: str, port: int) -> set[Address]:
     async with asyncio.timeout(RESOLVE_SECONDS):
         found = await asyncio.get_running_loop().getaddrinfo(
             host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
         )
-    addresses = {ip_address(str(entry[4][0])) for entry in found}
-    # All are looked at before any is left out.
-    allowlist.check(host, port, addresses)
-    return sorted(addresses, key=lambda each: (each.version, int(each)))[:MAX_ADDRESSES]
+    return {ip_address(str(entry[4][0])) for entry in found}
+
+
+def servers_of(*urls: str) -> tuple[tuple[str, int], ...]:
+    """Hosts and ports that URLs of databases and brokers name, for `Allowlist.own`. Sockets in the
+    file system, and the broker in memory, have none."""
+    found = []
+    for url in urls:
+        parts = urlsplit(url)
+        usual = _USUAL_PORTS.get(parts.scheme)
+        if usual is None:
+            continue
+        # libpq takes several hosts, and takes them as parameters too.
+        named = parts.netloc.rpartition("@")[2]
+        asked = parse_qs(parts.query)
+        for host in [*named.split(","), *",".join(asked.get("host", [])).split(",")]:
+            # A port that is none is refused by whoever connects there.
+            with contextlib.suppress(ValueError):
+                one = urlsplit(f"//{host}")
+                if one.hostname and not unquote(one.hostname).startswith("/"):
+                    found.append((one.hostname, one.port or int(asked.get("port", [usual])[0])))
+    return tuple(found)
 
 
 def target(address: Address, port: int) -> str:

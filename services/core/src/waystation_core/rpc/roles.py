@@ -75,7 +75,9 @@ ROLES: dict[str, frozenset[Role]] = {
             "DiscardDeadLetter": _OPERATORS,
         },
     ),
-    **_methods("waystation.v1.SystemService", {"GetSystemStatus": _OPERATORS}),
+    **_methods(
+        "waystation.v1.SystemService", {"GetSystemStatus": _OPERATORS, "GetFlow": _OPERATORS}
+    ),
     **_methods("grpc.health.v1.Health", {"Check": _ANYONE, "Watch": _ANYONE, "List": _ANYONE}),
     **_methods("grpc.reflection.v1alpha.ServerReflection", {"ServerReflectionInfo": _ANYONE}),
 }

@@ -29,8 +29,10 @@ from waystation_core.domain.model import (
 from waystation_core.domain.operations import from_json
 from waystation_core.ports.store import DeadLetterFilter, RegistryMoved
 from waystation_core.store import rows, statements
+from waystation_core.store.catching_up import NEVER_DELIVERED
 from waystation_core.store.conditions import LETTERS, letter_conditions
 from waystation_core.store.pool import Connection
+from waystation_core.store.retiring import CALLABLE
 from waystation_core.store.writing import write
 
 
@@ -96,13 +98,19 @@ class LockedInstance:
     async def open_deliveries(self) -> list[tuple[Delivery, Event]]:
         return await self._deliveries()
 
-    async def _deliveries(self, condition: str = "", *values: int) -> list[tuple[Delivery, Event]]:
+    async def deliveries_of(self, task_id: str, *, limit: int) -> list[tuple[Delivery, Event]]:
+        return await self._deliveries(f"AND d.task_id = %s AND {CALLABLE}", task_id, limit=limit)
+
+    async def _deliveries(
+        self, condition: str = "", *values: int | str, limit: int | None = None
+    ) -> list[tuple[Delivery, Event]]:
         found = await self._rows(
             f"SELECT {rows.DELIVERY_COLUMNS}, {rows.EVENT_COLUMNS} FROM deliveries d "
             "JOIN events e ON e.event_id = d.event_id "
-            f"WHERE d.instance_key = %s {condition} ORDER BY e.event_id, d.task_id",
+            f"WHERE d.instance_key = %s {condition} ORDER BY e.event_id, d.task_id LIMIT %s",
             self.instance.key,
             *values,
+            limit,
         )
         return [(rows.delivery(row), rows.event(row[rows.DELIVERY_WIDTH :])) for row in found]
 
@@ -117,16 +125,14 @@ class LockedInstance:
     async def facts_of(self, event_ids: Sequence[str]) -> Mapping[str, EventFacts]:
         return await facts(self._connection, event_ids)
 
-    async def unhandled(self) -> list[Event]:
+    async def unhandled(self, task_id: str) -> list[Event]:
         found = await self._rows(
             f"SELECT {rows.EVENT_COLUMNS} FROM history h JOIN events e ON e.event_id = h.event_id "
             "WHERE h.instance_key = %s AND h.result = 4 AND (h.status = 1 OR h.status = 2) "
-            "AND NOT EXISTS (SELECT 1 FROM history later "
-            "WHERE later.instance_key = h.instance_key AND later.event_id = h.event_id "
-            "AND later.sequence > h.sequence) "
-            "AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = h.event_id) "
-            "ORDER BY h.sequence",
+            f"AND {NEVER_DELIVERED.format(task_id='%s')} ORDER BY h.sequence",
             self.instance.key,
+            task_id,
+            task_id,
         )
         return [rows.event(row) for row in found]
 

@@ -15,10 +15,12 @@ from waystation_core.domain.errors import DeadLetterNotFound, shown
 from waystation_core.domain.model import (
     DEFAULT_NAMESPACE,
     DeadLetterState,
+    Event,
     Instance,
     OnFailure,
     Result,
     Status,
+    TimerKind,
 )
 from waystation_core.domain.pools import Pool as RouterPool
 from waystation_core.ports.store import (
@@ -26,14 +28,16 @@ from waystation_core.ports.store import (
     DeadLetterFilter,
     DeliveryFact,
     HistoryTail,
+    Looked,
     OutboxFact,
     RouterFact,
     StoredEntry,
     StoredEvent,
     SystemFacts,
+    TimerFact,
     WorkflowFilter,
 )
-from waystation_core.store import rows
+from waystation_core.store import counting, flow_queries, rows
 from waystation_core.store.conditions import LETTERS, Conditions, letter_conditions
 from waystation_core.store.membership import pools_of
 from waystation_core.store.pool import Pool, connection_of
@@ -112,18 +116,21 @@ FROM deliveries d JOIN events e ON e.event_id = d.event_id
 WHERE d.instance_key = %s ORDER BY d.since, d.event_id, d.task_id
 """
 
+# A ref is an event's id for these kinds only; the cast must not meet any other.
+_TIMERS_OF = f"""
+SELECT t.kind, t.ref, t.due_at, {rows.EVENT_COLUMNS}
+FROM timers t LEFT JOIN events e ON e.event_id =
+    CASE WHEN t.kind IN ({int(TimerKind.EVENT)}, {int(TimerKind.EXPIRY)}) THEN t.ref::uuid END
+WHERE t.instance_key = %s ORDER BY t.due_at, t.kind, t.ref
+"""
+
 _LETTER_EVENT = rows.EVENT_COLUMNS.replace("e.payload,", "COALESCE(l.payload, e.payload),")
 
 _SYSTEM = """
 SELECT
     (SELECT count(*) FROM outbox o),
     (SELECT count(*) FROM deliveries),
-    (SELECT count(*) FROM dead_letters WHERE state = 1),
-    (SELECT count(*) FROM workflow_instances
-     WHERE namespace = %(namespace)s AND status = 1 AND idle IS NOT NULL),
-    (SELECT json_object_agg(status, number) FROM (
-        SELECT status, count(*) AS number FROM workflow_instances
-        WHERE namespace = %(namespace)s GROUP BY status) s)
+    (SELECT count(*) FROM dead_letters WHERE state = 1)
 """
 
 _OLDEST = """
@@ -234,7 +241,17 @@ class PostgresQueryStore:
             for row in found
         ]
 
-    async def open_work(self, key: int) -> tuple[list[OutboxFact], list[DeliveryFact]]:
+    async def events_named(self, key: int, event_ids: Sequence[str]) -> dict[str, Event]:
+        found = await self._fetch(
+            f"SELECT {rows.EVENT_COLUMNS} FROM unnest(%s::uuid[]) AS f(event_id) "
+            "JOIN events e ON e.event_id = f.event_id WHERE e.instance_key = %s",
+            (list(event_ids), key),
+        )
+        return {row[0]: rows.event(row) for row in found}
+
+    async def open_work(
+        self, key: int
+    ) -> tuple[list[OutboxFact], list[DeliveryFact], list[TimerFact]]:
         async with connection_of(self._pool) as connection:
             cursor = await connection.execute(_OUTBOX_OF, (key,))
             waiting = [
@@ -249,7 +266,14 @@ class PostgresQueryStore:
                 )
                 for row in await cursor.fetchall()
             ]
-        return waiting, deliveries
+            cursor = await connection.execute(_TIMERS_OF, (key,))
+            timers = [
+                TimerFact(
+                    TimerKind(row[0]), row[1], row[2], rows.event(row[3:]) if row[3] else None
+                )
+                for row in await cursor.fetchall()
+            ]
+        return waiting, deliveries, timers
 
     async def dead_letters(
         self,
@@ -322,10 +346,29 @@ class PostgresQueryStore:
         async with connection_of(self._pool) as connection:
             return await pools_of(connection)
 
+    async def flow(
+        self,
+        started_after: datetime,
+        *,
+        workflow_type: str = "",
+        after: tuple[datetime, int] | None = None,
+        limit: int = 100,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> Looked:
+        return await flow_queries.look(
+            self._pool,
+            started_after,
+            workflow_type=workflow_type,
+            after=after,
+            limit=limit,
+            namespace=namespace,
+        )
+
     async def system(self, namespace: str = DEFAULT_NAMESPACE) -> SystemFacts:
         async with connection_of(self._pool) as connection:
-            cursor = await connection.execute(_SYSTEM, {"namespace": namespace})
+            cursor = await connection.execute(_SYSTEM)
             numbers = await cursor.fetchone()
+            workflows = await counting.instances(connection, namespace)
             cursor = await connection.execute(_OLDEST)
             oldest = await cursor.fetchone()
             cursor = await connection.execute(
@@ -343,7 +386,6 @@ class PostgresQueryStore:
             )
             handlers = [row[0] for row in await cursor.fetchall()]
         assert numbers is not None
-        by_status = {Status(int(status)): number for status, number in (numbers[4] or {}).items()}
         return SystemFacts(
             routers=tuple(RouterFact(*(*row[:7], tuple(row[7] or ()))) for row in routers),
             outbox_size=numbers[0],
@@ -351,8 +393,9 @@ class PostgresQueryStore:
             oldest_unsettled_event_id=oldest[0] if oldest is not None else None,
             oldest_unsettled_age=oldest[1] if oldest is not None else None,
             dead_letters=numbers[2],
-            workflows_by_status={status: by_status.get(status, 0) for status in Status},
-            idle_workflows=numbers[3],
+            workflows_by_status=workflows.by_status,
+            idle_workflows=workflows.idle,
+            workflows_estimated=workflows.estimated,
             handlers=len(handlers),
             unreachable_handlers=sum(
                 _is_unreachable([row[8].get(handler) for row in routers]) for handler in handlers

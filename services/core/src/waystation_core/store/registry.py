@@ -7,68 +7,19 @@ the other. Readers never wait for it.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-import orjson
-
-from waystation_core.domain import topics
-from waystation_core.domain.errors import (
-    HandlerNotFound,
-    RequestIdReused,
-    TaskOwnedByOtherService,
-    shown,
-)
-from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import DEFAULT_NAMESPACE, JsonObject, TaskSpec
+from waystation_core.domain.errors import HandlerNotFound, shown
+from waystation_core.domain.model import DEFAULT_NAMESPACE, JsonObject
 from waystation_core.ports.store import Registration, RegistrySnapshot
 from waystation_core.store import task_specs
-from waystation_core.store.pool import (
-    STATEMENT_TIMEOUT_SECONDS,
-    Connection,
-    Pool,
-    connection_of,
-    json_text,
-)
-
-_RPC = "RegisterHandler"
-
-CATCH_UP_AGAIN_SECONDS = STATEMENT_TIMEOUT_SECONDS + 1
-"""Commits that began before a task was registered did not know it; after this none is left."""
-
-CATCH_UP_CLAIM_SECONDS = 60
-"""Who claims a second look and dies leaves it to another one after this."""
-
-_HANDLER = (
-    "h.handler_id::text, h.service_name, h.service_version, h.host, h.port, h.kind = 2, "
-    "h.lease_seconds, GREATEST(extract(epoch FROM h.lease_until - now())::float8, 0), "
-    "h.registered_at, h.tasks"
-)
-_LIVE = "(h.lease_until IS NULL OR h.lease_until > now())"
-
-# IS TRUE keeps the planner from looking instances up by namespace: without statistics it believes
-# that one has few of them.
-_OPEN_UNHANDLED = """
-FROM history h JOIN workflow_instances i ON i.key = h.instance_key
-WHERE h.result = 4 AND (h.status = 1 OR h.status = 2) AND i.status IN (1, 2) AND (i.namespace = %(namespace)s) IS TRUE
-  AND (%(any_type)s OR i.workflow_type = ANY(%(workflow_types)s))
-"""
-
-
-def _registration(row: Sequence[Any]) -> Registration:
-    return Registration(
-        handler_id=row[0],
-        service_name=row[1],
-        service_version=row[2],
-        host=row[3],
-        port=row[4],
-        static=row[5],
-        lease_seconds=row[6],
-        lease_remaining=row[7],
-        registered_at=row[8],
-        tasks=tuple(task_specs.from_json(spec) for spec in row[9]),
-    )
+from waystation_core.store.catching_up import CatchingUp
+from waystation_core.store.handler_rows import HANDLER_COLUMNS, LIVE
+from waystation_core.store.handler_rows import registration as registration_of
+from waystation_core.store.pool import Connection, Pool, connection_of
+from waystation_core.store.registering import Registering
+from waystation_core.store.retiring import Retiring
 
 
 def is_uuid(text: str) -> bool:
@@ -80,68 +31,13 @@ def is_uuid(text: str) -> bool:
     return True
 
 
-class PostgresRegistryStore:
+class PostgresRegistryStore(Registering, Retiring, CatchingUp):
     """Implements `ports.store.RegistryStore` over one pool."""
 
     def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+        super().__init__(pool)
 
     # --- registering -----------------------------------------------------------------------
-
-    async def register(
-        self,
-        registration: Registration,
-        *,
-        namespace: str = DEFAULT_NAMESPACE,
-        request: tuple[str, bytes] | None = None,
-    ) -> tuple[Registration, list[str]]:
-        async with connection_of(self._pool) as connection, connection.transaction():
-            await connection.execute(
-                "SELECT 1 FROM registry WHERE namespace = %s FOR UPDATE", (namespace,)
-            )
-            if request is not None:
-                made = await _made_before(connection, namespace, request)
-                if made is not None:
-                    known = await _of_endpoint(connection, namespace, registration)
-                    # Gone since: it says so by the lease that it has left.
-                    return known or replace(registration, handler_id=made, lease_remaining=0.0), []
-            known_tasks = await _tasks(connection, namespace, registration)
-            known = await _of_endpoint(connection, namespace, registration)
-            first_time = [
-                spec.task_id for spec in registration.tasks if spec.task_id not in known_tasks
-            ]
-            changed = [spec for spec in registration.tasks if known_tasks.get(spec.task_id) != spec]
-            moves_types = any(
-                _types(spec) != _types(known_tasks.get(spec.task_id)) for spec in changed
-            )
-            same = (
-                known is not None
-                and known.tasks == registration.tasks
-                and known.service_version == registration.service_version
-                and known.static == registration.static
-                and known.lease_seconds == registration.lease_seconds
-            )
-            await _store_tasks(connection, namespace, changed, first_time)
-            handler_id = known.handler_id if known is not None and same else new_id()
-            stored = await _store_handler(connection, namespace, registration, handler_id)
-            if changed or not same:
-                await connection.execute(
-                    "UPDATE registry SET changes = changes + 1, generation = generation + %s "
-                    "WHERE namespace = %s",
-                    (int(moves_types), namespace),
-                )
-            if request is not None:
-                await connection.execute(
-                    "INSERT INTO requests (namespace, rpc, request_id, digest, result) "
-                    "VALUES (%s, %s, %s, %s, %s::json)",
-                    (
-                        namespace,
-                        _RPC,
-                        *request,
-                        orjson.dumps({"handler_id": handler_id}).decode(),
-                    ),
-                )
-        return stored, first_time
 
     async def renew(self, handler_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> float:
         found = None
@@ -188,7 +84,7 @@ class PostgresRegistryStore:
         limit: int = 50,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> list[Registration]:
-        conditions = ["h.namespace = %(namespace)s", _LIVE]
+        conditions = ["h.namespace = %(namespace)s", LIVE]
         if service_name:
             conditions.append("h.service_name = %(service_name)s")
         if after is not None:
@@ -199,7 +95,7 @@ class PostgresRegistryStore:
         service, host, port, handler = after if after is not None else ("", "", 0, "")
         async with connection_of(self._pool) as connection:
             cursor = await connection.execute(
-                f"SELECT {_HANDLER} FROM handlers h WHERE {' AND '.join(conditions)} "
+                f"SELECT {HANDLER_COLUMNS} FROM handlers h WHERE {' AND '.join(conditions)} "
                 'ORDER BY h.service_name, h.host, h.port, h.handler_id::text COLLATE "C" '
                 "LIMIT %(limit)s",
                 {
@@ -212,12 +108,17 @@ class PostgresRegistryStore:
                     "limit": limit,
                 },
             )
-            found = [_registration(row) for row in await cursor.fetchall()]
+            found = [registration_of(row) for row in await cursor.fetchall()]
             cursor = await connection.execute(
                 "SELECT report FROM routers WHERE lease_until > now() ORDER BY lease_until"
             )
             reports = [row[0] for row in await cursor.fetchall()]
-        return [_with_reports(handler, reports) for handler in found]
+            cursor = await connection.execute(
+                "SELECT task_id FROM tasks WHERE namespace = %s AND retired_at IS NOT NULL",
+                (namespace,),
+            )
+            retired = {row[0] for row in await cursor.fetchall()}
+        return [_with_reports(handler, reports, retired) for handler in found]
 
     async def changes(self, namespace: str = DEFAULT_NAMESPACE) -> tuple[int, int]:
         async with connection_of(self._pool) as connection:
@@ -244,196 +145,26 @@ class PostgresRegistryStore:
             cursor = await connection.execute(
                 f"""
                 SELECT r.generation, r.changes,
-                    (SELECT json_agg(t.spec ORDER BY t.task_id) FROM tasks t
-                     WHERE t.namespace = r.namespace),
-                    (SELECT json_agg(json_build_array({_HANDLER}) ORDER BY h.handler_id)
-                     FROM handlers h WHERE h.namespace = r.namespace AND {_LIVE})
+                    (SELECT json_agg(json_build_array(t.spec, t.retired_at IS NOT NULL)
+                        ORDER BY t.task_id) FROM tasks t WHERE t.namespace = r.namespace),
+                    (SELECT json_agg(json_build_array({HANDLER_COLUMNS}) ORDER BY h.handler_id)
+                     FROM handlers h WHERE h.namespace = r.namespace AND {LIVE})
                 FROM registry r WHERE r.namespace = %s
                 """,
                 (namespace,),
             )
             row = await cursor.fetchone()
         assert row is not None, "the migration makes the registry's row"
+        tasks = [(task_specs.from_json(spec), retired) for spec, retired in row[2] or ()]
         return RegistrySnapshot(
             generation=row[0],
             changes=row[1],
-            tasks=tuple(task_specs.from_json(spec) for spec in row[2] or ()),
+            tasks=tuple(task for task, retired in tasks if not retired),
             handlers=tuple(
-                replace(_registration(handler), registered_at=None) for handler in row[3] or ()
+                replace(registration_of(handler), registered_at=None) for handler in row[3] or ()
             ),
+            retired=tuple(task for task, retired in tasks if retired),
         )
-
-    # --- catching up -----------------------------------------------------------------------
-
-    async def instances_to_catch_up(
-        self, task: TaskSpec, *, namespace: str = DEFAULT_NAMESPACE, limit: int = 1000
-    ) -> list[int]:
-        parameters: dict[str, Any] = {
-            "namespace": namespace,
-            "any_type": topics.ONE_WORD in task.workflow_types,
-            "workflow_types": list(task.workflow_types),
-            "limit": limit,
-        }
-        async with connection_of(self._pool) as connection:
-            cursor = await connection.execute(
-                f"SELECT DISTINCT h.event_type {_OPEN_UNHANDLED}", parameters
-            )
-            claimed = [
-                event_type
-                for (event_type,) in await cursor.fetchall()
-                if any(topics.matches(pattern, event_type) for pattern in task.event_types)
-            ]
-            if not claimed:
-                return []
-            parameters["event_types"] = claimed
-            cursor = await connection.execute(
-                f"""
-                SELECT DISTINCT i.key {_OPEN_UNHANDLED} AND h.event_type = ANY(%(event_types)s)
-                  AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = h.event_id)
-                  AND NOT EXISTS (SELECT 1 FROM history later
-                      WHERE later.instance_key = h.instance_key AND later.event_id = h.event_id
-                        AND later.sequence > h.sequence)
-                ORDER BY i.key LIMIT %(limit)s
-                """,
-                parameters,
-            )
-            return [row[0] for row in await cursor.fetchall()]
-
-    async def catch_ups_due(self) -> list[TaskSpec]:
-        async with connection_of(self._pool) as connection:
-            cursor = await connection.execute(
-                "UPDATE tasks SET catch_up_again_at = now() + make_interval(secs => %s) "
-                "WHERE (namespace, task_id) IN (SELECT namespace, task_id FROM tasks "
-                "WHERE catch_up_again_at <= now() FOR UPDATE SKIP LOCKED) RETURNING spec",
-                (CATCH_UP_CLAIM_SECONDS,),
-            )
-            return [task_specs.from_json(row[0]) for row in await cursor.fetchall()]
-
-    async def caught_up(self, task_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> None:
-        async with connection_of(self._pool) as connection:
-            await connection.execute(
-                "UPDATE tasks SET catch_up_again_at = NULL WHERE namespace = %s AND task_id = %s",
-                (namespace, task_id),
-            )
-
-
-# --- parts of a registration -----------------------------------------------------------------
-
-
-def _types(spec: TaskSpec | None) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    return (spec.event_types, spec.workflow_types) if spec is not None else None
-
-
-async def _made_before(
-    connection: Connection, namespace: str, request: tuple[str, bytes]
-) -> str | None:
-    """The handler_id that the call with this request_id answered before; None: it is new."""
-    request_id, digest = request
-    cursor = await connection.execute(
-        "SELECT digest, result FROM requests WHERE namespace = %s AND rpc = %s AND request_id = %s",
-        (namespace, _RPC, request_id),
-    )
-    row = await cursor.fetchone()
-    if row is not None and bytes(row[0]) != digest:
-        raise RequestIdReused(
-            f"request_id {request_id} was used with another body; use a new one for a new call.",
-            request_id=request_id,
-        )
-    return str(row[1]["handler_id"]) if row is not None else None
-
-
-async def _of_endpoint(
-    connection: Connection, namespace: str, wanted: Registration
-) -> Registration | None:
-    """The live registration of the same service, host and port."""
-    cursor = await connection.execute(
-        f"SELECT {_HANDLER} FROM handlers h WHERE h.namespace = %s AND h.service_name = %s "
-        f"AND h.host = %s AND h.port = %s AND {_LIVE}",
-        (namespace, wanted.service_name, wanted.host, wanted.port),
-    )
-    row = await cursor.fetchone()
-    return _registration(row) if row is not None else None
-
-
-async def _tasks(
-    connection: Connection, namespace: str, wanted: Registration
-) -> dict[str, TaskSpec]:
-    """What is known of these tasks; refuses those of other services."""
-    cursor = await connection.execute(
-        "SELECT spec FROM tasks WHERE namespace = %s AND task_id = ANY(%s)",
-        (namespace, [spec.task_id for spec in wanted.tasks]),
-    )
-    known = [task_specs.from_json(row[0]) for row in await cursor.fetchall()]
-    for spec in known:
-        if spec.service_name != wanted.service_name:
-            raise TaskOwnedByOtherService(
-                f"Task {spec.task_id} belongs to the service {spec.service_name}; register it "
-                "under that name, or choose another task_id.",
-                task_id=spec.task_id,
-                service_name=spec.service_name,
-            )
-    return {spec.task_id: spec for spec in known}
-
-
-async def _store_tasks(
-    connection: Connection, namespace: str, specs: Sequence[TaskSpec], first_time: Sequence[str]
-) -> None:
-    if not specs:
-        return
-    rows: list[JsonObject] = [
-        {
-            "task_id": spec.task_id,
-            "service_name": spec.service_name,
-            "spec": task_specs.to_json(spec),
-            "again": spec.catch_up and spec.task_id in first_time,
-        }
-        for spec in specs
-    ]
-    await connection.execute(
-        """
-        INSERT INTO tasks (namespace, task_id, service_name, spec, catch_up_again_at)
-        SELECT %(namespace)s, t.task_id, t.service_name, t.spec,
-            CASE WHEN t.again THEN now() + make_interval(secs => %(wait)s) END
-        FROM json_to_recordset(%(tasks)s::json)
-            AS t(task_id text, service_name text, spec json, again boolean)
-        ON CONFLICT (namespace, task_id) DO UPDATE SET spec = excluded.spec, updated_at = now()
-        """,
-        {"namespace": namespace, "tasks": json_text(rows), "wait": CATCH_UP_AGAIN_SECONDS},
-    )
-
-
-async def _store_handler(
-    connection: Connection, namespace: str, wanted: Registration, handler_id: str
-) -> Registration:
-    cursor = await connection.execute(
-        f"""
-        INSERT INTO handlers AS h (handler_id, namespace, service_name, service_version, host, port,
-            kind, lease_seconds, lease_until, tasks)
-        VALUES (%(id)s::uuid, %(namespace)s, %(service)s, %(version)s, %(host)s, %(port)s, %(kind)s,
-            %(lease)s::int, now() + make_interval(secs => %(lease)s::int), %(tasks)s::json)
-        ON CONFLICT (namespace, service_name, host, port) DO UPDATE SET
-            handler_id = excluded.handler_id, service_version = excluded.service_version,
-            kind = excluded.kind, lease_seconds = excluded.lease_seconds,
-            lease_until = excluded.lease_until, tasks = excluded.tasks,
-            registered_at = CASE WHEN h.handler_id = excluded.handler_id THEN h.registered_at
-                ELSE now() END
-        RETURNING {_HANDLER}
-        """,
-        {
-            "id": handler_id,
-            "namespace": namespace,
-            "service": wanted.service_name,
-            "version": wanted.service_version,
-            "host": wanted.host,
-            "port": wanted.port,
-            "kind": 2 if wanted.static else 1,
-            "lease": None if wanted.static else wanted.lease_seconds,
-            "tasks": json_text([task_specs.to_json(spec) for spec in wanted.tasks]),
-        },
-    )
-    row = await cursor.fetchone()
-    assert row is not None
-    return _registration(row)
 
 
 async def _changes(connection: Connection, namespace: str) -> tuple[int, int, bool]:
@@ -449,7 +180,7 @@ async def _changes(connection: Connection, namespace: str) -> tuple[int, int, bo
 
 
 def _with_reports(
-    handler: Registration, reports: Sequence[Mapping[str, JsonObject]]
+    handler: Registration, reports: Sequence[Mapping[str, JsonObject]], retired: Collection[str]
 ) -> Registration:
     """With what the routers see of it; of several the one heard of last says whether it can be
     reached."""
@@ -460,4 +191,7 @@ def _with_reports(
         reachable=told[-1]["reachable"] if told else None,
         last_error=(told[-1].get("last_error") or "") if told else "",
         calls_in_flight=sum(int(one.get("calls_in_flight") or 0) for one in seen),
+        retired_task_ids=tuple(
+            sorted(task.task_id for task in handler.tasks if task.task_id in retired)
+        ),
     )

@@ -159,9 +159,9 @@ WITH input AS MATERIALIZED (
 ), written AS (
     INSERT INTO workflow_instances (namespace, workflow_instance_id, workflow_type, status,
         version, revision, data, correlation_id, unsettled, dead_letters, event_count,
-        start_digest, start_request_id, deadline, timers)
+        start_digest, start_request_id, deadline)
     SELECT namespace, id, type, 1, 1, 1, data, correlation_id, 1, 0, 1, decode(digest, 'hex'),
-        request_id, now() + make_interval(secs => deadline), (deadline IS NOT NULL)::int
+        request_id, now() + make_interval(secs => deadline)
     FROM input ORDER BY namespace, id COLLATE "C"
     ON CONFLICT DO NOTHING
     RETURNING key, workflow_instance_id, created_at, deadline

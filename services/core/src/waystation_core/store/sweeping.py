@@ -129,7 +129,8 @@ RETURNING t.instance_key, t.kind, t.ref, f.due_at
 _WAKE_PARKED = """
 WITH found AS MATERIALIZED (
     SELECT event_id, task_id FROM deliveries
-    WHERE (state = 3 OR state = 4) AND task_id = ANY(%(task_ids)s) {among} FOR UPDATE SKIP LOCKED
+    WHERE (state = 3 OR state = 4) AND task_id = ANY(%(task_ids)s)
+      AND (%(all)s OR due_at <= now()) {among} FOR UPDATE SKIP LOCKED
 )
 UPDATE deliveries d SET state = 1, due_at = now(), since = now()
 FROM found f WHERE d.event_id = f.event_id AND d.task_id = f.task_id
@@ -234,10 +235,12 @@ class Sweeping:
             claimed.setdefault(key, []).append((TimerKind(kind), ref))
         return claimed
 
-    async def wake_parked(self, task_ids: Sequence[str], types: EventTypes = EVERY_TYPE) -> int:
+    async def wake_parked(
+        self, task_ids: Sequence[str], types: EventTypes = EVERY_TYPE, *, all: bool = True
+    ) -> int:
         return await self._execute(
             _WAKE_PARKED.format(among=event_types.among(types, "deliveries")),
-            {"task_ids": list(task_ids), **event_types.parameters(types)},
+            {"task_ids": list(task_ids), "all": all, **event_types.parameters(types)},
         )
 
     async def break_leases(self, router_id: str) -> int:

@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2
 from waystation_core.domain.endpoints import Allowlist, check_endpoint
 from waystation_core.domain.errors import WaystationError
 from waystation_core.rpc.addresses import admitted_addresses, target
-from waystation_router.endpoints.channels import HEALTH_CHECK, open_endpoint_channel
+from waystation_core.rpc.endpoint_channels import HEALTH_CHECK, open_endpoint_channel
 
 FIRST_BACKOFF = 0.2
 LONGEST_BACKOFF = 5.0
@@ -29,6 +29,10 @@ class Connection:
     """Keeps one endpoint connected. A literal address is left to gRPC's own reconnection; a name is
     resolved, and all its addresses checked, anew for each attempt.
 
+    A `static` endpoint has to show its health before it is called, and again and again: nothing else
+    tells that a process is there and well. A leased one, which says so itself all the time, counts as
+    healthy until it answers that it is not; one too busy to answer a health check is left to its calls.
+
     `lost` is called when a connection that stood goes away, `changed` whenever `up` changes.
     """
 
@@ -39,7 +43,7 @@ class Connection:
         allowlist: Allowlist,
         *,
         streams: bool,
-        checks_health: bool,
+        static: bool,
         lost: Callable[[], None],
         changed: Callable[[], None],
     ) -> None:
@@ -55,10 +59,10 @@ class Connection:
         self._port = port
         self._allowlist = allowlist
         self._streams = streams
-        self._checks_health = checks_health
+        self._static = static
         self._lost = lost
         self._changed = changed
-        self._healthy = not checks_health
+        self._healthy = not static
         self._backoff = FIRST_BACKOFF
         self._closed = False
         self._keeper = asyncio.create_task(self._keep())
@@ -112,8 +116,7 @@ class Connection:
                 if state is Connectivity.READY:
                     if self.channel is None:
                         self._stood(channel)
-                        if self._checks_health:
-                            health = asyncio.create_task(self._watch_health(channel))
+                        health = asyncio.create_task(self._watch_health(channel))
                 else:
                     if self.channel is not None:
                         if health is not None:
@@ -133,9 +136,9 @@ class Connection:
 
     def _stood(self, channel: grpc.aio.Channel) -> None:
         self.channel = channel
-        self.hopeful = self._checks_health
+        self.hopeful = self._static
         self._backoff = FIRST_BACKOFF
-        if not self._checks_health:
+        if not self._static:
             self.last_error = ""
         _log.info("endpoint_connected", endpoint=self.name)
         self._changed()
@@ -145,7 +148,7 @@ class Connection:
         self.losses += 1
         # It may only have said goodbye to this connection: a new one often stands at once.
         self.hopeful = not self._closed
-        self._healthy = not self._checks_health
+        self._healthy = not self._static
         self.last_error = f"the connection to {self.name} was lost"
         _log.info("endpoint_disconnected", endpoint=self.name)
         self._lost()
@@ -159,7 +162,7 @@ class Connection:
             self._changed()
 
     async def _watch_health(self, channel: grpc.aio.Channel) -> None:
-        """Asks grpc.health now and then; where it is not served, connecting is health enough."""
+        """Asks grpc.health now and then; where it is not served, being connected is health enough."""
         check: Any = channel.unary_unary(HEALTH_CHECK)
         while True:
             problem = ""
@@ -169,7 +172,7 @@ class Connection:
                 if status != health_pb2.HealthCheckResponse.SERVING:
                     problem = f"{self.name} says that it is not serving"
             except grpc.aio.AioRpcError as error:
-                if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and self._static:
                     problem = f"{self.name} did not answer a health check"
             except DecodeError:
                 problem = f"{self.name} answered a health check with something else"
@@ -177,7 +180,9 @@ class Connection:
                 return
             healthy = not problem
             news = healthy is not self._healthy or self.hopeful
-            self._healthy, self.hopeful, self.last_error = healthy, False, problem
+            self._healthy, self.hopeful = healthy, False
+            if news or problem:
+                self.last_error = problem
             if news:
                 _log.info("endpoint_health", endpoint=self.name, serving=healthy)
                 self._changed()

@@ -1,10 +1,11 @@
 """One endpoint, connected: calls it, and says of each call whether it was answered, failed, was cut,
-or never left."""
+or never left. An endpoint that keeps failing is left alone for a while (see `circuit`)."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
@@ -12,22 +13,27 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from waystation.v1 import task_handler_service_pb2 as pb
+from waystation_core.domain.backoff import steady_delay
 from waystation_core.domain.endpoints import Allowlist
-from waystation_core.domain.topics import matches
+from waystation_core.domain.task_table import announces
 from waystation_core.ports.store import Registration
-from waystation_router.endpoints.calls import Call
-from waystation_router.endpoints.channels import HANDLE_EVENT
-from waystation_router.endpoints.connection import Connection
-from waystation_router.endpoints.outcomes import (
-    PERHAPS_CUT,
+from waystation_core.rpc.attempts import (
     Answered,
-    Cut,
     Failed,
     NotSent,
-    error_of_item,
     error_of_status,
     invalid_answer,
     late,
+)
+from waystation_core.rpc.endpoint_channels import HANDLE_EVENT
+from waystation_router.endpoints.calls import Call
+from waystation_router.endpoints.circuit import Circuit
+from waystation_router.endpoints.connection import Connection
+from waystation_router.endpoints.outcomes import (
+    PERHAPS_CUT,
+    Cut,
+    error_of_item,
+    is_fault_of_endpoint,
 )
 from waystation_router.endpoints.stream import EventStream, was_refused
 
@@ -35,6 +41,11 @@ NEWS_SECONDS = 0.02
 """How long the news of a lost connection may take after the first call that noticed."""
 STREAM_PAUSE_SECONDS = 5.0
 UNSERVED_SECONDS = 5.0
+SHORTEST_OPEN = 0.2
+LONGEST_OPEN = 30.0
+"""Bounds of how long a circuit stays open before a probe, in seconds."""
+_TIMER_SLACK = 0.02
+"""A timer may go off a moment early."""
 
 _UNIMPLEMENTED: int = grpc.StatusCode.UNIMPLEMENTED.value[0]
 
@@ -65,13 +76,15 @@ class Link:
         self._old_streams: set[EventStream] = set()
         self._unary: dict[Call, asyncio.Task[None]] = {}
         self._unserved: dict[str, float] = {}
+        self._circuit = Circuit(self._patience)
+        self._last_fault = ""
         self._idle: asyncio.Future[None] | None = None
         self.connection = Connection(
             endpoint.host,
             endpoint.port,
             allowlist,
             streams=bool(self._batching),
-            checks_health=endpoint.static,
+            static=endpoint.static,
             lost=self._lost,
             changed=changed,
         )
@@ -80,19 +93,38 @@ class Link:
 
     def hosts(self, call: Call) -> bool:
         """Whether the endpoint itself announced the call's task for its types."""
-        return any(
-            spec.task_id == call.task_id
-            and any(matches(pattern, call.event_type) for pattern in spec.event_types)
-            and ("*" in spec.workflow_types or call.workflow_type in spec.workflow_types)
-            for spec in self.endpoint.tasks
-        )
+        return announces(self.endpoint.tasks, call.task_id, call.event_type, call.workflow_type)
 
     def usable(self, task_id: str) -> bool:
         """Whether a call of this task could be sent now."""
-        if not self.connection.up:
+        if not self.connection.up or not self._circuit.admits(self._loop.time()):
             return False
         until = self._unserved.get(task_id)
         return until is None or until <= self._loop.time()
+
+    def hopeful(self, by: float) -> bool:
+        """Whether it may well be usable by then, by the loop's clock."""
+        if not self._circuit.is_open:
+            return self.connection.hopeful
+        return (self._circuit.probing or self._circuit.admits(by)) and (
+            self.connection.up or self.connection.hopeful
+        )
+
+    @property
+    def reachable(self) -> bool:
+        """Whether it is connected, in good health, and not left alone."""
+        return self.connection.up and not self._circuit.is_open
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with it, for people; empty for nothing."""
+        opened_at = self._circuit.opened_at
+        if not self.connection.up or opened_at is None:
+            return self.connection.last_error
+        return (
+            f"circuit open since {self._clock(opened_at)} after {self._circuit.faults} faults in a "
+            f"row, the last: {self._last_fault}; next probe at {self._clock(self._circuit.probe_at)}"
+        )
 
     @property
     def in_flight(self) -> int:
@@ -107,6 +139,7 @@ class Link:
             self._streams = True
             self._no_stream_until = 0.0
             self._unserved.clear()
+            self._circuit = Circuit(self._patience)
             self.connection.hurry()
 
     # --- carrying calls --------------------------------------------------------------------------
@@ -116,6 +149,10 @@ class Link:
         call.carrier = self
         call.sent_at = self._loop.time()
         self._calls.add(call)
+        if self._circuit.is_open:
+            _log.info("endpoint_probed", endpoint=self.name, task_id=call.task_id)
+            self._circuit.sent(call.sent_at)
+            self._wake_for_probe()
         if self._streams and call.task_id in self._batching and not call.alone:
             stream = self._open_stream()
             if stream is not None and stream.takes(call):
@@ -144,6 +181,40 @@ class Link:
             if stream is not None:
                 stream.abandon(call)
 
+    def _end(self, call: Call, outcome: Answered | Failed | Cut) -> None:
+        """Gives the call its outcome; the circuit hears of it first."""
+        if is_fault_of_endpoint(outcome):
+            self._fault(call, _said(outcome))
+        elif self._circuit.answered():
+            _log.info("circuit_closed", endpoint=self.name)
+            self._loop.call_soon(self._changed)
+        call.end(outcome)
+
+    def _fault(self, call: Call, what: str) -> None:
+        now = self._loop.time()
+        self._last_fault = what
+        if not self._circuit.failed(now, call.sent_at):
+            return
+        _log.warning("circuit_open", endpoint=self.name, faults=self._circuit.faults, last=what)
+        self._loop.call_soon(self._changed)
+        self._wake_for_probe()
+
+    def _wake_for_probe(self) -> None:
+        """Who waits for this endpoint hears when a probe may be sent."""
+        self._loop.call_at(self._circuit.probe_at + _TIMER_SLACK, self._changed)
+
+    def _patience(self, opening: int) -> float:
+        """How long the circuit stays open: as long as the least patient of its tasks would have its
+        retries wait after so many failures. So it holds no retry back for longer than that one's own
+        backoff, though there be no other endpoint."""
+        wait = min(steady_delay(opening, task.retry) for task in self.endpoint.tasks)
+        return min(max(wait, SHORTEST_OPEN), LONGEST_OPEN)
+
+    def _clock(self, at: float) -> str:
+        """A time of the loop's clock, as people tell it."""
+        when = datetime.now(UTC) + timedelta(seconds=at - self._loop.time())
+        return when.strftime("%H:%M:%SZ")
+
     def _repeat(self, call: Call) -> None:
         call.leave()
         self._again(call)
@@ -164,9 +235,11 @@ class Link:
             if stream is not None
         )
         if sent:
-            call.end(Failed(late(call.timeout), self.endpoint, call.timeout))
+            self._end(call, Failed(late(call.timeout), self.endpoint, call.timeout))
         else:
-            call.end(NotSent(f"{self.name} did not take the call within {call.timeout:g} s"))
+            why = f"{self.name} did not take the call within {call.timeout:g} s"
+            self._fault(call, why)
+            call.end(NotSent(why))
 
     # --- over a stream ---------------------------------------------------------------------------
 
@@ -188,14 +261,14 @@ class Link:
         duration = self._loop.time() - call.sent_at
         kind = result.WhichOneof("outcome")
         if kind == "response":
-            call.end(Answered(result.response, self.endpoint, duration))
+            self._end(call, Answered(result.response, self.endpoint, duration))
         elif kind is None:
             error = invalid_answer("a result with neither a response nor an error")
-            call.end(Failed(error, self.endpoint, duration))
+            self._end(call, Failed(error, self.endpoint, duration))
         elif result.error.code == _UNIMPLEMENTED:
             self._unserved_here(call)
         else:
-            call.end(Failed(error_of_item(result.error), self.endpoint, duration))
+            self._end(call, Failed(error_of_item(result.error), self.endpoint, duration))
 
     def _stream_ended(
         self,
@@ -221,7 +294,7 @@ class Link:
             _log.warning("stream_broke_off", endpoint=self.name, cut=len(sent), unsent=len(unsent))
             now = self._loop.time()
             for call in sent:
-                call.end(Cut(message, self.endpoint, now - call.sent_at))
+                self._end(call, Cut(message, self.endpoint, now - call.sent_at))
         for call in unsent:
             self._repeat(call)
 
@@ -244,7 +317,7 @@ class Link:
             await self._failed(call, status, losses)
         except DecodeError:
             error = invalid_answer("it is not a HandleEventResponse")
-            call.end(Failed(error, self.endpoint, self._loop.time() - call.sent_at))
+            self._end(call, Failed(error, self.endpoint, self._loop.time() - call.sent_at))
         except Exception as fault:
             # Counted as an attempt, so that what always fails here does not go on for ever.
             _log.exception("call_failed", endpoint=self.name)
@@ -253,7 +326,7 @@ class Link:
             )
             call.end(Failed(error, self.endpoint, self._loop.time() - call.sent_at))
         else:
-            call.end(Answered(response, self.endpoint, self._loop.time() - call.sent_at))
+            self._end(call, Answered(response, self.endpoint, self._loop.time() - call.sent_at))
         finally:
             self._unary.pop(call, None)
 
@@ -266,11 +339,11 @@ class Link:
         if code in PERHAPS_CUT and await self._was_lost(losses):
             message = f"the connection to {self.name} was lost in mid-call"
             self.connection.last_error = message
-            call.end(Cut(message, self.endpoint, duration))
+            self._end(call, Cut(message, self.endpoint, duration))
             return
         trailing = status.trailing_metadata() or ()
         error = error_of_status(code, status.details() or "", trailing)
-        call.end(Failed(error, self.endpoint, duration))
+        self._end(call, Failed(error, self.endpoint, duration))
 
     async def _was_lost(self, losses: int) -> bool:
         """Whether the connection went away since. A handler that answers such a status itself
@@ -310,6 +383,12 @@ class Link:
             await stream.close()
         await asyncio.gather(*self._unary.values(), return_exceptions=True)
         await self.connection.close()
+
+
+def _said(outcome: Answered | Failed | Cut) -> str:
+    if isinstance(outcome, Failed):
+        return f"{outcome.error.reason}: {outcome.error.message}"[:200].rstrip(".")
+    return outcome.message if isinstance(outcome, Cut) else ""
 
 
 def _what_it_said(endpoint: Registration) -> object:

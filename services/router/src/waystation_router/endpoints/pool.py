@@ -10,9 +10,9 @@ from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.domain.endpoints import Allowlist
 from waystation_core.domain.model import JsonObject
 from waystation_core.ports.store import Registration
+from waystation_core.rpc.attempts import NotSent
 from waystation_router.endpoints.calls import Call
 from waystation_router.endpoints.link import Link
-from waystation_router.endpoints.outcomes import NotSent
 
 PATIENCE_SECONDS = 2.0
 """How long a call waits for an endpoint that is just being connected."""
@@ -78,8 +78,8 @@ class EndpointPool:
         """What this router sees of each endpoint, by handler_id."""
         return {
             link.endpoint.handler_id: {
-                "reachable": link.connection.up,
-                "last_error": link.connection.last_error,
+                "reachable": link.reachable,
+                "last_error": link.trouble,
                 "calls_in_flight": link.in_flight,
             }
             for link in self._links.values()
@@ -171,7 +171,7 @@ class EndpointPool:
             if link.usable(call.task_id):
                 if best is None or link.in_flight < best.in_flight:
                     best = link
-            elif link.connection.hopeful:
+            elif link.hopeful(call.patience_until):
                 hopeful = True
         if best is not None:
             best.take(call)
@@ -180,7 +180,7 @@ class EndpointPool:
             self._waiting[call] = None
             call.timer = self._loop.call_at(call.patience_until, self._give_up, call)
         else:
-            call.end(NotSent(self._why(call, links)))
+            call.end(self._not_sent(call, links))
 
     def _route(self, call: Call) -> tuple[Link, ...]:
         """The endpoints that announced the call's task for its types."""
@@ -199,7 +199,10 @@ class EndpointPool:
 
     def _give_up(self, call: Call) -> None:
         call.timer = None
-        call.end(NotSent(self._why(call, self._route(call))))
+        call.end(self._not_sent(call, self._route(call)))
+
+    def _not_sent(self, call: Call, links: Sequence[Link]) -> NotSent:
+        return NotSent(self._why(call, links), unannounced=not links and not self._closed)
 
     def _why(self, call: Call, links: Sequence[Link]) -> str:
         if self._closed:
@@ -208,9 +211,7 @@ class EndpointPool:
             return (
                 f"no live endpoint of {call.service_name} announces {call.task_id} for this event"
             )
-        problems = [
-            f"{link.name}: {link.connection.last_error or 'being connected'}" for link in links[:3]
-        ]
+        problems = [f"{link.name}: {link.trouble or 'being connected'}" for link in links[:3]]
         more = f" and {len(links) - 3} more" if len(links) > 3 else ""
         return f"no endpoint of {call.service_name} can be called ({'; '.join(problems)}{more})"
 

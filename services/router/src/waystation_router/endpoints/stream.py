@@ -12,8 +12,8 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from waystation.v1 import task_handler_service_pb2 as pb
+from waystation_core.rpc.endpoint_channels import HANDLE_EVENTS
 from waystation_router.endpoints.calls import Call
-from waystation_router.endpoints.channels import HANDLE_EVENTS
 from waystation_router.endpoints.outcomes import PERHAPS_CUT
 
 # A handler with gRPC's defaults refuses messages above 4 MiB, and that breaks the whole stream.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, field, fields
+from datetime import datetime
 from typing import Any
 
-from waystation.v1 import task_handler_service_pb2
+from waystation.v1 import event_pb2, task_handler_service_pb2
 from waystation_worker.context import status_name
 from waystation_worker.testing.changes import Change, Fault, apply, read_changes
+from waystation_worker.timing import time_of
 from waystation_worker.values import Json, read_struct
 
 
@@ -30,22 +33,49 @@ class _Shown:
 
 @dataclass(frozen=True, repr=False)
 class Raised(_Shown):
-    """An event that a task raised. `priority` None and no metadata: inherited."""
+    """An event that a task raised. `priority` None and no metadata: inherited. `delay` is in
+    seconds."""
 
     event_type: str
     payload: dict[str, Json] = field(default_factory=dict)
     priority: int | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     schema_version: str = ""
+    delay: float | None = None
+    deliver_at: datetime | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, repr=False)
+class FannedOut(_Shown):
+    """A group of events, and what follows once. `need` 0: all of them; `timeout` is in seconds."""
+
+    events: list[Raised]
+    then: Raised
+    need: int = 0
+    timeout: float | None = None
+
+    @property
+    def raised(self) -> list[str]:
+        """The types of its events."""
+        return [event.event_type for event in self.events]
 
 
 @dataclass(frozen=True, repr=False)
 class Asked(_Shown):
-    """A question to a person."""
+    """A question to a person. `timeout` is in seconds."""
 
     message: str
     schema: dict[str, Json] | None = None
     wait_id: str = ""
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, repr=False)
+class Pending(_Shown):
+    """The result follows. `timeout` is in seconds; None: the task's own."""
+
+    timeout: float | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,58 +91,82 @@ class Failed(_Shown):
 
 
 @dataclass(frozen=True, repr=False)
-class TaskResult(_Shown):
+class Answer(_Shown):
     """What one call of one task answered.
 
     `data` is what the call was given with `changes` made; `status` is COMPLETED, FAILED,
     WAITING_FOR_INPUT or None for unchanged; `reads` are the places it looked at, as JSON Pointers.
-    A failed call has nothing but its `failure`.
+    A failed call has nothing but its `failure`, one whose result follows nothing but `pending`.
     """
 
     data: dict[str, Json]
     changes: list[Change] = field(default_factory=list)
     events: list[Raised] = field(default_factory=list)
+    fan_outs: list[FannedOut] = field(default_factory=list)
     status: str | None = None
     wait: Asked | None = None
     output: dict[str, Json] | None = None
     failure: Failed | None = None
+    pending: Pending | None = None
     reads: list[str] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def raised(self) -> list[str]:
-        """The types of its events."""
+        """The types of its events, without those of groups."""
         return [event.event_type for event in self.events]
+
+    @property
+    def number_of_events(self) -> int:
+        """How many it raises, those of groups and what follows them included."""
+        return len(self.events) + sum(len(one.events) + 1 for one in self.fan_outs)
 
 
 def read_answer(
     response: task_handler_service_pb2.HandleEventResponse, data: dict[str, Json]
-) -> TaskResult:
+) -> Answer:
     """The answer as a value. Raises NotModelled for what the kit would have to ignore."""
     _refuse_unknown(response)
     if response.HasField("failure"):
-        return TaskResult(data, failure=_failure(response.failure))
+        return Answer(data, failure=read_failure(response.failure))
+    if response.HasField("pending"):
+        return Answer(data, pending=Pending(_seconds(response.pending, "timeout")))
     changes = read_changes(response.operations)
     try:
         after = apply(data, changes)
     except Fault as fault:
-        return TaskResult(data, failure=Failed(fault.reason, fault.message, permanent=True))
-    return TaskResult(
+        return Answer(data, failure=Failed(fault.reason, fault.message, permanent=True))
+    return Answer(
         data=after,
         changes=changes,
-        events=[
-            Raised(
-                event_type=new.event_type,
-                payload=read_struct(new.payload),
-                priority=new.priority if new.HasField("priority") else None,
-                metadata=dict(new.metadata),
-                schema_version=new.schema_version,
-            )
-            for new in response.events
-        ],
+        events=[read_event(new) for new in response.events],
+        fan_outs=[_fanned_out(fan_out) for fan_out in response.fan_outs],
         status=status_name(response.status) if response.status else None,
         wait=_asked(response.wait) if response.HasField("wait") else None,
         output=read_struct(response.output) if response.HasField("output") else None,
         reads=list(response.reads.paths),
+    )
+
+
+def read_event(new: event_pb2.NewEvent) -> Raised:
+    """The event as a value."""
+    return Raised(
+        event_type=new.event_type,
+        payload=read_struct(new.payload),
+        priority=new.priority if new.HasField("priority") else None,
+        metadata=dict(new.metadata),
+        schema_version=new.schema_version,
+        delay=_seconds(new, "delay"),
+        deliver_at=time_of(new, "deliver_at"),
+        expires_at=time_of(new, "expires_at"),
+    )
+
+
+def _fanned_out(fan_out: task_handler_service_pb2.FanOut) -> FannedOut:
+    return FannedOut(
+        events=[read_event(new) for new in fan_out.events],
+        then=read_event(fan_out.then),
+        need=fan_out.need,
+        timeout=_seconds(fan_out, "timeout"),
     )
 
 
@@ -121,41 +175,55 @@ def _asked(wait: task_handler_service_pb2.WaitRequest) -> Asked:
         message=wait.message,
         schema=read_struct(wait.input_schema) if wait.HasField("input_schema") else None,
         wait_id=wait.wait_id,
+        timeout=_seconds(wait, "timeout"),
     )
 
 
-def _failure(failure: task_handler_service_pb2.TaskFailure) -> Failed:
-    after = failure.retry_after
+def read_failure(failure: task_handler_service_pb2.TaskFailure) -> Failed:
+    """The failure as a value."""
     return Failed(
         reason=failure.reason,
         message=failure.message,
         permanent=failure.permanent,
-        retry_after=after.ToTimedelta().total_seconds()
-        if failure.HasField("retry_after")
-        else None,
+        retry_after=_seconds(failure, "retry_after"),
         metadata=read_struct(failure.metadata),
     )
 
 
+def _seconds(message: Any, field_name: str) -> float | None:
+    if not message.HasField(field_name):
+        return None
+    seconds: float = getattr(message, field_name).ToTimedelta().total_seconds()
+    return seconds
+
+
 _MODELLED: dict[str, set[str]] = {
     "HandleEventResponse": {
-        *("events", "operations", "status", "wait", "output", "reads", "failure"),
+        *("events", "fan_outs", "operations", "status", "wait", "output", "reads"),
+        *("failure", "pending"),
     },
-    "NewEvent": {"event_type", "payload", "priority", "metadata", "schema_version"},
-    "WaitRequest": {"message", "wait_id", "input_schema"},
+    "NewEvent": {
+        *("event_type", "payload", "priority", "metadata", "schema_version"),
+        *("delay", "deliver_at", "expires_at"),
+    },
+    "FanOut": {"events", "then", "need", "timeout"},
+    "WaitRequest": {"message", "wait_id", "input_schema", "timeout"},
+    "PendingCompletion": {"timeout"},
 }
 
 
 def _refuse_unknown(message: Any) -> None:
+    kind = message.DESCRIPTOR.name
     for descriptor, value in message.ListFields():
-        kind = message.DESCRIPTOR.name
         if descriptor.name not in _MODELLED[kind]:
             raise NotModelled(
                 f"the answer has {kind}.{descriptor.name}, which the test kit does not imitate; "
                 "test this against `waystation dev`"
             )
-        if descriptor.name == "events":
-            for event in value:
-                _refuse_unknown(event)
-        elif descriptor.name == "wait":
-            _refuse_unknown(value)
+        inner: Iterable[Any] = [value]
+        if descriptor.message_type is None or descriptor.message_type.name not in _MODELLED:
+            continue
+        if descriptor.is_repeated:
+            inner = value
+        for one in inner:
+            _refuse_unknown(one)

@@ -8,6 +8,7 @@ from waystation_worker.errors import (
     WaitIdRequired,
     WorkflowNotWaiting,
 )
+from waystation_worker.testing import groups, waits
 from waystation_worker.testing.answers import Raised
 from waystation_worker.testing.changes import Change, Fault, apply, check_size
 from waystation_worker.testing.committing import settle_undeliverable
@@ -36,15 +37,13 @@ def provide_input(instance: Instance, answer: dict[str, Json], wait_id: str | No
     changes = [Change("set", f"/{escape(key)}", value) for key, value in answer.items()]
     data = apply(instance.data, changes)
     _check_limits(instance, data, "CONTEXT_TOO_LARGE", "data with this input")
-    event = instance.emit(Raised(INPUT, answer), "client", None)
+    (wait,) = named
+    branch = instance.branch_of_wait.get(wait.wait_id)
+    event = instance.emit(Raised(INPUT, answer), "client", None, branch=branch)
     instance.data = data
-    instance.waits = tuple(wait for wait in instance.waits if wait is not named[0])
-    if not instance.waits and instance.status == "WAITING_FOR_INPUT":
-        instance.status = "ACTIVE"
-        changes.append(STATUS)
-    instance.record(
-        event, "client", "SUCCESS", changes, [event], action="input", note=named[0].wait_id
-    )
+    changes += waits.end_wait(instance, wait)
+    instance.record(event, "client", "SUCCESS", changes, [event], action="input", note=wait.wait_id)
+    waits.leave_wait(instance, wait)
 
 
 def publish(instance: Instance, raised: Raised) -> None:
@@ -70,6 +69,7 @@ def cancel(instance: Instance, reason: str) -> None:
     instance.enter("CANCELLED")
     event = instance.emit_status("client", None)
     instance.record(event, "client", "SUCCESS", [STATUS], [event], action="cancel", note=reason)
+    instance.settle_unheard([event])
 
 
 def retry(instance: Instance, letter: DeadLetter, payload: dict[str, Json] | None) -> None:
@@ -81,6 +81,9 @@ def retry(instance: Instance, letter: DeadLetter, payload: dict[str, Json] | Non
     if payload is not None and payload != (delivery.payload or event.payload):
         delivery.payload = payload
         delivery.edit += 1
+    if delivery.state == "DONE":
+        # It had its final outcome, which the group has counted.
+        delivery.outside_group = event.branch is not None
     delivery.attempts = delivery.doubled = 0
     delivery.state, delivery.due = "OPEN", instance.clock()
     instance.emitted_of(event).state = "PENDING"
@@ -92,16 +95,21 @@ def retry(instance: Instance, letter: DeadLetter, payload: dict[str, Json] | Non
             instance.status = "WAITING_FOR_INPUT"
             raised.append(instance.emit_status("client", None))
     instance.record(event, "client", "SUCCESS", changes, raised, action="dead_letter_retried")
+    instance.settle_unheard(raised)
 
 
 def discard(instance: Instance, letter: DeadLetter) -> None:
     """Gives a dead letter's delivery up for good."""
     delivery = _take(instance, letter)
+    task_id = delivery.task.task_id
+    if delivery.state == "DEAD" and not delivery.outside_group:
+        told = f"the dead letter of {task_id} was discarded"
+        groups.fail(instance, delivery.event, task_id, "DISCARDED", told)
     letter.state = "DISCARDED"
     delivery.state = "DONE"
     instance.record(
         delivery.event,
-        delivery.task.task_id,
+        task_id,
         "SKIPPED",
         attempt=max(letter.attempts, 1),
         action="dead_letter_discarded",

@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from waystation.v1 import history_pb2, status_pb2, task_handler_service_pb2
 from waystation_worker.invocation import CallRefused
 from waystation_worker.service import HandlerService
 from waystation_worker.tasks import HostedTask
-from waystation_worker.testing.answers import Failed, Raised, TaskResult, read_answer
+from waystation_worker.testing.answers import Answer, Failed, Raised, read_answer
 from waystation_worker.values import Json, Model, read_struct, write_struct
 
 START_OF_TIME = datetime(2026, 1, 1, 9, 0, tzinfo=UTC)
 """What the clock shows where a test says nothing: the same in every run."""
+
+
+class Branch(NamedTuple):
+    """A place in a fan-out group: which of its events it began with, from 0."""
+
+    group_id: str
+    number: int
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,10 @@ class SentEvent:
     metadata: dict[str, str] = field(default_factory=dict)
     schema_version: str = ""
     created_at: datetime = START_OF_TIME
+    deliver_at: datetime | None = None
+    expires_at: datetime | None = None
+    branch: Branch | None = None
+    """The innermost one that waits for it."""
     after_end: bool = False
     """Raised by the end of the instance, or while handling what was."""
 
@@ -62,7 +73,7 @@ async def call(
     attempt: int = 1,
     key: str,
     dry_run: bool = False,
-) -> TaskResult:
+) -> Answer:
     """What the task answers. A call that took too long is a failed one."""
     request = task_handler_service_pb2.HandleEventRequest(
         task_id=task.task_id, attempt=attempt, idempotency_key=key, dry_run=dry_run
@@ -74,7 +85,7 @@ async def call(
     try:
         response = await service.answer(request)
     except CallRefused as refused:
-        return TaskResult(
+        return Answer(
             context.data,
             failure=Failed(refused.code.name, refused.message, code=refused.code.name),
         )
@@ -98,7 +109,7 @@ async def run_task(
     history: Iterable[history_pb2.ProcessedEvent] = (),
     now: datetime = START_OF_TIME,
     dry_run: bool = False,
-) -> TaskResult:
+) -> Answer:
     """Calls one task once with one event, and gives what it answered.
 
     `event` is a type or a `Raised`; default the first type that the task was declared with.
@@ -137,6 +148,8 @@ async def run_task(
             metadata=sent.metadata,
             schema_version=sent.schema_version,
             created_at=now,
+            deliver_at=sent.deliver_at,
+            expires_at=sent.expires_at,
         ),
         Snapshot(
             workflow_instance_id,
@@ -193,6 +206,12 @@ def _write_event(
         into.priority = event.priority
     if event.correlation_id is not None:
         into.correlation_id = event.correlation_id
+    if event.deliver_at is not None:
+        into.deliver_at.FromDatetime(event.deliver_at)
+    if event.expires_at is not None:
+        into.expires_at.FromDatetime(event.expires_at)
+    if event.branch is not None:
+        into.group_id, into.branch = event.branch
     write_struct(event.payload, into.payload, "payload")
 
 

@@ -31,6 +31,9 @@ class Change(NamedTuple):
     value: Json = None
 
 
+LIMITS = ("CONTEXT_TOO_LARGE", "PAYLOAD_TOO_LARGE", "TOO_MANY_EVENTS")
+
+
 class Fault(Exception):
     """An answer that the engine refuses for good, and the reason that it gives."""
 
@@ -123,18 +126,29 @@ def _touch(a: str, b: str) -> bool:
     return a == b or a.startswith(b + "/") or b.startswith(a + "/")
 
 
-def check_size(value: Json, too_large: str, what: str) -> None:
+def check_size(
+    value: Json,
+    too_large: str,
+    what: str,
+    most_bytes: int = MAX_BYTES,
+    most_nodes: int = MAX_NODES,
+) -> None:
     """Raises Fault, with this reason for what has too many bytes, for a payload or data that the
     engine would not store."""
-    size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
-    if size > MAX_BYTES:
-        raise Fault(too_large, f"{what} has {size} bytes as JSON; at most {MAX_BYTES} are kept")
+    size = len(json_text(value))
+    if size > most_bytes:
+        raise Fault(too_large, f"{what} has {size} bytes as JSON; at most {most_bytes} are kept")
     nodes, depth = _measure(value)
-    if nodes > MAX_NODES or depth > MAX_DEPTH:
+    if nodes > most_nodes or depth > MAX_DEPTH:
         raise Fault(
             "RESPONSE_INVALID",
-            f"{what} has {nodes} values, {depth} levels deep; {MAX_NODES} and {MAX_DEPTH} are kept",
+            f"{what} has {nodes} values, {depth} levels deep; {most_nodes} and {MAX_DEPTH} are kept",
         )
+
+
+def json_text(value: Json) -> bytes:
+    """The value as the engine stores it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _measure(value: Json) -> tuple[int, int]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from waystation_worker.tasks import ON_FAILURE
-from waystation_worker.testing.answers import Failed, TaskResult
+from waystation_worker.testing import groups, waits
+from waystation_worker.testing.answers import Answer, Failed, Pending
 from waystation_worker.testing.calling import SentEvent
 from waystation_worker.testing.changes import Fault, apply, check_size, in_conflict
 from waystation_worker.testing.instance import Instance
@@ -18,7 +20,7 @@ from waystation_worker.testing.records import (
     Emitted,
 )
 from waystation_worker.values import Json
-from waystation_worker.workflows import Failure, Wait
+from waystation_worker.workflows import Failure
 
 
 def settle_undeliverable(instance: Instance, emitted: Emitted) -> None:
@@ -27,24 +29,22 @@ def settle_undeliverable(instance: Instance, emitted: Emitted) -> None:
     if instance.treatment(event) == "SKIP":
         note = f"the workflow is {instance.status}"
         if not emitted.touched:
-            for delivery in emitted.deliveries:
-                delivery.state = "DONE"
-            emitted.state = "SKIPPED"
-            instance.record(event, "system", "SKIPPED", note=note)
+            instance.skip_event(emitted, note)
             return
         for delivery in emitted.deliveries:
-            if delivery.state == "OPEN":
+            if delivery.state in ("OPEN", "PENDING"):
                 instance.skip(delivery, note)
-    elif not emitted.deliveries:
+    elif not emitted.deliveries and emitted.time <= instance.clock():
         emitted.state = "UNHANDLED"
+        groups.fail(instance, event, "", "UNHANDLED", f"no task handles `{event.event_type}`")
         instance.record(event, "system", "UNHANDLED")
-        instance.note_end(event, "no task handles it")
+        instance.ended(event, "no task handles it")
 
 
 def commit(
     instance: Instance,
     delivery: Delivery,
-    result: TaskResult,
+    result: Answer,
     *,
     attempt: int,
     edit: int,
@@ -52,94 +52,132 @@ def commit(
 ) -> None:
     """Takes one answer, computed from version `base`: it takes effect once, or not at all."""
     event = delivery.event
-    if delivery.state != "OPEN" or delivery.edit != edit:
+    if delivery.state not in ("OPEN", "PENDING") or delivery.edit != edit:
         return
     treatment = instance.treatment(event)
     if treatment == "HOLD":
-        return
-    if treatment == "SKIP":
+        delivery.state = "OPEN"
+    elif treatment == "SKIP":
         emitted = instance.emitted_of(event)
         if emitted.touched:
             instance.skip(delivery, "the workflow had ended", attempt)
         else:
             settle_undeliverable(instance, emitted)
-        return
-    if result.failure is not None:
+    elif result.pending is not None:
+        _wait_for_completion(instance, delivery, result.pending)
+    elif result.failure is not None:
         if delivery.attempts < attempt:
-            _fail(instance, delivery, result.failure, attempt)
-        return
-    asked = _statuses(result)
-    changes = [*result.changes, *([STATUS] if asked else ())]
-    since = [one for version, logged in instance.log if version > base for one in logged]
-    if in_conflict(result.reads, changes, since):
+            fail(instance, delivery, result.failure, attempt)
+    elif _conflicts(instance, result, base):
         instance.conflicts += 1
+    else:
+        try:
+            succeed(instance, delivery, result, attempt)
+        except Fault as fault:
+            broken = Failed(fault.reason, fault.message, permanent=True)
+            fail(instance, delivery, broken, attempt)
+
+
+def _wait_for_completion(instance: Instance, delivery: Delivery, pending: Pending) -> None:
+    """The result follows, or the attempt fails at its time. A second answer like this changes
+    nothing."""
+    if delivery.state == "PENDING":
         return
-    try:
-        _succeed(instance, delivery, result, asked, attempt)
-    except Fault as fault:
-        broken = Failed(fault.reason, fault.message, permanent=True)
-        _fail(instance, delivery, broken, attempt)
+    timeout = delivery.task.timeout if pending.timeout is None else pending.timeout
+    delivery.state, delivery.due = "PENDING", instance.clock() + timedelta(seconds=timeout)
+    instance.emitted_of(delivery.event).touched = True
 
 
-def _succeed(
-    instance: Instance, delivery: Delivery, result: TaskResult, asked: set[str], attempt: int
-) -> None:
-    """Everything that can be refused is refused before the first move."""
-    event, task_id = delivery.event, delivery.task.task_id
+def _conflicts(instance: Instance, result: Answer, base: int) -> bool:
+    changes = [*result.changes, *([STATUS] if _statuses(result) else ())]
+    since = [one for version, logged in instance.log if version > base for one in logged]
+    return in_conflict(result.reads, changes, since)
+
+
+def succeed(instance: Instance, delivery: Delivery, result: Answer, attempt: int) -> None:
+    """Makes a result take effect. Raises Fault, before the first move, for one that breaks a rule."""
+    event, task_id = _in_group(delivery), delivery.task.task_id
     data = apply(instance.data, result.changes)
     if result.changes:
         check_size(data, "CONTEXT_TOO_LARGE", "the data")
-    if len(asked) > 1:
-        raise Fault("RESPONSE_INVALID", f"asks for {' and '.join(sorted(asked))} at once")
-    if asked and event.after_end:
-        raise Fault("RESPONSE_INVALID", "handles the end of a workflow and asks for a status")
-    ends = sum(name in ENDS for name in result.raised)
-    if ends > 1:
-        raise Fault("RESPONSE_INVALID", "raises the end of the workflow more than once")
-    for raised in result.events:
-        check_size(raised.payload, "PAYLOAD_TOO_LARGE", f"the payload of {raised.event_type}")
-    instance.check_room(len(result.events) - ends)
-    wait = _open_wait(instance, result, task_id)
+    status = _status_of(result, event)
+    _check_events(instance, result)
+    wait = waits.wait_of(instance, result.wait, task_id) if result.wait is not None else None
 
     delivery.state = "DONE"
     instance.data = data
     if result.output is not None:
         instance.output = result.output
-    raised_events = [
-        instance.emit(raised, task_id, event, after_end=raised.event_type in ENDS)
-        for raised in result.events
-    ]
+    raised_events = []
+    for raised in result.events:
+        ends = raised.event_type in ENDS
+        branch = None if ends else event.branch
+        raised_events.append(instance.emit(raised, task_id, event, branch=branch, after_end=ends))
+    opened = []
+    for fan_out in result.fan_outs:
+        group, events = groups.open_group(instance, fan_out, event, task_id)
+        opened.append(group)
+        raised_events += events
     before, changes = instance.status, list(result.changes)
-    if asked:
-        (status,) = asked
+    if status is not None:
         if status == "FAILED":
             instance.failure = _failure_of(result, event, task_id)
         instance.enter(status)
         if wait is not None:
-            instance.waits = (*instance.waits, wait)
+            waits.open_wait(instance, wait, event.branch)
         if status != before:
             changes.append(STATUS)
             if EVENT_OF_STATUS[status] not in result.raised:
                 raised_events.append(instance.emit_status(task_id, event))
     instance.record(event, task_id, "SUCCESS", changes, raised_events, attempt=attempt)
+    for group in opened:
+        if not group.size:
+            groups.fire(instance, group)
+    instance.settle_unheard(raised_events)
+    _handled(instance, delivery)
+
+
+def _status_of(result: Answer, event: SentEvent) -> str | None:
+    """The status that an answer asks for. Raises Fault where a task may not have it."""
+    asked = _statuses(result)
+    if len(asked) > 1:
+        raise Fault("RESPONSE_INVALID", f"asks for {' and '.join(sorted(asked))} at once")
+    if asked and event.after_end:
+        raise Fault("RESPONSE_INVALID", "handles the end of a workflow and asks for a status")
+    return next(iter(asked), None)
+
+
+def _check_events(instance: Instance, result: Answer) -> None:
+    """Raises Fault for events that may not be raised."""
+    ends = sum(name in ENDS for name in result.raised)
+    if ends > 1:
+        raise Fault("RESPONSE_INVALID", "raises the end of the workflow more than once")
+    events = list(result.events)
+    for fan_out in result.fan_outs:
+        groups.check(fan_out)
+        events += fan_out.events
+    for raised in events:
+        check_size(raised.payload, "PAYLOAD_TOO_LARGE", f"the payload of {raised.event_type}")
+    instance.check_room(result.number_of_events - ends)
+
+
+def _in_group(delivery: Delivery) -> SentEvent:
+    """The event, outside its group where nobody waits for this delivery."""
+    event = delivery.event
+    return replace(event, branch=None) if delivery.outside_group else event
+
+
+def _handled(instance: Instance, delivery: Delivery) -> None:
+    event = delivery.event
     instance.ended(event, f"{instance.handlers(event)} handled it and raised nothing more")
 
 
-def _open_wait(instance: Instance, result: TaskResult, task_id: str) -> Wait | None:
-    if result.wait is None:
-        return None
-    wait_id = result.wait.wait_id or f"w-{instance.version + 1}"
-    if any(wait.wait_id == wait_id for wait in instance.waits):
-        raise Fault("RESPONSE_INVALID", f"the wait {wait_id} is open already")
-    return Wait(wait_id, task_id, result.wait.message, result.wait.schema, instance.clock())
-
-
-def _fail(instance: Instance, delivery: Delivery, failure: Failed, attempt: int) -> None:
+def fail(instance: Instance, delivery: Delivery, failure: Failed, attempt: int) -> None:
     """Another attempt later, or a dead letter."""
     event, task_id, spec = delivery.event, delivery.task.task_id, delivery.task.spec
     delivery.attempts = max(delivery.attempts, attempt)
     if not failure.permanent and delivery.attempts < spec.max_attempts:
-        delivery.due = instance.clock() + _pause(delivery, failure)
+        delivery.state, delivery.due = "OPEN", instance.clock() + _pause(delivery, failure)
         instance.record(
             event,
             task_id,
@@ -170,11 +208,13 @@ def _fail(instance: Instance, delivery: Delivery, failure: Failed, attempt: int)
         changes.append(STATUS)
     else:
         delivery.state = "DONE"
+        groups.fail(instance, _in_group(delivery), task_id, failure.reason, failure.message)
     instance.record(event, task_id, "FAILED", changes, raised, attempt=attempt, failure=failure)
-    instance.ended(event, f"{instance.handlers(event)} handled it and raised nothing more")
+    instance.settle_unheard(raised)
+    _handled(instance, delivery)
 
 
-def _statuses(result: TaskResult) -> set[str]:
+def _statuses(result: Answer) -> set[str]:
     """Every status that an answer asks for, by whatever means."""
     asked = {ENDS[name] for name in result.raised if name in ENDS}
     if result.status is not None:
@@ -182,7 +222,7 @@ def _statuses(result: TaskResult) -> set[str]:
     return asked
 
 
-def _failure_of(result: TaskResult, event: SentEvent, task_id: str) -> Failure:
+def _failure_of(result: Answer, event: SentEvent, task_id: str) -> Failure:
     """A task that fails its workflow says why in the payload of `workflow.failed`."""
     payload: dict[str, Json] = next(
         (raised.payload for raised in result.events if raised.event_type in ENDS), {}

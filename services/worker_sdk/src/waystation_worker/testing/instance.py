@@ -1,23 +1,31 @@
 """One workflow instance in memory: its state, and the moves that every decision is made of.
 
-What clients ask for is decided in `asking`, what becomes of answers in `committing`; the rules are
-those of docs/states.md. Nothing here calls tasks.
+What clients ask for is decided in `asking`, what becomes of answers in `committing`, what becomes
+due in `timers`; the rules are those of docs/states.md. Nothing here calls tasks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from waystation_worker.errors import WorkflowEnded
 from waystation_worker.service import HandlerService
 from waystation_worker.tasks import HostedTask
+from waystation_worker.testing import groups, waits
 from waystation_worker.testing.answers import Raised
-from waystation_worker.testing.calling import SentEvent, number
+from waystation_worker.testing.calling import Branch, SentEvent, number
 from waystation_worker.testing.changes import Change, Fault
-from waystation_worker.testing.records import EVENT_OF_STATUS, DeadLetter, Delivery, Emitted, Entry
+from waystation_worker.testing.records import (
+    EVENT_OF_STATUS,
+    DeadLetter,
+    Delivery,
+    Emitted,
+    Entry,
+    Group,
+)
 from waystation_worker.values import Json, copied
 from waystation_worker.workflows import Failure, Wait
 
@@ -38,19 +46,27 @@ class Instance:
         find_tasks: FindTasks,
         clock: Callable[[], datetime],
         max_events: int,
+        deadline: datetime | None = None,
     ) -> None:
         self.id = workflow_instance_id
         self.type = workflow_type
         self.correlation_id = correlation_id
         self.status = "ACTIVE"
         self.data = data
+        self.deadline = deadline
+        self.deadline_passed = False
         self.waits: tuple[Wait, ...] = ()
+        self.branch_of_wait: dict[str, Branch] = {}
+        self.groups: list[Group] = []
+        self.groups_opened = 0
         self.output: dict[str, Json] | None = None
         self.failure: Failure | None = None
         self.emitted: dict[str, Emitted] = {}
         self.history: list[Entry] = []
         self.dead_letters: list[DeadLetter] = []
         self.conflicts = 0
+        self.is_over = False
+        """It has ended, and no retry can make it go on."""
         self._last_ended = ""
         self._find_tasks = find_tasks
         self._max_events = max_events
@@ -75,11 +91,18 @@ class Instance:
         """Why nothing will move it; None while something may."""
         if self.status != "ACTIVE" or self.open_letters() or self.pending():
             return None
+        if self.deadline is not None and not self.deadline_passed:
+            return None
         return self._last_ended or None
 
     def pending(self) -> list[Emitted]:
         """Events that are not settled."""
         return [emitted for emitted in self.emitted.values() if emitted.state == "PENDING"]
+
+    def deliveries(self) -> Iterator[Delivery]:
+        """Every delivery, oldest event first."""
+        for emitted in self.emitted.values():
+            yield from emitted.deliveries
 
     def treatment(self, event: SentEvent) -> Literal["DELIVER", "HOLD", "SKIP"]:
         """What becomes of an event's deliveries now."""
@@ -105,25 +128,38 @@ class Instance:
             self.waits = ()
 
     def emit(
-        self, raised: Raised, by: str, cause: SentEvent | None, *, after_end: bool = False
+        self,
+        raised: Raised,
+        by: str,
+        cause: SentEvent | None,
+        *,
+        causation_id: str = "",
+        branch: Branch | None = None,
+        after_end: bool = False,
     ) -> SentEvent:
-        """Raises an event; its tasks are fixed here."""
+        """Raises an event, in a branch where that is given and waited for; its tasks are fixed here."""
         inherited = cause.priority if cause is not None else None
+        now = self.clock()
         event = SentEvent(
             event_id=number(len(self.emitted) + 1),
             event_type=raised.event_type,
             payload=copied(raised.payload),
             raised_by=by,
-            causation_id=cause.event_id if cause is not None else "",
+            causation_id=cause.event_id if cause is not None else causation_id,
             priority=raised.priority if raised.priority is not None else inherited,
             correlation_id=self.correlation_id,
             metadata={**(cause.metadata if cause is not None else {}), **raised.metadata},
             schema_version=raised.schema_version,
-            created_at=self.clock(),
+            created_at=now,
+            deliver_at=raised.deliver_at
+            if raised.delay is None
+            else now + timedelta(seconds=raised.delay),
+            expires_at=raised.expires_at,
+            branch=branch if branch is not None and groups.enter(self, branch) else None,
             after_end=after_end or (cause is not None and cause.after_end),
         )
         deliveries = [
-            Delivery(event, service, task, event.created_at)
+            Delivery(event, service, task, event.deliver_at or now)
             for service, task in self._find_tasks(event.event_type, self.type)
         ]
         self.emitted[event.event_id] = Emitted(event, deliveries)
@@ -141,7 +177,7 @@ class Instance:
                 "event_id": failure.event_id,
             }
         elif self.status == "WAITING_FOR_INPUT":
-            payload = {"waits": [_wait_json(wait) for wait in self.waits]}
+            payload = {"waits": [waits.told(wait) for wait in self.waits]}
         return self.emit(
             Raised(EVENT_OF_STATUS[self.status], payload), by, cause, after_end=not self.is_open
         )
@@ -171,19 +207,32 @@ class Instance:
             self.log.append((self.version, changes))
         if by not in ("client", "system"):
             self.emitted_of(event).touched = True
+        if not self.is_open and not (self.status == "FAILED" and self.open_letters()):
+            self.is_over = True
+            self.groups.clear()
+
+    def settle_unheard(self, raised: Sequence[SentEvent]) -> None:
+        """Settles events of statuses that no task handles: that takes no message."""
         for one in raised:
             emitted = self.emitted_of(one)
             if one.event_type in EVENT_OF_STATUS.values() and not emitted.deliveries:
-                # Nobody waits for it, so it settles in the commit that raised it.
                 emitted.state = "UNHANDLED"
                 self.record(one, "system", "UNHANDLED")
 
     def ended(self, event: SentEvent, how: str) -> None:
-        """Settles the event, unless something of it is open still."""
+        """Settles the event, unless something of it is open still; its group goes on without what
+        is open for the group's sake no longer."""
         emitted = self.emitted_of(event)
-        if all(delivery.state == "DONE" for delivery in emitted.deliveries):
-            emitted.state = "SETTLED"
+        rest = [delivery for delivery in emitted.deliveries if delivery.state != "DONE"]
+        if not rest:
+            if emitted.state == "PENDING":
+                emitted.state = "SETTLED"
             self.note_end(event, how)
+        if event.branch is None or self.is_over or emitted.left_group:
+            return
+        if all(delivery.outside_group for delivery in rest):
+            emitted.left_group = True
+            groups.leave(self, event.branch)
 
     def note_end(self, event: SentEvent, how: str) -> None:
         """Should nothing else be open, this is why the instance stands idle."""
@@ -209,12 +258,10 @@ class Instance:
         self.record(delivery.event, delivery.task.task_id, "SKIPPED", attempt=attempt, note=note)
         self.ended(delivery.event, "it was skipped")
 
-
-def _wait_json(wait: Wait) -> dict[str, Json]:
-    return {
-        "wait_id": wait.wait_id,
-        "task_id": wait.task_id,
-        "message": wait.message,
-        "since": wait.since.isoformat() if wait.since is not None else None,
-        "input_schema": wait.schema,
-    }
+    def skip_event(self, emitted: Emitted, note: str) -> None:
+        """Gives up an event of which nothing was committed."""
+        for delivery in emitted.deliveries:
+            delivery.state = "DONE"
+        emitted.state = "SKIPPED"
+        self.record(emitted.event, "system", "SKIPPED", note=note)
+        self.ended(emitted.event, "it was skipped")

@@ -16,7 +16,7 @@ import pytest
 
 if TYPE_CHECKING:
     from waystation_worker import HandlerService
-    from waystation_worker.testing import TaskResult, TestEngine
+    from waystation_worker.testing import Answer, TestEngine
 
 _ENGINE = pytest.StashKey["TestEngine"]()
 
@@ -60,13 +60,13 @@ def waystation_engine(
 
 
 @pytest.fixture
-def waystation_task(waystation_service: Any) -> Callable[..., Awaitable[TaskResult]]:
+def waystation_task(waystation_service: Any) -> Callable[..., Awaitable[Answer]]:
     """`run_task` without its first argument."""
     from waystation_worker.testing import run_task
 
     services = _services(waystation_service)
 
-    def run(task_id: str, **options: Any) -> Awaitable[TaskResult]:
+    def run(task_id: str, **options: Any) -> Awaitable[Answer]:
         host = next((one for one in services if task_id in one.tasks), services[0])
         return run_task(host, task_id, **options)
 

@@ -7,12 +7,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from waystation_worker.testing import asking, committing
-from waystation_worker.testing.answers import Raised, TaskResult
+from waystation_worker.completing import task_failure
+from waystation_worker.events import NewEvent
+from waystation_worker.result import TaskResult
+from waystation_worker.testing import asking, committing, completing, timers
+from waystation_worker.testing.answers import Answer, read_event, read_failure
 from waystation_worker.testing.calling import Snapshot, as_json, call
 from waystation_worker.testing.instance import Instance
-from waystation_worker.testing.records import DeadLetter, Delivery, Entry
+from waystation_worker.testing.records import DeadLetter, Delivery, Entry, PendingTask
 from waystation_worker.testing.telling import entry_message, timeline
+from waystation_worker.timing import DAY, Span, span
 from waystation_worker.values import Json, Model, copied
 from waystation_worker.workflows import EventEntry, Failure, Wait
 
@@ -71,6 +75,26 @@ class WorkflowRun:
         return self._instance.waits
 
     @property
+    def deadline(self) -> datetime | None:
+        """When it fails if it is open still; None: never."""
+        return self._instance.deadline
+
+    @property
+    def pending(self) -> tuple[PendingTask, ...]:
+        """The tasks whose result is to follow."""
+        return tuple(
+            PendingTask(
+                delivery.task.task_id,
+                delivery.event.event_type,
+                delivery.key,
+                delivery.attempts + 1,
+                delivery.due,
+            )
+            for delivery in self._instance.deliveries()
+            if delivery.state == "PENDING"
+        )
+
+    @property
     def events(self) -> list[EventEntry]:
         """Every event, in the order in which they were raised, those of the system included."""
         return [
@@ -83,6 +107,10 @@ class WorkflowRun:
                 causation_id=emitted.event.causation_id or None,
                 priority=100 if emitted.event.priority is None else emitted.event.priority,
                 created_at=emitted.event.created_at,
+                deliver_at=emitted.event.deliver_at,
+                expires_at=emitted.event.expires_at,
+                group_id=emitted.event.branch.group_id if emitted.event.branch else None,
+                branch=emitted.event.branch.number if emitted.event.branch else None,
             )
             for emitted in self._instance.emitted.values()
         ]
@@ -114,9 +142,8 @@ class WorkflowRun:
 
     @property
     def next_due(self) -> datetime | None:
-        """When the next attempt is due that is not due yet."""
-        waiting = [one.due for one in self._deliverable() if one.due > self._engine.now]
-        return min(waiting, default=None)
+        """When something is due that is not due yet: an attempt, an event, a deadline."""
+        return timers.next_due(self._instance, self._engine.now)
 
     def timeline(self) -> str:
         """What happened and what it waits for now, in lines for a person."""
@@ -143,11 +170,47 @@ class WorkflowRun:
         *,
         priority: int | None = None,
         metadata: Mapping[str, str] | None = None,
+        delay: Span | None = None,
+        deliver_at: datetime | None = None,
+        expires_at: datetime | None = None,
     ) -> None:
-        """Raises an event from outside. Raises WorkflowEnded, and InvalidRequest for the names
-        that belong to the system."""
-        given = as_json(payload or {}, "payload")
-        asking.publish(self._instance, Raised(event_type, given, priority, dict(metadata or {})))
+        """Raises an event from outside. Raises WorkflowEnded, InvalidRequest for the names that
+        belong to the system, and ValueError as `NewEvent` does."""
+        new = NewEvent(
+            event_type,
+            payload,
+            priority=priority,
+            metadata=metadata,
+            delay=delay,
+            deliver_at=deliver_at,
+            expires_at=expires_at,
+        )
+        asking.publish(self._instance, read_event(new._message()))
+
+    def complete_task(self, idempotency_key: str, result: TaskResult) -> None:
+        """Gives the result of a task that answered `pending`. Raises TaskNotFound, WorkflowEnded,
+        and for a result that breaks a rule WrongState or LimitExceeded."""
+        completing.complete(self._instance, idempotency_key, result)
+
+    def fail_task(
+        self,
+        idempotency_key: str,
+        reason: str,
+        message: str = "",
+        *,
+        permanent: bool = False,
+        retry_after: Span | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Fails the attempt of a task that answered `pending`. Raises as `complete_task`."""
+        failure = task_failure(reason, message, permanent, retry_after, metadata)
+        completing.fail(self._instance, idempotency_key, read_failure(failure))
+
+    def extend_task(self, idempotency_key: str, extension: Span) -> datetime:
+        """Gives a task that answered `pending` more time, from now; answers until when. Raises as
+        `complete_task`."""
+        seconds = span(extension, "extension", DAY)
+        return completing.extend(self._instance, idempotency_key, seconds)
 
     def cancel(self, reason: str = "") -> None:
         """Ends it as CANCELLED. Raises WorkflowEnded when it is COMPLETED or FAILED."""
@@ -198,13 +261,14 @@ class WorkflowRun:
         """Calls some of what is due, on one copy of the data, and commits the answers. Says whether
         anything was due."""
         now, order, instance = self._engine.now, self._engine.random, self._instance
+        moved = timers.fire_due(instance)
         for emitted in instance.pending():
             committing.settle_undeliverable(instance, emitted)
         due = [delivery for delivery in self._deliverable() if delivery.due <= now]
         if not due:
-            return False
+            return moved
         order.shuffle(due)
-        answers: list[tuple[Delivery, int, int, int, TaskResult]] = []
+        answers: list[tuple[Delivery, int, int, int, Answer]] = []
         for delivery in due[: order.randint(1, len(due))]:
             attempt = delivery.attempts + 1
             mine = (delivery, attempt, delivery.edit, instance.version)
@@ -231,7 +295,7 @@ class WorkflowRun:
             if delivery.state == "OPEN"
         ]
 
-    async def _call(self, delivery: Delivery, attempt: int) -> TaskResult:
+    async def _call(self, delivery: Delivery, attempt: int) -> Answer:
         instance, event = self._instance, delivery.event
         if delivery.payload is not None:
             event = replace(event, payload=delivery.payload)

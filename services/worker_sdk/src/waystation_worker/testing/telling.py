@@ -7,7 +7,7 @@ from datetime import datetime
 
 from waystation.v1 import history_pb2, status_pb2
 from waystation_worker.testing.instance import Instance
-from waystation_worker.testing.records import Entry
+from waystation_worker.testing.records import Delivery, Entry
 from waystation_worker.values import write_struct
 
 
@@ -33,24 +33,48 @@ def _happened(instance: Instance) -> Iterator[str]:
 
 def _stands(instance: Instance, now: datetime) -> Iterator[str]:
     for wait in instance.waits:
-        yield f"  waits for input {wait.wait_id} of {wait.task_id}: {wait.message}"
+        line = f"  waits for input {wait.wait_id} of {wait.task_id}: {wait.message}"
+        yield line if wait.deadline is None else f"{line} ({_left(wait.deadline, now)} left)"
+    for group in instance.groups:
+        places = ", ".join(map(str, sorted(group.open)))
+        line = f"  {group.then.event_type} waits for branches {places} of {group.size}"
+        if group.need:
+            line += f", for {group.need} that settle well"
+        yield line if group.deadline is None else f"{line} ({_left(group.deadline, now)} left)"
     for letter in instance.dead_letters:
         if letter.state == "OPEN":
             failure = letter.failure
             yield f"  dead letter of {letter.task_id}: {failure.reason}: {failure.message}"
     for emitted in instance.pending():
-        event_type = emitted.event.event_type
+        if emitted.time > now:
+            left = _left(emitted.time, now)
+            yield f"  {emitted.event.event_type} is delivered in {left}"
+            continue
         for delivery in emitted.deliveries:
-            task_id = delivery.task.task_id
-            if delivery.state == "OPEN" and instance.treatment(emitted.event) == "HOLD":
-                yield f"  {event_type} for {task_id} is held until a dead letter is retried"
-            elif delivery.state == "OPEN" and delivery.due > now:
-                seconds = (delivery.due - now).total_seconds()
-                yield f"  {event_type} for {task_id} is tried again in {seconds:g} s"
-            elif delivery.state == "OPEN":
-                yield f"  {event_type} for {task_id} is due"
+            yield from _delivery_stands(instance, delivery, now)
+    if instance.is_open and instance.deadline is not None and not instance.deadline_passed:
+        yield f"  fails in {_left(instance.deadline, now)} if it is open then"
     if instance.idle is not None:
         yield f"  idle: {instance.idle}"
+
+
+def _delivery_stands(instance: Instance, delivery: Delivery, now: datetime) -> Iterator[str]:
+    what = f"  {delivery.event.event_type} for {delivery.task.task_id}"
+    if delivery.state == "PENDING":
+        left = _left(delivery.due, now)
+        yield f"{what}: its result follows, within {left} (key {delivery.key})"
+    elif delivery.state != "OPEN":
+        return
+    elif instance.treatment(delivery.event) == "HOLD":
+        yield f"{what} is held until a dead letter is retried"
+    elif delivery.due > now:
+        yield f"{what} is tried again in {_left(delivery.due, now)}"
+    else:
+        yield f"{what} is due"
+
+
+def _left(until: datetime, now: datetime) -> str:
+    return f"{(until - now).total_seconds():g} s"
 
 
 def entry_message(entry: Entry) -> history_pb2.ProcessedEvent:
@@ -69,6 +93,7 @@ def entry_message(entry: Entry) -> history_pb2.ProcessedEvent:
         raised_event_ids=entry.raised,
         action=entry.action,
         note=entry.note,
+        wait_id=entry.note if entry.action in ("input", "input_timed_out") else "",
     )
     message.processed_at.FromDatetime(entry.at)
     if entry.next_attempt_at is not None:

@@ -12,18 +12,21 @@ from waystation_core.ports.store.handlers import (
     Registration,
     RegistrySnapshot,
     RegistryStore,
+    Undeclared,
 )
 from waystation_core.ports.store.questions import (
     DeadLetterFact,
     DeadLetterFilter,
     DeliveryFact,
     HistoryTail,
+    Looked,
     OutboxFact,
     QueryStore,
     RouterFact,
     StoredEntry,
     StoredEvent,
     SystemFacts,
+    TimerFact,
     WorkflowFilter,
 )
 from waystation_core.ports.store.work import (
@@ -52,6 +55,7 @@ __all__ = [
     "Loaded",
     "Locked",
     "LongRequest",
+    "Looked",
     "OutboxFact",
     "QueryStore",
     "Registration",
@@ -64,6 +68,8 @@ __all__ = [
     "StoredEntry",
     "StoredEvent",
     "SystemFacts",
+    "TimerFact",
+    "Undeclared",
     "WorkflowFilter",
     "WriteRefused",
 ]

@@ -31,6 +31,8 @@ class Registration:
     reachable: bool | None = None
     last_error: str = ""
     calls_in_flight: int = 0
+    retired_task_ids: tuple[str, ...] = ()
+    """Those of `tasks` that an operator retired: they get nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,20 @@ class RegistrySnapshot:
     generation: int
     changes: int
     tasks: tuple[TaskSpec, ...]
+    """Those that handle events now."""
     handlers: tuple[Registration, ...]
+    retired: tuple[TaskSpec, ...] = ()
+    """Those that get nothing any more. What they have in call still goes by their specs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undeclared:
+    """What a look at tasks that nobody declares came to."""
+
+    retired: tuple[str, ...]
+    """Tasks whose grace was over."""
+    waiting: bool
+    """Whether the grace of others runs."""
 
 
 class RegistryStore(Protocol):
@@ -52,12 +67,15 @@ class RegistryStore(Protocol):
         *,
         namespace: str = DEFAULT_NAMESPACE,
         request: tuple[str, bytes] | None = None,
+        at_most: int = 10_000,
     ) -> tuple[Registration, list[str]]:
         """Stores or replaces the registration of the same service, host and port, and the specs of
-        its tasks; raises the generation when a task's types or workflow types changed. Answers with
-        it and the task_ids registered for the first time (their catch-up is due).
+        its tasks; raises the generation when a task's types or workflow types changed, or when it
+        brings one back that the system had retired. Answers with it and the task_ids registered for
+        the first time (their catch-up is due).
 
-        Raises TaskOwnedByOtherService, RequestIdReused.
+        Raises TaskOwnedByOtherService, RequestIdReused, TooManyHandlers where it would be one more
+        endpoint than `at_most`.
         """
         ...
 
@@ -88,11 +106,41 @@ class RegistryStore(Protocol):
         """Everything registered, as one consistent read."""
         ...
 
+    async def retire(self, task_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> None:
+        """Retires a task for good, as an operator asks; raises the generation unless it is retired
+        already. Raises TaskNotFound."""
+        ...
+
+    async def retire_undeclared(
+        self, grace: float, *, namespace: str = DEFAULT_NAMESPACE
+    ) -> Undeclared:
+        """Retires tasks that for `grace` seconds no live endpoint of their live service declared,
+        until one declares them again; notes those that it finds so for the first time. Of a service
+        without any live endpoint nothing is noted."""
+        ...
+
+    async def instances_to_retire(
+        self,
+        *,
+        task_id: str = "",
+        after: tuple[str, int] = ("", 0),
+        limit: int = 1000,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> list[tuple[str, int]]:
+        """(task_id, key of the instance), in order and after that one, of open deliveries of retired
+        tasks (or this one) that are not in call, held or dead."""
+        ...
+
     async def instances_to_catch_up(
-        self, task: TaskSpec, *, namespace: str = DEFAULT_NAMESPACE, limit: int = 1000
+        self,
+        task: TaskSpec,
+        *,
+        after: int = 0,
+        limit: int = 1000,
+        namespace: str = DEFAULT_NAMESPACE,
     ) -> list[int]:
-        """Keys of open instances of its workflow types with events that settled as UNHANDLED and
-        that it claims."""
+        """Keys, in order and after that one, of open instances of its workflow types with events
+        that settled as UNHANDLED, that it claims, and of which it never had a delivery."""
         ...
 
     async def catch_ups_due(self) -> list[TaskSpec]:

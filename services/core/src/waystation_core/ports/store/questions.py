@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from waystation_core.domain.commit import HistoryEntry
+from waystation_core.domain.flow.graph import Observations
 from waystation_core.domain.model import (
     DEFAULT_NAMESPACE,
     DeadLetterState,
@@ -17,6 +18,7 @@ from waystation_core.domain.model import (
     JsonObject,
     OnFailure,
     Status,
+    TimerKind,
 )
 from waystation_core.domain.pools import Pool
 
@@ -68,6 +70,16 @@ class DeliveryFact:
     event: Event
     since: datetime
     due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFact:
+    """A timer of an instance, with the event that it is about, if any."""
+
+    kind: TimerKind
+    ref: str
+    due_at: datetime
+    event: Event | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +149,20 @@ class SystemFacts:
     dead_letters: int
     workflows_by_status: Mapping[Status, int]
     idle_workflows: int
+    workflows_estimated: bool
+    """Whether the two before are estimates: there are too many instances to count."""
     handlers: int
     unreachable_handlers: int
     pools: tuple[Pool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A portion of the newest instances, with what their history shows of the flow of events."""
+
+    seen: Observations
+    after: tuple[datetime, int] | None
+    """Where the next portion begins; None: there are no more."""
 
 
 class QueryStore(Protocol):
@@ -183,8 +206,14 @@ class QueryStore(Protocol):
         """Events of an instance in the order in which they were raised; `after` counts events."""
         ...
 
-    async def open_work(self, key: int) -> tuple[list[OutboxFact], list[DeliveryFact]]:
-        """What of an instance is not settled."""
+    async def events_named(self, key: int, event_ids: Sequence[str]) -> dict[str, Event]:
+        """Events of an instance by id; others are missing."""
+        ...
+
+    async def open_work(
+        self, key: int
+    ) -> tuple[list[OutboxFact], list[DeliveryFact], list[TimerFact]]:
+        """What of an instance is not settled, and what is due later."""
         ...
 
     async def dead_letters(
@@ -223,6 +252,19 @@ class QueryStore(Protocol):
 
     async def pools(self) -> tuple[Pool, ...]:
         """All pools that are there, the default one first."""
+        ...
+
+    async def flow(
+        self,
+        started_after: datetime,
+        *,
+        workflow_type: str = "",
+        after: tuple[datetime, int] | None = None,
+        limit: int = 100,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> Looked:
+        """What the next instances show, newest first, `limit` at most. A portion is as small as
+        reading it takes well below the bound of a statement; it may have no instance in it."""
         ...
 
     async def system(self, namespace: str = DEFAULT_NAMESPACE) -> SystemFacts: ...

@@ -97,6 +97,10 @@ class Locked(Protocol):
         """All open deliveries of the instance."""
         ...
 
+    async def deliveries_of(self, task_id: str, *, limit: int) -> list[tuple[Delivery, Event]]:
+        """Deliveries of this task that are open and not in call, held or dead, with their events."""
+        ...
+
     async def timers(self) -> list[Timer]:
         """All timers of the instance, with the times at which they are due."""
         ...
@@ -105,8 +109,9 @@ class Locked(Protocol):
         """Where further events stand, whose ids were not known before the lock."""
         ...
 
-    async def unhandled(self) -> list[Event]:
-        """The instance's events that settled as UNHANDLED and were not handled since."""
+    async def unhandled(self, task_id: str) -> list[Event]:
+        """The instance's events that settled as UNHANDLED and of which this task never had a
+        delivery, whatever other tasks made of them since."""
         ...
 
     async def repeated(self, rpc: str, request_id: str, digest: bytes) -> JsonObject | None:
@@ -274,9 +279,11 @@ class EngineStore(Protocol):
         fires them leaves them to another one after some seconds."""
         ...
 
-    async def wake_parked(self, task_ids: Sequence[str], types: EventTypes = EVERY_TYPE) -> int:
+    async def wake_parked(
+        self, task_ids: Sequence[str], types: EventTypes = EVERY_TYPE, *, all: bool = True
+    ) -> int:
         """Makes parked deliveries of these tasks and event types READY: an endpoint or a place is
-        there."""
+        there. Those that were parked for some time only where that is over, unless it is `all`."""
         ...
 
     async def join_pool(self, pool: Pool, lease_seconds: float) -> None:

@@ -1,0 +1,154 @@
+"""GetFlow: the flow of events as declared and as seen, with what is wrong about it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from waystation.v1 import flow_pb2, system_service_pb2
+from waystation_api.requests import check_namespace
+from waystation_core.domain import limits
+from waystation_core.domain.errors import InvalidField
+from waystation_core.domain.flow import graph, linting
+from waystation_core.domain.flow.findings import Finding
+from waystation_core.domain.flow.graph import Observations
+from waystation_core.domain.model import TaskSpec
+from waystation_core.ports.store import QueryStore, RegistryStore
+from waystation_core.rpc.conversion import (
+    set_timestamp,
+    task_spec_to_proto,
+    timestamp_from_proto,
+)
+
+_pb = system_service_pb2
+
+DEFAULT_INSTANCES = 1_000
+MAX_INSTANCES = 10_000
+_DEFAULT_SPAN = timedelta(hours=24)
+
+_PORTION = 100
+_LOOK_SECONDS = 8.0
+"""No further portion is begun after this: callers wait for an answer."""
+
+
+class Flowing:
+    """What operators ask about the flow of events."""
+
+    def __init__(self, registry: RegistryStore, queries: QueryStore) -> None:
+        self._registry = registry
+        self._queries = queries
+
+    async def get(self, request: _pb.GetFlowRequest) -> _pb.GetFlowResponse:
+        """The flows, their findings and how much was looked at. Raises InvalidId, InvalidField."""
+        namespace = check_namespace(request.namespace)
+        wanted = request.workflow_type
+        if wanted:
+            limits.check_id(wanted, "workflow_type")
+        if request.max_instances < 0:
+            raise InvalidField(
+                f"max_instances must be 1-{MAX_INSTANCES}; leave it out for {DEFAULT_INSTANCES}.",
+                field="max_instances",
+            )
+        most = min(request.max_instances or DEFAULT_INSTANCES, MAX_INSTANCES)
+        since = datetime.now(UTC) - _DEFAULT_SPAN
+        if request.HasField("started_after"):
+            since = timestamp_from_proto(request.started_after, "started_after")
+        snapshot = await self._registry.snapshot(namespace)
+        seen, stopped_at = await self._look(since, wanted, most, namespace)
+        live = {task.task_id for handler in snapshot.handlers for task in handler.tasks}
+        # Where there are many tasks this takes long enough to hold up other calls.
+        flows, left_out, found = await asyncio.to_thread(_draw, snapshot.tasks, live, seen, wanted)
+        findings = [one for one in found if not wanted or wanted in one.workflow_types]
+        left_out += max(len(findings) - linting.MAX_FINDINGS, 0)
+        response = _pb.GetFlowResponse(
+            instances=seen.instances.total(), cut_short=stopped_at is not None, left_out=left_out
+        )
+        set_timestamp(response.looked_back_to, stopped_at or since)
+        for one in flows:
+            if wanted in ("", one.workflow_type):
+                _flow_to_proto(one, response.flows.add())
+        for finding in findings[: linting.MAX_FINDINGS]:
+            _finding_to_proto(finding, response.findings.add())
+        return response
+
+    async def _look(
+        self, since: datetime, workflow_type: str, most: int, namespace: str
+    ) -> tuple[Observations, datetime | None]:
+        """What the newest instances show, and the start of the oldest one where there are more."""
+        seen = Observations()
+        after = None
+        ends_at = time.monotonic() + _LOOK_SECONDS
+        while True:
+            looked = await self._queries.flow(
+                since,
+                workflow_type=workflow_type,
+                after=after,
+                limit=min(_PORTION, most - seen.instances.total()),
+                namespace=namespace,
+            )
+            seen.add(looked.seen)
+            after = looked.after
+            if after is None:
+                return seen, None
+            if seen.instances.total() >= most or time.monotonic() >= ends_at:
+                return seen, after[0]
+
+
+def _draw(
+    specs: Sequence[TaskSpec], live: set[str], seen: Observations, wanted: str
+) -> tuple[list[graph.Flow], int, list[Finding]]:
+    flows, left_out = graph.build(specs, live, seen, wanted=wanted)
+    return flows, left_out, linting.lint(flows)
+
+
+def _flow_to_proto(one: graph.Flow, message: flow_pb2.WorkflowFlow) -> None:
+    message.workflow_type = one.workflow_type
+    message.instances = one.instances
+    for task in one.tasks:
+        told = message.tasks.add(
+            task_id=task.task_id,
+            service_name=task.spec.service_name if task.spec is not None else "",
+            live=task.live,
+            succeeded=task.succeeded,
+        )
+        if task.spec is not None:
+            task_spec_to_proto(task.spec, told.spec)
+        for (path, kind), count in task.writes:
+            told.writes.add(path=path, operation=kind, count=count)
+    for event in one.events:
+        message.events.add(
+            event_type=event.event_type,
+            raised=event.raised,
+            unhandled=event.unhandled,
+            skipped=event.skipped,
+        )
+    for raised in one.raises:
+        message.raises.add(
+            raised_by=raised.raised_by,
+            event_type=raised.event_type,
+            origin=int(raised.origin),
+            count=raised.count,
+        )
+    for handling in one.handlings:
+        message.handlings.add(
+            event_type=handling.event_type,
+            task_id=handling.task_id,
+            origin=int(handling.origin),
+            succeeded=handling.succeeded,
+            failed_attempts=handling.failed_attempts,
+            dead_letters=handling.dead_letters,
+            skipped=handling.skipped,
+        )
+
+
+def _finding_to_proto(finding: Finding, message: flow_pb2.FlowFinding) -> None:
+    message.severity = int(finding.severity)  # type: ignore[assignment]
+    message.rule = int(finding.rule)  # type: ignore[assignment]
+    message.workflow_types.extend(finding.workflow_types)
+    message.subjects.extend(finding.subjects)
+    message.message = finding.message
+    message.remedy = finding.remedy
+    message.suggestion = finding.suggestion
+    message.paths.extend(finding.paths)

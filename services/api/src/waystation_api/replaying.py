@@ -1,0 +1,295 @@
+"""ReplayWorkflow: recorded attempts called again with dry_run, and compared with what came of them.
+
+It reads and calls, and writes nothing. One call makes so many steps at most and ends before its
+caller gives up; where it stopped, the next one goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from waystation.v1 import task_handler_service_pb2, workflow_service_pb2
+from waystation_api import replay_report
+from waystation_api.pages import MAX_PAGE_BYTES
+from waystation_api.past import moments
+from waystation_api.requests import check_instance_id, check_namespace, check_sequence
+from waystation_api.tasks import TaskDirectory
+from waystation_api.waiting import InstanceReader
+from waystation_core.domain import actions, limits, replaying
+from waystation_core.domain.commit import HistoryEntry
+from waystation_core.domain.draft import Rules
+from waystation_core.domain.endpoints import Allowlist
+from waystation_core.domain.errors import InvalidField
+from waystation_core.domain.ids import new_id
+from waystation_core.domain.model import Event, Instance, Result, TaskSpec, idempotency_key
+from waystation_core.domain.results import AttemptError, Pending, Reply
+from waystation_core.domain.task_table import announces
+from waystation_core.ports.store import QueryStore, Registration, StoredEntry
+from waystation_core.rpc.attempts import Failed, NotSent
+from waystation_core.rpc.conversion import (
+    context_to_proto,
+    event_to_proto,
+    reply_from_proto,
+    set_timestamp,
+)
+from waystation_core.rpc.handler_calls import HandlerCalls
+
+_pb = workflow_service_pb2
+_Skip = workflow_service_pb2.ReplaySkipReason
+
+MAX_STEPS = 100
+"""Of one call."""
+CALLS_AT_ONCE = 8
+DEFAULT_SECONDS = 30.0
+"""Where the caller has no deadline of its own."""
+MAX_SECONDS = 600.0
+MARGIN_SECONDS = 0.5
+"""Before the caller's own deadline, so that the answer still arrives."""
+
+
+class _NotReplayed(Exception):
+    """An attempt that is skipped: why, as a value of the contract and in words."""
+
+    def __init__(self, reason: _Skip, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What of an instance's past the steps of one call need."""
+
+    entries: Sequence[StoredEntry]
+    moments: Mapping[int, Instance]
+    events: Mapping[str, Event]
+    edited_at: Mapping[tuple[str | None, str], int]
+    """By event and task of a delivery: since which entry it has an edited payload."""
+    replay_id: str
+
+    def recorded(self, entry: HistoryEntry) -> replaying.Recorded:
+        return replaying.Recorded(
+            entry=entry,
+            event=self.events[entry.event_id or ""],
+            raised=tuple(self.events[event_id] for event_id in entry.raised),
+            before=self.moments[entry.sequence - 1],
+            after=self.moments[entry.sequence],
+        )
+
+
+class Replaying:
+    """Replays what tasks did."""
+
+    def __init__(
+        self,
+        store: QueryStore,
+        reader: InstanceReader,
+        tasks: TaskDirectory,
+        allowlist: Allowlist,
+        *,
+        max_events: int,
+    ) -> None:
+        self._store = store
+        self._reader = reader
+        self._tasks = tasks
+        self._allowlist = allowlist
+        self._rules = Rules(max_events=max_events)
+
+    async def replay(
+        self, request: _pb.ReplayWorkflowRequest, remaining: float | None
+    ) -> _pb.ReplayWorkflowResponse:
+        """Steps in order, as many as there is time and room for; one at least, where there is any.
+        `remaining`: seconds until the caller gives up.
+
+        Raises WorkflowNotFound, InvalidField, InvalidId.
+        """
+        seconds = DEFAULT_SECONDS if remaining is None else min(remaining, MAX_SECONDS)
+        deadline = asyncio.get_running_loop().time() + max(seconds - MARGIN_SECONDS, 0.0)
+        check_namespace(request.namespace)
+        instance = await self._reader.read(check_instance_id(request.workflow_instance_id))
+        first, last = _range(request, instance.version)
+        wanted = {limits.check_id(task_id, "task_ids") for task_id in request.task_ids}
+        # Who is live and what is replayable now, not a second ago.
+        await self._tasks.refresh()
+        entries = await self._store.history(instance.key, up_to=last)
+        attempts = [
+            stored.entry
+            for stored in entries[first - 1 :]
+            if stored.entry.attempt and (not wanted or stored.entry.processed_by in wanted)
+        ]
+        response = _pb.ReplayWorkflowResponse()
+        if len(attempts) > MAX_STEPS:
+            response.next_from_sequence = attempts[MAX_STEPS].sequence
+            del attempts[MAX_STEPS:]
+        past = await self._past(instance, entries, attempts)
+        places = asyncio.Semaphore(CALLS_AT_ONCE)
+        async with HandlerCalls(self._allowlist) as calls:
+
+            async def make(entry: HistoryEntry) -> tuple[_pb.ReplayStep, bool]:
+                async with places:
+                    return await self._step(past, entry, request, calls, deadline)
+
+            steps = [asyncio.ensure_future(make(entry)) for entry in attempts]
+            try:
+                size = 0
+                for entry, making in zip(attempts, steps, strict=True):
+                    step, out_of_time = await making
+                    size += step.ByteSize()
+                    if response.steps and (out_of_time or size > MAX_PAGE_BYTES):
+                        response.next_from_sequence = entry.sequence
+                        break
+                    response.steps.append(step)
+            finally:
+                for making in steps:
+                    making.cancel()
+                await asyncio.gather(*steps, return_exceptions=True)
+        return response
+
+    async def _past(
+        self, instance: Instance, entries: Sequence[StoredEntry], attempts: Sequence[HistoryEntry]
+    ) -> _Past:
+        wanted: set[int] = set()
+        named: set[str] = set()
+        for entry in attempts:
+            wanted |= {entry.base_version, entry.sequence - 1, entry.sequence}
+            named.update(entry.raised)
+            if entry.event_id is not None:
+                named.add(entry.event_id)
+        edited_at: dict[tuple[str | None, str], int] = {}
+        for stored in entries:
+            task_id = actions.edited_task(stored.entry)
+            if task_id is not None:
+                edited_at.setdefault((stored.entry.event_id, task_id), stored.entry.sequence)
+        return _Past(
+            entries=entries,
+            moments=moments(instance, entries, wanted),
+            events=await self._store.events_named(instance.key, sorted(named)),
+            edited_at=edited_at,
+            replay_id=new_id(),
+        )
+
+    async def _step(
+        self,
+        past: _Past,
+        entry: HistoryEntry,
+        request: _pb.ReplayWorkflowRequest,
+        calls: HandlerCalls,
+        deadline: float,
+    ) -> tuple[_pb.ReplayStep, bool]:
+        """The step, and whether its call was cut short by the end of the replay's own time."""
+        recorded = past.recorded(entry)
+        step = replay_report.begin(recorded)
+        out_of_time = False
+        try:
+            task = self._task(past, entry, failed_attempts=request.failed_attempts)
+            endpoints = self._endpoints(task, recorded)
+            left = max(deadline - asyncio.get_running_loop().time(), 0.0)
+            timeout = min(task.timeout, left)
+            answer = await calls.call(endpoints, _call(past, recorded, task, timeout), timeout)
+            if isinstance(answer, NotSent):
+                raise _NotReplayed(_Skip.REPLAY_SKIP_REASON_NO_LIVE_ENDPOINT, answer.reason)
+            step.replayed_service_version = answer.endpoint.service_version
+            outcome: Reply | AttemptError | Pending
+            if isinstance(answer, Failed):
+                out_of_time = left < task.timeout and answer.error.code == "DEADLINE_EXCEEDED"
+                outcome = answer.error
+            else:
+                outcome = reply_from_proto(answer.response)
+            if isinstance(outcome, Pending):
+                raise _NotReplayed(
+                    _Skip.REPLAY_SKIP_REASON_PENDING,
+                    "it answered `pending`; its result comes by TaskCompletionService",
+                )
+        except _NotReplayed as why:
+            replay_report.skip(step, why.reason, why.message)
+        else:
+            comparison = replaying.compare(
+                recorded,
+                outcome,
+                task,
+                rules=self._rules,
+                processed_at=past.entries[entry.sequence - 1].processed_at,
+            )
+            replay_report.tell(step, comparison)
+        return step, out_of_time
+
+    def _task(self, past: _Past, entry: HistoryEntry, *, failed_attempts: bool) -> TaskSpec:
+        """The task to call. Raises _NotReplayed where the attempt is none to call again."""
+        if entry.result is Result.SKIPPED:
+            raise _NotReplayed(
+                _Skip.REPLAY_SKIP_REASON_NO_EFFECT,
+                entry.note or "the delivery was given up",
+            )
+        if entry.result is Result.FAILED and not failed_attempts:
+            raise _NotReplayed(
+                _Skip.REPLAY_SKIP_REASON_FAILED_ATTEMPT,
+                "the attempt failed; ask for failed attempts to see whether it would fail now",
+            )
+        tasks = {task.task_id: task for task in self._tasks.snapshot.tasks}
+        task = tasks.get(entry.processed_by)
+        if task is None or not task.replayable:
+            raise _NotReplayed(
+                _Skip.REPLAY_SKIP_REASON_NOT_REPLAYABLE,
+                "the task is not registered as replayable"
+                if task is not None
+                else "no task of this name is registered",
+            )
+        edited_at = past.edited_at.get((entry.event_id, entry.processed_by))
+        if edited_at is not None and edited_at < entry.sequence:
+            raise _NotReplayed(
+                _Skip.REPLAY_SKIP_REASON_EDITED_PAYLOAD,
+                f"an operator had edited its payload (#{edited_at}), and history does not keep that",
+            )
+        return task
+
+    def _endpoints(self, task: TaskSpec, recorded: replaying.Recorded) -> list[Registration]:
+        """The live endpoints that host the task. Raises _NotReplayed where there is none."""
+        event_type, workflow_type = recorded.event.event_type, recorded.after.workflow_type
+        endpoints = [
+            endpoint
+            for endpoint in self._tasks.snapshot.handlers
+            if endpoint.service_name == task.service_name
+            and announces(endpoint.tasks, task.task_id, event_type, workflow_type)
+        ]
+        if not endpoints:
+            raise _NotReplayed(
+                _Skip.REPLAY_SKIP_REASON_NO_LIVE_ENDPOINT,
+                f"no live endpoint of {task.service_name} announces it for {event_type}",
+            )
+        return endpoints
+
+
+def _call(
+    past: _Past, recorded: replaying.Recorded, task: TaskSpec, timeout: float
+) -> task_handler_service_pb2.HandleEventRequest:
+    """The request of then, as a dry run under a key that no real call has: those begin with the
+    event's id."""
+    entry = recorded.entry
+    base = past.moments[entry.base_version]
+    key = idempotency_key(recorded.event.event_id, task.task_id)
+    message = task_handler_service_pb2.HandleEventRequest(
+        event=event_to_proto(recorded.event, base.workflow_instance_id),
+        context=context_to_proto(
+            base, history=past.entries[: base.version] if task.with_history else ()
+        ),
+        task_id=task.task_id,
+        attempt=entry.attempt,
+        idempotency_key=f"replay:{past.replay_id}:{key}",
+        dry_run=True,
+    )
+    set_timestamp(message.deadline, datetime.now(UTC) + timedelta(seconds=timeout))
+    return message
+
+
+def _range(request: _pb.ReplayWorkflowRequest, version: int) -> tuple[int, int]:
+    first = check_sequence(request.from_sequence or 1, "from_sequence", version)
+    last = check_sequence(request.to_sequence or version, "to_sequence", version)
+    if first > last:
+        raise InvalidField(
+            f"from_sequence {first} comes after to_sequence {last}; turn them round.",
+            field="from_sequence",
+        )
+    return first, last

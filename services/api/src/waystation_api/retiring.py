@@ -1,0 +1,126 @@
+"""Retiring tasks: by an operator for good, by the system when nobody declares them any more; and what
+becomes of the deliveries that are open then.
+
+A task that is retired gets nothing new from its commit on. What is open is made dead letters instance
+after instance, each under its own lock. Commits that were under way with the registry as it was, failed
+calls and retried dead letters may leave more of it, at any time; so the look goes on for as long as
+the task is retired, over an index that has nothing to show when there is nothing.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from waystation.v1 import handler_registry_service_pb2
+from waystation_api.requests import check_namespace, check_request_id, digest_of
+from waystation_api.tasks import TaskDirectory
+from waystation_core.domain import limits
+from waystation_core.domain.draft import Draft, Rules
+from waystation_core.domain.errors import StoreUnavailable, TaskNotFound
+from waystation_core.domain.retiring import retire
+from waystation_core.ports.store import EngineStore, RegistryStore
+from waystation_core.relay.announcing import Relay
+
+_pb = handler_registry_service_pb2
+log = structlog.get_logger(__name__)
+
+_RPC = "RetireTask"
+_DELIVERIES_AT_ONCE = 500
+"""In one transaction."""
+
+
+class Retiring:
+    """Carries out RetireTask, and `look` what follows by itself."""
+
+    def __init__(
+        self,
+        store: EngineStore,
+        registry: RegistryStore,
+        relay: Relay,
+        tasks: TaskDirectory,
+        grace: float,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._relay = relay
+        self._tasks = tasks
+        self._grace = grace
+        self._looked_at = -1
+        self._waiting = False
+
+    async def retire(self, request: _pb.RetireTaskRequest) -> int:
+        """Retires a task as an operator asks; how many of its deliveries became dead letters. Raises
+        TaskNotFound, RequestIdReused."""
+        namespace = check_namespace(request.namespace)
+        request_id = check_request_id(request.request_id)
+        task_id = limits.check_id(request.task_id, "task_id")
+        if self._tasks.task(task_id) is None:
+            await self._tasks.refresh()
+        if self._tasks.task(task_id) is None:
+            raise TaskNotFound(
+                f"No task {task_id} was ever registered; `waystation handlers list` has those that "
+                "are.",
+                task_id=task_id,
+            )
+        begun = await self._store.begin_request(
+            _RPC, request_id, digest_of(request), namespace=namespace
+        )
+        if begun.done:
+            return begun.count
+        await self._registry.retire(task_id, namespace=namespace)
+        log.info("task_retired", task_id=task_id, by="operator")
+        await self._tasks.refresh()
+        count = await self._dead_letter(task_id, request_id)
+        if request_id is None:
+            return count
+        return await self._store.end_request(_RPC, request_id, namespace=namespace)
+
+    async def look(self) -> None:
+        """Retires tasks whose grace is over, and makes dead letters of what is open of retired ones."""
+        _, changes = await self._registry.changes()
+        if changes != self._looked_at or self._waiting:
+            undeclared = await self._registry.retire_undeclared(self._grace)
+            # Not before: a look that failed is made again.
+            self._looked_at, self._waiting = changes, undeclared.waiting
+            for task_id in undeclared.retired:
+                log.warning("task_retired", task_id=task_id, by="system")
+            if undeclared.retired:
+                await self._tasks.refresh()
+        await self._dead_letter()
+
+    async def _dead_letter(self, task_id: str = "", request_id: str | None = None) -> int:
+        """Goes once through all open deliveries of retired tasks, or of this one."""
+        count, last = 0, ("", 0)
+        while found := await self._registry.instances_to_retire(task_id=task_id, after=last):
+            for one, key in found:
+                try:
+                    count += await self._of_instance(one, key, request_id)
+                except StoreUnavailable:
+                    # Its lock is held for long, or Postgres is gone: the next look finds it again.
+                    log.warning("retiring_postponed", task_id=one, instance_key=key)
+            last = found[-1]
+        return count
+
+    async def _of_instance(self, task_id: str, key: int, request_id: str | None) -> int:
+        count = 0
+        while True:
+            async with self._store.locked(key=key) as locked:
+                deliveries = await locked.deliveries_of(task_id, limit=_DELIVERIES_AT_ONCE)
+                facts = await locked.facts_of([event.event_id for _, event in deliveries])
+                draft = Draft(locked.instance, facts=facts, rules=Rules(), now=locked.now)
+                retired = retire(draft, deliveries)
+                commit = draft.commit()
+                await locked.write(commit)
+                if retired and request_id is not None:
+                    await locked.count(_RPC, request_id, retired)
+            self._relay.committed([commit])
+            count += retired
+            if retired:
+                log.info(
+                    "deliveries_retired",
+                    task_id=task_id,
+                    workflow_id=locked.instance.workflow_instance_id,
+                    deliveries=retired,
+                )
+            if len(deliveries) < _DELIVERIES_AT_ONCE:
+                return count

@@ -1,0 +1,104 @@
+"""lint, graph: the flow of events through tasks, as declared and as seen."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+import typer
+
+from waystation.v1.flow_pb2 import FLOW_SEVERITY_ERROR
+from waystation.v1.system_service_pb2 import GetFlowRequest, GetFlowResponse
+from waystation_cli import arguments
+from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, AsJson, connected
+from waystation_cli.failures import EXIT_FAILED, CommandFailed
+from waystation_cli.render import document, findings
+from waystation_cli.render import graph as pictures
+
+
+class Format(enum.StrEnum):
+    """What `graph` writes."""
+
+    MERMAID = "mermaid"
+    DOT = "dot"
+
+
+Type = Annotated[str | None, typer.Option("--type", help="Only this workflow type.")]
+Since = Annotated[
+    str,
+    typer.Option(
+        metavar="TIME", help="Look at workflows started since: RFC 3339, or 2h for 2 hours ago."
+    ),
+]
+Instances = Annotated[
+    int, typer.Option(min=1, max=10_000, help="How many workflows to look at, the newest first.")
+]
+
+
+def lint(
+    workflow_type: Type = None,
+    since: Since = "24h",
+    instances: Instances = 1000,
+    address: Address = DEFAULT_ADDRESS,
+    as_json: AsJson = False,
+) -> None:
+    """Find what is wrong with the flow of events.
+
+    Events that no task handles, events that nobody raises, two writers of one place, tasks without
+    an endpoint or out of reach: as registered tasks declare it and as recent workflows show it.
+
+    Exit code 1 when a finding is an error, else 0. With --json: an object of findings, instances,
+    looked_back_to and cut_short.
+    """
+    response = _flow(workflow_type, since, instances, address, as_json)
+    if as_json:
+        told = document.as_dict(response)
+        del told["flows"]
+        document.print_document(told)
+    else:
+        findings.print_findings(response)
+    if any(finding.severity == FLOW_SEVERITY_ERROR for finding in response.findings):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def graph(
+    workflow_type: Type = None,
+    format: Annotated[Format, typer.Option(help="What to write.")] = Format.MERMAID,
+    since: Since = "24h",
+    instances: Instances = 1000,
+    address: Address = DEFAULT_ADDRESS,
+    as_json: AsJson = False,
+) -> None:
+    """Draw the flow of events as a Mermaid flowchart or as DOT.
+
+    Events are rounded, tasks are boxes. Edges bear how often; red ones had failures, dashed ones
+    are declared and were not seen.
+    """
+    response = _flow(workflow_type, since, instances, address, as_json)
+    if as_json:
+        document.print_message(response)
+        return
+    draw = pictures.mermaid if format is Format.MERMAID else pictures.dot
+    typer.echo(draw(response.flows), nl=False)
+
+
+def _flow(
+    workflow_type: str | None, since: str, instances: int, address: str, as_json: bool
+) -> GetFlowResponse:
+    request = GetFlowRequest(
+        workflow_type=workflow_type or "",
+        started_after=arguments.moment(since),
+        max_instances=instances,
+    )
+    with connected(address, as_json) as api:
+        response: GetFlowResponse = api.system.GetFlow(request, timeout=CALL_SECONDS)
+        if workflow_type and not response.flows:
+            raise CommandFailed(
+                code="NOT_FOUND",
+                reason="WORKFLOW_TYPE_UNKNOWN",
+                message=f"Nothing is known of workflows of type {workflow_type}: no task is "
+                f"registered for it, and --since {since} finds none of them.",
+                hint="`waystation handlers list` shows which types have tasks.",
+                metadata={"workflow_type": workflow_type},
+            )
+    return response

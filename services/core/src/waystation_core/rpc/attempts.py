@@ -1,0 +1,131 @@
+"""What can come of a call of `HandleEvent`, and what a gRPC status says of an attempt: for whoever
+calls handler services."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+from grpc import StatusCode
+
+from waystation.v1 import task_handler_service_pb2 as pb
+from waystation_core.domain.errors import ResponseInvalid
+from waystation_core.domain.limits import MAX_TEXT_BYTES
+from waystation_core.domain.results import AttemptError
+from waystation_core.ports.store import Registration
+from waystation_core.rpc.conversion.replies import MAX_RETRY_AFTER, readable
+
+PERMANENT = frozenset(
+    {
+        StatusCode.INVALID_ARGUMENT,
+        StatusCode.NOT_FOUND,
+        StatusCode.ALREADY_EXISTS,
+        StatusCode.FAILED_PRECONDITION,
+        StatusCode.OUT_OF_RANGE,
+        StatusCode.PERMISSION_DENIED,
+        StatusCode.UNAUTHENTICATED,
+        StatusCode.DATA_LOSS,
+    }
+)
+
+_DETAILS = "grpc-status-details-bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The task answered; its `failure` is an answer too. Nothing of it is checked yet."""
+
+    response: pb.HandleEventResponse
+    endpoint: Registration
+    duration: float
+    """Seconds from sending to the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The attempt ended with a status: an error of the task, or no answer in time."""
+
+    error: AttemptError
+    endpoint: Registration
+    duration: float
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """No endpoint got the call: no attempt. `reason` says for people why."""
+
+    reason: str
+    unannounced: bool = False
+    """No endpoint announces the task for this event: only another registration can help."""
+
+
+def error_of_status(
+    code: StatusCode, message: str, trailing: Iterable[tuple[str, str | bytes]] = ()
+) -> AttemptError:
+    """The failed attempt that a status other than OK and UNIMPLEMENTED means.
+
+    google.rpc.RetryInfo among the details sets the delay, ErrorInfo the reason.
+    """
+    reason, retry_after, metadata = code.name, None, None
+    for key, value in trailing:
+        if key == _DETAILS and isinstance(value, bytes):
+            named, retry_after, metadata = _details(value)
+            reason = named or reason
+    if code is StatusCode.RESOURCE_EXHAUSTED and _is_our_limit(message):
+        return invalid_answer("the answer is larger than the 8 MiB that a message may have")
+    return AttemptError(
+        code=code.name,
+        reason=reason,
+        message=readable(message, MAX_TEXT_BYTES) or f"The handler answered {code.name}.",
+        permanent=code in PERMANENT,
+        retry_after=retry_after,
+        metadata=metadata,
+    )
+
+
+def late(seconds: float) -> AttemptError:
+    """The failed attempt of a handler that did not answer in time."""
+    code = StatusCode.DEADLINE_EXCEEDED.name
+    return AttemptError(code=code, reason=code, message=f"No answer came within {seconds:g} s.")
+
+
+def invalid_answer(problem: str) -> AttemptError:
+    """The failed attempt of an answer that can't be read; repeating it can't help."""
+    return AttemptError(
+        code=ResponseInvalid.code,
+        reason=ResponseInvalid.reason,
+        message=f"The handler's answer was refused: {problem}. Correct the task.",
+        permanent=True,
+        metadata={"problem": problem},
+    )
+
+
+def seconds_of(duration: Duration) -> float:
+    """The delay a handler asks for, cut to 0 s - 24 h: its failure counts whatever it says."""
+    return min(max(duration.seconds + duration.nanos / 1e9, 0.0), MAX_RETRY_AFTER)
+
+
+def _details(data: bytes) -> tuple[str, float | None, dict[str, str] | None]:
+    """Reason, delay and metadata of a serialised google.rpc.Status; hostile input."""
+    retry, info = error_details_pb2.RetryInfo(), error_details_pb2.ErrorInfo()
+    try:
+        for detail in status_pb2.Status.FromString(data).details:
+            # Unpack leaves the message alone when the detail is of another type.
+            if not detail.Unpack(retry):
+                detail.Unpack(info)
+    except DecodeError:
+        return "", None, None
+    retry_after = seconds_of(retry.retry_delay) if retry.HasField("retry_delay") else None
+    metadata = {
+        readable(key, 200): readable(value, MAX_TEXT_BYTES) for key, value in info.metadata.items()
+    }
+    return readable(info.reason, 200), retry_after, metadata or None
+
+
+def _is_our_limit(message: str) -> bool:
+    """Whether gRPC refused to receive the answer here. The same code means an overloaded handler,
+    or a handler that refused to receive the request; only the text tells them apart."""
+    return "eceived message larger than max" in message and "SERVER:" not in message

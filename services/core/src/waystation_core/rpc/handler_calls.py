@@ -1,0 +1,153 @@
+"""Calls of `HandleEvent` for whoever makes a few of them: one by one, over connections that last as
+long as the work they are made for. Routers keep their endpoints connected instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+from google.protobuf.message import DecodeError
+from grpc import ChannelConnectivity as Connectivity
+
+from waystation.v1 import task_handler_service_pb2 as pb
+from waystation_core.domain.endpoints import Allowlist
+from waystation_core.domain.errors import WaystationError
+from waystation_core.ports.store import Registration
+from waystation_core.rpc.addresses import admitted_addresses, target
+from waystation_core.rpc.attempts import (
+    Answered,
+    Failed,
+    NotSent,
+    error_of_status,
+    invalid_answer,
+    late,
+)
+from waystation_core.rpc.endpoint_channels import HANDLE_EVENT, open_endpoint_channel
+
+CONNECT_SECONDS = 2.0
+"""For one address."""
+
+
+class _NotReached(Exception):
+    """No connection; the message says for people why."""
+
+
+class HandlerCalls:
+    """Calls tasks. A context manager: its end hangs up everywhere.
+
+    An endpoint is dialled once, when it is first called, where the allowlist admits every address
+    that its host leads to by then; what can't be reached is not tried again.
+    """
+
+    def __init__(self, allowlist: Allowlist) -> None:
+        self._allowlist = allowlist
+        self._dials: dict[tuple[str, int], asyncio.Task[grpc.aio.Channel]] = {}
+        self._turn = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for dial in self._dials.values():
+            dial.cancel()
+        for made in await asyncio.gather(*self._dials.values(), return_exceptions=True):
+            if isinstance(made, grpc.aio.Channel):
+                await made.close()
+
+    async def call(
+        self, endpoints: Sequence[Registration], request: pb.HandleEventRequest, timeout: float
+    ) -> Answered | Failed | NotSent:
+        """Calls the request's task on one of these endpoints, another one first each time, and on
+        the next where one can't be reached or does not host the task. `timeout` is in seconds, for
+        all of it."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        self._turn += 1
+        start = self._turn % len(endpoints) if endpoints else 0
+        problems = []
+        for endpoint in (*endpoints[start:], *endpoints[:start]):
+            began = loop.time()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    channel = await self._channel(endpoint)
+                    response = await self._call(channel, request, max(deadline - loop.time(), 0.0))
+            except _NotReached as why:
+                problems.append(str(why))
+            except TimeoutError:
+                return Failed(late(timeout), endpoint, loop.time() - began)
+            except grpc.aio.AioRpcError as status:
+                code = status.code()
+                if code is grpc.StatusCode.UNIMPLEMENTED:
+                    problems.append(f"{_name(endpoint)} does not host {request.task_id}")
+                    continue
+                trailing = status.trailing_metadata() or ()
+                error = error_of_status(code, status.details() or "", trailing)
+                return Failed(error, endpoint, loop.time() - began)
+            except DecodeError:
+                error = invalid_answer("it is not a HandleEventResponse")
+                return Failed(error, endpoint, loop.time() - began)
+            else:
+                return Answered(response, endpoint, loop.time() - began)
+        return NotSent("; ".join(problems) or "there is no live endpoint")
+
+    async def _call(
+        self, channel: grpc.aio.Channel, request: pb.HandleEventRequest, timeout: float
+    ) -> pb.HandleEventResponse:
+        # Bytes back: an unreadable answer is our affair.
+        method: Any = channel.unary_unary(
+            HANDLE_EVENT, request_serializer=pb.HandleEventRequest.SerializeToString
+        )
+        return pb.HandleEventResponse.FromString(await method(request, timeout=timeout))
+
+    async def _channel(self, endpoint: Registration) -> grpc.aio.Channel:
+        place = (endpoint.host, endpoint.port)
+        dial = self._dials.get(place)
+        if dial is None:
+            dial = self._dials[place] = asyncio.ensure_future(self._dial(endpoint))
+        # One caller whose time is up does not take the connection away from the others.
+        return await asyncio.shield(dial)
+
+    async def _dial(self, endpoint: Registration) -> grpc.aio.Channel:
+        try:
+            addresses = await admitted_addresses(endpoint.host, endpoint.port, self._allowlist)
+        except WaystationError as refusal:
+            raise _NotReached(refusal.message) from None
+        except OSError:
+            raise _NotReached(f"{endpoint.host} does not resolve") from None
+        for address in addresses:
+            channel = open_endpoint_channel(target(address, endpoint.port), streams=False)
+            try:
+                if await _stands(channel):
+                    return channel
+            except BaseException:
+                await channel.close()
+                raise
+            await channel.close()
+        raise _NotReached(f"no connection to {_name(endpoint)}")
+
+
+async def _stands(channel: grpc.aio.Channel) -> bool:
+    """Whether it connects, at the first try."""
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            while (state := channel.get_state(try_to_connect=True)) is not Connectivity.READY:
+                if state is Connectivity.TRANSIENT_FAILURE:
+                    return False
+                await channel.wait_for_state_change(state)
+    except TimeoutError:
+        return False
+    return True
+
+
+def _name(endpoint: Registration) -> str:
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    return f"{host}:{endpoint.port}"

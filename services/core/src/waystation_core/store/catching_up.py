@@ -1,0 +1,97 @@
+"""What catch-up asks of the store: events that nobody handled when they came, for a task that is new."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from waystation_core.domain import topics
+from waystation_core.domain.model import DEFAULT_NAMESPACE, TaskSpec
+from waystation_core.store import task_specs
+from waystation_core.store.pool import STATEMENT_TIMEOUT_SECONDS, Pool, connection_of
+
+CATCH_UP_AGAIN_SECONDS = STATEMENT_TIMEOUT_SECONDS + 1
+"""Commits that began before a task was registered did not know it; after this none is left."""
+
+CATCH_UP_CLAIM_SECONDS = 60
+"""Who claims a second look and dies leaves it to another one after this."""
+
+# IS TRUE keeps the planner from looking instances up by namespace: without statistics it believes
+# that one has few of them.
+_OPEN_UNHANDLED = """
+FROM history h JOIN workflow_instances i ON i.key = h.instance_key
+WHERE h.result = 4 AND (h.status = 1 OR h.status = 2) AND i.status IN (1, 2)
+  AND h.instance_key > %(after)s AND (i.namespace = %(namespace)s) IS TRUE
+  AND (%(any_type)s OR i.workflow_type = ANY(%(workflow_types)s))
+"""
+
+NEVER_DELIVERED = """
+NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = h.event_id AND d.task_id = {task_id})
+AND NOT EXISTS (SELECT 1 FROM history later
+    WHERE later.instance_key = h.instance_key AND later.event_id = h.event_id
+      AND later.sequence > h.sequence AND later.processed_by = {task_id}
+      AND (later.attempt > 0 OR later.action = 'task_retired'))
+"""
+"""Of an entry of history that says UNHANDLED: whether this task never had a delivery of its event,
+open or ended. (A task may be called `client` or `system`: their entries have no attempt.)"""
+
+
+class CatchingUp:
+    """Catch-up's part of `ports.store.RegistryStore`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def instances_to_catch_up(
+        self,
+        task: TaskSpec,
+        *,
+        after: int = 0,
+        limit: int = 1000,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> list[int]:
+        parameters: dict[str, Any] = {
+            "namespace": namespace,
+            "any_type": topics.ONE_WORD in task.workflow_types,
+            "workflow_types": list(task.workflow_types),
+            "task_id": task.task_id,
+            "after": after,
+            "limit": limit,
+        }
+        async with connection_of(self._pool) as connection:
+            cursor = await connection.execute(
+                f"SELECT DISTINCT h.event_type {_OPEN_UNHANDLED}", parameters
+            )
+            claimed = [
+                event_type
+                for (event_type,) in await cursor.fetchall()
+                if any(topics.matches(pattern, event_type) for pattern in task.event_types)
+            ]
+            if not claimed:
+                return []
+            parameters["event_types"] = claimed
+            cursor = await connection.execute(
+                f"""
+                SELECT DISTINCT h.instance_key {_OPEN_UNHANDLED} AND h.event_type = ANY(%(event_types)s)
+                  AND {NEVER_DELIVERED.format(task_id="%(task_id)s")}
+                ORDER BY h.instance_key LIMIT %(limit)s
+                """,
+                parameters,
+            )
+            return [row[0] for row in await cursor.fetchall()]
+
+    async def catch_ups_due(self) -> list[TaskSpec]:
+        async with connection_of(self._pool) as connection:
+            cursor = await connection.execute(
+                "UPDATE tasks SET catch_up_again_at = now() + make_interval(secs => %s) "
+                "WHERE (namespace, task_id) IN (SELECT namespace, task_id FROM tasks "
+                "WHERE catch_up_again_at <= now() AND retired_at IS NULL FOR UPDATE SKIP LOCKED) RETURNING spec",
+                (CATCH_UP_CLAIM_SECONDS,),
+            )
+            return [task_specs.from_json(row[0]) for row in await cursor.fetchall()]
+
+    async def caught_up(self, task_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> None:
+        async with connection_of(self._pool) as connection:
+            await connection.execute(
+                "UPDATE tasks SET catch_up_again_at = NULL WHERE namespace = %s AND task_id = %s",
+                (namespace, task_id),
+            )

@@ -1,0 +1,34 @@
+"""Rows of `handlers`, as registrations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from waystation_core.ports.store import Registration
+from waystation_core.store import task_specs
+
+HANDLER_COLUMNS = (
+    "h.handler_id::text, h.service_name, h.service_version, h.host, h.port, h.kind = 2, "
+    "h.lease_seconds, GREATEST(extract(epoch FROM h.lease_until - now())::float8, 0), "
+    "h.registered_at, h.tasks"
+)
+
+LIVE = "(h.lease_until IS NULL OR h.lease_until > now())"
+"""Of a row: it holds."""
+
+
+def registration(row: Sequence[Any]) -> Registration:
+    """From HANDLER_COLUMNS."""
+    return Registration(
+        handler_id=row[0],
+        service_name=row[1],
+        service_version=row[2],
+        host=row[3],
+        port=row[4],
+        static=row[5],
+        lease_seconds=row[6],
+        lease_remaining=row[7],
+        registered_at=row[8],
+        tasks=tuple(task_specs.from_json(spec) for spec in row[9]),
+    )

@@ -1,0 +1,138 @@
+"""What retiring asks of the store: which tasks are over, and which instances still wait for them."""
+
+from __future__ import annotations
+
+from waystation_core.domain.errors import TaskNotFound
+from waystation_core.domain.model import DEFAULT_NAMESPACE, SYSTEM
+from waystation_core.ports.store import Undeclared
+from waystation_core.store.handler_rows import LIVE
+from waystation_core.store.pool import Connection, Pool, connection_of
+
+CALLABLE = "(d.state = 1 OR d.state = 3 OR d.state = 4 OR d.state = 7)"
+"""Of a delivery: it is open and not in call, held or dead. See `domain.retiring.STAYS`."""
+
+OPERATOR = "operator"
+"""`retired_by` of a task that is retired for good."""
+
+# Tasks that no live endpoint of their live service declares. Joins are nested loops here (see
+# `pool`), so what is declared is looked up as a hashed subplan, by IS TRUE.
+_UNDECLARED = f"""
+WITH live AS MATERIALIZED (
+    SELECT h.service_name, h.tasks FROM handlers h WHERE h.namespace = %(namespace)s AND {LIVE}
+), found AS MATERIALIZED (
+    SELECT t.task_id, t.undeclared_since FROM tasks t
+    WHERE t.namespace = %(namespace)s AND t.retired_at IS NULL
+      AND (t.service_name IN (SELECT service_name FROM live)) IS TRUE
+      AND ((t.service_name, t.task_id) IN (
+          SELECT live.service_name, declared.value->>'task_id'
+          FROM live, json_array_elements(live.tasks) AS declared)) IS NOT TRUE
+)
+"""
+
+_SETTLE_MARKS = f"""{_UNDECLARED}
+UPDATE tasks t SET
+    undeclared_since = CASE WHEN (t.task_id IN (SELECT task_id FROM found)) IS TRUE
+        THEN COALESCE(t.undeclared_since, now()) END
+WHERE t.namespace = %(namespace)s AND t.retired_at IS NULL
+  AND (t.undeclared_since IS NOT NULL) <> ((t.task_id IN (SELECT task_id FROM found)) IS TRUE)
+"""
+
+_RETIRE_OVERDUE = """
+UPDATE tasks SET retired_at = now(), retired_by = %(system)s, undeclared_since = NULL
+WHERE namespace = %(namespace)s AND retired_at IS NULL
+  AND undeclared_since <= now() - make_interval(secs => %(grace)s)
+RETURNING task_id
+"""
+
+
+class Retiring:
+    """Retiring's part of `ports.store.RegistryStore`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def retire(self, task_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> None:
+        async with connection_of(self._pool) as connection, connection.transaction():
+            await lock_registry(connection, namespace)
+            cursor = await connection.execute(
+                "SELECT retired_by FROM tasks WHERE namespace = %s AND task_id = %s",
+                (namespace, task_id),
+            )
+            known = await cursor.fetchone()
+            if known is None:
+                raise TaskNotFound(
+                    f"No task {task_id} was ever registered; `waystation handlers list` has those "
+                    "that are.",
+                    task_id=task_id,
+                )
+            if known[0] == OPERATOR:
+                return
+            await connection.execute(
+                "UPDATE tasks SET retired_at = COALESCE(retired_at, now()), "
+                "retired_by = %s, undeclared_since = NULL WHERE namespace = %s AND task_id = %s",
+                (OPERATOR, namespace, task_id),
+            )
+            await count_change(connection, namespace, moves_types=known[0] is None)
+
+    async def retire_undeclared(
+        self, grace: float, *, namespace: str = DEFAULT_NAMESPACE
+    ) -> Undeclared:
+        parameters = {"namespace": namespace, "grace": grace, "system": SYSTEM}
+        async with connection_of(self._pool) as connection, connection.transaction():
+            # No registration comes between what is found and what follows from it.
+            await lock_registry(connection, namespace)
+            await connection.execute(_SETTLE_MARKS, parameters)
+            cursor = await connection.execute(_RETIRE_OVERDUE, parameters)
+            retired = tuple(sorted(row[0] for row in await cursor.fetchall()))
+            if retired:
+                await count_change(connection, namespace, moves_types=True)
+            cursor = await connection.execute(
+                "SELECT 1 FROM tasks WHERE namespace = %s AND undeclared_since IS NOT NULL LIMIT 1",
+                (namespace,),
+            )
+            return Undeclared(retired, waiting=await cursor.fetchone() is not None)
+
+    async def instances_to_retire(
+        self,
+        *,
+        task_id: str = "",
+        after: tuple[str, int] = ("", 0),
+        limit: int = 1000,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> list[tuple[str, int]]:
+        async with connection_of(self._pool) as connection:
+            cursor = await connection.execute(
+                f"""
+                SELECT DISTINCT d.task_id, d.instance_key
+                FROM tasks t JOIN deliveries d ON d.task_id = t.task_id
+                JOIN workflow_instances i ON i.key = d.instance_key
+                WHERE t.namespace = %(namespace)s AND t.retired_at IS NOT NULL
+                  AND (%(task_id)s = '' OR t.task_id = %(task_id)s)
+                  AND {CALLABLE} AND (i.namespace = t.namespace) IS TRUE
+                  AND (d.task_id, d.instance_key) > (%(after_task)s, %(after_key)s)
+                ORDER BY d.task_id, d.instance_key LIMIT %(limit)s
+                """,
+                {
+                    "namespace": namespace,
+                    "task_id": task_id,
+                    "after_task": after[0],
+                    "after_key": after[1],
+                    "limit": limit,
+                },
+            )
+            return [(row[0], row[1]) for row in await cursor.fetchall()]
+
+
+async def lock_registry(connection: Connection, namespace: str) -> None:
+    """Whoever changes handlers or tasks of a namespace does so one after the other."""
+    await connection.execute("SELECT 1 FROM registry WHERE namespace = %s FOR UPDATE", (namespace,))
+
+
+async def count_change(connection: Connection, namespace: str, *, moves_types: bool) -> None:
+    """Has routers and APIs read the registry again; with `moves_types` the tasks of an event whose
+    tasks are not fixed yet may be others from now on."""
+    await connection.execute(
+        "UPDATE registry SET changes = changes + 1, generation = generation + %s "
+        "WHERE namespace = %s",
+        (int(moves_types), namespace),
+    )

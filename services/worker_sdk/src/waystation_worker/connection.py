@@ -1,0 +1,96 @@
+"""A client's connection: calls that are tried again while nobody answers, and errors with types."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+
+from waystation.v1.task_completion_service_pb2_grpc import TaskCompletionServiceStub
+from waystation.v1.workflow_service_pb2_grpc import WorkflowServiceStub
+from waystation_worker.channels import DEFAULT_ADDRESS, open_channel
+from waystation_worker.errors import SettingsError, Unavailable, from_rpc_error
+from waystation_worker.patience import Patience
+
+_CALL_SECONDS = 10.0
+
+
+class Connection:
+    """To one Waystation, opened by the first call."""
+
+    def __init__(
+        self, address: str | None = None, *, namespace: str = "", retry_for: float = 10.0
+    ) -> None:
+        self.address = address or os.environ.get("WAYSTATION_ADDRESS") or DEFAULT_ADDRESS
+        if ":" not in self.address:
+            raise SettingsError(f"WAYSTATION_ADDRESS: {self.address!r} is not host:port")
+        self._namespace = namespace
+        self._retry_for = retry_for
+        self._channel: grpc.aio.Channel | None = None
+        self._stubs: dict[Callable[..., Any], Any] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends the connection; calls in flight are cancelled. A later call connects again."""
+        channel, self._channel = self._channel, None
+        self._stubs.clear()
+        if channel is not None:
+            await channel.close()
+
+    @property
+    def _workflows(self) -> Any:
+        return self._stub(WorkflowServiceStub)
+
+    @property
+    def _completion(self) -> Any:
+        return self._stub(TaskCompletionServiceStub)
+
+    def _stub(self, kind: Callable[..., Any]) -> Any:
+        """Of one service, over the one channel."""
+        if self._channel is None:
+            self._channel = open_channel(self.address)
+        if kind not in self._stubs:
+            self._stubs[kind] = kind(self._channel)
+        return self._stubs[kind]
+
+    async def _call(
+        self, method: Callable[..., Any], request: Any, seconds: float = _CALL_SECONDS
+    ) -> Any:
+        """The answer, after as many tries as `retry_for` allows while the server is unreachable.
+
+        The request stays the same, request_id included, so that it takes effect once.
+        """
+        patience = Patience(self._retry_for)
+        while True:
+            try:
+                return await method(request, timeout=seconds)
+            except grpc.aio.AioRpcError as error:
+                pause = patience.pause_after(error)
+                if pause is None:
+                    raise self._explained(from_rpc_error(error)) from error
+            await asyncio.sleep(pause)
+
+    def _explained(self, error: Exception) -> Exception:
+        """Says where nobody answered, for refusals that did not come from Waystation itself."""
+        if isinstance(error, Unavailable) and not error.reason:
+            return Unavailable(
+                f"Waystation at {self.address} can't be reached or did not answer in time: "
+                f"{error.message}; is it running (`waystation dev`), and is WAYSTATION_ADDRESS "
+                "right?",
+                code=error.code,
+            )
+        return error

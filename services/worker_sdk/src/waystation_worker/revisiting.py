@@ -1,0 +1,125 @@
+"""The client's part for what has happened: replays it, and goes on from it elsewhere."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from waystation.v1 import operation_pb2
+from waystation.v1 import workflow_service_pb2 as pb
+from waystation_worker.connection import Connection
+from waystation_worker.events import NewEvent
+from waystation_worker.result import TaskResult
+from waystation_worker.values import Json, read_value
+from waystation_worker.workflows import Workflow, error_text, to_workflow
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayDifference:
+    """A place in the data, a JSON Pointer, that differs. None where nothing is there."""
+
+    path: str
+    recorded: Json
+    replayed: Json
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayStep:
+    """An entry of history whose task was called again: what was recorded, and what it answers now.
+    `error` says how the call failed, where it did."""
+
+    sequence: int
+    task_id: str
+    differs: bool
+    differences: tuple[ReplayDifference, ...] = ()
+    recorded_event_types: tuple[str, ...] = ()
+    replayed_event_types: tuple[str, ...] = ()
+    error: str = ""
+    message: pb.ReplayStep = field(default_factory=pb.ReplayStep, repr=False, compare=False)
+    """The whole message."""
+
+
+class Revisiting(Connection):
+    """Calls about entries of an instance's history."""
+
+    async def replay(
+        self,
+        workflow_instance_id: str,
+        *,
+        from_sequence: int = 0,
+        to_sequence: int = 0,
+        task_ids: Iterable[str] = (),
+        timeout: float = 120.0,
+    ) -> tuple[ReplayStep, ...]:
+        """Calls replayable tasks again on recorded events, with `dry_run`, and says what would
+        differ today. Changes nothing.
+
+        From entry to entry (0: the first, the last), and only these tasks where some are named.
+        `timeout`: seconds for all of it.
+        """
+        request = pb.ReplayWorkflowRequest(
+            namespace=self._namespace,
+            workflow_instance_id=workflow_instance_id,
+            from_sequence=from_sequence,
+            to_sequence=to_sequence,
+            task_ids=task_ids,
+        )
+        response = await self._call(self._workflows.ReplayWorkflow, request, timeout)
+        return tuple(map(_step, response.steps))
+
+    async def fork(
+        self,
+        workflow_instance_id: str,
+        at_sequence: int,
+        *,
+        new_id: str | None = None,
+        edits: TaskResult | Mapping[str, Any] | None = None,
+        event: NewEvent | None = None,
+        request_id: str | None = None,
+    ) -> Workflow:
+        """Starts a new instance from this one as it was after an entry of its history.
+
+        `edits` change its data first: values by place, or the changes of a TaskResult (places as
+        there). `event` is raised in it, by default the one that the entry handled.
+        """
+        request = pb.ForkWorkflowRequest(
+            namespace=self._namespace,
+            workflow_instance_id=workflow_instance_id,
+            at_sequence=at_sequence,
+            new_workflow_instance_id=new_id or "",
+            edits=None if edits is None else _operations(edits),
+            event=None if event is None else event._message(),
+            request_id=request_id or str(uuid.uuid4()),
+        )
+        response = await self._call(self._workflows.ForkWorkflow, request)
+        return to_workflow(response.context)
+
+
+def _operations(edits: TaskResult | Mapping[str, Any]) -> operation_pb2.Operations:
+    if not isinstance(edits, TaskResult):
+        values, edits = edits, TaskResult()
+        for where, value in values.items():
+            edits.set(where, value)
+    return edits._only_changes()
+
+
+def _step(step: pb.ReplayStep) -> ReplayStep:
+    return ReplayStep(
+        sequence=step.sequence,
+        task_id=step.task_id,
+        differs=step.differs,
+        differences=tuple(
+            ReplayDifference(
+                one.path,
+                read_value(one.recorded),
+                read_value(one.replayed),
+            )
+            for one in step.differences
+        ),
+        recorded_event_types=tuple(step.recorded_event_types),
+        replayed_event_types=tuple(step.replayed_event_types),
+        error=error_text(step.error),
+        message=step,
+    )

@@ -1,0 +1,63 @@
+"""Questions to people in memory: opened, ended, and the branches in which they are asked."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from waystation_worker.testing import groups
+from waystation_worker.testing.answers import Asked
+from waystation_worker.testing.calling import Branch
+from waystation_worker.testing.changes import Change, Fault
+from waystation_worker.testing.records import STATUS
+from waystation_worker.values import Json
+from waystation_worker.workflows import Wait
+
+if TYPE_CHECKING:
+    from waystation_worker.testing.instance import Instance
+
+
+def wait_of(instance: Instance, asked: Asked, task_id: str) -> Wait:
+    """The question that an answer asks. Raises Fault when its id is in use."""
+    wait_id = asked.wait_id or f"w-{instance.version + 1}"
+    if any(wait.wait_id == wait_id for wait in instance.waits):
+        raise Fault("RESPONSE_INVALID", f"the wait {wait_id} is open already")
+    since, timeout = instance.clock(), asked.timeout
+    deadline = None if timeout is None else since + timedelta(seconds=timeout)
+    return Wait(wait_id, task_id, asked.message, asked.schema, since, deadline)
+
+
+def open_wait(instance: Instance, wait: Wait, branch: Branch | None) -> None:
+    """The instance asks; the branch in which it does waits for the answer."""
+    instance.waits = (*instance.waits, wait)
+    if branch is not None and groups.enter(instance, branch):
+        instance.branch_of_wait[wait.wait_id] = branch
+
+
+def end_wait(instance: Instance, wait: Wait) -> list[Change]:
+    """Takes a question away; the last one makes the instance ACTIVE again. Gives what that changes;
+    `leave_wait` follows once it is recorded."""
+    instance.waits = tuple(one for one in instance.waits if one is not wait)
+    if instance.waits or instance.status != "WAITING_FOR_INPUT":
+        return []
+    instance.status = "ACTIVE"
+    return [STATUS]
+
+
+def leave_wait(instance: Instance, wait: Wait) -> None:
+    """The branch no longer waits for it, but for the event that ended it."""
+    branch = instance.branch_of_wait.pop(wait.wait_id, None)
+    if branch is not None:
+        groups.leave(instance, branch)
+
+
+def told(wait: Wait) -> dict[str, Json]:
+    """The question as the event of the status carries it."""
+    return {
+        "wait_id": wait.wait_id,
+        "task_id": wait.task_id,
+        "message": wait.message,
+        "since": wait.since.isoformat() if wait.since is not None else None,
+        "input_schema": wait.schema,
+        "deadline": wait.deadline.isoformat() if wait.deadline is not None else None,
+    }

@@ -1,0 +1,146 @@
+"""Any past can be taken up again: recorded results compare as the same, others as what they differ
+in, and a fork at any sequence number has the data of then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import orjson
+from domain.test_folding_programs import PROGRAMS, InCall, Life, take
+from domain.world import START
+from hypothesis import HealthCheck, given, settings
+
+from waystation_api.past import moments
+from waystation_core.domain.draft import Rules
+from waystation_core.domain.forking import again, fork
+from waystation_core.domain.model import Event, NewEvent, Result
+from waystation_core.domain.operations import Operation, apply, from_json
+from waystation_core.domain.replaying import Comparison, Recorded, compare
+from waystation_core.domain.results import AttemptError, Reply
+from waystation_core.ports.store import StoredEntry
+
+
+def _recorded(life: Life) -> dict[int, Recorded]:
+    """Every attempt, by the sequence of its entry."""
+    world = life.world
+    entries = [StoredEntry(entry, START) for entry in world.history]
+    past = moments(world.instance, entries, range(1, len(entries) + 1))
+    for sequence, data in world.data_at.items():
+        assert orjson.dumps(past[sequence].data) == orjson.dumps(data)
+    last = past[len(entries)]
+    assert (last.status, last.waits, last.output, last.event_count) == (
+        world.instance.status,
+        world.instance.waits,
+        world.instance.output,
+        world.instance.event_count,
+    )
+    return {
+        entry.sequence: Recorded(
+            entry,
+            world.events[entry.event_id or ""],
+            tuple(world.events[event_id] for event_id in entry.raised),
+            past[entry.sequence - 1],
+            past[entry.sequence],
+        )
+        for entry in world.history
+        if entry.attempt and not entry.action
+    }
+
+
+def _replay(recorded: Recorded, call: InCall, outcome: Any) -> Comparison:
+    return compare(recorded, outcome, call.task, rules=Rules(max_events=60), processed_at=START)
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+@given(PROGRAMS)
+def test_what_is_recorded_is_found_again_and_what_is_not_is_told(
+    steps: list[tuple[Any, ...]],
+) -> None:
+    life = Life(resolves=False)
+    for step in steps:
+        take(life, step)
+    life.drain()
+    recorded = _recorded(life)
+    outcomes = {
+        (call.event.event_id, call.task.task_id, call.attempt, call.edit, call.base): (call, out)
+        for call, out in life.done
+    }
+    for one in recorded.values():
+        entry = one.entry
+        found = [
+            made
+            for (event_id, task_id, attempt, _, base), made in outcomes.items()
+            if (event_id, task_id, attempt, base)
+            == (entry.event_id, entry.processed_by, entry.attempt, entry.base_version)
+        ]
+        if entry.result is not Result.SUCCESS:
+            continue
+        # An edited retry begins again from attempt 1: the answers differ by what they wrote.
+        assert any(_replay(one, *made).same for made in found), entry
+        call, reply = next(made for made in found if _replay(one, *made).same)
+        assert isinstance(reply, Reply)
+        _tell_more(one, call, reply)
+        failed = _replay(one, call, AttemptError("UNAVAILABLE", "BUSY", "later"))
+        assert (failed.same, failed.error is not None) == (False, True)
+
+
+def _tell_more(one: Recorded, call: InCall, reply: Reply) -> None:
+    """An answer that writes a number and raises an event more differs in these and nothing else."""
+    data = one.after.data
+    noted = Operation("/noted", "set", len(data))
+    change = reply.change if isinstance(reply.change, tuple) else ()
+    if change is not reply.change:
+        return
+    more = replace(
+        reply,
+        change=(*change, noted),
+        events=(NewEvent("noted", {"n": 1}), *reply.events),
+    )
+    told = _replay(one, call, more)
+    assert not told.same
+    if told.error is None:
+        assert [(found.path, found.after) for found in told.data] == [("/noted", len(data))]
+        assert [(event.event_type, event.recorded_index) for event in told.events] == [
+            ("noted", None)
+        ]
+        assert told.instance == ()
+    else:
+        assert told.error.reason == "TOO_MANY_EVENTS"
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+@given(PROGRAMS)
+def test_a_fork_has_the_data_of_then_and_nothing_else(steps: list[tuple[Any, ...]]) -> None:
+    life = Life(resolves=False)
+    for step in steps:
+        take(life, step)
+    world = life.world
+    entries = [StoredEntry(entry, START) for entry in world.history]
+    event: Event = world.first
+    for sequence, then in moments(world.instance, entries, range(1, len(entries) + 1)).items():
+        begun = fork(
+            then,
+            workflow_instance_id="fork",
+            edits=[Operation("/edited", "set", sequence)],
+            event=again(event),
+            digest=b"",
+            request_id=None,
+        )
+        folded = apply({}, [from_json(operation) for operation in begun.entry.change or ()])
+        expected = {**world.data_at.get(sequence, then.data), "edited": sequence}
+        assert orjson.dumps(folded) == orjson.dumps(begun.instance.data) == orjson.dumps(expected)
+        assert (begun.instance.status, begun.instance.version) == (1, 1)
+        assert (begun.instance.waits, begun.instance.output, begun.instance.failure) == (
+            (),
+            None,
+            None,
+        )
+        assert begun.entry.note == f"forked from w at sequence {sequence}"
+        assert begun.event.event_id != event.event_id
+        assert (begun.event.event_type, begun.event.correlation_id) == (event.event_type, "c")
+    assert world.instance.version == len(entries)
