@@ -19,7 +19,14 @@ from waystation_core.domain.draft import Draft, Rules
 from waystation_core.domain.ids import new_id
 from waystation_core.domain.model import Delivery, DeliveryState, NewEvent, OnFailure, Status
 from waystation_core.domain.pools import Pool
-from waystation_core.domain.results import FanOut, Pending, Reply, WaitRequest
+from waystation_core.domain.results import (
+    EventTouch,
+    FanOut,
+    Pending,
+    Reply,
+    WaitRequest,
+    take_turn,
+)
 from waystation_core.domain.timers import Material, fire
 from waystation_core.ports.store import RouterReport
 
@@ -389,3 +396,21 @@ async def test_a_deadline_that_passed_while_the_workflow_was_failed_is_told_no_m
     )
     assert answer.context.status == Status.ACTIVE
     assert pb.BLOCKER_KIND_TIMER not in {one.kind for one in answer.blockers}
+
+
+async def test_who_has_the_turn_is_what_the_others_wait_for(api: Api) -> None:
+    await register(api, "claim_validator")
+    name = await started(api)
+    event = await api.engine.pending(name, "workflow.started")
+    async with api.store.engine.locked(
+        workflow_instance_id=name, event_ids=[event.event_id]
+    ) as locked:
+        draft = Draft(locked.instance, facts=locked.facts, rules=Rules(), now=locked.now)
+        take_turn(draft, EventTouch(event, (task(),)), task(), router_id=new_id())
+        await locked.write(draft.commit())
+    _, found = await explained(api)
+    told = found["IN_CALL"].message
+    assert told.startswith(
+        "claim_validator is handling `workflow.started`, and has the turn after 3 conflicts: the "
+        "results of others wait for it until "
+    )

@@ -12,6 +12,7 @@ from datetime import datetime
 from waystation_api import no_router, timed
 from waystation_api.blockers import Blocker
 from waystation_api.registered import Registered, how_to_start
+from waystation_core.domain.draft import turn_holder
 from waystation_core.domain.model import (
     Delivery,
     DeliveryState,
@@ -133,6 +134,12 @@ def _delivery(
     elif delivery.state is DeliveryState.LEASED:
         kind = IN_CALL
         message = f"{task_id} is handling `{event_type}`"
+        turn = instance.turn
+        if turn is not None and turn.holder == turn_holder(delivery.event_id, task_id):
+            message += (
+                f", and has the turn after {delivery.conflicts} conflicts: the results of others wait "
+                f"for it until {turn.until.isoformat(timespec='seconds')}"
+            )
         remedy = "Nothing to do: its answer, its deadline or its end will move it on."
     elif delivery.state is DeliveryState.AT_CAPACITY:
         kind = AT_CAPACITY
