@@ -12,6 +12,7 @@ from waystation_core.domain.ids import new_id
 from waystation_core.domain.model import Delivery, DeliveryState, Event
 from waystation_core.domain.results import AttemptError, Reply
 from waystation_core.ports.store import RouterReport
+from waystation_core.store import sweeping
 
 A, B = task("a"), task("b")
 BUSY = AttemptError("UNAVAILABLE", "BUSY", "later")
@@ -316,3 +317,24 @@ async def test_a_router_that_leaves_gives_back_what_it_had_at_no_cost(engine: En
         ),
     }
     assert await engine.rows("SELECT 1 FROM routers") == []
+
+
+async def test_a_claim_reads_what_is_due_and_nothing_else(engine: Engine) -> None:
+    """Also where there are no statistics yet, and a task has a great many that are due later."""
+    await engine.rows(
+        "INSERT INTO deliveries (event_id, task_id, instance_key, state, attempts, suspect, "
+        "conflicts, due_at, edit) SELECT gen_random_uuid(), 'a', n, n %% 7 + 1, 0, false, 0, "
+        "now() + interval '1 h', 0 FROM generate_series(1, 5000) n"
+    )
+    parameters = {"router_id": ROUTER, "limit": 100, "task_ids": ["a", "b"]}
+    for query, index in (
+        (sweeping._CLAIM_DELIVERIES, "deliveries_due"),
+        (sweeping._CLAIM_SUSPECTS, "deliveries_due"),
+        (sweeping._CLAIM_OVERDUE, "deliveries_pending"),
+        (sweeping._CLAIM_TIMERS.replace("%s", "%(limit)s"), "timers_due"),
+    ):
+        async with engine.pool.connection() as connection:
+            cursor = await connection.execute("EXPLAIN " + query.format(among=""), parameters)
+            plan = "\n".join(row[0] for row in await cursor.fetchall())
+        assert f"Index Scan on {index}" in plan or f"Index Scan using {index}" in plan, plan
+        assert "deliveries_task" not in plan

@@ -8,7 +8,7 @@ from waystation_core.ports.store import Undeclared
 from waystation_core.store.handler_rows import LIVE
 from waystation_core.store.pool import Connection, Pool, connection_of
 
-CALLABLE = "(d.state = 1 OR d.state = 3 OR d.state = 4 OR d.state = 7)"
+CALLABLE = "d.state IN (1, 3, 4, 7)"
 """Of a delivery: it is open and not in call, held or dead. See `domain.retiring.STAYS`."""
 
 OPERATOR = "operator"

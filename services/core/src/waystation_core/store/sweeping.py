@@ -81,10 +81,13 @@ FROM found f WHERE d.event_id = f.event_id AND d.task_id = f.task_id
 RETURNING {rows.DELIVERY_COLUMNS}
 """
 
+# IS TRUE keeps the planner from finding them by task: after an outage a task may have a great many that
+# are due later, and every claim would read them all.
 _CLAIM_DELIVERIES = f"""
 WITH found AS MATERIALIZED (
     SELECT event_id, task_id FROM deliveries
-    WHERE state = 1 AND due_at <= now() AND NOT suspect AND task_id = ANY(%(task_ids)s) {{among}}
+    WHERE state = 1 AND due_at <= now() AND NOT suspect
+      AND (task_id = ANY(%(task_ids)s)) IS TRUE {{among}}
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 {_LEASE_FOUND}"""
@@ -101,7 +104,7 @@ WITH busy AS MATERIALIZED (
     WHERE d.state = 2 AND d.suspect AND d.leased_by <> %(router_id)s::uuid
 ), found AS MATERIALIZED (
     SELECT event_id, task_id FROM deliveries
-    WHERE state = 1 AND due_at <= now() AND suspect AND task_id = ANY(%(task_ids)s)
+    WHERE state = 1 AND due_at <= now() AND suspect AND (task_id = ANY(%(task_ids)s)) IS TRUE
       AND task_id NOT IN (
           SELECT t.task_id FROM tasks t JOIN busy b ON b.service_name = t.service_name) {{among}}
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
