@@ -15,9 +15,6 @@ from waystation_worker.result import TaskResult
 from waystation_worker.values import Json, read_value
 from waystation_worker.workflows import Workflow, enum_name, error_text, to_workflow
 
-# What one call may take; the server goes on in the next one.
-_REPLAY_SECONDS = 120.0
-
 
 @dataclass(frozen=True, slots=True)
 class ReplayDifference:
@@ -67,12 +64,14 @@ class Revisiting(Connection):
         to_sequence: int = 0,
         task_ids: Iterable[str] = (),
         failed_attempts: bool = False,
+        timeout: float = 120.0,
     ) -> tuple[ReplayStep, ...]:
         """Calls replayable tasks again on recorded events, with `dry_run`, and says what would
         differ today. Changes nothing.
 
         From entry to entry (0: the first, the last), only of these tasks where some are named; with
-        `failed_attempts` also what failed then. It makes as many calls as the range takes.
+        `failed_attempts` also what failed then. A server replays a portion of the range at a time; each
+        may take `timeout` seconds, and so may one task at most.
         """
         request = pb.ReplayWorkflowRequest(
             namespace=self._namespace,
@@ -84,7 +83,7 @@ class Revisiting(Connection):
         )
         steps: list[ReplayStep] = []
         while True:
-            response = await self._call(self._workflows.ReplayWorkflow, request, _REPLAY_SECONDS)
+            response = await self._call(self._workflows.ReplayWorkflow, request, timeout)
             steps += map(_step, response.steps)
             if not response.next_from_sequence:
                 return tuple(steps)
