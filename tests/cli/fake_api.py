@@ -493,6 +493,7 @@ class FakeApi(
             oldest_unsettled_event_age=Duration(seconds=90),
             oldest_unsettled_event_id=LOST,
             workflows_by_status={"ACTIVE": 2},
+            workflows_estimated=True,
             handlers=2,
             unreachable_handlers=1,
             broker_connected=True,

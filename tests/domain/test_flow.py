@@ -345,6 +345,15 @@ def test_two_writers_are_told_by_whether_they_can_meet() -> None:
     assert not [r for r, _ in found(READ, SCORE, other, seen=commuting) if r is Rule.TWO_WRITERS]
 
 
+def test_who_takes_an_answer_follows_from_who_asks() -> None:
+    ask = spec("ask", "claim.read", emits="workflow.waiting_for_input")
+    take = spec("take", "user.input.provided", emits="workflow.completed")
+    seen = Seen().wrote("read", "set /a").wrote("take", "set /a")
+    finding = found(READ, ask, take, seen=seen)[Rule.TWO_WRITERS, ("read", "take")]
+    assert finding.severity is Severity.INFO
+    assert "one follows from the other" in finding.message
+
+
 def test_declared_writes_count_where_nothing_was_seen() -> None:
     one = spec("one", "claim.read", emits="workflow.completed", writes=("/a",))
     two = spec("two", "claim.read", emits="workflow.completed", writes=("/a/b", "/c"))

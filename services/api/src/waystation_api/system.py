@@ -42,6 +42,7 @@ class SystemService(system_service_pb2_grpc.SystemServiceServicer):
                 status.name: number for status, number in facts.workflows_by_status.items()
             },
             idle_workflows=facts.idle_workflows,
+            workflows_estimated=facts.workflows_estimated,
             handlers=facts.handlers,
             unreachable_handlers=facts.unreachable_handlers,
             broker_connected=self._broker.status().connected,

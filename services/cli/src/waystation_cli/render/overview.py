@@ -81,7 +81,10 @@ def status_view(status: GetSystemStatusResponse, address: str) -> list[Renderabl
         f"{status.workflows_by_status[word]} {word.removeprefix('WORKFLOW_STATUS_')}"
         for word in sorted(status.workflows_by_status)
     )
-    facts.add_row("workflows", plain(workflows or "none") + f"; {status.idle_workflows} idle")
+    estimate = " (older ones estimated)" if status.workflows_estimated else ""
+    facts.add_row(
+        "workflows", plain(workflows or "none") + f"; {status.idle_workflows} idle{estimate}"
+    )
     parts: list[RenderableType] = [title, facts, ""]
     if status.routers:
         routers = table("ROUTER", "POOL", "HOST", "STARTED", "LEASE LEFT", "IN CALL", "COMMITTED")

@@ -36,7 +36,7 @@ from waystation_core.ports.store import (
     TimerFact,
     WorkflowFilter,
 )
-from waystation_core.store import flow_queries, rows
+from waystation_core.store import counting, flow_queries, rows
 from waystation_core.store.conditions import LETTERS, Conditions, letter_conditions
 from waystation_core.store.pool import Pool, connection_of
 from waystation_core.store.registry import is_uuid
@@ -128,12 +128,7 @@ _SYSTEM = """
 SELECT
     (SELECT count(*) FROM outbox o),
     (SELECT count(*) FROM deliveries),
-    (SELECT count(*) FROM dead_letters WHERE state = 1),
-    (SELECT count(*) FROM workflow_instances
-     WHERE namespace = %(namespace)s AND status = 1 AND idle IS NOT NULL),
-    (SELECT json_object_agg(status, number) FROM (
-        SELECT status, count(*) AS number FROM workflow_instances
-        WHERE namespace = %(namespace)s GROUP BY status) s)
+    (SELECT count(*) FROM dead_letters WHERE state = 1)
 """
 
 _OLDEST = """
@@ -365,8 +360,9 @@ class PostgresQueryStore:
 
     async def system(self, namespace: str = DEFAULT_NAMESPACE) -> SystemFacts:
         async with connection_of(self._pool) as connection:
-            cursor = await connection.execute(_SYSTEM, {"namespace": namespace})
+            cursor = await connection.execute(_SYSTEM)
             numbers = await cursor.fetchone()
+            workflows = await counting.instances(connection, namespace)
             cursor = await connection.execute(_OLDEST)
             oldest = await cursor.fetchone()
             cursor = await connection.execute(
@@ -383,7 +379,6 @@ class PostgresQueryStore:
             )
             handlers = [row[0] for row in await cursor.fetchall()]
         assert numbers is not None
-        by_status = {Status(int(status)): number for status, number in (numbers[4] or {}).items()}
         return SystemFacts(
             routers=tuple(RouterFact(*row[:7]) for row in routers),
             outbox_size=numbers[0],
@@ -391,8 +386,9 @@ class PostgresQueryStore:
             oldest_unsettled_event_id=oldest[0] if oldest is not None else None,
             oldest_unsettled_age=oldest[1] if oldest is not None else None,
             dead_letters=numbers[2],
-            workflows_by_status={status: by_status.get(status, 0) for status in Status},
-            idle_workflows=numbers[3],
+            workflows_by_status=workflows.by_status,
+            idle_workflows=workflows.idle,
+            workflows_estimated=workflows.estimated,
             handlers=len(handlers),
             unreachable_handlers=sum(
                 _is_unreachable([row[7].get(handler) for row in routers]) for handler in handlers

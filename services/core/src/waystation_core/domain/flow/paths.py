@@ -23,8 +23,14 @@ class Paths:
             for handling in flow.handlings
             if lifecycle.is_reserved(handling.event_type)
         }
+        # Whoever asks a person leads to whoever takes the answer, or goes on without one.
+        answered = handlers.get(lifecycle.INPUT_PROVIDED, set()) | handlers.get(
+            lifecycle.INPUT_TIMED_OUT, set()
+        )
         for raised in flow.raises:
             to = handlers.get(raised.event_type, set())
+            if raised.event_type == lifecycle.WAITING:
+                to = to | answered
             if raised.raised_by in (CLIENT, SYSTEM):
                 first |= to
             else:

@@ -146,6 +146,8 @@ class SystemFacts:
     dead_letters: int
     workflows_by_status: Mapping[Status, int]
     idle_workflows: int
+    workflows_estimated: bool
+    """Whether the two before are estimates: there are too many instances to count."""
     handlers: int
     unreachable_handlers: int
 
