@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from google.protobuf.duration_pb2 import Duration
 from support.running_api import Api
 from support.scripted_engine import failure, reply, task
@@ -15,8 +16,26 @@ from waystation.v1.handler_pb2 import TaskSpec
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest, RetireTaskRequest
 from waystation_core.domain.ids import new_id
 from waystation_core.domain.model import Delivery, DeliveryState, NewEvent, OnFailure, Status
+from waystation_core.domain.pools import Pool
 from waystation_core.domain.results import FanOut, Pending, Reply, WaitRequest
 from waystation_core.ports.store import RouterReport
+
+
+@pytest.fixture(autouse=True)
+async def default_router(api: Api) -> str:
+    """A router is alive."""
+    return await router(api)
+
+
+async def router(api: Api, pool: str = "default", *bindings: str) -> str:
+    """A router that is alive, and its pool; what it is called."""
+    router_id = new_id()
+    if bindings:
+        await api.store.engine.join_pool(Pool(pool, bindings, expires_seconds=300.0), 10.0)
+    await api.store.engine.heartbeat(
+        router_id, pool, "host/1", 60.0, RouterReport(0, 0, {}), bindings
+    )
+    return router_id
 
 
 async def started(api: Api, name: str = "w-1") -> str:
@@ -199,6 +218,58 @@ async def test_what_has_ended_waits_for_nothing(api: Api) -> None:
     await api.engine.handle(name, "workflow.started", reply(status=Status.COMPLETED))
     summary, found = await explained(api)
     assert (summary, found) == (f"{name} is COMPLETED; it waits for nothing.", {})
+
+
+async def test_events_and_deliveries_that_no_router_takes(api: Api, default_router: str) -> None:
+    await register(api, "scorer", event_type="#")
+    name = await started(api)
+    special = await router(api, "fraud", "fraud.#", "*.risk")
+    await api.engine.handle(
+        name, "workflow.started", reply("fraud.scored", "fraud.retried", "news"), by=task("scorer")
+    )
+    await api.engine.handle(name, "fraud.retried", failure("BUSY"), by=task("scorer"))
+
+    async def blockers() -> dict[str, Any]:
+        request = pb.ExplainWorkflowRequest(workflow_instance_id=name)
+        found = (await api.workflows.ExplainWorkflow(request)).blockers
+        return {one.event_type: one for one in found}
+
+    async def kinds() -> dict[str, tuple[str, str]]:
+        return {
+            event_type: (pb.BlockerKind.Name(one.kind)[13:], one.pool)
+            for event_type, one in (await blockers()).items()
+        }
+
+    on_its_way = ("PENDING_EVENT", "")
+    assert await kinds() == {
+        "fraud.scored": on_its_way,
+        "fraud.retried": ("RETRYING", ""),
+        "news": on_its_way,
+    }
+    await api.store.engine.leave(special)
+    # A delivery is in no queue, so the default pool has it at once.
+    assert await kinds() == {
+        "fraud.scored": ("NO_ROUTER", "fraud"),
+        "fraud.retried": ("RETRYING", ""),
+        "news": on_its_way,
+    }
+    held = (await blockers())["fraud.scored"]
+    assert "belongs to pool fraud, which has had no router since" in held.message
+    assert "`waystation-router --pool fraud --bind 'fraud.#' --bind '*.risk'`" in held.remedy
+    assert "then the pool `default` takes it" in held.remedy
+    assert 290 < held.due_at.seconds - held.since.seconds < 310
+
+    await api.store.engine.leave(default_router)
+    assert await kinds() == {
+        "fraud.scored": ("NO_ROUTER", "fraud"),
+        "fraud.retried": ("NO_ROUTER", "default"),
+        "news": ("NO_ROUTER", "default"),
+    }
+    found = await blockers()
+    assert not found["fraud.scored"].HasField("due_at")
+    assert found["news"].message == "`news` waits: no router is alive"
+    assert "`waystation-router`" in found["news"].remedy
+    assert (found["fraud.retried"].task_id, found["fraud.retried"].attempts) == ("scorer", 1)
 
 
 async def test_groups_timers_and_what_follows_later(api: Api) -> None:

@@ -19,6 +19,7 @@ from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest
 from waystation.v1.workflow_service_pb2 import GetWorkflowRequest, StartWorkflowRequest
 from waystation_core.domain.ids import new_id
 from waystation_core.domain.model import Status
+from waystation_core.domain.pools import Pool
 from waystation_core.ports.store import RouterReport
 
 
@@ -64,6 +65,29 @@ async def test_the_installation_is_counted(api: Api) -> None:
     assert (status.handlers, status.unreachable_handlers) == (1, 1)
     assert status.broker_connected
     assert status.server_version
+
+
+async def test_pools_are_there_until_their_queue_has_expired(api: Api) -> None:
+    store, router = api.store.engine, new_id()
+    await store.join_pool(Pool("fraud", ("fraud.#",), expires_seconds=300.0), 10.0)
+    await store.heartbeat(router, "fraud", "host/1", 30, RouterReport(0, 0, {}), ["fraud.#"])
+
+    async def queues() -> list[pb.QueueStatus]:
+        status = await api.system.GetSystemStatus(pb.GetSystemStatusRequest())
+        assert [list(told.bindings) for told in status.routers] in ([["fraud.#"]], [])
+        return list(status.queues)
+
+    default, fraud = await queues()
+    assert (default.pool, list(default.bindings), default.routers) == ("default", [], 0)
+    assert not default.HasField("lapses_at")
+    assert (fraud.name, fraud.pool) == ("waystation.router.fraud", "fraud")
+    assert (list(fraud.bindings), fraud.routers) == (["fraud.#"], 1)
+    assert not fraud.HasField("no_router_since")
+    await store.leave(router)
+    default, fraud = await queues()
+    assert (list(fraud.bindings), fraud.routers) == (["fraud.#"], 0)
+    assert 290 < fraud.lapses_at.seconds - fraud.no_router_since.seconds < 310
+    assert not fraud.HasField("messages_ready")
 
 
 @pytest.fixture

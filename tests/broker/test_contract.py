@@ -201,6 +201,24 @@ async def test_a_specialised_pool_takes_its_types_away_from_the_default_pool(
     assert await api.depth("unheard-of") is None
 
 
+async def test_a_pool_that_nobody_is_in_expires_and_the_default_pool_has_its_types(
+    open_one: Opened,
+) -> None:
+    default, fraud, api = open_one(), open_one(), open_one("api")
+    general = await default.consume(prefetch=10)
+    await fraud.consume(pool="fraud", bindings=("fraud.#",), prefetch=10, expires_seconds=1.0)
+    assert await fraud.wait_ready(10)
+    await announce(api, announcement("held", event_type="fraud.found"))
+    await fraud.close()
+
+    async def look() -> int:
+        await announce(api, announcement("after", event_type="fraud.found"))
+        return general.buffered
+
+    await eventually(look, what="the default pool to get what the other one took")
+    assert await api.depth("fraud") is None
+
+
 async def test_notices_reach_every_listener(open_one: Opened) -> None:
     router, first, second = open_one(), open_one("api"), open_one("api")
     heard: list[tuple[str, Notice]] = []

@@ -487,7 +487,16 @@ class FakeApi(
                 )
             ],
             queues=[
-                system_service_pb2.QueueStatus(name="waystation.router.default", messages_ready=4)
+                system_service_pb2.QueueStatus(
+                    name="waystation.router.default", messages_ready=4, pool="default", routers=1
+                ),
+                system_service_pb2.QueueStatus(
+                    name="waystation.router.fraud",
+                    pool="fraud",
+                    bindings=["fraud.#"],
+                    no_router_since=at(0),
+                    lapses_at=at(300),
+                ),
             ],
             outbox_size=5,
             oldest_unsettled_event_age=Duration(seconds=90),

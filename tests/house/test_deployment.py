@@ -30,12 +30,14 @@ LISTENS = {
     "api": "WAYSTATION_API_PORT",
     "router-1": "WAYSTATION_ROUTER_PORT",
     "router-2": "WAYSTATION_ROUTER_PORT",
+    "router-fraud": "WAYSTATION_ROUTER_PORT",
     "claim-handlers": "WAYSTATION_HANDLER_PORT",
 }
 SETTINGS: dict[str, type[Settings]] = {
     "api": ApiSettings,
     "router-1": RouterSettings,
     "router-2": RouterSettings,
+    "router-fraud": RouterSettings,
 }
 # What the example's password variables are replaced with.
 SECRET = "secret"
@@ -57,6 +59,7 @@ def test_the_production_shape_is_complete() -> None:
         "api",
         "router-1",
         "router-2",
+        "router-fraud",
         "claim-handlers",
     }
     declared = set(COMPOSE["volumes"])

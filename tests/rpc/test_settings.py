@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from waystation_api.settings import ApiSettings, static_registrations
 from waystation_core.rpc import logs
 from waystation_core.rpc.settings import BadSettings, masked, read_settings
+from waystation_router.settings import RouterSettings
 
 GOOD = {
     "WAYSTATION_DATABASE_URL": "postgresql://u:hunter2@db/w",
@@ -90,3 +91,38 @@ def test_logs_are_lines_of_json_or_for_people(capsys: pytest.CaptureFixture[str]
     finally:
         structlog.reset_defaults()
         structlog.contextvars.clear_contextvars()
+
+
+def test_a_router_takes_its_pool_and_bindings_from_the_environment() -> None:
+    settings = read_settings(
+        RouterSettings,
+        {
+            **GOOD,
+            "WAYSTATION_ROUTER_POOL": "fraud",
+            "WAYSTATION_ROUTER_BINDINGS": "fraud.#, *.risk",
+        },
+    )
+    assert (settings.router_pool, settings.router_bindings) == ("fraud", ("fraud.#", "*.risk"))
+    settings = read_settings(RouterSettings, GOOD)
+    assert (settings.router_pool, settings.router_bindings) == ("default", ())
+
+
+@pytest.mark.parametrize(
+    ("pool", "bindings", "told"),
+    [
+        ("No Pool", "fraud*,a..#,x y", ("POOL", "BINDINGS", '"fraud*"', '"x y"')),
+        ("fraud", None, ("BINDINGS", "at least one binding")),
+        ("default", "fraud.#", ("BINDINGS", "no bindings")),
+        ("fraud", "", ("BINDINGS",)),
+    ],
+)
+def test_every_fault_of_a_pool_is_told(
+    pool: str, bindings: str | None, told: tuple[str, ...]
+) -> None:
+    environment = {**GOOD, "WAYSTATION_ROUTER_POOL": pool}
+    if bindings is not None:
+        environment["WAYSTATION_ROUTER_BINDINGS"] = bindings
+    with pytest.raises(BadSettings) as caught:
+        read_settings(RouterSettings, environment)
+    for part in told:
+        assert part in str(caught.value)

@@ -240,15 +240,19 @@ async def test_parked_deliveries_of_a_task_are_woken(engine: Engine) -> None:
 
 async def test_routers_know_how_many_they_are_and_whether_they_lapsed(engine: Engine) -> None:
     one, two = new_id(), new_id()
-    assert (await engine.store.heartbeat(one, "default", "h", 30.0, QUIET)).routers == 1
-    assert (await engine.store.heartbeat(two, "default", "h", 30.0, QUIET)).routers == 2
-    assert (await engine.store.heartbeat(new_id(), "fraud", "h", 30.0, QUIET)).routers == 1
-    assert (await engine.store.heartbeat(one, "default", "h", 30.0, QUIET)).held
+
+    async def beat(router_id: str) -> tuple[bool, int]:
+        heard = await engine.store.heartbeat(router_id, "default", "h", 30.0, QUIET)
+        return heard.held, heard.pools[0].routers
+
+    assert await beat(one) == (False, 1)
+    assert await beat(two) == (False, 2)
+    assert await beat(one) == (True, 2)
     await engine.rows("UPDATE routers SET lease_until = now() WHERE router_id = %s", two)
-    assert (await engine.store.heartbeat(one, "default", "h", 30.0, QUIET)).routers == 1
-    assert not (await engine.store.heartbeat(two, "default", "h", 30.0, QUIET)).held
+    assert await beat(one) == (True, 1)
+    assert await beat(two) == (False, 2)
     await engine.store.leave(two)
-    assert (await engine.store.heartbeat(one, "default", "h", 30.0, QUIET)).routers == 1
+    assert await beat(one) == (True, 1)
 
 
 async def test_what_a_dead_router_had_in_call_is_suspect(engine: Engine) -> None:

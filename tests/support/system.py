@@ -219,10 +219,17 @@ class Parts(System):
         self.engine.append(self._api)
         return self._api
 
-    def _start_router(self) -> int:
+    def start_router(self, *options: str) -> ChildProcess:
+        """Starts one more router, with these options; returns when it is ready."""
+        port = self._start_router(*options)
+        wait_serving(self.routers[-1], f"127.0.0.1:{port}")
+        return self.routers[-1]
+
+    def _start_router(self, *options: str) -> int:
         port = free_port()
         environment = {**self._environment, "WAYSTATION_ROUTER_PORT": str(port)}
-        process = self._spawn("router", [BINARIES / "waystation-router"], environment)
+        argv = [BINARIES / "waystation-router", *options]
+        process = self._spawn("router", argv, environment)
         self.routers.append(process)
         self.engine.append(process)
         return port

@@ -57,7 +57,7 @@ class GetSystemStatusResponse(_message.Message):
     def __init__(self, server_version: _Optional[str] = ..., routers: _Optional[_Iterable[_Union[RouterStatus, _Mapping]]] = ..., queues: _Optional[_Iterable[_Union[QueueStatus, _Mapping]]] = ..., outbox_size: _Optional[int] = ..., deliveries: _Optional[int] = ..., oldest_unsettled_event_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., oldest_unsettled_event_id: _Optional[str] = ..., dead_letters: _Optional[int] = ..., workflows_by_status: _Optional[_Mapping[str, int]] = ..., idle_workflows: _Optional[int] = ..., handlers: _Optional[int] = ..., unreachable_handlers: _Optional[int] = ..., broker_connected: bool = ..., workflows_estimated: bool = ...) -> None: ...
 
 class RouterStatus(_message.Message):
-    __slots__ = ("router_id", "pool", "host", "started_at", "lease_remaining", "calls_in_flight", "results_committed")
+    __slots__ = ("router_id", "pool", "host", "started_at", "lease_remaining", "calls_in_flight", "results_committed", "bindings")
     ROUTER_ID_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
@@ -65,6 +65,7 @@ class RouterStatus(_message.Message):
     LEASE_REMAINING_FIELD_NUMBER: _ClassVar[int]
     CALLS_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
     RESULTS_COMMITTED_FIELD_NUMBER: _ClassVar[int]
+    BINDINGS_FIELD_NUMBER: _ClassVar[int]
     router_id: str
     pool: str
     host: str
@@ -72,15 +73,26 @@ class RouterStatus(_message.Message):
     lease_remaining: _duration_pb2.Duration
     calls_in_flight: int
     results_committed: int
-    def __init__(self, router_id: _Optional[str] = ..., pool: _Optional[str] = ..., host: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., lease_remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., calls_in_flight: _Optional[int] = ..., results_committed: _Optional[int] = ...) -> None: ...
+    bindings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, router_id: _Optional[str] = ..., pool: _Optional[str] = ..., host: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., lease_remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., calls_in_flight: _Optional[int] = ..., results_committed: _Optional[int] = ..., bindings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class QueueStatus(_message.Message):
-    __slots__ = ("name", "messages_ready")
+    __slots__ = ("name", "messages_ready", "pool", "bindings", "routers", "no_router_since", "lapses_at")
     NAME_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_READY_FIELD_NUMBER: _ClassVar[int]
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    BINDINGS_FIELD_NUMBER: _ClassVar[int]
+    ROUTERS_FIELD_NUMBER: _ClassVar[int]
+    NO_ROUTER_SINCE_FIELD_NUMBER: _ClassVar[int]
+    LAPSES_AT_FIELD_NUMBER: _ClassVar[int]
     name: str
     messages_ready: int
-    def __init__(self, name: _Optional[str] = ..., messages_ready: _Optional[int] = ...) -> None: ...
+    pool: str
+    bindings: _containers.RepeatedScalarFieldContainer[str]
+    routers: int
+    no_router_since: _timestamp_pb2.Timestamp
+    lapses_at: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., messages_ready: _Optional[int] = ..., pool: _Optional[str] = ..., bindings: _Optional[_Iterable[str]] = ..., routers: _Optional[int] = ..., no_router_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., lapses_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class GetFlowRequest(_message.Message):
     __slots__ = ("namespace", "workflow_type", "started_after", "max_instances")

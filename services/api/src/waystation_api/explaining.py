@@ -9,15 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from waystation_api import timed
+from waystation_api import no_router, timed
 from waystation_api.blockers import Blocker
 from waystation_api.registered import Registered, how_to_start
 from waystation_core.domain.model import (
+    Delivery,
     DeliveryState,
     Event,
     Instance,
     Status,
 )
+from waystation_core.domain.pools import Pool
 from waystation_core.ports.store import (
     DeadLetterFact,
     DeliveryFact,
@@ -34,6 +36,7 @@ IDLE = "IDLE"
 HELD = "HELD"
 IN_CALL = "IN_CALL"
 AT_CAPACITY = "AT_CAPACITY"
+NO_ROUTER = "NO_ROUTER"
 
 _SHOWN = 3
 """Blockers that the summary names."""
@@ -47,6 +50,7 @@ class Facts:
     pending: Sequence[OutboxFact]
     deliveries: Sequence[DeliveryFact]
     dead_letters: Sequence[DeadLetterFact]
+    pools: Sequence[Pool]
     timers: Sequence[TimerFact] = ()
 
 
@@ -58,12 +62,12 @@ def explain(facts: Facts, registered: Registered) -> tuple[str, list[Blocker]]:
         return f"{name} is {instance.status.name}; it waits for nothing.", []
     blockers = [_letter(letter) for letter in facts.dead_letters]
     blockers += [
-        _delivery(instance, fact, registered)
+        _delivery(instance, fact, registered, facts.pools)
         for fact in facts.deliveries
         if fact.delivery.state is not DeliveryState.DEAD
     ]
     if instance.status.is_open:
-        blockers += [_pending(instance, fact, registered) for fact in facts.pending]
+        blockers += [_pending(instance, fact, registered, facts.pools) for fact in facts.pending]
         blockers += _waits(instance)
         blockers += timed.delayed(facts.timers)
         blockers += timed.groups(instance)
@@ -106,8 +110,14 @@ def _letter(letter: DeadLetterFact) -> Blocker:
     )
 
 
-def _delivery(instance: Instance, fact: DeliveryFact, registered: Registered) -> Blocker:
+def _delivery(
+    instance: Instance, fact: DeliveryFact, registered: Registered, pools: Sequence[Pool]
+) -> Blocker:
     delivery, event = fact.delivery, fact.event
+    if delivery.state is DeliveryState.READY and (
+        missing := no_router.of_delivery(event.event_type, fact.since, pools)
+    ):
+        return _no_router(event, missing, delivery)
     task_id, event_type = delivery.task_id, event.event_type
     service = registered.service_of(task_id)
     due_at: datetime | None = None
@@ -167,8 +177,12 @@ def _delivery(instance: Instance, fact: DeliveryFact, registered: Registered) ->
 _ROUTERS = "Routers take it within moments; `waystation status` shows whether one is running."
 
 
-def _pending(instance: Instance, fact: OutboxFact, registered: Registered) -> Blocker:
+def _pending(
+    instance: Instance, fact: OutboxFact, registered: Registered, pools: Sequence[Pool]
+) -> Blocker:
     event = fact.event
+    if missing := no_router.of_event(event.event_type, fact.created_at, pools):
+        return _no_router(event, missing)
     tasks = registered.resolve(event.event_type, instance.workflow_type)
     names = ", ".join(task.task_id for task in tasks)
     kind, task_id, service = PENDING_EVENT, "", ""
@@ -195,6 +209,25 @@ def _pending(instance: Instance, fact: OutboxFact, registered: Registered) -> Bl
         task_id=task_id,
         service_name=service,
         due_at=fact.due_at,
+    )
+
+
+def _no_router(
+    event: Event, missing: no_router.NoRouter, delivery: Delivery | None = None
+) -> Blocker:
+    whose = f" for {delivery.task_id}" if delivery is not None else ""
+    return Blocker(
+        kind=NO_ROUTER,
+        since=missing.since,
+        message=f"`{event.event_type}`{whose} waits: {missing.why}",
+        remedy=missing.remedy,
+        event_id=event.event_id,
+        event_type=event.event_type,
+        task_id=delivery.task_id if delivery is not None else "",
+        attempts=delivery.attempts if delivery is not None else 0,
+        due_at=missing.due_at,
+        last_error=delivery.last_error if delivery is not None else None,
+        pool=missing.pool,
     )
 
 

@@ -55,13 +55,23 @@ class SystemService(system_service_pb2_grpc.SystemServiceServicer):
                 host=router.host,
                 calls_in_flight=router.calls_in_flight,
                 results_committed=router.results_committed,
+                bindings=router.bindings,
             )
             set_timestamp(message.started_at, router.started_at)
             set_duration(message.lease_remaining, router.lease_remaining)
-        for pool in sorted({DEFAULT_POOL, *(router.pool for router in facts.routers)}):
-            queue = response.queues.add(name=f"waystation.router.{pool}")
-            depth = await self._broker.depth(pool)
-            if depth is not None:
+        for pool in facts.pools:
+            queue = response.queues.add(
+                name=f"waystation.router.{pool.name}",
+                pool=pool.name,
+                bindings=pool.bindings,
+                routers=pool.routers,
+            )
+            if not pool.routers:
+                set_timestamp(queue.no_router_since, pool.seen_at)
+                set_timestamp(queue.lapses_at, pool.lapses_at)
+            # A question would keep the queue of a pool without routers from expiring.
+            asked = pool.routers or pool.name == DEFAULT_POOL
+            if asked and (depth := await self._broker.depth(pool.name)) is not None:
                 queue.messages_ready = depth
         return response
 

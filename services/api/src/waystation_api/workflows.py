@@ -171,6 +171,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
             limit=_MAX_LETTERS,
             namespace=namespace,
         )
+        pools = await self._queries.pools()
         await self._tasks.refresh()
         waited_for = [
             fact.delivery.task_id
@@ -183,7 +184,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         # Read last: what was settled in between is then seen as settled.
         instance = await self._reader.read(instance.workflow_instance_id)
         summary, blockers = explain(
-            Facts(instance, pending, deliveries, letters, timers), registered
+            Facts(instance, pending, deliveries, letters, pools, timers), registered
         )
         response = _pb.ExplainWorkflowResponse(summary=summary)
         context_to_proto(instance, with_data=False, into=response.context)
@@ -270,6 +271,7 @@ def _blocker_to_proto(blocker: Blocker, message: _pb.Blocker) -> None:
     message.wait_id = blocker.wait_id
     message.dead_letter_id = blocker.dead_letter_id
     message.attempts = blocker.attempts
+    message.pool = blocker.pool
     set_timestamp(message.due_at, blocker.due_at)
     if blocker.last_error is not None:
         error_to_proto(blocker.last_error, message.last_error)

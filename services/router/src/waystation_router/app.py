@@ -12,7 +12,8 @@ from waystation_core.domain.draft import Rules
 from waystation_core.domain.endpoints import Allowlist
 from waystation_core.domain.errors import StoreUnavailable, WaystationError
 from waystation_core.domain.ids import new_id
-from waystation_core.ports.broker import DEFAULT_POOL, Broker, Subscription
+from waystation_core.domain.pools import Pool, PoolRefused
+from waystation_core.ports.broker import Broker, Subscription
 from waystation_core.ports.store import (
     EngineStore,
     RegistrySnapshot,
@@ -28,6 +29,7 @@ from waystation_router.endpoints import EndpointPool
 from waystation_router.intake import Intake
 from waystation_router.lease import Lease
 from waystation_router.ledger import Call, Handling, Ledger
+from waystation_router.pools import PoolsSeen
 from waystation_router.registry import RegistryCopy
 from waystation_router.settings import RouterSettings
 from waystation_router.sweeper import Sweeper
@@ -53,6 +55,13 @@ class Router:
         self._broker = broker
         self._relay = Relay(store, broker)
         self._ledger = Ledger()
+        self._pool = Pool(
+            settings.router_pool,
+            settings.router_bindings,
+            routers=1,
+            expires_seconds=settings.router_pool_expires_seconds,
+        )
+        pools = PoolsSeen(self._pool)
         allowlist = replace(
             Allowlist.parse(settings.handler_allowlist),
             own=servers_of(
@@ -71,11 +80,12 @@ class Router:
             self._call,
             rules,
         )
-        self._calls = Calls(self._ledger, store, self._endpoints, self._committer.submit)
+        self._calls = Calls(self._ledger, store, self._endpoints, pools, self._committer.submit)
         self._intake = Intake(self._ledger, store, self._registry, self._calls, self._committer)
         self._sweeper = Sweeper(
             router_id=self.router_id,
-            pool=DEFAULT_POOL,
+            pool=self._pool.name,
+            pools=pools,
             prefetch=settings.router_prefetch,
             ledger=self._ledger,
             store=store,
@@ -90,10 +100,10 @@ class Router:
         self._lease = Lease(
             store,
             self.router_id,
-            DEFAULT_POOL,
+            self._pool,
             settings.router_lease_seconds,
             self._report,
-            self._share_among,
+            pools.update,
         )
         self._subscription: Subscription | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -107,21 +117,26 @@ class Router:
             raise BadSettings([f"WAYSTATION_HANDLER_ALLOWLIST: {error.message}"]) from None
 
     async def start(self) -> None:
-        """Takes up work. Raises StoreUnavailable when Postgres goes away just now."""
+        """Takes up work. Raises PoolRefused, and StoreUnavailable when Postgres goes away just
+        now."""
+        await self._lease.join()
         await self._registry.refresh()
         self._lease.start()
         self._committer.start()
         self._broker.on_messages_lost(self._sweeper.messages_lost)
         self._broker.subscribe_notices(self._calls.cancel_ended)
         self._subscription = await self._broker.consume(
-            pool=DEFAULT_POOL, prefetch=self._settings.router_prefetch
+            pool=self._pool.name,
+            bindings=self._pool.bindings,
+            prefetch=self._settings.router_prefetch,
+            expires_seconds=self._pool.expires_seconds,
         )
         self._tasks = [
             asyncio.ensure_future(self._registry.follow()),
             asyncio.ensure_future(self._intake.run(self._subscription)),
         ]
         self._sweeper.start()
-        log.info("router_started", router_id=self.router_id, pool=DEFAULT_POOL)
+        log.info("router_started", router_id=self.router_id, pool=self._pool.name)
 
     async def stop(self) -> None:
         """Takes nothing new, lets calls in flight finish for the grace, commits, gives back the rest."""
@@ -150,6 +165,12 @@ class Router:
         """Whether it can take work now."""
         return self._subscription is not None and self._broker.status().ready
 
+    @property
+    def refused(self) -> PoolRefused | None:
+        """Why it must stop: its pool was given up while it could not reach Postgres, and others have
+        the event types now."""
+        return self._lease.refused
+
     def _call(self, handling: Handling, call: Call) -> None:
         self._calls.start(handling, call)
 
@@ -158,9 +179,6 @@ class Router:
 
     def _endpoints_changed(self) -> None:
         self._sweeper.endpoints_changed()
-
-    def _share_among(self, routers: int) -> None:
-        self._calls.routers = routers
 
     def _report(self) -> RouterReport:
         return RouterReport(

@@ -34,6 +34,7 @@ from waystation_router.endpoints import (
 )
 from waystation_router.endpoints import Cut as CutCall
 from waystation_router.ledger import Call, Handling, Ledger
+from waystation_router.pools import PoolsSeen
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +61,7 @@ class Calls:
         ledger: Ledger,
         store: EngineStore,
         endpoints: EndpointPool,
+        pools: PoolsSeen,
         on_outcome: Callable[[Handling], None],
     ) -> None:
         self._ledger = ledger
@@ -67,8 +69,7 @@ class Calls:
         self._endpoints = endpoints
         self._on_outcome = on_outcome
         self._places: dict[str, _Places] = {}
-        self.routers = 1
-        """Live routers of this pool: max_in_flight is shared among them."""
+        self._pools = pools
         self.in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -120,7 +121,7 @@ class Calls:
         self._on_outcome = lambda handling: None
 
     def _share(self, task: TaskSpec) -> int:
-        return max(1, -(-task.max_in_flight // self.routers))
+        return -(-task.max_in_flight // self._pools.now.sharing(task.event_types))
 
     def _start(self, handling: Handling, call: Call, places: _Places) -> None:
         places.taken += 1

@@ -2,6 +2,9 @@
 
 A router breaks another's lease only after it has itself renewed without a gap for a whole period:
 after an outage of the database everybody first gets the chance to renew.
+
+Its pool is renewed with it. One that lapsed meanwhile has to be joined again, and others may have
+taken its event types: then the router must go.
 """
 
 from __future__ import annotations
@@ -9,38 +12,47 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from os import getpid
 
 import structlog
 
 from waystation_core.domain.errors import StoreUnavailable
+from waystation_core.domain.pools import Pool, PoolRefused
+from waystation_core.ports.broker import DEFAULT_POOL
 from waystation_core.ports.store import EngineStore, RouterReport
 
 log = structlog.get_logger(__name__)
 
 
 class Lease:
-    """Renews from `start` to `stop`; tells how many routers share the pool."""
+    """Renews from `start` to `stop`; tells which pools and routers are there."""
 
     def __init__(
         self,
         store: EngineStore,
         router_id: str,
-        pool: str,
+        pool: Pool,
         seconds: float,
         report: Callable[[], RouterReport],
-        on_routers: Callable[[int], None],
+        on_pools: Callable[[Sequence[Pool]], None],
     ) -> None:
         self._store = store
         self._router_id = router_id
         self._pool = pool
         self._seconds = seconds
         self._report = report
-        self._on_routers = on_routers
+        self._on_pools = on_pools
+        self.refused: PoolRefused | None = None
+        """Why it stopped renewing: its pool lapsed and can't be joined again."""
         self._renewed_since: float | None = None
         self._renewed_at = 0.0
         self._task: asyncio.Task[None] | None = None
+
+    async def join(self) -> None:
+        """Makes sure of the pool, before anything is consumed. Raises PoolRefused."""
+        if self._pool.name != DEFAULT_POOL:
+            await self._store.join_pool(self._pool, self._seconds)
 
     def start(self) -> None:
         self._task = asyncio.ensure_future(self._run())
@@ -57,6 +69,10 @@ class Lease:
             except StoreUnavailable as error:
                 log.warning("lease_not_renewed", error=str(error.__cause__))
                 self._renewed_since = None
+            except PoolRefused as error:
+                log.error("pool_refused", pool=self._pool.name, error=str(error))
+                self.refused = error
+                return
             except Exception:
                 log.exception("lease_not_renewed")
                 self._renewed_since = None
@@ -65,13 +81,16 @@ class Lease:
     async def _renew(self) -> None:
         heartbeat = await self._store.heartbeat(
             self._router_id,
-            self._pool,
+            self._pool.name,
             f"{socket.gethostname()}:{getpid()}",
             self._seconds,
             self._report(),
+            self._pool.bindings,
         )
         now = time.monotonic()
-        self._on_routers(heartbeat.routers)
+        if not heartbeat.in_pool:
+            await self.join()
+        self._on_pools(heartbeat.pools)
         if (
             not heartbeat.held
             or now - self._renewed_at > self._seconds

@@ -1,19 +1,22 @@
 """`waystation-router`: the process around one router.
 
 Starts in any order with Postgres, RabbitMQ and the schema, saying what it waits for (NOT_SERVING
-meanwhile). Exit 0 after SIGTERM, 78 for bad settings, 1 else.
+meanwhile). Exit 0 after SIGTERM, 78 for bad settings, which a pool that can't be joined is too, 1 else.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 
 import structlog
 
 from waystation_core.broker import open_broker
+from waystation_core.domain.pools import PoolRefused
 from waystation_core.rpc import process
 from waystation_core.rpc.server import RpcServer
+from waystation_core.rpc.settings import BadSettings, variable
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.pool import open_pool
 from waystation_core.store.registry import PostgresRegistryStore
@@ -28,8 +31,15 @@ READY_EVERY_SECONDS = 0.5
 
 
 async def serve(settings: RouterSettings) -> None:
-    """Runs a router until it is told to stop."""
+    """Runs a router until it is told to stop. Raises BadSettings for what its parts refuse."""
     Router.check(settings)
+    try:
+        await _serve(settings)
+    except PoolRefused as refused:
+        raise BadSettings([str(refused)]) from None
+
+
+async def _serve(settings: RouterSettings) -> None:
     stopping = process.stop_signals()
     server = RpcServer(
         [],
@@ -65,9 +75,11 @@ async def serve(settings: RouterSettings) -> None:
 
 
 async def _tell_health(server: RpcServer, router: Router, stopping: asyncio.Event) -> None:
-    """Keeps the health service true until the router is to stop."""
+    """Keeps the health service true until the router is to stop. Raises PoolRefused."""
     serving = False
     while not stopping.is_set():
+        if router.refused is not None:
+            raise router.refused
         if router.ready != serving:
             serving = router.ready
             log.info("ready" if serving else "waiting_for_broker")
@@ -79,4 +91,31 @@ async def _tell_health(server: RpcServer, router: Router, stopping: asyncio.Even
 
 def main() -> int:
     """Runs until SIGTERM or SIGINT. Exit code 0 after that, 78 for bad settings, 1 else."""
-    return process.run("waystation-router", RouterSettings, serve, refusals=(WrongSchema,))
+    return process.run(
+        "waystation-router", RouterSettings, serve, refusals=(WrongSchema,), given=_given()
+    )
+
+
+def _given() -> dict[str, str]:
+    """The settings on the command line."""
+    parser = argparse.ArgumentParser(
+        prog="waystation-router",
+        description="Takes events from RabbitMQ, calls their tasks and commits what they answer. "
+        "Settings are environment variables; these options go before theirs.",
+    )
+    pool, bindings = variable("router_pool"), variable("router_bindings")
+    parser.add_argument("--pool", metavar="NAME", help=f"the pool to be in ({pool})")
+    parser.add_argument(
+        "--bind",
+        metavar="PATTERN",
+        action="append",
+        help="event types that the pool takes away from the default one, a topic pattern like "
+        f"'fraud.#'; may be repeated ({bindings}, with commas between)",
+    )
+    options = parser.parse_args()
+    given = {}
+    if options.pool is not None:
+        given[pool] = options.pool
+    if options.bind is not None:
+        given[bindings] = ",".join(options.bind)
+    return given

@@ -1,13 +1,28 @@
-"""What a router process is told by its environment."""
+"""What a router process is told by its environment and on its command line."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 
 from waystation_core.domain.draft import MAX_EVENTS_PER_INSTANCE
 from waystation_core.domain.endpoints import DEFAULT_ALLOWLIST
+from waystation_core.domain.errors import InvalidEventType
+from waystation_core.domain.topics import check_pattern
+from waystation_core.ports.broker import (
+    DEFAULT_POOL,
+    POOL_EXPIRES_SECONDS,
+    require_bindings,
+    require_pool_name,
+)
 from waystation_core.rpc.settings import Settings, check_url
 
 
@@ -17,6 +32,10 @@ def _database(value: SecretStr) -> SecretStr:
 
 def _broker(value: SecretStr) -> SecretStr:
     return check_url(value, ("amqp", "amqps", "memory"))
+
+
+def _bindings(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
 
 class RouterSettings(Settings):
@@ -35,6 +54,34 @@ class RouterSettings(Settings):
     router_lease_seconds: float = Field(default=10.0, ge=1.0, le=300.0)
     """After this long without renewal other routers take over what it had in call."""
     router_database_connections: int = Field(default=8, ge=4, le=100)
+    router_pool: Annotated[str, AfterValidator(require_pool_name)] = DEFAULT_POOL
+    """Whose queue it consumes. `--pool` on the command line."""
+    router_bindings: Annotated[tuple[str, ...], BeforeValidator(_bindings)] = Field(
+        default=(), validate_default=True
+    )
+    """Which event types a pool other than the default one takes away from it: topic patterns, with
+    commas between. `--bind` on the command line."""
+    router_pool_expires_seconds: float = Field(default=POOL_EXPIRES_SECONDS, ge=1.0, le=86_400.0)
+    """How long that pool's queue stays when its last router is gone; then the default pool has
+    its events."""
     stop_grace_seconds: float = Field(default=10.0, ge=0.0, le=600.0)
     """How long calls in flight may finish after SIGTERM."""
     max_events_per_workflow: int = Field(default=MAX_EVENTS_PER_INSTANCE, ge=1, le=1_000_000)
+
+    @field_validator("router_bindings")
+    @classmethod
+    def _they_fit(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        faults = []
+        for binding in value:
+            try:
+                check_pattern(binding, "binding")
+            except InvalidEventType as fault:
+                faults.append(fault.message)
+        if "router_pool" in info.data:
+            try:
+                require_bindings(info.data["router_pool"], value)
+            except ValueError as fault:
+                faults.append(str(fault))
+        if faults:
+            raise ValueError(" ".join(faults))
+        return value

@@ -22,6 +22,7 @@ from waystation_router.calls import Calls
 from waystation_router.committer import Committer
 from waystation_router.endpoints import EndpointPool
 from waystation_router.ledger import Call, Ledger
+from waystation_router.pools import PoolsSeen
 from waystation_router.registry import RegistryCopy
 from waystation_router.timers import LOOK_EVERY, Timers
 
@@ -31,6 +32,7 @@ DELIVERIES_EVERY = 0.2
 EVENTS_EVERY = 1.0
 PARKED_EVERY = 2.0
 OVERDUE_EVERY = 0.5
+LAPSED_EVERY = 1.0
 STARVING_AFTER = 5.0
 DELIVERIES_AT_ONCE = 100
 EVENTS_AT_ONCE = 500
@@ -55,6 +57,7 @@ class Sweeper:
         *,
         router_id: str,
         pool: str,
+        pools: PoolsSeen,
         prefetch: int,
         ledger: Ledger,
         store: EngineStore,
@@ -68,6 +71,7 @@ class Sweeper:
     ) -> None:
         self._router_id = router_id
         self._pool = pool
+        self._pools = pools
         self._prefetch = prefetch
         self._ledger = ledger
         self._store = store
@@ -93,6 +97,7 @@ class Sweeper:
                 (EVENTS_EVERY, self._starving),
                 (PARKED_EVERY, self._parked),
                 (OVERDUE_EVERY, self._overdue),
+                (LAPSED_EVERY, self._lapsed),
                 (LOOK_EVERY, self._timers.turn),
                 (HOLDS_EVERY, self._holds),
             )
@@ -138,7 +143,11 @@ class Sweeper:
             return False
         limit = min(DELIVERIES_AT_ONCE, sum(self._calls.free(task) for task in live))
         claimed = await self._store.claim_deliveries(
-            self._router_id, limit, [task.task_id for task in live], suspects=False
+            self._router_id,
+            limit,
+            [task.task_id for task in live],
+            suspects=False,
+            types=self._pools.now.called,
         )
         await self._take_in_hand(claimed)
         return len(claimed) == limit
@@ -150,7 +159,11 @@ class Sweeper:
             return False
         async with self._endpoints.alone():
             claimed = await self._store.claim_deliveries(
-                self._router_id, 1, [task.task_id for task in live], suspects=True
+                self._router_id,
+                1,
+                [task.task_id for task in live],
+                suspects=True,
+                types=self._pools.now.called,
             )
             for call in await self._take_in_hand(claimed):
                 assert call.finished is not None
@@ -253,7 +266,7 @@ class Sweeper:
     async def _wake_parked(self, *, all: bool) -> None:
         free = [task.task_id for task in self._live_tasks() if self._calls.free(task) > 0]
         if free:
-            await self._store.wake_parked(free, all=all)
+            await self._store.wake_parked(free, self._pools.now.called, all=all)
 
     async def _holds(self) -> bool:
         """Gives leases to calls that last, so that their messages can be acked."""
@@ -280,7 +293,8 @@ class Sweeper:
     # --- events ----------------------------------------------------------------------------
 
     async def _events(self) -> bool:
-        """Announces due events again, no faster than the queue drains."""
+        """Announces due events of this pool again, no faster than its queue drains: a pool that is
+        stuck keeps no other one's events from being announced."""
         status = self._broker.status()
         if not status.connected or status.blocked:
             return False
@@ -295,12 +309,18 @@ class Sweeper:
         depth = await self._broker.depth(self._pool)
         if depth is None or depth > MOST_IN_QUEUE:
             return False
-        due_events = await self._store.claim_due_events(EVENTS_AT_ONCE)
+        due_events = await self._store.claim_due_events(EVENTS_AT_ONCE, self._pools.now.announced)
         if not due_events:
             return False
         log.info("announced_again", events=len(due_events))
         taken = await self._relay.announce_due(due_events)
         return taken and len(due_events) == EVENTS_AT_ONCE
+
+    async def _lapsed(self) -> bool:
+        """Brings back what the queues of pools held that nobody came back to."""
+        for pool, due in (await self._store.end_lapsed_pools()).items():
+            log.warning("pool_lapsed", pool=pool, events_due=due)
+        return False
 
     async def _starving(self) -> bool:
         """Announces what has waited long once more at the highest level, at most a tenth of what
@@ -308,7 +328,9 @@ class Sweeper:
         settled = self._committer.results_committed
         share, self._settled_before = (settled - self._settled_before) // 10, settled
         if share and self._broker.status().connected:
-            starving = await self._store.claim_starving_events(share, STARVING_AFTER)
+            starving = await self._store.claim_starving_events(
+                share, STARVING_AFTER, self._pools.now.announced
+            )
             if starving:
                 await self._relay.announce_due(starving)
         return False

@@ -31,6 +31,7 @@ def print_explanation(response: ExplainWorkflowResponse) -> None:
             "event": f"{blocker.event_type} {blocker.event_id}".strip(),
             "task": blocker.task_id,
             "service": blocker.service_name,
+            "pool": blocker.pool,
             "wait": blocker.wait_id,
             "dead letter": blocker.dead_letter_id,
             "attempts": str(blocker.attempts) if blocker.attempts else "",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from waystation.v1.system_service_pb2 import GetSystemStatusResponse
+from waystation.v1.system_service_pb2 import GetSystemStatusResponse, QueueStatus
 from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation_cli.render import names
 from waystation_cli.render.text import NOTHING, age, length, plain, stdout, table, when
@@ -103,9 +103,25 @@ def status_view(status: GetSystemStatusResponse, address: str) -> list[Renderabl
         none = "No router is alive: events wait. Start one with `waystation-router`."
         parts.append(Text(none, style="red"))
     if status.queues:
-        queues = table("QUEUE", "READY")
+        queues = table("QUEUE", "EVENTS", "ROUTERS", "READY")
         for queue in status.queues:
-            ready = str(queue.messages_ready) if queue.HasField("messages_ready") else "unknown"
-            queues.add_row(plain(queue.name), ready)
+            queues.add_row(
+                plain(queue.name),
+                plain(" ".join(queue.bindings)) or "all others",
+                Text(str(queue.routers), style="" if queue.routers else "red"),
+                str(queue.messages_ready) if queue.HasField("messages_ready") else "unknown",
+            )
         parts += ["", queues]
+        parts += [_without_routers(queue) for queue in status.queues if queue.HasField("lapses_at")]
     return parts
+
+
+def _without_routers(queue: QueueStatus) -> Text:
+    """What becomes of a pool whose last router is gone."""
+    return Text(
+        plain(
+            f"Pool {queue.pool} has had no router since {when(queue.no_router_since)}. If none comes "
+            f"by {when(queue.lapses_at)}, the pool default takes its events."
+        ),
+        style="red",
+    )

@@ -25,6 +25,7 @@ from waystation_core.broker.subscription import AmqpSubscription
 from waystation_core.broker.topology import Topology
 from waystation_core.ports.broker import (
     DEFAULT_POOL,
+    POOL_EXPIRES_SECONDS,
     Announcement,
     AnnounceOutcome,
     BrokerCounters,
@@ -109,7 +110,12 @@ class AmqpBroker:
         )
 
     async def consume(
-        self, *, pool: str = DEFAULT_POOL, bindings: Sequence[str] = (), prefetch: int
+        self,
+        *,
+        pool: str = DEFAULT_POOL,
+        bindings: Sequence[str] = (),
+        prefetch: int,
+        expires_seconds: float = POOL_EXPIRES_SECONDS,
     ) -> AmqpSubscription:
         require_pool(pool, bindings)
         if prefetch < 1:
@@ -119,7 +125,7 @@ class AmqpBroker:
         self._subscription = AmqpSubscription(
             connection_parameters(self._url),
             self._topology,
-            self._topology.pool_queue(pool, bindings),
+            self._topology.pool_queue(pool, bindings, expires_seconds),
             process_name(self._role, pool),
             prefetch,
             counters=self._counters,

@@ -16,6 +16,7 @@ from waystation_core.broker.levels import Levels
 from waystation_core.domain import topics
 from waystation_core.ports.broker import (
     DEFAULT_POOL,
+    POOL_EXPIRES_SECONDS,
     AnnouncedEvent,
     Announcement,
     AnnounceOutcome,
@@ -205,7 +206,12 @@ class InProcessBroker:
         self._hub.listeners.append(callback)
 
     async def consume(
-        self, *, pool: str = DEFAULT_POOL, bindings: Sequence[str] = (), prefetch: int
+        self,
+        *,
+        pool: str = DEFAULT_POOL,
+        bindings: Sequence[str] = (),
+        prefetch: int,
+        expires_seconds: float = POOL_EXPIRES_SECONDS,
     ) -> InProcessSubscription:
         require_pool(pool, bindings)
         if prefetch < 1:

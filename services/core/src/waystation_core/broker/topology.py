@@ -15,10 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from waystation_core.ports.broker import DEFAULT_POOL, LEVELS
+from waystation_core.ports.broker import DEFAULT_POOL, LEVELS, POOL_EXPIRES_SECONDS
 
 DAY_MS = 24 * 60 * 60 * 1000
-UNUSED_POOL_EXPIRES_MS = 5 * 60 * 1000
 DEAD_LETTERS_KEPT = 10_000
 DEAD_LETTERS_KEPT_MS = 7 * DAY_MS
 NOTICES_HELD = 10_000
@@ -90,10 +89,12 @@ class Topology:
         marker = Queue(self.marker, {"x-max-length": 1}, ())
         return [self.pool_queue(DEFAULT_POOL, ()), dead_letters, marker]
 
-    def pool_queue(self, pool: str, bindings: Sequence[str]) -> Queue:
+    def pool_queue(
+        self, pool: str, bindings: Sequence[str], expires_seconds: float = POOL_EXPIRES_SECONDS
+    ) -> Queue:
         """The default pool's hangs on the alternate exchange, so it gets what no other takes."""
         arguments: dict[str, Any] = {"x-max-priority": LEVELS - 1}
         if pool == DEFAULT_POOL:
             return Queue(self.pool(pool), arguments, ((self.unrouted, ""),))
-        arguments["x-expires"] = UNUSED_POOL_EXPIRES_MS
+        arguments["x-expires"] = int(expires_seconds * 1000)
         return Queue(self.pool(pool), arguments, tuple((self.events, key) for key in bindings))

@@ -22,6 +22,9 @@ from typing import Protocol, TypeAlias
 DEFAULT_POOL = "default"
 DEFAULT_NAMESPACE = "default"
 
+POOL_EXPIRES_SECONDS = 300.0
+"""How long the queue of a pool other than the default one stays without a consumer."""
+
 LEVELS = 10
 """Priority levels that a broker tells apart, 0 (last) to 9 (first)."""
 
@@ -50,8 +53,19 @@ def lowest_priority_of(level: int) -> int:
 def require_pool(pool: str, bindings: Sequence[str]) -> None:
     """Raises ValueError unless the pool can exist: a short lower-case name, and bindings for
     every pool but the default one, which has none because it gets what no other pool takes."""
+    require_pool_name(pool)
+    require_bindings(pool, bindings)
+
+
+def require_pool_name(pool: str) -> str:
+    """The name. Raises ValueError for one that no pool can have."""
     if not _POOL.fullmatch(pool):
         raise ValueError(f"pool {pool!r} must match {_POOL.pattern}")
+    return pool
+
+
+def require_bindings(pool: str, bindings: Sequence[str]) -> None:
+    """Raises ValueError where a pool has bindings and takes none, or the other way round."""
     if (pool == DEFAULT_POOL) == bool(bindings):
         wanted = "no bindings" if pool == DEFAULT_POOL else "at least one binding"
         raise ValueError(f"pool {pool!r} takes {wanted}")
@@ -271,12 +285,21 @@ class Broker(Protocol):
         ...
 
     async def consume(
-        self, *, pool: str = DEFAULT_POOL, bindings: Sequence[str] = (), prefetch: int
+        self,
+        *,
+        pool: str = DEFAULT_POOL,
+        bindings: Sequence[str] = (),
+        prefetch: int,
+        expires_seconds: float = POOL_EXPIRES_SECONDS,
     ) -> Subscription:
         """Joins a pool. It does not wait for the broker. At most one subscription per broker.
 
         A pool other than `default` takes the event types that its `bindings` (AMQP topic
-        patterns: `*` one word, `#` any number) match away from the default pool. `prefetch` (at
+        patterns: `*` one word, `#` any number) match away from the default pool. It does so
+        without a consumer too, for `expires_seconds` at most; what it holds then is gone, without
+        a word to anybody (a broker in one process ends it at once, and hands over what it holds).
+        As long as it is there its bindings are those of whoever made it, and all its processes
+        must name the same `expires_seconds`: the caller sees to it that they agree. `prefetch` (at
         least 1) bounds the messages that this process holds unacknowledged, handed out or not.
 
         Raises ValueError for an impossible pool, RuntimeError for a second subscription.
@@ -297,7 +320,8 @@ class Broker(Protocol):
 
     async def depth(self, pool: str = DEFAULT_POOL) -> int | None:
         """Messages of the pool that wait and are held by no consumer; None when unknown (broker
-        away, no such queue). Costs round trips: ask about once a second at most."""
+        away, no such queue). Costs round trips: ask about once a second at most. To RabbitMQ a
+        question is a use: asked about again and again, a pool without consumers never expires."""
         ...
 
     def status(self) -> BrokerStatus: ...

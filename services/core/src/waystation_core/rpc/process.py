@@ -7,7 +7,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import uvloop
@@ -29,12 +29,13 @@ def run(
     serve: Callable[[SettingsType], Coroutine[Any, Any, None]],
     *,
     refusals: tuple[type[Exception], ...] = (),
+    given: Mapping[str, str] | None = None,
 ) -> int:
     """Reads the settings and serves until SIGTERM or SIGINT. Answers with the exit code: 0 after
     that, 78 for bad settings, 1 where it can't start; `refusals` are further errors whose message
-    says why."""
+    says why. `given` are settings by their variables that go before the environment's."""
     try:
-        settings = read_settings(kind)
+        settings = read_settings(kind, {**os.environ, **(given or {})})
         logs.configure(settings.log_format, settings.log_level, process=name)
         uvloop.run(serve(settings))
     except BadSettings as bad:

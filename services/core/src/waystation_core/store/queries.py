@@ -22,6 +22,7 @@ from waystation_core.domain.model import (
     Status,
     TimerKind,
 )
+from waystation_core.domain.pools import Pool as RouterPool
 from waystation_core.ports.store import (
     DeadLetterFact,
     DeadLetterFilter,
@@ -38,6 +39,7 @@ from waystation_core.ports.store import (
 )
 from waystation_core.store import counting, flow_queries, rows
 from waystation_core.store.conditions import LETTERS, Conditions, letter_conditions
+from waystation_core.store.membership import pools_of
 from waystation_core.store.pool import Pool, connection_of
 from waystation_core.store.registry import is_uuid
 
@@ -55,7 +57,9 @@ WITH outcomes AS (
 )
 SELECT {rows.EVENT_COLUMNS},
     EXISTS (SELECT 1 FROM outbox o WHERE o.event_id = e.event_id)
-        OR EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = e.event_id),
+        OR EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = e.event_id)
+        OR EXISTS (SELECT 1 FROM timers t WHERE t.instance_key = e.instance_key
+            AND t.kind = {int(TimerKind.EVENT)} AND t.ref = e.event_id::text),
     c.results
 FROM {_RAISED}
 JOIN events e ON e.event_id = r.event_id
@@ -340,6 +344,10 @@ class PostgresQueryStore:
         )
         return found[0][0] if found else None
 
+    async def pools(self) -> tuple[RouterPool, ...]:
+        async with connection_of(self._pool) as connection:
+            return await pools_of(connection)
+
     async def flow(
         self,
         started_after: datetime,
@@ -368,10 +376,11 @@ class PostgresQueryStore:
             cursor = await connection.execute(
                 "SELECT router_id::text, pool, host, started_at, "
                 "extract(epoch FROM lease_until - now())::float8, calls_in_flight, "
-                "results_committed, report FROM routers WHERE lease_until > now() "
+                "results_committed, bindings, report FROM routers WHERE lease_until > now() "
                 "ORDER BY router_id"
             )
             routers = await cursor.fetchall()
+            pools = await pools_of(connection)
             cursor = await connection.execute(
                 "SELECT handler_id::text FROM handlers WHERE namespace = %s "
                 "AND (lease_until IS NULL OR lease_until > now())",
@@ -380,7 +389,7 @@ class PostgresQueryStore:
             handlers = [row[0] for row in await cursor.fetchall()]
         assert numbers is not None
         return SystemFacts(
-            routers=tuple(RouterFact(*row[:7]) for row in routers),
+            routers=tuple(RouterFact(*(*row[:7], tuple(row[7] or ()))) for row in routers),
             outbox_size=numbers[0],
             deliveries=numbers[1],
             oldest_unsettled_event_id=oldest[0] if oldest is not None else None,
@@ -391,8 +400,9 @@ class PostgresQueryStore:
             workflows_estimated=workflows.estimated,
             handlers=len(handlers),
             unreachable_handlers=sum(
-                _is_unreachable([row[7].get(handler) for row in routers]) for handler in handlers
+                _is_unreachable([row[8].get(handler) for row in routers]) for handler in handlers
             ),
+            pools=pools,
         )
 
 

@@ -1,4 +1,4 @@
-"""What sweepers ask of the store: due rows, deliveries off the fast way, and routers' leases."""
+"""What sweepers ask of the store: due rows, deliveries off the fast way, and dead routers' leases."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from waystation_core.domain.model import Delivery, JsonObject, TimerKind
+from waystation_core.domain.pools import EVERY_TYPE, EventTypes
 from waystation_core.ports.broker import LEVELS, lowest_priority_of
-from waystation_core.ports.store import DueEvent, Heartbeat, RouterReport
-from waystation_core.store import rows
-from waystation_core.store.pool import Pool, connection_of, json_text
+from waystation_core.ports.store import DueEvent
+from waystation_core.store import event_types, rows
+from waystation_core.store.pool import Pool, connection_of
 
 _DUE_COLUMNS = """e.event_id::text, e.event_type, i.workflow_instance_id, i.workflow_type, i.version,
     COALESCE(e.priority, 100), c.announcements, e.correlation_id, e.metadata->>'traceparent',
@@ -21,8 +22,8 @@ _DUE_COLUMNS = """e.event_id::text, e.event_type, i.workflow_instance_id, i.work
 
 _CLAIM_DUE = f"""
 WITH found AS MATERIALIZED (
-    SELECT event_id FROM outbox WHERE due_at <= now()
-    ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
+    SELECT event_id FROM outbox WHERE due_at <= now() {{among}}
+    ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE outbox o SET announcements = LEAST(o.announcements + 1, 1000), announced_at = now(),
         due_at = now()
@@ -37,7 +38,7 @@ JOIN workflow_instances i ON i.key = e.instance_key ORDER BY e.event_id
 _CLAIM_STARVING = f"""
 WITH found AS MATERIALIZED (
     SELECT event_id FROM outbox
-    WHERE level < %(highest)s AND created_at < now() - make_interval(secs => %(age)s)
+    WHERE level < %(highest)s AND created_at < now() - make_interval(secs => %(age)s) {{among}}
     ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE outbox o SET level = %(highest)s, announced_at = now()
@@ -83,7 +84,7 @@ RETURNING {rows.DELIVERY_COLUMNS}
 _CLAIM_DELIVERIES = f"""
 WITH found AS MATERIALIZED (
     SELECT event_id, task_id FROM deliveries
-    WHERE state = 1 AND due_at <= now() AND NOT suspect AND task_id = ANY(%(task_ids)s)
+    WHERE state = 1 AND due_at <= now() AND NOT suspect AND task_id = ANY(%(task_ids)s) {{among}}
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 {_LEASE_FOUND}"""
@@ -102,7 +103,7 @@ WITH busy AS MATERIALIZED (
     SELECT event_id, task_id FROM deliveries
     WHERE state = 1 AND due_at <= now() AND suspect AND task_id = ANY(%(task_ids)s)
       AND task_id NOT IN (
-          SELECT t.task_id FROM tasks t JOIN busy b ON b.service_name = t.service_name)
+          SELECT t.task_id FROM tasks t JOIN busy b ON b.service_name = t.service_name) {{among}}
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 {_LEASE_FOUND}"""
@@ -128,8 +129,8 @@ RETURNING t.instance_key, t.kind, t.ref, f.due_at
 _WAKE_PARKED = """
 WITH found AS MATERIALIZED (
     SELECT event_id, task_id FROM deliveries
-    WHERE (state = 3 OR state = 4) AND task_id = ANY(%s) AND (%s OR due_at <= now())
-    FOR UPDATE SKIP LOCKED
+    WHERE (state = 3 OR state = 4) AND task_id = ANY(%(task_ids)s)
+      AND (%(all)s OR due_at <= now()) {among} FOR UPDATE SKIP LOCKED
 )
 UPDATE deliveries d SET state = 1, due_at = now(), since = now()
 FROM found f WHERE d.event_id = f.event_id AND d.task_id = f.task_id
@@ -173,33 +174,55 @@ class Sweeping:
         [(claimed, made_due)] = await self._fetch(_MAKE_LOST_DUE, (seconds_ago,))
         return made_due if claimed else None
 
-    async def claim_due_events(self, limit: int) -> list[DueEvent]:
-        return [_due(row) for row in await self._fetch(_CLAIM_DUE, (limit,))]
+    async def claim_due_events(self, limit: int, types: EventTypes = EVERY_TYPE) -> list[DueEvent]:
+        parameters = {"limit": limit, **event_types.parameters(types)}
+        query = _CLAIM_DUE.format(among=event_types.among(types, "outbox"))
+        return [_due(row) for row in await self._fetch(query, parameters)]
 
-    async def claim_starving_events(self, limit: int, unsettled_for: float) -> list[DueEvent]:
+    async def claim_starving_events(
+        self, limit: int, unsettled_for: float, types: EventTypes = EVERY_TYPE
+    ) -> list[DueEvent]:
         found = await self._fetch(
-            _CLAIM_STARVING, {"highest": LEVELS - 1, "age": unsettled_for, "limit": limit}
+            _CLAIM_STARVING.format(among=event_types.among(types, "outbox")),
+            {
+                "highest": LEVELS - 1,
+                "age": unsettled_for,
+                "limit": limit,
+                **event_types.parameters(types),
+            },
         )
         return [_due(row, priority=lowest_priority_of(LEVELS - 1)) for row in found]
 
     async def claim_deliveries(
-        self, router_id: str, limit: int, task_ids: Sequence[str], *, suspects: bool
+        self,
+        router_id: str,
+        limit: int,
+        task_ids: Sequence[str],
+        *,
+        suspects: bool,
+        types: EventTypes = EVERY_TYPE,
     ) -> list[Delivery]:
-        parameters = {"router_id": router_id, "limit": limit, "task_ids": list(task_ids)}
+        among = event_types.among(types, "deliveries")
+        parameters = {
+            "router_id": router_id,
+            "limit": limit,
+            "task_ids": list(task_ids),
+            **event_types.parameters(types),
+        }
         if suspects:
-            found = await self._claim_suspects(parameters)
+            found = await self._claim_suspects(_CLAIM_SUSPECTS.format(among=among), parameters)
         else:
-            found = await self._fetch(_CLAIM_DELIVERIES, parameters)
+            found = await self._fetch(_CLAIM_DELIVERIES.format(among=among), parameters)
         return [rows.delivery(row) for row in found]
 
-    async def _claim_suspects(self, parameters: JsonObject) -> list[tuple[Any, ...]]:
+    async def _claim_suspects(self, query: str, parameters: JsonObject) -> list[tuple[Any, ...]]:
         if not await self._fetch(_ANY_SUSPECT):
             return []
         async with connection_of(self._pool) as connection, connection.transaction():
             ours = await (await connection.execute(_LOCK_SUSPECTS)).fetchone()
             if ours is None or not ours[0]:
                 return []
-            return await (await connection.execute(_CLAIM_SUSPECTS, parameters)).fetchall()
+            return await (await connection.execute(query, parameters)).fetchall()
 
     async def claim_overdue(self, router_id: str, limit: int) -> list[Delivery]:
         parameters = {"router_id": router_id, "limit": limit}
@@ -212,49 +235,16 @@ class Sweeping:
             claimed.setdefault(key, []).append((TimerKind(kind), ref))
         return claimed
 
-    async def wake_parked(self, task_ids: Sequence[str], *, all: bool = True) -> int:
-        return await self._execute(_WAKE_PARKED, (list(task_ids), all))
-
-    async def heartbeat(
-        self, router_id: str, pool: str, host: str, lease_seconds: float, report: RouterReport
-    ) -> Heartbeat:
-        found = await self._fetch(
-            """
-            WITH before AS (SELECT lease_until FROM routers WHERE router_id = %(id)s::uuid)
-            INSERT INTO routers (router_id, pool, host, lease_until, calls_in_flight,
-                results_committed, report)
-            VALUES (%(id)s::uuid, %(pool)s, %(host)s, now() + make_interval(secs => %(lease)s),
-                %(calls)s, %(results)s, %(report)s::json)
-            ON CONFLICT (router_id) DO UPDATE SET lease_until = excluded.lease_until,
-                calls_in_flight = excluded.calls_in_flight,
-                results_committed = excluded.results_committed, report = excluded.report
-            RETURNING COALESCE((SELECT lease_until > now() FROM before), false),
-                (SELECT count(*) FROM routers r
-                 WHERE r.lease_until > now() AND r.pool = %(pool)s AND r.router_id <> %(id)s::uuid)
-            """,
-            {
-                "id": router_id,
-                "pool": pool,
-                "host": host,
-                "lease": lease_seconds,
-                "calls": report.calls_in_flight,
-                "results": report.results_committed,
-                "report": json_text(dict(report.endpoints)),
-            },
+    async def wake_parked(
+        self, task_ids: Sequence[str], types: EventTypes = EVERY_TYPE, *, all: bool = True
+    ) -> int:
+        return await self._execute(
+            _WAKE_PARKED.format(among=event_types.among(types, "deliveries")),
+            {"task_ids": list(task_ids), "all": all, **event_types.parameters(types)},
         )
-        return Heartbeat(held=bool(found[0][0]), routers=int(found[0][1]) + 1)
 
     async def break_leases(self, router_id: str) -> int:
         return await self._execute(_BREAK_LEASES, {"id": router_id})
-
-    async def leave(self, router_id: str) -> None:
-        await self._execute(
-            "UPDATE deliveries SET state = 1, due_at = now(), leased_by = NULL, since = now(), "
-            "attempts = attempts - CASE WHEN suspect AND attempts > 0 THEN 1 ELSE 0 END "
-            "WHERE state = 2 AND leased_by = %s::uuid",
-            (router_id,),
-        )
-        await self._execute("DELETE FROM routers WHERE router_id = %s::uuid", (router_id,))
 
     async def backlog(self) -> int:
         found = await self._fetch("SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT 1000001) o")

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Double,
     Identity,
     Index,
     Integer,
@@ -264,6 +265,9 @@ pools = Table(
     Column("pool", Text(collation="C"), primary_key=True),
     Column("bindings", JSON, nullable=False),
     _when("seen_at", default=True),
+    # How long its queue stays without a router, and when it is gone if none comes.
+    Column("expires_seconds", Double, nullable=False),
+    _when("lapses_at"),
 )
 
 registry = Table(

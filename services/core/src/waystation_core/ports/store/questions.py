@@ -20,6 +20,7 @@ from waystation_core.domain.model import (
     Status,
     TimerKind,
 )
+from waystation_core.domain.pools import Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,8 @@ class RouterFact:
     lease_remaining: float
     calls_in_flight: int
     results_committed: int
+    bindings: tuple[str, ...] = ()
+    """Of its pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,7 @@ class SystemFacts:
     """Whether the two before are estimates: there are too many instances to count."""
     handlers: int
     unreachable_handlers: int
+    pools: tuple[Pool, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +248,10 @@ class QueryStore(Protocol):
         self, event_id: str, *, namespace: str = DEFAULT_NAMESPACE
     ) -> int | None:
         """Key of the instance that an event was raised in; None: there is no such event."""
+        ...
+
+    async def pools(self) -> tuple[Pool, ...]:
+        """All pools that are there, the default one first."""
         ...
 
     async def flow(

@@ -19,6 +19,7 @@ from waystation_core.domain.model import (
     Timer,
     TimerKind,
 )
+from waystation_core.domain.pools import EVERY_TYPE, EventTypes, Pool
 from waystation_core.ports.store.questions import DeadLetterFilter, StoredEntry
 
 
@@ -165,8 +166,10 @@ class Heartbeat:
 
     held: bool
     """False: the lease had lapsed, so others may have taken its deliveries."""
-    routers: int
-    """Live routers of its pool, itself included."""
+    in_pool: bool
+    """False: its pool has lapsed or was never joined, so others may have its event types."""
+    pools: tuple[Pool, ...]
+    """All pools that are there, the default one first; its own counts itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,18 +242,29 @@ class EngineStore(Protocol):
         and is settled by then is left alone."""
         ...
 
-    async def claim_due_events(self, limit: int) -> list[DueEvent]:
-        """Claims due outbox rows, oldest first, and doubles their wait (up to 10 min)."""
+    async def claim_due_events(self, limit: int, types: EventTypes = EVERY_TYPE) -> list[DueEvent]:
+        """Claims due outbox rows of these types, oldest first, and doubles their wait (up to 10
+        min)."""
         ...
 
-    async def claim_starving_events(self, limit: int, unsettled_for: float) -> list[DueEvent]:
-        """Claims rows unsettled this long and announced once, for one more announcement at the highest level."""
+    async def claim_starving_events(
+        self, limit: int, unsettled_for: float, types: EventTypes = EVERY_TYPE
+    ) -> list[DueEvent]:
+        """Claims rows of these types unsettled this long and announced once, for one more
+        announcement at the highest level."""
         ...
 
     async def claim_deliveries(
-        self, router_id: str, limit: int, task_ids: Sequence[str], *, suspects: bool
+        self,
+        router_id: str,
+        limit: int,
+        task_ids: Sequence[str],
+        *,
+        suspects: bool,
+        types: EventTypes = EVERY_TYPE,
     ) -> list[Delivery]:
-        """Leases READY deliveries that are due, of these tasks, to this router, oldest first.
+        """Leases READY deliveries that are due, of these tasks and event types, to this router,
+        oldest first.
 
         With `suspects` it leases only suspects, their attempt recorded, and none of a service that
         another router has a suspect of in call."""
@@ -265,15 +279,33 @@ class EngineStore(Protocol):
         fires them leaves them to another one after some seconds."""
         ...
 
-    async def wake_parked(self, task_ids: Sequence[str], *, all: bool = True) -> int:
-        """Makes parked deliveries of these tasks READY: an endpoint or a place is there. Those that
-        were parked for some time only where that is over, unless it is `all`."""
+    async def wake_parked(
+        self, task_ids: Sequence[str], types: EventTypes = EVERY_TYPE, *, all: bool = True
+    ) -> int:
+        """Makes parked deliveries of these tasks and event types READY: an endpoint or a place is
+        there. Those that were parked for some time only where that is over, unless it is `all`."""
+        ...
+
+    async def join_pool(self, pool: Pool, lease_seconds: float) -> None:
+        """Makes a pool other than the default one be there, or finds it as it is; two routers that
+        do so at once do it one after the other. Raises PoolRefused."""
         ...
 
     async def heartbeat(
-        self, router_id: str, pool: str, host: str, lease_seconds: float, report: RouterReport
+        self,
+        router_id: str,
+        pool: str,
+        host: str,
+        lease_seconds: float,
+        report: RouterReport,
+        bindings: Sequence[str] = (),
     ) -> Heartbeat:
-        """Renews the router's lease by one statement in database time."""
+        """Renews the router's lease by one statement in database time, and its pool with it."""
+        ...
+
+    async def end_lapsed_pools(self) -> dict[str, int]:
+        """Forgets pools whose queues have expired, and makes what they may have held due at once:
+        how many events, by pool. One router finds each."""
         ...
 
     async def break_leases(self, router_id: str) -> int:
@@ -282,7 +314,8 @@ class EngineStore(Protocol):
         ...
 
     async def leave(self, router_id: str) -> None:
-        """Ends the router's lease; what it leased is READY at once, and not suspect."""
+        """Ends the router's lease; what it leased is READY at once, and not suspect. The last one
+        of a pool starts the time after which that lapses."""
         ...
 
     async def backlog(self) -> int:

@@ -45,6 +45,8 @@ CREATE TABLE pools (
     pool TEXT COLLATE "C" NOT NULL,
     bindings JSON NOT NULL,
     seen_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    expires_seconds DOUBLE PRECISION NOT NULL,
+    lapses_at TIMESTAMP WITH TIME ZONE NOT NULL,
     PRIMARY KEY (pool)
 );
 """

@@ -1,0 +1,64 @@
+"""Why an event or a delivery stands still though its tasks could be called: no router takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from waystation_core.domain.pools import Pool, caller_of, queue_of
+
+
+@dataclass(frozen=True, slots=True)
+class NoRouter:
+    """The pool that has no live router, and what is told of it."""
+
+    pool: str
+    since: datetime
+    why: str
+    """Ends a sentence that begins with what waits."""
+    remedy: str
+    due_at: datetime | None
+    """When it goes on by itself; None: it does not."""
+
+
+def of_event(event_type: str, since: datetime, pools: Sequence[Pool]) -> NoRouter | None:
+    """What keeps an announced event of this type; None: a router is there."""
+    return _missing(queue_of(event_type, pools), since, pools)
+
+
+def of_delivery(event_type: str, since: datetime, pools: Sequence[Pool]) -> NoRouter | None:
+    """The same for a delivery off the fast way."""
+    return _missing(caller_of(event_type, pools), since, pools)
+
+
+def _missing(pool: Pool, since: datetime, pools: Sequence[Pool]) -> NoRouter | None:
+    if pool.routers:
+        return None
+    if pool.seen_at is None or pool.lapses_at is None:
+        own = (
+            "No router is alive"
+            if not any(each.routers for each in pools)
+            else ("no router of the pool `default` is alive, and no other pool takes it")
+        )
+        return NoRouter(
+            pool.name,
+            since,
+            own[0].lower() + own[1:],
+            "Start one: `waystation-router`. `waystation status` shows which are there.",
+            None,
+        )
+    bindings = " ".join(f"--bind '{binding}'" for binding in pool.bindings)
+    seen, until = (
+        moment.isoformat(timespec="seconds") for moment in (pool.seen_at, pool.lapses_at)
+    )
+    default = next(each for each in pools if not each.bindings)
+    after = "takes it" if default.routers else "has it, which has no router either"
+    return NoRouter(
+        pool.name,
+        max(since, pool.seen_at),
+        f"its type belongs to pool {pool.name}, which has had no router since {seen}",
+        f"Start one: `waystation-router --pool {pool.name} {bindings}`. Or wait: if none comes, the "
+        f"pool's queue expires by {until}, and then the pool `default` {after}.",
+        pool.lapses_at if default.routers else None,
+    )

@@ -1,0 +1,33 @@
+"""Event types as conditions on rows that have an event_id: topic patterns as regular expressions."""
+
+from __future__ import annotations
+
+from waystation_core.domain.model import JsonObject
+from waystation_core.domain.pools import EVERY_TYPE, EventTypes
+from waystation_core.domain.topics import ANY_WORDS, ONE_WORD
+
+
+def among(types: EventTypes, table: str) -> str:
+    """A further condition for the rows of a table, with `parameters`. Nothing where every type is
+    meant: an installation without pools pays nothing for them."""
+    if types == EVERY_TYPE:
+        return ""
+    return (
+        "AND (SELECT (e.event_type || '.') ~ %(types)s FROM events e "
+        f"WHERE e.event_id = {table}.event_id) IS DISTINCT FROM %(but)s"
+    )
+
+
+def parameters(types: EventTypes) -> JsonObject:
+    """Of the condition."""
+    return {"types": as_regex(types.patterns), "but": types.but}
+
+
+def as_regex(patterns: tuple[str, ...]) -> str:
+    """What an event type with a dot behind it matches when one of the patterns means it. The dot
+    behind every word spares thinking about borders; no character of an event type is special."""
+    one = {ONE_WORD: r"[^.]*\.", ANY_WORDS: r"(?:[^.]*\.)*"}
+    words = (
+        "".join(one.get(word, word + r"\.") for word in pattern.split(".")) for pattern in patterns
+    )
+    return f"^(?:{'|'.join(words)})$"

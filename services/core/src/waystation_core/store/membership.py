@@ -1,0 +1,152 @@
+"""Routers and their pools: who is there, until when, and who may join. Times are the database's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from waystation_core.domain.pools import EventTypes, Pool, admit
+from waystation_core.ports.broker import DEFAULT_POOL
+from waystation_core.ports.store import Heartbeat, RouterReport
+from waystation_core.store import event_types
+from waystation_core.store.pool import Connection, connection_of, json_text
+from waystation_core.store.pool import Pool as Connections
+
+# Two routers that join at once must see each other.
+_LOCK_JOINING = "SELECT pg_advisory_xact_lock(7402)"
+
+# A router that dies without a word is missed after its lease at the latest, and its last sign of life
+# may be a third of one old; the queue begins to expire with its death.
+_STAYS = "make_interval(secs => expires_seconds + 2 * %(lease)s)"
+
+_JOIN = """
+INSERT INTO pools (pool, bindings, seen_at, expires_seconds, lapses_at)
+VALUES (%(pool)s, %(bindings)s::json, now(), %(expires)s,
+    now() + make_interval(secs => %(expires)s + 2 * %(lease)s))
+ON CONFLICT (pool) DO UPDATE SET bindings = excluded.bindings, seen_at = excluded.seen_at,
+    expires_seconds = excluded.expires_seconds, lapses_at = excluded.lapses_at
+"""
+
+_HEARTBEAT = f"""
+WITH before AS (
+    SELECT lease_until FROM routers WHERE router_id = %(id)s::uuid
+), seen AS (
+    UPDATE pools SET seen_at = now(), lapses_at = now() + {_STAYS}
+    WHERE pool = %(pool)s AND lapses_at > now() RETURNING pool
+)
+INSERT INTO routers (router_id, pool, host, lease_until, calls_in_flight, results_committed, report,
+    bindings)
+VALUES (%(id)s::uuid, %(pool)s, %(host)s, now() + make_interval(secs => %(lease)s), %(calls)s,
+    %(results)s, %(report)s::json, %(bindings)s::json)
+ON CONFLICT (router_id) DO UPDATE SET lease_until = excluded.lease_until,
+    calls_in_flight = excluded.calls_in_flight, results_committed = excluded.results_committed,
+    report = excluded.report
+RETURNING COALESCE((SELECT lease_until > now() FROM before), false), EXISTS (SELECT 1 FROM seen)
+"""
+
+# A queue that its last consumer leaves in good order expires from then on; a second more, as the
+# broker counts by its own clock.
+_LEAVE = """
+WITH gone AS (
+    DELETE FROM routers WHERE router_id = %(id)s::uuid RETURNING pool
+)
+UPDATE pools p SET seen_at = now(), lapses_at = now() + make_interval(secs => expires_seconds + 1)
+FROM gone WHERE p.pool = gone.pool AND NOT EXISTS (
+    SELECT 1 FROM routers r
+    WHERE r.pool = p.pool AND r.router_id <> %(id)s::uuid AND r.lease_until > now())
+"""
+
+_LIVE = "(SELECT count(*) FROM routers r WHERE r.pool = p.pool AND r.lease_until > now())"
+_POOLS = f"""
+SELECT p.pool, '[]'::json, {_LIVE}, 0::float8, NULL::timestamptz, NULL::timestamptz
+FROM (VALUES (%s::text)) p(pool)
+UNION ALL
+(SELECT p.pool, p.bindings, {_LIVE}, p.expires_seconds, p.seen_at, p.lapses_at
+ FROM pools p WHERE p.lapses_at > now() ORDER BY p.pool)
+"""
+
+
+class Membership:
+    """The part of `ports.store.EngineStore` that routers announce themselves by."""
+
+    _pool: Connections
+
+    async def join_pool(self, pool: Pool, lease_seconds: float) -> None:
+        async with connection_of(self._pool) as connection, connection.transaction():
+            await connection.execute(_LOCK_JOINING)
+            admit(pool, await pools_of(connection))
+            await connection.execute(
+                _JOIN,
+                {
+                    "pool": pool.name,
+                    "bindings": json_text(list(pool.bindings)),
+                    "expires": pool.expires_seconds,
+                    "lease": lease_seconds,
+                },
+            )
+
+    async def heartbeat(
+        self,
+        router_id: str,
+        pool: str,
+        host: str,
+        lease_seconds: float,
+        report: RouterReport,
+        bindings: Sequence[str] = (),
+    ) -> Heartbeat:
+        parameters = {
+            "id": router_id,
+            "pool": pool,
+            "host": host,
+            "lease": lease_seconds,
+            "calls": report.calls_in_flight,
+            "results": report.results_committed,
+            "report": json_text(dict(report.endpoints)),
+            "bindings": json_text(list(bindings)) if bindings else None,
+        }
+        async with connection_of(self._pool) as connection:
+            renewed = await (await connection.execute(_HEARTBEAT, parameters)).fetchone()
+            pools = await pools_of(connection)
+        assert renewed is not None
+        held, seen = renewed
+        return Heartbeat(held, in_pool=seen or pool == DEFAULT_POOL, pools=pools)
+
+    async def leave(self, router_id: str) -> None:
+        async with connection_of(self._pool) as connection:
+            await connection.execute(
+                "UPDATE deliveries SET state = 1, due_at = now(), leased_by = NULL, since = now(), "
+                "attempts = attempts - CASE WHEN suspect AND attempts > 0 THEN 1 ELSE 0 END "
+                "WHERE state = 2 AND leased_by = %s::uuid",
+                (router_id,),
+            )
+            await connection.execute(_LEAVE, {"id": router_id})
+
+    async def end_lapsed_pools(self) -> dict[str, int]:
+        due: dict[str, int] = {}
+        async with connection_of(self._pool) as connection, connection.transaction():
+            ended = await connection.execute(
+                "DELETE FROM pools WHERE lapses_at <= now() RETURNING pool, bindings"
+            )
+            for name, bindings in await ended.fetchall():
+                held = EventTypes(tuple(bindings), but=False)
+                made_due = await connection.execute(_make_due(held), event_types.parameters(held))
+                due[name] = made_due.rowcount
+        return due
+
+
+def _make_due(types: EventTypes) -> str:
+    return f"""
+    WITH found AS MATERIALIZED (
+        SELECT event_id FROM outbox
+        WHERE due_at > now() {event_types.among(types, "outbox")} FOR UPDATE SKIP LOCKED
+    )
+    UPDATE outbox o SET due_at = now() FROM found f WHERE o.event_id = f.event_id
+    """
+
+
+async def pools_of(connection: Connection) -> tuple[Pool, ...]:
+    """All pools that are there, the default one first, then by name."""
+    found = await (await connection.execute(_POOLS, (DEFAULT_POOL,))).fetchall()
+    return tuple(
+        Pool(name, tuple(bindings), routers, expires, seen_at, lapses_at)
+        for name, bindings, routers, expires, seen_at, lapses_at in found
+    )
