@@ -53,7 +53,7 @@ def _replay(recorded: Recorded, call: InCall, outcome: Any) -> Comparison:
 
 
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 @given(PROGRAMS)
 def test_what_is_recorded_is_found_again_and_what_is_not_is_told(
@@ -63,25 +63,21 @@ def test_what_is_recorded_is_found_again_and_what_is_not_is_told(
     for step in steps:
         take(life, step)
     life.drain()
-    recorded = _recorded(life)
-    outcomes = {
-        (call.event.event_id, call.task.task_id, call.attempt, call.edit, call.base): (call, out)
-        for call, out in life.done
-    }
-    for one in recorded.values():
+    for one in _recorded(life).values():
         entry = one.entry
-        found = [
-            made
-            for (event_id, task_id, attempt, _, base), made in outcomes.items()
-            if (event_id, task_id, attempt, base)
-            == (entry.event_id, entry.processed_by, entry.attempt, entry.base_version)
-        ]
         if entry.result is not Result.SUCCESS:
             continue
-        # An edited retry begins again from attempt 1: the answers differ by what they wrote.
-        assert any(_replay(one, *made).same for made in found), entry
-        call, reply = next(made for made in found if _replay(one, *made).same)
-        assert isinstance(reply, Reply)
+        # What a delivery answered comes twice now and then; only one of its answers was committed.
+        same = [
+            (call, outcome)
+            for call, outcome in life.done
+            if isinstance(outcome, Reply)
+            and (call.event.event_id, call.task.task_id, call.base)
+            == (entry.event_id, entry.processed_by, entry.base_version)
+            and _replay(one, call, outcome).same
+        ]
+        assert same, entry
+        call, reply = same[0]
         _tell_more(one, call, reply)
         failed = _replay(one, call, AttemptError("UNAVAILABLE", "BUSY", "later"))
         assert (failed.same, failed.error is not None) == (False, True)
@@ -112,7 +108,7 @@ def _tell_more(one: Recorded, call: InCall, reply: Reply) -> None:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 @given(PROGRAMS)
 def test_a_fork_has_the_data_of_then_and_nothing_else(steps: list[tuple[Any, ...]]) -> None:

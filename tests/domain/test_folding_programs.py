@@ -25,6 +25,7 @@ from waystation_core.domain.model import (
     JsonObject,
     NewEvent,
     OnFailure,
+    Result,
     Status,
     TaskSpec,
 )
@@ -45,6 +46,7 @@ from waystation_core.domain.results import (
     apply_touch,
     take_turn,
 )
+from waystation_core.domain.retiring import STAYS, retire
 
 STRICT = task("strict", attempts=2)
 LENIENT = task("lenient", attempts=2, on_failure=OnFailure.CONTINUE)
@@ -100,6 +102,32 @@ class Life:
         self.total = 0
         self.given: JsonObject = {}
         self.succeeded: Counter[tuple[str, str]] = Counter()
+
+    # --- registration ----------------------------------------------------------------------
+
+    def catch_up(self, by: TaskSpec) -> None:
+        """The task is new: it gets every unhandled event that it never had a delivery of."""
+        world = self.world
+        had = {(entry.event_id, entry.processed_by) for entry in world.history}
+        had |= world.deliveries.keys()
+        unhandled = dict.fromkeys(
+            entry.event_id for entry in world.history if entry.result is Result.UNHANDLED
+        )
+        events = [
+            world.events[event_id]
+            for event_id in unhandled
+            if event_id is not None and (event_id, by.task_id) not in had
+        ]
+        world.catch_up(events, by)
+
+    def retire(self, task_id: str) -> None:
+        """The task is retired, for a moment: what waits for it becomes dead letters."""
+        world = self.world
+        rows = [row for row in world.deliveries.values() if row.task_id == task_id]
+        with world.drafting() as draft:
+            retire(draft, [(row, world.events[row.event_id]) for row in rows])
+        left = {row.state for row in world.deliveries.values() if row.task_id == task_id}
+        assert left <= set(STAYS)
 
     # --- routers ---------------------------------------------------------------------------
 
@@ -343,6 +371,8 @@ STEPS = st.one_of(
     *[st.tuples(st.just("time"), st.integers(1, 40))] * 2,
     st.tuples(st.just("complete pending"), AT, OUTCOME),
     st.tuples(st.just("cancel"), RARELY),
+    *[st.tuples(st.just("late"), st.sampled_from(sorted(TASKS)))] * 2,
+    st.tuples(st.just("retire"), st.sampled_from(sorted(TASKS))),
 )
 PROGRAMS = st.lists(STEPS, min_size=40, max_size=80)
 
@@ -401,6 +431,10 @@ def _ask(life: Life, step: tuple[Any, ...]) -> None:
             world.discard(letters[at % len(letters)])
         case ("cancel", True):
             world.cancel()
+        case ("late", task_id) if world.instance.status.is_open:
+            life.catch_up(TASKS[task_id])
+        case ("retire", task_id):
+            life.retire(task_id)
 
 
 @settings(

@@ -26,6 +26,7 @@ from waystation_core.domain.results import (
     Reply,
     WaitRequest,
 )
+from waystation_core.domain.retiring import retire
 
 WORKER = task("worker")
 LENIENT = task("lenient", on_failure=OnFailure.CONTINUE)
@@ -62,6 +63,8 @@ input              | WORKFLOW_NOT_WAITING ACTIVE LEASED | ACTIVE LEASED user.inp
 publish            | ACTIVE LEASED news | WAITING LEASED news | WORKFLOW_ENDED COMPLETED LEASED | WORKFLOW_ENDED FAILED LEASED | WORKFLOW_ENDED FAILED LEASED | WORKFLOW_ENDED CANCELLED LEASED
 cancel             | CANCELLED LEASED +workflow.cancelled | CANCELLED LEASED +workflow.cancelled | WORKFLOW_ENDED COMPLETED LEASED | WORKFLOW_ENDED FAILED LEASED | WORKFLOW_ENDED FAILED LEASED | CANCELLED LEASED
 retry              | ACTIVE LEASED | WAITING LEASED | WORKFLOW_ENDED COMPLETED LEASED | ACTIVE LEASED | | WORKFLOW_ENDED CANCELLED LEASED
+retired            | dead letter ACTIVE - | dead letter WAITING - | COMPLETED - | FAILED HELD | FAILED - | CANCELLED -
+retired in call    | ACTIVE LEASED | WAITING LEASED | COMPLETED LEASED | FAILED LEASED | FAILED LEASED | CANCELLED LEASED
 discard            | ACTIVE LEASED | WAITING LEASED | COMPLETED LEASED | FAILED LEASED | | CANCELLED LEASED
 """
 
@@ -119,6 +122,13 @@ class Scene:
         self.world.touch(EventTouch(self.event, (), {}, {"worker": row}))
         return ""
 
+    def retired(self, state: DeliveryState) -> str:
+        """The task is retired while its delivery is in this state."""
+        place = (self.event.event_id, "worker")
+        row = self.world.deliveries[place] = replace(self.world.deliveries[place], state=state)
+        with self.world.drafting() as draft:
+            return "dead letter" if retire(draft, [(row, self.event)]) else ""
+
     def letter(self) -> actions.OpenDeadLetter:
         (letter,) = self.world.open_letters()
         return letter
@@ -174,6 +184,8 @@ OPERATIONS: dict[str, Callable[[Scene], object]] = {
     "publish": lambda s: s.world.publish("news") and "",
     "cancel": lambda s: s.world.cancel() or "",
     "retry": lambda s: s.world.retry(s.letter()) or "",
+    "retired": lambda s: s.retired(DeliveryState.NO_ENDPOINT),
+    "retired in call": lambda s: s.retired(DeliveryState.LEASED),
     "discard": lambda s: s.world.discard(s.letter()) or "",
 }
 

@@ -17,6 +17,7 @@ from waystation_core.domain.model import (
     NewEvent,
     Result,
     Status,
+    TimerKind,
 )
 from waystation_core.domain.operations import Operation
 from waystation_core.domain.results import (
@@ -260,6 +261,15 @@ def test_a_repeated_answer_pending_changes_nothing() -> None:
     assert world.handle(world.first, A, Pending(99.0)) is Verdict.DUPLICATE
 
 
+def test_a_late_answer_pending_of_an_attempt_that_failed_gives_none_back() -> None:
+    world = World()
+    world.handle(world.first, A, ERROR)
+    assert world.handle(world.first, A, Pending(99.0)) is Verdict.DUPLICATE
+    row = world.row(world.first, A)
+    assert row is not None
+    assert (row.state, row.attempts) == (DeliveryState.READY, 1)
+
+
 def test_nothing_is_pending_in_a_workflow_that_ended() -> None:
     world, key = pending_world()
     world.cancel()
@@ -275,3 +285,20 @@ def test_what_is_in_call_is_not_pending_yet() -> None:
     edited = Delivery("e", "a", DeliveryState.PENDING, edit=1)
     assert standing(EventFacts(False, {"a": edited}), "e:a") == (Standing.OVER, None)
     assert standing(EventFacts(False, {"a": edited}), "e:a:edit-1") == (Standing.PENDING, edited)
+
+
+@pytest.mark.parametrize("expires_in", [None, 60])
+def test_what_is_due_in_the_commit_that_cleans_up_ends_once(expires_in: int | None) -> None:
+    expires_at = None if expires_in is None else START + timedelta(seconds=expires_in)
+    world, event = raising(delay=60.0, expires_at=expires_at)
+    world.handle(world.publish("last"), A, Reply(status=Status.COMPLETED, reads=()))
+    world.pass_time(60)
+    # Whatever the end was due to clean up comes together with what is due by itself.
+    world.timers[TimerKind.CLEANUP, ""] = world.now
+    world.fire_due()
+    if event.event_id in world.outbox:
+        world.touch(EventTouch(event, (A,)))
+    assert [entry.result for entry in world.history if entry.event_id == event.event_id] == [
+        Result.SKIPPED
+    ]
+    assert not world.timers

@@ -7,9 +7,11 @@ from support.chat_server import ChatServer, Reply, fails, says
 
 from chat_model import OpenAIModel
 from research_agent.agent.scripted import ScriptedModel
-from research_agent.agent.service import MAX_ROUNDS, build_service
+from research_agent.agent.service import APPROVAL_SECONDS, MAX_ROUNDS, build_service
+from research_agent.calls import WORKFLOW_TYPE
 from research_agent.demo import QUESTION
-from waystation_worker.testing import Answer, run_task
+from research_agent.tools.service import build_service as build_tools
+from waystation_worker.testing import Answer, TestEngine, WorkflowRun, run_task
 
 SERVICE = build_service(ScriptedModel())
 CALL = {"tool": "calculator", "input": "1 + 1"}
@@ -34,6 +36,43 @@ def finished(number: int = 1, **more: Any) -> dict[str, Any]:
     return {"payload": payload, "data": data}
 
 
+def asked(seed: int = 0) -> tuple[TestEngine, WorkflowRun]:
+    """The demo's question to the scripted agent and its tools."""
+    engine = TestEngine(SERVICE, build_tools(), seed=seed)
+    return engine, engine.start(WORKFLOW_TYPE, {"question": QUESTION})
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_the_whole_loop_ends_alike_however_its_tools_meet(seed: int) -> None:
+    engine, run = asked(seed)
+    await run.until_waiting()
+    assert "calls.wanted" not in run.raised
+    run.provide_input({"approved": True})
+    await run.until_quiet()
+    # The phone is tried once more; everything waits for that branch, and for nothing else.
+    assert run.raised.count("tools.finished") == 0
+    await engine.advance(1)
+    await run.until_ended()
+    assert run.output
+    assert (run.output["outcome"], run.output["rounds"]) == ("ANSWERED", 2)
+    assert "150 nights" in run.output["answer"]
+    assert run.data["findings"]["1.4"]["failed"] == "nobody answers"
+    assert run.data["findings"]["2.1"]["result"] == "150"
+    assert run.raised.count("tools.finished") == 2
+
+
+async def test_a_plan_that_nobody_looks_at_is_not_carried_out() -> None:
+    engine, run = asked()
+    await run.until_waiting()
+    await engine.advance(APPROVAL_SECONDS - 1)
+    assert run.status == "WAITING_FOR_INPUT"
+    await engine.advance(1)
+    await run.until_ended()
+    assert run.output
+    assert run.output["outcome"] == "NOT_APPROVED"
+    assert "calls.wanted" not in run.raised
+
+
 async def test_a_plan_is_made_by_the_model_and_kept() -> None:
     question = {"question": "1 + 1?"}
     result, request = await thinking(says(PLAN), "make_plan", payload=question, data=question)
@@ -48,10 +87,11 @@ async def test_a_plan_is_made_by_the_model_and_kept() -> None:
     "plan",
     [
         {**PLAN, "calls": []},
-        {**PLAN, "calls": [CALL] * 9},
+        {**PLAN, "calls": [CALL] * 5},
+        {**PLAN, "calls": [{**CALL, "input": "1" * 151}]},
         {**PLAN, "calls": [{"tool": "shell", "input": "rm"}]},
         {**PLAN, "approved": True},
-        {**PLAN, "idea": "x" * 4001},
+        {**PLAN, "idea": "x" * 301},
         {**PLAN, "idea": "\0"},
     ],
 )
@@ -80,6 +120,11 @@ async def test_a_person_sees_the_plan_before_anything_is_called() -> None:
     assert result.status == "WAITING_FOR_INPUT"
     assert result.wait
     assert result.wait.message == "Reckon. May I call calculator(1 + 1)?"
+    assert result.wait.timeout == APPROVAL_SECONDS
+    longest = {"idea": "\U0001f4a1" * 300, "calls": [{**CALL, "input": "\U0001f522" * 150}] * 4}
+    result = await run_task(SERVICE, "ask_person", data={"plan": longest})
+    assert result.wait
+    assert len(result.wait.message.encode()) <= 4096
 
 
 @pytest.mark.parametrize(
@@ -133,7 +178,7 @@ async def test_tools_that_failed_or_took_too_long_are_values_that_the_model_read
 
 
 async def test_the_script_thinks_the_same_each_time_and_copes_with_any_question() -> None:
-    for question in (QUESTION, "What is love?"):
+    for question in (QUESTION, "What is love? " * 1000):
         result = await run_task(SERVICE, "make_plan", payload={"question": question})
         assert [call["tool"] for call in result.data["plan"]["calls"]] == [
             "search",

@@ -164,21 +164,30 @@ async def test_a_workflow_is_forked_with_edits(waystation: FakeWaystation, clien
 
 
 async def test_a_replay_is_told_step_by_step(waystation: FakeWaystation, client: Client) -> None:
-    response = pb.ReplayWorkflowResponse()
-    step = response.steps.add(sequence=3, task_id="t", differs=True)
+    response = pb.ReplayWorkflowResponse(next_from_sequence=5)
+    step = response.steps.add(
+        sequence=3, task_id="t", differs=True, outcome=pb.REPLAY_OUTCOME_DIFFERS
+    )
     step.recorded_event_types.append("a")
     difference = step.differences.add(path="/n")
     difference.replayed.number_value = 2
-    broken = response.steps.add(sequence=5, task_id="u", differs=True)
+    rest = pb.ReplayWorkflowResponse()
+    broken = rest.steps.add(sequence=5, task_id="u", differs=True, outcome=pb.REPLAY_OUTCOME_FAILED)
     broken.error.reason, broken.error.message = "NO", "it can't"
-    waystation.next("ReplayWorkflow", response)
+    rest.steps.add(
+        sequence=6, task_id="u", outcome=pb.REPLAY_OUTCOME_SKIPPED, skip_message="nobody is there"
+    )
+    waystation.next("ReplayWorkflow", response, rest)
     steps = await client.replay("claim-7", from_sequence=2, to_sequence=9, task_ids=["t", "u"])
     assert steps == (
-        ReplayStep(3, "t", True, (ReplayDifference("/n", None, 2),), ("a",)),
-        ReplayStep(5, "u", True, error="NO: it can't"),
+        ReplayStep(3, "t", True, (ReplayDifference("/n", None, 2),), ("a",), outcome="DIFFERS"),
+        ReplayStep(5, "u", True, error="NO: it can't", outcome="FAILED"),
+        ReplayStep(6, "u", False, outcome="SKIPPED", skipped="nobody is there"),
     )
     assert steps[0].message == step
-    [request] = waystation.requests("ReplayWorkflow")
+    request, following = waystation.requests("ReplayWorkflow")
+    # A portion at a time.
+    assert following.from_sequence == 5
     assert (request.from_sequence, request.to_sequence, list(request.task_ids)) == (
         2,
         9,

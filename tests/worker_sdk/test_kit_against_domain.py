@@ -1,35 +1,52 @@
 """Random workflows, taken by the test kit and by the engine's own domain code step by step: after
-each step both say the same of status, data, history, waits, dead letters and idleness."""
+each step both say the same of status, data, history, events, waits, groups, dead letters, what is due
+and idleness."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
-from domain.world import World, task
+from domain.world import ROUTER, START, World, task
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from waystation_core.domain import completing as engines_completing
 from waystation_core.domain import outcomes
 from waystation_core.domain.lifecycle import Treatment
-from waystation_core.domain.model import DeliveryState, NewEvent, OnFailure, Status, TaskSpec
+from waystation_core.domain.model import (
+    Delivery,
+    DeliveryState,
+    Event,
+    NewEvent,
+    OnFailure,
+    Status,
+    TaskSpec,
+)
 from waystation_core.domain.operations import Operation
 from waystation_core.domain.results import EventTouch
-from waystation_worker import Backoff, HandlerService
-from waystation_worker.testing import asking, committing
-from waystation_worker.testing.answers import Answer, Asked, Failed, Raised
-from waystation_worker.testing.calling import START_OF_TIME
+from waystation_worker import Backoff, HandlerService, TaskResult
+from waystation_worker import NewEvent as ToRaise
+from waystation_worker.testing import asking, committing, completing, timers
+from waystation_worker.testing.answers import Answer, Asked, Failed, FannedOut, Pending, Raised
+from waystation_worker.testing.calling import SentEvent
 from waystation_worker.testing.changes import Change
 from waystation_worker.testing.instance import Instance
+from waystation_worker.testing.records import ENDS, EVENT_OF_STATUS
 
 TASKS: dict[str, tuple[list[str], str]] = {
-    "start": (["workflow.started", "user.input.provided"], "fail_workflow"),
+    "start": (
+        ["workflow.started", "user.input.provided", "user.input.timed_out"],
+        "fail_workflow",
+    ),
     "one": (["a"], "fail_workflow"),
-    "two": (["a", "b"], "continue"),
+    "two": (["a", "b", "then"], "continue"),
     "end": (["workflow.completed", "workflow.failed"], "fail_workflow"),
 }
 MAX_ATTEMPTS = 2
-MAX_EVENTS = 12
+MAX_EVENTS = 20
 
 TYPES = st.sampled_from(["a", "a", "b", "unheard", "workflow.completed", "workflow.failed"])
 CHANGES = st.lists(
@@ -39,25 +56,56 @@ CHANGES = st.lists(
     ),
     max_size=2,
 )
-WAITS = st.builds(Asked, st.just("which?"), st.none(), st.sampled_from(["", "w"]))
+SECONDS = st.none() | st.integers(1, 40)
+WAITS = st.builds(Asked, st.just("which?"), st.none(), st.sampled_from(["", "w"]), timeout=SECONDS)
+
+
+@st.composite
+def raised(draw: st.DrawFn, types: st.SearchStrategy[str]) -> Raised:
+    delay, expiry = draw(SECONDS), draw(st.none() | st.integers(-5, 60))
+    expires_at = None if expiry is None else START + timedelta(seconds=expiry)
+    return Raised(draw(types), {"n": 1}, delay=delay, expires_at=expires_at)
+
+
+BRANCHES = st.sampled_from(["a", "b", "unheard"])
+FAN_OUTS = st.lists(raised(BRANCHES), max_size=3).flatmap(
+    lambda events: st.builds(
+        FannedOut,
+        st.just(events),
+        st.just(Raised("then", {"given": 1})),
+        st.integers(0, len(events)),
+        SECONDS,
+    )
+)
 
 
 @st.composite
 def results(draw: st.DrawFn) -> Answer:
-    kind = draw(st.sampled_from(["work", "work", "work", "end", "ask", "fail", "reject"]))
+    kind = draw(
+        st.sampled_from(
+            ["work", "work", "fan", "fan", "end", "ask", "fail", "reject", "pending", "pending"]
+        )
+    )
     if kind in ("fail", "reject"):
         return Answer({}, failure=Failed("NO", "no", permanent=kind == "reject"))
+    if kind == "pending":
+        return Answer({}, pending=Pending(draw(SECONDS)))
     wait = draw(WAITS) if kind == "ask" else None
     status = draw(st.sampled_from(["COMPLETED", "FAILED"])) if kind == "end" else None
     return Answer(
         {},
         changes=draw(CHANGES),
-        events=[Raised(name, {"n": 1}) for name in draw(st.lists(TYPES, max_size=2))],
+        events=draw(st.lists(raised(TYPES), max_size=2)),
+        fan_outs=draw(st.lists(FAN_OUTS, min_size=1, max_size=2)) if kind == "fan" else [],
         status="WAITING_FOR_INPUT" if wait else status,
         wait=wait,
         output=draw(st.sampled_from([None, {"done": True}])) if status == "COMPLETED" else None,
         reads=draw(st.lists(st.sampled_from(["/x", "/n", "/y", ""]), max_size=2)),
     )
+
+
+def new_event(one: Raised) -> NewEvent:
+    return NewEvent(one.event_type, one.payload, delay=one.delay, expires_at=one.expires_at)
 
 
 def outcome(result: Answer) -> outcomes.Outcome:
@@ -67,21 +115,50 @@ def outcome(result: Answer) -> outcomes.Outcome:
         return outcomes.AttemptError(
             failure.code, failure.reason, failure.message, failure.permanent, failure.retry_after
         )
+    if result.pending is not None:
+        return outcomes.Pending(result.pending.timeout)
     wait = result.wait
     return outcomes.Reply(
-        events=tuple(NewEvent(one.event_type, one.payload) for one in result.events),
+        events=tuple(map(new_event, result.events)),
         change=tuple(Operation(path, kind, value) for kind, path, value in result.changes),
         status=Status[result.status] if result.status else None,
-        wait=outcomes.WaitRequest(wait.message, wait.wait_id) if wait else None,
+        wait=outcomes.WaitRequest(wait.message, wait.wait_id, timeout=wait.timeout)
+        if wait
+        else None,
         output=result.output,
         reads=tuple(result.reads),
+        fan_outs=tuple(
+            outcomes.FanOut(
+                tuple(map(new_event, one.events)), new_event(one.then), one.need, one.timeout
+            )
+            for one in result.fan_outs
+        ),
     )
+
+
+def following(result: Answer) -> TaskResult:
+    """The same answer as somebody else gives it later."""
+    told = TaskResult()
+    for kind, path, value in result.changes:
+        getattr(told, kind)(path, value)
+    for one in result.events:
+        told.emit(one.event_type, one.payload, delay=one.delay, expires_at=one.expires_at)
+    for group in result.fan_outs:
+        events = [as_new(one) for one in group.events]
+        told.fan_out(events, as_new(group.then), need=group.need, timeout=group.timeout)
+    if result.wait is not None:
+        told.wait_for_input(
+            result.wait.message, None, result.wait.wait_id or None, result.wait.timeout
+        )
+    if result.status == "COMPLETED":
+        told.complete(result.output)
+    return told
 
 
 class Both:
     """One instance, twice."""
 
-    def __init__(self) -> None:
+    def __init__(self, deadline: int | None) -> None:
         service = HandlerService("s")
         for name, (events, on_failure) in TASKS.items():
             service.task(
@@ -92,7 +169,8 @@ class Both:
                 max_attempts=MAX_ATTEMPTS,
                 backoff=Backoff(1, 1, 1),
             )(print)
-        self.now = START_OF_TIME
+        self.now = START
+        self.times = 0
         self.kit = Instance(
             "w",
             "type",
@@ -105,6 +183,7 @@ class Both:
             ],
             clock=lambda: self.now,
             max_events=MAX_EVENTS,
+            deadline=None if deadline is None else START + timedelta(seconds=deadline),
         )
         asking.start(self.kit, Raised("workflow.started"))
         self.specs = {
@@ -112,7 +191,9 @@ class Both:
             for name, (_, on_failure) in TASKS.items()
         }
         self.world = World(
-            resolve=lambda event_type, _: self.tasks_of(event_type), max_events=MAX_EVENTS
+            resolve=lambda event_type, _: self.tasks_of(event_type),
+            max_events=MAX_EVENTS,
+            deadline=deadline,
         )
 
     def tasks_of(self, event_type: str) -> tuple[TaskSpec, ...]:
@@ -127,18 +208,20 @@ class Both:
             (index, delivery)
             for index, emitted in enumerate(kit.emitted.values())
             for delivery in emitted.deliveries
-            if delivery.state == "OPEN" and kit.treatment(emitted.event) == "DELIVER"
+            if delivery.state in ("OPEN", "PENDING")
+            and kit.treatment(emitted.event) == "DELIVER"
+            and emitted.time <= self.now
         ]
         if not ready:
             return
         index, delivery = choose(st.sampled_from(ready))
-        result = choose(results())
+        result = self.apart(choose(results()), delivery.event)
         base = choose(st.integers(max(1, kit.version - 2), kit.version))
         attempt = max(1, delivery.attempts + choose(st.sampled_from([1, 1, 1, 0])))
         name, edit = delivery.task.task_id, delivery.edit
         for _ in range(choose(st.sampled_from([1, 2]))):
             committing.commit(kit, delivery, result, attempt=attempt, edit=edit, base=base)
-            event = list(self.world.events.values())[index]
+            event = self.engines(index)
             self.world.handle(
                 event,
                 self.specs[name],
@@ -148,6 +231,92 @@ class Both:
                 base=base,
                 edit=edit,
             )
+
+    def engines(self, index: int) -> Event:
+        """The engine's event at this place."""
+        return list(self.world.events.values())[index]
+
+    def apart(self, result: Answer, cause: SentEvent) -> Answer:
+        """The answer with all its times apart from each other and from all others: what is due at
+        once is due in no order. What an end raises does not expire here."""
+
+        def more(one: float | None) -> float | None:
+            self.times += 1
+            return None if one is None else one + self.times / 1000
+
+        def moved(one: Raised) -> Raised:
+            delay, later = more(one.delay), timedelta(seconds=more(0) or 0)
+            expires_at = None if one.expires_at is None else one.expires_at + later
+            if cause.after_end or one.event_type in ENDS:
+                expires_at = None
+            return replace(one, delay=delay, expires_at=expires_at)
+
+        wait, pending = result.wait, result.pending
+        return replace(
+            result,
+            events=[moved(one) for one in result.events],
+            fan_outs=[
+                replace(
+                    one, events=[moved(event) for event in one.events], timeout=more(one.timeout)
+                )
+                for one in result.fan_outs
+            ],
+            wait=wait and replace(wait, timeout=more(wait.timeout)),
+            pending=pending and Pending(more(pending.timeout)),
+        )
+
+    def complete(self, choose: Any) -> None:
+        """A result that was to follow comes, or its task fails, or gets more time."""
+        kit, world = self.kit, self.world
+        pending = [
+            (index, delivery)
+            for index, emitted in enumerate(kit.emitted.values())
+            for delivery in emitted.deliveries
+            if delivery.state == "PENDING"
+        ]
+        if not pending:
+            return
+        index, delivery = choose(st.sampled_from(pending))
+        result = self.apart(choose(results().filter(can_follow)), delivery.event)
+        event, spec = self.engines(index), self.specs[delivery.task.task_id]
+        row = world.row(event, spec)
+        assert row is not None
+        answer = outcome(result)
+        assert isinstance(answer, (outcomes.Reply, outcomes.AttemptError))
+
+        def mine() -> None:
+            if result.failure is not None:
+                completing.fail(kit, delivery.key, result.failure)
+            else:
+                completing.complete(kit, delivery.key, following(result))
+
+        def engines() -> None:
+            with world.drafting() as draft:
+                assert engines_completing.complete(draft, event, spec, row, answer)
+                world.data_at[draft.instance.version] = draft.instance.data
+
+        assert refusal(mine) == refusal(engines)
+
+    def pass_time(self, seconds: int) -> None:
+        """Moves the clock from one thing that is due to the next."""
+        end = self.now + timedelta(seconds=seconds)
+        while self.now < end:
+            self.now = min(timers.next_due(self.kit, self.now) or end, end)
+            self.world.now = self.now
+            overdue = [
+                (index, delivery)
+                for index, emitted in enumerate(self.kit.emitted.values())
+                for delivery in emitted.deliveries
+                if delivery.state == "PENDING" and delivery.due <= self.now
+            ]
+            self.world.fire_due()
+            for index, delivery in overdue:
+                event, spec = self.engines(index), self.specs[delivery.task.task_id]
+                if (row := self.world.row(event, spec)) is not None:
+                    cut = outcome(Answer({}, failure=timers.PENDING_TIMED_OUT))
+                    self.world.handle(event, spec, cut, attempt=row.attempts + 1, edit=row.edit)
+            self.settle()
+            self.compare()
 
     def ask(self, choose: Any) -> None:
         """One thing that a client or an operator does; both refuse it, or neither does."""
@@ -182,9 +351,11 @@ class Both:
 
     def settle(self) -> None:
         """What needs no task."""
+        timers.fire_due(self.kit)
         for emitted in self.kit.pending():
             committing.settle_undeliverable(self.kit, emitted)
         world = self.world
+        world.fire_due()
         for event in list(world.events.values()):
             with world.drafting() as draft:
                 skip = draft.treatment(event) is Treatment.SKIP
@@ -192,34 +363,66 @@ class Both:
             if facts.in_outbox:
                 if skip or not tasks:
                     world.touch(EventTouch(event, tasks))
-            elif skip:
-                for name, row in facts.deliveries.items():
-                    if row.state is DeliveryState.READY:
-                        world.claim(event, self.specs[name])
-                rows = {spec.task_id: row for spec in tasks if (row := world.row(event, spec))}
+            elif rows := {
+                name: row if skip else replace(row, state=DeliveryState.READY, leased_by=None)
+                for name, row in facts.deliveries.items()
+                if row.state in (DeliveryState.READY, DeliveryState.LEASED)
+            }:
+                # Nothing is in call between two steps.
+                self.claim(event, rows)
                 world.touch(EventTouch(event, tasks, rows=rows))
+
+    def claim(self, event: Event, rows: dict[str, Delivery]) -> None:
+        for name, row in rows.items():
+            known = self.world.deliveries[event.event_id, name]
+            if known.state is DeliveryState.READY:
+                self.world.claim(event, self.specs[name])
+            assert self.world.deliveries[event.event_id, name].leased_by == ROUTER, row
 
     def compare(self) -> None:
         kit, world = self.kit, self.world
         number = {event_id: n for n, event_id in enumerate(world.events)}
         mine = {event_id: n for n, event_id in enumerate(kit.emitted)}
-        assert [(mine[e.event_id], e.processed_by, e.result, e.attempt) for e in kit.history] == [
-            (number[e.event_id or ""], e.processed_by, e.result.name, e.attempt)
+        assert in_order(
+            (e.result, mine[e.event_id], e.processed_by, e.attempt, e.action) for e in kit.history
+        ) == in_order(
+            (e.result.name, number[e.event_id or ""], e.processed_by, e.attempt, e.action or "")
             for e in world.history
-        ]
+        )
         instance = world.instance
         assert (kit.status, kit.data) == (instance.status.name, instance.data)
         assert kit.output == instance.output
         assert [wait.wait_id for wait in kit.waits] == [wait.wait_id for wait in instance.waits]
+        assert [wait.deadline for wait in kit.waits] == [
+            datetime.fromisoformat(wait.deadline) if wait.deadline else None
+            for wait in instance.waits
+        ]
         assert [
-            (event.event.event_type, event.event.payload, event.event.after_end)
-            for event in kit.emitted.values()
-            if event.event.event_type != "workflow.waiting_for_input"  # its payload tells the time
-            and event.event.raised_by == "client"
+            (
+                one.event.event_type,
+                one.event.raised_by,
+                mine.get(one.event.causation_id),
+                one.event.branch and one.event.branch.number,
+                one.event.after_end,
+                payload(one.event.event_type, one.event.payload, mine),
+            )
+            for one in kit.emitted.values()
         ] == [
-            (event.event_type, event.payload, event.after_end)
+            (
+                event.event_type,
+                event.raised_by,
+                number.get(event.causation_id or ""),
+                event.branch and event.branch.number,
+                event.after_end,
+                payload(event.event_type, event.payload, number),
+            )
             for event in world.events.values()
-            if event.event_type != "workflow.waiting_for_input" and event.raised_by == "client"
+        ]
+        assert [
+            (one.need, one.size, one.open, one.well, branches(one.failed)) for one in kit.groups
+        ] == [
+            (one.need, one.size, one.open, one.well, branches(one.failed))
+            for one in instance.groups
         ]
         failure = instance.failure
         assert (kit.failure and (kit.failure.reason, kit.failure.task_id)) == (
@@ -234,22 +437,66 @@ class Both:
         assert kit.idle == (instance.idle.message if instance.idle else None)
 
 
+def can_follow(result: Answer) -> bool:
+    """Whether a result that follows can say this: it fails a workflow together with its event."""
+    return result.pending is None and result.status != "FAILED"
+
+
+def as_new(one: Raised) -> ToRaise:
+    return ToRaise(one.event_type, one.payload, delay=one.delay, expires_at=one.expires_at)
+
+
+def in_order(entries: Any) -> list[Any]:
+    """Entries of history; those of what is given up at one time come in any order."""
+    ordered: list[Any] = []
+    for skipped, run in groupby(entries, key=lambda entry: entry[0] == "SKIPPED"):
+        found = list(run)
+        ordered += sorted(found) if skipped else found
+    return ordered
+
+
+def payload(event_type: str, given: dict[str, Any], number: dict[str, int]) -> Any:
+    """The payload, with events told by their place and without words; those of statuses name times
+    and ids."""
+    if event_type in EVENT_OF_STATUS.values():
+        return None
+    told = dict(given)
+    if "failed_branches" in told:
+        told["failed_branches"] = [
+            {**one, "event_id": number[one["event_id"]], "message": ""}
+            for one in told["failed_branches"]
+        ]
+    return told
+
+
+def branches(failed: Any) -> list[tuple[int, str]]:
+    return [(one["branch"], one["reason"]) for one in failed]
+
+
 def refusal(move: Any) -> str | None:
     try:
         move()
+    except AssertionError:
+        raise
     except Exception as error:
-        return type(error).__name__
+        # A result that breaks a rule has one class here and a class for each rule there.
+        reason: str = getattr(error, "reason", "")
+        return reason if reason in BROKEN_RULES else type(error).__name__
     return None
+
+
+BROKEN_RULES = ("PATH_TYPE_MISMATCH", "RESPONSE_INVALID", "TOO_MANY_EVENTS")
 
 
 @settings(deadline=timedelta(seconds=5), max_examples=120)
 @given(st.data())
 def test_the_kit_goes_where_the_engine_goes(data: st.DataObject) -> None:
-    both = Both()
-    for _ in range(data.draw(st.integers(1, 12))):
-        if data.draw(st.integers(0, 3)):
-            both.commit(data.draw)
+    both = Both(data.draw(st.none() | st.integers(20, 100)))
+    for _ in range(data.draw(st.integers(1, 14))):
+        what = data.draw(st.sampled_from(["commit", "commit", "commit", "ask", "complete", "time"]))
+        if what == "time":
+            both.pass_time(data.draw(st.integers(1, 40)))
         else:
-            both.ask(data.draw)
+            getattr(both, what)(data.draw)
         both.settle()
         both.compare()

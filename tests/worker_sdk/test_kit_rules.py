@@ -103,7 +103,8 @@ async def test_the_example_ends_in_memory_as_its_files_say(name: str) -> None:
     expected, service = file["expected"], build_service()
     for seed in range(4):
         engine = TestEngine(service, seed=seed)
-        run = engine.start(WORKFLOW_TYPE, file["claim"])
+        join = "structured" if seed % 2 else "naive"
+        run = engine.start(WORKFLOW_TYPE, {**file["claim"], "join": join})
         answers, dead_letters = list(file["answers"]), 0
         await run.until_quiet()
         while run.dead_letters or run.waits:

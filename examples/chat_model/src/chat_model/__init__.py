@@ -5,17 +5,17 @@ Uses the worker SDK, openai and pydantic; must not import any other part of the 
 example.
 """
 
-from chat_model.asking import ASKING_SECONDS, ChatModel, OneOf, Text, UnusableAnswer
+from chat_model.asking import ASKING_SECONDS, AtMost, ChatModel, OneOf, UnusableAnswer
 from chat_model.failures import ModelUnavailable
 from chat_model.openai_model import OpenAIModel, model_from_environment
 
 __all__ = [
     "ASKING_SECONDS",
+    "AtMost",
     "ChatModel",
     "ModelUnavailable",
     "OneOf",
     "OpenAIModel",
-    "Text",
     "UnusableAnswer",
     "model_from_environment",
 ]

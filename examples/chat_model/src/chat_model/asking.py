@@ -1,9 +1,9 @@
 """What a task asks of a model, whichever it is: the one method that a scripted one has as well."""
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ValidationError
+from pydantic import BaseModel, GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
@@ -14,8 +14,6 @@ ANSWER_SECONDS = 90.0
 ASKING_SECONDS = ANSWER_SECONDS + 30
 """The timeout of a task that asks once. Longer than the answer may take, so that a slow model is
 told apart from a task that hangs."""
-
-MAX_TEXT = 4_000
 
 
 class UnusableAnswer(Exception):
@@ -63,14 +61,6 @@ def _problem(place: tuple[int | str, ...], problem: str, answer: type[BaseModel]
     return f"{field} ({problem})"
 
 
-def _plain(text: str) -> str:
-    if len(text) > MAX_TEXT:
-        raise ValueError(f"a text has at most {MAX_TEXT} characters")
-    if "\0" in text:
-        raise ValueError("a text holds no NUL")
-    return text
-
-
 class OneOf:
     """Annotates a `str` that comes out of a table: the schema lists what is in it, and nothing else
     fits."""
@@ -82,6 +72,21 @@ class OneOf:
         return core_schema.literal_schema(self._names)
 
 
-# Checked here and not by the schema: strict schemas know no length.
-Text = Annotated[str, AfterValidator(_plain)]
-"""Words of a model that may go into a workflow's data."""
+class AtMost:
+    """Annotates a `str`: so many characters and no NUL. Checked here and not by the schema, for strict
+    schemas know no length."""
+
+    def __init__(self, characters: int) -> None:
+        self._characters = characters
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def _check(self, text: str) -> str:
+        if len(text) > self._characters:
+            raise ValueError(f"a text of at most {self._characters} characters")
+        if "\0" in text:
+            raise ValueError("a text without NUL")
+        return text

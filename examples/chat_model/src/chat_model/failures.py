@@ -1,9 +1,11 @@
 """What a failed call to a model server means for the task that made it.
 
-busy (429, 503) that says until when      RetryAfter, at most MOST_PATIENCE seconds
-busy, broken or gone, too slow            ModelUnavailable: again after the task's backoff
-no money, no rights, no such model        Reject MODEL_NOT_CONFIGURED: somebody has to act
-will not answer this                      Reject MODEL_REFUSED: it would refuse again
+    busy (429, 503) that says until when      RetryAfter, at most MOST_PATIENCE seconds
+    busy, broken or gone, too slow            ModelUnavailable: again after the task's backoff
+    no money, no rights, no such model        Reject MODEL_NOT_CONFIGURED: somebody has to act
+    will not answer this                      Reject MODEL_REFUSED: it would refuse again
+
+What the server said goes nowhere: failures are logged and kept.
 """
 
 import re

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from waystation_core.domain.model import TaskSpec
-from waystation_core.domain.task_table import TaskTable
+from waystation_core.domain.task_table import announces
 from waystation_core.ports.store import Registration, RegistrySnapshot
 
 _SHOWN = 3
@@ -67,9 +67,8 @@ class Registered:
     def _announced(self, task_id: str, event_type: str, workflow_type: str) -> bool:
         """Whether an endpoint announces the task for this type itself, whatever counts as its spec."""
         return any(
-            task.task_id == task_id
+            announces(handler.tasks, task_id, event_type, workflow_type)
             for handler in self.snapshot.handlers
-            for task in TaskTable(handler.tasks).resolve(event_type, workflow_type)
         )
 
     def _trouble(self, task_id: str, service: str) -> tuple[str, str]:

@@ -16,8 +16,8 @@ from waystation_api.requests import check_namespace, check_request_id, digest_of
 from waystation_api.tasks import TaskDirectory
 from waystation_core.domain import limits
 from waystation_core.domain.draft import Draft, Rules
-from waystation_core.domain.errors import StoreUnavailable, TaskNotFound
-from waystation_core.domain.retiring import retire
+from waystation_core.domain.errors import StoreUnavailable
+from waystation_core.domain.retiring import retire, unknown_task
 from waystation_core.ports.store import EngineStore, RegistryStore
 from waystation_core.relay.announcing import Relay
 
@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 _RPC = "RetireTask"
 _DELIVERIES_AT_ONCE = 500
 """In one transaction."""
+_PATIENCE = 3
+"""Instances that may be locked for long, before it is the store that is at fault."""
 
 
 class Retiring:
@@ -57,11 +59,7 @@ class Retiring:
         if self._tasks.task(task_id) is None:
             await self._tasks.refresh()
         if self._tasks.task(task_id) is None:
-            raise TaskNotFound(
-                f"No task {task_id} was ever registered; `waystation handlers list` has those that "
-                "are.",
-                task_id=task_id,
-            )
+            raise unknown_task(task_id)
         begun = await self._store.begin_request(
             _RPC, request_id, digest_of(request), namespace=namespace
         )
@@ -90,13 +88,17 @@ class Retiring:
 
     async def _dead_letter(self, task_id: str = "", request_id: str | None = None) -> int:
         """Goes once through all open deliveries of retired tasks, or of this one."""
-        count, last = 0, ("", 0)
+        count = failed = 0
+        last = ("", 0)
         while found := await self._registry.instances_to_retire(task_id=task_id, after=last):
             for one, key in found:
                 try:
                     count += await self._of_instance(one, key, request_id)
                 except StoreUnavailable:
-                    # Its lock is held for long, or Postgres is gone: the next look finds it again.
+                    # Its lock is held for long: the next look finds it again. Or Postgres is gone.
+                    failed += 1
+                    if failed > _PATIENCE:
+                        raise
                     log.warning("retiring_postponed", task_id=one, instance_key=key)
             last = found[-1]
         return count
@@ -113,9 +115,9 @@ class Retiring:
                 await locked.write(commit)
                 if retired and request_id is not None:
                     await locked.count(_RPC, request_id, retired)
-            self._relay.committed([commit])
             count += retired
-            if retired:
+            if not commit.is_empty:
+                self._relay.committed([commit])
                 log.info(
                     "deliveries_retired",
                     task_id=task_id,

@@ -27,8 +27,8 @@ class ReplayDifference:
 
 @dataclass(frozen=True, slots=True)
 class ReplayStep:
-    """An entry of history whose task was called again: what was recorded, and what it answers now.
-    `error` says how the call failed, where it did."""
+    """An attempt in history and what its task answers now. `outcome` is SAME, DIFFERS, FAILED (`error`
+    says how) or SKIPPED (`skipped` says why: then nothing was compared)."""
 
     sequence: int
     task_id: str
@@ -37,6 +37,8 @@ class ReplayStep:
     recorded_event_types: tuple[str, ...] = ()
     replayed_event_types: tuple[str, ...] = ()
     error: str = ""
+    outcome: str = ""
+    skipped: str = ""
     message: pb.ReplayStep = field(default_factory=pb.ReplayStep, repr=False, compare=False)
     """The whole message."""
 
@@ -51,13 +53,15 @@ class Revisiting(Connection):
         from_sequence: int = 0,
         to_sequence: int = 0,
         task_ids: Iterable[str] = (),
+        failed_attempts: bool = False,
         timeout: float = 120.0,
     ) -> tuple[ReplayStep, ...]:
         """Calls replayable tasks again on recorded events, with `dry_run`, and says what would
         differ today. Changes nothing.
 
         From entry to entry (0: the first, the last), and only these tasks where some are named.
-        `timeout`: seconds for all of it.
+        `failed_attempts`: FAILED ones too, would they fail again? `timeout`: seconds that one task
+        may take at most.
         """
         request = pb.ReplayWorkflowRequest(
             namespace=self._namespace,
@@ -65,9 +69,16 @@ class Revisiting(Connection):
             from_sequence=from_sequence,
             to_sequence=to_sequence,
             task_ids=task_ids,
+            failed_attempts=failed_attempts,
         )
-        response = await self._call(self._workflows.ReplayWorkflow, request, timeout)
-        return tuple(map(_step, response.steps))
+        steps: list[ReplayStep] = []
+        while True:
+            # A server replays so many steps at once, and as many as there is time for.
+            response = await self._call(self._workflows.ReplayWorkflow, request, timeout)
+            steps += map(_step, response.steps)
+            if not response.next_from_sequence:
+                return tuple(steps)
+            request.from_sequence = response.next_from_sequence
 
     async def fork(
         self,
@@ -121,5 +132,15 @@ def _step(step: pb.ReplayStep) -> ReplayStep:
         recorded_event_types=tuple(step.recorded_event_types),
         replayed_event_types=tuple(step.replayed_event_types),
         error=error_text(step.error),
+        outcome=_outcome(step.outcome),
+        skipped=step.skip_message,
         message=step,
     )
+
+
+def _outcome(outcome: int) -> str:
+    try:
+        name = pb.ReplayOutcome.Name(outcome)
+    except ValueError:
+        return f"UNKNOWN_{outcome}"
+    return name.removeprefix("REPLAY_OUTCOME_")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chat_model.asking import AnswerT, ChatModel
-from research_agent.agent.thoughts import Plan, Reflection, ToolCall
+from research_agent.agent.thoughts import MAX_INPUT, Plan, Reflection, ToolCall
 
 _STORE = re.compile(r"([\d,]+) litres of oil")
 _PER_NIGHT = re.compile(r"(\d+) litres a night")
@@ -31,7 +31,7 @@ def plan(question: str) -> Plan:
     return Plan(
         idea="I will look into the library and the notes, and ask the harbour office.",
         calls=[
-            ToolCall(tool="search", input=question),
+            ToolCall(tool="search", input=question[:MAX_INPUT]),
             ToolCall(tool="search", input="litres burned in a night"),
             ToolCall(tool="notes", input="visit"),
             ToolCall(tool="phone", input="harbour office"),

@@ -248,7 +248,7 @@ def _payload(group: Group, *, timed_out: bool) -> JsonObject:
     for left_out in ((), ("message",), ("message", "event_id", "event_type", "task_id")):
         payload[FAILED] = [
             {key: value for key, value in failure.items() if key not in left_out}
-            for failure in group.failed
+            for failure in sorted(group.failed, key=lambda failure: failure["branch"])
         ]
         if len(orjson.dumps(payload)) <= limits.MAX_BYTES:
             break

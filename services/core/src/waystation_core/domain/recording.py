@@ -91,10 +91,7 @@ def record_delivery(
 
 def record_retired(draft: Draft, row: Delivery, event: Event, error: JsonObject) -> None:
     """Adds the entry of a delivery whose task was retired, after the attempts that it had."""
-    action = "task_retired"
-    record_delivery(
-        draft, event, row.task_id, Result.FAILED, row.attempts, error=error, action=action
-    )
+    _record(draft, event, row.task_id, Result.FAILED, attempt=row.attempts, error=error)
 
 
 def _record(

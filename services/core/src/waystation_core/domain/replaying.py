@@ -7,7 +7,7 @@ would have been committed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import SequenceMatcher
@@ -21,6 +21,10 @@ from waystation_core.domain.draft import Draft, Rules
 from waystation_core.domain.errors import WaystationError
 from waystation_core.domain.model import Branch, Event, Instance, JsonObject, Result, TaskSpec
 from waystation_core.domain.outcomes import AttemptError, CallResult, Reply, fault_of
+
+_MOST_PAIRS = 10_000
+"""Of events that are compared each with each; in the worst case it takes the square of their number
+for each of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +141,15 @@ def _of_events(
     """Events that are equal are paired first, so that one more or less does not shift the others;
     what is left between them is paired by its type."""
     before, after = _contents(recorded, around), _contents(replayed, None)
-    same = SequenceMatcher(None, _keys(recorded, before), _keys(replayed, after), autojunk=False)
-    for what, first, last, other_first, other_last in same.get_opcodes():
+    for what, first, last, other_first, other_last in _aligned(
+        _keys(recorded, before), _keys(replayed, after)
+    ):
         if what == "equal":
             continue
-        types = SequenceMatcher(
-            None,
+        for kind, i, i_end, j, j_end in _aligned(
             [event.event_type for event in recorded[first:last]],
             [event.event_type for event in replayed[other_first:other_last]],
-            autojunk=False,
-        )
-        for kind, i, i_end, j, j_end in types.get_opcodes():
+        ):
             old, new = range(first + i, first + i_end), range(other_first + j, other_first + j_end)
             if kind == "equal":
                 for at, other in zip(old, new, strict=True):
@@ -160,6 +162,27 @@ def _of_events(
             for other in new:
                 fresh = (Difference("", ABSENT, after[other]),)
                 yield EventDifference(replayed[other].event_type, None, other, fresh)
+
+
+def _aligned(
+    before: Sequence[Hashable], after: Sequence[Hashable]
+) -> Iterator[tuple[str, int, int, int, int]]:
+    """Blocks that are equal and blocks that are not, as SequenceMatcher tells them. What is equal at
+    both ends costs next to nothing; the rest is looked through only while that is quick."""
+    shorter = min(len(before), len(after))
+    head = next((at for at in range(shorter) if before[at] != after[at]), shorter)
+    tail = next(
+        (at for at in range(shorter - head) if before[-1 - at] != after[-1 - at]), shorter - head
+    )
+    end, other_end = len(before) - tail, len(after) - tail
+    yield "equal", 0, head, 0, head
+    if (end - head) * (other_end - head) > _MOST_PAIRS:
+        yield "replace", head, end, head, other_end
+    else:
+        matcher = SequenceMatcher(None, before[head:end], after[head:other_end], autojunk=False)
+        for kind, i, i_end, j, j_end in matcher.get_opcodes():
+            yield kind, head + i, head + i_end, head + j, head + j_end
+    yield "equal", end, len(before), other_end, len(after)
 
 
 def _contents(events: Sequence[Event], around: Branch | None) -> list[JsonObject]:

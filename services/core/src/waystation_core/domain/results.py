@@ -238,6 +238,9 @@ def _wait_for_completion(
     """The result follows from elsewhere, or the attempt is cut."""
     if row.state is DeliveryState.PENDING or row.leased_by not in (None, router_id):
         return Verdict.DUPLICATE
+    if row.attempts >= result.attempt and not row.suspect:
+        # That attempt has failed meanwhile; the next one is its own.
+        return Verdict.DUPLICATE
     timeout = pending.timeout if pending.timeout is not None else result.task.timeout
     draft.put_delivery(
         replace(

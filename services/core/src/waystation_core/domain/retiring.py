@@ -8,7 +8,7 @@ from dataclasses import replace
 from waystation_core.domain import groups
 from waystation_core.domain.commit import NewDeadLetter
 from waystation_core.domain.draft import Draft
-from waystation_core.domain.errors import TaskRetired
+from waystation_core.domain.errors import TaskNotFound, TaskRetired
 from waystation_core.domain.lifecycle import Treatment
 from waystation_core.domain.model import (
     Delivery,
@@ -21,6 +21,14 @@ from waystation_core.domain.recording import record_retired, skip_delivery
 
 STAYS = (DeliveryState.LEASED, DeliveryState.HELD, DeliveryState.DEAD)
 """What is in call finishes and counts; what is held or dead is retired once it would be called."""
+
+
+def unknown_task(task_id: str) -> TaskNotFound:
+    """The refusal to retire what was never there."""
+    return TaskNotFound(
+        f"No task {task_id} was ever registered; `waystation handlers list` has those that are.",
+        task_id=task_id,
+    )
 
 
 def retire(draft: Draft, deliveries: Sequence[tuple[Delivery, Event]]) -> int:

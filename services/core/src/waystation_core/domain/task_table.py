@@ -45,7 +45,7 @@ def announces(tasks: Iterable[TaskSpec], task_id: str, event_type: str, workflow
     endpoint gets only what it announced itself, whatever the task's newest spec says."""
     return any(
         task.task_id == task_id
-        and (workflow_type in task.workflow_types or ONE_WORD in task.workflow_types)
+        and serves(task, workflow_type)
         and any(matches(pattern, event_type) for pattern in task.event_types)
         for task in tasks
     )

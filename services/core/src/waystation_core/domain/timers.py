@@ -172,9 +172,11 @@ def _clean_up(draft: Draft, material: Material) -> None:
     """Settles what is open of an instance that has ended, but for what is in call or announced: that
     settles by itself."""
     why = f"the workflow is {draft.instance.status.name}"
+    # What another timer of this commit has ended or announced is none of it any more.
+    delayed = [event for event in material.delayed if draft.facts(event.event_id).timed]
     # What was raised while the end was handled is delivered at its time all the same.
-    given_up = [event for event in material.delayed if draft.treatment(event) is Treatment.SKIP]
-    kept = {event.event_id for event in material.delayed if event not in given_up}
+    given_up = [event for event in delayed if draft.treatment(event) is Treatment.SKIP]
+    kept = {event.event_id for event in delayed if event not in given_up}
     for kind, ref in material.others:
         if kind is not TimerKind.CLEANUP and ref not in kept:
             draft.drop_timer(kind, ref)
@@ -183,7 +185,8 @@ def _clean_up(draft: Draft, material: Material) -> None:
         skip_event(draft, event, why)
     for row, event in material.open:
         if (
-            row.state not in (DeliveryState.LEASED, DeliveryState.DEAD)
+            row.task_id in draft.facts(event.event_id).deliveries
+            and row.state not in (DeliveryState.LEASED, DeliveryState.DEAD)
             and draft.treatment(event) is Treatment.SKIP
         ):
             skip_delivery(draft, row, event, why)

@@ -29,10 +29,11 @@ NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = h.event_id AND d.task_
 AND NOT EXISTS (SELECT 1 FROM history later
     WHERE later.instance_key = h.instance_key AND later.event_id = h.event_id
       AND later.sequence > h.sequence AND later.processed_by = {task_id}
-      AND (later.attempt > 0 OR later.action = 'task_retired'))
+      AND (later.attempt > 0 OR later.result = 2))
 """
 """Of an entry of history that says UNHANDLED: whether this task never had a delivery of its event,
-open or ended. (A task may be called `client` or `system`: their entries have no attempt.)"""
+open or ended. (A task may be called `client` or `system`: their own entries have no attempt, and fail
+nothing.)"""
 
 
 class CatchingUp:

@@ -57,7 +57,9 @@ WITH outcomes AS (
 )
 SELECT {rows.EVENT_COLUMNS},
     EXISTS (SELECT 1 FROM outbox o WHERE o.event_id = e.event_id)
-        OR EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = e.event_id),
+        OR EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = e.event_id)
+        OR EXISTS (SELECT 1 FROM timers t WHERE t.instance_key = e.instance_key
+            AND t.kind = {int(TimerKind.EVENT)} AND t.ref = e.event_id::text),
     c.results
 FROM {_RAISED}
 JOIN events e ON e.event_id = r.event_id

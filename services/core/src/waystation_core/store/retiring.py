@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from waystation_core.domain.errors import TaskNotFound
 from waystation_core.domain.model import DEFAULT_NAMESPACE, SYSTEM
+from waystation_core.domain.retiring import unknown_task
 from waystation_core.ports.store import Undeclared
 from waystation_core.store.handler_rows import LIVE
 from waystation_core.store.pool import Connection, Pool, connection_of
@@ -14,11 +14,12 @@ CALLABLE = "(d.state = 1 OR d.state = 3 OR d.state = 4 OR d.state = 7)"
 OPERATOR = "operator"
 """`retired_by` of a task that is retired for good."""
 
-# Tasks that no live endpoint of their live service declares. Joins are nested loops here (see
-# `pool`), so what is declared is looked up as a hashed subplan, by IS TRUE.
+# Tasks that no live endpoint of their live service declares. Replicas declare the same, which is taken
+# apart once. Joins are nested loops here (see `pool`), so it is looked up as a hashed subplan, by IS TRUE.
 _UNDECLARED = f"""
 WITH live AS MATERIALIZED (
-    SELECT h.service_name, h.tasks FROM handlers h WHERE h.namespace = %(namespace)s AND {LIVE}
+    SELECT DISTINCT ON (h.service_name, md5(h.tasks::text)) h.service_name, h.tasks
+    FROM handlers h WHERE h.namespace = %(namespace)s AND {LIVE}
 ), found AS MATERIALIZED (
     SELECT t.task_id, t.undeclared_since FROM tasks t
     WHERE t.namespace = %(namespace)s AND t.retired_at IS NULL
@@ -60,11 +61,7 @@ class Retiring:
             )
             known = await cursor.fetchone()
             if known is None:
-                raise TaskNotFound(
-                    f"No task {task_id} was ever registered; `waystation handlers list` has those "
-                    "that are.",
-                    task_id=task_id,
-                )
+                raise unknown_task(task_id)
             if known[0] == OPERATOR:
                 return
             await connection.execute(

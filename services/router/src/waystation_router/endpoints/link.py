@@ -195,7 +195,7 @@ class Link:
         self._last_fault = what
         if not self._circuit.failed(now, call.sent_at):
             return
-        _log.warning("circuit_open", endpoint=self.name, faults=self._circuit.faults, last=what)
+        _log.warning("circuit_open", endpoint=self.name, faults=self._circuit.faults)
         self._loop.call_soon(self._changed)
         self._wake_for_probe()
 
@@ -207,8 +207,8 @@ class Link:
         """How long the circuit stays open: as long as the least patient of its tasks would have its
         retries wait after so many failures. So it holds no retry back for longer than that one's own
         backoff, though there be no other endpoint."""
-        wait = min(steady_delay(opening, task.retry) for task in self.endpoint.tasks)
-        return min(max(wait, SHORTEST_OPEN), LONGEST_OPEN)
+        waits = (steady_delay(opening, task.retry) for task in self.endpoint.tasks)
+        return max(min(LONGEST_OPEN, *waits), SHORTEST_OPEN)
 
     def _clock(self, at: float) -> str:
         """A time of the loop's clock, as people tell it."""

@@ -64,7 +64,9 @@ def commit(
         else:
             settle_undeliverable(instance, emitted)
     elif result.pending is not None:
-        _wait_for_completion(instance, delivery, result.pending)
+        # That of an attempt that has failed meanwhile comes too late.
+        if delivery.state == "OPEN" and delivery.attempts < attempt:
+            _wait_for_completion(instance, delivery, result.pending)
     elif result.failure is not None:
         if delivery.attempts < attempt:
             fail(instance, delivery, result.failure, attempt)
@@ -79,10 +81,7 @@ def commit(
 
 
 def _wait_for_completion(instance: Instance, delivery: Delivery, pending: Pending) -> None:
-    """The result follows, or the attempt fails at its time. A second answer like this changes
-    nothing."""
-    if delivery.state == "PENDING":
-        return
+    """The result follows, or the attempt fails at its time."""
     timeout = delivery.task.timeout if pending.timeout is None else pending.timeout
     delivery.state, delivery.due = "PENDING", instance.clock() + timedelta(seconds=timeout)
     instance.emitted_of(delivery.event).touched = True
@@ -101,7 +100,7 @@ def succeed(instance: Instance, delivery: Delivery, result: Answer, attempt: int
     if result.changes:
         check_size(data, "CONTEXT_TOO_LARGE", "the data")
     status = _status_of(result, event)
-    _check_events(instance, result)
+    _check_events(instance, result, event)
     wait = waits.wait_of(instance, result.wait, task_id) if result.wait is not None else None
 
     delivery.state = "DONE"
@@ -147,14 +146,14 @@ def _status_of(result: Answer, event: SentEvent) -> str | None:
     return next(iter(asked), None)
 
 
-def _check_events(instance: Instance, result: Answer) -> None:
+def _check_events(instance: Instance, result: Answer, event: SentEvent) -> None:
     """Raises Fault for events that may not be raised."""
     ends = sum(name in ENDS for name in result.raised)
     if ends > 1:
         raise Fault("RESPONSE_INVALID", "raises the end of the workflow more than once")
     events = list(result.events)
     for fan_out in result.fan_outs:
-        groups.check(fan_out)
+        groups.check(fan_out, event)
         events += fan_out.events
     for raised in events:
         check_size(raised.payload, "PAYLOAD_TOO_LARGE", f"the payload of {raised.event_type}")
@@ -168,8 +167,8 @@ def _in_group(delivery: Delivery) -> SentEvent:
 
 
 def _handled(instance: Instance, delivery: Delivery) -> None:
-    event = delivery.event
-    instance.ended(event, f"{instance.handlers(event)} handled it and raised nothing more")
+    how = f"{delivery.task.task_id} handled it and raised nothing more"
+    instance.ended(delivery.event, how)
 
 
 def fail(instance: Instance, delivery: Delivery, failure: Failed, attempt: int) -> None:

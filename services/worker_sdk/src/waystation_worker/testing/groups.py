@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from waystation_worker.testing.answers import FannedOut
 from waystation_worker.testing.calling import Branch, SentEvent
-from waystation_worker.testing.changes import MAX_BYTES, check_size, json_text
+from waystation_worker.testing.changes import MAX_BYTES, Fault, check_size, json_text
 from waystation_worker.testing.records import Group
 from waystation_worker.values import Json
 
@@ -28,8 +28,11 @@ MAX_THEN_NODES = 2_000
 _MAX_FAILURE_TEXT = 200
 
 
-def check(fan_out: FannedOut) -> None:
-    """Raises Fault for a `then` that leaves no room for the list of what failed."""
+def check(fan_out: FannedOut, cause: SentEvent) -> None:
+    """Raises Fault for a group that nothing would wait for, and for a `then` that leaves no room for
+    the list of what failed."""
+    if cause.after_end:
+        raise Fault("RESPONSE_INVALID", "handles the end of a workflow and opens a fan-out")
     check_size(
         fan_out.then.payload,
         "PAYLOAD_TOO_LARGE",

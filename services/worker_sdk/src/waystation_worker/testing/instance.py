@@ -88,10 +88,8 @@ class Instance:
 
     @property
     def idle(self) -> str | None:
-        """Why nothing will move it; None while something may."""
+        """Why nothing will move it; None while something may. A deadline only ends it."""
         if self.status != "ACTIVE" or self.open_letters() or self.pending():
-            return None
-        if self.deadline is not None and not self.deadline_passed:
             return None
         return self._last_ended or None
 
@@ -241,10 +239,6 @@ class Instance:
     def emitted_of(self, event: SentEvent) -> Emitted:
         """The event with its deliveries."""
         return self.emitted[event.event_id]
-
-    def handlers(self, event: SentEvent) -> str:
-        """The names of its tasks."""
-        return ", ".join(one.task.task_id for one in self.emitted_of(event).deliveries)
 
     def check_room(self, more: int) -> None:
         """Raises Fault unless so many more events may be raised."""

@@ -69,8 +69,7 @@ def _expire(instance: Instance, emitted: Emitted) -> None:
         instance.skip_event(emitted, EXPIRED)
         return
     for delivery in emitted.deliveries:
-        held = instance.treatment(event) == "HOLD"
-        if held and delivery.state == "OPEN" and not delivery.attempts:
+        if delivery.state == "OPEN" and not delivery.attempts:
             task_id = delivery.task.task_id
             groups.fail(instance, event, task_id, "EXPIRED", f"`{event.event_type}` expired")
             instance.skip(delivery, EXPIRED)
