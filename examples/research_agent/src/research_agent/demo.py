@@ -44,7 +44,7 @@ def main() -> int:
     except WaystationError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, EOFError):
         return 130
     _show_tree(workflow.id, chosen.address)
     return 0 if (workflow.output or {}).get("outcome") in ("ANSWERED", "DECLINED") else 1
