@@ -12,12 +12,22 @@ from support.scripted_engine import failure, reply, task
 from support.waiting import eventually
 
 from waystation.v1 import workflow_service_pb2 as pb
+from waystation.v1.dead_letter_service_pb2 import RetryDeadLetterRequest
 from waystation.v1.handler_pb2 import TaskSpec
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest, RetireTaskRequest
+from waystation_core.domain.draft import Draft, Rules
 from waystation_core.domain.ids import new_id
 from waystation_core.domain.model import Delivery, DeliveryState, NewEvent, OnFailure, Status
 from waystation_core.domain.pools import Pool
-from waystation_core.domain.results import FanOut, Pending, Reply, WaitRequest
+from waystation_core.domain.results import (
+    EventTouch,
+    FanOut,
+    Pending,
+    Reply,
+    WaitRequest,
+    take_turn,
+)
+from waystation_core.domain.timers import Material, fire
 from waystation_core.ports.store import RouterReport
 
 
@@ -321,3 +331,86 @@ async def test_an_idle_workflow_with_a_deadline_is_told_both(api: Api) -> None:
     await api.engine.handle("w-1", "workflow.started", None)
     _, found = await explained(api)
     assert list(found) == ["IDLE", "TIMER"]
+
+
+async def test_without_any_router_nothing_is_said_to_go_on_by_itself(
+    api: Api, default_router: str
+) -> None:
+    await register(api, "claim_validator")
+    name = await started(api)
+    states = (DeliveryState.LEASED, DeliveryState.AT_CAPACITY, DeliveryState.NO_ENDPOINT)
+    raised = [NewEvent(state.name, {}) for state in states]
+    raised += [NewEvent("PENDING", {}), NewEvent("DELAYED", {}, delay=60.0)]
+    await api.engine.handle(name, "workflow.started", Reply(tuple(raised)))
+    for state in states:
+        event = await api.engine.pending(name, state.name)
+        row = Delivery(event.event_id, "claim_validator", state)
+        await api.engine.handle(name, state.name, None, tasks=[task()], rows=[row])
+    await api.engine.handle(name, "PENDING", Pending(60.0))
+
+    async def without_router() -> dict[str, bool]:
+        request = pb.ExplainWorkflowRequest(workflow_instance_id=name)
+        found = (await api.workflows.ExplainWorkflow(request)).blockers
+        return {one.event_type: "o router is alive" in one.message + one.remedy for one in found}
+
+    names = [event.event_type for event in raised]
+    assert await without_router() == dict.fromkeys(names, False)
+    await api.store.engine.leave(default_router)
+    assert await without_router() == dict.fromkeys(names, True)
+
+
+async def test_a_suspect_is_told_from_what_is_about_to_be_called(api: Api) -> None:
+    await register(api, "claim_validator")
+    name = await started(api)
+    event = await api.engine.pending(name, "workflow.started")
+    row = Delivery(event.event_id, "claim_validator", DeliveryState.READY, suspect=True)
+    await api.engine.handle(name, "workflow.started", None, tasks=[task()], rows=[row])
+    _, found = await explained(api)
+    assert found["PENDING_EVENT"].message == (
+        "a call of claim_validator for `workflow.started` was cut; it is called again with no other "
+        "such call beside it"
+    )
+
+
+async def test_a_deadline_that_passed_while_the_workflow_was_failed_is_told_no_more(
+    api: Api,
+) -> None:
+    await register(api, "claim_validator")
+    await api.workflows.StartWorkflow(
+        pb.StartWorkflowRequest(
+            workflow_type="t", workflow_instance_id="w-1", deadline=Duration(seconds=3600)
+        )
+    )
+    await api.engine.handle("w-1", "workflow.started", failure(permanent=True))
+    key = (await api.store.queries.instances(["w-1"]))["w-1"].key
+    async with api.store.engine.locked(key=key) as locked:
+        (timer,) = await locked.timers()
+        draft = Draft(locked.instance, facts={}, rules=Rules(), now=locked.now)
+        fire(draft, timer, Material())
+        await locked.write(draft.commit())
+    _, found = await explained(api)
+    letter = found["DEAD_LETTER"].dead_letter_id
+    await api.dead_letters.RetryDeadLetter(RetryDeadLetterRequest(dead_letter_id=letter))
+    answer = await api.workflows.ExplainWorkflow(
+        pb.ExplainWorkflowRequest(workflow_instance_id="w-1")
+    )
+    assert answer.context.status == Status.ACTIVE
+    assert pb.BLOCKER_KIND_TIMER not in {one.kind for one in answer.blockers}
+
+
+async def test_who_has_the_turn_is_what_the_others_wait_for(api: Api) -> None:
+    await register(api, "claim_validator")
+    name = await started(api)
+    event = await api.engine.pending(name, "workflow.started")
+    async with api.store.engine.locked(
+        workflow_instance_id=name, event_ids=[event.event_id]
+    ) as locked:
+        draft = Draft(locked.instance, facts=locked.facts, rules=Rules(), now=locked.now)
+        take_turn(draft, EventTouch(event, (task(),)), task(), router_id=new_id())
+        await locked.write(draft.commit())
+    _, found = await explained(api)
+    told = found["IN_CALL"].message
+    assert told.startswith(
+        "claim_validator is handling `workflow.started`, and has the turn after 3 conflicts: the "
+        "results of others wait for it until "
+    )

@@ -322,6 +322,9 @@ class Life:
                 break
         else:
             raise AssertionError("the instance never comes to rest")
+        # Cleaning up looks once more at what was in call.
+        self.world.pass_time(3600)
+        self.world.fire_due()
         world = self.world
         left = {row.state for row in world.deliveries.values()}
         assert left <= {DeliveryState.HELD, DeliveryState.DEAD}

@@ -68,6 +68,20 @@ def test_an_empty_group_fires_in_the_commit_that_opens_it() -> None:
     assert payload_of_then(world) == {"given": 1, "failed_branches": []}
 
 
+def test_empty_groups_count_by_what_they_raise_at_once() -> None:
+    empty = FanOut((), NewEvent("then", {}))
+    world = World(max_events=1_500)
+    answer = Reply((NewEvent("more", {}),), fan_outs=(empty,) * 1_000, reads=())
+    world.handle(world.first, OPENS, answer)
+    (letter,) = world.open_letters()
+    assert world.instance.failure is not None
+    assert world.instance.failure.reason == "TOO_MANY_EVENTS"
+    world.retry(letter)
+    answer = Reply((NewEvent("more", {}),), fan_outs=(empty,) * 999, reads=())
+    world.handle(world.first, OPENS, answer)
+    assert len(world.raised("then")) == 999
+
+
 def test_what_a_branch_raises_belongs_to_it() -> None:
     world, (a, b) = opened("a", "b")
     world.handle(b, WORKS, NOTHING)

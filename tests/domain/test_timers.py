@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from waystation_core.domain.model import (
     DeliveryState,
     Event,
     NewEvent,
+    OnFailure,
     Result,
     Status,
     TimerKind,
@@ -22,7 +24,9 @@ from waystation_core.domain.model import (
 from waystation_core.domain.operations import Operation
 from waystation_core.domain.results import (
     AttemptError,
+    Cut,
     EventTouch,
+    FanOut,
     Pending,
     Reply,
     Verdict,
@@ -79,6 +83,20 @@ def test_an_event_that_a_task_was_called_with_does_not_expire() -> None:
     world.pass_time(60)
     world.fire_due()
     row = world.row(event, A)
+    assert row is not None
+    assert row.state is DeliveryState.READY
+
+
+@pytest.mark.parametrize("on_failure", list(OnFailure))
+def test_what_an_operator_retries_does_not_expire(on_failure: OnFailure) -> None:
+    fails = task("a", on_failure=on_failure, attempts=1)
+    world, event = raising(expires_at=START + timedelta(seconds=60))
+    world.handle(event, fails, ERROR)
+    (letter,) = world.open_letters()
+    world.retry(letter)
+    world.pass_time(60)
+    world.fire_due()
+    row = world.row(event, fails)
     assert row is not None
     assert row.state is DeliveryState.READY
 
@@ -157,6 +175,25 @@ def test_a_wait_that_nobody_answers_is_over_at_its_time() -> None:
     world.check_history()
 
 
+@pytest.mark.parametrize("ended_before", [True, False])
+def test_nothing_is_raised_by_a_timer_after_the_end(ended_before: bool) -> None:
+    """However late its timers are fired, and whether the deadline comes with them or was before."""
+    fan_out = FanOut((NewEvent("branch", {}),), NewEvent("then", {}), timeout=60.0)
+    wait = WaitRequest("?", "w-1", timeout=60.0)
+    world = World(deadline=50.0)
+    world.handle(world.first, A, Reply(wait=wait, fan_outs=(fan_out,), reads=()))
+    if ended_before:
+        last = world.publish("last")
+        world.handle(last, A, Reply(status=Status.FAILED, reads=()))
+        world.timers[TimerKind.CLEANUP, ""] = START + timedelta(seconds=90)
+    world.pass_time(100)
+    world.fire_due()
+    assert world.instance.status is Status.FAILED
+    assert not world.raised("user.input.timed_out")
+    assert not world.raised("then")
+    assert not world.timers
+
+
 def test_an_answer_in_time_ends_the_timer_too() -> None:
     world = World()
     world.handle(world.first, A, Reply(wait=WaitRequest("?", "w-1", timeout=60.0), reads=()))
@@ -186,11 +223,45 @@ def test_an_end_settles_what_is_open_and_not_in_call() -> None:
     world.touch(EventTouch(in_call, (A,), lease=True))
     world.handle(ends, A, Reply(status=Status.COMPLETED, reads=()))
     world.fire_due()
-    assert not world.timers
+    assert list(world.timers) == [(TimerKind.CLEANUP, "")]
     assert [row.event_id for row in world.deliveries.values()] == [in_call.event_id]
     skipped = {e.event_type for e in world.history if e.result is Result.SKIPPED}
     assert skipped == {"delayed", "parked", "pending"}
     assert world.handle(in_call, A, NOTHING) is Verdict.SKIPPED
+    world.pass_time(60)
+    world.fire_due()
+    assert not world.timers
+
+
+def test_cleaning_up_comes_back_for_what_was_in_call() -> None:
+    """Its router dies, and no endpoint of its task is there: nobody else would ever take it."""
+    world = World()
+    in_call = world.publish("in call")
+    world.touch(EventTouch(in_call, (A,), lease=True))
+    world.handle(world.first, A, Reply(status=Status.COMPLETED, reads=()))
+    world.fire_due()
+    row = world.row(in_call, A)
+    assert row is not None
+    broken = replace(row, state=DeliveryState.READY, leased_by=None, suspect=True)
+    world.deliveries[in_call.event_id, "a"] = broken
+    world.pass_time(60)
+    world.fire_due()
+    assert not world.deliveries
+    assert not world.timers
+
+
+def test_what_was_raised_while_the_end_was_handled_expires_after_it() -> None:
+    world = World()
+    world.handle(world.first, A, Reply(status=Status.COMPLETED, reads=()))
+    (completed,) = world.raised("workflow.completed")
+    new = NewEvent("mail", {}, expires_at=START + timedelta(seconds=60))
+    world.handle(completed, A, Reply((new,), reads=()))
+    world.fire_due()
+    world.pass_time(60)
+    world.fire_due()
+    (mail,) = world.raised("mail")
+    assert mail.event_id not in world.outbox
+    assert not world.timers
 
 
 # --- pending ---------------------------------------------------------------------------------
@@ -259,6 +330,15 @@ def test_a_pending_delivery_can_be_given_more_time() -> None:
 def test_a_repeated_answer_pending_changes_nothing() -> None:
     world, _ = pending_world()
     assert world.handle(world.first, A, Pending(99.0)) is Verdict.DUPLICATE
+
+
+@pytest.mark.parametrize("outcome", [ERROR, Cut("the endpoint died")])
+def test_a_second_call_that_fails_cuts_nothing_that_is_pending(outcome: AttemptError | Cut) -> None:
+    """An event that was announced twice, or a deadline that was extended while it was cut: whoever
+    completes the delivery was promised that it waits for him."""
+    world, key = pending_world()
+    assert world.handle(world.first, A, outcome) is Verdict.DUPLICATE
+    assert end(world, key, NOTHING)
 
 
 def test_a_late_answer_pending_of_an_attempt_that_failed_gives_none_back() -> None:

@@ -26,7 +26,11 @@ async def pass_time(engine: Engine, seconds: float) -> None:
 
 async def claimed(engine: Engine) -> list[tuple[int, TimerKind, str]]:
     found = await engine.store.claim_timers(100)
-    return [(key, kind, ref) for key, due in found.items() for kind, ref in due]
+    for key, due in found.items():
+        async with engine.store.locked(key=key) as locked:
+            standing = await locked.timers()
+        assert all(timer in standing for timer in due)
+    return [(key, timer.kind, timer.ref) for key, due in found.items() for timer in due]
 
 
 async def test_a_deadline_counts_from_the_start(engine: Engine) -> None:

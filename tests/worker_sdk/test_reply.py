@@ -100,13 +100,16 @@ def test_what_can_not_be_is_refused_and_leaves_nothing_behind(
 
 def test_the_events_of_groups_count_towards_an_answers_events() -> None:
     def task(ctx: TaskContext) -> None:
-        ctx.fan_out(["a"] * 999, "done")
+        ctx.fan_out(["a"] * 998, "done")
         ctx.emit("b")
-        with pytest.raises(ValueError, match="1000 events"):
-            ctx.emit("c")
+        # What follows nothing is raised at once.
+        ctx.fan_out([], "done")
+        for one_more in (lambda: ctx.emit("c"), lambda: ctx.fan_out([], "done")):
+            with pytest.raises(ValueError, match="1000 events"):
+                one_more()
 
     answer = answer_of(task)
-    assert (len(answer.fan_outs[0].events), len(answer.events)) == (999, 1)
+    assert (len(answer.fan_outs), len(answer.events)) == (2, 1)
 
 
 def test_a_result_that_follows_is_all_that_is_said_now() -> None:

@@ -12,6 +12,7 @@ from datetime import datetime
 from waystation_api import no_router, timed
 from waystation_api.blockers import Blocker
 from waystation_api.registered import Registered, how_to_start
+from waystation_core.domain.draft import turn_holder
 from waystation_core.domain.model import (
     Delivery,
     DeliveryState,
@@ -69,13 +70,13 @@ def explain(facts: Facts, registered: Registered) -> tuple[str, list[Blocker]]:
     if instance.status.is_open:
         blockers += [_pending(instance, fact, registered, facts.pools) for fact in facts.pending]
         blockers += _waits(instance)
-        blockers += timed.delayed(facts.timers)
+        blockers += timed.delayed(facts.timers, facts.pools)
         blockers += timed.groups(instance)
         if instance.idle is not None:
             blockers.append(_idle(instance, registered))
     blockers.sort(key=lambda blocker: blocker.since.timestamp() if blocker.since else 0.0)
     if instance.status.is_open:
-        blockers += timed.deadline(instance)
+        blockers += timed.deadline(instance, facts.timers)
     return _summary(instance, blockers), blockers
 
 
@@ -114,7 +115,7 @@ def _delivery(
     instance: Instance, fact: DeliveryFact, registered: Registered, pools: Sequence[Pool]
 ) -> Blocker:
     delivery, event = fact.delivery, fact.event
-    if delivery.state is DeliveryState.READY and (
+    if _wants_router(delivery, registered, pools) and (
         missing := no_router.of_delivery(event.event_type, fact.since, pools)
     ):
         return _no_router(event, missing, delivery)
@@ -122,7 +123,7 @@ def _delivery(
     service = registered.service_of(task_id)
     due_at: datetime | None = None
     if delivery.state is DeliveryState.PENDING:
-        return timed.pending(fact, service)
+        return timed.pending(fact, service, pools)
     if delivery.state is DeliveryState.HELD:
         kind = HELD
         message = f"`{event_type}` for {task_id} is held because the workflow is FAILED"
@@ -133,6 +134,12 @@ def _delivery(
     elif delivery.state is DeliveryState.LEASED:
         kind = IN_CALL
         message = f"{task_id} is handling `{event_type}`"
+        turn = instance.turn
+        if turn is not None and turn.holder == turn_holder(delivery.event_id, task_id):
+            message += (
+                f", and has the turn after {delivery.conflicts} conflicts: the results of others wait "
+                f"for it until {turn.until.isoformat(timespec='seconds')}"
+            )
         remedy = "Nothing to do: its answer, its deadline or its end will move it on."
     elif delivery.state is DeliveryState.AT_CAPACITY:
         kind = AT_CAPACITY
@@ -142,6 +149,17 @@ def _delivery(
         kind = NO_LIVE_ENDPOINT
         why, remedy = registered.why_not_called(task_id, event_type, instance.workflow_type)
         message = f"`{event_type}` waits for {task_id}: {why}"
+    elif delivery.suspect:
+        kind = PENDING_EVENT
+        due_at = fact.due_at
+        message = (
+            f"a call of {task_id} for `{event_type}` was cut; it is called again with no other such "
+            "call beside it"
+        )
+        remedy = (
+            f"Nothing to do, unless {task_id} is what ended its endpoint: then the delivery becomes a "
+            "dead letter after its attempts."
+        )
     elif delivery.attempts or delivery.last_error is not None:
         kind = RETRYING
         due_at = fact.due_at
@@ -172,6 +190,16 @@ def _delivery(
         due_at=due_at,
         last_error=delivery.last_error,
     )
+
+
+def _wants_router(delivery: Delivery, registered: Registered, pools: Sequence[Pool]) -> bool:
+    """Whether it stands still while its pool has no router, whatever else it waits for."""
+    if delivery.state is DeliveryState.LEASED:
+        # Another pool's router may have it.
+        return no_router.none_is_alive(pools)
+    if delivery.state is DeliveryState.NO_ENDPOINT:
+        return registered.can_be_called(delivery.task_id)
+    return delivery.state in (DeliveryState.READY, DeliveryState.AT_CAPACITY)
 
 
 _ROUTERS = "Routers take it within moments; `waystation status` shows whether one is running."

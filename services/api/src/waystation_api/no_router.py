@@ -22,6 +22,11 @@ class NoRouter:
     """When it goes on by itself; None: it does not."""
 
 
+def none_is_alive(pools: Sequence[Pool]) -> bool:
+    """Whether nothing happens by itself: no call ends, no time comes."""
+    return not any(pool.routers for pool in pools)
+
+
 def of_event(event_type: str, since: datetime, pools: Sequence[Pool]) -> NoRouter | None:
     """What keeps an announced event of this type; None: a router is there."""
     return _missing(queue_of(event_type, pools), since, pools)
@@ -38,7 +43,7 @@ def _missing(pool: Pool, since: datetime, pools: Sequence[Pool]) -> NoRouter | N
     if pool.seen_at is None or pool.lapses_at is None:
         own = (
             "No router is alive"
-            if not any(each.routers for each in pools)
+            if none_is_alive(pools)
             else ("no router of the pool `default` is alive, and no other pool takes it")
         )
         return NoRouter(

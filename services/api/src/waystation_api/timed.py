@@ -6,23 +6,31 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from waystation_api.blockers import Blocker
+from waystation_api.no_router import none_is_alive
 from waystation_core.domain.model import Group, Instance, TimerKind
+from waystation_core.domain.pools import Pool
 from waystation_core.ports.store import DeliveryFact, TimerFact
 
 FAN_OUT = "FAN_OUT"
 PENDING_COMPLETION = "PENDING_COMPLETION"
 TIMER = "TIMER"
 
+_NO_ROUTER = (
+    "No router is alive, so no time comes: start one, `waystation-router`. `waystation status` shows "
+    "which are there."
+)
 
-def delayed(facts: Sequence[TimerFact]) -> list[Blocker]:
+
+def delayed(facts: Sequence[TimerFact], pools: Sequence[Pool]) -> list[Blocker]:
     """Events whose time has not come."""
+    remedy = _NO_ROUTER if none_is_alive(pools) else "Nothing to do: it comes at its time."
     return [
         Blocker(
             kind=TIMER,
             since=fact.event.created_at,
             message=f"`{fact.event.event_type}` was raised by {fact.event.raised_by} and is delivered "
             f"at {_at(fact.due_at)}",
-            remedy="Nothing to do: it comes at its time.",
+            remedy=remedy,
             event_id=fact.event.event_id,
             event_type=fact.event.event_type,
             due_at=fact.due_at,
@@ -32,9 +40,10 @@ def delayed(facts: Sequence[TimerFact]) -> list[Blocker]:
     ]
 
 
-def deadline(instance: Instance) -> list[Blocker]:
-    """The workflow's own deadline: told last, as it only ends what waits for something else."""
-    if instance.deadline is None:
+def deadline(instance: Instance, facts: Sequence[TimerFact]) -> list[Blocker]:
+    """The workflow's own deadline, unless it was over while the workflow was FAILED: told last, as it
+    only ends what waits for something else."""
+    if not any(fact.kind is TimerKind.DEADLINE for fact in facts):
         return []
     return [
         Blocker(
@@ -76,16 +85,18 @@ def _group(instance: Instance, group: Group) -> Blocker:
     )
 
 
-def pending(fact: DeliveryFact, service: str) -> Blocker:
+def pending(fact: DeliveryFact, service: str, pools: Sequence[Pool]) -> Blocker:
     """A delivery whose task answered that its result follows."""
     delivery, event = fact.delivery, fact.event
+    unless = f" {_NO_ROUTER}" if none_is_alive(pools) else ""
     return Blocker(
         kind=PENDING_COMPLETION,
         since=fact.since,
         message=f"{delivery.task_id} answered `{event.event_type}` with `pending`: its result follows "
         f"until {_at(fact.due_at)}",
         remedy="Whoever does the work completes it: CompleteTask with idempotency_key "
-        f"{delivery.idempotency_key}. ExtendTask gives it more time; else the attempt fails then.",
+        f"{delivery.idempotency_key}. ExtendTask gives it more time; else the attempt fails then."
+        + unless,
         event_id=event.event_id,
         event_type=event.event_type,
         task_id=delivery.task_id,

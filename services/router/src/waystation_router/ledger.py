@@ -36,6 +36,10 @@ MAX_REMEMBERED_WRITES = 50
 """Versions of an instance whose writes are kept for the conflict rule."""
 
 
+UNKNOWN = 0
+"""As `Handling.known`: no revision is this one."""
+
+
 class Message:
     """One unacknowledged message; acked when the last of its events needs it no more."""
 
@@ -182,10 +186,16 @@ class Ledger:
             self._remember(state)
 
     def moved(self, commit: InstanceCommit) -> None:
-        """Takes over a commit of ours that no event in hand led to."""
+        """Takes over a commit of ours that no event in hand led to. Where it moved one in hand all the
+        same (it expired, its instance ended), nothing is known of that: the locked form reads it anew."""
         state = self._states.get(commit.before.key)
-        if state is not None:
-            state.advance(commit)
+        if state is None:
+            return
+        state.advance(commit)
+        moved = commit.moved_events
+        for handling in state.handlings:
+            if handling.event_id in moved:
+                handling.known = UNKNOWN
 
     def state(self, key: int) -> InstanceState:
         return self._states[key]

@@ -288,6 +288,10 @@ class Sweeper:
                     self._calls.park(*waiting[id(call)])
             handling.holds = True
             self._committer.submit(handling)
+        for handling, call in self._calls.waiting():
+            if handling.event.expires_at is not None and not handling.facts.in_outbox:
+                # It was leased before it came into the line, and under a lease it does not expire.
+                self._calls.park(handling, call)
         return False
 
     # --- events ----------------------------------------------------------------------------

@@ -58,7 +58,7 @@ class Timers:
         await asyncio.gather(*(self._of_instance(key, due) for key, due in claimed.items()))
         return sum(map(len, claimed.values())) == CLAIMED_AT_ONCE
 
-    async def _of_instance(self, key: int, due: Sequence[tuple[TimerKind, str]]) -> None:
+    async def _of_instance(self, key: int, due: Sequence[Timer]) -> None:
         try:
             async with self._places:
                 commit = await self._fire(key, due)
@@ -74,18 +74,20 @@ class Timers:
                 log.info(
                     "timers_fired",
                     workflow_id=commit.after.workflow_instance_id,
-                    timers=[kind.name for kind, _ in due],
+                    timers=[timer.kind.name for timer in due],
                 )
                 self._ledger.moved(commit)
                 self._relay.committed([commit])
 
-    async def _fire(self, key: int, due: Sequence[tuple[TimerKind, str]]) -> InstanceCommit:
+    async def _fire(self, key: int, due: Sequence[Timer]) -> InstanceCommit:
         async with self._store.locked(key=key) as locked:
             if locked.generation != self._registry.generation:
                 await self._registry.refresh(at_least=locked.generation)
-            standing = {(timer.kind, timer.ref): timer for timer in await locked.timers()}
-            wanted = [standing[place] for place in due if place in standing]
-            material = await _material(locked, wanted, list(standing.values()))
+            standing = await locked.timers()
+            # One that was set anew since it was claimed has a time of its own.
+            as_claimed = set(standing)
+            wanted = [timer for timer in due if timer in as_claimed]
+            material = await _material(locked, wanted, standing)
             draft = Draft(
                 locked.instance,
                 facts=await _facts(locked, material),

@@ -98,14 +98,16 @@ class Reply:
                 )
         if follows.is_timed:
             raise ValueError("`then` is raised when its group is settled: it has no times")
-        self._check_room(len(branches))
+        # An empty group's `then` is raised at once.
+        raised = len(branches) or 1
+        self._check_room(raised)
         fan_out = task_handler_service_pb2.FanOut(need=need)
         if timeout is not None:
             fan_out.timeout.FromTimedelta(span(timeout, "timeout"))
         fan_out.events.extend(new._message() for new in branches)
         fan_out.then.CopyFrom(follows._message())
         response.fan_outs.append(fan_out)
-        self._number_of_events += len(branches)
+        self._number_of_events += raised
 
     def wait_for_input(
         self,

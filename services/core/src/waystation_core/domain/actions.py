@@ -259,6 +259,9 @@ def retry_dead_letter(
             outside_group=outside,
         )
     )
+    if event.expires_at is not None:
+        # It was delivered, and whoever tries it again wants it delivered once more.
+        draft.drop_timer(TimerKind.EXPIRY, event.event_id)
     draft.take_dead_letter(letter.dead_letter_id, retried=True)
     raised: list[Event] = []
     if before.status is Status.FAILED and not event.after_end:

@@ -128,6 +128,12 @@ class InstanceCommit:
     def is_empty(self) -> bool:
         return self.after is self.before
 
+    @property
+    def moved_events(self) -> set[str]:
+        """Ids of events, raised before it, that stand elsewhere after it."""
+        places = (*self.deliveries_put, *self.deliveries_remove)
+        return {*self.outbox_remove, *(event_id for event_id, _ in places)}
+
 
 def effects(before: Instance, after: Instance) -> JsonObject | None:
     """What changed of an instance beside its data, as values after the change; None for nothing."""

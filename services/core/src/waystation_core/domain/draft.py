@@ -124,6 +124,11 @@ class Draft:
         """The instance as moved so far. Changes with the next move; `as_it_is` does not."""
         return self._instance
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the instance has ended and no retry could make it go on."""
+        return _is_over(self._instance)
+
     def as_it_is(self) -> Instance:
         """The instance as moved so far, which later moves leave alone."""
         self._shared = True
@@ -351,7 +356,7 @@ class Draft:
             self._last_ended = (event, how)
         if (
             event.branch is not None
-            and not _is_over(self.instance)
+            and not self.is_over
             and not facts.holds_group
             and event.event_id not in self._left_group
             and self._known.get(event.event_id, SETTLED).holds_group

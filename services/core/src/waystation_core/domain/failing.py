@@ -34,7 +34,8 @@ def count(
     *,
     router_id: str,
 ) -> Verdict:
-    """Counts an error or a cut call of a delivery that is open, once.
+    """Counts an error or a cut call of a delivery that is open, once. `router_id` is empty where no
+    router called: the failure came by TaskCompletionService.
 
     A cut call costs nothing the first time: its delivery becomes a suspect. The attempt of a
     suspect's call is in the row already, so there it is the lease that tells whether this result
@@ -42,6 +43,9 @@ def count(
     """
     if row.state is DeliveryState.LEASED and row.leased_by != router_id:
         # Another router calls it now; that call will count.
+        return Verdict.DUPLICATE
+    if row.state is DeliveryState.PENDING and router_id:
+        # Another call of it was answered: only who completes it, or the end of its time, counts.
         return Verdict.DUPLICATE
     recorded = row.attempts >= result.attempt
     if recorded and not (row.suspect and row.state is DeliveryState.LEASED):

@@ -88,8 +88,13 @@ class Reply:
 
     @property
     def number_of_events(self) -> int:
-        """Events that it raises at once: `then` of its groups follow later."""
-        return len(self.events) + sum(len(fan_out.events) for fan_out in self.fan_outs)
+        """Events that it raises at once: `then` of its groups follow later, unless they are empty."""
+        return len(self.events) + sum(len(fan_out.events) or 1 for fan_out in self.fan_outs)
+
+    @property
+    def number_of_promises(self) -> int:
+        """Events that follow later: `then` of the other groups."""
+        return sum(bool(fan_out.events) for fan_out in self.fan_outs)
 
     @property
     def all_events(self) -> Iterator[NewEvent]:

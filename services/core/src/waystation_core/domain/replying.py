@@ -141,7 +141,7 @@ def _check_events(draft: Draft, event: Event, reply: Reply) -> None:
             "The answer raises the end of the workflow more than once; raise it once.",
             problem="several ends",
         )
-    draft.check_event_limit(reply.number_of_events + len(reply.fan_outs) - ends)
+    draft.check_event_limit(reply.number_of_events + reply.number_of_promises - ends)
 
 
 def _wait_of(draft: Draft, reply: Reply, event: Event, task_id: str) -> Wait | None:

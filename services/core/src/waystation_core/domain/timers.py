@@ -33,6 +33,9 @@ DEADLINE_REASON = "DEADLINE_EXCEEDED"
 
 EXPIRED = "it expired"
 
+CLEANUP_AGAIN_SECONDS = 30.0
+"""Until cleaning up looks again at what was in call: its router may have died."""
+
 # A delivery in one of these may be, or have been, in call.
 _CALLED = (DeliveryState.LEASED, DeliveryState.PENDING, DeliveryState.DEAD)
 
@@ -64,6 +67,9 @@ def fire(draft: Draft, timer: Timer, material: Material) -> None:
         _deliver(draft, material.events[timer.ref])
     elif timer.kind is TimerKind.EXPIRY:
         _expire(draft, material.events[timer.ref])
+    elif draft.is_over:
+        # It ended meanwhile: what follows now would be skipped.
+        return
     elif timer.kind is TimerKind.DEADLINE:
         _exceed(draft)
     elif timer.kind is TimerKind.WAIT:
@@ -169,24 +175,33 @@ def leave_wait(draft: Draft, wait: Wait) -> None:
 
 
 def _clean_up(draft: Draft, material: Material) -> None:
-    """Settles what is open of an instance that has ended, but for what is in call or announced: that
-    settles by itself."""
+    """Settles what is open of an instance that has ended, but for what is announced: that settles by
+    itself. What is in call does too, unless its router dies: that is looked at again."""
     why = f"the workflow is {draft.instance.status.name}"
     # What another timer of this commit has ended or announced is none of it any more.
     delayed = [event for event in material.delayed if draft.facts(event.event_id).timed]
     # What was raised while the end was handled is delivered at its time all the same.
     given_up = [event for event in delayed if draft.treatment(event) is Treatment.SKIP]
     kept = {event.event_id for event in delayed if event not in given_up}
+    given_up_ids = {event.event_id for event in given_up}
     for kind, ref in material.others:
-        if kind is not TimerKind.CLEANUP and ref not in kept:
+        # Others that expire may have been raised while the end was handled.
+        may_expire = kind is TimerKind.EXPIRY and ref not in given_up_ids
+        if kind is not TimerKind.CLEANUP and ref not in kept and not may_expire:
             draft.drop_timer(kind, ref)
     for event in given_up:
         draft.end_timed(event)
         skip_event(draft, event, why)
+    in_call = False
     for row, event in material.open:
         if (
             row.task_id in draft.facts(event.event_id).deliveries
-            and row.state not in (DeliveryState.LEASED, DeliveryState.DEAD)
+            and row.state is not DeliveryState.DEAD
             and draft.treatment(event) is Treatment.SKIP
         ):
-            skip_delivery(draft, row, event, why)
+            if row.state is DeliveryState.LEASED:
+                in_call = True
+            else:
+                skip_delivery(draft, row, event, why)
+    if in_call:
+        draft.put_timer(Timer(TimerKind.CLEANUP, due_in=CLEANUP_AGAIN_SECONDS))

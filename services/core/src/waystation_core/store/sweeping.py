@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from waystation_core.domain.model import Delivery, JsonObject, TimerKind
+from waystation_core.domain.model import Delivery, JsonObject, Timer, TimerKind
 from waystation_core.domain.pools import EVERY_TYPE, EventTypes
 from waystation_core.ports.broker import LEVELS, lowest_priority_of
 from waystation_core.ports.store import DueEvent
@@ -123,7 +123,7 @@ WITH found AS MATERIALIZED (
 )
 UPDATE timers t SET due_at = now() + interval '10 s'
 FROM found f WHERE t.instance_key = f.instance_key AND t.kind = f.kind AND t.ref = f.ref
-RETURNING t.instance_key, t.kind, t.ref, f.due_at
+RETURNING t.instance_key, t.kind, t.ref, t.due_at, f.due_at
 """
 
 _WAKE_PARKED = """
@@ -228,11 +228,11 @@ class Sweeping:
         parameters = {"router_id": router_id, "limit": limit}
         return [rows.delivery(row) for row in await self._fetch(_CLAIM_OVERDUE, parameters)]
 
-    async def claim_timers(self, limit: int) -> dict[int, list[tuple[TimerKind, str]]]:
-        claimed: dict[int, list[tuple[TimerKind, str]]] = {}
+    async def claim_timers(self, limit: int) -> dict[int, list[Timer]]:
+        claimed: dict[int, list[Timer]] = {}
         found = await self._fetch(_CLAIM_TIMERS, (limit,))
-        for key, kind, ref, _ in sorted(found, key=lambda row: row[3]):
-            claimed.setdefault(key, []).append((TimerKind(kind), ref))
+        for key, kind, ref, due_at, _ in sorted(found, key=lambda row: row[4]):
+            claimed.setdefault(key, []).append(Timer(TimerKind(kind), ref, due_at=due_at))
         return claimed
 
     async def wake_parked(

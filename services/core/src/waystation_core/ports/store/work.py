@@ -17,7 +17,6 @@ from waystation_core.domain.model import (
     Instance,
     JsonObject,
     Timer,
-    TimerKind,
 )
 from waystation_core.domain.pools import EVERY_TYPE, EventTypes, Pool
 from waystation_core.ports.store.questions import DeadLetterFilter, StoredEntry
@@ -274,9 +273,9 @@ class EngineStore(Protocol):
         """Leases PENDING deliveries whose time is over to this router, oldest first."""
         ...
 
-    async def claim_timers(self, limit: int) -> dict[int, list[tuple[TimerKind, str]]]:
-        """Claims due timers; kind and ref by key of the instance, oldest first in each. Who dies before it
-        fires them leaves them to another one after some seconds."""
+    async def claim_timers(self, limit: int) -> dict[int, list[Timer]]:
+        """Claims due timers; by key of the instance, oldest first in each. They are as they stand from
+        now on: `due_at` is when another one may claim them, should this one die before it fires them."""
         ...
 
     async def wake_parked(

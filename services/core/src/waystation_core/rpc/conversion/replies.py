@@ -77,7 +77,7 @@ def _read(response: _Response) -> Reply | AttemptError | Pending:
         return Pending(_timeout(response.pending, "pending.timeout", MAX_PENDING))
     # Looked at before anything is converted: that is what costs.
     limits.check_events_of_answer(
-        len(response.events) + sum(len(fan_out.events) for fan_out in response.fan_outs)
+        len(response.events) + sum(len(fan_out.events) or 1 for fan_out in response.fan_outs)
     )
     events = _events(response.events, "events")
     fan_outs = tuple(

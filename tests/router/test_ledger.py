@@ -1,0 +1,51 @@
+"""What a router may still believe of the events in its hands when the instance moved."""
+
+from dataclasses import replace
+
+from waystation_core.domain.commit import EventFacts, InstanceCommit
+from waystation_core.domain.model import Delivery, DeliveryState, Event, Instance, Status
+from waystation_core.ports.store import Loaded
+from waystation_router.ledger import Handling, Ledger
+
+INSTANCE = Instance(
+    key=1,
+    workflow_instance_id="claim-1",
+    workflow_type="claim",
+    status=Status.ACTIVE,
+    version=3,
+    revision=3,
+    data={},
+    unsettled=2,
+    dead_letters=0,
+    event_count=3,
+)
+MOVED = replace(INSTANCE, version=4, revision=4)
+
+
+def in_hand(ledger: Ledger, number: int, *, outbox: bool) -> Handling:
+    """An event of which one task is in call here, and another one's delivery is to be retried."""
+    event = Event(f"01a20000-0000-7000-8000-00000000000{number}", "asked", {}, "split", version=2)
+    rows = {
+        "a": Delivery(event.event_id, "a", DeliveryState.LEASED, leased_by="r-1"),
+        "b": Delivery(event.event_id, "b", DeliveryState.READY),
+    }
+    facts = EventFacts(outbox, {} if outbox else rows)
+    ledger.learn(Loaded({event.event_id: (event, 1)}, {1: INSTANCE}, {event.event_id: facts}))
+    return ledger.open(event, ledger.state(1), facts, INSTANCE.revision)
+
+
+def test_a_timer_that_moved_an_event_in_hand_leaves_nothing_known_of_it() -> None:
+    """Else the next fast commit would be decided by rows that are gone, and count them as open."""
+    skipped, expired = (f"01a20000-0000-7000-8000-00000000000{number}" for number in (1, 2))
+    put = Delivery(skipped, "b", DeliveryState.HELD)
+    for commit, moved in (
+        (InstanceCommit(INSTANCE, MOVED, deliveries_remove={(skipped, "b")}), 0),
+        (InstanceCommit(INSTANCE, MOVED, deliveries_put={(skipped, "b"): put}), 0),
+        (InstanceCommit(INSTANCE, MOVED, outbox_remove=[expired]), 1),
+    ):
+        ledger = Ledger()
+        handlings = [in_hand(ledger, number, outbox=number == 2) for number in (1, 2, 3)]
+        ledger.moved(commit)
+        assert ledger.state(1).instance is MOVED
+        known = [handling.known == MOVED.revision for handling in handlings]
+        assert known == [at != moved for at in range(3)]
