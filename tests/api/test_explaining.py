@@ -86,6 +86,7 @@ async def test_an_event_that_nobody_handles(api: Api) -> None:
     assert list(found) == ["IDLE"]
     assert "`workflow.started` was raised by client; no task handles it" in summary
     assert "Register a task for `workflow.started` of workflow type `t`" in found["IDLE"].remedy
+    assert found["IDLE"].remedy.endswith(f"misspelt, end it: `waystation cancel {name}`.")
 
 
 async def test_an_event_on_its_way_and_one_whose_service_is_gone(api: Api) -> None:
@@ -298,10 +299,12 @@ async def test_groups_timers_and_what_follows_later(api: Api) -> None:
         "`reminder` was raised by claim_validator and is delivered at "
     )
     assert told["FAN_OUT"].message.startswith(
-        "`joined` follows the 2 branches that claim_validator opened: 1 are settled, 1 with failures, "
+        "`joined` follows the 2 branches that claim_validator opened: 1 is settled, 1 with failures, "
         "and it waits for all of them, or for "
     )
+    # The event that is to follow has no id yet.
     assert told["FAN_OUT"].group_id
+    assert not told["FAN_OUT"].event_id
     assert told["PENDING_COMPLETION"].message.startswith(
         "claim_validator answered `checked` with `pending`"
     )
