@@ -132,7 +132,7 @@ def succeed(instance: Instance, delivery: Delivery, result: Answer, attempt: int
     for group in opened:
         if not group.size:
             groups.fire(instance, group)
-    instance.settle_unheard(raised_events)
+    instance.conclude(raised_events)
     _handled(instance, delivery)
 
 
@@ -209,7 +209,7 @@ def fail(instance: Instance, delivery: Delivery, failure: Failed, attempt: int) 
         delivery.state = "DONE"
         groups.fail(instance, _in_group(delivery), task_id, failure.reason, failure.message)
     instance.record(event, task_id, "FAILED", changes, raised, attempt=attempt, failure=failure)
-    instance.settle_unheard(raised)
+    instance.conclude(raised)
     _handled(instance, delivery)
 
 
