@@ -12,10 +12,18 @@ from support.scripted_engine import failure, reply, task
 from support.waiting import eventually
 
 from waystation.v1 import workflow_service_pb2 as pb
+from waystation.v1.dead_letter_service_pb2 import RetryDeadLetterRequest
 from waystation.v1.handler_pb2 import TaskSpec
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest, RetireTaskRequest
 from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import Delivery, DeliveryState, NewEvent, OnFailure, Status
+from waystation_core.domain.model import (
+    Delivery,
+    DeliveryState,
+    NewEvent,
+    OnFailure,
+    Status,
+    TimerKind,
+)
 from waystation_core.domain.pools import Pool
 from waystation_core.domain.results import FanOut, Pending, Reply, WaitRequest
 from waystation_core.ports.store import RouterReport
@@ -324,3 +332,18 @@ async def test_an_idle_workflow_with_a_deadline_is_told_both(api: Api) -> None:
     await api.engine.handle("w-1", "workflow.started", None)
     _, found = await explained(api)
     assert list(found) == ["IDLE", "TIMER"]
+
+
+async def test_a_deadline_that_was_over_before_a_retry_is_told_no_more(api: Api) -> None:
+    await api.workflows.StartWorkflow(
+        pb.StartWorkflowRequest(
+            workflow_type="t", workflow_instance_id="w-1", deadline=Duration(seconds=3600)
+        )
+    )
+    await api.engine.handle("w-1", "workflow.started", failure(permanent=True))
+    await api.engine.fire("w-1", TimerKind.DEADLINE)
+    _, found = await explained(api)
+    retry = RetryDeadLetterRequest(dead_letter_id=found["DEAD_LETTER"].dead_letter_id)
+    await api.dead_letters.RetryDeadLetter(retry)
+    _, found = await explained(api)
+    assert "TIMER" not in found

@@ -77,7 +77,7 @@ def explain(facts: Facts, registered: Registered) -> tuple[str, list[Blocker]]:
             blockers.append(_idle(instance, registered))
     blockers.sort(key=lambda blocker: blocker.since.timestamp() if blocker.since else 0.0)
     if instance.status.is_open:
-        blockers += timed.deadline(instance)
+        blockers += timed.deadline(instance, facts.timers)
     return _summary(instance, blockers), blockers
 
 

@@ -32,9 +32,10 @@ def delayed(facts: Sequence[TimerFact]) -> list[Blocker]:
     ]
 
 
-def deadline(instance: Instance) -> list[Blocker]:
-    """The workflow's own deadline: told last, as it only ends what waits for something else."""
-    if instance.deadline is None:
+def deadline(instance: Instance, facts: Sequence[TimerFact]) -> list[Blocker]:
+    """The workflow's own deadline, unless it was over before a retry made the instance go on: told
+    last, as it only ends what waits for something else."""
+    if not any(fact.kind is TimerKind.DEADLINE for fact in facts):
         return []
     return [
         Blocker(
