@@ -163,7 +163,7 @@ async def test_a_question_has_its_time(answered: bool) -> None:
     run = engine.start("order")
     wait = await run.until_waiting()
     assert wait.deadline == START_OF_TIME + timedelta(hours=1)
-    await engine.advance(3599)
+    await engine.advance(timedelta(seconds=3599))
     assert "(1 s left)" in run.timeline()
     if answered:
         run.provide_input({"approved": True})
