@@ -312,7 +312,8 @@ class Both:
             self.world.fire_due()
             for index, delivery in overdue:
                 event, spec = self.engines(index), self.specs[delivery.task.task_id]
-                if (row := self.world.row(event, spec)) is not None:
+                if self.world.row(event, spec) is not None:
+                    row = self.world.claim_overdue(event, spec)
                     cut = outcome(Answer({}, failure=timers.PENDING_TIMED_OUT))
                     self.world.handle(event, spec, cut, attempt=row.attempts + 1, edit=row.edit)
             self.settle()

@@ -68,7 +68,8 @@ def commit(
         if delivery.state == "OPEN" and delivery.attempts < attempt:
             _wait_for_completion(instance, delivery, result.pending)
     elif result.failure is not None:
-        if delivery.attempts < attempt:
+        # A call beside the one that was answered with `pending` cuts nothing.
+        if delivery.state != "PENDING" and delivery.attempts < attempt:
             fail(instance, delivery, result.failure, attempt)
     elif _conflicts(instance, result, base):
         instance.conflicts += 1
