@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from bench import report
-from bench.handlers import CLAIM_3, CLAIM_FAN
+from bench.handlers import CLAIM_3, CLAIM_FAN, CLAIM_GROUP
 from bench.system import System, run_load
 
-WORKLOADS = {"claim-3": CLAIM_3, "claim-fan": CLAIM_FAN}
+WORKLOADS = {"claim-3": CLAIM_3, "claim-fan": CLAIM_FAN, "claim-group": CLAIM_GROUP}
 WARM_UP_SECONDS = 3.0
 
 

@@ -2,6 +2,8 @@
 
 `bench-claim-3`:    start; process; validate; complete.
 `bench-claim-fan`:  start; process; risk, fraud and vehicle in parallel; naive join; complete.
+`bench-claim-group`: the same, joined by a structured fan-out.
+`bench-reminder`:   start; a delayed event; complete.
 """
 
 import uvloop
@@ -10,6 +12,9 @@ from waystation_worker import HandlerService, TaskContext
 
 CLAIM_3 = "bench-claim-3"
 CLAIM_FAN = "bench-claim-fan"
+CLAIM_GROUP = "bench-claim-group"
+REMINDER = "bench-reminder"
+REMINDER_DUE = "reminder.due"
 CHECKS = ("risk", "fraud", "vehicle")
 
 service = HandlerService("bench-claims", version="1.0.0")
@@ -80,6 +85,36 @@ async def vehicle(ctx: TaskContext) -> None:
 async def complete_fan(ctx: TaskContext) -> None:
     """The end: the sum of the checks."""
     ctx.complete({"score": sum(ctx.data["checks"][name] for name in CHECKS)})
+
+
+@service.task(events=["workflow.started"], workflow_types=[CLAIM_GROUP], max_in_flight=10_000)
+async def process_group(ctx: TaskContext) -> None:
+    """Type and amount into the context, and three checks at once that are followed by one event."""
+    _process(ctx)
+    ctx.data["scores"] = {}
+    ctx.fan_out([f"group.{name}" for name in CHECKS], "group.settled")
+
+
+@service.task(events=["group.*"], workflow_types=[CLAIM_GROUP], max_in_flight=10_000)
+async def check_in_group(ctx: TaskContext) -> None:
+    """One of the three, or the end: the sum of the checks."""
+    name = ctx.event.event_type.partition(".")[2]
+    if name == "settled":
+        ctx.complete({"score": sum(ctx.data["scores"][check] for check in CHECKS)})
+    else:
+        ctx.data["scores"][name] = ctx.data["amount"] / 1_000
+
+
+@service.task(events=["workflow.started"], workflow_types=[REMINDER])
+async def remind(ctx: TaskContext) -> None:
+    """Asks to be reminded."""
+    ctx.emit(REMINDER_DUE, delay=ctx.event.payload["delay"])
+
+
+@service.task(events=[REMINDER_DUE], workflow_types=[REMINDER])
+async def reminded(ctx: TaskContext) -> None:
+    """Is reminded."""
+    ctx.complete()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -42,13 +43,13 @@ COMMANDS = {
         [
             "start", "claim", "--data", '{"amount": 120}', "--payload", '{"text": "crash"}',
             "--id", "claim-7", "--correlation-id", "case-1", "--priority", "200",
-            "--metadata", "traceparent=00-1", "--request-id", "r-1",
+            "--metadata", "traceparent=00-1", "--deadline", "2h", "--request-id", "r-1",
         ],
         "StartWorkflow",
         {
             "workflow_type": "claim", "data": {"amount": 120}, "payload": {"text": "crash"},
             "workflow_instance_id": "claim-7", "correlation_id": "case-1", "priority": 200,
-            "metadata": {"traceparent": "00-1"}, "request_id": "r-1",
+            "metadata": {"traceparent": "00-1"}, "deadline": "7200s", "request_id": "r-1",
         },
         ["Started claim-7", "claim_processor"],
         lambda said: said["context"]["data"] == {"amount": 120} and said["created"] is True,
@@ -85,11 +86,15 @@ COMMANDS = {
         lambda said: said["event_id"] == "event-4",
     ),
     "publish": (
-        ["publish", "claim-7", "claim.amended", "--data", '{"n": 1}', "--priority", "0"],
+        ["publish", "claim-7", "claim.amended", "--data", '{"n": 1}', "--priority", "0",
+         "--delay", "1.5s", "--expires-at", "2030-01-01T12:00:00Z"],
         "PublishEvent",
         {
             "workflow_instance_id": "claim-7",
-            "event": {"event_type": "claim.amended", "payload": {"n": 1}, "priority": 0},
+            "event": {
+                "event_type": "claim.amended", "payload": {"n": 1}, "priority": 0,
+                "delay": "1.500s", "expires_at": "2030-01-01T12:00:00Z",
+            },
         },
         ["Raised claim.amended as event-9", "No task handles claim.amended"],
         lambda said: said == {"event_id": "event-9", "task_ids": []},
@@ -129,7 +134,7 @@ COMMANDS = {
         ["status"],
         "GetSystemStatus",
         {},
-        ["router-1", "waystation.router.default", "5 events", "event-5", "2 endpoints, 1 of them",
+        ["router-1", "waystation.router.default", "fraud.#", "Pool fraud has had no router since", "5 events", "event-5", "2 endpoints, 1 of them",
          "2 ACTIVE; 0 idle (older ones estimated)"],
         lambda said: said["outbox_size"] == "5" and said["dead_letters"] == "0",
     ),
@@ -402,6 +407,11 @@ def test_a_limit_cuts_the_list_and_says_so(api: FakeApi, run: Run) -> None:
 def test_times_are_spans_or_moments(since: str, api: FakeApi, run: Run) -> None:
     assert run("list", "--since", since).exit_code == 0
     assert api.requests["ListWorkflows"].created_after.seconds > 1_700_000_000
+
+
+def test_a_span_lies_ahead_where_something_is_to_come(api: FakeApi, run: Run) -> None:
+    assert run("publish", "claim-7", "claim.due", "--deliver-at", "2h").exit_code == 0
+    assert api.requests["PublishEvent"].event.deliver_at.seconds > time.time() + 7000
 
 
 def test_data_comes_from_a_file_or_standard_input(api: FakeApi, run: Run, tmp_path: Path) -> None:

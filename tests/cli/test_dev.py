@@ -130,7 +130,11 @@ def test_a_taken_port_names_the_setting(folder: Path) -> None:
 
 
 def test_wrong_settings_are_told_all_at_once(folder: Path) -> None:
-    wrong = {"WAYSTATION_LOG_FORMAT": "xml", "WAYSTATION_ROUTER_PREFETCH": "0"}
+    wrong = {
+        "WAYSTATION_LOG_FORMAT": "xml",
+        "WAYSTATION_ROUTER_PREFETCH": "0",
+        "WAYSTATION_ROUTER_POOL": "fraud",
+    }
     result = subprocess.run(
         [*PROGRAM, "dev", "--port", "0", "--data-dir", str(folder)],
         env={**os.environ, **wrong},

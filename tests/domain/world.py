@@ -215,6 +215,14 @@ class World:
         self.deliveries[event.event_id, by.task_id] = claimed
         return claimed
 
+    def claim_overdue(self, event: Event, by: TaskSpec) -> Delivery:
+        """What the sweeper does with a PENDING delivery whose time is over."""
+        row = self.deliveries[event.event_id, by.task_id]
+        assert row.state is DeliveryState.PENDING
+        claimed = replace(row, state=DeliveryState.LEASED, leased_by=ROUTER)
+        self.deliveries[event.event_id, by.task_id] = claimed
+        return claimed
+
     def pass_time(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
 

@@ -36,7 +36,7 @@ def processes_with(mark: str) -> list[str]:
 
 
 def test_every_claim_ends_as_its_file_says_and_nothing_is_left_running(tmp_path: Path) -> None:
-    demo = run_demo(mark=tmp_path.name)
+    demo = run_demo(mark=str(tmp_path))
     assert demo.returncode == 0, demo.stdout + demo.stderr
     names = sorted(path.stem for path in CLAIMS.glob("*.json"))
     assert f"{len(names)} of {len(names)} claims ended as their files say" in demo.stdout
@@ -44,7 +44,7 @@ def test_every_claim_ends_as_its_file_says_and_nothing_is_left_running(tmp_path:
     for name in names:
         assert name in table
     assert "workflow.started" in demo.stdout[demo.stdout.index("The story of") :]
-    assert processes_with(tmp_path.name) == []
+    assert processes_with(str(tmp_path)) == []
 
 
 def test_a_claim_that_ends_otherwise_fails_the_demo(tmp_path: Path) -> None:
@@ -53,8 +53,8 @@ def test_a_claim_that_ends_otherwise_fails_the_demo(tmp_path: Path) -> None:
         if name == "car-windscreen":
             content["expected"]["outcome"] = "DECLINED"
         (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
-    demo = run_demo("--claims", str(tmp_path), mark=tmp_path.name)
+    demo = run_demo("--claims", str(tmp_path), mark=str(tmp_path))
     assert demo.returncode == 1
     assert "1 of 2 claims ended as their files say" in demo.stdout
     assert "car-windscreen: expected" in demo.stdout
-    assert processes_with(tmp_path.name) == []
+    assert processes_with(str(tmp_path)) == []

@@ -1,15 +1,19 @@
-"""RabbitMQ loses everything, Postgres crashes: work is delayed, never lost."""
+"""RabbitMQ loses everything or loses patience, Postgres crashes: work is delayed, never lost."""
 
 import asyncio
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pika
+import pika.exceptions
 import pytest
 from e2e.conftest import StartParts
 from support.claims import ClaimFile, check_claims, start_claims
 from support.databases import migrated
+from support.moody import Moody
 from support.system import CLAIMS
 
 from localservers.postgres import PostgresServer
@@ -21,7 +25,7 @@ pytestmark = pytest.mark.timeout(420)
 QUEUE = "waystation.router.default"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_rabbitmq(rabbitmq: RabbitMQServer) -> Iterator[RabbitMQServer]:
     """A node that may lose its data. Asks for the run's own first, which knows what to say where
     RabbitMQ is missing."""
@@ -60,6 +64,44 @@ async def test_a_purged_queue_a_deleted_queue_and_a_broker_without_its_data_lose
         for router in parts.routers:
             router.send(signal.SIGCONT)
         await check_claims(client, started, within=90)
+
+
+async def test_a_call_may_last_longer_than_rabbitmq_waits_for_an_ack(
+    start_parts: StartParts, own_rabbitmq: RabbitMQServer, tmp_path: Path
+) -> None:
+    """Its default is half an hour; here it is two seconds, looked at each second, and the call takes
+    six: as if a call took an hour and a half on RabbitMQ's own settings."""
+    impatience = "".join(
+        f"ok = application:set_env(rabbit, {name}, {milliseconds}), "
+        for name, milliseconds in (("consumer_timeout", 2000), ("channel_tick_interval", 1000))
+    )
+    await asyncio.to_thread(own_rabbitmq.ctl, "eval", f"{impatience}ok.")
+    parts = start_parts(broker=own_rabbitmq.fresh_vhost(), routers=1)
+    moody = Moody(parts, tmp_path)
+    moody.start()
+    async with parts.client() as client:
+        started = await client.start("long", {"seconds": 6})
+        # Whoever keeps a message for so long does lose its channel.
+        closed = await asyncio.to_thread(_keeps_a_message, own_rabbitmq.amqp_url)
+        assert "timeout" in closed
+        done = await client.wait(started.id, timeout=60)
+    assert (done.status, done.output) == ("COMPLETED", {"attempt": 1})
+    assert len(moody.seen(done.id)) == 1
+    assert "broker_connection_lost" not in parts.routers[0].output()
+    assert "PRECONDITION_FAILED" not in parts.routers[0].output()
+
+
+def _keeps_a_message(amqp_url: str) -> str:
+    """Why RabbitMQ closed the channel of a consumer that did not ack."""
+    connection = pika.BlockingConnection(pika.URLParameters(amqp_url))
+    channel = connection.channel()
+    queue = channel.queue_declare("", exclusive=True).method.queue
+    channel.basic_publish("", queue, b"kept")
+    channel.basic_consume(queue, lambda *_: None)
+    with pytest.raises(pika.exceptions.ChannelClosedByBroker) as caught:
+        channel.start_consuming()
+    connection.close()
+    return str(caught.value.reply_text)
 
 
 async def test_a_postgres_that_crashes_under_load_loses_nothing_that_was_answered(

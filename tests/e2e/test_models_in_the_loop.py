@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.chat_server import ChatServer, fails, says
-from support.claims import unattended
+from support.claims import WINDSCREEN, unattended
 from support.stories import attempts, raised_types, read_story
 from support.system import CLAIMS, Embedded
 
@@ -50,18 +50,7 @@ async def test_the_agent_asks_looks_in_four_places_and_goes_round_once_more(
 
 async def test_a_claim_is_read_by_the_model_that_the_environment_names(embedded: Embedded) -> None:
     claim = next(claim for claim in unattended() if claim.name == "car-windscreen")
-    facts = {
-        "claim_type": "car",
-        "amount": 640,
-        "currency": "EUR",
-        "incident_date": "2025-02-11",
-        "policy_number": "CAR-330091",
-        "language": "en",
-        "injured": False,
-        "damage": ["glass"],
-        "suspicions": [],
-    }
-    async with ChatServer(fails(429, retry_after="0"), says("?"), says(facts)) as server:
+    async with ChatServer(fails(429, retry_after="0"), says("?"), says(WINDSCREEN)) as server:
         environment = {"OPENAI_BASE_URL": server.base_url, "OPENAI_MODEL": "m", "NO_PROXY": "*"}
         embedded.start_handlers(*CLAIMS, environment=environment)
         async with embedded.client() as client:

@@ -3,10 +3,10 @@
 import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from support.chat_server import HANGS, HANGS_UP, TRICKLES, ChatServer, Reply, fails, says
+from support.claims import WINDSCREEN
 
 from chat_model import ModelUnavailable, OpenAIModel, UnusableAnswer, model_from_environment
 from chat_model.failures import MOST_PATIENCE, wanted_pause
@@ -20,23 +20,12 @@ LETTER = {
     "received_on": "2025-03-10",
     "text": f"{SECRET}: my windscreen cracked on 11 February 2025, EUR 640, policy car 330091",
 }
-FACTS: dict[str, Any] = {
-    "claim_type": "car",
-    "amount": 640,
-    "currency": "EUR",
-    "incident_date": "2025-02-11",
-    "policy_number": "CAR-330091",
-    "language": "en",
-    "injured": False,
-    "damage": ["glass"],
-    "suspicions": [],
-}
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[ChatServer]:
     """A model's server that answers with the facts of the letter until it is told otherwise."""
-    async with ChatServer(says(FACTS)) as running:
+    async with ChatServer(says(WINDSCREEN)) as running:
         yield running
 
 
@@ -71,7 +60,7 @@ async def test_a_claim_is_read_by_the_model_and_the_output_says_so(server: ChatS
     assert shape["strict"] is True
     # What strict schemas ask for: nothing may be left out, nothing added.
     assert shape["schema"]["additionalProperties"] is False
-    assert set(shape["schema"]["required"]) == set(shape["schema"]["properties"]) == set(FACTS)
+    assert set(shape["schema"]["required"]) == set(shape["schema"]["properties"]) == set(WINDSCREEN)
     # The letter is material: it stands apart from the instructions.
     assert SECRET not in request["messages"][0]["content"]
     assert SECRET in request["messages"][1]["content"]
@@ -86,7 +75,7 @@ async def test_without_a_model_the_rules_read_and_the_output_says_so() -> None:
 
 
 async def test_a_busy_model_is_asked_again_when_it_says(server: ChatServer) -> None:
-    server.replies_with(fails(429, retry_after="7"), fails(503, retry_after="60"), says(FACTS))
+    server.replies_with(fails(429, retry_after="7"), fails(503, retry_after="60"), says(WINDSCREEN))
     engine, run = claim_run(server)
     await run.until_quiet()
     await engine.advance(6)
@@ -161,16 +150,16 @@ async def test_a_server_that_is_not_there_is_tried_again() -> None:
     [
         says("Sure! Here are the facts you asked for."),
         says('{"claim_type": "car", "amount": 6'),
-        says(FACTS, finish_reason="length"),
-        says({**FACTS, "claim_type": "spaceship"}),
-        says({**FACTS, "amount": -640}),
-        says({**FACTS, "amount": "640"}),
+        says(WINDSCREEN, finish_reason="length"),
+        says({**WINDSCREEN, "claim_type": "spaceship"}),
+        says({**WINDSCREEN, "amount": -640}),
+        says({**WINDSCREEN, "amount": "640"}),
         says('{"amount": 1e999}'),
-        says({**FACTS, "policy_number": "CAR-1; drop"}),
-        says({**FACTS, "incident_date": "2025-02-31"}),
-        says({**FACTS, "approved": True}),
-        says({name: fact for name, fact in FACTS.items() if name != "language"}),
-        says([FACTS]),
+        says({**WINDSCREEN, "policy_number": "CAR-1; drop"}),
+        says({**WINDSCREEN, "incident_date": "2025-02-31"}),
+        says({**WINDSCREEN, "approved": True}),
+        says({name: fact for name, fact in WINDSCREEN.items() if name != "language"}),
+        says([WINDSCREEN]),
         says("[" * 100_000),
         Reply(body="[" * 100_000),
         says(None),
@@ -219,7 +208,7 @@ async def test_a_model_that_never_does_better_ends_in_the_dead_letters_after_fiv
     [letter] = run.dead_letters
     assert letter.failure.reason == "UnusableAnswer"
     # Put right meanwhile: the dead letter goes through.
-    server.replies_with(says(FACTS))
+    server.replies_with(says(WINDSCREEN))
     run.retry(letter)
     await run.until_ended()
     assert run.status == "COMPLETED"
@@ -228,7 +217,7 @@ async def test_a_model_that_never_does_better_ends_in_the_dead_letters_after_fiv
 async def test_a_policy_number_that_the_letter_does_not_hold_is_asked_for(
     server: ChatServer,
 ) -> None:
-    server.replies_with(says({**FACTS, "policy_number": "CAR-999999"}))
+    server.replies_with(says({**WINDSCREEN, "policy_number": "CAR-999999"}))
     _, run = claim_run(server)
     await run.until_waiting()
     assert "policy number" in run.waits[0].message
@@ -239,7 +228,7 @@ async def test_nothing_that_was_asked_or_answered_is_logged_or_kept_in_a_failure
 ) -> None:
     caplog.set_level(logging.DEBUG)
     passing = [
-        says({**FACTS, SECRET: SECRET, "language": SECRET}),
+        says({**WINDSCREEN, SECRET: SECRET, "language": SECRET}),
         fails(500, SECRET, SECRET),
         Reply(body=SECRET),
     ]

@@ -160,7 +160,8 @@ def test_the_timeline_hangs_every_event_under_what_raised_it() -> None:
         [
             ("e1", "client", ["e1"]),
             ("e1", "claim_processor", ["e2"]),
-            ("e2", "claim_validator", []),
+            ("e2", "parallel_processor", ["e3"]),
+            ("e4", "system", ["e4"]),
         ],
         start=1,
     ):
@@ -171,6 +172,7 @@ def test_the_timeline_hangs_every_event_under_what_raised_it() -> None:
         entry.base_version, entry.version = sequence - 1, sequence
     message.event_history[0].action = "start"
     message.event_history[2].error.reason = "LOST"
+    message.event_history[3].action = "fan_in"
     events = [
         EventEntry(
             f"e{number}",
@@ -178,13 +180,15 @@ def test_the_timeline_hangs_every_event_under_what_raised_it() -> None:
             "SETTLED",
             {},
             raised_by,
-            None,
+            cause,
             100,
             start + timedelta(milliseconds=number),
         )
-        for number, event_type, raised_by in (
-            (1, "workflow.started", "client"),
-            (2, "claim.processed", "claim_processor"),
+        for number, event_type, raised_by, cause in (
+            (1, "workflow.started", "client", None),
+            (2, "claim.processed", "claim_processor", "e1"),
+            (3, "risk.assessment.requested", "parallel_processor", "e2"),
+            (4, "parallel.processing.completed", "parallel_processor", "e2"),
         )
     ]
     printed = io.StringIO()
@@ -197,7 +201,10 @@ def test_the_timeline_hangs_every_event_under_what_raised_it() -> None:
         "    ├── #1 start by client",
         "    └── #2 claim_processor done",
         "        └── claim.processed  +2 ms",
-        "            └── #3 claim_validator done  LOST:",
+        "            └── #3 parallel_processor done  LOST:",
+        "                ├── risk.assessment.requested  +3 ms",
+        "                └── parallel.processing.completed  +4 ms",
+        "                    └── #4 fan in by system",
     ]
 
 

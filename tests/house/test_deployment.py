@@ -165,14 +165,15 @@ def test_the_services_run_by_hand_as_compose_would_run_them(
         return done.returncode == 0
 
     assert run("migrate").wait(60) == 0
-    with run("api") as api, run("router-1") as first, run("router-2") as second:
+    one, two, fraud = run("router-1"), run("router-2"), run("router-fraud")
+    with run("api") as api, one, two, fraud:
         api.wait_ready(lambda: healthy("api"), timeout=60)
         with run("claim-handlers") as handlers:
             handlers.wait_for_output("registered", timeout=60)
-            processes = (api, first, second, handlers)
+            processes = (api, one, two, fraud, handlers)
             for name, process in zip(LISTENS, processes, strict=True):
                 process.wait_ready(lambda name=name: healthy(name), timeout=60)
-            assert [process.stop() for process in reversed(processes)] == [0, 0, 0, 0]
+            assert [process.stop() for process in reversed(processes)] == [0] * 5
 
 
 def asked(name: str) -> list[str]:

@@ -5,12 +5,26 @@ import asyncio
 import itertools
 import json
 from collections import defaultdict
+from typing import Any
 
 from insurance_claim.checks import JOINED
 from insurance_claim.demo.claim_files import DEFAULT_FOLDER, ClaimFile, joined, read_claims
 from insurance_claim.service import WORKFLOW_TYPE
 from support.stories import raised_types, read_story, told
 from waystation_worker import Client
+
+WINDSCREEN: dict[str, Any] = {
+    "claim_type": "car",
+    "amount": 640,
+    "currency": "EUR",
+    "incident_date": "2025-02-11",
+    "policy_number": "CAR-330091",
+    "language": "en",
+    "injured": False,
+    "damage": ["glass"],
+    "suspicions": [],
+}
+"""What a model should say of the claim `car-windscreen`."""
 
 
 def unattended() -> list[ClaimFile]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from waystation_core.domain import timers
 from waystation_core.domain.draft import Draft, Rules
 from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import Delivery, Event, NewEvent, TaskSpec
+from waystation_core.domain.model import Delivery, Event, NewEvent, TaskSpec, Timer, TimerKind
 from waystation_core.domain.operations import Operation
 from waystation_core.domain.results import (
     AttemptError,
@@ -59,6 +60,13 @@ class ScriptedEngine:
         ]
         assert len(events) == 1, events
         return events[0]
+
+    async def fire(self, workflow_instance_id: str, kind: TimerKind) -> None:
+        """Has the time come of a timer that is about the instance itself."""
+        async with self._store.locked(workflow_instance_id=workflow_instance_id) as locked:
+            draft = Draft(locked.instance, facts=locked.facts, rules=Rules(), now=locked.now)
+            timers.fire(draft, Timer(kind), timers.Material())
+            await locked.write(draft.commit())
 
     async def handle(
         self,

@@ -134,15 +134,15 @@ async def test_published_events_have_times(waystation: FakeWaystation, client: C
 
 
 async def test_a_workflow_is_forked_with_edits(waystation: FakeWaystation, client: Client) -> None:
-    response = pb.ForkWorkflowResponse()
+    response = pb.ForkWorkflowResponse(created=True)
     response.context.workflow_instance_id = "claim-8"
     waystation.next("ForkWorkflow", response, response)
     event = NewEvent("claim.processed", {"n": 1})
     forked = await client.fork("claim-7", 4, new_id="claim-8", edits={"/a/b": [1]}, event=event)
-    assert forked.id == "claim-8"
+    assert (forked.id, forked.created) == ("claim-8", True)
     changes = TaskResult()
     changes.remove("a")
-    await client.fork("claim-7", 4, edits=changes)
+    await client.fork("claim-7", 4, edits=changes, event_of_sequence=5)
 
     first, second = waystation.requests("ForkWorkflow")
     assert (first.workflow_instance_id, first.at_sequence) == ("claim-7", 4)
@@ -156,43 +156,47 @@ async def test_a_workflow_is_forked_with_edits(waystation: FakeWaystation, clien
     removal = operation_pb2.Operation(path="/a")
     removal.remove.SetInParent()
     assert list(second.edits.operations) == [removal]
-    assert not second.HasField("event")
+    assert (second.HasField("event"), second.event_of_sequence) == (False, 5)
     assert first.request_id != second.request_id
     changes.emit("b")
     with pytest.raises(ValueError, match="only changes"):
-        await client.fork("claim-7", 4, edits=changes)
+        await client.fork("claim-7", 4, edits=changes, event_of_sequence=5)
 
 
 async def test_a_replay_is_told_step_by_step(waystation: FakeWaystation, client: Client) -> None:
-    response = pb.ReplayWorkflowResponse(next_from_sequence=5)
-    step = response.steps.add(
-        sequence=3, task_id="t", differs=True, outcome=pb.REPLAY_OUTCOME_DIFFERS
-    )
+    first, rest = pb.ReplayWorkflowResponse(next_from_sequence=5), pb.ReplayWorkflowResponse()
+    step = first.steps.add(sequence=3, task_id="t", event_type="e", outcome=2)
     step.recorded_event_types.append("a")
-    difference = step.differences.add(path="/n")
-    difference.replayed.number_value = 2
-    rest = pb.ReplayWorkflowResponse()
-    broken = rest.steps.add(sequence=5, task_id="u", differs=True, outcome=pb.REPLAY_OUTCOME_FAILED)
+    step.differences.add(path="/n").replayed.number_value = 2
+    step.instance_differences.add(path="/status").recorded.string_value = "ACTIVE"
+    broken = rest.steps.add(sequence=5, task_id="u", event_type="e", outcome=3)
     broken.error.reason, broken.error.message = "NO", "it can't"
     rest.steps.add(
-        sequence=6, task_id="u", outcome=pb.REPLAY_OUTCOME_SKIPPED, skip_message="nobody is there"
+        sequence=6, task_id="v", event_type="f", outcome=4, skip_message="not replayable"
     )
-    waystation.next("ReplayWorkflow", response, rest)
+    rest.steps.add(sequence=7, task_id="w", event_type="f", outcome=9)
+    waystation.next("ReplayWorkflow", first, rest)
     steps = await client.replay("claim-7", from_sequence=2, to_sequence=9, task_ids=["t", "u"])
     assert steps == (
-        ReplayStep(3, "t", True, (ReplayDifference("/n", None, 2),), ("a",), outcome="DIFFERS"),
-        ReplayStep(5, "u", True, error="NO: it can't", outcome="FAILED"),
-        ReplayStep(6, "u", False, outcome="SKIPPED", skipped="nobody is there"),
+        ReplayStep(
+            *(3, "t", "e", "DIFFERS"),
+            differences=(ReplayDifference("/n", None, 2),),
+            instance_differences=(ReplayDifference("/status", "ACTIVE", None),),
+            recorded_event_types=("a",),
+        ),
+        ReplayStep(5, "u", "e", "FAILED", error="NO: it can't"),
+        ReplayStep(6, "v", "f", "SKIPPED", skipped="not replayable"),
+        ReplayStep(7, "w", "f", "UNKNOWN_9"),
     )
+    assert [one.differs for one in steps] == [True, True, False, False]
     assert steps[0].message == step
-    request, following = waystation.requests("ReplayWorkflow")
-    # A portion at a time.
-    assert following.from_sequence == 5
+    request, further = waystation.requests("ReplayWorkflow")
     assert (request.from_sequence, request.to_sequence, list(request.task_ids)) == (
         2,
         9,
         ["t", "u"],
     )
+    assert (further.from_sequence, further.to_sequence) == (5, 9)
 
 
 def test_values_show_times_and_groups() -> None:

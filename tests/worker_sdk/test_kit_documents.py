@@ -1,14 +1,21 @@
-"""The page on testing is true: its files are written out and run, as a stranger would. Then the
-plugin: what it shows when a test fails."""
+"""The pages on handlers and on testing are true: their files are written out and run, as a stranger
+would. Then the plugin: what it shows when a test fails."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-PAGE = Path(__file__).parents[2] / "docs" / "testing-workflows.md"
+from waystation_worker import TaskResult
+from waystation_worker.testing import TestEngine, WorkflowRun
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "testing-workflows.md"
+HANDLERS = DOCS / "handlers.md"
 
 
 def pytest_in(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -25,15 +32,57 @@ def pytest_in(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def files_of(page: Path) -> list[tuple[str, str]]:
+    """The Python blocks of a page that begin with the name of a file."""
+    return re.findall(r"^```python\n# (\S+\.py)\n(.*?)^```$", page.read_text(), re.M | re.S)
+
+
 def test_the_examples_of_the_page_run(tmp_path: Path) -> None:
-    blocks = re.findall(r"^```python\n# (\S+\.py)\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
+    blocks = files_of(PAGE)
     assert len(blocks) == PAGE.read_text().count("```python")
-    for name, text in blocks:
+    for name, text in blocks + files_of(HANDLERS):
         (tmp_path / name).write_text(text)
     done = pytest_in(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    # 4 of one task, 10 + 4 of workflows, 1 + 5 with fixtures
-    assert "24 passed" in done.stdout
+    # 4 of one task, 10 + 4 of workflows, 9 of what comes later, 1 + 5 with fixtures
+    assert "33 passed" in done.stdout
+
+
+class ClientOfRun:
+    """What a Client does for tasks whose result follows, for a workflow in the kit."""
+
+    def __init__(self, run: WorkflowRun) -> None:
+        self._run = run
+
+    async def complete_task(self, key: str, result: TaskResult) -> None:
+        self._run.complete_task(key, result)
+
+    async def fail_task(self, key: str, reason: str, message: str, retry_after: float) -> None:
+        self._run.fail_task(key, reason, message, retry_after=retry_after)
+
+    async def extend_task(self, key: str, extension: timedelta) -> None:
+        self._run.extend_task(key, extension)
+
+
+async def test_what_handlers_say_of_results_that_follow_runs() -> None:
+    page: dict[str, Any] = {}
+    exec(dict(files_of(HANDLERS))["letters.py"], page)
+
+    class Printer:
+        async def submit(self, text: str, key: str) -> None: ...
+
+    engine = TestEngine(page["build_service"](Printer()))
+    run = engine.start("letter", {"text": "Hi"})
+    client = ClientOfRun(run)
+    await run.until_quiet()
+    [first] = run.pending
+    await page["still_printing"](client, first.idempotency_key)
+    assert run.pending[0].until == engine.now + timedelta(hours=1)
+    await page["jammed"](client, first.idempotency_key)
+    await engine.advance(600)
+    await page["printed"](client, first.idempotency_key, 2)
+    assert (run.status, run.output) == ("COMPLETED", {"pages": 2})
+    assert (run.data["pages"], run.data["stats"]) == (2, {"letters": 1})
 
 
 def test_a_failing_test_shows_its_workflows(tmp_path: Path) -> None:

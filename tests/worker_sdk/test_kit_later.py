@@ -163,7 +163,7 @@ async def test_a_question_has_its_time(answered: bool) -> None:
     run = engine.start("order")
     wait = await run.until_waiting()
     assert wait.deadline == START_OF_TIME + timedelta(hours=1)
-    await engine.advance(3599)
+    await engine.advance(timedelta(seconds=3599))
     assert "(1 s left)" in run.timeline()
     if answered:
         run.provide_input({"approved": True})
@@ -236,7 +236,10 @@ async def test_a_result_that_does_not_follow_costs_an_attempt() -> None:
     assert run.extend_task(KEY, 10) == engine.now + timedelta(seconds=10)
     await engine.advance(9)
     assert run.pending[0].attempt == 1
-    await engine.advance(2)
+    await engine.advance(1)
+    with pytest.raises(TaskNotFound):
+        run.extend_task(KEY, 10)
+    await engine.advance(1)
     assert run.pending[0].attempt == 2
     run.fail_task(KEY, "LOST", "the parcel is lost", metadata={"n": 1})
     [letter] = run.dead_letters

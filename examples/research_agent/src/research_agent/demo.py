@@ -7,6 +7,7 @@ A client program: exit 0 only when the workflow ended as the person wanted.
 
 import argparse
 import asyncio
+import os
 import shlex
 import shutil
 import subprocess
@@ -25,7 +26,11 @@ GIVE_UP_SECONDS = 600.0
 def main() -> int:
     """Reads the command line and runs the demo."""
     parser = argparse.ArgumentParser(prog="python -m research_agent.demo")
-    parser.add_argument("--address", default="127.0.0.1:7400", help="HOST:PORT of Waystation")
+    parser.add_argument(
+        "--address",
+        default=os.environ.get("WAYSTATION_ADDRESS", "127.0.0.1:7400"),
+        help="HOST:PORT of Waystation (WAYSTATION_ADDRESS)",
+    )
     parser.add_argument("--question", default=QUESTION)
     parser.add_argument(
         "--approve",
@@ -39,7 +44,7 @@ def main() -> int:
     except WaystationError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, EOFError):
         return 130
     _show_tree(workflow.id, chosen.address)
     return 0 if (workflow.output or {}).get("outcome") in ("ANSWERED", "DECLINED") else 1

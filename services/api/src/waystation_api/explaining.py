@@ -12,11 +12,13 @@ from datetime import datetime
 from waystation_api import no_router, timed
 from waystation_api.blockers import Blocker
 from waystation_api.registered import Registered, how_to_start
+from waystation_core.domain import lifecycle
 from waystation_core.domain.draft import turn_holder
 from waystation_core.domain.model import (
     Delivery,
     DeliveryState,
     Event,
+    Idle,
     Instance,
     Status,
 )
@@ -288,8 +290,7 @@ def _idle(instance: Instance, registered: Registered) -> Blocker:
     else:
         remedy = (
             f"Register a task for `{idle.event_type}` of workflow type `{instance.workflow_type}`: "
-            "once it is there it gets this event. Or check the name that "
-            f"{idle.raised_by} raised."
+            f"once it is there it gets this event.{_if_misspelt(instance, idle)}"
         )
     return Blocker(
         kind=IDLE,
@@ -298,6 +299,19 @@ def _idle(instance: Instance, registered: Registered) -> Blocker:
         remedy=remedy,
         event_id=idle.event_id,
         event_type=idle.event_type,
+    )
+
+
+def _if_misspelt(instance: Instance, idle: Idle) -> str:
+    """How to go on without such a task, where a name may be wrong."""
+    name = instance.workflow_instance_id
+    if idle.event_type == lifecycle.STARTED:
+        return f" Or, if the workflow type is misspelt, end it: `waystation cancel {name}`."
+    if lifecycle.is_reserved(idle.event_type):
+        return ""
+    return (
+        f" Or, if {idle.raised_by} misspelt it, correct that, and publish the right one here: "
+        f"`waystation publish {name} EVENT_TYPE`."
     )
 
 

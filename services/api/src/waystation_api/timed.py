@@ -69,15 +69,15 @@ def _group(instance: Instance, group: Group) -> Blocker:
     until = datetime.fromisoformat(group.deadline) if group.deadline is not None else None
     at_last = f", or for {_at(until)}" if until is not None else ""
     failed = f", {len(group.failed)} with failures" if group.failed else ""
+    verb = "is" if settled == 1 else "are"
     first = ", ".join(str(number) for number in sorted(group.open)[:5])
     return Blocker(
         kind=FAN_OUT,
         since=datetime.fromisoformat(group.since),
         message=f"`{group.then.event_type}` follows the {group.size} branches that {group.task_id} "
-        f"opened: {settled} are settled{failed}, and it waits for {wanted}{at_last}",
+        f"opened: {settled} {verb} settled{failed}, and it waits for {wanted}{at_last}",
         remedy=f"See to what the open branches wait for (the first ones: {first}): "
         f"`waystation show {instance.workflow_instance_id}` has their events.",
-        event_id=group.cause_id,
         event_type=group.then.event_type,
         task_id=group.task_id,
         group_id=group.group_id,

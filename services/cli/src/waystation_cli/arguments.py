@@ -118,14 +118,16 @@ def duration(span_seconds: float) -> Duration:
     return result
 
 
-def moment(value: str | None) -> Timestamp | None:
-    """The time that `value` says: RFC 3339, or a span meaning so long ago; None stays None."""
+def moment(value: str | None, *, ahead: bool = False) -> Timestamp | None:
+    """The time that `value` says: RFC 3339, or a span meaning so long ago (`ahead`: from now); None
+    stays None."""
     if value is None:
         return None
     result = Timestamp()
     try:
         if _SPAN.fullmatch(value.strip()):
-            result.FromDatetime(datetime.now(UTC) - timedelta(seconds=seconds(value)))
+            span = timedelta(seconds=seconds(value))
+            result.FromDatetime(datetime.now(UTC) + (span if ahead else -span))
             return result
         parsed = datetime.fromisoformat(value)
         result.FromDatetime(parsed if parsed.tzinfo else parsed.astimezone())

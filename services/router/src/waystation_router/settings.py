@@ -83,5 +83,5 @@ class RouterSettings(Settings):
             except ValueError as fault:
                 faults.append(str(fault))
         if faults:
-            raise ValueError(" ".join(faults))
+            raise ValueError(" ".join(faults).rstrip("."))
         return value

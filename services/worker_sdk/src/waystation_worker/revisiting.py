@@ -13,7 +13,7 @@ from waystation_worker.connection import Connection
 from waystation_worker.events import NewEvent
 from waystation_worker.result import TaskResult
 from waystation_worker.values import Json, read_value
-from waystation_worker.workflows import Workflow, error_text, to_workflow
+from waystation_worker.workflows import Workflow, enum_name, error_text, to_workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +27,30 @@ class ReplayDifference:
 
 @dataclass(frozen=True, slots=True)
 class ReplayStep:
-    """An attempt in history and what its task answers now. `outcome` is SAME, DIFFERS, FAILED (`error`
-    says how) or SKIPPED (`skipped` says why: then nothing was compared)."""
+    """An entry of history that records a call, and what the same call would give today.
+
+    `outcome`: SAME, DIFFERS, FAILED (`error` says how), SKIPPED (`skipped` says why). `differences`
+    are in the data, `instance_differences` in the rest of the instance (`/status`, `/output/total`).
+    What differs inside of events is in the message.
+    """
 
     sequence: int
     task_id: str
-    differs: bool
+    event_type: str
+    outcome: str
     differences: tuple[ReplayDifference, ...] = ()
+    instance_differences: tuple[ReplayDifference, ...] = ()
     recorded_event_types: tuple[str, ...] = ()
     replayed_event_types: tuple[str, ...] = ()
     error: str = ""
-    outcome: str = ""
     skipped: str = ""
     message: pb.ReplayStep = field(default_factory=pb.ReplayStep, repr=False, compare=False)
     """The whole message."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether the call would give anything else today, a failure included."""
+        return self.outcome in ("DIFFERS", "FAILED")
 
 
 class Revisiting(Connection):
@@ -59,9 +69,9 @@ class Revisiting(Connection):
         """Calls replayable tasks again on recorded events, with `dry_run`, and says what would
         differ today. Changes nothing.
 
-        From entry to entry (0: the first, the last), and only these tasks where some are named.
-        `failed_attempts`: FAILED ones too, would they fail again? `timeout`: seconds that one task
-        may take at most.
+        From entry to entry (0: the first, the last), only of these tasks where some are named; with
+        `failed_attempts` also what failed then. A server replays a portion of the range at a time; each
+        may take `timeout` seconds, and so may one task at most.
         """
         request = pb.ReplayWorkflowRequest(
             namespace=self._namespace,
@@ -73,7 +83,6 @@ class Revisiting(Connection):
         )
         steps: list[ReplayStep] = []
         while True:
-            # A server replays so many steps at once, and as many as there is time for.
             response = await self._call(self._workflows.ReplayWorkflow, request, timeout)
             steps += map(_step, response.steps)
             if not response.next_from_sequence:
@@ -88,12 +97,14 @@ class Revisiting(Connection):
         new_id: str | None = None,
         edits: TaskResult | Mapping[str, Any] | None = None,
         event: NewEvent | None = None,
+        event_of_sequence: int = 0,
         request_id: str | None = None,
     ) -> Workflow:
         """Starts a new instance from this one as it was after an entry of its history.
 
         `edits` change its data first: values by place, or the changes of a TaskResult (places as
-        there). `event` is raised in it, by default the one that the entry handled.
+        there). It begins with `event`, by default the one that the entry handled; or with the one
+        that another entry handled: `fork(id, 6, event_of_sequence=7)` does entry 7 again.
         """
         request = pb.ForkWorkflowRequest(
             namespace=self._namespace,
@@ -102,10 +113,11 @@ class Revisiting(Connection):
             new_workflow_instance_id=new_id or "",
             edits=None if edits is None else _operations(edits),
             event=None if event is None else event._message(),
+            event_of_sequence=event_of_sequence,
             request_id=request_id or str(uuid.uuid4()),
         )
         response = await self._call(self._workflows.ForkWorkflow, request)
-        return to_workflow(response.context)
+        return to_workflow(response.context, created=response.created)
 
 
 def _operations(edits: TaskResult | Mapping[str, Any]) -> operation_pb2.Operations:
@@ -120,27 +132,20 @@ def _step(step: pb.ReplayStep) -> ReplayStep:
     return ReplayStep(
         sequence=step.sequence,
         task_id=step.task_id,
-        differs=step.differs,
-        differences=tuple(
-            ReplayDifference(
-                one.path,
-                read_value(one.recorded),
-                read_value(one.replayed),
-            )
-            for one in step.differences
-        ),
+        event_type=step.event_type,
+        outcome=enum_name(pb.ReplayOutcome, step.outcome, "REPLAY_OUTCOME_"),
+        differences=_differences(step.differences),
+        instance_differences=_differences(step.instance_differences),
         recorded_event_types=tuple(step.recorded_event_types),
         replayed_event_types=tuple(step.replayed_event_types),
         error=error_text(step.error),
-        outcome=_outcome(step.outcome),
         skipped=step.skip_message,
         message=step,
     )
 
 
-def _outcome(outcome: int) -> str:
-    try:
-        name = pb.ReplayOutcome.Name(outcome)
-    except ValueError:
-        return f"UNKNOWN_{outcome}"
-    return name.removeprefix("REPLAY_OUTCOME_")
+def _differences(found: Iterable[pb.ReplayDifference]) -> tuple[ReplayDifference, ...]:
+    return tuple(
+        ReplayDifference(one.path, read_value(one.recorded), read_value(one.replayed))
+        for one in found
+    )

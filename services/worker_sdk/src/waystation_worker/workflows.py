@@ -165,7 +165,9 @@ def to_workflow(
         completed_at=time_of(context, "completed_at"),
         deadline=time_of(context, "deadline"),
         idle=context.idle.message if context.HasField("idle") else None,
-        outcome=_outcome(outcome),
+        outcome=enum_name(workflow_service_pb2.WaitOutcome, outcome, "WAIT_OUTCOME_")
+        if outcome
+        else "",
         created=created,
         task_ids=tuple(task_ids),
         event_id=event_id,
@@ -179,7 +181,7 @@ def to_event_entry(entry: workflow_service_pb2.EventEntry) -> EventEntry:
     return EventEntry(
         event_id=event.event_id,
         event_type=event.event_type,
-        state=workflow_service_pb2.EventState.Name(entry.state).removeprefix("EVENT_STATE_"),
+        state=enum_name(workflow_service_pb2.EventState, entry.state, "EVENT_STATE_"),
         payload=read_struct(event.payload),
         raised_by=event.raised_by,
         causation_id=event.causation_id or None,
@@ -199,7 +201,7 @@ def to_history_entry(entry: history_pb2.ProcessedEvent) -> HistoryEntry:
         event_id=entry.event_id,
         event_type=entry.event_type,
         processed_by=entry.processed_by,
-        result=_result(entry.result),
+        result=enum_name(history_pb2.EventProcessResult, entry.result, "EVENT_PROCESS_RESULT_"),
         status=status_name(entry.status),
         action=entry.action,
         attempt=entry.attempt,
@@ -221,12 +223,13 @@ def error_text(error: history_pb2.AttemptError) -> str:
     return ": ".join(part for part in (error.reason or error.code, error.message) if part)
 
 
-def _result(result: int) -> str:
+def enum_name(kind: Any, value: int, prefix: str) -> str:
+    """The value as a word; `UNKNOWN_7` for one that this release does not know."""
     try:
-        name = history_pb2.EventProcessResult.Name(result)
+        name: str = kind.Name(value)
     except ValueError:
-        return f"UNKNOWN_{result}"
-    return name.removeprefix("EVENT_PROCESS_RESULT_")
+        return f"UNKNOWN_{value}"
+    return name.removeprefix(prefix)
 
 
 def _wait(wait: workflow_pb2.WorkflowWait) -> Wait:
@@ -242,13 +245,3 @@ def _wait(wait: workflow_pb2.WorkflowWait) -> Wait:
 
 def _failure(failure: workflow_pb2.WorkflowFailure) -> Failure:
     return Failure(failure.reason, failure.message, failure.task_id, failure.event_id)
-
-
-def _outcome(outcome: int) -> str:
-    if not outcome:
-        return ""
-    try:
-        name = workflow_service_pb2.WaitOutcome.Name(outcome)
-    except ValueError:
-        return f"UNKNOWN_{outcome}"
-    return name.removeprefix("WAIT_OUTCOME_")

@@ -22,14 +22,18 @@ def draw_timeline(workflow: Workflow, events: list[EventEntry]) -> Tree:
     tree = Tree(Text.assemble((workflow.id, "bold"), f"  {workflow.status}"))
     entries: dict[str, list[history_pb2.ProcessedEvent]] = defaultdict(list)
     raised_by: dict[str, int] = {}
+    results: dict[tuple[str | None, str], int] = {}
     for entry in workflow.message.event_history:
         entries[entry.event_id].append(entry)
-        for event_id in entry.raised_event_ids:
+        results[entry.event_id, entry.processed_by] = entry.sequence
+        # What ends a group is raised by the system, but stands under what opened the group.
+        for event_id in entry.raised_event_ids if entry.action != "fan_in" else ():
             raised_by[event_id] = entry.sequence
     branches: dict[int, Tree] = {}
     for event in events:
         # Oldest first: whatever raised this event has its branch already.
-        parent = branches.get(raised_by.get(event.event_id, 0), tree)
+        opener = results.get((event.causation_id, event.raised_by), 0)
+        parent = branches.get(raised_by.get(event.event_id, opener), tree)
         milliseconds = _milliseconds(workflow.created_at, event.created_at)
         branch = parent.add(
             Text.assemble(

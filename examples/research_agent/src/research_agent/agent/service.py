@@ -14,7 +14,7 @@ from typing import Any
 
 from chat_model import ASKING_SECONDS, ChatModel
 from research_agent.agent.thoughts import PLANNING, REFLECTING, Plan, Reflection
-from research_agent.calls import TOOLS, WORKFLOW_TYPE, call_event
+from research_agent.calls import TOOLS, WORKFLOW_TYPE, call_event, requested
 from waystation_worker import HandlerService, NewEvent, Reject, TaskContext
 
 MAX_ROUNDS = 3
@@ -65,7 +65,7 @@ def build_service(
         else:
             ctx.complete(outcome("DECLINED", "The plan was not approved."))
 
-    @step(events=["calls.wanted"], may_emit=["tools.finished"])
+    @step(events=["calls.wanted"], may_emit=[*map(requested, TOOLS), "tools.finished"])
     async def call_tools(ctx: TaskContext) -> None:
         """Calls all tools at once; `tools.finished` follows when the last one has answered, failed
         for good, or run out of time."""

@@ -69,6 +69,17 @@ def publish(
     schema_version: Annotated[
         str | None, typer.Option(help="Your own name for the version of the payload's shape.")
     ] = None,
+    delay: Annotated[
+        str | None, typer.Option(metavar="SPAN", help="Deliver it after this long (90, 10m, 2h).")
+    ] = None,
+    deliver_at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Deliver it not before: RFC 3339, or 2h for in 2 hours."),
+    ] = None,
+    expires_at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Skip it unless a task was called by then: likewise."),
+    ] = None,
     expected_version: ExpectedVersion = None,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
@@ -82,6 +93,9 @@ def publish(
             priority=priority,
             metadata=arguments.metadata(metadata or []),
             schema_version=schema_version or "",
+            delay=None if delay is None else arguments.duration(arguments.seconds(delay)),
+            deliver_at=arguments.moment(deliver_at, ahead=True),
+            expires_at=arguments.moment(expires_at, ahead=True),
         ),
         expected_version=expected_version,
         request_id=new_request_id(),

@@ -57,6 +57,10 @@ Metadata = Annotated[
     list[str] | None,
     typer.Option(metavar="KEY=VALUE", help="Inherited by every event; may be repeated."),
 ]
+Deadline = Annotated[
+    str | None,
+    typer.Option(metavar="SPAN", help="The workflow fails when it is open still after this long."),
+]
 RequestId = Annotated[
     str | None,
     typer.Option(help="Makes a repeated command have one effect; without it one is made."),
@@ -77,13 +81,22 @@ def start(
     correlation_id: CorrelationId = None,
     priority: Priority = None,
     metadata: Metadata = None,
+    deadline: Deadline = None,
     request_id: RequestId = None,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
     """Start a workflow and return at once."""
     request = _start_request(
-        workflow_type, data, payload, workflow_id, correlation_id, priority, metadata, request_id
+        workflow_type,
+        data,
+        payload,
+        workflow_id,
+        correlation_id,
+        priority,
+        metadata,
+        deadline,
+        request_id,
     )
     with connected(address, as_json) as api:
         response: StartWorkflowResponse = api.workflows.StartWorkflow(request, timeout=CALL_SECONDS)
@@ -101,6 +114,7 @@ def run(
     correlation_id: CorrelationId = None,
     priority: Priority = None,
     metadata: Metadata = None,
+    deadline: Deadline = None,
     request_id: RequestId = None,
     timeout: Timeout = None,
     address: Address = DEFAULT_ADDRESS,
@@ -120,6 +134,7 @@ def run(
             correlation_id,
             priority,
             metadata,
+            deadline,
             request_id,
         )
     )
@@ -223,6 +238,7 @@ def _start_request(
     correlation_id: str | None,
     priority: int | None,
     metadata: list[str] | None,
+    deadline: str | None,
     request_id: str | None,
 ) -> StartWorkflowRequest:
     if data == "-" and payload == "-":
@@ -235,5 +251,6 @@ def _start_request(
         correlation_id=correlation_id,
         priority=priority,
         metadata=arguments.metadata(metadata or []),
+        deadline=None if deadline is None else arguments.duration(arguments.seconds(deadline)),
         request_id=request_id or new_request_id(),
     )

@@ -14,6 +14,7 @@ from waystation_api.app import ApiServer, Store, build
 from waystation_api.settings import ApiSettings
 from waystation_cli.embedded.postgres import EmbeddedPostgres
 from waystation_core.broker.in_process import Hub, InProcessBroker
+from waystation_core.ports.broker import DEFAULT_POOL
 from waystation_core.rpc import logs, process
 from waystation_core.rpc.settings import BadSettings, Settings, read_settings
 from waystation_core.store.engine import PostgresEngineStore
@@ -52,7 +53,13 @@ def run_system(
     faults: list[str] = []
     api_settings = _read(ApiSettings, own, faults)
     router_settings = _read(RouterSettings, own, faults)
-    if api_settings is None or router_settings is None:
+    if own.get("WAYSTATION_ROUTER_POOL", DEFAULT_POOL) != DEFAULT_POOL:
+        # Its one router must take every event.
+        faults.append(
+            "WAYSTATION_ROUTER_POOL: `waystation dev` has the pool `default` only. Unset it and "
+            "WAYSTATION_ROUTER_BINDINGS."
+        )
+    if faults or api_settings is None or router_settings is None:
         # Both read some of the same; each fault is told once.
         raise BadSettings(list(dict.fromkeys(faults)))
     Router.check(router_settings)

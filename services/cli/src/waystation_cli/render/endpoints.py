@@ -18,7 +18,10 @@ def print_handlers(handlers: Sequence[Handler], more: bool) -> None:
     """One line for each endpoint, then one for each task of each service."""
     out = stdout()
     if not handlers:
-        out.print("No handler service is registered: events stay UNHANDLED.")
+        out.print(
+            "No endpoint is registered. Events of tasks that were registered before wait for one; "
+            "others are UNHANDLED."
+        )
         return
     out.print(endpoint_table(handlers))
     out.print()

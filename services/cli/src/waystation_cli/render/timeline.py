@@ -2,7 +2,7 @@
 that those raised.
 
 What clients did (start, input, publish, cancel) stands at the top; an input stands under the
-result that asked for it. Everything of the history and of the events is drawn exactly once, even
+result that asked for it, the end of a group under the result that opened it. Everything of the history and of the events is drawn exactly once, even
 where one names a cause that is not there.
 """
 
@@ -14,7 +14,11 @@ from typing import NamedTuple
 
 from rich.text import Text
 
-from waystation.v1.history_pb2 import EVENT_PROCESS_RESULT_UNHANDLED, ProcessedEvent
+from waystation.v1.history_pb2 import (
+    EVENT_PROCESS_RESULT_SUCCESS,
+    EVENT_PROCESS_RESULT_UNHANDLED,
+    ProcessedEvent,
+)
 from waystation.v1.workflow_service_pb2 import EventEntry
 from waystation_cli.render import names
 from waystation_cli.render.text import clock, length, plain
@@ -37,12 +41,16 @@ class _Timeline:
         self._events = {entry.event.event_id: entry for entry in events}
         self._results: dict[str, list[ProcessedEvent]] = defaultdict(list)
         self._answers: dict[str, list[ProcessedEvent]] = defaultdict(list)
+        self._joins: dict[tuple[str, str], list[ProcessedEvent]] = defaultdict(list)
         self._caused: dict[str, list[str]] = defaultdict(list)
         raised_by_entries = {event_id for entry in history for event_id in entry.raised_event_ids}
         opened = {entry.wait_id for entry in history if entry.wait_id and not entry.action}
         for entry in history:
-            if entry.action == "input" and entry.wait_id in opened:
+            if entry.action in ("input", "input_timed_out") and entry.wait_id in opened:
                 self._answers[entry.wait_id].append(entry)
+            elif entry.action == "fan_in" and entry.event_id in self._events:
+                then = self._events[entry.event_id].event
+                self._joins[then.causation_id, then.raised_by].append(entry)
             elif not entry.action or (
                 entry.action.startswith("dead_letter_") and entry.event_id in self._events
             ):
@@ -57,9 +65,11 @@ class _Timeline:
     def draw(self) -> Node:
         root = Node(Text("Timeline", style="bold"))
         below_an_event = {id(e) for entries in self._results.values() for e in entries}
-        below_a_wait = {id(e) for entries in self._answers.values() for e in entries}
+        below_a_result = {
+            id(e) for entries in (*self._answers.values(), *self._joins.values()) for e in entries
+        }
         for entry in self._history:
-            if id(entry) not in below_an_event and id(entry) not in below_a_wait:
+            if id(entry) not in below_an_event and id(entry) not in below_a_result:
                 self._draw_from(root, entry)
         caused = {event_id for ids in self._caused.values() for event_id in ids}
         # First those that nothing there has caused, then whatever a broken cause left over.
@@ -98,10 +108,18 @@ class _Timeline:
         for event_id in raised:
             if event_id in self._events and event_id not in self._drawn_events:
                 branches.append(self._event_branch(branch, event_id))
-        if entry.wait_id and not entry.action:
-            for answer in self._answers.get(entry.wait_id, ()):
-                if answer.sequence not in self._drawn_entries:
-                    branches += self._add_entry(branch, answer)
+        if not entry.action:
+            followed = [
+                *self._answers.get(entry.wait_id, ()),
+                *self._joins.get((entry.event_id, entry.processed_by), ()),
+            ]
+            for later in followed:
+                # A failed attempt opened nothing.
+                if (
+                    entry.result == EVENT_PROCESS_RESULT_SUCCESS
+                    and later.sequence not in self._drawn_entries
+                ):
+                    branches += self._add_entry(branch, later)
         return branches
 
     def _event_branch(self, node: Node, event_id: str) -> _Branch:

@@ -243,7 +243,7 @@ class Draft:
         if instance.failure is not None:
             payload = instance.failure.to_json()
         elif instance.status is Status.WAITING_FOR_INPUT:
-            payload = {"waits": [wait.to_json() for wait in instance.waits]}
+            payload = {"waits": [wait.told() for wait in instance.waits]}
         else:
             payload = instance.output or {}
         return self.raise_event(

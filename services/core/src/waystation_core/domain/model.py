@@ -145,6 +145,10 @@ class Wait:
             "branch": list(self.branch) if self.branch else None,
         }
 
+    def told(self) -> JsonObject:
+        """What events tell of it: all but the branch, which is the engine's own affair."""
+        return {name: value for name, value in self.to_json().items() if name != "branch"}
+
     @classmethod
     def from_json(cls, stored: JsonObject) -> Wait:
         branch = stored.get("branch")

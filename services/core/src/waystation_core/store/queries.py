@@ -40,6 +40,7 @@ from waystation_core.ports.store import (
 from waystation_core.store import counting, flow_queries, rows
 from waystation_core.store.conditions import LETTERS, Conditions, letter_conditions
 from waystation_core.store.membership import pools_of
+from waystation_core.store.open_work import RAISED, open_work
 from waystation_core.store.pool import Pool, connection_of
 from waystation_core.store.registry import is_uuid
 
@@ -47,8 +48,6 @@ from waystation_core.store.registry import is_uuid
 _INSTANCE_WITHOUT_DATA = rows.INSTANCE_COLUMNS.replace("i.data,", "'{}'::json,").replace(
     "i.output,", "NULL::json,"
 )
-
-_RAISED = """history h CROSS JOIN LATERAL unnest(h.raised) WITH ORDINALITY AS r(event_id, at)"""
 
 _EVENTS = f"""
 WITH outcomes AS (
@@ -61,7 +60,7 @@ SELECT {rows.EVENT_COLUMNS},
         OR EXISTS (SELECT 1 FROM timers t WHERE t.instance_key = e.instance_key
             AND t.kind = {int(TimerKind.EVENT)} AND t.ref = e.event_id::text),
     c.results
-FROM {_RAISED}
+FROM {RAISED}
 JOIN events e ON e.event_id = r.event_id
 LEFT JOIN outcomes c ON c.event_id = e.event_id
 WHERE h.instance_key = %(key)s
@@ -102,28 +101,6 @@ LEFT JOIN LATERAL (
     ) s WHERE s.bytes_before < {_TAIL_BYTES}
 ) h ON true
 ORDER BY w.id, w.after, h.sequence
-"""
-
-_OUTBOX_OF = f"""
-SELECT {rows.EVENT_COLUMNS}, o.created_at, o.due_at, o.announcements
-FROM {_RAISED}
-JOIN outbox o ON o.event_id = r.event_id
-JOIN events e ON e.event_id = r.event_id
-WHERE h.instance_key = %s ORDER BY h.sequence, r.at
-"""
-
-_DELIVERIES_OF = f"""
-SELECT {rows.DELIVERY_COLUMNS}, {rows.EVENT_COLUMNS}, d.since, d.due_at
-FROM deliveries d JOIN events e ON e.event_id = d.event_id
-WHERE d.instance_key = %s ORDER BY d.since, d.event_id, d.task_id
-"""
-
-# A ref is an event's id for these kinds only; the cast must not meet any other.
-_TIMERS_OF = f"""
-SELECT t.kind, t.ref, t.due_at, {rows.EVENT_COLUMNS}
-FROM timers t LEFT JOIN events e ON e.event_id =
-    CASE WHEN t.kind IN ({int(TimerKind.EVENT)}, {int(TimerKind.EXPIRY)}) THEN t.ref::uuid END
-WHERE t.instance_key = %s ORDER BY t.due_at, t.kind, t.ref
 """
 
 _LETTER_EVENT = rows.EVENT_COLUMNS.replace("e.payload,", "COALESCE(l.payload, e.payload),")
@@ -255,27 +232,7 @@ class PostgresQueryStore:
         self, key: int
     ) -> tuple[list[OutboxFact], list[DeliveryFact], list[TimerFact]]:
         async with connection_of(self._pool) as connection:
-            cursor = await connection.execute(_OUTBOX_OF, (key,))
-            waiting = [
-                OutboxFact(rows.event(row), *row[rows.EVENT_WIDTH :])
-                for row in await cursor.fetchall()
-            ]
-            cursor = await connection.execute(_DELIVERIES_OF, (key,))
-            width = rows.DELIVERY_WIDTH + rows.EVENT_WIDTH
-            deliveries = [
-                DeliveryFact(
-                    rows.delivery(row), rows.event(row[rows.DELIVERY_WIDTH :]), *row[width:]
-                )
-                for row in await cursor.fetchall()
-            ]
-            cursor = await connection.execute(_TIMERS_OF, (key,))
-            timers = [
-                TimerFact(
-                    TimerKind(row[0]), row[1], row[2], rows.event(row[3:]) if row[3] else None
-                )
-                for row in await cursor.fetchall()
-            ]
-        return waiting, deliveries, timers
+            return await open_work(connection, key)
 
     async def dead_letters(
         self,

@@ -69,7 +69,7 @@ def cancel(instance: Instance, reason: str) -> None:
     instance.enter("CANCELLED")
     event = instance.emit_status("client", None)
     instance.record(event, "client", "SUCCESS", [STATUS], [event], action="cancel", note=reason)
-    instance.settle_unheard([event])
+    instance.conclude([event])
 
 
 def retry(instance: Instance, letter: DeadLetter, payload: dict[str, Json] | None) -> None:
@@ -95,7 +95,7 @@ def retry(instance: Instance, letter: DeadLetter, payload: dict[str, Json] | Non
             instance.status = "WAITING_FOR_INPUT"
             raised.append(instance.emit_status("client", None))
     instance.record(event, "client", "SUCCESS", changes, raised, action="dead_letter_retried")
-    instance.settle_unheard(raised)
+    instance.conclude(raised)
 
 
 def discard(instance: Instance, letter: DeadLetter) -> None:
@@ -114,6 +114,7 @@ def discard(instance: Instance, letter: DeadLetter) -> None:
         attempt=max(letter.attempts, 1),
         action="dead_letter_discarded",
     )
+    instance.conclude([])
     instance.ended(delivery.event, "its dead letter was discarded")
     if not instance.open_letters():
         for emitted in instance.pending():

@@ -68,7 +68,8 @@ def commit(
         if delivery.state == "OPEN" and delivery.attempts < attempt:
             _wait_for_completion(instance, delivery, result.pending)
     elif result.failure is not None:
-        if delivery.attempts < attempt:
+        # A call beside the one that was answered with `pending` cuts nothing.
+        if delivery.state != "PENDING" and delivery.attempts < attempt:
             fail(instance, delivery, result.failure, attempt)
     elif _conflicts(instance, result, base):
         instance.conflicts += 1
@@ -132,7 +133,7 @@ def succeed(instance: Instance, delivery: Delivery, result: Answer, attempt: int
     for group in opened:
         if not group.size:
             groups.fire(instance, group)
-    instance.settle_unheard(raised_events)
+    instance.conclude(raised_events)
     _handled(instance, delivery)
 
 
@@ -209,7 +210,7 @@ def fail(instance: Instance, delivery: Delivery, failure: Failed, attempt: int) 
         delivery.state = "DONE"
         groups.fail(instance, _in_group(delivery), task_id, failure.reason, failure.message)
     instance.record(event, task_id, "FAILED", changes, raised, attempt=attempt, failure=failure)
-    instance.settle_unheard(raised)
+    instance.conclude(raised)
     _handled(instance, delivery)
 
 

@@ -44,15 +44,16 @@ def extend(instance: Instance, key: str, extension: timedelta) -> datetime:
 
 def _pending(instance: Instance, key: str) -> Delivery:
     delivery = next((one for one in instance.deliveries() if one.key == key), None)
-    known = ", ".join(one.key for one in instance.deliveries() if one.state == "PENDING") or "none"
-    if delivery is None or delivery.state not in ("OPEN", "PENDING"):
+    if delivery is not None and delivery.state == "OPEN" and delivery.due <= instance.clock():
+        raise Unavailable(f"{key} has not answered `pending` yet; try again", code="UNAVAILABLE")
+    if delivery is None or delivery.state != "PENDING":
+        keys = [one.key for one in instance.deliveries() if one.state == "PENDING"]
         raise TaskNotFound(
-            f"no task of {instance.id} with the key {key} is pending; keys that are: {known}",
+            f"no task of {instance.id} with the key {key} is pending; keys that are: "
+            f"{', '.join(keys) or 'none'}",
             reason="TASK_NOT_FOUND",
             code="NOT_FOUND",
         )
-    if delivery.state == "OPEN":
-        raise Unavailable(f"{key} has not answered `pending` yet; try again", code="UNAVAILABLE")
     if instance.treatment(delivery.event) != "DELIVER":
         instance.require_open()
     return delivery

@@ -100,9 +100,9 @@ class TestEngine:
         for run in self.runs:
             await run.until_quiet()
 
-    async def advance(self, seconds: float) -> None:
+    async def advance(self, by: Span) -> None:
         """Moves the clock, and calls what comes due on the way at its own time."""
-        end = self.now + timedelta(seconds=seconds)
+        end = self.now + span(by, "by", timedelta.max)
         await self.until_quiet()
         while (due := min((run.next_due for run in self.runs if run.next_due), default=end)) < end:
             self.now = due

@@ -116,7 +116,6 @@ def fail(instance: Instance, event: SentEvent, task_id: str, reason: str, messag
 
 def fire(instance: Instance, group: Group, *, timed_out: bool = False) -> None:
     """Raises `then`, in the branch around the group."""
-    # One that an ending answer opened is gone already.
     instance.groups = [one for one in instance.groups if one is not group]
     event = instance.emit(
         replace(group.then, payload=_payload(group, timed_out=timed_out)),
@@ -147,7 +146,7 @@ def _payload(group: Group, *, timed_out: bool) -> dict[str, Json]:
     for left_out in ((), ("message",), ("message", "event_id", "event_type", "task_id")):
         payload["failed_branches"] = [
             {key: value for key, value in failure.items() if key not in left_out}
-            for failure in group.failed
+            for failure in sorted(group.failed, key=lambda one: one["branch"])
         ]
         if len(json_text(payload)) <= MAX_BYTES:
             break

@@ -205,12 +205,13 @@ class Instance:
             self.log.append((self.version, changes))
         if by not in ("client", "system"):
             self.emitted_of(event).touched = True
+
+    def conclude(self, raised: Sequence[SentEvent]) -> None:
+        """Follows the record of what may have ended it. Events of statuses that no task handles
+        settle at once; where it is over, no group is waited for."""
         if not self.is_open and not (self.status == "FAILED" and self.open_letters()):
             self.is_over = True
             self.groups.clear()
-
-    def settle_unheard(self, raised: Sequence[SentEvent]) -> None:
-        """Settles events of statuses that no task handles: that takes no message."""
         for one in raised:
             emitted = self.emitted_of(one)
             if one.event_type in EVENT_OF_STATUS.values() and not emitted.deliveries:

@@ -85,7 +85,7 @@ def _exceed(instance: Instance) -> None:
     instance.enter("FAILED")
     event = instance.emit_status("system", None)
     instance.record(event, "system", "SUCCESS", [STATUS], [event], action="deadline", note=message)
-    instance.settle_unheard([event])
+    instance.conclude([event])
 
 
 def _time_out(instance: Instance, wait: Wait) -> None:
