@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from waystation_core.domain.commit import EventFacts, InstanceCommit
 from waystation_core.domain.model import Delivery, DeliveryState, Event, Instance, Status
 from waystation_core.ports.store import Loaded
@@ -49,3 +51,19 @@ def test_a_timer_that_moved_an_event_in_hand_leaves_nothing_known_of_it() -> Non
         assert ledger.state(1).instance is MOVED
         known = [handling.known == MOVED.revision for handling in handlings]
         assert known == [at != moved for at in range(3)]
+
+
+@pytest.mark.parametrize("known_before", [False, True])
+def test_an_event_of_an_instance_that_has_ended_can_be_taken_in_hand(known_before: bool) -> None:
+    """What its end raised is delivered, what else is open of it skipped: by whichever router is told."""
+    ledger = Ledger()
+    if known_before:
+        ledger.learn(Loaded({}, {1: INSTANCE}, {}))
+    ended = replace(INSTANCE, status=Status.CANCELLED, revision=4)
+    event = Event("01a20000-0000-7000-8000-000000000001", "workflow.cancelled", {}, "client", 3)
+    ledger.learn(Loaded({event.event_id: (event, 1)}, {1: ended}, {}))
+    handling = ledger.open(event, ledger.state(1), EventFacts(True), ended.revision)
+    assert handling.state.instance is ended
+    # Nothing of it is kept longer than that.
+    ledger.close(handling)
+    assert ledger.states_of("claim-1") is None

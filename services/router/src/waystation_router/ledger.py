@@ -175,7 +175,8 @@ class Ledger:
         return None if event is None else (state, event)
 
     def learn(self, loaded: Loaded) -> None:
-        """Takes over what a load brought."""
+        """Takes over what a load brought. Instances that have ended too: what is open of them is about to
+        be taken in hand."""
         for key, instance in loaded.instances.items():
             state = self._states.get(key)
             if state is None:
@@ -210,9 +211,12 @@ class Ledger:
 
     def close(self, handling: Handling) -> None:
         """Lets go of an event: nothing of it is under way here."""
+        state = handling.state
         self.handlings.pop(handling.event_id, None)
-        handling.state.handlings.discard(handling)
-        self._remember(handling.state)
+        state.handlings.discard(handling)
+        self._remember(state)
+        if not state.handlings and not state.instance.status.is_open and not state.raised:
+            self._drop(state)
 
     def forget_copies(self) -> None:
         """Drops all copies that nothing is under way for: after the database was out of reach they
@@ -227,8 +231,6 @@ class Ledger:
         instance_id = state.instance.workflow_instance_id
         self._remembered[instance_id] = state
         self._remembered.move_to_end(instance_id)
-        if not state.handlings and not state.instance.status.is_open and not state.raised:
-            self._drop(state)
         while len(self._remembered) > MAX_REMEMBERED_INSTANCES:
             oldest = next(iter(self._remembered.values()))
             if oldest.handlings:
