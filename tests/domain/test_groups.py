@@ -10,12 +10,14 @@ import pytest
 from domain.world import ROUTER, World, task
 
 from waystation_core.domain import limits
+from waystation_core.domain.completing import complete
 from waystation_core.domain.model import Delivery, DeliveryState, Event, NewEvent, OnFailure, Status
 from waystation_core.domain.results import (
     AttemptError,
     CallResult,
     EventTouch,
     FanOut,
+    Pending,
     Reply,
     Verdict,
     WaitRequest,
@@ -218,6 +220,21 @@ def test_what_is_retried_later_runs_outside_its_group() -> None:
     assert world.raised("late")[0].branch is None
     world.handle(b, WORKS, NOTHING)
     assert [one["branch"] for one in payload_of_then(world)["failed_branches"]] == [0]
+
+
+def test_a_pending_retry_is_completed_outside_its_group() -> None:
+    """Its branch has failed and is settled: whatever the retry raises, nobody waits for it."""
+    world, (a, _) = opened("a", "b")
+    world.handle(a, LENIENT, BROKEN)
+    (letter,) = world.open_letters()
+    world.retry(letter)
+    world.claim(a, LENIENT)
+    world.handle(a, LENIENT, Pending(30.0))
+    row = world.row(a, LENIENT)
+    assert row is not None
+    with world.drafting() as draft:
+        assert complete(draft, a, LENIENT, row, Reply((NewEvent("more", {}),), reads=()))
+    assert world.raised("more")[0].branch is None
 
 
 def test_a_task_that_comes_late_takes_an_unhandled_branch_back_while_the_group_waits() -> None:

@@ -27,10 +27,12 @@ from waystation_core.domain.results import (
     Cut,
     EventTouch,
     FanOut,
+    Outcome,
     Pending,
     Reply,
     Verdict,
     WaitRequest,
+    take_turn,
 )
 
 A = task("a", attempts=2)
@@ -111,6 +113,44 @@ def test_a_delivery_that_waited_for_an_endpoint_expires() -> None:
     assert world.history[-1].note == "it expired"
 
 
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        (None, DeliveryState.LEASED),
+        (Pending(90.0), DeliveryState.PENDING),
+        (Cut("it died"), DeliveryState.READY),
+        (replace(ERROR, permanent=True), DeliveryState.DEAD),
+    ],
+)
+def test_what_may_have_been_called_does_not_expire(
+    outcome: Outcome | None, state: DeliveryState
+) -> None:
+    world, event = raising(expires_at=START + timedelta(seconds=60))
+    if outcome is None:
+        world.touch(EventTouch(event, (A,), lease=True))
+    else:
+        world.handle(event, A, outcome)
+    world.pass_time(60)
+    world.fire_due()
+    row = world.row(event, A)
+    assert row is not None
+    assert row.state is state
+
+
+def test_a_branch_whose_delivery_expired_has_failed_by_its_task() -> None:
+    world = World()
+    branch = NewEvent("branch", {}, expires_at=START + timedelta(seconds=60))
+    group = FanOut((branch,), NewEvent("then", {}))
+    world.handle(world.first, A, Reply(fan_outs=(group,), reads=()))
+    (event,) = world.raised("branch")
+    parked = Delivery(event.event_id, "a", DeliveryState.AT_CAPACITY)
+    world.touch(EventTouch(event, (A,), {}, {"a": parked}))
+    world.pass_time(60)
+    world.fire_due()
+    (failed,) = world.raised("then")[0].payload["failed_branches"]
+    assert (failed["task_id"], failed["reason"]) == ("a", "EXPIRED")
+
+
 def test_who_wants_to_call_with_an_expired_event_is_told_by_the_commit() -> None:
     """The router leases first; whatever its own clock says, the commit's decides."""
     world, event = raising(expires_at=START + timedelta(seconds=60))
@@ -173,6 +213,21 @@ def test_a_wait_that_nobody_answers_is_over_at_its_time() -> None:
     (entry,) = [entry for entry in world.history if entry.action == "input_timed_out"]
     assert (entry.note, entry.raised) == ("w-1", (event.event_id,))
     world.check_history()
+
+
+def test_a_branch_goes_on_with_the_end_of_its_wait() -> None:
+    world = World()
+    group = FanOut((NewEvent("asks", {}),), NewEvent("then", {}))
+    world.handle(world.first, A, Reply(fan_outs=(group,), reads=()))
+    (asks,) = world.raised("asks")
+    world.handle(asks, A, Reply(wait=WaitRequest("?", "w-1", timeout=60.0), reads=()))
+    world.pass_time(60)
+    world.fire_due()
+    (timed_out,) = world.raised("user.input.timed_out")
+    assert timed_out.branch == asks.branch
+    assert not world.raised("then")
+    world.handle(timed_out, A, NOTHING)
+    assert world.raised("then")
 
 
 @pytest.mark.parametrize("ended_before", [True, False])
@@ -248,6 +303,22 @@ def test_cleaning_up_comes_back_for_what_was_in_call() -> None:
     world.fire_due()
     assert not world.deliveries
     assert not world.timers
+
+
+def test_what_was_raised_while_the_end_was_handled_comes_all_the_same() -> None:
+    world = World()
+    world.handle(world.first, A, Reply(status=Status.COMPLETED, reads=()))
+    (completed,) = world.raised("workflow.completed")
+    raised = (NewEvent("mail", {}, delay=60.0), NewEvent("parked", {}))
+    world.handle(completed, A, Reply(raised, reads=()))
+    (mail,), (parked,) = world.raised("mail"), world.raised("parked")
+    row = Delivery(parked.event_id, "a", DeliveryState.NO_ENDPOINT)
+    world.touch(EventTouch(parked, (A,), {}, {"a": row}))
+    world.fire_due()
+    assert world.row(parked, A) == row
+    world.pass_time(60)
+    world.fire_due()
+    assert mail.event_id in world.outbox
 
 
 def test_what_was_raised_while_the_end_was_handled_expires_after_it() -> None:
@@ -330,6 +401,39 @@ def test_a_pending_delivery_can_be_given_more_time() -> None:
 def test_a_repeated_answer_pending_changes_nothing() -> None:
     world, _ = pending_world()
     assert world.handle(world.first, A, Pending(99.0)) is Verdict.DUPLICATE
+
+
+def test_what_the_end_raised_can_be_completed_after_it() -> None:
+    world = World()
+    world.handle(world.first, A, Reply(status=Status.COMPLETED, reads=()))
+    (completed,) = world.raised("workflow.completed")
+    world.handle(completed, A, Pending(30.0))
+    row = world.row(completed, A)
+    assert row is not None
+    with world.drafting() as draft:
+        assert complete(draft, completed, A, row, Reply((NewEvent("mail", {}),), reads=()))
+    assert world.raised("mail")
+
+
+def test_a_completion_waits_for_the_turn_of_another_delivery() -> None:
+    world, key = pending_world()
+    other = world.publish("other")
+    with world.drafting() as draft:
+        take_turn(draft, EventTouch(other, (A,)), A, router_id=ROUTER)
+    assert not end(world, key, NOTHING)
+    assert world.handle(other, A, NOTHING) is Verdict.APPLIED
+    assert end(world, key, NOTHING)
+
+
+def test_a_suspect_that_answers_pending_has_its_attempt_still() -> None:
+    world = World()
+    world.handle(world.first, A, Cut("it died"))
+    claimed = world.claim(world.first, A)
+    assert (claimed.suspect, claimed.attempts) == (True, 1)
+    assert world.handle(world.first, A, Pending(30.0)) is Verdict.APPLIED
+    row = world.row(world.first, A)
+    assert row is not None
+    assert (row.state, row.suspect, row.attempts) == (DeliveryState.PENDING, False, 0)
 
 
 @pytest.mark.parametrize("outcome", [ERROR, Cut("the endpoint died")])
