@@ -11,7 +11,7 @@ from store.instances import ROUTER, Engine, a_start, task
 from waystation_core.domain.ids import new_id
 from waystation_core.domain.model import Delivery, DeliveryState, Event
 from waystation_core.domain.results import AttemptError, Reply
-from waystation_core.ports.store import RouterReport
+from waystation_core.ports.store import BrokenLeases, RouterReport
 from waystation_core.store import sweeping
 
 A, B = task("a"), task("b")
@@ -147,7 +147,7 @@ async def test_no_sweep_waits_for_a_commit(engine: Engine) -> None:
             assert await engine.store.make_lost_due(1.0) == 0, "nothing but what is locked"
             assert await engine.store.claim_due_events(10) == []
             assert await engine.store.wake_parked(["a"]) == 0
-            assert await engine.store.break_leases(ROUTER) == 0
+            assert await engine.store.break_leases(ROUTER, 10.0) == BrokenLeases(0, 0)
 
 
 # --- deliveries ------------------------------------------------------------------------------
@@ -274,8 +274,8 @@ async def test_what_a_dead_router_had_in_call_is_suspect(engine: Engine) -> None
         ready={"state": DeliveryState.READY},
     )
     await engine.rows("UPDATE routers SET lease_until = now() WHERE router_id = %s", dead)
-    assert await engine.store.break_leases(alive) == 3
-    assert await engine.store.break_leases(alive) == 0
+    assert await engine.store.break_leases(alive, 10.0) == BrokenLeases(3, 0)
+    assert await engine.store.break_leases(alive, 10.0) == BrokenLeases(0, 0)
     rows = await stored(engine, event)
     assert {task_id for task_id, row in rows.items() if row.suspect} == {
         "dead",
@@ -289,12 +289,39 @@ async def test_what_a_dead_router_had_in_call_is_suspect(engine: Engine) -> None
     assert await engine.rows("SELECT router_id::text FROM routers") == [(alive,)]
 
 
+async def test_what_a_router_may_have_left_unannounced_when_it_died_is_due(engine: Engine) -> None:
+    dead, alive = new_id(), new_id()
+    for router_id in (dead, alive):
+        await engine.store.heartbeat(router_id, "default", "host", 10.0, QUIET)
+    before, last, again, fresh = await started(engine, 4)
+    # The dead router renewed for the last time 13 s ago, so its lease was over 3 s ago.
+    await engine.rows(
+        "UPDATE routers SET lease_until = now() - interval '3 s' WHERE router_id = %s", dead
+    )
+    for event_id, ago, announcements in (
+        (before, 30, 1),
+        (last, 11, 1),
+        (again, 11, 2),
+        (fresh, 1, 1),
+    ):
+        await engine.rows(
+            "UPDATE outbox SET announced_at = now() - make_interval(secs => %s), announcements = %s, "
+            "due_at = now() - make_interval(secs => %s) + interval '60 s' WHERE event_id = %s",
+            ago,
+            announcements,
+            ago,
+            event_id,
+        )
+    assert await engine.store.break_leases(alive, 10.0) == BrokenLeases(0, 1)
+    assert [due.event_id for due in await engine.store.claim_due_events(10)] == [last]
+
+
 async def test_a_result_whose_lease_was_broken_still_counts(engine: Engine) -> None:
     instance, event = await engine.started()
     row = Delivery(event.event_id, "a", DeliveryState.LEASED, leased_by=ROUTER)
     await engine.touch_rows(instance.key, event, row)
     late = await engine.decide(event.event_id, A, Reply(output={"late": True}))
-    assert await engine.store.break_leases(new_id()) == 1
+    assert await engine.store.break_leases(new_id(), 10.0) == BrokenLeases(1, 0)
     assert await engine.write(late) == {instance.key}
     assert await stored(engine, event) == {}
     assert (await engine.instance(instance.key)).output == {"late": True}

@@ -99,6 +99,8 @@ class Lease:
             self._renewed_since = now
         self._renewed_at = now
         if now - self._renewed_since >= self._seconds:
-            freed = await self._store.break_leases(self._router_id)
-            if freed:
-                log.warning("leases_broken", deliveries=freed)
+            broken = await self._store.break_leases(self._router_id, self._seconds)
+            if broken.deliveries or broken.events:
+                log.warning(
+                    "leases_broken", deliveries=broken.deliveries, announced_again=broken.events
+                )

@@ -328,12 +328,13 @@ class Sweeper:
 
     async def _starving(self) -> bool:
         """Announces what has waited long once more at the highest level, at most a tenth of what
-        was settled lately, so that every level keeps a tenth."""
+        was settled lately, so that every level keeps a tenth. And one at the least: where little
+        happens, what waits was perhaps never announced, because its process died first."""
         settled = self._committer.results_committed
         share, self._settled_before = (settled - self._settled_before) // 10, settled
-        if share and self._broker.status().connected:
+        if self._broker.status().connected:
             starving = await self._store.claim_starving_events(
-                share, STARVING_AFTER, self._pools.now.announced
+                max(share, 1), STARVING_AFTER, self._pools.now.announced
             )
             if starving:
                 await self._relay.announce_due(starving)

@@ -30,6 +30,7 @@ from waystation_core.ports.store.questions import (
     WorkflowFilter,
 )
 from waystation_core.ports.store.work import (
+    BrokenLeases,
     Committed,
     DueEvent,
     EngineStore,
@@ -44,6 +45,7 @@ from waystation_core.ports.store.work import (
 )
 
 __all__ = [
+    "BrokenLeases",
     "Committed",
     "DeadLetterFact",
     "DeadLetterFilter",

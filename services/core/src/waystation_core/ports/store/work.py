@@ -160,6 +160,16 @@ class RouterReport:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokenLeases:
+    """What dead routers left."""
+
+    deliveries: int
+    """Those they had in call."""
+    events: int
+    """Those that are announced again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
     """What a router hears when it renews its lease."""
 
@@ -307,9 +317,10 @@ class EngineStore(Protocol):
         how many events, by pool. One router finds each."""
         ...
 
-    async def break_leases(self, router_id: str) -> int:
-        """Makes the deliveries of routers whose lease has lapsed READY suspects, and removes those
-        routers. Call only after renewing without a gap for a whole lease."""
+    async def break_leases(self, router_id: str, lease_seconds: float) -> BrokenLeases:
+        """Removes routers whose lease has lapsed: their deliveries become READY suspects, and what
+        was committed in their last lease and is not settled becomes due, as they may have died
+        before announcing it. Call only after renewing without a gap for a whole lease."""
         ...
 
     async def leave(self, router_id: str) -> None:
