@@ -24,7 +24,7 @@ from waystation_core.ports.store import RouterReport
 
 
 async def test_the_installation_is_counted(api: Api) -> None:
-    for name in ("pending", "idle", "done", "failed", "retrying"):
+    for name in ("failed", "pending", "idle", "done", "retrying"):
         await api.workflows.StartWorkflow(
             StartWorkflowRequest(workflow_type="t", workflow_instance_id=name)
         )
@@ -56,7 +56,9 @@ async def test_the_installation_is_counted(api: Api) -> None:
     # The two ends were raised as events that no router has taken yet.
     assert (status.outbox_size, status.deliveries) == (3, 2)
     pending = await api.engine.pending("pending", "workflow.started")
+    # An older one is dead-lettered: that is told by the number of those.
     assert status.oldest_unsettled_event_id == pending.event_id
+    assert status.oldest_unsettled_workflow_instance_id == "pending"
     assert status.HasField("oldest_unsettled_event_age")
     (told,) = status.routers
     assert (told.router_id, told.calls_in_flight, told.results_committed) == (router, 3, 40)

@@ -501,6 +501,7 @@ class FakeApi(
             outbox_size=5,
             oldest_unsettled_event_age=Duration(seconds=90),
             oldest_unsettled_event_id=LOST,
+            oldest_unsettled_workflow_instance_id="claim-7",
             workflows_by_status={"ACTIVE": 2},
             workflows_estimated=True,
             handlers=2,

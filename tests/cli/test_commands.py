@@ -134,7 +134,7 @@ COMMANDS = {
         ["status"],
         "GetSystemStatus",
         {},
-        ["router-1", "waystation.router.default", "fraud.#", "Pool fraud has had no router since", "5 events", "event-5", "2 endpoints, 1 of them",
+        ["router-1", "waystation.router.default", "fraud.#", "Pool fraud has had no router since", "5 events", "explain claim-7", "2 endpoints, 1 of them",
          "2 ACTIVE; 0 idle (older ones estimated)"],
         lambda said: said["outbox_size"] == "5" and said["dead_letters"] == "0",
     ),

@@ -226,7 +226,7 @@ class Replaying:
         if entry.result is Result.FAILED and not failed_attempts:
             raise _NotReplayed(
                 _Skip.REPLAY_SKIP_REASON_FAILED_ATTEMPT,
-                "the attempt failed; ask for failed attempts to see whether it would fail now",
+                "the attempt failed; failed_attempts (`--failed`) has it called all the same",
             )
         tasks = {task.task_id: task for task in self._tasks.snapshot.tasks}
         task = tasks.get(entry.processed_by)

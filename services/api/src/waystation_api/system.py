@@ -37,6 +37,7 @@ class SystemService(system_service_pb2_grpc.SystemServiceServicer):
             outbox_size=facts.outbox_size,
             deliveries=facts.deliveries,
             oldest_unsettled_event_id=facts.oldest_unsettled_event_id or "",
+            oldest_unsettled_workflow_instance_id=facts.oldest_unsettled_instance_id or "",
             dead_letters=facts.dead_letters,
             workflows_by_status={
                 status.name: number for status, number in facts.workflows_by_status.items()

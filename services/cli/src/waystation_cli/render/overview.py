@@ -56,14 +56,15 @@ def status_view(status: GetSystemStatusResponse, address: str) -> list[Renderabl
     broker = "connected" if status.broker_connected else "NOT CONNECTED"
     facts.add_row("broker", Text(broker, style="" if status.broker_connected else "red"))
     facts.add_row("outbox", f"{status.outbox_size} events")
-    facts.add_row("deliveries", f"{status.deliveries} retrying, parked, held or leased")
+    facts.add_row(
+        "deliveries", f"{status.deliveries} retrying, parked, pending, held, dead or leased"
+    )
     if status.HasField("oldest_unsettled_event_age"):
         oldest = f"{length(status.oldest_unsettled_event_age)} old"
-        facts.add_row(
-            "oldest unsettled", f"{oldest}, event {plain(status.oldest_unsettled_event_id)}"
-        )
+        of = plain(status.oldest_unsettled_workflow_instance_id)
+        facts.add_row("oldest unsettled", f"{oldest} (`waystation explain {of}`)")
     else:
-        facts.add_row("oldest unsettled", "none: every event is settled")
+        facts.add_row("oldest unsettled", "none: no event waits for its tasks")
     facts.add_row(
         "dead letters",
         f"{status.dead_letters} open"

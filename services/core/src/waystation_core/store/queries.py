@@ -15,6 +15,7 @@ from waystation_core.domain.errors import DeadLetterNotFound, shown
 from waystation_core.domain.model import (
     DEFAULT_NAMESPACE,
     DeadLetterState,
+    DeliveryState,
     Event,
     Instance,
     OnFailure,
@@ -112,13 +113,18 @@ SELECT
     (SELECT count(*) FROM dead_letters WHERE state = 1)
 """
 
-_OLDEST = """
-SELECT event_id::text, extract(epoch FROM now() - created_at)::float8 FROM (
-    (SELECT event_id, created_at FROM outbox ORDER BY created_at LIMIT 1)
+# What waits for an operator or for a result from elsewhere says nothing about the engine, and would
+# hide what does.
+_OLDEST = f"""
+SELECT o.event_id::text, extract(epoch FROM now() - o.since)::float8, i.workflow_instance_id FROM (
+    (SELECT event_id, instance_key, created_at AS since FROM outbox ORDER BY created_at LIMIT 1)
     UNION ALL
-    (SELECT e.event_id, e.created_at FROM deliveries d JOIN events e ON e.event_id = d.event_id
-     ORDER BY e.created_at LIMIT 1)
-) o ORDER BY created_at LIMIT 1
+    (SELECT e.event_id, e.instance_key, GREATEST(e.created_at, e.deliver_at) AS since
+     FROM deliveries d JOIN events e ON e.event_id = d.event_id
+     WHERE d.state NOT IN ({int(DeliveryState.HELD)}, {int(DeliveryState.DEAD)},
+         {int(DeliveryState.PENDING)})
+     ORDER BY since LIMIT 1)
+) o JOIN workflow_instances i ON i.key = o.instance_key ORDER BY o.since LIMIT 1
 """
 
 
@@ -351,6 +357,7 @@ class PostgresQueryStore:
             deliveries=numbers[1],
             oldest_unsettled_event_id=oldest[0] if oldest is not None else None,
             oldest_unsettled_age=oldest[1] if oldest is not None else None,
+            oldest_unsettled_instance_id=oldest[2] if oldest is not None else None,
             dead_letters=numbers[2],
             workflows_by_status=workflows.by_status,
             idle_workflows=workflows.idle,

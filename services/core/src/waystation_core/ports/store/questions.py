@@ -146,6 +146,8 @@ class SystemFacts:
     deliveries: int
     oldest_unsettled_event_id: str | None
     oldest_unsettled_age: float | None
+    """Seconds. Of what waits for the engine and its tasks, not for somebody else."""
+    oldest_unsettled_instance_id: str | None
     dead_letters: int
     workflows_by_status: Mapping[Status, int]
     idle_workflows: int
