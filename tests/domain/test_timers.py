@@ -199,6 +199,19 @@ def test_a_workflow_that_ended_in_time_has_no_deadline() -> None:
     assert world.instance.status is Status.COMPLETED
 
 
+@pytest.mark.parametrize("deadline", [None, 60.0])
+def test_an_end_that_leaves_nothing_but_timers_takes_them_away(deadline: float | None) -> None:
+    world = World(deadline=deadline, resolve=lambda *_: ())
+    if deadline is None:
+        world.handle(world.first, A, Reply(wait=WaitRequest("?", timeout=60.0), reads=()))
+        world.cancel()
+    else:
+        world.handle(world.first, A, Reply(status=Status.COMPLETED, reads=()))
+    assert world.instance.unsettled == 0
+    world.fire_due()
+    assert not world.timers
+
+
 def test_a_wait_that_nobody_answers_is_over_at_its_time() -> None:
     world = World()
     world.handle(world.first, A, Reply(wait=WaitRequest("?", "w-1", timeout=60.0), reads=()))

@@ -73,7 +73,7 @@ class Intake:
             if not wanted:
                 self._loads.release()
                 continue
-            task = asyncio.ensure_future(self._load(wanted, suspects))
+            task = asyncio.ensure_future(self._load_or_leave(wanted, suspects))
             self._tasks.add(task)
             task.add_done_callback(self._loaded)
         if self._tasks:
@@ -127,6 +127,17 @@ class Intake:
         acks, self._acks = self._acks, []
         if self._subscription is not None:
             self._subscription.ack(acks)
+
+    async def _load_or_leave(self, event_ids: Sequence[str], suspects: set[str]) -> None:
+        try:
+            await self._load(event_ids, suspects)
+        except Exception:
+            # A fault here must not keep the others of the batch for ever: what was not come to is
+            # announced again, and loaded anew.
+            log.exception("taking_in_hand_failed", events=len(event_ids))
+            for event_id in event_ids:
+                for message in self._loading.pop(event_id, ()):
+                    message.release()
 
     async def _load(self, event_ids: Sequence[str], suspects: set[str]) -> None:
         while True:
