@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from waystation_core.domain.backoff import delay
-from waystation_core.domain.model import RetryPolicy
+from waystation_core.domain.task_spec import RetryPolicy
 
 
 def test_the_default_policy_without_jitter() -> None:

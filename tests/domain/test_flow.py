@@ -22,7 +22,8 @@ from waystation_core.domain.flow.graph import (
     build,
 )
 from waystation_core.domain.flow.linting import lint
-from waystation_core.domain.model import CLIENT, SYSTEM, Result, TaskSpec
+from waystation_core.domain.model import CLIENT, SYSTEM, Result
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.domain.task_table import TaskTable, serves
 
 TYPE = "claim"

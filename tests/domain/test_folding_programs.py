@@ -27,7 +27,6 @@ from waystation_core.domain.model import (
     OnFailure,
     Result,
     Status,
-    TaskSpec,
 )
 from waystation_core.domain.operations import Operation
 from waystation_core.domain.results import (
@@ -47,6 +46,7 @@ from waystation_core.domain.results import (
     take_turn,
 )
 from waystation_core.domain.retiring import STAYS, retire
+from waystation_core.domain.task_spec import TaskSpec
 
 STRICT = task("strict", attempts=2)
 LENIENT = task("lenient", attempts=2, on_failure=OnFailure.CONTINUE)

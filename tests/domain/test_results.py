@@ -18,7 +18,6 @@ from waystation_core.domain.model import (
     OnFailure,
     Result,
     Status,
-    TaskSpec,
 )
 from waystation_core.domain.operations import Operation
 from waystation_core.domain.results import (
@@ -30,6 +29,7 @@ from waystation_core.domain.results import (
     Verdict,
     WaitRequest,
 )
+from waystation_core.domain.task_spec import TaskSpec
 
 A, B = task("a"), task("b")
 LENIENT = task("lenient", on_failure=OnFailure.CONTINUE)

@@ -13,11 +13,11 @@ from waystation_core.domain.model import (
     OnFailure,
     Result,
     Status,
-    TaskSpec,
 )
 from waystation_core.domain.operations import Operation
 from waystation_core.domain.results import AttemptError, EventTouch, Reply, Verdict
 from waystation_core.domain.retiring import retire
+from waystation_core.domain.task_spec import TaskSpec
 
 OLD, NEW = task("old"), task("new")
 NO_LUCK = AttemptError("TASK_FAILURE", "NO_LUCK", "not now")

@@ -34,14 +34,13 @@ from waystation_core.domain.model import (
     NewEvent,
     OnFailure,
     Result,
-    RetryPolicy,
     Status,
-    TaskSpec,
     Timer,
     TimerKind,
 )
 from waystation_core.domain.operations import apply, from_json
 from waystation_core.domain.results import CallResult, EventTouch, Outcome, Verdict, apply_touch
+from waystation_core.domain.task_spec import RetryPolicy, TaskSpec
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 ROUTER = "router-1"

@@ -6,15 +6,9 @@ from typing import Any, cast
 import pytest
 
 from waystation_core.domain.commit import EventFacts
-from waystation_core.domain.model import (
-    Delivery,
-    DeliveryState,
-    Event,
-    Instance,
-    Status,
-    TaskSpec,
-)
+from waystation_core.domain.model import Delivery, DeliveryState, Event, Instance, Status
 from waystation_core.domain.pools import Pool
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import Loaded
 from waystation_router.calls import Calls
 from waystation_router.ledger import Call, Handling, Ledger

@@ -9,9 +9,10 @@ from typing import Any, cast
 
 from waystation_core.domain.commit import EventFacts, InstanceCommit, LoggedWrites
 from waystation_core.domain.draft import Rules
-from waystation_core.domain.model import Delivery, DeliveryState, Event, Instance, Status, TaskSpec
+from waystation_core.domain.model import Delivery, DeliveryState, Event, Instance, Status
 from waystation_core.domain.operations import Operation
 from waystation_core.domain.results import CallResult, Reply, Verdict
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import EngineStore, RegistrySnapshot, RegistryStore
 from waystation_router.ledger import Call, Handling, InstanceState, Ledger
 from waystation_router.locked_commits import LockedCommits

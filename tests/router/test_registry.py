@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from waystation_core.domain.model import TaskSpec
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import Registration, RegistrySnapshot, RegistryStore
 from waystation_router.registry import RegistryCopy
 

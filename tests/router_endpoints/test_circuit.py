@@ -15,7 +15,7 @@ from support.waiting import eventually
 
 from waystation_core.domain.backoff import steady_delay
 from waystation_core.domain.endpoints import DEFAULT_ALLOWLIST, Allowlist
-from waystation_core.domain.model import RetryPolicy
+from waystation_core.domain.task_spec import RetryPolicy
 from waystation_router.endpoints import Answered, Cut, EndpointPool, Failed, NotSent
 from waystation_router.endpoints.circuit import FAULTS_TO_OPEN, Circuit
 

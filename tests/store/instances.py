@@ -12,18 +12,10 @@ from waystation_core.domain import actions
 from waystation_core.domain.commit import EventFacts, InstanceCommit
 from waystation_core.domain.draft import Draft, Rules
 from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import (
-    Delivery,
-    Event,
-    Instance,
-    JsonObject,
-    NewEvent,
-    OnFailure,
-    RetryPolicy,
-    TaskSpec,
-)
+from waystation_core.domain.model import Delivery, Event, Instance, JsonObject, NewEvent, OnFailure
 from waystation_core.domain.operations import apply, from_json
 from waystation_core.domain.results import CallResult, EventTouch, Outcome, Verdict, apply_touch
+from waystation_core.domain.task_spec import RetryPolicy, TaskSpec
 from waystation_core.ports.store import Locked
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.pool import Pool

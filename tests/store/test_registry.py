@@ -11,7 +11,8 @@ from waystation_core.domain.errors import (
     TaskOwnedByOtherService,
 )
 from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import OnFailure, RetryPolicy, TaskSpec
+from waystation_core.domain.model import OnFailure
+from waystation_core.domain.task_spec import RetryPolicy, TaskSpec
 from waystation_core.ports.store import Registration, RouterReport
 from waystation_core.store import task_specs
 from waystation_core.store.engine import PostgresEngineStore

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from waystation_core.domain import timers
 from waystation_core.domain.draft import Draft, Rules
 from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import Delivery, Event, NewEvent, TaskSpec, Timer, TimerKind
+from waystation_core.domain.model import Delivery, Event, NewEvent, Timer, TimerKind
 from waystation_core.domain.operations import Operation
 from waystation_core.domain.results import (
     AttemptError,
@@ -18,6 +18,7 @@ from waystation_core.domain.results import (
     Verdict,
     apply_touch,
 )
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.store import EngineStore, QueryStore
 from waystation_core.relay.announcing import Relay

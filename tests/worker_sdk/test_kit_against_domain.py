@@ -16,17 +16,10 @@ from hypothesis import strategies as st
 from waystation_core.domain import completing as engines_completing
 from waystation_core.domain import outcomes
 from waystation_core.domain.lifecycle import Treatment
-from waystation_core.domain.model import (
-    Delivery,
-    DeliveryState,
-    Event,
-    NewEvent,
-    OnFailure,
-    Status,
-    TaskSpec,
-)
+from waystation_core.domain.model import Delivery, DeliveryState, Event, NewEvent, OnFailure, Status
 from waystation_core.domain.operations import Operation
 from waystation_core.domain.results import EventTouch
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_worker import Backoff, HandlerService, TaskResult
 from waystation_worker import NewEvent as ToRaise
 from waystation_worker.testing import asking, committing, completing, timers

@@ -18,8 +18,9 @@ from waystation_core.domain import completing
 from waystation_core.domain.completing import Standing
 from waystation_core.domain.draft import Draft
 from waystation_core.domain.errors import TaskNotFound, TaskNotPending, shown
-from waystation_core.domain.model import Delivery, Event, JsonObject, TaskSpec
+from waystation_core.domain.model import Delivery, Event, JsonObject
 from waystation_core.domain.outcomes import AttemptError, Reply
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import Locked, QueryStore
 
 PATIENCE_SECONDS = 5.0

@@ -14,7 +14,7 @@ from waystation_core.domain.errors import InvalidField
 from waystation_core.domain.flow import graph, linting
 from waystation_core.domain.flow.findings import Finding
 from waystation_core.domain.flow.graph import Observations
-from waystation_core.domain.model import TaskSpec
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import QueryStore, RegistryStore
 from waystation_core.rpc.conversion import (
     set_timestamp,

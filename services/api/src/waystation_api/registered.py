@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from waystation_core.domain.model import TaskSpec
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.domain.task_table import announces
 from waystation_core.ports.store import Registration, RegistrySnapshot
 

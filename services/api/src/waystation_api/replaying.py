@@ -24,8 +24,9 @@ from waystation_core.domain.draft import Rules
 from waystation_core.domain.endpoints import Allowlist
 from waystation_core.domain.errors import InvalidField
 from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import Event, Instance, Result, TaskSpec, idempotency_key
+from waystation_core.domain.model import Event, Instance, Result, idempotency_key
 from waystation_core.domain.results import AttemptError, Pending, Reply
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.domain.task_table import announces
 from waystation_core.ports.store import QueryStore, Registration, StoredEntry
 from waystation_core.rpc.attempts import Failed, NotSent

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 import structlog
 
 from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.model import TaskSpec
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.domain.task_table import TaskTable
 from waystation_core.ports.store import Registration, RegistrySnapshot, RegistryStore
 

@@ -18,8 +18,9 @@ from waystation.v1 import task_handler_service_pb2
 from waystation_core.domain import lifecycle
 from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.lifecycle import Treatment
-from waystation_core.domain.model import Delivery, DeliveryState, Status, TaskSpec
+from waystation_core.domain.model import Delivery, DeliveryState, Status
 from waystation_core.domain.results import AttemptError, CallResult, Cut, Outcome, Reply
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.broker import Notice
 from waystation_core.ports.store import EngineStore, StoredEntry
 from waystation_core.rpc.conversion.nouns import context_to_proto, event_to_proto

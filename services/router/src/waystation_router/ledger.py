@@ -15,16 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from waystation_core.domain.commit import EventFacts, InstanceCommit, LoggedWrites, writes_of
-from waystation_core.domain.model import (
-    Delivery,
-    Event,
-    Instance,
-    JsonObject,
-    TaskSpec,
-    idempotency_key,
-)
+from waystation_core.domain.model import Delivery, Event, Instance, JsonObject, idempotency_key
 from waystation_core.domain.operations import from_json
 from waystation_core.domain.results import CallResult
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.broker import AnnouncedEvent, Token
 from waystation_core.ports.store import Loaded
 from waystation_router import endpoints

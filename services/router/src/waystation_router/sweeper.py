@@ -13,8 +13,9 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.model import Delivery, TaskSpec
+from waystation_core.domain.model import Delivery
 from waystation_core.domain.results import AttemptError, CallResult, Cut
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.store import EngineStore
 from waystation_core.relay.announcing import Relay

@@ -33,6 +33,7 @@ from waystation_core.domain.model import (
 )
 from waystation_core.domain.operations import Operation, apply, json_equal, to_json
 from waystation_core.domain.recording import record_action, record_delivery, skip_delivery
+from waystation_core.domain.status_events import raise_status_event, settle_unhandled_now
 from waystation_core.domain.timers import end_wait, leave_wait
 
 _EDITED = " with an edited payload"
@@ -199,7 +200,7 @@ def cancel(draft: Draft, reason: str) -> None:
     draft.move_to(Status.CANCELLED)
     failure = Failure(reason="CANCELLED", message=reason or "cancelled by a client")
     draft.touch(failure=failure, turn=None)
-    event = draft.raise_status_event(raised_by=CLIENT, cause=None)
+    event = raise_status_event(draft, raised_by=CLIENT, cause=None)
     changed = effects(before, draft.instance)
     record_action(
         draft,
@@ -211,7 +212,7 @@ def cancel(draft: Draft, reason: str) -> None:
         note=reason or None,
         effects=changed,
     )
-    draft.settle_unhandled_now([event])
+    settle_unhandled_now(draft, [event])
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +269,7 @@ def retry_dead_letter(
         draft.move_to(Status.ACTIVE)
         if before.waits:
             draft.move_to(Status.WAITING_FOR_INPUT)
-            raised.append(draft.raise_status_event(raised_by=CLIENT, cause=None))
+            raised.append(raise_status_event(draft, raised_by=CLIENT, cause=None))
         for row, _ in held:
             draft.put_delivery(replace(row, state=DeliveryState.READY, due_in=0.0))
     changed = effects(before, draft.instance)
@@ -282,7 +283,7 @@ def retry_dead_letter(
         note=f"{letter.task_id}{_EDITED if edited else ''}",
         effects=changed,
     )
-    draft.settle_unhandled_now(raised)
+    settle_unhandled_now(draft, raised)
     _skip_what_cannot_go_on(draft, held)
 
 

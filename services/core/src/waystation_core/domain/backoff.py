@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from random import Random
 
-from waystation_core.domain.model import RetryPolicy
+from waystation_core.domain.task_spec import RetryPolicy
 
 
 def delay(attempt: int, policy: RetryPolicy, rng: Random) -> float:

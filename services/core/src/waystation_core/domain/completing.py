@@ -16,8 +16,9 @@ from waystation_core.domain.actions import require_open
 from waystation_core.domain.commit import EventFacts
 from waystation_core.domain.draft import Draft
 from waystation_core.domain.lifecycle import Treatment
-from waystation_core.domain.model import Delivery, DeliveryState, Event, TaskSpec
+from waystation_core.domain.model import Delivery, DeliveryState, Event
 from waystation_core.domain.outcomes import AttemptError, CallResult, Reply, Verdict
+from waystation_core.domain.task_spec import TaskSpec
 
 
 class Standing(Enum):

@@ -30,15 +30,13 @@ from waystation_core.domain.model import (
     Event,
     Idle,
     Instance,
-    JsonObject,
     NewEvent,
     Status,
-    TaskSpec,
     Timer,
     TimerKind,
     unshared,
 )
-from waystation_core.domain.recording import record_unhandled
+from waystation_core.domain.task_spec import TaskSpec
 
 MAX_EVENTS_PER_INSTANCE = 10_000
 
@@ -235,36 +233,6 @@ class Draft:
                 "start another workflow for what follows, or raise the limit.",
                 limit=str(self.rules.max_events),
             )
-
-    def raise_status_event(self, *, raised_by: str, cause: Event | None) -> Event:
-        """Raises the event of the status just entered."""
-        instance = self.instance
-        payload: JsonObject
-        if instance.failure is not None:
-            payload = instance.failure.to_json()
-        elif instance.status is Status.WAITING_FOR_INPUT:
-            payload = {"waits": [wait.told() for wait in instance.waits]}
-        else:
-            payload = instance.output or {}
-        return self.raise_event(
-            NewEvent(lifecycle.EVENT_OF_STATUS[instance.status], payload),
-            raised_by=raised_by,
-            cause=cause,
-            after_end=not instance.status.is_open,
-            limited=False,
-        )
-
-    def settle_unhandled_now(self, raised: Sequence[Event]) -> None:
-        """Settles status events that no task handles in the commit that raised them, which spares
-        the system a message for every workflow that ends. Call after the entry is recorded."""
-        if self.rules.resolve is None:
-            return
-        for event in raised:
-            if event.event_type not in lifecycle.EVENT_OF_STATUS.values():
-                continue
-            if not self.rules.resolve(event.event_type, self.instance.workflow_type):
-                self.fix_tasks(event)
-                record_unhandled(self, event)
 
     # --- timers ----------------------------------------------------------------------------
 

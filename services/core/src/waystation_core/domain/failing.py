@@ -20,6 +20,7 @@ from waystation_core.domain.model import (
 )
 from waystation_core.domain.outcomes import AttemptError, CallResult, Cut, Verdict
 from waystation_core.domain.recording import record_attempt
+from waystation_core.domain.status_events import raise_status_event, settle_unhandled_now
 
 # Spreads retries; nothing secret rests on it.
 _JITTER = random.Random()  # noqa: S311
@@ -116,7 +117,7 @@ def fail(
                 event_id=event.event_id,
             )
         )
-        raised = [draft.raise_status_event(raised_by=task.task_id, cause=event)]
+        raised = [raise_status_event(draft, raised_by=task.task_id, cause=event)]
     else:
         groups.fail(draft, event, task.task_id, stored["reason"], stored["message"])
         draft.end_delivery(event.event_id, task.task_id)
@@ -131,4 +132,4 @@ def fail(
         raised=tuple(e.event_id for e in raised),
         effects=changed,
     )
-    draft.settle_unhandled_now(raised)
+    settle_unhandled_now(draft, raised)

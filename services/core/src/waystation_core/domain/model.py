@@ -1,4 +1,4 @@
-"""The nouns: what an instance, an event, a delivery and a registered task are to the engine.
+"""The nouns: what an instance, an event and a delivery are to the engine (a task: `task_spec`).
 
 Numbers of enums are those of the contract, so that they travel and are stored without a table.
 """
@@ -393,35 +393,3 @@ def idempotency_key(event_id: str, task_id: str, edit: int = 0) -> str:
     """The same on every attempt; an edited retry has a new one."""
     key = f"{event_id}:{task_id}"
     return f"{key}:edit-{edit}" if edit else key
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """When a failed delivery is tried again. Seconds."""
-
-    max_attempts: int = 5
-    initial_backoff: float = 1.0
-    multiplier: float = 2.0
-    max_backoff: float = 60.0
-    jitter: float = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class TaskSpec:
-    """A registered task, with every default filled in."""
-
-    task_id: str
-    service_name: str
-    event_types: tuple[str, ...]
-    workflow_types: tuple[str, ...]
-    timeout: float = 30.0
-    retry: RetryPolicy = RetryPolicy()
-    max_in_flight: int = 100
-    on_failure: OnFailure = OnFailure.FAIL_WORKFLOW
-    catch_up: bool = True
-    with_history: bool = False
-    batching: bool = False
-    replayable: bool = False
-    may_emit: tuple[str, ...] = ()
-    reads: tuple[str, ...] | None = None
-    writes: tuple[str, ...] | None = None

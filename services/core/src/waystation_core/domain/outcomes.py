@@ -15,12 +15,13 @@ from waystation_core.domain.errors import (
     ResponseInvalid,
     WaystationError,
 )
-from waystation_core.domain.model import JsonObject, NewEvent, Status, TaskSpec
+from waystation_core.domain.model import JsonObject, NewEvent, Status
 from waystation_core.domain.operations import (
     Operation,
     patch_to_operations,
     replacement_to_operations,
 )
+from waystation_core.domain.task_spec import TaskSpec
 
 MAX_TEXT = 4096
 

@@ -19,8 +19,9 @@ from waystation_core.domain.commit import HistoryEntry
 from waystation_core.domain.differences import ABSENT, Difference, differences
 from waystation_core.domain.draft import Draft, Rules
 from waystation_core.domain.errors import WaystationError
-from waystation_core.domain.model import Branch, Event, Instance, JsonObject, Result, TaskSpec
+from waystation_core.domain.model import Branch, Event, Instance, JsonObject, Result
 from waystation_core.domain.outcomes import AttemptError, CallResult, Reply, fault_of
+from waystation_core.domain.task_spec import TaskSpec
 
 _MOST_PAIRS = 10_000
 """Of events that are compared each with each; in the worst case it takes the square of their number

@@ -22,6 +22,7 @@ from waystation_core.domain.model import (
 from waystation_core.domain.operations import apply, to_json, write_of
 from waystation_core.domain.outcomes import MAX_TEXT, CallResult, Reply, Verdict, operations_of
 from waystation_core.domain.recording import record_attempt
+from waystation_core.domain.status_events import raise_status_event, settle_unhandled_now
 
 
 def obstacle(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Verdict | None:
@@ -90,7 +91,7 @@ def succeed(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Non
             _open_wait(draft, wait, reply)
         by_task = any(e.event_type == lifecycle.EVENT_OF_STATUS[status] for e in raised)
         if status is not before.status and not by_task:
-            raised.append(draft.raise_status_event(raised_by=task_id, cause=event))
+            raised.append(raise_status_event(draft, raised_by=task_id, cause=event))
     changed = effects(before, draft.instance)
     record_attempt(
         draft,
@@ -103,7 +104,7 @@ def succeed(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Non
         effects=changed,
     )
     groups.fire_empty(draft, opened)
-    draft.settle_unhandled_now(raised)
+    settle_unhandled_now(draft, raised)
 
 
 def _status_of(reply: Reply, event: Event) -> Status | None:

@@ -15,14 +15,7 @@ from waystation_core.domain import failing, groups, replying, timers
 from waystation_core.domain.draft import Draft, turn_holder
 from waystation_core.domain.errors import WaystationError
 from waystation_core.domain.lifecycle import Treatment
-from waystation_core.domain.model import (
-    Delivery,
-    DeliveryState,
-    Event,
-    Result,
-    TaskSpec,
-    Turn,
-)
+from waystation_core.domain.model import Delivery, DeliveryState, Event, Result, Turn
 from waystation_core.domain.outcomes import (
     AttemptError,
     CallResult,
@@ -44,6 +37,7 @@ from waystation_core.domain.recording import (
     skip_delivery,
     skip_event,
 )
+from waystation_core.domain.task_spec import TaskSpec
 
 __all__ = [
     "CONFLICTS_BEFORE_TURN",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from waystation_core.domain.model import TaskSpec
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.domain.topics import ONE_WORD, Matcher, matches
 
 _REMEMBERED = 10_000

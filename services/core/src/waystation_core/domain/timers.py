@@ -26,6 +26,7 @@ from waystation_core.domain.model import (
     Wait,
 )
 from waystation_core.domain.recording import record_action, skip_delivery, skip_event
+from waystation_core.domain.status_events import raise_status_event, settle_unhandled_now
 
 DEADLINE_ACTION = "deadline"
 INPUT_TIMED_OUT_ACTION = "input_timed_out"
@@ -113,7 +114,7 @@ def _exceed(draft: Draft) -> None:
     draft.move_to(Status.FAILED)
     message = "The workflow was not done by its deadline."
     draft.touch(failure=Failure(reason=DEADLINE_REASON, message=message), turn=None)
-    event = draft.raise_status_event(raised_by=SYSTEM, cause=None)
+    event = raise_status_event(draft, raised_by=SYSTEM, cause=None)
     changed = effects(before, draft.instance)
     record_action(
         draft,
@@ -125,7 +126,7 @@ def _exceed(draft: Draft) -> None:
         note=message,
         effects=changed,
     )
-    draft.settle_unhandled_now([event])
+    settle_unhandled_now(draft, [event])
 
 
 def _time_out(draft: Draft, wait_id: str) -> None:

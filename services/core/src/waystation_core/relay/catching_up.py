@@ -6,7 +6,8 @@ from __future__ import annotations
 from waystation_core.domain import actions
 from waystation_core.domain.draft import Draft, Rules
 from waystation_core.domain.errors import WorkflowNotFound
-from waystation_core.domain.model import DEFAULT_NAMESPACE, TaskSpec
+from waystation_core.domain.model import DEFAULT_NAMESPACE
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.domain.topics import matches
 from waystation_core.ports.store import EngineStore, RegistryStore
 from waystation_core.relay.announcing import Relay

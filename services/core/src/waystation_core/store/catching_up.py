@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from waystation_core.domain import topics
-from waystation_core.domain.model import DEFAULT_NAMESPACE, TaskSpec
+from waystation_core.domain.model import DEFAULT_NAMESPACE
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.store import task_specs
 from waystation_core.store.pool import STATEMENT_TIMEOUT_SECONDS, Pool, connection_of
 

@@ -14,7 +14,8 @@ from waystation_core.domain.errors import (
     TooManyHandlers,
 )
 from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import DEFAULT_NAMESPACE, SYSTEM, JsonObject, TaskSpec
+from waystation_core.domain.model import DEFAULT_NAMESPACE, SYSTEM, JsonObject
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import Registration
 from waystation_core.store import task_specs
 from waystation_core.store.catching_up import CATCH_UP_AGAIN_SECONDS

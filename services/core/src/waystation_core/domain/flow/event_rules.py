@@ -16,7 +16,8 @@ from waystation_core.domain.flow.findings import (
     names,
 )
 from waystation_core.domain.flow.graph import FlowEvent
-from waystation_core.domain.model import CLIENT, TaskSpec
+from waystation_core.domain.model import CLIENT
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.domain.task_table import serves
 
 _SYSTEM_EVENTS = (

@@ -9,7 +9,8 @@ from enum import IntEnum
 
 from waystation_core.domain import lifecycle, topics
 from waystation_core.domain.conflicts import Write
-from waystation_core.domain.model import CLIENT, SYSTEM, Result, TaskSpec
+from waystation_core.domain.model import CLIENT, SYSTEM, Result
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.domain.task_table import TaskTable, serves
 
 MAX_FLOWS = 100

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from waystation_core.domain.flow import event_rules, task_rules
 from waystation_core.domain.flow.findings import Finding, View
 from waystation_core.domain.flow.graph import Flow
-from waystation_core.domain.model import TaskSpec
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.domain.task_table import serves
 
 MAX_FINDINGS = 1_000

@@ -9,7 +9,7 @@ from waystation_core.domain import lifecycle, pointers
 from waystation_core.domain.conflicts import Write, Written
 from waystation_core.domain.flow.findings import ENOUGH, Finding, Rule, Severity, View, names
 from waystation_core.domain.flow.graph import FlowTask, may_emit
-from waystation_core.domain.model import TaskSpec
+from waystation_core.domain.task_spec import TaskSpec
 
 
 def no_endpoint(spec: TaskSpec, views: Sequence[View]) -> Iterable[Finding]:

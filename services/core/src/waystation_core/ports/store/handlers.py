@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from waystation_core.domain.model import (
-    DEFAULT_NAMESPACE,
-    TaskSpec,
-)
+from waystation_core.domain.model import DEFAULT_NAMESPACE
+from waystation_core.domain.task_spec import TaskSpec
 
 
 @dataclass(frozen=True, slots=True)

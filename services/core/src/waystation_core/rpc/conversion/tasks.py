@@ -7,7 +7,8 @@ import math
 from waystation.v1 import handler_pb2, operation_pb2
 from waystation_core.domain import limits, pointers, topics
 from waystation_core.domain.errors import InvalidField, WorkflowTypesRequired
-from waystation_core.domain.model import OnFailure, RetryPolicy, TaskSpec
+from waystation_core.domain.model import OnFailure
+from waystation_core.domain.task_spec import RetryPolicy, TaskSpec
 from waystation_core.rpc.conversion.times import seconds_from_proto, set_duration
 
 MAX_NAMES = 1_000

@@ -1,0 +1,42 @@
+"""Entering a status raises its event: what it carries, and how it settles where nobody handles it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from waystation_core.domain import lifecycle
+from waystation_core.domain.draft import Draft
+from waystation_core.domain.model import Event, JsonObject, NewEvent, Status
+from waystation_core.domain.recording import record_unhandled
+
+
+def raise_status_event(draft: Draft, *, raised_by: str, cause: Event | None) -> Event:
+    """Raises the event of the status just entered."""
+    instance = draft.instance
+    payload: JsonObject
+    if instance.failure is not None:
+        payload = instance.failure.to_json()
+    elif instance.status is Status.WAITING_FOR_INPUT:
+        payload = {"waits": [wait.told() for wait in instance.waits]}
+    else:
+        payload = instance.output or {}
+    return draft.raise_event(
+        NewEvent(lifecycle.EVENT_OF_STATUS[instance.status], payload),
+        raised_by=raised_by,
+        cause=cause,
+        after_end=not instance.status.is_open,
+        limited=False,
+    )
+
+
+def settle_unhandled_now(draft: Draft, raised: Sequence[Event]) -> None:
+    """Settles status events that no task handles in the commit that raised them, which spares the
+    system a message for every workflow that ends. Call after the entry is recorded."""
+    if draft.rules.resolve is None:
+        return
+    for event in raised:
+        if event.event_type not in lifecycle.EVENT_OF_STATUS.values():
+            continue
+        if not draft.rules.resolve(event.event_type, draft.instance.workflow_type):
+            draft.fix_tasks(event)
+            record_unhandled(draft, event)
