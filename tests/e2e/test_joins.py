@@ -45,7 +45,7 @@ async def test_killed_routers_and_handler_processes_change_no_outcome(
 ) -> None:
     parts = start_parts(routers=3)
     parts.start_handlers(*CLAIMS, count=3)
-    count = 500 if chaos else 150
+    count = 500 if chaos else 80
     async with parts.client() as client:
         started = await start_claims(client, count)
         ids = list(started)
