@@ -5,7 +5,15 @@
     handlers        HandlerRegistryService    system          SystemService
     completions     TaskCompletionService
 
-What each RPC does stands in a module of its own: `starting`, `waiting`, `reading`, `changing`,
-`completing`, `explaining`. Speaks neither SQL nor AMQP: those stay behind `waystation_core.ports`, and only
-`app` knows which adapters there are. Must not import `waystation_router` or `waystation_cli`.
+What each RPC does stands in modules of its own, named after it:
+
+    starting, waiting, watching, reading, changing, bulk      an instance's life
+    completing                                                pending calls
+    tasks, registering, registered, retiring                  tasks and their declarations
+    replaying, replay_report, past, forking                   what has been, once more
+    explaining, blockers, timed, no_router                    why an instance stands still
+    flowing                                                   which event may follow which
+
+Speaks neither SQL nor AMQP: those stay behind `waystation_core.ports`, and only `app` knows which
+adapters there are. Must not import `waystation_router` or `waystation_cli`.
 """

@@ -2,6 +2,8 @@
 
     intake -> calls -> committer -> relay        the fast way
     sweeper                                      what is due, parked, suspect or lost
+    timers, locked_commits                       what is decided under an instance's lock
+    lease                                        this router's sign of life
     ledger                                       what this router knows and has under way
     endpoints                                    the handler services it calls
 
