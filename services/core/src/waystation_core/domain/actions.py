@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from waystation_core.domain import groups, lifecycle, limits
-from waystation_core.domain.commit import HistoryEntry, effects, writes_of
+from waystation_core.domain import groups, lifecycle, limits, pointers
+from waystation_core.domain.commit import HistoryEntry
 from waystation_core.domain.draft import Draft
 from waystation_core.domain.errors import (
     VersionMismatch,
@@ -151,10 +151,7 @@ def provide_input(draft: Draft, wait_id: str, answer: JsonObject) -> Event:
             wait_ids=",".join(waits),
         )
     wait = waits[wait_id] if wait_id else before.waits[0]
-    operations = [
-        Operation("/" + key.replace("~", "~0").replace("/", "~1"), "set", value)
-        for key, value in answer.items()
-    ]
+    operations = [Operation(pointers.child("", key), "set", value) for key, value in answer.items()]
     data = apply(before.data, operations)
     limits.check_context(data)
     event = draft.raise_event(
@@ -167,17 +164,15 @@ def provide_input(draft: Draft, wait_id: str, answer: JsonObject) -> Event:
     end_wait(draft, wait)
     if wait.deadline is not None:
         draft.drop_timer(TimerKind.WAIT, wait.wait_id)
-    changed = effects(before, draft.instance)
     record_action(
         draft,
         "input",
         event,
         by=CLIENT,
+        before=before,
+        operations=operations,
         raised=[event],
-        writes=writes_of(operations, changed),
         note=wait.wait_id,
-        change=[to_json(op) for op in operations],
-        effects=changed,
     )
     leave_wait(draft, wait)
     return event
@@ -201,16 +196,8 @@ def cancel(draft: Draft, reason: str) -> None:
     failure = Failure(reason="CANCELLED", message=reason or "cancelled by a client")
     draft.touch(failure=failure, turn=None)
     event = raise_status_event(draft, raised_by=CLIENT, cause=None)
-    changed = effects(before, draft.instance)
     record_action(
-        draft,
-        "cancel",
-        event,
-        by=CLIENT,
-        raised=[event],
-        writes=writes_of((), changed),
-        note=reason or None,
-        effects=changed,
+        draft, "cancel", event, by=CLIENT, before=before, raised=[event], note=reason or None
     )
     settle_unhandled_now(draft, [event])
 
@@ -272,16 +259,14 @@ def retry_dead_letter(
             raised.append(raise_status_event(draft, raised_by=CLIENT, cause=None))
         for row, _ in held:
             draft.put_delivery(replace(row, state=DeliveryState.READY, due_in=0.0))
-    changed = effects(before, draft.instance)
     record_action(
         draft,
         "dead_letter_retried",
         event,
         by=CLIENT,
+        before=before,
         raised=raised,
-        writes=writes_of((), changed),
         note=f"{letter.task_id}{_EDITED if edited else ''}",
-        effects=changed,
     )
     settle_unhandled_now(draft, raised)
     _skip_what_cannot_go_on(draft, held)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from waystation_core.domain import groups
 from waystation_core.domain.backoff import delay
-from waystation_core.domain.commit import NewDeadLetter, effects, writes_of
+from waystation_core.domain.commit import NewDeadLetter
 from waystation_core.domain.draft import Draft
 from waystation_core.domain.model import (
     Delivery,
@@ -121,15 +121,5 @@ def fail(
     else:
         groups.fail(draft, event, task.task_id, stored["reason"], stored["message"])
         draft.end_delivery(event.event_id, task.task_id)
-    changed = effects(before, draft.instance)
-    record_attempt(
-        draft,
-        event,
-        result,
-        Result.FAILED,
-        writes_of((), changed),
-        error=stored,
-        raised=tuple(e.event_id for e in raised),
-        effects=changed,
-    )
+    record_attempt(draft, event, result, Result.FAILED, before=before, raised=raised, error=stored)
     settle_unhandled_now(draft, raised)

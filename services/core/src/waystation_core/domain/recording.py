@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from waystation_core.domain.commit import HistoryEntry
+from waystation_core.domain.commit import HistoryEntry, effects, writes_of
 from waystation_core.domain.conflicts import Write
-from waystation_core.domain.model import SYSTEM, Delivery, Event, JsonObject, Result
+from waystation_core.domain.model import SYSTEM, Delivery, Event, Instance, JsonObject, Result
+from waystation_core.domain.operations import Operation, to_json
 from waystation_core.domain.outcomes import CallResult
 
 if TYPE_CHECKING:
@@ -19,10 +20,15 @@ def record_attempt(
     event: Event,
     result: CallResult,
     how: Result,
-    writes: Sequence[Write] = (),
+    *,
+    before: Instance | None = None,
+    operations: Sequence[Operation] | None = None,
+    raised: Sequence[Event] = (),
     **more: object,
 ) -> None:
-    """Adds the entry of one attempt of one delivery."""
+    """Adds the entry of one attempt of one delivery. `before` and `operations` as of
+    `record_action`."""
+    moved, writes = _moves(draft, before, operations, raised)
     entry = HistoryEntry(
         sequence=draft.next_version,
         event_id=event.event_id,
@@ -36,6 +42,7 @@ def record_attempt(
         service_name=result.task.service_name,
         service_version=result.service_version or None,
         endpoint=result.endpoint or None,
+        **moved,
         **more,  # type: ignore[arg-type]
     )
     draft.record(entry, writes)
@@ -47,21 +54,16 @@ def record_action(
     about: Event,
     *,
     by: str,
+    before: Instance | None = None,
+    operations: Sequence[Operation] | None = None,
     raised: Sequence[Event] = (),
-    writes: Sequence[Write] = (),
-    **more: object,
+    note: str | None = None,
 ) -> None:
-    """Adds the entry of what a client or the system did."""
-    _record(
-        draft,
-        about,
-        by,
-        Result.SUCCESS,
-        writes,
-        raised=tuple(event.event_id for event in raised),
-        action=action,
-        **more,
-    )
+    """Adds the entry of what a client or the system did: to the data by these operations (None: it
+    is none of its business), and to the rest of the instance since it was as in `before` (None:
+    nothing)."""
+    moved, writes = _moves(draft, before, operations, raised)
+    _record(draft, about, by, Result.SUCCESS, writes, action=action, note=note, **moved)
 
 
 def record_unhandled(draft: Draft, event: Event) -> None:
@@ -92,6 +94,22 @@ def record_delivery(
 def record_retired(draft: Draft, row: Delivery, event: Event, error: JsonObject) -> None:
     """Adds the entry of a delivery whose task was retired, after the attempts that it had."""
     _record(draft, event, row.task_id, Result.FAILED, attempt=row.attempts, error=error)
+
+
+def _moves(
+    draft: Draft,
+    before: Instance | None,
+    operations: Sequence[Operation] | None,
+    raised: Sequence[Event],
+) -> tuple[dict[str, Any], tuple[Write, ...]]:
+    """What an entry says of changes and of what was raised, and what it wrote."""
+    changed = effects(before, draft.instance) if before is not None else None
+    moved = {
+        "change": [to_json(each) for each in operations] if operations is not None else None,
+        "raised": tuple(event.event_id for event in raised),
+        "effects": changed,
+    }
+    return moved, writes_of(operations or (), changed)
 
 
 def _record(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 from waystation_core.domain import groups, lifecycle, limits
-from waystation_core.domain.commit import effects, writes_of
 from waystation_core.domain.conflicts import STATUS_WRITE, conflicts
 from waystation_core.domain.draft import Draft, turn_holder
 from waystation_core.domain.errors import ResponseInvalid
@@ -19,7 +18,7 @@ from waystation_core.domain.model import (
     TimerKind,
     Wait,
 )
-from waystation_core.domain.operations import apply, to_json, write_of
+from waystation_core.domain.operations import apply, write_of
 from waystation_core.domain.outcomes import MAX_TEXT, CallResult, Reply, Verdict, operations_of
 from waystation_core.domain.recording import record_attempt
 from waystation_core.domain.status_events import raise_status_event, settle_unhandled_now
@@ -92,16 +91,14 @@ def succeed(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Non
         by_task = any(e.event_type == lifecycle.EVENT_OF_STATUS[status] for e in raised)
         if status is not before.status and not by_task:
             raised.append(raise_status_event(draft, raised_by=task_id, cause=event))
-    changed = effects(before, draft.instance)
     record_attempt(
         draft,
         event,
         result,
         Result.SUCCESS,
-        writes_of(operations, changed),
-        change=[to_json(operation) for operation in operations] or None,
-        raised=tuple(e.event_id for e in raised),
-        effects=changed,
+        before=before,
+        operations=operations or None,
+        raised=raised,
     )
     groups.fire_empty(draft, opened)
     settle_unhandled_now(draft, raised)

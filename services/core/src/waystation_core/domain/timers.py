@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from waystation_core.domain import groups, lifecycle
-from waystation_core.domain.commit import effects, writes_of
 from waystation_core.domain.draft import Draft
 from waystation_core.domain.lifecycle import Treatment
 from waystation_core.domain.model import (
@@ -115,16 +114,8 @@ def _exceed(draft: Draft) -> None:
     message = "The workflow was not done by its deadline."
     draft.touch(failure=Failure(reason=DEADLINE_REASON, message=message), turn=None)
     event = raise_status_event(draft, raised_by=SYSTEM, cause=None)
-    changed = effects(before, draft.instance)
     record_action(
-        draft,
-        DEADLINE_ACTION,
-        event,
-        by=SYSTEM,
-        raised=[event],
-        writes=writes_of((), changed),
-        note=message,
-        effects=changed,
+        draft, DEADLINE_ACTION, event, by=SYSTEM, before=before, raised=[event], note=message
     )
     settle_unhandled_now(draft, [event])
 
@@ -147,16 +138,8 @@ def _time_out(draft: Draft, wait_id: str) -> None:
         limited=False,
     )
     end_wait(draft, wait)
-    changed = effects(before, draft.instance)
     record_action(
-        draft,
-        INPUT_TIMED_OUT_ACTION,
-        event,
-        by=SYSTEM,
-        raised=[event],
-        writes=writes_of((), changed),
-        note=wait_id,
-        effects=changed,
+        draft, INPUT_TIMED_OUT_ACTION, event, by=SYSTEM, before=before, raised=[event], note=wait_id
     )
     leave_wait(draft, wait)
 
