@@ -64,6 +64,28 @@ class NewDeadLetter:
     edit: int = 0
     payload: JsonObject | None = None
 
+    @classmethod
+    def of(
+        cls,
+        dead_letter_id: str,
+        row: Delivery,
+        event: Event,
+        error: JsonObject,
+        on_failure: OnFailure,
+    ) -> NewDeadLetter:
+        """Of a delivery with its attempts and what an operator edited."""
+        return cls(
+            dead_letter_id=dead_letter_id,
+            event_id=event.event_id,
+            event_type=event.event_type,
+            task_id=row.task_id,
+            attempts=row.attempts,
+            error=error,
+            on_failure=on_failure,
+            edit=row.edit,
+            payload=row.payload,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class EventFacts:

@@ -92,19 +92,7 @@ def fail(
     before = draft.as_it_is()
     # What the end of an instance raised can't end it again.
     on_failure = OnFailure.CONTINUE if event.after_end else task.on_failure
-    draft.add_dead_letter(
-        NewDeadLetter(
-            dead_letter_id=draft.rules.make_id(),
-            event_id=event.event_id,
-            event_type=event.event_type,
-            task_id=task.task_id,
-            attempts=attempts,
-            error=stored,
-            on_failure=on_failure,
-            edit=row.edit,
-            payload=row.payload,
-        )
-    )
+    draft.add_dead_letter(NewDeadLetter.of(draft.rules.make_id(), row, event, stored, on_failure))
     raised: list[Event] = []
     if on_failure is OnFailure.FAIL_WORKFLOW:
         draft.put_delivery(replace(row, state=DeliveryState.DEAD))

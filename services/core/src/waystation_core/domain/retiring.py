@@ -62,17 +62,7 @@ def _dead_letter(draft: Draft, row: Delivery, event: Event) -> None:
     )
     error = fault_of(fault).to_json()
     draft.add_dead_letter(
-        NewDeadLetter(
-            dead_letter_id=draft.rules.make_id(),
-            event_id=event.event_id,
-            event_type=event.event_type,
-            task_id=row.task_id,
-            attempts=row.attempts,
-            error=error,
-            on_failure=OnFailure.CONTINUE,
-            edit=row.edit,
-            payload=row.payload,
-        )
+        NewDeadLetter.of(draft.rules.make_id(), row, event, error, OnFailure.CONTINUE)
     )
     if not row.outside_group:
         groups.fail(draft, event, row.task_id, fault.reason, fault.message)
