@@ -17,6 +17,7 @@ from domain.world import ROUTER, World, task
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from waystation_core.domain.actions import OpenDeadLetter
 from waystation_core.domain.errors import WaystationError
 from waystation_core.domain.model import (
     Delivery,
@@ -305,8 +306,17 @@ class Life:
 
     # --- the end ---------------------------------------------------------------------------
 
+    def waited_for(self) -> list[OpenDeadLetter]:
+        """Dead letters that an ACTIVE instance waits for: another one's retry has made it go on."""
+        world = self.world
+        if world.instance.status is not Status.ACTIVE:
+            return []
+        dead = {place for place, row in world.deliveries.items() if row.state is DeliveryState.DEAD}
+        return [one for one in world.open_letters() if (one.event.event_id, one.task_id) in dead]
+
     def drain(self) -> None:
-        """Everything open is called until nothing is: with answers that raise nothing more."""
+        """Everything open is called until nothing is, dead letters that keep it from going on
+        included: with answers that raise nothing more."""
         self.world.pass_time(3600)
         for _ in range(500):
             self.world.fire_due()
@@ -318,6 +328,8 @@ class Life:
                 self.call(*found[0])
             elif self.world.outbox:
                 self.touch_rest(DeliveryState.LEASED)
+            elif letters := self.waited_for():
+                self.world.retry(letters[0])
             else:
                 break
         else:
