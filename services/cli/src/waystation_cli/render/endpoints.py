@@ -12,6 +12,7 @@ from waystation.v1.handler_registry_service_pb2 import RegisterHandlerResponse
 from waystation_cli.render import names
 from waystation_cli.render.overview import print_more
 from waystation_cli.render.text import length, plain, stdout, table
+from waystation_core.domain.endpoints import host_and_port
 
 
 def print_handlers(handlers: Sequence[Handler], more: bool) -> None:
@@ -97,8 +98,7 @@ def print_retired(task_id: str, deliveries: int) -> None:
 
 def endpoint(handler: Handler) -> str:
     """host:port, with an IPv6 literal in brackets."""
-    host = f"[{handler.host}]" if ":" in handler.host else handler.host
-    return f"{host}:{handler.port}"
+    return host_and_port(handler.host, handler.port)
 
 
 def _types(task: TaskSpec) -> str:

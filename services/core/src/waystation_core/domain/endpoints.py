@@ -202,3 +202,8 @@ def _no_rule(entry: str) -> InvalidField:
         field="WAYSTATION_HANDLER_ALLOWLIST",
         entry=shown(entry),
     )
+
+
+def host_and_port(host: str, port: int) -> str:
+    """How an endpoint is told: an IPv6 literal in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -50,9 +50,14 @@ def parent(pointer: str) -> str:
     return pointer.rpartition("/")[0]
 
 
+def lies_in(place: str, container: str) -> bool:
+    """Whether the place is this container, or lies inside it."""
+    return place == container or place.startswith(container + "/")
+
+
 def touches(a: str, b: str) -> bool:
     """Whether one place is the other, or lies inside it."""
-    return a == b or a.startswith(b + "/") or b.startswith(a + "/")
+    return lies_in(a, b) or lies_in(b, a)
 
 
 def index(token: str) -> int | None:

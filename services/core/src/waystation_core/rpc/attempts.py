@@ -18,7 +18,7 @@ from waystation_core.domain.results import AttemptError
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.conversion.replies import MAX_RETRY_AFTER, readable
 
-PERMANENT = frozenset(
+_PERMANENT = frozenset(
     {
         StatusCode.INVALID_ARGUMENT,
         StatusCode.NOT_FOUND,
@@ -69,18 +69,30 @@ def error_of_status(
 
     google.rpc.RetryInfo among the details sets the delay, ErrorInfo the reason.
     """
-    reason, retry_after, metadata = code.name, None, None
+    reason, retry_after, metadata = "", None, None
     for key, value in trailing:
         if key == _DETAILS and isinstance(value, bytes):
             named, retry_after, metadata = _details(value)
             reason = named or reason
     if code is StatusCode.RESOURCE_EXHAUSTED and _is_our_limit(message):
         return invalid_answer("the answer is larger than the 8 MiB that a message may have")
+    return error_of_code(code, message, reason=reason, retry_after=retry_after, metadata=metadata)
+
+
+def error_of_code(
+    code: StatusCode,
+    message: str,
+    *,
+    reason: str = "",
+    retry_after: float | None = None,
+    metadata: dict[str, str] | None = None,
+) -> AttemptError:
+    """The failed attempt that a code means; without a reason the code is the reason."""
     return AttemptError(
         code=code.name,
-        reason=reason,
+        reason=reason or code.name,
         message=readable(message, MAX_TEXT_BYTES) or f"The handler answered {code.name}.",
-        permanent=code in PERMANENT,
+        permanent=code in _PERMANENT,
         retry_after=retry_after,
         metadata=metadata,
     )

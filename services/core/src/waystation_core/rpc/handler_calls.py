@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from grpc import ChannelConnectivity as Connectivity
 
 from waystation.v1 import task_handler_service_pb2 as pb
-from waystation_core.domain.endpoints import Allowlist
+from waystation_core.domain.endpoints import Allowlist, host_and_port
 from waystation_core.domain.errors import WaystationError
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.addresses import admitted_addresses, target
@@ -149,5 +149,4 @@ async def _stands(channel: grpc.aio.Channel) -> bool:
 
 
 def _name(endpoint: Registration) -> str:
-    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
-    return f"{host}:{endpoint.port}"
+    return host_and_port(endpoint.host, endpoint.port)

@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from grpc import ChannelConnectivity as Connectivity
 from grpc_health.v1 import health_pb2
 
-from waystation_core.domain.endpoints import Allowlist, check_endpoint
+from waystation_core.domain.endpoints import Allowlist, check_endpoint, host_and_port
 from waystation_core.domain.errors import WaystationError
 from waystation_core.rpc.addresses import admitted_addresses, target
 from waystation_core.rpc.endpoint_channels import HEALTH_CHECK, open_endpoint_channel
@@ -47,7 +47,7 @@ class Connection:
         lost: Callable[[], None],
         changed: Callable[[], None],
     ) -> None:
-        self.name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.name = host_and_port(host, port)
         self.channel: grpc.aio.Channel | None = None
         """There while it stands."""
         self.hopeful = True

@@ -9,18 +9,16 @@ from typing import TypeAlias
 from grpc import StatusCode
 
 from waystation.v1 import task_handler_service_pb2 as pb
-from waystation_core.domain.limits import MAX_TEXT_BYTES
 from waystation_core.domain.results import AttemptError
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.attempts import (
-    PERMANENT,
     Answered,
     Failed,
     NotSent,
+    error_of_code,
     invalid_answer,
     seconds_of,
 )
-from waystation_core.rpc.conversion.replies import readable
 
 # What a lost connection looks like; a handler can answer each of them too.
 PERHAPS_CUT = frozenset({StatusCode.UNAVAILABLE, StatusCode.CANCELLED, StatusCode.INTERNAL})
@@ -64,10 +62,8 @@ def error_of_item(status: pb.ItemStatus) -> AttemptError:
     code = status_code(status.code)
     if code is StatusCode.OK:
         return invalid_answer("an item of the stream failed with the status OK")
-    return AttemptError(
-        code=code.name,
-        reason=code.name,
-        message=readable(status.message, MAX_TEXT_BYTES) or f"The handler answered {code.name}.",
-        permanent=code in PERMANENT,
+    return error_of_code(
+        code,
+        status.message,
         retry_after=seconds_of(status.retry_after) if status.HasField("retry_after") else None,
     )

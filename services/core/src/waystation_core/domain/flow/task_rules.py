@@ -57,7 +57,7 @@ def undeclared(spec: TaskSpec, views: Sequence[View]) -> Iterable[Finding]:
                 path
                 for view in views
                 for (path, _), _ in view.tasks[spec.task_id].writes
-                if not any(_inside(path, declared) for declared in spec.writes)
+                if not any(pointers.lies_in(path, declared) for declared in spec.writes)
             }
         )
         if paths:
@@ -71,10 +71,6 @@ def undeclared(spec: TaskSpec, views: Sequence[View]) -> Iterable[Finding]:
                 f"Add it to the writes of {spec.task_id}, or write it no more.",
                 paths=tuple(paths),
             )
-
-
-def _inside(path: str, container: str) -> bool:
-    return path == container or path.startswith(container + "/")
 
 
 def never_reached(spec: TaskSpec, views: Sequence[View]) -> Iterable[Finding]:
