@@ -4,38 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cli.fake_api import HOSTILE, FakeApi, context, serving, struct, waits
+from cli.conftest import Run
+from cli.fake_api import HOSTILE, FakeApi, context, struct, waits
 from google.protobuf.json_format import MessageToDict
-from typer.testing import CliRunner, Result
 
 from waystation.v1 import workflow_pb2
 from waystation_cli.app import app
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def api() -> Iterator[FakeApi]:
-    with serving(FakeApi()) as fake:
-        yield fake
-
-
-@pytest.fixture
-def run(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setenv("WAYSTATION_ADDRESS", api.address)
-    # A proxy that answers nothing: loopback calls must not go there.
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-
-    def invoke(*arguments: str, stdin: str | None = None) -> Result:
-        return CliRunner().invoke(app, list(arguments), input=stdin, catch_exceptions=False)
-
-    return invoke
-
 
 # Each command with what it must have sent, what a person must find, and what a script must find.
 COMMANDS = {

@@ -7,22 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
 
 import grpc
 import pytest
-from cli.fake_api import FakeApi, serving
+from cli.fake_api import FakeApi
 from typer.testing import CliRunner, Result
 
 from waystation_cli.app import app
-
-
-@pytest.fixture
-def api() -> Iterator[FakeApi]:
-    with serving(FakeApi()) as fake:
-        yield fake
 
 
 def run(*arguments: str, stdin: str | None = None) -> Result:

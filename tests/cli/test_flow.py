@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cli.fake_api import FakeApi, finding, flow, serving
+from cli.conftest import Run
+from cli.fake_api import FakeApi, finding, flow
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner, Result
 
 from waystation.v1.flow_pb2 import FLOW_ORIGIN_BOTH, FlowEvent, FlowRaise, FlowTask, WorkflowFlow
-from waystation_cli.app import app
 from waystation_cli.render import graph
 
 PICTURES = Path(__file__).with_name("flows")
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def api() -> Iterator[FakeApi]:
-    with serving(FakeApi()) as fake:
-        yield fake
-
-
-@pytest.fixture
-def run(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setenv("WAYSTATION_ADDRESS", api.address)
-
-    def invoke(*arguments: str) -> Result:
-        return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
-
-    return invoke
 
 
 @pytest.mark.parametrize("as_json", [[], ["--json"]], ids=["text", "json"])

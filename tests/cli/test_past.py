@@ -3,31 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 
 import pytest
-from cli.fake_api import FakeApi, serving
-from typer.testing import CliRunner, Result
-
-from waystation_cli.app import app
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def api() -> Iterator[FakeApi]:
-    with serving(FakeApi()) as fake:
-        yield fake
-
-
-@pytest.fixture
-def run(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setenv("WAYSTATION_ADDRESS", api.address)
-
-    def invoke(*arguments: str) -> Result:
-        return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
-
-    return invoke
+from cli.conftest import Run
+from cli.fake_api import FakeApi
 
 
 def test_a_replay_is_read_like_a_diff(api: FakeApi, run: Run) -> None:

@@ -11,17 +11,11 @@ from pathlib import Path
 
 import grpc
 import pytest
-from cli.fake_api import HOSTILE, FakeApi, serving
+from cli.fake_api import HOSTILE, FakeApi
 from support.terminal import Terminal
 from typer.testing import CliRunner, Result
 
 from waystation_cli.app import app
-
-
-@pytest.fixture
-def api() -> Iterator[FakeApi]:
-    with serving(FakeApi()) as fake:
-        yield fake
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
+from router.given import INSTANCE
 
 from waystation_core.domain.commit import EventFacts
-from waystation_core.domain.model import Delivery, DeliveryState, Event, Instance, Status
+from waystation_core.domain.model import Delivery, DeliveryState, Event
 from waystation_core.domain.pools import Pool
 from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import Loaded
@@ -16,18 +17,6 @@ from waystation_router.pools import PoolsSeen
 from waystation_router.sweeper import Sweeper
 
 TASK = TaskSpec("score", "claims", ("asked",), ("claim",), max_in_flight=1)
-INSTANCE = Instance(
-    key=1,
-    workflow_instance_id="claim-1",
-    workflow_type="claim",
-    status=Status.ACTIVE,
-    version=3,
-    revision=3,
-    data={},
-    unsettled=2,
-    dead_letters=0,
-    event_count=3,
-)
 
 
 class InCall:

@@ -3,24 +3,13 @@
 from dataclasses import replace
 
 import pytest
+from router.given import INSTANCE
 
 from waystation_core.domain.commit import EventFacts, InstanceCommit
-from waystation_core.domain.model import Delivery, DeliveryState, Event, Instance, Status
+from waystation_core.domain.model import Delivery, DeliveryState, Event, Status
 from waystation_core.ports.store import Loaded
 from waystation_router.ledger import Handling, Ledger
 
-INSTANCE = Instance(
-    key=1,
-    workflow_instance_id="claim-1",
-    workflow_type="claim",
-    status=Status.ACTIVE,
-    version=3,
-    revision=3,
-    data={},
-    unsettled=2,
-    dead_letters=0,
-    event_count=3,
-)
 MOVED = replace(INSTANCE, version=4, revision=4)
 
 

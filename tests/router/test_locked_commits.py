@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
+from router import given
+
 from waystation_core.domain.commit import EventFacts, InstanceCommit, LoggedWrites
 from waystation_core.domain.draft import Rules
-from waystation_core.domain.model import Delivery, DeliveryState, Event, Instance, Status
+from waystation_core.domain.model import Delivery, DeliveryState, Event
 from waystation_core.domain.operations import Operation
 from waystation_core.domain.results import CallResult, Reply, Verdict
 from waystation_core.domain.task_spec import TaskSpec
@@ -20,18 +22,7 @@ from waystation_router.registry import RegistryCopy
 
 TASK = TaskSpec("fraud", "claims", ("fraud.requested",), ("claim",))
 EVENT = Event("01a20000-0000-7000-8000-000000000001", "fraud.requested", {}, "split", version=3)
-INSTANCE = Instance(
-    key=1,
-    workflow_instance_id="claim-1",
-    workflow_type="claim",
-    status=Status.ACTIVE,
-    version=3,
-    revision=3,
-    data={"risk": "open", "fraud": "open"},
-    unsettled=1,
-    dead_letters=0,
-    event_count=3,
-)
+INSTANCE = replace(given.INSTANCE, data={"risk": "open", "fraud": "open"}, unsettled=1)
 MOVED = replace(INSTANCE, version=4, revision=5, data={"risk": "done", "fraud": "open"})
 ROW = Delivery(EVENT.event_id, "fraud", DeliveryState.LEASED, leased_by="r-1")
 

@@ -2,31 +2,26 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from router import given
 
 from waystation_core.domain.commit import InstanceCommit
 from waystation_core.domain.draft import Rules
-from waystation_core.domain.model import Instance, Status, Timer, TimerKind, Wait
+from waystation_core.domain.model import Status, Timer, TimerKind, Wait
 from waystation_router.ledger import Ledger
 from waystation_router.timers import Timers
 
 NOW = datetime.now(UTC)
 CLAIMED = Timer(TimerKind.WAIT, "w-1", due_at=NOW + timedelta(seconds=10))
-INSTANCE = Instance(
-    key=1,
-    workflow_instance_id="claim-1",
-    workflow_type="claim",
+INSTANCE = replace(
+    given.INSTANCE,
     status=Status.WAITING_FOR_INPUT,
-    version=3,
-    revision=3,
-    data={},
     unsettled=0,
-    dead_letters=0,
-    event_count=3,
     waits=(Wait("w-1", "ask", "?", NOW.isoformat()),),
     timers=1,
 )
