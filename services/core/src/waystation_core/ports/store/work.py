@@ -23,8 +23,8 @@ from waystation_core.ports.store.questions import DeadLetterFilter, StoredEntry
 
 
 class WriteRefused(Exception):
-    """Postgres refused rows of a write (a violated constraint, a value it can't hold). Nothing of
-    the call was written; repeating it as it is can't help."""
+    """What was to be written is at fault: a violated constraint, a value that Postgres can't hold.
+    Nothing of the call was written; repeating it as it is can't help."""
 
 
 class RegistryMoved(Exception):
