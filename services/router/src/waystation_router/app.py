@@ -89,6 +89,14 @@ class Router:
         )
         self._calls = Calls(self._ledger, store, self._endpoints, pools, self._committer.submit)
         self._intake = Intake(self._ledger, store, self._registry, self._calls, self._committer)
+        self._lease = Lease(
+            store,
+            self.router_id,
+            self._pool,
+            settings.router_lease_seconds,
+            self._report,
+            pools.update,
+        )
         self._sweeper = Sweeper(
             router_id=self.router_id,
             pool=self._pool.name,
@@ -103,14 +111,7 @@ class Router:
             calls=self._calls,
             committer=self._committer,
             timers=Timers(self._ledger, store, self._registry, self._relay, rules),
-        )
-        self._lease = Lease(
-            store,
-            self.router_id,
-            self._pool,
-            settings.router_lease_seconds,
-            self._report,
-            pools.update,
+            lease=self._lease,
         )
         self._subscription: Subscription | None = None
         self._tasks: list[asyncio.Task[None]] = []

@@ -73,6 +73,8 @@ class Calls:
         self._places: dict[str, _Places] = {}
         self._pools = pools
         self.in_flight = 0
+        self.place_freed = asyncio.Event()
+        """Set by whatever makes a place free; whoever waits for one clears it first."""
         self._idle = asyncio.Event()
         self._idle.set()
         self._loading: set[asyncio.Task[None]] = set()
@@ -280,6 +282,7 @@ class Calls:
         self.in_flight -= 1
         while places.waiting and places.taken < self._share(places.waiting[0][1].task):
             self._start(*places.waiting.popleft(), places)
+        self.place_freed.set()
         if not self.in_flight:
             self._idle.set()
 
