@@ -24,6 +24,7 @@ from waystation_core.rpc.attempts import (
     NotSent,
     error_of_status,
     late,
+    pause_of_not_begun,
     read_answer,
 )
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENT, open_endpoint_channel
@@ -93,6 +94,9 @@ class HandlerCalls:
                     continue
                 trailing = status.trailing_metadata() or ()
                 error = error_of_status(code, status.details() or "", trailing)
+                if pause_of_not_begun(error) is not None:
+                    problems.append(f"{_name(endpoint)}: {error.message}")
+                    continue
                 return Failed(error, endpoint, loop.time() - began)
             else:
                 duration = loop.time() - began
