@@ -36,6 +36,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kinds", type=_names, default=(), help=f"programs: {', '.join(KINDS)}")
     parser.add_argument("--schedule", type=Path, help="a schedule.json to carry out again")
     parser.add_argument("--folder", type=Path, help="where the run is written (chaos/runs/...)")
+    parser.add_argument("--soak", action="store_true", help="no faults, and half the rate")
     parser.add_argument("--check", type=Path, help="only check this folder again")
     parser.add_argument("--keep", action="store_true", help="keep the folder of a clean run too")
     return parser.parse_args()
@@ -57,7 +58,7 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace, seed: int, path: Path) -> Verdict:
-    faults = options.faults
+    no_faults = options.soak or options.faults == ("none",)
     folder = RunFolder(path)
     folder.make()
     print(f"seed {seed}: {path}", flush=True)
@@ -65,9 +66,9 @@ def _run(options: argparse.Namespace, seed: int, path: Path) -> Verdict:
         Options(
             seed=seed,
             minutes=options.minutes,
-            rate=options.rate,
+            rate=options.rate / 2 if options.soak else options.rate,
             most_open=options.most_open,
-            faults=() if faults == ("none",) else faults,
+            faults=() if no_faults else options.faults,
             kinds=options.kinds,
             schedule=options.schedule,
         ),

@@ -2,14 +2,18 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from chaos.checks import validity
 from chaos.checks.evidence import Evidence, Violation, read, successes
+from chaos.checks.growth import growth, nothing_grows
 from chaos.checks.liveness import LIVENESS, percentile, recoveries
 from chaos.checks.safety import SAFETY
 from chaos.folder import RunFolder
+
+Rule = Callable[[Evidence], Iterator[Violation]]
 
 CLEAN, BROKEN, INVALID = 0, 1, 2
 """Exit codes: valid and clean; a promise broke; nothing was proved."""
@@ -39,8 +43,13 @@ class Verdict:
 def judge(folder: RunFolder) -> Verdict:
     """Checks a run's folder and writes verdict and report into it."""
     evidence = read(folder)
-    violations = [violation for rule in (*SAFETY, *LIVENESS) for violation in rule(evidence)]
-    doubts = list(validity.doubts(evidence, validity.read_schedule(folder.schedule)))
+    rules: list[Rule] = [*SAFETY, *LIVENESS]
+    scheduled = validity.read_schedule(folder.schedule)
+    if not scheduled:
+        # Without faults every process lives from begin to end.
+        rules.append(nothing_grows)
+    violations = [violation for rule in rules for violation in rule(evidence)]
+    doubts = list(validity.doubts(evidence, scheduled))
     verdict = Verdict(violations, doubts, figures(evidence, violations))
     folder.verdict.write_text(
         json.dumps(
@@ -87,6 +96,7 @@ def figures(evidence: Evidence, violations: list[Violation]) -> dict[str, Any]:
             "p99": _rounded(percentile(recovered, 0.99)),
             "max": _rounded(recovered[-1] if recovered else None),
         },
+        "growth": growth(evidence.samples),
         "extra_handler_calls_per_1000": (
             round(1000 * (len(calls) - committed) / committed, 1) if committed else None
         ),

@@ -287,3 +287,35 @@ def test_an_answer_that_never_came_may_have_had_its_effect_or_not(tmp_path: Path
     run.operations += [dict(run.operations[-2]) for _ in range(10)]
     verdict = judge(run.write(tmp_path / "run"))
     assert verdict.exit_code == CLEAN
+
+
+def _samples(minutes: int, mib_per_minute: float, descriptors_per_minute: float) -> list[Any]:
+    return [
+        {
+            "at": BEGAN + minute * 60,
+            "processes": {
+                "router-1": {
+                    "pid": 1,
+                    # Much at first, while it warms up.
+                    "rss_kib": 1024 * (100 + 50 * min(minute, 4) + minute * mib_per_minute),
+                    "descriptors": 30 + minute * descriptors_per_minute,
+                }
+            },
+            "postgres_connections": 20,
+            "amqp_connections": 8,
+        }
+        for minute in range(minutes)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("memory", "descriptors", "found"), [(0.2, 0, 0), (1.5, 0, 1), (0, 2, 1), (3, 3, 2)]
+)
+def test_growth_is_found_after_the_warm_up(
+    memory: float, descriptors: float, found: int, tmp_path: Path
+) -> None:
+    run = MadeUpRun()
+    run.scheduled = []
+    run.samples = _samples(21, memory, descriptors)
+    verdict = judge(run.write(tmp_path / "run"))
+    assert [violation.rule for violation in verdict.violations] == ["L4"] * found

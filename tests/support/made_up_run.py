@@ -111,6 +111,7 @@ class MadeUpRun:
             },
         ]
         self.announced = ["e1", "e3"]
+        self.samples: list[dict[str, Any]] = []
         self.state: dict[str, Any] = {
             "status": {"routers": [{"router_id": "r"}], "dead_letters": "1"},
             "handlers": [],
@@ -140,6 +141,7 @@ class MadeUpRun:
             (folder.operations, self.operations),
             (folder.ledger / "handler-1.jsonl", self.ledger),
             (folder.faults, self.faults),
+            (folder.samples, self.samples),
         ):
             writer = Lines(file)
             for line in lines:
