@@ -9,6 +9,7 @@ from localservers.behaviours import Behaviour, CutAfter, Delay, DropReplies, Fre
 from localservers.proxy_direction import Direction
 from localservers.proxy_socket import End
 
+
 @dataclass(slots=True)
 class Counts:
     """What a proxy has seen and done since it began; compare two copies to see that a fault bit."""
