@@ -20,7 +20,7 @@
     ├── VersionMismatch          ABORTED
     ├── ResourceExhausted        RESOURCE_EXHAUSTED
     │   └── PayloadTooLarge, ContextTooLarge, TooManyEvents, BacklogFull,
-    │       TooManyHandlers
+    │       TooManyHandlers, NotBegun
     ├── EndpointNotAllowed       PERMISSION_DENIED
     ├── StoreUnavailable         UNAVAILABLE
     ├── TaskNotPending           UNAVAILABLE
@@ -191,6 +191,12 @@ class BacklogFull(ResourceExhausted):
 
 class TooManyHandlers(ResourceExhausted):
     reason = "TOO_MANY_HANDLERS"
+
+
+class NotBegun(ResourceExhausted):
+    """A handler service's word, never a server's: nothing of the task was run. No attempt."""
+
+    reason = "NOT_BEGUN"
 
 
 class EndpointNotAllowed(WaystationError):
