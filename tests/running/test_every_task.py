@@ -80,7 +80,11 @@ async def _running(database_url: str, amqp_url: str) -> AsyncIterator[InProcess]
 async def _works(running: InProcess) -> None:
     """The whole of it: registered, started, announced, called, retried by a sweep, committed."""
     async with asyncio.timeout(60):
-        started = await running.client.start("claim", {})
+        started = await eventually(
+            lambda: running.client.start("claim", {}),
+            until=lambda started: bool(started.task_ids),
+            what="the task to be registered",
+        )
         result = await running.client.wait(started.id)
     assert result.status == "COMPLETED"
 

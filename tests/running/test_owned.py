@@ -48,7 +48,11 @@ async def test_a_loop_that_fails_begins_again() -> None:
         await eventually(work.count, until=lambda begun: begun == 4)
     assert owner().death is None
     assert {kept.name for kept in owner().kept} == {"it"}
-    assert [line["times"] for line in logs if line["event"] == "background_task_failed"] == [1, 2, 3]
+    assert [line["times"] for line in logs if line["event"] == "background_task_failed"] == [
+        1,
+        2,
+        3,
+    ]
     kept.cancel()
     await kept.wait()
     assert owner().death is None
