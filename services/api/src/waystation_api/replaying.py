@@ -18,6 +18,7 @@ from waystation_api.past import moments
 from waystation_api.requests import check_instance_id, check_namespace, check_sequence
 from waystation_api.tasks import TaskDirectory
 from waystation_api.waiting import InstanceReader
+from waystation_core import running
 from waystation_core.domain import actions, limits, replaying
 from waystation_core.domain.commit import HistoryEntry
 from waystation_core.domain.draft import Rules
@@ -144,7 +145,7 @@ class Replaying:
                 async with places:
                     return await self._step(past, entry, request, calls, deadline)
 
-            steps = [asyncio.ensure_future(make(entry)) for entry in attempts]
+            steps = [running.step(make(entry)) for entry in attempts]
             try:
                 size = 0
                 for entry, making in zip(attempts, steps, strict=True):
