@@ -62,6 +62,10 @@ chaos: setup rabbitmq ## A whole system under load and seeded faults, then check
 soak: setup rabbitmq ## The same load without faults, at half the rate: growth of memory, descriptors, connections
 	$(bin)/python -m chaos --soak --minutes $(MINUTES) --seed $(SEED) $(CHAOS_ARGS)
 
+.PHONY: fuzz-input
+fuzz-input: setup rabbitmq ## Generated bad input at every door of a whole system; N=100000, SEED=n sends the same again
+	$(bin)/python -m fuzz_input --count $(or $(N),100000) $(if $(filter command line environment,$(origin SEED)),--seed $(SEED))
+
 .PHONY: bench
 bench: setup rabbitmq ## Workflows per second and latency; BENCH_ARGS="--seconds 3 --repeats 1" is the short form
 	$(bin)/python -m bench $(BENCH_ARGS)

@@ -22,7 +22,7 @@ from waystation.v1 import status_pb2, workflow_service_pb2_grpc
 from waystation.v1 import workflow_service_pb2 as pb
 
 AT_ONCE = 16
-CHECK_EVERY = 2_000
+CHECK_EVERY = 500
 SETTLE_SECONDS = 180.0
 SHOWN = 20
 UNSETTLED = frozenset({pb.BLOCKER_KIND_PENDING_EVENT, pb.BLOCKER_KIND_IN_CALL})

@@ -106,7 +106,11 @@ class Filler:
                 getattr(message, field.name)[rng.choice(TEXTS)] = rng.choice(TEXTS)
         elif field.is_repeated:
             target = getattr(message, field.name)
-            for _ in range(_how_many(rng, depth)):
+            if depth <= 1 and rng.random() < 0.01:
+                # Many of them, and nothing in them: what is in them grows elsewhere.
+                _many(target, field, self._scalar, rng)
+                return
+            for _ in range(rng.choice((0, 1, 1, 2, 3))):
                 if kind is not None:
                     self.fill(target.add(), rng, depth + 1)
                 else:
@@ -146,24 +150,29 @@ class Filler:
         return rng.choice(TEXTS)
 
 
-def _how_many(rng: random.Random, depth: int) -> int:
-    if depth <= 1 and rng.random() < 0.01:
-        return rng.choice((1_001, 10_001))
-    return rng.choice((0, 1, 1, 2, 3))
+def _many(target: Any, field: Any, scalar: Callable[..., Any], rng: random.Random) -> None:
+    number = rng.choice((101, 1_001, 10_001))
+    if field.message_type is None:
+        target.extend(
+            [scalar(field, rng)[:300] if field.type == FieldDescriptor.TYPE_STRING else 1] * number
+        )
+    else:
+        for _ in range(number):
+            target.add()
 
 
 def struct_of(rng: random.Random) -> Struct:
     """A Struct: mostly a small one, now and then a deep or a wide one."""
     made = Struct()
     chance = rng.random()
-    if chance < 0.03:
+    if chance < 0.02:
         _deep(made, rng.choice((14, 15, 16, 17, 30)), rng)
-    elif chance < 0.05:
+    elif chance < 0.025:
         width = rng.choice((9_997, 9_998, 9_999, 10_000, 20_000))
         made.fields["wide"].list_value.CopyFrom(
             ListValue(values=[Value(null_value=0)] * width)  # type: ignore[arg-type]
         )
-    elif chance < 0.06:
+    elif chance < 0.03:
         made.fields["long"].string_value = "x" * rng.choice((2**20 - 12, 2**20, 3 * 2**20))
     else:
         for _ in range(rng.choice((0, 1, 2, 5))):

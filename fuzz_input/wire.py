@@ -33,7 +33,7 @@ def spoiled(data: bytes, rng: random.Random) -> bytes:
             return data + data
         case 4:
             return rng.randbytes(rng.choice((1, 3, 30, 3_000)))
-        case 5 if rng.random() < 0.1:
+        case 5 if rng.random() < 0.05:
             return data + _wide(rng)
         case _:
             return data
