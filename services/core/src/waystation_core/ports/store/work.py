@@ -278,7 +278,8 @@ class EngineStore(Protocol):
         self, limit: int, unsettled_for: float, types: EventTypes = EVERY_TYPE
     ) -> list[DueEvent]:
         """Claims rows of these types unsettled this long and announced once, for one more
-        announcement at the highest level."""
+        announcement at the highest level. Each call looks at a portion of the outbox, the oldest
+        one first, and at the next one where that has none."""
         ...
 
     async def claim_deliveries(
