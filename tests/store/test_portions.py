@@ -86,6 +86,7 @@ BOUNDED_BY: dict[type, dict[str, str]] = {
         "load": "event_ids",
         "commit": "batch",
         "make_due": "event_ids",
+        "standing_timers": "keys",
         "locked": ONE_INSTANCE,
         "begin_request": ONE_ROW,
         "end_request": ONE_ROW,

@@ -228,6 +228,16 @@ class Sweeping:
             claimed.setdefault(key, []).append(Timer(TimerKind(kind), ref, due_at=due_at))
         return claimed
 
+    async def standing_timers(self, keys: Sequence[int]) -> dict[int, list[Timer]]:
+        standing: dict[int, list[Timer]] = {}
+        found = await self._fetch(
+            "SELECT instance_key, kind, ref, due_at FROM timers WHERE instance_key = ANY(%s)",
+            (list(keys),),
+        )
+        for key, kind, ref, due_at in found:
+            standing.setdefault(key, []).append(Timer(TimerKind(kind), ref, due_at=due_at))
+        return standing
+
     async def wake_parked(
         self,
         task_ids: Sequence[str],

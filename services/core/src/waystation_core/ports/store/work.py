@@ -307,6 +307,10 @@ class EngineStore(Protocol):
         now on: `due_at` is when another one may claim them, should this one die before it fires them."""
         ...
 
+    async def standing_timers(self, keys: Sequence[int]) -> dict[int, list[Timer]]:
+        """All timers of these instances, as they stand; in no order."""
+        ...
+
     async def wake_parked(
         self,
         task_ids: Sequence[str],
