@@ -88,6 +88,7 @@ BOUNDED_BY: dict[type, dict[str, str]] = {
         "make_due": "event_ids",
         "standing_timers": "keys",
         "locked": ONE_INSTANCE,
+        "probe": ONE_ROW,
         "begin_request": ONE_ROW,
         "end_request": ONE_ROW,
         "note_lost": ONE_ROW,
