@@ -11,7 +11,6 @@ import structlog
 
 from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.task_spec import TaskSpec
-from waystation_core.domain.task_table import TaskTable
 from waystation_core.ports.store import Registration, RegistrySnapshot, RegistryStore
 
 log = structlog.get_logger(__name__)
@@ -35,7 +34,7 @@ class TaskDirectory:
 
     def _take(self, snapshot: RegistrySnapshot) -> None:
         self.snapshot = snapshot
-        self._table = TaskTable(snapshot.tasks)
+        self._table = snapshot.table()
         self._tasks = {task.task_id: task for task in (*snapshot.tasks, *snapshot.retired)}
 
     @property
