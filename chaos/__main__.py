@@ -3,6 +3,7 @@ broke, 2: the run proved nothing."""
 
 import argparse
 import asyncio
+import signal
 import sys
 import time
 import traceback
@@ -78,7 +79,7 @@ def _run(options: argparse.Namespace, seed: int, path: Path) -> Verdict:
     )
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(run.run())
+            runner.run(_until_told(run))
     except Exception:
         # The checker says what is missing; a later seed has its own run.
         traceback.print_exc()
@@ -87,6 +88,17 @@ def _run(options: argparse.Namespace, seed: int, path: Path) -> Verdict:
     if verdict.exit_code == CLEAN and not options.keep:
         folder.tidy()
     return verdict
+
+
+async def _until_told(run: Run) -> None:
+    """The run. SIGTERM ends it as Ctrl-C does: with everything that it started."""
+    running = asyncio.current_task()
+    assert running is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    try:
+        await run.run()
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 def _tell(verdict: Verdict, path: Path) -> int:
