@@ -25,6 +25,7 @@ from waystation_core.relay.announcing import Relay
 from waystation_core.rpc.addresses import servers_of
 from waystation_core.rpc.settings import BadSettings
 from waystation_router.calls import Calls
+from waystation_router.claims import Claims
 from waystation_router.committer import Committer
 from waystation_router.endpoints import EndpointPool
 from waystation_router.endpoints.pointed import PointedEndpoints
@@ -32,6 +33,7 @@ from waystation_router.intake import Intake
 from waystation_router.lease import Lease
 from waystation_router.ledger import Call, Handling, Ledger
 from waystation_router.pools import PoolsSeen
+from waystation_router.reconciler import Reconciler
 from waystation_router.registry import RegistryCopy
 from waystation_router.settings import RouterSettings
 from waystation_router.sweeper import Sweeper
@@ -77,6 +79,8 @@ class Router:
             else PointedEndpoints(allowlist, failpoints, on_change=self._endpoints_changed)
         )
         self._registry = RegistryCopy(registry_store, self._registry_changed)
+        # Set where something may be leased to this router that nobody here has.
+        in_doubt = asyncio.Event()
         rules = Rules(resolve=self._registry.resolve, max_events=settings.max_events_per_workflow)
         self._committer = Committer(
             self._ledger,
@@ -86,20 +90,40 @@ class Router:
             self.router_id,
             self._call,
             rules,
+            in_doubt,
+            lambda: self._lease.is_held,
         )
         self._calls = Calls(self._ledger, store, self._endpoints, pools, self._committer.submit)
         self._intake = Intake(self._ledger, store, self._registry, self._calls, self._committer)
-        self._sweeper = Sweeper(
+        claims = Claims(
             router_id=self.router_id,
+            ledger=self._ledger,
+            store=store,
+            registry=self._registry,
+            endpoints=self._endpoints,
+            calls=self._calls,
+            committer=self._committer,
+            pools=pools,
+            in_doubt=in_doubt,
+        )
+        self._reconciler = Reconciler(
+            router_id=self.router_id,
+            ledger=self._ledger,
+            store=store,
+            claims=claims,
+            calls=self._calls,
+            committer=self._committer,
+            in_doubt=in_doubt,
+        )
+        self._sweeper = Sweeper(
             pool=self._pool.name,
             pools=pools,
             prefetch=settings.router_prefetch,
             ledger=self._ledger,
             store=store,
-            registry=self._registry,
             broker=broker,
             relay=self._relay,
-            endpoints=self._endpoints,
+            claims=claims,
             calls=self._calls,
             committer=self._committer,
             timers=Timers(self._ledger, store, self._registry, self._relay, rules),
@@ -111,6 +135,7 @@ class Router:
             settings.router_lease_seconds,
             self._report,
             pools.update,
+            in_doubt.set,
         )
         self._subscription: Subscription | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -141,6 +166,7 @@ class Router:
         self._tasks = [
             asyncio.ensure_future(self._registry.follow()),
             asyncio.ensure_future(self._intake.run(self._subscription)),
+            asyncio.ensure_future(self._reconciler.run()),
         ]
         self._sweeper.start()
         log.info("router_started", router_id=self.router_id, pool=self._pool.name)
@@ -150,8 +176,9 @@ class Router:
         await self._sweeper.stop()
         if self._subscription is not None:
             await self._subscription.stop()
-        follow, intake = self._tasks
+        follow, intake, reconcile = self._tasks
         follow.cancel()
+        reconcile.cancel()
         await asyncio.gather(intake, return_exceptions=True)
         await self._calls.drain(self._settings.stop_grace_seconds)
         self._calls.stop_telling()

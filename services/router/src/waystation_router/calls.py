@@ -93,6 +93,18 @@ class Calls:
         self._places[call.task.task_id].waiting.remove((handling, call))
         self._take_off(handling, call, DeliveryState.AT_CAPACITY)
 
+    def lease_lost(self, handling: Handling, call: Call, *, is_over: bool) -> None:
+        """Another router may call this delivery. What is in call goes on, as its result may count, unless
+        the delivery has its outcome (`is_over`); what was not called yet is left to others."""
+        if call.running is not None:
+            if is_over:
+                call.running.cancel()
+            return
+        places = self._places.get(call.task.task_id)
+        if places is not None and (handling, call) in places.waiting:
+            places.waiting.remove((handling, call))
+            self._take_off(handling, call, DeliveryState.READY)
+
     def free(self, task: TaskSpec) -> int:
         """Places that are free now."""
         places = self._places.get(task.task_id)
@@ -132,8 +144,13 @@ class Calls:
             loading = asyncio.ensure_future(self._with_history(handling, call, places))
             self._loading.add(loading)
             loading.add_done_callback(self._loading.discard)
-        else:
+            return
+        try:
             self._send(handling, call, places, ())
+        except Exception:
+            # It has no place, whoever is told of the fault.
+            self._done(places)
+            raise
 
     async def _with_history(self, handling: Handling, call: Call, places: _Places) -> None:
         try:
@@ -206,6 +223,7 @@ class Calls:
             base_version=call.base_version,
             outcome=result,
             edit=call.edit,
+            suspect=call.suspect,
             duration_us=int(outcome.duration * 1e6),
             service_version=endpoint.service_version,
             endpoint=address,

@@ -21,7 +21,7 @@ from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.results import CONFLICTS_BEFORE_TURN, Verdict, apply_touch
 from waystation_core.ports.store import EngineStore, WriteRefused
 from waystation_core.relay.announcing import Relay
-from waystation_router.ledger import Call, Handling, InstanceState, Ledger
+from waystation_router.ledger import UNKNOWN, Call, Handling, InstanceState, Ledger
 from waystation_router.locked_commits import Decided, LockedCommits, touch_of, written_rows
 from waystation_router.registry import RegistryCopy
 
@@ -57,6 +57,8 @@ class Committer:
         router_id: str,
         call_again: Callable[[Handling, Call], None],
         rules: Rules,
+        in_doubt: asyncio.Event,
+        lease_is_held: Callable[[], bool],
     ) -> None:
         self._ledger = ledger
         self._store = store
@@ -67,7 +69,10 @@ class Committer:
         self._rules = rules
         self._locked = LockedCommits(store, registry, rules, router_id)
         self._queue: OrderedDict[str, Handling] = OrderedDict()
+        self._in_doubt = in_doubt
+        self._lease_is_held = lease_is_held
         self._busy: set[int] = set()
+        self._committing: set[str] = set()
         self._filled = asyncio.Event()
         self._closing = False
         self._workers: list[asyncio.Task[None]] = []
@@ -82,6 +87,10 @@ class Committer:
         """Something of this event is to be written: a result, a row, or that no task handles it."""
         self._queue.setdefault(handling.event_id, handling)
         self._filled.set()
+
+    def has(self, handling: Handling) -> bool:
+        """Whether something of this event is about to be written, so that nobody knows where it stands."""
+        return handling.event_id in self._queue or handling.event_id in self._committing
 
     async def close(self) -> None:
         """Commits what was submitted, then stops."""
@@ -142,6 +151,7 @@ class Committer:
     def _free(self, group: _Group) -> None:
         """Another batch may have the instance."""
         self._busy.discard(group.state.instance.key)
+        self._committing.difference_update(handling.event_id for handling in group.handlings)
         if self._queue:
             self._filled.set()
 
@@ -162,6 +172,7 @@ class Committer:
             taken.append(event_id)
         for event_id in taken:
             del self._queue[event_id]
+        self._committing.update(taken)
         self._busy.update(groups)
         return list(groups.values())
 
@@ -183,6 +194,7 @@ class Committer:
         state = group.state
         instance = state.instance
         generation = self._registry.generation
+        held = self._lease_is_held()
         for handling in group.handlings:
             if (
                 handling.known != instance.revision
@@ -190,6 +202,8 @@ class Committer:
                 or (handling.holds and handling.event.expires_at is not None)
                 or any(call.base_version < state.log_from for call in handling.calls.values())
                 or (handling.facts.in_outbox and handling.generation != generation)
+                # Its rows may be in other hands, which the instance's revision does not show.
+                or not (handling.facts.in_outbox or held)
             ):
                 return False
         if instance.turn is not None:
@@ -240,6 +254,7 @@ class Committer:
                 done = written.keys
                 break
         if unknown:
+            self._in_doubt.set()
             self._ledger.forget_copies()
             missed = [
                 event.event_id
@@ -267,6 +282,7 @@ class Committer:
                 )
             except StoreUnavailable as error:
                 log.warning("locked_commit_repeated", error=str(error.__cause__))
+                self._in_doubt.set()
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             return
@@ -285,7 +301,8 @@ class Committer:
         """Lets go of what is done, and calls again what lost against another result."""
         handling = decided.handling
         handling.facts = decided.facts
-        handling.known = revision
+        handling.known = UNKNOWN if handling.claimed_meanwhile else revision
+        handling.claimed_meanwhile = False
         handling.holds = False
         for task_id, verdict in decided.verdicts.items():
             self._conclude_result(handling, handling.calls[task_id], verdict)
@@ -340,6 +357,9 @@ class Committer:
         else:
             self.results_committed += 1
             del handling.calls[call.task.task_id]
+            if verdict is Verdict.DUPLICATE:
+                # The delivery may have been claimed for a later attempt while this one was in doubt.
+                self._in_doubt.set()
             log.info(
                 "delivery",
                 event_id=handling.event_id,

@@ -10,6 +10,7 @@ taken its event types: then the router must go.
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -36,6 +37,7 @@ class Lease:
         seconds: float,
         report: Callable[[], RouterReport],
         on_pools: Callable[[Sequence[Pool]], None],
+        on_lost: Callable[[], None],
     ) -> None:
         self._store = store
         self._router_id = router_id
@@ -43,11 +45,17 @@ class Lease:
         self._seconds = seconds
         self._report = report
         self._on_pools = on_pools
+        self._on_lost = on_lost
         self.refused: PoolRefused | None = None
         """Why it stopped renewing: its pool lapsed and can't be joined again."""
         self._renewed_since: float | None = None
-        self._renewed_at = 0.0
+        self._renewed_at = -math.inf
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether no other router can have broken it, by this process's own clock."""
+        return time.monotonic() - self._renewed_at < self._seconds
 
     async def join(self) -> None:
         """Makes sure of the pool, before anything is consumed. Raises PoolRefused."""
@@ -79,6 +87,8 @@ class Lease:
             await asyncio.sleep(self._seconds / 3)
 
     async def _renew(self) -> None:
+        # It counts from the request: the answer may be long in coming.
+        now = time.monotonic()
         heartbeat = await self._store.heartbeat(
             self._router_id,
             self._pool.name,
@@ -87,10 +97,11 @@ class Lease:
             self._report(),
             self._pool.bindings,
         )
-        now = time.monotonic()
         if not heartbeat.in_pool:
             await self.join()
         self._on_pools(heartbeat.pools)
+        if not heartbeat.held:
+            self._on_lost()
         if (
             not heartbeat.held
             or now - self._renewed_at > self._seconds

@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import structlog
 
 from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.model import Delivery
-from waystation_core.domain.results import AttemptError, CallResult, Cut
-from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.store import EngineStore
 from waystation_core.relay.announcing import Relay
 from waystation_router.calls import Calls
+from waystation_router.claims import Claims
 from waystation_router.committer import Committer
-from waystation_router.endpoints import EndpointPool
-from waystation_router.ledger import Call, Ledger
+from waystation_router.ledger import Ledger
 from waystation_router.pools import PoolsSeen
-from waystation_router.registry import RegistryCopy
 from waystation_router.timers import LOOK_EVERY, Timers
 
 log = structlog.get_logger(__name__)
@@ -35,19 +31,12 @@ PARKED_EVERY = 2.0
 OVERDUE_EVERY = 0.5
 LAPSED_EVERY = 1.0
 STARVING_AFTER = 5.0
-DELIVERIES_AT_ONCE = 100
 EVENTS_AT_ONCE = 500
 MOST_IN_QUEUE = 2_000
 """Nothing is announced again while the queue holds more: it would only grow."""
 ACK_HOLD = 2.0
 """How long a message may stay unacknowledged for a call; then the call gets a lease."""
 HOLDS_EVERY = 0.25
-
-PENDING_TIMED_OUT = AttemptError(
-    code="DEADLINE_EXCEEDED",
-    reason="PENDING_TIMED_OUT",
-    message="The task answered that its result follows, and it did not come in time.",
-)
 
 
 class Sweeper:
@@ -56,30 +45,26 @@ class Sweeper:
     def __init__(
         self,
         *,
-        router_id: str,
         pool: str,
         pools: PoolsSeen,
         prefetch: int,
         ledger: Ledger,
         store: EngineStore,
-        registry: RegistryCopy,
         broker: Broker,
         relay: Relay,
-        endpoints: EndpointPool,
+        claims: Claims,
         calls: Calls,
         committer: Committer,
         timers: Timers,
     ) -> None:
-        self._router_id = router_id
         self._pool = pool
         self._pools = pools
         self._prefetch = prefetch
         self._ledger = ledger
         self._store = store
-        self._registry = registry
         self._broker = broker
         self._relay = relay
-        self._endpoints = endpoints
+        self._claims = claims
         self._calls = calls
         self._committer = committer
         self._timers = timers
@@ -93,11 +78,11 @@ class Sweeper:
             asyncio.ensure_future(self._every(seconds, turn))
             for seconds, turn in (
                 (DELIVERIES_EVERY, self._deliveries),
-                (DELIVERIES_EVERY, self._suspects),
+                (DELIVERIES_EVERY, self._claims.suspects),
                 (EVENTS_EVERY, self._events),
                 (EVENTS_EVERY, self._starving),
                 (PARKED_EVERY, self._parked),
-                (OVERDUE_EVERY, self._overdue),
+                (OVERDUE_EVERY, self._claims.overdue),
                 (LAPSED_EVERY, self._lapsed),
                 (LOOK_EVERY, self._timers.turn),
                 (HOLDS_EVERY, self._holds),
@@ -135,129 +120,10 @@ class Sweeper:
     # --- deliveries off the fast way -------------------------------------------------------
 
     async def _deliveries(self) -> bool:
-        """Takes due deliveries of tasks that have a place and an endpoint."""
         if self._wake_deliveries.is_set():
             self._wake_deliveries.clear()
             await self._wake_parked(all=True)
-        live = [task for task in self._live_tasks() if self._calls.free(task) > 0]
-        if not live:
-            return False
-        limit = min(DELIVERIES_AT_ONCE, sum(self._calls.free(task) for task in live))
-        claimed = await self._store.claim_deliveries(
-            self._router_id,
-            limit,
-            [task.task_id for task in live],
-            suspects=False,
-            types=self._pools.now.called,
-        )
-        await self._take_in_hand(claimed)
-        return len(claimed) == limit
-
-    async def _suspects(self) -> bool:
-        """Takes one suspect, calls it alone, and waits for its outcome."""
-        live = self._live_tasks()
-        if not live:
-            return False
-        async with self._endpoints.alone():
-            claimed = await self._store.claim_deliveries(
-                self._router_id,
-                1,
-                [task.task_id for task in live],
-                suspects=True,
-                types=self._pools.now.called,
-            )
-            for call in await self._take_in_hand(claimed):
-                assert call.finished is not None
-                await call.finished.wait()
-        return bool(claimed)
-
-    def _live_tasks(self) -> list[TaskSpec]:
-        callable_now = self._endpoints.live_tasks()
-        return [task for task in self._registry.live_tasks() if task.task_id in callable_now]
-
-    async def _overdue(self) -> bool:
-        """Cuts attempts whose result was to follow and did not come in time."""
-        claimed = await self._store.claim_overdue(self._router_id, DELIVERIES_AT_ONCE)
-        await self._take_in_hand(claimed, PENDING_TIMED_OUT)
-        return len(claimed) == DELIVERIES_AT_ONCE
-
-    async def _take_in_hand(
-        self, claimed: Sequence[Delivery], outcome: AttemptError | Cut | None = None
-    ) -> list[Call]:
-        """Loads claimed deliveries and has them called, or gives them this outcome."""
-        if not claimed:
-            return []
-        try:
-            loaded = await self._store.load(list({row.event_id for row in claimed}))
-            if any(self._registry.task(row.task_id) is None for row in claimed):
-                # Claimed by state, whatever the task: it may be newer than the copy of the registry.
-                await self._registry.refresh()
-        except StoreUnavailable:
-            # They are leased to this router and nobody will call them: another router finds them
-            # when this one's lease is over, or this one gives them back.
-            await self._give_back()
-            raise
-        self._ledger.learn(loaded)
-        started = []
-        for row in claimed:
-            found = loaded.events.get(row.event_id)
-            if found is None:
-                continue
-            event, key = found
-            task = self._registry.task(row.task_id)
-            assert task is not None, "what has deliveries was registered, and is never forgotten"
-            state = self._ledger.state(key)
-            handling = self._ledger.handlings.get(row.event_id)
-            if handling is None:
-                handling = self._ledger.open(
-                    event, state, loaded.facts[row.event_id], loaded.instances[key].revision
-                )
-            else:
-                handling.facts = loaded.facts[row.event_id]
-                handling.known = loaded.instances[key].revision
-                if not handling.facts.in_outbox:
-                    handling.release_messages()
-            if row.task_id in handling.calls:
-                # In call here already: its lease was broken and came back to us.
-                continue
-            call = Call(
-                task,
-                # The attempt of a suspect was recorded by the claim.
-                attempt=row.attempts if row.suspect else row.attempts + 1,
-                edit=row.edit,
-                payload=row.payload,
-                suspect=row.suspect,
-                conflicts=row.conflicts,
-                finished=asyncio.Event() if row.suspect else None,
-            )
-            handling.calls[row.task_id] = call
-            given = outcome
-            if given is None and call.attempt > task.retry.max_attempts:
-                # Every attempt ended with the death of its router: the next one would too.
-                call.attempt = task.retry.max_attempts
-                given = Cut("the router died while it was in call")
-            if given is not None:
-                call.result = CallResult(
-                    task,
-                    attempt=call.attempt,
-                    base_version=state.instance.version,
-                    outcome=given,
-                    edit=row.edit,
-                )
-                self._committer.submit(handling)
-                continue
-            self._calls.start(handling, call)
-            if row.suspect:
-                started.append(call)
-        return started
-
-    async def _give_back(self) -> None:
-        while True:
-            try:
-                await self._store.leave(self._router_id)
-                return
-            except StoreUnavailable:
-                await asyncio.sleep(1.0)
+        return await self._claims.deliveries()
 
     async def _parked(self) -> bool:
         """Wakes deliveries whose endpoint, or place, is there."""
@@ -265,7 +131,7 @@ class Sweeper:
         return False
 
     async def _wake_parked(self, *, all: bool) -> None:
-        free = [task.task_id for task in self._live_tasks() if self._calls.free(task) > 0]
+        free = [task.task_id for task in self._claims.callable_tasks()]
         if free:
             await self._store.wake_parked(free, self._pools.now.called, all=all)
 

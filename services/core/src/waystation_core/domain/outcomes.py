@@ -189,6 +189,8 @@ class CallResult:
     base_version: int
     outcome: Outcome
     edit: int = 0
+    suspect: bool = False
+    """Whether it was called as a suspect, alone on its endpoint."""
     duration_us: int | None = None
     service_version: str = ""
     endpoint: str = ""
