@@ -13,10 +13,11 @@ from grpc import StatusCode
 
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.domain.errors import ResponseInvalid
-from waystation_core.domain.limits import MAX_TEXT_BYTES
+from waystation_core.domain.limits import MAX_RETRY_AFTER_SECONDS, MAX_TEXT_BYTES
 from waystation_core.domain.results import AttemptError
 from waystation_core.ports.store import Registration
-from waystation_core.rpc.conversion.replies import MAX_RETRY_AFTER, readable
+from waystation_core.rpc.conversion.replies import readable
+from waystation_core.rpc.conversion.times import seconds_within
 
 _PERMANENT = frozenset(
     {
@@ -117,7 +118,7 @@ def invalid_answer(problem: str) -> AttemptError:
 
 def seconds_of(duration: Duration) -> float:
     """The delay a handler asks for, cut to 0 s - 24 h: its failure counts whatever it says."""
-    return min(max(duration.seconds + duration.nanos / 1e9, 0.0), MAX_RETRY_AFTER)
+    return seconds_within(duration, MAX_RETRY_AFTER_SECONDS)
 
 
 def _details(data: bytes) -> tuple[str, float | None, dict[str, str] | None]:

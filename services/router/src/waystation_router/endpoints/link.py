@@ -21,6 +21,7 @@ from waystation_core.rpc.attempts import (
     Answered,
     Failed,
     NotSent,
+    error_of_code,
     error_of_status,
     invalid_answer,
     late,
@@ -183,12 +184,24 @@ class Link:
 
     def _end(self, call: Call, outcome: Answered | Failed | Cut) -> None:
         """Gives the call its outcome; the circuit hears of it first."""
-        if is_fault_of_endpoint(outcome):
-            self._fault(call, _said(outcome))
-        elif self._circuit.answered():
-            _log.info("circuit_closed", endpoint=self.name)
-            self._loop.call_soon(self._changed)
-        call.end(outcome)
+        try:
+            if is_fault_of_endpoint(outcome):
+                self._fault(call, _said(outcome))
+            elif self._circuit.answered():
+                _log.info("circuit_closed", endpoint=self.name)
+                self._loop.call_soon(self._changed)
+        finally:
+            call.end(outcome)
+
+    def _end_unforeseen(self, call: Call, fault: Exception) -> None:
+        """A fault of ours on the way. Counted as an attempt, so that what always fails here does not
+        go on for ever."""
+        _log.error("call_failed", endpoint=self.name, exc_info=fault)
+        error = error_of_code(
+            grpc.StatusCode.INTERNAL,
+            "The router could not read what came back; its log tells more.",
+        )
+        call.end(Failed(error, self.endpoint, self._loop.time() - call.sent_at))
 
     def _fault(self, call: Call, what: str) -> None:
         now = self._loop.time()
@@ -258,6 +271,13 @@ class Link:
         return self._stream
 
     def _answered(self, call: Call, result: pb.HandleEventsResult) -> None:
+        try:
+            self._take_result(call, result)
+        except Exception as fault:
+            # The others on the stream have nothing to do with it.
+            self._end_unforeseen(call, fault)
+
+    def _take_result(self, call: Call, result: pb.HandleEventsResult) -> None:
         duration = self._loop.time() - call.sent_at
         kind = result.WhichOneof("outcome")
         if kind == "response":
@@ -301,6 +321,14 @@ class Link:
     # --- one by one ------------------------------------------------------------------------------
 
     async def _call(self, call: Call, channel: grpc.aio.Channel) -> None:
+        try:
+            await self._exchange(call, channel)
+        except Exception as fault:
+            self._end_unforeseen(call, fault)
+        finally:
+            self._unary.pop(call, None)
+
+    async def _exchange(self, call: Call, channel: grpc.aio.Channel) -> None:
         losses = self.connection.losses
         # Bytes both ways: written once, and an unreadable answer is our affair.
         method: Any = channel.unary_unary(HANDLE_EVENT)
@@ -318,17 +346,8 @@ class Link:
         except DecodeError:
             error = invalid_answer("it is not a HandleEventResponse")
             self._end(call, Failed(error, self.endpoint, self._loop.time() - call.sent_at))
-        except Exception as fault:
-            # Counted as an attempt, so that what always fails here does not go on for ever.
-            _log.exception("call_failed", endpoint=self.name)
-            error = error_of_status(
-                grpc.StatusCode.INTERNAL, f"The call failed: {type(fault).__name__}"
-            )
-            call.end(Failed(error, self.endpoint, self._loop.time() - call.sent_at))
         else:
             self._end(call, Answered(response, self.endpoint, self._loop.time() - call.sent_at))
-        finally:
-            self._unary.pop(call, None)
 
     async def _failed(self, call: Call, status: grpc.aio.AioRpcError, losses: int) -> None:
         code = status.code()
