@@ -38,12 +38,13 @@ async def test_what_may_expire_does_not_wait_for_a_place_under_a_lease(expires: 
     pools = PoolsSeen(Pool("default", routers=1))
     calls = Calls(ledger, cast(Any, None), cast(Any, InCall()), pools, told.append)
     sweeper = Sweeper(
+        router_id="r-1",
         pool="default",
         pools=pools,
         prefetch=100,
         ledger=ledger,
         calls=calls,
-        **dict.fromkeys(("store", "broker", "relay", "claims", "committer", "timers")),  # type: ignore[arg-type]
+        **dict.fromkeys(("store", "broker", "relay", "claims", "committer", "timers", "lease")),  # type: ignore[arg-type]
     )
     handlings = []
     for number in (1, 2):

@@ -95,6 +95,15 @@ class Router:
         )
         self._calls = Calls(self._ledger, store, self._endpoints, pools, self._committer.submit)
         self._intake = Intake(self._ledger, store, self._registry, self._calls, self._committer)
+        self._lease = Lease(
+            store,
+            self.router_id,
+            self._pool,
+            settings.router_lease_seconds,
+            self._report,
+            pools.update,
+            in_doubt.set,
+        )
         claims = Claims(
             router_id=self.router_id,
             ledger=self._ledger,
@@ -104,6 +113,7 @@ class Router:
             calls=self._calls,
             committer=self._committer,
             pools=pools,
+            lease=self._lease,
             in_doubt=in_doubt,
         )
         self._reconciler = Reconciler(
@@ -116,6 +126,7 @@ class Router:
             in_doubt=in_doubt,
         )
         self._sweeper = Sweeper(
+            router_id=self.router_id,
             pool=self._pool.name,
             pools=pools,
             prefetch=settings.router_prefetch,
@@ -127,15 +138,7 @@ class Router:
             calls=self._calls,
             committer=self._committer,
             timers=Timers(self._ledger, store, self._registry, self._relay, rules),
-        )
-        self._lease = Lease(
-            store,
-            self.router_id,
-            self._pool,
-            settings.router_lease_seconds,
-            self._report,
-            pools.update,
-            in_doubt.set,
+            lease=self._lease,
         )
         self._subscription: Subscription | None = None
         self._tasks: list[asyncio.Task[None]] = []

@@ -73,6 +73,8 @@ class Calls:
         self._places: dict[str, _Places] = {}
         self._pools = pools
         self.in_flight = 0
+        self.place_freed = asyncio.Event()
+        """Set by whatever makes a place free; whoever waits for one clears it first."""
         self._idle = asyncio.Event()
         self._idle.set()
         self._loading: set[asyncio.Task[None]] = set()
@@ -250,7 +252,7 @@ class Calls:
         elif isinstance(outcome, Failed):
             result = outcome.error
         elif isinstance(outcome, CutCall):
-            result = Cut(outcome.message)
+            result = Cut(outcome.message, alone=call.suspect)
         elif isinstance(outcome, NotSent):
             log.info(
                 "no_endpoint",
@@ -272,7 +274,6 @@ class Calls:
             base_version=call.base_version,
             outcome=result,
             edit=call.edit,
-            suspect=call.suspect,
             duration_us=int(outcome.duration * 1e6),
             service_version=endpoint.service_version,
             endpoint=address,
@@ -293,6 +294,7 @@ class Calls:
         self.in_flight -= 1
         while places.waiting and places.taken < self._share(places.waiting[0][1].task):
             self._start(*places.waiting.popleft(), places)
+        self.place_freed.set()
         if not self.in_flight:
             self._idle.set()
 

@@ -21,6 +21,7 @@ from waystation_core.ports.store import EngineStore, LeasedRow, Loaded
 from waystation_router.calls import Calls
 from waystation_router.committer import Committer
 from waystation_router.endpoints import EndpointPool
+from waystation_router.lease import Lease
 from waystation_router.ledger import Call, Handling, Ledger
 from waystation_router.pools import PoolsSeen
 from waystation_router.registry import RegistryCopy
@@ -52,6 +53,7 @@ class Claims:
         calls: Calls,
         committer: Committer,
         pools: PoolsSeen,
+        lease: Lease,
         in_doubt: asyncio.Event,
     ) -> None:
         self._router_id = router_id
@@ -62,6 +64,7 @@ class Claims:
         self._calls = calls
         self._committer = committer
         self._pools = pools
+        self._lease = lease
         self._in_doubt = in_doubt
         self._under_way: set[int] = set()
         self.begun = 0
@@ -72,7 +75,8 @@ class Claims:
         return all(number > up_to for number in self._under_way)
 
     def callable_tasks(self) -> list[TaskSpec]:
-        """Tasks that have a place and an endpoint now."""
+        """Tasks that have a place and an endpoint now. None while this router's lease is not sure: what
+        it claimed then would be taken away from it."""
         return [task for task in self._live_tasks() if self._calls.free(task) > 0]
 
     async def deliveries(self) -> bool:
@@ -102,12 +106,16 @@ class Claims:
 
     async def overdue(self) -> bool:
         """Cuts attempts whose result was to follow and did not come in time."""
+        if not self._lease.is_held:
+            return False
         with self._claim():
             claimed = await self._store.claim_overdue(self._router_id, AT_ONCE)
             await self._take_in_hand(claimed, PENDING_TIMED_OUT)
         return len(claimed) == AT_ONCE
 
     def _live_tasks(self) -> list[TaskSpec]:
+        if not self._lease.is_held:
+            return []
         callable_now = self._endpoints.live_tasks()
         return [task for task in self._registry.live_tasks() if task.task_id in callable_now]
 
@@ -209,7 +217,7 @@ class Claims:
         if given is None and call.attempt > task.retry.max_attempts:
             # Every attempt ended with the death of its router: the next one would too.
             call.attempt = task.retry.max_attempts
-            given = Cut("the router died while it was in call")
+            given = Cut("the router died while it was in call", alone=True)
         if given is None:
             self._calls.start(handling, call)
             return call
@@ -219,7 +227,6 @@ class Claims:
             base_version=handling.state.instance.version,
             outcome=given,
             edit=row.edit,
-            suspect=row.suspect,
         )
         self._committer.submit(handling)
         return None

@@ -1,6 +1,6 @@
 """The router's lease: one row, renewed in database time, that covers all deliveries it has in call.
 
-A router breaks another's lease only after it has itself renewed without a gap for a whole period:
+A router may break another's lease only after it has itself renewed without a gap for a whole period:
 after an outage of the database everybody first gets the chance to renew.
 
 Its pool is renewed with it. One that lapsed meanwhile has to be joined again, and others may have
@@ -42,7 +42,7 @@ class Lease:
         self._store = store
         self._router_id = router_id
         self._pool = pool
-        self._seconds = seconds
+        self.seconds = seconds
         self._report = report
         self._on_pools = on_pools
         self._on_lost = on_lost
@@ -55,12 +55,21 @@ class Lease:
     @property
     def is_held(self) -> bool:
         """Whether no other router can have broken it, by this process's own clock."""
-        return time.monotonic() - self._renewed_at < self._seconds
+        return time.monotonic() - self._renewed_at < self.seconds
+
+    @property
+    def may_break_others(self) -> bool:
+        """Whether it was renewed without a gap for a whole lease: others had the chance, too."""
+        return (
+            self.is_held
+            and self._renewed_since is not None
+            and self._renewed_at - self._renewed_since >= self.seconds
+        )
 
     async def join(self) -> None:
         """Makes sure of the pool, before anything is consumed. Raises PoolRefused."""
         if self._pool.name != DEFAULT_POOL:
-            await self._store.join_pool(self._pool, self._seconds)
+            await self._store.join_pool(self._pool, self.seconds)
 
     def start(self) -> None:
         self._task = asyncio.ensure_future(self._run())
@@ -84,7 +93,7 @@ class Lease:
             except Exception:
                 log.exception("lease_not_renewed")
                 self._renewed_since = None
-            await asyncio.sleep(self._seconds / 3)
+            await asyncio.sleep(self.seconds / 3)
 
     async def _renew(self) -> None:
         # It counts from the request: the answer may be long in coming.
@@ -93,7 +102,7 @@ class Lease:
             self._router_id,
             self._pool.name,
             f"{socket.gethostname()}:{getpid()}",
-            self._seconds,
+            self.seconds,
             self._report(),
             self._pool.bindings,
         )
@@ -104,14 +113,8 @@ class Lease:
             self._on_lost()
         if (
             not heartbeat.held
-            or now - self._renewed_at > self._seconds
+            or now - self._renewed_at > self.seconds
             or self._renewed_since is None
         ):
             self._renewed_since = now
         self._renewed_at = now
-        if now - self._renewed_since >= self._seconds:
-            broken = await self._store.break_leases(self._router_id, self._seconds)
-            if broken.deliveries or broken.events:
-                log.warning(
-                    "leases_broken", deliveries=broken.deliveries, announced_again=broken.events
-                )

@@ -201,7 +201,7 @@ class EndpointNotAllowed(WaystationError):
 
 
 class StoreUnavailable(WaystationError):
-    """Postgres can't be reached; the same request may be repeated as is."""
+    """Postgres can't be reached, or can't do its work; the same request may be repeated as is."""
 
     code = "UNAVAILABLE"
     reason = "STORE_UNAVAILABLE"
