@@ -3,6 +3,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+CHAOS_ARGS ?=
+MINUTES ?= 20
+SEED ?= 7
+SEEDS ?=
 bin := .venv/bin
 
 .PHONY: help
@@ -46,9 +50,17 @@ rabbitmq node:
 test: setup rabbitmq node ## Every test, on private RabbitMQ and Postgres servers
 	$(bin)/pytest $(PYTEST_ARGS)
 
+.PHONY: test-long
+test-long: setup rabbitmq ## The end-to-end tests in their long form: more load, more rounds of faults
+	$(bin)/pytest tests/e2e --long $(PYTEST_ARGS)
+
 .PHONY: chaos
-chaos: setup rabbitmq ## Load and faults in their long form: processes killed, servers losing data
-	$(bin)/pytest tests/e2e --chaos $(PYTEST_ARGS)
+chaos: setup rabbitmq ## A whole system under load and seeded faults, then checked; MINUTES=20 SEED=7, or SEEDS=1-50
+	$(bin)/python -m chaos --minutes $(MINUTES) $(if $(SEEDS),--seeds $(SEEDS),--seed $(SEED)) $(CHAOS_ARGS)
+
+.PHONY: soak
+soak: setup rabbitmq ## The same load without faults, at half the rate: growth of memory, descriptors, connections
+	$(bin)/python -m chaos --soak --minutes $(MINUTES) --seed $(SEED) $(CHAOS_ARGS)
 
 .PHONY: bench
 bench: setup rabbitmq ## Workflows per second and latency; BENCH_ARGS="--seconds 3 --repeats 1" is the short form

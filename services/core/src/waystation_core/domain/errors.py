@@ -20,7 +20,7 @@
     ├── VersionMismatch          ABORTED
     ├── ResourceExhausted        RESOURCE_EXHAUSTED
     │   └── PayloadTooLarge, ContextTooLarge, TooManyEvents, BacklogFull,
-    │       TooManyHandlers
+    │       TooManyHandlers, NotBegun
     ├── EndpointNotAllowed       PERMISSION_DENIED
     ├── StoreUnavailable         UNAVAILABLE
     ├── TaskNotPending           UNAVAILABLE
@@ -39,7 +39,9 @@ from typing import ClassVar
 
 def shown(text: object) -> str:
     """Input as it may be echoed: escaped and at most 100 characters."""
-    escaped = str(text).encode("unicode_escape").decode("ascii")
+    # Cut first: what is escaped may be megabytes.
+    start = text[:101] if isinstance(text, str) else str(text)
+    escaped = start.encode("unicode_escape").decode("ascii")
     return escaped if len(escaped) <= 100 else escaped[:97] + "..."
 
 
@@ -191,6 +193,12 @@ class BacklogFull(ResourceExhausted):
 
 class TooManyHandlers(ResourceExhausted):
     reason = "TOO_MANY_HANDLERS"
+
+
+class NotBegun(ResourceExhausted):
+    """A handler service's word, never a server's: nothing of the task was run. No attempt."""
+
+    reason = "NOT_BEGUN"
 
 
 class EndpointNotAllowed(WaystationError):

@@ -12,12 +12,13 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 
 from waystation.v1 import task_handler_service_pb2 as pb
-from waystation_core.domain.errors import ResponseInvalid
+from waystation_core.domain.errors import NotBegun, ResponseInvalid, WaystationError
 from waystation_core.domain.limits import MAX_RETRY_AFTER_SECONDS, MAX_TEXT_BYTES
-from waystation_core.domain.results import AttemptError
+from waystation_core.domain.results import AttemptError, fault_of
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.conversion.replies import readable
 from waystation_core.rpc.conversion.times import seconds_within
+from waystation_core.rpc.reading import SMALL_BYTES, MessageReader
 
 _PERMANENT = frozenset(
     {
@@ -32,6 +33,14 @@ _PERMANENT = frozenset(
     }
 )
 
+_SAY_NOT_BEGUN = frozenset({StatusCode.RESOURCE_EXHAUSTED.name, StatusCode.UNAVAILABLE.name})
+MAX_REASON = 200
+"""Characters."""
+SHORTEST_PAUSE = 0.2
+LONGEST_PAUSE = 60.0
+"""Bounds of what an endpoint that could not begin a task may ask for, in seconds."""
+USUAL_PAUSE = 1.0
+
 _DETAILS = "grpc-status-details-bin"
 
 
@@ -43,6 +52,19 @@ class Answered:
     endpoint: Registration
     duration: float
     """Seconds from sending to the answer."""
+
+
+async def read_answer(data: bytes, reader: MessageReader) -> pb.HandleEventResponse | AttemptError:
+    """An answer from its bytes, or the failed attempt where they are none or hold more than they
+    may."""
+    try:
+        if len(data) <= SMALL_BYTES:
+            return pb.HandleEventResponse.FromString(data)
+        return await reader.read(data, pb.HandleEventResponse)
+    except DecodeError:
+        return invalid_answer("it is not a HandleEventResponse")
+    except WaystationError as fault:
+        return fault_of(fault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +121,15 @@ def error_of_code(
     )
 
 
+def pause_of_not_begun(error: AttemptError) -> float | None:
+    """Seconds for which an endpoint wants nothing more of a task that it could not begin; None for
+    everything else. It was no attempt."""
+    if error.reason != NotBegun.reason or error.code not in _SAY_NOT_BEGUN:
+        return None
+    asked = USUAL_PAUSE if error.retry_after is None else error.retry_after
+    return min(max(asked, SHORTEST_PAUSE), LONGEST_PAUSE)
+
+
 def late(seconds: float) -> AttemptError:
     """The failed attempt of a handler that did not answer in time."""
     code = StatusCode.DEADLINE_EXCEEDED.name
@@ -135,7 +166,7 @@ def _details(data: bytes) -> tuple[str, float | None, dict[str, str] | None]:
     metadata = {
         readable(key, 200): readable(value, MAX_TEXT_BYTES) for key, value in info.metadata.items()
     }
-    return readable(info.reason, 200), retry_after, metadata or None
+    return readable(info.reason, MAX_REASON), retry_after, metadata or None
 
 
 def _is_our_limit(message: str) -> bool:

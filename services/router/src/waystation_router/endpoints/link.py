@@ -10,11 +10,11 @@ from typing import Any
 
 import grpc
 import structlog
-from google.protobuf.message import DecodeError
 
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.domain.backoff import steady_delay
 from waystation_core.domain.endpoints import Allowlist
+from waystation_core.domain.results import AttemptError
 from waystation_core.domain.task_table import announces
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.attempts import (
@@ -25,11 +25,15 @@ from waystation_core.rpc.attempts import (
     error_of_status,
     invalid_answer,
     late,
+    pause_of_not_begun,
+    read_answer,
 )
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENT
+from waystation_core.rpc.reading import MessageReader
 from waystation_router.endpoints.calls import Call
 from waystation_router.endpoints.circuit import Circuit
 from waystation_router.endpoints.connection import Connection
+from waystation_router.endpoints.left_alone import LeftAlone
 from waystation_router.endpoints.outcomes import (
     PERHAPS_CUT,
     Cut,
@@ -61,10 +65,12 @@ class Link:
         endpoint: Registration,
         allowlist: Allowlist,
         *,
+        reader: MessageReader,
         again: Callable[[Call], None],
         changed: Callable[[], None],
     ) -> None:
         self.endpoint = endpoint
+        self._reader = reader
         self._again = again
         self._changed = changed
         self._calls: set[Call] = set()
@@ -76,7 +82,7 @@ class Link:
         self._stream: EventStream | None = None
         self._old_streams: set[EventStream] = set()
         self._unary: dict[Call, asyncio.Task[None]] = {}
-        self._unserved: dict[str, float] = {}
+        self._left_alone = LeftAlone()
         self._circuit = Circuit(self._patience)
         self._last_fault = ""
         self._idle: asyncio.Future[None] | None = None
@@ -98,10 +104,12 @@ class Link:
 
     def usable(self, task_id: str) -> bool:
         """Whether a call of this task could be sent now."""
-        if not self.connection.up or not self._circuit.admits(self._loop.time()):
-            return False
-        until = self._unserved.get(task_id)
-        return until is None or until <= self._loop.time()
+        now = self._loop.time()
+        return (
+            self.connection.up
+            and self._circuit.admits(now)
+            and self._left_alone.admits(task_id, now)
+        )
 
     def hopeful(self, by: float) -> bool:
         """Whether it may well be usable by then, by the loop's clock."""
@@ -121,7 +129,9 @@ class Link:
         """What is wrong with it, for people; empty for nothing."""
         opened_at = self._circuit.opened_at
         if not self.connection.up or opened_at is None:
-            return self.connection.last_error
+            short = self._left_alone.shortage(self._loop.time())
+            told = f"at {self._clock(short[0])}: {short[1]}" if short is not None else ""
+            return self.connection.last_error or told
         return (
             f"circuit open since {self._clock(opened_at)} after {self._circuit.faults} faults in a "
             f"row, the last: {self._last_fault}; next probe at {self._clock(self._circuit.probe_at)}"
@@ -139,7 +149,7 @@ class Link:
             self._batching = _batching(endpoint)
             self._streams = True
             self._no_stream_until = 0.0
-            self._unserved.clear()
+            self._left_alone.forget()
             self._circuit = Circuit(self._patience)
             self.connection.hurry()
 
@@ -234,9 +244,21 @@ class Link:
 
     def _unserved_here(self, call: Call) -> None:
         """The endpoint does not host the task after all: its fault, and another one's turn."""
-        self._unserved[call.task_id] = self._loop.time() + UNSERVED_SECONDS
-        self._loop.call_later(UNSERVED_SECONDS, self._changed)
         self.connection.last_error = f"answered UNIMPLEMENTED for {call.task_id}"
+        self._leave_alone(call, UNSERVED_SECONDS)
+
+    def _not_begun(self, call: Call, pause: float, why: str) -> None:
+        """The endpoint had no room for the call, and nothing was run: another one's turn."""
+        _log.info("call_not_begun", endpoint=self.name, task_id=call.task_id, pause=pause)
+        self._left_alone.had_no_room(self._loop.time(), why[:200])
+        if self._circuit.answered():
+            _log.info("circuit_closed", endpoint=self.name)
+        self._leave_alone(call, pause)
+
+    def _leave_alone(self, call: Call, seconds: float) -> None:
+        """Nothing of the call's task is sent here for a while; others may have the call."""
+        self._left_alone.leave(call.task_id, self._loop.time() + seconds)
+        self._loop.call_later(seconds + _TIMER_SLACK, self._changed)
         call.tried.add(self)
         self._repeat(call)
 
@@ -267,18 +289,23 @@ class Link:
         channel = self.connection.channel
         if channel is None or self._no_stream_until > self._loop.time():
             return None
-        self._stream = EventStream(channel, answered=self._answered, ended=self._stream_ended)
+        self._stream = EventStream(
+            channel, reader=self._reader, answered=self._answered, ended=self._stream_ended
+        )
         return self._stream
 
-    def _answered(self, call: Call, result: pb.HandleEventsResult) -> None:
+    def _answered(self, call: Call, result: pb.HandleEventsResult | AttemptError) -> None:
         try:
             self._take_result(call, result)
         except Exception as fault:
             # The others on the stream have nothing to do with it.
             self._end_unforeseen(call, fault)
 
-    def _take_result(self, call: Call, result: pb.HandleEventsResult) -> None:
+    def _take_result(self, call: Call, result: pb.HandleEventsResult | AttemptError) -> None:
         duration = self._loop.time() - call.sent_at
+        if isinstance(result, AttemptError):
+            self._end(call, Failed(result, self.endpoint, duration))
+            return
         kind = result.WhichOneof("outcome")
         if kind == "response":
             self._end(call, Answered(result.response, self.endpoint, duration))
@@ -288,7 +315,7 @@ class Link:
         elif result.error.code == _UNIMPLEMENTED:
             self._unserved_here(call)
         else:
-            self._end(call, Failed(error_of_item(result.error), self.endpoint, duration))
+            self._refused(call, error_of_item(result.error), duration)
 
     def _stream_ended(
         self,
@@ -335,7 +362,6 @@ class Link:
         rpc = method(call.payload, timeout=call.timeout)
         try:
             data = await rpc
-            response = pb.HandleEventResponse.FromString(data)
         except asyncio.CancelledError:
             rpc.cancel()
             # Whoever cancelled gave it an outcome; only the end of the loop did not.
@@ -343,11 +369,13 @@ class Link:
             raise
         except grpc.aio.AioRpcError as status:
             await self._failed(call, status, losses)
-        except DecodeError:
-            error = invalid_answer("it is not a HandleEventResponse")
-            self._end(call, Failed(error, self.endpoint, self._loop.time() - call.sent_at))
         else:
-            self._end(call, Answered(response, self.endpoint, self._loop.time() - call.sent_at))
+            duration = self._loop.time() - call.sent_at
+            answer = await read_answer(data, self._reader)
+            if isinstance(answer, AttemptError):
+                self._end(call, Failed(answer, self.endpoint, duration))
+            else:
+                self._end(call, Answered(answer, self.endpoint, duration))
 
     async def _failed(self, call: Call, status: grpc.aio.AioRpcError, losses: int) -> None:
         code = status.code()
@@ -361,8 +389,15 @@ class Link:
             self._end(call, Cut(message, self.endpoint, duration))
             return
         trailing = status.trailing_metadata() or ()
-        error = error_of_status(code, status.details() or "", trailing)
-        self._end(call, Failed(error, self.endpoint, duration))
+        self._refused(call, error_of_status(code, status.details() or "", trailing), duration)
+
+    def _refused(self, call: Call, error: AttemptError, duration: float) -> None:
+        """The endpoint ended the call with a status of its own."""
+        pause = pause_of_not_begun(error)
+        if pause is None:
+            self._end(call, Failed(error, self.endpoint, duration))
+        else:
+            self._not_begun(call, pause, error.message)
 
     async def _was_lost(self, losses: int) -> bool:
         """Whether the connection went away since. A handler that answers such a status itself
