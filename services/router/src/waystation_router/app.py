@@ -24,6 +24,7 @@ from waystation_core.ports.store import (
 from waystation_core.relay.announcing import Relay
 from waystation_core.rpc.addresses import servers_of
 from waystation_core.rpc.settings import BadSettings
+from waystation_core.running import Contact, Kept, keep
 from waystation_router.calls import Calls
 from waystation_router.claims import Claims
 from waystation_router.committer import Committer
@@ -59,6 +60,7 @@ class Router:
         self._store = store
         self._broker = broker
         self._relay = Relay(store, broker)
+        self._contact = Contact(store.probe)
         self._ledger = Ledger()
         self._pool = Pool(
             settings.router_pool,
@@ -90,6 +92,7 @@ class Router:
             self.router_id,
             self._call,
             rules,
+            self._contact,
             in_doubt,
             lambda: self._lease.is_held,
         )
@@ -141,7 +144,8 @@ class Router:
             lease=self._lease,
         )
         self._subscription: Subscription | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: list[Kept] = []
+        self._taking: Kept | None = None
 
     @staticmethod
     def check(settings: RouterSettings) -> None:
@@ -167,10 +171,14 @@ class Router:
             expires_seconds=self._pool.expires_seconds,
         )
         self._tasks = [
-            asyncio.ensure_future(self._registry.follow()),
-            asyncio.ensure_future(self._intake.run(self._subscription)),
-            asyncio.ensure_future(self._reconciler.run()),
+            keep("registry", self._registry.follow),
+            keep("probe", self._contact.watch),
+            keep("reconciler", self._reconciler.run),
         ]
+        subscription = self._subscription
+        self._taking = keep(
+            "intake", lambda: self._intake.run(subscription), again=False, ends=True
+        )
         self._sweeper.start()
         log.info("router_started", router_id=self.router_id, pool=self._pool.name)
 
@@ -179,10 +187,10 @@ class Router:
         await self._sweeper.stop()
         if self._subscription is not None:
             await self._subscription.stop()
-        follow, intake, reconcile = self._tasks
-        follow.cancel()
-        reconcile.cancel()
-        await asyncio.gather(intake, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        if self._taking is not None:
+            await self._taking.wait()
         await self._calls.drain(self._settings.stop_grace_seconds)
         self._calls.stop_telling()
         await self._committer.close()
@@ -200,7 +208,17 @@ class Router:
     @property
     def ready(self) -> bool:
         """Whether it can take work now."""
-        return self._subscription is not None and self._broker.status().ready
+        return not self.trouble
+
+    @property
+    def trouble(self) -> str:
+        """What keeps it from taking work; empty when nothing does."""
+        if self._subscription is None:
+            return "it has not begun yet"
+        status = self._broker.status()
+        if not status.ready:
+            return f"the broker at {status.target} can't be reached"
+        return "" if self._contact.writes else self._contact.trouble
 
     @property
     def refused(self) -> PoolRefused | None:
