@@ -90,7 +90,7 @@ def _wanted(task_ids: Sequence[str]) -> set[str]:
             field="task_ids",
             limit=str(limits.MAX_NAMES),
         )
-    return {limits.check_id(task_id, "task_ids") for task_id in task_ids}
+    return {limits.check_task_id(task_id, "task_ids") for task_id in task_ids}
 
 
 class Replaying:
