@@ -105,8 +105,11 @@ async def test_what_a_job_raises_is_logged() -> None:
 
 
 def test_the_process_of_a_dead_task_ends_with_1_and_says_so(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The log of the tests is not that of a process.
+    monkeypatch.setattr(process.logs, "configure", lambda *_, **__: None)
+
     async def serve(_settings: Settings) -> None:
         stopping = process.stop_signals(1.0)
         keep("registry", Loop(fails=1), again=False)
