@@ -65,6 +65,7 @@ BOUNDED_BY = {
     "load": "event_ids",
     "commit": "batch",
     "make_due": "event_ids",
+    "give_back": "rows",
     # One row, or those of one instance (whose events are limited).
     "locked": "one instance",
     "begin_request": "one row",
@@ -76,6 +77,7 @@ BOUNDED_BY = {
     "make_lost_due": "limit",
     "claim_due_events": "limit",
     "claim_starving_events": "limit",
+    "leased": "limit",
     "claim_deliveries": "limit",
     "claim_overdue": "limit",
     "claim_timers": "limit",

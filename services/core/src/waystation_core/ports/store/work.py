@@ -150,6 +150,16 @@ class DueEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class LeasedRow:
+    """A delivery that is leased to a router, as the database has it."""
+
+    event_id: str
+    task_id: str
+    since: datetime | None = None
+    """When this lease began. None: whichever lease of this router it has."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouterReport:
     """What a router says of itself with each heartbeat."""
 
@@ -304,6 +314,20 @@ class EngineStore(Protocol):
 
     async def claim_overdue(self, router_id: str, limit: int) -> list[Delivery]:
         """Leases PENDING deliveries whose time is over to this router, oldest first."""
+        ...
+
+    async def leased(
+        self, router_id: str, *, after: LeasedRow | None = None, limit: int
+    ) -> tuple[datetime, list[LeasedRow]]:
+        """The time now, and the deliveries leased to this router, by event and task after that one."""
+        ...
+
+    async def give_back(
+        self, router_id: str, rows: Sequence[LeasedRow], *, due_in: float = 0.0
+    ) -> int:
+        """Ends exactly these leases of this router, under which nothing was called: READY in `due_in`
+        seconds, and the attempt that the claim of a suspect recorded is taken back. Answers how many;
+        those that ended meanwhile, or are locked, are left alone."""
         ...
 
     async def claim_timers(self, limit: int) -> dict[int, list[Timer]]:
