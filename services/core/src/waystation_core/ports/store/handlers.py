@@ -9,6 +9,7 @@ from typing import Protocol
 
 from waystation_core.domain.model import DEFAULT_NAMESPACE
 from waystation_core.domain.task_spec import TaskSpec
+from waystation_core.domain.task_table import TaskTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Registration:
     port: int
     static: bool
     tasks: tuple[TaskSpec, ...]
-    """What this endpoint announced. What counts as a task's spec is the newest registration's."""
+    """What this endpoint announced. What counts as a task's spec is the newest process's."""
     lease_seconds: int | None = None
     lease_remaining: float | None = None
     registered_at: datetime | None = None
@@ -31,6 +32,9 @@ class Registration:
     calls_in_flight: int = 0
     retired_task_ids: tuple[str, ...] = ()
     """Those of `tasks` that an operator retired: they get nothing."""
+    began_at: datetime | None = None
+    """When its process was registered first, by the database's clock: of two processes the one where
+    this is later is newer. To `register` it is what the process says that it was answered then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,10 @@ class RegistrySnapshot:
     handlers: tuple[Registration, ...]
     retired: tuple[TaskSpec, ...] = ()
     """Those that get nothing any more. What they have in call still goes by their specs."""
+
+    def table(self) -> TaskTable:
+        """Which tasks handle an event."""
+        return TaskTable(self.tasks, (spec for handler in self.handlers for spec in handler.tasks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +76,13 @@ class RegistryStore(Protocol):
         at_most: int = 10_000,
     ) -> tuple[Registration, list[str]]:
         """Stores or replaces the registration of the same service, host and port, and the specs of
-        its tasks; raises the generation when a task's types or workflow types changed, or when it
-        brings one back that the system had retired. Answers with it and the task_ids registered for
-        the first time (their catch-up is due).
+        those of its tasks that no newer process registered; raises the generation when the types or
+        workflow types that a task is announced for may have changed, or when it brings one back that
+        the system had retired. Answers with it and the task_ids registered for the first time (their
+        catch-up is due).
+
+        A process is as old as its `began_at` says. Without one it goes on where the live registration
+        of its endpoint says the same, and else begins now, after all others of its tasks.
 
         Raises TaskOwnedByOtherService, RequestIdReused, TooManyHandlers where it would be one more
         endpoint than `at_most`.
@@ -82,7 +94,8 @@ class RegistryStore(Protocol):
         ...
 
     async def unregister(self, handler_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> None:
-        """Removes the registration, where it is there."""
+        """Removes the registration, where it is there. Raises the generation where it announced
+        what the tasks' specs do not."""
         ...
 
     async def handlers(
@@ -97,7 +110,8 @@ class RegistryStore(Protocol):
         ...
 
     async def changes(self, namespace: str = DEFAULT_NAMESPACE) -> tuple[int, int]:
-        """(generation, changes) now. Lapsed leases count as a change once someone notices them here."""
+        """(generation, changes) now. Lapsed leases count as a change once someone notices them here,
+        and as `unregister`."""
         ...
 
     async def snapshot(self, namespace: str = DEFAULT_NAMESPACE) -> RegistrySnapshot:
