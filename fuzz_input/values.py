@@ -61,7 +61,7 @@ POINTERS = (
     "/\0",
 )
 HOSTS = (
-    *("127.0.0.1", "localhost", "unix:/tmp/x", "dns://a/b", "xds:a", "vsock:1", "http://a", "a@b"),
+    *("127.0.0.1", "localhost", "unix:/x", "dns://a/b", "xds:a", "vsock:1", "http://a", "a@b"),
     *(
         "2130706433",
         "0x7f000001",
