@@ -1,6 +1,7 @@
 """Announcements for the broker's tests, and ways to look at what arrived."""
 
 import asyncio
+import uuid
 from collections.abc import Sequence
 
 from support.waiting import eventually
@@ -14,12 +15,21 @@ from waystation_core.ports.broker import (
     Subscription,
 )
 
+_NAMES: dict[str, str] = {}
+
+
+def event_id(name: str) -> str:
+    """The id of the event that a test calls so."""
+    made = str(uuid.uuid5(uuid.NAMESPACE_OID, name))
+    _NAMES[made] = name
+    return made
+
 
 def announcement(
-    event_id: str, priority: int = 100, event_type: str = "claim.processed"
+    name: str, priority: int = 100, event_type: str = "claim.processed"
 ) -> Announcement:
     """One event's."""
-    return Announcement(event_type, priority, (AnnouncedEvent(event_id, "w-1", "claim", 3),))
+    return Announcement(event_type, priority, (AnnouncedEvent(event_id(name), "w-1", "claim", 3),))
 
 
 async def announce(broker: Broker, *batch: Announcement) -> None:
@@ -30,7 +40,8 @@ async def announce(broker: Broker, *batch: Announcement) -> None:
 
 
 def ids(received: Sequence[Received]) -> list[str]:
-    return [event.event_id for message in received for event in message.announcement.events]
+    """The names of the events, in the order in which they came."""
+    return [_NAMES[event.event_id] for message in received for event in message.announcement.events]
 
 
 def tokens(received: Sequence[Received]) -> list[tuple[object, int]]:

@@ -7,7 +7,7 @@ import socket
 from typing import Any
 
 import pytest
-from broker.announcing import announce, announcement, ids, take, tokens
+from broker.announcing import announce, announcement, event_id, ids, take, tokens
 from broker.conftest import Opened
 from support.waiting import eventually
 
@@ -23,7 +23,11 @@ from waystation_core.ports.broker import (
 
 QUEUE = "waystation.router.default"
 DEAD_LETTERS = "waystation.dead-letters"
-GOOD = b'{"events":[{"id":"e-1","type":"a","instance":"w-1","workflow_type":"t","version":1}]}'
+E_1 = event_id("e-1")
+GOOD = (
+    b'{"events":[{"id":"%s","type":"a","instance":"w-1","workflow_type":"t","version":1}]}'
+    % E_1.encode()
+)
 
 
 class Page:
@@ -101,7 +105,9 @@ class Losses:
         (b"[]", {}, "`events`"),
         (b'{"events":[]}', {}, "`events`"),
         (b'{"events":[7]}', {}, "`type`"),
-        (GOOD.replace(b'"id":"e-1"', b'"id":"e 1"'), {}, "`id`"),
+        (GOOD.replace(E_1.encode(), b"x"), {}, "`id`"),
+        (GOOD.replace(E_1.encode(), E_1.upper().encode()), {}, "`id`"),
+        (GOOD.replace(b'"t"', b'"a t"'), {}, "`workflow_type`"),
         (GOOD.replace(b'"w-1"', b'{"$ne":1}'), {}, "`instance`"),
         (GOOD.replace(b":1}", b":true}"), {}, "int32"),
         (GOOD.replace(b":1}", b":2147483648}"), {}, "int32"),
@@ -151,7 +157,7 @@ async def test_a_person_can_read_what_goes_through(open_amqp: Opened, page: Page
     (message,) = await page.messages(QUEUE)
     assert message["routing_key"] == "claim.processed"
     assert message["payload"] == (
-        '{"events":[{"id":"e-1","type":"claim.processed","instance":"w-1",'
+        f'{{"events":[{{"id":"{E_1}","type":"claim.processed","instance":"w-1",'
         '"workflow_type":"claim","version":3}]}'
     )
     properties = message["properties"]

@@ -1,6 +1,8 @@
 """The decoder takes anything, messages stay small, and acks in bulk never cover too much."""
 
 import orjson
+import pytest
+from broker.announcing import event_id
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,9 +54,15 @@ def test_arbitrary_json_is_decoded_or_refused(value: object) -> None:
     assert wire.announcement_from(wire.announcement_body(decoded)).events == decoded.events
 
 
+def test_notices_of_any_size_are_refused_before_they_are_read() -> None:
+    body = b'{"notices":[' + b"0," * 1_000_000 + b"0]}"
+    with pytest.raises(wire.UndecodableError, match="more than"):
+        wire.notices_from(body)
+
+
 def test_the_largest_announcement_fits() -> None:
     longest = "x" * 200
-    event = AnnouncedEvent(longest, longest, longest, 2**31 - 1, longest)
+    event = AnnouncedEvent(event_id("e-1"), longest, longest, 2**31 - 1, longest)
     full = Announcement(longest, 0, (event,) * MAX_EVENTS_PER_ANNOUNCEMENT)
     body = wire.announcement_body(full)
     assert len(body) <= MAX_BODY_BYTES

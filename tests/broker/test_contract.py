@@ -7,7 +7,16 @@ nothing undecodable can arrive, and no connection breaks (see `test_amqp.py`).
 import asyncio
 
 import pytest
-from broker.announcing import announce, announcement, buffered, depth_becomes, ids, take, tokens
+from broker.announcing import (
+    announce,
+    announcement,
+    buffered,
+    depth_becomes,
+    event_id,
+    ids,
+    take,
+    tokens,
+)
 from broker.conftest import Opened
 from support.waiting import eventually
 
@@ -24,8 +33,8 @@ from waystation_core.ports.broker import (
 async def test_an_announcement_arrives_as_it_was_sent(open_one: Opened) -> None:
     router, api = open_one("router"), open_one("api")
     events = (
-        AnnouncedEvent("e-1", "w-1", "claim", 7),
-        AnnouncedEvent("e-2", "w-2", "claim", 1, namespace="other"),
+        AnnouncedEvent(event_id("e-1"), "w-1", "claim", 7),
+        AnnouncedEvent(event_id("e-2"), "w-2", "claim", 1, namespace="other"),
     )
     sent = Announcement("claim.processed", lowest_priority_of(4), events, "c-1", "00-ab-cd-01")
     await announce(api, sent)
@@ -271,7 +280,7 @@ async def test_impossible_requests_are_refused(open_one: Opened) -> None:
     broker.subscribe_notices(print)
     with pytest.raises(RuntimeError):
         broker.subscribe_notices(print)
-    event = AnnouncedEvent("e-1", "w-1", "claim", 1)
+    event = AnnouncedEvent(event_id("e-1"), "w-1", "claim", 1)
     for priority, count in ((-1, 1), (256, 1), (100, 0), (100, MAX_EVENTS_PER_ANNOUNCEMENT + 1)):
         with pytest.raises(ValueError):
             Announcement("claim.processed", priority, (event,) * count)

@@ -45,7 +45,7 @@ async def test_what_may_expire_does_not_wait_for_a_place_under_a_lease(expires: 
         ledger=ledger,
         calls=calls,
         **dict.fromkeys(
-            ("store", "registry", "broker", "relay", "endpoints", "committer", "timers")
+            ("store", "registry", "broker", "relay", "endpoints", "committer", "timers", "lease")
         ),  # type: ignore[arg-type]
     )
     handlings = []

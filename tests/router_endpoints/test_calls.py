@@ -101,6 +101,94 @@ async def test_unimplemented_is_no_attempt_and_another_endpoint_is_asked(
         assert len(older.calls) == 1
 
 
+class _Full(Handler):
+    """Begins nothing until it is told to, and asks to be left alone for so long."""
+
+    def __init__(self, code: grpc.StatusCode, seconds: float) -> None:
+        super().__init__()
+        self.full = True
+        self.code = code
+        self.pause = Duration(nanos=int(seconds * 1e9))
+
+    async def HandleEvent(self, request: pb.HandleEventRequest, context: Any) -> Any:
+        if not self.full:
+            return await self.answer(request)
+        self.calls.append(request)
+        status = status_pb2.Status(code=self.code.value[0], message="no thread")
+        for detail in (
+            error_details_pb2.ErrorInfo(reason="NOT_BEGUN", domain="waystation"),
+            error_details_pb2.RetryInfo(retry_delay=self.pause),
+        ):
+            packed = any_pb2.Any()
+            packed.Pack(detail)
+            status.details.append(packed)
+        details = (("grpc-status-details-bin", status.SerializeToString()),)
+        return await context.abort(self.code, "no thread", details)
+
+    async def HandleEvents(self, requests: Any, context: Any) -> None:
+        async for message in requests:
+            for item in message.items:
+                result = pb.HandleEventsResult(
+                    idempotency_key=item.idempotency_key, attempt=item.attempt
+                )
+                if self.full:
+                    self.calls.append(item)
+                    result.error.code = self.code.value[0]
+                    result.error.message = "no thread"
+                    result.error.reason = "NOT_BEGUN"
+                    result.error.retry_after.CopyFrom(self.pause)
+                else:
+                    result.response.CopyFrom(await self.answer(item))
+                await context.write(pb.HandleEventsResponse(results=[result]))
+
+
+@both_ways
+@pytest.mark.parametrize("code", ["RESOURCE_EXHAUSTED", "UNAVAILABLE"])
+async def test_what_was_not_begun_is_no_attempt_and_another_endpoint_is_asked(
+    pool: EndpointPool, batching: bool, code: str
+) -> None:
+    full = _Full(grpc.StatusCode[code], 0.5)
+    async with serving(full) as one, serving(Handler()) as other:
+        alone = registration(one, task("echo", batching=batching))
+        pool.update([alone])
+        outcome = await pool.call("claims", request("echo"), 5)
+        assert isinstance(outcome, NotSent)
+        assert "no thread" in outcome.reason
+        assert not outcome.unannounced
+        [report] = pool.report().values()
+        assert report["reachable"] is True
+        assert str(report["last_error"]).endswith("no thread")
+        assert pool.live_tasks() == frozenset()
+        pool.update([alone, registration(other, task("echo", batching=batching))])
+        for number in range(4):
+            outcome = await pool.call("claims", request("echo", str(number)), 5)
+            assert isinstance(outcome, Answered)
+        assert len(full.calls) == 1
+
+
+@both_ways
+async def test_an_endpoint_that_begins_nothing_is_not_asked_again_and_again(
+    pool: EndpointPool, batching: bool
+) -> None:
+    """However little it asks for, there is a pause, and who comes meanwhile does not go there."""
+    full = _Full(grpc.StatusCode.RESOURCE_EXHAUSTED, 0.0)
+
+    async def has_room() -> bool:
+        return "echo" in pool.live_tasks()
+
+    async with serving(full) as port:
+        pool.update([registration(port, task("echo", batching=batching))])
+        for asked in (1, 2):
+            outcomes = [
+                await pool.call("claims", request("echo", f"{asked}-{n}"), 5) for n in range(5)
+            ]
+            assert all(isinstance(outcome, NotSent) for outcome in outcomes)
+            assert len(full.calls) == asked
+            await eventually(has_room)
+        full.full = False
+        assert isinstance(await pool.call("claims", request("echo", "x"), 5), Answered)
+
+
 @both_ways
 async def test_no_answer_in_time_is_a_failed_attempt_and_the_handler_is_told(
     pool: EndpointPool, batching: bool

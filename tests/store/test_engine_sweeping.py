@@ -11,7 +11,7 @@ from store.instances import ROUTER, Engine, a_start, task
 from waystation_core.domain.ids import new_id
 from waystation_core.domain.model import Delivery, DeliveryState, Event
 from waystation_core.domain.results import AttemptError, Reply
-from waystation_core.ports.store import BrokenLeases, RouterReport
+from waystation_core.ports.store import BrokenLeases, MadeDue, RouterReport
 from waystation_core.store import sweeping
 
 A, B = task("a"), task("b")
@@ -102,23 +102,6 @@ async def test_sweepers_that_race_claim_each_event_once(engine: Engine) -> None:
     assert {*found, *(one.event_id for one in rest)} == set(event_ids)
 
 
-async def test_one_router_announces_what_the_broker_lost(engine: Engine) -> None:
-    lost = await started(engine, 5)
-    await engine.rows("UPDATE outbox SET announced_at = now() - interval '30 s'")
-    fresh = await started(engine, 5)
-    barrier = asyncio.Barrier(4)
-
-    async def notice() -> int | None:
-        await barrier.wait()
-        return await engine.store.make_lost_due(20.0)
-
-    told = await asyncio.gather(*(notice() for _ in range(4)))
-    assert sorted(told, key=str) == [5, None, None, None]
-    due = {one.event_id for one in await engine.store.claim_due_events(100)}
-    assert due == set(lost)
-    assert not due & set(fresh)
-
-
 async def test_a_starving_event_is_announced_once_more_at_the_highest_level(
     engine: Engine,
 ) -> None:
@@ -144,10 +127,11 @@ async def test_no_sweep_waits_for_a_commit(engine: Engine) -> None:
         await connection.execute("DELETE FROM deliveries")
         async with asyncio.timeout(1.5):
             await engine.store.make_due([other.event_id])
-            assert await engine.store.make_lost_due(1.0) == 0, "nothing but what is locked"
+            await engine.store.note_lost(1.0)
+            assert await engine.store.make_lost_due(10) == MadeDue("broker", 0, more=False)
             assert await engine.store.claim_due_events(10) == []
-            assert await engine.store.wake_parked(["a"]) == 0
-            assert await engine.store.break_leases(ROUTER, 10.0) == BrokenLeases(0, 0)
+            assert await engine.store.wake_parked(["a"], 10) == {}
+            assert await engine.store.break_leases(ROUTER, 10.0, 10) == BrokenLeases(0, 0)
 
 
 # --- deliveries ------------------------------------------------------------------------------
@@ -223,7 +207,7 @@ async def test_parked_deliveries_of_a_task_are_woken(engine: Engine) -> None:
         d={"state": DeliveryState.HELD},
         e={"state": DeliveryState.NO_ENDPOINT, "due_in": 60.0},
     )
-    assert await engine.store.wake_parked(["a", "b", "d", "e"], all=False) == 2
+    assert await engine.store.wake_parked(["a", "b", "d", "e"], 10) == {"a": 1, "b": 1}
     assert {task_id: row.state.name for task_id, row in (await stored(engine, event)).items()} == {
         "a": "READY",
         "b": "READY",
@@ -231,7 +215,8 @@ async def test_parked_deliveries_of_a_task_are_woken(engine: Engine) -> None:
         "d": "HELD",
         "e": "NO_ENDPOINT",
     }
-    assert await engine.store.wake_parked(["e"]) == 1
+    assert await engine.store.wake_parked(["e"], 10, parked_for=60.0) == {}
+    assert await engine.store.wake_parked(["e"], 10, parked_for=0.0) == {"e": 1}
     claimed = await engine.store.claim_deliveries(ROUTER, 10, ["a", "b"], suspects=False)
     assert sorted(row.attempts for row in claimed) == [0, 2]
 
@@ -274,8 +259,8 @@ async def test_what_a_dead_router_had_in_call_is_suspect(engine: Engine) -> None
         ready={"state": DeliveryState.READY},
     )
     await engine.rows("UPDATE routers SET lease_until = now() WHERE router_id = %s", dead)
-    assert await engine.store.break_leases(alive, 10.0) == BrokenLeases(3, 0)
-    assert await engine.store.break_leases(alive, 10.0) == BrokenLeases(0, 0)
+    assert await engine.store.break_leases(alive, 10.0, 10) == BrokenLeases(3, 0)
+    assert await engine.store.break_leases(alive, 10.0, 10) == BrokenLeases(0, 0)
     rows = await stored(engine, event)
     assert {task_id for task_id, row in rows.items() if row.suspect} == {
         "dead",
@@ -312,7 +297,7 @@ async def test_what_a_router_may_have_left_unannounced_when_it_died_is_due(engin
             ago,
             event_id,
         )
-    assert await engine.store.break_leases(alive, 10.0) == BrokenLeases(0, 1)
+    assert await engine.store.break_leases(alive, 10.0, 10) == BrokenLeases(0, 1)
     assert [due.event_id for due in await engine.store.claim_due_events(10)] == [last]
 
 
@@ -321,7 +306,7 @@ async def test_a_result_whose_lease_was_broken_still_counts(engine: Engine) -> N
     row = Delivery(event.event_id, "a", DeliveryState.LEASED, leased_by=ROUTER)
     await engine.touch_rows(instance.key, event, row)
     late = await engine.decide(event.event_id, A, Reply(output={"late": True}))
-    assert await engine.store.break_leases(new_id(), 10.0) == BrokenLeases(1, 0)
+    assert await engine.store.break_leases(new_id(), 10.0, 10) == BrokenLeases(1, 0)
     assert await engine.write(late) == {instance.key}
     assert await stored(engine, event) == {}
     assert (await engine.instance(instance.key)).output == {"late": True}
@@ -356,7 +341,7 @@ async def test_a_claim_reads_what_is_due_and_nothing_else(engine: Engine) -> Non
     parameters = {"router_id": ROUTER, "limit": 100, "task_ids": ["a", "b"]}
     for query, index in (
         (sweeping._CLAIM_DELIVERIES, "deliveries_due"),
-        (sweeping._CLAIM_SUSPECTS, "deliveries_due"),
+        (sweeping._CLAIM_SUSPECTS, "deliveries_suspect"),
         (sweeping._CLAIM_OVERDUE, "deliveries_pending"),
         (sweeping._CLAIM_TIMERS.replace("%s", "%(limit)s"), "timers_due"),
     ):

@@ -14,7 +14,7 @@ from waystation_core.domain.ids import new_id
 from waystation_core.domain.model import Delivery, DeliveryState, Event
 from waystation_core.domain.pools import EventTypes, Pool, PoolRefused
 from waystation_core.domain.topics import matches
-from waystation_core.ports.store import RouterReport
+from waystation_core.ports.store import MadeDue, RouterReport
 from waystation_core.store.event_types import as_regex
 
 QUIET = RouterReport(0, 0, {})
@@ -95,10 +95,12 @@ async def test_a_router_that_leaves_others_behind_does_not_shorten_their_pool(
 async def test_a_lapsed_pool_gives_back_what_its_queue_held_once(engine: Engine) -> None:
     events = await raised(engine, "fraud.scored", "claim.risk", "claim.read")
     await engine.store.join_pool(FRAUD, 10.0)
-    assert await engine.store.end_lapsed_pools() == {}
+    assert await engine.store.end_lapsed_pools() == []
     await lapse(engine)
     ended = await asyncio.gather(*(engine.store.end_lapsed_pools() for _ in range(3)))
-    assert sorted(ended, key=len) == [{}, {}, {"fraud": 2}]
+    assert sorted(ended) == [[], [], ["fraud"]]
+    assert await engine.store.make_lost_due(10) == MadeDue("pool fraud", 2, more=False)
+    assert await engine.store.make_lost_due(10) is None
     due = {one.event_id for one in await engine.store.claim_due_events(10)}
     assert due == {events["fraud.scored"].event_id, events["claim.risk"].event_id}
 
@@ -123,7 +125,10 @@ async def test_each_pool_claims_its_own_events_and_deliveries(engine: Engine) ->
         ]
         await engine.touch_rows(key, event, *rows)
     for types, own in ((OF_FRAUD, set(kinds[:2])), (OF_OTHERS, set(kinds[2:]))):
-        assert await engine.store.wake_parked(["plain", "suspect"], types) == 4
+        assert await engine.store.wake_parked(["plain", "suspect"], 10, types) == {
+            "plain": 2,
+            "suspect": 2,
+        }
         for suspects in (False, True):
             deliveries = await engine.store.claim_deliveries(
                 ROUTER, 10, ["plain", "suspect"], suspects=suspects, types=types

@@ -87,9 +87,10 @@ async def test_many_events_over_one_stream_each_answered_when_ready(gate: Gate) 
                 items=[delivery("held", key="h:held", attempt=2), *quick, delivery("none", key="x")]
             )
         )
-        first = await stream.read()
-        # What was ready at the same moment came in one message; the slow one holds nothing back.
-        by_key = {result.idempotency_key: result for result in first.results}
+        messages = [await stream.read() for _ in range(2)]
+        # What was ready at the same moment came in one message (what is refused is, a moment before the
+        # others); the slow one holds nothing back.
+        by_key = {result.idempotency_key: result for one in messages for result in one.results}
         assert set(by_key) == {f"e-{n}:quick" for n in range(20)} | {"x"}
         change = by_key["e-7:quick"].response.operations.operations
         assert [(op.path, op.set.number_value) for op in change] == [("/quick", 7)]
@@ -125,6 +126,10 @@ async def test_a_cancelled_item_is_cut_and_the_others_go_on(gate: Gate) -> None:
             )
         )
         await value_of(gate.cancelled)
+        # That it is over is said too: its name may be used again.
+        [result] = (await stream.read()).results
+        assert result.idempotency_key == "a"
+        assert result.error.code == grpc.StatusCode.CANCELLED.value[0]
         gate.open.set()
         [result] = (await stream.read()).results
         assert result.idempotency_key == "b"
@@ -370,11 +375,11 @@ service.run(grace=60)
 """
 
 
-async def process(**environ: str) -> asyncio.subprocess.Process:
+async def process(program: str = PROGRAM, **environ: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
-        PROGRAM,
+        program,
         env={**os.environ, **environ},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -409,6 +414,80 @@ async def test_the_process_ends_well_on_sigterm_and_at_once_on_a_second(
         await eventually(unregistered, until=lambda seen: len(seen) == 2)
         busy.send_signal(signal.SIGTERM)
         assert await busy.wait() == 1
+        with pytest.raises(grpc.aio.AioRpcError):
+            await call
+
+
+HANGS = {
+    "plain": """
+def hangs(ctx):
+    print("called", flush=True)
+    threading.Event().wait()
+""",
+    "ignores its cancellation": """
+async def hangs(ctx):
+    print("called", flush=True)
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            pass
+""",
+    "in a thread of asyncio's": """
+async def hangs(ctx):
+    print("called", flush=True)
+    await asyncio.to_thread(threading.Event().wait)
+""",
+    "holds the loop": """
+async def hangs(ctx):
+    print("called", flush=True)
+    while True:
+        time.sleep(1)
+""",
+}
+SAID = {
+    "plain": b"these tasks still run and are left behind: hangs",
+    "ignores its cancellation": b"the event loop does not end",
+    "in a thread of asyncio's": b"threads still run (asyncio_0",
+    "holds the loop": b"the event loop does not end",
+}
+
+
+@pytest.mark.parametrize("how", HANGS)
+async def test_a_task_that_hangs_keeps_no_stopped_process_alive(
+    waystation: FakeWaystation, how: str
+) -> None:
+    async def registered() -> list[Any]:
+        return waystation.requests("RegisterHandler")
+
+    program = f"""
+import asyncio, threading, time
+from waystation_worker import HandlerService
+
+service = HandlerService("claims")
+
+
+@service.task(events=["claim.processed"], workflow_types=["insurance_claim"])
+{HANGS[how].strip()}
+
+
+service.run(grace=0.5)
+print("returned", flush=True)
+"""
+    hung = await process(
+        program, WAYSTATION_ADDRESS=waystation.address, WAYSTATION_HANDLER_PORT="0"
+    )
+    [request] = await eventually(registered)
+    async with stub_of(request.port) as stub:
+        call = stub.HandleEvent(delivery("hangs"))
+        assert hung.stdout is not None
+        assert await hung.stdout.readline() == b"called\n"
+        hung.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(20):
+            out, log = await hung.communicate()
+        assert hung.returncode == 0, log.decode()
+        assert SAID[how] in log, log.decode()
+        assert (out == b"returned\n") is (how == "plain")
         with pytest.raises(grpc.aio.AioRpcError):
             await call
 

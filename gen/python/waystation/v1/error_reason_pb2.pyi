@@ -41,6 +41,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_PATH_TYPE_MISMATCH: _ClassVar[ErrorReason]
     ERROR_REASON_RESPONSE_INVALID: _ClassVar[ErrorReason]
     ERROR_REASON_TASK_RETIRED: _ClassVar[ErrorReason]
+    ERROR_REASON_NOT_BEGUN: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 ERROR_REASON_INVALID_ID: ErrorReason
 ERROR_REASON_INVALID_EVENT_TYPE: ErrorReason
@@ -76,3 +77,4 @@ ERROR_REASON_INTERNAL: ErrorReason
 ERROR_REASON_PATH_TYPE_MISMATCH: ErrorReason
 ERROR_REASON_RESPONSE_INVALID: ErrorReason
 ERROR_REASON_TASK_RETIRED: ErrorReason
+ERROR_REASON_NOT_BEGUN: ErrorReason

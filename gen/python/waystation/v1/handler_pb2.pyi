@@ -80,7 +80,7 @@ class TaskSpec(_message.Message):
     def __init__(self, task_id: _Optional[str] = ..., event_types: _Optional[_Iterable[str]] = ..., workflow_types: _Optional[_Iterable[str]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_attempts: _Optional[int] = ..., initial_backoff: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., backoff_multiplier: _Optional[float] = ..., max_backoff: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., backoff_jitter: _Optional[float] = ..., max_in_flight: _Optional[int] = ..., on_failure: _Optional[_Union[OnFailure, str]] = ..., catch_up: _Optional[_Union[CatchUp, str]] = ..., with_history: bool = ..., batching: bool = ..., replayable: bool = ..., may_emit: _Optional[_Iterable[str]] = ..., reads: _Optional[_Union[_operation_pb2.PathSet, _Mapping]] = ..., writes: _Optional[_Union[_operation_pb2.PathSet, _Mapping]] = ...) -> None: ...
 
 class Handler(_message.Message):
-    __slots__ = ("handler_id", "service_name", "service_version", "host", "port", "kind", "tasks", "registered_at", "lease_remaining", "reachable", "last_error", "calls_in_flight", "retired_task_ids")
+    __slots__ = ("handler_id", "service_name", "service_version", "host", "port", "kind", "tasks", "registered_at", "lease_remaining", "reachable", "last_error", "calls_in_flight", "retired_task_ids", "began_at")
     HANDLER_ID_FIELD_NUMBER: _ClassVar[int]
     SERVICE_NAME_FIELD_NUMBER: _ClassVar[int]
     SERVICE_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -94,6 +94,7 @@ class Handler(_message.Message):
     LAST_ERROR_FIELD_NUMBER: _ClassVar[int]
     CALLS_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
     RETIRED_TASK_IDS_FIELD_NUMBER: _ClassVar[int]
+    BEGAN_AT_FIELD_NUMBER: _ClassVar[int]
     handler_id: str
     service_name: str
     service_version: str
@@ -107,4 +108,5 @@ class Handler(_message.Message):
     last_error: str
     calls_in_flight: int
     retired_task_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, handler_id: _Optional[str] = ..., service_name: _Optional[str] = ..., service_version: _Optional[str] = ..., host: _Optional[str] = ..., port: _Optional[int] = ..., kind: _Optional[_Union[RegistrationKind, str]] = ..., tasks: _Optional[_Iterable[_Union[TaskSpec, _Mapping]]] = ..., registered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., lease_remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., reachable: bool = ..., last_error: _Optional[str] = ..., calls_in_flight: _Optional[int] = ..., retired_task_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    began_at: _timestamp_pb2.Timestamp
+    def __init__(self, handler_id: _Optional[str] = ..., service_name: _Optional[str] = ..., service_version: _Optional[str] = ..., host: _Optional[str] = ..., port: _Optional[int] = ..., kind: _Optional[_Union[RegistrationKind, str]] = ..., tasks: _Optional[_Iterable[_Union[TaskSpec, _Mapping]]] = ..., registered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., lease_remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., reachable: bool = ..., last_error: _Optional[str] = ..., calls_in_flight: _Optional[int] = ..., retired_task_ids: _Optional[_Iterable[str]] = ..., began_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

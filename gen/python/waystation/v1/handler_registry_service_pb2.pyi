@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from waystation.v1 import handler_pb2 as _handler_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -11,7 +12,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class RegisterHandlerRequest(_message.Message):
-    __slots__ = ("namespace", "service_name", "service_version", "host", "port", "kind", "lease", "tasks", "request_id")
+    __slots__ = ("namespace", "service_name", "service_version", "host", "port", "kind", "lease", "tasks", "request_id", "began_at")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     SERVICE_NAME_FIELD_NUMBER: _ClassVar[int]
     SERVICE_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +22,7 @@ class RegisterHandlerRequest(_message.Message):
     LEASE_FIELD_NUMBER: _ClassVar[int]
     TASKS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    BEGAN_AT_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     service_name: str
     service_version: str
@@ -30,7 +32,8 @@ class RegisterHandlerRequest(_message.Message):
     lease: _duration_pb2.Duration
     tasks: _containers.RepeatedCompositeFieldContainer[_handler_pb2.TaskSpec]
     request_id: str
-    def __init__(self, namespace: _Optional[str] = ..., service_name: _Optional[str] = ..., service_version: _Optional[str] = ..., host: _Optional[str] = ..., port: _Optional[int] = ..., kind: _Optional[_Union[_handler_pb2.RegistrationKind, str]] = ..., lease: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., tasks: _Optional[_Iterable[_Union[_handler_pb2.TaskSpec, _Mapping]]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    began_at: _timestamp_pb2.Timestamp
+    def __init__(self, namespace: _Optional[str] = ..., service_name: _Optional[str] = ..., service_version: _Optional[str] = ..., host: _Optional[str] = ..., port: _Optional[int] = ..., kind: _Optional[_Union[_handler_pb2.RegistrationKind, str]] = ..., lease: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., tasks: _Optional[_Iterable[_Union[_handler_pb2.TaskSpec, _Mapping]]] = ..., request_id: _Optional[str] = ..., began_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class RegisterHandlerResponse(_message.Message):
     __slots__ = ("handler", "caught_up_events")

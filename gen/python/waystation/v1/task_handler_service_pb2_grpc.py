@@ -59,7 +59,10 @@ class TaskHandlerServiceServicer(object):
         Errors, permanent: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION, OUT_OF_RANGE,
         PERMISSION_DENIED, UNAUTHENTICATED, DATA_LOSS. Errors, retried, one attempt each: UNKNOWN, INTERNAL,
         ABORTED, CANCELLED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE. UNIMPLEMENTED means that this
-        endpoint does not host the task: another one is asked, no attempt is spent.
+        endpoint does not host the task: another one is asked, no attempt is spent. RESOURCE_EXHAUSTED or
+        UNAVAILABLE with the google.rpc.ErrorInfo.reason NOT_BEGUN means that nothing of the task was run: another
+        endpoint is asked, no attempt is spent, and this one gets nothing of the task for as long as
+        google.rpc.RetryInfo says (default 1 s, 0.2 s to 60 s).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -11,7 +11,7 @@ Whoever made the store and the broker closes them afterwards: `main` here, or th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -111,8 +111,14 @@ class _Gate(grpc.aio.ServerInterceptor):
 class ApiServer:
     """The API of one process. `port` and `address` are known once it has started."""
 
-    def __init__(self, settings: ApiSettings, store: Store, broker: Broker) -> None:
-        """Raises BadSettings."""
+    def __init__(
+        self,
+        settings: ApiSettings,
+        store: Store,
+        broker: Broker,
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    ) -> None:
+        """`interceptors` come inside the server's own. Raises BadSettings."""
         self._settings = settings
         self._store = store
         self._broker = broker
@@ -207,7 +213,7 @@ class ApiServer:
             insecure=settings.insecure,
             host_setting="WAYSTATION_API_HOST",
             port_setting="WAYSTATION_API_PORT",
-            interceptors=(self._gate,),
+            interceptors=(self._gate, *interceptors),
         )
         self._background: list[asyncio.Task[None]] = []
         self._serving = False
@@ -309,6 +315,11 @@ def _service(name: str, add: Callable[[Any, Any], None], servicer: object) -> Se
     return Service(f"waystation.v1.{name}", lambda server: add(servicer, server))
 
 
-def build(settings: ApiSettings, store: Store, broker: Broker) -> ApiServer:
+def build(
+    settings: ApiSettings,
+    store: Store,
+    broker: Broker,
+    interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+) -> ApiServer:
     """The server, ready to start; call it inside the running loop. Raises BadSettings."""
-    return ApiServer(settings, store, broker)
+    return ApiServer(settings, store, broker, interceptors)

@@ -11,13 +11,13 @@ from waystation_api.changing import Change
 from waystation_api.completing import Completing
 from waystation_api.requests import check_idempotency_key
 from waystation_core.domain.errors import InvalidField
+from waystation_core.domain.limits import MAX_PENDING_SECONDS
 from waystation_core.rpc.conversion import (
     completion_from_proto,
     failure_from_proto,
     seconds_from_proto,
     set_timestamp,
 )
-from waystation_core.rpc.conversion.replies import MAX_PENDING
 
 _pb = task_completion_service_pb2
 Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
@@ -55,7 +55,7 @@ class TaskCompletionService(task_completion_service_pb2_grpc.TaskCompletionServi
         key = check_idempotency_key(request.idempotency_key)
         if not request.HasField("extension"):
             raise InvalidField("extension is missing; say how much longer.", field="extension")
-        seconds = seconds_from_proto(request.extension, "extension", most=MAX_PENDING)
+        seconds = seconds_from_proto(request.extension, "extension", most=MAX_PENDING_SECONDS)
         response = _pb.ExtendTaskResponse()
         deadline = await self._completing.extend(Change.of("ExtendTask", request), key, seconds)
         set_timestamp(response.deadline, deadline)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import TypeAlias
+from uuid import UUID
 
 import grpc
 
@@ -38,7 +39,7 @@ class DeadLetterService(dead_letter_service_pb2_grpc.DeadLetterServiceServicer):
         self, request: _pb.ListDeadLettersRequest, context: Context
     ) -> _pb.ListDeadLettersResponse:
         namespace = check_namespace(request.namespace)
-        page = Page(request, (datetime, str))
+        page = Page(request, (datetime, UUID))
         found = await self._queries.dead_letters(
             _filter(request.filter),
             after=page.after,

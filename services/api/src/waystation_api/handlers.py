@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TypeAlias
+from uuid import UUID
 
 import grpc
 
@@ -73,7 +74,7 @@ class HandlerRegistryService(handler_registry_service_pb2_grpc.HandlerRegistrySe
         namespace = check_namespace(request.namespace)
         if request.service_name:
             limits.check_id(request.service_name, "service_name")
-        page = Page(request, (str, str, int, str))
+        page = Page(request, (str, str, int, UUID))
         found = await self._registry.handlers(
             service_name=request.service_name,
             after=page.after,

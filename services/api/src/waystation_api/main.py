@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 
 from waystation_api.app import Store, build
 from waystation_api.settings import ApiSettings
 from waystation_core.broker import open_broker
+from waystation_core.failpoints import Failpoints
 from waystation_core.rpc import process
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.pool import open_pool
@@ -25,14 +27,17 @@ async def _serve(settings: ApiSettings) -> None:
     stopping = process.stop_signals()
     url = settings.database_url.get_secret_value()
     pool = open_pool(url, size=settings.api_database_connections, name="waystation-api")
-    broker = open_broker(settings.broker_url.get_secret_value(), role="api")
+    failpoints = Failpoints.of(os.environ)
+    broker = failpoints.broker(open_broker(settings.broker_url.get_secret_value(), role="api"))
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(pool.close)
         stack.push_async_callback(broker.close)
         store = Store(
-            PostgresEngineStore(pool), PostgresRegistryStore(pool), PostgresQueryStore(pool)
+            failpoints.engine_store(PostgresEngineStore(pool)),
+            failpoints.registry_store(PostgresRegistryStore(pool)),
+            PostgresQueryStore(pool),
         )
-        server = build(settings, store, broker)
+        server = build(settings, store, broker, failpoints.interceptors())
         await server.start()
         stack.push_async_callback(server.stop)
         if await wait_for_store(url, stopping):

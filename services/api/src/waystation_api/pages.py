@@ -8,22 +8,28 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 from google.protobuf.message import Message
 
 from waystation_core.domain import limits
 from waystation_core.domain.errors import InvalidPageToken
+from waystation_core.domain.ids import may_be_ours
 
 MAX_PAGE_BYTES = 2 * 1024 * 1024
 """A page ends early rather than grow beyond what clients receive by default (4 MiB)."""
+
+_LARGEST_KEY = 2**63 - 1
+_LONGEST_KEY = 300
+"""Characters of the longest text in a key: a host's name."""
 
 
 class Page:
     """One request for a page: how many rows, after which key."""
 
     def __init__(self, request: Message, kinds: Sequence[type]) -> None:
-        """`kinds` are the types of the key's parts: str, int or datetime.
+        """`kinds` are the types of the key's parts: str, UUID (as text), int or datetime.
 
         Raises InvalidPageToken for a negative size, or a token of another list.
         """
@@ -53,10 +59,8 @@ class Page:
             check, body = raw[:8], raw[8:]
             if check != self._check(body):
                 raise ValueError("another list's")
-            parts = orjson.loads(body)
             return tuple(
-                datetime.fromisoformat(part) if kind is datetime else kind(part)
-                for part, kind in zip(parts, kinds, strict=True)
+                _part(part, kind) for part, kind in zip(orjson.loads(body), kinds, strict=True)
             )
         except (ValueError, TypeError, binascii.Error):
             raise InvalidPageToken(
@@ -64,3 +68,20 @@ class Page:
                 "without one.",
                 field="page_token",
             ) from None
+
+
+def _part(part: object, kind: type) -> str | int | datetime:
+    """One part of a key as it was given out. Raises ValueError: the check of a token keeps mistakes
+    out, not forgers, and what is read here goes into a statement."""
+    if kind is datetime:
+        when = datetime.fromisoformat(str(part))
+        if when.tzinfo is None:
+            raise ValueError("a time without a zone")
+        return when
+    if kind is int and type(part) is int and 0 <= part <= _LARGEST_KEY:
+        return part
+    if kind is str and isinstance(part, str) and len(part) <= _LONGEST_KEY and "\0" not in part:
+        return part
+    if kind is UUID and isinstance(part, str) and may_be_ours(part):
+        return part
+    raise ValueError("no part of a key")

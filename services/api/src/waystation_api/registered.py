@@ -76,7 +76,7 @@ class Registered:
             f"{one.host}:{one.port}: {one.last_error}"
             for one in self.seen
             if one.service_name == service
-            and one.reachable is False
+            and (one.reachable is False or one.last_error)
             and any(task.task_id == task_id for task in one.tasks)
         ]
         if not troubled:

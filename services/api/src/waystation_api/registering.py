@@ -15,23 +15,25 @@ from waystation_core.ports.store import EngineStore, Registration, RegistryStore
 from waystation_core.relay.announcing import Relay
 from waystation_core.relay.catching_up import catch_up
 from waystation_core.rpc.addresses import admitted_addresses
-from waystation_core.rpc.conversion import seconds_from_proto, task_spec_from_proto
+from waystation_core.rpc.conversion import (
+    refuses_unforeseen,
+    seconds_from_proto,
+    task_spec_from_proto,
+)
 
 _pb = handler_registry_service_pb2
 log = structlog.get_logger(__name__)
 
 DEFAULT_LEASE_SECONDS = 30.0
-MAX_LEASE_SECONDS = 3600.0
-MAX_TASKS = 1_000
-MAX_VERSION = 200
 
 
+@refuses_unforeseen("request")
 def registration_from_proto(request: _pb.RegisterHandlerRequest) -> Registration:
     """What a request registers, within the limits; whether it may be dialled is not asked here."""
     service_name = limits.check_id(request.service_name, "service_name")
-    if len(request.service_version) > MAX_VERSION or "\0" in request.service_version:
+    if len(request.service_version) > limits.MAX_SHORT_TEXT or "\0" in request.service_version:
         raise InvalidField(
-            f"service_version has more than {MAX_VERSION} characters or a NUL. Shorten it.",
+            f"service_version has more than {limits.MAX_SHORT_TEXT} characters or a NUL. Shorten it.",
             field="service_version",
         )
     kind = request.kind or handler_pb2.REGISTRATION_KIND_LEASED
@@ -44,10 +46,10 @@ def registration_from_proto(request: _pb.RegisterHandlerRequest) -> Registration
             raise InvalidField(
                 "lease goes with LEASED registrations only; leave it out.", field="lease"
             )
-        lease = seconds_from_proto(request.lease, "lease", least=1.0, most=MAX_LEASE_SECONDS)
-    if not 1 <= len(request.tasks) <= MAX_TASKS:
+        lease = seconds_from_proto(request.lease, "lease", least=1.0, most=limits.MAX_LEASE_SECONDS)
+    if not 1 <= len(request.tasks) <= limits.MAX_TASKS:
         raise InvalidField(
-            f"tasks must hold 1-{MAX_TASKS} tasks, not {len(request.tasks)}.", field="tasks"
+            f"tasks must hold 1-{limits.MAX_TASKS} tasks, not {len(request.tasks)}.", field="tasks"
         )
     tasks = tuple(
         task_spec_from_proto(task, service_name, f"tasks[{at}]")

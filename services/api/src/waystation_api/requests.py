@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 
 from google.protobuf.message import Message
 
 from waystation_core.domain import limits
 from waystation_core.domain.errors import InvalidField, InvalidId, NamespaceNotFound, shown
+from waystation_core.domain.ids import may_be_ours
 from waystation_core.domain.model import DEFAULT_NAMESPACE
 
 
@@ -35,7 +35,8 @@ def check_idempotency_key(value: str) -> str:
     """The key of a delivery; INVALID_ID where it can't be one."""
     event_id, _, task_id = value.partition(":")
     try:
-        uuid.UUID(event_id)
+        if not may_be_ours(event_id):
+            raise ValueError("no id of an event")
         limits.check_id(task_id, "idempotency_key")
     except (ValueError, InvalidId):
         raise InvalidId(

@@ -17,13 +17,17 @@ from waystation_core.domain.errors import (
 from waystation_core.domain.ids import new_id
 from waystation_core.ports.store import EngineStore, Started
 from waystation_core.relay.announcing import Relay
-from waystation_core.rpc.conversion import payload_from_proto, seconds_from_proto
-from waystation_core.rpc.conversion.requests import MAX_DELAY
+from waystation_core.rpc.conversion import (
+    payload_from_proto,
+    refuses_unforeseen,
+    seconds_from_proto,
+)
 
 BATCH = 200
 WORKERS = 2
 
 
+@refuses_unforeseen("request")
 def start_from_proto(request: workflow_service_pb2.StartWorkflowRequest) -> actions.Start:
     """The start that a request asks for, within the limits. It empties fields of the request."""
     namespace = check_namespace(request.namespace)
@@ -37,7 +41,7 @@ def start_from_proto(request: workflow_service_pb2.StartWorkflowRequest) -> acti
         limits.check_priority(request.priority)
     deadline = None
     if request.HasField("deadline"):
-        deadline = seconds_from_proto(request.deadline, "deadline", most=MAX_DELAY)
+        deadline = seconds_from_proto(request.deadline, "deadline", most=limits.MAX_DELAY_SECONDS)
     return actions.start(
         workflow_instance_id=request.workflow_instance_id or new_id(),
         workflow_type=request.workflow_type,

@@ -13,6 +13,7 @@ from waystation_core.domain.endpoints import Allowlist
 from waystation_core.domain.errors import StoreUnavailable, WaystationError
 from waystation_core.domain.ids import new_id
 from waystation_core.domain.pools import Pool, PoolRefused
+from waystation_core.failpoints import Plan
 from waystation_core.ports.broker import Broker, Subscription
 from waystation_core.ports.store import (
     EngineStore,
@@ -26,6 +27,7 @@ from waystation_core.rpc.settings import BadSettings
 from waystation_router.calls import Calls
 from waystation_router.committer import Committer
 from waystation_router.endpoints import EndpointPool
+from waystation_router.endpoints.pointed import PointedEndpoints
 from waystation_router.intake import Intake
 from waystation_router.lease import Lease
 from waystation_router.ledger import Call, Handling, Ledger
@@ -48,6 +50,7 @@ class Router:
         store: EngineStore,
         registry_store: RegistryStore,
         broker: Broker,
+        failpoints: Plan | None = None,
     ) -> None:
         self.router_id = new_id()
         self._settings = settings
@@ -68,7 +71,11 @@ class Router:
                 settings.database_url.get_secret_value(), settings.broker_url.get_secret_value()
             ),
         )
-        self._endpoints = EndpointPool(allowlist, on_change=self._endpoints_changed)
+        self._endpoints = (
+            EndpointPool(allowlist, on_change=self._endpoints_changed)
+            if failpoints is None
+            else PointedEndpoints(allowlist, failpoints, on_change=self._endpoints_changed)
+        )
         self._registry = RegistryCopy(registry_store, self._registry_changed)
         rules = Rules(resolve=self._registry.resolve, max_events=settings.max_events_per_workflow)
         self._committer = Committer(
@@ -82,6 +89,14 @@ class Router:
         )
         self._calls = Calls(self._ledger, store, self._endpoints, pools, self._committer.submit)
         self._intake = Intake(self._ledger, store, self._registry, self._calls, self._committer)
+        self._lease = Lease(
+            store,
+            self.router_id,
+            self._pool,
+            settings.router_lease_seconds,
+            self._report,
+            pools.update,
+        )
         self._sweeper = Sweeper(
             router_id=self.router_id,
             pool=self._pool.name,
@@ -96,14 +111,7 @@ class Router:
             calls=self._calls,
             committer=self._committer,
             timers=Timers(self._ledger, store, self._registry, self._relay, rules),
-        )
-        self._lease = Lease(
-            store,
-            self.router_id,
-            self._pool,
-            settings.router_lease_seconds,
-            self._report,
-            pools.update,
+            lease=self._lease,
         )
         self._subscription: Subscription | None = None
         self._tasks: list[asyncio.Task[None]] = []

@@ -29,6 +29,7 @@ from waystation_core.rpc.conversion.times import set_timestamp
 from waystation_router.endpoints import (
     Answered,
     CallOutcome,
+    Cancelled,
     EndpointPool,
     Failed,
     NotSent,
@@ -72,6 +73,8 @@ class Calls:
         self._places: dict[str, _Places] = {}
         self._pools = pools
         self.in_flight = 0
+        self.place_freed = asyncio.Event()
+        """Set by whatever makes a place free; whoever waits for one clears it first."""
         self._idle = asyncio.Event()
         self._idle.set()
         self._loading: set[asyncio.Task[None]] = set()
@@ -133,18 +136,30 @@ class Calls:
             self._loading.add(loading)
             loading.add_done_callback(self._loading.discard)
         else:
-            self._send(handling, call, places, ())
+            self._try_to_send(handling, call, places, ())
 
     async def _with_history(self, handling: Handling, call: Call, places: _Places) -> None:
         try:
             loaded = await self._store.load([handling.event_id], with_history=True)
+            self._ledger.learn(loaded)
+            history = loaded.histories.get(handling.state.instance.key, ())
         except StoreUnavailable:
             self._done(places)
             self._take_off(handling, call, DeliveryState.READY, due_in=1.0)
-            return
-        self._ledger.learn(loaded)
-        history = loaded.histories.get(handling.state.instance.key, ())
-        self._send(handling, call, places, history)
+        except Exception as fault:
+            self._done(places)
+            self._fail(handling, call, fault)
+        else:
+            self._try_to_send(handling, call, places, history)
+
+    def _try_to_send(
+        self, handling: Handling, call: Call, places: _Places, history: Sequence[StoredEntry]
+    ) -> None:
+        try:
+            self._send(handling, call, places, history)
+        except Exception as fault:
+            self._done(places)
+            self._fail(handling, call, fault)
 
     def _send(
         self, handling: Handling, call: Call, places: _Places, history: Sequence[StoredEntry]
@@ -171,13 +186,54 @@ class Calls:
             call.task.service_name, request, call.task.timeout, alone=call.suspect
         )
         call.running.outcome.add_done_callback(
-            lambda outcome: self._ended(handling, call, places, outcome.result())
+            lambda outcome: self._ended(handling, call, places, outcome)
         )
 
-    def _ended(self, handling: Handling, call: Call, places: _Places, outcome: CallOutcome) -> None:
-        """Turns what came back into a result of the domain's, or a row where nothing was called."""
+    def _ended(
+        self,
+        handling: Handling,
+        call: Call,
+        places: _Places,
+        outcome: asyncio.Future[CallOutcome],
+    ) -> None:
+        """The one way from a call to its delivery's outcome: the event loop would only log what is
+        raised in here, and the delivery would stay in call for ever."""
         call.running = None
-        self._done(places)
+        try:
+            self._settle(handling, call, Cancelled() if outcome.cancelled() else outcome.result())
+        except Exception as fault:
+            self._fail(handling, call, fault)
+        finally:
+            self._done(places)
+
+    def _fail(self, handling: Handling, call: Call, fault: Exception) -> None:
+        """A fault of ours on the way: counted as an attempt, so that what always fails does not go
+        on for ever."""
+        log.error(
+            "call_not_carried_out",
+            event_id=handling.event_id,
+            task_id=call.task.task_id,
+            exc_info=fault,
+        )
+        call.row = None
+        call.result = CallResult(
+            task=call.task,
+            attempt=call.attempt,
+            base_version=call.base_version or handling.state.instance.version,
+            outcome=AttemptError(
+                code="INTERNAL",
+                reason="INTERNAL",
+                message="The router could not carry out this call; its log tells more.",
+            ),
+            edit=call.edit,
+            duration_us=0,
+            service_version="",
+            endpoint="",
+        )
+        self._tell(handling, call)
+
+    def _settle(self, handling: Handling, call: Call, outcome: CallOutcome) -> None:
+        """Turns what came back into a result of the domain's, or a row where nothing was called."""
         result: Outcome
         if isinstance(outcome, Answered):
             result = reply_from_proto(outcome.response)
@@ -226,6 +282,7 @@ class Calls:
         self.in_flight -= 1
         while places.waiting and places.taken < self._share(places.waiting[0][1].task):
             self._start(*places.waiting.popleft(), places)
+        self.place_freed.set()
         if not self.in_flight:
             self._idle.set()
 

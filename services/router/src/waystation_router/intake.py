@@ -17,7 +17,7 @@ from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.lifecycle import Treatment
 from waystation_core.domain.model import Delivery, DeliveryState
 from waystation_core.ports.broker import Received, Subscription, Token
-from waystation_core.ports.store import EngineStore
+from waystation_core.ports.store import EngineStore, Loaded
 from waystation_router.calls import Calls
 from waystation_router.committer import Committer
 from waystation_router.ledger import Call, Handling, Ledger, Message
@@ -55,6 +55,7 @@ class Intake:
         self._acks: list[Token] = []
         self._subscription: Subscription | None = None
         self.unknown_events = 0
+        self.failed_events = 0
 
     async def run(self, subscription: Subscription) -> None:
         """Returns when the subscription is stopped and what was taken is handed on."""
@@ -129,17 +130,41 @@ class Intake:
             self._subscription.ack(acks)
 
     async def _load_or_leave(self, event_ids: Sequence[str], suspects: set[str]) -> None:
+        """A fault here keeps no message for ever, and no other event of the batch."""
         try:
-            await self._load(event_ids, suspects)
+            loaded = await self._load(event_ids)
         except Exception:
-            # A fault here must not keep the others of the batch for ever: what was not come to is
-            # announced again, and loaded anew.
-            log.exception("taking_in_hand_failed", events=len(event_ids))
+            if len(event_ids) == 1:
+                self._leave(event_ids[0], self._loading.pop(event_ids[0]))
+                return
+            # One of them, perhaps: the others have nothing to do with it.
+            log.exception("batch_taken_apart", events=len(event_ids))
             for event_id in event_ids:
-                for message in self._loading.pop(event_id, ()):
-                    message.release()
+                await self._load_or_leave([event_id], suspects)
+            return
+        for event_id in event_ids:
+            messages = self._loading.pop(event_id)
+            try:
+                self._take_in_hand(event_id, messages, loaded, suspects)
+            except Exception:
+                self._leave(event_id, messages)
 
-    async def _load(self, event_ids: Sequence[str], suspects: set[str]) -> None:
+    def _leave(self, event_id: str, messages: Sequence[Message]) -> None:
+        """Lets go of an event that could not be taken in hand. Its message is acknowledged, or it
+        would stand in the window for ever; its outbox row has it announced again, and loaded anew."""
+        log.exception("event_not_taken_in_hand", event_id=event_id)
+        self.failed_events += 1
+        handling = self._ledger.handlings.get(event_id)
+        if handling is not None:
+            if any(call.running or call.has_outcome for call in handling.calls.values()):
+                # On its way all the same: it lets go of its messages itself.
+                return
+            self._ledger.close(handling)
+        for message in messages:
+            message.release()
+
+    async def _load(self, event_ids: Sequence[str]) -> Loaded:
+        """Waits for the store while that is out of reach."""
         while True:
             try:
                 loaded = await self._store.load(event_ids)
@@ -149,36 +174,39 @@ class Intake:
                 self._ledger.forget_copies()
                 await asyncio.sleep(RETRY_SECONDS)
         self._ledger.learn(loaded)
-        for event_id in event_ids:
-            messages = self._loading.pop(event_id)
-            found = loaded.events.get(event_id)
-            if found is None:
-                # Published by hand, or of a database that was restored: nothing to do for it.
-                self.unknown_events += 1
-                log.warning("unknown_event", event_id=event_id)
-                for message in messages:
-                    message.release()
-                continue
-            event, key = found
-            facts = loaded.facts[event_id]
-            if handling := self._ledger.handlings.get(event_id):
-                # A delivery of it was claimed meanwhile.
-                handling.messages += messages
-                if not handling.facts.in_outbox:
-                    handling.release_messages()
-                continue
-            if not facts.in_outbox:
-                for message in messages:
-                    message.release()
-                continue
-            handling = self._ledger.open(
-                event, self._ledger.state(key), facts, loaded.instances[key].revision
-            )
+        return loaded
+
+    def _take_in_hand(
+        self, event_id: str, messages: list[Message], loaded: Loaded, suspects: set[str]
+    ) -> None:
+        found = loaded.events.get(event_id)
+        if found is None:
+            # Published by hand, or of a database that was restored: nothing to do for it.
+            self.unknown_events += 1
+            log.warning("unknown_event", event_id=event_id)
+            for message in messages:
+                message.release()
+            return
+        event, key = found
+        facts = loaded.facts[event_id]
+        if handling := self._ledger.handlings.get(event_id):
+            # A delivery of it was claimed meanwhile.
             handling.messages += messages
-            self._admit(
-                handling,
-                suspect=event_id in suspects or facts.announcements > SUSPECT_AFTER_ANNOUNCEMENTS,
-            )
+            if not handling.facts.in_outbox:
+                handling.release_messages()
+            return
+        if not facts.in_outbox:
+            for message in messages:
+                message.release()
+            return
+        handling = self._ledger.open(
+            event, self._ledger.state(key), facts, loaded.instances[key].revision
+        )
+        handling.messages += messages
+        self._admit(
+            handling,
+            suspect=event_id in suspects or facts.announcements > SUSPECT_AFTER_ANNOUNCEMENTS,
+        )
 
     def _admit(self, handling: Handling, *, suspect: bool) -> None:
         """Fixes the event's tasks as the registry has them now, and has them called."""

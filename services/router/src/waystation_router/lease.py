@@ -1,6 +1,6 @@
 """The router's lease: one row, renewed in database time, that covers all deliveries it has in call.
 
-A router breaks another's lease only after it has itself renewed without a gap for a whole period:
+A router may break another's lease only after it has itself renewed without a gap for a whole period:
 after an outage of the database everybody first gets the chance to renew.
 
 Its pool is renewed with it. One that lapsed meanwhile has to be joined again, and others may have
@@ -40,7 +40,7 @@ class Lease:
         self._store = store
         self._router_id = router_id
         self._pool = pool
-        self._seconds = seconds
+        self.seconds = seconds
         self._report = report
         self._on_pools = on_pools
         self.refused: PoolRefused | None = None
@@ -49,10 +49,20 @@ class Lease:
         self._renewed_at = 0.0
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def may_break_others(self) -> bool:
+        """Whether it was renewed without a gap for a whole lease: others had the chance, too."""
+        now = time.monotonic()
+        return (
+            self._renewed_since is not None
+            and self._renewed_at - self._renewed_since >= self.seconds
+            and now - self._renewed_at < self.seconds
+        )
+
     async def join(self) -> None:
         """Makes sure of the pool, before anything is consumed. Raises PoolRefused."""
         if self._pool.name != DEFAULT_POOL:
-            await self._store.join_pool(self._pool, self._seconds)
+            await self._store.join_pool(self._pool, self.seconds)
 
     def start(self) -> None:
         self._task = asyncio.ensure_future(self._run())
@@ -76,14 +86,14 @@ class Lease:
             except Exception:
                 log.exception("lease_not_renewed")
                 self._renewed_since = None
-            await asyncio.sleep(self._seconds / 3)
+            await asyncio.sleep(self.seconds / 3)
 
     async def _renew(self) -> None:
         heartbeat = await self._store.heartbeat(
             self._router_id,
             self._pool.name,
             f"{socket.gethostname()}:{getpid()}",
-            self._seconds,
+            self.seconds,
             self._report(),
             self._pool.bindings,
         )
@@ -93,14 +103,8 @@ class Lease:
         self._on_pools(heartbeat.pools)
         if (
             not heartbeat.held
-            or now - self._renewed_at > self._seconds
+            or now - self._renewed_at > self.seconds
             or self._renewed_since is None
         ):
             self._renewed_since = now
         self._renewed_at = now
-        if now - self._renewed_since >= self._seconds:
-            broken = await self._store.break_leases(self._router_id, self._seconds)
-            if broken.deliveries or broken.events:
-                log.warning(
-                    "leases_broken", deliveries=broken.deliveries, announced_again=broken.events
-                )

@@ -9,11 +9,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 
 import structlog
 
 from waystation_core.broker import open_broker
 from waystation_core.domain.pools import PoolRefused
+from waystation_core.failpoints import Failpoints
 from waystation_core.rpc import process
 from waystation_core.rpc.server import RpcServer
 from waystation_core.rpc.settings import BadSettings, variable
@@ -59,13 +61,17 @@ async def _serve(settings: RouterSettings) -> None:
         pool = open_pool(url, size=settings.router_database_connections, name="waystation-router")
         await pool.open()
         stack.push_async_callback(pool.close)
-        broker = open_broker(settings.broker_url.get_secret_value(), role="router")
+        failpoints = Failpoints.of(os.environ)
+        broker = failpoints.broker(
+            open_broker(settings.broker_url.get_secret_value(), role="router")
+        )
         stack.push_async_callback(broker.close)
         router = Router(
             settings,
-            store=PostgresEngineStore(pool),
-            registry_store=PostgresRegistryStore(pool),
+            store=failpoints.engine_store(PostgresEngineStore(pool)),
+            registry_store=failpoints.registry_store(PostgresRegistryStore(pool)),
             broker=broker,
+            failpoints=failpoints.plan,
         )
         await router.start()
         stack.push_async_callback(router.stop)

@@ -7,6 +7,7 @@ Every router sweeps; the store's claims keep them out of each other's way.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -22,6 +23,7 @@ from waystation_core.relay.announcing import Relay
 from waystation_router.calls import Calls
 from waystation_router.committer import Committer
 from waystation_router.endpoints import EndpointPool
+from waystation_router.lease import Lease
 from waystation_router.ledger import Call, Ledger
 from waystation_router.pools import PoolsSeen
 from waystation_router.registry import RegistryCopy
@@ -35,8 +37,18 @@ PARKED_EVERY = 2.0
 OVERDUE_EVERY = 0.5
 LAPSED_EVERY = 1.0
 STARVING_AFTER = 5.0
+LOST_EVERY = 1.0
+LEASES_EVERY = 1.0
 DELIVERIES_AT_ONCE = 100
 EVENTS_AT_ONCE = 500
+# Portions of sweeps that may find hundreds of thousands of rows. One takes some 0.1 s, so that it is
+# far from the bound of a statement on a machine that is twenty times as slow.
+WOKEN_AT_ONCE = 2_000
+"""Of all tasks together: as many as are claimed within some seconds."""
+BROKEN_AT_ONCE = 2_000
+LOST_AT_ONCE = 5_000
+GATHERED_FOR = 0.01
+"""How long places may become free before what waits for them is claimed: one claim for many."""
 MOST_IN_QUEUE = 2_000
 """Nothing is announced again while the queue holds more: it would only grow."""
 ACK_HOLD = 2.0
@@ -69,6 +81,7 @@ class Sweeper:
         calls: Calls,
         committer: Committer,
         timers: Timers,
+        lease: Lease,
     ) -> None:
         self._router_id = router_id
         self._pool = pool
@@ -83,24 +96,34 @@ class Sweeper:
         self._calls = calls
         self._committer = committer
         self._timers = timers
+        self._lease = lease
         self._lost: tuple[str, float] | None = None
         self._settled_before = 0
-        self._wake_deliveries = asyncio.Event()
+        self._claims_wanted = asyncio.Event()
+        """Deliveries became due just now, or more are than were claimed and a place is free."""
+        self._claims_ran_dry = asyncio.Event()
+        self._parked_left = False
+        """Whether the last look at parked deliveries left some."""
+        self._endpoints_changed: float | None = None
+        """Since when those that were parked for some time may be woken, until all of them are."""
         self._loops: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
+        # Each by itself: one that is slow, or fails, holds up no other.
         self._loops = [
-            asyncio.ensure_future(self._every(seconds, turn))
-            for seconds, turn in (
-                (DELIVERIES_EVERY, self._deliveries),
-                (DELIVERIES_EVERY, self._suspects),
-                (EVENTS_EVERY, self._events),
-                (EVENTS_EVERY, self._starving),
-                (PARKED_EVERY, self._parked),
-                (OVERDUE_EVERY, self._overdue),
-                (LAPSED_EVERY, self._lapsed),
-                (LOOK_EVERY, self._timers.turn),
-                (HOLDS_EVERY, self._holds),
+            asyncio.ensure_future(self._every(seconds, turn, hurry))
+            for seconds, turn, hurry in (
+                (DELIVERIES_EVERY, self._deliveries, self._claims_wanted),
+                (DELIVERIES_EVERY, self._suspects, None),
+                (EVENTS_EVERY, self._events, None),
+                (LOST_EVERY, self._losses, None),
+                (EVENTS_EVERY, self._starving, None),
+                (PARKED_EVERY, self._parked, self._claims_ran_dry),
+                (OVERDUE_EVERY, self._overdue, None),
+                (LAPSED_EVERY, self._lapsed, None),
+                (LEASES_EVERY, self._leases, None),
+                (LOOK_EVERY, self._timers.turn, None),
+                (HOLDS_EVERY, self._holds, None),
             )
         ]
 
@@ -115,12 +138,21 @@ class Sweeper:
 
     def endpoints_changed(self) -> None:
         """Deliveries may have been waiting for what is there now."""
-        self._wake_deliveries.set()
+        self._endpoints_changed = time.monotonic()
+        self._claims_ran_dry.set()
 
-    async def _every(self, seconds: float, turn: Callable[[], Awaitable[bool]]) -> None:
-        """Takes turns until cancelled; the next one at once where a turn says there is more."""
+    async def _every(
+        self,
+        seconds: float,
+        turn: Callable[[], Awaitable[bool]],
+        hurry: asyncio.Event | None,
+    ) -> None:
+        """Takes turns until cancelled; the next one at once where a turn says there is more, or
+        where it is told to hurry."""
+        hurry = hurry or asyncio.Event()
         while True:
             more = False
+            hurry.clear()
             try:
                 more = await turn()
             except StoreUnavailable as error:
@@ -130,15 +162,14 @@ class Sweeper:
                 log.exception("sweep_failed", sweep=turn.__name__)
                 await asyncio.sleep(1.0)
             if not more:
-                await asyncio.sleep(seconds)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await hurry.wait()
 
     # --- deliveries off the fast way -------------------------------------------------------
 
     async def _deliveries(self) -> bool:
         """Takes due deliveries of tasks that have a place and an endpoint."""
-        if self._wake_deliveries.is_set():
-            self._wake_deliveries.clear()
-            await self._wake_parked(all=True)
         live = [task for task in self._live_tasks() if self._calls.free(task) > 0]
         if not live:
             return False
@@ -151,7 +182,18 @@ class Sweeper:
             types=self._pools.now.called,
         )
         await self._take_in_hand(claimed)
-        return len(claimed) == limit
+        if len(claimed) < limit:
+            if self._parked_left:
+                self._claims_ran_dry.set()
+            return False
+        if not any(self._calls.free(task) > 0 for task in live):
+            # More may be due than there are places: the next one that is free is a reason to look.
+            self._calls.place_freed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DELIVERIES_EVERY):
+                    await self._calls.place_freed.wait()
+                    await asyncio.sleep(GATHERED_FOR)
+        return True
 
     async def _suspects(self) -> bool:
         """Takes one suspect, calls it alone, and waits for its outcome."""
@@ -260,14 +302,25 @@ class Sweeper:
                 await asyncio.sleep(1.0)
 
     async def _parked(self) -> bool:
-        """Wakes deliveries whose endpoint, or place, is there."""
-        await self._wake_parked(all=False)
-        return False
-
-    async def _wake_parked(self, *, all: bool) -> None:
+        """Wakes deliveries whose endpoint, or place, is there: a stock of them, again when it is
+        used up. So they come in turn with retries, and what is claimed is never far behind."""
+        changed = self._endpoints_changed
         free = [task.task_id for task in self._live_tasks() if self._calls.free(task) > 0]
-        if free:
-            await self._store.wake_parked(free, self._pools.now.called, all=all)
+        if not free:
+            return False
+        of_each = max(WOKEN_AT_ONCE // len(free), 1)
+        woken = await self._store.wake_parked(
+            free,
+            of_each,
+            self._pools.now.called,
+            parked_for=None if changed is None else time.monotonic() - changed,
+        )
+        self._parked_left = of_each in woken.values()
+        if not self._parked_left and self._endpoints_changed is changed:
+            self._endpoints_changed = None
+        if woken:
+            self._claims_wanted.set()
+        return False
 
     async def _holds(self) -> bool:
         """Gives leases to calls that last, so that their messages can be acked."""
@@ -303,14 +356,6 @@ class Sweeper:
         status = self._broker.status()
         if not status.connected or status.blocked:
             return False
-        if (lost := self._lost) is not None:
-            reason, at = lost
-            due = await self._store.make_lost_due(time.monotonic() - at)
-            # Else it is asked again with the next turn. A loss told meanwhile stays, too.
-            if due is not None:
-                log.warning("messages_lost", reason=reason, events_due=due)
-                if self._lost is lost:
-                    self._lost = None
         depth = await self._broker.depth(self._pool)
         if depth is None or depth > MOST_IN_QUEUE:
             return False
@@ -321,11 +366,40 @@ class Sweeper:
         taken = await self._relay.announce_due(due_events)
         return taken and len(due_events) == EVENTS_AT_ONCE
 
+    async def _losses(self) -> bool:
+        """Notes what the broker lost, and brings back what is noted as lost, by any router."""
+        if (lost := self._lost) is not None:
+            reason, at = lost
+            await self._store.note_lost(time.monotonic() - at)
+            log.warning("messages_lost", reason=reason)
+            # A loss told meanwhile stays.
+            if self._lost is lost:
+                self._lost = None
+        made_due = await self._store.make_lost_due(LOST_AT_ONCE)
+        if made_due is None:
+            return False
+        log.info("lost_made_due", cause=made_due.cause, events=made_due.events)
+        # Not at once where another cause is next, or none.
+        return made_due.more
+
     async def _lapsed(self) -> bool:
-        """Brings back what the queues of pools held that nobody came back to."""
-        for pool, due in (await self._store.end_lapsed_pools()).items():
-            log.warning("pool_lapsed", pool=pool, events_due=due)
+        """Ends pools that nobody came back to; what their queues held is brought back."""
+        for pool in await self._store.end_lapsed_pools():
+            log.warning("pool_lapsed", pool=pool)
         return False
+
+    async def _leases(self) -> bool:
+        """Brings back what dead routers had, once they, too, had the chance to renew."""
+        if not self._lease.may_break_others:
+            return False
+        broken = await self._store.break_leases(
+            self._router_id, self._lease.seconds, BROKEN_AT_ONCE
+        )
+        if broken.deliveries or broken.events:
+            log.warning(
+                "leases_broken", deliveries=broken.deliveries, announced_again=broken.events
+            )
+        return broken.more
 
     async def _starving(self) -> bool:
         """Announces what has waited long once more at the highest level, at most a tenth of what

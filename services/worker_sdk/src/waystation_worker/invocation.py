@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
 import logging
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from functools import partial
+from threading import current_thread, main_thread
 from typing import Any
 
 import grpc
 
 from waystation.v1 import task_handler_service_pb2
 from waystation_worker.context import TaskContext
-from waystation_worker.errors import Reject, RetryAfter
+from waystation_worker.failures import failed, invalid, label, text_of
 from waystation_worker.tasks import HostedTask
-from waystation_worker.values import write_struct
+from waystation_worker.threads import NoThread, Raised, TaskThreads, Worker
 
 logger = logging.getLogger("waystation_worker")
 
@@ -26,66 +25,92 @@ MAX_ANSWER_BYTES = 3_900_000
 """Below the 4 MB that a gRPC receiver accepts by default: a larger answer would be lost there after
 the work was done, and again on each attempt."""
 
-_MAX_TEXT_BYTES = 4096
+NOT_BEGUN = "NOT_BEGUN"
+"""The reason of a refusal that spends no attempt: nothing of the task was run."""
+NOT_BEGUN_PAUSE = 1.0
+"""Seconds for which routers leave the task alone here after such a refusal."""
+LONGEST_WAIT_FOR_THREAD = 10.0
+"""Seconds; half of the call's time where that is less."""
 
 
 class CallRefused(Exception):
-    """The call ends with a gRPC status instead of an answer."""
+    """The call ends with a gRPC status instead of an answer. `reason` is its ErrorInfo's, where it
+    has one; `retry_after` is in seconds."""
 
-    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+    def __init__(
+        self,
+        code: grpc.StatusCode,
+        message: str,
+        *,
+        reason: str = "",
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.reason = reason
+        self.retry_after = retry_after
 
 
 class Invoker:
-    """Calls the tasks of one service. `async` functions run on the loop, plain ones in threads."""
+    """Calls the tasks of one service. `async` functions run on the loop, plain ones in threads.
+
+    Whatever a function does, its call ends with one answer or one CallRefused: it runs apart from
+    who waits for it, in a thread or an asyncio task of its own, and what it raises comes back as a
+    value. Only a KeyboardInterrupt on the loop's thread goes on: somebody ends the process.
+    """
 
     def __init__(self, tasks: Mapping[str, HostedTask], service_name: str, threads: int) -> None:
         self._tasks = tasks
         self._service_name = service_name
-        self._threads = threads
-        self._pool: ThreadPoolExecutor | None = None
+        self._most_threads = threads
+        self._threads: TaskThreads | None = None
+        self._running: dict[asyncio.Task[object], str] = {}
 
     async def call(
         self, request: task_handler_service_pb2.HandleEventRequest, limit: float | None
     ) -> task_handler_service_pb2.HandleEventResponse:
         """The task's answer; a failure is an answer too. `limit`: seconds that the caller gives.
 
-        Raises CallRefused for a task that is not hosted here and for one that took too long.
+        Raises CallRefused for a task that is not hosted here, for one that took too long, and with
+        the reason NOT_BEGUN for one that got no thread.
         """
         task = self._find(request)
-        context = TaskContext(request)
-        seconds = _budget(task, request, limit)
         try:
-            async with asyncio.timeout(seconds) as deadline:
-                if task.is_async:
-                    result = await task.function(context)
-                else:
-                    # What the function sets in context variables stays its own.
-                    run = contextvars.copy_context().run
-                    result = await asyncio.get_running_loop().run_in_executor(
-                        self._executor(), run, task.function, context
-                    )
-        except asyncio.CancelledError as error:
-            current = asyncio.current_task()
-            if current is not None and current.cancelling():
-                context._cancelled = True
-                raise
+            context = TaskContext(request)
+            seconds = _budget(task, request, limit)
+        except Exception as error:
             return failed(request, error)
-        except TimeoutError as error:
-            if not deadline.expired():
-                return failed(request, error)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        if task.is_async:
+            running = loop.create_task(_guarded(task.function, context))
+            self._running[running] = task.task_id
+            running.add_done_callback(self._running.pop)
+            answer: asyncio.Future[object] = running
+            give_up: Callable[[], object] = running.cancel
+        else:
+            worker = await self._thread(task, seconds)
+            answer = worker.start(task.function, context, task.task_id)
+            give_up = partial(self._pool().give_up, worker)
+        try:
+            await asyncio.wait((answer,), timeout=max(end - loop.time(), 0.0))
+        except asyncio.CancelledError:
             context._cancelled = True
-            logger.warning("%s took longer than %.3g s", _label(request), seconds)
+            give_up()
+            raise
+        if not answer.done():
+            context._cancelled = True
+            give_up()
+            logger.warning("%s took longer than %.3g s", label(request), seconds)
             raise CallRefused(
                 grpc.StatusCode.DEADLINE_EXCEEDED,
                 f"task {task.task_id} took longer than {seconds:.3g} s; "
                 "make it faster or raise its timeout",
-            ) from None
-        except (Exception, SystemExit) as error:
-            return failed(request, error)
-        return _answer(request, context, result)
+            )
+        if answer.cancelled():
+            return failed(request, asyncio.CancelledError("the task was cancelled from elsewhere"))
+        return _answer(request, context, answer.result())
 
     def call_blocking(
         self, request: task_handler_service_pb2.HandleEventRequest
@@ -94,18 +119,52 @@ class Invoker:
         task = self._find(request)
         if task.is_async:
             return asyncio.run(self.call(request, None))
-        context = TaskContext(request)
         try:
-            result = task.function(context)
-        except (Exception, SystemExit) as error:
+            context = TaskContext(request)
+        except Exception as error:
             return failed(request, error)
-        return _answer(request, context, result)
+        try:
+            outcome = task.function(context)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
+                raise
+            outcome = Raised(error)
+        return _answer(request, context, outcome)
+
+    def unfinished(self) -> list[str]:
+        """The tasks whose functions still run, wanted or not; one as often as it runs."""
+        threads = self._threads.unfinished() if self._threads is not None else []
+        return sorted([*threads, *self._running.values()])
+
+    def refuse(self) -> None:
+        """Calls that wait for a thread, and those that come, are not begun any more."""
+        self._pool().refuse()
 
     def close(self) -> None:
         """Lets the threads end; functions that still run are not waited for."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+        if self._threads is not None:
+            self._threads.close()
+            self._threads = None
+
+    async def _thread(self, task: HostedTask, seconds: float) -> Worker:
+        # What is begun has at least half of its time; what can't be begun goes where it can.
+        patience = min(seconds / 2, LONGEST_WAIT_FOR_THREAD)
+        try:
+            return await self._pool().take(patience)
+        except NoThread as why:
+            logger.warning("task=%s was not begun: %s", task.task_id, why)
+            raise CallRefused(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"task {task.task_id} was not begun: {why}; make tasks end in time, give the "
+                "service more threads or more replicas",
+                reason=NOT_BEGUN,
+                retry_after=NOT_BEGUN_PAUSE,
+            ) from None
+
+    def _pool(self) -> TaskThreads:
+        if self._threads is None:
+            self._threads = TaskThreads(self._most_threads)
+        return self._threads
 
     def _find(self, request: task_handler_service_pb2.HandleEventRequest) -> HostedTask:
         task = self._tasks.get(request.task_id)
@@ -117,10 +176,15 @@ class Invoker:
             )
         return task
 
-    def _executor(self) -> ThreadPoolExecutor:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._threads, "waystation-task")
-        return self._pool
+
+async def _guarded(function: Callable[[Any], Any], context: TaskContext) -> object:
+    """What the function returned, or Raised. It has an asyncio task of its own, which it may cancel."""
+    try:
+        return await function(context)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return Raised(error)
 
 
 def _budget(
@@ -139,80 +203,30 @@ def _budget(
 
 
 def _answer(
-    request: task_handler_service_pb2.HandleEventRequest, context: TaskContext, result: object
+    request: task_handler_service_pb2.HandleEventRequest, context: TaskContext, outcome: object
 ) -> task_handler_service_pb2.HandleEventResponse:
-    if result is not None:
-        if inspect.iscoroutine(result):
-            result.close()
-        return _invalid(
+    if isinstance(outcome, Raised):
+        return failed(request, outcome.error)
+    if outcome is not None:
+        if inspect.iscoroutine(outcome):
+            outcome.close()
+        return invalid(
             request,
-            f"the function returned a {type(result).__name__}; it answers through ctx and "
+            f"the function returned a {type(outcome).__name__}; it answers through ctx and "
             "returns None",
         )
     try:
         response = context._answer()
-    except (TypeError, ValueError) as error:
-        return _invalid(request, str(error))
-    size = response.ByteSize()
+        size = response.ByteSize()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # Values are the task's own objects, which may do anything when they are written down.
+        return invalid(request, text_of(error))
     if size > MAX_ANSWER_BYTES:
-        return _invalid(
+        return invalid(
             request,
             f"the answer has {size} bytes, and at most {MAX_ANSWER_BYTES} can travel; "
             "store large values elsewhere and keep a reference",
         )
     return response
-
-
-def _invalid(
-    request: task_handler_service_pb2.HandleEventRequest, problem: str
-) -> task_handler_service_pb2.HandleEventResponse:
-    return failed(request, Reject("RESPONSE_INVALID", f"task {request.task_id}: {problem}"))
-
-
-def failed(
-    request: task_handler_service_pb2.HandleEventRequest, error: BaseException
-) -> task_handler_service_pb2.HandleEventResponse:
-    """The answer for what a function raised. The traceback stays in the log of this process."""
-    response = task_handler_service_pb2.HandleEventResponse()
-    failure = response.failure
-    if isinstance(error, (Reject, RetryAfter)):
-        logger.info("%s: %s: %s", _label(request), error.reason, error.message)
-        failure.reason = _clean(error.reason, 200)
-        failure.message = _clean(error.message, _MAX_TEXT_BYTES)
-        failure.permanent = isinstance(error, Reject)
-        if isinstance(error, RetryAfter):
-            failure.retry_after.FromTimedelta(timedelta(seconds=error.seconds))
-        _write_details(request, error.metadata, failure)
-    else:
-        name = type(error).__name__
-        logger.warning("%s raised %s", _label(request), name, exc_info=error)
-        failure.reason = _clean(name, 200)
-        failure.message = _clean(str(error) or name, _MAX_TEXT_BYTES)
-    return response
-
-
-def _write_details(
-    request: task_handler_service_pb2.HandleEventRequest,
-    metadata: Mapping[str, Any] | None,
-    failure: task_handler_service_pb2.TaskFailure,
-) -> None:
-    if metadata is None:
-        return
-    try:
-        write_struct(metadata, failure.metadata, "metadata")
-    except (TypeError, ValueError) as error:
-        failure.ClearField("metadata")
-        logger.warning("%s: its failure's metadata is left out: %s", _label(request), error)
-
-
-def _clean(text: str, limit: int) -> str:
-    """Text that can travel and be stored, cut to so many bytes."""
-    encoded = text.replace("\0", "\ufffd").encode("utf-8", "replace")
-    return encoded[:limit].decode("utf-8", "ignore")
-
-
-def _label(request: task_handler_service_pb2.HandleEventRequest) -> str:
-    return (
-        f"task={request.task_id} attempt={request.attempt} "
-        f"workflow={request.context.workflow_instance_id} event={request.event.event_id}"
-    )

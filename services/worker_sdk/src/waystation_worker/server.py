@@ -26,12 +26,15 @@ SERVICE = task_handler_service_pb2.DESCRIPTOR.services_by_name["TaskHandlerServi
 _QUIET_SECONDS = 0.5
 """How long nothing may have come before the streams are ended: a router that has not heard yet of
 the unregistration still sends for a moment."""
+_FAREWELL_SECONDS = 0.1
+"""For the last answers on their way when the grace is over."""
 
 
 class Serving:
     """One running handler service; made by `HandlerService.serving`.
 
-    `host` and `port` say where it listens.
+    `host` and `port` say where it listens; `unfinished`, once it has stopped, which tasks' functions
+    did not end.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Serving:
     ) -> None:
         self.host = settings.host
         self.port = 0
+        self.unfinished: list[str] = []
         self._settings = settings
         self._service_name = service_name
         self._service_version = service_version
@@ -121,14 +125,29 @@ class Serving:
         if self._registration is not None:
             await self._registration.unregister()
         await self._health.enter_graceful_shutdown()
-        if not await self._servicer.drain(grace, _QUIET_SECONDS):
-            logger.warning("%d calls are cut off after %g s", self._servicer.in_flight, grace)
-        await self._server.stop(max(0.1, end - asyncio.get_running_loop().time()))
+        if not await self._servicer.drain(end, _QUIET_SECONDS):
+            # What was not begun costs nothing, and is answered so.
+            self._invoker.refuse()
+            logger.warning(
+                "%d calls are cut off after %g s: %s",
+                self._servicer.in_flight,
+                grace,
+                ", ".join(self._invoker.unfinished()) or "none of them was begun",
+            )
+        await self._server.stop(max(_FAREWELL_SECONDS, end - asyncio.get_running_loop().time()))
         self._server = None
         if self._channel is not None:
             await self._channel.close()
+        self.unfinished = self._invoker.unfinished()
         self._invoker.close()
-        logger.info("%s stopped", self._service_name)
+        if self.unfinished:
+            logger.warning(
+                "%s stopped; these tasks still run and are left behind: %s",
+                self._service_name,
+                ", ".join(self.unfinished),
+            )
+        else:
+            logger.info("%s stopped", self._service_name)
 
     def _listen(self) -> tuple[grpc.aio.Server, int]:
         settings = self._settings

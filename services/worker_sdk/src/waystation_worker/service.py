@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import signal
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
@@ -15,6 +14,7 @@ from waystation.v1 import task_handler_service_pb2
 from waystation_worker.class_style import Task, declaration
 from waystation_worker.errors import SettingsError, WaystationError
 from waystation_worker.invocation import Invoker
+from waystation_worker.running import run_until_signal
 from waystation_worker.server import Serving
 from waystation_worker.servicer import BlockingTaskServicer
 from waystation_worker.settings import read_settings
@@ -41,7 +41,8 @@ class HandlerService:
         service.run()
 
     `name` and `version` are shown in history; every replica of a service has the same name.
-    `threads` is how many plain functions run at once.
+    `threads` is how many plain functions run at once. A call that gets no thread within 10 s, or half
+    of its time where that is less, is not begun: it costs no attempt, and routers come again with it.
     """
 
     def __init__(self, name: str, *, version: str = "", threads: int = 64) -> None:
@@ -150,7 +151,9 @@ class HandlerService:
         register: bool = True,
     ) -> None:
         """Serves until SIGTERM or SIGINT: then unregisters, finishes what is in flight (at most
-        `grace` seconds) and returns. A second signal ends the process at once.
+        `grace` seconds) and returns. What does not end then keeps nothing alive: a plain function is
+        left behind in its thread, and where anything else hangs the process ends by itself a few
+        seconds after the grace. A second signal ends the process at once.
 
         `address` is Waystation's (WAYSTATION_ADDRESS, 127.0.0.1:7400); `host` and `port` are where
         to listen (WAYSTATION_HANDLER_HOST, 127.0.0.1; WAYSTATION_HANDLER_PORT, 7500 or a free one,
@@ -165,16 +168,18 @@ class HandlerService:
                 level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
             )
         try:
-            asyncio.run(
-                self._run_until_signal(
-                    grace,
+            run_until_signal(
+                partial(
+                    self.serve,
                     address=address,
                     host=host,
                     port=port,
                     advertise_host=advertise_host,
                     lease=lease,
+                    grace=grace,
                     register=register,
-                )
+                ),
+                grace,
             )
         except SettingsError as error:
             logger.error("bad settings: %s", error)
@@ -271,18 +276,3 @@ class HandlerService:
     def blocking_servicer(self) -> BlockingTaskServicer:
         """A servicer for a synchronous gRPC server, or for grpcio-testing."""
         return BlockingTaskServicer(Invoker(self._tasks, self.name, self._threads))
-
-    async def _run_until_signal(self, grace: float, **options: Any) -> None:
-        stop = asyncio.Event()
-
-        def on_signal() -> None:
-            if stop.is_set():
-                # Asked twice: whoever asks does not want to wait for what is in flight.
-                os._exit(1)
-            logger.info("stopping; what is in flight has %g s", grace)
-            stop.set()
-
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, on_signal)
-        await self.serve(grace=grace, stop=stop, **options)

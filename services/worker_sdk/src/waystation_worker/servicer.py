@@ -6,15 +6,21 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import grpc
+from google.protobuf import any_pb2
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
 
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation.v1 import task_handler_service_pb2_grpc
 from waystation_worker.invocation import MAX_ANSWER_BYTES, CallRefused, Invoker
 
 logger = logging.getLogger("waystation_worker")
+
+_OWN_FAULT = "a fault of the handler service; see its log"
 
 
 class TaskServicer(task_handler_service_pb2_grpc.TaskHandlerServiceServicer):
@@ -37,7 +43,10 @@ class TaskServicer(task_handler_service_pb2_grpc.TaskHandlerServiceServicer):
         try:
             return await self._invoker.call(request, context.time_remaining())
         except CallRefused as refused:
-            return await context.abort(refused.code, refused.message)
+            return await context.abort(refused.code, refused.message, details_of(refused))
+        except Exception:
+            logger.exception("task=%s: a fault of waystation_worker", request.task_id)
+            return await context.abort(grpc.StatusCode.INTERNAL, _OWN_FAULT)
         finally:
             self._unary -= 1
 
@@ -63,11 +72,10 @@ class TaskServicer(task_handler_service_pb2_grpc.TaskHandlerServiceServicer):
         """Calls that are not answered yet."""
         return self._unary + sum(stream.in_flight for stream in self._streams)
 
-    async def drain(self, grace: float, quiet: float) -> bool:
-        """Waits until nothing is in flight and nothing came for `quiet` seconds, at most `grace`
-        seconds; then ends the streams. Says whether everything was answered."""
+    async def drain(self, end: float, quiet: float) -> bool:
+        """Waits until nothing is in flight and nothing came for `quiet` seconds, at most until `end`
+        by the loop's clock; then ends the streams. Says whether everything was answered."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + grace
         while self.in_flight or loop.time() - self._last_call < quiet:
             if loop.time() >= end:
                 break
@@ -147,10 +155,13 @@ class _Stream:
             return
         task = asyncio.create_task(self._run(item))
         self._running[key] = task
-        task.add_done_callback(lambda _: self._done(key))
+        task.add_done_callback(lambda task: self._done(item, task))
 
-    def _done(self, key: tuple[str, int]) -> None:
-        del self._running[key]
+    def _done(self, item: pb.HandleEventRequest, task: asyncio.Task[None]) -> None:
+        del self._running[item.idempotency_key, item.attempt]
+        if task.cancelled():
+            # It is not wanted any more; that it is over tells the router that its name is free.
+            self._refuse(item, CallRefused(grpc.StatusCode.CANCELLED, "the call was cancelled"))
         if self._ended:
             self._wake.set()
 
@@ -158,19 +169,22 @@ class _Stream:
         try:
             response = await self._invoker.call(item, None)
         except CallRefused as refused:
-            self._refuse(item, refused.code, refused.message)
+            self._refuse(item, refused)
         except Exception:
             logger.exception("task=%s: a fault of waystation_worker", item.task_id)
-            self._refuse(item, grpc.StatusCode.INTERNAL, "a fault of the handler service; see log")
+            self._refuse(item, CallRefused(grpc.StatusCode.INTERNAL, _OWN_FAULT))
         else:
             result = self._result(item, response.ByteSize())
             result.response.CopyFrom(response)
 
-    def _refuse(self, item: pb.HandleEventRequest, code: grpc.StatusCode, message: str) -> None:
-        result = self._result(item, len(message))
-        number: int = code.value[0]
+    def _refuse(self, item: pb.HandleEventRequest, refused: CallRefused) -> None:
+        result = self._result(item, len(refused.message))
+        number: int = refused.code.value[0]
         result.error.code = number
-        result.error.message = message
+        result.error.message = refused.message
+        result.error.reason = refused.reason
+        if refused.retry_after is not None:
+            result.error.retry_after.FromTimedelta(timedelta(seconds=refused.retry_after))
 
     def _result(self, item: pb.HandleEventRequest, size: int) -> pb.HandleEventsResult:
         """A place for a result of so many bytes in the message that goes out next."""
@@ -200,3 +214,23 @@ class BlockingTaskServicer(task_handler_service_pb2_grpc.TaskHandlerServiceServi
         except CallRefused as refused:
             context.abort(refused.code, refused.message)
             raise
+
+
+def details_of(refused: CallRefused) -> tuple[tuple[str, bytes], ...]:
+    """The trailing metadata that tells a refusal's reason and when to come again."""
+    if not refused.reason:
+        return ()
+    number: int = refused.code.value[0]
+    status = status_pb2.Status(code=number, message=refused.message)
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(reason=refused.reason, domain="waystation")
+    ]
+    if refused.retry_after is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromTimedelta(timedelta(seconds=refused.retry_after))
+        details.append(retry)
+    for detail in details:
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return (("grpc-status-details-bin", status.SerializeToString()),)

@@ -14,6 +14,7 @@ from waystation_api.app import ApiServer, Store, build
 from waystation_api.settings import ApiSettings
 from waystation_cli.embedded.postgres import EmbeddedPostgres
 from waystation_core.broker.in_process import Hub, InProcessBroker
+from waystation_core.failpoints import Failpoints
 from waystation_core.ports.broker import DEFAULT_POOL
 from waystation_core.rpc import logs, process
 from waystation_core.rpc.settings import BadSettings, Settings, read_settings
@@ -64,7 +65,8 @@ def run_system(
         raise BadSettings(list(dict.fromkeys(faults)))
     Router.check(router_settings)
     logs.configure(api_settings.log_format, api_settings.log_level, process="dev")
-    uvloop.run(_serve(api_settings, router_settings, postgres, on_ready))
+    failpoints = Failpoints.of(environment)
+    uvloop.run(_serve(api_settings, router_settings, postgres, on_ready, failpoints))
 
 
 def _read(
@@ -82,6 +84,7 @@ async def _serve(
     router_settings: RouterSettings,
     postgres: EmbeddedPostgres,
     on_ready: Callable[[str], None],
+    failpoints: Failpoints,
 ) -> None:
     stopping = process.stop_signals()
     before, after = await migrate(postgres.url)
@@ -90,8 +93,8 @@ async def _serve(
     async with contextlib.AsyncExitStack() as stack:
         # A pool and a broker each, as two processes would have: neither starves the other.
         hub = Hub()
-        router = await _router(stack, router_settings, postgres.url, hub)
-        api = await _api(stack, api_settings, postgres.url, hub)
+        router = await _router(stack, router_settings, postgres.url, hub, failpoints)
+        api = await _api(stack, api_settings, postgres.url, hub, failpoints)
         await api.start()
         stack.push_async_callback(api.stop)
         await router.start()
@@ -106,27 +109,40 @@ async def _serve(
 
 
 async def _router(
-    stack: contextlib.AsyncExitStack, settings: RouterSettings, url: str, hub: Hub
+    stack: contextlib.AsyncExitStack,
+    settings: RouterSettings,
+    url: str,
+    hub: Hub,
+    failpoints: Failpoints,
 ) -> Router:
     pool = await _pool(stack, url, settings.router_database_connections, "router")
-    broker = InProcessBroker(hub)
+    broker = failpoints.broker(InProcessBroker(hub))
     stack.push_async_callback(broker.close)
     return Router(
         settings,
-        store=PostgresEngineStore(pool),
-        registry_store=PostgresRegistryStore(pool),
+        store=failpoints.engine_store(PostgresEngineStore(pool)),
+        registry_store=failpoints.registry_store(PostgresRegistryStore(pool)),
         broker=broker,
+        failpoints=failpoints.plan,
     )
 
 
 async def _api(
-    stack: contextlib.AsyncExitStack, settings: ApiSettings, url: str, hub: Hub
+    stack: contextlib.AsyncExitStack,
+    settings: ApiSettings,
+    url: str,
+    hub: Hub,
+    failpoints: Failpoints,
 ) -> ApiServer:
     pool = await _pool(stack, url, settings.api_database_connections, "api")
-    broker = InProcessBroker(hub)
+    broker = failpoints.broker(InProcessBroker(hub))
     stack.push_async_callback(broker.close)
-    store = Store(PostgresEngineStore(pool), PostgresRegistryStore(pool), PostgresQueryStore(pool))
-    return build(settings, store, broker)
+    store = Store(
+        failpoints.engine_store(PostgresEngineStore(pool)),
+        failpoints.registry_store(PostgresRegistryStore(pool)),
+        PostgresQueryStore(pool),
+    )
+    return build(settings, store, broker, failpoints.interceptors())
 
 
 async def _pool(stack: contextlib.AsyncExitStack, url: str, size: int, name: str) -> Pool:

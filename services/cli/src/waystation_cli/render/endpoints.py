@@ -109,5 +109,7 @@ def _reachable(handler: Handler) -> Text:
     if not handler.HasField("reachable"):
         return Text("not tried yet", style="dim")
     if handler.reachable:
+        if handler.last_error:
+            return Text(plain(f"yes, but {handler.last_error}"), style="yellow")
         return Text("yes", style="green")
     return Text(plain(f"no: {handler.last_error}"), style="red")

@@ -79,5 +79,9 @@ class NoticeListener:
             self._counters.undecodable += 1
             _log.warning("broker_undecodable_notice", reason=str(error), bytes=len(body))
             return
+        except Exception:
+            self._counters.undecodable += 1
+            _log.exception("broker_notice_not_read", bytes=len(body))
+            return
         # Not from inside pika, which takes an exception of a callback for a broken connection.
         asyncio.get_running_loop().call_soon(self._callback, batch)

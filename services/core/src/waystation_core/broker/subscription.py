@@ -189,8 +189,8 @@ class AmqpSubscription:
             return  # A late delivery on a connection that was given up.
         tag = method.delivery_tag
         self._ledger.delivered = tag
-        headers = properties.headers or {}
         try:
+            headers = properties.headers or {}
             announcement = wire.announcement_from(
                 body,
                 level=properties.priority,
@@ -201,6 +201,11 @@ class AmqpSubscription:
             )
         except wire.UndecodableError as error:
             self._put_aside(session, tag, str(error), properties, body)
+            return
+        except Exception:
+            # pika takes it for a broken connection, and the message would come again and again.
+            _log.exception("broker_message_not_read", queue=self.queue.name)
+            self._put_aside(session, tag, "it can't be read", properties, body)
             return
         self._counters.received += 1
         self._buffer.put(

@@ -9,6 +9,7 @@ import orjson
 
 from waystation_core.domain import limits
 from waystation_core.domain.errors import InvalidId
+from waystation_core.domain.ids import may_be_ours
 from waystation_core.ports.broker import (
     DEFAULT_NAMESPACE,
     LEVELS,
@@ -23,6 +24,7 @@ from waystation_core.ports.broker import (
 
 CONTENT_TYPE = "application/json"
 MAX_VERSION = 2**31 - 1
+MAX_NOTICES_BYTES = 1024 * 1024
 DEAD_LETTER_TEXT = 1000
 """Characters of a dead letter's message that its copy shows; the row holds all of it."""
 
@@ -112,6 +114,8 @@ def notices_body(batch: Sequence[Notice]) -> bytes:
 
 def notices_from(body: bytes) -> list[Notice]:
     """Raises UndecodableError."""
+    if len(body) > MAX_NOTICES_BYTES:
+        raise UndecodableError(f"body is {len(body)} bytes, more than {MAX_NOTICES_BYTES}")
     try:
         return [
             Notice(
@@ -153,7 +157,7 @@ def _event(item: Any, event_type: object) -> AnnouncedEvent:
     if item.get("type") != event_type:
         raise UndecodableError("events of several types in one message")
     return AnnouncedEvent(
-        event_id=_id(item.get("id"), "id"),
+        event_id=_event_id(item.get("id")),
         workflow_instance_id=_id(item.get("instance"), "instance"),
         workflow_type=_id(item.get("workflow_type"), "workflow_type"),
         version=_version(item.get("version")),
@@ -166,6 +170,13 @@ def _id(value: object, name: str) -> str:
         return limits.check_id(value, name)  # type: ignore[arg-type]
     except (InvalidId, TypeError) as error:
         raise UndecodableError(f"`{name}` is not an id") from error
+
+
+def _event_id(value: object) -> str:
+    """One that a store of ours could have: one message must not make the load of others fail."""
+    if not isinstance(value, str) or not may_be_ours(value):
+        raise UndecodableError("`id` is not an event's id")
+    return value
 
 
 def _version(value: object) -> int:

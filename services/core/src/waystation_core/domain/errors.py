@@ -20,7 +20,7 @@
     ├── VersionMismatch          ABORTED
     ├── ResourceExhausted        RESOURCE_EXHAUSTED
     │   └── PayloadTooLarge, ContextTooLarge, TooManyEvents, BacklogFull,
-    │       TooManyHandlers
+    │       TooManyHandlers, NotBegun
     ├── EndpointNotAllowed       PERMISSION_DENIED
     ├── StoreUnavailable         UNAVAILABLE
     ├── TaskNotPending           UNAVAILABLE
@@ -193,6 +193,12 @@ class TooManyHandlers(ResourceExhausted):
     reason = "TOO_MANY_HANDLERS"
 
 
+class NotBegun(ResourceExhausted):
+    """A handler service's word, never a server's: nothing of the task was run. No attempt."""
+
+    reason = "NOT_BEGUN"
+
+
 class EndpointNotAllowed(WaystationError):
     """The endpoint is not one that the allowlist admits."""
 
@@ -201,7 +207,7 @@ class EndpointNotAllowed(WaystationError):
 
 
 class StoreUnavailable(WaystationError):
-    """Postgres can't be reached; the same request may be repeated as is."""
+    """Postgres can't be reached, or can't do its work; the same request may be repeated as is."""
 
     code = "UNAVAILABLE"
     reason = "STORE_UNAVAILABLE"

@@ -44,6 +44,24 @@ MAX_PRIORITY = 255
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1_000
 LARGEST_INTEGER = 2**53
+MAX_SHORT_TEXT = 200
+"""Characters of a version that somebody gives: of a schema, of a service."""
+MAX_TASKS = 1_000
+"""Of one registration."""
+MAX_NAMES = 1_000
+"""Event types, workflow types or paths in one list of a task's spec."""
+
+MAX_CALL_SECONDS = 24 * 3600.0
+"""Of a call, and of the time between two attempts."""
+MAX_PENDING_SECONDS = 24 * 3600.0
+"""Until something must be heard of a pending delivery."""
+MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
+MAX_DELAY_SECONDS = 366 * 24 * 3600.0
+"""Of a delay, and of every deadline but those of calls."""
+MAX_LEASE_SECONDS = 3600.0
+FIRST_SECOND = -62_135_596_800
+LAST_SECOND = 253_402_300_799
+"""Times are those of the years 1 to 9999, in whole seconds since 1970."""
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,200}")
 

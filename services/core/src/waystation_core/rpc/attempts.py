@@ -12,11 +12,12 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 
 from waystation.v1 import task_handler_service_pb2 as pb
-from waystation_core.domain.errors import ResponseInvalid
-from waystation_core.domain.limits import MAX_TEXT_BYTES
+from waystation_core.domain.errors import NotBegun, ResponseInvalid
+from waystation_core.domain.limits import MAX_RETRY_AFTER_SECONDS, MAX_TEXT_BYTES
 from waystation_core.domain.results import AttemptError
 from waystation_core.ports.store import Registration
-from waystation_core.rpc.conversion.replies import MAX_RETRY_AFTER, readable
+from waystation_core.rpc.conversion.replies import readable
+from waystation_core.rpc.conversion.times import seconds_within
 
 _PERMANENT = frozenset(
     {
@@ -30,6 +31,14 @@ _PERMANENT = frozenset(
         StatusCode.DATA_LOSS,
     }
 )
+
+_SAY_NOT_BEGUN = frozenset({StatusCode.RESOURCE_EXHAUSTED.name, StatusCode.UNAVAILABLE.name})
+MAX_REASON = 200
+"""Characters."""
+SHORTEST_PAUSE = 0.2
+LONGEST_PAUSE = 60.0
+"""Bounds of what an endpoint that could not begin a task may ask for, in seconds."""
+USUAL_PAUSE = 1.0
 
 _DETAILS = "grpc-status-details-bin"
 
@@ -98,6 +107,15 @@ def error_of_code(
     )
 
 
+def pause_of_not_begun(error: AttemptError) -> float | None:
+    """Seconds for which an endpoint wants nothing more of a task that it could not begin; None for
+    everything else. It was no attempt."""
+    if error.reason != NotBegun.reason or error.code not in _SAY_NOT_BEGUN:
+        return None
+    asked = USUAL_PAUSE if error.retry_after is None else error.retry_after
+    return min(max(asked, SHORTEST_PAUSE), LONGEST_PAUSE)
+
+
 def late(seconds: float) -> AttemptError:
     """The failed attempt of a handler that did not answer in time."""
     code = StatusCode.DEADLINE_EXCEEDED.name
@@ -117,7 +135,7 @@ def invalid_answer(problem: str) -> AttemptError:
 
 def seconds_of(duration: Duration) -> float:
     """The delay a handler asks for, cut to 0 s - 24 h: its failure counts whatever it says."""
-    return min(max(duration.seconds + duration.nanos / 1e9, 0.0), MAX_RETRY_AFTER)
+    return seconds_within(duration, MAX_RETRY_AFTER_SECONDS)
 
 
 def _details(data: bytes) -> tuple[str, float | None, dict[str, str] | None]:
@@ -134,7 +152,7 @@ def _details(data: bytes) -> tuple[str, float | None, dict[str, str] | None]:
     metadata = {
         readable(key, 200): readable(value, MAX_TEXT_BYTES) for key, value in info.metadata.items()
     }
-    return readable(info.reason, 200), retry_after, metadata or None
+    return readable(info.reason, MAX_REASON), retry_after, metadata or None
 
 
 def _is_our_limit(message: str) -> bool:

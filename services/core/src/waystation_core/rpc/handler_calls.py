@@ -25,6 +25,7 @@ from waystation_core.rpc.attempts import (
     error_of_status,
     invalid_answer,
     late,
+    pause_of_not_begun,
 )
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENT, open_endpoint_channel
 
@@ -91,6 +92,9 @@ class HandlerCalls:
                     continue
                 trailing = status.trailing_metadata() or ()
                 error = error_of_status(code, status.details() or "", trailing)
+                if pause_of_not_begun(error) is not None:
+                    problems.append(f"{_name(endpoint)}: {error.message}")
+                    continue
                 return Failed(error, endpoint, loop.time() - began)
             except DecodeError:
                 error = invalid_answer("it is not a HandleEventResponse")

@@ -21,6 +21,8 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from waystation_core.failpoints import BadFailpoints, plan_of
+
 PREFIX = "WAYSTATION_"
 EXIT_BAD_SETTINGS = 78
 """EX_CONFIG of sysexits.h."""
@@ -74,6 +76,10 @@ def read_settings(
         name: environ[variable(name)] for name in kind.model_fields if variable(name) in environ
     }
     faults = _nearly_known(kind, environ)
+    try:
+        plan_of(environ)
+    except BadFailpoints as bad:
+        faults += bad.faults
     settings = None
     try:
         settings = kind(**values)  # type: ignore[arg-type]  # texts, which it turns into types

@@ -12,13 +12,15 @@ from waystation_core.domain.commit import EventFacts, InstanceCommit
 from waystation_core.domain.model import DEFAULT_NAMESPACE
 from waystation_core.ports.store import Committed, Loaded, LongRequest, Started, StoredEntry
 from waystation_core.store import locked, rows, statements
+from waystation_core.store.leases import Leases
+from waystation_core.store.losses import Losses
 from waystation_core.store.membership import Membership
 from waystation_core.store.pool import Pool, connection_of, json_text
 from waystation_core.store.sweeping import Sweeping
 from waystation_core.store.writing import write
 
 
-class PostgresEngineStore(Sweeping, Membership):
+class PostgresEngineStore(Sweeping, Losses, Leases, Membership):
     """Implements `ports.store.EngineStore` over one pool."""
 
     def __init__(self, pool: Pool) -> None:

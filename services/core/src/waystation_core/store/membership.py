@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from waystation_core.domain.pools import EventTypes, Pool, admit
+from waystation_core.domain.pools import Pool, admit
 from waystation_core.ports.broker import DEFAULT_POOL
 from waystation_core.ports.store import Heartbeat, RouterReport
-from waystation_core.store import event_types
 from waystation_core.store.pool import Connection, connection_of, json_text
 from waystation_core.store.pool import Pool as Connections
 
@@ -41,18 +40,6 @@ ON CONFLICT (router_id) DO UPDATE SET lease_until = excluded.lease_until,
     calls_in_flight = excluded.calls_in_flight, results_committed = excluded.results_committed,
     report = excluded.report
 RETURNING COALESCE((SELECT lease_until > now() FROM before), false), EXISTS (SELECT 1 FROM seen)
-"""
-
-# A queue that its last consumer leaves in good order expires from then on; a second more, as the
-# broker counts by its own clock.
-_LEAVE = """
-WITH gone AS (
-    DELETE FROM routers WHERE router_id = %(id)s::uuid RETURNING pool
-)
-UPDATE pools p SET seen_at = now(), lapses_at = now() + make_interval(secs => expires_seconds + 1)
-FROM gone WHERE p.pool = gone.pool AND NOT EXISTS (
-    SELECT 1 FROM routers r
-    WHERE r.pool = p.pool AND r.router_id <> %(id)s::uuid AND r.lease_until > now())
 """
 
 _LIVE = "(SELECT count(*) FROM routers r WHERE r.pool = p.pool AND r.lease_until > now())"
@@ -109,38 +96,6 @@ class Membership:
         assert renewed is not None
         held, seen = renewed
         return Heartbeat(held, in_pool=seen or pool == DEFAULT_POOL, pools=pools)
-
-    async def leave(self, router_id: str) -> None:
-        async with connection_of(self._pool) as connection:
-            await connection.execute(
-                "UPDATE deliveries SET state = 1, due_at = now(), leased_by = NULL, since = now(), "
-                "attempts = attempts - CASE WHEN suspect AND attempts > 0 THEN 1 ELSE 0 END "
-                "WHERE state = 2 AND leased_by = %s::uuid",
-                (router_id,),
-            )
-            await connection.execute(_LEAVE, {"id": router_id})
-
-    async def end_lapsed_pools(self) -> dict[str, int]:
-        due: dict[str, int] = {}
-        async with connection_of(self._pool) as connection, connection.transaction():
-            ended = await connection.execute(
-                "DELETE FROM pools WHERE lapses_at <= now() RETURNING pool, bindings"
-            )
-            for name, bindings in await ended.fetchall():
-                held = EventTypes(tuple(bindings), but=False)
-                made_due = await connection.execute(_make_due(held), event_types.parameters(held))
-                due[name] = made_due.rowcount
-        return due
-
-
-def _make_due(types: EventTypes) -> str:
-    return f"""
-    WITH found AS MATERIALIZED (
-        SELECT event_id FROM outbox
-        WHERE due_at > now() {event_types.among(types, "outbox")} FOR UPDATE SKIP LOCKED
-    )
-    UPDATE outbox o SET due_at = now() FROM found f WHERE o.event_id = f.event_id
-    """
 
 
 async def pools_of(connection: Connection) -> tuple[Pool, ...]:

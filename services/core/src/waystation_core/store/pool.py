@@ -17,10 +17,10 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg.types.json import set_json_dumps, set_json_loads
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
 from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.ports.store import WriteRefused
+from waystation_core.store.faults import DRIVER_ERRORS, spoils_connection, told
 
 Connection = AsyncConnection[TupleRow]
 Pool = AsyncConnectionPool[Connection]
@@ -83,7 +83,7 @@ def open_pool(url: str, *, size: int, name: str) -> Pool:
 @asynccontextmanager
 async def connection_of(pool: Pool) -> AsyncIterator[Connection]:
     """A connection for a statement or a transaction. Library errors come out as StoreUnavailable
-    or, where Postgres refused what was to be written, as WriteRefused."""
+    or, where what was to be written is at fault, as WriteRefused (`faults`)."""
     task = asyncio.current_task()
     cancels = task.cancelling() if task is not None else 0
     try:
@@ -92,16 +92,18 @@ async def connection_of(pool: Pool) -> AsyncIterator[Connection]:
             # together with the connection; whoever cancelled would wait for ever.
             if task is not None and task.cancelling() > cancels:
                 raise asyncio.CancelledError
-            yield connection
-    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, PoolClosed) as error:
-        if not pool.closed:
+            try:
+                yield connection
+            except psycopg.Error as error:
+                if spoils_connection(error):
+                    await connection.close()
+                raise
+    except DRIVER_ERRORS as error:
+        meant = told(error)
+        if isinstance(meant, StoreUnavailable) and not pool.closed:
             # After a restart of Postgres every idle connection is dead, not only this one.
             _background(pool.check())
-        raise StoreUnavailable(
-            "The database can't be reached or is busy; try the same request again in a moment."
-        ) from error
-    except psycopg.DatabaseError as error:
-        raise WriteRefused(type(error).__name__) from error
+        raise meant from error
 
 
 _checks: set[asyncio.Task[None]] = set()

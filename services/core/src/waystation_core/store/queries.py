@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from waystation_core.domain.errors import DeadLetterNotFound, shown
+from waystation_core.domain.ids import may_be_ours
 from waystation_core.domain.model import (
     DEFAULT_NAMESPACE,
     DeadLetterState,
@@ -41,7 +42,6 @@ from waystation_core.store.conditions import LETTERS, Conditions, letter_conditi
 from waystation_core.store.membership import pools_of
 from waystation_core.store.open_work import RAISED, open_work
 from waystation_core.store.pool import Pool, connection_of
-from waystation_core.store.registry import is_uuid
 from waystation_core.store.system_facts import system_facts
 
 # A list shows neither: they may take a MiB each.
@@ -263,7 +263,7 @@ class PostgresQueryStore:
         self, dead_letter_id: str, *, namespace: str = DEFAULT_NAMESPACE
     ) -> int:
         found: list[tuple[Any, ...]] = []
-        if is_uuid(dead_letter_id):
+        if may_be_ours(dead_letter_id):
             found = await self._fetch(
                 "SELECT l.instance_key FROM dead_letters l "
                 "JOIN workflow_instances i ON i.key = l.instance_key "

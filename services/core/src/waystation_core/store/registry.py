@@ -6,11 +6,11 @@ the other. Readers never wait for it.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from waystation_core.domain.errors import HandlerNotFound, shown
+from waystation_core.domain.ids import may_be_ours
 from waystation_core.domain.model import DEFAULT_NAMESPACE, JsonObject
 from waystation_core.ports.store import Registration, RegistrySnapshot
 from waystation_core.store import task_specs
@@ -20,15 +20,6 @@ from waystation_core.store.handler_rows import registration as registration_of
 from waystation_core.store.pool import Connection, Pool, connection_of
 from waystation_core.store.registering import Registering
 from waystation_core.store.retiring import Retiring
-
-
-def is_uuid(text: str) -> bool:
-    """Whether the text can be one of our ids at all; Postgres refuses others as errors."""
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 class PostgresRegistryStore(Registering, Retiring, CatchingUp):
@@ -41,7 +32,7 @@ class PostgresRegistryStore(Registering, Retiring, CatchingUp):
 
     async def renew(self, handler_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> float:
         found = None
-        if is_uuid(handler_id):
+        if may_be_ours(handler_id):
             async with connection_of(self._pool) as connection:
                 cursor = await connection.execute(
                     "UPDATE handlers SET lease_until = now() + make_interval(secs => lease_seconds)"
@@ -59,7 +50,7 @@ class PostgresRegistryStore(Registering, Retiring, CatchingUp):
         return float(found[0])
 
     async def unregister(self, handler_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> None:
-        if not is_uuid(handler_id):
+        if not may_be_ours(handler_id):
             return
         async with connection_of(self._pool) as connection:
             await connection.execute(

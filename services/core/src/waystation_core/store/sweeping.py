@@ -1,4 +1,4 @@
-"""What sweepers ask of the store: due rows, deliveries off the fast way, and dead routers' leases."""
+"""What sweepers ask of the store: due rows, and deliveries off the fast way."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any
 from waystation_core.domain.model import Delivery, JsonObject, Timer, TimerKind
 from waystation_core.domain.pools import EVERY_TYPE, EventTypes
 from waystation_core.ports.broker import LEVELS, lowest_priority_of
-from waystation_core.ports.store import BrokenLeases, DueEvent
+from waystation_core.ports.store import DueEvent
 from waystation_core.store import event_types, rows
 from waystation_core.store.pool import Pool, connection_of
-from waystation_core.store.statements import FIRST_WAIT
 
 _DUE_COLUMNS = """e.event_id::text, e.event_type, i.workflow_instance_id, i.workflow_type, i.version,
     COALESCE(e.priority, 100), c.announcements, e.correlation_id, e.metadata->>'traceparent',
@@ -55,24 +54,6 @@ WITH found AS MATERIALIZED (
     SELECT event_id FROM outbox WHERE event_id = ANY(%s::uuid[]) FOR UPDATE SKIP LOCKED
 )
 UPDATE outbox o SET due_at = now() FROM found f WHERE o.event_id = f.event_id
-"""
-
-_MAKE_LOST_DUE = """
-WITH claim AS (
-    INSERT INTO sweeps (name, claimed_at) VALUES ('messages_lost', now())
-    ON CONFLICT (name) DO UPDATE SET claimed_at = now()
-    WHERE sweeps.claimed_at < now() - interval '5 s'
-    RETURNING name
-), found AS MATERIALIZED (
-    SELECT event_id FROM outbox
-    WHERE EXISTS (SELECT 1 FROM claim) AND due_at > now()
-      AND announced_at < now() - make_interval(secs => %s)
-    FOR UPDATE SKIP LOCKED
-), made_due AS (
-    UPDATE outbox o SET due_at = now() FROM found f WHERE o.event_id = f.event_id
-    RETURNING o.event_id
-)
-SELECT EXISTS (SELECT 1 FROM claim), (SELECT count(*) FROM made_due)
 """
 
 _LEASE_FOUND = f"""
@@ -130,44 +111,23 @@ FROM found f WHERE t.instance_key = f.instance_key AND t.kind = f.kind AND t.ref
 RETURNING t.instance_key, t.kind, t.ref, t.due_at, f.due_at
 """
 
+# Of each task its oldest ones: a task with a great many keeps no other one's from being found.
 _WAKE_PARKED = """
 WITH found AS MATERIALIZED (
-    SELECT event_id, task_id FROM deliveries
-    WHERE (state = 3 OR state = 4) AND task_id = ANY(%(task_ids)s)
-      AND (%(all)s OR due_at <= now()) {among} FOR UPDATE SKIP LOCKED
-)
-UPDATE deliveries d SET state = 1, due_at = now(), since = now()
-FROM found f WHERE d.event_id = f.event_id AND d.task_id = f.task_id
-"""
-
-# A router that dies between a commit and its announcement leaves events that nobody was told of. It
-# lived for a lease before its own was over, at most: what was first announced then, by whomever, and
-# is not settled yet is announced again. Found by the index on due_at, a first wait later.
-_BREAK_LEASES = f"""
-WITH dead AS (
-    DELETE FROM routers
-    WHERE lease_until < now() AND router_id <> %(id)s::uuid RETURNING router_id, lease_until
-), untold AS MATERIALIZED (
-    SELECT o.event_id FROM dead JOIN outbox o
-        ON o.due_at > dead.lease_until - make_interval(secs => 2 * %(lease)s) + {FIRST_WAIT}
-        AND o.due_at <= dead.lease_until + {FIRST_WAIT}
-    WHERE o.announcements = 1 AND o.due_at > now()
-    FOR UPDATE OF o SKIP LOCKED
-), told AS (
-    UPDATE outbox o SET due_at = now() FROM untold u WHERE o.event_id = u.event_id
-    RETURNING o.event_id
-), found AS MATERIALIZED (
-    SELECT event_id, task_id FROM deliveries
-    WHERE state = 2 AND (leased_by IS NULL OR leased_by IN (SELECT router_id FROM dead)
-        OR leased_by NOT IN (SELECT router_id FROM routers))
-    FOR UPDATE SKIP LOCKED
-), freed AS (
-    UPDATE deliveries d SET state = 1, due_at = now(), leased_by = NULL, since = now(),
-        suspect = true
+    SELECT d.event_id, d.task_id FROM unnest(%(task_ids)s::text[]) AS w(task_id)
+    CROSS JOIN LATERAL (
+        SELECT event_id, task_id FROM deliveries
+        WHERE (state = 3 OR state = 4) AND task_id = w.task_id
+          AND (due_at <= now() OR since < now() - make_interval(secs => %(parked_for)s::float8))
+          {among}
+        ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ) d
+), woken AS (
+    UPDATE deliveries d SET state = 1, due_at = now(), since = now()
     FROM found f WHERE d.event_id = f.event_id AND d.task_id = f.task_id
-    RETURNING d.event_id
+    RETURNING d.task_id
 )
-SELECT (SELECT count(*) FROM freed), (SELECT count(*) FROM told)
+SELECT task_id, count(*) FROM woken GROUP BY task_id
 """
 
 
@@ -189,10 +149,6 @@ class Sweeping:
 
     async def make_due(self, event_ids: Sequence[str]) -> None:
         await self._execute(_MAKE_DUE, (list(event_ids),))
-
-    async def make_lost_due(self, seconds_ago: float) -> int | None:
-        [(claimed, made_due)] = await self._fetch(_MAKE_LOST_DUE, (seconds_ago,))
-        return made_due if claimed else None
 
     async def claim_due_events(self, limit: int, types: EventTypes = EVERY_TYPE) -> list[DueEvent]:
         parameters = {"limit": limit, **event_types.parameters(types)}
@@ -256,17 +212,23 @@ class Sweeping:
         return claimed
 
     async def wake_parked(
-        self, task_ids: Sequence[str], types: EventTypes = EVERY_TYPE, *, all: bool = True
-    ) -> int:
-        return await self._execute(
+        self,
+        task_ids: Sequence[str],
+        limit: int,
+        types: EventTypes = EVERY_TYPE,
+        *,
+        parked_for: float | None = None,
+    ) -> dict[str, int]:
+        found = await self._fetch(
             _WAKE_PARKED.format(among=event_types.among(types, "deliveries")),
-            {"task_ids": list(task_ids), "all": all, **event_types.parameters(types)},
+            {
+                "task_ids": list(task_ids),
+                "limit": limit,
+                "parked_for": parked_for,
+                **event_types.parameters(types),
+            },
         )
-
-    async def break_leases(self, router_id: str, lease_seconds: float) -> BrokenLeases:
-        parameters = {"id": router_id, "lease": lease_seconds}
-        [(deliveries, events)] = await self._fetch(_BREAK_LEASES, parameters)
-        return BrokenLeases(deliveries, events)
+        return dict(found)
 
     async def backlog(self) -> int:
         found = await self._fetch("SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT 1000001) o")

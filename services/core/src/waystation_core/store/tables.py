@@ -196,7 +196,11 @@ deliveries = Table(
     Column("outside_group", Boolean, nullable=False, server_default=text("false")),
     Index("deliveries_due", "due_at", postgresql_where=text("state = 1")),
     Index("deliveries_leased", "leased_by", postgresql_where=text("state = 2")),
-    Index("deliveries_task", "task_id", "state"),
+    Index("deliveries_suspect", "due_at", postgresql_where=text("state = 1 AND suspect")),
+    Index("deliveries_task", "task_id", "instance_key"),
+    Index(
+        "deliveries_parked", "task_id", "due_at", postgresql_where=text("state = 3 OR state = 4")
+    ),
     Index("deliveries_pending", "due_at", postgresql_where=text("state = 7")),
     Index("deliveries_instance", "instance_key"),
 )
@@ -328,10 +332,15 @@ requests = Table(
     Index("requests_created", "created_at"),
 )
 
-sweeps = Table(
-    "sweeps",
+# What was announced before some time and may be lost, until all of it is due again. Bringing it back goes
+# through the outbox by key, in portions, and whoever comes next goes on where the last one stopped.
+lost_announcements = Table(
+    "lost_announcements",
     metadata,
-    # What is claimed by one router at a time, such as `messages_lost`.
-    Column("name", Text, primary_key=True),
-    _when("claimed_at"),
+    # `broker`, or the pool whose queue is gone.
+    Column("cause", Text, primary_key=True),
+    _when("announced_before"),
+    # Topic patterns of the events that are meant; null: all.
+    Column("bindings", JSON),
+    Column("walked_to", Uuid, nullable=False),
 )

@@ -15,20 +15,24 @@ from google.protobuf.message import DecodeError
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.domain.backoff import steady_delay
 from waystation_core.domain.endpoints import Allowlist
+from waystation_core.domain.results import AttemptError
 from waystation_core.domain.task_table import announces
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.attempts import (
     Answered,
     Failed,
     NotSent,
+    error_of_code,
     error_of_status,
     invalid_answer,
     late,
+    pause_of_not_begun,
 )
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENT
 from waystation_router.endpoints.calls import Call
 from waystation_router.endpoints.circuit import Circuit
 from waystation_router.endpoints.connection import Connection
+from waystation_router.endpoints.left_alone import LeftAlone
 from waystation_router.endpoints.outcomes import (
     PERHAPS_CUT,
     Cut,
@@ -75,7 +79,7 @@ class Link:
         self._stream: EventStream | None = None
         self._old_streams: set[EventStream] = set()
         self._unary: dict[Call, asyncio.Task[None]] = {}
-        self._unserved: dict[str, float] = {}
+        self._left_alone = LeftAlone()
         self._circuit = Circuit(self._patience)
         self._last_fault = ""
         self._idle: asyncio.Future[None] | None = None
@@ -97,10 +101,12 @@ class Link:
 
     def usable(self, task_id: str) -> bool:
         """Whether a call of this task could be sent now."""
-        if not self.connection.up or not self._circuit.admits(self._loop.time()):
-            return False
-        until = self._unserved.get(task_id)
-        return until is None or until <= self._loop.time()
+        now = self._loop.time()
+        return (
+            self.connection.up
+            and self._circuit.admits(now)
+            and self._left_alone.admits(task_id, now)
+        )
 
     def hopeful(self, by: float) -> bool:
         """Whether it may well be usable by then, by the loop's clock."""
@@ -120,7 +126,9 @@ class Link:
         """What is wrong with it, for people; empty for nothing."""
         opened_at = self._circuit.opened_at
         if not self.connection.up or opened_at is None:
-            return self.connection.last_error
+            short = self._left_alone.shortage(self._loop.time())
+            told = f"at {self._clock(short[0])}: {short[1]}" if short is not None else ""
+            return self.connection.last_error or told
         return (
             f"circuit open since {self._clock(opened_at)} after {self._circuit.faults} faults in a "
             f"row, the last: {self._last_fault}; next probe at {self._clock(self._circuit.probe_at)}"
@@ -138,7 +146,7 @@ class Link:
             self._batching = _batching(endpoint)
             self._streams = True
             self._no_stream_until = 0.0
-            self._unserved.clear()
+            self._left_alone.forget()
             self._circuit = Circuit(self._patience)
             self.connection.hurry()
 
@@ -183,12 +191,24 @@ class Link:
 
     def _end(self, call: Call, outcome: Answered | Failed | Cut) -> None:
         """Gives the call its outcome; the circuit hears of it first."""
-        if is_fault_of_endpoint(outcome):
-            self._fault(call, _said(outcome))
-        elif self._circuit.answered():
-            _log.info("circuit_closed", endpoint=self.name)
-            self._loop.call_soon(self._changed)
-        call.end(outcome)
+        try:
+            if is_fault_of_endpoint(outcome):
+                self._fault(call, _said(outcome))
+            elif self._circuit.answered():
+                _log.info("circuit_closed", endpoint=self.name)
+                self._loop.call_soon(self._changed)
+        finally:
+            call.end(outcome)
+
+    def _end_unforeseen(self, call: Call, fault: Exception) -> None:
+        """A fault of ours on the way. Counted as an attempt, so that what always fails here does not
+        go on for ever."""
+        _log.error("call_failed", endpoint=self.name, exc_info=fault)
+        error = error_of_code(
+            grpc.StatusCode.INTERNAL,
+            "The router could not read what came back; its log tells more.",
+        )
+        call.end(Failed(error, self.endpoint, self._loop.time() - call.sent_at))
 
     def _fault(self, call: Call, what: str) -> None:
         now = self._loop.time()
@@ -221,9 +241,21 @@ class Link:
 
     def _unserved_here(self, call: Call) -> None:
         """The endpoint does not host the task after all: its fault, and another one's turn."""
-        self._unserved[call.task_id] = self._loop.time() + UNSERVED_SECONDS
-        self._loop.call_later(UNSERVED_SECONDS, self._changed)
         self.connection.last_error = f"answered UNIMPLEMENTED for {call.task_id}"
+        self._leave_alone(call, UNSERVED_SECONDS)
+
+    def _not_begun(self, call: Call, pause: float, why: str) -> None:
+        """The endpoint had no room for the call, and nothing was run: another one's turn."""
+        _log.info("call_not_begun", endpoint=self.name, task_id=call.task_id, pause=pause)
+        self._left_alone.had_no_room(self._loop.time(), why[:200])
+        if self._circuit.answered():
+            _log.info("circuit_closed", endpoint=self.name)
+        self._leave_alone(call, pause)
+
+    def _leave_alone(self, call: Call, seconds: float) -> None:
+        """Nothing of the call's task is sent here for a while; others may have the call."""
+        self._left_alone.leave(call.task_id, self._loop.time() + seconds)
+        self._loop.call_later(seconds + _TIMER_SLACK, self._changed)
         call.tried.add(self)
         self._repeat(call)
 
@@ -258,6 +290,13 @@ class Link:
         return self._stream
 
     def _answered(self, call: Call, result: pb.HandleEventsResult) -> None:
+        try:
+            self._take_result(call, result)
+        except Exception as fault:
+            # The others on the stream have nothing to do with it.
+            self._end_unforeseen(call, fault)
+
+    def _take_result(self, call: Call, result: pb.HandleEventsResult) -> None:
         duration = self._loop.time() - call.sent_at
         kind = result.WhichOneof("outcome")
         if kind == "response":
@@ -268,7 +307,7 @@ class Link:
         elif result.error.code == _UNIMPLEMENTED:
             self._unserved_here(call)
         else:
-            self._end(call, Failed(error_of_item(result.error), self.endpoint, duration))
+            self._refused(call, error_of_item(result.error), duration)
 
     def _stream_ended(
         self,
@@ -301,6 +340,14 @@ class Link:
     # --- one by one ------------------------------------------------------------------------------
 
     async def _call(self, call: Call, channel: grpc.aio.Channel) -> None:
+        try:
+            await self._exchange(call, channel)
+        except Exception as fault:
+            self._end_unforeseen(call, fault)
+        finally:
+            self._unary.pop(call, None)
+
+    async def _exchange(self, call: Call, channel: grpc.aio.Channel) -> None:
         losses = self.connection.losses
         # Bytes both ways: written once, and an unreadable answer is our affair.
         method: Any = channel.unary_unary(HANDLE_EVENT)
@@ -318,17 +365,8 @@ class Link:
         except DecodeError:
             error = invalid_answer("it is not a HandleEventResponse")
             self._end(call, Failed(error, self.endpoint, self._loop.time() - call.sent_at))
-        except Exception as fault:
-            # Counted as an attempt, so that what always fails here does not go on for ever.
-            _log.exception("call_failed", endpoint=self.name)
-            error = error_of_status(
-                grpc.StatusCode.INTERNAL, f"The call failed: {type(fault).__name__}"
-            )
-            call.end(Failed(error, self.endpoint, self._loop.time() - call.sent_at))
         else:
             self._end(call, Answered(response, self.endpoint, self._loop.time() - call.sent_at))
-        finally:
-            self._unary.pop(call, None)
 
     async def _failed(self, call: Call, status: grpc.aio.AioRpcError, losses: int) -> None:
         code = status.code()
@@ -342,8 +380,15 @@ class Link:
             self._end(call, Cut(message, self.endpoint, duration))
             return
         trailing = status.trailing_metadata() or ()
-        error = error_of_status(code, status.details() or "", trailing)
-        self._end(call, Failed(error, self.endpoint, duration))
+        self._refused(call, error_of_status(code, status.details() or "", trailing), duration)
+
+    def _refused(self, call: Call, error: AttemptError, duration: float) -> None:
+        """The endpoint ended the call with a status of its own."""
+        pause = pause_of_not_begun(error)
+        if pause is None:
+            self._end(call, Failed(error, self.endpoint, duration))
+        else:
+            self._not_begun(call, pause, error.message)
 
     async def _was_lost(self, losses: int) -> bool:
         """Whether the connection went away since. A handler that answers such a status itself

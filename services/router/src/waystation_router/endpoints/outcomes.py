@@ -12,6 +12,7 @@ from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.domain.results import AttemptError
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.attempts import (
+    MAX_REASON,
     Answered,
     Failed,
     NotSent,
@@ -19,6 +20,7 @@ from waystation_core.rpc.attempts import (
     invalid_answer,
     seconds_of,
 )
+from waystation_core.rpc.conversion.replies import readable
 
 # What a lost connection looks like; a handler can answer each of them too.
 PERHAPS_CUT = frozenset({StatusCode.UNAVAILABLE, StatusCode.CANCELLED, StatusCode.INTERNAL})
@@ -65,5 +67,6 @@ def error_of_item(status: pb.ItemStatus) -> AttemptError:
     return error_of_code(
         code,
         status.message,
+        reason=readable(status.reason, MAX_REASON),
         retry_after=seconds_of(status.retry_after) if status.HasField("retry_after") else None,
     )

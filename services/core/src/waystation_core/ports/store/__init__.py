@@ -2,8 +2,10 @@
 
 Three faces, by who asks: `EngineStore` carries the work (load, commit, sweep), `RegistryStore` knows
 handlers and tasks, `QueryStore` answers questions. All times are the database's, so that routers
-with wrong clocks agree. Every method raises StoreUnavailable when Postgres can't be reached, after
-which nothing or everything of the call has happened; repeating it as it is is safe.
+with wrong clocks agree. Every method raises StoreUnavailable when Postgres can't be reached or can't
+do its work (it is read-only, a privilege or a table is missing, anything that the call's own data
+does not explain), after which nothing or everything of the call has happened; repeating it as it is
+is safe.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from waystation_core.ports.store.work import (
     Loaded,
     Locked,
     LongRequest,
+    MadeDue,
     RegistryMoved,
     RouterReport,
     Started,
@@ -58,6 +61,7 @@ __all__ = [
     "Locked",
     "LongRequest",
     "Looked",
+    "MadeDue",
     "OutboxFact",
     "QueryStore",
     "Registration",

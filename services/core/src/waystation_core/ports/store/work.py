@@ -23,8 +23,8 @@ from waystation_core.ports.store.questions import DeadLetterFilter, StoredEntry
 
 
 class WriteRefused(Exception):
-    """Postgres refused rows of a write (a violated constraint, a value it can't hold). Nothing of
-    the call was written; repeating it as it is can't help."""
+    """What was to be written is at fault: a violated constraint, a value that Postgres can't hold.
+    Nothing of the call was written; repeating it as it is can't help."""
 
 
 class RegistryMoved(Exception):
@@ -167,6 +167,19 @@ class BrokenLeases:
     """Those they had in call."""
     events: int
     """Those that are announced again."""
+    more: bool = False
+    """Whether there may be more: the portion was full."""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeDue:
+    """A portion of what may be lost, made due."""
+
+    cause: str
+    """`broker`, or `pool` and its name."""
+    events: int
+    more: bool
+    """Whether there may be more of this cause: the portion was full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,11 +257,16 @@ class EngineStore(Protocol):
         """Makes outbox rows due at once: their messages were returned or not confirmed."""
         ...
 
-    async def make_lost_due(self, seconds_ago: float) -> int | None:
-        """After a loss noticed by the broker: makes every outbox row due that was announced before
-        `seconds_ago`; answers how many. One router at a time: None when another one did it less
-        than 5 s ago, perhaps for an earlier loss. Ask again then; what that one announced anew
-        and is settled by then is left alone."""
+    async def note_lost(self, seconds_ago: float) -> None:
+        """Notes that all that was announced before then may be lost. It stays noted until
+        `make_lost_due` has been through all of it, whoever calls that. Noted once more, it begins
+        anew, up to the later time."""
+        ...
+
+    async def make_lost_due(self, limit: int) -> MadeDue | None:
+        """Goes on with bringing back what is noted as lost: looks at the next `limit` outbox rows,
+        oldest first, and makes those of them due that were announced before. None: nothing is
+        noted, or another router is at it just now."""
         ...
 
     async def claim_due_events(self, limit: int, types: EventTypes = EVERY_TYPE) -> list[DueEvent]:
@@ -289,10 +307,17 @@ class EngineStore(Protocol):
         ...
 
     async def wake_parked(
-        self, task_ids: Sequence[str], types: EventTypes = EVERY_TYPE, *, all: bool = True
-    ) -> int:
+        self,
+        task_ids: Sequence[str],
+        limit: int,
+        types: EventTypes = EVERY_TYPE,
+        *,
+        parked_for: float | None = None,
+    ) -> dict[str, int]:
         """Makes parked deliveries of these tasks and event types READY: an endpoint or a place is
-        there. Those that were parked for some time only where that is over, unless it is `all`."""
+        there. `limit` of each task at most, oldest first; says how many, by task, and a task with
+        fewer has no more. Those that were parked for some time only where that is over, or where
+        it was more than `parked_for` seconds ago: before endpoints changed."""
         ...
 
     async def join_pool(self, pool: Pool, lease_seconds: float) -> None:
@@ -312,20 +337,22 @@ class EngineStore(Protocol):
         """Renews the router's lease by one statement in database time, and its pool with it."""
         ...
 
-    async def end_lapsed_pools(self) -> dict[str, int]:
-        """Forgets pools whose queues have expired, and makes what they may have held due at once:
-        how many events, by pool. One router finds each."""
+    async def end_lapsed_pools(self) -> list[str]:
+        """Forgets pools whose queues have expired, 100 at most, and notes what these may have held
+        as lost; which ones. One router finds each."""
         ...
 
-    async def break_leases(self, router_id: str, lease_seconds: float) -> BrokenLeases:
-        """Removes routers whose lease has lapsed: their deliveries become READY suspects, and what
-        was committed in their last lease and is not settled becomes due, as they may have died
-        before announcing it. Call only after renewing without a gap for a whole lease."""
+    async def break_leases(self, router_id: str, lease_seconds: float, limit: int) -> BrokenLeases:
+        """Of routers whose lease has lapsed, `limit` of each at most: their deliveries become READY
+        suspects, and what was committed in their last lease and is not settled becomes due, as
+        they may have died before announcing it. The routers are removed once all of it is.
+        Call only after renewing without a gap for a whole lease."""
         ...
 
     async def leave(self, router_id: str) -> None:
-        """Ends the router's lease; what it leased is READY at once, and not suspect. The last one
-        of a pool starts the time after which that lapses."""
+        """Ends the router's lease; what it leased is READY at once, and not suspect, in portions.
+        One that is broken off leaves the rest to the next call, or to the lease. The last one of a
+        pool starts the time after which that lapses."""
         ...
 
     async def backlog(self) -> int:

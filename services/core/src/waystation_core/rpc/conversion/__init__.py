@@ -2,7 +2,7 @@
 
 `times` has timestamps and durations, `nouns` what goes out (events, contexts, history, dead
 letters), `requests` what clients and tasks ask for, `replies` what tasks answer, `tasks` the specs
-of registered tasks. What comes in is checked against the limits here, and nowhere later.
+of registered tasks, `unforeseen` the last resort of all of them. What comes in is checked against the limits here, and nowhere later.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from waystation_core.rpc.conversion.times import (
     set_timestamp,
     timestamp_from_proto,
 )
+from waystation_core.rpc.conversion.unforeseen import refuses_unforeseen
 
 __all__ = [
     "completion_from_proto",
@@ -38,6 +39,7 @@ __all__ = [
     "failure_from_proto",
     "new_event_from_proto",
     "payload_from_proto",
+    "refuses_unforeseen",
     "reply_from_proto",
     "seconds_from_proto",
     "set_duration",

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import structlog
+
 from waystation.v1 import event_pb2, operation_pb2, task_handler_service_pb2
 from waystation_core.domain import lifecycle, limits, pointers
 from waystation_core.domain.errors import (
@@ -31,30 +33,36 @@ from waystation_core.domain.results import (
     WaitRequest,
     fault_of,
 )
-from waystation_core.rpc.conversion.requests import (
-    MAX_DELAY,
-    new_event_from_proto,
-    payload_from_proto,
-)
-from waystation_core.rpc.conversion.times import seconds_from_proto
+from waystation_core.rpc.conversion.requests import new_event_from_proto, payload_from_proto
+from waystation_core.rpc.conversion.times import seconds_from_proto, seconds_within
+from waystation_core.rpc.conversion.unforeseen import refuses_unforeseen
 from waystation_core.rpc.structs import from_value, to_dict
 
 TASK_FAILURE = "TASK_FAILURE"
-MAX_RETRY_AFTER = 24 * 3600.0
-MAX_PENDING = 24 * 3600.0
-"""Seconds until something must be heard of a pending delivery."""
+
+_log = structlog.get_logger(__name__)
 
 _Response = task_handler_service_pb2.HandleEventResponse
 
 
 def reply_from_proto(response: _Response) -> Reply | AttemptError | Pending:
-    """The answer, checked against every limit; never raises for what a task sent."""
+    """The answer, checked against every limit; never raises, whatever a task sent."""
     try:
         return _read(response)
     except WaystationError as fault:
         return fault_of(fault)
+    except Exception:
+        # A gap in the checks: the attempt ends all the same, or the delivery would stay in call.
+        _log.exception("answer_not_read")
+        return fault_of(
+            ResponseInvalid(
+                "The answer can't be read; the router's log tells more. Correct the task.",
+                problem="unreadable",
+            )
+        )
 
 
+@refuses_unforeseen("response")
 def completion_from_proto(response: _Response) -> Reply:
     """The result of a pending delivery. Raises what breaks a rule, as its caller can correct it."""
     for field in ("failure", "pending"):
@@ -74,7 +82,7 @@ def _read(response: _Response) -> Reply | AttemptError | Pending:
         return failure_from_proto(response.failure)
     if response.HasField("pending"):
         _check_alone(response, "pending")
-        return Pending(_timeout(response.pending, "pending.timeout", MAX_PENDING))
+        return Pending(_timeout(response.pending, "pending.timeout", limits.MAX_PENDING_SECONDS))
     # Looked at before anything is converted: that is what costs.
     limits.check_events_of_answer(
         len(response.events) + sum(len(fan_out.events) or 1 for fan_out in response.fan_outs)
@@ -123,7 +131,7 @@ def _fan_out(message: task_handler_service_pb2.FanOut, field: str) -> FanOut:
         events=_events(message.events, f"{field}.events"),
         then=new_event_from_proto(message.then, f"{field}.then"),
         need=message.need,
-        timeout=_timeout(message, f"{field}.timeout", MAX_DELAY),
+        timeout=_timeout(message, f"{field}.timeout", limits.MAX_DELAY_SECONDS),
     )
 
 
@@ -192,7 +200,7 @@ def _wait(message: task_handler_service_pb2.WaitRequest) -> WaitRequest:
         input_schema=payload_from_proto(message.input_schema, "wait.input_schema")
         if message.HasField("input_schema")
         else None,
-        timeout=_timeout(message, "wait.timeout", MAX_DELAY),
+        timeout=_timeout(message, "wait.timeout", limits.MAX_DELAY_SECONDS),
     )
 
 
@@ -207,6 +215,7 @@ def _change(response: _Response) -> Change:
     return Replacement(payload_from_proto(response.data, "data"))
 
 
+@refuses_unforeseen("operations")
 def operations_from_proto(message: operation_pb2.Operations) -> tuple[Operation, ...]:
     """Operations with their values; whether they fit the data shows when they are applied."""
     if len(message.operations) > limits.MAX_OPERATIONS:
@@ -278,13 +287,13 @@ def _check_alone(response: _Response, what: str) -> None:
         )
 
 
+@refuses_unforeseen("failure")
 def failure_from_proto(failure: task_handler_service_pb2.TaskFailure) -> AttemptError:
     """The failed attempt that a task tells of."""
     retry_after = None
     if failure.HasField("retry_after"):
         # Whatever a failing task says of its delay, its failure counts: cut, not refused.
-        seconds = failure.retry_after.seconds + failure.retry_after.nanos / 1e9
-        retry_after = min(max(seconds, 0.0), MAX_RETRY_AFTER)
+        retry_after = seconds_within(failure.retry_after, limits.MAX_RETRY_AFTER_SECONDS)
     metadata: JsonObject | None = None
     if failure.HasField("metadata"):
         try:

@@ -15,16 +15,14 @@ from waystation_core.domain.errors import (
 )
 from waystation_core.domain.model import JsonObject, NewEvent
 from waystation_core.rpc.conversion.times import seconds_from_proto, timestamp_from_proto
+from waystation_core.rpc.conversion.unforeseen import refuses_unforeseen
 from waystation_core.rpc.structs import to_dict
-
-MAX_SCHEMA_VERSION = 200
-MAX_DELAY = 366 * 24 * 3600.0
-"""Seconds: of a delay, and of every deadline but those of calls."""
 
 # A Struct takes at least a sixth of its JSON's bytes, so a small one needs no second encoding.
 _SURELY_SMALL = limits.MAX_BYTES // 8
 
 
+@refuses_unforeseen("payload")
 def payload_from_proto(
     struct: Struct,
     field: str,
@@ -38,15 +36,16 @@ def payload_from_proto(
     return data
 
 
+@refuses_unforeseen("event")
 def new_event_from_proto(message: event_pb2.NewEvent, field: str = "event") -> NewEvent:
     """An event to raise, within the limits; whether its type may be raised is not checked here."""
     limits.check_event_type(message.event_type, f"{field}.event_type")
     priority = None
     if message.HasField("priority"):
         priority = limits.check_priority(message.priority, f"{field}.priority")
-    if len(message.schema_version) > MAX_SCHEMA_VERSION or "\0" in message.schema_version:
+    if len(message.schema_version) > limits.MAX_SHORT_TEXT or "\0" in message.schema_version:
         raise InvalidField(
-            f"{field}.schema_version has more than {MAX_SCHEMA_VERSION} characters or a NUL. "
+            f"{field}.schema_version has more than {limits.MAX_SHORT_TEXT} characters or a NUL. "
             "Shorten it.",
             field=f"{field}.schema_version",
         )
@@ -72,7 +71,7 @@ def _times(
 ) -> tuple[float | None, datetime | None, datetime | None]:
     delay, deliver_at, expires_at = None, None, None
     if message.HasField("delay"):
-        delay = seconds_from_proto(message.delay, f"{field}.delay", most=MAX_DELAY)
+        delay = seconds_from_proto(message.delay, f"{field}.delay", most=limits.MAX_DELAY_SECONDS)
     if message.HasField("deliver_at"):
         deliver_at = timestamp_from_proto(message.deliver_at, f"{field}.deliver_at")
         if delay is not None:

@@ -10,14 +10,12 @@ from waystation_core.domain.errors import InvalidField, WorkflowTypesRequired
 from waystation_core.domain.model import OnFailure
 from waystation_core.domain.task_spec import RetryPolicy, TaskSpec
 from waystation_core.rpc.conversion.times import seconds_from_proto, set_duration
+from waystation_core.rpc.conversion.unforeseen import refuses_unforeseen
 
-MAX_NAMES = 1_000
-"""Event types, workflow types or paths that one spec may list."""
-
-_DAY = 24 * 3600.0
 _DEFAULTS = RetryPolicy()
 
 
+@refuses_unforeseen("task")
 def task_spec_from_proto(
     message: handler_pb2.TaskSpec, service_name: str, field: str = "task"
 ) -> TaskSpec:
@@ -101,7 +99,9 @@ def _seconds(
 ) -> float:
     if not message.HasField(name):
         return default
-    return seconds_from_proto(getattr(message, name), f"{field}.{name}", least=least, most=_DAY)
+    return seconds_from_proto(
+        getattr(message, name), f"{field}.{name}", least=least, most=limits.MAX_CALL_SECONDS
+    )
 
 
 def _whole(value: int, field: str, default: int, most: int) -> int:
@@ -119,9 +119,10 @@ def _out_of_range(field: str, wanted: str, default: str) -> InvalidField:
 
 
 def _check_number(found: int, field: str) -> None:
-    if found > MAX_NAMES:
+    if found > limits.MAX_NAMES:
         raise InvalidField(
-            f"{field} has {found} entries; the limit is {MAX_NAMES}. Use patterns.", field=field
+            f"{field} has {found} entries; the limit is {limits.MAX_NAMES}. Use patterns.",
+            field=field,
         )
 
 

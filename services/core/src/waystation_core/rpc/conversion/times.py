@@ -1,4 +1,7 @@
-"""Timestamps and durations: microseconds here, nanoseconds on the wire."""
+"""Timestamps and durations: microseconds here, nanoseconds on the wire.
+
+Whatever time a client or a handler sends is read by one of the three functions here.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from waystation_core.domain.errors import InvalidField
+from waystation_core.domain.limits import FIRST_SECOND, LAST_SECOND
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_SECOND = int((datetime.max.replace(tzinfo=UTC) - _EPOCH).total_seconds())
-_FIRST_SECOND = int((datetime.min.replace(tzinfo=UTC) - _EPOCH).total_seconds())
+_NANOS = 10**9
 
 
 def set_timestamp(target: Timestamp, when: datetime | None) -> None:
@@ -27,7 +30,7 @@ def set_timestamp(target: Timestamp, when: datetime | None) -> None:
 
 def timestamp_from_proto(value: Timestamp, field: str) -> datetime:
     """An aware time in UTC; InvalidField outside the years 1-9999."""
-    if not _FIRST_SECOND <= value.seconds <= _LAST_SECOND or not 0 <= value.nanos < 10**9:
+    if not FIRST_SECOND <= value.seconds <= LAST_SECOND or not 0 <= value.nanos < _NANOS:
         raise InvalidField(
             f"{field} is no time between the years 1 and 9999. Correct it or leave it out.",
             field=field,
@@ -48,17 +51,26 @@ def set_duration(target: Duration, seconds: float | None) -> None:
         target.SetInParent()
 
 
-def seconds_from_proto(
-    value: Duration, field: str, *, least: float = 0.0, most: float | None = None
-) -> float:
-    """Seconds; InvalidField outside `least` to `most`."""
-    seconds = value.seconds + value.nanos / 1e9
-    if seconds < least or (most is not None and seconds > most):
-        upper = f" to {most:g} s" if most is not None else " or more"
+def seconds_from_proto(value: Duration, field: str, *, least: float = 0.0, most: float) -> float:
+    """Seconds; InvalidField outside `least` to `most`, or where seconds and nanos don't go together."""
+    seconds = value.seconds + value.nanos / _NANOS
+    if not -_NANOS < value.nanos < _NANOS or value.seconds * value.nanos < 0:
         raise InvalidField(
-            f"{field} is {seconds:g} s; it must be {least:g} s{upper}. "
+            f"{field} has {value.nanos} nanos; they are below 1,000,000,000 and have the sign of the "
+            "seconds. Correct it, or leave it out for the default.",
+            field=field,
+            nanos=str(value.nanos),
+        )
+    if not least <= seconds <= most:
+        raise InvalidField(
+            f"{field} is {seconds:g} s; it must be {least:g} s to {most:g} s. "
             "Correct it, or leave it out for the default.",
             field=field,
             value=f"{seconds:g}s",
         )
     return seconds
+
+
+def seconds_within(value: Duration, most: float) -> float:
+    """Seconds, cut to 0 - `most`: for a delay that must not make what it goes with invalid."""
+    return min(max(value.seconds + value.nanos / _NANOS, 0.0), most)

@@ -1,0 +1,55 @@
+"""Which points there are. The ports say it: each of their methods that is awaited has two, named after
+it, `.before` and `.after` its effect, so that a port that grows has points for what is new."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from waystation_core.ports.store import EngineStore, RegistryStore
+
+_SENTENCE = re.compile(r"(?<=\.) ")
+
+
+def _methods_of(port: type) -> Mapping[str, str]:
+    """What each does, by the first sentence of its docstring."""
+    return {
+        name: _SENTENCE.split(" ".join((inspect.getdoc(method) or f"{name}.").split()))[0]
+        for name, method in vars(port).items()
+        if inspect.iscoroutinefunction(method)
+    }
+
+
+ENGINE_STORE = {
+    **_methods_of(EngineStore),
+    "locked": "One instance is locked; after: the lock is held, and everything read.",
+}
+REGISTRY_STORE = _methods_of(RegistryStore)
+
+_OTHERS = {
+    "locked.write": "Under the lock, what was decided is written; it is not committed yet.",
+    "locked.exit": "The transaction under the lock ends; after: it is committed, nobody was told.",
+    "announce": "A batch of events is announced; after: the broker has answered.",
+    "take": "Messages are taken from the queue; after: in hand, and nothing done with them.",
+    "ack": "Messages are acknowledged.",
+    "reply": "A client is answered; before: its request was carried out.",
+}
+_CALLS = {
+    "call.sent": "A task is in call.",
+    "call.answered": "Its answer is there, and nothing was done with it.",
+}
+
+POINTS: Mapping[str, str] = MappingProxyType(
+    {
+        f"{name}.{side}": meaning
+        for name, meaning in {**ENGINE_STORE, **REGISTRY_STORE, **_OTHERS}.items()
+        for side in ("before", "after")
+    }
+    | _CALLS
+)
+"""Every point and what it means."""
+
+NO_ERRORS = frozenset({*_CALLS, "reply.after"})
+"""Where nobody would hear of one: failed calls are what handlers are for, and a reply that went out is gone."""

@@ -1,0 +1,199 @@
+"""Wrappers round the ports of a server: each call of theirs passes its points."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, cast
+
+import grpc
+import structlog
+
+from waystation_core.domain.errors import StoreUnavailable
+from waystation_core.failpoints.plan import Plan, plan_of
+from waystation_core.failpoints.table import ENGINE_STORE, REGISTRY_STORE
+from waystation_core.ports.broker import (
+    Announcement,
+    AnnounceOutcome,
+    Broker,
+    Received,
+    Subscription,
+    Token,
+)
+from waystation_core.ports.store import (
+    BrokenLeases,
+    EngineStore,
+    Locked,
+    RegistryStore,
+)
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+_CLAIMS = ("claim_", "wake_", "end_lapsed", "make_lost", "break_", "instances_to_", "catch_ups")
+
+
+class Failpoints:
+    """Puts wrappers round what a server is made of, or, without a plan, none."""
+
+    def __init__(self, plan: Plan | None) -> None:
+        self.plan = plan
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Failpoints:
+        """As the environment says. Raises BadFailpoints."""
+        plan = plan_of(environment)
+        if plan is not None:
+            log.warning("failpoints_set", rules=plan.text)
+        return cls(plan)
+
+    def engine_store(self, store: EngineStore) -> EngineStore:
+        """The store with points round its methods and under its locks."""
+        if self.plan is None:
+            return store
+        return cast(EngineStore, _EngineStore(store, self.plan))
+
+    def registry_store(self, store: RegistryStore) -> RegistryStore:
+        """The store with points round its methods."""
+        if self.plan is None:
+            return store
+        return cast(RegistryStore, _Store(store, self.plan, REGISTRY_STORE))
+
+    def broker(self, broker: Broker) -> Broker:
+        """The broker with points round announcing, taking and acknowledging."""
+        return broker if self.plan is None else cast(Broker, _Broker(broker, self.plan))
+
+    def interceptors(self) -> Sequence[grpc.aio.ServerInterceptor]:
+        """For a server, so that its replies have points."""
+        return () if self.plan is None else (_Replies(self.plan),)
+
+
+class _Wrapper:
+    """Everything that is not wrapped goes through as it is."""
+
+    def __init__(self, inner: Any, plan: Plan) -> None:
+        self._inner = inner
+        self._plan = plan
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class _Store(_Wrapper):
+    """Points round each method of a table."""
+
+    def __init__(self, inner: Any, plan: Plan, methods: Mapping[str, str]) -> None:
+        super().__init__(inner, plan)
+        self._methods = methods
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._inner, name)
+        return functools.partial(self._passing, name, method) if name in self._methods else method
+
+    async def _passing(
+        self, name: str, method: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any
+    ) -> T:
+        await self._plan.at(f"{name}.before")
+        answer = await method(*args, **kwargs)
+        if not name.startswith(_CLAIMS) or _is_something(answer):
+            await self._plan.at(f"{name}.after")
+        return answer
+
+
+def _is_something(answer: object) -> bool:
+    if isinstance(answer, BrokenLeases):
+        return bool(answer.deliveries or answer.events)
+    return bool(answer)
+
+
+class _EngineStore(_Store):
+    def __init__(self, inner: EngineStore, plan: Plan) -> None:
+        super().__init__(inner, plan, ENGINE_STORE)
+
+    @asynccontextmanager
+    async def locked(self, **how: Any) -> AsyncIterator[Locked]:
+        await self._plan.at("locked.before")
+        async with self._inner.locked(**how) as locked:
+            await self._plan.at("locked.after")
+            yield cast(Locked, _Locked(locked, self._plan))
+            await self._plan.at("locked.exit.before")
+        await self._plan.at("locked.exit.after")
+
+
+class _Locked(_Wrapper):
+    async def write(self, commit: Any) -> None:
+        await self._plan.at("locked.write.before")
+        await self._inner.write(commit)
+        await self._plan.at("locked.write.after")
+
+
+class _Broker(_Wrapper):
+    async def announce(self, batch: Sequence[Announcement]) -> list[AnnounceOutcome]:
+        """Without a confirm where an error was asked for; the port raises none."""
+        try:
+            await self._plan.at("announce.before")
+            outcomes = cast("list[AnnounceOutcome]", await self._inner.announce(batch))
+            await self._plan.at("announce.after")
+        except StoreUnavailable:
+            return [AnnounceOutcome.UNCONFIRMED] * len(batch)
+        return outcomes
+
+    async def consume(self, **how: Any) -> Subscription:
+        return cast(Subscription, _Subscription(await self._inner.consume(**how), self._plan))
+
+
+class _Subscription(_Wrapper):
+    async def take(self, limit: int) -> list[Received]:
+        """What it has in hand when an error was asked for stays unacknowledged."""
+        while True:
+            try:
+                await self._plan.at("take.before")
+                received = cast("list[Received]", await self._inner.take(limit))
+                if received:
+                    await self._plan.at("take.after")
+            except StoreUnavailable:
+                continue
+            return received
+
+    def ack(self, tokens: Sequence[Token]) -> None:
+        """Lost where an error was asked for."""
+        try:
+            self._plan.at_once("ack.before")
+            self._inner.ack(tokens)
+            self._plan.at_once("ack.after")
+        except StoreUnavailable:
+            return
+
+
+class _Replies(grpc.aio.ServerInterceptor):
+    """Points before an answer goes out, and when it has gone."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        handler = await continuation(handler_call_details)
+        if (
+            handler is None
+            or handler.unary_unary is None
+            or not handler_call_details.method.startswith("/waystation.")
+        ):
+            return handler
+
+        async def answer(request: Any, context: Any) -> Any:
+            response = await handler.unary_unary(request, context)
+            await self._plan.at("reply.before")
+            self._plan.soon("reply.after")
+            return response
+
+        return grpc.unary_unary_rpc_method_handler(
+            answer,
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )

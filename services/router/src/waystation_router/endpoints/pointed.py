@@ -1,0 +1,37 @@
+"""The endpoints with failpoints at both ends of each call; for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from waystation.v1 import task_handler_service_pb2 as pb
+from waystation_core.domain.endpoints import Allowlist
+from waystation_core.failpoints import Plan
+from waystation_router.endpoints.calls import Call
+from waystation_router.endpoints.pool import EndpointPool
+
+
+class PointedEndpoints(EndpointPool):
+    """Passes `call.sent` and `call.answered`. A call goes on whatever was asked for there: at both,
+    an error is one that nobody hears of."""
+
+    def __init__(
+        self, allowlist: Allowlist, plan: Plan, *, on_change: Callable[[], None] | None = None
+    ) -> None:
+        super().__init__(allowlist, on_change=on_change)
+        self._plan = plan
+
+    def call(
+        self,
+        service_name: str,
+        request: pb.HandleEventRequest,
+        timeout: float,
+        *,
+        exclude: Collection[str] = (),
+        alone: bool = False,
+    ) -> Call:
+        """As of the base."""
+        call = super().call(service_name, request, timeout, exclude=exclude, alone=alone)
+        self._plan.soon("call.sent")
+        call.outcome.add_done_callback(lambda outcome: self._plan.at_once("call.answered"))
+        return call

@@ -1,0 +1,122 @@
+"""The answer for what a task raised, whatever that is: a failure with its name and its text."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+from waystation.v1 import task_handler_service_pb2
+from waystation_worker.errors import Reject, RetryAfter
+from waystation_worker.values import write_struct
+
+logger = logging.getLogger("waystation_worker")
+
+MAX_TEXT_BYTES = 4096
+_MAX_NAMED = 5
+"""So many of an exception group's members are told."""
+
+
+def failed(
+    request: task_handler_service_pb2.HandleEventRequest, error: BaseException
+) -> task_handler_service_pb2.HandleEventResponse:
+    """The answer for what a function raised. The traceback stays in the log of this process.
+
+    Never raises: an exception is the task's own code too, down to how it shows itself.
+    """
+    response = task_handler_service_pb2.HandleEventResponse()
+    if isinstance(error, (Reject, RetryAfter)):
+        try:
+            _write_asked(request, error, response.failure)
+            return response
+        except BaseException:
+            # Made in a way of its own; what it is can be told all the same.
+            response.Clear()
+            response.failure.permanent = isinstance(error, Reject)
+    name = type(error).__name__
+    with contextlib.suppress(BaseException):
+        logger.warning("%s raised %s", label(request), name, exc_info=error)
+    response.failure.reason = clean(name, 200)
+    response.failure.message = clean(_told(error) or name, MAX_TEXT_BYTES)
+    return response
+
+
+def invalid(
+    request: task_handler_service_pb2.HandleEventRequest, problem: str
+) -> task_handler_service_pb2.HandleEventResponse:
+    """The answer for an answer that can't travel; repeating it can't help."""
+    return failed(request, Reject("RESPONSE_INVALID", f"task {request.task_id}: {problem}"))
+
+
+def label(request: task_handler_service_pb2.HandleEventRequest) -> str:
+    """How a call is named in the log."""
+    return (
+        f"task={request.task_id} attempt={request.attempt} "
+        f"workflow={request.context.workflow_instance_id} event={request.event.event_id}"
+    )
+
+
+def text_of(error: BaseException) -> str:
+    """What it says of itself; why there is nothing, where it can't say."""
+    try:
+        return str(error)
+    except BaseException as fault:
+        return f"its text can't be told: __str__ raised {type(fault).__name__}"
+
+
+def clean(text: str, limit: int) -> str:
+    """Text that can travel and be stored, cut to so many bytes."""
+    encoded = text.replace("\0", "\ufffd").encode("utf-8", "replace")
+    return encoded[:limit].decode("utf-8", "ignore")
+
+
+def _told(error: BaseException) -> str:
+    if not isinstance(error, BaseExceptionGroup):
+        return text_of(error)
+    try:
+        members = list(_members(error))
+    except BaseException:
+        return text_of(error)
+    named = [f"{type(one).__name__}: {text_of(one)}" for one in members[:_MAX_NAMED]]
+    more = f"; {len(members) - _MAX_NAMED} more" if len(members) > _MAX_NAMED else ""
+    return f"{text_of(error)}: {'; '.join(named)}{more}"
+
+
+def _members(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """What was raised, out of groups within groups."""
+    for one in group.exceptions:
+        if isinstance(one, BaseExceptionGroup):
+            yield from _members(one)
+        else:
+            yield one
+
+
+def _write_asked(
+    request: task_handler_service_pb2.HandleEventRequest,
+    error: Reject | RetryAfter,
+    failure: task_handler_service_pb2.TaskFailure,
+) -> None:
+    """What the task asked for by raising one of ours."""
+    logger.info("%s: %s: %s", label(request), error.reason, error.message)
+    failure.reason = clean(error.reason, 200)
+    failure.message = clean(error.message, MAX_TEXT_BYTES)
+    failure.permanent = isinstance(error, Reject)
+    if isinstance(error, RetryAfter):
+        failure.retry_after.FromTimedelta(timedelta(seconds=error.seconds))
+    _write_details(request, error.metadata, failure)
+
+
+def _write_details(
+    request: task_handler_service_pb2.HandleEventRequest,
+    metadata: Mapping[str, Any] | None,
+    failure: task_handler_service_pb2.TaskFailure,
+) -> None:
+    if metadata is None:
+        return
+    try:
+        write_struct(metadata, failure.metadata, "metadata")
+    except Exception as error:
+        failure.ClearField("metadata")
+        logger.warning("%s: its failure's metadata is left out: %s", label(request), text_of(error))

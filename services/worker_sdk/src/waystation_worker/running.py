@@ -1,0 +1,75 @@
+"""The life of a process that serves until a signal, and that ends though something in it hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Coroutine
+from types import FrameType
+from typing import Any
+
+logger = logging.getLogger("waystation_worker")
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+_BEYOND_GRACE = 3.0
+"""Seconds for all that follows when the calls' grace is over."""
+
+
+def run_until_signal(serve: Callable[..., Coroutine[Any, Any, None]], grace: float) -> None:
+    """Runs `serve(stop=...)` on a loop of its own, and sets `stop` at SIGTERM or SIGINT.
+
+    `serve` then has `grace` seconds. Whatever holds it up, or the process after it (a function that
+    blocks the loop or ignores its cancellation, a thread of `asyncio.to_thread` for which the
+    interpreter waits), the process ends a few seconds later. A second signal ends it at once.
+    """
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    others = set(threading.enumerate())
+    forced: threading.Timer | None = None
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        nonlocal forced
+        if forced is not None:
+            # Asked twice: whoever asks does not want to wait for what is in flight.
+            os._exit(1)
+        forced = threading.Timer(grace + _BEYOND_GRACE, _end_process)
+        forced.daemon = True
+        forced.start()
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(asked)
+
+    def asked() -> None:
+        logger.info("stopping; what is in flight has %g s", grace)
+        stop.set()
+
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        stop = asyncio.Event()
+        # Not the loop's own handlers: they wait for a loop that a task may be blocking.
+        for number in _SIGNALS:
+            signal.signal(number, on_signal)
+        try:
+            runner.run(serve(stop=stop))
+        finally:
+            for number in _SIGNALS:
+                signal.signal(number, before[number])
+    # The interpreter would wait for a thread that began meanwhile and does not end.
+    if forced is not None and all(thread.daemon for thread in {*threading.enumerate()} - others):
+        forced.cancel()
+
+
+def _end_process() -> None:
+    alive = [
+        thread.name
+        for thread in threading.enumerate()
+        if not thread.daemon and thread is not threading.main_thread()
+    ]
+    logger.error(
+        "the grace is over and %s: the process ends without it",
+        f"threads still run ({', '.join(alive)})" if alive else "the event loop does not end",
+    )
+    logging.shutdown()
+    os._exit(0)

@@ -1,0 +1,241 @@
+"""Sweeps side by side: one that is slow or fails holds up no other, and a backlog flows as places allow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from support.waiting import eventually
+
+from waystation_core.domain.errors import StoreUnavailable
+from waystation_core.domain.pools import EVERY_TYPE
+from waystation_core.domain.task_spec import TaskSpec
+from waystation_router import sweeper as sweeping
+from waystation_router.sweeper import Sweeper
+
+TASK = TaskSpec("score", "claims", ("asked",), ("claim",), max_in_flight=10)
+
+SWEEPS = (
+    "claim_deliveries",
+    "claim_suspects",
+    "claim_due_events",
+    "note_lost",
+    "make_lost_due",
+    "claim_starving_events",
+    "wake_parked",
+    "claim_overdue",
+    "end_lapsed_pools",
+    "break_leases",
+    "claim_timers",
+)
+
+
+ANSWERS: dict[str, Any] = {
+    "make_lost_due": None,
+    "wake_parked": {},
+    "break_leases": SimpleNamespace(deliveries=0, events=0, more=False),
+}
+
+
+async def wait_until(condition: Callable[[], bool]) -> None:
+    async def look() -> bool:
+        return condition()
+
+    await eventually(look)
+
+
+class Store:
+    """Counts what sweeps ask for; each may have a behaviour of its own, and finds nothing else."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+        self.does: dict[str, Callable[..., Awaitable[Any]]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        async def ask(*given: Any, **named: Any) -> Any:
+            asked = "claim_suspects" if named.get("suspects") else name
+            self.asked[asked] += 1
+            if asked in self.does:
+                return await self.does[asked](*given, **named)
+            return ANSWERS.get(name, [])
+
+        return ask
+
+
+class Places:
+    """A task's calls, as far as sweeps see them."""
+
+    def __init__(self, free: int) -> None:
+        self.left = free
+        self.place_freed = asyncio.Event()
+
+    def free(self, task: TaskSpec) -> int:
+        return self.left
+
+    def waiting(self) -> list[Any]:
+        return []
+
+    def become_free(self, number: int) -> None:
+        self.left += number
+        self.place_freed.set()
+
+
+@asynccontextmanager
+async def sweeper(store: Store, places: Places) -> AsyncIterator[Sweeper]:
+    async def depth(pool: str) -> int:
+        return 0
+
+    async def timers() -> bool:
+        return bool(await store.claim_timers(1))
+
+    @asynccontextmanager
+    async def alone() -> AsyncIterator[None]:
+        yield
+
+    fakes: dict[str, Any] = {
+        "pools": SimpleNamespace(now=SimpleNamespace(called=EVERY_TYPE, announced=EVERY_TYPE)),
+        "ledger": SimpleNamespace(handlings={}),
+        "registry": SimpleNamespace(live_tasks=lambda: [TASK]),
+        "broker": SimpleNamespace(
+            status=lambda: SimpleNamespace(connected=True, blocked=False), depth=depth
+        ),
+        "relay": None,
+        "endpoints": SimpleNamespace(live_tasks=lambda: {TASK.task_id}, alone=alone),
+        "committer": SimpleNamespace(results_committed=0),
+        "timers": SimpleNamespace(turn=timers),
+        "lease": SimpleNamespace(may_break_others=True, seconds=10.0),
+    }
+    one = Sweeper(
+        router_id="r-1",
+        pool="default",
+        prefetch=100,
+        store=cast(Any, store),
+        calls=cast(Any, places),
+        **fakes,
+    )
+    one.messages_lost("a test says so")
+    one.start()
+    yield one
+    await one.stop()
+
+
+@pytest.fixture
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in vars(sweeping):
+        if name.endswith("_EVERY"):
+            monkeypatch.setattr(sweeping, name, 0.005)
+
+
+async def hang(*given: Any, **named: Any) -> None:
+    await asyncio.Event().wait()
+
+
+async def fail(*given: Any, **named: Any) -> None:
+    raise StoreUnavailable("canceling statement due to statement timeout")
+
+
+async def break_down(*given: Any, **named: Any) -> None:
+    raise RuntimeError("a fault of ours")
+
+
+@pytest.mark.usefixtures("_soon")
+@pytest.mark.parametrize("fault", [hang, fail, break_down])
+@pytest.mark.parametrize("faulty", SWEEPS)
+async def test_a_sweep_that_is_slow_or_fails_holds_up_no_other(
+    faulty: str, fault: Callable[..., Awaitable[None]]
+) -> None:
+    store = Store()
+    store.does[faulty] = fault
+    # A loss is noted before it is brought back: these two are one sweep.
+    others = set(SWEEPS) - {faulty, "note_lost"}
+    if faulty == "note_lost":
+        others.remove("make_lost_due")
+    async with sweeper(store, Places(10)):
+        await wait_until(lambda: all(store.asked[name] >= 3 for name in others))
+
+
+async def test_more_is_claimed_as_soon_as_places_are_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a fifth of a second later: a task of ten places would handle fifty in a second at most."""
+    monkeypatch.setattr(sweeping, "DELIVERIES_EVERY", 3600.0)
+    store, places = Store(), Places(10)
+    taken: list[int] = []
+
+    async def claim(router_id: str, limit: int, *given: Any, **named: Any) -> Sequence[None]:
+        return [None] * limit
+
+    async def take(claimed: Sequence[None], *given: Any) -> list[Any]:
+        if claimed:
+            taken.append(len(claimed))
+            places.left -= len(claimed)
+        return []
+
+    store.does["claim_deliveries"] = claim
+    monkeypatch.setattr(Sweeper, "_take_in_hand", lambda self, *given: take(*given))
+    async with sweeper(store, places):
+        await wait_until(lambda: taken == [10])
+        places.become_free(3)
+        await wait_until(lambda: taken == [10, 3])
+        places.become_free(10)
+        await wait_until(lambda: taken == [10, 3, 10])
+
+
+async def test_a_stock_that_is_used_up_is_made_anew_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Parked deliveries become READY in portions; the next one comes when the last one is claimed."""
+    for name in ("DELIVERIES_EVERY", "PARKED_EVERY"):
+        monkeypatch.setattr(sweeping, name, 3600.0)
+    monkeypatch.setattr(sweeping, "WOKEN_AT_ONCE", 4)
+    store = Store()
+    parked, ready, claimed = 10, 0, 0
+
+    async def wake(task_ids: Sequence[str], limit: int, *given: Any, **named: Any) -> Any:
+        nonlocal parked, ready
+        woken = min(limit, parked)
+        parked, ready = parked - woken, ready + woken
+        return {TASK.task_id: woken} if woken else {}
+
+    async def claim(*given: Any, **named: Any) -> Sequence[None]:
+        nonlocal ready, claimed
+        claimed, ready, found = claimed + ready, 0, ready
+        return [None] * found
+
+    async def take(claimed: Sequence[None], *given: Any) -> list[Any]:
+        return []
+
+    store.does |= {"wake_parked": wake, "claim_deliveries": claim}
+    monkeypatch.setattr(Sweeper, "_take_in_hand", lambda self, *given: take(*given))
+    async with sweeper(store, Places(100)):
+        await wait_until(lambda: claimed == 10)
+    assert store.asked["wake_parked"] == 3
+
+
+@pytest.mark.usefixtures("_soon")
+async def test_what_was_parked_before_endpoints_changed_is_woken_until_none_is_left() -> None:
+    store = Store()
+    asked: list[float | None] = []
+    left = sweeping.WOKEN_AT_ONCE + 1
+
+    async def wake(
+        task_ids: Sequence[str], limit: int, *given: Any, parked_for: float | None
+    ) -> Any:
+        nonlocal left
+        asked.append(parked_for)
+        if parked_for is None:
+            return {}
+        woken = min(limit, left)
+        left -= woken
+        return {TASK.task_id: woken}
+
+    store.does["wake_parked"] = wake
+    async with sweeper(store, Places(10)) as one:
+        await wait_until(lambda: len(asked) >= 2)
+        assert set(asked) == {None}
+        one.endpoints_changed()
+        await wait_until(lambda: left == 0)
+        await wait_until(lambda: asked[-1] is None)

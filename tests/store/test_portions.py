@@ -1,0 +1,229 @@
+"""Sweeps come in portions: each has a bound, gets further each time, and is taken up where it stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+
+import pytest
+from store.instances import ROUTER, Engine
+
+from waystation_core.domain.ids import new_id
+from waystation_core.ports.store import BrokenLeases, MadeDue, RouterReport
+from waystation_core.store import leases
+from waystation_core.store.engine import PostgresEngineStore
+
+MANY = 50
+LEASED, NO_ENDPOINT, AT_CAPACITY = 2, 3, 4
+
+
+async def outbox(engine: Engine, number: int = MANY, *, announced: str = "1 h") -> None:
+    """Rows of events that were announced so long ago and are due again in a minute."""
+    await engine.rows(
+        "INSERT INTO outbox (event_id, instance_key, level, created_at, announced_at, due_at, "
+        "announcements) SELECT gen_random_uuid(), n, 5, now() - %s::interval, now() - %s::interval, "
+        "now() + interval '1 min', 1 FROM generate_series(1, %s) n",
+        announced,
+        announced,
+        number,
+    )
+
+
+async def deliveries(
+    engine: Engine,
+    state: int,
+    number: int = MANY,
+    *,
+    task_id: str = "a",
+    leased_by: str | None = None,
+    due: str = "-1 h",
+) -> None:
+    """Open deliveries; the first ones are due longest ago."""
+    await engine.rows(
+        "INSERT INTO deliveries (event_id, task_id, instance_key, state, attempts, suspect, "
+        "conflicts, due_at, leased_by, edit) SELECT gen_random_uuid(), %s, n, %s, n, false, 0, "
+        "now() + %s::interval + make_interval(secs => n), %s, 0 FROM generate_series(1, %s) n",
+        task_id,
+        state,
+        due,
+        leased_by,
+        number,
+    )
+
+
+async def count(engine: Engine, query: str, *parameters: object) -> int:
+    ((number,),) = await engine.rows(f"SELECT count(*) FROM {query}", *parameters)
+    return int(number)
+
+
+DUE = "outbox WHERE due_at <= now()"
+READY = "deliveries WHERE state = 1"
+
+BOUNDED_BY = {
+    # What a call moves is what it was given.
+    "start": "batch",
+    "load": "event_ids",
+    "commit": "batch",
+    "make_due": "event_ids",
+    # One row, or those of one instance (whose events are limited).
+    "locked": "one instance",
+    "begin_request": "one row",
+    "end_request": "one row",
+    "note_lost": "one row",
+    "join_pool": "one row",
+    "heartbeat": "one row",
+    # A LIMIT.
+    "make_lost_due": "limit",
+    "claim_due_events": "limit",
+    "claim_starving_events": "limit",
+    "claim_deliveries": "limit",
+    "claim_overdue": "limit",
+    "claim_timers": "limit",
+    "wake_parked": "limit",
+    "break_leases": "limit",
+    "forget_requests": "limit",
+    # LIMITs of their own.
+    "end_lapsed_pools": "LIMIT",
+    "leave": "LIMIT",
+    "backlog": "LIMIT",
+}
+
+
+def test_every_statement_of_the_engine_has_a_bound() -> None:
+    """A new method has to say what bounds it; the tests below hold those that are bounded by a LIMIT."""
+    methods = {
+        name: method
+        for name, method in inspect.getmembers(PostgresEngineStore, callable)
+        if not name.startswith("_")
+    }
+    assert methods.keys() == BOUNDED_BY.keys()
+    for name, bound in BOUNDED_BY.items():
+        if bound.isidentifier() and bound != "LIMIT":
+            assert bound in inspect.signature(methods[name]).parameters, name
+
+
+async def test_what_is_lost_is_made_due_in_portions_that_anybody_takes_up(engine: Engine) -> None:
+    """Also after the router that noticed the loss died, and whoever began with it."""
+    await outbox(engine)
+    await engine.store.note_lost(60.0)
+    for already in range(0, MANY, 20):
+        assert await count(engine, DUE) == already
+        left = min(20, MANY - already)
+        made_due = await PostgresEngineStore(engine.pool).make_lost_due(20)
+        assert made_due == MadeDue("broker", left, more=left == 20)
+    assert await count(engine, DUE) == MANY
+    assert await engine.store.make_lost_due(20) is None
+
+
+async def test_what_is_announced_anew_meanwhile_is_not_made_due_again(engine: Engine) -> None:
+    """Or bringing it back would have no end while routers announce faster than it goes on."""
+    await outbox(engine)
+    await engine.store.note_lost(60.0)
+    passes = 0
+    while (made_due := await engine.store.make_lost_due(10)) is not None:
+        passes += 1
+        assert made_due.events <= 10
+        await engine.rows(
+            "UPDATE outbox SET due_at = now() + interval '2 min', announced_at = now() "
+            "WHERE due_at <= now()"
+        )
+    assert passes == MANY // 10 + 1
+    assert await count(engine, DUE) == 0
+
+
+async def test_a_portion_is_bounded_by_what_it_looks_at(engine: Engine) -> None:
+    """Not only by what it finds: what was announced since may be most of it."""
+    await outbox(engine, announced="1 s")
+    await engine.store.note_lost(60.0)
+    assert await engine.store.make_lost_due(20) == MadeDue("broker", 0, more=True)
+
+
+async def test_a_loss_that_is_noted_twice_begins_anew_up_to_the_later_time(engine: Engine) -> None:
+    await outbox(engine)
+    await engine.store.note_lost(60.0)
+    await engine.store.make_lost_due(20)
+    await outbox(engine, announced="30 s")
+    await engine.store.note_lost(20.0)
+    await engine.store.note_lost(60.0)
+    while await engine.store.make_lost_due(20) is not None:
+        pass
+    assert await count(engine, DUE) == 2 * MANY
+
+
+async def test_one_router_at_a_time_brings_back_what_is_lost(engine: Engine) -> None:
+    await outbox(engine)
+    await engine.store.note_lost(60.0)
+    done = await asyncio.gather(*(engine.store.make_lost_due(MANY + 1) for _ in range(4)))
+    assert sum(one.events for one in done if one is not None) == MANY
+
+
+async def test_parked_deliveries_are_woken_oldest_first_and_so_many_of_each_task(
+    engine: Engine,
+) -> None:
+    await deliveries(engine, NO_ENDPOINT)
+    await deliveries(engine, AT_CAPACITY, 3, task_id="b")
+    await deliveries(engine, NO_ENDPOINT, task_id="strange")
+    assert await engine.store.wake_parked(["a", "b"], 20) == {"a": 20, "b": 3}
+    assert await count(engine, f"{READY} AND task_id = 'a' AND attempts <= 20") == 20
+    assert await engine.store.wake_parked(["a", "b"], 20) == {"a": 20}
+    assert await engine.store.wake_parked(["a", "b"], 20) == {"a": 10}
+    assert await count(engine, READY) == MANY + 3
+
+
+async def test_a_change_of_endpoints_wakes_what_was_parked_before_it_once(engine: Engine) -> None:
+    """What is parked again since, because there is still nobody for it, is not woken again."""
+    await deliveries(engine, NO_ENDPOINT, due="1 h")
+    await engine.rows("UPDATE deliveries SET since = now() - interval '10 s'")
+    woken = 0
+    while found := await engine.store.wake_parked(["a"], 20, parked_for=5.0):
+        woken += found["a"]
+        await engine.rows(
+            "UPDATE deliveries SET state = 3, since = now(), due_at = now() + interval '1 h' "
+            "WHERE state = 1"
+        )
+    assert woken == MANY
+
+
+@pytest.mark.parametrize("what", ["deliveries", "events"])
+async def test_what_a_dead_router_left_is_brought_back_in_portions(
+    engine: Engine, what: str
+) -> None:
+    """The router is forgotten with the last one: whoever looks next finds what is left."""
+    dead = new_id()
+    await engine.store.heartbeat(dead, "default", "host", 10.0, RouterReport(0, 0, {}))
+    await engine.rows("UPDATE routers SET lease_until = now() - interval '1 s'")
+    if what == "deliveries":
+        await deliveries(engine, LEASED, leased_by=dead)
+    else:
+        await outbox(engine, announced="5 s")
+        await engine.rows("UPDATE outbox SET due_at = announced_at + interval '60 s'")
+    for portion in (20, 20, 10):
+        broken = await engine.store.break_leases(new_id(), 10.0, 20)
+        freed, told = (portion, 0) if what == "deliveries" else (0, portion)
+        assert broken == BrokenLeases(freed, told, more=portion == 20)
+        assert await count(engine, "routers") == int(broken.more)
+
+
+async def test_a_router_that_comes_back_while_its_leases_are_broken_is_not_forgotten(
+    engine: Engine,
+) -> None:
+    late = new_id()
+    beat = ("default", "host", 10.0, RouterReport(0, 0, {}))
+    await engine.store.heartbeat(late, *beat)
+    await engine.rows("UPDATE routers SET lease_until = now() - interval '1 s'")
+    await deliveries(engine, LEASED, leased_by=late)
+    assert (await engine.store.break_leases(new_id(), 10.0, 20)).more
+    assert not (await engine.store.heartbeat(late, *beat)).held
+    assert await engine.store.break_leases(new_id(), 10.0, 20) == BrokenLeases(0, 0)
+    assert await count(engine, "routers") == 1
+
+
+async def test_a_router_that_leaves_gives_all_back_in_portions(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "GIVEN_BACK_AT_ONCE", 20)
+    await engine.store.heartbeat(ROUTER, "default", "host", 10.0, RouterReport(0, 0, {}))
+    await deliveries(engine, LEASED, leased_by=ROUTER)
+    await engine.store.leave(ROUTER)
+    assert await count(engine, READY) == MANY
+    assert await count(engine, "routers") == 0
