@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+MINUTES ?= 0
+ORDERS ?= 2000
 bin := .venv/bin
 
 .PHONY: help
@@ -49,6 +51,11 @@ test: setup rabbitmq node ## Every test, on private RabbitMQ and Postgres server
 .PHONY: chaos
 chaos: setup rabbitmq ## Load and faults in their long form: processes killed, servers losing data
 	$(bin)/pytest tests/e2e --chaos $(PYTEST_ARGS)
+
+.PHONY: fuzz
+fuzz: setup ## Random lives and orders of commits in their long form: MINUTES=30, or EXAMPLES=5000; SEED=7 again
+	MINUTES=$(MINUTES) ORDERS=$(ORDERS) $(if $(EXAMPLES),EXAMPLES=$(EXAMPLES)) $(if $(SEED),SEED=$(SEED)) \
+		$(bin)/pytest tests/model --timeout 0 -x $(if $(SEED),-k random_lives) $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: setup rabbitmq ## Workflows per second and latency; BENCH_ARGS="--seconds 3 --repeats 1" is the short form

@@ -7,7 +7,7 @@ what the entries of history make of it. The S in front of a check is its name in
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -20,7 +20,6 @@ TIMER_EVENT, TIMER_EXPIRY, TIMER_DEADLINE, TIMER_WAIT, TIMER_FAN_OUT, TIMER_CLEA
 MOVING = {TIMER_EVENT, TIMER_WAIT, TIMER_FAN_OUT}
 _OPEN = {ACTIVE, WAITING}
 
-Rows = Callable[..., list[tuple[Any, ...]]]
 Place = tuple[str, str]
 
 
@@ -52,7 +51,6 @@ class Raised(NamedTuple):
     after_end: bool
     group_id: str | None
     branch: int | None
-    causation_id: str | None
 
 
 class Delivery(NamedTuple):
@@ -92,50 +90,44 @@ class Story:
     open_letters: list[tuple[str, Place]]
 
     @classmethod
-    def read(cls, rows: Rows, key: int) -> Story:
-        (head,) = rows(
+    async def read(cls, connection: Any, key: int) -> Story:
+        async def rows(query: str) -> list[tuple[Any, ...]]:
+            cursor = await connection.execute(query, (key,))
+            found: list[tuple[Any, ...]] = await cursor.fetchall()
+            return found
+
+        (head,) = await rows(
             "SELECT key, workflow_instance_id, status, version, data, waits, groups, unsettled, "
             "dead_letters, event_count, idle, timers, completed_at IS NOT NULL "
-            "FROM workflow_instances WHERE key = %s",
-            (key,),
+            "FROM workflow_instances WHERE key = %s"
         )
-        entries = rows(
+        entries = await rows(
             "SELECT sequence, event_id::text, event_type, processed_by, result, status, attempt, "
             "will_retry, error, change, raised::text[], action, note FROM history "
-            "WHERE instance_key = %s ORDER BY sequence",
-            (key,),
+            "WHERE instance_key = %s ORDER BY sequence"
         )
-        events = rows(
-            "SELECT event_id::text, event_type, payload, version, after_end, group_id::text, branch, "
-            "causation_id::text FROM events WHERE instance_key = %s ORDER BY event_id",
-            (key,),
+        events = await rows(
+            "SELECT event_id::text, event_type, payload, version, after_end, group_id::text, branch "
+            "FROM events WHERE instance_key = %s ORDER BY event_id"
         )
-        deliveries = rows(
+        outbox = await rows("SELECT event_id::text FROM outbox WHERE instance_key = %s")
+        deliveries = await rows(
             "SELECT event_id::text, task_id, state, outside_group, leased_by::text FROM deliveries "
-            "WHERE instance_key = %s ORDER BY event_id, task_id",
-            (key,),
+            "WHERE instance_key = %s ORDER BY event_id, task_id"
+        )
+        timers = await rows("SELECT kind, ref FROM timers WHERE instance_key = %s")
+        letters = await rows(
+            "SELECT dead_letter_id::text, event_id::text, task_id FROM dead_letters "
+            "WHERE instance_key = %s AND state = 1 ORDER BY dead_letter_id"
         )
         return cls(
             Head(*head),
             [Entry(*row) for row in entries],
             {row[0]: Raised(*row) for row in events},
-            {
-                row[0]
-                for row in rows("SELECT event_id::text FROM outbox WHERE instance_key = %s", (key,))
-            },
+            {row[0] for row in outbox},
             [Delivery(*row) for row in deliveries],
-            {
-                (row[0], row[1])
-                for row in rows("SELECT kind, ref FROM timers WHERE instance_key = %s", (key,))
-            },
-            [
-                (row[0], (row[1], row[2]))
-                for row in rows(
-                    "SELECT dead_letter_id::text, event_id::text, task_id FROM dead_letters "
-                    "WHERE instance_key = %s AND state = 1 ORDER BY dead_letter_id",
-                    (key,),
-                )
-            ],
+            {(row[0], row[1]) for row in timers},
+            [(row[0], (row[1], row[2])) for row in letters],
         )
 
     @property
@@ -280,7 +272,9 @@ class _Folding:
             self.waits.remove(entry.note)
             if not self.waits:
                 self.status = ACTIVE
-        elif entry.action == "dead_letter_retried" and self.status == FAILED and not event.after_end:
+        elif (
+            entry.action == "dead_letter_retried" and self.status == FAILED and not event.after_end
+        ):
             self.status = WAITING if self.waits else ACTIVE
 
 
@@ -337,7 +331,9 @@ def _check_groups(story: Story) -> None:
     for group in head.groups or ():
         assert group["open"], "S6: a group that waits for nothing has not fired"
         counted = {
-            number: times for (group_id, number), times in waiting.items() if group_id == group["id"]
+            number: times
+            for (group_id, number), times in waiting.items()
+            if group_id == group["id"]
         }
         assert dict(group["open"]) == counted, f"S6: {group} waits for {counted}"
 
@@ -378,9 +374,7 @@ def _has_token(entry: Entry) -> bool:
     return entry.result == SUCCESS and entry.attempt > 0
 
 
-def _first_finals(
-    story: Story, witness: Witness, members: set[str]
-) -> dict[Place, int | None]:
+def _first_finals(story: Story, witness: Witness, members: set[str]) -> dict[Place, int | None]:
     """When each delivery of these events was settled for the first time; None: it is not."""
     finals: dict[Place, int | None] = {}
     for row in story.deliveries:

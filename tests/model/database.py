@@ -10,28 +10,14 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
 
+from model.checking import Story
+
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.pool import open_pool
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.registry import PostgresRegistryStore
 
 T = TypeVar("T")
-
-_TABLES = (
-    "workflow_instances",
-    "history",
-    "events",
-    "outbox",
-    "deliveries",
-    "dead_letters",
-    "timers",
-    "routers",
-    "pools",
-    "tasks",
-    "handlers",
-    "requests",
-    "sweeps",
-)
 
 
 class Database:
@@ -42,7 +28,16 @@ class Database:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._pool = self.run(self._open(url))
-        self._first_registry = self.rows("SELECT generation, changes FROM registry")[0]
+        self._tables = [
+            row[0]
+            for row in self.rows(
+                "SELECT table_name FROM information_schema.tables "
+                "WHERE table_schema = 'public' AND table_name <> 'alembic_version' ORDER BY 1"
+            )
+        ]
+        self.rows("CREATE SCHEMA first")
+        for table in self._tables:
+            self.rows(f"CREATE TABLE first.{table} AS SELECT * FROM {table}")
         rows = self.rows(
             "SELECT table_name, column_name FROM information_schema.columns "
             "WHERE table_schema = 'public' AND data_type = 'timestamp with time zone' "
@@ -70,6 +65,16 @@ class Database:
 
         return self.run(ask())
 
+    def stories(self) -> list[Story]:
+        """All instances with all their rows."""
+
+        async def read() -> list[Story]:
+            async with self._pool.connection() as connection:
+                cursor = await connection.execute("SELECT key FROM workflow_instances ORDER BY key")
+                return [await Story.read(connection, row[0]) for row in await cursor.fetchall()]
+
+        return self.run(read())
+
     def faces(self) -> tuple[Any, Any, Any]:
         """Engine, registry and query store, for use in any loop."""
         return (
@@ -80,9 +85,13 @@ class Database:
 
     def empty(self) -> None:
         """As after the migration."""
-        tables = [table for table in _TABLES]
-        self.rows("; ".join(f"DELETE FROM {table}" for table in tables))
-        self.rows("UPDATE registry SET generation = %s, changes = %s", self._first_registry)
+        self.rows(
+            "; ".join(
+                f"DELETE FROM {table}; "
+                f"INSERT INTO {table} OVERRIDING SYSTEM VALUE SELECT * FROM first.{table}"
+                for table in self._tables
+            )
+        )
 
     def age(self, seconds: float) -> None:
         """Moves every time that is stored so far into the past: the database's clock has moved on."""

@@ -130,7 +130,9 @@ class Ledger:
 
     @staticmethod
     def garbage(one: Waiting) -> None:
-        response = ParseDict({"events": [{"event_type": "user.input.provided"}]}, pb.HandleEventResponse())
+        response = ParseDict(
+            {"events": [{"event_type": "user.input.provided"}]}, pb.HandleEventResponse()
+        )
         one.call.end(Answered(response, one.endpoint, 0.01))
 
     @staticmethod

@@ -124,7 +124,14 @@ class System:
 
     def _log(self, logger: Any, method: str, event: dict[str, Any]) -> Any:
         if method in ("error", "exception", "critical"):
-            self.errors.append({**event, "trace": structlog.processors.format_exc_info(None, "", dict(event)).get("exception")})
+            self.errors.append(
+                {
+                    **event,
+                    "trace": structlog.processors.format_exc_info(None, "", dict(event)).get(
+                        "exception"
+                    ),
+                }
+            )
         raise structlog.DropEvent
 
     def number(self) -> int:
@@ -389,24 +396,16 @@ class System:
 
     # --- looking ---------------------------------------------------------------------------
 
-    def keys(self) -> dict[str, int]:
-        found = self.database.rows(
-            "SELECT workflow_instance_id, key FROM workflow_instances ORDER BY key"
-        )
-        return dict(found)
-
     def check(self) -> list[Story]:
         """What must be true now, of every instance."""
         assert not self.errors, self.errors[0].get("trace") or self.errors[0]
         assert not self.loop.faults, self.loop.faults
-        stories = []
-        for key in self.keys().values():
-            story = Story.read(self.database.rows, key)
+        stories = self.database.stories()
+        for story in stories:
             check(story, self.witness)
-            told = self._told.get(key, [])
+            told = self._told.get(story.head.key, [])
             assert story.entries[: len(told)] == told, "S8: history was rewritten"
-            self._told[key] = story.entries
-            stories.append(story)
+            self._told[story.head.key] = story.entries
         self._check_answers(stories)
         return stories
 

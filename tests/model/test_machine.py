@@ -5,17 +5,19 @@ messages get lost, doubled, delayed and out of order, replies of the store get l
 die, tasks answer anything, late, twice or never. When all of it is well again, everything must come to
 its end or wait for something that explain names.
 
-    make fuzz EXAMPLES=2000        the long form
+    make fuzz MINUTES=60        the long form, which tells how to see a failing life again
 """
 
 from __future__ import annotations
 
+import itertools
 import os
+import time
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, note, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -27,11 +29,12 @@ from hypothesis.stateful import (
 from model.checking import Story
 from model.database import Database
 from model.handlers import Answer, Waiting
-from model.system import EARLY, LATE, Asked, Running, System
+from model.system import LATE, Asked, Running, System
 from support.databases import migrated
 from support.scripted_store import held, reply_lost, unavailable
 
 from localservers.postgres import PostgresServer
+from waystation.v1.workflow_service_pb2 import BlockerKind
 from waystation_core.ports.broker import AnnounceOutcome
 
 T = TypeVar("T")
@@ -39,7 +42,15 @@ T = TypeVar("T")
 INSTANCES = ("a", "b")
 TYPES = st.sampled_from(("work", "work", "extra", "nobody", "later:work"))
 INDEX = st.integers(0, 7)
-STATEMENTS = ("commit", "commit", "locked.exit", "claim_deliveries", "claim_timers", "load", "locked")
+STATEMENTS = (
+    "commit",
+    "commit",
+    "locked.exit",
+    "claim_deliveries",
+    "claim_timers",
+    "load",
+    "locked",
+)
 STATEMENTS_OF_CLIENTS = ("start", "locked.exit", "locked")
 HOW = ("lost", "lost", "away", "slow", "slower")
 OUTCOMES = (
@@ -50,6 +61,8 @@ OUTCOMES = (
 )
 MOVED_BY_OTHERS = {"WAITING_FOR_INPUT", "DEAD_LETTER", "IDLE", "HELD"}
 """What may keep an instance when all is well: a person, or an operator."""
+EXAMPLES = 30
+STEPS = 40
 ROUNDS = 60
 """Until everything is at rest after the last fault. Each is some minutes of the engine's time."""
 
@@ -57,7 +70,10 @@ ROUNDS = 60
 @st.composite
 def answers(draw: Any) -> dict[str, Any]:
     kind = draw(st.sampled_from(("plain", "plain", "raise", "fan", "fan", "wait", "end")))
-    fields: dict[str, Any] = {"counts": draw(st.booleans()), "reads_all": draw(st.integers(0, 3)) == 0}
+    fields: dict[str, Any] = {
+        "counts": draw(st.booleans()),
+        "reads_all": draw(st.integers(0, 3)) == 0,
+    }
     if kind == "raise":
         fields["raises"] = tuple(draw(st.lists(TYPES, min_size=1, max_size=3)))
     elif kind == "fan":
@@ -105,7 +121,7 @@ class Machine(RuleBasedStateMachine):
     @rule(name=st.sampled_from(INSTANCES), again=st.booleans(), count=st.integers(0, 1))
     def start(self, name: str, again: bool, count: int) -> None:
         request_id = f"start-{name}" if again else f"start-{self.system.number()}"
-        there = name in self.system.keys()
+        there = any(name == story.head.workflow_instance_id for story in self.stories)
         asked = self.system.start(name, request_id, count=count)
         if asked.answer is not None and asked.answer.created:
             assert not there, "S2: created twice"
@@ -180,7 +196,17 @@ class Machine(RuleBasedStateMachine):
     @rule(
         index=INDEX,
         how=st.sampled_from(
-            ("failure", "failure", "permanent", "garbage", "hang", "cut", "cut", "not sent", "pending")
+            (
+                "failure",
+                "failure",
+                "permanent",
+                "garbage",
+                "hang",
+                "cut",
+                "cut",
+                "not sent",
+                "pending",
+            )
         ),
     )
     def answer_otherwise(self, index: int, how: str) -> None:
@@ -349,7 +375,7 @@ class Machine(RuleBasedStateMachine):
             assert not moving, f"L1: {moving} of {name}: {self._told(name)}"
             assert not story.timers, f"L1: {story.timers} of {name}"
             if story.head.status in (1, 2):
-                kinds = {pb_name(blocker.kind) for blocker in system.explain(name).blockers}
+                kinds = {_kind(blocker.kind) for blocker in system.explain(name).blockers}
                 assert kinds, f"L1: explain says nothing of {name}"
                 assert kinds <= MOVED_BY_OTHERS, f"L1: {name}: {kinds}"
         assert not system.wire.messages
@@ -372,10 +398,8 @@ def _one(things: list[T], index: int) -> T:
     return things[index % len(things)]
 
 
-def pb_name(kind: int) -> str:
-    from waystation.v1.workflow_service_pb2 import BlockerKind
-
-    return str(BlockerKind.Name(kind)).removeprefix("BLOCKER_KIND_")
+def _kind(number: int) -> str:
+    return str(BlockerKind.Name(number)).removeprefix("BLOCKER_KIND_")
 
 
 @pytest.fixture
@@ -387,19 +411,36 @@ def database(postgres: PostgresServer) -> Iterator[Database]:
     postgres.drop_database(url)
 
 
-def test_random_lives(database: Database, request: pytest.FixtureRequest) -> None:
-    Machine.database = database
-    examples = int(os.environ.get("EXAMPLES", "0"))
+def _lives(number: int, examples: int, *, shrink: bool) -> None:
+    """So many lives, the same ones for a seed."""
     run_state_machine_as_test(
-        Machine,
+        seed(number)(Machine),
         settings=settings(
-            max_examples=examples or 40,
-            stateful_step_count=60 if examples else 40,
-            derandomize=not examples,
+            max_examples=examples,
+            stateful_step_count=STEPS,
+            phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
             database=None,
             deadline=None,
-            print_blob=True,
-            phases=[Phase.generate] + ([Phase.shrink] if os.environ.get('SHRINK') else []),
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def test_random_lives(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    Machine.database = database
+    if number := os.environ.get("SEED"):
+        _lives(int(number), int(os.environ.get("EXAMPLES", EXAMPLES)), shrink=True)
+        return
+    minutes, lives = float(os.environ.get("MINUTES") or 0), int(os.environ.get("EXAMPLES") or 0)
+    until = time.monotonic() + 60 * minutes
+    for number in itertools.count(1):
+        try:
+            _lives(number, EXAMPLES, shrink=False)
+        except BaseException as error:
+            error.add_note(f"Again, and made as short as can be: make fuzz SEED={number}")
+            raise
+        if minutes or lives:
+            with capsys.disabled():
+                print(f"{number * EXAMPLES} lives")
+        if time.monotonic() >= until and number * EXAMPLES >= lives:
+            return

@@ -123,7 +123,9 @@ class WireBroker:
         return len(self._wire.messages)
 
     def status(self) -> BrokerStatus:
-        return BrokerStatus("the test", connected=True, consuming=True, blocked=False, last_error=None)
+        return BrokerStatus(
+            "the test", connected=True, consuming=True, blocked=False, last_error=None
+        )
 
     async def wait_ready(self, seconds: float | None = None) -> bool:
         return True
