@@ -3,7 +3,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
-MINUTES ?= 0
+CHAOS_ARGS ?=
+MINUTES ?= 20
+SEED ?= 7
+SEEDS ?=
 ORDERS ?= 2000
 bin := .venv/bin
 
@@ -48,14 +51,23 @@ rabbitmq node:
 test: setup rabbitmq node ## Every test, on private RabbitMQ and Postgres servers
 	$(bin)/pytest $(PYTEST_ARGS)
 
+.PHONY: test-long
+test-long: setup rabbitmq ## The end-to-end tests in their long form: more load, more rounds of faults
+	$(bin)/pytest tests/e2e --long $(PYTEST_ARGS)
+
 .PHONY: chaos
-chaos: setup rabbitmq ## Load and faults in their long form: processes killed, servers losing data
-	$(bin)/pytest tests/e2e --chaos $(PYTEST_ARGS)
+chaos: setup rabbitmq ## A whole system under load and seeded faults, then checked; MINUTES=20 SEED=7, or SEEDS=1-50
+	$(bin)/python -m chaos --minutes $(MINUTES) $(if $(SEEDS),--seeds $(SEEDS),--seed $(SEED)) $(CHAOS_ARGS)
+
+.PHONY: soak
+soak: setup rabbitmq ## The same load without faults, at half the rate: growth of memory, descriptors, connections
+	$(bin)/python -m chaos --soak --minutes $(MINUTES) --seed $(SEED) $(CHAOS_ARGS)
 
 .PHONY: fuzz
-fuzz: setup ## Random lives and orders of commits in their long form: MINUTES=30, or EXAMPLES=5000; SEED=7 again
-	MINUTES=$(MINUTES) ORDERS=$(ORDERS) $(if $(EXAMPLES),EXAMPLES=$(EXAMPLES)) $(if $(SEED),SEED=$(SEED)) \
-		$(bin)/pytest tests/model --timeout 0 -x $(if $(SEED),-k random_lives) $(PYTEST_ARGS)
+fuzz: setup ## Random lives and orders of commits, for long: MINUTES=60 or EXAMPLES=5000; AGAIN=3 repeats round 3
+	FUZZ_MINUTES=$(if $(EXAMPLES),0,$(MINUTES)) FUZZ_EXAMPLES=$(EXAMPLES) FUZZ_ORDERS=$(ORDERS) \
+		FUZZ_AGAIN=$(AGAIN) $(bin)/pytest tests/model --timeout 0 -x \
+		$(if $(AGAIN),-k random_lives) $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: setup rabbitmq ## Workflows per second and latency; BENCH_ARGS="--seconds 3 --repeats 1" is the short form

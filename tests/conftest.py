@@ -34,8 +34,8 @@ def _has_system_postgres() -> bool:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--chaos`: the tests under faults and load in their long form (`make chaos`)."""
-    parser.addoption("--chaos", action="store_true", help="long rounds of load and faults")
+    """`--long`: the tests under faults and load in their long form (`make test-long`)."""
+    parser.addoption("--long", action="store_true", help="long rounds of load and faults")
 
 
 POSTGRES_VERSIONS = ["bundled-16", *(["system-15"] if _has_system_postgres() else [])]

@@ -15,9 +15,9 @@ StartParts = Callable[..., Parts]
 
 
 @pytest.fixture(scope="session")
-def chaos(request: pytest.FixtureRequest) -> bool:
+def long_form(request: pytest.FixtureRequest) -> bool:
     """Whether the long form of the tests was asked for."""
-    return bool(request.config.getoption("--chaos"))
+    return bool(request.config.getoption("--long"))
 
 
 @pytest.fixture(scope="module", params=["embedded", "parts"])

@@ -16,21 +16,21 @@ pytestmark = pytest.mark.timeout(900)
 
 
 async def test_joins_fire_once_each_with_three_routers_and_three_handler_processes(
-    start_parts: StartParts, chaos: bool
+    start_parts: StartParts, long_form: bool
 ) -> None:
     parts = start_parts(routers=3)
     parts.start_handlers(*CLAIMS, count=3)
     async with parts.client() as client:
-        for _ in range(3 if chaos else 1):
-            started = await start_claims(client, 500 if chaos else 150, at_once=500)
+        for _ in range(3 if long_form else 1):
+            started = await start_claims(client, 500 if long_form else 150, at_once=500)
             await check_claims(client, started, within=240)
 
 
-async def test_joins_fire_once_each_in_one_process(tmp_path: Path, chaos: bool) -> None:
+async def test_joins_fire_once_each_in_one_process(tmp_path: Path, long_form: bool) -> None:
     with Embedded(tmp_path) as system:
         system.start_handlers(*CLAIMS, count=2)
         async with system.client() as client:
-            started = await start_claims(client, 500 if chaos else 100, at_once=500)
+            started = await start_claims(client, 500 if long_form else 100, at_once=500)
             await check_claims(client, started, within=240)
 
 
@@ -41,15 +41,15 @@ async def ended(client: Client, workflow_ids: list[str]) -> int:
 
 
 async def test_killed_routers_and_handler_processes_change_no_outcome(
-    start_parts: StartParts, chaos: bool
+    start_parts: StartParts, long_form: bool
 ) -> None:
     parts = start_parts(routers=3)
     parts.start_handlers(*CLAIMS, count=3)
-    count = 500 if chaos else 80
+    count = 500 if long_form else 80
     async with parts.client() as client:
         started = await start_claims(client, count)
         ids = list(started)
-        for share in (0.1, 0.3, 0.5, 0.7) if chaos else (0.1, 0.4):
+        for share in (0.1, 0.3, 0.5, 0.7) if long_form else (0.1, 0.4):
             await eventually(
                 lambda: ended(client, ids),
                 until=lambda number, share=share: number >= share * count,
@@ -62,11 +62,11 @@ async def test_killed_routers_and_handler_processes_change_no_outcome(
 
 
 async def test_an_embedded_system_that_is_killed_goes_on_where_it_was(
-    tmp_path: Path, chaos: bool
+    tmp_path: Path, long_form: bool
 ) -> None:
     with Embedded(tmp_path) as system:
         system.start_handlers(*CLAIMS)
-        count = 200 if chaos else 40
+        count = 200 if long_form else 40
         async with system.client() as client:
             started = await start_claims(client, count)
             await asyncio.to_thread(system.kill_a_router)

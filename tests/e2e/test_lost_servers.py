@@ -105,12 +105,12 @@ def _keeps_a_message(amqp_url: str) -> str:
 
 
 async def test_a_postgres_that_crashes_under_load_loses_nothing_that_was_answered(
-    start_parts: StartParts, own_postgres: PostgresServer, chaos: bool
+    start_parts: StartParts, own_postgres: PostgresServer, long_form: bool
 ) -> None:
     parts = start_parts(database=own_postgres.fresh_database(migrated))
     parts.start_handlers(*CLAIMS)
     async with parts.client() as client:
-        for _ in range(4 if chaos else 2):
+        for _ in range(4 if long_form else 2):
             starting = asyncio.ensure_future(_start_through_outages(client, 60))
             await asyncio.wait({starting}, timeout=1.0)
             await asyncio.to_thread(own_postgres.restart, "immediate")

@@ -375,7 +375,7 @@ MANY = (
     ("input", "timer", "fast-1"),
     ("late-answer", "take-over", "cancel"),
 )
-ORDERS = int(os.environ.get("ORDERS", "15"))
+ORDERS = int(os.environ.get("FUZZ_ORDERS") or 15)
 """Sampled of each of `MANY`."""
 
 

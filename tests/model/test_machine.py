@@ -428,19 +428,23 @@ def _lives(number: int, examples: int, *, shrink: bool) -> None:
 
 def test_random_lives(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
     Machine.database = database
-    if number := os.environ.get("SEED"):
-        _lives(int(number), int(os.environ.get("EXAMPLES", EXAMPLES)), shrink=True)
+    if again := _wanted("AGAIN"):
+        _lives(again, EXAMPLES, shrink=True)
         return
-    minutes, lives = float(os.environ.get("MINUTES") or 0), int(os.environ.get("EXAMPLES") or 0)
+    minutes, examples = _wanted("MINUTES"), _wanted("EXAMPLES")
     until = time.monotonic() + 60 * minutes
     for number in itertools.count(1):
         try:
             _lives(number, EXAMPLES, shrink=False)
         except BaseException as error:
-            error.add_note(f"Again, and made as short as can be: make fuzz SEED={number}")
+            error.add_note(f"The same again, made as short as can be: make fuzz AGAIN={number}")
             raise
-        if minutes or lives:
+        if minutes or examples:
             with capsys.disabled():
                 print(f"{number * EXAMPLES} lives")
-        if time.monotonic() >= until and number * EXAMPLES >= lives:
+        if time.monotonic() >= until and number * EXAMPLES >= examples:
             return
+
+
+def _wanted(name: str) -> int:
+    return int(os.environ.get(f"FUZZ_{name}") or 0)

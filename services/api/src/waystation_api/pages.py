@@ -20,6 +20,7 @@ from waystation_core.domain.ids import may_be_ours
 MAX_PAGE_BYTES = 2 * 1024 * 1024
 """A page ends early rather than grow beyond what clients receive by default (4 MiB)."""
 
+_LONGEST_TOKEN = 4_000
 _LARGEST_KEY = 2**63 - 1
 _LONGEST_KEY = 300
 """Characters of the longest text in a key: a host's name."""
@@ -55,6 +56,8 @@ class Page:
 
     def _read(self, token: str, kinds: Sequence[type]) -> tuple[Any, ...]:
         try:
+            if len(token) > _LONGEST_TOKEN:
+                raise ValueError("longer than any that was given out")
             raw = base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True)
             check, body = raw[:8], raw[8:]
             if check != self._check(body):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from waystation.v1 import workflow_service_pb2
@@ -55,13 +56,14 @@ class Reading:
     async def list_workflows(self, request: _pb.ListWorkflowsRequest) -> _pb.ListWorkflowsResponse:
         """Instances without their data, newest first."""
         namespace = check_namespace(request.namespace)
+        statuses = _statuses(request.statuses)
         page = Page(request, (datetime, int))
         if request.workflow_type:
             limits.check_id(request.workflow_type, "workflow_type")
         found = await self._store.workflows(
             WorkflowFilter(
                 workflow_type=request.workflow_type,
-                statuses=tuple(_status(value) for value in request.statuses),
+                statuses=statuses,
                 idle=request.idle if request.HasField("idle") else None,
                 created_after=timestamp_from_proto(request.created_after, "created_after")
                 if request.HasField("created_after")
@@ -102,6 +104,16 @@ class Reading:
         if len(found) > len(response.events):
             response.next_page_token = page.token((seen + len(response.events),))
         return response
+
+
+def _statuses(values: Sequence[int]) -> tuple[Status, ...]:
+    if len(values) > limits.MAX_NAMES:
+        raise InvalidField(
+            f"statuses has {len(values)} entries; the limit is {limits.MAX_NAMES}. Name each once.",
+            field="statuses",
+            limit=str(limits.MAX_NAMES),
+        )
+    return tuple(_status(value) for value in dict.fromkeys(values))
 
 
 def _status(value: int) -> Status:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 
 from waystation.v1 import handler_pb2, handler_registry_service_pb2
@@ -25,6 +27,25 @@ _pb = handler_registry_service_pb2
 log = structlog.get_logger(__name__)
 
 DEFAULT_LEASE_SECONDS = 30.0
+
+
+def _check_names(tasks: Sequence[handler_pb2.TaskSpec]) -> None:
+    """Each name is looked at, and all of them are compared with each other."""
+    names = sum(
+        len(task.event_types)
+        + len(task.workflow_types)
+        + len(task.may_emit)
+        + len(task.reads.paths)
+        + len(task.writes.paths)
+        for task in tasks
+    )
+    if names > limits.MAX_NAMES_OF_REGISTRATION:
+        raise InvalidField(
+            f"tasks name {names} event types, workflow types and paths in all; the limit is "
+            f"{limits.MAX_NAMES_OF_REGISTRATION}. Use patterns, or several services.",
+            field="tasks",
+            limit=str(limits.MAX_NAMES_OF_REGISTRATION),
+        )
 
 
 @refuses_unforeseen("request")
@@ -51,6 +72,7 @@ def registration_from_proto(request: _pb.RegisterHandlerRequest) -> Registration
         raise InvalidField(
             f"tasks must hold 1-{limits.MAX_TASKS} tasks, not {len(request.tasks)}.", field="tasks"
         )
+    _check_names(request.tasks)
     tasks = tuple(
         task_spec_from_proto(task, service_name, f"tasks[{at}]")
         for at, task in enumerate(request.tasks)

@@ -81,6 +81,17 @@ class _Past:
         )
 
 
+def _wanted(task_ids: Sequence[str]) -> set[str]:
+    if len(task_ids) > limits.MAX_NAMES:
+        raise InvalidField(
+            f"task_ids has {len(task_ids)} entries; the limit is {limits.MAX_NAMES}. Leave it out "
+            "for all tasks.",
+            field="task_ids",
+            limit=str(limits.MAX_NAMES),
+        )
+    return {limits.check_id(task_id, "task_ids") for task_id in task_ids}
+
+
 class Replaying:
     """Replays what tasks did."""
 
@@ -112,7 +123,7 @@ class Replaying:
         check_namespace(request.namespace)
         instance = await self._reader.read(check_instance_id(request.workflow_instance_id))
         first, last = _range(request, instance.version)
-        wanted = {limits.check_id(task_id, "task_ids") for task_id in request.task_ids}
+        wanted = _wanted(request.task_ids)
         # Who is live and what is replayable now, not a second ago.
         await self._tasks.refresh()
         entries = await self._store.history(instance.key, up_to=last)

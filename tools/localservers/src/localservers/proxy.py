@@ -21,9 +21,17 @@ class TcpProxy:
     """
 
     def __init__(
-        self, target_port: int, *, port: int | None = None, seed: int = 0, name: str = ""
+        self,
+        target_port: int,
+        *,
+        target_host: str = "127.0.0.1",
+        port: int | None = None,
+        seed: int | str = 0,
+        name: str = "",
     ) -> None:
+        """`seed` decides which replies get lost; `name` is for whoever reads a report."""
         self.name = name
+        self.target_host = target_host
         self.target_port = target_port
         """May be changed: new connections go to the new one."""
         self.port = port or free_port()
@@ -110,7 +118,9 @@ class TcpProxy:
 
     def _accepted(self, client: End) -> None:
         self.counts.accepted += 1
-        connection = Connection(self._link, client, self.target_port, self._connections.discard)
+        connection = Connection(
+            self._link, client, (self.target_host, self.target_port), self._connections.discard
+        )
         if isinstance(self.behaviour, Reset | Refuse):
             connection.reset()
             return

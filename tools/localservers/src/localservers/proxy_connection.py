@@ -9,8 +9,6 @@ from localservers.behaviours import Behaviour, CutAfter, Delay, DropReplies, Fre
 from localservers.proxy_direction import Direction
 from localservers.proxy_socket import End
 
-_HOST = "127.0.0.1"
-
 
 @dataclass(slots=True)
 class Counts:
@@ -62,11 +60,15 @@ class Connection:
     """A client's connection and the one to the target that belongs to it."""
 
     def __init__(
-        self, link: Link, client: End, target_port: int, ended: Callable[["Connection"], None]
+        self,
+        link: Link,
+        client: End,
+        target: tuple[str, int],
+        ended: Callable[["Connection"], None],
     ) -> None:
         """`ended` is told when it is over. Nothing moves before `begin`."""
         self._link = link
-        self._target_port = target_port
+        self._target_address = target
         self._tell_ended = ended
         self._client = client
         self._target: End | None = None
@@ -88,7 +90,7 @@ class Connection:
         loop = asyncio.get_running_loop()
         try:
             _, target = await loop.create_connection(
-                lambda: End(lambda end: None), _HOST, self._target_port
+                lambda: End(lambda end: None), *self._target_address
             )
         except OSError:
             self._link.counts.unreachable += 1

@@ -39,7 +39,9 @@ from typing import ClassVar
 
 def shown(text: object) -> str:
     """Input as it may be echoed: escaped and at most 100 characters."""
-    escaped = str(text).encode("unicode_escape").decode("ascii")
+    # Cut first: what is escaped may be megabytes.
+    start = text[:101] if isinstance(text, str) else str(text)
+    escaped = start.encode("unicode_escape").decode("ascii")
     return escaped if len(escaped) <= 100 else escaped[:97] + "..."
 
 

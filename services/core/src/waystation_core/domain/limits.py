@@ -20,6 +20,7 @@ from waystation_core.domain.errors import (
     InvalidField,
     InvalidId,
     InvalidPageToken,
+    InvalidPath,
     InvalidPriority,
     InvalidStruct,
     PayloadTooLarge,
@@ -34,8 +35,16 @@ MAX_DEPTH = 16
 """Containers inside each other, the outermost counted."""
 MAX_NODES = 10_000
 """Values of any kind, containers included."""
+MAX_NODES_OF_MESSAGE = 50_000
+"""Values in all Structs of one message: an answer may carry 1,000 events with payloads."""
+MAX_PARTS = 250_000
+"""Fields of one message and of all messages inside it. A node takes 2 to 5."""
+MAX_REPEATED = 10_000
+"""Entries of any one list of a message, where nothing smaller is said."""
 MAX_EVENTS_PER_ANSWER = 1_000
 MAX_OPERATIONS = 10_000
+MAX_PATH_TOKENS = 32
+"""Of a path into data, which is no deeper than `MAX_DEPTH`."""
 MAX_METADATA_ENTRIES = 32
 MAX_METADATA_BYTES = 4 * 1024
 MAX_TEXT_BYTES = 4 * 1024
@@ -49,7 +58,9 @@ MAX_SHORT_TEXT = 200
 MAX_TASKS = 1_000
 """Of one registration."""
 MAX_NAMES = 1_000
-"""Event types, workflow types or paths in one list of a task's spec."""
+"""Event types, workflow types or paths in one list of a task's spec, and in a filter."""
+MAX_NAMES_OF_REGISTRATION = 10_000
+"""In all lists of all its tasks."""
 
 MAX_CALL_SECONDS = 24 * 3600.0
 """Of a call, and of the time between two attempts."""
@@ -211,6 +222,19 @@ def check_priority(value: int, field: str = "priority") -> int:
             value=shown(value),
         )
     return value
+
+
+def check_path(path: str) -> None:
+    """Refuses with InvalidPath what is no JSON Pointer, and what leads deeper than data can be."""
+    if path.count("/") > MAX_PATH_TOKENS:
+        raise InvalidPath(
+            f'"{shown(path)}" has more than {MAX_PATH_TOKENS} parts, and data is no deeper than '
+            f"{MAX_DEPTH}. Name a place in the data.",
+            path=shown(path),
+            problem="too deep",
+            limit=str(MAX_PATH_TOKENS),
+        )
+    pointers.parse(path)
 
 
 def check_text(value: str, field: str, limit: int = MAX_TEXT_BYTES) -> str:

@@ -12,12 +12,13 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 
 from waystation.v1 import task_handler_service_pb2 as pb
-from waystation_core.domain.errors import NotBegun, ResponseInvalid
+from waystation_core.domain.errors import NotBegun, ResponseInvalid, WaystationError
 from waystation_core.domain.limits import MAX_RETRY_AFTER_SECONDS, MAX_TEXT_BYTES
-from waystation_core.domain.results import AttemptError
+from waystation_core.domain.results import AttemptError, fault_of
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.conversion.replies import readable
 from waystation_core.rpc.conversion.times import seconds_within
+from waystation_core.rpc.reading import SMALL_BYTES, MessageReader
 
 _PERMANENT = frozenset(
     {
@@ -51,6 +52,19 @@ class Answered:
     endpoint: Registration
     duration: float
     """Seconds from sending to the answer."""
+
+
+async def read_answer(data: bytes, reader: MessageReader) -> pb.HandleEventResponse | AttemptError:
+    """An answer from its bytes, or the failed attempt where they are none or hold more than they
+    may."""
+    try:
+        if len(data) <= SMALL_BYTES:
+            return pb.HandleEventResponse.FromString(data)
+        return await reader.read(data, pb.HandleEventResponse)
+    except DecodeError:
+        return invalid_answer("it is not a HandleEventResponse")
+    except WaystationError as fault:
+        return fault_of(fault)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,12 @@ from typing import Any, NoReturn
 import grpc
 import structlog
 from google.protobuf import any_pb2
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
 from waystation_core.domain.errors import InvalidArgument, InvalidField, WaystationError
 from waystation_core.domain.ids import new_id
+from waystation_core.rpc.reading import SMALL_BYTES, MessageReader, parsed
 
 DOMAIN = "waystation"
 DETAILS_KEY = "grpc-status-details-bin"
@@ -75,8 +76,10 @@ def known_error(error: Exception, method: str) -> WaystationError:
     return hidden
 
 
-class _Unreadable:
-    """Stands for a request whose bytes are no message of its type."""
+def _kind(deserialize: Any) -> type[Message] | None:
+    """The kind of message that a generated deserializer makes."""
+    kind = getattr(deserialize, "__self__", None)
+    return kind if isinstance(kind, type) and issubclass(kind, Message) else None
 
 
 def _lenient(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
@@ -86,21 +89,41 @@ def _lenient(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
         try:
             return deserialize(data)
         except DecodeError:
-            return _UNREADABLE
+            return None
 
     return read
 
 
-_UNREADABLE = _Unreadable()
+class _Reading:
+    """Reads the requests of one method: inside the guard, so that a refusal is a typed one."""
+
+    __slots__ = ("_kind", "_reader")
+
+    def __init__(self, kind: type[Message] | None, reader: MessageReader) -> None:
+        self._kind = kind
+        self._reader = reader
+
+    async def request(self, data: Any) -> Any:
+        """The request of these bytes. Without a kind it was deserialized already. Raises
+        InvalidArgument, PayloadTooLarge."""
+        if self._kind is None:
+            if data is None:
+                raise _unreadable()
+            return data
+        try:
+            if len(data) <= SMALL_BYTES:
+                return parsed(data, self._kind)
+            return await self._reader.read(data, self._kind)
+        except DecodeError:
+            raise _unreadable() from None
 
 
-def _check(request: object) -> None:
-    if request is _UNREADABLE:
-        raise InvalidField(
-            "The request's bytes are no message of its type. Generate your client anew from the "
-            "contract.",
-            field="request",
-        )
+def _unreadable() -> InvalidField:
+    return InvalidField(
+        "The request's bytes are no message of its type. Generate your client anew from the "
+        "contract.",
+        field="request",
+    )
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
@@ -108,6 +131,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
     def __init__(self) -> None:
         self._wrapped: dict[str, tuple[Any, Any]] = {}
+        self._reader = MessageReader()
 
     async def intercept_service(
         self,
@@ -122,12 +146,12 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         known = self._wrapped.get(method)
         if known is not None and known[0] is handler:
             return known[1]
-        guarded = _guarded(handler, method)
+        guarded = _guarded(handler, method, self._reader)
         self._wrapped[method] = (handler, guarded)
         return guarded
 
 
-def _guarded(handler: Any, method: str) -> Any:
+def _guarded(handler: Any, method: str, reader: MessageReader) -> Any:
     if handler.request_streaming and handler.response_streaming:
         make, behaviour = grpc.stream_stream_rpc_method_handler, handler.stream_stream
     elif handler.request_streaming:
@@ -138,19 +162,19 @@ def _guarded(handler: Any, method: str) -> Any:
         make, behaviour = grpc.unary_unary_rpc_method_handler, handler.unary_unary
     guard = _guard_generator if inspect.isasyncgenfunction(behaviour) else _guard_coroutine
     deserialize = handler.request_deserializer
+    # A stream's requests come as an iterator, which only gRPC itself can read.
+    kind = None if handler.request_streaming else _kind(deserialize)
     return make(
-        guard(behaviour, method),
-        request_deserializer=_lenient(deserialize) if deserialize is not None else None,
+        guard(behaviour, method, _Reading(kind, reader)),
+        request_deserializer=_lenient(deserialize) if kind is None else None,
         response_serializer=handler.response_serializer,
     )
 
 
-def _guard_coroutine(behaviour: Any, method: str) -> Any:
+def _guard_coroutine(behaviour: Any, method: str, reading: _Reading) -> Any:
     async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         try:
-            if request is _UNREADABLE:
-                _check(request)
-            return await behaviour(request, context)
+            return await behaviour(await reading.request(request), context)
         except grpc.aio.AbortError:
             raise
         except Exception as error:
@@ -159,14 +183,12 @@ def _guard_coroutine(behaviour: Any, method: str) -> Any:
     return guarded
 
 
-def _guard_generator(behaviour: Any, method: str) -> Any:
+def _guard_generator(behaviour: Any, method: str, reading: _Reading) -> Any:
     async def guarded(
         request: Any, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[Any]:
         try:
-            if request is _UNREADABLE:
-                _check(request)
-            async for response in behaviour(request, context):
+            async for response in behaviour(await reading.request(request), context):
                 yield response
         except grpc.aio.AbortError:
             raise

@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import Any, Self
 
 import grpc
-from google.protobuf.message import DecodeError
 from grpc import ChannelConnectivity as Connectivity
 
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.domain.endpoints import Allowlist, host_and_port
 from waystation_core.domain.errors import WaystationError
+from waystation_core.domain.results import AttemptError
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.addresses import admitted_addresses, target
 from waystation_core.rpc.attempts import (
@@ -23,11 +23,12 @@ from waystation_core.rpc.attempts import (
     Failed,
     NotSent,
     error_of_status,
-    invalid_answer,
     late,
     pause_of_not_begun,
+    read_answer,
 )
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENT, open_endpoint_channel
+from waystation_core.rpc.reading import MessageReader
 
 CONNECT_SECONDS = 2.0
 """For one address."""
@@ -46,6 +47,7 @@ class HandlerCalls:
 
     def __init__(self, allowlist: Allowlist) -> None:
         self._allowlist = allowlist
+        self._reader = MessageReader()
         self._dials: dict[tuple[str, int], asyncio.Task[grpc.aio.Channel]] = {}
         self._turn = 0
 
@@ -80,7 +82,7 @@ class HandlerCalls:
             try:
                 async with asyncio.timeout_at(deadline):
                     channel = await self._channel(endpoint)
-                    response = await self._call(channel, request, max(deadline - loop.time(), 0.0))
+                    answer = await self._call(channel, request, max(deadline - loop.time(), 0.0))
             except _NotReached as why:
                 problems.append(str(why))
             except TimeoutError:
@@ -96,21 +98,21 @@ class HandlerCalls:
                     problems.append(f"{_name(endpoint)}: {error.message}")
                     continue
                 return Failed(error, endpoint, loop.time() - began)
-            except DecodeError:
-                error = invalid_answer("it is not a HandleEventResponse")
-                return Failed(error, endpoint, loop.time() - began)
             else:
-                return Answered(response, endpoint, loop.time() - began)
+                duration = loop.time() - began
+                if isinstance(answer, AttemptError):
+                    return Failed(answer, endpoint, duration)
+                return Answered(answer, endpoint, duration)
         return NotSent("; ".join(problems) or "there is no live endpoint")
 
     async def _call(
         self, channel: grpc.aio.Channel, request: pb.HandleEventRequest, timeout: float
-    ) -> pb.HandleEventResponse:
+    ) -> pb.HandleEventResponse | AttemptError:
         # Bytes back: an unreadable answer is our affair.
         method: Any = channel.unary_unary(
             HANDLE_EVENT, request_serializer=pb.HandleEventRequest.SerializeToString
         )
-        return pb.HandleEventResponse.FromString(await method(request, timeout=timeout))
+        return await read_answer(await method(request, timeout=timeout), self._reader)
 
     async def _channel(self, endpoint: Registration) -> grpc.aio.Channel:
         place = (endpoint.host, endpoint.port)

@@ -8,7 +8,7 @@ each would double that.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
@@ -88,12 +88,11 @@ class _Reader:
             raise
         return out
 
-    def array(self, values: Iterable[Value], depth_left: int) -> list[Any]:
-        items = tuple(values)
-        self._enter(len(items), depth_left)
+    def array(self, values: Sequence[Value], depth_left: int) -> list[Any]:
+        self._enter(len(values), depth_left)
         out: list[Any] = []
         try:
-            for value in items:
+            for value in values:
                 kind = value.WhichOneof("kind")
                 if kind == "string_value":
                     text = value.string_value

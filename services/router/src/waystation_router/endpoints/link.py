@@ -10,7 +10,6 @@ from typing import Any
 
 import grpc
 import structlog
-from google.protobuf.message import DecodeError
 
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.domain.backoff import steady_delay
@@ -27,8 +26,10 @@ from waystation_core.rpc.attempts import (
     invalid_answer,
     late,
     pause_of_not_begun,
+    read_answer,
 )
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENT
+from waystation_core.rpc.reading import MessageReader
 from waystation_router.endpoints.calls import Call
 from waystation_router.endpoints.circuit import Circuit
 from waystation_router.endpoints.connection import Connection
@@ -64,10 +65,12 @@ class Link:
         endpoint: Registration,
         allowlist: Allowlist,
         *,
+        reader: MessageReader,
         again: Callable[[Call], None],
         changed: Callable[[], None],
     ) -> None:
         self.endpoint = endpoint
+        self._reader = reader
         self._again = again
         self._changed = changed
         self._calls: set[Call] = set()
@@ -286,18 +289,23 @@ class Link:
         channel = self.connection.channel
         if channel is None or self._no_stream_until > self._loop.time():
             return None
-        self._stream = EventStream(channel, answered=self._answered, ended=self._stream_ended)
+        self._stream = EventStream(
+            channel, reader=self._reader, answered=self._answered, ended=self._stream_ended
+        )
         return self._stream
 
-    def _answered(self, call: Call, result: pb.HandleEventsResult) -> None:
+    def _answered(self, call: Call, result: pb.HandleEventsResult | AttemptError) -> None:
         try:
             self._take_result(call, result)
         except Exception as fault:
             # The others on the stream have nothing to do with it.
             self._end_unforeseen(call, fault)
 
-    def _take_result(self, call: Call, result: pb.HandleEventsResult) -> None:
+    def _take_result(self, call: Call, result: pb.HandleEventsResult | AttemptError) -> None:
         duration = self._loop.time() - call.sent_at
+        if isinstance(result, AttemptError):
+            self._end(call, Failed(result, self.endpoint, duration))
+            return
         kind = result.WhichOneof("outcome")
         if kind == "response":
             self._end(call, Answered(result.response, self.endpoint, duration))
@@ -354,7 +362,6 @@ class Link:
         rpc = method(call.payload, timeout=call.timeout)
         try:
             data = await rpc
-            response = pb.HandleEventResponse.FromString(data)
         except asyncio.CancelledError:
             rpc.cancel()
             # Whoever cancelled gave it an outcome; only the end of the loop did not.
@@ -362,11 +369,13 @@ class Link:
             raise
         except grpc.aio.AioRpcError as status:
             await self._failed(call, status, losses)
-        except DecodeError:
-            error = invalid_answer("it is not a HandleEventResponse")
-            self._end(call, Failed(error, self.endpoint, self._loop.time() - call.sent_at))
         else:
-            self._end(call, Answered(response, self.endpoint, self._loop.time() - call.sent_at))
+            duration = self._loop.time() - call.sent_at
+            answer = await read_answer(data, self._reader)
+            if isinstance(answer, AttemptError):
+                self._end(call, Failed(answer, self.endpoint, duration))
+            else:
+                self._end(call, Answered(answer, self.endpoint, duration))
 
     async def _failed(self, call: Call, status: grpc.aio.AioRpcError, losses: int) -> None:
         code = status.code()

@@ -11,6 +11,7 @@ from waystation_core.domain.endpoints import Allowlist
 from waystation_core.domain.model import JsonObject
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.attempts import NotSent
+from waystation_core.rpc.reading import MessageReader
 from waystation_router.endpoints.calls import Call
 from waystation_router.endpoints.link import Link
 
@@ -32,6 +33,7 @@ class EndpointPool:
         self, allowlist: Allowlist, *, on_change: Callable[[], None] | None = None
     ) -> None:
         self._allowlist = allowlist
+        self._reader = MessageReader()
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
         self._links: dict[tuple[str, str, int], Link] = {}
@@ -60,7 +62,11 @@ class EndpointPool:
             if link is not None:
                 self._let_go(link)
             self._links[address] = Link(
-                handler, self._allowlist, again=self._dispatch, changed=self._news
+                handler,
+                self._allowlist,
+                reader=self._reader,
+                again=self._dispatch,
+                changed=self._news,
             )
         self._routes.clear()
         self._news()

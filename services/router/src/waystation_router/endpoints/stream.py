@@ -12,9 +12,12 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from waystation.v1 import task_handler_service_pb2 as pb
+from waystation_core.domain.results import AttemptError
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENTS
+from waystation_core.rpc.reading import MessageReader
 from waystation_router.endpoints.calls import Call
 from waystation_router.endpoints.outcomes import PERHAPS_CUT
+from waystation_router.endpoints.results import Refused, Token, results_of, small_results
 
 # A handler with gRPC's defaults refuses messages above 4 MiB, and that breaks the whole stream.
 MAX_MESSAGE_BYTES = 1024 * 1024
@@ -40,12 +43,14 @@ class EventStream:
         self,
         channel: grpc.aio.Channel,
         *,
-        answered: Callable[[Call, pb.HandleEventsResult], None],
+        reader: MessageReader,
+        answered: Callable[[Call, pb.HandleEventsResult | AttemptError], None],
         ended: Callable[[EventStream, list[Call], list[Call], grpc.StatusCode | None], None],
     ) -> None:
         self.spoke = False
         """Whether the endpoint ever answered on it."""
         self.retiring = False
+        self._messages = reader
         self._answered = answered
         self._ended = ended
         self._loop = asyncio.get_running_loop()
@@ -143,13 +148,16 @@ class EventStream:
         try:
             while (data := await self._rpc.read()) is not grpc.aio.EOF:
                 self.spoke = True
-                for result in pb.HandleEventsResponse.FromString(data).results:
-                    token = (result.idempotency_key, result.attempt)
-                    call = self._pending.pop(token, None)
-                    if call is None:
-                        self._abandoned.discard(token)
-                    else:
-                        self._answered(call, result)
+                results = small_results(data)
+                if results is not None:
+                    for result in results:
+                        self._take((result.idempotency_key, result.attempt), result)
+                else:
+                    async for found in results_of(data, self._messages):
+                        if isinstance(found, Refused):
+                            self._take(found.token, found.error)
+                        else:
+                            self._take((found.idempotency_key, found.attempt), found)
                 if self.retiring and not self._pending:
                     self._rouse()
             code = await self._rpc.code()
@@ -174,6 +182,13 @@ class EventStream:
             self._pending.clear()
             self._unsent.clear()
             self._ended(self, sent, unsent, status)
+
+    def _take(self, token: Token, result: pb.HandleEventsResult | AttemptError) -> None:
+        call = self._pending.pop(token, None)
+        if call is None:
+            self._abandoned.discard(token)
+        else:
+            self._answered(call, result)
 
 
 def was_refused(status: grpc.StatusCode | None) -> bool:

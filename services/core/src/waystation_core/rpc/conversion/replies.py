@@ -7,12 +7,12 @@ its 10,000 events) is left to the domain.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import structlog
 
 from waystation.v1 import event_pb2, operation_pb2, task_handler_service_pb2
-from waystation_core.domain import lifecycle, limits, pointers
+from waystation_core.domain import lifecycle, limits
 from waystation_core.domain.errors import (
     InvalidField,
     InvalidStruct,
@@ -231,8 +231,7 @@ def operations_from_proto(message: operation_pb2.Operations) -> tuple[Operation,
 def _operation(at: int, message: operation_pb2.Operation) -> Operation:
     kind = message.WhichOneof("kind")
     path = message.path
-    if path[:1] != "/" or "~" in path or "\0" in path:
-        pointers.parse(path)
+    _check_path(path)
     if kind == "set":
         return Operation(path, kind, from_value(message.set, f"operations[{at}].set"))
     if kind == "remove":
@@ -255,19 +254,24 @@ def _operation(at: int, message: operation_pb2.Operation) -> Operation:
     )
 
 
-def _paths(paths: Iterable[str]) -> tuple[str, ...]:
-    found = tuple(paths)
-    if len(found) > limits.MAX_OPERATIONS:
+def _paths(paths: Sequence[str]) -> tuple[str, ...]:
+    if len(paths) > limits.MAX_OPERATIONS:
         raise ResponseInvalid(
-            f"reads may name {limits.MAX_OPERATIONS} paths, not {len(found)}; "
+            f"reads may name {limits.MAX_OPERATIONS} paths, not {len(paths)}; "
             "name the containers instead.",
             problem="too many reads",
             limit=str(limits.MAX_OPERATIONS),
         )
-    for path in found:
-        if path and (path[0] != "/" or "~" in path or "\0" in path):
-            pointers.parse(path)
-    return found
+    for path in paths:
+        if path:
+            _check_path(path)
+    return tuple(paths)
+
+
+def _check_path(path: str) -> None:
+    """Raises InvalidPath. Longer than data is deep, it would only cost."""
+    if path[:1] != "/" or "~" in path or "\0" in path or path.count("/") > limits.MAX_PATH_TOKENS:
+        limits.check_path(path)
 
 
 def _check_alone(response: _Response, what: str) -> None:

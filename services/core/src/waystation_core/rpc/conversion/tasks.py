@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from waystation.v1 import handler_pb2, operation_pb2
-from waystation_core.domain import limits, pointers, topics
+from waystation_core.domain import limits, topics
 from waystation_core.domain.errors import InvalidField, WorkflowTypesRequired
 from waystation_core.domain.model import OnFailure
 from waystation_core.domain.task_spec import RetryPolicy, TaskSpec
@@ -129,7 +129,7 @@ def _check_number(found: int, field: str) -> None:
 def _paths(message: operation_pb2.PathSet, field: str) -> tuple[str, ...]:
     _check_number(len(message.paths), field)
     for path in message.paths:
-        pointers.parse(path)
+        limits.check_path(path)
     return tuple(message.paths)
 
 

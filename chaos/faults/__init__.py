@@ -1,0 +1,4 @@
+"""The faults: each kind is a coroutine that injects, holds, heals, and says how it bit.
+
+They stand in `catalogue.CATALOGUE` with what they need and how long they last.
+"""

@@ -1,0 +1,96 @@
+"""Faults of links: what the proxies can do, each held for a while."""
+
+import random
+from dataclasses import asdict
+from typing import Any
+
+from chaos.faults.world import Bite, Hold, Params, World
+from localservers.behaviours import (
+    Behaviour,
+    CutAfter,
+    Delay,
+    DropReplies,
+    Freeze,
+    Pass,
+    Refuse,
+    Reset,
+    Trickle,
+)
+
+# Which count tells that a behaviour bit.
+_SHOWN_BY = {
+    "Delay": ("slowed_bytes",),
+    "Trickle": ("slowed_bytes",),
+    "Refuse": ("resets", "accepted"),
+    "Reset": ("resets",),
+    "Freeze": ("swallowed_bytes", "slowed_bytes", "silent_connections"),
+    "DropReplies": ("dropped_replies",),
+    "CutAfter": ("cuts",),
+}
+_KINDS: dict[str, type[Behaviour]] = {
+    kind.__name__: kind for kind in (Delay, Trickle, Refuse, Reset, Freeze, DropReplies, CutAfter)
+}
+
+
+def describe(behaviour: Behaviour) -> dict[str, Any]:
+    """As parameters of a schedule."""
+    return {"kind": type(behaviour).__name__, **asdict(behaviour)}
+
+
+def read(described: dict[str, Any]) -> Behaviour:
+    """From parameters of a schedule."""
+    fields = dict(described)
+    return _KINDS[fields.pop("kind")](**fields)
+
+
+def plan_behaviour(pick: random.Random, link: str) -> Behaviour:
+    """One that suits the link: replies of a multiplexed connection are dropped more rarely."""
+    many_per_connection = not link.endswith(">postgres")
+    chance = 0.01 if many_per_connection else 0.1
+    choices: list[Behaviour] = [
+        Delay(pick.choice((0.02, 0.1, 0.2))),
+        Trickle(pick.choice((64_000, 16_000))),
+        Refuse(),
+        Reset(),
+        Freeze(),
+        Freeze(hold=True),
+        Freeze(requests=False),
+        DropReplies(chance),
+        DropReplies(chance),
+        CutAfter(pick.choice((500, 5_000, 50_000))),
+    ]
+    return pick.choice(choices)
+
+
+async def misbehave(world: World, params: Params, hold: Hold) -> Bite:
+    """One link behaves so for a while."""
+    proxy = world.system.links[params["link"]]
+    described = params["behaviour"]
+    before = asdict(proxy.counts)
+    await proxy.behave(read(described))
+    try:
+        await hold()
+    finally:
+        after = asdict(proxy.counts)
+        await proxy.behave(Pass())
+    seen = {
+        name: after[name] - before[name]
+        for name in _SHOWN_BY[described["kind"]]
+        if after[name] != before[name]
+    }
+    return Bite(bool(seen), seen)
+
+
+async def lose_replies(world: World, params: Params, hold: Hold) -> Bite:
+    """Replies of Postgres get lost on the links of all servers at once."""
+    proxies = [proxy for proxy in world.system.links if proxy.name.endswith(">postgres")]
+    before = sum(proxy.counts.dropped_replies for proxy in proxies)
+    for proxy in proxies:
+        await proxy.behave(DropReplies(params["chance"]))
+    try:
+        await hold()
+    finally:
+        for proxy in proxies:
+            await proxy.behave(Pass())
+    lost = sum(proxy.counts.dropped_replies for proxy in proxies) - before
+    return Bite(lost > 0, {"dropped_replies": lost})

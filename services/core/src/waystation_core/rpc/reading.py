@@ -1,0 +1,287 @@
+"""From a message's bytes to the message, looking first at how much there would be to build.
+
+A parser builds before anybody can count: 8 MB of empty submessages take it over a second and hundreds
+of megabytes, in which nothing else on the event loop is answered. So a large message is walked on its
+bytes first, which costs nothing but what is walked, and refused where it holds more than it may. The
+walk gives way to others again and again. Small messages, which is nearly all, go to the parser as they
+are: what little they can hold is counted by the conversions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import cache
+from typing import TypeVar, cast
+
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import DecodeError, Message
+
+from waystation_core.domain.errors import InvalidField, PayloadTooLarge
+from waystation_core.domain.limits import (
+    MAX_DEPTH,
+    MAX_NODES,
+    MAX_NODES_OF_MESSAGE,
+    MAX_PARTS,
+    MAX_REPEATED,
+    Unstorable,
+)
+
+SMALL_BYTES = 64 * 1024
+"""Up to here a message is parsed unseen: its parser is done with the worst of them in 11 ms."""
+
+_FIRST_PORTION = 2_000
+_PORTION = 10_000
+"""Parts that are walked before others get their turn: some 5 ms."""
+
+_STRUCTS = frozenset(
+    {"google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue"}
+)
+_DEPTH_OF_PARSER = 100
+
+M = TypeVar("M", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    name: str
+    inside: _Shape | None
+    """What a message field holds; None for what has no parts."""
+    counted: bool
+    """Whether it is repeated in a message of its own kind, outside Structs."""
+    node: bool
+    """Whether each is a node of a Struct."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What a walk must know of one kind of message."""
+
+    fields: dict[int, _Field]
+    deepens: bool
+    """Whether it is a container of a Struct."""
+    in_struct: bool
+
+
+@cache
+def _shape(descriptor: Descriptor) -> _Shape:
+    in_struct = descriptor.full_name in _STRUCTS
+    shape = _Shape({}, in_struct and descriptor.name != "Value", in_struct)
+    _filled(shape, descriptor, {descriptor.full_name: shape})
+    return shape
+
+
+def _filled(shape: _Shape, descriptor: Descriptor, known: dict[str, _Shape]) -> None:
+    """Fills a shape and those inside it; kinds that hold themselves share theirs."""
+    for field in descriptor.fields:
+        inside = None
+        kind = field.message_type
+        if kind is not None:
+            inside = known.get(kind.full_name)
+            if inside is None:
+                in_struct = kind.full_name in _STRUCTS or (shape.in_struct and _is_entry(kind))
+                inside = known[kind.full_name] = _Shape(
+                    {}, in_struct and kind.name in ("Struct", "ListValue"), in_struct
+                )
+                _filled(inside, kind, known)
+        shape.fields[field.number] = _Field(
+            field.name,
+            inside,
+            counted=field.is_repeated and not shape.in_struct,
+            node=field.is_repeated and shape.in_struct,
+        )
+
+
+def _is_entry(descriptor: Descriptor) -> bool:
+    return bool(descriptor.GetOptions().map_entry)
+
+
+class _Frame:
+    """One message on the way in."""
+
+    __slots__ = ("counts", "depth_left", "end", "name", "shape")
+
+    def __init__(self, shape: _Shape, end: int, name: str, depth_left: int) -> None:
+        self.shape = shape
+        self.end = end
+        self.name = name
+        self.depth_left = depth_left
+        self.counts: dict[int, int] | None = None
+
+
+class Walk:
+    """A walk through the bytes of one message, in portions.
+
+    It refuses what holds too much, by the reasons that the conversions have for it, and leaves what
+    can't be walked to the parser, which refuses it at the same place.
+    """
+
+    def __init__(self, data: bytes, kind: Descriptor) -> None:
+        self._data = data
+        self._at = 0
+        self._frames = [_Frame(_shape(kind), len(data), "", MAX_DEPTH)]
+        self.parts = 0
+        """Fields that were come by."""
+        self._nodes = 0
+        self._nodes_left = MAX_NODES
+
+    def advance(self, parts: int) -> bool:
+        """Walks over so many parts more; whether that was all.
+
+        Raises InvalidStruct for a Struct with too many nodes or too deep, InvalidField for too many
+        entries in a repeated field, PayloadTooLarge for too many parts in all.
+        """
+        try:
+            return self._advance(self.parts + parts)
+        except IndexError:
+            # It ends in the middle of a field.
+            return True
+        except Unstorable as found:
+            raise found.refused(self._place()) from None
+
+    def _advance(self, until: int) -> bool:
+        data, at, frames = self._data, self._at, self._frames
+        frame = frames[-1]
+        while True:
+            while at >= frame.end:
+                frames.pop()
+                if not frames:
+                    return True
+                frame = frames[-1]
+            if self.parts >= until:
+                self._at = at
+                return False
+            self.parts += 1
+            if self.parts > MAX_PARTS:
+                raise self._too_much("parts", MAX_PARTS)
+            tag = data[at]
+            at += 1
+            if tag > 127:
+                tag, at = varint_at(data, at - 1)
+            wire = tag & 7
+            if wire == 2:
+                length = data[at]
+                at += 1
+                if length > 127:
+                    length, at = varint_at(data, at - 1)
+                if at + length > frame.end:
+                    return True
+                field = frame.shape.fields.get(tag >> 3)
+                if field is None:
+                    at += length
+                    continue
+                if field.node:
+                    self._nodes_left -= 1
+                    if self._nodes_left < 0:
+                        raise Unstorable(f"more than {MAX_NODES} nodes")
+                    self._nodes += 1
+                    if self._nodes > MAX_NODES_OF_MESSAGE:
+                        raise self._too_much("nodes", MAX_NODES_OF_MESSAGE)
+                elif field.counted:
+                    # Numbers lie packed in one part; one takes ten bytes at most.
+                    self._count(frame, tag >> 3, field, 1 if field.inside else 1 + length // 10)
+                inside = field.inside
+                if inside is None or not length:
+                    at += length
+                    continue
+                if len(frames) > _DEPTH_OF_PARSER:
+                    return True
+                depth_left = frame.depth_left
+                if inside.in_struct:
+                    if not frame.shape.in_struct:
+                        self._nodes_left, depth_left = MAX_NODES, MAX_DEPTH
+                    if inside.deepens:
+                        depth_left -= 1
+                        if depth_left < 0:
+                            raise Unstorable(f"nesting deeper than {MAX_DEPTH}")
+                frame = _Frame(inside, at + length, field.name, depth_left)
+                frames.append(frame)
+            elif wire == 0:
+                while data[at] > 127:
+                    at += 1
+                at += 1
+                field = frame.shape.fields.get(tag >> 3)
+                if field is not None and field.counted:
+                    self._count(frame, tag >> 3, field, 1)
+            elif wire == 5:
+                at += 4
+            elif wire == 1:
+                at += 8
+            elif wire > 5:
+                return True
+
+    def _count(self, frame: _Frame, number: int, field: _Field, more: int) -> None:
+        counts = frame.counts
+        if counts is None:
+            counts = frame.counts = {}
+        count = counts[number] = counts.get(number, 0) + more
+        if count > MAX_REPEATED:
+            place = self._place(field.name)
+            raise InvalidField(
+                f"{place} has more than {MAX_REPEATED} entries. Send fewer, in several calls.",
+                field=place,
+                limit=str(MAX_REPEATED),
+            )
+
+    def _too_much(self, what: str, limit: int) -> PayloadTooLarge:
+        return PayloadTooLarge(
+            f"The message has more than {limit} {what} in all. Send less at once, in several calls.",
+            field=self._place() or "request",
+            limit=str(limit),
+        )
+
+    def _place(self, last: str = "") -> str:
+        """The field that the walk is in, without what is inside a Struct."""
+        names = []
+        for frame in self._frames[1:]:
+            names.append(frame.name)
+            if frame.shape.in_struct:
+                break
+        return ".".join([*names, last] if last else names)
+
+
+def varint_at(data: bytes, at: int) -> tuple[int, int]:
+    """The number that begins there, and where the next thing begins."""
+    number = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        number |= (byte & 127) << shift
+        if byte < 128 or shift > 63:
+            return number, at
+        shift += 7
+
+
+def refuse_by_walking(data: bytes, kind: Descriptor) -> None:
+    """Says better than the parser what is wrong with a message that it could not read, where that is
+    its depth or its size. Raises as `Walk.advance`."""
+    Walk(data, kind).advance(_FIRST_PORTION)
+
+
+class MessageReader:
+    """Reads large messages for one event loop. What takes long is done one after the other, so that
+    many of them take no more of a turn of the loop than one."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+
+    async def read(self, data: bytes, kind: type[M]) -> M:
+        """The message. Raises as `Walk.advance`, and DecodeError for what is no such message."""
+        walk = Walk(data, cast(Descriptor, kind.DESCRIPTOR))
+        if walk.advance(_FIRST_PORTION):
+            return parsed(data, kind)
+        async with self._turn:
+            done = False
+            while not done:
+                await asyncio.sleep(0)
+                done = walk.advance(_PORTION)
+            return parsed(data, kind)
+
+
+def parsed(data: bytes, kind: type[M]) -> M:
+    """The message of a few parts. Raises DecodeError, or what names its fault better."""
+    try:
+        return kind.FromString(data)
+    except DecodeError:
+        refuse_by_walking(data, cast(Descriptor, kind.DESCRIPTOR))
+        raise

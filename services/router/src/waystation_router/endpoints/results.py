@@ -1,0 +1,113 @@
+"""The results in a message of a stream, taken one by one: what is wrong with one of them is that
+call's affair, and none of the others'."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
+
+from waystation.v1 import task_handler_service_pb2 as pb
+from waystation_core.domain.errors import WaystationError
+from waystation_core.domain.limits import MAX_REPEATED
+from waystation_core.domain.results import AttemptError, fault_of
+from waystation_core.rpc.attempts import invalid_answer
+from waystation_core.rpc.reading import SMALL_BYTES, MessageReader, varint_at
+
+Token = tuple[str, int]
+"""Idempotency key and attempt: what a result is told apart by."""
+
+_LENGTH_DELIMITED = 2
+_KEY, _ATTEMPT = 1, 2
+"""Fields of HandleEventsResult."""
+_PARTS_FOR_TOKEN = 16
+"""A result whose name does not stand in its first fields has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A result that can't be read, or holds more than it may."""
+
+    token: Token
+    error: AttemptError
+
+
+def small_results(data: bytes) -> list[pb.HandleEventsResult] | None:
+    """The results of a small message in order, which is nearly every one; None for any other."""
+    if len(data) > SMALL_BYTES:
+        return None
+    try:
+        return list(pb.HandleEventsResponse.FromString(data).results)
+    except DecodeError:
+        return None
+
+
+async def results_of(
+    data: bytes, reader: MessageReader
+) -> AsyncIterator[pb.HandleEventsResult | Refused]:
+    """The results of any message, each read by itself. Raises DecodeError where the message can't be
+    taken apart, or a result in it that can't be read does not say whose it is."""
+    for piece in _pieces(data):
+        try:
+            result = await reader.read(piece, pb.HandleEventsResult)
+        except DecodeError:
+            yield Refused(_token(piece), invalid_answer("it is not a HandleEventsResult"))
+        except WaystationError as fault:
+            yield Refused(_token(piece), fault_of(fault))
+        else:
+            yield result
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    """The bytes of each result."""
+    found = 0
+    for number, value in _fields(data):
+        if number == 1 and isinstance(value, bytes):
+            found += 1
+            if found > MAX_REPEATED:
+                raise DecodeError("too many results in one message")
+            yield value
+
+
+def _token(result: bytes) -> Token:
+    key, attempt = "", 0
+    try:
+        for part, (number, value) in enumerate(_fields(result)):
+            if number == _KEY and isinstance(value, bytes):
+                key = value.decode()
+            elif number == _ATTEMPT and isinstance(value, int):
+                attempt = value
+            if (key and attempt) or part >= _PARTS_FOR_TOKEN:
+                break
+    except (DecodeError, UnicodeDecodeError):
+        pass
+    if not key:
+        raise DecodeError("a result without a name")
+    return key, attempt
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
+    """Numbers and values of a message's own fields; those of fixed length are left out."""
+    at, end = 0, len(data)
+    try:
+        while at < end:
+            tag, at = varint_at(data, at)
+            wire = tag & 7
+            if wire == _LENGTH_DELIMITED:
+                length, at = varint_at(data, at)
+                if at + length > end:
+                    raise DecodeError("truncated")
+                yield tag >> 3, data[at : at + length]
+                at += length
+            elif wire == 0:
+                number, at = varint_at(data, at)
+                yield tag >> 3, number
+            elif wire == 1:
+                at += 8
+            elif wire == 5:
+                at += 4
+            else:
+                raise DecodeError("groups are not used")
+    except IndexError:
+        raise DecodeError("truncated") from None
