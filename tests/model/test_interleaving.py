@@ -38,7 +38,7 @@ from waystation_core.store.pool import open_pool
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_router.committer import Committer
-from waystation_router.ledger import UNKNOWN, Call, Handling, Ledger
+from waystation_router.ledger import UNKNOWN, Call, Handling, Ledger, Message
 from waystation_router.registry import RegistryCopy
 from waystation_router.timers import Timers
 
@@ -174,13 +174,16 @@ class Scene:
 
     # --- who commits -------------------------------------------------------------------------
 
-    def result(self, of: str, *, locked: bool, router_id: str = "", counts: bool = True) -> Any:
-        """A router that has the answer of a task in hand: fast form first, or the locked one."""
+    def result(
+        self, of: str, *, locked: bool = False, router_id: str = "", holds: bool = False
+    ) -> Any:
+        """A router that has the answer of a task in hand: fast form first, or the locked one; with
+        `holds` the call lasted, and gets its lease first."""
 
         async def act(actor: Actor) -> None:
             event = self.events[of]
             task = SLOW if of == "slow" else WORK
-            answer = self.answer(task.task_id, event, counts=counts)
+            answer = self.answer(task.task_id, event, counts=True)
             ledger = Ledger()
             store = PostgresEngineStore(actor.pool)
             done = asyncio.Event()
@@ -209,7 +212,17 @@ class Scene:
             handling.tasks = (task,)
             handling.generation = self.registry.generation
             handling.calls[task.task_id] = Call(task)
-            call(handling, handling.calls[task.task_id])
+            if holds:
+                handling.calls[task.task_id].base_version = ledger.state(key).instance.version
+                handling.holds = True
+
+                def leased(token: object) -> None:
+                    call(handling, handling.calls[task.task_id])
+
+                handling.messages.append(Message((None, 1), 1, leased))
+                committer.submit(handling)
+            else:
+                call(handling, handling.calls[task.task_id])
             closed = ledger.close
 
             def close(one: Handling) -> None:
@@ -272,16 +285,17 @@ class Scene:
         await store.break_leases(router_id, 10.0)
         claimed = await store.claim_deliveries(router_id, 1, ["slow"], suspects=True)
         if claimed:
-            await self.result("slow", locked=False, router_id=router_id)(actor)
+            await self.result("slow", router_id=router_id)(actor)
 
     @property
     def cast(self) -> dict[str, Callable[[Actor], Awaitable[None]]]:
         return {
-            "fast-1": self.result("work-1", locked=False),
-            "fast-1-again": self.result("work-1", locked=False),
-            "fast-2": self.result("work-2", locked=False),
+            "fast-1": self.result("work-1"),
+            "fast-1-again": self.result("work-1"),
+            "fast-2": self.result("work-2"),
+            "leased-2": self.result("work-2", holds=True),
             "locked-2": self.result("work-2", locked=True),
-            "late-answer": self.result("slow", locked=False, router_id=DEAD_ROUTER),
+            "late-answer": self.result("slow", router_id=DEAD_ROUTER),
             "cancel": self.change("cancel"),
             "input": self.change("input"),
             "publish": self.change("publish"),
@@ -301,7 +315,7 @@ class Scene:
             entry.place for entry in story.entries if entry.attempt > 0 and entry.result in (1, 3)
         }
         for name in names:
-            if name.startswith(("fast", "locked")):
+            if name.startswith(("fast", "locked", "leased")):
                 place = (self.events[f"work-{name.split('-')[1]}"].event_id, "work")
                 assert place in handled or cancelled, f"{name} has no effect"
         if "late-answer" in names:
@@ -356,6 +370,7 @@ PAIRS = (
     ("fast-1", "fast-2"),
     ("fast-1", "fast-1-again"),
     ("fast-1", "locked-2"),
+    ("fast-1", "leased-2"),
     ("fast-1", "cancel"),
     ("fast-1", "input"),
     ("fast-1", "publish"),
