@@ -79,6 +79,7 @@ async def test_a_registration_is_listed_renewed_and_taken_out(api: Api) -> None:
         ({"port": -1}, "INVALID_FIELD", "port"),
         ({"lease": {"seconds": 5}, "kind": 2}, "INVALID_FIELD", "lease"),
         ({"spec": {"task_id": "a b"}}, "INVALID_ID", "tasks[0].task_id"),
+        ({"spec": {"task_id": "a:b"}}, "INVALID_ID", "tasks[0].task_id"),
         ({"spec": {"event_types": []}}, "INVALID_FIELD", "tasks[0].event_types"),
         ({"spec": {"event_types": ["claim*"]}}, "INVALID_EVENT_TYPE", "tasks[0].event_types"),
         ({"spec": {"workflow_types": []}}, "WORKFLOW_TYPES_REQUIRED", "tasks[0].workflow_types"),

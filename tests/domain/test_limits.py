@@ -15,10 +15,12 @@ from waystation_core.domain.errors import (
     InvalidField,
     InvalidId,
     InvalidPageToken,
+    InvalidPath,
     InvalidPriority,
     InvalidStruct,
     PayloadTooLarge,
     WaystationError,
+    shown,
 )
 
 
@@ -110,3 +112,20 @@ def test_metadata_has_limits(metadata: dict[str, str]) -> None:
         limits.check_metadata(metadata)
     fits = {"a": "x" * 4_095}
     assert limits.check_metadata(fits) == fits
+
+
+@pytest.mark.parametrize("task_id", ["", "a:b", "t:edit-1", "a b", "x" * 201, "a\n"])
+def test_a_task_id_has_no_colon_which_parts_idempotency_keys(task_id: str) -> None:
+    with pytest.raises(InvalidId) as refused:
+        limits.check_task_id(task_id, "task_id")
+    assert refused.value.metadata["field"] == "task_id"
+
+
+def test_a_path_leads_no_deeper_than_data_is() -> None:
+    limits.check_path("/a" * limits.MAX_PATH_TOKENS)
+    with pytest.raises(InvalidPath):
+        limits.check_path("/" * 8_000_000)
+
+
+def test_an_echo_costs_nothing_in_proportion_to_what_it_echoes() -> None:
+    assert len(shown("\N{HIRAGANA LETTER A}" * 8_000_000)) == 100

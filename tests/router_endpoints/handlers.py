@@ -39,6 +39,9 @@ class Handler(pb_grpc.TaskHandlerServiceServicer):
                     raise
             case "die":
                 os.kill(os.getpid(), signal.SIGKILL)
+            case "huge":
+                failure = pb.TaskFailure(message="x" * (17 * 1024 * 1024))
+                return pb.HandleEventResponse(failure=failure)
             case "big":
                 failure = pb.TaskFailure(message="x" * (9 * 1024 * 1024))
                 return pb.HandleEventResponse(failure=failure)

@@ -39,7 +39,7 @@ RETRIED = [
     "RESOURCE_EXHAUSTED",
     "UNAVAILABLE",
 ]
-TASKS = ["echo", "wait", "die", "big", "nothing", "UNIMPLEMENTED", *PERMANENT, *RETRIED]
+TASKS = ["echo", "wait", "die", "big", "huge", "nothing", "UNIMPLEMENTED", *PERMANENT, *RETRIED]
 
 both_ways = pytest.mark.parametrize("batching", [False, True], ids=["unary", "stream"])
 
@@ -284,27 +284,71 @@ async def test_a_restarted_endpoint_is_found_again(
         assert isinstance(await pool.call("claims", request("echo"), 30), Answered)
 
 
-async def test_an_answer_that_is_too_large_is_a_fault_of_the_task(pool: EndpointPool) -> None:
-    async with serving(Handler()) as port:
-        pool.update([all_tasks(port, batching=False)])
+@both_ways
+async def test_an_answer_that_is_too_large_is_a_fault_of_the_task(
+    pool: EndpointPool, batching: bool
+) -> None:
+    handler = Handler()
+    async with serving(handler) as port:
+        pool.update([all_tasks(port, batching=batching)])
+        neighbour = pool.call("claims", request("wait"), 30)
         outcome = await pool.call("claims", request("big"), 30)
         assert isinstance(outcome, Failed)
         assert outcome.error.reason == "RESPONSE_INVALID"
         assert outcome.error.permanent
+        handler.release.set()
+        assert isinstance(await neighbour, Answered)
 
 
 async def test_an_answer_that_breaks_the_stream_is_found_out_alone(pool: EndpointPool) -> None:
     async with serving(Handler()) as port:
         pool.update([all_tasks(port, batching=True)])
         neighbour = pool.call("claims", request("wait"), 30)
-        guilty = pool.call("claims", request("big"), 30)
+        guilty = pool.call("claims", request("huge"), 30)
         assert isinstance(await guilty, Cut)
         assert isinstance(await neighbour, Cut)
         async with pool.alone():
-            outcome = await pool.call("claims", request("big"), 30, alone=True)
+            outcome = await pool.call("claims", request("huge"), 30, alone=True)
         assert isinstance(outcome, Failed)
-        assert outcome.error.reason == "RESPONSE_INVALID"
+        # gRPC's own word for it, which a handler can say too: retried as that.
+        assert outcome.error.code == "RESOURCE_EXHAUSTED"
         assert isinstance(await pool.call("claims", request("echo"), 30), Answered)
+
+
+async def test_what_a_handler_says_itself_is_not_taken_for_a_limit_of_ours(
+    pool: EndpointPool,
+) -> None:
+    class Full(pb_grpc.TaskHandlerServiceServicer):
+        async def HandleEvent(self, asked: Any, context: Any) -> Any:
+            code = grpc.StatusCode.RESOURCE_EXHAUSTED
+            await context.abort(code, "grpc: received message larger than max (5 vs. 4)")
+
+    async with serving(Full()) as port:
+        pool.update([all_tasks(port, batching=False)])
+        outcome = await pool.call("claims", request("echo"), 30)
+        assert isinstance(outcome, Failed)
+        assert (outcome.error.code, outcome.error.permanent) == ("RESOURCE_EXHAUSTED", False)
+        assert outcome.error.message == "grpc: received message larger than max (5 vs. 4)"
+
+
+@pytest.mark.parametrize(("length", "kept"), [(2_400, True), (200_000, False)])
+async def test_a_long_status_keeps_its_code_or_says_what_was_lost(
+    pool: EndpointPool, length: int, kept: bool
+) -> None:
+    class Wordy(pb_grpc.TaskHandlerServiceServicer):
+        async def HandleEvent(self, asked: Any, context: Any) -> Any:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "\N{HIRAGANA LETTER A}" * length)
+
+    async with serving(Wordy()) as port:
+        pool.update([all_tasks(port, batching=False)])
+        outcome = await pool.call("claims", request("echo"), 30)
+        assert isinstance(outcome, Failed)
+        if kept:
+            assert (outcome.error.code, outcome.error.permanent) == ("INVALID_ARGUMENT", True)
+            assert outcome.error.message == "\N{HIRAGANA LETTER A}" * length
+        else:
+            assert outcome.error.code == "RESOURCE_EXHAUSTED"
+            assert "256 KiB" in outcome.error.message
 
 
 async def test_a_result_without_an_outcome_is_a_fault_of_the_task(pool: EndpointPool) -> None:

@@ -160,3 +160,31 @@ def test_every_error_of_the_tree_has_its_own_reason_of_the_contract() -> None:
         reasons.add(kind.reason)
         assert kind.code in grpc.StatusCode.__members__
     assert reasons == known - {"UNSPECIFIED"}
+
+
+async def test_a_long_refusal_arrives_with_its_code_and_reason(
+    scripted: Scripted, server: RpcServer
+) -> None:
+    """Through a channel with gRPC's own limits, as a client in any language has it."""
+    scripted.error = InvalidField(
+        "\N{HIRAGANA LETTER A}" * 5_000, field="x" * 5_000, more="y" * 50_000
+    )
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        stub: Any = system_service_pb2_grpc.SystemServiceStub(channel)
+        refused = await refusal(stub.GetSystemStatus(pb.GetSystemStatusRequest()))
+    assert refused.reason == "INVALID_FIELD"
+    assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert refused.message.endswith("...")
+
+
+async def test_a_request_above_the_limit_is_refused_with_a_reason(
+    server: RpcServer, channel: grpc.aio.Channel
+) -> None:
+    stub: Any = system_service_pb2_grpc.SystemServiceStub(channel)
+    large = pb.GetSystemStatusRequest(namespace="x" * (9 * 1024 * 1024))
+    refused = await refusal(stub.GetSystemStatus(large))
+    assert (refused.code, refused.reason) == (
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "PAYLOAD_TOO_LARGE",
+    )
+    assert refused.metadata["limit_bytes"] == str(8 * 1024 * 1024)

@@ -225,6 +225,30 @@ class Parts(System):
         wait_serving(self.routers[-1], f"127.0.0.1:{port}")
         return self.routers[-1]
 
+    def spawn_api(self, **settings: str) -> tuple[ChildProcess, str]:
+        """One more API with these settings, which may die at once, and the address that it will have."""
+        address = f"127.0.0.1:{free_port()}"
+        environment = {"WAYSTATION_API_PORT": address.rpartition(":")[2], **settings}
+        return self._spawn_engine("waystation-api", environment), address
+
+    def spawn_router(self, *options: str, **settings: str) -> tuple[ChildProcess, str]:
+        """One more router with these options and settings, which may die at once, and the address
+        of its health service."""
+        address = f"127.0.0.1:{free_port()}"
+        environment = {"WAYSTATION_ROUTER_PORT": address.rpartition(":")[2], **settings}
+        return self._spawn_engine("waystation-router", environment, *options), address
+
+    def _spawn_engine(
+        self, program: str, settings: Mapping[str, str], *options: str
+    ) -> ChildProcess:
+        process = self._spawn(
+            program.removeprefix("waystation-"),
+            [BINARIES / program, *options],
+            {**self._environment, **settings},
+        )
+        self.engine.append(process)
+        return process
+
     def _start_router(self, *options: str) -> int:
         port = free_port()
         environment = {**self._environment, "WAYSTATION_ROUTER_PORT": str(port)}
@@ -237,10 +261,11 @@ class Parts(System):
 
 def wait_serving(process: ChildProcess, address: str) -> None:
     """Returns when the process's health service at that address says SERVING."""
-    process.wait_ready(lambda: _serves(address), timeout=READY_SECONDS, what="it to serve")
+    process.wait_ready(lambda: serves(address), timeout=READY_SECONDS, what="it to serve")
 
 
-def _serves(address: str) -> bool:
+def serves(address: str) -> bool:
+    """Whether the health service at that address says SERVING."""
     try:
         with grpc.insecure_channel(address) as channel:
             answer = health_pb2_grpc.HealthStub(channel).Check(

@@ -52,10 +52,12 @@ from waystation_core.ports.store import EngineStore, QueryStore, RegistryStore
 from waystation_core.relay.announcing import Relay
 from waystation_core.rpc.addresses import servers_of
 from waystation_core.rpc.server import RpcServer, Service
+from waystation_core.running import Contact, Kept, Retries, keep
 
 log = structlog.get_logger(__name__)
 
 _SAY_AGAIN_SECONDS = 10.0
+_HEALTH_SECONDS = 0.5
 _CATCH_UP_SECONDS = 2.0
 _RETIRING_SECONDS = 1.0
 _BACKLOG_SECONDS = 5.0
@@ -126,7 +128,8 @@ class ApiServer:
         self._relay = Relay(store.engine, broker)
         self._tasks = TaskDirectory(store.registry)
         self._backlog = Backlog(store.engine, settings.max_backlog)
-        self._starter = Starter(store.engine, self._relay, self._backlog)
+        self._contact = Contact(store.engine.probe)
+        self._starter = Starter(store.engine, self._relay, self._backlog, self._contact)
         reader = InstanceReader(store.queries)
         self._waiters = Waiters(reader, broker)
         allowlist = replace(
@@ -215,7 +218,7 @@ class ApiServer:
             port_setting="WAYSTATION_API_PORT",
             interceptors=(self._gate, *interceptors),
         )
-        self._background: list[asyncio.Task[None]] = []
+        self._background: list[Kept] = []
         self._serving = False
         self.ready = asyncio.Event()
         """Set once everything it waits for was there."""
@@ -239,12 +242,20 @@ class ApiServer:
         await self._tasks.refresh()
         self._gate.is_open = True
         await self._register_static()
-        self._run(self._tasks.follow(self._on_contact))
-        self._run(self._every(_CATCH_UP_SECONDS, self._registering.look_again))
-        self._run(self._every(_RETIRING_SECONDS, self._retiring.look))
-        self._run(self._every(_BACKLOG_SECONDS, self._backlog.look))
-        self._run(self._every(_FORGET_SECONDS, self._forget_requests))
-        self._run(self._become_ready())
+        for name, work in (
+            ("registry", self._tasks.follow),
+            ("probe", self._contact.watch),
+            ("health", self._tell_health),
+        ):
+            self._background.append(keep(name, work))
+        for name, seconds, turn in (
+            ("catch up", _CATCH_UP_SECONDS, self._registering.look_again),
+            ("retire tasks", _RETIRING_SECONDS, self._retiring.look),
+            ("backlog", _BACKLOG_SECONDS, self._backlog.look),
+            ("forget requests", _FORGET_SECONDS, self._forget_requests),
+        ):
+            self._background.append(keep(name, self._every(name, seconds, turn)))
+        self._background.append(keep("become ready", self._become_ready, ends=True))
 
     async def stop(self) -> None:
         """Takes no new calls, answers those that wait, lets the others finish. Idempotent."""
@@ -253,14 +264,12 @@ class ApiServer:
         await self._rpc.stop(self._settings.stop_grace_seconds)
         for task in self._background:
             task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        for task in self._background:
+            await task.wait()
         self._background.clear()
         await self._starter.close()
         await self._relay.close()
         log.info("stopped")
-
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        self._background.append(asyncio.ensure_future(work))
 
     # --- becoming ready --------------------------------------------------------------------
 
@@ -291,24 +300,40 @@ class ApiServer:
         while await self._store.engine.forget_requests(_FORGET_AT_ONCE) == _FORGET_AT_ONCE:
             pass
 
-    def _on_contact(self, reached: bool) -> None:
-        """Health follows whether Postgres can be reached. The broker's outages it sits out: what is
+    async def _tell_health(self) -> None:
+        """Health follows whether a start would be written. The broker's outages it sits out: what is
         accepted meanwhile is announced later."""
-        if self.ready.is_set() and reached != self._serving:
-            self._serving = reached
-            log.warning("serving" if reached else "not_serving", postgres=reached)
-            self._run(self._rpc.set_serving(reached))
-
-    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        await self.ready.wait()
         while True:
-            try:
-                await work()
-            except StoreUnavailable:
-                pass
-            except Exception:
-                # One fault must not end what is to be done again and again.
-                log.exception("background_work_failed")
-            await asyncio.sleep(seconds)
+            writes = self._contact.writes
+            if writes != self._serving:
+                self._serving = writes
+                if writes:
+                    log.info("serving", address=self.address)
+                else:
+                    log.warning("not_serving", why=self._contact.trouble)
+                await self._rpc.set_serving(writes)
+            await asyncio.sleep(_HEALTH_SECONDS)
+
+    def _every(
+        self, name: str, seconds: float, turn: Callable[[], Awaitable[None]]
+    ) -> Callable[[], Coroutine[Any, Any, None]]:
+        """A loop of such turns, which outages do not end."""
+        retries = Retries("background_work_postponed", work=name)
+
+        async def work() -> None:
+            while True:
+                try:
+                    await turn()
+                    retries.over()
+                except StoreUnavailable as error:
+                    retries.failed(error)
+                except Exception:
+                    # One fault must not end what is to be done again and again.
+                    log.exception("background_work_failed", work=name)
+                await asyncio.sleep(seconds)
+
+        return work
 
 
 def _service(name: str, add: Callable[[Any, Any], None], servicer: object) -> Service:

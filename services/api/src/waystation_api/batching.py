@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from waystation_core.ports.store import WriteRefused
+from waystation_core.running import Kept, keep
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -29,7 +30,7 @@ class Batcher(Generic[Item, Answer]):
         self._limit = limit
         self._free = workers
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: set[Kept] = set()
 
     async def __call__(self, item: Item) -> Answer:
         """The answer to one item. A caller that goes away takes nothing back."""
@@ -37,15 +38,16 @@ class Batcher(Generic[Item, Answer]):
         self._waiting.append((item, future))
         if self._free:
             self._free -= 1
-            task = asyncio.ensure_future(self._work())
+            # What waits for it would wait for ever.
+            task = keep("batches", self._work, again=False, ends=True)
             self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+            task.task.add_done_callback(lambda _: self._under_way.discard(task))
         return await future
 
     async def close(self) -> None:
         """Waits for what is under way."""
         while self._under_way:
-            await asyncio.gather(*self._under_way, return_exceptions=True)
+            await asyncio.wait({kept.task for kept in self._under_way})
 
     async def _work(self) -> None:
         try:

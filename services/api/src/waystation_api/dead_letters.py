@@ -109,7 +109,9 @@ def _open_filter(message: _pb.DeadLetterFilter) -> DeadLetterFilter:
 
 
 def _filter(message: _pb.DeadLetterFilter) -> DeadLetterFilter:
-    for field in ("workflow_instance_id", "workflow_type", "task_id", "event_type"):
+    if message.task_id:
+        limits.check_task_id(message.task_id, "filter.task_id")
+    for field in ("workflow_instance_id", "workflow_type", "event_type"):
         value = getattr(message, field)
         if value:
             limits.check_id(value, f"filter.{field}")

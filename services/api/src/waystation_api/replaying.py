@@ -18,6 +18,7 @@ from waystation_api.past import moments
 from waystation_api.requests import check_instance_id, check_namespace, check_sequence
 from waystation_api.tasks import TaskDirectory
 from waystation_api.waiting import InstanceReader
+from waystation_core import running
 from waystation_core.domain import actions, limits, replaying
 from waystation_core.domain.commit import HistoryEntry
 from waystation_core.domain.draft import Rules
@@ -89,7 +90,7 @@ def _wanted(task_ids: Sequence[str]) -> set[str]:
             field="task_ids",
             limit=str(limits.MAX_NAMES),
         )
-    return {limits.check_id(task_id, "task_ids") for task_id in task_ids}
+    return {limits.check_task_id(task_id, "task_ids") for task_id in task_ids}
 
 
 class Replaying:
@@ -144,7 +145,7 @@ class Replaying:
                 async with places:
                     return await self._step(past, entry, request, calls, deadline)
 
-            steps = [asyncio.ensure_future(make(entry)) for entry in attempts]
+            steps = [running.step(make(entry)) for entry in attempts]
             try:
                 size = 0
                 for entry, making in zip(attempts, steps, strict=True):

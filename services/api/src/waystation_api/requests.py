@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from google.protobuf.message import Message
 
@@ -10,6 +11,9 @@ from waystation_core.domain import limits
 from waystation_core.domain.errors import InvalidField, InvalidId, NamespaceNotFound, shown
 from waystation_core.domain.ids import may_be_ours
 from waystation_core.domain.model import DEFAULT_NAMESPACE
+
+_KEY = re.compile(r"([0-9a-f-]{36}):[A-Za-z0-9._-]{1,200}(:edit-[1-9][0-9]{0,9})?")
+"""Event, task, and which edit of the payload."""
 
 
 def check_namespace(namespace: str) -> str:
@@ -33,17 +37,13 @@ def check_request_id(value: str) -> str | None:
 
 def check_idempotency_key(value: str) -> str:
     """The key of a delivery; INVALID_ID where it can't be one."""
-    event_id, _, task_id = value.partition(":")
-    try:
-        if not may_be_ours(event_id):
-            raise ValueError("no id of an event")
-        limits.check_id(task_id, "idempotency_key")
-    except (ValueError, InvalidId):
+    key = _KEY.fullmatch(value)
+    if key is None or not may_be_ours(key[1]):
         raise InvalidId(
             f"idempotency_key {shown(value)} is none: it is `event_id:task_id`, as HandleEventRequest "
             "gave it.",
             field="idempotency_key",
-        ) from None
+        )
     return value
 
 

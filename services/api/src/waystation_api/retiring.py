@@ -55,7 +55,7 @@ class Retiring:
         TaskNotFound, RequestIdReused."""
         namespace = check_namespace(request.namespace)
         request_id = check_request_id(request.request_id)
-        task_id = limits.check_id(request.task_id, "task_id")
+        task_id = limits.check_task_id(request.task_id, "task_id")
         if self._tasks.task(task_id) is None:
             await self._tasks.refresh()
         if self._tasks.task(task_id) is None:

@@ -12,6 +12,7 @@ from waystation_core.domain.errors import (
     BacklogFull,
     ContextTooLarge,
     RequestIdReused,
+    StoreUnavailable,
     WorkflowAlreadyExists,
 )
 from waystation_core.domain.ids import new_id
@@ -22,6 +23,7 @@ from waystation_core.rpc.conversion import (
     refuses_unforeseen,
     seconds_from_proto,
 )
+from waystation_core.running import Contact
 
 BATCH = 200
 WORKERS = 2
@@ -82,10 +84,13 @@ class Backlog:
 class Starter:
     """Stores new instances and announces them."""
 
-    def __init__(self, store: EngineStore, relay: Relay, backlog: Backlog) -> None:
+    def __init__(
+        self, store: EngineStore, relay: Relay, backlog: Backlog, contact: Contact
+    ) -> None:
         self._store = store
         self._relay = relay
         self._backlog = backlog
+        self._contact = contact
         self._batch: Batcher[actions.Start, Started] = Batcher(
             self._carry_out, limit=BATCH, workers=WORKERS
         )
@@ -117,7 +122,12 @@ class Starter:
         await self._batch.close()
 
     async def _carry_out(self, batch: Sequence[actions.Start]) -> list[Started]:
-        answers = await self._store.start(batch)
+        try:
+            answers = await self._store.start(batch)
+        except StoreUnavailable as error:
+            self._contact.failed(error)
+            raise
+        self._contact.succeeded()
         created = [start for start, answer in zip(batch, answers, strict=True) if answer.created]
         if created:
             self._relay.started(created)

@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection
-
-import structlog
+from collections.abc import Collection
 
 from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.domain.task_table import TaskTable
 from waystation_core.ports.store import Registration, RegistrySnapshot, RegistryStore
-
-log = structlog.get_logger(__name__)
+from waystation_core.running import Retries
 
 POLL_SECONDS = 1.0
 FRESH_SECONDS = 0.05
@@ -81,15 +78,13 @@ class TaskDirectory:
                 self._take(await self._store.snapshot())
             self._read_at = asked_at
 
-    async def follow(self, on_contact: Callable[[bool], None]) -> None:
-        """Refreshes until cancelled; tells each time whether the store could be reached."""
+    async def follow(self) -> None:
+        """Refreshes until cancelled."""
+        retries = Retries("registry_not_read")
         while True:
             try:
                 await self.refresh(older_than=POLL_SECONDS / 2)
-                on_contact(True)
-            except StoreUnavailable:
-                on_contact(False)
-            except Exception:
-                # It must go on: without it every answer about tasks is old.
-                log.exception("registry_not_read")
+                retries.over()
+            except StoreUnavailable as error:
+                retries.failed(error)
             await asyncio.sleep(POLL_SECONDS)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 import structlog
@@ -24,6 +23,7 @@ from waystation_core.ports.store import (
 from waystation_core.relay.announcing import Relay
 from waystation_core.rpc.addresses import servers_of
 from waystation_core.rpc.settings import BadSettings
+from waystation_core.running import Contact, Kept, keep
 from waystation_router.calls import Calls
 from waystation_router.committer import Committer
 from waystation_router.endpoints import EndpointPool
@@ -57,6 +57,7 @@ class Router:
         self._store = store
         self._broker = broker
         self._relay = Relay(store, broker)
+        self._contact = Contact(store.probe)
         self._ledger = Ledger()
         self._pool = Pool(
             settings.router_pool,
@@ -86,6 +87,7 @@ class Router:
             self.router_id,
             self._call,
             rules,
+            self._contact,
         )
         self._calls = Calls(self._ledger, store, self._endpoints, pools, self._committer.submit)
         self._intake = Intake(self._ledger, store, self._registry, self._calls, self._committer)
@@ -114,7 +116,8 @@ class Router:
             lease=self._lease,
         )
         self._subscription: Subscription | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: list[Kept] = []
+        self._taking: Kept | None = None
 
     @staticmethod
     def check(settings: RouterSettings) -> None:
@@ -140,9 +143,13 @@ class Router:
             expires_seconds=self._pool.expires_seconds,
         )
         self._tasks = [
-            asyncio.ensure_future(self._registry.follow()),
-            asyncio.ensure_future(self._intake.run(self._subscription)),
+            keep("registry", self._registry.follow),
+            keep("probe", self._contact.watch),
         ]
+        subscription = self._subscription
+        self._taking = keep(
+            "intake", lambda: self._intake.run(subscription), again=False, ends=True
+        )
         self._sweeper.start()
         log.info("router_started", router_id=self.router_id, pool=self._pool.name)
 
@@ -151,9 +158,10 @@ class Router:
         await self._sweeper.stop()
         if self._subscription is not None:
             await self._subscription.stop()
-        follow, intake = self._tasks
-        follow.cancel()
-        await asyncio.gather(intake, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        if self._taking is not None:
+            await self._taking.wait()
         await self._calls.drain(self._settings.stop_grace_seconds)
         self._calls.stop_telling()
         await self._committer.close()
@@ -171,7 +179,17 @@ class Router:
     @property
     def ready(self) -> bool:
         """Whether it can take work now."""
-        return self._subscription is not None and self._broker.status().ready
+        return not self.trouble
+
+    @property
+    def trouble(self) -> str:
+        """What keeps it from taking work; empty when nothing does."""
+        if self._subscription is None:
+            return "it has not begun yet"
+        status = self._broker.status()
+        if not status.ready:
+            return f"the broker at {status.target} can't be reached"
+        return "" if self._contact.writes else self._contact.trouble
 
     @property
     def refused(self) -> PoolRefused | None:

@@ -26,6 +26,7 @@ from waystation_core.ports.store import EngineStore, StoredEntry
 from waystation_core.rpc.conversion.nouns import context_to_proto, event_to_proto
 from waystation_core.rpc.conversion.replies import reply_from_proto
 from waystation_core.rpc.conversion.times import set_timestamp
+from waystation_core.running import job
 from waystation_router.endpoints import (
     Answered,
     CallOutcome,
@@ -132,7 +133,7 @@ class Calls:
         self.in_flight += 1
         self._idle.clear()
         if call.task.with_history:
-            loading = asyncio.ensure_future(self._with_history(handling, call, places))
+            loading = job("load history", self._with_history(handling, call, places))
             self._loading.add(loading)
             loading.add_done_callback(self._loading.discard)
         else:

@@ -21,6 +21,7 @@ from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.results import CONFLICTS_BEFORE_TURN, Verdict, apply_touch
 from waystation_core.ports.store import EngineStore, WriteRefused
 from waystation_core.relay.announcing import Relay
+from waystation_core.running import Contact, Kept, Retries, job, keep, wait_before
 from waystation_router.ledger import Call, Handling, InstanceState, Ledger
 from waystation_router.locked_commits import Decided, LockedCommits, touch_of, written_rows
 from waystation_router.registry import RegistryCopy
@@ -31,7 +32,10 @@ BATCH = 200
 WORKERS = 2
 LOCKED_AT_ONCE = 4
 """Each holds a connection: the batches, the loads and the lease need theirs too."""
-RETRY_SECONDS = 0.2
+FAILURES_OF_A_BATCH = 4
+"""In a row; by then the probe would have met what holds up everybody."""
+LONGEST_PAUSE = 30.0
+"""Between two tries of a commit that fails for no outage."""
 WAIT_FOR_TURN_SECONDS = 0.02
 
 
@@ -57,6 +61,7 @@ class Committer:
         router_id: str,
         call_again: Callable[[Handling, Call], None],
         rules: Rules,
+        contact: Contact,
     ) -> None:
         self._ledger = ledger
         self._store = store
@@ -65,18 +70,23 @@ class Committer:
         self._router_id = router_id
         self._call_again = call_again
         self._rules = rules
+        self._contact = contact
+        self._retries = Retries("commit_repeated")
         self._locked = LockedCommits(store, registry, rules, router_id)
         self._queue: OrderedDict[str, Handling] = OrderedDict()
         self._busy: set[int] = set()
         self._filled = asyncio.Event()
         self._closing = False
-        self._workers: list[asyncio.Task[None]] = []
+        self._workers: list[Kept] = []
         self._locks = asyncio.Semaphore(LOCKED_AT_ONCE)
         self._slow: set[asyncio.Task[None]] = set()
         self.results_committed = 0
 
     def start(self) -> None:
-        self._workers = [asyncio.ensure_future(self._work()) for _ in range(WORKERS)]
+        # A batch that one of them had in hand would be in no other hands.
+        self._workers = [
+            keep(f"commit {at}", self._work, again=False, ends=True) for at in range(1, WORKERS + 1)
+        ]
 
     def submit(self, handling: Handling) -> None:
         """Something of this event is to be written: a result, a row, or that no task handles it."""
@@ -87,7 +97,8 @@ class Committer:
         """Commits what was submitted, then stops."""
         self._closing = True
         self._filled.set()
-        await asyncio.gather(*self._workers)
+        for worker in self._workers:
+            await worker.wait()
         while self._slow:
             await asyncio.gather(*self._slow)
 
@@ -122,18 +133,19 @@ class Committer:
             if group in done:
                 self._free(group)
             else:
-                task = asyncio.ensure_future(self._commit_alone(group))
+                task = job("commit alone", self._commit_alone(group))
                 self._slow.add(task)
                 task.add_done_callback(self._slow.discard)
 
     async def _commit_alone(self, group: _Group) -> None:
         try:
-            async with self._locks:
-                await self._commit_locked(group)
+            await self._commit_locked(group)
             self._conclude_all([group])
+            group.state.failed_commits = 0
         except Exception:
-            log.exception("locked_commit_failed")
-            await asyncio.sleep(RETRY_SECONDS)
+            failures = group.state.failed_commits = group.state.failed_commits + 1
+            log.exception("locked_commit_failed", times=failures)
+            await asyncio.sleep(wait_before(failures, longest=LONGEST_PAUSE))
             for handling in group.handlings:
                 self.submit(handling)
         finally:
@@ -225,14 +237,22 @@ class Committer:
         generation = self._registry.generation
         done: frozenset[int] = frozenset()
         unknown = False
+        failures = 0
         while True:
             try:
                 written = await self._store.commit(commits, generation=generation)
+                self._went_through()
             except StoreUnavailable as error:
                 # Whether it was written is unknown, so it is repeated as it is, ids and all.
-                log.warning("commit_repeated", error=str(error.__cause__), instances=len(commits))
                 unknown = True
-                await asyncio.sleep(RETRY_SECONDS)
+                failures += 1
+                await self._pause(error, failures)
+                if failures >= FAILURES_OF_A_BATCH and self._contact.answers:
+                    # Others write meanwhile, so something in here is the matter: each goes alone.
+                    log.error(
+                        "batch_taken_apart", error=str(error.__cause__), instances=len(commits)
+                    )
+                    break
             except WriteRefused as error:
                 log.error("batch_refused", error=str(error.__cause__), instances=len(commits))
                 break
@@ -260,16 +280,30 @@ class Committer:
 
     async def _commit_locked(self, group: _Group) -> None:
         """The second form, until it goes through."""
+        failures = 0
         while True:
             try:
-                group.commit, group.decided = await self._locked.commit(
-                    group.state.instance.key, group.handlings
-                )
+                # Its place is free while it waits: a fault of one instance keeps no others waiting.
+                async with self._locks:
+                    group.commit, group.decided = await self._locked.commit(
+                        group.state.instance.key, group.handlings
+                    )
             except StoreUnavailable as error:
-                log.warning("locked_commit_repeated", error=str(error.__cause__))
-                await asyncio.sleep(RETRY_SECONDS)
+                failures += 1
+                await self._pause(error, failures)
                 continue
+            self._went_through()
             return
+
+    async def _pause(self, error: StoreUnavailable, failures: int) -> None:
+        """What is to be written stays in hand until the database takes it."""
+        self._retries.failed(error, waiting=len(self._queue))
+        self._contact.failed(error)
+        await asyncio.sleep(wait_before(failures))
+
+    def _went_through(self) -> None:
+        self._retries.over()
+        self._contact.succeeded()
 
     # --- what follows ----------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from waystation_core.domain.lifecycle import Treatment
 from waystation_core.domain.model import Delivery, DeliveryState
 from waystation_core.ports.broker import Received, Subscription, Token
 from waystation_core.ports.store import EngineStore, Loaded
+from waystation_core.running import Retries, job, wait_before
 from waystation_router.calls import Calls
 from waystation_router.committer import Committer
 from waystation_router.ledger import Call, Handling, Ledger, Message
@@ -27,7 +28,6 @@ log = structlog.get_logger(__name__)
 
 BATCH = 100
 LOADS_AT_ONCE = 3
-RETRY_SECONDS = 0.5
 
 SUSPECT_AFTER_ANNOUNCEMENTS = 2
 """An event announced more often may be what kills those who handle it."""
@@ -52,6 +52,7 @@ class Intake:
         self._loading: dict[str, list[Message]] = {}
         self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._retries = Retries("load_failed")
         self._acks: list[Token] = []
         self._subscription: Subscription | None = None
         self.unknown_events = 0
@@ -74,7 +75,7 @@ class Intake:
             if not wanted:
                 self._loads.release()
                 continue
-            task = asyncio.ensure_future(self._load_or_leave(wanted, suspects))
+            task = job("load", self._load_or_leave(wanted, suspects))
             self._tasks.add(task)
             task.add_done_callback(self._loaded)
         if self._tasks:
@@ -165,14 +166,17 @@ class Intake:
 
     async def _load(self, event_ids: Sequence[str]) -> Loaded:
         """Waits for the store while that is out of reach."""
+        failures = 0
         while True:
             try:
                 loaded = await self._store.load(event_ids)
+                self._retries.over()
                 break
             except StoreUnavailable as error:
-                log.warning("load_failed", events=len(event_ids), error=str(error.__cause__))
+                failures += 1
+                self._retries.failed(error, events=len(event_ids))
                 self._ledger.forget_copies()
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(wait_before(failures))
         self._ledger.learn(loaded)
         return loaded
 

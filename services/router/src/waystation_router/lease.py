@@ -21,6 +21,7 @@ from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.pools import Pool, PoolRefused
 from waystation_core.ports.broker import DEFAULT_POOL
 from waystation_core.ports.store import EngineStore, RouterReport
+from waystation_core.running import Kept, Retries, keep
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +48,8 @@ class Lease:
         """Why it stopped renewing: its pool lapsed and can't be joined again."""
         self._renewed_since: float | None = None
         self._renewed_at = 0.0
-        self._task: asyncio.Task[None] | None = None
+        self._task: Kept | None = None
+        self._retries = Retries("lease_not_renewed")
 
     @property
     def may_break_others(self) -> bool:
@@ -65,26 +67,27 @@ class Lease:
             await self._store.join_pool(self._pool, self.seconds)
 
     def start(self) -> None:
-        self._task = asyncio.ensure_future(self._run())
+        self._task = keep("lease", self._run, ends=True)
 
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await self._task.wait()
 
     async def _run(self) -> None:
         while True:
             try:
                 await self._renew()
+                self._retries.over()
             except StoreUnavailable as error:
-                log.warning("lease_not_renewed", error=str(error.__cause__))
+                self._retries.failed(error)
                 self._renewed_since = None
             except PoolRefused as error:
                 log.error("pool_refused", pool=self._pool.name, error=str(error))
                 self.refused = error
                 return
             except Exception:
-                log.exception("lease_not_renewed")
+                log.exception("lease_renewal_failed")
                 self._renewed_since = None
             await asyncio.sleep(self.seconds / 3)
 

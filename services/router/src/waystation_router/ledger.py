@@ -109,7 +109,7 @@ class Handling:
 class InstanceState:
     """This router's copy of one instance, and what it knows of the past few versions."""
 
-    __slots__ = ("handlings", "instance", "log", "log_from", "raised")
+    __slots__ = ("failed_commits", "handlings", "instance", "log", "log_from", "raised")
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
@@ -119,6 +119,8 @@ class InstanceState:
         self.log_from = instance.version
         # Events that our own commits raised in this lineage: they need not be loaded.
         self.raised: dict[str, Event] = {}
+        self.failed_commits = 0
+        """In a row, for no outage."""
 
     def replace(self, instance: Instance) -> None:
         """Somebody else moved the instance: a new lineage begins."""

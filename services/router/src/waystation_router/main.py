@@ -88,7 +88,10 @@ async def _tell_health(server: RpcServer, router: Router, stopping: asyncio.Even
             raise router.refused
         if router.ready != serving:
             serving = router.ready
-            log.info("ready" if serving else "waiting_for_broker")
+            if serving:
+                log.info("ready")
+            else:
+                log.warning("not_serving", why=router.trouble)
             await server.set_serving(serving)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READY_EVERY_SECONDS):

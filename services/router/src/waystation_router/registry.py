@@ -7,7 +7,6 @@ were resolved with, so a copy that is a moment old can do no harm.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 
 import structlog
@@ -16,6 +15,7 @@ from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.domain.task_table import TaskTable
 from waystation_core.ports.store import RegistrySnapshot, RegistryStore
+from waystation_core.running import Retries
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +81,11 @@ class RegistryCopy:
 
     async def follow(self) -> None:
         """Refreshes until cancelled."""
+        retries = Retries("registry_not_read")
         while True:
-            with contextlib.suppress(StoreUnavailable):
+            try:
                 await self.refresh()
+                retries.over()
+            except StoreUnavailable as error:
+                retries.failed(error)
             await asyncio.sleep(POLL_SECONDS)

@@ -20,6 +20,7 @@ from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.store import EngineStore
 from waystation_core.relay.announcing import Relay
+from waystation_core.running import Kept, Retries, keep, wait_before
 from waystation_router.calls import Calls
 from waystation_router.committer import Committer
 from waystation_router.endpoints import EndpointPool
@@ -54,6 +55,8 @@ MOST_IN_QUEUE = 2_000
 ACK_HOLD = 2.0
 """How long a message may stay unacknowledged for a call; then the call gets a lease."""
 HOLDS_EVERY = 0.25
+LONGEST_PAUSE = 30.0
+"""Between two tries of a sweep that fails for no outage."""
 
 PENDING_TIMED_OUT = AttemptError(
     code="DEADLINE_EXCEEDED",
@@ -106,12 +109,12 @@ class Sweeper:
         """Whether the last look at parked deliveries left some."""
         self._endpoints_changed: float | None = None
         """Since when those that were parked for some time may be woken, until all of them are."""
-        self._loops: list[asyncio.Task[None]] = []
+        self._loops: list[Kept] = []
 
     def start(self) -> None:
         # Each by itself: one that is slow, or fails, holds up no other.
         self._loops = [
-            asyncio.ensure_future(self._every(seconds, turn, hurry))
+            self._keep(seconds, turn, hurry)
             for seconds, turn, hurry in (
                 (DELIVERIES_EVERY, self._deliveries, self._claims_wanted),
                 (DELIVERIES_EVERY, self._suspects, None),
@@ -130,7 +133,8 @@ class Sweeper:
     async def stop(self) -> None:
         for loop in self._loops:
             loop.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        for loop in self._loops:
+            await loop.wait()
 
     def messages_lost(self, reason: str) -> None:
         """The broker may have lost what was announced so far: it becomes due with the next turn."""
@@ -141,6 +145,14 @@ class Sweeper:
         self._endpoints_changed = time.monotonic()
         self._claims_ran_dry.set()
 
+    def _keep(
+        self,
+        seconds: float,
+        turn: Callable[[], Awaitable[bool]],
+        hurry: asyncio.Event | None,
+    ) -> Kept:
+        return keep(f"sweep {_name(turn)}", lambda: self._every(seconds, turn, hurry))
+
     async def _every(
         self,
         seconds: float,
@@ -150,17 +162,23 @@ class Sweeper:
         """Takes turns until cancelled; the next one at once where a turn says there is more, or
         where it is told to hurry."""
         hurry = hurry or asyncio.Event()
+        retries, failures = Retries("sweep_postponed", sweep=_name(turn)), 0
         while True:
             more = False
             hurry.clear()
             try:
                 more = await turn()
+                failures = 0
+                retries.over()
             except StoreUnavailable as error:
-                log.warning("sweep_postponed", sweep=turn.__name__, error=str(error.__cause__))
-                await asyncio.sleep(1.0)
+                failures += 1
+                retries.failed(error)
+                await asyncio.sleep(wait_before(failures))
             except Exception:
-                log.exception("sweep_failed", sweep=turn.__name__)
-                await asyncio.sleep(1.0)
+                # What one of them can't digest must not end the others, nor the router.
+                failures += 1
+                log.exception("sweep_failed", sweep=_name(turn), times=failures)
+                await asyncio.sleep(wait_before(failures, longest=LONGEST_PAUSE))
             if not more:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(seconds):
@@ -414,3 +432,7 @@ class Sweeper:
             if starving:
                 await self._relay.announce_due(starving)
         return False
+
+
+def _name(turn: Callable[[], Awaitable[bool]]) -> str:
+    return turn.__qualname__.lower().replace("sweeper._", "").replace(".turn", "")

@@ -17,6 +17,7 @@ from google.rpc import error_details_pb2, status_pb2
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation.v1 import task_handler_service_pb2_grpc
 from waystation_worker.invocation import MAX_ANSWER_BYTES, CallRefused, Invoker
+from waystation_worker.status_texts import short_enough
 
 logger = logging.getLogger("waystation_worker")
 
@@ -43,7 +44,9 @@ class TaskServicer(task_handler_service_pb2_grpc.TaskHandlerServiceServicer):
         try:
             return await self._invoker.call(request, context.time_remaining())
         except CallRefused as refused:
-            return await context.abort(refused.code, refused.message, details_of(refused))
+            return await context.abort(
+                refused.code, short_enough(refused.message), details_of(refused)
+            )
         except Exception:
             logger.exception("task=%s: a fault of waystation_worker", request.task_id)
             return await context.abort(grpc.StatusCode.INTERNAL, _OWN_FAULT)
@@ -212,7 +215,7 @@ class BlockingTaskServicer(task_handler_service_pb2_grpc.TaskHandlerServiceServi
         try:
             return self._invoker.call_blocking(request)
         except CallRefused as refused:
-            context.abort(refused.code, refused.message)
+            context.abort(refused.code, short_enough(refused.message))
             raise
 
 
@@ -221,7 +224,7 @@ def details_of(refused: CallRefused) -> tuple[tuple[str, bytes], ...]:
     if not refused.reason:
         return ()
     number: int = refused.code.value[0]
-    status = status_pb2.Status(code=number, message=refused.message)
+    status = status_pb2.Status(code=number, message=short_enough(refused.message))
     details: list[Message] = [
         error_details_pb2.ErrorInfo(reason=refused.reason, domain="waystation")
     ]

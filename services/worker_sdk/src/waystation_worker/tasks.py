@@ -14,6 +14,7 @@ from waystation.v1 import handler_pb2, operation_pb2
 from waystation_worker.values import parse_pointer
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,200}\Z")
+_TASK_ID = re.compile(r"[A-Za-z0-9._-]{1,200}\Z")
 _PATTERN_WORD = re.compile(r"(?:[A-Za-z0-9_:-]+|\*|#)\Z")
 _DAY = 86_400.0
 
@@ -72,7 +73,7 @@ def make_task(
 ) -> HostedTask:
     """A checked task. Raises ValueError or TypeError, naming the task and the option."""
     where = f"task {task_id!r}"
-    check_id(task_id, where)
+    check_task_id(task_id, where)
     if not callable(function):
         raise TypeError(f"{where}: {function!r} can't be called")
     if on_failure not in ON_FAILURE:
@@ -119,6 +120,12 @@ def check_id(value: str, where: str) -> None:
     """Raises ValueError unless the value is 1-200 characters of `[A-Za-z0-9._:-]`."""
     if not is_event_type(value):
         raise ValueError(f"{where}: {value!r} is not 1-200 characters of [A-Za-z0-9._:-]")
+
+
+def check_task_id(value: object, where: str) -> None:
+    """Raises ValueError unless the value is 1-200 characters of `[A-Za-z0-9._-]`."""
+    if not isinstance(value, str) or _TASK_ID.match(value) is None:
+        raise ValueError(f"{where}: a task's id is 1-200 characters of [A-Za-z0-9._-], no colon")
 
 
 def is_event_type(value: object) -> bool:

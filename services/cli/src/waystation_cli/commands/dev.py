@@ -52,6 +52,7 @@ def dev(
     from waystation_cli.embedded.system import PostgresEnded, run_system
     from waystation_core.rpc.server import PortTaken
     from waystation_core.rpc.settings import BadSettings
+    from waystation_core.running import Died
 
     environment = dict(os.environ)
     if port is not None:
@@ -75,7 +76,7 @@ def dev(
         except BadSettings as error:
             engine.print_bad_settings(error.faults)
             raise typer.Exit(EXIT_BAD_SETTINGS) from error
-        except (DataDirRefused, EmbeddedPostgresFailed, PortTaken, PostgresEnded) as error:
+        except (DataDirRefused, EmbeddedPostgresFailed, PortTaken, PostgresEnded, Died) as error:
             raise CommandFailed(
                 code="FAILED_PRECONDITION", reason=_reason(error), message=str(error)
             ) from error

@@ -44,7 +44,7 @@ def run_system(
     ends the process at once.
 
     `environment` holds `WAYSTATION_*` settings; where the database and the broker are is not read
-    from it. `on_ready` gets the API's address. Raises BadSettings, PortTaken, PostgresEnded.
+    from it. `on_ready` gets the API's address. Raises BadSettings, PortTaken, PostgresEnded, Died.
     """
     own = {
         **environment,
@@ -66,7 +66,9 @@ def run_system(
     Router.check(router_settings)
     logs.configure(api_settings.log_format, api_settings.log_level, process="dev")
     failpoints = Failpoints.of(environment)
-    uvloop.run(_serve(api_settings, router_settings, postgres, on_ready, failpoints))
+    uvloop.run(
+        process.until_death(_serve(api_settings, router_settings, postgres, on_ready, failpoints))
+    )
 
 
 def _read(

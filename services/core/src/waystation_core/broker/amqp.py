@@ -34,6 +34,7 @@ from waystation_core.ports.broker import (
     Notice,
     require_pool,
 )
+from waystation_core.running import job
 
 LOSS_WAITS_SECONDS = 10.0
 """How long the news of a loss waits for the announcing connection, so that announcing again does
@@ -139,7 +140,7 @@ class AmqpBroker:
         self._lost.append(callback)
 
     def _messages_lost(self, reason: str) -> None:
-        telling = asyncio.get_running_loop().create_task(self._tell_of_loss(reason))
+        telling = job("tell of lost messages", self._tell_of_loss(reason))
         self._telling.add(telling)
         telling.add_done_callback(self._telling.discard)
 

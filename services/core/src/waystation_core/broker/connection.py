@@ -20,6 +20,7 @@ from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.exceptions import AMQPError, ConnectionOpenAborted
 
 from waystation_core.broker.topology import Queue, Topology
+from waystation_core.running import step
 
 HEARTBEAT_SECONDS = 10
 BLOCKED_SECONDS = 30
@@ -167,7 +168,7 @@ class Session:
         channel = await self.open_channel()
         closed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         channel.add_on_close_callback(lambda _channel, error: _resolve(closed, error))
-        asked = asyncio.ensure_future(self.call(channel.queue_declare, queue=queue, passive=True))
+        asked = step(self.call(channel.queue_declare, queue=queue, passive=True))
         try:
             await asyncio.wait({asked, closed}, return_when=asyncio.FIRST_COMPLETED)
             if asked.done():

@@ -16,6 +16,7 @@ import tenacity
 
 from waystation_core.broker.connection import Session, SessionLostError
 from waystation_core.ports.broker import BrokerCounters
+from waystation_core.running import keep
 
 FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 3.0
@@ -50,7 +51,7 @@ class Link:
         self._on_change = on_change
         self._counters = counters
         self._generation = 0
-        self._task = asyncio.get_running_loop().create_task(self._keep(), name=name)
+        self._task = keep(f"link {name}", self._keep)
 
     @property
     def blocked(self) -> bool:
@@ -59,7 +60,7 @@ class Link:
     async def close(self) -> None:
         """Ends the session in good order, and with it the link. Idempotent."""
         self._task.cancel()
-        await asyncio.wait({self._task})
+        await self._task.wait()
 
     async def _keep(self) -> None:
         while True:

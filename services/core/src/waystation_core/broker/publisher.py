@@ -21,6 +21,7 @@ from waystation_core.ports.broker import (
     AnnounceOutcome,
     BrokerCounters,
 )
+from waystation_core.running import job
 
 TRANSIENT = 1
 PERSISTENT = 2
@@ -225,7 +226,7 @@ class Publisher:
         if place is not None:
             place[0].outcomes[place[1]] = AnnounceOutcome.RETURNED
         if self._repair is None or self._repair.done():
-            self._repair = asyncio.get_running_loop().create_task(self._declare_again())
+            self._repair = job("declare queues again", self._declare_again())
 
     async def _declare_again(self) -> None:
         """A message that no queue took means that the default pool's queue is gone. A router

@@ -21,6 +21,7 @@ from waystation_core.ports.broker import (
     Received,
     Token,
 )
+from waystation_core.running import Kept, keep
 
 WATCH_SECONDS = 5.0
 
@@ -57,7 +58,7 @@ class AmqpSubscription:
         self._arrived = asyncio.Event()
         self._session: Session | None = None
         self._ledger = _Ledger()
-        self._watch: asyncio.Task[None] | None = None
+        self._watch: Kept | None = None
         self._queue_deleted = False
         self.link = Link(
             parameters,
@@ -182,7 +183,7 @@ class AmqpSubscription:
             await self._cancel(session)
             return
         self._stop_watching()
-        self._watch = asyncio.get_running_loop().create_task(self._watch_over(session))
+        self._watch = keep("watch consumer", lambda: self._watch_over(session), ends=True)
 
     def _receive(self, session: Session, method: Any, properties: Any, body: bytes) -> None:
         if session is not self._session:

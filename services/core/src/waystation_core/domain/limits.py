@@ -75,6 +75,7 @@ LAST_SECOND = 253_402_300_799
 """Times are those of the years 1 to 9999, in whole seconds since 1970."""
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,200}")
+_TASK_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 
 class Unstorable(Exception):
@@ -195,6 +196,21 @@ def check_id(value: str, field: str) -> str:
         raise InvalidId(
             f'{field} "{shown(value)}" is not an id: 1-200 characters of [A-Za-z0-9._:-]. '
             "Choose another one.",
+            field=field,
+            value=shown(value),
+        )
+    return value
+
+
+def check_task_id(value: str, field: str) -> str:
+    """A task's id as it came; InvalidId unless it is 1-200 characters of `[A-Za-z0-9._-]`.
+
+    No colon: it parts the event, the task and the edit in an idempotency key.
+    """
+    if _TASK_ID.fullmatch(value) is None:
+        raise InvalidId(
+            f'{field} "{shown(value)}" is not a task\'s id: 1-200 characters of [A-Za-z0-9._-], '
+            "without a colon. Choose another one.",
             field=field,
             value=shown(value),
         )

@@ -25,6 +25,7 @@ from waystation_core.ports.store import (
     BrokenLeases,
     EngineStore,
     Locked,
+    MadeDue,
     RegistryStore,
 )
 
@@ -105,6 +106,8 @@ class _Store(_Wrapper):
 def _is_something(answer: object) -> bool:
     if isinstance(answer, BrokenLeases):
         return bool(answer.deliveries or answer.events)
+    if isinstance(answer, MadeDue):
+        return bool(answer.events)
     return bool(answer)
 
 

@@ -26,6 +26,7 @@ from waystation_core.ports.broker import (
     level_of,
 )
 from waystation_core.ports.store import DueEvent, EngineStore
+from waystation_core.running import Retries, job
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +38,8 @@ class Relay:
         self._store = store
         self._broker = broker
         self._under_way: set[asyncio.Task[bool]] = set()
+        self._not_taken = Retries("announcements_not_taken")
+        self._not_made_due = Retries("announcements_not_made_due")
 
     def committed(self, commits: Sequence[InstanceCommit]) -> None:
         """Announces the events of these commits and gives notice of their instances."""
@@ -90,7 +93,7 @@ class Relay:
             await asyncio.gather(*self._under_way, return_exceptions=True)
 
     def _announce(self, batch: list[Announcement]) -> None:
-        task = asyncio.ensure_future(self._announced(batch))
+        task = job("announce", self._announced(batch))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
@@ -103,12 +106,15 @@ class Relay:
             for event in announcement.events
         ]
         if missed:
-            log.warning("announcements_not_taken", events=len(missed))
+            self._not_taken.failed(None, events=len(missed))
             try:
                 await self._store.make_due(missed)
-            except StoreUnavailable:
+                self._not_made_due.over()
+            except StoreUnavailable as error:
                 # Their rows become due by themselves.
-                log.warning("announcements_not_made_due", events=len(missed))
+                self._not_made_due.failed(error, events=len(missed))
+        else:
+            self._not_taken.over()
         return not missed
 
 

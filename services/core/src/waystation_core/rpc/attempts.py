@@ -13,11 +13,16 @@ from grpc import StatusCode
 
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.domain.errors import NotBegun, ResponseInvalid, WaystationError
-from waystation_core.domain.limits import MAX_RETRY_AFTER_SECONDS, MAX_TEXT_BYTES
+from waystation_core.domain.limits import (
+    MAX_METADATA_ENTRIES,
+    MAX_RETRY_AFTER_SECONDS,
+    MAX_TEXT_BYTES,
+)
 from waystation_core.domain.results import AttemptError, fault_of
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.conversion.replies import readable
 from waystation_core.rpc.conversion.times import seconds_within
+from waystation_core.rpc.endpoint_channels import MAX_ANSWER_BYTES, MAX_METADATA_BYTES
 from waystation_core.rpc.reading import SMALL_BYTES, MessageReader
 
 _PERMANENT = frozenset(
@@ -41,6 +46,13 @@ LONGEST_PAUSE = 60.0
 """Bounds of what an endpoint that could not begin a task may ask for, in seconds."""
 USUAL_PAUSE = 1.0
 
+_LOST_CAUSE = "metadata size exceeds"
+_LOST_CAUSE_MEANS = (
+    f". Unless the handler said so itself, its status took more than {MAX_METADATA_BYTES // 1024} KiB with "
+    "its details, so that code and cause are lost: shorten its message."
+)
+"""A hint for people and no more: a handler can say such a thing itself."""
+
 _DETAILS = "grpc-status-details-bin"
 
 
@@ -57,6 +69,8 @@ class Answered:
 async def read_answer(data: bytes, reader: MessageReader) -> pb.HandleEventResponse | AttemptError:
     """An answer from its bytes, or the failed attempt where they are none or hold more than they
     may."""
+    if len(data) > MAX_ANSWER_BYTES:
+        return answer_too_large()
     try:
         if len(data) <= SMALL_BYTES:
             return pb.HandleEventResponse.FromString(data)
@@ -97,8 +111,8 @@ def error_of_status(
         if key == _DETAILS and isinstance(value, bytes):
             named, retry_after, metadata = _details(value)
             reason = named or reason
-    if code is StatusCode.RESOURCE_EXHAUSTED and _is_our_limit(message):
-        return invalid_answer("the answer is larger than the 8 MiB that a message may have")
+    if code is StatusCode.RESOURCE_EXHAUSTED and _LOST_CAUSE in message:
+        message += _LOST_CAUSE_MEANS
     return error_of_code(code, message, reason=reason, retry_after=retry_after, metadata=metadata)
 
 
@@ -147,6 +161,11 @@ def invalid_answer(problem: str) -> AttemptError:
     )
 
 
+def answer_too_large() -> AttemptError:
+    """The failed attempt of an answer above what a message may have."""
+    return invalid_answer("the answer is larger than the 8 MiB that a message may have")
+
+
 def seconds_of(duration: Duration) -> float:
     """The delay a handler asks for, cut to 0 s - 24 h: its failure counts whatever it says."""
     return seconds_within(duration, MAX_RETRY_AFTER_SECONDS)
@@ -164,12 +183,7 @@ def _details(data: bytes) -> tuple[str, float | None, dict[str, str] | None]:
         return "", None, None
     retry_after = seconds_of(retry.retry_delay) if retry.HasField("retry_delay") else None
     metadata = {
-        readable(key, 200): readable(value, MAX_TEXT_BYTES) for key, value in info.metadata.items()
+        readable(key, 200): readable(value, MAX_TEXT_BYTES)
+        for key, value in list(info.metadata.items())[:MAX_METADATA_ENTRIES]
     }
     return readable(info.reason, MAX_REASON), retry_after, metadata or None
-
-
-def _is_our_limit(message: str) -> bool:
-    """Whether gRPC refused to receive the answer here. The same code means an overloaded handler,
-    or a handler that refused to receive the request; only the text tells them apart."""
-    return "eceived message larger than max" in message and "SERVER:" not in message

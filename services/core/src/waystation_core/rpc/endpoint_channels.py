@@ -17,6 +17,16 @@ HEALTH_CHECK = "/grpc.health.v1.Health/Check"
 PLAIN_KEEPALIVE_MS = 330_000
 STREAM_KEEPALIVE_MS = 30_000
 
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+"""Of a message of answers. What is larger, up to what is received, is refused by name; beyond that gRPC
+answers RESOURCE_EXHAUSTED by itself, which nothing tells from a handler that says so."""
+_MAX_RECEIVED_BYTES = 2 * MAX_ANSWER_BYTES
+
+MAX_METADATA_BYTES = 256 * 1024
+"""Of a status with all its details. Where gRPC's own 8 to 16 KiB are exceeded, it answers
+RESOURCE_EXHAUSTED instead, and the handler's code and cause are lost: a few thousand characters that are
+not ASCII do that."""
+
 
 def open_endpoint_channel(target: str, *, streams: bool) -> grpc.aio.Channel:
     """A channel to a literal address; it connects when its state is asked for."""
@@ -24,6 +34,9 @@ def open_endpoint_channel(target: str, *, streams: bool) -> grpc.aio.Channel:
         target,
         keepalive_time_ms=STREAM_KEEPALIVE_MS if streams else PLAIN_KEEPALIVE_MS,
         keepalive_permit_without_calls=0,
+        max_receive_message_length=_MAX_RECEIVED_BYTES,
+        max_metadata_size=MAX_METADATA_BYTES,
+        absolute_max_metadata_size=2 * MAX_METADATA_BYTES,
         # A channel made anew connects anew, instead of sharing what an older one knows.
         use_local_subchannel_pool=1,
     )

@@ -16,9 +16,15 @@ from google.protobuf import any_pb2
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
-from waystation_core.domain.errors import InvalidArgument, InvalidField, WaystationError
+from waystation_core.domain.errors import (
+    InvalidArgument,
+    InvalidField,
+    PayloadTooLarge,
+    WaystationError,
+)
 from waystation_core.domain.ids import new_id
 from waystation_core.rpc.reading import SMALL_BYTES, MessageReader, parsed
+from waystation_core.rpc.status_texts import short_details, short_enough
 
 DOMAIN = "waystation"
 DETAILS_KEY = "grpc-status-details-bin"
@@ -30,15 +36,18 @@ _CODES = {code.name: code for code in grpc.StatusCode}
 def status_of(error: WaystationError) -> tuple[grpc.StatusCode, str, bytes]:
     """Code, message and the serialised google.rpc.Status of an error."""
     code = _CODES[error.code]
-    status = status_pb2.Status(code=code.value[0], message=error.message)
-    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
+    message = short_enough(error.message)
+    status = status_pb2.Status(code=code.value[0], message=message)
+    info = error_details_pb2.ErrorInfo(
+        reason=error.reason, domain=DOMAIN, metadata=short_details(error.metadata)
+    )
     status.details.append(_packed(info))
     field = error.metadata.get("field")
     if field is not None and isinstance(error, InvalidArgument):
         request = error_details_pb2.BadRequest()
-        request.field_violations.add(field=field, description=error.message)
+        request.field_violations.add(field=short_enough(field, 300), description=message)
         status.details.append(_packed(request))
-    return code, error.message, status.SerializeToString()
+    return code, message, status.SerializeToString()
 
 
 def _packed(message: Any) -> any_pb2.Any:
@@ -97,10 +106,11 @@ def _lenient(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
 class _Reading:
     """Reads the requests of one method: inside the guard, so that a refusal is a typed one."""
 
-    __slots__ = ("_kind", "_reader")
+    __slots__ = ("_kind", "_most_bytes", "_reader")
 
-    def __init__(self, kind: type[Message] | None, reader: MessageReader) -> None:
+    def __init__(self, kind: type[Message] | None, reader: MessageReader, most_bytes: int) -> None:
         self._kind = kind
+        self._most_bytes = most_bytes
         self._reader = reader
 
     async def request(self, data: Any) -> Any:
@@ -113,6 +123,14 @@ class _Reading:
         try:
             if len(data) <= SMALL_BYTES:
                 return parsed(data, self._kind)
+            if len(data) > self._most_bytes:
+                raise PayloadTooLarge(
+                    f"The request takes {len(data)} bytes; the limit is {self._most_bytes}. Keep large "
+                    "content elsewhere and send a reference to it.",
+                    field="request",
+                    limit_bytes=str(self._most_bytes),
+                    bytes=str(len(data)),
+                )
             return await self._reader.read(data, self._kind)
         except DecodeError:
             raise _unreadable() from None
@@ -129,7 +147,9 @@ def _unreadable() -> InvalidField:
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Turns exceptions of every method, unary or streaming, into statuses."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, most_bytes: int) -> None:
+        """Requests above `most_bytes` are refused; gRPC must let some more through."""
+        self._most_bytes = most_bytes
         self._wrapped: dict[str, tuple[Any, Any]] = {}
         self._reader = MessageReader()
 
@@ -146,12 +166,12 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         known = self._wrapped.get(method)
         if known is not None and known[0] is handler:
             return known[1]
-        guarded = _guarded(handler, method, self._reader)
+        guarded = _guarded(handler, method, self._reader, self._most_bytes)
         self._wrapped[method] = (handler, guarded)
         return guarded
 
 
-def _guarded(handler: Any, method: str, reader: MessageReader) -> Any:
+def _guarded(handler: Any, method: str, reader: MessageReader, most_bytes: int) -> Any:
     if handler.request_streaming and handler.response_streaming:
         make, behaviour = grpc.stream_stream_rpc_method_handler, handler.stream_stream
     elif handler.request_streaming:
@@ -165,7 +185,7 @@ def _guarded(handler: Any, method: str, reader: MessageReader) -> Any:
     # A stream's requests come as an iterator, which only gRPC itself can read.
     kind = None if handler.request_streaming else _kind(deserialize)
     return make(
-        guard(behaviour, method, _Reading(kind, reader)),
+        guard(behaviour, method, _Reading(kind, reader, most_bytes)),
         request_deserializer=_lenient(deserialize) if kind is None else None,
         response_serializer=handler.response_serializer,
     )

@@ -29,6 +29,7 @@ from waystation_core.rpc.attempts import (
 )
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENT, open_endpoint_channel
 from waystation_core.rpc.reading import MessageReader
+from waystation_core.running import step
 
 CONNECT_SECONDS = 2.0
 """For one address."""
@@ -118,7 +119,7 @@ class HandlerCalls:
         place = (endpoint.host, endpoint.port)
         dial = self._dials.get(place)
         if dial is None:
-            dial = self._dials[place] = asyncio.ensure_future(self._dial(endpoint))
+            dial = self._dials[place] = step(self._dial(endpoint))
         # One caller whose time is up does not take the connection away from the others.
         return await asyncio.shield(dial)
 

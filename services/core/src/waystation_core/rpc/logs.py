@@ -38,6 +38,8 @@ def configure(format: str, level: str = "info", **always: str) -> None:
     structlog.contextvars.bind_contextvars(**always)
     # Libraries speak through the standard library; only their warnings are news.
     logging.basicConfig(level=max(number, logging.WARNING), stream=sys.stderr)
+    # A line for each connection that an outage costs; whoever tries again says that there is one.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
 def _dumps(event: dict[str, Any], **_: object) -> str:

@@ -21,6 +21,7 @@ from waystation_core.rpc.settings import (
     SettingsType,
     read_settings,
 )
+from waystation_core.running import Died, owner
 
 
 def run(
@@ -37,7 +38,7 @@ def run(
     try:
         settings = read_settings(kind, {**os.environ, **(given or {})})
         logs.configure(settings.log_format, settings.log_level, process=name)
-        uvloop.run(serve(settings))
+        uvloop.run(until_death(serve(settings)))
     except BadSettings as bad:
         sys.stderr.write(f"{name} can't start:\n{bad}\n")
         return EXIT_BAD_SETTINGS
@@ -45,7 +46,17 @@ def run(
         return _refused(name, problem)
     except refusals as problem:
         return _refused(name, problem)
+    except Died as death:
+        sys.stderr.write(f"{name} ended: {death}; its log has the reason.\n")
+        return 1
     return 0
+
+
+async def until_death(serving: Coroutine[Any, Any, None]) -> None:
+    """Serves; raises Died afterwards where a background task could not go on."""
+    await serving
+    if (death := owner().death) is not None:
+        raise death
 
 
 def _refused(name: str, problem: Exception) -> int:
@@ -54,8 +65,10 @@ def _refused(name: str, problem: Exception) -> int:
 
 
 def stop_signals() -> asyncio.Event:
-    """Set by the first SIGTERM or SIGINT; a second one ends the process at once."""
+    """Set by the first SIGTERM or SIGINT, and when a background task has died; a second signal ends
+    the process at once."""
     stopping = asyncio.Event()
+    owner().on_death(stopping.set)
 
     def stop() -> None:
         if stopping.is_set():

@@ -23,6 +23,9 @@ from waystation_core.rpc.settings import BadSettings
 MAX_RECEIVED_BYTES = 8 * 1024 * 1024
 """Of one message: a context and a payload of 1 MiB of JSON each take up to 2.5 MiB as Structs."""
 
+_MOST_TRANSPORTED_BYTES = 2 * MAX_RECEIVED_BYTES
+"""What lies between is refused with a reason; beyond it gRPC refuses by itself, without one."""
+
 MAX_STREAMS = 4_096
 """Calls at once on one connection: 1,000 clients that wait may share a channel."""
 
@@ -34,7 +37,7 @@ _LONGEST_WAIT_SECONDS = 11 * 60
 _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.so_reuseport", 0),
     ("grpc.max_concurrent_streams", MAX_STREAMS),
-    ("grpc.max_receive_message_length", MAX_RECEIVED_BYTES),
+    ("grpc.max_receive_message_length", _MOST_TRANSPORTED_BYTES),
     ("grpc.max_send_message_length", -1),
     # Makes clients look for new replicas behind a name now and then.
     ("grpc.max_connection_age_ms", 5 * 60_000),
@@ -100,7 +103,7 @@ class RpcServer:
         self._port_setting = port_setting
         self._names = ["", *(service.name for service in services)]
         self._server = grpc.aio.server(
-            interceptors=(ErrorInterceptor(), *interceptors),
+            interceptors=(ErrorInterceptor(most_bytes=MAX_RECEIVED_BYTES), *interceptors),
             options=_OPTIONS,
             maximum_concurrent_rpcs=MAX_CALLS,
         )

@@ -162,6 +162,12 @@ class PostgresEngineStore(Sweeping, Losses, Leases, Membership):
         async with connection_of(self._pool) as connection:
             return await write(connection, batch, generation=generation)
 
+    async def probe(self) -> None:
+        async with connection_of(self._pool) as connection:
+            # Postgres looks at privileges, tables and whether it may write before it looks for rows.
+            await connection.execute(statements.START, statements.NO_STARTS)
+            await connection.execute(statements.WRITE_ALL, statements.NO_COMMITS)
+
     async def begin_request(
         self,
         rpc: str,

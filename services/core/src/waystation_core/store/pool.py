@@ -20,6 +20,7 @@ from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
 from waystation_core.domain.errors import StoreUnavailable
+from waystation_core.running import job
 from waystation_core.store.faults import DRIVER_ERRORS, spoils_connection, told
 
 Connection = AsyncConnection[TupleRow]
@@ -113,7 +114,7 @@ def _background(check: Coroutine[Any, Any, None]) -> None:
     if _checks:
         check.close()
         return
-    task = asyncio.ensure_future(check)
+    task = job("check connections", check)
     _checks.add(task)
     task.add_done_callback(_checks.discard)
 

@@ -184,6 +184,15 @@ WITH input AS MATERIALIZED (
 SELECT workflow_instance_id, key, created_at, deadline FROM written
 """
 
+_NOTHING = "[]"
+NO_STARTS = dict.fromkeys(("instances", "history", "events", "outbox"), _NOTHING)
+NO_COMMITS = {
+    **NO_STARTS,
+    **dict.fromkeys(("taken", "put", "ended", "dead", "resolved", "timers", "dropped"), _NOTHING),
+    "generation": 0,
+}
+"""Arguments of START and of WRITE_ALL with which they write nothing."""
+
 FACTS = f"""
 SELECT f.event_id, o.event_id IS NOT NULL,
     (SELECT json_agg({DELIVERY_AS_JSON}) FROM deliveries d WHERE d.event_id = f.event_id::uuid)

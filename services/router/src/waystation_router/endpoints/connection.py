@@ -16,6 +16,7 @@ from waystation_core.domain.endpoints import Allowlist, check_endpoint, host_and
 from waystation_core.domain.errors import WaystationError
 from waystation_core.rpc.addresses import admitted_addresses, target
 from waystation_core.rpc.endpoint_channels import HEALTH_CHECK, open_endpoint_channel
+from waystation_core.running import Kept, keep
 
 FIRST_BACKOFF = 0.2
 LONGEST_BACKOFF = 5.0
@@ -65,7 +66,7 @@ class Connection:
         self._healthy = not static
         self._backoff = FIRST_BACKOFF
         self._closed = False
-        self._keeper = asyncio.create_task(self._keep())
+        self._keeper = keep(f"endpoint {self.name}", self._keep)
 
     @property
     def up(self) -> bool:
@@ -82,13 +83,13 @@ class Connection:
             self._keeper.cancel()
             self._backoff = FIRST_BACKOFF
             self.hopeful = True
-            self._keeper = asyncio.create_task(self._keep())
+            self._keeper = keep(f"endpoint {self.name}", self._keep)
 
     async def close(self) -> None:
         """Hangs up."""
         self._closed = True
         self._keeper.cancel()
-        await asyncio.gather(self._keeper, return_exceptions=True)
+        await self._keeper.wait()
 
     async def _keep(self) -> None:
         while True:
@@ -109,14 +110,14 @@ class Connection:
     async def _use(self, literal: str, *, stays: bool) -> None:
         """Connects there and stays as long as the connection does; for ever, if `stays`."""
         channel = open_endpoint_channel(literal, streams=self._streams)
-        health: asyncio.Task[None] | None = None
+        health: Kept | None = None
         try:
             while True:
                 state = channel.get_state(try_to_connect=True)
                 if state is Connectivity.READY:
                     if self.channel is None:
                         self._stood(channel)
-                        health = asyncio.create_task(self._watch_health(channel))
+                        health = self._watched(channel)
                 else:
                     if self.channel is not None:
                         if health is not None:
@@ -160,6 +161,9 @@ class Connection:
             self.hopeful = False
             _log.warning("endpoint_not_reachable", endpoint=self.name, error=why)
             self._changed()
+
+    def _watched(self, channel: grpc.aio.Channel) -> Kept:
+        return keep(f"health {self.name}", lambda: self._watch_health(channel), ends=True)
 
     async def _watch_health(self, channel: grpc.aio.Channel) -> None:
         """Asks grpc.health now and then; where it is not served, being connected is health enough."""

@@ -30,6 +30,7 @@ from waystation_core.rpc.attempts import (
 )
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENT
 from waystation_core.rpc.reading import MessageReader
+from waystation_core.running import job
 from waystation_router.endpoints.calls import Call
 from waystation_router.endpoints.circuit import Circuit
 from waystation_router.endpoints.connection import Connection
@@ -174,7 +175,7 @@ class Link:
         if channel is None:
             self._repeat(call)
             return
-        self._unary[call] = self._loop.create_task(self._call(call, channel))
+        self._unary[call] = job("call", self._call(call, channel))
 
     def release(self, call: Call) -> None:
         """See Carrier."""

@@ -12,6 +12,7 @@ from waystation_core.domain.model import JsonObject
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.attempts import NotSent
 from waystation_core.rpc.reading import MessageReader
+from waystation_core.running import job
 from waystation_router.endpoints.calls import Call
 from waystation_router.endpoints.link import Link
 
@@ -230,6 +231,6 @@ class EndpointPool:
             self._on_change()
 
     def _let_go(self, link: Link) -> None:
-        task = self._loop.create_task(link.drain(DRAIN_SECONDS))
+        task = job("drain endpoint", link.drain(DRAIN_SECONDS))
         self._leaving[link] = task
         task.add_done_callback(lambda _: self._leaving.pop(link, None))

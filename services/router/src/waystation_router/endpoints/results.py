@@ -12,7 +12,8 @@ from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.domain.errors import WaystationError
 from waystation_core.domain.limits import MAX_REPEATED
 from waystation_core.domain.results import AttemptError, fault_of
-from waystation_core.rpc.attempts import invalid_answer
+from waystation_core.rpc.attempts import answer_too_large, invalid_answer
+from waystation_core.rpc.endpoint_channels import MAX_ANSWER_BYTES
 from waystation_core.rpc.reading import SMALL_BYTES, MessageReader, varint_at
 
 Token = tuple[str, int]
@@ -49,6 +50,9 @@ async def results_of(
     """The results of any message, each read by itself. Raises DecodeError where the message can't be
     taken apart, or a result in it that can't be read does not say whose it is."""
     for piece in _pieces(data):
+        if len(piece) > MAX_ANSWER_BYTES:
+            yield Refused(_token(piece), answer_too_large())
+            continue
         try:
             result = await reader.read(piece, pb.HandleEventsResult)
         except DecodeError:

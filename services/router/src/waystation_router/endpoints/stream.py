@@ -15,6 +15,7 @@ from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.domain.results import AttemptError
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENTS
 from waystation_core.rpc.reading import MessageReader
+from waystation_core.running import job
 from waystation_router.endpoints.calls import Call
 from waystation_router.endpoints.outcomes import PERHAPS_CUT
 from waystation_router.endpoints.results import Refused, Token, results_of, small_results
@@ -61,8 +62,8 @@ class EventStream:
         self._cancels: list[tuple[str, int]] = []
         self._abandoned: set[tuple[str, int]] = set()
         self._wake: asyncio.Future[None] | None = None
-        self._writer = self._loop.create_task(self._write())
-        self._reader = self._loop.create_task(self._read())
+        self._writer = job("write to stream", self._write())
+        self._reader = job("read from stream", self._read())
 
     def takes(self, call: Call) -> bool:
         """Whether it can carry this call: small enough, and no other of the same name on the way,

@@ -235,6 +235,11 @@ class EngineStore(Protocol):
         versions after `since` wrote. Raises WorkflowNotFound."""
         ...
 
+    async def probe(self) -> None:
+        """Whether a start and a commit could be written now: their statements, without a row. Raises
+        StoreUnavailable where not."""
+        ...
+
     async def begin_request(
         self,
         rpc: str,

@@ -20,7 +20,7 @@ def task_spec_from_proto(
     message: handler_pb2.TaskSpec, service_name: str, field: str = "task"
 ) -> TaskSpec:
     """A spec within its limits; raises one of InvalidArgument's kinds, naming the field."""
-    task_id = limits.check_id(message.task_id, f"{field}.task_id")
+    task_id = limits.check_task_id(message.task_id, f"{field}.task_id")
     if not message.event_types:
         raise InvalidField(
             f"{field}.event_types is empty; name the event types that {task_id} handles.",

@@ -1,0 +1,36 @@
+"""What a gRPC status says, short enough to arrive: one that is too long takes its code with it.
+
+All of a status travels as metadata, of which callers take 8 KiB by default: the message, and the
+details in base64, which have the message twice more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+MAX_MESSAGE_BYTES = 1_200
+MAX_DETAIL_BYTES = 1_500
+
+
+def short_enough(text: str, most: int = MAX_MESSAGE_BYTES) -> str:
+    """The text, cut where it takes more than `most` bytes on the way. There, what is not printable
+    ASCII is percent-encoded: three bytes for each of its UTF-8."""
+    if len(text) * 12 <= most:
+        return text
+    size = 0
+    for at, character in enumerate(text):
+        plain = " " <= character <= "~" and character != "%"
+        size += 1 if plain else 3 * len(character.encode("utf-8", "replace"))
+        if size > most - 3:
+            return text[:at] + "..."
+    return text
+
+
+def short_details(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The values of an ErrorInfo, the later ones cut where all of them take too much."""
+    left = MAX_DETAIL_BYTES
+    kept = {}
+    for key, value in metadata.items():
+        kept[key] = short_enough(value, max(left - len(key), 3))
+        left -= len(key) + len(kept[key])
+    return kept

@@ -1,0 +1,68 @@
+"""Trying again what an outage stopped: waits that grow, and a log that stays readable.
+
+A retry loop says when the outage begins and when it is over, and one line in between every so often;
+never one line for each try.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any
+
+import structlog
+
+FIRST_WAIT_SECONDS = 0.2
+LONGEST_WAIT_SECONDS = 2.0
+SAY_AGAIN_SECONDS = 10.0
+
+
+def wait_before(
+    attempt: int, *, first: float = FIRST_WAIT_SECONDS, longest: float = LONGEST_WAIT_SECONDS
+) -> float:
+    """Seconds to wait after this many failures in a row (from 1): doubled each time up to `longest`,
+    less up to a fifth by chance, so that those who failed together do not come back together."""
+    steady = min(longest, first * 2.0 ** min(attempt - 1, 30))
+    return steady * random.uniform(0.8, 1.0)  # noqa: S311  # not a secret
+
+
+class Retries:
+    """What the log is told of one kind of work that is tried again and again."""
+
+    def __init__(self, event: str, **names: Any) -> None:
+        self._log = structlog.get_logger(event).bind(**names)
+        self._event = event
+        self._began: float | None = None
+        self._said_at = float("-inf")
+        self._said = False
+        self._failures = 0
+
+    def failed(self, error: BaseException | None, **facts: Any) -> None:
+        """Another try failed. `facts` are told with the line, where there is one."""
+        now = time.monotonic()
+        if self._began is None:
+            self._began, self._failures, self._said = now, 0, False
+        self._failures += 1
+        if now - self._said_at < SAY_AGAIN_SECONDS:
+            return
+        self._said_at, self._said = now, True
+        cause = error.__cause__ or error if error is not None else None
+        self._log.warning(
+            self._event,
+            error=f"{type(cause).__name__}: {cause}"[:300].strip(),
+            failures=self._failures,
+            for_seconds=round(now - self._began, 1),
+            **facts,
+        )
+
+    def over(self) -> None:
+        """A try went through."""
+        if self._began is None:
+            return
+        began, self._began = self._began, None
+        if self._said:
+            self._log.info(
+                f"{self._event}_over",
+                failures=self._failures,
+                for_seconds=round(time.monotonic() - began, 1),
+            )

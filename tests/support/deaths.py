@@ -1,0 +1,257 @@
+"""Servers of a running system that die at a failpoint each, while workflows pass everything there is."""
+
+import asyncio
+import contextlib
+import itertools
+import re
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+import grpc
+import pika
+
+from localservers.processes import ChildProcess, ProcessFailed
+from support.stories import attempts, read_story
+from support.system import Parts, wait_serving
+from support.waiting import eventually
+from waystation_worker import Client, Workflow
+
+TOKENS = ["answered", "branch-0", "branch-1", "branch-2", "delayed", "joined", "last", "opened"]
+"""What an instance of `services/tokens.py` has in its data at its end, sorted."""
+
+OPEN_AT_ONCE = 4
+DEATHS_AT_ONCE = 5
+DIES_WITHIN = 90.0
+ENDS_WITHIN = 90.0
+
+Act = Callable[["Scene", ChildProcess, str], Awaitable[None]]
+"""Makes a server at an address go where it is to die."""
+
+
+@dataclass
+class Death:
+    """How it went with the server that was to die at a point."""
+
+    point: str
+    began: float
+    at: float = 0.0
+    problem: str = ""
+    """Why it did not die there; empty when it did."""
+
+
+@dataclass
+class Life:
+    """One workflow, from its start to its end."""
+
+    id: str
+    began: float
+    ended: float = 0.0
+    problem: str = "it has not ended"
+    """What is wrong with what it left; empty when nothing is."""
+
+
+@dataclass
+class Scene:
+    """A system under load in which servers die. `load` keeps workflows going; `dies_at` has one
+    server die."""
+
+    parts: Parts
+    amqp_url: str
+    deaths: dict[str, Death] = field(default_factory=dict)
+    lives: list[Life] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._places = asyncio.Semaphore(DEATHS_AT_ONCE)
+        self._numbers = itertools.count(1)
+
+    @contextlib.asynccontextmanager
+    async def load(self) -> AsyncIterator[None]:
+        """Workflows all the time; at the end those that are open may end."""
+        stopping = asyncio.Event()
+        async with self.parts.client() as client:
+            livers = [
+                asyncio.ensure_future(self._live(client, stopping)) for _ in range(OPEN_AT_ONCE)
+            ]
+            try:
+                yield
+                stopping.set()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(ENDS_WITHIN):
+                        await asyncio.gather(*livers)
+            finally:
+                for liver in livers:
+                    liver.cancel()
+                await asyncio.gather(*livers, return_exceptions=True)
+
+    async def _live(self, client: Client, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            life = Life(f"life-{next(self._numbers)}", time.monotonic())
+            self.lives.append(life)
+            await client.start("tokens", workflow_id=life.id)
+            try:
+                life.problem = await self.lead_to_its_end(client, life.id, TOKENS)
+            except AssertionError as wrong:
+                life.problem = str(wrong)
+            life.ended = time.monotonic()
+
+    async def lead_to_its_end(self, client: Client, workflow_id: str, tokens: list[str]) -> str:
+        """Answers what it asks; says what is wrong with what it left."""
+        asked = await _until(client, workflow_id, "WAITING_FOR_INPUT")
+        if asked.outcome == "WAITING_FOR_INPUT":
+            await client.provide_input(workflow_id, {"go": True}, request_id=f"go-{workflow_id}")
+        done = await _until(client, workflow_id, "DONE")
+        story = await read_story(client, workflow_id)
+        if done.status != "COMPLETED" or sorted(done.data["tokens"]) != sorted(tokens):
+            return f"{done.status} with {done.data}"
+        for entry in story.message.event_history:
+            if entry.HasField("error") and entry.error.reason not in (
+                "CALL_CUT",
+                "RuntimeError",
+                "PENDING_TIMED_OUT",
+            ):
+                return f"{entry.processed_by} failed: {entry.error}"
+        tries = [e.attempt for e in attempts(story, "branch") if e.error.message]
+        return "" if tries.count(1) >= 1 else f"attempts of the branch that fails: {tries}"
+
+    async def narrow(self, workflow_id: str) -> None:
+        """One workflow whose task has few places."""
+        life = Life(workflow_id, time.monotonic())
+        self.lives.append(life)
+        async with self.parts.client() as client:
+            done = await _until(client, workflow_id, "DONE")
+            await read_story(client, workflow_id)
+        right = done.data == {"tokens": ["narrow"]}
+        life.problem = "" if right else f"{done.status} with {done.data}"
+        life.ended = time.monotonic()
+
+    # --- deaths ----------------------------------------------------------------------------
+
+    async def dies_at(
+        self,
+        point: str,
+        act: Act,
+        *options: str,
+        also: str = "",
+        nth: int = 1,
+        api: bool = False,
+        **settings: str,
+    ) -> Death:
+        """Starts a server, an API or a router, that dies when it reaches the point, does with it what
+        makes it go there, and waits for its death."""
+        async with self._places:
+            death = Death(point, time.monotonic())
+            self.deaths[f"api: {point}" if api else point] = death
+            settings["WAYSTATION_FAILPOINTS"] = f"{point}=kill@{nth};{also}"
+            spawn = self.parts.spawn_api if api else self.parts.spawn_router
+            process, address = await asyncio.to_thread(spawn, *options, **settings)
+            acting = asyncio.ensure_future(act(self, process, address))
+            try:
+                await asyncio.to_thread(process.wait, DIES_WITHIN)
+                death.problem = _why(process, point)
+            except ProcessFailed:
+                death.problem = "it did not come there"
+                process.kill()
+            death.at = time.monotonic()
+        # What it did may have met the death; what it started is told by its lives.
+        await asyncio.gather(acting, return_exceptions=True)
+        return death
+
+    def noted(self) -> set[str]:
+        """Points that some server came to, whatever happened there."""
+        return {
+            point
+            for process in self.parts.engine
+            for point in re.findall(r"failpoint .*point=(\S+)", process.output())
+        }
+
+    def touched(self, death: Death) -> list[Life]:
+        """Workflows that were open while that server was there."""
+        return [
+            life
+            for life in self.lives
+            if life.began < death.at and (not life.ended or life.ended > death.began)
+        ]
+
+
+def _why(process: ChildProcess, point: str) -> str:
+    said = re.search(rf"failpoint .*point={re.escape(point)}", process.output())
+    if process.returncode == -signal.SIGKILL and said is not None:
+        return ""
+    tail = "\n".join(process.output().splitlines()[-15:])
+    return f"it ended with {process.returncode}:\n{tail}"
+
+
+async def _until(client: Client, workflow_id: str, outcome: str) -> Workflow:
+    async def look() -> Workflow:
+        return await client.wait(workflow_id, timeout=10)
+
+    try:
+        return await eventually(
+            look,
+            until=lambda found: found.outcome == outcome or found.ended,
+            timeout=ENDS_WITHIN,
+            what=f"{workflow_id} to be {outcome}",
+        )
+    except AssertionError as stuck:
+        raise AssertionError(f"{stuck}\n{(await client.explain(workflow_id)).blockers}") from None
+
+
+# --- what makes servers reach a point -----------------------------------------------------------
+
+
+async def nothing(scene: Scene, process: ChildProcess, address: str) -> None:
+    """The load leads there."""
+
+
+async def told_to_stop(scene: Scene, process: ChildProcess, address: str) -> None:
+    """SIGTERM once it serves."""
+    await asyncio.to_thread(wait_serving, process, address)
+    process.send(signal.SIGTERM)
+
+
+async def queue_lost(scene: Scene, process: ChildProcess, address: str) -> None:
+    """The queue is deleted now and then, and what was in it."""
+    while process.running:
+        await asyncio.to_thread(_delete_queue, scene.amqp_url)
+        await asyncio.sleep(3)  # an event that nobody can set
+
+
+def _delete_queue(amqp_url: str) -> None:
+    connection = pika.BlockingConnection(pika.URLParameters(amqp_url))
+    connection.channel().queue_delete("waystation.router.default")
+    connection.close()
+
+
+async def never_announced(scene: Scene, process: ChildProcess, address: str) -> None:
+    """Workflows are started whose first events nobody is told of."""
+    settings = {"WAYSTATION_FAILPOINTS": "announce.before=sleep(600)"}
+    mute, mute_address = await asyncio.to_thread(scene.parts.spawn_api, **settings)
+    await asyncio.to_thread(wait_serving, mute, mute_address)
+    await _narrows(scene, mute_address, "mute", 10)
+
+
+async def few_places(scene: Scene, process: ChildProcess, address: str) -> None:
+    """More workflows than their task has places for: they are parked, and woken."""
+    await asyncio.to_thread(wait_serving, process, address)
+    await _narrows(scene, scene.parts.address, "narrow", 24)
+
+
+async def _narrows(scene: Scene, address: str, name: str, count: int) -> None:
+    ids = [f"{name}-{number}" for number in range(count)]
+    async with Client(address) as client:
+        for workflow_id in ids:
+            await client.start("narrow", workflow_id=workflow_id)
+    await asyncio.gather(*(scene.narrow(workflow_id) for workflow_id in ids))
+
+
+async def unreachable(call: Awaitable[object]) -> bool:
+    """Whether the call failed because nobody was there any more."""
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.UNAVAILABLE:
+            raise
+        return True
+    return False
