@@ -38,6 +38,7 @@ from waystation_core.ports.store import Registration
 from waystation_core.relay.announcing import Relay
 from waystation_core.relay.catching_up import catch_up
 from waystation_core.rpc.settings import read_settings
+from waystation_core.running import Contact
 from waystation_router import app
 from waystation_router.app import Router
 from waystation_router.settings import RouterSettings
@@ -176,7 +177,7 @@ class System:
                 relay=relay,
                 tasks=tasks,
                 workflows=WorkflowService(
-                    starter=Starter(engine, relay, backlog),
+                    starter=Starter(engine, relay, backlog, Contact(engine.probe)),
                     waiters=unused,
                     reader=InstanceReader(queries),
                     reading=unused,

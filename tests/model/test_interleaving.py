@@ -33,6 +33,7 @@ from waystation_core.ports.store import Registration
 from waystation_core.relay.announcing import Relay
 from waystation_core.relay.catching_up import catch_up
 from waystation_core.rpc.conversion.replies import reply_from_proto
+from waystation_core.running import Contact
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.pool import open_pool
 from waystation_core.store.queries import PostgresQueryStore
@@ -202,6 +203,7 @@ class Scene:
                 router_id or new_id(),
                 call,
                 Rules(),
+                Contact(store.probe),
             )
             loaded = await store.load([event.event_id])
             ledger.learn(loaded)
