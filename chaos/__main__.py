@@ -3,9 +3,10 @@ broke, 2: the run proved nothing."""
 
 import argparse
 import asyncio
-import shutil
+import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import uvloop
@@ -33,6 +34,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--faults", type=_names, help=f"only these, or none: {', '.join(CATALOGUE)}"
     )
+    parser.add_argument("--lost-replies", type=float, help="share of Postgres' replies, e.g. 0.1")
     parser.add_argument("--kinds", type=_names, default=(), help=f"programs: {', '.join(KINDS)}")
     parser.add_argument("--schedule", type=Path, help="a schedule.json to carry out again")
     parser.add_argument("--folder", type=Path, help="where the run is written (chaos/runs/...)")
@@ -70,17 +72,33 @@ def _run(options: argparse.Namespace, seed: int, path: Path) -> Verdict:
             most_open=options.most_open,
             faults=() if no_faults else options.faults,
             kinds=options.kinds,
+            lost_replies=options.lost_replies,
             schedule=options.schedule,
         ),
         folder,
     )
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run.run())
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_until_told(run))
+    except Exception:
+        # The checker says what is missing; a later seed has its own run.
+        traceback.print_exc()
     verdict = judge(folder)
     _tell(verdict, path)
     if verdict.exit_code == CLEAN and not options.keep:
-        shutil.rmtree(folder.logs, ignore_errors=True)
+        folder.tidy()
     return verdict
+
+
+async def _until_told(run: Run) -> None:
+    """The run. SIGTERM ends it as Ctrl-C does: with everything that it started."""
+    running = asyncio.current_task()
+    assert running is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    try:
+        await run.run()
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 def _tell(verdict: Verdict, path: Path) -> int:

@@ -25,13 +25,14 @@ T = TypeVar("T")
 
 _WAIT_SECONDS = 10.0
 _PAUSE_SECONDS = 0.5
+_RETRY_SECONDS = 2.0
 
 
 class Driver:
     """Drives programs through the APIs of one system, a client for each."""
 
     def __init__(self, addresses: list[str], operations: Operations, seed: int) -> None:
-        self._clients = [Client(address, retry_for=5.0) for address in addresses]
+        self._clients = [Client(address, retry_for=_RETRY_SECONDS) for address in addresses]
         self._channels = [grpc.aio.insecure_channel(address) for address in addresses]
         self._operations = operations
         self._pick = random.Random(f"driver {seed}")
@@ -241,14 +242,16 @@ class Driver:
         expected: tuple[str, ...] = (),
         **more: Any,
     ) -> T:
-        """Asks until there is an answer that is no outage, by the same request id, now this API,
-        now the other."""
+        """Asks until there is an answer that is no outage, by the same request id; of the other
+        API, where this one is not there."""
+        at = self._pick.randrange(len(self._clients))
         while True:
             try:
                 return await self._operations.record(
-                    kind, instance, call(self._client()), expected=expected, **more
+                    kind, instance, call(self._clients[at]), expected=expected, **more
                 )
             except Unavailable:
+                at = (at + 1) % len(self._clients)
                 await asyncio.sleep(_PAUSE_SECONDS)
             except WaystationError as error:
                 if not error.retryable and error.code not in ("INTERNAL", "UNKNOWN"):

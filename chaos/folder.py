@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,13 @@ class RunFolder:
         """Makes the folder and those in it."""
         for folder in (self.path, self.ledger, self.logs, self.stalls):
             folder.mkdir(parents=True, exist_ok=True)
+
+    def tidy(self) -> None:
+        """Leaves the report, the verdict and the schedule only."""
+        for kept in (self.logs, self.ledger, self.stalls):
+            shutil.rmtree(kept, ignore_errors=True)
+        for file in (self.instances, self.operations, self.programs, self.announced, self.progress):
+            file.unlink(missing_ok=True)
 
 
 class Lines:

@@ -41,6 +41,8 @@ class Options:
     """Kinds of faults; None: all; empty: none."""
     kinds: tuple[str, ...]
     """Kinds of programs; empty: all."""
+    lost_replies: float | None = None
+    """The share of Postgres' replies that get lost, most of the time."""
     schedule: Path | None = None
     """A schedule to carry out again, instead of one from the seed."""
 
@@ -63,7 +65,9 @@ class Run:
         elif options.faults == ():
             entries = []
         else:
-            entries = schedule.plan(options.seed, seconds, options.faults)
+            entries = schedule.plan(
+                options.seed, seconds, options.faults, lost_replies=options.lost_replies
+            )
         schedule.write(entries, folder.schedule)
         self._say(f"{len(entries)} faults are planned: {folder.schedule}")
         async with System(folder, options.seed, {}) as system, self._load(system) as watch:

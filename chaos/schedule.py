@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from chaos.faults.catalogue import CATALOGUE
+from chaos.faults.catalogue import CATALOGUE, replies_lost
 
 STREAMS = 2
 _TRIES = 200
@@ -26,16 +26,25 @@ class Entry:
     params: dict[str, Any]
 
 
-def plan(seed: int, seconds: float, kinds: Sequence[str] | None = None) -> list[Entry]:
+def plan(
+    seed: int,
+    seconds: float,
+    kinds: Sequence[str] | None = None,
+    *,
+    lost_replies: float | None = None,
+) -> list[Entry]:
     """The faults of so many seconds, in the order of their time.
 
     Each stream pauses 5 to 40 s between two faults; both overlap, but never touch the same. In a
-    run of under 4 minutes pauses and faults are shorter. `kinds` limits them.
+    run of under 4 minutes pauses and faults are shorter. `kinds` limits them. With `lost_replies`
+    a third stream loses such a share of Postgres' replies most of the time.
     """
     pick = random.Random(f"schedule {seed}")
     chosen = [CATALOGUE[name] for name in kinds or CATALOGUE]
-    scale = min(1.0, max(0.2, seconds / _SHORT_RUN_SECONDS))
+    scale = min(1.0, max(0.3, seconds / _SHORT_RUN_SECONDS))
     entries: list[Entry] = []
+    if lost_replies is not None:
+        entries += _losing_replies(pick, seconds, lost_replies)
     for stream in range(STREAMS):
         at = pick.uniform(0, 5)
         bag: list[str] = []
@@ -68,6 +77,18 @@ def plan(seed: int, seconds: float, kinds: Sequence[str] | None = None) -> list[
                 break
     ordered = sorted(entries, key=lambda entry: entry.at)
     return [Entry(**{**asdict(each), "number": at}) for at, each in enumerate(ordered, start=1)]
+
+
+def _losing_replies(pick: random.Random, seconds: float, chance: float) -> list[Entry]:
+    entries = []
+    at = pick.uniform(0, 3)
+    while at + 5 < seconds:
+        length = pick.uniform(4, 8)
+        entries.append(
+            Entry(0, STREAMS, round(at, 2), round(length, 2), "lost-replies", replies_lost(chance))
+        )
+        at += length + pick.uniform(2, 5)
+    return entries
 
 
 def write(entries: Sequence[Entry], file: Path) -> None:

@@ -43,7 +43,7 @@ class Streams:
         async with self._freed:
             await self._freed.wait_for(lambda: not touches & self._touched)
             self._touched |= touches
-        self._noted.write(event="injected", **asdict(entry))
+        self._noted.write(event="injected", **{**asdict(entry), "at": time.time()})
 
         async def hold() -> None:
             await asyncio.sleep(entry.seconds)

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,8 @@ from waystation.v1 import handler_registry_service_pb2, handler_registry_service
 
 BINARIES = Path(sys.executable).parent
 APIS, ROUTERS, ENDPOINTS = 2, 3, 2
-READY_SECONDS = 90.0
+READY_SECONDS = 180.0
+_LOOK_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +204,14 @@ class System:
     async def wait_ready(self, name: str) -> None:
         """Returns when its health says SERVING, and for a handler when it is registered.
 
-        Raises ProcessFailed when it ends instead, or after 90 s.
+        Raises ProcessFailed when it ends instead, or after 3 minutes.
         """
         place = self._places[name]
         role = place.role
 
         def ready() -> bool:
+            # Each look is a new connection: not more often than the processes can bear.
+            time.sleep(_LOOK_SECONDS)
             serving = serves(f"{role.host}:{role.port}")
             if name.startswith(("api", "router")):
                 return serving

@@ -21,6 +21,8 @@ _LINKS = [
     *(f"client>{api}" for api in _APIS),
 ]
 _EVERYTHING = {"postgres", "rabbitmq", *_APIS, *_ROUTERS, *_HANDLERS}
+_ANSWERING = "postgres answers"
+"""Taken by what needs replies of Postgres to bite, and by what leaves it without any for long."""
 _COLUMNS = (
     ("deliveries", "leased_by"),
     ("registry", "changes"),
@@ -59,12 +61,21 @@ def _plan_link(pick: random.Random) -> Params:
     return {"link": link, "behaviour": links.describe(links.plan_behaviour(pick, link))}
 
 
+def _replicas(service: int) -> list[str]:
+    return _HANDLERS[service * ENDPOINTS : (service + 1) * ENDPOINTS]
+
+
 def _touched_by_link(params: Params) -> set[str]:
     # Its ends: no traffic goes over a link whose process is gone, so it would not bite.
     link: str = params["link"]
     source, target = link.split(">")
     others = {"client": set(), "routers": set()}.get(source, {source})
     return {link, *others, *({target} if target != "api" else set())}
+
+
+def replies_lost(chance: float) -> Params:
+    """Parameters of the fault that loses replies of Postgres to every server."""
+    return {"chance": chance, "links": [link for link in _LINKS if link.endswith(">postgres")]}
 
 
 def _plan_lock(pick: random.Random) -> Params:
@@ -88,6 +99,15 @@ _KINDS = (
     _of_process("pause-api", "F42", processes.pause, _APIS, 2, 12),
     _of_process("pause-handler", "F22, F42", processes.pause, _HANDLERS, 2, 12),
     Kind(
+        "service-gone",
+        "F25",
+        processes.kill_service,
+        lambda pick: {"names": _replicas(pick.randrange(len(SERVICES)))},
+        lambda params: set(params["names"]),
+        3,
+        30,
+    ),
+    Kind(
         "rolling-restart",
         "F37",
         processes.roll,
@@ -97,14 +117,14 @@ _KINDS = (
         2,
         2,
     ),
-    _of("kill-everything", "F41", processes.kill_everything, _EVERYTHING, 0, 3, 0.7),
+    _of("kill-everything", "F41", processes.kill_everything, {_ANSWERING, *_EVERYTHING}, 0, 3, 0.7),
     Kind("link", "F8, F17-F21", links.misbehave, _plan_link, _touched_by_link, 3, 30, 10),
     Kind(
         "lost-replies",
         "F17",
         links.lose_replies,
-        lambda pick: {"chance": pick.choice((0.02, 0.05, 0.1))},
-        lambda params: {"postgres", *_APIS, *_ROUTERS},
+        lambda pick: replies_lost(pick.choice((0.02, 0.05, 0.1))),
+        lambda params: {_ANSWERING, *params["links"]},
         3,
         10,
         3,
@@ -146,7 +166,13 @@ _KINDS = (
         3,
     ),
     Kind(
-        "postgres-down", "F16", database.restart, _plan_restart, lambda params: {"postgres"}, 8, 30
+        "postgres-down",
+        "F16",
+        database.restart,
+        _plan_restart,
+        lambda params: {"postgres", _ANSWERING},
+        8,
+        30,
     ),
     Kind(
         "postgres-end-backends",

@@ -45,8 +45,11 @@ def read(described: dict[str, Any]) -> Behaviour:
 
 def plan_behaviour(pick: random.Random, link: str) -> Behaviour:
     """One that suits the link: replies of a multiplexed connection are dropped more rarely."""
-    many_per_connection = not link.endswith(">postgres")
-    chance = 0.01 if many_per_connection else 0.1
+    # Where many calls share a connection each lost reply takes all of them with it.
+    shared = not link.endswith(">postgres")
+    dropped = DropReplies(count=pick.randint(1, 3)) if shared else DropReplies(0.1)
+    # A handler tells the API little more than that it lives.
+    quiet = link.endswith(">api")
     choices: list[Behaviour] = [
         Delay(pick.choice((0.02, 0.1, 0.2))),
         Trickle(pick.choice((64_000, 16_000))),
@@ -55,9 +58,9 @@ def plan_behaviour(pick: random.Random, link: str) -> Behaviour:
         Freeze(),
         Freeze(hold=True),
         Freeze(requests=False),
-        DropReplies(chance),
-        DropReplies(chance),
-        CutAfter(pick.choice((500, 5_000, 50_000))),
+        dropped,
+        dropped,
+        CutAfter(200 if quiet else pick.choice((500, 5_000, 50_000))),
     ]
     return pick.choice(choices)
 
@@ -83,7 +86,7 @@ async def misbehave(world: World, params: Params, hold: Hold) -> Bite:
 
 async def lose_replies(world: World, params: Params, hold: Hold) -> Bite:
     """Replies of Postgres get lost on the links of all servers at once."""
-    proxies = [proxy for proxy in world.system.links if proxy.name.endswith(">postgres")]
+    proxies = [world.system.links[name] for name in params["links"]]
     before = sum(proxy.counts.dropped_replies for proxy in proxies)
     for proxy in proxies:
         await proxy.behave(DropReplies(params["chance"]))

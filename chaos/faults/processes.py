@@ -19,6 +19,19 @@ async def kill(world: World, params: Params, hold: Hold) -> Bite:
     return Bite(world.system.pid(name) != pid, {"pid": pid, "then": world.system.pid(name)})
 
 
+async def kill_service(world: World, params: Params, hold: Hold) -> Bite:
+    """SIGKILL for every endpoint of a service; they come back together."""
+    names = params["names"]
+    pids = {name: await world.system.kill(name) for name in names}
+    await hold()
+    for name in names:
+        await world.system.fill(name)
+    for name in names:
+        await world.system.wait_ready(name)
+    replaced = all(world.system.pid(name) != pid for name, pid in pids.items())
+    return Bite(replaced, {"killed": pids})
+
+
 async def pause(world: World, params: Params, hold: Hold) -> Bite:
     """SIGSTOP, and SIGCONT after a while: longer than its lease, or not."""
     name = params["name"]

@@ -36,6 +36,7 @@ LENIENT = task("lenient", on_failure=OnFailure.CONTINUE)
 ERROR = AttemptError("UNAVAILABLE", "BUSY", "later")
 BROKEN = AttemptError("TASK_FAILURE", "BROKEN", "it is broken", permanent=True)
 CUT = Cut("the endpoint went away")
+ALONE = Cut("the endpoint went away", alone=True)
 
 
 def adds(place: str, value: Any = 1, *, reads: tuple[str, ...] | None = ()) -> Reply:
@@ -98,8 +99,10 @@ def test_the_attempt_of_a_suspect_is_counted_once() -> None:
     world = World()
     world.handle(world.first, A, CUT)
     world.claim(world.first, A)
-    assert world.handle(world.first, A, CUT) is Verdict.APPLIED
+    # The commit of the first cut is repeated, as its answer was lost: it is no proof against a suspect.
     assert world.handle(world.first, A, CUT) is Verdict.DUPLICATE
+    assert world.handle(world.first, A, ALONE) is Verdict.APPLIED
+    assert world.handle(world.first, A, ALONE) is Verdict.DUPLICATE
     row = world.row(world.first, A)
     assert row is not None
     assert (row.attempts, row.suspect) == (1, True)
@@ -138,12 +141,13 @@ def test_retry_after_replaces_the_backoff() -> None:
 def test_a_cut_call_costs_nothing_once_and_an_attempt_when_it_was_alone() -> None:
     world = World()
     for attempts in range(3):
-        assert world.handle(world.first, A, CUT, attempt=max(attempts, 1)) is Verdict.APPLIED
+        cut = ALONE if attempts else CUT
+        assert world.handle(world.first, A, cut, attempt=max(attempts, 1)) is Verdict.APPLIED
         row = world.row(world.first, A)
         assert row is not None
         assert (row.state, row.attempts, row.suspect) == (DeliveryState.READY, attempts, True)
         world.claim(world.first, A)
-    world.handle(world.first, A, CUT, attempt=3)
+    world.handle(world.first, A, ALONE, attempt=3)
     (letter,) = world.open_letters()
     assert letter.attempts == 3
     assert world.instance.failure is not None
@@ -160,7 +164,7 @@ def test_a_suspect_whose_routers_died_each_time_is_given_up_without_a_call() -> 
             claimed, state=DeliveryState.READY, leased_by=None
         )
     world.deliveries[world.first.event_id, "a"] = claimed
-    given_up = world.handle(world.first, A, CUT, attempt=A.retry.max_attempts)
+    given_up = world.handle(world.first, A, ALONE, attempt=A.retry.max_attempts)
     assert given_up is Verdict.APPLIED
     (letter,) = world.open_letters()
     assert letter.attempts == A.retry.max_attempts

@@ -44,9 +44,7 @@ async def test_what_may_expire_does_not_wait_for_a_place_under_a_lease(expires: 
         prefetch=100,
         ledger=ledger,
         calls=calls,
-        **dict.fromkeys(
-            ("store", "registry", "broker", "relay", "endpoints", "committer", "timers", "lease")
-        ),  # type: ignore[arg-type]
+        **dict.fromkeys(("store", "broker", "relay", "claims", "committer", "timers", "lease")),  # type: ignore[arg-type]
     )
     handlings = []
     for number in (1, 2):

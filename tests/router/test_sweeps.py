@@ -16,6 +16,7 @@ from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.pools import EVERY_TYPE
 from waystation_core.domain.task_spec import TaskSpec
 from waystation_router import sweeper as sweeping
+from waystation_router.claims import Claims
 from waystation_router.sweeper import Sweeper
 
 TASK = TaskSpec("score", "claims", ("asked",), ("claim",), max_in_flight=10)
@@ -97,18 +98,27 @@ async def sweeper(store: Store, places: Places) -> AsyncIterator[Sweeper]:
     async def alone() -> AsyncIterator[None]:
         yield
 
-    fakes: dict[str, Any] = {
+    both: dict[str, Any] = {
         "pools": SimpleNamespace(now=SimpleNamespace(called=EVERY_TYPE, announced=EVERY_TYPE)),
         "ledger": SimpleNamespace(handlings={}),
-        "registry": SimpleNamespace(live_tasks=lambda: [TASK]),
+        "committer": SimpleNamespace(results_committed=0),
+        "lease": SimpleNamespace(is_held=True, may_break_others=True, seconds=10.0),
+    }
+    claims = Claims(
+        router_id="r-1",
+        store=cast(Any, store),
+        calls=cast(Any, places),
+        registry=cast(Any, SimpleNamespace(live_tasks=lambda: [TASK])),
+        endpoints=cast(Any, SimpleNamespace(live_tasks=lambda: {TASK.task_id}, alone=alone)),
+        in_doubt=asyncio.Event(),
+        **both,
+    )
+    fakes: dict[str, Any] = {
         "broker": SimpleNamespace(
             status=lambda: SimpleNamespace(connected=True, blocked=False), depth=depth
         ),
         "relay": None,
-        "endpoints": SimpleNamespace(live_tasks=lambda: {TASK.task_id}, alone=alone),
-        "committer": SimpleNamespace(results_committed=0),
         "timers": SimpleNamespace(turn=timers),
-        "lease": SimpleNamespace(may_break_others=True, seconds=10.0),
     }
     one = Sweeper(
         router_id="r-1",
@@ -116,6 +126,8 @@ async def sweeper(store: Store, places: Places) -> AsyncIterator[Sweeper]:
         prefetch=100,
         store=cast(Any, store),
         calls=cast(Any, places),
+        claims=claims,
+        **both,
         **fakes,
     )
     one.messages_lost("a test says so")
@@ -175,7 +187,7 @@ async def test_more_is_claimed_as_soon_as_places_are_free(monkeypatch: pytest.Mo
         return []
 
     store.does["claim_deliveries"] = claim
-    monkeypatch.setattr(Sweeper, "_take_in_hand", lambda self, *given: take(*given))
+    monkeypatch.setattr(Claims, "_take_in_hand", lambda self, *given: take(*given))
     async with sweeper(store, places):
         await wait_until(lambda: taken == [10])
         places.become_free(3)
@@ -209,7 +221,7 @@ async def test_a_stock_that_is_used_up_is_made_anew_at_once(
         return []
 
     store.does |= {"wake_parked": wake, "claim_deliveries": claim}
-    monkeypatch.setattr(Sweeper, "_take_in_hand", lambda self, *given: take(*given))
+    monkeypatch.setattr(Claims, "_take_in_hand", lambda self, *given: take(*given))
     async with sweeper(store, Places(100)):
         await wait_until(lambda: claimed == 10)
     assert store.asked["wake_parked"] == 3

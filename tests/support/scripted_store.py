@@ -50,6 +50,10 @@ class Fault:
         """Lets the calls go on that wait here, and all later ones."""
         self._gate.set()
 
+    def error(self) -> BaseException | None:
+        """What it raises."""
+        return None if self.raises is None else self.raises()
+
     async def bite(self) -> None:
         self.reached.set()
         if self.gated:

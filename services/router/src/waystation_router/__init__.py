@@ -1,7 +1,9 @@
 """The router: takes announced events, calls the tasks that handle them, commits what they answer.
 
     intake -> calls -> committer -> relay        the fast way
-    sweeper                                      what is due, parked, suspect or lost
+    sweeper                                      what is due, parked or lost
+    claims -> calls                              deliveries off the fast way, taken in hand
+    reconciler                                   what the database says is in hand, compared
     timers, locked_commits                       what is decided under an instance's lock
     lease                                        this router's sign of life
     ledger                                       what this router knows and has under way

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import structlog
@@ -25,6 +26,7 @@ from waystation_core.rpc.addresses import servers_of
 from waystation_core.rpc.settings import BadSettings
 from waystation_core.running import Contact, Kept, keep
 from waystation_router.calls import Calls
+from waystation_router.claims import Claims
 from waystation_router.committer import Committer
 from waystation_router.endpoints import EndpointPool
 from waystation_router.endpoints.pointed import PointedEndpoints
@@ -32,6 +34,7 @@ from waystation_router.intake import Intake
 from waystation_router.lease import Lease
 from waystation_router.ledger import Call, Handling, Ledger
 from waystation_router.pools import PoolsSeen
+from waystation_router.reconciler import Reconciler
 from waystation_router.registry import RegistryCopy
 from waystation_router.settings import RouterSettings
 from waystation_router.sweeper import Sweeper
@@ -78,6 +81,8 @@ class Router:
             else PointedEndpoints(allowlist, failpoints, on_change=self._endpoints_changed)
         )
         self._registry = RegistryCopy(registry_store, self._registry_changed)
+        # Set where something may be leased to this router that nobody here has.
+        in_doubt = asyncio.Event()
         rules = Rules(resolve=self._registry.resolve, max_events=settings.max_events_per_workflow)
         self._committer = Committer(
             self._ledger,
@@ -88,6 +93,8 @@ class Router:
             self._call,
             rules,
             self._contact,
+            in_doubt,
+            lambda: self._lease.is_held,
         )
         self._calls = Calls(self._ledger, store, self._endpoints, pools, self._committer.submit)
         self._intake = Intake(self._ledger, store, self._registry, self._calls, self._committer)
@@ -98,6 +105,28 @@ class Router:
             settings.router_lease_seconds,
             self._report,
             pools.update,
+            in_doubt.set,
+        )
+        claims = Claims(
+            router_id=self.router_id,
+            ledger=self._ledger,
+            store=store,
+            registry=self._registry,
+            endpoints=self._endpoints,
+            calls=self._calls,
+            committer=self._committer,
+            pools=pools,
+            lease=self._lease,
+            in_doubt=in_doubt,
+        )
+        self._reconciler = Reconciler(
+            router_id=self.router_id,
+            ledger=self._ledger,
+            store=store,
+            claims=claims,
+            calls=self._calls,
+            committer=self._committer,
+            in_doubt=in_doubt,
         )
         self._sweeper = Sweeper(
             router_id=self.router_id,
@@ -106,10 +135,9 @@ class Router:
             prefetch=settings.router_prefetch,
             ledger=self._ledger,
             store=store,
-            registry=self._registry,
             broker=broker,
             relay=self._relay,
-            endpoints=self._endpoints,
+            claims=claims,
             calls=self._calls,
             committer=self._committer,
             timers=Timers(self._ledger, store, self._registry, self._relay, rules),
@@ -145,6 +173,7 @@ class Router:
         self._tasks = [
             keep("registry", self._registry.follow),
             keep("probe", self._contact.watch),
+            keep("reconciler", self._reconciler.run),
         ]
         subscription = self._subscription
         self._taking = keep(

@@ -97,6 +97,18 @@ class Calls:
         self._places[call.task.task_id].waiting.remove((handling, call))
         self._take_off(handling, call, DeliveryState.AT_CAPACITY)
 
+    def lease_lost(self, handling: Handling, call: Call, *, is_over: bool) -> None:
+        """Another router may call this delivery. What is in call goes on, as its result may count, unless
+        the delivery has its outcome (`is_over`); what was not called yet is left to others."""
+        if call.running is not None:
+            if is_over:
+                call.running.cancel()
+            return
+        places = self._places.get(call.task.task_id)
+        if places is not None and (handling, call) in places.waiting:
+            places.waiting.remove((handling, call))
+            self._take_off(handling, call, DeliveryState.READY)
+
     def free(self, task: TaskSpec) -> int:
         """Places that are free now."""
         places = self._places.get(task.task_id)
@@ -241,7 +253,7 @@ class Calls:
         elif isinstance(outcome, Failed):
             result = outcome.error
         elif isinstance(outcome, CutCall):
-            result = Cut(outcome.message)
+            result = Cut(outcome.message, alone=call.suspect)
         elif isinstance(outcome, NotSent):
             log.info(
                 "no_endpoint",

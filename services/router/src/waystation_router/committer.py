@@ -22,7 +22,7 @@ from waystation_core.domain.results import CONFLICTS_BEFORE_TURN, Verdict, apply
 from waystation_core.ports.store import EngineStore, WriteRefused
 from waystation_core.relay.announcing import Relay
 from waystation_core.running import Contact, Kept, Retries, job, keep, wait_before
-from waystation_router.ledger import Call, Handling, InstanceState, Ledger
+from waystation_router.ledger import UNKNOWN, Call, Handling, InstanceState, Ledger
 from waystation_router.locked_commits import Decided, LockedCommits, touch_of, written_rows
 from waystation_router.registry import RegistryCopy
 
@@ -62,6 +62,8 @@ class Committer:
         call_again: Callable[[Handling, Call], None],
         rules: Rules,
         contact: Contact,
+        in_doubt: asyncio.Event,
+        lease_is_held: Callable[[], bool],
     ) -> None:
         self._ledger = ledger
         self._store = store
@@ -74,7 +76,10 @@ class Committer:
         self._retries = Retries("commit_repeated")
         self._locked = LockedCommits(store, registry, rules, router_id)
         self._queue: OrderedDict[str, Handling] = OrderedDict()
+        self._in_doubt = in_doubt
+        self._lease_is_held = lease_is_held
         self._busy: set[int] = set()
+        self._committing: set[str] = set()
         self._filled = asyncio.Event()
         self._closing = False
         self._workers: list[Kept] = []
@@ -92,6 +97,10 @@ class Committer:
         """Something of this event is to be written: a result, a row, or that no task handles it."""
         self._queue.setdefault(handling.event_id, handling)
         self._filled.set()
+
+    def has(self, handling: Handling) -> bool:
+        """Whether something of this event is about to be written, so that nobody knows where it stands."""
+        return handling.event_id in self._queue or handling.event_id in self._committing
 
     async def close(self) -> None:
         """Commits what was submitted, then stops."""
@@ -154,6 +163,7 @@ class Committer:
     def _free(self, group: _Group) -> None:
         """Another batch may have the instance."""
         self._busy.discard(group.state.instance.key)
+        self._committing.difference_update(handling.event_id for handling in group.handlings)
         if self._queue:
             self._filled.set()
 
@@ -174,6 +184,7 @@ class Committer:
             taken.append(event_id)
         for event_id in taken:
             del self._queue[event_id]
+        self._committing.update(taken)
         self._busy.update(groups)
         return list(groups.values())
 
@@ -195,6 +206,7 @@ class Committer:
         state = group.state
         instance = state.instance
         generation = self._registry.generation
+        held = self._lease_is_held()
         for handling in group.handlings:
             if (
                 handling.known != instance.revision
@@ -202,6 +214,8 @@ class Committer:
                 or (handling.holds and handling.event.expires_at is not None)
                 or any(call.base_version < state.log_from for call in handling.calls.values())
                 or (handling.facts.in_outbox and handling.generation != generation)
+                # Its rows may be in other hands, which the instance's revision does not show.
+                or not (handling.facts.in_outbox or held)
             ):
                 return False
         if instance.turn is not None:
@@ -260,6 +274,7 @@ class Committer:
                 done = written.keys
                 break
         if unknown:
+            self._in_doubt.set()
             self._ledger.forget_copies()
             missed = [
                 event.event_id
@@ -290,6 +305,7 @@ class Committer:
                     )
             except StoreUnavailable as error:
                 failures += 1
+                self._in_doubt.set()
                 await self._pause(error, failures)
                 continue
             self._went_through()
@@ -319,7 +335,8 @@ class Committer:
         """Lets go of what is done, and calls again what lost against another result."""
         handling = decided.handling
         handling.facts = decided.facts
-        handling.known = revision
+        handling.known = UNKNOWN if handling.claimed_meanwhile else revision
+        handling.claimed_meanwhile = False
         handling.holds = False
         for task_id, verdict in decided.verdicts.items():
             self._conclude_result(handling, handling.calls[task_id], verdict)
@@ -374,6 +391,9 @@ class Committer:
         else:
             self.results_committed += 1
             del handling.calls[call.task.task_id]
+            if verdict is Verdict.DUPLICATE:
+                # The delivery may have been claimed for a later attempt while this one was in doubt.
+                self._in_doubt.set()
             log.info(
                 "delivery",
                 event_id=handling.event_id,

@@ -10,6 +10,7 @@ taken its event types: then the router must go.
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -37,6 +38,7 @@ class Lease:
         seconds: float,
         report: Callable[[], RouterReport],
         on_pools: Callable[[Sequence[Pool]], None],
+        on_lost: Callable[[], None],
     ) -> None:
         self._store = store
         self._router_id = router_id
@@ -44,21 +46,26 @@ class Lease:
         self.seconds = seconds
         self._report = report
         self._on_pools = on_pools
+        self._on_lost = on_lost
         self.refused: PoolRefused | None = None
         """Why it stopped renewing: its pool lapsed and can't be joined again."""
         self._renewed_since: float | None = None
-        self._renewed_at = 0.0
+        self._renewed_at = -math.inf
         self._task: Kept | None = None
         self._retries = Retries("lease_not_renewed")
 
     @property
+    def is_held(self) -> bool:
+        """Whether no other router can have broken it, by this process's own clock."""
+        return time.monotonic() - self._renewed_at < self.seconds
+
+    @property
     def may_break_others(self) -> bool:
         """Whether it was renewed without a gap for a whole lease: others had the chance, too."""
-        now = time.monotonic()
         return (
-            self._renewed_since is not None
+            self.is_held
+            and self._renewed_since is not None
             and self._renewed_at - self._renewed_since >= self.seconds
-            and now - self._renewed_at < self.seconds
         )
 
     async def join(self) -> None:
@@ -92,6 +99,8 @@ class Lease:
             await asyncio.sleep(self.seconds / 3)
 
     async def _renew(self) -> None:
+        # It counts from the request: the answer may be long in coming.
+        now = time.monotonic()
         heartbeat = await self._store.heartbeat(
             self._router_id,
             self._pool.name,
@@ -100,10 +109,11 @@ class Lease:
             self._report(),
             self._pool.bindings,
         )
-        now = time.monotonic()
         if not heartbeat.in_pool:
             await self.join()
         self._on_pools(heartbeat.pools)
+        if not heartbeat.held:
+            self._on_lost()
         if (
             not heartbeat.held
             or now - self._renewed_at > self.seconds

@@ -95,6 +95,8 @@ class Handling:
     holds: bool = False
     """Whether what is in call gets leased rows, so that the message can be acked."""
     wants_turn: TaskSpec | None = None
+    claimed_meanwhile: bool = False
+    """Whether a delivery of it was claimed while a commit of it was on its way, which does not know."""
 
     @property
     def event_id(self) -> str:

@@ -9,25 +9,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import structlog
 
 from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.model import Delivery
-from waystation_core.domain.results import AttemptError, CallResult, Cut
-from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.store import EngineStore
 from waystation_core.relay.announcing import Relay
 from waystation_core.running import Kept, Retries, keep, wait_before
 from waystation_router.calls import Calls
+from waystation_router.claims import Claims
 from waystation_router.committer import Committer
-from waystation_router.endpoints import EndpointPool
 from waystation_router.lease import Lease
-from waystation_router.ledger import Call, Ledger
+from waystation_router.ledger import Ledger
 from waystation_router.pools import PoolsSeen
-from waystation_router.registry import RegistryCopy
 from waystation_router.timers import LOOK_EVERY, Timers
 
 log = structlog.get_logger(__name__)
@@ -40,7 +36,6 @@ LAPSED_EVERY = 1.0
 STARVING_AFTER = 5.0
 LOST_EVERY = 1.0
 LEASES_EVERY = 1.0
-DELIVERIES_AT_ONCE = 100
 EVENTS_AT_ONCE = 500
 # Portions of sweeps that may find hundreds of thousands of rows. One takes some 0.1 s, so that it is
 # far from the bound of a statement on a machine that is twenty times as slow.
@@ -58,12 +53,6 @@ HOLDS_EVERY = 0.25
 LONGEST_PAUSE = 30.0
 """Between two tries of a sweep that fails for no outage."""
 
-PENDING_TIMED_OUT = AttemptError(
-    code="DEADLINE_EXCEEDED",
-    reason="PENDING_TIMED_OUT",
-    message="The task answered that its result follows, and it did not come in time.",
-)
-
 
 class Sweeper:
     """Runs its loops from `start` to `stop`."""
@@ -77,10 +66,9 @@ class Sweeper:
         prefetch: int,
         ledger: Ledger,
         store: EngineStore,
-        registry: RegistryCopy,
         broker: Broker,
         relay: Relay,
-        endpoints: EndpointPool,
+        claims: Claims,
         calls: Calls,
         committer: Committer,
         timers: Timers,
@@ -92,10 +80,9 @@ class Sweeper:
         self._prefetch = prefetch
         self._ledger = ledger
         self._store = store
-        self._registry = registry
         self._broker = broker
         self._relay = relay
-        self._endpoints = endpoints
+        self._claims = claims
         self._calls = calls
         self._committer = committer
         self._timers = timers
@@ -117,12 +104,12 @@ class Sweeper:
             self._keep(seconds, turn, hurry)
             for seconds, turn, hurry in (
                 (DELIVERIES_EVERY, self._deliveries, self._claims_wanted),
-                (DELIVERIES_EVERY, self._suspects, None),
+                (DELIVERIES_EVERY, self._claims.suspects, None),
                 (EVENTS_EVERY, self._events, None),
                 (LOST_EVERY, self._losses, None),
                 (EVENTS_EVERY, self._starving, None),
                 (PARKED_EVERY, self._parked, self._claims_ran_dry),
-                (OVERDUE_EVERY, self._overdue, None),
+                (OVERDUE_EVERY, self._claims.overdue, None),
                 (LAPSED_EVERY, self._lapsed, None),
                 (LEASES_EVERY, self._leases, None),
                 (LOOK_EVERY, self._timers.turn, None),
@@ -188,23 +175,13 @@ class Sweeper:
 
     async def _deliveries(self) -> bool:
         """Takes due deliveries of tasks that have a place and an endpoint."""
-        live = [task for task in self._live_tasks() if self._calls.free(task) > 0]
-        if not live:
+        if not self._claims.callable_tasks():
             return False
-        limit = min(DELIVERIES_AT_ONCE, sum(self._calls.free(task) for task in live))
-        claimed = await self._store.claim_deliveries(
-            self._router_id,
-            limit,
-            [task.task_id for task in live],
-            suspects=False,
-            types=self._pools.now.called,
-        )
-        await self._take_in_hand(claimed)
-        if len(claimed) < limit:
+        if not await self._claims.deliveries():
             if self._parked_left:
                 self._claims_ran_dry.set()
             return False
-        if not any(self._calls.free(task) > 0 for task in live):
+        if not self._claims.callable_tasks():
             # More may be due than there are places: the next one that is free is a reason to look.
             self._calls.place_freed.clear()
             with contextlib.suppress(TimeoutError):
@@ -213,117 +190,11 @@ class Sweeper:
                     await asyncio.sleep(GATHERED_FOR)
         return True
 
-    async def _suspects(self) -> bool:
-        """Takes one suspect, calls it alone, and waits for its outcome."""
-        live = self._live_tasks()
-        if not live:
-            return False
-        async with self._endpoints.alone():
-            claimed = await self._store.claim_deliveries(
-                self._router_id,
-                1,
-                [task.task_id for task in live],
-                suspects=True,
-                types=self._pools.now.called,
-            )
-            for call in await self._take_in_hand(claimed):
-                assert call.finished is not None
-                await call.finished.wait()
-        return bool(claimed)
-
-    def _live_tasks(self) -> list[TaskSpec]:
-        callable_now = self._endpoints.live_tasks()
-        return [task for task in self._registry.live_tasks() if task.task_id in callable_now]
-
-    async def _overdue(self) -> bool:
-        """Cuts attempts whose result was to follow and did not come in time."""
-        claimed = await self._store.claim_overdue(self._router_id, DELIVERIES_AT_ONCE)
-        await self._take_in_hand(claimed, PENDING_TIMED_OUT)
-        return len(claimed) == DELIVERIES_AT_ONCE
-
-    async def _take_in_hand(
-        self, claimed: Sequence[Delivery], outcome: AttemptError | Cut | None = None
-    ) -> list[Call]:
-        """Loads claimed deliveries and has them called, or gives them this outcome."""
-        if not claimed:
-            return []
-        try:
-            loaded = await self._store.load(list({row.event_id for row in claimed}))
-            if any(self._registry.task(row.task_id) is None for row in claimed):
-                # Claimed by state, whatever the task: it may be newer than the copy of the registry.
-                await self._registry.refresh()
-        except StoreUnavailable:
-            # They are leased to this router and nobody will call them: another router finds them
-            # when this one's lease is over, or this one gives them back.
-            await self._give_back()
-            raise
-        self._ledger.learn(loaded)
-        started = []
-        for row in claimed:
-            found = loaded.events.get(row.event_id)
-            if found is None:
-                continue
-            event, key = found
-            task = self._registry.task(row.task_id)
-            assert task is not None, "what has deliveries was registered, and is never forgotten"
-            state = self._ledger.state(key)
-            handling = self._ledger.handlings.get(row.event_id)
-            if handling is None:
-                handling = self._ledger.open(
-                    event, state, loaded.facts[row.event_id], loaded.instances[key].revision
-                )
-            else:
-                handling.facts = loaded.facts[row.event_id]
-                handling.known = loaded.instances[key].revision
-                if not handling.facts.in_outbox:
-                    handling.release_messages()
-            if row.task_id in handling.calls:
-                # In call here already: its lease was broken and came back to us.
-                continue
-            call = Call(
-                task,
-                # The attempt of a suspect was recorded by the claim.
-                attempt=row.attempts if row.suspect else row.attempts + 1,
-                edit=row.edit,
-                payload=row.payload,
-                suspect=row.suspect,
-                conflicts=row.conflicts,
-                finished=asyncio.Event() if row.suspect else None,
-            )
-            handling.calls[row.task_id] = call
-            given = outcome
-            if given is None and call.attempt > task.retry.max_attempts:
-                # Every attempt ended with the death of its router: the next one would too.
-                call.attempt = task.retry.max_attempts
-                given = Cut("the router died while it was in call")
-            if given is not None:
-                call.result = CallResult(
-                    task,
-                    attempt=call.attempt,
-                    base_version=state.instance.version,
-                    outcome=given,
-                    edit=row.edit,
-                )
-                self._committer.submit(handling)
-                continue
-            self._calls.start(handling, call)
-            if row.suspect:
-                started.append(call)
-        return started
-
-    async def _give_back(self) -> None:
-        while True:
-            try:
-                await self._store.leave(self._router_id)
-                return
-            except StoreUnavailable:
-                await asyncio.sleep(1.0)
-
     async def _parked(self) -> bool:
         """Wakes deliveries whose endpoint, or place, is there: a stock of them, again when it is
         used up. So they come in turn with retries, and what is claimed is never far behind."""
         changed = self._endpoints_changed
-        free = [task.task_id for task in self._live_tasks() if self._calls.free(task) > 0]
+        free = [task.task_id for task in self._claims.callable_tasks()]
         if not free:
             return False
         of_each = max(WOKEN_AT_ONCE // len(free), 1)
@@ -435,4 +306,5 @@ class Sweeper:
 
 
 def _name(turn: Callable[[], Awaitable[bool]]) -> str:
-    return turn.__qualname__.lower().replace("sweeper._", "").replace(".turn", "")
+    owner, _, method = turn.__qualname__.rpartition(".")
+    return owner.lower() if method == "turn" else method.removeprefix("_")

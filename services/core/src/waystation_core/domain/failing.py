@@ -58,7 +58,8 @@ def count(
         draft.put_delivery(
             replace(row, state=DeliveryState.READY, suspect=True, leased_by=None, due_in=0.0)
         )
-    elif not recorded:
+    elif not recorded or not outcome.alone:
+        # Called before it became a suspect, with others beside it: no proof against it.
         return Verdict.DUPLICATE
     else:
         error = AttemptError(

@@ -167,6 +167,8 @@ class Cut:
     """The call was sent, and its endpoint or router died before an answer came."""
 
     message: str
+    alone: bool = False
+    """Whether it was a suspect's, with no other suspect in call beside it: then it is the cause."""
 
 
 @dataclass(frozen=True, slots=True)

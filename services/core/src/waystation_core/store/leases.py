@@ -1,16 +1,48 @@
-"""Leases that end: of routers that go, and of those that died. In portions; until the last one the row of
-the router stays, so that whoever looks next finds the rest."""
+"""What is leased to routers, and how that ends: row by row, for routers that go, and for those that died.
+In portions; until the last one the row of the router stays, so that whoever looks next finds the rest."""
 
 from __future__ import annotations
 
-from waystation_core.ports.store import BrokenLeases
+from collections.abc import Sequence
+from datetime import datetime
+
+from waystation_core.ports.store import BrokenLeases, LeasedRow
 from waystation_core.store.pool import Pool, connection_of
 from waystation_core.store.statements import FIRST_WAIT
 
 GIVEN_BACK_AT_ONCE = 2_000
 """Deliveries of a router that leaves, in one statement."""
 
+# One row at least, for the time.
+_LEASED = """
+SELECT now(), d.event_id::text, d.task_id, d.since
+FROM (VALUES (1)) one LEFT JOIN LATERAL (
+    SELECT event_id, task_id, since FROM deliveries
+    WHERE state = 2 AND leased_by = %(router_id)s::uuid
+      AND (%(event_id)s::uuid IS NULL OR (event_id, task_id) > (%(event_id)s::uuid, %(task_id)s))
+    ORDER BY event_id, task_id LIMIT %(limit)s
+) d ON true
+ORDER BY d.event_id, d.task_id
+"""
+
+# A lease is known by when it began: the row may have been leased anew, to this router too.
 _GIVE_BACK = """
+WITH found AS MATERIALIZED (
+    SELECT d.event_id, d.task_id
+    FROM unnest(%(events)s::uuid[], %(tasks)s::text[], %(since)s::timestamptz[])
+        AS g(event_id, task_id, since)
+    JOIN deliveries d ON d.event_id = g.event_id AND d.task_id = g.task_id
+    WHERE d.state = 2 AND d.leased_by = %(router_id)s::uuid
+      AND (g.since IS NULL OR d.since = g.since)
+    FOR UPDATE OF d SKIP LOCKED
+)
+UPDATE deliveries d SET state = 1, leased_by = NULL, since = now(),
+    due_at = now() + make_interval(secs => %(due_in)s),
+    attempts = d.attempts - CASE WHEN d.suspect AND d.attempts > 0 THEN 1 ELSE 0 END
+FROM found f WHERE d.event_id = f.event_id AND d.task_id = f.task_id
+"""
+
+_GIVE_ALL_BACK = """
 WITH found AS MATERIALIZED (
     SELECT event_id, task_id FROM deliveries
     WHERE state = 2 AND leased_by = %(id)s::uuid LIMIT %(limit)s FOR UPDATE
@@ -64,15 +96,44 @@ _FORGET = f"DELETE FROM routers WHERE {_DEAD} AND lease_until <= %(until)s"
 
 
 class Leases:
-    """The part of `ports.store.EngineStore` by which leases end."""
+    """The part of `ports.store.EngineStore` that looks at leases and ends them."""
 
     _pool: Pool
+
+    async def leased(
+        self, router_id: str, *, after: LeasedRow | None = None, limit: int
+    ) -> tuple[datetime, list[LeasedRow]]:
+        parameters = {
+            "router_id": router_id,
+            "event_id": after.event_id if after is not None else None,
+            "task_id": after.task_id if after is not None else None,
+            "limit": limit,
+        }
+        async with connection_of(self._pool) as connection:
+            found = await (await connection.execute(_LEASED, parameters)).fetchall()
+        now: datetime = found[0][0]
+        return now, [LeasedRow(*row[1:]) for row in found if row[1] is not None]
+
+    async def give_back(
+        self, router_id: str, rows: Sequence[LeasedRow], *, due_in: float = 0.0
+    ) -> int:
+        parameters = {
+            "router_id": router_id,
+            "events": [row.event_id for row in rows],
+            "tasks": [row.task_id for row in rows],
+            "since": [row.since for row in rows],
+            "due_in": due_in,
+        }
+        async with connection_of(self._pool) as connection:
+            return (await connection.execute(_GIVE_BACK, parameters)).rowcount
 
     async def leave(self, router_id: str) -> None:
         async with connection_of(self._pool) as connection:
             portion = GIVEN_BACK_AT_ONCE
             while portion == GIVEN_BACK_AT_ONCE:
-                given = await connection.execute(_GIVE_BACK, {"id": router_id, "limit": portion})
+                given = await connection.execute(
+                    _GIVE_ALL_BACK, {"id": router_id, "limit": portion}
+                )
                 portion = given.rowcount
             await connection.execute(_LEAVE, {"id": router_id})
 

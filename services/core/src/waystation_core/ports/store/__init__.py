@@ -14,6 +14,7 @@ from waystation_core.ports.store.handlers import (
     Registration,
     RegistrySnapshot,
     RegistryStore,
+    ToCatchUp,
     Undeclared,
 )
 from waystation_core.ports.store.questions import (
@@ -30,6 +31,7 @@ from waystation_core.ports.store.questions import (
     SystemFacts,
     TimerFact,
     WorkflowFilter,
+    WorkflowsFound,
 )
 from waystation_core.ports.store.work import (
     BrokenLeases,
@@ -37,6 +39,7 @@ from waystation_core.ports.store.work import (
     DueEvent,
     EngineStore,
     Heartbeat,
+    LeasedRow,
     Loaded,
     Locked,
     LongRequest,
@@ -57,6 +60,7 @@ __all__ = [
     "EngineStore",
     "Heartbeat",
     "HistoryTail",
+    "LeasedRow",
     "Loaded",
     "Locked",
     "LongRequest",
@@ -75,7 +79,9 @@ __all__ = [
     "StoredEvent",
     "SystemFacts",
     "TimerFact",
+    "ToCatchUp",
     "Undeclared",
     "WorkflowFilter",
+    "WorkflowsFound",
     "WriteRefused",
 ]

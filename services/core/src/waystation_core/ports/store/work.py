@@ -150,6 +150,16 @@ class DueEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class LeasedRow:
+    """A delivery that is leased to a router, as the database has it."""
+
+    event_id: str
+    task_id: str
+    since: datetime | None = None
+    """When this lease began. None: whichever lease of this router it has."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouterReport:
     """What a router says of itself with each heartbeat."""
 
@@ -283,7 +293,8 @@ class EngineStore(Protocol):
         self, limit: int, unsettled_for: float, types: EventTypes = EVERY_TYPE
     ) -> list[DueEvent]:
         """Claims rows of these types unsettled this long and announced once, for one more
-        announcement at the highest level."""
+        announcement at the highest level. Each call looks at a portion of the outbox, the oldest
+        one first, and at the next one where that has none."""
         ...
 
     async def claim_deliveries(
@@ -306,9 +317,27 @@ class EngineStore(Protocol):
         """Leases PENDING deliveries whose time is over to this router, oldest first."""
         ...
 
+    async def leased(
+        self, router_id: str, *, after: LeasedRow | None = None, limit: int
+    ) -> tuple[datetime, list[LeasedRow]]:
+        """The time now, and the deliveries leased to this router, by event and task after that one."""
+        ...
+
+    async def give_back(
+        self, router_id: str, rows: Sequence[LeasedRow], *, due_in: float = 0.0
+    ) -> int:
+        """Ends exactly these leases of this router, under which nothing was called: READY in `due_in`
+        seconds, and the attempt that the claim of a suspect recorded is taken back. Answers how many;
+        those that ended meanwhile, or are locked, are left alone."""
+        ...
+
     async def claim_timers(self, limit: int) -> dict[int, list[Timer]]:
         """Claims due timers; by key of the instance, oldest first in each. They are as they stand from
         now on: `due_at` is when another one may claim them, should this one die before it fires them."""
+        ...
+
+    async def standing_timers(self, keys: Sequence[int]) -> dict[int, list[Timer]]:
+        """All timers of these instances, as they stand; in no order."""
         ...
 
     async def wake_parked(

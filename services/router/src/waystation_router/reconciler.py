@@ -1,0 +1,161 @@
+"""Compares what the database says this router has in call with what it has in hand, both ways.
+
+The two can differ: the answer to a claim or to a commit was lost, a fault came between a claim and the
+call, another router broke the lease meanwhile. Without this, a delivery that is leased to a router that
+lives and does not have it would wait for the end of that router.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import datetime
+
+import structlog
+
+from waystation_core.domain.errors import StoreUnavailable
+from waystation_core.domain.model import DeliveryState
+from waystation_core.ports.store import EngineStore, LeasedRow
+from waystation_router.calls import Calls
+from waystation_router.claims import Claims
+from waystation_router.committer import Committer
+from waystation_router.ledger import UNKNOWN, Call, Handling, Ledger
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY = 2.0
+AGAIN_AFTER = 0.2
+"""After a look that left something open, or that failed."""
+PAGE = 500
+STRAYS_AT_ONCE = 50
+"""Calls without a lease that one look goes into: each is loaded with its instance."""
+
+
+class Reconciler:
+    """Looks from time to time, and soon after `in_doubt` is set."""
+
+    def __init__(
+        self,
+        *,
+        router_id: str,
+        ledger: Ledger,
+        store: EngineStore,
+        claims: Claims,
+        calls: Calls,
+        committer: Committer,
+        in_doubt: asyncio.Event,
+    ) -> None:
+        self._router_id = router_id
+        self._ledger = ledger
+        self._store = store
+        self._claims = claims
+        self._calls = calls
+        self._committer = committer
+        self._in_doubt = in_doubt
+        self._unclaimed: dict[LeasedRow, int] = {}
+        """Rows in nobody's hand at the last look, with the number of claims begun by then."""
+        self.compared_at: datetime | None = None
+        """By the database's clock: what was leased to this router before is in call, or given back."""
+
+    async def run(self) -> None:
+        """Looks until cancelled."""
+        while True:
+            self._in_doubt.clear()
+            try:
+                pause = LOOK_EVERY if await self.look() else AGAIN_AFTER
+            except StoreUnavailable as error:
+                log.warning("look_postponed", error=str(error.__cause__))
+                pause = AGAIN_AFTER
+            except Exception:
+                log.exception("look_failed")
+                pause = LOOK_EVERY
+            await asyncio.sleep(AGAIN_AFTER)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._in_doubt.wait()
+
+    async def look(self) -> bool:
+        """One comparison; False: it left something open, as claims were under way meanwhile."""
+        expected = self._with_leases()
+        leased: set[tuple[str, str]] = set()
+        before, self._unclaimed = self._unclaimed, {}
+        began_at: datetime | None = None
+        last: LeasedRow | None = None
+        while True:
+            now, page = await self._store.leased(self._router_id, after=last, limit=PAGE)
+            began_at = began_at or now
+            leased.update((row.event_id, row.task_id) for row in page)
+            nobodys = [row for row in page if self._is_nobodys(row, before)]
+            if nobodys:
+                given_back = await self._store.give_back(self._router_id, nobodys)
+                log.warning("leases_given_back", deliveries=given_back)
+            if len(page) < PAGE:
+                break
+            last = page[-1]
+        await self._look_after_strays(
+            [
+                (one, call)
+                for one, call in expected
+                if (one.event_id, call.task.task_id) not in leased
+            ]
+        )
+        if self._unclaimed:
+            return False
+        self.compared_at = began_at
+        return True
+
+    def _is_nobodys(self, row: LeasedRow, before: dict[LeasedRow, int]) -> bool:
+        """Whether nobody here has it, nor can get it from a claim that leased it: every one that had begun
+        when it was first seen has ended."""
+        handling = self._ledger.handlings.get(row.event_id)
+        if handling is not None and (
+            row.task_id in handling.calls or self._committer.has(handling)
+        ):
+            return False
+        begun = before.get(row, self._claims.begun)
+        if self._claims.have_ended(begun):
+            return True
+        self._unclaimed[row] = begun
+        return False
+
+    def _with_leases(self) -> list[tuple[Handling, Call]]:
+        """Calls that the database should know as leased to this router."""
+        return [
+            (handling, call)
+            for handling in self._ledger.handlings.values()
+            if not handling.facts.in_outbox and not self._committer.has(handling)
+            for call in handling.calls.values()
+            if self._is_in_hand(handling, call)
+        ]
+
+    def _is_in_hand(self, handling: Handling, call: Call) -> bool:
+        return (
+            handling.calls.get(call.task.task_id) is call
+            and not call.has_outcome
+            and not self._committer.has(handling)
+        )
+
+    async def _look_after_strays(self, strays: list[tuple[Handling, Call]]) -> None:
+        """Calls whose lease this router does not have any more. What has its outcome is called for
+        nothing; anything else may still count, but nothing that is known of it does."""
+        strays = [(one, call) for one, call in strays if self._is_in_hand(one, call)]
+        strays = strays[:STRAYS_AT_ONCE]
+        if not strays:
+            return
+        loaded = await self._store.load([handling.event_id for handling, _ in strays])
+        for handling, call in strays:
+            facts = loaded.facts.get(handling.event_id)
+            if facts is None or facts.in_outbox or not self._is_in_hand(handling, call):
+                continue
+            row = facts.deliveries.get(call.task.task_id)
+            if row is not None and row.leased_by == self._router_id and row.edit == call.edit:
+                continue
+            over = row is None or row.edit != call.edit or row.state is DeliveryState.DEAD
+            log.warning(
+                "lease_lost",
+                event_id=handling.event_id,
+                task_id=call.task.task_id,
+                call="given up" if over else "goes on",
+            )
+            handling.known = UNKNOWN
+            self._calls.lease_lost(handling, call, is_over=over)

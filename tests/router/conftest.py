@@ -1,0 +1,19 @@
+"""A whole router on a database of the test's own."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from router.whole import WholeRouter
+from store.instances import Engine
+
+from waystation_core.store.pool import open_pool
+
+
+@pytest.fixture
+async def whole(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WholeRouter]:
+    pool = open_pool(database_url, size=8, name="test")
+    await pool.open(wait=True)
+    router = WholeRouter(Engine(pool), database_url, monkeypatch)
+    yield router
+    await router.stop()
+    await pool.close()

@@ -1,0 +1,112 @@
+"""What a router believes it has in call, and what the database says, come together again (H1, H8)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from router.whole import Made, WholeRouter, task
+from support.scripted_store import Fault, broken, held, reply_lost, unavailable
+from support.waiting import eventually
+
+from waystation_core.domain.ids import new_id
+
+
+def fails_twice(made: Made) -> None:
+    if made.attempt < 3:
+        made.fail()
+    else:
+        made.answer()
+
+
+def attempts_of(whole: WholeRouter) -> list[int]:
+    return sorted(made.attempt for made in whole.endpoints.calls)
+
+
+@pytest.mark.parametrize("fault", [reply_lost(), broken(RuntimeError("ours"), after=True)])
+async def test_what_a_claim_leased_whose_answer_was_lost_is_called(
+    whole: WholeRouter, fault: Fault
+) -> None:
+    """(a): the rows are leased to a router that lives and never heard of them."""
+    await whole.register(task())
+    whole.endpoints.on_call = fails_twice
+    # Two sweeps claim: of due deliveries, and of suspects.
+    whole.script.on("claim_deliveries", fault, calls=range(1, 5))
+    await whole.begin(20)
+    await whole.start()
+    await whole.all_settled()
+    assert attempts_of(whole) == [1] * 20 + [2] * 20 + [3] * 20, "each attempt is made once"
+
+
+async def test_a_retry_that_is_claimed_while_the_commit_that_made_it_is_repeated_is_called(
+    whole: WholeRouter,
+) -> None:
+    """(b): the claim finds the call in hand whose outcome is in doubt, and that is a duplicate later."""
+    await whole.register(task())
+    whole.endpoints.on_call = fails_twice
+    lost = whole.script.on("commit", held(after=True, then=reply_lost().error()), calls=1)
+    await whole.begin()
+    await whole.start()
+    async with asyncio.timeout(20):
+        await lost.reached.wait()
+    # The attempt failed and its retry is due, as far as the database knows.
+    await eventually(whole.leased, what="the retry to be claimed")
+    lost.open()
+    await whole.all_settled()
+    assert attempts_of(whole) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("fault", [broken(RuntimeError("a column is gone")), unavailable()])
+async def test_a_fault_while_claimed_deliveries_are_loaded_leaves_none_of_them(
+    whole: WholeRouter, fault: Fault
+) -> None:
+    """(c): whatever goes wrong between the claim and the call."""
+    await whole.register(task())
+    whole.endpoints.on_call = fails_twice
+    bites = iter([True])
+
+    def is_a_retry(given: tuple[Any, ...], named: dict[str, Any]) -> bool:
+        called = {made.place[0] for made in whole.endpoints.calls}
+        return called.issuperset(given[0]) and next(bites, False)
+
+    whole.script.on("load", fault, when=is_a_retry)
+    await whole.begin(20)
+    await whole.start()
+    await whole.all_settled()
+    assert attempts_of(whole) == [1] * 20 + [2] * 20 + [3] * 20
+    assert len(whole.script.bites) == 1
+
+
+async def test_one_failed_load_gives_back_nothing_that_is_in_call(whole: WholeRouter) -> None:
+    """H8: long calls are not made a second time because a retry could not be loaded."""
+    await whole.register(task("long"), task("quick"))
+
+    def on_call(made: Made) -> None:
+        if made.request.task_id == "quick":
+            fails_twice(made)
+
+    whole.endpoints.on_call = on_call
+    await whole.begin(10)
+    await whole.start()
+    await whole.endpoints.made(20)
+    whole.script.next("load", unavailable())
+
+    async def another_router_gets() -> int:
+        stolen = await whole.engine.store.claim_deliveries(new_id(), 10, ["long"], suspects=False)
+        assert stolen == []
+        return len(whole.endpoints.calls)
+
+    await eventually(another_router_gets, until=lambda calls: calls == 40, what="the retries")
+    assert [bite[0] for bite in whole.script.bites] == ["load"]
+    long = [made for made in whole.endpoints.calls if made.request.task_id == "long"]
+    assert len({made.place for made in long}) == 10
+    await eventually(
+        whole.leased,
+        until=lambda leased: sorted(leased) == sorted(made.place for made in long),
+        what="the database to say what is in call",
+    )
+    for made in long:
+        made.answer()
+    await whole.all_settled()
+    assert attempts_of(whole) == [1] * 20 + [2] * 10 + [3] * 10
