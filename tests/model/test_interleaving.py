@@ -204,6 +204,8 @@ class Scene:
                 call,
                 Rules(),
                 Contact(store.probe),
+                asyncio.Event(),
+                lambda: True,
             )
             loaded = await store.load([event.event_id])
             ledger.learn(loaded)
@@ -284,7 +286,7 @@ class Scene:
         """A router that breaks the dead one's lease and claims what that had in call."""
         store = PostgresEngineStore(actor.pool)
         router_id = new_id()
-        await store.break_leases(router_id, 10.0)
+        await store.break_leases(router_id, 10.0, 100)
         claimed = await store.claim_deliveries(router_id, 1, ["slow"], suspects=True)
         if claimed:
             await self.result("slow", router_id=router_id)(actor)

@@ -61,7 +61,7 @@ OUTCOMES = (
 )
 MOVED_BY_OTHERS = {"WAITING_FOR_INPUT", "DEAD_LETTER", "IDLE", "HELD"}
 """What may keep an instance when all is well: a person, or an operator."""
-EXAMPLES = 30
+EXAMPLES = 20
 STEPS = 40
 ROUNDS = 60
 """Until everything is at rest after the last fault. Each is some minutes of the engine's time."""
