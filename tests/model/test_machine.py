@@ -426,6 +426,7 @@ def _lives(number: int, examples: int, *, shrink: bool) -> None:
     )
 
 
+@pytest.mark.timeout(900)
 def test_random_lives(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
     Machine.database = database
     if again := _wanted("AGAIN"):
