@@ -19,6 +19,7 @@ AGAIN = {
     "api": {
         "registry",
         "probe",
+        "reconciler",
         "health",
         "catch up",
         "retire tasks",
@@ -28,6 +29,7 @@ AGAIN = {
     "router": {
         "registry",
         "probe",
+        "reconciler",
         "lease",
         "sweep deliveries",
         "sweep suspects",

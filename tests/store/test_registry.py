@@ -218,3 +218,146 @@ async def test_a_first_registration_is_looked_at_once_more(
     async with pool.connection() as connection:
         cursor = await connection.execute("SELECT count(catch_up_again_at) FROM tasks")
         assert await cursor.fetchone() == (0,)
+
+
+# --- which process is the newest ---------------------------------------------------------------------
+
+OLD = replace(spec("t", "a.old", "both"), timeout=10.0)
+NEW = replace(spec("t", "both", "b.new"), timeout=20.0, retry=RetryPolicy(max_attempts=2))
+
+
+async def lapse(pool: Pool, registry: PostgresRegistryStore, *handler_ids: str) -> None:
+    """These endpoints were not heard of for longer than their lease."""
+    async with pool.connection() as connection:
+        await connection.execute(
+            "UPDATE handlers SET lease_until = now() - interval '1 s' WHERE handler_id = ANY(%s)",
+            (list(handler_ids),),
+        )
+    await registry.changes()
+
+
+async def handled(registry: PostgresRegistryStore) -> dict[str, tuple[float, int]]:
+    """Which of these types are handled, and how: timeout and attempts."""
+    table = (await registry.snapshot()).table()
+    found = {
+        event_type: table.resolve(event_type, "insurance_claim")
+        for event_type in ("a.old", "both", "b.new")
+    }
+    return {
+        event_type: (tasks[0].timeout, tasks[0].retry.max_attempts)
+        for event_type, tasks in found.items()
+        if tasks
+    }
+
+
+async def test_coming_back_makes_no_process_newer_and_every_live_one_is_heard(
+    pool: Pool, registry: PostgresRegistryStore
+) -> None:
+    newest = (20.0, 2)
+    v1, _ = await registry.register(endpoint(OLD, port=1))
+    assert await handled(registry) == {"a.old": (10.0, 5), "both": (10.0, 5)}
+    v2, _ = await registry.register(endpoint(NEW, port=2))
+    everything = {"a.old": newest, "both": newest, "b.new": newest}
+    assert await handled(registry) == everything
+    assert v1.began_at is not None
+    assert v2.began_at is not None
+    assert v1.began_at < v2.began_at
+
+    # v1 was paused for longer than its lease: meanwhile nobody handles what only it knew.
+    await lapse(pool, registry, v1.handler_id)
+    assert await handled(registry) == {"both": newest, "b.new": newest}
+    again, _ = await registry.register(replace(endpoint(OLD, port=1), began_at=v1.began_at))
+    assert again.began_at == v1.began_at
+    assert await handled(registry) == everything
+
+    # The engine was away for longer than any lease, and they come back in either order.
+    for order in ((v1, v2), (v2, v1)):
+        live = [one.handler_id for one in (await registry.snapshot()).handlers]
+        await lapse(pool, registry, *live)
+        assert (await registry.snapshot()).handlers == ()
+        assert await handled(registry) == {"both": newest, "b.new": newest}
+        for one in order:
+            back = endpoint(*one.tasks, port=one.port)
+            again, _ = await registry.register(replace(back, began_at=one.began_at))
+            assert again.began_at == one.began_at
+            assert {"both", "b.new"} <= set(await handled(registry))
+        assert await handled(registry) == everything
+
+    # v1 has ended: what only it knew is over, and v2's word stands, though v2 lapses too.
+    for one in (await registry.snapshot()).handlers:
+        if one.port == 1:
+            await registry.unregister(one.handler_id)
+        else:
+            await lapse(pool, registry, one.handler_id)
+    assert await handled(registry) == {"both": newest, "b.new": newest}
+
+
+async def test_a_process_that_begins_is_the_newest_whatever_ran_before(
+    pool: Pool, registry: PostgresRegistryStore
+) -> None:
+    """A version is taken back by starting it again; and where the database's clock was set back."""
+    await registry.register(endpoint(OLD, port=1))
+    await registry.register(endpoint(NEW, port=2))
+    async with pool.connection() as connection:
+        await connection.execute("UPDATE tasks SET began_at = now() + interval '1 hour'")
+    back, _ = await registry.register(endpoint(OLD, port=3))
+    assert await handled(registry) == dict.fromkeys(("a.old", "both", "b.new"), (10.0, 5))
+    assert back.began_at is not None
+    # Nobody is of the future: who says so begins now.
+    future = replace(endpoint(NEW, port=4), began_at=back.began_at.replace(year=9000))
+    stored, _ = await registry.register(future)
+    assert stored.began_at is not None
+    assert stored.began_at.year < 9000
+    assert (await handled(registry))["both"] == (20.0, 2)
+
+
+@pytest.mark.parametrize("static", [True, False], ids=["static", "leased"])
+async def test_who_does_not_say_when_it_began_goes_on_while_it_says_the_same(
+    registry: PostgresRegistryStore, static: bool
+) -> None:
+    """As a file of handlers does at each start of a server: nothing of it is news."""
+    first, _ = await registry.register(endpoint(OLD, port=1, static=static))
+    await registry.register(endpoint(NEW, port=2))
+    before = await registry.changes()
+    again, _ = await registry.register(endpoint(OLD, port=1, static=static))
+    assert again.began_at == first.began_at
+    assert await registry.changes() == before
+    assert (await handled(registry))["both"] == (20.0, 2)
+    # Another word is another process's, or an operator's who means it.
+    other = replace(OLD, timeout=11.0)
+    await registry.register(endpoint(other, port=1, static=static))
+    assert (await handled(registry))["both"] == (11.0, 5)
+
+
+async def test_the_generation_rises_whenever_the_tasks_of_an_event_may_be_others(
+    pool: Pool, registry: PostgresRegistryStore
+) -> None:
+    """A commit that resolved an event's tasks by what is no longer so is refused; no other one is."""
+
+    async def rises() -> bool:
+        nonlocal known
+        before, known = known, (await registry.changes())[0]
+        return known > before
+
+    known = 0
+    v1, _ = await registry.register(endpoint(OLD, port=1))
+    assert await rises()
+    twin, _ = await registry.register(
+        replace(endpoint(OLD, port=2), began_at=v1.began_at),
+    )
+    assert not await rises()
+    v2, _ = await registry.register(endpoint(NEW, port=3))
+    assert await rises()
+    await registry.renew(v1.handler_id)
+    assert not await rises()
+    await lapse(pool, registry, v1.handler_id)
+    assert await rises()
+    again, _ = await registry.register(replace(endpoint(OLD, port=1), began_at=v1.began_at))
+    assert await rises()
+    await registry.unregister(again.handler_id)
+    assert await rises()
+    await registry.unregister(twin.handler_id)
+    assert await rises()
+    # Its word stands though it is gone.
+    await registry.unregister(v2.handler_id)
+    assert not await rises()

@@ -107,6 +107,7 @@ def handler_to_proto(handler: Registration, message: handler_pb2.Handler) -> Non
     for task in handler.tasks:
         task_spec_to_proto(task, message.tasks.add())
     set_timestamp(message.registered_at, handler.registered_at)
+    set_timestamp(message.began_at, handler.began_at)
     if not handler.static:
         set_duration(message.lease_remaining, handler.lease_remaining)
     if handler.reachable is not None:

@@ -21,6 +21,7 @@ from waystation_core.rpc.conversion import (
     refuses_unforeseen,
     seconds_from_proto,
     task_spec_from_proto,
+    timestamp_from_proto,
 )
 
 _pb = handler_registry_service_pb2
@@ -77,6 +78,9 @@ def registration_from_proto(request: _pb.RegisterHandlerRequest) -> Registration
         task_spec_from_proto(task, service_name, f"tasks[{at}]")
         for at, task in enumerate(request.tasks)
     )
+    began_at = None
+    if request.HasField("began_at"):
+        began_at = timestamp_from_proto(request.began_at, "began_at")
     names = [task.task_id for task in tasks]
     if len(set(names)) < len(names):
         raise InvalidField(
@@ -91,6 +95,7 @@ def registration_from_proto(request: _pb.RegisterHandlerRequest) -> Registration
         static=static,
         tasks=tasks,
         lease_seconds=None if static else round(lease),
+        began_at=began_at,
     )
 
 

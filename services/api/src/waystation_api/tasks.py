@@ -9,7 +9,6 @@ from collections.abc import Collection
 
 from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.task_spec import TaskSpec
-from waystation_core.domain.task_table import TaskTable
 from waystation_core.ports.store import Registration, RegistrySnapshot, RegistryStore
 from waystation_core.running import Retries
 
@@ -32,7 +31,7 @@ class TaskDirectory:
 
     def _take(self, snapshot: RegistrySnapshot) -> None:
         self.snapshot = snapshot
-        self._table = TaskTable(snapshot.tasks)
+        self._table = snapshot.table()
         self._tasks = {task.task_id: task for task in (*snapshot.tasks, *snapshot.retired)}
 
     @property

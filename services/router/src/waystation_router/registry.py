@@ -68,7 +68,7 @@ class RegistryCopy:
             if (generation, changes) == (self._snapshot.generation, self._snapshot.changes):
                 return
             self._snapshot = await self._store.snapshot()
-            self._table = TaskTable(self._snapshot.tasks)
+            self._table = self._snapshot.table()
             known = (*self._snapshot.tasks, *self._snapshot.retired)
             self._tasks = {task.task_id: task for task in known}
             log.info(

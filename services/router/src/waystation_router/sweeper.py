@@ -306,4 +306,5 @@ class Sweeper:
 
 
 def _name(turn: Callable[[], Awaitable[bool]]) -> str:
-    return turn.__qualname__.lower().replace("sweeper._", "").replace(".turn", "")
+    owner, _, method = turn.__qualname__.rpartition(".")
+    return owner.lower() if method == "turn" else method.removeprefix("_")

@@ -1,14 +1,18 @@
 """Fires what is due: delayed events, deadlines, groups, and cleaning up after an end.
 
-Each instance's due timers are fired under its lock, by one commit. What they raise is announced like
-everything else. A timer that can't be fired now (Postgres goes away, the registry moves) is claimed
+Delayed events, of which a great many may be due at the same time, are fired in batches by the first form
+of the commit rule: an instance that did not move since it was read is as it was. All else, and what moved,
+is fired under the instance's lock, by one commit. What is raised is announced like everything else. A timer that can't be fired now (Postgres goes away, the registry moves) is claimed
 again a few seconds later, by this router or another one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import structlog
 
@@ -17,7 +21,7 @@ from waystation_core.domain.commit import EventFacts, InstanceCommit
 from waystation_core.domain.draft import Draft, Rules
 from waystation_core.domain.errors import StoreUnavailable, WorkflowNotFound
 from waystation_core.domain.model import Event, Timer, TimerKind
-from waystation_core.ports.store import EngineStore, Locked, RegistryMoved
+from waystation_core.ports.store import Committed, EngineStore, Locked, RegistryMoved
 from waystation_core.relay.announcing import Relay
 from waystation_router.ledger import Ledger
 from waystation_router.registry import RegistryCopy
@@ -55,8 +59,73 @@ class Timers:
         claimed = await self._store.claim_timers(CLAIMED_AT_ONCE)
         if not claimed:
             return False
-        await asyncio.gather(*(self._of_instance(key, due) for key, due in claimed.items()))
+        delayed = {
+            key: due
+            for key, due in claimed.items()
+            if all(timer.kind is TimerKind.EVENT for timer in due)
+        }
+        fired: frozenset[int] = frozenset()
+        if delayed:
+            try:
+                fired = await self._fire_at_once(delayed)
+            except StoreUnavailable:
+                raise
+            except Exception:
+                # One instance's fault must not keep the others' timers from firing.
+                log.exception("timers_fired_one_by_one", instances=len(delayed))
+        await asyncio.gather(
+            *(self._of_instance(key, due) for key, due in claimed.items() if key not in fired)
+        )
         return sum(map(len, claimed.values())) == CLAIMED_AT_ONCE
+
+    async def _fire_at_once(self, due: Mapping[int, Sequence[Timer]]) -> frozenset[int]:
+        """Announces delayed events of many instances; the keys of those that are done."""
+        loaded = await self._store.load([timer.ref for timers in due.values() for timer in timers])
+        # Read after the instances: what stands now and moved with none of them stood all the time.
+        standing = await self._store.standing_timers(list(due))
+        commits = []
+        for key, claimed in due.items():
+            if key not in loaded.instances:
+                continue
+            stands = set(standing.get(key, ()))
+            wanted = [timer for timer in claimed if timer in stands]
+            timed = {timer.ref for timer in stands if timer.kind is TimerKind.EVENT}
+            draft = Draft(
+                loaded.instances[key],
+                facts={
+                    timer.ref: replace(loaded.facts[timer.ref], timed=timer.ref in timed)
+                    for timer in wanted
+                },
+                rules=self._rules,
+                now=datetime.now(UTC),
+            )
+            events = {timer.ref: loaded.events[timer.ref][0] for timer in wanted}
+            for timer in wanted:
+                timers.fire(draft, timer, timers.Material(events=events, timed=frozenset(timed)))
+            commits.append(draft.commit())
+        # Of those that another one fired meanwhile nothing is left to do.
+        done = {commit.before.key for commit in commits if commit.is_empty}
+        commits = [commit for commit in commits if not commit.is_empty]
+        if commits:
+            written = await self._commit(commits)
+            fired = [commit for commit in commits if commit.before.key in written.keys]
+            log.info("timers_fired", timers=sum(len(due[one.before.key]) for one in fired))
+            for commit in fired:
+                self._ledger.moved(commit)
+            self._relay.committed(fired)
+            done |= written.keys
+        return frozenset(done)
+
+    async def _commit(self, commits: Sequence[InstanceCommit]) -> Committed:
+        try:
+            return await self._store.commit(commits, generation=self._registry.generation)
+        except StoreUnavailable:
+            # Perhaps it was written: then nobody else would announce them soon.
+            with contextlib.suppress(StoreUnavailable):
+                await self._store.make_due(
+                    [event.event_id for commit in commits for event in commit.outbox_add]
+                )
+            raise
 
     async def _of_instance(self, key: int, due: Sequence[Timer]) -> None:
         try:

@@ -120,6 +120,9 @@ class Registration:
             wait = min(wait * 2, _LONGEST_WAIT)
         self._unreachable = False
         self._handler_id = response.handler.handler_id
+        if response.handler.HasField("began_at"):
+            # Said each time from now on: coming back makes this process no newer than it is.
+            self._request.began_at.CopyFrom(response.handler.began_at)
         logger.info(
             "registered %s at %s:%d with Waystation at %s, tasks: %s%s",
             self._request.service_name,

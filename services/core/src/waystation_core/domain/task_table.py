@@ -17,10 +17,25 @@ def serves(task: TaskSpec, workflow_type: str) -> bool:
 
 
 class TaskTable:
-    """The tasks of one snapshot of the registry. Never changed; a new snapshot has a new table."""
+    """The tasks of one snapshot of the registry. Never changed; a new snapshot has a new table.
 
-    def __init__(self, tasks: Iterable[TaskSpec] = ()) -> None:
-        self._matcher = Matcher((pattern, task) for task in tasks for pattern in task.event_types)
+    `tasks` are the specs that hold: those of each task's newest process, live or not. `announced` are
+    those of all live endpoints. A task handles what its own spec says and what any of them announces:
+    while versions are exchanged neither may lose what the other does not know. How a delivery is treated
+    (timeout, attempts) is always as the spec that holds says.
+    """
+
+    def __init__(self, tasks: Iterable[TaskSpec] = (), announced: Iterable[TaskSpec] = ()) -> None:
+        self._tasks = {task.task_id: task for task in tasks}
+        # Replicas say the same: it counts once.
+        said = {
+            (spec.task_id, spec.event_types, spec.workflow_types): spec
+            for spec in (*self._tasks.values(), *announced)
+            if spec.task_id in self._tasks
+        }
+        self._matcher = Matcher(
+            (pattern, spec) for spec in said.values() for pattern in spec.event_types
+        )
         self._resolved: dict[tuple[str, str], tuple[TaskSpec, ...]] = {}
 
     def resolve(self, event_type: str, workflow_type: str) -> tuple[TaskSpec, ...]:
@@ -28,12 +43,12 @@ class TaskTable:
         place = (event_type, workflow_type)
         found = self._resolved.get(place)
         if found is None:
-            tasks = {
-                task.task_id: task
-                for task in self._matcher.match(event_type)
-                if serves(task, workflow_type)
+            task_ids = {
+                spec.task_id
+                for spec in self._matcher.match(event_type)
+                if serves(spec, workflow_type)
             }
-            found = tuple(tasks[task_id] for task_id in sorted(tasks))
+            found = tuple(self._tasks[task_id] for task_id in sorted(task_ids))
             if len(self._resolved) >= _REMEMBERED:
                 self._resolved.clear()
             self._resolved[place] = found

@@ -11,7 +11,7 @@ from waystation_core.store import task_specs
 HANDLER_COLUMNS = (
     "h.handler_id::text, h.service_name, h.service_version, h.host, h.port, h.kind = 2, "
     "h.lease_seconds, GREATEST(extract(epoch FROM h.lease_until - now())::float8, 0), "
-    "h.registered_at, h.tasks"
+    "h.registered_at, h.tasks, h.began_at"
 )
 
 LIVE = "(h.lease_until IS NULL OR h.lease_until > now())"
@@ -31,4 +31,5 @@ def registration(row: Sequence[Any]) -> Registration:
         lease_remaining=row[7],
         registered_at=row[8],
         tasks=tuple(task_specs.from_json(spec) for spec in row[9]),
+        began_at=row[10],
     )

@@ -3,8 +3,9 @@ the tasks of new events may differ."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import orjson
 
@@ -25,6 +26,8 @@ from waystation_core.store.pool import Connection, Pool, connection_of, json_tex
 from waystation_core.store.retiring import OPERATOR, count_change, lock_registry
 
 _RPC = "RegisterHandler"
+
+_TICK = timedelta(microseconds=1)
 
 
 class Registering:
@@ -59,11 +62,6 @@ class Registering:
             _check_owner(registration, known_tasks)
             specs = {task_id: one.spec for task_id, one in known_tasks.items()}
             first_time = [spec.task_id for spec in registration.tasks if spec.task_id not in specs]
-            changed = [spec for spec in registration.tasks if specs.get(spec.task_id) != spec]
-            back = [task_id for task_id, one in known_tasks.items() if one.comes_back]
-            moves_types = any(one.retired_by == SYSTEM for one in known_tasks.values()) or any(
-                _types(spec) != _types(specs.get(spec.task_id)) for spec in changed
-            )
             same = (
                 known is not None
                 and known.tasks == registration.tasks
@@ -71,7 +69,25 @@ class Registering:
                 and known.static == registration.static
                 and known.lease_seconds == registration.lease_seconds
             )
-            await _store_tasks(connection, namespace, changed, first_time)
+            began_at = await _beginning(
+                connection, registration, known if same else None, known_tasks.values()
+            )
+            registration = replace(registration, began_at=began_at)
+            ours = [
+                spec
+                for spec in registration.tasks
+                if spec.task_id in first_time or known_tasks[spec.task_id].began_at <= began_at
+            ]
+            changed = [spec for spec in ours if specs.get(spec.task_id) != spec]
+            back = [task_id for task_id, one in known_tasks.items() if one.comes_back]
+            # What an endpoint announces beside the spec that holds is handled while it lives.
+            moves_types = any(one.retired_by == SYSTEM for one in known_tasks.values()) or (
+                not (known is not None and known.tasks == registration.tasks and not changed)
+                and any(
+                    _types(spec) != _types(specs.get(spec.task_id)) for spec in registration.tasks
+                )
+            )
+            await _store_tasks(connection, namespace, ours, first_time, began_at)
             await _declare(connection, namespace, back)
             handler_id = known.handler_id if known is not None and same else new_id()
             stored = await _store_handler(connection, namespace, registration, handler_id)
@@ -93,6 +109,23 @@ class Registering:
 
 def _types(spec: TaskSpec | None) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     return (spec.event_types, spec.workflow_types) if spec is not None else None
+
+
+async def _beginning(
+    connection: Connection,
+    wanted: Registration,
+    known: Registration | None,
+    tasks: Iterable[_Known],
+) -> datetime:
+    """When its process was registered first, by this database's clock. One that begins now is newer than
+    all others of its tasks, even where that clock was set back since; nobody is of the future."""
+    cursor = await connection.execute("SELECT clock_timestamp()")
+    row = await cursor.fetchone()
+    assert row is not None
+    now: datetime = row[0]
+    after_all = max([now, *(task.began_at + _TICK for task in tasks)])
+    said = wanted.began_at or (known.began_at if known is not None else None)
+    return min(said, after_all) if said is not None else after_all
 
 
 async def _made_before(
@@ -134,6 +167,8 @@ class _Known:
     retired_by: str | None
     missed: bool
     """Whether no live endpoint declared it lately."""
+    began_at: datetime
+    """When the process whose spec holds was registered first."""
 
     @property
     def comes_back(self) -> bool:
@@ -144,12 +179,13 @@ async def _known_tasks(
     connection: Connection, namespace: str, wanted: Registration
 ) -> dict[str, _Known]:
     cursor = await connection.execute(
-        "SELECT spec, retired_by, undeclared_since IS NOT NULL FROM tasks "
+        "SELECT spec, retired_by, undeclared_since IS NOT NULL, began_at FROM tasks "
         "WHERE namespace = %s AND task_id = ANY(%s) ORDER BY task_id",
         (namespace, [spec.task_id for spec in wanted.tasks]),
     )
     known = [
-        _Known(task_specs.from_json(row[0]), row[1], row[2]) for row in await cursor.fetchall()
+        _Known(task_specs.from_json(row[0]), row[1], row[2], row[3])
+        for row in await cursor.fetchall()
     ]
     return {one.spec.task_id: one for one in known}
 
@@ -191,8 +227,13 @@ async def _declare(connection: Connection, namespace: str, task_ids: Sequence[st
 
 
 async def _store_tasks(
-    connection: Connection, namespace: str, specs: Sequence[TaskSpec], first_time: Sequence[str]
+    connection: Connection,
+    namespace: str,
+    specs: Sequence[TaskSpec],
+    first_time: Sequence[str],
+    began_at: datetime,
 ) -> None:
+    """The specs of a process that is the newest of these tasks."""
     if not specs:
         return
     rows: list[JsonObject] = [
@@ -206,14 +247,21 @@ async def _store_tasks(
     ]
     await connection.execute(
         """
-        INSERT INTO tasks (namespace, task_id, service_name, spec, catch_up_again_at)
+        INSERT INTO tasks (namespace, task_id, service_name, spec, catch_up_again_at, began_at)
         SELECT %(namespace)s, t.task_id, t.service_name, t.spec,
-            CASE WHEN t.again THEN now() + make_interval(secs => %(wait)s) END
+            CASE WHEN t.again THEN now() + make_interval(secs => %(wait)s) END, %(began_at)s
         FROM json_to_recordset(%(tasks)s::json)
             AS t(task_id text, service_name text, spec json, again boolean)
-        ON CONFLICT (namespace, task_id) DO UPDATE SET spec = excluded.spec, updated_at = now()
+        ON CONFLICT (namespace, task_id) DO UPDATE SET
+            spec = excluded.spec, began_at = excluded.began_at, updated_at = now()
+        WHERE tasks.spec::text <> excluded.spec::text OR tasks.began_at <> excluded.began_at
         """,
-        {"namespace": namespace, "tasks": json_text(rows), "wait": CATCH_UP_AGAIN_SECONDS},
+        {
+            "namespace": namespace,
+            "tasks": json_text(rows),
+            "wait": CATCH_UP_AGAIN_SECONDS,
+            "began_at": began_at,
+        },
     )
 
 
@@ -223,13 +271,15 @@ async def _store_handler(
     cursor = await connection.execute(
         f"""
         INSERT INTO handlers AS h (handler_id, namespace, service_name, service_version, host, port,
-            kind, lease_seconds, lease_until, tasks)
+            kind, lease_seconds, lease_until, tasks, began_at)
         VALUES (%(id)s::uuid, %(namespace)s, %(service)s, %(version)s, %(host)s, %(port)s, %(kind)s,
-            %(lease)s::int, now() + make_interval(secs => %(lease)s::int), %(tasks)s::json)
+            %(lease)s::int, now() + make_interval(secs => %(lease)s::int), %(tasks)s::json,
+            %(began_at)s)
         ON CONFLICT (namespace, service_name, host, port) DO UPDATE SET
             handler_id = excluded.handler_id, service_version = excluded.service_version,
             kind = excluded.kind, lease_seconds = excluded.lease_seconds,
             lease_until = excluded.lease_until, tasks = excluded.tasks,
+            began_at = excluded.began_at,
             registered_at = CASE WHEN h.handler_id = excluded.handler_id THEN h.registered_at
                 ELSE now() END
         RETURNING {HANDLER_COLUMNS}
@@ -244,6 +294,7 @@ async def _store_handler(
             "kind": 2 if wanted.static else 1,
             "lease": None if wanted.static else wanted.lease_seconds,
             "tasks": json_text([task_specs.to_json(spec) for spec in wanted.tasks]),
+            "began_at": wanted.began_at,
         },
     )
     row = await cursor.fetchone()

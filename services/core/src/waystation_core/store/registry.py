@@ -21,6 +21,21 @@ from waystation_core.store.pool import Connection, Pool, connection_of
 from waystation_core.store.registering import Registering
 from waystation_core.store.retiring import Retiring
 
+# Behind `gone (tasks)`, endpoints that are no more. What they announced beside the specs that hold is not
+# handled any more, so the tasks of new events may be others. Replicas said the same, which counts once.
+_COUNT_GONE = """
+UPDATE registry SET changes = changes + 1, generation = generation + CASE WHEN EXISTS (
+    SELECT 1
+    FROM (SELECT tasks::text::json AS tasks FROM gone GROUP BY tasks::text) g,
+        json_array_elements(g.tasks) AS said(spec),
+        tasks t
+    WHERE t.namespace = %(namespace)s AND t.task_id = said.spec->>'task_id'
+      AND (t.spec->>'event_types' <> said.spec->>'event_types'
+        OR t.spec->>'workflow_types' <> said.spec->>'workflow_types')
+) THEN 1 ELSE 0 END
+WHERE namespace = %(namespace)s AND EXISTS (SELECT 1 FROM gone)
+"""
+
 
 class PostgresRegistryStore(Registering, Retiring, CatchingUp):
     """Implements `ports.store.RegistryStore` over one pool."""
@@ -54,15 +69,15 @@ class PostgresRegistryStore(Registering, Retiring, CatchingUp):
             return
         async with connection_of(self._pool) as connection:
             await connection.execute(
-                """
+                f"""
                 WITH gone AS (
-                    DELETE FROM handlers WHERE handler_id = %s::uuid AND namespace = %s
-                    RETURNING namespace
+                    DELETE FROM handlers
+                    WHERE handler_id = %(handler_id)s::uuid AND namespace = %(namespace)s
+                    RETURNING tasks
                 )
-                UPDATE registry r SET changes = changes + 1 FROM gone
-                WHERE r.namespace = gone.namespace
+                {_COUNT_GONE}
                 """,
-                (handler_id, namespace),
+                {"handler_id": handler_id, "namespace": namespace},
             )
 
     # --- reading ---------------------------------------------------------------------------
@@ -117,13 +132,12 @@ class PostgresRegistryStore(Registering, Retiring, CatchingUp):
             if row[2]:
                 # Two that notice at once count the same lapse once: the second finds no row.
                 await connection.execute(
-                    """
-                    WITH lapsed AS (
+                    f"""
+                    WITH gone AS (
                         DELETE FROM handlers WHERE namespace = %(namespace)s AND lease_until <= now()
-                        RETURNING handler_id
+                        RETURNING tasks
                     )
-                    UPDATE registry SET changes = changes + 1
-                    WHERE namespace = %(namespace)s AND EXISTS (SELECT 1 FROM lapsed)
+                    {_COUNT_GONE}
                     """,
                     {"namespace": namespace},
                 )
@@ -152,7 +166,8 @@ class PostgresRegistryStore(Registering, Retiring, CatchingUp):
             changes=row[1],
             tasks=tuple(task for task, retired in tasks if not retired),
             handlers=tuple(
-                replace(registration_of(handler), registered_at=None) for handler in row[3] or ()
+                replace(registration_of(handler), registered_at=None, began_at=None)
+                for handler in row[3] or ()
             ),
             retired=tuple(task for task, retired in tasks if retired),
         )

@@ -35,11 +35,21 @@ SELECT {_DUE_COLUMNS} FROM claimed c JOIN events e ON e.event_id = c.event_id
 JOIN workflow_instances i ON i.key = e.instance_key ORDER BY e.event_id
 """
 
+# No index says which of them starve: it would cost each event that does not. A portion is looked at, by id
+# and so by age, and the next one once this one has none left.
+_STARVING_PORTION = 10_000
+_FIRST_ID = "00000000-0000-0000-0000-000000000000"
+_LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+_PORTION_ENDS = f"""
+SELECT event_id::text FROM outbox WHERE event_id > %(after)s
+ORDER BY event_id OFFSET {_STARVING_PORTION - 1} LIMIT 1
+"""
 _CLAIM_STARVING = f"""
 WITH found AS MATERIALIZED (
     SELECT event_id FROM outbox
-    WHERE level < %(highest)s AND created_at < now() - make_interval(secs => %(age)s) {{among}}
-    ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    WHERE event_id > %(after)s AND event_id <= %(ends)s
+      AND level < %(highest)s AND created_at < now() - make_interval(secs => %(age)s) {{among}}
+    ORDER BY event_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE outbox o SET level = %(highest)s, announced_at = now()
     FROM found f WHERE o.event_id = f.event_id
@@ -136,6 +146,7 @@ class Sweeping:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._starving_after = _FIRST_ID
 
     async def _execute(self, query: str, parameters: Any = None) -> int:
         async with connection_of(self._pool) as connection:
@@ -158,15 +169,21 @@ class Sweeping:
     async def claim_starving_events(
         self, limit: int, unsettled_for: float, types: EventTypes = EVERY_TYPE
     ) -> list[DueEvent]:
+        after = self._starving_after
+        ends = await self._fetch(_PORTION_ENDS, {"after": after})
         found = await self._fetch(
             _CLAIM_STARVING.format(among=event_types.among(types, "outbox")),
             {
+                "after": after,
+                "ends": ends[0][0] if ends else _LAST_ID,
                 "highest": LEVELS - 1,
                 "age": unsettled_for,
                 "limit": limit,
                 **event_types.parameters(types),
             },
         )
+        # Round and round, and back to the oldest ones as soon as any were found.
+        self._starving_after = ends[0][0] if ends and not found else _FIRST_ID
         return [_due(row, priority=lowest_priority_of(LEVELS - 1)) for row in found]
 
     async def claim_deliveries(
@@ -210,6 +227,16 @@ class Sweeping:
         for key, kind, ref, due_at, _ in sorted(found, key=lambda row: row[4]):
             claimed.setdefault(key, []).append(Timer(TimerKind(kind), ref, due_at=due_at))
         return claimed
+
+    async def standing_timers(self, keys: Sequence[int]) -> dict[int, list[Timer]]:
+        standing: dict[int, list[Timer]] = {}
+        found = await self._fetch(
+            "SELECT instance_key, kind, ref, due_at FROM timers WHERE instance_key = ANY(%s)",
+            (list(keys),),
+        )
+        for key, kind, ref, due_at in found:
+            standing.setdefault(key, []).append(Timer(TimerKind(kind), ref, due_at=due_at))
+        return standing
 
     async def wake_parked(
         self,

@@ -300,6 +300,8 @@ tasks = Table(
     Column("retired_by", Text),
     # Since when no live endpoint of its live service declares it.
     _when("undeclared_since", nullable=True),
+    # When the process whose spec this is was registered first; only a process that began later changes it.
+    _when("began_at", default=True),
 )
 
 handlers = Table(
@@ -316,6 +318,8 @@ handlers = Table(
     _when("lease_until", nullable=True),
     _when("registered_at", default=True),
     Column("tasks", JSON, nullable=False),
+    # When its process was registered first. It stays through lapsed leases.
+    _when("began_at", default=True),
     UniqueConstraint("namespace", "service_name", "host", "port", name="handlers_endpoint"),
 )
 

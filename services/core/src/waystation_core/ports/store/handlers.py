@@ -9,6 +9,7 @@ from typing import Protocol
 
 from waystation_core.domain.model import DEFAULT_NAMESPACE
 from waystation_core.domain.task_spec import TaskSpec
+from waystation_core.domain.task_table import TaskTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Registration:
     port: int
     static: bool
     tasks: tuple[TaskSpec, ...]
-    """What this endpoint announced. What counts as a task's spec is the newest registration's."""
+    """What this endpoint announced. What counts as a task's spec is the newest process's."""
     lease_seconds: int | None = None
     lease_remaining: float | None = None
     registered_at: datetime | None = None
@@ -31,6 +32,9 @@ class Registration:
     calls_in_flight: int = 0
     retired_task_ids: tuple[str, ...] = ()
     """Those of `tasks` that an operator retired: they get nothing."""
+    began_at: datetime | None = None
+    """When its process was registered first, by the database's clock: of two processes the one where
+    this is later is newer. To `register` it is what the process says that it was answered then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,10 @@ class RegistrySnapshot:
     retired: tuple[TaskSpec, ...] = ()
     """Those that get nothing any more. What they have in call still goes by their specs."""
 
+    def table(self) -> TaskTable:
+        """Which tasks handle an event."""
+        return TaskTable(self.tasks, (spec for handler in self.handlers for spec in handler.tasks))
+
 
 @dataclass(frozen=True, slots=True)
 class Undeclared:
@@ -54,6 +62,16 @@ class Undeclared:
     """Tasks whose grace was over."""
     waiting: bool
     """Whether the grace of others runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToCatchUp:
+    """A portion of the instances that a new task catches up with."""
+
+    keys: Sequence[int]
+    """In order."""
+    after: int | None
+    """Where the next portion begins; None: there are no more."""
 
 
 class RegistryStore(Protocol):
@@ -68,9 +86,13 @@ class RegistryStore(Protocol):
         at_most: int = 10_000,
     ) -> tuple[Registration, list[str]]:
         """Stores or replaces the registration of the same service, host and port, and the specs of
-        its tasks; raises the generation when a task's types or workflow types changed, or when it
-        brings one back that the system had retired. Answers with it and the task_ids registered for
-        the first time (their catch-up is due).
+        those of its tasks that no newer process registered; raises the generation when the types or
+        workflow types that a task is announced for may have changed, or when it brings one back that
+        the system had retired. Answers with it and the task_ids registered for the first time (their
+        catch-up is due).
+
+        A process is as old as its `began_at` says. Without one it goes on where the live registration
+        of its endpoint says the same, and else begins now, after all others of its tasks.
 
         Raises TaskOwnedByOtherService, RequestIdReused, TooManyHandlers where it would be one more
         endpoint than `at_most`.
@@ -82,7 +104,8 @@ class RegistryStore(Protocol):
         ...
 
     async def unregister(self, handler_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> None:
-        """Removes the registration, where it is there."""
+        """Removes the registration, where it is there. Raises the generation where it announced
+        what the tasks' specs do not."""
         ...
 
     async def handlers(
@@ -97,7 +120,8 @@ class RegistryStore(Protocol):
         ...
 
     async def changes(self, namespace: str = DEFAULT_NAMESPACE) -> tuple[int, int]:
-        """(generation, changes) now. Lapsed leases count as a change once someone notices them here."""
+        """(generation, changes) now. Lapsed leases count as a change once someone notices them here,
+        and as `unregister`."""
         ...
 
     async def snapshot(self, namespace: str = DEFAULT_NAMESPACE) -> RegistrySnapshot:
@@ -134,11 +158,13 @@ class RegistryStore(Protocol):
         task: TaskSpec,
         *,
         after: int = 0,
-        limit: int = 1000,
+        limit: int = 5000,
         namespace: str = DEFAULT_NAMESPACE,
-    ) -> list[int]:
-        """Keys, in order and after that one, of open instances of its workflow types with events
-        that settled as UNHANDLED, that it claims, and of which it never had a delivery."""
+    ) -> ToCatchUp:
+        """Open instances of its workflow types, after that key, with events that settled as
+        UNHANDLED, that it claims, and of which it never had a delivery. Looks at `limit` such
+        events at most; so there may be one that has none for it, and fewer, or none, though there
+        are more."""
         ...
 
     async def catch_ups_due(self) -> list[TaskSpec]:

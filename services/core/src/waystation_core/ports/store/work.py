@@ -293,7 +293,8 @@ class EngineStore(Protocol):
         self, limit: int, unsettled_for: float, types: EventTypes = EVERY_TYPE
     ) -> list[DueEvent]:
         """Claims rows of these types unsettled this long and announced once, for one more
-        announcement at the highest level."""
+        announcement at the highest level. Each call looks at a portion of the outbox, the oldest
+        one first, and at the next one where that has none."""
         ...
 
     async def claim_deliveries(
@@ -333,6 +334,10 @@ class EngineStore(Protocol):
     async def claim_timers(self, limit: int) -> dict[int, list[Timer]]:
         """Claims due timers; by key of the instance, oldest first in each. They are as they stand from
         now on: `due_at` is when another one may claim them, should this one die before it fires them."""
+        ...
+
+    async def standing_timers(self, keys: Sequence[int]) -> dict[int, list[Timer]]:
+        """All timers of these instances, as they stand; in no order."""
         ...
 
     async def wake_parked(
