@@ -8,6 +8,7 @@ CHAOS_ARGS ?=
 MINUTES ?= 20
 SEED ?= 7
 SEEDS ?=
+ORDERS ?= 2000
 bin := .venv/bin
 
 .PHONY: help
@@ -66,6 +67,12 @@ soak: setup rabbitmq ## The same load without faults, at half the rate: growth o
 .PHONY: fuzz-input
 fuzz-input: setup rabbitmq ## Generated bad input at every door of a whole system; N=100000 SEED=7
 	$(bin)/python -m fuzz_input --count $(or $(N),100000) --seed $(SEED)
+
+.PHONY: fuzz
+fuzz: setup ## Random lives and orders of commits, for long: MINUTES=60 or EXAMPLES=5000; AGAIN=3 repeats round 3
+	FUZZ_MINUTES=$(if $(EXAMPLES),0,$(MINUTES)) FUZZ_EXAMPLES=$(EXAMPLES) FUZZ_ORDERS=$(ORDERS) \
+		FUZZ_AGAIN=$(AGAIN) $(bin)/pytest tests/model --timeout 0 -x \
+		$(if $(AGAIN),-k random_lives) $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: setup rabbitmq ## Workflows per second and latency; BENCH_ARGS="--seconds 3 --repeats 1" is the short form
