@@ -422,7 +422,7 @@ async def test_a_broker_that_takes_nothing_is_named(
     api: Api, monkeypatch: pytest.MonkeyPatch, blocked: bool, says: str
 ) -> None:
     register = RegisterHandlerRequest(service_name="claims", host="127.0.0.1", port=7500)
-    register.tasks.add(task_id="a", event_types=["*"], workflow_types=["*"])
+    register.tasks.add(task_id="a", event_types=["workflow.started"], workflow_types=["*"])
     await api.handlers.RegisterHandler(register)
     name = await started(api)
     request = pb.ExplainWorkflowRequest(workflow_instance_id=name)
