@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-STORE = ROOT / "services/core/src/waystation_core/store"
+from waystation_core import store
+
+STORE = Path(store.__file__).parent
 CLOCKS = {"now", "utcnow", "today", "time", "time_ns", "monotonic"}
 FALLBACK = {"writing.py"}
 """Where nothing was written, and so nothing came back: the answer says when, and nothing rests on it."""
