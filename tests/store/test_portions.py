@@ -80,7 +80,7 @@ BOUNDED_BY = {
     "leased": "limit",
     "claim_deliveries": "limit",
     "claim_overdue": "limit",
-    "claim_timers": "limit",
+    "timers_due": "LIMIT",
     "wake_parked": "limit",
     "break_leases": "limit",
     "forget_requests": "limit",

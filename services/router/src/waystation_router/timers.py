@@ -1,13 +1,14 @@
 """Fires what is due: delayed events, deadlines, groups, and cleaning up after an end.
 
-Each instance's due timers are fired under its lock, by one commit. What they raise is announced like
-everything else. A timer that can't be fired now (Postgres goes away, the registry moves) is claimed
-again a few seconds later, by this router or another one.
+Nothing is claimed: whoever fires the due timers of an instance has its lock, and they are gone with that
+commit. So a router that dies, or hears nothing more of Postgres, leaves them as they were, due, and the
+next one that looks fires them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import structlog
@@ -15,9 +16,9 @@ import structlog
 from waystation_core.domain import timers
 from waystation_core.domain.commit import EventFacts, InstanceCommit
 from waystation_core.domain.draft import Draft, Rules
-from waystation_core.domain.errors import StoreUnavailable, WorkflowNotFound
+from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.model import Event, Timer, TimerKind
-from waystation_core.ports.store import EngineStore, Locked, RegistryMoved
+from waystation_core.ports.store import EngineStore, Locked, NothingDue, RegistryMoved
 from waystation_core.relay.announcing import Relay
 from waystation_router.ledger import Ledger
 from waystation_router.registry import RegistryCopy
@@ -25,9 +26,13 @@ from waystation_router.registry import RegistryCopy
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY = 0.1
-CLAIMED_AT_ONCE = 200
 INSTANCES_AT_ONCE = 2
 """Each holds a connection."""
+INSTANCES_IN_TURN = 100
+TIMERS_AT_ONCE = 200
+"""Of one instance, in one commit."""
+PUT_OFF_SECONDS = 10.0
+"""Until an instance whose timers could not be fired, by a fault of ours, is looked at again."""
 
 _ABOUT_EVENTS = (TimerKind.EVENT, TimerKind.EXPIRY)
 
@@ -48,57 +53,90 @@ class Timers:
         self._registry = registry
         self._relay = relay
         self._rules = rules
-        self._places = asyncio.Semaphore(INSTANCES_AT_ONCE)
+        self._put_off: dict[int, float] = {}
+        """Keys of instances, and until when."""
+        self._untold: list[str] = []
+        """Events that were raised if a commit of unknown outcome was carried out."""
 
     async def turn(self) -> bool:
         """Fires what is due now; says whether there may be more."""
-        claimed = await self._store.claim_timers(CLAIMED_AT_ONCE)
-        if not claimed:
+        if self._untold:
+            untold, self._untold = self._untold, []
+            try:
+                await self._store.make_due(untold)
+            except StoreUnavailable:
+                self._untold += untold
+                raise
+        if not await self._store.timers_due():
             return False
-        await asyncio.gather(*(self._of_instance(key, due) for key, due in claimed.items()))
-        return sum(map(len, claimed.values())) == CLAIMED_AT_ONCE
+        more = await asyncio.gather(
+            *(self._fire_some() for _ in range(INSTANCES_AT_ONCE)), return_exceptions=True
+        )
+        for one in more:
+            if isinstance(one, BaseException):
+                raise one
+        return any(more)
 
-    async def _of_instance(self, key: int, due: Sequence[Timer]) -> None:
+    async def _fire_some(self) -> bool:
+        for _ in range(INSTANCES_IN_TURN):
+            if not await self._fire_one():
+                return False
+        return True
+
+    async def _fire_one(self) -> bool:
+        """Fires the due timers of one instance that nobody else has locked; False: there is none."""
+        key: int | None = None
+        commit: InstanceCommit | None = None
+        now = time.monotonic()
+        self._put_off = {key: until for key, until in self._put_off.items() if until > now}
         try:
-            async with self._places:
-                commit = await self._fire(key, due)
-        except (StoreUnavailable, RegistryMoved) as error:
-            log.warning("timers_postponed", instance_key=key, error=type(error).__name__)
-        except WorkflowNotFound:
-            log.error("timers_without_workflow", instance_key=key)
+            async with self._store.locked(due_but=list(self._put_off)) as locked:
+                key = locked.instance.key
+                due, commit = await self._decide(locked)
+                await locked.write(commit)
+        except NothingDue:
+            return False
+        except RegistryMoved:
+            # Decided anew, under the next lock.
+            return True
+        except StoreUnavailable:
+            if commit is not None:
+                self._untold += [event.event_id for event in commit.outbox_add]
+            raise
         except Exception:
+            if key is None:
+                raise
             # One instance's fault must not keep the others' timers from firing.
             log.exception("timers_failed", instance_key=key)
-        else:
-            if not commit.is_empty:
-                log.info(
-                    "timers_fired",
-                    workflow_id=commit.after.workflow_instance_id,
-                    timers=[timer.kind.name for timer in due],
-                )
-                self._ledger.moved(commit)
-                self._relay.committed([commit])
-
-    async def _fire(self, key: int, due: Sequence[Timer]) -> InstanceCommit:
-        async with self._store.locked(key=key) as locked:
-            if locked.generation != self._registry.generation:
-                await self._registry.refresh(at_least=locked.generation)
-            standing = await locked.timers()
-            # One that was set anew since it was claimed has a time of its own.
-            as_claimed = set(standing)
-            wanted = [timer for timer in due if timer in as_claimed]
-            material = await _material(locked, wanted, standing)
-            draft = Draft(
-                locked.instance,
-                facts=await _facts(locked, material),
-                rules=self._rules,
-                now=locked.now,
+            self._put_off[key] = now + PUT_OFF_SECONDS
+            return True
+        if not commit.is_empty:
+            log.info(
+                "timers_fired",
+                workflow_id=commit.after.workflow_instance_id,
+                timers=[timer.kind.name for timer in due],
             )
-            for timer in wanted:
-                timers.fire(draft, timer, material)
-            commit = draft.commit()
-            await locked.write(commit)
-        return commit
+            self._ledger.moved(commit)
+            self._relay.committed([commit])
+        return True
+
+    async def _decide(self, locked: Locked) -> tuple[list[Timer], InstanceCommit]:
+        if locked.generation != self._registry.generation:
+            await self._registry.refresh(at_least=locked.generation)
+        standing = await locked.timers()
+        due = [
+            timer for timer in standing if timer.due_at is not None and timer.due_at <= locked.now
+        ][:TIMERS_AT_ONCE]
+        material = await _material(locked, due, standing)
+        draft = Draft(
+            locked.instance,
+            facts=await _facts(locked, material),
+            rules=self._rules,
+            now=locked.now,
+        )
+        for timer in due:
+            timers.fire(draft, timer, material)
+        return due, draft.commit()
 
 
 async def _material(

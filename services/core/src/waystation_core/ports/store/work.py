@@ -31,6 +31,10 @@ class RegistryMoved(Exception):
     """The registry's generation changed between decision and write: resolve and decide again."""
 
 
+class NothingDue(Exception):
+    """No timer is due of an instance that nobody has locked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Started:
     """What became of one start."""
@@ -237,12 +241,18 @@ class EngineStore(Protocol):
         *,
         key: int | None = None,
         workflow_instance_id: str | None = None,
+        due_but: Sequence[int] | None = None,
         namespace: str = DEFAULT_NAMESPACE,
         event_ids: Sequence[str] = (),
         since: int | None = None,
     ) -> AbstractAsyncContextManager[Locked]:
         """Locks one instance, then reads in later statements: facts of `event_ids`, and what
-        versions after `since` wrote. Raises WorkflowNotFound."""
+        versions after `since` wrote. Raises WorkflowNotFound.
+
+        With `due_but` it is the one whose timer has been due longest, of those that nobody else has
+        locked, but for these keys. Raises NothingDue.
+
+        A turn of the instance whose delivery is not in call is over."""
         ...
 
     async def probe(self) -> None:
@@ -286,14 +296,14 @@ class EngineStore(Protocol):
 
     async def claim_due_events(self, limit: int, types: EventTypes = EVERY_TYPE) -> list[DueEvent]:
         """Claims due outbox rows of these types, oldest first, and doubles their wait (up to 10
-        min)."""
+        min). Where it raises, none is claimed."""
         ...
 
     async def claim_starving_events(
         self, limit: int, unsettled_for: float, types: EventTypes = EVERY_TYPE
     ) -> list[DueEvent]:
         """Claims rows of these types unsettled this long and announced once, for one more
-        announcement at the highest level."""
+        announcement at the highest level. Where it raises, none is claimed."""
         ...
 
     async def claim_deliveries(
@@ -330,9 +340,8 @@ class EngineStore(Protocol):
         those that ended meanwhile, or are locked, are left alone."""
         ...
 
-    async def claim_timers(self, limit: int) -> dict[int, list[Timer]]:
-        """Claims due timers; by key of the instance, oldest first in each. They are as they stand from
-        now on: `due_at` is when another one may claim them, should this one die before it fires them."""
+    async def timers_due(self) -> bool:
+        """Whether a timer is due."""
         ...
 
     async def wake_parked(
