@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+SCALE_ARGS ?=
 CHAOS_ARGS ?=
 MINUTES ?= 20
 SEED ?= 7
@@ -65,6 +66,10 @@ soak: setup rabbitmq ## The same load without faults, at half the rate: growth o
 .PHONY: bench
 bench: setup rabbitmq ## Workflows per second and latency; BENCH_ARGS="--seconds 3 --repeats 1" is the short form
 	$(bin)/python -m bench $(BENCH_ARGS)
+
+.PHONY: scale
+scale: setup rabbitmq ## 300,000 of one thing and the like, each with its bound; SCALE_ARGS="--case parked" is one case
+	$(bin)/python -m scale $(SCALE_ARGS)
 
 .PHONY: demo
 demo: setup ## 28 insurance claims through an embedded Waystation and a handler service, watched live

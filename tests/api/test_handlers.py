@@ -243,8 +243,8 @@ async def test_each_late_task_gets_every_unhandled_event_once(api: Api) -> None:
     assert unsettled == 1
     # The second look finds that each had it.
     for spec in (await api.store.registry.snapshot()).tasks:
-        keys = await api.store.registry.instances_to_catch_up(spec)
-        assert keys == []
+        found = await api.store.registry.instances_to_catch_up(spec)
+        assert (found.keys, found.after) == ([], None)
 
 
 async def test_a_task_may_decline_to_catch_up(api: Api) -> None:

@@ -32,7 +32,7 @@ async def test_what_a_claim_leased_whose_answer_was_lost_is_called(
     await whole.register(task())
     whole.endpoints.on_call = fails_twice
     # Two sweeps claim: of due deliveries, and of suspects.
-    whole.script.on("claim_deliveries", fault, calls=range(1, 5))
+    whole.script.on("claim_deliveries", fault, calls=range(1, 3))
     await whole.begin(20)
     await whole.start()
     await whole.all_settled()

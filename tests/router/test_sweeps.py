@@ -32,7 +32,7 @@ SWEEPS = (
     "claim_overdue",
     "end_lapsed_pools",
     "break_leases",
-    "timers_due",
+    "claim_timers",
 )
 
 
@@ -92,7 +92,7 @@ async def sweeper(store: Store, places: Places) -> AsyncIterator[Sweeper]:
         return 0
 
     async def timers() -> bool:
-        return bool(await store.timers_due())
+        return bool(await store.claim_timers(1))
 
     @asynccontextmanager
     async def alone() -> AsyncIterator[None]:

@@ -139,7 +139,7 @@ async def test_under_a_lock_there_are_points_before_and_after_the_write_and_the_
 @pytest.mark.parametrize(
     ("method", "nothing", "something"),
     [
-        ("timers_due", False, True),
+        ("claim_timers", {}, {1: []}),
         ("wake_parked", 0, 2),
         ("break_leases", BrokenLeases(0, 0), BrokenLeases(0, 1)),
     ],

@@ -39,6 +39,8 @@ async def _death() -> object:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(owned, "LONGEST_WAIT_SECONDS", 0.01)
+    # Its clock would end this process.
+    monkeypatch.setattr(process, "_leave", lambda *_: None)
 
 
 async def test_a_loop_that_fails_begins_again() -> None:
@@ -68,7 +70,7 @@ async def test_a_loop_that_fails_begins_again() -> None:
     ],
 )
 async def test_a_loop_that_cannot_go_on_is_the_end(work: Loop, again: bool, begun: int) -> None:
-    stopping = process.stop_signals()
+    stopping = process.stop_signals(1.0)
     with capture_logs() as logs:
         keep("it", work, again=again)
         async with asyncio.timeout(30):
@@ -103,10 +105,13 @@ async def test_what_a_job_raises_is_logged() -> None:
 
 
 def test_the_process_of_a_dead_task_ends_with_1_and_says_so(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The log of the tests is not that of a process.
+    monkeypatch.setattr(process.logs, "configure", lambda *_, **__: None)
+
     async def serve(_settings: Settings) -> None:
-        stopping = process.stop_signals()
+        stopping = process.stop_signals(1.0)
         keep("registry", Loop(fails=1), again=False)
         await stopping.wait()
 

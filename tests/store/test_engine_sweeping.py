@@ -12,7 +12,7 @@ from waystation_core.domain.ids import new_id
 from waystation_core.domain.model import Delivery, DeliveryState, Event
 from waystation_core.domain.results import AttemptError, Reply
 from waystation_core.ports.store import BrokenLeases, MadeDue, RouterReport
-from waystation_core.store import statements, sweeping
+from waystation_core.store import sweeping
 
 A, B = task("a"), task("b")
 BUSY = AttemptError("UNAVAILABLE", "BUSY", "later")
@@ -338,12 +338,12 @@ async def test_a_claim_reads_what_is_due_and_nothing_else(engine: Engine) -> Non
         "conflicts, due_at, edit) SELECT gen_random_uuid(), 'a', n, n %% 7 + 1, 0, false, 0, "
         "now() + interval '1 h', 0 FROM generate_series(1, 5000) n"
     )
-    parameters = {"router_id": ROUTER, "limit": 100, "task_ids": ["a", "b"], "keys": [1]}
+    parameters = {"router_id": ROUTER, "limit": 100, "task_ids": ["a", "b"]}
     for query, index in (
         (sweeping._CLAIM_DELIVERIES, "deliveries_due"),
         (sweeping._CLAIM_SUSPECTS, "deliveries_suspect"),
         (sweeping._CLAIM_OVERDUE, "deliveries_pending"),
-        (statements.LOCK_DUE.replace("%s", "%(keys)s"), "timers_due"),
+        (sweeping._CLAIM_TIMERS.replace("%s", "%(limit)s"), "timers_due"),
     ):
         async with engine.pool.connection() as connection:
             cursor = await connection.execute("EXPLAIN " + query.format(among=""), parameters)

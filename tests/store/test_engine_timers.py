@@ -3,18 +3,15 @@ what is due is claimed by one router at a time, by the database's clock."""
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from store.instances import ROUTER, Engine, a_start, task
 
 from waystation_core.domain.draft import Draft, Rules
 from waystation_core.domain.model import DeliveryState, NewEvent, TimerKind
 from waystation_core.domain.results import FanOut, Pending, Reply, WaitRequest
 from waystation_core.domain.timers import Material, fire
-from waystation_core.ports.store import NothingDue
 
 A = task("a")
 
@@ -27,17 +24,13 @@ async def pass_time(engine: Engine, seconds: float) -> None:
         )
 
 
-async def due(engine: Engine) -> list[tuple[int, TimerKind, str]]:
-    """The due timers of the instance whose turn it is."""
-    try:
-        async with engine.store.locked(due_but=()) as locked:
-            return [
-                (locked.instance.key, timer.kind, timer.ref)
-                for timer in await locked.timers()
-                if timer.due_at is not None and timer.due_at <= locked.now
-            ]
-    except NothingDue:
-        return []
+async def claimed(engine: Engine) -> list[tuple[int, TimerKind, str]]:
+    found = await engine.store.claim_timers(100)
+    for key, due in found.items():
+        async with engine.store.locked(key=key) as locked:
+            standing = await locked.timers()
+        assert all(timer in standing for timer in due)
+    return [(key, timer.kind, timer.ref) for key, due in found.items() for timer in due]
 
 
 async def test_a_deadline_counts_from_the_start(engine: Engine) -> None:
@@ -47,29 +40,13 @@ async def test_a_deadline_counts_from_the_start(engine: Engine) -> None:
     assert instance.created_at is not None
     assert instance.deadline == instance.created_at + timedelta(seconds=60)
     assert (await engine.instance(instance.key)).deadline == instance.deadline
-    assert await due(engine) == []
+    assert await claimed(engine) == []
     await pass_time(engine, 60)
-    assert await due(engine) == [(instance.key, TimerKind.DEADLINE, "")]
-    # Who dies before it fires leaves it as it was.
-    assert await due(engine) == [(instance.key, TimerKind.DEADLINE, "")]
-
-
-async def test_each_instance_whose_time_has_come_is_fired_by_one_router(engine: Engine) -> None:
-    keys = []
-    for _ in range(3):
-        (answer,) = await engine.store.start([a_start(deadline=60.0)])
-        keys.append(answer.instance.key)
-        await pass_time(engine, 60)
-    async with AsyncExitStack() as locks:
-        # The one that is due longest first; what another one has is left to it.
-        for key in keys[:2]:
-            locked = await locks.enter_async_context(engine.store.locked(due_but=()))
-            assert locked.instance.key == key
-        # What could not be fired holds up no other.
-        with pytest.raises(NothingDue):
-            await locks.enter_async_context(engine.store.locked(due_but=keys[2:]))
-        assert [key for key, _, _ in await due(engine)] == keys[2:]
-    assert [key for key, _, _ in await due(engine)] == keys[:1]
+    assert await claimed(engine) == [(instance.key, TimerKind.DEADLINE, "")]
+    # Claimed for a while; who dies with it leaves it to another one.
+    assert await claimed(engine) == []
+    await pass_time(engine, 5)
+    assert await claimed(engine) == [(instance.key, TimerKind.DEADLINE, "")]
 
 
 async def test_a_delayed_event_is_in_no_outbox_before_its_time(engine: Engine) -> None:
@@ -89,13 +66,13 @@ async def test_a_delayed_event_is_in_no_outbox_before_its_time(engine: Engine) -
     after = await engine.instance(instance.key)
     assert (after.unsettled, after.timers, after.idle) == (2, 2, None)
     await pass_time(engine, 60)
-    assert await due(engine) == [(instance.key, TimerKind.EVENT, delayed.event_id)]
+    assert await claimed(engine) == [(instance.key, TimerKind.EVENT, delayed.event_id)]
     async with engine.store.locked(key=instance.key) as locked:
-        timer, _ = await locked.timers()
+        due, _ = await locked.timers()
         known = await locked.facts_of([delayed.event_id])
         facts = {delayed.event_id: replace(known[delayed.event_id], timed=True)}
         draft = Draft(locked.instance, facts=facts, rules=Rules(), now=locked.now)
-        fire(draft, timer, Material(events={delayed.event_id: event}))
+        fire(draft, due, Material(events={delayed.event_id: event}))
         await locked.write(draft.commit())
     loaded = await engine.store.load([delayed.event_id])
     assert loaded.facts[delayed.event_id].in_outbox

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from dataclasses import replace
 
 import pytest
-from store.instances import ROUTER, Engine
+from store.instances import ROUTER, Engine, task
 
 from waystation_core.domain.ids import new_id
-from waystation_core.ports.store import BrokenLeases, MadeDue, RouterReport
-from waystation_core.store import leases
+from waystation_core.ports.store import (
+    BrokenLeases,
+    EngineStore,
+    MadeDue,
+    QueryStore,
+    RegistryStore,
+    RouterReport,
+    ToCatchUp,
+    WorkflowFilter,
+)
+from waystation_core.store import leases, queries, sweeping
 from waystation_core.store.engine import PostgresEngineStore
+from waystation_core.store.registry import PostgresRegistryStore
 
 MANY = 50
 LEASED, NO_ENDPOINT, AT_CAPACITY = 2, 3, 4
@@ -59,48 +70,90 @@ async def count(engine: Engine, query: str, *parameters: object) -> int:
 DUE = "outbox WHERE due_at <= now()"
 READY = "deliveries WHERE state = 1"
 
-BOUNDED_BY = {
-    # What a call moves is what it was given.
-    "start": "batch",
-    "load": "event_ids",
-    "commit": "batch",
-    "make_due": "event_ids",
-    "give_back": "rows",
-    # One row, or those of one instance (whose events are limited).
-    "locked": "one instance",
-    "begin_request": "one row",
-    "end_request": "one row",
-    "note_lost": "one row",
-    "join_pool": "one row",
-    "heartbeat": "one row",
-    # A LIMIT.
-    "make_lost_due": "limit",
-    "claim_due_events": "limit",
-    "claim_starving_events": "limit",
-    "leased": "limit",
-    "claim_deliveries": "limit",
-    "claim_overdue": "limit",
-    "timers_due": "LIMIT",
-    "wake_parked": "limit",
-    "break_leases": "limit",
-    "forget_requests": "limit",
-    # LIMITs of their own.
-    "end_lapsed_pools": "LIMIT",
-    "leave": "LIMIT",
-    "backlog": "LIMIT",
+
+# By what each call of a port is bounded: a parameter, or one of these words.
+ONE_ROW = "one row"
+ONE_INSTANCE = (
+    "one instance"  # Its events are limited, and what is read of them comes in pages where it can.
+)
+LIMIT = "a LIMIT of its own"
+REGISTERED = (
+    "what is registered"  # Endpoints are limited, and each declares a limited number of tasks.
+)
+BOUNDED_BY: dict[type, dict[str, str]] = {
+    EngineStore: {
+        "start": "batch",
+        "load": "event_ids",
+        "commit": "batch",
+        "make_due": "event_ids",
+        "give_back": "rows",
+        "standing_timers": "keys",
+        "locked": ONE_INSTANCE,
+        "probe": ONE_ROW,
+        "begin_request": ONE_ROW,
+        "end_request": ONE_ROW,
+        "note_lost": ONE_ROW,
+        "join_pool": ONE_ROW,
+        "heartbeat": ONE_ROW,
+        "make_lost_due": "limit",
+        "claim_due_events": "limit",
+        "claim_starving_events": "limit",
+        "leased": "limit",
+        "claim_deliveries": "limit",
+        "claim_overdue": "limit",
+        "claim_timers": "limit",
+        "wake_parked": "limit",
+        "break_leases": "limit",
+        "forget_requests": "limit",
+        "end_lapsed_pools": LIMIT,
+        "leave": LIMIT,
+        "backlog": LIMIT,
+    },
+    RegistryStore: {
+        "register": "registration",
+        "renew": ONE_ROW,
+        "unregister": ONE_ROW,
+        "handlers": "limit",
+        "changes": REGISTERED,
+        "snapshot": REGISTERED,
+        "retire": ONE_ROW,
+        "retire_undeclared": REGISTERED,
+        "instances_to_retire": "limit",
+        "instances_to_catch_up": "limit",
+        "catch_ups_due": REGISTERED,
+        "caught_up": ONE_ROW,
+    },
+    QueryStore: {
+        "instances": "ids",
+        "history": ONE_INSTANCE,
+        "tails": "limit",
+        "workflows": "limit",
+        "events": "limit",
+        "events_named": "event_ids",
+        "open_work": ONE_INSTANCE,
+        "dead_letters": "limit",
+        "dead_letter_instances": "limit",
+        "dead_letter_instance": ONE_ROW,
+        "instance_of_event": ONE_ROW,
+        "pools": REGISTERED,
+        "flow": "limit",
+        "system": LIMIT,
+    },
 }
 
 
-def test_every_statement_of_the_engine_has_a_bound() -> None:
-    """A new method has to say what bounds it; the tests below hold those that are bounded by a LIMIT."""
+@pytest.mark.parametrize("port", BOUNDED_BY, ids=lambda port: port.__name__)
+def test_every_statement_has_a_bound(port: type) -> None:
+    """A new method has to say what bounds it; the tests below hold those that come in portions."""
     methods = {
         name: method
-        for name, method in inspect.getmembers(PostgresEngineStore, callable)
+        for name, method in inspect.getmembers(port, callable)
         if not name.startswith("_")
     }
-    assert methods.keys() == BOUNDED_BY.keys()
-    for name, bound in BOUNDED_BY.items():
-        if bound.isidentifier() and bound != "LIMIT":
+    bounds = BOUNDED_BY[port]
+    assert methods.keys() == bounds.keys()
+    for name, bound in bounds.items():
+        if bound not in (ONE_ROW, ONE_INSTANCE, LIMIT, REGISTERED):
             assert bound in inspect.signature(methods[name]).parameters, name
 
 
@@ -229,3 +282,57 @@ async def test_a_router_that_leaves_gives_all_back_in_portions(
     await engine.store.leave(ROUTER)
     assert await count(engine, READY) == MANY
     assert await count(engine, "routers") == 0
+
+
+async def test_what_starves_is_found_behind_a_portion_that_does_not(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "_PORTION_ENDS", sweeping._PORTION_ENDS.replace("9999", "19"))
+    await outbox(engine)
+    await engine.rows(
+        "UPDATE outbox SET level = 9 WHERE event_id <> (SELECT max(event_id::text)::uuid FROM outbox)"
+    )
+    await engine.rows(
+        "INSERT INTO events (event_id, instance_key, event_type, payload, raised_by, after_end, version) "
+        "SELECT event_id, %s, 'starves', '{}', 'client', false, 1 FROM outbox "
+        "ON CONFLICT DO NOTHING",
+        (await engine.started())[0].key,
+    )
+    found = [await engine.store.claim_starving_events(1, 5.0) for _ in range(MANY // 20 + 1)]
+    assert [len(portion) for portion in found] == [0] * (MANY // 20) + [1]
+
+
+async def test_catching_up_walks_over_what_was_unhandled_in_portions(engine: Engine) -> None:
+    registry = PostgresRegistryStore(engine.pool)
+    keys = []
+    for _ in range(5):
+        instance, event = await engine.started()
+        await engine.touch_rows(instance.key, event)
+        keys.append(instance.key)
+    assert await count(engine, "history WHERE result = 4") == 5
+    spec = replace(task("late"), event_types=("workflow.*",))
+    other = replace(task("other"), event_types=("never.raised",))
+    assert await registry.instances_to_catch_up(spec) == ToCatchUp(keys, None)
+    assert await registry.instances_to_catch_up(spec, limit=3) == ToCatchUp(keys[:3], keys[2])
+    assert await registry.instances_to_catch_up(spec, after=keys[2]) == ToCatchUp(keys[3:], None)
+    # Cut in two, perhaps, so that one is looked at.
+    assert await registry.instances_to_catch_up(other, limit=3) == ToCatchUp([keys[2]], keys[2])
+    assert await registry.instances_to_catch_up(other, after=keys[2]) == ToCatchUp([], None)
+
+
+async def test_a_list_walks_over_instances_in_portions(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "_WALKED", 4)
+    (wanted, *_) = [(await engine.started())[0].key for _ in range(10)]
+    await engine.rows("UPDATE workflow_instances SET workflow_type = 'rare' WHERE key = %s", wanted)
+    filter, after, portions = WorkflowFilter(workflow_type="rare"), None, []
+    while True:
+        found = await engine.queries.workflows(filter, after=after, limit=2)
+        portions.append([one.key for one in found.instances])
+        if (after := found.after) is None:
+            break
+    assert portions == [[], [], [wanted]]
+    found = await engine.queries.workflows(WorkflowFilter(), limit=3)
+    assert len(found.instances) == 3
+    assert found.after == (found.instances[-1].created_at, found.instances[-1].key)

@@ -141,12 +141,16 @@ class Embedded(System):
 
     form = "embedded"
 
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+        super().__init__(folder)
+        self._environment = dict(environment or {})
+
     def start(self) -> None:
         """As of the base; again after a kill with the same data."""
         port = self.address.rpartition(":")[2]
         data = self.folder / "data"
         argv = [BINARIES / "waystation", "dev", "--port", port, "--data-dir", data]
-        process = self._spawn("dev", argv, {})
+        process = self._spawn("dev", argv, self._environment)
         self.engine.append(process)
         wait_serving(process, self.address)
 

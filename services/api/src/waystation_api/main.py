@@ -24,7 +24,7 @@ def main() -> int:
 
 
 async def _serve(settings: ApiSettings) -> None:
-    stopping = process.stop_signals()
+    stopping = process.stop_signals(settings.stop_grace_seconds)
     url = settings.database_url.get_secret_value()
     pool = open_pool(url, size=settings.api_database_connections, name="waystation-api")
     failpoints = Failpoints.of(os.environ)

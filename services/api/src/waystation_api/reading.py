@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from waystation.v1 import workflow_service_pb2
 from waystation_api.pages import MAX_PAGE_BYTES, Page
@@ -12,7 +14,7 @@ from waystation_api.requests import check_instance_id, check_namespace
 from waystation_api.waiting import InstanceReader
 from waystation_core.domain import limits
 from waystation_core.domain.errors import InvalidField
-from waystation_core.domain.model import Status
+from waystation_core.domain.model import Instance, Status
 from waystation_core.ports.store import QueryStore, WorkflowFilter
 from waystation_core.rpc.conversion import (
     context_to_proto,
@@ -21,6 +23,9 @@ from waystation_core.rpc.conversion import (
 )
 
 _pb = workflow_service_pb2
+
+_SEARCH_SECONDS = 1.0
+"""Of one page of a filter that few instances match: the next one goes on from there."""
 
 
 class Reading:
@@ -54,36 +59,54 @@ class Reading:
         return response
 
     async def list_workflows(self, request: _pb.ListWorkflowsRequest) -> _pb.ListWorkflowsResponse:
-        """Instances without their data, newest first."""
+        """Instances without their data, newest first. A page whose search takes long ends early."""
         namespace = check_namespace(request.namespace)
         statuses = _statuses(request.statuses)
         page = Page(request, (datetime, int))
         if request.workflow_type:
             limits.check_id(request.workflow_type, "workflow_type")
-        found = await self._store.workflows(
-            WorkflowFilter(
-                workflow_type=request.workflow_type,
-                statuses=statuses,
-                idle=request.idle if request.HasField("idle") else None,
-                created_after=timestamp_from_proto(request.created_after, "created_after")
-                if request.HasField("created_after")
-                else None,
-                created_before=timestamp_from_proto(request.created_before, "created_before")
-                if request.HasField("created_before")
-                else None,
-            ),
-            after=page.after,
-            limit=page.size + 1,
-            namespace=namespace,
+        filter = WorkflowFilter(
+            workflow_type=request.workflow_type,
+            statuses=statuses,
+            idle=request.idle if request.HasField("idle") else None,
+            created_after=timestamp_from_proto(request.created_after, "created_after")
+            if request.HasField("created_after")
+            else None,
+            created_before=timestamp_from_proto(request.created_before, "created_before")
+            if request.HasField("created_before")
+            else None,
         )
+        found, after = await self._search(filter, page.after, page.size + 1, namespace)
         response = _pb.ListWorkflowsResponse()
         for instance in found[: page.size]:
             context_to_proto(instance, with_data=False, into=response.workflows.add())
         if len(found) > page.size:
             last = found[page.size - 1]
             assert last.created_at is not None
-            response.next_page_token = page.token((last.created_at, last.key))
+            after = last.created_at, last.key
+        if after is not None:
+            response.next_page_token = page.token(after)
         return response
+
+    async def _search(
+        self,
+        filter: WorkflowFilter,
+        after: tuple[Any, ...] | None,
+        limit: int,
+        namespace: str,
+    ) -> tuple[list[Instance], tuple[datetime, int] | None]:
+        """So many instances, or what was found in the time for one page; and where to go on."""
+        ends = time.monotonic() + _SEARCH_SECONDS
+        instances: list[Instance] = []
+        at = (after[0], after[1]) if after is not None else None
+        while True:
+            found = await self._store.workflows(
+                filter, after=at, limit=limit - len(instances), namespace=namespace
+            )
+            instances += found.instances
+            at = found.after
+            if at is None or len(instances) == limit or time.monotonic() > ends:
+                return instances, at
 
     async def list_events(self, request: _pb.ListEventsRequest) -> _pb.ListEventsResponse:
         """Events of one instance, oldest first."""

@@ -42,7 +42,7 @@ async def serve(settings: RouterSettings) -> None:
 
 
 async def _serve(settings: RouterSettings) -> None:
-    stopping = process.stop_signals()
+    stopping = process.stop_signals(settings.stop_grace_seconds)
     server = RpcServer(
         [],
         host=settings.router_host,

@@ -1,24 +1,27 @@
 """Fires what is due: delayed events, deadlines, groups, and cleaning up after an end.
 
-Nothing is claimed: whoever fires the due timers of an instance has its lock, and they are gone with that
-commit. So a router that dies, or hears nothing more of Postgres, leaves them as they were, due, and the
-next one that looks fires them.
+Delayed events, of which a great many may be due at the same time, are fired in batches by the first form
+of the commit rule: an instance that did not move since it was read is as it was. All else, and what moved,
+is fired under the instance's lock, by one commit. What is raised is announced like everything else. A timer that can't be fired now (Postgres goes away, the registry moves) is claimed
+again a few seconds later, by this router or another one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import structlog
 
 from waystation_core.domain import timers
 from waystation_core.domain.commit import EventFacts, InstanceCommit
 from waystation_core.domain.draft import Draft, Rules
-from waystation_core.domain.errors import StoreUnavailable
+from waystation_core.domain.errors import StoreUnavailable, WorkflowNotFound
 from waystation_core.domain.model import Event, Timer, TimerKind
-from waystation_core.ports.store import EngineStore, Locked, NothingDue, RegistryMoved
+from waystation_core.ports.store import Committed, EngineStore, Locked, RegistryMoved
 from waystation_core.relay.announcing import Relay
 from waystation_router.ledger import Ledger
 from waystation_router.registry import RegistryCopy
@@ -26,13 +29,9 @@ from waystation_router.registry import RegistryCopy
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY = 0.1
+CLAIMED_AT_ONCE = 200
 INSTANCES_AT_ONCE = 2
 """Each holds a connection."""
-INSTANCES_IN_TURN = 100
-TIMERS_AT_ONCE = 200
-"""Of one instance, in one commit."""
-PUT_OFF_SECONDS = 10.0
-"""Until an instance whose timers could not be fired, by a fault of ours, is looked at again."""
 
 _ABOUT_EVENTS = (TimerKind.EVENT, TimerKind.EXPIRY)
 
@@ -53,90 +52,122 @@ class Timers:
         self._registry = registry
         self._relay = relay
         self._rules = rules
-        self._put_off: dict[int, float] = {}
-        """Keys of instances, and until when."""
-        self._untold: list[str] = []
-        """Events that were raised if a commit of unknown outcome was carried out."""
+        self._places = asyncio.Semaphore(INSTANCES_AT_ONCE)
 
     async def turn(self) -> bool:
         """Fires what is due now; says whether there may be more."""
-        if self._untold:
-            untold, self._untold = self._untold, []
+        claimed = await self._store.claim_timers(CLAIMED_AT_ONCE)
+        if not claimed:
+            return False
+        delayed = {
+            key: due
+            for key, due in claimed.items()
+            if all(timer.kind is TimerKind.EVENT for timer in due)
+        }
+        fired: frozenset[int] = frozenset()
+        if delayed:
             try:
-                await self._store.make_due(untold)
+                fired = await self._fire_at_once(delayed)
             except StoreUnavailable:
-                self._untold += untold
                 raise
-        if not await self._store.timers_due():
-            return False
-        more = await asyncio.gather(
-            *(self._fire_some() for _ in range(INSTANCES_AT_ONCE)), return_exceptions=True
+            except Exception:
+                # One instance's fault must not keep the others' timers from firing.
+                log.exception("timers_fired_one_by_one", instances=len(delayed))
+        await asyncio.gather(
+            *(self._of_instance(key, due) for key, due in claimed.items() if key not in fired)
         )
-        for one in more:
-            if isinstance(one, BaseException):
-                raise one
-        return any(more)
+        return sum(map(len, claimed.values())) == CLAIMED_AT_ONCE
 
-    async def _fire_some(self) -> bool:
-        for _ in range(INSTANCES_IN_TURN):
-            if not await self._fire_one():
-                return False
-        return True
+    async def _fire_at_once(self, due: Mapping[int, Sequence[Timer]]) -> frozenset[int]:
+        """Announces delayed events of many instances; the keys of those that are done."""
+        loaded = await self._store.load([timer.ref for timers in due.values() for timer in timers])
+        # Read after the instances: what stands now and moved with none of them stood all the time.
+        standing = await self._store.standing_timers(list(due))
+        commits = []
+        for key, claimed in due.items():
+            if key not in loaded.instances:
+                continue
+            stands = set(standing.get(key, ()))
+            wanted = [timer for timer in claimed if timer in stands]
+            timed = {timer.ref for timer in stands if timer.kind is TimerKind.EVENT}
+            draft = Draft(
+                loaded.instances[key],
+                facts={
+                    timer.ref: replace(loaded.facts[timer.ref], timed=timer.ref in timed)
+                    for timer in wanted
+                },
+                rules=self._rules,
+                now=datetime.now(UTC),
+            )
+            events = {timer.ref: loaded.events[timer.ref][0] for timer in wanted}
+            for timer in wanted:
+                timers.fire(draft, timer, timers.Material(events=events, timed=frozenset(timed)))
+            commits.append(draft.commit())
+        # Of those that another one fired meanwhile nothing is left to do.
+        done = {commit.before.key for commit in commits if commit.is_empty}
+        commits = [commit for commit in commits if not commit.is_empty]
+        if commits:
+            written = await self._commit(commits)
+            fired = [commit for commit in commits if commit.before.key in written.keys]
+            log.info("timers_fired", timers=sum(len(due[one.before.key]) for one in fired))
+            for commit in fired:
+                self._ledger.moved(commit)
+            self._relay.committed(fired)
+            done |= written.keys
+        return frozenset(done)
 
-    async def _fire_one(self) -> bool:
-        """Fires the due timers of one instance that nobody else has locked; False: there is none."""
-        key: int | None = None
-        commit: InstanceCommit | None = None
-        now = time.monotonic()
-        self._put_off = {key: until for key, until in self._put_off.items() if until > now}
+    async def _commit(self, commits: Sequence[InstanceCommit]) -> Committed:
         try:
-            async with self._store.locked(due_but=list(self._put_off)) as locked:
-                key = locked.instance.key
-                due, commit = await self._decide(locked)
-                await locked.write(commit)
-        except NothingDue:
-            return False
-        except RegistryMoved:
-            # Decided anew, under the next lock.
-            return True
+            return await self._store.commit(commits, generation=self._registry.generation)
         except StoreUnavailable:
-            if commit is not None:
-                self._untold += [event.event_id for event in commit.outbox_add]
+            # Perhaps it was written: then nobody else would announce them soon.
+            with contextlib.suppress(StoreUnavailable):
+                await self._store.make_due(
+                    [event.event_id for commit in commits for event in commit.outbox_add]
+                )
             raise
+
+    async def _of_instance(self, key: int, due: Sequence[Timer]) -> None:
+        try:
+            async with self._places:
+                commit = await self._fire(key, due)
+        except (StoreUnavailable, RegistryMoved) as error:
+            log.warning("timers_postponed", instance_key=key, error=type(error).__name__)
+        except WorkflowNotFound:
+            log.error("timers_without_workflow", instance_key=key)
         except Exception:
-            if key is None:
-                raise
             # One instance's fault must not keep the others' timers from firing.
             log.exception("timers_failed", instance_key=key)
-            self._put_off[key] = now + PUT_OFF_SECONDS
-            return True
-        if not commit.is_empty:
-            log.info(
-                "timers_fired",
-                workflow_id=commit.after.workflow_instance_id,
-                timers=[timer.kind.name for timer in due],
-            )
-            self._ledger.moved(commit)
-            self._relay.committed([commit])
-        return True
+        else:
+            if not commit.is_empty:
+                log.info(
+                    "timers_fired",
+                    workflow_id=commit.after.workflow_instance_id,
+                    timers=[timer.kind.name for timer in due],
+                )
+                self._ledger.moved(commit)
+                self._relay.committed([commit])
 
-    async def _decide(self, locked: Locked) -> tuple[list[Timer], InstanceCommit]:
-        if locked.generation != self._registry.generation:
-            await self._registry.refresh(at_least=locked.generation)
-        standing = await locked.timers()
-        due = [
-            timer for timer in standing if timer.due_at is not None and timer.due_at <= locked.now
-        ][:TIMERS_AT_ONCE]
-        material = await _material(locked, due, standing)
-        draft = Draft(
-            locked.instance,
-            facts=await _facts(locked, material),
-            rules=self._rules,
-            now=locked.now,
-        )
-        for timer in due:
-            timers.fire(draft, timer, material)
-        return due, draft.commit()
+    async def _fire(self, key: int, due: Sequence[Timer]) -> InstanceCommit:
+        async with self._store.locked(key=key) as locked:
+            if locked.generation != self._registry.generation:
+                await self._registry.refresh(at_least=locked.generation)
+            standing = await locked.timers()
+            # One that was set anew since it was claimed has a time of its own.
+            as_claimed = set(standing)
+            wanted = [timer for timer in due if timer in as_claimed]
+            material = await _material(locked, wanted, standing)
+            draft = Draft(
+                locked.instance,
+                facts=await _facts(locked, material),
+                rules=self._rules,
+                now=locked.now,
+            )
+            for timer in wanted:
+                timers.fire(draft, timer, material)
+            commit = draft.commit()
+            await locked.write(commit)
+        return commit
 
 
 async def _material(

@@ -88,7 +88,7 @@ async def _serve(
     on_ready: Callable[[str], None],
     failpoints: Failpoints,
 ) -> None:
-    stopping = process.stop_signals()
+    stopping = process.stop_signals(api_settings.stop_grace_seconds)
     before, after = await migrate(postgres.url)
     if before != after:
         log.info("schema_migrated", version=after)

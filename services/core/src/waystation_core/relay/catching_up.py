@@ -23,11 +23,13 @@ async def catch_up(
 ) -> int:
     """Offers the task every event of open instances that it claims and that settled as UNHANDLED,
     unless it had a delivery of it; says how many."""
-    offered = last = 0
-    while keys := await registry.instances_to_catch_up(task, after=last, namespace=namespace):
-        for key in keys:
+    offered = 0
+    after: int | None = 0
+    while after is not None:
+        found = await registry.instances_to_catch_up(task, after=after, namespace=namespace)
+        for key in found.keys:
             offered += await _one(task, key, store, relay)
-        last = keys[-1]
+        after = found.after
     return offered
 
 

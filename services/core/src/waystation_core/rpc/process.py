@@ -7,9 +7,11 @@ import gc
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+import structlog
 import uvloop
 
 from waystation_core.domain.errors import WaystationError
@@ -22,6 +24,11 @@ from waystation_core.rpc.settings import (
     read_settings,
 )
 from waystation_core.running import Died, owner
+
+log = structlog.get_logger(__name__)
+
+STOP_SECONDS = 3.0
+"""For everything of a stop but the calls in flight."""
 
 
 def run(
@@ -64,21 +71,43 @@ def _refused(name: str, problem: Exception) -> int:
     return 1
 
 
-def stop_signals() -> asyncio.Event:
+def stop_signals(grace: float) -> asyncio.Event:
     """Set by the first SIGTERM or SIGINT, and when a background task has died; a second signal ends
-    the process at once."""
+    the process at once.
+
+    Stopping has one deadline over all of it: `grace` seconds for calls in flight and
+    `STOP_SECONDS` for the rest. Whatever waits for a database or a broker that does not answer is then
+    left where it is: other processes take it over as they do after a crash.
+    """
     stopping = asyncio.Event()
-    owner().on_death(stopping.set)
+
+    def begin() -> None:
+        if stopping.is_set():
+            return
+        stopping.set()
+        # A thread: the loop may be over by then, and the interpreter wait for other threads.
+        seconds = grace + STOP_SECONDS
+        code = 0 if owner().death is None else 1
+        clock = threading.Timer(seconds, _leave, (seconds, code))
+        clock.daemon = True
+        clock.start()
+
+    owner().on_death(begin)
 
     def stop() -> None:
         if stopping.is_set():
             os._exit(1)
-        stopping.set()
+        begin()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     return stopping
+
+
+def _leave(seconds: float, code: int) -> None:
+    log.warning("stopped_by_deadline", seconds=seconds, left="what is in doubt, to its lease")
+    os._exit(code)
 
 
 def spare_collections() -> None:

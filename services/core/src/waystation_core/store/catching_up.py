@@ -7,7 +7,8 @@ from typing import Any
 from waystation_core.domain import topics
 from waystation_core.domain.model import DEFAULT_NAMESPACE
 from waystation_core.domain.task_spec import TaskSpec
-from waystation_core.store import task_specs
+from waystation_core.ports.store import ToCatchUp
+from waystation_core.store import event_types, task_specs
 from waystation_core.store.pool import STATEMENT_TIMEOUT_SECONDS, Pool, connection_of
 
 CATCH_UP_AGAIN_SECONDS = STATEMENT_TIMEOUT_SECONDS + 1
@@ -16,13 +17,25 @@ CATCH_UP_AGAIN_SECONDS = STATEMENT_TIMEOUT_SECONDS + 1
 CATCH_UP_CLAIM_SECONDS = 60
 """Who claims a second look and dies leaves it to another one after this."""
 
-# IS TRUE keeps the planner from looking instances up by namespace: without statistics it believes
-# that one has few of them.
-_OPEN_UNHANDLED = """
-FROM history h JOIN workflow_instances i ON i.key = h.instance_key
-WHERE h.result = 4 AND (h.status = 1 OR h.status = 2) AND i.status IN (1, 2)
-  AND h.instance_key > %(after)s AND (i.namespace = %(namespace)s) IS TRUE
-  AND (%(any_type)s OR i.workflow_type = ANY(%(workflow_types)s))
+_WALKED = """
+WITH walked AS MATERIALIZED (
+    SELECT instance_key, sequence, event_id, event_type FROM history
+    WHERE result = 4 AND (status = 1 OR status = 2) AND instance_key > %(after)s
+    ORDER BY instance_key LIMIT %(limit)s
+)
+"""
+
+# An instance that the portion cut in two is looked at whole by whoever catches up, whatever the part that
+# is here says. IS TRUE keeps the planner from looking instances up by namespace: without statistics it
+# believes that one has few of them.
+_CLAIMED = """
+SELECT (SELECT count(*) FROM walked), (SELECT max(instance_key) FROM walked), (
+    SELECT array_agg(DISTINCT h.instance_key)
+    FROM walked h JOIN workflow_instances i ON i.key = h.instance_key
+    WHERE i.status IN (1, 2) AND (i.namespace = %(namespace)s) IS TRUE
+      AND (%(any_type)s OR i.workflow_type = ANY(%(workflow_types)s))
+      AND (h.event_type || '.') ~ %(types)s AND {never_delivered}
+)
 """
 
 NEVER_DELIVERED = """
@@ -48,38 +61,29 @@ class CatchingUp:
         task: TaskSpec,
         *,
         after: int = 0,
-        limit: int = 1000,
+        limit: int = 5000,
         namespace: str = DEFAULT_NAMESPACE,
-    ) -> list[int]:
+    ) -> ToCatchUp:
+        query = _WALKED + _CLAIMED.format(
+            never_delivered=NEVER_DELIVERED.format(task_id="%(task_id)s")
+        )
         parameters: dict[str, Any] = {
             "namespace": namespace,
             "any_type": topics.ONE_WORD in task.workflow_types,
             "workflow_types": list(task.workflow_types),
+            "types": event_types.as_regex(task.event_types),
             "task_id": task.task_id,
             "after": after,
             "limit": limit,
         }
         async with connection_of(self._pool) as connection:
-            cursor = await connection.execute(
-                f"SELECT DISTINCT h.event_type {_OPEN_UNHANDLED}", parameters
-            )
-            claimed = [
-                event_type
-                for (event_type,) in await cursor.fetchall()
-                if any(topics.matches(pattern, event_type) for pattern in task.event_types)
-            ]
-            if not claimed:
-                return []
-            parameters["event_types"] = claimed
-            cursor = await connection.execute(
-                f"""
-                SELECT DISTINCT h.instance_key {_OPEN_UNHANDLED} AND h.event_type = ANY(%(event_types)s)
-                  AND {NEVER_DELIVERED.format(task_id="%(task_id)s")}
-                ORDER BY h.instance_key LIMIT %(limit)s
-                """,
-                parameters,
-            )
-            return [row[0] for row in await cursor.fetchall()]
+            row = await (await connection.execute(query, parameters)).fetchone()
+        assert row is not None
+        walked, last, claimed = row
+        keys = set(claimed or ())
+        if walked < limit:
+            return ToCatchUp(sorted(keys), None)
+        return ToCatchUp(sorted(keys | {last}), last)
 
     async def catch_ups_due(self) -> list[TaskSpec]:
         async with connection_of(self._pool) as connection:

@@ -31,6 +31,11 @@ class Conditions:
         if before is not None:
             self.add(f"{column} < %(created_before)s", created_before=before)
 
+    @property
+    def clause(self) -> str:
+        """With its WHERE; nothing where there is no condition."""
+        return f"WHERE {self}" if self._parts else ""
+
     def __str__(self) -> str:
         return " AND ".join(self._parts)
 

@@ -29,7 +29,7 @@ from waystation_core.domain.model import (
     Turn,
 )
 from waystation_core.domain.operations import from_json
-from waystation_core.ports.store import DeadLetterFilter, NothingDue, RegistryMoved
+from waystation_core.ports.store import DeadLetterFilter, RegistryMoved
 from waystation_core.store import rows, statements
 from waystation_core.store.catching_up import NEVER_DELIVERED
 from waystation_core.store.conditions import LETTERS, letter_conditions
@@ -210,21 +210,16 @@ async def lock(
     *,
     key: int | None,
     workflow_instance_id: str | None,
-    due_but: Sequence[int] | None,
     namespace: str,
     event_ids: Sequence[str],
     since: int | None,
 ) -> LockedInstance:
     """Locks and reads one instance; the connection must be in a transaction."""
-    if due_but is not None:
-        cursor = await connection.execute(statements.LOCK_DUE, (list(due_but),))
-    elif key is not None:
+    if key is not None:
         cursor = await connection.execute(statements.LOCK_BY_KEY, (key,))
     else:
         cursor = await connection.execute(statements.LOCK_BY_ID, (namespace, workflow_instance_id))
     row = await cursor.fetchone()
-    if row is None and due_but is not None:
-        raise NothingDue
     if row is None:
         name = workflow_instance_id or str(key)
         raise WorkflowNotFound(

@@ -37,17 +37,17 @@ async def open_work(
     connection: Connection, key: int
 ) -> tuple[list[OutboxFact], list[DeliveryFact], list[TimerFact]]:
     """See `ports.store.QueryStore.open_work`."""
-    cursor = await connection.execute(_OUTBOX_OF, (key,))
+    cursor = await connection.execute(_OUTBOX_OF, (key,), prepare=False)
     waiting = [
         OutboxFact(rows.event(row), *row[rows.EVENT_WIDTH :]) for row in await cursor.fetchall()
     ]
-    cursor = await connection.execute(_DELIVERIES_OF, (key,))
+    cursor = await connection.execute(_DELIVERIES_OF, (key,), prepare=False)
     width = rows.DELIVERY_WIDTH + rows.EVENT_WIDTH
     deliveries = [
         DeliveryFact(rows.delivery(row), rows.event(row[rows.DELIVERY_WIDTH :]), *row[width:])
         for row in await cursor.fetchall()
     ]
-    cursor = await connection.execute(_TIMERS_OF, (key,))
+    cursor = await connection.execute(_TIMERS_OF, (key,), prepare=False)
     timers = [
         TimerFact(TimerKind(row[0]), row[1], row[2], rows.event(row[3:]) if row[3] else None)
         for row in await cursor.fetchall()

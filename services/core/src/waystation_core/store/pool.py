@@ -29,13 +29,19 @@ Pool = AsyncConnectionPool[Connection]
 STATEMENT_TIMEOUT_SECONDS = 5
 """Bounds every statement; catch-up relies on it to know when older commits are over."""
 
-# Every statement reaches a few rows of tables that may be huge, by key. Plans are made once for
+# Every statement of the hot path reaches a few rows of tables that may be huge, by key. Plans are made once for
 # each connection and kept, perhaps while the database is new and a scan of everything looks cheap:
 # those ways are closed, or commits would become slower with every row until the next ANALYZE.
 _PLANS = (
     "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off "
     "-c plan_cache_mode=force_generic_plan"
 )
+
+# For one transaction. Questions are rare, so that planning each costs nothing that counts; and what a
+# nested loop does in steps that grow with the square, a hashed table does at once.
+_PLANNED_FREELY = """SELECT set_config('enable_seqscan', 'on', true),
+    set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true),
+    set_config('plan_cache_mode', 'force_custom_plan', true)"""
 
 _SESSION = (
     f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c lock_timeout=2s "
@@ -105,6 +111,15 @@ async def connection_of(pool: Pool) -> AsyncIterator[Connection]:
             # After a restart of Postgres every idle connection is dead, not only this one.
             _background(pool.check())
         raise meant from error
+
+
+@asynccontextmanager
+async def question_of(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection for a question that reaches many rows: each statement is planned by itself, with
+    all ways of joining, when it is executed with `prepare=False`. Errors as from `connection_of`."""
+    async with connection_of(pool) as connection, connection.transaction():
+        await connection.execute(_PLANNED_FREELY)
+        yield connection
 
 
 _checks: set[asyncio.Task[None]] = set()

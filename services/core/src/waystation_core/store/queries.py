@@ -36,12 +36,13 @@ from waystation_core.ports.store import (
     SystemFacts,
     TimerFact,
     WorkflowFilter,
+    WorkflowsFound,
 )
 from waystation_core.store import flow_queries, rows
 from waystation_core.store.conditions import LETTERS, Conditions, letter_conditions
 from waystation_core.store.membership import pools_of
 from waystation_core.store.open_work import RAISED, open_work
-from waystation_core.store.pool import Pool, connection_of
+from waystation_core.store.pool import Pool, connection_of, question_of
 from waystation_core.store.system_facts import system_facts
 
 # A list shows neither: they may take a MiB each.
@@ -49,10 +50,15 @@ _INSTANCE_WITHOUT_DATA = rows.INSTANCE_COLUMNS.replace("i.data,", "'{}'::json,")
     "i.output,", "NULL::json,"
 )
 
+# An event is handled after it was raised, so the entries before those that raised the page say nothing of it.
 _EVENTS = f"""
-WITH outcomes AS (
+WITH page AS MATERIALIZED (
+    SELECT r.event_id, h.sequence, r.at FROM {RAISED}
+    WHERE h.instance_key = %(key)s ORDER BY h.sequence, r.at OFFSET %(after)s LIMIT %(limit)s
+), outcomes AS MATERIALIZED (
     SELECT event_id, array_agg(result ORDER BY sequence) AS results FROM history
-    WHERE instance_key = %(key)s AND event_id IS NOT NULL AND action IS NULL GROUP BY event_id
+    WHERE instance_key = %(key)s AND sequence >= (SELECT min(sequence) FROM page)
+      AND event_id IN (SELECT event_id FROM page) AND action IS NULL GROUP BY event_id
 )
 SELECT {rows.EVENT_COLUMNS},
     EXISTS (SELECT 1 FROM outbox o WHERE o.event_id = e.event_id)
@@ -60,12 +66,16 @@ SELECT {rows.EVENT_COLUMNS},
         OR EXISTS (SELECT 1 FROM timers t WHERE t.instance_key = e.instance_key
             AND t.kind = {int(TimerKind.EVENT)} AND t.ref = e.event_id::text),
     c.results
-FROM {RAISED}
-JOIN events e ON e.event_id = r.event_id
-LEFT JOIN outcomes c ON c.event_id = e.event_id
-WHERE h.instance_key = %(key)s
-ORDER BY h.sequence, r.at OFFSET %(after)s LIMIT %(limit)s
+FROM page
+JOIN events e ON e.event_id = page.event_id
+LEFT JOIN outcomes c ON c.event_id = page.event_id
+ORDER BY page.sequence, page.at
 """
+
+_WALKED = 20_000
+"""Instances that one portion of a list walks over in search of what is asked for."""
+
+_CREATED_AT = [name.strip() for name in rows.INSTANCE_COLUMNS.split(",")].index("i.created_at")
 
 # One tail holds about a MiB of changes at most, unless a single entry is larger.
 _TAIL_BYTES = 1024 * 1024
@@ -115,6 +125,12 @@ class PostgresQueryStore:
     async def _fetch(self, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:
         async with connection_of(self._pool) as connection:
             cursor = await connection.execute(query, parameters)
+            return await cursor.fetchall()
+
+    async def _ask(self, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:
+        """A question that reaches many rows."""
+        async with question_of(self._pool) as connection:
+            cursor = await connection.execute(query, parameters, prepare=False)
             return await cursor.fetchall()
 
     async def instances(
@@ -169,7 +185,15 @@ class PostgresQueryStore:
         after: tuple[datetime, int] | None = None,
         limit: int = 50,
         namespace: str = DEFAULT_NAMESPACE,
-    ) -> list[Instance]:
+    ) -> WorkflowsFound:
+        walk = Conditions()
+        walk.add_times("w.created_at", filter.created_after, filter.created_before)
+        if after is not None:
+            walk.add(
+                "(w.created_at, w.key) < (%(after_time)s, %(after_key)s)",
+                after_time=after[0],
+                after_key=after[1],
+            )
         where = Conditions(namespace=namespace)
         where.add("i.namespace = %(namespace)s")
         if filter.workflow_type:
@@ -179,24 +203,26 @@ class PostgresQueryStore:
         if filter.idle is not None:
             is_idle = "i.status = 1 AND i.idle IS NOT NULL"
             where.add(is_idle if filter.idle else f"NOT ({is_idle})")
-        where.add_times("i.created_at", filter.created_after, filter.created_before)
-        if after is not None:
-            where.add(
-                "(i.created_at, i.key) < (%(after_time)s, %(after_key)s)",
-                after_time=after[0],
-                after_key=after[1],
-            )
+        walked = f"FROM workflow_instances w {walk.clause} ORDER BY w.created_at DESC, w.key DESC"
         found = await self._fetch(
-            f"SELECT {_INSTANCE_WITHOUT_DATA} FROM workflow_instances i WHERE {where} "
+            f"SELECT {_INSTANCE_WITHOUT_DATA} "
+            f"FROM (SELECT * {walked} LIMIT %(walked)s) i WHERE {where} "
             "ORDER BY i.created_at DESC, i.key DESC LIMIT %(limit)s",
-            {**where.parameters, "limit": limit},
+            {**walk.parameters, **where.parameters, "walked": _WALKED, "limit": limit},
         )
-        return [rows.instance(row) for row in found]
+        instances = [rows.instance(row) for row in found]
+        if len(instances) == limit:
+            return WorkflowsFound(instances, (found[-1][_CREATED_AT], found[-1][0]))
+        last = await self._fetch(
+            f"SELECT w.created_at, w.key {walked} OFFSET %(walked)s LIMIT 1",
+            {**walk.parameters, "walked": _WALKED - 1},
+        )
+        return WorkflowsFound(instances, (last[0][0], last[0][1]) if last else None)
 
     async def events(
         self, key: int, *, after: int | None = None, limit: int = 50
     ) -> list[StoredEvent]:
-        found = await self._fetch(_EVENTS, {"key": key, "after": after or 0, "limit": limit})
+        found = await self._ask(_EVENTS, {"key": key, "after": after or 0, "limit": limit})
         return [
             StoredEvent(
                 rows.event(row), _state(row[rows.EVENT_WIDTH], row[rows.EVENT_WIDTH + 1] or ())
@@ -215,7 +241,7 @@ class PostgresQueryStore:
     async def open_work(
         self, key: int
     ) -> tuple[list[OutboxFact], list[DeliveryFact], list[TimerFact]]:
-        async with connection_of(self._pool) as connection:
+        async with question_of(self._pool) as connection:
             return await open_work(connection, key)
 
     async def dead_letters(
@@ -233,7 +259,7 @@ class PostgresQueryStore:
                 after_time=after[0],
                 after_id=after[1],
             )
-        found = await self._fetch(
+        found = await self._ask(
             f"SELECT {_LETTER_EVENT}, l.dead_letter_id::text, l.task_id, i.workflow_instance_id, "
             "i.workflow_type, l.attempts, l.error, l.on_failure, l.state, l.created_at, "
             f"l.resolved_at FROM {LETTERS} WHERE {where} "
@@ -308,7 +334,7 @@ class PostgresQueryStore:
         )
 
     async def system(self, namespace: str = DEFAULT_NAMESPACE) -> SystemFacts:
-        async with connection_of(self._pool) as connection:
+        async with question_of(self._pool) as connection:
             return await system_facts(connection, namespace)
 
 

@@ -100,14 +100,19 @@ class Retiring:
         async with connection_of(self._pool) as connection:
             cursor = await connection.execute(
                 f"""
-                SELECT DISTINCT d.task_id, d.instance_key
-                FROM tasks t JOIN deliveries d ON d.task_id = t.task_id
-                JOIN workflow_instances i ON i.key = d.instance_key
+                SELECT DISTINCT t.task_id, d.instance_key
+                FROM tasks t CROSS JOIN LATERAL (
+                    SELECT d.instance_key FROM deliveries d
+                    JOIN workflow_instances i ON i.key = d.instance_key
+                    WHERE d.task_id = t.task_id AND {CALLABLE}
+                      AND (i.namespace = t.namespace) IS TRUE AND d.instance_key >
+                          CASE WHEN t.task_id = %(after_task)s THEN %(after_key)s ELSE 0 END
+                    ORDER BY d.instance_key LIMIT %(limit)s
+                ) d
                 WHERE t.namespace = %(namespace)s AND t.retired_at IS NOT NULL
                   AND (%(task_id)s = '' OR t.task_id = %(task_id)s)
-                  AND {CALLABLE} AND (i.namespace = t.namespace) IS TRUE
-                  AND (d.task_id, d.instance_key) > (%(after_task)s, %(after_key)s)
-                ORDER BY d.task_id, d.instance_key LIMIT %(limit)s
+                  AND t.task_id >= %(after_task)s
+                ORDER BY t.task_id, d.instance_key LIMIT %(limit)s
                 """,
                 {
                     "namespace": namespace,

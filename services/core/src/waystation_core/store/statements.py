@@ -215,11 +215,6 @@ LOCK_BY_KEY = f"SELECT {INSTANCE_COLUMNS} FROM workflow_instances i WHERE key = 
 LOCK_BY_ID = f"""SELECT {INSTANCE_COLUMNS} FROM workflow_instances i
 WHERE namespace = %s AND workflow_instance_id = %s FOR UPDATE"""
 
-LOCK_DUE = f"""SELECT {INSTANCE_COLUMNS} FROM timers t
-JOIN workflow_instances i ON i.key = t.instance_key
-WHERE t.due_at <= now() AND i.key <> ALL(%s::bigint[])
-ORDER BY t.due_at LIMIT 1 FOR UPDATE OF i SKIP LOCKED"""
-
 LOG = """SELECT sequence, change, effects FROM history
 WHERE instance_key = %s AND sequence > %s ORDER BY sequence"""
 

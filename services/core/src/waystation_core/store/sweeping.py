@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.model import Delivery, JsonObject
+from waystation_core.domain.model import Delivery, JsonObject, Timer, TimerKind
 from waystation_core.domain.pools import EVERY_TYPE, EventTypes
 from waystation_core.ports.broker import LEVELS, lowest_priority_of
 from waystation_core.ports.store import DueEvent
@@ -36,11 +36,21 @@ SELECT {_DUE_COLUMNS} FROM claimed c JOIN events e ON e.event_id = c.event_id
 JOIN workflow_instances i ON i.key = e.instance_key ORDER BY e.event_id
 """
 
+# No index says which of them starve: it would cost each event that does not. A portion is looked at, by id
+# and so by age, and the next one once this one has none left.
+_STARVING_PORTION = 10_000
+_FIRST_ID = "00000000-0000-0000-0000-000000000000"
+_LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+_PORTION_ENDS = f"""
+SELECT event_id::text FROM outbox WHERE event_id > %(after)s
+ORDER BY event_id OFFSET {_STARVING_PORTION - 1} LIMIT 1
+"""
 _CLAIM_STARVING = f"""
 WITH found AS MATERIALIZED (
     SELECT event_id FROM outbox
-    WHERE level < %(highest)s AND created_at < now() - make_interval(secs => %(age)s) {{among}}
-    ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    WHERE event_id > %(after)s AND event_id <= %(ends)s
+      AND level < %(highest)s AND created_at < now() - make_interval(secs => %(age)s) {{among}}
+    ORDER BY event_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE outbox o SET level = %(highest)s, announced_at = now()
     FROM found f WHERE o.event_id = f.event_id
@@ -101,6 +111,18 @@ WITH found AS MATERIALIZED (
 )
 {_LEASE_FOUND}"""
 
+# Claimed for as long as firing may take: whoever fires them takes them away. It is also how long they are
+# late when their router dies: less than it takes to see that it is dead.
+_CLAIM_TIMERS = """
+WITH found AS MATERIALIZED (
+    SELECT instance_key, kind, ref, due_at FROM timers WHERE due_at <= now()
+    ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
+)
+UPDATE timers t SET due_at = now() + interval '5 s'
+FROM found f WHERE t.instance_key = f.instance_key AND t.kind = f.kind AND t.ref = f.ref
+RETURNING t.instance_key, t.kind, t.ref, t.due_at, f.due_at
+"""
+
 # Of each task its oldest ones: a task with a great many keeps no other one's from being found.
 _WAKE_PARKED = """
 WITH found AS MATERIALIZED (
@@ -126,6 +148,7 @@ class Sweeping:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._starving_after = _FIRST_ID
 
     async def _execute(self, query: str, parameters: Any = None) -> int:
         async with connection_of(self._pool) as connection:
@@ -139,8 +162,8 @@ class Sweeping:
 
     async def _claim(self, query: str, parameters: Any) -> list[tuple[Any, ...]]:
         """Rows that are claimed by being told of: while the answer is on its way nothing is committed, so
-        a lost one claims nothing. When the answer to the commit is lost they count as claimed; who
-        announces an event that is due still does no harm."""
+        a lost one claims nothing. When the answer to the commit is lost they count as claimed: to announce
+        an event that is due still does no harm, and a timer fires only where it stands as claimed."""
         found: list[tuple[Any, ...]] = []
         try:
             async with connection_of(self._pool) as connection, connection.transaction():
@@ -161,15 +184,21 @@ class Sweeping:
     async def claim_starving_events(
         self, limit: int, unsettled_for: float, types: EventTypes = EVERY_TYPE
     ) -> list[DueEvent]:
+        after = self._starving_after
+        ends = await self._fetch(_PORTION_ENDS, {"after": after})
         found = await self._claim(
             _CLAIM_STARVING.format(among=event_types.among(types, "outbox")),
             {
+                "after": after,
+                "ends": ends[0][0] if ends else _LAST_ID,
                 "highest": LEVELS - 1,
                 "age": unsettled_for,
                 "limit": limit,
                 **event_types.parameters(types),
             },
         )
+        # Round and round, and back to the oldest ones as soon as any were found.
+        self._starving_after = ends[0][0] if ends and not found else _FIRST_ID
         return [_due(row, priority=lowest_priority_of(LEVELS - 1)) for row in found]
 
     async def claim_deliveries(
@@ -207,8 +236,22 @@ class Sweeping:
         parameters = {"router_id": router_id, "limit": limit}
         return [rows.delivery(row) for row in await self._fetch(_CLAIM_OVERDUE, parameters)]
 
-    async def timers_due(self) -> bool:
-        return bool(await self._fetch("SELECT 1 FROM timers WHERE due_at <= now() LIMIT 1"))
+    async def claim_timers(self, limit: int) -> dict[int, list[Timer]]:
+        claimed: dict[int, list[Timer]] = {}
+        found = await self._claim(_CLAIM_TIMERS, (limit,))
+        for key, kind, ref, due_at, _ in sorted(found, key=lambda row: row[4]):
+            claimed.setdefault(key, []).append(Timer(TimerKind(kind), ref, due_at=due_at))
+        return claimed
+
+    async def standing_timers(self, keys: Sequence[int]) -> dict[int, list[Timer]]:
+        standing: dict[int, list[Timer]] = {}
+        found = await self._fetch(
+            "SELECT instance_key, kind, ref, due_at FROM timers WHERE instance_key = ANY(%s)",
+            (list(keys),),
+        )
+        for key, kind, ref, due_at in found:
+            standing.setdefault(key, []).append(Timer(TimerKind(kind), ref, due_at=due_at))
+        return standing
 
     async def wake_parked(
         self,

@@ -11,23 +11,35 @@ from waystation_core.store import counting
 from waystation_core.store.membership import pools_of
 from waystation_core.store.pool import Connection
 
-_SYSTEM = """
+_COUNTED = 1_000_001
+"""More of one kind are not counted."""
+
+_SYSTEM = f"""
 SELECT
-    (SELECT count(*) FROM outbox o),
-    (SELECT count(*) FROM deliveries),
-    (SELECT count(*) FROM dead_letters WHERE state = 1)
+    (SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT {_COUNTED}) o),
+    (SELECT count(*) FROM (SELECT 1 FROM deliveries LIMIT {_COUNTED}) d),
+    (SELECT count(*) FROM (SELECT 1 FROM dead_letters WHERE state = 1 LIMIT {_COUNTED}) l)
 """
 
+_FIRST = 1_000
+"""Events by id, which are in the order in which they were raised, of which the oldest one is taken."""
+
 # What waits for an operator or for a result from elsewhere says nothing about the engine, and would
-# hide what does.
+# hide what does. A delayed event was raised long before it began to wait, so the first one by id need
+# not be the oldest; but of the first thousand one is as good as.
 _OLDEST = f"""
 SELECT o.event_id::text, extract(epoch FROM now() - o.since)::float8, i.workflow_instance_id FROM (
-    (SELECT event_id, instance_key, created_at AS since FROM outbox ORDER BY created_at LIMIT 1)
+    (SELECT event_id, instance_key, created_at AS since FROM (
+        SELECT * FROM outbox ORDER BY event_id LIMIT {_FIRST}
+     ) f ORDER BY created_at LIMIT 1)
     UNION ALL
     (SELECT e.event_id, e.instance_key, GREATEST(e.created_at, e.deliver_at) AS since
-     FROM deliveries d JOIN events e ON e.event_id = d.event_id
-     WHERE d.state NOT IN ({int(DeliveryState.HELD)}, {int(DeliveryState.DEAD)},
-         {int(DeliveryState.PENDING)})
+     FROM (
+        SELECT event_id FROM deliveries
+        WHERE state NOT IN ({int(DeliveryState.HELD)}, {int(DeliveryState.DEAD)},
+            {int(DeliveryState.PENDING)})
+        ORDER BY event_id LIMIT {_FIRST}
+     ) f JOIN events e ON e.event_id = f.event_id
      ORDER BY since LIMIT 1)
 ) o JOIN workflow_instances i ON i.key = o.instance_key ORDER BY o.since LIMIT 1
 """
@@ -35,10 +47,10 @@ SELECT o.event_id::text, extract(epoch FROM now() - o.since)::float8, i.workflow
 
 async def system_facts(connection: Connection, namespace: str) -> SystemFacts:
     """See `ports.store.QueryStore.system`."""
-    cursor = await connection.execute(_SYSTEM)
+    cursor = await connection.execute(_SYSTEM, prepare=False)
     numbers = await cursor.fetchone()
     workflows = await counting.instances(connection, namespace)
-    cursor = await connection.execute(_OLDEST)
+    cursor = await connection.execute(_OLDEST, prepare=False)
     oldest = await cursor.fetchone()
     cursor = await connection.execute(
         "SELECT router_id::text, pool, host, started_at, "

@@ -14,6 +14,7 @@ from waystation_core.ports.store.handlers import (
     Registration,
     RegistrySnapshot,
     RegistryStore,
+    ToCatchUp,
     Undeclared,
 )
 from waystation_core.ports.store.questions import (
@@ -30,6 +31,7 @@ from waystation_core.ports.store.questions import (
     SystemFacts,
     TimerFact,
     WorkflowFilter,
+    WorkflowsFound,
 )
 from waystation_core.ports.store.work import (
     BrokenLeases,
@@ -42,7 +44,6 @@ from waystation_core.ports.store.work import (
     Locked,
     LongRequest,
     MadeDue,
-    NothingDue,
     RegistryMoved,
     RouterReport,
     Started,
@@ -65,7 +66,6 @@ __all__ = [
     "LongRequest",
     "Looked",
     "MadeDue",
-    "NothingDue",
     "OutboxFact",
     "QueryStore",
     "Registration",
@@ -79,7 +79,9 @@ __all__ = [
     "StoredEvent",
     "SystemFacts",
     "TimerFact",
+    "ToCatchUp",
     "Undeclared",
     "WorkflowFilter",
+    "WorkflowsFound",
     "WriteRefused",
 ]

@@ -64,6 +64,16 @@ class Undeclared:
     """Whether the grace of others runs."""
 
 
+@dataclass(frozen=True, slots=True)
+class ToCatchUp:
+    """A portion of the instances that a new task catches up with."""
+
+    keys: Sequence[int]
+    """In order."""
+    after: int | None
+    """Where the next portion begins; None: there are no more."""
+
+
 class RegistryStore(Protocol):
     """Handlers and tasks of one namespace."""
 
@@ -148,11 +158,13 @@ class RegistryStore(Protocol):
         task: TaskSpec,
         *,
         after: int = 0,
-        limit: int = 1000,
+        limit: int = 5000,
         namespace: str = DEFAULT_NAMESPACE,
-    ) -> list[int]:
-        """Keys, in order and after that one, of open instances of its workflow types with events
-        that settled as UNHANDLED, that it claims, and of which it never had a delivery."""
+    ) -> ToCatchUp:
+        """Open instances of its workflow types, after that key, with events that settled as
+        UNHANDLED, that it claims, and of which it never had a delivery. Looks at `limit` such
+        events at most; so there may be one that has none for it, and fewer, or none, though there
+        are more."""
         ...
 
     async def catch_ups_due(self) -> list[TaskSpec]:

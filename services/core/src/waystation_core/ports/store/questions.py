@@ -111,6 +111,15 @@ class WorkflowFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkflowsFound:
+    """A portion of a list of instances."""
+
+    instances: Sequence[Instance]
+    after: tuple[datetime, int] | None
+    """Where the next portion begins; None: there are no more."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetterFilter:
     """Which dead letters a list shows. Empty: any."""
 
@@ -143,6 +152,7 @@ class SystemFacts:
 
     routers: tuple[RouterFact, ...]
     outbox_size: int
+    """This and the numbers of deliveries and dead letters are counted up to 1,000,001."""
     deliveries: int
     oldest_unsettled_event_id: str | None
     oldest_unsettled_age: float | None
@@ -198,8 +208,10 @@ class QueryStore(Protocol):
         after: tuple[datetime, int] | None = None,
         limit: int = 50,
         namespace: str = DEFAULT_NAMESPACE,
-    ) -> list[Instance]:
-        """Newest first, without data and output."""
+    ) -> WorkflowsFound:
+        """The next instances that a filter means, newest first, without data and output; `limit` at
+        most. A portion is as small as finding it takes well below the bound of a statement: it may
+        have fewer, or none, though there are more."""
         ...
 
     async def events(

@@ -31,10 +31,6 @@ class RegistryMoved(Exception):
     """The registry's generation changed between decision and write: resolve and decide again."""
 
 
-class NothingDue(Exception):
-    """No timer is due of an instance that nobody has locked."""
-
-
 @dataclass(frozen=True, slots=True)
 class Started:
     """What became of one start."""
@@ -241,18 +237,13 @@ class EngineStore(Protocol):
         *,
         key: int | None = None,
         workflow_instance_id: str | None = None,
-        due_but: Sequence[int] | None = None,
         namespace: str = DEFAULT_NAMESPACE,
         event_ids: Sequence[str] = (),
         since: int | None = None,
     ) -> AbstractAsyncContextManager[Locked]:
         """Locks one instance, then reads in later statements: facts of `event_ids`, and what
-        versions after `since` wrote. Raises WorkflowNotFound.
-
-        With `due_but` it is the one whose timer has been due longest, of those that nobody else has
-        locked, but for these keys. Raises NothingDue.
-
-        A turn of the instance whose delivery is not in call is over."""
+        versions after `since` wrote. A turn whose delivery is not in call is over. Raises
+        WorkflowNotFound."""
         ...
 
     async def probe(self) -> None:
@@ -303,7 +294,8 @@ class EngineStore(Protocol):
         self, limit: int, unsettled_for: float, types: EventTypes = EVERY_TYPE
     ) -> list[DueEvent]:
         """Claims rows of these types unsettled this long and announced once, for one more
-        announcement at the highest level. Where it raises, none is claimed."""
+        announcement at the highest level. Each call looks at a portion of the outbox, the oldest
+        one first, and at the next one where that has none. Where it raises, none is claimed."""
         ...
 
     async def claim_deliveries(
@@ -340,8 +332,14 @@ class EngineStore(Protocol):
         those that ended meanwhile, or are locked, are left alone."""
         ...
 
-    async def timers_due(self) -> bool:
-        """Whether a timer is due."""
+    async def claim_timers(self, limit: int) -> dict[int, list[Timer]]:
+        """Claims due timers; by key of the instance, oldest first in each. They are as they stand from
+        now on: `due_at` is when another one may claim them, should this one die before it fires them: 5 s
+        later. Where it raises, none is claimed."""
+        ...
+
+    async def standing_timers(self, keys: Sequence[int]) -> dict[int, list[Timer]]:
+        """All timers of these instances, as they stand; in no order."""
         ...
 
     async def wake_parked(

@@ -7,6 +7,7 @@ from alembic import context
 from waystation_core.store.tables import metadata
 
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=True)
+# All in one transaction: a server that waits for its schema would take a half-done way for another release's.
+context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=False)
 with context.begin_transaction():
     context.run_migrations()

@@ -1,0 +1,61 @@
+"""The handler service of the cases: one small task for each. `SCALE_REJECTS=1` has the one for dead letters
+reject what it gets."""
+
+import os
+
+import uvloop
+
+from waystation_worker import HandlerService, Reject, TaskContext
+
+NOW, PARKED, LOST, DELAYED, LETTERS, BIG = (
+    f"scale-{name}" for name in ("now", "parked", "lost", "delayed", "letters", "big")
+)
+DUE = "scale.due"
+NOTED = "scale.noted"
+NOTE_BYTES = 2_000
+
+service = HandlerService("scale", version="1.0.0")
+
+
+@service.task(events=["workflow.started"], workflow_types=[NOW, PARKED, LOST], max_in_flight=10_000)
+async def handle(ctx: TaskContext) -> None:
+    """A number into the context, and the end."""
+    ctx.data["handled"] = 1
+    ctx.complete()
+
+
+@service.task(events=["workflow.started"], workflow_types=[DELAYED])
+async def delay(ctx: TaskContext) -> None:
+    """An event in an hour."""
+    ctx.emit(DUE, delay=3600)
+
+
+@service.task(events=[DUE], workflow_types=[DELAYED], max_in_flight=10_000)
+async def arrive(ctx: TaskContext) -> None:
+    """The end."""
+    ctx.complete()
+
+
+@service.task(
+    task_id="reject",
+    events=["workflow.started"],
+    workflow_types=[LETTERS],
+    max_in_flight=10_000,
+    on_failure="continue",
+)
+async def reject(ctx: TaskContext) -> None:
+    """The end, unless the service was started to reject."""
+    if os.environ.get("SCALE_REJECTS"):
+        raise Reject("the case says so")
+    ctx.complete()
+
+
+@service.task(events=[NOTED], workflow_types=[BIG])
+async def note(ctx: TaskContext) -> None:
+    """Two kilobytes into the context, in the place of those before."""
+    ctx.data["note"] = ctx.event.payload["n"] * (NOTE_BYTES // len(ctx.event.payload["n"]))
+
+
+if __name__ == "__main__":
+    uvloop.install()
+    service.run()

@@ -1,0 +1,139 @@
+"""The system that the cases strain: RabbitMQ, a durable Postgres, one API, one router, one handler service.
+Router and handlers come and go as a case says."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+import psycopg
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from localservers.ports import free_port
+from localservers.postgres import PostgresServer
+from localservers.processes import ChildProcess, wait_until
+from localservers.rabbitmq import RabbitMQServer
+from waystation.v1 import handler_registry_service_pb2, handler_registry_service_pb2_grpc
+
+BINARIES = Path(sys.executable).parent
+READY_SECONDS = 90
+
+
+class System:
+    """One running system. A context manager; all of it ends with the block."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._exits = contextlib.ExitStack()
+        self.address = f"127.0.0.1:{free_port()}"
+        self._router_address = f"127.0.0.1:{free_port()}"
+        self._router: ChildProcess | None = None
+        self._handlers: ChildProcess | None = None
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as exits:
+            self._exits = exits
+            self._start()
+            self._exits = exits.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._exits.close()
+
+    def _start(self) -> None:
+        self.postgres = self._exits.enter_context(PostgresServer(durable=True))
+        self.rabbitmq = self._exits.enter_context(RabbitMQServer())
+        self._environment = {
+            "WAYSTATION_DATABASE_URL": self.postgres.dsn(),
+            "WAYSTATION_BROKER_URL": self.rabbitmq.amqp_url,
+            "WAYSTATION_API_PORT": self.address.rpartition(":")[2],
+            "WAYSTATION_ROUTER_PORT": self._router_address.rpartition(":")[2],
+            "WAYSTATION_ADDRESS": self.address,
+            "WAYSTATION_HANDLER_PORT": "0",
+            "WAYSTATION_LOG_FORMAT": "json",
+        }
+        self._child("migrate", [BINARIES / "waystation", "migrate"]).wait(60)
+        api = self._child("api", [BINARIES / "waystation-api"])
+        api.wait_ready(lambda: _serves(self.address), timeout=READY_SECONDS)
+        self.start_router()
+        self.start_handlers()
+
+    def start_router(self) -> None:
+        """Starts the router and waits until it takes work."""
+        self._router = self._child("router", [BINARIES / "waystation-router"])
+        self._router.wait_ready(lambda: _serves(self._router_address), timeout=READY_SECONDS)
+
+    def stop_router(self) -> None:
+        """Stops it in good order."""
+        assert self._router is not None
+        self._router.stop(60)
+
+    def start_handlers(self, *, rejects: bool = False, wait: bool = True) -> None:
+        """Starts the handler service; waits until it is registered unless told not to."""
+        self._handlers = self._child(
+            "handlers",
+            [sys.executable, "-m", "scale.handlers"],
+            SCALE_REJECTS="1" if rejects else "",
+            PYTHONPATH=os.pathsep.join(sys.path),
+        )
+        if wait:
+            self._handlers.wait_ready(lambda: self._registered("scale"), timeout=READY_SECONDS)
+
+    def stop_handlers(self) -> None:
+        """Stops it in good order: it takes itself out of the registry."""
+        assert self._handlers is not None
+        self._handlers.stop(60)
+        wait_until(
+            lambda: not self._registered("scale"), timeout=READY_SECONDS, what="it to be gone"
+        )
+
+    def rows(self, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:
+        """Runs a statement of a case's own, without the servers' bounds."""
+        with psycopg.connect(self.postgres.dsn(), autocommit=True) as connection:
+            cursor = connection.execute(query, parameters)  # type: ignore[call-overload]
+            return cursor.fetchall() if cursor.description else []
+
+    def run(self, statements: Sequence[str], parameters: Mapping[str, Any]) -> None:
+        """Runs statements on one connection, so that temporary tables live between them."""
+        with psycopg.connect(
+            self.postgres.dsn(), autocommit=True, cursor_factory=psycopg.ClientCursor
+        ) as connection:
+            for statement in statements:
+                connection.execute(statement, parameters)  # type: ignore[call-overload]
+
+    def _registered(self, service: str) -> bool:
+        with grpc.insecure_channel(self.address) as channel:
+            stub = handler_registry_service_pb2_grpc.HandlerRegistryServiceStub(channel)
+            request = handler_registry_service_pb2.ListHandlersRequest(service_name=service)
+            return bool(stub.ListHandlers(request, timeout=10).handlers)
+
+    def _child(self, name: str, argv: list[str | Path], **more: str) -> ChildProcess:
+        return self._exits.enter_context(
+            ChildProcess(
+                argv,
+                name=name,
+                log=self.folder / f"{name}.log",
+                env={**self._environment, **more},
+            )
+        )
+
+
+def _serves(address: str) -> bool:
+    """Whether the process there says that it is ready."""
+    try:
+        with grpc.insecure_channel(address) as channel:
+            answer = health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(), timeout=2
+            )
+    except grpc.RpcError:
+        return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

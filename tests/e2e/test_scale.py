@@ -1,0 +1,39 @@
+"""`make scale` in a short form: whatever waits comes back, and the report says what was measured."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.system import ROOT
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.mark.parametrize("case", ["lost", "watchers"])
+def test_a_case_strains_the_system_and_writes_its_rows(tmp_path: Path, case: str) -> None:
+    """Rates and times at this size say nothing, so they are not judged."""
+    output = tmp_path / "rows.json"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "scale", "--case", case, "--number", "200"),
+            *("--seconds", "0.5", "--output", output),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    rows = json.loads(output.read_text(encoding="utf-8"))
+    assert done.returncode == int(not all(row["holds"] for row in rows)), done.stderr
+    assert {row["case"] for row in rows} == {case}
+    figures = {row["what"]: row["figure"] for row in rows}
+    if case == "lost":
+        # Found in the minute that the case looks on: else they wait for the ten minutes that they are made to.
+        assert figures["until the first of 200 is handled"] < 60
+        assert figures["handled a second after that"] > 0
+    else:
+        assert figures["200 at once on 1 connections that failed"] == 0
+    assert all(row["what"] in done.stdout for row in rows)
