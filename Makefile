@@ -8,6 +8,7 @@ CHAOS_ARGS ?=
 MINUTES ?= 20
 SEED ?= 7
 SEEDS ?=
+ORDERS ?= 2000
 bin := .venv/bin
 
 .PHONY: help
@@ -62,6 +63,12 @@ chaos: setup rabbitmq ## A whole system under load and seeded faults, then check
 .PHONY: soak
 soak: setup rabbitmq ## The same load without faults, at half the rate: growth of memory, descriptors, connections
 	$(bin)/python -m chaos --soak --minutes $(MINUTES) --seed $(SEED) $(CHAOS_ARGS)
+
+.PHONY: fuzz
+fuzz: setup ## Random lives and orders of commits, for long: MINUTES=60 or EXAMPLES=5000; AGAIN=3 repeats round 3
+	FUZZ_MINUTES=$(if $(EXAMPLES),0,$(MINUTES)) FUZZ_EXAMPLES=$(EXAMPLES) FUZZ_ORDERS=$(ORDERS) \
+		FUZZ_AGAIN=$(AGAIN) $(bin)/pytest tests/model --timeout 0 -x \
+		$(if $(AGAIN),-k random_lives) $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: setup rabbitmq ## Workflows per second and latency; BENCH_ARGS="--seconds 3 --repeats 1" is the short form

@@ -15,7 +15,7 @@ from chaos.faults.catalogue import CATALOGUE
 from chaos.folder import RunFolder
 from chaos.programs import KINDS
 from chaos.run import Options, Run
-from chaos.verdict import CLEAN, Verdict, judge, render
+from chaos.verdict import BROKEN, CLEAN, Verdict, judge, render
 
 RUNS = Path(__file__).parent / "runs"
 
@@ -56,7 +56,8 @@ def main() -> int:
         verdicts[seed] = _run(options, seed, path)
     if len(verdicts) > 1:
         _sum_up(verdicts)
-    return max(verdict.exit_code for verdict in verdicts.values())
+    codes = {verdict.exit_code for verdict in verdicts.values()}
+    return BROKEN if BROKEN in codes else max(codes)
 
 
 def _run(options: argparse.Namespace, seed: int, path: Path) -> Verdict:

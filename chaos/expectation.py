@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaos.programs import Block
+from chaos.programs import MOST_EVENTS, Block
 
 COMPLETED, FAILED, CANCELLED = "COMPLETED", "FAILED", "CANCELLED"
 
@@ -57,6 +57,12 @@ def _walk(expected: Expectation, blocks: list[Block], loose: bool) -> None:
         if do == "give_up" or do == "kill":
             _dead(expected, name, loose)
             # Nothing follows: this branch has failed.
+            return
+        if do == "run_on":
+            # As often as the limit lets it; then it is dead.
+            expected.may[name] = MOST_EVENTS
+            expected.statuses = {FAILED}
+            _dead(expected, name, loose)
             return
         _count(expected, name, loose)
         if do == "fan":

@@ -211,6 +211,11 @@ class Tasks:
             self._witness.saw(ctx, block["id"], "kills")
             os.kill(os.getpid(), signal.SIGKILL)
 
+    async def run_on(self, ctx: TaskContext) -> None:
+        """Asks for itself again."""
+        block, _ = self._did(ctx)
+        go_on(ctx, [block])
+
     async def late(self, ctx: TaskContext) -> None:
         """Of a service that registers while the run goes on."""
         _, rest = self._did(ctx)
@@ -256,6 +261,7 @@ def make_service(name: str, tasks: Tasks) -> HandlerService:
         host("step.hang", timeout=3.0)
         host("step.poison", max_attempts=3)
         host("step.give_up", max_attempts=2, on_failure="continue")
+        host("step.run_on")
         host("step.kill", max_attempts=2, on_failure="continue")
     else:
         number = name.removeprefix("late-")

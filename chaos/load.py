@@ -2,7 +2,7 @@
 
 `python -m chaos.load FOLDER`; what it shall do comes as lines of the folder's control file:
 `drain` (start nothing new), `probe` (a number of programs, at once), `kill` (a program whose task
-kills its process), `stop`.
+kills its process), `run-away` (one that raises events without end), `stop`.
 """
 
 import asyncio
@@ -102,6 +102,8 @@ class Load:
                         self._play(self._programs.next(next(probes)))
                 elif line["do"] == "kill":
                     self._play(self._programs.killer())
+                elif line["do"] == "run-away":
+                    self._play(self._programs.runaway())
                 elif line["do"] == "stop":
                     self._stopping.set()
             await asyncio.sleep(_LOOK_SECONDS)

@@ -12,6 +12,8 @@ from typing import Any
 
 Block = dict[str, Any]
 WORKFLOW_TYPE = "chaos"
+MOST_EVENTS = 500
+"""The limit of one instance, which a runaway reaches and no other program comes near to."""
 KINDS = (
     "chain",
     "groups",
@@ -198,3 +200,10 @@ class Programs:
         fan["branches"] = [[self._block("kill")], self._work(1, 1)]
         blocks = [fan, *self._work(1, 1), self._block("end")]
         return Program(f"{self._run}-killer-{self._number:06d}", "killer", blocks)
+
+    def runaway(self) -> Program:
+        """One that raises an event for each event, until it reaches the limit of an instance."""
+        self._number += 1
+        self._blocks = 0
+        blocks = [self._block("run_on")]
+        return Program(f"{self._run}-runaway-{self._number:06d}", "runaway", blocks)

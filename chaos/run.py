@@ -16,6 +16,7 @@ from chaos.facts import Facts
 from chaos.faults.broker import QUEUE
 from chaos.faults.world import World
 from chaos.folder import ROOT, Lines, RunFolder
+from chaos.programs import MOST_EVENTS
 from chaos.streams import Streams
 from chaos.system import APIS, System
 from chaos.watching import Sampler, StallWatch
@@ -27,6 +28,7 @@ _PROBES = 60
 _TELLS_SECONDS = 15.0
 """The management API tells its counts with a delay of some seconds."""
 _LATE_SERVICES = 3
+_SETTINGS = {"WAYSTATION_MAX_EVENTS_PER_WORKFLOW": str(MOST_EVENTS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Run:
             )
         schedule.write(entries, folder.schedule)
         self._say(f"{len(entries)} faults are planned: {folder.schedule}")
-        async with System(folder, options.seed, {}) as system, self._load(system) as watch:
+        async with System(folder, options.seed, _SETTINGS) as system, self._load(system) as watch:
             world = World(
                 system,
                 BrokerWitness(system.rabbitmq.amqp_url, Lines(folder.announced)),

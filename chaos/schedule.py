@@ -3,14 +3,16 @@
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from chaos.faults.catalogue import CATALOGUE, replies_lost
+from chaos.faults.world import Kind
 
 STREAMS = 2
-_TRIES = 200
+_TRIES = 100
+_LATER_SECONDS = 5.0
 _SHORT_RUN_SECONDS = 240.0
 
 
@@ -39,56 +41,69 @@ def plan(
     run of under 4 minutes pauses and faults are shorter. `kinds` limits them. With `lost_replies`
     a third stream loses such a share of Postgres' replies most of the time.
     """
-    pick = random.Random(f"schedule {seed}")
-    chosen = [CATALOGUE[name] for name in kinds or CATALOGUE]
-    scale = min(1.0, max(0.3, seconds / _SHORT_RUN_SECONDS))
-    entries: list[Entry] = []
+    planner = _Planner(seed, seconds, [CATALOGUE[name] for name in kinds or CATALOGUE])
     if lost_replies is not None:
-        entries += _losing_replies(pick, seconds, lost_replies)
+        planner.lose_replies(lost_replies)
     for stream in range(STREAMS):
-        at = pick.uniform(0, 5)
-        bag: list[str] = []
-        while True:
-            entry = None
-            for _ in range(_TRIES):
-                # Each stream goes through all kinds, the frequent ones several times, so that a
-                # long run meets every kind and a short one not always the same.
-                if not bag:
-                    bag = [kind.name for kind in chosen for _ in range(round(kind.weight) or 1)]
-                    pick.shuffle(bag)
-                kind = CATALOGUE[bag[-1]]
-                params = kind.plan(pick)
-                least = kind.least if kind.least <= 10 else max(8.0, kind.least * scale)
-                length = pick.uniform(least, max(least, kind.most * scale))
-                candidate = Entry(0, stream, round(at, 2), round(length, 2), kind.name, params)
-                if not any(_collide(candidate, other) for other in entries):
-                    entry = candidate
-                    bag.pop()
-                    break
-                pick.shuffle(bag)
+        planner.fill(stream)
+    ordered = sorted(planner.entries, key=lambda entry: entry.at)
+    return [replace(entry, number=number) for number, entry in enumerate(ordered, start=1)]
+
+
+class _Planner:
+    """A schedule in the making."""
+
+    def __init__(self, seed: int, seconds: float, kinds: Sequence[Kind]) -> None:
+        self.entries: list[Entry] = []
+        self._pick = random.Random(f"schedule {seed}")
+        self._seconds = seconds
+        self._scale = min(1.0, max(0.3, seconds / _SHORT_RUN_SECONDS))
+        self._kinds = kinds
+        # All streams draw from one bag, in which the frequent kinds are several times: so a long
+        # run meets every kind, and a short one not always the same.
+        self._bag: list[Kind] = []
+
+    def fill(self, stream: int) -> None:
+        """One stream of faults, from begin to end, beside what is planned already."""
+        at = self._pick.uniform(0, 5)
+        while at < self._seconds:
+            entry = self._next(stream, at)
             if entry is None:
-                at += 5.0
-            elif entry.at + entry.seconds > seconds:
-                break
+                at += _LATER_SECONDS
+            elif at + entry.seconds > self._seconds:
+                return
             else:
-                entries.append(entry)
-                at += entry.seconds + _takes(entry) + pick.uniform(5, 40) * scale
-            if at > seconds:
-                break
-    ordered = sorted(entries, key=lambda entry: entry.at)
-    return [Entry(**{**asdict(each), "number": at}) for at, each in enumerate(ordered, start=1)]
+                self.entries.append(entry)
+                at = _end(entry) + self._pick.uniform(5, 40) * self._scale
+
+    def lose_replies(self, chance: float) -> None:
+        """A stream of nothing but lost replies, with short pauses."""
+        at = self._pick.uniform(0, 3)
+        while at + 5 < self._seconds:
+            length = self._pick.uniform(4, 8)
+            params = replies_lost(chance)
+            self.entries.append(_entry(STREAMS, at, length, "lost-replies", params))
+            at += length + self._pick.uniform(2, 5)
+
+    def _next(self, stream: int, at: float) -> Entry | None:
+        """A fault that may begin now; None where each would meet another one."""
+        for _ in range(_TRIES):
+            if not self._bag:
+                self._bag = [kind for kind in self._kinds for _ in range(kind.weight)]
+                self._pick.shuffle(self._bag)
+            kind = self._bag[-1]
+            least = kind.least if kind.least <= 10 else max(8.0, kind.least * self._scale)
+            length = self._pick.uniform(least, max(least, kind.most * self._scale))
+            entry = _entry(stream, at, length, kind.name, kind.plan(self._pick))
+            if not any(_collide(entry, other) for other in self.entries):
+                self._bag.pop()
+                return entry
+            self._pick.shuffle(self._bag)
+        return None
 
 
-def _losing_replies(pick: random.Random, seconds: float, chance: float) -> list[Entry]:
-    entries = []
-    at = pick.uniform(0, 3)
-    while at + 5 < seconds:
-        length = pick.uniform(4, 8)
-        entries.append(
-            Entry(0, STREAMS, round(at, 2), round(length, 2), "lost-replies", replies_lost(chance))
-        )
-        at += length + pick.uniform(2, 5)
-    return entries
+def _entry(stream: int, at: float, length: float, kind: str, params: dict[str, Any]) -> Entry:
+    return Entry(0, stream, round(at, 2), round(length, 2), kind, params)
 
 
 def write(entries: Sequence[Entry], file: Path) -> None:
@@ -103,11 +118,10 @@ def read(file: Path) -> list[Entry]:
 
 
 def _collide(one: Entry, other: Entry) -> bool:
-    if one.stream == other.stream:
+    if one.stream == other.stream or one.at >= _end(other) or other.at >= _end(one):
         return False
-    overlap = one.at < _end(other) and other.at < _end(one)
     touched = [CATALOGUE[each.kind].touches(each.params) for each in (one, other)]
-    return overlap and bool(touched[0] & touched[1])
+    return bool(touched[0] & touched[1])
 
 
 def _end(entry: Entry) -> float:

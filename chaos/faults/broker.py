@@ -84,7 +84,9 @@ async def purge_queue(world: World, params: Params, hold: Hold) -> Bite:
 
 async def close_connections(world: World, params: Params, hold: Hold) -> Bite:
     """Every connection is closed by the broker."""
-    before = len(await asyncio.to_thread(world.system.rabbitmq.api, "connections"))
+    # The management API would tell of them with a delay of seconds.
+    listed = await asyncio.to_thread(world.system.rabbitmq.ctl, "list_connections", "pid")
+    before = len(listed.splitlines())
     await asyncio.to_thread(_ctl, world, "close_all_connections", "chaos")
     await hold()
     consumers = await _until_consumed(world)

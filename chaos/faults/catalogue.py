@@ -34,7 +34,7 @@ _TABLES = ("events", "deliveries", "outbox", "workflow_instances", "handlers", "
 
 
 def _of_process(
-    name: str, rows: str, act: Act, names: list[str], least: float, most: float, weight: float = 1
+    name: str, rows: str, act: Act, names: list[str], least: float, most: float, weight: int = 1
 ) -> Kind:
     """A kind that acts on one process of several."""
     return Kind(
@@ -50,7 +50,7 @@ def _of_process(
 
 
 def _of(
-    name: str, rows: str, act: Act, touched: set[str], least: float, most: float, weight: float = 1
+    name: str, rows: str, act: Act, touched: set[str], least: float, most: float, weight: int = 1
 ) -> Kind:
     """A kind without parameters."""
     return Kind(name, rows, act, lambda pick: {}, lambda params: touched, least, most, weight)
@@ -117,7 +117,7 @@ _KINDS = (
         2,
         2,
     ),
-    _of("kill-everything", "F41", processes.kill_everything, {_ANSWERING, *_EVERYTHING}, 0, 3, 0.7),
+    _of("kill-everything", "F41", processes.kill_everything, {_ANSWERING, *_EVERYTHING}, 0, 3),
     Kind("link", "F8, F17-F21", links.misbehave, _plan_link, _touched_by_link, 3, 30, 10),
     Kind(
         "lost-replies",
@@ -183,7 +183,7 @@ _KINDS = (
         0,
         1,
     ),
-    _of("postgres-read-only", "F16", database.read_only, {"postgres"}, 40, 40),
+    _of("postgres-read-only", "F16", database.read_only, {"postgres"}, 40, 40, 2),
     Kind(
         "column-renamed",
         "F38",
@@ -212,6 +212,7 @@ _KINDS = (
         LEASE_SECONDS + 3,
         LEASE_SECONDS + 8,
     ),
+    _of("runaway", "F43", services.runaway, {"runaway"}, 2, 5),
     _of("poison-that-kills", "F23", services.poison_that_kills, {"handler-5", "handler-6"}, 5, 15),
 )
 CATALOGUE: dict[str, Kind] = {kind.name: kind for kind in _KINDS}

@@ -1,5 +1,6 @@
 """Faults of links: what the proxies can do, each held for a while."""
 
+import asyncio
 import random
 from dataclasses import asdict
 from typing import Any
@@ -17,6 +18,7 @@ from localservers.behaviours import (
     Trickle,
 )
 
+_LOOKS, _LOOK_SECONDS = 150, 0.2
 # Which count tells that a behaviour bit.
 _SHOWN_BY = {
     "Delay": ("slowed_bytes",),
@@ -66,22 +68,30 @@ def plan_behaviour(pick: random.Random, link: str) -> Behaviour:
 
 
 async def misbehave(world: World, params: Params, hold: Hold) -> Bite:
-    """One link behaves so for a while."""
+    """One link behaves so for a while; longer, where nothing went over it that it could break."""
     proxy = world.system.links[params["link"]]
     described = params["behaviour"]
     before = asdict(proxy.counts)
+
+    def seen() -> dict[str, int]:
+        after = asdict(proxy.counts)
+        return {
+            name: after[name] - before[name]
+            for name in _SHOWN_BY[described["kind"]]
+            if after[name] != before[name]
+        }
+
     await proxy.behave(read(described))
     try:
         await hold()
+        for _ in range(_LOOKS):
+            if seen():
+                break
+            await asyncio.sleep(_LOOK_SECONDS)
+        evidence = seen()
     finally:
-        after = asdict(proxy.counts)
         await proxy.behave(Pass())
-    seen = {
-        name: after[name] - before[name]
-        for name in _SHOWN_BY[described["kind"]]
-        if after[name] != before[name]
-    }
-    return Bite(bool(seen), seen)
+    return Bite(bool(evidence), evidence)
 
 
 async def lose_replies(world: World, params: Params, hold: Hold) -> Bite:

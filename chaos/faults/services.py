@@ -9,6 +9,8 @@ from chaos.folder import read_folder
 from chaos.system import registered_ports
 
 _SEEN_SECONDS = 60.0
+_LOOKS = 60
+_CALLS_OF_A_RUNAWAY = 50
 
 
 async def lose_registration(world: World, params: Params, hold: Hold) -> Bite:
@@ -41,6 +43,25 @@ async def poison_that_kills(world: World, params: Params, hold: Hold) -> Bite:
         if deaths or time.monotonic() > end:
             return Bite(deaths > 0, {"deaths": deaths})
         await asyncio.sleep(0.5)
+
+
+async def runaway(world: World, params: Params, hold: Hold) -> Bite:
+    """A workflow that raises events without end."""
+    began = time.time()
+    world.control.write(do="run-away")
+    await hold()
+    for _ in range(_LOOKS):
+        calls = await asyncio.to_thread(_calls, world, began, "run_on")
+        if calls >= _CALLS_OF_A_RUNAWAY:
+            break
+        await asyncio.sleep(1)
+    return Bite(calls >= _CALLS_OF_A_RUNAWAY, {"calls": calls})
+
+
+def _calls(world: World, since: float, task: str) -> int:
+    return sum(
+        line["task"] == task and line["at"] >= since for line in read_folder(world.folder.ledger)
+    )
 
 
 def _kills(world: World, since: float) -> int:

@@ -51,4 +51,5 @@ class Kind:
     touches: Callable[[Params], set[str]]
     least: float
     most: float
-    weight: float = 1.0
+    weight: int = 1
+    """How many of this kind come for one of another."""

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import grpc
+import psycopg
 import pytest
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -14,6 +15,7 @@ from grpc_status import rpc_status
 from support.databases import migrated
 
 from localservers.ports import free_port
+from localservers.postgres import PostgresServer
 from localservers.processes import ChildProcess
 from waystation.v1 import workflow_service_pb2, workflow_service_pb2_grpc
 
@@ -29,6 +31,7 @@ class Server:
             log=folder / "api.log",
             env={
                 "WAYSTATION_BROKER_URL": "memory://",
+                "WAYSTATION_UNSAFE_DATABASE": "true",
                 "WAYSTATION_API_PORT": str(self.port),
                 **settings,
             },
@@ -123,3 +126,38 @@ def test_sigterm_answers_those_that_wait_and_exits_with_0(
     assert run.result(timeout=10).outcome == workflow_service_pb2.WAIT_OUTCOME_TIMED_OUT
     assert server.process.wait() == 0
     server.close()
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "says"),
+    [
+        ("newer schema", 1, "which a newer release of Waystation made"),
+        ("LATIN1", 78, "encoding is LATIN1"),
+        ("fsync off", 78, "fsync off"),
+    ],
+)
+def test_a_database_that_it_must_not_work_on_is_refused_in_words(
+    postgres: PostgresServer, database_url: str, tmp_path: Path, how: str, code: int, says: str
+) -> None:
+    settings = {"WAYSTATION_DATABASE_URL": database_url}
+    if how == "newer schema":
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    elif how == "LATIN1":
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute(
+                "CREATE DATABASE in_latin1 ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"
+            )
+        settings["WAYSTATION_DATABASE_URL"] = postgres.dsn("in_latin1")
+    else:
+        settings["WAYSTATION_UNSAFE_DATABASE"] = "false"
+    server = Server(tmp_path, **settings)
+    try:
+        assert server.process.wait(60) == code
+        said = server.process.output()
+        assert says in said
+        assert "Traceback" not in said
+    finally:
+        server.close()
+        if how == "LATIN1":
+            postgres.drop_database(postgres.dsn("in_latin1"))

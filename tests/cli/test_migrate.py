@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import psycopg
 import pytest
 from typer.testing import CliRunner
 
+from localservers.postgres import PostgresServer
 from waystation_cli.app import app
 
 
@@ -40,3 +42,42 @@ def test_another_database_is_a_usage_error_that_keeps_the_password(url: str) -> 
     assert result.exit_code == 2
     assert "postgresql://" in result.stderr
     assert "secret" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "says"),
+    [
+        ("UPDATE alembic_version SET version_num = '9999'", 1, "A schema is never taken back."),
+        ("REVOKE SELECT ON alembic_version FROM someone", 1, "permission denied"),
+    ],
+)
+def test_what_can_not_be_migrated_is_told_without_a_traceback(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, how: str, code: int, says: str
+) -> None:
+    url = database_url
+    with psycopg.connect(url, autocommit=True) as connection:
+        if "someone" in how:
+            connection.execute(
+                "DO $$BEGIN CREATE ROLE someone LOGIN; EXCEPTION WHEN duplicate_object THEN END$$"
+            )
+            url = url.replace("postgres@", "someone@")
+        connection.execute(how)
+    monkeypatch.setenv("WAYSTATION_DATABASE_URL", url)
+    result = CliRunner().invoke(app, ["migrate"], catch_exceptions=False)
+    assert result.exit_code == code
+    assert says in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_an_encoding_that_can_not_hold_every_text_is_a_wrong_setting(
+    postgres: PostgresServer, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE DATABASE in_ascii ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0"
+        )
+    monkeypatch.setenv("WAYSTATION_DATABASE_URL", postgres.dsn("in_ascii"))
+    result = CliRunner().invoke(app, ["migrate"], catch_exceptions=False)
+    postgres.drop_database(postgres.dsn("in_ascii"))
+    assert result.exit_code == 78
+    assert "must be UTF8" in result.stderr

@@ -216,6 +216,21 @@ def test_one_failing_delivery_holds_back_no_other_of_its_event() -> None:
     assert world.instance.data == {"a": 1}
 
 
+@pytest.mark.parametrize("fault", [ERROR, CUT, BROKEN])
+def test_a_failure_comes_before_another_result_of_the_event_and_stops_nothing(fault: Any) -> None:
+    """Neither in the commit that has both, nor while the failed one waits for its next attempt."""
+    world = World()
+    tasks = (LENIENT, A, B)
+    results = {
+        "lenient": CallResult(LENIENT, 1, 1, fault),
+        "a": CallResult(A, 1, 1, adds("/a")),
+    }
+    verdicts = world.touch(EventTouch(world.first, tasks, results))
+    assert verdicts == {"lenient": Verdict.APPLIED, "a": Verdict.APPLIED}
+    assert world.handle(world.first, B, adds("/b"), tasks=tasks) is Verdict.APPLIED
+    assert world.instance.data == {"a": 1, "b": 1}
+
+
 def test_a_failed_workflow_holds_the_other_deliveries_of_the_event_in_call() -> None:
     world = World()
     world.handle(world.first, A, BROKEN, tasks=(A, B))

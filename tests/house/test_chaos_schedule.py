@@ -25,7 +25,7 @@ def test_a_seed_gives_the_same_faults_again_and_from_a_file(tmp_path: Path) -> N
     assert schedule.read(tmp_path / "schedule.json") == planned
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_streams_overlap_and_never_act_on_the_same(seed: int) -> None:
     planned = schedule.plan(seed, TWENTY_MINUTES)
     overlapping = [
@@ -39,8 +39,8 @@ def test_streams_overlap_and_never_act_on_the_same(seed: int) -> None:
         assert not touched[0] & touched[1]
 
 
-def test_three_seeds_meet_every_kind_of_fault() -> None:
-    met = {entry.kind for seed in (7, 8, 9) for entry in schedule.plan(seed, TWENTY_MINUTES)}
+def test_two_long_runs_meet_every_kind_of_fault() -> None:
+    met = {entry.kind for seed in (7, 8) for entry in schedule.plan(seed, TWENTY_MINUTES)}
     assert met == set(CATALOGUE)
 
 

@@ -139,6 +139,8 @@ def test_the_services_run_by_hand_as_compose_would_run_them(
     here = {
         "WAYSTATION_DATABASE_URL": empty_database_url,
         "WAYSTATION_BROKER_URL": amqp_url,
+        # The tests' Postgres need not survive its machine.
+        "WAYSTATION_UNSAFE_DATABASE": "true",
         "WAYSTATION_ADDRESS": address,
         "WAYSTATION_ADVERTISE_HOST": "127.0.0.1",
         "WAYSTATION_HANDLER_ALLOWLIST": "127.0.0.0/8",

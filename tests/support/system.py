@@ -184,6 +184,8 @@ class Parts(System):
         self._environment = {
             "WAYSTATION_DATABASE_URL": database_url,
             "WAYSTATION_BROKER_URL": amqp_url,
+            # The tests' Postgres need not survive its machine.
+            "WAYSTATION_UNSAFE_DATABASE": "true",
             # A dead router's work is taken over soon.
             "WAYSTATION_ROUTER_LEASE_SECONDS": "3",
             **(environment or {}),

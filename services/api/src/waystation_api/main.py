@@ -11,6 +11,7 @@ from waystation_core.broker import open_broker
 from waystation_core.failpoints import Failpoints
 from waystation_core.rpc import process
 from waystation_core.store.engine import PostgresEngineStore
+from waystation_core.store.fitness import UnfitDatabase
 from waystation_core.store.pool import open_pool
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.registry import PostgresRegistryStore
@@ -20,7 +21,9 @@ from waystation_core.store.waiting import wait_for_store
 
 def main() -> int:
     """Runs until SIGTERM or SIGINT. Exit code 0 after that, 78 for bad settings, 1 else."""
-    return process.run("waystation-api", ApiSettings, _serve, refusals=(WrongSchema,))
+    return process.run(
+        "waystation-api", ApiSettings, _serve, refusals=(WrongSchema,), faults=(UnfitDatabase,)
+    )
 
 
 async def _serve(settings: ApiSettings) -> None:
@@ -40,7 +43,12 @@ async def _serve(settings: ApiSettings) -> None:
         server = build(settings, store, broker, failpoints.interceptors())
         await server.start()
         stack.push_async_callback(server.stop)
-        if await wait_for_store(url, stopping):
+        if await wait_for_store(
+            url,
+            stopping,
+            connections=settings.api_database_connections,
+            lasting=not settings.unsafe_database,
+        ):
             await pool.open()
             await server.serve()
             process.spare_collections()

@@ -21,7 +21,7 @@ from waystation.v1 import (
     workflow_service_pb2_grpc,
 )
 from waystation.v1.workflow_service_pb2 import RunWorkflowRequest, RunWorkflowResponse
-from waystation_cli.failures import EXIT_FAILED, CommandFailed, explain_rpc_error
+from waystation_cli.failures import CommandFailed, explain_rpc_error
 from waystation_cli.render.text import plain
 
 DEFAULT_ADDRESS = "127.0.0.1:7400"
@@ -98,12 +98,12 @@ def connected(address: str, as_json: bool) -> Iterator[Api]:
 
 @contextmanager
 def reporting_failures(as_json: bool) -> Iterator[None]:
-    """Prints a CommandFailed of its body on stderr and exits with code 1."""
+    """Prints a CommandFailed of its body on stderr and exits with its code."""
     try:
         yield
     except CommandFailed as failure:
         _report(failure, as_json)
-        raise typer.Exit(EXIT_FAILED) from failure
+        raise typer.Exit(failure.exit_code) from failure
 
 
 def new_request_id() -> str:

@@ -51,6 +51,7 @@ class CommandFailed(Exception):
     message: str
     hint: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    exit_code: int = EXIT_FAILED
 
     def __str__(self) -> str:
         return self.message

@@ -20,6 +20,7 @@ from waystation_core.rpc import process
 from waystation_core.rpc.server import RpcServer
 from waystation_core.rpc.settings import BadSettings, variable
 from waystation_core.store.engine import PostgresEngineStore
+from waystation_core.store.fitness import UnfitDatabase
 from waystation_core.store.pool import open_pool
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_core.store.schema import WrongSchema
@@ -56,7 +57,12 @@ async def _serve(settings: RouterSettings) -> None:
         stack.push_async_callback(server.stop, 1.0)
         log.info("listening", address=server.address)
         url = settings.database_url.get_secret_value()
-        if not await wait_for_store(url, stopping):
+        if not await wait_for_store(
+            url,
+            stopping,
+            connections=settings.router_database_connections,
+            lasting=not settings.unsafe_database,
+        ):
             return
         pool = open_pool(url, size=settings.router_database_connections, name="waystation-router")
         await pool.open()
@@ -101,7 +107,12 @@ async def _tell_health(server: RpcServer, router: Router, stopping: asyncio.Even
 def main() -> int:
     """Runs until SIGTERM or SIGINT. Exit code 0 after that, 78 for bad settings, 1 else."""
     return process.run(
-        "waystation-router", RouterSettings, serve, refusals=(WrongSchema,), given=_given()
+        "waystation-router",
+        RouterSettings,
+        serve,
+        refusals=(WrongSchema,),
+        faults=(UnfitDatabase,),
+        given=_given(),
     )
 
 

@@ -18,6 +18,9 @@ from waystation_cli.render import document, schema
 _PAUSE_SECONDS = 0.5
 
 
+EXIT_BAD_SETTINGS = 78
+
+
 def _require_postgres(value: str) -> str:
     # Not shown in the message: it may hold a password.
     if urlsplit(value).scheme not in {"postgresql", "postgres"}:
@@ -55,8 +58,11 @@ def migrate(
 
 async def _migrate(database_url: str, seconds: float) -> tuple[str | None, str]:
     # Only here: other commands need nothing of the engine, and start faster without it.
-    from sqlalchemy.exc import OperationalError
+    import psycopg
+    from sqlalchemy.exc import DBAPIError, OperationalError
 
+    from waystation_core.store.fitness import UnfitDatabase
+    from waystation_core.store.schema import WrongSchema
     from waystation_core.store.schema import migrate as migrate_schema
 
     deadline = time.monotonic() + seconds
@@ -64,22 +70,47 @@ async def _migrate(database_url: str, seconds: float) -> tuple[str | None, str]:
     while True:
         try:
             return await migrate_schema(database_url)
-        except OperationalError as error:
+        except (psycopg.OperationalError, OperationalError) as error:
             if time.monotonic() >= deadline:
                 raise _unreachable(database_url, error) from error
+        except (psycopg.Error, DBAPIError) as error:
+            raise _refused(database_url, error) from error
+        except UnfitDatabase as unfit:
+            raise CommandFailed(
+                code="FAILED_PRECONDITION",
+                reason="UNFIT_DATABASE",
+                message=str(unfit),
+                exit_code=EXIT_BAD_SETTINGS,
+            ) from unfit
+        except WrongSchema as wrong:
+            raise CommandFailed(
+                code="FAILED_PRECONDITION", reason="SCHEMA_IS_NEWER", message=str(wrong)
+            ) from wrong
         if not told:
             told = True
             print(f"Waits for Postgres at {_place(database_url)}", file=sys.stderr)
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
+def _said(error: Exception) -> str:
+    said = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return said[0] if said else "no reason given"
+
+
+def _refused(database_url: str, error: Exception) -> CommandFailed:
+    return CommandFailed(
+        code="FAILED_PRECONDITION",
+        reason="NOT_MIGRATED",
+        message=f"Postgres at {_place(database_url)} refuses a step of the migration: {_said(error)}",
+        hint="What was done of it is kept; put that right and run it again.",
+    )
+
+
 def _unreachable(database_url: str, error: Exception) -> CommandFailed:
-    said = str(getattr(error, "orig", None) or "").strip().splitlines()
     return CommandFailed(
         code="UNAVAILABLE",
         reason="STORE_UNAVAILABLE",
-        message=f"Postgres at {_place(database_url)} refuses or can't be reached: "
-        f"{said[0] if said else 'no reason given'}",
+        message=f"Postgres at {_place(database_url)} refuses or can't be reached: {_said(error)}",
         hint="--database-url or WAYSTATION_DATABASE_URL says where it is; --wait 1m waits for it.",
     )
 

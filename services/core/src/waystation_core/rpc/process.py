@@ -37,17 +37,21 @@ def run(
     serve: Callable[[SettingsType], Coroutine[Any, Any, None]],
     *,
     refusals: tuple[type[Exception], ...] = (),
+    faults: tuple[type[Exception], ...] = (),
     given: Mapping[str, str] | None = None,
 ) -> int:
     """Reads the settings and serves until SIGTERM or SIGINT. Answers with the exit code: 0 after
     that, 78 for bad settings, 1 where it can't start; `refusals` are further errors whose message
-    says why. `given` are settings by their variables that go before the environment's."""
+    says why, and `faults` such that belong to the settings. `given` are settings by their variables that go before the environment's."""
     try:
         settings = read_settings(kind, {**os.environ, **(given or {})})
         logs.configure(settings.log_format, settings.log_level, process=name)
         uvloop.run(until_death(serve(settings)))
     except BadSettings as bad:
         sys.stderr.write(f"{name} can't start:\n{bad}\n")
+        return EXIT_BAD_SETTINGS
+    except faults as bad:
+        sys.stderr.write(f"{name} can't start:\n{_listed(bad)}\n")
         return EXIT_BAD_SETTINGS
     except (PortTaken, WaystationError) as problem:
         return _refused(name, problem)
@@ -64,6 +68,10 @@ async def until_death(serving: Coroutine[Any, Any, None]) -> None:
     await serving
     if (death := owner().death) is not None:
         raise death
+
+
+def _listed(fault: Exception) -> str:
+    return "\n".join(f"- {each}" for each in getattr(fault, "faults", (fault,)))
 
 
 def _refused(name: str, problem: Exception) -> int:

@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     insecure: bool = False
     """Lets servers listen off loopback though there is no authentication yet."""
+    unsafe_database: bool = False
+    """Accepts a Postgres that may lose what it has confirmed, as tests have it."""
 
     @classmethod
     def settings_customise_sources(

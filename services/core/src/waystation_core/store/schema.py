@@ -11,19 +11,25 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from waystation_core.store.fitness import require_fit
 from waystation_core.store.pool import sqlalchemy_url
 
 
 class WrongSchema(Exception):
     """The database has no schema (`found` is None), or that of another release; the message says
-    what to run."""
+    what to run. `newer`: a newer release has migrated it."""
 
-    def __init__(self, found: str | None, wanted: str) -> None:
+    def __init__(self, found: str | None, wanted: str, *, newer: bool = False) -> None:
         super().__init__(
-            f"The database has schema version {found or 'none'}, this release needs {wanted}. "
+            f"The database has schema version {found}, which a newer release of Waystation made; this "
+            f"release knows versions up to {wanted}. Run that release, or a newer one: servers and "
+            "`waystation migrate`. A schema is never taken back."
+            if newer
+            else f"The database has schema version {found or 'none'}, this release needs {wanted}. "
             "Run `waystation migrate`."
         )
         self.found = found
+        self.newer = newer
 
 
 def _config() -> Config:
@@ -39,6 +45,12 @@ def current_release() -> str:
     head = ScriptDirectory.from_config(_config()).get_current_head()
     assert head is not None
     return head
+
+
+def _is_newer(version: str | None) -> bool:
+    """Releases know the versions before theirs."""
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    return version is not None and version not in known
 
 
 def _version(url: str) -> str | None:
@@ -60,6 +72,8 @@ def _migrate(url: str) -> tuple[str | None, str]:
             before = MigrationContext.configure(connection).get_current_revision()
             # Asking opened a transaction, in which Alembic would not commit its own.
             connection.rollback()
+            if _is_newer(before):
+                raise WrongSchema(before, current_release(), newer=True)
             config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -72,8 +86,10 @@ def _migrate(url: str) -> tuple[str | None, str]:
 async def migrate(url: str) -> tuple[str | None, str]:
     """Brings the schema up to date; answers with the version before (None: none) and after.
 
-    Raises SQLAlchemy's OperationalError when Postgres can't be reached.
+    Raises UnfitDatabase, WrongSchema for that of a newer release, psycopg's or SQLAlchemy's
+    OperationalError when Postgres can't be reached.
     """
+    await require_fit(url)
     return await asyncio.to_thread(_migrate, url)
 
 
@@ -82,4 +98,4 @@ async def check_schema(url: str) -> None:
     found = await asyncio.to_thread(_version, url)
     wanted = current_release()
     if found != wanted:
-        raise WrongSchema(found, wanted)
+        raise WrongSchema(found, wanted, newer=_is_newer(found))

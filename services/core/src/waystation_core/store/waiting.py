@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+import psycopg
 import sqlalchemy.exc
 import structlog
 
+from waystation_core.store.fitness import require_fit
 from waystation_core.store.schema import WrongSchema, check_schema
 
 log = structlog.get_logger(__name__)
@@ -16,24 +18,30 @@ AGAIN_SECONDS = 0.5
 SAY_AGAIN_SECONDS = 10.0
 
 
-async def wait_for_store(url: str, stopping: asyncio.Event) -> bool:
+async def wait_for_store(
+    url: str, stopping: asyncio.Event, *, connections: int, lasting: bool
+) -> bool:
     """Returns True once the database has this release's schema, False when told to stop before.
 
     A database that has no schema yet is waited for too: in any order of starting, `waystation
-    migrate` may come last. Raises WrongSchema for the schema of another release.
+    migrate` may come last. Raises WrongSchema for the schema of another release, UnfitDatabase as
+    `require_fit` does.
     """
     said, said_at = "", 0.0
     loop = asyncio.get_running_loop()
     while not stopping.is_set():
         try:
+            await require_fit(url, connections=connections, lasting=lasting)
             await check_schema(url)
             return True
         except WrongSchema as wrong:
             if wrong.found is not None:
                 raise
             waiting_for = str(wrong)
-        except sqlalchemy.exc.OperationalError:
+        except (psycopg.OperationalError, sqlalchemy.exc.OperationalError):
             waiting_for = "Postgres can't be reached. Start it, or correct WAYSTATION_DATABASE_URL."
+        except (psycopg.Error, sqlalchemy.exc.DBAPIError) as error:
+            waiting_for = f"The database can't be asked for its schema: {_first_line(error)}"
         if waiting_for != said or loop.time() - said_at >= SAY_AGAIN_SECONDS:
             log.warning("waiting", reason=waiting_for)
             said, said_at = waiting_for, loop.time()
@@ -41,3 +49,8 @@ async def wait_for_store(url: str, stopping: asyncio.Event) -> bool:
             async with asyncio.timeout(AGAIN_SECONDS):
                 await stopping.wait()
     return False
+
+
+def _first_line(error: Exception) -> str:
+    said = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return said[0] if said else type(error).__name__

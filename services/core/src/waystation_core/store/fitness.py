@@ -1,0 +1,76 @@
+"""Whether a database is one that the engine can keep its promises on: asked before anything is read
+or written, and told all at once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+
+OLDEST = 15
+
+_FACTS = """
+SELECT current_setting('server_version_num')::int / 10000,
+    encoding = pg_char_to_encoding('UTF8'), pg_encoding_to_char(encoding),
+    current_setting('max_connections')::int
+        - current_setting('superuser_reserved_connections')::int,
+    current_setting('fsync'), current_setting('full_page_writes'),
+    current_setting('synchronous_commit')
+FROM pg_database WHERE datname = current_database()
+"""
+
+
+class UnfitDatabase(Exception):
+    """The database must be another one, or be set otherwise; each fault is a sentence or two that say
+    what to do."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__(" ".join(faults))
+        self.faults = tuple(faults)
+
+
+def _faults(url: str, connections: int, *, lasting: bool) -> list[str]:
+    with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+        row = connection.execute(_FACTS).fetchone()
+    assert row is not None, "one is connected to a database that there is"
+    major, is_utf8, encoding, free, *durable = row
+    faults = []
+    if major < OLDEST:
+        faults.append(f"Postgres is version {major}: it must be {OLDEST} or newer.")
+    if not is_utf8:
+        # Text comes as bytes where the encoding is none.
+        faults.append(
+            f"The database's encoding is {_text(encoding)}, which can't hold every text: it must be UTF8. Make "
+            "another one: CREATE DATABASE waystation ENCODING 'UTF8' TEMPLATE template0."
+        )
+    if connections > free:
+        faults.append(
+            f"WAYSTATION_API_DATABASE_CONNECTIONS or WAYSTATION_ROUTER_DATABASE_CONNECTIONS is "
+            f"{connections}, and Postgres takes {free} connections at most, of all servers together: "
+            "raise its max_connections, or lower that."
+        )
+    if lasting:
+        for name, value in zip(
+            ("fsync", "full_page_writes", "synchronous_commit"), durable, strict=True
+        ):
+            if _text(value) == "off":
+                faults.append(
+                    f"Postgres has {name} off, and would lose what it has confirmed: turn it on, or set "
+                    "WAYSTATION_UNSAFE_DATABASE=true where nothing has to last, as in tests."
+                )
+    return faults
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+async def require_fit(url: str, *, connections: int = 0, lasting: bool = False) -> None:
+    """Raises UnfitDatabase with every fault there is, psycopg's errors where Postgres can't be asked.
+
+    `connections` is how many one server opens; `lasting`: what is confirmed must survive the death of
+    the machine.
+    """
+    faults = await asyncio.to_thread(_faults, url, connections, lasting=lasting)
+    if faults:
+        raise UnfitDatabase(faults)
