@@ -342,11 +342,13 @@ class Committer:
         handling.known = UNKNOWN if handling.claimed_meanwhile else revision
         handling.claimed_meanwhile = False
         handling.holds = False
+        # What this commit was about; a result that lost again wants the next one to be about it.
+        took_turn = handling.wants_turn is not None
         for task_id, verdict in decided.verdicts.items():
             self._conclude_result(handling, handling.calls[task_id], verdict)
         for task_id in decided.rows:
             del handling.calls[task_id]
-        if handling.wants_turn is not None:
+        if took_turn:
             self._call_with_turn(handling)
         if not handling.facts.in_outbox:
             handling.release_messages()
