@@ -296,12 +296,13 @@ class Committer:
     async def _commit_locked(self, group: _Group) -> None:
         """The second form, until it goes through."""
         failures = 0
+        untold: list[str] = []
         while True:
             try:
                 # Its place is free while it waits: a fault of one instance keeps no others waiting.
                 async with self._locks:
                     group.commit, group.decided = await self._locked.commit(
-                        group.state.instance.key, group.handlings
+                        group.state.instance.key, group.handlings, untold
                     )
             except StoreUnavailable as error:
                 failures += 1
@@ -309,6 +310,9 @@ class Committer:
                 await self._pause(error, failures)
                 continue
             self._went_through()
+            if untold:
+                # Perhaps an earlier try raised them; nobody else would announce them soon.
+                await self._make_due(untold)
             return
 
     async def _pause(self, error: StoreUnavailable, failures: int) -> None:
