@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -36,6 +35,7 @@ from waystation_router.endpoints import (
     NotSent,
 )
 from waystation_router.endpoints import Cut as CutCall
+from waystation_router.fair_line import FairLine
 from waystation_router.ledger import Call, Handling, Ledger
 from waystation_router.pools import PoolsSeen
 
@@ -53,7 +53,8 @@ class _Places:
 
     def __init__(self) -> None:
         self.taken = 0
-        self.waiting: deque[tuple[Handling, Call]] = deque()
+        # By workflow type: one that floods keeps the others' deliveries of the same task waiting no longer.
+        self.waiting: FairLine[tuple[Handling, Call]] = FairLine()
 
 
 class Calls:
@@ -84,17 +85,17 @@ class Calls:
         """Calls the task as soon as there is a place; tells the outcome."""
         places = self._places.setdefault(call.task.task_id, _Places())
         if places.taken >= self._share(call.task):
-            places.waiting.append((handling, call))
+            places.waiting.append(_type_of(handling), (handling, call))
             return
         self._start(handling, call, places)
 
     def waiting(self) -> list[tuple[Handling, Call]]:
-        """Deliveries that wait for a place, longest first within a task."""
+        """Deliveries that wait for a place, longest first within a task and a workflow type."""
         return [item for places in self._places.values() for item in places.waiting]
 
     def park(self, handling: Handling, call: Call) -> None:
         """Takes a delivery that waits for a place out of the line; its row says AT_CAPACITY."""
-        self._places[call.task.task_id].waiting.remove((handling, call))
+        self._places[call.task.task_id].waiting.remove(_type_of(handling), (handling, call))
         self._take_off(handling, call, DeliveryState.AT_CAPACITY)
 
     def lease_lost(self, handling: Handling, call: Call, *, is_over: bool) -> None:
@@ -106,7 +107,7 @@ class Calls:
             return
         places = self._places.get(call.task.task_id)
         if places is not None and (handling, call) in places.waiting:
-            places.waiting.remove((handling, call))
+            places.waiting.remove(_type_of(handling), (handling, call))
             self._take_off(handling, call, DeliveryState.READY)
 
     def free(self, task: TaskSpec) -> int:
@@ -293,8 +294,8 @@ class Calls:
     def _done(self, places: _Places) -> None:
         places.taken -= 1
         self.in_flight -= 1
-        while places.waiting and places.taken < self._share(places.waiting[0][1].task):
-            self._start(*places.waiting.popleft(), places)
+        while places.waiting and places.taken < self._share(places.waiting.first()[1].task):
+            self._start(*places.waiting.pop(), places)
         self.place_freed.set()
         if not self.in_flight:
             self._idle.set()
@@ -323,3 +324,7 @@ class Calls:
             last_error=known.last_error if known is not None else None,
         )
         self._tell(handling, call)
+
+
+def _type_of(handling: Handling) -> str:
+    return handling.state.instance.workflow_type

@@ -26,6 +26,7 @@ from waystation_core.ports.broker import (
     level_of,
 )
 from waystation_core.ports.store import DueEvent, EngineStore
+from waystation_core.relay.fair_levels import FairLevels
 from waystation_core.running import Retries, job
 
 log = structlog.get_logger(__name__)
@@ -37,6 +38,7 @@ class Relay:
     def __init__(self, store: EngineStore, broker: Broker) -> None:
         self._store = store
         self._broker = broker
+        self._levels = FairLevels()
         self._under_way: set[asyncio.Task[bool]] = set()
         self._not_taken = Retries("announcements_not_taken")
         self._not_made_due = Retries("announcements_not_made_due")
@@ -44,7 +46,9 @@ class Relay:
     def committed(self, commits: Sequence[InstanceCommit]) -> None:
         """Announces the events of these commits and gives notice of their instances."""
         raised = [
-            _of_commit(event, commit.after) for commit in commits for event in commit.outbox_add
+            self._of_commit(event, commit.after)
+            for commit in commits
+            for event in commit.outbox_add
         ]
         if raised:
             self._announce(_grouped(raised))
@@ -81,7 +85,7 @@ class Relay:
 
     def started(self, starts: Sequence[Start]) -> None:
         """Announces the first events of new instances. Nobody can wait for them yet."""
-        self._announce(_grouped(_of_commit(start.event, start.instance) for start in starts))
+        self._announce(_grouped(self._of_commit(start.event, start.instance) for start in starts))
 
     async def announce_due(self, due: Sequence[DueEvent]) -> bool:
         """Announces events that the sweeper claimed; says whether the broker took them all."""
@@ -91,6 +95,21 @@ class Relay:
         """Waits until everything announced has its outcome."""
         while self._under_way:
             await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    def _of_commit(self, event: Event, instance: Instance) -> DueEvent:
+        now = asyncio.get_running_loop().time()
+        return DueEvent(
+            event_id=event.event_id,
+            event_type=event.event_type,
+            workflow_instance_id=instance.workflow_instance_id,
+            workflow_type=instance.workflow_type,
+            version=instance.version,
+            priority=self._levels.priority(instance.workflow_type, event.effective_priority, now),
+            announcements=1,
+            correlation_id=event.correlation_id,
+            traceparent=event.metadata.get("traceparent") if event.metadata else None,
+            namespace=instance.namespace,
+        )
 
     def _announce(self, batch: list[Announcement]) -> None:
         task = job("announce", self._announced(batch))
@@ -116,21 +135,6 @@ class Relay:
         else:
             self._not_taken.over()
         return not missed
-
-
-def _of_commit(event: Event, instance: Instance) -> DueEvent:
-    return DueEvent(
-        event_id=event.event_id,
-        event_type=event.event_type,
-        workflow_instance_id=instance.workflow_instance_id,
-        workflow_type=instance.workflow_type,
-        version=instance.version,
-        priority=event.effective_priority,
-        announcements=1,
-        correlation_id=event.correlation_id,
-        traceparent=event.metadata.get("traceparent") if event.metadata else None,
-        namespace=instance.namespace,
-    )
 
 
 def _grouped(due: Iterable[DueEvent]) -> list[Announcement]:
