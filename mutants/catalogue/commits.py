@@ -245,7 +245,7 @@ MUTANTS = (
                 "            async with self._store.locked(key=handling.state.instance.key):\n"
                 "                self._try_to_send(handling, call, places, history)\n"
                 "                if call.running is not None:\n"
-                "                    await call.running\n",
+                "                    await call.running.outcome\n",
             ),
         ),
         killers=("tests/router/test_deliveries.py::test_no_lock_is_held_while_a_task_is_in_call",),
