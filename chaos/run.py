@@ -87,6 +87,7 @@ class Run:
                 await Streams(world, entries).run()
                 await asyncio.sleep(max(0.0, began + seconds - time.monotonic()))
                 await late
+                await system.heal()
                 self._noted.write(event="quiet")
                 await self._drain(system, watch)
             finally:
@@ -130,8 +131,6 @@ class Run:
         """Everything started ends; then a probe goes through every part; then it is written down
         what the engine says."""
         self._say("all faults are healed: draining")
-        for name in system.names:
-            await system.wait_ready(name)
         self._control.write(do="drain")
         await self._until_empty(watch, "drain")
         facts = Facts(system.client_addresses[0])
