@@ -64,6 +64,16 @@ chaos: setup rabbitmq ## A whole system under load and seeded faults, then check
 soak: setup rabbitmq ## The same load without faults, at half the rate: growth of memory, descriptors, connections
 	$(bin)/python -m chaos --soak --minutes $(MINUTES) --seed $(SEED) $(CHAOS_ARGS)
 
+M ?=
+J ?= 1
+.PHONY: mutants
+mutants: setup rabbitmq ## The engine with one rule broken at a time: some test must notice; M=name for one, J=2 at once
+	$(bin)/python -m mutants --jobs $(J) $(M)
+
+.PHONY: fuzz-input
+fuzz-input: setup rabbitmq ## Generated bad input at every door of a whole system; N=100000 SEED=7
+	$(bin)/python -m fuzz_input --count $(or $(N),100000) --seed $(SEED)
+
 .PHONY: fuzz
 fuzz: setup ## Random lives and orders of commits, for long: MINUTES=60 or EXAMPLES=5000; AGAIN=3 repeats round 3
 	FUZZ_MINUTES=$(if $(EXAMPLES),0,$(MINUTES)) FUZZ_EXAMPLES=$(EXAMPLES) FUZZ_ORDERS=$(ORDERS) \

@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import time
+from collections import Counter
 
 import grpc
 
@@ -27,14 +28,23 @@ async def big(system: System, number: int, normal: float) -> list[Row]:
     async with api(system.address) as one:
         await one.start(handlers.BIG, _BIG)
         began = time.monotonic()
-        gate = asyncio.Semaphore(64)
+        # Each waits for the lock of the one instance, on a connection of the server's.
+        gate = asyncio.Semaphore(4)
 
         async def publish(at: int) -> None:
-            request = _pb.PublishEventRequest(workflow_instance_id=_BIG)
+            request = _pb.PublishEventRequest(workflow_instance_id=_BIG, request_id=f"big-{at}")
             request.event.event_type = handlers.NOTED
             request.event.payload.update({"n": f"{at:06d}"})
             async with gate:
-                await one.workflows.PublishEvent(request, timeout=60)
+                while True:
+                    try:
+                        await one.workflows.PublishEvent(request, timeout=60)
+                    except grpc.aio.AioRpcError as error:
+                        if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                            raise
+                        await asyncio.sleep(0.5)
+                    else:
+                        return
 
         # One is `workflow.started`.
         await asyncio.gather(*(publish(at) for at in range(number - 1)))
@@ -180,7 +190,7 @@ async def watchers(system: System, number: int, normal: float) -> list[Row]:
                             released.set()
                 done.append(time.monotonic())
             except grpc.aio.AioRpcError as error:
-                failed.append(error.code().name)
+                failed.append(f"{error.code().name}: {error.details()}")
                 released.set()
 
         slowest = 0.0
@@ -214,6 +224,8 @@ async def watchers(system: System, number: int, normal: float) -> list[Row]:
             last = time.monotonic()
             await asyncio.gather(*watching)
             ended = max(done, default=last) - last
+            for message, times in Counter(failed).items():
+                print(f"watchers: {times} failed with {message}", flush=True)
         finally:
             looking.cancel()
             await asyncio.gather(*(channel.close() for channel in channels))

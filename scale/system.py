@@ -20,7 +20,7 @@ from localservers.rabbitmq import RabbitMQServer
 from waystation.v1 import handler_registry_service_pb2, handler_registry_service_pb2_grpc
 
 BINARIES = Path(sys.executable).parent
-READY_SECONDS = 90
+READY_SECONDS = 180
 
 
 class System:
@@ -61,7 +61,7 @@ class System:
             "WAYSTATION_HANDLER_PORT": "0",
             "WAYSTATION_LOG_FORMAT": "json",
         }
-        self._child("migrate", [BINARIES / "waystation", "migrate"]).wait(60)
+        self._child("migrate", [BINARIES / "waystation", "migrate"]).wait(READY_SECONDS)
         api = self._child("api", [BINARIES / "waystation-api"])
         api.wait_ready(lambda: _serves(self.address), timeout=READY_SECONDS)
         self.start_router()

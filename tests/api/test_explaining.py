@@ -15,6 +15,8 @@ from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.dead_letter_service_pb2 import RetryDeadLetterRequest
 from waystation.v1.handler_pb2 import TaskSpec
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest, RetireTaskRequest
+from waystation.v1.system_service_pb2 import GetSystemStatusRequest
+from waystation_core.broker.in_process import InProcessBroker
 from waystation_core.domain.draft import Draft, Rules
 from waystation_core.domain.ids import new_id
 from waystation_core.domain.model import (
@@ -34,6 +36,7 @@ from waystation_core.domain.results import (
     WaitRequest,
     take_turn,
 )
+from waystation_core.ports.broker import BrokerStatus
 from waystation_core.ports.store import RouterReport
 
 
@@ -412,3 +415,26 @@ async def test_who_has_the_turn_is_what_the_others_wait_for(api: Api) -> None:
         "claim_validator is handling `workflow.started`, and has the turn after 3 conflicts: the "
         "results of others wait for it until "
     )
+
+
+@pytest.mark.parametrize(("blocked", "says"), [(True, "disk alarm"), (False, "can't be reached")])
+async def test_a_broker_that_takes_nothing_is_named(
+    api: Api, monkeypatch: pytest.MonkeyPatch, blocked: bool, says: str
+) -> None:
+    register = RegisterHandlerRequest(service_name="claims", host="127.0.0.1", port=7500)
+    register.tasks.add(task_id="a", event_types=["workflow.started"], workflow_types=["*"])
+    await api.handlers.RegisterHandler(register)
+    name = await started(api)
+    request = pb.ExplainWorkflowRequest(workflow_instance_id=name)
+    (before,) = (await api.workflows.ExplainWorkflow(request)).blockers
+    assert "alarm" not in before.remedy
+    assert "within moments" not in before.remedy
+
+    there = BrokerStatus(
+        "mq:5672", connected=blocked, consuming=True, blocked=blocked, last_error=""
+    )
+    monkeypatch.setattr(InProcessBroker, "status", lambda _: there)
+    (blocker,) = (await api.workflows.ExplainWorkflow(request)).blockers
+    assert says in blocker.remedy
+    status = await api.system.GetSystemStatus(GetSystemStatusRequest())
+    assert (status.broker_connected, status.broker_blocked) == (blocked, blocked)

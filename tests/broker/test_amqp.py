@@ -392,3 +392,20 @@ async def test_a_restarted_broker_is_found_again_and_its_losses_are_told() -> No
         finally:
             await api.close()
             await router.close()
+
+
+async def test_a_message_that_the_broker_refuses_is_not_confirmed(
+    open_amqp: Opened, page: Page
+) -> None:
+    api = open_amqp("api")
+    await announce(api, announcement("e-0"))
+    await page.ask(
+        "queues/{vhost}/full",
+        "PUT",
+        {"arguments": {"x-max-length": 0, "x-overflow": "reject-publish"}},
+    )
+    await page.ask(
+        "bindings/{vhost}/e/waystation.events/q/full", "POST", {"routing_key": "#", "arguments": {}}
+    )
+
+    assert await api.announce([announcement("refused")]) == [AnnounceOutcome.UNCONFIRMED]

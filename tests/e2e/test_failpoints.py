@@ -38,6 +38,9 @@ OF_AN_API = {
 """What only an API does, or more than a router."""
 OF_BOTH = {"locked", "locked.write", "locked.exit", "announce"}
 READING = {
+    "probe",
+    "leased",
+    "standing_timers",
     "backlog",
     "handlers",
     "changes",
@@ -110,6 +113,10 @@ async def dies(scene: Scene, death: str) -> None:
         await scene.dies_at(point, nothing, *POOL)
     elif name in ("make_due", "claim_due_events"):
         await scene.dies_at(point, nothing, also="announce.before=error%0.5")
+    elif name == "give_back":
+        # Leases whose claims' answers were lost; what else is lost shows how it goes on.
+        also = "claim_deliveries.after=error%0.5;commit.before=error%0.3"
+        await scene.dies_at(point, nothing, also=also)
     else:
         await scene.dies_at(point, nothing, nth=LATER.get(point, 1))
 

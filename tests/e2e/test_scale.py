@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from support.system import ROOT
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 
-@pytest.mark.parametrize("case", ["lost", "watchers"])
+@pytest.mark.parametrize("case", ["parked", "watchers"])
 def test_a_case_strains_the_system_and_writes_its_rows(tmp_path: Path, case: str) -> None:
     """Rates and times at this size say nothing, so they are not judged."""
     output = tmp_path / "rows.json"
@@ -23,15 +23,15 @@ def test_a_case_strains_the_system_and_writes_its_rows(tmp_path: Path, case: str
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=550,
         check=False,
     )
     rows = json.loads(output.read_text(encoding="utf-8"))
     assert done.returncode == int(not all(row["holds"] for row in rows)), done.stderr
     assert {row["case"] for row in rows} == {case}
     figures = {row["what"]: row["figure"] for row in rows}
-    if case == "lost":
-        # Found in the minute that the case looks on: else they wait for the ten minutes that they are made to.
+    if case == "parked":
+        # Within the minute that the case looks on.
         assert figures["until the first of 200 is handled"] < 60
         assert figures["handled a second after that"] > 0
     else:

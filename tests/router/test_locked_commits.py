@@ -90,10 +90,10 @@ async def test_a_result_that_comes_while_the_lock_is_waited_for_is_left_for_the_
     registry = RegistryCopy(cast(RegistryStore, NoRegistry()), lambda snapshot: None)
     commits = LockedCommits(cast(EngineStore, store), registry, Rules(), "r-1")
 
-    _, (decided,) = await commits.commit(1, [handling])
+    _, (decided,) = await commits.commit(1, [handling], [])
     assert (store.since, decided.verdicts) == ([None], {})
 
     store.meanwhile = lambda: None
-    _, (decided,) = await commits.commit(1, [handling])
+    _, (decided,) = await commits.commit(1, [handling], [])
     assert (store.since[1], decided.verdicts) == (3, {"fraud": Verdict.CONFLICT})
     assert not any(commit.after.data != MOVED.data for commit in store.written)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -188,3 +189,21 @@ async def test_a_request_above_the_limit_is_refused_with_a_reason(
         "PAYLOAD_TOO_LARGE",
     )
     assert refused.metadata["limit_bytes"] == str(8 * 1024 * 1024)
+
+
+async def test_a_great_many_calls_at_once_are_all_answered(server: RpcServer) -> None:
+    """gRPC's own bound lies at 1,000 that wait to be begun: some of more are cancelled, by chance."""
+    channels = [
+        grpc.aio.insecure_channel(server.address, options=[("grpc.use_local_subchannel_pool", 1)])
+        for _ in range(8)
+    ]
+    calls = [
+        system_service_pb2_grpc.SystemServiceStub(channels[at % 8]).GetSystemStatus(
+            pb.GetSystemStatusRequest(), timeout=60
+        )
+        for at in range(2_500)
+    ]
+    codes = Counter([await call.code() for call in calls])
+    for channel in channels:
+        await channel.close()
+    assert codes == {grpc.StatusCode.OK: 2_500}

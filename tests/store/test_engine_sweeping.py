@@ -350,3 +350,13 @@ async def test_a_claim_reads_what_is_due_and_nothing_else(engine: Engine) -> Non
             plan = "\n".join(row[0] for row in await cursor.fetchall())
         assert f"Index Scan on {index}" in plan or f"Index Scan using {index}" in plan, plan
         assert "deliveries_task" not in plan
+
+
+async def test_what_was_announced_and_is_not_settled_is_due_again_a_minute_later(
+    engine: Engine,
+) -> None:
+    """Whatever the broker confirmed."""
+    await engine.started()
+    assert await engine.rows(
+        "SELECT extract(epoch FROM due_at - created_at)::int, announcements FROM outbox"
+    ) == [(60, 1)]

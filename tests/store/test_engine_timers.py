@@ -45,7 +45,7 @@ async def test_a_deadline_counts_from_the_start(engine: Engine) -> None:
     assert await claimed(engine) == [(instance.key, TimerKind.DEADLINE, "")]
     # Claimed for a while; who dies with it leaves it to another one.
     assert await claimed(engine) == []
-    await pass_time(engine, 10)
+    await pass_time(engine, 5)
     assert await claimed(engine) == [(instance.key, TimerKind.DEADLINE, "")]
 
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
-from store.instances import ROUTER, Engine
+import psycopg
+import pytest
+from store.instances import ROUTER, Engine, a_start
 
+from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.ids import new_id
 from waystation_core.domain.model import Delivery, DeliveryState, Event
 from waystation_core.ports.store import LeasedRow
+from waystation_core.store import sweeping
+from waystation_core.store.pool import Pool, connection_of
 
 
 async def ready(engine: Engine, *task_ids: str, suspect: bool = False) -> Event:
@@ -88,3 +96,68 @@ async def test_giving_back_waits_for_nobody(engine: Engine) -> None:
         await connection.execute("DELETE FROM deliveries")
         async with asyncio.timeout(1.5):
             assert await engine.store.give_back(ROUTER, [LeasedRow(event.event_id, "a")]) == 0
+
+
+@pytest.mark.parametrize("in_call", [True, False])
+async def test_a_turn_is_over_when_its_delivery_is_not_in_call(
+    engine: Engine, in_call: bool
+) -> None:
+    """Its router died, or gave it back: the others need not wait for as long as a call may take."""
+    event = await ready(engine, "a")
+    if in_call:
+        await engine.store.claim_deliveries(ROUTER, 10, ["a"], suspects=False)
+    await engine.rows(
+        "UPDATE workflow_instances SET turn_holder = %s, turn_until = now() + interval '1 day'",
+        f"{event.event_id}:a",
+    )
+    ((key,),) = await engine.rows("SELECT key FROM workflow_instances")
+    async with engine.store.locked(key=key) as locked:
+        assert (locked.instance.turn is not None) == in_call
+
+
+class LosesAnswers:
+    """A connection whose answers are lost: of the statement, or of the commit."""
+
+    def __init__(self, connection: Any, what: str) -> None:
+        self._connection = connection
+        self._what = what
+
+    async def execute(self, *given: Any) -> Any:
+        cursor = await self._connection.execute(*given)
+        if self._what == "statement":
+            raise psycopg.OperationalError("consuming input failed: Connection reset by peer")
+        return cursor
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        async with self._connection.transaction():
+            yield
+        if self._what == "commit":
+            raise psycopg.OperationalError("consuming input failed: Connection reset by peer")
+
+
+@pytest.mark.parametrize("what", ["statement", "commit"])
+async def test_a_claim_whose_answer_is_lost_costs_nobody_its_wait(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Else the event, or the timer, would be announced, or fire, only when the claim is over."""
+    start = a_start(deadline=0.0)
+    await engine.store.start([start])
+    await engine.store.make_due([start.event.event_id])
+
+    @asynccontextmanager
+    async def losing(pool: Pool) -> AsyncIterator[Any]:
+        async with connection_of(pool) as connection:
+            yield LosesAnswers(connection, what)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sweeping, "connection_of", losing)
+        claims = (engine.store.claim_due_events, engine.store.claim_timers)
+        for claim in claims:
+            if what == "commit":
+                assert await claim(10), "it may be claimed, so it counts"
+            else:
+                with pytest.raises(StoreUnavailable):
+                    await claim(10)
+    assert bool(await engine.store.claim_due_events(10)) == (what == "statement")
+    assert bool(await engine.store.claim_timers(10)) == (what == "statement")

@@ -143,7 +143,7 @@ class Scene:
         async with self._places:
             death = Death(point, time.monotonic())
             self.deaths[f"api: {point}" if api else point] = death
-            settings["WAYSTATION_FAILPOINTS"] = f"{point}=kill@{nth};{also}"
+            settings["WAYSTATION_FAILPOINTS"] = f"{point}=kill@{nth};*=note;{also}"
             spawn = self.parts.spawn_api if api else self.parts.spawn_router
             process, address = await asyncio.to_thread(spawn, *options, **settings)
             acting = asyncio.ensure_future(act(self, process, address))

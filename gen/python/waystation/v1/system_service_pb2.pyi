@@ -18,7 +18,7 @@ class GetSystemStatusRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ...) -> None: ...
 
 class GetSystemStatusResponse(_message.Message):
-    __slots__ = ("server_version", "routers", "queues", "outbox_size", "deliveries", "oldest_unsettled_event_age", "oldest_unsettled_event_id", "dead_letters", "workflows_by_status", "idle_workflows", "handlers", "unreachable_handlers", "broker_connected", "workflows_estimated", "oldest_unsettled_workflow_instance_id")
+    __slots__ = ("server_version", "routers", "queues", "outbox_size", "deliveries", "oldest_unsettled_event_age", "oldest_unsettled_event_id", "dead_letters", "workflows_by_status", "idle_workflows", "handlers", "unreachable_handlers", "broker_connected", "broker_blocked", "workflows_estimated", "oldest_unsettled_workflow_instance_id")
     class WorkflowsByStatusEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -39,6 +39,7 @@ class GetSystemStatusResponse(_message.Message):
     HANDLERS_FIELD_NUMBER: _ClassVar[int]
     UNREACHABLE_HANDLERS_FIELD_NUMBER: _ClassVar[int]
     BROKER_CONNECTED_FIELD_NUMBER: _ClassVar[int]
+    BROKER_BLOCKED_FIELD_NUMBER: _ClassVar[int]
     WORKFLOWS_ESTIMATED_FIELD_NUMBER: _ClassVar[int]
     OLDEST_UNSETTLED_WORKFLOW_INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     server_version: str
@@ -54,9 +55,10 @@ class GetSystemStatusResponse(_message.Message):
     handlers: int
     unreachable_handlers: int
     broker_connected: bool
+    broker_blocked: bool
     workflows_estimated: bool
     oldest_unsettled_workflow_instance_id: str
-    def __init__(self, server_version: _Optional[str] = ..., routers: _Optional[_Iterable[_Union[RouterStatus, _Mapping]]] = ..., queues: _Optional[_Iterable[_Union[QueueStatus, _Mapping]]] = ..., outbox_size: _Optional[int] = ..., deliveries: _Optional[int] = ..., oldest_unsettled_event_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., oldest_unsettled_event_id: _Optional[str] = ..., dead_letters: _Optional[int] = ..., workflows_by_status: _Optional[_Mapping[str, int]] = ..., idle_workflows: _Optional[int] = ..., handlers: _Optional[int] = ..., unreachable_handlers: _Optional[int] = ..., broker_connected: bool = ..., workflows_estimated: bool = ..., oldest_unsettled_workflow_instance_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, server_version: _Optional[str] = ..., routers: _Optional[_Iterable[_Union[RouterStatus, _Mapping]]] = ..., queues: _Optional[_Iterable[_Union[QueueStatus, _Mapping]]] = ..., outbox_size: _Optional[int] = ..., deliveries: _Optional[int] = ..., oldest_unsettled_event_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., oldest_unsettled_event_id: _Optional[str] = ..., dead_letters: _Optional[int] = ..., workflows_by_status: _Optional[_Mapping[str, int]] = ..., idle_workflows: _Optional[int] = ..., handlers: _Optional[int] = ..., unreachable_handlers: _Optional[int] = ..., broker_connected: bool = ..., broker_blocked: bool = ..., workflows_estimated: bool = ..., oldest_unsettled_workflow_instance_id: _Optional[str] = ...) -> None: ...
 
 class RouterStatus(_message.Message):
     __slots__ = ("router_id", "pool", "host", "started_at", "lease_remaining", "calls_in_flight", "results_committed", "bindings")

@@ -180,6 +180,7 @@ class ApiServer:
             tasks=self._tasks,
             backlog=self._backlog,
             queries=store.queries,
+            broker=broker,
         )
         handlers = HandlerRegistryService(store.registry, self._registering, self._retiring)
         self._gate = _Gate()

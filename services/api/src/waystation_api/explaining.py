@@ -23,6 +23,7 @@ from waystation_core.domain.model import (
     Status,
 )
 from waystation_core.domain.pools import Pool
+from waystation_core.ports.broker import BrokerStatus
 from waystation_core.ports.store import (
     DeadLetterFact,
     DeliveryFact,
@@ -55,6 +56,8 @@ class Facts:
     dead_letters: Sequence[DeadLetterFact]
     pools: Sequence[Pool]
     timers: Sequence[TimerFact] = ()
+    broker: str = ""
+    """What keeps events from being announced now (`broker_trouble`)."""
 
 
 def explain(facts: Facts, registered: Registered) -> tuple[str, list[Blocker]]:
@@ -70,7 +73,7 @@ def explain(facts: Facts, registered: Registered) -> tuple[str, list[Blocker]]:
         if fact.delivery.state is not DeliveryState.DEAD
     ]
     if instance.status.is_open:
-        blockers += [_pending(instance, fact, registered, facts.pools) for fact in facts.pending]
+        blockers += [_pending(facts, fact, registered) for fact in facts.pending]
         blockers += _waits(instance)
         blockers += timed.delayed(facts.timers, facts.pools)
         blockers += timed.groups(instance)
@@ -204,13 +207,28 @@ def _wants_router(delivery: Delivery, registered: Registered, pools: Sequence[Po
     return delivery.state in (DeliveryState.READY, DeliveryState.AT_CAPACITY)
 
 
-_ROUTERS = "Routers take it within moments; `waystation status` shows whether one is running."
+_ROUTERS = (
+    "A router takes it when it has a place; `waystation status` shows which routers are running."
+)
 
 
-def _pending(
-    instance: Instance, fact: OutboxFact, registered: Registered, pools: Sequence[Pool]
-) -> Blocker:
-    event = fact.event
+def broker_trouble(status: BrokerStatus) -> str:
+    """What keeps events from being announced now; empty where nothing is known to."""
+    if status.blocked:
+        return (
+            "RabbitMQ takes no messages now: its memory or disk alarm. The event waits in the database "
+            "and is announced when that ends; free memory or disk where RabbitMQ runs."
+        )
+    if not status.connected:
+        return (
+            "The broker can't be reached. The event waits in the database and is announced when it is "
+            "back; `waystation status` shows whether it is."
+        )
+    return ""
+
+
+def _pending(facts: Facts, fact: OutboxFact, registered: Registered) -> Blocker:
+    event, instance, pools = fact.event, facts.instance, facts.pools
     if missing := no_router.of_event(event.event_type, fact.created_at, pools):
         return _no_router(event, missing)
     tasks = registered.resolve(event.event_type, instance.workflow_type)
@@ -225,8 +243,8 @@ def _pending(
         message = f"`{event.event_type}` waits for {names}: no live endpoint of {services}"
         remedy = how_to_start(services)
     else:
-        message = f"`{event.event_type}` is announced to be handled by {names}"
-        remedy = _ROUTERS
+        message = f"`{event.event_type}` waits to be handled by {names}"
+        remedy = facts.broker or _ROUTERS
         if len(tasks) == 1:
             task_id, service = tasks[0].task_id, tasks[0].service_name
     return Blocker(

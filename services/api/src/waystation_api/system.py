@@ -32,6 +32,7 @@ class SystemService(system_service_pb2_grpc.SystemServiceServicer):
         self, request: _pb.GetSystemStatusRequest, context: Context
     ) -> _pb.GetSystemStatusResponse:
         facts = await self._queries.system(check_namespace(request.namespace))
+        broker = self._broker.status()
         response = _pb.GetSystemStatusResponse(
             server_version=SERVER_VERSION,
             outbox_size=facts.outbox_size,
@@ -46,7 +47,8 @@ class SystemService(system_service_pb2_grpc.SystemServiceServicer):
             workflows_estimated=facts.workflows_estimated,
             handlers=facts.handlers,
             unreachable_handlers=facts.unreachable_handlers,
-            broker_connected=self._broker.status().connected,
+            broker_connected=broker.connected,
+            broker_blocked=broker.blocked,
         )
         set_duration(response.oldest_unsettled_event_age, facts.oldest_unsettled_age)
         for router in facts.routers:

@@ -10,7 +10,7 @@ from waystation.v1 import workflow_service_pb2, workflow_service_pb2_grpc
 from waystation_api import waiting
 from waystation_api.blockers import Blocker
 from waystation_api.changing import Change, Changing
-from waystation_api.explaining import Facts, explain
+from waystation_api.explaining import Facts, broker_trouble, explain
 from waystation_api.forking import Forking
 from waystation_api.reading import Reading
 from waystation_api.registered import Registered
@@ -27,6 +27,7 @@ from waystation_api.watching import Watching
 from waystation_core.domain import lifecycle, limits
 from waystation_core.domain.errors import InvalidField
 from waystation_core.domain.model import DeliveryState
+from waystation_core.ports.broker import Broker
 from waystation_core.ports.store import DeadLetterFilter, QueryStore
 from waystation_core.rpc.conversion import (
     context_to_proto,
@@ -63,6 +64,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         tasks: TaskDirectory,
         backlog: Backlog,
         queries: QueryStore,
+        broker: Broker,
     ) -> None:
         self._starter = starter
         self._waiters = waiters
@@ -75,6 +77,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         self._tasks = tasks
         self._backlog = backlog
         self._queries = queries
+        self._broker = broker
 
     # --- starting and waiting --------------------------------------------------------------
 
@@ -184,7 +187,16 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         # Read last: what was settled in between is then seen as settled.
         instance = await self._reader.read(instance.workflow_instance_id)
         summary, blockers = explain(
-            Facts(instance, pending, deliveries, letters, pools, timers), registered
+            Facts(
+                instance,
+                pending,
+                deliveries,
+                letters,
+                pools,
+                timers,
+                broker_trouble(self._broker.status()),
+            ),
+            registered,
         )
         response = _pb.ExplainWorkflowResponse(summary=summary)
         context_to_proto(instance, with_data=False, into=response.context)

@@ -216,6 +216,8 @@ class Router:
         if self._subscription is None:
             return "it has not begun yet"
         status = self._broker.status()
+        if status.blocked:
+            return f"the broker at {status.target} takes no messages: its memory or disk alarm"
         if not status.ready:
             return f"the broker at {status.target} can't be reached"
         return "" if self._contact.writes else self._contact.trouble

@@ -296,12 +296,13 @@ class Committer:
     async def _commit_locked(self, group: _Group) -> None:
         """The second form, until it goes through."""
         failures = 0
+        untold: list[str] = []
         while True:
             try:
                 # Its place is free while it waits: a fault of one instance keeps no others waiting.
                 async with self._locks:
                     group.commit, group.decided = await self._locked.commit(
-                        group.state.instance.key, group.handlings
+                        group.state.instance.key, group.handlings, untold
                     )
             except StoreUnavailable as error:
                 failures += 1
@@ -309,6 +310,9 @@ class Committer:
                 await self._pause(error, failures)
                 continue
             self._went_through()
+            if untold:
+                # Perhaps an earlier try raised them; nobody else would announce them soon.
+                await self._make_due(untold)
             return
 
     async def _pause(self, error: StoreUnavailable, failures: int) -> None:
@@ -338,11 +342,13 @@ class Committer:
         handling.known = UNKNOWN if handling.claimed_meanwhile else revision
         handling.claimed_meanwhile = False
         handling.holds = False
+        # What this commit was about; a result that lost again wants the next one to be about it.
+        took_turn = handling.wants_turn is not None
         for task_id, verdict in decided.verdicts.items():
             self._conclude_result(handling, handling.calls[task_id], verdict)
         for task_id in decided.rows:
             del handling.calls[task_id]
-        if handling.wants_turn is not None:
+        if took_turn:
             self._call_with_turn(handling)
         if not handling.facts.in_outbox:
             handling.release_messages()

@@ -49,9 +49,10 @@ class LockedCommits:
         self._router_id = router_id
 
     async def commit(
-        self, key: int, handlings: Sequence[Handling]
+        self, key: int, handlings: Sequence[Handling], untold: list[str]
     ) -> tuple[InstanceCommit, list[Decided]]:
-        """What was written and what became of each event. Raises StoreUnavailable.
+        """What was written and what became of each event. Raises StoreUnavailable; events that were
+        raised all the same, if only the answer was lost, are added to `untold`.
 
         It decides about what is there now. A result that comes while it waits for the lock is left
         for the next commit: the writes read under the lock go back to what is known now, and may
@@ -60,7 +61,7 @@ class LockedCommits:
         found = [Found(handling, self._router_id) for handling in handlings]
         while True:
             try:
-                return await self._once(key, found)
+                return await self._once(key, found, untold)
             except RegistryMoved:
                 await self._registry.refresh()
             except WriteRefused as refused:
@@ -69,7 +70,9 @@ class LockedCommits:
                 _fail_results(found)
                 found = [Found(handling, self._router_id) for handling in handlings]
 
-    async def _once(self, key: int, found: Sequence[Found]) -> tuple[InstanceCommit, list[Decided]]:
+    async def _once(
+        self, key: int, found: Sequence[Found], untold: list[str]
+    ) -> tuple[InstanceCommit, list[Decided]]:
         bases = [result.base_version for one in found for result in one.touch.results.values()]
         async with self._store.locked(
             key=key,
@@ -87,7 +90,11 @@ class LockedCommits:
             )
             decided = [self._decide(draft, one, locked) for one in found]
             commit = draft.commit()
+            # Until it is known to be committed.
+            raised = [event.event_id for event in commit.outbox_add]
+            untold += raised
             await locked.write(commit)
+        del untold[len(untold) - len(raised) :]
         for one in decided:
             one.facts = draft.facts(one.handling.event_id)
         return commit, decided

@@ -54,7 +54,10 @@ def status_view(status: GetSystemStatusResponse, address: str) -> list[Renderabl
     facts = table("", "")
     facts.show_header = False
     broker = "connected" if status.broker_connected else "NOT CONNECTED"
-    facts.add_row("broker", Text(broker, style="" if status.broker_connected else "red"))
+    if status.broker_blocked:
+        broker = "TAKES NO MESSAGES (its memory or disk alarm)"
+    well = status.broker_connected and not status.broker_blocked
+    facts.add_row("broker", Text(broker, style="" if well else "red"))
     facts.add_row("outbox", f"{status.outbox_size} events")
     facts.add_row(
         "deliveries", f"{status.deliveries} retrying, parked, pending, held, dead or leased"

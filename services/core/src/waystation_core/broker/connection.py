@@ -16,11 +16,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pika
+import structlog
 from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.exceptions import AMQPError, ConnectionOpenAborted
 
 from waystation_core.broker.topology import Queue, Topology
 from waystation_core.running import step
+
+_log = structlog.get_logger(__name__)
 
 HEARTBEAT_SECONDS = 10
 BLOCKED_SECONDS = 30
@@ -221,6 +224,10 @@ class Session:
 
     def _set_blocked(self, blocked: bool, tell: Callable[[], None]) -> None:
         self.blocked = blocked
+        if blocked:
+            _log.warning("broker_blocked", why="RabbitMQ's memory or disk alarm")
+        else:
+            _log.info("broker_blocked_over")
         tell()
 
     def _ended(self, error: BaseException) -> None:

@@ -37,6 +37,10 @@ _LONGEST_WAIT_SECONDS = 11 * 60
 _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.so_reuseport", 0),
     ("grpc.max_concurrent_streams", MAX_STREAMS),
+    # What came and was not begun yet. gRPC would refuse some of more than 1,000, as CANCELLED and without
+    # a reason; what is more than MAX_CALLS is refused in words.
+    ("grpc.server.max_pending_requests", MAX_CALLS),
+    ("grpc.server.max_pending_requests_hard_limit", MAX_CALLS),
     ("grpc.max_receive_message_length", _MOST_TRANSPORTED_BYTES),
     ("grpc.max_send_message_length", -1),
     # Makes clients look for new replicas behind a name now and then.

@@ -7,6 +7,7 @@ its other tables as they were before the wait.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +26,7 @@ from waystation_core.domain.model import (
     OnFailure,
     Timer,
     TimerKind,
+    Turn,
 )
 from waystation_core.domain.operations import from_json
 from waystation_core.ports.store import DeadLetterFilter, RegistryMoved
@@ -225,6 +227,9 @@ async def lock(
             workflow_instance_id=name,
         )
     instance = rows.instance(row)
+    if instance.turn is not None and not await _in_call(connection, instance.turn):
+        # Its router died, or gave it back: nobody need wait until it would be over.
+        instance = replace(instance, turn=None)
     cursor = await connection.execute(
         "SELECT generation, clock_timestamp() FROM registry WHERE namespace = %s", (namespace,)
     )
@@ -239,6 +244,15 @@ async def lock(
             for sequence, change, effects in await cursor.fetchall()
         ]
     return LockedInstance(connection, instance, known, log, registry[0], registry[1])
+
+
+async def _in_call(connection: Connection, turn: Turn) -> bool:
+    event_id, _, task_id = turn.holder.partition(":")
+    cursor = await connection.execute(
+        "SELECT 1 FROM deliveries WHERE event_id = %s::uuid AND task_id = %s AND state = 2",
+        (event_id, task_id),
+    )
+    return await cursor.fetchone() is not None
 
 
 def request_id_reused(request_id: str) -> RequestIdReused:

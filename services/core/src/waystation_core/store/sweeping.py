@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.model import Delivery, JsonObject, Timer, TimerKind
 from waystation_core.domain.pools import EVERY_TYPE, EventTypes
 from waystation_core.ports.broker import LEVELS, lowest_priority_of
@@ -110,13 +111,14 @@ WITH found AS MATERIALIZED (
 )
 {_LEASE_FOUND}"""
 
-# Claimed for as long as firing may take: whoever fires them takes them away.
+# Claimed for as long as firing may take: whoever fires them takes them away. It is also how long they are
+# late when their router dies: less than it takes to see that it is dead.
 _CLAIM_TIMERS = """
 WITH found AS MATERIALIZED (
     SELECT instance_key, kind, ref, due_at FROM timers WHERE due_at <= now()
     ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
 )
-UPDATE timers t SET due_at = now() + interval '10 s'
+UPDATE timers t SET due_at = now() + interval '5 s'
 FROM found f WHERE t.instance_key = f.instance_key AND t.kind = f.kind AND t.ref = f.ref
 RETURNING t.instance_key, t.kind, t.ref, t.due_at, f.due_at
 """
@@ -158,20 +160,33 @@ class Sweeping:
             cursor = await connection.execute(query, parameters)
             return await cursor.fetchall()
 
+    async def _claim(self, query: str, parameters: Any) -> list[tuple[Any, ...]]:
+        """Rows that are claimed by being told of: while the answer is on its way nothing is committed, so
+        a lost one claims nothing. When the answer to the commit is lost they count as claimed: to announce
+        an event that is due still does no harm, and a timer fires only where it stands as claimed."""
+        found: list[tuple[Any, ...]] = []
+        try:
+            async with connection_of(self._pool) as connection, connection.transaction():
+                found = await (await connection.execute(query, parameters)).fetchall()
+        except StoreUnavailable:
+            if not found:
+                raise
+        return found
+
     async def make_due(self, event_ids: Sequence[str]) -> None:
         await self._execute(_MAKE_DUE, (list(event_ids),))
 
     async def claim_due_events(self, limit: int, types: EventTypes = EVERY_TYPE) -> list[DueEvent]:
         parameters = {"limit": limit, **event_types.parameters(types)}
         query = _CLAIM_DUE.format(among=event_types.among(types, "outbox"))
-        return [_due(row) for row in await self._fetch(query, parameters)]
+        return [_due(row) for row in await self._claim(query, parameters)]
 
     async def claim_starving_events(
         self, limit: int, unsettled_for: float, types: EventTypes = EVERY_TYPE
     ) -> list[DueEvent]:
         after = self._starving_after
         ends = await self._fetch(_PORTION_ENDS, {"after": after})
-        found = await self._fetch(
+        found = await self._claim(
             _CLAIM_STARVING.format(among=event_types.among(types, "outbox")),
             {
                 "after": after,
@@ -223,7 +238,7 @@ class Sweeping:
 
     async def claim_timers(self, limit: int) -> dict[int, list[Timer]]:
         claimed: dict[int, list[Timer]] = {}
-        found = await self._fetch(_CLAIM_TIMERS, (limit,))
+        found = await self._claim(_CLAIM_TIMERS, (limit,))
         for key, kind, ref, due_at, _ in sorted(found, key=lambda row: row[4]):
             claimed.setdefault(key, []).append(Timer(TimerKind(kind), ref, due_at=due_at))
         return claimed

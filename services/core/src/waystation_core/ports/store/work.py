@@ -242,7 +242,8 @@ class EngineStore(Protocol):
         since: int | None = None,
     ) -> AbstractAsyncContextManager[Locked]:
         """Locks one instance, then reads in later statements: facts of `event_ids`, and what
-        versions after `since` wrote. Raises WorkflowNotFound."""
+        versions after `since` wrote. A turn whose delivery is not in call is over. Raises
+        WorkflowNotFound."""
         ...
 
     async def probe(self) -> None:
@@ -286,7 +287,7 @@ class EngineStore(Protocol):
 
     async def claim_due_events(self, limit: int, types: EventTypes = EVERY_TYPE) -> list[DueEvent]:
         """Claims due outbox rows of these types, oldest first, and doubles their wait (up to 10
-        min)."""
+        min). Where it raises, none is claimed."""
         ...
 
     async def claim_starving_events(
@@ -294,7 +295,7 @@ class EngineStore(Protocol):
     ) -> list[DueEvent]:
         """Claims rows of these types unsettled this long and announced once, for one more
         announcement at the highest level. Each call looks at a portion of the outbox, the oldest
-        one first, and at the next one where that has none."""
+        one first, and at the next one where that has none. Where it raises, none is claimed."""
         ...
 
     async def claim_deliveries(
@@ -333,7 +334,8 @@ class EngineStore(Protocol):
 
     async def claim_timers(self, limit: int) -> dict[int, list[Timer]]:
         """Claims due timers; by key of the instance, oldest first in each. They are as they stand from
-        now on: `due_at` is when another one may claim them, should this one die before it fires them."""
+        now on: `due_at` is when another one may claim them, should this one die before it fires them: 5 s
+        later. Where it raises, none is claimed."""
         ...
 
     async def standing_timers(self, keys: Sequence[int]) -> dict[int, list[Timer]]:

@@ -1,0 +1,117 @@
+"""The system that is asked: RabbitMQ, Postgres, API and router as processes of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from localservers.ports import free_port
+from localservers.postgres import PostgresServer
+from localservers.processes import ChildProcess
+from localservers.rabbitmq import RabbitMQServer
+
+BINARIES = Path(sys.executable).parent
+
+
+class System:
+    """One running system. A context manager; all of it ends with the block."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._exits = contextlib.ExitStack()
+        self.address = f"127.0.0.1:{free_port()}"
+        self.router_address = f"127.0.0.1:{free_port()}"
+        self.amqp_url = ""
+        self.processes: dict[str, ChildProcess] = {}
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as exits:
+            self._exits = exits
+            self._start()
+            self._exits = exits.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._exits.close()
+
+    def _start(self) -> None:
+        postgres = self._exits.enter_context(PostgresServer())
+        rabbitmq = self._exits.enter_context(RabbitMQServer())
+        self.amqp_url = rabbitmq.amqp_url
+        environment = {
+            "WAYSTATION_DATABASE_URL": postgres.dsn(),
+            "WAYSTATION_BROKER_URL": rabbitmq.amqp_url,
+            "WAYSTATION_API_PORT": self.address.rpartition(":")[2],
+            "WAYSTATION_ROUTER_PORT": self.router_address.rpartition(":")[2],
+            "WAYSTATION_ADDRESS": self.address,
+            "WAYSTATION_LOG_FORMAT": "json",
+            # Nothing here has to last.
+            "WAYSTATION_UNSAFE_DATABASE": "true",
+        }
+        self._child("migrate", "waystation", environment, "migrate").wait(60)
+        for name, address in (("api", self.address), ("router", self.router_address)):
+            child = self._child(name, f"waystation-{name}", environment)
+            child.wait_ready(lambda address=address: serves(address), timeout=90)  # type: ignore[misc]
+            self.processes[name] = child
+
+    def _child(
+        self, name: str, program: str, environment: dict[str, str], *arguments: str
+    ) -> ChildProcess:
+        process = ChildProcess(
+            [BINARIES / program, *arguments],
+            name=name,
+            log=self._folder / f"{name}.log",
+            env=environment,
+        )
+        return self._exits.enter_context(process)
+
+    def memory_mib(self) -> dict[str, int]:
+        """Resident memory of each process."""
+        return {
+            name: int(Path(f"/proc/{child.pid}/statm").read_text().split()[1]) * 4 // 1024
+            for name, child in self.processes.items()
+        }
+
+    def faults_logged(self) -> list[str]:
+        """Lines in the logs that tell of a fault of ours."""
+        return [
+            line[:2_000]
+            for name in self.processes
+            for line in (self._folder / f"{name}.log").read_text(errors="replace").splitlines()
+            if any(word in line for word in FAULTS)
+        ]
+
+
+FAULTS = (
+    *("internal_error", "input_not_read", "answer_not_read", "call_not_carried_out", "call_failed"),
+    *("background_work_failed", "batch_taken_apart", "event_not_taken_in_hand", "results_refused"),
+    *(
+        "broker_message_not_read",
+        "broker_notice_not_read",
+        "stream_failed",
+        "Task exception was never",
+    ),
+)
+
+
+def serves(address: str) -> bool:
+    """Whether the process there says that it is ready."""
+    try:
+        with grpc.insecure_channel(address) as channel:
+            answer = health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(), timeout=10
+            )
+    except grpc.RpcError:
+        return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

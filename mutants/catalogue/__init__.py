@@ -1,0 +1,26 @@
+"""All mutants, by what they break."""
+
+from mutants.catalogue import (
+    commits,
+    conflicts,
+    deliveries,
+    five,
+    groups,
+    holes,
+    outside,
+    statuses,
+    sweeps,
+)
+from mutants.mutant import Mutant
+
+MUTANTS: tuple[Mutant, ...] = (
+    *commits.MUTANTS,
+    *conflicts.MUTANTS,
+    *deliveries.MUTANTS,
+    *groups.MUTANTS,
+    *statuses.MUTANTS,
+    *sweeps.MUTANTS,
+    *outside.MUTANTS,
+    *holes.MUTANTS,
+    *five.MUTANTS,
+)

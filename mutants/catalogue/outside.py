@@ -1,0 +1,246 @@
+"""What faces the outside: clients and their repeated requests, the registry, endpoints, the broker."""
+
+from mutants.mutant import Mutant
+
+CHANGING = "api/changing.py"
+REGISTERING = "core/store/registering.py"
+ENGINE = "core/store/engine.py"
+
+MUTANTS = (
+    Mutant(
+        "requests_are_not_remembered",
+        "A repeated request has one effect",
+        CHANGING,
+        (
+            (
+                "                await locked.remember(change.rpc, change.request_id, change.digest, answer)\n",
+                "                pass\n",
+            ),
+        ),
+        killers=(
+            "tests/api/test_changing.py::test_a_repeated_request_has_one_effect_and_refusals_are_not_kept",
+        ),
+    ),
+    Mutant(
+        "requests_are_remembered_without_their_body",
+        "A request id with another body is refused",
+        "core/store/locked.py",
+        (("        if bytes(found[0][0]) != digest:\n", "        if False:\n"),),
+        killers=(
+            "tests/store/test_engine_locked.py::test_a_request_is_remembered_with_its_effect",
+        ),
+    ),
+    Mutant(
+        "a_repeated_start_starts_again",
+        "A start that is repeated with its request id gives the instance that is there",
+        ENGINE,
+        (
+            (
+                '"(workflow_instance_id = %s OR start_request_id = %s) "',
+                '"(workflow_instance_id = %s AND start_request_id IS NOT DISTINCT FROM %s) "',
+            ),
+        ),
+        killers=(
+            "tests/store/test_engine.py::test_a_batch_may_name_one_instance_or_request_twice",
+        ),
+    ),
+    Mutant(
+        "a_start_takes_over",
+        "A start with an id in use and other content is refused",
+        ENGINE,
+        (("        same = bytes(row[0]) == start.digest\n", "        same = True\n"),),
+        killers=(
+            "tests/api/test_starting.py::test_the_same_content_is_the_same_instance_and_other_content_is_refused",
+        ),
+    ),
+    Mutant(
+        "starts_of_one_batch_hide_each_other",
+        "Two starts of one id in one batch are one start and one repetition",
+        ENGINE,
+        (
+            (
+                "                if start.instance.workflow_instance_id in ids or not new_request:\n",
+                "                if False:\n",
+            ),
+        ),
+        killers=(
+            "tests/store/test_engine.py::test_a_batch_may_name_one_instance_or_request_twice",
+        ),
+    ),
+    Mutant(
+        "a_start_that_cannot_be_written_fails_its_neighbours",
+        "Of a batch of starts one that can't be written fails alone",
+        "api/batching.py",
+        (("            if len(batch) == 1:\n", "            if batch:\n"),),
+        killers=("tests/api/test_batching.py::test_one_that_cannot_be_written_fails_alone",),
+    ),
+    Mutant(
+        "versions_are_not_compared",
+        "A change decided on another version is refused",
+        "core/domain/actions.py",
+        (("    if expected is not None and expected != instance.version:\n", "    if False:\n"),),
+        killers=("tests/domain/test_actions.py::test_who_decided_on_another_version_is_refused",),
+    ),
+    Mutant(
+        "the_backlog_has_no_bound",
+        "Above the bound starts are refused",
+        "api/starting.py",
+        (("        if self._full:\n", "        if False:\n"),),
+        killers=("tests/api/test_starting.py::test_a_full_backlog_refuses_new_work",),
+    ),
+    Mutant(
+        "types_change_without_a_generation",
+        "A registration that changes a task's types raises the generation",
+        REGISTERING,
+        (
+            (
+                "                    _types(spec) != _types(specs.get(spec.task_id)) for spec in registration.tasks\n",
+                "                    False for spec in registration.tasks\n",
+            ),
+        ),
+        killers=(
+            "tests/store/test_registry.py::test_a_registration_is_in_the_snapshot_and_new_tasks_raise_the_generation",
+        ),
+    ),
+    Mutant(
+        "anybody_may_take_a_task",
+        "A task belongs to one service",
+        REGISTERING,
+        (("        if spec.service_name != wanted.service_name:\n", "        if False:\n"),),
+        killers=("tests/store/test_registry.py::test_a_task_belongs_to_one_service",),
+    ),
+    Mutant(
+        "endpoints_get_what_the_newest_announced",
+        "An endpoint gets only the tasks and types that it announced itself",
+        "core/domain/task_table.py",
+        (
+            (
+                "        and serves(task, workflow_type)\n"
+                "        and any(matches(pattern, event_type) for pattern in task.event_types)\n"
+                "        for task in tasks\n",
+                "        for task in tasks\n",
+            ),
+        ),
+        killers=(
+            "tests/router_endpoints/test_pool.py::test_only_what_an_endpoint_announced_itself_is_sent_there",
+        ),
+    ),
+    Mutant(
+        "strangers_workflows_meet",
+        "A task gets events of its workflow types only",
+        "core/domain/task_table.py",
+        (
+            (
+                "    return workflow_type in task.workflow_types or ONE_WORD in task.workflow_types\n",
+                "    return True\n",
+            ),
+        ),
+        killers=(
+            "tests/router_endpoints/test_pool.py::test_only_what_an_endpoint_announced_itself_is_sent_there",
+        ),
+    ),
+    Mutant(
+        "catch_up_offers_again",
+        "Catch-up offers a task each event once",
+        "core/store/catching_up.py",
+        (
+            (
+                "NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = h.event_id AND d.task_id = {task_id})\n"
+                "AND NOT EXISTS (SELECT 1 FROM history later\n"
+                "    WHERE later.instance_key",
+                "{task_id}::text IS NOT NULL AND {task_id}::text IS NOT NULL\n"
+                "AND NOT EXISTS (SELECT 1 FROM history later\n"
+                "    WHERE false AND later.instance_key",
+            ),
+        ),
+        killers=(
+            "tests/store/test_engine_locked.py::test_each_task_is_offered_an_unhandled_event_until_it_had_a_delivery_of_it",
+        ),
+    ),
+    Mutant(
+        "catch_up_looks_once",
+        "Catch-up looks once more when commits that did not know the task are over",
+        REGISTERING,
+        (("spec.catch_up and spec.task_id in first_time,", "False,"),),
+        killers=("tests/store/test_registry.py::test_a_first_registration_is_looked_at_once_more",),
+    ),
+    Mutant(
+        "a_task_between_deploys_is_retired",
+        "A task is retired only when no live endpoint declared it for the whole grace",
+        "core/store/retiring.py",
+        (
+            (
+                "now() - make_interval(secs => %(grace)s)\n",
+                "now() - 0 * make_interval(secs => %(grace)s)\n",
+            ),
+        ),
+        killers=(
+            "tests/store/test_retiring.py::test_the_system_retires_what_nobody_declares_after_a_grace_and_takes_it_back",
+        ),
+    ),
+    Mutant(
+        "a_service_that_is_away_loses_its_tasks",
+        "While its service has no live endpoint a task's deliveries wait",
+        "core/store/retiring.py",
+        (("      AND (t.service_name IN (SELECT service_name FROM live)) IS TRUE\n", ""),),
+        killers=(
+            "tests/store/test_retiring.py::test_the_system_retires_what_nobody_declares_after_a_grace_and_takes_it_back",
+        ),
+    ),
+    Mutant(
+        "retiring_fails_the_workflow",
+        "A retired task's deliveries become dead letters under CONTINUE",
+        "core/domain/retiring.py",
+        (
+            (
+                "        NewDeadLetter.of(draft.rules.make_id(), row, event, error, OnFailure.CONTINUE)\n",
+                "        NewDeadLetter.of(draft.rules.make_id(), row, event, error, OnFailure.FAIL_WORKFLOW)\n",
+            ),
+        ),
+        killers=(
+            "tests/domain/test_retiring.py::test_what_waits_to_be_called_becomes_a_dead_letter_and_the_workflow_goes_on",
+        ),
+    ),
+    Mutant(
+        "retiring_takes_what_is_in_call",
+        "A retired task's calls in flight finish and count",
+        "core/domain/retiring.py",
+        (("        if row.state in STAYS:\n            continue\n", ""),),
+        killers=("tests/domain/test_retiring.py::test_what_is_in_call_finishes_and_counts",),
+    ),
+    Mutant(
+        "a_returned_message_is_confirmed",
+        "A message that came back was taken by nobody",
+        "core/broker/publisher.py",
+        (
+            (
+                "            place[0].outcomes[place[1]] = AnnounceOutcome.RETURNED\n",
+                "            pass\n",
+            ),
+        ),
+        killers=(
+            "tests/broker/test_amqp.py::test_a_message_that_no_queue_takes_is_returned_and_the_queue_comes_back",
+        ),
+    ),
+    Mutant(
+        "a_nack_is_a_confirm",
+        "A message that the broker refused is not taken",
+        "core/broker/publisher.py",
+        (
+            (
+                "            if isinstance(method, pika.spec.Basic.Ack)\n            else AnnounceOutcome.UNCONFIRMED\n",
+                "            if isinstance(method, pika.spec.Basic.Ack)\n            else AnnounceOutcome.CONFIRMED\n",
+            ),
+        ),
+        killers=(
+            "tests/broker/test_amqp.py::test_a_message_that_the_broker_refuses_is_not_confirmed",
+        ),
+    ),
+    Mutant(
+        "notices_are_not_given",
+        "Whoever waits for an instance hears of it at once",
+        "core/relay/announcing.py",
+        (("            self._broker.notify(news)\n", "            pass\n"),),
+        killers=("tests/api/test_waiting.py::test_a_wait_ends_when_the_instance_does",),
+    ),
+)

@@ -1,0 +1,270 @@
+"""What brings back what a death, a loss or an outage left behind, without bound on its number."""
+
+from mutants.mutant import Mutant
+
+SWEEPER = "router/sweeper.py"
+SWEEPING = "core/store/sweeping.py"
+LEASES = "core/store/leases.py"
+LOSSES = "core/store/losses.py"
+LEASE = "router/lease.py"
+
+MUTANTS = (
+    Mutant(
+        "leases_are_broken_at_once",
+        "A router breaks another's lease only after it has renewed without a gap for a whole period",
+        LEASE,
+        (("            and self._renewed_at - self._renewed_since >= self.seconds\n", ""),),
+        killers=("tests/router/test_lease.py::test_only_who_was_renewed_for_a_whole_lease_may",),
+    ),
+    Mutant(
+        "a_gap_is_no_gap",
+        "A router that could not renew begins its period anew",
+        LEASE,
+        (
+            (
+                "                self._retries.failed(error)\n"
+                "                self._renewed_since = None\n",
+                "                self._retries.failed(error)\n",
+            ),
+            ("            or now - self._renewed_at > self.seconds\n", ""),
+        ),
+        killers=("tests/router/test_lease.py::test_only_who_was_renewed_for_a_whole_lease_may",),
+    ),
+    Mutant(
+        "own_lease_may_have_lapsed",
+        "A router whose own lease had lapsed begins its period anew",
+        LEASE,
+        (("            not heartbeat.held\n            or ", "            "),),
+        killers=("tests/router/test_lease.py::test_only_who_was_renewed_for_a_whole_lease_may",),
+    ),
+    Mutant(
+        "the_dead_are_not_announced_for",
+        "What a dead router committed and did not announce is announced soon",
+        LEASES,
+        (
+            (
+                "    WHERE {_DEAD} AND o.announcements = 1 AND",
+                "    WHERE false AND o.announcements = 1 AND",
+            ),
+        ),
+        killers=(
+            "tests/store/test_engine_sweeping.py::test_what_a_router_may_have_left_unannounced_when_it_died_is_due",
+        ),
+    ),
+    Mutant(
+        "leases_of_nobody_stay",
+        "What is leased to a router that is not known is free",
+        LEASES,
+        (
+            (
+                "leased_by NOT IN (\n        SELECT router_id FROM routers WHERE NOT ({_DEAD})))",
+                "leased_by IN (\n        SELECT router_id FROM routers WHERE ({_DEAD})))",
+            ),
+        ),
+        killers=(
+            "tests/store/test_engine_sweeping.py::test_what_a_dead_router_had_in_call_is_suspect",
+        ),
+    ),
+    Mutant(
+        "the_living_lose_their_leases",
+        "Only leases that have lapsed are broken",
+        LEASES,
+        (('_DEAD = "lease_until < now() AND', '_DEAD = "true AND'),),
+        killers=(
+            "tests/store/test_engine_sweeping.py::test_what_a_dead_router_had_in_call_is_suspect",
+        ),
+    ),
+    Mutant(
+        "who_leaves_keeps_its_deliveries",
+        "A router that stops gives back what it has leased",
+        LEASES,
+        (
+            (
+                "            while portion == GIVEN_BACK_AT_ONCE:\n",
+                "            while False:\n",
+            ),
+        ),
+        killers=(
+            "tests/store/test_engine_sweeping.py::test_a_router_that_leaves_gives_back_what_it_had_at_no_cost",
+        ),
+    ),
+    Mutant(
+        "giving_back_costs",
+        "What is given back in good order costs no attempt, a suspect's recorded one neither",
+        LEASES,
+        (("CASE WHEN suspect AND attempts > 0 THEN 1 ELSE 0 END", "0"),),
+        killers=(
+            "tests/store/test_engine_sweeping.py::test_a_router_that_leaves_gives_back_what_it_had_at_no_cost",
+        ),
+    ),
+    Mutant(
+        "losses_are_not_brought_back",
+        "What was announced before a broker lost its messages is announced again at once",
+        SWEEPER,
+        (("        self._lost = (reason, time.monotonic())\n", "        pass\n"),),
+        killers=("tests/router/test_sweeps.py",),
+    ),
+    Mutant(
+        "losses_in_one_statement",
+        "A statement off the hot path has a bound, and makes progress each time",
+        LOSSES,
+        (("    ORDER BY event_id LIMIT %(limit)s\n), found", "    ORDER BY event_id\n), found"),),
+        killers=("tests/store/test_portions.py::test_a_portion_is_bounded_by_what_it_looks_at",),
+    ),
+    Mutant(
+        "a_loss_is_walked_from_the_start",
+        "A loss that is brought back in portions goes on where the last one ended",
+        LOSSES,
+        (("(last, cause)\n", "(walked_to, cause)\n"),),
+        killers=(
+            "tests/store/test_portions.py::test_what_is_lost_is_made_due_in_portions_that_anybody_takes_up",
+        ),
+    ),
+    Mutant(
+        "parked_in_one_statement",
+        "Parked deliveries are woken in portions",
+        SWEEPING,
+        (
+            (
+                "        ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED\n    ) d\n",
+                "        ORDER BY due_at FOR UPDATE SKIP LOCKED\n    ) d\n",
+            ),
+        ),
+        killers=(
+            "tests/store/test_portions.py::test_parked_deliveries_are_woken_oldest_first_and_so_many_of_each_task",
+        ),
+    ),
+    Mutant(
+        "leases_are_broken_in_one_statement",
+        "Leases are broken in portions, and the router's row stays until the last one",
+        LEASES,
+        (("            if not more:\n", "            if True:\n"),),
+        killers=(
+            "tests/store/test_portions.py::test_what_a_dead_router_left_is_brought_back_in_portions",
+        ),
+    ),
+    Mutant(
+        "a_failed_sweep_ends_its_loop",
+        "One sweep that fails holds up no other, and comes again",
+        SWEEPER,
+        (
+            (
+                "            except Exception:\n                # What one of them",
+                "            except ZeroDivisionError:\n                # What one of them",
+            ),
+        ),
+        killers=(
+            "tests/router/test_sweeps.py::test_a_sweep_that_is_slow_or_fails_holds_up_no_other",
+        ),
+    ),
+    Mutant(
+        "announcing_into_a_full_queue",
+        "Nothing is announced again while the queue holds more than it drains",
+        SWEEPER,
+        (("depth is None or depth > MOST_IN_QUEUE", "depth is None"),),
+        killers=("tests/router/test_sweeps.py",),
+    ),
+    Mutant(
+        "waiting_does_not_grow",
+        "Each announcement of one event doubles the wait for the next",
+        SWEEPING,
+        (("interval '60 s' * power(2, LEAST(o.announcements, 10))", "interval '60 s'"),),
+        killers=(
+            "tests/store/test_engine_sweeping.py::test_each_announcement_doubles_the_wait_up_to_ten_minutes",
+        ),
+    ),
+    Mutant(
+        "the_returned_wait",
+        "A returned or unconfirmed message is due at once",
+        "core/relay/announcing.py",
+        (("                await self._store.make_due(missed)\n", "                pass\n"),),
+        killers=(
+            "tests/router/test_announcing.py::test_what_was_returned_or_not_confirmed_is_due_at_once",
+        ),
+    ),
+    Mutant(
+        "nothing_starves_upwards",
+        "What is unsettled for 5 s is announced once more at the highest level",
+        SWEEPER,
+        (("                (EVENTS_EVERY, self._starving, None),\n", ""),),
+        killers=(
+            "tests/router/test_announcing.py::test_what_nobody_was_told_of_is_found_when_it_has_waited",
+        ),
+    ),
+    Mutant(
+        "nobody_fires_timers",
+        "Timers are claimed when they are due",
+        SWEEPER,
+        (("                (LOOK_EVERY, self._timers.turn, None),\n", ""),),
+        killers=(
+            "tests/e2e/test_groups_and_timers.py::test_a_delayed_event_comes_at_its_time_and_not_before",
+        ),
+    ),
+    Mutant(
+        "a_claimed_timer_is_gone",
+        "A timer whose router died is claimed again",
+        SWEEPING,
+        (("SET due_at = now() + interval '5 s'", "SET due_at = 'infinity'"),),
+        killers=("tests/store/test_engine_timers.py",),
+    ),
+    Mutant(
+        "timers_are_claimed_twice",
+        "A claimed timer is left to who claimed it",
+        SWEEPING,
+        (("SET due_at = now() + interval '5 s'", "SET due_at = t.due_at"),),
+        killers=("tests/store/test_engine_timers.py",),
+    ),
+    Mutant(
+        "nobody_ends_what_never_follows",
+        "An answer that was to follow and did not is a failed attempt",
+        SWEEPER,
+        (("                (OVERDUE_EVERY, self._claims.overdue, None),\n", ""),),
+        killers=(
+            "tests/e2e/test_groups_and_timers.py::test_a_result_that_never_follows_is_a_failed_attempt",
+        ),
+    ),
+    Mutant(
+        "what_died_too_often_is_called_again",
+        "A delivery whose every attempt ended with the death of its router is not called again",
+        "router/claims.py",
+        (
+            (
+                "        if given is None and call.attempt > task.retry.max_attempts:\n",
+                "        if False:\n",
+            ),
+        ),
+        killers=(
+            "tests/router/test_deliveries.py::test_what_cost_every_attempt_a_router_is_called_no_more",
+        ),
+    ),
+    Mutant(
+        "claims_wait_for_each_other",
+        "A claim passes over rows that somebody else has locked",
+        SWEEPING,
+        (
+            (
+                "      AND (task_id = ANY(%(task_ids)s)) IS TRUE {{among}}\n"
+                "    ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED\n",
+                "      AND (task_id = ANY(%(task_ids)s)) IS TRUE {{among}}\n"
+                "    ORDER BY due_at LIMIT %(limit)s FOR UPDATE\n",
+            ),
+        ),
+        killers=("tests/store/test_engine_sweeping.py::test_no_sweep_waits_for_a_commit",),
+    ),
+    Mutant(
+        "lapsed_pools_keep_their_events",
+        "What the queue of a pool that nobody comes back to held is brought back",
+        SWEEPER,
+        (("                (LAPSED_EVERY, self._lapsed, None),\n", ""),),
+        killers=("tests/router/test_sweeps.py",),
+    ),
+    Mutant(
+        "pools_may_overlap",
+        "Pools whose bindings can match the same type are refused",
+        "core/store/membership.py",
+        (("            admit(pool, await pools_of(connection))\n", ""),),
+        killers=(
+            "tests/store/test_pools.py::test_of_two_pools_that_overlap_one_joins_however_close_they_come",
+        ),
+    ),
+)

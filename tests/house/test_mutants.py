@@ -1,0 +1,47 @@
+"""Mutants: each still changes what it says it does, its tests are there, and a few are killed here and now.
+`make mutants` runs all of them."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from mutants.catalogue import MUTANTS
+from mutants.mutant import ROOT, Mutant, Rotten
+from mutants.running import run_tests
+
+QUICK = ("m5_no_dedupe", "m11_attempts_in_memory", "no_conflict_rule", "taken_off_before_added")
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_changes_what_is_there_and_is_python_still(mutant: Mutant) -> None:
+    assert mutant.mutated() != mutant.source.read_text(encoding="utf-8")
+    assert mutant.rule
+    assert bool(mutant.killers) != bool(mutant.survives), "tests, or why there are none"
+    for test in mutant.killers:
+        file, _, name = test.partition("::")
+        assert not name or name in _functions(ROOT / file), test
+
+
+def test_no_two_mutants_share_a_name() -> None:
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
+
+
+def test_a_mutant_whose_text_is_gone_is_an_error() -> None:
+    with pytest.raises(Rotten, match="0 times"):
+        Mutant("x", "none", "core/domain/draft.py", (("no such text", ""),)).mutated()
+
+
+def test_a_few_are_killed() -> None:
+    chosen = [mutant for mutant in MUTANTS if mutant.name in QUICK]
+    tests = [test for mutant in chosen for test in mutant.killers]
+    assert run_tests(tests).passed
+    for mutant in chosen:
+        ran = run_tests(mutant.killers, mutant=mutant)
+        assert ran.failed, f"{mutant.name} survives:\n{ran.output}"
+
+
+def _functions(file: Path) -> set[str]:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return {node.name for node in ast.walk(tree) if isinstance(node, kinds)}

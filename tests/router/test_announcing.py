@@ -1,0 +1,147 @@
+"""What a router announces, and what it brings back that was never announced, or in vain."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+from router.whole import Made, WholeRouter, task
+from store.instances import a_start
+from support.scripted_store import reply_lost
+from support.waiting import eventually
+
+from waystation.v1 import task_handler_service_pb2 as pb
+from waystation_core.domain.ids import new_id
+from waystation_core.ports.broker import Announcement, AnnounceOutcome, level_of
+from waystation_core.ports.store import DueEvent
+from waystation_core.relay.announcing import Relay
+
+HIGHEST = 255
+"""A priority at which nothing is raised to the highest level any more."""
+
+
+def goes_on(made: Made) -> None:
+    """The first task raises an event for the second one."""
+    response = pb.HandleEventResponse()
+    if made.request.task_id == "first":
+        response.events.add(event_type="went.on")
+    made.answer(response)
+
+
+async def test_nothing_is_announced_before_it_is_committed(
+    whole: WholeRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await whole.register(task("first"), task("second", "went.on"))
+    whole.endpoints.on_call = goes_on
+    unknown: list[str] = []
+    announce = whole.broker.announce
+
+    async def looked_at(batch: Sequence[Announcement]) -> list[AnnounceOutcome]:
+        for announced in (event for each in batch for event in each.events):
+            query = "SELECT 1 FROM events WHERE event_id = %s::uuid"
+            if not await whole.engine.rows(query, announced.event_id):
+                unknown.append(announced.event_id)
+        return await announce(batch)
+
+    monkeypatch.setattr(whole.broker, "announce", looked_at)
+    await whole.start()
+    await whole.begin(5)
+    await whole.all_settled()
+    assert unknown == []
+    assert len(whole.endpoints.calls) == 10
+
+
+async def test_what_a_commit_of_unknown_outcome_raised_is_announced_soon(
+    whole: WholeRouter,
+) -> None:
+    await whole.register(task("first"), task("second", "went.on"))
+    whole.endpoints.on_call = goes_on
+    whole.script.on("commit", reply_lost(), calls=1)
+    await whole.start()
+    (start,) = [a_start(priority=HIGHEST)]
+    await whole.engine.store.start([start])
+    await whole.engine.store.make_due([start.event.event_id])
+    await whole.all_settled(timeout=30)
+    assert sorted(made.request.task_id for made in whole.endpoints.calls) == ["first", "second"]
+
+
+async def test_what_is_due_is_announced_again(whole: WholeRouter) -> None:
+    await whole.register(task("first"))
+    whole.endpoints.on_call = goes_on
+    start = a_start(priority=HIGHEST)
+    assert level_of(HIGHEST) == 9
+    await whole.engine.store.start([start])
+    await whole.engine.store.make_due([start.event.event_id])
+    await whole.start()
+    await whole.all_settled(timeout=30)
+
+
+async def test_what_nobody_was_told_of_is_found_when_it_has_waited(whole: WholeRouter) -> None:
+    await whole.register(task("first"))
+    whole.endpoints.on_call = goes_on
+    await whole.engine.store.start([a_start(priority=0)])
+    await whole.engine.rows("UPDATE outbox SET created_at = now() - interval '6 s'")
+    await whole.start()
+    await whole.all_settled(timeout=30)
+
+
+class OneOf:
+    """A broker that takes the first of each batch; and a store that notes what it is to make due."""
+
+    def __init__(self) -> None:
+        self.due: list[str] = []
+
+    async def announce(self, batch: Sequence[Announcement]) -> list[AnnounceOutcome]:
+        outcomes = [AnnounceOutcome.RETURNED, AnnounceOutcome.UNCONFIRMED] * len(batch)
+        return [AnnounceOutcome.CONFIRMED, *outcomes][: len(batch)]
+
+    async def make_due(self, event_ids: Sequence[str]) -> None:
+        self.due += event_ids
+
+
+async def test_what_was_returned_or_not_confirmed_is_due_at_once() -> None:
+    one_of = OneOf()
+    relay = Relay(cast(Any, one_of), cast(Any, one_of))
+    events = [
+        DueEvent(new_id(), f"type.{n}", "w-1", "claim", 1, 100, 1, None, None, "default")
+        for n in range(3)
+    ]
+    assert not await relay.announce_due(events)
+    assert one_of.due == [event.event_id for event in events[1:]]
+
+
+async def test_messages_are_acknowledged_when_what_came_of_them_is_committed(
+    whole: WholeRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await whole.register(task("first"))
+    acked: list[int] = []
+    consume = whole.broker.consume
+
+    async def watched(**how: Any) -> Any:
+        subscription = await consume(**how)
+        ack = subscription.ack
+
+        def noted(tokens: Any) -> None:
+            acked.append(len(tokens))
+            ack(tokens)
+
+        monkeypatch.setattr(subscription, "ack", noted)
+        return subscription
+
+    monkeypatch.setattr(whole.broker, "consume", watched)
+    await whole.start()
+    await whole.begin()
+    (made,) = await whole.endpoints.made(1)
+    # Acks of one turn of the loop go together in the next.
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert acked == []
+    made.answer()
+    await whole.all_settled()
+
+    async def acks() -> int:
+        return sum(acked)
+
+    await eventually(acks, what="the message to be acknowledged")

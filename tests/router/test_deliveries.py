@@ -1,0 +1,213 @@
+"""What a router calls, with whom beside it, and what it holds while a call lasts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+from router.given import INSTANCE
+from router.test_holds import InCall
+from router.whole import Made, WholeRouter, task
+from store.instances import a_start
+from support.scripted_store import broken, held
+from support.waiting import eventually
+
+from waystation.v1 import task_handler_service_pb2 as pb
+from waystation_core.broker.in_process import InProcessBroker
+from waystation_core.domain.commit import EventFacts
+from waystation_core.domain.draft import Draft, Rules
+from waystation_core.domain.model import CLIENT, Event, Status, unshared
+from waystation_core.domain.operations import Operation, apply
+from waystation_core.domain.pools import Pool
+from waystation_core.domain.recording import record_action
+from waystation_core.ports.store import Loaded, WriteRefused
+from waystation_router.calls import Calls
+from waystation_router.ledger import Call, Handling, Ledger
+from waystation_router.pools import PoolsSeen
+
+
+async def test_no_lock_is_held_while_a_task_is_in_call(whole: WholeRouter) -> None:
+    await whole.register(task())
+    await whole.start()
+    await whole.begin()
+    (made,) = await whole.endpoints.made(1)
+    workflow_id = made.request.context.workflow_instance_id
+    async with whole.engine.store.locked(workflow_instance_id=workflow_id) as locked:
+        assert locked.instance.status is Status.ACTIVE
+    made.answer()
+    await whole.all_settled()
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["the copy is new", "the copy is old"])
+async def test_a_task_that_comes_before_the_first_commit_gets_the_event_too(
+    whole: WholeRouter, known: bool
+) -> None:
+    await whole.register(task("early"))
+    await whole.start()
+    await whole.begin()
+    (made,) = await whole.endpoints.made(1)
+    copy = whole.router._registry
+    generation = copy.generation
+    frozen = None if known else whole.script.on("changes", held())
+    if frozen is not None:
+        await eventually(lambda: _is(frozen.reached.is_set()), what="the copy to stay as it is")
+    await whole.register(task("early"), task("late"))
+    if known:
+        await eventually(lambda: _is(copy.generation > generation), what="the copy to be new")
+    made.answer()
+    if frozen is not None:
+        await eventually(lambda: _is(whole.script.calls["locked"] > 0), what="the second form")
+        frozen.open()
+    calls = await whole.endpoints.made(2)
+    assert [call.request.task_id for call in calls] == ["early", "late"]
+    calls[1].answer()
+    await whole.all_settled()
+
+
+async def _is(condition: bool) -> bool:
+    return condition
+
+
+async def test_one_result_that_postgres_refuses_holds_up_no_other(whole: WholeRouter) -> None:
+    await whole.register(task())
+    whole.endpoints.on_call = lambda made: made.answer()
+    whole.script.on("commit", broken(WriteRefused("a value that no column takes")))
+    await whole.start()
+    await whole.begin(5)
+    await whole.all_settled()
+
+
+async def test_an_event_that_was_announced_often_is_called_alone(whole: WholeRouter) -> None:
+    await whole.register(task())
+    await whole.engine.store.start([start := a_start()])
+    await whole.engine.rows("UPDATE outbox SET announcements = 3, due_at = now()")
+    await whole.start()
+    (made,) = await whole.endpoints.made(1)
+    assert made.request.event.event_id == start.event.event_id
+    assert made.alone
+    made.answer()
+    await whole.all_settled()
+
+
+async def test_an_event_that_was_in_hand_elsewhere_is_called_alone(whole: WholeRouter) -> None:
+    await whole.register(task())
+    other = InProcessBroker(whole.broker._hub)
+    subscription = await other.consume(prefetch=10)
+    await whole.begin()
+    assert len(await subscription.take(10)) == 1
+    await other.close()
+    await whole.start()
+    (made,) = await whole.endpoints.made(1)
+    assert made.alone
+    made.answer()
+    await whole.all_settled()
+
+
+async def test_so_many_calls_of_a_task_at_once_and_no_more(whole: WholeRouter) -> None:
+    await whole.register(task(max_in_flight=2))
+    await whole.start()
+    await whole.begin(5)
+    await whole.endpoints.made(2)
+    waiting = whole.router._calls.waiting
+    await eventually(lambda: _is(len(waiting()) == 3), what="the others to wait for a place")
+    assert len(whole.endpoints.calls) == 2
+    whole.endpoints.on_call = lambda made: made.answer()
+    for made in list(whole.endpoints.calls):
+        made.answer()
+    await whole.all_settled()
+    assert len(whole.endpoints.calls) == 5
+
+
+async def test_what_cost_every_attempt_a_router_is_called_no_more(whole: WholeRouter) -> None:
+    await whole.register(task(attempts=2))
+    start = a_start()
+    await whole.engine.store.start([start])
+    await whole.engine.rows(
+        "INSERT INTO deliveries (event_id, task_id, instance_key, state, attempts, suspect, "
+        "conflicts, edit, due_at) "
+        "SELECT event_id, 'score', instance_key, 1, 2, true, 0, 0, now() FROM outbox"
+    )
+    await whole.engine.rows("DELETE FROM outbox")
+    await whole.start()
+
+    async def letters() -> list[tuple[Any, ...]]:
+        return await whole.engine.rows("SELECT attempts, error->>'reason' FROM dead_letters")
+
+    assert await eventually(letters, what="the dead letter") == [(2, "CALL_CUT")]
+    assert whole.endpoints.calls == []
+
+
+async def test_a_delivery_that_lost_three_times_has_the_turn(whole: WholeRouter) -> None:
+    await whole.register(task())
+    await whole.start()
+    await whole.begin()
+    for tries in range(1, 4):
+        made = (await whole.endpoints.made(tries))[-1]
+        await _somebody_writes(whole, made, tries)
+        response = pb.HandleEventResponse()
+        response.data_patch.update({"mine": tries})
+        made.answer(response)
+    made = (await whole.endpoints.made(4))[-1]
+    holders = await whole.engine.rows("SELECT turn_holder FROM workflow_instances")
+    assert holders == [(f"{made.request.event.event_id}:score",)]
+    made.answer()
+    await whole.all_settled()
+    assert await whole.engine.rows("SELECT turn_holder FROM workflow_instances") == [(None,)]
+
+
+async def _somebody_writes(whole: WholeRouter, made: Made, value: int) -> None:
+    """Something else changes the instance's data while it is in call."""
+    workflow_id = made.request.context.workflow_instance_id
+    async with whole.engine.store.locked(workflow_instance_id=workflow_id) as locked:
+        event = await locked.event(made.request.event.event_id)
+        assert event is not None
+        draft = Draft(locked.instance, facts={}, rules=Rules(), now=datetime.now(UTC))
+        operations = [Operation("/theirs", "set", value)]
+        draft.touch(data=apply(locked.instance.data, operations))
+        record_action(draft, "input", event, by=CLIENT, operations=operations)
+        await locked.write(draft.commit())
+
+
+async def test_an_instance_that_was_cancelled_meanwhile_is_not_called() -> None:
+    ledger = Ledger()
+    ledger.learn(Loaded({}, {INSTANCE.key: INSTANCE}, {}))
+    told: list[Handling] = []
+    endpoints = InCall()
+    calls = Calls(
+        ledger,
+        cast(Any, None),
+        cast(Any, endpoints),
+        PoolsSeen(Pool("default", routers=1)),
+        told.append,
+    )
+    spec = task(max_in_flight=1)
+    handling = ledger.open(
+        Event("01a20000-0000-7000-8000-000000000001", "asked", {}, "split", version=2),
+        ledger.state(INSTANCE.key),
+        EventFacts(True),
+        INSTANCE.revision,
+    )
+    handling.calls["score"] = call = Call(spec)
+    cancelled = unshared(INSTANCE)
+    object.__setattr__(cancelled, "status", Status.CANCELLED)
+    handling.state.instance = cancelled
+    calls.start(handling, call)
+    assert call.running is None
+    assert told == [handling], "the commit says what becomes of it"
+
+
+async def test_a_copy_that_is_wrong_drops_no_result(whole: WholeRouter) -> None:
+    await whole.register(task())
+    await whole.start()
+    await whole.begin()
+    (made,) = await whole.endpoints.made(1)
+    handling = whole.router._ledger.handlings[made.request.event.event_id]
+    # As if its outcome were known, at the revision that the instance has.
+    handling.facts = EventFacts(False)
+    response = pb.HandleEventResponse()
+    response.data_patch.update({"done": True})
+    made.answer(response)
+    await whole.all_settled()
+    assert await whole.engine.rows("SELECT data FROM workflow_instances") == [({"done": True},)]
+    assert len(whole.endpoints.calls) == 1
