@@ -30,7 +30,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--seeds", help="several runs, e.g. 1-50, and a summary")
     parser.add_argument("--rate", type=float, default=4.0, help="workflows started per second (4)")
-    parser.add_argument("--most-open", type=int, default=400, help="workflows open at once (400)")
+    parser.add_argument("--most-open", type=int, default=80, help="workflows open at once (80)")
     parser.add_argument(
         "--faults", type=_names, help=f"only these, or none: {', '.join(CATALOGUE)}"
     )

@@ -21,7 +21,7 @@ from waystation_worker import Backoff, HandlerService, NewEvent, Reject, RetryAf
 from waystation_worker.reply import Reply
 
 SERVICES = ("alpha", "beta", "gamma")
-LEASE_SECONDS = 5.0
+LEASE_SECONDS = 10.0
 HANG_SECONDS = 30.0
 _STEADY: dict[str, Any] = {
     "workflow_types": [WORKFLOW_TYPE],

@@ -43,7 +43,7 @@ class Load:
         self._progress = Lines(folder.progress)
         self._completer = Lines(folder.ledger / "completer.jsonl")
         self._open: set[asyncio.Task[None]] = set()
-        self._started = self._ended = 0
+        self._started = self._ended = self._busy = 0
         self._draining = asyncio.Event()
         self._stopping = asyncio.Event()
 
@@ -71,7 +71,8 @@ class Load:
         while not self._draining.is_set():
             due = max(due, time.monotonic() - 1) + self._pace.expovariate(self._rate)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            if len(self._open) < self._most_open and not self._draining.is_set():
+            # What has fallen behind is not buried under more, whatever the machine can do.
+            if self._busy < self._most_open and not self._draining.is_set():
                 kind = self._kinds[self._started % len(self._kinds)] if self._kinds else None
                 self._play(self._programs.next(kind))
         await self._stopping.wait()
@@ -82,6 +83,10 @@ class Load:
         task = asyncio.create_task(self._driver.play(program))
         self._open.add(task)
         task.add_done_callback(self._over)
+        if program.kind != "late":
+            # That one stands idle until its service comes.
+            self._busy += 1
+            task.add_done_callback(self._no_longer_busy)
 
     def _over(self, task: asyncio.Task[None]) -> None:
         self._open.discard(task)
@@ -89,6 +94,9 @@ class Load:
             self._ended += 1
             if error := task.exception():
                 print(f"a program's client ended: {error!r}", file=sys.stderr, flush=True)
+
+    def _no_longer_busy(self, task: asyncio.Task[None]) -> None:
+        self._busy -= 1
 
     async def _obey(self) -> None:
         control = Tail(self._folder.control)

@@ -23,7 +23,8 @@ from chaos.watching import Sampler, StallWatch
 from localservers.processes import ChildProcess
 
 STEADY_SECONDS = 8.0
-_DRAIN_SECONDS = 180.0
+_DRAIN_SECONDS = 900.0
+_STILL_SECONDS = 90.0
 _PROBES = 60
 _TELLS_SECONDS = 15.0
 """The management API tells its counts with a delay of some seconds."""
@@ -86,6 +87,7 @@ class Run:
                 await Streams(world, entries).run()
                 await asyncio.sleep(max(0.0, began + seconds - time.monotonic()))
                 await late
+                await system.heal()
                 self._noted.write(event="quiet")
                 await self._drain(system, watch)
             finally:
@@ -129,8 +131,6 @@ class Run:
         """Everything started ends; then a probe goes through every part; then it is written down
         what the engine says."""
         self._say("all faults are healed: draining")
-        for name in system.names:
-            await system.wait_ready(name)
         self._control.write(do="drain")
         await self._until_empty(watch, "drain")
         facts = Facts(system.client_addresses[0])
@@ -152,12 +152,13 @@ class Run:
             await facts.close()
 
     async def _until_empty(self, watch: StallWatch, why: str) -> None:
+        """As long as anything moves: what is stuck shows when nothing does any more."""
         end = time.monotonic() + _DRAIN_SECONDS
         while True:
             watch.look()
             if not watch.open:
                 return
-            if time.monotonic() > end:
+            if watch.still_for > _STILL_SECONDS or time.monotonic() > end:
                 self._say(f"{watch.open} are still open: {await watch.dump(why)}")
                 return
             await asyncio.sleep(0.3)

@@ -17,6 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from chaos.folder import ROOT, Lines, RunFolder
 from chaos.handlers import SERVICES
 from chaos.links import Links
+from localservers.behaviours import Pass
 from localservers.ports import free_port
 from localservers.postgres import PostgresServer
 from localservers.processes import ChildProcess
@@ -200,6 +201,20 @@ class System:
         place.held = max(0, place.held - 1)
         if not place.process.running and not place.held:
             place.process = self._spawn(place.role)
+
+    async def heal(self) -> None:
+        """The final heal: whatever a fault that went wrong has left behind is put right, and every
+        process is ready. Raises ProcessFailed where one does not get ready."""
+        for proxy in self.links:
+            await proxy.behave(Pass())
+        await asyncio.gather(
+            asyncio.to_thread(self.postgres.start), asyncio.to_thread(self.rabbitmq.start)
+        )
+        for name, place in self._places.items():
+            place.held = 0
+            place.process.send(signal.SIGCONT)
+            await self.fill(name)
+        await asyncio.gather(*(self.wait_ready(name) for name in list(self._places)))
 
     async def wait_ready(self, name: str) -> None:
         """Returns when its health says SERVING, and for a handler when it is registered.

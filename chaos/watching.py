@@ -62,7 +62,7 @@ class StallWatch:
         self._folder = folder
         self._progress = Tail(folder.progress)
         self._last: tuple[int, int] = (0, 0)
-        self._moved = time.monotonic()
+        self._moved = self._dumped = time.monotonic()
         self.open = 0
 
     async def run(self) -> None:
@@ -70,9 +70,15 @@ class StallWatch:
         while True:
             await asyncio.sleep(1)
             self.look()
-            if self.open and time.monotonic() - self._moved > _STALL_SECONDS:
+            since = max(self._moved, self._dumped)
+            if self.open and time.monotonic() - since > _STALL_SECONDS:
                 await self.dump("stall")
-                self._moved = time.monotonic()
+                self._dumped = time.monotonic()
+
+    @property
+    def still_for(self) -> float:
+        """Seconds since anything was started or ended."""
+        return time.monotonic() - self._moved
 
     def look(self) -> None:
         """Takes in what the load said."""

@@ -14,6 +14,7 @@ from localservers.processes import ProcessFailed
 
 QUEUE = "waystation.router.default"
 _BACK_SECONDS = 60.0
+_LATEST = 40
 
 
 async def stop(world: World, params: Params, hold: Hold) -> Bite:
@@ -111,14 +112,14 @@ async def duplicate(world: World, params: Params, hold: Hold) -> Bite:
     sent = 0
     url = world.system.rabbitmq.amqp_url
     for _ in range(params["rounds"]):
-        recent = world.witness.recent()[-100:]
+        recent = world.witness.recent()[-_LATEST:]
         messages: list[tuple[str, bytes, dict[str, Any]]] = [
             (key, body, {"content_type": "application/json", "priority": pick.randrange(10)})
             for key, body in recent
         ] * params["copies"]
         pick.shuffle(messages)
         sent += await asyncio.to_thread(publish, url, messages)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1)
     await hold()
     return Bite(sent > 0, {"published": sent})
 

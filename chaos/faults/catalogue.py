@@ -140,7 +140,7 @@ _KINDS = (
         "duplicates",
         "F28, F29",
         broker.duplicate,
-        lambda pick: {"seed": pick.randrange(10**6), "rounds": 10, "copies": 10},
+        lambda pick: {"seed": pick.randrange(10**6), "rounds": 4, "copies": 10},
         lambda params: {"rabbitmq"},
         0,
         2,
