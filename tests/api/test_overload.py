@@ -131,7 +131,7 @@ async def test_ten_thousand_starts_while_the_database_is_held(database_url: str)
     made = [answer.instance for answer in answers if isinstance(answer, Started)]
     assert len(made) == MOST_HELD
     async with pool.connection() as connection:
-        found = await connection.execute("SELECT workflow_instance_id FROM workflows")
+        found = await connection.execute("SELECT workflow_instance_id FROM workflow_instances")
         rows = await found.fetchall()
     assert sorted(row[0] for row in rows) == sorted(one.workflow_instance_id for one in made)
     # There is room again.
