@@ -379,9 +379,27 @@ async def test_a_suspect_is_told_from_what_is_about_to_be_called(api: Api) -> No
     await api.engine.handle(name, "workflow.started", None, tasks=[task()], rows=[row])
     _, found = await explained(api)
     assert found["PENDING_EVENT"].message == (
-        "a call of claim_validator for `workflow.started` was cut; it is called again with no other "
-        "such call beside it"
+        "a call of claim_validator for `workflow.started` was cut; it is to be called again, with no "
+        "other such call beside it"
     )
+
+
+async def test_what_is_due_is_told_as_what_was_seen_and_not_as_a_promise(api: Api) -> None:
+    await register(api, "claim_validator")
+    name = await started(api)
+    event = await api.engine.pending(name, "workflow.started")
+    for last_error, kind, told in (
+        (None, "PENDING_EVENT", "`workflow.started` waits for a router to call claim_validator"),
+        ({"reason": "NO_LUCK"}, "RETRYING", "the next is due at"),
+    ):
+        row = Delivery(
+            event.event_id, "claim_validator", DeliveryState.READY, last_error=last_error
+        )
+        await api.engine.handle(name, "workflow.started", None, tasks=[task()], rows=[row])
+        _, found = await explained(api)
+        assert told in found[kind].message
+        for promise in ("about to", "soon", "moment", "takes it"):
+            assert promise not in found[kind].message + found[kind].remedy
 
 
 async def test_a_deadline_that_was_over_before_a_retry_is_told_no_more(api: Api) -> None:
