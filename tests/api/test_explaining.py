@@ -385,18 +385,25 @@ async def test_a_suspect_is_told_from_what_is_about_to_be_called(api: Api) -> No
 
 
 async def test_what_is_due_is_told_as_what_was_seen_and_not_as_a_promise(api: Api) -> None:
-    await register(api, "claim_validator")
+    await register(api, "claim_validator", "again")
     name = await started(api)
     event = await api.engine.pending(name, "workflow.started")
-    for last_error, kind, told in (
-        (None, "PENDING_EVENT", "`workflow.started` waits for a router to call claim_validator"),
-        ({"reason": "NO_LUCK"}, "RETRYING", "the next is due at"),
+    rows = [
+        Delivery(event.event_id, "claim_validator", DeliveryState.READY),
+        Delivery(
+            event.event_id, "again", DeliveryState.READY, attempts=1, last_error={"reason": "BAD"}
+        ),
+    ]
+    tasks = [task("claim_validator"), task("again")]
+    await api.engine.handle(name, "workflow.started", None, tasks=tasks, rows=rows)
+    _, found = await explained(api)
+    for kind, told in (
+        ("PENDING_EVENT", "`workflow.started` waits for a router to call claim_validator"),
+        (
+            "RETRYING",
+            "again failed on `workflow.started` (BAD) after 1 attempt; the next is due at",
+        ),
     ):
-        row = Delivery(
-            event.event_id, "claim_validator", DeliveryState.READY, last_error=last_error
-        )
-        await api.engine.handle(name, "workflow.started", None, tasks=[task()], rows=[row])
-        _, found = await explained(api)
         assert told in found[kind].message
         for promise in ("about to", "soon", "moment", "takes it"):
             assert promise not in found[kind].message + found[kind].remedy
