@@ -204,14 +204,14 @@ MUTANTS = (
         "a_claimed_timer_is_gone",
         "A timer whose router died is claimed again",
         SWEEPING,
-        (("SET due_at = now() + interval '10 s'", "SET due_at = 'infinity'"),),
+        (("SET due_at = now() + interval '5 s'", "SET due_at = 'infinity'"),),
         killers=("tests/store/test_engine_timers.py",),
     ),
     Mutant(
         "timers_are_claimed_twice",
         "A claimed timer is left to who claimed it",
         SWEEPING,
-        (("SET due_at = now() + interval '10 s'", "SET due_at = t.due_at"),),
+        (("SET due_at = now() + interval '5 s'", "SET due_at = t.due_at"),),
         killers=("tests/store/test_engine_timers.py",),
     ),
     Mutant(

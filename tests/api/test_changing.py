@@ -49,6 +49,23 @@ async def context(api: Api, name: str = "w-1") -> Any:
     return (await api.workflows.GetWorkflow(request)).context
 
 
+# --- many at once ----------------------------------------------------------------------------
+
+
+async def test_changes_of_one_instance_leave_the_database_to_the_others(api: Api) -> None:
+    name = await started(api)
+    async with api.store.engine.locked(workflow_instance_id=name):
+        published = [
+            asyncio.ensure_future(api.workflows.PublishEvent(publish(name))) for _ in range(20)
+        ]
+        # One of them waits for the lock, the others for that one; with a connection each they would
+        # hold all that there are until the lock's time-out, and be refused then.
+        await started(api, "w-2")
+    await asyncio.gather(*published)
+    found = await api.store.queries.instances([name])
+    assert found[name].version == 21
+
+
 # --- input -----------------------------------------------------------------------------------
 
 

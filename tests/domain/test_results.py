@@ -273,7 +273,8 @@ def test_an_answer_that_breaks_a_rule_fails_for_good_and_nothing_of_it_takes_eff
     world = World({"n": 0}, max_events=10)
     world.handle(world.publish("ask"), B, Reply(wait=WaitRequest("?", "open")))
     before = world.instance
-    reply = replace(reply, output={"never": "seen"})
+    left = reply.change or (Operation("/left", "set", "behind"),)
+    reply = replace(reply, change=left, output={"never": "seen"})
     assert world.handle(world.first, A, reply) is Verdict.APPLIED
     (letter,) = world.open_letters()
     assert letter.attempts == 1

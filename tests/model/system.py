@@ -26,6 +26,7 @@ from waystation_api.changing import Changing
 from waystation_api.completing import Completing
 from waystation_api.completions import TaskCompletionService
 from waystation_api.dead_letters import DeadLetterService
+from waystation_api.instance_lines import InstanceLines
 from waystation_api.starting import Backlog, Starter
 from waystation_api.tasks import TaskDirectory
 from waystation_api.waiting import InstanceReader
@@ -165,7 +166,9 @@ class System:
         relay = Relay(engine, cast(Any, self.wire.port()))
         tasks = TaskDirectory(registry)
         backlog = Backlog(engine, 1_000_000)
-        changing = Changing(engine, queries, relay, tasks, max_events=10_000)
+        changing = Changing(
+            engine, queries, relay, tasks, max_events=10_000, lines=InstanceLines(4)
+        )
 
         async def make() -> SimpleNamespace:
             await tasks.refresh()

@@ -22,6 +22,7 @@ from support.databases import migrated
 
 from localservers.postgres import PostgresServer
 from waystation_api.changing import Change, Changing
+from waystation_api.instance_lines import InstanceLines
 from waystation_core.domain import actions
 from waystation_core.domain.draft import Draft, Rules
 from waystation_core.domain.errors import WorkflowEnded, WorkflowNotWaiting
@@ -252,6 +253,7 @@ class Scene:
                 QuietRelay(store, cast(Any, NoBroker())),
                 tasks,
                 max_events=10_000,
+                lines=InstanceLines(4),
             )
             change = Change(what, "scene", request_id=new_id())
             try:

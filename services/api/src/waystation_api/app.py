@@ -34,6 +34,7 @@ from waystation_api.dead_letters import DeadLetterService
 from waystation_api.flowing import Flowing
 from waystation_api.forking import Forking
 from waystation_api.handlers import HandlerRegistryService
+from waystation_api.instance_lines import InstanceLines
 from waystation_api.reading import Reading
 from waystation_api.registering import Registering
 from waystation_api.replaying import Replaying
@@ -159,6 +160,7 @@ class ApiServer:
             self._relay,
             self._tasks,
             max_events=settings.max_events_per_workflow,
+            lines=InstanceLines(max(1, settings.api_database_connections // 2)),
         )
         workflows = WorkflowService(
             starter=self._starter,

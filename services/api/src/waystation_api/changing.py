@@ -12,6 +12,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from waystation_api.instance_lines import InstanceLines
 from waystation_api.requests import check_namespace, check_request_id, digest_of
 from waystation_api.tasks import TaskDirectory
 from waystation_core.domain import actions
@@ -94,12 +95,14 @@ class Changing:
         tasks: TaskDirectory,
         *,
         max_events: int,
+        lines: InstanceLines,
     ) -> None:
         self._store = store
         self._queries = queries
         self._relay = relay
         self._tasks = tasks
         self._max_events = max_events
+        self._lines = lines
 
     async def provide_input(
         self, change: Change, wait_id: str, answer: JsonObject
@@ -168,7 +171,10 @@ class Changing:
         instance after it, and with what `decide` answered."""
         for left in reversed(range(_TRIES)):
             try:
-                instance, answer, commit = await self._once(change, decide)
+                async with self._lines.turn(
+                    (change.namespace, change.workflow_instance_id or change.key)
+                ):
+                    instance, answer, commit = await self._once(change, decide)
             except (RegistryMoved, WriteRefused):
                 if not left:
                     raise

@@ -1,0 +1,43 @@
+"""Where changes of one instance wait for each other: here, and not at the database.
+
+A change that waits for its instance's row lock holds a connection. Sixty at once for one instance would
+hold all of this server's connections until the lock's time-out, and everybody else would hear that the
+database is busy. In a line each instance takes one connection at most, and all changes together leave
+some to starts, reads and the look at the database's health.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class _Line:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    length: int = 0
+    """Changes that have their turn or wait for it."""
+
+
+class InstanceLines:
+    """One line for each instance that is being changed; first come, first served."""
+
+    def __init__(self, at_once: int) -> None:
+        self._lines: dict[Hashable, _Line] = {}
+        self._at_once = asyncio.Semaphore(at_once)
+
+    @asynccontextmanager
+    async def turn(self, instance: Hashable) -> AsyncIterator[None]:
+        """Waits until no other change of this instance is under way in this process; `at_once`
+        instances have their turn at the same time. A caller who is cancelled leaves the line."""
+        line = self._lines.setdefault(instance, _Line())
+        line.length += 1
+        try:
+            async with line.lock, self._at_once:
+                yield
+        finally:
+            line.length -= 1
+            if not line.length:
+                del self._lines[instance]
