@@ -85,7 +85,7 @@ class Run:
                     try:
                         await doors.send(number)
                     except Exception as error:
-                        doors.tally.faults.append(Fault(number, "?", repr(error)[:500], b""))
+                        doors.tally.blame(Fault(number, "?", repr(error)[:500], b""))
 
             await asyncio.gather(*(one_after_the_other() for _ in range(AT_ONCE)))
             await self._look(f"after {at + CHECK_EVERY} inputs")
@@ -174,11 +174,6 @@ def _report(doors: Doors, problems: list[str], seconds: float) -> None:
         "answers:",
         ", ".join(f"{name} {count}" for name, count in Counter(tally.answers).most_common()),
     )
-    for fault in tally.faults[:SHOWN]:
-        print(
-            f"FAULT input {fault.number}, {fault.door}: {fault.problem}\n"
-            f"  {len(fault.data)} bytes: {fault.data[:400].hex()}"
-        )
     print(f"{len(tally.faults)} faulty answers")
     for problem in problems:
         print("PROBLEM", problem)

@@ -59,6 +59,15 @@ class Tally:
     answers: dict[str, int] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
 
+    def blame(self, fault: Fault) -> None:
+        """Told at once: a run may be long."""
+        self.faults.append(fault)
+        print(
+            f"FAULT input {fault.number}, {fault.door}: {fault.problem}\n"
+            f"  {len(fault.data)} bytes: {fault.data[:400].hex()}",
+            flush=True,
+        )
+
     def count(self, door: str, answer: str) -> None:
         self.sent[door] = self.sent.get(door, 0) + 1
         self.answers[answer] = self.answers.get(answer, 0) + 1
@@ -146,8 +155,6 @@ class Doors:
         self._publisher: Any = None
         self._publishing = asyncio.Lock()
         self.tally = Tally()
-        self.started: list[str] = []
-        """Instances whose handlers answer badly."""
 
     async def send(self, number: int) -> None:
         """One input through the door that its number leads to."""
@@ -182,7 +189,7 @@ class Doors:
             slow = error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and method.name in WAITING
             problem = None if slow else oracle.fault_of(error)
             if problem is not None:
-                self.tally.faults.append(Fault(number, method.name, problem, data))
+                self.tally.blame(Fault(number, method.name, problem, data))
         self.tally.count(method.name, answer)
 
     async def _watch(self, method: Method, data: bytes) -> None:
@@ -208,9 +215,16 @@ class Doors:
             "/waystation.v1.WorkflowService/StartWorkflow",
             request_serializer=workflow_pb.StartWorkflowRequest.SerializeToString,
         )
-        await start(request, timeout=PATIENCE)
-        self.started.append(start_id(number))
-        self.tally.count(kind, "OK")
+        try:
+            await start(request, timeout=PATIENCE)
+            answer = "OK"
+        except grpc.aio.AioRpcError as error:
+            # The input is the answer of its handler: a busy system may refuse the start itself.
+            answer = error.code().name
+            problem = oracle.fault_of(error)
+            if problem is not None:
+                self.tally.blame(Fault(number, kind, problem, b""))
+        self.tally.count(kind, answer)
 
     # --- AMQP ------------------------------------------------------------------------------------
 
