@@ -10,12 +10,10 @@ import pytest
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 from support.running_api import Api, refusal
 
-from waystation.v1.event_pb2 import NewEvent
 from waystation.v1.handler_pb2 import TaskSpec
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest
 from waystation.v1.workflow_service_pb2 import (
     GetWorkflowRequest,
-    PublishEventRequest,
     StartWorkflowRequest,
 )
 from waystation_core.domain.limits import MAX_BYTES
@@ -195,14 +193,3 @@ async def test_what_is_deep_and_wide_but_within_the_limits_is_kept_bit_for_bit(a
         GetWorkflowRequest(workflow_instance_id=made.context.workflow_instance_id)
     )
     assert got.context.data == data
-
-
-async def test_a_full_backlog_refuses_new_work(serve: Any) -> None:
-    api: Api = await serve(WAYSTATION_MAX_BACKLOG="1")
-    await api.workflows.StartWorkflow(start())
-    await api.workflows.StartWorkflow(start())
-    await api.server._backlog.look()
-    refused = await refusal(api.workflows.StartWorkflow(start()))
-    assert (refused.code, refused.reason) == (Code.RESOURCE_EXHAUSTED, "BACKLOG_FULL")
-    event = PublishEventRequest(workflow_instance_id="w-1", event=NewEvent(event_type="a"))
-    assert (await refusal(api.workflows.PublishEvent(event))).reason == "BACKLOG_FULL"

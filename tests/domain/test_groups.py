@@ -222,6 +222,19 @@ def test_what_is_retried_later_runs_outside_its_group() -> None:
     assert [one["branch"] for one in payload_of_then(world)["failed_branches"]] == [0]
 
 
+def test_a_later_retry_that_is_parked_stays_outside_its_group() -> None:
+    world, (a, _) = opened("a", "b")
+    world.handle(a, LENIENT, BROKEN)
+    world.retry(world.open_letters()[0])
+    world.claim(a, LENIENT)
+    # A router does not know what a row says of groups.
+    parked = Delivery(a.event_id, LENIENT.task_id, DeliveryState.AT_CAPACITY)
+    world.touch(EventTouch(a, [LENIENT], rows={LENIENT.task_id: parked}))
+    row = world.row(a, LENIENT)
+    assert row is not None
+    assert (row.state, row.outside_group) == (DeliveryState.AT_CAPACITY, True)
+
+
 def test_a_pending_retry_is_completed_outside_its_group() -> None:
     """Its branch has failed and is settled: whatever the retry raises, nobody waits for it."""
     world, (a, _) = opened("a", "b")

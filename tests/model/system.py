@@ -22,12 +22,13 @@ from model.wire import Wire, WireBroker
 from support.scripted_store import Script, held
 
 from waystation.v1 import dead_letter_service_pb2, task_completion_service_pb2, workflow_service_pb2
+from waystation_api.backlog import Backlog
 from waystation_api.changing import Changing
 from waystation_api.completing import Completing
 from waystation_api.completions import TaskCompletionService
 from waystation_api.dead_letters import DeadLetterService
 from waystation_api.instance_lines import InstanceLines
-from waystation_api.starting import Backlog, Starter
+from waystation_api.starting import Starter
 from waystation_api.tasks import TaskDirectory
 from waystation_api.waiting import InstanceReader
 from waystation_api.workflows import WorkflowService

@@ -16,7 +16,7 @@ from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.domain.ids import new_id
 from waystation_core.ports.broker import Announcement, AnnounceOutcome, level_of
 from waystation_core.ports.store import DueEvent
-from waystation_core.relay.announcing import Relay
+from waystation_core.relay.announcing import MOST_UNDER_WAY, Relay
 
 HIGHEST = 255
 """A priority at which nothing is raised to the highest level any more."""
@@ -110,6 +110,36 @@ async def test_what_was_returned_or_not_confirmed_is_due_at_once() -> None:
     ]
     assert not await relay.announce_due(events)
     assert one_of.due == [event.event_id for event in events[1:]]
+
+
+class SlowBroker(OneOf):
+    """A broker that gives no outcome until it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = asyncio.Event()
+        self.events = 0
+
+    async def announce(self, batch: Sequence[Announcement]) -> list[AnnounceOutcome]:
+        self.events += sum(len(announcement.events) for announcement in batch)
+        await self.open.wait()
+        return [AnnounceOutcome.CONFIRMED] * len(batch)
+
+
+async def test_what_a_slow_broker_does_not_take_is_left_to_the_sweeper() -> None:
+    slow = SlowBroker()
+    relay = Relay(cast(Any, slow), cast(Any, slow))
+    starts = [a_start() for _ in range(1_000)]
+    for _ in range(30):
+        relay.started(starts)
+        await asyncio.sleep(0)
+    assert slow.events == MOST_UNDER_WAY == 20_000
+    slow.open.set()
+    await relay.close()
+    relay.started(starts)
+    await relay.close()
+    assert slow.events == 21_000
+    assert slow.due == []
 
 
 async def test_messages_are_acknowledged_when_what_came_of_them_is_committed(

@@ -5,12 +5,13 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
 from router.given import INSTANCE
 
 from waystation_core.domain.commit import EventFacts
-from waystation_core.domain.model import Event
+from waystation_core.domain.model import Event, Status
 from waystation_core.ports.store import Loaded
-from waystation_router.intake import Intake
+from waystation_router.intake import LOADS_OF_AN_EVENT, Intake
 from waystation_router.ledger import Ledger
 
 
@@ -93,13 +94,15 @@ class OneBatch:
         self.acked += tokens
 
 
-async def _take_in(store: Any, queue: OneBatch, resolve: Any) -> tuple[Intake, list[str]]:
+async def _take_in(
+    store: Any, queue: OneBatch, resolve: Any, ledger: Ledger | None = None
+) -> tuple[Intake, list[str]]:
     """Lets the router take the batch in; the events that were handed on."""
     submitted: list[str] = []
     committer = SimpleNamespace(submit=lambda handling: submitted.append(handling.event_id))
     registry = SimpleNamespace(resolve=resolve, generation=1)
     nothing = cast(Any, None)
-    intake = Intake(Ledger(), store, cast(Any, registry), nothing, cast(Any, committer))
+    intake = Intake(ledger or Ledger(), store, cast(Any, registry), nothing, cast(Any, committer))
     async with asyncio.timeout(10):
         await intake.run(cast(Any, queue))
     await asyncio.sleep(0)
@@ -141,3 +144,72 @@ async def test_an_event_that_fails_on_its_way_into_hand_lets_go_of_its_message()
     assert submitted == []
     assert queue.acked == ["e-1"]
     assert intake.failed_events == 1
+
+
+class MovingStore:
+    """Says of one event that it is in the outbox, and then `happens` before the answer is there; what is
+    loaded after that says that the event is settled."""
+
+    def __init__(self) -> None:
+        self.happens: Any = None
+        self.loads = 0
+
+    async def load(self, event_ids: list[str]) -> Loaded:
+        self.loads += 1
+        found = _stored("e-1", 1)
+        if self.loads == 1:
+            self.happens()
+            return found
+        return Loaded(
+            found.events, {1: replace(found.instances[1], revision=5)}, {"e-1": EventFacts(False)}
+        )
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["open", "ended"])
+async def test_an_event_that_was_handled_here_while_it_was_loaded_is_not_handled_again(
+    ended: bool,
+) -> None:
+    """A claim had it called, and its commit concluded, before an older load came back."""
+    store, ledger = MovingStore(), Ledger()
+
+    def handled() -> None:
+        event, _ = _stored("e-1", 1).events["e-1"]
+        status = Status.COMPLETED if ended else Status.ACTIVE
+        instance = replace(INSTANCE, workflow_instance_id="w-1", revision=5, status=status)
+        ledger.learn(Loaded({"e-1": (event, 1)}, {1: instance}, {"e-1": EventFacts(False)}))
+        ledger.close(ledger.open(event, ledger.state(1), EventFacts(False), 5))
+
+    store.happens = handled
+    queue = OneBatch(["e-1"])
+    _, submitted = await _take_in(store, queue, lambda *_: (), ledger)
+    assert (submitted, queue.acked, store.loads) == ([], ["e-1"], 2)
+
+
+async def test_an_event_whose_instance_another_moved_while_it_was_loaded_is_loaded_anew() -> None:
+    store, ledger = MovingStore(), Ledger()
+
+    def moved() -> None:
+        instance = replace(INSTANCE, workflow_instance_id="w-1", revision=5)
+        ledger.learn(Loaded({}, {1: instance}, {}))
+
+    store.happens = moved
+    queue = OneBatch(["e-1"])
+    _, submitted = await _take_in(store, queue, lambda *_: (), ledger)
+    assert (submitted, queue.acked, store.loads) == ([], ["e-1"], 2)
+
+
+async def test_an_event_that_moves_during_every_load_is_left_to_its_outbox_row() -> None:
+    ledger = Ledger()
+
+    class Store:
+        loads = 0
+
+        async def load(self, event_ids: list[str]) -> Loaded:
+            self.loads += 1
+            newer = replace(_stored("e-1", 1).instances[1], revision=10 + self.loads)
+            ledger.learn(Loaded({}, {1: newer}, {}))
+            return _stored("e-1", 1)
+
+    store, queue = Store(), OneBatch(["e-1"])
+    _, submitted = await _take_in(store, queue, lambda *_: (), ledger)
+    assert (submitted, queue.acked, store.loads) == ([], ["e-1"], LOADS_OF_AN_EVENT)

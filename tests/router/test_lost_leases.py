@@ -11,6 +11,7 @@ from support.scripted_store import Fault, broken, held, reply_lost, unavailable
 from support.waiting import eventually
 
 from waystation_core.domain.ids import new_id
+from waystation_router.endpoints import Cancelled
 
 
 def fails_twice(made: Made) -> None:
@@ -36,8 +37,7 @@ async def test_what_a_claim_leased_whose_answer_was_lost_is_called(
     await whole.begin(20)
     await whole.start()
     await whole.all_settled()
-    # Not by number: the broker begins with this router, so all is announced a second time.
-    assert {made.attempt for made in whole.endpoints.calls} == {1, 2, 3}
+    assert attempts_of(whole) == [1] * 20 + [2] * 20 + [3] * 20, "each attempt is made once"
 
 
 async def test_a_retry_that_is_claimed_while_the_commit_that_made_it_is_repeated_is_called(
@@ -56,6 +56,33 @@ async def test_a_retry_that_is_claimed_while_the_commit_that_made_it_is_repeated
     lost.open()
     await whole.all_settled()
     assert attempts_of(whole) == [1, 2, 3]
+
+
+async def test_a_retry_that_was_just_claimed_is_no_new_task_to_another_result_of_its_event(
+    whole: WholeRouter,
+) -> None:
+    """What the result's commit reads under its lock is leased to this router, and not in hand yet."""
+    await whole.register(task("quick"), task("long"))
+    await whole.start()
+    await whole.begin()
+    first = {made.request.task_id: made for made in await whole.endpoints.made(2)}
+    late = whole.script.on("load", held())
+    first["quick"].fail()
+    async with asyncio.timeout(20):
+        await late.reached.wait()
+    whole.script.next("commit", broken(RuntimeError("a fault of ours, so under locks")))
+    first["long"].answer()
+
+    async def of_the_long_one() -> int:
+        rows = await whole.engine.rows("SELECT 1 FROM deliveries WHERE task_id = 'long'")
+        return len(rows)
+
+    await eventually(of_the_long_one, until=lambda rows: rows == 0, what="the other result")
+    whole.endpoints.on_call = lambda made: made.answer()
+    whole.script.heal()
+    await whole.all_settled()
+    quick = [made.attempt for made in whole.endpoints.calls if made.request.task_id == "quick"]
+    assert quick == [1, 2]
 
 
 @pytest.mark.parametrize("fault", [broken(RuntimeError("a column is gone")), unavailable()])
@@ -159,4 +186,39 @@ async def test_what_is_being_committed_is_not_given_back(whole: WholeRouter) -> 
     assert whole.script.calls["give_back"] == 0
     whole.script.heal()
     await whole.all_settled()
+    assert attempts_of(whole) == [1, 2]
+
+
+async def _a_second_attempt_in_call(whole: WholeRouter) -> Made:
+    """One whose lease the database knows."""
+    await whole.register(task())
+    await whole.start()
+    await whole.begin()
+    (first,) = await whole.endpoints.made(1)
+    first.fail()
+    (_, second) = await whole.endpoints.made(2)
+    return second
+
+
+async def test_a_call_whose_lease_was_broken_goes_on_and_its_late_result_counts(
+    whole: WholeRouter,
+) -> None:
+    made = await _a_second_attempt_in_call(whole)
+    await whole.engine.rows(
+        "UPDATE deliveries SET state = 1, leased_by = NULL, due_at = now() + interval '1 hour' RETURNING 1"
+    )
+    await _two_looks(whole)
+    assert not made.outcome.done()
+    made.answer()
+    await whole.all_settled()
+    assert attempts_of(whole) == [1, 2]
+
+
+async def test_a_call_whose_delivery_another_router_settled_is_cancelled(
+    whole: WholeRouter,
+) -> None:
+    made = await _a_second_attempt_in_call(whole)
+    await whole.engine.rows("DELETE FROM deliveries RETURNING 1")
+    async with asyncio.timeout(20):
+        assert isinstance(await made.outcome, Cancelled)
     assert attempts_of(whole) == [1, 2]

@@ -23,6 +23,8 @@ class Refusal:
     metadata: dict[str, str]
     message: str
     fields: tuple[str, ...]
+    retry_seconds: float | None = None
+    """When to call again, where the server says so."""
 
 
 async def refusal(call: Any) -> Refusal:
@@ -35,12 +37,21 @@ async def refusal(call: Any) -> Refusal:
     info = error_details_pb2.ErrorInfo()
     assert status.details[0].Unpack(info)
     assert info.domain == "waystation"
-    request = error_details_pb2.BadRequest()
+    request, retry = error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
     fields: list[str] = []
-    if len(status.details) > 1 and status.details[1].Unpack(request):
-        fields = [violation.field for violation in request.field_violations]
+    retry_seconds = None
+    for detail in status.details[1:]:
+        if detail.Unpack(request):
+            fields = [violation.field for violation in request.field_violations]
+        elif detail.Unpack(retry):
+            retry_seconds = retry.retry_delay.ToTimedelta().total_seconds()
     return Refusal(
-        error.code(), info.reason, dict(info.metadata), error.details() or "", tuple(fields)
+        error.code(),
+        info.reason,
+        dict(info.metadata),
+        error.details() or "",
+        tuple(fields),
+        retry_seconds,
     )
 
 

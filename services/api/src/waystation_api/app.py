@@ -26,6 +26,7 @@ from waystation.v1 import (
     task_completion_service_pb2_grpc,
     workflow_service_pb2_grpc,
 )
+from waystation_api.backlog import LOOK_SECONDS, Backlog
 from waystation_api.bulk import BulkLetters
 from waystation_api.changing import Changing
 from waystation_api.completing import Completing
@@ -40,7 +41,7 @@ from waystation_api.registering import Registering
 from waystation_api.replaying import Replaying
 from waystation_api.retiring import Retiring
 from waystation_api.settings import ApiSettings, static_registrations
-from waystation_api.starting import Backlog, Starter
+from waystation_api.starting import Starter
 from waystation_api.system import SystemService
 from waystation_api.tasks import TaskDirectory
 from waystation_api.waiting import InstanceReader, Waiters
@@ -61,7 +62,6 @@ _SAY_AGAIN_SECONDS = 10.0
 _HEALTH_SECONDS = 0.5
 _CATCH_UP_SECONDS = 2.0
 _RETIRING_SECONDS = 1.0
-_BACKLOG_SECONDS = 5.0
 _FORGET_SECONDS = 600.0
 _FORGET_AT_ONCE = 5_000
 
@@ -254,7 +254,7 @@ class ApiServer:
         for name, seconds, turn in (
             ("catch up", _CATCH_UP_SECONDS, self._registering.look_again),
             ("retire tasks", _RETIRING_SECONDS, self._retiring.look),
-            ("backlog", _BACKLOG_SECONDS, self._backlog.look),
+            ("backlog", LOOK_SECONDS, self._backlog.turn),
             ("forget requests", _FORGET_SECONDS, self._forget_requests),
         ):
             self._background.append(keep(name, self._every(name, seconds, turn)))

@@ -6,14 +6,25 @@ A single item pays no delay; under load one statement carries many.
 from __future__ import annotations
 
 import asyncio
+import math
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.ports.store import WriteRefused
 from waystation_core.running import Kept, keep
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+
+
+@dataclass(slots=True)
+class _Held(Generic[Item, Answer]):
+    item: Item
+    size_bytes: int
+    future: asyncio.Future[Answer]
 
 
 class Batcher(Generic[Item, Answer]):
@@ -25,17 +36,36 @@ class Batcher(Generic[Item, Answer]):
         *,
         limit: int,
         workers: int,
+        most_held: float = math.inf,
+        most_bytes: float = math.inf,
     ) -> None:
+        """`limit` items go into a batch, `workers` batches are under way at once. No more than
+        `most_held` items of `most_bytes` in all are held until they have their answers."""
         self._carry_out = carry_out
         self._limit = limit
         self._free = workers
-        self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
+        self._most_held = most_held
+        self._most_bytes = most_bytes
+        self._held = 0
+        self._held_bytes = 0
+        self._waiting: deque[_Held[Item, Answer]] = deque()
         self._under_way: set[Kept] = set()
 
-    async def __call__(self, item: Item) -> Answer:
-        """The answer to one item. A caller that goes away takes nothing back."""
+    async def __call__(self, item: Item, size_bytes: int = 0) -> Answer:
+        """The answer to one item. A caller that goes away takes nothing back. Raises StoreUnavailable
+        where so much is held that there is no room for it."""
+        if self._held and (
+            self._held >= self._most_held or self._held_bytes + size_bytes > self._most_bytes
+        ):
+            raise StoreUnavailable(
+                f"{self._held} requests wait for the database already; try the same request again "
+                "in a moment.",
+                waiting=str(self._held),
+            )
+        self._held += 1
+        self._held_bytes += size_bytes
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
+        self._waiting.append(_Held(item, size_bytes, future))
         if self._free:
             self._free -= 1
             # What waits for it would wait for ever.
@@ -52,15 +82,20 @@ class Batcher(Generic[Item, Answer]):
     async def _work(self) -> None:
         try:
             while self._waiting:
-                batch = self._waiting[: self._limit]
-                del self._waiting[: self._limit]
-                await self._answer(batch)
+                batch = [
+                    self._waiting.popleft() for _ in range(min(self._limit, len(self._waiting)))
+                ]
+                try:
+                    await self._answer(batch)
+                finally:
+                    self._held -= len(batch)
+                    self._held_bytes -= sum(held.size_bytes for held in batch)
         finally:
             self._free += 1
 
-    async def _answer(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
+    async def _answer(self, batch: Sequence[_Held[Item, Answer]]) -> None:
         try:
-            answers = await self._carry_out([item for item, _ in batch])
+            answers = await self._carry_out([held.item for held in batch])
         except WriteRefused as refused:
             if len(batch) == 1:
                 _fail(batch, refused)
@@ -71,12 +106,12 @@ class Batcher(Generic[Item, Answer]):
         except Exception as error:
             _fail(batch, error)
         else:
-            for (_, future), answer in zip(batch, answers, strict=True):
-                if not future.done():
-                    future.set_result(answer)
+            for held, answer in zip(batch, answers, strict=True):
+                if not held.future.done():
+                    held.future.set_result(answer)
 
 
-def _fail(batch: Sequence[tuple[Item, asyncio.Future[Answer]]], error: Exception) -> None:
-    for _, future in batch:
-        if not future.done():
-            future.set_exception(error)
+def _fail(batch: Sequence[_Held[Item, Answer]], error: Exception) -> None:
+    for held in batch:
+        if not held.future.done():
+            held.future.set_exception(error)

@@ -69,7 +69,7 @@ class Forking:
             )
         except TaskFault as fault:
             raise _refused(fault) from None
-        started = await self._starter.start(start)
+        started = await self._starter.start(start, limits.MAX_BYTES)
         response = _pb.ForkWorkflowResponse(created=started.created, event_type=event.event_type)
         context_to_proto(started.instance, into=response.context)
         response.task_ids.extend(

@@ -39,7 +39,7 @@ class ApiSettings(Settings):
     """How long a task may be declared by no endpoint of its live service before it is retired."""
     max_events_per_workflow: int = Field(MAX_EVENTS_PER_INSTANCE, ge=1, le=1_000_000)
     max_backlog: int = Field(1_000_000, ge=1, le=1_000_000)
-    """Events waiting to be handled, above which starts are refused."""
+    """Events waiting to be handled, at which starts and published events are refused."""
     stop_grace_seconds: float = Field(10.0, ge=0.0, le=600.0)
     """How long calls in flight may take to finish after SIGTERM."""
 

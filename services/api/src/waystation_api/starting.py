@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from waystation.v1 import workflow_service_pb2
+from waystation_api.backlog import Backlog
 from waystation_api.batching import Batcher
 from waystation_api.requests import check_namespace, check_request_id, digest_of
 from waystation_core.domain import actions, limits
 from waystation_core.domain.errors import (
-    BacklogFull,
     ContextTooLarge,
     RequestIdReused,
     StoreUnavailable,
@@ -27,6 +27,10 @@ from waystation_core.running import Contact
 
 BATCH = 200
 WORKERS = 2
+MOST_HELD = 5_000
+"""Starts that wait for the database at once; more are refused."""
+MOST_HELD_BYTES = 64 * 1024 * 1024
+"""The same for the bytes of their requests."""
 
 
 @refuses_unforeseen("request")
@@ -61,26 +65,6 @@ def start_from_proto(request: workflow_service_pb2.StartWorkflowRequest) -> acti
     )
 
 
-class Backlog:
-    """Whether so much is waiting that new work is refused; looked at every few seconds."""
-
-    def __init__(self, store: EngineStore, limit: int) -> None:
-        self._store = store
-        self._limit = limit
-        self._full = False
-
-    async def look(self) -> None:
-        self._full = await self._store.backlog() > self._limit
-
-    def check(self) -> None:
-        """Raises BacklogFull."""
-        if self._full:
-            raise BacklogFull(
-                f"More than {self._limit} events wait to be handled; try again later.",
-                limit=str(self._limit),
-            )
-
-
 class Starter:
     """Stores new instances and announces them."""
 
@@ -92,16 +76,21 @@ class Starter:
         self._backlog = backlog
         self._contact = contact
         self._batch: Batcher[actions.Start, Started] = Batcher(
-            self._carry_out, limit=BATCH, workers=WORKERS
+            self._carry_out,
+            limit=BATCH,
+            workers=WORKERS,
+            most_held=MOST_HELD,
+            most_bytes=MOST_HELD_BYTES,
         )
 
-    async def start(self, start: actions.Start) -> Started:
-        """The instance, new or as it was there with the same content.
+    async def start(self, start: actions.Start, size_bytes: int) -> Started:
+        """The instance, new or as it was there with the same content. `size_bytes` is about what it
+        takes while it waits.
 
-        Raises WorkflowAlreadyExists, RequestIdReused, BacklogFull.
+        Raises WorkflowAlreadyExists, RequestIdReused, BacklogFull, StoreUnavailable.
         """
-        self._backlog.check()
-        started = await self._batch(start)
+        with self._backlog.room():
+            started = await self._batch(start, size_bytes)
         if started.request_reused:
             # Of a fork's, what comes before the slash is its scope.
             request_id = str(start.request_id).rpartition("/")[2]

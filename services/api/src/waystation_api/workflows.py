@@ -8,6 +8,7 @@ import grpc
 
 from waystation.v1 import workflow_service_pb2, workflow_service_pb2_grpc
 from waystation_api import waiting
+from waystation_api.backlog import Backlog
 from waystation_api.blockers import Blocker
 from waystation_api.changing import Change, Changing
 from waystation_api.explaining import Facts, broker_trouble, explain
@@ -20,7 +21,7 @@ from waystation_api.requests import (
     check_instance_id,
     check_namespace,
 )
-from waystation_api.starting import Backlog, Starter, start_from_proto
+from waystation_api.starting import Starter, start_from_proto
 from waystation_api.tasks import TaskDirectory
 from waystation_api.waiting import InstanceReader, Waiters
 from waystation_api.watching import Watching
@@ -84,8 +85,9 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
     async def StartWorkflow(
         self, request: _pb.StartWorkflowRequest, context: Context
     ) -> _pb.StartWorkflowResponse:
+        size = request.ByteSize()
         start = start_from_proto(request)
-        started = await self._starter.start(start)
+        started = await self._starter.start(start, size)
         response = _pb.StartWorkflowResponse(created=started.created)
         context_to_proto(started.instance, into=response.context)
         response.task_ids.extend(
@@ -99,11 +101,12 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         if not request.HasField("start"):
             raise InvalidField("start is missing; say which workflow to run.", field="start")
         seconds = self._seconds(request, context)
+        size = request.start.ByteSize()
         start = start_from_proto(request.start)
         wanted = start.instance.workflow_instance_id
         # Subscribed before the start is committed, so that the first read can be spared.
         with self._waiters.waiter(wanted) as waiter:
-            started = await self._starter.start(start)
+            started = await self._starter.start(start, size)
             instance_id = started.instance.workflow_instance_id
             await context.send_initial_metadata(((INSTANCE_ID_KEY, instance_id),))
             if instance_id == wanted:
@@ -231,8 +234,8 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
             raise InvalidField("event is missing; say which event to raise.", field="event")
         new = new_event_from_proto(request.event)
         lifecycle.check_client_event(new.event_type)
-        self._backlog.check()
-        instance, result = await self._changing.publish(change, new)
+        with self._backlog.room():
+            instance, result = await self._changing.publish(change, new)
         response = _pb.PublishEventResponse(event_id=result["event_id"])
         response.task_ids.extend(await self._tasks.task_ids(new.event_type, instance.workflow_type))
         return response

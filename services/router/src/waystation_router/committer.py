@@ -371,7 +371,12 @@ class Committer:
         for task in handling.tasks:
             task_id = task.task_id
             row = handling.facts.deliveries.get(task_id)
-            ours = row is not None and row.leased_by == self._router_id
+            # Not a retry, which a claim leased that is about to take it in hand.
+            ours = (
+                row is not None
+                and row.leased_by == self._router_id
+                and (row.attempts, row.edit, row.suspect) == (0, 0, False)
+            )
             if (
                 (handling.facts.in_outbox or ours)
                 and task_id not in handling.calls

@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 BATCH = 100
 LOADS_AT_ONCE = 3
+LOADS_OF_AN_EVENT = 5
+"""An event that moves during each of so many loads is left to its outbox row."""
 
 SUSPECT_AFTER_ANNOUNCEMENTS = 2
 """An event announced more often may be what kills those who handle it."""
@@ -130,12 +132,16 @@ class Intake:
         if self._subscription is not None:
             self._subscription.ack(acks)
 
-    async def _load_or_leave(self, event_ids: Sequence[str], suspects: set[str]) -> None:
+    async def _load_or_leave(
+        self, event_ids: Sequence[str], suspects: set[str], loads: int = 1
+    ) -> None:
         """A fault here keeps no message for ever, and no other event of the batch."""
+        self._ledger.load_begins(event_ids)
         try:
             loaded = await self._load(event_ids)
         except Exception:
             if len(event_ids) == 1:
+                self._ledger.load_ended(event_ids[0], None)
                 self._leave(event_ids[0], self._loading.pop(event_ids[0]))
                 return
             # One of them, perhaps: the others have nothing to do with it.
@@ -143,12 +149,24 @@ class Intake:
             for event_id in event_ids:
                 await self._load_or_leave([event_id], suspects)
             return
+        moved = []
         for event_id in event_ids:
+            believed = self._ledger.load_ended(event_id, loaded)
+            if not believed and loads < LOADS_OF_AN_EVENT:
+                moved.append(event_id)
+                continue
             messages = self._loading.pop(event_id)
+            if not believed:
+                log.warning("event_keeps_moving", event_id=event_id)
+                for message in messages:
+                    message.release()
+                continue
             try:
                 self._take_in_hand(event_id, messages, loaded, suspects)
             except Exception:
                 self._leave(event_id, messages)
+        if moved:
+            await self._load_or_leave(moved, suspects, loads + 1)
 
     def _leave(self, event_id: str, messages: Sequence[Message]) -> None:
         """Lets go of an event that could not be taken in hand. Its message is acknowledged, or it

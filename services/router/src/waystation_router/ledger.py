@@ -111,10 +111,20 @@ class Handling:
 class InstanceState:
     """This router's copy of one instance, and what it knows of the past few versions."""
 
-    __slots__ = ("failed_commits", "handlings", "instance", "log", "log_from", "raised")
+    __slots__ = (
+        "failed_commits",
+        "handlings",
+        "instance",
+        "lineage_from",
+        "log",
+        "log_from",
+        "raised",
+    )
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
+        self.lineage_from = instance.revision
+        """Since this revision, only this router's own commits moved the instance."""
         self.handlings: set[Handling] = set()
         self.log: list[LoggedWrites] = []
         # Writes of versions after this one are in `log`.
@@ -127,6 +137,7 @@ class InstanceState:
     def replace(self, instance: Instance) -> None:
         """Somebody else moved the instance: a new lineage begins."""
         self.instance = instance
+        self.lineage_from = instance.revision
         self.log = []
         self.log_from = instance.version
         self.raised = {}
@@ -159,6 +170,7 @@ class Ledger:
         self.handlings: dict[str, Handling] = {}
         self._states: dict[int, InstanceState] = {}
         self._remembered: OrderedDict[str, InstanceState] = OrderedDict()
+        self._being_loaded: set[str] = set()
 
     def states_of(self, workflow_instance_id: str) -> InstanceState | None:
         return self._remembered.get(workflow_instance_id)
@@ -171,6 +183,21 @@ class Ledger:
             return None
         event = state.raised.get(announced.event_id)
         return None if event is None else (state, event)
+
+    def load_begins(self, event_ids: Sequence[str]) -> None:
+        """From now on the ledger notes which of these events this router moves."""
+        self._being_loaded.update(event_ids)
+
+    def load_ended(self, event_id: str, loaded: Loaded | None) -> bool:
+        """Whether what a load says of the event can be believed, once `learn` has taken it over. Not when
+        this router moved the event while the load was under way, or when another has moved the
+        instance since: by what it says, a settled event may be in the outbox."""
+        believed = event_id in self._being_loaded
+        self._being_loaded.discard(event_id)
+        if loaded is None or event_id not in loaded.events:
+            return True
+        _, key = loaded.events[event_id]
+        return believed and loaded.instances[key].revision >= self._states[key].lineage_from
 
     def learn(self, loaded: Loaded) -> None:
         """Takes over what a load brought. Instances that have ended too: what is open of them is about to
@@ -187,6 +214,7 @@ class Ledger:
     def moved(self, commit: InstanceCommit) -> None:
         """Takes over a commit of ours that no event in hand led to. Where it moved one in hand all the
         same (it expired, its instance ended), nothing is known of that: the locked form reads it anew."""
+        self._being_loaded -= commit.moved_events
         state = self._states.get(commit.before.key)
         if state is None:
             return
@@ -211,6 +239,7 @@ class Ledger:
         """Lets go of an event: nothing of it is under way here."""
         state = handling.state
         self.handlings.pop(handling.event_id, None)
+        self._being_loaded.discard(handling.event_id)
         state.handlings.discard(handling)
         self._remember(state)
         if not state.handlings and not state.instance.status.is_open and not state.raised:

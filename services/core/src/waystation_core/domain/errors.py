@@ -50,6 +50,8 @@ class WaystationError(Exception):
 
     code: ClassVar[str] = "INTERNAL"
     reason: ClassVar[str] = "INTERNAL"
+    retry_seconds: ClassVar[float | None] = None
+    """When the same request may be repeated, where that can help."""
 
     def __init__(self, message: str, **metadata: str) -> None:
         super().__init__(message)
@@ -189,6 +191,7 @@ class TooManyEvents(ResourceExhausted):
 
 class BacklogFull(ResourceExhausted):
     reason = "BACKLOG_FULL"
+    retry_seconds = 5.0
 
 
 class TooManyHandlers(ResourceExhausted):
@@ -213,6 +216,7 @@ class StoreUnavailable(WaystationError):
 
     code = "UNAVAILABLE"
     reason = "STORE_UNAVAILABLE"
+    retry_seconds = 1.0
 
 
 class TaskNotPending(WaystationError):

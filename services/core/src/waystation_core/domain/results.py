@@ -185,6 +185,8 @@ def _apply_fixed(draft: Draft, touch: EventTouch, router_id: str) -> dict[str, V
         if known is None or known.edit != row.edit or known.leased_by != router_id:
             # It has its outcome, or is in other hands.
             continue
+        # A router does not know of it: what an operator had tried again counts in its group no more.
+        row = replace(row, outside_group=known.outside_group)
         treatment = draft.treatment(event)
         if treatment is Treatment.SKIP:
             skip_delivery(draft, known, event, f"the workflow is {draft.instance.status.name}")

@@ -1,7 +1,8 @@
 """After the commit: events are announced, and whoever waits for an instance is given notice.
 
 The outbox rows are the promise; this only makes it quick. What the broker returned or did not
-confirm is made due at once, and the sweeper takes it from there.
+confirm is made due at once, and the sweeper takes it from there; it also takes what is left out because too
+much has no outcome yet.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ from waystation_core.running import Retries, job
 
 log = structlog.get_logger(__name__)
 
+MOST_UNDER_WAY = 20_000
+"""Events without an outcome yet, above which further ones are left to the sweeper."""
+
 
 class Relay:
     """Announces what commits raised. Calls return at once; `close` waits for what is under way."""
@@ -40,6 +44,8 @@ class Relay:
         self._broker = broker
         self._levels = FairLevels()
         self._under_way: set[asyncio.Task[bool]] = set()
+        self._events_under_way = 0
+        self._not_announced = Retries("announcements_left_to_the_sweeper")
         self._not_taken = Retries("announcements_not_taken")
         self._not_made_due = Retries("announcements_not_made_due")
 
@@ -112,9 +118,21 @@ class Relay:
         )
 
     def _announce(self, batch: list[Announcement]) -> None:
+        events = sum(len(announcement.events) for announcement in batch)
+        if self._events_under_way and self._events_under_way + events > MOST_UNDER_WAY:
+            # A slow broker, or a slow database, must not fill the memory of its clients.
+            self._not_announced.failed(None, events=events)
+            return
+        self._not_announced.over()
         task = job("announce", self._announced(batch))
         self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        self._events_under_way += events
+
+        def ended(task: asyncio.Task[bool]) -> None:
+            self._under_way.discard(task)
+            self._events_under_way -= events
+
+        task.add_done_callback(ended)
 
     async def _announced(self, batch: list[Announcement]) -> bool:
         outcomes = await self._broker.announce(batch)

@@ -1,4 +1,5 @@
-"""Errors as callers see them: a canonical code, an ErrorInfo, a BadRequest where a field is at fault.
+"""Errors as callers see them: a canonical code, an ErrorInfo, a BadRequest where a field is at fault, a
+RetryInfo where repeating the request can help.
 
 One interceptor stands around every method. What is no WaystationError becomes INTERNAL with an id
 that the log tells more about: neither its text nor its type reaches the caller.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from typing import Any, NoReturn
 
 import grpc
@@ -47,6 +49,10 @@ def status_of(error: WaystationError) -> tuple[grpc.StatusCode, str, bytes]:
         request = error_details_pb2.BadRequest()
         request.field_violations.add(field=short_enough(field, 300), description=message)
         status.details.append(_packed(request))
+    if error.retry_seconds is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromTimedelta(timedelta(seconds=error.retry_seconds))
+        status.details.append(_packed(retry))
     return code, message, status.SerializeToString()
 
 
