@@ -81,12 +81,12 @@ class System:
 
     async def _start(self) -> None:
         # A folder outside of the report's: its path must be short and open to their user.
-        self.postgres, self.rabbitmq = await asyncio.gather(
-            asyncio.to_thread(PostgresServer, durable=True, settings={"log_min_messages": "error"}),
-            asyncio.to_thread(RabbitMQServer),
+        self.postgres = self._exits.enter_context(
+            await asyncio.to_thread(
+                PostgresServer, durable=True, settings={"log_min_messages": "error"}
+            )
         )
-        self._exits.callback(self.postgres.stop)
-        self._exits.callback(self.rabbitmq.stop)
+        self.rabbitmq = self._exits.enter_context(await asyncio.to_thread(RabbitMQServer))
         migrate = ChildProcess(
             [BINARIES / "waystation", "migrate"],
             name="migrate",

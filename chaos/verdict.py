@@ -48,7 +48,9 @@ def judge(folder: RunFolder) -> Verdict:
     if not scheduled:
         # Without faults every process lives from begin to end.
         rules.append(nothing_grows)
-    violations = [violation for rule in rules for violation in rule(evidence)]
+    # A run that broke off says nothing about what would have been in the end.
+    judged = rules if evidence.complete else []
+    violations = [violation for rule in judged for violation in rule(evidence)]
     doubts = list(validity.doubts(evidence, scheduled))
     verdict = Verdict(violations, doubts, figures(evidence, violations))
     folder.verdict.write_text(

@@ -100,6 +100,11 @@ class Evidence:
         return found
 
     @property
+    def complete(self) -> bool:
+        """Whether the run came to its end, so that everything is there to be judged."""
+        return bool(self.state.get("probe_after"))
+
+    @property
     def healed_at(self) -> float:
         """When the last fault had been healed; the end of the steady phase where there was none."""
         ends = [line["at"] for line in self.faults if line["event"] in ("healed", "quiet")]

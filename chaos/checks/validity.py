@@ -24,7 +24,7 @@ def doubts(evidence: Evidence, scheduled: list[Fields]) -> Iterator[str]:
         yield f"{share:.0%} of operations were fine, less than {LEAST_SHARE:.0%}"
     if not evidence.instances:
         yield "no instance was read in the end"
-    if not evidence.state.get("probe_after"):
+    if not evidence.complete:
         yield "the run did not come to its end"
 
 

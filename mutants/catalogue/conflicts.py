@@ -193,7 +193,9 @@ MUTANTS = (
                 "",
             ),
         ),
-        killers=("tests/router/test_locked_commits.py",),
+        killers=(
+            "tests/router/test_deliveries.py::test_a_result_older_than_what_is_remembered_is_decided_under_the_lock",
+        ),
     ),
     Mutant(
         "the_log_begins_at_now",
@@ -216,6 +218,8 @@ MUTANTS = (
                 "        if True:\n",
             ),
         ),
-        killers=("tests/router/test_ledger.py",),
+        killers=(
+            "tests/router/test_ledger.py::test_a_commit_after_somebody_elses_begins_a_new_lineage",
+        ),
     ),
 )

@@ -63,9 +63,7 @@ MUTANTS = (
                 "    if row is None or row.leased_by not in (None, router_id) or row.edit != result.edit or",
             ),
         ),
-        killers=(
-            "tests/store/test_engine_sweeping.py::test_a_result_whose_lease_was_broken_still_counts",
-        ),
+        killers=("tests/domain/test_results.py::test_what_another_router_calls_now_counts_there",),
     ),
     Mutant(
         "a_failure_under_a_broken_lease_counts",
@@ -137,7 +135,7 @@ MUTANTS = (
             ),
         ),
         killers=(
-            "tests/store/test_engine_sweeping.py::test_due_deliveries_are_leased_and_a_suspects_attempt_is_recorded",
+            "tests/store/test_engine_sweeping.py::test_no_two_suspects_of_one_service_are_in_call_anywhere",
         ),
     ),
     Mutant(
@@ -318,6 +316,6 @@ MUTANTS = (
         "A call that was not sent costs no attempt",
         "router/calls.py",
         (("        spent = call.attempt - 1\n", "        spent = call.attempt\n"),),
-        killers=("tests/router/test_outcomes.py",),
+        killers=("tests/router/test_deliveries.py::test_what_was_never_sent_costs_no_attempt",),
     ),
 )

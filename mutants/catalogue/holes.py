@@ -91,7 +91,9 @@ MUTANTS = (
         "Whatever a conversion of a request raises is the request's fault",
         "core/rpc/conversion/unforeseen.py",
         (("            except Exception:\n", "            except ZeroDivisionError:\n"),),
-        killers=("tests/rpc/test_times.py::test_what_no_check_foresaw_ends_the_attempt_too",),
+        killers=(
+            "tests/rpc/test_times.py::test_what_no_check_foresaw_in_a_request_is_the_requests_fault",
+        ),
     ),
     Mutant(
         "h4_a_loop_dies_in_silence",

@@ -84,9 +84,11 @@ MUTANTS = (
     Mutant(
         "the_backlog_has_no_bound",
         "Above the bound starts are refused",
-        "api/starting.py",
-        (("        if self._full:\n", "        if False:\n"),),
-        killers=("tests/api/test_starting.py::test_a_full_backlog_refuses_new_work",),
+        "api/backlog.py",
+        (("        if self._is_full:\n            raise", "        if False:\n            raise"),),
+        killers=(
+            "tests/api/test_overload.py::test_a_full_backlog_refuses_new_work_until_it_has_drained",
+        ),
     ),
     Mutant(
         "types_change_without_a_generation",

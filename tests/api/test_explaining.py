@@ -379,9 +379,34 @@ async def test_a_suspect_is_told_from_what_is_about_to_be_called(api: Api) -> No
     await api.engine.handle(name, "workflow.started", None, tasks=[task()], rows=[row])
     _, found = await explained(api)
     assert found["PENDING_EVENT"].message == (
-        "a call of claim_validator for `workflow.started` was cut; it is called again with no other "
-        "such call beside it"
+        "a call of claim_validator for `workflow.started` was cut; it is to be called again, with no "
+        "other such call beside it"
     )
+
+
+async def test_what_is_due_is_told_as_what_was_seen_and_not_as_a_promise(api: Api) -> None:
+    await register(api, "claim_validator", "again")
+    name = await started(api)
+    event = await api.engine.pending(name, "workflow.started")
+    rows = [
+        Delivery(event.event_id, "claim_validator", DeliveryState.READY),
+        Delivery(
+            event.event_id, "again", DeliveryState.READY, attempts=1, last_error={"reason": "BAD"}
+        ),
+    ]
+    tasks = [task("claim_validator"), task("again")]
+    await api.engine.handle(name, "workflow.started", None, tasks=tasks, rows=rows)
+    _, found = await explained(api)
+    for kind, told in (
+        ("PENDING_EVENT", "`workflow.started` waits for a router to call claim_validator"),
+        (
+            "RETRYING",
+            "again failed on `workflow.started` (BAD) after 1 attempt; the next is due at",
+        ),
+    ):
+        assert told in found[kind].message
+        for promise in ("about to", "soon", "moment", "takes it"):
+            assert promise not in found[kind].message + found[kind].remedy
 
 
 async def test_a_deadline_that_was_over_before_a_retry_is_told_no_more(api: Api) -> None:

@@ -22,7 +22,9 @@ from waystation_core.domain.operations import Operation, apply
 from waystation_core.domain.pools import Pool
 from waystation_core.domain.recording import record_action
 from waystation_core.ports.store import Loaded, WriteRefused
+from waystation_router import ledger as ledger_module
 from waystation_router.calls import Calls
+from waystation_router.endpoints import NotSent
 from waystation_router.ledger import Call, Handling, Ledger
 from waystation_router.pools import PoolsSeen
 
@@ -211,3 +213,64 @@ async def test_a_copy_that_is_wrong_drops_no_result(whole: WholeRouter) -> None:
     await whole.all_settled()
     assert await whole.engine.rows("SELECT data FROM workflow_instances") == [({"done": True},)]
     assert len(whole.endpoints.calls) == 1
+
+
+async def test_what_was_never_sent_costs_no_attempt(whole: WholeRouter) -> None:
+    await whole.register(task())
+    whole.endpoints.on_call = lambda made: made.end(NotSent("nobody is there"))
+    await whole.start()
+    await whole.begin()
+
+    async def parked() -> list[tuple[Any, ...]]:
+        return await whole.engine.rows("SELECT attempts FROM deliveries WHERE state = 3")
+
+    assert await eventually(parked, what="the delivery to be parked") == [(0,)]
+    whole.endpoints.on_call = lambda made: made.answer()
+    whole.router._endpoints_changed()
+    await whole.all_settled()
+    assert {made.attempt for made in whole.endpoints.calls} == {1}
+
+
+async def test_a_result_older_than_what_is_remembered_is_decided_under_the_lock(
+    whole: WholeRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "MAX_REMEMBERED_WRITES", 2)
+    await whole.register(task("slow"), task("step", "step"), task("first"))
+    steps_left = iter(range(9, -1, -1))
+
+    def on_call(made: Made) -> None:
+        response = pb.HandleEventResponse(reads={})
+        if made.request.task_id == "first":
+            # What the slow one reads is written first, and then much else.
+            response.operations.operations.add(path="/seen", set={"bool_value": True})
+            response.events.add(event_type="step")
+        elif made.request.task_id == "step":
+            response.operations.operations.add(path="/steps", increment=1)
+            if next(steps_left) > 0:
+                response.events.add(event_type="step")
+        else:
+            return
+        made.answer(response)
+
+    whole.endpoints.on_call = on_call
+    await whole.start()
+    await whole.begin()
+
+    async def steps() -> list[tuple[Any, ...]]:
+        return await whole.engine.rows("SELECT data->>'steps' FROM workflow_instances")
+
+    await eventually(steps, until=lambda found: found == [("10",)], what="ten steps")
+    (slow,) = [made for made in whole.endpoints.calls if made.request.task_id == "slow"]
+    response = pb.HandleEventResponse(reads={"paths": ["/seen"]})
+    response.operations.operations.add(path="/slow", set={"string_value": "saw nothing"})
+    slow.answer(response)
+
+    async def slow_calls() -> list[Made]:
+        return [made for made in whole.endpoints.calls if made.request.task_id == "slow"]
+
+    (_, again) = await eventually(
+        slow_calls, until=lambda calls: len(calls) == 2, what="it to be called again"
+    )
+    assert again.request.context.data["seen"] is True
+    again.answer()
+    await whole.all_settled()

@@ -56,3 +56,15 @@ def test_an_event_of_an_instance_that_has_ended_can_be_taken_in_hand(known_befor
     # Nothing of it is kept longer than that.
     ledger.close(handling)
     assert ledger.states_of("claim-1") is None
+
+
+def test_a_commit_after_somebody_elses_begins_a_new_lineage() -> None:
+    """What was written in between is not known here, so nothing may be decided by what is."""
+    ledger = Ledger()
+    handling = in_hand(ledger, 1, outbox=True)
+    theirs = replace(INSTANCE, version=5, revision=5)
+    ours = replace(INSTANCE, version=6, revision=6)
+    handling.state.advance(InstanceCommit(theirs, ours))
+    assert handling.state.instance is ours
+    assert handling.state.log_from == ours.version
+    assert handling.known == INSTANCE.revision, "and the event has to be read anew"

@@ -11,6 +11,7 @@ from support.scripted_store import Fault, broken, held, reply_lost, unavailable
 from support.waiting import eventually
 
 from waystation_core.domain.ids import new_id
+from waystation_router.endpoints import Cancelled
 
 
 def fails_twice(made: Made) -> None:
@@ -185,4 +186,39 @@ async def test_what_is_being_committed_is_not_given_back(whole: WholeRouter) -> 
     assert whole.script.calls["give_back"] == 0
     whole.script.heal()
     await whole.all_settled()
+    assert attempts_of(whole) == [1, 2]
+
+
+async def _a_second_attempt_in_call(whole: WholeRouter) -> Made:
+    """One whose lease the database knows."""
+    await whole.register(task())
+    await whole.start()
+    await whole.begin()
+    (first,) = await whole.endpoints.made(1)
+    first.fail()
+    (_, second) = await whole.endpoints.made(2)
+    return second
+
+
+async def test_a_call_whose_lease_was_broken_goes_on_and_its_late_result_counts(
+    whole: WholeRouter,
+) -> None:
+    made = await _a_second_attempt_in_call(whole)
+    await whole.engine.rows(
+        "UPDATE deliveries SET state = 1, leased_by = NULL, due_at = now() + interval '1 hour' RETURNING 1"
+    )
+    await _two_looks(whole)
+    assert not made.outcome.done()
+    made.answer()
+    await whole.all_settled()
+    assert attempts_of(whole) == [1, 2]
+
+
+async def test_a_call_whose_delivery_another_router_settled_is_cancelled(
+    whole: WholeRouter,
+) -> None:
+    made = await _a_second_attempt_in_call(whole)
+    await whole.engine.rows("DELETE FROM deliveries RETURNING 1")
+    async with asyncio.timeout(20):
+        assert isinstance(await made.outcome, Cancelled)
     assert attempts_of(whole) == [1, 2]

@@ -24,6 +24,7 @@ from waystation_core.rpc.conversion import (
     timestamp_from_proto,
 )
 from waystation_core.rpc.conversion.times import seconds_within
+from waystation_core.rpc.conversion.unforeseen import refuses_unforeseen
 
 YEAR_ONE, YEAR_10000 = -62_135_596_800, 253_402_300_800
 
@@ -117,3 +118,12 @@ def test_what_no_check_foresaw_ends_the_attempt_too(monkeypatch: pytest.MonkeyPa
     assert isinstance(error, AttemptError)
     assert (error.reason, error.permanent) == ("RESPONSE_INVALID", True)
     assert "OverflowError" not in error.message
+
+
+def test_what_no_check_foresaw_in_a_request_is_the_requests_fault() -> None:
+    @refuses_unforeseen("payload")
+    def convert(value: object) -> None:
+        raise TypeError("nobody thought of that")
+
+    with pytest.raises(InvalidField, match="payload can't be read"):
+        convert(1)

@@ -11,8 +11,10 @@ from store.instances import ROUTER, Engine, a_start, task
 from waystation_core.domain.ids import new_id
 from waystation_core.domain.model import Delivery, DeliveryState, Event
 from waystation_core.domain.results import AttemptError, Reply
-from waystation_core.ports.store import BrokenLeases, MadeDue, RouterReport
+from waystation_core.domain.task_spec import TaskSpec
+from waystation_core.ports.store import BrokenLeases, MadeDue, Registration, RouterReport
 from waystation_core.store import sweeping
+from waystation_core.store.registry import PostgresRegistryStore
 
 A, B = task("a"), task("b")
 BUSY = AttemptError("UNAVAILABLE", "BUSY", "later")
@@ -360,3 +362,25 @@ async def test_what_was_announced_and_is_not_settled_is_due_again_a_minute_later
     assert await engine.rows(
         "SELECT extract(epoch FROM due_at - created_at)::int, announcements FROM outbox"
     ) == [(60, 1)]
+
+
+async def test_no_two_suspects_of_one_service_are_in_call_anywhere(engine: Engine) -> None:
+    registry = PostgresRegistryStore(engine.pool)
+    for service, names in (("one", ("a", "b")), ("other", ("c",))):
+        tasks = tuple(TaskSpec(name, service, ("x",), ("y",)) for name in names)
+        await registry.register(Registration("", service, "1", "127.0.0.1", 7500, True, tasks))
+    suspect = {"state": DeliveryState.READY, "suspect": True}
+    event = await with_rows(engine, a=suspect, b=suspect, c=suspect)
+
+    async def claimed_by(router_id: str) -> list[str]:
+        claimed = await engine.store.claim_deliveries(router_id, 1, ["a", "b", "c"], suspects=True)
+        return [row.task_id for row in claimed]
+
+    first, second = new_id(), new_id()
+    (one,) = await claimed_by(first)
+    found = [*await claimed_by(second), *await claimed_by(second)]
+    if one == "c":
+        assert found == ["a"] or found == ["b"]
+    else:
+        assert found == ["c"], "what may be killed by the one in call is of another service"
+    assert len(await stored(engine, event)) == 3

@@ -91,7 +91,10 @@ def _summary(instance: Instance, blockers: Sequence[Blocker]) -> str:
         if instance.status is Status.FAILED:
             why = f": {instance.failure.message}" if instance.failure is not None else ""
             return f"{name} is FAILED{why}. Nothing of it can be retried."
-        return f"{name} is {status}; something of it was settled just now. Ask again."
+        return (
+            f"{name} is {status}; nothing was found that it waits for, perhaps because it moved on "
+            f"while this was read. Ask again; if this stays, look at `waystation show {name}`."
+        )
     told = "; ".join(blocker.message for blocker in blockers[:_SHOWN])
     more = len(blockers) - _SHOWN
     return f"{name} is {status}: {told}" + (f"; and {more} more." if more > 0 else ".")
@@ -158,8 +161,8 @@ def _delivery(
         kind = PENDING_EVENT
         due_at = fact.due_at
         message = (
-            f"a call of {task_id} for `{event_type}` was cut; it is called again with no other such "
-            "call beside it"
+            f"a call of {task_id} for `{event_type}` was cut; it is to be called again, with no other "
+            "such call beside it"
         )
         remedy = (
             f"Nothing to do, unless {task_id} is what ended its endpoint: then the delivery becomes a "
@@ -170,8 +173,9 @@ def _delivery(
         due_at = fact.due_at
         reason = (delivery.last_error or {}).get("reason") or "no answer"
         message = (
-            f"{task_id} failed on `{event_type}` ({reason}); tried again at "
-            f"{fact.due_at.isoformat(timespec='seconds')} after {_attempts(delivery.attempts)}"
+            f"{task_id} failed on `{event_type}` ({reason}) after "
+            f"{_attempts(delivery.attempts)}; the next is due at "
+            f"{fact.due_at.isoformat(timespec='seconds')}"
         )
         remedy = (
             f"Nothing to do if the cause goes away by itself; else correct {task_id}. "
@@ -180,7 +184,7 @@ def _delivery(
     else:
         kind = PENDING_EVENT
         due_at = fact.due_at
-        message = f"`{event_type}` is about to be handled by {task_id}"
+        message = f"`{event_type}` waits for a router to call {task_id}"
         remedy = _ROUTERS
     return Blocker(
         kind=kind,
@@ -208,7 +212,8 @@ def _wants_router(delivery: Delivery, registered: Registered, pools: Sequence[Po
 
 
 _ROUTERS = (
-    "A router takes it when it has a place; `waystation status` shows which routers are running."
+    "Its pool has a live router, which begins a call when one of its places is free. `waystation status` "
+    "shows the routers and how many calls each makes."
 )
 
 
