@@ -1,7 +1,9 @@
 """Faults of RabbitMQ: gone, killed, emptied, wiped, alarmed, and strangers that publish."""
 
 import asyncio
+import contextlib
 import random
+import signal
 import time
 import urllib.error
 from typing import Any
@@ -15,6 +17,7 @@ from localservers.processes import ProcessFailed
 QUEUE = "waystation.router.default"
 _BACK_SECONDS = 60.0
 _LATEST = 40
+_STILL_SECONDS = 8.0
 
 
 async def stop(world: World, params: Params, hold: Hold) -> Bite:
@@ -67,20 +70,24 @@ async def delete_queue(world: World, params: Params, hold: Hold) -> Bite:
 
 
 async def purge_queue(world: World, params: Params, hold: Hold) -> Bite:
-    """What was not acknowledged is returned to the queue, and the queue emptied, until it held
-    something."""
-    lost = rounds = 0
-    end = time.monotonic() + _BACK_SECONDS
-    while not lost and time.monotonic() < end:
-        rounds += 1
-        await asyncio.to_thread(_ctl, world, "close_all_connections", "chaos")
-        for _ in range(20):
-            try:
-                lost += await asyncio.to_thread(purge, world.system.rabbitmq.amqp_url, QUEUE)
-            except (pika.exceptions.AMQPError, OSError):
-                await asyncio.sleep(0.05)
+    """The queue is emptied, until it held something. What routers have in hand is theirs, so they
+    stand still meanwhile, for less than their lease."""
+    lost = 0
+    url = world.system.rabbitmq.amqp_url
+    end = time.monotonic() + _STILL_SECONDS
+    routers = [name for name in world.system.names if name.startswith("router-")]
+    for name in routers:
+        world.system.signal(name, signal.SIGSTOP)
+    try:
+        while not lost and time.monotonic() < end:
+            with contextlib.suppress(pika.exceptions.AMQPError, OSError):
+                lost += await asyncio.to_thread(purge, url, QUEUE)
+            await asyncio.sleep(0.2)
+    finally:
+        for name in routers:
+            world.system.signal(name, signal.SIGCONT)
     await hold()
-    return Bite(lost > 0, {"messages": lost, "rounds": rounds})
+    return Bite(lost > 0, {"messages": lost})
 
 
 async def close_connections(world: World, params: Params, hold: Hold) -> Bite:

@@ -139,8 +139,6 @@ def test_the_services_run_by_hand_as_compose_would_run_them(
     here = {
         "WAYSTATION_DATABASE_URL": empty_database_url,
         "WAYSTATION_BROKER_URL": amqp_url,
-        # The tests' Postgres need not survive its machine.
-        "WAYSTATION_UNSAFE_DATABASE": "true",
         "WAYSTATION_ADDRESS": address,
         "WAYSTATION_ADVERTISE_HOST": "127.0.0.1",
         "WAYSTATION_HANDLER_ALLOWLIST": "127.0.0.0/8",
@@ -151,13 +149,16 @@ def test_the_services_run_by_hand_as_compose_would_run_them(
     def run(name: str) -> ChildProcess:
         given = environment(name)
         changed = {key: here[key] for key in given.keys() & here.keys()}
-        listens = {LISTENS[name]: ports[name]} if name in LISTENS else {}
+        # The tests' Postgres need not survive its machine.
+        own = {"WAYSTATION_UNSAFE_DATABASE": "true"}
+        if name in LISTENS:
+            own[LISTENS[name]] = ports[name]
         program, *rest = OURS[name]["command"]
         return ChildProcess(
             [binaries / program, *rest],
             name=name,
             log=tmp_path / f"{name}.log",
-            env={**given, **changed, **listens},
+            env={**given, **changed, **own},
         )
 
     def healthy(name: str) -> bool:
