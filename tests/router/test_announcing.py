@@ -83,6 +83,11 @@ async def test_what_nobody_was_told_of_is_found_when_it_has_waited(whole: WholeR
     whole.endpoints.on_call = goes_on
     # Not before: what a broker that begins may have lost is announced anew in any case.
     await whole.start()
+
+    async def brought_back() -> int:
+        return whole.script.calls["make_lost_due"]
+
+    await eventually(brought_back, until=lambda calls: calls >= 2, what="the loss to be over")
     await whole.engine.store.start([a_start(priority=0)])
     await whole.engine.rows("UPDATE outbox SET created_at = now() - interval '6 s'")
     await whole.all_settled(timeout=30)
