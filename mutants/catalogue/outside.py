@@ -185,9 +185,7 @@ MUTANTS = (
         "While its service has no live endpoint a task's deliveries wait",
         "core/store/retiring.py",
         (("      AND (t.service_name IN (SELECT service_name FROM live)) IS TRUE\n", ""),),
-        killers=(
-            "tests/store/test_retiring.py::test_the_system_retires_what_nobody_declares_after_a_grace_and_takes_it_back",
-        ),
+        killers=("tests/store/test_retiring.py::test_what_other_services_declare_does_not_count",),
     ),
     Mutant(
         "retiring_fails_the_workflow",

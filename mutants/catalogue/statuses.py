@@ -186,7 +186,7 @@ MUTANTS = (
             ),
         ),
         killers=(
-            "tests/e2e/test_attempts.py::test_cancelling_ends_the_workflow_and_the_call_in_flight",
+            "tests/router/test_deliveries.py::test_calls_of_a_cancelled_instance_are_cancelled_at_its_notice",
         ),
     ),
     Mutant(

@@ -102,7 +102,9 @@ MUTANTS = (
         "What was announced before a broker lost its messages is announced again at once",
         SWEEPER,
         (("        self._lost = (reason, time.monotonic())\n", "        pass\n"),),
-        killers=("tests/router/test_sweeps.py",),
+        killers=(
+            "tests/router/test_announcing.py::test_what_a_broker_may_have_lost_is_announced_again",
+        ),
     ),
     Mutant(
         "losses_in_one_statement",
@@ -153,16 +155,16 @@ MUTANTS = (
                 "            except ZeroDivisionError:\n                # What one of them",
             ),
         ),
-        killers=(
-            "tests/router/test_sweeps.py::test_a_sweep_that_is_slow_or_fails_holds_up_no_other",
-        ),
+        survives="The owner of a sweep's loop begins it again (tests/running/test_owned.py): the others go on as before",
     ),
     Mutant(
         "announcing_into_a_full_queue",
         "Nothing is announced again while the queue holds more than it drains",
         SWEEPER,
         (("depth is None or depth > MOST_IN_QUEUE", "depth is None"),),
-        killers=("tests/router/test_sweeps.py",),
+        killers=(
+            "tests/router/test_announcing.py::test_nothing_is_announced_again_into_a_queue_that_is_full",
+        ),
     ),
     Mutant(
         "waiting_does_not_grow",
@@ -249,7 +251,9 @@ MUTANTS = (
                 "    ORDER BY due_at LIMIT %(limit)s FOR UPDATE\n",
             ),
         ),
-        killers=("tests/store/test_engine_sweeping.py::test_no_sweep_waits_for_a_commit",),
+        killers=(
+            "tests/store/test_engine_sweeping.py::test_a_claim_passes_over_what_somebody_has_locked",
+        ),
     ),
     Mutant(
         "lapsed_pools_keep_their_events",

@@ -9,10 +9,11 @@ from support.databases import migrated
 from support.deaths import (
     Act,
     Scene,
-    few_places,
     never_announced,
     nothing,
     queue_lost,
+    routers_die,
+    service_away,
     told_to_stop,
 )
 from support.system import ROOT, Parts
@@ -63,7 +64,11 @@ SELDOM: Sequence[Mapping[str, Act]] = (
         "end_lapsed_pools.after": nothing,
         "join_pool.after": nothing,
     },
-    {"claim_starving_events.after": never_announced, "wake_parked.after": few_places},
+    {
+        "claim_starving_events.after": never_announced,
+        "wake_parked.after": service_away,
+        "break_leases.after": routers_die,
+    },
 )
 """Points of what one router does for all, and what leads there: these are with few others."""
 
@@ -72,6 +77,7 @@ RESERVED = {
     "claim_starving_events.before": "sleep(3)",
     "make_lost_due.before": "sleep(3)",
     "wake_parked.before": "sleep(3)",
+    "break_leases.before": "sleep(3)",
     "catch_ups_due.before": "sleep(600)",
     "*": "note",
 }

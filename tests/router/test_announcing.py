@@ -81,10 +81,58 @@ async def test_what_is_due_is_announced_again(whole: WholeRouter) -> None:
 async def test_what_nobody_was_told_of_is_found_when_it_has_waited(whole: WholeRouter) -> None:
     await whole.register(task("first"))
     whole.endpoints.on_call = goes_on
+    # Not before: what a broker that begins may have lost is announced anew in any case.
+    await whole.start()
+
+    async def brought_back() -> int:
+        return whole.script.calls["make_lost_due"]
+
+    await eventually(brought_back, until=lambda calls: calls >= 2, what="the loss to be over")
     await whole.engine.store.start([a_start(priority=0)])
     await whole.engine.rows("UPDATE outbox SET created_at = now() - interval '6 s'")
+    await whole.all_settled(timeout=30)
+
+
+async def test_what_a_broker_may_have_lost_is_announced_again(whole: WholeRouter) -> None:
+    await whole.register(task("first"))
+    whole.endpoints.on_call = goes_on
+    await whole.engine.store.start([a_start(priority=HIGHEST)])
+    # This one begins, and says that earlier announcements may be gone.
     await whole.start()
     await whole.all_settled(timeout=30)
+
+
+async def test_nothing_is_announced_again_into_a_queue_that_is_full(
+    whole: WholeRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await whole.register(task("first"))
+    whole.endpoints.on_call = goes_on
+    looks = 0
+
+    async def depth(*_: Any) -> int:
+        nonlocal looks
+        looks += 1
+        return 1_000_000
+
+    monkeypatch.setattr(whole.broker, "depth", depth)
+    await whole.start()
+    start = a_start(priority=HIGHEST)
+    await whole.engine.store.start([start])
+    await whole.engine.store.make_due([start.event.event_id])
+
+    async def looked() -> int:
+        return looks
+
+    before = looks
+    await eventually(looked, until=lambda number: number >= before + 2, what="two looks")
+    assert whole.endpoints.calls == []
+    monkeypatch.undo()
+    whole.broker.depth = _empty  # type: ignore[method-assign]
+    await whole.all_settled(timeout=30)
+
+
+async def _empty(*_: Any) -> int:
+    return 0
 
 
 class OneOf:

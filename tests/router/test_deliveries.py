@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -21,10 +22,11 @@ from waystation_core.domain.model import CLIENT, Event, Status, unshared
 from waystation_core.domain.operations import Operation, apply
 from waystation_core.domain.pools import Pool
 from waystation_core.domain.recording import record_action
+from waystation_core.ports.broker import Notice
 from waystation_core.ports.store import Loaded, WriteRefused
 from waystation_router import ledger as ledger_module
 from waystation_router.calls import Calls
-from waystation_router.endpoints import NotSent
+from waystation_router.endpoints import Cancelled, NotSent
 from waystation_router.ledger import Call, Handling, Ledger
 from waystation_router.pools import PoolsSeen
 
@@ -274,3 +276,26 @@ async def test_a_result_older_than_what_is_remembered_is_decided_under_the_lock(
     assert again.request.context.data["seen"] is True
     again.answer()
     await whole.all_settled()
+
+
+async def test_calls_of_a_cancelled_instance_are_cancelled_at_its_notice(
+    whole: WholeRouter,
+) -> None:
+    await whole.register(task())
+    await whole.start()
+    await whole.begin(2)
+    made, other = await whole.endpoints.made(2)
+    whole.broker.notify(
+        [
+            Notice(
+                workflow_instance_id=made.request.context.workflow_instance_id,
+                version=2,
+                status=int(Status.CANCELLED),
+                idle=False,
+                namespace="default",
+            )
+        ]
+    )
+    async with asyncio.timeout(20):
+        assert isinstance(await made.outcome, Cancelled)
+    assert not other.outcome.done()

@@ -222,3 +222,25 @@ async def test_a_call_whose_delivery_another_router_settled_is_cancelled(
     async with asyncio.timeout(20):
         assert isinstance(await made.outcome, Cancelled)
     assert attempts_of(whole) == [1, 2]
+
+
+async def test_what_a_commit_leased_is_not_given_back_before_the_router_knows_of_it(
+    whole: WholeRouter,
+) -> None:
+    """A task that came between the first look and the commit gets its row by the commit, and is called
+    when that has been answered."""
+    await whole.register(task("early"))
+    await whole.start()
+    await whole.begin()
+    (made,) = await whole.endpoints.made(1)
+    await whole.register(task("early"), task("late"))
+    answered = whole.script.on("locked.exit", held(after=True))
+    made.answer()
+    async with asyncio.timeout(20):
+        await answered.reached.wait()
+    await _two_looks(whole)
+    assert whole.script.calls["give_back"] == 0
+    whole.endpoints.on_call = lambda made: made.answer()
+    whole.script.heal()
+    await whole.all_settled()
+    assert [made.request.task_id for made in whole.endpoints.calls] == ["early", "late"]

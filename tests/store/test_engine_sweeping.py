@@ -244,8 +244,8 @@ async def test_routers_know_how_many_they_are_and_whether_they_lapsed(engine: En
 
 
 async def test_what_a_dead_router_had_in_call_is_suspect(engine: Engine) -> None:
-    dead, alive, unknown = new_id(), new_id(), new_id()
-    for router_id in (dead, alive):
+    dead, alive, other, unknown = new_id(), new_id(), new_id(), new_id()
+    for router_id in (dead, alive, other):
         await engine.store.heartbeat(router_id, "default", "h", 30.0, QUIET)
     event = await with_rows(
         engine,
@@ -254,6 +254,7 @@ async def test_what_a_dead_router_had_in_call_is_suspect(engine: Engine) -> None
             for name, router_id in (
                 ("dead", dead),
                 ("alive", alive),
+                ("other", other),
                 ("unknown", unknown),
                 ("nobody", None),
             )
@@ -273,7 +274,9 @@ async def test_what_a_dead_router_had_in_call_is_suspect(engine: Engine) -> None
         event.event_id, "dead", DeliveryState.READY, attempts=1, suspect=True
     )
     assert rows["alive"].leased_by == alive
-    assert await engine.rows("SELECT router_id::text FROM routers") == [(alive,)]
+    assert rows["other"].leased_by == other
+    left = await engine.rows("SELECT router_id::text FROM routers ORDER BY 1")
+    assert left == sorted([(alive,), (other,)])
 
 
 async def test_what_a_router_may_have_left_unannounced_when_it_died_is_due(engine: Engine) -> None:
@@ -384,3 +387,13 @@ async def test_no_two_suspects_of_one_service_are_in_call_anywhere(engine: Engin
     else:
         assert found == ["c"], "what may be killed by the one in call is of another service"
     assert len(await stored(engine, event)) == 3
+
+
+async def test_a_claim_passes_over_what_somebody_has_locked(engine: Engine) -> None:
+    event = await with_rows(engine, a={"state": DeliveryState.READY})
+    async with engine.pool.connection() as connection, connection.transaction():
+        await connection.execute("SELECT 1 FROM deliveries FOR UPDATE")
+        async with asyncio.timeout(1.5):
+            assert await engine.store.claim_deliveries(ROUTER, 10, ["a"], suspects=False) == []
+    (claimed,) = await engine.store.claim_deliveries(ROUTER, 10, ["a"], suspects=False)
+    assert claimed.event_id == event.event_id

@@ -208,9 +208,8 @@ async def test_a_first_registration_is_looked_at_once_more(
     await registry.register(endpoint(spec(), replace(spec("other"), catch_up=False)))
     assert await registry.catch_ups_due() == []
     async with pool.connection() as connection:
-        await connection.execute("UPDATE tasks SET catch_up_again_at = now() - interval '1 s'")
         await connection.execute(
-            "UPDATE tasks SET catch_up_again_at = NULL WHERE task_id = 'other'"
+            "UPDATE tasks SET catch_up_again_at = catch_up_again_at - interval '1 h'"
         )
     assert await registry.catch_ups_due() == [spec()]
     assert await registry.catch_ups_due() == [], "it is claimed"

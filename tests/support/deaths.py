@@ -14,12 +14,15 @@ import pika
 
 from localservers.processes import ChildProcess, ProcessFailed
 from support.stories import attempts, read_story
-from support.system import Parts, wait_serving
+from support.system import ROOT, Parts, wait_serving
 from support.waiting import eventually
+from waystation.v1.workflow_service_pb2 import BLOCKER_KIND_NO_LIVE_ENDPOINT
 from waystation_worker import Client, Workflow
 
 TOKENS = ["answered", "branch-0", "branch-1", "branch-2", "delayed", "joined", "last", "opened"]
 """What an instance of `services/tokens.py` has in its data at its end, sorted."""
+
+MOODY = ROOT / "tests" / "e2e" / "services" / "moody.py"
 
 OPEN_AT_ONCE = 4
 DEATHS_AT_ONCE = 5
@@ -115,15 +118,14 @@ class Scene:
         tries = [e.attempt for e in attempts(story, "branch") if e.error.message]
         return "" if tries.count(1) >= 1 else f"attempts of the branch that fails: {tries}"
 
-    async def narrow(self, workflow_id: str) -> None:
-        """One workflow whose task has few places."""
+    async def lives_with(self, workflow_id: str, data: object) -> None:
+        """One workflow more that has started, and what is to be in its data at its end."""
         life = Life(workflow_id, time.monotonic())
         self.lives.append(life)
         async with self.parts.client() as client:
             done = await _until(client, workflow_id, "DONE")
             await read_story(client, workflow_id)
-        right = done.data == {"tokens": ["narrow"]}
-        life.problem = "" if right else f"{done.status} with {done.data}"
+        life.problem = "" if done.data == data else f"{done.status} with {done.data}"
         life.ended = time.monotonic()
 
     # --- deaths ----------------------------------------------------------------------------
@@ -211,6 +213,15 @@ async def told_to_stop(scene: Scene, process: ChildProcess, address: str) -> Non
     process.send(signal.SIGTERM)
 
 
+async def routers_die(scene: Scene, process: ChildProcess, address: str) -> None:
+    """Others die beside it, as routers do."""
+    await asyncio.to_thread(wait_serving, process, address)
+    while process.running:
+        other, other_address = await asyncio.to_thread(scene.parts.spawn_router)
+        await asyncio.to_thread(wait_serving, other, other_address)
+        await asyncio.to_thread(other.kill)
+
+
 async def queue_lost(scene: Scene, process: ChildProcess, address: str) -> None:
     """The queue is deleted now and then, and what was in it."""
     while process.running:
@@ -229,21 +240,34 @@ async def never_announced(scene: Scene, process: ChildProcess, address: str) -> 
     settings = {"WAYSTATION_FAILPOINTS": "announce.before=sleep(600)"}
     mute, mute_address = await asyncio.to_thread(scene.parts.spawn_api, **settings)
     await asyncio.to_thread(wait_serving, mute, mute_address)
-    await _narrows(scene, mute_address, "mute", 10)
-
-
-async def few_places(scene: Scene, process: ChildProcess, address: str) -> None:
-    """More workflows than their task has places for: they are parked, and woken."""
-    await asyncio.to_thread(wait_serving, process, address)
-    await _narrows(scene, scene.parts.address, "narrow", 24)
-
-
-async def _narrows(scene: Scene, address: str, name: str, count: int) -> None:
-    ids = [f"{name}-{number}" for number in range(count)]
-    async with Client(address) as client:
+    ids = [f"mute-{number}" for number in range(10)]
+    async with Client(mute_address) as client:
         for workflow_id in ids:
-            await client.start("narrow", workflow_id=workflow_id)
-    await asyncio.gather(*(scene.narrow(workflow_id) for workflow_id in ids))
+            await client.start("short", workflow_id=workflow_id)
+    await asyncio.gather(*(scene.lives_with(each, {"tokens": ["short"]}) for each in ids))
+
+
+async def service_away(scene: Scene, process: ChildProcess, address: str) -> None:
+    """Deliveries are parked for want of an endpoint, and then it is there."""
+    await asyncio.to_thread(wait_serving, process, address)
+    service = {"SERVICE": "away", "TASKS": "plain", "WITNESS": str(scene.parts.folder / "witness")}
+    (there,) = await asyncio.to_thread(
+        lambda: scene.parts.start_handlers(MOODY, environment=service)
+    )
+    scene.parts.handlers.remove(there)
+    await asyncio.to_thread(there.kill)
+    ids = [f"away-{number}" for number in range(5)]
+    async with scene.parts.client() as client:
+        for workflow_id in ids:
+            await client.start("plain", workflow_id=workflow_id)
+            await eventually(lambda id=workflow_id: _is_parked(client, id), what="it to be parked")
+    await asyncio.to_thread(lambda: scene.parts.start_handlers(MOODY, environment=service))
+    await asyncio.gather(*(scene.lives_with(each, {"done": True}) for each in ids))
+
+
+async def _is_parked(client: Client, workflow_id: str) -> bool:
+    blockers = (await client.explain(workflow_id)).blockers
+    return any(blocker.kind == BLOCKER_KIND_NO_LIVE_ENDPOINT for blocker in blockers)
 
 
 async def unreachable(call: Awaitable[object]) -> bool:

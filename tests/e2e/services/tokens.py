@@ -65,13 +65,10 @@ async def extra(ctx: TaskContext) -> None:
     ctx.data.append("tokens", "extra")
 
 
-@service.task(
-    events=["workflow.started"], workflow_types=["narrow"], max_in_flight=1, max_attempts=10
-)
-async def narrow(ctx: TaskContext) -> None:
-    """One at a time: the others wait for a place until they are parked."""
-    await asyncio.sleep(1.0)
-    ctx.data.append("tokens", "narrow")
+@service.task(events=["workflow.started"], workflow_types=["short"], **POLICY)
+async def short(ctx: TaskContext) -> None:
+    """One step, and the end."""
+    ctx.data.append("tokens", "short")
     ctx.complete({})
 
 
