@@ -69,18 +69,18 @@ async def test_a_purged_queue_a_deleted_queue_and_a_broker_without_its_data_lose
 async def test_a_call_may_last_longer_than_rabbitmq_waits_for_an_ack(
     start_parts: StartParts, own_rabbitmq: RabbitMQServer, tmp_path: Path
 ) -> None:
-    """Its default is half an hour; here it is two seconds, looked at each second, and the call takes
-    six: as if a call took an hour and a half on RabbitMQ's own settings."""
+    """Its default is half an hour; here it is four seconds, looked at each second, and the call takes
+    ten: as if a call took more than an hour on RabbitMQ's own settings."""
     impatience = "".join(
         f"ok = application:set_env(rabbit, {name}, {milliseconds}), "
-        for name, milliseconds in (("consumer_timeout", 2000), ("channel_tick_interval", 1000))
+        for name, milliseconds in (("consumer_timeout", 4000), ("channel_tick_interval", 1000))
     )
     await asyncio.to_thread(own_rabbitmq.ctl, "eval", f"{impatience}ok.")
     parts = start_parts(broker=own_rabbitmq.fresh_vhost(), routers=1)
     moody = Moody(parts, tmp_path)
     moody.start()
     async with parts.client() as client:
-        started = await client.start("long", {"seconds": 6})
+        started = await client.start("long", {"seconds": 10})
         # Whoever keeps a message for so long does lose its channel.
         closed = await asyncio.to_thread(_keeps_a_message, own_rabbitmq.amqp_url)
         assert "timeout" in closed

@@ -192,6 +192,7 @@ class System:
                     tasks=tasks,
                     backlog=backlog,
                     queries=queries,
+                    broker=cast(Any, self.wire.port()),
                 ),
                 letters=DeadLetterService(queries, changing, unused),
                 completions=TaskCompletionService(Completing(queries, changing, tasks)),
