@@ -348,7 +348,7 @@ MUTANTS = (
                 '                log.error("batch_refused", error=str(error.__cause__), instances=len(commits))\n'
                 "                break\n",
                 '                log.error("batch_refused", error=str(error.__cause__), instances=len(commits))\n'
-                "                await asyncio.sleep(RETRY_SECONDS)\n",
+                "                await asyncio.sleep(0.2)\n",
             ),
         ),
         killers=(

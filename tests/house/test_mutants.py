@@ -2,6 +2,8 @@
 `make mutants` runs all of them."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,9 @@ def test_a_mutant_changes_what_is_there_and_is_python_still(mutant: Mutant) -> N
     assert mutant.mutated() != mutant.source.read_text(encoding="utf-8")
     assert mutant.rule
     assert bool(mutant.killers) != bool(mutant.survives), "tests, or why there are none"
+    assert _unknown_names(mutant.mutated()) == "", (
+        "it would be noticed for that, and not for its rule"
+    )
     for test in mutant.killers:
         file, _, name = test.partition("::")
         assert not name or name in _functions(ROOT / file), test
@@ -39,6 +44,14 @@ def test_a_few_are_killed() -> None:
     for mutant in chosen:
         ran = run_tests(mutant.killers, mutant=mutant)
         assert ran.failed, f"{mutant.name} survives:\n{ran.output}"
+
+
+def _unknown_names(text: str) -> str:
+    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--quiet", "--select", "F821"]
+    said = subprocess.run(
+        [*ruff, "--output-format", "concise", "-"], input=text, capture_output=True, text=True
+    )
+    return said.stdout
 
 
 def _functions(file: Path) -> set[str]:
