@@ -70,15 +70,16 @@ async def delete_queue(world: World, params: Params, hold: Hold) -> Bite:
 
 
 async def purge_queue(world: World, params: Params, hold: Hold) -> Bite:
-    """The queue is emptied, until it held something. What routers have in hand is theirs, so they
-    stand still meanwhile, for less than their lease."""
+    """What was not acknowledged is returned to the queue, and the queue emptied, until it held
+    something. Routers would take it at once, so they stand still meanwhile."""
     lost = 0
     url = world.system.rabbitmq.amqp_url
-    end = time.monotonic() + _STILL_SECONDS
     routers = [name for name in world.system.names if name.startswith("router-")]
     for name in routers:
         world.system.signal(name, signal.SIGSTOP)
     try:
+        await asyncio.to_thread(_ctl, world, "close_all_connections", "chaos")
+        end = time.monotonic() + _STILL_SECONDS
         while not lost and time.monotonic() < end:
             with contextlib.suppress(pika.exceptions.AMQPError, OSError):
                 lost += await asyncio.to_thread(purge, url, QUEUE)
