@@ -151,7 +151,7 @@ def _stuck(run: MadeUpRun) -> None:
 
 
 def _slow(run: MadeUpRun) -> None:
-    run.completed_at = 60.0
+    run.completed_at = 120.0
 
 
 def _outbox_row_left(run: MadeUpRun) -> None:
