@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from support.databases import migrated
 
@@ -14,6 +15,13 @@ from localservers.postgres import (
     system_binaries,
 )
 from localservers.rabbitmq import RabbitMQMissing, RabbitMQServer
+
+# How long an example takes is no promise, and a busy machine no fault of what is tested.
+hypothesis.settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("suite")
+
 
 # A run in the background inherits that Ctrl-C is ignored, and so would everything that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
