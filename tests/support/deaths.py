@@ -26,6 +26,7 @@ MOODY = ROOT / "tests" / "e2e" / "services" / "moody.py"
 
 OPEN_AT_ONCE = 4
 DEATHS_AT_ONCE = 5
+MUTE_EVERY = 2.5
 DIES_WITHIN = 90.0
 ENDS_WITHIN = 90.0
 
@@ -87,6 +88,32 @@ class Scene:
                 for liver in livers:
                     liver.cancel()
                 await asyncio.gather(*livers, return_exceptions=True)
+
+    @contextlib.asynccontextmanager
+    async def never_announced(self) -> AsyncIterator[None]:
+        """Now and then a workflow whose first event nobody is told of: it waits in the outbox until
+        somebody looks there."""
+        settings = {
+            "WAYSTATION_FAILPOINTS": "announce.before=sleep(600);catch_ups_due.before=sleep(600)"
+        }
+        mute, address = await asyncio.to_thread(self.parts.spawn_api, **settings)
+        await asyncio.to_thread(wait_serving, mute, address)
+        lives: list[asyncio.Task[None]] = []
+
+        async def start() -> None:
+            async with Client(address) as client:
+                for number in itertools.count(1):
+                    started = await client.start("short", workflow_id=f"mute-{number}")
+                    life = self.lives_with(started.id, {"tokens": ["short"]})
+                    lives.append(asyncio.ensure_future(life))
+                    await asyncio.sleep(MUTE_EVERY)
+
+        starting = asyncio.ensure_future(start())
+        try:
+            yield
+        finally:
+            starting.cancel()
+            await asyncio.gather(starting, *lives, return_exceptions=True)
 
     async def _live(self, client: Client, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
@@ -233,18 +260,6 @@ def _delete_queue(amqp_url: str) -> None:
     connection = pika.BlockingConnection(pika.URLParameters(amqp_url))
     connection.channel().queue_delete("waystation.router.default")
     connection.close()
-
-
-async def never_announced(scene: Scene, process: ChildProcess, address: str) -> None:
-    """Workflows are started whose first events nobody is told of."""
-    settings = {"WAYSTATION_FAILPOINTS": "announce.before=sleep(600)"}
-    mute, mute_address = await asyncio.to_thread(scene.parts.spawn_api, **settings)
-    await asyncio.to_thread(wait_serving, mute, mute_address)
-    ids = [f"mute-{number}" for number in range(10)]
-    async with Client(mute_address) as client:
-        for workflow_id in ids:
-            await client.start("short", workflow_id=workflow_id)
-    await asyncio.gather(*(scene.lives_with(each, {"tokens": ["short"]}) for each in ids))
 
 
 async def service_away(scene: Scene, process: ChildProcess, address: str) -> None:
