@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -55,6 +55,12 @@ async def router(api: Api, pool: str = "default", *bindings: str) -> str:
         router_id, pool, "host/1", 60.0, RouterReport(0, 0, {}), bindings
     )
     return router_id
+
+
+async def compared(api: Api, router_id: str, before: timedelta = timedelta()) -> None:
+    """This router has in hand what was leased to it that long ago, or longer."""
+    now, _ = await api.store.engine.leased(router_id, after=None, limit=1)
+    await api.store.engine.compared(router_id, now - before)
 
 
 async def started(api: Api, name: str = "w-1") -> str:
@@ -122,7 +128,7 @@ async def test_an_event_on_its_way_and_one_whose_service_is_gone(api: Api) -> No
     assert "waystation handlers register --service claims" in found["NO_LIVE_ENDPOINT"].remedy
 
 
-async def test_deliveries_off_the_fast_way(api: Api) -> None:
+async def test_deliveries_off_the_fast_way(api: Api, default_router: str) -> None:
     tasks = [task(name) for name in ("retried", "called", "crowded", "gone", "next")]
     await register(api, *(one.task_id for one in tasks))
     name = await started(api)
@@ -138,7 +144,9 @@ async def test_deliveries_off_the_fast_way(api: Api) -> None:
             Delivery(event.event_id, "gone", DeliveryState.NO_ENDPOINT),
             Delivery(event.event_id, "next", DeliveryState.READY),
         ],
+        router_id=default_router,
     )
+    await compared(api, default_router)
     summary, found = await explained(api)
     assert set(found) == {
         "RETRYING",
@@ -424,7 +432,37 @@ async def test_a_deadline_that_was_over_before_a_retry_is_told_no_more(api: Api)
     assert "TIMER" not in found
 
 
-async def test_who_has_the_turn_is_what_the_others_wait_for(api: Api) -> None:
+async def test_in_call_is_said_only_of_what_a_router_has_in_hand(api: Api) -> None:
+    await register(api, "claim_validator")
+    name = await started(api)
+    event = await api.engine.pending(name, "workflow.started")
+    row = Delivery(event.event_id, "other", DeliveryState.AT_CAPACITY)
+    holder, tasks = new_id(), [task(), task("other")]
+    await api.engine.handle(
+        name, "workflow.started", None, tasks=tasks, rows=[row], router_id=holder
+    )
+
+    async def said() -> tuple[str, str]:
+        _, found = await explained(api)
+        (blocker,) = (one for one in found.values() if one.task_id == "claim_validator")
+        return pb.BlockerKind.Name(blocker.kind).removeprefix("BLOCKER_KIND_"), blocker.message
+
+    kind, message = await said()
+    assert kind == "PENDING_EVENT"
+    assert "has not been heard of for longer than its lease" in message
+    await api.store.engine.heartbeat(holder, "default", "host/2", 60.0, RouterReport(0, 0, {}))
+    assert await said() == (
+        "PENDING_EVENT",
+        "a router took `workflow.started` to have it handled by claim_validator",
+    )
+    await compared(api, holder)
+    assert await said() == ("IN_CALL", "claim_validator is handling `workflow.started`")
+    # It was leased after that look.
+    await compared(api, holder, timedelta(seconds=10))
+    assert (await said())[0] == "PENDING_EVENT"
+
+
+async def test_who_has_the_turn_is_what_the_others_wait_for(api: Api, default_router: str) -> None:
     await register(api, "claim_validator")
     name = await started(api)
     event = await api.engine.pending(name, "workflow.started")
@@ -432,8 +470,9 @@ async def test_who_has_the_turn_is_what_the_others_wait_for(api: Api) -> None:
         workflow_instance_id=name, event_ids=[event.event_id]
     ) as locked:
         draft = Draft(locked.instance, facts=locked.facts, rules=Rules(), now=locked.now)
-        take_turn(draft, EventTouch(event, (task(),)), task(), router_id=new_id())
+        take_turn(draft, EventTouch(event, (task(),)), task(), router_id=default_router)
         await locked.write(draft.commit())
+    await compared(api, default_router)
     _, found = await explained(api)
     told = found["IN_CALL"].message
     assert told.startswith(

@@ -161,10 +161,25 @@ async def test_what_is_being_claimed_is_not_given_back(whole: WholeRouter) -> No
         await late.reached.wait()
     await _two_looks(whole)
     assert whole.script.calls["give_back"] == 0
+    assert await whole.leased()
+    assert not await whole.leased(in_hand=True)
     whole.endpoints.on_call = lambda made: made.answer()
     whole.script.heal()
     await whole.all_settled()
     assert attempts_of(whole) == [1, 2]
+
+
+async def test_what_is_in_call_is_told_to_be_in_hand(whole: WholeRouter) -> None:
+    await whole.register(task())
+    await whole.start()
+    await whole.begin()
+    (made,) = await whole.endpoints.made(1)
+    made.fail()
+    (_, again) = await whole.endpoints.made(2)
+    told = await eventually(lambda: whole.leased(in_hand=True), what="the look to be told")
+    assert told == [again.place] == await whole.leased()
+    again.answer()
+    await whole.all_settled()
 
 
 async def test_what_is_being_committed_is_not_given_back(whole: WholeRouter) -> None:

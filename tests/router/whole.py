@@ -188,9 +188,11 @@ class WholeRouter:
             self.open_events, until=lambda n: n == 0, timeout=timeout, what="all to be settled"
         )
 
-    async def leased(self) -> list[tuple[Any, ...]]:
-        """Deliveries leased to this router, by the database."""
+    async def leased(self, *, in_hand: bool = False) -> list[tuple[Any, ...]]:
+        """Deliveries leased to this router, by the database; `in_hand`: only those that it told to have."""
         return await self.engine.rows(
-            "SELECT event_id::text, task_id FROM deliveries WHERE state = 2 AND leased_by = %s",
+            "SELECT event_id::text, task_id FROM deliveries d JOIN routers r ON r.router_id = leased_by "
+            "WHERE state = 2 AND leased_by = %s AND (since < in_hand_before OR NOT %s)",
             self.router.router_id,
+            in_hand,
         )

@@ -95,6 +95,7 @@ BOUNDED_BY: dict[type, dict[str, str]] = {
         "note_lost": ONE_ROW,
         "join_pool": ONE_ROW,
         "heartbeat": ONE_ROW,
+        "compared": ONE_ROW,
         "make_lost_due": "limit",
         "claim_due_events": "limit",
         "claim_starving_events": "limit",

@@ -10,10 +10,12 @@ from support.scripted_engine import ScriptedEngine, failure, reply, task
 from waystation_core.broker import open_broker
 from waystation_core.domain import actions
 from waystation_core.domain.errors import DeadLetterNotFound
-from waystation_core.domain.model import DeliveryState, OnFailure
-from waystation_core.ports.store import DeadLetterFilter
+from waystation_core.domain.ids import new_id
+from waystation_core.domain.model import Delivery, DeliveryState, OnFailure
+from waystation_core.ports.store import DeadLetterFilter, LeaseState, RouterReport
 from waystation_core.store.engine import PostgresEngineStore
-from waystation_core.store.pool import Pool, open_pool
+from waystation_core.store.open_work import COMPARED_WITHIN
+from waystation_core.store.pool import Pool, connection_of, open_pool
 from waystation_core.store.queries import PostgresQueryStore
 
 
@@ -88,6 +90,48 @@ async def test_open_work_is_what_is_not_settled(
     assert waiting.event.event_type == "b"
     assert (retrying.delivery.state, retrying.delivery.attempts) == (DeliveryState.READY, 1)
     assert retrying.due_at > retrying.since
+
+
+async def test_what_a_router_has_in_hand_is_known_for_as_long_as_it_compares(
+    pool: Pool, queries: PostgresQueryStore, engine: ScriptedEngine
+) -> None:
+    store = PostgresEngineStore(pool)
+    key = await started(pool, "w-1")
+    event, router_id = await engine.pending("w-1", "workflow.started"), new_id()
+    row = Delivery(event.event_id, "other", DeliveryState.AT_CAPACITY)
+    await engine.handle(
+        "w-1",
+        "workflow.started",
+        None,
+        tasks=[task(), task("other")],
+        rows=[row],
+        router_id=router_id,
+    )
+    now, (leased,) = await store.leased(router_id, after=None, limit=5)
+    assert leased.since is not None
+
+    async def known(lease: float = 10.0) -> dict[str, LeaseState | None]:
+        await store.heartbeat(router_id, "default", "host", lease, RouterReport(0, 0, {}))
+        _, found, _ = await queries.open_work(key)
+        return {one.delivery.task_id: one.lease for one in found}
+
+    async def time_passes(seconds: float) -> None:
+        async with connection_of(pool) as connection:
+            await connection.execute(
+                "UPDATE routers SET compared_at = compared_at - make_interval(secs => %s)",
+                (seconds,),
+            )
+
+    name = leased.task_id
+    assert await known(lease=-1.0) == {"other": None, name: LeaseState.LAPSED}
+    assert (await known())[name] is LeaseState.NOT_COMPARED
+    await store.compared(router_id, leased.since)
+    assert (await known())[name] is LeaseState.NOT_COMPARED
+    await store.compared(router_id, now)
+    await time_passes(COMPARED_WITHIN - 5)
+    assert (await known())[name] is LeaseState.IN_HAND
+    await time_passes(6)
+    assert (await known())[name] is LeaseState.NOT_COMPARED
 
 
 async def test_a_dead_letter_shows_the_payload_as_last_tried(

@@ -81,6 +81,7 @@ class ScriptedEngine:
         edit: int = 0,
         tasks: Sequence[TaskSpec] | None = None,
         rows: Sequence[Delivery] = (),
+        router_id: str | None = None,
     ) -> Verdict | None:
         """The outcome of one attempt, computed from `base_version` (or the version of now); None as
         outcome: nobody handles it (or only `rows`)."""
@@ -108,7 +109,7 @@ class ScriptedEngine:
             verdicts = apply_touch(
                 draft,
                 EventTouch(event, resolved, results, {row.task_id: row for row in rows}),
-                router_id=new_id(),
+                router_id=router_id or new_id(),
             )
             commit = draft.commit()
             await locked.write(commit)

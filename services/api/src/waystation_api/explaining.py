@@ -27,6 +27,7 @@ from waystation_core.ports.broker import BrokerStatus
 from waystation_core.ports.store import (
     DeadLetterFact,
     DeliveryFact,
+    LeaseState,
     OutboxFact,
     TimerFact,
 )
@@ -138,6 +139,20 @@ def _delivery(
         remedy = (
             "It goes on when a dead letter of this workflow is retried: "
             f"`waystation dead-letters list --workflow {instance.workflow_instance_id}`."
+        )
+    elif fact.lease is LeaseState.LAPSED:
+        kind = PENDING_EVENT
+        message = (
+            f"the router that had {task_id} called for `{event_type}` has not been heard of for longer "
+            "than its lease"
+        )
+        remedy = "Nothing to do: another router calls it again within seconds."
+    elif fact.lease is LeaseState.NOT_COMPARED:
+        kind = PENDING_EVENT
+        message = f"a router took `{event_type}` to have it handled by {task_id}"
+        remedy = (
+            "Nothing to do: within seconds the router tells that it is at work, or gives back what it "
+            "does not have. If this stays, see why the router can't: `waystation status`."
         )
     elif delivery.state is DeliveryState.LEASED:
         kind = IN_CALL

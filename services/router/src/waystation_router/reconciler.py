@@ -54,8 +54,6 @@ class Reconciler:
         self._in_doubt = in_doubt
         self._unclaimed: dict[LeasedRow, int] = {}
         """Rows in nobody's hand at the last look, with the number of claims begun by then."""
-        self.compared_at: datetime | None = None
-        """By the database's clock: what was leased to this router before is in call, or given back."""
 
     async def run(self) -> None:
         """Looks until cancelled."""
@@ -99,10 +97,11 @@ class Reconciler:
                 if (one.event_id, call.task.task_id) not in leased
             ]
         )
-        if self._unclaimed:
-            return False
-        self.compared_at = began_at
-        return True
+        if leased:
+            # Of what a claim under way may hand over yet, nothing is told, nor of what came after it.
+            open_since = [row.since for row in self._unclaimed if row.since is not None]
+            await self._store.compared(self._router_id, min([began_at, *open_since]))
+        return not self._unclaimed
 
     def _is_nobodys(self, row: LeasedRow, before: dict[LeasedRow, int]) -> bool:
         """Whether nobody here has it, nor can get it from a claim that leased it: every one that had begun

@@ -25,6 +25,10 @@ FROM (VALUES (1)) one LEFT JOIN LATERAL (
 ORDER BY d.event_id, d.task_id
 """
 
+_COMPARED = """
+UPDATE routers SET compared_at = now(), in_hand_before = %(before)s WHERE router_id = %(id)s::uuid
+"""
+
 # A lease is known by when it began: the row may have been leased anew, to this router too.
 _GIVE_BACK = """
 WITH found AS MATERIALIZED (
@@ -113,6 +117,10 @@ class Leases:
             found = await (await connection.execute(_LEASED, parameters)).fetchall()
         now: datetime = found[0][0]
         return now, [LeasedRow(*row[1:]) for row in found if row[1] is not None]
+
+    async def compared(self, router_id: str, before: datetime) -> None:
+        async with connection_of(self._pool) as connection:
+            await connection.execute(_COMPARED, {"id": router_id, "before": before})
 
     async def give_back(
         self, router_id: str, rows: Sequence[LeasedRow], *, due_in: float = 0.0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from waystation_core.domain.model import TimerKind
-from waystation_core.ports.store import DeliveryFact, OutboxFact, TimerFact
+from waystation_core.domain.model import DeliveryState, TimerKind
+from waystation_core.ports.store import DeliveryFact, LeaseState, OutboxFact, TimerFact
 from waystation_core.store import rows
 from waystation_core.store.pool import Connection
 
@@ -18,9 +18,18 @@ JOIN events e ON e.event_id = r.event_id
 WHERE h.instance_key = %s ORDER BY h.sequence, r.at
 """
 
+COMPARED_WITHIN = 10.0
+"""Seconds. A router that has deliveries leased compares every 2 s: of one that has not for longer, nobody
+knows what it has in hand."""
+
 _DELIVERIES_OF = f"""
-SELECT {rows.DELIVERY_COLUMNS}, {rows.EVENT_COLUMNS}, d.since, d.due_at
+SELECT {rows.DELIVERY_COLUMNS}, {rows.EVENT_COLUMNS}, d.since, d.due_at,
+    CASE WHEN d.state <> {int(DeliveryState.LEASED)} THEN NULL
+         WHEN (r.lease_until > now()) IS NOT TRUE THEN '{LeaseState.LAPSED.value}'
+         WHEN d.since < r.in_hand_before AND r.compared_at > now() - interval '{COMPARED_WITHIN:g} s'
+         THEN '{LeaseState.IN_HAND.value}' ELSE '{LeaseState.NOT_COMPARED.value}' END
 FROM deliveries d JOIN events e ON e.event_id = d.event_id
+    LEFT JOIN routers r ON r.router_id = d.leased_by
 WHERE d.instance_key = %s ORDER BY d.since, d.event_id, d.task_id
 """
 
@@ -44,8 +53,15 @@ async def open_work(
     cursor = await connection.execute(_DELIVERIES_OF, (key,), prepare=False)
     width = rows.DELIVERY_WIDTH + rows.EVENT_WIDTH
     deliveries = [
-        DeliveryFact(rows.delivery(row), rows.event(row[rows.DELIVERY_WIDTH :]), *row[width:])
+        DeliveryFact(
+            rows.delivery(row),
+            rows.event(row[rows.DELIVERY_WIDTH :]),
+            since,
+            due_at,
+            None if lease is None else LeaseState(lease),
+        )
         for row in await cursor.fetchall()
+        for since, due_at, lease in [row[width:]]
     ]
     cursor = await connection.execute(_TIMERS_OF, (key,), prepare=False)
     timers = [

@@ -259,6 +259,10 @@ routers = Table(
     Column("report", JSON, nullable=False),
     # Topic patterns of its pool; none for the default pool.
     Column("bindings", JSON),
+    # When it last compared what is leased to it with what it has: what was leased before `in_hand_before`
+    # was in its hand, or given back.
+    Column("compared_at", DateTime(timezone=True)),
+    Column("in_hand_before", DateTime(timezone=True)),
 )
 
 # Pools other than the default one, also for a while after their last router: their queues still hold

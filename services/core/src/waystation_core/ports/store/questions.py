@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -62,6 +63,17 @@ class OutboxFact:
     announcements: int
 
 
+class LeaseState(enum.Enum):
+    """What is known of a delivery that is leased to a router."""
+
+    IN_HAND = "in hand"
+    """The router lives, and had it in hand when it last compared, some seconds ago at most."""
+    NOT_COMPARED = "not compared"
+    """The router lives, and has not told yet whether it has it in hand."""
+    LAPSED = "lapsed"
+    """The router has not been heard of for longer than its own lease."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeliveryFact:
     """An open delivery of an instance."""
@@ -70,6 +82,8 @@ class DeliveryFact:
     event: Event
     since: datetime
     due_at: datetime
+    lease: LeaseState | None = None
+    """Of one that is LEASED."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -324,6 +324,10 @@ class EngineStore(Protocol):
         """The time now, and the deliveries leased to this router, by event and task after that one."""
         ...
 
+    async def compared(self, router_id: str, before: datetime) -> None:
+        """Tells that what was leased to this router before then is in its hand, or was given back."""
+        ...
+
     async def give_back(
         self, router_id: str, rows: Sequence[LeasedRow], *, due_in: float = 0.0
     ) -> int:
