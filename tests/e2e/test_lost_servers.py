@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import grpc.aio
 import pika
 import pika.exceptions
 import pytest
@@ -15,9 +16,12 @@ from support.claims import ClaimFile, check_claims, start_claims
 from support.databases import migrated
 from support.moody import Moody
 from support.system import CLAIMS
+from support.waiting import eventually
 
 from localservers.postgres import PostgresServer
 from localservers.rabbitmq import RabbitMQServer
+from waystation.v1 import system_service_pb2_grpc
+from waystation.v1.system_service_pb2 import GetSystemStatusRequest
 from waystation_worker import Client
 
 pytestmark = pytest.mark.timeout(420)
@@ -63,6 +67,34 @@ async def test_a_purged_queue_a_deleted_queue_and_a_broker_without_its_data_lose
         await asyncio.to_thread(own_rabbitmq.restart, wipe=True)
         for router in parts.routers:
             router.send(signal.SIGCONT)
+        await check_claims(client, started, within=90)
+
+
+async def test_an_alarm_of_rabbitmq_is_told_and_what_waited_for_its_end_goes_on(
+    start_parts: StartParts, own_rabbitmq: RabbitMQServer
+) -> None:
+    parts = start_parts(broker=own_rabbitmq.fresh_vhost(), routers=1)
+    parts.start_handlers(*CLAIMS)
+    async with parts.client() as client:
+        await asyncio.to_thread(own_rabbitmq.ctl, "set_vm_memory_high_watermark", "0")
+        try:
+            started = await start_claims(client, 5)
+            name = next(iter(started))
+
+            async def remedies() -> list[str]:
+                return [blocker.remedy for blocker in (await client.explain(name)).blockers]
+
+            await eventually(
+                remedies,
+                until=lambda told: any("memory or disk alarm" in remedy for remedy in told),
+                what="explain to name the alarm",
+            )
+            async with grpc.aio.insecure_channel(parts.address) as channel:
+                stub: Any = system_service_pb2_grpc.SystemServiceStub(channel)
+                status = await stub.GetSystemStatus(GetSystemStatusRequest())
+            assert status.broker_blocked
+        finally:
+            await asyncio.to_thread(own_rabbitmq.ctl, "set_vm_memory_high_watermark", "0.4")
         await check_claims(client, started, within=90)
 
 
