@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from chaos.checks import validity
+from chaos.checks.attempts import only_tasks_spend_attempts
 from chaos.checks.evidence import Evidence, Violation, read, successes
 from chaos.checks.growth import growth, nothing_grows
 from chaos.checks.liveness import LIVENESS, percentile, recoveries
@@ -43,7 +44,7 @@ class Verdict:
 def judge(folder: RunFolder) -> Verdict:
     """Checks a run's folder and writes verdict and report into it."""
     evidence = read(folder)
-    rules: list[Rule] = [*SAFETY, *LIVENESS]
+    rules: list[Rule] = [*SAFETY, only_tasks_spend_attempts, *LIVENESS]
     scheduled = validity.read_schedule(folder.schedule)
     if not scheduled:
         # Without faults every process lives from begin to end.

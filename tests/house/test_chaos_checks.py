@@ -141,6 +141,14 @@ def _unwanted_instance(run: MadeUpRun) -> None:
     del run.operations[0]
 
 
+def _an_outage_spends_an_attempt(run: MadeUpRun) -> None:
+    run.scheduled[0]["kind"] = "postgres-read-only"
+    for line in run.faults:
+        line["kind"] = "postgres-read-only"
+    again = {**run.call_of("work2"), "attempt": 2, "token": "work2/e3/2/again"}
+    run.ledger.append(again)
+
+
 def _announced_before_its_commit(run: MadeUpRun) -> None:
     run.announced.append("e1000")
 
@@ -218,6 +226,7 @@ BROKEN_PROMISES: list[tuple[str, Spoil]] = [
     ("S7", _effect_after_the_end),
     ("S7", _two_ends),
     ("S7", _wrong_end),
+    ("S12", _an_outage_spends_an_attempt),
     ("S11", _announced_before_its_commit),
     ("L1", _stuck),
     ("L1", _slow),
@@ -237,6 +246,13 @@ def test_a_flawless_run_is_valid_and_clean(tmp_path: Path) -> None:
     verdict = judge(MadeUpRun().write(tmp_path / "run"))
     assert (verdict.violations, verdict.doubts, verdict.exit_code) == ([], [], CLEAN)
     assert verdict.figures["recovery_s"] == {"instances": 1, "p50": 9.5, "p99": 9.5, "max": 9.5}
+
+
+def test_a_process_that_dies_in_a_call_may_spend_an_attempt(tmp_path: Path) -> None:
+    run = MadeUpRun()
+    _an_outage_spends_an_attempt(run)
+    run.scheduled[0]["kind"] = run.faults[0]["kind"] = "kill-handler"
+    assert judge(run.write(tmp_path / "run")).exit_code == CLEAN
 
 
 @pytest.mark.parametrize(
