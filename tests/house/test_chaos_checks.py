@@ -170,6 +170,17 @@ def _delivery_left(run: MadeUpRun) -> None:
     run.state["status"]["deliveries"] = "1"
 
 
+def _delivery_beside_a_dead_letter_left(run: MadeUpRun) -> None:
+    _dead_letter_that_nobody_decides_about(run)
+    run.state["status"]["deliveries"] = "2"
+
+
+def _dead_letter_that_nobody_decides_about(run: MadeUpRun) -> None:
+    run.status = "FAILED"
+    run.letters[0]["state"] = "DEAD_LETTER_STATE_OPEN"
+    run.state["status"]["deliveries"] = "1"
+
+
 def _message_left(run: MadeUpRun) -> None:
     run.state["broker"]["messages"] = 1
 
@@ -232,6 +243,7 @@ BROKEN_PROMISES: list[tuple[str, Spoil]] = [
     ("L1", _slow),
     ("L2", _outbox_row_left),
     ("L2", _delivery_left),
+    ("L2", _delivery_beside_a_dead_letter_left),
     ("L2", _message_left),
     ("L2", _poison_not_dead),
     ("L2", _dead_without_poison),
@@ -246,6 +258,12 @@ def test_a_flawless_run_is_valid_and_clean(tmp_path: Path) -> None:
     verdict = judge(MadeUpRun().write(tmp_path / "run"))
     assert (verdict.violations, verdict.doubts, verdict.exit_code) == ([], [], CLEAN)
     assert verdict.figures["recovery_s"] == {"instances": 1, "p50": 9.5, "p99": 9.5, "max": 9.5}
+
+
+def test_an_open_dead_letter_keeps_its_delivery(tmp_path: Path) -> None:
+    run = MadeUpRun()
+    _dead_letter_that_nobody_decides_about(run)
+    assert "L2" not in {one.rule for one in judge(run.write(tmp_path / "run")).violations}
 
 
 def test_a_process_that_dies_in_a_call_may_spend_an_attempt(tmp_path: Path) -> None:
