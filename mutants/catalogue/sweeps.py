@@ -38,6 +38,15 @@ MUTANTS = (
         killers=("tests/router/test_lease.py::test_only_who_was_renewed_for_a_whole_lease_may",),
     ),
     Mutant(
+        "a_slow_renewal_costs_the_lease",
+        "A renewal that is not answered soon leaves time for another one",
+        LEASE,
+        (("PATIENCE = 1 / 4\n", "PATIENCE = 2 / 3\n"),),
+        killers=(
+            "tests/router/test_lease.py::test_after_a_renewal_without_an_answer_there_is_time_for_another",
+        ),
+    ),
+    Mutant(
         "the_dead_are_not_announced_for",
         "What a dead router committed and did not announce is announced soon",
         LEASES,

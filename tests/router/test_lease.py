@@ -1,12 +1,15 @@
-"""When a router may break the leases of others: others had the chance to renew theirs, too."""
+"""When a router may break the leases of others (others had the chance to renew theirs, too), and that one
+slow renewal does not cost it its own."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from support.scripted_store import Script, held
 
 from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.pools import Pool
@@ -41,30 +44,66 @@ class Renewals:
         return Heartbeat(held, in_pool=True, pools=())
 
 
+def nothing() -> RouterReport:
+    return RouterReport(0, 0, {})
+
+
+def a_lease(
+    store: object,
+    seconds: float = SECONDS,
+    on_lost: Callable[[], None] = lambda: None,
+    report: Callable[[], RouterReport] = nothing,
+) -> Lease:
+    return Lease(
+        cast(Any, store),
+        "r-1",
+        Pool("default", routers=1),
+        seconds,
+        report,
+        lambda pools: None,
+        on_lost,
+    )
+
+
+def without_time(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock, slept: Callable[[], Awaitable[None]]
+) -> None:
+    """A lease's waits only move the clock: a sleep is told of, and what is not answered by itself is
+    not answered before the wait is over."""
+
+    async def sleep(seconds: float) -> None:
+        clock.now += seconds
+        await slept()
+
+    async def wait(tasks: set[asyncio.Task[None]], *, timeout: float, return_when: str) -> Any:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        done = {task for task in tasks if task.done()}
+        if not done:
+            clock.now += timeout
+        return done, tasks - done
+
+    monkeypatch.setattr(module, "time", clock)
+    patched = SimpleNamespace(
+        sleep=sleep, wait=wait, gather=asyncio.gather, FIRST_COMPLETED=asyncio.FIRST_COMPLETED
+    )
+    monkeypatch.setattr(module, "asyncio", patched)
+
+
 async def may_break_after(monkeypatch: pytest.MonkeyPatch, *script: bool | None) -> list[bool]:
     """After each renewal, whether it may; False is a lease that had lapsed, None an outage."""
     clock = Clock()
     seen: list[bool] = []
     done = asyncio.Event()
 
-    async def sleep(seconds: float) -> None:
+    async def slept() -> None:
         seen.append(lease.may_break_others)
-        clock.now += seconds
         if len(seen) == len(script):
             done.set()
             await asyncio.Event().wait()
 
-    monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr(module, "asyncio", SimpleNamespace(sleep=sleep))
-    lease = Lease(
-        cast(Any, Renewals(*script)),
-        "r-1",
-        Pool("default", routers=1),
-        SECONDS,
-        lambda: RouterReport(0, 0, {}),
-        lambda pools: None,
-        lambda: None,
-    )
+    without_time(monkeypatch, clock, slept)
+    lease = a_lease(Renewals(*script))
     running = asyncio.ensure_future(lease._run())
     async with asyncio.timeout(20):
         await done.wait()
@@ -94,15 +133,7 @@ async def test_a_renewal_that_came_late_begins_anew(monkeypatch: pytest.MonkeyPa
     clock = Clock()
     monkeypatch.setattr(module, "time", clock)
     store = Renewals(*[True] * 9)
-    lease = Lease(
-        cast(Any, store),
-        "r-1",
-        Pool("default", routers=1),
-        SECONDS,
-        lambda: RouterReport(0, 0, {}),
-        lambda pools: None,
-        lambda: None,
-    )
+    lease = a_lease(store)
     for _ in range(4):
         await lease._renew()
         clock.now += 3
@@ -111,3 +142,66 @@ async def test_a_renewal_that_came_late_begins_anew(monkeypatch: pytest.MonkeyPa
     clock.now += SECONDS
     await lease._renew()
     assert not lease.may_break_others
+
+
+@pytest.mark.parametrize("seconds", [1.0, 10.0, 300.0])
+async def test_after_a_renewal_without_an_answer_there_is_time_for_another(
+    monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    clock, script, done = Clock(), Script(), asyncio.Event()
+    script.on("heartbeat", held(), calls=3)
+    in_time: list[bool] = []
+
+    async def slept() -> None:
+        # The next one begins now, and its answer may be as long in coming as it is waited for.
+        clock.now += seconds * module.PATIENCE
+        in_time.append(lease.is_held)
+        clock.now -= seconds * module.PATIENCE
+        if script.calls["heartbeat"] == 6:
+            done.set()
+            await asyncio.Event().wait()
+
+    without_time(monkeypatch, clock, slept)
+    lease = a_lease(script.wrap(Renewals(*[True] * 6)), seconds)
+    lease.start()
+    async with asyncio.timeout(20):
+        await done.wait()
+    await lease.stop()
+    assert in_time == [True] * 6
+    assert script.bites == [("heartbeat", 3, "held")]
+
+
+async def test_a_late_answer_counts_from_its_request_and_tells_what_was_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, script, done, lost = Clock(), Script(), asyncio.Event(), asyncio.Event()
+    late = script.on("heartbeat", held(), calls=[2, 3])
+    asked_at: list[float] = []
+    seen: list[tuple[bool, bool]] = []
+
+    def report() -> RouterReport:
+        asked_at.append(clock.now)
+        return nothing()
+
+    async def slept() -> None:
+        seen.append((lease.is_held, lost.is_set()))
+        if len(seen) == 5:
+            late.open()
+        if len(seen) == 6:
+            done.set()
+            await asyncio.Event().wait()
+
+    without_time(monkeypatch, clock, slept)
+    lease = a_lease(script.wrap(Renewals(True, False, True)), SECONDS, lost.set, report)
+    lease.start()
+    async with asyncio.timeout(20):
+        await done.wait()
+    await lease.stop()
+    assert len(asked_at) == 3, "no further one is begun while two are not answered"
+    assert seen[4] == (False, False), "nothing was answered for more than a lease"
+    assert lost.is_set()
+    assert not lease.may_break_others
+    clock.now = asked_at[2] + SECONDS - 0.1
+    assert lease.is_held
+    clock.now += 0.2
+    assert not lease.is_held

@@ -243,6 +243,13 @@ async def test_routers_know_how_many_they_are_and_whether_they_lapsed(engine: En
     assert await beat(one) == (True, 1)
 
 
+async def test_of_two_renewals_under_way_the_older_takes_nothing_off(engine: Engine) -> None:
+    for seconds in (600.0, 30.0):
+        await engine.store.heartbeat(ROUTER, "default", "h", seconds, QUIET)
+    (left,) = await engine.rows("SELECT extract(epoch FROM lease_until - now())::int FROM routers")
+    assert left[0] > 500
+
+
 async def test_what_a_dead_router_had_in_call_is_suspect(engine: Engine) -> None:
     dead, alive, other, unknown = new_id(), new_id(), new_id(), new_id()
     for router_id in (dead, alive, other):

@@ -3,6 +3,10 @@
 A router may break another's lease only after it has itself renewed without a gap for a whole period:
 after an outage of the database everybody first gets the chance to renew.
 
+It is renewed every third of it, and a renewal that is not answered within a quarter is not waited for
+any longer: a second one fits in, on another connection, before the lease lapses. So one slow statement,
+or one dead connection, costs nothing, whatever the lease is.
+
 Its pool is renewed with it. One that lapsed meanwhile has to be joined again, and others may have
 taken its event types: then the router must go.
 """
@@ -22,9 +26,17 @@ from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.pools import Pool, PoolRefused
 from waystation_core.ports.broker import DEFAULT_POOL
 from waystation_core.ports.store import EngineStore, RouterReport
-from waystation_core.running import Kept, Retries, keep
+from waystation_core.running import Kept, Retries, keep, step, wait_before
 
 log = structlog.get_logger(__name__)
+
+# In parts of the lease. From the last renewal to the end of the second try that follows it these are
+# 1/3 + 1/4 + 1/12 + 1/4, less than all of it.
+RENEWED_EVERY = 1 / 3
+PATIENCE = 1 / 4
+PAUSE_AT_MOST = 1 / 12
+AT_ONCE = 2
+"""Renewals under way: each holds a connection, and a database that is away answers no third one."""
 
 
 class Lease:
@@ -52,6 +64,8 @@ class Lease:
         self._renewed_since: float | None = None
         self._renewed_at = -math.inf
         self._task: Kept | None = None
+        self._asked: set[asyncio.Task[None]] = set()
+        """Renewals that are not answered yet."""
         self._retries = Retries("lease_not_renewed")
 
     @property
@@ -80,15 +94,22 @@ class Lease:
         if self._task is not None:
             self._task.cancel()
             await self._task.wait()
+        # One that arrives after the router has left would bring its row back.
+        for asked in self._asked:
+            asked.cancel()
+        await asyncio.gather(*self._asked, return_exceptions=True)
 
     async def _run(self) -> None:
+        failures = 0
         while True:
             try:
-                await self._renew()
+                await self._try()
                 self._retries.over()
+                failures = 0
             except StoreUnavailable as error:
                 self._retries.failed(error)
                 self._renewed_since = None
+                failures += 1
             except PoolRefused as error:
                 log.error("pool_refused", pool=self._pool.name, error=str(error))
                 self.refused = error
@@ -96,7 +117,29 @@ class Lease:
             except Exception:
                 log.exception("lease_renewal_failed")
                 self._renewed_since = None
-            await asyncio.sleep(self.seconds / 3)
+                failures += 1
+            if failures:
+                pause = min(wait_before(failures), self.seconds * PAUSE_AT_MOST)
+            else:
+                pause = self._renewed_at + self.seconds * RENEWED_EVERY - time.monotonic()
+            await asyncio.sleep(max(pause, 0.0))
+
+    async def _try(self) -> None:
+        """One more renewal, or an earlier one that is answered meanwhile. Raises StoreUnavailable, also where
+        none is answered in time, and PoolRefused."""
+        if len(self._asked) < AT_ONCE:
+            self._asked.add(step(self._renew()))
+        # It is not cancelled: the driver would wait for the database once more, to tell it so.
+        answered, self._asked = await asyncio.wait(
+            self._asked,
+            timeout=self.seconds * PATIENCE,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        if not answered:
+            raise StoreUnavailable("The database has not renewed the router's lease in time.")
+        for error in [asked.exception() for asked in answered]:
+            if error is not None:
+                raise error
 
     async def _renew(self) -> None:
         # It counts from the request: the answer may be long in coming.
@@ -119,5 +162,6 @@ class Lease:
             or now - self._renewed_at > self.seconds
             or self._renewed_since is None
         ):
-            self._renewed_since = now
-        self._renewed_at = now
+            # From the answer on: the database may have answered nobody before.
+            self._renewed_since = time.monotonic()
+        self._renewed_at = max(self._renewed_at, now)

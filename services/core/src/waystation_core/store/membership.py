@@ -25,6 +25,7 @@ ON CONFLICT (pool) DO UPDATE SET bindings = excluded.bindings, seen_at = exclude
     expires_seconds = excluded.expires_seconds, lapses_at = excluded.lapses_at
 """
 
+# Two renewals may be under way at once: one that waited for the row takes nothing off the lease.
 _HEARTBEAT = f"""
 WITH before AS (
     SELECT lease_until FROM routers WHERE router_id = %(id)s::uuid
@@ -36,7 +37,8 @@ INSERT INTO routers (router_id, pool, host, lease_until, calls_in_flight, result
     bindings)
 VALUES (%(id)s::uuid, %(pool)s, %(host)s, now() + make_interval(secs => %(lease)s), %(calls)s,
     %(results)s, %(report)s::json, %(bindings)s::json)
-ON CONFLICT (router_id) DO UPDATE SET lease_until = excluded.lease_until,
+ON CONFLICT (router_id) DO UPDATE SET
+    lease_until = GREATEST(routers.lease_until, excluded.lease_until),
     calls_in_flight = excluded.calls_in_flight, results_committed = excluded.results_committed,
     report = excluded.report
 RETURNING COALESCE((SELECT lease_until > now() FROM before), false), EXISTS (SELECT 1 FROM seen)

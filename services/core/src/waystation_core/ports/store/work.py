@@ -374,7 +374,8 @@ class EngineStore(Protocol):
         report: RouterReport,
         bindings: Sequence[str] = (),
     ) -> Heartbeat:
-        """Renews the router's lease by one statement in database time, and its pool with it."""
+        """Renews the router's lease by one statement in database time, and its pool with it. Two may be
+        under way at once: neither shortens the lease."""
         ...
 
     async def end_lapsed_pools(self) -> list[str]:
