@@ -243,4 +243,21 @@ MUTANTS = (
         (("            self._broker.notify(news)\n", "            pass\n"),),
         killers=("tests/api/test_waiting.py::test_a_wait_ends_when_the_instance_does",),
     ),
+    Mutant(
+        "any_rabbitmq_will_do",
+        "A RabbitMQ that is too old is refused in words",
+        "core/broker/fitness.py",
+        (("OLDEST = (3, 10)\n", "OLDEST = (3, 0)\n"),),
+        killers=("tests/broker/test_fitness.py::test_only_what_is_known_to_be_too_old_is",),
+    ),
+    Mutant(
+        "wrong_settings_hide_the_parts",
+        "What is wrong with settings, database and broker is told at once",
+        "core/rpc/settings.py",
+        (("raise BadSettings(faults, _known(whole, wrong))", "raise BadSettings(faults)"),),
+        killers=(
+            "tests/rpc/test_settings.py::"
+            "test_settings_that_do_not_fit_each_other_are_told_with_the_wrong_ones",
+        ),
+    ),
 )

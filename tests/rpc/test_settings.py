@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from waystation_api.settings import ApiSettings, static_registrations
 from waystation_core.rpc import logs
-from waystation_core.rpc.settings import BadSettings, masked, read_settings
+from waystation_core.rpc.settings import BadSettings, masked, read_settings, revealed
 from waystation_router.settings import RouterSettings
 
 GOOD = {
@@ -47,6 +47,39 @@ def test_every_fault_is_told_and_no_secret_is() -> None:
         assert f"WAYSTATION_{name}" in told
     assert "Did you mean WAYSTATION_API_HOST?" in told
     assert "hunter2" not in told
+
+
+@pytest.mark.parametrize("kind", [ApiSettings, RouterSettings])
+def test_settings_that_do_not_fit_each_other_are_told_with_the_wrong_ones(
+    kind: type[ApiSettings | RouterSettings], tmp_path: Path
+) -> None:
+    file = tmp_path / "handlers.json"
+    file.write_text('[{"service_name": "a"}, {"service_name": "b"}]')
+    environment = {
+        **GOOD,
+        "WAYSTATION_BROKER_URL": "amqp://u:hunter2@mq:port/",
+        "WAYSTATION_STOP_GRACE_SECONDS": "long",
+        "WAYSTATION_API_HOST": "0.0.0.0",
+        "WAYSTATION_ROUTER_HOST": "0.0.0.0",
+        "WAYSTATION_HANDLERS_FILE": str(file),
+        "WAYSTATION_MAX_HANDLERS": "1",
+    }
+    with pytest.raises(BadSettings) as caught:
+        read_settings(kind, environment)
+    told = str(caught.value)
+    for word in ("BROKER_URL: Value error, its port", "STOP_GRACE", "WAYSTATION_INSECURE=true"):
+        assert word in told
+    assert ("MAX_HANDLERS is 1" in told) is (kind is ApiSettings)
+    assert "hunter2" not in told
+    # What is right can be asked further.
+    known = caught.value.known
+    assert revealed(known, "database_url") == GOOD["WAYSTATION_DATABASE_URL"]
+    assert revealed(known, "broker_url") == ""
+    assert known["unsafe_database"] is False
+    with pytest.raises(BadSettings) as caught:
+        read_settings(kind, {**environment, "WAYSTATION_INSECURE": "perhaps"})
+    assert "INSECURE: " in str(caught.value)
+    assert "no authentication" not in str(caught.value), "whether it fits can't be known"
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '[{"servce_name": "x"}]'])

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Coroutine, Mapping
+from typing import Any
 
 from waystation_api.app import Store, build
 from waystation_api.settings import ApiSettings
-from waystation_core.broker import open_broker
+from waystation_core.broker import broker_faults, open_broker
 from waystation_core.failpoints import Failpoints
 from waystation_core.rpc import process
+from waystation_core.rpc.settings import revealed
 from waystation_core.store.engine import PostgresEngineStore
-from waystation_core.store.fitness import UnfitDatabase
+from waystation_core.store.fitness import UnfitDatabase, database_faults
 from waystation_core.store.pool import open_pool
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.registry import PostgresRegistryStore
@@ -22,8 +25,25 @@ from waystation_core.store.waiting import wait_for_store
 def main() -> int:
     """Runs until SIGTERM or SIGINT. Exit code 0 after that, 78 for bad settings, 1 else."""
     return process.run(
-        "waystation-api", ApiSettings, _serve, refusals=(WrongSchema,), faults=(UnfitDatabase,)
+        "waystation-api",
+        ApiSettings,
+        _serve,
+        parts=_parts,
+        refusals=(WrongSchema,),
+        faults=(UnfitDatabase,),
     )
+
+
+def _parts(known: Mapping[str, Any]) -> list[Coroutine[Any, Any, list[str]]]:
+    """Asks Postgres and RabbitMQ for what is wrong with them, where settings tell where they are."""
+    return [
+        database_faults(
+            revealed(known, "database_url"),
+            connections=known.get("api_database_connections", 0),
+            lasting=known.get("unsafe_database") is False,
+        ),
+        broker_faults(revealed(known, "broker_url"), role="api"),
+    ]
 
 
 async def _serve(settings: ApiSettings) -> None:
@@ -43,6 +63,7 @@ async def _serve(settings: ApiSettings) -> None:
         server = build(settings, store, broker, failpoints.interceptors())
         await server.start()
         stack.push_async_callback(server.stop)
+        await process.require_fit(_parts(dict(settings)), stopping)
         if await wait_for_store(
             url,
             stopping,

@@ -10,7 +10,7 @@ import structlog
 
 from waystation_core.domain.draft import Rules
 from waystation_core.domain.endpoints import Allowlist
-from waystation_core.domain.errors import StoreUnavailable, WaystationError
+from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.ids import new_id
 from waystation_core.domain.pools import Pool, PoolRefused
 from waystation_core.failpoints import Plan
@@ -23,7 +23,6 @@ from waystation_core.ports.store import (
 )
 from waystation_core.relay.announcing import Relay
 from waystation_core.rpc.addresses import servers_of
-from waystation_core.rpc.settings import BadSettings
 from waystation_core.running import Contact, Kept, keep
 from waystation_router.calls import Calls
 from waystation_router.claims import Claims
@@ -146,14 +145,6 @@ class Router:
         self._subscription: Subscription | None = None
         self._tasks: list[Kept] = []
         self._taking: Kept | None = None
-
-    @staticmethod
-    def check(settings: RouterSettings) -> None:
-        """Raises BadSettings for what only the parts can judge."""
-        try:
-            Allowlist.parse(settings.handler_allowlist)
-        except WaystationError as error:
-            raise BadSettings([f"WAYSTATION_HANDLER_ALLOWLIST: {error.message}"]) from None
 
     async def start(self) -> None:
         """Takes up work. Raises PoolRefused, and StoreUnavailable when Postgres goes away just

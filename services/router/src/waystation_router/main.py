@@ -10,17 +10,19 @@ import argparse
 import asyncio
 import contextlib
 import os
+from collections.abc import Coroutine, Mapping
+from typing import Any
 
 import structlog
 
-from waystation_core.broker import open_broker
+from waystation_core.broker import broker_faults, open_broker
 from waystation_core.domain.pools import PoolRefused
 from waystation_core.failpoints import Failpoints
 from waystation_core.rpc import process
 from waystation_core.rpc.server import RpcServer
-from waystation_core.rpc.settings import BadSettings, variable
+from waystation_core.rpc.settings import BadSettings, revealed, variable
 from waystation_core.store.engine import PostgresEngineStore
-from waystation_core.store.fitness import UnfitDatabase
+from waystation_core.store.fitness import UnfitDatabase, database_faults
 from waystation_core.store.pool import open_pool
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_core.store.schema import WrongSchema
@@ -34,8 +36,8 @@ READY_EVERY_SECONDS = 0.5
 
 
 async def serve(settings: RouterSettings) -> None:
-    """Runs a router until it is told to stop. Raises BadSettings for what its parts refuse."""
-    Router.check(settings)
+    """Runs a router until it is told to stop. Raises BadSettings for what it can't stand on, and for a
+    pool that it can't join."""
     try:
         await _serve(settings)
     except PoolRefused as refused:
@@ -57,6 +59,7 @@ async def _serve(settings: RouterSettings) -> None:
         stack.push_async_callback(server.stop, 1.0)
         log.info("listening", address=server.address)
         url = settings.database_url.get_secret_value()
+        await process.require_fit(_parts(dict(settings)), stopping)
         if not await wait_for_store(
             url,
             stopping,
@@ -110,10 +113,23 @@ def main() -> int:
         "waystation-router",
         RouterSettings,
         serve,
+        parts=_parts,
         refusals=(WrongSchema,),
         faults=(UnfitDatabase,),
         given=_given(),
     )
+
+
+def _parts(known: Mapping[str, Any]) -> list[Coroutine[Any, Any, list[str]]]:
+    """Asks Postgres and RabbitMQ for what is wrong with them, where settings tell where they are."""
+    return [
+        database_faults(
+            revealed(known, "database_url"),
+            connections=known.get("router_database_connections", 0),
+            lasting=known.get("unsafe_database") is False,
+        ),
+        broker_faults(revealed(known, "broker_url"), role="router"),
+    ]
 
 
 def _given() -> dict[str, str]:

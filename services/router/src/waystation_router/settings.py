@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    SecretStr,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
-from waystation_core.domain.draft import MAX_EVENTS_PER_INSTANCE
-from waystation_core.domain.endpoints import DEFAULT_ALLOWLIST
 from waystation_core.domain.errors import InvalidEventType
 from waystation_core.domain.topics import check_pattern
 from waystation_core.ports.broker import (
@@ -23,32 +15,21 @@ from waystation_core.ports.broker import (
     require_bindings,
     require_pool_name,
 )
-from waystation_core.rpc.settings import Settings, check_url
-
-
-def _database(value: SecretStr) -> SecretStr:
-    return check_url(value, ("postgresql", "postgres"))
-
-
-def _broker(value: SecretStr) -> SecretStr:
-    return check_url(value, ("amqp", "amqps", "memory"))
+from waystation_core.rpc.server import open_to_strangers
+from waystation_core.rpc.settings import ServerSettings, variable
 
 
 def _bindings(value: object) -> object:
     return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
 
-class RouterSettings(Settings):
+class RouterSettings(ServerSettings):
     """`WAYSTATION_*`; every field has a safe default but the two addresses."""
 
-    database_url: Annotated[SecretStr, AfterValidator(_database)]
-    broker_url: Annotated[SecretStr, AfterValidator(_broker)]
     router_host: str = "127.0.0.1"
     """Where health and reflection are served."""
     router_port: int = Field(default=7401, ge=0, le=65_535)
     """0 takes a free one."""
-    handler_allowlist: str = DEFAULT_ALLOWLIST
-    """Which addresses handler services may have: networks or host names, each with optional ports."""
     router_prefetch: int = Field(default=1_000, ge=1, le=65_535)
     """Messages this router holds unacknowledged at most."""
     router_lease_seconds: float = Field(default=10.0, ge=1.0, le=300.0)
@@ -64,9 +45,6 @@ class RouterSettings(Settings):
     router_pool_expires_seconds: float = Field(default=POOL_EXPIRES_SECONDS, ge=1.0, le=86_400.0)
     """How long that pool's queue stays when its last router is gone; then the default pool has
     its events."""
-    stop_grace_seconds: float = Field(default=10.0, ge=0.0, le=600.0)
-    """How long calls in flight may finish after SIGTERM."""
-    max_events_per_workflow: int = Field(default=MAX_EVENTS_PER_INSTANCE, ge=1, le=1_000_000)
 
     @field_validator("router_bindings")
     @classmethod
@@ -85,3 +63,10 @@ class RouterSettings(Settings):
         if faults:
             raise ValueError(" ".join(faults).rstrip("."))
         return value
+
+    def misfits(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        yield from super().misfits()
+        if fault := open_to_strangers(
+            self.router_host, insecure=self.insecure, setting=variable("router_host")
+        ):
+            yield ("router_host", "insecure"), fault

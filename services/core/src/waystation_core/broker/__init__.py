@@ -1,16 +1,17 @@
 """What keeps `waystation_core.ports.broker`: RabbitMQ over pika, and a broker in one process.
 
-The one way in is `open_broker`. This room must not import `store` or `rpc`, and pika is imported
+The one way in is `open_broker`, and `broker_faults` before it. This room must not import `store` or `rpc`, and pika is imported
 nowhere else in the house.
 """
 
 from __future__ import annotations
 
 from waystation_core.broker.amqp import AmqpBroker
+from waystation_core.broker.asking import broker_faults
 from waystation_core.broker.in_process import InProcessBroker
 from waystation_core.ports.broker import Broker
 
-__all__ = ["open_broker"]
+__all__ = ["broker_faults", "open_broker"]
 
 IN_PROCESS_URL = "memory://"
 

@@ -20,6 +20,7 @@ import structlog
 from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.exceptions import AMQPError, ConnectionOpenAborted
 
+from waystation_core.broker import fitness
 from waystation_core.broker.topology import Queue, Topology
 from waystation_core.running import step
 
@@ -43,6 +44,14 @@ logging.getLogger("pika").setLevel(logging.CRITICAL + 1)
 
 class SessionLostError(Exception):
     """The connection or its channel is gone, or does not answer; the text says why."""
+
+
+class UnfitBrokerError(SessionLostError):
+    """The broker must be another one; each fault is a sentence or two that say what to do."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__(" ".join(faults))
+        self.faults = tuple(faults)
 
 
 def process_name(role: str, pool: str | None = None) -> str:
@@ -99,7 +108,8 @@ class Session:
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def open(self, parameters: pika.URLParameters, on_blocked: Callable[[], None]) -> None:
-        """Connects and opens the channel. Raises SessionLostError."""
+        """Connects and opens the channel. Raises SessionLostError, and UnfitBrokerError for a broker that
+        can't be what the engine needs."""
         loop = asyncio.get_running_loop()
         parameters.client_properties = {"connection_name": self.name, "product": "Waystation"}
         self._connection = _Connection(
@@ -116,6 +126,8 @@ class Session:
             lambda _connection, _frame: self._set_blocked(False, on_blocked)
         )
         await self._first_of(self._opened, OPEN_SECONDS, "no connection")
+        if faults := fitness.faults_of(self._connection.server_properties):
+            raise UnfitBrokerError(faults)
         self.channel = await self.open_channel()
         self.channel.add_on_close_callback(lambda _channel, error: self.end(describe(error)))
 
@@ -253,4 +265,4 @@ def describe(error: BaseException) -> str:
             break
         cause = inner[-1] if isinstance(inner, (list, tuple)) else inner
     text = getattr(cause, "reply_text", None) or str(cause) or type(cause).__name__
-    return f"{type(cause).__name__}: {text}"[:300]
+    return f"{type(cause).__name__}: {fitness.why_cut(text)}"[:300]

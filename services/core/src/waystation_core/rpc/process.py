@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -23,7 +23,7 @@ from waystation_core.rpc.settings import (
     SettingsType,
     read_settings,
 )
-from waystation_core.running import Died, owner
+from waystation_core.running import Died, owner, step
 
 log = structlog.get_logger(__name__)
 
@@ -36,23 +36,28 @@ def run(
     kind: type[SettingsType],
     serve: Callable[[SettingsType], Coroutine[Any, Any, None]],
     *,
+    parts: Callable[[Mapping[str, Any]], Sequence[Coroutine[Any, Any, list[str]]]],
     refusals: tuple[type[Exception], ...] = (),
     faults: tuple[type[Exception], ...] = (),
     given: Mapping[str, str] | None = None,
 ) -> int:
     """Reads the settings and serves until SIGTERM or SIGINT. Answers with the exit code: 0 after
     that, 78 for bad settings, 1 where it can't start; `refusals` are further errors whose message
-    says why, and `faults` such that belong to the settings. `given` are settings by their variables that go before the environment's."""
+    says why, and `faults` such that belong to the settings. `given` are settings by their variables that go before the environment's.
+
+    `parts` asks what the server stands on for what is wrong with it, by the settings that are known; an
+    answer is awaited where one is to be had at once, so that all that is wrong is told together."""
     try:
         settings = read_settings(kind, {**os.environ, **(given or {})})
         logs.configure(settings.log_format, settings.log_level, process=name)
         uvloop.run(until_death(serve(settings)))
     except BadSettings as bad:
-        sys.stderr.write(f"{name} can't start:\n{bad}\n")
-        return EXIT_BAD_SETTINGS
+        others = asyncio.run(faults_of(parts(bad.known)))
+        return _bad_settings(name, [*bad.faults, *others])
     except faults as bad:
-        sys.stderr.write(f"{name} can't start:\n{_listed(bad)}\n")
-        return EXIT_BAD_SETTINGS
+        known = dict(settings)
+        others = asyncio.run(faults_of(parts(known)))
+        return _bad_settings(name, [*getattr(bad, "faults", (bad,)), *others])
     except (PortTaken, WaystationError) as problem:
         return _refused(name, problem)
     except refusals as problem:
@@ -70,8 +75,30 @@ async def until_death(serving: Coroutine[Any, Any, None]) -> None:
         raise death
 
 
-def _listed(fault: Exception) -> str:
-    return "\n".join(f"- {each}" for each in getattr(fault, "faults", (fault,)))
+async def faults_of(asked: Sequence[Coroutine[Any, Any, list[str]]]) -> list[str]:
+    """What is wrong with all of these."""
+    return [fault for faults in await asyncio.gather(*asked) for fault in faults]
+
+
+async def require_fit(
+    asked: Sequence[Coroutine[Any, Any, list[str]]], stopping: asyncio.Event
+) -> None:
+    """Asks once, before anything is waited for; raises BadSettings for what is wrong. Ends early when told
+    to stop."""
+    found, told = step(faults_of(asked)), step(stopping.wait())
+    try:
+        await asyncio.wait({found, told}, return_when=asyncio.FIRST_COMPLETED)
+        if found.done() and (faults := found.result()):
+            raise BadSettings(faults)
+    finally:
+        found.cancel()
+        told.cancel()
+
+
+def _bad_settings(name: str, faults: Sequence[object]) -> int:
+    listed = "\n".join(f"- {each}" for each in dict.fromkeys(map(str, faults)))
+    sys.stderr.write(f"{name} can't start:\n{listed}\n")
+    return EXIT_BAD_SETTINGS
 
 
 def _refused(name: str, problem: Exception) -> int:

@@ -76,15 +76,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def require_safe_host(host: str, *, insecure: bool, setting: str) -> None:
-    """Raises BadSettings for a host off loopback, unless that was asked for by name."""
-    if not insecure and not is_loopback(host):
-        raise BadSettings(
-            [
-                f"{setting}={host}: there is no authentication yet, so a server listens on loopback "
-                "only. Set WAYSTATION_INSECURE=true where the network itself keeps strangers out."
-            ]
-        )
+def open_to_strangers(host: str, *, insecure: bool, setting: str) -> str | None:
+    """What to do about a host off loopback, unless that was asked for by name."""
+    if insecure or is_loopback(host):
+        return None
+    return (
+        f"{setting}={host}: there is no authentication yet, so a server listens on loopback "
+        "only. Set WAYSTATION_INSECURE=true where the network itself keeps strangers out."
+    )
 
 
 class RpcServer:
@@ -101,7 +100,9 @@ class RpcServer:
         port_setting: str = "the port setting",
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     ) -> None:
-        require_safe_host(host, insecure=insecure, setting=host_setting)
+        """Raises BadSettings for a host off loopback that was not asked for."""
+        if fault := open_to_strangers(host, insecure=insecure, setting=host_setting):
+            raise BadSettings([fault])
         self._host = host
         self._wanted_port = port
         self._port_setting = port_setting

@@ -1,10 +1,12 @@
 """Settings: one class per process, read once from `WAYSTATION_*`, all faults told at once.
 
-    class ApiSettings(Settings):
-        database_url: SecretStr
+    class ApiSettings(ServerSettings):
         api_port: int = 7400
 
     settings = read_settings(ApiSettings)   # raises BadSettings
+
+Settings that do not fit each other are faults too: `Settings.misfits`. What Postgres and the broker must
+be is asked of them by `rpc.process`, also where settings are wrong, as far as these tell where they are.
 
 Several processes share one environment, so names that belong to others are let pass; a name that
 is nearly one of this process's own is refused, because it was meant to be that one.
@@ -14,13 +16,16 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping, Sequence
-from typing import Literal, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from waystation_core.domain.draft import MAX_EVENTS_PER_INSTANCE
+from waystation_core.domain.endpoints import DEFAULT_ALLOWLIST, Allowlist
+from waystation_core.domain.errors import InvalidField
 from waystation_core.failpoints import BadFailpoints, plan_of
 
 PREFIX = "WAYSTATION_"
@@ -31,10 +36,13 @@ _NEARLY = 0.85
 
 
 class BadSettings(Exception):
-    """Faults of the environment, each a sentence with the name of its variable; no secrets."""
+    """Faults of the environment, each a sentence with the name of its variable; no secrets.
 
-    def __init__(self, faults: Sequence[str]) -> None:
+    `known` are the settings that are right, by their fields."""
+
+    def __init__(self, faults: Sequence[str], known: Mapping[str, Any] | None = None) -> None:
         self.faults = tuple(faults)
+        self.known = dict(known or {})
         super().__init__("\n".join(f"- {fault}" for fault in faults))
 
 
@@ -65,6 +73,41 @@ class Settings(BaseSettings):
         """What it is made with, and nothing else: `read_settings` reads the environment."""
         return (init_settings,)
 
+    def misfits(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """What each is right by itself and wrong together: these fields, and what to do."""
+        yield from ()
+
+
+class ServerSettings(Settings):
+    """What API and router have: where Postgres and RabbitMQ are, and what both must know."""
+
+    database_url: SecretStr = Field(examples=["postgresql://user:password@host:5432/database"])
+    broker_url: SecretStr = Field(examples=["amqp://user:password@host:5672/vhost"])
+    handler_allowlist: str = DEFAULT_ALLOWLIST
+    """Networks, addresses and names that handler services may have, with ports where wanted."""
+    max_events_per_workflow: int = Field(MAX_EVENTS_PER_INSTANCE, ge=1, le=1_000_000)
+    stop_grace_seconds: float = Field(10.0, ge=0.0, le=600.0)
+    """How long calls in flight may take to finish after SIGTERM."""
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: SecretStr) -> SecretStr:
+        return check_url(value, ("postgresql", "postgres"))
+
+    @field_validator("broker_url")
+    @classmethod
+    def _broker(cls, value: SecretStr) -> SecretStr:
+        return check_url(value, ("amqp", "amqps", "memory"))
+
+    @field_validator("handler_allowlist")
+    @classmethod
+    def _allowlist(cls, value: str) -> str:
+        try:
+            Allowlist.parse(value)
+        except InvalidField as fault:
+            raise ValueError(fault.message) from None
+        return value
+
 
 SettingsType = TypeVar("SettingsType", bound=Settings)
 
@@ -82,14 +125,39 @@ def read_settings(
         plan_of(environ)
     except BadFailpoints as bad:
         faults += bad.faults
-    settings = None
+    settings, wrong = None, set[str]()
     try:
         settings = kind(**values)  # type: ignore[arg-type]  # texts, which it turns into types
     except ValidationError as error:
         faults += [_fault(dict(each)) for each in error.errors(include_input=False)]
+        wrong = {str(each["loc"][0]) for each in error.errors(include_input=False) if each["loc"]}
+    whole = settings or _without(kind, values, wrong)
+    if whole is not None:
+        faults += [fault for fields, fault in whole.misfits() if wrong.isdisjoint(fields)]
     if faults or settings is None:
-        raise BadSettings(faults)
+        raise BadSettings(faults, _known(whole, wrong))
     return settings
+
+
+def _without(
+    kind: type[SettingsType], values: Mapping[str, str], wrong: set[str]
+) -> SettingsType | None:
+    """The settings with the defaults for those that are wrong, and examples where there is none; None
+    where these do not go together."""
+    right = {name: value for name, value in values.items() if name not in wrong}
+    examples = {
+        name: (kind.model_fields[name].examples or [None])[0]
+        for name in wrong
+        if kind.model_fields[name].is_required()
+    }
+    try:
+        return kind(**right, **examples)  # type: ignore[arg-type]
+    except ValidationError:
+        return None
+
+
+def _known(whole: Settings | None, wrong: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in whole or () if name not in wrong}
 
 
 def variable(name: str) -> str:
@@ -125,7 +193,17 @@ def check_url(value: SecretStr, schemes: Sequence[str]) -> SecretStr:
         scheme = ""
     if scheme not in schemes:
         raise ValueError(f"must begin with {' or '.join(f'{known}://' for known in schemes)}")
+    try:
+        _ = urlsplit(value.get_secret_value()).port
+    except ValueError:
+        raise ValueError("its port must be a number up to 65535") from None
     return value
+
+
+def revealed(known: Mapping[str, Any], name: str) -> str:
+    """The text of a secret; empty where it is not known."""
+    secret = known.get(name)
+    return secret.get_secret_value() if isinstance(secret, SecretStr) else ""
 
 
 def masked(url: str) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 OLDEST = 15
 
@@ -74,3 +75,21 @@ async def require_fit(url: str, *, connections: int = 0, lasting: bool = False) 
     faults = await asyncio.to_thread(_faults, url, connections, lasting=lasting)
     if faults:
         raise UnfitDatabase(faults)
+
+
+async def database_faults(url: str, *, connections: int, lasting: bool) -> list[str]:
+    """What is wrong with a database, each with what to do. Nothing where it can't be asked now, or its
+    address is not known."""
+    if not url:
+        return []
+    try:
+        conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        # Its message may quote the password.
+        return [
+            "WAYSTATION_DATABASE_URL is no address that can be read: postgresql://user:password@host:5432/db."
+        ]
+    try:
+        return await asyncio.to_thread(_faults, url, connections, lasting=lasting)
+    except psycopg.Error:
+        return []

@@ -1,0 +1,37 @@
+"""Asking a broker at the start of a process whether the engine can stand on it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from waystation_core.broker.connection import (
+    Session,
+    SessionLostError,
+    UnfitBrokerError,
+    connection_parameters,
+    process_name,
+)
+
+ASK_SECONDS = 5.0
+
+
+async def broker_faults(url: str, *, role: str) -> list[str]:
+    """What is wrong with a broker, each with what to do. Nothing where it can't be asked now, is in this
+    process, or is not known."""
+    if not url.startswith(("amqp://", "amqps://")):
+        return []
+    try:
+        parameters = connection_parameters(url)
+    except ValueError as error:
+        return [f"WAYSTATION_BROKER_URL: {error}."]
+    session = Session(0, f"{process_name(role)} looks")
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            await session.open(parameters, lambda: None)
+    except UnfitBrokerError as unfit:
+        return list(unfit.faults)
+    except (SessionLostError, TimeoutError):
+        return []
+    finally:
+        await session.close()
+    return []

@@ -1,0 +1,57 @@
+"""Whether a broker is one that the engine can stand on, by what it says of itself when a connection opens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+OLDEST = (3, 10)
+"""Of RabbitMQ: the oldest that all tests run on."""
+
+_NEEDED = {
+    "publisher_confirms": "confirms what it has taken",
+    "basic.nack": "takes messages back",
+    "consumer_cancel_notify": "tells a consumer when its queue is gone",
+    "connection.blocked": "tells when it takes no more",
+}
+"""What a broker must be able to do, by the names of AMQP's capabilities."""
+
+LEAST_CONSUMER_TIMEOUT_SECONDS = 60.0
+"""How long RabbitMQ must let a message be unacknowledged: a router keeps one for some seconds, or as long
+as it takes to come to it. RabbitMQ does not tell its `consumer_timeout` (30 minutes unless configured)
+before it bites."""
+
+_TIMED_OUT = re.compile(r"acknowledgement .*timed out\b.*?(\d+) ?ms")
+
+
+def faults_of(said: Mapping[str, Any]) -> list[str]:
+    """Every fault there is, each a sentence or two that say what to do. `said` are the server's properties."""
+    faults = []
+    product, version = str(said.get("product", "")), str(said.get("version", ""))
+    numbers = re.match(r"(\d+)\.(\d+)", version)
+    # Others speak AMQP too, and count otherwise.
+    if product == "RabbitMQ" and numbers and tuple(map(int, numbers.groups())) < OLDEST:
+        faults.append(
+            f"RabbitMQ is version {version}: it must be {OLDEST[0]}.{OLDEST[1]} or newer. Upgrade it, or "
+            "set WAYSTATION_BROKER_URL to another one; it holds nothing that can't be lost."
+        )
+    able = said.get("capabilities") or {}
+    missing = [what for name, what in _NEEDED.items() if not able.get(name)]
+    if missing:
+        faults.append(
+            f"The broker ({product or 'unnamed'} {version}) is none that {', and '.join(missing)}. Set "
+            "WAYSTATION_BROKER_URL to RabbitMQ."
+        )
+    return faults
+
+
+def why_cut(reason: str) -> str:
+    """What RabbitMQ gave as its reason to cut a consumer, with what to do where its settings are to blame."""
+    timed_out = _TIMED_OUT.search(reason)
+    if timed_out is None or int(timed_out[1]) >= LEAST_CONSUMER_TIMEOUT_SECONDS * 1000:
+        return reason
+    return (
+        f"RabbitMQ's consumer_timeout is {int(timed_out[1]) / 1000:g} s, which cuts off routers that work: "
+        f"set it to {LEAST_CONSUMER_TIMEOUT_SECONDS:g} s at least, or leave it at 30 minutes"
+    )
