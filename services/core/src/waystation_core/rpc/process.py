@@ -36,7 +36,7 @@ def run(
     kind: type[SettingsType],
     serve: Callable[[SettingsType], Coroutine[Any, Any, None]],
     *,
-    parts: Callable[[Mapping[str, Any]], Sequence[Coroutine[Any, Any, list[str]]]],
+    parts: Callable[[Mapping[str, Any]], Sequence[Coroutine[Any, Any, list[str]]]] = lambda _: (),
     refusals: tuple[type[Exception], ...] = (),
     faults: tuple[type[Exception], ...] = (),
     given: Mapping[str, str] | None = None,
