@@ -1,5 +1,8 @@
 """The servers that tests stand on: private, restartable, killable, and gone afterwards."""
 
+import os
+import signal
+import sys
 from pathlib import Path
 
 import psycopg
@@ -7,7 +10,7 @@ import pytest
 
 from localservers.ports import accepts_connections
 from localservers.postgres import PostgresServer
-from localservers.processes import ChildProcess, ProcessFailed
+from localservers.processes import ChildProcess, ProcessFailed, wait_until
 from localservers.rabbitmq import RabbitMQServer
 
 
@@ -69,3 +72,56 @@ def test_a_child_that_ends_early_says_why(tmp_path: Path) -> None:
     )
     with pytest.raises(ProcessFailed, match=r"(?s)ended with 3 before .*the port is taken"):
         child.wait_for_output("ready")
+
+
+STARTS_ALL = """
+import sys, time
+from pathlib import Path
+from localservers.postgres import PostgresServer
+from localservers.processes import ChildProcess
+from localservers.rabbitmq import RabbitMQServer
+folder = Path(sys.argv[1])
+servers = PostgresServer(), RabbitMQServer(folder=folder / "mq")
+stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('on', flush=True); time.sleep(600)"
+child = ChildProcess([sys.executable, "-c", stubborn], name="stubborn", log=folder / "stubborn.log")
+child.wait_for_output("on")
+print("all there", flush=True)
+time.sleep(600)
+"""
+
+
+def living(pids: set[int]) -> set[int]:
+    """Those of them that have not ended."""
+    states = {}
+    for pid in pids:
+        try:
+            states[pid] = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+    return {pid for pid, state in states.items() if state not in "ZX"}
+
+
+def all_below(pid: int) -> set[int]:
+    """Its children, and theirs."""
+    found = set[int]()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            found |= {child} | all_below(child)
+    return found
+
+
+def test_nothing_outlives_a_parent_that_was_killed(tmp_path: Path) -> None:
+    parent = ChildProcess(
+        [sys.executable, "-c", STARTS_ALL, tmp_path], name="parent", log=tmp_path / "parent.log"
+    )
+    try:
+        parent.wait_for_output("all there", timeout=90)
+        below = all_below(parent.pid)
+        # The node, epmd, Postgres with its workers, the stubborn one, and what watches over them.
+        assert len(below) > 8
+        os.kill(parent.pid, signal.SIGKILL)
+        wait_until(lambda: not living(below), timeout=60, what="the end of all that it had started")
+        # RabbitMQ was asked, and not killed.
+        assert "stopped" in (tmp_path / "mq" / "rabbitmq.log").read_text().lower()
+    finally:
+        parent.kill()

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from localservers import ends_with_parent
+
 _alive: "weakref.WeakSet[ChildProcess]" = weakref.WeakSet()
 
 
@@ -39,7 +41,7 @@ class ChildProcess:
 
     It leads a session of its own, so that `kill` takes its children too and a Ctrl-C in the
     terminal does not end it behind the back of whoever started it. What is still running when this
-    interpreter ends is ended then.
+    interpreter ends is ended then, and also where that was killed (`ends_with_parent`).
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class ChildProcess:
                 extra_groups=None if user is None else [],
                 start_new_session=True,
             )
+        ends_with_parent.minded(self.pid, stop_signal)
         _alive.add(self)
 
     def __enter__(self) -> Self:
@@ -160,7 +163,7 @@ class ChildProcess:
             code = self._popen.wait(timeout)
         except subprocess.TimeoutExpired:
             return self.kill()
-        _alive.discard(self)
+        self._ended()
         return code
 
     def kill(self) -> int:
@@ -168,11 +171,15 @@ class ChildProcess:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._popen.kill()
-        _alive.discard(self)
         code = self._popen.wait(10)
+        self._ended()
         # Its children die on their own time; ports and files are free only after that.
         wait_until(lambda: not _group_alive(self.pid), timeout=10, what=f"the end of {self.name}")
         return code
+
+    def _ended(self) -> None:
+        _alive.discard(self)
+        ends_with_parent.forgotten(self.pid)
 
     def _report(self, problem: str) -> str:
         tail = "\n".join(self.output().splitlines()[-40:])
@@ -209,3 +216,4 @@ def _end_everything() -> None:
     for child in list(_alive):
         if child.running:
             child.stop(timeout=5)
+    ends_with_parent.closed()
