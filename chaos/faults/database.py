@@ -92,10 +92,7 @@ async def idle_in_transaction(world: World, params: Params, hold: Hold) -> Bite:
     """A session that has taken a snapshot and rows' locks, and does nothing more."""
     connection = await _connect(world)
     try:
-        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        await connection.execute(
-            "SELECT key FROM workflow_instances ORDER BY key DESC LIMIT 5 FOR UPDATE"
-        )
+        await _lock_rows_in_a_snapshot(connection)
         await hold()
         rows = await _run(
             world, "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
@@ -103,6 +100,20 @@ async def idle_in_transaction(world: World, params: Params, hold: Hold) -> Bite:
     finally:
         await connection.close()
     return Bite(int(rows[0][0]) > 0, {"idle_in_transaction": int(rows[0][0])})
+
+
+async def _lock_rows_in_a_snapshot(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Again where one of the rows was changed since the snapshot was taken."""
+    while True:
+        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        try:
+            await connection.execute(
+                "SELECT key FROM workflow_instances ORDER BY key DESC LIMIT 5 FOR UPDATE"
+            )
+        except psycopg.errors.SerializationFailure:
+            await connection.rollback()
+        else:
+            return
 
 
 async def _connect(world: World) -> psycopg.AsyncConnection[Any]:
