@@ -1,48 +1,31 @@
 """The system under load: its own RabbitMQ and a durable Postgres, API, router and handler process."""
 
-import contextlib
 import subprocess
 import sys
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from localservers.health import serves
 from localservers.ports import free_port
 from localservers.postgres import PostgresServer
 from localservers.processes import ChildProcess
 from localservers.rabbitmq import RabbitMQServer
+from localservers.together import Together
 from waystation.v1 import handler_registry_service_pb2, handler_registry_service_pb2_grpc
 
 BINARIES = Path(sys.executable).parent
 
 
-class System:
-    """One running system. A context manager; all of it ends with the block."""
+class System(Together):
+    """One running system."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self._folder = folder
-        self._exits = contextlib.ExitStack()
         self.address = f"127.0.0.1:{free_port()}"
         self.groups: dict[str, int] = {}
         """The root process of each group whose CPU time is reported."""
-
-    def __enter__(self) -> Self:
-        with contextlib.ExitStack() as exits:
-            self._exits = exits
-            self._start()
-            self._exits = exits.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._exits.close()
 
     def _start(self) -> None:
         postgres = self._exits.enter_context(PostgresServer(durable=True))
@@ -61,8 +44,8 @@ class System:
         api = self._child("api", [BINARIES / "waystation-api"], environment)
         routing = self._child("router", [BINARIES / "waystation-router"], environment)
         handler = self._child("handler", [sys.executable, "-m", "bench.handlers"], environment)
-        api.wait_ready(lambda: _serves(self.address), timeout=60)
-        routing.wait_ready(lambda: _serves(router), timeout=60)
+        api.wait_ready(lambda: serves(self.address), timeout=60)
+        routing.wait_ready(lambda: serves(router), timeout=60)
         handler.wait_ready(lambda: _has_handler(self.address), timeout=60)
         self.groups = {
             "api": api.pid,
@@ -75,18 +58,6 @@ class System:
     def _child(self, name: str, argv: list[str | Path], env: dict[str, str]) -> ChildProcess:
         process = ChildProcess(argv, name=name, log=self._folder / f"{name}.log", env=env)
         return self._exits.enter_context(process)
-
-
-def _serves(address: str) -> bool:
-    """Whether the process there says that it is ready."""
-    try:
-        with grpc.insecure_channel(address) as channel:
-            answer = health_pb2_grpc.HealthStub(channel).Check(
-                health_pb2.HealthCheckRequest(), timeout=2
-            )
-    except grpc.RpcError:
-        return False
-    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 def _has_handler(address: str) -> bool:

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Self
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chaos.folder import ROOT, Lines, RunFolder
 from chaos.handlers import SERVICES
 from chaos.links import Links
 from localservers.behaviours import Pass
+from localservers.health import serves
 from localservers.ports import free_port
 from localservers.postgres import PostgresServer
 from localservers.processes import ChildProcess
@@ -255,18 +255,6 @@ class System:
                 code = place.process.returncode
                 self._noted.write(event="died", name=name, code=code)
                 place.process = self._spawn(place.role)
-
-
-def serves(address: str) -> bool:
-    """Whether the server there says that it is ready."""
-    try:
-        with grpc.insecure_channel(address) as channel:
-            answer = health_pb2_grpc.HealthStub(channel).Check(
-                health_pb2.HealthCheckRequest(), timeout=2
-            )
-    except grpc.RpcError:
-        return False
-    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 def registered_ports(address: str) -> set[int]:

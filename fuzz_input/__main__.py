@@ -16,8 +16,9 @@ import grpc
 
 from fuzz_input.doors import Doors, Fault, known_values
 from fuzz_input.handler import CANARY, STREAM, UNARY, HostileHandler
-from fuzz_input.system import System, serves
+from fuzz_input.system import ASKED_SECONDS, System
 from fuzz_input.values import Filler
+from localservers.health import serves
 from waystation.v1 import status_pb2, workflow_service_pb2_grpc
 from waystation.v1 import workflow_service_pb2 as pb
 
@@ -104,7 +105,7 @@ class Run:
                 raise SystemExit(
                     f"{name} ended {when}: {self._system.processes[name].output()[-3000:]}"
                 )
-            if not await asyncio.to_thread(serves, address):
+            if not await asyncio.to_thread(serves, address, ASKED_SECONDS):
                 self.problems.append(f"{name} is not SERVING {when}")
 
     async def _start(self, workflow_type: str, instance_id: str) -> str:

@@ -2,48 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-
+from localservers.health import serves
 from localservers.ports import free_port
 from localservers.postgres import PostgresServer
 from localservers.processes import ChildProcess
 from localservers.rabbitmq import RabbitMQServer
+from localservers.together import Together
 
 BINARIES = Path(sys.executable).parent
+ASKED_SECONDS = 10.0
+"""A server that is given bad input may be slow to say that it is well."""
 
 
-class System:
-    """One running system. A context manager; all of it ends with the block."""
+class System(Together):
+    """One running system."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self._folder = folder
-        self._exits = contextlib.ExitStack()
         self.address = f"127.0.0.1:{free_port()}"
         self.router_address = f"127.0.0.1:{free_port()}"
         self.amqp_url = ""
         self.processes: dict[str, ChildProcess] = {}
-
-    def __enter__(self) -> Self:
-        with contextlib.ExitStack() as exits:
-            self._exits = exits
-            self._start()
-            self._exits = exits.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._exits.close()
 
     def _start(self) -> None:
         postgres = self._exits.enter_context(PostgresServer())
@@ -62,7 +45,7 @@ class System:
         self._child("migrate", "waystation", environment, "migrate").wait(60)
         for name, address in (("api", self.address), ("router", self.router_address)):
             child = self._child(name, f"waystation-{name}", environment)
-            child.wait_ready(lambda address=address: serves(address), timeout=90)  # type: ignore[misc]
+            child.wait_ready(lambda address=address: serves(address, ASKED_SECONDS), timeout=90)  # type: ignore[misc]
             self.processes[name] = child
 
     def _child(
@@ -103,15 +86,3 @@ FAULTS = (
         "Task exception was never",
     ),
 )
-
-
-def serves(address: str) -> bool:
-    """Whether the process there says that it is ready."""
-    try:
-        with grpc.insecure_channel(address) as channel:
-            answer = health_pb2_grpc.HealthStub(channel).Check(
-                health_pb2.HealthCheckRequest(), timeout=10
-            )
-    except grpc.RpcError:
-        return False
-    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

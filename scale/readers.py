@@ -218,7 +218,8 @@ async def watchers(system: System, number: int, normal: float) -> list[Row]:
                 asyncio.ensure_future(watch(Api(channels[at % connections]), at))
                 for at in range(number)
             ]
-            await asyncio.wait_for(released.wait(), 120)
+            async with asyncio.timeout(120):
+                await released.wait()
             opened = time.monotonic() - began
             await asyncio.to_thread(system.start_router)
             last = time.monotonic()

@@ -1,53 +1,37 @@
 """The system that the cases strain: RabbitMQ, a durable Postgres, one API, one router, one handler service.
 Router and handlers come and go as a case says."""
 
-import contextlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import grpc
 import psycopg
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from localservers.health import serves
 from localservers.ports import free_port
 from localservers.postgres import PostgresServer
 from localservers.processes import ChildProcess, wait_until
 from localservers.rabbitmq import RabbitMQServer
+from localservers.together import Together
 from waystation.v1 import handler_registry_service_pb2, handler_registry_service_pb2_grpc
 
 BINARIES = Path(sys.executable).parent
 READY_SECONDS = 180
 
 
-class System:
-    """One running system. A context manager; all of it ends with the block."""
+class System(Together):
+    """One running system."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self.folder = folder
-        self._exits = contextlib.ExitStack()
         self.address = f"127.0.0.1:{free_port()}"
         self._router_address = f"127.0.0.1:{free_port()}"
         self._router: ChildProcess | None = None
         self._handlers: ChildProcess | None = None
-
-    def __enter__(self) -> Self:
-        with contextlib.ExitStack() as exits:
-            self._exits = exits
-            self._start()
-            self._exits = exits.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._exits.close()
 
     def _start(self) -> None:
         self.postgres = self._exits.enter_context(PostgresServer(durable=True))
@@ -63,14 +47,14 @@ class System:
         }
         self._child("migrate", [BINARIES / "waystation", "migrate"]).wait(READY_SECONDS)
         api = self._child("api", [BINARIES / "waystation-api"])
-        api.wait_ready(lambda: _serves(self.address), timeout=READY_SECONDS)
+        api.wait_ready(lambda: serves(self.address), timeout=READY_SECONDS)
         self.start_router()
         self.start_handlers()
 
     def start_router(self) -> None:
         """Starts the router and waits until it takes work."""
         self._router = self._child("router", [BINARIES / "waystation-router"])
-        self._router.wait_ready(lambda: _serves(self._router_address), timeout=READY_SECONDS)
+        self._router.wait_ready(lambda: serves(self._router_address), timeout=READY_SECONDS)
 
     def stop_router(self) -> None:
         """Stops it in good order."""
@@ -125,15 +109,3 @@ class System:
                 env={**self._environment, **more},
             )
         )
-
-
-def _serves(address: str) -> bool:
-    """Whether the process there says that it is ready."""
-    try:
-        with grpc.insecure_channel(address) as channel:
-            answer = health_pb2_grpc.HealthStub(channel).Check(
-                health_pb2.HealthCheckRequest(), timeout=2
-            )
-    except grpc.RpcError:
-        return False
-    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

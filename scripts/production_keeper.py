@@ -14,10 +14,9 @@ import sys
 import time
 from pathlib import Path
 
-import grpc
 import psycopg
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from localservers.health import serves
 from localservers.ports import accepts_connections, free_port
 from localservers.postgres import PostgresMissing, PostgresServer
 from localservers.processes import ChildProcess, ProcessFailed, wait_until
@@ -80,7 +79,9 @@ class Kept:
 
     def wait_serving(self) -> None:
         """Returns when its health says so. Raises ProcessFailed with the end of its log."""
-        self.child.wait_ready(lambda: _serving(self.address), timeout=90, what="it to serve")
+        self.child.wait_ready(
+            lambda: serves(self.address, timeout=1), timeout=90, what="it to serve"
+        )
 
     def look(self) -> bool:
         """Starts it again where it has ended; whether it did."""
@@ -222,17 +223,6 @@ def _shown_routers(rabbitmq: RabbitMQServer) -> int:
     """How many routers consume, as far as the management page knows."""
     tags = [str(each["consumer_tag"]) for each in rabbitmq.api("consumers/%2F")]
     return sum(tag.startswith("waystation-router-") for tag in tags)
-
-
-def _serving(address: str) -> bool:
-    with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
-        try:
-            answer = health_pb2_grpc.HealthStub(channel).Check(
-                health_pb2.HealthCheckRequest(), timeout=1
-            )
-        except grpc.RpcError:
-            return False
-        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ import random
 import signal
 import time
 import urllib.error
+from collections.abc import Callable
 from typing import Any
 
 import pika.exceptions
@@ -22,19 +23,18 @@ _STILL_SECONDS = 8.0
 
 async def stop(world: World, params: Params, hold: Hold) -> Bite:
     """Stopped in good order, and started again."""
-    server = world.system.rabbitmq
-    pid = server.pid
-    await asyncio.to_thread(server.stop_server)
-    await hold()
-    await asyncio.to_thread(server.start)
-    return Bite(server.pid != pid, {"pid": pid, "then": server.pid})
+    return await _gone(world, hold, world.system.rabbitmq.stop_server)
 
 
 async def kill(world: World, params: Params, hold: Hold) -> Bite:
     """SIGKILL, and started again."""
+    return await _gone(world, hold, world.system.rabbitmq.kill)
+
+
+async def _gone(world: World, hold: Hold, end: Callable[[], None]) -> Bite:
     server = world.system.rabbitmq
     pid = server.pid
-    await asyncio.to_thread(server.kill)
+    await asyncio.to_thread(end)
     await hold()
     await asyncio.to_thread(server.start)
     return Bite(server.pid != pid, {"pid": pid, "then": server.pid})

@@ -121,6 +121,15 @@ def test_a_task_id_has_no_colon_which_parts_idempotency_keys(task_id: str) -> No
     assert refused.value.metadata["field"] == "task_id"
 
 
+def test_a_list_of_names_may_be_so_long_and_says_what_to_do_otherwise() -> None:
+    limits.check_number_of_names(limits.MAX_NAMES, "task_ids", "Leave it out.")
+    with pytest.raises(
+        InvalidField, match=r"task_ids has 1001 .* 1000\. Leave it out\."
+    ) as refused:
+        limits.check_number_of_names(limits.MAX_NAMES + 1, "task_ids", "Leave it out.")
+    assert refused.value.metadata == {"field": "task_ids", "limit": "1000"}
+
+
 def test_a_path_leads_no_deeper_than_data_is() -> None:
     limits.check_path("/a" * limits.MAX_PATH_TOKENS)
     with pytest.raises(InvalidPath):

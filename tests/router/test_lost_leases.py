@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from router.whole import Made, WholeRouter, task
+from structlog.testing import capture_logs
 from support.scripted_store import Fault, broken, held, reply_lost, unavailable
 from support.waiting import eventually
 
@@ -259,3 +260,21 @@ async def test_what_a_commit_leased_is_not_given_back_before_the_router_knows_of
     whole.script.heal()
     await whole.all_settled()
     assert [made.request.task_id for made in whole.endpoints.calls] == ["early", "late"]
+
+
+async def test_an_outage_is_told_once_and_not_at_each_look(whole: WholeRouter) -> None:
+    whole.script.on("leased", unavailable())
+    with capture_logs() as logs:
+        await whole.start()
+
+        async def looks() -> int:
+            return whole.script.calls["leased"]
+
+        await eventually(looks, until=lambda number: number >= 4)
+        whole.script.heal()
+
+        async def told() -> list[str]:
+            return [line["event"] for line in logs if line["event"].startswith("look_postponed")]
+
+        await eventually(told, until=lambda events: len(events) == 2)
+        assert await told() == ["look_postponed", "look_postponed_over"]

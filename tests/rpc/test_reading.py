@@ -11,6 +11,7 @@ from google.protobuf.struct_pb2 import Struct
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fuzz_input.wire import field
 from waystation.v1 import event_pb2, handler_registry_service_pb2, task_handler_service_pb2
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation_core.domain.errors import (
@@ -21,19 +22,6 @@ from waystation_core.domain.errors import (
 )
 from waystation_core.domain.limits import MAX_NODES, MAX_PARTS, MAX_REPEATED
 from waystation_core.rpc.reading import SMALL_BYTES, MessageReader, Walk, parsed
-
-
-def varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def field(number: int, value: bytes) -> bytes:
-    return varint(number << 3 | 2) + varint(len(value)) + value
 
 
 def start(value: bytes) -> bytes:

@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Self
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from localservers.health import serves
 from localservers.ports import free_port
 from localservers.processes import ChildProcess
 from support.waiting import eventually
@@ -268,18 +268,6 @@ class Parts(System):
 def wait_serving(process: ChildProcess, address: str) -> None:
     """Returns when the process's health service at that address says SERVING."""
     process.wait_ready(lambda: serves(address), timeout=READY_SECONDS, what="it to serve")
-
-
-def serves(address: str) -> bool:
-    """Whether the health service at that address says SERVING."""
-    try:
-        with grpc.insecure_channel(address) as channel:
-            answer = health_pb2_grpc.HealthStub(channel).Check(
-                health_pb2.HealthCheckRequest(), timeout=2
-            )
-    except grpc.RpcError:
-        return False
-    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 async def logged(process: ChildProcess, pattern: str, *, timeout: float = 30) -> re.Match[str]:

@@ -130,12 +130,7 @@ class Reading:
 
 
 def _statuses(values: Sequence[int]) -> tuple[Status, ...]:
-    if len(values) > limits.MAX_NAMES:
-        raise InvalidField(
-            f"statuses has {len(values)} entries; the limit is {limits.MAX_NAMES}. Name each once.",
-            field="statuses",
-            limit=str(limits.MAX_NAMES),
-        )
+    limits.check_number_of_names(len(values), "statuses", "Name each once.")
     return tuple(_status(value) for value in dict.fromkeys(values))
 
 

@@ -83,13 +83,7 @@ class _Past:
 
 
 def _wanted(task_ids: Sequence[str]) -> set[str]:
-    if len(task_ids) > limits.MAX_NAMES:
-        raise InvalidField(
-            f"task_ids has {len(task_ids)} entries; the limit is {limits.MAX_NAMES}. Leave it out "
-            "for all tasks.",
-            field="task_ids",
-            limit=str(limits.MAX_NAMES),
-        )
+    limits.check_number_of_names(len(task_ids), "task_ids", "Leave it out for all tasks.")
     return {limits.check_task_id(task_id, "task_ids") for task_id in task_ids}
 
 

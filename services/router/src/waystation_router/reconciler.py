@@ -16,6 +16,7 @@ import structlog
 from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.model import DeliveryState
 from waystation_core.ports.store import EngineStore, LeasedRow
+from waystation_core.running import Retries, wait_before
 from waystation_router.calls import Calls
 from waystation_router.claims import Claims
 from waystation_router.committer import Committer
@@ -25,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 LOOK_EVERY = 2.0
 AGAIN_AFTER = 0.2
-"""After a look that left something open, or that failed."""
+"""After a look that left something open."""
 PAGE = 500
 STRAYS_AT_ONCE = 50
 """Calls without a lease that one look goes into: each is loaded with its instance."""
@@ -57,13 +58,17 @@ class Reconciler:
 
     async def run(self) -> None:
         """Looks until cancelled."""
+        retries, failures = Retries("look_postponed"), 0
         while True:
             self._in_doubt.clear()
             try:
                 pause = LOOK_EVERY if await self.look() else AGAIN_AFTER
+                retries.over()
+                failures = 0
             except StoreUnavailable as error:
-                log.warning("look_postponed", error=str(error.__cause__))
-                pause = AGAIN_AFTER
+                retries.failed(error)
+                failures += 1
+                pause = wait_before(failures)
             except Exception:
                 log.exception("look_failed")
                 pause = LOOK_EVERY

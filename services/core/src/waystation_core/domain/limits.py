@@ -229,6 +229,16 @@ def check_event_type(value: str, field: str = "event_type") -> str:
     return value
 
 
+def check_number_of_names(number: int, field: str, otherwise: str) -> None:
+    """Raises InvalidField for a list of more than MAX_NAMES; `otherwise` is what to do instead."""
+    if number > MAX_NAMES:
+        raise InvalidField(
+            f"{field} has {number} entries; the limit is {MAX_NAMES}. {otherwise}",
+            field=field,
+            limit=str(MAX_NAMES),
+        )
+
+
 def check_priority(value: int, field: str = "priority") -> int:
     """A priority as it came; InvalidPriority outside 0-255."""
     if not 0 <= value <= MAX_PRIORITY:

@@ -34,7 +34,9 @@ def task_spec_from_proto(
             task_id=task_id,
         )
     for name in ("event_types", "workflow_types", "may_emit"):
-        _check_number(len(getattr(message, name)), f"{field}.{name}")
+        limits.check_number_of_names(
+            len(getattr(message, name)), f"{field}.{name}", "Use patterns."
+        )
     for pattern in message.event_types:
         topics.check_pattern(pattern, f"{field}.event_types")
     for workflow_type in message.workflow_types:
@@ -118,16 +120,8 @@ def _out_of_range(field: str, wanted: str, default: str) -> InvalidField:
     )
 
 
-def _check_number(found: int, field: str) -> None:
-    if found > limits.MAX_NAMES:
-        raise InvalidField(
-            f"{field} has {found} entries; the limit is {limits.MAX_NAMES}. Use patterns.",
-            field=field,
-        )
-
-
 def _paths(message: operation_pb2.PathSet, field: str) -> tuple[str, ...]:
-    _check_number(len(message.paths), field)
+    limits.check_number_of_names(len(message.paths), field, "Use patterns.")
     for path in message.paths:
         limits.check_path(path)
     return tuple(message.paths)
