@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from chaos.checks.evidence import Evidence, Fields, Violation
 
 RECOVERY_P99_SECONDS = 30.0
-FEW = 20
-"""Of fewer instances the 99th percentile is just the slowest one: it has twice the time."""
 _LAST = 5
 
 
@@ -26,12 +24,9 @@ def nothing_is_stuck(evidence: Evidence) -> Iterator[Violation]:
 
 
 def recovery_is_quick(evidence: Evidence) -> Iterator[Violation]:
-    """L1: the 99th percentile of recovery after the last heal is under 30 s; of a few instances the
-    slowest is under 60 s."""
-    found = sorted(recoveries(evidence))
-    worst = percentile(found, 0.99)
-    bound = RECOVERY_P99_SECONDS if len(found) >= FEW else 2 * RECOVERY_P99_SECONDS
-    if worst is not None and worst > bound:
+    """L1: the 99th percentile of recovery after the last heal is under 30 s."""
+    worst = percentile(sorted(recoveries(evidence)), 0.99)
+    if worst is not None and worst > RECOVERY_P99_SECONDS:
         yield Violation("L1", "", f"recovery p99 is {worst:.1f} s")
 
 

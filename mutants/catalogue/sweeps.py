@@ -203,6 +203,26 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "the_highest_level_waits",
+        "What is not in a short queue is announced once more, at the highest level too",
+        SWEEPER,
+        (("            at_any_level=short,\n", "            at_any_level=False,\n"),),
+        killers=(
+            "tests/router/test_sweeps.py"
+            "::test_what_waits_is_announced_whatever_its_level_while_the_queue_is_short",
+        ),
+    ),
+    Mutant(
+        "parked_on_old_facts",
+        "What is parked on facts that are old by the time it is in the database is woken then",
+        SWEEPER,
+        (("        if since <= self._last_change:\n", "        if since < 0:\n"),),
+        killers=(
+            "tests/router/test_sweeps.py"
+            "::test_what_was_parked_on_old_facts_is_woken_when_it_is_in_the_database",
+        ),
+    ),
+    Mutant(
         "nobody_fires_timers",
         "Timers are claimed when they are due",
         SWEEPER,

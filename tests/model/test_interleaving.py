@@ -203,6 +203,7 @@ class Scene:
                 QuietRelay(store, cast(Any, NoBroker())),
                 router_id or new_id(),
                 call,
+                lambda since: None,
                 Rules(),
                 Contact(store.probe),
                 asyncio.Event(),

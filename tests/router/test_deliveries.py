@@ -233,6 +233,32 @@ async def test_what_was_never_sent_costs_no_attempt(whole: WholeRouter) -> None:
     assert {made.attempt for made in whole.endpoints.calls} == {1}
 
 
+async def test_an_endpoint_that_comes_while_a_delivery_is_being_parked_gets_it_at_once(
+    whole: WholeRouter,
+) -> None:
+    await whole.register(task())
+    nobody = NotSent("nobody announces it", unannounced=True)
+    whole.endpoints.on_call = lambda made: made.end(nobody)
+    late, locked = whole.script.on("commit", held()), whole.script.on("locked", held())
+    await whole.start()
+    await whole.begin()
+
+    async def on_its_way() -> bool:
+        return late.reached.is_set() or locked.reached.is_set()
+
+    await eventually(on_its_way, what="the delivery to be on its way into the database")
+    whole.endpoints.on_call = lambda made: made.answer()
+    whole.router._endpoints_changed()
+    woken = whole.script.calls["wake_parked"] + 1
+
+    async def looked() -> bool:
+        return whole.script.calls["wake_parked"] > woken
+
+    await eventually(looked, what="a look at what is parked, after the change")
+    whole.script.heal()
+    await whole.all_settled()
+
+
 async def test_a_result_older_than_what_is_remembered_is_decided_under_the_lock(
     whole: WholeRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

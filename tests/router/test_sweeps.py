@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -87,9 +88,11 @@ class Places:
 
 
 @asynccontextmanager
-async def sweeper(store: Store, places: Places) -> AsyncIterator[Sweeper]:
-    async def depth(pool: str) -> int:
-        return 0
+async def sweeper(
+    store: Store, places: Places, depth: Callable[[], int | None] = lambda: 0
+) -> AsyncIterator[Sweeper]:
+    async def depth_of(pool: str) -> int | None:
+        return depth()
 
     async def timers() -> bool:
         return bool(await store.claim_timers(1))
@@ -115,7 +118,7 @@ async def sweeper(store: Store, places: Places) -> AsyncIterator[Sweeper]:
     )
     fakes: dict[str, Any] = {
         "broker": SimpleNamespace(
-            status=lambda: SimpleNamespace(connected=True, blocked=False), depth=depth
+            status=lambda: SimpleNamespace(connected=True, blocked=False), depth=depth_of
         ),
         "relay": None,
         "timers": SimpleNamespace(turn=timers),
@@ -225,6 +228,43 @@ async def test_a_stock_that_is_used_up_is_made_anew_at_once(
     async with sweeper(store, Places(100)):
         await wait_until(lambda: claimed == 10)
     assert store.asked["wake_parked"] == 3
+
+
+@pytest.mark.usefixtures("_soon")
+async def test_what_waits_is_announced_whatever_its_level_while_the_queue_is_short() -> None:
+    store, asked = Store(), []
+    depths: list[int | None] = [None, sweeping.SHORT_QUEUE + 1, sweeping.SHORT_QUEUE]
+
+    async def starving(limit: int, *given: Any, at_any_level: bool) -> list[Any]:
+        asked.append((limit, at_any_level))
+        return []
+
+    store.does["claim_starving_events"] = starving
+    async with sweeper(store, Places(0), lambda: depths[min(len(asked), 2)]):
+        await wait_until(lambda: len(asked) >= 3)
+    assert asked[:3] == [(1, False), (1, False), (sweeping.STARVING_AT_ONCE, True)]
+
+
+@pytest.mark.usefixtures("_soon")
+async def test_what_was_parked_on_old_facts_is_woken_when_it_is_in_the_database() -> None:
+    store = Store()
+    asked: list[float | None] = []
+
+    async def wake(*given: Any, parked_for: float | None) -> Any:
+        asked.append(parked_for)
+        return {}
+
+    store.does["wake_parked"] = wake
+    async with sweeper(store, Places(10)) as one:
+        decided = time.monotonic()
+        one.endpoints_changed()
+        await wait_until(lambda: asked[-1:] == [None] and len(set(asked)) > 1)
+        one.parked(time.monotonic())
+        asked.clear()
+        await wait_until(lambda: len(asked) >= 2)
+        assert set(asked) == {None}
+        one.parked(decided)
+        await wait_until(lambda: set(asked) != {None})
 
 
 @pytest.mark.usefixtures("_soon")

@@ -117,6 +117,27 @@ async def test_a_starving_event_is_announced_once_more_at_the_highest_level(
     assert await engine.store.claim_starving_events(10, 5.0) == []
 
 
+async def test_what_is_not_in_a_short_queue_is_announced_once_more_whatever_its_level(
+    engine: Engine,
+) -> None:
+    start = a_start(priority=255)
+    await engine.store.start([start])
+
+    async def claimed(*, at_any_level: bool) -> list[str]:
+        found = await engine.store.claim_starving_events(10, 5.0, at_any_level=at_any_level)
+        return [one.event_id for one in found]
+
+    assert await claimed(at_any_level=True) == []
+    later = "created_at = created_at - interval '6 s', announced_at = announced_at - interval '6 s'"
+    await engine.rows(f"UPDATE outbox SET {later}")
+    assert await claimed(at_any_level=False) == []
+    assert await claimed(at_any_level=True) == [start.event.event_id]
+    # Not again at once: it is on its way.
+    assert await claimed(at_any_level=True) == []
+    await engine.rows(f"UPDATE outbox SET {later}")
+    assert await claimed(at_any_level=True) == [start.event.event_id]
+
+
 async def test_no_sweep_waits_for_a_commit(engine: Engine) -> None:
     """A transaction that is settling an event, and ending a delivery, holds both rows."""
     instance, event = await engine.started()

@@ -90,6 +90,7 @@ class Router:
             self._relay,
             self.router_id,
             self._call,
+            lambda since: self._sweeper.parked(since),
             rules,
             self._contact,
             in_doubt,

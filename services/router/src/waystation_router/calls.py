@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -311,6 +312,7 @@ class Calls:
         """The delivery was not called: it goes off the fast way, at no cost."""
         known = handling.facts.deliveries.get(call.task.task_id)
         spent = call.attempt - 1
+        call.row_since = time.monotonic()
         call.row = Delivery(
             event_id=handling.event_id,
             task_id=call.task.task_id,

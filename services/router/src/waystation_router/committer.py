@@ -18,6 +18,7 @@ import structlog
 from waystation_core.domain.commit import InstanceCommit
 from waystation_core.domain.draft import Draft, Rules
 from waystation_core.domain.errors import StoreUnavailable
+from waystation_core.domain.model import DeliveryState
 from waystation_core.domain.results import CONFLICTS_BEFORE_TURN, Verdict, apply_touch
 from waystation_core.ports.store import EngineStore, WriteRefused
 from waystation_core.relay.announcing import Relay
@@ -60,6 +61,7 @@ class Committer:
         relay: Relay,
         router_id: str,
         call_again: Callable[[Handling, Call], None],
+        on_parked: Callable[[float], None],
         rules: Rules,
         contact: Contact,
         in_doubt: asyncio.Event,
@@ -71,6 +73,7 @@ class Committer:
         self._relay = relay
         self._router_id = router_id
         self._call_again = call_again
+        self._on_parked = on_parked
         self._rules = rules
         self._contact = contact
         self._retries = Retries("commit_repeated")
@@ -347,7 +350,9 @@ class Committer:
         for task_id, verdict in decided.verdicts.items():
             self._conclude_result(handling, handling.calls[task_id], verdict)
         for task_id in decided.rows:
-            del handling.calls[task_id]
+            call = handling.calls.pop(task_id)
+            if call.row is not None and call.row.state is DeliveryState.NO_ENDPOINT:
+                self._on_parked(call.row_since)
         if took_turn:
             self._call_with_turn(handling)
         if not handling.facts.in_outbox:

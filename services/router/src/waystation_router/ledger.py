@@ -70,6 +70,8 @@ class Call:
     result: CallResult | None = None
     row: Delivery | None = None
     """To be written instead of a result: the delivery goes off the fast way."""
+    row_since: float = 0.0
+    """When that was decided, by the monotonic clock."""
 
     @property
     def has_outcome(self) -> bool:

@@ -34,6 +34,9 @@ PARKED_EVERY = 2.0
 OVERDUE_EVERY = 0.5
 LAPSED_EVERY = 1.0
 STARVING_AFTER = 5.0
+STARVING_AT_ONCE = 20
+"""Events announced once more in a turn while the queue is short, so that they are not in it."""
+SHORT_QUEUE = 10
 LOST_EVERY = 1.0
 LEASES_EVERY = 1.0
 EVENTS_AT_ONCE = 500
@@ -96,6 +99,7 @@ class Sweeper:
         """Whether the last look at parked deliveries left some."""
         self._endpoints_changed: float | None = None
         """Since when those that were parked for some time may be woken, until all of them are."""
+        self._last_change = 0.0
         self._loops: list[Kept] = []
 
     def start(self) -> None:
@@ -129,8 +133,14 @@ class Sweeper:
 
     def endpoints_changed(self) -> None:
         """Deliveries may have been waiting for what is there now."""
-        self._endpoints_changed = time.monotonic()
+        self._endpoints_changed = self._last_change = time.monotonic()
         self._claims_ran_dry.set()
+
+    def parked(self, since: float) -> None:
+        """A delivery is parked for want of an endpoint, which was decided then: endpoints may have changed on
+        its way into the database, and what was parked before the change have been woken without it."""
+        if since <= self._last_change:
+            self.endpoints_changed()
 
     def _keep(
         self,
@@ -292,16 +302,24 @@ class Sweeper:
 
     async def _starving(self) -> bool:
         """Announces what has waited long once more at the highest level, at most a tenth of what
-        was settled lately, so that every level keeps a tenth. And one at the least: where little
-        happens, what waits was perhaps never announced, because its process died first."""
+        was settled lately, so that every level keeps a tenth, and one at the least.
+
+        While the queue is short, what waits is not in it. It was perhaps never announced: its process
+        died first, or did not hear that it was committed. Then it is announced whatever its level."""
         settled = self._committer.results_committed
         share, self._settled_before = (settled - self._settled_before) // 10, settled
-        if self._broker.status().connected:
-            starving = await self._store.claim_starving_events(
-                max(share, 1), STARVING_AFTER, self._pools.now.announced
-            )
-            if starving:
-                await self._relay.announce_due(starving)
+        if not self._broker.status().connected:
+            return False
+        depth = await self._broker.depth(self._pool)
+        short = depth is not None and depth <= SHORT_QUEUE
+        starving = await self._store.claim_starving_events(
+            max(share, STARVING_AT_ONCE if short else 1),
+            STARVING_AFTER,
+            self._pools.now.announced,
+            at_any_level=short,
+        )
+        if starving:
+            await self._relay.announce_due(starving)
         return False
 
 

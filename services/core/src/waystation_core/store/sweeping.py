@@ -49,7 +49,9 @@ _CLAIM_STARVING = f"""
 WITH found AS MATERIALIZED (
     SELECT event_id FROM outbox
     WHERE event_id > %(after)s AND event_id <= %(ends)s
-      AND level < %(highest)s AND created_at < now() - make_interval(secs => %(age)s) {{among}}
+      AND created_at < now() - make_interval(secs => %(age)s)
+      AND (level < %(highest)s
+          OR %(any_level)s AND announced_at < now() - make_interval(secs => %(age)s)) {{among}}
     ORDER BY event_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE outbox o SET level = %(highest)s, announced_at = now()
@@ -182,7 +184,12 @@ class Sweeping:
         return [_due(row) for row in await self._claim(query, parameters)]
 
     async def claim_starving_events(
-        self, limit: int, unsettled_for: float, types: EventTypes = EVERY_TYPE
+        self,
+        limit: int,
+        unsettled_for: float,
+        types: EventTypes = EVERY_TYPE,
+        *,
+        at_any_level: bool = False,
     ) -> list[DueEvent]:
         after = self._starving_after
         ends = await self._fetch(_PORTION_ENDS, {"after": after})
@@ -193,6 +200,7 @@ class Sweeping:
                 "ends": ends[0][0] if ends else _LAST_ID,
                 "highest": LEVELS - 1,
                 "age": unsettled_for,
+                "any_level": at_any_level,
                 "limit": limit,
                 **event_types.parameters(types),
             },

@@ -291,11 +291,17 @@ class EngineStore(Protocol):
         ...
 
     async def claim_starving_events(
-        self, limit: int, unsettled_for: float, types: EventTypes = EVERY_TYPE
+        self,
+        limit: int,
+        unsettled_for: float,
+        types: EventTypes = EVERY_TYPE,
+        *,
+        at_any_level: bool = False,
     ) -> list[DueEvent]:
-        """Claims rows of these types unsettled this long and announced once, for one more
-        announcement at the highest level. Each call looks at a portion of the outbox, the oldest
-        one first, and at the next one where that has none. Where it raises, none is claimed."""
+        """Claims rows of these types unsettled this long and announced below the highest level, for
+        one more announcement at that. `at_any_level`: those too that were announced at the highest, or
+        claimed here, as long ago. Each call looks at a portion of the outbox, the oldest one first,
+        and at the next one where that has none. Where it raises, none is claimed."""
         ...
 
     async def claim_deliveries(
