@@ -229,4 +229,19 @@ MUTANTS = (
             "tests/worker_sdk/test_one_answer.py::test_a_thread_whose_call_was_given_up_is_replaced",
         ),
     ),
+    Mutant(
+        "what_timers_raised_in_doubt_is_not_told",
+        "What timers raised under a lock, though the answer to it was lost, is announced at once",
+        "router/timers.py",
+        (
+            (
+                "            await self._perhaps_raised(decided)\n",
+                "            pass\n",
+            ),
+        ),
+        killers=(
+            "tests/router/test_fault_table.py::test_what_a_fault_befalls_is_done_once_all_the_same"
+            "[timers.locked.exit-reply lost]",
+        ),
+    ),
 )

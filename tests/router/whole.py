@@ -15,7 +15,7 @@ from support.scripted_store import Script
 from support.waiting import eventually
 
 from waystation.v1 import task_handler_service_pb2 as pb
-from waystation_core.broker.in_process import InProcessBroker
+from waystation_core.broker.in_process import Hub, InProcessBroker
 from waystation_core.domain.model import Event, JsonObject
 from waystation_core.domain.results import AttemptError
 from waystation_core.domain.task_spec import RetryPolicy, TaskSpec
@@ -127,19 +127,28 @@ class Endpoints:
 class WholeRouter:
     """The router with what stands around it."""
 
-    def __init__(self, engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        url: str,
+        monkeypatch: pytest.MonkeyPatch,
+        hub: Hub | None = None,
+        **more: Any,
+    ) -> None:
+        """Routers with the same `hub` have the same broker; `more` are settings."""
         self.engine = engine
         self.script = Script()
         self.store = self.script.wrap(engine.store)
         self.registry = PostgresRegistryStore(engine.pool)
         self.endpoints = Endpoints()
-        self.broker = InProcessBroker()
+        self.broker = InProcessBroker(hub)
         monkeypatch.setattr(app, "EndpointPool", lambda *_, **__: self.endpoints)
         settings = RouterSettings(
             database_url=url,  # type: ignore[arg-type]
             broker_url="memory://",  # type: ignore[arg-type]
             router_lease_seconds=5.0,
             stop_grace_seconds=0.0,
+            **more,
         )
         self.router = Router(
             settings,

@@ -120,12 +120,15 @@ class Timers:
         try:
             return await self._store.commit(commits, generation=self._registry.generation)
         except StoreUnavailable:
-            # Perhaps it was written: then nobody else would announce them soon.
-            with contextlib.suppress(StoreUnavailable):
-                await self._store.make_due(
-                    [event.event_id for commit in commits for event in commit.outbox_add]
-                )
+            await self._perhaps_raised(commits)
             raise
+
+    async def _perhaps_raised(self, commits: Sequence[InstanceCommit]) -> None:
+        """What was written though its answer was lost: nobody else would announce it soon."""
+        raised = [event.event_id for commit in commits for event in commit.outbox_add]
+        if raised:
+            with contextlib.suppress(StoreUnavailable):
+                await self._store.make_due(raised)
 
     async def _of_instance(self, key: int, due: Sequence[Timer]) -> None:
         try:
@@ -149,6 +152,17 @@ class Timers:
                 self._relay.committed([commit])
 
     async def _fire(self, key: int, due: Sequence[Timer]) -> InstanceCommit:
+        decided: list[InstanceCommit] = []
+        try:
+            return await self._fire_locked(key, due, decided)
+        except StoreUnavailable:
+            await self._perhaps_raised(decided)
+            raise
+
+    async def _fire_locked(
+        self, key: int, due: Sequence[Timer], decided: list[InstanceCommit]
+    ) -> InstanceCommit:
+        """Adds to `decided` what it is about to write."""
         async with self._store.locked(key=key) as locked:
             if locked.generation != self._registry.generation:
                 await self._registry.refresh(at_least=locked.generation)
@@ -166,6 +180,7 @@ class Timers:
             for timer in wanted:
                 timers.fire(draft, timer, material)
             commit = draft.commit()
+            decided.append(commit)
             await locked.write(commit)
         return commit
 
