@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -68,13 +67,10 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     # Else it would find, some seconds later, what another part must find at once.
     monkeypatch.setattr(sweeper, "STARVING_AFTER", 3_600.0)
     monkeypatch.setattr(registry, "POLL_SECONDS", LOOK_SECONDS)
-    for retrying in (committer, intake, sweeper, owned):
+    monkeypatch.setattr(lease, "RENEWED_EVERY", LOOK_SECONDS / 5)
+    for retrying in (committer, intake, sweeper, lease, owned):
         monkeypatch.setattr(retrying, "wait_before", lambda *_, **__: LOOK_SECONDS)
 
-    async def renews_soon(seconds: float) -> None:
-        await asyncio.sleep(LOOK_SECONDS)
-
-    monkeypatch.setattr(lease, "asyncio", SimpleNamespace(sleep=renews_soon))
     # As if it had been renewed for a whole lease.
     monkeypatch.setattr(Lease, "may_break_others", property(lambda self: self.is_held))
 
@@ -147,10 +143,11 @@ class World:
         """The router's process ends without a word: what it had under way is cut off, and its lease is
         over. Another one comes, to which nothing happens."""
         mine = owned.owner()
-        cut = [kept.task for kept in mine.kept] + list(mine.jobs)
+        renewals = self.whole.router._lease._asked
+        cut = [*(kept.task for kept in mine.kept), *mine.jobs, *renewals]
         for kept in list(mine.kept):
             kept.cancel()
-        for task in list(mine.jobs):
+        for task in [*mine.jobs, *renewals]:
             task.cancel()
         if cut:
             await asyncio.wait(cut)
