@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from scale import backlogs, handlers, readers, report
+from scale import backlogs, handlers, neighbours, overload, readers, report
 from scale.clients import rate_of_normal_work
 from scale.report import Row
 from scale.system import System
@@ -23,6 +23,8 @@ CASES: dict[str, tuple[Case, int]] = {
     "big": (readers.big, 10_000),
     "endpoints": (readers.endpoints, 10_000),
     "watchers": (readers.watchers, 2_000),
+    "overload": (overload.overload, 20_000),
+    "neighbours": (neighbours.neighbours, 64),
 }
 """With how many of its things each is at full size."""
 

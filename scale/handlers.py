@@ -1,6 +1,7 @@
 """The handler service of the cases: one small task for each. `SCALE_REJECTS=1` has the one for dead letters
-reject what it gets."""
+reject what it gets, `SCALE_SLOW=1` has the one of the overload take its time."""
 
+import asyncio
 import os
 
 import uvloop
@@ -10,9 +11,12 @@ from waystation_worker import HandlerService, Reject, TaskContext
 NOW, PARKED, LOST, DELAYED, LETTERS, BIG = (
     f"scale-{name}" for name in ("now", "parked", "lost", "delayed", "letters", "big")
 )
+SLOW, FLOOD, QUIET = (f"scale-{name}" for name in ("slow", "flood", "quiet"))
 DUE = "scale.due"
 NOTED = "scale.noted"
 NOTE_BYTES = 2_000
+SLOW_SECONDS = 0.2
+HELD_SECONDS = 0.02
 
 service = HandlerService("scale", version="1.0.0")
 
@@ -54,6 +58,22 @@ async def reject(ctx: TaskContext) -> None:
 async def note(ctx: TaskContext) -> None:
     """Two kilobytes into the context, in the place of those before."""
     ctx.data["note"] = ctx.event.payload["n"] * (NOTE_BYTES // len(ctx.event.payload["n"]))
+
+
+@service.task(events=["workflow.started"], workflow_types=[SLOW], max_in_flight=10)
+async def lag(ctx: TaskContext) -> None:
+    """The end; in the service that was started to be slow, after a while."""
+    if os.environ.get("SCALE_SLOW"):
+        await asyncio.sleep(SLOW_SECONDS)
+    ctx.complete()
+
+
+@service.task(events=["workflow.started"], workflow_types=[FLOOD, QUIET], max_in_flight=4)
+async def share(ctx: TaskContext) -> None:
+    """The end; a flood that holds its places for a while has the others wait in line."""
+    if ctx.workflow_type == FLOOD:
+        await asyncio.sleep(HELD_SECONDS)
+    ctx.complete()
 
 
 if __name__ == "__main__":

@@ -46,10 +46,26 @@ class System(Together):
             "WAYSTATION_LOG_FORMAT": "json",
         }
         self._child("migrate", [BINARIES / "waystation", "migrate"]).wait(READY_SECONDS)
-        api = self._child("api", [BINARIES / "waystation-api"])
-        api.wait_ready(lambda: serves(self.address), timeout=READY_SECONDS)
+        self._start_api()
         self.start_router()
         self.start_handlers()
+
+    def _start_api(self) -> None:
+        self._api = self._child("api", [BINARIES / "waystation-api"])
+        self._api.wait_ready(lambda: serves(self.address), timeout=READY_SECONDS)
+
+    def restart_engine(self, **settings: str) -> None:
+        """Stops API and router and starts them with these settings beside the others."""
+        self.stop_router()
+        self._api.stop(60)
+        self._environment.update(settings)
+        self._start_api()
+        self.start_router()
+
+    def engine(self) -> dict[str, int]:
+        """The process ids of API and router."""
+        assert self._router is not None
+        return {"API": self._api.pid, "router": self._router.pid}
 
     def start_router(self) -> None:
         """Starts the router and waits until it takes work."""
@@ -61,12 +77,15 @@ class System(Together):
         assert self._router is not None
         self._router.stop(60)
 
-    def start_handlers(self, *, rejects: bool = False, wait: bool = True) -> None:
+    def start_handlers(
+        self, *, rejects: bool = False, slow: bool = False, wait: bool = True
+    ) -> None:
         """Starts the handler service; waits until it is registered unless told not to."""
         self._handlers = self._child(
             "handlers",
             [sys.executable, "-m", "scale.handlers"],
             SCALE_REJECTS="1" if rejects else "",
+            SCALE_SLOW="1" if slow else "",
             PYTHONPATH=os.pathsep.join(sys.path),
         )
         if wait:
