@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import grpc
 
 from scale import copies, handlers
-from scale.clients import Api, api, timed
+from scale.clients import Api, api, bystander, timed
 from scale.report import Row
 from scale.system import System
 from waystation.v1 import dead_letter_service_pb2
@@ -89,18 +89,21 @@ async def letters(system: System, number: int, normal: float) -> list[Row]:
         )
         request = dead_letter_service_pb2.RetryDeadLetterRequest(request_id="scale")
         request.filter.task_id = "reject"
-        began = time.monotonic()
         retried = 0
-        # A call that broke off at its deadline is taken up by the same request.
-        while time.monotonic() - began < 4 * LETTERS_WITHIN and not retried:
-            with contextlib.suppress(grpc.aio.AioRpcError):
-                retried = (await one.letters.RetryDeadLetter(request, timeout=60)).retried
-        took = time.monotonic() - began
-        left = await _open(system, handlers.LETTERS, LETTERS_WITHIN)
+        async with bystander(one, _FIRST + "-letters") as looks:
+            began = time.monotonic()
+            # A call that broke off at its deadline is taken up by the same request.
+            while time.monotonic() - began < 4 * LETTERS_WITHIN and not retried:
+                with contextlib.suppress(grpc.aio.AioRpcError):
+                    retried = (await one.letters.RetryDeadLetter(request, timeout=60)).retried
+            took = time.monotonic() - began
+        # At half the rate of normal work at least, as any other backlog.
+        left = await _open(system, handlers.LETTERS, max(LETTERS_WITHIN, 2 * number / normal))
     return [
         Row("letters", "a page of 1,000", listing, "<=", 2.0),
         Row("letters", f"retrying {number:,} by a filter", took, "<=", LETTERS_WITHIN),
-        Row("letters", "retried", retried, "<=", number, ""),
+        Row("letters", "a bystander's GetWorkflow meanwhile, the slowest", max(looks), "<=", 2.0),
+        Row("letters", "not retried", number - retried, "<=", 0, ""),
         Row("letters", "not handled in the end", left, "<=", 0, ""),
     ]
 

@@ -67,6 +67,26 @@ async def timed(call: Awaitable[T]) -> tuple[T, float]:
     return answer, time.monotonic() - began
 
 
+@asynccontextmanager
+async def bystander(one: Api, workflow_instance_id: str) -> AsyncIterator[list[float]]:
+    """Reads a workflow again and again while the block runs; how long each time took (s)."""
+    took: list[float] = []
+    request = workflow_service_pb2.GetWorkflowRequest(workflow_instance_id=workflow_instance_id)
+
+    async def look_on() -> None:
+        while True:
+            took.append((await timed(one.workflows.GetWorkflow(request, timeout=30)))[1])
+            await asyncio.sleep(0.05)
+
+    looking = asyncio.ensure_future(look_on())
+    try:
+        yield took
+        if looking.done():
+            await looking
+    finally:
+        looking.cancel()
+
+
 async def all_pages(ask: Callable[[str], Awaitable[Any]]) -> tuple[list[Any], float, float]:
     """The answers of all pages of a list, the time for all of them and the longest (s)."""
     pages: list[Any] = []

@@ -3,6 +3,8 @@
 from mutants.mutant import Mutant
 
 CHANGING = "api/changing.py"
+BULK = "api/bulk.py"
+LETTER_PORTIONS = "api/letter_portions.py"
 REGISTERING = "core/store/registering.py"
 ENGINE = "core/store/engine.py"
 
@@ -207,6 +209,61 @@ MUTANTS = (
         "core/domain/retiring.py",
         (("        if row.state in STAYS:\n            continue\n", ""),),
         killers=("tests/domain/test_retiring.py::test_what_is_in_call_finishes_and_counts",),
+    ),
+    Mutant(
+        "a_bulk_request_counts_what_was_not_written",
+        "Dead letters by filter: what was done is counted with it, in one transaction",
+        ENGINE,
+        (("sum(tally.of.get(key, 0) for key in written.keys)", "sum(tally.of.values())"),),
+        killers=(
+            "tests/store/test_letters.py::test_a_request_counts_what_was_written_for_it_and_nothing_else",
+        ),
+    ),
+    Mutant(
+        "letters_that_moved_are_forgotten",
+        "What one transaction for many does not write is done alone",
+        LETTER_PORTIONS,
+        (
+            (
+                "            left.update(commit.before.key for commit in commits if commit not in done)\n",
+                "",
+            ),
+        ),
+        killers=(
+            "tests/api/test_bulk_letters.py::test_a_locked_one_is_waited_for_when_the_others_are_done",
+        ),
+    ),
+    Mutant(
+        "one_workflow_ends_a_bulk_command",
+        "A workflow whose letters can't be resolved holds up no other",
+        BULK,
+        (
+            (
+                "            walk.failure = walk.failure or error\n            return 0\n",
+                "            raise\n",
+            ),
+        ),
+        killers=(
+            "tests/api/test_bulk_letters.py::test_one_that_is_locked_for_too_long_is_set_aside",
+        ),
+    ),
+    Mutant(
+        "a_bulk_command_goes_through_an_outage",
+        "A bulk command ends where the database serves nobody",
+        BULK,
+        (("                await self._store.probe()\n", "                pass\n"),),
+        killers=(
+            "tests/api/test_bulk_letters.py::test_what_broke_off_is_taken_up_and_counted_as_one",
+        ),
+    ),
+    Mutant(
+        "a_portion_of_letters_cuts_one_off",
+        "An instance that a portion of the walk over letters cut in two belongs to it",
+        "core/store/letters.py",
+        (("sorted({*(keys or ()), last})", "sorted(keys or ())"),),
+        killers=(
+            "tests/store/test_letters.py::test_instances_are_found_in_portions_of_letters_looked_at",
+        ),
     ),
     Mutant(
         "a_returned_message_is_confirmed",

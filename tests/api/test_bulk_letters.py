@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import grpc
 import pytest
 from support.running_api import Api, refusal
 from support.scripted_engine import failure, reply, task
+from support.waiting import eventually
 
 from waystation.v1 import dead_letter_service_pb2 as pb
 from waystation.v1 import workflow_service_pb2
 from waystation.v1.dead_letter_pb2 import DeadLetterState
 from waystation.v1.status_pb2 import WorkflowStatus
-from waystation_api import bulk
+from waystation_api import bulk, letter_portions
 from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.model import OnFailure
+from waystation_core.domain.outcomes import WaitRequest
+from waystation_core.relay.announcing import Relay
+from waystation_core.store.pool import connection_of
 
 CONTINUE = task(on_failure=OnFailure.CONTINUE)
 
@@ -58,6 +63,11 @@ async def discard(api: Api, request_id: str = "", **fields: Any) -> int:
     return int(answer.discarded)
 
 
+async def execute(api: Api, statement: str) -> None:
+    async with connection_of(api.store.engine._pool) as connection:  # type: ignore[attr-defined]
+        assert (await connection.execute(statement)).rowcount == 1
+
+
 async def status(api: Api, name: str) -> str:
     answer = await api.workflows.GetWorkflow(
         workflow_service_pb2.GetWorkflowRequest(workflow_instance_id=name)
@@ -91,7 +101,11 @@ async def test_every_field_of_the_filter_counts_and_all_must_hold(api: Api) -> N
     ]
 
 
-async def test_several_of_one_workflow_go_together_with_what_they_held(api: Api) -> None:
+@pytest.mark.parametrize("at_once", [10, 0], ids=["with others", "under its lock"])
+async def test_several_of_one_workflow_go_together_with_what_they_held(
+    api: Api, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(letter_portions, "_LETTERS_OF_EACH", at_once)
     for name in ("w-1", "w-2"):
         await started(api, name)
         await api.engine.handle(name, "workflow.started", reply("a", "b", "c", "d"))
@@ -134,28 +148,220 @@ async def test_a_repeated_request_has_one_effect_and_the_same_answer(api: Api) -
 async def test_what_broke_off_is_taken_up_and_counted_as_one(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(4):
+    monkeypatch.setattr(bulk, "_INSTANCES_AT_ONCE", 2)
+    monkeypatch.setattr(bulk, "_PORTIONS_AT_ONCE", 1)
+    for number in range(8):
         await failed(api, f"w-{number}")
-    carry_out = bulk.Changing.carry_out
-    keys: list[int] = []
+    store = api.store.engine
+    commit = store.commit
+    portions: list[int] = []
 
-    async def breaks(self: Any, change: Any, decide: Any) -> Any:
-        if change.key not in keys:
-            keys.append(change.key)
-        if len(keys) == 3:
-            raise StoreUnavailable("gone for a while")
-        return await carry_out(self, change, decide)
+    def gone(*args: Any, **more: Any) -> Any:
+        raise StoreUnavailable("gone for a while")
+
+    async def breaks(batch: Any, **more: Any) -> Any:
+        portions.append(len(batch))
+        return await commit(batch, **more) if len(portions) < 3 else gone()
 
     with monkeypatch.context() as patch:
-        patch.setattr(bulk.Changing, "carry_out", breaks)
+        patch.setattr(store, "commit", breaks)
+        patch.setattr(store, "locked", gone)
+        patch.setattr(store, "probe", gone)
         request = pb.RetryDeadLetterRequest(filter={}, request_id="r-1")
         assert (await refusal(api.dead_letters.RetryDeadLetter(request))).reason == (
             "STORE_UNAVAILABLE"
         )
+    # Not the fourth one, too: nobody was served.
+    assert portions == [2, 2, 2]
+    assert len(await open_letters(api)) == 4
     # One of those that were retried fails again meanwhile.
     await api.engine.handle("w-0", "workflow.started", failure(permanent=True))
-    assert await retry(api, "r-1") == 4
+    assert await retry(api, "r-1") == 8
     assert [letter.workflow_instance_id for letter in await open_letters(api)] == ["w-0"]
+
+
+async def test_a_client_that_goes_away_ends_the_work(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "_INSTANCES_AT_ONCE", 1)
+    for number in range(4):
+        await failed(api, f"w-{number}")
+    commit = api.store.engine.commit
+    reached, ended = asyncio.Event(), asyncio.Event()
+    begun: list[Any] = []
+
+    async def stands_still(batch: Any, **more: Any) -> Any:
+        begun.append(batch)
+        reached.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(api.store.engine, "commit", stands_still)
+        call = api.dead_letters.RetryDeadLetter(
+            pb.RetryDeadLetterRequest(filter={}, request_id="r-1")
+        )
+        waiting = asyncio.ensure_future(call)
+        await reached.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await ended.wait()
+    assert api.store.engine.commit == commit
+    assert len(begun) <= bulk._PORTIONS_AT_ONCE
+    assert await retry(api, "r-1") == 4
+
+
+async def test_many_go_in_one_transaction_under_no_lock(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        await failed(api, f"w-{number}")
+    commit = api.store.engine.commit
+    batches: list[list[str]] = []
+
+    async def seen(batch: Any, **more: Any) -> Any:
+        batches.append([one.after.workflow_instance_id for one in batch])
+        return await commit(batch, **more)
+
+    def locked(**how: Any) -> Any:
+        raise AssertionError("nothing is to be locked")
+
+    monkeypatch.setattr(api.store.engine, "commit", seen)
+    monkeypatch.setattr(api.store.engine, "locked", locked)
+    assert await retry(api) == 5
+    assert batches == [[f"w-{number}" for number in range(5)]]
+
+
+async def test_several_portions_at_a_time_count_right(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "_INSTANCES_AT_ONCE", 2)
+    for number in range(7):
+        await failed(api, f"w-{number}")
+    commit = api.store.engine.commit
+    both = asyncio.Barrier(2)
+
+    async def overlaps(batch: Any, **more: Any) -> Any:
+        # The fourth portion is the one of w-6, and there are four.
+        await both.wait()
+        return await commit(batch, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(api.store.engine, "commit", overlaps)
+        assert await retry(api, "r-1") == 7
+    assert await retry(api, "r-1") == 7
+    assert await open_letters(api) == []
+
+
+@pytest.mark.parametrize("fault", ["can't be written", "can't be read"])
+async def test_one_that_cant_be_retried_holds_up_no_other(api: Api, fault: str) -> None:
+    for number in range(5):
+        await failed(api, f"w-{number}")
+    if fault == "can't be written":
+        # What is in the place of the entry that is to tell of the retry.
+        copied = (
+            "INSERT INTO history (instance_key, sequence, event_id, event_type, processed_by, "
+            "result, attempt, base_version, will_retry, status) SELECT h.instance_key, i.version + 1, h.event_id, h.event_type, "
+            "h.processed_by, h.result, h.attempt, h.base_version, h.will_retry, h.status FROM history h JOIN workflow_instances i ON "
+            "i.key = h.instance_key WHERE i.workflow_instance_id = 'w-1' AND h.sequence = 1"
+        )
+        undone = (
+            "DELETE FROM history h USING workflow_instances i "
+            "WHERE i.key = h.instance_key AND h.sequence > i.version"
+        )
+    else:
+        letter = (await open_letters(api, workflow_instance_id="w-1"))[0].dead_letter_id
+        copied, undone = (
+            f"UPDATE dead_letters SET on_failure = {value} WHERE dead_letter_id = '{letter}'"
+            for value in (9, 1)
+        )
+    await execute(api, copied)
+    request = pb.RetryDeadLetterRequest(filter={}, request_id="r-1")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await api.dead_letters.RetryDeadLetter(request)
+    assert caught.value.code() is grpc.StatusCode.INTERNAL
+    await execute(api, undone)
+    assert [letter.workflow_instance_id for letter in await open_letters(api)] == ["w-1"]
+    assert await retry(api, "r-1") == 5
+    assert await open_letters(api) == []
+
+
+async def test_a_locked_one_is_waited_for_when_the_others_are_done(api: Api) -> None:
+    for number in range(4):
+        await failed(api, f"w-{number}")
+
+    async def left() -> list[str]:
+        return [letter.workflow_instance_id for letter in await open_letters(api)]
+
+    async with api.store.engine.locked(workflow_instance_id="w-1"):
+        retrying = asyncio.ensure_future(retry(api, "r-1"))
+        await eventually(left, until=lambda names: names == ["w-1"])
+        assert not retrying.done()
+    assert await retrying == 4
+    assert await left() == []
+
+
+async def test_one_that_is_locked_for_too_long_is_set_aside(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "_INSTANCES_AT_ONCE", 1)
+    monkeypatch.setattr(bulk, "_PORTIONS_AT_ONCE", 1)
+    monkeypatch.setattr(bulk, "_TRIES", 1)
+    for number in range(3):
+        await failed(api, f"w-{number}")
+    async with api.store.engine.locked(workflow_instance_id="w-0"):
+        request = pb.RetryDeadLetterRequest(filter={}, request_id="r-1")
+        refused = await refusal(api.dead_letters.RetryDeadLetter(request))
+    assert refused.reason == "STORE_UNAVAILABLE"
+    assert [letter.workflow_instance_id for letter in await open_letters(api)] == ["w-0"]
+    assert await retry(api, "r-1") == 3
+
+
+async def test_what_moved_since_it_was_read_is_decided_anew(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        await failed(api, f"w-{number}", by=CONTINUE)
+    commit = api.store.engine.commit
+
+    async def somebody_is_faster(batch: Any, **more: Any) -> Any:
+        # w-1 is cancelled, so that its letter stays.
+        await api.workflows.CancelWorkflow(
+            workflow_service_pb2.CancelWorkflowRequest(workflow_instance_id="w-1")
+        )
+        return await commit(batch, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(api.store.engine, "commit", somebody_is_faster)
+        assert await retry(api, "r-1") == 2
+    assert [letter.workflow_instance_id for letter in await open_letters(api)] == ["w-1"]
+
+
+async def test_what_retrying_raises_is_announced(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after the retry of a single one: a workflow that had asked something asks again."""
+    announced: list[tuple[str, str]] = []
+    committed = Relay.committed
+
+    def seen(self: Relay, commits: Any) -> None:
+        announced.extend(
+            (one.after.workflow_instance_id, event.event_type)
+            for one in commits
+            for event in one.raised
+        )
+        committed(self, commits)
+
+    for name in ("w-1", "w-2"):
+        await started(api, name)
+        asks = reply("a", wait=WaitRequest("approval"))
+        await api.engine.handle(name, "workflow.started", asks)
+        await api.engine.handle(name, "a", failure(permanent=True))
+    monkeypatch.setattr(Relay, "committed", seen)
+    assert await retry(api) == 2
+    assert announced == [(name, "workflow.waiting_for_input") for name in ("w-1", "w-2")]
+    assert {await status(api, name) for name in ("w-1", "w-2")} == {"WAITING_FOR_INPUT"}
 
 
 async def test_the_same_request_twice_at_once_retries_each_once(

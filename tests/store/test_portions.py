@@ -134,6 +134,7 @@ BOUNDED_BY: dict[type, dict[str, str]] = {
         "open_work": ONE_INSTANCE,
         "dead_letters": "limit",
         "dead_letter_instances": "limit",
+        "open_letters": "keys",
         "dead_letter_instance": ONE_ROW,
         "instance_of_event": ONE_ROW,
         "pools": REGISTERED,

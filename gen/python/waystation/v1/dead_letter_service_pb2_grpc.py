@@ -67,9 +67,10 @@ class DeadLetterServiceServicer(object):
     def RetryDeadLetter(self, request, context):
         """Tries a delivery again from its first attempt, with the same or an edited payload. A FAILED instance
         becomes ACTIVE and its held events go on. Idempotent by request_id.
-        By filter: all open ones that match and were there when the request was first made, instance after
-        instance, each in transactions of its own; those of COMPLETED and CANCELLED instances stay. A call that
-        broke off is taken up by the same request, and the answer counts what both did.
+        By filter: all open ones that match and were there when the request was first made, some instances at a
+        time, each such portion in a transaction of its own; those of COMPLETED and CANCELLED instances stay. A
+        call that broke off is taken up by the same request, and the answer counts what both did. An instance that
+        can't be changed now holds up no other: the call fails for it when the others are done.
         Errors: NOT_FOUND / DEAD_LETTER_NOT_FOUND; FAILED_PRECONDITION / WORKFLOW_ENDED (both not by filter);
         INVALID_ARGUMENT / INVALID_STRUCT, INVALID_FIELD, INVALID_ID; RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE;
         ALREADY_EXISTS / REQUEST_ID_REUSED.

@@ -7,7 +7,8 @@
 
 What each RPC does stands in modules of its own, named after it:
 
-    starting, waiting, watching, reading, changing, bulk      an instance's life
+    starting, waiting, watching, reading, changing            an instance's life
+    bulk, letter_portions                                     dead letters of many instances
     completing                                                pending calls
     tasks, registering, registered, retiring                  tasks and their declarations
     replaying, replay_report, past, forking                   what has been, once more

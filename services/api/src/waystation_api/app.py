@@ -36,6 +36,7 @@ from waystation_api.flowing import Flowing
 from waystation_api.forking import Forking
 from waystation_api.handlers import HandlerRegistryService
 from waystation_api.instance_lines import InstanceLines
+from waystation_api.letter_portions import LetterPortions
 from waystation_api.reading import Reading
 from waystation_api.registering import Registering
 from waystation_api.replaying import Replaying
@@ -162,6 +163,14 @@ class ApiServer:
             max_events=settings.max_events_per_workflow,
             lines=InstanceLines(max(1, settings.api_database_connections // 2)),
         )
+        portions = LetterPortions(
+            store.engine,
+            store.queries,
+            self._relay,
+            self._tasks,
+            max_events=settings.max_events_per_workflow,
+        )
+        bulk = BulkLetters(store.engine, store.queries, changing, portions)
         workflows = WorkflowService(
             starter=self._starter,
             waiters=self._waiters,
@@ -199,9 +208,7 @@ class ApiServer:
                 _service(
                     "DeadLetterService",
                     dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server,
-                    DeadLetterService(
-                        store.queries, changing, BulkLetters(store.engine, store.queries, changing)
-                    ),
+                    DeadLetterService(store.queries, changing, bulk),
                 ),
                 _service(
                     "TaskCompletionService",

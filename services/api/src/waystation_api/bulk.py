@@ -1,44 +1,60 @@
-"""Dead letters by filter: instance after instance, each under its own lock.
+"""Dead letters by filter: portion after portion of instances, each in a transaction of its own.
 
-There is no one transaction for all of them: each instance's letters are resolved in transactions
-of their own, which also count them in the row of the request. So a call that broke off is taken up
-by the same request where it stopped, and both together answer with what was done in all. What
-became a dead letter after the first call is not meant: a delivery that was tried again and failed
-again is not tried a third time by a repeated request.
+There is no one transaction for all of them: several instances go together (`letter_portions`), and
+what is left of them one by one, each under its own lock. Every such transaction also counts what it did
+in the row of the request. So a call that broke off is taken up by the same request where it stopped, and
+both together answer with what was done in all. What became a dead letter after the first call is not
+meant: a delivery that was tried again and failed again is not tried a third time by a repeated request.
+
+An instance whose letters can't be resolved is set aside; the call fails for it when all others are done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import structlog
 
 from waystation_api.changing import Change, Changing, Decide, Drafting
+from waystation_api.letter_portions import Act, Asked, LetterPortions
 from waystation_core.domain import actions
-from waystation_core.domain.draft import Draft
 from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.model import Delivery, Event, JsonObject
+from waystation_core.domain.model import JsonObject
 from waystation_core.ports.store import DeadLetterFilter, EngineStore, Locked, QueryStore
+from waystation_core.running import step
 
-_INSTANCES_AT_ONCE = 500
+log = structlog.get_logger(__name__)
+
+_INSTANCES_AT_ONCE = 100
+"""In one portion: some tens of milliseconds of this process's time, in pieces."""
+
+_PORTIONS_AT_ONCE = 2
+"""Of all calls together: one is decided while another one is written. Others need connections too."""
+
 _LETTERS_AT_ONCE = 100
-"""Resolved in one transaction."""
+"""Of an instance that is done alone, resolved in one transaction."""
 
 _TRIES = 3
 """For one instance: a router may hold its lock for long."""
-
-Act = Callable[
-    [Draft, Sequence[actions.OpenDeadLetter], Sequence[tuple[Delivery, Event]]],
-    int,
-]
 
 
 class BulkLetters:
     """Retries and discards all open dead letters that a filter means."""
 
-    def __init__(self, store: EngineStore, queries: QueryStore, changing: Changing) -> None:
+    def __init__(
+        self,
+        store: EngineStore,
+        queries: QueryStore,
+        changing: Changing,
+        portions: LetterPortions,
+    ) -> None:
         self._store = store
         self._queries = queries
         self._changing = changing
+        self._portions = portions
+        self._places = asyncio.Semaphore(_PORTIONS_AT_ONCE)
 
     async def retry(self, change: Change, filter: DeadLetterFilter) -> int:
         """How many are tried again; those of COMPLETED and CANCELLED instances stay."""
@@ -59,27 +75,55 @@ class BulkLetters:
             filter,
             created_before=request.began_at if before is None else min(before, request.began_at),
         )
-        count = last = 0
-        while keys := await self._queries.dead_letter_instances(
-            filter, after=last, limit=_INSTANCES_AT_ONCE, namespace=change.namespace
-        ):
-            for key in keys:
-                count += await self._of_instance(change, key, filter, act)
-            last = keys[-1]
+        count = await self._walk(Asked(change, filter, act))
         if change.request_id is None:
             return count
         return await self._store.end_request(
             change.rpc, change.request_id, namespace=change.namespace
         )
 
-    async def _of_instance(
-        self, change: Change, key: int, filter: DeadLetterFilter, act: Act
-    ) -> int:
+    async def _walk(self, asked: Asked) -> int:
+        """Goes through all of it, with a few portions under way at a time."""
+        walk = _Walk(self._queries, asked)
+        workers = [step(self._work(walk)) for _ in range(_PORTIONS_AT_ONCE)]
+        try:
+            count = sum(await asyncio.gather(*workers))
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+        if walk.failure is not None:
+            raise walk.failure
+        return count
+
+    async def _work(self, walk: _Walk) -> int:
+        count = 0
+        while keys := await walk.portion():
+            async with self._places:
+                done, left = await self._portions.resolve(walk.asked, keys)
+            count += done
+            for key in left:
+                count += await self._alone_or_aside(walk, key)
+        return count
+
+    async def _alone_or_aside(self, walk: _Walk, key: int) -> int:
+        try:
+            return await self._of_instance(walk.asked, key)
+        except Exception as error:
+            if isinstance(error, StoreUnavailable):
+                # Where the database serves nobody, it is not this instance that is the matter.
+                await self._store.probe()
+            log.exception("letters_set_aside", instance_key=key)
+            walk.failure = walk.failure or error
+            return 0
+
+    async def _of_instance(self, asked: Asked, key: int) -> int:
+        """Under its lock, so many letters at a time."""
         # The request is remembered as a whole, not for each instance.
-        of_instance = replace(change, key=key, request_id=None)
+        of_instance = replace(asked.change, key=key, request_id=None)
         count, last = 0, None
         while True:
-            decide = self._portion(change, filter, act, after=last)
+            decide = self._some_letters(asked, after=last)
             answer = await self._insist(of_instance, decide)
             count += int(answer["count"])
             last = answer["last"]
@@ -87,13 +131,12 @@ class BulkLetters:
                 return count
 
     @staticmethod
-    def _portion(
-        change: Change, filter: DeadLetterFilter, act: Act, *, after: str | None
-    ) -> Decide:
+    def _some_letters(asked: Asked, *, after: str | None) -> Decide:
         """Resolves some of an instance's letters; `last` is the last one where there may be more."""
+        change = asked.change
 
         async def decide(locked: Locked, drafting: Drafting) -> JsonObject:
-            letters = await locked.dead_letters(filter, after=after, limit=_LETTERS_AT_ONCE)
+            letters = await locked.dead_letters(asked.filter, after=after, limit=_LETTERS_AT_ONCE)
             if not letters:
                 return {"count": 0, "last": None}
             held = await locked.held()
@@ -103,7 +146,7 @@ class BulkLetters:
                     *(event.event_id for _, event in held),
                 ]
             )
-            count = act(drafting.draft(facts), letters, held)
+            count = asked.act(drafting.draft(facts), letters, held)
             if count and change.request_id is not None:
                 await locked.count(change.rpc, change.request_id, count)
             more = len(letters) == _LETTERS_AT_ONCE
@@ -121,3 +164,36 @@ class BulkLetters:
             else:
                 return answer
         raise AssertionError("the last try returns or raises")
+
+
+@dataclass(slots=True)
+class _Walk:
+    """The instances that a call is about, in portions, for several workers at once."""
+
+    queries: QueryStore
+    asked: Asked
+    failure: Exception | None = None
+    """Why the first of those that were set aside could not be done."""
+    _found: Sequence[int] = ()
+    _after: int | None = 0
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def portion(self) -> Sequence[int]:
+        """The next ones; empty when there are no more."""
+        async with self._turn:
+            while not self._found and self._after is not None:
+                await self._look()
+            portion = self._found[:_INSTANCES_AT_ONCE]
+            self._found = self._found[_INSTANCES_AT_ONCE:]
+            return portion
+
+    async def _look(self) -> None:
+        filter, namespace = self.asked.filter, self.asked.change.namespace
+        if filter.workflow_instance_id:
+            named = await self.queries.instances([filter.workflow_instance_id], namespace=namespace)
+            self._found, self._after = [one.key for one in named.values()], None
+            return
+        found = await self.queries.dead_letter_instances(
+            filter, after=self._after or 0, namespace=namespace
+        )
+        self._found, self._after = found.keys, found.after

@@ -10,14 +10,21 @@ from datetime import datetime
 from waystation_core.domain.actions import Start
 from waystation_core.domain.commit import EventFacts, InstanceCommit
 from waystation_core.domain.model import DEFAULT_NAMESPACE
-from waystation_core.ports.store import Committed, Loaded, LongRequest, Started, StoredEntry
+from waystation_core.ports.store import (
+    Committed,
+    Loaded,
+    LongRequest,
+    Started,
+    StoredEntry,
+    Tally,
+)
 from waystation_core.store import locked, rows, statements
 from waystation_core.store.leases import Leases
 from waystation_core.store.losses import Losses
 from waystation_core.store.membership import Membership
 from waystation_core.store.pool import Pool, connection_of, json_text
 from waystation_core.store.sweeping import Sweeping
-from waystation_core.store.writing import write
+from waystation_core.store.writing import count_request, write
 
 
 class PostgresEngineStore(Sweeping, Losses, Leases, Membership):
@@ -158,9 +165,20 @@ class PostgresEngineStore(Sweeping, Losses, Leases, Membership):
                     histories.setdefault(row[0], []).append(rows.stored_entry(row[1:]))
         return Loaded(events, instances, facts, histories)
 
-    async def commit(self, batch: Sequence[InstanceCommit], *, generation: int) -> Committed:
+    async def commit(
+        self, batch: Sequence[InstanceCommit], *, generation: int, tally: Tally | None = None
+    ) -> Committed:
         async with connection_of(self._pool) as connection:
-            return await write(connection, batch, generation=generation)
+            if tally is None:
+                return await write(connection, batch, generation=generation)
+            async with connection.transaction():
+                written = await write(connection, batch, generation=generation)
+                if more := sum(tally.of.get(key, 0) for key in written.keys):
+                    # Last of all: batches of one request wait here for each other.
+                    await count_request(
+                        connection, tally.rpc, tally.request_id, more, namespace=tally.namespace
+                    )
+                return written
 
     async def probe(self) -> None:
         async with connection_of(self._pool) as connection:
@@ -200,19 +218,11 @@ class PostgresEngineStore(Sweeping, Losses, Leases, Membership):
         self, rpc: str, request_id: str, *, namespace: str = DEFAULT_NAMESPACE
     ) -> int:
         async with connection_of(self._pool) as connection:
-            cursor = await connection.execute(
-                statements.COUNT_REQUEST,
-                {
-                    "namespace": namespace,
-                    "rpc": rpc,
-                    "request_id": request_id,
-                    "more": 0,
-                    "done": True,
-                },
+            done = await count_request(
+                connection, rpc, request_id, 0, namespace=namespace, done=True
             )
-            row = await cursor.fetchone()
-        assert row is not None, "a request is kept for days"
-        return int(row[0])
+        assert done is not None, "a request is kept for days"
+        return done
 
     @asynccontextmanager
     async def locked(

@@ -35,7 +35,7 @@ from waystation_core.store.catching_up import NEVER_DELIVERED
 from waystation_core.store.conditions import LETTERS, letter_conditions
 from waystation_core.store.pool import Connection
 from waystation_core.store.retiring import CALLABLE
-from waystation_core.store.writing import write
+from waystation_core.store.writing import count_request, write
 
 
 class LockedInstance:
@@ -72,13 +72,13 @@ class LockedInstance:
 
     async def dead_letter(self, dead_letter_id: str) -> OpenDeadLetter | None:
         found = await self._rows(
-            f"SELECT {_LETTER_COLUMNS} FROM dead_letters l JOIN events e ON e.event_id = l.event_id "
+            f"SELECT {LETTER_COLUMNS} FROM dead_letters l JOIN events e ON e.event_id = l.event_id "
             "WHERE l.dead_letter_id = %s::uuid AND l.instance_key = %s AND l.state = %s",
             dead_letter_id,
             self.instance.key,
             DeadLetterState.OPEN,
         )
-        return _letter(found[0]) if found else None
+        return open_letter(found[0]) if found else None
 
     async def dead_letters(
         self, filter: DeadLetterFilter, *, after: str | None = None, limit: int
@@ -88,11 +88,11 @@ class LockedInstance:
         if after is not None:
             where.add("l.dead_letter_id > %(after)s::uuid", after=after)
         cursor = await self._connection.execute(
-            f"SELECT {_LETTER_COLUMNS} FROM {LETTERS} WHERE {where} "
+            f"SELECT {LETTER_COLUMNS} FROM {LETTERS} WHERE {where} "
             "ORDER BY l.dead_letter_id LIMIT %(limit)s",
             {**where.parameters, "limit": limit},
         )
-        return [_letter(row) for row in await cursor.fetchall()]
+        return [open_letter(row) for row in await cursor.fetchall()]
 
     async def held(self) -> list[tuple[Delivery, Event]]:
         return await self._deliveries("AND d.state = %s", DeliveryState.HELD)
@@ -167,15 +167,8 @@ class LockedInstance:
         )
 
     async def count(self, rpc: str, request_id: str, number: int) -> None:
-        await self._connection.execute(
-            statements.COUNT_REQUEST,
-            {
-                "namespace": self.instance.namespace,
-                "rpc": rpc,
-                "request_id": request_id,
-                "more": number,
-                "done": False,
-            },
+        await count_request(
+            self._connection, rpc, request_id, number, namespace=self.instance.namespace
         )
 
     async def write(self, commit: InstanceCommit) -> None:
@@ -187,13 +180,14 @@ class LockedInstance:
             raise RegistryMoved
 
 
-_LETTER_COLUMNS = (
+LETTER_COLUMNS = (
     "l.dead_letter_id::text, l.task_id, l.attempts, l.on_failure, l.edit, l.payload, "
     f"{rows.EVENT_COLUMNS}"
 )
 
 
-def _letter(row: Sequence[Any]) -> OpenDeadLetter:
+def open_letter(row: Sequence[Any]) -> OpenDeadLetter:
+    """From LETTER_COLUMNS."""
     return OpenDeadLetter(
         dead_letter_id=row[0],
         event=rows.event(row[6:]),

@@ -11,22 +11,16 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from waystation_core.domain.errors import DeadLetterNotFound, shown
-from waystation_core.domain.ids import may_be_ours
 from waystation_core.domain.model import (
     DEFAULT_NAMESPACE,
-    DeadLetterState,
     Event,
     Instance,
-    OnFailure,
     Result,
     Status,
     TimerKind,
 )
 from waystation_core.domain.pools import Pool as RouterPool
 from waystation_core.ports.store import (
-    DeadLetterFact,
-    DeadLetterFilter,
     DeliveryFact,
     HistoryTail,
     Looked,
@@ -39,7 +33,8 @@ from waystation_core.ports.store import (
     WorkflowsFound,
 )
 from waystation_core.store import flow_queries, rows
-from waystation_core.store.conditions import LETTERS, Conditions, letter_conditions
+from waystation_core.store.conditions import Conditions
+from waystation_core.store.letters import Letters
 from waystation_core.store.membership import pools_of
 from waystation_core.store.open_work import RAISED, open_work
 from waystation_core.store.pool import Pool, connection_of, question_of
@@ -113,14 +108,12 @@ LEFT JOIN LATERAL (
 ORDER BY w.id, w.after, h.sequence
 """
 
-_LETTER_EVENT = rows.EVENT_COLUMNS.replace("e.payload,", "COALESCE(l.payload, e.payload),")
 
-
-class PostgresQueryStore:
+class PostgresQueryStore(Letters):
     """Implements `ports.store.QueryStore` over one pool."""
 
     def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+        super().__init__(pool)
 
     async def _fetch(self, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:
         async with connection_of(self._pool) as connection:
@@ -244,63 +237,6 @@ class PostgresQueryStore:
         async with question_of(self._pool) as connection:
             return await open_work(connection, key)
 
-    async def dead_letters(
-        self,
-        filter: DeadLetterFilter,
-        *,
-        after: tuple[datetime, str] | None = None,
-        limit: int = 50,
-        namespace: str = DEFAULT_NAMESPACE,
-    ) -> list[DeadLetterFact]:
-        where = letter_conditions(filter, namespace)
-        if after is not None:
-            where.add(
-                "(l.created_at, l.dead_letter_id) < (%(after_time)s, %(after_id)s::uuid)",
-                after_time=after[0],
-                after_id=after[1],
-            )
-        found = await self._ask(
-            f"SELECT {_LETTER_EVENT}, l.dead_letter_id::text, l.task_id, i.workflow_instance_id, "
-            "i.workflow_type, l.attempts, l.error, l.on_failure, l.state, l.created_at, "
-            f"l.resolved_at FROM {LETTERS} WHERE {where} "
-            "ORDER BY l.created_at DESC, l.dead_letter_id DESC LIMIT %(limit)s",
-            {**where.parameters, "limit": limit},
-        )
-        return [_dead_letter(row) for row in found]
-
-    async def dead_letter_instances(
-        self,
-        filter: DeadLetterFilter,
-        *,
-        after: int = 0,
-        limit: int = 500,
-        namespace: str = DEFAULT_NAMESPACE,
-    ) -> list[int]:
-        where = letter_conditions(filter, namespace)
-        where.add("l.instance_key > %(after)s", after=after)
-        found = await self._fetch(
-            f"SELECT DISTINCT l.instance_key FROM {LETTERS} WHERE {where} "
-            "ORDER BY l.instance_key LIMIT %(limit)s",
-            {**where.parameters, "limit": limit},
-        )
-        return [row[0] for row in found]
-
-    async def dead_letter_instance(
-        self, dead_letter_id: str, *, namespace: str = DEFAULT_NAMESPACE
-    ) -> int:
-        found: list[tuple[Any, ...]] = []
-        if may_be_ours(dead_letter_id):
-            found = await self._fetch(
-                "SELECT l.instance_key FROM dead_letters l "
-                "JOIN workflow_instances i ON i.key = l.instance_key "
-                "WHERE l.dead_letter_id = %s::uuid AND i.namespace = %s",
-                (dead_letter_id, namespace),
-            )
-        if not found:
-            raise no_dead_letter(dead_letter_id)
-        key: int = found[0][0]
-        return key
-
     async def instance_of_event(
         self, event_id: str, *, namespace: str = DEFAULT_NAMESPACE
     ) -> int | None:
@@ -338,14 +274,6 @@ class PostgresQueryStore:
             return await system_facts(connection, namespace)
 
 
-def no_dead_letter(dead_letter_id: str) -> DeadLetterNotFound:
-    """The refusal for an id that names no open dead letter."""
-    return DeadLetterNotFound(
-        f"There is no open dead letter {shown(dead_letter_id)}; list them to see which there are.",
-        dead_letter_id=shown(dead_letter_id),
-    )
-
-
 def _state(is_open: bool, results: Sequence[int]) -> str:
     """Where an event stands, from what is open of it and its entries in history."""
     if is_open:
@@ -355,20 +283,3 @@ def _state(is_open: bool, results: Sequence[int]) -> str:
     if results and all(result == Result.SKIPPED for result in results):
         return "SKIPPED"
     return "SETTLED"
-
-
-def _dead_letter(row: Sequence[Any]) -> DeadLetterFact:
-    rest = row[rows.EVENT_WIDTH :]
-    return DeadLetterFact(
-        dead_letter_id=rest[0],
-        event=rows.event(row),
-        task_id=rest[1],
-        workflow_instance_id=rest[2],
-        workflow_type=rest[3],
-        attempts=rest[4],
-        error=rest[5],
-        on_failure=OnFailure(rest[6]),
-        state=DeadLetterState(rest[7]),
-        created_at=rest[8],
-        resolved_at=rest[9],
-    )

@@ -26,6 +26,25 @@ async def write(
     return Committed(frozenset(row[0] for row in written), now)
 
 
+async def count_request(
+    connection: Connection,
+    rpc: str,
+    request_id: str,
+    more: int,
+    *,
+    namespace: str,
+    done: bool = False,
+) -> int | None:
+    """Adds to what a request of many transactions has done; answers with what that is in all. None:
+    it is not kept."""
+    cursor = await connection.execute(
+        statements.COUNT_REQUEST,
+        {"namespace": namespace, "rpc": rpc, "request_id": request_id, "more": more, "done": done},
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row is not None else None
+
+
 def _parameters(batch: Sequence[InstanceCommit]) -> tuple[dict[str, Any], bool]:
     instances, history, events, outbox, taken = [], [], [], [], []
     put, ended, dead, resolved, timers, dropped = [], [], [], [], [], []

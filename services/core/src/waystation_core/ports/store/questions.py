@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from waystation_core.domain.commit import HistoryEntry
+from waystation_core.domain.actions import OpenDeadLetter
+from waystation_core.domain.commit import EventFacts, HistoryEntry
 from waystation_core.domain.flow.graph import Observations
 from waystation_core.domain.model import (
     DEFAULT_NAMESPACE,
@@ -148,6 +149,40 @@ class DeadLetterFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class LetterInstances:
+    """A portion of the instances that dead letters belong to."""
+
+    keys: Sequence[int]
+    """In order."""
+    after: int | None
+    """Where the next portion begins; None: there are no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class LettersOf:
+    """Dead letters of one instance, with all that deciding on them needs. It was read under no lock:
+    what is decided holds where the instance still has its revision. Events are without payloads."""
+
+    instance: Instance
+    letters: Sequence[OpenDeadLetter]
+    held: Sequence[tuple[Delivery, Event]]
+    """All HELD deliveries."""
+    facts: Mapping[str, EventFacts]
+    """Of the events of all these, and perhaps of others."""
+    now: datetime
+    """When it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLetters:
+    """Open dead letters of several instances."""
+
+    of: Sequence[LettersOf]
+    left: Sequence[int]
+    """Instances with such letters that are to be read one by one, under their locks."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouterFact:
     router_id: str
     pool: str
@@ -260,10 +295,25 @@ class QueryStore(Protocol):
         filter: DeadLetterFilter,
         *,
         after: int = 0,
-        limit: int = 500,
+        limit: int = 5_000,
         namespace: str = DEFAULT_NAMESPACE,
-    ) -> list[int]:
-        """Keys of the instances that such dead letters belong to, in order, after that key."""
+    ) -> LetterInstances:
+        """Instances that such dead letters belong to, after that key. Looks at `limit` letters at most,
+        whether the filter means them or not; so there may be an instance that has none of them, and
+        fewer, or none, though there are more."""
+        ...
+
+    async def open_letters(
+        self,
+        keys: Sequence[int],
+        filter: DeadLetterFilter,
+        *,
+        limit: int,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> OpenLetters:
+        """The open dead letters of these instances that a filter means. Left are instances with more
+        than `limit` of them or more HELD deliveries, those that are large, and those in which a task
+        has the turn."""
         ...
 
     async def dead_letter_instance(

@@ -215,6 +215,17 @@ class LongRequest:
     done: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a batch does for a request that was begun by `begin_request`."""
+
+    rpc: str
+    request_id: str
+    of: Mapping[int, int]
+    """How much, by key of the instance."""
+    namespace: str = DEFAULT_NAMESPACE
+
+
 class EngineStore(Protocol):
     """The work. `locked` is the second form of the commit rule, `commit` the first."""
 
@@ -226,10 +237,13 @@ class EngineStore(Protocol):
         """Events with their instances and where they stand, as one query."""
         ...
 
-    async def commit(self, batch: Sequence[InstanceCommit], *, generation: int) -> Committed:
+    async def commit(
+        self, batch: Sequence[InstanceCommit], *, generation: int, tally: Tally | None = None
+    ) -> Committed:
         """Writes each instance whose revision is still that of `before`, as ONE statement; of the
         others it writes nothing. Those with `fixes_tasks` are written only while the registry's
-        generation is this one. Waits for no lock. Raises WriteRefused."""
+        generation is this one. Waits for no lock of an instance. What the written ones did is added
+        to the request of `tally` in the same transaction. Raises WriteRefused."""
         ...
 
     def locked(

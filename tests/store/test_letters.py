@@ -1,0 +1,124 @@
+"""Dead letters of many instances: found in portions, read together, counted with what was written."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from store.instances import Engine, task
+
+from waystation_core.domain import actions
+from waystation_core.domain.commit import InstanceCommit
+from waystation_core.domain.draft import Draft, Rules
+from waystation_core.domain.model import DeadLetterState, NewEvent, OnFailure
+from waystation_core.domain.outcomes import AttemptError, Reply
+from waystation_core.ports.store import (
+    DeadLetterFilter,
+    LetterInstances,
+    LettersOf,
+    OpenLetters,
+    Tally,
+)
+from waystation_core.store import letters
+
+BAD = AttemptError("TASK_FAILURE", "BAD", "no", permanent=True)
+ANY = DeadLetterFilter()
+
+
+async def dead(engine: Engine, number: int = 1) -> int:
+    """The key of an instance with so many dead letters."""
+    instance, event = await engine.started()
+    raised = tuple(NewEvent(f"e{at}", {"n": at}) for at in range(number))
+    commit = await engine.handle(event, task("a"), Reply(events=raised))
+    for one in commit.raised:
+        await engine.handle(one, task("a", on_failure=OnFailure.CONTINUE), BAD)
+    return instance.key
+
+
+def retried(one: LettersOf) -> InstanceCommit:
+    draft = Draft(one.instance, facts=one.facts, rules=Rules(), now=one.now)
+    assert actions.retry_dead_letters(draft, one.letters, one.held) == len(one.letters)
+    return draft.commit()
+
+
+def shown(found: OpenLetters) -> tuple[dict[int, int], list[int]]:
+    return {one.instance.key: len(one.letters) for one in found.of}, list(found.left)
+
+
+async def test_instances_are_found_in_portions_of_letters_looked_at(engine: Engine) -> None:
+    keys = [await dead(engine, 2) for _ in range(3)]
+    look = engine.queries.dead_letter_instances
+    assert await look(ANY) == LetterInstances(keys, None)
+    assert await look(ANY, limit=4) == LetterInstances(keys[:2], keys[1])
+    assert await look(ANY, after=keys[1], limit=4) == LetterInstances(keys[2:], None)
+    # What is not meant is looked at, too; the one that is cut in two is named, whatever it has.
+    other = DeadLetterFilter(task_id="other")
+    assert await look(other, limit=3) == LetterInstances([keys[1]], keys[1])
+    assert await look(other) == LetterInstances([], None)
+    assert await look(ANY, namespace="other") == LetterInstances([], None)
+    await engine.rows(
+        "UPDATE dead_letters SET state = %s WHERE instance_key = %s",
+        DeadLetterState.RETRIED,
+        keys[0],
+    )
+    assert await look(ANY) == LetterInstances(keys[1:], None)
+
+
+async def test_letters_of_several_instances_are_read_together(engine: Engine) -> None:
+    keys = [await dead(engine, number) for number in (1, 2, 3)]
+    without, _ = await engine.started()
+    found = await engine.queries.open_letters([*keys, without.key], ANY, limit=2)
+    assert shown(found) == ({keys[0]: 1, keys[1]: 2}, [keys[2]])
+    assert await engine.write(*(retried(one) for one in found.of)) == set(keys[:2])
+    await engine.check(keys)
+    assert shown(await engine.queries.open_letters(keys, ANY, limit=3)) == ({keys[2]: 3}, [])
+    later = DeadLetterFilter(created_after=datetime.now(UTC) + timedelta(hours=1))
+    assert shown(await engine.queries.open_letters(keys, later, limit=3)) == ({}, [])
+
+
+async def test_instances_that_are_large_or_in_a_turn_are_left(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [await dead(engine) for _ in range(3)]
+    await engine.rows(
+        "UPDATE workflow_instances SET turn_holder = 'e:1:t', turn_until = now() WHERE key = %s",
+        keys[0],
+    )
+    assert shown(await engine.queries.open_letters(keys, ANY, limit=5)) == (
+        {keys[1]: 1, keys[2]: 1},
+        [keys[0]],
+    )
+    monkeypatch.setattr(
+        letters, "_INSTANCES", letters._INSTANCES.replace(str(letters._BYTES_AT_ONCE), "2000")
+    )
+    await engine.rows(
+        "UPDATE workflow_instances SET output = to_json((SELECT string_agg(md5(n::text), '') "
+        "FROM generate_series(1, 200) n)) WHERE key = %s",
+        keys[2],
+    )
+    assert shown(await engine.queries.open_letters(keys, ANY, limit=5)) == (
+        {keys[1]: 1},
+        [keys[0], keys[2]],
+    )
+
+
+async def test_a_request_counts_what_was_written_for_it_and_nothing_else(engine: Engine) -> None:
+    keys = [await dead(engine, 2) for _ in range(3)]
+    await engine.store.begin_request("Retry", "r-1", b"d")
+    found = await engine.queries.open_letters(keys, ANY, limit=5)
+    await engine.publish(keys[0])
+    tally = Tally("Retry", "r-1", dict.fromkeys(keys, 2))
+    commits = [retried(one) for one in found.of]
+    async with engine.store.locked(key=keys[1]):
+        written = await engine.store.commit(
+            commits, generation=await engine.generation(), tally=tally
+        )
+    assert written.keys == {keys[2]}
+    assert (await engine.store.begin_request("Retry", "r-1", b"d")).count == 2
+    # Nothing of it is kept without what it counts.
+    before = await engine.everything()
+    broken = Tally("Retry", "r-1", {keys[1]: 2**40})
+    with pytest.raises(Exception, match="NumericValueOutOfRange"):
+        await engine.store.commit(commits, generation=await engine.generation(), tally=broken)
+    assert await engine.everything() == before
+    assert await engine.store.end_request("Retry", "r-1") == 2
