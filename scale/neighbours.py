@@ -12,8 +12,8 @@ from scale.clients import Api, api
 from scale.report import Row
 from scale.system import System
 
-TURNS = 5
-SECONDS = 10.0
+TURNS = 3
+SECONDS = 8.0
 """Of each half of a turn."""
 AT_MOST = 2.0
 PAUSE = 0.05

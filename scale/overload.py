@@ -48,7 +48,7 @@ class Load:
 async def overload(system: System, number: int, normal: float) -> list[Row]:
     """A backlog of so many events is all that the API allows."""
     load = Load()
-    spell = SPELL_SECONDS if number >= 10_000 else 3.0
+    spell = SPELL_SECONDS if number >= 1_000 else 3.0
     async with TcpProxy(system.postgres.port) as link, api(system.address) as one:
         database = system.postgres.dsn().replace(str(system.postgres.port), str(link.port))
         await asyncio.to_thread(system.stop_handlers)
