@@ -32,7 +32,8 @@ def recovery_is_quick(evidence: Evidence) -> Iterator[Violation]:
 
 def recoveries(evidence: Evidence) -> list[float]:
     """For each instance that was open at the last heal: seconds from there to its end, without the
-    time that it asked for itself (naps, questions, completions from outside)."""
+    time that it asked for itself (naps, questions, completions from outside). Not of runaways: they go on
+    until their limit, faults or none."""
     healed = evidence.healed_at
     found = []
     for name, instance in evidence.instances.items():
@@ -40,6 +41,8 @@ def recoveries(evidence: Evidence) -> list[float]:
         if end is None or end < healed or instance.created_at > healed:
             continue
         program = evidence.programs.get(name)
+        if program is not None and program["kind"] == "runaway":
+            continue
         own = 0.0 if program is None else _own_seconds(program["blocks"])
         found.append(max(0.0, end - healed - own))
     return found

@@ -266,6 +266,13 @@ def test_an_open_dead_letter_keeps_its_delivery(tmp_path: Path) -> None:
     assert "L2" not in {one.rule for one in judge(run.write(tmp_path / "run")).violations}
 
 
+def test_a_runaway_goes_on_for_as_long_as_it_does(tmp_path: Path) -> None:
+    run = MadeUpRun()
+    _slow(run)
+    run.program["kind"] = "runaway"
+    assert "L1" not in {one.rule for one in judge(run.write(tmp_path / "run")).violations}
+
+
 def test_a_process_that_dies_in_a_call_may_spend_an_attempt(tmp_path: Path) -> None:
     run = MadeUpRun()
     _an_outage_spends_an_attempt(run)
