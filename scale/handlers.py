@@ -16,7 +16,9 @@ DUE = "scale.due"
 NOTED = "scale.noted"
 NOTE_BYTES = 2_000
 SLOW_SECONDS = 0.2
-HELD_SECONDS = 0.02
+HELD_SECONDS = 0.25
+"""With the places below the flood gets a hundred or so each second: less than the machine could do, so that
+places are what it takes from others."""
 
 service = HandlerService("scale", version="1.0.0")
 
@@ -68,7 +70,7 @@ async def lag(ctx: TaskContext) -> None:
     ctx.complete()
 
 
-@service.task(events=["workflow.started"], workflow_types=[FLOOD, QUIET], max_in_flight=4)
+@service.task(events=["workflow.started"], workflow_types=[FLOOD, QUIET], max_in_flight=32)
 async def share(ctx: TaskContext) -> None:
     """The end; a flood that holds its places for a while has the others wait in line."""
     if ctx.workflow_type == FLOOD:

@@ -95,7 +95,7 @@ DEATHS = [
 
 CATCHING_UP = ("api: catch_ups_due.after", "api: caught_up.before", "api: caught_up.after")
 """One after the other and beside no other API: whoever looks claims everybody's, and one that dies keeps
-them for a minute."""
+them for a while."""
 
 
 async def everybody_dies(scene: Scene) -> None:

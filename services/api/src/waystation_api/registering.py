@@ -13,6 +13,7 @@ from waystation_core.domain import limits
 from waystation_core.domain.endpoints import Allowlist
 from waystation_core.domain.errors import InvalidField
 from waystation_core.domain.model import DEFAULT_NAMESPACE
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import EngineStore, Registration, RegistryStore
 from waystation_core.relay.announcing import Relay
 from waystation_core.relay.catching_up import catch_up
@@ -118,6 +119,8 @@ class Registering:
         self._tasks = tasks
         self._allowlist = allowlist
         self._at_most = at_most
+        self._to_look_at: dict[str, TaskSpec] = {}
+        """Tasks whose second look this server has claimed and not done yet."""
 
     async def register(self, request: _pb.RegisterHandlerRequest) -> tuple[Registration, int]:
         """The registration, and how many deliveries its new tasks caught up with. Raises
@@ -163,8 +166,12 @@ class Registering:
         """The second look of catch-up, where it is due: by now no commit is under way that did
         not know the task."""
         for task in await self._registry.catch_ups_due():
+            self._to_look_at[task.task_id] = task
+        # A look that an outage cuts short is this server's still: nobody else takes it for a while.
+        for task in list(self._to_look_at.values()):
             await catch_up(task, registry=self._registry, store=self._store, relay=self._relay)
             await self._registry.caught_up(task.task_id)
+            del self._to_look_at[task.task_id]
 
     async def _check_endpoint(self, host: str, port: int) -> None:
         try:

@@ -9,13 +9,14 @@ from waystation_core.domain.model import DEFAULT_NAMESPACE
 from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import ToCatchUp
 from waystation_core.store import event_types, task_specs
-from waystation_core.store.pool import STATEMENT_TIMEOUT_SECONDS, Pool, connection_of
+from waystation_core.store.pool import STATEMENT_TIMEOUT_SECONDS, Pool, claim, connection_of
 
 CATCH_UP_AGAIN_SECONDS = STATEMENT_TIMEOUT_SECONDS + 1
 """Commits that began before a task was registered did not know it; after this none is left."""
 
-CATCH_UP_CLAIM_SECONDS = 60
-"""Who claims a second look and dies leaves it to another one after this."""
+CATCH_UP_CLAIM_SECONDS = 15
+"""Who claims a second look and dies leaves it to another one after this. Two that look at the same time offer
+nothing twice."""
 
 _WALKED = """
 WITH walked AS MATERIALIZED (
@@ -50,6 +51,14 @@ open or ended. (A task may be called `client` or `system`: their own entries hav
 nothing.)"""
 
 
+_CLAIM_LOOKS = """
+UPDATE tasks SET catch_up_again_at = now() + make_interval(secs => %s)
+WHERE (namespace, task_id) IN (SELECT namespace, task_id FROM tasks
+    WHERE catch_up_again_at <= now() AND retired_at IS NULL FOR UPDATE SKIP LOCKED)
+RETURNING spec
+"""
+
+
 class CatchingUp:
     """Catch-up's part of `ports.store.RegistryStore`."""
 
@@ -79,21 +88,15 @@ class CatchingUp:
         async with connection_of(self._pool) as connection:
             row = await (await connection.execute(query, parameters)).fetchone()
         assert row is not None
-        walked, last, claimed = row
-        keys = set(claimed or ())
+        walked, last, found = row
+        keys = set(found or ())
         if walked < limit:
             return ToCatchUp(sorted(keys), None)
         return ToCatchUp(sorted(keys | {last}), last)
 
     async def catch_ups_due(self) -> list[TaskSpec]:
-        async with connection_of(self._pool) as connection:
-            cursor = await connection.execute(
-                "UPDATE tasks SET catch_up_again_at = now() + make_interval(secs => %s) "
-                "WHERE (namespace, task_id) IN (SELECT namespace, task_id FROM tasks "
-                "WHERE catch_up_again_at <= now() AND retired_at IS NULL FOR UPDATE SKIP LOCKED) RETURNING spec",
-                (CATCH_UP_CLAIM_SECONDS,),
-            )
-            return [task_specs.from_json(row[0]) for row in await cursor.fetchall()]
+        found = await claim(self._pool, _CLAIM_LOOKS, (CATCH_UP_CLAIM_SECONDS,))
+        return [task_specs.from_json(row[0]) for row in found]
 
     async def caught_up(self, task_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> None:
         async with connection_of(self._pool) as connection:

@@ -113,6 +113,20 @@ async def connection_of(pool: Pool) -> AsyncIterator[Connection]:
         raise meant from error
 
 
+async def claim(pool: Pool, query: str, parameters: Any) -> list[tuple[Any, ...]]:
+    """Rows that are claimed by being told of: while the answer is on its way nothing is committed, so a lost
+    one claims nothing. When the answer to the commit is lost they count as claimed, whether or not they are:
+    for what may be done twice, or is looked at again before it is done."""
+    found: list[tuple[Any, ...]] = []
+    try:
+        async with connection_of(pool) as connection, connection.transaction():
+            found = await (await connection.execute(query, parameters)).fetchall()
+    except StoreUnavailable:
+        if not found:
+            raise
+    return found
+
+
 @asynccontextmanager
 async def question_of(pool: Pool) -> AsyncIterator[Connection]:
     """A connection for a question that reaches many rows: each statement is planned by itself, with

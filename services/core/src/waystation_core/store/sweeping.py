@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.model import Delivery, JsonObject, Timer, TimerKind
 from waystation_core.domain.pools import EVERY_TYPE, EventTypes
 from waystation_core.ports.broker import LEVELS, lowest_priority_of
 from waystation_core.ports.store import DueEvent
 from waystation_core.store import event_types, rows
-from waystation_core.store.pool import Pool, connection_of
+from waystation_core.store.pool import Pool, claim, connection_of
 
 _DUE_COLUMNS = """e.event_id::text, e.event_type, i.workflow_instance_id, i.workflow_type, i.version,
     COALESCE(e.priority, 100), c.announcements, e.correlation_id, e.metadata->>'traceparent',
@@ -162,26 +161,13 @@ class Sweeping:
             cursor = await connection.execute(query, parameters)
             return await cursor.fetchall()
 
-    async def _claim(self, query: str, parameters: Any) -> list[tuple[Any, ...]]:
-        """Rows that are claimed by being told of: while the answer is on its way nothing is committed, so
-        a lost one claims nothing. When the answer to the commit is lost they count as claimed: to announce
-        an event that is due still does no harm, and a timer fires only where it stands as claimed."""
-        found: list[tuple[Any, ...]] = []
-        try:
-            async with connection_of(self._pool) as connection, connection.transaction():
-                found = await (await connection.execute(query, parameters)).fetchall()
-        except StoreUnavailable:
-            if not found:
-                raise
-        return found
-
     async def make_due(self, event_ids: Sequence[str]) -> None:
         await self._execute(_MAKE_DUE, (list(event_ids),))
 
     async def claim_due_events(self, limit: int, types: EventTypes = EVERY_TYPE) -> list[DueEvent]:
         parameters = {"limit": limit, **event_types.parameters(types)}
         query = _CLAIM_DUE.format(among=event_types.among(types, "outbox"))
-        return [_due(row) for row in await self._claim(query, parameters)]
+        return [_due(row) for row in await claim(self._pool, query, parameters)]
 
     async def claim_starving_events(
         self,
@@ -193,7 +179,8 @@ class Sweeping:
     ) -> list[DueEvent]:
         after = self._starving_after
         ends = await self._fetch(_PORTION_ENDS, {"after": after})
-        found = await self._claim(
+        found = await claim(
+            self._pool,
             _CLAIM_STARVING.format(among=event_types.among(types, "outbox")),
             {
                 "after": after,
@@ -246,7 +233,7 @@ class Sweeping:
 
     async def claim_timers(self, limit: int) -> dict[int, list[Timer]]:
         claimed: dict[int, list[Timer]] = {}
-        found = await self._claim(_CLAIM_TIMERS, (limit,))
+        found = await claim(self._pool, _CLAIM_TIMERS, (limit,))
         for key, kind, ref, due_at, _ in sorted(found, key=lambda row: row[4]):
             claimed.setdefault(key, []).append(Timer(TimerKind(kind), ref, due_at=due_at))
         return claimed
