@@ -206,7 +206,7 @@ MUTANTS = (
         "the_highest_level_waits",
         "What is not in a short queue is announced once more, at the highest level too",
         SWEEPER,
-        (("            at_any_level=short,\n", "            at_any_level=False,\n"),),
+        (("            at_any_level=idle,\n", "            at_any_level=False,\n"),),
         killers=(
             "tests/router/test_sweeps.py"
             "::test_what_waits_is_announced_whatever_its_level_while_the_queue_is_short",

@@ -89,7 +89,10 @@ class Places:
 
 @asynccontextmanager
 async def sweeper(
-    store: Store, places: Places, depth: Callable[[], int | None] = lambda: 0
+    store: Store,
+    places: Places,
+    depth: Callable[[], int | None] = lambda: 0,
+    hands: dict[str, Any] | None = None,
 ) -> AsyncIterator[Sweeper]:
     async def depth_of(pool: str) -> int | None:
         return depth()
@@ -103,7 +106,7 @@ async def sweeper(
 
     both: dict[str, Any] = {
         "pools": SimpleNamespace(now=SimpleNamespace(called=EVERY_TYPE, announced=EVERY_TYPE)),
-        "ledger": SimpleNamespace(handlings={}),
+        "ledger": SimpleNamespace(handlings=hands if hands is not None else {}),
         "committer": SimpleNamespace(results_committed=0),
         "lease": SimpleNamespace(is_held=True, may_break_others=True, seconds=10.0),
     }
@@ -234,15 +237,21 @@ async def test_a_stock_that_is_used_up_is_made_anew_at_once(
 async def test_what_waits_is_announced_whatever_its_level_while_the_queue_is_short() -> None:
     store, asked = Store(), []
     depths: list[int | None] = [None, sweeping.SHORT_QUEUE + 1, sweeping.SHORT_QUEUE]
+    hands: dict[str, Any] = {}
 
     async def starving(limit: int, *given: Any, at_any_level: bool) -> list[Any]:
         asked.append((limit, at_any_level))
+        if len(asked) == 3:
+            # Half of what it may have from the queue, and one more.
+            hands.update({str(n): SimpleNamespace(messages=()) for n in range(51)})
         return []
 
     store.does["claim_starving_events"] = starving
-    async with sweeper(store, Places(0), lambda: depths[min(len(asked), 2)]):
-        await wait_until(lambda: len(asked) >= 3)
-    assert asked[:3] == [(1, False), (1, False), (sweeping.STARVING_AT_ONCE, True)]
+    places = Places(0)
+    async with sweeper(store, places, lambda: depths[min(len(asked), 2)], hands):
+        await wait_until(lambda: len(asked) >= 4)
+    few, many = (1, False), (sweeping.STARVING_AT_ONCE, True)
+    assert asked[:4] == [few, few, many, few]
 
 
 @pytest.mark.usefixtures("_soon")

@@ -132,10 +132,9 @@ async def test_what_is_not_in_a_short_queue_is_announced_once_more_whatever_its_
     await engine.rows(f"UPDATE outbox SET {later}")
     assert await claimed(at_any_level=False) == []
     assert await claimed(at_any_level=True) == [start.event.event_id]
-    # Not again at once: it is on its way.
-    assert await claimed(at_any_level=True) == []
+    # Once: what is in the hands of a router that is behind must not become more and more.
     await engine.rows(f"UPDATE outbox SET {later}")
-    assert await claimed(at_any_level=True) == [start.event.event_id]
+    assert await claimed(at_any_level=True) == []
 
 
 async def test_no_sweep_waits_for_a_commit(engine: Engine) -> None:

@@ -34,8 +34,8 @@ PARKED_EVERY = 2.0
 OVERDUE_EVERY = 0.5
 LAPSED_EVERY = 1.0
 STARVING_AFTER = 5.0
-STARVING_AT_ONCE = 20
-"""Events announced once more in a turn while the queue is short, so that they are not in it."""
+STARVING_AT_ONCE = 10
+"""Events announced once more in a turn where they are neither in the queue nor in many hands."""
 SHORT_QUEUE = 10
 LOST_EVERY = 1.0
 LEASES_EVERY = 1.0
@@ -304,19 +304,22 @@ class Sweeper:
         """Announces what has waited long once more at the highest level, at most a tenth of what
         was settled lately, so that every level keeps a tenth, and one at the least.
 
-        While the queue is short, what waits is not in it. It was perhaps never announced: its process
-        died first, or did not hear that it was committed. Then it is announced whatever its level."""
+        While the queue is short and a router has little in hand, what waits is in neither. It was perhaps
+        never announced: its process died first, or did not hear that it was committed. Then it is
+        announced once more whatever its level. Not by a router that is behind: others may be, too,
+        and would only have the more to do."""
         settled = self._committer.results_committed
         share, self._settled_before = (settled - self._settled_before) // 10, settled
         if not self._broker.status().connected:
             return False
         depth = await self._broker.depth(self._pool)
-        short = depth is not None and depth <= SHORT_QUEUE
+        in_hand = len(self._ledger.handlings)
+        idle = depth is not None and depth <= SHORT_QUEUE and in_hand <= self._prefetch // 2
         starving = await self._store.claim_starving_events(
-            max(share, STARVING_AT_ONCE if short else 1),
+            max(share, STARVING_AT_ONCE if idle else 1),
             STARVING_AFTER,
             self._pools.now.announced,
-            at_any_level=short,
+            at_any_level=idle,
         )
         if starving:
             await self._relay.announce_due(starving)

@@ -49,8 +49,7 @@ WITH found AS MATERIALIZED (
     SELECT event_id FROM outbox
     WHERE event_id > %(after)s AND event_id <= %(ends)s
       AND created_at < now() - make_interval(secs => %(age)s)
-      AND (level < %(highest)s
-          OR %(any_level)s AND announced_at < now() - make_interval(secs => %(age)s)) {{among}}
+      AND (level < %(highest)s OR %(any_level)s AND announced_at <= created_at) {{among}}
     ORDER BY event_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE outbox o SET level = %(highest)s, announced_at = now()

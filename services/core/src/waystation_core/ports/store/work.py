@@ -313,8 +313,8 @@ class EngineStore(Protocol):
         at_any_level: bool = False,
     ) -> list[DueEvent]:
         """Claims rows of these types unsettled this long and announced below the highest level, for
-        one more announcement at that. `at_any_level`: those too that were announced at the highest, or
-        claimed here, as long ago. Each call looks at a portion of the outbox, the oldest one first,
+        one more announcement at that. `at_any_level`: those too that were announced at the highest, and
+        once. Each call looks at a portion of the outbox, the oldest one first,
         and at the next one where that has none. Where it raises, none is claimed."""
         ...
 
