@@ -4,8 +4,10 @@ import asyncio
 import base64
 import os
 import socket
+import struct
 from typing import Any
 
+import pika
 import pytest
 from broker.announcing import announce, announcement, event_id, ids, take, tokens
 from broker.conftest import Opened
@@ -30,11 +32,24 @@ GOOD = (
 )
 
 
+class RawHeader(pika.BasicProperties):  # type: ignore[misc]  # pika is untyped
+    """One header, of a value that pika itself would not write."""
+
+    def __init__(self, value: bytes) -> None:
+        super().__init__()
+        self._value = value
+
+    def encode(self) -> list[bytes]:
+        table = b"\x01x" + self._value
+        return [struct.pack(">HI", self.FLAG_HEADERS, len(table)) + table]
+
+
 class Page:
     """The management page's HTTP API on the virtual host of a test."""
 
     def __init__(self, server: RabbitMQServer, amqp_url: str) -> None:
         self._server = server
+        self._amqp_url = amqp_url
         self.vhost = amqp_url.rsplit("/", 1)[1]
 
     async def ask(self, path: str, method: str = "GET", body: object = None) -> Any:
@@ -53,6 +68,12 @@ class Page:
             },
         )
         assert answer == {"routed": True}
+
+    def publish_raw(self, body: bytes, value: bytes) -> None:
+        """With a header of that value, as AMQP has it on the wire."""
+        connection = pika.BlockingConnection(pika.URLParameters(self._amqp_url))
+        connection.channel().basic_publish("waystation.events", "anything", body, RawHeader(value))
+        connection.close()
 
     async def messages(self, queue: str, count: int = 1) -> list[Any]:
         """So many messages of a queue, peeked at; waits until they are there."""
@@ -134,6 +155,23 @@ async def test_garbage_is_put_aside_with_its_reason_and_holds_nobody_up(
     assert reason in headers["message"]
     assert headers["bytes"] == len(body)
     assert broker.status().counters.undecodable == 1
+    assert await broker.depth() == 0
+
+
+async def test_a_header_that_the_client_library_cannot_read_is_put_aside_like_any_garbage(
+    open_amqp: Opened, page: Page
+) -> None:
+    broker = open_amqp()
+    subscription = await broker.consume(prefetch=1)
+    assert await broker.wait_ready(10)
+
+    beyond_the_year_9999 = b"T" + struct.pack(">Q", 2**62)
+    await asyncio.to_thread(page.publish_raw, GOOD, beyond_the_year_9999)
+    await announce(broker, announcement("good"))
+
+    assert ids(await take(subscription, 1)) == ["good"]
+    (copy,) = await page.messages(DEAD_LETTERS)
+    assert "its properties can't be read" in copy["properties"]["headers"]["message"]
     assert await broker.depth() == 0
 
 

@@ -20,7 +20,7 @@ import structlog
 from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.exceptions import AMQPError, ConnectionOpenAborted
 
-from waystation_core.broker import fitness
+from waystation_core.broker import fitness, properties
 from waystation_core.broker.topology import Queue, Topology
 from waystation_core.running import step
 
@@ -40,6 +40,7 @@ NOT_FOUND = 404
 # Every failure reaches a callback here and is logged once, by the link; pika would add a dozen
 # lines with tracebacks for each attempt to connect while RabbitMQ is away.
 logging.getLogger("pika").setLevel(logging.CRITICAL + 1)
+properties.install()
 
 
 class SessionLostError(Exception):

@@ -14,6 +14,7 @@ from waystation_core.broker import wire
 from waystation_core.broker.connection import CLOSE_SECONDS, Session, SessionLostError
 from waystation_core.broker.levels import Levels
 from waystation_core.broker.link import Link
+from waystation_core.broker.properties import Properties
 from waystation_core.broker.topology import Queue, Topology
 from waystation_core.ports.broker import (
     MAX_BODY_BYTES,
@@ -185,11 +186,15 @@ class AmqpSubscription:
         self._stop_watching()
         self._watch = keep("watch consumer", lambda: self._watch_over(session), ends=True)
 
-    def _receive(self, session: Session, method: Any, properties: Any, body: bytes) -> None:
+    def _receive(self, session: Session, method: Any, properties: Properties, body: bytes) -> None:
         if session is not self._session:
             return  # A late delivery on a connection that was given up.
         tag = method.delivery_tag
         self._ledger.delivered = tag
+        if properties.unreadable:
+            why = f"its properties can't be read: {properties.unreadable}"
+            self._put_aside(session, tag, why, properties, body)
+            return
         try:
             headers = properties.headers or {}
             announcement = wire.announcement_from(
