@@ -220,11 +220,11 @@ MUTANTS = (
         (
             (
                 '        query = _CLAIM_DUE.format(among=event_types.among(types, "outbox"))\n'
-                "        return [_due(row) for row in await self._claim(query, parameters)]\n",
+                "        return [_due(row) for row in await claim(self._pool, query, parameters)]\n",
                 '        among = event_types.among(types, "outbox")\n'
                 "        last = getattr(self, '_last', '00000000-0000-0000-0000-000000000000')\n"
                 "        query = _CLAIM_DUE.format(among=f\"{among} AND event_id > '{last}'\")\n"
-                "        found = [_due(row) for row in await self._claim(query, parameters)]\n"
+                "        found = [_due(row) for row in await claim(self._pool, query, parameters)]\n"
                 "        self._last = max([last, *(due.event_id for due in found)])\n"
                 "        return found\n",
             ),
