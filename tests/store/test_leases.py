@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -15,9 +15,11 @@ from store.instances import ROUTER, Engine, a_start
 from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.ids import new_id
 from waystation_core.domain.model import Delivery, DeliveryState, Event
-from waystation_core.ports.store import LeasedRow
-from waystation_core.store import sweeping
+from waystation_core.domain.task_spec import TaskSpec
+from waystation_core.ports.store import LeasedRow, Registration
+from waystation_core.store import pool as connections
 from waystation_core.store.pool import Pool, connection_of
+from waystation_core.store.registry import PostgresRegistryStore
 
 
 async def ready(engine: Engine, *task_ids: str, suspect: bool = False) -> Event:
@@ -140,24 +142,33 @@ class LosesAnswers:
 async def test_a_claim_whose_answer_is_lost_costs_nobody_its_wait(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    """Else the event, or the timer, would be announced, or fire, only when the claim is over."""
+    """Else the event would be announced, the timer fire, and what a late task missed be found only when the
+    claim is over."""
     start = a_start(deadline=0.0)
     await engine.store.start([start])
     await engine.store.make_due([start.event.event_id])
+    registry = PostgresRegistryStore(engine.pool)
+    late = TaskSpec("late", "claims", ("asked",), ("claim",))
+    await registry.register(Registration("", "claims", "1", "127.0.0.1", 7500, True, (late,)))
+    await engine.rows("UPDATE tasks SET catch_up_again_at = now()")
 
     @asynccontextmanager
     async def losing(pool: Pool) -> AsyncIterator[Any]:
         async with connection_of(pool) as connection:
             yield LosesAnswers(connection, what)
 
+    claims: list[Callable[[], Awaitable[Any]]] = [
+        lambda: engine.store.claim_due_events(10),
+        lambda: engine.store.claim_timers(10),
+        registry.catch_ups_due,
+    ]
     with monkeypatch.context() as patched:
-        patched.setattr(sweeping, "connection_of", losing)
-        claims = (engine.store.claim_due_events, engine.store.claim_timers)
+        patched.setattr(connections, "connection_of", losing)
         for claim in claims:
             if what == "commit":
-                assert await claim(10), "it may be claimed, so it counts"
+                assert await claim(), "it may be claimed, so it counts"
             else:
                 with pytest.raises(StoreUnavailable):
-                    await claim(10)
-    assert bool(await engine.store.claim_due_events(10)) == (what == "statement")
-    assert bool(await engine.store.claim_timers(10)) == (what == "statement")
+                    await claim()
+    for claim in claims:
+        assert bool(await claim()) == (what == "statement")
