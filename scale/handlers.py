@@ -3,6 +3,7 @@ reject what it gets, `SCALE_SLOW=1` has the one of the overload take its time.""
 
 import asyncio
 import os
+import random
 
 import uvloop
 
@@ -17,8 +18,8 @@ NOTED = "scale.noted"
 NOTE_BYTES = 2_000
 SLOW_SECONDS = 0.2
 HELD_SECONDS = 0.25
-"""With the places below the flood gets a hundred or so each second: less than the machine could do, so that
-places are what it takes from others."""
+"""On average. With the places below the flood gets a hundred or so each second: less than the machine could do,
+so that places are what it takes from others."""
 
 service = HandlerService("scale", version="1.0.0")
 
@@ -74,7 +75,8 @@ async def lag(ctx: TaskContext) -> None:
 async def share(ctx: TaskContext) -> None:
     """The end; a flood that holds its places for a while has the others wait in line."""
     if ctx.workflow_type == FLOOD:
-        await asyncio.sleep(HELD_SECONDS)
+        # Not all for as long: they would fall into step, and free their places all at once.
+        await asyncio.sleep(random.uniform(0, 2 * HELD_SECONDS))
     ctx.complete()
 
 
