@@ -267,6 +267,7 @@ async def test_what_was_parked_on_old_facts_is_woken_when_it_is_in_the_database(
     async with sweeper(store, Places(10)) as one:
         decided = time.monotonic()
         one.endpoints_changed()
+        after_the_change = time.monotonic()
         await wait_until(lambda: asked[-1:] == [None] and len(set(asked)) > 1)
         one.parked(time.monotonic())
         asked.clear()
@@ -274,6 +275,12 @@ async def test_what_was_parked_on_old_facts_is_woken_when_it_is_in_the_database(
         assert set(asked) == {None}
         one.parked(decided)
         await wait_until(lambda: set(asked) != {None})
+        # Such a look is no change of endpoints: what was decided before it, and after the change, stays.
+        await wait_until(lambda: asked[-1:] == [None])
+        asked.clear()
+        one.parked(after_the_change)
+        await wait_until(lambda: len(asked) >= 2)
+        assert set(asked) == {None}
 
 
 @pytest.mark.usefixtures("_soon")

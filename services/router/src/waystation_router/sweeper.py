@@ -100,6 +100,7 @@ class Sweeper:
         self._endpoints_changed: float | None = None
         """Since when those that were parked for some time may be woken, until all of them are."""
         self._last_change = 0.0
+        """When endpoints changed last: what was decided after that knew of it."""
         self._loops: list[Kept] = []
 
     def start(self) -> None:
@@ -133,14 +134,19 @@ class Sweeper:
 
     def endpoints_changed(self) -> None:
         """Deliveries may have been waiting for what is there now."""
-        self._endpoints_changed = self._last_change = time.monotonic()
-        self._claims_ran_dry.set()
+        self._last_change = time.monotonic()
+        self._wake_all_parked()
 
     def parked(self, since: float) -> None:
         """A delivery is parked for want of an endpoint, which was decided then: endpoints may have changed on
         its way into the database, and what was parked before the change have been woken without it."""
         if since <= self._last_change:
-            self.endpoints_changed()
+            self._wake_all_parked()
+
+    def _wake_all_parked(self) -> None:
+        """Those too that were parked for some time, up to now."""
+        self._endpoints_changed = time.monotonic()
+        self._claims_ran_dry.set()
 
     def _keep(
         self,
@@ -312,9 +318,7 @@ class Sweeper:
         share, self._settled_before = (settled - self._settled_before) // 10, settled
         if not self._broker.status().connected:
             return False
-        depth = await self._broker.depth(self._pool)
-        in_hand = len(self._ledger.handlings)
-        idle = depth is not None and depth <= SHORT_QUEUE and in_hand <= self._prefetch // 2
+        idle = len(self._ledger.handlings) <= self._prefetch // 2 and await self._queue_is_short()
         starving = await self._store.claim_starving_events(
             max(share, STARVING_AT_ONCE if idle else 1),
             STARVING_AFTER,
@@ -324,6 +328,10 @@ class Sweeper:
         if starving:
             await self._relay.announce_due(starving)
         return False
+
+    async def _queue_is_short(self) -> bool:
+        depth = await self._broker.depth(self._pool)
+        return depth is not None and depth <= SHORT_QUEUE
 
 
 def _name(turn: Callable[[], Awaitable[bool]]) -> str:
