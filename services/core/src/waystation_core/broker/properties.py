@@ -1,8 +1,8 @@
 """Properties of a message, read so that nothing in them can break the connection.
 
-pika reads headers while it takes a frame off the connection, and takes whatever that raises (for a time beyond
-the year 9999, say) for a fault of the connection. The message would
-come again with the next one, and no other would be handled any more. Here it comes as what can't be read.
+pika reads headers while it takes a frame off the connection, and takes whatever that raises (for a time
+beyond the year 9999, say) for a fault of the connection. The message would come again with the next one,
+and no other would be handled any more. Here it comes as what can't be read.
 """
 
 from __future__ import annotations
