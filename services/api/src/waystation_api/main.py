@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Coroutine, Mapping
-from typing import Any
+from functools import partial
 
 from waystation_api.app import Store, build
 from waystation_api.settings import ApiSettings
-from waystation_core.broker import broker_faults, open_broker
+from waystation_core.broker import open_broker
 from waystation_core.failpoints import Failpoints
+from waystation_core.parts import faults_of_parts
 from waystation_core.rpc import process
-from waystation_core.rpc.settings import revealed
 from waystation_core.store.engine import PostgresEngineStore
-from waystation_core.store.fitness import UnfitDatabase, database_faults
+from waystation_core.store.fitness import UnfitDatabase
 from waystation_core.store.pool import open_pool
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_core.store.schema import WrongSchema
 from waystation_core.store.waiting import wait_for_store
+
+_parts = partial(faults_of_parts, role="api")
 
 
 def main() -> int:
@@ -32,18 +33,6 @@ def main() -> int:
         refusals=(WrongSchema,),
         faults=(UnfitDatabase,),
     )
-
-
-def _parts(known: Mapping[str, Any]) -> list[Coroutine[Any, Any, list[str]]]:
-    """Asks Postgres and RabbitMQ for what is wrong with them, where settings tell where they are."""
-    return [
-        database_faults(
-            revealed(known, "database_url"),
-            connections=known.get("api_database_connections", 0),
-            lasting=known.get("unsafe_database") is False,
-        ),
-        broker_faults(revealed(known, "broker_url"), role="api"),
-    ]
 
 
 async def _serve(settings: ApiSettings) -> None:

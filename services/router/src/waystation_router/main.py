@@ -10,19 +10,19 @@ import argparse
 import asyncio
 import contextlib
 import os
-from collections.abc import Coroutine, Mapping
-from typing import Any
+from functools import partial
 
 import structlog
 
-from waystation_core.broker import broker_faults, open_broker
+from waystation_core.broker import open_broker
 from waystation_core.domain.pools import PoolRefused
 from waystation_core.failpoints import Failpoints
+from waystation_core.parts import faults_of_parts
 from waystation_core.rpc import process
 from waystation_core.rpc.server import RpcServer
-from waystation_core.rpc.settings import BadSettings, revealed, variable
+from waystation_core.rpc.settings import BadSettings, variable
 from waystation_core.store.engine import PostgresEngineStore
-from waystation_core.store.fitness import UnfitDatabase, database_faults
+from waystation_core.store.fitness import UnfitDatabase
 from waystation_core.store.pool import open_pool
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_core.store.schema import WrongSchema
@@ -33,6 +33,8 @@ from waystation_router.settings import RouterSettings
 log = structlog.get_logger(__name__)
 
 READY_EVERY_SECONDS = 0.5
+
+_parts = partial(faults_of_parts, role="router")
 
 
 async def serve(settings: RouterSettings) -> None:
@@ -118,18 +120,6 @@ def main() -> int:
         faults=(UnfitDatabase,),
         given=_given(),
     )
-
-
-def _parts(known: Mapping[str, Any]) -> list[Coroutine[Any, Any, list[str]]]:
-    """Asks Postgres and RabbitMQ for what is wrong with them, where settings tell where they are."""
-    return [
-        database_faults(
-            revealed(known, "database_url"),
-            connections=known.get("router_database_connections", 0),
-            lasting=known.get("unsafe_database") is False,
-        ),
-        broker_faults(revealed(known, "broker_url"), role="router"),
-    ]
 
 
 def _given() -> dict[str, str]:
