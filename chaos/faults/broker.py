@@ -6,12 +6,12 @@ import random
 import signal
 import time
 import urllib.error
-from collections.abc import Callable
 from typing import Any
 
 import pika.exceptions
 
 from chaos.announced import garbage, publish, purge
+from chaos.faults.servers import gone
 from chaos.faults.world import Bite, Hold, Params, World
 from localservers.processes import ProcessFailed
 
@@ -23,21 +23,12 @@ _STILL_SECONDS = 8.0
 
 async def stop(world: World, params: Params, hold: Hold) -> Bite:
     """Stopped in good order, and started again."""
-    return await _gone(world, hold, world.system.rabbitmq.stop_server)
+    return await gone(world.system.rabbitmq, world.system.rabbitmq.stop_server, hold)
 
 
 async def kill(world: World, params: Params, hold: Hold) -> Bite:
     """SIGKILL, and started again."""
-    return await _gone(world, hold, world.system.rabbitmq.kill)
-
-
-async def _gone(world: World, hold: Hold, end: Callable[[], None]) -> Bite:
-    server = world.system.rabbitmq
-    pid = server.pid
-    await asyncio.to_thread(end)
-    await hold()
-    await asyncio.to_thread(server.start)
-    return Bite(server.pid != pid, {"pid": pid, "then": server.pid})
+    return await gone(world.system.rabbitmq, world.system.rabbitmq.kill, hold)
 
 
 async def lose_data(world: World, params: Params, hold: Hold) -> Bite:

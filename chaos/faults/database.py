@@ -1,25 +1,21 @@
 """Faults of Postgres: restarted, killed, read-only, its tables changed or locked under the engine."""
 
 import asyncio
+from functools import partial
 from typing import Any, Literal, cast
 
 import psycopg
 
+from chaos.faults.servers import gone
 from chaos.faults.world import Bite, Hold, Params, World
 
 
 async def restart(world: World, params: Params, hold: Hold) -> Bite:
     """Stopped in the way that `mode` says, down for a while, started again."""
     server = world.system.postgres
-    pid = server.pid
     mode = cast(Literal["fast", "immediate", "kill"], params["mode"])
-    if mode == "kill":
-        await asyncio.to_thread(server.kill)
-    else:
-        await asyncio.to_thread(server.stop_server, mode)
-    await hold()
-    await asyncio.to_thread(server.start)
-    return Bite(server.pid != pid, {"pid": pid, "then": server.pid})
+    end = server.kill if mode == "kill" else partial(server.stop_server, mode)
+    return await gone(server, end, hold)
 
 
 async def end_backends(world: World, params: Params, hold: Hold) -> Bite:
