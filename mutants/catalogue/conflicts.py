@@ -166,19 +166,40 @@ MUTANTS = (
         "router/committer.py",
         (
             (
-                "if call.conflicts < CONFLICTS_BEFORE_TURN or handling.wants_turn is not None:",
-                "if True:",
+                "            if call.conflicts < CONFLICTS_BEFORE_TURN and not self._turns.are_wanted(\n"
+                "                handling.state\n"
+                "            ):",
+                "            if True:",
             ),
         ),
         killers=(
             "tests/router/test_deliveries.py::test_a_delivery_that_lost_three_times_has_the_turn",
+            "tests/router/test_turns.py::test_a_delivery_that_many_contend_with_is_called_so_often_and_no_more",
+        ),
+    ),
+    Mutant(
+        "what_waits_for_a_turn_asks_all_the_time",
+        "A result that waits for a turn is not decided again and again meanwhile",
+        "router/committer.py",
+        ((" and decided.verdicts.get(task_id) is not Verdict.WAIT\n", "\n"),),
+        killers=(
+            "tests/router/test_turns.py::test_who_computed_meanwhile_hears_of_a_turn_that_ends_elsewhere",
+        ),
+    ),
+    Mutant(
+        "turns_that_end_elsewhere_are_not_heard_of",
+        "What waits for a turn that another router's delivery has goes on after it",
+        "router/turns.py",
+        (("        elif waiting.look is None:", "        elif False:"),),
+        killers=(
+            "tests/router/test_turns.py::test_who_computed_meanwhile_hears_of_a_turn_that_ends_elsewhere",
         ),
     ),
     Mutant(
         "a_second_turn_beside_the_first",
         "One delivery has the turn at a time",
         RESULTS,
-        (("if row is None or (turn is not None and turn.until > draft.now):", "if row is None:"),),
+        (("    if turn is not None and turn.until > draft.now:\n", "    if False:\n"),),
         killers=(
             "tests/domain/test_results_conflicts.py::test_a_turn_ends_with_its_time_or_when_its_call_ended_without_a_result",
         ),

@@ -172,12 +172,12 @@ MUTANTS = (
     ),
     Mutant(
         "h11_conflicts_without_a_turn",
-        "The commit that a result lost in does not also take the turn for it",
+        "Who has lost often enough is called again once it has the turn, and not before",
         "router/committer.py",
         (
             (
-                "        if took_turn:\n",
-                "        if handling.wants_turn is not None:\n",
+                "                self._turns.lost(handling, call)\n",
+                "                self._call_again(handling, call)\n",
             ),
         ),
         killers=(

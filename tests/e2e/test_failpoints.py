@@ -129,8 +129,9 @@ async def dies(scene: Scene, death: str) -> None:
         await scene.dies_at(point, nothing, *POOL)
     elif name in ("make_due", "claim_due_events"):
         await scene.dies_at(point, nothing, also="announce.before=error%0.5")
-    elif name == "give_back":
-        # Leases whose claims' answers were lost; what else is lost shows how it goes on.
+    elif name in ("give_back", "compared"):
+        # Leases whose claims' answers were lost, and some that last: else there is seldom one to be looked
+        # at. What else is lost shows how it goes on.
         also = "claim_deliveries.after=error%0.5;commit.before=error%0.3"
         await scene.dies_at(point, nothing, also=also)
     else:

@@ -20,12 +20,14 @@ from waystation_core.domain.draft import Draft, Rules
 from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.model import DeliveryState
 from waystation_core.domain.results import CONFLICTS_BEFORE_TURN, Verdict, apply_touch
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import EngineStore, WriteRefused
 from waystation_core.relay.announcing import Relay
 from waystation_core.running import Contact, Kept, Retries, job, keep, wait_before
 from waystation_router.ledger import UNKNOWN, Call, Handling, InstanceState, Ledger
 from waystation_router.locked_commits import Decided, LockedCommits, touch_of, written_rows
 from waystation_router.registry import RegistryCopy
+from waystation_router.turns import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +39,6 @@ FAILURES_OF_A_BATCH = 4
 """In a row; by then the probe would have met what holds up everybody."""
 LONGEST_PAUSE = 30.0
 """Between two tries of a commit that fails for no outage."""
-WAIT_FOR_TURN_SECONDS = 0.02
 
 
 @dataclass(slots=True, eq=False)
@@ -78,6 +79,7 @@ class Committer:
         self._contact = contact
         self._retries = Retries("commit_repeated")
         self._locked = LockedCommits(store, registry, rules, router_id)
+        self._turns = Turns(self.submit)
         self._queue: OrderedDict[str, Handling] = OrderedDict()
         self._in_doubt = in_doubt
         self._lease_is_held = lease_is_held
@@ -203,6 +205,8 @@ class Committer:
             revision = group.commit.after.revision if group.commit is not None else 0
             for decided in group.decided or ():
                 self._conclude(decided, revision)
+            refused = any(decided.must_wait for decided in group.decided or ())
+            self._turns.look(group.state, refused=refused)
 
     def _decide(self, group: _Group) -> bool:
         """Decides by what is known here; False where that may not be enough."""
@@ -345,30 +349,36 @@ class Committer:
         handling.known = UNKNOWN if handling.claimed_meanwhile else revision
         handling.claimed_meanwhile = False
         handling.holds = False
-        # What this commit was about; a result that lost again wants the next one to be about it.
-        took_turn = handling.wants_turn is not None
         for task_id, verdict in decided.verdicts.items():
             self._conclude_result(handling, handling.calls[task_id], verdict)
         for task_id in decided.rows:
             call = handling.calls.pop(task_id)
             if call.row is not None and call.row.state is DeliveryState.NO_ENDPOINT:
                 self._on_parked(call.row_since)
-        if took_turn:
-            self._call_with_turn(handling)
+        if decided.asked is not None:
+            self._conclude_asking(handling, decided.asked, decided.must_wait)
         if not handling.facts.in_outbox:
             handling.release_messages()
         self._call_new_tasks(handling, decided)
         if not handling.calls:
             self._ledger.close(handling)
-        elif any(call.has_outcome for call in handling.calls.values()):
+        elif any(
+            call.has_outcome and decided.verdicts.get(task_id) is not Verdict.WAIT
+            for task_id, call in handling.calls.items()
+        ):
             # Came in while the commit was on its way.
             self.submit(handling)
 
-    def _call_with_turn(self, handling: Handling) -> None:
-        task = handling.wants_turn
+    def _conclude_asking(self, handling: Handling, asked: TaskSpec, must_wait: bool) -> None:
         handling.wants_turn = None
-        call = handling.calls.get(task.task_id) if task is not None else None
-        if call is not None:
+        call = handling.calls.get(asked.task_id)
+        if call is None:
+            return
+        if must_wait:
+            self._turns.not_taken(handling, call)
+        else:
+            # Its row says how often it lost.
+            call.conflicts = 0
             self._call_again(handling, call)
 
     def _call_new_tasks(self, handling: Handling, decided: Decided) -> None:
@@ -394,16 +404,17 @@ class Committer:
 
     def _conclude_result(self, handling: Handling, call: Call, verdict: Verdict) -> None:
         if verdict is Verdict.WAIT:
-            asyncio.get_running_loop().call_later(WAIT_FOR_TURN_SECONDS, self.submit, handling)
+            self._turns.result_waits(handling)
         elif verdict is Verdict.CONFLICT:
             call.conflicts += 1
             call.result = None
             log.debug("conflict", event_id=handling.event_id, task_id=call.task.task_id)
-            if call.conflicts < CONFLICTS_BEFORE_TURN or handling.wants_turn is not None:
+            if call.conflicts < CONFLICTS_BEFORE_TURN and not self._turns.are_wanted(
+                handling.state
+            ):
                 self._call_again(handling, call)
             else:
-                handling.wants_turn = call.task
-                self.submit(handling)
+                self._turns.lost(handling, call)
         else:
             self.results_committed += 1
             del handling.calls[call.task.task_id]

@@ -17,6 +17,7 @@ from waystation_core.domain.results import (
     apply_touch,
     take_turn,
 )
+from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import EngineStore, Locked, RegistryMoved, WriteRefused
 from waystation_router.ledger import Handling
 from waystation_router.registry import RegistryCopy
@@ -35,6 +36,15 @@ class Decided:
     """Tasks whose deliveries went off the fast way."""
     facts: EventFacts
     """Where the event stands after the commit."""
+    asked: TaskSpec | None = None
+    """The task for which it asked for the instance's turn; then the commit was about nothing else."""
+    has_turn: bool = True
+    """Whether it may be called now: no other delivery has the turn it asked for."""
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether another delivery has the instance's turn."""
+        return not self.has_turn or Verdict.WAIT in self.verdicts.values()
 
 
 class LockedCommits:
@@ -105,10 +115,22 @@ class LockedCommits:
             self._resolve_again(handling, locked)
             touch = replace(touch, tasks=handling.tasks)
         if handling.wants_turn is not None:
-            take_turn(draft, touch, handling.wants_turn, router_id=self._router_id)
-            return Decided(handling, {}, frozenset(), SETTLED)
+            return self._take_turn(draft, handling, handling.wants_turn, touch)
         verdicts = apply_touch(draft, touch, router_id=self._router_id)
         return Decided(handling, verdicts, found.taken_off, SETTLED)
+
+    def _take_turn(
+        self, draft: Draft, handling: Handling, task: TaskSpec, touch: EventTouch
+    ) -> Decided:
+        call = handling.calls.get(task.task_id)
+        has_turn = take_turn(
+            draft,
+            touch,
+            task,
+            router_id=self._router_id,
+            conflicts=call.conflicts if call is not None else 0,
+        )
+        return Decided(handling, {}, frozenset(), SETTLED, asked=task, has_turn=has_turn)
 
     def _resolve_again(self, handling: Handling, locked: Locked) -> None:
         """The tasks of an event are those of the generation its first commit carries."""

@@ -106,23 +106,30 @@ def apply_touch(draft: Draft, touch: EventTouch, *, router_id: str) -> dict[str,
     return verdicts
 
 
-def take_turn(draft: Draft, touch: EventTouch, task: TaskSpec, *, router_id: str) -> None:
+def take_turn(
+    draft: Draft,
+    touch: EventTouch,
+    task: TaskSpec,
+    *,
+    router_id: str,
+    conflicts: int = CONFLICTS_BEFORE_TURN,
+) -> bool:
     """Gives an open delivery the instance's turn: what others computed waits until it has committed
-    or its time is over. The delivery gets its row, which says how often it lost."""
+    or its time is over. The delivery gets its row, which says how often it lost. Answers False where
+    another delivery has the turn."""
     event_id = touch.event.event_id
     if draft.facts(event_id).in_outbox:
         _fix(draft, touch, router_id)
     row = draft.facts(event_id).deliveries.get(task.task_id)
     turn = draft.instance.turn
-    if row is None or (turn is not None and turn.until > draft.now):
-        return
-    draft.put_delivery(replace(row, conflicts=row.conflicts + CONFLICTS_BEFORE_TURN))
-    draft.touch(
-        turn=Turn(
-            holder=turn_holder(event_id, task.task_id),
-            until=draft.now + timedelta(seconds=task.timeout + TURN_MARGIN_SECONDS),
-        )
-    )
+    holder = turn_holder(event_id, task.task_id)
+    if turn is not None and turn.until > draft.now:
+        return turn.holder == holder
+    if row is not None:
+        draft.put_delivery(replace(row, conflicts=row.conflicts + conflicts))
+        until = draft.now + timedelta(seconds=task.timeout + TURN_MARGIN_SECONDS)
+        draft.touch(turn=Turn(holder=holder, until=until))
+    return True
 
 
 def _skip_event(draft: Draft, touch: EventTouch) -> dict[str, Verdict]:
