@@ -213,6 +213,31 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "what_is_left_of_a_busy_task_is_forgotten",
+        "A look at other tasks does not say that nothing of this one is left",
+        SWEEPER,
+        (("(self._parked_left | free) - done", "free - done"),),
+        killers=(
+            "tests/router/test_sweeps.py"
+            "::test_a_task_that_has_no_place_when_parked_ones_are_woken_is_looked_at_later",
+        ),
+    ),
+    Mutant(
+        "a_busy_task_counts_as_woken",
+        "What was parked before endpoints changed is woken task by task, until none of it is left",
+        "router/sweeper.py",
+        (
+            (
+                "self._woken_since |= done",
+                "self._woken_since |= {task.task_id for task in self._claims._live_tasks()}",
+            ),
+        ),
+        killers=(
+            "tests/router/test_sweeps.py"
+            "::test_a_task_that_has_no_place_when_parked_ones_are_woken_is_looked_at_later",
+        ),
+    ),
+    Mutant(
         "parked_on_old_facts",
         "What is parked on facts that are old by the time it is in the database is woken then",
         SWEEPER,

@@ -21,6 +21,7 @@ from waystation_router.claims import Claims
 from waystation_router.sweeper import Sweeper
 
 TASK = TaskSpec("score", "claims", ("asked",), ("claim",), max_in_flight=10)
+OTHER = TaskSpec("other", "claims", ("told",), ("claim",), max_in_flight=10)
 
 SWEEPS = (
     "claim_deliveries",
@@ -93,6 +94,7 @@ async def sweeper(
     places: Places,
     depth: Callable[[], int | None] = lambda: 0,
     hands: dict[str, Any] | None = None,
+    tasks: Sequence[TaskSpec] = (TASK,),
 ) -> AsyncIterator[Sweeper]:
     async def depth_of(pool: str) -> int | None:
         return depth()
@@ -114,8 +116,11 @@ async def sweeper(
         router_id="r-1",
         store=cast(Any, store),
         calls=cast(Any, places),
-        registry=cast(Any, SimpleNamespace(live_tasks=lambda: [TASK])),
-        endpoints=cast(Any, SimpleNamespace(live_tasks=lambda: {TASK.task_id}, alone=alone)),
+        registry=cast(Any, SimpleNamespace(live_tasks=lambda: tasks)),
+        endpoints=cast(
+            Any,
+            SimpleNamespace(live_tasks=lambda: {task.task_id for task in tasks}, alone=alone),
+        ),
         in_doubt=asyncio.Event(),
         **both,
     )
@@ -302,8 +307,50 @@ async def test_what_was_parked_before_endpoints_changed_is_woken_until_none_is_l
 
     store.does["wake_parked"] = wake
     async with sweeper(store, Places(10)) as one:
-        await wait_until(lambda: len(asked) >= 2)
-        assert set(asked) == {None}
+        await wait_until(lambda: asked[-1:] == [None] or left == 0)
+        left = sweeping.WOKEN_AT_ONCE + 1
         one.endpoints_changed()
         await wait_until(lambda: left == 0)
         await wait_until(lambda: asked[-1] is None)
+
+
+class PlacesOfOne(Places):
+    """Places of TASK, while OTHER always has some."""
+
+    def free(self, task: TaskSpec) -> int:
+        return self.left if task is TASK else 10
+
+
+async def test_a_task_that_has_no_place_when_parked_ones_are_woken_is_looked_at_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A look at the others says nothing of it: what is left of it, and what was parked for some time before
+    endpoints changed, is woken once it has a place."""
+    monkeypatch.setattr(sweeping, "DELIVERIES_EVERY", 0.005)
+    monkeypatch.setattr(sweeping, "PARKED_EVERY", 3600.0)
+    monkeypatch.setattr(sweeping, "WOKEN_AT_ONCE", 4)
+    store, places = Store(), PlacesOfOne(10)
+    left, looks = 5, 0
+
+    async def wake(
+        task_ids: Sequence[str], limit: int, *given: Any, parked_for: float | None
+    ) -> Any:
+        nonlocal left, looks
+        looks += 1
+        if "score" not in task_ids or parked_for is None:
+            return {}
+        woken = min(limit, left)
+        left -= woken
+        # What was woken takes all places.
+        places.left = 0
+        return {"score": woken} if woken else {}
+
+    store.does["wake_parked"] = wake
+    async with sweeper(store, places, tasks=(TASK, OTHER)) as one:
+        await wait_until(lambda: left == 3)
+        seen = looks
+        one.parked(0.0)
+        await wait_until(lambda: looks > seen)
+        for still in (1, 0):
+            places.become_free(10)
+            await wait_until(lambda still=still: left == still)

@@ -95,10 +95,12 @@ class Sweeper:
         self._claims_wanted = asyncio.Event()
         """Deliveries became due just now, or more are than were claimed and a place is free."""
         self._claims_ran_dry = asyncio.Event()
-        self._parked_left = False
-        """Whether the last look at parked deliveries left some."""
-        self._endpoints_changed: float | None = None
-        """Since when those that were parked for some time may be woken, until all of them are."""
+        self._parked_left: set[str] = set()
+        """Tasks of which the last look at parked deliveries left some."""
+        self._endpoints_changed = time.monotonic()
+        """Until when those that were parked for some time, and before that, may be woken."""
+        self._woken_since: set[str] = set()
+        """Tasks of which all of those are."""
         self._last_change = 0.0
         """When endpoints changed last: what was decided after that knew of it."""
         self._loops: list[Kept] = []
@@ -146,6 +148,7 @@ class Sweeper:
     def _wake_all_parked(self) -> None:
         """Those too that were parked for some time, up to now."""
         self._endpoints_changed = time.monotonic()
+        self._woken_since.clear()
         self._claims_ran_dry.set()
 
     def _keep(
@@ -194,7 +197,7 @@ class Sweeper:
         if not self._claims.callable_tasks():
             return False
         if not await self._claims.deliveries():
-            if self._parked_left:
+            if any(task.task_id in self._parked_left for task in self._claims.callable_tasks()):
                 self._claims_ran_dry.set()
             return False
         if not self._claims.callable_tasks():
@@ -210,19 +213,24 @@ class Sweeper:
         """Wakes deliveries whose endpoint, or place, is there: a stock of them, again when it is
         used up. So they come in turn with retries, and what is claimed is never far behind."""
         changed = self._endpoints_changed
-        free = [task.task_id for task in self._claims.callable_tasks()]
+        free = {task.task_id for task in self._claims.callable_tasks()}
         if not free:
             return False
         of_each = max(WOKEN_AT_ONCE // len(free), 1)
-        woken = await self._store.wake_parked(
-            free,
-            of_each,
-            self._pools.now.called,
-            parked_for=None if changed is None else time.monotonic() - changed,
-        )
-        self._parked_left = of_each in woken.values()
-        if not self._parked_left and self._endpoints_changed is changed:
-            self._endpoints_changed = None
+        woken: dict[str, int] = {}
+        for tasks, parked_for in (
+            (free & self._woken_since, None),
+            (free - self._woken_since, time.monotonic() - changed),
+        ):
+            if tasks:
+                woken |= await self._store.wake_parked(
+                    sorted(tasks), of_each, self._pools.now.called, parked_for=parked_for
+                )
+        done = {task for task in free if woken.get(task, 0) < of_each}
+        # What has no place or endpoint now was not looked at.
+        self._parked_left = (self._parked_left | free) - done
+        if self._endpoints_changed is changed:
+            self._woken_since |= done
         if woken:
             self._claims_wanted.set()
         return False
