@@ -30,9 +30,7 @@ async def lateness(address: str, number: int) -> list[float]:
                 if event.event_type == REMINDER_DUE
             ]
             (entry,) = [
-                entry
-                for entry in workflow.message.event_history
-                if entry.processed_by == "reminded"
+                entry for entry in workflow.message.history if entry.processed_by == "reminded"
             ]
             assert due is not None
             late.append(entry.processed_at.ToNanoseconds() / 1e9 - due.timestamp())

@@ -72,7 +72,7 @@ class Driver:
                 payload={"blocks": program.blocks},
                 workflow_id=program.instance,
                 priority=program.priority,
-                deadline=program.deadline,
+                workflow_timeout=program.deadline,
                 request_id=request_id,
             ),
             request=request_id,
@@ -222,7 +222,7 @@ class Driver:
                 "complete",
                 pending["instance"],
                 lambda client: client.complete_task(pending["key"], result, request_id=request_id),
-                expected=("TASK_NOT_FOUND", "WORKFLOW_ENDED"),
+                expected=("DELIVERY_NOT_FOUND", "WORKFLOW_ENDED"),
                 request=request_id,
                 token=token,
             )

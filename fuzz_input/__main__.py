@@ -19,14 +19,14 @@ from fuzz_input.handler import CANARY, STREAM, UNARY, HostileHandler
 from fuzz_input.system import ASKED_SECONDS, System
 from fuzz_input.values import Filler
 from localservers.health import serves
-from waystation.v1 import status_pb2, workflow_service_pb2_grpc
+from waystation.v1 import blocker_pb2, status_pb2, workflow_service_pb2_grpc
 from waystation.v1 import workflow_service_pb2 as pb
 
 AT_ONCE = 16
 CHECK_EVERY = 500
 SETTLE_SECONDS = 180.0
 SHOWN = 20
-UNSETTLED = frozenset({pb.BLOCKER_KIND_PENDING_EVENT, pb.BLOCKER_KIND_IN_CALL})
+UNSETTLED = frozenset({blocker_pb2.BLOCKER_KIND_PENDING_EVENT, blocker_pb2.BLOCKER_KIND_IN_CALL})
 
 
 def _options() -> argparse.Namespace:

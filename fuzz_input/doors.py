@@ -21,9 +21,9 @@ from fuzz_input.values import HOSTS, POINTERS, TEXTS, TOKENS, Filler, uuid_text
 from fuzz_input.wire import spoiled
 from waystation.v1 import (
     dead_letter_service_pb2,
+    delivery_completion_service_pb2,
     handler_registry_service_pb2,
     system_service_pb2,
-    task_completion_service_pb2,
 )
 from waystation.v1 import workflow_service_pb2 as workflow_pb
 
@@ -31,7 +31,7 @@ SERVICES = (
     workflow_pb.DESCRIPTOR,
     handler_registry_service_pb2.DESCRIPTOR,
     dead_letter_service_pb2.DESCRIPTOR,
-    task_completion_service_pb2.DESCRIPTOR,
+    delivery_completion_service_pb2.DESCRIPTOR,
     system_service_pb2.DESCRIPTOR,
 )
 WAITING = frozenset({"RunWorkflow", "WaitWorkflow", "WatchWorkflow", "ReplayWorkflow"})

@@ -14,6 +14,7 @@ from waystation.v1 import (
     handler_pb2,
     handler_registry_service_pb2,
     handler_registry_service_pb2_grpc,
+    result_pb2,
 )
 from waystation.v1 import task_handler_service_pb2 as pb
 
@@ -105,7 +106,7 @@ class HostileHandler:
                 rng = self._rng_of(-number)
                 named = field(1, item.idempotency_key.encode()) + b"\x10" + varint(item.attempt)
                 if rng.random() < 0.1:
-                    error = pb.ItemStatus()
+                    error = result_pb2.CallStatus()
                     self._filler.fill(error, rng)
                     result = named + field(4, error.SerializeToString())
                 else:

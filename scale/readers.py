@@ -93,9 +93,9 @@ async def _watch_to(one: Api, workflow_instance_id: str, version: int) -> tuple[
     )
     entries = 0
     async for response in stream:
-        if response.HasField("processed_event"):
+        if response.HasField("history_entry"):
             entries += 1
-            if response.processed_event.sequence >= version:
+            if response.history_entry.sequence >= version:
                 break
     stream.cancel()
     return time.monotonic() - began, entries
@@ -183,7 +183,7 @@ async def watchers(system: System, number: int, normal: float) -> list[Row]:
             try:
                 seen = False
                 async for response in stream:
-                    if not seen and response.HasField("processed_event"):
+                    if not seen and response.HasField("history_entry"):
                         first.append(time.monotonic() - began)
                         seen = True
                         if len(first) == number:

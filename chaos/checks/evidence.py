@@ -41,7 +41,7 @@ class Instance:
     @property
     def history(self) -> list[Fields]:
         """Its entries in order."""
-        entries: list[Fields] = self.context.get("event_history", [])
+        entries: list[Fields] = self.context.get("history", [])
         return entries
 
     @property
@@ -143,5 +143,5 @@ def seconds(text: str) -> float:
 def successes(instance: Instance) -> Iterable[Fields]:
     """Entries of history in which the result of a task took effect."""
     for entry in instance.history:
-        if entry["result"] == "EVENT_PROCESS_RESULT_SUCCESS" and entry.get("attempt", 0) > 0:
+        if entry["result"] == "HISTORY_RESULT_SUCCESS" and entry.get("attempt", 0) > 0:
             yield entry

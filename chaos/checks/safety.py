@@ -209,7 +209,7 @@ def ends_are_final(evidence: Evidence) -> Iterator[Violation]:
                 yield Violation(
                     "S7", name, f"{end} at {ended_at}, and {status} at {entry['sequence']}"
                 )
-            elif entry["result"] == "EVENT_PROCESS_RESULT_SUCCESS" and entry.get("attempt", 0) > 0:
+            elif entry["result"] == "HISTORY_RESULT_SUCCESS" and entry.get("attempt", 0) > 0:
                 yield Violation(
                     "S7", name, f"{entry['processed_by']} took effect after the end at {ended_at}"
                 )

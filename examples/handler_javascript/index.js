@@ -76,7 +76,7 @@ function fraudScoring(request) {
   const score = Math.min(100, Math.round(amount / 100) + (country === 'XX' ? 50 : 0));
   const result = { score, suspicious: score >= 60, attempt: request.attempt };
   return {
-    operations: { operations: [{ path: '/fraud', set: toValue(result) }] },
+    operations: { items: [{ path: '/fraud', set: toValue(result) }] },
     // Said aloud, so that tasks which change other places can run at the same time.
     reads: { paths: ['/amount', '/country'] },
     events: [{ event_type: 'workflow.completed', payload: jsonToStruct(result) }],

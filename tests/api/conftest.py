@@ -11,9 +11,9 @@ from support.scripted_engine import ScriptedEngine
 
 from waystation.v1 import (
     dead_letter_service_pb2_grpc,
+    delivery_completion_service_pb2_grpc,
     handler_registry_service_pb2_grpc,
     system_service_pb2_grpc,
-    task_completion_service_pb2_grpc,
     workflow_service_pb2_grpc,
 )
 from waystation_api.app import Store, build
@@ -66,7 +66,7 @@ async def serve(database_url: str) -> AsyncIterator[Serve]:
             workflows=workflow_service_pb2_grpc.WorkflowServiceStub(channel),
             handlers=handler_registry_service_pb2_grpc.HandlerRegistryServiceStub(channel),
             dead_letters=dead_letter_service_pb2_grpc.DeadLetterServiceStub(channel),
-            completions=task_completion_service_pb2_grpc.TaskCompletionServiceStub(channel),
+            completions=delivery_completion_service_pb2_grpc.DeliveryCompletionServiceStub(channel),
             system=system_service_pb2_grpc.SystemServiceStub(channel),
         )
 

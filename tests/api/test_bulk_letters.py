@@ -11,8 +11,8 @@ from support.running_api import Api, refusal
 from support.scripted_engine import failure, reply, task
 from support.waiting import eventually
 
+from waystation.v1 import dead_letter_pb2, event_pb2, workflow_service_pb2
 from waystation.v1 import dead_letter_service_pb2 as pb
-from waystation.v1 import workflow_service_pb2
 from waystation.v1.dead_letter_pb2 import DeadLetterState
 from waystation.v1.status_pb2 import WorkflowStatus
 from waystation_api import bulk, letter_portions
@@ -45,19 +45,23 @@ async def failed(
 
 
 async def open_letters(api: Api, **fields: Any) -> list[Any]:
-    request = pb.ListDeadLettersRequest(filter=pb.DeadLetterFilter(**fields), page_size=1000)
+    request = pb.ListDeadLettersRequest(
+        filter=dead_letter_pb2.DeadLetterFilter(**fields), page_size=1000
+    )
     return list((await api.dead_letters.ListDeadLetters(request)).dead_letters)
 
 
 async def retry(api: Api, request_id: str = "", **fields: Any) -> int:
-    request = pb.RetryDeadLetterRequest(filter=pb.DeadLetterFilter(**fields), request_id=request_id)
+    request = pb.RetryDeadLetterRequest(
+        filter=dead_letter_pb2.DeadLetterFilter(**fields), request_id=request_id
+    )
     answer = await api.dead_letters.RetryDeadLetter(request)
     return int(answer.retried)
 
 
 async def discard(api: Api, request_id: str = "", **fields: Any) -> int:
     request = pb.DiscardDeadLetterRequest(
-        filter=pb.DeadLetterFilter(**fields), request_id=request_id
+        filter=dead_letter_pb2.DeadLetterFilter(**fields), request_id=request_id
     )
     answer = await api.dead_letters.DiscardDeadLetter(request)
     return int(answer.discarded)
@@ -122,8 +126,7 @@ async def test_several_of_one_workflow_go_together_with_what_they_held(
         workflow_service_pb2.ListEventsRequest(workflow_instance_id="w-2")
     )
     states = {
-        entry.event.event_type: workflow_service_pb2.EventState.Name(entry.state)[12:]
-        for entry in page.events
+        entry.event.event_type: event_pb2.EventState.Name(entry.state)[12:] for entry in page.events
     }
     assert states["d"] == "SKIPPED"
     assert await status(api, "w-2") == "FAILED"
@@ -138,7 +141,9 @@ async def test_a_repeated_request_has_one_effect_and_the_same_answer(api: Api) -
         await api.engine.handle(f"w-{number}", "workflow.started", failure(permanent=True))
     assert await retry(api, "r-1") == 3
     assert len(await open_letters(api)) == 3
-    other = pb.RetryDeadLetterRequest(filter=pb.DeadLetterFilter(task_id="x"), request_id="r-1")
+    other = pb.RetryDeadLetterRequest(
+        filter=dead_letter_pb2.DeadLetterFilter(task_id="x"), request_id="r-1"
+    )
     reused = await refusal(api.dead_letters.RetryDeadLetter(other))
     assert reused.reason == "REQUEST_ID_REUSED"
     # Scope is RPC and id.
@@ -400,13 +405,13 @@ async def test_what_makes_no_sense_is_refused(api: Api) -> None:
         (api.dead_letters.RetryDeadLetter(payload), "payload"),
         (
             api.dead_letters.DiscardDeadLetter(
-                pb.DiscardDeadLetterRequest(filter=pb.DeadLetterFilter(state=retried))
+                pb.DiscardDeadLetterRequest(filter=dead_letter_pb2.DeadLetterFilter(state=retried))
             ),
             "filter.state",
         ),
         (
             api.dead_letters.RetryDeadLetter(
-                pb.RetryDeadLetterRequest(filter=pb.DeadLetterFilter(state=9))
+                pb.RetryDeadLetterRequest(filter=dead_letter_pb2.DeadLetterFilter(state=9))
             ),
             "filter.state",
         ),

@@ -10,6 +10,7 @@ import pytest
 from support.running_api import Api, refusal
 from support.scripted_engine import failure, reply, task
 
+from waystation.v1 import dead_letter_pb2, event_pb2
 from waystation.v1 import dead_letter_service_pb2 as letters_pb
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.dead_letter_pb2 import DeadLetterState
@@ -123,7 +124,7 @@ async def test_a_published_event_is_raised_by_the_client(api: Api) -> None:
         "client",
         {"text": "hello"},
     )
-    assert (await context(api)).event_history[-1].action == "publish"
+    assert (await context(api)).history[-1].action == "publish"
 
 
 @pytest.mark.parametrize(
@@ -204,7 +205,7 @@ async def test_a_repeated_request_has_one_effect_and_refusals_are_not_kept(api: 
         *(api.workflows.PublishEvent(publish(name, request_id="r-1")) for _ in range(5))
     )
     assert len({result.event_id for result in published}) == 1
-    assert [entry.action for entry in (await context(api)).event_history] == [
+    assert [entry.action for entry in (await context(api)).history] == [
         "start",
         "",
         "input",
@@ -238,7 +239,7 @@ async def test_unknown_instances_and_missing_fields_are_refused(api: Api) -> Non
 
 
 async def letters(api: Api, **fields: Any) -> list[Any]:
-    request = letters_pb.ListDeadLettersRequest(filter=letters_pb.DeadLetterFilter(**fields))
+    request = letters_pb.ListDeadLettersRequest(filter=dead_letter_pb2.DeadLetterFilter(**fields))
     return list((await api.dead_letters.ListDeadLetters(request)).dead_letters)
 
 
@@ -278,7 +279,7 @@ async def test_a_dead_letter_fails_its_workflow_and_an_edited_retry_brings_it_ba
     alive = await context(api)
     assert alive.status == WorkflowStatus.WORKFLOW_STATUS_ACTIVE
     assert not alive.HasField("failure")
-    assert [entry.action for entry in alive.event_history].count("dead_letter_retried") == 1
+    assert [entry.action for entry in alive.history].count("dead_letter_retried") == 1
     _, deliveries, _ = await api.store.queries.open_work(
         (await api.store.queries.instances(["w-1"]))["w-1"].key
     )
@@ -307,7 +308,7 @@ async def test_discarding_the_last_one_settles_what_was_held(api: Api) -> None:
     for _ in range(2):
         assert (await api.dead_letters.DiscardDeadLetter(discard)).discarded == 1
     page = await api.workflows.ListEvents(pb.ListEventsRequest(workflow_instance_id=name))
-    states = {e.event.event_type: pb.EventState.Name(e.state)[12:] for e in page.events}
+    states = {e.event.event_type: event_pb2.EventState.Name(e.state)[12:] for e in page.events}
     assert (states["a"], states["b"]) == ("SETTLED", "SKIPPED")
     assert (await context(api)).status == WorkflowStatus.WORKFLOW_STATUS_FAILED
 

@@ -1,4 +1,4 @@
-"""TaskCompletionService: pending deliveries, ended from any process."""
+"""DeliveryCompletionService: pending deliveries, ended from any process."""
 
 from __future__ import annotations
 
@@ -10,18 +10,15 @@ from google.protobuf.duration_pb2 import Duration
 from support.running_api import Api, refusal
 from support.scripted_engine import reply, task
 
-from waystation.v1 import task_completion_service_pb2 as pb
-from waystation.v1 import workflow_service_pb2
+from waystation.v1 import blocker_pb2, workflow_service_pb2
+from waystation.v1 import delivery_completion_service_pb2 as pb
 from waystation.v1.event_pb2 import NewEvent
 from waystation.v1.handler_pb2 import TaskSpec
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest
-from waystation.v1.operation_pb2 import Operation, Operations
+from waystation.v1.operation_pb2 import Operation, OperationList
+from waystation.v1.result_pb2 import PendingCompletion, TaskFailure
 from waystation.v1.status_pb2 import WorkflowStatus
-from waystation.v1.task_handler_service_pb2 import (
-    HandleEventResponse,
-    PendingCompletion,
-    TaskFailure,
-)
+from waystation.v1.task_handler_service_pb2 import HandleEventResponse
 from waystation_api import completing
 from waystation_core.domain.model import Delivery, DeliveryState
 from waystation_core.domain.results import Pending
@@ -61,7 +58,7 @@ async def in_call(api: Api) -> str:
 
 def result(**fields: Any) -> HandleEventResponse:
     operation = Operation(path="/n", increment=1.0)
-    return HandleEventResponse(operations=Operations(operations=[operation]), **fields)
+    return HandleEventResponse(operations=OperationList(items=[operation]), **fields)
 
 
 async def workflow(api: Api) -> Any:
@@ -72,24 +69,24 @@ async def workflow(api: Api) -> Any:
 async def test_a_completion_takes_effect_as_the_tasks_answer_would_have(api: Api) -> None:
     key = await pending(api)
     response = result(events=[NewEvent(event_type="validated")])
-    request = pb.CompleteTaskRequest(idempotency_key=key, response=response, request_id="r-1")
-    await api.completions.CompleteTask(request)
+    request = pb.CompleteDeliveryRequest(idempotency_key=key, response=response, request_id="r-1")
+    await api.completions.CompleteDelivery(request)
     # Repeated by its request_id it is one completion; without, there is nothing to complete.
-    again = pb.CompleteTaskRequest(idempotency_key=key, response=response, request_id="r-1")
-    await api.completions.CompleteTask(again)
-    other = pb.CompleteTaskRequest(idempotency_key=key, response=result(), request_id="r-2")
-    refused = await refusal(api.completions.CompleteTask(other))
-    assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "TASK_NOT_FOUND")
+    again = pb.CompleteDeliveryRequest(idempotency_key=key, response=response, request_id="r-1")
+    await api.completions.CompleteDelivery(again)
+    other = pb.CompleteDeliveryRequest(idempotency_key=key, response=result(), request_id="r-2")
+    refused = await refusal(api.completions.CompleteDelivery(other))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "DELIVERY_NOT_FOUND")
     found = await workflow(api)
     assert found.data["n"] == 1
-    (entry,) = [one for one in found.event_history if one.processed_by == "claim_validator"]
+    (entry,) = [one for one in found.history if one.processed_by == "claim_validator"]
     assert (entry.attempt, len(entry.raised_event_ids)) == (1, 1)
 
 
 async def test_a_failed_completion_spends_the_attempt(api: Api) -> None:
     key = await pending(api)
     failure = TaskFailure(reason="NO_LUCK", message="it did not work", permanent=True)
-    await api.completions.FailTask(pb.FailTaskRequest(idempotency_key=key, failure=failure))
+    await api.completions.FailDelivery(pb.FailDeliveryRequest(idempotency_key=key, failure=failure))
     found = await workflow(api)
     assert found.status == WorkflowStatus.WORKFLOW_STATUS_FAILED
     assert found.failure.reason == "NO_LUCK"
@@ -98,14 +95,14 @@ async def test_a_failed_completion_spends_the_attempt(api: Api) -> None:
 async def test_an_extension_counts_from_now(api: Api) -> None:
     key = await pending(api)
     before = (await workflow(api)).version
-    response = await api.completions.ExtendTask(
-        pb.ExtendTaskRequest(idempotency_key=key, extension=Duration(seconds=3600))
+    response = await api.completions.ExtendDelivery(
+        pb.ExtendDeliveryRequest(idempotency_key=key, extension=Duration(seconds=3600))
     )
     explained = await api.workflows.ExplainWorkflow(
         workflow_service_pb2.ExplainWorkflowRequest(workflow_instance_id=NAME)
     )
     (blocker,) = explained.blockers
-    assert blocker.kind == workflow_service_pb2.BLOCKER_KIND_PENDING_COMPLETION
+    assert blocker.kind == blocker_pb2.BLOCKER_KIND_PENDING_COMPLETION
     assert blocker.due_at.seconds == response.deadline.seconds
     assert key in blocker.remedy
     assert (await workflow(api)).version == before
@@ -113,8 +110,8 @@ async def test_an_extension_counts_from_now(api: Api) -> None:
 
 async def test_a_completion_that_overtakes_its_pending_waits_for_it(api: Api) -> None:
     key = await in_call(api)
-    call = api.completions.CompleteTask(
-        pb.CompleteTaskRequest(idempotency_key=key, response=result())
+    call = api.completions.CompleteDelivery(
+        pb.CompleteDeliveryRequest(idempotency_key=key, response=result())
     )
     completed = asyncio.ensure_future(_awaited(call))
     await api.engine.handle(NAME, "workflow.started", Pending(60.0))
@@ -129,18 +126,18 @@ async def _awaited(call: Any) -> Any:
 async def test_what_never_answers_pending_is_not_completed(api: Api, monkeypatch: Any) -> None:
     monkeypatch.setattr(completing, "PATIENCE_SECONDS", 0.1)
     key = await in_call(api)
-    request = pb.CompleteTaskRequest(idempotency_key=key, response=result())
-    refused = await refusal(api.completions.CompleteTask(request))
-    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "TASK_NOT_PENDING")
+    request = pb.CompleteDeliveryRequest(idempotency_key=key, response=result())
+    refused = await refusal(api.completions.CompleteDelivery(request))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DELIVERY_NOT_PENDING")
     event_id = key.partition(":")[0]
     parked = Delivery(event_id, "claim_validator", DeliveryState.NO_ENDPOINT)
     await api.engine.handle(NAME, "workflow.started", None, tasks=[task()], rows=[parked])
     refused = await refusal(
-        api.completions.ExtendTask(
-            pb.ExtendTaskRequest(idempotency_key=key, extension=Duration(seconds=1))
+        api.completions.ExtendDelivery(
+            pb.ExtendDeliveryRequest(idempotency_key=key, extension=Duration(seconds=1))
         )
     )
-    assert refused.reason == "TASK_NOT_FOUND"
+    assert refused.reason == "DELIVERY_NOT_FOUND"
 
 
 async def test_a_workflow_that_ended_takes_no_completion(api: Api) -> None:
@@ -148,8 +145,8 @@ async def test_a_workflow_that_ended_takes_no_completion(api: Api) -> None:
     await api.workflows.CancelWorkflow(
         workflow_service_pb2.CancelWorkflowRequest(workflow_instance_id=NAME)
     )
-    request = pb.CompleteTaskRequest(idempotency_key=key, response=result())
-    refused = await refusal(api.completions.CompleteTask(request))
+    request = pb.CompleteDeliveryRequest(idempotency_key=key, response=result())
+    refused = await refusal(api.completions.CompleteDelivery(request))
     assert (refused.code, refused.reason) == (
         grpc.StatusCode.FAILED_PRECONDITION,
         "WORKFLOW_ENDED",
@@ -159,41 +156,41 @@ async def test_a_workflow_that_ended_takes_no_completion(api: Api) -> None:
 async def test_what_breaks_a_rule_is_refused_and_the_delivery_stays_pending(api: Api) -> None:
     key = await pending(api)
     for request, reason in (
-        (pb.CompleteTaskRequest(idempotency_key=key), "INVALID_FIELD"),
-        (pb.CompleteTaskRequest(idempotency_key="x", response=result()), "INVALID_ID"),
+        (pb.CompleteDeliveryRequest(idempotency_key=key), "INVALID_FIELD"),
+        (pb.CompleteDeliveryRequest(idempotency_key="x", response=result()), "INVALID_ID"),
         (
-            pb.CompleteTaskRequest(idempotency_key=f"{key}:edit-1", response=result()),
-            "TASK_NOT_FOUND",
+            pb.CompleteDeliveryRequest(idempotency_key=f"{key}:edit-1", response=result()),
+            "DELIVERY_NOT_FOUND",
         ),
         (
-            pb.CompleteTaskRequest(
+            pb.CompleteDeliveryRequest(
                 idempotency_key="01890000-0000-7000-8000-000000000000:a", response=result()
             ),
-            "TASK_NOT_FOUND",
+            "DELIVERY_NOT_FOUND",
         ),
         (
-            pb.CompleteTaskRequest(
+            pb.CompleteDeliveryRequest(
                 idempotency_key=key, response=HandleEventResponse(failure=TaskFailure(message="x"))
             ),
             "INVALID_FIELD",
         ),
         (
-            pb.CompleteTaskRequest(
+            pb.CompleteDeliveryRequest(
                 idempotency_key=key, response=HandleEventResponse(pending=PendingCompletion())
             ),
             "INVALID_FIELD",
         ),
         (
-            pb.CompleteTaskRequest(
+            pb.CompleteDeliveryRequest(
                 idempotency_key=key,
                 response=result(status=5),  # type: ignore[arg-type]
             ),
             "RESPONSE_INVALID",
         ),
     ):
-        assert (await refusal(api.completions.CompleteTask(request))).reason == reason
-    await api.completions.CompleteTask(
-        pb.CompleteTaskRequest(idempotency_key=key, response=result())
+        assert (await refusal(api.completions.CompleteDelivery(request))).reason == reason
+    await api.completions.CompleteDelivery(
+        pb.CompleteDeliveryRequest(idempotency_key=key, response=result())
     )
 
 
@@ -207,8 +204,8 @@ async def test_a_completion_in_a_fan_out_settles_its_branch(api: Api) -> None:
     branch = await api.engine.pending(NAME, "branch")
     await api.engine.handle(NAME, "branch", Pending(60.0))
     key = f"{branch.event_id}:claim_validator"
-    await api.completions.CompleteTask(
-        pb.CompleteTaskRequest(idempotency_key=key, response=result())
+    await api.completions.CompleteDelivery(
+        pb.CompleteDeliveryRequest(idempotency_key=key, response=result())
     )
     then = await api.engine.pending(NAME, "then")
     assert then.payload == {"failed_branches": []}

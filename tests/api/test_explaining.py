@@ -11,6 +11,7 @@ from support.running_api import Api
 from support.scripted_engine import failure, reply, task
 from support.waiting import eventually
 
+from waystation.v1 import blocker_pb2
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.dead_letter_service_pb2 import RetryDeadLetterRequest
 from waystation.v1.handler_pb2 import TaskSpec
@@ -95,7 +96,7 @@ async def explained(api: Api, name: str = "w-1") -> tuple[str, dict[str, Any]]:
         pb.ExplainWorkflowRequest(workflow_instance_id=name)
     )
     assert not answer.context.HasField("data")
-    kinds = {pb.BlockerKind.Name(found.kind)[13:]: found for found in answer.blockers}
+    kinds = {blocker_pb2.BlockerKind.Name(found.kind)[13:]: found for found in answer.blockers}
     assert len(kinds) == len(answer.blockers)
     assert all(found.message and found.remedy and found.since.seconds for found in answer.blockers)
     return answer.summary, kinds
@@ -264,7 +265,7 @@ async def test_events_and_deliveries_that_no_router_takes(api: Api, default_rout
 
     async def kinds() -> dict[str, tuple[str, str]]:
         return {
-            event_type: (pb.BlockerKind.Name(one.kind)[13:], one.pool)
+            event_type: (blocker_pb2.BlockerKind.Name(one.kind)[13:], one.pool)
             for event_type, one in (await blockers()).items()
         }
 
@@ -304,7 +305,7 @@ async def test_groups_timers_and_what_follows_later(api: Api) -> None:
     await register(api, "claim_validator")
     await api.workflows.StartWorkflow(
         pb.StartWorkflowRequest(
-            workflow_type="t", workflow_instance_id="w-1", deadline=Duration(seconds=3600)
+            workflow_type="t", workflow_instance_id="w-1", timeout=Duration(seconds=3600)
         )
     )
     group = FanOut(
@@ -320,7 +321,7 @@ async def test_groups_timers_and_what_follows_later(api: Api) -> None:
     answer = await api.workflows.ExplainWorkflow(
         pb.ExplainWorkflowRequest(workflow_instance_id="w-1")
     )
-    told = {pb.BlockerKind.Name(one.kind)[13:]: one for one in answer.blockers[:-1]}
+    told = {blocker_pb2.BlockerKind.Name(one.kind)[13:]: one for one in answer.blockers[:-1]}
     assert sorted(told) == ["FAN_OUT", "PENDING_COMPLETION", "TIMER"]
     assert told["TIMER"].message.startswith(
         "`reminder` was raised by claim_validator and is delivered at "
@@ -337,7 +338,7 @@ async def test_groups_timers_and_what_follows_later(api: Api) -> None:
     )
     # The deadline comes last: it only ends what waits for the others.
     last = answer.blockers[-1]
-    assert (last.kind, last.message[:12]) == (pb.BLOCKER_KIND_TIMER, "it fails at ")
+    assert (last.kind, last.message[:12]) == (blocker_pb2.BLOCKER_KIND_TIMER, "it fails at ")
     assert all(one.remedy and one.since.seconds and one.due_at.seconds for one in answer.blockers)
     assert answer.context.HasField("deadline")
 
@@ -345,7 +346,7 @@ async def test_groups_timers_and_what_follows_later(api: Api) -> None:
 async def test_an_idle_workflow_with_a_deadline_is_told_both(api: Api) -> None:
     await api.workflows.StartWorkflow(
         pb.StartWorkflowRequest(
-            workflow_type="t", workflow_instance_id="w-1", deadline=Duration(seconds=3600)
+            workflow_type="t", workflow_instance_id="w-1", timeout=Duration(seconds=3600)
         )
     )
     await api.engine.handle("w-1", "workflow.started", None)
@@ -420,7 +421,7 @@ async def test_what_is_due_is_told_as_what_was_seen_and_not_as_a_promise(api: Ap
 async def test_a_deadline_that_was_over_before_a_retry_is_told_no_more(api: Api) -> None:
     await api.workflows.StartWorkflow(
         pb.StartWorkflowRequest(
-            workflow_type="t", workflow_instance_id="w-1", deadline=Duration(seconds=3600)
+            workflow_type="t", workflow_instance_id="w-1", timeout=Duration(seconds=3600)
         )
     )
     await api.engine.handle("w-1", "workflow.started", failure(permanent=True))
@@ -445,7 +446,9 @@ async def test_in_call_is_said_only_of_what_a_router_has_in_hand(api: Api) -> No
     async def said() -> tuple[str, str]:
         _, found = await explained(api)
         (blocker,) = (one for one in found.values() if one.task_id == "claim_validator")
-        return pb.BlockerKind.Name(blocker.kind).removeprefix("BLOCKER_KIND_"), blocker.message
+        return blocker_pb2.BlockerKind.Name(blocker.kind).removeprefix(
+            "BLOCKER_KIND_"
+        ), blocker.message
 
     kind, message = await said()
     assert kind == "PENDING_EVENT"

@@ -108,7 +108,7 @@ async def test_it_looks_back_as_far_as_it_is_told(api: Api) -> None:
     assert newest.looked_back_to.ToDatetime(UTC) > datetime.now(UTC) - timedelta(hours=1)
     future = Timestamp()
     future.FromDatetime(datetime.now(UTC) + timedelta(hours=1))
-    none = await flow(api, started_after=future)
+    none = await flow(api, created_after=future)
     assert (none.instances, none.looked_back_to) == (0, future)
     assert [one.origin for one in none.flows[0].raises] == [flow_pb2.FLOW_ORIGIN_DECLARED] * 2
 
@@ -118,7 +118,7 @@ async def test_it_looks_back_as_far_as_it_is_told(api: Api) -> None:
     [
         ({"max_instances": -1}, "INVALID_FIELD"),
         ({"workflow_type": "a b"}, "INVALID_ID"),
-        ({"started_after": Timestamp(seconds=-(2**40))}, "INVALID_FIELD"),
+        ({"created_after": Timestamp(seconds=-(2**40))}, "INVALID_FIELD"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else value,
 )

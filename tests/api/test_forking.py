@@ -14,7 +14,7 @@ from support.scripted_engine import reply
 
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.event_pb2 import NewEvent
-from waystation.v1.operation_pb2 import Operation, Operations, RemoveOperation
+from waystation.v1.operation_pb2 import Operation, OperationList, RemoveOperation
 from waystation_core.domain.model import NewEvent as DomainEvent
 from waystation_core.domain.model import Status
 from waystation_core.domain.operations import Operation as Change
@@ -87,8 +87,8 @@ async def test_a_fork_begins_with_the_data_of_then_and_the_event_of_that_entry(a
         api,
         2,
         new_workflow_instance_id="o-2",
-        edits=Operations(
-            operations=[
+        edits=OperationList(
+            items=[
                 sets("/rebate/percent", 10),
                 Operation(path="/items", remove=RemoveOperation()),
             ]
@@ -99,7 +99,7 @@ async def test_a_fork_begins_with_the_data_of_then_and_the_event_of_that_entry(a
     assert context.workflow_type == "order"
     assert context.data == struct(total=4, rebate={"percent": 10})
     assert (context.status, context.version, context.correlation_id) == (1, 1, "case-1")
-    (entry,) = context.event_history
+    (entry,) = context.history
     assert (entry.action, entry.processed_by) == ("fork", "client")
     assert entry.note == "forked from o-1 at sequence 2"
     assert (await got(api, "o-2", at=1)).data == context.data
@@ -184,11 +184,11 @@ REFUSED: list[tuple[dict[str, Any], str, str | None]] = [
         "event.delay",
     ),
     ({"new_workflow_instance_id": "a b"}, "INVALID_ID", "new_workflow_instance_id"),
-    ({"edits": Operations(operations=[sets("/total/x", 1)])}, "INVALID_FIELD", "edits"),
-    ({"edits": Operations(operations=[Operation(path="/x")])}, "INVALID_FIELD", "edits"),
-    ({"edits": Operations(operations=[sets("x", 1)])}, "INVALID_PATH", None),
+    ({"edits": OperationList(items=[sets("/total/x", 1)])}, "INVALID_FIELD", "edits"),
+    ({"edits": OperationList(items=[Operation(path="/x")])}, "INVALID_FIELD", "edits"),
+    ({"edits": OperationList(items=[sets("x", 1)])}, "INVALID_PATH", None),
     (
-        {"edits": Operations(operations=[sets("/x", Value(string_value="x" * 1024 * 1024))])},
+        {"edits": OperationList(items=[sets("/x", Value(string_value="x" * 1024 * 1024))])},
         "CONTEXT_TOO_LARGE",
         None,
     ),

@@ -17,7 +17,7 @@ from support.databases import migrated
 from localservers.ports import free_port
 from localservers.postgres import PostgresServer
 from localservers.processes import ChildProcess
-from waystation.v1 import workflow_service_pb2, workflow_service_pb2_grpc
+from waystation.v1 import workflow_pb2, workflow_service_pb2, workflow_service_pb2_grpc
 
 
 class Server:
@@ -123,7 +123,7 @@ def test_sigterm_answers_those_that_wait_and_exits_with_0(
         lambda: bool(server.workflows.ListWorkflows(found).workflows), what="the start"
     )
     server.process.send(signal.SIGTERM)
-    assert run.result(timeout=10).outcome == workflow_service_pb2.WAIT_OUTCOME_TIMED_OUT
+    assert run.result(timeout=10).outcome == workflow_pb2.WAIT_OUTCOME_TIMED_OUT
     assert server.process.wait() == 0
     server.close()
 

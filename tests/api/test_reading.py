@@ -9,8 +9,9 @@ import pytest
 from support.running_api import Api, refusal
 from support.scripted_engine import failure, reply, task
 
+from waystation.v1 import event_pb2
 from waystation.v1 import workflow_service_pb2 as pb
-from waystation.v1.history_pb2 import EventProcessResult
+from waystation.v1.history_pb2 import HistoryResult
 from waystation.v1.status_pb2 import WorkflowStatus
 from waystation_core.domain.model import Status
 from waystation_core.domain.operations import Operation
@@ -59,16 +60,16 @@ async def test_an_instance_is_given_as_it_was_at_every_sequence(api: Api) -> Non
         )
         seen.append(to_dict((await got(api, name)).data))
     last = await got(api, name, with_history=True)
-    assert [entry.sequence for entry in last.event_history] == list(range(1, last.version + 1))
+    assert [entry.sequence for entry in last.history] == list(range(1, last.version + 1))
     assert last.version == len(seen)
     for sequence, data in enumerate(seen, start=1):
         past = await got(api, name, at_sequence=sequence, with_history=True)
         assert to_dict(past.data) == data
-        assert (past.version, len(past.event_history)) == (sequence, sequence)
-        assert past.updated_at == past.event_history[-1].processed_at
+        assert (past.version, len(past.history)) == (sequence, sequence)
+        assert past.updated_at == past.history[-1].processed_at
         waits = [found.wait_id for found in past.waits]
         assert waits == (["w-a"] if sequence == waiting_at else [])
-        assert past.status == past.event_history[-1].status
+        assert past.status == past.history[-1].status
 
 
 async def test_history_tells_attempts_waits_and_ends(api: Api) -> None:
@@ -80,13 +81,13 @@ async def test_history_tells_attempts_waits_and_ends(api: Api) -> None:
     await api.workflows.CancelWorkflow(
         pb.CancelWorkflowRequest(workflow_instance_id=name, reason="changed my mind")
     )
-    start, failed, asked, *rest = (await got(api, name, with_history=True)).event_history
+    start, failed, asked, *rest = (await got(api, name, with_history=True)).history
     assert (start.action, start.processed_by, list(start.raised_event_ids)) == (
         "start",
         "client",
         [start.event_id],
     )
-    assert failed.result == EventProcessResult.EVENT_PROCESS_RESULT_FAILED
+    assert failed.result == HistoryResult.HISTORY_RESULT_FAILED
     assert (failed.attempt, failed.will_retry, failed.error.reason) == (1, True, "POLICY_MISSING")
     assert failed.next_attempt_at.ToNanoseconds() > failed.processed_at.ToNanoseconds()
     assert failed.duration.ToMicroseconds() == 1500
@@ -156,7 +157,7 @@ async def test_events_page_in_the_order_they_were_raised_with_their_states(api: 
     )
     assert not rest.next_page_token
     assert [
-        (entry.event.event_type, pb.EventState.Name(entry.state)[12:])
+        (entry.event.event_type, event_pb2.EventState.Name(entry.state)[12:])
         for entry in (*first.events, *rest.events)
     ] == [
         ("workflow.started", "SETTLED"),

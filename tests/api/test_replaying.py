@@ -14,12 +14,14 @@ from support.running_api import Api, refusal
 from support.scripted_engine import failure, task
 
 from waystation.v1 import dead_letter_service_pb2 as letters
+from waystation.v1 import replay_pb2
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.event_pb2 import NewEvent
 from waystation.v1.handler_registry_service_pb2 import UnregisterHandlerRequest
-from waystation.v1.operation_pb2 import Operation, Operations
+from waystation.v1.operation_pb2 import Operation, OperationList
+from waystation.v1.result_pb2 import PendingCompletion, TaskFailure
 from waystation.v1.status_pb2 import WORKFLOW_STATUS_COMPLETED
-from waystation.v1.task_handler_service_pb2 import PendingCompletion, TaskFailure, WaitRequest
+from waystation.v1.wait_pb2 import WaitRequest
 from waystation_core.domain.model import NewEvent as DomainEvent
 from waystation_core.domain.results import Reply
 
@@ -39,13 +41,13 @@ def sets(path: str, value: float) -> Operation:
 def price(request: Request) -> Answer:
     total = sum(item["price"] for item in request.event.payload["items"])
     return Answer(
-        operations=Operations(operations=[sets("/total", total)]),
+        operations=OperationList(items=[sets("/total", total)]),
         events=[NewEvent(event_type="order.priced", payload=struct(total=total))],
     )
 
 
 def audit(request: Request) -> Answer:
-    return Answer(operations=Operations(operations=[Operation(path="/audits", increment=1)]))
+    return Answer(operations=OperationList(items=[Operation(path="/audits", increment=1)]))
 
 
 def confirm(request: Request) -> Answer:
@@ -79,14 +81,14 @@ async def ordered(api: Api, tasks: Tasks, workflow_id: str = "o-1", **different:
 
 def outcomes(response: pb.ReplayWorkflowResponse) -> dict[int, str]:
     return {
-        step.sequence: pb.ReplayOutcome.Name(step.outcome).removeprefix("REPLAY_OUTCOME_")
+        step.sequence: replay_pb2.ReplayOutcome.Name(step.outcome).removeprefix("REPLAY_OUTCOME_")
         for step in response.steps
     }
 
 
 def reasons(response: pb.ReplayWorkflowResponse) -> dict[int, str]:
     return {
-        step.sequence: pb.ReplaySkipReason.Name(step.skip_reason).removeprefix(
+        step.sequence: replay_pb2.ReplaySkipReason.Name(step.skip_reason).removeprefix(
             "REPLAY_SKIP_REASON_"
         )
         for step in response.steps
@@ -125,7 +127,7 @@ async def test_every_task_is_called_as_then_and_nothing_is_written(
     assert calls["audit"].context.version == 1
     assert "total" not in calls["audit"].context.data
     assert calls["confirm"].context.data["total"] == 10
-    assert [entry.sequence for entry in calls["confirm"].context.event_history] == [1, 2, 3]
+    assert [entry.sequence for entry in calls["confirm"].context.history] == [1, 2, 3]
     for call in calls.values():
         assert (call.dry_run, call.attempt) == (True, 1)
         assert call.deadline.seconds
@@ -160,7 +162,7 @@ async def test_differences_are_told_by_their_places(api: Api, tasks: Tasks) -> N
 
     def dearer(request: Request) -> Answer:
         answer = price(request)
-        answer.operations.operations[0].set.number_value = 12
+        answer.operations.items[0].set.number_value = 12
         answer.events[0].payload["total"] = 12
         answer.events.insert(0, NewEvent(event_type="order.seen", payload=struct(by="x")))
         return answer
@@ -206,7 +208,7 @@ async def test_what_fails_is_told_with_its_error(api: Api, tasks: Tasks) -> None
     await ordered(api, tasks)
     tasks.does |= {
         "price": lambda _: Answer(failure=TaskFailure(reason="NO_PRICE", message="unpriced")),
-        "audit": lambda _: Answer(operations=Operations(operations=[sets("/items/x/y", 1)])),
+        "audit": lambda _: Answer(operations=OperationList(items=[sets("/items/x/y", 1)])),
         "confirm": lambda _: Answer(events=[NewEvent(event_type="workflow.started")]),
     }
     response = await replay(api, "o-1")
@@ -233,13 +235,13 @@ async def test_failed_attempts_are_called_where_asked_for(api: Api, tasks: Tasks
     tasks.does["price"] = lambda _: Answer(failure=TaskFailure(reason="NO_PRICE", message="12:02"))
     (again,) = (await replay(api, "o-1", failed_attempts=True)).steps
     assert (again.outcome, again.recorded_error.message, again.error.message) == (
-        pb.REPLAY_OUTCOME_SAME,
+        replay_pb2.REPLAY_OUTCOME_SAME,
         "at 12:01",
         "12:02",
     )
     tasks.does["price"] = audit
     (mended,) = (await replay(api, "o-1", failed_attempts=True)).steps
-    assert mended.outcome == pb.REPLAY_OUTCOME_DIFFERS
+    assert mended.outcome == replay_pb2.REPLAY_OUTCOME_DIFFERS
     assert list(places(mended.differences)) == ["/audits"]
     assert not mended.HasField("error")
 
@@ -344,5 +346,5 @@ async def test_a_long_history_comes_in_portions(api: Api, tasks: Tasks) -> None:
     assert [len(portion.steps) for portion in portions] == [100, 4]
     assert [step.sequence for portion in portions for step in portion.steps] == list(range(3, 107))
     assert {step.outcome for portion in portions for step in portion.steps} == {
-        pb.REPLAY_OUTCOME_SAME
+        replay_pb2.REPLAY_OUTCOME_SAME
     }

@@ -68,7 +68,7 @@ async def test_a_renamed_tasks_deliveries_become_dead_letters_and_new_workflows_
         workflow_service_pb2.GetWorkflowRequest(workflow_instance_id="w-1", with_history=True)
     )
     assert got.context.status == WorkflowStatus.WORKFLOW_STATUS_ACTIVE
-    entry = got.context.event_history[-1]
+    entry = got.context.history[-1]
     assert (entry.processed_by, entry.attempt, entry.error.reason) == ("old", 0, "TASK_RETIRED")
 
     assert await start(api, "w-2") == ["new"]

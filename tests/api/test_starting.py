@@ -67,7 +67,7 @@ async def test_a_start_is_stored_with_its_event_and_names_the_tasks(api: Api) ->
     got = await api.workflows.GetWorkflow(
         GetWorkflowRequest(workflow_instance_id="claim-7", with_history=True)
     )
-    assert [entry.action for entry in got.context.event_history] == ["start"]
+    assert [entry.action for entry in got.context.history] == ["start"]
     assert got.context.data["a"] == 1
     event = await api.engine.pending("claim-7", "workflow.started")
     assert event.payload == {"b": 2}

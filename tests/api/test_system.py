@@ -14,6 +14,7 @@ from support.scripted_engine import failure, reply
 from support.waiting import eventually
 
 from localservers.postgres import PostgresServer
+from waystation.v1 import system_pb2
 from waystation.v1 import system_service_pb2 as pb
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest
 from waystation.v1.workflow_service_pb2 import GetWorkflowRequest, StartWorkflowRequest
@@ -74,7 +75,7 @@ async def test_pools_are_there_until_their_queue_has_expired(api: Api) -> None:
     await store.join_pool(Pool("fraud", ("fraud.#",), expires_seconds=300.0), 10.0)
     await store.heartbeat(router, "fraud", "host/1", 30, RouterReport(0, 0, {}), ["fraud.#"])
 
-    async def queues() -> list[pb.QueueStatus]:
+    async def queues() -> list[system_pb2.QueueStatus]:
         status = await api.system.GetSystemStatus(pb.GetSystemStatusRequest())
         assert [list(told.bindings) for told in status.routers] in ([["fraud.#"]], [])
         return list(status.queues)

@@ -10,10 +10,11 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from support.running_api import Api, refusal
 
+from waystation.v1 import dead_letter_pb2
 from waystation.v1 import dead_letter_service_pb2 as letters_pb
+from waystation.v1 import delivery_completion_service_pb2 as completion_pb
 from waystation.v1 import handler_registry_service_pb2 as handlers_pb
 from waystation.v1 import system_service_pb2 as system_pb
-from waystation.v1 import task_completion_service_pb2 as completion_pb
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.event_pb2 import NewEvent
 from waystation.v1.handler_pb2 import TaskSpec
@@ -26,7 +27,7 @@ KEY = "01a20000-0000-7000-8000-000000000001:score"
 TIMES: list[tuple[str, str, Any]] = [
     ("workflows.ListWorkflows", "created_after", pb.ListWorkflowsRequest),
     ("workflows.ListWorkflows", "created_before", pb.ListWorkflowsRequest),
-    ("system.GetFlow", "started_after", system_pb.GetFlowRequest),
+    ("system.GetFlow", "created_after", system_pb.GetFlowRequest),
 ]
 FILTERED: list[tuple[str, Any]] = [
     ("dead_letters.ListDeadLetters", letters_pb.ListDeadLettersRequest),
@@ -47,7 +48,7 @@ async def test_what_is_no_time_is_refused_at_every_door(api: Api, when: Timestam
     ]
     for name, request in FILTERED:
         for field in ("created_after", "created_before"):
-            filter = letters_pb.DeadLetterFilter(reason="X", **{field: when})
+            filter = dead_letter_pb2.DeadLetterFilter(reason="X", **{field: when})
             asked.append((name, f"filter.{field}", request(filter=filter)))
     for field in ("deliver_at", "expires_at"):
         event = NewEvent(event_type="a.b", **{field: when})
@@ -59,14 +60,14 @@ async def test_what_is_no_time_is_refused_at_every_door(api: Api, when: Timestam
 
 
 async def test_what_is_no_span_is_refused_at_every_door(api: Api) -> None:
-    start = pb.StartWorkflowRequest(workflow_type="w", deadline=NO_SPAN)
+    start = pb.StartWorkflowRequest(workflow_type="w", timeout=NO_SPAN)
     event = NewEvent(event_type="a.b", delay=NO_SPAN)
     registration = handlers_pb.RegisterHandlerRequest(
         service_name="s", host="127.0.0.1", port=1, tasks=[TaskSpec(task_id="a")]
     )
     asked: list[tuple[str, str, Message]] = [
-        ("workflows.StartWorkflow", "deadline", start),
-        ("workflows.RunWorkflow", "deadline", pb.RunWorkflowRequest(start=start)),
+        ("workflows.StartWorkflow", "timeout", start),
+        ("workflows.RunWorkflow", "timeout", pb.RunWorkflowRequest(start=start)),
         ("workflows.RunWorkflow", "timeout", pb.RunWorkflowRequest(start={}, timeout=NO_SPAN)),
         (
             "workflows.WaitWorkflow",
@@ -79,9 +80,9 @@ async def test_what_is_no_span_is_refused_at_every_door(api: Api) -> None:
             pb.PublishEventRequest(workflow_instance_id="w", event=event),
         ),
         (
-            "completions.ExtendTask",
+            "completions.ExtendDelivery",
             "extension",
-            completion_pb.ExtendTaskRequest(idempotency_key=KEY, extension=NO_SPAN),
+            completion_pb.ExtendDeliveryRequest(idempotency_key=KEY, extension=NO_SPAN),
         ),
         ("handlers.RegisterHandler", "lease", _with(registration, lease=NO_SPAN)),
     ]

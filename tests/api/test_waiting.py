@@ -10,6 +10,7 @@ from support.running_api import Api, refusal
 from support.scripted_engine import reply
 from support.waiting import eventually
 
+from waystation.v1 import workflow_pb2
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation_core.domain.model import Status
 from waystation_core.domain.results import WaitRequest
@@ -52,7 +53,7 @@ async def test_a_wait_ends_when_the_instance_does(api: Api) -> None:
     at = time.monotonic()
     answer = await call
     assert time.monotonic() - at < 1, "a notice woke it, not the next look"
-    assert answer.outcome == pb.WAIT_OUTCOME_DONE
+    assert answer.outcome == workflow_pb2.WAIT_OUTCOME_DONE
     assert answer.context.output["paid"] == 10
     assert answer.context.completed_at.seconds
 
@@ -64,9 +65,9 @@ async def test_waiting_for_input_and_idle_end_a_wait_too(api: Api) -> None:
     await api.engine.handle(asks, "workflow.started", reply(wait=WaitRequest("How much?")))
     await api.engine.handle(idle, "workflow.started", None)
     first, second = await asyncio.gather(*calls)
-    assert first.outcome == pb.WAIT_OUTCOME_WAITING_FOR_INPUT
+    assert first.outcome == workflow_pb2.WAIT_OUTCOME_WAITING_FOR_INPUT
     assert [found.message for found in first.context.waits] == ["How much?"]
-    assert second.outcome == pb.WAIT_OUTCOME_IDLE
+    assert second.outcome == workflow_pb2.WAIT_OUTCOME_IDLE
     assert (
         second.context.idle.message == "`workflow.started` was raised by client; no task handles it"
     )
@@ -81,16 +82,16 @@ async def test_a_wait_without_notices_looks_again_by_itself(api: Api) -> None:
     deaf.notify = lambda batch: None  # type: ignore[method-assign]
     await api.engine.handle(name, "workflow.started", reply(status=Status.COMPLETED))
     async with asyncio.timeout(5):
-        assert (await call).outcome == pb.WAIT_OUTCOME_DONE
+        assert (await call).outcome == workflow_pb2.WAIT_OUTCOME_DONE
 
 
 async def test_the_answer_comes_before_the_callers_own_deadline(api: Api) -> None:
     name = await started(api, "w-1")
     answer = await api.workflows.WaitWorkflow(wait(name), timeout=0.6)
-    assert answer.outcome == pb.WAIT_OUTCOME_TIMED_OUT
+    assert answer.outcome == workflow_pb2.WAIT_OUTCOME_TIMED_OUT
     assert answer.context.version == 1
     at_once = await api.workflows.WaitWorkflow(wait(name, 0))
-    assert at_once.outcome == pb.WAIT_OUTCOME_TIMED_OUT
+    assert at_once.outcome == workflow_pb2.WAIT_OUTCOME_TIMED_OUT
 
 
 async def test_what_can_not_be_waited_for_is_refused(api: Api) -> None:
@@ -109,7 +110,7 @@ async def test_a_thousand_wait_at_once_over_one_channel(api: Api) -> None:
     for name in names:
         await api.engine.handle(name, "workflow.started", reply(status=Status.COMPLETED))
     answers = await asyncio.gather(*calls)
-    assert {answer.outcome for answer in answers} == {pb.WAIT_OUTCOME_DONE}
+    assert {answer.outcome for answer in answers} == {workflow_pb2.WAIT_OUTCOME_DONE}
 
 
 async def test_stopping_answers_those_that_wait(api: Api) -> None:
@@ -117,7 +118,7 @@ async def test_stopping_answers_those_that_wait(api: Api) -> None:
     call = api.workflows.WaitWorkflow(wait(name))
     await waiting(api, 1)
     await api.server.stop()
-    assert (await call).outcome == pb.WAIT_OUTCOME_TIMED_OUT
+    assert (await call).outcome == workflow_pb2.WAIT_OUTCOME_TIMED_OUT
 
 
 async def test_run_tells_the_id_at_once_and_answers_at_the_end(api: Api) -> None:
@@ -134,11 +135,11 @@ async def test_run_tells_the_id_at_once_and_answers_at_the_end(api: Api) -> None
     name = metadata["waystation-workflow-instance-id"]
     await api.engine.handle(name, "workflow.started", reply(status=Status.COMPLETED))
     (answer,) = [answer async for answer in call]
-    assert (answer.created, answer.outcome) == (True, pb.WAIT_OUTCOME_DONE)
+    assert (answer.created, answer.outcome) == (True, workflow_pb2.WAIT_OUTCOME_DONE)
     assert answer.context.workflow_instance_id == name
 
     again = await api.workflows.RunWorkflow(request)
-    assert (again.created, again.outcome) == (False, pb.WAIT_OUTCOME_DONE)
+    assert (again.created, again.outcome) == (False, workflow_pb2.WAIT_OUTCOME_DONE)
     assert again.context.workflow_instance_id == name
 
 

@@ -38,8 +38,8 @@ async def to_the_end(call: Any) -> list[Any]:
     """The entries until the stream ends OK."""
     entries = []
     while (response := await call.read()) is not grpc.aio.EOF:
-        if response.HasField("processed_event"):
-            entries.append(response.processed_event)
+        if response.HasField("history_entry"):
+            entries.append(response.history_entry)
     return entries
 
 
@@ -47,7 +47,7 @@ async def history(api: Api, name: str = "w-1") -> list[Any]:
     answer = await api.workflows.GetWorkflow(
         pb.GetWorkflowRequest(workflow_instance_id=name, with_history=True)
     )
-    return list(answer.context.event_history)
+    return list(answer.context.history)
 
 
 def watches(api: Api) -> int:
@@ -58,10 +58,10 @@ async def test_a_watch_sees_each_entry_as_it_comes_and_ends_with_the_instance(ap
     name = await started(api)
     call = watch(api)
     first = await call.read()
-    assert (first.processed_event.sequence, first.processed_event.action) == (1, "start")
+    assert (first.history_entry.sequence, first.history_entry.action) == (1, "start")
     await api.engine.handle(name, "workflow.started", reply("a"))
     second = await call.read()
-    assert (second.processed_event.sequence, second.processed_event.version) == (2, 2)
+    assert (second.history_entry.sequence, second.history_entry.version) == (2, 2)
     assert second.status == WorkflowStatus.WORKFLOW_STATUS_ACTIVE
     await api.engine.handle(name, "a", DONE)
     third = await call.read()
@@ -71,7 +71,7 @@ async def test_a_watch_sees_each_entry_as_it_comes_and_ends_with_the_instance(ap
     rest = await to_the_end(call)
     assert [entry.processed_by for entry in rest] == ["archive"]
     assert await call.code() == grpc.StatusCode.OK
-    seen = [*(response.processed_event for response in (first, second, third)), *rest]
+    seen = [*(response.history_entry for response in (first, second, third)), *rest]
     assert seen == await history(api)
 
 
@@ -104,7 +104,7 @@ async def test_a_failed_workflow_ends_a_watch_though_its_dead_letter_is_open(api
     # It goes on, and so does who watches from there.
     call = watch(api, from_sequence=entries[-1].sequence + 1)
     revived = await call.read()
-    assert revived.processed_event.action == "dead_letter_retried"
+    assert revived.history_entry.action == "dead_letter_retried"
     assert revived.status == WorkflowStatus.WORKFLOW_STATUS_ACTIVE
     call.cancel()
 
@@ -153,7 +153,7 @@ async def test_a_stopping_server_ends_streams_so_that_they_go_on_elsewhere(serve
     first, second = await serve(), await serve()
     name = await started(first)
     call = watch(first)
-    seen = [(await call.read()).processed_event.sequence]
+    seen = [(await call.read()).history_entry.sequence]
     await first.server.stop()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call.read()

@@ -23,6 +23,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from waystation.v1 import (
+    blocker_pb2,
     dead_letter_pb2,
     dead_letter_service_pb2,
     dead_letter_service_pb2_grpc,
@@ -32,8 +33,11 @@ from waystation.v1 import (
     handler_registry_service_pb2,
     handler_registry_service_pb2_grpc,
     history_pb2,
+    replay_pb2,
+    system_pb2,
     system_service_pb2,
     system_service_pb2_grpc,
+    wait_pb2,
     workflow_pb2,
     workflow_service_pb2,
     workflow_service_pb2_grpc,
@@ -72,17 +76,17 @@ def context(status: str = "ACTIVE", **fields: Any) -> workflow_pb2.WorkflowConte
     )
 
 
-def waits(*wait_ids: str) -> list[workflow_pb2.WorkflowWait]:
+def waits(*wait_ids: str) -> list[wait_pb2.WorkflowWait]:
     return [
-        workflow_pb2.WorkflowWait(
+        wait_pb2.WorkflowWait(
             wait_id=wait_id, task_id="user_input_required", message="Which plate?", since=at(1)
         )
         for wait_id in wait_ids
     ]
 
 
-def history() -> list[history_pb2.ProcessedEvent]:
-    entry = history_pb2.ProcessedEvent
+def history() -> list[history_pb2.HistoryEntry]:
+    entry = history_pb2.HistoryEntry
     failed = history_pb2.AttemptError(code="TASK_FAILURE", reason="NO_PLATE", message=HOSTILE)
     called = {
         "service_name": "claims",
@@ -97,7 +101,7 @@ def history() -> list[history_pb2.ProcessedEvent]:
             processed_at=at(0),
             processed_by="client",
             action="start",
-            result="EVENT_PROCESS_RESULT_SUCCESS",
+            result="HISTORY_RESULT_SUCCESS",
             raised_event_ids=[STARTED],
         ),
         entry(
@@ -106,7 +110,7 @@ def history() -> list[history_pb2.ProcessedEvent]:
             event_type="workflow.started",
             processed_at=at(1),
             processed_by="claim_processor",
-            result="EVENT_PROCESS_RESULT_FAILED",
+            result="HISTORY_RESULT_FAILED",
             attempt=1,
             will_retry=True,
             next_attempt_at=at(2),
@@ -119,7 +123,7 @@ def history() -> list[history_pb2.ProcessedEvent]:
             event_type="workflow.started",
             processed_at=at(2),
             processed_by="claim_processor",
-            result="EVENT_PROCESS_RESULT_SUCCESS",
+            result="HISTORY_RESULT_SUCCESS",
             attempt=2,
             raised_event_ids=[PROCESSED],
             **called,
@@ -130,7 +134,7 @@ def history() -> list[history_pb2.ProcessedEvent]:
             event_type="claim.processed",
             processed_at=at(2.5),
             processed_by="user_input_required",
-            result="EVENT_PROCESS_RESULT_SUCCESS",
+            result="HISTORY_RESULT_SUCCESS",
             attempt=1,
             wait_id="w-1",
             **called,
@@ -151,23 +155,23 @@ def history() -> list[history_pb2.ProcessedEvent]:
             event_type="user.input.provided",
             processed_at=at(3),
             processed_by="system",
-            result="EVENT_PROCESS_RESULT_UNHANDLED",
+            result="HISTORY_RESULT_UNHANDLED",
         ),
     ]
 
 
-def events() -> list[workflow_service_pb2.EventEntry]:
+def events() -> list[event_pb2.EventWithState]:
     def entry(
         event_id: str, event_type: str, causation_id: str, state: str = "SETTLED"
-    ) -> workflow_service_pb2.EventEntry:
-        return workflow_service_pb2.EventEntry(
+    ) -> event_pb2.EventWithState:
+        return event_pb2.EventWithState(
             event=event_pb2.WorkflowEvent(
                 event_id=event_id,
                 event_type=event_type,
                 causation_id=causation_id,
                 created_at=at(1),
             ),
-            state=workflow_service_pb2.EventState.Value(f"EVENT_STATE_{state}"),
+            state=event_pb2.EventState.Value(f"EVENT_STATE_{state}"),
         )
 
     return [
@@ -211,9 +215,9 @@ def handler() -> handler_pb2.Handler:
     )
 
 
-def replay_steps() -> list[workflow_service_pb2.ReplayStep]:
+def replay_steps() -> list[replay_pb2.ReplayStep]:
     """One of each outcome."""
-    step, other = workflow_service_pb2.ReplayStep, workflow_service_pb2.ReplayDifference
+    step, other = replay_pb2.ReplayStep, replay_pb2.ReplayDifference
     return [
         step(
             sequence=3,
@@ -227,13 +231,13 @@ def replay_steps() -> list[workflow_service_pb2.ReplayStep]:
                 other(path="/rebate", replayed=value(20)),
             ],
             event_differences=[
-                workflow_service_pb2.ReplayEventDifference(
+                replay_pb2.ReplayEventDifference(
                     event_type="claim.processed",
                     recorded_index=0,
                     replayed_index=1,
                     differences=[other(path="/payload/amount", recorded=value(120))],
                 ),
-                workflow_service_pb2.ReplayEventDifference(
+                replay_pb2.ReplayEventDifference(
                     event_type="claim.audited",
                     replayed_index=0,
                     differences=[other(path="", replayed=value({"payload": {"by": HOSTILE}}))],
@@ -391,7 +395,7 @@ class FakeApi(
                     reason="NO_PLATE", message="never found", task_id="claim_validator"
                 ),
                 output=struct(paid=False),
-                event_history=history(),
+                history=history(),
             )
         )
 
@@ -419,7 +423,7 @@ class FakeApi(
             yield workflow_service_pb2.WatchWorkflowResponse(
                 heartbeat=workflow_service_pb2.WatchHeartbeat(version=6)
             )
-            yield workflow_service_pb2.WatchWorkflowResponse(processed_event=entry)
+            yield workflow_service_pb2.WatchWorkflowResponse(history_entry=entry)
 
     def ProvideInput(self, request, call):
         self._take("ProvideInput", request, call)
@@ -439,8 +443,8 @@ class FakeApi(
             context=context(),
             summary="It waits for one delivery.",
             blockers=[
-                workflow_service_pb2.Blocker(
-                    kind=workflow_service_pb2.BLOCKER_KIND_NO_LIVE_ENDPOINT,
+                blocker_pb2.Blocker(
+                    kind=blocker_pb2.BLOCKER_KIND_NO_LIVE_ENDPOINT,
                     since=at(1),
                     message="No endpoint of claims is alive.",
                     remedy="Start a handler of the service claims.",
@@ -477,7 +481,7 @@ class FakeApi(
         return system_service_pb2.GetSystemStatusResponse(
             server_version="0.1.0",
             routers=[
-                system_service_pb2.RouterStatus(
+                system_pb2.RouterStatus(
                     router_id="router-1",
                     pool="default",
                     host="here:42",
@@ -487,10 +491,10 @@ class FakeApi(
                 )
             ],
             queues=[
-                system_service_pb2.QueueStatus(
+                system_pb2.QueueStatus(
                     name="waystation.router.default", messages_ready=4, pool="default", routers=1
                 ),
-                system_service_pb2.QueueStatus(
+                system_pb2.QueueStatus(
                     name="waystation.router.fraud",
                     pool="fraud",
                     bindings=["fraud.#"],

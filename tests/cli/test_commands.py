@@ -20,13 +20,13 @@ COMMANDS = {
         [
             "start", "claim", "--data", '{"amount": 120}', "--payload", '{"text": "crash"}',
             "--id", "claim-7", "--correlation-id", "case-1", "--priority", "200",
-            "--metadata", "traceparent=00-1", "--deadline", "2h", "--request-id", "r-1",
+            "--metadata", "traceparent=00-1", "--workflow-timeout", "2h", "--request-id", "r-1",
         ],
         "StartWorkflow",
         {
             "workflow_type": "claim", "data": {"amount": 120}, "payload": {"text": "crash"},
             "workflow_instance_id": "claim-7", "correlation_id": "case-1", "priority": 200,
-            "metadata": {"traceparent": "00-1"}, "deadline": "7200s", "request_id": "r-1",
+            "metadata": {"traceparent": "00-1"}, "timeout": "7200s", "request_id": "r-1",
         },
         ["Started claim-7", "claim_processor"],
         lambda said: said["context"]["data"] == {"amount": 120} and said["created"] is True,
@@ -47,7 +47,7 @@ COMMANDS = {
         "GetWorkflow",
         {"workflow_instance_id": "claim-7", "with_history": True},
         ["claim-7", "Attempts", "NO_PLATE", '"plate"', "dead-letters retry dl-1", "never found"],
-        lambda said: len(said["context"]["event_history"]) == 6
+        lambda said: len(said["context"]["history"]) == 6
         and [each["state"] for each in said["events"]].count("EVENT_STATE_PENDING") == 1
         and said["dead_letters"][0]["dead_letter_id"] == "dl-1",
     ),
@@ -91,7 +91,7 @@ COMMANDS = {
         {
             "workflow_instance_id": "claim-7", "at_sequence": 3,
             "new_workflow_instance_id": "claim-8",
-            "edits": {"operations": [
+            "edits": {"items": [
                 {"path": "/amount", "set": 100}, {"path": "/by", "set": "me"},
                 {"path": "/plate", "remove": {}},
             ]},
@@ -128,7 +128,7 @@ COMMANDS = {
         ["lint", "--type", "claim", "--since", "2026-01-31T12:00:00Z", "--instances", "50"],
         "GetFlow",
         {
-            "workflow_type": "claim", "started_after": "2026-01-31T12:00:00Z",
+            "workflow_type": "claim", "created_after": "2026-01-31T12:00:00Z",
             "max_instances": 50,
         },
         ["WARNING EMITTED_UNHANDLED `claim.procesed`", "Raise `claim.processed` instead.",
@@ -140,7 +140,7 @@ COMMANDS = {
         ["graph", "--type", "claim", "--since", "2026-01-31T12:00:00Z"],
         "GetFlow",
         {
-            "workflow_type": "claim", "started_after": "2026-01-31T12:00:00Z",
+            "workflow_type": "claim", "created_after": "2026-01-31T12:00:00Z",
             "max_instances": 1000,
         },
         ["flowchart LR", "claim_processor"],

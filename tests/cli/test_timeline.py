@@ -1,17 +1,16 @@
 """Where the timeline hangs what the system did: under what it follows from."""
 
-from waystation.v1.event_pb2 import WorkflowEvent
-from waystation.v1.history_pb2 import EVENT_PROCESS_RESULT_SUCCESS, ProcessedEvent
-from waystation.v1.workflow_service_pb2 import EventEntry
+from waystation.v1.event_pb2 import EventWithState, WorkflowEvent
+from waystation.v1.history_pb2 import HISTORY_RESULT_SUCCESS, HistoryEntry
 from waystation_cli.render.timeline import timeline
 from waystation_cli.render.tree import Node
 
 
-def entry(sequence: int, event_id: str, by: str, **more: object) -> ProcessedEvent:
+def entry(sequence: int, event_id: str, by: str, **more: object) -> HistoryEntry:
     """An entry of history that went well."""
-    result = EVENT_PROCESS_RESULT_SUCCESS
+    result = HISTORY_RESULT_SUCCESS
     fields = {"sequence": sequence, "event_id": event_id, "processed_by": by, "result": result}
-    return ProcessedEvent(**fields, **more)  # type: ignore[arg-type]
+    return HistoryEntry(**fields, **more)  # type: ignore[arg-type]
 
 
 def drawn(node: Node) -> list[object]:
@@ -23,7 +22,7 @@ def drawn(node: Node) -> list[object]:
 
 def test_the_end_of_a_group_and_of_a_wait_stand_under_the_results_that_opened_them() -> None:
     events = [
-        EventEntry(
+        EventWithState(
             event=WorkflowEvent(event_id=name, event_type=name, causation_id=cause, raised_by=by)
         )
         for name, cause, by in (

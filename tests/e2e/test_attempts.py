@@ -9,8 +9,8 @@ from support.stories import attempts, read_story
 from support.system import System
 from support.waiting import eventually
 
+from waystation.v1.blocker_pb2 import BLOCKER_KIND_IN_CALL as IN_CALL
 from waystation.v1.status_pb2 import WORKFLOW_STATUS_ACTIVE as ACTIVE
-from waystation.v1.workflow_service_pb2 import BLOCKER_KIND_IN_CALL as IN_CALL
 from waystation_worker import Client
 
 pytestmark = pytest.mark.timeout(180)

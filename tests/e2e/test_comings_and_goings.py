@@ -14,10 +14,7 @@ from support.stories import attempts, read_story
 from support.system import BINARIES, CLAIMS, ROOT, System
 from support.waiting import eventually
 
-from waystation.v1.workflow_service_pb2 import (
-    BLOCKER_KIND_IDLE,
-    BLOCKER_KIND_NO_LIVE_ENDPOINT,
-)
+from waystation.v1.blocker_pb2 import BLOCKER_KIND_IDLE, BLOCKER_KIND_NO_LIVE_ENDPOINT
 from waystation_worker import Client
 
 pytestmark = pytest.mark.timeout(240)
@@ -117,4 +114,4 @@ async def test_the_readmes_handler_and_the_claims_get_none_of_each_others_events
 async def services_of(client: Client, workflow_id: str) -> set[str]:
     """The services that took part in an instance."""
     story = await read_story(client, workflow_id)
-    return {entry.service_name for entry in story.message.event_history} - {""}
+    return {entry.service_name for entry in story.message.history} - {""}

@@ -7,7 +7,7 @@ from support.stories import read_story
 from support.system import ROOT, System
 from support.waiting import eventually
 
-from waystation.v1.workflow_service_pb2 import BLOCKER_KIND_PENDING_COMPLETION
+from waystation.v1.blocker_pb2 import BLOCKER_KIND_PENDING_COMPLETION
 from waystation_worker import Client, TaskResult
 
 pytestmark = pytest.mark.timeout(240)
@@ -37,7 +37,7 @@ async def test_a_thousand_branches_of_which_ten_fail_are_followed_once_by_then(
     assert done.output == {"served": 990, "failed": failed}
     assert done.data["settled"] == [failed]
     story = await read_story(client, done.id)
-    joins = [entry for entry in story.message.event_history if entry.action == "fan_in"]
+    joins = [entry for entry in story.message.history if entry.action == "fan_in"]
     assert [entry.note for entry in joins] == ["1000 of 1000 branches settled, 990 of them well"]
 
 
@@ -51,7 +51,7 @@ async def test_a_delayed_event_comes_at_its_time_and_not_before(client: Client) 
     assert done.output == {"reminded": True}
     (due,) = [event async for event in client.events(done.id) if event.event_type == "reminder.due"]
     story = await read_story(client, done.id)
-    (entry,) = [entry for entry in story.message.event_history if entry.processed_by == "reminded"]
+    (entry,) = [entry for entry in story.message.history if entry.processed_by == "reminded"]
     assert due.created_at is not None
     waited = entry.processed_at.ToNanoseconds() / 1e9 - due.created_at.timestamp()
     assert waited >= 0.5
@@ -110,7 +110,7 @@ async def test_what_expired_is_a_failed_branch_and_no_task_was_called_with_it(
 
 
 async def test_a_workflow_fails_at_its_deadline(client: Client) -> None:
-    started = await client.start("endless", deadline=0.5)
+    started = await client.start("endless", workflow_timeout=0.5)
     done = await eventually(lambda: _ended(client, started.id), what="its deadline")
     assert done.failure is not None
     assert (done.status, done.failure.reason) == ("FAILED", "DEADLINE_EXCEEDED")

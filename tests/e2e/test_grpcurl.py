@@ -82,7 +82,7 @@ async def test_list_and_describe_need_no_files(address: str) -> None:
         WORKFLOWS,
         "waystation.v1.HandlerRegistryService",
         "waystation.v1.DeadLetterService",
-        "waystation.v1.TaskCompletionService",
+        "waystation.v1.DeliveryCompletionService",
     } <= set(services)
     assert HANDLERS not in services
     assert f"{WORKFLOWS}.ExplainWorkflow" in (await grpcurl(address, "list", WORKFLOWS)).text
@@ -134,9 +134,9 @@ async def test_a_workflow_from_its_start_to_its_end(
         assert waited["context"]["output"] == {"greeting": "Hello, Ada"}
         asked = {**this, "with_history": True}
         context = (await grpcurl(address, f"{WORKFLOWS}/GetWorkflow", data=asked)).json["context"]
-        called = [entry["processed_by"] for entry in context["event_history"][1:]]
+        called = [entry["processed_by"] for entry in context["history"][1:]]
         assert [by for by in called if by in ("ask", "greet")] == ["ask", "greet"]
-        sequences = [entry["sequence"] for entry in context["event_history"]]
+        sequences = [entry["sequence"] for entry in context["history"]]
         assert sequences == list(range(1, context["version"] + 1))
 
 
@@ -152,7 +152,7 @@ async def test_a_handler_is_called_by_hand_as_a_router_would(address: str) -> No
         assert answer["reads"]["paths"] == ["/name"]
         call["task_id"] = "ask"
         answer = (await grpcurl(handler, f"{HANDLERS}/HandleEvent", data=call)).json
-        assert answer["operations"]["operations"] == [{"path": "/asked", "set": True}]
+        assert answer["operations"]["items"] == [{"path": "/asked", "set": True}]
         wrong = await grpcurl(handler, f"{HANDLERS}/HandleEvent", data={"task_id": "other"})
         assert "Code: Unimplemented" in wrong.errors
 

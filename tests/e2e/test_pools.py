@@ -10,7 +10,7 @@ from support.system import logged
 from support.waiting import eventually
 
 from localservers.processes import ProcessFailed
-from waystation.v1.workflow_service_pb2 import BLOCKER_KIND_NO_ROUTER, Blocker
+from waystation.v1.blocker_pb2 import BLOCKER_KIND_NO_ROUTER, Blocker
 from waystation_worker import Client
 
 pytestmark = pytest.mark.timeout(180)

@@ -81,10 +81,8 @@ async def call(task_id: str, event: Event, data: dict[str, Any]) -> Answer:
     request.context.workflow_type = WORKFLOW_TYPE
     request.context.data.update(data)
     response = await _service.answer(request)
-    operations = [
-        Operation(op.path, "set", from_value(op.set)) for op in response.operations.operations
-    ]
-    assert all(op.WhichOneof("kind") == "set" for op in response.operations.operations)
+    operations = [Operation(op.path, "set", from_value(op.set)) for op in response.operations.items]
+    assert all(op.WhichOneof("kind") == "set" for op in response.operations.items)
     return Answer(
         data=apply(data, operations),
         events=[

@@ -16,7 +16,7 @@ from insurance_claim.demo.run import Result, Run
 from insurance_claim.demo.screen import Screen
 from insurance_claim.demo.timeline import draw_timeline
 from waystation.v1 import dead_letter_pb2, history_pb2, workflow_pb2
-from waystation_worker import EventEntry, Failure, Wait, Workflow, WorkflowNotFound
+from waystation_worker import EventWithState, Failure, Wait, Workflow, WorkflowNotFound
 
 APPROVED = {"decision": "APPROVED", "because": "plausible", "payout": 5, "currency": "EUR"}
 ENDING = Ending("COMPLETED", "APPROVED", waits=0, dead_letters=0, payout=5)
@@ -54,9 +54,9 @@ class ScriptedClient:
     async def explain(self, _: str) -> Any:
         return SimpleNamespace(summary="no task handles claim.procesed")
 
-    async def events(self, _: str) -> AsyncIterator[EventEntry]:
+    async def events(self, _: str) -> AsyncIterator[EventWithState]:
         for event_type in ("workflow.started", "claim.processed"):
-            yield EventEntry("e", event_type, "SETTLED", {}, "client", None, 100, None)
+            yield EventWithState("e", event_type, "SETTLED", {}, "client", None, 100, None)
 
 
 class ScriptedOperator:
@@ -155,7 +155,7 @@ def test_on_a_terminal_the_live_table_shows_the_newest_event_of_what_still_runs(
 def test_the_timeline_hangs_every_event_under_what_raised_it() -> None:
     start = datetime(2025, 3, 10, tzinfo=UTC)
     message = workflow_pb2.WorkflowContext()
-    done = history_pb2.EVENT_PROCESS_RESULT_SUCCESS
+    done = history_pb2.HISTORY_RESULT_SUCCESS
     for sequence, (event_id, task, raised) in enumerate(
         [
             ("e1", "client", ["e1"]),
@@ -165,16 +165,16 @@ def test_the_timeline_hangs_every_event_under_what_raised_it() -> None:
         ],
         start=1,
     ):
-        entry = message.event_history.add(
+        entry = message.history.add(
             sequence=sequence, event_id=event_id, processed_by=task, result=done
         )
         entry.raised_event_ids.extend(raised)
         entry.base_version, entry.version = sequence - 1, sequence
-    message.event_history[0].action = "start"
-    message.event_history[2].error.reason = "LOST"
-    message.event_history[3].action = "fan_in"
+    message.history[0].action = "start"
+    message.history[2].error.reason = "LOST"
+    message.history[3].action = "fan_in"
     events = [
-        EventEntry(
+        EventWithState(
             f"e{number}",
             event_type,
             "SETTLED",

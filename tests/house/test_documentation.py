@@ -14,14 +14,14 @@ from typer.testing import CliRunner
 from localservers.ports import free_port
 from waystation.v1 import (
     dead_letter_service_pb2_grpc,
+    delivery_completion_service_pb2_grpc,
     handler_registry_service_pb2_grpc,
     system_service_pb2_grpc,
-    task_completion_service_pb2_grpc,
     task_handler_service_pb2_grpc,
     workflow_service_pb2_grpc,
 )
 from waystation.v1.task_handler_service_pb2 import HandleEventRequest
-from waystation_api.completions import TaskCompletionService
+from waystation_api.completions import DeliveryCompletionService
 from waystation_api.dead_letters import DeadLetterService
 from waystation_api.handlers import HandlerRegistryService
 from waystation_api.settings import ApiSettings
@@ -47,7 +47,7 @@ PAGES = sorted(
 SERVICERS = {
     workflow_service_pb2_grpc.WorkflowServiceServicer: WorkflowService,
     task_handler_service_pb2_grpc.TaskHandlerServiceServicer: TaskServicer,
-    task_completion_service_pb2_grpc.TaskCompletionServiceServicer: TaskCompletionService,
+    delivery_completion_service_pb2_grpc.DeliveryCompletionServiceServicer: DeliveryCompletionService,
     handler_registry_service_pb2_grpc.HandlerRegistryServiceServicer: HandlerRegistryService,
     dead_letter_service_pb2_grpc.DeadLetterServiceServicer: DeadLetterService,
     system_service_pb2_grpc.SystemServiceServicer: SystemService,
@@ -161,7 +161,7 @@ async def test_the_readme_has_a_handler_of_fifteen_lines() -> None:
     request = HandleEventRequest(task_id="greet", attempt=1)
     request.event.payload["name"] = "Ada"
     answer = await service.answer(request)
-    assert answer.operations.operations[0].set.string_value == "Hello, Ada"
+    assert answer.operations.items[0].set.string_value == "Hello, Ada"
     assert [event.event_type for event in answer.events] == ["greeting.made"]
     request = HandleEventRequest(task_id="finish", attempt=1)
     request.context.data["greeting"] = "Hello, Ada"

@@ -45,7 +45,7 @@ class Answer:
         if self.counts:
             operations.append({"path": "/count", "set": data.get("count", 0) + 1})
             reads.append("/count")
-        message: JsonObject = {"operations": {"operations": operations}}
+        message: JsonObject = {"operations": {"items": operations}}
         if not self.reads_all:
             message["reads"] = {"paths": reads}
         events = [_event(each, self.token) for each in self.raises]

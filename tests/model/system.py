@@ -21,11 +21,15 @@ from model.handlers import Answer, Endpoints, Ledger
 from model.wire import Wire, WireBroker
 from support.scripted_store import Script, held
 
-from waystation.v1 import dead_letter_service_pb2, task_completion_service_pb2, workflow_service_pb2
+from waystation.v1 import (
+    dead_letter_service_pb2,
+    delivery_completion_service_pb2,
+    workflow_service_pb2,
+)
 from waystation_api.backlog import Backlog
 from waystation_api.changing import Changing
 from waystation_api.completing import Completing
-from waystation_api.completions import TaskCompletionService
+from waystation_api.completions import DeliveryCompletionService
 from waystation_api.dead_letters import DeadLetterService
 from waystation_api.instance_lines import InstanceLines
 from waystation_api.starting import Starter
@@ -195,7 +199,7 @@ class System:
                     broker=cast(Any, self.wire.port()),
                 ),
                 letters=DeadLetterService(queries, changing, unused),
-                completions=TaskCompletionService(Completing(queries, changing, tasks)),
+                completions=DeliveryCompletionService(Completing(queries, changing, tasks)),
             )
 
         return cast(SimpleNamespace, self.run(make()))
@@ -291,19 +295,19 @@ class System:
 
     def complete(self, key: str, answer: Answer | None) -> Asked:
         """Ends a pending delivery with this answer, or as failed."""
-        pb = task_completion_service_pb2
+        pb = delivery_completion_service_pb2
         fields: dict[str, Any] = {"idempotency_key": key, "request_id": f"end-{self.number()}"}
         if answer is None:
             failure = {"reason": "NO_LUCK", "message": "no"}
             return self.ask(
                 "completions",
-                "FailTask",
-                ParseDict({**fields, "failure": failure}, pb.FailTaskRequest()),
+                "FailDelivery",
+                ParseDict({**fields, "failure": failure}, pb.FailDeliveryRequest()),
             )
         event_id, task_id = key.split(":")[:2]
         self.ledger.answers[answer.token] = ((event_id, task_id), answer)
-        request = pb.CompleteTaskRequest(**fields, response=answer.response({}))
-        return self.ask("completions", "CompleteTask", request)
+        request = pb.CompleteDeliveryRequest(**fields, response=answer.response({}))
+        return self.ask("completions", "CompleteDelivery", request)
 
     def explain(self, name: str) -> Any:
         request = workflow_service_pb2.ExplainWorkflowRequest(workflow_instance_id=name)

@@ -34,7 +34,7 @@ from support.databases import migrated
 from support.scripted_store import held, reply_lost, unavailable
 
 from localservers.postgres import PostgresServer
-from waystation.v1.workflow_service_pb2 import BlockerKind
+from waystation.v1.blocker_pb2 import BlockerKind
 from waystation_core.ports.broker import AnnounceOutcome
 
 T = TypeVar("T")

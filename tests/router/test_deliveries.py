@@ -270,10 +270,10 @@ async def test_a_result_older_than_what_is_remembered_is_decided_under_the_lock(
         response = pb.HandleEventResponse(reads={})
         if made.request.task_id == "first":
             # What the slow one reads is written first, and then much else.
-            response.operations.operations.add(path="/seen", set={"bool_value": True})
+            response.operations.items.add(path="/seen", set={"bool_value": True})
             response.events.add(event_type="step")
         elif made.request.task_id == "step":
-            response.operations.operations.add(path="/steps", increment=1)
+            response.operations.items.add(path="/steps", increment=1)
             if next(steps_left) > 0:
                 response.events.add(event_type="step")
         else:
@@ -290,7 +290,7 @@ async def test_a_result_older_than_what_is_remembered_is_decided_under_the_lock(
     await eventually(steps, until=lambda found: found == [("10",)], what="ten steps")
     (slow,) = [made for made in whole.endpoints.calls if made.request.task_id == "slow"]
     response = pb.HandleEventResponse(reads={"paths": ["/seen"]})
-    response.operations.operations.add(path="/slow", set={"string_value": "saw nothing"})
+    response.operations.items.add(path="/slow", set={"string_value": "saw nothing"})
     slow.answer(response)
 
     async def slow_calls() -> list[Made]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import grpc
 
-from waystation.v1 import event_pb2
+from waystation.v1 import event_pb2, result_pb2
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation.v1 import task_handler_service_pb2_grpc as pb_grpc
 from waystation_core.domain.task_spec import TaskSpec
@@ -40,10 +40,10 @@ class Handler(pb_grpc.TaskHandlerServiceServicer):
             case "die":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "huge":
-                failure = pb.TaskFailure(message="x" * (17 * 1024 * 1024))
+                failure = result_pb2.TaskFailure(message="x" * (17 * 1024 * 1024))
                 return pb.HandleEventResponse(failure=failure)
             case "big":
-                failure = pb.TaskFailure(message="x" * (9 * 1024 * 1024))
+                failure = result_pb2.TaskFailure(message="x" * (9 * 1024 * 1024))
                 return pb.HandleEventResponse(failure=failure)
         return pb.HandleEventResponse(events=[pb_event(request.idempotency_key)])
 

@@ -11,6 +11,7 @@ import grpc
 import pytest
 from router_endpoints.handlers import registration, request, task
 
+from waystation.v1 import result_pb2
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENTS
 from waystation_router.endpoints import Answered, EndpointPool, Failed
@@ -45,7 +46,7 @@ def answer_to(item: pb.HandleEventRequest) -> bytes:
         case "broken":
             return b"\x0a\xff\xff\xff\xff"
         case "large":
-            failure = pb.TaskFailure(message="x" * 100_000)
+            failure = result_pb2.TaskFailure(message="x" * 100_000)
             return pb.HandleEventResponse(failure=failure).SerializeToString()
     return pb.HandleEventResponse(events=[{"event_type": "a.b"}]).SerializeToString()  # type: ignore[list-item]
 

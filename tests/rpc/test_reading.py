@@ -65,7 +65,7 @@ WIDE = [
         field(2, field(1, field(2, list_of(b"\x08\x00", 700_000)))),
         task_handler_service_pb2.HandleEventResponse,
         InvalidStruct,
-        "operations.operations.set",
+        "operations.items.set",
     ),
     (
         b"\x0a\x00" * 4_000_000,

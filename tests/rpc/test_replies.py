@@ -10,8 +10,10 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from waystation.v1.event_pb2 import NewEvent
-from waystation.v1.operation_pb2 import Operation, Operations, PathSet, RemoveOperation
-from waystation.v1.task_handler_service_pb2 import HandleEventResponse, TaskFailure, WaitRequest
+from waystation.v1.operation_pb2 import Operation, OperationList, PathSet, RemoveOperation
+from waystation.v1.result_pb2 import TaskFailure
+from waystation.v1.task_handler_service_pb2 import HandleEventResponse
+from waystation.v1.wait_pb2 import WaitRequest
 from waystation_core.domain import model, operations
 from waystation_core.domain.limits import MAX_BYTES
 from waystation_core.domain.results import AttemptError, Patch, Replacement, Reply
@@ -41,8 +43,8 @@ def test_a_full_answer_is_read_as_it_was_meant() -> None:
             ),
             NewEvent(event_type="claim.noted"),
         ],
-        operations=Operations(
-            operations=[
+        operations=OperationList(
+            items=[
                 Operation(path="/a~1b", set=Value(null_value=0)),  # type: ignore[arg-type]
                 Operation(path="/gone", remove=RemoveOperation()),
                 Operation(path="/n", increment=2.0),
@@ -111,16 +113,16 @@ def _wide(number: int) -> Struct:
         ({"events": [NewEvent(event_type="a", metadata={"": "x"})]}, "INVALID_FIELD"),
         ({"data": struct(a=math.inf)}, "INVALID_STRUCT"),
         ({"data": _wide(10_001)}, "INVALID_STRUCT"),
-        ({"operations": {"operations": [{"path": "/a"}]}}, "operation without kind"),
-        ({"operations": {"operations": [{"path": "a", "remove": {}}]}}, "INVALID_PATH"),
-        ({"operations": {"operations": [{"path": "/~2", "remove": {}}]}}, "INVALID_PATH"),
-        ({"operations": {"operations": [{"path": "/a", "increment": math.nan}]}}, "INVALID_STRUCT"),
+        ({"operations": {"items": [{"path": "/a"}]}}, "operation without kind"),
+        ({"operations": {"items": [{"path": "a", "remove": {}}]}}, "INVALID_PATH"),
+        ({"operations": {"items": [{"path": "/~2", "remove": {}}]}}, "INVALID_PATH"),
+        ({"operations": {"items": [{"path": "/a", "increment": math.nan}]}}, "INVALID_STRUCT"),
         (
-            {"operations": {"operations": [{"path": "/a", "set": {"string_value": "\0"}}]}},
+            {"operations": {"items": [{"path": "/a", "set": {"string_value": "\0"}}]}},
             "INVALID_STRUCT",
         ),
         (
-            {"operations": Operations(operations=[Operation(path="/a", increment=1)] * 10_001)},
+            {"operations": OperationList(items=[Operation(path="/a", increment=1)] * 10_001)},
             "too many operations",
         ),
         ({"reads": PathSet(paths=["a.b"])}, "INVALID_PATH"),

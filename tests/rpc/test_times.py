@@ -9,13 +9,9 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from waystation.v1.event_pb2 import NewEvent
-from waystation.v1.task_handler_service_pb2 import (
-    FanOut,
-    HandleEventResponse,
-    PendingCompletion,
-    TaskFailure,
-    WaitRequest,
-)
+from waystation.v1.result_pb2 import FanOut, PendingCompletion, TaskFailure
+from waystation.v1.task_handler_service_pb2 import HandleEventResponse
+from waystation.v1.wait_pb2 import WaitRequest
 from waystation_core.domain.errors import InvalidField
 from waystation_core.domain.results import AttemptError
 from waystation_core.rpc.conversion import (

@@ -78,7 +78,7 @@ async def check_claims(client: Client, started: dict[str, ClaimFile], *, within:
         joins = (await raised_types(client, workflow_id))[JOINED]
         checks = story.data["parallel_tasks"]
         endings[claim.name].add(json.dumps([output, checks], sort_keys=True))
-        groups = sum(entry.action == "fan_in" for entry in story.message.event_history)
+        groups = sum(entry.action == "fan_in" for entry in story.message.history)
         if groups != (claim.claim["join"] == "structured"):
             wrong[workflow_id] = f"{claim.name} is {claim.claim['join']}, with {groups} groups"
         if joins != 1 or any(check["state"] == "requested" for check in checks.values()):

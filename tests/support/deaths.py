@@ -16,7 +16,7 @@ from localservers.processes import ChildProcess, ProcessFailed
 from support.stories import attempts, read_story
 from support.system import ROOT, Parts, wait_serving
 from support.waiting import eventually
-from waystation.v1.workflow_service_pb2 import BLOCKER_KIND_NO_LIVE_ENDPOINT
+from waystation.v1.blocker_pb2 import BLOCKER_KIND_NO_LIVE_ENDPOINT
 from waystation_worker import Client, Workflow
 
 TOKENS = ["answered", "branch-0", "branch-1", "branch-2", "delayed", "joined", "last", "opened"]
@@ -135,7 +135,7 @@ class Scene:
         story = await read_story(client, workflow_id)
         if done.status != "COMPLETED" or sorted(done.data["tokens"]) != sorted(tokens):
             return f"{done.status} with {done.data}"
-        for entry in story.message.event_history:
+        for entry in story.message.history:
             if entry.HasField("error") and entry.error.reason not in (
                 "CALL_CUT",
                 "RuntimeError",

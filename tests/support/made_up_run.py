@@ -152,7 +152,7 @@ class MadeUpRun:
             "status": f"WORKFLOW_STATUS_{self.status}",
             "version": len(self.history),
             "created_at": _time(0),
-            "event_history": self.history,
+            "history": self.history,
             "data": {"tokens": self.tokens, "joins": {}, "after": {}},
         }
         if self.completed_at is not None:
@@ -172,7 +172,7 @@ class MadeUpRun:
                 "event_id": event,
                 "event_type": event_type,
                 "processed_by": by,
-                "result": f"EVENT_PROCESS_RESULT_{result}",
+                "result": f"HISTORY_RESULT_{result}",
                 "status": f"WORKFLOW_STATUS_{status}",
                 "raised_event_ids": raised,
                 **more,

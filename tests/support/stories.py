@@ -8,15 +8,15 @@ from waystation_core.domain.operations import Operation, apply
 from waystation_core.rpc.structs import from_value
 from waystation_worker import Client, Workflow
 
-SUCCESS = history_pb2.EVENT_PROCESS_RESULT_SUCCESS
-Entry = history_pb2.ProcessedEvent
+SUCCESS = history_pb2.HISTORY_RESULT_SUCCESS
+Entry = history_pb2.HistoryEntry
 
 
 async def read_story(client: Client, workflow_id: str) -> Workflow:
     """The instance with its history, having checked what holds for all: numbered without gaps,
     every result in effect once, and folding the changes gives the data at the end and half way."""
     workflow = await client.get(workflow_id, with_history=True)
-    entries = workflow.message.event_history
+    entries = workflow.message.history
     assert [entry.sequence for entry in entries] == list(range(1, len(entries) + 1))
     assert workflow.version == len(entries)
     assert twice_in_effect(entries) == []
@@ -60,13 +60,13 @@ def told(workflow: Workflow) -> str:
         f" changed {[change.path for change in e.change]} raised"
         f" {[event_id[-4:] for event_id in e.raised_event_ids]}"
         f" at {e.processed_at.ToDatetime():%H:%M:%S.%f} {e.endpoint}"
-        for e in workflow.message.event_history
+        for e in workflow.message.history
     )
 
 
 def attempts(workflow: Workflow, task_id: str) -> list[Entry]:
     """The entries of one task, oldest first."""
-    return [e for e in workflow.message.event_history if e.processed_by == task_id]
+    return [e for e in workflow.message.history if e.processed_by == task_id]
 
 
 def _operation(message: operation_pb2.Operation) -> Operation:

@@ -14,10 +14,10 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from waystation.v1 import (
+    delivery_completion_service_pb2,
+    delivery_completion_service_pb2_grpc,
     handler_registry_service_pb2,
     handler_registry_service_pb2_grpc,
-    task_completion_service_pb2,
-    task_completion_service_pb2_grpc,
     task_handler_service_pb2,
     workflow_service_pb2,
     workflow_service_pb2_grpc,
@@ -39,7 +39,7 @@ class Refusal(Exception):
 
 class FakeWaystation(
     handler_registry_service_pb2_grpc.HandlerRegistryServiceServicer,
-    task_completion_service_pb2_grpc.TaskCompletionServiceServicer,
+    delivery_completion_service_pb2_grpc.DeliveryCompletionServiceServicer,
     workflow_service_pb2_grpc.WorkflowServiceServicer,
 ):
     """Keeps every request, and answers by the queued answers, then by the usual ones."""
@@ -112,7 +112,7 @@ def _serve_stream(method: str) -> Any:
     return serve
 
 
-for _file in (handler_registry_service_pb2, task_completion_service_pb2, workflow_service_pb2):
+for _file in (handler_registry_service_pb2, delivery_completion_service_pb2, workflow_service_pb2):
     for _service in _file.DESCRIPTOR.services_by_name.values():
         for _method in _service.methods:
             _make = _serve_stream if _method.server_streaming else _serve
@@ -123,7 +123,9 @@ for _file in (handler_registry_service_pb2, task_completion_service_pb2, workflo
 async def serving(fake: FakeWaystation, port: int = 0) -> AsyncIterator[FakeWaystation]:
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     handler_registry_service_pb2_grpc.add_HandlerRegistryServiceServicer_to_server(fake, server)
-    task_completion_service_pb2_grpc.add_TaskCompletionServiceServicer_to_server(fake, server)
+    delivery_completion_service_pb2_grpc.add_DeliveryCompletionServiceServicer_to_server(
+        fake, server
+    )
     workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(fake, server)
     fake.address = f"127.0.0.1:{server.add_insecure_port(f'127.0.0.1:{port}')}"
     await server.start()

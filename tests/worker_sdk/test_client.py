@@ -10,12 +10,13 @@ import pytest
 from worker_sdk.fakes import FakeWaystation, Refusal, serving
 
 import waystation_worker
+from waystation.v1 import event_pb2, workflow_pb2
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation_worker import Client, Unavailable, WaystationError
 from waystation_worker.values import read_struct
 
-DONE = pb.WAIT_OUTCOME_DONE
-TIMED_OUT = pb.WAIT_OUTCOME_TIMED_OUT
+DONE = workflow_pb2.WAIT_OUTCOME_DONE
+TIMED_OUT = workflow_pb2.WAIT_OUTCOME_TIMED_OUT
 
 
 @pytest.fixture
@@ -50,10 +51,10 @@ async def test_start_sends_everything_and_gives_a_value(
         correlation_id="c",
         priority=0,
         metadata={"k": "v"},
-        deadline=timedelta(hours=1),
+        workflow_timeout=timedelta(hours=1),
     )
     [request] = waystation.requests("StartWorkflow")
-    assert request.deadline.seconds == 3600
+    assert request.timeout.seconds == 3600
     assert (request.workflow_type, request.workflow_instance_id) == ("insurance_claim", "claim-7")
     assert read_struct(request.data) == {"amount": 1200}
     assert request.HasField("payload")
@@ -101,7 +102,9 @@ async def test_a_wait_ends_with_the_time_of_its_caller(
 
 
 async def test_waits_are_answered(waystation: FakeWaystation, client: Client) -> None:
-    asked = filled(pb.WaitWorkflowResponse(), status=2, outcome=pb.WAIT_OUTCOME_WAITING_FOR_INPUT)
+    asked = filled(
+        pb.WaitWorkflowResponse(), status=2, outcome=workflow_pb2.WAIT_OUTCOME_WAITING_FOR_INPUT
+    )
     wait = asked.context.waits.add(wait_id="w-1", task_id="asker", message="Which policy?")
     wait.input_schema.update({"type": "object"})
     wait.since.seconds = 1_700_000_000
@@ -143,8 +146,8 @@ async def test_publish_cancel_get_events_and_explain(
     assert (got.with_history, got.at_sequence) == (True, 3)
 
     first, second = pb.ListEventsResponse(next_page_token="more"), pb.ListEventsResponse()
-    first.events.add(state=pb.EVENT_STATE_SETTLED).event.event_type = "workflow.started"
-    second.events.add(state=pb.EVENT_STATE_UNHANDLED).event.event_type = "claim.procesed"
+    first.events.add(state=event_pb2.EVENT_STATE_SETTLED).event.event_type = "workflow.started"
+    second.events.add(state=event_pb2.EVENT_STATE_UNHANDLED).event.event_type = "claim.procesed"
     waystation.next("ListEvents", first, second)
     entries = [(e.event_type, e.state) async for e in client.events("claim-7")]
     assert entries == [("workflow.started", "SETTLED"), ("claim.procesed", "UNHANDLED")]
@@ -158,7 +161,7 @@ async def test_publish_cancel_get_events_and_explain(
     ("code", "reason", "kind"),
     [
         ("NOT_FOUND", "WORKFLOW_NOT_FOUND", "WorkflowNotFound"),
-        ("NOT_FOUND", "TASK_NOT_FOUND", "TaskNotFound"),
+        ("NOT_FOUND", "DELIVERY_NOT_FOUND", "DeliveryNotFound"),
         ("NOT_FOUND", "NAMESPACE_NOT_FOUND", "NotFound"),
         ("INVALID_ARGUMENT", "INVALID_ID", "InvalidRequest"),
         ("ALREADY_EXISTS", "WORKFLOW_ALREADY_EXISTS", "WorkflowAlreadyExists"),

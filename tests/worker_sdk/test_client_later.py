@@ -10,19 +10,20 @@ import pytest
 from worker_sdk.fakes import FakeWaystation, Refusal
 
 from waystation.v1 import (
+    delivery_completion_service_pb2,
+    event_pb2,
     history_pb2,
     operation_pb2,
-    task_completion_service_pb2,
     task_handler_service_pb2,
 )
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation_worker import (
     Client,
+    DeliveryNotFound,
     Event,
     NewEvent,
     ReplayDifference,
     ReplayStep,
-    TaskNotFound,
     TaskResult,
 )
 from waystation_worker.values import read_struct, read_value
@@ -51,20 +52,18 @@ async def test_a_task_is_completed_once_though_the_call_is_repeated(
     result.fan_out(["check.a", "check.b"], "checks.done")
     result.complete({"ok": True})
     waystation.next(
-        "CompleteTask",
+        "CompleteDelivery",
         Refusal("UNAVAILABLE", "STORE_UNAVAILABLE"),
-        task_completion_service_pb2.CompleteTaskResponse(),
+        delivery_completion_service_pb2.CompleteDeliveryResponse(),
     )
     await client.complete_task("e-1:t", result)
 
-    request, repeated = waystation.requests("CompleteTask")
+    request, repeated = waystation.requests("CompleteDelivery")
     assert request == repeated
     assert request.request_id
     assert request.idempotency_key == "e-1:t"
     response = request.response
-    changes = [
-        (change.path, change.WhichOneof("kind")) for change in response.operations.operations
-    ]
+    changes = [(change.path, change.WhichOneof("kind")) for change in response.operations.items]
     assert changes == [
         ("/claim/a~1b", "set"),
         ("/draft", "remove"),
@@ -73,7 +72,7 @@ async def test_a_task_is_completed_once_though_the_call_is_repeated(
         ("/notes", "append"),
         ("/tags", "add_to_set"),
     ]
-    first, last = response.operations.operations[0], response.operations.operations[-1]
+    first, last = response.operations.items[0], response.operations.items[-1]
     assert (read_value(first.set), read_value(last.add_to_set)) == ({"price": 3}, "done/x")
     assert [event.event_type for event in response.events] == ["claim.priced"]
     assert [event.event_type for event in response.fan_outs[0].events] == ["check.a", "check.b"]
@@ -103,25 +102,25 @@ def test_a_result_refuses_what_can_not_be(
 async def test_a_task_is_failed_or_given_more_time(
     waystation: FakeWaystation, client: Client
 ) -> None:
-    waystation.next("FailTask", task_completion_service_pb2.FailTaskResponse())
+    waystation.next("FailDelivery", delivery_completion_service_pb2.FailDeliveryResponse())
     await client.fail_task("e-1:t", "BUSY", retry_after=2.5, metadata={"n": 1})
-    [request] = waystation.requests("FailTask")
+    [request] = waystation.requests("FailDelivery")
     assert (request.failure.reason, request.failure.message) == ("BUSY", "BUSY")
     assert request.failure.retry_after.ToTimedelta() == timedelta(seconds=2.5)
     assert (request.failure.permanent, read_struct(request.failure.metadata)) == (False, {"n": 1})
     assert request.request_id
 
-    extended = task_completion_service_pb2.ExtendTaskResponse()
+    extended = delivery_completion_service_pb2.ExtendDeliveryResponse()
     extended.deadline.FromDatetime(NOON)
-    waystation.next("ExtendTask", extended)
+    waystation.next("ExtendDelivery", extended)
     assert await client.extend_task("e-1:t", timedelta(minutes=5), request_id="r-1") == NOON
-    [request] = waystation.requests("ExtendTask")
+    [request] = waystation.requests("ExtendDelivery")
     assert (request.extension.seconds, request.request_id) == (300, "r-1")
 
-    waystation.next("FailTask", Refusal("NOT_FOUND", "TASK_NOT_FOUND"))
-    with pytest.raises(TaskNotFound):
+    waystation.next("FailDelivery", Refusal("NOT_FOUND", "DELIVERY_NOT_FOUND"))
+    with pytest.raises(DeliveryNotFound):
         await client.fail_task("e-2:t", "NO", permanent=True)
-    assert waystation.requests("FailTask")[1].failure.permanent
+    assert waystation.requests("FailDelivery")[1].failure.permanent
     with pytest.raises(ValueError, match="0 to 1 days"):
         await client.extend_task("e-1:t", timedelta(days=2))
 
@@ -147,7 +146,7 @@ async def test_a_workflow_is_forked_with_edits(waystation: FakeWaystation, clien
     first, second = waystation.requests("ForkWorkflow")
     assert (first.workflow_instance_id, first.at_sequence) == ("claim-7", 4)
     assert first.new_workflow_instance_id == "claim-8"
-    [edit] = first.edits.operations
+    [edit] = first.edits.items
     assert (edit.path, read_value(edit.set)) == ("/a/b", [1])
     assert (first.event.event_type, read_struct(first.event.payload)) == (
         "claim.processed",
@@ -155,7 +154,7 @@ async def test_a_workflow_is_forked_with_edits(waystation: FakeWaystation, clien
     )
     removal = operation_pb2.Operation(path="/a")
     removal.remove.SetInParent()
-    assert list(second.edits.operations) == [removal]
+    assert list(second.edits.items) == [removal]
     assert (second.HasField("event"), second.event_of_sequence) == (False, 5)
     assert first.request_id != second.request_id
     changes.emit("b")
@@ -206,7 +205,7 @@ def test_values_show_times_and_groups() -> None:
     workflow = to_workflow(context)
     assert (workflow.deadline, workflow.waits[0].deadline) == (NOON, NOON)
 
-    message = pb.EventEntry(state=pb.EVENT_STATE_PENDING)
+    message = event_pb2.EventWithState(state=event_pb2.EVENT_STATE_PENDING)
     assert (to_event_entry(message).group_id, to_event_entry(message).branch) == (None, None)
     message.event.group_id, message.event.branch = "g", 0
     message.event.deliver_at.FromDatetime(NOON)
@@ -216,7 +215,7 @@ def test_values_show_times_and_groups() -> None:
     assert (entry.deliver_at, entry.expires_at) == (NOON, NOON)
 
     told = to_history_entry(
-        history_pb2.ProcessedEvent(action="input_timed_out", wait_id="w", note="w")
+        history_pb2.HistoryEntry(action="input_timed_out", wait_id="w", note="w")
     )
     assert (told.action, told.wait_id, told.note) == ("input_timed_out", "w", "w")
 

@@ -50,10 +50,10 @@ PATHS = st.sampled_from(
 )
 
 
-def applied(data: dict[str, Any], operations: operation_pb2.Operations) -> dict[str, Any]:
+def applied(data: dict[str, Any], operations: operation_pb2.OperationList) -> dict[str, Any]:
     """What operation.proto says about a sequence of operations, as plainly as possible."""
     root: dict[str, Any] = {"": copy.deepcopy(data)}
-    for operation in operations.operations:
+    for operation in operations.items:
         kind = operation.WhichOneof("kind")
         tokens = parse_pointer(operation.path)
         holder: Any = root
@@ -244,10 +244,10 @@ def run(root: Any, program: Sequence[Step]) -> list[Any]:
     return seen
 
 
-def sent(recorder: Recorder) -> operation_pb2.Operations:
-    operations = operation_pb2.Operations()
+def sent(recorder: Recorder) -> operation_pb2.OperationList:
+    operations = operation_pb2.OperationList()
     recorder.write_operations(operations)
-    return operation_pb2.Operations.FromString(operations.SerializeToString())
+    return operation_pb2.OperationList.FromString(operations.SerializeToString())
 
 
 @settings(max_examples=200, deadline=None)
@@ -277,7 +277,7 @@ def test_reads_and_writes_are_all_that_the_program_depends_on(
     recorder = Recorder(copy.deepcopy(data))
     seen = run(recorder.root, program)
     operations = sent(recorder)
-    depends_on = [*recorder.read_paths(), *(op.path for op in operations.operations)]
+    depends_on = [*recorder.read_paths(), *(op.path for op in operations.items)]
     elsewhere = copy.deepcopy(data)
     changed = False
     for path, key, value in changes:

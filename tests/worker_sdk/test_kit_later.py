@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from waystation_worker import (
+    DeliveryNotFound,
     HandlerService,
     LimitExceeded,
     NewEvent,
     Reject,
     TaskContext,
-    TaskNotFound,
     TaskResult,
     Unavailable,
     WorkflowEnded,
@@ -179,7 +179,7 @@ async def test_a_question_has_its_time(answered: bool) -> None:
 async def test_a_workflow_that_is_open_at_its_deadline_fails() -> None:
     service = service_of(told=(lambda ctx: ctx.data.increment("told"), "workflow.failed"))
     engine = TestEngine(service)
-    run = engine.start("order", deadline=timedelta(days=1))
+    run = engine.start("order", workflow_timeout=timedelta(days=1))
     await run.until_quiet()
     assert run.deadline == START_OF_TIME + timedelta(days=1)
     assert "fails in 86400 s if it is open then" in run.timeline()
@@ -223,7 +223,7 @@ async def test_a_result_that_follows_takes_effect_once(seed: int) -> None:
     result.increment("/n", 2)
     result.emit("priced")
     run.complete_task(KEY, result)
-    with pytest.raises(TaskNotFound, match="keys that are: none"):
+    with pytest.raises(DeliveryNotFound, match="keys that are: none"):
         run.complete_task(KEY, result)
     await run.until_ended()
     assert (run.status, run.data, run.pending) == ("COMPLETED", {"n": 3}, ())
@@ -237,7 +237,7 @@ async def test_a_result_that_does_not_follow_costs_an_attempt() -> None:
     await engine.advance(9)
     assert run.pending[0].attempt == 1
     await engine.advance(1)
-    with pytest.raises(TaskNotFound):
+    with pytest.raises(DeliveryNotFound):
         run.extend_task(KEY, 10)
     await engine.advance(1)
     assert run.pending[0].attempt == 2
@@ -261,5 +261,5 @@ async def test_what_is_not_pending_can_not_be_completed() -> None:
     with pytest.raises(WorkflowEnded):
         run.complete_task(KEY, TaskResult())
     await run.until_quiet()
-    with pytest.raises(TaskNotFound):
+    with pytest.raises(DeliveryNotFound):
         run.fail_task(KEY, "LOST")

@@ -92,7 +92,7 @@ async def test_many_events_over_one_stream_each_answered_when_ready(gate: Gate) 
         # others); the slow one holds nothing back.
         by_key = {result.idempotency_key: result for one in messages for result in one.results}
         assert set(by_key) == {f"e-{n}:quick" for n in range(20)} | {"x"}
-        change = by_key["e-7:quick"].response.operations.operations
+        change = by_key["e-7:quick"].response.operations.items
         assert [(op.path, op.set.number_value) for op in change] == [("/quick", 7)]
         assert by_key["x"].error.code == grpc.StatusCode.UNIMPLEMENTED.value[0]
         assert by_key["x"].error.message == (

@@ -44,7 +44,7 @@ async def test_a_context_shows_the_delivery_and_collects_the_answer() -> None:
     assert not noted.HasField("priority")
     assert not noted.HasField("payload")
     assert (dict(noted.metadata), noted.schema_version) == ({"k": "v"}, "2")
-    assert [op.path for op in answer.operations.operations] == ["/total"]
+    assert [op.path for op in answer.operations.items] == ["/total"]
     assert list(answer.reads.paths) == [""]
     assert (answer.status, read_struct(answer.output)) == (3, {"ok": True})
 
@@ -64,7 +64,7 @@ async def test_looking_at_history_is_reading_everything() -> None:
         assert [entry.sequence for entry in ctx.history] == [1]
 
     request = delivery("t")
-    request.context.event_history.add(sequence=1)
+    request.context.history.add(sequence=1)
     assert list((await service_of(task).answer(request)).reads.paths) == [""]
 
 
@@ -291,7 +291,7 @@ def test_a_synchronous_server_can_host_the_tasks(task_id: str) -> None:
     answer, _, code, details = call.termination()
     if task_id == "t":
         assert code is grpc.StatusCode.OK
-        [operation] = answer.operations.operations
+        [operation] = answer.operations.items
         assert (operation.path, operation.set.number_value) == ("/seen", 3)
     else:
         assert code is grpc.StatusCode.UNIMPLEMENTED

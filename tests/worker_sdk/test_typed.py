@@ -70,7 +70,7 @@ async def test_models_go_in_and_out_of_every_place_as_json() -> None:
     whole = {**FITTING, "currency": "EUR"}
     assert read_struct(read.payload) == read_struct(done.output) == whole
     assert read_struct(kept.payload) == {"order": whole}
-    stored, appended = done.operations.operations
+    stored, appended = done.operations.items
     assert read_value(stored.set) == whole
     assert read_value(appended.append) == FITTING["lines"][0]
     assert list(done.reads.paths) == ["/to"]

@@ -21,8 +21,8 @@ async def client(waystation: FakeWaystation) -> Any:
 
 def entry(sequence: int, status: int = 1, **fields: Any) -> pb.WatchWorkflowResponse:
     response = pb.WatchWorkflowResponse(status=status)
-    response.processed_event.CopyFrom(
-        history_pb2.ProcessedEvent(
+    response.history_entry.CopyFrom(
+        history_pb2.HistoryEntry(
             sequence=sequence, event_type="a", processed_by="t", result=1, status=status, **fields
         )
     )
@@ -38,10 +38,10 @@ async def seen(client: Client, **options: Any) -> list[int]:
 
 async def test_entries_are_values(waystation: FakeWaystation, client: Client) -> None:
     failed = entry(2, attempt=1, will_retry=True, raised_event_ids=["e-2"])
-    failed.processed_event.result = history_pb2.EVENT_PROCESS_RESULT_FAILED
-    failed.processed_event.error.reason = "NO_PLATE"
-    failed.processed_event.error.message = "which one?"
-    failed.processed_event.duration.nanos = 250_000_000
+    failed.history_entry.result = history_pb2.HISTORY_RESULT_FAILED
+    failed.history_entry.error.reason = "NO_PLATE"
+    failed.history_entry.error.message = "which one?"
+    failed.history_entry.duration.nanos = 250_000_000
     waystation.next("WatchWorkflow", [entry(1, action="start"), BEAT, failed, entry(3, status=3)])
     first, second, third = [each async for each in client.watch("claim-7")]
     assert (first.action, first.result, first.status, first.ended) == (

@@ -48,3 +48,23 @@ class DeadLetter(_message.Message):
     created_at: _timestamp_pb2.Timestamp
     resolved_at: _timestamp_pb2.Timestamp
     def __init__(self, dead_letter_id: _Optional[str] = ..., event: _Optional[_Union[_event_pb2.WorkflowEvent, _Mapping]] = ..., task_id: _Optional[str] = ..., workflow_instance_id: _Optional[str] = ..., workflow_type: _Optional[str] = ..., attempts: _Optional[int] = ..., error: _Optional[_Union[_history_pb2.AttemptError, _Mapping]] = ..., on_failure: _Optional[_Union[_handler_pb2.OnFailure, str]] = ..., state: _Optional[_Union[DeadLetterState, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class DeadLetterFilter(_message.Message):
+    __slots__ = ("workflow_instance_id", "workflow_type", "task_id", "event_type", "reason", "created_after", "created_before", "state")
+    WORKFLOW_INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_TYPE_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    EVENT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AFTER_FIELD_NUMBER: _ClassVar[int]
+    CREATED_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    workflow_instance_id: str
+    workflow_type: str
+    task_id: str
+    event_type: str
+    reason: str
+    created_after: _timestamp_pb2.Timestamp
+    created_before: _timestamp_pb2.Timestamp
+    state: DeadLetterState
+    def __init__(self, workflow_instance_id: _Optional[str] = ..., workflow_type: _Optional[str] = ..., task_id: _Optional[str] = ..., event_type: _Optional[str] = ..., reason: _Optional[str] = ..., created_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., state: _Optional[_Union[DeadLetterState, str]] = ...) -> None: ...

@@ -1,7 +1,4 @@
-import datetime
-
 from google.protobuf import struct_pb2 as _struct_pb2
-from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from waystation.v1 import dead_letter_pb2 as _dead_letter_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -11,26 +8,6 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class DeadLetterFilter(_message.Message):
-    __slots__ = ("workflow_instance_id", "workflow_type", "task_id", "event_type", "reason", "created_after", "created_before", "state")
-    WORKFLOW_INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
-    WORKFLOW_TYPE_FIELD_NUMBER: _ClassVar[int]
-    TASK_ID_FIELD_NUMBER: _ClassVar[int]
-    EVENT_TYPE_FIELD_NUMBER: _ClassVar[int]
-    REASON_FIELD_NUMBER: _ClassVar[int]
-    CREATED_AFTER_FIELD_NUMBER: _ClassVar[int]
-    CREATED_BEFORE_FIELD_NUMBER: _ClassVar[int]
-    STATE_FIELD_NUMBER: _ClassVar[int]
-    workflow_instance_id: str
-    workflow_type: str
-    task_id: str
-    event_type: str
-    reason: str
-    created_after: _timestamp_pb2.Timestamp
-    created_before: _timestamp_pb2.Timestamp
-    state: _dead_letter_pb2.DeadLetterState
-    def __init__(self, workflow_instance_id: _Optional[str] = ..., workflow_type: _Optional[str] = ..., task_id: _Optional[str] = ..., event_type: _Optional[str] = ..., reason: _Optional[str] = ..., created_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., state: _Optional[_Union[_dead_letter_pb2.DeadLetterState, str]] = ...) -> None: ...
-
 class ListDeadLettersRequest(_message.Message):
     __slots__ = ("namespace", "filter", "page_size", "page_token")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
@@ -38,10 +15,10 @@ class ListDeadLettersRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     namespace: str
-    filter: DeadLetterFilter
+    filter: _dead_letter_pb2.DeadLetterFilter
     page_size: int
     page_token: str
-    def __init__(self, namespace: _Optional[str] = ..., filter: _Optional[_Union[DeadLetterFilter, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, namespace: _Optional[str] = ..., filter: _Optional[_Union[_dead_letter_pb2.DeadLetterFilter, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListDeadLettersResponse(_message.Message):
     __slots__ = ("dead_letters", "next_page_token")
@@ -60,10 +37,10 @@ class RetryDeadLetterRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     dead_letter_id: str
-    filter: DeadLetterFilter
+    filter: _dead_letter_pb2.DeadLetterFilter
     payload: _struct_pb2.Struct
     request_id: str
-    def __init__(self, namespace: _Optional[str] = ..., dead_letter_id: _Optional[str] = ..., filter: _Optional[_Union[DeadLetterFilter, _Mapping]] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, namespace: _Optional[str] = ..., dead_letter_id: _Optional[str] = ..., filter: _Optional[_Union[_dead_letter_pb2.DeadLetterFilter, _Mapping]] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class RetryDeadLetterResponse(_message.Message):
     __slots__ = ("retried",)
@@ -79,9 +56,9 @@ class DiscardDeadLetterRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     dead_letter_id: str
-    filter: DeadLetterFilter
+    filter: _dead_letter_pb2.DeadLetterFilter
     request_id: str
-    def __init__(self, namespace: _Optional[str] = ..., dead_letter_id: _Optional[str] = ..., filter: _Optional[_Union[DeadLetterFilter, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, namespace: _Optional[str] = ..., dead_letter_id: _Optional[str] = ..., filter: _Optional[_Union[_dead_letter_pb2.DeadLetterFilter, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class DiscardDeadLetterResponse(_message.Message):
     __slots__ = ("discarded",)

@@ -4,12 +4,26 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class EventState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EVENT_STATE_UNSPECIFIED: _ClassVar[EventState]
+    EVENT_STATE_PENDING: _ClassVar[EventState]
+    EVENT_STATE_SETTLED: _ClassVar[EventState]
+    EVENT_STATE_UNHANDLED: _ClassVar[EventState]
+    EVENT_STATE_SKIPPED: _ClassVar[EventState]
+EVENT_STATE_UNSPECIFIED: EventState
+EVENT_STATE_PENDING: EventState
+EVENT_STATE_SETTLED: EventState
+EVENT_STATE_UNHANDLED: EventState
+EVENT_STATE_SKIPPED: EventState
 
 class WorkflowEvent(_message.Message):
     __slots__ = ("event_id", "event_type", "workflow_instance_id", "payload", "created_at", "correlation_id", "priority", "causation_id", "raised_by", "deliver_at", "expires_at", "schema_version", "metadata", "group_id", "branch")
@@ -78,3 +92,11 @@ class NewEvent(_message.Message):
     metadata: _containers.ScalarMap[str, str]
     schema_version: str
     def __init__(self, event_type: _Optional[str] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., priority: _Optional[int] = ..., delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., deliver_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., schema_version: _Optional[str] = ...) -> None: ...
+
+class EventWithState(_message.Message):
+    __slots__ = ("event", "state")
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    event: WorkflowEvent
+    state: EventState
+    def __init__(self, event: _Optional[_Union[WorkflowEvent, _Mapping]] = ..., state: _Optional[_Union[EventState, str]] = ...) -> None: ...

@@ -14,20 +14,20 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class EventProcessResult(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+class HistoryResult(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
-    EVENT_PROCESS_RESULT_UNSPECIFIED: _ClassVar[EventProcessResult]
-    EVENT_PROCESS_RESULT_SUCCESS: _ClassVar[EventProcessResult]
-    EVENT_PROCESS_RESULT_FAILED: _ClassVar[EventProcessResult]
-    EVENT_PROCESS_RESULT_SKIPPED: _ClassVar[EventProcessResult]
-    EVENT_PROCESS_RESULT_UNHANDLED: _ClassVar[EventProcessResult]
-EVENT_PROCESS_RESULT_UNSPECIFIED: EventProcessResult
-EVENT_PROCESS_RESULT_SUCCESS: EventProcessResult
-EVENT_PROCESS_RESULT_FAILED: EventProcessResult
-EVENT_PROCESS_RESULT_SKIPPED: EventProcessResult
-EVENT_PROCESS_RESULT_UNHANDLED: EventProcessResult
+    HISTORY_RESULT_UNSPECIFIED: _ClassVar[HistoryResult]
+    HISTORY_RESULT_SUCCESS: _ClassVar[HistoryResult]
+    HISTORY_RESULT_FAILED: _ClassVar[HistoryResult]
+    HISTORY_RESULT_SKIPPED: _ClassVar[HistoryResult]
+    HISTORY_RESULT_UNHANDLED: _ClassVar[HistoryResult]
+HISTORY_RESULT_UNSPECIFIED: HistoryResult
+HISTORY_RESULT_SUCCESS: HistoryResult
+HISTORY_RESULT_FAILED: HistoryResult
+HISTORY_RESULT_SKIPPED: HistoryResult
+HISTORY_RESULT_UNHANDLED: HistoryResult
 
-class ProcessedEvent(_message.Message):
+class HistoryEntry(_message.Message):
     __slots__ = ("sequence", "event_id", "event_type", "processed_at", "processed_by", "result", "attempt", "will_retry", "next_attempt_at", "duration", "error", "base_version", "version", "change", "raised_event_ids", "service_name", "service_version", "endpoint", "status", "action", "note", "wait_id")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -56,7 +56,7 @@ class ProcessedEvent(_message.Message):
     event_type: str
     processed_at: _timestamp_pb2.Timestamp
     processed_by: str
-    result: EventProcessResult
+    result: HistoryResult
     attempt: int
     will_retry: bool
     next_attempt_at: _timestamp_pb2.Timestamp
@@ -73,7 +73,7 @@ class ProcessedEvent(_message.Message):
     action: str
     note: str
     wait_id: str
-    def __init__(self, sequence: _Optional[int] = ..., event_id: _Optional[str] = ..., event_type: _Optional[str] = ..., processed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., processed_by: _Optional[str] = ..., result: _Optional[_Union[EventProcessResult, str]] = ..., attempt: _Optional[int] = ..., will_retry: bool = ..., next_attempt_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., error: _Optional[_Union[AttemptError, _Mapping]] = ..., base_version: _Optional[int] = ..., version: _Optional[int] = ..., change: _Optional[_Iterable[_Union[_operation_pb2.Operation, _Mapping]]] = ..., raised_event_ids: _Optional[_Iterable[str]] = ..., service_name: _Optional[str] = ..., service_version: _Optional[str] = ..., endpoint: _Optional[str] = ..., status: _Optional[_Union[_status_pb2.WorkflowStatus, str]] = ..., action: _Optional[str] = ..., note: _Optional[str] = ..., wait_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, sequence: _Optional[int] = ..., event_id: _Optional[str] = ..., event_type: _Optional[str] = ..., processed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., processed_by: _Optional[str] = ..., result: _Optional[_Union[HistoryResult, str]] = ..., attempt: _Optional[int] = ..., will_retry: bool = ..., next_attempt_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., error: _Optional[_Union[AttemptError, _Mapping]] = ..., base_version: _Optional[int] = ..., version: _Optional[int] = ..., change: _Optional[_Iterable[_Union[_operation_pb2.Operation, _Mapping]]] = ..., raised_event_ids: _Optional[_Iterable[str]] = ..., service_name: _Optional[str] = ..., service_version: _Optional[str] = ..., endpoint: _Optional[str] = ..., status: _Optional[_Union[_status_pb2.WorkflowStatus, str]] = ..., action: _Optional[str] = ..., note: _Optional[str] = ..., wait_id: _Optional[str] = ...) -> None: ...
 
 class AttemptError(_message.Message):
     __slots__ = ("code", "reason", "message", "permanent", "metadata")

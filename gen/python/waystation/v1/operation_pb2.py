@@ -25,20 +25,20 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dwaystation/v1/operation.proto\x12\rwaystation.v1\x1a\x1cgoogle/protobuf/struct.proto\"\xfa\x01\n\tOperation\x12\x0c\n\x04path\x18\x01 \x01(\t\x12%\n\x03set\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00\x12\x30\n\x06remove\x18\x03 \x01(\x0b\x32\x1e.waystation.v1.RemoveOperationH\x00\x12\x13\n\tincrement\x18\x04 \x01(\x01H\x00\x12(\n\x06\x61ppend\x18\x05 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00\x12,\n\nadd_to_set\x18\x06 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00\x12\x11\n\x07maximum\x18\x07 \x01(\x01H\x00\x42\x06\n\x04kind\"\x11\n\x0fRemoveOperation\":\n\nOperations\x12,\n\noperations\x18\x01 \x03(\x0b\x32\x18.waystation.v1.Operation\"\x18\n\x07PathSet\x12\r\n\x05paths\x18\x01 \x03(\tBW\n\x11\x64\x65v.waystation.v1P\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xaa\x02\rWaystation.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dwaystation/v1/operation.proto\x12\rwaystation.v1\x1a\x1cgoogle/protobuf/struct.proto\"\xfa\x01\n\tOperation\x12\x0c\n\x04path\x18\x01 \x01(\t\x12%\n\x03set\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00\x12\x30\n\x06remove\x18\x03 \x01(\x0b\x32\x1e.waystation.v1.RemoveOperationH\x00\x12\x13\n\tincrement\x18\x04 \x01(\x01H\x00\x12(\n\x06\x61ppend\x18\x05 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00\x12,\n\nadd_to_set\x18\x06 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00\x12\x11\n\x07maximum\x18\x07 \x01(\x01H\x00\x42\x06\n\x04kind\"\x11\n\x0fRemoveOperation\"8\n\rOperationList\x12\'\n\x05items\x18\x01 \x03(\x0b\x32\x18.waystation.v1.Operation\"\x18\n\x07PathSet\x12\r\n\x05paths\x18\x01 \x03(\tB\x9b\x01\n\x11\x64\x65v.waystation.v1B\x0eOperationProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'waystation.v1.operation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\021dev.waystation.v1P\001Z0waystation.dev/gen/go/waystation/v1;waystationv1\252\002\rWaystation.V1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\021dev.waystation.v1B\016OperationProtoP\001Z0waystation.dev/gen/go/waystation/v1;waystationv1\242\002\003WSN\252\002\rWaystation.V1\272\002\nWaystation\312\002\rWaystation\\V1\352\002\016Waystation::V1'
   _globals['_OPERATION']._serialized_start=79
   _globals['_OPERATION']._serialized_end=329
   _globals['_REMOVEOPERATION']._serialized_start=331
   _globals['_REMOVEOPERATION']._serialized_end=348
-  _globals['_OPERATIONS']._serialized_start=350
-  _globals['_OPERATIONS']._serialized_end=408
-  _globals['_PATHSET']._serialized_start=410
-  _globals['_PATHSET']._serialized_end=434
+  _globals['_OPERATIONLIST']._serialized_start=350
+  _globals['_OPERATIONLIST']._serialized_end=406
+  _globals['_PATHSET']._serialized_start=408
+  _globals['_PATHSET']._serialized_end=432
 # @@protoc_insertion_point(module_scope)

@@ -29,11 +29,11 @@ class RemoveOperation(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
-class Operations(_message.Message):
-    __slots__ = ("operations",)
-    OPERATIONS_FIELD_NUMBER: _ClassVar[int]
-    operations: _containers.RepeatedCompositeFieldContainer[Operation]
-    def __init__(self, operations: _Optional[_Iterable[_Union[Operation, _Mapping]]] = ...) -> None: ...
+class OperationList(_message.Message):
+    __slots__ = ("items",)
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[Operation]
+    def __init__(self, items: _Optional[_Iterable[_Union[Operation, _Mapping]]] = ...) -> None: ...
 
 class PathSet(_message.Message):
     __slots__ = ("paths",)

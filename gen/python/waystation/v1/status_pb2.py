@@ -24,14 +24,14 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1awaystation/v1/status.proto\x12\rwaystation.v1*\xce\x01\n\x0eWorkflowStatus\x12\x1f\n\x1bWORKFLOW_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16WORKFLOW_STATUS_ACTIVE\x10\x01\x12%\n!WORKFLOW_STATUS_WAITING_FOR_INPUT\x10\x02\x12\x1d\n\x19WORKFLOW_STATUS_COMPLETED\x10\x03\x12\x1a\n\x16WORKFLOW_STATUS_FAILED\x10\x04\x12\x1d\n\x19WORKFLOW_STATUS_CANCELLED\x10\x05\x42W\n\x11\x64\x65v.waystation.v1P\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xaa\x02\rWaystation.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1awaystation/v1/status.proto\x12\rwaystation.v1*\xce\x01\n\x0eWorkflowStatus\x12\x1f\n\x1bWORKFLOW_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16WORKFLOW_STATUS_ACTIVE\x10\x01\x12%\n!WORKFLOW_STATUS_WAITING_FOR_INPUT\x10\x02\x12\x1d\n\x19WORKFLOW_STATUS_COMPLETED\x10\x03\x12\x1a\n\x16WORKFLOW_STATUS_FAILED\x10\x04\x12\x1d\n\x19WORKFLOW_STATUS_CANCELLED\x10\x05\x42\x98\x01\n\x11\x64\x65v.waystation.v1B\x0bStatusProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'waystation.v1.status_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\021dev.waystation.v1P\001Z0waystation.dev/gen/go/waystation/v1;waystationv1\252\002\rWaystation.V1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\021dev.waystation.v1B\013StatusProtoP\001Z0waystation.dev/gen/go/waystation/v1;waystationv1\242\002\003WSN\252\002\rWaystation.V1\272\002\nWaystation\312\002\rWaystation\\V1\352\002\016Waystation::V1'
   _globals['_WORKFLOWSTATUS']._serialized_start=46
   _globals['_WORKFLOWSTATUS']._serialized_end=252
 # @@protoc_insertion_point(module_scope)

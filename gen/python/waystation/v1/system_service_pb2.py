@@ -25,32 +25,33 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from waystation.v1 import flow_pb2 as waystation_dot_v1_dot_flow__pb2
+from waystation.v1 import system_pb2 as waystation_dot_v1_dot_system__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"waystation/v1/system_service.proto\x12\rwaystation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18waystation/v1/flow.proto\"+\n\x16GetSystemStatusRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\"\x88\x05\n\x17GetSystemStatusResponse\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12,\n\x07routers\x18\x02 \x03(\x0b\x32\x1b.waystation.v1.RouterStatus\x12*\n\x06queues\x18\x03 \x03(\x0b\x32\x1a.waystation.v1.QueueStatus\x12\x13\n\x0boutbox_size\x18\x04 \x01(\x03\x12\x12\n\ndeliveries\x18\x05 \x01(\x03\x12=\n\x1aoldest_unsettled_event_age\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12!\n\x19oldest_unsettled_event_id\x18\x07 \x01(\t\x12\x14\n\x0c\x64\x65\x61\x64_letters\x18\x08 \x01(\x03\x12Z\n\x13workflows_by_status\x18\t \x03(\x0b\x32=.waystation.v1.GetSystemStatusResponse.WorkflowsByStatusEntry\x12\x16\n\x0eidle_workflows\x18\n \x01(\x03\x12\x10\n\x08handlers\x18\x0b \x01(\x05\x12\x1c\n\x14unreachable_handlers\x18\x0c \x01(\x05\x12\x18\n\x10\x62roker_connected\x18\r \x01(\x08\x12\x16\n\x0e\x62roker_blocked\x18\x10 \x01(\x08\x12\x1b\n\x13workflows_estimated\x18\x0e \x01(\x08\x12-\n%oldest_unsettled_workflow_instance_id\x18\x0f \x01(\t\x1a\x38\n\x16WorkflowsByStatusEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xe7\x01\n\x0cRouterStatus\x12\x11\n\trouter_id\x18\x01 \x01(\t\x12\x0c\n\x04pool\x18\x02 \x01(\t\x12\x0c\n\x04host\x18\x03 \x01(\t\x12.\n\nstarted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0flease_remaining\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0f\x63\x61lls_in_flight\x18\x06 \x01(\x05\x12\x19\n\x11results_committed\x18\x07 \x01(\x03\x12\x10\n\x08\x62indings\x18\x08 \x03(\t\"\xe0\x01\n\x0bQueueStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1b\n\x0emessages_ready\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x0c\n\x04pool\x18\x03 \x01(\t\x12\x10\n\x08\x62indings\x18\x04 \x03(\t\x12\x0f\n\x07routers\x18\x05 \x01(\x05\x12\x33\n\x0fno_router_since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlapses_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x11\n\x0f_messages_ready\"\x84\x01\n\x0eGetFlowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x15\n\rworkflow_type\x18\x02 \x01(\t\x12\x31\n\rstarted_after\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rmax_instances\x18\x04 \x01(\x05\"\xd7\x01\n\x0fGetFlowResponse\x12*\n\x05\x66lows\x18\x01 \x03(\x0b\x32\x1b.waystation.v1.WorkflowFlow\x12,\n\x08\x66indings\x18\x02 \x03(\x0b\x32\x1a.waystation.v1.FlowFinding\x12\x11\n\tinstances\x18\x03 \x01(\x05\x12\x32\n\x0elooked_back_to\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tcut_short\x18\x05 \x01(\x08\x12\x10\n\x08left_out\x18\x06 \x01(\x05\x32\xbb\x01\n\rSystemService\x12`\n\x0fGetSystemStatus\x12%.waystation.v1.GetSystemStatusRequest\x1a&.waystation.v1.GetSystemStatusResponse\x12H\n\x07GetFlow\x12\x1d.waystation.v1.GetFlowRequest\x1a\x1e.waystation.v1.GetFlowResponseBW\n\x11\x64\x65v.waystation.v1P\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xaa\x02\rWaystation.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"waystation/v1/system_service.proto\x12\rwaystation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18waystation/v1/flow.proto\x1a\x1awaystation/v1/system.proto\"+\n\x16GetSystemStatusRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\"\x88\x05\n\x17GetSystemStatusResponse\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12,\n\x07routers\x18\x02 \x03(\x0b\x32\x1b.waystation.v1.RouterStatus\x12*\n\x06queues\x18\x03 \x03(\x0b\x32\x1a.waystation.v1.QueueStatus\x12\x13\n\x0boutbox_size\x18\x04 \x01(\x03\x12\x12\n\ndeliveries\x18\x05 \x01(\x03\x12=\n\x1aoldest_unsettled_event_age\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12!\n\x19oldest_unsettled_event_id\x18\x07 \x01(\t\x12\x14\n\x0c\x64\x65\x61\x64_letters\x18\x08 \x01(\x03\x12Z\n\x13workflows_by_status\x18\t \x03(\x0b\x32=.waystation.v1.GetSystemStatusResponse.WorkflowsByStatusEntry\x12\x16\n\x0eidle_workflows\x18\n \x01(\x03\x12\x10\n\x08handlers\x18\x0b \x01(\x05\x12\x1c\n\x14unreachable_handlers\x18\x0c \x01(\x05\x12\x18\n\x10\x62roker_connected\x18\r \x01(\x08\x12\x16\n\x0e\x62roker_blocked\x18\x10 \x01(\x08\x12\x1b\n\x13workflows_estimated\x18\x0e \x01(\x08\x12-\n%oldest_unsettled_workflow_instance_id\x18\x0f \x01(\t\x1a\x38\n\x16WorkflowsByStatusEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x84\x01\n\x0eGetFlowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x15\n\rworkflow_type\x18\x02 \x01(\t\x12\x31\n\rcreated_after\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rmax_instances\x18\x04 \x01(\x05\"\xd7\x01\n\x0fGetFlowResponse\x12*\n\x05\x66lows\x18\x01 \x03(\x0b\x32\x1b.waystation.v1.WorkflowFlow\x12,\n\x08\x66indings\x18\x02 \x03(\x0b\x32\x1a.waystation.v1.FlowFinding\x12\x11\n\tinstances\x18\x03 \x01(\x05\x12\x32\n\x0elooked_back_to\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tcut_short\x18\x05 \x01(\x08\x12\x10\n\x08left_out\x18\x06 \x01(\x05\x32\xc5\x01\n\rSystemService\x12\x65\n\x0fGetSystemStatus\x12%.waystation.v1.GetSystemStatusRequest\x1a&.waystation.v1.GetSystemStatusResponse\"\x03\x90\x02\x01\x12M\n\x07GetFlow\x12\x1d.waystation.v1.GetFlowRequest\x1a\x1e.waystation.v1.GetFlowResponse\"\x03\x90\x02\x01\x42\x9f\x01\n\x11\x64\x65v.waystation.v1B\x12SystemServiceProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'waystation.v1.system_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\021dev.waystation.v1P\001Z0waystation.dev/gen/go/waystation/v1;waystationv1\252\002\rWaystation.V1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\021dev.waystation.v1B\022SystemServiceProtoP\001Z0waystation.dev/gen/go/waystation/v1;waystationv1\242\002\003WSN\252\002\rWaystation.V1\272\002\nWaystation\312\002\rWaystation\\V1\352\002\016Waystation::V1'
   _globals['_GETSYSTEMSTATUSRESPONSE_WORKFLOWSBYSTATUSENTRY']._loaded_options = None
   _globals['_GETSYSTEMSTATUSRESPONSE_WORKFLOWSBYSTATUSENTRY']._serialized_options = b'8\001'
-  _globals['_GETSYSTEMSTATUSREQUEST']._serialized_start=144
-  _globals['_GETSYSTEMSTATUSREQUEST']._serialized_end=187
-  _globals['_GETSYSTEMSTATUSRESPONSE']._serialized_start=190
-  _globals['_GETSYSTEMSTATUSRESPONSE']._serialized_end=838
-  _globals['_GETSYSTEMSTATUSRESPONSE_WORKFLOWSBYSTATUSENTRY']._serialized_start=782
-  _globals['_GETSYSTEMSTATUSRESPONSE_WORKFLOWSBYSTATUSENTRY']._serialized_end=838
-  _globals['_ROUTERSTATUS']._serialized_start=841
-  _globals['_ROUTERSTATUS']._serialized_end=1072
-  _globals['_QUEUESTATUS']._serialized_start=1075
-  _globals['_QUEUESTATUS']._serialized_end=1299
-  _globals['_GETFLOWREQUEST']._serialized_start=1302
-  _globals['_GETFLOWREQUEST']._serialized_end=1434
-  _globals['_GETFLOWRESPONSE']._serialized_start=1437
-  _globals['_GETFLOWRESPONSE']._serialized_end=1652
-  _globals['_SYSTEMSERVICE']._serialized_start=1655
-  _globals['_SYSTEMSERVICE']._serialized_end=1842
+  _globals['_SYSTEMSERVICE'].methods_by_name['GetSystemStatus']._loaded_options = None
+  _globals['_SYSTEMSERVICE'].methods_by_name['GetSystemStatus']._serialized_options = b'\220\002\001'
+  _globals['_SYSTEMSERVICE'].methods_by_name['GetFlow']._loaded_options = None
+  _globals['_SYSTEMSERVICE'].methods_by_name['GetFlow']._serialized_options = b'\220\002\001'
+  _globals['_GETSYSTEMSTATUSREQUEST']._serialized_start=172
+  _globals['_GETSYSTEMSTATUSREQUEST']._serialized_end=215
+  _globals['_GETSYSTEMSTATUSRESPONSE']._serialized_start=218
+  _globals['_GETSYSTEMSTATUSRESPONSE']._serialized_end=866
+  _globals['_GETSYSTEMSTATUSRESPONSE_WORKFLOWSBYSTATUSENTRY']._serialized_start=810
+  _globals['_GETSYSTEMSTATUSRESPONSE_WORKFLOWSBYSTATUSENTRY']._serialized_end=866
+  _globals['_GETFLOWREQUEST']._serialized_start=869
+  _globals['_GETFLOWREQUEST']._serialized_end=1001
+  _globals['_GETFLOWRESPONSE']._serialized_start=1004
+  _globals['_GETFLOWRESPONSE']._serialized_end=1219
+  _globals['_SYSTEMSERVICE']._serialized_start=1222
+  _globals['_SYSTEMSERVICE']._serialized_end=1419
 # @@protoc_insertion_point(module_scope)

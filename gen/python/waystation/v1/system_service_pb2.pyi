@@ -3,6 +3,7 @@ import datetime
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from waystation.v1 import flow_pb2 as _flow_pb2
+from waystation.v1 import system_pb2 as _system_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -43,8 +44,8 @@ class GetSystemStatusResponse(_message.Message):
     WORKFLOWS_ESTIMATED_FIELD_NUMBER: _ClassVar[int]
     OLDEST_UNSETTLED_WORKFLOW_INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     server_version: str
-    routers: _containers.RepeatedCompositeFieldContainer[RouterStatus]
-    queues: _containers.RepeatedCompositeFieldContainer[QueueStatus]
+    routers: _containers.RepeatedCompositeFieldContainer[_system_pb2.RouterStatus]
+    queues: _containers.RepeatedCompositeFieldContainer[_system_pb2.QueueStatus]
     outbox_size: int
     deliveries: int
     oldest_unsettled_event_age: _duration_pb2.Duration
@@ -58,57 +59,19 @@ class GetSystemStatusResponse(_message.Message):
     broker_blocked: bool
     workflows_estimated: bool
     oldest_unsettled_workflow_instance_id: str
-    def __init__(self, server_version: _Optional[str] = ..., routers: _Optional[_Iterable[_Union[RouterStatus, _Mapping]]] = ..., queues: _Optional[_Iterable[_Union[QueueStatus, _Mapping]]] = ..., outbox_size: _Optional[int] = ..., deliveries: _Optional[int] = ..., oldest_unsettled_event_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., oldest_unsettled_event_id: _Optional[str] = ..., dead_letters: _Optional[int] = ..., workflows_by_status: _Optional[_Mapping[str, int]] = ..., idle_workflows: _Optional[int] = ..., handlers: _Optional[int] = ..., unreachable_handlers: _Optional[int] = ..., broker_connected: bool = ..., broker_blocked: bool = ..., workflows_estimated: bool = ..., oldest_unsettled_workflow_instance_id: _Optional[str] = ...) -> None: ...
-
-class RouterStatus(_message.Message):
-    __slots__ = ("router_id", "pool", "host", "started_at", "lease_remaining", "calls_in_flight", "results_committed", "bindings")
-    ROUTER_ID_FIELD_NUMBER: _ClassVar[int]
-    POOL_FIELD_NUMBER: _ClassVar[int]
-    HOST_FIELD_NUMBER: _ClassVar[int]
-    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
-    LEASE_REMAINING_FIELD_NUMBER: _ClassVar[int]
-    CALLS_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
-    RESULTS_COMMITTED_FIELD_NUMBER: _ClassVar[int]
-    BINDINGS_FIELD_NUMBER: _ClassVar[int]
-    router_id: str
-    pool: str
-    host: str
-    started_at: _timestamp_pb2.Timestamp
-    lease_remaining: _duration_pb2.Duration
-    calls_in_flight: int
-    results_committed: int
-    bindings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, router_id: _Optional[str] = ..., pool: _Optional[str] = ..., host: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., lease_remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., calls_in_flight: _Optional[int] = ..., results_committed: _Optional[int] = ..., bindings: _Optional[_Iterable[str]] = ...) -> None: ...
-
-class QueueStatus(_message.Message):
-    __slots__ = ("name", "messages_ready", "pool", "bindings", "routers", "no_router_since", "lapses_at")
-    NAME_FIELD_NUMBER: _ClassVar[int]
-    MESSAGES_READY_FIELD_NUMBER: _ClassVar[int]
-    POOL_FIELD_NUMBER: _ClassVar[int]
-    BINDINGS_FIELD_NUMBER: _ClassVar[int]
-    ROUTERS_FIELD_NUMBER: _ClassVar[int]
-    NO_ROUTER_SINCE_FIELD_NUMBER: _ClassVar[int]
-    LAPSES_AT_FIELD_NUMBER: _ClassVar[int]
-    name: str
-    messages_ready: int
-    pool: str
-    bindings: _containers.RepeatedScalarFieldContainer[str]
-    routers: int
-    no_router_since: _timestamp_pb2.Timestamp
-    lapses_at: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., messages_ready: _Optional[int] = ..., pool: _Optional[str] = ..., bindings: _Optional[_Iterable[str]] = ..., routers: _Optional[int] = ..., no_router_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., lapses_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, server_version: _Optional[str] = ..., routers: _Optional[_Iterable[_Union[_system_pb2.RouterStatus, _Mapping]]] = ..., queues: _Optional[_Iterable[_Union[_system_pb2.QueueStatus, _Mapping]]] = ..., outbox_size: _Optional[int] = ..., deliveries: _Optional[int] = ..., oldest_unsettled_event_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., oldest_unsettled_event_id: _Optional[str] = ..., dead_letters: _Optional[int] = ..., workflows_by_status: _Optional[_Mapping[str, int]] = ..., idle_workflows: _Optional[int] = ..., handlers: _Optional[int] = ..., unreachable_handlers: _Optional[int] = ..., broker_connected: bool = ..., broker_blocked: bool = ..., workflows_estimated: bool = ..., oldest_unsettled_workflow_instance_id: _Optional[str] = ...) -> None: ...
 
 class GetFlowRequest(_message.Message):
-    __slots__ = ("namespace", "workflow_type", "started_after", "max_instances")
+    __slots__ = ("namespace", "workflow_type", "created_after", "max_instances")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_TYPE_FIELD_NUMBER: _ClassVar[int]
-    STARTED_AFTER_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AFTER_FIELD_NUMBER: _ClassVar[int]
     MAX_INSTANCES_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     workflow_type: str
-    started_after: _timestamp_pb2.Timestamp
+    created_after: _timestamp_pb2.Timestamp
     max_instances: int
-    def __init__(self, namespace: _Optional[str] = ..., workflow_type: _Optional[str] = ..., started_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., max_instances: _Optional[int] = ...) -> None: ...
+    def __init__(self, namespace: _Optional[str] = ..., workflow_type: _Optional[str] = ..., created_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., max_instances: _Optional[int] = ...) -> None: ...
 
 class GetFlowResponse(_message.Message):
     __slots__ = ("flows", "findings", "instances", "looked_back_to", "cut_short", "left_out")

@@ -1,11 +1,12 @@
 import datetime
 
-from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from waystation.v1 import event_pb2 as _event_pb2
 from waystation.v1 import operation_pb2 as _operation_pb2
+from waystation.v1 import result_pb2 as _result_pb2
 from waystation.v1 import status_pb2 as _status_pb2
+from waystation.v1 import wait_pb2 as _wait_pb2
 from waystation.v1 import workflow_pb2 as _workflow_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -47,61 +48,17 @@ class HandleEventResponse(_message.Message):
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]
     events: _containers.RepeatedCompositeFieldContainer[_event_pb2.NewEvent]
-    operations: _operation_pb2.Operations
+    operations: _operation_pb2.OperationList
     data_patch: _struct_pb2.Struct
     data: _struct_pb2.Struct
     status: _status_pb2.WorkflowStatus
-    wait: WaitRequest
+    wait: _wait_pb2.WaitRequest
     output: _struct_pb2.Struct
-    fan_outs: _containers.RepeatedCompositeFieldContainer[FanOut]
+    fan_outs: _containers.RepeatedCompositeFieldContainer[_result_pb2.FanOut]
     reads: _operation_pb2.PathSet
-    failure: TaskFailure
-    pending: PendingCompletion
-    def __init__(self, events: _Optional[_Iterable[_Union[_event_pb2.NewEvent, _Mapping]]] = ..., operations: _Optional[_Union[_operation_pb2.Operations, _Mapping]] = ..., data_patch: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., data: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., status: _Optional[_Union[_status_pb2.WorkflowStatus, str]] = ..., wait: _Optional[_Union[WaitRequest, _Mapping]] = ..., output: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., fan_outs: _Optional[_Iterable[_Union[FanOut, _Mapping]]] = ..., reads: _Optional[_Union[_operation_pb2.PathSet, _Mapping]] = ..., failure: _Optional[_Union[TaskFailure, _Mapping]] = ..., pending: _Optional[_Union[PendingCompletion, _Mapping]] = ...) -> None: ...
-
-class WaitRequest(_message.Message):
-    __slots__ = ("wait_id", "message", "input_schema", "timeout")
-    WAIT_ID_FIELD_NUMBER: _ClassVar[int]
-    MESSAGE_FIELD_NUMBER: _ClassVar[int]
-    INPUT_SCHEMA_FIELD_NUMBER: _ClassVar[int]
-    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
-    wait_id: str
-    message: str
-    input_schema: _struct_pb2.Struct
-    timeout: _duration_pb2.Duration
-    def __init__(self, wait_id: _Optional[str] = ..., message: _Optional[str] = ..., input_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
-
-class FanOut(_message.Message):
-    __slots__ = ("events", "then", "need", "timeout")
-    EVENTS_FIELD_NUMBER: _ClassVar[int]
-    THEN_FIELD_NUMBER: _ClassVar[int]
-    NEED_FIELD_NUMBER: _ClassVar[int]
-    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
-    events: _containers.RepeatedCompositeFieldContainer[_event_pb2.NewEvent]
-    then: _event_pb2.NewEvent
-    need: int
-    timeout: _duration_pb2.Duration
-    def __init__(self, events: _Optional[_Iterable[_Union[_event_pb2.NewEvent, _Mapping]]] = ..., then: _Optional[_Union[_event_pb2.NewEvent, _Mapping]] = ..., need: _Optional[int] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
-
-class TaskFailure(_message.Message):
-    __slots__ = ("reason", "message", "permanent", "retry_after", "metadata")
-    REASON_FIELD_NUMBER: _ClassVar[int]
-    MESSAGE_FIELD_NUMBER: _ClassVar[int]
-    PERMANENT_FIELD_NUMBER: _ClassVar[int]
-    RETRY_AFTER_FIELD_NUMBER: _ClassVar[int]
-    METADATA_FIELD_NUMBER: _ClassVar[int]
-    reason: str
-    message: str
-    permanent: bool
-    retry_after: _duration_pb2.Duration
-    metadata: _struct_pb2.Struct
-    def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ..., permanent: bool = ..., retry_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
-
-class PendingCompletion(_message.Message):
-    __slots__ = ("timeout",)
-    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
-    timeout: _duration_pb2.Duration
-    def __init__(self, timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    failure: _result_pb2.TaskFailure
+    pending: _result_pb2.PendingCompletion
+    def __init__(self, events: _Optional[_Iterable[_Union[_event_pb2.NewEvent, _Mapping]]] = ..., operations: _Optional[_Union[_operation_pb2.OperationList, _Mapping]] = ..., data_patch: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., data: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., status: _Optional[_Union[_status_pb2.WorkflowStatus, str]] = ..., wait: _Optional[_Union[_wait_pb2.WaitRequest, _Mapping]] = ..., output: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., fan_outs: _Optional[_Iterable[_Union[_result_pb2.FanOut, _Mapping]]] = ..., reads: _Optional[_Union[_operation_pb2.PathSet, _Mapping]] = ..., failure: _Optional[_Union[_result_pb2.TaskFailure, _Mapping]] = ..., pending: _Optional[_Union[_result_pb2.PendingCompletion, _Mapping]] = ...) -> None: ...
 
 class HandleEventsRequest(_message.Message):
     __slots__ = ("items", "cancels")
@@ -134,17 +91,5 @@ class HandleEventsResult(_message.Message):
     idempotency_key: str
     attempt: int
     response: HandleEventResponse
-    error: ItemStatus
-    def __init__(self, idempotency_key: _Optional[str] = ..., attempt: _Optional[int] = ..., response: _Optional[_Union[HandleEventResponse, _Mapping]] = ..., error: _Optional[_Union[ItemStatus, _Mapping]] = ...) -> None: ...
-
-class ItemStatus(_message.Message):
-    __slots__ = ("code", "message", "retry_after", "reason")
-    CODE_FIELD_NUMBER: _ClassVar[int]
-    MESSAGE_FIELD_NUMBER: _ClassVar[int]
-    RETRY_AFTER_FIELD_NUMBER: _ClassVar[int]
-    REASON_FIELD_NUMBER: _ClassVar[int]
-    code: int
-    message: str
-    retry_after: _duration_pb2.Duration
-    reason: str
-    def __init__(self, code: _Optional[int] = ..., message: _Optional[str] = ..., retry_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
+    error: _result_pb2.CallStatus
+    def __init__(self, idempotency_key: _Optional[str] = ..., attempt: _Optional[int] = ..., response: _Optional[_Union[HandleEventResponse, _Mapping]] = ..., error: _Optional[_Union[_result_pb2.CallStatus, _Mapping]] = ...) -> None: ...

@@ -4,7 +4,9 @@ from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from waystation.v1 import history_pb2 as _history_pb2
 from waystation.v1 import status_pb2 as _status_pb2
+from waystation.v1 import wait_pb2 as _wait_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -12,8 +14,21 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class WaitOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    WAIT_OUTCOME_UNSPECIFIED: _ClassVar[WaitOutcome]
+    WAIT_OUTCOME_DONE: _ClassVar[WaitOutcome]
+    WAIT_OUTCOME_WAITING_FOR_INPUT: _ClassVar[WaitOutcome]
+    WAIT_OUTCOME_IDLE: _ClassVar[WaitOutcome]
+    WAIT_OUTCOME_TIMED_OUT: _ClassVar[WaitOutcome]
+WAIT_OUTCOME_UNSPECIFIED: WaitOutcome
+WAIT_OUTCOME_DONE: WaitOutcome
+WAIT_OUTCOME_WAITING_FOR_INPUT: WaitOutcome
+WAIT_OUTCOME_IDLE: WaitOutcome
+WAIT_OUTCOME_TIMED_OUT: WaitOutcome
+
 class WorkflowContext(_message.Message):
-    __slots__ = ("workflow_instance_id", "workflow_type", "status", "data", "created_at", "updated_at", "completed_at", "version", "correlation_id", "waits", "failure", "output", "event_history", "idle", "namespace", "deadline")
+    __slots__ = ("workflow_instance_id", "workflow_type", "status", "data", "created_at", "updated_at", "completed_at", "version", "correlation_id", "waits", "failure", "output", "history", "idle", "namespace", "deadline")
     WORKFLOW_INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_TYPE_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -26,7 +41,7 @@ class WorkflowContext(_message.Message):
     WAITS_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
-    EVENT_HISTORY_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     IDLE_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_FIELD_NUMBER: _ClassVar[int]
@@ -39,30 +54,14 @@ class WorkflowContext(_message.Message):
     completed_at: _timestamp_pb2.Timestamp
     version: int
     correlation_id: str
-    waits: _containers.RepeatedCompositeFieldContainer[WorkflowWait]
+    waits: _containers.RepeatedCompositeFieldContainer[_wait_pb2.WorkflowWait]
     failure: WorkflowFailure
     output: _struct_pb2.Struct
-    event_history: _containers.RepeatedCompositeFieldContainer[_history_pb2.ProcessedEvent]
+    history: _containers.RepeatedCompositeFieldContainer[_history_pb2.HistoryEntry]
     idle: WorkflowIdle
     namespace: str
     deadline: _timestamp_pb2.Timestamp
-    def __init__(self, workflow_instance_id: _Optional[str] = ..., workflow_type: _Optional[str] = ..., status: _Optional[_Union[_status_pb2.WorkflowStatus, str]] = ..., data: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., completed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., correlation_id: _Optional[str] = ..., waits: _Optional[_Iterable[_Union[WorkflowWait, _Mapping]]] = ..., failure: _Optional[_Union[WorkflowFailure, _Mapping]] = ..., output: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., event_history: _Optional[_Iterable[_Union[_history_pb2.ProcessedEvent, _Mapping]]] = ..., idle: _Optional[_Union[WorkflowIdle, _Mapping]] = ..., namespace: _Optional[str] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
-
-class WorkflowWait(_message.Message):
-    __slots__ = ("wait_id", "task_id", "message", "input_schema", "since", "deadline")
-    WAIT_ID_FIELD_NUMBER: _ClassVar[int]
-    TASK_ID_FIELD_NUMBER: _ClassVar[int]
-    MESSAGE_FIELD_NUMBER: _ClassVar[int]
-    INPUT_SCHEMA_FIELD_NUMBER: _ClassVar[int]
-    SINCE_FIELD_NUMBER: _ClassVar[int]
-    DEADLINE_FIELD_NUMBER: _ClassVar[int]
-    wait_id: str
-    task_id: str
-    message: str
-    input_schema: _struct_pb2.Struct
-    since: _timestamp_pb2.Timestamp
-    deadline: _timestamp_pb2.Timestamp
-    def __init__(self, wait_id: _Optional[str] = ..., task_id: _Optional[str] = ..., message: _Optional[str] = ..., input_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, workflow_instance_id: _Optional[str] = ..., workflow_type: _Optional[str] = ..., status: _Optional[_Union[_status_pb2.WorkflowStatus, str]] = ..., data: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., completed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., correlation_id: _Optional[str] = ..., waits: _Optional[_Iterable[_Union[_wait_pb2.WorkflowWait, _Mapping]]] = ..., failure: _Optional[_Union[WorkflowFailure, _Mapping]] = ..., output: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., history: _Optional[_Iterable[_Union[_history_pb2.HistoryEntry, _Mapping]]] = ..., idle: _Optional[_Union[WorkflowIdle, _Mapping]] = ..., namespace: _Optional[str] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class WorkflowFailure(_message.Message):
     __slots__ = ("reason", "message", "task_id", "event_id")

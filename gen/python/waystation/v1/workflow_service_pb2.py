@@ -25,99 +25,93 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from waystation.v1 import blocker_pb2 as waystation_dot_v1_dot_blocker__pb2
 from waystation.v1 import event_pb2 as waystation_dot_v1_dot_event__pb2
 from waystation.v1 import history_pb2 as waystation_dot_v1_dot_history__pb2
 from waystation.v1 import operation_pb2 as waystation_dot_v1_dot_operation__pb2
+from waystation.v1 import replay_pb2 as waystation_dot_v1_dot_replay__pb2
 from waystation.v1 import status_pb2 as waystation_dot_v1_dot_status__pb2
 from waystation.v1 import workflow_pb2 as waystation_dot_v1_dot_workflow__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$waystation/v1/workflow_service.proto\x12\rwaystation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19waystation/v1/event.proto\x1a\x1bwaystation/v1/history.proto\x1a\x1dwaystation/v1/operation.proto\x1a\x1awaystation/v1/status.proto\x1a\x1cwaystation/v1/workflow.proto\"\xba\x03\n\x14StartWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x15\n\rworkflow_type\x18\x02 \x01(\t\x12%\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12(\n\x07payload\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\x14workflow_instance_id\x18\x05 \x01(\t\x12\x1b\n\x0e\x63orrelation_id\x18\x06 \x01(\tH\x00\x88\x01\x01\x12\x15\n\x08priority\x18\x07 \x01(\x05H\x01\x88\x01\x01\x12\x43\n\x08metadata\x18\x08 \x03(\x0b\x32\x31.waystation.v1.StartWorkflowRequest.MetadataEntry\x12+\n\x08\x64\x65\x61\x64line\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrequest_id\x18\n \x01(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x11\n\x0f_correlation_idB\x0b\n\t_priority\"k\n\x15StartWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x10\n\x08task_ids\x18\x03 \x03(\t\"t\n\x12RunWorkflowRequest\x12\x32\n\x05start\x18\x01 \x01(\x0b\x32#.waystation.v1.StartWorkflowRequest\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x96\x01\n\x13RunWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12+\n\x07outcome\x18\x02 \x01(\x0e\x32\x1a.waystation.v1.WaitOutcome\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x08\x12\x10\n\x08task_ids\x18\x04 \x03(\t\"r\n\x13WaitWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12*\n\x07timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"t\n\x14WaitWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12+\n\x07outcome\x18\x02 \x01(\x0e\x32\x1a.waystation.v1.WaitOutcome\"p\n\x12GetWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x14\n\x0cwith_history\x18\x03 \x01(\x08\x12\x13\n\x0b\x61t_sequence\x18\x04 \x01(\x05\"F\n\x13GetWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\"\x9b\x02\n\x14ListWorkflowsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x15\n\rworkflow_type\x18\x02 \x01(\t\x12/\n\x08statuses\x18\x03 \x03(\x0e\x32\x1d.waystation.v1.WorkflowStatus\x12\x11\n\x04idle\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\x31\n\rcreated_after\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x07 \x01(\x05\x12\x12\n\npage_token\x18\x08 \x01(\tB\x07\n\x05_idle\"c\n\x15ListWorkflowsResponse\x12\x31\n\tworkflows\x18\x01 \x03(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"c\n\nEventEntry\x12+\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1c.waystation.v1.WorkflowEvent\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.waystation.v1.EventState\"k\n\x11ListEventsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"X\n\x12ListEventsResponse\x12)\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x19.waystation.v1.EventEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x14WatchWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x15\n\rfrom_sequence\x18\x03 \x01(\x05\"\xbd\x01\n\x15WatchWorkflowResponse\x12\x38\n\x0fprocessed_event\x18\x01 \x01(\x0b\x32\x1d.waystation.v1.ProcessedEventH\x00\x12\x32\n\theartbeat\x18\x02 \x01(\x0b\x32\x1d.waystation.v1.WatchHeartbeatH\x00\x12-\n\x06status\x18\x03 \x01(\x0e\x32\x1d.waystation.v1.WorkflowStatusB\x07\n\x05\x65ntry\"!\n\x0eWatchHeartbeat\x12\x0f\n\x07version\x18\x01 \x01(\x05\"\xc7\x01\n\x13ProvideInputRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x0f\n\x07wait_id\x18\x03 \x01(\t\x12&\n\x05input\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1d\n\x10\x65xpected_version\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x06 \x01(\tB\x13\n\x11_expected_version\"Y\n\x14ProvideInputResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\"\xb6\x01\n\x13PublishEventRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12&\n\x05\x65vent\x18\x03 \x01(\x0b\x32\x17.waystation.v1.NewEvent\x12\x1d\n\x10\x65xpected_version\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x05 \x01(\tB\x13\n\x11_expected_version\":\n\x14PublishEventResponse\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x10\n\x08task_ids\x18\x02 \x03(\t\"\xa0\x01\n\x15\x43\x61ncelWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x1d\n\x10\x65xpected_version\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x05 \x01(\tB\x13\n\x11_expected_version\"I\n\x16\x43\x61ncelWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\"\x84\x03\n\x07\x42locker\x12(\n\x04kind\x18\x01 \x01(\x0e\x32\x1a.waystation.v1.BlockerKind\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0e\n\x06remedy\x18\x04 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x05 \x01(\t\x12\x12\n\nevent_type\x18\x06 \x01(\t\x12\x0f\n\x07task_id\x18\x07 \x01(\t\x12\x14\n\x0cservice_name\x18\x08 \x01(\t\x12\x0f\n\x07wait_id\x18\t \x01(\t\x12\x16\n\x0e\x64\x65\x61\x64_letter_id\x18\n \x01(\t\x12\x10\n\x08\x61ttempts\x18\x0b \x01(\x05\x12*\n\x06\x64ue_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\nlast_error\x18\r \x01(\x0b\x32\x1b.waystation.v1.AttemptError\x12\x10\n\x08group_id\x18\x0e \x01(\t\x12\x0c\n\x04pool\x18\x0f \x01(\t\"I\n\x16\x45xplainWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\"\x85\x01\n\x17\x45xplainWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12(\n\x08\x62lockers\x18\x03 \x03(\x0b\x32\x16.waystation.v1.Blocker\"\x9f\x01\n\x15ReplayWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x15\n\rfrom_sequence\x18\x03 \x01(\x05\x12\x13\n\x0bto_sequence\x18\x04 \x01(\x05\x12\x10\n\x08task_ids\x18\x05 \x03(\t\x12\x17\n\x0f\x66\x61iled_attempts\x18\x06 \x01(\x08\"^\n\x16ReplayWorkflowResponse\x12(\n\x05steps\x18\x01 \x03(\x0b\x32\x19.waystation.v1.ReplayStep\x12\x1a\n\x12next_from_sequence\x18\x02 \x01(\x05\"\xa7\x05\n\nReplayStep\x12\x10\n\x08sequence\x18\x01 \x01(\x05\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x0f\n\x07\x64iffers\x18\x03 \x01(\x08\x12\x34\n\x0b\x64ifferences\x18\x04 \x03(\x0b\x32\x1f.waystation.v1.ReplayDifference\x12\x1c\n\x14recorded_event_types\x18\x05 \x03(\t\x12\x1c\n\x14replayed_event_types\x18\x06 \x03(\t\x12*\n\x05\x65rror\x18\x07 \x01(\x0b\x32\x1b.waystation.v1.AttemptError\x12-\n\x07outcome\x18\x08 \x01(\x0e\x32\x1c.waystation.v1.ReplayOutcome\x12\x34\n\x0bskip_reason\x18\t \x01(\x0e\x32\x1f.waystation.v1.ReplaySkipReason\x12\x14\n\x0cskip_message\x18\n \x01(\t\x12?\n\x11\x65vent_differences\x18\x0b \x03(\x0b\x32$.waystation.v1.ReplayEventDifference\x12=\n\x14instance_differences\x18\x0c \x03(\x0b\x32\x1f.waystation.v1.ReplayDifference\x12\x1c\n\x14\x64ifferences_left_out\x18\r \x01(\x05\x12\x10\n\x08\x65vent_id\x18\x0e \x01(\t\x12\x12\n\nevent_type\x18\x0f \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x10 \x01(\x05\x12\x33\n\x0erecorded_error\x18\x11 \x01(\x0b\x32\x1b.waystation.v1.AttemptError\x12 \n\x18recorded_service_version\x18\x12 \x01(\t\x12 \n\x18replayed_service_version\x18\x13 \x01(\t\"t\n\x10ReplayDifference\x12\x0c\n\x04path\x18\x01 \x01(\t\x12(\n\x08recorded\x18\x02 \x01(\x0b\x32\x16.google.protobuf.Value\x12(\n\x08replayed\x18\x03 \x01(\x0b\x32\x16.google.protobuf.Value\"\xc1\x01\n\x15ReplayEventDifference\x12\x12\n\nevent_type\x18\x01 \x01(\t\x12\x1b\n\x0erecorded_index\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x1b\n\x0ereplayed_index\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x34\n\x0b\x64ifferences\x18\x04 \x03(\x0b\x32\x1f.waystation.v1.ReplayDifferenceB\x11\n\x0f_recorded_indexB\x11\n\x0f_replayed_index\"\xfe\x01\n\x13\x46orkWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x13\n\x0b\x61t_sequence\x18\x03 \x01(\x05\x12 \n\x18new_workflow_instance_id\x18\x04 \x01(\t\x12(\n\x05\x65\x64its\x18\x05 \x01(\x0b\x32\x19.waystation.v1.Operations\x12&\n\x05\x65vent\x18\x06 \x01(\x0b\x32\x17.waystation.v1.NewEvent\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x19\n\x11\x65vent_of_sequence\x18\x08 \x01(\x05\"~\n\x14\x46orkWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x12\n\nevent_type\x18\x03 \x01(\t\x12\x10\n\x08task_ids\x18\x04 \x03(\t*\x99\x01\n\x0bWaitOutcome\x12\x1c\n\x18WAIT_OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n\x11WAIT_OUTCOME_DONE\x10\x01\x12\"\n\x1eWAIT_OUTCOME_WAITING_FOR_INPUT\x10\x02\x12\x15\n\x11WAIT_OUTCOME_IDLE\x10\x03\x12\x1a\n\x16WAIT_OUTCOME_TIMED_OUT\x10\x04*\x8f\x01\n\nEventState\x12\x1b\n\x17\x45VENT_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45VENT_STATE_PENDING\x10\x01\x12\x17\n\x13\x45VENT_STATE_SETTLED\x10\x02\x12\x19\n\x15\x45VENT_STATE_UNHANDLED\x10\x03\x12\x17\n\x13\x45VENT_STATE_SKIPPED\x10\x04*\xa4\x03\n\x0b\x42lockerKind\x12\x1c\n\x18\x42LOCKER_KIND_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x42LOCKER_KIND_PENDING_EVENT\x10\x01\x12\x19\n\x15\x42LOCKER_KIND_RETRYING\x10\x02\x12\"\n\x1e\x42LOCKER_KIND_WAITING_FOR_INPUT\x10\x03\x12\x1c\n\x18\x42LOCKER_KIND_DEAD_LETTER\x10\x04\x12!\n\x1d\x42LOCKER_KIND_NO_LIVE_ENDPOINT\x10\x05\x12\x15\n\x11\x42LOCKER_KIND_IDLE\x10\x06\x12\x15\n\x11\x42LOCKER_KIND_HELD\x10\x07\x12\x18\n\x14\x42LOCKER_KIND_IN_CALL\x10\x08\x12\x1c\n\x18\x42LOCKER_KIND_AT_CAPACITY\x10\t\x12\x16\n\x12\x42LOCKER_KIND_TIMER\x10\n\x12\x18\n\x14\x42LOCKER_KIND_FAN_OUT\x10\x0b\x12#\n\x1f\x42LOCKER_KIND_PENDING_COMPLETION\x10\x0c\x12\x1a\n\x16\x42LOCKER_KIND_NO_ROUTER\x10\r*\x9b\x01\n\rReplayOutcome\x12\x1e\n\x1aREPLAY_OUTCOME_UNSPECIFIED\x10\x00\x12\x17\n\x13REPLAY_OUTCOME_SAME\x10\x01\x12\x1a\n\x16REPLAY_OUTCOME_DIFFERS\x10\x02\x12\x19\n\x15REPLAY_OUTCOME_FAILED\x10\x03\x12\x1a\n\x16REPLAY_OUTCOME_SKIPPED\x10\x04*\x96\x02\n\x10ReplaySkipReason\x12\"\n\x1eREPLAY_SKIP_REASON_UNSPECIFIED\x10\x00\x12%\n!REPLAY_SKIP_REASON_NOT_REPLAYABLE\x10\x01\x12\'\n#REPLAY_SKIP_REASON_NO_LIVE_ENDPOINT\x10\x02\x12%\n!REPLAY_SKIP_REASON_FAILED_ATTEMPT\x10\x03\x12 \n\x1cREPLAY_SKIP_REASON_NO_EFFECT\x10\x04\x12%\n!REPLAY_SKIP_REASON_EDITED_PAYLOAD\x10\x05\x12\x1e\n\x1aREPLAY_SKIP_REASON_PENDING\x10\x06\x32\xaa\t\n\x0fWorkflowService\x12Z\n\rStartWorkflow\x12#.waystation.v1.StartWorkflowRequest\x1a$.waystation.v1.StartWorkflowResponse\x12T\n\x0bRunWorkflow\x12!.waystation.v1.RunWorkflowRequest\x1a\".waystation.v1.RunWorkflowResponse\x12W\n\x0cWaitWorkflow\x12\".waystation.v1.WaitWorkflowRequest\x1a#.waystation.v1.WaitWorkflowResponse\x12T\n\x0bGetWorkflow\x12!.waystation.v1.GetWorkflowRequest\x1a\".waystation.v1.GetWorkflowResponse\x12Z\n\rListWorkflows\x12#.waystation.v1.ListWorkflowsRequest\x1a$.waystation.v1.ListWorkflowsResponse\x12Q\n\nListEvents\x12 .waystation.v1.ListEventsRequest\x1a!.waystation.v1.ListEventsResponse\x12\\\n\rWatchWorkflow\x12#.waystation.v1.WatchWorkflowRequest\x1a$.waystation.v1.WatchWorkflowResponse0\x01\x12W\n\x0cProvideInput\x12\".waystation.v1.ProvideInputRequest\x1a#.waystation.v1.ProvideInputResponse\x12W\n\x0cPublishEvent\x12\".waystation.v1.PublishEventRequest\x1a#.waystation.v1.PublishEventResponse\x12]\n\x0e\x43\x61ncelWorkflow\x12$.waystation.v1.CancelWorkflowRequest\x1a%.waystation.v1.CancelWorkflowResponse\x12`\n\x0f\x45xplainWorkflow\x12%.waystation.v1.ExplainWorkflowRequest\x1a&.waystation.v1.ExplainWorkflowResponse\x12]\n\x0eReplayWorkflow\x12$.waystation.v1.ReplayWorkflowRequest\x1a%.waystation.v1.ReplayWorkflowResponse\x12W\n\x0c\x46orkWorkflow\x12\".waystation.v1.ForkWorkflowRequest\x1a#.waystation.v1.ForkWorkflowResponseBW\n\x11\x64\x65v.waystation.v1P\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xaa\x02\rWaystation.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$waystation/v1/workflow_service.proto\x12\rwaystation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bwaystation/v1/blocker.proto\x1a\x19waystation/v1/event.proto\x1a\x1bwaystation/v1/history.proto\x1a\x1dwaystation/v1/operation.proto\x1a\x1awaystation/v1/replay.proto\x1a\x1awaystation/v1/status.proto\x1a\x1cwaystation/v1/workflow.proto\"\xb9\x03\n\x14StartWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x15\n\rworkflow_type\x18\x02 \x01(\t\x12%\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12(\n\x07payload\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\x14workflow_instance_id\x18\x05 \x01(\t\x12\x1b\n\x0e\x63orrelation_id\x18\x06 \x01(\tH\x00\x88\x01\x01\x12\x15\n\x08priority\x18\x07 \x01(\x05H\x01\x88\x01\x01\x12\x43\n\x08metadata\x18\x08 \x03(\x0b\x32\x31.waystation.v1.StartWorkflowRequest.MetadataEntry\x12*\n\x07timeout\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrequest_id\x18\n \x01(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x11\n\x0f_correlation_idB\x0b\n\t_priority\"k\n\x15StartWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x10\n\x08task_ids\x18\x03 \x03(\t\"t\n\x12RunWorkflowRequest\x12\x32\n\x05start\x18\x01 \x01(\x0b\x32#.waystation.v1.StartWorkflowRequest\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x96\x01\n\x13RunWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12+\n\x07outcome\x18\x02 \x01(\x0e\x32\x1a.waystation.v1.WaitOutcome\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x08\x12\x10\n\x08task_ids\x18\x04 \x03(\t\"r\n\x13WaitWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12*\n\x07timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"t\n\x14WaitWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12+\n\x07outcome\x18\x02 \x01(\x0e\x32\x1a.waystation.v1.WaitOutcome\"p\n\x12GetWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x14\n\x0cwith_history\x18\x03 \x01(\x08\x12\x13\n\x0b\x61t_sequence\x18\x04 \x01(\x05\"F\n\x13GetWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\"\x9b\x02\n\x14ListWorkflowsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x15\n\rworkflow_type\x18\x02 \x01(\t\x12/\n\x08statuses\x18\x03 \x03(\x0e\x32\x1d.waystation.v1.WorkflowStatus\x12\x11\n\x04idle\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\x31\n\rcreated_after\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x07 \x01(\x05\x12\x12\n\npage_token\x18\x08 \x01(\tB\x07\n\x05_idle\"c\n\x15ListWorkflowsResponse\x12\x31\n\tworkflows\x18\x01 \x03(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"k\n\x11ListEventsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"\\\n\x12ListEventsResponse\x12-\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1d.waystation.v1.EventWithState\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x14WatchWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x15\n\rfrom_sequence\x18\x03 \x01(\x05\"\xb9\x01\n\x15WatchWorkflowResponse\x12\x34\n\rhistory_entry\x18\x01 \x01(\x0b\x32\x1b.waystation.v1.HistoryEntryH\x00\x12\x32\n\theartbeat\x18\x02 \x01(\x0b\x32\x1d.waystation.v1.WatchHeartbeatH\x00\x12-\n\x06status\x18\x03 \x01(\x0e\x32\x1d.waystation.v1.WorkflowStatusB\x07\n\x05\x65ntry\"!\n\x0eWatchHeartbeat\x12\x0f\n\x07version\x18\x01 \x01(\x05\"\xc7\x01\n\x13ProvideInputRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x0f\n\x07wait_id\x18\x03 \x01(\t\x12&\n\x05input\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1d\n\x10\x65xpected_version\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x06 \x01(\tB\x13\n\x11_expected_version\"Y\n\x14ProvideInputResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\"\xb6\x01\n\x13PublishEventRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12&\n\x05\x65vent\x18\x03 \x01(\x0b\x32\x17.waystation.v1.NewEvent\x12\x1d\n\x10\x65xpected_version\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x05 \x01(\tB\x13\n\x11_expected_version\":\n\x14PublishEventResponse\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x10\n\x08task_ids\x18\x02 \x03(\t\"\xa0\x01\n\x15\x43\x61ncelWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x1d\n\x10\x65xpected_version\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x05 \x01(\tB\x13\n\x11_expected_version\"I\n\x16\x43\x61ncelWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\"I\n\x16\x45xplainWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\"\x85\x01\n\x17\x45xplainWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12(\n\x08\x62lockers\x18\x03 \x03(\x0b\x32\x16.waystation.v1.Blocker\"\x9f\x01\n\x15ReplayWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x15\n\rfrom_sequence\x18\x03 \x01(\x05\x12\x13\n\x0bto_sequence\x18\x04 \x01(\x05\x12\x10\n\x08task_ids\x18\x05 \x03(\t\x12\x17\n\x0f\x66\x61iled_attempts\x18\x06 \x01(\x08\"^\n\x16ReplayWorkflowResponse\x12(\n\x05steps\x18\x01 \x03(\x0b\x32\x19.waystation.v1.ReplayStep\x12\x1a\n\x12next_from_sequence\x18\x02 \x01(\x05\"\x81\x02\n\x13\x46orkWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x13\n\x0b\x61t_sequence\x18\x03 \x01(\x05\x12 \n\x18new_workflow_instance_id\x18\x04 \x01(\t\x12+\n\x05\x65\x64its\x18\x05 \x01(\x0b\x32\x1c.waystation.v1.OperationList\x12&\n\x05\x65vent\x18\x06 \x01(\x0b\x32\x17.waystation.v1.NewEvent\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x19\n\x11\x65vent_of_sequence\x18\x08 \x01(\x05\"~\n\x14\x46orkWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x12\n\nevent_type\x18\x03 \x01(\t\x12\x10\n\x08task_ids\x18\x04 \x03(\t2\xc8\t\n\x0fWorkflowService\x12Z\n\rStartWorkflow\x12#.waystation.v1.StartWorkflowRequest\x1a$.waystation.v1.StartWorkflowResponse\x12T\n\x0bRunWorkflow\x12!.waystation.v1.RunWorkflowRequest\x1a\".waystation.v1.RunWorkflowResponse\x12\\\n\x0cWaitWorkflow\x12\".waystation.v1.WaitWorkflowRequest\x1a#.waystation.v1.WaitWorkflowResponse\"\x03\x90\x02\x01\x12Y\n\x0bGetWorkflow\x12!.waystation.v1.GetWorkflowRequest\x1a\".waystation.v1.GetWorkflowResponse\"\x03\x90\x02\x01\x12_\n\rListWorkflows\x12#.waystation.v1.ListWorkflowsRequest\x1a$.waystation.v1.ListWorkflowsResponse\"\x03\x90\x02\x01\x12V\n\nListEvents\x12 .waystation.v1.ListEventsRequest\x1a!.waystation.v1.ListEventsResponse\"\x03\x90\x02\x01\x12\\\n\rWatchWorkflow\x12#.waystation.v1.WatchWorkflowRequest\x1a$.waystation.v1.WatchWorkflowResponse0\x01\x12W\n\x0cProvideInput\x12\".waystation.v1.ProvideInputRequest\x1a#.waystation.v1.ProvideInputResponse\x12W\n\x0cPublishEvent\x12\".waystation.v1.PublishEventRequest\x1a#.waystation.v1.PublishEventResponse\x12\x62\n\x0e\x43\x61ncelWorkflow\x12$.waystation.v1.CancelWorkflowRequest\x1a%.waystation.v1.CancelWorkflowResponse\"\x03\x90\x02\x02\x12\x65\n\x0f\x45xplainWorkflow\x12%.waystation.v1.ExplainWorkflowRequest\x1a&.waystation.v1.ExplainWorkflowResponse\"\x03\x90\x02\x01\x12]\n\x0eReplayWorkflow\x12$.waystation.v1.ReplayWorkflowRequest\x1a%.waystation.v1.ReplayWorkflowResponse\x12W\n\x0c\x46orkWorkflow\x12\".waystation.v1.ForkWorkflowRequest\x1a#.waystation.v1.ForkWorkflowResponseB\xa1\x01\n\x11\x64\x65v.waystation.v1B\x14WorkflowServiceProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'waystation.v1.workflow_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\021dev.waystation.v1P\001Z0waystation.dev/gen/go/waystation/v1;waystationv1\252\002\rWaystation.V1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\021dev.waystation.v1B\024WorkflowServiceProtoP\001Z0waystation.dev/gen/go/waystation/v1;waystationv1\242\002\003WSN\252\002\rWaystation.V1\272\002\nWaystation\312\002\rWaystation\\V1\352\002\016Waystation::V1'
   _globals['_STARTWORKFLOWREQUEST_METADATAENTRY']._loaded_options = None
   _globals['_STARTWORKFLOWREQUEST_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_WAITOUTCOME']._serialized_start=5568
-  _globals['_WAITOUTCOME']._serialized_end=5721
-  _globals['_EVENTSTATE']._serialized_start=5724
-  _globals['_EVENTSTATE']._serialized_end=5867
-  _globals['_BLOCKERKIND']._serialized_start=5870
-  _globals['_BLOCKERKIND']._serialized_end=6290
-  _globals['_REPLAYOUTCOME']._serialized_start=6293
-  _globals['_REPLAYOUTCOME']._serialized_end=6448
-  _globals['_REPLAYSKIPREASON']._serialized_start=6451
-  _globals['_REPLAYSKIPREASON']._serialized_end=6729
-  _globals['_STARTWORKFLOWREQUEST']._serialized_start=296
-  _globals['_STARTWORKFLOWREQUEST']._serialized_end=738
-  _globals['_STARTWORKFLOWREQUEST_METADATAENTRY']._serialized_start=659
-  _globals['_STARTWORKFLOWREQUEST_METADATAENTRY']._serialized_end=706
-  _globals['_STARTWORKFLOWRESPONSE']._serialized_start=740
-  _globals['_STARTWORKFLOWRESPONSE']._serialized_end=847
-  _globals['_RUNWORKFLOWREQUEST']._serialized_start=849
-  _globals['_RUNWORKFLOWREQUEST']._serialized_end=965
-  _globals['_RUNWORKFLOWRESPONSE']._serialized_start=968
-  _globals['_RUNWORKFLOWRESPONSE']._serialized_end=1118
-  _globals['_WAITWORKFLOWREQUEST']._serialized_start=1120
-  _globals['_WAITWORKFLOWREQUEST']._serialized_end=1234
-  _globals['_WAITWORKFLOWRESPONSE']._serialized_start=1236
-  _globals['_WAITWORKFLOWRESPONSE']._serialized_end=1352
-  _globals['_GETWORKFLOWREQUEST']._serialized_start=1354
-  _globals['_GETWORKFLOWREQUEST']._serialized_end=1466
-  _globals['_GETWORKFLOWRESPONSE']._serialized_start=1468
-  _globals['_GETWORKFLOWRESPONSE']._serialized_end=1538
-  _globals['_LISTWORKFLOWSREQUEST']._serialized_start=1541
-  _globals['_LISTWORKFLOWSREQUEST']._serialized_end=1824
-  _globals['_LISTWORKFLOWSRESPONSE']._serialized_start=1826
-  _globals['_LISTWORKFLOWSRESPONSE']._serialized_end=1925
-  _globals['_EVENTENTRY']._serialized_start=1927
-  _globals['_EVENTENTRY']._serialized_end=2026
-  _globals['_LISTEVENTSREQUEST']._serialized_start=2028
-  _globals['_LISTEVENTSREQUEST']._serialized_end=2135
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=2137
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=2225
-  _globals['_WATCHWORKFLOWREQUEST']._serialized_start=2227
-  _globals['_WATCHWORKFLOWREQUEST']._serialized_end=2321
-  _globals['_WATCHWORKFLOWRESPONSE']._serialized_start=2324
-  _globals['_WATCHWORKFLOWRESPONSE']._serialized_end=2513
-  _globals['_WATCHHEARTBEAT']._serialized_start=2515
-  _globals['_WATCHHEARTBEAT']._serialized_end=2548
-  _globals['_PROVIDEINPUTREQUEST']._serialized_start=2551
-  _globals['_PROVIDEINPUTREQUEST']._serialized_end=2750
-  _globals['_PROVIDEINPUTRESPONSE']._serialized_start=2752
-  _globals['_PROVIDEINPUTRESPONSE']._serialized_end=2841
-  _globals['_PUBLISHEVENTREQUEST']._serialized_start=2844
-  _globals['_PUBLISHEVENTREQUEST']._serialized_end=3026
-  _globals['_PUBLISHEVENTRESPONSE']._serialized_start=3028
-  _globals['_PUBLISHEVENTRESPONSE']._serialized_end=3086
-  _globals['_CANCELWORKFLOWREQUEST']._serialized_start=3089
-  _globals['_CANCELWORKFLOWREQUEST']._serialized_end=3249
-  _globals['_CANCELWORKFLOWRESPONSE']._serialized_start=3251
-  _globals['_CANCELWORKFLOWRESPONSE']._serialized_end=3324
-  _globals['_BLOCKER']._serialized_start=3327
-  _globals['_BLOCKER']._serialized_end=3715
-  _globals['_EXPLAINWORKFLOWREQUEST']._serialized_start=3717
-  _globals['_EXPLAINWORKFLOWREQUEST']._serialized_end=3790
-  _globals['_EXPLAINWORKFLOWRESPONSE']._serialized_start=3793
-  _globals['_EXPLAINWORKFLOWRESPONSE']._serialized_end=3926
-  _globals['_REPLAYWORKFLOWREQUEST']._serialized_start=3929
-  _globals['_REPLAYWORKFLOWREQUEST']._serialized_end=4088
-  _globals['_REPLAYWORKFLOWRESPONSE']._serialized_start=4090
-  _globals['_REPLAYWORKFLOWRESPONSE']._serialized_end=4184
-  _globals['_REPLAYSTEP']._serialized_start=4187
-  _globals['_REPLAYSTEP']._serialized_end=4866
-  _globals['_REPLAYDIFFERENCE']._serialized_start=4868
-  _globals['_REPLAYDIFFERENCE']._serialized_end=4984
-  _globals['_REPLAYEVENTDIFFERENCE']._serialized_start=4987
-  _globals['_REPLAYEVENTDIFFERENCE']._serialized_end=5180
-  _globals['_FORKWORKFLOWREQUEST']._serialized_start=5183
-  _globals['_FORKWORKFLOWREQUEST']._serialized_end=5437
-  _globals['_FORKWORKFLOWRESPONSE']._serialized_start=5439
-  _globals['_FORKWORKFLOWRESPONSE']._serialized_end=5565
-  _globals['_WORKFLOWSERVICE']._serialized_start=6732
-  _globals['_WORKFLOWSERVICE']._serialized_end=7926
+  _globals['_WORKFLOWSERVICE'].methods_by_name['WaitWorkflow']._loaded_options = None
+  _globals['_WORKFLOWSERVICE'].methods_by_name['WaitWorkflow']._serialized_options = b'\220\002\001'
+  _globals['_WORKFLOWSERVICE'].methods_by_name['GetWorkflow']._loaded_options = None
+  _globals['_WORKFLOWSERVICE'].methods_by_name['GetWorkflow']._serialized_options = b'\220\002\001'
+  _globals['_WORKFLOWSERVICE'].methods_by_name['ListWorkflows']._loaded_options = None
+  _globals['_WORKFLOWSERVICE'].methods_by_name['ListWorkflows']._serialized_options = b'\220\002\001'
+  _globals['_WORKFLOWSERVICE'].methods_by_name['ListEvents']._loaded_options = None
+  _globals['_WORKFLOWSERVICE'].methods_by_name['ListEvents']._serialized_options = b'\220\002\001'
+  _globals['_WORKFLOWSERVICE'].methods_by_name['CancelWorkflow']._loaded_options = None
+  _globals['_WORKFLOWSERVICE'].methods_by_name['CancelWorkflow']._serialized_options = b'\220\002\002'
+  _globals['_WORKFLOWSERVICE'].methods_by_name['ExplainWorkflow']._loaded_options = None
+  _globals['_WORKFLOWSERVICE'].methods_by_name['ExplainWorkflow']._serialized_options = b'\220\002\001'
+  _globals['_STARTWORKFLOWREQUEST']._serialized_start=353
+  _globals['_STARTWORKFLOWREQUEST']._serialized_end=794
+  _globals['_STARTWORKFLOWREQUEST_METADATAENTRY']._serialized_start=715
+  _globals['_STARTWORKFLOWREQUEST_METADATAENTRY']._serialized_end=762
+  _globals['_STARTWORKFLOWRESPONSE']._serialized_start=796
+  _globals['_STARTWORKFLOWRESPONSE']._serialized_end=903
+  _globals['_RUNWORKFLOWREQUEST']._serialized_start=905
+  _globals['_RUNWORKFLOWREQUEST']._serialized_end=1021
+  _globals['_RUNWORKFLOWRESPONSE']._serialized_start=1024
+  _globals['_RUNWORKFLOWRESPONSE']._serialized_end=1174
+  _globals['_WAITWORKFLOWREQUEST']._serialized_start=1176
+  _globals['_WAITWORKFLOWREQUEST']._serialized_end=1290
+  _globals['_WAITWORKFLOWRESPONSE']._serialized_start=1292
+  _globals['_WAITWORKFLOWRESPONSE']._serialized_end=1408
+  _globals['_GETWORKFLOWREQUEST']._serialized_start=1410
+  _globals['_GETWORKFLOWREQUEST']._serialized_end=1522
+  _globals['_GETWORKFLOWRESPONSE']._serialized_start=1524
+  _globals['_GETWORKFLOWRESPONSE']._serialized_end=1594
+  _globals['_LISTWORKFLOWSREQUEST']._serialized_start=1597
+  _globals['_LISTWORKFLOWSREQUEST']._serialized_end=1880
+  _globals['_LISTWORKFLOWSRESPONSE']._serialized_start=1882
+  _globals['_LISTWORKFLOWSRESPONSE']._serialized_end=1981
+  _globals['_LISTEVENTSREQUEST']._serialized_start=1983
+  _globals['_LISTEVENTSREQUEST']._serialized_end=2090
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=2092
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=2184
+  _globals['_WATCHWORKFLOWREQUEST']._serialized_start=2186
+  _globals['_WATCHWORKFLOWREQUEST']._serialized_end=2280
+  _globals['_WATCHWORKFLOWRESPONSE']._serialized_start=2283
+  _globals['_WATCHWORKFLOWRESPONSE']._serialized_end=2468
+  _globals['_WATCHHEARTBEAT']._serialized_start=2470
+  _globals['_WATCHHEARTBEAT']._serialized_end=2503
+  _globals['_PROVIDEINPUTREQUEST']._serialized_start=2506
+  _globals['_PROVIDEINPUTREQUEST']._serialized_end=2705
+  _globals['_PROVIDEINPUTRESPONSE']._serialized_start=2707
+  _globals['_PROVIDEINPUTRESPONSE']._serialized_end=2796
+  _globals['_PUBLISHEVENTREQUEST']._serialized_start=2799
+  _globals['_PUBLISHEVENTREQUEST']._serialized_end=2981
+  _globals['_PUBLISHEVENTRESPONSE']._serialized_start=2983
+  _globals['_PUBLISHEVENTRESPONSE']._serialized_end=3041
+  _globals['_CANCELWORKFLOWREQUEST']._serialized_start=3044
+  _globals['_CANCELWORKFLOWREQUEST']._serialized_end=3204
+  _globals['_CANCELWORKFLOWRESPONSE']._serialized_start=3206
+  _globals['_CANCELWORKFLOWRESPONSE']._serialized_end=3279
+  _globals['_EXPLAINWORKFLOWREQUEST']._serialized_start=3281
+  _globals['_EXPLAINWORKFLOWREQUEST']._serialized_end=3354
+  _globals['_EXPLAINWORKFLOWRESPONSE']._serialized_start=3357
+  _globals['_EXPLAINWORKFLOWRESPONSE']._serialized_end=3490
+  _globals['_REPLAYWORKFLOWREQUEST']._serialized_start=3493
+  _globals['_REPLAYWORKFLOWREQUEST']._serialized_end=3652
+  _globals['_REPLAYWORKFLOWRESPONSE']._serialized_start=3654
+  _globals['_REPLAYWORKFLOWRESPONSE']._serialized_end=3748
+  _globals['_FORKWORKFLOWREQUEST']._serialized_start=3751
+  _globals['_FORKWORKFLOWREQUEST']._serialized_end=4008
+  _globals['_FORKWORKFLOWRESPONSE']._serialized_start=4010
+  _globals['_FORKWORKFLOWRESPONSE']._serialized_end=4136
+  _globals['_WORKFLOWSERVICE']._serialized_start=4139
+  _globals['_WORKFLOWSERVICE']._serialized_end=5363
 # @@protoc_insertion_point(module_scope)

@@ -3,7 +3,7 @@
     app             composition: starting, waiting for Postgres and the broker, stopping
     workflows       WorkflowService           dead_letters    DeadLetterService
     handlers        HandlerRegistryService    system          SystemService
-    completions     TaskCompletionService
+    completions     DeliveryCompletionService
 
 What each RPC does stands in modules of its own, named after it:
 

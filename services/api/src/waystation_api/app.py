@@ -20,17 +20,17 @@ import structlog
 
 from waystation.v1 import (
     dead_letter_service_pb2_grpc,
+    delivery_completion_service_pb2_grpc,
     handler_registry_service_pb2,
     handler_registry_service_pb2_grpc,
     system_service_pb2_grpc,
-    task_completion_service_pb2_grpc,
     workflow_service_pb2_grpc,
 )
 from waystation_api.backlog import LOOK_SECONDS, Backlog
 from waystation_api.bulk import BulkLetters
 from waystation_api.changing import Changing
 from waystation_api.completing import Completing
-from waystation_api.completions import TaskCompletionService
+from waystation_api.completions import DeliveryCompletionService
 from waystation_api.dead_letters import DeadLetterService
 from waystation_api.flowing import Flowing
 from waystation_api.forking import Forking
@@ -211,9 +211,9 @@ class ApiServer:
                     DeadLetterService(store.queries, changing, bulk),
                 ),
                 _service(
-                    "TaskCompletionService",
-                    task_completion_service_pb2_grpc.add_TaskCompletionServiceServicer_to_server,
-                    TaskCompletionService(Completing(store.queries, changing, self._tasks)),
+                    "DeliveryCompletionService",
+                    delivery_completion_service_pb2_grpc.add_DeliveryCompletionServiceServicer_to_server,
+                    DeliveryCompletionService(Completing(store.queries, changing, self._tasks)),
                 ),
                 _service(
                     "SystemService",

@@ -1,4 +1,4 @@
-"""Ending pending deliveries: what CompleteTask, FailTask and ExtendTask do.
+"""Ending pending deliveries: what CompleteDelivery, FailDelivery and ExtendDelivery do.
 
 A handler may hand its work on and answer `pending` while the work is done already: the completion can
 come before that answer is committed. It then waits here a little, and is refused as UNAVAILABLE, which
@@ -17,7 +17,7 @@ from waystation_api.tasks import TaskDirectory
 from waystation_core.domain import completing
 from waystation_core.domain.completing import Standing
 from waystation_core.domain.draft import Draft
-from waystation_core.domain.errors import TaskNotFound, TaskNotPending, shown
+from waystation_core.domain.errors import DeliveryNotFound, DeliveryNotPending, shown
 from waystation_core.domain.model import Delivery, Event, JsonObject
 from waystation_core.domain.outcomes import AttemptError, Reply
 from waystation_core.domain.task_spec import TaskSpec
@@ -43,8 +43,8 @@ class Completing:
         self._tasks = tasks
 
     async def end(self, change: Change, key: str, outcome: Reply | AttemptError) -> None:
-        """Gives a pending delivery its result, or fails its attempt. Raises TaskNotFound,
-        TaskNotPending, WorkflowEnded, and what breaks a rule."""
+        """Gives a pending delivery its result, or fails its attempt. Raises DeliveryNotFound,
+        DeliveryNotPending, WorkflowEnded, and what breaks a rule."""
 
         def act(draft: Draft, event: Event, task: TaskSpec, row: Delivery) -> bool:
             return completing.complete(draft, event, task, row, outcome)
@@ -91,7 +91,7 @@ class Completing:
                 _, answer = await self._changing.carry_out(change, decide)
             except _NotNow:
                 if loop.time() >= until:
-                    raise TaskNotPending(
+                    raise DeliveryNotPending(
                         f"The delivery {shown(key)} is in call and has not answered `pending` yet; "
                         "try the same request again in a moment.",
                         idempotency_key=shown(key),
@@ -101,8 +101,8 @@ class Completing:
                 return answer
 
 
-def _unknown(key: str) -> TaskNotFound:
-    return TaskNotFound(
+def _unknown(key: str) -> DeliveryNotFound:
+    return DeliveryNotFound(
         f"No delivery {shown(key)} is pending: the key is another one, or the delivery has its "
         "outcome or was cut. Look at the workflow's history.",
         idempotency_key=shown(key),

@@ -1,4 +1,4 @@
-"""TaskCompletionService: for whoever ends a delivery that was answered with `pending`."""
+"""DeliveryCompletionService: for whoever ends a delivery that was answered with `pending`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import grpc
 
-from waystation.v1 import task_completion_service_pb2, task_completion_service_pb2_grpc
+from waystation.v1 import delivery_completion_service_pb2, delivery_completion_service_pb2_grpc
 from waystation_api.changing import Change
 from waystation_api.completing import Completing
 from waystation_api.requests import check_idempotency_key
@@ -19,44 +19,46 @@ from waystation_core.rpc.conversion import (
     set_timestamp,
 )
 
-_pb = task_completion_service_pb2
+_pb = delivery_completion_service_pb2
 Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
 
 
-class TaskCompletionService(task_completion_service_pb2_grpc.TaskCompletionServiceServicer):
+class DeliveryCompletionService(
+    delivery_completion_service_pb2_grpc.DeliveryCompletionServiceServicer
+):
     """For whoever ends a pending delivery."""
 
     def __init__(self, completing: Completing) -> None:
         self._completing = completing
 
-    async def CompleteTask(
-        self, request: _pb.CompleteTaskRequest, context: Context
-    ) -> _pb.CompleteTaskResponse:
+    async def CompleteDelivery(
+        self, request: _pb.CompleteDeliveryRequest, context: Context
+    ) -> _pb.CompleteDeliveryResponse:
         key = check_idempotency_key(request.idempotency_key)
         if not request.HasField("response"):
             raise InvalidField("response is missing; send the task's result.", field="response")
         reply = completion_from_proto(request.response)
-        await self._completing.end(Change.of("CompleteTask", request), key, reply)
-        return _pb.CompleteTaskResponse()
+        await self._completing.end(Change.of("CompleteDelivery", request), key, reply)
+        return _pb.CompleteDeliveryResponse()
 
-    async def FailTask(
-        self, request: _pb.FailTaskRequest, context: Context
-    ) -> _pb.FailTaskResponse:
+    async def FailDelivery(
+        self, request: _pb.FailDeliveryRequest, context: Context
+    ) -> _pb.FailDeliveryResponse:
         key = check_idempotency_key(request.idempotency_key)
         if not request.HasField("failure"):
             raise InvalidField("failure is missing; say why the task failed.", field="failure")
         error = failure_from_proto(request.failure)
-        await self._completing.end(Change.of("FailTask", request), key, error)
-        return _pb.FailTaskResponse()
+        await self._completing.end(Change.of("FailDelivery", request), key, error)
+        return _pb.FailDeliveryResponse()
 
-    async def ExtendTask(
-        self, request: _pb.ExtendTaskRequest, context: Context
-    ) -> _pb.ExtendTaskResponse:
+    async def ExtendDelivery(
+        self, request: _pb.ExtendDeliveryRequest, context: Context
+    ) -> _pb.ExtendDeliveryResponse:
         key = check_idempotency_key(request.idempotency_key)
         if not request.HasField("extension"):
             raise InvalidField("extension is missing; say how much longer.", field="extension")
         seconds = seconds_from_proto(request.extension, "extension", most=MAX_PENDING_SECONDS)
-        response = _pb.ExtendTaskResponse()
-        deadline = await self._completing.extend(Change.of("ExtendTask", request), key, seconds)
+        response = _pb.ExtendDeliveryResponse()
+        deadline = await self._completing.extend(Change.of("ExtendDelivery", request), key, seconds)
         set_timestamp(response.deadline, deadline)
         return response

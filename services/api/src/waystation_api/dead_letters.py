@@ -8,7 +8,7 @@ from uuid import UUID
 
 import grpc
 
-from waystation.v1 import dead_letter_service_pb2, dead_letter_service_pb2_grpc
+from waystation.v1 import dead_letter_pb2, dead_letter_service_pb2, dead_letter_service_pb2_grpc
 from waystation_api.bulk import BulkLetters
 from waystation_api.changing import Change, Changing
 from waystation_api.pages import MAX_PAGE_BYTES, Page
@@ -97,7 +97,7 @@ def _dead_letter_id(request: _pb.RetryDeadLetterRequest | _pb.DiscardDeadLetterR
     return request.dead_letter_id
 
 
-def _open_filter(message: _pb.DeadLetterFilter) -> DeadLetterFilter:
+def _open_filter(message: dead_letter_pb2.DeadLetterFilter) -> DeadLetterFilter:
     filter = _filter(message)
     if filter.state is not DeadLetterState.OPEN:
         raise InvalidField(
@@ -108,7 +108,7 @@ def _open_filter(message: _pb.DeadLetterFilter) -> DeadLetterFilter:
     return filter
 
 
-def _filter(message: _pb.DeadLetterFilter) -> DeadLetterFilter:
+def _filter(message: dead_letter_pb2.DeadLetterFilter) -> DeadLetterFilter:
     if message.task_id:
         limits.check_task_id(message.task_id, "filter.task_id")
     for field in ("workflow_instance_id", "workflow_type", "event_type"):

@@ -53,8 +53,8 @@ class Flowing:
             )
         most = min(request.max_instances or DEFAULT_INSTANCES, MAX_INSTANCES)
         since = datetime.now(UTC) - _DEFAULT_SPAN
-        if request.HasField("started_after"):
-            since = timestamp_from_proto(request.started_after, "started_after")
+        if request.HasField("created_after"):
+            since = timestamp_from_proto(request.created_after, "created_after")
         snapshot = await self._registry.snapshot(namespace)
         seen, stopped_at = await self._look(since, wanted, most, namespace)
         live = {task.task_id for handler in snapshot.handlers for task in handler.tasks}

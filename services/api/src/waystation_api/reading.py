@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from waystation.v1 import workflow_service_pb2
+from waystation.v1 import event_pb2, workflow_service_pb2
 from waystation_api.pages import MAX_PAGE_BYTES, Page
 from waystation_api.past import as_it_was
 from waystation_api.requests import check_instance_id, check_namespace
@@ -118,7 +118,7 @@ class Reading:
         response = _pb.ListEventsResponse()
         size = 0
         for stored in found[: page.size]:
-            entry = _pb.EventEntry(state=f"EVENT_STATE_{stored.state}")
+            entry = event_pb2.EventWithState(state=f"EVENT_STATE_{stored.state}")
             event_to_proto(stored.event, instance.workflow_instance_id, into=entry.event)
             size += entry.ByteSize()
             if response.events and size > MAX_PAGE_BYTES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, MutableSequence
 
-from waystation.v1 import workflow_service_pb2
+from waystation.v1 import replay_pb2, workflow_service_pb2
 from waystation_api.pages import MAX_PAGE_BYTES
 from waystation_core.domain.differences import ABSENT, Difference
 from waystation_core.domain.model import Result
@@ -18,10 +18,10 @@ MAX_DIFFERENCES = 200
 """Of each kind in one step."""
 
 
-def begin(recorded: Recorded) -> _pb.ReplayStep:
+def begin(recorded: Recorded) -> replay_pb2.ReplayStep:
     """A step that says what is recorded."""
     entry = recorded.entry
-    step = _pb.ReplayStep(
+    step = replay_pb2.ReplayStep(
         sequence=entry.sequence,
         task_id=entry.processed_by,
         event_id=entry.event_id or "",
@@ -35,22 +35,22 @@ def begin(recorded: Recorded) -> _pb.ReplayStep:
     return step
 
 
-def skip(step: _pb.ReplayStep, reason: _pb.ReplaySkipReason, message: str) -> None:
+def skip(step: replay_pb2.ReplayStep, reason: replay_pb2.ReplaySkipReason, message: str) -> None:
     """Says why nothing is compared."""
-    step.outcome = _pb.REPLAY_OUTCOME_SKIPPED
+    step.outcome = replay_pb2.REPLAY_OUTCOME_SKIPPED
     step.skip_reason = reason
     step.skip_message = message
 
 
-def tell(step: _pb.ReplayStep, comparison: Comparison) -> None:
+def tell(step: replay_pb2.ReplayStep, comparison: Comparison) -> None:
     """Says what differs."""
     step.replayed_event_types.extend(comparison.event_types)
     if comparison.same:
-        step.outcome = _pb.REPLAY_OUTCOME_SAME
+        step.outcome = replay_pb2.REPLAY_OUTCOME_SAME
     elif comparison.error is not None:
-        step.outcome = _pb.REPLAY_OUTCOME_FAILED
+        step.outcome = replay_pb2.REPLAY_OUTCOME_FAILED
     else:
-        step.outcome = _pb.REPLAY_OUTCOME_DIFFERS
+        step.outcome = replay_pb2.REPLAY_OUTCOME_DIFFERS
     step.differs = not comparison.same
     if comparison.error is not None:
         error_to_proto(comparison.error.to_json(), step.error)
@@ -67,12 +67,12 @@ def tell(step: _pb.ReplayStep, comparison: Comparison) -> None:
 class _Room:
     """What may still be told in a step; what finds no room is counted."""
 
-    def __init__(self, step: _pb.ReplayStep) -> None:
+    def __init__(self, step: replay_pb2.ReplayStep) -> None:
         self._step = step
         self._bytes = MAX_PAGE_BYTES
 
     def add(
-        self, differences: Iterable[Difference], into: MutableSequence[_pb.ReplayDifference]
+        self, differences: Iterable[Difference], into: MutableSequence[replay_pb2.ReplayDifference]
     ) -> None:
         for difference in differences:
             message = _of(difference)
@@ -97,8 +97,8 @@ class _Room:
         return self._bytes < MAX_PAGE_BYTES
 
 
-def _of(difference: Difference) -> _pb.ReplayDifference:
-    message = _pb.ReplayDifference(path=difference.path)
+def _of(difference: Difference) -> replay_pb2.ReplayDifference:
+    message = replay_pb2.ReplayDifference(path=difference.path)
     if difference.before is not ABSENT:
         to_value(difference.before, message.recorded)
     if difference.after is not ABSENT:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from waystation.v1 import task_handler_service_pb2, workflow_service_pb2
+from waystation.v1 import replay_pb2, task_handler_service_pb2, workflow_service_pb2
 from waystation_api import replay_report
 from waystation_api.pages import MAX_PAGE_BYTES
 from waystation_api.past import moments
@@ -40,7 +40,7 @@ from waystation_core.rpc.conversion import (
 from waystation_core.rpc.handler_calls import HandlerCalls
 
 _pb = workflow_service_pb2
-_Skip = workflow_service_pb2.ReplaySkipReason
+_Skip = replay_pb2.ReplaySkipReason
 
 MAX_STEPS = 100
 """Of one call."""
@@ -135,7 +135,7 @@ class Replaying:
         places = asyncio.Semaphore(CALLS_AT_ONCE)
         async with HandlerCalls(self._allowlist) as calls:
 
-            async def make(entry: HistoryEntry) -> tuple[_pb.ReplayStep, bool]:
+            async def make(entry: HistoryEntry) -> tuple[replay_pb2.ReplayStep, bool]:
                 async with places:
                     return await self._step(past, entry, request, calls, deadline)
 
@@ -185,7 +185,7 @@ class Replaying:
         request: _pb.ReplayWorkflowRequest,
         calls: HandlerCalls,
         deadline: float,
-    ) -> tuple[_pb.ReplayStep, bool]:
+    ) -> tuple[replay_pb2.ReplayStep, bool]:
         """The step, and whether its call was cut short by the end of the replay's own time."""
         recorded = past.recorded(entry)
         step = replay_report.begin(recorded)
@@ -208,7 +208,7 @@ class Replaying:
             if isinstance(outcome, Pending):
                 raise _NotReplayed(
                     _Skip.REPLAY_SKIP_REASON_PENDING,
-                    "it answered `pending`; its result comes by TaskCompletionService",
+                    "it answered `pending`; its result comes by DeliveryCompletionService",
                 )
         except _NotReplayed as why:
             replay_report.skip(step, why.reason, why.message)

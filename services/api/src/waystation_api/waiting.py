@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from waystation.v1 import workflow_service_pb2
+from waystation.v1 import workflow_pb2
 from waystation_api.batching import Batcher
 from waystation_core.domain.errors import StoreUnavailable, WorkflowNotFound
 from waystation_core.domain.model import DEFAULT_NAMESPACE, Instance, Status
 from waystation_core.ports.broker import Broker, Notice
 from waystation_core.ports.store import QueryStore
 
-Outcome = workflow_service_pb2.WaitOutcome
+Outcome = workflow_pb2.WaitOutcome
 
 DEFAULT_SECONDS = 30.0
 MAX_SECONDS = 600.0
@@ -32,14 +32,14 @@ _READ_BATCH = 500
 _READERS = 2
 
 
-def outcome_of(instance: Instance) -> workflow_service_pb2.WaitOutcome | None:
+def outcome_of(instance: Instance) -> workflow_pb2.WaitOutcome | None:
     """Whether a wait for this instance is over, and how."""
     if not instance.status.is_open:
-        return workflow_service_pb2.WAIT_OUTCOME_DONE
+        return workflow_pb2.WAIT_OUTCOME_DONE
     if instance.status is Status.WAITING_FOR_INPUT:
-        return workflow_service_pb2.WAIT_OUTCOME_WAITING_FOR_INPUT
+        return workflow_pb2.WAIT_OUTCOME_WAITING_FOR_INPUT
     if instance.idle is not None:
-        return workflow_service_pb2.WAIT_OUTCOME_IDLE
+        return workflow_pb2.WAIT_OUTCOME_IDLE
     return None
 
 
@@ -110,7 +110,7 @@ class Waiter:
 
     async def wait(
         self, seconds: float, known: Instance | None = None
-    ) -> tuple[Instance, workflow_service_pb2.WaitOutcome]:
+    ) -> tuple[Instance, workflow_pb2.WaitOutcome]:
         """The instance when the wait was over. `known` saves the first read of a new instance.
 
         Raises WorkflowNotFound; StoreUnavailable when the instance could never be read.
@@ -133,7 +133,7 @@ class Waiter:
                 if outcome is not None:
                     return instance, outcome
                 if loop.time() >= deadline or self._waiters.closing:
-                    return instance, workflow_service_pb2.WAIT_OUTCOME_TIMED_OUT
+                    return instance, workflow_pb2.WAIT_OUTCOME_TIMED_OUT
             await self._until_woken(min(READ_AGAIN_SECONDS, max(deadline - loop.time(), 0.0)))
 
     async def _until_woken(self, seconds: float) -> None:

@@ -103,8 +103,8 @@ class _Watch:
             if tail is not None and tail.entries:
                 for stored in tail.entries:
                     response = _pb.WatchWorkflowResponse()
-                    entry_to_proto(stored, response.processed_event)
-                    response.status = response.processed_event.status
+                    entry_to_proto(stored, response.history_entry)
+                    response.status = response.history_entry.status
                     # Waits while the reader is slow.
                     await context.write(response)
                     self._seen = stored.entry.sequence

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import grpc
 
-from waystation.v1 import workflow_service_pb2, workflow_service_pb2_grpc
+from waystation.v1 import blocker_pb2, workflow_service_pb2, workflow_service_pb2_grpc
 from waystation_api import waiting
 from waystation_api.backlog import Backlog
 from waystation_api.blockers import Blocker
@@ -274,8 +274,8 @@ def _change(
     return Change.of(rpc, request, workflow_instance_id=instance_id, expected_version=expected)
 
 
-def _blocker_to_proto(blocker: Blocker, message: _pb.Blocker) -> None:
-    message.kind = getattr(_pb, f"BLOCKER_KIND_{blocker.kind}")
+def _blocker_to_proto(blocker: Blocker, message: blocker_pb2.Blocker) -> None:
+    message.kind = getattr(blocker_pb2, f"BLOCKER_KIND_{blocker.kind}")
     set_timestamp(message.since, blocker.since)
     message.message = blocker.message
     message.remedy = blocker.remedy

@@ -48,8 +48,8 @@ def follow(
         try:
             for response in call:
                 heard_at, fresh, pause = time.monotonic(), False, _FIRST_PAUSE
-                if response.HasField("processed_event"):
-                    following = response.processed_event.sequence + 1
+                if response.HasField("history_entry"):
+                    following = response.history_entry.sequence + 1
                 yield response
             return
         except grpc.RpcError as error:

@@ -4,12 +4,12 @@ stands; of `diff` and `replay`, whether anything differs."""
 from __future__ import annotations
 
 from waystation.v1.status_pb2 import WORKFLOW_STATUS_COMPLETED
-from waystation.v1.workflow_service_pb2 import (
+from waystation.v1.workflow_pb2 import (
     WAIT_OUTCOME_DONE,
     WAIT_OUTCOME_IDLE,
     WAIT_OUTCOME_WAITING_FOR_INPUT,
-    WaitWorkflowResponse,
 )
+from waystation.v1.workflow_service_pb2 import WaitWorkflowResponse
 
 DIFFERS = 1
 """As of `diff`; a call that failed says so on standard error."""

@@ -17,6 +17,7 @@ from waystation_worker.context import TaskContext
 from waystation_worker.data import DataList, DataObject
 from waystation_worker.errors import (
     AlreadyExists,
+    DeliveryNotFound,
     InvalidRequest,
     LimitExceeded,
     NotAllowed,
@@ -26,7 +27,6 @@ from waystation_worker.errors import (
     RequestIdReused,
     RetryAfter,
     SettingsError,
-    TaskNotFound,
     Unavailable,
     VersionMismatch,
     WaitIdRequired,
@@ -44,7 +44,7 @@ from waystation_worker.server import Serving
 from waystation_worker.service import HandlerService
 from waystation_worker.tasks import Backoff
 from waystation_worker.workflows import (
-    EventEntry,
+    EventWithState,
     Failure,
     HistoryEntry,
     PublishedEvent,
@@ -58,8 +58,9 @@ __all__ = [
     "Client",
     "DataList",
     "DataObject",
+    "DeliveryNotFound",
     "Event",
-    "EventEntry",
+    "EventWithState",
     "Failure",
     "HandlerService",
     "HistoryEntry",
@@ -79,7 +80,6 @@ __all__ = [
     "SettingsError",
     "Task",
     "TaskContext",
-    "TaskNotFound",
     "TaskResult",
     "Unavailable",
     "VersionMismatch",

@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 
+from waystation.v1 import workflow_pb2
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation_worker.completing import Completing
 from waystation_worker.errors import Unavailable, from_rpc_error
@@ -21,7 +22,7 @@ from waystation_worker.timing import Span, span
 from waystation_worker.values import write_struct
 from waystation_worker.watching import follow
 from waystation_worker.workflows import (
-    EventEntry,
+    EventWithState,
     HistoryEntry,
     PublishedEvent,
     Workflow,
@@ -61,13 +62,13 @@ class Client(Completing, Revisiting):
         correlation_id: str | None = None,
         priority: int | None = None,
         metadata: Mapping[str, str] | None = None,
-        deadline: Span | None = None,
+        workflow_timeout: Span | None = None,
         request_id: str | None = None,
     ) -> Workflow:
         """Starts an instance and does not wait for it.
 
         `data` is the context's first data, `payload` that of `workflow.started` (default: the
-        same). An instance that is open still after `deadline` (at most 366 days) becomes FAILED
+        same). An instance that is open still after `workflow_timeout` (at most 366 days) becomes FAILED
         with the reason DEADLINE_EXCEEDED. An id in use gives the existing instance where the content
         is the same, with `created` False, else raises WorkflowAlreadyExists.
         """
@@ -79,7 +80,7 @@ class Client(Completing, Revisiting):
             correlation_id,
             priority,
             metadata,
-            deadline,
+            workflow_timeout,
             request_id,
         )
         response = await self._call(self._workflows.StartWorkflow, request)
@@ -95,7 +96,7 @@ class Client(Completing, Revisiting):
         correlation_id: str | None = None,
         priority: int | None = None,
         metadata: Mapping[str, str] | None = None,
-        deadline: Span | None = None,
+        workflow_timeout: Span | None = None,
         request_id: str | None = None,
         timeout: float | None = None,
     ) -> Workflow:
@@ -108,14 +109,14 @@ class Client(Completing, Revisiting):
             correlation_id,
             priority,
             metadata,
-            deadline,
+            workflow_timeout,
             request_id,
         )
         end = None if timeout is None else time.monotonic() + timeout
         leg = _leg(end)
         request = pb.RunWorkflowRequest(start=start, timeout=timedelta(seconds=leg))
         response = await self._call(self._workflows.RunWorkflow, request, leg + _SLACK_SECONDS)
-        if response.outcome == pb.WAIT_OUTCOME_TIMED_OUT and not _over(end):
+        if response.outcome == workflow_pb2.WAIT_OUTCOME_TIMED_OUT and not _over(end):
             waited = await self._wait(response.context.workflow_instance_id, end)
             context, outcome = waited.context, waited.outcome
         else:
@@ -223,7 +224,7 @@ class Client(Completing, Revisiting):
         response = await self._call(self._workflows.CancelWorkflow, request)
         return to_workflow(response.context)
 
-    async def events(self, workflow_id: str) -> AsyncIterator[EventEntry]:
+    async def events(self, workflow_id: str) -> AsyncIterator[EventWithState]:
         """All events of the instance, oldest first: `async for entry in client.events(id)`."""
         token = ""
         while True:
@@ -289,7 +290,7 @@ class Client(Completing, Revisiting):
         correlation_id: str | None,
         priority: int | None,
         metadata: Mapping[str, str] | None,
-        deadline: Span | None,
+        workflow_timeout: Span | None,
         request_id: str | None,
     ) -> pb.StartWorkflowRequest:
         request = pb.StartWorkflowRequest(
@@ -306,8 +307,8 @@ class Client(Completing, Revisiting):
         if payload is not None:
             request.payload.SetInParent()
             write_struct(payload, request.payload, "payload")
-        if deadline is not None:
-            request.deadline.FromTimedelta(span(deadline, "deadline"))
+        if workflow_timeout is not None:
+            request.timeout.FromTimedelta(span(workflow_timeout, "workflow_timeout"))
         return request
 
     async def _wait(self, workflow_id: str, end: float | None) -> pb.WaitWorkflowResponse:
@@ -321,7 +322,7 @@ class Client(Completing, Revisiting):
             response: pb.WaitWorkflowResponse = await self._call(
                 self._workflows.WaitWorkflow, request, leg + _SLACK_SECONDS
             )
-            if response.outcome != pb.WAIT_OUTCOME_TIMED_OUT or _over(end):
+            if response.outcome != workflow_pb2.WAIT_OUTCOME_TIMED_OUT or _over(end):
                 return response
 
 

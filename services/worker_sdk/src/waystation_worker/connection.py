@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import grpc
 
-from waystation.v1.task_completion_service_pb2_grpc import TaskCompletionServiceStub
+from waystation.v1.delivery_completion_service_pb2_grpc import DeliveryCompletionServiceStub
 from waystation.v1.workflow_service_pb2_grpc import WorkflowServiceStub
 from waystation_worker.channels import DEFAULT_ADDRESS, open_channel
 from waystation_worker.errors import SettingsError, Unavailable, from_rpc_error
@@ -57,7 +57,7 @@ class Connection:
 
     @property
     def _completion(self) -> Any:
-        return self._stub(TaskCompletionServiceStub)
+        return self._stub(DeliveryCompletionServiceStub)
 
     def _stub(self, kind: Callable[..., Any]) -> Any:
         """Of one service, over the one channel."""

@@ -38,7 +38,7 @@ class TaskContext(Reply):
         self._message: workflow_pb2.WorkflowContext = request.context
         self._event = Event(request.event)
         self._recorder: Recorder | None = None
-        self._history: tuple[history_pb2.ProcessedEvent, ...] | None = None
+        self._history: tuple[history_pb2.HistoryEntry, ...] | None = None
         self._cancelled = False
 
     @property
@@ -118,12 +118,12 @@ class TaskContext(Reply):
         return self._cancelled
 
     @property
-    def history(self) -> tuple[history_pb2.ProcessedEvent, ...]:
+    def history(self) -> tuple[history_pb2.HistoryEntry, ...]:
         """The instance's history, where the task was declared `with_history`. Looking at it counts
         as reading all data."""
         if self._history is None:
             self._recording().read_everything()
-            self._history = tuple(self._message.event_history)
+            self._history = tuple(self._message.history)
         return self._history
 
     def pending(self, timeout: Span | None = None) -> None:

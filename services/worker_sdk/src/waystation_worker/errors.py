@@ -8,7 +8,7 @@
         ├── InvalidRequest          INVALID_ARGUMENT
         ├── NotFound                NOT_FOUND
         │   ├── WorkflowNotFound
-        │   └── TaskNotFound
+        │   └── DeliveryNotFound
         ├── AlreadyExists           ALREADY_EXISTS
         │   ├── WorkflowAlreadyExists
         │   └── RequestIdReused
@@ -116,7 +116,7 @@ class WorkflowNotFound(NotFound):
     """No such workflow instance."""
 
 
-class TaskNotFound(NotFound):
+class DeliveryNotFound(NotFound):
     """No delivery with this idempotency key is pending."""
 
 
@@ -170,7 +170,7 @@ class Unavailable(WaystationError):
 
 _BY_REASON: dict[str, type[WaystationError]] = {
     "WORKFLOW_NOT_FOUND": WorkflowNotFound,
-    "TASK_NOT_FOUND": TaskNotFound,
+    "DELIVERY_NOT_FOUND": DeliveryNotFound,
     "WORKFLOW_ALREADY_EXISTS": WorkflowAlreadyExists,
     "REQUEST_ID_REUSED": RequestIdReused,
     "WORKFLOW_ENDED": WorkflowEnded,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from waystation.v1 import task_handler_service_pb2
+from waystation.v1 import result_pb2, task_handler_service_pb2
 from waystation_worker.errors import Reject, RetryAfter
 from waystation_worker.values import write_struct
 
@@ -96,7 +96,7 @@ def _members(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException
 def _write_asked(
     request: task_handler_service_pb2.HandleEventRequest,
     error: Reject | RetryAfter,
-    failure: task_handler_service_pb2.TaskFailure,
+    failure: result_pb2.TaskFailure,
 ) -> None:
     """What the task asked for by raising one of ours."""
     logger.info("%s: %s: %s", label(request), error.reason, error.message)
@@ -111,7 +111,7 @@ def _write_asked(
 def _write_details(
     request: task_handler_service_pb2.HandleEventRequest,
     metadata: Mapping[str, Any] | None,
-    failure: task_handler_service_pb2.TaskFailure,
+    failure: result_pb2.TaskFailure,
 ) -> None:
     if metadata is None:
         return

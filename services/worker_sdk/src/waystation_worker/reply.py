@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from waystation.v1 import status_pb2, task_handler_service_pb2
+from waystation.v1 import result_pb2, status_pb2, task_handler_service_pb2, wait_pb2
 from waystation_worker.events import NewEvent
 from waystation_worker.tasks import check_id
 from waystation_worker.timing import Span, span
@@ -101,7 +101,7 @@ class Reply:
         # An empty group's `then` is raised at once.
         raised = len(branches) or 1
         self._check_room(raised)
-        fan_out = task_handler_service_pb2.FanOut(need=need)
+        fan_out = result_pb2.FanOut(need=need)
         if timeout is not None:
             fan_out.timeout.FromTimedelta(span(timeout, "timeout"))
         fan_out.events.extend(new._message() for new in branches)
@@ -124,7 +124,7 @@ class Reply:
         response = self._only_once("wait_for_input")
         if not message:
             raise ValueError("wait_for_input needs a message: what is asked?")
-        wait = task_handler_service_pb2.WaitRequest(message=message)
+        wait = wait_pb2.WaitRequest(message=message)
         if wait_id is not None:
             check_id(wait_id, "wait_id")
             wait.wait_id = wait_id

@@ -29,7 +29,7 @@ class TaskResult(Reply):
 
     def __init__(self) -> None:
         super().__init__()
-        self._operations = operation_pb2.Operations()
+        self._operations = operation_pb2.OperationList()
 
     def set(self, where: str, value: Any) -> None:
         """Stores a value there."""
@@ -56,7 +56,7 @@ class TaskResult(Reply):
         self._note("add_to_set", where, value)
 
     def _note(self, kind: str, where: str, value: Any) -> None:
-        operations = self._operations.operations
+        operations = self._operations.items
         if len(operations) >= MAX_OPERATIONS:
             raise ValueError(f"a result takes {MAX_OPERATIONS} changes; set whole objects instead")
         path = where if where[:1] == "/" else f"/{escape(where)}"
@@ -71,11 +71,11 @@ class TaskResult(Reply):
         response.CopyFrom(self._response)
         # Present though empty: nothing was read.
         response.reads.SetInParent()
-        if self._operations.operations:
+        if self._operations.items:
             response.operations.CopyFrom(self._operations)
         return response
 
-    def _only_changes(self) -> operation_pb2.Operations:
+    def _only_changes(self) -> operation_pb2.OperationList:
         """Its changes. Raises ValueError when it says anything else."""
         if self._response.ByteSize():
             raise ValueError("only changes are taken here: no events, questions or ends")

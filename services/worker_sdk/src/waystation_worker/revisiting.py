@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from waystation.v1 import operation_pb2
+from waystation.v1 import operation_pb2, replay_pb2
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation_worker.connection import Connection
 from waystation_worker.events import NewEvent
@@ -44,7 +44,9 @@ class ReplayStep:
     replayed_event_types: tuple[str, ...] = ()
     error: str = ""
     skipped: str = ""
-    message: pb.ReplayStep = field(default_factory=pb.ReplayStep, repr=False, compare=False)
+    message: replay_pb2.ReplayStep = field(
+        default_factory=replay_pb2.ReplayStep, repr=False, compare=False
+    )
     """The whole message."""
 
     @property
@@ -120,7 +122,7 @@ class Revisiting(Connection):
         return to_workflow(response.context, created=response.created)
 
 
-def _operations(edits: TaskResult | Mapping[str, Any]) -> operation_pb2.Operations:
+def _operations(edits: TaskResult | Mapping[str, Any]) -> operation_pb2.OperationList:
     if not isinstance(edits, TaskResult):
         values, edits = edits, TaskResult()
         for where, value in values.items():
@@ -128,12 +130,12 @@ def _operations(edits: TaskResult | Mapping[str, Any]) -> operation_pb2.Operatio
     return edits._only_changes()
 
 
-def _step(step: pb.ReplayStep) -> ReplayStep:
+def _step(step: replay_pb2.ReplayStep) -> ReplayStep:
     return ReplayStep(
         sequence=step.sequence,
         task_id=step.task_id,
         event_type=step.event_type,
-        outcome=enum_name(pb.ReplayOutcome, step.outcome, "REPLAY_OUTCOME_"),
+        outcome=enum_name(replay_pb2.ReplayOutcome, step.outcome, "REPLAY_OUTCOME_"),
         differences=_differences(step.differences),
         instance_differences=_differences(step.instance_differences),
         recorded_event_types=tuple(step.recorded_event_types),
@@ -144,7 +146,7 @@ def _step(step: pb.ReplayStep) -> ReplayStep:
     )
 
 
-def _differences(found: Iterable[pb.ReplayDifference]) -> tuple[ReplayDifference, ...]:
+def _differences(found: Iterable[replay_pb2.ReplayDifference]) -> tuple[ReplayDifference, ...]:
     return tuple(
         ReplayDifference(one.path, read_value(one.recorded), read_value(one.replayed))
         for one in found

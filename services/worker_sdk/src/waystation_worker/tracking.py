@@ -48,7 +48,7 @@ class Notes:
                 reads[view._path] = None
         return [""] if "" in reads else list(reads)
 
-    def write_operations(self, into: operation_pb2.Operations) -> None:
+    def write_operations(self, into: operation_pb2.OperationList) -> None:
         """Writes the changes as the contract carries them. Raises ValueError for more than it takes."""
         ops = list(self.operations())
         if len(ops) > MAX_OPERATIONS:
@@ -57,7 +57,7 @@ class Notes:
                 "assign whole objects or lists instead"
             )
         for op in ops:
-            write_operation(op, into.operations.add())
+            write_operation(op, into.items.add())
 
 
 def write_operation(op: Operation, into: operation_pb2.Operation) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from waystation.v1.history_pb2 import ProcessedEvent
+from waystation.v1.history_pb2 import HistoryEntry
 from waystation_worker.errors import Unavailable
 from waystation_worker.patience import Patience
 
@@ -18,7 +18,7 @@ _SILENCE_SECONDS = 45.0
 
 async def follow(
     open_stream: Callable[[int], Any], from_sequence: int, patience: Patience
-) -> AsyncGenerator[ProcessedEvent, None]:
+) -> AsyncGenerator[HistoryEntry, None]:
     """Every entry from `from_sequence` on, each once and in order; `open_stream` gets the sequence
     number from which it is to go on. Raises grpc.aio.AioRpcError, Unavailable."""
     following = from_sequence
@@ -33,9 +33,9 @@ async def follow(
                 if response is grpc.aio.EOF:
                     return
                 heard = True
-                if response.HasField("processed_event"):
-                    following = response.processed_event.sequence + 1
-                    yield response.processed_event
+                if response.HasField("history_entry"):
+                    following = response.history_entry.sequence + 1
+                    yield response.history_entry
                 # After the caller's own work, which may take its time.
                 patience.renew()
         except TimeoutError:

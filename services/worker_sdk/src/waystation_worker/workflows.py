@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from waystation.v1 import event_pb2, history_pb2, workflow_pb2, workflow_service_pb2
+from waystation.v1 import event_pb2, history_pb2, wait_pb2, workflow_pb2
 from waystation_worker.context import status_name
 from waystation_worker.timing import time_of
 from waystation_worker.values import read_struct
@@ -84,7 +84,7 @@ class PublishedEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class EventEntry:
+class EventWithState:
     """An event of an instance. `state`: PENDING, SETTLED, UNHANDLED, SKIPPED. `deliver_at` is its
     time where it was delayed, `expires_at` where it is given up when no task was called by then.
     `group_id` and `branch`: the innermost fan-out group that waits for it, and its branch there."""
@@ -130,8 +130,8 @@ class HistoryEntry:
     processed_at: datetime | None = None
     wait_id: str = ""
     note: str = ""
-    message: history_pb2.ProcessedEvent = field(
-        default_factory=history_pb2.ProcessedEvent, repr=False, compare=False
+    message: history_pb2.HistoryEntry = field(
+        default_factory=history_pb2.HistoryEntry, repr=False, compare=False
     )
     """The whole message, with the change as stored."""
 
@@ -165,9 +165,7 @@ def to_workflow(
         completed_at=time_of(context, "completed_at"),
         deadline=time_of(context, "deadline"),
         idle=context.idle.message if context.HasField("idle") else None,
-        outcome=enum_name(workflow_service_pb2.WaitOutcome, outcome, "WAIT_OUTCOME_")
-        if outcome
-        else "",
+        outcome=enum_name(workflow_pb2.WaitOutcome, outcome, "WAIT_OUTCOME_") if outcome else "",
         created=created,
         task_ids=tuple(task_ids),
         event_id=event_id,
@@ -175,13 +173,13 @@ def to_workflow(
     )
 
 
-def to_event_entry(entry: workflow_service_pb2.EventEntry) -> EventEntry:
+def to_event_entry(entry: event_pb2.EventWithState) -> EventWithState:
     """The message as a value."""
     event: event_pb2.WorkflowEvent = entry.event
-    return EventEntry(
+    return EventWithState(
         event_id=event.event_id,
         event_type=event.event_type,
-        state=enum_name(workflow_service_pb2.EventState, entry.state, "EVENT_STATE_"),
+        state=enum_name(event_pb2.EventState, entry.state, "EVENT_STATE_"),
         payload=read_struct(event.payload),
         raised_by=event.raised_by,
         causation_id=event.causation_id or None,
@@ -194,14 +192,14 @@ def to_event_entry(entry: workflow_service_pb2.EventEntry) -> EventEntry:
     )
 
 
-def to_history_entry(entry: history_pb2.ProcessedEvent) -> HistoryEntry:
+def to_history_entry(entry: history_pb2.HistoryEntry) -> HistoryEntry:
     """The message as a value."""
     return HistoryEntry(
         sequence=entry.sequence,
         event_id=entry.event_id,
         event_type=entry.event_type,
         processed_by=entry.processed_by,
-        result=enum_name(history_pb2.EventProcessResult, entry.result, "EVENT_PROCESS_RESULT_"),
+        result=enum_name(history_pb2.HistoryResult, entry.result, "HISTORY_RESULT_"),
         status=status_name(entry.status),
         action=entry.action,
         attempt=entry.attempt,
@@ -232,7 +230,7 @@ def enum_name(kind: Any, value: int, prefix: str) -> str:
     return name.removeprefix(prefix)
 
 
-def _wait(wait: workflow_pb2.WorkflowWait) -> Wait:
+def _wait(wait: wait_pb2.WorkflowWait) -> Wait:
     return Wait(
         wait_id=wait.wait_id,
         task_id=wait.task_id,

@@ -7,23 +7,23 @@ from rich.text import Text
 from rich.tree import Tree
 
 from waystation.v1 import history_pb2
-from waystation_worker import EventEntry, Workflow
+from waystation_worker import EventWithState, Workflow
 
 _RESULTS = {
-    history_pb2.EVENT_PROCESS_RESULT_SUCCESS: ("done", "green"),
-    history_pb2.EVENT_PROCESS_RESULT_FAILED: ("failed", "red"),
-    history_pb2.EVENT_PROCESS_RESULT_SKIPPED: ("skipped", "dim"),
-    history_pb2.EVENT_PROCESS_RESULT_UNHANDLED: ("no task handles it", "yellow"),
+    history_pb2.HISTORY_RESULT_SUCCESS: ("done", "green"),
+    history_pb2.HISTORY_RESULT_FAILED: ("failed", "red"),
+    history_pb2.HISTORY_RESULT_SKIPPED: ("skipped", "dim"),
+    history_pb2.HISTORY_RESULT_UNHANDLED: ("no task handles it", "yellow"),
 }
 
 
-def draw_timeline(workflow: Workflow, events: list[EventEntry]) -> Tree:
+def draw_timeline(workflow: Workflow, events: list[EventWithState]) -> Tree:
     """Gives the tree of an instance that was read with its history; events oldest first."""
     tree = Tree(Text.assemble((workflow.id, "bold"), f"  {workflow.status}"))
-    entries: dict[str, list[history_pb2.ProcessedEvent]] = defaultdict(list)
+    entries: dict[str, list[history_pb2.HistoryEntry]] = defaultdict(list)
     raised_by: dict[str, int] = {}
     results: dict[tuple[str | None, str], int] = {}
-    for entry in workflow.message.event_history:
+    for entry in workflow.message.history:
         entries[entry.event_id].append(entry)
         results[entry.event_id, entry.processed_by] = entry.sequence
         # What ends a group is raised by the system, but stands under what opened the group.
@@ -46,7 +46,7 @@ def draw_timeline(workflow: Workflow, events: list[EventEntry]) -> Tree:
     return tree
 
 
-def _line(entry: history_pb2.ProcessedEvent) -> Text:
+def _line(entry: history_pb2.HistoryEntry) -> Text:
     line = Text(f"#{entry.sequence} ", style="dim")
     if entry.action:
         line.append(f"{entry.action.replace('_', ' ')} by {entry.processed_by}", style="not dim")

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from waystation.v1.dead_letter_pb2 import DeadLetterFilter
 from waystation.v1.dead_letter_service_pb2 import (
-    DeadLetterFilter,
     DiscardDeadLetterRequest,
     DiscardDeadLetterResponse,
     ListDeadLettersRequest,

@@ -87,7 +87,7 @@ def _flow(
 ) -> GetFlowResponse:
     request = GetFlowRequest(
         workflow_type=workflow_type or "",
-        started_after=arguments.moment(since),
+        created_after=arguments.moment(since),
         max_instances=instances,
     )
     with connected(address, as_json) as api:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from waystation.v1.event_pb2 import NewEvent
-from waystation.v1.operation_pb2 import Operation, Operations, RemoveOperation
+from waystation.v1.operation_pb2 import Operation, OperationList, RemoveOperation
 from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation.v1.workflow_service_pb2 import (
     ForkWorkflowRequest,
@@ -212,12 +212,12 @@ def _as_it_was(api: Api, workflow_id: str, sequence: int) -> WorkflowContext:
     return response.context
 
 
-def _edits(pairs: Sequence[str], removed: Sequence[str]) -> Operations:
-    edits = Operations()
+def _edits(pairs: Sequence[str], removed: Sequence[str]) -> OperationList:
+    edits = OperationList()
     for pair in pairs:
         path, equals, text = pair.partition("=")
         if not equals:
             raise typer.BadParameter(f"{pair!r} is not /PATH=JSON, such as '/claim/amount=120'")
-        edits.operations.append(Operation(path=path, set=arguments.value(text)))
-    edits.operations.extend(Operation(path=path, remove=RemoveOperation()) for path in removed)
+        edits.items.append(Operation(path=path, set=arguments.value(text)))
+    edits.items.extend(Operation(path=path, remove=RemoveOperation()) for path in removed)
     return edits

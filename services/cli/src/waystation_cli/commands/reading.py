@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from waystation.v1.dead_letter_service_pb2 import DeadLetterFilter, ListDeadLettersRequest
+from waystation.v1.dead_letter_pb2 import DeadLetterFilter
+from waystation.v1.dead_letter_service_pb2 import ListDeadLettersRequest
+from waystation.v1.event_pb2 import EventWithState
 from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation.v1.workflow_service_pb2 import (
-    EventEntry,
     ExplainWorkflowRequest,
     ExplainWorkflowResponse,
     GetWorkflowRequest,
@@ -94,7 +95,7 @@ def show(
     The timeline is a tree: an event, the results of its tasks, the events that they raised. Below
     it stand the attempts with their messages, what the workflow waits for, and how it ended.
 
-    With --json: an object of context (with event_history), events and dead_letters (open ones).
+    With --json: an object of context (with history), events and dead_letters (open ones).
     """
     with connected(address, as_json) as api:
         got: GetWorkflowResponse = api.workflows.GetWorkflow(
@@ -137,9 +138,9 @@ def show(
         workflow.print_workflow(got.context, events, dead_letters, with_data=data)
 
 
-def _known_by_then(events: list[EventEntry], context: WorkflowContext) -> list[EventEntry]:
-    named = {entry.event_id for entry in context.event_history}
-    named.update(each for entry in context.event_history for each in entry.raised_event_ids)
+def _known_by_then(events: list[EventWithState], context: WorkflowContext) -> list[EventWithState]:
+    named = {entry.event_id for entry in context.history}
+    named.update(each for entry in context.history for each in entry.raised_event_ids)
     return [entry for entry in events if entry.event.event_id in named]
 
 

@@ -9,8 +9,8 @@ from typing import Annotated
 import grpc
 import typer
 
+from waystation.v1.workflow_pb2 import WAIT_OUTCOME_TIMED_OUT
 from waystation.v1.workflow_service_pb2 import (
-    WAIT_OUTCOME_TIMED_OUT,
     RunWorkflowRequest,
     RunWorkflowResponse,
     StartWorkflowRequest,
@@ -57,7 +57,7 @@ Metadata = Annotated[
     list[str] | None,
     typer.Option(metavar="KEY=VALUE", help="Inherited by every event; may be repeated."),
 ]
-Deadline = Annotated[
+WorkflowTimeout = Annotated[
     str | None,
     typer.Option(metavar="SPAN", help="The workflow fails when it is open still after this long."),
 ]
@@ -81,7 +81,7 @@ def start(
     correlation_id: CorrelationId = None,
     priority: Priority = None,
     metadata: Metadata = None,
-    deadline: Deadline = None,
+    workflow_timeout: WorkflowTimeout = None,
     request_id: RequestId = None,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
@@ -95,7 +95,7 @@ def start(
         correlation_id,
         priority,
         metadata,
-        deadline,
+        workflow_timeout,
         request_id,
     )
     with connected(address, as_json) as api:
@@ -114,7 +114,7 @@ def run(
     correlation_id: CorrelationId = None,
     priority: Priority = None,
     metadata: Metadata = None,
-    deadline: Deadline = None,
+    workflow_timeout: WorkflowTimeout = None,
     request_id: RequestId = None,
     timeout: Timeout = None,
     address: Address = DEFAULT_ADDRESS,
@@ -134,7 +134,7 @@ def run(
             correlation_id,
             priority,
             metadata,
-            deadline,
+            workflow_timeout,
             request_id,
         )
     )
@@ -238,7 +238,7 @@ def _start_request(
     correlation_id: str | None,
     priority: int | None,
     metadata: list[str] | None,
-    deadline: str | None,
+    workflow_timeout: str | None,
     request_id: str | None,
 ) -> StartWorkflowRequest:
     if data == "-" and payload == "-":
@@ -251,6 +251,8 @@ def _start_request(
         correlation_id=correlation_id,
         priority=priority,
         metadata=arguments.metadata(metadata or []),
-        deadline=None if deadline is None else arguments.duration(arguments.seconds(deadline)),
+        timeout=None
+        if workflow_timeout is None
+        else arguments.duration(arguments.seconds(workflow_timeout)),
         request_id=request_id or new_request_id(),
     )

@@ -16,10 +16,10 @@ from rich.live import Live
 
 from waystation.v1.dead_letter_service_pb2 import ListDeadLettersRequest
 from waystation.v1.handler_registry_service_pb2 import ListHandlersRequest
-from waystation.v1.history_pb2 import ProcessedEvent
+from waystation.v1.history_pb2 import HistoryEntry
 from waystation.v1.system_service_pb2 import GetSystemStatusRequest, GetSystemStatusResponse
+from waystation.v1.workflow_pb2 import WAIT_OUTCOME_DONE
 from waystation.v1.workflow_service_pb2 import (
-    WAIT_OUTCOME_DONE,
     GetWorkflowRequest,
     GetWorkflowResponse,
     ListEventsRequest,
@@ -65,11 +65,11 @@ def watch(
         try:
             if as_json or not sys.stdout.isatty():
                 for response in follow(api, workflow_id, first, live.print_interrupted):
-                    if response.HasField("processed_event"):
+                    if response.HasField("history_entry"):
                         if as_json:
-                            document.print_line(response.processed_event)
+                            document.print_line(response.history_entry)
                         else:
-                            live.print_entry(response.processed_event)
+                            live.print_entry(response.history_entry)
             else:
                 _draw(api, workflow_id, first)
         except KeyboardInterrupt as interrupt:
@@ -87,7 +87,7 @@ def watch(
 def _draw(api: Api, workflow_id: str, first: int) -> None:
     """The tree as it grows; what stays on the screen is the whole of it."""
     view = live.WorkflowView(workflow_id)
-    history: list[ProcessedEvent] = []
+    history: list[HistoryEntry] = []
 
     def interrupted(sequence: int) -> None:
         view.note = f"The connection was lost; it goes on with #{sequence}."
@@ -96,7 +96,7 @@ def _draw(api: Api, workflow_id: str, first: int) -> None:
         read_again_at = 0.0
         unread = False
         for batch in _batches(follow(api, workflow_id, first, interrupted)):
-            entries = [each.processed_event for each in batch if each.HasField("processed_event")]
+            entries = [each.history_entry for each in batch if each.HasField("history_entry")]
             history += entries
             if batch:
                 view.note = ""

@@ -10,10 +10,10 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.text import Text
 
 from waystation.v1.dead_letter_pb2 import DeadLetter
+from waystation.v1.event_pb2 import EventWithState
 from waystation.v1.handler_pb2 import Handler
-from waystation.v1.history_pb2 import ProcessedEvent
+from waystation.v1.history_pb2 import HistoryEntry
 from waystation.v1.system_service_pb2 import GetSystemStatusResponse
-from waystation.v1.workflow_service_pb2 import EventEntry
 from waystation_cli.render import dead_letters as letters_view
 from waystation_cli.render import endpoints, names, overview
 from waystation_cli.render.text import clock, plain, span, stdout, table
@@ -30,12 +30,12 @@ class WorkflowView:
 
     def __init__(self, workflow_id: str) -> None:
         self._id = workflow_id
-        self._history: Sequence[ProcessedEvent] = ()
+        self._history: Sequence[HistoryEntry] = ()
         self._drawn: list[Text] = []
         self.note = ""
         """Something to tell about the connection."""
 
-    def show(self, history: Sequence[ProcessedEvent], events: Sequence[EventEntry]) -> None:
+    def show(self, history: Sequence[HistoryEntry], events: Sequence[EventWithState]) -> None:
         """Draws the tree anew."""
         self._history = history
         self._drawn = list(lines(timeline(history, events)))[1:]
@@ -61,7 +61,7 @@ class WorkflowView:
         return heading
 
 
-def print_entry(entry: ProcessedEvent) -> None:
+def print_entry(entry: HistoryEntry) -> None:
     """One line for an entry, at once, for terminals that nothing can be drawn on again."""
     word = names.status(entry.status)
     line = Text.assemble(
@@ -72,7 +72,7 @@ def print_entry(entry: ProcessedEvent) -> None:
     print(f"{line.plain} [{word}]".replace("\n", " "), flush=True)
 
 
-def print_tree(history: Sequence[ProcessedEvent], events: Sequence[EventEntry]) -> None:
+def print_tree(history: Sequence[HistoryEntry], events: Sequence[EventWithState]) -> None:
     """The whole tree, to stay."""
     drawn = list(lines(timeline(history, events)))[1:]
     stdout().print(Text("\n").join(drawn), soft_wrap=True)

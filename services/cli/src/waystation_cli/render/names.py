@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from waystation.v1.blocker_pb2 import BlockerKind
 from waystation.v1.dead_letter_pb2 import DeadLetterState
+from waystation.v1.event_pb2 import EventState
 from waystation.v1.handler_pb2 import RegistrationKind
-from waystation.v1.history_pb2 import EventProcessResult
+from waystation.v1.history_pb2 import HistoryResult
+from waystation.v1.replay_pb2 import ReplayOutcome
 from waystation.v1.status_pb2 import WorkflowStatus
-from waystation.v1.workflow_service_pb2 import BlockerKind, EventState, ReplayOutcome
 from waystation_cli.render.text import name
 
 _STYLES = {
@@ -33,7 +35,7 @@ def status(value: int) -> str:
 
 
 def result(value: int) -> str:
-    return name(EventProcessResult, value, "EVENT_PROCESS_RESULT_")
+    return name(HistoryResult, value, "HISTORY_RESULT_")
 
 
 def event_state(value: int) -> str:

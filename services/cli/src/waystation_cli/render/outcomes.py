@@ -6,11 +6,13 @@ from rich.console import Console
 from rich.json import JSON
 from rich.text import Text
 
-from waystation.v1.workflow_pb2 import WorkflowContext
-from waystation.v1.workflow_service_pb2 import (
+from waystation.v1.workflow_pb2 import (
     WAIT_OUTCOME_IDLE,
     WAIT_OUTCOME_TIMED_OUT,
     WAIT_OUTCOME_WAITING_FOR_INPUT,
+    WorkflowContext,
+)
+from waystation.v1.workflow_service_pb2 import (
     CancelWorkflowResponse,
     ForkWorkflowResponse,
     ProvideInputResponse,

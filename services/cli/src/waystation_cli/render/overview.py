@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from waystation.v1.system_service_pb2 import GetSystemStatusResponse, QueueStatus
+from waystation.v1.system_pb2 import QueueStatus
+from waystation.v1.system_service_pb2 import GetSystemStatusResponse
 from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation_cli.render import names
 from waystation_cli.render.text import NOTHING, age, length, plain, stdout, table, when

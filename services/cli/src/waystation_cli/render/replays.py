@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rich.text import Text
 
-from waystation.v1.workflow_service_pb2 import (
+from waystation.v1.replay_pb2 import (
     REPLAY_OUTCOME_SKIPPED,
     ReplayDifference,
     ReplayEventDifference,

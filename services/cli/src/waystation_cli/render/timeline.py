@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 from rich.text import Text
 
+from waystation.v1.event_pb2 import EventWithState
 from waystation.v1.history_pb2 import (
-    EVENT_PROCESS_RESULT_SUCCESS,
-    EVENT_PROCESS_RESULT_UNHANDLED,
-    ProcessedEvent,
+    HISTORY_RESULT_SUCCESS,
+    HISTORY_RESULT_UNHANDLED,
+    HistoryEntry,
 )
-from waystation.v1.workflow_service_pb2 import EventEntry
 from waystation_cli.render import names
 from waystation_cli.render.text import clock, length, plain
 from waystation_cli.render.tree import Node
@@ -30,18 +30,18 @@ class _Branch(NamedTuple):
     event_id: str
 
 
-def timeline(history: Sequence[ProcessedEvent], events: Sequence[EventEntry]) -> Node:
+def timeline(history: Sequence[HistoryEntry], events: Sequence[EventWithState]) -> Node:
     """The tree of all entries and events; its root is a heading."""
     return _Timeline(history, events).draw()
 
 
 class _Timeline:
-    def __init__(self, history: Sequence[ProcessedEvent], events: Sequence[EventEntry]) -> None:
+    def __init__(self, history: Sequence[HistoryEntry], events: Sequence[EventWithState]) -> None:
         self._history = history
         self._events = {entry.event.event_id: entry for entry in events}
-        self._results: dict[str, list[ProcessedEvent]] = defaultdict(list)
-        self._answers: dict[str, list[ProcessedEvent]] = defaultdict(list)
-        self._joins: dict[tuple[str, str], list[ProcessedEvent]] = defaultdict(list)
+        self._results: dict[str, list[HistoryEntry]] = defaultdict(list)
+        self._answers: dict[str, list[HistoryEntry]] = defaultdict(list)
+        self._joins: dict[tuple[str, str], list[HistoryEntry]] = defaultdict(list)
         self._caused: dict[str, list[str]] = defaultdict(list)
         raised_by_entries = {event_id for entry in history for event_id in entry.raised_event_ids}
         opened = {entry.wait_id for entry in history if entry.wait_id and not entry.action}
@@ -80,7 +80,7 @@ class _Timeline:
             self._draw_from(root, entry)
         return root
 
-    def _draw_from(self, root: Node, entry: ProcessedEvent) -> None:
+    def _draw_from(self, root: Node, entry: HistoryEntry) -> None:
         if entry.sequence not in self._drawn_entries:
             self._drain(self._add_entry(root, entry))
 
@@ -97,7 +97,7 @@ class _Timeline:
                     opened.append(self._event_branch(node, caused))
             branches += opened
 
-    def _add_entry(self, node: Node, entry: ProcessedEvent) -> list[_Branch]:
+    def _add_entry(self, node: Node, entry: HistoryEntry) -> list[_Branch]:
         self._drawn_entries.add(entry.sequence)
         branch = node.add(entry_line(entry))
         raised = list(entry.raised_event_ids)
@@ -116,7 +116,7 @@ class _Timeline:
             for later in followed:
                 # A failed attempt opened nothing.
                 if (
-                    entry.result == EVENT_PROCESS_RESULT_SUCCESS
+                    entry.result == HISTORY_RESULT_SUCCESS
                     and later.sequence not in self._drawn_entries
                 ):
                     branches += self._add_entry(branch, later)
@@ -127,7 +127,7 @@ class _Timeline:
         return _Branch(node.add(_event_line(self._events[event_id])), event_id)
 
 
-def _event_line(entry: EventEntry) -> Text:
+def _event_line(entry: EventWithState) -> Text:
     state = names.event_state(entry.state)
     line = Text.assemble(
         (clock(entry.event.created_at) + " ", "dim"), (plain(entry.event.event_type), "bold")
@@ -137,12 +137,12 @@ def _event_line(entry: EventEntry) -> Text:
     return line
 
 
-def entry_line(entry: ProcessedEvent) -> Text:
+def entry_line(entry: HistoryEntry) -> Text:
     """What one entry says: who did what, how it ended, how long it took."""
     line = Text.assemble((f"#{entry.sequence} ", "dim"))
     if entry.action:
         line.append(plain(f"{entry.action.replace('_', ' ')} by {entry.processed_by}"))
-    elif entry.result == EVENT_PROCESS_RESULT_UNHANDLED:
+    elif entry.result == HISTORY_RESULT_UNHANDLED:
         line.append("no task handles it", style="yellow")
     else:
         word = names.result(entry.result)

@@ -9,9 +9,9 @@ from rich.json import JSON
 from rich.text import Text
 
 from waystation.v1.dead_letter_pb2 import DeadLetter
-from waystation.v1.history_pb2 import ProcessedEvent
+from waystation.v1.event_pb2 import EventWithState
+from waystation.v1.history_pb2 import HistoryEntry
 from waystation.v1.workflow_pb2 import WorkflowContext
-from waystation.v1.workflow_service_pb2 import EventEntry
 from waystation_cli.render import dead_letters as letters_view
 from waystation_cli.render import names, outcomes
 from waystation_cli.render.document import as_dict
@@ -25,7 +25,7 @@ _MOST_ATTEMPTS = 200
 
 def print_workflow(
     context: WorkflowContext,
-    events: Sequence[EventEntry],
+    events: Sequence[EventWithState],
     dead_letters: Sequence[DeadLetter],
     with_data: bool,
 ) -> None:
@@ -34,8 +34,8 @@ def print_workflow(
     _print_header(out, context, len(events))
     out.print()
     # Printed at once: a long history would take seconds line by line.
-    out.print(Text("\n").join(lines(timeline(context.event_history, events))), soft_wrap=True)
-    _print_attempts(out, context.event_history)
+    out.print(Text("\n").join(lines(timeline(context.history, events))), soft_wrap=True)
+    _print_attempts(out, context.history)
     if context.HasField("idle"):
         _heading(out, "Idle")
         out.print(plain(context.idle.message), style="yellow")
@@ -85,7 +85,7 @@ def _print_header(out: Console, context: WorkflowContext, events: int) -> None:
     out.print(facts)
 
 
-def _print_attempts(out: Console, history: Sequence[ProcessedEvent]) -> None:
+def _print_attempts(out: Console, history: Sequence[HistoryEntry]) -> None:
     calls = [entry for entry in history if entry.attempt]
     if not calls:
         return
@@ -109,7 +109,7 @@ def _print_attempts(out: Console, history: Sequence[ProcessedEvent]) -> None:
     out.print(rows)
 
 
-def _message(entry: ProcessedEvent) -> str:
+def _message(entry: HistoryEntry) -> str:
     if not entry.HasField("error"):
         return plain(entry.note)
     error = entry.error

@@ -12,7 +12,8 @@
     │   ├── WorkflowTypesRequired
     │   └── ReservedEventType
     ├── NotFound                 NOT_FOUND
-    │   └── WorkflowNotFound, TaskNotFound, HandlerNotFound, DeadLetterNotFound, NamespaceNotFound
+    │   └── WorkflowNotFound, TaskNotFound, DeliveryNotFound, HandlerNotFound,
+    │       DeadLetterNotFound, NamespaceNotFound
     ├── AlreadyExists            ALREADY_EXISTS
     │   └── WorkflowAlreadyExists, RequestIdReused, TaskOwnedByOtherService
     ├── FailedPrecondition       FAILED_PRECONDITION
@@ -23,7 +24,7 @@
     │       TooManyHandlers, NotBegun
     ├── EndpointNotAllowed       PERMISSION_DENIED
     ├── StoreUnavailable         UNAVAILABLE
-    ├── TaskNotPending           UNAVAILABLE
+    ├── DeliveryNotPending       UNAVAILABLE
     ├── NotYetAvailable          UNIMPLEMENTED
     └── TaskFault                a permanent fault in a task's answer
         └── PathTypeMismatch, ResponseInvalid, TaskRetired
@@ -114,6 +115,10 @@ class WorkflowNotFound(NotFound):
 
 class TaskNotFound(NotFound):
     reason = "TASK_NOT_FOUND"
+
+
+class DeliveryNotFound(NotFound):
+    reason = "DELIVERY_NOT_FOUND"
 
 
 class HandlerNotFound(NotFound):
@@ -219,11 +224,11 @@ class StoreUnavailable(WaystationError):
     retry_seconds = 1.0
 
 
-class TaskNotPending(WaystationError):
+class DeliveryNotPending(WaystationError):
     """The delivery is in call still; the same request may be repeated as is."""
 
     code = "UNAVAILABLE"
-    reason = "TASK_NOT_PENDING"
+    reason = "DELIVERY_NOT_PENDING"
 
 
 class NotYetAvailable(WaystationError):

@@ -36,7 +36,7 @@ def count(
     router_id: str,
 ) -> Verdict:
     """Counts an error or a cut call of a delivery that is open, once. `router_id` is empty where no
-    router called: the failure came by TaskCompletionService.
+    router called: the failure came by DeliveryCompletionService.
 
     A cut call costs nothing the first time: its delivery becomes a suspect. The attempt of a
     suspect's call is in the row already, so there it is the lease that tells whether this result

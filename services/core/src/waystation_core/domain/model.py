@@ -73,7 +73,7 @@ class DeliveryState(IntEnum):
     DEAD = 6
     """Dead-lettered under FAIL_WORKFLOW: not final until retried or discarded."""
     PENDING = 7
-    """Its task answered that the result follows by TaskCompletionService."""
+    """Its task answered that the result follows by DeliveryCompletionService."""
 
 
 class TimerKind(IntEnum):

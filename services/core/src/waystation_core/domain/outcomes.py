@@ -173,7 +173,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The task's result follows by TaskCompletionService."""
+    """The task's result follows by DeliveryCompletionService."""
 
     timeout: float | None = None
     """Seconds until the attempt is cut; None: the task's own timeout."""

@@ -54,8 +54,8 @@ ROLES: dict[str, frozenset[Role]] = {
         {"HandleEvent": frozenset({Role.ROUTER}), "HandleEvents": frozenset({Role.ROUTER})},
     ),
     **_methods(
-        "waystation.v1.TaskCompletionService",
-        {"CompleteTask": _HANDLERS, "FailTask": _HANDLERS, "ExtendTask": _HANDLERS},
+        "waystation.v1.DeliveryCompletionService",
+        {"CompleteDelivery": _HANDLERS, "FailDelivery": _HANDLERS, "ExtendDelivery": _HANDLERS},
     ),
     **_methods(
         "waystation.v1.HandlerRegistryService",

@@ -74,7 +74,7 @@ ORDER BY count(*) DESC, 1, 2, 3, 4 LIMIT {_PLACES}
 
 async def look(
     pool: Pool,
-    started_after: datetime,
+    created_after: datetime,
     *,
     workflow_type: str,
     after: tuple[datetime, int] | None,
@@ -90,7 +90,7 @@ async def look(
             {
                 "namespace": namespace,
                 "type": workflow_type,
-                "since": started_after,
+                "since": created_after,
                 "before": before,
                 "before_key": before_key,
                 "rows": rows,

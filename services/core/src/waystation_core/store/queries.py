@@ -253,7 +253,7 @@ class PostgresQueryStore(Letters):
 
     async def flow(
         self,
-        started_after: datetime,
+        created_after: datetime,
         *,
         workflow_type: str = "",
         after: tuple[datetime, int] | None = None,
@@ -262,7 +262,7 @@ class PostgresQueryStore(Letters):
     ) -> Looked:
         return await flow_queries.look(
             self._pool,
-            started_after,
+            created_after,
             workflow_type=workflow_type,
             after=after,
             limit=limit,

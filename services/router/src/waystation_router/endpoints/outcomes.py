@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from grpc import StatusCode
 
-from waystation.v1 import task_handler_service_pb2 as pb
+from waystation.v1 import result_pb2
 from waystation_core.domain.results import AttemptError
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.attempts import (
@@ -59,7 +59,7 @@ def status_code(number: int) -> StatusCode:
     return _CODES.get(number, StatusCode.UNKNOWN)
 
 
-def error_of_item(status: pb.ItemStatus) -> AttemptError:
+def error_of_item(status: result_pb2.CallStatus) -> AttemptError:
     """As `error_of_status`, for one item of a stream."""
     code = status_code(status.code)
     if code is StatusCode.OK:

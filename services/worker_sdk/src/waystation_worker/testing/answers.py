@@ -7,7 +7,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
-from waystation.v1 import event_pb2, task_handler_service_pb2
+from waystation.v1 import event_pb2, result_pb2, task_handler_service_pb2, wait_pb2
 from waystation_worker.context import status_name
 from waystation_worker.testing.changes import Change, Fault, apply, read_changes
 from waystation_worker.timing import time_of
@@ -161,7 +161,7 @@ def read_event(new: event_pb2.NewEvent) -> Raised:
     )
 
 
-def _fanned_out(fan_out: task_handler_service_pb2.FanOut) -> FannedOut:
+def _fanned_out(fan_out: result_pb2.FanOut) -> FannedOut:
     return FannedOut(
         events=[read_event(new) for new in fan_out.events],
         then=read_event(fan_out.then),
@@ -170,7 +170,7 @@ def _fanned_out(fan_out: task_handler_service_pb2.FanOut) -> FannedOut:
     )
 
 
-def _asked(wait: task_handler_service_pb2.WaitRequest) -> Asked:
+def _asked(wait: wait_pb2.WaitRequest) -> Asked:
     return Asked(
         message=wait.message,
         schema=read_struct(wait.input_schema) if wait.HasField("input_schema") else None,
@@ -179,7 +179,7 @@ def _asked(wait: task_handler_service_pb2.WaitRequest) -> Asked:
     )
 
 
-def read_failure(failure: task_handler_service_pb2.TaskFailure) -> Failed:
+def read_failure(failure: result_pb2.TaskFailure) -> Failed:
     """The failure as a value."""
     return Failed(
         reason=failure.reason,

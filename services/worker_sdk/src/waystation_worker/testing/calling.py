@@ -56,7 +56,7 @@ class Snapshot:
     status: str
     version: int
     data: dict[str, Json]
-    history: tuple[history_pb2.ProcessedEvent, ...] = ()
+    history: tuple[history_pb2.HistoryEntry, ...] = ()
 
 
 def number(count: int) -> str:
@@ -106,7 +106,7 @@ async def run_task(
     attempt: int = 1,
     correlation_id: str | None = None,
     idempotency_key: str | None = None,
-    history: Iterable[history_pb2.ProcessedEvent] = (),
+    history: Iterable[history_pb2.HistoryEntry] = (),
     now: datetime = START_OF_TIME,
     dry_run: bool = False,
 ) -> Answer:
@@ -231,4 +231,4 @@ def _write_context(
         into.correlation_id = correlation_id
     write_struct(context.data, into.data, "data")
     if with_history:
-        into.event_history.extend(context.history)
+        into.history.extend(context.history)

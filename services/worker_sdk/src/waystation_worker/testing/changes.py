@@ -43,10 +43,10 @@ class Fault(Exception):
         self.message = message
 
 
-def read_changes(operations: operation_pb2.Operations) -> list[Change]:
+def read_changes(operations: operation_pb2.OperationList) -> list[Change]:
     """The changes of an answer."""
     changes = []
-    for operation in operations.operations:
+    for operation in operations.items:
         kind = operation.WhichOneof("kind") or ""
         value: Json = None
         if kind in ("increment", "maximum"):

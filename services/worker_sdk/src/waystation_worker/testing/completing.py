@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from waystation_worker.errors import LimitExceeded, TaskNotFound, Unavailable, WrongState
+from waystation_worker.errors import DeliveryNotFound, LimitExceeded, Unavailable, WrongState
 from waystation_worker.result import TaskResult
 from waystation_worker.testing import committing
 from waystation_worker.testing.answers import Failed, read_answer
@@ -48,10 +48,10 @@ def _pending(instance: Instance, key: str) -> Delivery:
         raise Unavailable(f"{key} has not answered `pending` yet; try again", code="UNAVAILABLE")
     if delivery is None or delivery.state != "PENDING":
         keys = [one.key for one in instance.deliveries() if one.state == "PENDING"]
-        raise TaskNotFound(
+        raise DeliveryNotFound(
             f"no task of {instance.id} with the key {key} is pending; keys that are: "
             f"{', '.join(keys) or 'none'}",
-            reason="TASK_NOT_FOUND",
+            reason="DELIVERY_NOT_FOUND",
             code="NOT_FOUND",
         )
     if instance.treatment(delivery.event) != "DELIVER":

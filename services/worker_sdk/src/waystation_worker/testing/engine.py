@@ -68,12 +68,12 @@ class TestEngine:
         correlation_id: str | None = None,
         priority: int | None = None,
         metadata: Mapping[str, str] | None = None,
-        deadline: Span | None = None,
+        workflow_timeout: Span | None = None,
     ) -> WorkflowRun:
         """A new workflow that has raised `workflow.started`; no task is called yet.
 
         `payload` is that event's, default the data. It fails when it is open still after
-        `deadline`. Raises WorkflowAlreadyExists for an id in use.
+        `workflow_timeout`. Raises WorkflowAlreadyExists for an id in use.
         """
         name = workflow_instance_id or f"{workflow_type}-{len(self.runs) + 1}"
         if any(run.id == name for run in self.runs):
@@ -87,7 +87,9 @@ class TestEngine:
             find_tasks=self._find_tasks,
             clock=lambda: self.now,
             max_events=self._max_events,
-            deadline=None if deadline is None else self.now + span(deadline, "deadline"),
+            deadline=None
+            if workflow_timeout is None
+            else self.now + span(workflow_timeout, "workflow_timeout"),
         )
         given = copied(first) if payload is None else as_json(payload, "payload")
         asking.start(instance, Raised(STARTED, given, priority, dict(metadata or {})))

@@ -18,7 +18,7 @@ from waystation_worker.testing.records import DeadLetter, Delivery, Entry, Pendi
 from waystation_worker.testing.telling import entry_message, timeline
 from waystation_worker.timing import DAY, Span, span
 from waystation_worker.values import Json, Model, copied
-from waystation_worker.workflows import EventEntry, Failure, Wait
+from waystation_worker.workflows import EventWithState, Failure, Wait
 
 if TYPE_CHECKING:
     from waystation_worker.testing.engine import TestEngine
@@ -95,10 +95,10 @@ class WorkflowRun:
         )
 
     @property
-    def events(self) -> list[EventEntry]:
+    def events(self) -> list[EventWithState]:
         """Every event, in the order in which they were raised, those of the system included."""
         return [
-            EventEntry(
+            EventWithState(
                 event_id=emitted.event.event_id,
                 event_type=emitted.event.event_type,
                 state=emitted.state,
@@ -188,7 +188,7 @@ class WorkflowRun:
         asking.publish(self._instance, read_event(new._message()))
 
     def complete_task(self, idempotency_key: str, result: TaskResult) -> None:
-        """Gives the result of a task that answered `pending`. Raises TaskNotFound, WorkflowEnded,
+        """Gives the result of a task that answered `pending`. Raises DeliveryNotFound, WorkflowEnded,
         and for a result that breaks a rule WrongState or LimitExceeded."""
         completing.complete(self._instance, idempotency_key, result)
 

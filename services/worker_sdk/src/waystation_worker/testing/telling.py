@@ -77,16 +77,16 @@ def _left(until: datetime, now: datetime) -> str:
     return f"{(until - now).total_seconds():g} s"
 
 
-def entry_message(entry: Entry) -> history_pb2.ProcessedEvent:
+def entry_message(entry: Entry) -> history_pb2.HistoryEntry:
     """The entry as `ctx.history` shows it; `change`, `duration` and what names an endpoint are
     left out."""
-    message = history_pb2.ProcessedEvent(
+    message = history_pb2.HistoryEntry(
         sequence=entry.sequence,
         version=entry.sequence,
         event_id=entry.event_id,
         event_type=entry.event_type,
         processed_by=entry.processed_by,
-        result=getattr(history_pb2, f"EVENT_PROCESS_RESULT_{entry.result}"),
+        result=getattr(history_pb2, f"HISTORY_RESULT_{entry.result}"),
         status=getattr(status_pb2, f"WORKFLOW_STATUS_{entry.status}"),
         attempt=entry.attempt,
         will_retry=entry.next_attempt_at is not None,

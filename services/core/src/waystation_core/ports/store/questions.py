@@ -334,7 +334,7 @@ class QueryStore(Protocol):
 
     async def flow(
         self,
-        started_after: datetime,
+        created_after: datetime,
         *,
         workflow_type: str = "",
         after: tuple[datetime, int] | None = None,

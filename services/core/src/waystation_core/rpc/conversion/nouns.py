@@ -8,7 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from waystation.v1 import dead_letter_pb2, event_pb2, history_pb2, operation_pb2, workflow_pb2
+from waystation.v1 import (
+    dead_letter_pb2,
+    event_pb2,
+    history_pb2,
+    operation_pb2,
+    wait_pb2,
+    workflow_pb2,
+)
 from waystation_core.domain.model import Event, Instance, Json, JsonObject, Result, Wait
 from waystation_core.domain.timers import INPUT_TIMED_OUT_ACTION
 from waystation_core.ports.store import DeadLetterFact, StoredEntry
@@ -93,11 +100,11 @@ def context_to_proto(
         message.idle.raised_by = instance.idle.raised_by
         message.idle.message = instance.idle.message
     for entry in history:
-        entry_to_proto(entry, message.event_history.add())
+        entry_to_proto(entry, message.history.add())
     return message
 
 
-def _wait_to_proto(wait: Wait, message: workflow_pb2.WorkflowWait) -> None:
+def _wait_to_proto(wait: Wait, message: wait_pb2.WorkflowWait) -> None:
     message.wait_id = wait.wait_id
     message.task_id = wait.task_id
     message.message = wait.message
@@ -109,10 +116,10 @@ def _wait_to_proto(wait: Wait, message: workflow_pb2.WorkflowWait) -> None:
 
 
 def entry_to_proto(
-    stored: StoredEntry, into: history_pb2.ProcessedEvent | None = None
-) -> history_pb2.ProcessedEvent:
+    stored: StoredEntry, into: history_pb2.HistoryEntry | None = None
+) -> history_pb2.HistoryEntry:
     """One entry of history."""
-    message = history_pb2.ProcessedEvent() if into is None else into
+    message = history_pb2.HistoryEntry() if into is None else into
     entry = stored.entry
     message.sequence = entry.sequence
     message.version = entry.sequence

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import structlog
 
-from waystation.v1 import event_pb2, operation_pb2, task_handler_service_pb2
+from waystation.v1 import event_pb2, operation_pb2, result_pb2, task_handler_service_pb2, wait_pb2
 from waystation_core.domain import lifecycle, limits
 from waystation_core.domain.errors import (
     InvalidField,
@@ -68,7 +68,7 @@ def completion_from_proto(response: _Response) -> Reply:
     for field in ("failure", "pending"):
         if response.HasField(field):  # type: ignore[arg-type, unused-ignore]
             raise InvalidField(
-                f"response.{field} completes nothing; call FailTask or ExtendTask.",
+                f"response.{field} completes nothing; call FailDelivery or ExtendDelivery.",
                 field=f"response.{field}",
             )
     reply = _read(response)
@@ -115,7 +115,7 @@ def _events(messages: Iterable[event_pb2.NewEvent], field: str) -> tuple[NewEven
     return events
 
 
-def _fan_out(message: task_handler_service_pb2.FanOut, field: str) -> FanOut:
+def _fan_out(message: result_pb2.FanOut, field: str) -> FanOut:
     """A group to open; what only the whole of it can tell is left to the domain."""
     if not message.HasField("then"):
         raise ResponseInvalid(
@@ -136,9 +136,7 @@ def _fan_out(message: task_handler_service_pb2.FanOut, field: str) -> FanOut:
 
 
 def _timeout(
-    message: task_handler_service_pb2.FanOut
-    | task_handler_service_pb2.WaitRequest
-    | task_handler_service_pb2.PendingCompletion,
+    message: result_pb2.FanOut | wait_pb2.WaitRequest | result_pb2.PendingCompletion,
     field: str,
     most: float,
 ) -> float | None:
@@ -187,7 +185,7 @@ def _check_end(
         )
 
 
-def _wait(message: task_handler_service_pb2.WaitRequest) -> WaitRequest:
+def _wait(message: wait_pb2.WaitRequest) -> WaitRequest:
     if message.wait_id:
         limits.check_id(message.wait_id, "wait.wait_id")
     if not message.message:
@@ -216,16 +214,16 @@ def _change(response: _Response) -> Change:
 
 
 @refuses_unforeseen("operations")
-def operations_from_proto(message: operation_pb2.Operations) -> tuple[Operation, ...]:
+def operations_from_proto(message: operation_pb2.OperationList) -> tuple[Operation, ...]:
     """Operations with their values; whether they fit the data shows when they are applied."""
-    if len(message.operations) > limits.MAX_OPERATIONS:
+    if len(message.items) > limits.MAX_OPERATIONS:
         raise ResponseInvalid(
             f"An answer may hold {limits.MAX_OPERATIONS} operations, not "
-            f"{len(message.operations)}; set a larger part of the data at once.",
+            f"{len(message.items)}; set a larger part of the data at once.",
             problem="too many operations",
             limit=str(limits.MAX_OPERATIONS),
         )
-    return tuple(_operation(at, operation) for at, operation in enumerate(message.operations))
+    return tuple(_operation(at, operation) for at, operation in enumerate(message.items))
 
 
 def _operation(at: int, message: operation_pb2.Operation) -> Operation:
@@ -292,7 +290,7 @@ def _check_alone(response: _Response, what: str) -> None:
 
 
 @refuses_unforeseen("failure")
-def failure_from_proto(failure: task_handler_service_pb2.TaskFailure) -> AttemptError:
+def failure_from_proto(failure: result_pb2.TaskFailure) -> AttemptError:
     """The failed attempt that a task tells of."""
     retry_after = None
     if failure.HasField("retry_after"):

@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from waystation.v1 import task_completion_service_pb2 as waystation_dot_v1_dot_task__completion__service__pb2
+from waystation.v1 import delivery_completion_service_pb2 as waystation_dot_v1_dot_delivery__completion__service__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
@@ -18,16 +18,16 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in waystation/v1/task_completion_service_pb2_grpc.py depends on'
+        + ' but the generated code in waystation/v1/delivery_completion_service_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
     )
 
 
-class TaskCompletionServiceStub(object):
+class DeliveryCompletionServiceStub(object):
     """Ends deliveries that a task answered with `pending`, from any process that knows the idempotency key.
-    Every RPC may also answer UNAVAILABLE / TASK_NOT_PENDING where it comes before the answer `pending` is committed
+    Every RPC may also answer UNAVAILABLE / DELIVERY_NOT_PENDING where it comes before the answer `pending` is committed
     (it waits for that a few seconds): try again as is.
     """
 
@@ -37,34 +37,34 @@ class TaskCompletionServiceStub(object):
         Args:
             channel: A grpc.Channel.
         """
-        self.CompleteTask = channel.unary_unary(
-                '/waystation.v1.TaskCompletionService/CompleteTask',
-                request_serializer=waystation_dot_v1_dot_task__completion__service__pb2.CompleteTaskRequest.SerializeToString,
-                response_deserializer=waystation_dot_v1_dot_task__completion__service__pb2.CompleteTaskResponse.FromString,
+        self.CompleteDelivery = channel.unary_unary(
+                '/waystation.v1.DeliveryCompletionService/CompleteDelivery',
+                request_serializer=waystation_dot_v1_dot_delivery__completion__service__pb2.CompleteDeliveryRequest.SerializeToString,
+                response_deserializer=waystation_dot_v1_dot_delivery__completion__service__pb2.CompleteDeliveryResponse.FromString,
                 _registered_method=True)
-        self.FailTask = channel.unary_unary(
-                '/waystation.v1.TaskCompletionService/FailTask',
-                request_serializer=waystation_dot_v1_dot_task__completion__service__pb2.FailTaskRequest.SerializeToString,
-                response_deserializer=waystation_dot_v1_dot_task__completion__service__pb2.FailTaskResponse.FromString,
+        self.FailDelivery = channel.unary_unary(
+                '/waystation.v1.DeliveryCompletionService/FailDelivery',
+                request_serializer=waystation_dot_v1_dot_delivery__completion__service__pb2.FailDeliveryRequest.SerializeToString,
+                response_deserializer=waystation_dot_v1_dot_delivery__completion__service__pb2.FailDeliveryResponse.FromString,
                 _registered_method=True)
-        self.ExtendTask = channel.unary_unary(
-                '/waystation.v1.TaskCompletionService/ExtendTask',
-                request_serializer=waystation_dot_v1_dot_task__completion__service__pb2.ExtendTaskRequest.SerializeToString,
-                response_deserializer=waystation_dot_v1_dot_task__completion__service__pb2.ExtendTaskResponse.FromString,
+        self.ExtendDelivery = channel.unary_unary(
+                '/waystation.v1.DeliveryCompletionService/ExtendDelivery',
+                request_serializer=waystation_dot_v1_dot_delivery__completion__service__pb2.ExtendDeliveryRequest.SerializeToString,
+                response_deserializer=waystation_dot_v1_dot_delivery__completion__service__pb2.ExtendDeliveryResponse.FromString,
                 _registered_method=True)
 
 
-class TaskCompletionServiceServicer(object):
+class DeliveryCompletionServiceServicer(object):
     """Ends deliveries that a task answered with `pending`, from any process that knows the idempotency key.
-    Every RPC may also answer UNAVAILABLE / TASK_NOT_PENDING where it comes before the answer `pending` is committed
+    Every RPC may also answer UNAVAILABLE / DELIVERY_NOT_PENDING where it comes before the answer `pending` is committed
     (it waits for that a few seconds): try again as is.
     """
 
-    def CompleteTask(self, request, context):
+    def CompleteDelivery(self, request, context):
         """Gives the result of a pending delivery; as if HandleEvent had been called and had answered now, so it
         conflicts with no other change. What breaks a rule is refused, and the delivery stays pending.
         Idempotent by request_id.
-        Errors: NOT_FOUND / TASK_NOT_FOUND (no such delivery is pending); FAILED_PRECONDITION / WORKFLOW_ENDED,
+        Errors: NOT_FOUND / DELIVERY_NOT_FOUND (no such delivery is pending); FAILED_PRECONDITION / WORKFLOW_ENDED,
         RESPONSE_INVALID, PATH_TYPE_MISMATCH; INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD, INVALID_EVENT_TYPE,
         INVALID_STRUCT, INVALID_PRIORITY, INVALID_PATH; RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE, CONTEXT_TOO_LARGE,
         TOO_MANY_EVENTS; ALREADY_EXISTS / REQUEST_ID_REUSED.
@@ -73,19 +73,19 @@ class TaskCompletionServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def FailTask(self, request, context):
+    def FailDelivery(self, request, context):
         """Fails the attempt of a pending delivery; another one follows by the task's policy. Idempotent by request_id.
-        Errors: NOT_FOUND / TASK_NOT_FOUND; FAILED_PRECONDITION / WORKFLOW_ENDED; INVALID_ARGUMENT / INVALID_ID,
+        Errors: NOT_FOUND / DELIVERY_NOT_FOUND; FAILED_PRECONDITION / WORKFLOW_ENDED; INVALID_ARGUMENT / INVALID_ID,
         INVALID_FIELD; ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ExtendTask(self, request, context):
+    def ExtendDelivery(self, request, context):
         """Says that a pending delivery is still being worked on: it is cut that much later, counted from now.
         Idempotent by request_id.
-        Errors: NOT_FOUND / TASK_NOT_FOUND; INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD;
+        Errors: NOT_FOUND / DELIVERY_NOT_FOUND; INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD;
         ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -93,39 +93,39 @@ class TaskCompletionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
 
-def add_TaskCompletionServiceServicer_to_server(servicer, server):
+def add_DeliveryCompletionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'CompleteTask': grpc.unary_unary_rpc_method_handler(
-                    servicer.CompleteTask,
-                    request_deserializer=waystation_dot_v1_dot_task__completion__service__pb2.CompleteTaskRequest.FromString,
-                    response_serializer=waystation_dot_v1_dot_task__completion__service__pb2.CompleteTaskResponse.SerializeToString,
+            'CompleteDelivery': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteDelivery,
+                    request_deserializer=waystation_dot_v1_dot_delivery__completion__service__pb2.CompleteDeliveryRequest.FromString,
+                    response_serializer=waystation_dot_v1_dot_delivery__completion__service__pb2.CompleteDeliveryResponse.SerializeToString,
             ),
-            'FailTask': grpc.unary_unary_rpc_method_handler(
-                    servicer.FailTask,
-                    request_deserializer=waystation_dot_v1_dot_task__completion__service__pb2.FailTaskRequest.FromString,
-                    response_serializer=waystation_dot_v1_dot_task__completion__service__pb2.FailTaskResponse.SerializeToString,
+            'FailDelivery': grpc.unary_unary_rpc_method_handler(
+                    servicer.FailDelivery,
+                    request_deserializer=waystation_dot_v1_dot_delivery__completion__service__pb2.FailDeliveryRequest.FromString,
+                    response_serializer=waystation_dot_v1_dot_delivery__completion__service__pb2.FailDeliveryResponse.SerializeToString,
             ),
-            'ExtendTask': grpc.unary_unary_rpc_method_handler(
-                    servicer.ExtendTask,
-                    request_deserializer=waystation_dot_v1_dot_task__completion__service__pb2.ExtendTaskRequest.FromString,
-                    response_serializer=waystation_dot_v1_dot_task__completion__service__pb2.ExtendTaskResponse.SerializeToString,
+            'ExtendDelivery': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExtendDelivery,
+                    request_deserializer=waystation_dot_v1_dot_delivery__completion__service__pb2.ExtendDeliveryRequest.FromString,
+                    response_serializer=waystation_dot_v1_dot_delivery__completion__service__pb2.ExtendDeliveryResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
-            'waystation.v1.TaskCompletionService', rpc_method_handlers)
+            'waystation.v1.DeliveryCompletionService', rpc_method_handlers)
     server.add_generic_rpc_handlers((generic_handler,))
-    server.add_registered_method_handlers('waystation.v1.TaskCompletionService', rpc_method_handlers)
+    server.add_registered_method_handlers('waystation.v1.DeliveryCompletionService', rpc_method_handlers)
 
 
  # This class is part of an EXPERIMENTAL API.
-class TaskCompletionService(object):
+class DeliveryCompletionService(object):
     """Ends deliveries that a task answered with `pending`, from any process that knows the idempotency key.
-    Every RPC may also answer UNAVAILABLE / TASK_NOT_PENDING where it comes before the answer `pending` is committed
+    Every RPC may also answer UNAVAILABLE / DELIVERY_NOT_PENDING where it comes before the answer `pending` is committed
     (it waits for that a few seconds): try again as is.
     """
 
     @staticmethod
-    def CompleteTask(request,
+    def CompleteDelivery(request,
             target,
             options=(),
             channel_credentials=None,
@@ -138,9 +138,9 @@ class TaskCompletionService(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/waystation.v1.TaskCompletionService/CompleteTask',
-            waystation_dot_v1_dot_task__completion__service__pb2.CompleteTaskRequest.SerializeToString,
-            waystation_dot_v1_dot_task__completion__service__pb2.CompleteTaskResponse.FromString,
+            '/waystation.v1.DeliveryCompletionService/CompleteDelivery',
+            waystation_dot_v1_dot_delivery__completion__service__pb2.CompleteDeliveryRequest.SerializeToString,
+            waystation_dot_v1_dot_delivery__completion__service__pb2.CompleteDeliveryResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -152,7 +152,7 @@ class TaskCompletionService(object):
             _registered_method=True)
 
     @staticmethod
-    def FailTask(request,
+    def FailDelivery(request,
             target,
             options=(),
             channel_credentials=None,
@@ -165,9 +165,9 @@ class TaskCompletionService(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/waystation.v1.TaskCompletionService/FailTask',
-            waystation_dot_v1_dot_task__completion__service__pb2.FailTaskRequest.SerializeToString,
-            waystation_dot_v1_dot_task__completion__service__pb2.FailTaskResponse.FromString,
+            '/waystation.v1.DeliveryCompletionService/FailDelivery',
+            waystation_dot_v1_dot_delivery__completion__service__pb2.FailDeliveryRequest.SerializeToString,
+            waystation_dot_v1_dot_delivery__completion__service__pb2.FailDeliveryResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -179,7 +179,7 @@ class TaskCompletionService(object):
             _registered_method=True)
 
     @staticmethod
-    def ExtendTask(request,
+    def ExtendDelivery(request,
             target,
             options=(),
             channel_credentials=None,
@@ -192,9 +192,9 @@ class TaskCompletionService(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/waystation.v1.TaskCompletionService/ExtendTask',
-            waystation_dot_v1_dot_task__completion__service__pb2.ExtendTaskRequest.SerializeToString,
-            waystation_dot_v1_dot_task__completion__service__pb2.ExtendTaskResponse.FromString,
+            '/waystation.v1.DeliveryCompletionService/ExtendDelivery',
+            waystation_dot_v1_dot_delivery__completion__service__pb2.ExtendDeliveryRequest.SerializeToString,
+            waystation_dot_v1_dot_delivery__completion__service__pb2.ExtendDeliveryResponse.FromString,
             options,
             channel_credentials,
             insecure,

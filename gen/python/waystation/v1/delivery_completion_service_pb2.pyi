@@ -2,6 +2,7 @@ import datetime
 
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from waystation.v1 import result_pb2 as _result_pb2
 from waystation.v1 import task_handler_service_pb2 as _task_handler_service_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -10,7 +11,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class CompleteTaskRequest(_message.Message):
+class CompleteDeliveryRequest(_message.Message):
     __slots__ = ("namespace", "idempotency_key", "response", "request_id")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
@@ -22,11 +23,11 @@ class CompleteTaskRequest(_message.Message):
     request_id: str
     def __init__(self, namespace: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., response: _Optional[_Union[_task_handler_service_pb2.HandleEventResponse, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
-class CompleteTaskResponse(_message.Message):
+class CompleteDeliveryResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
-class FailTaskRequest(_message.Message):
+class FailDeliveryRequest(_message.Message):
     __slots__ = ("namespace", "idempotency_key", "failure", "request_id")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
@@ -34,15 +35,15 @@ class FailTaskRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     idempotency_key: str
-    failure: _task_handler_service_pb2.TaskFailure
+    failure: _result_pb2.TaskFailure
     request_id: str
-    def __init__(self, namespace: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., failure: _Optional[_Union[_task_handler_service_pb2.TaskFailure, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, namespace: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., failure: _Optional[_Union[_result_pb2.TaskFailure, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
-class FailTaskResponse(_message.Message):
+class FailDeliveryResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
-class ExtendTaskRequest(_message.Message):
+class ExtendDeliveryRequest(_message.Message):
     __slots__ = ("namespace", "idempotency_key", "extension", "request_id")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
@@ -54,7 +55,7 @@ class ExtendTaskRequest(_message.Message):
     request_id: str
     def __init__(self, namespace: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., extension: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
-class ExtendTaskResponse(_message.Message):
+class ExtendDeliveryResponse(_message.Message):
     __slots__ = ("deadline",)
     DEADLINE_FIELD_NUMBER: _ClassVar[int]
     deadline: _timestamp_pb2.Timestamp
