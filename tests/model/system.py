@@ -331,7 +331,11 @@ class System:
                         relay=self._api.relay,
                     )
 
-        self.run(do())
+        try:
+            self.run(do())
+        except StoreUnavailable:
+            # Its client repeats the call. What is left of the catch-up comes with the second look.
+            self.run(do())
 
     def unregister(self, service: str) -> None:
         self.run(self._api.registry.unregister(self.handlers.pop(service)))
