@@ -176,7 +176,6 @@ class Driver:
     async def _open_letters(self, instance: str) -> list[dead_letter_pb2.DeadLetter]:
         request = dead_letter_service_pb2.ListDeadLettersRequest()
         request.filter.workflow_instance_id = instance
-        request.filter.state = dead_letter_pb2.DEAD_LETTER_STATE_OPEN
         answer = await self._insist_raw("letters", instance, "ListDeadLetters", request)
         return list(answer.dead_letters)
 

@@ -60,15 +60,16 @@ class Facts:
                 lines.write(instance=instance, **await self.instance(instance), letters=letters)
 
         letters: dict[str, list[dict[str, Any]]] = {}
-        for state in (
-            dead_letter_pb2.DEAD_LETTER_STATE_OPEN,
-            dead_letter_pb2.DEAD_LETTER_STATE_RETRIED,
-            dead_letter_pb2.DEAD_LETTER_STATE_DISCARDED,
-        ):
-            request = dead_letter_service_pb2.ListDeadLettersRequest(page_size=_PAGE)
-            request.filter.state = state
-            async for letter in self._pages(self._letters.ListDeadLetters, request, "dead_letters"):
-                letters.setdefault(letter["workflow_instance_id"], []).append(letter)
+        request = dead_letter_service_pb2.ListDeadLettersRequest(page_size=_PAGE)
+        request.filter.states.extend(
+            (
+                dead_letter_pb2.DEAD_LETTER_STATE_OPEN,
+                dead_letter_pb2.DEAD_LETTER_STATE_RETRIED,
+                dead_letter_pb2.DEAD_LETTER_STATE_DISCARDED,
+            )
+        )
+        async for letter in self._pages(self._letters.ListDeadLetters, request, "dead_letters"):
+            letters.setdefault(letter["workflow_instance_id"], []).append(letter)
         listed = [
             workflow["workflow_instance_id"]
             async for workflow in self._pages(

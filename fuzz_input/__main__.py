@@ -21,6 +21,7 @@ from fuzz_input.values import Filler
 from localservers.health import serves
 from waystation.v1 import blocker_pb2, status_pb2, workflow_service_pb2_grpc
 from waystation.v1 import workflow_service_pb2 as pb
+from waystation.v1.workflow_pb2 import WorkflowFilter
 
 AT_ONCE = 16
 CHECK_EVERY = 500
@@ -136,30 +137,30 @@ class Run:
 
     async def _unsettled(self) -> list[str]:
         found = []
-        for workflow_type in (UNARY, STREAM):
-            token = ""
-            while True:
-                page = await self._workflows.ListWorkflows(
-                    pb.ListWorkflowsRequest(
-                        workflow_type=workflow_type,
+        token = ""
+        while True:
+            page = await self._workflows.ListWorkflows(
+                pb.ListWorkflowsRequest(
+                    filter=WorkflowFilter(
+                        workflow_types=[UNARY, STREAM],
                         statuses=[status_pb2.WORKFLOW_STATUS_ACTIVE],
                         idle=False,
-                        page_size=1_000,
-                        page_token=token,
                     ),
-                    timeout=60,
+                    page_size=1_000,
+                    page_token=token,
+                ),
+                timeout=60,
+            )
+            for context in page.workflows:
+                request = pb.ExplainWorkflowRequest(
+                    workflow_instance_id=context.workflow_instance_id
                 )
-                for context in page.workflows:
-                    request = pb.ExplainWorkflowRequest(
-                        workflow_instance_id=context.workflow_instance_id
-                    )
-                    told = await self._workflows.ExplainWorkflow(request, timeout=60)
-                    if any(blocker.kind in UNSETTLED for blocker in told.blockers):
-                        found.append(context.workflow_instance_id)
-                token = page.next_page_token
-                if not token:
-                    break
-        return found
+                told = await self._workflows.ExplainWorkflow(request, timeout=60)
+                if any(blocker.kind in UNSETTLED for blocker in told.blockers):
+                    found.append(context.workflow_instance_id)
+            token = page.next_page_token
+            if not token:
+                return found
 
 
 def _port(address: str) -> int:

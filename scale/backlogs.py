@@ -87,7 +87,7 @@ async def letters(system: System, number: int, normal: float) -> list[Row]:
                 dead_letter_service_pb2.ListDeadLettersRequest(page_size=1000), timeout=30
             )
         )
-        request = dead_letter_service_pb2.RetryDeadLetterRequest(request_id="scale")
+        request = dead_letter_service_pb2.RetryDeadLettersRequest(request_id="scale")
         request.filter.task_id = "reject"
         retried = 0
         async with bystander(one, _FIRST + "-letters") as looks:
@@ -95,7 +95,7 @@ async def letters(system: System, number: int, normal: float) -> list[Row]:
             # A call that broke off at its deadline is taken up by the same request.
             while time.monotonic() - began < 4 * LETTERS_WITHIN and not retried:
                 with contextlib.suppress(grpc.aio.AioRpcError):
-                    retried = (await one.letters.RetryDeadLetter(request, timeout=60)).retried
+                    retried = (await one.letters.RetryDeadLetters(request, timeout=60)).retried
             took = time.monotonic() - began
         # At half the rate of normal work at least, as any other backlog.
         left = await _open(system, handlers.LETTERS, max(LETTERS_WITHIN, 2 * number / normal))

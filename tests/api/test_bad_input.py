@@ -41,8 +41,9 @@ RAW = [
     ("StartWorkflow", field(1, b"x" * 9_000_000), "PAYLOAD_TOO_LARGE"),
     ("StartWorkflow", b"\x12\xff\xff\xff\xff", "INVALID_FIELD"),
     ("StartWorkflow", field(2, b"\xff\xfe"), "INVALID_FIELD"),
-    ("ListWorkflows", b"\x18\x01" * 100_000, "INVALID_FIELD"),
-    ("ListWorkflows", field(3, b"\x01" * 5_000), "INVALID_FIELD"),
+    ("ListWorkflows", field(2, b"\x10\x01" * 100_000), "INVALID_FIELD"),
+    ("ListWorkflows", field(2, field(2, b"\x01" * 5_000)), "INVALID_FIELD"),
+    ("ListWorkflows", field(2, field(1, b"t") * 5_000), "INVALID_FIELD"),
     ("ListWorkflows", b"\x98\x06\x01" * 2_500_000, "PAYLOAD_TOO_LARGE"),
 ]
 

@@ -1,9 +1,10 @@
-"""RetryDeadLetter and DiscardDeadLetter by filter: all that match, once, counted, whatever breaks off."""
+"""RetryDeadLetters and DiscardDeadLetters: all that match, once, counted, whatever breaks off."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import pytest
@@ -51,20 +52,23 @@ async def open_letters(api: Api, **fields: Any) -> list[Any]:
     return list((await api.dead_letters.ListDeadLetters(request)).dead_letters)
 
 
+def target(**fields: Any) -> Any:
+    """A filter of these fields; all, where there are none."""
+    if not fields:
+        return {"all": dead_letter_pb2.AllOpenDeadLetters()}
+    return {"filter": dead_letter_pb2.DeadLetterFilter(**fields)}
+
+
 async def retry(api: Api, request_id: str = "", **fields: Any) -> int:
-    request = pb.RetryDeadLetterRequest(
-        filter=dead_letter_pb2.DeadLetterFilter(**fields), request_id=request_id
-    )
-    answer = await api.dead_letters.RetryDeadLetter(request)
-    return int(answer.retried)
+    request = pb.RetryDeadLettersRequest(request_id=request_id or str(uuid4()), **target(**fields))
+    return int((await api.dead_letters.RetryDeadLetters(request)).retried)
 
 
 async def discard(api: Api, request_id: str = "", **fields: Any) -> int:
-    request = pb.DiscardDeadLetterRequest(
-        filter=dead_letter_pb2.DeadLetterFilter(**fields), request_id=request_id
+    request = pb.DiscardDeadLettersRequest(
+        request_id=request_id or str(uuid4()), **target(**fields)
     )
-    answer = await api.dead_letters.DiscardDeadLetter(request)
-    return int(answer.discarded)
+    return int((await api.dead_letters.DiscardDeadLetters(request)).discarded)
 
 
 async def execute(api: Api, statement: str) -> None:
@@ -141,10 +145,8 @@ async def test_a_repeated_request_has_one_effect_and_the_same_answer(api: Api) -
         await api.engine.handle(f"w-{number}", "workflow.started", failure(permanent=True))
     assert await retry(api, "r-1") == 3
     assert len(await open_letters(api)) == 3
-    other = pb.RetryDeadLetterRequest(
-        filter=dead_letter_pb2.DeadLetterFilter(task_id="x"), request_id="r-1"
-    )
-    reused = await refusal(api.dead_letters.RetryDeadLetter(other))
+    other = pb.RetryDeadLettersRequest(request_id="r-1", **target(task_id="x"))
+    reused = await refusal(api.dead_letters.RetryDeadLetters(other))
     assert reused.reason == "REQUEST_ID_REUSED"
     # Scope is RPC and id.
     assert await discard(api, "r-1") == 3
@@ -172,8 +174,8 @@ async def test_what_broke_off_is_taken_up_and_counted_as_one(
         patch.setattr(store, "commit", breaks)
         patch.setattr(store, "locked", gone)
         patch.setattr(store, "probe", gone)
-        request = pb.RetryDeadLetterRequest(filter={}, request_id="r-1")
-        assert (await refusal(api.dead_letters.RetryDeadLetter(request))).reason == (
+        request = pb.RetryDeadLettersRequest(all={}, request_id="r-1")
+        assert (await refusal(api.dead_letters.RetryDeadLetters(request))).reason == (
             "STORE_UNAVAILABLE"
         )
     # Not the fourth one, too: nobody was served.
@@ -205,8 +207,8 @@ async def test_a_client_that_goes_away_ends_the_work(
 
     with monkeypatch.context() as patch:
         patch.setattr(api.store.engine, "commit", stands_still)
-        call = api.dead_letters.RetryDeadLetter(
-            pb.RetryDeadLetterRequest(filter={}, request_id="r-1")
+        call = api.dead_letters.RetryDeadLetters(
+            pb.RetryDeadLettersRequest(all={}, request_id="r-1")
         )
         waiting = asyncio.ensure_future(call)
         await reached.wait()
@@ -284,9 +286,9 @@ async def test_one_that_cant_be_retried_holds_up_no_other(api: Api, fault: str) 
             for value in (9, 1)
         )
     await execute(api, copied)
-    request = pb.RetryDeadLetterRequest(filter={}, request_id="r-1")
+    request = pb.RetryDeadLettersRequest(all={}, request_id="r-1")
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await api.dead_letters.RetryDeadLetter(request)
+        await api.dead_letters.RetryDeadLetters(request)
     assert caught.value.code() is grpc.StatusCode.INTERNAL
     await execute(api, undone)
     assert [letter.workflow_instance_id for letter in await open_letters(api)] == ["w-1"]
@@ -318,8 +320,8 @@ async def test_one_that_is_locked_for_too_long_is_set_aside(
     for number in range(3):
         await failed(api, f"w-{number}")
     async with api.store.engine.locked(workflow_instance_id="w-0"):
-        request = pb.RetryDeadLetterRequest(filter={}, request_id="r-1")
-        refused = await refusal(api.dead_letters.RetryDeadLetter(request))
+        request = pb.RetryDeadLettersRequest(all={}, request_id="r-1")
+        refused = await refusal(api.dead_letters.RetryDeadLetters(request))
     assert refused.reason == "STORE_UNAVAILABLE"
     assert [letter.workflow_instance_id for letter in await open_letters(api)] == ["w-0"]
     assert await retry(api, "r-1") == 3
@@ -383,7 +385,7 @@ async def test_the_same_request_twice_at_once_retries_each_once(
     both = await asyncio.gather(retry(api, "r-1"), retry(api, "r-1"))
     assert max(both) == 15
     assert await retry(api, "r-1") == 15
-    assert len(await open_letters(api, state=DeadLetterState.DEAD_LETTER_STATE_RETRIED)) == 15
+    assert len(await open_letters(api, states=[DeadLetterState.DEAD_LETTER_STATE_RETRIED])) == 15
 
 
 async def test_those_of_workflows_that_ended_for_good_stay_until_discarded(api: Api) -> None:
@@ -397,24 +399,58 @@ async def test_those_of_workflows_that_ended_for_good_stay_until_discarded(api: 
     assert await discard(api) == 1
 
 
-async def test_what_makes_no_sense_is_refused(api: Api) -> None:
-    payload = pb.RetryDeadLetterRequest(filter={})
-    payload.payload.update({"a": 1})
-    retried = DeadLetterState.DEAD_LETTER_STATE_RETRIED
-    for call, field in (
-        (api.dead_letters.RetryDeadLetter(payload), "payload"),
-        (
-            api.dead_letters.DiscardDeadLetter(
-                pb.DiscardDeadLetterRequest(filter=dead_letter_pb2.DeadLetterFilter(state=retried))
-            ),
-            "filter.state",
+RETRIED = DeadLetterState.DEAD_LETTER_STATE_RETRIED
+OPEN = DeadLetterState.DEAD_LETTER_STATE_OPEN
+
+UNCLEAR: dict[str, tuple[dict[str, Any], str]] = {
+    "nothing": ({}, "target"),
+    "an empty filter": ({"filter": {}}, "filter"),
+    "a variable that was not set": ({"filter": {"task_id": "", "reason": ""}}, "filter"),
+    "a state is no condition here": ({"filter": {"states": [OPEN]}}, "filter"),
+    "resolved ones": ({"filter": {"task_id": "a", "states": [RETRIED]}}, "filter.states"),
+    "resolved ones too": ({"filter": {"task_id": "a", "states": [OPEN, RETRIED]}}, "filter.states"),
+    "no state": ({"filter": {"task_id": "a", "states": [0]}}, "filter.states"),
+    "a state of a later release": ({"filter": {"task_id": "a", "states": [9]}}, "filter.states"),
+}
+
+
+@pytest.mark.parametrize("request_type", [pb.RetryDeadLettersRequest, pb.DiscardDeadLettersRequest])
+@pytest.mark.parametrize("unclear", UNCLEAR)
+async def test_a_bulk_command_means_all_only_where_it_says_all(
+    api: Api, unclear: str, request_type: Any
+) -> None:
+    await failed(api, "w-1")
+    fields, field = UNCLEAR[unclear]
+    method = getattr(api.dead_letters, request_type.__name__.removesuffix("Request"))
+    refused = await refusal(method(request_type(request_id="r-1", **fields)))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    assert (refused.fields, refused.metadata["field"]) == ((field,), field)
+    if field in ("filter", "target"):
+        assert "`all`" in refused.message
+    assert len(await open_letters(api)) == 1
+    # A refusal is not kept: the same request id does what it then says.
+    await method(request_type(request_id="r-1", all={}))
+    assert await open_letters(api) == []
+
+
+async def test_a_filter_may_say_that_it_means_open_ones(api: Api) -> None:
+    await failed(api, "w-1")
+    await failed(api, "w-2", reason="OTHER")
+    assert await retry(api, reason="OTHER", states=[OPEN]) == 1
+    assert [letter.workflow_instance_id for letter in await open_letters(api)] == ["w-1"]
+
+
+@pytest.mark.parametrize("request_id", ["", "a b"])
+async def test_a_bulk_command_can_always_be_taken_up(api: Api, request_id: str) -> None:
+    await failed(api, "w-1")
+    for call in (
+        api.dead_letters.RetryDeadLetters(
+            pb.RetryDeadLettersRequest(all={}, request_id=request_id)
         ),
-        (
-            api.dead_letters.RetryDeadLetter(
-                pb.RetryDeadLetterRequest(filter=dead_letter_pb2.DeadLetterFilter(state=9))
-            ),
-            "filter.state",
+        api.dead_letters.DiscardDeadLetters(
+            pb.DiscardDeadLettersRequest(all={}, request_id=request_id)
         ),
     ):
         refused = await refusal(call)
-        assert (refused.reason, refused.fields) == ("INVALID_FIELD", (field,))
+        assert (refused.reason, refused.fields) == ("INVALID_ID", ("request_id",))
+    assert len(await open_letters(api)) == 1

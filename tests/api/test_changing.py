@@ -275,7 +275,14 @@ async def test_a_dead_letter_fails_its_workflow_and_an_edited_retry_brings_it_ba
     )
     retry.payload.update({"amount": 10})
     for _ in range(2):
-        assert (await api.dead_letters.RetryDeadLetter(retry)).retried == 1
+        answer = await api.dead_letters.RetryDeadLetter(retry)
+        assert answer.dead_letter.dead_letter_id == letter.dead_letter_id
+        assert answer.dead_letter.state == DeadLetterState.DEAD_LETTER_STATE_RETRIED
+        assert answer.dead_letter.resolved_at.seconds
+        assert (answer.context.workflow_instance_id, answer.context.status) == (
+            "w-1",
+            WorkflowStatus.WORKFLOW_STATUS_ACTIVE,
+        )
     alive = await context(api)
     assert alive.status == WorkflowStatus.WORKFLOW_STATUS_ACTIVE
     assert not alive.HasField("failure")
@@ -286,14 +293,8 @@ async def test_a_dead_letter_fails_its_workflow_and_an_edited_retry_brings_it_ba
     ((row),) = [fact.delivery for fact in deliveries if fact.event.event_type == "workflow.started"]
     assert (row.payload, row.edit, row.attempts) == ({"amount": 10}, 1, 0)
     assert await letters(api) == []
-    (kept,) = await letters(api, state=DeadLetterState.DEAD_LETTER_STATE_RETRIED)
-    assert kept.resolved_at.seconds
-    again = await refusal(
-        api.dead_letters.RetryDeadLetter(
-            letters_pb.RetryDeadLetterRequest(dead_letter_id=letter.dead_letter_id)
-        )
-    )
-    assert (again.code, again.reason) == (Code.NOT_FOUND, "DEAD_LETTER_NOT_FOUND")
+    (kept,) = await letters(api, states=[DeadLetterState.DEAD_LETTER_STATE_RETRIED])
+    assert kept == answer.dead_letter
 
 
 async def test_discarding_the_last_one_settles_what_was_held(api: Api) -> None:
@@ -306,7 +307,10 @@ async def test_discarding_the_last_one_settles_what_was_held(api: Api) -> None:
         dead_letter_id=letter.dead_letter_id, request_id="r-1"
     )
     for _ in range(2):
-        assert (await api.dead_letters.DiscardDeadLetter(discard)).discarded == 1
+        answer = await api.dead_letters.DiscardDeadLetter(discard)
+        assert answer.dead_letter.dead_letter_id == letter.dead_letter_id
+        assert answer.dead_letter.state == DeadLetterState.DEAD_LETTER_STATE_DISCARDED
+        assert answer.context.status == WorkflowStatus.WORKFLOW_STATUS_FAILED
     page = await api.workflows.ListEvents(pb.ListEventsRequest(workflow_instance_id=name))
     states = {e.event.event_type: event_pb2.EventState.Name(e.state)[12:] for e in page.events}
     assert (states["a"], states["b"]) == ("SETTLED", "SKIPPED")
@@ -342,6 +346,59 @@ async def test_dead_letters_are_listed_by_page_and_filter(api: Api) -> None:
         api.dead_letters.ListDeadLetters(letters_pb.ListDeadLettersRequest(page_token="x"))
     )
     assert refused.reason == "INVALID_PAGE_TOKEN"
+
+
+async def test_one_that_is_resolved_is_told_from_one_that_is_not_there(api: Api) -> None:
+    """A client whose answer was lost sees that it was done, and what."""
+    retried, discarded = await failed(api), await failed(api, "w-2")
+    asked = letters_pb.RetryDeadLetterRequest(dead_letter_id=retried.dead_letter_id)
+    await api.dead_letters.RetryDeadLetter(asked)
+    asked_discard = letters_pb.DiscardDeadLetterRequest(dead_letter_id=discarded.dead_letter_id)
+    await api.dead_letters.DiscardDeadLetter(asked_discard)
+    for letter, state in ((retried, "RETRIED"), (discarded, "DISCARDED")):
+        name = letter.dead_letter_id
+        for call in (
+            api.dead_letters.RetryDeadLetter(
+                letters_pb.RetryDeadLetterRequest(dead_letter_id=name)
+            ),
+            api.dead_letters.DiscardDeadLetter(
+                letters_pb.DiscardDeadLetterRequest(dead_letter_id=name)
+            ),
+        ):
+            again = await refusal(call)
+            assert (again.code, again.reason) == (Code.FAILED_PRECONDITION, "DEAD_LETTER_RESOLVED")
+            assert again.metadata == {"dead_letter_id": name, "state": state}
+
+
+async def test_dead_letters_of_all_states_are_listed_at_once(api: Api) -> None:
+    made = [await failed(api, f"w-{number}") for number in range(3)]
+    await api.dead_letters.RetryDeadLetter(
+        letters_pb.RetryDeadLetterRequest(dead_letter_id=made[0].dead_letter_id)
+    )
+    await api.dead_letters.DiscardDeadLetter(
+        letters_pb.DiscardDeadLetterRequest(dead_letter_id=made[1].dead_letter_id)
+    )
+    given_up, tried, untouched = (
+        DeadLetterState.DEAD_LETTER_STATE_DISCARDED,
+        DeadLetterState.DEAD_LETTER_STATE_RETRIED,
+        DeadLetterState.DEAD_LETTER_STATE_OPEN,
+    )
+
+    async def shown(*states: Any) -> list[tuple[str, Any]]:
+        return [
+            (letter.workflow_instance_id, letter.state)
+            for letter in await letters(api, states=states)
+        ]
+
+    everything = [("w-2", untouched), ("w-1", given_up), ("w-0", tried)]
+    assert await shown(untouched, tried, given_up, tried) == everything
+    assert await shown(given_up, tried) == everything[1:]
+    assert await shown() == await shown(untouched) == everything[:1]
+    for unknown in (DeadLetterState.DEAD_LETTER_STATE_UNSPECIFIED, 4):
+        filter = dead_letter_pb2.DeadLetterFilter(states=[untouched, unknown])  # type: ignore[list-item]
+        request = letters_pb.ListDeadLettersRequest(filter=filter)
+        refused = await refusal(api.dead_letters.ListDeadLetters(request))
+        assert (refused.reason, refused.fields) == ("INVALID_FIELD", ("filter.states",))
 
 
 async def test_dead_letters_that_are_not_there_are_refused(api: Api) -> None:

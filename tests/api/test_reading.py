@@ -9,10 +9,13 @@ import pytest
 from support.running_api import Api, refusal
 from support.scripted_engine import failure, reply, task
 
+from waystation.v1 import dead_letter_service_pb2 as letters_pb
 from waystation.v1 import event_pb2
+from waystation.v1 import handler_registry_service_pb2 as handlers_pb
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.history_pb2 import HistoryResult
 from waystation.v1.status_pb2 import WorkflowStatus
+from waystation.v1.workflow_pb2 import WorkflowFilter
 from waystation_core.domain.model import Status
 from waystation_core.domain.operations import Operation
 from waystation_core.domain.results import Patch, Replacement, WaitRequest
@@ -114,12 +117,12 @@ async def test_lists_page_newest_first_and_filter(api: Api) -> None:
     await api.engine.handle("w-3", "workflow.started", None)
     await api.engine.handle("w-4", "workflow.started", reply(status=Status.COMPLETED))
 
-    async def pages(**fields: Any) -> list[list[str]]:
+    async def pages(page_size: int = 0, **fields: Any) -> list[list[str]]:
         found: list[list[str]] = []
         token = ""
         while True:
             page = await api.workflows.ListWorkflows(
-                pb.ListWorkflowsRequest(page_token=token, **fields)
+                pb.ListWorkflowsRequest(page_token=token, page_size=page_size, filter=fields)
             )
             found.append([context.workflow_instance_id for context in page.workflows])
             assert not any(context.HasField("data") for context in page.workflows)
@@ -131,12 +134,19 @@ async def test_lists_page_newest_first_and_filter(api: Api) -> None:
     assert await pages() == [newest]
     assert await pages(page_size=3) == [newest[:3], newest[3:6], newest[6:]]
     assert await pages(page_size=7) == [newest]
-    assert await pages(workflow_type="odd") == [["w-5", "w-3", "w-1"]]
+    assert await pages(workflow_types=["odd"]) == [["w-5", "w-3", "w-1"]]
+    assert await pages(workflow_types=["none"]) == [[]]
     assert await pages(idle=True) == [["w-3"]]
     assert await pages(statuses=[WorkflowStatus.WORKFLOW_STATUS_COMPLETED]) == [["w-4"]]
-    assert await pages(idle=False, workflow_type="odd") == [["w-5", "w-1"]]
+    assert await pages(idle=False, workflow_types=["odd"]) == [["w-5", "w-1"]]
+    assert await pages(workflow_types=["even", "odd"]) == [newest]
+    third = await started(api, "w-7", "third")
+    assert await pages(workflow_types=["odd", "third", "none", "odd"]) == [
+        [third, "w-5", "w-3", "w-1"]
+    ]
+    assert await pages(2, workflow_types=["odd", "third"]) == [[third, "w-5"], ["w-3", "w-1"]]
     created = (await got(api, "w-5")).created_at
-    assert await pages(created_after=created) == [["w-6", "w-5"]]
+    assert await pages(created_after=created) == [[third, "w-6", "w-5"]]
     assert (await pages(created_before=created, page_size=2))[0] == ["w-4", "w-3"]
 
 
@@ -197,14 +207,15 @@ async def test_tokens_belong_to_one_list_with_one_filter(api: Api) -> None:
     page = await api.workflows.ListWorkflows(pb.ListWorkflowsRequest(page_size=1))
     token = page.next_page_token
     requests = [
-        api.workflows.ListWorkflows(pb.ListWorkflowsRequest(page_token=token, workflow_type="t")),
+        api.workflows.ListWorkflows(
+            pb.ListWorkflowsRequest(page_token=token, filter={"workflow_types": ["t"]})
+        ),
         api.workflows.ListEvents(
             pb.ListEventsRequest(page_token=token, workflow_instance_id="w-1")
         ),
         api.workflows.ListWorkflows(pb.ListWorkflowsRequest(page_token=token[:-4] + "AAAA")),
         api.workflows.ListWorkflows(pb.ListWorkflowsRequest(page_token="no token at all")),
         api.workflows.ListWorkflows(pb.ListWorkflowsRequest(page_token="ä")),
-        api.workflows.ListWorkflows(pb.ListWorkflowsRequest(page_size=-1)),
     ]
     for call in requests:
         refused = await refusal(call)
@@ -215,6 +226,31 @@ async def test_tokens_belong_to_one_list_with_one_filter(api: Api) -> None:
     # Another size is the same list.
     more = await api.workflows.ListWorkflows(pb.ListWorkflowsRequest(page_token=token, page_size=5))
     assert len(more.workflows) == 2
+
+
+async def test_a_negative_page_size_is_a_fault_of_its_own_field(api: Api) -> None:
+    """A client cures a bad token by beginning again without one, which would never end here."""
+    name = await started(api, "w-1")
+    for call in (
+        api.workflows.ListWorkflows(pb.ListWorkflowsRequest(page_size=-1)),
+        api.workflows.ListEvents(pb.ListEventsRequest(page_size=-1, workflow_instance_id=name)),
+        api.dead_letters.ListDeadLetters(letters_pb.ListDeadLettersRequest(page_size=-1)),
+        api.handlers.ListHandlers(handlers_pb.ListHandlersRequest(page_size=-1)),
+    ):
+        refused = await refusal(call)
+        assert (refused.reason, refused.fields) == ("INVALID_FIELD", ("page_size",))
+
+
+async def test_what_a_workflow_filter_does_not_know_is_refused(api: Api) -> None:
+    for fields, reason, field in (
+        ({"statuses": [WorkflowStatus.WORKFLOW_STATUS_UNSPECIFIED]}, "INVALID_FIELD", "statuses"),
+        ({"statuses": [WorkflowStatus.WORKFLOW_STATUS_ACTIVE, 77]}, "INVALID_FIELD", "statuses"),
+        ({"workflow_types": ["t", ""]}, "INVALID_ID", "workflow_types"),
+        ({"workflow_types": ["t"] * 1_001}, "INVALID_FIELD", "workflow_types"),
+    ):
+        filter: Any = WorkflowFilter(**fields)  # type: ignore[arg-type]
+        refused = await refusal(api.workflows.ListWorkflows(pb.ListWorkflowsRequest(filter=filter)))
+        assert (refused.reason, refused.fields) == (reason, (f"filter.{field}",))
 
 
 async def test_unknown_instances_are_not_found_by_any_reading_call(api: Api) -> None:

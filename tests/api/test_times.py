@@ -10,7 +10,6 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from support.running_api import Api, refusal
 
-from waystation.v1 import dead_letter_pb2
 from waystation.v1 import dead_letter_service_pb2 as letters_pb
 from waystation.v1 import delivery_completion_service_pb2 as completion_pb
 from waystation.v1 import handler_registry_service_pb2 as handlers_pb
@@ -25,14 +24,17 @@ NO_SPAN = Duration(seconds=315_576_000_001, nanos=10**9)
 KEY = "01a20000-0000-7000-8000-000000000001:score"
 
 TIMES: list[tuple[str, str, Any]] = [
-    ("workflows.ListWorkflows", "created_after", pb.ListWorkflowsRequest),
-    ("workflows.ListWorkflows", "created_before", pb.ListWorkflowsRequest),
     ("system.GetFlow", "created_after", system_pb.GetFlowRequest),
 ]
-FILTERED: list[tuple[str, Any]] = [
-    ("dead_letters.ListDeadLetters", letters_pb.ListDeadLettersRequest),
-    ("dead_letters.RetryDeadLetter", letters_pb.RetryDeadLetterRequest),
-    ("dead_letters.DiscardDeadLetter", letters_pb.DiscardDeadLetterRequest),
+FILTERED: list[tuple[str, Any, dict[str, Any]]] = [
+    ("workflows.ListWorkflows", pb.ListWorkflowsRequest, {}),
+    ("dead_letters.ListDeadLetters", letters_pb.ListDeadLettersRequest, {}),
+    ("dead_letters.RetryDeadLetters", letters_pb.RetryDeadLettersRequest, {"request_id": "r-1"}),
+    (
+        "dead_letters.DiscardDeadLetters",
+        letters_pb.DiscardDeadLettersRequest,
+        {"request_id": "r-1"},
+    ),
 ]
 
 
@@ -46,10 +48,9 @@ async def test_what_is_no_time_is_refused_at_every_door(api: Api, when: Timestam
     asked: list[tuple[str, str, Message]] = [
         (name, field, request(**{field: when})) for name, field, request in TIMES
     ]
-    for name, request in FILTERED:
+    for name, request, more in FILTERED:
         for field in ("created_after", "created_before"):
-            filter = dead_letter_pb2.DeadLetterFilter(reason="X", **{field: when})
-            asked.append((name, f"filter.{field}", request(filter=filter)))
+            asked.append((name, f"filter.{field}", request(filter={field: when}, **more)))
     for field in ("deliver_at", "expires_at"):
         event = NewEvent(event_type="a.b", **{field: when})
         publish = pb.PublishEventRequest(workflow_instance_id="w", event=event)

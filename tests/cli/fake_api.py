@@ -543,11 +543,23 @@ class FakeApi(
 
     def RetryDeadLetter(self, request, call):
         self._take("RetryDeadLetter", request, call)
-        return dead_letter_service_pb2.RetryDeadLetterResponse(retried=1)
+        return dead_letter_service_pb2.RetryDeadLetterResponse(
+            dead_letter=dead_letter(request.dead_letter_id), context=context()
+        )
 
     def DiscardDeadLetter(self, request, call):
         self._take("DiscardDeadLetter", request, call)
-        return dead_letter_service_pb2.DiscardDeadLetterResponse(discarded=1)
+        return dead_letter_service_pb2.DiscardDeadLetterResponse(
+            dead_letter=dead_letter(request.dead_letter_id), context=context("FAILED")
+        )
+
+    def RetryDeadLetters(self, request, call):
+        self._take("RetryDeadLetters", request, call)
+        return dead_letter_service_pb2.RetryDeadLettersResponse(retried=3)
+
+    def DiscardDeadLetters(self, request, call):
+        self._take("DiscardDeadLetters", request, call)
+        return dead_letter_service_pb2.DiscardDeadLettersResponse(discarded=1)
 
 
 @contextmanager

@@ -32,11 +32,14 @@ COMMANDS = {
         lambda said: said["context"]["data"] == {"amount": 120} and said["created"] is True,
     ),
     "list": (
-        ["list", "--type", "claim", "--status", "active", "--status", "FAILED", "--idle"],
+        ["list", "--type", "claim", "--type", "order", "--status", "active", "--status", "FAILED",
+         "--idle"],
         "ListWorkflows",
         {
-            "workflow_type": "claim", "idle": True,
-            "statuses": ["WORKFLOW_STATUS_ACTIVE", "WORKFLOW_STATUS_FAILED"],
+            "filter": {
+                "workflow_types": ["claim", "order"], "idle": True,
+                "statuses": ["WORKFLOW_STATUS_ACTIVE", "WORKFLOW_STATUS_FAILED"],
+            },
         },
         ["claim-0", "claim-1", "claim-2", "ACTIVE"],
         lambda said: [each["workflow_instance_id"] for each in said]
@@ -184,13 +187,14 @@ COMMANDS = {
         lambda said: said == {"retired_deliveries": 2},
     ),
     "dead-letters list": (
-        ["dead-letters", "list", "--workflow", "claim-7", "--task", "claim_validator"],
+        ["dead-letters", "list", "--workflow", "claim-7", "--task", "claim_validator",
+         "--state", "open", "--state", "RETRIED"],
         "ListDeadLetters",
         {
             "page_size": 50,
             "filter": {
                 "workflow_instance_id": "claim-7", "task_id": "claim_validator",
-                "state": "DEAD_LETTER_STATE_OPEN",
+                "states": ["DEAD_LETTER_STATE_OPEN", "DEAD_LETTER_STATE_RETRIED"],
             },
         },
         ["dl-1", "claim_validator", "INVALID_ARGUMENT: amount is absurd"],
@@ -200,21 +204,23 @@ COMMANDS = {
         ["dead-letters", "retry", "dl-1", "--payload", '{"amount": 12}'],
         "RetryDeadLetter",
         {"dead_letter_id": "dl-1", "payload": {"amount": 12}},
-        ["Tries dl-1 again"],
-        lambda said: said == {"retried": 1},
+        ["Tries dl-1 again; claim-7 is ACTIVE"],
+        lambda said: said["dead_letter"]["dead_letter_id"] == "dl-1"
+        and said["context"]["workflow_instance_id"] == "claim-7",
     ),
     "dead-letters discard": (
         ["dead-letters", "discard", "dl-1"],
         "DiscardDeadLetter",
         {"dead_letter_id": "dl-1"},
-        ["Discarded dl-1"],
-        lambda said: said == {"discarded": 1},
+        ["Discarded dl-1; claim-7 is FAILED"],
+        lambda said: said["dead_letter"]["dead_letter_id"] == "dl-1"
+        and said["context"]["status"] == "WORKFLOW_STATUS_FAILED",
     ),
     "dead-letters retry --task": (
         ["dead-letters", "retry", "--task", "a", "--workflow", "w", "--type", "t", "--event-type",
          "e", "--reason", "R", "--since", "2026-01-01T00:00:00Z", "--until", "2026-01-02T00:00:00Z",
          "--request-id", "r-1"],
-        "RetryDeadLetter",
+        "RetryDeadLetters",
         {
             "filter": {
                 "task_id": "a", "workflow_instance_id": "w", "workflow_type": "t",
@@ -223,13 +229,13 @@ COMMANDS = {
             },
             "request_id": "r-1",
         },
-        ["Tries 1 delivery again"],
-        lambda said: said == {"retried": 1},
+        ["Tries 3 deliveries again"],
+        lambda said: said == {"retried": 3},
     ),
     "dead-letters discard --all": (
         ["dead-letters", "discard", "--all"],
-        "DiscardDeadLetter",
-        {"filter": {}},
+        "DiscardDeadLetters",
+        {"all": {}},
         ["Discarded 1 delivery"],
         lambda said: said == {"discarded": 1},
     ),
@@ -237,7 +243,7 @@ COMMANDS = {
 
 CHANGING = {"StartWorkflow", "ForkWorkflow", "ProvideInput", "PublishEvent", "CancelWorkflow",
             "RegisterHandler", "UnregisterHandler", "RetireTask", "RetryDeadLetter",
-            "DiscardDeadLetter"}  # fmt: skip
+            "DiscardDeadLetter", "RetryDeadLetters", "DiscardDeadLetters"}  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -383,7 +389,7 @@ def test_a_limit_cuts_the_list_and_says_so(api: FakeApi, run: Run) -> None:
 @pytest.mark.parametrize("since", ["2h", "2026-01-31T12:00:00Z"])
 def test_times_are_spans_or_moments(since: str, api: FakeApi, run: Run) -> None:
     assert run("list", "--since", since).exit_code == 0
-    assert api.requests["ListWorkflows"].created_after.seconds > 1_700_000_000
+    assert api.requests["ListWorkflows"].filter.created_after.seconds > 1_700_000_000
 
 
 def test_a_span_lies_ahead_where_something_is_to_come(api: FakeApi, run: Run) -> None:

@@ -46,6 +46,12 @@ REFUSALS = {
         ["dead-letters", "retry", "dl-9"], "RetryDeadLetter", grpc.StatusCode.NOT_FOUND,
         "DEAD_LETTER_NOT_FOUND", {"dead_letter_id": "dl-9"}, "waystation dead-letters list",
     ),
+    "a dead letter that is done with": (
+        ["dead-letters", "discard", "dl-1"], "DiscardDeadLetter",
+        grpc.StatusCode.FAILED_PRECONDITION, "DEAD_LETTER_RESOLVED",
+        {"dead_letter_id": "dl-1", "state": "RETRIED"},
+        "waystation dead-letters list --state RETRIED",
+    ),
     "moved on": (
         ["cancel", "claim-7", "--expected-version", "1"], "CancelWorkflow",
         grpc.StatusCode.ABORTED, "VERSION_MISMATCH", {"expected_version": "1", "version": "5"},
@@ -75,6 +81,28 @@ def test_a_refusal_tells_its_reason_and_what_to_do(refusal: str, api: FakeApi) -
     assert (as_json.exit_code, as_json.stdout) == (1, "")
     error = json.loads(as_json.stderr)["error"]
     assert (error["code"], error["reason"], error["metadata"]) == (code.name, reason, metadata)
+
+
+@pytest.mark.parametrize("verb", ["retry", "discard"])
+def test_a_bulk_command_that_breaks_off_tells_how_it_goes_on(verb: str, api: FakeApi) -> None:
+    rpc = f"{verb.title()}DeadLetters"
+    unavailable = (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", "Postgres is away.", {})
+    api.refusals[rpc] = unavailable
+    command = ["dead-letters", verb, "--task", "a", "--since", "2h", "--address", api.address]
+    told = run(*command)
+    assert told.exit_code == 1
+    sent = api.requests[rpc]
+    since = sent.filter.created_after.ToJsonString()
+    assert f"`--request-id {sent.request_id} --since {since}`" in told.stderr
+    as_json = json.loads(run(*command, "--json").stderr)["error"]
+    assert as_json["metadata"] == {"request_id": api.requests[rpc].request_id}
+    del api.refusals[rpc]
+    # What it tells is the same request.
+    command[5:6] = [since, "--request-id", sent.request_id]
+    assert run(*command).exit_code == 0
+    assert api.requests[rpc] == sent
+    api.refusals[rpc] = (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", "No.", {})
+    assert "--request-id" not in run(*command).stderr
 
 
 def test_no_server_says_how_to_start_one() -> None:

@@ -14,7 +14,6 @@ from waystation_core.domain.errors import (
     InvalidEventType,
     InvalidField,
     InvalidId,
-    InvalidPageToken,
     InvalidPath,
     InvalidPriority,
     InvalidStruct,
@@ -96,7 +95,7 @@ def test_small_fields() -> None:
         with pytest.raises(InvalidPriority):
             limits.check_priority(priority)
     assert [limits.page_size(n) for n in (0, 1, 1_000, 10**9)] == [50, 1, 1_000, 1_000]
-    with pytest.raises(InvalidPageToken):
+    with pytest.raises(InvalidField):
         limits.page_size(-1)
     assert limits.check_text("\u00e9" * 50, "message", limit=100) == "\u00e9" * 50
     for text in ("a\0", "\u00e9" * 51):

@@ -73,8 +73,13 @@ WIDE = [
         InvalidField,
         "events",
     ),
-    (field(3, b"\x01" * 100_001), pb.ListWorkflowsRequest, InvalidField, "statuses"),
-    (b"\x18\x01" * 100_000, pb.ListWorkflowsRequest, InvalidField, "statuses"),
+    (
+        field(2, field(2, b"\x01" * 100_001)),
+        pb.ListWorkflowsRequest,
+        InvalidField,
+        "filter.statuses",
+    ),
+    (field(2, b"\x10\x01" * 100_000), pb.ListWorkflowsRequest, InvalidField, "filter.statuses"),
     (
         b"\x42\x00" * 4_000_000,
         handler_registry_service_pb2.RegisterHandlerRequest,

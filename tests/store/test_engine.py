@@ -12,6 +12,7 @@ from store.instances import ROUTER, Engine, a_start, task
 
 from waystation_core.domain import actions
 from waystation_core.domain.commit import EventFacts
+from waystation_core.domain.errors import DeadLetterResolved
 from waystation_core.domain.model import (
     NewEvent,
     OnFailure,
@@ -161,7 +162,6 @@ async def _retry_and_complete(engine: Engine, key: int) -> None:
     for letter_id, payload in zip(letters, ({"edited": True}, None), strict=True):
         async with engine.store.locked(key=key) as locked:
             letter = await locked.dead_letter(letter_id[0])
-            assert letter is not None
             held = await locked.held()
             facts = await locked.facts_of(
                 [letter.event.event_id, *(event.event_id for _, event in held)]
@@ -169,7 +169,9 @@ async def _retry_and_complete(engine: Engine, key: int) -> None:
             draft = engine.draft(locked, facts)
             actions.retry_dead_letter(draft, letter, payload, held)
             await locked.write(draft.commit())
-            assert await locked.dead_letter(letter_id[0]) is None
+            with pytest.raises(DeadLetterResolved) as resolved:
+                await locked.dead_letter(letter_id[0])
+            assert resolved.value.metadata["state"] == "RETRIED"
         await engine.check_copy(draft.commit())
     assert await engine.rows("SELECT count(*) FROM deliveries WHERE state = 1") == [(3,)]
     assert (await engine.instance(key)).status is Status.ACTIVE

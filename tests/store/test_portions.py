@@ -135,7 +135,7 @@ BOUNDED_BY: dict[type, dict[str, str]] = {
         "dead_letters": "limit",
         "dead_letter_instances": "limit",
         "open_letters": "keys",
-        "dead_letter_instance": ONE_ROW,
+        "dead_letter": ONE_ROW,
         "instance_of_event": ONE_ROW,
         "pools": REGISTERED,
         "flow": "limit",
@@ -328,7 +328,7 @@ async def test_a_list_walks_over_instances_in_portions(
     monkeypatch.setattr(queries, "_WALKED", 4)
     (wanted, *_) = [(await engine.started())[0].key for _ in range(10)]
     await engine.rows("UPDATE workflow_instances SET workflow_type = 'rare' WHERE key = %s", wanted)
-    filter, after, portions = WorkflowFilter(workflow_type="rare"), None, []
+    filter, after, portions = WorkflowFilter(workflow_types=("rare", "none such")), None, []
     while True:
         found = await engine.queries.workflows(filter, after=after, limit=2)
         portions.append([one.key for one in found.instances])

@@ -142,9 +142,11 @@ async def test_a_dead_letter_shows_the_payload_as_last_tried(
     await engine.handle("w-1", "workflow.started", failure("A", permanent=True), by=continued)
     (letter,) = await queries.dead_letters(DeadLetterFilter())
     assert letter.event.payload == {"n": 1.5}
-    key = await queries.dead_letter_instance(letter.dead_letter_id)
-    with pytest.raises(DeadLetterNotFound):
-        await queries.dead_letter_instance(letter.dead_letter_id, namespace="other")
+    assert await queries.dead_letter(letter.dead_letter_id) == letter
+    key = (await queries.instances(["w-1"]))["w-1"].key
+    for name, namespace in ((letter.dead_letter_id, "other"), ("no-uuid", "default")):
+        with pytest.raises(DeadLetterNotFound):
+            await queries.dead_letter(name, namespace=namespace)
     assert await queries.dead_letters(DeadLetterFilter(), namespace="other") == []
     assert [entry.entry.sequence for entry in await queries.history(key, up_to=1)] == [1]
 

@@ -33,14 +33,16 @@ class Operator:
         )
         if payload is not None:
             request.payload.update(payload)
-        assert (await self._call("RetryDeadLetter", request)).retried == 1
+        answer = await self._call("RetryDeadLetter", request)
+        assert answer.dead_letter.state == dead_letter_pb2.DEAD_LETTER_STATE_RETRIED
 
     async def discard(self, dead_letter_id: str) -> None:
         """Gives one up."""
         request = dead_letter_service_pb2.DiscardDeadLetterRequest(
             dead_letter_id=dead_letter_id, request_id=str(uuid.uuid4())
         )
-        assert (await self._call("DiscardDeadLetter", request)).discarded == 1
+        answer = await self._call("DiscardDeadLetter", request)
+        assert answer.dead_letter.state == dead_letter_pb2.DEAD_LETTER_STATE_DISCARDED
 
     async def _call(self, method: str, request: Any) -> Any:
         async with grpc.aio.insecure_channel(self._address) as channel:

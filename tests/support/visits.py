@@ -76,9 +76,9 @@ class Visit:
             )
             publish.event.event_type = "tokens.extra"
             await workflows.PublishEvent(publish, timeout=10)
-            retry = dead_letter_service_pb2.RetryDeadLetterRequest(request_id=f"retry-{self.name}")
+            retry = dead_letter_service_pb2.RetryDeadLettersRequest(request_id=f"retry-{self.name}")
             retry.filter.workflow_instance_id = self.instance
-            await letters.RetryDeadLetter(retry, timeout=10)
+            await letters.RetryDeadLetters(retry, timeout=10)
             if self.point in STAYS:
                 return
             await registry.RetireTask(
@@ -97,7 +97,8 @@ class Visit:
     async def _started(self, address: str) -> int:
         async with grpc.aio.insecure_channel(address) as channel:
             workflows: Any = workflow_service_pb2_grpc.WorkflowServiceStub(channel)
-            request = workflow_service_pb2.ListWorkflowsRequest(workflow_type=self.visited)
+            request = workflow_service_pb2.ListWorkflowsRequest()
+            request.filter.workflow_types.append(self.visited)
             return len((await workflows.ListWorkflows(request, timeout=10)).workflows)
 
     async def _renew(self, registry: Any, handler_id: str) -> None:

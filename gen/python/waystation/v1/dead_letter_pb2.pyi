@@ -4,10 +4,11 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from waystation.v1 import event_pb2 as _event_pb2
 from waystation.v1 import handler_pb2 as _handler_pb2
 from waystation.v1 import history_pb2 as _history_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -50,7 +51,7 @@ class DeadLetter(_message.Message):
     def __init__(self, dead_letter_id: _Optional[str] = ..., event: _Optional[_Union[_event_pb2.WorkflowEvent, _Mapping]] = ..., task_id: _Optional[str] = ..., workflow_instance_id: _Optional[str] = ..., workflow_type: _Optional[str] = ..., attempts: _Optional[int] = ..., error: _Optional[_Union[_history_pb2.AttemptError, _Mapping]] = ..., on_failure: _Optional[_Union[_handler_pb2.OnFailure, str]] = ..., state: _Optional[_Union[DeadLetterState, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class DeadLetterFilter(_message.Message):
-    __slots__ = ("workflow_instance_id", "workflow_type", "task_id", "event_type", "reason", "created_after", "created_before", "state")
+    __slots__ = ("workflow_instance_id", "workflow_type", "task_id", "event_type", "reason", "created_after", "created_before", "states")
     WORKFLOW_INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_TYPE_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
@@ -58,7 +59,7 @@ class DeadLetterFilter(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     CREATED_AFTER_FIELD_NUMBER: _ClassVar[int]
     CREATED_BEFORE_FIELD_NUMBER: _ClassVar[int]
-    STATE_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
     workflow_instance_id: str
     workflow_type: str
     task_id: str
@@ -66,5 +67,9 @@ class DeadLetterFilter(_message.Message):
     reason: str
     created_after: _timestamp_pb2.Timestamp
     created_before: _timestamp_pb2.Timestamp
-    state: DeadLetterState
-    def __init__(self, workflow_instance_id: _Optional[str] = ..., workflow_type: _Optional[str] = ..., task_id: _Optional[str] = ..., event_type: _Optional[str] = ..., reason: _Optional[str] = ..., created_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., state: _Optional[_Union[DeadLetterState, str]] = ...) -> None: ...
+    states: _containers.RepeatedScalarFieldContainer[DeadLetterState]
+    def __init__(self, workflow_instance_id: _Optional[str] = ..., workflow_type: _Optional[str] = ..., task_id: _Optional[str] = ..., event_type: _Optional[str] = ..., reason: _Optional[str] = ..., created_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., states: _Optional[_Iterable[_Union[DeadLetterState, str]]] = ...) -> None: ...
+
+class AllOpenDeadLetters(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

@@ -50,6 +50,16 @@ class DeadLetterServiceStub(object):
                 request_serializer=waystation_dot_v1_dot_dead__letter__service__pb2.DiscardDeadLetterRequest.SerializeToString,
                 response_deserializer=waystation_dot_v1_dot_dead__letter__service__pb2.DiscardDeadLetterResponse.FromString,
                 _registered_method=True)
+        self.RetryDeadLetters = channel.unary_unary(
+                '/waystation.v1.DeadLetterService/RetryDeadLetters',
+                request_serializer=waystation_dot_v1_dot_dead__letter__service__pb2.RetryDeadLettersRequest.SerializeToString,
+                response_deserializer=waystation_dot_v1_dot_dead__letter__service__pb2.RetryDeadLettersResponse.FromString,
+                _registered_method=True)
+        self.DiscardDeadLetters = channel.unary_unary(
+                '/waystation.v1.DeadLetterService/DiscardDeadLetters',
+                request_serializer=waystation_dot_v1_dot_dead__letter__service__pb2.DiscardDeadLettersRequest.SerializeToString,
+                response_deserializer=waystation_dot_v1_dot_dead__letter__service__pb2.DiscardDeadLettersResponse.FromString,
+                _registered_method=True)
 
 
 class DeadLetterServiceServicer(object):
@@ -58,7 +68,7 @@ class DeadLetterServiceServicer(object):
 
     def ListDeadLetters(self, request, context):
         """Lists dead letters, newest first.
-        Errors: INVALID_ARGUMENT / INVALID_PAGE_TOKEN, INVALID_ID; NOT_FOUND / NAMESPACE_NOT_FOUND.
+        Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID, INVALID_PAGE_TOKEN; NOT_FOUND / NAMESPACE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -67,11 +77,7 @@ class DeadLetterServiceServicer(object):
     def RetryDeadLetter(self, request, context):
         """Tries a delivery again from its first attempt, with the same or an edited payload. A FAILED instance
         becomes ACTIVE and its held events go on. Idempotent by request_id.
-        By filter: all open ones that match and were there when the request was first made, some instances at a
-        time, each such portion in a transaction of its own; those of COMPLETED and CANCELLED instances stay. A
-        call that broke off is taken up by the same request, and the answer counts what both did. An instance that
-        can't be changed now holds up no other: the call fails for it when the others are done.
-        Errors: NOT_FOUND / DEAD_LETTER_NOT_FOUND; FAILED_PRECONDITION / WORKFLOW_ENDED (both not by filter);
+        Errors: NOT_FOUND / DEAD_LETTER_NOT_FOUND; FAILED_PRECONDITION / DEAD_LETTER_RESOLVED, WORKFLOW_ENDED;
         INVALID_ARGUMENT / INVALID_STRUCT, INVALID_FIELD, INVALID_ID; RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE;
         ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
@@ -81,9 +87,29 @@ class DeadLetterServiceServicer(object):
 
     def DiscardDeadLetter(self, request, context):
         """Gives a delivery up. When all dead letters of a FAILED instance are discarded its held events settle as
-        SKIPPED. Idempotent by request_id. By filter as RetryDeadLetter, whatever became of the instances.
-        Errors: NOT_FOUND / DEAD_LETTER_NOT_FOUND (not by filter); INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID;
-        ALREADY_EXISTS / REQUEST_ID_REUSED.
+        SKIPPED. Idempotent by request_id.
+        Errors: NOT_FOUND / DEAD_LETTER_NOT_FOUND; FAILED_PRECONDITION / DEAD_LETTER_RESOLVED;
+        INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID; ALREADY_EXISTS / REQUEST_ID_REUSED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryDeadLetters(self, request, context):
+        """Tries many again, as RetryDeadLetter does one: all open ones that are meant and were there when the request
+        was first made, some instances at a time, each such portion in a transaction of its own; those of COMPLETED
+        and CANCELLED instances stay. A call that broke off is taken up by the same request, and the answer counts
+        what all its calls did. An instance that can't be changed now holds up no other: the call fails for it when
+        the others are done.
+        Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID; ALREADY_EXISTS / REQUEST_ID_REUSED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DiscardDeadLetters(self, request, context):
+        """Gives many up, in the way of RetryDeadLetters, whatever became of their instances.
+        Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID; ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,6 +132,16 @@ def add_DeadLetterServiceServicer_to_server(servicer, server):
                     servicer.DiscardDeadLetter,
                     request_deserializer=waystation_dot_v1_dot_dead__letter__service__pb2.DiscardDeadLetterRequest.FromString,
                     response_serializer=waystation_dot_v1_dot_dead__letter__service__pb2.DiscardDeadLetterResponse.SerializeToString,
+            ),
+            'RetryDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryDeadLetters,
+                    request_deserializer=waystation_dot_v1_dot_dead__letter__service__pb2.RetryDeadLettersRequest.FromString,
+                    response_serializer=waystation_dot_v1_dot_dead__letter__service__pb2.RetryDeadLettersResponse.SerializeToString,
+            ),
+            'DiscardDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiscardDeadLetters,
+                    request_deserializer=waystation_dot_v1_dot_dead__letter__service__pb2.DiscardDeadLettersRequest.FromString,
+                    response_serializer=waystation_dot_v1_dot_dead__letter__service__pb2.DiscardDeadLettersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -190,6 +226,60 @@ class DeadLetterService(object):
             '/waystation.v1.DeadLetterService/DiscardDeadLetter',
             waystation_dot_v1_dot_dead__letter__service__pb2.DiscardDeadLetterRequest.SerializeToString,
             waystation_dot_v1_dot_dead__letter__service__pb2.DiscardDeadLetterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waystation.v1.DeadLetterService/RetryDeadLetters',
+            waystation_dot_v1_dot_dead__letter__service__pb2.RetryDeadLettersRequest.SerializeToString,
+            waystation_dot_v1_dot_dead__letter__service__pb2.RetryDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiscardDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waystation.v1.DeadLetterService/DiscardDeadLetters',
+            waystation_dot_v1_dot_dead__letter__service__pb2.DiscardDeadLettersRequest.SerializeToString,
+            waystation_dot_v1_dot_dead__letter__service__pb2.DiscardDeadLettersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -110,7 +110,7 @@ class HandlerRegistryServiceServicer(object):
 
     def ListHandlers(self, request, context):
         """Lists registrations with what the routers see of each endpoint, ordered by service, host and port.
-        Errors: INVALID_ARGUMENT / INVALID_PAGE_TOKEN; UNAVAILABLE / STORE_UNAVAILABLE.
+        Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_PAGE_TOKEN; UNAVAILABLE / STORE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

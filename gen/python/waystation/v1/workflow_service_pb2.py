@@ -24,7 +24,6 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
-from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from waystation.v1 import blocker_pb2 as waystation_dot_v1_dot_blocker__pb2
 from waystation.v1 import event_pb2 as waystation_dot_v1_dot_event__pb2
 from waystation.v1 import history_pb2 as waystation_dot_v1_dot_history__pb2
@@ -34,7 +33,7 @@ from waystation.v1 import status_pb2 as waystation_dot_v1_dot_status__pb2
 from waystation.v1 import workflow_pb2 as waystation_dot_v1_dot_workflow__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$waystation/v1/workflow_service.proto\x12\rwaystation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bwaystation/v1/blocker.proto\x1a\x19waystation/v1/event.proto\x1a\x1bwaystation/v1/history.proto\x1a\x1dwaystation/v1/operation.proto\x1a\x1awaystation/v1/replay.proto\x1a\x1awaystation/v1/status.proto\x1a\x1cwaystation/v1/workflow.proto\"\xb9\x03\n\x14StartWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x15\n\rworkflow_type\x18\x02 \x01(\t\x12%\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12(\n\x07payload\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\x14workflow_instance_id\x18\x05 \x01(\t\x12\x1b\n\x0e\x63orrelation_id\x18\x06 \x01(\tH\x00\x88\x01\x01\x12\x15\n\x08priority\x18\x07 \x01(\x05H\x01\x88\x01\x01\x12\x43\n\x08metadata\x18\x08 \x03(\x0b\x32\x31.waystation.v1.StartWorkflowRequest.MetadataEntry\x12*\n\x07timeout\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrequest_id\x18\n \x01(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x11\n\x0f_correlation_idB\x0b\n\t_priority\"k\n\x15StartWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x10\n\x08task_ids\x18\x03 \x03(\t\"t\n\x12RunWorkflowRequest\x12\x32\n\x05start\x18\x01 \x01(\x0b\x32#.waystation.v1.StartWorkflowRequest\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x96\x01\n\x13RunWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12+\n\x07outcome\x18\x02 \x01(\x0e\x32\x1a.waystation.v1.WaitOutcome\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x08\x12\x10\n\x08task_ids\x18\x04 \x03(\t\"r\n\x13WaitWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12*\n\x07timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"t\n\x14WaitWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12+\n\x07outcome\x18\x02 \x01(\x0e\x32\x1a.waystation.v1.WaitOutcome\"p\n\x12GetWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x14\n\x0cwith_history\x18\x03 \x01(\x08\x12\x13\n\x0b\x61t_sequence\x18\x04 \x01(\x05\"F\n\x13GetWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\"\x9b\x02\n\x14ListWorkflowsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x15\n\rworkflow_type\x18\x02 \x01(\t\x12/\n\x08statuses\x18\x03 \x03(\x0e\x32\x1d.waystation.v1.WorkflowStatus\x12\x11\n\x04idle\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\x31\n\rcreated_after\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x07 \x01(\x05\x12\x12\n\npage_token\x18\x08 \x01(\tB\x07\n\x05_idle\"c\n\x15ListWorkflowsResponse\x12\x31\n\tworkflows\x18\x01 \x03(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"k\n\x11ListEventsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"\\\n\x12ListEventsResponse\x12-\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1d.waystation.v1.EventWithState\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x14WatchWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x15\n\rfrom_sequence\x18\x03 \x01(\x05\"\xb9\x01\n\x15WatchWorkflowResponse\x12\x34\n\rhistory_entry\x18\x01 \x01(\x0b\x32\x1b.waystation.v1.HistoryEntryH\x00\x12\x32\n\theartbeat\x18\x02 \x01(\x0b\x32\x1d.waystation.v1.WatchHeartbeatH\x00\x12-\n\x06status\x18\x03 \x01(\x0e\x32\x1d.waystation.v1.WorkflowStatusB\x07\n\x05\x65ntry\"!\n\x0eWatchHeartbeat\x12\x0f\n\x07version\x18\x01 \x01(\x05\"\xc7\x01\n\x13ProvideInputRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x0f\n\x07wait_id\x18\x03 \x01(\t\x12&\n\x05input\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1d\n\x10\x65xpected_version\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x06 \x01(\tB\x13\n\x11_expected_version\"Y\n\x14ProvideInputResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\"\xb6\x01\n\x13PublishEventRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12&\n\x05\x65vent\x18\x03 \x01(\x0b\x32\x17.waystation.v1.NewEvent\x12\x1d\n\x10\x65xpected_version\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x05 \x01(\tB\x13\n\x11_expected_version\":\n\x14PublishEventResponse\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x10\n\x08task_ids\x18\x02 \x03(\t\"\xa0\x01\n\x15\x43\x61ncelWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x1d\n\x10\x65xpected_version\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x05 \x01(\tB\x13\n\x11_expected_version\"I\n\x16\x43\x61ncelWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\"I\n\x16\x45xplainWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\"\x85\x01\n\x17\x45xplainWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12(\n\x08\x62lockers\x18\x03 \x03(\x0b\x32\x16.waystation.v1.Blocker\"\x9f\x01\n\x15ReplayWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x15\n\rfrom_sequence\x18\x03 \x01(\x05\x12\x13\n\x0bto_sequence\x18\x04 \x01(\x05\x12\x10\n\x08task_ids\x18\x05 \x03(\t\x12\x17\n\x0f\x66\x61iled_attempts\x18\x06 \x01(\x08\"^\n\x16ReplayWorkflowResponse\x12(\n\x05steps\x18\x01 \x03(\x0b\x32\x19.waystation.v1.ReplayStep\x12\x1a\n\x12next_from_sequence\x18\x02 \x01(\x05\"\x81\x02\n\x13\x46orkWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x13\n\x0b\x61t_sequence\x18\x03 \x01(\x05\x12 \n\x18new_workflow_instance_id\x18\x04 \x01(\t\x12+\n\x05\x65\x64its\x18\x05 \x01(\x0b\x32\x1c.waystation.v1.OperationList\x12&\n\x05\x65vent\x18\x06 \x01(\x0b\x32\x17.waystation.v1.NewEvent\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x19\n\x11\x65vent_of_sequence\x18\x08 \x01(\x05\"~\n\x14\x46orkWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x12\n\nevent_type\x18\x03 \x01(\t\x12\x10\n\x08task_ids\x18\x04 \x03(\t2\xc8\t\n\x0fWorkflowService\x12Z\n\rStartWorkflow\x12#.waystation.v1.StartWorkflowRequest\x1a$.waystation.v1.StartWorkflowResponse\x12T\n\x0bRunWorkflow\x12!.waystation.v1.RunWorkflowRequest\x1a\".waystation.v1.RunWorkflowResponse\x12\\\n\x0cWaitWorkflow\x12\".waystation.v1.WaitWorkflowRequest\x1a#.waystation.v1.WaitWorkflowResponse\"\x03\x90\x02\x01\x12Y\n\x0bGetWorkflow\x12!.waystation.v1.GetWorkflowRequest\x1a\".waystation.v1.GetWorkflowResponse\"\x03\x90\x02\x01\x12_\n\rListWorkflows\x12#.waystation.v1.ListWorkflowsRequest\x1a$.waystation.v1.ListWorkflowsResponse\"\x03\x90\x02\x01\x12V\n\nListEvents\x12 .waystation.v1.ListEventsRequest\x1a!.waystation.v1.ListEventsResponse\"\x03\x90\x02\x01\x12\\\n\rWatchWorkflow\x12#.waystation.v1.WatchWorkflowRequest\x1a$.waystation.v1.WatchWorkflowResponse0\x01\x12W\n\x0cProvideInput\x12\".waystation.v1.ProvideInputRequest\x1a#.waystation.v1.ProvideInputResponse\x12W\n\x0cPublishEvent\x12\".waystation.v1.PublishEventRequest\x1a#.waystation.v1.PublishEventResponse\x12\x62\n\x0e\x43\x61ncelWorkflow\x12$.waystation.v1.CancelWorkflowRequest\x1a%.waystation.v1.CancelWorkflowResponse\"\x03\x90\x02\x02\x12\x65\n\x0f\x45xplainWorkflow\x12%.waystation.v1.ExplainWorkflowRequest\x1a&.waystation.v1.ExplainWorkflowResponse\"\x03\x90\x02\x01\x12]\n\x0eReplayWorkflow\x12$.waystation.v1.ReplayWorkflowRequest\x1a%.waystation.v1.ReplayWorkflowResponse\x12W\n\x0c\x46orkWorkflow\x12\".waystation.v1.ForkWorkflowRequest\x1a#.waystation.v1.ForkWorkflowResponseB\xa1\x01\n\x11\x64\x65v.waystation.v1B\x14WorkflowServiceProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$waystation/v1/workflow_service.proto\x12\rwaystation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1bwaystation/v1/blocker.proto\x1a\x19waystation/v1/event.proto\x1a\x1bwaystation/v1/history.proto\x1a\x1dwaystation/v1/operation.proto\x1a\x1awaystation/v1/replay.proto\x1a\x1awaystation/v1/status.proto\x1a\x1cwaystation/v1/workflow.proto\"\xb9\x03\n\x14StartWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x15\n\rworkflow_type\x18\x02 \x01(\t\x12%\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12(\n\x07payload\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\x14workflow_instance_id\x18\x05 \x01(\t\x12\x1b\n\x0e\x63orrelation_id\x18\x06 \x01(\tH\x00\x88\x01\x01\x12\x15\n\x08priority\x18\x07 \x01(\x05H\x01\x88\x01\x01\x12\x43\n\x08metadata\x18\x08 \x03(\x0b\x32\x31.waystation.v1.StartWorkflowRequest.MetadataEntry\x12*\n\x07timeout\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrequest_id\x18\n \x01(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x11\n\x0f_correlation_idB\x0b\n\t_priority\"k\n\x15StartWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x10\n\x08task_ids\x18\x03 \x03(\t\"t\n\x12RunWorkflowRequest\x12\x32\n\x05start\x18\x01 \x01(\x0b\x32#.waystation.v1.StartWorkflowRequest\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x96\x01\n\x13RunWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12+\n\x07outcome\x18\x02 \x01(\x0e\x32\x1a.waystation.v1.WaitOutcome\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x08\x12\x10\n\x08task_ids\x18\x04 \x03(\t\"r\n\x13WaitWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12*\n\x07timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"t\n\x14WaitWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12+\n\x07outcome\x18\x02 \x01(\x0e\x32\x1a.waystation.v1.WaitOutcome\"p\n\x12GetWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x14\n\x0cwith_history\x18\x03 \x01(\x08\x12\x13\n\x0b\x61t_sequence\x18\x04 \x01(\x05\"F\n\x13GetWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\"\x7f\n\x14ListWorkflowsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12-\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1d.waystation.v1.WorkflowFilter\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"c\n\x15ListWorkflowsResponse\x12\x31\n\tworkflows\x18\x01 \x03(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"k\n\x11ListEventsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"\\\n\x12ListEventsResponse\x12-\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1d.waystation.v1.EventWithState\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x14WatchWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x15\n\rfrom_sequence\x18\x03 \x01(\x05\"\xb9\x01\n\x15WatchWorkflowResponse\x12\x34\n\rhistory_entry\x18\x01 \x01(\x0b\x32\x1b.waystation.v1.HistoryEntryH\x00\x12\x32\n\theartbeat\x18\x02 \x01(\x0b\x32\x1d.waystation.v1.WatchHeartbeatH\x00\x12-\n\x06status\x18\x03 \x01(\x0e\x32\x1d.waystation.v1.WorkflowStatusB\x07\n\x05\x65ntry\"!\n\x0eWatchHeartbeat\x12\x0f\n\x07version\x18\x01 \x01(\x05\"\xc7\x01\n\x13ProvideInputRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x0f\n\x07wait_id\x18\x03 \x01(\t\x12&\n\x05input\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1d\n\x10\x65xpected_version\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x06 \x01(\tB\x13\n\x11_expected_version\"Y\n\x14ProvideInputResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\"\xb6\x01\n\x13PublishEventRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12&\n\x05\x65vent\x18\x03 \x01(\x0b\x32\x17.waystation.v1.NewEvent\x12\x1d\n\x10\x65xpected_version\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x05 \x01(\tB\x13\n\x11_expected_version\":\n\x14PublishEventResponse\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x10\n\x08task_ids\x18\x02 \x03(\t\"\xa0\x01\n\x15\x43\x61ncelWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x1d\n\x10\x65xpected_version\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x05 \x01(\tB\x13\n\x11_expected_version\"I\n\x16\x43\x61ncelWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\"I\n\x16\x45xplainWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\"\x85\x01\n\x17\x45xplainWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12(\n\x08\x62lockers\x18\x03 \x03(\x0b\x32\x16.waystation.v1.Blocker\"\x9f\x01\n\x15ReplayWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x15\n\rfrom_sequence\x18\x03 \x01(\x05\x12\x13\n\x0bto_sequence\x18\x04 \x01(\x05\x12\x10\n\x08task_ids\x18\x05 \x03(\t\x12\x17\n\x0f\x66\x61iled_attempts\x18\x06 \x01(\x08\"^\n\x16ReplayWorkflowResponse\x12(\n\x05steps\x18\x01 \x03(\x0b\x32\x19.waystation.v1.ReplayStep\x12\x1a\n\x12next_from_sequence\x18\x02 \x01(\x05\"\x81\x02\n\x13\x46orkWorkflowRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x02 \x01(\t\x12\x13\n\x0b\x61t_sequence\x18\x03 \x01(\x05\x12 \n\x18new_workflow_instance_id\x18\x04 \x01(\t\x12+\n\x05\x65\x64its\x18\x05 \x01(\x0b\x32\x1c.waystation.v1.OperationList\x12&\n\x05\x65vent\x18\x06 \x01(\x0b\x32\x17.waystation.v1.NewEvent\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x19\n\x11\x65vent_of_sequence\x18\x08 \x01(\x05\"~\n\x14\x46orkWorkflowResponse\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x12\n\nevent_type\x18\x03 \x01(\t\x12\x10\n\x08task_ids\x18\x04 \x03(\t2\xc8\t\n\x0fWorkflowService\x12Z\n\rStartWorkflow\x12#.waystation.v1.StartWorkflowRequest\x1a$.waystation.v1.StartWorkflowResponse\x12T\n\x0bRunWorkflow\x12!.waystation.v1.RunWorkflowRequest\x1a\".waystation.v1.RunWorkflowResponse\x12\\\n\x0cWaitWorkflow\x12\".waystation.v1.WaitWorkflowRequest\x1a#.waystation.v1.WaitWorkflowResponse\"\x03\x90\x02\x01\x12Y\n\x0bGetWorkflow\x12!.waystation.v1.GetWorkflowRequest\x1a\".waystation.v1.GetWorkflowResponse\"\x03\x90\x02\x01\x12_\n\rListWorkflows\x12#.waystation.v1.ListWorkflowsRequest\x1a$.waystation.v1.ListWorkflowsResponse\"\x03\x90\x02\x01\x12V\n\nListEvents\x12 .waystation.v1.ListEventsRequest\x1a!.waystation.v1.ListEventsResponse\"\x03\x90\x02\x01\x12\\\n\rWatchWorkflow\x12#.waystation.v1.WatchWorkflowRequest\x1a$.waystation.v1.WatchWorkflowResponse0\x01\x12W\n\x0cProvideInput\x12\".waystation.v1.ProvideInputRequest\x1a#.waystation.v1.ProvideInputResponse\x12W\n\x0cPublishEvent\x12\".waystation.v1.PublishEventRequest\x1a#.waystation.v1.PublishEventResponse\x12\x62\n\x0e\x43\x61ncelWorkflow\x12$.waystation.v1.CancelWorkflowRequest\x1a%.waystation.v1.CancelWorkflowResponse\"\x03\x90\x02\x02\x12\x65\n\x0f\x45xplainWorkflow\x12%.waystation.v1.ExplainWorkflowRequest\x1a&.waystation.v1.ExplainWorkflowResponse\"\x03\x90\x02\x01\x12]\n\x0eReplayWorkflow\x12$.waystation.v1.ReplayWorkflowRequest\x1a%.waystation.v1.ReplayWorkflowResponse\x12W\n\x0c\x46orkWorkflow\x12\".waystation.v1.ForkWorkflowRequest\x1a#.waystation.v1.ForkWorkflowResponseB\xa1\x01\n\x11\x64\x65v.waystation.v1B\x14WorkflowServiceProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,62 +55,62 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WORKFLOWSERVICE'].methods_by_name['CancelWorkflow']._serialized_options = b'\220\002\002'
   _globals['_WORKFLOWSERVICE'].methods_by_name['ExplainWorkflow']._loaded_options = None
   _globals['_WORKFLOWSERVICE'].methods_by_name['ExplainWorkflow']._serialized_options = b'\220\002\001'
-  _globals['_STARTWORKFLOWREQUEST']._serialized_start=353
-  _globals['_STARTWORKFLOWREQUEST']._serialized_end=794
-  _globals['_STARTWORKFLOWREQUEST_METADATAENTRY']._serialized_start=715
-  _globals['_STARTWORKFLOWREQUEST_METADATAENTRY']._serialized_end=762
-  _globals['_STARTWORKFLOWRESPONSE']._serialized_start=796
-  _globals['_STARTWORKFLOWRESPONSE']._serialized_end=903
-  _globals['_RUNWORKFLOWREQUEST']._serialized_start=905
-  _globals['_RUNWORKFLOWREQUEST']._serialized_end=1021
-  _globals['_RUNWORKFLOWRESPONSE']._serialized_start=1024
-  _globals['_RUNWORKFLOWRESPONSE']._serialized_end=1174
-  _globals['_WAITWORKFLOWREQUEST']._serialized_start=1176
-  _globals['_WAITWORKFLOWREQUEST']._serialized_end=1290
-  _globals['_WAITWORKFLOWRESPONSE']._serialized_start=1292
-  _globals['_WAITWORKFLOWRESPONSE']._serialized_end=1408
-  _globals['_GETWORKFLOWREQUEST']._serialized_start=1410
-  _globals['_GETWORKFLOWREQUEST']._serialized_end=1522
-  _globals['_GETWORKFLOWRESPONSE']._serialized_start=1524
-  _globals['_GETWORKFLOWRESPONSE']._serialized_end=1594
-  _globals['_LISTWORKFLOWSREQUEST']._serialized_start=1597
-  _globals['_LISTWORKFLOWSREQUEST']._serialized_end=1880
-  _globals['_LISTWORKFLOWSRESPONSE']._serialized_start=1882
-  _globals['_LISTWORKFLOWSRESPONSE']._serialized_end=1981
-  _globals['_LISTEVENTSREQUEST']._serialized_start=1983
-  _globals['_LISTEVENTSREQUEST']._serialized_end=2090
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=2092
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=2184
-  _globals['_WATCHWORKFLOWREQUEST']._serialized_start=2186
-  _globals['_WATCHWORKFLOWREQUEST']._serialized_end=2280
-  _globals['_WATCHWORKFLOWRESPONSE']._serialized_start=2283
-  _globals['_WATCHWORKFLOWRESPONSE']._serialized_end=2468
-  _globals['_WATCHHEARTBEAT']._serialized_start=2470
-  _globals['_WATCHHEARTBEAT']._serialized_end=2503
-  _globals['_PROVIDEINPUTREQUEST']._serialized_start=2506
-  _globals['_PROVIDEINPUTREQUEST']._serialized_end=2705
-  _globals['_PROVIDEINPUTRESPONSE']._serialized_start=2707
-  _globals['_PROVIDEINPUTRESPONSE']._serialized_end=2796
-  _globals['_PUBLISHEVENTREQUEST']._serialized_start=2799
-  _globals['_PUBLISHEVENTREQUEST']._serialized_end=2981
-  _globals['_PUBLISHEVENTRESPONSE']._serialized_start=2983
-  _globals['_PUBLISHEVENTRESPONSE']._serialized_end=3041
-  _globals['_CANCELWORKFLOWREQUEST']._serialized_start=3044
-  _globals['_CANCELWORKFLOWREQUEST']._serialized_end=3204
-  _globals['_CANCELWORKFLOWRESPONSE']._serialized_start=3206
-  _globals['_CANCELWORKFLOWRESPONSE']._serialized_end=3279
-  _globals['_EXPLAINWORKFLOWREQUEST']._serialized_start=3281
-  _globals['_EXPLAINWORKFLOWREQUEST']._serialized_end=3354
-  _globals['_EXPLAINWORKFLOWRESPONSE']._serialized_start=3357
-  _globals['_EXPLAINWORKFLOWRESPONSE']._serialized_end=3490
-  _globals['_REPLAYWORKFLOWREQUEST']._serialized_start=3493
-  _globals['_REPLAYWORKFLOWREQUEST']._serialized_end=3652
-  _globals['_REPLAYWORKFLOWRESPONSE']._serialized_start=3654
-  _globals['_REPLAYWORKFLOWRESPONSE']._serialized_end=3748
-  _globals['_FORKWORKFLOWREQUEST']._serialized_start=3751
-  _globals['_FORKWORKFLOWREQUEST']._serialized_end=4008
-  _globals['_FORKWORKFLOWRESPONSE']._serialized_start=4010
-  _globals['_FORKWORKFLOWRESPONSE']._serialized_end=4136
-  _globals['_WORKFLOWSERVICE']._serialized_start=4139
-  _globals['_WORKFLOWSERVICE']._serialized_end=5363
+  _globals['_STARTWORKFLOWREQUEST']._serialized_start=320
+  _globals['_STARTWORKFLOWREQUEST']._serialized_end=761
+  _globals['_STARTWORKFLOWREQUEST_METADATAENTRY']._serialized_start=682
+  _globals['_STARTWORKFLOWREQUEST_METADATAENTRY']._serialized_end=729
+  _globals['_STARTWORKFLOWRESPONSE']._serialized_start=763
+  _globals['_STARTWORKFLOWRESPONSE']._serialized_end=870
+  _globals['_RUNWORKFLOWREQUEST']._serialized_start=872
+  _globals['_RUNWORKFLOWREQUEST']._serialized_end=988
+  _globals['_RUNWORKFLOWRESPONSE']._serialized_start=991
+  _globals['_RUNWORKFLOWRESPONSE']._serialized_end=1141
+  _globals['_WAITWORKFLOWREQUEST']._serialized_start=1143
+  _globals['_WAITWORKFLOWREQUEST']._serialized_end=1257
+  _globals['_WAITWORKFLOWRESPONSE']._serialized_start=1259
+  _globals['_WAITWORKFLOWRESPONSE']._serialized_end=1375
+  _globals['_GETWORKFLOWREQUEST']._serialized_start=1377
+  _globals['_GETWORKFLOWREQUEST']._serialized_end=1489
+  _globals['_GETWORKFLOWRESPONSE']._serialized_start=1491
+  _globals['_GETWORKFLOWRESPONSE']._serialized_end=1561
+  _globals['_LISTWORKFLOWSREQUEST']._serialized_start=1563
+  _globals['_LISTWORKFLOWSREQUEST']._serialized_end=1690
+  _globals['_LISTWORKFLOWSRESPONSE']._serialized_start=1692
+  _globals['_LISTWORKFLOWSRESPONSE']._serialized_end=1791
+  _globals['_LISTEVENTSREQUEST']._serialized_start=1793
+  _globals['_LISTEVENTSREQUEST']._serialized_end=1900
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=1902
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=1994
+  _globals['_WATCHWORKFLOWREQUEST']._serialized_start=1996
+  _globals['_WATCHWORKFLOWREQUEST']._serialized_end=2090
+  _globals['_WATCHWORKFLOWRESPONSE']._serialized_start=2093
+  _globals['_WATCHWORKFLOWRESPONSE']._serialized_end=2278
+  _globals['_WATCHHEARTBEAT']._serialized_start=2280
+  _globals['_WATCHHEARTBEAT']._serialized_end=2313
+  _globals['_PROVIDEINPUTREQUEST']._serialized_start=2316
+  _globals['_PROVIDEINPUTREQUEST']._serialized_end=2515
+  _globals['_PROVIDEINPUTRESPONSE']._serialized_start=2517
+  _globals['_PROVIDEINPUTRESPONSE']._serialized_end=2606
+  _globals['_PUBLISHEVENTREQUEST']._serialized_start=2609
+  _globals['_PUBLISHEVENTREQUEST']._serialized_end=2791
+  _globals['_PUBLISHEVENTRESPONSE']._serialized_start=2793
+  _globals['_PUBLISHEVENTRESPONSE']._serialized_end=2851
+  _globals['_CANCELWORKFLOWREQUEST']._serialized_start=2854
+  _globals['_CANCELWORKFLOWREQUEST']._serialized_end=3014
+  _globals['_CANCELWORKFLOWRESPONSE']._serialized_start=3016
+  _globals['_CANCELWORKFLOWRESPONSE']._serialized_end=3089
+  _globals['_EXPLAINWORKFLOWREQUEST']._serialized_start=3091
+  _globals['_EXPLAINWORKFLOWREQUEST']._serialized_end=3164
+  _globals['_EXPLAINWORKFLOWRESPONSE']._serialized_start=3167
+  _globals['_EXPLAINWORKFLOWRESPONSE']._serialized_end=3300
+  _globals['_REPLAYWORKFLOWREQUEST']._serialized_start=3303
+  _globals['_REPLAYWORKFLOWREQUEST']._serialized_end=3462
+  _globals['_REPLAYWORKFLOWRESPONSE']._serialized_start=3464
+  _globals['_REPLAYWORKFLOWRESPONSE']._serialized_end=3558
+  _globals['_FORKWORKFLOWREQUEST']._serialized_start=3561
+  _globals['_FORKWORKFLOWREQUEST']._serialized_end=3818
+  _globals['_FORKWORKFLOWRESPONSE']._serialized_start=3820
+  _globals['_FORKWORKFLOWRESPONSE']._serialized_end=3946
+  _globals['_WORKFLOWSERVICE']._serialized_start=3949
+  _globals['_WORKFLOWSERVICE']._serialized_end=5173
 # @@protoc_insertion_point(module_scope)

@@ -2,7 +2,6 @@ import datetime
 
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
-from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from waystation.v1 import blocker_pb2 as _blocker_pb2
 from waystation.v1 import event_pb2 as _event_pb2
 from waystation.v1 import history_pb2 as _history_pb2
@@ -116,24 +115,16 @@ class GetWorkflowResponse(_message.Message):
     def __init__(self, context: _Optional[_Union[_workflow_pb2.WorkflowContext, _Mapping]] = ...) -> None: ...
 
 class ListWorkflowsRequest(_message.Message):
-    __slots__ = ("namespace", "workflow_type", "statuses", "idle", "created_after", "created_before", "page_size", "page_token")
+    __slots__ = ("namespace", "filter", "page_size", "page_token")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
-    WORKFLOW_TYPE_FIELD_NUMBER: _ClassVar[int]
-    STATUSES_FIELD_NUMBER: _ClassVar[int]
-    IDLE_FIELD_NUMBER: _ClassVar[int]
-    CREATED_AFTER_FIELD_NUMBER: _ClassVar[int]
-    CREATED_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     namespace: str
-    workflow_type: str
-    statuses: _containers.RepeatedScalarFieldContainer[_status_pb2.WorkflowStatus]
-    idle: bool
-    created_after: _timestamp_pb2.Timestamp
-    created_before: _timestamp_pb2.Timestamp
+    filter: _workflow_pb2.WorkflowFilter
     page_size: int
     page_token: str
-    def __init__(self, namespace: _Optional[str] = ..., workflow_type: _Optional[str] = ..., statuses: _Optional[_Iterable[_Union[_status_pb2.WorkflowStatus, str]]] = ..., idle: bool = ..., created_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, namespace: _Optional[str] = ..., filter: _Optional[_Union[_workflow_pb2.WorkflowFilter, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListWorkflowsResponse(_message.Message):
     __slots__ = ("workflows", "next_page_token")

@@ -148,7 +148,7 @@ class WorkflowServiceServicer(object):
 
     def ListWorkflows(self, request, context):
         """Lists instances without their data, newest first.
-        Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_PAGE_TOKEN.
+        Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID, INVALID_PAGE_TOKEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -156,7 +156,7 @@ class WorkflowServiceServicer(object):
 
     def ListEvents(self, request, context):
         """Lists the events of an instance, oldest first, each with its state.
-        Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_PAGE_TOKEN; NOT_FOUND / WORKFLOW_NOT_FOUND.
+        Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID, INVALID_PAGE_TOKEN; NOT_FOUND / WORKFLOW_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,4 +1,4 @@
-"""Dead letters by filter: portion after portion of instances, each in a transaction of its own.
+"""Dead letters in bulk: portion after portion of instances, each in a transaction of its own.
 
 There is no one transaction for all of them: several instances go together (`letter_portions`), and
 what is left of them one by one, each under its own lock. Every such transaction also counts what it did
@@ -40,8 +40,20 @@ _TRIES = 3
 """For one instance: a router may hold its lock for long."""
 
 
+@dataclass(frozen=True, slots=True)
+class BulkRequest:
+    """A request about many, as it came."""
+
+    rpc: str
+    request_id: str
+    digest: bytes
+    """Of all that it asks for: the same id with another one is another request."""
+    filter: DeadLetterFilter
+    namespace: str
+
+
 class BulkLetters:
-    """Retries and discards all open dead letters that a filter means."""
+    """Retries and discards all open dead letters that a request means."""
 
     def __init__(
         self,
@@ -56,89 +68,78 @@ class BulkLetters:
         self._portions = portions
         self._places = asyncio.Semaphore(_PORTIONS_AT_ONCE)
 
-    async def retry(self, change: Change, filter: DeadLetterFilter) -> int:
+    async def retry(self, request: BulkRequest) -> int:
         """How many are tried again; those of COMPLETED and CANCELLED instances stay."""
-        return await self._all(change, filter, actions.retry_dead_letters)
+        return await self._all(request, actions.retry_dead_letters)
 
-    async def discard(self, change: Change, filter: DeadLetterFilter) -> int:
+    async def discard(self, request: BulkRequest) -> int:
         """How many were given up."""
-        return await self._all(change, filter, actions.discard_dead_letters)
+        return await self._all(request, actions.discard_dead_letters)
 
-    async def _all(self, change: Change, filter: DeadLetterFilter, act: Act) -> int:
-        request = await self._store.begin_request(
-            change.rpc, change.request_id, change.digest, namespace=change.namespace
+    async def _all(self, request: BulkRequest, act: Act) -> int:
+        rpc, request_id, namespace = request.rpc, request.request_id, request.namespace
+        begun = await self._store.begin_request(
+            rpc, request_id, request.digest, namespace=namespace
         )
-        if request.done:
-            return request.count
-        before = filter.created_before
+        if begun.done:
+            return begun.count
+        before = request.filter.created_before
         filter = replace(
-            filter,
-            created_before=request.began_at if before is None else min(before, request.began_at),
+            request.filter,
+            created_before=begun.began_at if before is None else min(before, begun.began_at),
         )
-        count = await self._walk(Asked(change, filter, act))
-        if change.request_id is None:
-            return count
-        return await self._store.end_request(
-            change.rpc, change.request_id, namespace=change.namespace
-        )
+        await self._walk(Asked(rpc, request_id, filter, act, namespace))
+        return await self._store.end_request(rpc, request_id, namespace=namespace)
 
-    async def _walk(self, asked: Asked) -> int:
+    async def _walk(self, asked: Asked) -> None:
         """Goes through all of it, with a few portions under way at a time."""
         walk = _Walk(self._queries, asked)
         workers = [step(self._work(walk)) for _ in range(_PORTIONS_AT_ONCE)]
         try:
-            count = sum(await asyncio.gather(*workers))
+            await asyncio.gather(*workers)
         finally:
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
         if walk.failure is not None:
             raise walk.failure
-        return count
 
-    async def _work(self, walk: _Walk) -> int:
-        count = 0
+    async def _work(self, walk: _Walk) -> None:
         while keys := await walk.portion():
             async with self._places:
-                done, left = await self._portions.resolve(walk.asked, keys)
-            count += done
+                left = await self._portions.resolve(walk.asked, keys)
             for key in left:
-                count += await self._alone_or_aside(walk, key)
-        return count
+                await self._alone_or_aside(walk, key)
 
-    async def _alone_or_aside(self, walk: _Walk, key: int) -> int:
+    async def _alone_or_aside(self, walk: _Walk, key: int) -> None:
         try:
-            return await self._of_instance(walk.asked, key)
+            await self._of_instance(walk.asked, key)
         except Exception as error:
             if isinstance(error, StoreUnavailable):
                 # Where the database serves nobody, it is not this instance that is the matter.
                 await self._store.probe()
             log.exception("letters_set_aside", instance_key=key)
             walk.failure = walk.failure or error
-            return 0
 
-    async def _of_instance(self, asked: Asked, key: int) -> int:
+    async def _of_instance(self, asked: Asked, key: int) -> None:
         """Under its lock, so many letters at a time."""
         # The request is remembered as a whole, not for each instance.
-        of_instance = replace(asked.change, key=key, request_id=None)
-        count, last = 0, None
+        of_instance = Change(asked.rpc, key=key, namespace=asked.namespace)
+        last = None
         while True:
             decide = self._some_letters(asked, after=last)
-            answer = await self._insist(of_instance, decide)
-            count += int(answer["count"])
-            last = answer["last"]
+            last = (await self._insist(of_instance, decide))["last"]
             if last is None:
-                return count
+                return
 
     @staticmethod
     def _some_letters(asked: Asked, *, after: str | None) -> Decide:
         """Resolves some of an instance's letters; `last` is the last one where there may be more."""
-        change = asked.change
 
         async def decide(locked: Locked, drafting: Drafting) -> JsonObject:
             letters = await locked.dead_letters(asked.filter, after=after, limit=_LETTERS_AT_ONCE)
             if not letters:
-                return {"count": 0, "last": None}
+                return {"last": None}
             held = await locked.held()
             facts = await locked.facts_of(
                 [
@@ -147,10 +148,10 @@ class BulkLetters:
                 ]
             )
             count = asked.act(drafting.draft(facts), letters, held)
-            if count and change.request_id is not None:
-                await locked.count(change.rpc, change.request_id, count)
+            if count:
+                await locked.count(asked.rpc, asked.request_id, count)
             more = len(letters) == _LETTERS_AT_ONCE
-            return {"count": count, "last": letters[-1].dead_letter_id if more else None}
+            return {"last": letters[-1].dead_letter_id if more else None}
 
         return decide
 
@@ -188,7 +189,7 @@ class _Walk:
             return portion
 
     async def _look(self) -> None:
-        filter, namespace = self.asked.filter, self.asked.change.namespace
+        filter, namespace = self.asked.filter, self.asked.namespace
         if filter.workflow_instance_id:
             named = await self.queries.instances([filter.workflow_instance_id], namespace=namespace)
             self._found, self._after = [one.key for one in named.values()], None

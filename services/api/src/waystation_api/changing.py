@@ -18,9 +18,9 @@ from waystation_api.tasks import TaskDirectory
 from waystation_core.domain import actions
 from waystation_core.domain.commit import EventFacts, InstanceCommit
 from waystation_core.domain.draft import Draft, Rules
-from waystation_core.domain.errors import DeadLetterNotFound, shown
 from waystation_core.domain.model import DEFAULT_NAMESPACE, Instance, JsonObject, NewEvent
 from waystation_core.ports.store import (
+    DeadLetterFact,
     EngineStore,
     Locked,
     QueryStore,
@@ -133,11 +133,13 @@ class Changing:
         instance, _ = await self.carry_out(change, decide)
         return instance
 
-    async def retry(self, change: Change, dead_letter_id: str, payload: JsonObject | None) -> None:
-        """Tries a dead letter again. Raises DeadLetterNotFound, WorkflowEnded."""
+    async def retry(
+        self, change: Change, dead_letter_id: str, payload: JsonObject | None
+    ) -> tuple[Instance, DeadLetterFact]:
+        """Tries a dead letter again. Raises DeadLetterNotFound, DeadLetterResolved, WorkflowEnded."""
 
         async def decide(locked: Locked, drafting: Drafting) -> JsonObject:
-            letter = await _letter(locked, dead_letter_id)
+            letter = await locked.dead_letter(dead_letter_id)
             held = await locked.held()
             facts = await locked.facts_of(
                 [letter.event.event_id, *(event.event_id for _, event in held)]
@@ -146,13 +148,13 @@ class Changing:
             actions.retry_dead_letter(draft, letter, payload, held)
             return {}
 
-        await self.carry_out(await self._of_letter(change, dead_letter_id), decide)
+        return await self._of_letter(change, dead_letter_id, decide)
 
-    async def discard(self, change: Change, dead_letter_id: str) -> None:
-        """Gives a dead letter up. Raises DeadLetterNotFound."""
+    async def discard(self, change: Change, dead_letter_id: str) -> tuple[Instance, DeadLetterFact]:
+        """Gives a dead letter up. Raises DeadLetterNotFound, DeadLetterResolved."""
 
         async def decide(locked: Locked, drafting: Drafting) -> JsonObject:
-            letter = await _letter(locked, dead_letter_id)
+            letter = await locked.dead_letter(dead_letter_id)
             held = await locked.held()
             facts = await locked.facts_of(
                 [letter.event.event_id, *(event.event_id for _, event in held)]
@@ -160,11 +162,18 @@ class Changing:
             actions.discard_dead_letter(drafting.draft(facts), letter, held)
             return {}
 
-        await self.carry_out(await self._of_letter(change, dead_letter_id), decide)
+        return await self._of_letter(change, dead_letter_id, decide)
 
-    async def _of_letter(self, change: Change, dead_letter_id: str) -> Change:
-        key = await self._queries.dead_letter_instance(dead_letter_id, namespace=change.namespace)
-        return replace(change, key=key)
+    async def _of_letter(
+        self, change: Change, dead_letter_id: str, decide: Decide
+    ) -> tuple[Instance, DeadLetterFact]:
+        """Carries it out in the letter's instance; answers with both as they are afterwards."""
+        namespace = change.namespace
+        letter = await self._queries.dead_letter(dead_letter_id, namespace=namespace)
+        named = replace(change, workflow_instance_id=letter.workflow_instance_id)
+        instance, _ = await self.carry_out(named, decide)
+        # What is resolved stays so: it is read as this request, or the one that it repeats, left it.
+        return instance, await self._queries.dead_letter(dead_letter_id, namespace=namespace)
 
     async def carry_out(self, change: Change, decide: Decide) -> tuple[Instance, JsonObject]:
         """Decides under the lock and writes; again where something came between. Answers with the
@@ -217,14 +226,3 @@ class Changing:
         if locked.generation != self._tasks.generation:
             return Rules(max_events=self._max_events)
         return Rules(resolve=self._tasks.resolve, max_events=self._max_events)
-
-
-async def _letter(locked: Locked, dead_letter_id: str) -> actions.OpenDeadLetter:
-    letter = await locked.dead_letter(dead_letter_id)
-    if letter is None:
-        raise DeadLetterNotFound(
-            f"There is no open dead letter {shown(dead_letter_id)}; it was retried or discarded. "
-            "List them to see which there are.",
-            dead_letter_id=shown(dead_letter_id),
-        )
-    return letter

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import structlog
 
-from waystation_api.changing import Change
 from waystation_api.tasks import TaskDirectory
 from waystation_core.domain import actions
 from waystation_core.domain.commit import InstanceCommit
@@ -45,9 +44,11 @@ Act = Callable[
 class Asked:
     """What is to be done with which dead letters, and for which request."""
 
-    change: Change
+    rpc: str
+    request_id: str
     filter: DeadLetterFilter
     act: Act
+    namespace: str
 
 
 class LetterPortions:
@@ -68,21 +69,19 @@ class LetterPortions:
         self._tasks = tasks
         self._rules = Rules(resolve=tasks.resolve, max_events=max_events)
 
-    async def resolve(self, asked: Asked, keys: Sequence[int]) -> tuple[int, Sequence[int]]:
-        """How many letters were resolved, and the instances that are left. All of them are where
-        anything fails: which of them is the matter shows when each is done alone."""
+    async def resolve(self, asked: Asked, keys: Sequence[int]) -> Sequence[int]:
+        """The instances that are left. All of them are where anything fails: which of them is the
+        matter shows when each is done alone."""
         try:
             found = await self._queries.open_letters(
-                keys, asked.filter, limit=_LETTERS_OF_EACH, namespace=asked.change.namespace
+                keys, asked.filter, limit=_LETTERS_OF_EACH, namespace=asked.namespace
             )
             return await self._decide_and_write(asked, found)
         except Exception:
             log.warning("letters_taken_apart", instances=len(keys), exc_info=True)
-            return 0, keys
+            return keys
 
-    async def _decide_and_write(
-        self, asked: Asked, found: OpenLetters
-    ) -> tuple[int, Sequence[int]]:
+    async def _decide_and_write(self, asked: Asked, found: OpenLetters) -> Sequence[int]:
         left = set(found.left)
         counts: dict[int, int] = {}
         commits: list[InstanceCommit] = []
@@ -101,20 +100,16 @@ class LetterPortions:
             await asyncio.sleep(0)
         if commits:
             written = await self._store.commit(
-                commits, generation=generation, tally=_tally(asked.change, counts)
+                commits,
+                generation=generation,
+                tally=Tally(asked.rpc, asked.request_id, counts, namespace=asked.namespace),
             )
             done = [commit for commit in commits if commit.before.key in written.keys]
             self._relay.committed(done)
             left.update(commit.before.key for commit in commits if commit not in done)
-        return sum(count for key, count in counts.items() if key not in left), sorted(left)
+        return sorted(left)
 
     def _decide(self, asked: Asked, one: LettersOf) -> tuple[int, InstanceCommit]:
         draft = Draft(one.instance, facts=one.facts, rules=self._rules, now=one.now)
         count = asked.act(draft, one.letters, one.held)
         return count, draft.commit()
-
-
-def _tally(change: Change, counts: dict[int, int]) -> Tally | None:
-    if change.request_id is None:
-        return None
-    return Tally(change.rpc, change.request_id, counts, namespace=change.namespace)

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from waystation.v1 import event_pb2, workflow_service_pb2
+from waystation_api.filters import workflow_filter
 from waystation_api.pages import MAX_PAGE_BYTES, Page
 from waystation_api.past import as_it_was
 from waystation_api.requests import check_instance_id, check_namespace
 from waystation_api.waiting import InstanceReader
-from waystation_core.domain import limits
 from waystation_core.domain.errors import InvalidField
-from waystation_core.domain.model import Instance, Status
+from waystation_core.domain.model import Instance
 from waystation_core.ports.store import QueryStore, WorkflowFilter
-from waystation_core.rpc.conversion import (
-    context_to_proto,
-    event_to_proto,
-    timestamp_from_proto,
-)
+from waystation_core.rpc.conversion import context_to_proto, event_to_proto
 
 _pb = workflow_service_pb2
 
@@ -61,21 +56,8 @@ class Reading:
     async def list_workflows(self, request: _pb.ListWorkflowsRequest) -> _pb.ListWorkflowsResponse:
         """Instances without their data, newest first. A page whose search takes long ends early."""
         namespace = check_namespace(request.namespace)
-        statuses = _statuses(request.statuses)
+        filter = workflow_filter(request.filter)
         page = Page(request, (datetime, int))
-        if request.workflow_type:
-            limits.check_id(request.workflow_type, "workflow_type")
-        filter = WorkflowFilter(
-            workflow_type=request.workflow_type,
-            statuses=statuses,
-            idle=request.idle if request.HasField("idle") else None,
-            created_after=timestamp_from_proto(request.created_after, "created_after")
-            if request.HasField("created_after")
-            else None,
-            created_before=timestamp_from_proto(request.created_before, "created_before")
-            if request.HasField("created_before")
-            else None,
-        )
         found, after = await self._search(filter, page.after, page.size + 1, namespace)
         response = _pb.ListWorkflowsResponse()
         for instance in found[: page.size]:
@@ -127,18 +109,3 @@ class Reading:
         if len(found) > len(response.events):
             response.next_page_token = page.token((seen + len(response.events),))
         return response
-
-
-def _statuses(values: Sequence[int]) -> tuple[Status, ...]:
-    limits.check_number_of_names(len(values), "statuses", "Name each once.")
-    return tuple(_status(value) for value in dict.fromkeys(values))
-
-
-def _status(value: int) -> Status:
-    try:
-        return Status(value)
-    except ValueError:
-        raise InvalidField(
-            f"statuses holds {value}, which is no status that this release knows.",
-            field="statuses",
-        ) from None

@@ -24,6 +24,7 @@ EXIT_USAGE = 2
 _HINTS = {
     "WORKFLOW_NOT_FOUND": "`waystation list` shows the workflows there are.",
     "DEAD_LETTER_NOT_FOUND": "`waystation dead-letters list` shows the open ones.",
+    "DEAD_LETTER_RESOLVED": "`waystation dead-letters list --state {state}` shows it.",
     "HANDLER_NOT_FOUND": "`waystation handlers list` shows the registered ones.",
     "WORKFLOW_NOT_WAITING": "`waystation explain {workflow_instance_id}` tells what it waits for.",
     "WAIT_ID_REQUIRED": "Name one with --wait-id: {wait_ids}.",

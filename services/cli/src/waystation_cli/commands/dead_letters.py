@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import enum
-from typing import Annotated
+from typing import Annotated, Any
 
+import grpc
 import typer
 
-from waystation.v1.dead_letter_pb2 import DeadLetterFilter
+from waystation.v1.dead_letter_pb2 import AllOpenDeadLetters, DeadLetterFilter
 from waystation.v1.dead_letter_service_pb2 import (
     DiscardDeadLetterRequest,
     DiscardDeadLetterResponse,
+    DiscardDeadLettersRequest,
+    DiscardDeadLettersResponse,
     ListDeadLettersRequest,
     RetryDeadLetterRequest,
     RetryDeadLetterResponse,
+    RetryDeadLettersRequest,
+    RetryDeadLettersResponse,
 )
 from waystation_cli import arguments
 from waystation_cli.arguments import JSON_HELP
@@ -26,6 +31,7 @@ from waystation_cli.connection import (
     connected,
     new_request_id,
 )
+from waystation_cli.failures import explain_rpc_error
 from waystation_cli.render import dead_letters as letters_view
 from waystation_cli.render import document
 
@@ -61,12 +67,22 @@ RequestId = Annotated[
     str | None,
     typer.Option(
         help="Makes a repeated command have one effect, and go on where the first broke off; "
-        "without it one is made. Then write times out, as 2h is another moment each time."
+        "without it one is made, and a command that breaks off tells it. Write times out then, "
+        "as 2h is another moment each time."
     ),
 ]
 
-# Of a call about many: each workflow takes a transaction.
+# Of a call about many: a great many workflows take minutes.
 _BULK_SECONDS = 600.0
+
+_NOTHING_WAS_DONE = frozenset(
+    {
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.ALREADY_EXISTS,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.UNIMPLEMENTED,
+    }
+)
 
 
 class State(enum.StrEnum):
@@ -86,14 +102,19 @@ def list_dead_letters(
     reason: WithReason = None,
     since: Since = None,
     until: Until = None,
-    state: Annotated[State, typer.Option(case_sensitive=False)] = State.OPEN,
+    state: Annotated[
+        list[State] | None,
+        typer.Option(case_sensitive=False, help="May be repeated; open where none is given."),
+    ] = None,
     limit: Limit = 50,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, newest first."""
     chosen = _filter(workflow, workflow_type, task, event_type, reason, since, until)
-    chosen.MergeFrom(DeadLetterFilter(state=f"DEAD_LETTER_STATE_{state.name}"))
+    chosen.MergeFrom(
+        DeadLetterFilter(states=[f"DEAD_LETTER_STATE_{each.name}" for each in state or []])
+    )
     with connected(address, as_json) as api:
         letters, more = gather(
             lambda page_size, page_token: api.dead_letters.ListDeadLetters(
@@ -136,27 +157,32 @@ def retry(
 
     One by its id, or all open ones that the options mean.
     """
-    chosen = _target(
-        dead_letter_id,
-        everything,
-        _filter(workflow, workflow_type, task, event_type, reason, since, until),
-    )
-    if payload is not None and chosen is not None:
+    chosen = _filter(workflow, workflow_type, task, event_type, reason, since, until)
+    request_id = request_id or new_request_id()
+    if _is_one(dead_letter_id, everything, chosen):
+        one = RetryDeadLetterRequest(
+            dead_letter_id=dead_letter_id, payload=arguments.struct(payload), request_id=request_id
+        )
+        with connected(address, as_json) as api:
+            retried: RetryDeadLetterResponse = api.dead_letters.RetryDeadLetter(
+                one, timeout=CALL_SECONDS
+            )
+        if as_json:
+            document.print_message(retried)
+        else:
+            letters_view.print_retried(retried)
+        return
+    if payload is not None:
         raise typer.BadParameter("--payload edits one delivery: name it by its id")
-    request = RetryDeadLetterRequest(
-        dead_letter_id=dead_letter_id,
-        filter=chosen,
-        payload=arguments.struct(payload),
-        request_id=request_id or new_request_id(),
-    )
+    many = RetryDeadLettersRequest(request_id=request_id, **_target(everything, chosen))
     with connected(address, as_json) as api:
-        response: RetryDeadLetterResponse = api.dead_letters.RetryDeadLetter(
-            request, timeout=CALL_SECONDS if chosen is None else _BULK_SECONDS
+        response: RetryDeadLettersResponse = _resumable(
+            api.dead_letters.RetryDeadLetters, many, address
         )
     if as_json:
         document.print_message(response)
     else:
-        letters_view.print_retried(dead_letter_id, response)
+        letters_view.print_many_retried(response.retried)
 
 
 @app.command()
@@ -178,22 +204,28 @@ def discard(
 
     One by its id, or all open ones that the options mean.
     """
-    chosen = _target(
-        dead_letter_id,
-        everything,
-        _filter(workflow, workflow_type, task, event_type, reason, since, until),
-    )
-    request = DiscardDeadLetterRequest(
-        dead_letter_id=dead_letter_id, filter=chosen, request_id=request_id or new_request_id()
-    )
+    chosen = _filter(workflow, workflow_type, task, event_type, reason, since, until)
+    request_id = request_id or new_request_id()
+    if _is_one(dead_letter_id, everything, chosen):
+        one = DiscardDeadLetterRequest(dead_letter_id=dead_letter_id, request_id=request_id)
+        with connected(address, as_json) as api:
+            discarded: DiscardDeadLetterResponse = api.dead_letters.DiscardDeadLetter(
+                one, timeout=CALL_SECONDS
+            )
+        if as_json:
+            document.print_message(discarded)
+        else:
+            letters_view.print_discarded(discarded)
+        return
+    many = DiscardDeadLettersRequest(request_id=request_id, **_target(everything, chosen))
     with connected(address, as_json) as api:
-        response: DiscardDeadLetterResponse = api.dead_letters.DiscardDeadLetter(
-            request, timeout=CALL_SECONDS if chosen is None else _BULK_SECONDS
+        response: DiscardDeadLettersResponse = _resumable(
+            api.dead_letters.DiscardDeadLetters, many, address
         )
     if as_json:
         document.print_message(response)
     else:
-        letters_view.print_discarded(dead_letter_id, response)
+        letters_view.print_many_discarded(response.discarded)
 
 
 def _filter(
@@ -216,13 +248,11 @@ def _filter(
     )
 
 
-def _target(
-    dead_letter_id: str | None, everything: bool, chosen: DeadLetterFilter
-) -> DeadLetterFilter | None:
-    """The filter, or None where one is named; a usage error unless it is clear which are meant."""
+def _is_one(dead_letter_id: str | None, everything: bool, chosen: DeadLetterFilter) -> bool:
+    """Whether one is named; a usage error unless it is clear which are meant."""
     narrowed = chosen != DeadLetterFilter()
     if dead_letter_id and not everything and not narrowed:
-        return None
+        return True
     if dead_letter_id:
         raise typer.BadParameter("either a DEAD_LETTER_ID or a choice of many, not both")
     if everything and narrowed:
@@ -231,4 +261,32 @@ def _target(
         raise typer.BadParameter(
             "name a DEAD_LETTER_ID, or choose many by --task, --reason, --since, ..., or by --all"
         )
-    return chosen
+    return False
+
+
+def _target(everything: bool, chosen: DeadLetterFilter) -> dict[str, Any]:
+    return {"all": AllOpenDeadLetters()} if everything else {"filter": chosen}
+
+
+def _resumable(
+    method: Any, request: RetryDeadLettersRequest | DiscardDeadLettersRequest, address: str
+) -> Any:
+    """The answer of a call about many; one that broke off tells how the rest is done."""
+    try:
+        return method(request, timeout=_BULK_SECONDS)
+    except grpc.RpcError as error:
+        failure = explain_rpc_error(error, address)
+        if error.code() not in _NOTHING_WAS_DONE:
+            times = request.filter
+            options = [f"--request-id {request.request_id}"]
+            if times.HasField("created_after"):
+                options.append(f"--since {times.created_after.ToJsonString()}")
+            if times.HasField("created_before"):
+                options.append(f"--until {times.created_before.ToJsonString()}")
+            failure.hint += (
+                " What was done stays done: the same command with "
+                f"`{' '.join(options)}` goes on with the rest."
+            )
+            failure.hint = failure.hint.strip()
+            failure.metadata = {**failure.metadata, "request_id": request.request_id}
+        raise failure from error

@@ -10,7 +10,7 @@ import typer
 from waystation.v1.dead_letter_pb2 import DeadLetterFilter
 from waystation.v1.dead_letter_service_pb2 import ListDeadLettersRequest
 from waystation.v1.event_pb2 import EventWithState
-from waystation.v1.workflow_pb2 import WorkflowContext
+from waystation.v1.workflow_pb2 import WorkflowContext, WorkflowFilter
 from waystation.v1.workflow_service_pb2 import (
     ExplainWorkflowRequest,
     ExplainWorkflowResponse,
@@ -37,9 +37,12 @@ class Status(enum.StrEnum):
 
 
 def list_workflows(
-    workflow_type: Annotated[str | None, typer.Option("--type", help="Only this type.")] = None,
+    workflow_type: Annotated[
+        list[str] | None, typer.Option("--type", help="Only this type; may be repeated.")
+    ] = None,
     status: Annotated[
-        list[Status] | None, typer.Option(case_sensitive=False, help="May be repeated.")
+        list[Status] | None,
+        typer.Option(case_sensitive=False, help="Only in this status; may be repeated."),
     ] = None,
     idle: Annotated[
         bool | None, typer.Option("--idle/--not-idle", help="Only idle ones, or only others.")
@@ -56,22 +59,23 @@ def list_workflows(
     as_json: AsJson = False,
 ) -> None:
     """List workflows, newest first."""
-    request = ListWorkflowsRequest(
-        workflow_type=workflow_type or "",
+    chosen = WorkflowFilter(
+        workflow_types=workflow_type or [],
         statuses=[f"WORKFLOW_STATUS_{each.name}" for each in status or []],
         created_after=arguments.moment(since),
         created_before=arguments.moment(until),
     )
     if idle is not None:
-        request.idle = idle
+        chosen.idle = idle
     with connected(address, as_json) as api:
-
-        def fetch(page_size: int, page_token: str) -> object:
-            request.page_size, request.page_token = page_size, page_token
-            response: object = api.workflows.ListWorkflows(request, timeout=CALL_SECONDS)
-            return response
-
-        workflows, more = gather(fetch, lambda page: page.workflows, limit)
+        workflows, more = gather(
+            lambda page_size, page_token: api.workflows.ListWorkflows(
+                ListWorkflowsRequest(filter=chosen, page_size=page_size, page_token=page_token),
+                timeout=CALL_SECONDS,
+            ),
+            lambda page: page.workflows,
+            limit,
+        )
     if as_json:
         document.print_messages(workflows)
     else:

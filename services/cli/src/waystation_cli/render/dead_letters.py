@@ -9,6 +9,7 @@ from rich.text import Text
 
 from waystation.v1.dead_letter_pb2 import DeadLetter
 from waystation.v1.dead_letter_service_pb2 import DiscardDeadLetterResponse, RetryDeadLetterResponse
+from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation_cli.render import names
 from waystation_cli.render.overview import print_more
 from waystation_cli.render.text import age, plain, stdout, table
@@ -52,15 +53,29 @@ def cause(letter: DeadLetter) -> str:
     return plain(": ".join(part for part in (error.reason or error.code, error.message) if part))
 
 
-def print_retried(dead_letter_id: str | None, response: RetryDeadLetterResponse) -> None:
-    """Tells which one, or how many."""
-    what = dead_letter_id or _deliveries(response.retried)
-    stdout().print(plain(f"Tries {what} again"))
+def print_retried(response: RetryDeadLetterResponse) -> None:
+    """Tells which one, and how its workflow stands."""
+    _print_one(f"Tries {response.dead_letter.dead_letter_id} again", response.context)
 
 
-def print_discarded(dead_letter_id: str | None, response: DiscardDeadLetterResponse) -> None:
-    """Tells which one, or how many."""
-    stdout().print(plain(f"Discarded {dead_letter_id or _deliveries(response.discarded)}"))
+def print_discarded(response: DiscardDeadLetterResponse) -> None:
+    """Tells which one, and how its workflow stands."""
+    _print_one(f"Discarded {response.dead_letter.dead_letter_id}", response.context)
+
+
+def print_many_retried(number: int) -> None:
+    """Tells how many."""
+    stdout().print(f"Tries {_deliveries(number)} again")
+
+
+def print_many_discarded(number: int) -> None:
+    """Tells how many."""
+    stdout().print(f"Discarded {_deliveries(number)}")
+
+
+def _print_one(what: str, context: WorkflowContext) -> None:
+    status = names.status(context.status)
+    stdout().print(plain(f"{what}; {context.workflow_instance_id} is {status}"))
 
 
 def _deliveries(number: int) -> str:

@@ -17,7 +17,7 @@
     ├── AlreadyExists            ALREADY_EXISTS
     │   └── WorkflowAlreadyExists, RequestIdReused, TaskOwnedByOtherService
     ├── FailedPrecondition       FAILED_PRECONDITION
-    │   └── WorkflowNotWaiting, WaitIdRequired, WorkflowEnded
+    │   └── WorkflowNotWaiting, WaitIdRequired, WorkflowEnded, DeadLetterResolved
     ├── VersionMismatch          ABORTED
     ├── ResourceExhausted        RESOURCE_EXHAUSTED
     │   └── PayloadTooLarge, ContextTooLarge, TooManyEvents, BacklogFull,
@@ -152,7 +152,7 @@ class TaskOwnedByOtherService(AlreadyExists):
 
 
 class FailedPrecondition(WaystationError):
-    """The instance is not in a state in which this can be done."""
+    """The instance, or what else is named, is not in a state in which this can be done."""
 
     code = "FAILED_PRECONDITION"
 
@@ -167,6 +167,12 @@ class WaitIdRequired(FailedPrecondition):
 
 class WorkflowEnded(FailedPrecondition):
     reason = "WORKFLOW_ENDED"
+
+
+class DeadLetterResolved(FailedPrecondition):
+    """It is retried or discarded already; `state` in metadata says which."""
+
+    reason = "DEAD_LETTER_RESOLVED"
 
 
 class VersionMismatch(WaystationError):

@@ -19,7 +19,6 @@ from waystation_core.domain.errors import (
     InvalidEventType,
     InvalidField,
     InvalidId,
-    InvalidPageToken,
     InvalidPath,
     InvalidPriority,
     InvalidStruct,
@@ -316,10 +315,10 @@ def check_events_of_answer(number: int) -> None:
 def page_size(value: int) -> int:
     """How many entries a page has: 0 means 50, above 1,000 means 1,000.
 
-    Raises InvalidPageToken when negative.
+    Raises InvalidField when negative.
     """
     if value < 0:
-        raise InvalidPageToken(
+        raise InvalidField(
             f"page_size {shown(value)} is negative. Leave it unset for {DEFAULT_PAGE_SIZE}.",
             field="page_size",
         )

@@ -73,6 +73,8 @@ ROLES: dict[str, frozenset[Role]] = {
             "ListDeadLetters": _OPERATORS,
             "RetryDeadLetter": _OPERATORS,
             "DiscardDeadLetter": _OPERATORS,
+            "RetryDeadLetters": _OPERATORS,
+            "DiscardDeadLetters": _OPERATORS,
         },
     ),
     **_methods(

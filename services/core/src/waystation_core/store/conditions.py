@@ -42,8 +42,8 @@ class Conditions:
 
 def letter_conditions(filter: DeadLetterFilter, namespace: str) -> Conditions:
     """Which dead letters a filter means."""
-    where = Conditions(namespace=namespace, state=int(filter.state))
-    where.add("(i.namespace = %(namespace)s) IS TRUE AND l.state = %(state)s")
+    where = Conditions(namespace=namespace, states=[int(state) for state in filter.states])
+    where.add("(i.namespace = %(namespace)s) IS TRUE AND l.state = ANY(%(states)s)")
     for column, value in (
         ("i.workflow_instance_id", filter.workflow_instance_id),
         ("i.workflow_type", filter.workflow_type),

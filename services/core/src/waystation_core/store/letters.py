@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from waystation_core.domain.errors import DeadLetterNotFound, shown
 from waystation_core.domain.ids import may_be_ours
 from waystation_core.domain.model import (
     DEFAULT_NAMESPACE,
@@ -26,10 +25,15 @@ from waystation_core.ports.store import (
 )
 from waystation_core.store import rows
 from waystation_core.store.conditions import LETTERS, letter_conditions
-from waystation_core.store.locked import LETTER_COLUMNS, facts, open_letter
+from waystation_core.store.locked import LETTER_COLUMNS, facts, no_dead_letter, open_letter
 from waystation_core.store.pool import Connection, Pool, connection_of, question_of
 
-_SHOWN_EVENT = rows.EVENT_COLUMNS.replace("e.payload,", "COALESCE(l.payload, e.payload),")
+_SHOWN = (
+    rows.EVENT_COLUMNS.replace("e.payload,", "COALESCE(l.payload, e.payload),")
+    + ", l.dead_letter_id::text, l.task_id, i.workflow_instance_id, i.workflow_type, l.attempts, "
+    f"l.error, l.on_failure, l.state, l.created_at, l.resolved_at FROM {LETTERS}"
+)
+"""What `_fact` reads."""
 
 # An instance that the portion cut in two belongs to it, whatever the part that is here says.
 _WALKED = """
@@ -98,9 +102,7 @@ class Letters:
             )
         async with question_of(self._pool) as connection:
             cursor = await connection.execute(
-                f"SELECT {_SHOWN_EVENT}, l.dead_letter_id::text, l.task_id, "
-                "i.workflow_instance_id, i.workflow_type, l.attempts, l.error, l.on_failure, "
-                f"l.state, l.created_at, l.resolved_at FROM {LETTERS} WHERE {where} "
+                f"SELECT {_SHOWN} WHERE {where} "
                 "ORDER BY l.created_at DESC, l.dead_letter_id DESC LIMIT %(limit)s",
                 {**where.parameters, "limit": limit},
                 prepare=False,
@@ -130,23 +132,20 @@ class Letters:
             return LetterInstances(keys or [], None)
         return LetterInstances(sorted({*(keys or ()), last}), last)
 
-    async def dead_letter_instance(
+    async def dead_letter(
         self, dead_letter_id: str, *, namespace: str = DEFAULT_NAMESPACE
-    ) -> int:
+    ) -> DeadLetterFact:
         row = None
         if may_be_ours(dead_letter_id):
             async with connection_of(self._pool) as connection:
                 cursor = await connection.execute(
-                    "SELECT l.instance_key FROM dead_letters l "
-                    "JOIN workflow_instances i ON i.key = l.instance_key "
-                    "WHERE l.dead_letter_id = %s::uuid AND i.namespace = %s",
+                    f"SELECT {_SHOWN} WHERE l.dead_letter_id = %s::uuid AND i.namespace = %s",
                     (dead_letter_id, namespace),
                 )
                 row = await cursor.fetchone()
         if row is None:
-            raise _no_dead_letter(dead_letter_id)
-        key: int = row[0]
-        return key
+            raise no_dead_letter(dead_letter_id)
+        return _fact(row)
 
     async def open_letters(
         self,
@@ -205,13 +204,6 @@ async def _by_key(
 
 def _held(row: rows.Row) -> tuple[Delivery, Event]:
     return rows.delivery(row), rows.event(row[rows.DELIVERY_WIDTH :])
-
-
-def _no_dead_letter(dead_letter_id: str) -> DeadLetterNotFound:
-    return DeadLetterNotFound(
-        f"There is no open dead letter {shown(dead_letter_id)}; list them to see which there are.",
-        dead_letter_id=shown(dead_letter_id),
-    )
 
 
 def _fact(row: Sequence[Any]) -> DeadLetterFact:

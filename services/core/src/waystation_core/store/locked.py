@@ -15,7 +15,13 @@ import orjson
 
 from waystation_core.domain.actions import OpenDeadLetter
 from waystation_core.domain.commit import EventFacts, InstanceCommit, LoggedWrites, writes_of
-from waystation_core.domain.errors import RequestIdReused, WorkflowNotFound
+from waystation_core.domain.errors import (
+    DeadLetterNotFound,
+    DeadLetterResolved,
+    RequestIdReused,
+    WorkflowNotFound,
+    shown,
+)
 from waystation_core.domain.model import (
     DeadLetterState,
     Delivery,
@@ -70,15 +76,25 @@ class LockedInstance:
         )
         return rows.event(found[0]) if found else None
 
-    async def dead_letter(self, dead_letter_id: str) -> OpenDeadLetter | None:
+    async def dead_letter(self, dead_letter_id: str) -> OpenDeadLetter:
         found = await self._rows(
-            f"SELECT {LETTER_COLUMNS} FROM dead_letters l JOIN events e ON e.event_id = l.event_id "
-            "WHERE l.dead_letter_id = %s::uuid AND l.instance_key = %s AND l.state = %s",
+            f"SELECT l.state, {LETTER_COLUMNS} FROM dead_letters l "
+            "JOIN events e ON e.event_id = l.event_id "
+            "WHERE l.dead_letter_id = %s::uuid AND l.instance_key = %s",
             dead_letter_id,
             self.instance.key,
-            DeadLetterState.OPEN,
         )
-        return open_letter(found[0]) if found else None
+        if not found:
+            raise no_dead_letter(dead_letter_id)
+        state = DeadLetterState(found[0][0])
+        if state is not DeadLetterState.OPEN:
+            raise DeadLetterResolved(
+                f"The dead letter {dead_letter_id} is {state.name} already; there is nothing left to "
+                "do about it. GetWorkflow shows what became of its instance.",
+                dead_letter_id=dead_letter_id,
+                state=state.name,
+            )
+        return open_letter(found[0][1:])
 
     async def dead_letters(
         self, filter: DeadLetterFilter, *, after: str | None = None, limit: int
@@ -247,6 +263,14 @@ async def _in_call(connection: Connection, turn: Turn) -> bool:
         (event_id, task_id),
     )
     return await cursor.fetchone() is not None
+
+
+def no_dead_letter(dead_letter_id: str) -> DeadLetterNotFound:
+    """The refusal of an id that no dead letter has."""
+    return DeadLetterNotFound(
+        f"There is no dead letter {shown(dead_letter_id)}; list them to see which there are.",
+        dead_letter_id=shown(dead_letter_id),
+    )
 
 
 def request_id_reused(request_id: str) -> RequestIdReused:

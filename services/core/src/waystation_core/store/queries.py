@@ -189,8 +189,8 @@ class PostgresQueryStore(Letters):
             )
         where = Conditions(namespace=namespace)
         where.add("i.namespace = %(namespace)s")
-        if filter.workflow_type:
-            where.add("i.workflow_type = %(type)s", type=filter.workflow_type)
+        if filter.workflow_types:
+            where.add("i.workflow_type = ANY(%(types)s)", types=list(filter.workflow_types))
         if filter.statuses:
             where.add("i.status = ANY(%(statuses)s)", statuses=[int(s) for s in filter.statuses])
         if filter.idle is not None:

@@ -118,7 +118,8 @@ class DeadLetterFact:
 class WorkflowFilter:
     """Which instances a list shows."""
 
-    workflow_type: str = ""
+    workflow_types: tuple[str, ...] = ()
+    """Empty: all; and so are the statuses."""
     statuses: tuple[Status, ...] = ()
     idle: bool | None = None
     created_after: datetime | None = None
@@ -136,7 +137,7 @@ class WorkflowsFound:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterFilter:
-    """Which dead letters a list shows. Empty: any."""
+    """Which dead letters are meant. An empty text: any."""
 
     workflow_instance_id: str = ""
     workflow_type: str = ""
@@ -145,7 +146,7 @@ class DeadLetterFilter:
     reason: str = ""
     created_after: datetime | None = None
     created_before: datetime | None = None
-    state: DeadLetterState = DeadLetterState.OPEN
+    states: tuple[DeadLetterState, ...] = (DeadLetterState.OPEN,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,10 +317,10 @@ class QueryStore(Protocol):
         has the turn."""
         ...
 
-    async def dead_letter_instance(
+    async def dead_letter(
         self, dead_letter_id: str, *, namespace: str = DEFAULT_NAMESPACE
-    ) -> int:
-        """Key of the instance that it belongs to. Raises DeadLetterNotFound."""
+    ) -> DeadLetterFact:
+        """One, whatever its state. Raises DeadLetterNotFound."""
         ...
 
     async def instance_of_event(

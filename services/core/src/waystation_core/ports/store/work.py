@@ -78,8 +78,9 @@ class Locked(Protocol):
         """An event of this instance."""
         ...
 
-    async def dead_letter(self, dead_letter_id: str) -> OpenDeadLetter | None:
-        """An open dead letter of this instance, with its event."""
+    async def dead_letter(self, dead_letter_id: str) -> OpenDeadLetter:
+        """An open dead letter of this instance, with its event. Raises DeadLetterResolved, and
+        DeadLetterNotFound."""
         ...
 
     async def dead_letters(

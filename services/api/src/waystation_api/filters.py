@@ -1,0 +1,119 @@
+"""Filters as they come: checked, and in the store's words.
+
+A filter without a condition means everything in a list, where that harms nobody. A command that changes
+something takes none of that kind: everything is asked for in so many words (`all`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import IntEnum
+from typing import TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from waystation.v1 import dead_letter_pb2, dead_letter_service_pb2, workflow_pb2
+from waystation_core.domain import limits
+from waystation_core.domain.errors import InvalidField
+from waystation_core.domain.model import DeadLetterState, Status
+from waystation_core.ports.store import DeadLetterFilter, WorkflowFilter
+from waystation_core.rpc.conversion import timestamp_from_proto
+
+_pb = dead_letter_service_pb2
+
+E = TypeVar("E", bound=IntEnum)
+
+
+def workflow_filter(message: workflow_pb2.WorkflowFilter) -> WorkflowFilter:
+    """Which instances are meant. Raises InvalidId, InvalidField."""
+    types = message.workflow_types
+    limits.check_number_of_names(len(types), "filter.workflow_types", "Ask in several calls.")
+    for workflow_type in types:
+        limits.check_id(workflow_type, "filter.workflow_types")
+    return WorkflowFilter(
+        workflow_types=tuple(dict.fromkeys(types)),
+        statuses=_known(message.statuses, Status, "filter.statuses"),
+        idle=message.idle if message.HasField("idle") else None,
+        created_after=_time(message, "created_after"),
+        created_before=_time(message, "created_before"),
+    )
+
+
+def letter_filter(message: dead_letter_pb2.DeadLetterFilter) -> DeadLetterFilter:
+    """Which dead letters are meant: open ones where no state is given. Raises InvalidId, InvalidField."""
+    if message.task_id:
+        limits.check_task_id(message.task_id, "filter.task_id")
+    for field in ("workflow_instance_id", "workflow_type", "event_type"):
+        value = getattr(message, field)
+        if value:
+            limits.check_id(value, f"filter.{field}")
+    limits.check_text(message.reason, "filter.reason")
+    states = _known(message.states, DeadLetterState, "filter.states")
+    return DeadLetterFilter(
+        workflow_instance_id=message.workflow_instance_id,
+        workflow_type=message.workflow_type,
+        task_id=message.task_id,
+        event_type=message.event_type,
+        reason=message.reason,
+        created_after=_time(message, "created_after"),
+        created_before=_time(message, "created_before"),
+        states=states or (DeadLetterState.OPEN,),
+    )
+
+
+def target_of(
+    request: _pb.RetryDeadLettersRequest | _pb.DiscardDeadLettersRequest,
+) -> DeadLetterFilter:
+    """Which open dead letters a bulk command means. Raises InvalidId, and InvalidField for one that
+    does not say which, or means all without saying so."""
+    every = DeadLetterFilter()
+    target = request.WhichOneof("target")
+    if target == "all":
+        return every
+    if target is None:
+        raise InvalidField(
+            "target is missing: give a filter, or `all` for every open dead letter.",
+            field="target",
+        )
+    filter = letter_filter(request.filter)
+    if filter.states != every.states:
+        raise InvalidField(
+            "filter.states may hold OPEN only: what is retried or discarded already stays so. "
+            "Leave it out.",
+            field="filter.states",
+        )
+    # Not by its bytes: `states` narrows nothing here, and an empty text is no condition.
+    if filter == every:
+        raise InvalidField(
+            "filter has no condition, which would mean every open dead letter. Give one, or ask for "
+            "them by `all` instead of `filter`.",
+            field="filter",
+        )
+    return filter
+
+
+def _known(values: Sequence[int], kind: type[E], field: str) -> tuple[E, ...]:
+    """Each once; neither UNSPECIFIED nor what a later release may mean by another number."""
+    limits.check_number_of_names(len(values), field, "Name each once.")
+    return tuple(_one_known(value, kind, field) for value in dict.fromkeys(values))
+
+
+def _one_known(value: int, kind: type[E], field: str) -> E:
+    try:
+        return kind(value)
+    except ValueError:
+        raise InvalidField(
+            f"{field} holds {value}, which is none that this release knows: "
+            f"{', '.join(each.name for each in kind)}. Leave it out.",
+            field=field,
+        ) from None
+
+
+def _time(
+    message: workflow_pb2.WorkflowFilter | dead_letter_pb2.DeadLetterFilter, field: str
+) -> datetime | None:
+    if not message.HasField(field):
+        return None
+    value: Timestamp = getattr(message, field)
+    return timestamp_from_proto(value, f"filter.{field}")
