@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -12,11 +13,13 @@ from typing import Any
 import pytest
 from support.system import Embedded
 
-from waystation_worker import HandlerService, TaskContext
+from waystation_worker import HandlerService, Reject, TaskContext
 
 GRPCURL = Path(sys.executable).parent / "grpcurl"
 WORKFLOWS = "waystation.v1.WorkflowService"
 HANDLERS = "waystation.v1.TaskHandlerService"
+LETTERS = "waystation.v1.DeadLetterService"
+PAGE = Path(__file__).parents[2] / "docs" / "contract.md"
 
 
 @dataclass
@@ -186,3 +189,50 @@ async def test_a_mistake_is_answered_with_code_reason_and_what_to_do(
     assert f"Code: {code}" in wrong.errors
     assert f'"reason":"{reason}"' in wrong.errors
     assert '"domain":"waystation"' in wrong.errors
+
+
+def commands(method: str) -> list[list[str]]:
+    """The commands in the block of the page that has this method, word by word."""
+    (block,) = (each for each in PAGE.read_text().split("```") if f"/{method}\n" in each)
+    return [shlex.split(line) for line in block.replace("\\\n", "").strip().splitlines()]
+
+
+async def typed(command: list[str], address: str) -> Answer:
+    """What comes of it at the server of this test."""
+    program, plaintext, *arguments = command
+    assert (program, plaintext) == ("grpcurl", "-plaintext")
+    assert "127.0.0.1:7400" in arguments
+    return await grpcurl(*(address if each == "127.0.0.1:7400" else each for each in arguments))
+
+
+async def test_dead_letters_in_bulk_as_the_page_has_it(address: str) -> None:
+    service = HandlerService("letters")
+
+    @service.task(events=["workflow.started"], workflow_types=["letters.scored"])
+    async def score(ctx: TaskContext) -> None:
+        raise Reject("NO_SCORE", "it has none")
+
+    @service.task(events=["workflow.started"], workflow_types=["letters.other"])
+    async def other(ctx: TaskContext) -> None:
+        raise Reject("NOTHING", "it is another one")
+
+    async with service.serving(address=address, port=0) as serving:
+        await serving.wait_registered()
+        for workflow_type in ("letters.scored", "letters.other"):
+            run = {"start": {"workflow_type": workflow_type}}
+            ended = (await grpcurl(address, f"{WORKFLOWS}/RunWorkflow", data=run)).json
+            assert ended["context"]["status"] == "WORKFLOW_STATUS_FAILED"
+    accident = {"filter": {"task_id": ""}, "request_id": "accident"}
+    refused = await grpcurl(address, f"{LETTERS}/DiscardDeadLetters", data=accident)
+    assert "Code: InvalidArgument" in refused.errors
+    assert '"field":"filter"' in refused.errors
+    retry, discard = commands("RetryDeadLetters")
+    assert (await typed(retry, address)).json == {"retried": 1}
+    assert (await typed(discard, address)).json == {"discarded": 1}
+    states = ["DEAD_LETTER_STATE_RETRIED", "DEAD_LETTER_STATE_DISCARDED"]
+    listed = (
+        await grpcurl(address, f"{LETTERS}/ListDeadLetters", data={"filter": {"states": states}})
+    ).json["dead_letters"]
+    assert {(each["task_id"], each["state"]) for each in listed} == set(
+        zip(("score", "other"), states, strict=True)
+    )

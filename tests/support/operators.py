@@ -1,7 +1,7 @@
 """What an operator does besides waiting: looks at dead letters, retries and discards them."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import grpc
@@ -17,14 +17,11 @@ class Operator:
 
     async def dead_letters(self, workflow_id: str) -> list[dead_letter_pb2.DeadLetter]:
         """The instance's dead letters, resolved ones included."""
-        request = dead_letter_service_pb2.ListDeadLettersRequest()
-        request.filter.workflow_instance_id = workflow_id
-        return list((await self._call("ListDeadLetters", request)).dead_letters)
+        return await self._listed(workflow_id, dead_letter_pb2.DeadLetterState.values()[1:])
 
     async def open_dead_letters(self, workflow_id: str) -> list[dead_letter_pb2.DeadLetter]:
         """Those that nobody has retried or discarded."""
-        state = dead_letter_pb2.DEAD_LETTER_STATE_OPEN
-        return [each for each in await self.dead_letters(workflow_id) if each.state == state]
+        return await self._listed(workflow_id, [dead_letter_pb2.DEAD_LETTER_STATE_OPEN])
 
     async def retry(self, dead_letter_id: str, payload: Mapping[str, Any] | None = None) -> None:
         """Retries one, with an edited payload where one is given."""
@@ -43,6 +40,14 @@ class Operator:
         )
         answer = await self._call("DiscardDeadLetter", request)
         assert answer.dead_letter.state == dead_letter_pb2.DEAD_LETTER_STATE_DISCARDED
+
+    async def _listed(
+        self, workflow_id: str, states: Iterable[dead_letter_pb2.DeadLetterState.ValueType]
+    ) -> list[dead_letter_pb2.DeadLetter]:
+        request = dead_letter_service_pb2.ListDeadLettersRequest()
+        request.filter.workflow_instance_id = workflow_id
+        request.filter.states.extend(states)
+        return list((await self._call("ListDeadLetters", request)).dead_letters)
 
     async def _call(self, method: str, request: Any) -> Any:
         async with grpc.aio.insecure_channel(self._address) as channel:
