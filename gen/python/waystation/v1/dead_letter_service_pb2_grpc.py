@@ -27,6 +27,8 @@ if _version_not_supported:
 
 class DeadLetterServiceStub(object):
     """What operators do about deliveries that failed for good.
+    Every RPC may also answer NOT_FOUND / NAMESPACE_NOT_FOUND, UNAVAILABLE / STORE_UNAVAILABLE (retry as is, with
+    the same request_id) and INTERNAL / INTERNAL.
     """
 
     def __init__(self, channel):
@@ -64,11 +66,13 @@ class DeadLetterServiceStub(object):
 
 class DeadLetterServiceServicer(object):
     """What operators do about deliveries that failed for good.
+    Every RPC may also answer NOT_FOUND / NAMESPACE_NOT_FOUND, UNAVAILABLE / STORE_UNAVAILABLE (retry as is, with
+    the same request_id) and INTERNAL / INTERNAL.
     """
 
     def ListDeadLetters(self, request, context):
         """Lists dead letters, newest first.
-        Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID, INVALID_PAGE_TOKEN; NOT_FOUND / NAMESPACE_NOT_FOUND.
+        Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID, INVALID_PAGE_TOKEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,6 +157,8 @@ def add_DeadLetterServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class DeadLetterService(object):
     """What operators do about deliveries that failed for good.
+    Every RPC may also answer NOT_FOUND / NAMESPACE_NOT_FOUND, UNAVAILABLE / STORE_UNAVAILABLE (retry as is, with
+    the same request_id) and INTERNAL / INTERNAL.
     """
 
     @staticmethod
