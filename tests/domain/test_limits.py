@@ -48,7 +48,14 @@ def test_depth_and_nodes_are_counted_to_the_border() -> None:
         ({"a": [1, -math.inf]}, "/a/1", "infinity"),
         ({"a": "x\0y"}, "/a", "a NUL character"),
         ({"a\0": 1}, "/a\\x00", "a NUL character"),
-        ({"a": 2**53 + 1}, "/a", "an integer above 2^53, which must be a string,"),
+        ({"a": 2**53}, "/a", "a whole number at or beyond 2^53"),
+        ({"a": [-(2.0**53)]}, "/a/0", "a whole number at or beyond 2^53"),
+        ({"a": 1e300}, "/a", "a whole number at or beyond 2^53"),
+        (
+            {"a": [{"$waystation.blob": "b-1"}]},
+            "/a/0/$waystation.blob",
+            'a member name that begins with "$waystation.", which is reserved,',
+        ),
         ({"a": "\ud800"}, "/a", "a lone surrogate"),
         ({"a": b"x"}, "/a", "a bytes, which JSON does not know,"),
         ({"a": {1: 2}}, "/a/1", "a key that is no string"),
@@ -58,6 +65,11 @@ def test_what_a_struct_may_not_hold_is_named(value: Any, path: str, problem: str
     with pytest.raises(InvalidStruct) as refused:
         limits.check_json(value, "payload")
     assert refused.value.metadata == {"field": "payload", "path": path, "problem": problem}
+
+
+def test_what_is_just_within_is_stored() -> None:
+    limits.check_json({"a": [2**53 - 1, -(2**53 - 1), 2.0**53 - 1, 0.5], "$waystation": 1}, "data")
+    limits.check_json({"waystation.blob": 1, "$way": {"$schema": "x"}}, "data")
 
 
 def test_bytes_are_counted_to_the_border() -> None:

@@ -12,7 +12,7 @@ from domain.json_values import JSON, OBJECTS, operations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waystation_core.domain.errors import InvalidPath, PathTypeMismatch, TaskFault
+from waystation_core.domain.errors import InvalidPath, PathTypeMismatch, ResponseInvalid, TaskFault
 from waystation_core.domain.operations import (
     Operation,
     apply,
@@ -176,9 +176,35 @@ def test_numbers_are_stored_in_one_spelling() -> None:
     assert repr(apply({"n": 0.5}, [Operation("/n", "increment", 0.5)])) == "{'n': 1}"
     assert repr(apply({"n": -1}, [Operation("/n", "increment", 1.0)])) == "{'n': 0}"
     assert repr(apply({}, [Operation("/n", "maximum", -0.0)])) == "{'n': 0}"
-    assert repr(apply({"n": 2.0**53}, [Operation("/n", "increment", 2)])) == (
-        "{'n': 9007199254740994.0}"
+    assert repr(apply({"n": 2**53 - 2}, [Operation("/n", "increment", 1.0)])) == (
+        "{'n': 9007199254740991}"
     )
+
+
+@pytest.mark.parametrize(
+    ("there", "kind", "value"),
+    [
+        (2**53 - 1, "increment", 1),
+        (2**53 - 1, "increment", 0.5),
+        (-(2**53) + 1, "increment", -1),
+        (0, "maximum", 2.0**53),
+    ],
+)
+def test_a_number_that_could_be_two_is_a_fault_of_the_task(
+    there: int, kind: str, value: float
+) -> None:
+    with pytest.raises(ResponseInvalid) as refused:
+        apply({"n": {"m": there}}, [Operation("/n/m", kind, value)])
+    assert refused.value.metadata == {"path": "/n/m", "problem": "number out of range"}
+
+
+def test_what_is_waystations_own_can_not_be_changed() -> None:
+    for path in ("/$waystation.blob", "/a/$waystation.int/b"):
+        for kind, value in (("set", 1), ("remove", None), ("append", 1)):
+            with pytest.raises(InvalidPath) as refused:
+                apply({"a": {}}, [Operation(path, kind, value)])
+            assert refused.value.metadata["path"] == path
+    assert apply({}, [Operation("/$waystation", "set", 1)]) == {"$waystation": 1}
 
 
 @pytest.mark.parametrize(

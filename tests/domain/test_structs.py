@@ -37,10 +37,34 @@ def test_a_value_comes_back_as_it_went(data: Any) -> None:
 
 
 def test_numbers_have_one_spelling() -> None:
-    struct = to_struct({"a": 1.0, "b": -0.0, "c": 2.0**53 + 2, "d": 0.5, "e": -(2.0**53)})
+    struct = to_struct({"a": 1.0, "b": -0.0, "c": 2.0**53 - 1, "d": 0.5, "e": -(2.0**53) + 1})
     assert repr(dict(sorted(to_dict(struct).items()))) == (
-        "{'a': 1, 'b': 0, 'c': 9007199254740994.0, 'd': 0.5, 'e': -9007199254740992}"
+        "{'a': 1, 'b': 0, 'c': 9007199254740991, 'd': 0.5, 'e': -9007199254740991}"
     )
+
+
+@pytest.mark.parametrize("number", [2.0**53, 2.0**53 + 2, -(2.0**53), 1e20, -1e300])
+def test_a_whole_number_that_may_have_been_rounded_is_refused_with_its_place(number: float) -> None:
+    """`9007199254740993` as JSON arrives as 2^53: nobody could tell."""
+    for data, path in (({"a": {"b": number}}, "/a/b"), ({"a": [0, number]}, "/a/1")):
+        with pytest.raises(InvalidStruct) as refused:
+            to_dict(to_struct(data))
+        assert refused.value.metadata["path"] == path
+        assert refused.value.message.endswith("Send it as a string.")
+    with pytest.raises(InvalidStruct):
+        from_value(Value(number_value=number))
+
+
+def test_members_that_are_waystations_own_are_refused_at_any_depth() -> None:
+    for data, path in (
+        ({"$waystation.blob": "b-1"}, "/$waystation.blob"),
+        ({"a": [{"b": {"$waystation.": 1}}]}, "/a/0/b/$waystation."),
+    ):
+        with pytest.raises(InvalidStruct) as refused:
+            to_dict(to_struct(data))
+        assert refused.value.metadata["path"] == path
+    fine = {"$waystation": 1, "$enc": "x", "a$waystation.": 2}
+    assert to_dict(to_struct(fine)) == fine
 
 
 def test_a_field_is_written_in_place_and_an_empty_object_is_present() -> None:

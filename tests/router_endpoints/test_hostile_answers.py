@@ -11,20 +11,13 @@ import grpc
 import pytest
 from router_endpoints.handlers import registration, request, task
 
+from fuzz_input.wire import field
 from waystation.v1 import result_pb2
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENTS
 from waystation_router.endpoints import Answered, EndpointPool, Failed
 
 WIDE = 700_000
-
-
-def field(number: int, value: bytes) -> bytes:
-    length, out = len(value), bytearray([number << 3 | 2])
-    while length > 127:
-        out.append(length & 127 | 128)
-        length >>= 7
-    return bytes(out) + bytes([length]) + value
 
 
 def wide_answer() -> bytes:
@@ -48,6 +41,14 @@ def answer_to(item: pb.HandleEventRequest) -> bytes:
         case "large":
             failure = result_pb2.TaskFailure(message="x" * 100_000)
             return pb.HandleEventResponse(failure=failure).SerializeToString()
+        case "newer":
+            # Field 1,000: an arm that only later releases know.
+            return field(1_000, b"all that counts")
+        case "newer and large":
+            failure = result_pb2.TaskFailure(message="x" * 100_000)
+            return pb.HandleEventResponse(failure=failure).SerializeToString() + field(
+                10, b"\xf8\x3f\x01"
+            )
     return pb.HandleEventResponse(events=[{"event_type": "a.b"}]).SerializeToString()  # type: ignore[list-item]
 
 
@@ -87,7 +88,7 @@ async def serving_raw(gathered: int) -> AsyncIterator[int]:
         await server.stop(None)
 
 
-TASKS = ("echo", "wide", "broken", "large")
+TASKS = ("echo", "wide", "broken", "large", "newer", "newer and large")
 
 
 def reason_of(outcome: object) -> tuple[str, bool]:
@@ -116,6 +117,24 @@ async def test_one_bad_answer_is_one_failed_attempt(pool: EndpointPool, batching
     assert isinstance(large, Answered)
     assert len(large.response.failure.message) == 100_000
     assert isinstance(last, Answered)
+
+
+@pytest.mark.parametrize("batching", [False, True], ids=["unary", "stream"])
+async def test_an_answer_that_is_not_understood_is_no_success(
+    pool: EndpointPool, batching: bool
+) -> None:
+    """Without its unknown field it would say: done, nothing changed."""
+    first, newer, large, last = await outcomes(
+        pool, batching, "echo", "newer", "newer and large", "echo"
+    )
+    assert isinstance(first, Answered)
+    assert isinstance(last, Answered)
+    place = "HandleEventsResult.response" if batching else "HandleEventResponse"
+    for outcome, feature in ((newer, f"{place}.1000"), (large, f"{place}.failure.1023")):
+        assert reason_of(outcome) == ("NOT_YET_AVAILABLE", True)
+        assert outcome.error.code == "UNIMPLEMENTED"
+        assert outcome.error.metadata == {"feature": feature}
+        assert feature in outcome.error.message
 
 
 async def test_a_message_of_results_without_names_breaks_its_stream_only(

@@ -15,16 +15,13 @@ from waystation_core.domain.results import Reply
 A = task("a")
 
 NUMBERS = [
-    1e300,
-    -1e300,
     0.1,
     1 / 3,
     5e-324,
-    2**53,
-    -(2**53),
-    1e16,
+    2**53 - 1,
+    -(2**53) + 1,
+    2.0**51 + 0.5,
     123456789.12345678,
-    1.7976931348623157e308,
     2.2250738585072014e-308,
     canonical(-0.0),
     canonical(1e15),
@@ -48,9 +45,9 @@ async def test_values_come_back_bit_for_bit(each_engine: Engine) -> None:
     assert orjson.dumps(stored.events[event.event_id][0].payload) == orjson.dumps(data)
 
     change = (
-        *(Operation("/sum", "increment", number) for number in NUMBERS if abs(number) < 1e20),
+        *(Operation("/sum", "increment", number) for number in NUMBERS if abs(number) < 1e14),
         *(Operation("/copies", "append", number) for number in NUMBERS),
-        Operation("/top", "maximum", 1e300),
+        Operation("/top", "maximum", 1e15),
         Operation("/null", "set", None),
     )
     expected = apply(data, change)

@@ -216,14 +216,27 @@ for _ in range(20):
     [
         ({"when": [datetime.now(UTC)]}, TypeError, "at /a~1b/when/0: a datetime"),
         ({"n": float("nan")}, ValueError, "at /a~1b/n: nan"),
-        (2**53 + 1, ValueError, "at /a~1b: integers beyond 2^53"),
+        (2**53, ValueError, "at /a~1b: whole numbers at or beyond 2^53"),
+        ({"n": [-1e300]}, ValueError, "at /a~1b/n/0: whole numbers at or beyond 2^53"),
+        ({"a": {"$waystation.int": "1"}}, ValueError, "names that begin with '$waystation.' are"),
         ({"t": "a\0"}, ValueError, "at /a~1b/t: the text holds a NUL"),
         ("\ud800", ValueError, "half a surrogate"),
         ({1: 2}, TypeError, "at /a~1b: keys are str, and 1 is not"),
         ({1, 2}, TypeError, "a set is no JSON value"),
         (DEEP, ValueError, "nested deeper than 16"),
     ],
-    ids=["datetime", "nan", "large", "nul", "surrogate", "key", "set", "deep"],
+    ids=[
+        "datetime",
+        "nan",
+        "large",
+        "larger",
+        "reserved",
+        "nul",
+        "surrogate",
+        "key",
+        "set",
+        "deep",
+    ],
 )
 def test_what_json_cannot_hold_is_refused_where_it_is_assigned(
     value: Any, error: type[Exception], text: str

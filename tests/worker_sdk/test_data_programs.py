@@ -34,7 +34,7 @@ SCALARS = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(-5, 5),
-    st.sampled_from([0.5, -1.25, 1e300]),
+    st.sampled_from([0.5, -1.25, 1e15]),
     st.sampled_from(["", "x", "ü", "long text"]),
 )
 VALUES = st.recursive(

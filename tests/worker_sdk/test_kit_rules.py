@@ -36,7 +36,12 @@ OBJECTS = st.dictionaries(KEYS, VALUES, max_size=3)
 PATHS = st.lists(KEYS, min_size=1, max_size=3).map(
     lambda keys: "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys)
 )
-NUMBERS = st.one_of(st.integers(-9, 9), st.floats(-1e308, 1e308))
+NUMBERS = st.one_of(
+    st.integers(-9, 9),
+    st.floats(-1e6, 1e6),
+    st.floats(-1e308, 1e308),
+    st.sampled_from([2**53 - 1, 2.0**53]),
+)
 CHANGES = st.lists(
     st.one_of(
         st.builds(Change, st.just("set"), PATHS, VALUES),

@@ -174,6 +174,15 @@ async def test_an_answer_that_cannot_travel_is_rejected_here(task: Any, text: st
     [
         (lambda ctx: ctx.emit("workflow.started"), "the system's"),
         (lambda ctx: ctx.emit("user.input.provided"), "the system's"),
+        (lambda ctx: ctx.emit("user.input.assigned"), "the system's"),
+        (lambda ctx: ctx.emit("waystation.tick"), "the system's"),
+        (lambda ctx: ctx.emit("a", metadata={"waystation-parent": "x"}), "reserved keys"),
+        (lambda ctx: ctx.wait_for_input("?", wait_id="waystation.w"), "are reserved"),
+        (lambda ctx: ctx.emit("a", {"n": [2**53]}), "at payload/n/0: whole numbers at or beyond"),
+        (lambda ctx: ctx.complete({"n": 1e20}), "at output/n: whole numbers at or beyond"),
+        (lambda ctx: ctx.data.increment("n", 2.0**53), "at /n: whole numbers at or beyond"),
+        (lambda ctx: ctx.data.update({"$waystation.blob": 1}), "are Waystation's own"),
+        (lambda ctx: ctx.data.append("/a/$waystation.x", 1), "are Waystation's own"),
         (lambda ctx: ctx.emit("two words"), "1-200 characters"),
         (lambda ctx: ctx.emit("a", {"x": object()}), "at payload/x: a object is no JSON value"),
         (lambda ctx: ctx.emit("a", priority=256), "priority is 0-255"),
@@ -256,6 +265,11 @@ def test_a_declaration_becomes_a_task_spec() -> None:
         ({"on_failure": "explode"}, "on_failure"),
         ({"reads": ["a"]}, "no JSON Pointer"),
         ({"task_id": "a b"}, "task 'a b'"),
+        ({"task_id": "a:b"}, "no colon"),
+        ({"task_id": "client"}, "what history calls somebody else"),
+        ({"task_id": "system"}, "what history calls somebody else"),
+        ({"task_id": "waystation.t"}, "are reserved"),
+        ({"workflow_types": ["waystation.batch"]}, "are reserved"),
     ],
 )
 def test_a_declaration_that_cannot_work_is_refused_at_once(

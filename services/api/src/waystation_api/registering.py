@@ -9,7 +9,7 @@ import structlog
 from waystation.v1 import handler_pb2, handler_registry_service_pb2
 from waystation_api.requests import check_namespace, check_request_id, digest_of
 from waystation_api.tasks import TaskDirectory
-from waystation_core.domain import limits
+from waystation_core.domain import limits, reserved
 from waystation_core.domain.endpoints import Allowlist
 from waystation_core.domain.errors import InvalidField
 from waystation_core.domain.model import DEFAULT_NAMESPACE
@@ -53,7 +53,7 @@ def _check_names(tasks: Sequence[handler_pb2.TaskSpec]) -> None:
 @refuses_unforeseen("request")
 def registration_from_proto(request: _pb.RegisterHandlerRequest) -> Registration:
     """What a request registers, within the limits; whether it may be dialled is not asked here."""
-    service_name = limits.check_id(request.service_name, "service_name")
+    service_name = reserved.check_name(request.service_name, "service_name")
     if len(request.service_version) > limits.MAX_SHORT_TEXT or "\0" in request.service_version:
         raise InvalidField(
             f"service_version has more than {limits.MAX_SHORT_TEXT} characters or a NUL. Shorten it.",

@@ -8,7 +8,7 @@ from waystation.v1 import workflow_service_pb2
 from waystation_api.backlog import Backlog
 from waystation_api.batching import Batcher
 from waystation_api.requests import check_namespace, check_request_id, digest_of
-from waystation_core.domain import actions, limits
+from waystation_core.domain import actions, limits, reserved
 from waystation_core.domain.errors import (
     ContextTooLarge,
     RequestIdReused,
@@ -38,7 +38,7 @@ def start_from_proto(request: workflow_service_pb2.StartWorkflowRequest) -> acti
     """The start that a request asks for, within the limits. It empties fields of the request."""
     namespace = check_namespace(request.namespace)
     request_id = check_request_id(request.request_id)
-    limits.check_id(request.workflow_type, "workflow_type")
+    reserved.check_name(request.workflow_type, "workflow_type")
     if request.workflow_instance_id:
         limits.check_id(request.workflow_instance_id, "workflow_instance_id")
     if request.HasField("correlation_id"):

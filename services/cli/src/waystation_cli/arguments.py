@@ -19,8 +19,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
-# Struct numbers are doubles: beyond this a whole number would arrive as another one.
-_LARGEST_EXACT = 2**53
+# Struct numbers are doubles: beyond this a whole number may arrive as another one.
+_LARGEST_EXACT = 2**53 - 1
 
 LARGEST_INT32 = 2**31 - 1
 
@@ -147,6 +147,6 @@ def _whole(digits: str) -> int:
     if len(digits) > 17 or abs(int(digits)) > _LARGEST_EXACT:
         shown = digits if len(digits) <= 40 else digits[:40] + "..."
         raise typer.BadParameter(
-            f"{shown} is above 2^53 and would arrive as another number; write it as a string"
+            f"{shown} is at or beyond 2^53 and may arrive as another number; write it as a string"
         )
     return int(digits)

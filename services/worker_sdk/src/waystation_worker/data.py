@@ -30,6 +30,7 @@ from waystation_worker.values import (
     Json,
     as_number,
     canonical,
+    check_member,
     equal,
     escape,
     parse_pointer,
@@ -112,7 +113,7 @@ class DataObject(View, MutableMapping[str, Any]):
         # `data["a"] += [1]` ends by storing the list that it has just changed.
         if isinstance(value, View) and self._children.get(key) is value:
             return
-        plain(key, self._path)
+        check_member(key, self._path)
         stored = plain(value, f"{self._path}/{escape(key)}")
         self._forget(key)
         self._raw[key] = stored
@@ -226,7 +227,7 @@ class DataObject(View, MutableMapping[str, Any]):
         """The object that holds the place, with missing ones made, and the place's key there."""
         tokens = parse_pointer(where) if where[:1] == "/" else [where]
         for token in tokens:
-            plain(token, self._path)
+            check_member(token, self._path)
         view: View = self
         for token in tokens[:-1]:
             view = view._step(token)

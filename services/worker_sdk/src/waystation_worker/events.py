@@ -14,6 +14,8 @@ from waystation_worker.values import Json, Model, read_struct, write_struct
 
 ModelT = TypeVar("ModelT")
 
+_RESERVED_METADATA = "waystation-"
+
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
@@ -24,8 +26,8 @@ class NewEvent:
     before `deliver_at`. If no task was called with it by `expires_at`, it is skipped. Times know
     their zone.
 
-    Raises ValueError or TypeError for a malformed type, a priority or time outside its range, a
-    delay together with `deliver_at`, and an expiry that is not after `deliver_at`. A payload that
+    Raises ValueError or TypeError for a malformed type, a priority or time outside its range, reserved
+    keys of metadata, a delay together with `deliver_at`, and an expiry that is not after `deliver_at`. A payload that
     JSON can't hold is refused when the event is raised.
     """
 
@@ -44,6 +46,9 @@ class NewEvent:
             raise ValueError(f"{self.event_type!r} is not 1-200 characters of [A-Za-z0-9._:-]")
         if self.priority is not None and not 0 <= self.priority <= 255:
             raise ValueError(f"priority is 0-255, not {self.priority}")
+        for key in self.metadata or ():
+            if key.startswith(_RESERVED_METADATA):
+                raise ValueError(f"metadata {key!r}: {_RESERVED_METADATA!r} begins reserved keys")
         if self.delay is None and self.deliver_at is None and self.expires_at is None:
             return
         if self.delay is not None:

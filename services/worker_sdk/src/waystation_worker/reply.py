@@ -9,14 +9,13 @@ from typing import Any
 
 from waystation.v1 import result_pb2, status_pb2, task_handler_service_pb2, wait_pb2
 from waystation_worker.events import NewEvent
-from waystation_worker.tasks import check_id
+from waystation_worker.tasks import check_name, is_reserved
 from waystation_worker.timing import Span, span
 from waystation_worker.values import Model, write_struct
 
 MAX_EVENTS = 1000
 COMPLETED = "workflow.completed"
 FAILED = "workflow.failed"
-_INPUT_EVENTS = ("user.input.provided", "user.input.timed_out")
 
 
 class Reply:
@@ -57,7 +56,7 @@ class Reply:
             deliver_at=deliver_at,
             expires_at=expires_at,
         )
-        if _is_reserved(event_type) and event_type not in (COMPLETED, FAILED):
+        if is_reserved(event_type) and event_type not in (COMPLETED, FAILED):
             raise ValueError(f"{event_type} is the system's; choose another name")
         self._check_room(1)
         response.events.append(new._message())
@@ -91,7 +90,7 @@ class Reply:
         if not 0 <= need <= len(branches):
             raise ValueError(f"need is 0 (all) to {len(branches)}, the events given, not {need}")
         for new in (*branches, follows):
-            if _is_reserved(new.event_type):
+            if is_reserved(new.event_type):
                 raise ValueError(
                     f"{new.event_type} in a fan_out: only a task may end the workflow, and other "
                     "names like this are the system's"
@@ -126,7 +125,7 @@ class Reply:
             raise ValueError("wait_for_input needs a message: what is asked?")
         wait = wait_pb2.WaitRequest(message=message)
         if wait_id is not None:
-            check_id(wait_id, "wait_id")
+            check_name(wait_id, "wait_id")
             wait.wait_id = wait_id
         if schema is not None:
             write_struct(schema, wait.input_schema, "schema")
@@ -173,7 +172,3 @@ class Reply:
 
 def _as_event(event: NewEvent | str) -> NewEvent:
     return NewEvent(event) if isinstance(event, str) else event
-
-
-def _is_reserved(event_type: str) -> bool:
-    return event_type.startswith("workflow.") or event_type in _INPUT_EVENTS

@@ -18,7 +18,7 @@ from waystation_worker.running import run_until_signal
 from waystation_worker.server import Serving
 from waystation_worker.servicer import BlockingTaskServicer
 from waystation_worker.settings import read_settings
-from waystation_worker.tasks import Backoff, HostedTask, check_id, make_task
+from waystation_worker.tasks import Backoff, HostedTask, check_name, make_task
 
 logger = logging.getLogger("waystation_worker")
 
@@ -46,7 +46,7 @@ class HandlerService:
     """
 
     def __init__(self, name: str, *, version: str = "", threads: int = 64) -> None:
-        check_id(name, "service name")
+        check_name(name, "service name")
         if len(version) > 200:
             raise ValueError("version has at most 200 characters")
         if threads < 1:

@@ -15,6 +15,9 @@ from waystation_worker.values import parse_pointer
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,200}\Z")
 _TASK_ID = re.compile(r"[A-Za-z0-9._-]{1,200}\Z")
+_RESERVED = "waystation."
+_SYSTEM_EVENTS = ("workflow.", "user.input.", _RESERVED)
+_ACTORS = ("client", "system")
 _PATTERN_WORD = re.compile(r"(?:[A-Za-z0-9_:-]+|\*|#)\Z")
 _DAY = 86_400.0
 
@@ -90,7 +93,7 @@ def make_task(
     types = _names(workflow_types, f"{where}: workflow_types")
     for workflow_type in types:
         if workflow_type != "*":
-            check_id(workflow_type, f"{where}: workflow_types")
+            check_name(workflow_type, f"{where}: workflow_types")
     emitted = _names(may_emit, f"{where}: may_emit", or_none=True)
     spec = handler_pb2.TaskSpec(
         task_id=task_id,
@@ -116,16 +119,28 @@ def make_task(
     return HostedTask(task_id, function, _is_async(function), float(timeout), spec)
 
 
-def check_id(value: str, where: str) -> None:
-    """Raises ValueError unless the value is 1-200 characters of `[A-Za-z0-9._:-]`."""
+def check_name(value: str, where: str) -> None:
+    """Raises ValueError unless the value is 1-200 characters of `[A-Za-z0-9._:-]`, and for a reserved
+    one."""
     if not is_event_type(value):
         raise ValueError(f"{where}: {value!r} is not 1-200 characters of [A-Za-z0-9._:-]")
+    if value.startswith(_RESERVED):
+        raise ValueError(f"{where}: {value!r}: names that begin with {_RESERVED!r} are reserved")
 
 
 def check_task_id(value: object, where: str) -> None:
-    """Raises ValueError unless the value is 1-200 characters of `[A-Za-z0-9._-]`."""
+    """Raises ValueError unless the value is 1-200 characters of `[A-Za-z0-9._-]`, and for a reserved
+    one."""
     if not isinstance(value, str) or _TASK_ID.match(value) is None:
         raise ValueError(f"{where}: a task's id is 1-200 characters of [A-Za-z0-9._-], no colon")
+    if value in _ACTORS:
+        raise ValueError(f"{where}: {value!r} is what history calls somebody else")
+    check_name(value, where)
+
+
+def is_reserved(event_type: str) -> bool:
+    """Whether only the system raises events of this type (a task may raise the end of the workflow)."""
+    return event_type.startswith(_SYSTEM_EVENTS)
 
 
 def is_event_type(value: object) -> bool:

@@ -15,7 +15,9 @@ from google.protobuf import struct_pb2
 Json = Any
 """None, bool, int, float, str, list or dict with str keys, all the way down."""
 
-LARGEST_EXACT = 2**53
+LARGEST_EXACT = 2**53 - 1
+RESERVED_MEMBER = "$waystation."
+"""How the names of members begin that Waystation itself gives a meaning."""
 MAX_DEPTH = 16
 
 
@@ -72,11 +74,19 @@ def plain(value: object, path: str) -> Json:
     """A deep copy of the value made of dict, list, str, int, float, bool and None only.
 
     Raises TypeError or ValueError, naming the place below `path`, for what JSON or the contract
-    can't hold: other types, keys that are no str, NaN, infinity, NUL, integers beyond 2^53,
-    nesting deeper than 16.
+    can't hold: other types, keys that are no str or reserved, NaN, infinity, NUL, whole numbers at or
+    beyond 2^53, nesting deeper than 16.
     """
     try:
         return _plain(value, 0)
+    except _Unfit as unfit:
+        raise _named(unfit, path) from None
+
+
+def check_member(name: object, path: str) -> None:
+    """Raises TypeError or ValueError for what can't be the name of a member of the object at `path`."""
+    try:
+        _key(name)
     except _Unfit as unfit:
         raise _named(unfit, path) from None
 
@@ -103,7 +113,7 @@ def write_value(value: object, into: struct_pb2.Value, path: str) -> None:
 
 
 def read_struct(struct: struct_pb2.Struct) -> dict[str, Json]:
-    """The Struct as a fresh dict. Whole numbers up to 2^53 come as int."""
+    """The Struct as a fresh dict. Whole numbers come as int."""
     fields = struct.fields
     result: dict[str, Json] = {}
     # Keys and a lookup are faster here than items(), which is written in Python; so is doing the
@@ -121,7 +131,7 @@ def read_struct(struct: struct_pb2.Struct) -> dict[str, Json]:
 
 
 def read_value(value: struct_pb2.Value) -> Json:
-    """The Value as a fresh plain value. Whole numbers up to 2^53 come as int."""
+    """The Value as a fresh plain value. Whole numbers come as int."""
     kind = value.WhichOneof("kind")
     if kind == "struct_value":
         return read_struct(value.struct_value)
@@ -135,10 +145,8 @@ def read_value(value: struct_pb2.Value) -> Json:
 
 
 def canonical(number: float) -> int | float:
-    """A double as tasks see it: whole numbers up to 2^53 as int."""
-    if number.is_integer() and -LARGEST_EXACT <= number <= LARGEST_EXACT:
-        return int(number)
-    return number
+    """A double as tasks see it: whole numbers as int."""
+    return int(number) if number.is_integer() else number
 
 
 def as_number(value: object, path: str) -> int | float:
@@ -191,19 +199,27 @@ def _text(value: str) -> str:
 
 
 def _number(value: float) -> int | float:
-    if isinstance(value, int):
-        if -LARGEST_EXACT <= value <= LARGEST_EXACT:
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise _Unfit(ValueError, f"{value} is no JSON number")
+        if not value.is_integer():
             return value
-        raise _Unfit(ValueError, "integers beyond 2^53 lose digits as JSON numbers; store a str")
-    if math.isfinite(value):
+    if -LARGEST_EXACT <= value <= LARGEST_EXACT:
         return value
-    raise _Unfit(ValueError, f"{value} is no JSON number")
+    raise _Unfit(
+        ValueError, "whole numbers at or beyond 2^53 lose digits as JSON numbers; store a str"
+    )
 
 
 def _key(key: object) -> str:
     if not isinstance(key, str):
         raise _Unfit(TypeError, f"keys are str, and {key!r} is not")
-    return _text(str.__str__(key))
+    name = _text(str.__str__(key))
+    if name.startswith(RESERVED_MEMBER):
+        raise _Unfit(
+            ValueError, f"{name!r}: names that begin with {RESERVED_MEMBER!r} are Waystation's own"
+        )
+    return name
 
 
 def _odd(value: object) -> Json:

@@ -7,8 +7,8 @@ from rich.json import JSON
 from rich.text import Text
 
 from waystation.v1.workflow_pb2 import (
+    WAIT_OUTCOME_DONE,
     WAIT_OUTCOME_IDLE,
-    WAIT_OUTCOME_TIMED_OUT,
     WAIT_OUTCOME_WAITING_FOR_INPUT,
     WorkflowContext,
 )
@@ -54,7 +54,8 @@ def print_outcome(response: WaitWorkflowResponse) -> None:
         print_waits(out, context)
     elif response.outcome == WAIT_OUTCOME_IDLE:
         out.print(plain(context.idle.message))
-    elif response.outcome == WAIT_OUTCOME_TIMED_OUT:
+    elif response.outcome != WAIT_OUTCOME_DONE:
+        # Timed out, or what a later release calls it: it is open.
         out.print(
             f"It goes on; `waystation explain {workflow_id}` tells what it waits for.", style="dim"
         )

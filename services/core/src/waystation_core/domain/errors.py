@@ -238,14 +238,15 @@ class DeliveryNotPending(WaystationError):
 
 
 class NotYetAvailable(WaystationError):
-    """A part of the contract that this release does not carry out; `feature` names it."""
+    """A part of the contract that this release does not know; `feature` names it."""
 
     code = "UNIMPLEMENTED"
     reason = "NOT_YET_AVAILABLE"
 
     def __init__(self, feature: str) -> None:
         super().__init__(
-            f"{feature} is not available yet; leave it out, or see the README's table of what is.",
+            f"{feature} is a field that this release of Waystation does not know, so nothing was done. "
+            "Upgrade Waystation, or leave the field out.",
             feature=feature,
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from waystation_core.domain import reserved
 from waystation_core.domain.errors import ReservedEventType, ResponseInvalid
 from waystation_core.domain.model import Status
 
@@ -81,7 +82,7 @@ def check_task_status(wanted: Status, *, has_wait: bool, after_end: bool) -> Non
 
 def is_reserved(event_type: str) -> bool:
     """Whether only the system raises this type (tasks may raise those of STATUS_OF_EVENT)."""
-    return event_type.startswith("workflow.") or event_type in (INPUT_PROVIDED, INPUT_TIMED_OUT)
+    return event_type.startswith(reserved.EVENTS)
 
 
 def check_task_event(event_type: str) -> None:

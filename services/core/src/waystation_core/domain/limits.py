@@ -51,7 +51,10 @@ MAX_TEXT_BYTES = 4 * 1024
 MAX_PRIORITY = 255
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1_000
-LARGEST_INTEGER = 2**53
+LARGEST_INTEGER = 2**53 - 1
+"""Beyond it two whole numbers share one double: what a caller meant can't be told any more."""
+RESERVED_METADATA = "waystation-"
+"""How the keys of metadata begin that are not for users to set."""
 MAX_SHORT_TEXT = 200
 """Characters of a version that somebody gives: of a schema, of a service."""
 MAX_TASKS = 1_000
@@ -81,16 +84,17 @@ class Unstorable(Exception):
     """Met on the way through a value. `path` grows while it travels outward, innermost first, so
     that the walk itself spends nothing on paths."""
 
-    def __init__(self, problem: str) -> None:
+    def __init__(self, problem: str, advice: str = "Send it without.") -> None:
         super().__init__(problem)
         self.problem = problem
+        self.advice = advice
         self.path: list[str] = []
 
     def refused(self, field: str) -> InvalidStruct:
         """The error that callers see: it names the place and the problem."""
         place = shown(pointers.format(reversed(self.path)))
         return InvalidStruct(
-            f'{field} holds {self.problem} at "{place}". Send it without.',
+            f'{field} holds {self.problem} at "{place}". {self.advice}',
             field=field,
             path=place,
             problem=self.problem,
@@ -98,8 +102,8 @@ class Unstorable(Exception):
 
 
 def check_json(value: Any, field: str, most_nodes: int = MAX_NODES) -> None:
-    """Refuses with InvalidStruct what a Struct may not hold: NUL, NaN, infinity, integers that
-    doubles can't hold, and more depth or nodes than the limits."""
+    """Refuses with InvalidStruct what a Struct may not hold: NUL, NaN, infinity, whole numbers at or
+    beyond 2^53, reserved names of members, and more depth or nodes than the limits."""
     try:
         if _check(value, MAX_DEPTH, MAX_NODES) < MAX_NODES - most_nodes:
             raise Unstorable(f"more than {most_nodes} nodes")
@@ -120,7 +124,7 @@ def _check(value: Any, depth_left: int, nodes_left: int) -> int:
         key = ""
         try:
             for key, inner in value.items():
-                check_string(key)
+                check_member(key)
                 nodes_left = _check(inner, depth_left - 1, nodes_left)
         except Unstorable as found:
             found.path.append(str(key))
@@ -135,19 +139,32 @@ def _check(value: Any, depth_left: int, nodes_left: int) -> int:
         except Unstorable as found:
             found.path.append(str(at))
             raise
-    elif isinstance(value, float):
+    elif isinstance(value, (int, float)):
         check_double(value)
-    elif not (value is None or isinstance(value, int)):
+    elif value is not None:
         raise Unstorable(f"a {type(value).__name__}, which JSON does not know,")
-    elif value is not None and abs(value) > LARGEST_INTEGER:
-        raise Unstorable("an integer above 2^53, which must be a string,")
     return nodes_left
 
 
 def check_double(number: float) -> None:
-    """Raises Unstorable for NaN and infinity."""
-    if not math.isfinite(number):
-        raise Unstorable("NaN" if math.isnan(number) else "infinity")
+    """Raises Unstorable for NaN, infinity, and a whole number that a double may have rounded."""
+    if isinstance(number, float):
+        if not math.isfinite(number):
+            raise Unstorable("NaN" if math.isnan(number) else "infinity")
+        if not number.is_integer():
+            return
+    if abs(number) > LARGEST_INTEGER:
+        raise Unstorable("a whole number at or beyond 2^53", "Send it as a string.")
+
+
+def check_member(name: object) -> None:
+    """Raises Unstorable for a member's name that may not be stored, or that is Waystation's own."""
+    check_string(name)
+    if isinstance(name, str) and name.startswith(pointers.RESERVED):
+        raise Unstorable(
+            f'a member name that begins with "{pointers.RESERVED}", which is reserved,',
+            "Choose another name.",
+        )
 
 
 def check_string(text: object) -> None:
@@ -276,7 +293,8 @@ def check_text(value: str, field: str, limit: int = MAX_TEXT_BYTES) -> str:
 
 
 def check_metadata(value: Mapping[str, str], field: str = "metadata") -> dict[str, str]:
-    """A copy; InvalidField above 32 entries or 4 KiB in all, with an empty key, or with a NUL."""
+    """A copy; InvalidField above 32 entries or 4 KiB in all, with an empty or reserved key, or with a
+    NUL."""
     if len(value) > MAX_METADATA_ENTRIES:
         raise InvalidField(
             f"{field} has {len(value)} entries; the limit is {MAX_METADATA_ENTRIES}. "
@@ -289,6 +307,13 @@ def check_metadata(value: Mapping[str, str], field: str = "metadata") -> dict[st
         if not key or "\0" in key or "\0" in text:
             raise InvalidField(
                 f"{field} has an empty key or a NUL character. Send it without.", field=field
+            )
+        if key.startswith(RESERVED_METADATA):
+            raise InvalidField(
+                f'{field} has the key "{shown(key)}": those that begin with "{RESERVED_METADATA}" are '
+                "reserved. Choose another name.",
+                field=field,
+                key=shown(key),
             )
         size += len(key.encode("utf-8", "surrogatepass"))
         size += len(text.encode("utf-8", "surrogatepass"))

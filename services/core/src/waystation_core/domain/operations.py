@@ -6,12 +6,11 @@ history has one shape and folding it gives the data back.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from waystation_core.domain import pointers
+from waystation_core.domain import limits, pointers
 from waystation_core.domain.errors import InvalidPath, PathTypeMismatch, ResponseInvalid, shown
 
 Json = Any
@@ -19,8 +18,6 @@ Json = Any
 
 KINDS = frozenset({"set", "remove", "increment", "append", "add_to_set", "maximum"})
 COMMUTING = frozenset({"increment", "append", "add_to_set", "maximum"})
-
-LARGEST_EXACT = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +33,9 @@ class Operation:
 
 
 def canonical(number: float) -> int | float:
-    """A double as it is stored: whole numbers up to 2^53 as int, no negative zero."""
+    """A double as it is stored: whole numbers as int, no negative zero."""
     value = float(number)
-    if value.is_integer() and -LARGEST_EXACT <= value <= LARGEST_EXACT:
-        return int(value)
-    return value
+    return int(value) if value.is_integer() else value
 
 
 def json_equal(a: Json, b: Json) -> bool:
@@ -63,13 +58,13 @@ def apply(data: dict[str, Json], operations: Sequence[Operation]) -> dict[str, J
 
     What did not change is shared between the two, so neither may be changed in place later.
     Raises PathTypeMismatch where a path meets a value of another kind, InvalidPath where it is no
-    pointer or may not be named, ResponseInvalid where a number grows beyond the range of doubles.
+    pointer or may not be named, ResponseInvalid where a number grows to 2^53 or beyond.
     """
     root: dict[str, Json] = data
     # Containers made by this call; only these are changed in place. Keyed by id and kept alive here.
     own: dict[int, Json] = {}
     for operation in operations:
-        tokens = pointers.parse(operation.path)
+        tokens = pointers.parse_for_writing(operation.path)
         if not tokens:
             root = _new_root(operation)
             continue
@@ -199,13 +194,15 @@ def _combined(present: bool, old: Json, operation: Operation, own: dict[int, Jso
 
 
 def _number(number: float, operation: Operation) -> int | float:
-    if not math.isfinite(number):
+    try:
+        limits.check_double(number)
+    except limits.Unstorable as found:
         raise ResponseInvalid(
-            f'"{operation.kind}" at "{shown(operation.path)}" leaves the range of doubles. '
-            "Correct the task that answered it.",
+            f'"{operation.kind}" at "{shown(operation.path)}" would leave {found.problem} there. Correct '
+            "the task that answered it; keep larger counts as strings.",
             path=shown(operation.path),
             problem="number out of range",
-        )
+        ) from None
     return canonical(number)
 
 

@@ -13,6 +13,10 @@ from waystation_core.domain.errors import InvalidPath, shown
 
 Tokens = tuple[str, ...]
 
+RESERVED = "$waystation."
+"""How the names of members begin that Waystation itself gives a meaning."""
+
+_RESERVED_TOKEN = f"/{RESERVED}"
 _STRAY_TILDE = re.compile(r"~(?![01])")
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 
@@ -33,6 +37,18 @@ def parse(pointer: str) -> Tokens:
     if _STRAY_TILDE.search(pointer):
         raise _invalid(pointer, "a tilde must be written ~0, and a slash inside a key ~1")
     return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer[1:].split("/"))
+
+
+def parse_for_writing(pointer: str) -> Tokens:
+    """As `parse`; raises InvalidPath for reserved members too, which may be looked for, not written."""
+    if _RESERVED_TOKEN in pointer:
+        problem = f'a member name that begins with "{RESERVED}" is reserved'
+        raise InvalidPath(
+            f'The path "{shown(pointer)}" may not be changed: {problem}. Choose another name.',
+            path=shown(pointer),
+            problem=problem,
+        )
+    return parse(pointer)
 
 
 def format(tokens: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from waystation_core.domain import groups, lifecycle, limits
+from waystation_core.domain import groups, lifecycle, limits, reserved
 from waystation_core.domain.conflicts import STATUS_WRITE, conflicts
 from waystation_core.domain.draft import Draft, turn_holder
 from waystation_core.domain.errors import ResponseInvalid
@@ -147,6 +147,7 @@ def _wait_of(draft: Draft, reply: Reply, event: Event, task_id: str) -> Wait | N
         return None
     request = reply.wait
     wait_id = request.wait_id or f"w-{draft.next_version}"
+    reserved.check_name(wait_id, "wait.wait_id")
     if any(wait.wait_id == wait_id for wait in draft.instance.waits):
         raise ResponseInvalid(
             f"The wait {wait_id} is open already; give each wait an id of its own, or none.",

@@ -23,7 +23,7 @@ from waystation_core.ports.store import Registration
 from waystation_core.rpc.conversion.replies import readable
 from waystation_core.rpc.conversion.times import seconds_within
 from waystation_core.rpc.endpoint_channels import MAX_ANSWER_BYTES, MAX_METADATA_BYTES
-from waystation_core.rpc.reading import SMALL_BYTES, MessageReader
+from waystation_core.rpc.reading import SMALL_BYTES, MessageReader, parsed
 
 _PERMANENT = frozenset(
     {
@@ -67,14 +67,14 @@ class Answered:
 
 
 async def read_answer(data: bytes, reader: MessageReader) -> pb.HandleEventResponse | AttemptError:
-    """An answer from its bytes, or the failed attempt where they are none or hold more than they
-    may."""
+    """An answer from its bytes, or the failed attempt where they are none, hold more than they may, or
+    hold what is not known."""
     if len(data) > MAX_ANSWER_BYTES:
         return answer_too_large()
     try:
         if len(data) <= SMALL_BYTES:
-            return pb.HandleEventResponse.FromString(data)
-        return await reader.read(data, pb.HandleEventResponse)
+            return parsed(data, pb.HandleEventResponse, strict=True)
+        return await reader.read(data, pb.HandleEventResponse, strict=True)
     except DecodeError:
         return invalid_answer("it is not a HandleEventResponse")
     except WaystationError as fault:

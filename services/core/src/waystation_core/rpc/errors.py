@@ -27,6 +27,7 @@ from waystation_core.domain.errors import (
 from waystation_core.domain.ids import new_id
 from waystation_core.rpc.reading import SMALL_BYTES, MessageReader, parsed
 from waystation_core.rpc.status_texts import short_details, short_enough
+from waystation_core.rpc.unknown_fields import changes_something
 
 DOMAIN = "waystation"
 DETAILS_KEY = "grpc-status-details-bin"
@@ -112,23 +113,32 @@ def _lenient(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
 class _Reading:
     """Reads the requests of one method: inside the guard, so that a refusal is a typed one."""
 
-    __slots__ = ("_kind", "_most_bytes", "_reader")
+    __slots__ = ("_kind", "_most_bytes", "_reader", "_strict")
 
-    def __init__(self, kind: type[Message] | None, reader: MessageReader, most_bytes: int) -> None:
+    def __init__(
+        self,
+        kind: type[Message] | None,
+        reader: MessageReader,
+        most_bytes: int,
+        *,
+        strict: bool,
+    ) -> None:
+        """`strict` refuses fields that are not known."""
         self._kind = kind
+        self._strict = strict
         self._most_bytes = most_bytes
         self._reader = reader
 
     async def request(self, data: Any) -> Any:
         """The request of these bytes. Without a kind it was deserialized already. Raises
-        InvalidArgument, PayloadTooLarge."""
+        InvalidArgument, PayloadTooLarge, NotYetAvailable."""
         if self._kind is None:
             if data is None:
                 raise _unreadable()
             return data
         try:
             if len(data) <= SMALL_BYTES:
-                return parsed(data, self._kind)
+                return parsed(data, self._kind, strict=self._strict)
             if len(data) > self._most_bytes:
                 raise PayloadTooLarge(
                     f"The request takes {len(data)} bytes; the limit is {self._most_bytes}. Keep large "
@@ -137,7 +147,7 @@ class _Reading:
                     limit_bytes=str(self._most_bytes),
                     bytes=str(len(data)),
                 )
-            return await self._reader.read(data, self._kind)
+            return await self._reader.read(data, self._kind, strict=self._strict)
         except DecodeError:
             raise _unreadable() from None
 
@@ -191,7 +201,11 @@ def _guarded(handler: Any, method: str, reader: MessageReader, most_bytes: int) 
     # A stream's requests come as an iterator, which only gRPC itself can read.
     kind = None if handler.request_streaming else _kind(deserialize)
     return make(
-        guard(behaviour, method, _Reading(kind, reader, most_bytes)),
+        guard(
+            behaviour,
+            method,
+            _Reading(kind, reader, most_bytes, strict=changes_something(method)),
+        ),
         request_deserializer=_lenient(deserialize) if kind is None else None,
         response_serializer=handler.response_serializer,
     )

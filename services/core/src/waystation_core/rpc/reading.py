@@ -17,7 +17,7 @@ from typing import TypeVar, cast
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError, Message
 
-from waystation_core.domain.errors import InvalidField, PayloadTooLarge
+from waystation_core.domain.errors import InvalidField, NotYetAvailable, PayloadTooLarge
 from waystation_core.domain.limits import (
     MAX_DEPTH,
     MAX_NODES,
@@ -26,6 +26,7 @@ from waystation_core.domain.limits import (
     MAX_REPEATED,
     Unstorable,
 )
+from waystation_core.rpc.unknown_fields import drop_unknown
 
 SMALL_BYTES = 64 * 1024
 """Up to here a message is parsed unseen: its parser is done with the worst of them in 11 ms."""
@@ -38,6 +39,8 @@ _STRUCTS = frozenset(
     {"google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue"}
 )
 _DEPTH_OF_PARSER = 100
+_FIXED_BYTES = (0, 8, 0, 0, 0, 4)
+"""By wire type. Groups, which nothing here uses, have no length."""
 
 M = TypeVar("M", bound=Message)
 
@@ -112,12 +115,15 @@ class _Frame:
 class Walk:
     """A walk through the bytes of one message, in portions.
 
-    It refuses what holds too much, by the reasons that the conversions have for it, and leaves what
-    can't be walked to the parser, which refuses it at the same place.
+    It refuses what holds too much, by the reasons that the conversions have for it, and where it is
+    strict a field that is not known; what can't be walked it leaves to the parser, which refuses it at
+    the same place.
     """
 
-    def __init__(self, data: bytes, kind: Descriptor) -> None:
+    def __init__(self, data: bytes, kind: Descriptor, *, strict: bool = False) -> None:
         self._data = data
+        self._kind = kind
+        self._strict = strict
         self._at = 0
         self._frames = [_Frame(_shape(kind), len(data), "", MAX_DEPTH)]
         self.parts = 0
@@ -129,7 +135,8 @@ class Walk:
         """Walks over so many parts more; whether that was all.
 
         Raises InvalidStruct for a Struct with too many nodes or too deep, InvalidField for too many
-        entries in a repeated field, PayloadTooLarge for too many parts in all.
+        entries in a repeated field, PayloadTooLarge for too many parts in all, NotYetAvailable for
+        a field that is not known.
         """
         try:
             return self._advance(self.parts + parts)
@@ -168,6 +175,7 @@ class Walk:
                     return True
                 field = frame.shape.fields.get(tag >> 3)
                 if field is None:
+                    self._unknown(tag >> 3)
                     at += length
                     continue
                 if field.node:
@@ -201,14 +209,20 @@ class Walk:
                     at += 1
                 at += 1
                 field = frame.shape.fields.get(tag >> 3)
-                if field is not None and field.counted:
+                if field is None:
+                    self._unknown(tag >> 3)
+                elif field.counted:
                     self._count(frame, tag >> 3, field, 1)
-            elif wire == 5:
-                at += 4
-            elif wire == 1:
-                at += 8
             elif wire > 5:
                 return True
+            else:
+                if tag >> 3 not in frame.shape.fields:
+                    self._unknown(tag >> 3)
+                at += _FIXED_BYTES[wire]
+
+    def _unknown(self, number: int) -> None:
+        if self._strict:
+            raise NotYetAvailable(f"{self._kind.name}.{self._place(str(number))}")
 
     def _count(self, frame: _Frame, number: int, field: _Field, more: int) -> None:
         counts = frame.counts
@@ -265,23 +279,47 @@ class MessageReader:
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
 
-    async def read(self, data: bytes, kind: type[M]) -> M:
-        """The message. Raises as `Walk.advance`, and DecodeError for what is no such message."""
-        walk = Walk(data, cast(Descriptor, kind.DESCRIPTOR))
+    async def read(self, data: bytes, kind: type[M], *, strict: bool = False) -> M:
+        """The message; `strict` refuses fields that are not known. Raises as `Walk.advance`, and
+        DecodeError for what is no such message."""
+        walk = Walk(data, cast(Descriptor, kind.DESCRIPTOR), strict=strict)
         if walk.advance(_FIRST_PORTION):
-            return parsed(data, kind)
+            return _walked(data, kind, strict=strict)
         async with self._turn:
             done = False
             while not done:
                 await asyncio.sleep(0)
                 done = walk.advance(_PORTION)
-            return parsed(data, kind)
+            return _walked(data, kind, strict=strict)
 
 
-def parsed(data: bytes, kind: type[M]) -> M:
-    """The message of a few parts. Raises DecodeError, or what names its fault better."""
+def parsed(data: bytes, kind: type[M], *, strict: bool = False) -> M:
+    """The message of a few parts; `strict` refuses fields that are not known. Raises as `Walk.advance`,
+    and DecodeError for what is no such message."""
+    message = _built(data, kind)
+    if strict and drop_unknown(message):
+        Walk(data, cast(Descriptor, kind.DESCRIPTOR), strict=True).advance(len(data))
+        raise _of_another_type()
+    return message
+
+
+def _walked(data: bytes, kind: type[M], *, strict: bool) -> M:
+    """The message whose bytes were walked over."""
+    message = _built(data, kind)
+    if strict and drop_unknown(message):
+        raise _of_another_type()
+    return message
+
+
+def _built(data: bytes, kind: type[M]) -> M:
+    """The message. Raises DecodeError, or what names its fault better."""
     try:
         return kind.FromString(data)
     except DecodeError:
         refuse_by_walking(data, cast(Descriptor, kind.DESCRIPTOR))
         raise
+
+
+def _of_another_type() -> DecodeError:
+    """A walk knows all numbers, and a parser could not use what stands there."""
+    return DecodeError("a field of another type than the contract's")

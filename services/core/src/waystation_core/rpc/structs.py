@@ -19,14 +19,15 @@ from waystation_core.domain.limits import (
     MAX_NODES,
     Unstorable,
     check_double,
+    check_member,
 )
 
 
 def to_dict(struct: Struct, field: str = "data") -> dict[str, Any]:
-    """The Struct as a dict; whole numbers up to 2^53 come as int, no negative zero.
+    """The Struct as a dict; whole numbers come as int, no negative zero.
 
-    Raises InvalidStruct, naming `field` and the place, for NUL, NaN, infinity, a value of no kind,
-    and more depth or nodes than the limits.
+    Raises InvalidStruct, naming `field` and the place, for NUL, NaN, infinity, whole numbers at or beyond
+    2^53, reserved names of members, a value of no kind, and more depth or nodes than the limits.
     """
     try:
         return _Reader().object(struct.fields, MAX_DEPTH)
@@ -58,8 +59,8 @@ class _Reader:
         key = ""
         try:
             for key, value in fields.items():
-                if "\0" in key:
-                    raise Unstorable("a NUL character")
+                if "\0" in key or "$" in key:
+                    check_member(key)
                 kind = value.WhichOneof("kind")
                 if kind == "string_value":
                     text = value.string_value

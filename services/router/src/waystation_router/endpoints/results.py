@@ -15,6 +15,7 @@ from waystation_core.domain.results import AttemptError, fault_of
 from waystation_core.rpc.attempts import answer_too_large, invalid_answer
 from waystation_core.rpc.endpoint_channels import MAX_ANSWER_BYTES
 from waystation_core.rpc.reading import SMALL_BYTES, MessageReader, varint_at
+from waystation_core.rpc.unknown_fields import drop_unknown
 
 Token = tuple[str, int]
 """Idempotency key and attempt: what a result is told apart by."""
@@ -28,20 +29,22 @@ _PARTS_FOR_TOKEN = 16
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A result that can't be read, or holds more than it may."""
+    """A result that can't be read, holds more than it may, or what is not known."""
 
     token: Token
     error: AttemptError
 
 
 def small_results(data: bytes) -> list[pb.HandleEventsResult] | None:
-    """The results of a small message in order, which is nearly every one; None for any other."""
+    """The results of a small message in order, which is nearly every one; None for any other, and where
+    one of them holds what is not known."""
     if len(data) > SMALL_BYTES:
         return None
     try:
-        return list(pb.HandleEventsResponse.FromString(data).results)
+        message = pb.HandleEventsResponse.FromString(data)
     except DecodeError:
         return None
+    return None if drop_unknown(message) else list(message.results)
 
 
 async def results_of(
@@ -54,7 +57,7 @@ async def results_of(
             yield Refused(_token(piece), answer_too_large())
             continue
         try:
-            result = await reader.read(piece, pb.HandleEventsResult)
+            result = await reader.read(piece, pb.HandleEventsResult, strict=True)
         except DecodeError:
             yield Refused(_token(piece), invalid_answer("it is not a HandleEventsResult"))
         except WaystationError as fault:

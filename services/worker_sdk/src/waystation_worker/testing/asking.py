@@ -8,12 +8,13 @@ from waystation_worker.errors import (
     WaitIdRequired,
     WorkflowNotWaiting,
 )
+from waystation_worker.tasks import is_reserved
 from waystation_worker.testing import groups, waits
 from waystation_worker.testing.answers import Raised
 from waystation_worker.testing.changes import Change, Fault, apply, check_size
 from waystation_worker.testing.committing import settle_undeliverable
 from waystation_worker.testing.instance import Instance
-from waystation_worker.testing.records import INPUT, RESERVED, STATUS, DeadLetter, Delivery
+from waystation_worker.testing.records import INPUT, STATUS, DeadLetter, Delivery
 from waystation_worker.values import Json, escape
 from waystation_worker.workflows import Failure
 
@@ -49,7 +50,7 @@ def provide_input(instance: Instance, answer: dict[str, Json], wait_id: str | No
 def publish(instance: Instance, raised: Raised) -> None:
     """Raises a client's event."""
     instance.require_open()
-    if raised.event_type.startswith("workflow.") or raised.event_type in RESERVED:
+    if is_reserved(raised.event_type):
         raise InvalidRequest(
             f"{raised.event_type} is the system's; choose another name",
             reason="RESERVED_EVENT_TYPE",

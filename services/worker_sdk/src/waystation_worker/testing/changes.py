@@ -6,12 +6,19 @@ Small because the SDK's answers are: they never name a place inside a list.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from waystation.v1 import operation_pb2
-from waystation_worker.values import MAX_DEPTH, Json, canonical, copied, equal, read_value
+from waystation_worker.values import (
+    LARGEST_EXACT,
+    MAX_DEPTH,
+    Json,
+    canonical,
+    copied,
+    equal,
+    read_value,
+)
 from waystation_worker.values import parse_pointer as parse
 
 MAX_BYTES = 1024 * 1024
@@ -83,15 +90,15 @@ def _change_member(holder: dict[str, Json], key: str, change: Change) -> None:
         holder.pop(key, None)
     elif kind == "set":
         holder[key] = value
-    elif key not in holder and kind in ("increment", "maximum"):
-        holder[key] = canonical(float(value))
     elif kind in ("increment", "maximum"):
-        old = holder[key]
-        if isinstance(old, bool) or not isinstance(old, (int, float)):
-            raise _mismatch(change, old)
-        new = float(old) + float(value) if kind == "increment" else max(float(old), float(value))
-        if not math.isfinite(new):
-            raise Fault("RESPONSE_INVALID", f"{kind} at {change.path} leaves the range of doubles")
+        new = _limited(float(value), change)
+        if key in holder:
+            old = holder[key]
+            if isinstance(old, bool) or not isinstance(old, (int, float)):
+                raise _mismatch(change, old)
+            new = _limited(
+                float(old) + new if kind == "increment" else max(float(old), new), change
+            )
         holder[key] = canonical(new)
     else:
         items = holder.setdefault(key, [])
@@ -99,6 +106,12 @@ def _change_member(holder: dict[str, Json], key: str, change: Change) -> None:
             raise _mismatch(change, items)
         if kind == "append" or not any(equal(value, item) for item in items):
             items.append(value)
+
+
+def _limited(number: float, change: Change) -> float:
+    if abs(number) > LARGEST_EXACT:
+        raise Fault("RESPONSE_INVALID", f"{change.kind} at {change.path} reaches 2^53")
+    return number
 
 
 def _mismatch(change: Change, found: Json) -> Fault:

@@ -23,7 +23,6 @@ EVENT_OF_STATUS = {
 }
 ENDS = {"workflow.completed": "COMPLETED", "workflow.failed": "FAILED"}
 INPUT_TIMED_OUT = "user.input.timed_out"
-RESERVED = (INPUT, INPUT_TIMED_OUT)
 STATUS = Change("set", "status")
 """The status as a place: it has no leading slash, so nothing in the data touches it."""
 

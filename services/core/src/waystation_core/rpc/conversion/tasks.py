@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from waystation.v1 import handler_pb2, operation_pb2
-from waystation_core.domain import limits, topics
+from waystation_core.domain import limits, reserved, topics
 from waystation_core.domain.errors import InvalidField, WorkflowTypesRequired
 from waystation_core.domain.model import OnFailure
 from waystation_core.domain.task_spec import RetryPolicy, TaskSpec
@@ -20,7 +20,7 @@ def task_spec_from_proto(
     message: handler_pb2.TaskSpec, service_name: str, field: str = "task"
 ) -> TaskSpec:
     """A spec within its limits; raises one of InvalidArgument's kinds, naming the field."""
-    task_id = limits.check_task_id(message.task_id, f"{field}.task_id")
+    task_id = reserved.check_new_task_id(message.task_id, f"{field}.task_id")
     if not message.event_types:
         raise InvalidField(
             f"{field}.event_types is empty; name the event types that {task_id} handles.",
@@ -41,7 +41,7 @@ def task_spec_from_proto(
         topics.check_pattern(pattern, f"{field}.event_types")
     for workflow_type in message.workflow_types:
         if workflow_type != topics.ONE_WORD:
-            limits.check_id(workflow_type, f"{field}.workflow_types")
+            reserved.check_name(workflow_type, f"{field}.workflow_types")
     for event_type in message.may_emit:
         topics.check_pattern(event_type, f"{field}.may_emit")
     if message.on_failure not in (0, 1, 2):
