@@ -9,6 +9,7 @@ from mutants.catalogue import (
     holes,
     outside,
     statuses,
+    strict,
     sweeps,
 )
 from mutants.mutant import Mutant
@@ -23,4 +24,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *outside.MUTANTS,
     *holes.MUTANTS,
     *five.MUTANTS,
+    *strict.MUTANTS,
 )

@@ -17,6 +17,10 @@ from support.running_api import Api, refusal
 import waystation.v1
 from fuzz_input.wire import field
 from waystation.v1 import workflow_service_pb2 as pb
+from waystation.v1.dead_letter_pb2 import DeadLetterFilter
+from waystation.v1.dead_letter_service_pb2 import DiscardDeadLetterRequest, RetryDeadLetterRequest
+from waystation.v1.handler_pb2 import TaskSpec
+from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest
 from waystation_core.rpc.reading import SMALL_BYTES
 from waystation_core.rpc.unknown_fields import changes_something
 
@@ -51,6 +55,64 @@ def _places(kind: Descriptor, before: str = "") -> Iterator[tuple[str, bytes]]:
             continue
         for place, data in _places(inner.message_type, f"{before}{inner.name}."):
             yield place, field(inner.number, data)
+
+
+def _enums(kind: Descriptor, before: str = "") -> Iterator[str]:
+    """The fields with an enum, but for those of a task's answer."""
+    for inner in kind.fields:
+        if inner.enum_type is not None:
+            yield before + inner.name
+        elif (
+            inner.message_type is not None and inner.message_type.file.package != "google.protobuf"
+        ):
+            yield from _enums(inner.message_type, f"{before}{inner.name}.")
+
+
+UNKNOWN: Any = 99
+TASK = {"task_id": "t", "event_types": ["a"], "workflow_types": ["w"]}
+ENUMS: dict[str, Any] = {
+    "RegisterHandlerRequest.kind": RegisterHandlerRequest(
+        service_name="s", host="127.0.0.1", port=7500, kind=UNKNOWN
+    ),
+    "RegisterHandlerRequest.tasks.on_failure": RegisterHandlerRequest(
+        service_name="s", host="127.0.0.1", port=7500, tasks=[TaskSpec(**TASK, on_failure=UNKNOWN)]
+    ),
+    "RegisterHandlerRequest.tasks.catch_up": RegisterHandlerRequest(
+        service_name="s", host="127.0.0.1", port=7500, tasks=[TaskSpec(**TASK, catch_up=UNKNOWN)]
+    ),
+    "RetryDeadLetterRequest.filter.state": RetryDeadLetterRequest(
+        filter=DeadLetterFilter(state=UNKNOWN)
+    ),
+    "DiscardDeadLetterRequest.filter.state": DiscardDeadLetterRequest(
+        filter=DeadLetterFilter(state=UNKNOWN)
+    ),
+}
+
+
+def test_each_enum_of_a_change_is_tried() -> None:
+    kinds = [METHODS[path].input_type for path in CHANGES if "DeliveryCompletion" not in path]
+    assert {f"{kind.name}.{place}" for kind in kinds for place in _enums(kind)} == set(ENUMS)
+
+
+@pytest.mark.parametrize("place", ENUMS)
+async def test_an_unknown_value_in_a_change_is_refused(api: Api, place: str) -> None:
+    request = ENUMS[place]
+    path = next(p for p in CHANGES if METHODS[p].input_type.name == place.partition(".")[0])
+    refused = await refusal(api.channel.unary_unary(path)(request.SerializeToString()))
+    assert refused.reason == "INVALID_FIELD"
+    assert refused.metadata["field"].rpartition(".")[2] == place.rpartition(".")[2]
+
+
+@pytest.mark.parametrize(
+    ("method", "request_"),
+    [
+        ("DeadLetterService/RetryDeadLetter", RetryDeadLetterRequest()),
+        ("DeadLetterService/DiscardDeadLetter", DiscardDeadLetterRequest()),
+    ],
+)
+async def test_a_choice_that_is_not_made_is_refused(api: Api, method: str, request_: Any) -> None:
+    call: Any = api.channel.unary_unary(f"/waystation.v1.{method}")
+    assert (await refusal(call(request_.SerializeToString()))).reason == "INVALID_FIELD"
 
 
 def test_what_reads_and_what_changes() -> None:
