@@ -220,7 +220,9 @@ class Driver:
             await self._insist(
                 "complete",
                 pending["instance"],
-                lambda client: client.complete_task(pending["key"], result, request_id=request_id),
+                lambda client: client.complete_delivery(
+                    pending["completion_token"], result, request_id=request_id
+                ),
                 expected=("DELIVERY_NOT_FOUND", "WORKFLOW_ENDED"),
                 request=request_id,
                 token=token,

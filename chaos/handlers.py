@@ -49,7 +49,7 @@ class Witness:
             event=ctx.event.event_id,
             task=ctx.task_id,
             attempt=ctx.attempt,
-            key=ctx.idempotency_key,
+            completion_token=ctx.completion_token,
             dry_run=ctx.dry_run,
             block=block,
             answer=answer,

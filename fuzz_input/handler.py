@@ -116,4 +116,6 @@ class HostileHandler:
 
 
 def _completed() -> bytes:
-    return pb.HandleEventResponse(status=3).SerializeToString()  # type: ignore[arg-type]
+    return pb.HandleEventResponse(
+        result=result_pb2.TaskResult(complete=result_pb2.WorkflowCompletion())
+    ).SerializeToString()

@@ -60,7 +60,7 @@ function jsonToStruct(json) {
   };
 }
 
-// The task. Gives a HandleEventResponse; what it throws becomes a failed attempt.
+// The task. Gives a HandleEventResponse: a result, or a failure. What it throws becomes a failed attempt.
 function fraudScoring(request) {
   const { amount, country } = structToJson(request.context?.data);
   if (typeof amount !== 'number') {
@@ -74,13 +74,14 @@ function fraudScoring(request) {
     };
   }
   const score = Math.min(100, Math.round(amount / 100) + (country === 'XX' ? 50 : 0));
-  const result = { score, suspicious: score >= 60, attempt: request.attempt };
+  const fraud = { score, suspicious: score >= 60, attempt: request.attempt };
   return {
-    operations: { items: [{ path: '/fraud', set: toValue(result) }] },
-    // Said aloud, so that tasks which change other places can run at the same time.
-    reads: { paths: ['/amount', '/country'] },
-    events: [{ event_type: 'workflow.completed', payload: jsonToStruct(result) }],
-    output: jsonToStruct(result),
+    result: {
+      operations: { items: [{ path: '/fraud', set: toValue(fraud) }] },
+      // Said aloud, so that tasks which change other places can run at the same time.
+      reads: { paths: ['/amount', '/country'] },
+      complete: { output: jsonToStruct(fraud) },
+    },
   };
 }
 

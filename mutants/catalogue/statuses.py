@@ -63,10 +63,10 @@ MUTANTS = (
     Mutant(
         "the_end_may_end_again",
         "A task that handles the end may change data, never the status",
-        LIFECYCLE,
+        "core/domain/replying.py",
         (
             (
-                "    if after_end:\n        raise ResponseInvalid(",
+                "    if event.after_end:\n        raise ResponseInvalid(",
                 "    if False:\n        raise ResponseInvalid(",
             ),
         ),

@@ -15,12 +15,18 @@ from support.scripted_engine import task
 from waystation.v1 import task_handler_service_pb2, task_handler_service_pb2_grpc
 from waystation.v1.handler_pb2 import REGISTRATION_KIND_STATIC, TaskSpec
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest
+from waystation.v1.result_pb2 import TaskResult
 from waystation.v1.workflow_service_pb2 import ReplayWorkflowRequest, ReplayWorkflowResponse
 from waystation_core.domain.model import idempotency_key
 from waystation_core.rpc.conversion import context_to_proto, event_to_proto, reply_from_proto
 
 Request = task_handler_service_pb2.HandleEventRequest
 Answer = task_handler_service_pb2.HandleEventResponse
+
+
+def result(**said: Any) -> Answer:
+    """The answer of a task that did its work."""
+    return Answer(result=TaskResult(**said))
 
 
 class Tasks(task_handler_service_pb2_grpc.TaskHandlerServiceServicer):

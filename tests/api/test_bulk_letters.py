@@ -362,7 +362,7 @@ async def test_what_retrying_raises_is_announced(api: Api, monkeypatch: pytest.M
 
     for name in ("w-1", "w-2"):
         await started(api, name)
-        asks = reply("a", wait=WaitRequest("approval"))
+        asks = reply("a", waits=(WaitRequest("approval"),))
         await api.engine.handle(name, "workflow.started", asks)
         await api.engine.handle(name, "a", failure(permanent=True))
     monkeypatch.setattr(Relay, "committed", seen)

@@ -15,8 +15,8 @@ from waystation.v1 import dead_letter_service_pb2 as letters_pb
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.dead_letter_pb2 import DeadLetterState
 from waystation.v1.status_pb2 import WorkflowStatus
-from waystation_core.domain.model import OnFailure, Status
-from waystation_core.domain.results import WaitRequest
+from waystation_core.domain.model import OnFailure
+from waystation_core.domain.results import Completion, WaitRequest
 
 Code = grpc.StatusCode
 
@@ -73,7 +73,7 @@ async def test_changes_of_one_instance_leave_the_database_to_the_others(api: Api
 async def test_input_is_merged_raised_and_makes_the_instance_active(api: Api) -> None:
     name = await started(api)
     await api.engine.handle(
-        name, "workflow.started", reply(wait=WaitRequest("How much?", wait_id="w-a"))
+        name, "workflow.started", reply(waits=(WaitRequest("How much?", wait_id="w-a"),))
     )
     given = await api.workflows.ProvideInput(answer(name))
     assert given.context.status == WorkflowStatus.WORKFLOW_STATUS_ACTIVE
@@ -89,9 +89,9 @@ async def test_input_where_none_or_another_is_asked_for_is_refused(api: Api) -> 
     assert (early.code, early.reason) == (Code.FAILED_PRECONDITION, "WORKFLOW_NOT_WAITING")
     assert early.metadata["status"] == "ACTIVE"
     await api.engine.handle(
-        name, "workflow.started", reply("more", wait=WaitRequest("A?", wait_id="w-a"))
+        name, "workflow.started", reply("more", waits=(WaitRequest("A?", wait_id="w-a"),))
     )
-    await api.engine.handle(name, "more", reply(wait=WaitRequest("B?", wait_id="w-b")))
+    await api.engine.handle(name, "more", reply(waits=(WaitRequest("B?", wait_id="w-b"),)))
     which = await refusal(api.workflows.ProvideInput(answer(name)))
     assert (which.reason, which.metadata) == ("WAIT_ID_REQUIRED", {"wait_ids": "w-a,w-b"})
     other = await refusal(api.workflows.ProvideInput(answer(name, "w-c")))
@@ -104,7 +104,7 @@ async def test_input_where_none_or_another_is_asked_for_is_refused(api: Api) -> 
 
 async def test_one_of_two_inputs_at_once_wins(api: Api) -> None:
     name = await started(api)
-    await api.engine.handle(name, "workflow.started", reply(wait=WaitRequest("How much?")))
+    await api.engine.handle(name, "workflow.started", reply(waits=(WaitRequest("How much?"),)))
     results = await asyncio.gather(
         *(api.workflows.ProvideInput(answer(name)) for _ in range(5)), return_exceptions=True
     )
@@ -171,7 +171,7 @@ async def test_cancel_ends_an_instance_once(api: Api) -> None:
 
 async def test_what_ended_otherwise_can_not_be_cancelled(api: Api) -> None:
     name = await started(api)
-    await api.engine.handle(name, "workflow.started", reply(status=Status.COMPLETED))
+    await api.engine.handle(name, "workflow.started", reply(end=Completion()))
     refused = await refusal(api.workflows.CancelWorkflow(cancel(name)))
     assert (refused.reason, refused.metadata["status"]) == ("WORKFLOW_ENDED", "COMPLETED")
 
@@ -196,7 +196,7 @@ async def test_a_repeated_request_has_one_effect_and_refusals_are_not_kept(api: 
     name = await started(api)
     early = await refusal(api.workflows.ProvideInput(answer(name, request_id="r-1")))
     assert early.reason == "WORKFLOW_NOT_WAITING"
-    await api.engine.handle(name, "workflow.started", reply(wait=WaitRequest("How much?")))
+    await api.engine.handle(name, "workflow.started", reply(waits=(WaitRequest("How much?"),)))
     results = await asyncio.gather(
         *(api.workflows.ProvideInput(answer(name, request_id="r-1")) for _ in range(5))
     )

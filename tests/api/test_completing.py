@@ -16,10 +16,10 @@ from waystation.v1.event_pb2 import NewEvent
 from waystation.v1.handler_pb2 import TaskSpec
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest
 from waystation.v1.operation_pb2 import Operation, OperationList
-from waystation.v1.result_pb2 import PendingCompletion, TaskFailure
+from waystation.v1.result_pb2 import TaskFailure, TaskResult, WorkflowCompletion
 from waystation.v1.status_pb2 import WorkflowStatus
-from waystation.v1.task_handler_service_pb2 import HandleEventResponse
 from waystation_api import completing
+from waystation_core.domain.completion_tokens import CompletionTokens
 from waystation_core.domain.model import Delivery, DeliveryState
 from waystation_core.domain.results import Pending
 
@@ -27,10 +27,18 @@ NAME = "w-1"
 
 
 async def pending(api: Api) -> str:
-    """A workflow whose first delivery is pending; its idempotency key."""
-    key = await in_call(api)
+    """A workflow whose first delivery is pending; its completion token."""
+    token = await in_call(api)
     await api.engine.handle(NAME, "workflow.started", Pending(60.0))
-    return key
+    return token
+
+
+async def token_of(
+    api: Api, event_id: str, task_id: str = "claim_validator", *, edit: int = 0, attempt: int = 1
+) -> str:
+    """As a router would give it to the handler."""
+    key = (await api.server._store.registry.snapshot()).completion_key
+    return CompletionTokens(key).of(event_id, task_id, edit, attempt)
 
 
 async def in_call(api: Api) -> str:
@@ -53,12 +61,12 @@ async def in_call(api: Api) -> str:
         workflow_service_pb2.StartWorkflowRequest(workflow_type="t", workflow_instance_id=NAME)
     )
     event = await api.engine.pending(NAME, "workflow.started")
-    return f"{event.event_id}:claim_validator"
+    return await token_of(api, event.event_id)
 
 
-def result(**fields: Any) -> HandleEventResponse:
+def result(**fields: Any) -> TaskResult:
     operation = Operation(path="/n", increment=1.0)
-    return HandleEventResponse(operations=OperationList(items=[operation]), **fields)
+    return TaskResult(operations=OperationList(items=[operation]), **fields)
 
 
 async def workflow(api: Api) -> Any:
@@ -67,14 +75,14 @@ async def workflow(api: Api) -> Any:
 
 
 async def test_a_completion_takes_effect_as_the_tasks_answer_would_have(api: Api) -> None:
-    key = await pending(api)
-    response = result(events=[NewEvent(event_type="validated")])
-    request = pb.CompleteDeliveryRequest(idempotency_key=key, response=response, request_id="r-1")
+    token = await pending(api)
+    answer = result(events=[NewEvent(event_type="validated")])
+    request = pb.CompleteDeliveryRequest(completion_token=token, result=answer, request_id="r-1")
     await api.completions.CompleteDelivery(request)
     # Repeated by its request_id it is one completion; without, there is nothing to complete.
-    again = pb.CompleteDeliveryRequest(idempotency_key=key, response=response, request_id="r-1")
+    again = pb.CompleteDeliveryRequest(completion_token=token, result=answer, request_id="r-1")
     await api.completions.CompleteDelivery(again)
-    other = pb.CompleteDeliveryRequest(idempotency_key=key, response=result(), request_id="r-2")
+    other = pb.CompleteDeliveryRequest(completion_token=token, result=result(), request_id="r-2")
     refused = await refusal(api.completions.CompleteDelivery(other))
     assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "DELIVERY_NOT_FOUND")
     found = await workflow(api)
@@ -84,19 +92,21 @@ async def test_a_completion_takes_effect_as_the_tasks_answer_would_have(api: Api
 
 
 async def test_a_failed_completion_spends_the_attempt(api: Api) -> None:
-    key = await pending(api)
+    token = await pending(api)
     failure = TaskFailure(reason="NO_LUCK", message="it did not work", permanent=True)
-    await api.completions.FailDelivery(pb.FailDeliveryRequest(idempotency_key=key, failure=failure))
+    await api.completions.FailDelivery(
+        pb.FailDeliveryRequest(completion_token=token, failure=failure)
+    )
     found = await workflow(api)
     assert found.status == WorkflowStatus.WORKFLOW_STATUS_FAILED
     assert found.failure.reason == "NO_LUCK"
 
 
 async def test_an_extension_counts_from_now(api: Api) -> None:
-    key = await pending(api)
+    token = await pending(api)
     before = (await workflow(api)).version
     response = await api.completions.ExtendDelivery(
-        pb.ExtendDeliveryRequest(idempotency_key=key, extension=Duration(seconds=3600))
+        pb.ExtendDeliveryRequest(completion_token=token, extension=Duration(seconds=3600))
     )
     explained = await api.workflows.ExplainWorkflow(
         workflow_service_pb2.ExplainWorkflowRequest(workflow_instance_id=NAME)
@@ -104,14 +114,15 @@ async def test_an_extension_counts_from_now(api: Api) -> None:
     (blocker,) = explained.blockers
     assert blocker.kind == blocker_pb2.BLOCKER_KIND_PENDING_COMPLETION
     assert blocker.due_at.seconds == response.deadline.seconds
-    assert key in blocker.remedy
+    assert "completion token" in blocker.remedy
+    assert token not in blocker.remedy, "it is a right, and none of whoever may look"
     assert (await workflow(api)).version == before
 
 
 async def test_a_completion_that_overtakes_its_pending_waits_for_it(api: Api) -> None:
-    key = await in_call(api)
+    token = await in_call(api)
     call = api.completions.CompleteDelivery(
-        pb.CompleteDeliveryRequest(idempotency_key=key, response=result())
+        pb.CompleteDeliveryRequest(completion_token=token, result=result())
     )
     completed = asyncio.ensure_future(_awaited(call))
     await api.engine.handle(NAME, "workflow.started", Pending(60.0))
@@ -125,27 +136,27 @@ async def _awaited(call: Any) -> Any:
 
 async def test_what_never_answers_pending_is_not_completed(api: Api, monkeypatch: Any) -> None:
     monkeypatch.setattr(completing, "PATIENCE_SECONDS", 0.1)
-    key = await in_call(api)
-    request = pb.CompleteDeliveryRequest(idempotency_key=key, response=result())
+    token = await in_call(api)
+    request = pb.CompleteDeliveryRequest(completion_token=token, result=result())
     refused = await refusal(api.completions.CompleteDelivery(request))
     assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DELIVERY_NOT_PENDING")
-    event_id = key.partition(":")[0]
-    parked = Delivery(event_id, "claim_validator", DeliveryState.NO_ENDPOINT)
+    event = await api.engine.pending(NAME, "workflow.started")
+    parked = Delivery(event.event_id, "claim_validator", DeliveryState.NO_ENDPOINT)
     await api.engine.handle(NAME, "workflow.started", None, tasks=[task()], rows=[parked])
     refused = await refusal(
         api.completions.ExtendDelivery(
-            pb.ExtendDeliveryRequest(idempotency_key=key, extension=Duration(seconds=1))
+            pb.ExtendDeliveryRequest(completion_token=token, extension=Duration(seconds=1))
         )
     )
     assert refused.reason == "DELIVERY_NOT_FOUND"
 
 
 async def test_a_workflow_that_ended_takes_no_completion(api: Api) -> None:
-    key = await pending(api)
+    token = await pending(api)
     await api.workflows.CancelWorkflow(
         workflow_service_pb2.CancelWorkflowRequest(workflow_instance_id=NAME)
     )
-    request = pb.CompleteDeliveryRequest(idempotency_key=key, response=result())
+    request = pb.CompleteDeliveryRequest(completion_token=token, result=result())
     refused = await refusal(api.completions.CompleteDelivery(request))
     assert (refused.code, refused.reason) == (
         grpc.StatusCode.FAILED_PRECONDITION,
@@ -154,58 +165,80 @@ async def test_a_workflow_that_ended_takes_no_completion(api: Api) -> None:
 
 
 async def test_what_breaks_a_rule_is_refused_and_the_delivery_stays_pending(api: Api) -> None:
-    key = await pending(api)
+    token = await pending(api)
+    event = await api.engine.pending(NAME, "workflow.started")
+    stranger = CompletionTokens(b"another installation").of(event.event_id, "claim_validator", 0, 1)
+    edited = await token_of(api, event.event_id, edit=1)
+    elsewhere = await token_of(api, "01890000-0000-7000-8000-000000000000")
     for request, reason in (
-        (pb.CompleteDeliveryRequest(idempotency_key=key), "INVALID_FIELD"),
-        (pb.CompleteDeliveryRequest(idempotency_key="x", response=result()), "INVALID_ID"),
-        (
-            pb.CompleteDeliveryRequest(idempotency_key=f"{key}:edit-1", response=result()),
-            "DELIVERY_NOT_FOUND",
-        ),
-        (
-            pb.CompleteDeliveryRequest(
-                idempotency_key="01890000-0000-7000-8000-000000000000:a", response=result()
-            ),
-            "DELIVERY_NOT_FOUND",
-        ),
+        (pb.CompleteDeliveryRequest(completion_token=token), "INVALID_FIELD"),
+        (pb.CompleteDeliveryRequest(result=result()), "INVALID_FIELD"),
+        (pb.CompleteDeliveryRequest(completion_token="x", result=result()), "INVALID_FIELD"),
+        (pb.CompleteDeliveryRequest(completion_token=token[:-1], result=result()), "INVALID_FIELD"),
+        (pb.CompleteDeliveryRequest(completion_token=stranger, result=result()), "INVALID_FIELD"),
         (
             pb.CompleteDeliveryRequest(
-                idempotency_key=key, response=HandleEventResponse(failure=TaskFailure(message="x"))
+                completion_token=f"{event.event_id}:claim_validator", result=result()
             ),
             "INVALID_FIELD",
         ),
         (
-            pb.CompleteDeliveryRequest(
-                idempotency_key=key, response=HandleEventResponse(pending=PendingCompletion())
-            ),
-            "INVALID_FIELD",
+            pb.CompleteDeliveryRequest(completion_token=edited, result=result()),
+            "DELIVERY_NOT_FOUND",
+        ),
+        (
+            pb.CompleteDeliveryRequest(completion_token=elsewhere, result=result()),
+            "DELIVERY_NOT_FOUND",
         ),
         (
             pb.CompleteDeliveryRequest(
-                idempotency_key=key,
-                response=result(status=5),  # type: ignore[arg-type]
+                completion_token=token,
+                result=result(complete=WorkflowCompletion(), fail=None, waits=[{"message": "?"}]),
             ),
             "RESPONSE_INVALID",
         ),
     ):
         assert (await refusal(api.completions.CompleteDelivery(request))).reason == reason
     await api.completions.CompleteDelivery(
-        pb.CompleteDeliveryRequest(idempotency_key=key, response=result())
+        pb.CompleteDeliveryRequest(completion_token=token, result=result())
     )
+
+
+async def test_the_token_of_an_earlier_attempt_fails_nothing_and_its_result_counts(
+    api: Api,
+) -> None:
+    first = await pending(api)
+    failure = TaskFailure(reason="NO_LUCK", message="it did not work")
+    await api.completions.FailDelivery(
+        pb.FailDeliveryRequest(completion_token=first, failure=failure)
+    )
+    await api.engine.handle(NAME, "workflow.started", Pending(60.0), attempt=2)
+    refused = await refusal(
+        api.completions.FailDelivery(
+            pb.FailDeliveryRequest(completion_token=first, failure=failure)
+        )
+    )
+    assert refused.reason == "DELIVERY_NOT_FOUND"
+    more = pb.ExtendDeliveryRequest(completion_token=first, extension=Duration(seconds=1))
+    assert (await refusal(api.completions.ExtendDelivery(more))).reason == "DELIVERY_NOT_FOUND"
+    await api.completions.CompleteDelivery(
+        pb.CompleteDeliveryRequest(completion_token=first, result=result())
+    )
+    assert (await workflow(api)).data["n"] == 1
 
 
 async def test_a_completion_in_a_fan_out_settles_its_branch(api: Api) -> None:
     from waystation_core.domain.model import NewEvent as Raised
     from waystation_core.domain.results import FanOut
 
-    key = await in_call(api)
+    await in_call(api)
     group = FanOut((Raised("branch", {}),), Raised("then", {}))
     await api.engine.handle(NAME, "workflow.started", reply(fan_outs=(group,)))
     branch = await api.engine.pending(NAME, "branch")
     await api.engine.handle(NAME, "branch", Pending(60.0))
-    key = f"{branch.event_id}:claim_validator"
+    token = await token_of(api, branch.event_id)
     await api.completions.CompleteDelivery(
-        pb.CompleteDeliveryRequest(idempotency_key=key, response=result())
+        pb.CompleteDeliveryRequest(completion_token=token, result=result())
     )
     then = await api.engine.pending(NAME, "then")
     assert then.payload == {"failed_branches": []}

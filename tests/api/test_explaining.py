@@ -25,11 +25,11 @@ from waystation_core.domain.model import (
     DeliveryState,
     NewEvent,
     OnFailure,
-    Status,
     TimerKind,
 )
 from waystation_core.domain.pools import Pool
 from waystation_core.domain.results import (
+    Completion,
     EventTouch,
     FanOut,
     Pending,
@@ -207,7 +207,7 @@ async def test_why_a_parked_delivery_is_not_called(api: Api) -> None:
 async def test_waits_with_the_command_that_answers_them(api: Api) -> None:
     name = await started(api)
     await api.engine.handle(
-        name, "workflow.started", reply(wait=WaitRequest("How much?", wait_id="w-a"))
+        name, "workflow.started", reply(waits=(WaitRequest("How much?", wait_id="w-a"),))
     )
     summary, found = await explained(api)
     assert "How much?" in summary
@@ -244,7 +244,7 @@ async def test_a_dead_letter_under_continue_is_named_too(api: Api) -> None:
 
 async def test_what_has_ended_waits_for_nothing(api: Api) -> None:
     name = await started(api)
-    await api.engine.handle(name, "workflow.started", reply(status=Status.COMPLETED))
+    await api.engine.handle(name, "workflow.started", reply(end=Completion()))
     summary, found = await explained(api)
     assert (summary, found) == (f"{name} is COMPLETED; it waits for nothing.", {})
 

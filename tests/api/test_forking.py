@@ -16,9 +16,8 @@ from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.event_pb2 import NewEvent
 from waystation.v1.operation_pb2 import Operation, OperationList, RemoveOperation
 from waystation_core.domain.model import NewEvent as DomainEvent
-from waystation_core.domain.model import Status
 from waystation_core.domain.operations import Operation as Change
-from waystation_core.domain.results import Reply, WaitRequest
+from waystation_core.domain.results import Completion, Reply, WaitRequest
 
 Code = grpc.StatusCode
 
@@ -56,14 +55,14 @@ async def sourced(api: Api) -> None:
             change=(Change("/total", "set", 4),),
         ),
     )
-    await api.engine.handle("o-1", "order.priced", Reply(wait=WaitRequest("sure?")))
+    await api.engine.handle("o-1", "order.priced", Reply(waits=(WaitRequest("sure?"),)))
     await api.workflows.ProvideInput(
         pb.ProvideInputRequest(workflow_instance_id="o-1", input=struct(sure=True))
     )
     await api.engine.handle(
         "o-1",
         "user.input.provided",
-        Reply(status=Status.COMPLETED, output={"paid": 4}, change=(Change("/total", "remove"),)),
+        Reply(end=Completion({"paid": 4}), change=(Change("/total", "remove"),)),
     )
 
 

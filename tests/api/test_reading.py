@@ -16,9 +16,8 @@ from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.history_pb2 import HistoryResult
 from waystation.v1.status_pb2 import WorkflowStatus
 from waystation.v1.workflow_pb2 import WorkflowFilter
-from waystation_core.domain.model import Status
 from waystation_core.domain.operations import Operation
-from waystation_core.domain.results import Patch, Replacement, WaitRequest
+from waystation_core.domain.results import Completion, Patch, Replacement, WaitRequest
 from waystation_core.rpc.structs import to_dict
 
 
@@ -42,7 +41,7 @@ async def test_an_instance_is_given_as_it_was_at_every_sequence(api: Api) -> Non
             "next.1", change=[Operation("/n", "increment", 0.5), Operation("/list", "append", 2)]
         ),
         failure(),
-        reply("next.2", wait=WaitRequest("How much?", wait_id="w-a")),
+        reply("next.2", waits=(WaitRequest("How much?", wait_id="w-a"),)),
     ]
     await api.engine.handle(name, "workflow.started", changes[0])
     seen.append(to_dict((await got(api, name)).data))
@@ -58,9 +57,7 @@ async def test_an_instance_is_given_as_it_was_at_every_sequence(api: Api) -> Non
     patch = reply()
     for change in (Patch({"n": None, "more": {"x": 1}}), Replacement({"all": "new"})):
         event_type = "next.2" if isinstance(change, Patch) else "user.input.provided"
-        await api.engine.handle(
-            name, event_type, type(patch)(change=change, output=None), by=task(event_type)
-        )
+        await api.engine.handle(name, event_type, type(patch)(change=change), by=task(event_type))
         seen.append(to_dict((await got(api, name)).data))
     last = await got(api, name, with_history=True)
     assert [entry.sequence for entry in last.history] == list(range(1, last.version + 1))
@@ -79,7 +76,7 @@ async def test_history_tells_attempts_waits_and_ends(api: Api) -> None:
     name = await started(api, "w-1")
     await api.engine.handle(name, "workflow.started", failure("POLICY_MISSING"))
     await api.engine.handle(
-        name, "workflow.started", reply(wait=WaitRequest("?", wait_id="w-a")), attempt=2
+        name, "workflow.started", reply(waits=(WaitRequest("?", wait_id="w-a"),)), attempt=2
     )
     await api.workflows.CancelWorkflow(
         pb.CancelWorkflowRequest(workflow_instance_id=name, reason="changed my mind")
@@ -115,7 +112,7 @@ async def test_a_sequence_that_is_not_there_is_refused(api: Api, sequence: int) 
 async def test_lists_page_newest_first_and_filter(api: Api) -> None:
     names = [await started(api, f"w-{n}", "even" if n % 2 == 0 else "odd") for n in range(7)]
     await api.engine.handle("w-3", "workflow.started", None)
-    await api.engine.handle("w-4", "workflow.started", reply(status=Status.COMPLETED))
+    await api.engine.handle("w-4", "workflow.started", reply(end=Completion()))
 
     async def pages(page_size: int = 0, **fields: Any) -> list[list[str]]:
         found: list[list[str]] = []
@@ -155,7 +152,7 @@ async def test_events_page_in_the_order_they_were_raised_with_their_states(api: 
     await api.engine.handle(name, "workflow.started", reply("a", "b", "c", "d"))
     await api.engine.handle(name, "b", None)
     await api.engine.handle(name, "c", failure())
-    await api.engine.handle(name, "a", reply(status=Status.COMPLETED))
+    await api.engine.handle(name, "a", reply(end=Completion()))
     await api.engine.handle(name, "d", None)
     first = await api.workflows.ListEvents(
         pb.ListEventsRequest(workflow_instance_id=name, page_size=4)

@@ -7,7 +7,17 @@ from typing import Any
 
 import grpc
 import pytest
-from api.recorded import Answer, Request, Tasks, everything, handle, register, replay, serving
+from api.recorded import (
+    Answer,
+    Request,
+    Tasks,
+    everything,
+    handle,
+    register,
+    replay,
+    result,
+    serving,
+)
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct
 from support.running_api import Api, refusal
@@ -19,8 +29,7 @@ from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.event_pb2 import NewEvent
 from waystation.v1.handler_registry_service_pb2 import UnregisterHandlerRequest
 from waystation.v1.operation_pb2 import Operation, OperationList
-from waystation.v1.result_pb2 import PendingCompletion, TaskFailure
-from waystation.v1.status_pb2 import WORKFLOW_STATUS_COMPLETED
+from waystation.v1.result_pb2 import PendingCompletion, TaskFailure, WorkflowCompletion
 from waystation.v1.wait_pb2 import WaitRequest
 from waystation_core.domain.model import NewEvent as DomainEvent
 from waystation_core.domain.results import Reply
@@ -40,20 +49,18 @@ def sets(path: str, value: float) -> Operation:
 
 def price(request: Request) -> Answer:
     total = sum(item["price"] for item in request.event.payload["items"])
-    return Answer(
+    return result(
         operations=OperationList(items=[sets("/total", total)]),
         events=[NewEvent(event_type="order.priced", payload=struct(total=total))],
     )
 
 
 def audit(request: Request) -> Answer:
-    return Answer(operations=OperationList(items=[Operation(path="/audits", increment=1)]))
+    return result(operations=OperationList(items=[Operation(path="/audits", increment=1)]))
 
 
 def confirm(request: Request) -> Answer:
-    return Answer(
-        status=WORKFLOW_STATUS_COMPLETED, output=struct(total=request.context.data["total"])
-    )
+    return result(complete=WorkflowCompletion(output=struct(total=request.context.data["total"])))
 
 
 @pytest.fixture
@@ -162,13 +169,13 @@ async def test_differences_are_told_by_their_places(api: Api, tasks: Tasks) -> N
 
     def dearer(request: Request) -> Answer:
         answer = price(request)
-        answer.operations.items[0].set.number_value = 12
-        answer.events[0].payload["total"] = 12
-        answer.events.insert(0, NewEvent(event_type="order.seen", payload=struct(by="x")))
+        answer.result.operations.items[0].set.number_value = 12
+        answer.result.events[0].payload["total"] = 12
+        answer.result.events.insert(0, NewEvent(event_type="order.seen", payload=struct(by="x")))
         return answer
 
     def ask(request: Request) -> Answer:
-        return Answer(wait=WaitRequest(message="sure?"))
+        return result(waits=[WaitRequest(message="sure?")])
 
     tasks.does |= {"price": dearer, "confirm": ask}
     response = await replay(api, "o-1")
@@ -208,8 +215,8 @@ async def test_what_fails_is_told_with_its_error(api: Api, tasks: Tasks) -> None
     await ordered(api, tasks)
     tasks.does |= {
         "price": lambda _: Answer(failure=TaskFailure(reason="NO_PRICE", message="unpriced")),
-        "audit": lambda _: Answer(operations=OperationList(items=[sets("/items/x/y", 1)])),
-        "confirm": lambda _: Answer(events=[NewEvent(event_type="workflow.started")]),
+        "audit": lambda _: result(operations=OperationList(items=[sets("/items/x/y", 1)])),
+        "confirm": lambda _: result(events=[NewEvent(event_type="workflow.started")]),
     }
     response = await replay(api, "o-1")
     assert outcomes(response) == {2: "FAILED", 3: "FAILED", 4: "FAILED"}

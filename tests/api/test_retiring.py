@@ -15,7 +15,8 @@ from waystation.v1 import handler_registry_service_pb2 as pb
 from waystation.v1 import workflow_service_pb2
 from waystation.v1.handler_pb2 import OnFailure, TaskSpec
 from waystation.v1.status_pb2 import WorkflowStatus
-from waystation_core.domain.model import Delivery, DeliveryState, Status
+from waystation_core.domain.model import Delivery, DeliveryState
+from waystation_core.domain.results import Completion
 
 Code = grpc.StatusCode
 OLD, NEW = task("old"), task("new")
@@ -72,7 +73,7 @@ async def test_a_renamed_tasks_deliveries_become_dead_letters_and_new_workflows_
     assert (entry.processed_by, entry.attempt, entry.error.reason) == ("old", 0, "TASK_RETIRED")
 
     assert await start(api, "w-2") == ["new"]
-    await api.engine.handle("w-2", "workflow.started", reply(status=Status.COMPLETED), by=NEW)
+    await api.engine.handle("w-2", "workflow.started", reply(end=Completion()), by=NEW)
 
     # The old version is rolled back to: its task goes on.
     back = await api.handlers.RegisterHandler(register(tasks=[spec("old"), spec("new")]))
@@ -82,7 +83,7 @@ async def test_a_renamed_tasks_deliveries_become_dead_letters_and_new_workflows_
     await api.dead_letters.RetryDeadLetter(
         letters_pb.RetryDeadLetterRequest(dead_letter_id=letter.dead_letter_id)
     )
-    await api.engine.handle("w-1", "workflow.started", reply(status=Status.COMPLETED), by=OLD)
+    await api.engine.handle("w-1", "workflow.started", reply(end=Completion()), by=OLD)
 
 
 async def test_an_operator_retires_a_task_for_good(api: Api) -> None:
@@ -119,7 +120,7 @@ async def test_an_operator_retires_a_task_for_good(api: Api) -> None:
     assert await start(api, "later") == []
 
     # What is in call counts; and a commit that was under way with the registry as it was.
-    await api.engine.handle("in-call", "workflow.started", reply(status=Status.COMPLETED), by=OLD)
+    await api.engine.handle("in-call", "workflow.started", reply(end=Completion()), by=OLD)
     await parked(api, "late")
     await eventually(lambda: dead(api), until=lambda found: "late" in found, timeout=20)
     assert "in-call" not in await dead(api)

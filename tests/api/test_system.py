@@ -19,8 +19,8 @@ from waystation.v1 import system_service_pb2 as pb
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest
 from waystation.v1.workflow_service_pb2 import GetWorkflowRequest, StartWorkflowRequest
 from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import Status
 from waystation_core.domain.pools import Pool
+from waystation_core.domain.results import Completion
 from waystation_core.ports.store import RouterReport
 
 
@@ -30,7 +30,7 @@ async def test_the_installation_is_counted(api: Api) -> None:
             StartWorkflowRequest(workflow_type="t", workflow_instance_id=name)
         )
     await api.engine.handle("idle", "workflow.started", None)
-    await api.engine.handle("done", "workflow.started", reply(status=Status.COMPLETED))
+    await api.engine.handle("done", "workflow.started", reply(end=Completion()))
     await api.engine.handle("failed", "workflow.started", failure(permanent=True))
     await api.engine.handle("retrying", "workflow.started", failure())
     request = RegisterHandlerRequest(service_name="claims", host="127.0.0.1", port=7500)

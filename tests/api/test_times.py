@@ -21,7 +21,6 @@ from waystation.v1.handler_pb2 import TaskSpec
 YEAR_ZERO = Timestamp(seconds=-62_135_596_801)
 YEAR_10000 = Timestamp(seconds=253_402_300_800)
 NO_SPAN = Duration(seconds=315_576_000_001, nanos=10**9)
-KEY = "01a20000-0000-7000-8000-000000000001:score"
 
 TIMES: list[tuple[str, str, Any]] = [
     ("system.GetFlow", "created_after", system_pb.GetFlowRequest),
@@ -83,7 +82,7 @@ async def test_what_is_no_span_is_refused_at_every_door(api: Api) -> None:
         (
             "completions.ExtendDelivery",
             "extension",
-            completion_pb.ExtendDeliveryRequest(idempotency_key=KEY, extension=NO_SPAN),
+            completion_pb.ExtendDeliveryRequest(completion_token="t", extension=NO_SPAN),
         ),
         ("handlers.RegisterHandler", "lease", _with(registration, lease=NO_SPAN)),
     ]

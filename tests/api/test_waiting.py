@@ -12,8 +12,7 @@ from support.waiting import eventually
 
 from waystation.v1 import workflow_pb2
 from waystation.v1 import workflow_service_pb2 as pb
-from waystation_core.domain.model import Status
-from waystation_core.domain.results import WaitRequest
+from waystation_core.domain.results import Completion, WaitRequest
 
 
 async def started(api: Api, name: str) -> str:
@@ -47,9 +46,7 @@ async def test_a_wait_ends_when_the_instance_does(api: Api) -> None:
     name = await started(api, "w-1")
     call = api.workflows.WaitWorkflow(wait(name))
     await waiting(api, 1)
-    await api.engine.handle(
-        name, "workflow.started", reply(status=Status.COMPLETED, output={"paid": 10})
-    )
+    await api.engine.handle(name, "workflow.started", reply(end=Completion({"paid": 10})))
     at = time.monotonic()
     answer = await call
     assert time.monotonic() - at < 1, "a notice woke it, not the next look"
@@ -62,7 +59,7 @@ async def test_waiting_for_input_and_idle_end_a_wait_too(api: Api) -> None:
     asks, idle = await started(api, "asks"), await started(api, "idle")
     calls = [api.workflows.WaitWorkflow(wait(name)) for name in (asks, idle)]
     await waiting(api, 2)
-    await api.engine.handle(asks, "workflow.started", reply(wait=WaitRequest("How much?")))
+    await api.engine.handle(asks, "workflow.started", reply(waits=(WaitRequest("How much?"),)))
     await api.engine.handle(idle, "workflow.started", None)
     first, second = await asyncio.gather(*calls)
     assert first.outcome == workflow_pb2.WAIT_OUTCOME_WAITING_FOR_INPUT
@@ -80,7 +77,7 @@ async def test_a_wait_without_notices_looks_again_by_itself(api: Api) -> None:
     api.server._waiters._hear = lambda notices: None  # type: ignore[method-assign]
     deaf = api.engine.relay._broker
     deaf.notify = lambda batch: None  # type: ignore[method-assign]
-    await api.engine.handle(name, "workflow.started", reply(status=Status.COMPLETED))
+    await api.engine.handle(name, "workflow.started", reply(end=Completion()))
     async with asyncio.timeout(5):
         assert (await call).outcome == workflow_pb2.WAIT_OUTCOME_DONE
 
@@ -108,7 +105,7 @@ async def test_a_thousand_wait_at_once_over_one_channel(api: Api) -> None:
     calls = [api.workflows.WaitWorkflow(wait(names[n % 20])) for n in range(1000)]
     await waiting(api, 1000)
     for name in names:
-        await api.engine.handle(name, "workflow.started", reply(status=Status.COMPLETED))
+        await api.engine.handle(name, "workflow.started", reply(end=Completion()))
     answers = await asyncio.gather(*calls)
     assert {answer.outcome for answer in answers} == {workflow_pb2.WAIT_OUTCOME_DONE}
 
@@ -133,7 +130,7 @@ async def test_run_tells_the_id_at_once_and_answers_at_the_end(api: Api) -> None
     call = run(request)
     metadata = dict(await call.initial_metadata())
     name = metadata["waystation-workflow-instance-id"]
-    await api.engine.handle(name, "workflow.started", reply(status=Status.COMPLETED))
+    await api.engine.handle(name, "workflow.started", reply(end=Completion()))
     (answer,) = [answer async for answer in call]
     assert (answer.created, answer.outcome) == (True, workflow_pb2.WAIT_OUTCOME_DONE)
     assert answer.context.workflow_instance_id == name

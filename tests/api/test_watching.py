@@ -15,10 +15,10 @@ from waystation.v1 import dead_letter_service_pb2 as letters_pb
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.status_pb2 import WorkflowStatus
 from waystation_api import watching
-from waystation_core.domain.model import Status
 from waystation_core.domain.operations import Operation
+from waystation_core.domain.results import Completion
 
-DONE = reply(status=Status.COMPLETED, output={"paid": 10})
+DONE = reply(end=Completion({"paid": 10}))
 
 
 async def started(api: Api, name: str = "w-1") -> str:

@@ -13,10 +13,18 @@ from waystation_core.domain.errors import (
     WorkflowEnded,
     WorkflowNotWaiting,
 )
-from waystation_core.domain.model import Delivery, DeliveryState, Event, OnFailure, Status
+from waystation_core.domain.model import (
+    Delivery,
+    DeliveryState,
+    Event,
+    OnFailure,
+    Status,
+    idempotency_key,
+)
 from waystation_core.domain.operations import Operation
 from waystation_core.domain.results import (
     AttemptError,
+    Completion,
     EventTouch,
     Reply,
     Verdict,
@@ -31,7 +39,7 @@ BROKEN = AttemptError("TASK_FAILURE", "BROKEN", "it is broken", permanent=True)
 def asked(world: World, *wait_ids: str) -> None:
     for wait_id in wait_ids:
         event = world.publish("ask")
-        world.handle(event, A, Reply(wait=WaitRequest(f"{wait_id}?", wait_id)))
+        world.handle(event, A, Reply(waits=(WaitRequest(f"{wait_id}?", wait_id),)))
 
 
 # --- input -----------------------------------------------------------------------------------
@@ -132,7 +140,8 @@ def test_an_edited_retry_has_a_key_and_a_payload_of_its_own() -> None:
         row = world.row(world.first, A)
         assert row is not None
         assert (row.state, row.attempts) == (DeliveryState.READY, 0)
-        keys.append(row.idempotency_key.removeprefix(world.first.event_id))
+        key = idempotency_key(world.first.event_id, row.task_id, row.edit)
+        keys.append(key.removeprefix(world.first.event_id))
         payloads.append(row.payload)
     assert keys == [":a", ":a:edit-1", ":a:edit-1", ":a:edit-2", ":a:edit-3"]
     assert payloads == [None, {"n": 1}, {"n": 1}, {"n": True}, {"n": "wrong"}]
@@ -234,7 +243,7 @@ def test_a_dead_letter_of_a_completed_instance_can_only_be_discarded() -> None:
     world = World()
     other = world.publish("other")
     world.handle(other, LENIENT, BROKEN)
-    world.handle(world.first, A, Reply(status=Status.COMPLETED))
+    world.handle(world.first, A, Reply(end=Completion()))
     (letter,) = world.open_letters()
     with pytest.raises(WorkflowEnded):
         world.retry(letter)
@@ -261,4 +270,4 @@ def test_catch_up_offers_each_late_task_what_was_unhandled_once() -> None:
     assert world.row(world.first, A) == in_call
     assert world.handle(world.first, B, Reply()) is Verdict.APPLIED
     assert world.instance.unsettled == 1, "the other late task has it still"
-    assert world.handle(world.first, A, Reply(status=Status.COMPLETED)) is Verdict.APPLIED
+    assert world.handle(world.first, A, Reply(end=Completion())) is Verdict.APPLIED

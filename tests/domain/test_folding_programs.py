@@ -33,8 +33,10 @@ from waystation_core.domain.operations import Operation
 from waystation_core.domain.results import (
     AttemptError,
     CallResult,
+    Completion,
     Cut,
     EventTouch,
+    Failing,
     FanOut,
     Outcome,
     Patch,
@@ -251,15 +253,15 @@ class Life:
                 reads=(),
             ),
             "wait a while": lambda: Reply(
-                (), (appended,), wait=WaitRequest("?", timeout=25.0), reads=()
+                (), (appended,), waits=(WaitRequest("?", timeout=25.0),), reads=()
             ),
             "pending": lambda: Pending(10.0),
-            "wait": lambda: Reply((), (appended,), wait=WaitRequest("?"), reads=()),
-            "complete": lambda: Reply((), (appended,), status=Status.COMPLETED, reads=()),
+            "wait": lambda: Reply((), (appended,), waits=(WaitRequest("?"),), reads=()),
+            "complete": lambda: Reply((), (appended,), end=Completion(), reads=()),
             "complete by event": lambda: Reply(
                 (NewEvent("workflow.completed", {}), *event), (appended,), reads=()
             ),
-            "fail": lambda: Reply((), (appended,), status=Status.FAILED, reads=()),
+            "fail": lambda: Reply((), (appended,), end=Failing("HOPELESS"), reads=()),
             "invalid": lambda: Reply(event, (Operation("/n/x", "set", 1), appended), reads=()),
             "error": lambda: AttemptError("UNAVAILABLE", "BUSY", "later"),
             "permanent": lambda: AttemptError("TASK_FAILURE", "BROKEN", "no", permanent=True),

@@ -15,6 +15,7 @@ from waystation_core.domain.model import Delivery, DeliveryState, Event, NewEven
 from waystation_core.domain.results import (
     AttemptError,
     CallResult,
+    Completion,
     EventTouch,
     FanOut,
     Pending,
@@ -176,7 +177,7 @@ def test_groups_nest_and_the_outer_one_waits_for_what_the_inner_one_led_to() -> 
 def test_a_branch_waits_for_its_person() -> None:
     world, (a, b) = opened("a", "b")
     world.handle(b, WORKS, NOTHING)
-    world.handle(a, WORKS, Reply(wait=WaitRequest("?", "w-a"), reads=()))
+    world.handle(a, WORKS, Reply(waits=(WaitRequest("?", "w-a"),), reads=()))
     assert not world.raised("then")
     answer = world.answer("w-a", {"yes": True})
     assert answer.branch == a.branch
@@ -334,7 +335,7 @@ def test_a_group_that_fired_in_time_has_no_timer_left() -> None:
 
 def test_a_workflow_that_ended_has_no_groups() -> None:
     world, (a, b) = opened("a", "b", timeout=60.0)
-    world.handle(a, WORKS, Reply(status=Status.COMPLETED, reads=()))
+    world.handle(a, WORKS, Reply(end=Completion(), reads=()))
     assert not world.instance.groups
     world.fire_due()
     assert not world.timers
@@ -366,7 +367,7 @@ def test_what_can_t_be_a_group_is_refused_whole(reply: Reply, reason: str) -> No
 
 def test_who_handles_the_end_opens_no_group() -> None:
     world = World()
-    world.handle(world.first, OPENS, Reply(status=Status.COMPLETED, reads=()))
+    world.handle(world.first, OPENS, Reply(end=Completion(), reads=()))
     (completed,) = world.raised("workflow.completed")
     world.handle(completed, OPENS, fan_out("a"))
     assert world.history[-1].error is not None

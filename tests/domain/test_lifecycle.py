@@ -21,8 +21,10 @@ from waystation_core.domain.model import (
 from waystation_core.domain.results import (
     AttemptError,
     CallResult,
+    Completion,
     Cut,
     EventTouch,
+    Failing,
     Reply,
     WaitRequest,
 )
@@ -87,11 +89,11 @@ class Scene:
             by = BREAKING if column == "FAILED" else LENIENT
             world.handle(world.publish("broken"), by, PERMANENT)
         if column == "FAILED for good":
-            world.handle(world.publish("hopeless"), WORKER, Reply(status=Status.FAILED))
+            world.handle(world.publish("hopeless"), WORKER, Reply(end=Failing("HOPELESS")))
         elif column == "WAITING":
-            world.handle(world.publish("ask"), WORKER, Reply(wait=WaitRequest("how many?")))
+            world.handle(world.publish("ask"), WORKER, Reply(waits=(WaitRequest("how many?"),)))
         elif column == "COMPLETED":
-            world.handle(world.publish("last"), WORKER, Reply(status=Status.COMPLETED))
+            world.handle(world.publish("last"), WORKER, Reply(end=Completion()))
         elif column == "CANCELLED":
             world.cancel()
         self.seen = set(world.events)
@@ -158,18 +160,18 @@ NEXT = Reply(events=(NewEvent("next", {}),))
 
 OPERATIONS: dict[str, Callable[[Scene], object]] = {
     "success": lambda s: s.result(NEXT),
-    "complete": lambda s: s.result(Reply(status=Status.COMPLETED)),
+    "complete": lambda s: s.result(Reply(end=Completion())),
     "complete by event": lambda s: s.result(Reply(events=(NewEvent(lifecycle.COMPLETED, {}),))),
-    "fail": lambda s: s.result(Reply(status=Status.FAILED)),
+    "fail": lambda s: s.result(Reply(end=Failing("HOPELESS"))),
     "fail by event": lambda s: s.result(Reply(events=(NewEvent(lifecycle.FAILED, {}),))),
-    "wait": lambda s: s.result(Reply(wait=WaitRequest("which one?"))),
+    "wait": lambda s: s.result(Reply(waits=(WaitRequest("which one?"),))),
     "cut": lambda s: s.result(Cut("it broke")),
     "retryable": lambda s: s.result(RETRYABLE),
     "permanent": lambda s: s.result(PERMANENT),
     "last attempt": lambda s: s.result(RETRYABLE, "breaking"),
     "permanent CONTINUE": lambda s: s.result(PERMANENT, "lenient"),
     "ended: success": lambda s: s.late(NEXT),
-    "ended: complete": lambda s: s.late(Reply(status=Status.COMPLETED)),
+    "ended: complete": lambda s: s.late(Reply(end=Completion())),
     "ended: permanent": lambda s: s.late(PERMANENT),
     "new: success": lambda s: s.untouched(results=s.new_result(NEXT)),
     "new: in call": lambda s: s.untouched(

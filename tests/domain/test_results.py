@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from domain.world import ROUTER, World, task
 
+from waystation_core.domain import actions
 from waystation_core.domain.errors import TooManyEvents
 from waystation_core.domain.model import (
     Delivery,
     DeliveryState,
     Event,
+    Failure,
     NewEvent,
     OnFailure,
     Result,
@@ -23,8 +25,10 @@ from waystation_core.domain.operations import Operation
 from waystation_core.domain.results import (
     AttemptError,
     CallResult,
+    Completion,
     Cut,
     EventTouch,
+    Failing,
     Reply,
     Verdict,
     WaitRequest,
@@ -80,7 +84,7 @@ def test_a_result_of_a_task_that_is_none_of_the_events_is_dropped() -> None:
 
 
 @pytest.mark.parametrize(
-    "outcome", [adds("/a"), ERROR, BROKEN, CUT, Reply(status=Status.COMPLETED)], ids=str
+    "outcome", [adds("/a"), ERROR, BROKEN, CUT, Reply(end=Completion())], ids=str
 )
 @pytest.mark.parametrize("tasks", [(A,), (A, B)], ids=["alone", "with another"])
 def test_a_result_that_comes_again_changes_nothing(
@@ -246,18 +250,17 @@ def test_a_failed_workflow_holds_the_other_deliveries_of_the_event_in_call() -> 
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
-        (Reply(status=Status.ACTIVE), "RESPONSE_INVALID"),
-        (Reply(status=Status.CANCELLED), "RESPONSE_INVALID"),
-        (Reply(status=Status.WAITING_FOR_INPUT), "RESPONSE_INVALID"),
-        (Reply(status=Status.COMPLETED, wait=WaitRequest("?")), "RESPONSE_INVALID"),
+        (Reply(end=Completion(), waits=(WaitRequest("?"),)), "RESPONSE_INVALID"),
         (
-            Reply(status=Status.COMPLETED, events=(NewEvent("workflow.failed", {}),)),
+            Reply(end=Completion(), events=(NewEvent("workflow.failed", {}),)),
             "RESPONSE_INVALID",
         ),
         (Reply(events=(NewEvent("workflow.completed", {}),) * 2), "RESPONSE_INVALID"),
         (Reply(events=(NewEvent("workflow.started", {}),)), "RESPONSE_INVALID"),
-        (Reply(wait=WaitRequest("?", "open")), "RESPONSE_INVALID"),
-        (Reply(wait=WaitRequest("?", "waystation.w")), "RESPONSE_INVALID"),
+        (Reply(waits=(WaitRequest("?", "open"),)), "RESPONSE_INVALID"),
+        (Reply(waits=(WaitRequest("?", "twice"), WaitRequest("?", "twice"))), "RESPONSE_INVALID"),
+        (Reply(waits=(WaitRequest("?"),) * 100), "RESPONSE_INVALID"),
+        (Reply(waits=(WaitRequest("?", "waystation.w"),)), "RESPONSE_INVALID"),
         (Reply(events=(NewEvent("user.input.assigned", {}),)), "RESPONSE_INVALID"),
         (Reply(events=(NewEvent("waystation.tick", {}),)), "RESPONSE_INVALID"),
         (Reply(change=(Operation("/n", "increment", 2**53 - 1),) * 2), "RESPONSE_INVALID"),
@@ -276,10 +279,12 @@ def test_an_answer_that_breaks_a_rule_fails_for_good_and_nothing_of_it_takes_eff
     reply: Reply, reason: str
 ) -> None:
     world = World({"n": 0}, max_events=10)
-    world.handle(world.publish("ask"), B, Reply(wait=WaitRequest("?", "open")))
+    world.handle(world.publish("ask"), B, Reply(waits=(WaitRequest("?", "open"),)))
     before = world.instance
     left = reply.change or (Operation("/left", "set", "behind"),)
-    reply = replace(reply, change=left, output={"never": "seen"})
+    if isinstance(reply.end, Completion):
+        reply = replace(reply, end=Completion({"never": "seen"}))
+    reply = replace(reply, change=left)
     assert world.handle(world.first, A, reply) is Verdict.APPLIED
     (letter,) = world.open_letters()
     assert letter.attempts == 1
@@ -301,7 +306,7 @@ def test_inherited_metadata_counts_against_the_limit() -> None:
 
 
 @pytest.mark.parametrize(
-    "end", [Reply(status=Status.COMPLETED), Reply(events=(NewEvent("workflow.completed", {}),))]
+    "end", [Reply(end=Completion()), Reply(events=(NewEvent("workflow.completed", {}),))]
 )
 def test_an_instance_at_its_limit_of_events_can_still_end(end: Reply) -> None:
     world = World(max_events=2)
@@ -311,6 +316,38 @@ def test_an_instance_at_its_limit_of_events_can_still_end(end: Reply) -> None:
     assert world.handle(world.first, A, end) is Verdict.APPLIED
     assert world.instance.status is Status.COMPLETED
     assert world.instance.event_count == 3
+
+
+def test_an_answer_may_ask_several_things_and_goes_on_when_all_are_answered() -> None:
+    world = World()
+    asks = (WaitRequest("how much?"), WaitRequest("by whom?", timeout=60.0), WaitRequest("?", "w"))
+    world.handle(world.first, A, Reply(waits=asks))
+    version = world.instance.version
+    assert [wait.wait_id for wait in world.instance.waits] == [
+        f"w-{version}",
+        f"w-{version}-2",
+        "w",
+    ]
+    (asked,) = world.raised("workflow.waiting_for_input")
+    assert [wait["message"] for wait in asked.payload["waits"]] == ["how much?", "by whom?", "?"]
+    for wait_id in (f"w-{version}", "w"):
+        with world.drafting() as draft:
+            actions.provide_input(draft, wait_id, {})
+        assert world.instance.status is Status.WAITING_FOR_INPUT
+    with world.drafting() as draft:
+        actions.provide_input(draft, f"w-{version}-2", {})
+    assert world.instance.status is Status.ACTIVE
+
+
+def test_the_end_says_why_a_task_fails_its_workflow() -> None:
+    world = World()
+    end = Failing("FRAUD", "it looks odd", {"score": 97})
+    world.handle(world.first, A, Reply(end=end))
+    failure = world.instance.failure
+    assert failure == Failure("FRAUD", "it looks odd", "a", world.first.event_id, {"score": 97})
+    (failed,) = world.raised("workflow.failed")
+    assert failed.payload == failure.to_json()
+    assert failed.payload["details"] == {"score": 97}
 
 
 # --- what is raised --------------------------------------------------------------------------
@@ -340,7 +377,7 @@ def test_status_events_that_no_task_handles_settle_in_the_commit_that_raised_the
     end = (
         Reply(events=(NewEvent("workflow.completed", {}), NewEvent("more", {})))
         if by_event
-        else Reply(status=Status.COMPLETED, events=(NewEvent("more", {}),))
+        else Reply(end=Completion(), events=(NewEvent("more", {}),))
     )
     world.handle(world.first, A, end)
     (completed,) = world.raised("workflow.completed")

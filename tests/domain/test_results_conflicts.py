@@ -11,13 +11,13 @@ from waystation_core.domain.model import (
     Delivery,
     DeliveryState,
     NewEvent,
-    Status,
 )
 from waystation_core.domain.operations import Operation
 from waystation_core.domain.results import (
     CONFLICTS_BEFORE_TURN,
     AttemptError,
     CallResult,
+    Completion,
     Cut,
     EventTouch,
     Patch,
@@ -87,7 +87,7 @@ def test_several_touches_in_one_commit_see_each_other() -> None:
         (Reply(change=Patch({"other": 1}), reads=()), Verdict.APPLIED),
         (Reply(change=Patch({"n": None}), reads=()), Verdict.CONFLICT),
         (Reply(change=Replacement({}), reads=()), Verdict.CONFLICT),
-        (Reply(reads=(), status=Status.COMPLETED), Verdict.APPLIED),
+        (Reply(reads=(), end=Completion()), Verdict.APPLIED),
         (ERROR, Verdict.APPLIED),
     ],
     ids=str,
@@ -114,9 +114,9 @@ def test_what_only_raised_events_meanwhile_is_no_conflict() -> None:
 @pytest.mark.parametrize(
     "second",
     [
-        Reply(status=Status.COMPLETED, reads=()),
+        Reply(end=Completion(), reads=()),
         Reply(events=(NewEvent("workflow.completed", {}),), reads=()),
-        Reply(wait=WaitRequest("and which?"), reads=()),
+        Reply(waits=(WaitRequest("and which?"),), reads=()),
         adds("/b", reads=("status",)),
     ],
     ids=["status", "event", "wait", "read"],
@@ -125,7 +125,7 @@ def test_status_is_a_path_like_any_other(second: Reply) -> None:
     world = World()
     other = world.publish("other")
     base = world.instance.version
-    world.handle(other, B, Reply(wait=WaitRequest("how many?"), reads=()))
+    world.handle(other, B, Reply(waits=(WaitRequest("how many?"),), reads=()))
     assert world.handle(world.first, A, second, base=base) is Verdict.CONFLICT
     assert world.handle(world.first, A, adds("/a"), base=base) is Verdict.APPLIED
 

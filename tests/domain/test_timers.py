@@ -10,6 +10,7 @@ from domain.world import ROUTER, START, World, task
 
 from waystation_core.domain.commit import EventFacts
 from waystation_core.domain.completing import Standing, complete, extend, standing
+from waystation_core.domain.completion_tokens import Attempt
 from waystation_core.domain.errors import PathTypeMismatch, WorkflowEnded
 from waystation_core.domain.model import (
     Delivery,
@@ -24,8 +25,10 @@ from waystation_core.domain.model import (
 from waystation_core.domain.operations import Operation
 from waystation_core.domain.results import (
     AttemptError,
+    Completion,
     Cut,
     EventTouch,
+    Failing,
     FanOut,
     Outcome,
     Pending,
@@ -191,7 +194,7 @@ def test_an_open_workflow_fails_at_its_deadline() -> None:
 
 def test_a_workflow_that_ended_in_time_has_no_deadline() -> None:
     world = World(deadline=60.0)
-    world.handle(world.first, A, Reply(status=Status.COMPLETED, reads=()))
+    world.handle(world.first, A, Reply(end=Completion(), reads=()))
     world.fire_due()
     assert not world.timers
     world.pass_time(60)
@@ -203,10 +206,10 @@ def test_a_workflow_that_ended_in_time_has_no_deadline() -> None:
 def test_an_end_that_leaves_nothing_but_timers_takes_them_away(deadline: float | None) -> None:
     world = World(deadline=deadline, resolve=lambda *_: ())
     if deadline is None:
-        world.handle(world.first, A, Reply(wait=WaitRequest("?", timeout=60.0), reads=()))
+        world.handle(world.first, A, Reply(waits=(WaitRequest("?", timeout=60.0),), reads=()))
         world.cancel()
     else:
-        world.handle(world.first, A, Reply(status=Status.COMPLETED, reads=()))
+        world.handle(world.first, A, Reply(end=Completion(), reads=()))
     assert world.instance.unsettled == 0
     world.fire_due()
     assert not world.timers
@@ -214,7 +217,7 @@ def test_an_end_that_leaves_nothing_but_timers_takes_them_away(deadline: float |
 
 def test_a_wait_that_nobody_answers_is_over_at_its_time() -> None:
     world = World()
-    world.handle(world.first, A, Reply(wait=WaitRequest("?", "w-1", timeout=60.0), reads=()))
+    world.handle(world.first, A, Reply(waits=(WaitRequest("?", "w-1", timeout=60.0),), reads=()))
     (wait,) = world.instance.waits
     assert wait.deadline == (START + timedelta(seconds=60)).isoformat()
     world.pass_time(60)
@@ -233,7 +236,7 @@ def test_a_branch_goes_on_with_the_end_of_its_wait() -> None:
     group = FanOut((NewEvent("asks", {}),), NewEvent("then", {}))
     world.handle(world.first, A, Reply(fan_outs=(group,), reads=()))
     (asks,) = world.raised("asks")
-    world.handle(asks, A, Reply(wait=WaitRequest("?", "w-1", timeout=60.0), reads=()))
+    world.handle(asks, A, Reply(waits=(WaitRequest("?", "w-1", timeout=60.0),), reads=()))
     world.pass_time(60)
     world.fire_due()
     (timed_out,) = world.raised("user.input.timed_out")
@@ -249,10 +252,10 @@ def test_nothing_is_raised_by_a_timer_after_the_end(ended_before: bool) -> None:
     fan_out = FanOut((NewEvent("branch", {}),), NewEvent("then", {}), timeout=60.0)
     wait = WaitRequest("?", "w-1", timeout=60.0)
     world = World(deadline=50.0)
-    world.handle(world.first, A, Reply(wait=wait, fan_outs=(fan_out,), reads=()))
+    world.handle(world.first, A, Reply(waits=(wait,), fan_outs=(fan_out,), reads=()))
     if ended_before:
         last = world.publish("last")
-        world.handle(last, A, Reply(status=Status.FAILED, reads=()))
+        world.handle(last, A, Reply(end=Failing("HOPELESS"), reads=()))
         world.timers[TimerKind.CLEANUP, ""] = START + timedelta(seconds=90)
     world.pass_time(100)
     world.fire_due()
@@ -264,7 +267,7 @@ def test_nothing_is_raised_by_a_timer_after_the_end(ended_before: bool) -> None:
 
 def test_an_answer_in_time_ends_the_timer_too() -> None:
     world = World()
-    world.handle(world.first, A, Reply(wait=WaitRequest("?", "w-1", timeout=60.0), reads=()))
+    world.handle(world.first, A, Reply(waits=(WaitRequest("?", "w-1", timeout=60.0),), reads=()))
     world.answer("w-1", {"x": 1})
     assert not world.timers
 
@@ -289,7 +292,7 @@ def test_an_end_settles_what_is_open_and_not_in_call() -> None:
     )
     world.handle(pending, A, Pending())
     world.touch(EventTouch(in_call, (A,), lease=True))
-    world.handle(ends, A, Reply(status=Status.COMPLETED, reads=()))
+    world.handle(ends, A, Reply(end=Completion(), reads=()))
     world.fire_due()
     assert list(world.timers) == [(TimerKind.CLEANUP, "")]
     assert [row.event_id for row in world.deliveries.values()] == [in_call.event_id]
@@ -306,7 +309,7 @@ def test_cleaning_up_comes_back_for_what_was_in_call() -> None:
     world = World()
     in_call = world.publish("in call")
     world.touch(EventTouch(in_call, (A,), lease=True))
-    world.handle(world.first, A, Reply(status=Status.COMPLETED, reads=()))
+    world.handle(world.first, A, Reply(end=Completion(), reads=()))
     world.fire_due()
     row = world.row(in_call, A)
     assert row is not None
@@ -320,7 +323,7 @@ def test_cleaning_up_comes_back_for_what_was_in_call() -> None:
 
 def test_what_was_raised_while_the_end_was_handled_comes_all_the_same() -> None:
     world = World()
-    world.handle(world.first, A, Reply(status=Status.COMPLETED, reads=()))
+    world.handle(world.first, A, Reply(end=Completion(), reads=()))
     (completed,) = world.raised("workflow.completed")
     raised = (NewEvent("mail", {}, delay=60.0), NewEvent("parked", {}))
     world.handle(completed, A, Reply(raised, reads=()))
@@ -336,7 +339,7 @@ def test_what_was_raised_while_the_end_was_handled_comes_all_the_same() -> None:
 
 def test_what_was_raised_while_the_end_was_handled_expires_after_it() -> None:
     world = World()
-    world.handle(world.first, A, Reply(status=Status.COMPLETED, reads=()))
+    world.handle(world.first, A, Reply(end=Completion(), reads=()))
     (completed,) = world.raised("workflow.completed")
     new = NewEvent("mail", {}, expires_at=START + timedelta(seconds=60))
     world.handle(completed, A, Reply((new,), reads=()))
@@ -351,17 +354,18 @@ def test_what_was_raised_while_the_end_was_handled_expires_after_it() -> None:
 # --- pending ---------------------------------------------------------------------------------
 
 
-def pending_world() -> tuple[World, str]:
+def pending_world() -> tuple[World, Attempt]:
     world = World({"n": 0})
     assert world.handle(world.first, A, Pending(30.0)) is Verdict.APPLIED
     row = world.row(world.first, A)
     assert row is not None
     assert (row.state, row.attempts, row.due_in) == (DeliveryState.PENDING, 0, 30.0)
-    return world, row.idempotency_key
+    return world, Attempt(world.first.event_id, "a", 0, 1)
 
 
-def end(world: World, key: str, outcome: Reply | AttemptError) -> bool:
-    where, row = standing(world.facts()[world.first.event_id], key)
+def end(world: World, attempt: Attempt, outcome: Reply | AttemptError) -> bool:
+    fenced = isinstance(outcome, AttemptError)
+    where, row = standing(world.facts()[world.first.event_id], attempt, fenced=fenced)
     assert where is Standing.PENDING
     assert row is not None
     with world.drafting() as draft:
@@ -369,40 +373,45 @@ def end(world: World, key: str, outcome: Reply | AttemptError) -> bool:
 
 
 def test_a_pending_result_takes_effect_on_the_instance_as_it_is_now() -> None:
-    world, key = pending_world()
+    world, attempt = pending_world()
     assert world.instance.idle is None
     other = world.publish("other")
     world.handle(other, A, Reply(change=(Operation("/n", "set", 5),), reads=()))
     # No conflict, though it says nothing of its reads.
-    assert end(world, key, Reply(change=(Operation("/n", "increment", 1),)))
+    assert end(world, attempt, Reply(change=(Operation("/n", "increment", 1),)))
     assert world.instance.data == {"n": 6}
-    assert standing(world.facts()[world.first.event_id], key) == (Standing.OVER, None)
+    facts = world.facts()[world.first.event_id]
+    assert standing(facts, attempt, fenced=False) == (Standing.OVER, None)
     world.check_history()
 
 
 def test_a_result_that_breaks_a_rule_is_refused_and_may_come_again() -> None:
-    world, key = pending_world()
+    world, attempt = pending_world()
     with pytest.raises(PathTypeMismatch):
-        end(world, key, Reply(change=(Operation("/n/x", "set", 1),)))
-    assert end(world, key, NOTHING)
+        end(world, attempt, Reply(change=(Operation("/n/x", "set", 1),)))
+    assert end(world, attempt, NOTHING)
 
 
 def test_a_failed_pending_attempt_is_followed_by_another_and_then_by_a_dead_letter() -> None:
-    world, key = pending_world()
-    assert end(world, key, ERROR)
+    world, attempt = pending_world()
+    assert end(world, attempt, ERROR)
     row = world.row(world.first, A)
     assert row is not None
     assert (row.state, row.attempts) == (DeliveryState.READY, 1)
     world.claim(world.first, A)
     assert world.handle(world.first, A, Pending(30.0), attempt=2) is Verdict.APPLIED
-    assert end(world, key, ERROR)
+    first, second = attempt, replace(attempt, attempt=2)
+    facts = world.facts()[world.first.event_id]
+    assert standing(facts, first, fenced=True)[0] is Standing.OVER
+    assert standing(facts, first, fenced=False)[0] is Standing.PENDING, "its result would count"
+    assert end(world, second, ERROR)
     assert world.instance.status is Status.FAILED
     assert world.open_letters()[0].attempts == 2
 
 
 def test_a_pending_delivery_can_be_given_more_time() -> None:
-    world, key = pending_world()
-    _, row = standing(world.facts()[world.first.event_id], key)
+    world, attempt = pending_world()
+    _, row = standing(world.facts()[world.first.event_id], attempt, fenced=True)
     assert row is not None
     with world.drafting() as draft:
         extend(draft, row, 500.0)
@@ -418,7 +427,7 @@ def test_a_repeated_answer_pending_changes_nothing() -> None:
 
 def test_what_the_end_raised_can_be_completed_after_it() -> None:
     world = World()
-    world.handle(world.first, A, Reply(status=Status.COMPLETED, reads=()))
+    world.handle(world.first, A, Reply(end=Completion(), reads=()))
     (completed,) = world.raised("workflow.completed")
     world.handle(completed, A, Pending(30.0))
     row = world.row(completed, A)
@@ -429,13 +438,13 @@ def test_what_the_end_raised_can_be_completed_after_it() -> None:
 
 
 def test_a_completion_waits_for_the_turn_of_another_delivery() -> None:
-    world, key = pending_world()
+    world, attempt = pending_world()
     other = world.publish("other")
     with world.drafting() as draft:
         take_turn(draft, EventTouch(other, (A,)), A, router_id=ROUTER)
-    assert not end(world, key, NOTHING)
+    assert not end(world, attempt, NOTHING)
     assert world.handle(other, A, NOTHING) is Verdict.APPLIED
-    assert end(world, key, NOTHING)
+    assert end(world, attempt, NOTHING)
 
 
 def test_a_suspect_that_answers_pending_has_its_attempt_still() -> None:
@@ -453,9 +462,9 @@ def test_a_suspect_that_answers_pending_has_its_attempt_still() -> None:
 def test_a_second_call_that_fails_cuts_nothing_that_is_pending(outcome: AttemptError | Cut) -> None:
     """An event that was announced twice, or a deadline that was extended while it was cut: whoever
     completes the delivery was promised that it waits for him."""
-    world, key = pending_world()
+    world, attempt = pending_world()
     assert world.handle(world.first, A, outcome) is Verdict.DUPLICATE
-    assert end(world, key, NOTHING)
+    assert end(world, attempt, NOTHING)
 
 
 def test_a_late_answer_pending_of_an_attempt_that_failed_gives_none_back() -> None:
@@ -468,27 +477,32 @@ def test_a_late_answer_pending_of_an_attempt_that_failed_gives_none_back() -> No
 
 
 def test_nothing_is_pending_in_a_workflow_that_ended() -> None:
-    world, key = pending_world()
+    world, attempt = pending_world()
     world.cancel()
     with pytest.raises(WorkflowEnded):
-        end(world, key, NOTHING)
+        end(world, attempt, NOTHING)
 
 
 def test_what_is_in_call_is_not_pending_yet() -> None:
     leased = Delivery("e", "a", DeliveryState.LEASED, leased_by=ROUTER)
-    assert standing(EventFacts(True), "e:a") == (Standing.IN_CALL, None)
-    assert standing(EventFacts(False, {"a": leased}), "e:a") == (Standing.IN_CALL, leased)
-    assert standing(EventFacts(False), "e:a") == (Standing.OVER, None)
+    first = Attempt("e", "a", 0, 1)
     edited = Delivery("e", "a", DeliveryState.PENDING, edit=1)
-    assert standing(EventFacts(False, {"a": edited}), "e:a") == (Standing.OVER, None)
-    assert standing(EventFacts(False, {"a": edited}), "e:a:edit-1") == (Standing.PENDING, edited)
+    for fenced in (True, False):
+        for facts, attempt, expected in (
+            (EventFacts(True), first, (Standing.IN_CALL, None)),
+            (EventFacts(False, {"a": leased}), first, (Standing.IN_CALL, leased)),
+            (EventFacts(False), first, (Standing.OVER, None)),
+            (EventFacts(False, {"a": edited}), first, (Standing.OVER, edited)),
+            (EventFacts(False, {"a": edited}), replace(first, edit=1), (Standing.PENDING, edited)),
+        ):
+            assert standing(facts, attempt, fenced=fenced) == expected
 
 
 @pytest.mark.parametrize("expires_in", [None, 60])
 def test_what_is_due_in_the_commit_that_cleans_up_ends_once(expires_in: int | None) -> None:
     expires_at = None if expires_in is None else START + timedelta(seconds=expires_in)
     world, event = raising(delay=60.0, expires_at=expires_at)
-    world.handle(world.publish("last"), A, Reply(status=Status.COMPLETED, reads=()))
+    world.handle(world.publish("last"), A, Reply(end=Completion(), reads=()))
     world.pass_time(60)
     # Whatever the end was due to clean up comes together with what is due by itself.
     world.timers[TimerKind.CLEANUP, ""] = world.now

@@ -1,6 +1,7 @@
 """Fan-out, timers, waits that end and results that follow: whole systems, in both forms."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from support.stories import read_story
@@ -117,24 +118,26 @@ async def test_a_workflow_fails_at_its_deadline(client: Client) -> None:
 
 
 async def test_a_result_that_follows_ends_the_delivery_from_another_process(
-    client: Client,
+    client: Client, tmp_path: Path
 ) -> None:
-    started = await client.start("handed-on")
+    letterbox = tmp_path / "token"
+    started = await client.start("handed-on", {"letterbox": str(letterbox)})
 
-    async def pending() -> str | None:
-        for blocker in (await client.explain(started.id)).blockers:
-            if blocker.kind == BLOCKER_KIND_PENDING_COMPLETION:
-                return f"{blocker.event_id}:{blocker.task_id}"
-        return None
+    async def pending() -> bool:
+        blockers = (await client.explain(started.id)).blockers
+        return any(blocker.kind == BLOCKER_KIND_PENDING_COMPLETION for blocker in blockers)
 
-    key = await eventually(pending, what="the answer pending")
-    assert key is not None
+    await eventually(pending, what="the answer pending")
     result = TaskResult()
     result.increment("/n", 1)
     result.complete({"by": "somebody else"})
-    await client.complete_task(key, result)
+    await client.complete_delivery(letterbox.read_text(encoding="utf-8"), result)
     done = await client.wait(started.id, timeout=30)
-    assert (done.status, done.output, done.data) == ("COMPLETED", {"by": "somebody else"}, {"n": 1})
+    assert (done.status, done.output, done.data) == (
+        "COMPLETED",
+        {"by": "somebody else"},
+        {**started.data, "n": 1},
+    )
 
 
 async def test_a_result_that_never_follows_is_a_failed_attempt(client: Client) -> None:

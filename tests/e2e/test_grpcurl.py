@@ -148,14 +148,13 @@ async def test_a_handler_is_called_by_hand_as_a_router_would(address: str) -> No
         assert HANDLERS in (await grpcurl(handler, "list")).text.split()
         call = {"task_id": "greet", "attempt": 1, "context": {"data": {"name": "Grace"}}}
         answer = (await grpcurl(handler, f"{HANDLERS}/HandleEvent", data=call)).json
-        assert answer["output"] == {"greeting": "Hello, Grace"}
-        assert answer["status"] == "WORKFLOW_STATUS_COMPLETED"
-        (event,) = answer["events"]
+        assert answer["result"]["complete"] == {"output": {"greeting": "Hello, Grace"}}
+        (event,) = answer["result"]["events"]
         assert (event["event_type"], event["payload"]) == ("greeting.made", {"length": 5})
-        assert answer["reads"]["paths"] == ["/name"]
+        assert answer["result"]["reads"]["paths"] == ["/name"]
         call["task_id"] = "ask"
         answer = (await grpcurl(handler, f"{HANDLERS}/HandleEvent", data=call)).json
-        assert answer["operations"]["items"] == [{"path": "/asked", "set": True}]
+        assert answer["result"]["operations"]["items"] == [{"path": "/asked", "set": True}]
         wrong = await grpcurl(handler, f"{HANDLERS}/HandleEvent", data={"task_id": "other"})
         assert "Code: Unimplemented" in wrong.errors
 

@@ -139,8 +139,11 @@ def test_handle_event_can_be_called_by_hand_with_grpcurl(handler: Handler) -> No
     called = call({"task_id": "fraud_scoring", "attempt": 1, "context": {"data": data}})
     assert called.returncode == 0, called.stderr
     answer = json.loads(called.stdout)
-    assert answer["output"] == {"score": 100, "suspicious": True, "attempt": 1}
-    assert answer["events"][0]["eventType"] == "workflow.completed"
+    assert answer["result"]["complete"]["output"] == {
+        "score": 100,
+        "suspicious": True,
+        "attempt": 1,
+    }
     assert call({"task_id": "somebody_elses"}).stderr.splitlines()[1].endswith("Unimplemented")
 
 

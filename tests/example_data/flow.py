@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from insurance_claim.service import WORKFLOW_TYPE, build_service
-from waystation.v1 import status_pb2, task_handler_service_pb2
+from waystation.v1 import task_handler_service_pb2
 from waystation_core.domain.conflicts import Write, Written
 from waystation_core.domain.operations import Operation, apply
 from waystation_core.rpc.structs import from_value, to_dict
@@ -54,7 +54,9 @@ class Answer:
     events: list[Event]
     reads: list[str]
     writes: list[Write]
-    status: str
+    end: str
+    """complete, fail or nothing."""
+    failed_with: str
     output: dict[str, Any]
     question: str
     form: dict[str, Any]
@@ -81,8 +83,12 @@ async def call(task_id: str, event: Event, data: dict[str, Any]) -> Answer:
     request.context.workflow_type = WORKFLOW_TYPE
     request.context.data.update(data)
     response = await _service.answer(request)
-    operations = [Operation(op.path, "set", from_value(op.set)) for op in response.operations.items]
-    assert all(op.WhichOneof("kind") == "set" for op in response.operations.items)
+    operations = [
+        Operation(op.path, "set", from_value(op.set)) for op in response.result.operations.items
+    ]
+    assert all(op.WhichOneof("kind") == "set" for op in response.result.operations.items)
+    waits = response.result.waits
+    assert len(waits) <= 1
     return Answer(
         data=apply(data, operations),
         events=[
@@ -91,14 +97,15 @@ async def call(task_id: str, event: Event, data: dict[str, Any]) -> Answer:
                 to_dict(new.payload),
                 new.priority if new.HasField("priority") else None,
             )
-            for new in response.events
+            for new in response.result.events
         ],
-        reads=list(response.reads.paths),
+        reads=list(response.result.reads.paths),
         writes=[(operation.path, operation.kind) for operation in operations],
-        status=status_pb2.WorkflowStatus.Name(response.status).removeprefix("WORKFLOW_STATUS_"),
-        output=to_dict(response.output),
-        question=response.wait.message,
-        form=to_dict(response.wait.input_schema),
+        end=response.result.WhichOneof("end") or "",
+        failed_with=response.result.fail.reason,
+        output=to_dict(response.result.complete.output),
+        question=waits[0].message if waits else "",
+        form=to_dict(waits[0].input_schema) if waits else {},
         failure_reason=response.failure.reason,
         failure_message=response.failure.message,
         operations=operations,
@@ -107,9 +114,9 @@ async def call(task_id: str, event: Event, data: dict[str, Any]) -> Answer:
 
 
 def _group(response: task_handler_service_pb2.HandleEventResponse) -> Group | None:
-    if not response.fan_outs:
+    if not response.result.fan_outs:
         return None
-    [fan_out] = response.fan_outs
+    [fan_out] = response.result.fan_outs
     then = Event(fan_out.then.event_type, to_dict(fan_out.then.payload))
     return Group([Event(new.event_type, to_dict(new.payload)) for new in fan_out.events], then)
 
@@ -168,10 +175,10 @@ class Flow:
             return None
         self._data = apply(self._data, answer.operations)
         written.add(answer.writes)
-        if answer.status == "COMPLETED":
+        if answer.end == "complete":
             return self._end("COMPLETED", answer.output["decision"], answer.output["payout"])
-        if answer.status == "FAILED":
-            return self._end("FAILED", answer.events[-1].payload["reason"], None)
+        if answer.end == "fail":
+            return self._end("FAILED", answer.failed_with, None)
         for raised in answer.events:
             self._raise(raised)
         if answer.group is not None:

@@ -118,13 +118,13 @@ async def test_without_a_question_nothing_is_thought(payload: dict[str, Any]) ->
 async def test_a_person_sees_the_plan_before_anything_is_called() -> None:
     result = await run_task(SERVICE, "ask_person", data={"plan": PLAN})
     assert result.status == "WAITING_FOR_INPUT"
-    assert result.wait
-    assert result.wait.message == "Reckon. May I call calculator(1 + 1)?"
-    assert result.wait.timeout == APPROVAL_SECONDS
+    [asked] = result.waits
+    assert asked.message == "Reckon. May I call calculator(1 + 1)?"
+    assert asked.timeout == APPROVAL_SECONDS
     longest = {"idea": "\U0001f4a1" * 300, "calls": [{**CALL, "input": "\U0001f522" * 150}] * 4}
     result = await run_task(SERVICE, "ask_person", data={"plan": longest})
-    assert result.wait
-    assert len(result.wait.message.encode()) <= 4096
+    [asked] = result.waits
+    assert len(asked.message.encode()) <= 4096
 
 
 @pytest.mark.parametrize(

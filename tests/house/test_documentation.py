@@ -161,11 +161,11 @@ async def test_the_readme_has_a_handler_of_fifteen_lines() -> None:
     request = HandleEventRequest(task_id="greet", attempt=1)
     request.event.payload["name"] = "Ada"
     answer = await service.answer(request)
-    assert answer.operations.items[0].set.string_value == "Hello, Ada"
-    assert [event.event_type for event in answer.events] == ["greeting.made"]
+    assert answer.result.operations.items[0].set.string_value == "Hello, Ada"
+    assert [event.event_type for event in answer.result.events] == ["greeting.made"]
     request = HandleEventRequest(task_id="finish", attempt=1)
     request.context.data["greeting"] = "Hello, Ada"
-    assert (await service.answer(request)).output["greeting"] == "Hello, Ada"
+    assert (await service.answer(request)).result.complete.output["greeting"] == "Hello, Ada"
 
 
 def test_the_not_yet_table_names_all_that_is_refused() -> None:

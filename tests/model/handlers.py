@@ -53,7 +53,7 @@ class Answer:
             events.append(_event(f"workflow.{self.ends}", self.token))
         message["events"] = events
         if self.waits:
-            message["wait"] = {"wait_id": self.token, "message": "?", "timeout": f"{WAIT}s"}
+            message["waits"] = [{"wait_id": self.token, "message": "?", "timeout": f"{WAIT}s"}]
         if self.branches is not None:
             fan_out: JsonObject = {
                 "events": [_event(each, self.token) for each in self.branches],
@@ -63,7 +63,7 @@ class Answer:
             if self.limited:
                 fan_out["timeout"] = f"{WAIT}s"
             message["fan_outs"] = [fan_out]
-        return ParseDict(message, pb.HandleEventResponse())
+        return ParseDict({"result": message}, pb.HandleEventResponse())
 
 
 WAIT = 650
@@ -104,7 +104,9 @@ class Ledger:
     answers: dict[str, tuple[tuple[str, str], Answer]] = field(default_factory=dict)
     """By token: the delivery, and the answer."""
     pending: list[str] = field(default_factory=list)
-    """Idempotency keys of deliveries that were answered with `pending`."""
+    """Completion tokens of deliveries that were answered with `pending`."""
+    attempts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Of which delivery each of those is."""
 
     def open_calls(self) -> list[Waiting]:
         self.calls = [one for one in self.calls if not one.over]
@@ -116,7 +118,8 @@ class Ledger:
         one.call.end(Answered(answer.response(data), one.endpoint, 0.01))
 
     def postpone(self, one: Waiting) -> None:
-        self.pending.append(one.request.idempotency_key)
+        self.pending.append(one.request.completion_token)
+        self.attempts[one.request.completion_token] = one.place
         response = ParseDict({"pending": {"timeout": f"{WAIT}s"}}, pb.HandleEventResponse())
         one.call.end(Answered(response, one.endpoint, 0.01))
 
@@ -131,7 +134,8 @@ class Ledger:
     @staticmethod
     def garbage(one: Waiting) -> None:
         response = ParseDict(
-            {"events": [{"event_type": "user.input.provided"}]}, pb.HandleEventResponse()
+            {"result": {"events": [{"event_type": "user.input.provided"}]}},
+            pb.HandleEventResponse(),
         )
         one.call.end(Answered(response, one.endpoint, 0.01))
 

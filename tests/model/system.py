@@ -293,10 +293,10 @@ class System:
             return self.ask("letters", "RetryDeadLetter", pb.RetryDeadLetterRequest(**fields))
         return self.ask("letters", "DiscardDeadLetter", pb.DiscardDeadLetterRequest(**fields))
 
-    def complete(self, key: str, answer: Answer | None) -> Asked:
+    def complete(self, token: str, answer: Answer | None) -> Asked:
         """Ends a pending delivery with this answer, or as failed."""
         pb = delivery_completion_service_pb2
-        fields: dict[str, Any] = {"idempotency_key": key, "request_id": f"end-{self.number()}"}
+        fields: dict[str, Any] = {"completion_token": token, "request_id": f"end-{self.number()}"}
         if answer is None:
             failure = {"reason": "NO_LUCK", "message": "no"}
             return self.ask(
@@ -304,9 +304,9 @@ class System:
                 "FailDelivery",
                 ParseDict({**fields, "failure": failure}, pb.FailDeliveryRequest()),
             )
-        event_id, task_id = key.split(":")[:2]
-        self.ledger.answers[answer.token] = ((event_id, task_id), answer)
-        request = pb.CompleteDeliveryRequest(**fields, response=answer.response({}))
+        of = self.ledger.attempts[token]
+        self.ledger.answers[answer.token] = (of, answer)
+        request = pb.CompleteDeliveryRequest(**fields, result=answer.response({}).result)
         return self.ask("completions", "CompleteDelivery", request)
 
     def explain(self, name: str) -> Any:

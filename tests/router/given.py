@@ -1,5 +1,9 @@
 """What several tests of routers begin with."""
 
+from types import SimpleNamespace
+from typing import Any
+
+from waystation_core.domain.completion_tokens import CompletionTokens
 from waystation_core.domain.model import Instance, Status
 
 INSTANCE = Instance(
@@ -14,3 +18,6 @@ INSTANCE = Instance(
     dead_letters=0,
     event_count=3,
 )
+
+NO_REGISTRY: Any = SimpleNamespace(tokens=CompletionTokens(b"of these tests only"))
+"""In the place of a router's copy of the registry, for calls alone."""

@@ -24,9 +24,9 @@ HIGHEST = 255
 
 def goes_on(made: Made) -> None:
     """The first task raises an event for the second one."""
-    response = pb.HandleEventResponse()
+    response = pb.HandleEventResponse(result={})
     if made.request.task_id == "first":
-        response.events.add(event_type="went.on")
+        response.result.events.add(event_type="went.on")
     made.answer(response)
 
 

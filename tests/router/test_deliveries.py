@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
-from router.given import INSTANCE
+from router.given import INSTANCE, NO_REGISTRY
 from router.test_holds import InCall
 from router.whole import Made, WholeRouter, task
 from store.instances import a_start
@@ -150,7 +150,7 @@ async def test_a_delivery_that_lost_three_times_has_the_turn(whole: WholeRouter)
         made = (await whole.endpoints.made(tries))[-1]
         await _somebody_writes(whole, made, tries)
         response = pb.HandleEventResponse()
-        response.data_patch.update({"mine": tries})
+        response.result.data_patch.update({"mine": tries})
         made.answer(response)
     made = (await whole.endpoints.made(4))[-1]
     holders = await whole.engine.rows("SELECT turn_holder FROM workflow_instances")
@@ -183,6 +183,7 @@ async def test_an_instance_that_was_cancelled_meanwhile_is_not_called() -> None:
         cast(Any, None),
         cast(Any, endpoints),
         PoolsSeen(Pool("default", routers=1)),
+        NO_REGISTRY,
         told.append,
     )
     spec = task(max_in_flight=1)
@@ -210,7 +211,7 @@ async def test_a_copy_that_is_wrong_drops_no_result(whole: WholeRouter) -> None:
     # As if its outcome were known, at the revision that the instance has.
     handling.facts = EventFacts(False)
     response = pb.HandleEventResponse()
-    response.data_patch.update({"done": True})
+    response.result.data_patch.update({"done": True})
     made.answer(response)
     await whole.all_settled()
     assert await whole.engine.rows("SELECT data FROM workflow_instances") == [({"done": True},)]
@@ -267,15 +268,15 @@ async def test_a_result_older_than_what_is_remembered_is_decided_under_the_lock(
     steps_left = iter(range(9, -1, -1))
 
     def on_call(made: Made) -> None:
-        response = pb.HandleEventResponse(reads={})
+        response = pb.HandleEventResponse(result={"reads": {}})
         if made.request.task_id == "first":
             # What the slow one reads is written first, and then much else.
-            response.operations.items.add(path="/seen", set={"bool_value": True})
-            response.events.add(event_type="step")
+            response.result.operations.items.add(path="/seen", set={"bool_value": True})
+            response.result.events.add(event_type="step")
         elif made.request.task_id == "step":
-            response.operations.items.add(path="/steps", increment=1)
+            response.result.operations.items.add(path="/steps", increment=1)
             if next(steps_left) > 0:
-                response.events.add(event_type="step")
+                response.result.events.add(event_type="step")
         else:
             return
         made.answer(response)
@@ -289,8 +290,8 @@ async def test_a_result_older_than_what_is_remembered_is_decided_under_the_lock(
 
     await eventually(steps, until=lambda found: found == [("10",)], what="ten steps")
     (slow,) = [made for made in whole.endpoints.calls if made.request.task_id == "slow"]
-    response = pb.HandleEventResponse(reads={"paths": ["/seen"]})
-    response.operations.items.add(path="/slow", set={"string_value": "saw nothing"})
+    response = pb.HandleEventResponse(result={"reads": {"paths": ["/seen"]}})
+    response.result.operations.items.add(path="/slow", set={"string_value": "saw nothing"})
     slow.answer(response)
 
     async def slow_calls() -> list[Made]:

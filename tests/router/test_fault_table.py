@@ -57,9 +57,9 @@ async def engine(url: str) -> AsyncIterator[Engine]:
 
 
 def _goes_on(made: Made) -> None:
-    response = pb.HandleEventResponse()
+    response = pb.HandleEventResponse(result={})
     if made.request.task_id == "first" and made.request.event.event_type == "workflow.started":
-        response.events.add(event_type="went.on")
+        response.result.events.add(event_type="went.on")
     made.answer(response)
 
 

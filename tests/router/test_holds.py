@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
-from router.given import INSTANCE
+from router.given import INSTANCE, NO_REGISTRY
 
 from waystation_core.domain.commit import EventFacts
 from waystation_core.domain.model import Delivery, DeliveryState, Event
@@ -36,7 +36,7 @@ async def test_what_may_expire_does_not_wait_for_a_place_under_a_lease(expires: 
     ledger = Ledger()
     told: list[Handling] = []
     pools = PoolsSeen(Pool("default", routers=1))
-    calls = Calls(ledger, cast(Any, None), cast(Any, InCall()), pools, told.append)
+    calls = Calls(ledger, cast(Any, None), cast(Any, InCall()), pools, NO_REGISTRY, told.append)
     sweeper = Sweeper(
         router_id="r-1",
         pool="default",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
-from router.given import INSTANCE
+from router.given import INSTANCE, NO_REGISTRY
 
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation.v1.event_pb2 import NewEvent
@@ -62,7 +62,7 @@ async def _called(
     """Calls a task for so many events; the calls, once all of them told an outcome."""
     ledger, told = Ledger(), asyncio.Queue[Handling]()
     pools = PoolsSeen(Pool("default", routers=1))
-    made = Calls(ledger, store, cast(Any, endpoints), pools, told.put_nowait)
+    made = Calls(ledger, store, cast(Any, endpoints), pools, NO_REGISTRY, told.put_nowait)
     begun: list[Call] = []
     for number in range(calls):
         event = Event(f"01a20000-0000-7000-8000-00000000000{number}", "asked", {}, "client", 1)
@@ -86,7 +86,7 @@ def _error(call: Call) -> AttemptError:
 
 
 def _answer(*events: NewEvent) -> Answered:
-    return Answered(pb.HandleEventResponse(events=events), ENDPOINT, 0.1)
+    return Answered(pb.HandleEventResponse(result={"events": events}), ENDPOINT, 0.1)
 
 
 @pytest.mark.parametrize("field", ["deliver_at", "expires_at"])

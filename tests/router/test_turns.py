@@ -22,7 +22,7 @@ NUMBER = 40
 def counted(made: Made) -> pb.HandleEventResponse:
     """One more than there was: of two that read the same number, one is lost."""
     response = pb.HandleEventResponse()
-    response.data_patch.update({"n": _number(made) + 1})
+    response.result.data_patch.update({"n": _number(made) + 1})
     return response
 
 
@@ -32,9 +32,9 @@ def _number(made: Made) -> float:
 
 
 def raising(number: int) -> pb.HandleEventResponse:
-    response = pb.HandleEventResponse()
+    response = pb.HandleEventResponse(result={})
     for _ in range(number):
-        response.events.add(event_type="counted")
+        response.result.events.add(event_type="counted")
     return response
 
 

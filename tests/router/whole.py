@@ -61,7 +61,7 @@ class Made:
         return self.request.attempt
 
     def answer(self, response: pb.HandleEventResponse | None = None) -> None:
-        self.end(Answered(response or pb.HandleEventResponse(), self.endpoint, 0.1))
+        self.end(Answered(response or pb.HandleEventResponse(result={}), self.endpoint, 0.1))
 
     def fail(self, error: AttemptError = BUSY) -> None:
         self.end(Failed(error, self.endpoint, 0.1))

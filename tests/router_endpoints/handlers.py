@@ -45,7 +45,7 @@ class Handler(pb_grpc.TaskHandlerServiceServicer):
             case "big":
                 failure = result_pb2.TaskFailure(message="x" * (9 * 1024 * 1024))
                 return pb.HandleEventResponse(failure=failure)
-        return pb.HandleEventResponse(events=[pb_event(request.idempotency_key)])
+        return pb.HandleEventResponse(result={"events": [pb_event(request.idempotency_key)]})
 
     async def HandleEvent(
         self, request: pb.HandleEventRequest, context: Any

@@ -55,7 +55,7 @@ async def test_an_answer_comes_back(pool: EndpointPool, batching: bool) -> None:
         pool.update([all_tasks(port, batching=batching)])
         outcome = await pool.call("claims", request("echo"), 5)
         assert isinstance(outcome, Answered)
-        assert outcome.response.events[0].event_type == "e1:echo"
+        assert outcome.response.result.events[0].event_type == "e1:echo"
         assert outcome.endpoint.port == port
         assert 0 < outcome.duration < 5
         assert handler.calls == [request("echo")]
@@ -412,7 +412,7 @@ async def test_an_endpoint_without_the_stream_it_announced_is_called_one_by_one(
 ) -> None:
     class Plain(pb_grpc.TaskHandlerServiceServicer):
         async def HandleEvent(self, request: pb.HandleEventRequest, context: Any) -> Any:
-            return pb.HandleEventResponse()
+            return pb.HandleEventResponse(result={})
 
     async with serving(Plain()) as port:
         pool.update([all_tasks(port, batching=True)])
@@ -430,7 +430,7 @@ async def test_calls_of_one_turn_of_the_loop_travel_in_one_message(pool: Endpoin
         for n, call in enumerate(calls):
             outcome = await call
             assert isinstance(outcome, Answered)
-            assert outcome.response.events[0].event_type == f"{n}:echo"
+            assert outcome.response.result.events[0].event_type == f"{n}:echo"
         assert [len(message.items) for message in handler.messages] == [1, 50]
         assert handler.streams == 1
 

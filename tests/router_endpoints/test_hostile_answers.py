@@ -23,7 +23,7 @@ WIDE = 700_000
 def wide_answer() -> bytes:
     """A HandleEventResponse of 2.8 MB: one event with a list of nulls."""
     payload = field(1, field(1, b"a") + field(2, field(6, field(1, b"\x08\x00") * WIDE)))
-    return field(1, field(1, b"a.b") + field(2, payload))
+    return field(1, field(1, field(1, b"a.b") + field(2, payload)))
 
 
 def result_of(item: pb.HandleEventRequest, answer: bytes) -> bytes:
@@ -47,9 +47,9 @@ def answer_to(item: pb.HandleEventRequest) -> bytes:
         case "newer and large":
             failure = result_pb2.TaskFailure(message="x" * 100_000)
             return pb.HandleEventResponse(failure=failure).SerializeToString() + field(
-                10, b"\xf8\x3f\x01"
+                2, b"\xf8\x3f\x01"
             )
-    return pb.HandleEventResponse(events=[{"event_type": "a.b"}]).SerializeToString()  # type: ignore[list-item]
+    return pb.HandleEventResponse(result={"events": [{"event_type": "a.b"}]}).SerializeToString()
 
 
 @asynccontextmanager

@@ -56,22 +56,27 @@ WIDE = [
         "start.data",
     ),
     (
-        field(1, field(1, b"a.b") + field(2, field(1, field(2, list_of(b"\x08\x00", 700_000))))),
+        field(
+            1,
+            field(
+                1, field(1, b"a.b") + field(2, field(1, field(2, list_of(b"\x08\x00", 700_000))))
+            ),
+        ),
         task_handler_service_pb2.HandleEventResponse,
         InvalidStruct,
-        "events.payload",
+        "result.events.payload",
     ),
     (
-        field(2, field(1, field(2, list_of(b"\x08\x00", 700_000)))),
+        field(1, field(2, field(1, field(2, list_of(b"\x08\x00", 700_000))))),
         task_handler_service_pb2.HandleEventResponse,
         InvalidStruct,
-        "operations.items.set",
+        "result.operations.items.set",
     ),
     (
-        b"\x0a\x00" * 4_000_000,
+        field(1, b"\x0a\x00" * 4_000_000),
         task_handler_service_pb2.HandleEventResponse,
         InvalidField,
-        "events",
+        "result.events",
     ),
     (
         field(2, field(2, b"\x01" * 100_001)),
@@ -115,9 +120,11 @@ def test_what_is_too_wide_is_refused_after_what_a_message_may_hold(
 def test_many_structs_together_are_too_much_too() -> None:
     payload = field(1, field(1, b"k") + field(2, list_of(b"\x08\x00", 9_000)))
     event = field(1, b"a.b") + field(2, payload)
-    refused, parts = walked(field(1, event) * 10, task_handler_service_pb2.HandleEventResponse)
+    refused, parts = walked(
+        field(1, field(1, event) * 10), task_handler_service_pb2.HandleEventResponse
+    )
     assert isinstance(refused, PayloadTooLarge)
-    assert refused.metadata["field"] == "events.payload"
+    assert refused.metadata["field"] == "result.events.payload"
     assert parts < MAX_PARTS
 
 

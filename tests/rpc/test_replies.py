@@ -11,12 +11,19 @@ from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from waystation.v1.event_pb2 import NewEvent
 from waystation.v1.operation_pb2 import Operation, OperationList, PathSet, RemoveOperation
-from waystation.v1.result_pb2 import TaskFailure
+from waystation.v1.result_pb2 import TaskFailure, TaskResult, WorkflowCompletion, WorkflowFailing
 from waystation.v1.task_handler_service_pb2 import HandleEventResponse
 from waystation.v1.wait_pb2 import WaitRequest
 from waystation_core.domain import model, operations
 from waystation_core.domain.limits import MAX_BYTES
-from waystation_core.domain.results import AttemptError, Patch, Replacement, Reply
+from waystation_core.domain.results import (
+    AttemptError,
+    Completion,
+    Failing,
+    Patch,
+    Replacement,
+    Reply,
+)
 from waystation_core.domain.results import WaitRequest as Asked
 from waystation_core.rpc.conversion import reply_from_proto
 
@@ -27,12 +34,24 @@ def struct(**members: Any) -> Struct:
     return made
 
 
-def test_an_empty_answer_is_a_reply_that_read_everything() -> None:
-    assert reply_from_proto(HandleEventResponse()) == Reply()
+def answer(**fields: Any) -> HandleEventResponse:
+    return HandleEventResponse(result=TaskResult(**fields))
+
+
+def test_an_empty_result_is_a_reply_that_read_everything() -> None:
+    assert reply_from_proto(answer()) == Reply()
+
+
+@pytest.mark.parametrize("sent", [b"", b"\xa2\x06\x02{}"], ids=["nothing", "an arm of later"])
+def test_an_answer_without_an_outcome_takes_no_effect(sent: bytes) -> None:
+    refused = reply_from_proto(HandleEventResponse.FromString(sent))
+    assert isinstance(refused, AttemptError)
+    assert (refused.reason, refused.permanent) == ("RESPONSE_INVALID", True)
+    assert refused.metadata == {"problem": "no outcome"}
 
 
 def test_a_full_answer_is_read_as_it_was_meant() -> None:
-    answer = HandleEventResponse(
+    full = answer(
         events=[
             NewEvent(
                 event_type="claim.processed",
@@ -53,10 +72,13 @@ def test_a_full_answer_is_read_as_it_was_meant() -> None:
                 Operation(path="/set", add_to_set=Value(string_value="x")),
             ]
         ),
-        wait=WaitRequest(message="How much?", wait_id="w-a", input_schema=struct(type="object")),
+        waits=[
+            WaitRequest(message="How much?", wait_id="w-a", input_schema=struct(type="object")),
+            WaitRequest(message="And who?"),
+        ],
         reads=PathSet(paths=["", "/a"]),
     )
-    reply = reply_from_proto(answer)
+    reply = reply_from_proto(full)
     assert isinstance(reply, Reply)
     assert reply.events == (
         model.NewEvent("claim.processed", {"a": 1}, 0, {"k": "v"}, "2"),
@@ -70,29 +92,30 @@ def test_a_full_answer_is_read_as_it_was_meant() -> None:
         operations.Operation("/list", "append", []),
         operations.Operation("/set", "add_to_set", "x"),
     )
-    assert reply.wait == Asked("How much?", "w-a", {"type": "object"})
+    assert reply.waits == (Asked("How much?", "w-a", {"type": "object"}), Asked("And who?"))
     assert reply.reads == ("", "/a")
 
 
 def test_having_read_nothing_differs_from_not_having_said() -> None:
-    nothing = reply_from_proto(HandleEventResponse(reads=PathSet()))
+    nothing = reply_from_proto(answer(reads=PathSet()))
     assert isinstance(nothing, Reply)
     assert nothing.reads == ()
 
 
 def test_the_other_forms_of_a_change_and_an_output() -> None:
-    patched = reply_from_proto(HandleEventResponse(data_patch=struct(a=None)))
+    patched = reply_from_proto(answer(data_patch=struct(a=None)))
     assert isinstance(patched, Reply)
     assert patched.change == Patch({"a": None})
     done = reply_from_proto(
-        HandleEventResponse(data=Struct(), status=3, output=struct(paid=1))  # type: ignore[arg-type]
+        answer(data=Struct(), complete=WorkflowCompletion(output=struct(paid=1)))
     )
     assert isinstance(done, Reply)
-    assert (done.change, done.status, done.output) == (
-        Replacement({}),
-        model.Status.COMPLETED,
-        {"paid": 1},
+    assert (done.change, done.end) == (Replacement({}), Completion({"paid": 1}))
+    failed = reply_from_proto(
+        answer(fail=WorkflowFailing(reason="FRAUD", message="odd\0", details=struct(score=97)))
     )
+    assert isinstance(failed, Reply)
+    assert failed.end == Failing("FRAUD", "odd\N{REPLACEMENT CHARACTER}", {"score": 97})
 
 
 def _wide(number: int) -> Struct:
@@ -126,23 +149,22 @@ def _wide(number: int) -> Struct:
             "too many operations",
         ),
         ({"reads": PathSet(paths=["a.b"])}, "INVALID_PATH"),
-        ({"status": 9}, "unknown status"),
-        ({"status": 3, "wait": {"message": "?"}}, "contradicting statuses"),
+        ({"complete": {}, "waits": [{"message": "?"}]}, "contradicting statuses"),
         (
-            {"status": 3, "events": [NewEvent(event_type="workflow.failed")]},
+            {"complete": {}, "events": [NewEvent(event_type="workflow.failed")]},
             "contradicting statuses",
         ),
-        ({"wait": {}}, "wait without message"),
-        ({"wait": {"message": "?", "wait_id": "a b"}}, "INVALID_ID"),
-        ({"wait": {"message": "x" * 5000}}, "INVALID_FIELD"),
-        ({"output": struct(a=1)}, "output without completion"),
-        ({"failure": TaskFailure(message="x"), "status": 3}, "failure and result"),
+        ({"complete": {"output": struct(a=math.inf)}}, "INVALID_STRUCT"),
+        ({"fail": {"message": "no name"}}, "end without reason"),
+        ({"waits": [{}]}, "wait without message"),
+        ({"waits": [{"message": "?", "wait_id": "a b"}]}, "INVALID_ID"),
+        ({"waits": [{"message": "x" * 5000}]}, "INVALID_FIELD"),
     ],
 )
 def test_an_answer_that_breaks_a_rule_is_a_permanent_failure(
     fields: dict[str, Any], problem: str
 ) -> None:
-    outcome = reply_from_proto(HandleEventResponse(**fields))
+    outcome = reply_from_proto(answer(**fields))
     assert isinstance(outcome, AttemptError)
     assert (outcome.reason, outcome.permanent) == ("RESPONSE_INVALID", True)
     assert outcome.metadata is not None
@@ -151,9 +173,17 @@ def test_an_answer_that_breaks_a_rule_is_a_permanent_failure(
 
 
 def test_limits_of_size_and_number_keep_their_reasons() -> None:
-    many = reply_from_proto(HandleEventResponse(events=[NewEvent(event_type="a")] * 1001))
+    many = reply_from_proto(answer(events=[NewEvent(event_type="a")] * 1001))
     large = reply_from_proto(
-        HandleEventResponse(events=[NewEvent(event_type="a", payload=struct(a="x" * MAX_BYTES))])
+        answer(events=[NewEvent(event_type="a", payload=struct(a="x" * MAX_BYTES))])
+    )
+    form = reply_from_proto(
+        answer(waits=[WaitRequest(message="?", input_schema=struct(a="x" * 64 * 1024))])
+    )
+    assert isinstance(form, AttemptError)
+    assert (form.reason, form.metadata and form.metadata["field"]) == (
+        "PAYLOAD_TOO_LARGE",
+        "waits[0].input_schema",
     )
     assert isinstance(many, AttemptError)
     assert isinstance(large, AttemptError)

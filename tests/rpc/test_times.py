@@ -75,7 +75,7 @@ def test_a_delay_that_must_not_matter_is_cut(value: Duration) -> None:
 def test_an_answer_with_what_is_no_time_ends_its_attempt(field: str, value: Timestamp) -> None:
     event = NewEvent(event_type="a.b")
     getattr(event, field).CopyFrom(value)
-    refused = reply_from_proto(HandleEventResponse(events=[event]))
+    refused = reply_from_proto(HandleEventResponse(result={"events": [event]}))
     assert isinstance(refused, AttemptError)
     assert (refused.reason, refused.permanent) == ("RESPONSE_INVALID", True)
 
@@ -84,9 +84,9 @@ def test_an_answer_with_what_is_no_time_ends_its_attempt(field: str, value: Time
 def test_an_answer_with_what_is_no_span_ends_its_attempt(value: Duration) -> None:
     then = NewEvent(event_type="a.c")
     for answer in (
-        HandleEventResponse(events=[NewEvent(event_type="a.b", delay=value)]),
-        HandleEventResponse(wait=WaitRequest(message="?", timeout=value)),
-        HandleEventResponse(fan_outs=[FanOut(then=then, timeout=value)]),
+        HandleEventResponse(result={"events": [NewEvent(event_type="a.b", delay=value)]}),
+        HandleEventResponse(result={"waits": [WaitRequest(message="?", timeout=value)]}),
+        HandleEventResponse(result={"fan_outs": [FanOut(then=then, timeout=value)]}),
         HandleEventResponse(pending=PendingCompletion(timeout=value)),
     ):
         refused = reply_from_proto(answer)
@@ -110,7 +110,7 @@ def test_what_no_check_foresaw_ends_the_attempt_too(monkeypatch: pytest.MonkeyPa
 
     name = "waystation_core.rpc.conversion.replies.new_event_from_proto"
     monkeypatch.setattr(name, surprise)
-    error = reply_from_proto(HandleEventResponse(events=[NewEvent(event_type="a.b")]))
+    error = reply_from_proto(HandleEventResponse(result={"events": [NewEvent(event_type="a.b")]}))
     assert isinstance(error, AttemptError)
     assert (error.reason, error.permanent) == ("RESPONSE_INVALID", True)
     assert "OverflowError" not in error.message

@@ -23,6 +23,7 @@ from waystation_core.domain.operations import Operation
 from waystation_core.domain.results import (
     AttemptError,
     CallResult,
+    Completion,
     EventTouch,
     Patch,
     Reply,
@@ -112,7 +113,6 @@ async def test_what_was_decided_is_stored(engine: Engine) -> None:
     raising = Reply(
         (NewEvent("one", {"x": None}, priority=3, metadata={"m": "1"}, schema_version="v2"),),
         Patch({"n": None, "deep": {"er": [1, {}]}}),
-        output={"so": "far"},
     )
     commit = await engine.handle(first, A, raising)
     one = commit.raised[0]
@@ -132,7 +132,9 @@ async def test_what_was_decided_is_stored(engine: Engine) -> None:
     assert (stored.next_attempt_at - stored.processed_at).total_seconds() == 30.0
 
     await engine.handle(one, LENIENT, BROKEN, attempt=2)
-    await engine.handle(await engine.publish(key), A, Reply(wait=WaitRequest("?", "w", {"a": 1})))
+    await engine.handle(
+        await engine.publish(key), A, Reply(waits=(WaitRequest("?", "w", {"a": 1}),))
+    )
     async with engine.drafting(key) as (_, draft):
         actions.provide_input(draft, "w", {"answer": 5e-324})
     await engine.check_copy(draft.commit())
@@ -175,7 +177,7 @@ async def _retry_and_complete(engine: Engine, key: int) -> None:
         await engine.check_copy(draft.commit())
     assert await engine.rows("SELECT count(*) FROM deliveries WHERE state = 1") == [(3,)]
     assert (await engine.instance(key)).status is Status.ACTIVE
-    await engine.handle(await engine.publish(key), A, Reply(status=Status.COMPLETED))
+    await engine.handle(await engine.publish(key), A, Reply(end=Completion()))
     await engine.check([key])
 
 

@@ -10,7 +10,7 @@ from store.instances import ROUTER, Engine, a_start, task
 
 from waystation_core.domain.ids import new_id
 from waystation_core.domain.model import Delivery, DeliveryState, Event
-from waystation_core.domain.results import AttemptError, Reply
+from waystation_core.domain.results import AttemptError, Completion, Reply
 from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import BrokenLeases, MadeDue, Registration, RouterReport
 from waystation_core.store import sweeping
@@ -337,7 +337,7 @@ async def test_a_result_whose_lease_was_broken_still_counts(engine: Engine) -> N
     instance, event = await engine.started()
     row = Delivery(event.event_id, "a", DeliveryState.LEASED, leased_by=ROUTER)
     await engine.touch_rows(instance.key, event, row)
-    late = await engine.decide(event.event_id, A, Reply(output={"late": True}))
+    late = await engine.decide(event.event_id, A, Reply(end=Completion({"late": True})))
     assert await engine.store.break_leases(new_id(), 10.0, 10) == BrokenLeases(1, 0)
     assert await engine.write(late) == {instance.key}
     assert await stored(engine, event) == {}

@@ -96,7 +96,7 @@ async def test_groups_and_waits_come_back_as_they_were(engine: Engine) -> None:
     }
     loaded = await engine.store.load([a.event_id, b.event_id])
     assert loaded.events[b.event_id][0].branch == b.branch
-    asks = Reply(wait=WaitRequest("?", "w-1", timeout=30.0), reads=())
+    asks = Reply(waits=(WaitRequest("?", "w-1", timeout=30.0),), reads=())
     commit = await engine.decide(a.event_id, A, asks)
     await engine.write(commit)
     after = await engine.instance(instance.key)

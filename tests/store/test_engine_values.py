@@ -10,7 +10,7 @@ from store.instances import Engine, task
 
 from waystation_core.domain.model import NewEvent
 from waystation_core.domain.operations import Operation, apply, canonical, from_json
-from waystation_core.domain.results import Reply
+from waystation_core.domain.results import Completion, Reply
 
 A = task("a")
 
@@ -51,7 +51,7 @@ async def test_values_come_back_bit_for_bit(each_engine: Engine) -> None:
         Operation("/null", "set", None),
     )
     expected = apply(data, change)
-    reply = Reply((NewEvent("next", data),), change, output=data)
+    reply = Reply((NewEvent("next", data),), change, Completion(data))
     commit = await each_engine.handle(event, A, reply)
     found = await each_engine.instance(instance.key)
     assert orjson.dumps(found.data) == orjson.dumps(expected)

@@ -56,13 +56,13 @@ async def test_a_task_is_completed_once_though_the_call_is_repeated(
         Refusal("UNAVAILABLE", "STORE_UNAVAILABLE"),
         delivery_completion_service_pb2.CompleteDeliveryResponse(),
     )
-    await client.complete_task("e-1:t", result)
+    await client.complete_delivery("t-1", result)
 
     request, repeated = waystation.requests("CompleteDelivery")
     assert request == repeated
     assert request.request_id
-    assert request.idempotency_key == "e-1:t"
-    response = request.response
+    assert request.completion_token == "t-1"
+    response = request.result
     changes = [(change.path, change.WhichOneof("kind")) for change in response.operations.items]
     assert changes == [
         ("/claim/a~1b", "set"),
@@ -76,7 +76,7 @@ async def test_a_task_is_completed_once_though_the_call_is_repeated(
     assert (read_value(first.set), read_value(last.add_to_set)) == ({"price": 3}, "done/x")
     assert [event.event_type for event in response.events] == ["claim.priced"]
     assert [event.event_type for event in response.fan_outs[0].events] == ["check.a", "check.b"]
-    assert (response.status, read_struct(response.output)) == (3, {"ok": True})
+    assert read_struct(response.complete.output) == {"ok": True}
     assert response.HasField("reads")
     assert not response.reads.paths
 
@@ -103,7 +103,7 @@ async def test_a_task_is_failed_or_given_more_time(
     waystation: FakeWaystation, client: Client
 ) -> None:
     waystation.next("FailDelivery", delivery_completion_service_pb2.FailDeliveryResponse())
-    await client.fail_task("e-1:t", "BUSY", retry_after=2.5, metadata={"n": 1})
+    await client.fail_delivery("t-1", "BUSY", retry_after=2.5, metadata={"n": 1})
     [request] = waystation.requests("FailDelivery")
     assert (request.failure.reason, request.failure.message) == ("BUSY", "BUSY")
     assert request.failure.retry_after.ToTimedelta() == timedelta(seconds=2.5)
@@ -113,16 +113,16 @@ async def test_a_task_is_failed_or_given_more_time(
     extended = delivery_completion_service_pb2.ExtendDeliveryResponse()
     extended.deadline.FromDatetime(NOON)
     waystation.next("ExtendDelivery", extended)
-    assert await client.extend_task("e-1:t", timedelta(minutes=5), request_id="r-1") == NOON
+    assert await client.extend_delivery("t-1", timedelta(minutes=5), request_id="r-1") == NOON
     [request] = waystation.requests("ExtendDelivery")
     assert (request.extension.seconds, request.request_id) == (300, "r-1")
 
     waystation.next("FailDelivery", Refusal("NOT_FOUND", "DELIVERY_NOT_FOUND"))
     with pytest.raises(DeliveryNotFound):
-        await client.fail_task("e-2:t", "NO", permanent=True)
+        await client.fail_delivery("t-2", "NO", permanent=True)
     assert waystation.requests("FailDelivery")[1].failure.permanent
     with pytest.raises(ValueError, match="0 to 1 days"):
-        await client.extend_task("e-1:t", timedelta(days=2))
+        await client.extend_delivery("t-1", timedelta(days=2))
 
 
 async def test_published_events_have_times(waystation: FakeWaystation, client: Client) -> None:

@@ -16,15 +16,23 @@ from hypothesis import strategies as st
 from waystation_core.domain import completing as engines_completing
 from waystation_core.domain import outcomes
 from waystation_core.domain.lifecycle import Treatment
-from waystation_core.domain.model import Delivery, DeliveryState, Event, NewEvent, OnFailure, Status
+from waystation_core.domain.model import Delivery, DeliveryState, Event, NewEvent, OnFailure
 from waystation_core.domain.operations import Operation
 from waystation_core.domain.results import EventTouch
 from waystation_core.domain.task_spec import TaskSpec
 from waystation_worker import Backoff, HandlerService, TaskResult
 from waystation_worker import NewEvent as ToRaise
 from waystation_worker.testing import asking, committing, completing, timers
-from waystation_worker.testing.answers import Answer, Asked, Failed, FannedOut, Pending, Raised
-from waystation_worker.testing.calling import SentEvent
+from waystation_worker.testing.answers import (
+    Answer,
+    Asked,
+    Failed,
+    Failing,
+    FannedOut,
+    Pending,
+    Raised,
+)
+from waystation_worker.testing.calling import SentEvent, token_of
 from waystation_worker.testing.changes import Change
 from waystation_worker.testing.instance import Instance
 from waystation_worker.testing.records import ENDS, EVENT_OF_STATUS
@@ -83,16 +91,17 @@ def results(draw: st.DrawFn) -> Answer:
         return Answer({}, failure=Failed("NO", "no", permanent=kind == "reject"))
     if kind == "pending":
         return Answer({}, pending=Pending(draw(SECONDS)))
-    wait = draw(WAITS) if kind == "ask" else None
+    waits = draw(st.lists(WAITS, min_size=1, max_size=3)) if kind == "ask" else []
     status = draw(st.sampled_from(["COMPLETED", "FAILED"])) if kind == "end" else None
     return Answer(
         {},
         changes=draw(CHANGES),
         events=draw(st.lists(raised(TYPES), max_size=2)),
         fan_outs=draw(st.lists(FAN_OUTS, min_size=1, max_size=2)) if kind == "fan" else [],
-        status="WAITING_FOR_INPUT" if wait else status,
-        wait=wait,
+        waits=waits,
+        status="WAITING_FOR_INPUT" if waits else status,
         output=draw(st.sampled_from([None, {"done": True}])) if status == "COMPLETED" else None,
+        failing=Failing("LOST", "it is lost", {"n": 1}) if status == "FAILED" else None,
         reads=draw(st.lists(st.sampled_from(["/x", "/n", "/y", ""]), max_size=2)),
     )
 
@@ -110,15 +119,19 @@ def outcome(result: Answer) -> outcomes.Outcome:
         )
     if result.pending is not None:
         return outcomes.Pending(result.pending.timeout)
-    wait = result.wait
+    end: outcomes.Completion | outcomes.Failing | None = None
+    if result.status == "COMPLETED":
+        end = outcomes.Completion(result.output)
+    elif (failing := result.failing) is not None:
+        end = outcomes.Failing(failing.reason, failing.message, failing.details)
     return outcomes.Reply(
         events=tuple(map(new_event, result.events)),
         change=tuple(Operation(path, kind, value) for kind, path, value in result.changes),
-        status=Status[result.status] if result.status else None,
-        wait=outcomes.WaitRequest(wait.message, wait.wait_id, timeout=wait.timeout)
-        if wait
-        else None,
-        output=result.output,
+        end=end,
+        waits=tuple(
+            outcomes.WaitRequest(wait.message, wait.wait_id, timeout=wait.timeout)
+            for wait in result.waits
+        ),
         reads=tuple(result.reads),
         fan_outs=tuple(
             outcomes.FanOut(
@@ -139,12 +152,12 @@ def following(result: Answer) -> TaskResult:
     for group in result.fan_outs:
         events = [as_new(one) for one in group.events]
         told.fan_out(events, as_new(group.then), need=group.need, timeout=group.timeout)
-    if result.wait is not None:
-        told.wait_for_input(
-            result.wait.message, None, result.wait.wait_id or None, result.wait.timeout
-        )
+    for wait in result.waits:
+        told.wait_for_input(wait.message, None, wait.wait_id or None, wait.timeout)
     if result.status == "COMPLETED":
         told.complete(result.output)
+    if (failing := result.failing) is not None:
+        told.fail(failing.reason, failing.message, failing.details)
     return told
 
 
@@ -244,7 +257,7 @@ class Both:
                 expires_at = None
             return replace(one, delay=delay, expires_at=expires_at)
 
-        wait, pending = result.wait, result.pending
+        pending = result.pending
         return replace(
             result,
             events=[moved(one) for one in result.events],
@@ -254,7 +267,7 @@ class Both:
                 )
                 for one in result.fan_outs
             ],
-            wait=wait and replace(wait, timeout=more(wait.timeout)),
+            waits=[replace(wait, timeout=more(wait.timeout)) for wait in result.waits],
             pending=pending and Pending(more(pending.timeout)),
         )
 
@@ -277,11 +290,13 @@ class Both:
         answer = outcome(result)
         assert isinstance(answer, (outcomes.Reply, outcomes.AttemptError))
 
+        token = token_of(delivery.key, delivery.attempts + 1)
+
         def mine() -> None:
             if result.failure is not None:
-                completing.fail(kit, delivery.key, result.failure)
+                completing.fail(kit, token, result.failure)
             else:
-                completing.complete(kit, delivery.key, following(result))
+                completing.complete(kit, token, following(result))
 
         def engines() -> None:
             with world.drafting() as draft:

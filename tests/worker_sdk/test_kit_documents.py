@@ -54,14 +54,16 @@ class ClientOfRun:
     def __init__(self, run: WorkflowRun) -> None:
         self._run = run
 
-    async def complete_task(self, key: str, result: TaskResult) -> None:
-        self._run.complete_task(key, result)
+    async def complete_delivery(self, token: str, result: TaskResult) -> None:
+        self._run.complete_delivery(token, result)
 
-    async def fail_task(self, key: str, reason: str, message: str, retry_after: float) -> None:
-        self._run.fail_task(key, reason, message, retry_after=retry_after)
+    async def fail_delivery(
+        self, token: str, reason: str, message: str, retry_after: float
+    ) -> None:
+        self._run.fail_delivery(token, reason, message, retry_after=retry_after)
 
-    async def extend_task(self, key: str, extension: timedelta) -> None:
-        self._run.extend_task(key, extension)
+    async def extend_delivery(self, token: str, extension: timedelta) -> None:
+        self._run.extend_delivery(token, extension)
 
 
 async def test_what_handlers_say_of_results_that_follow_runs() -> None:
@@ -69,18 +71,17 @@ async def test_what_handlers_say_of_results_that_follow_runs() -> None:
     exec(dict(files_of(HANDLERS))["letters.py"], page)
 
     class Printer:
-        async def submit(self, text: str, key: str) -> None: ...
+        async def submit(self, text: str, key: str, token: str) -> None: ...
 
     engine = TestEngine(page["build_service"](Printer()))
     run = engine.start("letter", {"text": "Hi"})
     client = ClientOfRun(run)
     await run.until_quiet()
-    [first] = run.pending
-    await page["still_printing"](client, first.idempotency_key)
+    await page["still_printing"](client, run.pending[0].completion_token)
     assert run.pending[0].until == engine.now + timedelta(hours=1)
-    await page["jammed"](client, first.idempotency_key)
+    await page["jammed"](client, run.pending[0].completion_token)
     await engine.advance(600)
-    await page["printed"](client, first.idempotency_key, 2)
+    await page["printed"](client, run.pending[0].completion_token, 2)
     assert (run.status, run.output) == ("COMPLETED", {"pages": 2})
     assert (run.data["pages"], run.data["stats"]) == (2, {"letters": 1})
 

@@ -21,10 +21,11 @@ from waystation_worker import (
     WrongState,
 )
 from waystation_worker.testing import Stuck, TestEngine, WorkflowRun
-from waystation_worker.testing.calling import START_OF_TIME
+from waystation_worker.testing.calling import START_OF_TIME, token_of
 
 SEEDS = range(8)
 KEY = "00000000-0000-7000-8000-000000000001:ask"
+FIRST = token_of(KEY, 1)
 
 
 def service_of(**tasks: Any) -> HandlerService:
@@ -204,27 +205,28 @@ async def test_a_result_that_follows_takes_effect_once(seed: int) -> None:
     await run.until_quiet()
     [task] = run.pending
     assert (task.task_id, task.event_type, task.attempt) == ("ask", "workflow.started", 1)
-    assert (task.idempotency_key, task.until) == (KEY, engine.now + timedelta(seconds=60))
-    with pytest.raises(Stuck, match=r"its result follows, within 60 s \(key .*:ask\)"):
+    assert (task.idempotency_key, task.completion_token) == (KEY, FIRST)
+    assert task.until == engine.now + timedelta(seconds=60)
+    with pytest.raises(Stuck, match=r"its result follows, within 60 s \(token:.*:ask/1\)"):
         await run.until_ended()
 
     broken = TaskResult()
     broken.increment("/n/price")
     with pytest.raises(WrongState) as refused:
-        run.complete_task(KEY, broken)
+        run.complete_delivery(FIRST, broken)
     assert refused.value.reason == "PATH_TYPE_MISMATCH"
     large = TaskResult()
     large.set("large", "x" * 1_100_000)
     with pytest.raises(LimitExceeded):
-        run.complete_task(KEY, large)
+        run.complete_delivery(FIRST, large)
     assert run.data == {"n": 1}
 
     result = TaskResult()
     result.increment("/n", 2)
     result.emit("priced")
-    run.complete_task(KEY, result)
-    with pytest.raises(DeliveryNotFound, match="keys that are: none"):
-        run.complete_task(KEY, result)
+    run.complete_delivery(FIRST, result)
+    with pytest.raises(DeliveryNotFound, match="tokens that are: none"):
+        run.complete_delivery(FIRST, result)
     await run.until_ended()
     assert (run.status, run.data, run.pending) == ("COMPLETED", {"n": 3}, ())
 
@@ -233,15 +235,17 @@ async def test_a_result_that_does_not_follow_costs_an_attempt() -> None:
     engine, run = pending()
     await run.until_quiet()
     await engine.advance(59)
-    assert run.extend_task(KEY, 10) == engine.now + timedelta(seconds=10)
+    assert run.extend_delivery(FIRST, 10) == engine.now + timedelta(seconds=10)
     await engine.advance(9)
     assert run.pending[0].attempt == 1
     await engine.advance(1)
     with pytest.raises(DeliveryNotFound):
-        run.extend_task(KEY, 10)
+        run.extend_delivery(FIRST, 10)
     await engine.advance(1)
     assert run.pending[0].attempt == 2
-    run.fail_task(KEY, "LOST", "the parcel is lost", metadata={"n": 1})
+    with pytest.raises(DeliveryNotFound):
+        run.fail_delivery(FIRST, "LOST")
+    run.fail_delivery(token_of(KEY, 2), "LOST", "the parcel is lost", metadata={"n": 1})
     [letter] = run.dead_letters
     assert (letter.attempts, letter.failure.reason) == (2, "LOST")
     assert (run.status, letter.failure.metadata) == ("FAILED", {"n": 1})
@@ -252,14 +256,14 @@ async def test_a_result_that_does_not_follow_costs_an_attempt() -> None:
 async def test_what_is_not_pending_can_not_be_completed() -> None:
     def too_early(ctx: TaskContext) -> None:
         with pytest.raises(Unavailable):
-            run.complete_task(ctx.idempotency_key, TaskResult())
+            run.complete_delivery(ctx.completion_token, TaskResult())
         ctx.pending()
 
     run = TestEngine(service_of(ask=(too_early, "workflow.started"))).start("order")
     await run.until_quiet()
     run.cancel()
     with pytest.raises(WorkflowEnded):
-        run.complete_task(KEY, TaskResult())
+        run.complete_delivery(FIRST, TaskResult())
     await run.until_quiet()
     with pytest.raises(DeliveryNotFound):
-        run.fail_task(KEY, "LOST")
+        run.fail_delivery(FIRST, "LOST")

@@ -78,8 +78,8 @@ async def test_questions_and_failures_are_results_too() -> None:
         ctx.wait_for_input("Which colour?", {"type": "object"})
 
     result = await run_task(service_of(ask), "t", event="order.a.b")
-    assert (result.wait, result.status) == (
-        Asked("Which colour?", {"type": "object"}),
+    assert (result.waits, result.status) == (
+        [Asked("Which colour?", {"type": "object"})],
         "WAITING_FOR_INPUT",
     )
 
@@ -129,8 +129,8 @@ async def test_a_test_that_could_never_happen_is_refused() -> None:
 
 def test_what_the_kit_does_not_imitate_is_said() -> None:
     response = task_handler_service_pb2.HandleEventResponse()
-    response.data_patch["n"] = 1
-    with pytest.raises(NotModelled, match=r"HandleEventResponse\.data_patch"):
+    response.result.data_patch["n"] = 1
+    with pytest.raises(NotModelled, match=r"TaskResult\.data_patch"):
         read_answer(response, {})
 
 
@@ -163,7 +163,7 @@ async def test_groups_times_and_what_follows_are_shown_too() -> None:
             )
         ],
         status="WAITING_FOR_INPUT",
-        wait=Asked("Well?", timeout=5),
+        waits=[Asked("Well?", timeout=5)],
     )
     assert (result.raised, result.fan_outs[0].raised) == (["order.late"], ["order.a", "order.b"])
 

@@ -231,7 +231,7 @@ async def stub_of(service: HandlerService, grace: float = 0.0) -> AsyncIterator[
 async def unary(stub: Any) -> pb.HandleEventResponse:
     response: pb.HandleEventResponse = await stub.HandleEvent(delivery("t"), timeout=AT_ONCE)
     good = await stub.HandleEvent(delivery("good", key="e-2:good"), timeout=AT_ONCE)
-    assert good.operations.items
+    assert good.result.operations.items
     return response
 
 
@@ -244,7 +244,7 @@ async def streamed(stub: Any) -> pb.HandleEventResponse:
     # One each, and the bad one took nothing from its neighbour.
     assert sorted(result.idempotency_key for result in results) == ["e-1:t", "e-2:good"]
     by_key = {result.idempotency_key: result for result in results}
-    assert by_key["e-2:good"].response.operations.items
+    assert by_key["e-2:good"].response.result.operations.items
     assert by_key["e-1:t"].WhichOneof("outcome") == "response"
     return by_key["e-1:t"].response
 
@@ -257,8 +257,8 @@ async def test_whatever_a_task_does_is_answered_once_and_at_once(
     async with stub_of(service_of(act, plain=plain)) as stub:
         answer = await ask(stub)
     assert answer.HasField("failure")
-    assert not answer.events
-    assert answer.WhichOneof("change") is None
+    assert not answer.HasField("result")
+    assert answer.WhichOneof("outcome") == "failure"
     assert answer.failure.message
     if reason:
         assert answer.failure.reason == reason
@@ -342,7 +342,7 @@ async def test_a_thread_whose_call_was_given_up_is_replaced(hanging: Hanging) ->
         await timed_out(stub, 2)
         assert hanging.entered == 2
         answer = await stub.HandleEvent(delivery("quick"), timeout=AT_ONCE)
-        assert answer.operations.items
+        assert answer.result.operations.items
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
@@ -384,7 +384,7 @@ async def test_a_call_that_gets_no_thread_is_not_begun_and_says_so(
         )
         hanging.release.set()
         answer = await stub.HandleEvent(delivery("quick"), timeout=AT_ONCE)
-        assert answer.operations.items
+        assert answer.result.operations.items
 
 
 async def test_calls_beyond_the_threads_wait_in_line_and_are_all_answered() -> None:

@@ -38,7 +38,7 @@ def test_a_group_is_told_with_everything_its_events_carry() -> None:
         )
         ctx.fan_out([], "nothing.done")
 
-    first, empty = answer_of(task).fan_outs
+    first, empty = answer_of(task).result.fan_outs
     plain, later = first.events
     assert (plain.event_type, plain.HasField("payload")) == ("check.plain", False)
     assert (later.event_type, later.priority, later.delay.seconds) == ("check.later", 7, 120)
@@ -57,10 +57,10 @@ def test_times_travel_in_utc() -> None:
         ctx.wait_for_input("Well?", timeout=timedelta(days=3))
 
     answer = answer_of(task)
-    a, b = answer.events
+    a, b = answer.result.events
     assert (a.delay.ToTimedelta(), a.expires_at.ToDatetime(UTC)) == (timedelta(seconds=1.5), NOON)
     assert (b.deliver_at.ToDatetime(UTC), b.HasField("delay")) == (NOON, False)
-    assert answer.wait.timeout.ToTimedelta() == timedelta(days=3)
+    assert answer.result.waits[0].timeout.ToTimedelta() == timedelta(days=3)
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def test_what_can_not_be_is_refused_and_leaves_nothing_behind(
             say(ctx)
 
     answer = answer_of(task)
-    answer.ClearField("reads")
-    assert answer == task_handler_service_pb2.HandleEventResponse()
+    answer.result.ClearField("reads")
+    assert answer == task_handler_service_pb2.HandleEventResponse(result={})
 
 
 def test_the_events_of_groups_count_towards_an_answers_events() -> None:
@@ -109,7 +109,7 @@ def test_the_events_of_groups_count_towards_an_answers_events() -> None:
                 one_more()
 
     answer = answer_of(task)
-    assert (len(answer.fan_outs), len(answer.events)) == (2, 1)
+    assert (len(answer.result.fan_outs), len(answer.result.events)) == (2, 1)
 
 
 def test_a_result_that_follows_is_all_that_is_said_now() -> None:
@@ -151,3 +151,26 @@ def test_pending_mixes_with_nothing(saying: str, first: bool) -> None:
     # A change after `pending` is seen when the function returns.
     assert failure.reason in ("ValueError", "RESPONSE_INVALID")
     assert "pending" in failure.message
+
+
+def test_several_things_are_asked_at_once_and_an_end_asks_nothing() -> None:
+    def task(ctx: TaskContext) -> None:
+        ctx.wait_for_input("How much?", wait_id="amount")
+        ctx.wait_for_input("Who pays?")
+        for end in (ctx.complete, lambda: ctx.fail("NO")):
+            with pytest.raises(ValueError, match="after wait_for_input"):
+                end()
+
+    asked = answer_of(task).result
+    assert [wait.message for wait in asked.waits] == ["How much?", "Who pays?"]
+    assert asked.WhichOneof("end") is None
+
+    def ends(ctx: TaskContext) -> None:
+        ctx.fail("FRAUD", "it looks odd", {"score": 97})
+        with pytest.raises(ValueError, match="after fail"):
+            ctx.wait_for_input("?")
+
+    failed = answer_of(ends).result
+    assert not failed.events
+    assert (failed.fail.reason, failed.fail.message) == ("FRAUD", "it looks odd")
+    assert read_struct(failed.fail.details) == {"score": 97}

@@ -92,7 +92,7 @@ async def test_many_events_over_one_stream_each_answered_when_ready(gate: Gate) 
         # others); the slow one holds nothing back.
         by_key = {result.idempotency_key: result for one in messages for result in one.results}
         assert set(by_key) == {f"e-{n}:quick" for n in range(20)} | {"x"}
-        change = by_key["e-7:quick"].response.operations.items
+        change = by_key["e-7:quick"].response.result.operations.items
         assert [(op.path, op.set.number_value) for op in change] == [("/quick", 7)]
         assert by_key["x"].error.code == grpc.StatusCode.UNIMPLEMENTED.value[0]
         assert by_key["x"].error.message == (
@@ -324,12 +324,12 @@ async def test_stopping_finishes_what_is_in_flight(gate: Gate, waystation: FakeW
         # A router that has not heard of it yet still gets its answer.
         await stream.write(pb.HandleEventsRequest(items=[delivery("quick", key="late")]))
         [late] = (await stream.read()).results
-        assert late.response.HasField("operations")
+        assert late.response.result.HasField("operations")
         assert not serve.done()
         gate.open.set()
         [result] = (await stream.read()).results
-        assert result.response.HasField("operations")
-        assert (await unary).HasField("operations")
+        assert result.response.result.HasField("operations")
+        assert (await unary).result.HasField("operations")
         assert await stream.read() is grpc.aio.EOF
     await serve
 

@@ -68,7 +68,7 @@ async def test_a_task_has_its_collaborators_and_may_say_its_options_late() -> No
     assert list(service.tasks["dear"].spec.event_types) == ["dear.requested"]
     for task, price in ((cheap, 8), (dear, 36)):
         answer = await service.answer(delivery(task.task_id, {"amount": 4}))
-        assert read_struct(answer.output) == {"price": price}
+        assert read_struct(answer.result.complete.output) == {"price": price}
     assert dear.threads[0] is not threading.main_thread()
 
 

@@ -38,15 +38,15 @@ async def test_a_context_shows_the_delivery_and_collects_the_answer() -> None:
         ctx.complete({"ok": True})
 
     answer = await service_of(task).answer(delivery("t", {"amount": 4}, {"n": 1}))
-    priced, noted = answer.events
+    priced, noted = answer.result.events
     assert read_struct(priced.payload) == {"total": 8, "all": {"amount": 4, "total": 8}}
     assert (priced.priority, priced.HasField("priority")) == (0, True)
     assert not noted.HasField("priority")
     assert not noted.HasField("payload")
     assert (dict(noted.metadata), noted.schema_version) == ({"k": "v"}, "2")
-    assert [op.path for op in answer.operations.items] == ["/total"]
-    assert list(answer.reads.paths) == [""]
-    assert (answer.status, read_struct(answer.output)) == (3, {"ok": True})
+    assert [op.path for op in answer.result.operations.items] == ["/total"]
+    assert list(answer.result.reads.paths) == [""]
+    assert read_struct(answer.result.complete.output) == {"ok": True}
 
 
 async def test_a_task_that_looks_at_nothing_says_so() -> None:
@@ -54,9 +54,9 @@ async def test_a_task_that_looks_at_nothing_says_so() -> None:
         ctx.emit("done")
 
     answer = await service_of(task).answer(delivery("t", {"a": 1}))
-    assert answer.HasField("reads")
-    assert not answer.reads.paths
-    assert answer.WhichOneof("change") is None
+    assert answer.result.HasField("reads")
+    assert not answer.result.reads.paths
+    assert answer.result.WhichOneof("change") is None
 
 
 async def test_looking_at_history_is_reading_everything() -> None:
@@ -65,7 +65,7 @@ async def test_looking_at_history_is_reading_everything() -> None:
 
     request = delivery("t")
     request.context.history.add(sequence=1)
-    assert list((await service_of(task).answer(request)).reads.paths) == [""]
+    assert list((await service_of(task).answer(request)).result.reads.paths) == [""]
 
 
 async def test_waiting_and_failing() -> None:
@@ -73,21 +73,20 @@ async def test_waiting_and_failing() -> None:
         ctx.wait_for_input("Which policy?", {"type": "object"}, "policy")
 
     answer = await service_of(ask).answer(delivery("t"))
-    assert (answer.status, answer.wait.wait_id) == (2, "policy")
-    assert answer.wait.message == "Which policy?"
-    assert read_struct(answer.wait.input_schema) == {"type": "object"}
+    [wait] = answer.result.waits
+    assert (wait.wait_id, wait.message) == ("policy", "Which policy?")
+    assert read_struct(wait.input_schema) == {"type": "object"}
 
     def fail(ctx: TaskContext) -> None:
         ctx.fail("ABSURD_AMOUNT", "a bicycle does not cost 9 million")
 
     answer = await service_of(fail).answer(delivery("t"))
-    assert answer.status == 4
-    [event] = answer.events
-    assert event.event_type == "workflow.failed"
-    assert read_struct(event.payload) == {
-        "reason": "ABSURD_AMOUNT",
-        "message": "a bicycle does not cost 9 million",
-    }
+    failed = answer.result.fail
+    assert (failed.reason, failed.message) == (
+        "ABSURD_AMOUNT",
+        "a bicycle does not cost 9 million",
+    )
+    assert not answer.result.events, "the engine raises workflow.failed"
 
 
 class OddError(Exception):
@@ -130,8 +129,8 @@ async def test_what_a_task_raises_is_a_failure_without_the_rest_of_the_answer(
     if seconds is not None:
         assert failure.retry_after.ToTimedelta().total_seconds() == seconds
     assert "Traceback" not in str(answer)
-    assert not answer.events
-    assert answer.WhichOneof("change") is None
+    assert not answer.HasField("result")
+    assert answer.WhichOneof("outcome") == "failure"
 
 
 async def test_details_of_a_rejection_travel() -> None:
@@ -305,7 +304,7 @@ def test_a_synchronous_server_can_host_the_tasks(task_id: str) -> None:
     answer, _, code, details = call.termination()
     if task_id == "t":
         assert code is grpc.StatusCode.OK
-        [operation] = answer.operations.items
+        [operation] = answer.result.operations.items
         assert (operation.path, operation.set.number_value) == ("/seen", 3)
     else:
         assert code is grpc.StatusCode.UNIMPLEMENTED

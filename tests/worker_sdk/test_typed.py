@@ -66,14 +66,14 @@ async def test_models_go_in_and_out_of_every_place_as_json() -> None:
 
     done = await answer(task, {"to": [{"street": "Dorotheenstr.", "number": 5}]}, FITTING)
     assert done.failure.message == ""
-    read, kept = done.events
+    read, kept = done.result.events
     whole = {**FITTING, "currency": "EUR"}
-    assert read_struct(read.payload) == read_struct(done.output) == whole
+    assert read_struct(read.payload) == read_struct(done.result.complete.output) == whole
     assert read_struct(kept.payload) == {"order": whole}
-    stored, appended = done.operations.items
+    stored, appended = done.result.operations.items
     assert read_value(stored.set) == whole
     assert read_value(appended.append) == FITTING["lines"][0]
-    assert list(done.reads.paths) == ["/to"]
+    assert list(done.result.reads.paths) == ["/to"]
 
 
 async def test_what_does_not_fit_is_rejected_for_good_with_its_fields_and_without_its_values() -> (
@@ -116,7 +116,7 @@ async def test_a_model_that_json_cannot_hold_is_an_error_with_its_place() -> Non
             ctx.data["x"] = Big
         ctx.emit("fine")
 
-    assert [event.event_type for event in (await answer(task)).events] == ["fine"]
+    assert [event.event_type for event in (await answer(task)).result.events] == ["fine"]
 
 
 def test_the_package_does_without_pydantic_and_says_when_it_cannot() -> None:

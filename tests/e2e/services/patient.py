@@ -4,6 +4,7 @@ What a workflow does is its type's; `data` and the first payload carry what a te
 """
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from waystation_worker import HandlerService, NewEvent, Reject, TaskContext
 
@@ -94,8 +95,9 @@ async def close_stale(ctx: TaskContext) -> None:
 
 
 @service.task(events=["workflow.started"], workflow_types=["handed-on"])
-async def hand_on(ctx: TaskContext) -> None:
-    """Somebody else answers."""
+def hand_on(ctx: TaskContext) -> None:
+    """Somebody else answers, who is told how."""
+    Path(ctx.data["letterbox"]).write_text(ctx.completion_token, encoding="utf-8")
     ctx.pending(timeout=60)
 
 

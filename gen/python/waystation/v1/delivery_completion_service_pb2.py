@@ -25,10 +25,9 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from waystation.v1 import result_pb2 as waystation_dot_v1_dot_result__pb2
-from waystation.v1 import task_handler_service_pb2 as waystation_dot_v1_dot_task__handler__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/waystation/v1/delivery_completion_service.proto\x12\rwaystation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1awaystation/v1/result.proto\x1a(waystation/v1/task_handler_service.proto\"\x8f\x01\n\x17\x43ompleteDeliveryRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x34\n\x08response\x18\x03 \x01(\x0b\x32\".waystation.v1.HandleEventResponse\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\x1a\n\x18\x43ompleteDeliveryResponse\"\x82\x01\n\x13\x46\x61ilDeliveryRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12+\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x1a.waystation.v1.TaskFailure\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\x16\n\x14\x46\x61ilDeliveryResponse\"\x85\x01\n\x15\x45xtendDeliveryRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12,\n\textension\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"F\n\x16\x45xtendDeliveryResponse\x12,\n\x08\x64\x65\x61\x64line\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xb8\x02\n\x19\x44\x65liveryCompletionService\x12\x63\n\x10\x43ompleteDelivery\x12&.waystation.v1.CompleteDeliveryRequest\x1a\'.waystation.v1.CompleteDeliveryResponse\x12W\n\x0c\x46\x61ilDelivery\x12\".waystation.v1.FailDeliveryRequest\x1a#.waystation.v1.FailDeliveryResponse\x12]\n\x0e\x45xtendDelivery\x12$.waystation.v1.ExtendDeliveryRequest\x1a%.waystation.v1.ExtendDeliveryResponseB\xab\x01\n\x11\x64\x65v.waystation.v1B\x1e\x44\x65liveryCompletionServiceProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/waystation/v1/delivery_completion_service.proto\x12\rwaystation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1awaystation/v1/result.proto\"\x85\x01\n\x17\x43ompleteDeliveryRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x18\n\x10\x63ompletion_token\x18\x02 \x01(\t\x12)\n\x06result\x18\x03 \x01(\x0b\x32\x19.waystation.v1.TaskResult\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\x1a\n\x18\x43ompleteDeliveryResponse\"\x83\x01\n\x13\x46\x61ilDeliveryRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x18\n\x10\x63ompletion_token\x18\x02 \x01(\t\x12+\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x1a.waystation.v1.TaskFailure\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\x16\n\x14\x46\x61ilDeliveryResponse\"\x86\x01\n\x15\x45xtendDeliveryRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x18\n\x10\x63ompletion_token\x18\x02 \x01(\t\x12,\n\textension\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"F\n\x16\x45xtendDeliveryResponse\x12,\n\x08\x64\x65\x61\x64line\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xb8\x02\n\x19\x44\x65liveryCompletionService\x12\x63\n\x10\x43ompleteDelivery\x12&.waystation.v1.CompleteDeliveryRequest\x1a\'.waystation.v1.CompleteDeliveryResponse\x12W\n\x0c\x46\x61ilDelivery\x12\".waystation.v1.FailDeliveryRequest\x1a#.waystation.v1.FailDeliveryResponse\x12]\n\x0e\x45xtendDelivery\x12$.waystation.v1.ExtendDeliveryRequest\x1a%.waystation.v1.ExtendDeliveryResponseB\xab\x01\n\x11\x64\x65v.waystation.v1B\x1e\x44\x65liveryCompletionServiceProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,18 +35,18 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'waystation.v1.delivery_comp
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\021dev.waystation.v1B\036DeliveryCompletionServiceProtoP\001Z0waystation.dev/gen/go/waystation/v1;waystationv1\242\002\003WSN\252\002\rWaystation.V1\272\002\nWaystation\312\002\rWaystation\\V1\352\002\016Waystation::V1'
-  _globals['_COMPLETEDELIVERYREQUEST']._serialized_start=202
-  _globals['_COMPLETEDELIVERYREQUEST']._serialized_end=345
-  _globals['_COMPLETEDELIVERYRESPONSE']._serialized_start=347
-  _globals['_COMPLETEDELIVERYRESPONSE']._serialized_end=373
-  _globals['_FAILDELIVERYREQUEST']._serialized_start=376
-  _globals['_FAILDELIVERYREQUEST']._serialized_end=506
-  _globals['_FAILDELIVERYRESPONSE']._serialized_start=508
-  _globals['_FAILDELIVERYRESPONSE']._serialized_end=530
-  _globals['_EXTENDDELIVERYREQUEST']._serialized_start=533
-  _globals['_EXTENDDELIVERYREQUEST']._serialized_end=666
-  _globals['_EXTENDDELIVERYRESPONSE']._serialized_start=668
-  _globals['_EXTENDDELIVERYRESPONSE']._serialized_end=738
-  _globals['_DELIVERYCOMPLETIONSERVICE']._serialized_start=741
-  _globals['_DELIVERYCOMPLETIONSERVICE']._serialized_end=1053
+  _globals['_COMPLETEDELIVERYREQUEST']._serialized_start=160
+  _globals['_COMPLETEDELIVERYREQUEST']._serialized_end=293
+  _globals['_COMPLETEDELIVERYRESPONSE']._serialized_start=295
+  _globals['_COMPLETEDELIVERYRESPONSE']._serialized_end=321
+  _globals['_FAILDELIVERYREQUEST']._serialized_start=324
+  _globals['_FAILDELIVERYREQUEST']._serialized_end=455
+  _globals['_FAILDELIVERYRESPONSE']._serialized_start=457
+  _globals['_FAILDELIVERYRESPONSE']._serialized_end=479
+  _globals['_EXTENDDELIVERYREQUEST']._serialized_start=482
+  _globals['_EXTENDDELIVERYREQUEST']._serialized_end=616
+  _globals['_EXTENDDELIVERYRESPONSE']._serialized_start=618
+  _globals['_EXTENDDELIVERYRESPONSE']._serialized_end=688
+  _globals['_DELIVERYCOMPLETIONSERVICE']._serialized_start=691
+  _globals['_DELIVERYCOMPLETIONSERVICE']._serialized_end=1003
 # @@protoc_insertion_point(module_scope)

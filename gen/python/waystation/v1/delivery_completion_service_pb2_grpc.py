@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class DeliveryCompletionServiceStub(object):
-    """Ends deliveries that a task answered with `pending`, from any process that knows the idempotency key.
+    """Ends deliveries that a task answered with `pending`, from any process that was given the completion token. One of an
+    attempt that is over ends nothing.
     Every RPC may also answer UNAVAILABLE / DELIVERY_NOT_PENDING where it comes before the answer `pending` is committed
     (it waits for that a few seconds): try again as is.
     """
@@ -55,13 +56,14 @@ class DeliveryCompletionServiceStub(object):
 
 
 class DeliveryCompletionServiceServicer(object):
-    """Ends deliveries that a task answered with `pending`, from any process that knows the idempotency key.
+    """Ends deliveries that a task answered with `pending`, from any process that was given the completion token. One of an
+    attempt that is over ends nothing.
     Every RPC may also answer UNAVAILABLE / DELIVERY_NOT_PENDING where it comes before the answer `pending` is committed
     (it waits for that a few seconds): try again as is.
     """
 
     def CompleteDelivery(self, request, context):
-        """Gives the result of a pending delivery; as if HandleEvent had been called and had answered now, so it
+        """Gives the result of a pending delivery; as if HandleEvent had been called and had answered it now, so it
         conflicts with no other change. What breaks a rule is refused, and the delivery stays pending.
         Idempotent by request_id.
         Errors: NOT_FOUND / DELIVERY_NOT_FOUND (no such delivery is pending); FAILED_PRECONDITION / WORKFLOW_ENDED,
@@ -119,7 +121,8 @@ def add_DeliveryCompletionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DeliveryCompletionService(object):
-    """Ends deliveries that a task answered with `pending`, from any process that knows the idempotency key.
+    """Ends deliveries that a task answered with `pending`, from any process that was given the completion token. One of an
+    attempt that is over ends nothing.
     Every RPC may also answer UNAVAILABLE / DELIVERY_NOT_PENDING where it comes before the answer `pending` is committed
     (it waits for that a few seconds): try again as is.
     """

@@ -25,9 +25,11 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from waystation.v1 import event_pb2 as waystation_dot_v1_dot_event__pb2
+from waystation.v1 import operation_pb2 as waystation_dot_v1_dot_operation__pb2
+from waystation.v1 import wait_pb2 as waystation_dot_v1_dot_wait__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1awaystation/v1/result.proto\x12\rwaystation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x19waystation/v1/event.proto\"\x92\x01\n\x06\x46\x61nOut\x12\'\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x17.waystation.v1.NewEvent\x12%\n\x04then\x18\x02 \x01(\x0b\x32\x17.waystation.v1.NewEvent\x12\x0c\n\x04need\x18\x03 \x01(\x05\x12*\n\x07timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x9c\x01\n\x0bTaskFailure\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tpermanent\x18\x03 \x01(\x08\x12.\n\x0bretry_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\"?\n\x11PendingCompletion\x12*\n\x07timeout\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"k\n\nCallStatus\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12.\n\x0bretry_after\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\x04 \x01(\tB\x98\x01\n\x11\x64\x65v.waystation.v1B\x0bResultProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1awaystation/v1/result.proto\x12\rwaystation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x19waystation/v1/event.proto\x1a\x1dwaystation/v1/operation.proto\x1a\x18waystation/v1/wait.proto\"\xb4\x03\n\nTaskResult\x12\'\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x17.waystation.v1.NewEvent\x12\x32\n\noperations\x18\x02 \x01(\x0b\x32\x1c.waystation.v1.OperationListH\x00\x12-\n\ndata_patch\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructH\x00\x12\'\n\x04\x64\x61ta\x18\x04 \x01(\x0b\x32\x17.google.protobuf.StructH\x00\x12\x35\n\x08\x63omplete\x18\x05 \x01(\x0b\x32!.waystation.v1.WorkflowCompletionH\x01\x12.\n\x04\x66\x61il\x18\x06 \x01(\x0b\x32\x1e.waystation.v1.WorkflowFailingH\x01\x12)\n\x05waits\x18\x07 \x03(\x0b\x32\x1a.waystation.v1.WaitRequest\x12\'\n\x08\x66\x61n_outs\x18\x08 \x03(\x0b\x32\x15.waystation.v1.FanOut\x12%\n\x05reads\x18\t \x01(\x0b\x32\x16.waystation.v1.PathSetB\x08\n\x06\x63hangeB\x05\n\x03\x65nd\"=\n\x12WorkflowCompletion\x12\'\n\x06output\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct\"\\\n\x0fWorkflowFailing\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12(\n\x07\x64\x65tails\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x92\x01\n\x06\x46\x61nOut\x12\'\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x17.waystation.v1.NewEvent\x12%\n\x04then\x18\x02 \x01(\x0b\x32\x17.waystation.v1.NewEvent\x12\x0c\n\x04need\x18\x03 \x01(\x05\x12*\n\x07timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x9c\x01\n\x0bTaskFailure\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tpermanent\x18\x03 \x01(\x08\x12.\n\x0bretry_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\"?\n\x11PendingCompletion\x12*\n\x07timeout\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xd7\x01\n\nCallStatus\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12.\n\x0bretry_after\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x39\n\x08metadata\x18\x05 \x03(\x0b\x32\'.waystation.v1.CallStatus.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x98\x01\n\x11\x64\x65v.waystation.v1B\x0bResultProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,12 +37,22 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'waystation.v1.result_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\021dev.waystation.v1B\013ResultProtoP\001Z0waystation.dev/gen/go/waystation/v1;waystationv1\242\002\003WSN\252\002\rWaystation.V1\272\002\nWaystation\312\002\rWaystation\\V1\352\002\016Waystation::V1'
-  _globals['_FANOUT']._serialized_start=135
-  _globals['_FANOUT']._serialized_end=281
-  _globals['_TASKFAILURE']._serialized_start=284
-  _globals['_TASKFAILURE']._serialized_end=440
-  _globals['_PENDINGCOMPLETION']._serialized_start=442
-  _globals['_PENDINGCOMPLETION']._serialized_end=505
-  _globals['_CALLSTATUS']._serialized_start=507
-  _globals['_CALLSTATUS']._serialized_end=614
+  _globals['_CALLSTATUS_METADATAENTRY']._loaded_options = None
+  _globals['_CALLSTATUS_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_TASKRESULT']._serialized_start=192
+  _globals['_TASKRESULT']._serialized_end=628
+  _globals['_WORKFLOWCOMPLETION']._serialized_start=630
+  _globals['_WORKFLOWCOMPLETION']._serialized_end=691
+  _globals['_WORKFLOWFAILING']._serialized_start=693
+  _globals['_WORKFLOWFAILING']._serialized_end=785
+  _globals['_FANOUT']._serialized_start=788
+  _globals['_FANOUT']._serialized_end=934
+  _globals['_TASKFAILURE']._serialized_start=937
+  _globals['_TASKFAILURE']._serialized_end=1093
+  _globals['_PENDINGCOMPLETION']._serialized_start=1095
+  _globals['_PENDINGCOMPLETION']._serialized_end=1158
+  _globals['_CALLSTATUS']._serialized_start=1161
+  _globals['_CALLSTATUS']._serialized_end=1376
+  _globals['_CALLSTATUS_METADATAENTRY']._serialized_start=1329
+  _globals['_CALLSTATUS_METADATAENTRY']._serialized_end=1376
 # @@protoc_insertion_point(module_scope)

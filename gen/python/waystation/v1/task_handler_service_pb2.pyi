@@ -1,12 +1,8 @@
 import datetime
 
-from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from waystation.v1 import event_pb2 as _event_pb2
-from waystation.v1 import operation_pb2 as _operation_pb2
 from waystation.v1 import result_pb2 as _result_pb2
-from waystation.v1 import status_pb2 as _status_pb2
-from waystation.v1 import wait_pb2 as _wait_pb2
 from waystation.v1 import workflow_pb2 as _workflow_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -17,7 +13,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class HandleEventRequest(_message.Message):
-    __slots__ = ("event", "context", "task_id", "attempt", "idempotency_key", "deadline", "dry_run")
+    __slots__ = ("event", "context", "task_id", "attempt", "idempotency_key", "deadline", "dry_run", "completion_token")
     EVENT_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
@@ -25,6 +21,7 @@ class HandleEventRequest(_message.Message):
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    COMPLETION_TOKEN_FIELD_NUMBER: _ClassVar[int]
     event: _event_pb2.WorkflowEvent
     context: _workflow_pb2.WorkflowContext
     task_id: str
@@ -32,33 +29,18 @@ class HandleEventRequest(_message.Message):
     idempotency_key: str
     deadline: _timestamp_pb2.Timestamp
     dry_run: bool
-    def __init__(self, event: _Optional[_Union[_event_pb2.WorkflowEvent, _Mapping]] = ..., context: _Optional[_Union[_workflow_pb2.WorkflowContext, _Mapping]] = ..., task_id: _Optional[str] = ..., attempt: _Optional[int] = ..., idempotency_key: _Optional[str] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., dry_run: bool = ...) -> None: ...
+    completion_token: str
+    def __init__(self, event: _Optional[_Union[_event_pb2.WorkflowEvent, _Mapping]] = ..., context: _Optional[_Union[_workflow_pb2.WorkflowContext, _Mapping]] = ..., task_id: _Optional[str] = ..., attempt: _Optional[int] = ..., idempotency_key: _Optional[str] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., dry_run: bool = ..., completion_token: _Optional[str] = ...) -> None: ...
 
 class HandleEventResponse(_message.Message):
-    __slots__ = ("events", "operations", "data_patch", "data", "status", "wait", "output", "fan_outs", "reads", "failure", "pending")
-    EVENTS_FIELD_NUMBER: _ClassVar[int]
-    OPERATIONS_FIELD_NUMBER: _ClassVar[int]
-    DATA_PATCH_FIELD_NUMBER: _ClassVar[int]
-    DATA_FIELD_NUMBER: _ClassVar[int]
-    STATUS_FIELD_NUMBER: _ClassVar[int]
-    WAIT_FIELD_NUMBER: _ClassVar[int]
-    OUTPUT_FIELD_NUMBER: _ClassVar[int]
-    FAN_OUTS_FIELD_NUMBER: _ClassVar[int]
-    READS_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("result", "failure", "pending")
+    RESULT_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]
-    events: _containers.RepeatedCompositeFieldContainer[_event_pb2.NewEvent]
-    operations: _operation_pb2.OperationList
-    data_patch: _struct_pb2.Struct
-    data: _struct_pb2.Struct
-    status: _status_pb2.WorkflowStatus
-    wait: _wait_pb2.WaitRequest
-    output: _struct_pb2.Struct
-    fan_outs: _containers.RepeatedCompositeFieldContainer[_result_pb2.FanOut]
-    reads: _operation_pb2.PathSet
+    result: _result_pb2.TaskResult
     failure: _result_pb2.TaskFailure
     pending: _result_pb2.PendingCompletion
-    def __init__(self, events: _Optional[_Iterable[_Union[_event_pb2.NewEvent, _Mapping]]] = ..., operations: _Optional[_Union[_operation_pb2.OperationList, _Mapping]] = ..., data_patch: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., data: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., status: _Optional[_Union[_status_pb2.WorkflowStatus, str]] = ..., wait: _Optional[_Union[_wait_pb2.WaitRequest, _Mapping]] = ..., output: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., fan_outs: _Optional[_Iterable[_Union[_result_pb2.FanOut, _Mapping]]] = ..., reads: _Optional[_Union[_operation_pb2.PathSet, _Mapping]] = ..., failure: _Optional[_Union[_result_pb2.TaskFailure, _Mapping]] = ..., pending: _Optional[_Union[_result_pb2.PendingCompletion, _Mapping]] = ...) -> None: ...
+    def __init__(self, result: _Optional[_Union[_result_pb2.TaskResult, _Mapping]] = ..., failure: _Optional[_Union[_result_pb2.TaskFailure, _Mapping]] = ..., pending: _Optional[_Union[_result_pb2.PendingCompletion, _Mapping]] = ...) -> None: ...
 
 class HandleEventsRequest(_message.Message):
     __slots__ = ("items", "cancels")

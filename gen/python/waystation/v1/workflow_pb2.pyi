@@ -64,16 +64,18 @@ class WorkflowContext(_message.Message):
     def __init__(self, workflow_instance_id: _Optional[str] = ..., workflow_type: _Optional[str] = ..., status: _Optional[_Union[_status_pb2.WorkflowStatus, str]] = ..., data: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., completed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., correlation_id: _Optional[str] = ..., waits: _Optional[_Iterable[_Union[_wait_pb2.WorkflowWait, _Mapping]]] = ..., failure: _Optional[_Union[WorkflowFailure, _Mapping]] = ..., output: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., history: _Optional[_Iterable[_Union[_history_pb2.HistoryEntry, _Mapping]]] = ..., idle: _Optional[_Union[WorkflowIdle, _Mapping]] = ..., namespace: _Optional[str] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class WorkflowFailure(_message.Message):
-    __slots__ = ("reason", "message", "task_id", "event_id")
+    __slots__ = ("reason", "message", "task_id", "event_id", "details")
     REASON_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
     reason: str
     message: str
     task_id: str
     event_id: str
-    def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ..., task_id: _Optional[str] = ..., event_id: _Optional[str] = ...) -> None: ...
+    details: _struct_pb2.Struct
+    def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ..., task_id: _Optional[str] = ..., event_id: _Optional[str] = ..., details: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class WorkflowIdle(_message.Message):
     __slots__ = ("since", "event_id", "event_type", "raised_by", "message")

@@ -16,8 +16,9 @@ from waystation_api.changing import Change, Changing, Drafting
 from waystation_api.tasks import TaskDirectory
 from waystation_core.domain import completing
 from waystation_core.domain.completing import Standing
+from waystation_core.domain.completion_tokens import Attempt
 from waystation_core.domain.draft import Draft
-from waystation_core.domain.errors import DeliveryNotFound, DeliveryNotPending, shown
+from waystation_core.domain.errors import DeliveryNotFound, DeliveryNotPending, InvalidField
 from waystation_core.domain.model import Delivery, Event, JsonObject
 from waystation_core.domain.outcomes import AttemptError, Reply
 from waystation_core.domain.task_spec import TaskSpec
@@ -35,48 +36,57 @@ class _NotNow(Exception):
 
 
 class Completing:
-    """Ends pending deliveries by their idempotency keys."""
+    """Ends pending deliveries by the tokens of their attempts."""
 
     def __init__(self, queries: QueryStore, changing: Changing, tasks: TaskDirectory) -> None:
         self._queries = queries
         self._changing = changing
         self._tasks = tasks
 
-    async def end(self, change: Change, key: str, outcome: Reply | AttemptError) -> None:
-        """Gives a pending delivery its result, or fails its attempt. Raises DeliveryNotFound,
+    async def end(self, change: Change, token: str, outcome: Reply | AttemptError) -> None:
+        """Gives a pending delivery its result, or fails its attempt. Raises InvalidField, DeliveryNotFound,
         DeliveryNotPending, WorkflowEnded, and what breaks a rule."""
 
         def act(draft: Draft, event: Event, task: TaskSpec, row: Delivery) -> bool:
             return completing.complete(draft, event, task, row, outcome)
 
-        await self._carry_out(change, key, act)
+        # A result counts whenever it comes; a failure is that of its own attempt.
+        fenced = isinstance(outcome, AttemptError)
+        await self._carry_out(change, token, act, fenced=fenced)
 
-    async def extend(self, change: Change, key: str, seconds: float) -> datetime:
+    async def extend(self, change: Change, token: str, seconds: float) -> datetime:
         """Gives a pending delivery more time from now; answers when it is cut now."""
 
         def act(draft: Draft, event: Event, task: TaskSpec, row: Delivery) -> bool:
             completing.extend(draft, row, seconds)
             return True
 
-        answer = await self._carry_out(change, key, act, lasts=seconds)
+        answer = await self._carry_out(change, token, act, fenced=True, lasts=seconds)
         return datetime.fromisoformat(answer["deadline"])
 
     async def _carry_out(
-        self, change: Change, key: str, act: Act, *, lasts: float = 0.0
+        self, change: Change, token: str, act: Act, *, fenced: bool, lasts: float = 0.0
     ) -> JsonObject:
-        event_id = key.partition(":")[0]
+        attempt = self._tasks.tokens.read(token)
+        if attempt is None:
+            raise InvalidField(
+                "completion_token is none that this installation gave out; send the one of the "
+                "HandleEventRequest as it was.",
+                field="completion_token",
+            )
+        event_id = attempt.event_id
         instance = await self._queries.instance_of_event(event_id, namespace=change.namespace)
         if instance is None:
-            raise _unknown(key)
+            raise _unknown(attempt)
 
         async def decide(locked: Locked, drafting: Drafting) -> JsonObject:
             facts = await locked.facts_of([event_id])
-            where, row = completing.standing(facts[event_id], key)
+            where, row = completing.standing(facts[event_id], attempt, fenced=fenced)
             if where is Standing.IN_CALL:
                 raise _NotNow
             task = self._tasks.task(row.task_id) if row is not None else None
             if where is Standing.OVER or row is None or task is None:
-                raise _unknown(key)
+                raise _unknown(attempt)
             event = await locked.event(event_id)
             assert event is not None, "its instance was found by it"
             if not act(drafting.draft(facts), event, task, row):
@@ -92,18 +102,21 @@ class Completing:
             except _NotNow:
                 if loop.time() >= until:
                     raise DeliveryNotPending(
-                        f"The delivery {shown(key)} is in call and has not answered `pending` yet; "
-                        "try the same request again in a moment.",
-                        idempotency_key=shown(key),
+                        f"The delivery of event {attempt.event_id} to {attempt.task_id} is in call and has "
+                        "not answered `pending` yet; try the same request again in a moment.",
+                        event_id=attempt.event_id,
+                        task_id=attempt.task_id,
                     ) from None
                 await asyncio.sleep(LOOK_EVERY_SECONDS)
             else:
                 return answer
 
 
-def _unknown(key: str) -> DeliveryNotFound:
+def _unknown(attempt: Attempt) -> DeliveryNotFound:
     return DeliveryNotFound(
-        f"No delivery {shown(key)} is pending: the key is another one, or the delivery has its "
-        "outcome or was cut. Look at the workflow's history.",
-        idempotency_key=shown(key),
+        f"No delivery of event {attempt.event_id} to {attempt.task_id} waits for this: it has its outcome, or "
+        f"attempt {attempt.attempt} is over. Look at the workflow's history.",
+        event_id=attempt.event_id,
+        task_id=attempt.task_id,
+        attempt=str(attempt.attempt),
     )

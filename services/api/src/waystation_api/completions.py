@@ -9,12 +9,11 @@ import grpc
 from waystation.v1 import delivery_completion_service_pb2, delivery_completion_service_pb2_grpc
 from waystation_api.changing import Change
 from waystation_api.completing import Completing
-from waystation_api.requests import check_idempotency_key
 from waystation_core.domain.errors import InvalidField
 from waystation_core.domain.limits import MAX_PENDING_SECONDS
 from waystation_core.rpc.conversion import (
-    completion_from_proto,
     failure_from_proto,
+    result_from_proto,
     seconds_from_proto,
     set_timestamp,
 )
@@ -34,31 +33,34 @@ class DeliveryCompletionService(
     async def CompleteDelivery(
         self, request: _pb.CompleteDeliveryRequest, context: Context
     ) -> _pb.CompleteDeliveryResponse:
-        key = check_idempotency_key(request.idempotency_key)
-        if not request.HasField("response"):
-            raise InvalidField("response is missing; send the task's result.", field="response")
-        reply = completion_from_proto(request.response)
-        await self._completing.end(Change.of("CompleteDelivery", request), key, reply)
+        if not request.HasField("result"):
+            raise InvalidField("result is missing; send the task's result.", field="result")
+        reply = result_from_proto(request.result)
+        await self._completing.end(
+            Change.of("CompleteDelivery", request), request.completion_token, reply
+        )
         return _pb.CompleteDeliveryResponse()
 
     async def FailDelivery(
         self, request: _pb.FailDeliveryRequest, context: Context
     ) -> _pb.FailDeliveryResponse:
-        key = check_idempotency_key(request.idempotency_key)
         if not request.HasField("failure"):
             raise InvalidField("failure is missing; say why the task failed.", field="failure")
         error = failure_from_proto(request.failure)
-        await self._completing.end(Change.of("FailDelivery", request), key, error)
+        await self._completing.end(
+            Change.of("FailDelivery", request), request.completion_token, error
+        )
         return _pb.FailDeliveryResponse()
 
     async def ExtendDelivery(
         self, request: _pb.ExtendDeliveryRequest, context: Context
     ) -> _pb.ExtendDeliveryResponse:
-        key = check_idempotency_key(request.idempotency_key)
         if not request.HasField("extension"):
             raise InvalidField("extension is missing; say how much longer.", field="extension")
         seconds = seconds_from_proto(request.extension, "extension", most=MAX_PENDING_SECONDS)
         response = _pb.ExtendDeliveryResponse()
-        deadline = await self._completing.extend(Change.of("ExtendDelivery", request), key, seconds)
+        deadline = await self._completing.extend(
+            Change.of("ExtendDelivery", request), request.completion_token, seconds
+        )
         set_timestamp(response.deadline, deadline)
         return response

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 
 from google.protobuf.message import Message
 
 from waystation_core.domain import limits
-from waystation_core.domain.errors import InvalidField, InvalidId, NamespaceNotFound, shown
-from waystation_core.domain.ids import may_be_ours
+from waystation_core.domain.errors import InvalidField, NamespaceNotFound, shown
 from waystation_core.domain.model import DEFAULT_NAMESPACE
-
-_KEY = re.compile(r"([0-9a-f-]{36}):[A-Za-z0-9._-]{1,200}(:edit-[1-9][0-9]{0,9})?")
-"""Event, task, and which edit of the payload."""
 
 
 def check_namespace(namespace: str) -> str:
@@ -33,18 +28,6 @@ def check_instance_id(value: str) -> str:
 def check_request_id(value: str) -> str | None:
     """The request_id; None where there is none."""
     return limits.check_id(value, "request_id") if value else None
-
-
-def check_idempotency_key(value: str) -> str:
-    """The key of a delivery; INVALID_ID where it can't be one."""
-    key = _KEY.fullmatch(value)
-    if key is None or not may_be_ours(key[1]):
-        raise InvalidId(
-            f"idempotency_key {shown(value)} is none: it is `event_id:task_id`, as HandleEventRequest "
-            "gave it.",
-            field="idempotency_key",
-        )
-    return value
 
 
 def check_expected_version(value: int) -> int:

@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Collection
 
+from waystation_core.domain.completion_tokens import CompletionTokens
 from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import Registration, RegistrySnapshot, RegistryStore
@@ -33,6 +34,15 @@ class TaskDirectory:
         self.snapshot = snapshot
         self._table = snapshot.table()
         self._tasks = {task.task_id: task for task in (*snapshot.tasks, *snapshot.retired)}
+
+    @property
+    def tokens(self) -> CompletionTokens:
+        """Of completions. Raises StoreUnavailable while the registry was never read."""
+        if not self.snapshot.completion_key:
+            raise StoreUnavailable(
+                "The server has not read its registry yet; try again in a moment."
+            )
+        return CompletionTokens(self.snapshot.completion_key)
 
     @property
     def generation(self) -> int:

@@ -94,9 +94,8 @@ def pending(fact: DeliveryFact, service: str, pools: Sequence[Pool]) -> Blocker:
         since=fact.since,
         message=f"{delivery.task_id} answered `{event.event_type}` with `pending`: its result follows "
         f"until {_at(fact.due_at)}",
-        remedy="Whoever does the work completes it: CompleteDelivery with idempotency_key "
-        f"{delivery.idempotency_key}. ExtendDelivery gives it more time; else the attempt fails then."
-        + unless,
+        remedy="Whoever does the work completes it: CompleteDelivery with the completion token that its call "
+        "was given. ExtendDelivery gives it more time; else the attempt fails then." + unless,
         event_id=event.event_id,
         event_type=event.event_type,
         task_id=delivery.task_id,

@@ -96,7 +96,9 @@ class Router:
             in_doubt,
             lambda: self._lease.is_held,
         )
-        self._calls = Calls(self._ledger, store, self._endpoints, pools, self._committer.submit)
+        self._calls = Calls(
+            self._ledger, store, self._endpoints, pools, self._registry, self._committer.submit
+        )
         self._intake = Intake(self._ledger, store, self._registry, self._calls, self._committer)
         self._lease = Lease(
             store,

@@ -39,6 +39,7 @@ from waystation_router.endpoints import Cut as CutCall
 from waystation_router.fair_line import FairLine
 from waystation_router.ledger import Call, Handling, Ledger
 from waystation_router.pools import PoolsSeen
+from waystation_router.registry import RegistryCopy
 
 log = structlog.get_logger(__name__)
 
@@ -67,10 +68,12 @@ class Calls:
         store: EngineStore,
         endpoints: EndpointPool,
         pools: PoolsSeen,
+        registry: RegistryCopy,
         on_outcome: Callable[[Handling], None],
     ) -> None:
         self._ledger = ledger
         self._store = store
+        self._registry = registry
         self._endpoints = endpoints
         self._on_outcome = on_outcome
         self._places: dict[str, _Places] = {}
@@ -195,6 +198,9 @@ class Calls:
             task_id=call.task.task_id,
             attempt=call.attempt,
             idempotency_key=call.key(handling.event_id),
+            completion_token=self._registry.tokens.of(
+                handling.event_id, call.task.task_id, call.edit, call.attempt
+            ),
         )
         set_timestamp(request.deadline, datetime.now(UTC) + timedelta(seconds=call.task.timeout))
         call.running = self._endpoints.call(

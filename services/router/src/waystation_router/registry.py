@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
+from waystation_core.domain.completion_tokens import CompletionTokens
 from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.domain.task_table import TaskTable
@@ -34,6 +35,8 @@ class RegistryCopy:
         self._table = TaskTable()
         self._tasks: dict[str, TaskSpec] = {}
         self._refreshing = asyncio.Lock()
+        self.tokens: CompletionTokens
+        """Of completions; there once the registry was read."""
 
     @property
     def generation(self) -> int:
@@ -69,6 +72,7 @@ class RegistryCopy:
                 return
             self._snapshot = await self._store.snapshot()
             self._table = self._snapshot.table()
+            self.tokens = CompletionTokens(self._snapshot.completion_key)
             known = (*self._snapshot.tasks, *self._snapshot.retired)
             self._tasks = {task.task_id: task for task in known}
             log.info(

@@ -16,24 +16,25 @@ from waystation_worker.values import write_struct
 
 
 class Completing(Connection):
-    """Calls by idempotency key. Each raises DeliveryNotFound when no delivery with this key is pending:
-    it was completed, failed or timed out, or never was; and WorkflowEnded."""
+    """Calls by completion token. Each raises DeliveryNotFound when its delivery is not pending: it was
+    completed, failed or timed out; and WorkflowEnded. The token of an attempt that timed out fails and extends
+    nothing more, but its result counts while the delivery is open."""
 
-    async def complete_task(
-        self, idempotency_key: str, result: TaskResult, *, request_id: str | None = None
+    async def complete_delivery(
+        self, completion_token: str, result: TaskResult, *, request_id: str | None = None
     ) -> None:
         """Gives the result of a task that answered `pending`."""
         request = pb.CompleteDeliveryRequest(
             namespace=self._namespace,
-            idempotency_key=idempotency_key,
-            response=result._answer(),
+            completion_token=completion_token,
+            result=result._message(),
             request_id=request_id or str(uuid.uuid4()),
         )
         await self._call(self._completion.CompleteDelivery, request)
 
-    async def fail_task(
+    async def fail_delivery(
         self,
-        idempotency_key: str,
+        completion_token: str,
         reason: str,
         message: str = "",
         *,
@@ -49,20 +50,20 @@ class Completing(Connection):
         """
         request = pb.FailDeliveryRequest(
             namespace=self._namespace,
-            idempotency_key=idempotency_key,
+            completion_token=completion_token,
             failure=task_failure(reason, message, permanent, retry_after, metadata),
             request_id=request_id or str(uuid.uuid4()),
         )
         await self._call(self._completion.FailDelivery, request)
 
-    async def extend_task(
-        self, idempotency_key: str, extension: Span, *, request_id: str | None = None
+    async def extend_delivery(
+        self, completion_token: str, extension: Span, *, request_id: str | None = None
     ) -> datetime:
         """Says that a task that answered `pending` is still being worked on; gives the time at which
         its attempt fails now, `extension` (at most 24 h) from now."""
         request = pb.ExtendDeliveryRequest(
             namespace=self._namespace,
-            idempotency_key=idempotency_key,
+            completion_token=completion_token,
             request_id=request_id or str(uuid.uuid4()),
         )
         request.extension.FromTimedelta(span(extension, "extension", DAY))

@@ -5,7 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, TypeVar
 
-from waystation.v1 import history_pb2, status_pb2, task_handler_service_pb2, workflow_pb2
+from waystation.v1 import (
+    history_pb2,
+    result_pb2,
+    status_pb2,
+    task_handler_service_pb2,
+    workflow_pb2,
+)
 from waystation_worker.data import DataList, DataObject, Recorder
 from waystation_worker.events import Event, typed
 from waystation_worker.reply import Reply
@@ -28,6 +34,7 @@ class TaskContext(Reply):
         "_event",
         "_history",
         "_message",
+        "_pending",
         "_recorder",
         "_request",
     )
@@ -40,6 +47,7 @@ class TaskContext(Reply):
         self._recorder: Recorder | None = None
         self._history: tuple[history_pb2.HistoryEntry, ...] | None = None
         self._cancelled = False
+        self._pending: result_pb2.PendingCompletion | None = None
 
     @property
     def event(self) -> Event:
@@ -102,6 +110,12 @@ class TaskContext(Reply):
         return self._request.idempotency_key
 
     @property
+    def completion_token(self) -> str:
+        """Lets its holder end this delivery after `pending`: give it to whoever does the work, and to nobody
+        else. Another one for each attempt; empty in a replay."""
+        return self._request.completion_token
+
+    @property
     def deadline(self) -> datetime | None:
         """When the router gives this attempt up, by its clock, in UTC."""
         return time_of(self._request, "deadline")
@@ -127,8 +141,8 @@ class TaskContext(Reply):
         return self._history
 
     def pending(self, timeout: Span | None = None) -> None:
-        """Answers that the result follows: by `Client.complete_task` or `fail_task`, from any
-        process that was given the idempotency key.
+        """Answers that the result follows: by `Client.complete_delivery` or `fail_delivery`, from any
+        process that was given the completion token.
 
         When nothing is heard for `timeout` (at most 24 h; default: the task's own), the attempt
         fails and is retried by policy. This answer carries nothing else. Raises ValueError when it
@@ -136,12 +150,17 @@ class TaskContext(Reply):
         """
         recorder = self._recorder
         changed = recorder is not None and any(recorder.operations())
-        response = self._open_for("pending")
-        if response.ByteSize() or changed:
+        if self._open_for("pending").ByteSize() or changed:
             raise ValueError(f"pending {_STANDS_ALONE}")
+        pending = result_pb2.PendingCompletion()
         if timeout is not None:
-            response.pending.timeout.FromTimedelta(span(timeout, "timeout", DAY))
-        response.pending.SetInParent()
+            pending.timeout.FromTimedelta(span(timeout, "timeout", DAY))
+        self._pending = pending
+
+    def _open_for(self, what: str) -> result_pb2.TaskResult:
+        if self._pending is not None:
+            raise ValueError(f"{what} after pending: this belongs into the result that follows")
+        return super()._open_for(what)
 
     def _recording(self) -> Recorder:
         if self._recorder is None:
@@ -150,17 +169,20 @@ class TaskContext(Reply):
 
     def _answer(self) -> task_handler_service_pb2.HandleEventResponse:
         """The answer as the contract carries it."""
-        response, recorder = self._response, self._recorder
-        if response.HasField("pending"):
+        recorder = self._recorder
+        if self._pending is not None:
             if recorder is not None and any(recorder.operations()):
                 raise ValueError(f"pending {_STANDS_ALONE}")
-            return response
+            return task_handler_service_pb2.HandleEventResponse(pending=self._pending)
+        response = task_handler_service_pb2.HandleEventResponse()
+        result = response.result
+        result.MergeFrom(self._result)
         # Present though empty: this result depends on nothing else.
-        response.reads.SetInParent()
+        result.reads.SetInParent()
         if recorder is not None:
-            response.reads.paths.extend(recorder.read_paths())
+            result.reads.paths.extend(recorder.read_paths())
             if any(recorder.operations()):
-                recorder.write_operations(response.operations)
+                recorder.write_operations(result.operations)
         return response
 
 

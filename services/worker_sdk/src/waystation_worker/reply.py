@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from waystation.v1 import result_pb2, status_pb2, task_handler_service_pb2, wait_pb2
+from waystation.v1 import result_pb2, wait_pb2
 from waystation_worker.events import NewEvent
 from waystation_worker.tasks import check_name, is_reserved
 from waystation_worker.timing import Span, span
@@ -21,10 +21,10 @@ FAILED = "workflow.failed"
 class Reply:
     """An answer in the making."""
 
-    __slots__ = ("_ended_by", "_number_of_events", "_response")
+    __slots__ = ("_ended_by", "_number_of_events", "_result")
 
     def __init__(self) -> None:
-        self._response = task_handler_service_pb2.HandleEventResponse()
+        self._result = result_pb2.TaskResult()
         self._number_of_events = 0
         self._ended_by = ""
 
@@ -45,7 +45,7 @@ class Reply:
         Raises ValueError or TypeError for a reserved type, for what `NewEvent` refuses, a payload
         that JSON can't hold, and the 1,001st event.
         """
-        response = self._open_for("emit")
+        result = self._open_for("emit")
         new = NewEvent(
             event_type,
             payload,
@@ -59,7 +59,7 @@ class Reply:
         if is_reserved(event_type) and event_type not in (COMPLETED, FAILED):
             raise ValueError(f"{event_type} is the system's; choose another name")
         self._check_room(1)
-        response.events.append(new._message())
+        result.events.append(new._message())
         self._number_of_events += 1
 
     def fan_out(
@@ -82,7 +82,7 @@ class Reply:
         Raises ValueError or TypeError for what `emit` refuses, the end of the workflow, a `need`
         above the number of events, and a `then` that has times of its own.
         """
-        response = self._open_for("fan_out")
+        result = self._open_for("fan_out")
         if isinstance(events, str):
             raise TypeError(f"fan_out takes a list of events; write [{events!r}]")
         branches = [_as_event(event) for event in events]
@@ -105,7 +105,7 @@ class Reply:
             fan_out.timeout.FromTimedelta(span(timeout, "timeout"))
         fan_out.events.extend(new._message() for new in branches)
         fan_out.then.CopyFrom(follows._message())
-        response.fan_outs.append(fan_out)
+        result.fan_outs.append(fan_out)
         self._number_of_events += raised
 
     def wait_for_input(
@@ -118,9 +118,12 @@ class Reply:
         """Asks a person: the instance is WAITING_FOR_INPUT until `provide_input` answers, or until
         `timeout` (at most 366 days), when `user.input.timed_out` is raised.
 
-        `schema` is a JSON Schema for forms. Raises ValueError when this answer asks or ends already.
+        `schema` is a JSON Schema for forms (at most 64 KiB). One answer may ask several things. Raises
+        ValueError when it ends the instance already.
         """
-        response = self._only_once("wait_for_input")
+        if self._ended_by:
+            raise ValueError(f"wait_for_input after {self._ended_by}: who ends asks nothing more")
+        result = self._open_for("wait_for_input")
         if not message:
             raise ValueError("wait_for_input needs a message: what is asked?")
         wait = wait_pb2.WaitRequest(message=message)
@@ -131,39 +134,44 @@ class Reply:
             write_struct(schema, wait.input_schema, "schema")
         if timeout is not None:
             wait.timeout.FromTimedelta(span(timeout, "timeout"))
-        response.wait.CopyFrom(wait)
-        response.status = status_pb2.WORKFLOW_STATUS_WAITING_FOR_INPUT
-        self._ended_by = "wait_for_input"
+        result.waits.append(wait)
 
     def complete(self, output: Mapping[str, Any] | Model | None = None) -> None:
         """Ends the instance as COMPLETED. Raises ValueError when this answer asks or ends already."""
-        response = self._only_once("complete")
+        result = self._only_end("complete")
+        result.complete.SetInParent()
         if output is not None:
-            write_struct(output, response.output, "output")
-        response.status = status_pb2.WORKFLOW_STATUS_COMPLETED
+            write_struct(output, result.complete.output, "output")
         self._ended_by = "complete"
 
-    def fail(self, reason: str, message: str = "") -> None:
-        """Ends the instance as FAILED: the task did its work, and the workflow can't go on.
+    def fail(
+        self, reason: str, message: str = "", details: Mapping[str, Any] | Model | None = None
+    ) -> None:
+        """Ends the instance as FAILED: the task did its work, and the workflow can't go on. `details` (JSON)
+        are kept with the failure.
 
-        Where the task could not do its work, raise Reject instead, or call `fail_task`. Raises
-        ValueError when this answer asks or ends already.
+        Where the task could not do its work, raise Reject instead, or call `fail_delivery`. Raises
+        ValueError for no reason, and when this answer asks or ends already.
         """
-        response = self._only_once("fail")
-        self.emit(FAILED, {"reason": reason, "message": message or reason})
-        response.status = status_pb2.WORKFLOW_STATUS_FAILED
+        result = self._only_end("fail")
+        if not reason:
+            raise ValueError("fail needs a reason: a short stable name such as FRAUD_SUSPECTED")
+        result.fail.reason = reason
+        result.fail.message = message or reason
+        if details is not None:
+            write_struct(details, result.fail.details, "details")
         self._ended_by = "fail"
 
-    def _only_once(self, what: str) -> task_handler_service_pb2.HandleEventResponse:
-        if self._ended_by:
-            raise ValueError(f"{what} after {self._ended_by}: one answer takes one of these")
-        return self._open_for(what)
+    def _only_end(self, what: str) -> result_pb2.TaskResult:
+        result = self._open_for(what)
+        if self._ended_by or result.waits:
+            before = self._ended_by or "wait_for_input"
+            raise ValueError(f"{what} after {before}: one answer takes one of these")
+        return result
 
-    def _open_for(self, what: str) -> task_handler_service_pb2.HandleEventResponse:
+    def _open_for(self, what: str) -> result_pb2.TaskResult:
         """The message to write into."""
-        if self._response.HasField("pending"):
-            raise ValueError(f"{what} after pending: this belongs into the result that follows")
-        return self._response
+        return self._result
 
     def _check_room(self, more: int) -> None:
         if self._number_of_events + more > MAX_EVENTS:

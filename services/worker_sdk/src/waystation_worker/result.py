@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from waystation.v1 import operation_pb2, task_handler_service_pb2
+from waystation.v1 import operation_pb2, result_pb2
 from waystation_worker.reply import Reply
 from waystation_worker.tracking import MAX_OPERATIONS, Operation, write_operation
 from waystation_worker.values import as_number, escape, parse_pointer
 
 
 class TaskResult(Reply):
-    """The result of a task that answered `pending`, for `Client.complete_task`.
+    """The result of a task that answered `pending`, for `Client.complete_delivery`.
 
         result = TaskResult()
         result.set("/claim/price", 1200)
@@ -65,18 +65,18 @@ class TaskResult(Reply):
         write_operation(Operation(kind, path, value), operation)
         operations.append(operation)
 
-    def _answer(self) -> task_handler_service_pb2.HandleEventResponse:
+    def _message(self) -> result_pb2.TaskResult:
         """The result as the contract carries it."""
-        response = task_handler_service_pb2.HandleEventResponse()
-        response.CopyFrom(self._response)
+        result = result_pb2.TaskResult()
+        result.CopyFrom(self._result)
         # Present though empty: nothing was read.
-        response.reads.SetInParent()
+        result.reads.SetInParent()
         if self._operations.items:
-            response.operations.CopyFrom(self._operations)
-        return response
+            result.operations.CopyFrom(self._operations)
+        return result
 
     def _only_changes(self) -> operation_pb2.OperationList:
         """Its changes. Raises ValueError when it says anything else."""
-        if self._response.ByteSize():
+        if self._result.ByteSize():
             raise ValueError("only changes are taken here: no events, questions or ends")
         return self._operations

@@ -33,6 +33,7 @@ class Failure:
     message: str
     task_id: str
     event_id: str
+    details: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,4 +243,10 @@ def _wait(wait: wait_pb2.WorkflowWait) -> Wait:
 
 
 def _failure(failure: workflow_pb2.WorkflowFailure) -> Failure:
-    return Failure(failure.reason, failure.message, failure.task_id, failure.event_id)
+    return Failure(
+        failure.reason,
+        failure.message,
+        failure.task_id,
+        failure.event_id,
+        read_struct(failure.details) if failure.HasField("details") else None,
+    )

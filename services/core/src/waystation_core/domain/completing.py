@@ -14,6 +14,7 @@ from enum import Enum
 from waystation_core.domain import failing, replying
 from waystation_core.domain.actions import require_open
 from waystation_core.domain.commit import EventFacts
+from waystation_core.domain.completion_tokens import Attempt
 from waystation_core.domain.draft import Draft
 from waystation_core.domain.lifecycle import Treatment
 from waystation_core.domain.model import Delivery, DeliveryState, Event
@@ -31,11 +32,16 @@ class Standing(Enum):
     """It has its outcome, or this attempt was cut."""
 
 
-def standing(facts: EventFacts, key: str) -> tuple[Standing, Delivery | None]:
-    """Where the delivery with this idempotency key stands, and its row."""
-    row = next((row for row in facts.deliveries.values() if row.idempotency_key == key), None)
+def standing(
+    facts: EventFacts, attempt: Attempt, *, fenced: bool
+) -> tuple[Standing, Delivery | None]:
+    """Where the delivery of this attempt stands, and its row. `fenced`: another attempt of it is another one;
+    else what came of an earlier one counts, too, as every late result does."""
+    row = facts.deliveries.get(attempt.task_id)
     if row is None:
         return (Standing.IN_CALL if facts.in_outbox else Standing.OVER), None
+    if row.edit != attempt.edit or (fenced and row.attempts >= attempt.attempt):
+        return Standing.OVER, row
     if row.state is DeliveryState.PENDING:
         return Standing.PENDING, row
     if row.state is DeliveryState.LEASED:

@@ -57,29 +57,6 @@ def may_move(before: Status, after: Status) -> bool:
     return after in _MOVES[before]
 
 
-def check_task_status(wanted: Status, *, has_wait: bool, after_end: bool) -> None:
-    """Raises ResponseInvalid unless a task may ask for this status.
-
-    A task may open a wait, complete and fail; whoever handles what the end of an instance raised
-    may do none of these.
-    """
-    if wanted not in (Status.WAITING_FOR_INPUT, Status.COMPLETED, Status.FAILED):
-        raise ResponseInvalid(
-            f"A task may not set the status {wanted.name}; it may open a wait, complete or fail.",
-            problem=f"status {wanted.name}",
-        )
-    if wanted is Status.WAITING_FOR_INPUT and not has_wait:
-        raise ResponseInvalid(
-            "The status WAITING_FOR_INPUT needs `wait`, which says what is asked.",
-            problem="status without wait",
-        )
-    if after_end:
-        raise ResponseInvalid(
-            "A task that handles the end of a workflow may change data, never the status.",
-            problem="status after the end",
-        )
-
-
 def is_reserved(event_type: str) -> bool:
     """Whether only the system raises this type (tasks may raise those of STATUS_OF_EVENT)."""
     return event_type.startswith(reserved.EVENTS)

@@ -42,6 +42,9 @@ MAX_REPEATED = 10_000
 """Entries of any one list of a message, where nothing smaller is said."""
 MAX_EVENTS_PER_ANSWER = 1_000
 MAX_OPERATIONS = 10_000
+MAX_OPEN_WAITS = 100
+MAX_SCHEMA_BYTES = 64 * 1024
+"""Of the form of a question, as JSON: all of them travel with their instance."""
 MAX_PATH_TOKENS = 32
 """Of a path into data, which is no deeper than `MAX_DEPTH`."""
 MAX_METADATA_ENTRIES = 32

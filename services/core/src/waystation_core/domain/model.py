@@ -163,14 +163,18 @@ class Failure:
     message: str
     task_id: str = ""
     event_id: str = ""
+    details: JsonObject | None = None
 
     def to_json(self) -> JsonObject:
-        return {
+        told: JsonObject = {
             "reason": self.reason,
             "message": self.message,
             "task_id": self.task_id,
             "event_id": self.event_id,
         }
+        if self.details is not None:
+            told["details"] = self.details
+        return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,10 +387,6 @@ class Delivery:
     last_error: JsonObject | None = None
     outside_group: bool = False
     """A retry of what had its final outcome before: its event's group does not wait for it."""
-
-    @property
-    def idempotency_key(self) -> str:
-        return idempotency_key(self.event_id, self.task_id, self.edit)
 
 
 def idempotency_key(event_id: str, task_id: str, edit: int = 0) -> str:

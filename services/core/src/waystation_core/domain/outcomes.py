@@ -75,14 +75,29 @@ class FanOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Completion:
+    """The workflow is done."""
+
+    output: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """The task did its work, and the workflow can't go on."""
+
+    reason: str
+    message: str = ""
+    details: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """The answer of a task that did its work."""
 
     events: tuple[NewEvent, ...] = ()
     change: Change = ()
-    status: Status | None = None
-    wait: WaitRequest | None = None
-    output: JsonObject | None = None
+    end: Completion | Failing | None = None
+    waits: tuple[WaitRequest, ...] = ()
     reads: tuple[str, ...] | None = None
     """None: everything."""
     fan_outs: tuple[FanOut, ...] = ()
@@ -113,9 +128,9 @@ class Reply:
             for new in self.events
             if new.event_type in lifecycle.STATUS_OF_EVENT
         }
-        if self.status is not None:
-            asked.add(self.status)
-        if self.wait is not None:
+        if self.end is not None:
+            asked.add(Status.COMPLETED if isinstance(self.end, Completion) else Status.FAILED)
+        if self.waits:
             asked.add(Status.WAITING_FOR_INPUT)
         return sorted(asked)
 

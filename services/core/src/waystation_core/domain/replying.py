@@ -19,7 +19,16 @@ from waystation_core.domain.model import (
     Wait,
 )
 from waystation_core.domain.operations import apply, write_of
-from waystation_core.domain.outcomes import MAX_TEXT, CallResult, Reply, Verdict, operations_of
+from waystation_core.domain.outcomes import (
+    MAX_TEXT,
+    CallResult,
+    Completion,
+    Failing,
+    Reply,
+    Verdict,
+    WaitRequest,
+    operations_of,
+)
 from waystation_core.domain.recording import record_attempt
 from waystation_core.domain.status_events import raise_status_event, settle_unhandled_now
 
@@ -57,13 +66,13 @@ def succeed(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Non
         limits.check_context(data)
     status = _status_of(reply, event)
     _check_events(draft, event, reply)
-    wait = _wait_of(draft, reply, event, task_id)
+    waits = _waits_of(draft, reply, event, task_id)
 
     draft.end_delivery(event.event_id, task_id)
     if operations:
         draft.touch(data=data)
-    if reply.output is not None:
-        draft.touch(output=reply.output)
+    if isinstance(reply.end, Completion) and reply.end.output is not None:
+        draft.touch(output=reply.end.output)
     raised = []
     for new in reply.events:
         ends = new.event_type in lifecycle.STATUS_OF_EVENT
@@ -86,8 +95,8 @@ def succeed(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Non
         draft.move_to(status)
         if status is Status.FAILED:
             draft.touch(failure=_failure_of(reply, event, task_id))
-        if wait is not None:
-            _open_wait(draft, wait, reply)
+        for wait, timeout in waits:
+            _open_wait(draft, wait, timeout)
         by_task = any(e.event_type == lifecycle.EVENT_OF_STATUS[status] for e in raised)
         if status is not before.status and not by_task:
             raised.append(raise_status_event(draft, raised_by=task_id, cause=event))
@@ -116,9 +125,11 @@ def _status_of(reply: Reply, event: Event) -> Status | None:
             problem="contradicting statuses",
             statuses=names,
         )
-    lifecycle.check_task_status(
-        asked[0], has_wait=reply.wait is not None, after_end=event.after_end
-    )
+    if event.after_end:
+        raise ResponseInvalid(
+            "A task that handles the end of a workflow may change data, never the status.",
+            problem="status after the end",
+        )
     return asked[0]
 
 
@@ -142,18 +153,40 @@ def _check_events(draft: Draft, event: Event, reply: Reply) -> None:
     draft.check_event_limit(reply.number_of_events + reply.number_of_promises - ends)
 
 
-def _wait_of(draft: Draft, reply: Reply, event: Event, task_id: str) -> Wait | None:
-    if reply.wait is None:
-        return None
-    request = reply.wait
-    wait_id = request.wait_id or f"w-{draft.next_version}"
-    reserved.check_name(wait_id, "wait.wait_id")
-    if any(wait.wait_id == wait_id for wait in draft.instance.waits):
+def _waits_of(
+    draft: Draft, reply: Reply, event: Event, task_id: str
+) -> list[tuple[Wait, float | None]]:
+    """The questions that the reply asks, each with the seconds it stands open. Raises ResponseInvalid for
+    an id in use and for too many."""
+    taken = {wait.wait_id for wait in draft.instance.waits}
+    if reply.waits and len(taken) + len(reply.waits) > limits.MAX_OPEN_WAITS:
         raise ResponseInvalid(
-            f"The wait {wait_id} is open already; give each wait an id of its own, or none.",
-            problem="wait_id in use",
-            wait_id=wait_id,
+            f"{len(taken)} questions are open and {len(reply.waits)} more are asked; a workflow may have "
+            f"{limits.MAX_OPEN_WAITS} open. Ask in steps.",
+            problem="too many waits",
+            limit=str(limits.MAX_OPEN_WAITS),
         )
+    asked = []
+    for at, request in enumerate(reply.waits):
+        wait_id = request.wait_id or _name_of_wait(draft, at)
+        reserved.check_name(wait_id, f"waits[{at}].wait_id")
+        if wait_id in taken:
+            raise ResponseInvalid(
+                f"The wait {wait_id} is open already; give each wait an id of its own, or none.",
+                problem="wait_id in use",
+                wait_id=wait_id,
+            )
+        taken.add(wait_id)
+        asked.append((_wait_of(draft, request, wait_id, event, task_id), request.timeout))
+    return asked
+
+
+def _name_of_wait(draft: Draft, at: int) -> str:
+    """`w-7` for the first question of an answer that makes version 7, `w-7-2` for the second."""
+    return f"w-{draft.next_version}" + (f"-{at + 1}" if at else "")
+
+
+def _wait_of(draft: Draft, request: WaitRequest, wait_id: str, event: Event, task_id: str) -> Wait:
     return Wait(
         wait_id=wait_id,
         task_id=task_id,
@@ -167,17 +200,26 @@ def _wait_of(draft: Draft, reply: Reply, event: Event, task_id: str) -> Wait | N
     )
 
 
-def _open_wait(draft: Draft, wait: Wait, reply: Reply) -> None:
+def _open_wait(draft: Draft, wait: Wait, timeout: float | None) -> None:
     """The instance asks; the branch in which it does waits for the answer."""
     draft.touch(waits=(*draft.instance.waits, wait))
     if wait.branch is not None:
         groups.enter(draft, wait.branch)
-    if reply.wait is not None and reply.wait.timeout is not None:
-        draft.put_timer(Timer(TimerKind.WAIT, wait.wait_id, due_in=reply.wait.timeout))
+    if timeout is not None:
+        draft.put_timer(Timer(TimerKind.WAIT, wait.wait_id, due_in=timeout))
 
 
 def _failure_of(reply: Reply, event: Event, task_id: str) -> Failure:
-    """A task that fails its workflow says why in the payload of `workflow.failed`."""
+    """A task that fails its workflow says why: by its end, or in the payload of a `workflow.failed` that it
+    raised itself."""
+    if isinstance(reply.end, Failing):
+        return Failure(
+            reason=reply.end.reason[:200],
+            message=(reply.end.message or reply.end.reason)[:MAX_TEXT],
+            task_id=task_id,
+            event_id=event.event_id,
+            details=reply.end.details,
+        )
     payload: JsonObject = next(
         (e.payload for e in reply.events if e.event_type == lifecycle.FAILED), {}
     )

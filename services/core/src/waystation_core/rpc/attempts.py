@@ -3,7 +3,7 @@ calls handler services."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from google.protobuf.duration_pb2 import Duration
@@ -182,8 +182,12 @@ def _details(data: bytes) -> tuple[str, float | None, dict[str, str] | None]:
     except DecodeError:
         return "", None, None
     retry_after = seconds_of(retry.retry_delay) if retry.HasField("retry_delay") else None
-    metadata = {
+    return readable(info.reason, MAX_REASON), retry_after, metadata_of(info.metadata)
+
+
+def metadata_of(metadata: Mapping[str, str]) -> dict[str, str] | None:
+    """What a handler says of its failure, cut to what may be stored; None where that is nothing."""
+    return {
         readable(key, 200): readable(value, MAX_TEXT_BYTES)
-        for key, value in list(info.metadata.items())[:MAX_METADATA_ENTRIES]
-    }
-    return readable(info.reason, MAX_REASON), retry_after, metadata or None
+        for key, value in list(metadata.items())[:MAX_METADATA_ENTRIES]
+    } or None

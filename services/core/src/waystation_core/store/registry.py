@@ -153,7 +153,8 @@ class PostgresRegistryStore(Registering, Retiring, CatchingUp):
                     (SELECT json_agg(json_build_array(t.spec, t.retired_at IS NOT NULL)
                         ORDER BY t.task_id) FROM tasks t WHERE t.namespace = r.namespace),
                     (SELECT json_agg(json_build_array({HANDLER_COLUMNS}) ORDER BY h.handler_id)
-                     FROM handlers h WHERE h.namespace = r.namespace AND {LIVE})
+                     FROM handlers h WHERE h.namespace = r.namespace AND {LIVE}),
+                    r.completion_key
                 FROM registry r WHERE r.namespace = %s
                 """,
                 (namespace,),
@@ -170,6 +171,7 @@ class PostgresRegistryStore(Registering, Retiring, CatchingUp):
                 for handler in row[3] or ()
             ),
             retired=tuple(task for task, retired in tasks if retired),
+            completion_key=bytes(row[4]),
         )
 
 

@@ -286,6 +286,8 @@ registry = Table(
     Column("generation", BigInteger, nullable=False),
     # Raised by every change of registrations but renewals: routers reload.
     Column("changes", BigInteger, nullable=False),
+    # What completion tokens are sealed with: 32 random bytes.
+    Column("completion_key", LargeBinary, nullable=False),
 )
 
 tasks = Table(

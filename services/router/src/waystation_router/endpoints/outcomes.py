@@ -18,6 +18,7 @@ from waystation_core.rpc.attempts import (
     NotSent,
     error_of_code,
     invalid_answer,
+    metadata_of,
     seconds_of,
 )
 from waystation_core.rpc.conversion.replies import readable
@@ -69,4 +70,5 @@ def error_of_item(status: result_pb2.CallStatus) -> AttemptError:
         status.message,
         reason=readable(status.reason, MAX_REASON),
         retry_after=seconds_of(status.retry_after) if status.HasField("retry_after") else None,
+        metadata=metadata_of(status.metadata),
     )

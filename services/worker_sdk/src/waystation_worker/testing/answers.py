@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from waystation.v1 import event_pb2, result_pb2, task_handler_service_pb2, wait_pb2
-from waystation_worker.context import status_name
 from waystation_worker.testing.changes import Change, Fault, apply, read_changes
 from waystation_worker.timing import time_of
 from waystation_worker.values import Json, read_struct
@@ -72,6 +71,15 @@ class Asked(_Shown):
 
 
 @dataclass(frozen=True, repr=False)
+class Failing(_Shown):
+    """Why a task ended its workflow as FAILED."""
+
+    reason: str
+    message: str = ""
+    details: dict[str, Json] | None = None
+
+
+@dataclass(frozen=True, repr=False)
 class Pending(_Shown):
     """The result follows. `timeout` is in seconds; None: the task's own."""
 
@@ -94,8 +102,8 @@ class Failed(_Shown):
 class Answer(_Shown):
     """What one call of one task answered.
 
-    `data` is what the call was given with `changes` made; `status` is COMPLETED, FAILED,
-    WAITING_FOR_INPUT or None for unchanged; `reads` are the places it looked at, as JSON Pointers.
+    `data` is what the call was given with `changes` made; `status` is COMPLETED (with its `output`), FAILED
+    (`failing` says why), WAITING_FOR_INPUT (`waits` are what is asked) or None for unchanged; `reads` are the places it looked at, as JSON Pointers.
     A failed call has nothing but its `failure`, one whose result follows nothing but `pending`.
     """
 
@@ -103,9 +111,10 @@ class Answer(_Shown):
     changes: list[Change] = field(default_factory=list)
     events: list[Raised] = field(default_factory=list)
     fan_outs: list[FannedOut] = field(default_factory=list)
+    waits: list[Asked] = field(default_factory=list)
     status: str | None = None
-    wait: Asked | None = None
     output: dict[str, Json] | None = None
+    failing: Failing | None = None
     failure: Failed | None = None
     pending: Pending | None = None
     reads: list[str] = field(default_factory=list, compare=False, repr=False)
@@ -125,12 +134,21 @@ def read_answer(
     response: task_handler_service_pb2.HandleEventResponse, data: dict[str, Json]
 ) -> Answer:
     """The answer as a value. Raises NotModelled for what the kit would have to ignore."""
-    _refuse_unknown(response)
-    if response.HasField("failure"):
+    outcome = response.WhichOneof("outcome")
+    if outcome == "failure":
         return Answer(data, failure=read_failure(response.failure))
-    if response.HasField("pending"):
+    if outcome == "pending":
         return Answer(data, pending=Pending(_seconds(response.pending, "timeout")))
-    changes = read_changes(response.operations)
+    if outcome is None:
+        nothing = "the answer has none of result, failure and pending"
+        return Answer(data, failure=Failed("RESPONSE_INVALID", nothing, permanent=True))
+    return read_result(response.result, data)
+
+
+def read_result(result: result_pb2.TaskResult, data: dict[str, Json]) -> Answer:
+    """A result as a value. Raises NotModelled for what the kit would have to ignore."""
+    _refuse_unknown(result)
+    changes = read_changes(result.operations)
     try:
         after = apply(data, changes)
     except Fault as fault:
@@ -138,12 +156,28 @@ def read_answer(
     return Answer(
         data=after,
         changes=changes,
-        events=[read_event(new) for new in response.events],
-        fan_outs=[_fanned_out(fan_out) for fan_out in response.fan_outs],
-        status=status_name(response.status) if response.status else None,
-        wait=_asked(response.wait) if response.HasField("wait") else None,
-        output=read_struct(response.output) if response.HasField("output") else None,
-        reads=list(response.reads.paths),
+        events=[read_event(new) for new in result.events],
+        fan_outs=[_fanned_out(fan_out) for fan_out in result.fan_outs],
+        waits=[_asked(wait) for wait in result.waits],
+        status=_status_of(result),
+        output=read_struct(result.complete.output) if result.complete.HasField("output") else None,
+        failing=_failing(result.fail) if result.HasField("fail") else None,
+        reads=list(result.reads.paths),
+    )
+
+
+def _status_of(result: result_pb2.TaskResult) -> str | None:
+    if result.waits:
+        return "WAITING_FOR_INPUT"
+    end = result.WhichOneof("end")
+    return None if end is None else {"complete": "COMPLETED", "fail": "FAILED"}[end]
+
+
+def _failing(fail: result_pb2.WorkflowFailing) -> Failing:
+    return Failing(
+        reason=fail.reason,
+        message=fail.message,
+        details=read_struct(fail.details) if fail.HasField("details") else None,
     )
 
 
@@ -198,17 +232,15 @@ def _seconds(message: Any, field_name: str) -> float | None:
 
 
 _MODELLED: dict[str, set[str]] = {
-    "HandleEventResponse": {
-        *("events", "fan_outs", "operations", "status", "wait", "output", "reads"),
-        *("failure", "pending"),
-    },
+    "TaskResult": {"events", "fan_outs", "operations", "complete", "fail", "waits", "reads"},
+    "WorkflowCompletion": {"output"},
+    "WorkflowFailing": {"reason", "message", "details"},
     "NewEvent": {
         *("event_type", "payload", "priority", "metadata", "schema_version"),
         *("delay", "deliver_at", "expires_at"),
     },
     "FanOut": {"events", "then", "need", "timeout"},
     "WaitRequest": {"message", "wait_id", "input_schema", "timeout"},
-    "PendingCompletion": {"timeout"},
 }
 
 

@@ -59,6 +59,11 @@ class Snapshot:
     history: tuple[history_pb2.HistoryEntry, ...] = ()
 
 
+def token_of(key: str, attempt: int) -> str:
+    """The completion token of an attempt: readable, as nobody needs to be kept out here."""
+    return f"token:{key}/{attempt}"
+
+
 def number(count: int) -> str:
     """An event id that looks like one and is the same in every run."""
     return f"00000000-0000-7000-8000-{count:012d}"
@@ -76,7 +81,11 @@ async def call(
 ) -> Answer:
     """What the task answers. A call that took too long is a failed one."""
     request = task_handler_service_pb2.HandleEventRequest(
-        task_id=task.task_id, attempt=attempt, idempotency_key=key, dry_run=dry_run
+        task_id=task.task_id,
+        attempt=attempt,
+        idempotency_key=key,
+        dry_run=dry_run,
+        completion_token="" if dry_run else token_of(key, attempt),
     )
     # By the real clock, like the timeout itself.
     request.deadline.FromDatetime(datetime.now(UTC) + timedelta(seconds=task.timeout))

@@ -102,7 +102,7 @@ def succeed(instance: Instance, delivery: Delivery, result: Answer, attempt: int
         check_size(data, "CONTEXT_TOO_LARGE", "the data")
     status = _status_of(result, event)
     _check_events(instance, result, event)
-    wait = waits.wait_of(instance, result.wait, task_id) if result.wait is not None else None
+    asked = waits.waits_of(instance, result.waits, task_id)
 
     delivery.state = "DONE"
     instance.data = data
@@ -123,7 +123,7 @@ def succeed(instance: Instance, delivery: Delivery, result: Answer, attempt: int
         if status == "FAILED":
             instance.failure = _failure_of(result, event, task_id)
         instance.enter(status)
-        if wait is not None:
+        for wait in asked:
             waits.open_wait(instance, wait, event.branch)
         if status != before:
             changes.append(STATUS)
@@ -223,7 +223,16 @@ def _statuses(result: Answer) -> set[str]:
 
 
 def _failure_of(result: Answer, event: SentEvent, task_id: str) -> Failure:
-    """A task that fails its workflow says why in the payload of `workflow.failed`."""
+    """A task that fails its workflow says why: by its end, or in the payload of a `workflow.failed` that it
+    raised itself."""
+    if (failing := result.failing) is not None:
+        return Failure(
+            failing.reason,
+            failing.message or failing.reason,
+            task_id,
+            event.event_id,
+            failing.details,
+        )
     payload: dict[str, Json] = next(
         (raised.payload for raised in result.events if raised.event_type in ENDS), {}
     )

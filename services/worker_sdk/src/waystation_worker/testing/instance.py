@@ -174,6 +174,8 @@ class Instance:
                 "task_id": failure.task_id,
                 "event_id": failure.event_id,
             }
+            if failure.details is not None:
+                payload["details"] = failure.details
         elif self.status == "WAITING_FOR_INPUT":
             payload = {"waits": [waits.told(wait) for wait in self.waits]}
         return self.emit(

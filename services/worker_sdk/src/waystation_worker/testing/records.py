@@ -123,6 +123,7 @@ class PendingTask:
     task_id: str
     event_type: str
     idempotency_key: str
+    completion_token: str
     attempt: int
     until: datetime
 

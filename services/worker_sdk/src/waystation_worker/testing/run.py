@@ -12,7 +12,7 @@ from waystation_worker.events import NewEvent
 from waystation_worker.result import TaskResult
 from waystation_worker.testing import asking, committing, completing, timers
 from waystation_worker.testing.answers import Answer, read_event, read_failure
-from waystation_worker.testing.calling import Snapshot, as_json, call
+from waystation_worker.testing.calling import Snapshot, as_json, call, token_of
 from waystation_worker.testing.instance import Instance
 from waystation_worker.testing.records import DeadLetter, Delivery, Entry, PendingTask
 from waystation_worker.testing.telling import entry_message, timeline
@@ -87,6 +87,7 @@ class WorkflowRun:
                 delivery.task.task_id,
                 delivery.event.event_type,
                 delivery.key,
+                token_of(delivery.key, delivery.attempts + 1),
                 delivery.attempts + 1,
                 delivery.due,
             )
@@ -187,14 +188,14 @@ class WorkflowRun:
         )
         asking.publish(self._instance, read_event(new._message()))
 
-    def complete_task(self, idempotency_key: str, result: TaskResult) -> None:
+    def complete_delivery(self, completion_token: str, result: TaskResult) -> None:
         """Gives the result of a task that answered `pending`. Raises DeliveryNotFound, WorkflowEnded,
         and for a result that breaks a rule WrongState or LimitExceeded."""
-        completing.complete(self._instance, idempotency_key, result)
+        completing.complete(self._instance, completion_token, result)
 
-    def fail_task(
+    def fail_delivery(
         self,
-        idempotency_key: str,
+        completion_token: str,
         reason: str,
         message: str = "",
         *,
@@ -202,15 +203,15 @@ class WorkflowRun:
         retry_after: Span | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        """Fails the attempt of a task that answered `pending`. Raises as `complete_task`."""
+        """Fails the attempt of a task that answered `pending`. Raises as `complete_delivery`."""
         failure = task_failure(reason, message, permanent, retry_after, metadata)
-        completing.fail(self._instance, idempotency_key, read_failure(failure))
+        completing.fail(self._instance, completion_token, read_failure(failure))
 
-    def extend_task(self, idempotency_key: str, extension: Span) -> datetime:
+    def extend_delivery(self, completion_token: str, extension: Span) -> datetime:
         """Gives a task that answered `pending` more time, from now; answers until when. Raises as
-        `complete_task`."""
+        `complete_delivery`."""
         seconds = span(extension, "extension", DAY)
-        return completing.extend(self._instance, idempotency_key, seconds)
+        return completing.extend(self._instance, completion_token, seconds)
 
     def cancel(self, reason: str = "") -> None:
         """Ends it as CANCELLED. Raises WorkflowEnded when it is COMPLETED or FAILED."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from waystation.v1 import history_pb2, status_pb2
+from waystation_worker.testing.calling import token_of
 from waystation_worker.testing.instance import Instance
 from waystation_worker.testing.records import Delivery, Entry
 from waystation_worker.values import write_struct
@@ -62,7 +63,7 @@ def _delivery_stands(instance: Instance, delivery: Delivery, now: datetime) -> I
     what = f"  {delivery.event.event_type} for {delivery.task.task_id}"
     if delivery.state == "PENDING":
         left = _left(delivery.due, now)
-        yield f"{what}: its result follows, within {left} (key {delivery.key})"
+        yield f"{what}: its result follows, within {left} ({token_of(delivery.key, delivery.attempts + 1)})"
     elif delivery.state != "OPEN":
         return
     elif instance.treatment(delivery.event) == "HOLD":

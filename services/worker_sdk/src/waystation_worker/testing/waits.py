@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -17,14 +18,24 @@ if TYPE_CHECKING:
     from waystation_worker.testing.instance import Instance
 
 
-def wait_of(instance: Instance, asked: Asked, task_id: str) -> Wait:
-    """The question that an answer asks. Raises Fault when its id is in use."""
-    wait_id = asked.wait_id or f"w-{instance.version + 1}"
-    if any(wait.wait_id == wait_id for wait in instance.waits):
-        raise Fault("RESPONSE_INVALID", f"the wait {wait_id} is open already")
-    since, timeout = instance.clock(), asked.timeout
-    deadline = None if timeout is None else since + timedelta(seconds=timeout)
-    return Wait(wait_id, task_id, asked.message, asked.schema, since, deadline)
+MAX_OPEN_WAITS = 100
+
+
+def waits_of(instance: Instance, questions: Sequence[Asked], task_id: str) -> list[Wait]:
+    """The questions that an answer asks. Raises Fault when an id is in use, or too many are open."""
+    taken = {wait.wait_id for wait in instance.waits}
+    if questions and len(taken) + len(questions) > MAX_OPEN_WAITS:
+        raise Fault("RESPONSE_INVALID", f"more than {MAX_OPEN_WAITS} questions are open at once")
+    found = []
+    for at, asked in enumerate(questions):
+        wait_id = asked.wait_id or f"w-{instance.version + 1}" + (f"-{at + 1}" if at else "")
+        if wait_id in taken:
+            raise Fault("RESPONSE_INVALID", f"the wait {wait_id} is open already")
+        taken.add(wait_id)
+        since, timeout = instance.clock(), asked.timeout
+        deadline = None if timeout is None else since + timedelta(seconds=timeout)
+        found.append(Wait(wait_id, task_id, asked.message, asked.schema, since, deadline))
+    return found
 
 
 def open_wait(instance: Instance, wait: Wait, branch: Branch | None) -> None:

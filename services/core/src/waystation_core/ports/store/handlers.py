@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -48,6 +48,8 @@ class RegistrySnapshot:
     handlers: tuple[Registration, ...]
     retired: tuple[TaskSpec, ...] = ()
     """Those that get nothing any more. What they have in call still goes by their specs."""
+    completion_key: bytes = field(default=b"", repr=False)
+    """What completion tokens are sealed with."""
 
     def table(self) -> TaskTable:
         """Which tasks handle an event."""

@@ -15,9 +15,9 @@ from waystation_core.rpc.conversion.nouns import (
     event_to_proto,
 )
 from waystation_core.rpc.conversion.replies import (
-    completion_from_proto,
     failure_from_proto,
     reply_from_proto,
+    result_from_proto,
 )
 from waystation_core.rpc.conversion.requests import new_event_from_proto, payload_from_proto
 from waystation_core.rpc.conversion.tasks import task_spec_from_proto, task_spec_to_proto
@@ -30,7 +30,6 @@ from waystation_core.rpc.conversion.times import (
 from waystation_core.rpc.conversion.unforeseen import refuses_unforeseen
 
 __all__ = [
-    "completion_from_proto",
     "context_to_proto",
     "dead_letter_to_proto",
     "entry_to_proto",
@@ -41,6 +40,7 @@ __all__ = [
     "payload_from_proto",
     "refuses_unforeseen",
     "reply_from_proto",
+    "result_from_proto",
     "seconds_from_proto",
     "set_duration",
     "set_timestamp",

@@ -93,6 +93,8 @@ def context_to_proto(
         target.message = failure.message
         target.task_id = failure.task_id
         target.event_id = failure.event_id
+        if failure.details is not None:
+            to_struct(failure.details, target.details)
     if instance.idle is not None:
         set_timestamp(message.idle.since, instance.idle_since)
         message.idle.event_id = instance.idle.event_id

@@ -14,17 +14,18 @@ import structlog
 from waystation.v1 import event_pb2, operation_pb2, result_pb2, task_handler_service_pb2, wait_pb2
 from waystation_core.domain import lifecycle, limits
 from waystation_core.domain.errors import (
-    InvalidField,
     InvalidStruct,
     ResourceExhausted,
     ResponseInvalid,
     WaystationError,
 )
-from waystation_core.domain.model import JsonObject, NewEvent, Status
+from waystation_core.domain.model import JsonObject, NewEvent
 from waystation_core.domain.operations import Operation, canonical
 from waystation_core.domain.results import (
     AttemptError,
     Change,
+    Completion,
+    Failing,
     FanOut,
     Patch,
     Pending,
@@ -43,6 +44,7 @@ TASK_FAILURE = "TASK_FAILURE"
 _log = structlog.get_logger(__name__)
 
 _Response = task_handler_service_pb2.HandleEventResponse
+_Result = result_pb2.TaskResult
 
 
 def reply_from_proto(response: _Response) -> Reply | AttemptError | Pending:
@@ -62,47 +64,40 @@ def reply_from_proto(response: _Response) -> Reply | AttemptError | Pending:
         )
 
 
-@refuses_unforeseen("response")
-def completion_from_proto(response: _Response) -> Reply:
-    """The result of a pending delivery. Raises what breaks a rule, as its caller can correct it."""
-    for field in ("failure", "pending"):
-        if response.HasField(field):  # type: ignore[arg-type, unused-ignore]
-            raise InvalidField(
-                f"response.{field} completes nothing; call FailDelivery or ExtendDelivery.",
-                field=f"response.{field}",
-            )
-    reply = _read(response)
-    assert isinstance(reply, Reply)
+@refuses_unforeseen("result")
+def result_from_proto(result: _Result) -> Reply:
+    """What a task that did its work wants. Raises what breaks a rule, as its caller can correct it."""
+    # Looked at before anything is converted: that is what costs.
+    limits.check_events_of_answer(
+        len(result.events) + sum(len(fan_out.events) or 1 for fan_out in result.fan_outs)
+    )
+    events = _events(result.events, "events")
+    reply = Reply(
+        events=events,
+        change=_change(result),
+        end=_end(result),
+        waits=tuple(_wait(wait, f"waits[{at}]") for at, wait in enumerate(result.waits)),
+        reads=_paths(result.reads.paths) if result.HasField("reads") else None,
+        fan_outs=tuple(
+            _fan_out(fan_out, f"fan_outs[{at}]") for at, fan_out in enumerate(result.fan_outs)
+        ),
+    )
+    _check_one_end(reply)
     return reply
 
 
 def _read(response: _Response) -> Reply | AttemptError | Pending:
-    if response.HasField("failure"):
-        _check_alone(response, "failure")
+    outcome = response.WhichOneof("outcome")
+    if outcome == "result":
+        return result_from_proto(response.result)
+    if outcome == "failure":
         return failure_from_proto(response.failure)
-    if response.HasField("pending"):
-        _check_alone(response, "pending")
+    if outcome == "pending":
         return Pending(_timeout(response.pending, "pending.timeout", limits.MAX_PENDING_SECONDS))
-    # Looked at before anything is converted: that is what costs.
-    limits.check_events_of_answer(
-        len(response.events) + sum(len(fan_out.events) or 1 for fan_out in response.fan_outs)
-    )
-    events = _events(response.events, "events")
-    fan_outs = tuple(
-        _fan_out(fan_out, f"fan_outs[{at}]") for at, fan_out in enumerate(response.fan_outs)
-    )
-    status = _status(response.status)
-    wait = _wait(response.wait) if response.HasField("wait") else None
-    output = payload_from_proto(response.output, "output") if response.HasField("output") else None
-    _check_end(events, status, wait, output)
-    return Reply(
-        events=events,
-        change=_change(response),
-        status=status,
-        wait=wait,
-        output=output,
-        reads=_paths(response.reads.paths) if response.HasField("reads") else None,
-        fan_outs=fan_outs,
+    raise ResponseInvalid(
+        "The answer has none of result, failure and pending, or one that this release does not know; a task "
+        'that is done and has nothing to say answers {"result": {}}.',
+        problem="no outcome",
     )
 
 
@@ -145,72 +140,77 @@ def _timeout(
     return seconds_from_proto(message.timeout, field, most=most)
 
 
-def _status(value: int) -> Status | None:
-    if not value:
-        return None
-    try:
-        return Status(value)
-    except ValueError:
-        raise ResponseInvalid(
-            f"status {value} is none that this release knows; COMPLETED and FAILED end a workflow.",
-            problem="unknown status",
-            status=str(value),
-        ) from None
+def _end(result: _Result) -> Completion | Failing | None:
+    end = result.WhichOneof("end")
+    if end == "complete":
+        complete = result.complete
+        return Completion(
+            payload_from_proto(complete.output, "complete.output")
+            if complete.HasField("output")
+            else None
+        )
+    if end == "fail":
+        fail = result.fail
+        details = (
+            payload_from_proto(fail.details, "fail.details") if fail.HasField("details") else None
+        )
+        if not fail.reason:
+            raise ResponseInvalid(
+                "fail.reason is empty; name why the workflow fails, such as FRAUD_SUSPECTED.",
+                problem="end without reason",
+            )
+        return Failing(
+            reason=readable(fail.reason, 200),
+            message=readable(fail.message, limits.MAX_TEXT_BYTES),
+            details=details,
+        )
+    return None
 
 
-def _check_end(
-    events: Iterable[NewEvent],
-    status: Status | None,
-    wait: WaitRequest | None,
-    output: JsonObject | None,
-) -> None:
-    """Refuses answers that want two ends at once, or an output without an end."""
-    wanted = {lifecycle.STATUS_OF_EVENT.get(event.event_type) for event in events} - {None}
-    if status is not None:
-        wanted.add(status)
-    if wait is not None:
-        wanted.add(Status.WAITING_FOR_INPUT)
-    if len(wanted) > 1:
-        names = ", ".join(sorted(found.name for found in wanted if found is not None))
+def _check_one_end(reply: Reply) -> None:
+    """Refuses answers that want two statuses at once."""
+    if len(reply.statuses) > 1:
+        names = ", ".join(status.name for status in reply.statuses)
         raise ResponseInvalid(
             f"The answer asks for {names} at once; ask for one of them.",
             problem="contradicting statuses",
             statuses=names,
         )
-    if output is not None and Status.COMPLETED not in wanted:
-        raise ResponseInvalid(
-            "output goes with status COMPLETED or a raised workflow.completed only; "
-            "complete the workflow, or put the value into data.",
-            problem="output without completion",
-        )
 
 
-def _wait(message: wait_pb2.WaitRequest) -> WaitRequest:
+def _wait(message: wait_pb2.WaitRequest, field: str) -> WaitRequest:
     if message.wait_id:
-        limits.check_id(message.wait_id, "wait.wait_id")
+        limits.check_id(message.wait_id, f"{field}.wait_id")
     if not message.message:
         raise ResponseInvalid(
-            "wait.message is empty; say what the person is asked.", problem="wait without message"
+            f"{field}.message is empty; say what the person is asked.",
+            problem="wait without message",
         )
     return WaitRequest(
-        message=limits.check_text(message.message, "wait.message"),
+        message=limits.check_text(message.message, f"{field}.message"),
         wait_id=message.wait_id,
-        input_schema=payload_from_proto(message.input_schema, "wait.input_schema")
-        if message.HasField("input_schema")
-        else None,
-        timeout=_timeout(message, "wait.timeout", limits.MAX_DELAY_SECONDS),
+        input_schema=_schema(message, f"{field}.input_schema"),
+        timeout=_timeout(message, f"{field}.timeout", limits.MAX_DELAY_SECONDS),
     )
 
 
-def _change(response: _Response) -> Change:
-    kind = response.WhichOneof("change")
+def _schema(message: wait_pb2.WaitRequest, field: str) -> JsonObject | None:
+    if not message.HasField("input_schema"):
+        return None
+    schema = payload_from_proto(message.input_schema, field)
+    limits.encoded(schema, field, limits.MAX_SCHEMA_BYTES)
+    return schema
+
+
+def _change(result: _Result) -> Change:
+    kind = result.WhichOneof("change")
     if kind is None:
         return ()
     if kind == "operations":
-        return operations_from_proto(response.operations)
+        return operations_from_proto(result.operations)
     if kind == "data_patch":
-        return Patch(payload_from_proto(response.data_patch, "data_patch"))
-    return Replacement(payload_from_proto(response.data, "data"))
+        return Patch(payload_from_proto(result.data_patch, "data_patch"))
+    return Replacement(payload_from_proto(result.data, "data"))
 
 
 @refuses_unforeseen("operations")
@@ -270,23 +270,6 @@ def _check_path(path: str) -> None:
     """Raises InvalidPath. Longer than data is deep, it would only cost."""
     if path[:1] != "/" or "~" in path or "\0" in path or path.count("/") > limits.MAX_PATH_TOKENS:
         limits.check_path(path)
-
-
-def _check_alone(response: _Response, what: str) -> None:
-    """Refuses a failure, or a `pending`, beside a result."""
-    if (
-        response.events
-        or response.fan_outs
-        or response.WhichOneof("change") is not None
-        or response.status
-        or response.HasField("wait")
-        or response.HasField("output")
-        or (response.HasField("failure") and response.HasField("pending"))
-    ):
-        raise ResponseInvalid(
-            f"{what} stands together with a result; answer with one of the two.",
-            problem=f"{what} and result",
-        )
 
 
 @refuses_unforeseen("failure")

@@ -1,0 +1,74 @@
+"""Completion tokens: the right to end one delivery, given to its handler with each attempt.
+
+A token names event, task, edit and attempt, and is sealed with a key that only the servers of an installation
+have (keyed BLAKE2b, RFC 7693). Nothing is stored for it: most attempts never need theirs. The idempotency key,
+which handlers hand to third parties, gives no such right.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import uuid
+from dataclasses import dataclass
+
+_SEAL_BYTES = 16
+_NUMBERS = 4
+"""Bytes each of edit and attempt."""
+_HEAD = 1 + 16 + 2 * _NUMBERS
+_FORM = 1
+"""The first byte; another form gets another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What a token stands for."""
+
+    event_id: str
+    task_id: str
+    edit: int
+    attempt: int
+
+
+class CompletionTokens:
+    """Makes and reads the tokens of one key (16 to 64 bytes)."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def of(self, event_id: str, task_id: str, edit: int, attempt: int) -> str:
+        """The token, some 70 characters and the task's id, of `[A-Za-z0-9_-]`."""
+        body = (
+            bytes((_FORM,))
+            + uuid.UUID(event_id).bytes
+            + edit.to_bytes(_NUMBERS, "big")
+            + attempt.to_bytes(_NUMBERS, "big")
+            + task_id.encode()
+        )
+        return base64.urlsafe_b64encode(body + self._seal(body)).rstrip(b"=").decode()
+
+    def read(self, token: str) -> Attempt | None:
+        """What the token stands for; None where it is none of this key's."""
+        try:
+            whole = base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
+        except (ValueError, binascii.Error):
+            return None
+        body, seal = whole[:-_SEAL_BYTES], whole[-_SEAL_BYTES:]
+        if (
+            len(body) <= _HEAD
+            or body[0] != _FORM
+            or not hmac.compare_digest(seal, self._seal(body))
+        ):
+            return None
+        numbers = body[17:_HEAD]
+        return Attempt(
+            event_id=str(uuid.UUID(bytes=body[1:17])),
+            task_id=body[_HEAD:].decode(),
+            edit=int.from_bytes(numbers[:_NUMBERS], "big"),
+            attempt=int.from_bytes(numbers[_NUMBERS:], "big"),
+        )
+
+    def _seal(self, body: bytes) -> bytes:
+        return hashlib.blake2b(body, key=self._key, digest_size=_SEAL_BYTES).digest()
