@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import random
 import ssl
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 import grpc
 import orjson
 import pika
+import pika.exceptions
 from google.protobuf import message_factory
 
 from fuzz_input import oracle
@@ -273,7 +275,9 @@ class Doors:
     def close(self) -> None:
         """Hangs up."""
         if self._publisher is not None and self._publisher.is_open:
-            self._publisher.connection.close()
+            # After minutes in which nobody published, RabbitMQ has hung up itself.
+            with contextlib.suppress(pika.exceptions.AMQPError):
+                self._publisher.connection.close()
 
 
 def greeting(kind: str, rng: random.Random) -> bytes:

@@ -426,7 +426,15 @@ def _lives(number: int, examples: int, *, shrink: bool) -> None:
     )
 
 
-@pytest.mark.timeout(900)
+def _wanted(name: str) -> int:
+    return int(os.environ.get(f"FUZZ_{name}") or 0)
+
+
+LONGEST = 900 + 60 * _wanted("MINUTES") + _wanted("EXAMPLES") + 7_200 * bool(_wanted("AGAIN"))
+"""Seconds: a run that is to be long may be."""
+
+
+@pytest.mark.timeout(LONGEST)
 def test_random_lives(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
     Machine.database = database
     if again := _wanted("AGAIN"):
@@ -445,7 +453,3 @@ def test_random_lives(database: Database, capsys: pytest.CaptureFixture[str]) ->
                 print(f"{number * EXAMPLES} lives")
         if time.monotonic() >= until and number * EXAMPLES >= examples:
             return
-
-
-def _wanted(name: str) -> int:
-    return int(os.environ.get(f"FUZZ_{name}") or 0)

@@ -11,7 +11,7 @@ from router.given import INSTANCE, NO_REGISTRY
 from router.test_holds import InCall
 from router.whole import Made, WholeRouter, task
 from store.instances import a_start
-from support.scripted_store import broken, held
+from support.scripted_store import broken, held, unavailable
 from support.waiting import eventually
 
 from waystation.v1 import task_handler_service_pb2 as pb
@@ -326,3 +326,14 @@ async def test_calls_of_a_cancelled_instance_are_cancelled_at_its_notice(
     async with asyncio.timeout(20):
         assert isinstance(await made.outcome, Cancelled)
     assert not other.outcome.done()
+
+
+async def test_a_router_starts_through_an_outage(whole: WholeRouter) -> None:
+    """Postgres went away between the look at its schema and the first read."""
+    await whole.register(task())
+    whole.script.on("changes", unavailable(), calls=(1, 2))
+    await whole.start()
+    await whole.begin()
+    (made,) = await whole.endpoints.made(1)
+    made.answer()
+    await whole.all_settled()

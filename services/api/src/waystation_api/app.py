@@ -55,7 +55,7 @@ from waystation_core.ports.store import EngineStore, QueryStore, RegistryStore
 from waystation_core.relay.announcing import Relay
 from waystation_core.rpc.addresses import servers_of
 from waystation_core.rpc.server import RpcServer, Service
-from waystation_core.running import Contact, Kept, Retries, keep
+from waystation_core.running import Contact, Kept, Retries, keep, through_outages
 
 log = structlog.get_logger(__name__)
 
@@ -247,11 +247,10 @@ class ApiServer:
         log.info("listening", address=self.address)
 
     async def serve(self) -> None:
-        """Takes calls, as the store can be used now; SERVING once the broker is there too. Raises
-        StoreUnavailable when Postgres goes away just now."""
-        await self._tasks.refresh()
+        """Takes calls, as soon as the store can be used; SERVING once the broker is there too."""
+        await through_outages(self._tasks.refresh, "start_postponed")
         self._gate.is_open = True
-        await self._register_static()
+        await through_outages(self._register_static, "start_postponed")
         for name, work in (
             ("registry", self._tasks.follow),
             ("probe", self._contact.watch),
@@ -298,6 +297,9 @@ class ApiServer:
             again.CopyFrom(request)
             try:
                 await self._registering.register(again)
+            except StoreUnavailable:
+                # No fault of the registration: all of them are tried again.
+                raise
             except WaystationError as error:
                 log.error(
                     "handler_not_registered",

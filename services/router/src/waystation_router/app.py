@@ -23,7 +23,7 @@ from waystation_core.ports.store import (
 )
 from waystation_core.relay.announcing import Relay
 from waystation_core.rpc.addresses import servers_of
-from waystation_core.running import Contact, Kept, keep
+from waystation_core.running import Contact, Kept, keep, through_outages
 from waystation_router.calls import Calls
 from waystation_router.claims import Claims
 from waystation_router.committer import Committer
@@ -150,10 +150,9 @@ class Router:
         self._taking: Kept | None = None
 
     async def start(self) -> None:
-        """Takes up work. Raises PoolRefused, and StoreUnavailable when Postgres goes away just
-        now."""
-        await self._lease.join()
-        await self._registry.refresh()
+        """Takes up work, once Postgres answers. Raises PoolRefused."""
+        await through_outages(self._lease.join, "start_postponed")
+        await through_outages(self._registry.refresh, "start_postponed")
         self._lease.start()
         self._committer.start()
         self._broker.on_messages_lost(self._sweeper.messages_lost)

@@ -6,7 +6,7 @@ May import `domain`. Nothing in here knows a store, a broker or gRPC.
 
 from waystation_core.running.contact import Contact
 from waystation_core.running.owned import Died, Kept, Owner, job, keep, owner, step
-from waystation_core.running.retries import Retries, wait_before
+from waystation_core.running.retries import Retries, through_outages, wait_before
 
 __all__ = [
     "Contact",
@@ -18,5 +18,6 @@ __all__ = [
     "keep",
     "owner",
     "step",
+    "through_outages",
     "wait_before",
 ]

@@ -6,11 +6,17 @@ never one line for each try.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import structlog
+
+from waystation_core.domain.errors import StoreUnavailable
+
+T = TypeVar("T")
 
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 2.0
@@ -24,6 +30,22 @@ def wait_before(
     less up to a fifth by chance, so that those who failed together do not come back together."""
     steady = min(longest, first * 2.0 ** min(attempt - 1, 30))
     return steady * random.uniform(0.8, 1.0)  # noqa: S311  # not a secret
+
+
+async def through_outages(work: Callable[[], Awaitable[T]], event: str) -> T:
+    """What the work gives, however often the database must be asked for it: a step that a process can't go on
+    without, and need not end for."""
+    retries, failures = Retries(event), 0
+    while True:
+        try:
+            given = await work()
+        except StoreUnavailable as error:
+            failures += 1
+            retries.failed(error)
+            await asyncio.sleep(wait_before(failures))
+        else:
+            retries.over()
+            return given
 
 
 class Retries:
