@@ -27,8 +27,7 @@ if _version_not_supported:
 
 class DeadLetterServiceStub(object):
     """What operators do about deliveries that failed for good.
-    Every RPC may also answer NOT_FOUND / NAMESPACE_NOT_FOUND, UNAVAILABLE / STORE_UNAVAILABLE (retry as is, with
-    the same request_id) and INTERNAL / INTERNAL.
+    What any RPC may answer besides stands at ErrorReason.
     """
 
     def __init__(self, channel):
@@ -66,8 +65,7 @@ class DeadLetterServiceStub(object):
 
 class DeadLetterServiceServicer(object):
     """What operators do about deliveries that failed for good.
-    Every RPC may also answer NOT_FOUND / NAMESPACE_NOT_FOUND, UNAVAILABLE / STORE_UNAVAILABLE (retry as is, with
-    the same request_id) and INTERNAL / INTERNAL.
+    What any RPC may answer besides stands at ErrorReason.
     """
 
     def ListDeadLetters(self, request, context):
@@ -157,8 +155,7 @@ def add_DeadLetterServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class DeadLetterService(object):
     """What operators do about deliveries that failed for good.
-    Every RPC may also answer NOT_FOUND / NAMESPACE_NOT_FOUND, UNAVAILABLE / STORE_UNAVAILABLE (retry as is, with
-    the same request_id) and INTERNAL / INTERNAL.
+    What any RPC may answer besides stands at ErrorReason.
     """
 
     @staticmethod

@@ -29,7 +29,7 @@ class DeliveryCompletionServiceStub(object):
     """Ends deliveries that a task answered with `pending`, from any process that was given the completion token. One of an
     attempt that is over ends nothing.
     Every RPC may also answer UNAVAILABLE / DELIVERY_NOT_PENDING where it comes before the answer `pending` is committed
-    (it waits for that a few seconds): try again as is.
+    (it waits for that a few seconds). What any RPC may answer besides stands at ErrorReason.
     """
 
     def __init__(self, channel):
@@ -59,7 +59,7 @@ class DeliveryCompletionServiceServicer(object):
     """Ends deliveries that a task answered with `pending`, from any process that was given the completion token. One of an
     attempt that is over ends nothing.
     Every RPC may also answer UNAVAILABLE / DELIVERY_NOT_PENDING where it comes before the answer `pending` is committed
-    (it waits for that a few seconds): try again as is.
+    (it waits for that a few seconds). What any RPC may answer besides stands at ErrorReason.
     """
 
     def CompleteDelivery(self, request, context):
@@ -124,7 +124,7 @@ class DeliveryCompletionService(object):
     """Ends deliveries that a task answered with `pending`, from any process that was given the completion token. One of an
     attempt that is over ends nothing.
     Every RPC may also answer UNAVAILABLE / DELIVERY_NOT_PENDING where it comes before the answer `pending` is committed
-    (it waits for that a few seconds): try again as is.
+    (it waits for that a few seconds). What any RPC may answer besides stands at ErrorReason.
     """
 
     @staticmethod

@@ -27,6 +27,7 @@ if _version_not_supported:
 
 class HandlerRegistryServiceStub(object):
     """Where handler services say which tasks they host and where. For their processes and for operators.
+    What any RPC may answer besides stands at ErrorReason.
     """
 
     def __init__(self, channel):
@@ -64,6 +65,7 @@ class HandlerRegistryServiceStub(object):
 
 class HandlerRegistryServiceServicer(object):
     """Where handler services say which tasks they host and where. For their processes and for operators.
+    What any RPC may answer besides stands at ErrorReason.
     """
 
     def RegisterHandler(self, request, context):
@@ -74,7 +76,7 @@ class HandlerRegistryServiceServicer(object):
         more is retired after a grace, and goes on when it is declared again; one that an operator retired stays so.
         Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_EVENT_TYPE, INVALID_FIELD, WORKFLOW_TYPES_REQUIRED;
         ALREADY_EXISTS / TASK_OWNED_BY_OTHER_SERVICE, REQUEST_ID_REUSED; PERMISSION_DENIED / ENDPOINT_NOT_ALLOWED;
-        RESOURCE_EXHAUSTED / TOO_MANY_HANDLERS; NOT_FOUND / NAMESPACE_NOT_FOUND; UNAVAILABLE / STORE_UNAVAILABLE.
+        RESOURCE_EXHAUSTED / TOO_MANY_HANDLERS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -82,7 +84,7 @@ class HandlerRegistryServiceServicer(object):
 
     def RenewHandler(self, request, context):
         """Extends a leased registration by its lease from now. Renew at each third of the lease.
-        Errors: NOT_FOUND / HANDLER_NOT_FOUND (register again); UNAVAILABLE / STORE_UNAVAILABLE.
+        Errors: NOT_FOUND / HANDLER_NOT_FOUND (register again).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -91,7 +93,7 @@ class HandlerRegistryServiceServicer(object):
     def UnregisterHandler(self, request, context):
         """Takes an endpoint out. Calls in flight may finish; deliveries of its tasks wait for another endpoint.
         Idempotent: an endpoint that is not there is OK.
-        Errors: INVALID_ARGUMENT / INVALID_ID; UNAVAILABLE / STORE_UNAVAILABLE.
+        Errors: INVALID_ARGUMENT / INVALID_ID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,8 +103,7 @@ class HandlerRegistryServiceServicer(object):
         """Ends a task for good: no new deliveries; open ones become dead letters TASK_RETIRED under CONTINUE. What is
         in call finishes and counts; what is held by a FAILED instance is retired when that goes on. Registrations
         that declare the task are still accepted. Idempotent: a task that is retired stays so.
-        Errors: INVALID_ARGUMENT / INVALID_ID; NOT_FOUND / TASK_NOT_FOUND; ALREADY_EXISTS / REQUEST_ID_REUSED;
-        UNAVAILABLE / STORE_UNAVAILABLE.
+        Errors: INVALID_ARGUMENT / INVALID_ID; NOT_FOUND / TASK_NOT_FOUND; ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,7 +111,7 @@ class HandlerRegistryServiceServicer(object):
 
     def ListHandlers(self, request, context):
         """Lists registrations with what the routers see of each endpoint, ordered by service, host and port.
-        Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_PAGE_TOKEN; UNAVAILABLE / STORE_UNAVAILABLE.
+        Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_PAGE_TOKEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -154,6 +155,7 @@ def add_HandlerRegistryServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class HandlerRegistryService(object):
     """Where handler services say which tasks they host and where. For their processes and for operators.
+    What any RPC may answer besides stands at ErrorReason.
     """
 
     @staticmethod

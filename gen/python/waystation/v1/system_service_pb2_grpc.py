@@ -27,6 +27,7 @@ if _version_not_supported:
 
 class SystemServiceStub(object):
     """How the installation as a whole is doing. For operators.
+    What any RPC may answer besides stands at ErrorReason.
     """
 
     def __init__(self, channel):
@@ -49,11 +50,11 @@ class SystemServiceStub(object):
 
 class SystemServiceServicer(object):
     """How the installation as a whole is doing. For operators.
+    What any RPC may answer besides stands at ErrorReason.
     """
 
     def GetSystemStatus(self, request, context):
         """Gives routers, queues and backlog at this moment.
-        Errors: UNAVAILABLE / STORE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -62,7 +63,7 @@ class SystemServiceServicer(object):
     def GetFlow(self, request, context):
         """Gives the flow of events through tasks, as registered specs declare it and as the history of recent
         instances shows it, with what is wrong about it. A look at 1,000 instances takes about a second.
-        Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD; UNAVAILABLE / STORE_UNAVAILABLE.
+        Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -91,6 +92,7 @@ def add_SystemServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class SystemService(object):
     """How the installation as a whole is doing. For operators.
+    What any RPC may answer besides stands at ErrorReason.
     """
 
     @staticmethod

@@ -27,8 +27,7 @@ if _version_not_supported:
 
 class WorkflowServiceStub(object):
     """Starts workflows and works with their instances. For clients.
-    Every RPC may also answer NOT_FOUND / NAMESPACE_NOT_FOUND, UNAVAILABLE / STORE_UNAVAILABLE (retry as is, with
-    the same request_id) and INTERNAL / INTERNAL.
+    What any RPC may answer besides stands at ErrorReason.
     """
 
     def __init__(self, channel):
@@ -106,8 +105,7 @@ class WorkflowServiceStub(object):
 
 class WorkflowServiceServicer(object):
     """Starts workflows and works with their instances. For clients.
-    Every RPC may also answer NOT_FOUND / NAMESPACE_NOT_FOUND, UNAVAILABLE / STORE_UNAVAILABLE (retry as is, with
-    the same request_id) and INTERNAL / INTERNAL.
+    What any RPC may answer besides stands at ErrorReason.
     """
 
     def StartWorkflow(self, request, context):
@@ -316,8 +314,7 @@ def add_WorkflowServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class WorkflowService(object):
     """Starts workflows and works with their instances. For clients.
-    Every RPC may also answer NOT_FOUND / NAMESPACE_NOT_FOUND, UNAVAILABLE / STORE_UNAVAILABLE (retry as is, with
-    the same request_id) and INTERNAL / INTERNAL.
+    What any RPC may answer besides stands at ErrorReason.
     """
 
     @staticmethod

@@ -235,6 +235,7 @@ class DeliveryNotPending(WaystationError):
 
     code = "UNAVAILABLE"
     reason = "DELIVERY_NOT_PENDING"
+    retry_seconds = 1.0
 
 
 class NotYetAvailable(WaystationError):
