@@ -186,9 +186,9 @@ def test_an_open_workflow_fails_at_its_deadline() -> None:
     world.fire_due()
     assert world.instance.status is Status.FAILED
     assert world.instance.failure is not None
-    assert world.instance.failure.reason == "DEADLINE_EXCEEDED"
+    assert world.instance.failure.reason == "WORKFLOW_DEADLINE_EXCEEDED"
     (failed,) = world.raised("workflow.failed")
-    assert (failed.raised_by, failed.payload["reason"]) == ("system", "DEADLINE_EXCEEDED")
+    assert (failed.raised_by, failed.payload["reason"]) == ("system", "WORKFLOW_DEADLINE_EXCEEDED")
     assert [entry.action for entry in world.history if entry.action][-1] == "deadline"
 
 

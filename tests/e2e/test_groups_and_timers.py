@@ -114,7 +114,7 @@ async def test_a_workflow_fails_at_its_deadline(client: Client) -> None:
     started = await client.start("endless", workflow_timeout=0.5)
     done = await eventually(lambda: _ended(client, started.id), what="its deadline")
     assert done.failure is not None
-    assert (done.status, done.failure.reason) == ("FAILED", "DEADLINE_EXCEEDED")
+    assert (done.status, done.failure.reason) == ("FAILED", "WORKFLOW_DEADLINE_EXCEEDED")
 
 
 async def test_a_result_that_follows_ends_the_delivery_from_another_process(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from google.protobuf.descriptor_pb2 import (
 
 ROOT = Path(__file__).resolve().parents[2]
 _ENUM_IN_FILE = 5
+_GIVES_A_REASON = re.compile(r"\breason=|^_?[A-Z_, ]*(REASON|TIMED_OUT|FAILURE|UNHANDLED) = ")
 
 
 def _files() -> list[FileDescriptorProto]:
@@ -72,3 +74,20 @@ def test_each_enum_that_somebody_reads_says_what_an_unknown_value_means() -> Non
     }
     for name in read:
         assert "May grow; an unknown value " in comments[name], name
+
+
+def test_every_reason_that_the_engine_gives_itself_is_in_the_contract() -> None:
+    """Of failed attempts, branches and instances: whatever stands in its code as a reason."""
+    from waystation.v1.error_reason_pb2 import ErrorReason
+    from waystation.v1.failure_reason_pb2 import FailureReason
+
+    known = {name.removeprefix("FAILURE_REASON_") for name in FailureReason.keys()}  # noqa: SIM118
+    known |= {name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys()}  # noqa: SIM118
+    names: set[str] = set()
+    for part in ("core", "router", "api"):
+        for file in (ROOT / "services" / part).rglob("*.py"):
+            for line in file.read_text(encoding="utf-8").splitlines():
+                if _GIVES_A_REASON.search(line):
+                    names |= set(re.findall(r'"([A-Z][A-Z_]+)"', line))
+    assert {"CALL_CUT", "PENDING_TIMED_OUT", "WORKFLOW_DEADLINE_EXCEEDED", "EXPIRED"} <= names
+    assert names <= known, names - known

@@ -186,7 +186,7 @@ async def test_a_workflow_that_is_open_at_its_deadline_fails() -> None:
     assert "fails in 86400 s if it is open then" in run.timeline()
     await engine.advance(86_400)
     assert run.failure is not None
-    assert (run.status, run.failure.reason) == ("FAILED", "DEADLINE_EXCEEDED")
+    assert (run.status, run.failure.reason) == ("FAILED", "WORKFLOW_DEADLINE_EXCEEDED")
     assert [entry.action for entry in run.history if entry.action] == ["start", "deadline"]
     assert run.data == {"told": 1}
 

@@ -69,7 +69,7 @@ class Client(Completing, Revisiting):
 
         `data` is the context's first data, `payload` that of `workflow.started` (default: the
         same). An instance that is open still after `workflow_timeout` (at most 366 days) becomes FAILED
-        with the reason DEADLINE_EXCEEDED. An id in use gives the existing instance where the content
+        with the reason WORKFLOW_DEADLINE_EXCEEDED. An id in use gives the existing instance where the content
         is the same, with `created` False, else raises WorkflowAlreadyExists.
         """
         request = self._start_request(

@@ -25,6 +25,8 @@ MAX_ANSWER_BYTES = 3_900_000
 """Below the 4 MB that a gRPC receiver accepts by default: a larger answer would be lost there after
 the work was done, and again on each attempt."""
 
+CALL_TIMED_OUT = "CALL_TIMED_OUT"
+"""The reason of an attempt that took too long, as the router gives it."""
 NOT_BEGUN = "NOT_BEGUN"
 """The reason of a refusal that spends no attempt: nothing of the task was run."""
 NOT_BEGUN_PAUSE = 1.0
@@ -107,6 +109,7 @@ class Invoker:
                 grpc.StatusCode.DEADLINE_EXCEEDED,
                 f"task {task.task_id} took longer than {seconds:.3g} s; "
                 "make it faster or raise its timeout",
+                reason=CALL_TIMED_OUT,
             )
         if answer.cancelled():
             return failed(request, asyncio.CancelledError("the task was cancelled from elsewhere"))

@@ -29,7 +29,7 @@ from waystation_core.domain.status_events import raise_status_event, settle_unha
 
 DEADLINE_ACTION = "deadline"
 INPUT_TIMED_OUT_ACTION = "input_timed_out"
-DEADLINE_REASON = "DEADLINE_EXCEEDED"
+DEADLINE_REASON = "WORKFLOW_DEADLINE_EXCEEDED"
 
 EXPIRED = "it expired"
 

@@ -39,6 +39,7 @@ _PERMANENT = frozenset(
 )
 
 _SAY_NOT_BEGUN = frozenset({StatusCode.RESOURCE_EXHAUSTED.name, StatusCode.UNAVAILABLE.name})
+CALL_TIMED_OUT = "CALL_TIMED_OUT"
 MAX_REASON = 200
 """Characters."""
 SHORTEST_PAUSE = 0.2
@@ -146,8 +147,11 @@ def pause_of_not_begun(error: AttemptError) -> float | None:
 
 def late(seconds: float) -> AttemptError:
     """The failed attempt of a handler that did not answer in time."""
-    code = StatusCode.DEADLINE_EXCEEDED.name
-    return AttemptError(code=code, reason=code, message=f"No answer came within {seconds:g} s.")
+    return AttemptError(
+        code=StatusCode.DEADLINE_EXCEEDED.name,
+        reason=CALL_TIMED_OUT,
+        message=f"No answer came within {seconds:g} s.",
+    )
 
 
 def invalid_answer(problem: str) -> AttemptError:

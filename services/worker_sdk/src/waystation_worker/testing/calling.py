@@ -96,7 +96,9 @@ async def call(
     except CallRefused as refused:
         return Answer(
             context.data,
-            failure=Failed(refused.code.name, refused.message, code=refused.code.name),
+            failure=Failed(
+                refused.reason or refused.code.name, refused.message, code=refused.code.name
+            ),
         )
     return read_answer(response, context.data)
 

@@ -81,7 +81,7 @@ def _exceed(instance: Instance) -> None:
     if not instance.is_open:
         return
     message = "The workflow was not done by its deadline."
-    instance.failure = Failure("DEADLINE_EXCEEDED", message, "", "")
+    instance.failure = Failure("WORKFLOW_DEADLINE_EXCEEDED", message, "", "")
     instance.enter("FAILED")
     event = instance.emit_status("system", None)
     instance.record(event, "system", "SUCCESS", [STATUS], [event], action="deadline", note=message)
