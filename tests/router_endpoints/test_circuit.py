@@ -100,7 +100,7 @@ async def test_an_endpoint_that_hangs_is_left_alone_and_a_probe_finds_that_it_is
         for said in (
             "circuit open since",
             "3 faults in a row",
-            "DEADLINE_EXCEEDED",
+            "CALL_TIMED_OUT",
             "next probe at",
         ):
             assert said in report["last_error"]

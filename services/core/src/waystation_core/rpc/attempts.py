@@ -125,10 +125,12 @@ def error_of_code(
     retry_after: float | None = None,
     metadata: dict[str, str] | None = None,
 ) -> AttemptError:
-    """The failed attempt that a code means; without a reason the code is the reason."""
+    """The failed attempt that a code means; without a reason the code is the reason, but for the one that says what
+    a late call is."""
+    in_its_place = CALL_TIMED_OUT if code is StatusCode.DEADLINE_EXCEEDED else code.name
     return AttemptError(
         code=code.name,
-        reason=reason or code.name,
+        reason=reason or in_its_place,
         message=readable(message, MAX_TEXT_BYTES) or f"The handler answered {code.name}.",
         permanent=code in _PERMANENT,
         retry_after=retry_after,
