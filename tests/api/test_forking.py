@@ -168,11 +168,7 @@ REFUSED: list[tuple[dict[str, Any], str, str | None]] = [
     ({"at_sequence": 0}, "INVALID_FIELD", "at_sequence"),
     ({"at_sequence": 99}, "INVALID_FIELD", "at_sequence"),
     ({"event_of_sequence": 99}, "INVALID_FIELD", "event_of_sequence"),
-    (
-        {"event_of_sequence": 1, "event": NewEvent(event_type="a")},
-        "INVALID_FIELD",
-        "event_of_sequence",
-    ),
+    ({"event_of_sequence": 0}, "INVALID_FIELD", "event_of_sequence"),
     # Entry 6 is of `workflow.completed`, which says of its instance that it is.
     ({"at_sequence": 6}, "INVALID_FIELD", "event"),
     ({"event": NewEvent(event_type="workflow.completed")}, "RESERVED_EVENT_TYPE", None),

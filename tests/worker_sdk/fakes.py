@@ -149,6 +149,7 @@ def delivery(
     )
     request.event.event_id = key.split(":")[0]
     request.event.event_type = "claim.processed"
+    request.event.priority = 100
     request.event.payload.update(payload or {})
     request.context.workflow_instance_id = "claim-7"
     request.context.workflow_type = "insurance_claim"

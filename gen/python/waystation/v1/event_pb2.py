@@ -27,7 +27,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19waystation/v1/event.proto\x12\rwaystation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb3\x04\n\rWorkflowEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x12\n\nevent_type\x18\x02 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x03 \x01(\t\x12(\n\x07payload\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x0e\x63orrelation_id\x18\x06 \x01(\tH\x00\x88\x01\x01\x12\x15\n\x08priority\x18\x07 \x01(\x05H\x01\x88\x01\x01\x12\x14\n\x0c\x63\x61usation_id\x18\x08 \x01(\t\x12\x11\n\traised_by\x18\t \x01(\t\x12.\n\ndeliver_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eschema_version\x18\x0c \x01(\t\x12<\n\x08metadata\x18\r \x03(\x0b\x32*.waystation.v1.WorkflowEvent.MetadataEntry\x12\x10\n\x08group_id\x18\x0e \x01(\t\x12\x0e\n\x06\x62ranch\x18\x0f \x01(\x05\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x11\n\x0f_correlation_idB\x0b\n\t_priority\"\xf8\x02\n\x08NewEvent\x12\x12\n\nevent_type\x18\x01 \x01(\t\x12(\n\x07payload\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x15\n\x08priority\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12(\n\x05\x64\x65lay\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\ndeliver_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x08metadata\x18\x07 \x03(\x0b\x32%.waystation.v1.NewEvent.MetadataEntry\x12\x16\n\x0eschema_version\x18\x08 \x01(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0b\n\t_priority\"g\n\x0e\x45ventWithState\x12+\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1c.waystation.v1.WorkflowEvent\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.waystation.v1.EventState*\x8f\x01\n\nEventState\x12\x1b\n\x17\x45VENT_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45VENT_STATE_PENDING\x10\x01\x12\x17\n\x13\x45VENT_STATE_SETTLED\x10\x02\x12\x19\n\x15\x45VENT_STATE_UNHANDLED\x10\x03\x12\x17\n\x13\x45VENT_STATE_SKIPPED\x10\x04\x42\x97\x01\n\x11\x64\x65v.waystation.v1B\nEventProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19waystation/v1/event.proto\x12\rwaystation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x04\n\rWorkflowEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x12\n\nevent_type\x18\x02 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x03 \x01(\t\x12(\n\x07payload\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x63orrelation_id\x18\x06 \x01(\t\x12\x10\n\x08priority\x18\x07 \x01(\x05\x12\x14\n\x0c\x63\x61usation_id\x18\x08 \x01(\t\x12\x11\n\traised_by\x18\t \x01(\t\x12.\n\ndeliver_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eschema_version\x18\x0c \x01(\t\x12<\n\x08metadata\x18\r \x03(\x0b\x32*.waystation.v1.WorkflowEvent.MetadataEntry\x12\x10\n\x08group_id\x18\x0e \x01(\t\x12\x0e\n\x06\x62ranch\x18\x0f \x01(\x05\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x84\x03\n\x08NewEvent\x12\x12\n\nevent_type\x18\x01 \x01(\t\x12(\n\x07payload\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x15\n\x08priority\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12*\n\x05\x64\x65lay\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x30\n\ndeliver_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x08metadata\x18\x07 \x03(\x0b\x32%.waystation.v1.NewEvent.MetadataEntry\x12\x16\n\x0eschema_version\x18\x08 \x01(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x06\n\x04whenB\x0b\n\t_priority\"g\n\x0e\x45ventWithState\x12+\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1c.waystation.v1.WorkflowEvent\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.waystation.v1.EventState*\x8f\x01\n\nEventState\x12\x1b\n\x17\x45VENT_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45VENT_STATE_PENDING\x10\x01\x12\x17\n\x13\x45VENT_STATE_SETTLED\x10\x02\x12\x19\n\x15\x45VENT_STATE_UNHANDLED\x10\x03\x12\x17\n\x13\x45VENT_STATE_SKIPPED\x10\x04\x42\x97\x01\n\x11\x64\x65v.waystation.v1B\nEventProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,16 +39,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WORKFLOWEVENT_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_NEWEVENT_METADATAENTRY']._loaded_options = None
   _globals['_NEWEVENT_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_EVENTSTATE']._serialized_start=1190
-  _globals['_EVENTSTATE']._serialized_end=1333
+  _globals['_EVENTSTATE']._serialized_start=1160
+  _globals['_EVENTSTATE']._serialized_end=1303
   _globals['_WORKFLOWEVENT']._serialized_start=140
-  _globals['_WORKFLOWEVENT']._serialized_end=703
-  _globals['_WORKFLOWEVENT_METADATAENTRY']._serialized_start=624
-  _globals['_WORKFLOWEVENT_METADATAENTRY']._serialized_end=671
-  _globals['_NEWEVENT']._serialized_start=706
-  _globals['_NEWEVENT']._serialized_end=1082
-  _globals['_NEWEVENT_METADATAENTRY']._serialized_start=624
-  _globals['_NEWEVENT_METADATAENTRY']._serialized_end=671
-  _globals['_EVENTWITHSTATE']._serialized_start=1084
-  _globals['_EVENTWITHSTATE']._serialized_end=1187
+  _globals['_WORKFLOWEVENT']._serialized_end=661
+  _globals['_WORKFLOWEVENT_METADATAENTRY']._serialized_start=614
+  _globals['_WORKFLOWEVENT_METADATAENTRY']._serialized_end=661
+  _globals['_NEWEVENT']._serialized_start=664
+  _globals['_NEWEVENT']._serialized_end=1052
+  _globals['_NEWEVENT_METADATAENTRY']._serialized_start=614
+  _globals['_NEWEVENT_METADATAENTRY']._serialized_end=661
+  _globals['_EVENTWITHSTATE']._serialized_start=1054
+  _globals['_EVENTWITHSTATE']._serialized_end=1157
 # @@protoc_insertion_point(module_scope)

@@ -289,24 +289,24 @@ class ReplayWorkflowResponse(_message.Message):
     def __init__(self, steps: _Optional[_Iterable[_Union[_replay_pb2.ReplayStep, _Mapping]]] = ..., next_from_sequence: _Optional[int] = ...) -> None: ...
 
 class ForkWorkflowRequest(_message.Message):
-    __slots__ = ("namespace", "workflow_instance_id", "at_sequence", "new_workflow_instance_id", "edits", "event", "request_id", "event_of_sequence")
+    __slots__ = ("namespace", "workflow_instance_id", "at_sequence", "new_workflow_instance_id", "edits", "event", "event_of_sequence", "request_id")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     AT_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     NEW_WORKFLOW_INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     EDITS_FIELD_NUMBER: _ClassVar[int]
     EVENT_FIELD_NUMBER: _ClassVar[int]
-    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     EVENT_OF_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     workflow_instance_id: str
     at_sequence: int
     new_workflow_instance_id: str
     edits: _operation_pb2.OperationList
     event: _event_pb2.NewEvent
-    request_id: str
     event_of_sequence: int
-    def __init__(self, namespace: _Optional[str] = ..., workflow_instance_id: _Optional[str] = ..., at_sequence: _Optional[int] = ..., new_workflow_instance_id: _Optional[str] = ..., edits: _Optional[_Union[_operation_pb2.OperationList, _Mapping]] = ..., event: _Optional[_Union[_event_pb2.NewEvent, _Mapping]] = ..., request_id: _Optional[str] = ..., event_of_sequence: _Optional[int] = ...) -> None: ...
+    request_id: str
+    def __init__(self, namespace: _Optional[str] = ..., workflow_instance_id: _Optional[str] = ..., at_sequence: _Optional[int] = ..., new_workflow_instance_id: _Optional[str] = ..., edits: _Optional[_Union[_operation_pb2.OperationList, _Mapping]] = ..., event: _Optional[_Union[_event_pb2.NewEvent, _Mapping]] = ..., event_of_sequence: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class ForkWorkflowResponse(_message.Message):
     __slots__ = ("context", "created", "event_type", "task_ids")

@@ -52,7 +52,7 @@ class Forking:
             limits.check_id(request.new_workflow_instance_id, "new_workflow_instance_id")
         at = check_sequence(request.at_sequence, "at_sequence", source.version)
         handled = at
-        if request.event_of_sequence:
+        if request.HasField("event_of_sequence"):
             handled = check_sequence(request.event_of_sequence, "event_of_sequence", source.version)
         entries = await self._store.history(source.key, up_to=max(at, handled))
         event = await self._event(request, source, entries[handled - 1].entry)
@@ -113,10 +113,6 @@ def _refused(fault: TaskFault) -> InvalidField:
 
 def _given(request: _pb.ForkWorkflowRequest) -> NewEvent:
     """The event that the request names."""
-    if request.event_of_sequence:
-        raise InvalidField(
-            "event and event_of_sequence name two events; name one.", field="event_of_sequence"
-        )
     for later in _LATER:
         if request.event.HasField(later):
             raise InvalidField(

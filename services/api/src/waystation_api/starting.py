@@ -41,7 +41,7 @@ def start_from_proto(request: workflow_service_pb2.StartWorkflowRequest) -> acti
     reserved.check_name(request.workflow_type, "workflow_type")
     if request.workflow_instance_id:
         limits.check_id(request.workflow_instance_id, "workflow_instance_id")
-    if request.HasField("correlation_id"):
+    if request.correlation_id:
         limits.check_id(request.correlation_id, "correlation_id")
     if request.HasField("priority"):
         limits.check_priority(request.priority)
@@ -55,7 +55,7 @@ def start_from_proto(request: workflow_service_pb2.StartWorkflowRequest) -> acti
         payload=payload_from_proto(request.payload, "payload")
         if request.HasField("payload")
         else None,
-        correlation_id=request.correlation_id if request.HasField("correlation_id") else None,
+        correlation_id=request.correlation_id or None,
         priority=request.priority if request.HasField("priority") else None,
         metadata=limits.check_metadata(request.metadata) if request.metadata else None,
         digest=digest_of(request),

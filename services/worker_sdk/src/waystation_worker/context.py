@@ -92,7 +92,7 @@ class TaskContext(Reply):
     def correlation_id(self) -> str | None:
         """As given at the start of the workflow."""
         message = self._message
-        return message.correlation_id if message.HasField("correlation_id") else None
+        return message.correlation_id or None
 
     @property
     def task_id(self) -> str:

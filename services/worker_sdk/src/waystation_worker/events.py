@@ -143,12 +143,12 @@ class Event:
     def correlation_id(self) -> str | None:
         """As given at the start of the workflow."""
         message = self._message
-        return message.correlation_id if message.HasField("correlation_id") else None
+        return message.correlation_id or None
 
     @property
     def priority(self) -> int:
         """0-255."""
-        return self._message.priority if self._message.HasField("priority") else 100
+        return self._message.priority
 
     @property
     def causation_id(self) -> str | None:

@@ -114,10 +114,14 @@ class Revisiting(Connection):
             at_sequence=at_sequence,
             new_workflow_instance_id=new_id or "",
             edits=None if edits is None else _operations(edits),
-            event=None if event is None else event._message(),
-            event_of_sequence=event_of_sequence,
             request_id=request_id or str(uuid.uuid4()),
         )
+        if event is not None and event_of_sequence:
+            raise ValueError("event and event_of_sequence name two events: name one")
+        if event is not None:
+            request.event.CopyFrom(event._message())
+        elif event_of_sequence:
+            request.event_of_sequence = event_of_sequence
         response = await self._call(self._workflows.ForkWorkflow, request)
         return to_workflow(response.context, created=response.created)
 

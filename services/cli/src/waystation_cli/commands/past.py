@@ -191,9 +191,10 @@ def fork(
         at_sequence=at_sequence,
         new_workflow_instance_id=new_id or "",
         edits=_edits(set_ or [], remove or []),
-        event_of_sequence=event_of or 0,
         request_id=request_id or new_request_id(),
     )
+    if event_of:
+        request.event_of_sequence = event_of
     if event_type is not None:
         request.event.CopyFrom(NewEvent(event_type=event_type, payload=arguments.struct(payload)))
     with connected(address, as_json) as api:

@@ -80,7 +80,7 @@ def _print_header(out: Console, context: WorkflowContext, events: int) -> None:
         took = context.completed_at.ToDatetime() - context.created_at.ToDatetime()
         facts.add_row("ended", f"{when(context.completed_at)} (took {took.total_seconds():.3f} s)")
     facts.add_row("version", f"{context.version}, {events} events")
-    if context.HasField("correlation_id"):
+    if context.correlation_id:
         facts.add_row("correlation", plain(context.correlation_id))
     out.print(facts)
 

@@ -25,6 +25,9 @@ class Branch(NamedTuple):
     number: int
 
 
+DEFAULT_PRIORITY = 100
+
+
 @dataclass(frozen=True)
 class SentEvent:
     """An event as tasks get it."""
@@ -213,8 +216,7 @@ def _write_event(
     into.schema_version = event.schema_version
     into.created_at.FromDatetime(event.created_at)
     into.metadata.update(event.metadata)
-    if event.priority is not None:
-        into.priority = event.priority
+    into.priority = DEFAULT_PRIORITY if event.priority is None else event.priority
     if event.correlation_id is not None:
         into.correlation_id = event.correlation_id
     if event.deliver_at is not None:

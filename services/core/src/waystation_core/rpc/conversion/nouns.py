@@ -41,8 +41,7 @@ def event_to_proto(
         set_timestamp(message.created_at, event.created_at)
     if event.correlation_id is not None:
         message.correlation_id = event.correlation_id
-    if event.priority is not None:
-        message.priority = event.priority
+    message.priority = event.effective_priority
     if event.causation_id:
         message.causation_id = event.causation_id
     if event.schema_version:

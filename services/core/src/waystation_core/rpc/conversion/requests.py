@@ -74,10 +74,6 @@ def _times(
         delay = seconds_from_proto(message.delay, f"{field}.delay", most=limits.MAX_DELAY_SECONDS)
     if message.HasField("deliver_at"):
         deliver_at = timestamp_from_proto(message.deliver_at, f"{field}.deliver_at")
-        if delay is not None:
-            raise InvalidField(
-                f"{field} has a delay and deliver_at; set one of them.", field=f"{field}.deliver_at"
-            )
     if message.HasField("expires_at"):
         expires_at = timestamp_from_proto(message.expires_at, f"{field}.expires_at")
         if deliver_at is not None and expires_at <= deliver_at:
