@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from structlog.testing import capture_logs
 from support.databases import migrated
 from support.in_process import InProcess, in_process
-from support.running_api import refusal
+from support.running_api import Refusal, refusal
 from support.waiting import eventually
 
 from localservers.postgres import PostgresServer
@@ -102,11 +102,17 @@ async def test_an_outage_under_calls_spends_no_attempt(server: PostgresServer, o
             try:
                 held.open.set()
                 stub = workflow_service_pb2_grpc.WorkflowServiceStub(channel)
-                refused = await refusal(
-                    stub.StartWorkflow(
-                        workflow_service_pb2.StartWorkflowRequest(workflow_type="held"), timeout=30
-                    )
-                )
+                request = workflow_service_pb2.StartWorkflowRequest(workflow_type="held")
+
+                async def seen() -> Refusal | None:
+                    try:
+                        return await refusal(stub.StartWorkflow(request, timeout=30))
+                    except pytest.fail.Exception:
+                        # Sessions of Postgres hear of new settings one by one.
+                        return None
+
+                refused = await eventually(seen, what="the outage to be seen")
+                assert refused is not None
                 assert refused.reason == "STORE_UNAVAILABLE"
                 assert says in refused.message
                 await eventually(_health(channel), until=lambda status: status == "NOT_SERVING")
