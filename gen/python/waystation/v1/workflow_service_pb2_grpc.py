@@ -214,7 +214,7 @@ class WorkflowServiceServicer(object):
     def ReplayWorkflow(self, request, context):
         """Calls replayable tasks again as history has it, with dry_run, and tells how their results would differ from
         the recorded ones: each with its recorded event, the context that it was called with then, and an idempotency
-        key of its own (`replay:ID:event_id:task_id`, with a new ID each time; no real key begins so). Writes nothing.
+        key of its own (it begins with `replay:`, as no real one does, and is another one each time). Writes nothing.
         Ends early, with what is done, shortly before the caller's deadline (30 s where there is none).
         Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD; NOT_FOUND / WORKFLOW_NOT_FOUND.
         """
