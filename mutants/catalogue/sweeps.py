@@ -238,6 +238,16 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "claims_without_end",
+        "Nothing more is claimed while commits are far behind what was called",
+        "router/claims.py",
+        (("        if self._committer.behind > MOST_UNCOMMITTED:\n", "        if False:\n"),),
+        killers=(
+            "tests/router/test_sweeps.py"
+            "::test_nothing_more_is_claimed_while_commits_are_far_behind",
+        ),
+    ),
+    Mutant(
         "parked_on_old_facts",
         "What is parked on facts that are old by the time it is in the database is woken then",
         SWEEPER,

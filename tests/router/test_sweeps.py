@@ -17,7 +17,7 @@ from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.domain.pools import EVERY_TYPE
 from waystation_core.domain.task_spec import TaskSpec
 from waystation_router import sweeper as sweeping
-from waystation_router.claims import Claims
+from waystation_router.claims import MOST_UNCOMMITTED, Claims
 from waystation_router.sweeper import Sweeper
 
 TASK = TaskSpec("score", "claims", ("asked",), ("claim",), max_in_flight=10)
@@ -95,6 +95,7 @@ async def sweeper(
     depth: Callable[[], int | None] = lambda: 0,
     hands: dict[str, Any] | None = None,
     tasks: Sequence[TaskSpec] = (TASK,),
+    behind: int = 0,
 ) -> AsyncIterator[Sweeper]:
     async def depth_of(pool: str) -> int | None:
         return depth()
@@ -106,10 +107,11 @@ async def sweeper(
     async def alone() -> AsyncIterator[None]:
         yield
 
+    committer = SimpleNamespace(results_committed=0, behind=behind)
     both: dict[str, Any] = {
         "pools": SimpleNamespace(now=SimpleNamespace(called=EVERY_TYPE, announced=EVERY_TYPE)),
         "ledger": SimpleNamespace(handlings=hands if hands is not None else {}),
-        "committer": SimpleNamespace(results_committed=0),
+        "committer": committer,
         "lease": SimpleNamespace(is_held=True, may_break_others=True, seconds=10.0),
     }
     claims = Claims(
@@ -354,3 +356,14 @@ async def test_a_task_that_has_no_place_when_parked_ones_are_woken_is_looked_at_
         for still in (1, 0):
             places.become_free(10)
             await wait_until(lambda still=still: left == still)
+
+
+@pytest.mark.usefixtures("_soon")
+@pytest.mark.parametrize("behind", [MOST_UNCOMMITTED, MOST_UNCOMMITTED + 1])
+async def test_nothing_more_is_claimed_while_commits_are_far_behind(behind: int) -> None:
+    """Where Postgres is slower than the tasks, what was called and not committed must not grow."""
+    store = Store()
+    async with sweeper(store, Places(10), behind=behind):
+        await wait_until(lambda: store.asked["claim_timers"] >= 5)
+    claims = store.asked["claim_deliveries"] + store.asked["wake_parked"]
+    assert (claims > 0) == (behind <= MOST_UNCOMMITTED)

@@ -29,6 +29,9 @@ from waystation_router.registry import RegistryCopy
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 100
+MOST_UNCOMMITTED = 500
+"""Events that wait for their commit while more is claimed: where Postgres is slower than the tasks, what was called
+and not committed would grow without end."""
 POSTPONED_SECONDS = 10.0
 """Until a delivery that could not be taken in hand, by a fault of ours, is claimed again."""
 
@@ -76,7 +79,9 @@ class Claims:
 
     def callable_tasks(self) -> list[TaskSpec]:
         """Tasks that have a place and an endpoint now. None while this router's lease is not sure: what
-        it claimed then would be taken away from it."""
+        it claimed then would be taken away from it; and none while its commits are far behind."""
+        if self._committer.behind > MOST_UNCOMMITTED:
+            return []
         return [task for task in self._live_tasks() if self._calls.free(task) > 0]
 
     async def deliveries(self) -> bool:

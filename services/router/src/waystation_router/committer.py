@@ -103,6 +103,11 @@ class Committer:
         self._queue.setdefault(handling.event_id, handling)
         self._filled.set()
 
+    @property
+    def behind(self) -> int:
+        """How many events wait for their commit."""
+        return len(self._queue)
+
     def has(self, handling: Handling) -> bool:
         """Whether something of this event is about to be written, so that nobody knows where it stands."""
         return handling.event_id in self._queue or handling.event_id in self._committing
