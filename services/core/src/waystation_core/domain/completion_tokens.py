@@ -8,16 +8,15 @@ which handlers hand to third parties, gives no such right.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
+import struct
 import uuid
 from dataclasses import dataclass
 
 _SEAL_BYTES = 16
-_NUMBERS = 4
-"""Bytes each of edit and attempt."""
-_HEAD = 1 + 16 + 2 * _NUMBERS
+_HEAD = struct.Struct(">B16sII")
+"""Form, event, edit, attempt; the task's id follows."""
 _FORM = 1
 """The first byte; another form gets another one."""
 
@@ -40,35 +39,25 @@ class CompletionTokens:
 
     def of(self, event_id: str, task_id: str, edit: int, attempt: int) -> str:
         """The token, some 70 characters and the task's id, of `[A-Za-z0-9_-]`."""
-        body = (
-            bytes((_FORM,))
-            + uuid.UUID(event_id).bytes
-            + edit.to_bytes(_NUMBERS, "big")
-            + attempt.to_bytes(_NUMBERS, "big")
-            + task_id.encode()
-        )
+        body = _HEAD.pack(_FORM, uuid.UUID(event_id).bytes, edit, attempt) + task_id.encode()
         return base64.urlsafe_b64encode(body + self._seal(body)).rstrip(b"=").decode()
 
     def read(self, token: str) -> Attempt | None:
         """What the token stands for; None where it is none of this key's."""
         try:
             whole = base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
-        except (ValueError, binascii.Error):
+        except ValueError:
             return None
         body, seal = whole[:-_SEAL_BYTES], whole[-_SEAL_BYTES:]
         if (
-            len(body) <= _HEAD
+            len(body) <= _HEAD.size
             or body[0] != _FORM
             or not hmac.compare_digest(seal, self._seal(body))
         ):
             return None
-        numbers = body[17:_HEAD]
-        return Attempt(
-            event_id=str(uuid.UUID(bytes=body[1:17])),
-            task_id=body[_HEAD:].decode(),
-            edit=int.from_bytes(numbers[:_NUMBERS], "big"),
-            attempt=int.from_bytes(numbers[_NUMBERS:], "big"),
-        )
+        _, event, edit, number = _HEAD.unpack_from(body)
+        task_id = body[_HEAD.size :].decode()
+        return Attempt(str(uuid.UUID(bytes=event)), task_id, edit, number)
 
     def _seal(self, body: bytes) -> bytes:
         return hashlib.blake2b(body, key=self._key, digest_size=_SEAL_BYTES).digest()
