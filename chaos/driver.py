@@ -175,7 +175,7 @@ class Driver:
 
     async def _open_letters(self, instance: str) -> list[dead_letter_pb2.DeadLetter]:
         request = dead_letter_service_pb2.ListDeadLettersRequest()
-        request.filter.workflow_instance_id = instance
+        request.filter.workflow_instance_ids.append(instance)
         answer = await self._insist_raw("letters", instance, "ListDeadLetters", request)
         return list(answer.dead_letters)
 

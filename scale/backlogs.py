@@ -88,7 +88,7 @@ async def letters(system: System, number: int, normal: float) -> list[Row]:
             )
         )
         request = dead_letter_service_pb2.RetryDeadLettersRequest(request_id="scale")
-        request.filter.task_id = "reject"
+        request.filter.task_ids.append("reject")
         retried = 0
         async with bystander(one, _FIRST + "-letters") as looks:
             began = time.monotonic()

@@ -89,17 +89,26 @@ async def test_every_field_of_the_filter_counts_and_all_must_hold(api: Api) -> N
     await failed(api, "w-3", by=task("other"))
     last = await failed(api, "w-4", workflow_type="u")
     for nothing in (
-        {"workflow_instance_id": "w-9"},
-        {"event_type": "b"},
-        {"reason": "OTHER", "task_id": "other"},
+        {"workflow_instance_ids": ["w-9"]},
+        {"event_types": ["b"]},
+        {"reasons": ["OTHER"], "task_ids": ["other"]},
         {"created_before": first.created_at},
     ):
         assert await retry(api, **nothing) == 0
+    for some, of in (
+        ({"workflow_instance_ids": ["w-1", "w-9", "w-3", "w-1"]}, ["w-3", "w-1"]),
+        ({"workflow_types": ["u", "no"]}, ["w-4"]),
+        ({"task_ids": ["other", "claim_validator"]}, ["w-4", "w-3", "w-2", "w-1"]),
+        ({"event_types": ["b", "workflow.started"]}, ["w-4", "w-3", "w-2", "w-1"]),
+        ({"reasons": ["OTHER", "NONE"], "workflow_instance_ids": ["w-1", "w-2"]}, ["w-2"]),
+    ):
+        found = await open_letters(api, **some)
+        assert [letter.workflow_instance_id for letter in found] == of
     assert len(await open_letters(api)) == 4
-    assert await retry(api, reason="OTHER") == 1
-    assert await discard(api, task_id="other") == 1
-    assert await retry(api, workflow_type="u", created_after=last.created_at) == 1
-    assert await retry(api, workflow_instance_id="w-1", event_type="workflow.started") == 1
+    assert await retry(api, reasons=["OTHER"]) == 1
+    assert await discard(api, task_ids=["other"]) == 1
+    assert await retry(api, workflow_types=["u"], created_after=last.created_at) == 1
+    assert await retry(api, workflow_instance_ids=["w-1"], event_types=["workflow.started"]) == 1
     assert await open_letters(api) == []
     assert [await status(api, f"w-{n}") for n in (1, 2, 3, 4)] == [
         "ACTIVE",
@@ -122,9 +131,9 @@ async def test_several_of_one_workflow_go_together_with_what_they_held(
         await api.engine.handle(name, "c", failure(permanent=True), by=CONTINUE)
         # Taken over and held.
         await api.engine.handle(name, "d", reply(), by=task("other"))
-    assert await retry(api, workflow_instance_id="w-1") == len(await open_letters(api)) > 1
+    assert await retry(api, workflow_instance_ids=["w-1"]) == len(await open_letters(api)) > 1
     assert await status(api, "w-1") == "ACTIVE"
-    letters = len(await open_letters(api, workflow_instance_id="w-2"))
+    letters = len(await open_letters(api, workflow_instance_ids=["w-2"]))
     assert await discard(api) == letters
     page = await api.workflows.ListEvents(
         workflow_service_pb2.ListEventsRequest(workflow_instance_id="w-2")
@@ -145,7 +154,7 @@ async def test_a_repeated_request_has_one_effect_and_the_same_answer(api: Api) -
         await api.engine.handle(f"w-{number}", "workflow.started", failure(permanent=True))
     assert await retry(api, "r-1") == 3
     assert len(await open_letters(api)) == 3
-    other = pb.RetryDeadLettersRequest(request_id="r-1", **target(task_id="x"))
+    other = pb.RetryDeadLettersRequest(request_id="r-1", **target(task_ids=["x"]))
     reused = await refusal(api.dead_letters.RetryDeadLetters(other))
     assert reused.reason == "REQUEST_ID_REUSED"
     # Scope is RPC and id.
@@ -280,7 +289,7 @@ async def test_one_that_cant_be_retried_holds_up_no_other(api: Api, fault: str) 
             "WHERE i.key = h.instance_key AND h.sequence > i.version"
         )
     else:
-        letter = (await open_letters(api, workflow_instance_id="w-1"))[0].dead_letter_id
+        letter = (await open_letters(api, workflow_instance_ids=["w-1"]))[0].dead_letter_id
         copied, undone = (
             f"UPDATE dead_letters SET on_failure = {value} WHERE dead_letter_id = '{letter}'"
             for value in (9, 1)
@@ -405,12 +414,16 @@ OPEN = DeadLetterState.DEAD_LETTER_STATE_OPEN
 UNCLEAR: dict[str, tuple[dict[str, Any], str]] = {
     "nothing": ({}, "target"),
     "an empty filter": ({"filter": {}}, "filter"),
-    "a variable that was not set": ({"filter": {"task_id": "", "reason": ""}}, "filter"),
+    "a list of nothing": ({"filter": {"task_ids": [], "reasons": []}}, "filter"),
+    "a variable that was not set": ({"filter": {"reasons": [""]}}, "filter.reasons"),
     "a state is no condition here": ({"filter": {"states": [OPEN]}}, "filter"),
-    "resolved ones": ({"filter": {"task_id": "a", "states": [RETRIED]}}, "filter.states"),
-    "resolved ones too": ({"filter": {"task_id": "a", "states": [OPEN, RETRIED]}}, "filter.states"),
-    "no state": ({"filter": {"task_id": "a", "states": [0]}}, "filter.states"),
-    "a state of a later release": ({"filter": {"task_id": "a", "states": [9]}}, "filter.states"),
+    "resolved ones": ({"filter": {"task_ids": ["a"], "states": [RETRIED]}}, "filter.states"),
+    "resolved ones too": (
+        {"filter": {"task_ids": ["a"], "states": [OPEN, RETRIED]}},
+        "filter.states",
+    ),
+    "no state": ({"filter": {"task_ids": ["a"], "states": [0]}}, "filter.states"),
+    "a state of a later release": ({"filter": {"task_ids": ["a"], "states": [9]}}, "filter.states"),
 }
 
 
@@ -433,10 +446,40 @@ async def test_a_bulk_command_means_all_only_where_it_says_all(
     assert await open_letters(api) == []
 
 
+NAMED = {
+    "workflow_instance_ids": "INVALID_ID",
+    "workflow_types": "INVALID_ID",
+    "task_ids": "INVALID_ID",
+    "event_types": "INVALID_EVENT_TYPE",
+    "reasons": "INVALID_FIELD",
+}
+
+
+@pytest.mark.parametrize("field", NAMED)
+async def test_each_value_of_a_filter_is_one_and_there_are_no_more_than_a_thousand(
+    api: Api, field: str
+) -> None:
+    for values, reason in (
+        (["a", ""], NAMED[field]),
+        (["a\0"], NAMED[field]),
+        (["a"] * 1001, "INVALID_FIELD"),
+    ):
+        filter = dead_letter_pb2.DeadLetterFilter(**{field: values})  # type: ignore[arg-type]
+        for call in (
+            api.dead_letters.ListDeadLetters(pb.ListDeadLettersRequest(filter=filter)),
+            api.dead_letters.DiscardDeadLetters(
+                pb.DiscardDeadLettersRequest(filter=filter, request_id="r-1")
+            ),
+        ):
+            refused = await refusal(call)
+            assert (refused.reason, refused.fields) == (reason, (f"filter.{field}",))
+    assert await open_letters(api, **{field: ["a"] * 1000}) == []
+
+
 async def test_a_filter_may_say_that_it_means_open_ones(api: Api) -> None:
     await failed(api, "w-1")
     await failed(api, "w-2", reason="OTHER")
-    assert await retry(api, reason="OTHER", states=[OPEN]) == 1
+    assert await retry(api, reasons=["OTHER"], states=[OPEN]) == 1
     assert [letter.workflow_instance_id for letter in await open_letters(api)] == ["w-1"]
 
 

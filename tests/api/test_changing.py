@@ -254,7 +254,7 @@ async def failed(
         failure("BAD_AMOUNT", permanent=True),
         by=task(on_failure=on_failure),
     )
-    (letter,) = await letters(api, workflow_instance_id=name)
+    (letter,) = await letters(api, workflow_instance_ids=[name])
     return letter
 
 
@@ -337,10 +337,10 @@ async def test_dead_letters_are_listed_by_page_and_filter(api: Api) -> None:
     )
     assert [letter.dead_letter_id for letter in (*first.dead_letters, *rest.dead_letters)] == newest
     assert not rest.next_page_token
-    assert len(await letters(api, reason="BAD_AMOUNT", event_type="workflow.started")) == 3
-    assert await letters(api, reason="OTHER") == []
-    assert await letters(api, task_id="other") == []
-    assert await letters(api, workflow_type="other") == []
+    assert len(await letters(api, reasons=["BAD_AMOUNT"], event_types=["workflow.started"])) == 3
+    assert await letters(api, reasons=["OTHER"]) == []
+    assert await letters(api, task_ids=["other"]) == []
+    assert await letters(api, workflow_types=["other"]) == []
     assert len(await letters(api, created_after=made[1].created_at)) == 2
     refused = await refusal(
         api.dead_letters.ListDeadLetters(letters_pb.ListDeadLettersRequest(page_token="x"))

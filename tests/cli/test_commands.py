@@ -187,13 +187,13 @@ COMMANDS = {
         lambda said: said == {"retired_deliveries": 2},
     ),
     "dead-letters list": (
-        ["dead-letters", "list", "--workflow", "claim-7", "--task", "claim_validator",
+        ["dead-letters", "list", "--workflow", "claim-7", "--task", "claim_validator", "--task", "b",
          "--state", "open", "--state", "RETRIED"],
         "ListDeadLetters",
         {
             "page_size": 50,
             "filter": {
-                "workflow_instance_id": "claim-7", "task_id": "claim_validator",
+                "workflow_instance_ids": ["claim-7"], "task_ids": ["claim_validator", "b"],
                 "states": ["DEAD_LETTER_STATE_OPEN", "DEAD_LETTER_STATE_RETRIED"],
             },
         },
@@ -218,13 +218,13 @@ COMMANDS = {
     ),
     "dead-letters retry --task": (
         ["dead-letters", "retry", "--task", "a", "--workflow", "w", "--type", "t", "--event-type",
-         "e", "--reason", "R", "--since", "2026-01-01T00:00:00Z", "--until", "2026-01-02T00:00:00Z",
-         "--request-id", "r-1"],
+         "e", "--reason", "R", "--reason", "S", "--since", "2026-01-01T00:00:00Z", "--until",
+         "2026-01-02T00:00:00Z", "--request-id", "r-1"],
         "RetryDeadLetters",
         {
             "filter": {
-                "task_id": "a", "workflow_instance_id": "w", "workflow_type": "t",
-                "event_type": "e", "reason": "R", "created_after": "2026-01-01T00:00:00Z",
+                "task_ids": ["a"], "workflow_instance_ids": ["w"], "workflow_types": ["t"],
+                "event_types": ["e"], "reasons": ["R", "S"], "created_after": "2026-01-01T00:00:00Z",
                 "created_before": "2026-01-02T00:00:00Z",
             },
             "request_id": "r-1",

@@ -221,10 +221,10 @@ async def test_dead_letters_in_bulk_as_the_page_has_it(address: str) -> None:
             run = {"start": {"workflow_type": workflow_type}}
             ended = (await grpcurl(address, f"{WORKFLOWS}/RunWorkflow", data=run)).json
             assert ended["context"]["status"] == "WORKFLOW_STATUS_FAILED"
-    accident = {"filter": {"task_id": ""}, "request_id": "accident"}
+    accident = {"filter": {"task_ids": [""]}, "request_id": "accident"}
     refused = await grpcurl(address, f"{LETTERS}/DiscardDeadLetters", data=accident)
     assert "Code: InvalidArgument" in refused.errors
-    assert '"field":"filter"' in refused.errors
+    assert '"field":"filter.task_ids"' in refused.errors
     retry, discard = commands("RetryDeadLetters")
     assert (await typed(retry, address)).json == {"retried": 1}
     assert (await typed(discard, address)).json == {"discarded": 1}

@@ -163,7 +163,7 @@ async def test_it_completes_workflows_and_dead_letters_what_it_rejects(
         assert failed.failure.reason == "AMOUNT_MISSING"
     async with grpc.aio.insecure_channel(address) as channel:
         request = dead_letter_service_pb2.ListDeadLettersRequest()
-        request.filter.workflow_instance_id = failed.id
+        request.filter.workflow_instance_ids.append(failed.id)
         stub = dead_letter_service_pb2_grpc.DeadLetterServiceStub(channel)
         (letter,) = (await stub.ListDeadLetters(request, timeout=10)).dead_letters
     assert (letter.task_id, letter.attempts) == ("fraud_scoring", 1)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from psycopg import AsyncConnection
 from store.instances import Engine, task
 
 from waystation_core.domain import actions
@@ -52,7 +56,7 @@ async def test_instances_are_found_in_portions_of_letters_looked_at(engine: Engi
     assert await look(ANY, limit=4) == LetterInstances(keys[:2], keys[1])
     assert await look(ANY, after=keys[1], limit=4) == LetterInstances(keys[2:], None)
     # What is not meant is looked at, too; the one that is cut in two is named, whatever it has.
-    other = DeadLetterFilter(task_id="other")
+    other = DeadLetterFilter(task_ids=("other",))
     assert await look(other, limit=3) == LetterInstances([keys[1]], keys[1])
     assert await look(other) == LetterInstances([], None)
     assert await look(ANY, namespace="other") == LetterInstances([], None)
@@ -62,6 +66,42 @@ async def test_instances_are_found_in_portions_of_letters_looked_at(engine: Engi
         keys[0],
     )
     assert await look(ANY) == LetterInstances(keys[1:], None)
+
+
+@pytest.mark.parametrize("of", [ANY, DeadLetterFilter(task_ids=("b", "c"), reasons=("BAD", "X"))])
+async def test_letters_of_named_instances_are_found_by_their_keys(
+    engine: Engine, of: DeadLetterFilter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many letters others have."""
+    plans: list[str] = []
+    key = await dead(engine)
+    # Of a great many instances.
+    await engine.rows(
+        "INSERT INTO dead_letters SELECT gen_random_uuid(), 100 + n, gen_random_uuid(), task_id, "
+        "attempts, error, on_failure, state, payload, edit, created_at, resolved_at "
+        "FROM dead_letters, generate_series(1, 5000) n WHERE instance_key = %s",
+        key,
+    )
+    await engine.rows("ANALYZE dead_letters")
+    named = replace(of, workflow_instance_ids=("w-1", "w-2"))
+    execute = AsyncConnection.execute
+
+    async def explained(self: Any, query: Any, parameters: Any = None, **more: Any) -> Any:
+        if "%(instances)s" in query:
+            cursor = await execute(self, f"EXPLAIN {query}", parameters, **more)
+            plans.append("\n".join(row[0] for row in await cursor.fetchall()))
+        return await execute(self, query, parameters, **more)
+
+    monkeypatch.setattr(AsyncConnection, "execute", explained)
+    await engine.queries.dead_letters(named)
+    await engine.queries.dead_letter_instances(named)
+    await engine.queries.open_letters([1, 2], named, limit=5)
+    assert len(plans) == 3
+    for plan in plans:
+        assert "Seq Scan on dead_letters" not in plan, plan
+        letters = plan.partition("dead_letters")[2]
+        assert re.search(r"Index Cond: \(.*instance_key = (ANY|k.key)", letters), plan
+        assert "(workflow_instance_id = w.id)" in plan, plan
 
 
 async def test_letters_of_several_instances_are_read_together(engine: Engine) -> None:

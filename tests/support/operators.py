@@ -45,7 +45,7 @@ class Operator:
         self, workflow_id: str, states: Iterable[dead_letter_pb2.DeadLetterState.ValueType]
     ) -> list[dead_letter_pb2.DeadLetter]:
         request = dead_letter_service_pb2.ListDeadLettersRequest()
-        request.filter.workflow_instance_id = workflow_id
+        request.filter.workflow_instance_ids.append(workflow_id)
         request.filter.states.extend(states)
         return list((await self._call("ListDeadLetters", request)).dead_letters)
 

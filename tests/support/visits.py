@@ -77,7 +77,7 @@ class Visit:
             publish.event.event_type = "tokens.extra"
             await workflows.PublishEvent(publish, timeout=10)
             retry = dead_letter_service_pb2.RetryDeadLettersRequest(request_id=f"retry-{self.name}")
-            retry.filter.workflow_instance_id = self.instance
+            retry.filter.workflow_instance_ids.append(self.instance)
             await letters.RetryDeadLetters(retry, timeout=10)
             if self.point in STAYS:
                 return

@@ -70,7 +70,7 @@ class DeadLetterServiceServicer(object):
 
     def ListDeadLetters(self, request, context):
         """Lists dead letters, newest first.
-        Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID, INVALID_PAGE_TOKEN.
+        Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID, INVALID_EVENT_TYPE, INVALID_PAGE_TOKEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -103,7 +103,7 @@ class DeadLetterServiceServicer(object):
         and CANCELLED instances stay. A call that broke off is taken up by the same request, and the answer counts
         what all its calls did. An instance that can't be changed now holds up no other: the call fails for it when
         the others are done.
-        Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID; ALREADY_EXISTS / REQUEST_ID_REUSED.
+        Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID, INVALID_EVENT_TYPE; ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,7 +111,7 @@ class DeadLetterServiceServicer(object):
 
     def DiscardDeadLetters(self, request, context):
         """Gives many up, in the way of RetryDeadLetters, whatever became of their instances.
-        Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID; ALREADY_EXISTS / REQUEST_ID_REUSED.
+        Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID, INVALID_EVENT_TYPE; ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

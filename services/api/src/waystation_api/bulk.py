@@ -190,10 +190,6 @@ class _Walk:
 
     async def _look(self) -> None:
         filter, namespace = self.asked.filter, self.asked.namespace
-        if filter.workflow_instance_id:
-            named = await self.queries.instances([filter.workflow_instance_id], namespace=namespace)
-            self._found, self._after = [one.key for one in named.values()], None
-            return
         found = await self.queries.dead_letter_instances(
             filter, after=self._after or 0, namespace=namespace
         )

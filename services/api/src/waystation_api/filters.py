@@ -6,7 +6,7 @@ something takes none of that kind: everything is asked for in so many words (`al
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import IntEnum
 from typing import TypeVar
@@ -27,12 +27,8 @@ E = TypeVar("E", bound=IntEnum)
 
 def workflow_filter(message: workflow_pb2.WorkflowFilter) -> WorkflowFilter:
     """Which instances are meant. Raises InvalidId, InvalidField."""
-    types = message.workflow_types
-    limits.check_number_of_names(len(types), "filter.workflow_types", "Ask in several calls.")
-    for workflow_type in types:
-        limits.check_id(workflow_type, "filter.workflow_types")
     return WorkflowFilter(
-        workflow_types=tuple(dict.fromkeys(types)),
+        workflow_types=_each(message.workflow_types, "workflow_types", limits.check_id),
         statuses=_known(message.statuses, Status, "filter.statuses"),
         idle=message.idle if message.HasField("idle") else None,
         created_after=_time(message, "created_after"),
@@ -41,21 +37,17 @@ def workflow_filter(message: workflow_pb2.WorkflowFilter) -> WorkflowFilter:
 
 
 def letter_filter(message: dead_letter_pb2.DeadLetterFilter) -> DeadLetterFilter:
-    """Which dead letters are meant: open ones where no state is given. Raises InvalidId, InvalidField."""
-    if message.task_id:
-        limits.check_task_id(message.task_id, "filter.task_id")
-    for field in ("workflow_instance_id", "workflow_type", "event_type"):
-        value = getattr(message, field)
-        if value:
-            limits.check_id(value, f"filter.{field}")
-    limits.check_text(message.reason, "filter.reason")
+    """Which dead letters are meant: open ones where no state is given. Raises InvalidId,
+    InvalidEventType, InvalidField."""
     states = _known(message.states, DeadLetterState, "filter.states")
     return DeadLetterFilter(
-        workflow_instance_id=message.workflow_instance_id,
-        workflow_type=message.workflow_type,
-        task_id=message.task_id,
-        event_type=message.event_type,
-        reason=message.reason,
+        workflow_instance_ids=_each(
+            message.workflow_instance_ids, "workflow_instance_ids", limits.check_id
+        ),
+        workflow_types=_each(message.workflow_types, "workflow_types", limits.check_id),
+        task_ids=_each(message.task_ids, "task_ids", limits.check_task_id),
+        event_types=_each(message.event_types, "event_types", limits.check_event_type),
+        reasons=_each(message.reasons, "reasons", _check_reason),
         created_after=_time(message, "created_after"),
         created_before=_time(message, "created_before"),
         states=states or (DeadLetterState.OPEN,),
@@ -83,7 +75,7 @@ def target_of(
             "Leave it out.",
             field="filter.states",
         )
-    # Not by its bytes: `states` narrows nothing here, and an empty text is no condition.
+    # Not by its bytes: `states` narrows nothing here.
     if filter == every:
         raise InvalidField(
             "filter has no condition, which would mean every open dead letter. Give one, or ask for "
@@ -91,6 +83,21 @@ def target_of(
             field="filter",
         )
     return filter
+
+
+def _each(values: Sequence[str], field: str, check: Callable[[str, str], str]) -> tuple[str, ...]:
+    """Each once. An empty one is refused: it is a variable that was not set, and means nothing."""
+    place = f"filter.{field}"
+    limits.check_number_of_names(len(values), place, "Ask in several calls.")
+    return tuple(dict.fromkeys(check(value, place) for value in values))
+
+
+def _check_reason(value: str, field: str) -> str:
+    if not value:
+        raise InvalidField(
+            f"{field} holds an empty text, which is no reason. Leave it out.", field=field
+        )
+    return limits.check_text(value, field)
 
 
 def _known(values: Sequence[int], kind: type[E], field: str) -> tuple[E, ...]:

@@ -173,7 +173,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         instance = await self._reader.read(check_instance_id(request.workflow_instance_id))
         pending, deliveries, timers = await self._queries.open_work(instance.key)
         letters = await self._queries.dead_letters(
-            DeadLetterFilter(workflow_instance_id=instance.workflow_instance_id),
+            DeadLetterFilter(workflow_instance_ids=(instance.workflow_instance_id,)),
             limit=_MAX_LETTERS,
             namespace=namespace,
         )

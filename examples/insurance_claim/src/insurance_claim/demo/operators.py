@@ -16,7 +16,7 @@ class Operator:
     async def dead_letter_of(self, instance_id: str) -> dead_letter_pb2.DeadLetter | None:
         """Gives the newest open dead letter of an instance, or None."""
         request = dead_letter_service_pb2.ListDeadLettersRequest(page_size=1)
-        request.filter.workflow_instance_id = instance_id
+        request.filter.workflow_instance_ids.append(instance_id)
         answer: dead_letter_service_pb2.ListDeadLettersResponse
         answer = await self._stub.ListDeadLetters(request, timeout=10)
         return answer.dead_letters[0] if answer.dead_letters else None

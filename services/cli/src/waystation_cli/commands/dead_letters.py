@@ -48,11 +48,14 @@ DeadLetterId = Annotated[
         help="From `waystation dead-letters list`; without it, all that the options mean.",
     ),
 ]
-OfWorkflow = Annotated[str | None, typer.Option("--workflow", help="Only of this instance.")]
-OfType = Annotated[str | None, typer.Option("--type", help="Only of this workflow type.")]
-OfTask = Annotated[str | None, typer.Option("--task", help="Only of this task.")]
-OfEvent = Annotated[str | None, typer.Option("--event-type", help="Only of this event type.")]
-WithReason = Annotated[str | None, typer.Option("--reason", help="Only with this reason.")]
+OfWorkflow = Annotated[
+    list[str] | None,
+    typer.Option("--workflow", help="Only of this instance; may be repeated, as the next four."),
+]
+OfType = Annotated[list[str] | None, typer.Option("--type", help="Only of this workflow type.")]
+OfTask = Annotated[list[str] | None, typer.Option("--task", help="Only of this task.")]
+OfEvent = Annotated[list[str] | None, typer.Option("--event-type", help="Only of this event type.")]
+WithReason = Annotated[list[str] | None, typer.Option("--reason", help="Only with this reason.")]
 Since = Annotated[
     str | None,
     typer.Option(
@@ -229,20 +232,20 @@ def discard(
 
 
 def _filter(
-    workflow: str | None,
-    workflow_type: str | None,
-    task: str | None,
-    event_type: str | None,
-    reason: str | None,
+    workflow: list[str] | None,
+    workflow_type: list[str] | None,
+    task: list[str] | None,
+    event_type: list[str] | None,
+    reason: list[str] | None,
     since: str | None,
     until: str | None,
 ) -> DeadLetterFilter:
     return DeadLetterFilter(
-        workflow_instance_id=workflow or "",
-        workflow_type=workflow_type or "",
-        task_id=task or "",
-        event_type=event_type or "",
-        reason=reason or "",
+        workflow_instance_ids=workflow or [],
+        workflow_types=workflow_type or [],
+        task_ids=task or [],
+        event_types=event_type or [],
+        reasons=reason or [],
         created_after=arguments.moment(since),
         created_before=arguments.moment(until),
     )

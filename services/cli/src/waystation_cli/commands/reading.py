@@ -122,7 +122,7 @@ def show(
         dead_letters, _ = gather(
             lambda page_size, page_token: api.dead_letters.ListDeadLetters(
                 ListDeadLettersRequest(
-                    filter=DeadLetterFilter(workflow_instance_id=workflow_id),
+                    filter=DeadLetterFilter(workflow_instance_ids=[workflow_id]),
                     page_size=page_size,
                     page_token=page_token,
                 ),

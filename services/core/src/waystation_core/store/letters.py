@@ -24,7 +24,7 @@ from waystation_core.ports.store import (
     OpenLetters,
 )
 from waystation_core.store import rows
-from waystation_core.store.conditions import LETTERS, letter_conditions
+from waystation_core.store.conditions import LETTERS, Conditions, add_instances, letter_conditions
 from waystation_core.store.locked import LETTER_COLUMNS, facts, no_dead_letter, open_letter
 from waystation_core.store.pool import Connection, Pool, connection_of, question_of
 
@@ -38,8 +38,8 @@ _SHOWN = (
 # An instance that the portion cut in two belongs to it, whatever the part that is here says.
 _WALKED = """
 WITH walked AS MATERIALIZED (
-    SELECT * FROM dead_letters WHERE instance_key > %(after)s
-    ORDER BY instance_key LIMIT %(limit)s
+    SELECT * FROM dead_letters l WHERE {named}
+    ORDER BY l.instance_key LIMIT %(limit)s
 )
 SELECT (SELECT count(*) FROM walked), (SELECT max(instance_key) FROM walked),
     (SELECT array_agg(DISTINCT l.instance_key) FROM {letters} WHERE {where})
@@ -118,8 +118,11 @@ class Letters:
         namespace: str = DEFAULT_NAMESPACE,
     ) -> LetterInstances:
         where = letter_conditions(filter, namespace)
+        named = Conditions()
+        named.add("l.instance_key > %(after)s")
+        add_instances(named, filter)
         query = _WALKED.format(
-            letters=LETTERS.replace("dead_letters l", "walked l", 1), where=where
+            letters=LETTERS.replace("dead_letters l", "walked l", 1), where=where, named=named
         )
         async with connection_of(self._pool) as connection:
             cursor = await connection.execute(

@@ -33,7 +33,7 @@ from waystation_core.ports.store import (
     WorkflowsFound,
 )
 from waystation_core.store import flow_queries, rows
-from waystation_core.store.conditions import Conditions
+from waystation_core.store.conditions import NAMED_INSTANCES, Conditions
 from waystation_core.store.letters import Letters
 from waystation_core.store.membership import pools_of
 from waystation_core.store.open_work import RAISED, open_work
@@ -77,13 +77,6 @@ _TAIL_BYTES = 1024 * 1024
 
 # An instance that has ended rests when nothing of it is open, or only deliveries that wait for an
 # operator (HELD and DEAD).
-_NAMED = """CROSS JOIN LATERAL (
-    SELECT * FROM workflow_instances
-    WHERE namespace = %(namespace)s AND workflow_instance_id = w.id OFFSET 0
-) i"""
-"""The instances whose ids are `w.id`, each looked up by itself (OFFSET 0 keeps it so): while there
-are no statistics the planner believes that a namespace has few instances, and reads all of it."""
-
 _TAILS = f"""
 SELECT w.id, w.after, i.status, i.version,
     i.status > 2 AND i.timers = 0 AND (i.unsettled = 0 OR i.unsettled = (
@@ -94,7 +87,7 @@ SELECT w.id, w.after, i.status, i.version,
     )),
     {rows.HISTORY_COLUMNS}
 FROM unnest(%(ids)s::text[], %(after)s::int[]) AS w(id, after)
-{_NAMED}
+{NAMED_INSTANCES}
 LEFT JOIN LATERAL (
     SELECT * FROM (
         SELECT n.*, sum(COALESCE(pg_column_size(n.change), 0)) OVER (ORDER BY n.sequence)
@@ -130,7 +123,7 @@ class PostgresQueryStore(Letters):
         self, ids: Sequence[str], *, namespace: str = DEFAULT_NAMESPACE
     ) -> dict[str, Instance]:
         found = await self._fetch(
-            f"SELECT {rows.INSTANCE_COLUMNS} FROM unnest(%(ids)s::text[]) AS w(id) {_NAMED}",
+            f"SELECT {rows.INSTANCE_COLUMNS} FROM unnest(%(ids)s::text[]) AS w(id) {NAMED_INSTANCES}",
             {"namespace": namespace, "ids": list(ids)},
         )
         return {row[1]: rows.instance(row) for row in found}

@@ -137,13 +137,13 @@ class WorkflowsFound:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterFilter:
-    """Which dead letters are meant. An empty text: any."""
+    """Which dead letters are meant. Of each condition one of the values must hold; none: any."""
 
-    workflow_instance_id: str = ""
-    workflow_type: str = ""
-    task_id: str = ""
-    event_type: str = ""
-    reason: str = ""
+    workflow_instance_ids: tuple[str, ...] = ()
+    workflow_types: tuple[str, ...] = ()
+    task_ids: tuple[str, ...] = ()
+    event_types: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
     created_after: datetime | None = None
     created_before: datetime | None = None
     states: tuple[DeadLetterState, ...] = (DeadLetterState.OPEN,)
