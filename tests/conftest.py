@@ -42,8 +42,12 @@ def _has_system_postgres() -> bool:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--long`: the tests under faults and load in their long form (`make test-long`)."""
+    """`--long`: the tests under faults and load in their long form (`make test-long`).
+    `--languages`: which of the programs without SDK are tried (`make polyglot`)."""
     parser.addoption("--long", action="store_true", help="long rounds of load and faults")
+    parser.addoption(
+        "--languages", default="", help="go, java, ... or all; nothing: those that are quick"
+    )
 
 
 POSTGRES_VERSIONS = ["bundled-16", *(["system-15"] if _has_system_postgres() else [])]
