@@ -52,6 +52,10 @@ rabbitmq node:
 test: setup rabbitmq node ## Every test, on private RabbitMQ and Postgres servers
 	$(bin)/pytest $(PYTEST_ARGS)
 
+.PHONY: polyglot
+polyglot: setup ## The programs of docs/without-sdk: all whose tools are here, or LANGUAGES="go java"
+	$(bin)/pytest tests/polyglot --languages "$(or $(LANGUAGES),all)" $(PYTEST_ARGS)
+
 .PHONY: test-long
 test-long: setup rabbitmq ## The end-to-end tests in their long form: more load, more rounds of faults
 	$(bin)/pytest tests/e2e --long $(PYTEST_ARGS)

@@ -18,12 +18,15 @@ NOT_TRIED = pytest.StashKey[dict[str, str]]()
 
 def _chosen(config: pytest.Config) -> list[Language]:
     asked = str(config.getoption("--languages"))
+    names = set(asked.replace(",", " ").split()) - {"all"}
+    if not names <= set(LANGUAGES):
+        raise pytest.UsageError(f"--languages knows {', '.join(LANGUAGES)} and all")
     config.stash[NOT_TRIED] = not_tried = {}
     chosen = []
     for language in LANGUAGES.values():
         missing = [tool for tool in language.tools if shutil.which(tool) is None]
-        if asked not in ("", "all"):
-            wanted = language.name in asked.replace(",", " ").split()
+        if names:
+            wanted = language.name in names
         elif missing:
             wanted = language.required
             not_tried[language.name] = f"this machine has no {' and no '.join(missing)}"

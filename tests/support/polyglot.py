@@ -28,7 +28,11 @@ class Language:
     """Whether `make test` fails without its tools, because it installs them."""
 
 
-LANGUAGES = {language.name: language for language in (Language("go", ("go",)),)}
+_ALL = (
+    Language("typescript", ("node", "npm"), required=True),
+    Language("go", ("go",)),
+)
+LANGUAGES = {language.name: language for language in _ALL}
 
 
 class Program:
