@@ -82,7 +82,7 @@ class Facts:
         lines.close()
         handlers = await self._ask(
             self._registry.ListHandlers,
-            handler_registry_service_pb2.ListHandlersRequest(page_size=_PAGE),
+            handler_registry_service_pb2.ListHandlersRequest(page_size=_PAGE, with_tasks=True),
         )
         facts = {
             "status": await self.status(),

@@ -287,9 +287,8 @@ async def test_a_dead_letter_fails_its_workflow_and_an_edited_retry_brings_it_ba
     assert alive.status == WorkflowStatus.WORKFLOW_STATUS_ACTIVE
     assert not alive.HasField("failure")
     assert [entry.action for entry in alive.history].count("dead_letter_retried") == 1
-    _, deliveries, _ = await api.store.queries.open_work(
-        (await api.store.queries.instances(["w-1"]))["w-1"].key
-    )
+    key = (await api.store.queries.instances(["w-1"]))["w-1"].key
+    deliveries = (await api.store.queries.open_work(key)).deliveries.shown
     ((row),) = [fact.delivery for fact in deliveries if fact.event.event_type == "workflow.started"]
     assert (row.payload, row.edit, row.attempts) == ({"amount": 10}, 1, 0)
     assert await letters(api) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -482,6 +483,54 @@ async def test_who_has_the_turn_is_what_the_others_wait_for(api: Api, default_ro
         "claim_validator is handling `workflow.started`, and has the turn after 3 conflicts: the "
         "results of others wait for it until "
     )
+
+
+async def test_what_is_not_told_of_a_great_many_is_counted(api: Api) -> None:
+    name = await started(api)
+    by = task(on_failure=OnFailure.CONTINUE)
+    many = reply(*(f"e{at}" for at in range(230)))
+    await api.engine.handle(name, "workflow.started", many, by=by)
+    for at in range(15):
+        gone = failure(permanent=at < 5)
+        await api.engine.handle(name, f"e{at}", gone, by=by)
+    request = pb.ExplainWorkflowRequest(workflow_instance_id=name)
+    answer = await api.workflows.ExplainWorkflow(request)
+    # 5 dead letters, 10 deliveries that are tried again, 215 events; the events are the oldest.
+    assert (len(answer.blockers), answer.blockers_left_out) == (200, 30)
+    kinds = [blocker_pb2.BlockerKind.Name(one.kind)[13:] for one in answer.blockers]
+    assert set(kinds) == {"PENDING_EVENT"}
+    since = [one.since.ToNanoseconds() for one in answer.blockers]
+    assert since == sorted(since)
+    assert answer.summary.endswith("; and 227 more.")
+    work = await api.store.queries.open_work(
+        (await api.store.queries.instances([name]))[name].key, limit=3
+    )
+    found = work.events, work.deliveries, work.delayed, work.dead_letters
+    assert [(len(one.shown), one.left_out) for one in found] == [(3, 212), (3, 7), (0, 0), (3, 2)]
+
+
+async def test_its_own_deadline_is_told_whatever_is_left_out(api: Api) -> None:
+    start = pb.StartWorkflowRequest(workflow_type="t", workflow_instance_id="w-1")
+    start.timeout.CopyFrom(Duration(seconds=60))
+    await api.workflows.StartWorkflow(start)
+    await api.engine.handle("w-1", "workflow.started", reply(*(f"e{at}" for at in range(201))))
+    request = pb.ExplainWorkflowRequest(workflow_instance_id="w-1")
+    answer = await api.workflows.ExplainWorkflow(request)
+    assert (len(answer.blockers), answer.blockers_left_out) == (200, 2)
+    assert "unless it is done" in answer.blockers[-1].message
+
+
+async def test_details_of_failures_are_not_told_and_tasks_not_all_named(api: Api) -> None:
+    await register(api, *(f"t{at}" for at in range(7)))
+    name = await started(api)
+    request = pb.ExplainWorkflowRequest(workflow_instance_id=name)
+    (waits,) = (await api.workflows.ExplainWorkflow(request)).blockers
+    assert "waits to be handled by t0, t1, t2, t3, t4 and 2 more" in waits.message
+    gone = replace(failure(permanent=True), metadata={"much": "x"})
+    await api.engine.handle(name, "workflow.started", gone, by=task(on_failure=OnFailure.CONTINUE))
+    _, found = await explained(api)
+    assert found["DEAD_LETTER"].last_error.reason == "NO_LUCK"
+    assert not found["DEAD_LETTER"].last_error.HasField("metadata")
 
 
 @pytest.mark.parametrize(("blocked", "says"), [(True, "disk alarm"), (False, "can't be reached")])

@@ -14,6 +14,7 @@ from waystation.v1 import flow_pb2
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest
 from waystation.v1.system_service_pb2 import GetFlowRequest, GetFlowResponse
 from waystation.v1.workflow_service_pb2 import StartWorkflowRequest
+from waystation_api import flow_report
 from waystation_core.domain.operations import Operation
 
 
@@ -99,6 +100,39 @@ async def test_one_type_alone_and_one_that_nobody_knows(api: Api) -> None:
     assert misspelt.findings[0].suggestion == "claim"
     nobody = await flow(api, workflow_type="nobody")
     assert (list(nobody.flows), list(nobody.findings), nobody.instances) == ([], [], 0)
+
+
+async def test_what_finds_no_room_is_counted(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    await claims(api)
+    whole = await flow(api)
+    assert (whole.left_out, whole.specs_left_out) == (0, 0)
+    (drawn,) = whole.flows
+    specs = [one.spec for one in drawn.tasks]
+    without = flow_pb2.WorkflowFlow()
+    without.CopyFrom(drawn)
+    for bare_task in without.tasks:
+        bare_task.ClearField("spec")
+    # Room for all but the specs, and for one of these.
+    parts = [
+        flow_pb2.WorkflowFlow(workflow_type=drawn.workflow_type, instances=drawn.instances),
+        *without.tasks, *without.events, *without.raises, *without.handlings,
+    ]  # fmt: skip
+    bare = sum(part.ByteSize() + 8 for part in parts)
+    monkeypatch.setattr(flow_report, "MAX_PAGE_BYTES", bare + specs[0].ByteSize() + 8)
+    monkeypatch.setattr(flow_report, "FINDINGS_BYTES", whole.findings[0].ByteSize() + 8)
+    cut = await flow(api)
+    assert [one.HasField("spec") for one in cut.flows[0].tasks] == [True, False]
+    assert cut.specs_left_out == 1
+    assert list(cut.findings) == [whole.findings[0]]
+    assert cut.left_out == len(whole.findings) - 1
+    # Not even for all of the graph.
+    monkeypatch.setattr(flow_report, "MAX_PAGE_BYTES", bare - 1)
+    cut = await flow(api)
+    (fewer,) = cut.flows
+    assert len(fewer.handlings) == len(drawn.handlings) - 1
+    assert (cut.left_out, cut.specs_left_out) == (len(whole.findings), len(specs))
+    monkeypatch.setattr(flow_report, "MAX_PAGE_BYTES", 1)
+    assert not (await flow(api)).flows
 
 
 async def test_it_looks_back_as_far_as_it_is_told(api: Api) -> None:

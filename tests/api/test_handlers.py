@@ -179,6 +179,54 @@ async def test_handlers_are_listed_by_page(api: Api) -> None:
     assert not none.handlers
 
 
+def large(port: int, names: int, paths: int = 0) -> pb.RegisterHandlerRequest:
+    """A registration with so many names of a task, each as long as it may be."""
+    tasks = [
+        TaskSpec(
+            task_id="a",
+            event_types=["x"],
+            workflow_types=[f"{number:04}".ljust(200, "y") for number in range(min(names, 1000))],
+            may_emit=[f"{number:04}".ljust(200, "y") for number in range(max(names - 1000, 0))],
+        )
+    ]
+    tasks[0].reads.paths.extend(f"/{number}/" + "y" * 900_000 for number in range(paths))
+    return register(port=port, kind=RegistrationKind.REGISTRATION_KIND_STATIC, tasks=tasks)
+
+
+async def test_tasks_are_listed_where_they_are_asked_for_and_a_page_fits_into_a_message(
+    api: Api,
+) -> None:
+    for port in range(7501, 7507):
+        await api.handlers.RegisterHandler(large(port, 2000))
+    plain = (await api.handlers.ListHandlers(pb.ListHandlersRequest())).handlers
+    assert [handler.port for handler in plain] == list(range(7501, 7507))
+    assert not any(handler.tasks for handler in plain)
+    seen: list[Any] = []
+    token, pages = "", 0
+    while pages == 0 or token:
+        page = await api.handlers.ListHandlers(
+            pb.ListHandlersRequest(with_tasks=True, page_token=token)
+        )
+        assert page.ByteSize() <= 2 * 1024 * 1024
+        seen, token, pages = [*seen, *page.handlers], page.next_page_token, pages + 1
+    assert [handler.port for handler in seen] == list(range(7501, 7507))
+    assert pages == 2
+    assert {len(handler.tasks[0].may_emit) for handler in seen} == {1000}
+
+
+async def test_the_largest_registration_fits_into_a_message_and_a_larger_one_is_refused(
+    api: Api,
+) -> None:
+    made = await api.handlers.RegisterHandler(large(7501, 500, paths=1))
+    assert made.ByteSize() < 2 * 1024 * 1024
+    refused = await refusal(api.handlers.RegisterHandler(large(7502, 500, paths=2)))
+    assert (refused.code, refused.reason) == (Code.RESOURCE_EXHAUSTED, "PAYLOAD_TOO_LARGE")
+    assert refused.metadata["field"] == "tasks"
+    assert refused.metadata["limit_bytes"] == "1048576"
+    (listed,) = (await api.handlers.ListHandlers(pb.ListHandlersRequest(with_tasks=True))).handlers
+    assert listed.tasks[0] == made.handler.tasks[0]
+
+
 async def _start_unhandled(api: Api, name: str, workflow_type: str = "insurance_claim") -> None:
     await api.workflows.StartWorkflow(
         workflow_service_pb2.StartWorkflowRequest(
@@ -190,7 +238,7 @@ async def _start_unhandled(api: Api, name: str, workflow_type: str = "insurance_
 
 async def _deliveries(api: Api, name: str) -> list[tuple[str, str]]:
     key = (await api.store.queries.instances([name]))[name].key
-    _, found, _ = await api.store.queries.open_work(key)
+    found = (await api.store.queries.open_work(key)).deliveries.shown
     assert all(fact.delivery.state is DeliveryState.READY for fact in found)
     return [(fact.event.event_type, fact.delivery.task_id) for fact in found]
 

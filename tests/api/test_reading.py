@@ -17,8 +17,11 @@ from waystation.v1.history_pb2 import HistoryResult
 from waystation.v1.status_pb2 import WorkflowStatus
 from waystation.v1.workflow_pb2 import WorkflowFilter
 from waystation_core.domain.operations import Operation
+from waystation_core.domain.outcomes import Failing
 from waystation_core.domain.results import Completion, Patch, Replacement, WaitRequest
+from waystation_core.ports.store import WorkflowFilter as StoredFilter
 from waystation_core.rpc.structs import to_dict
+from waystation_core.store import queries
 
 
 async def started(api: Api, name: str, workflow_type: str = "t", **data: Any) -> str:
@@ -196,6 +199,62 @@ async def test_a_page_ends_early_rather_than_outgrow_a_message(api: Api) -> None
         assert page.ByteSize() < 4 * 1024 * 1024
         seen, token, pages = seen + len(page.events), page.next_page_token, pages + 1
     assert (seen, pages > 1) == (6, True)
+
+
+async def test_a_list_of_waiting_workflows_leaves_their_forms_out_and_fits_into_a_message(
+    api: Api,
+) -> None:
+    form = {"type": "object", "title": "x" * 60_000}
+    for number in range(8):
+        name = await started(api, f"w-{number}")
+        waits = tuple(
+            WaitRequest("?" * 4000, wait_id=f"w-{at}", input_schema=form if at == 0 else None)
+            for at in range(100)
+        )
+        await api.engine.handle(name, "workflow.started", reply(waits=waits))
+    failed = await started(api, "failed")
+    ended = Failing("NO_LUCK", "It went wrong.", {"much": "x" * 500_000})
+    await api.engine.handle(failed, "workflow.started", reply(end=ended))
+    seen: list[Any] = []
+    token, pages = "", 0
+    while pages == 0 or token:
+        page = await api.workflows.ListWorkflows(
+            pb.ListWorkflowsRequest(page_size=1000, page_token=token)
+        )
+        assert 1 < page.ByteSize() <= 2 * 1024 * 1024
+        seen += page.workflows
+        token, pages = page.next_page_token, pages + 1
+    assert pages > 1
+    assert [one.workflow_instance_id for one in seen] == [
+        "failed", *(f"w-{number}" for number in reversed(range(8)))
+    ]  # fmt: skip
+    assert (seen[0].failure.reason, seen[0].failure.message) == ("NO_LUCK", "It went wrong.")
+    assert not seen[0].failure.HasField("details")
+    for one in seen[1:]:
+        assert [wait.wait_id for wait in one.waits] == [f"w-{at}" for at in range(100)]
+        assert {wait.message for wait in one.waits} == {"?" * 4000}
+        assert not any(wait.HasField("input_schema") for wait in one.waits)
+    assert to_dict((await got(api, "w-0")).waits[0].input_schema) == form
+    assert to_dict((await got(api, failed)).failure.details) == {"much": "x" * 500_000}
+
+
+async def test_instances_that_a_page_has_no_room_for_are_not_read(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        name = await started(api, f"w-{number}")
+        await api.engine.handle(
+            name, "workflow.started", reply(waits=(WaitRequest("?", wait_id="w-a"),))
+        )
+    monkeypatch.setattr(queries, "_LISTED_BYTES", 1)
+    look = api.store.queries.workflows
+    first = await look(StoredFilter(), limit=3)
+    assert [one.workflow_instance_id for one in first.instances] == ["w-4"]
+    second = await look(StoredFilter(), limit=3, after=first.after)
+    assert [one.workflow_instance_id for one in second.instances] == ["w-3"]
+    page = await api.workflows.ListWorkflows(pb.ListWorkflowsRequest(page_size=4))
+    assert [one.workflow_instance_id for one in page.workflows] == ["w-4", "w-3", "w-2", "w-1"]
+    assert page.next_page_token
 
 
 async def test_tokens_belong_to_one_list_with_one_filter(api: Api) -> None:

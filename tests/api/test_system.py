@@ -18,6 +18,7 @@ from waystation.v1 import system_pb2
 from waystation.v1 import system_service_pb2 as pb
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest
 from waystation.v1.workflow_service_pb2 import GetWorkflowRequest, StartWorkflowRequest
+from waystation_api import system
 from waystation_core.domain.ids import new_id
 from waystation_core.domain.pools import Pool
 from waystation_core.domain.results import Completion
@@ -77,7 +78,7 @@ async def test_pools_are_there_until_their_queue_has_expired(api: Api) -> None:
 
     async def queues() -> list[system_pb2.QueueStatus]:
         status = await api.system.GetSystemStatus(pb.GetSystemStatusRequest())
-        assert [list(told.bindings) for told in status.routers] in ([["fraud.#"]], [])
+        assert [told.pool for told in status.routers] in (["fraud"], [])
         return list(status.queues)
 
     default, fraud = await queues()
@@ -91,6 +92,27 @@ async def test_pools_are_there_until_their_queue_has_expired(api: Api) -> None:
     assert (list(fraud.bindings), fraud.routers) == (["fraud.#"], 0)
     assert 290 < fraud.lapses_at.seconds - fraud.no_router_since.seconds < 310
     assert not fraud.HasField("messages_ready")
+
+
+async def test_what_is_not_told_is_counted(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = api.store.engine
+    for name in ("a", "b", "c"):
+        await store.join_pool(Pool(name, (f"{name}.#",), expires_seconds=300.0), 10.0)
+        await store.heartbeat(new_id(), name, "host/1", 30, RouterReport(0, 0, {}), [f"{name}.#"])
+
+    async def told() -> tuple[list[str], int, list[str], int]:
+        status = await api.system.GetSystemStatus(pb.GetSystemStatusRequest())
+        routers = [router.pool for router in status.routers]
+        queues = [queue.pool for queue in status.queues]
+        return routers, status.routers_left_out, queues, status.queues_left_out
+
+    everything = ["a", "b", "c"], 0, ["default", "a", "b", "c"], 0
+    assert await told() == everything
+    monkeypatch.setattr(system, "_MOST", 2)
+    assert await told() == (["a", "b"], 1, ["default", "a"], 2)
+    monkeypatch.undo()
+    monkeypatch.setattr(system, "_QUEUES_BYTES", 60)
+    assert await told() == (*everything[:2], ["default"], 3)
 
 
 @pytest.fixture

@@ -455,6 +455,7 @@ class FakeApi(
                     last_error=history_pb2.AttemptError(code="UNAVAILABLE", message="refused"),
                 )
             ],
+            blockers_left_out=7,
         )
 
     def ReplayWorkflow(self, request, call):

@@ -107,7 +107,8 @@ COMMANDS = {
         ["explain", "claim-7"],
         "ExplainWorkflow",
         {"workflow_instance_id": "claim-7"},
-        ["It waits for one delivery.", "NO_LIVE_ENDPOINT", "Start a handler of the service claims"],
+        ["It waits for one delivery.", "NO_LIVE_ENDPOINT", "Start a handler of the service claims",
+         "and 7 more, not shown"],
         lambda said: said["blockers"][0]["kind"] == "BLOCKER_KIND_NO_LIVE_ENDPOINT",
     ),
     "status": (
@@ -152,7 +153,7 @@ COMMANDS = {
     "handlers list": (
         ["handlers", "list", "--service", "claims"],
         "ListHandlers",
-        {"service_name": "claims", "page_size": 1000},
+        {"service_name": "claims", "page_size": 1000, "with_tasks": True},
         ["claims 1.2", "[::1]:7500", "no: connection refused", "claim_validator", "handler-1",
          "retired"],
         lambda said: said[0]["reachable"] is False and "lease_remaining" not in said[0],

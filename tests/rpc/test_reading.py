@@ -43,6 +43,19 @@ def walked(data: bytes, kind: Any) -> tuple[WaystationError | None, int]:
     return None, walk.parts
 
 
+def test_texts_are_counted_and_numbers_that_lie_packed_are_bounded() -> None:
+    names = ["x" * 200] * MAX_REPEATED
+    request = pb.ListWorkflowsRequest(filter={"workflow_types": names})
+    assert walked(request.SerializeToString(), pb.ListWorkflowsRequest)[0] is None
+    request.filter.workflow_types.append("x")
+    refused, _ = walked(request.SerializeToString(), pb.ListWorkflowsRequest)
+    assert isinstance(refused, InvalidField)
+    packed = field(2, field(2, b"\1" * 10 * MAX_REPEATED))
+    refused, _ = walked(packed, pb.ListWorkflowsRequest)
+    assert isinstance(refused, InvalidField)
+    assert refused.metadata["field"] == "filter.statuses"
+
+
 WIDE = [
     (start(list_of(b"\x08\x00", 1_000_000)), pb.StartWorkflowRequest, InvalidStruct, "data"),
     (start(list_of(b"\x08\x00", 1_900_000)), pb.StartWorkflowRequest, InvalidStruct, "data"),

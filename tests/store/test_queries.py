@@ -12,7 +12,7 @@ from waystation_core.domain import actions
 from waystation_core.domain.errors import DeadLetterNotFound
 from waystation_core.domain.ids import new_id
 from waystation_core.domain.model import Delivery, DeliveryState, OnFailure
-from waystation_core.ports.store import DeadLetterFilter, LeaseState, RouterReport
+from waystation_core.ports.store import DeadLetterFilter, LeaseState, RouterReport, Some
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.open_work import COMPARED_WITHIN
 from waystation_core.store.pool import Pool, connection_of, open_pool
@@ -77,16 +77,18 @@ async def test_open_work_is_what_is_not_settled(
     pool: Pool, queries: PostgresQueryStore, engine: ScriptedEngine
 ) -> None:
     key = await started(pool, "w-1")
-    (waiting,), deliveries, _ = await queries.open_work(key)
-    assert (waiting.event.event_type, waiting.announcements, deliveries) == (
+    found = await queries.open_work(key)
+    (waiting,) = found.events.shown
+    assert (waiting.event.event_type, waiting.announcements, found.deliveries) == (
         "workflow.started",
         1,
-        [],
+        Some([]),
     )
     assert (waiting.due_at - waiting.created_at).total_seconds() == pytest.approx(60, abs=1)
     await engine.handle("w-1", "workflow.started", reply("a", "b"))
     await engine.handle("w-1", "a", failure())
-    (waiting,), (retrying,), _ = await queries.open_work(key)
+    found = await queries.open_work(key)
+    (waiting,), (retrying,) = found.events.shown, found.deliveries.shown
     assert waiting.event.event_type == "b"
     assert (retrying.delivery.state, retrying.delivery.attempts) == (DeliveryState.READY, 1)
     assert retrying.due_at > retrying.since
@@ -112,7 +114,7 @@ async def test_what_a_router_has_in_hand_is_known_for_as_long_as_it_compares(
 
     async def known(lease: float = 10.0) -> dict[str, LeaseState | None]:
         await store.heartbeat(router_id, "default", "host", lease, RouterReport(0, 0, {}))
-        _, found, _ = await queries.open_work(key)
+        found = (await queries.open_work(key)).deliveries.shown
         return {one.delivery.task_id: one.lease for one in found}
 
     async def time_passes(seconds: float) -> None:

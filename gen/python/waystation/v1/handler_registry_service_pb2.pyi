@@ -88,16 +88,18 @@ class RetireTaskResponse(_message.Message):
     def __init__(self, retired_deliveries: _Optional[int] = ...) -> None: ...
 
 class ListHandlersRequest(_message.Message):
-    __slots__ = ("namespace", "service_name", "page_size", "page_token")
+    __slots__ = ("namespace", "service_name", "page_size", "page_token", "with_tasks")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     SERVICE_NAME_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    WITH_TASKS_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     service_name: str
     page_size: int
     page_token: str
-    def __init__(self, namespace: _Optional[str] = ..., service_name: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    with_tasks: bool
+    def __init__(self, namespace: _Optional[str] = ..., service_name: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., with_tasks: bool = ...) -> None: ...
 
 class ListHandlersResponse(_message.Message):
     __slots__ = ("handlers", "next_page_token")

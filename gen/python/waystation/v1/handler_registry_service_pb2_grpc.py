@@ -76,7 +76,7 @@ class HandlerRegistryServiceServicer(object):
         more is retired after a grace, and goes on when it is declared again; one that an operator retired stays so.
         Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_EVENT_TYPE, INVALID_FIELD, WORKFLOW_TYPES_REQUIRED;
         ALREADY_EXISTS / TASK_OWNED_BY_OTHER_SERVICE, REQUEST_ID_REUSED; PERMISSION_DENIED / ENDPOINT_NOT_ALLOWED;
-        RESOURCE_EXHAUSTED / TOO_MANY_HANDLERS.
+        RESOURCE_EXHAUSTED / TOO_MANY_HANDLERS, PAYLOAD_TOO_LARGE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

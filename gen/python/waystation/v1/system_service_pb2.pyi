@@ -19,7 +19,7 @@ class GetSystemStatusRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ...) -> None: ...
 
 class GetSystemStatusResponse(_message.Message):
-    __slots__ = ("server_version", "routers", "queues", "outbox_size", "deliveries", "oldest_unsettled_event_age", "oldest_unsettled_event_id", "dead_letters", "workflows_by_status", "idle_workflows", "handlers", "unreachable_handlers", "broker_connected", "broker_blocked", "workflows_estimated", "oldest_unsettled_workflow_instance_id")
+    __slots__ = ("server_version", "routers", "queues", "outbox_size", "deliveries", "oldest_unsettled_event_age", "oldest_unsettled_event_id", "dead_letters", "workflows_by_status", "idle_workflows", "handlers", "unreachable_handlers", "broker_connected", "broker_blocked", "workflows_estimated", "oldest_unsettled_workflow_instance_id", "routers_left_out", "queues_left_out")
     class WorkflowsByStatusEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -43,6 +43,8 @@ class GetSystemStatusResponse(_message.Message):
     BROKER_BLOCKED_FIELD_NUMBER: _ClassVar[int]
     WORKFLOWS_ESTIMATED_FIELD_NUMBER: _ClassVar[int]
     OLDEST_UNSETTLED_WORKFLOW_INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
+    ROUTERS_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    QUEUES_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
     server_version: str
     routers: _containers.RepeatedCompositeFieldContainer[_system_pb2.RouterStatus]
     queues: _containers.RepeatedCompositeFieldContainer[_system_pb2.QueueStatus]
@@ -59,7 +61,9 @@ class GetSystemStatusResponse(_message.Message):
     broker_blocked: bool
     workflows_estimated: bool
     oldest_unsettled_workflow_instance_id: str
-    def __init__(self, server_version: _Optional[str] = ..., routers: _Optional[_Iterable[_Union[_system_pb2.RouterStatus, _Mapping]]] = ..., queues: _Optional[_Iterable[_Union[_system_pb2.QueueStatus, _Mapping]]] = ..., outbox_size: _Optional[int] = ..., deliveries: _Optional[int] = ..., oldest_unsettled_event_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., oldest_unsettled_event_id: _Optional[str] = ..., dead_letters: _Optional[int] = ..., workflows_by_status: _Optional[_Mapping[str, int]] = ..., idle_workflows: _Optional[int] = ..., handlers: _Optional[int] = ..., unreachable_handlers: _Optional[int] = ..., broker_connected: bool = ..., broker_blocked: bool = ..., workflows_estimated: bool = ..., oldest_unsettled_workflow_instance_id: _Optional[str] = ...) -> None: ...
+    routers_left_out: int
+    queues_left_out: int
+    def __init__(self, server_version: _Optional[str] = ..., routers: _Optional[_Iterable[_Union[_system_pb2.RouterStatus, _Mapping]]] = ..., queues: _Optional[_Iterable[_Union[_system_pb2.QueueStatus, _Mapping]]] = ..., outbox_size: _Optional[int] = ..., deliveries: _Optional[int] = ..., oldest_unsettled_event_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., oldest_unsettled_event_id: _Optional[str] = ..., dead_letters: _Optional[int] = ..., workflows_by_status: _Optional[_Mapping[str, int]] = ..., idle_workflows: _Optional[int] = ..., handlers: _Optional[int] = ..., unreachable_handlers: _Optional[int] = ..., broker_connected: bool = ..., broker_blocked: bool = ..., workflows_estimated: bool = ..., oldest_unsettled_workflow_instance_id: _Optional[str] = ..., routers_left_out: _Optional[int] = ..., queues_left_out: _Optional[int] = ...) -> None: ...
 
 class GetFlowRequest(_message.Message):
     __slots__ = ("namespace", "workflow_type", "created_after", "max_instances")
@@ -74,17 +78,19 @@ class GetFlowRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., workflow_type: _Optional[str] = ..., created_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., max_instances: _Optional[int] = ...) -> None: ...
 
 class GetFlowResponse(_message.Message):
-    __slots__ = ("flows", "findings", "instances", "looked_back_to", "cut_short", "left_out")
+    __slots__ = ("flows", "findings", "instances", "looked_back_to", "cut_short", "left_out", "specs_left_out")
     FLOWS_FIELD_NUMBER: _ClassVar[int]
     FINDINGS_FIELD_NUMBER: _ClassVar[int]
     INSTANCES_FIELD_NUMBER: _ClassVar[int]
     LOOKED_BACK_TO_FIELD_NUMBER: _ClassVar[int]
     CUT_SHORT_FIELD_NUMBER: _ClassVar[int]
     LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    SPECS_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
     flows: _containers.RepeatedCompositeFieldContainer[_flow_pb2.WorkflowFlow]
     findings: _containers.RepeatedCompositeFieldContainer[_flow_pb2.FlowFinding]
     instances: int
     looked_back_to: _timestamp_pb2.Timestamp
     cut_short: bool
     left_out: int
-    def __init__(self, flows: _Optional[_Iterable[_Union[_flow_pb2.WorkflowFlow, _Mapping]]] = ..., findings: _Optional[_Iterable[_Union[_flow_pb2.FlowFinding, _Mapping]]] = ..., instances: _Optional[int] = ..., looked_back_to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cut_short: bool = ..., left_out: _Optional[int] = ...) -> None: ...
+    specs_left_out: int
+    def __init__(self, flows: _Optional[_Iterable[_Union[_flow_pb2.WorkflowFlow, _Mapping]]] = ..., findings: _Optional[_Iterable[_Union[_flow_pb2.FlowFinding, _Mapping]]] = ..., instances: _Optional[int] = ..., looked_back_to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cut_short: bool = ..., left_out: _Optional[int] = ..., specs_left_out: _Optional[int] = ...) -> None: ...

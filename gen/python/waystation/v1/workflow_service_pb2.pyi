@@ -255,14 +255,16 @@ class ExplainWorkflowRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., workflow_instance_id: _Optional[str] = ...) -> None: ...
 
 class ExplainWorkflowResponse(_message.Message):
-    __slots__ = ("context", "summary", "blockers")
+    __slots__ = ("context", "summary", "blockers", "blockers_left_out")
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     BLOCKERS_FIELD_NUMBER: _ClassVar[int]
+    BLOCKERS_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
     context: _workflow_pb2.WorkflowContext
     summary: str
     blockers: _containers.RepeatedCompositeFieldContainer[_blocker_pb2.Blocker]
-    def __init__(self, context: _Optional[_Union[_workflow_pb2.WorkflowContext, _Mapping]] = ..., summary: _Optional[str] = ..., blockers: _Optional[_Iterable[_Union[_blocker_pb2.Blocker, _Mapping]]] = ...) -> None: ...
+    blockers_left_out: int
+    def __init__(self, context: _Optional[_Union[_workflow_pb2.WorkflowContext, _Mapping]] = ..., summary: _Optional[str] = ..., blockers: _Optional[_Iterable[_Union[_blocker_pb2.Blocker, _Mapping]]] = ..., blockers_left_out: _Optional[int] = ...) -> None: ...
 
 class ReplayWorkflowRequest(_message.Message):
     __slots__ = ("namespace", "workflow_instance_id", "from_sequence", "to_sequence", "task_ids", "failed_attempts")

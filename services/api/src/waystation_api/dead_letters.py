@@ -12,7 +12,7 @@ from waystation.v1 import dead_letter_service_pb2, dead_letter_service_pb2_grpc
 from waystation_api.bulk import BulkLetters, BulkRequest
 from waystation_api.changing import Change, Changing
 from waystation_api.filters import letter_filter, target_of
-from waystation_api.pages import MAX_PAGE_BYTES, Page
+from waystation_api.pages import MAX_PAGE_BYTES, Page, Room
 from waystation_api.requests import check_namespace, digest_of
 from waystation_core.domain import limits
 from waystation_core.domain.errors import InvalidField
@@ -48,11 +48,10 @@ class DeadLetterService(dead_letter_service_pb2_grpc.DeadLetterServiceServicer):
             namespace=namespace,
         )
         response = _pb.ListDeadLettersResponse()
-        size = 0
+        room = Room(MAX_PAGE_BYTES)
         for letter in found[: page.size]:
             message = dead_letter_to_proto(letter)
-            size += message.ByteSize()
-            if response.dead_letters and size > MAX_PAGE_BYTES:
+            if not room.takes(message) and response.dead_letters:
                 break
             response.dead_letters.append(message)
         shown = len(response.dead_letters)

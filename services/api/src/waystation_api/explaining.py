@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,8 +28,8 @@ from waystation_core.ports.store import (
     DeadLetterFact,
     DeliveryFact,
     LeaseState,
+    OpenWork,
     OutboxFact,
-    TimerFact,
 )
 
 PENDING_EVENT = "PENDING_EVENT"
@@ -43,8 +43,14 @@ IN_CALL = "IN_CALL"
 AT_CAPACITY = "AT_CAPACITY"
 NO_ROUTER = "NO_ROUTER"
 
+MAX_BLOCKERS = 200
+"""That an explanation names."""
+
 _SHOWN = 3
 """Blockers that the summary names."""
+
+_NAMED = 5
+"""Tasks, or services, that one blocker names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,41 +58,51 @@ class Facts:
     """What is known of one instance."""
 
     instance: Instance
-    pending: Sequence[OutboxFact]
-    deliveries: Sequence[DeliveryFact]
-    dead_letters: Sequence[DeadLetterFact]
+    work: OpenWork
     pools: Sequence[Pool]
-    timers: Sequence[TimerFact] = ()
     broker: str = ""
     """What keeps events from being announced now (`broker_trouble`)."""
 
 
-def explain(facts: Facts, registered: Registered) -> tuple[str, list[Blocker]]:
-    """A summary, and everything the instance waits for, oldest first."""
-    instance = facts.instance
-    name = instance.workflow_instance_id
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What an instance waits for."""
+
+    summary: str
+    blockers: Sequence[Blocker] = ()
+    """Oldest first, its own deadline last; so many at most."""
+    left_out: int = 0
+    """How many others there are."""
+
+
+def explain(facts: Facts, registered: Registered) -> Explanation:
+    """A summary, and what the instance waits for."""
+    instance, work = facts.instance, facts.work
     if instance.status in (Status.COMPLETED, Status.CANCELLED):
-        return f"{name} is {instance.status.name}; it waits for nothing.", []
-    blockers = [_letter(letter) for letter in facts.dead_letters]
+        name = instance.workflow_instance_id
+        return Explanation(f"{name} is {instance.status.name}; it waits for nothing.")
+    blockers = [_letter(letter) for letter in work.dead_letters.shown]
     blockers += [
-        _delivery(instance, fact, registered, facts.pools)
-        for fact in facts.deliveries
-        if fact.delivery.state is not DeliveryState.DEAD
+        _delivery(instance, fact, registered, facts.pools) for fact in work.deliveries.shown
     ]
+    left_out = work.dead_letters.left_out + work.deliveries.left_out
     if instance.status.is_open:
-        blockers += [_pending(facts, fact, registered) for fact in facts.pending]
+        blockers += [_pending(facts, fact, registered) for fact in work.events.shown]
         blockers += _waits(instance)
-        blockers += timed.delayed(facts.timers, facts.pools)
+        blockers += timed.delayed(work.delayed.shown, facts.pools)
         blockers += timed.groups(instance)
         if instance.idle is not None:
             blockers.append(_idle(instance, registered))
+        left_out += work.events.left_out + work.delayed.left_out
     blockers.sort(key=lambda blocker: blocker.since.timestamp() if blocker.since else 0.0)
-    if instance.status.is_open:
-        blockers += timed.deadline(instance, facts.timers)
-    return _summary(instance, blockers), blockers
+    last = [timed.deadline(instance)] if instance.status.is_open and work.has_deadline else []
+    room = MAX_BLOCKERS - len(last)
+    left_out += max(len(blockers) - room, 0)
+    blockers = [*blockers[:room], *last]
+    return Explanation(_summary(instance, blockers, left_out), blockers, left_out)
 
 
-def _summary(instance: Instance, blockers: Sequence[Blocker]) -> str:
+def _summary(instance: Instance, blockers: Sequence[Blocker], left_out: int) -> str:
     name, status = instance.workflow_instance_id, instance.status.name
     if not blockers:
         if instance.status is Status.FAILED:
@@ -97,7 +113,7 @@ def _summary(instance: Instance, blockers: Sequence[Blocker]) -> str:
             f"while this was read. Ask again; if this stays, look at `waystation show {name}`."
         )
     told = "; ".join(blocker.message for blocker in blockers[:_SHOWN])
-    more = len(blockers) - _SHOWN
+    more = len(blockers) - _SHOWN + left_out
     return f"{name} is {status}: {told}" + (f"; and {more} more." if more > 0 else ".")
 
 
@@ -252,16 +268,16 @@ def _pending(facts: Facts, fact: OutboxFact, registered: Registered) -> Blocker:
     if missing := no_router.of_event(event.event_type, fact.created_at, pools):
         return _no_router(event, missing)
     tasks = registered.resolve(event.event_type, instance.workflow_type)
-    names = ", ".join(task.task_id for task in tasks)
+    names = _some(task.task_id for task in tasks)
     kind, task_id, service = PENDING_EVENT, "", ""
     if not tasks:
         message = f"`{event.event_type}` was raised by {event.raised_by}; no task handles it"
         remedy = _register(event, instance)
     elif not any(registered.is_live(task) for task in tasks):
         kind, task_id, service = NO_LIVE_ENDPOINT, tasks[0].task_id, tasks[0].service_name
-        services = ", ".join(sorted({task.service_name for task in tasks}))
-        message = f"`{event.event_type}` waits for {names}: no live endpoint of {services}"
-        remedy = how_to_start(services)
+        services = sorted({task.service_name for task in tasks})
+        message = f"`{event.event_type}` waits for {names}: no live endpoint of {_some(services)}"
+        remedy = how_to_start(", ".join(services[:_NAMED]))
     else:
         message = f"`{event.event_type}` waits to be handled by {names}"
         remedy = facts.broker or _ROUTERS
@@ -358,6 +374,13 @@ def _register(event: Event, instance: Instance) -> str:
         f"Register a task for `{event.event_type}` of workflow type `{instance.workflow_type}`: "
         "once it is there it gets this event (`waystation handlers register`)."
     )
+
+
+def _some(names: Iterable[str]) -> str:
+    """The first of them, and how many others there are."""
+    told = list(names)
+    more = len(told) - _NAMED
+    return ", ".join(told[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _attempts(number: int) -> str:

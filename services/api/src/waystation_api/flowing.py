@@ -7,7 +7,8 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from waystation.v1 import flow_pb2, system_service_pb2
+from waystation.v1 import system_service_pb2
+from waystation_api import flow_report
 from waystation_api.requests import check_namespace
 from waystation_core.domain import limits
 from waystation_core.domain.errors import InvalidField
@@ -16,11 +17,7 @@ from waystation_core.domain.flow.findings import Finding
 from waystation_core.domain.flow.graph import Observations
 from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import QueryStore, RegistryStore
-from waystation_core.rpc.conversion import (
-    set_timestamp,
-    task_spec_to_proto,
-    timestamp_from_proto,
-)
+from waystation_core.rpc.conversion import set_timestamp, timestamp_from_proto
 
 _pb = system_service_pb2
 
@@ -61,16 +58,12 @@ class Flowing:
         # Where there are many tasks this takes long enough to hold up other calls.
         flows, left_out, found = await asyncio.to_thread(_draw, snapshot.tasks, live, seen, wanted)
         findings = [one for one in found if not wanted or wanted in one.workflow_types]
-        left_out += max(len(findings) - linting.MAX_FINDINGS, 0)
         response = _pb.GetFlowResponse(
-            instances=seen.instances.total(), cut_short=stopped_at is not None, left_out=left_out
+            instances=seen.instances.total(), cut_short=stopped_at is not None
         )
         set_timestamp(response.looked_back_to, stopped_at or since)
-        for one in flows:
-            if wanted in ("", one.workflow_type):
-                _flow_to_proto(one, response.flows.add())
-        for finding in findings[: linting.MAX_FINDINGS]:
-            _finding_to_proto(finding, response.findings.add())
+        drawn = [one for one in flows if wanted in ("", one.workflow_type)]
+        response.left_out = left_out + flow_report.tell(drawn, findings, response)
         return response
 
     async def _look(
@@ -101,54 +94,3 @@ def _draw(
 ) -> tuple[list[graph.Flow], int, list[Finding]]:
     flows, left_out = graph.build(specs, live, seen, wanted=wanted)
     return flows, left_out, linting.lint(flows)
-
-
-def _flow_to_proto(one: graph.Flow, message: flow_pb2.WorkflowFlow) -> None:
-    message.workflow_type = one.workflow_type
-    message.instances = one.instances
-    for task in one.tasks:
-        told = message.tasks.add(
-            task_id=task.task_id,
-            service_name=task.spec.service_name if task.spec is not None else "",
-            live=task.live,
-            succeeded=task.succeeded,
-        )
-        if task.spec is not None:
-            task_spec_to_proto(task.spec, told.spec)
-        for (path, kind), count in task.writes:
-            told.writes.add(path=path, operation=kind, count=count)
-    for event in one.events:
-        message.events.add(
-            event_type=event.event_type,
-            raised=event.raised,
-            unhandled=event.unhandled,
-            skipped=event.skipped,
-        )
-    for raised in one.raises:
-        message.raises.add(
-            raised_by=raised.raised_by,
-            event_type=raised.event_type,
-            origin=int(raised.origin),
-            count=raised.count,
-        )
-    for handling in one.handlings:
-        message.handlings.add(
-            event_type=handling.event_type,
-            task_id=handling.task_id,
-            origin=int(handling.origin),
-            succeeded=handling.succeeded,
-            failed_attempts=handling.failed_attempts,
-            dead_letters=handling.dead_letters,
-            skipped=handling.skipped,
-        )
-
-
-def _finding_to_proto(finding: Finding, message: flow_pb2.FlowFinding) -> None:
-    message.severity = int(finding.severity)  # type: ignore[assignment]
-    message.rule = int(finding.rule)  # type: ignore[assignment]
-    message.workflow_types.extend(finding.workflow_types)
-    message.subjects.extend(finding.subjects)
-    message.message = finding.message
-    message.remedy = finding.remedy
-    message.suggestion = finding.suggestion
-    message.paths.extend(finding.paths)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import grpc
@@ -12,7 +12,7 @@ from waystation.v1 import (
     handler_registry_service_pb2,
     handler_registry_service_pb2_grpc,
 )
-from waystation_api.pages import Page
+from waystation_api.pages import MAX_PAGE_BYTES, Page, Room
 from waystation_api.registering import Registering
 from waystation_api.requests import check_namespace, check_request_id
 from waystation_api.retiring import Retiring
@@ -23,6 +23,9 @@ from waystation_core.rpc.conversion import set_duration, set_timestamp, task_spe
 
 _pb = handler_registry_service_pb2
 Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
+
+_WITH_TASKS_AT_ONCE = 10
+"""Handlers that are read together with their tasks, which may take a MiB each."""
 
 
 class HandlerRegistryService(handler_registry_service_pb2_grpc.HandlerRegistryServiceServicer):
@@ -75,25 +78,37 @@ class HandlerRegistryService(handler_registry_service_pb2_grpc.HandlerRegistrySe
         if request.service_name:
             limits.check_id(request.service_name, "service_name")
         page = Page(request, (str, str, int, UUID))
-        found = await self._registry.handlers(
-            service_name=request.service_name,
-            after=page.after,
-            limit=page.size + 1,
-            namespace=namespace,
-        )
         response = _pb.ListHandlersResponse()
-        for handler in found[: page.size]:
-            handler_to_proto(handler, response.handlers.add())
-        if len(found) > page.size:
-            last = found[page.size - 1]
-            response.next_page_token = page.token(
-                (last.service_name, last.host, last.port, last.handler_id)
+        after: tuple[Any, ...] | None = page.after
+        found, room = response.handlers, Room(MAX_PAGE_BYTES)
+        while True:
+            # One more than fits tells whether this page is the last one.
+            limit = page.size + 1 - len(found)
+            if request.with_tasks:
+                limit = min(limit, _WITH_TASKS_AT_ONCE)
+            portion = await self._registry.handlers(
+                service_name=request.service_name,
+                after=after,
+                limit=limit,
+                with_tasks=request.with_tasks,
+                namespace=namespace,
             )
-        return response
+            for handler in portion:
+                message = handler_to_proto(handler)
+                if len(found) == page.size or (not room.takes(message) and found):
+                    response.next_page_token = page.token(after or ())
+                    return response
+                found.append(message)
+                after = handler.service_name, handler.host, handler.port, handler.handler_id
+            if len(portion) < limit:
+                return response
 
 
-def handler_to_proto(handler: Registration, message: handler_pb2.Handler) -> None:
+def handler_to_proto(
+    handler: Registration, into: handler_pb2.Handler | None = None
+) -> handler_pb2.Handler:
     """A registration as the contract has it."""
+    message = handler_pb2.Handler() if into is None else into
     message.handler_id = handler.handler_id
     message.service_name = handler.service_name
     message.service_version = handler.service_version
@@ -115,6 +130,7 @@ def handler_to_proto(handler: Registration, message: handler_pb2.Handler) -> Non
     message.last_error = handler.last_error
     message.calls_in_flight = handler.calls_in_flight
     message.retired_task_ids.extend(handler.retired_task_ids)
+    return message
 
 
 def _handler_id(value: str) -> str:

@@ -26,6 +26,25 @@ _LONGEST_KEY = 300
 """Characters of the longest text in a key: a host's name."""
 
 
+_OF_ONE = 8
+"""Bytes that a message takes inside another one beside its own, at most."""
+
+
+class Room:
+    """How many bytes of messages an answer may still hold."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._left = most_bytes
+
+    def takes(self, message: Message) -> bool:
+        """Whether there is room for it, which it then has."""
+        size = message.ByteSize() + _OF_ONE
+        if size > self._left:
+            return False
+        self._left -= size
+        return True
+
+
 class Page:
     """One request for a page: how many rows, after which key."""
 

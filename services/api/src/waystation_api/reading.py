@@ -8,13 +8,12 @@ from typing import Any
 
 from waystation.v1 import event_pb2, workflow_service_pb2
 from waystation_api.filters import workflow_filter
-from waystation_api.pages import MAX_PAGE_BYTES, Page
+from waystation_api.pages import MAX_PAGE_BYTES, Page, Room
 from waystation_api.past import as_it_was
 from waystation_api.requests import check_instance_id, check_namespace
 from waystation_api.waiting import InstanceReader
 from waystation_core.domain.errors import InvalidField
-from waystation_core.domain.model import Instance
-from waystation_core.ports.store import QueryStore, WorkflowFilter
+from waystation_core.ports.store import QueryStore
 from waystation_core.rpc.conversion import context_to_proto, event_to_proto
 
 _pb = workflow_service_pb2
@@ -58,37 +57,32 @@ class Reading:
         namespace = check_namespace(request.namespace)
         filter = workflow_filter(request.filter)
         page = Page(request, (datetime, int))
-        found, after = await self._search(filter, page.after, page.size + 1, namespace)
         response = _pb.ListWorkflowsResponse()
-        for instance in found[: page.size]:
-            context_to_proto(instance, with_data=False, into=response.workflows.add())
-        if len(found) > page.size:
-            last = found[page.size - 1]
-            assert last.created_at is not None
-            after = last.created_at, last.key
-        if after is not None:
-            response.next_page_token = page.token(after)
-        return response
-
-    async def _search(
-        self,
-        filter: WorkflowFilter,
-        after: tuple[Any, ...] | None,
-        limit: int,
-        namespace: str,
-    ) -> tuple[list[Instance], tuple[datetime, int] | None]:
-        """So many instances, or what was found in the time for one page; and where to go on."""
+        after: tuple[Any, ...] | None = page.after
+        found, room = response.workflows, Room(MAX_PAGE_BYTES)
         ends = time.monotonic() + _SEARCH_SECONDS
-        instances: list[Instance] = []
-        at = (after[0], after[1]) if after is not None else None
         while True:
-            found = await self._store.workflows(
-                filter, after=at, limit=limit - len(instances), namespace=namespace
+            # One more than fits tells whether this page is the last one.
+            portion = await self._store.workflows(
+                filter,
+                after=(after[0], after[1]) if after is not None else None,
+                limit=page.size + 1 - len(found),
+                namespace=namespace,
             )
-            instances += found.instances
-            at = found.after
-            if at is None or len(instances) == limit or time.monotonic() > ends:
-                return instances, at
+            for instance in portion.instances:
+                message = context_to_proto(instance, with_data=False)
+                if len(found) == page.size or (not room.takes(message) and found):
+                    response.next_page_token = page.token(after or ())
+                    return response
+                found.append(message)
+                assert instance.created_at is not None
+                after = instance.created_at, instance.key
+            after = portion.after
+            if after is None:
+                return response
+            if time.monotonic() > ends:
+                response.next_page_token = page.token(after)
+                return response
 
     async def list_events(self, request: _pb.ListEventsRequest) -> _pb.ListEventsResponse:
         """Events of one instance, oldest first."""
@@ -98,12 +92,11 @@ class Reading:
         seen: int = page.after[0] if page.after is not None else 0
         found = await self._store.events(instance.key, after=seen, limit=page.size + 1)
         response = _pb.ListEventsResponse()
-        size = 0
+        room = Room(MAX_PAGE_BYTES)
         for stored in found[: page.size]:
             entry = event_pb2.EventWithState(state=f"EVENT_STATE_{stored.state}")
             event_to_proto(stored.event, instance.workflow_instance_id, into=entry.event)
-            size += entry.ByteSize()
-            if response.events and size > MAX_PAGE_BYTES:
+            if not room.takes(entry) and response.events:
                 break
             response.events.append(entry)
         if len(found) > len(response.events):

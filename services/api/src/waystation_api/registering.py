@@ -11,7 +11,7 @@ from waystation_api.requests import check_namespace, check_request_id, digest_of
 from waystation_api.tasks import TaskDirectory
 from waystation_core.domain import limits, reserved
 from waystation_core.domain.endpoints import Allowlist
-from waystation_core.domain.errors import InvalidField
+from waystation_core.domain.errors import InvalidField, PayloadTooLarge
 from waystation_core.domain.model import DEFAULT_NAMESPACE
 from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import EngineStore, Registration, RegistryStore
@@ -31,8 +31,17 @@ log = structlog.get_logger(__name__)
 DEFAULT_LEASE_SECONDS = 30.0
 
 
-def _check_names(tasks: Sequence[handler_pb2.TaskSpec]) -> None:
-    """Each name is looked at, and all of them are compared with each other."""
+def _check_size(tasks: Sequence[handler_pb2.TaskSpec]) -> None:
+    """All of them are shown in one message; each name is looked at, and compared with all others."""
+    size = sum(task.ByteSize() for task in tasks)
+    if size > limits.MAX_BYTES_OF_REGISTRATION:
+        raise PayloadTooLarge(
+            f"tasks takes {size} bytes; the limit is {limits.MAX_BYTES_OF_REGISTRATION}. Use patterns, "
+            "or several services.",
+            field="tasks",
+            limit_bytes=str(limits.MAX_BYTES_OF_REGISTRATION),
+            bytes=str(size),
+        )
     names = sum(
         len(task.event_types)
         + len(task.workflow_types)
@@ -74,7 +83,7 @@ def registration_from_proto(request: _pb.RegisterHandlerRequest) -> Registration
         raise InvalidField(
             f"tasks must hold 1-{limits.MAX_TASKS} tasks, not {len(request.tasks)}.", field="tasks"
         )
-    _check_names(request.tasks)
+    _check_size(request.tasks)
     tasks = tuple(
         task_spec_from_proto(task, service_name, f"tasks[{at}]")
         for at, task in enumerate(request.tasks)

@@ -7,8 +7,9 @@ from typing import TypeAlias
 
 import grpc
 
-from waystation.v1 import system_service_pb2, system_service_pb2_grpc
+from waystation.v1 import system_pb2, system_service_pb2, system_service_pb2_grpc
 from waystation_api.flowing import Flowing
+from waystation_api.pages import Room
 from waystation_api.requests import check_namespace
 from waystation_core.ports.broker import DEFAULT_POOL, Broker
 from waystation_core.ports.store import QueryStore
@@ -16,6 +17,11 @@ from waystation_core.rpc.conversion import set_duration, set_timestamp
 
 _pb = system_service_pb2
 Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
+
+_MOST = 1_000
+"""Routers, and queues, that are told of."""
+
+_QUEUES_BYTES = 1024 * 1024
 
 SERVER_VERSION = version("waystation-api")
 
@@ -51,19 +57,20 @@ class SystemService(system_service_pb2_grpc.SystemServiceServicer):
             broker_blocked=broker.blocked,
         )
         set_duration(response.oldest_unsettled_event_age, facts.oldest_unsettled_age)
-        for router in facts.routers:
+        response.routers_left_out = max(len(facts.routers) - _MOST, 0)
+        for router in facts.routers[:_MOST]:
             message = response.routers.add(
                 router_id=router.router_id,
                 pool=router.pool,
                 host=router.host,
                 calls_in_flight=router.calls_in_flight,
                 results_committed=router.results_committed,
-                bindings=router.bindings,
             )
             set_timestamp(message.started_at, router.started_at)
             set_duration(message.lease_remaining, router.lease_remaining)
-        for pool in facts.pools:
-            queue = response.queues.add(
+        room = Room(_QUEUES_BYTES)
+        for pool in facts.pools[:_MOST]:
+            queue = system_pb2.QueueStatus(
                 name=f"waystation.router.{pool.name}",
                 pool=pool.name,
                 bindings=pool.bindings,
@@ -76,6 +83,10 @@ class SystemService(system_service_pb2_grpc.SystemServiceServicer):
             asked = pool.routers or pool.name == DEFAULT_POOL
             if asked and (depth := await self._broker.depth(pool.name)) is not None:
                 queue.messages_ready = depth
+            if not room.takes(queue):
+                break
+            response.queues.append(queue)
+        response.queues_left_out = len(facts.pools) - len(response.queues)
         return response
 
     async def GetFlow(self, request: _pb.GetFlowRequest, context: Context) -> _pb.GetFlowResponse:

@@ -17,6 +17,9 @@ POLL_SECONDS = 1.0
 FRESH_SECONDS = 0.05
 """How old a copy may be when it is to prove that nobody handles something."""
 
+_IDS_SHOWN = 1_000
+"""Of the tasks that handle one event."""
+
 _ENDPOINTS_SHOWN = 100
 """Of one service, where it is asked what is wrong with them."""
 
@@ -57,14 +60,14 @@ class TaskDirectory:
         return self._table.resolve(event_type, workflow_type)
 
     async def task_ids(self, event_type: str, workflow_type: str) -> list[str]:
-        """The ids of those tasks. That there is none is told from a fresh copy only."""
+        """The ids of those tasks, the first thousand. That there is none is told from a fresh copy only."""
         found = self.resolve(event_type, workflow_type)
         if not found:
             # An answer that is already committed does not fail for it.
             with contextlib.suppress(StoreUnavailable):
                 await self.refresh(older_than=FRESH_SECONDS)
             found = self.resolve(event_type, workflow_type)
-        return [task.task_id for task in found]
+        return [task.task_id for task in found[:_IDS_SHOWN]]
 
     async def endpoints_of(self, task_ids: Collection[str]) -> list[Registration]:
         """Some endpoints of these tasks' services, with what the routers see of them."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from waystation_api.blockers import Blocker
 from waystation_api.no_router import none_is_alive
-from waystation_core.domain.model import Group, Instance, TimerKind
+from waystation_core.domain.model import Group, Instance
 from waystation_core.domain.pools import Pool
 from waystation_core.ports.store import DeliveryFact, TimerFact
 
@@ -36,24 +36,20 @@ def delayed(facts: Sequence[TimerFact], pools: Sequence[Pool]) -> list[Blocker]:
             due_at=fact.due_at,
         )
         for fact in facts
-        if fact.kind is TimerKind.EVENT and fact.event is not None
+        if fact.event is not None
     ]
 
 
-def deadline(instance: Instance, facts: Sequence[TimerFact]) -> list[Blocker]:
+def deadline(instance: Instance) -> Blocker:
     """The workflow's own deadline, unless it was over while the workflow was FAILED: told last, as it
     only ends what waits for something else."""
-    if not any(fact.kind is TimerKind.DEADLINE for fact in facts):
-        return []
-    return [
-        Blocker(
-            kind=TIMER,
-            since=instance.created_at,
-            message=f"it fails at {_at(instance.deadline)} unless it is done",
-            remedy="See to what it waits for before that.",
-            due_at=instance.deadline,
-        )
-    ]
+    return Blocker(
+        kind=TIMER,
+        since=instance.created_at,
+        message=f"it fails at {_at(instance.deadline)} unless it is done",
+        remedy="See to what it waits for before that.",
+        due_at=instance.deadline,
+    )
 
 
 def groups(instance: Instance) -> list[Blocker]:

@@ -11,7 +11,7 @@ from waystation_api import waiting
 from waystation_api.backlog import Backlog
 from waystation_api.blockers import Blocker
 from waystation_api.changing import Change, Changing
-from waystation_api.explaining import Facts, broker_trouble, explain
+from waystation_api.explaining import MAX_BLOCKERS, Facts, broker_trouble, explain
 from waystation_api.forking import Forking
 from waystation_api.reading import Reading
 from waystation_api.registered import Registered
@@ -29,7 +29,7 @@ from waystation_core.domain import lifecycle, limits
 from waystation_core.domain.errors import InvalidField
 from waystation_core.domain.model import DeliveryState
 from waystation_core.ports.broker import Broker
-from waystation_core.ports.store import DeadLetterFilter, QueryStore
+from waystation_core.ports.store import QueryStore
 from waystation_core.rpc.conversion import (
     context_to_proto,
     error_to_proto,
@@ -43,9 +43,6 @@ _pb = workflow_service_pb2
 Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
 
 INSTANCE_ID_KEY = "waystation-workflow-instance-id"
-
-_MAX_LETTERS = 100
-"""Dead letters that an explanation names."""
 
 
 class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
@@ -169,19 +166,14 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
     async def ExplainWorkflow(
         self, request: _pb.ExplainWorkflowRequest, context: Context
     ) -> _pb.ExplainWorkflowResponse:
-        namespace = check_namespace(request.namespace)
+        check_namespace(request.namespace)
         instance = await self._reader.read(check_instance_id(request.workflow_instance_id))
-        pending, deliveries, timers = await self._queries.open_work(instance.key)
-        letters = await self._queries.dead_letters(
-            DeadLetterFilter(workflow_instance_ids=(instance.workflow_instance_id,)),
-            limit=_MAX_LETTERS,
-            namespace=namespace,
-        )
+        work = await self._queries.open_work(instance.key, limit=MAX_BLOCKERS)
         pools = await self._queries.pools()
         await self._tasks.refresh()
         waited_for = [
             fact.delivery.task_id
-            for fact in deliveries
+            for fact in work.deliveries.shown
             if fact.delivery.state is DeliveryState.NO_ENDPOINT
         ]
         registered = Registered(
@@ -189,21 +181,14 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         )
         # Read last: what was settled in between is then seen as settled.
         instance = await self._reader.read(instance.workflow_instance_id)
-        summary, blockers = explain(
-            Facts(
-                instance,
-                pending,
-                deliveries,
-                letters,
-                pools,
-                timers,
-                broker_trouble(self._broker.status()),
-            ),
-            registered,
+        told = explain(
+            Facts(instance, work, pools, broker_trouble(self._broker.status())), registered
         )
-        response = _pb.ExplainWorkflowResponse(summary=summary)
+        response = _pb.ExplainWorkflowResponse(
+            summary=told.summary, blockers_left_out=told.left_out
+        )
         context_to_proto(instance, with_data=False, into=response.context)
-        for blocker in blockers:
+        for blocker in told.blockers:
             _blocker_to_proto(blocker, response.blockers.add())
         return response
 
@@ -289,6 +274,7 @@ def _blocker_to_proto(blocker: Blocker, message: blocker_pb2.Blocker) -> None:
     message.pool = blocker.pool
     set_timestamp(message.due_at, blocker.due_at)
     if blocker.last_error is not None:
-        error_to_proto(blocker.last_error, message.last_error)
+        # Their details may be large, and there are many blockers.
+        error_to_proto({**blocker.last_error, "metadata": None}, message.last_error)
     message.group_id = blocker.group_id
     message.pool = blocker.pool

@@ -51,7 +51,10 @@ def list_handlers(
         handlers, more = gather(
             lambda page_size, page_token: api.handlers.ListHandlers(
                 ListHandlersRequest(
-                    service_name=service or "", page_size=page_size, page_token=page_token
+                    service_name=service or "",
+                    page_size=page_size,
+                    page_token=page_token,
+                    with_tasks=True,
                 ),
                 timeout=CALL_SECONDS,
             ),

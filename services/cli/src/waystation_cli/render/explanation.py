@@ -46,3 +46,5 @@ def print_explanation(response: ExplainWorkflowResponse) -> None:
             out.print(plain(f"    last error: {said}"), style="red")
         if blocker.remedy:
             out.print(plain(f"    {blocker.remedy}"))
+    if response.blockers_left_out:
+        out.print(f"... and {response.blockers_left_out} more, not shown.", style="dim")

@@ -66,6 +66,8 @@ MAX_NAMES = 1_000
 """Event types, workflow types or paths in one list of a task's spec, and in a filter."""
 MAX_NAMES_OF_REGISTRATION = 10_000
 """In all lists of all its tasks."""
+MAX_BYTES_OF_REGISTRATION = 1024 * 1024
+"""Of all its tasks as they are encoded: every list shows one of them, at least, in one message."""
 
 MAX_CALL_SECONDS = 24 * 3600.0
 """Of a call, and of the time between two attempts."""

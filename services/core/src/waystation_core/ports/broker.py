@@ -31,6 +31,9 @@ LEVELS = 10
 MAX_EVENTS_PER_ANNOUNCEMENT = 50
 """Keeps a message below `MAX_BODY_BYTES` even where every id has its full 200 characters."""
 
+MAX_BINDINGS = 100
+"""Of one pool."""
+
 MAX_BODY_BYTES = 64 * 1024
 """A message whose body is larger is treated as undecodable."""
 
@@ -65,10 +68,14 @@ def require_pool_name(pool: str) -> str:
 
 
 def require_bindings(pool: str, bindings: Sequence[str]) -> None:
-    """Raises ValueError where a pool has bindings and takes none, or the other way round."""
+    """Raises ValueError where a pool has bindings and takes none, the other way round, or too many."""
     if (pool == DEFAULT_POOL) == bool(bindings):
         wanted = "no bindings" if pool == DEFAULT_POOL else "at least one binding"
         raise ValueError(f"pool {pool!r} takes {wanted}")
+    if len(bindings) > MAX_BINDINGS:
+        raise ValueError(
+            f"pool {pool!r} has {len(bindings)} bindings, and may have {MAX_BINDINGS}: use patterns"
+        )
 
 
 @dataclass(frozen=True, slots=True)

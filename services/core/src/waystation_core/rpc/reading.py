@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar, cast
 
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from waystation_core.domain.errors import InvalidField, NotYetAvailable, PayloadTooLarge
@@ -38,6 +38,7 @@ _PORTION = 10_000
 _STRUCTS = frozenset(
     {"google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue"}
 )
+_TEXTS = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
 _DEPTH_OF_PARSER = 100
 _FIXED_BYTES = (0, 8, 0, 0, 0, 4)
 """By wire type. Groups, which nothing here uses, have no length."""
@@ -54,6 +55,8 @@ class _Field:
     """Whether it is repeated in a message of its own kind, outside Structs."""
     node: bool
     """Whether each is a node of a Struct."""
+    packed: bool
+    """Whether many of them may lie in one part: numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ def _filled(shape: _Shape, descriptor: Descriptor, known: dict[str, _Shape]) -> 
             inside,
             counted=field.is_repeated and not shape.in_struct,
             node=field.is_repeated and shape.in_struct,
+            packed=kind is None and field.type not in _TEXTS,
         )
 
 
@@ -187,7 +191,7 @@ class Walk:
                         raise self._too_much("nodes", MAX_NODES_OF_MESSAGE)
                 elif field.counted:
                     # Numbers lie packed in one part; one takes ten bytes at most.
-                    self._count(frame, tag >> 3, field, 1 if field.inside else 1 + length // 10)
+                    self._count(frame, tag >> 3, field, 1 + length // 10 if field.packed else 1)
                 inside = field.inside
                 if inside is None or not length:
                     at += length

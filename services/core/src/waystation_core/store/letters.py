@@ -10,11 +10,9 @@ from typing import Any
 from waystation_core.domain.ids import may_be_ours
 from waystation_core.domain.model import (
     DEFAULT_NAMESPACE,
-    DeadLetterState,
     Delivery,
     DeliveryState,
     Event,
-    OnFailure,
 )
 from waystation_core.ports.store import (
     DeadLetterFact,
@@ -26,6 +24,7 @@ from waystation_core.ports.store import (
 from waystation_core.store import rows
 from waystation_core.store.conditions import LETTERS, Conditions, add_instances, letter_conditions
 from waystation_core.store.locked import LETTER_COLUMNS, facts, no_dead_letter, open_letter
+from waystation_core.store.open_work import UNREAD_PAYLOAD, letter_fact
 from waystation_core.store.pool import Connection, Pool, connection_of, question_of
 
 _SHOWN = (
@@ -33,7 +32,7 @@ _SHOWN = (
     + ", l.dead_letter_id::text, l.task_id, i.workflow_instance_id, i.workflow_type, l.attempts, "
     f"l.error, l.on_failure, l.state, l.created_at, l.resolved_at FROM {LETTERS}"
 )
-"""What `_fact` reads."""
+"""What `letter_fact` reads."""
 
 # An instance that the portion cut in two belongs to it, whatever the part that is here says.
 _WALKED = """
@@ -56,13 +55,10 @@ SELECT clock_timestamp(), {rows.INSTANCE_COLUMNS} FROM (
 ) i WHERE i.bytes_to_here < {_BYTES_AT_ONCE} AND i.turn_holder IS NULL
 """
 
-# Nothing is decided by an event's payload, and many of them may be large.
-_UNREAD = ("e.payload,", "json_build_object(),")
-
 # OFFSET 0 keeps the planner from walking the letters of all instances in the order of their ids.
 _LETTERS_OF_EACH = f"""
 SELECT k.key, x.* FROM unnest(%(keys)s::bigint[]) AS k(key) CROSS JOIN LATERAL (
-    SELECT {LETTER_COLUMNS.replace(*_UNREAD)}
+    SELECT {LETTER_COLUMNS.replace(*UNREAD_PAYLOAD)}
     FROM (SELECT * FROM dead_letters WHERE instance_key = k.key OFFSET 0) l
     {LETTERS.removeprefix("dead_letters l")} WHERE {{where}}
     ORDER BY l.dead_letter_id LIMIT %(limit)s
@@ -71,7 +67,7 @@ SELECT k.key, x.* FROM unnest(%(keys)s::bigint[]) AS k(key) CROSS JOIN LATERAL (
 
 _HELD_OF_EACH = f"""
 SELECT k.key, x.* FROM unnest(%(keys)s::bigint[]) AS k(key) CROSS JOIN LATERAL (
-    SELECT {rows.DELIVERY_COLUMNS}, {rows.EVENT_COLUMNS.replace(*_UNREAD)}
+    SELECT {rows.DELIVERY_COLUMNS}, {rows.EVENT_COLUMNS.replace(*UNREAD_PAYLOAD)}
     FROM deliveries d JOIN events e ON e.event_id = d.event_id
     WHERE d.instance_key = k.key AND d.state = {int(DeliveryState.HELD)}
     ORDER BY e.event_id, d.task_id LIMIT %(limit)s
@@ -107,7 +103,7 @@ class Letters:
                 {**where.parameters, "limit": limit},
                 prepare=False,
             )
-            return [_fact(row) for row in await cursor.fetchall()]
+            return [letter_fact(row) for row in await cursor.fetchall()]
 
     async def dead_letter_instances(
         self,
@@ -148,7 +144,7 @@ class Letters:
                 row = await cursor.fetchone()
         if row is None:
             raise no_dead_letter(dead_letter_id)
-        return _fact(row)
+        return letter_fact(row)
 
     async def open_letters(
         self,
@@ -207,20 +203,3 @@ async def _by_key(
 
 def _held(row: rows.Row) -> tuple[Delivery, Event]:
     return rows.delivery(row), rows.event(row[rows.DELIVERY_WIDTH :])
-
-
-def _fact(row: Sequence[Any]) -> DeadLetterFact:
-    rest = row[rows.EVENT_WIDTH :]
-    return DeadLetterFact(
-        dead_letter_id=rest[0],
-        event=rows.event(row),
-        task_id=rest[1],
-        workflow_instance_id=rest[2],
-        workflow_type=rest[3],
-        attempts=rest[4],
-        error=rest[5],
-        on_failure=OnFailure(rest[6]),
-        state=DeadLetterState(rest[7]),
-        created_at=rest[8],
-        resolved_at=rest[9],
-    )

@@ -1,21 +1,41 @@
-"""What of an instance is not settled, and what is due later: the facts of an explanation."""
+"""What of an instance is not settled, and what is due later: the facts of an explanation.
+
+Of each kind the oldest, and how many others there are: these are counted, and nothing else of them is read.
+"""
 
 from __future__ import annotations
 
-from waystation_core.domain.model import DeliveryState, TimerKind
-from waystation_core.ports.store import DeliveryFact, LeaseState, OutboxFact, TimerFact
+from collections.abc import Callable
+from typing import TypeVar
+
+from waystation_core.domain.model import DeadLetterState, DeliveryState, OnFailure, TimerKind
+from waystation_core.ports.store import (
+    DeadLetterFact,
+    DeliveryFact,
+    LeaseState,
+    OpenWork,
+    OutboxFact,
+    Some,
+    TimerFact,
+)
 from waystation_core.store import rows
 from waystation_core.store.pool import Connection
 
 RAISED = """history h CROSS JOIN LATERAL unnest(h.raised) WITH ORDINALITY AS r(event_id, at)"""
 """Events of an instance are found through what its history raised, in that order."""
 
+UNREAD_PAYLOAD = ("e.payload,", "json_build_object(),")
+"""Of EVENT_COLUMNS, where nothing is decided by payloads: many of them may be large."""
+
+_EVENT = rows.EVENT_COLUMNS.replace(*UNREAD_PAYLOAD)
+
 _OUTBOX_OF = f"""
-SELECT {rows.EVENT_COLUMNS}, o.created_at, o.due_at, o.announcements
-FROM {RAISED}
-JOIN outbox o ON o.event_id = r.event_id
-JOIN events e ON e.event_id = r.event_id
-WHERE h.instance_key = %s ORDER BY h.sequence, r.at
+SELECT n.others, {_EVENT}, n.created_at, n.due_at, n.announcements
+FROM (
+    SELECT o.*, h.sequence, r.at, count(*) OVER () AS others FROM {RAISED}
+    JOIN outbox o ON o.event_id = r.event_id
+    WHERE h.instance_key = %(key)s ORDER BY h.sequence, r.at LIMIT %(limit)s
+) n JOIN events e ON e.event_id = n.event_id ORDER BY n.sequence, n.at
 """
 
 COMPARED_WITHIN = 10.0
@@ -23,49 +43,97 @@ COMPARED_WITHIN = 10.0
 knows what it has in hand."""
 
 _DELIVERIES_OF = f"""
-SELECT {rows.DELIVERY_COLUMNS}, {rows.EVENT_COLUMNS}, d.since, d.due_at,
+SELECT d.others, {rows.DELIVERY_COLUMNS}, {_EVENT}, d.since, d.due_at,
     CASE WHEN d.state <> {int(DeliveryState.LEASED)} THEN NULL
          WHEN (r.lease_until > now()) IS NOT TRUE THEN '{LeaseState.LAPSED.value}'
          WHEN d.since < r.in_hand_before AND r.compared_at > now() - interval '{COMPARED_WITHIN:g} s'
          THEN '{LeaseState.IN_HAND.value}' ELSE '{LeaseState.NOT_COMPARED.value}' END
-FROM deliveries d JOIN events e ON e.event_id = d.event_id
+FROM (
+    SELECT *, count(*) OVER () AS others FROM deliveries
+    WHERE instance_key = %(key)s AND state <> {int(DeliveryState.DEAD)}
+    ORDER BY since, event_id, task_id LIMIT %(limit)s
+) d JOIN events e ON e.event_id = d.event_id
     LEFT JOIN routers r ON r.router_id = d.leased_by
-WHERE d.instance_key = %s ORDER BY d.since, d.event_id, d.task_id
+ORDER BY d.since, d.event_id, d.task_id
 """
 
-# A ref is an event's id for these kinds only; the cast must not meet any other.
-_TIMERS_OF = f"""
-SELECT t.kind, t.ref, t.due_at, {rows.EVENT_COLUMNS}
-FROM timers t LEFT JOIN events e ON e.event_id =
-    CASE WHEN t.kind IN ({int(TimerKind.EVENT)}, {int(TimerKind.EXPIRY)}) THEN t.ref::uuid END
-WHERE t.instance_key = %s ORDER BY t.due_at, t.kind, t.ref
+# A ref of this kind is an event's id, of which the older ones are the smaller ones.
+_TIMED_OF = f"""
+SELECT t.others, t.kind, t.ref, t.due_at, {_EVENT}
+FROM (
+    SELECT *, count(*) OVER () AS others FROM timers
+    WHERE instance_key = %(key)s AND kind = {int(TimerKind.EVENT)} ORDER BY ref LIMIT %(limit)s
+) t JOIN events e ON e.event_id = t.ref::uuid ORDER BY t.ref
 """
 
+_HAS_DEADLINE = (
+    f"SELECT 1 FROM timers WHERE instance_key = %(key)s AND kind = {int(TimerKind.DEADLINE)}"
+)
 
-async def open_work(
-    connection: Connection, key: int
-) -> tuple[list[OutboxFact], list[DeliveryFact], list[TimerFact]]:
+_LETTERS_OF = f"""
+SELECT l.others, {_EVENT}, l.dead_letter_id::text, l.task_id, i.workflow_instance_id,
+    i.workflow_type, l.attempts, l.error, l.on_failure, l.state, l.created_at, l.resolved_at
+FROM (
+    SELECT *, count(*) OVER () AS others FROM dead_letters
+    WHERE instance_key = %(key)s AND state = {int(DeadLetterState.OPEN)}
+    ORDER BY created_at, dead_letter_id LIMIT %(limit)s
+) l JOIN events e ON e.event_id = l.event_id JOIN workflow_instances i ON i.key = l.instance_key
+ORDER BY l.created_at, l.dead_letter_id
+"""
+
+T = TypeVar("T")
+
+
+async def open_work(connection: Connection, key: int, limit: int) -> OpenWork:
     """See `ports.store.QueryStore.open_work`."""
-    cursor = await connection.execute(_OUTBOX_OF, (key,), prepare=False)
-    waiting = [
-        OutboxFact(rows.event(row), *row[rows.EVENT_WIDTH :]) for row in await cursor.fetchall()
-    ]
-    cursor = await connection.execute(_DELIVERIES_OF, (key,), prepare=False)
-    width = rows.DELIVERY_WIDTH + rows.EVENT_WIDTH
-    deliveries = [
-        DeliveryFact(
-            rows.delivery(row),
-            rows.event(row[rows.DELIVERY_WIDTH :]),
-            since,
-            due_at,
-            None if lease is None else LeaseState(lease),
-        )
-        for row in await cursor.fetchall()
-        for since, due_at, lease in [row[width:]]
-    ]
-    cursor = await connection.execute(_TIMERS_OF, (key,), prepare=False)
-    timers = [
-        TimerFact(TimerKind(row[0]), row[1], row[2], rows.event(row[3:]) if row[3] else None)
-        for row in await cursor.fetchall()
-    ]
-    return waiting, deliveries, timers
+
+    async def some(query: str, fact: Callable[[rows.Row], T]) -> Some[T]:
+        cursor = await connection.execute(query, {"key": key, "limit": limit}, prepare=False)
+        found = await cursor.fetchall()
+        return Some([fact(row[1:]) for row in found], found[0][0] - len(found) if found else 0)
+
+    cursor = await connection.execute(_HAS_DEADLINE, {"key": key}, prepare=False)
+    return OpenWork(
+        events=await some(_OUTBOX_OF, _waiting),
+        deliveries=await some(_DELIVERIES_OF, _delivery),
+        delayed=await some(_TIMED_OF, _timer),
+        dead_letters=await some(_LETTERS_OF, letter_fact),
+        has_deadline=await cursor.fetchone() is not None,
+    )
+
+
+def _waiting(row: rows.Row) -> OutboxFact:
+    return OutboxFact(rows.event(row), *row[rows.EVENT_WIDTH :])
+
+
+def _delivery(row: rows.Row) -> DeliveryFact:
+    since, due_at, lease = row[rows.DELIVERY_WIDTH + rows.EVENT_WIDTH :]
+    return DeliveryFact(
+        rows.delivery(row),
+        rows.event(row[rows.DELIVERY_WIDTH :]),
+        since,
+        due_at,
+        None if lease is None else LeaseState(lease),
+    )
+
+
+def _timer(row: rows.Row) -> TimerFact:
+    return TimerFact(TimerKind(row[0]), row[1], row[2], rows.event(row[3:]))
+
+
+def letter_fact(row: rows.Row) -> DeadLetterFact:
+    """From an event's columns and those of its dead letter."""
+    rest = row[rows.EVENT_WIDTH :]
+    return DeadLetterFact(
+        dead_letter_id=rest[0],
+        event=rows.event(row),
+        task_id=rest[1],
+        workflow_instance_id=rest[2],
+        workflow_type=rest[3],
+        attempts=rest[4],
+        error=rest[5],
+        on_failure=OnFailure(rest[6]),
+        state=DeadLetterState(rest[7]),
+        created_at=rest[8],
+        resolved_at=rest[9],
+    )

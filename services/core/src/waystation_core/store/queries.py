@@ -21,14 +21,12 @@ from waystation_core.domain.model import (
 )
 from waystation_core.domain.pools import Pool as RouterPool
 from waystation_core.ports.store import (
-    DeliveryFact,
     HistoryTail,
     Looked,
-    OutboxFact,
+    OpenWork,
     StoredEntry,
     StoredEvent,
     SystemFacts,
-    TimerFact,
     WorkflowFilter,
     WorkflowsFound,
 )
@@ -40,10 +38,22 @@ from waystation_core.store.open_work import RAISED, open_work
 from waystation_core.store.pool import Pool, connection_of, question_of
 from waystation_core.store.system_facts import system_facts
 
-# A list shows neither: they may take a MiB each.
-_INSTANCE_WITHOUT_DATA = rows.INSTANCE_COLUMNS.replace("i.data,", "'{}'::json,").replace(
-    "i.output,", "NULL::json,"
-)
+# A list shows none of these: each may take as much as a MiB, the forms of waits six.
+_LEFT_OUT = {
+    "i.data,": "'{}'::json,",
+    "i.output,": "NULL::json,",
+    "i.groups,": "NULL::json,",
+    "i.failure,": "i.failure::jsonb - 'details',",
+    "i.waits,": """CASE WHEN i.waits IS NOT NULL THEN (
+        SELECT json_agg(w.wait::jsonb - 'input_schema' ORDER BY w.at)
+        FROM json_array_elements(i.waits) WITH ORDINALITY AS w(wait, at)) END,""",
+}
+_LISTED = rows.INSTANCE_COLUMNS
+for _column, _instead in _LEFT_OUT.items():
+    _LISTED = _LISTED.replace(_column, _instead)
+
+_LISTED_BYTES = 1024 * 1024
+"""Of waits and failures as stored, of the instances of one portion, unless a single one has more."""
 
 # An event is handled after it was raised, so the entries before those that raised the page say nothing of it.
 _EVENTS = f"""
@@ -191,13 +201,23 @@ class PostgresQueryStore(Letters):
             where.add(is_idle if filter.idle else f"NOT ({is_idle})")
         walked = f"FROM workflow_instances w {walk.clause} ORDER BY w.created_at DESC, w.key DESC"
         found = await self._fetch(
-            f"SELECT {_INSTANCE_WITHOUT_DATA} "
+            f"SELECT {_LISTED}, i.matching FROM (SELECT *, count(*) OVER () AS matching, "
+            "sum(bytes) OVER (ORDER BY created_at DESC, key DESC) - bytes AS bytes_before "
+            "FROM (SELECT *, COALESCE(pg_column_size(waits), 0) "
+            "+ COALESCE(pg_column_size(failure), 0) AS bytes "
             f"FROM (SELECT * {walked} LIMIT %(walked)s) i WHERE {where} "
-            "ORDER BY i.created_at DESC, i.key DESC LIMIT %(limit)s",
-            {**walk.parameters, **where.parameters, "walked": _WALKED, "limit": limit},
+            "ORDER BY i.created_at DESC, i.key DESC LIMIT %(limit)s) m) i "
+            "WHERE i.bytes_before < %(bytes)s ORDER BY i.created_at DESC, i.key DESC",
+            {
+                **walk.parameters,
+                **where.parameters,
+                "walked": _WALKED,
+                "limit": limit,
+                "bytes": _LISTED_BYTES,
+            },
         )
         instances = [rows.instance(row) for row in found]
-        if len(instances) == limit:
+        if found and (len(found) == limit or len(found) < found[0][-1]):
             return WorkflowsFound(instances, (found[-1][_CREATED_AT], found[-1][0]))
         last = await self._fetch(
             f"SELECT w.created_at, w.key {walked} OFFSET %(walked)s LIMIT 1",
@@ -224,11 +244,9 @@ class PostgresQueryStore(Letters):
         )
         return {row[0]: rows.event(row) for row in found}
 
-    async def open_work(
-        self, key: int
-    ) -> tuple[list[OutboxFact], list[DeliveryFact], list[TimerFact]]:
+    async def open_work(self, key: int, *, limit: int = 200) -> OpenWork:
         async with question_of(self._pool) as connection:
-            return await open_work(connection, key)
+            return await open_work(connection, key, limit)
 
     async def instance_of_event(
         self, event_id: str, *, namespace: str = DEFAULT_NAMESPACE

@@ -88,6 +88,7 @@ class PostgresRegistryStore(Registering, Retiring, CatchingUp):
         service_name: str = "",
         after: Sequence[str | int] | None = None,
         limit: int = 50,
+        with_tasks: bool = True,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> list[Registration]:
         conditions = ["h.namespace = %(namespace)s", LIVE]
@@ -98,10 +99,13 @@ class PostgresRegistryStore(Registering, Retiring, CatchingUp):
                 '(h.service_name, h.host, h.port, h.handler_id::text COLLATE "C") > '
                 "(%(after_service)s, %(after_host)s, %(after_port)s, %(after_id)s)"
             )
+        columns = HANDLER_COLUMNS
+        if not with_tasks:
+            columns = columns.replace("h.tasks", "'[]'::json")
         service, host, port, handler = after if after is not None else ("", "", 0, "")
         async with connection_of(self._pool) as connection:
             cursor = await connection.execute(
-                f"SELECT {HANDLER_COLUMNS} FROM handlers h WHERE {' AND '.join(conditions)} "
+                f"SELECT {columns} FROM handlers h WHERE {' AND '.join(conditions)} "
                 'ORDER BY h.service_name, h.host, h.port, h.handler_id::text COLLATE "C" '
                 "LIMIT %(limit)s",
                 {

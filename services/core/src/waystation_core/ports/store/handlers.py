@@ -116,6 +116,7 @@ class RegistryStore(Protocol):
         service_name: str = "",
         after: Sequence[str | int] | None = None,
         limit: int = 50,
+        with_tasks: bool = True,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> list[Registration]:
         """Ordered by (service_name, host, port, handler_id), after that key; with what routers report."""

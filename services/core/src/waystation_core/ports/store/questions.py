@@ -6,7 +6,7 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from waystation_core.domain.actions import OpenDeadLetter
 from waystation_core.domain.commit import EventFacts, HistoryEntry
@@ -23,6 +23,8 @@ from waystation_core.domain.model import (
     TimerKind,
 )
 from waystation_core.domain.pools import Pool
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,30 @@ class DeadLetterFact:
 
 
 @dataclass(frozen=True, slots=True)
+class Some(Generic[T]):
+    """The first of a number of things, in order."""
+
+    shown: Sequence[T] = ()
+    left_out: int = 0
+    """How many others there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWork:
+    """What of an instance is not settled, and what is due later: of each kind the oldest."""
+
+    events: Some[OutboxFact] = Some()
+    deliveries: Some[DeliveryFact] = Some()
+    """Those that are dead are among the dead letters."""
+    delayed: Some[TimerFact] = Some()
+    """Events whose time has not come."""
+    dead_letters: Some[DeadLetterFact] = Some()
+    """Open ones."""
+    has_deadline: bool = False
+    """Whether the instance fails at its deadline."""
+
+
+@dataclass(frozen=True, slots=True)
 class WorkflowFilter:
     """Which instances a list shows."""
 
@@ -192,8 +218,6 @@ class RouterFact:
     lease_remaining: float
     calls_in_flight: int
     results_committed: int
-    bindings: tuple[str, ...] = ()
-    """Of its pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,9 +283,10 @@ class QueryStore(Protocol):
         limit: int = 50,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> WorkflowsFound:
-        """The next instances that a filter means, newest first, without data and output; `limit` at
-        most. A portion is as small as finding it takes well below the bound of a statement: it may
-        have fewer, or none, though there are more."""
+        """The next instances that a filter means, newest first, without data, output, fan-out groups, the
+        forms of waits and the details of failures; `limit` at most. A portion is as small as finding
+        it takes well below the bound of a statement, and fits into memory: it may have fewer, or none,
+        though there are more."""
         ...
 
     async def events(
@@ -274,10 +299,9 @@ class QueryStore(Protocol):
         """Events of an instance by id; others are missing."""
         ...
 
-    async def open_work(
-        self, key: int
-    ) -> tuple[list[OutboxFact], list[DeliveryFact], list[TimerFact]]:
-        """What of an instance is not settled, and what is due later."""
+    async def open_work(self, key: int, *, limit: int = 200) -> OpenWork:
+        """What of an instance is not settled, and what is due later; `limit` of each kind at most, the
+        oldest ones. Events are without payloads."""
         ...
 
     async def dead_letters(

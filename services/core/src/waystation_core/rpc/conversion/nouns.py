@@ -64,7 +64,8 @@ def context_to_proto(
     history: Iterable[StoredEntry] = (),
     into: workflow_pb2.WorkflowContext | None = None,
 ) -> workflow_pb2.WorkflowContext:
-    """An instance; without `with_data`, data and output are left out, as lists have it."""
+    """An instance; without `with_data`, as lists have it: data, output, the forms of waits and the
+    details of a failure are left out."""
     message = workflow_pb2.WorkflowContext() if into is None else into
     message.workflow_instance_id = instance.workflow_instance_id
     message.workflow_type = instance.workflow_type
@@ -84,7 +85,7 @@ def context_to_proto(
     if instance.correlation_id is not None:
         message.correlation_id = instance.correlation_id
     for wait in instance.waits:
-        _wait_to_proto(wait, message.waits.add())
+        _wait_to_proto(wait, message.waits.add(), with_form=with_data)
     failure = instance.failure
     if failure is not None:
         target = message.failure
@@ -92,7 +93,7 @@ def context_to_proto(
         target.message = failure.message
         target.task_id = failure.task_id
         target.event_id = failure.event_id
-        if failure.details is not None:
+        if with_data and failure.details is not None:
             to_struct(failure.details, target.details)
     if instance.idle is not None:
         set_timestamp(message.idle.since, instance.idle_since)
@@ -105,12 +106,12 @@ def context_to_proto(
     return message
 
 
-def _wait_to_proto(wait: Wait, message: wait_pb2.WorkflowWait) -> None:
+def _wait_to_proto(wait: Wait, message: wait_pb2.WorkflowWait, *, with_form: bool) -> None:
     message.wait_id = wait.wait_id
     message.task_id = wait.task_id
     message.message = wait.message
     set_timestamp(message.since, datetime.fromisoformat(wait.since))
-    if wait.input_schema is not None:
+    if with_form and wait.input_schema is not None:
         to_struct(wait.input_schema, message.input_schema)
     if wait.deadline is not None:
         set_timestamp(message.deadline, datetime.fromisoformat(wait.deadline))
