@@ -74,7 +74,7 @@ class HandlerRegistryServiceServicer(object):
         A task that is registered for the first time gets every event of open instances that it claims and that
         settled as UNHANDLED, each once (catch-up). A task that no live endpoint of its live service declares any
         more is retired after a grace, and goes on when it is declared again; one that an operator retired stays so.
-        Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_EVENT_TYPE, INVALID_FIELD, WORKFLOW_TYPES_REQUIRED;
+        Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_EVENT_TYPE, INVALID_FIELD, INVALID_PATH, WORKFLOW_TYPES_REQUIRED;
         ALREADY_EXISTS / TASK_OWNED_BY_OTHER_SERVICE, REQUEST_ID_REUSED; PERMISSION_DENIED / ENDPOINT_NOT_ALLOWED;
         RESOURCE_EXHAUSTED / TOO_MANY_HANDLERS, PAYLOAD_TOO_LARGE.
         """
@@ -84,7 +84,7 @@ class HandlerRegistryServiceServicer(object):
 
     def RenewHandler(self, request, context):
         """Extends a leased registration by its lease from now. Renew at each third of the lease.
-        Errors: NOT_FOUND / HANDLER_NOT_FOUND (register again).
+        Errors: INVALID_ARGUMENT / INVALID_ID; NOT_FOUND / HANDLER_NOT_FOUND (register again).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,7 +111,7 @@ class HandlerRegistryServiceServicer(object):
 
     def ListHandlers(self, request, context):
         """Lists registrations with what the routers see of each endpoint, ordered by service, host and port.
-        Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_PAGE_TOKEN.
+        Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID, INVALID_PAGE_TOKEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -176,7 +176,7 @@ class WorkflowServiceServicer(object):
         """Answers a wait: merges the input into data at the top level and raises `user.input.provided`. The instance
         becomes ACTIVE when its last wait is answered. Idempotent by request_id.
         Errors: NOT_FOUND / WORKFLOW_NOT_FOUND; FAILED_PRECONDITION / WORKFLOW_NOT_WAITING, WAIT_ID_REQUIRED,
-        WORKFLOW_ENDED; ABORTED / VERSION_MISMATCH; INVALID_ARGUMENT / INVALID_ID, INVALID_STRUCT;
+        WORKFLOW_ENDED; ABORTED / VERSION_MISMATCH; INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD, INVALID_STRUCT;
         RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE, CONTEXT_TOO_LARGE; ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -186,7 +186,8 @@ class WorkflowServiceServicer(object):
     def PublishEvent(self, request, context):
         """Raises an event in an open instance. Idempotent by request_id.
         Errors: NOT_FOUND / WORKFLOW_NOT_FOUND; FAILED_PRECONDITION / WORKFLOW_ENDED; ABORTED / VERSION_MISMATCH;
-        INVALID_ARGUMENT / INVALID_ID, INVALID_EVENT_TYPE, INVALID_STRUCT, INVALID_PRIORITY, RESERVED_EVENT_TYPE;
+        INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD, INVALID_EVENT_TYPE, INVALID_STRUCT, INVALID_PRIORITY,
+        RESERVED_EVENT_TYPE;
         RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE, TOO_MANY_EVENTS, BACKLOG_FULL; ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -196,8 +197,8 @@ class WorkflowServiceServicer(object):
     def CancelWorkflow(self, request, context):
         """Ends an open instance as CANCELLED. Calls in flight are cancelled; their results take no effect.
         Idempotent: a CANCELLED instance is OK.
-        Errors: NOT_FOUND / WORKFLOW_NOT_FOUND; FAILED_PRECONDITION / WORKFLOW_ENDED; ABORTED / VERSION_MISMATCH;
-        ALREADY_EXISTS / REQUEST_ID_REUSED.
+        Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD; NOT_FOUND / WORKFLOW_NOT_FOUND;
+        FAILED_PRECONDITION / WORKFLOW_ENDED; ABORTED / VERSION_MISMATCH; ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

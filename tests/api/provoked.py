@@ -1,0 +1,502 @@
+"""Every refusal that an RPC of the API lists, with the request that provokes it.
+
+`REFUSALS` has a row for each, `GOOD` a request of each RPC that is carried out. What they are about is a `World`: some
+instances, dead letters and deliveries in the states that refusals are about.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
+from support.running_api import Api
+from support.scripted_engine import failure, reply, task
+
+from waystation.v1 import dead_letter_service_pb2 as letters_pb
+from waystation.v1 import delivery_completion_service_pb2 as completions_pb
+from waystation.v1 import handler_registry_service_pb2 as handlers_pb
+from waystation.v1 import system_service_pb2 as system_pb
+from waystation.v1 import workflow_service_pb2 as pb
+from waystation.v1.dead_letter_pb2 import DeadLetterFilter
+from waystation.v1.event_pb2 import NewEvent
+from waystation.v1.handler_pb2 import TaskSpec
+from waystation.v1.operation_pb2 import Operation, OperationList
+from waystation.v1.result_pb2 import TaskFailure, TaskResult, WorkflowCompletion
+from waystation.v1.workflow_pb2 import WorkflowFilter
+from waystation_core.domain.completion_tokens import CompletionTokens
+from waystation_core.domain.model import OnFailure
+from waystation_core.domain.operations import Operation as Change
+from waystation_core.domain.results import Pending, WaitRequest
+
+NOBODY = "01890000-0000-7000-8000-000000000000"
+"""An id that could be one, and is none."""
+BAD_ID = "a b"
+MINUS = Duration(seconds=-1)
+
+
+@dataclass
+class World:
+    """What requests are about."""
+
+    api: Api
+    letter: str
+    """An open dead letter, of `w-failed`."""
+    discarded: str
+    of_ended: str
+    """An open one of a workflow that was cancelled since."""
+    handler: str
+    tokens: dict[str, str] = field(default_factory=dict)
+    """By instance: of a delivery that is pending, in call, over; and of `ended`, pending in one that ended."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One refusal."""
+
+    reason: str
+    request: Callable[[World], Message]
+    before: Callable[[World], Message] | None = None
+    """A call of the same RPC that is carried out first."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """Of a server of its own."""
+
+
+# --- the world ---------------------------------------------------------------------------------
+
+
+async def world(api: Api) -> World:
+    both = registration()
+    both.tasks.add(task_id="other", event_types=["x"], workflow_types=["none"])
+    registered = await api.handlers.RegisterHandler(both)
+    for name, data in {
+        "w-open": {},
+        "w-ended": {},
+        "w-asks": {},
+        "w-large": {"a": "x" * 900_000},
+    }.items():
+        await _started(api, name, data)
+    await api.workflows.CancelWorkflow(pb.CancelWorkflowRequest(workflow_instance_id="w-ended"))
+    two = (WaitRequest("?", wait_id="a"), WaitRequest("?", wait_id="b"))
+    for name in ("w-asks", "w-large"):
+        await api.engine.handle(name, "workflow.started", reply(waits=two))
+    letters = [await _dead(api, name) for name in ("w-failed", "w-discarded", "w-given-up")]
+    await api.dead_letters.DiscardDeadLetter(
+        letters_pb.DiscardDeadLetterRequest(dead_letter_id=letters[1])
+    )
+    await api.workflows.CancelWorkflow(pb.CancelWorkflowRequest(workflow_instance_id="w-given-up"))
+    tokens = {}
+    key = (await api.store.registry.snapshot()).completion_key
+    for name in ("in-call", "pending", "over", "ended"):
+        data = {"total": "a text", "a": "x" * 900_000} if name == "pending" else {}
+        await _started(api, name, data)
+        event = await api.engine.pending(name, "workflow.started")
+        tokens[name] = CompletionTokens(key).of(event.event_id, "claim_validator", 0, 1)
+        if name != "in-call":
+            await api.engine.handle(name, "workflow.started", Pending(600.0))
+    await api.completions.CompleteDelivery(
+        completions_pb.CompleteDeliveryRequest(
+            completion_token=tokens["over"], result=result(complete=WorkflowCompletion())
+        )
+    )
+    await api.workflows.CancelWorkflow(pb.CancelWorkflowRequest(workflow_instance_id="ended"))
+    return World(api, *letters, registered.handler.handler_id, tokens)
+
+
+async def _started(api: Api, name: str, data: dict[str, Any]) -> None:
+    request = pb.StartWorkflowRequest(workflow_type="t", workflow_instance_id=name)
+    request.data.update(data)
+    await api.workflows.StartWorkflow(request)
+
+
+async def _dead(api: Api, name: str) -> str:
+    """The dead letter of a workflow's first event, which goes on without it."""
+    await _started(api, name, {})
+    by = task(on_failure=OnFailure.CONTINUE)
+    more = reply("goes.on", change=[Change("/n", "set", 1)])
+    await api.engine.handle(
+        name, "workflow.started", failure(permanent=True), by=by, tasks=[by, task("other")]
+    )
+    await api.engine.handle(name, "workflow.started", more, by=task("other"))
+    listed = await api.dead_letters.ListDeadLetters(
+        letters_pb.ListDeadLettersRequest(filter={"workflow_instance_ids": [name]})
+    )
+    return str(listed.dead_letters[0].dead_letter_id)
+
+
+# --- parts of requests -------------------------------------------------------------------------
+
+
+def struct(**members: Any) -> Struct:
+    made = Struct()
+    made.update(members)
+    return made
+
+
+NAN = struct(n=math.nan)
+LARGE = struct(text="x" * 1_100_000)
+HALF = struct(b="x" * 900_000)
+
+
+def registration(**fields: Any) -> handlers_pb.RegisterHandlerRequest:
+    spec = {
+        "task_id": "claim_validator",
+        "event_types": ["workflow.started"],
+        "workflow_types": ["none"],
+        **fields.pop("spec", {}),
+    }
+    return handlers_pb.RegisterHandlerRequest(
+        **{
+            "service_name": "claims",
+            "host": "127.0.0.1",
+            "port": 7500,
+            "tasks": [TaskSpec(**spec)],
+            **fields,
+        }
+    )
+
+
+def of(kind: Any, name: str = "w-open", **given: Any) -> Callable[..., Any]:
+    """Requests of this kind about an instance; other fields beside, or instead of, these."""
+
+    def made(**fields: Any) -> Callable[[World], Any]:
+        return lambda _: kind(**{"workflow_instance_id": name, **given, **fields})
+
+    return made
+
+
+def start(**fields: Any) -> Callable[[World], Any]:
+    return lambda _: pb.StartWorkflowRequest(**{"workflow_type": "t", **fields})
+
+
+def run(**fields: Any) -> Callable[[World], Any]:
+    seconds = fields.pop("wait", Duration())
+    return lambda w: pb.RunWorkflowRequest(start=start(**fields)(w), timeout=seconds)
+
+
+def completion(kind: Any, **given: Any) -> Callable[..., Any]:
+    """Requests about a pending delivery; `at` names another one."""
+
+    def made(at: str = "pending", **fields: Any) -> Callable[[World], Any]:
+        return lambda w: kind(**{"completion_token": w.tokens.get(at, at), **given, **fields})
+
+    return made
+
+
+def letter(kind: Any) -> Callable[..., Any]:
+    def made(which: str = "letter", **fields: Any) -> Callable[[World], Any]:
+        return lambda w: kind(dead_letter_id=getattr(w, which, which), **fields)
+
+    return made
+
+
+def plain(kind: Any, **given: Any) -> Callable[..., Any]:
+    def made(**fields: Any) -> Callable[[World], Any]:
+        return lambda _: kind(**{**given, **fields})
+
+    return made
+
+
+def reused(made: Callable[..., Any], *args: Any, **other: Any) -> Row:
+    """The same request_id with another body."""
+    return Row(
+        "REQUEST_ID_REUSED",
+        made(*args, **other, request_id="r-1"),
+        before=made(*args, request_id="r-1"),
+    )
+
+
+def event(**fields: Any) -> NewEvent:
+    return NewEvent(**{"event_type": "a.b", **fields})
+
+
+def result(**fields: Any) -> TaskResult:
+    return TaskResult(**fields)
+
+
+def operation(path: str, **kind: Any) -> TaskResult:
+    return result(operations=OperationList(items=[Operation(path=path, **kind)]))
+
+
+# --- the requests ------------------------------------------------------------------------------
+
+wait = of(pb.WaitWorkflowRequest, timeout=Duration())
+get = of(pb.GetWorkflowRequest)
+workflows = plain(pb.ListWorkflowsRequest)
+events = of(pb.ListEventsRequest)
+watch = of(pb.WatchWorkflowRequest, "w-ended")
+provide = of(pb.ProvideInputRequest, "w-asks", wait_id="a", input=struct(x=1))
+publish = of(pb.PublishEventRequest, event=event())
+cancel = of(pb.CancelWorkflowRequest)
+explain = of(pb.ExplainWorkflowRequest)
+replay = of(pb.ReplayWorkflowRequest)
+fork = of(pb.ForkWorkflowRequest, at_sequence=1, event=event())
+complete = completion(completions_pb.CompleteDeliveryRequest, result=result())
+fail = completion(completions_pb.FailDeliveryRequest, failure=TaskFailure(message="no"))
+extend = completion(completions_pb.ExtendDeliveryRequest, extension=Duration(seconds=60))
+listed = plain(letters_pb.ListDeadLettersRequest)
+retry = letter(letters_pb.RetryDeadLetterRequest)
+discard = letter(letters_pb.DiscardDeadLetterRequest)
+retry_many = plain(letters_pb.RetryDeadLettersRequest, request_id="r-1")
+discard_many = plain(letters_pb.DiscardDeadLettersRequest, request_id="r-1")
+register = plain(registration)
+renew = plain(handlers_pb.RenewHandlerRequest)
+unregister = plain(handlers_pb.UnregisterHandlerRequest)
+retire = plain(handlers_pb.RetireTaskRequest, task_id="claim_validator")
+handlers = plain(handlers_pb.ListHandlersRequest)
+flow = plain(system_pb.GetFlowRequest)
+
+FULL = {"WAYSTATION_MAX_BACKLOG": "1"}
+FEW_EVENTS = {"WAYSTATION_MAX_EVENTS_PER_WORKFLOW": "1"}
+
+GOOD: dict[str, Callable[[World], Any]] = {
+    "StartWorkflow": start(),
+    "RunWorkflow": run(),
+    "WaitWorkflow": wait(),
+    "GetWorkflow": get(),
+    "ListWorkflows": workflows(),
+    "ListEvents": events(),
+    "WatchWorkflow": watch(),
+    "ProvideInput": provide(),
+    "PublishEvent": publish(),
+    "CancelWorkflow": cancel(),
+    "ExplainWorkflow": explain(),
+    "ReplayWorkflow": replay(),
+    "ForkWorkflow": fork(),
+    "CompleteDelivery": complete(),
+    "FailDelivery": fail(),
+    "ExtendDelivery": extend(),
+    "ListDeadLetters": listed(),
+    "RetryDeadLetter": retry(),
+    "DiscardDeadLetter": discard(),
+    "RetryDeadLetters": retry_many(all={}),
+    "DiscardDeadLetters": discard_many(all={}),
+    "RegisterHandler": register(),
+    "RenewHandler": lambda w: handlers_pb.RenewHandlerRequest(handler_id=w.handler),
+    "UnregisterHandler": lambda w: handlers_pb.UnregisterHandlerRequest(handler_id=w.handler),
+    "RetireTask": retire(),
+    "ListHandlers": handlers(),
+    "GetSystemStatus": plain(system_pb.GetSystemStatusRequest)(),
+    "GetFlow": flow(),
+}
+
+
+def _unknown(made: Callable[..., Any]) -> Row:
+    return Row("WORKFLOW_NOT_FOUND", made(workflow_instance_id="nobody"))
+
+
+def _bad_id(made: Callable[..., Any]) -> Row:
+    return Row("INVALID_ID", made(workflow_instance_id=BAD_ID))
+
+
+def _starts(made: Callable[..., Any]) -> list[Row]:
+    return [
+        Row("INVALID_ID", made(workflow_type="")),
+        Row("INVALID_STRUCT", made(data=NAN)),
+        Row("INVALID_PRIORITY", made(priority=256)),
+        Row("INVALID_FIELD", made(timeout=MINUS)),
+        Row("WORKFLOW_ALREADY_EXISTS", made(workflow_instance_id="w-open", data=struct(other=1))),
+        reused(made, data=struct(other=1)),
+        Row("PAYLOAD_TOO_LARGE", made(payload=LARGE)),
+        Row("CONTEXT_TOO_LARGE", made(data=LARGE)),
+        Row("BACKLOG_FULL", made(), settings=FULL),
+    ]
+
+
+def _pages(made: Callable[..., Any]) -> list[Row]:
+    return [
+        Row("INVALID_FIELD", made(page_size=-1)),
+        Row("INVALID_PAGE_TOKEN", made(page_token="x")),
+    ]
+
+
+def _bulk(made: Callable[..., Any]) -> list[Row]:
+    return [
+        Row("INVALID_FIELD", made()),
+        Row("INVALID_ID", made(all={}, request_id="")),
+        Row("INVALID_EVENT_TYPE", made(filter=DeadLetterFilter(event_types=[BAD_ID]))),
+        Row("REQUEST_ID_REUSED", made(all={}), before=made(filter={"task_ids": ["nobody"]})),
+    ]
+
+
+REFUSALS: dict[str, list[Row]] = {
+    "StartWorkflow": _starts(start),
+    "RunWorkflow": _starts(run),
+    "WaitWorkflow": [_bad_id(wait), _unknown(wait), Row("INVALID_FIELD", wait(timeout=MINUS))],
+    "GetWorkflow": [_bad_id(get), _unknown(get), Row("INVALID_FIELD", get(at_sequence=99))],
+    "ListWorkflows": [
+        *_pages(workflows),
+        Row("INVALID_ID", workflows(filter=WorkflowFilter(workflow_types=[""]))),
+    ],
+    "ListEvents": [*_pages(events), _bad_id(events), _unknown(events)],
+    "WatchWorkflow": [
+        _bad_id(watch),
+        _unknown(watch),
+        Row("INVALID_FIELD", watch(from_sequence=-1)),
+    ],
+    "ProvideInput": [
+        _bad_id(provide),
+        _unknown(provide),
+        Row("WORKFLOW_NOT_WAITING", provide(workflow_instance_id="w-open", wait_id="")),
+        Row("WAIT_ID_REQUIRED", provide(wait_id="")),
+        Row("WORKFLOW_ENDED", provide(workflow_instance_id="w-ended")),
+        Row("VERSION_MISMATCH", provide(expected_version=77)),
+        Row("INVALID_STRUCT", provide(input=NAN)),
+        Row("INVALID_FIELD", provide(input=None)),
+        Row("PAYLOAD_TOO_LARGE", provide(input=LARGE)),
+        Row("CONTEXT_TOO_LARGE", provide(workflow_instance_id="w-large", input=HALF)),
+        reused(provide, input=struct(x=2)),
+    ],
+    "PublishEvent": [
+        _bad_id(publish),
+        _unknown(publish),
+        Row("WORKFLOW_ENDED", publish(workflow_instance_id="w-ended")),
+        Row("VERSION_MISMATCH", publish(expected_version=77)),
+        Row("INVALID_FIELD", publish(event=None)),
+        Row("INVALID_EVENT_TYPE", publish(event=event(event_type=BAD_ID))),
+        Row("INVALID_STRUCT", publish(event=event(payload=NAN))),
+        Row("INVALID_PRIORITY", publish(event=event(priority=256))),
+        Row("RESERVED_EVENT_TYPE", publish(event=event(event_type="workflow.started"))),
+        Row("PAYLOAD_TOO_LARGE", publish(event=event(payload=LARGE))),
+        Row("TOO_MANY_EVENTS", publish(), settings=FEW_EVENTS),
+        Row("BACKLOG_FULL", publish(), settings=FULL),
+        reused(publish, event=event(event_type="b")),
+    ],
+    "CancelWorkflow": [
+        _bad_id(cancel),
+        _unknown(cancel),
+        Row(
+            "WORKFLOW_ENDED",
+            cancel(workflow_instance_id="over"),
+        ),
+        Row("VERSION_MISMATCH", cancel(expected_version=77)),
+        Row("INVALID_FIELD", cancel(reason="\0")),
+        reused(cancel, reason="other"),
+    ],
+    "ExplainWorkflow": [_bad_id(explain), _unknown(explain)],
+    "ReplayWorkflow": [
+        _bad_id(replay),
+        _unknown(replay),
+        Row("INVALID_FIELD", replay(from_sequence=99)),
+    ],
+    "ForkWorkflow": [
+        _bad_id(fork),
+        _unknown(fork),
+        Row("INVALID_FIELD", fork(at_sequence=99)),
+        Row("INVALID_PATH", fork(edits=operation("no/slash", remove={}).operations)),
+        Row("INVALID_STRUCT", fork(event=event(payload=NAN))),
+        Row("INVALID_EVENT_TYPE", fork(event=event(event_type=BAD_ID))),
+        Row("INVALID_PRIORITY", fork(event=event(priority=256))),
+        Row("RESERVED_EVENT_TYPE", fork(event=event(event_type="workflow.failed"))),
+        Row("WORKFLOW_ALREADY_EXISTS", fork(new_workflow_instance_id="w-asks")),
+        Row("PAYLOAD_TOO_LARGE", fork(event=event(payload=LARGE))),
+        Row(
+            "CONTEXT_TOO_LARGE",
+            fork(
+                workflow_instance_id="w-large",
+                edits=operation("/b", set={"string_value": "x" * 900_000}).operations,
+            ),
+        ),
+        Row("BACKLOG_FULL", fork(), settings=FULL),
+        reused(fork, event=event(event_type="b")),
+    ],
+    "CompleteDelivery": [
+        Row("DELIVERY_NOT_FOUND", complete("over")),
+        Row("DELIVERY_NOT_PENDING", complete("in-call")),
+        Row("WORKFLOW_ENDED", complete("ended")),
+        Row("RESPONSE_INVALID", complete(result=result(waits=[{"message": ""}]))),
+        Row("PATH_TYPE_MISMATCH", complete(result=operation("/total", increment=1.0))),
+        Row("INVALID_ID", complete(request_id=BAD_ID)),
+        Row("INVALID_FIELD", complete("no token")),
+        Row("INVALID_EVENT_TYPE", complete(result=result(events=[event(event_type=BAD_ID)]))),
+        Row("INVALID_STRUCT", complete(result=result(data=NAN))),
+        Row("INVALID_PRIORITY", complete(result=result(events=[event(priority=256)]))),
+        Row("INVALID_PATH", complete(result=operation("no/slash", remove={}))),
+        Row("PAYLOAD_TOO_LARGE", complete(result=result(events=[event(payload=LARGE)]))),
+        Row("CONTEXT_TOO_LARGE", complete(result=result(data_patch=HALF))),
+        Row("TOO_MANY_EVENTS", complete(result=result(events=[event()] * 1001))),
+        Row(
+            "REQUEST_ID_REUSED",
+            complete(result=result(complete=WorkflowCompletion()), request_id="r-1"),
+            before=complete(request_id="r-1"),
+        ),
+    ],
+    "FailDelivery": [
+        Row("DELIVERY_NOT_FOUND", fail("over")),
+        Row("DELIVERY_NOT_PENDING", fail("in-call")),
+        Row("WORKFLOW_ENDED", fail("ended")),
+        Row("INVALID_ID", fail(request_id=BAD_ID)),
+        Row("INVALID_FIELD", fail("no token")),
+        reused(fail, failure=TaskFailure(message="other")),
+    ],
+    "ExtendDelivery": [
+        Row("DELIVERY_NOT_FOUND", extend("over")),
+        Row("DELIVERY_NOT_PENDING", extend("in-call")),
+        Row("INVALID_ID", extend(request_id=BAD_ID)),
+        Row("INVALID_FIELD", extend("no token")),
+        reused(extend, extension=Duration(seconds=61)),
+    ],
+    "ListDeadLetters": [
+        *_pages(listed),
+        Row("INVALID_ID", listed(filter=DeadLetterFilter(task_ids=[BAD_ID]))),
+        Row("INVALID_EVENT_TYPE", listed(filter=DeadLetterFilter(event_types=[BAD_ID]))),
+    ],
+    "RetryDeadLetter": [
+        Row("DEAD_LETTER_NOT_FOUND", retry(NOBODY)),
+        Row("DEAD_LETTER_RESOLVED", retry("discarded")),
+        Row("WORKFLOW_ENDED", retry("of_ended")),
+        Row("INVALID_STRUCT", retry(payload=NAN)),
+        Row("INVALID_FIELD", retry("")),
+        Row("INVALID_ID", retry(request_id=BAD_ID)),
+        Row("PAYLOAD_TOO_LARGE", retry(payload=LARGE)),
+        reused(retry, payload=struct(x=1)),
+    ],
+    "DiscardDeadLetter": [
+        Row("DEAD_LETTER_NOT_FOUND", discard(NOBODY)),
+        Row("DEAD_LETTER_RESOLVED", discard("discarded")),
+        Row("INVALID_FIELD", discard("")),
+        Row("INVALID_ID", discard(request_id=BAD_ID)),
+        Row(
+            "REQUEST_ID_REUSED",
+            discard("of_ended", request_id="r-1"),
+            before=discard(request_id="r-1"),
+        ),
+    ],
+    "RetryDeadLetters": _bulk(retry_many),
+    "DiscardDeadLetters": _bulk(discard_many),
+    "RegisterHandler": [
+        Row("INVALID_ID", register(service_name="")),
+        Row("INVALID_EVENT_TYPE", register(spec={"event_types": [BAD_ID]})),
+        Row("INVALID_FIELD", register(port=0)),
+        Row("INVALID_PATH", register(spec={"reads": {"paths": ["no/slash"]}})),
+        Row("WORKFLOW_TYPES_REQUIRED", register(spec={"workflow_types": []})),
+        Row("TASK_OWNED_BY_OTHER_SERVICE", register(service_name="others", port=7501)),
+        Row("ENDPOINT_NOT_ALLOWED", register(host="10.9.9.9")),
+        Row("TOO_MANY_HANDLERS", register(port=7501), settings={"WAYSTATION_MAX_HANDLERS": "1"}),
+        Row(
+            "PAYLOAD_TOO_LARGE",
+            register(spec={"reads": {"paths": [f"/{at}/{'x' * 600_000}" for at in range(2)]}}),
+        ),
+        reused(register, port=7501),
+    ],
+    "RenewHandler": [
+        Row("HANDLER_NOT_FOUND", renew(handler_id=NOBODY)),
+        Row("INVALID_ID", renew(handler_id="")),
+    ],
+    "UnregisterHandler": [Row("INVALID_ID", unregister(handler_id=""))],
+    "RetireTask": [
+        Row("INVALID_ID", retire(task_id="")),
+        Row("TASK_NOT_FOUND", retire(task_id="nobody")),
+        reused(retire, task_id="other"),
+    ],
+    "ListHandlers": [*_pages(handlers), Row("INVALID_ID", handlers(service_name=BAD_ID))],
+    "GetSystemStatus": [],
+    "GetFlow": [
+        Row("INVALID_ID", flow(workflow_type=BAD_ID)),
+        Row("INVALID_FIELD", flow(max_instances=-1)),
+    ],
+}

@@ -1,0 +1,123 @@
+"""Every error that the contract lists at an RPC is provoked there, and no other one.
+
+Errors of HandleEvent and HandleEvents are what handlers answer with: tests/router_endpoints and
+tests/router/test_fault_table.py have what becomes of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from api.provoked import GOOD, REFUSALS, Row, World, world
+from support.comments import Comments, errors_of, examples_of, repeated_where
+from support.databases import migrated
+from support.running_api import Api, Refusal, refusal
+
+from localservers.postgres import PostgresServer
+
+COMMENTS = Comments()
+RPCS = {
+    name: path
+    for name, path in COMMENTS.methods.items()
+    if not path.startswith("/waystation.v1.TaskHandlerService/")
+}
+METADATA = {reason: set(example["metadata"]) for reason, example in examples_of(COMMENTS).items()}
+RETRIED = repeated_where(COMMENTS)
+OF_ANY = {"NOT_FOUND / NAMESPACE_NOT_FOUND", "UNAVAILABLE / STORE_UNAVAILABLE"}
+
+
+async def refused(api: Api, rpc: str, request: Any) -> Refusal:
+    service = {
+        "WorkflowService": api.workflows,
+        "HandlerRegistryService": api.handlers,
+        "DeadLetterService": api.dead_letters,
+        "DeliveryCompletionService": api.completions,
+        "SystemService": api.system,
+    }[RPCS[rpc].split("/")[1].rpartition(".")[2]]
+    call = getattr(service, rpc)(request, timeout=30)
+    return await refusal(call.read() if rpc == "WatchWorkflow" else call)
+
+
+def promised(found: Refusal) -> None:
+    """What the contract says of this reason holds: the keys of its metadata, and whether to call again."""
+    assert METADATA[found.reason] <= set(found.metadata), found
+    assert (found.retry_seconds is not None) == (found.reason in RETRIED), found
+    if found.code.name == "INVALID_ARGUMENT" and "field" in found.metadata:
+        assert found.fields == (found.metadata["field"],)
+    # It ends with what to do next.
+    assert found.message.endswith("."), found
+
+
+def test_each_rpc_has_its_rows() -> None:
+    assert set(REFUSALS) == set(GOOD) == set(RPCS)
+
+
+@pytest.mark.parametrize("rpc", RPCS)
+async def test_what_an_rpc_lists_is_what_it_is_refused_with(
+    rpc: str, serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("waystation_api.completing.PATIENCE_SECONDS", 0.0)
+    there = await world(await serve())
+    found = {await _provoked(there, rpc, row, serve) for row in REFUSALS[rpc]}
+    assert found == errors_of(COMMENTS, rpc)
+
+
+async def _provoked(there: World, rpc: str, row: Row, serve: Any) -> str:
+    api = there.api
+    if row.settings:
+        api = await serve(**row.settings)
+        await api.server._backlog.look()
+    if row.before is not None:
+        await _carried_out(api, rpc, row.before(there))
+    got = await refused(api, rpc, row.request(there))
+    assert got.reason == row.reason, (rpc, row.reason, got)
+    promised(got)
+    return f"{got.code.name} / {got.reason}"
+
+
+async def _carried_out(api: Api, rpc: str, request: Any) -> None:
+    call: Any = api.channel.unary_unary(
+        RPCS[rpc], request_serializer=lambda m: m.SerializeToString()
+    )
+    await call(request, timeout=30)
+
+
+@pytest.mark.parametrize("rpc", RPCS)
+async def test_no_rpc_knows_another_namespace(rpc: str, api: Api) -> None:
+    request = GOOD[rpc](await world(api))
+    (request.start if rpc == "RunWorkflow" else request).namespace = "acme"
+    found = await refused(api, rpc, request)
+    assert f"{found.code.name} / {found.reason}" == "NOT_FOUND / NAMESPACE_NOT_FOUND"
+    assert found.metadata == {"namespace": "acme"}
+    promised(found)
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    with PostgresServer() as server:
+        yield server
+
+
+async def test_without_its_store_each_rpc_says_so(own_postgres: PostgresServer, serve: Any) -> None:
+    api: Api = await serve(WAYSTATION_DATABASE_URL=own_postgres.fresh_database(migrated))
+    there = await world(api)
+    own_postgres.stop_server("immediate")
+    answers = await asyncio.gather(
+        *(refused(api, rpc, GOOD[rpc](there)) for rpc in RPCS), return_exceptions=True
+    )
+    for rpc, found in zip(RPCS, answers, strict=True):
+        assert isinstance(found, Refusal), (rpc, found)
+        assert f"{found.code.name} / {found.reason}" == "UNAVAILABLE / STORE_UNAVAILABLE", rpc
+        promised(found)
+
+
+def test_what_any_rpc_may_answer_stands_once() -> None:
+    general = COMMENTS["ErrorReason"]
+    for error in OF_ANY:
+        assert error in general
+    for rpc in RPCS:
+        assert not errors_of(COMMENTS, rpc) & OF_ANY, rpc
+    assert set(METADATA) >= RETRIED
