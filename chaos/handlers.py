@@ -132,12 +132,15 @@ class Tasks:
         block, rest = self._did(ctx)
         ctx.data["after"][block["id"]] = rest
         ctx.wait_for_input(
-            f"answer {block['id']}", wait_id=block["id"], timeout=block.get("seconds")
+            f"answer {block['id']}",
+            wait_id=block["id"],
+            timeout=block.get("seconds"),
+            answer_path=f"/answers/{block['id']}",
         )
 
     async def answered(self, ctx: TaskContext) -> None:
-        """The answer came. Its client says which question it belongs to."""
-        wait_id = ctx.event.payload["wait"]
+        """The answer came."""
+        wait_id = ctx.event.payload["wait_id"]
         ctx.data["tokens"].append(self._witness.saw(ctx, f"{wait_id}.answered", "ok"))
         go_on(ctx, list(ctx.data["after"][wait_id]))
 

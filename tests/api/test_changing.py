@@ -16,6 +16,7 @@ from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.dead_letter_pb2 import DeadLetterState
 from waystation.v1.status_pb2 import WorkflowStatus
 from waystation_core.domain.model import OnFailure
+from waystation_core.domain.operations import Operation
 from waystation_core.domain.results import Completion, WaitRequest
 
 Code = grpc.StatusCode
@@ -80,7 +81,36 @@ async def test_input_is_merged_raised_and_makes_the_instance_active(api: Api) ->
     assert given.context.data["amount"] == 7
     assert not given.context.waits
     event = await api.engine.pending(name, "user.input.provided")
-    assert (event.event_id, event.payload) == (given.event_id, {"amount": 7})
+    asks = {"wait_id": "w-a", "task_id": "claim_validator", "message": "How much?"}
+    assert event.event_id == given.event_id
+    assert event.payload == {**asks, "input": {"amount": 7}}
+
+
+async def test_an_answer_is_kept_apart_with_who_gave_it(api: Api) -> None:
+    name = await started(api)
+    asks = WaitRequest("How much?", wait_id="w-a", answer_path="/answers/a")
+    await api.engine.handle(name, "workflow.started", reply(waits=(asks,)))
+    assert (await context(api)).waits[0].answer_path == "/answers/a"
+    wrong = await refusal(api.workflows.ProvideInput(answer(name, answered_by="x" * 201)))
+    assert (wrong.reason, wrong.metadata["field"]) == ("INVALID_FIELD", "answered_by")
+    given = await api.workflows.ProvideInput(answer(name, answered_by="Ada, claims desk"))
+    assert given.context.data["answers"]["a"]["amount"] == 7
+    assert "amount" not in given.context.data
+    event = await api.engine.pending(name, "user.input.provided")
+    assert event.payload["answered_by"] == "Ada, claims desk"
+    entry = (await context(api)).history[-1]
+    assert (entry.action, entry.wait_id, entry.answered_by) == ("input", "w-a", "Ada, claims desk")
+    assert entry.processed_by == "client"
+
+
+async def test_an_answer_for_which_data_has_no_place_any_more_is_refused(api: Api) -> None:
+    name = await started(api)
+    asks = WaitRequest("How much?", wait_id="w-a", answer_path="/answers/a")
+    await api.engine.handle(name, "workflow.started", reply("more", waits=(asks,)))
+    await api.engine.handle(name, "more", reply(change=[Operation("/answers", "set", 3)]))
+    refused = await refusal(api.workflows.ProvideInput(answer(name)))
+    assert (refused.code, refused.reason) == (Code.FAILED_PRECONDITION, "PATH_TYPE_MISMATCH")
+    assert refused.metadata["path"] == "/answers/a"
 
 
 async def test_input_where_none_or_another_is_asked_for_is_refused(api: Api) -> None:

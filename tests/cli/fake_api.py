@@ -147,6 +147,7 @@ def history() -> list[history_pb2.HistoryEntry]:
             processed_by="client",
             action="input",
             wait_id="w-1",
+            answered_by="Ada",
             raised_event_ids=[ANSWERED],
         ),
         entry(

@@ -363,7 +363,7 @@ def test_the_timeline_is_a_tree_by_causation(run: Run) -> None:
         "#3 claim_processor SUCCESS attempt 2",
         "claim.processed",
         "#4 user_input_required SUCCESS",
-        "#5 input by client",
+        "#5 input by client (Ada)",
         "user.input.provided",
         "#6 no task handles it",
     ]
@@ -403,8 +403,10 @@ def test_data_comes_from_a_file_or_standard_input(api: FakeApi, run: Run, tmp_pa
     file.write_text('{"text": "Käfer"}', encoding="utf-8")
     assert run("start", "claim", "--data", f"@{file}").exit_code == 0
     assert api.requests["StartWorkflow"].data["text"] == "Käfer"
-    assert run("input", "claim-7", "--data", "-", stdin='{"plate": null}').exit_code == 0
+    told = ["--by", "Ada", "--data", "-"]
+    assert run("input", "claim-7", *told, stdin='{"plate": null}').exit_code == 0
     assert api.requests["ProvideInput"].input["plate"] is None
+    assert api.requests["ProvideInput"].answered_by == "Ada"
 
 
 def test_tasks_come_from_a_file(api: FakeApi, run: Run, tmp_path: Path) -> None:

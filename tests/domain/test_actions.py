@@ -8,6 +8,9 @@ from domain.world import World, task
 from waystation_core.domain import actions
 from waystation_core.domain.errors import (
     ContextTooLarge,
+    InvalidStruct,
+    PathTypeMismatch,
+    PayloadTooLarge,
     VersionMismatch,
     WaitIdRequired,
     WorkflowEnded,
@@ -17,6 +20,7 @@ from waystation_core.domain.model import (
     Delivery,
     DeliveryState,
     Event,
+    JsonObject,
     OnFailure,
     Status,
     idempotency_key,
@@ -55,7 +59,8 @@ def test_an_answer_is_merged_and_the_last_one_ends_the_waiting() -> None:
     event = world.answer("second", {"a/b": {"~": 1}, "n": None})
     assert world.instance.status is Status.WAITING_FOR_INPUT
     assert world.instance.data == {"a": {"kept": 1}, "n": None, "a/b": {"~": 1}}
-    assert event.payload == {"a/b": {"~": 1}, "n": None}
+    asks = {"wait_id": "second", "task_id": "a", "message": "second?"}
+    assert event.payload == {**asks, "input": {"a/b": {"~": 1}, "n": None}}
     with pytest.raises(WorkflowNotWaiting):
         world.answer("second", {})
     world.answer("", {"a": 5})
@@ -63,6 +68,70 @@ def test_an_answer_is_merged_and_the_last_one_ends_the_waiting() -> None:
     assert world.instance.data["a"] == 5
     assert world.history[-1].note == "first"
     world.check_history()
+
+
+def asked_apart(path: str, data: JsonObject) -> World:
+    world = World(data)
+    world.handle(world.first, A, Reply(waits=(WaitRequest("?", "w", answer_path=path),)))
+    return world
+
+
+def test_an_answer_goes_to_the_place_that_its_wait_names_and_nowhere_else() -> None:
+    world = asked_apart("/reviews/legal", {"amount": 5, "reviews": {"tax": True}})
+    given = {"amount": 9, "": None, "/reviews/tax": False}
+    event = world.answer("", given, "ada@example.org")
+    assert world.instance.data == {"amount": 5, "reviews": {"tax": True, "legal": given}}
+    asks = {"wait_id": "w", "task_id": "a", "message": "?"}
+    assert event.payload == {**asks, "input": given, "answered_by": "ada@example.org"}
+    assert world.history[-1].effects is not None
+    assert world.history[-1].effects["answered_by"] == "ada@example.org"
+    world.check_history()
+
+
+def test_an_answer_at_a_place_conflicts_with_what_touches_that_place_alone() -> None:
+    world = asked_apart("/reviews/-", {"amount": 5, "reviews": [1]})
+    others = [world.publish("others") for _ in range(3)]
+    base = world.instance.version
+    world.answer("w", {"amount": 9})
+    assert world.instance.data["reviews"] == [1, {"amount": 9}]
+    seen = [
+        world.handle(
+            event,
+            B,
+            Reply(change=(Operation(f"/seen{at}", "set", 0),), reads=(place,)),
+            base=base,
+        )
+        for at, (event, place) in enumerate(zip(others, ("/amount", "/reviews/0", ""), strict=True))
+    ]
+    assert seen == [Verdict.APPLIED, Verdict.CONFLICT, Verdict.CONFLICT]
+
+
+def test_an_answer_whose_place_is_gone_is_refused_and_may_be_given_again() -> None:
+    world = asked_apart("/reviews/legal", {"reviews": {}})
+    other = world.publish("other")
+    world.handle(other, B, Reply(change=(Operation("/reviews", "set", "none"),)))
+    with pytest.raises(PathTypeMismatch) as refused:
+        world.answer("w", {"yes": True})
+    assert refused.value.metadata == {"path": "/reviews/legal", "found": "string"}
+    assert world.instance.status is Status.WAITING_FOR_INPUT
+    world.handle(
+        world.publish("other"), B, Reply(change=(Operation("/reviews", "set", {}),), reads=())
+    )
+    world.answer("w", {"yes": True})
+    assert world.instance.data == {"reviews": {"legal": {"yes": True}}}
+
+
+def test_the_event_of_an_answer_keeps_the_limits_of_a_payload() -> None:
+    world = asked_apart("/a", {})
+    deep: JsonObject = {}
+    for _ in range(15):
+        deep = {"in": deep}
+    with pytest.raises(InvalidStruct):
+        world.answer("w", deep)
+    with pytest.raises(PayloadTooLarge):
+        # With the place around it, it would be small enough for data.
+        world.answer("w", {"x": "y" * (2**20 - 30)})
+    world.answer("w", deep["in"])
 
 
 def test_an_answer_that_makes_the_context_too_large_changes_nothing() -> None:

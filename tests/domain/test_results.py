@@ -261,6 +261,8 @@ def test_a_failed_workflow_holds_the_other_deliveries_of_the_event_in_call() -> 
         (Reply(waits=(WaitRequest("?", "twice"), WaitRequest("?", "twice"))), "RESPONSE_INVALID"),
         (Reply(waits=(WaitRequest("?"),) * 100), "RESPONSE_INVALID"),
         (Reply(waits=(WaitRequest("?", "waystation.w"),)), "RESPONSE_INVALID"),
+        (Reply(waits=(WaitRequest("?", answer_path="/n/answer"),)), "PATH_TYPE_MISMATCH"),
+        (Reply(waits=(WaitRequest("?", answer_path="/left/answer"),)), "PATH_TYPE_MISMATCH"),
         (Reply(events=(NewEvent("user.input.assigned", {}),)), "RESPONSE_INVALID"),
         (Reply(events=(NewEvent("waystation.tick", {}),)), "RESPONSE_INVALID"),
         (Reply(change=(Operation("/n", "increment", 2**53 - 1),) * 2), "RESPONSE_INVALID"),

@@ -185,9 +185,9 @@ class World:
         with self.drafting() as draft:
             return actions.publish(draft, NewEvent(event_type, payload or {}))
 
-    def answer(self, wait_id: str, answer: JsonObject) -> Event:
+    def answer(self, wait_id: str, answer: JsonObject, by: str = "") -> Event:
         with self.drafting() as draft:
-            return actions.provide_input(draft, wait_id, answer)
+            return actions.provide_input(draft, wait_id, answer, by)
 
     def cancel(self) -> None:
         with self.drafting() as draft:
@@ -393,7 +393,8 @@ class World:
         for entry in self.history:
             stored = orjson.loads(orjson.dumps(entry.change or []))
             data = apply(data, [from_json(operation) for operation in stored])
-            beside |= entry.effects or {}
+            # And who answered, which is no part of the instance.
+            beside |= {name: to for name, to in (entry.effects or {}).items() if name in beside}
             assert beside["status"] == entry.status
             if entry.sequence in self.data_at:
                 assert orjson.dumps(data) == orjson.dumps(self.data_at[entry.sequence])

@@ -193,9 +193,9 @@ class Flow:
         if answer.question:
             self._waits += 1
             given = self._answers.pop(0)
-            self._data = {**self._data, **given}
-            written.add((f"/{name}", "set") for name in given)
-            self._raise(Event("user.input.provided", given))
+            self._data = {**self._data, "answer": given}
+            written.add([("/answer", "set")])
+            self._raise(Event("user.input.provided", {"input": given}))
         return None
 
     def _raise(self, event: Event) -> None:

@@ -130,10 +130,10 @@ async def test_a_person_sees_the_plan_before_anything_is_called() -> None:
 @pytest.mark.parametrize(
     ("event", "payload", "outcome"),
     [
-        ("user.input.provided", {"approved": True}, None),
-        ("user.input.provided", {"approved": False}, "DECLINED"),
-        ("user.input.provided", {"approved": "no"}, "DECLINED"),
-        ("user.input.provided", {}, "DECLINED"),
+        ("user.input.provided", {"input": {"approved": True}}, None),
+        ("user.input.provided", {"input": {"approved": False}}, "DECLINED"),
+        ("user.input.provided", {"input": {"approved": "no"}}, "DECLINED"),
+        ("user.input.provided", {"input": {}}, "DECLINED"),
         ("user.input.timed_out", {"wait_id": "w"}, "NOT_APPROVED"),
     ],
 )

@@ -132,7 +132,7 @@ async def test_user_input_required_asks_for_what_is_missing_and_has_the_answer_v
     )
     assert "on which day" in asked.question
     assert set(asked.form["properties"]) == {"incident_date", "policy_number", "answer"}
-    given = Event("user.input.provided", {"answer": "CAR-104233, yesterday"})
+    given = Event("user.input.provided", {"input": {"answer": "CAR-104233, yesterday"}})
     answer = await call("user_input_required", given, data_of(open_claim))
     assert answer.raised == ["claim.processed"]
     assert Claim.from_data(answer.data["claim"]).missing() == []

@@ -270,12 +270,26 @@ class _Folding:
         elif entry.action in ("input", "input_timed_out"):
             assert entry.note is not None
             self.waits.remove(entry.note)
+            self._check_answer(entry, event)
             if not self.waits:
                 self.status = ACTIVE
         elif (
             entry.action == "dead_letter_retried" and self.status == FAILED and not event.after_end
         ):
             self.status = WAITING if self.waits else ACTIVE
+
+    def _check_answer(self, entry: Entry, event: Any) -> None:
+        """The event tells which question has ended; an answer is where the question wanted it."""
+        place, asked = self.witness.answers[entry.note]
+        told = {"wait_id": entry.note, "task_id": place[1], "message": "?"}
+        if entry.action == "input_timed_out":
+            assert (event.payload, entry.change) == (told, None), f"{entry}: {event}"
+            return
+        member = f"input-{entry.note}"
+        assert event.payload == {**told, "input": {member: True}}, f"{entry}: {event}"
+        apart = ["set", f"/answer-{entry.note}", {member: True}]
+        merged = ["set", f"/{member}", True]
+        assert entry.change == [apart if asked.apart else merged], f"{entry}: another place"
 
 
 def _check_outcomes(story: Story, witness: Witness) -> None:

@@ -35,6 +35,8 @@ class Answer:
     limited: bool = False
     """Whether the fan-out has a deadline."""
     waits: bool = False
+    apart: bool = False
+    """Whether what it waits for is stored at a place of its own."""
     ends: str = ""
     """completed, failed or nothing."""
 
@@ -53,7 +55,10 @@ class Answer:
             events.append(_event(f"workflow.{self.ends}", self.token))
         message["events"] = events
         if self.waits:
-            message["waits"] = [{"wait_id": self.token, "message": "?", "timeout": f"{WAIT}s"}]
+            wait = {"wait_id": self.token, "message": "?", "timeout": f"{WAIT}s"}
+            if self.apart:
+                wait["answer_path"] = f"/answer-{self.token}"
+            message["waits"] = [wait]
         if self.branches is not None:
             fan_out: JsonObject = {
                 "events": [_event(each, self.token) for each in self.branches],

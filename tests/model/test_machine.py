@@ -82,6 +82,7 @@ def answers(draw: Any) -> dict[str, Any]:
         fields["limited"] = draw(st.integers(0, 3)) == 0
     elif kind == "wait":
         fields["waits"] = True
+        fields["apart"] = draw(st.booleans())
     elif kind == "end":
         fields["ends"] = draw(st.sampled_from(("completed", "completed", "failed")))
     return fields

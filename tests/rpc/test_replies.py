@@ -159,6 +159,9 @@ def _wide(number: int) -> Struct:
         ({"waits": [{}]}, "wait without message"),
         ({"waits": [{"message": "?", "wait_id": "a b"}]}, "INVALID_ID"),
         ({"waits": [{"message": "x" * 5000}]}, "INVALID_FIELD"),
+        ({"waits": [{"message": "?", "answer_path": "a"}]}, "INVALID_PATH"),
+        ({"waits": [{"message": "?", "answer_path": "/$waystation.x"}]}, "INVALID_PATH"),
+        ({"waits": [{"message": "?", "answer_path": "/a" * 16}]}, "INVALID_PATH"),
     ],
 )
 def test_an_answer_that_breaks_a_rule_is_a_permanent_failure(

@@ -80,7 +80,7 @@ class MadeUpRun:
         self._entry(
             "user.input.provided", "client", ["e7"], action="input", event="e7", wait_id="ask4"
         )
-        self._raise("e7", "user.input.provided", wait="ask4")
+        self._raise("e7", "user.input.provided", wait_id="ask4")
         self._done("e7", "answered", "ask4.answered", ["e8"])
         self._raise("e8", "step.end", blocks=BLOCKS[2:])
         self._done("e8", "end", "end5", ["e9"], status="COMPLETED")

@@ -107,19 +107,23 @@ async def test_waits_are_answered(waystation: FakeWaystation, client: Client) ->
     )
     wait = asked.context.waits.add(wait_id="w-1", task_id="asker", message="Which policy?")
     wait.input_schema.update({"type": "object"})
+    wait.answer_path = "/policy"
     wait.since.seconds = 1_700_000_000
     waystation.next("WaitWorkflow", asked)
     [question] = (await client.wait("claim-7")).waits
     assert (question.wait_id, question.message) == ("w-1", "Which policy?")
-    assert question.schema == {"type": "object"}
+    assert (question.schema, question.answer_path) == ({"type": "object"}, "/policy")
     assert question.since is not None
     assert question.since.isoformat() == "2023-11-14T22:13:20+00:00"
 
     waystation.next("ProvideInput", filled(pb.ProvideInputResponse(), event_id="e-9"))
-    after = await client.provide_input("claim-7", {}, wait_id="w-1", expected_version=4)
+    after = await client.provide_input(
+        "claim-7", {}, wait_id="w-1", answered_by="ada", expected_version=4
+    )
     assert after.event_id == "e-9"
     [request] = waystation.requests("ProvideInput")
-    assert (request.wait_id, request.expected_version) == ("w-1", 4)
+    assert (request.wait_id, request.answered_by) == ("w-1", "ada")
+    assert request.expected_version == 4
     assert request.HasField("input")
     assert request.request_id
 

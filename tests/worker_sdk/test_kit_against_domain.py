@@ -54,11 +54,22 @@ CHANGES = st.lists(
     st.one_of(
         st.builds(Change, st.just("set"), st.sampled_from(["/x", "/y", "/x/z"]), st.integers(0, 3)),
         st.builds(Change, st.just("increment"), st.sampled_from(["/n", "/x"]), st.integers(1, 3)),
+        st.builds(Change, st.just("append"), st.just("/list"), st.just({"a": 1})),
     ),
     max_size=2,
 )
 SECONDS = st.none() | st.integers(1, 40)
-WAITS = st.builds(Asked, st.just("which?"), st.none(), st.sampled_from(["", "w"]), timeout=SECONDS)
+PLACES = st.sampled_from(
+    [None, "/x", "/x/z", "/n", "/new/place", "/list/-", "/list/0/a", "/list/x"]
+)
+WAITS = st.builds(
+    Asked,
+    st.just("which?"),
+    st.none(),
+    st.sampled_from(["", "w"]),
+    timeout=SECONDS,
+    answer_path=PLACES,
+)
 
 
 @st.composite
@@ -129,7 +140,9 @@ def outcome(result: Answer) -> outcomes.Outcome:
         change=tuple(Operation(path, kind, value) for kind, path, value in result.changes),
         end=end,
         waits=tuple(
-            outcomes.WaitRequest(wait.message, wait.wait_id, timeout=wait.timeout)
+            outcomes.WaitRequest(
+                wait.message, wait.wait_id, timeout=wait.timeout, answer_path=wait.answer_path
+            )
             for wait in result.waits
         ),
         reads=tuple(result.reads),
@@ -153,7 +166,13 @@ def following(result: Answer) -> TaskResult:
         events = [as_new(one) for one in group.events]
         told.fan_out(events, as_new(group.then), need=group.need, timeout=group.timeout)
     for wait in result.waits:
-        told.wait_for_input(wait.message, None, wait.wait_id or None, wait.timeout)
+        told.wait_for_input(
+            wait.message,
+            None,
+            wait.wait_id or None,
+            wait.timeout,
+            answer_path=wait.answer_path,
+        )
     if result.status == "COMPLETED":
         told.complete(result.output)
     if (failing := result.failing) is not None:
@@ -339,10 +358,11 @@ class Both:
         letter = list(world.letters.values())[which] if open_letter else None
         payload = choose(st.sampled_from([None, {"edited": True}])) if what == "retry" else None
         wait_id = choose(st.sampled_from([None, "w"])) if what == "input" else None
+        by = choose(st.sampled_from(["", "ada"])) if what == "input" else ""
         moves: dict[str, tuple[Any, Any]] = {
             "input": (
-                lambda: asking.provide_input(kit, {"x": 9}, wait_id),
-                lambda: world.answer(wait_id or "", {"x": 9}),
+                lambda: asking.provide_input(kit, {"x": 9}, wait_id, by),
+                lambda: world.answer(wait_id or "", {"x": 9}, by),
             ),
             "publish": (lambda: asking.publish(kit, Raised("b")), lambda: world.publish("b")),
             "cancel": (lambda: asking.cancel(kit, "no longer needed"), world.cancel),
@@ -402,6 +422,9 @@ class Both:
         assert (kit.status, kit.data) == (instance.status.name, instance.data)
         assert kit.output == instance.output
         assert [wait.wait_id for wait in kit.waits] == [wait.wait_id for wait in instance.waits]
+        assert [wait.answer_path for wait in kit.waits] == [
+            wait.answer_path for wait in instance.waits
+        ]
         assert [wait.deadline for wait in kit.waits] == [
             datetime.fromisoformat(wait.deadline) if wait.deadline else None
             for wait in instance.waits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from typing import Any
 
@@ -213,11 +214,19 @@ async def test_under_continue_the_workflow_goes_on() -> None:
 
 async def test_people_are_asked_and_answer() -> None:
     def ask(ctx: TaskContext) -> None:
-        ctx.wait_for_input(f"{ctx.task_id}?", {"type": "object"}, f"w-{ctx.task_id}")
+        ctx.wait_for_input(
+            f"{ctx.task_id}?",
+            {"type": "object"},
+            f"w-{ctx.task_id}",
+            answer_path=f"/{ctx.task_id}" if ctx.task_id == "size" else None,
+        )
 
     def go_on(ctx: TaskContext) -> None:
+        said.append(ctx.event.payload)
         if {"colour", "size"} <= ctx.data.keys():
             ctx.complete({"both": [ctx.data["colour"], ctx.data["size"]]})
+
+    said: list[Any] = []
 
     service = service_of(
         colour=(ask, "workflow.started"),
@@ -238,10 +247,28 @@ async def test_people_are_asked_and_answer() -> None:
     assert run.status == "WAITING_FOR_INPUT"
     with pytest.raises(Stuck, match=r"waits for input w-size of size: size\?"):
         await run.until_ended()
-    run.provide_input({"size": 4})
+    run.provide_input({"size": 4, "colour": "blue"}, answered_by="ada")
     assert (run.status, run.waits) == ("ACTIVE", ())
+    assert " (w-size)" in run.timeline()
+    assert "input by ada" in run.timeline()
     await run.until_ended()
-    assert run.output == {"both": ["red", 4]}
+    assert run.output == {"both": ["red", {"size": 4, "colour": "blue"}]}
+    # Duplicates of calls see the same.
+    assert [one for one, _ in itertools.groupby(said)] == [
+        {
+            "wait_id": "w-colour",
+            "task_id": "colour",
+            "message": "colour?",
+            "input": {"colour": "red"},
+        },
+        {
+            "wait_id": "w-size",
+            "task_id": "size",
+            "message": "size?",
+            "input": {"size": 4, "colour": "blue"},
+            "answered_by": "ada",
+        },
+    ]
     with pytest.raises(WorkflowEnded):
         run.provide_input({"size": 5})
 

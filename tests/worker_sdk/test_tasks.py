@@ -70,11 +70,11 @@ async def test_looking_at_history_is_reading_everything() -> None:
 
 async def test_waiting_and_failing() -> None:
     def ask(ctx: TaskContext) -> None:
-        ctx.wait_for_input("Which policy?", {"type": "object"}, "policy")
+        ctx.wait_for_input("Which policy?", {"type": "object"}, "policy", answer_path="/said/1")
 
     answer = await service_of(ask).answer(delivery("t"))
     [wait] = answer.result.waits
-    assert (wait.wait_id, wait.message) == ("policy", "Which policy?")
+    assert (wait.wait_id, wait.message, wait.answer_path) == ("policy", "Which policy?", "/said/1")
     assert read_struct(wait.input_schema) == {"type": "object"}
 
     def fail(ctx: TaskContext) -> None:
@@ -188,6 +188,9 @@ async def test_an_answer_that_cannot_travel_is_rejected_here(task: Any, text: st
         (lambda ctx: [ctx.emit("a") for _ in range(1001)], "may raise 1000"),
         (lambda ctx: (ctx.complete(), ctx.wait_for_input("?")), "after complete"),
         (lambda ctx: ctx.wait_for_input(""), "what is asked"),
+        (lambda ctx: ctx.wait_for_input("?", answer_path="a"), "no JSON Pointer"),
+        (lambda ctx: ctx.wait_for_input("?", answer_path=""), "all of data"),
+        (lambda ctx: ctx.wait_for_input("?", answer_path="/$waystation.x"), "Waystation's own"),
     ],
 )
 async def test_misuse_of_the_context_is_said_where_it_happens(use: Any, text: str) -> None:

@@ -26,15 +26,16 @@ async def user_input_required(ctx: TaskContext) -> None:
     """Opens a wait for the missing facts; with an answer, fills them in and has it validated again.
 
     An answer may leave facts open, or be no answer at all: then the next validation fails, and the
-    person is asked again.
+    person is asked again. It is kept beside the claim, which it can't overwrite.
     """
     if ctx.event.event_type == "validation.failed":
         missing = ctx.event.payload["missing"]
-        ctx.wait_for_input(question(missing), schema=form(missing))
+        ctx.wait_for_input(question(missing), schema=form(missing), answer_path="/answer")
         return
     claim = Claim.from_data(ctx.data["claim"])
     received_on = date.fromisoformat(ctx.data["received_on"])
-    claim = claim.completed_by(read_answer(ctx.event.payload, received_on, claim.language))
+    answer = ctx.event.payload["input"]
+    claim = claim.completed_by(read_answer(answer, received_on, claim.language))
     ctx.data["claim"] = claim.to_data()
     ctx.emit("claim.processed", {"language": claim.language, "missing": claim.missing()})
 

@@ -27,7 +27,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18waystation/v1/wait.proto\x12\rwaystation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8a\x01\n\x0bWaitRequest\x12\x0f\n\x07wait_id\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12-\n\x0cinput_schema\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12*\n\x07timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xc9\x01\n\x0cWorkflowWait\x12\x0f\n\x07wait_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12-\n\x0cinput_schema\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x64\x65\x61\x64line\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x96\x01\n\x11\x64\x65v.waystation.v1B\tWaitProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18waystation/v1/wait.proto\x12\rwaystation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9f\x01\n\x0bWaitRequest\x12\x0f\n\x07wait_id\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12-\n\x0cinput_schema\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x13\n\x0b\x61nswer_path\x18\x04 \x01(\t\x12*\n\x07timeout\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xde\x01\n\x0cWorkflowWait\x12\x0f\n\x07wait_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12-\n\x0cinput_schema\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x13\n\x0b\x61nswer_path\x18\x05 \x01(\t\x12)\n\x05since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x64\x65\x61\x64line\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x96\x01\n\x11\x64\x65v.waystation.v1B\tWaitProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,7 +36,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\021dev.waystation.v1B\tWaitProtoP\001Z0waystation.dev/gen/go/waystation/v1;waystationv1\242\002\003WSN\252\002\rWaystation.V1\272\002\nWaystation\312\002\rWaystation\\V1\352\002\016Waystation::V1'
   _globals['_WAITREQUEST']._serialized_start=139
-  _globals['_WAITREQUEST']._serialized_end=277
-  _globals['_WORKFLOWWAIT']._serialized_start=280
-  _globals['_WORKFLOWWAIT']._serialized_end=481
+  _globals['_WAITREQUEST']._serialized_end=298
+  _globals['_WORKFLOWWAIT']._serialized_start=301
+  _globals['_WORKFLOWWAIT']._serialized_end=523
 # @@protoc_insertion_point(module_scope)

@@ -181,20 +181,22 @@ class WatchHeartbeat(_message.Message):
     def __init__(self, version: _Optional[int] = ...) -> None: ...
 
 class ProvideInputRequest(_message.Message):
-    __slots__ = ("namespace", "workflow_instance_id", "wait_id", "input", "expected_version", "request_id")
+    __slots__ = ("namespace", "workflow_instance_id", "wait_id", "input", "answered_by", "expected_version", "request_id")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     WAIT_ID_FIELD_NUMBER: _ClassVar[int]
     INPUT_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_BY_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_VERSION_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     workflow_instance_id: str
     wait_id: str
     input: _struct_pb2.Struct
+    answered_by: str
     expected_version: int
     request_id: str
-    def __init__(self, namespace: _Optional[str] = ..., workflow_instance_id: _Optional[str] = ..., wait_id: _Optional[str] = ..., input: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., expected_version: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, namespace: _Optional[str] = ..., workflow_instance_id: _Optional[str] = ..., wait_id: _Optional[str] = ..., input: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., answered_by: _Optional[str] = ..., expected_version: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class ProvideInputResponse(_message.Message):
     __slots__ = ("context", "event_id")

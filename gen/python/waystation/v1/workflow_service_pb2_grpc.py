@@ -173,11 +173,13 @@ class WorkflowServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ProvideInput(self, request, context):
-        """Answers a wait: merges the input into data at the top level and raises `user.input.provided`. The instance
-        becomes ACTIVE when its last wait is answered. Idempotent by request_id.
+        """Answers a wait: stores the input in data, at the place that the wait names (WaitRequest.answer_path) or merged at
+        the top level, and raises `user.input.provided`. The instance becomes ACTIVE when its last wait is answered.
+        Idempotent by request_id.
         Errors: NOT_FOUND / WORKFLOW_NOT_FOUND; FAILED_PRECONDITION / WORKFLOW_NOT_WAITING, WAIT_ID_REQUIRED,
-        WORKFLOW_ENDED; ABORTED / VERSION_MISMATCH; INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD, INVALID_STRUCT;
-        RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE, CONTEXT_TOO_LARGE; ALREADY_EXISTS / REQUEST_ID_REUSED.
+        WORKFLOW_ENDED, PATH_TYPE_MISMATCH; ABORTED / VERSION_MISMATCH; INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD,
+        INVALID_STRUCT; RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE, CONTEXT_TOO_LARGE, TOO_MANY_EVENTS; ALREADY_EXISTS /
+        REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

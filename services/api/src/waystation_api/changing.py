@@ -105,12 +105,12 @@ class Changing:
         self._lines = lines
 
     async def provide_input(
-        self, change: Change, wait_id: str, answer: JsonObject
+        self, change: Change, wait_id: str, answer: JsonObject, answered_by: str
     ) -> tuple[Instance, JsonObject]:
-        """Answers a wait. Raises WorkflowNotWaiting, WaitIdRequired, WorkflowEnded."""
+        """Answers a wait. Raises WorkflowNotWaiting, WaitIdRequired, WorkflowEnded, PathTypeMismatch."""
 
         async def decide(locked: Locked, drafting: Drafting) -> JsonObject:
-            event = actions.provide_input(drafting.draft(), wait_id, answer)
+            event = actions.provide_input(drafting.draft(), wait_id, answer, answered_by)
             return {"event_id": event.event_id}
 
         return await self.carry_out(change, decide)

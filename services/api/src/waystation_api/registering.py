@@ -63,11 +63,7 @@ def _check_size(tasks: Sequence[handler_pb2.TaskSpec]) -> None:
 def registration_from_proto(request: _pb.RegisterHandlerRequest) -> Registration:
     """What a request registers, within the limits; whether it may be dialled is not asked here."""
     service_name = reserved.check_name(request.service_name, "service_name")
-    if len(request.service_version) > limits.MAX_SHORT_TEXT or "\0" in request.service_version:
-        raise InvalidField(
-            f"service_version has more than {limits.MAX_SHORT_TEXT} characters or a NUL. Shorten it.",
-            field="service_version",
-        )
+    limits.check_short_text(request.service_version, "service_version")
     kind = request.kind or handler_pb2.REGISTRATION_KIND_LEASED
     if kind not in (handler_pb2.REGISTRATION_KIND_LEASED, handler_pb2.REGISTRATION_KIND_STATIC):
         raise InvalidField(f"kind {kind} is none that this release knows.", field="kind")

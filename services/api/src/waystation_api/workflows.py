@@ -206,7 +206,10 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         if not request.HasField("input"):
             raise InvalidField("input is missing; send the answer to the wait.", field="input")
         answer = payload_from_proto(request.input, "input")
-        instance, result = await self._changing.provide_input(change, request.wait_id, answer)
+        answered_by = limits.check_short_text(request.answered_by, "answered_by")
+        instance, result = await self._changing.provide_input(
+            change, request.wait_id, answer, answered_by
+        )
         response = _pb.ProvideInputResponse(event_id=result["event_id"])
         context_to_proto(instance, into=response.context)
         return response

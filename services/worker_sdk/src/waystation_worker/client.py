@@ -153,14 +153,17 @@ class Client(Completing, Revisiting):
         input: Mapping[str, Any],
         *,
         wait_id: str | None = None,
+        answered_by: str = "",
         expected_version: int | None = None,
         request_id: str | None = None,
     ) -> Workflow:
-        """Answers a wait; `wait_id` may be left out where one wait is open."""
+        """Answers a wait; `wait_id` may be left out where one wait is open. `answered_by` says who answers,
+        in words or as an id (at most 200 characters)."""
         request = pb.ProvideInputRequest(
             namespace=self._namespace,
             workflow_instance_id=workflow_id,
             wait_id=wait_id or "",
+            answered_by=answered_by,
             expected_version=expected_version,
             request_id=request_id or str(uuid.uuid4()),
         )

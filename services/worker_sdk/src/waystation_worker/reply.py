@@ -11,7 +11,7 @@ from waystation.v1 import result_pb2, wait_pb2
 from waystation_worker.events import NewEvent
 from waystation_worker.tasks import check_name, is_reserved
 from waystation_worker.timing import Span, span
-from waystation_worker.values import Model, write_struct
+from waystation_worker.values import Model, check_writable, parse_pointer, write_struct
 
 MAX_EVENTS = 1000
 COMPLETED = "workflow.completed"
@@ -114,12 +114,16 @@ class Reply:
         schema: Mapping[str, Any] | None = None,
         wait_id: str | None = None,
         timeout: Span | None = None,
+        *,
+        answer_path: str | None = None,
     ) -> None:
         """Asks a person: the instance is WAITING_FOR_INPUT until `provide_input` answers, or until
         `timeout` (at most 366 days), when `user.input.timed_out` is raised.
 
-        `schema` is a JSON Schema for forms (at most 64 KiB). One answer may ask several things. Raises
-        ValueError when it ends the instance already.
+        `schema` is a JSON Schema for forms (at most 64 KiB). The answer is merged into data at the top
+        level; with `answer_path` (a JSON Pointer such as `/reviews/legal`) it is stored there as a whole,
+        and nothing else is changed. One answer may ask several things. Raises ValueError when it ends the
+        instance already, and for a path that is none.
         """
         if self._ended_by:
             raise ValueError(f"wait_for_input after {self._ended_by}: who ends asks nothing more")
@@ -132,6 +136,11 @@ class Reply:
             wait.wait_id = wait_id
         if schema is not None:
             write_struct(schema, wait.input_schema, "schema")
+        if answer_path is not None:
+            if not parse_pointer(answer_path):
+                raise ValueError('answer_path "" is all of data; name a member, or leave it out')
+            check_writable(answer_path)
+            wait.answer_path = answer_path
         if timeout is not None:
             wait.timeout.FromTimedelta(span(timeout, "timeout"))
         result.waits.append(wait)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from waystation.v1 import operation_pb2
-from waystation_worker.values import RESERVED_MEMBER, Json, copied, escape, write_value
+from waystation_worker.values import Json, check_writable, copied, escape, write_value
 
 MAX_OPERATIONS = 10_000
 
@@ -63,10 +63,7 @@ class Notes:
 def write_operation(op: Operation, into: operation_pb2.Operation) -> None:
     """Writes a change into an empty message. Raises as `write_value` does, and ValueError for a path into
     what is Waystation's own."""
-    if f"/{RESERVED_MEMBER}" in op.path:
-        raise ValueError(
-            f"at {op.path}: names that begin with {RESERVED_MEMBER!r} are Waystation's own"
-        )
+    check_writable(op.path)
     into.path = op.path
     if op.kind == "remove":
         into.remove.SetInParent()

@@ -63,6 +63,14 @@ def parse_pointer(pointer: str) -> list[str]:
     return tokens
 
 
+def check_writable(pointer: str) -> None:
+    """Raises ValueError for a path into what is Waystation's own."""
+    if f"/{RESERVED_MEMBER}" in pointer:
+        raise ValueError(
+            f"at {pointer}: names that begin with {RESERVED_MEMBER!r} are Waystation's own"
+        )
+
+
 def _unescape(token: str, pointer: str) -> str:
     rest = token.replace("~0", "").replace("~1", "")
     if "~" in rest:

@@ -15,7 +15,8 @@ from waystation_worker.values import read_struct
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A question that an instance asks a person. At `deadline` it is given up; None: never."""
+    """A question that an instance asks a person. The answer is stored at `answer_path`; None: merged
+    into data at the top level. At `deadline` the question is given up; None: never."""
 
     wait_id: str
     task_id: str
@@ -23,6 +24,7 @@ class Wait:
     schema: dict[str, Any] | None
     since: datetime | None
     deadline: datetime | None = None
+    answer_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,8 @@ class HistoryEntry:
     `result`: SUCCESS, FAILED, SKIPPED, UNHANDLED. `status` is the instance's after it. `action` is
     empty where a task was called, else what client or system did: start, input, publish, cancel,
     fork, dead_letter_retried, dead_letter_discarded; fan_in (a group is settled, its `then` is
-    raised), input_timed_out, deadline. `wait_id` is the wait that it opened or ended, `note` what
-    else there is to say. `error` says why a FAILED attempt failed; with `will_retry` another one
+    raised), input_timed_out, deadline. `wait_id` is the wait that it opened or ended,
+    `answered_by` who answered it, where that was said, `note` what else there is to say. `error` says why a FAILED attempt failed; with `will_retry` another one
     follows. `duration` is of the call, in seconds.
     """
 
@@ -130,6 +132,7 @@ class HistoryEntry:
     raised_event_ids: tuple[str, ...] = ()
     processed_at: datetime | None = None
     wait_id: str = ""
+    answered_by: str = ""
     note: str = ""
     message: history_pb2.HistoryEntry = field(
         default_factory=history_pb2.HistoryEntry, repr=False, compare=False
@@ -212,6 +215,7 @@ def to_history_entry(entry: history_pb2.HistoryEntry) -> HistoryEntry:
         raised_event_ids=tuple(entry.raised_event_ids),
         processed_at=time_of(entry, "processed_at"),
         wait_id=entry.wait_id,
+        answered_by=entry.answered_by,
         note=entry.note,
         message=entry,
     )
@@ -239,6 +243,7 @@ def _wait(wait: wait_pb2.WorkflowWait) -> Wait:
         schema=read_struct(wait.input_schema) if wait.HasField("input_schema") else None,
         since=time_of(wait, "since"),
         deadline=time_of(wait, "deadline"),
+        answer_path=wait.answer_path or None,
     )
 
 

@@ -50,17 +50,23 @@ def build_service(
 
     @step(events=["plan.made"])
     async def ask_person(ctx: TaskContext) -> None:
-        """Shows the plan to a person; who does not answer in time has not approved."""
+        """Shows the plan to a person; who does not answer in time has not approved. The answer is kept
+        apart: whoever gives it can't change the plan."""
         plan = ctx.data_as(Plan, "/plan")
         calls = "; ".join(f"{call.tool}({call.input})" for call in plan.calls)
-        ctx.wait_for_input(f"{plan.idea} May I call {calls}?", APPROVAL, timeout=approval_seconds)
+        ctx.wait_for_input(
+            f"{plan.idea} May I call {calls}?",
+            APPROVAL,
+            timeout=approval_seconds,
+            answer_path="/approval",
+        )
 
     @step(events=["user.input.provided", "user.input.timed_out"], may_emit=["calls.wanted"])
     async def take_approval(ctx: TaskContext) -> None:
         """Goes on with a clear yes, and ends politely with anything else."""
         if ctx.event.event_type == "user.input.timed_out":
             ctx.complete(outcome("NOT_APPROVED", "Nobody answered in time."))
-        elif ctx.event.payload.get("approved") is True:
+        elif ctx.event.payload["input"].get("approved") is True:
             ctx.emit("calls.wanted", {"round": 1, "calls": ctx.data["plan"]["calls"]})
         else:
             ctx.complete(outcome("DECLINED", "The plan was not approved."))

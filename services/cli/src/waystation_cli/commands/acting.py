@@ -34,6 +34,12 @@ def provide_input(
     wait_id: Annotated[
         str | None, typer.Option(help="Which wait it answers; needed where several are open.")
     ] = None,
+    answered_by: Annotated[
+        str,
+        typer.Option(
+            "--by", metavar="NAME", help="Who answers; kept in the event and in the history."
+        ),
+    ] = "",
     expected_version: ExpectedVersion = None,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
@@ -43,6 +49,7 @@ def provide_input(
         workflow_instance_id=workflow_id,
         wait_id=wait_id or "",
         input=arguments.struct(data),
+        answered_by=answered_by,
         expected_version=expected_version,
         request_id=new_request_id(),
     )

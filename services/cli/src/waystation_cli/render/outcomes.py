@@ -74,6 +74,8 @@ def print_waits(out: Console, context: WorkflowContext) -> None:
             ),
             style="dim",
         )
+        if wait.answer_path:
+            out.print(plain(f"  goes to: {wait.answer_path}"), style="dim")
         if wait.HasField("input_schema"):
             out.print("  expects:", JSON.from_data(as_dict(wait.input_schema), sort_keys=True))
 

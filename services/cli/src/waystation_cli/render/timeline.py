@@ -155,6 +155,8 @@ def entry_line(entry: HistoryEntry) -> Text:
     if entry.HasField("error"):
         error = entry.error
         line.append(plain(f" {error.reason or error.code}: {error.message}"), style="red")
+    if entry.answered_by:
+        line.append(plain(f" ({entry.answered_by})"))
     if entry.wait_id and not entry.action:
         line.append(plain(f" asks for input ({entry.wait_id})"), style="yellow")
     if entry.note:

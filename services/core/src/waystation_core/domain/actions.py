@@ -30,6 +30,7 @@ from waystation_core.domain.model import (
     Result,
     Status,
     TimerKind,
+    Wait,
 )
 from waystation_core.domain.operations import Operation, apply, json_equal, to_json
 from waystation_core.domain.recording import record_action, record_delivery, skip_delivery
@@ -132,8 +133,10 @@ def require_open(instance: Instance) -> None:
         )
 
 
-def provide_input(draft: Draft, wait_id: str, answer: JsonObject) -> Event:
-    """Answers a wait: merges the answer into data member by member, raises `user.input.provided`."""
+def provide_input(draft: Draft, wait_id: str, answer: JsonObject, answered_by: str = "") -> Event:
+    """Answers a wait: stores the answer where the wait wants it, or merges it into data member by
+    member, and raises `user.input.provided`. Raises PathTypeMismatch where data no longer has such a
+    place."""
     before = draft.as_it_is()
     require_open(before)
     waits = {wait.wait_id: wait for wait in before.waits}
@@ -151,11 +154,17 @@ def provide_input(draft: Draft, wait_id: str, answer: JsonObject) -> Event:
             wait_ids=",".join(waits),
         )
     wait = waits[wait_id] if wait_id else before.waits[0]
-    operations = [Operation(pointers.child("", key), "set", value) for key, value in answer.items()]
+    operations = _operations_of(wait, answer)
     data = apply(before.data, operations)
     limits.check_context(data)
+    payload = {**wait.named(), "input": answer}
+    if answered_by:
+        payload["answered_by"] = answered_by
+    # It is deeper and longer than the answer, which was looked at when it came.
+    limits.check_json(payload, "the payload with this input")
+    limits.encoded(payload, "the payload with this input")
     event = draft.raise_event(
-        NewEvent(lifecycle.INPUT_PROVIDED, answer, metadata=None),
+        NewEvent(lifecycle.INPUT_PROVIDED, payload),
         raised_by=CLIENT,
         cause=None,
         branch=wait.branch,
@@ -173,9 +182,16 @@ def provide_input(draft: Draft, wait_id: str, answer: JsonObject) -> Event:
         operations=operations,
         raised=[event],
         note=wait.wait_id,
+        answered_by=answered_by,
     )
     leave_wait(draft, wait)
     return event
+
+
+def _operations_of(wait: Wait, answer: JsonObject) -> list[Operation]:
+    if wait.answer_path is not None:
+        return [Operation(wait.answer_path, "set", answer)]
+    return [Operation(pointers.child("", key), "set", value) for key, value in answer.items()]
 
 
 def publish(draft: Draft, new: NewEvent) -> Event:

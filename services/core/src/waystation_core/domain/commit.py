@@ -47,7 +47,8 @@ class HistoryEntry:
     action: str | None = None
     note: str | None = None
     effects: JsonObject | None = None
-    """What else it changed of the instance: status, waits, output, failure; for reading back."""
+    """What else it changed of the instance: status, waits, output, failure; for reading back. And
+    `answered_by`, where somebody answered and said who."""
 
 
 @dataclass(frozen=True, slots=True)

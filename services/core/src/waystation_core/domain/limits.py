@@ -59,7 +59,7 @@ LARGEST_INTEGER = 2**53 - 1
 RESERVED_METADATA = "waystation-"
 """How the keys of metadata begin that are not for users to set."""
 MAX_SHORT_TEXT = 200
-"""Characters of a version that somebody gives: of a schema, of a service."""
+"""Characters of a version of a schema or a service, and of who answered."""
 MAX_TASKS = 1_000
 """Of one registration."""
 MAX_NAMES = 1_000
@@ -282,6 +282,30 @@ def check_path(path: str) -> None:
             limit=str(MAX_PATH_TOKENS),
         )
     pointers.parse(path)
+
+
+def check_answer_path(path: str) -> None:
+    """Refuses with InvalidPath a place where no answer of a person could be stored."""
+    check_path(path)
+    if len(pointers.parse_for_writing(path)) >= MAX_DEPTH:
+        raise InvalidPath(
+            f'"{shown(path)}" has more than {MAX_DEPTH - 1} parts, and an answer there would make data deeper '
+            f"than {MAX_DEPTH}. Name a place further up.",
+            path=shown(path),
+            problem="too deep",
+            limit=str(MAX_DEPTH - 1),
+        )
+
+
+def check_short_text(value: str, field: str) -> str:
+    """A short text as it came; InvalidField when it has more than 200 characters or a NUL."""
+    if len(value) > MAX_SHORT_TEXT or "\0" in value:
+        raise InvalidField(
+            f"{field} has more than {MAX_SHORT_TEXT} characters or a NUL. Shorten it.",
+            field=field,
+            limit=str(MAX_SHORT_TEXT),
+        )
+    return value
 
 
 def check_text(value: str, field: str, limit: int = MAX_TEXT_BYTES) -> str:

@@ -129,6 +129,8 @@ class Wait:
     since: str
     """RFC 3339."""
     input_schema: JsonObject | None = None
+    answer_path: str | None = None
+    """Where in data the answer goes; None: merged at the top level."""
     deadline: str | None = None
     """RFC 3339; a timer of kind WAIT holds it."""
     branch: Branch | None = None
@@ -141,6 +143,7 @@ class Wait:
             "message": self.message,
             "since": self.since,
             "input_schema": self.input_schema,
+            "answer_path": self.answer_path,
             "deadline": self.deadline,
             "branch": list(self.branch) if self.branch else None,
         }
@@ -148,6 +151,10 @@ class Wait:
     def told(self) -> JsonObject:
         """What events tell of it: all but the branch, which is the engine's own affair."""
         return {name: value for name, value in self.to_json().items() if name != "branch"}
+
+    def named(self) -> JsonObject:
+        """What the events that end it begin with: which question it was, and whose."""
+        return {"wait_id": self.wait_id, "task_id": self.task_id, "message": self.message}
 
     @classmethod
     def from_json(cls, stored: JsonObject) -> Wait:

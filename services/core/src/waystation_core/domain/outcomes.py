@@ -59,6 +59,7 @@ class WaitRequest:
     message: str
     wait_id: str = ""
     input_schema: JsonObject | None = None
+    answer_path: str | None = None
     timeout: float | None = None
     """Seconds."""
 

@@ -58,11 +58,14 @@ def record_action(
     operations: Sequence[Operation] | None = None,
     raised: Sequence[Event] = (),
     note: str | None = None,
+    answered_by: str = "",
 ) -> None:
     """Adds the entry of what a client or the system did: to the data by these operations (None: it
     is none of its business), and to the rest of the instance since it was as in `before` (None:
     nothing)."""
     moved, writes = _moves(draft, before, operations, raised)
+    if answered_by:
+        moved["effects"] = {**(moved["effects"] or {}), "answered_by": answered_by}
     _record(draft, about, by, Result.SUCCESS, writes, action=action, note=note, **moved)
 
 

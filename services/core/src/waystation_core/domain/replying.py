@@ -18,7 +18,7 @@ from waystation_core.domain.model import (
     TimerKind,
     Wait,
 )
-from waystation_core.domain.operations import apply, write_of
+from waystation_core.domain.operations import Operation, apply, write_of
 from waystation_core.domain.outcomes import (
     MAX_TEXT,
     CallResult,
@@ -67,6 +67,10 @@ def succeed(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Non
     status = _status_of(reply, event)
     _check_events(draft, event, reply)
     waits = _waits_of(draft, reply, event, task_id)
+    for wait, _ in waits:
+        if wait.answer_path is not None:
+            # Whoever answers can't put the place right; the task can.
+            apply(data, [Operation(wait.answer_path, "set", {})])
 
     draft.end_delivery(event.event_id, task_id)
     if operations:
@@ -193,6 +197,7 @@ def _wait_of(draft: Draft, request: WaitRequest, wait_id: str, event: Event, tas
         message=request.message[:MAX_TEXT],
         since=draft.now.isoformat(),
         input_schema=request.input_schema,
+        answer_path=request.answer_path,
         deadline=None
         if request.timeout is None
         else (draft.now + timedelta(seconds=request.timeout)).isoformat(),

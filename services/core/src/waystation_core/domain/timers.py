@@ -127,10 +127,7 @@ def _time_out(draft: Draft, wait_id: str) -> None:
     if wait is None:
         return
     event = draft.raise_event(
-        NewEvent(
-            lifecycle.INPUT_TIMED_OUT,
-            {"wait_id": wait.wait_id, "task_id": wait.task_id, "message": wait.message},
-        ),
+        NewEvent(lifecycle.INPUT_TIMED_OUT, wait.named()),
         raised_by=SYSTEM,
         cause=None,
         branch=wait.branch,

@@ -68,6 +68,7 @@ class Asked(_Shown):
     schema: dict[str, Json] | None = None
     wait_id: str = ""
     timeout: float | None = None
+    answer_path: str | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -210,6 +211,7 @@ def _asked(wait: wait_pb2.WaitRequest) -> Asked:
         schema=read_struct(wait.input_schema) if wait.HasField("input_schema") else None,
         wait_id=wait.wait_id,
         timeout=_seconds(wait, "timeout"),
+        answer_path=wait.answer_path or None,
     )
 
 
@@ -240,7 +242,7 @@ _MODELLED: dict[str, set[str]] = {
         *("delay", "deliver_at", "expires_at"),
     },
     "FanOut": {"events", "then", "need", "timeout"},
-    "WaitRequest": {"message", "wait_id", "input_schema", "timeout"},
+    "WaitRequest": {"message", "wait_id", "input_schema", "answer_path", "timeout"},
 }
 
 

@@ -7,6 +7,7 @@ from waystation_worker.errors import (
     LimitExceeded,
     WaitIdRequired,
     WorkflowNotWaiting,
+    WrongState,
 )
 from waystation_worker.tasks import is_reserved
 from waystation_worker.testing import groups, waits
@@ -15,7 +16,7 @@ from waystation_worker.testing.changes import Change, Fault, apply, check_size
 from waystation_worker.testing.committing import settle_undeliverable
 from waystation_worker.testing.instance import Instance
 from waystation_worker.testing.records import INPUT, STATUS, DeadLetter, Delivery
-from waystation_worker.values import Json, escape
+from waystation_worker.values import Json
 from waystation_worker.workflows import Failure
 
 
@@ -26,7 +27,9 @@ def start(instance: Instance, raised: Raised) -> None:
     instance.record(event, "client", "SUCCESS", raised=[event], action="start")
 
 
-def provide_input(instance: Instance, answer: dict[str, Json], wait_id: str | None) -> None:
+def provide_input(
+    instance: Instance, answer: dict[str, Json], wait_id: str | None, answered_by: str
+) -> None:
     """Answers a wait."""
     instance.require_open()
     named = [wait for wait in instance.waits if wait_id in (None, wait.wait_id)]
@@ -35,15 +38,31 @@ def provide_input(instance: Instance, answer: dict[str, Json], wait_id: str | No
         raise WorkflowNotWaiting(f"{instance.id} has no such open wait; open: {known}")
     if len(named) > 1:
         raise WaitIdRequired(f"several waits are open, name one: {known}")
-    changes = [Change("set", f"/{escape(key)}", value) for key, value in answer.items()]
-    data = apply(instance.data, changes)
-    _check_limits(instance, data, "CONTEXT_TOO_LARGE", "data with this input")
     (wait,) = named
+    changes = waits.changes_of(wait, answer)
+    try:
+        data = apply(instance.data, changes)
+    except Fault as fault:
+        raise WrongState(fault.message, reason=fault.reason, code="FAILED_PRECONDITION") from None
+    _check_limits(instance, data, "CONTEXT_TOO_LARGE", "data with this input")
+    payload = {**waits.named(wait), "input": answer}
+    if answered_by:
+        payload["answered_by"] = answered_by
+    _check_limits(instance, payload, "PAYLOAD_TOO_LARGE", "the payload with this input")
     branch = instance.branch_of_wait.get(wait.wait_id)
-    event = instance.emit(Raised(INPUT, answer), "client", None, branch=branch)
+    event = instance.emit(Raised(INPUT, payload), "client", None, branch=branch)
     instance.data = data
     changes += waits.end_wait(instance, wait)
-    instance.record(event, "client", "SUCCESS", changes, [event], action="input", note=wait.wait_id)
+    instance.record(
+        event,
+        "client",
+        "SUCCESS",
+        changes,
+        [event],
+        action="input",
+        note=wait.wait_id,
+        answered_by=answered_by,
+    )
     waits.leave_wait(instance, wait)
 
 

@@ -1,11 +1,13 @@
 """Changes of data, by the engine's rules: how they apply, when two of them conflict, what is too large.
 
-Small because the SDK's answers are: they never name a place inside a list.
+Small because the SDK's answers are: they never name a place inside a list. Only the answer to a question
+may go there.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -74,14 +76,35 @@ def apply(data: dict[str, Json], changes: Iterable[Change]) -> dict[str, Json]:
             continue
         holder: Json = root
         for token in tokens[:-1]:
-            if change.kind == "remove" and token not in holder:
+            if isinstance(holder, list):
+                holder = holder[_index(holder, token, change)]
+            elif change.kind == "remove" and token not in holder:
                 break
-            holder = holder.setdefault(token, {})
-            if not isinstance(holder, dict):
+            else:
+                holder = holder.setdefault(token, {})
+            if not isinstance(holder, (dict, list)):
                 raise _mismatch(change, holder)
         else:
-            _change_member(holder, tokens[-1], change)
+            if isinstance(holder, list):
+                _set_item(holder, tokens[-1], change)
+            else:
+                _change_member(holder, tokens[-1], change)
     return root
+
+
+def _index(holder: list[Json], token: str, change: Change) -> int:
+    if re.fullmatch(r"0|[1-9][0-9]{0,8}", token) and int(token) < len(holder):
+        return int(token)
+    raise _mismatch(change, holder)
+
+
+def _set_item(holder: list[Json], token: str, change: Change) -> None:
+    if change.kind != "set":
+        raise _mismatch(change, holder)
+    if token == "-":  # noqa: S105 - a token of a pointer, no secret
+        holder.append(copied(change.value))
+    else:
+        holder[_index(holder, token, change)] = copied(change.value)
 
 
 def _change_member(holder: dict[str, Json], key: str, change: Change) -> None:
@@ -136,6 +159,8 @@ def in_conflict(reads: Iterable[str], changes: Sequence[Change], since: Sequence
 
 
 def _touch(a: str, b: str) -> bool:
+    # What makes a list longer changes all of it.
+    a, b = a.removesuffix("/-"), b.removesuffix("/-")
     return a == b or a.startswith(b + "/") or b.startswith(a + "/")
 
 

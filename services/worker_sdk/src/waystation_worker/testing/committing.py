@@ -102,7 +102,7 @@ def succeed(instance: Instance, delivery: Delivery, result: Answer, attempt: int
         check_size(data, "CONTEXT_TOO_LARGE", "the data")
     status = _status_of(result, event)
     _check_events(instance, result, event)
-    asked = waits.waits_of(instance, result.waits, task_id)
+    asked = waits.waits_of(instance, result.waits, task_id, data)
 
     delivery.state = "DONE"
     instance.data = data

@@ -114,6 +114,7 @@ class Entry:
     next_attempt_at: datetime | None = None
     action: str = ""
     note: str = ""
+    answered_by: str = ""
 
 
 @dataclass(frozen=True)

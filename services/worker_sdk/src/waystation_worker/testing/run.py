@@ -157,12 +157,18 @@ class WorkflowRun:
 
     # --- what clients and operators do -----------------------------------------------------------
 
-    def provide_input(self, answer: Mapping[str, Any] | Model, wait_id: str | None = None) -> None:
+    def provide_input(
+        self,
+        answer: Mapping[str, Any] | Model,
+        wait_id: str | None = None,
+        *,
+        answered_by: str = "",
+    ) -> None:
         """Answers a question; `wait_id` may be left out where one is open.
 
-        Raises WorkflowNotWaiting, WaitIdRequired and WorkflowEnded as `Client` does.
+        Raises WorkflowNotWaiting, WaitIdRequired, WorkflowEnded and WrongState as `Client` does.
         """
-        asking.provide_input(self._instance, as_json(answer, "input"), wait_id)
+        asking.provide_input(self._instance, as_json(answer, "input"), wait_id, answered_by)
 
     def publish(
         self,

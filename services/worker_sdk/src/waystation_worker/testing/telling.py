@@ -24,6 +24,8 @@ def _happened(instance: Instance) -> Iterator[str]:
         line = f"  {entry.sequence:3}  {entry.event_type:28} {by:28} {entry.action or entry.result}"
         if entry.failure is not None:
             line += f" {entry.failure.reason}: {entry.failure.message}"
+        if entry.answered_by:
+            line += f" by {entry.answered_by}"
         if entry.note:
             line += f" ({entry.note})"
         raised = [instance.emitted[event_id].event.event_type for event_id in entry.raised]
@@ -94,6 +96,7 @@ def entry_message(entry: Entry) -> history_pb2.HistoryEntry:
         raised_event_ids=entry.raised,
         action=entry.action,
         note=entry.note,
+        answered_by=entry.answered_by,
         wait_id=entry.note if entry.action in ("input", "input_timed_out") else "",
     )
     message.processed_at.FromDatetime(entry.at)

@@ -90,9 +90,8 @@ def _exceed(instance: Instance) -> None:
 
 def _time_out(instance: Instance, wait: Wait) -> None:
     """A question that nobody answered in time."""
-    told = {"wait_id": wait.wait_id, "task_id": wait.task_id, "message": wait.message}
     branch = instance.branch_of_wait.get(wait.wait_id)
-    event = instance.emit(Raised(INPUT_TIMED_OUT, told), "system", None, branch=branch)
+    event = instance.emit(Raised(INPUT_TIMED_OUT, waits.named(wait)), "system", None, branch=branch)
     changes = waits.end_wait(instance, wait)
     instance.record(
         event,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from waystation_worker.testing import groups
 from waystation_worker.testing.answers import Asked
 from waystation_worker.testing.calling import Branch
-from waystation_worker.testing.changes import Change, Fault
+from waystation_worker.testing.changes import Change, Fault, apply
 from waystation_worker.testing.records import STATUS
-from waystation_worker.values import Json
+from waystation_worker.values import MAX_DEPTH, Json, escape, parse_pointer
 from waystation_worker.workflows import Wait
 
 if TYPE_CHECKING:
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 MAX_OPEN_WAITS = 100
 
 
-def waits_of(instance: Instance, questions: Sequence[Asked], task_id: str) -> list[Wait]:
-    """The questions that an answer asks. Raises Fault when an id is in use, or too many are open."""
+def waits_of(
+    instance: Instance, questions: Sequence[Asked], task_id: str, data: dict[str, Json]
+) -> list[Wait]:
+    """The questions that an answer asks, which leaves this data. Raises Fault when an id is in use, too
+    many are open, or an answer could not be stored where it is to go."""
     taken = {wait.wait_id for wait in instance.waits}
     if questions and len(taken) + len(questions) > MAX_OPEN_WAITS:
         raise Fault("RESPONSE_INVALID", f"more than {MAX_OPEN_WAITS} questions are open at once")
@@ -34,7 +37,12 @@ def waits_of(instance: Instance, questions: Sequence[Asked], task_id: str) -> li
         taken.add(wait_id)
         since, timeout = instance.clock(), asked.timeout
         deadline = None if timeout is None else since + timedelta(seconds=timeout)
-        found.append(Wait(wait_id, task_id, asked.message, asked.schema, since, deadline))
+        path = asked.answer_path
+        if path is not None:
+            if len(parse_pointer(path)) >= MAX_DEPTH:
+                raise Fault("RESPONSE_INVALID", f"an answer at {path} would be too deep")
+            apply(data, [Change("set", path, {})])
+        found.append(Wait(wait_id, task_id, asked.message, asked.schema, since, deadline, path))
     return found
 
 
@@ -43,6 +51,13 @@ def open_wait(instance: Instance, wait: Wait, branch: Branch | None) -> None:
     instance.waits = (*instance.waits, wait)
     if branch is not None and groups.enter(instance, branch):
         instance.branch_of_wait[wait.wait_id] = branch
+
+
+def changes_of(wait: Wait, answer: dict[str, Json]) -> list[Change]:
+    """What an answer changes of the data."""
+    if wait.answer_path is not None:
+        return [Change("set", wait.answer_path, answer)]
+    return [Change("set", f"/{escape(key)}", value) for key, value in answer.items()]
 
 
 def end_wait(instance: Instance, wait: Wait) -> list[Change]:
@@ -62,6 +77,11 @@ def leave_wait(instance: Instance, wait: Wait) -> None:
         groups.leave(instance, branch)
 
 
+def named(wait: Wait) -> dict[str, Json]:
+    """The question as the events that end it name it."""
+    return {"wait_id": wait.wait_id, "task_id": wait.task_id, "message": wait.message}
+
+
 def told(wait: Wait) -> dict[str, Json]:
     """The question as the event of the status carries it."""
     return {
@@ -70,5 +90,6 @@ def told(wait: Wait) -> dict[str, Json]:
         "message": wait.message,
         "since": wait.since.isoformat() if wait.since is not None else None,
         "input_schema": wait.schema,
+        "answer_path": wait.answer_path,
         "deadline": wait.deadline.isoformat() if wait.deadline is not None else None,
     }

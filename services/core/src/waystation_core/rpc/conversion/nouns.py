@@ -113,6 +113,7 @@ def _wait_to_proto(wait: Wait, message: wait_pb2.WorkflowWait, *, with_form: boo
     set_timestamp(message.since, datetime.fromisoformat(wait.since))
     if with_form and wait.input_schema is not None:
         to_struct(wait.input_schema, message.input_schema)
+    message.answer_path = wait.answer_path or ""
     if wait.deadline is not None:
         set_timestamp(message.deadline, datetime.fromisoformat(wait.deadline))
 
@@ -150,6 +151,7 @@ def entry_to_proto(
     if entry.action in ("input", INPUT_TIMED_OUT_ACTION):
         # Its note is the wait that it ended.
         message.wait_id = entry.note or ""
+        message.answered_by = (entry.effects or {}).get("answered_by") or ""
     else:
         message.note = entry.note or ""
         waits = (entry.effects or {}).get("waits")

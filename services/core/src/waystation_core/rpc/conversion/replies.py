@@ -190,8 +190,16 @@ def _wait(message: wait_pb2.WaitRequest, field: str) -> WaitRequest:
         message=limits.check_text(message.message, f"{field}.message"),
         wait_id=message.wait_id,
         input_schema=_schema(message, f"{field}.input_schema"),
+        answer_path=_answer_path(message),
         timeout=_timeout(message, f"{field}.timeout", limits.MAX_DELAY_SECONDS),
     )
+
+
+def _answer_path(message: wait_pb2.WaitRequest) -> str | None:
+    if not message.answer_path:
+        return None
+    limits.check_answer_path(message.answer_path)
+    return message.answer_path
 
 
 def _schema(message: wait_pb2.WaitRequest, field: str) -> JsonObject | None:

@@ -43,12 +43,7 @@ def new_event_from_proto(message: event_pb2.NewEvent, field: str = "event") -> N
     priority = None
     if message.HasField("priority"):
         priority = limits.check_priority(message.priority, f"{field}.priority")
-    if len(message.schema_version) > limits.MAX_SHORT_TEXT or "\0" in message.schema_version:
-        raise InvalidField(
-            f"{field}.schema_version has more than {limits.MAX_SHORT_TEXT} characters or a NUL. "
-            "Shorten it.",
-            field=f"{field}.schema_version",
-        )
+    limits.check_short_text(message.schema_version, f"{field}.schema_version")
     delay, deliver_at, expires_at = _times(message, field)
     return NewEvent(
         event_type=message.event_type,
