@@ -78,12 +78,16 @@ async def world(api: Api) -> World:
         "w-ended": {},
         "w-asks": {},
         "w-large": {"a": "x" * 900_000},
+        "w-nowhere": {},
     }.items():
         await _started(api, name, data)
     await api.workflows.CancelWorkflow(pb.CancelWorkflowRequest(workflow_instance_id="w-ended"))
     two = (WaitRequest("?", wait_id="a"), WaitRequest("?", wait_id="b"))
     for name in ("w-asks", "w-large"):
         await api.engine.handle(name, "workflow.started", reply(waits=two))
+    apart = WaitRequest("?", answer_path="/place/answer")
+    await api.engine.handle("w-nowhere", "workflow.started", reply("more", waits=(apart,)))
+    await api.engine.handle("w-nowhere", "more", reply(change=[Change("/place", "set", 1)]))
     letters = [await _dead(api, name) for name in ("w-failed", "w-discarded", "w-given-up")]
     await api.dead_letters.DiscardDeadLetter(
         letters_pb.DiscardDeadLetterRequest(dead_letter_id=letters[1])
@@ -349,6 +353,8 @@ REFUSALS: dict[str, list[Row]] = {
         Row("INVALID_FIELD", provide(input=None)),
         Row("PAYLOAD_TOO_LARGE", provide(input=LARGE)),
         Row("CONTEXT_TOO_LARGE", provide(workflow_instance_id="w-large", input=HALF)),
+        Row("PATH_TYPE_MISMATCH", provide(workflow_instance_id="w-nowhere", wait_id="")),
+        Row("TOO_MANY_EVENTS", provide(), settings=FEW_EVENTS),
         reused(provide, input=struct(x=2)),
     ],
     "PublishEvent": [
