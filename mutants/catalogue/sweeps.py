@@ -335,4 +335,30 @@ MUTANTS = (
             "tests/store/test_pools.py::test_of_two_pools_that_overlap_one_joins_however_close_they_come",
         ),
     ),
+    Mutant(
+        "what_waits_goes_off_alone",
+        "A delivery that goes off the fast way was computed from nothing: it needs no look under the lock",
+        "router/committer.py",
+        (
+            (
+                "                    call.result is not None and call.base_version < state.log_from\n",
+                "                    call.base_version < state.log_from\n",
+            ),
+        ),
+        killers=("tests/router/test_deliveries.py::test_what_waits_for_a_place_costs_no_lock",),
+    ),
+    Mutant(
+        "an_old_entry_keeps_the_new_one_out",
+        "Of an event that comes back in hand, what it is now is committed, and not what it was",
+        "router/committer.py",
+        (
+            (
+                "        self._queue[handling.event_id] = handling\n",
+                "        self._queue.setdefault(handling.event_id, handling)\n",
+            ),
+        ),
+        killers=(
+            "tests/router/test_deliveries.py::test_what_is_submitted_for_one_that_was_let_go_is_not_lost",
+        ),
+    ),
 )

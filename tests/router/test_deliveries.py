@@ -18,14 +18,16 @@ from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.broker.in_process import InProcessBroker
 from waystation_core.domain.commit import EventFacts
 from waystation_core.domain.draft import Draft, Rules
-from waystation_core.domain.model import CLIENT, Event, Status, unshared
+from waystation_core.domain.model import CLIENT, DeliveryState, Event, Status, unshared
 from waystation_core.domain.operations import Operation, apply
 from waystation_core.domain.pools import Pool
 from waystation_core.domain.recording import record_action
 from waystation_core.ports.broker import Notice
 from waystation_core.ports.store import Loaded, WriteRefused
 from waystation_router import ledger as ledger_module
+from waystation_router import sweeper as sweeper_module
 from waystation_router.calls import Calls
+from waystation_router.committer import Committer
 from waystation_router.endpoints import Cancelled, NotSent
 from waystation_router.ledger import Call, Handling, Ledger
 from waystation_router.pools import PoolsSeen
@@ -121,6 +123,47 @@ async def test_so_many_calls_of_a_task_at_once_and_no_more(whole: WholeRouter) -
         made.answer()
     await whole.all_settled()
     assert len(whole.endpoints.calls) == 5
+
+
+async def test_what_waits_for_a_place_costs_no_lock(
+    whole: WholeRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind one slow task thousands go off the fast way and come back: together, not one by one."""
+    monkeypatch.setattr(sweeper_module, "ACK_HOLD", 0.0)
+    await whole.register(task(max_in_flight=1))
+    await whole.start()
+    await whole.begin(20)
+    (made,) = await whole.endpoints.made(1)
+
+    async def off_the_fast_way() -> list[tuple[Any, ...]]:
+        return await whole.engine.rows(
+            "SELECT state, count(*) FROM deliveries GROUP BY 1 ORDER BY 1"
+        )
+
+    at_last = [(int(DeliveryState.LEASED), 1), (int(DeliveryState.AT_CAPACITY), 19)]
+    await eventually(off_the_fast_way, until=lambda found: found == at_last, what="19 to be parked")
+    whole.endpoints.on_call = lambda made: made.answer()
+    made.answer()
+    await whole.all_settled()
+    assert whole.script.calls["locked"] == 0
+
+
+async def test_what_is_submitted_for_one_that_was_let_go_is_not_lost() -> None:
+    """A commit on its way lets go of an event that was submitted once more; the event comes back in hand, and
+    its result takes the place of the old one in the queue."""
+    ledger = Ledger()
+    event = Event("01a20000-0000-7000-8000-000000000001", "asked", {}, "split", version=2)
+    facts = EventFacts(False, {})
+    ledger.learn(Loaded({event.event_id: (event, 1)}, {1: INSTANCE}, {event.event_id: facts}))
+    queue: Any = Committer(ledger, *[cast(Any, None)] * 6, Rules(), *[cast(Any, None)] * 3)
+    let_go = ledger.open(event, ledger.state(1), facts, 3)
+    queue.submit(let_go)
+    ledger.close(let_go)
+    back = ledger.open(event, ledger.state(1), facts, 3)
+    back.calls["score"] = Call(task())
+    queue.submit(back)
+    assert [group.handlings for group in queue._take()] == [[back]]
+    assert ledger.handlings[event.event_id] is back
 
 
 async def test_what_cost_every_attempt_a_router_is_called_no_more(whole: WholeRouter) -> None:

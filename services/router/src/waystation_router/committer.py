@@ -100,7 +100,8 @@ class Committer:
 
     def submit(self, handling: Handling) -> None:
         """Something of this event is to be written: a result, a row, or that no task handles it."""
-        self._queue.setdefault(handling.event_id, handling)
+        # In the place of one that was let go while it stood here: nothing more is to be written of that.
+        self._queue[handling.event_id] = handling
         self._filled.set()
 
     @property
@@ -185,6 +186,13 @@ class Committer:
             key = handling.state.instance.key
             if key in self._busy:
                 continue
+            if not handling.has_something_to_write:
+                # A commit that was under way when it was submitted wrote all of it.
+                taken.append(event_id)
+                if self._ledger.handlings.get(event_id) is handling:
+                    handling.release_messages()
+                    self._ledger.close(handling)
+                continue
             group = groups.get(key)
             if group is None:
                 if len(groups) >= BATCH:
@@ -194,7 +202,8 @@ class Committer:
             taken.append(event_id)
         for event_id in taken:
             del self._queue[event_id]
-        self._committing.update(taken)
+        for group in groups.values():
+            self._committing.update(handling.event_id for handling in group.handlings)
         self._busy.update(groups)
         return list(groups.values())
 
@@ -224,7 +233,10 @@ class Committer:
                 handling.known != instance.revision
                 or handling.wants_turn is not None
                 or (handling.holds and handling.event.expires_at is not None)
-                or any(call.base_version < state.log_from for call in handling.calls.values())
+                or any(
+                    call.result is not None and call.base_version < state.log_from
+                    for call in handling.calls.values()
+                )
                 or (handling.facts.in_outbox and handling.generation != generation)
                 # Its rows may be in other hands, which the instance's revision does not show.
                 or not (handling.facts.in_outbox or held)

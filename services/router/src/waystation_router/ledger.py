@@ -104,6 +104,11 @@ class Handling:
     def event_id(self) -> str:
         return self.event.event_id
 
+    @property
+    def has_something_to_write(self) -> bool:
+        """False once all of it is settled or in rows."""
+        return bool(self.calls) or self.facts.in_outbox or self.wants_turn is not None
+
     def release_messages(self) -> None:
         messages, self.messages = self.messages, []
         for message in messages:
