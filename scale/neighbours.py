@@ -24,28 +24,26 @@ async def neighbours(system: System, number: int, normal: float) -> list[Row]:
     """Beside so many clients of a flood whose tasks wait for each other's places, and beside one that takes
     all of the machine that it gets."""
     rows = []
-    async with api(system.address) as one, api(system.address) as other:
+    async with api(system.address) as one:
         for name, workflow_type in (
             ("waits for its own places", handlers.FLOOD),
             ("takes all of the machine", handlers.NOW),
         ):
             await one.run(handlers.QUIET)
-            alone, beside, flood = [], [], 0
+            alone, beside = [], []
+            seconds = SECONDS if number >= 64 else 1.0
             for _ in range(TURNS):
-                seconds = SECONDS if number >= 64 else 1.0
                 alone.append(await _median(one, seconds))
-                async with asyncio.TaskGroup() as group:
-                    until = asyncio.Event()
-                    flooding = [
-                        group.create_task(_flood(other, workflow_type, until))
-                        for _ in range(number)
-                    ]
-                    # Its queue is there before anybody is timed.
-                    await asyncio.sleep(seconds / 5)
-                    beside.append(await _median(one, seconds))
-                    until.set()
-                flood += sum(task.result() for task in flooding)
-            rows += _rows(name, number, alone, beside, flood)
+                flood = await asyncio.to_thread(system.start_flood, workflow_type, number)
+                # Its queue is there before anybody is timed.
+                await asyncio.sleep(seconds / 5)
+                beside.append(await _median(one, seconds))
+                await asyncio.to_thread(flood.stop, 60)
+            ended = system.rows(
+                "SELECT count(*) FROM workflow_instances WHERE workflow_type = %s AND status = 3",
+                [workflow_type],
+            )
+            rows += _rows(name, number, alone, beside, int(ended[0][0]))
     return rows
 
 
@@ -73,12 +71,3 @@ async def _median(one: Api, seconds: float) -> float:
         took.append(await one.run(handlers.QUIET))
         await asyncio.sleep(PAUSE)
     return statistics.median(took)
-
-
-async def _flood(one: Api, workflow_type: str, until: asyncio.Event) -> int:
-    """One client of a closed loop; how many it saw ended."""
-    ended = 0
-    while not until.is_set():
-        await one.run(workflow_type)
-        ended += 1
-    return ended

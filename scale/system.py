@@ -91,6 +91,14 @@ class System(Together):
         if wait:
             self._handlers.wait_ready(lambda: self._registered("scale"), timeout=READY_SECONDS)
 
+    def start_flood(self, workflow_type: str, clients: int) -> ChildProcess:
+        """Clients that start one workflow of a type after the other, in a process of their own."""
+        return self._child(
+            "flood",
+            [sys.executable, "-m", "scale.flood", self.address, workflow_type, str(clients)],
+            PYTHONPATH=os.pathsep.join(sys.path),
+        )
+
     def stop_handlers(self) -> None:
         """Stops it in good order: it takes itself out of the registry."""
         assert self._handlers is not None
