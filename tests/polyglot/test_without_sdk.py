@@ -49,7 +49,9 @@ class Observer:
         await self._channel.close()
 
     async def handlers(self) -> list[handler_pb2.Handler]:
-        request = handler_registry_service_pb2.ListHandlersRequest(service_name="parcels")
+        request = handler_registry_service_pb2.ListHandlersRequest(
+            service_name="parcels", with_tasks=True
+        )
         return list((await self._registry.ListHandlers(request, timeout=10)).handlers)
 
     async def forget(self, handler_id: str) -> None:
@@ -69,7 +71,7 @@ class Observer:
     async def letter(self, workflow_id: str) -> dead_letter_pb2.DeadLetter:
         """The one dead letter of a workflow."""
         request = dead_letter_service_pb2.ListDeadLettersRequest()
-        request.filter.workflow_instance_id = workflow_id
+        request.filter.workflow_instance_ids.append(workflow_id)
         (letter,) = (await self._letters.ListDeadLetters(request, timeout=10)).dead_letters
         return letter
 
@@ -165,7 +167,7 @@ async def test_a_cancelled_call_is_given_up(
 
 
 async def test_sigterm_takes_it_out_and_lets_calls_end(
-    system: Embedded, handler: ChildProcess
+    language: Language, system: Embedded, handler: ChildProcess
 ) -> None:
     async with system.client() as client, Observer(system.address) as observer:
         # One over HandleEvent, one over HandleEvents.
@@ -176,7 +178,7 @@ async def test_sigterm_takes_it_out_and_lets_calls_end(
         handler.send(signal.SIGTERM)
         await eventually(observer.handlers, until=lambda known: not known)
         assert handler.running
-        assert handler.wait(20) == 0
+        assert handler.wait(20) == language.ends_with
         for parcel, task in ((packed, "pack"), (labelled, "label")):
             await client.cancel(parcel.id)
             (once,) = await observer.attempts(parcel.id, task)

@@ -26,11 +26,14 @@ class Language:
     its tools, and it builds in seconds."""
     required: bool = False
     """Whether `make test` fails without its tools, because it installs them."""
+    ends_with: int = 0
+    """The exit code of a process that SIGTERM has ended in order."""
 
 
 _ALL = (
     Language("typescript", ("node", "npm"), required=True),
     Language("go", ("go",)),
+    Language("java", ("java", "javac", "mvn"), quick=False, ends_with=143),
 )
 LANGUAGES = {language.name: language for language in _ALL}
 
