@@ -23,17 +23,14 @@ async def lateness(address: str, number: int) -> list[float]:
     async with Client(address) as client:
         for _ in range(number):
             done = await client.run(REMINDER, {"delay": delays.uniform(0.05, 0.5)}, timeout=30)
-            workflow = await client.get(done.id, with_history=True)
             (due,) = [
                 event.deliver_at
                 async for event in client.events(done.id)
                 if event.event_type == REMINDER_DUE
             ]
-            (entry,) = [
-                entry for entry in workflow.message.history if entry.processed_by == "reminded"
-            ]
+            (entry,) = [entry async for entry in client.history(done.id, task_ids=["reminded"])]
             assert due is not None
-            late.append(entry.processed_at.ToNanoseconds() / 1e9 - due.timestamp())
+            late.append(entry.message.processed_at.ToNanoseconds() / 1e9 - due.timestamp())
     return late
 
 

@@ -27,14 +27,13 @@ _PAGE = 1000
 _AT_ONCE = 8
 _CALL_SECONDS = 60.0
 _PAUSE_SECONDS = 0.3
-_OPTIONS = [("grpc.max_receive_message_length", 64 * 2**20)]
 
 
 class Facts:
     """Reads an engine. `address` is that of an API; nothing is changed."""
 
     def __init__(self, address: str) -> None:
-        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        self._channel = grpc.aio.insecure_channel(address)
         self._workflows = workflow_service_pb2_grpc.WorkflowServiceStub(self._channel)
         self._letters = dead_letter_service_pb2_grpc.DeadLetterServiceStub(self._channel)
         self._system = system_service_pb2_grpc.SystemServiceStub(self._channel)
@@ -50,7 +49,7 @@ class Facts:
         return plain(await self._ask(self._system.GetSystemStatus, request))
 
     async def write(self, folder: RunFolder) -> None:
-        """Every instance with history, events, dead letters and, where it is open, what it waits
+        """Every instance with its history, events, dead letters and, where it is open, what it waits
         for; then the system's state and its handlers."""
         lines = Lines(folder.instances)
         limit = asyncio.Semaphore(_AT_ONCE)
@@ -94,17 +93,24 @@ class Facts:
         folder.state.write_text(json.dumps(facts, indent=1))
 
     async def instance(self, instance: str) -> dict[str, Any]:
-        """One instance: its context with history, its events, and why it is open."""
-        request = workflow_service_pb2.GetWorkflowRequest(
-            workflow_instance_id=instance, with_history=True
-        )
+        """One instance: its context, its history, its events, and why it is open."""
+        request = workflow_service_pb2.GetWorkflowRequest(workflow_instance_id=instance)
         answer = await self._ask(self._workflows.GetWorkflow, request)
         context = plain(answer.context)
+        history = workflow_service_pb2.ListHistoryRequest(
+            workflow_instance_id=instance, page_size=_PAGE
+        )
+        # What was added since the context was read would not fit to it.
+        history.filter.to_sequence = answer.context.version
         events = workflow_service_pb2.ListEventsRequest(
             workflow_instance_id=instance, page_size=_PAGE
         )
         facts = {
             "context": context,
+            "history": [
+                entry
+                async for entry in self._pages(self._workflows.ListHistory, history, "entries")
+            ],
             "events": [
                 event async for event in self._pages(self._workflows.ListEvents, events, "events")
             ],

@@ -66,12 +66,15 @@ async def big(system: System, number: int, normal: float) -> list[Row]:
                 _pb.ExplainWorkflowRequest(workflow_instance_id=_BIG), timeout=30
             )
         )
-        whole, read = await timed(
-            one.workflows.GetWorkflow(
-                _pb.GetWorkflowRequest(workflow_instance_id=_BIG, with_history=True), timeout=30
+        listed, read, slowest = await all_pages(
+            lambda token: one.workflows.ListHistory(
+                _pb.ListHistoryRequest(workflow_instance_id=_BIG, page_size=1000, page_token=token),
+                timeout=30,
             )
         )
-        watched, entries = await _watch_to(one, _BIG, whole.context.version)
+        history = [entry for page in listed for entry in page.entries]
+        size = sum(page.ByteSize() for page in listed)
+        watched, entries = await _watch_to(one, _BIG, history[-1].sequence)
     shown = await asyncio.to_thread(_show, system)
     return [
         Row("big", "events that are not listed", number - events, "<=", 0, ""),
@@ -79,7 +82,9 @@ async def big(system: System, number: int, normal: float) -> list[Row]:
         Row("big", "a page of 1,000 events, the slowest", longest, "<=", 1.0),
         Row("big", "all pages of events", all_events, "<=", 10.0),
         Row("big", "explain", explained, "<=", 2.0),
-        Row("big", f"its history of {whole.ByteSize() / 1e6:.1f} MB at once", read, "<=", 5.0),
+        Row("big", "a page of its history, the slowest", slowest, "<=", 1.0),
+        Row("big", f"its history of {size / 1e6:.1f} MB, all pages", read, "<=", 5.0),
+        Row("big", "entries that are not listed", history[-1].sequence - len(history), "<=", 0, ""),
         Row("big", f"watching {entries:,} entries from the first", watched, "<=", 15.0),
         Row("big", "waystation show", shown, "<=", 15.0),
     ]

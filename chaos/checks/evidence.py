@@ -29,6 +29,8 @@ class Instance:
 
     id: str
     context: Fields
+    history: list[Fields]
+    """Its entries in order."""
     events: list[Fields]
     letters: list[Fields] = field(default_factory=list)
     explained: Fields | None = None
@@ -37,12 +39,6 @@ class Instance:
     def status(self) -> str:
         """COMPLETED and the like."""
         return str(self.context.get("status", "")).removeprefix("WORKFLOW_STATUS_")
-
-    @property
-    def history(self) -> list[Fields]:
-        """Its entries in order."""
-        entries: list[Fields] = self.context.get("history", [])
-        return entries
 
     @property
     def data(self) -> Fields:
@@ -118,6 +114,7 @@ def read(folder: RunFolder) -> Evidence:
         instances[line["instance"]] = Instance(
             line["instance"],
             line["context"],
+            line["history"],
             line["events"],
             line["letters"],
             line.get("explained"),

@@ -238,7 +238,7 @@ MUTANTS = (
         "M15: no connection and no lock is held while a task is called",
         "router/calls.py",
         (
-            ("        if call.task.with_history:\n", "        if True:\n"),
+            ("        if call.task.history_entries:\n", "        if True:\n"),
             (
                 "        else:\n            self._try_to_send(handling, call, places, history)\n",
                 "        else:\n"

@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
-from support.running_api import Api, refusal
+from support.running_api import Api, history, refusal
 from support.scripted_engine import failure, reply, task
 
 from waystation.v1 import dead_letter_pb2, event_pb2
@@ -47,7 +47,7 @@ def cancel(name: str, **more: Any) -> pb.CancelWorkflowRequest:
 
 
 async def context(api: Api, name: str = "w-1") -> Any:
-    request = pb.GetWorkflowRequest(workflow_instance_id=name, with_history=True)
+    request = pb.GetWorkflowRequest(workflow_instance_id=name)
     return (await api.workflows.GetWorkflow(request)).context
 
 
@@ -154,7 +154,7 @@ async def test_a_published_event_is_raised_by_the_client(api: Api) -> None:
         "client",
         {"text": "hello"},
     )
-    assert (await context(api)).history[-1].action == "publish"
+    assert (await history(api))[-1].action == "publish"
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ async def test_a_repeated_request_has_one_effect_and_refusals_are_not_kept(api: 
         *(api.workflows.PublishEvent(publish(name, request_id="r-1")) for _ in range(5))
     )
     assert len({result.event_id for result in published}) == 1
-    assert [entry.action for entry in (await context(api)).history] == [
+    assert [entry.action for entry in await history(api)] == [
         "start",
         "",
         "input",
@@ -316,7 +316,7 @@ async def test_a_dead_letter_fails_its_workflow_and_an_edited_retry_brings_it_ba
     alive = await context(api)
     assert alive.status == WorkflowStatus.WORKFLOW_STATUS_ACTIVE
     assert not alive.HasField("failure")
-    assert [entry.action for entry in alive.history].count("dead_letter_retried") == 1
+    assert [entry.action for entry in await history(api)].count("dead_letter_retried") == 1
     key = (await api.store.queries.instances(["w-1"]))["w-1"].key
     deliveries = (await api.store.queries.open_work(key)).deliveries.shown
     ((row),) = [fact.delivery for fact in deliveries if fact.event.event_type == "workflow.started"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
-from support.running_api import Api, refusal
+from support.running_api import Api, history, refusal
 from support.scripted_engine import reply, task
 
 from waystation.v1 import blocker_pb2, workflow_service_pb2
@@ -70,7 +70,7 @@ def result(**fields: Any) -> TaskResult:
 
 
 async def workflow(api: Api) -> Any:
-    request = workflow_service_pb2.GetWorkflowRequest(workflow_instance_id=NAME, with_history=True)
+    request = workflow_service_pb2.GetWorkflowRequest(workflow_instance_id=NAME)
     return (await api.workflows.GetWorkflow(request)).context
 
 
@@ -87,7 +87,7 @@ async def test_a_completion_takes_effect_as_the_tasks_answer_would_have(api: Api
     assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "DELIVERY_NOT_FOUND")
     found = await workflow(api)
     assert found.data["n"] == 1
-    (entry,) = [one for one in found.history if one.processed_by == "claim_validator"]
+    (entry,) = [one for one in await history(api, NAME) if one.processed_by == "claim_validator"]
     assert (entry.attempt, len(entry.raised_event_ids)) == (1, 1)
 
 

@@ -9,7 +9,7 @@ import grpc
 from api.recorded import everything
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct, Value
-from support.running_api import Api, refusal
+from support.running_api import Api, history, refusal
 from support.scripted_engine import reply
 
 from waystation.v1 import workflow_service_pb2 as pb
@@ -75,7 +75,7 @@ async def fork(api: Api, at: int, **fields: Any) -> pb.ForkWorkflowResponse:
 
 async def got(api: Api, workflow_id: str, at: int = 0) -> Any:
     response = await api.workflows.GetWorkflow(
-        pb.GetWorkflowRequest(workflow_instance_id=workflow_id, at_sequence=at, with_history=not at)
+        pb.GetWorkflowRequest(workflow_instance_id=workflow_id, at_sequence=at)
     )
     return response.context
 
@@ -98,7 +98,7 @@ async def test_a_fork_begins_with_the_data_of_then_and_the_event_of_that_entry(a
     assert context.workflow_type == "order"
     assert context.data == struct(total=4, rebate={"percent": 10})
     assert (context.status, context.version, context.correlation_id) == (1, 1, "case-1")
-    (entry,) = context.history
+    (entry,) = await history(api, "o-2")
     assert (entry.action, entry.processed_by) == ("fork", "client")
     assert entry.note == "forked from o-1 at sequence 2"
     assert (await got(api, "o-2", at=1)).data == context.data

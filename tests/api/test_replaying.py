@@ -114,7 +114,7 @@ def places(differences: Any) -> dict[str, tuple[Any, Any]]:
 async def test_every_task_is_called_as_then_and_nothing_is_written(
     api: Api, tasks: Tasks, database_url: str
 ) -> None:
-    await ordered(api, tasks, with_history=True)
+    await ordered(api, tasks, history_entries=2)
     before = everything(database_url)
     response = await replay(api, "o-1")
     assert outcomes(response) == {2: "SAME", 3: "SAME", 4: "SAME"}
@@ -134,7 +134,8 @@ async def test_every_task_is_called_as_then_and_nothing_is_written(
     assert calls["audit"].context.version == 1
     assert "total" not in calls["audit"].context.data
     assert calls["confirm"].context.data["total"] == 10
-    assert [entry.sequence for entry in calls["confirm"].context.history] == [1, 2, 3]
+    assert [entry.sequence for entry in calls["confirm"].history] == [2, 3]
+    assert [calls[name].history_left_out for name in ("audit", "confirm")] == [0, 1]
     for call in calls.values():
         assert (call.dry_run, call.attempt) == (True, 1)
         assert call.deadline.seconds

@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 from api.test_handlers import register
-from support.running_api import Api, refusal
+from support.running_api import Api, history, refusal
 from support.scripted_engine import failure, reply, task
 from support.waiting import eventually
 
@@ -66,10 +66,10 @@ async def test_a_renamed_tasks_deliveries_become_dead_letters_and_new_workflows_
     assert (letter.task_id, letter.error.reason) == ("old", "TASK_RETIRED")
     assert letter.on_failure == OnFailure.ON_FAILURE_CONTINUE
     got = await api.workflows.GetWorkflow(
-        workflow_service_pb2.GetWorkflowRequest(workflow_instance_id="w-1", with_history=True)
+        workflow_service_pb2.GetWorkflowRequest(workflow_instance_id="w-1")
     )
     assert got.context.status == WorkflowStatus.WORKFLOW_STATUS_ACTIVE
-    entry = got.context.history[-1]
+    entry = (await history(api, "w-1"))[-1]
     assert (entry.processed_by, entry.attempt, entry.error.reason) == ("old", 0, "TASK_RETIRED")
 
     assert await start(api, "w-2") == ["new"]

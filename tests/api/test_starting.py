@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
-from support.running_api import Api, refusal
+from support.running_api import Api, history, refusal
 
 from waystation.v1.handler_pb2 import TaskSpec
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest
@@ -64,10 +64,8 @@ async def test_a_start_is_stored_with_its_event_and_names_the_tasks(api: Api) ->
     assert (context.workflow_instance_id, context.version, context.status) == ("claim-7", 1, 1)
     assert context.correlation_id == "corr"
     assert context.created_at.seconds
-    got = await api.workflows.GetWorkflow(
-        GetWorkflowRequest(workflow_instance_id="claim-7", with_history=True)
-    )
-    assert [entry.action for entry in got.context.history] == ["start"]
+    got = await api.workflows.GetWorkflow(GetWorkflowRequest(workflow_instance_id="claim-7"))
+    assert [entry.action for entry in await history(api, "claim-7")] == ["start"]
     assert got.context.data["a"] == 1
     event = await api.engine.pending("claim-7", "workflow.started")
     assert event.payload == {"b": 2}

@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
-from support.running_api import Api, refusal
+from support.running_api import Api, history, refusal
 from support.scripted_engine import failure, reply, task
 from support.waiting import eventually
 
@@ -41,13 +41,6 @@ async def to_the_end(call: Any) -> list[Any]:
         if response.HasField("history_entry"):
             entries.append(response.history_entry)
     return entries
-
-
-async def history(api: Api, name: str = "w-1") -> list[Any]:
-    answer = await api.workflows.GetWorkflow(
-        pb.GetWorkflowRequest(workflow_instance_id=name, with_history=True)
-    )
-    return list(answer.context.history)
 
 
 def watches(api: Api) -> int:

@@ -396,7 +396,6 @@ class FakeApi(
                     reason="NO_PLATE", message="never found", task_id="claim_validator"
                 ),
                 output=struct(paid=False),
-                history=history(),
             )
         )
 
@@ -414,6 +413,14 @@ class FakeApi(
     def ListEvents(self, request, call):
         self._take("ListEvents", request, call)
         return workflow_service_pb2.ListEventsResponse(events=events())
+
+    def ListHistory(self, request, call):
+        self._take("ListHistory", request, call)
+        first = int(request.page_token or 0)
+        page = history()[first : first + 4]
+        return workflow_service_pb2.ListHistoryResponse(
+            entries=page, next_page_token="4" if not first else ""
+        )
 
     def WatchWorkflow(self, request, call):
         self._take("WatchWorkflow", request, call)

@@ -11,7 +11,7 @@ from cli.conftest import Run
 from cli.fake_api import HOSTILE, FakeApi, context, struct, waits
 from google.protobuf.json_format import MessageToDict
 
-from waystation.v1 import workflow_pb2
+from waystation.v1 import history_pb2, workflow_pb2
 from waystation_cli.app import app
 
 # Each command with what it must have sent, what a person must find, and what a script must find.
@@ -48,9 +48,9 @@ COMMANDS = {
     "show": (
         ["show", "claim-7", "--data"],
         "GetWorkflow",
-        {"workflow_instance_id": "claim-7", "with_history": True},
+        {"workflow_instance_id": "claim-7"},
         ["claim-7", "Attempts", "NO_PLATE", '"plate"', "dead-letters retry dl-1", "never found"],
-        lambda said: len(said["context"]["history"]) == 6
+        lambda said: len(said["history"]) == 6
         and [each["state"] for each in said["events"]].count("EVENT_STATE_PENDING") == 1
         and said["dead_letters"][0]["dead_letter_id"] == "dl-1",
     ),
@@ -372,6 +372,17 @@ def test_the_timeline_is_a_tree_by_causation(run: Run) -> None:
     assert depth("claim.orphaned [PENDING]") == 2
     for number in range(1, 7):
         assert sum(f"#{number} " in each for each in drawn) == 1
+
+
+def test_show_reads_all_pages_of_the_history_and_changes_only_for_scripts(
+    api: FakeApi, run: Run
+) -> None:
+    run("show", "claim-7")
+    asked = api.requests["ListHistory"]
+    assert (asked.page_token, asked.filter.to_sequence) == ("4", context().version)
+    assert asked.view == history_pb2.HISTORY_VIEW_BASIC
+    run("show", "claim-7", "--json")
+    assert api.requests["ListHistory"].view == history_pb2.HISTORY_VIEW_FULL
 
 
 def test_what_a_task_wrote_can_not_steer_the_terminal(run: Run) -> None:

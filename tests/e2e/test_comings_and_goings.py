@@ -114,4 +114,4 @@ async def test_the_readmes_handler_and_the_claims_get_none_of_each_others_events
 async def services_of(client: Client, workflow_id: str) -> set[str]:
     """The services that took part in an instance."""
     story = await read_story(client, workflow_id)
-    return {entry.service_name for entry in story.message.history} - {""}
+    return {entry.service_name for entry in story.entries} - {""}

@@ -38,7 +38,7 @@ async def test_a_thousand_branches_of_which_ten_fail_are_followed_once_by_then(
     assert done.output == {"served": 990, "failed": failed}
     assert done.data["settled"] == [failed]
     story = await read_story(client, done.id)
-    joins = [entry for entry in story.message.history if entry.action == "fan_in"]
+    joins = [entry for entry in story.entries if entry.action == "fan_in"]
     assert [entry.note for entry in joins] == ["1000 of 1000 branches settled, 990 of them well"]
 
 
@@ -52,7 +52,7 @@ async def test_a_delayed_event_comes_at_its_time_and_not_before(client: Client) 
     assert done.output == {"reminded": True}
     (due,) = [event async for event in client.events(done.id) if event.event_type == "reminder.due"]
     story = await read_story(client, done.id)
-    (entry,) = [entry for entry in story.message.history if entry.processed_by == "reminded"]
+    (entry,) = [entry for entry in story.entries if entry.processed_by == "reminded"]
     assert due.created_at is not None
     waited = entry.processed_at.ToNanoseconds() / 1e9 - due.created_at.timestamp()
     assert waited >= 0.5

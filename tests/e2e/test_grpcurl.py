@@ -135,11 +135,12 @@ async def test_a_workflow_from_its_start_to_its_end(
         assert waited["outcome"] == "WAIT_OUTCOME_DONE"
         assert waited["context"]["status"] == "WORKFLOW_STATUS_COMPLETED"
         assert waited["context"]["output"] == {"greeting": "Hello, Ada"}
-        asked = {**this, "with_history": True}
-        context = (await grpcurl(address, f"{WORKFLOWS}/GetWorkflow", data=asked)).json["context"]
-        called = [entry["processed_by"] for entry in context["history"][1:]]
+        context = (await grpcurl(address, f"{WORKFLOWS}/GetWorkflow", data=this)).json["context"]
+        asked = {**this, "view": "HISTORY_VIEW_BASIC"}
+        entries = (await grpcurl(address, f"{WORKFLOWS}/ListHistory", data=asked)).json["entries"]
+        called = [entry["processed_by"] for entry in entries[1:]]
         assert [by for by in called if by in ("ask", "greet")] == ["ask", "greet"]
-        sequences = [entry["sequence"] for entry in context["history"]]
+        sequences = [entry["sequence"] for entry in entries]
         assert sequences == list(range(1, context["version"] + 1))
 
 

@@ -186,5 +186,5 @@ async def test_killed_in_mid_call_it_is_called_again_when_it_is_back(
         assert second[1] == first[1]
         # The death of a process is not the fault of what it was called with: no attempt is spent.
         assert done.data["fraud"]["attempt"] == 1
-        history = (await client.get(started.id, with_history=True)).message.history
+        history = [entry async for entry in client.history(started.id)]
         assert [entry.action or entry.processed_by for entry in history].count("fraud_scoring") == 1

@@ -44,7 +44,7 @@ async def test_the_agent_asks_looks_in_four_places_and_goes_round_once_more(
     found = {place for place in findings if "result" in findings[place]}
     assert found == {"1.1", "1.2", "1.3", "2.1"}
     assert raised["tools.finished"] == 2
-    served = {entry.service_name for entry in story.message.history}
+    served = {entry.service_name for entry in story.entries}
     assert {"research-agent", "research-tools"} <= served
 
 

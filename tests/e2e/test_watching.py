@@ -35,5 +35,5 @@ async def test_watches_go_on_after_the_server_died_and_miss_nothing(
         async with asyncio.timeout(120):
             assert await asyncio.gather(*watches) == ["COMPLETED"] * 5
         story = await read_story(client, started.id)
-    entries = list(range(1, len(story.message.history) + 1))
+    entries = list(range(1, len(story.entries) + 1))
     assert seen == [entries] * 5

@@ -15,8 +15,9 @@ from insurance_claim.demo.claim_files import DEFAULT_FOLDER, ClaimFile, Ending, 
 from insurance_claim.demo.run import Result, Run
 from insurance_claim.demo.screen import Screen
 from insurance_claim.demo.timeline import draw_timeline
-from waystation.v1 import dead_letter_pb2, history_pb2, workflow_pb2
+from waystation.v1 import dead_letter_pb2, history_pb2
 from waystation_worker import EventWithState, Failure, Wait, Workflow, WorkflowNotFound
+from waystation_worker.workflows import to_history_entry
 
 APPROVED = {"decision": "APPROVED", "because": "plausible", "payout": 5, "currency": "EUR"}
 ENDING = Ending("COMPLETED", "APPROVED", waits=0, dead_letters=0, payout=5)
@@ -154,7 +155,7 @@ def test_on_a_terminal_the_live_table_shows_the_newest_event_of_what_still_runs(
 
 def test_the_timeline_hangs_every_event_under_what_raised_it() -> None:
     start = datetime(2025, 3, 10, tzinfo=UTC)
-    message = workflow_pb2.WorkflowContext()
+    history = []
     done = history_pb2.HISTORY_RESULT_SUCCESS
     for sequence, (event_id, task, raised) in enumerate(
         [
@@ -165,14 +166,15 @@ def test_the_timeline_hangs_every_event_under_what_raised_it() -> None:
         ],
         start=1,
     ):
-        entry = message.history.add(
+        entry = history_pb2.HistoryEntry(
             sequence=sequence, event_id=event_id, processed_by=task, result=done
         )
+        history.append(entry)
         entry.raised_event_ids.extend(raised)
         entry.base_version, entry.version = sequence - 1, sequence
-    message.history[0].action = "start"
-    message.history[2].error.reason = "LOST"
-    message.history[3].action = "fan_in"
+    history[0].action = "start"
+    history[2].error.reason = "LOST"
+    history[3].action = "fan_in"
     events = [
         EventWithState(
             f"e{number}",
@@ -192,8 +194,10 @@ def test_the_timeline_hangs_every_event_under_what_raised_it() -> None:
         )
     ]
     printed = io.StringIO()
-    shown = workflow("COMPLETED", created_at=start, message=message)
-    Console(file=printed, width=100).print(draw_timeline(shown, events))
+    shown = workflow("COMPLETED", created_at=start)
+    Console(file=printed, width=100).print(
+        draw_timeline(shown, list(map(to_history_entry, history)), events)
+    )
     lines = [line.rstrip() for line in printed.getvalue().splitlines()]
     assert lines == [
         "id  COMPLETED",

@@ -233,7 +233,13 @@ TABLE = (
         )
         for name in ("locked", "locked.write", "locked.exit")
     ),
-    Row("calls", "load", announced, tasks=(task("first", with_history=True),), late=OUTAGES),
+    Row(
+        "calls",
+        "newest_history",
+        announced,
+        tasks=(task("first", history_entries=5),),
+        late=OUTAGES,
+    ),
     # --- events that nobody has
     Row("sweeper", "claim_due_events", due, late=CARRIED_OUT),
     Row("sweeper", "claim_starving_events", starving, late=CARRIED_OUT),

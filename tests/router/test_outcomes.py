@@ -16,7 +16,7 @@ from waystation_core.domain.model import Event
 from waystation_core.domain.pools import Pool
 from waystation_core.domain.results import AttemptError
 from waystation_core.domain.task_spec import TaskSpec
-from waystation_core.ports.store import Loaded, Registration
+from waystation_core.ports.store import Loaded, Registration, StoredEntry
 from waystation_router.calls import Calls
 from waystation_router.endpoints import Answered, CallOutcome
 from waystation_router.ledger import Call, Handling, Ledger
@@ -133,10 +133,12 @@ async def test_a_call_that_somebody_cancelled_from_outside_is_taken_off() -> Non
 
 async def test_a_history_that_cannot_be_read_is_a_failed_attempt() -> None:
     class Store:
-        async def load(self, event_ids: Sequence[str], *, with_history: bool) -> Loaded:
+        async def newest_history(
+            self, key: int, *, up_to: int, limit: int
+        ) -> Sequence[StoredEntry]:
             raise KeyError("a fault of ours")
 
-    spec = TaskSpec("score", "claims", ("asked",), ("claim",), with_history=True)
+    spec = TaskSpec("score", "claims", ("asked",), ("claim",), history_entries=5)
     (call,), calls = await _called(Endpoints(), spec, store=Store())
     assert _error(call).reason == "INTERNAL"
     assert calls.in_flight == 0

@@ -196,7 +196,7 @@ class Engine:
         """What is true of every instance at any time, from the rows alone."""
         for key in keys:
             instance = await self.instance(key)
-            entries = [one.entry for one in await self.queries.history(key)]
+            entries = [one.entry for one in (await self.queries.history(key)).entries]
             assert [one.sequence for one in entries] == list(range(1, instance.version + 1))
             data: JsonObject = {}
             for entry in entries:

@@ -56,7 +56,7 @@ async def test_a_start_is_an_instance_an_event_and_an_outbox_row(each_engine: En
     assert replace(event, created_at=None) == start.event
     assert loaded.instances == {key: answer.instance}
     assert loaded.facts == {event.event_id: EventFacts(True, {}, 1)}
-    (entry,) = await each_engine.queries.history(key)
+    (entry,) = (await each_engine.queries.history(key)).entries
     assert entry.entry == start.entry
     await each_engine.check([key])
 
@@ -116,18 +116,20 @@ async def test_what_was_decided_is_stored(engine: Engine) -> None:
     )
     commit = await engine.handle(first, A, raising)
     one = commit.raised[0]
-    loaded = await engine.store.load([first.event_id, one.event_id], with_history=True)
+    loaded = await engine.store.load([first.event_id, one.event_id])
     assert loaded.facts[first.event_id] == EventFacts(False)
     assert loaded.facts[one.event_id] == EventFacts(True, {}, 1)
     assert replace(loaded.events[one.event_id][0], created_at=None) == one
-    entry = loaded.histories[key][-1].entry
-    assert entry == commit.entries[0]
+    newest = await engine.store.newest_history(key, up_to=2, limit=1)
+    entry = newest[0].entry
+    assert [entry] == commit.entries
+    assert await engine.store.newest_history(key, up_to=0, limit=1) == []
     assert (entry.duration_us, entry.result) == (1500, Result.SUCCESS)
 
     commit = await engine.handle(one, LENIENT, replace(BUSY, retry_after=30.0))
     row = (await engine.store.load([one.event_id])).facts[one.event_id].deliveries["lenient"]
     assert replace(row, due_in=30.0) == commit.deliveries_put[one.event_id, "lenient"]
-    stored = (await engine.queries.history(key))[-1]
+    stored = (await engine.queries.history(key)).entries[-1]
     assert stored.next_attempt_at is not None
     assert (stored.next_attempt_at - stored.processed_at).total_seconds() == 30.0
 

@@ -61,7 +61,7 @@ async def test_values_come_back_bit_for_bit(each_engine: Engine) -> None:
 
     folded: dict[str, Any] = {}
     seen = []
-    for one in await each_engine.queries.history(instance.key):
+    for one in (await each_engine.queries.history(instance.key)).entries:
         folded = apply(folded, [from_json(operation) for operation in one.entry.change or ()])
         seen.append(orjson.dumps(folded))
     assert seen == [orjson.dumps(data), orjson.dumps(expected)]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from string import ascii_letters
+from typing import Any
 
 import pytest
 from support.scripted_engine import ScriptedEngine, failure, reply, task
@@ -11,12 +15,22 @@ from waystation_core.broker import open_broker
 from waystation_core.domain import actions
 from waystation_core.domain.errors import DeadLetterNotFound
 from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import Delivery, DeliveryState, OnFailure
-from waystation_core.ports.store import DeadLetterFilter, LeaseState, RouterReport, Some
+from waystation_core.domain.model import Delivery, DeliveryState, OnFailure, Result
+from waystation_core.domain.operations import Operation
+from waystation_core.ports.store import (
+    DeadLetterFilter,
+    HistoryFilter,
+    LeaseState,
+    RouterReport,
+    Some,
+)
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.open_work import COMPARED_WITHIN
 from waystation_core.store.pool import Pool, connection_of, open_pool
 from waystation_core.store.queries import PostgresQueryStore
+
+BIG = Operation("/big", "set", "".join(random.Random(7).choices(ascii_letters, k=700_000)))
+"""What can't be compressed to less than half a portion."""
 
 
 @pytest.fixture
@@ -145,12 +159,48 @@ async def test_a_dead_letter_shows_the_payload_as_last_tried(
     (letter,) = await queries.dead_letters(DeadLetterFilter())
     assert letter.event.payload == {"n": 1.5}
     assert await queries.dead_letter(letter.dead_letter_id) == letter
-    key = (await queries.instances(["w-1"]))["w-1"].key
     for name, namespace in ((letter.dead_letter_id, "other"), ("no-uuid", "default")):
         with pytest.raises(DeadLetterNotFound):
             await queries.dead_letter(name, namespace=namespace)
     assert await queries.dead_letters(DeadLetterFilter(), namespace="other") == []
-    assert [entry.entry.sequence for entry in await queries.history(key, up_to=1)] == [1]
+
+
+async def test_history_is_read_in_portions_of_what_a_filter_means(
+    pool: Pool, queries: PostgresQueryStore, engine: ScriptedEngine
+) -> None:
+    key = await started(pool, "w-1")
+    await engine.handle("w-1", "workflow.started", reply("a", "b", change=[BIG, BIG]))
+    await engine.handle("w-1", "a", failure())
+    await engine.handle("w-1", "a", reply(change=[BIG]), attempt=2)
+    await engine.handle("w-1", "b", None)
+
+    async def found(*args: Any, **named: Any) -> tuple[list[int], bool]:
+        portion = await queries.history(key, *args, **named)
+        return [stored.entry.sequence for stored in portion.entries], portion.more
+
+    # The second entry takes a portion for itself; without changes, all are small.
+    assert await found() == ([1, 2], True)
+    assert await found(HistoryFilter(from_sequence=3)) == ([3, 4, 5], False)
+    assert await found(with_change=False) == ([1, 2, 3, 4, 5], False)
+    assert await found(newest_first=True) == ([5, 4, 3, 2], True)
+    assert await found(newest_first=True, limit=2) == ([5, 4], True)
+    assert await found(HistoryFilter(3, 4), limit=2) == ([3, 4], False)
+    for filter, sequences in (
+        (HistoryFilter(processed_by=("claim_validator",)), [2, 3, 4]),
+        (HistoryFilter(processed_by=("client", "nobody")), [1]),
+        (HistoryFilter(event_types=("a", "b")), [3, 4, 5]),
+        (HistoryFilter(results=(Result.FAILED, Result.UNHANDLED)), [3, 5]),
+        (HistoryFilter(actions=("start",)), [1]),
+        (HistoryFilter(2, event_types=("a",), results=(Result.SUCCESS,)), [4]),
+        (HistoryFilter(6), []),
+    ):
+        assert await found(filter, with_change=False) == (sequences, False)
+    without = (await queries.history(key, with_change=False)).entries[1]
+    entry = (await queries.history(key, HistoryFilter(2, 2))).entries[0]
+    assert (without.entry.change, len(entry.entry.change or ())) == (None, 2)
+    assert replace(without.entry, change=entry.entry.change) == entry.entry
+    newest = await PostgresEngineStore(pool).newest_history(key, up_to=4, limit=2)
+    assert [stored.entry.sequence for stored in newest] == [4, 3]
 
 
 async def test_requests_are_forgotten_after_a_week(pool: Pool, queries: PostgresQueryStore) -> None:

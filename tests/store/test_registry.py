@@ -67,7 +67,7 @@ def test_a_spec_comes_back_from_its_stored_form() -> None:
         max_in_flight=7,
         on_failure=OnFailure.CONTINUE,
         catch_up=False,
-        with_history=True,
+        history_entries=7,
         batching=True,
         replayable=True,
         may_emit=("z",),

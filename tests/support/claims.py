@@ -10,7 +10,7 @@ from typing import Any
 from insurance_claim.checks import JOINED
 from insurance_claim.demo.claim_files import DEFAULT_FOLDER, ClaimFile, joined, read_claims
 from insurance_claim.service import WORKFLOW_TYPE
-from support.stories import raised_types, read_story, told
+from support.stories import history_of, raised_types, read_story, told
 from waystation_worker import Client
 
 WINDSCREEN: dict[str, Any] = {
@@ -65,7 +65,7 @@ async def check_claims(client: Client, started: dict[str, ClaimFile], *, within:
         ended = await client.wait(workflow_id, timeout=left)
         if not ended.ended:
             explained = await client.explain(workflow_id)
-            story = told(await client.get(workflow_id, with_history=True))
+            story = told(await history_of(client, workflow_id))
             wrong[workflow_id] = f"{claim.name} did not end: {explained.summary}\n{story}"
             return
         expected = (claim.expected.status, claim.expected.outcome, claim.expected.payout)
@@ -78,7 +78,7 @@ async def check_claims(client: Client, started: dict[str, ClaimFile], *, within:
         joins = (await raised_types(client, workflow_id))[JOINED]
         checks = story.data["parallel_tasks"]
         endings[claim.name].add(json.dumps([output, checks], sort_keys=True))
-        groups = sum(entry.action == "fan_in" for entry in story.message.history)
+        groups = sum(entry.action == "fan_in" for entry in story.entries)
         if groups != (claim.claim["join"] == "structured"):
             wrong[workflow_id] = f"{claim.name} is {claim.claim['join']}, with {groups} groups"
         if joins != 1 or any(check["state"] == "requested" for check in checks.values()):

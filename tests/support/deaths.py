@@ -135,7 +135,7 @@ class Scene:
         story = await read_story(client, workflow_id)
         if done.status != "COMPLETED" or sorted(done.data["tokens"]) != sorted(tokens):
             return f"{done.status} with {done.data}"
-        for entry in story.message.history:
+        for entry in story.entries:
             if entry.HasField("error") and entry.error.reason not in (
                 "CALL_CUT",
                 "RuntimeError",

@@ -152,13 +152,16 @@ class MadeUpRun:
             "status": f"WORKFLOW_STATUS_{self.status}",
             "version": len(self.history),
             "created_at": _time(0),
-            "history": self.history,
             "data": {"tokens": self.tokens, "joins": {}, "after": {}},
         }
         if self.completed_at is not None:
             context["completed_at"] = _time(self.completed_at)
         Lines(folder.instances).write(
-            instance=NAME, context=context, events=self.events, letters=self.letters
+            instance=NAME,
+            context=context,
+            history=self.history,
+            events=self.events,
+            letters=self.letters,
         )
         return folder
 

@@ -11,6 +11,8 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from support.scripted_engine import ScriptedEngine
+from waystation.v1.history_pb2 import HistoryEntry
+from waystation.v1.workflow_service_pb2 import ListHistoryRequest
 from waystation_api.app import ApiServer, Store
 
 
@@ -68,3 +70,15 @@ class Api:
     dead_letters: Any
     completions: Any
     system: Any
+
+
+async def history(api: Api, name: str = "w-1") -> list[HistoryEntry]:
+    """All entries of an instance's history, oldest first."""
+    request = ListHistoryRequest(workflow_instance_id=name, page_size=1000)
+    found: list[HistoryEntry] = []
+    while True:
+        page = await api.workflows.ListHistory(request)
+        found += page.entries
+        if not page.next_page_token:
+            return found
+        request.page_token = page.next_page_token

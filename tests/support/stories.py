@@ -1,29 +1,45 @@
 """What must be true of every instance's history, whatever happened on the way."""
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 from waystation.v1 import history_pb2, operation_pb2
 from waystation_core.domain.operations import Operation, apply
 from waystation_core.rpc.structs import from_value
-from waystation_worker import Client, Workflow
+from waystation_worker import Client
 
 SUCCESS = history_pb2.HISTORY_RESULT_SUCCESS
 Entry = history_pb2.HistoryEntry
 
 
-async def read_story(client: Client, workflow_id: str) -> Workflow:
+@dataclass(frozen=True)
+class Story:
+    """An instance's history, and the data that it made."""
+
+    entries: list[Entry]
+    data: dict[str, Any]
+
+
+async def history_of(client: Client, workflow_id: str) -> list[Entry]:
+    """The entries as messages, oldest first."""
+    return [entry.message async for entry in client.history(workflow_id)]
+
+
+async def read_story(client: Client, workflow_id: str) -> Story:
     """The instance with its history, having checked what holds for all: numbered without gaps,
     every result in effect once, and folding the changes gives the data at the end and half way."""
-    workflow = await client.get(workflow_id, with_history=True)
-    entries = workflow.message.history
+    workflow = await client.get(workflow_id)
+    entries = [
+        entry.message async for entry in client.history(workflow_id, to_sequence=workflow.version)
+    ]
     assert [entry.sequence for entry in entries] == list(range(1, len(entries) + 1))
     assert workflow.version == len(entries)
     assert twice_in_effect(entries) == []
     assert fold(entries) == workflow.data
     middle = (len(entries) + 1) // 2
     assert fold(entries[:middle]) == (await client.get(workflow_id, at_sequence=middle)).data
-    return workflow
+    return Story(entries, workflow.data)
 
 
 def twice_in_effect(entries: Any) -> list[tuple[str, str]]:
@@ -52,7 +68,7 @@ async def raised_types(client: Client, workflow_id: str) -> Counter[str]:
     return Counter([event.event_type async for event in client.events(workflow_id)])
 
 
-def told(workflow: Workflow) -> str:
+def told(entries: list[Entry]) -> str:
     """The history in lines, for failures of tests."""
     return "\n".join(
         f"  {e.sequence:3} {e.event_type} {e.event_id[-4:]} {e.processed_by or e.action}"
@@ -60,13 +76,13 @@ def told(workflow: Workflow) -> str:
         f" changed {[change.path for change in e.change]} raised"
         f" {[event_id[-4:] for event_id in e.raised_event_ids]}"
         f" at {e.processed_at.ToDatetime():%H:%M:%S.%f} {e.endpoint}"
-        for e in workflow.message.history
+        for e in entries
     )
 
 
-def attempts(workflow: Workflow, task_id: str) -> list[Entry]:
+def attempts(story: Story, task_id: str) -> list[Entry]:
     """The entries of one task, oldest first."""
-    return [e for e in workflow.message.history if e.processed_by == task_id]
+    return [e for e in story.entries if e.processed_by == task_id]
 
 
 def _operation(message: operation_pb2.Operation) -> Operation:

@@ -10,7 +10,7 @@ import pytest
 from worker_sdk.fakes import FakeWaystation, Refusal, serving
 
 import waystation_worker
-from waystation.v1 import event_pb2, workflow_pb2
+from waystation.v1 import event_pb2, history_pb2, workflow_pb2
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation_worker import Client, Unavailable, WaystationError
 from waystation_worker.values import read_struct
@@ -145,9 +145,48 @@ async def test_publish_cancel_get_events_and_explain(
     assert waystation.requests("CancelWorkflow")[0].request_id
 
     waystation.next("GetWorkflow", filled(pb.GetWorkflowResponse()))
-    await client.get("claim-7", with_history=True, at_sequence=3)
+    await client.get("claim-7", at_sequence=3)
     [got] = waystation.requests("GetWorkflow")
-    assert (got.with_history, got.at_sequence) == (True, 3)
+    assert got.at_sequence == 3
+
+    one, other = pb.ListHistoryResponse(next_page_token="more"), pb.ListHistoryResponse()
+    one.entries.add(sequence=4, result=history_pb2.HISTORY_RESULT_FAILED)
+    other.entries.add(sequence=3, action="input")
+    waystation.next("ListHistory", one)
+    waystation.next("ListHistory", other)
+    entries = client.history(
+        "claim-7",
+        from_sequence=2,
+        to_sequence=5,
+        task_ids=["a"],
+        event_types=["claim.noted"],
+        results=["FAILED"],
+        actions=["input"],
+        newest_first=True,
+        with_change=False,
+    )
+    assert [(entry.sequence, entry.result) async for entry in entries] == [
+        (4, "FAILED"),
+        (3, "UNSPECIFIED"),
+    ]
+    asked, again = waystation.requests("ListHistory")
+    assert (asked.page_token, again.page_token) == ("", "more")
+    assert asked == pb.ListHistoryRequest(
+        workflow_instance_id="claim-7",
+        filter=history_pb2.HistoryFilter(
+            from_sequence=2,
+            to_sequence=5,
+            task_ids=["a"],
+            event_types=["claim.noted"],
+            results=[history_pb2.HISTORY_RESULT_FAILED],
+            actions=["input"],
+        ),
+        view=history_pb2.HISTORY_VIEW_BASIC,
+        newest_first=True,
+        page_size=1000,
+    )
+    with pytest.raises(ValueError, match="HISTORY_RESULT_LOST"):
+        await anext(client.history("claim-7", results=["LOST"]))
 
     first, second = pb.ListEventsResponse(next_page_token="more"), pb.ListEventsResponse()
     first.events.add(state=event_pb2.EVENT_STATE_SETTLED).event.event_type = "workflow.started"

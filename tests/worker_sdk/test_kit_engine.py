@@ -336,10 +336,11 @@ async def test_events_inherit_and_history_is_there_for_who_asks() -> None:
         seen[:] = [
             (event.priority, event.metadata, event.correlation_id, event.raised_by),
             [(entry.processed_by, entry.action) for entry in ctx.history],
+            ctx.history_left_out,
         ]
 
     service = service_of(
-        first=(first, "workflow.started"), second=(second, "next", {"with_history": True})
+        first=(first, "workflow.started"), second=(second, "next", {"history_entries": 1})
     )
     engine = TestEngine(service)
     run = engine.start(
@@ -350,7 +351,8 @@ async def test_events_inherit_and_history_is_there_for_who_asks() -> None:
     await run.until_quiet()
     assert seen == [
         (7, {"a": "1", "b": "2"}, "c-1", "first"),
-        [("client", "start"), ("first", "")],
+        [("first", "")],
+        1,
     ]
     started, raised = run.events
     assert (raised.causation_id, raised.payload, raised.priority) == (

@@ -26,7 +26,7 @@ async def test_a_task_is_called_all_the_same() -> None:
     service = HandlerService("claims")
     seen: list[object] = []
 
-    @service.task(events=["a"], workflow_types=["*"], with_history=True)
+    @service.task(events=["a"], workflow_types=["*"], history_entries=1)
     def look(ctx: TaskContext) -> None:
         seen.extend([ctx.status, [entry.result for entry in ctx.history]])
 
@@ -35,7 +35,8 @@ async def test_a_task_is_called_all_the_same() -> None:
             task_id="look",
             attempt=1,
             event={"event_type": "a"},
-            context={"version": 1, "history": [{"sequence": 1}]},
+            context={"version": 1},
+            history=[{"sequence": 1}],
         )
     )
     newer = request.SerializeToString() + b"\xf8\x3f\x01"

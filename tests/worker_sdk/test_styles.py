@@ -19,7 +19,7 @@ OPTIONS: dict[str, Any] = {
     "max_in_flight": 4,
     "on_failure": "continue",
     "catch_up": False,
-    "with_history": True,
+    "history_entries": 12,
     "replayable": True,
     "may_emit": ("x",),
     "reads": ("/a",),

@@ -61,10 +61,13 @@ async def test_a_task_that_looks_at_nothing_says_so() -> None:
 
 async def test_looking_at_history_is_reading_everything() -> None:
     async def task(ctx: TaskContext) -> None:
-        assert [entry.sequence for entry in ctx.history] == [1]
+        assert [entry.sequence for entry in ctx.history] == [3, 4]
+        assert ctx.history_left_out == 2
 
     request = delivery("t")
-    request.context.history.add(sequence=1)
+    request.history.add(sequence=3)
+    request.history.add(sequence=4)
+    request.history_left_out = 2
     assert list((await service_of(task).answer(request)).result.reads.paths) == [""]
 
 
@@ -228,7 +231,7 @@ def test_a_declaration_becomes_a_task_spec() -> None:
         max_in_flight=4,
         on_failure="continue",
         catch_up=False,
-        with_history=True,
+        history_entries=12,
         replayable=True,
         may_emit=["x"],
         reads=["/a"],
@@ -247,7 +250,7 @@ def test_a_declaration_becomes_a_task_spec() -> None:
     assert (spec.max_attempts, spec.max_in_flight) == (7, 4)
     assert spec.on_failure == handler_pb2.ON_FAILURE_CONTINUE
     assert spec.catch_up == handler_pb2.CATCH_UP_OFF
-    assert spec.with_history
+    assert spec.history_entries == 12
     assert spec.batching
     assert spec.replayable
     assert (list(spec.may_emit), list(spec.reads.paths)) == (["x"], ["/a"])

@@ -40,7 +40,7 @@ REGISTRATION_KIND_LEASED: RegistrationKind
 REGISTRATION_KIND_STATIC: RegistrationKind
 
 class TaskSpec(_message.Message):
-    __slots__ = ("task_id", "event_types", "workflow_types", "timeout", "max_attempts", "initial_backoff", "backoff_multiplier", "max_backoff", "backoff_jitter", "max_in_flight", "on_failure", "catch_up", "with_history", "batching", "replayable", "may_emit", "reads", "writes")
+    __slots__ = ("task_id", "event_types", "workflow_types", "timeout", "max_attempts", "initial_backoff", "backoff_multiplier", "max_backoff", "backoff_jitter", "max_in_flight", "on_failure", "catch_up", "history_entries", "batching", "replayable", "may_emit", "reads", "writes")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     EVENT_TYPES_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_TYPES_FIELD_NUMBER: _ClassVar[int]
@@ -53,7 +53,7 @@ class TaskSpec(_message.Message):
     MAX_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
     ON_FAILURE_FIELD_NUMBER: _ClassVar[int]
     CATCH_UP_FIELD_NUMBER: _ClassVar[int]
-    WITH_HISTORY_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_ENTRIES_FIELD_NUMBER: _ClassVar[int]
     BATCHING_FIELD_NUMBER: _ClassVar[int]
     REPLAYABLE_FIELD_NUMBER: _ClassVar[int]
     MAY_EMIT_FIELD_NUMBER: _ClassVar[int]
@@ -71,13 +71,13 @@ class TaskSpec(_message.Message):
     max_in_flight: int
     on_failure: OnFailure
     catch_up: CatchUp
-    with_history: bool
+    history_entries: int
     batching: bool
     replayable: bool
     may_emit: _containers.RepeatedScalarFieldContainer[str]
     reads: _operation_pb2.PathSet
     writes: _operation_pb2.PathSet
-    def __init__(self, task_id: _Optional[str] = ..., event_types: _Optional[_Iterable[str]] = ..., workflow_types: _Optional[_Iterable[str]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_attempts: _Optional[int] = ..., initial_backoff: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., backoff_multiplier: _Optional[float] = ..., max_backoff: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., backoff_jitter: _Optional[float] = ..., max_in_flight: _Optional[int] = ..., on_failure: _Optional[_Union[OnFailure, str]] = ..., catch_up: _Optional[_Union[CatchUp, str]] = ..., with_history: bool = ..., batching: bool = ..., replayable: bool = ..., may_emit: _Optional[_Iterable[str]] = ..., reads: _Optional[_Union[_operation_pb2.PathSet, _Mapping]] = ..., writes: _Optional[_Union[_operation_pb2.PathSet, _Mapping]] = ...) -> None: ...
+    def __init__(self, task_id: _Optional[str] = ..., event_types: _Optional[_Iterable[str]] = ..., workflow_types: _Optional[_Iterable[str]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_attempts: _Optional[int] = ..., initial_backoff: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., backoff_multiplier: _Optional[float] = ..., max_backoff: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., backoff_jitter: _Optional[float] = ..., max_in_flight: _Optional[int] = ..., on_failure: _Optional[_Union[OnFailure, str]] = ..., catch_up: _Optional[_Union[CatchUp, str]] = ..., history_entries: _Optional[int] = ..., batching: bool = ..., replayable: bool = ..., may_emit: _Optional[_Iterable[str]] = ..., reads: _Optional[_Union[_operation_pb2.PathSet, _Mapping]] = ..., writes: _Optional[_Union[_operation_pb2.PathSet, _Mapping]] = ...) -> None: ...
 
 class Handler(_message.Message):
     __slots__ = ("handler_id", "service_name", "service_version", "host", "port", "kind", "tasks", "registered_at", "lease_remaining", "reachable", "last_error", "calls_in_flight", "retired_task_ids", "began_at")

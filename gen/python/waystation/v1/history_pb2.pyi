@@ -21,11 +21,20 @@ class HistoryResult(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     HISTORY_RESULT_FAILED: _ClassVar[HistoryResult]
     HISTORY_RESULT_SKIPPED: _ClassVar[HistoryResult]
     HISTORY_RESULT_UNHANDLED: _ClassVar[HistoryResult]
+
+class HistoryView(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    HISTORY_VIEW_UNSPECIFIED: _ClassVar[HistoryView]
+    HISTORY_VIEW_BASIC: _ClassVar[HistoryView]
+    HISTORY_VIEW_FULL: _ClassVar[HistoryView]
 HISTORY_RESULT_UNSPECIFIED: HistoryResult
 HISTORY_RESULT_SUCCESS: HistoryResult
 HISTORY_RESULT_FAILED: HistoryResult
 HISTORY_RESULT_SKIPPED: HistoryResult
 HISTORY_RESULT_UNHANDLED: HistoryResult
+HISTORY_VIEW_UNSPECIFIED: HistoryView
+HISTORY_VIEW_BASIC: HistoryView
+HISTORY_VIEW_FULL: HistoryView
 
 class HistoryEntry(_message.Message):
     __slots__ = ("sequence", "event_id", "event_type", "processed_at", "processed_by", "result", "attempt", "will_retry", "next_attempt_at", "duration", "error", "base_version", "version", "change", "raised_event_ids", "service_name", "service_version", "endpoint", "status", "action", "note", "wait_id", "answered_by")
@@ -76,6 +85,22 @@ class HistoryEntry(_message.Message):
     wait_id: str
     answered_by: str
     def __init__(self, sequence: _Optional[int] = ..., event_id: _Optional[str] = ..., event_type: _Optional[str] = ..., processed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., processed_by: _Optional[str] = ..., result: _Optional[_Union[HistoryResult, str]] = ..., attempt: _Optional[int] = ..., will_retry: bool = ..., next_attempt_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., error: _Optional[_Union[AttemptError, _Mapping]] = ..., base_version: _Optional[int] = ..., version: _Optional[int] = ..., change: _Optional[_Iterable[_Union[_operation_pb2.Operation, _Mapping]]] = ..., raised_event_ids: _Optional[_Iterable[str]] = ..., service_name: _Optional[str] = ..., service_version: _Optional[str] = ..., endpoint: _Optional[str] = ..., status: _Optional[_Union[_status_pb2.WorkflowStatus, str]] = ..., action: _Optional[str] = ..., note: _Optional[str] = ..., wait_id: _Optional[str] = ..., answered_by: _Optional[str] = ...) -> None: ...
+
+class HistoryFilter(_message.Message):
+    __slots__ = ("from_sequence", "to_sequence", "task_ids", "event_types", "results", "actions")
+    FROM_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    TO_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    TASK_IDS_FIELD_NUMBER: _ClassVar[int]
+    EVENT_TYPES_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    ACTIONS_FIELD_NUMBER: _ClassVar[int]
+    from_sequence: int
+    to_sequence: int
+    task_ids: _containers.RepeatedScalarFieldContainer[str]
+    event_types: _containers.RepeatedScalarFieldContainer[str]
+    results: _containers.RepeatedScalarFieldContainer[HistoryResult]
+    actions: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, from_sequence: _Optional[int] = ..., to_sequence: _Optional[int] = ..., task_ids: _Optional[_Iterable[str]] = ..., event_types: _Optional[_Iterable[str]] = ..., results: _Optional[_Iterable[_Union[HistoryResult, str]]] = ..., actions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class AttemptError(_message.Message):
     __slots__ = ("code", "reason", "message", "permanent", "metadata")

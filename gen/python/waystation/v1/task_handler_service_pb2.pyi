@@ -2,6 +2,7 @@ import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from waystation.v1 import event_pb2 as _event_pb2
+from waystation.v1 import history_pb2 as _history_pb2
 from waystation.v1 import result_pb2 as _result_pb2
 from waystation.v1 import workflow_pb2 as _workflow_pb2
 from google.protobuf.internal import containers as _containers
@@ -13,7 +14,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class HandleEventRequest(_message.Message):
-    __slots__ = ("event", "context", "task_id", "attempt", "idempotency_key", "deadline", "dry_run", "completion_token")
+    __slots__ = ("event", "context", "task_id", "attempt", "idempotency_key", "deadline", "dry_run", "completion_token", "history", "history_left_out")
     EVENT_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
@@ -22,6 +23,8 @@ class HandleEventRequest(_message.Message):
     DEADLINE_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     COMPLETION_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
     event: _event_pb2.WorkflowEvent
     context: _workflow_pb2.WorkflowContext
     task_id: str
@@ -30,7 +33,9 @@ class HandleEventRequest(_message.Message):
     deadline: _timestamp_pb2.Timestamp
     dry_run: bool
     completion_token: str
-    def __init__(self, event: _Optional[_Union[_event_pb2.WorkflowEvent, _Mapping]] = ..., context: _Optional[_Union[_workflow_pb2.WorkflowContext, _Mapping]] = ..., task_id: _Optional[str] = ..., attempt: _Optional[int] = ..., idempotency_key: _Optional[str] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., dry_run: bool = ..., completion_token: _Optional[str] = ...) -> None: ...
+    history: _containers.RepeatedCompositeFieldContainer[_history_pb2.HistoryEntry]
+    history_left_out: int
+    def __init__(self, event: _Optional[_Union[_event_pb2.WorkflowEvent, _Mapping]] = ..., context: _Optional[_Union[_workflow_pb2.WorkflowContext, _Mapping]] = ..., task_id: _Optional[str] = ..., attempt: _Optional[int] = ..., idempotency_key: _Optional[str] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., dry_run: bool = ..., completion_token: _Optional[str] = ..., history: _Optional[_Iterable[_Union[_history_pb2.HistoryEntry, _Mapping]]] = ..., history_left_out: _Optional[int] = ...) -> None: ...
 
 class HandleEventResponse(_message.Message):
     __slots__ = ("result", "failure", "pending")

@@ -24,12 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
-from waystation.v1 import history_pb2 as waystation_dot_v1_dot_history__pb2
 from waystation.v1 import status_pb2 as waystation_dot_v1_dot_status__pb2
 from waystation.v1 import wait_pb2 as waystation_dot_v1_dot_wait__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cwaystation/v1/workflow.proto\x12\rwaystation.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bwaystation/v1/history.proto\x1a\x1awaystation/v1/status.proto\x1a\x18waystation/v1/wait.proto\"\xf7\x04\n\x0fWorkflowContext\x12\x1c\n\x14workflow_instance_id\x18\x01 \x01(\t\x12\x15\n\rworkflow_type\x18\x02 \x01(\t\x12-\n\x06status\x18\x03 \x01(\x0e\x32\x1d.waystation.v1.WorkflowStatus\x12%\n\x04\x64\x61ta\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x63ompleted_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x08 \x01(\x05\x12\x16\n\x0e\x63orrelation_id\x18\t \x01(\t\x12*\n\x05waits\x18\n \x03(\x0b\x32\x1b.waystation.v1.WorkflowWait\x12/\n\x07\x66\x61ilure\x18\x0b \x01(\x0b\x32\x1e.waystation.v1.WorkflowFailure\x12\'\n\x06output\x18\x0c \x01(\x0b\x32\x17.google.protobuf.Struct\x12,\n\x07history\x18\r \x03(\x0b\x32\x1b.waystation.v1.HistoryEntry\x12)\n\x04idle\x18\x0e \x01(\x0b\x32\x1b.waystation.v1.WorkflowIdle\x12\x11\n\tnamespace\x18\x0f \x01(\t\x12,\n\x08\x64\x65\x61\x64line\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x7f\n\x0fWorkflowFailure\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0f\n\x07task_id\x18\x03 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x04 \x01(\t\x12(\n\x07\x64\x65tails\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x83\x01\n\x0cWorkflowIdle\x12)\n\x05since\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x12\n\nevent_type\x18\x03 \x01(\t\x12\x11\n\traised_by\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\"\xdc\x01\n\x0eWorkflowFilter\x12\x16\n\x0eworkflow_types\x18\x01 \x03(\t\x12/\n\x08statuses\x18\x02 \x03(\x0e\x32\x1d.waystation.v1.WorkflowStatus\x12\x11\n\x04idle\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x31\n\rcreated_after\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\n\x05_idle*\x99\x01\n\x0bWaitOutcome\x12\x1c\n\x18WAIT_OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n\x11WAIT_OUTCOME_DONE\x10\x01\x12\"\n\x1eWAIT_OUTCOME_WAITING_FOR_INPUT\x10\x02\x12\x15\n\x11WAIT_OUTCOME_IDLE\x10\x03\x12\x1a\n\x16WAIT_OUTCOME_TIMED_OUT\x10\x04\x42\x9a\x01\n\x11\x64\x65v.waystation.v1B\rWorkflowProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cwaystation/v1/workflow.proto\x12\rwaystation.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1awaystation/v1/status.proto\x1a\x18waystation/v1/wait.proto\"\xc9\x04\n\x0fWorkflowContext\x12\x1c\n\x14workflow_instance_id\x18\x01 \x01(\t\x12\x15\n\rworkflow_type\x18\x02 \x01(\t\x12-\n\x06status\x18\x03 \x01(\x0e\x32\x1d.waystation.v1.WorkflowStatus\x12%\n\x04\x64\x61ta\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x63ompleted_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x08 \x01(\x05\x12\x16\n\x0e\x63orrelation_id\x18\t \x01(\t\x12*\n\x05waits\x18\n \x03(\x0b\x32\x1b.waystation.v1.WorkflowWait\x12/\n\x07\x66\x61ilure\x18\x0b \x01(\x0b\x32\x1e.waystation.v1.WorkflowFailure\x12\'\n\x06output\x18\x0c \x01(\x0b\x32\x17.google.protobuf.Struct\x12)\n\x04idle\x18\r \x01(\x0b\x32\x1b.waystation.v1.WorkflowIdle\x12\x11\n\tnamespace\x18\x0e \x01(\t\x12,\n\x08\x64\x65\x61\x64line\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x7f\n\x0fWorkflowFailure\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0f\n\x07task_id\x18\x03 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x04 \x01(\t\x12(\n\x07\x64\x65tails\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x83\x01\n\x0cWorkflowIdle\x12)\n\x05since\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x12\n\nevent_type\x18\x03 \x01(\t\x12\x11\n\traised_by\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\"\xdc\x01\n\x0eWorkflowFilter\x12\x16\n\x0eworkflow_types\x18\x01 \x03(\t\x12/\n\x08statuses\x18\x02 \x03(\x0e\x32\x1d.waystation.v1.WorkflowStatus\x12\x11\n\x04idle\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x31\n\rcreated_after\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\n\x05_idle*\x99\x01\n\x0bWaitOutcome\x12\x1c\n\x18WAIT_OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n\x11WAIT_OUTCOME_DONE\x10\x01\x12\"\n\x1eWAIT_OUTCOME_WAITING_FOR_INPUT\x10\x02\x12\x15\n\x11WAIT_OUTCOME_IDLE\x10\x03\x12\x1a\n\x16WAIT_OUTCOME_TIMED_OUT\x10\x04\x42\x9a\x01\n\x11\x64\x65v.waystation.v1B\rWorkflowProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,14 +36,14 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'waystation.v1.workflow_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\021dev.waystation.v1B\rWorkflowProtoP\001Z0waystation.dev/gen/go/waystation/v1;waystationv1\242\002\003WSN\252\002\rWaystation.V1\272\002\nWaystation\312\002\rWaystation\\V1\352\002\016Waystation::V1'
-  _globals['_WAITOUTCOME']._serialized_start=1314
-  _globals['_WAITOUTCOME']._serialized_end=1467
-  _globals['_WORKFLOWCONTEXT']._serialized_start=194
-  _globals['_WORKFLOWCONTEXT']._serialized_end=825
-  _globals['_WORKFLOWFAILURE']._serialized_start=827
-  _globals['_WORKFLOWFAILURE']._serialized_end=954
-  _globals['_WORKFLOWIDLE']._serialized_start=957
-  _globals['_WORKFLOWIDLE']._serialized_end=1088
-  _globals['_WORKFLOWFILTER']._serialized_start=1091
-  _globals['_WORKFLOWFILTER']._serialized_end=1311
+  _globals['_WAITOUTCOME']._serialized_start=1239
+  _globals['_WAITOUTCOME']._serialized_end=1392
+  _globals['_WORKFLOWCONTEXT']._serialized_start=165
+  _globals['_WORKFLOWCONTEXT']._serialized_end=750
+  _globals['_WORKFLOWFAILURE']._serialized_start=752
+  _globals['_WORKFLOWFAILURE']._serialized_end=879
+  _globals['_WORKFLOWIDLE']._serialized_start=882
+  _globals['_WORKFLOWIDLE']._serialized_end=1013
+  _globals['_WORKFLOWFILTER']._serialized_start=1016
+  _globals['_WORKFLOWFILTER']._serialized_end=1236
 # @@protoc_insertion_point(module_scope)

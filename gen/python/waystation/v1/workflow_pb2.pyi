@@ -2,7 +2,6 @@ import datetime
 
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
-from waystation.v1 import history_pb2 as _history_pb2
 from waystation.v1 import status_pb2 as _status_pb2
 from waystation.v1 import wait_pb2 as _wait_pb2
 from google.protobuf.internal import containers as _containers
@@ -28,7 +27,7 @@ WAIT_OUTCOME_IDLE: WaitOutcome
 WAIT_OUTCOME_TIMED_OUT: WaitOutcome
 
 class WorkflowContext(_message.Message):
-    __slots__ = ("workflow_instance_id", "workflow_type", "status", "data", "created_at", "updated_at", "completed_at", "version", "correlation_id", "waits", "failure", "output", "history", "idle", "namespace", "deadline")
+    __slots__ = ("workflow_instance_id", "workflow_type", "status", "data", "created_at", "updated_at", "completed_at", "version", "correlation_id", "waits", "failure", "output", "idle", "namespace", "deadline")
     WORKFLOW_INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_TYPE_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -41,7 +40,6 @@ class WorkflowContext(_message.Message):
     WAITS_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
-    HISTORY_FIELD_NUMBER: _ClassVar[int]
     IDLE_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_FIELD_NUMBER: _ClassVar[int]
@@ -57,11 +55,10 @@ class WorkflowContext(_message.Message):
     waits: _containers.RepeatedCompositeFieldContainer[_wait_pb2.WorkflowWait]
     failure: WorkflowFailure
     output: _struct_pb2.Struct
-    history: _containers.RepeatedCompositeFieldContainer[_history_pb2.HistoryEntry]
     idle: WorkflowIdle
     namespace: str
     deadline: _timestamp_pb2.Timestamp
-    def __init__(self, workflow_instance_id: _Optional[str] = ..., workflow_type: _Optional[str] = ..., status: _Optional[_Union[_status_pb2.WorkflowStatus, str]] = ..., data: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., completed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., correlation_id: _Optional[str] = ..., waits: _Optional[_Iterable[_Union[_wait_pb2.WorkflowWait, _Mapping]]] = ..., failure: _Optional[_Union[WorkflowFailure, _Mapping]] = ..., output: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., history: _Optional[_Iterable[_Union[_history_pb2.HistoryEntry, _Mapping]]] = ..., idle: _Optional[_Union[WorkflowIdle, _Mapping]] = ..., namespace: _Optional[str] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, workflow_instance_id: _Optional[str] = ..., workflow_type: _Optional[str] = ..., status: _Optional[_Union[_status_pb2.WorkflowStatus, str]] = ..., data: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., completed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., correlation_id: _Optional[str] = ..., waits: _Optional[_Iterable[_Union[_wait_pb2.WorkflowWait, _Mapping]]] = ..., failure: _Optional[_Union[WorkflowFailure, _Mapping]] = ..., output: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., idle: _Optional[_Union[WorkflowIdle, _Mapping]] = ..., namespace: _Optional[str] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class WorkflowFailure(_message.Message):
     __slots__ = ("reason", "message", "task_id", "event_id", "details")

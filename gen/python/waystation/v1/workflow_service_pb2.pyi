@@ -97,16 +97,14 @@ class WaitWorkflowResponse(_message.Message):
     def __init__(self, context: _Optional[_Union[_workflow_pb2.WorkflowContext, _Mapping]] = ..., outcome: _Optional[_Union[_workflow_pb2.WaitOutcome, str]] = ...) -> None: ...
 
 class GetWorkflowRequest(_message.Message):
-    __slots__ = ("namespace", "workflow_instance_id", "with_history", "at_sequence")
+    __slots__ = ("namespace", "workflow_instance_id", "at_sequence")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
-    WITH_HISTORY_FIELD_NUMBER: _ClassVar[int]
     AT_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     workflow_instance_id: str
-    with_history: bool
     at_sequence: int
-    def __init__(self, namespace: _Optional[str] = ..., workflow_instance_id: _Optional[str] = ..., with_history: bool = ..., at_sequence: _Optional[int] = ...) -> None: ...
+    def __init__(self, namespace: _Optional[str] = ..., workflow_instance_id: _Optional[str] = ..., at_sequence: _Optional[int] = ...) -> None: ...
 
 class GetWorkflowResponse(_message.Message):
     __slots__ = ("context",)
@@ -153,6 +151,32 @@ class ListEventsResponse(_message.Message):
     events: _containers.RepeatedCompositeFieldContainer[_event_pb2.EventWithState]
     next_page_token: str
     def __init__(self, events: _Optional[_Iterable[_Union[_event_pb2.EventWithState, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ListHistoryRequest(_message.Message):
+    __slots__ = ("namespace", "workflow_instance_id", "filter", "view", "newest_first", "page_size", "page_token")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    VIEW_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_FIRST_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    workflow_instance_id: str
+    filter: _history_pb2.HistoryFilter
+    view: _history_pb2.HistoryView
+    newest_first: bool
+    page_size: int
+    page_token: str
+    def __init__(self, namespace: _Optional[str] = ..., workflow_instance_id: _Optional[str] = ..., filter: _Optional[_Union[_history_pb2.HistoryFilter, _Mapping]] = ..., view: _Optional[_Union[_history_pb2.HistoryView, str]] = ..., newest_first: bool = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListHistoryResponse(_message.Message):
+    __slots__ = ("entries", "next_page_token")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[_history_pb2.HistoryEntry]
+    next_page_token: str
+    def __init__(self, entries: _Optional[_Iterable[_Union[_history_pb2.HistoryEntry, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class WatchWorkflowRequest(_message.Message):
     __slots__ = ("namespace", "workflow_instance_id", "from_sequence")

@@ -66,6 +66,11 @@ class WorkflowServiceStub(object):
                 request_serializer=waystation_dot_v1_dot_workflow__service__pb2.ListEventsRequest.SerializeToString,
                 response_deserializer=waystation_dot_v1_dot_workflow__service__pb2.ListEventsResponse.FromString,
                 _registered_method=True)
+        self.ListHistory = channel.unary_unary(
+                '/waystation.v1.WorkflowService/ListHistory',
+                request_serializer=waystation_dot_v1_dot_workflow__service__pb2.ListHistoryRequest.SerializeToString,
+                response_deserializer=waystation_dot_v1_dot_workflow__service__pb2.ListHistoryResponse.FromString,
+                _registered_method=True)
         self.WatchWorkflow = channel.unary_stream(
                 '/waystation.v1.WorkflowService/WatchWorkflow',
                 request_serializer=waystation_dot_v1_dot_workflow__service__pb2.WatchWorkflowRequest.SerializeToString,
@@ -155,6 +160,15 @@ class WorkflowServiceServicer(object):
     def ListEvents(self, request, context):
         """Lists the events of an instance, oldest first, each with its state.
         Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID, INVALID_PAGE_TOKEN; NOT_FOUND / WORKFLOW_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListHistory(self, request, context):
+        """Lists entries of an instance's history, oldest or newest first.
+        Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID, INVALID_EVENT_TYPE, INVALID_PAGE_TOKEN;
+        NOT_FOUND / WORKFLOW_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -271,6 +285,11 @@ def add_WorkflowServiceServicer_to_server(servicer, server):
                     servicer.ListEvents,
                     request_deserializer=waystation_dot_v1_dot_workflow__service__pb2.ListEventsRequest.FromString,
                     response_serializer=waystation_dot_v1_dot_workflow__service__pb2.ListEventsResponse.SerializeToString,
+            ),
+            'ListHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListHistory,
+                    request_deserializer=waystation_dot_v1_dot_workflow__service__pb2.ListHistoryRequest.FromString,
+                    response_serializer=waystation_dot_v1_dot_workflow__service__pb2.ListHistoryResponse.SerializeToString,
             ),
             'WatchWorkflow': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchWorkflow,
@@ -472,6 +491,33 @@ class WorkflowService(object):
             '/waystation.v1.WorkflowService/ListEvents',
             waystation_dot_v1_dot_workflow__service__pb2.ListEventsRequest.SerializeToString,
             waystation_dot_v1_dot_workflow__service__pb2.ListEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waystation.v1.WorkflowService/ListHistory',
+            waystation_dot_v1_dot_workflow__service__pb2.ListHistoryRequest.SerializeToString,
+            waystation_dot_v1_dot_workflow__service__pb2.ListHistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -13,11 +13,11 @@ from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from waystation.v1 import dead_letter_pb2, dead_letter_service_pb2, workflow_pb2
+from waystation.v1 import dead_letter_pb2, dead_letter_service_pb2, history_pb2, workflow_pb2
 from waystation_core.domain import limits
 from waystation_core.domain.errors import InvalidField
-from waystation_core.domain.model import DeadLetterState, Status
-from waystation_core.ports.store import DeadLetterFilter, WorkflowFilter
+from waystation_core.domain.model import DeadLetterState, Result, Status
+from waystation_core.ports.store import DeadLetterFilter, HistoryFilter, WorkflowFilter
 from waystation_core.rpc.conversion import timestamp_from_proto
 
 _pb = dead_letter_service_pb2
@@ -52,6 +52,52 @@ def letter_filter(message: dead_letter_pb2.DeadLetterFilter) -> DeadLetterFilter
         created_before=_time(message, "created_before"),
         states=states or (DeadLetterState.OPEN,),
     )
+
+
+def history_filter(message: history_pb2.HistoryFilter) -> HistoryFilter:
+    """Which entries of history are meant. Raises InvalidId, InvalidEventType, InvalidField."""
+    first, last = message.from_sequence, message.to_sequence
+    for value, field in ((first, "from_sequence"), (last, "to_sequence")):
+        if value < 0:
+            raise InvalidField(
+                f"filter.{field} {value} is negative; sequence numbers begin at 1. Leave it out.",
+                field=f"filter.{field}",
+            )
+    if last and first > last:
+        raise InvalidField(
+            f"filter.from_sequence {first} comes after filter.to_sequence {last}; turn them round.",
+            field="filter.from_sequence",
+        )
+    for names, field in (
+        (message.task_ids, "task_ids"),
+        (message.event_types, "event_types"),
+        (message.actions, "actions"),
+    ):
+        limits.check_number_of_names(len(names), f"filter.{field}", "Ask in several calls.")
+    for task_id in message.task_ids:
+        limits.check_task_id(task_id, "filter.task_ids")
+    for event_type in message.event_types:
+        limits.check_event_type(event_type, "filter.event_types")
+    for action in message.actions:
+        limits.check_id(action, "filter.actions")
+    return HistoryFilter(
+        from_sequence=first or 1,
+        to_sequence=last or None,
+        processed_by=tuple(dict.fromkeys(message.task_ids)),
+        event_types=tuple(dict.fromkeys(message.event_types)),
+        results=_known(message.results, Result, "filter.results"),
+        actions=tuple(dict.fromkeys(message.actions)),
+    )
+
+
+def history_view(value: int) -> bool:
+    """Whether a list has the changes of entries. Raises InvalidField."""
+    if value not in (0, history_pb2.HISTORY_VIEW_BASIC, history_pb2.HISTORY_VIEW_FULL):
+        raise InvalidField(
+            f"view {value} is none that this release knows: BASIC, FULL. Leave it out for FULL.",
+            field="view",
+        )
+    return value != history_pb2.HISTORY_VIEW_BASIC
 
 
 def target_of(

@@ -15,11 +15,10 @@ from waystation_api.starting import Starter
 from waystation_api.tasks import TaskDirectory
 from waystation_api.waiting import InstanceReader
 from waystation_core.domain import forking, lifecycle, limits
-from waystation_core.domain.commit import HistoryEntry
 from waystation_core.domain.errors import InvalidField, ReservedEventType, TaskFault
 from waystation_core.domain.ids import new_id
 from waystation_core.domain.model import Instance, NewEvent
-from waystation_core.ports.store import QueryStore
+from waystation_core.ports.store import HistoryFilter, QueryStore
 from waystation_core.rpc.conversion import context_to_proto, new_event_from_proto
 from waystation_core.rpc.conversion.replies import operations_from_proto
 
@@ -54,11 +53,10 @@ class Forking:
         handled = at
         if request.HasField("event_of_sequence"):
             handled = check_sequence(request.event_of_sequence, "event_of_sequence", source.version)
-        entries = await self._store.history(source.key, up_to=max(at, handled))
-        event = await self._event(request, source, entries[handled - 1].entry)
+        event = await self._event(request, source, handled)
         try:
             start = forking.fork(
-                as_it_was(source, entries[:at]),
+                await as_it_was(self._store, source, at),
                 workflow_instance_id=request.new_workflow_instance_id or new_id(),
                 edits=operations_from_proto(request.edits),
                 event=event,
@@ -78,12 +76,14 @@ class Forking:
         return response
 
     async def _event(
-        self, request: _pb.ForkWorkflowRequest, source: Instance, entry: HistoryEntry
+        self, request: _pb.ForkWorkflowRequest, source: Instance, handled: int
     ) -> NewEvent:
-        """The event that the fork begins with."""
+        """The event that the fork begins with: given, or the one that this entry handled."""
         if request.HasField("event"):
             return _given(request)
-        named = {}
+        only = HistoryFilter(handled, handled)
+        (stored,) = (await self._store.history(source.key, only, with_change=False)).entries
+        entry, named = stored.entry, {}
         if entry.event_id is not None:
             named = await self._store.events_named(source.key, [entry.event_id])
         event = named.get(entry.event_id or "")

@@ -1,65 +1,101 @@
 """An instance as it was: its history folded up to a sequence number.
 
-The domain computed every change and history keeps it, so folding gives data back bit for bit.
+The domain computed every change and history keeps it, so folding gives data back bit for bit. History is read
+in portions: one that is long takes time, and no more memory than a portion.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import replace
+from datetime import datetime
 
 from waystation_core.domain.model import Failure, Instance, JsonObject, Status, Wait
 from waystation_core.domain.operations import apply, from_json
-from waystation_core.ports.store import StoredEntry
+from waystation_core.ports.store import HistoryFilter, QueryStore, StoredEntry
 
 
-def as_it_was(instance: Instance, entries: Sequence[StoredEntry]) -> Instance:
-    """The instance after the last of these entries, which must be its first ones, without gaps."""
-    last = entries[-1].entry.sequence
-    return moments(instance, entries, {last})[last]
+async def entries_of(store: QueryStore, key: int, up_to: int) -> AsyncIterator[StoredEntry]:
+    """The entries of an instance up to this one, in order."""
+    seen, more = 0, True
+    while more:
+        portion = await store.history(key, HistoryFilter(seen + 1, up_to))
+        for stored in portion.entries:
+            yield stored
+            seen = stored.entry.sequence
+        more = portion.more
+
+
+async def as_it_was(store: QueryStore, instance: Instance, sequence: int) -> Instance:
+    """The instance after this entry, which must be one of its history."""
+    fold = Fold(instance)
+    async for stored in entries_of(store, instance.key, sequence):
+        fold.add(stored)
+    return fold.moment()
 
 
 def moments(
-    instance: Instance, entries: Sequence[StoredEntry], wanted: Collection[int]
+    instance: Instance, entries: Iterable[StoredEntry], wanted: Collection[int]
 ) -> dict[int, Instance]:
-    """The instance after each entry whose sequence is wanted, in one walk. The entries must be its
-    first ones, without gaps. What did not change between two moments is shared by them."""
+    """The instance after each entry whose sequence is wanted, in one walk over its first entries."""
+    fold = Fold(instance)
     found: dict[int, Instance] = {}
-    data: JsonObject = {}
-    output: JsonObject | None = None
-    status = Status.ACTIVE
-    waits: tuple[Wait, ...] = ()
-    failure: Failure | None = None
-    completed_at = None
-    event_count = 0
     for stored in entries:
+        fold.add(stored)
+        if stored.entry.sequence in wanted:
+            found[stored.entry.sequence] = fold.moment()
+    return found
+
+
+class Fold:
+    """Entries of an instance put together, from its first one on, without gaps."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._version = 0
+        self._data: JsonObject = {}
+        self._output: JsonObject | None = None
+        self._status = Status.ACTIVE
+        self._waits: tuple[Wait, ...] = ()
+        self._failure: Failure | None = None
+        self._updated_at: datetime | None = None
+        self._completed_at: datetime | None = None
+        self._event_count = 0
+
+    def add(self, stored: StoredEntry) -> None:
+        """Takes the next entry."""
         entry = stored.entry
-        event_count += len(entry.raised)
+        assert entry.sequence == self._version + 1
+        self._version = entry.sequence
+        self._updated_at = stored.processed_at
+        self._event_count += len(entry.raised)
         if entry.change:
-            data = apply(data, [from_json(operation) for operation in entry.change])
+            self._data = apply(self._data, [from_json(operation) for operation in entry.change])
         effects = entry.effects or {}
         if "waits" in effects:
-            waits = tuple(Wait.from_json(wait) for wait in effects["waits"])
+            self._waits = tuple(Wait.from_json(wait) for wait in effects["waits"])
         if "failure" in effects:
-            failure = Failure(**effects["failure"]) if effects["failure"] else None
+            self._failure = Failure(**effects["failure"]) if effects["failure"] else None
         if "output" in effects:
-            output = effects["output"]
+            self._output = effects["output"]
         if "status" in effects:
-            status = Status(effects["status"])
-            completed_at = None if status.is_open else stored.processed_at
-        if entry.sequence in wanted:
-            found[entry.sequence] = replace(
-                instance,
-                version=entry.sequence,
-                data=data,
-                output=output,
-                status=status,
-                waits=waits,
-                failure=failure,
-                updated_at=stored.processed_at,
-                completed_at=completed_at,
-                event_count=event_count,
-                idle=None,
-                idle_since=None,
-            )
-    return found
+            self._status = Status(effects["status"])
+            self._completed_at = None if self._status.is_open else stored.processed_at
+
+    def moment(self) -> Instance:
+        """The instance after the last entry that was added. What did not change between two moments is
+        shared by them."""
+        return replace(
+            self._instance,
+            version=self._version,
+            data=self._data,
+            output=self._output,
+            status=self._status,
+            waits=self._waits,
+            failure=self._failure,
+            updated_at=self._updated_at,
+            completed_at=self._completed_at,
+            event_count=self._event_count,
+            idle=None,
+            idle_since=None,
+        )

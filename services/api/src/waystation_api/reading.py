@@ -1,20 +1,21 @@
-"""GetWorkflow and the lists."""
+"""GetWorkflow, and the lists of instances, events and history."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from waystation.v1 import event_pb2, workflow_service_pb2
-from waystation_api.filters import workflow_filter
+from waystation_api.filters import history_filter, history_view, workflow_filter
 from waystation_api.pages import MAX_PAGE_BYTES, Page, Room
 from waystation_api.past import as_it_was
 from waystation_api.requests import check_instance_id, check_namespace
 from waystation_api.waiting import InstanceReader
 from waystation_core.domain.errors import InvalidField
-from waystation_core.ports.store import QueryStore
-from waystation_core.rpc.conversion import context_to_proto, event_to_proto
+from waystation_core.ports.store import HistoryFilter, QueryStore
+from waystation_core.rpc.conversion import context_to_proto, entry_to_proto, event_to_proto
 
 _pb = workflow_service_pb2
 
@@ -41,15 +42,9 @@ class Reading:
                 field="at_sequence",
                 version=str(instance.version),
             )
-        if not sequence and not request.with_history:
-            context_to_proto(instance, into=response.context)
-            return response
-        entries = await self._store.history(instance.key, up_to=sequence or instance.version)
         if sequence:
-            instance = as_it_was(instance, entries)
-        context_to_proto(
-            instance, history=entries if request.with_history else (), into=response.context
-        )
+            instance = await as_it_was(self._store, instance, sequence)
+        context_to_proto(instance, into=response.context)
         return response
 
     async def list_workflows(self, request: _pb.ListWorkflowsRequest) -> _pb.ListWorkflowsResponse:
@@ -102,3 +97,44 @@ class Reading:
         if len(found) > len(response.events):
             response.next_page_token = page.token((seen + len(response.events),))
         return response
+
+    async def list_history(self, request: _pb.ListHistoryRequest) -> _pb.ListHistoryResponse:
+        """Entries of one instance's history."""
+        check_namespace(request.namespace)
+        filter = history_filter(request.filter)
+        with_change = history_view(request.view)
+        page = Page(request, (int,))
+        instance = await self._reader.read(check_instance_id(request.workflow_instance_id))
+        last: int | None = page.after[0] if page.after is not None else None
+        response = _pb.ListHistoryResponse()
+        size, more = 0, True
+        while more and len(response.entries) < page.size:
+            found = await self._store.history(
+                instance.key,
+                _from_there(filter, last, newest_first=request.newest_first),
+                newest_first=request.newest_first,
+                with_change=with_change,
+                limit=page.size - len(response.entries),
+            )
+            for stored in found.entries:
+                entry = entry_to_proto(stored)
+                size += entry.ByteSize()
+                if response.entries and size > MAX_PAGE_BYTES:
+                    assert last is not None
+                    response.next_page_token = page.token((last,))
+                    return response
+                response.entries.append(entry)
+                last = entry.sequence
+            more = found.more
+        if more and last is not None:
+            response.next_page_token = page.token((last,))
+        return response
+
+
+def _from_there(filter: HistoryFilter, last: int | None, *, newest_first: bool) -> HistoryFilter:
+    """What of a filter comes after the last entry that was shown."""
+    if last is None:
+        return filter
+    if newest_first:
+        return replace(filter, to_sequence=last - 1)
+    return replace(filter, from_sequence=last + 1)

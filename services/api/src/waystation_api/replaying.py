@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from waystation.v1 import replay_pb2, task_handler_service_pb2, workflow_service_pb2
 from waystation_api import replay_report
 from waystation_api.pages import MAX_PAGE_BYTES
-from waystation_api.past import moments
+from waystation_api.past import Fold, entries_of
 from waystation_api.requests import check_instance_id, check_namespace, check_sequence
 from waystation_api.tasks import TaskDirectory
 from waystation_api.waiting import InstanceReader
@@ -29,9 +29,10 @@ from waystation_core.domain.model import Event, Instance, Result, idempotency_ke
 from waystation_core.domain.results import AttemptError, Pending, Reply
 from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.domain.task_table import announces
-from waystation_core.ports.store import QueryStore, Registration, StoredEntry
+from waystation_core.ports.store import HistoryFilter, QueryStore, Registration, StoredEntry
 from waystation_core.rpc.attempts import Failed, NotSent
 from waystation_core.rpc.conversion import (
+    add_history,
     context_to_proto,
     event_to_proto,
     reply_from_proto,
@@ -65,7 +66,10 @@ class _NotReplayed(Exception):
 class _Past:
     """What of an instance's past the steps of one call need."""
 
-    entries: Sequence[StoredEntry]
+    key: int
+    """Of the instance."""
+    entries: Mapping[int, StoredEntry]
+    """Those of the attempts, by sequence."""
     moments: Mapping[int, Instance]
     events: Mapping[str, Event]
     edited_at: Mapping[tuple[str | None, str], int]
@@ -121,17 +125,14 @@ class Replaying:
         wanted = _wanted(request.task_ids)
         # Who is live and what is replayable now, not a second ago.
         await self._tasks.refresh()
-        entries = await self._store.history(instance.key, up_to=last)
-        attempts = [
-            stored.entry
-            for stored in entries[first - 1 :]
-            if stored.entry.attempt and (not wanted or stored.entry.processed_by in wanted)
-        ]
+        attempts = await self._attempts(
+            instance.key, HistoryFilter(first, last, processed_by=tuple(wanted))
+        )
         response = _pb.ReplayWorkflowResponse()
         if len(attempts) > MAX_STEPS:
             response.next_from_sequence = attempts[MAX_STEPS].sequence
             del attempts[MAX_STEPS:]
-        past = await self._past(instance, entries, attempts)
+        past = await self._past(instance, attempts)
         places = asyncio.Semaphore(CALLS_AT_ONCE)
         async with HandlerCalls(self._allowlist) as calls:
 
@@ -155,9 +156,20 @@ class Replaying:
                 await asyncio.gather(*steps, return_exceptions=True)
         return response
 
-    async def _past(
-        self, instance: Instance, entries: Sequence[StoredEntry], attempts: Sequence[HistoryEntry]
-    ) -> _Past:
+    async def _attempts(self, key: int, among: HistoryFilter) -> list[HistoryEntry]:
+        """The first entries that record a call, one more than there are steps; without their changes."""
+        found: list[HistoryEntry] = []
+        more = True
+        while more and len(found) <= MAX_STEPS:
+            portion = await self._store.history(key, among, with_change=False)
+            found += [stored.entry for stored in portion.entries if stored.entry.attempt]
+            more = portion.more
+            if more:
+                among = replace(among, from_sequence=portion.entries[-1].entry.sequence + 1)
+        return found[: MAX_STEPS + 1]
+
+    async def _past(self, instance: Instance, attempts: Sequence[HistoryEntry]) -> _Past:
+        called = {entry.sequence for entry in attempts}
         wanted: set[int] = set()
         named: set[str] = set()
         for entry in attempts:
@@ -165,14 +177,24 @@ class Replaying:
             named.update(entry.raised)
             if entry.event_id is not None:
                 named.add(entry.event_id)
+        entries: dict[int, StoredEntry] = {}
+        found: dict[int, Instance] = {}
         edited_at: dict[tuple[str | None, str], int] = {}
-        for stored in entries:
+        fold = Fold(instance)
+        async for stored in entries_of(self._store, instance.key, max(called, default=0)):
+            fold.add(stored)
+            sequence = stored.entry.sequence
+            if sequence in wanted:
+                found[sequence] = fold.moment()
+            if sequence in called:
+                entries[sequence] = stored
             task_id = actions.edited_task(stored.entry)
             if task_id is not None:
-                edited_at.setdefault((stored.entry.event_id, task_id), stored.entry.sequence)
+                edited_at.setdefault((stored.entry.event_id, task_id), sequence)
         return _Past(
+            key=instance.key,
             entries=entries,
-            moments=moments(instance, entries, wanted),
+            moments=found,
             events=await self._store.events_named(instance.key, sorted(named)),
             edited_at=edited_at,
             replay_id=new_id(),
@@ -195,7 +217,8 @@ class Replaying:
             endpoints = self._endpoints(task, recorded)
             left = max(deadline - asyncio.get_running_loop().time(), 0.0)
             timeout = min(task.timeout, left)
-            answer = await calls.call(endpoints, _call(past, recorded, task, timeout), timeout)
+            call = await self._call(past, recorded, task, timeout)
+            answer = await calls.call(endpoints, call, timeout)
             if isinstance(answer, NotSent):
                 raise _NotReplayed(_Skip.REPLAY_SKIP_REASON_NO_LIVE_ENDPOINT, answer.reason)
             step.replayed_service_version = answer.endpoint.service_version
@@ -218,10 +241,37 @@ class Replaying:
                 outcome,
                 task,
                 rules=self._rules,
-                processed_at=past.entries[entry.sequence - 1].processed_at,
+                processed_at=past.entries[entry.sequence].processed_at,
             )
             replay_report.tell(step, comparison)
         return step, out_of_time
+
+    async def _call(
+        self, past: _Past, recorded: replaying.Recorded, task: TaskSpec, timeout: float
+    ) -> task_handler_service_pb2.HandleEventRequest:
+        """The request of then, as a dry run under a key that no real call has: those begin with the
+        event's id."""
+        entry = recorded.entry
+        base = past.moments[entry.base_version]
+        key = idempotency_key(recorded.event.event_id, task.task_id)
+        message = task_handler_service_pb2.HandleEventRequest(
+            event=event_to_proto(recorded.event, base.workflow_instance_id),
+            context=context_to_proto(base),
+            task_id=task.task_id,
+            attempt=entry.attempt,
+            idempotency_key=f"replay:{past.replay_id}:{key}",
+            dry_run=True,
+        )
+        set_timestamp(message.deadline, datetime.now(UTC) + timedelta(seconds=timeout))
+        if task.history_entries:
+            newest = await self._store.history(
+                past.key,
+                HistoryFilter(to_sequence=base.version),
+                newest_first=True,
+                limit=task.history_entries,
+            )
+            add_history(message, newest.entries)
+        return message
 
     def _task(self, past: _Past, entry: HistoryEntry, *, failed_attempts: bool) -> TaskSpec:
         """The task to call. Raises _NotReplayed where the attempt is none to call again."""
@@ -267,28 +317,6 @@ class Replaying:
                 f"no live endpoint of {task.service_name} announces it for {event_type}",
             )
         return endpoints
-
-
-def _call(
-    past: _Past, recorded: replaying.Recorded, task: TaskSpec, timeout: float
-) -> task_handler_service_pb2.HandleEventRequest:
-    """The request of then, as a dry run under a key that no real call has: those begin with the
-    event's id."""
-    entry = recorded.entry
-    base = past.moments[entry.base_version]
-    key = idempotency_key(recorded.event.event_id, task.task_id)
-    message = task_handler_service_pb2.HandleEventRequest(
-        event=event_to_proto(recorded.event, base.workflow_instance_id),
-        context=context_to_proto(
-            base, history=past.entries[: base.version] if task.with_history else ()
-        ),
-        task_id=task.task_id,
-        attempt=entry.attempt,
-        idempotency_key=f"replay:{past.replay_id}:{key}",
-        dry_run=True,
-    )
-    set_timestamp(message.deadline, datetime.now(UTC) + timedelta(seconds=timeout))
-    return message
 
 
 def _range(request: _pb.ReplayWorkflowRequest, version: int) -> tuple[int, int]:

@@ -43,8 +43,7 @@ def check_sequence(value: int, field: str, last: int) -> int:
     """A sequence number of an instance's history, whose last one is given; raises InvalidField."""
     if not 1 <= value <= last:
         raise InvalidField(
-            f"{field} must be 1-{last}, an entry of the history; list them with GetWorkflow and "
-            "with_history.",
+            f"{field} must be 1-{last}, an entry of the history; ListHistory lists them.",
             field=field,
             version=str(last),
         )

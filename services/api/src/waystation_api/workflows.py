@@ -163,6 +163,11 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
     ) -> _pb.ListEventsResponse:
         return await self._reading.list_events(request)
 
+    async def ListHistory(
+        self, request: _pb.ListHistoryRequest, context: Context
+    ) -> _pb.ListHistoryResponse:
+        return await self._reading.list_history(request)
+
     async def ExplainWorkflow(
         self, request: _pb.ExplainWorkflowRequest, context: Context
     ) -> _pb.ExplainWorkflowResponse:

@@ -112,8 +112,7 @@ def new_request_id() -> str:
 
 
 def _options(address: str) -> list[tuple[str, Any]]:
-    # One history of 10,000 entries is larger than gRPC's 4 MiB; the server bounds what it sends.
-    options: list[tuple[str, Any]] = [("grpc.max_receive_message_length", -1)]
+    options: list[tuple[str, Any]] = []
     host = address.rpartition(":")[0].strip("[]")
     if host == "localhost" or host == "::1" or host.startswith(("127.", "unix")):
         # gRPC would send even a loopback call to the proxy that the environment names.

@@ -23,7 +23,7 @@ from waystation_core.domain.results import AttemptError, CallResult, Cut, Outcom
 from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.broker import Notice
 from waystation_core.ports.store import EngineStore, StoredEntry
-from waystation_core.rpc.conversion.nouns import context_to_proto, event_to_proto
+from waystation_core.rpc.conversion.nouns import add_history, context_to_proto, event_to_proto
 from waystation_core.rpc.conversion.replies import reply_from_proto
 from waystation_core.rpc.conversion.times import set_timestamp
 from waystation_core.running import job
@@ -149,18 +149,16 @@ class Calls:
         places.taken += 1
         self.in_flight += 1
         self._idle.clear()
-        if call.task.with_history:
+        if call.task.history_entries:
             loading = job("load history", self._with_history(handling, call, places))
             self._loading.add(loading)
             loading.add_done_callback(self._loading.discard)
         else:
-            self._try_to_send(handling, call, places, ())
+            self._try_to_send(handling, call, places, None)
 
     async def _with_history(self, handling: Handling, call: Call, places: _Places) -> None:
         try:
-            loaded = await self._store.load([handling.event_id], with_history=True)
-            self._ledger.learn(loaded)
-            history = loaded.histories.get(handling.state.instance.key, ())
+            history = await self._newest(handling, call.task.history_entries)
         except StoreUnavailable:
             self._done(places)
             self._take_off(handling, call, DeliveryState.READY, due_in=1.0)
@@ -170,8 +168,18 @@ class Calls:
         else:
             self._try_to_send(handling, call, places, history)
 
+    async def _newest(self, handling: Handling, limit: int) -> Sequence[StoredEntry]:
+        """The newest entries, as of the instance that the call will show."""
+        while True:
+            instance = handling.state.instance
+            found = await self._store.newest_history(
+                instance.key, up_to=instance.version, limit=limit
+            )
+            if handling.state.instance.version == instance.version:
+                return found
+
     def _try_to_send(
-        self, handling: Handling, call: Call, places: _Places, history: Sequence[StoredEntry]
+        self, handling: Handling, call: Call, places: _Places, history: Sequence[StoredEntry] | None
     ) -> None:
         try:
             self._send(handling, call, places, history)
@@ -180,7 +188,7 @@ class Calls:
             self._fail(handling, call, fault)
 
     def _send(
-        self, handling: Handling, call: Call, places: _Places, history: Sequence[StoredEntry]
+        self, handling: Handling, call: Call, places: _Places, history: Sequence[StoredEntry] | None
     ) -> None:
         instance = handling.state.instance
         treatment = lifecycle.treatment(instance.status, after_end=handling.event.after_end)
@@ -194,7 +202,7 @@ class Calls:
             event=event_to_proto(
                 handling.event, instance.workflow_instance_id, payload=call.payload
             ),
-            context=context_to_proto(instance, history=history),
+            context=context_to_proto(instance),
             task_id=call.task.task_id,
             attempt=call.attempt,
             idempotency_key=call.key(handling.event_id),
@@ -203,6 +211,8 @@ class Calls:
             ),
         )
         set_timestamp(request.deadline, datetime.now(UTC) + timedelta(seconds=call.task.timeout))
+        if history is not None:
+            add_history(request, history)
         call.running = self._endpoints.call(
             call.task.service_name, request, call.task.timeout, alone=call.suspect
         )

@@ -42,7 +42,7 @@ class Task(ABC):
     max_in_flight: int = 100
     on_failure: Literal["fail_workflow", "continue"] = "fail_workflow"
     catch_up: bool = True
-    with_history: bool = False
+    history_entries: int = 0
     replayable: bool = False
     may_emit: Iterable[str] = ()
     reads: Iterable[str] | None = None
@@ -63,7 +63,7 @@ _OPTIONS = (
     "max_in_flight",
     "on_failure",
     "catch_up",
-    "with_history",
+    "history_entries",
     "replayable",
     "may_emit",
     "reads",

@@ -134,14 +134,11 @@ class Client(Completing, Revisiting):
         response = await self._wait(workflow_id, end)
         return to_workflow(response.context, outcome=response.outcome)
 
-    async def get(
-        self, workflow_id: str, *, with_history: bool = False, at_sequence: int = 0
-    ) -> Workflow:
+    async def get(self, workflow_id: str, *, at_sequence: int = 0) -> Workflow:
         """The instance as it is, or as it was after an entry of its history."""
         request = pb.GetWorkflowRequest(
             namespace=self._namespace,
             workflow_instance_id=workflow_id,
-            with_history=with_history,
             at_sequence=at_sequence,
         )
         response = await self._call(self._workflows.GetWorkflow, request)

@@ -133,12 +133,19 @@ class TaskContext(Reply):
 
     @property
     def history(self) -> tuple[history_pb2.HistoryEntry, ...]:
-        """The instance's history, where the task was declared `with_history`. Looking at it counts
-        as reading all data."""
+        """The newest entries of the instance's history, oldest first: as many as the task was declared with
+        (`history_entries`), and fewer where they are large. Looking at it counts as reading all data."""
         if self._history is None:
             self._recording().read_everything()
-            self._history = tuple(self._message.history)
+            self._history = tuple(self._request.history)
         return self._history
+
+    @property
+    def history_left_out(self) -> int:
+        """How many entries are older than those of `history`; `Client.history` has them. 0 where the task was
+        declared without `history_entries`. Looking at it counts as reading all data."""
+        self._recording().read_everything()
+        return self._request.history_left_out
 
     def pending(self, timeout: Span | None = None) -> None:
         """Answers that the result follows: by `Client.complete_delivery` or `fail_delivery`, from any

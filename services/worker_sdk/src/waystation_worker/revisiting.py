@@ -1,19 +1,28 @@
-"""The client's part for what has happened: replays it, and goes on from it elsewhere."""
+"""The client's part for what has happened: lists it, replays it, and goes on from it elsewhere."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from waystation.v1 import operation_pb2, replay_pb2
+from waystation.v1 import history_pb2, operation_pb2, replay_pb2
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation_worker.connection import Connection
 from waystation_worker.events import NewEvent
 from waystation_worker.result import TaskResult
 from waystation_worker.values import Json, read_value
-from waystation_worker.workflows import Workflow, enum_name, error_text, to_workflow
+from waystation_worker.workflows import (
+    HistoryEntry,
+    Workflow,
+    enum_name,
+    error_text,
+    to_history_entry,
+    to_workflow,
+)
+
+_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,49 @@ class ReplayStep:
 
 class Revisiting(Connection):
     """Calls about entries of an instance's history."""
+
+    async def history(
+        self,
+        workflow_instance_id: str,
+        *,
+        from_sequence: int = 0,
+        to_sequence: int = 0,
+        task_ids: Iterable[str] = (),
+        event_types: Iterable[str] = (),
+        results: Iterable[str] = (),
+        actions: Iterable[str] = (),
+        newest_first: bool = False,
+        with_change: bool = True,
+    ) -> AsyncIterator[HistoryEntry]:
+        """The entries of the instance's history: `async for entry in client.history(id)`.
+
+        From entry to entry (0: the first, the last), and only those processed by one of these tasks, about
+        an event of one of these types, with one of these results (such as `FAILED`) or actions (such as
+        `input`), where some are named. Without `with_change` the entries' messages have no `change`.
+        It is read page by page, as you go on. Raises ValueError for a result that there is not.
+        """
+        request = pb.ListHistoryRequest(
+            namespace=self._namespace,
+            workflow_instance_id=workflow_instance_id,
+            view=history_pb2.HISTORY_VIEW_FULL if with_change else history_pb2.HISTORY_VIEW_BASIC,
+            newest_first=newest_first,
+            page_size=_PAGE,
+            filter=history_pb2.HistoryFilter(
+                from_sequence=from_sequence,
+                to_sequence=to_sequence,
+                task_ids=task_ids,
+                event_types=event_types,
+                results=[f"HISTORY_RESULT_{result}" for result in results],
+                actions=actions,
+            ),
+        )
+        while True:
+            response = await self._call(self._workflows.ListHistory, request)
+            for entry in response.entries:
+                yield to_history_entry(entry)
+            if not response.next_page_token:
+                return
+            request.page_token = response.next_page_token
 
     async def replay(
         self,

@@ -73,7 +73,7 @@ class HandlerService:
         max_in_flight: int = 100,
         on_failure: Literal["fail_workflow", "continue"] = "fail_workflow",
         catch_up: bool = True,
-        with_history: bool = False,
+        history_entries: int = 0,
         replayable: bool = False,
         may_emit: Iterable[str] = (),
         reads: Iterable[str] | None = None,
@@ -88,8 +88,8 @@ class HandlerService:
           becomes of the workflow when all attempts failed.
         - `max_in_flight`: calls at once, over all replicas.
         - `catch_up`: whether its first registration brings earlier events that nobody handled.
-        - `with_history`: whether `ctx.history` is filled; `replayable`: whether it may be called
-          again with `ctx.dry_run`.
+        - `history_entries`: how many of the newest entries of history come as `ctx.history`, at most
+          1,000 and as far as 1 MiB goes; `replayable`: whether it may be called again with `ctx.dry_run`.
         - `may_emit`, `reads`, `writes`: event types and JSON Pointers, for checks and graphs.
 
         Raises ValueError or TypeError, naming task and option, for what can't be registered.
@@ -108,7 +108,7 @@ class HandlerService:
                 max_in_flight=max_in_flight,
                 on_failure=on_failure,
                 catch_up=catch_up,
-                with_history=with_history,
+                history_entries=history_entries,
                 replayable=replayable,
                 may_emit=may_emit,
                 reads=reads,

@@ -68,7 +68,7 @@ def make_task(
     max_in_flight: int,
     on_failure: str,
     catch_up: bool,
-    with_history: bool,
+    history_entries: int,
     replayable: bool,
     may_emit: Iterable[str],
     reads: Iterable[str] | None,
@@ -87,6 +87,8 @@ def make_task(
         raise ValueError(f"{where}: max_attempts is 1-1000, not {max_attempts}")
     if not 1 <= max_in_flight <= 100_000:
         raise ValueError(f"{where}: max_in_flight is 1-100000, not {max_in_flight}")
+    if not 0 <= history_entries <= 1000:
+        raise ValueError(f"{where}: history_entries is 0-1000, not {history_entries}")
     event_types = _names(events, f"{where}: events")
     for event_type in event_types:
         _check_pattern(event_type, where)
@@ -108,7 +110,7 @@ def make_task(
         max_in_flight=max_in_flight,
         on_failure=ON_FAILURE[on_failure],
         catch_up=handler_pb2.CATCH_UP_ON if catch_up else handler_pb2.CATCH_UP_OFF,
-        with_history=with_history,
+        history_entries=history_entries,
         # This package serves the stream for every task.
         batching=True,
         replayable=replayable,

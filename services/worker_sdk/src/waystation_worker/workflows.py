@@ -70,7 +70,7 @@ class Workflow:
     message: workflow_pb2.WorkflowContext = field(
         default_factory=workflow_pb2.WorkflowContext, repr=False, compare=False
     )
-    """The whole message, history included where it was asked for."""
+    """The whole message."""
 
     @property
     def ended(self) -> bool:
@@ -137,7 +137,7 @@ class HistoryEntry:
     message: history_pb2.HistoryEntry = field(
         default_factory=history_pb2.HistoryEntry, repr=False, compare=False
     )
-    """The whole message, with the change as stored."""
+    """The whole message; with the change as stored, unless that was left out."""
 
     @property
     def ended(self) -> bool:

@@ -90,10 +90,11 @@ async def _demo(chosen: argparse.Namespace) -> int:
 async def _tell_story(console: Console, client: Client, results: list[Result], name: str) -> None:
     for result in results:
         if result.claim.name == name:
-            workflow = await client.get(result.instance_id, with_history=True)
+            workflow = await client.get(result.instance_id)
+            history = [entry async for entry in client.history(result.instance_id)]
             events = [entry async for entry in client.events(result.instance_id)]
             console.print(f"\nThe story of {name}: {result.claim.why}", markup=False)
-            console.print(draw_timeline(workflow, events), soft_wrap=True)
+            console.print(draw_timeline(workflow, history, events), soft_wrap=True)
             console.print()
 
 

@@ -7,7 +7,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from waystation.v1 import history_pb2
-from waystation_worker import EventWithState, Workflow
+from waystation_worker import EventWithState, HistoryEntry, Workflow
 
 _RESULTS = {
     history_pb2.HISTORY_RESULT_SUCCESS: ("done", "green"),
@@ -17,13 +17,15 @@ _RESULTS = {
 }
 
 
-def draw_timeline(workflow: Workflow, events: list[EventWithState]) -> Tree:
-    """Gives the tree of an instance that was read with its history; events oldest first."""
+def draw_timeline(
+    workflow: Workflow, history: list[HistoryEntry], events: list[EventWithState]
+) -> Tree:
+    """Gives the tree of an instance; history and events oldest first."""
     tree = Tree(Text.assemble((workflow.id, "bold"), f"  {workflow.status}"))
     entries: dict[str, list[history_pb2.HistoryEntry]] = defaultdict(list)
     raised_by: dict[str, int] = {}
     results: dict[tuple[str | None, str], int] = {}
-    for entry in workflow.message.history:
+    for entry in (each.message for each in history):
         entries[entry.event_id].append(entry)
         results[entry.event_id, entry.processed_by] = entry.sequence
         # What ends a group is raised by the system, but stands under what opened the group.

@@ -10,13 +10,15 @@ import typer
 from waystation.v1.dead_letter_pb2 import DeadLetterFilter
 from waystation.v1.dead_letter_service_pb2 import ListDeadLettersRequest
 from waystation.v1.event_pb2 import EventWithState
-from waystation.v1.workflow_pb2 import WorkflowContext, WorkflowFilter
+from waystation.v1.history_pb2 import HistoryEntry, HistoryFilter, HistoryView
+from waystation.v1.workflow_pb2 import WorkflowFilter
 from waystation.v1.workflow_service_pb2 import (
     ExplainWorkflowRequest,
     ExplainWorkflowResponse,
     GetWorkflowRequest,
     GetWorkflowResponse,
     ListEventsRequest,
+    ListHistoryRequest,
     ListWorkflowsRequest,
 )
 from waystation_cli import arguments
@@ -99,14 +101,27 @@ def show(
     The timeline is a tree: an event, the results of its tasks, the events that they raised. Below
     it stand the attempts with their messages, what the workflow waits for, and how it ended.
 
-    With --json: an object of context (with history), events and dead_letters (open ones).
+    With --json: an object of context, history (with the changes), events and dead_letters (open ones).
     """
     with connected(address, as_json) as api:
         got: GetWorkflowResponse = api.workflows.GetWorkflow(
-            GetWorkflowRequest(
-                workflow_instance_id=workflow_id, with_history=True, at_sequence=at_sequence
-            ),
+            GetWorkflowRequest(workflow_instance_id=workflow_id, at_sequence=at_sequence),
             timeout=CALL_SECONDS,
+        )
+        view = HistoryView.HISTORY_VIEW_FULL if as_json else HistoryView.HISTORY_VIEW_BASIC
+        history, _ = gather(
+            lambda page_size, page_token: api.workflows.ListHistory(
+                ListHistoryRequest(
+                    workflow_instance_id=workflow_id,
+                    # What was added since the context was read would not fit to it.
+                    filter=HistoryFilter(to_sequence=got.context.version),
+                    view=view,
+                    page_size=page_size,
+                    page_token=page_token,
+                ),
+                timeout=CALL_SECONDS,
+            ),
+            lambda page: page.entries,
         )
         events, _ = gather(
             lambda page_size, page_token: api.workflows.ListEvents(
@@ -118,7 +133,7 @@ def show(
             lambda page: page.events,
         )
         if at_sequence:
-            events = _known_by_then(events, got.context)
+            events = _known_by_then(events, history)
         dead_letters, _ = gather(
             lambda page_size, page_token: api.dead_letters.ListDeadLetters(
                 ListDeadLettersRequest(
@@ -134,17 +149,20 @@ def show(
         document.print_document(
             {
                 "context": document.as_dict(got.context),
+                "history": [document.as_dict(entry) for entry in history],
                 "events": [document.as_dict(event) for event in events],
                 "dead_letters": [document.as_dict(letter) for letter in dead_letters],
             }
         )
     else:
-        workflow.print_workflow(got.context, events, dead_letters, with_data=data)
+        workflow.print_workflow(got.context, history, events, dead_letters, with_data=data)
 
 
-def _known_by_then(events: list[EventWithState], context: WorkflowContext) -> list[EventWithState]:
-    named = {entry.event_id for entry in context.history}
-    named.update(each for entry in context.history for each in entry.raised_event_ids)
+def _known_by_then(
+    events: list[EventWithState], history: list[HistoryEntry]
+) -> list[EventWithState]:
+    named = {entry.event_id for entry in history}
+    named.update(each for entry in history for each in entry.raised_event_ids)
     return [entry for entry in events if entry.event.event_id in named]
 
 

@@ -25,6 +25,7 @@ _MOST_ATTEMPTS = 200
 
 def print_workflow(
     context: WorkflowContext,
+    history: Sequence[HistoryEntry],
     events: Sequence[EventWithState],
     dead_letters: Sequence[DeadLetter],
     with_data: bool,
@@ -34,8 +35,8 @@ def print_workflow(
     _print_header(out, context, len(events))
     out.print()
     # Printed at once: a long history would take seconds line by line.
-    out.print(Text("\n").join(lines(timeline(context.history, events))), soft_wrap=True)
-    _print_attempts(out, context.history)
+    out.print(Text("\n").join(lines(timeline(history, events))), soft_wrap=True)
+    _print_attempts(out, history)
     if context.HasField("idle"):
         _heading(out, "Idle")
         out.print(plain(context.idle.message), style="yellow")

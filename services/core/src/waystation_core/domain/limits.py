@@ -45,6 +45,13 @@ MAX_OPERATIONS = 10_000
 MAX_OPEN_WAITS = 100
 MAX_SCHEMA_BYTES = 64 * 1024
 """Of the form of a question, as JSON: all of them travel with their instance."""
+MAX_HISTORY_ENTRIES = 1_000
+"""Of those that come with a delivery."""
+MAX_HISTORY_BYTES = 1024 * 1024
+"""The same, as the message has them."""
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+"""Of any message that a server sends, to a client or to a handler: what gRPC receives by default, in every
+language. What is stored is bounded so that this holds, and lists end their pages before it."""
 MAX_PATH_TOKENS = 32
 """Of a path into data, which is no deeper than `MAX_DEPTH`."""
 MAX_METADATA_ENTRIES = 32

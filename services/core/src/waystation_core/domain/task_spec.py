@@ -31,7 +31,8 @@ class TaskSpec:
     max_in_flight: int = 100
     on_failure: OnFailure = OnFailure.FAIL_WORKFLOW
     catch_up: bool = True
-    with_history: bool = False
+    history_entries: int = 0
+    """Of the newest ones, how many come with each delivery."""
     batching: bool = False
     replayable: bool = False
     may_emit: tuple[str, ...] = ()

@@ -40,6 +40,7 @@ ROLES: dict[str, frozenset[Role]] = {
             "GetWorkflow": _CLIENTS,
             "ListWorkflows": _CLIENTS,
             "ListEvents": _CLIENTS,
+            "ListHistory": _CLIENTS,
             "WatchWorkflow": _CLIENTS,
             "ProvideInput": _CLIENTS,
             "PublishEvent": _CLIENTS,

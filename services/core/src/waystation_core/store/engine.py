@@ -12,13 +12,14 @@ from waystation_core.domain.commit import EventFacts, InstanceCommit
 from waystation_core.domain.model import DEFAULT_NAMESPACE
 from waystation_core.ports.store import (
     Committed,
+    HistoryFilter,
     Loaded,
     LongRequest,
     Started,
     StoredEntry,
     Tally,
 )
-from waystation_core.store import locked, rows, statements
+from waystation_core.store import histories, locked, rows, statements
 from waystation_core.store.leases import Leases
 from waystation_core.store.losses import Losses
 from waystation_core.store.membership import Membership
@@ -139,7 +140,7 @@ class PostgresEngineStore(Sweeping, Losses, Leases, Membership):
             request_reused=by_request and not same,
         )
 
-    async def load(self, event_ids: Sequence[str], *, with_history: bool = False) -> Loaded:
+    async def load(self, event_ids: Sequence[str]) -> Loaded:
         async with connection_of(self._pool) as connection:
             cursor = await connection.execute(statements.LOAD, {"event_ids": list(event_ids)})
             found = await cursor.fetchall()
@@ -154,16 +155,15 @@ class PostgresEngineStore(Sweeping, Losses, Leases, Membership):
                 if key not in instances:
                     instances[key] = rows.instance(row[at + 2 :])
                 events[event.event_id] = (event, key)
-            histories: dict[int, list[StoredEntry]] = {}
-            if with_history and instances:
-                cursor = await connection.execute(
-                    f"SELECT h.instance_key, {rows.HISTORY_COLUMNS} FROM history h "
-                    "WHERE h.instance_key = ANY(%s) ORDER BY h.instance_key, h.sequence",
-                    (list(instances),),
-                )
-                for row in await cursor.fetchall():
-                    histories.setdefault(row[0], []).append(rows.stored_entry(row[1:]))
-        return Loaded(events, instances, facts, histories)
+        return Loaded(events, instances, facts)
+
+    async def newest_history(self, key: int, *, up_to: int, limit: int) -> Sequence[StoredEntry]:
+        newest = HistoryFilter(to_sequence=up_to)
+        async with connection_of(self._pool) as connection:
+            found = await histories.portion(
+                connection, key, newest, newest_first=True, with_change=True, limit=limit
+            )
+        return found.entries
 
     async def commit(
         self, batch: Sequence[InstanceCommit], *, generation: int, tally: Tally | None = None

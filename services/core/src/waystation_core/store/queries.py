@@ -21,16 +21,18 @@ from waystation_core.domain.model import (
 )
 from waystation_core.domain.pools import Pool as RouterPool
 from waystation_core.ports.store import (
+    HistoryFilter,
+    HistoryPortion,
     HistoryTail,
     Looked,
     OpenWork,
-    StoredEntry,
     StoredEvent,
     SystemFacts,
     WorkflowFilter,
     WorkflowsFound,
 )
-from waystation_core.store import flow_queries, rows
+from waystation_core.ports.store.questions import EVERY_ENTRY
+from waystation_core.store import flow_queries, histories, rows
 from waystation_core.store.conditions import NAMED_INSTANCES, Conditions
 from waystation_core.store.letters import Letters
 from waystation_core.store.membership import pools_of
@@ -82,9 +84,6 @@ _WALKED = 20_000
 
 _CREATED_AT = [name.strip() for name in rows.INSTANCE_COLUMNS.split(",")].index("i.created_at")
 
-# One tail holds about a MiB of changes at most, unless a single entry is larger.
-_TAIL_BYTES = 1024 * 1024
-
 # An instance that has ended rests when nothing of it is open, or only deliveries that wait for an
 # operator (HELD and DEAD).
 _TAILS = f"""
@@ -99,14 +98,7 @@ SELECT w.id, w.after, i.status, i.version,
 FROM unnest(%(ids)s::text[], %(after)s::int[]) AS w(id, after)
 {NAMED_INSTANCES}
 LEFT JOIN LATERAL (
-    SELECT * FROM (
-        SELECT n.*, sum(COALESCE(pg_column_size(n.change), 0)) OVER (ORDER BY n.sequence)
-            - COALESCE(pg_column_size(n.change), 0) AS bytes_before
-        FROM (
-            SELECT * FROM history WHERE instance_key = i.key AND sequence > w.after
-            ORDER BY sequence LIMIT %(limit)s
-        ) n
-    ) s WHERE s.bytes_before < {_TAIL_BYTES}
+    {histories.within_bounds("n.instance_key = i.key AND n.sequence > w.after", "n.sequence")}
 ) h ON true
 ORDER BY w.id, w.after, h.sequence
 """
@@ -138,13 +130,24 @@ class PostgresQueryStore(Letters):
         )
         return {row[1]: rows.instance(row) for row in found}
 
-    async def history(self, key: int, *, up_to: int | None = None) -> list[StoredEntry]:
-        found = await self._fetch(
-            f"SELECT {rows.HISTORY_COLUMNS} FROM history h "
-            "WHERE h.instance_key = %s AND h.sequence <= %s ORDER BY h.sequence",
-            (key, 2**31 - 1 if up_to is None else up_to),
-        )
-        return [rows.stored_entry(row) for row in found]
+    async def history(
+        self,
+        key: int,
+        filter: HistoryFilter = EVERY_ENTRY,
+        *,
+        newest_first: bool = False,
+        with_change: bool = True,
+        limit: int = 1_000,
+    ) -> HistoryPortion:
+        async with connection_of(self._pool) as connection:
+            return await histories.portion(
+                connection,
+                key,
+                filter,
+                newest_first=newest_first,
+                with_change=with_change,
+                limit=limit,
+            )
 
     async def tails(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -26,6 +26,8 @@ class Branch(NamedTuple):
 
 
 DEFAULT_PRIORITY = 100
+_HISTORY_BYTES = 1024 * 1024
+"""Of what comes of it with an event."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class SentEvent:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The instance as a call sees it."""
+    """The instance as a call sees it. `history` is all of it, oldest first: a task gets what it asks for."""
 
     workflow_instance_id: str
     workflow_type: str
@@ -93,7 +95,10 @@ async def call(
     # By the real clock, like the timeout itself.
     request.deadline.FromDatetime(datetime.now(UTC) + timedelta(seconds=task.timeout))
     _write_event(event, request, context)
-    _write_context(request, context, event.correlation_id, with_history=task.spec.with_history)
+    _write_context(request, context, event.correlation_id)
+    if wanted := task.spec.history_entries:
+        request.history.extend(_newest(context.history[-wanted:]))
+        request.history_left_out = len(context.history) - len(request.history)
     try:
         response = await service.answer(request)
     except CallRefused as refused:
@@ -228,12 +233,22 @@ def _write_event(
     write_struct(event.payload, into.payload, "payload")
 
 
+def _newest(history: Sequence[history_pb2.HistoryEntry]) -> list[history_pb2.HistoryEntry]:
+    """As many as there is room for, the oldest left out first."""
+    room = _HISTORY_BYTES
+    found: list[history_pb2.HistoryEntry] = []
+    for entry in reversed(history):
+        room -= entry.ByteSize()
+        if room < 0:
+            break
+        found.append(entry)
+    return found[::-1]
+
+
 def _write_context(
     request: task_handler_service_pb2.HandleEventRequest,
     context: Snapshot,
     correlation_id: str | None,
-    *,
-    with_history: bool,
 ) -> None:
     into = request.context
     into.workflow_instance_id = context.workflow_instance_id
@@ -243,5 +258,3 @@ def _write_context(
     if correlation_id is not None:
         into.correlation_id = correlation_id
     write_struct(context.data, into.data, "data")
-    if with_history:
-        into.history.extend(context.history)

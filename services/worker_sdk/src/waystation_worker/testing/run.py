@@ -306,7 +306,7 @@ class WorkflowRun:
         instance, event = self._instance, delivery.event
         if delivery.payload is not None:
             event = replace(event, payload=delivery.payload)
-        with_history = delivery.task.spec.with_history
+        wants_history = delivery.task.spec.history_entries > 0
         return await call(
             delivery.service,
             delivery.task,
@@ -317,7 +317,7 @@ class WorkflowRun:
                 instance.status,
                 instance.version,
                 instance.data,
-                tuple(map(entry_message, instance.history)) if with_history else (),
+                tuple(map(entry_message, instance.history)) if wants_history else (),
             ),
             attempt=attempt,
             key=delivery.key,

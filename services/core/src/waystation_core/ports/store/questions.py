@@ -19,6 +19,7 @@ from waystation_core.domain.model import (
     Instance,
     JsonObject,
     OnFailure,
+    Result,
     Status,
     TimerKind,
 )
@@ -34,6 +35,28 @@ class StoredEntry:
     entry: HistoryEntry
     processed_at: datetime
     next_attempt_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryFilter:
+    """Which entries of history a list shows. Nothing given: all."""
+
+    from_sequence: int = 1
+    to_sequence: int | None = None
+    """The last one; None: no last one."""
+    processed_by: tuple[str, ...] = ()
+    event_types: tuple[str, ...] = ()
+    results: tuple[Result, ...] = ()
+    actions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPortion:
+    """Some entries of history in the order that was asked for."""
+
+    entries: Sequence[StoredEntry]
+    more: bool
+    """Whether others may follow the last of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +274,9 @@ class Looked:
     """Where the next portion begins; None: there are no more."""
 
 
+EVERY_ENTRY = HistoryFilter()
+
+
 class QueryStore(Protocol):
     """Reads. Lists page by key: `after` is the last row's key of the page before."""
 
@@ -260,8 +286,17 @@ class QueryStore(Protocol):
         """Instances by id, as one query; unknown ones are missing."""
         ...
 
-    async def history(self, key: int, *, up_to: int | None = None) -> list[StoredEntry]:
-        """All entries of an instance in order of sequence."""
+    async def history(
+        self,
+        key: int,
+        filter: HistoryFilter = EVERY_ENTRY,
+        *,
+        newest_first: bool = False,
+        with_change: bool = True,
+        limit: int = 1_000,
+    ) -> HistoryPortion:
+        """The first entries of an instance that a filter means, `limit` at most, and fewer where they are
+        large: one at least where there is any. Without `with_change` their change is left out."""
         ...
 
     async def tails(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -51,7 +51,6 @@ class Loaded:
     """By event id, with the key of the instance."""
     instances: Mapping[int, Instance]
     facts: Mapping[str, EventFacts]
-    histories: Mapping[int, Sequence[StoredEntry]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,8 +233,13 @@ class EngineStore(Protocol):
         """Stores new instances with their first events, as one statement; same order."""
         ...
 
-    async def load(self, event_ids: Sequence[str], *, with_history: bool = False) -> Loaded:
+    async def load(self, event_ids: Sequence[str]) -> Loaded:
         """Events with their instances and where they stand, as one query."""
+        ...
+
+    async def newest_history(self, key: int, *, up_to: int, limit: int) -> Sequence[StoredEntry]:
+        """The newest entries of an instance up to this sequence number, newest first: `limit` at most, and
+        fewer where they are large."""
         ...
 
     async def commit(

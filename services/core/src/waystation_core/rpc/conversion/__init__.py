@@ -8,6 +8,7 @@ of registered tasks, `unforeseen` the last resort of all of them. What comes in 
 from __future__ import annotations
 
 from waystation_core.rpc.conversion.nouns import (
+    add_history,
     context_to_proto,
     dead_letter_to_proto,
     entry_to_proto,
@@ -30,6 +31,7 @@ from waystation_core.rpc.conversion.times import (
 from waystation_core.rpc.conversion.unforeseen import refuses_unforeseen
 
 __all__ = [
+    "add_history",
     "context_to_proto",
     "dead_letter_to_proto",
     "entry_to_proto",

@@ -5,7 +5,7 @@ Each function fills the message given as `into`, so that nothing is built twice 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from waystation.v1 import (
@@ -13,14 +13,21 @@ from waystation.v1 import (
     event_pb2,
     history_pb2,
     operation_pb2,
+    task_handler_service_pb2,
     wait_pb2,
     workflow_pb2,
 )
+from waystation_core.domain import limits
 from waystation_core.domain.model import Event, Instance, Json, JsonObject, Result, Wait
 from waystation_core.domain.timers import INPUT_TIMED_OUT_ACTION
 from waystation_core.ports.store import DeadLetterFact, StoredEntry
 from waystation_core.rpc.conversion.times import set_duration, set_timestamp
 from waystation_core.rpc.structs import to_struct, to_value
+
+_AROUND_ENTRY_BYTES = 6
+"""What an entry's field and its length take."""
+_AROUND_HISTORY_BYTES = 64
+"""What is said of the history beside its entries, and what a stream puts round a request."""
 
 
 def event_to_proto(
@@ -61,7 +68,6 @@ def context_to_proto(
     instance: Instance,
     *,
     with_data: bool = True,
-    history: Iterable[StoredEntry] = (),
     into: workflow_pb2.WorkflowContext | None = None,
 ) -> workflow_pb2.WorkflowContext:
     """An instance; without `with_data`, as lists have it: data, output, the forms of waits and the
@@ -101,8 +107,6 @@ def context_to_proto(
         message.idle.event_type = instance.idle.event_type
         message.idle.raised_by = instance.idle.raised_by
         message.idle.message = instance.idle.message
-    for entry in history:
-        entry_to_proto(entry, message.history.add())
     return message
 
 
@@ -158,6 +162,26 @@ def entry_to_proto(
         if waits and entry.result is Result.SUCCESS and entry.attempt:
             message.wait_id = waits[-1]["wait_id"]
     return message
+
+
+def add_history(
+    request: task_handler_service_pb2.HandleEventRequest, newest_first: Sequence[StoredEntry]
+) -> None:
+    """Adds to a request, which has everything else, the newest entries up to its context's version, as far as
+    there is room for them."""
+    room = min(
+        limits.MAX_HISTORY_BYTES,
+        limits.MAX_MESSAGE_BYTES - request.ByteSize() - _AROUND_HISTORY_BYTES,
+    )
+    entries = []
+    for stored in newest_first:
+        entry = entry_to_proto(stored)
+        room -= entry.ByteSize() + _AROUND_ENTRY_BYTES
+        if room < 0:
+            break
+        entries.append(entry)
+    request.history.extend(reversed(entries))
+    request.history_left_out = request.context.version - len(entries)
 
 
 def _operation_to_proto(stored: list[Json], message: operation_pb2.Operation) -> None:

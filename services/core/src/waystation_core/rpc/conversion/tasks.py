@@ -67,7 +67,9 @@ def task_spec_from_proto(
         ),
         on_failure=OnFailure(message.on_failure or OnFailure.FAIL_WORKFLOW),
         catch_up=message.catch_up != handler_pb2.CATCH_UP_OFF,
-        with_history=message.with_history,
+        history_entries=_whole(
+            message.history_entries, f"{field}.history_entries", 0, limits.MAX_HISTORY_ENTRIES
+        ),
         batching=message.batching,
         replayable=message.replayable,
         may_emit=tuple(message.may_emit),
@@ -144,7 +146,7 @@ def task_spec_to_proto(
     message.max_in_flight = spec.max_in_flight
     message.on_failure = int(spec.on_failure)  # type: ignore[assignment]
     message.catch_up = handler_pb2.CATCH_UP_ON if spec.catch_up else handler_pb2.CATCH_UP_OFF
-    message.with_history = spec.with_history
+    message.history_entries = spec.history_entries
     message.batching = spec.batching
     message.replayable = spec.replayable
     message.may_emit.extend(spec.may_emit)
