@@ -8,6 +8,7 @@ from mutants.catalogue import (
     groups,
     holes,
     outside,
+    sizes,
     statuses,
     strict,
     sweeps,
@@ -25,4 +26,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *holes.MUTANTS,
     *five.MUTANTS,
     *strict.MUTANTS,
+    *sizes.MUTANTS,
 )

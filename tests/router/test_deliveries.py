@@ -380,3 +380,34 @@ async def test_a_router_starts_through_an_outage(whole: WholeRouter) -> None:
     (made,) = await whole.endpoints.made(1)
     made.answer()
     await whole.all_settled()
+
+
+async def test_the_newest_entries_come_with_a_delivery_up_to_the_version_that_it_shows(
+    whole: WholeRouter,
+) -> None:
+    await whole.register(task("plain"), task("curious", history_entries=2))
+    frozen = whole.script.on("newest_history", held())
+    await whole.start()
+    await whole.begin()
+    (plain,) = await whole.endpoints.made(1)
+    assert (len(plain.request.history), plain.request.history_left_out) == (0, 0)
+    await eventually(lambda: _is(frozen.reached.is_set()), what="history to be read")
+    # Meanwhile the instance moves on.
+    plain.answer(
+        pb.HandleEventResponse(
+            result={"events": [{"event_type": "more"}, {"event_type": "no.task"}]}
+        )
+    )
+    workflow_id = plain.request.context.workflow_instance_id
+
+    async def version() -> int:
+        return (await whole.engine.queries.instances([workflow_id]))[workflow_id].version
+
+    moved = await eventually(version, until=lambda now: now >= 4, what="three more entries")
+    frozen.open()
+    curious = (await whole.endpoints.made(2))[1]
+    assert curious.request.context.version == moved
+    assert [entry.sequence for entry in curious.request.history] == [moved - 1, moved]
+    assert curious.request.history_left_out == moved - 2
+    curious.answer()
+    await whole.all_settled()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, MutableSequence
 
 from waystation.v1 import replay_pb2, workflow_service_pb2
 from waystation_api.pages import MAX_PAGE_BYTES
+from waystation_core.domain import limits
 from waystation_core.domain.differences import ABSENT, Difference
 from waystation_core.domain.model import Result
 from waystation_core.domain.replaying import Comparison, EventDifference, Recorded
@@ -39,7 +40,7 @@ def skip(step: replay_pb2.ReplayStep, reason: replay_pb2.ReplaySkipReason, messa
     """Says why nothing is compared."""
     step.outcome = replay_pb2.REPLAY_OUTCOME_SKIPPED
     step.skip_reason = reason
-    step.skip_message = message
+    step.skip_message = limits.cut(message)
 
 
 def tell(step: replay_pb2.ReplayStep, comparison: Comparison) -> None:

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import grpc
 
-MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 DEFAULT_ADDRESS = "127.0.0.1:7400"
 
-_SIZES = [
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-]
-
+# gRPC receives 4 MiB by default, and Waystation sends no larger message.
 CHANNEL_OPTIONS: list[tuple[str, int]] = [
-    *_SIZES,
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.initial_reconnect_backoff_ms", 200),
@@ -25,7 +19,6 @@ CHANNEL_OPTIONS: list[tuple[str, int]] = [
 ]
 
 SERVER_OPTIONS: list[tuple[str, int]] = [
-    *_SIZES,
     # Two processes on one port would share its calls without a word.
     ("grpc.so_reuseport", 0),
     # Below the 30 s of the callers, or their pings would be taken for abuse.

@@ -32,7 +32,7 @@ from waystation_core.domain.model import (
     TimerKind,
     Wait,
 )
-from waystation_core.domain.operations import Operation, apply, json_equal, to_json
+from waystation_core.domain.operations import Operation, apply, check_size, json_equal, to_json
 from waystation_core.domain.recording import record_action, record_delivery, skip_delivery
 from waystation_core.domain.status_events import raise_status_event, settle_unhandled_now
 from waystation_core.domain.timers import end_wait, leave_wait
@@ -157,6 +157,7 @@ def provide_input(draft: Draft, wait_id: str, answer: JsonObject, answered_by: s
     operations = _operations_of(wait, answer)
     data = apply(before.data, operations)
     limits.check_context(data)
+    check_size(operations)
     payload = {**wait.named(), "input": answer}
     if answered_by:
         payload["answered_by"] = answered_by

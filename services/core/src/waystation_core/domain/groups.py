@@ -245,7 +245,8 @@ def _payload(group: Group, *, timed_out: bool) -> JsonObject:
     payload: JsonObject = dict(group.then.payload)
     if timed_out:
         payload |= {TIMED_OUT: True, OPEN: sorted(group.open)}
-    for left_out in ((), ("message",), ("message", "event_id", "event_type", "task_id")):
+    named = ("message", "event_id", "event_type", "task_id")
+    for left_out in ((), ("message",), named, (*named, "reason")):
         payload[FAILED] = [
             {key: value for key, value in failure.items() if key not in left_out}
             for failure in sorted(group.failed, key=lambda failure: failure["branch"])

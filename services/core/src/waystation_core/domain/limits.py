@@ -44,7 +44,17 @@ MAX_EVENTS_PER_ANSWER = 1_000
 MAX_OPERATIONS = 10_000
 MAX_OPEN_WAITS = 100
 MAX_SCHEMA_BYTES = 64 * 1024
-"""Of the form of a question, as JSON: all of them travel with their instance."""
+"""Of the form of a question, as JSON."""
+MAX_WAITS_BYTES = MAX_BYTES
+"""Of all open questions of one instance, with their forms, as JSON: they travel with it. Their forms have no more
+than `MAX_NODES` together."""
+MAX_CHANGE_BYTES = 2 * MAX_BYTES
+"""Of the operations of one result, as history stores them: they come back in one message. Data itself is no larger
+than `MAX_BYTES`, so whoever writes more overwrites what he wrote."""
+MAX_DETAILS_BYTES = 64 * 1024
+"""Of what a task tells of a failure beside its message, as JSON."""
+MAX_TASKS_TOLD = 1_000
+"""Of the tasks that handle an event, as answers name them."""
 MAX_HISTORY_ENTRIES = 1_000
 """Of those that come with a delivery."""
 MAX_HISTORY_BYTES = 1024 * 1024
@@ -328,6 +338,13 @@ def check_text(value: str, field: str, limit: int = MAX_TEXT_BYTES) -> str:
     return value
 
 
+def cut(text: str, limit: int = MAX_TEXT_BYTES) -> str:
+    """The text, or as much of its beginning as `limit` bytes of UTF-8 hold."""
+    if len(text) * 4 <= limit:
+        return text
+    return text.encode("utf-8", "surrogatepass")[:limit].decode("utf-8", "ignore")
+
+
 def check_metadata(value: Mapping[str, str], field: str = "metadata") -> dict[str, str]:
     """A copy; InvalidField above 32 entries or 4 KiB in all, with an empty or reserved key, or with a
     NUL."""
@@ -361,6 +378,11 @@ def check_metadata(value: Mapping[str, str], field: str = "metadata") -> dict[st
             limit_bytes=str(MAX_METADATA_BYTES),
         )
     return dict(value)
+
+
+def number_of_nodes(value: Any) -> int:
+    """Of a value that has passed `check_json`."""
+    return MAX_NODES - _check(value, MAX_DEPTH, MAX_NODES)
 
 
 def check_events_of_answer(number: int) -> None:

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from waystation_core.domain import limits, pointers
-from waystation_core.domain.errors import InvalidPath, PathTypeMismatch, ResponseInvalid, shown
+from waystation_core.domain.errors import (
+    ContextTooLarge,
+    InvalidPath,
+    PathTypeMismatch,
+    ResponseInvalid,
+    shown,
+)
 
 Json = Any
 """None, bool, int, float, str, list or dict with str keys, all the way down."""
@@ -227,30 +233,55 @@ def _mismatch(operation: Operation, found: str) -> PathTypeMismatch:
     )
 
 
+def check_size(operations: Sequence[Operation]) -> None:
+    """Refuses with ContextTooLarge what would be too large as one entry of history."""
+    limits.encoded(
+        [to_json(operation) for operation in operations],
+        "the change",
+        limits.MAX_CHANGE_BYTES,
+        ContextTooLarge,
+    )
+
+
 def patch_to_operations(patch: dict[str, Json], data: dict[str, Json]) -> list[Operation]:
     """The operations that do to `data` what the merge patch (RFC 7396) would.
 
     They name every place the patch names, also where nothing is removed there, so that the
-    conflict rule sees what the answer depended on.
+    conflict rule sees what the answer depended on. Raises ContextTooLarge where these names alone are
+    larger than a change may be: each has the names of all containers around it.
     """
     operations: list[Operation] = []
-    _merge("", patch, data, operations)
+    _merge("", patch, data, operations, 0)
     return operations
 
 
 def _merge(
-    path: str, patch: dict[str, Json], data: dict[str, Json], operations: list[Operation]
-) -> None:
+    path: str,
+    patch: dict[str, Json],
+    data: dict[str, Json],
+    operations: list[Operation],
+    named: int,
+) -> int:
+    """Adds the operations; how many characters all their paths have by then."""
     for key, value in patch.items():
         place = pointers.child(path, key)
+        named += len(place)
+        if named > limits.MAX_CHANGE_BYTES:
+            raise ContextTooLarge(
+                f"data_patch names places with more than {limits.MAX_CHANGE_BYTES} bytes of paths in all. "
+                "Set larger parts of the data at once.",
+                field="data_patch",
+                limit_bytes=str(limits.MAX_CHANGE_BYTES),
+            )
         if value is None:
             operations.append(Operation(place, "remove"))
         elif not isinstance(value, dict):
             operations.append(Operation(place, "set", value))
         elif isinstance(data.get(key), dict):
-            _merge(place, value, data[key], operations)
+            named = _merge(place, value, data[key], operations, named)
         else:
             operations.append(Operation(place, "set", _without_nulls(value)))
+    return named
 
 
 def _without_nulls(patch: dict[str, Json]) -> dict[str, Json]:

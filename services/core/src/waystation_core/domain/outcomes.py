@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from waystation_core.domain import lifecycle
+import orjson
+
+from waystation_core.domain import lifecycle, limits
 from waystation_core.domain.errors import (
     InvalidArgument,
     NotYetAvailable,
@@ -22,8 +24,6 @@ from waystation_core.domain.operations import (
     replacement_to_operations,
 )
 from waystation_core.domain.task_spec import TaskSpec
-
-MAX_TEXT = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +149,18 @@ class AttemptError:
     metadata: JsonObject | None = None
 
     def to_json(self) -> JsonObject:
+        """As it is stored: cut, whoever made it."""
+        metadata = self.metadata
+        if metadata and (size := len(orjson.dumps(metadata))) > limits.MAX_DETAILS_BYTES:
+            metadata = {
+                "left_out": f"{size} bytes as JSON; the limit is {limits.MAX_DETAILS_BYTES}"
+            }
         return {
             "code": self.code,
             "reason": self.reason[:200],
-            "message": self.message[:MAX_TEXT],
+            "message": limits.cut(self.message),
             "permanent": self.permanent,
-            "metadata": self.metadata,
+            "metadata": metadata,
         }
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+
+import orjson
 
 from waystation_core.domain import groups, lifecycle, limits, reserved
 from waystation_core.domain.conflicts import STATUS_WRITE, conflicts
 from waystation_core.domain.draft import Draft, turn_holder
-from waystation_core.domain.errors import ResponseInvalid
+from waystation_core.domain.errors import ContextTooLarge, ResponseInvalid
 from waystation_core.domain.model import (
     Event,
     Failure,
@@ -18,9 +21,8 @@ from waystation_core.domain.model import (
     TimerKind,
     Wait,
 )
-from waystation_core.domain.operations import Operation, apply, write_of
+from waystation_core.domain.operations import Operation, apply, check_size, write_of
 from waystation_core.domain.outcomes import (
-    MAX_TEXT,
     CallResult,
     Completion,
     Failing,
@@ -49,7 +51,12 @@ def obstacle(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Ve
     if not since:
         return None
     reads = reply.reads if reply.reads is not None else result.task.reads
-    writes = [write_of(operation) for operation in operations_of(reply.change, instance.data)]
+    try:
+        operations = operations_of(reply.change, instance.data)
+    except ContextTooLarge:
+        # Refused when it is applied.
+        return None
+    writes = [write_of(operation) for operation in operations]
     if reply.statuses:
         writes.append(STATUS_WRITE)
     return Verdict.CONFLICT if conflicts(reads, writes, since) else None
@@ -64,6 +71,7 @@ def succeed(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Non
     data = apply(before.data, operations) if operations else before.data
     if operations:
         limits.check_context(data)
+        check_size(operations)
     status = _status_of(reply, event)
     _check_events(draft, event, reply)
     waits = _waits_of(draft, reply, event, task_id)
@@ -161,7 +169,7 @@ def _waits_of(
     draft: Draft, reply: Reply, event: Event, task_id: str
 ) -> list[tuple[Wait, float | None]]:
     """The questions that the reply asks, each with the seconds it stands open. Raises ResponseInvalid for
-    an id in use and for too many."""
+    an id in use and for too many, ContextTooLarge for too large ones."""
     taken = {wait.wait_id for wait in draft.instance.waits}
     if reply.waits and len(taken) + len(reply.waits) > limits.MAX_OPEN_WAITS:
         raise ResponseInvalid(
@@ -182,7 +190,33 @@ def _waits_of(
             )
         taken.add(wait_id)
         asked.append((_wait_of(draft, request, wait_id, event, task_id), request.timeout))
+    if asked:
+        _check_room([*draft.instance.waits, *(wait for wait, _ in asked)])
     return asked
+
+
+def _check_room(waits: Sequence[Wait]) -> None:
+    """Refuses with ContextTooLarge more questions, or larger ones, than may travel with an instance."""
+    advice = "Ask in steps, or keep the forms elsewhere."
+    size = len(orjson.dumps([wait.to_json() for wait in waits]))
+    if size > limits.MAX_WAITS_BYTES:
+        raise ContextTooLarge(
+            f"The {len(waits)} questions that would be open take {size} bytes as JSON with their forms; the limit "
+            f"is {limits.MAX_WAITS_BYTES}. {advice}",
+            field="waits",
+            limit_bytes=str(limits.MAX_WAITS_BYTES),
+            bytes=str(size),
+        )
+    nodes = sum(
+        limits.number_of_nodes(wait.input_schema) for wait in waits if wait.input_schema is not None
+    )
+    if nodes > limits.MAX_NODES:
+        raise ContextTooLarge(
+            f"The forms of the {len(waits)} questions that would be open have {nodes} values; the limit is "
+            f"{limits.MAX_NODES}. {advice}",
+            field="waits",
+            limit=str(limits.MAX_NODES),
+        )
 
 
 def _name_of_wait(draft: Draft, at: int) -> str:
@@ -194,7 +228,7 @@ def _wait_of(draft: Draft, request: WaitRequest, wait_id: str, event: Event, tas
     return Wait(
         wait_id=wait_id,
         task_id=task_id,
-        message=request.message[:MAX_TEXT],
+        message=limits.cut(request.message),
         since=draft.now.isoformat(),
         input_schema=request.input_schema,
         answer_path=request.answer_path,
@@ -220,7 +254,7 @@ def _failure_of(reply: Reply, event: Event, task_id: str) -> Failure:
     if isinstance(reply.end, Failing):
         return Failure(
             reason=reply.end.reason[:200],
-            message=(reply.end.message or reply.end.reason)[:MAX_TEXT],
+            message=limits.cut(reply.end.message or reply.end.reason),
             task_id=task_id,
             event_id=event.event_id,
             details=reply.end.details,
@@ -230,7 +264,7 @@ def _failure_of(reply: Reply, event: Event, task_id: str) -> Failure:
     )
     return Failure(
         reason=str(payload.get("reason") or "FAILED_BY_TASK")[:200],
-        message=str(payload.get("message") or f"{task_id} failed the workflow")[:MAX_TEXT],
+        message=limits.cut(str(payload.get("message") or f"{task_id} failed the workflow")),
         task_id=task_id,
         event_id=event.event_id,
     )

@@ -21,7 +21,7 @@ from waystation_core.rpc.errors import ErrorInterceptor
 from waystation_core.rpc.settings import BadSettings
 
 MAX_RECEIVED_BYTES = 8 * 1024 * 1024
-"""Of one message: a context and a payload of 1 MiB of JSON each take up to 2.5 MiB as Structs."""
+"""Of one message: an answer may raise many events, and say in a few MiB what is left of it where it is stored."""
 
 _MOST_TRANSPORTED_BYTES = 2 * MAX_RECEIVED_BYTES
 """What lies between is refused with a reason; beyond it gRPC refuses by itself, without one."""

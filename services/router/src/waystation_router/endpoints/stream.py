@@ -22,6 +22,8 @@ from waystation_router.endpoints.results import Refused, Token, results_of, smal
 
 # A handler with gRPC's defaults refuses messages above 4 MiB, and that breaks the whole stream.
 MAX_MESSAGE_BYTES = 1024 * 1024
+MAX_CANCELS = 1_000
+"""In one message: half a MiB at most."""
 MAX_ABANDONED = 1_000
 FAREWELL_SECONDS = 5.0
 
@@ -138,9 +140,9 @@ class EventStream:
             parts += (_ITEM, _varint(len(payload)), payload)
         if self._cancels:
             named = pb.HandleEventsRequest()
-            for key, attempt in self._cancels:
+            for key, attempt in self._cancels[:MAX_CANCELS]:
                 named.cancels.add(idempotency_key=key, attempt=attempt)
-            self._cancels.clear()
+            del self._cancels[:MAX_CANCELS]
             parts.append(named.SerializeToString())
         return b"".join(parts)
 

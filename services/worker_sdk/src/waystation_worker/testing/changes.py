@@ -25,6 +25,8 @@ from waystation_worker.values import parse_pointer as parse
 
 MAX_BYTES = 1024 * 1024
 MAX_NODES = 10_000
+MAX_CHANGE_BYTES = 2 * MAX_BYTES
+MAX_DETAILS_BYTES = 64 * 1024
 
 _COMMUTING = ("increment", "append", "add_to_set", "maximum")
 
@@ -173,15 +175,37 @@ def check_size(
 ) -> None:
     """Raises Fault, with this reason for what has too many bytes, for a payload or data that the
     engine would not store."""
-    size = len(json_text(value))
-    if size > most_bytes:
-        raise Fault(too_large, f"{what} has {size} bytes as JSON; at most {most_bytes} are kept")
+    check_bytes(value, too_large, what, most_bytes)
     nodes, depth = _measure(value)
     if nodes > most_nodes or depth > MAX_DEPTH:
         raise Fault(
             "RESPONSE_INVALID",
             f"{what} has {nodes} values, {depth} levels deep; {most_nodes} and {MAX_DEPTH} are kept",
         )
+
+
+def check_values(values: Sequence[Json], what: str) -> None:
+    """Raises Fault for values that travel together and are too many."""
+    nodes = sum(_measure(value)[0] for value in values)
+    if nodes > MAX_NODES:
+        raise Fault("CONTEXT_TOO_LARGE", f"{what} have {nodes} values; {MAX_NODES} are kept")
+
+
+def check_change(changes: Sequence[Change]) -> None:
+    """Raises Fault for changes that are too large as one entry of history."""
+    size = sum(len(json_text([one.kind, one.path, one.value])) for one in changes)
+    if size > MAX_CHANGE_BYTES:
+        raise Fault(
+            "CONTEXT_TOO_LARGE",
+            f"the change has {size} bytes as JSON; at most {MAX_CHANGE_BYTES} are kept",
+        )
+
+
+def check_bytes(value: Json, too_large: str, what: str, most: int = MAX_BYTES) -> None:
+    """Raises Fault, with this reason, for what has too many bytes."""
+    size = len(json_text(value))
+    if size > most:
+        raise Fault(too_large, f"{what} has {size} bytes as JSON; at most {most} are kept")
 
 
 def json_text(value: Json) -> bytes:

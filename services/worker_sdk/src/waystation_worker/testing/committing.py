@@ -9,7 +9,14 @@ from waystation_worker.tasks import ON_FAILURE
 from waystation_worker.testing import groups, waits
 from waystation_worker.testing.answers import Answer, Failed, Pending
 from waystation_worker.testing.calling import SentEvent
-from waystation_worker.testing.changes import Fault, apply, check_size, in_conflict
+from waystation_worker.testing.changes import (
+    MAX_DETAILS_BYTES,
+    Fault,
+    apply,
+    check_change,
+    check_size,
+    in_conflict,
+)
 from waystation_worker.testing.instance import Instance
 from waystation_worker.testing.records import (
     ENDS,
@@ -100,6 +107,10 @@ def succeed(instance: Instance, delivery: Delivery, result: Answer, attempt: int
     data = apply(instance.data, result.changes)
     if result.changes:
         check_size(data, "CONTEXT_TOO_LARGE", "the data")
+        check_change(result.changes)
+    if result.failing is not None and result.failing.details is not None:
+        details = result.failing.details
+        check_size(details, "PAYLOAD_TOO_LARGE", "the details", MAX_DETAILS_BYTES)
     status = _status_of(result, event)
     _check_events(instance, result, event)
     asked = waits.waits_of(instance, result.waits, task_id, data)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from waystation_worker.testing import groups
 from waystation_worker.testing.answers import Asked
 from waystation_worker.testing.calling import Branch
-from waystation_worker.testing.changes import Change, Fault, apply
+from waystation_worker.testing.changes import Change, Fault, apply, check_bytes, check_values
 from waystation_worker.testing.records import STATUS
 from waystation_worker.values import MAX_DEPTH, Json, escape, parse_pointer
 from waystation_worker.workflows import Wait
@@ -25,7 +25,7 @@ def waits_of(
     instance: Instance, questions: Sequence[Asked], task_id: str, data: dict[str, Json]
 ) -> list[Wait]:
     """The questions that an answer asks, which leaves this data. Raises Fault when an id is in use, too
-    many are open, or an answer could not be stored where it is to go."""
+    many or too large ones are open, or an answer could not be stored where it is to go."""
     taken = {wait.wait_id for wait in instance.waits}
     if questions and len(taken) + len(questions) > MAX_OPEN_WAITS:
         raise Fault("RESPONSE_INVALID", f"more than {MAX_OPEN_WAITS} questions are open at once")
@@ -43,7 +43,15 @@ def waits_of(
                 raise Fault("RESPONSE_INVALID", f"an answer at {path} would be too deep")
             apply(data, [Change("set", path, {})])
         found.append(Wait(wait_id, task_id, asked.message, asked.schema, since, deadline, path))
+    if found:
+        _check_room([*instance.waits, *found])
     return found
+
+
+def _check_room(waits: Sequence[Wait]) -> None:
+    what = f"the {len(waits)} questions that would be open"
+    check_bytes([told(wait) for wait in waits], "CONTEXT_TOO_LARGE", what)
+    check_values([wait.schema for wait in waits if wait.schema is not None], f"the forms of {what}")
 
 
 def open_wait(instance: Instance, wait: Wait, branch: Branch | None) -> None:

@@ -151,9 +151,10 @@ def _end(result: _Result) -> Completion | Failing | None:
         )
     if end == "fail":
         fail = result.fail
-        details = (
-            payload_from_proto(fail.details, "fail.details") if fail.HasField("details") else None
-        )
+        details = None
+        if fail.HasField("details"):
+            details = payload_from_proto(fail.details, "fail.details")
+            limits.encoded(details, "fail.details", limits.MAX_DETAILS_BYTES)
         if not fail.reason:
             raise ResponseInvalid(
                 "fail.reason is empty; name why the workflow fails, such as FRAUD_SUSPECTED.",
@@ -291,7 +292,7 @@ def failure_from_proto(failure: result_pb2.TaskFailure) -> AttemptError:
     if failure.HasField("metadata"):
         try:
             metadata = to_dict(failure.metadata, "failure.metadata")
-            limits.encoded(metadata, "failure.metadata")
+            limits.encoded(metadata, "failure.metadata", limits.MAX_DETAILS_BYTES)
         except (InvalidStruct, ResourceExhausted) as problem:
             metadata = {"left_out": problem.message}
     return AttemptError(
