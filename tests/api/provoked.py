@@ -25,6 +25,7 @@ from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.dead_letter_pb2 import DeadLetterFilter
 from waystation.v1.event_pb2 import NewEvent
 from waystation.v1.handler_pb2 import TaskSpec
+from waystation.v1.history_pb2 import HistoryFilter
 from waystation.v1.operation_pb2 import Operation, OperationList
 from waystation.v1.result_pb2 import TaskFailure, TaskResult, WorkflowCompletion
 from waystation.v1.workflow_pb2 import WorkflowFilter
@@ -232,6 +233,7 @@ wait = of(pb.WaitWorkflowRequest, timeout=Duration())
 get = of(pb.GetWorkflowRequest)
 workflows = plain(pb.ListWorkflowsRequest)
 events = of(pb.ListEventsRequest)
+entries = of(pb.ListHistoryRequest)
 watch = of(pb.WatchWorkflowRequest, "w-ended")
 provide = of(pb.ProvideInputRequest, "w-asks", wait_id="a", input=struct(x=1))
 publish = of(pb.PublishEventRequest, event=event())
@@ -264,6 +266,7 @@ GOOD: dict[str, Callable[[World], Any]] = {
     "GetWorkflow": get(),
     "ListWorkflows": workflows(),
     "ListEvents": events(),
+    "ListHistory": entries(),
     "WatchWorkflow": watch(),
     "ProvideInput": provide(),
     "PublishEvent": publish(),
@@ -337,6 +340,12 @@ REFUSALS: dict[str, list[Row]] = {
         Row("INVALID_ID", workflows(filter=WorkflowFilter(workflow_types=[""]))),
     ],
     "ListEvents": [*_pages(events), _bad_id(events), _unknown(events)],
+    "ListHistory": [
+        *_pages(entries),
+        _bad_id(entries),
+        _unknown(entries),
+        Row("INVALID_EVENT_TYPE", entries(filter=HistoryFilter(event_types=["a b"]))),
+    ],
     "WatchWorkflow": [
         _bad_id(watch),
         _unknown(watch),

@@ -98,7 +98,7 @@ async def test_an_answer_is_kept_apart_with_who_gave_it(api: Api) -> None:
     assert "amount" not in given.context.data
     event = await api.engine.pending(name, "user.input.provided")
     assert event.payload["answered_by"] == "Ada, claims desk"
-    entry = (await context(api)).history[-1]
+    entry = (await history(api))[-1]
     assert (entry.action, entry.wait_id, entry.answered_by) == ("input", "w-a", "Ada, claims desk")
     assert entry.processed_by == "client"
 

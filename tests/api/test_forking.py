@@ -137,7 +137,7 @@ async def test_the_event_is_the_given_one_or_that_of_an_entry(api: Api) -> None:
     assert (event.payload, event.schema_version) == ({"total": 4}, "v2")
     answered = await fork(api, 4)
     event = await api.engine.pending(answered.context.workflow_instance_id, "user.input.provided")
-    assert event.payload == {"sure": True}
+    assert event.payload["input"] == {"sure": True}
     given = await fork(
         api, 2, event=NewEvent(event_type="workflow.started", payload=struct(by="me"), priority=9)
     )

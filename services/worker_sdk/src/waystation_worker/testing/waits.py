@@ -38,13 +38,15 @@ def waits_of(
         since, timeout = instance.clock(), asked.timeout
         deadline = None if timeout is None else since + timedelta(seconds=timeout)
         path = asked.answer_path
-        if path is not None:
-            if len(parse_pointer(path)) >= MAX_DEPTH:
-                raise Fault("RESPONSE_INVALID", f"an answer at {path} would be too deep")
-            apply(data, [Change("set", path, {})])
+        if path is not None and len(parse_pointer(path)) >= MAX_DEPTH:
+            raise Fault("RESPONSE_INVALID", f"an answer at {path} would be too deep")
         found.append(Wait(wait_id, task_id, asked.message, asked.schema, since, deadline, path))
     if found:
         _check_room([*instance.waits, *found])
+    # Last of all, as the engine does: of several faults both tell the same one.
+    for wait in found:
+        if wait.answer_path is not None:
+            apply(data, [Change("set", wait.answer_path, {})])
     return found
 
 
