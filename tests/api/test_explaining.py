@@ -18,6 +18,7 @@ from waystation.v1.dead_letter_service_pb2 import RetryDeadLetterRequest
 from waystation.v1.handler_pb2 import TaskSpec
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest, RetireTaskRequest
 from waystation.v1.system_service_pb2 import GetSystemStatusRequest
+from waystation_api import workflows
 from waystation_core.broker.in_process import InProcessBroker
 from waystation_core.domain.draft import Draft, Rules
 from waystation_core.domain.ids import new_id
@@ -485,7 +486,9 @@ async def test_who_has_the_turn_is_what_the_others_wait_for(api: Api, default_ro
     )
 
 
-async def test_what_is_not_told_of_a_great_many_is_counted(api: Api) -> None:
+async def test_what_is_not_told_of_a_great_many_is_counted(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = await started(api)
     by = task(on_failure=OnFailure.CONTINUE)
     many = reply(*(f"e{at}" for at in range(230)))
@@ -502,6 +505,10 @@ async def test_what_is_not_told_of_a_great_many_is_counted(api: Api) -> None:
     since = [one.since.ToNanoseconds() for one in answer.blockers]
     assert since == sorted(since)
     assert answer.summary.endswith("; and 227 more.")
+    room = sum(one.ByteSize() + 8 for one in answer.blockers[:7])
+    monkeypatch.setattr(workflows, "MAX_PAGE_BYTES", room)
+    cut = await api.workflows.ExplainWorkflow(request)
+    assert (list(cut.blockers), cut.blockers_left_out) == (list(answer.blockers[:7]), 223)
     work = await api.store.queries.open_work(
         (await api.store.queries.instances([name]))[name].key, limit=3
     )

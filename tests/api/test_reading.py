@@ -16,6 +16,7 @@ from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.history_pb2 import HistoryResult
 from waystation.v1.status_pb2 import WorkflowStatus
 from waystation.v1.workflow_pb2 import WorkflowFilter
+from waystation_api import pages as pages_of
 from waystation_core.domain.operations import Operation
 from waystation_core.domain.outcomes import Failing
 from waystation_core.domain.results import Completion, Patch, Replacement, WaitRequest
@@ -185,7 +186,10 @@ async def test_events_page_in_the_order_they_were_raised_with_their_states(api: 
     )
 
 
-async def test_a_page_ends_early_rather_than_outgrow_a_message(api: Api) -> None:
+async def test_a_page_ends_early_rather_than_outgrow_a_message(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages_of, "_FIRST_PORTION", 1)
     name = await started(api, "w-1")
     for number in range(5):
         event = pb.PublishEventRequest(workflow_instance_id=name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
@@ -12,11 +13,11 @@ from waystation.v1 import dead_letter_service_pb2, dead_letter_service_pb2_grpc
 from waystation_api.bulk import BulkLetters, BulkRequest
 from waystation_api.changing import Change, Changing
 from waystation_api.filters import letter_filter, target_of
-from waystation_api.pages import MAX_PAGE_BYTES, Page, Room
+from waystation_api.pages import Key, Page, fill
 from waystation_api.requests import check_namespace, digest_of
 from waystation_core.domain import limits
 from waystation_core.domain.errors import InvalidField
-from waystation_core.ports.store import QueryStore
+from waystation_core.ports.store import DeadLetterFact, QueryStore
 from waystation_core.rpc.conversion import (
     context_to_proto,
     dead_letter_to_proto,
@@ -41,23 +42,23 @@ class DeadLetterService(dead_letter_service_pb2_grpc.DeadLetterServiceServicer):
         namespace = check_namespace(request.namespace)
         filter = letter_filter(request.filter)
         page = Page(request, (datetime, UUID))
-        found = await self._queries.dead_letters(
-            filter,
-            after=page.after,
-            limit=page.size + 1,
-            namespace=namespace,
-        )
         response = _pb.ListDeadLettersResponse()
-        room = Room(MAX_PAGE_BYTES)
-        for letter in found[: page.size]:
-            message = dead_letter_to_proto(letter)
-            if not room.takes(message) and response.dead_letters:
-                break
-            response.dead_letters.append(message)
-        shown = len(response.dead_letters)
-        if len(found) > shown:
-            last = found[shown - 1]
-            response.next_page_token = page.token((last.created_at, last.dead_letter_id))
+
+        async def look(after: Key | None, limit: int) -> Sequence[DeadLetterFact]:
+            return await self._queries.dead_letters(
+                filter,
+                after=(after[0], after[1]) if after is not None else None,
+                limit=limit,
+                namespace=namespace,
+            )
+
+        response.next_page_token = await fill(
+            page,
+            response.dead_letters,
+            look,
+            dead_letter_to_proto,
+            lambda letter, _: (letter.created_at, letter.dead_letter_id),
+        )
         return response
 
     async def RetryDeadLetter(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import TypeAlias
 from uuid import UUID
 
 import grpc
@@ -12,7 +13,7 @@ from waystation.v1 import (
     handler_registry_service_pb2,
     handler_registry_service_pb2_grpc,
 )
-from waystation_api.pages import MAX_PAGE_BYTES, Page, Room
+from waystation_api.pages import Key, Page, fill
 from waystation_api.registering import Registering
 from waystation_api.requests import check_namespace, check_request_id
 from waystation_api.retiring import Retiring
@@ -23,9 +24,6 @@ from waystation_core.rpc.conversion import set_duration, set_timestamp, task_spe
 
 _pb = handler_registry_service_pb2
 Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
-
-_WITH_TASKS_AT_ONCE = 10
-"""Handlers that are read together with their tasks, which may take a MiB each."""
 
 
 class HandlerRegistryService(handler_registry_service_pb2_grpc.HandlerRegistryServiceServicer):
@@ -79,29 +77,24 @@ class HandlerRegistryService(handler_registry_service_pb2_grpc.HandlerRegistrySe
             limits.check_id(request.service_name, "service_name")
         page = Page(request, (str, str, int, UUID))
         response = _pb.ListHandlersResponse()
-        after: tuple[Any, ...] | None = page.after
-        found, room = response.handlers, Room(MAX_PAGE_BYTES)
-        while True:
-            # One more than fits tells whether this page is the last one.
-            limit = page.size + 1 - len(found)
-            if request.with_tasks:
-                limit = min(limit, _WITH_TASKS_AT_ONCE)
-            portion = await self._registry.handlers(
+
+        async def look(after: Key | None, limit: int) -> Sequence[Registration]:
+            return await self._registry.handlers(
                 service_name=request.service_name,
                 after=after,
                 limit=limit,
                 with_tasks=request.with_tasks,
                 namespace=namespace,
             )
-            for handler in portion:
-                message = handler_to_proto(handler)
-                if len(found) == page.size or (not room.takes(message) and found):
-                    response.next_page_token = page.token(after or ())
-                    return response
-                found.append(message)
-                after = handler.service_name, handler.host, handler.port, handler.handler_id
-            if len(portion) < limit:
-                return response
+
+        response.next_page_token = await fill(
+            page,
+            response.handlers,
+            look,
+            handler_to_proto,
+            lambda one, _: (one.service_name, one.host, one.port, one.handler_id),
+        )
+        return response
 
 
 def handler_to_proto(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, MutableSequence, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 import orjson
@@ -17,6 +17,11 @@ from waystation_core.domain import limits
 from waystation_core.domain.errors import InvalidPageToken
 from waystation_core.domain.ids import may_be_ours
 
+Key: TypeAlias = tuple[Any, ...]
+"""Of a row: where what follows it begins."""
+
+T = TypeVar("T")
+
 MAX_PAGE_BYTES = 2 * 1024 * 1024
 """A page ends early rather than grow beyond what clients receive by default (4 MiB)."""
 
@@ -25,6 +30,9 @@ _LARGEST_KEY = 2**63 - 1
 _LONGEST_KEY = 300
 """Characters of the longest text in a key: a host's name."""
 
+
+_FIRST_PORTION = 10
+"""Rows that are read first; the next portion is twice as large."""
 
 _OF_ONE = 8
 """Bytes that a message takes inside another one beside its own, at most."""
@@ -63,7 +71,7 @@ class Page:
         self._list = hashlib.sha256(
             type(request).__name__.encode() + b"\0" + query.SerializeToString(deterministic=True)
         ).digest()[:8]
-        self.after: tuple[Any, ...] | None = self._read(token, kinds) if token else None
+        self.after: Key | None = self._read(token, kinds) if token else None
 
     def token(self, key: Sequence[str | int | datetime]) -> str:
         """What the next page is asked for with; `key` is that of this page's last row."""
@@ -73,7 +81,7 @@ class Page:
     def _check(self, body: bytes) -> bytes:
         return hashlib.sha256(self._list + body).digest()[:8]
 
-    def _read(self, token: str, kinds: Sequence[type]) -> tuple[Any, ...]:
+    def _read(self, token: str, kinds: Sequence[type]) -> Key:
         try:
             if len(token) > _LONGEST_TOKEN:
                 raise ValueError("longer than any that was given out")
@@ -107,3 +115,31 @@ def _part(part: object, kind: type) -> str | int | datetime:
     if kind is UUID and isinstance(part, str) and may_be_ours(part):
         return part
     raise ValueError("no part of a key")
+
+
+async def fill(
+    page: Page,
+    into: MutableSequence[Any],
+    look: Callable[[Key | None, int], Awaitable[Sequence[T]]],
+    tell: Callable[[T], Message],
+    key: Callable[[T, Key | None], Key],
+) -> str:
+    """Puts as many rows into a page as fit; the token of the next one, empty where there is none.
+
+    `look` gives so many rows after a key. They are read in portions that grow: of large ones few fit, and
+    what is read in vain is read again for the next page.
+    """
+    after, room, at_once = page.after, Room(MAX_PAGE_BYTES), _FIRST_PORTION
+    while True:
+        # One more than fits tells whether this page is the last one.
+        limit = min(page.size + 1 - len(into), at_once)
+        rows = await look(after, limit)
+        for row in rows:
+            message = tell(row)
+            if len(into) == page.size or (not room.takes(message) and into):
+                return page.token(after or ())
+            into.append(message)
+            after = key(row, after)
+        if len(rows) < limit:
+            return ""
+        at_once *= 2

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from waystation.v1 import event_pb2, workflow_service_pb2
 from waystation_api.filters import history_filter, history_view, workflow_filter
-from waystation_api.pages import MAX_PAGE_BYTES, Page, Room
+from waystation_api.pages import MAX_PAGE_BYTES, Key, Page, Room, fill
 from waystation_api.past import as_it_was
 from waystation_api.requests import check_instance_id, check_namespace
 from waystation_api.waiting import InstanceReader
 from waystation_core.domain.errors import InvalidField
-from waystation_core.ports.store import HistoryFilter, QueryStore
+from waystation_core.ports.store import HistoryFilter, QueryStore, StoredEvent
 from waystation_core.rpc.conversion import context_to_proto, entry_to_proto, event_to_proto
 
 _pb = workflow_service_pb2
@@ -53,7 +53,7 @@ class Reading:
         filter = workflow_filter(request.filter)
         page = Page(request, (datetime, int))
         response = _pb.ListWorkflowsResponse()
-        after: tuple[Any, ...] | None = page.after
+        after: Key | None = page.after
         found, room = response.workflows, Room(MAX_PAGE_BYTES)
         ends = time.monotonic() + _SEARCH_SECONDS
         while True:
@@ -84,18 +84,21 @@ class Reading:
         check_namespace(request.namespace)
         page = Page(request, (int,))
         instance = await self._reader.read(check_instance_id(request.workflow_instance_id))
-        seen: int = page.after[0] if page.after is not None else 0
-        found = await self._store.events(instance.key, after=seen, limit=page.size + 1)
         response = _pb.ListEventsResponse()
-        room = Room(MAX_PAGE_BYTES)
-        for stored in found[: page.size]:
+
+        async def look(after: Key | None, limit: int) -> Sequence[StoredEvent]:
+            return await self._store.events(
+                instance.key, after=after[0] if after is not None else 0, limit=limit
+            )
+
+        def tell(stored: StoredEvent) -> event_pb2.EventWithState:
             entry = event_pb2.EventWithState(state=f"EVENT_STATE_{stored.state}")
             event_to_proto(stored.event, instance.workflow_instance_id, into=entry.event)
-            if not room.takes(entry) and response.events:
-                break
-            response.events.append(entry)
-        if len(found) > len(response.events):
-            response.next_page_token = page.token((seen + len(response.events),))
+            return entry
+
+        response.next_page_token = await fill(
+            page, response.events, look, tell, lambda _, after: ((after or (0,))[0] + 1,)
+        )
         return response
 
     async def list_history(self, request: _pb.ListHistoryRequest) -> _pb.ListHistoryResponse:

@@ -13,6 +13,7 @@ from waystation_api.blockers import Blocker
 from waystation_api.changing import Change, Changing
 from waystation_api.explaining import MAX_BLOCKERS, Facts, broker_trouble, explain
 from waystation_api.forking import Forking
+from waystation_api.pages import MAX_PAGE_BYTES, Room
 from waystation_api.reading import Reading
 from waystation_api.registered import Registered
 from waystation_api.replaying import Replaying
@@ -41,6 +42,9 @@ from waystation_core.rpc.conversion import (
 
 _pb = workflow_service_pb2
 Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
+
+_LONGEST_MESSAGE = 8_000
+"""Characters of what one blocker says."""
 
 INSTANCE_ID_KEY = "waystation-workflow-instance-id"
 
@@ -189,12 +193,15 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         told = explain(
             Facts(instance, work, pools, broker_trouble(self._broker.status())), registered
         )
-        response = _pb.ExplainWorkflowResponse(
-            summary=told.summary, blockers_left_out=told.left_out
-        )
+        response = _pb.ExplainWorkflowResponse(summary=told.summary)
         context_to_proto(instance, with_data=False, into=response.context)
+        room = Room(MAX_PAGE_BYTES)
         for blocker in told.blockers:
-            _blocker_to_proto(blocker, response.blockers.add())
+            message = _blocker_to_proto(blocker)
+            if not room.takes(message):
+                break
+            response.blockers.append(message)
+        response.blockers_left_out = told.left_out + len(told.blockers) - len(response.blockers)
         return response
 
     async def WatchWorkflow(self, request: _pb.WatchWorkflowRequest, context: Context) -> None:
@@ -267,10 +274,11 @@ def _change(
     return Change.of(rpc, request, workflow_instance_id=instance_id, expected_version=expected)
 
 
-def _blocker_to_proto(blocker: Blocker, message: blocker_pb2.Blocker) -> None:
+def _blocker_to_proto(blocker: Blocker) -> blocker_pb2.Blocker:
+    message = blocker_pb2.Blocker()
     message.kind = getattr(blocker_pb2, f"BLOCKER_KIND_{blocker.kind}")
     set_timestamp(message.since, blocker.since)
-    message.message = blocker.message
+    message.message = blocker.message[:_LONGEST_MESSAGE]
     message.remedy = blocker.remedy
     message.event_id = blocker.event_id
     message.event_type = blocker.event_type
@@ -285,4 +293,4 @@ def _blocker_to_proto(blocker: Blocker, message: blocker_pb2.Blocker) -> None:
         # Their details may be large, and there are many blockers.
         error_to_proto({**blocker.last_error, "metadata": None}, message.last_error)
     message.group_id = blocker.group_id
-    message.pool = blocker.pool
+    return message

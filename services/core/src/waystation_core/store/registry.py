@@ -37,6 +37,10 @@ WHERE namespace = %(namespace)s AND EXISTS (SELECT 1 FROM gone)
 """
 
 
+_LONGEST_ERROR = 1_000
+"""Characters of what is wrong with an endpoint, as it is told."""
+
+
 class PostgresRegistryStore(Registering, Retiring, CatchingUp):
     """Implements `ports.store.RegistryStore` over one pool."""
 
@@ -201,7 +205,7 @@ def _with_reports(
     return replace(
         handler,
         reachable=told[-1]["reachable"] if told else None,
-        last_error=(told[-1].get("last_error") or "") if told else "",
+        last_error=(told[-1].get("last_error") or "")[:_LONGEST_ERROR] if told else "",
         calls_in_flight=sum(int(one.get("calls_in_flight") or 0) for one in seen),
         retired_task_ids=tuple(
             sorted(task.task_id for task in handler.tasks if task.task_id in retired)
