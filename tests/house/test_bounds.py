@@ -44,7 +44,9 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "completion_token",
         "idempotency_key",
     ),
-    "a place in data, no longer than what it was read from: data, or a task's answer": ("path",),
+    "a place in data, no longer than what it was read from: data, or a task's answer": (
+        r"(\w+_)?path",
+    ),
     "one of a few words of Waystation's own": (
         "action",
         "operation",
