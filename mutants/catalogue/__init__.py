@@ -7,6 +7,7 @@ from mutants.catalogue import (
     five,
     groups,
     holes,
+    lists,
     outside,
     sizes,
     statuses,
@@ -26,5 +27,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *holes.MUTANTS,
     *five.MUTANTS,
     *strict.MUTANTS,
+    *lists.MUTANTS,
     *sizes.MUTANTS,
 )
