@@ -4,6 +4,7 @@ from mutants.mutant import Mutant
 
 LIFECYCLE = "core/domain/lifecycle.py"
 ACTIONS = "core/domain/actions.py"
+REPLYING = "core/domain/replying.py"
 TIMERS = "core/domain/timers.py"
 
 MUTANTS = (
@@ -110,12 +111,36 @@ MUTANTS = (
         ACTIONS,
         (
             (
-                '    """Answers a wait: merges the answer into data member by member, raises `user.input.provided`."""\n'
-                "    before = draft.as_it_is()\n    require_open(before)\n",
-                '    """Answers a wait."""\n    before = draft.as_it_is()\n',
+                "    require_open(before)\n    waits = {wait.wait_id: wait for wait in before.waits}\n",
+                "    waits = {wait.wait_id: wait for wait in before.waits}\n",
             ),
         ),
         killers=("tests/domain/test_lifecycle.py",),
+    ),
+    Mutant(
+        "an_answer_is_merged_whatever_its_wait_says",
+        "Whoever may answer a question with a place of its own can write nothing else",
+        ACTIONS,
+        (("    if wait.answer_path is not None:\n", "    if False:\n"),),
+        killers=(
+            "tests/domain/test_actions.py::test_an_answer_goes_to_the_place_that_its_wait_names_and_nowhere_else",
+        ),
+    ),
+    Mutant(
+        "a_place_for_an_answer_is_not_tried",
+        "A question whose answer could not be stored is refused when it is asked",
+        REPLYING,
+        (("        if wait.answer_path is not None:\n", "        if False:\n"),),
+        killers=("tests/domain/test_results.py",),
+    ),
+    Mutant(
+        "a_discard_after_the_end_is_not_delivered",
+        "That a dead letter is discarded is told in an instance that has ended, too",
+        ACTIONS,
+        (("        after_end=not draft.instance.status.is_open,\n", ""),),
+        killers=(
+            "tests/domain/test_actions.py::test_a_discard_is_told_also_after_the_end_with_how_many_are_left",
+        ),
     ),
     Mutant(
         "a_retry_does_not_ask_again",

@@ -143,6 +143,11 @@ async def test_several_of_one_workflow_go_together_with_what_they_held(
     }
     assert states["d"] == "SKIPPED"
     assert await status(api, "w-2") == "FAILED"
+    # Each is told, the last one with that nothing is left.
+    told = [e for e in page.events if e.event.event_type == "workflow.dead_letter.discarded"]
+    assert [e.event.payload["open_dead_letters"] for e in told] == [*reversed(range(letters))]
+    assert {e.event.payload["reason"] for e in told} == {"NO_LUCK"}
+    assert {e.state for e in told} == {event_pb2.EVENT_STATE_UNHANDLED}
 
 
 async def test_a_repeated_request_has_one_effect_and_the_same_answer(api: Api) -> None:

@@ -343,6 +343,10 @@ async def test_discarding_the_last_one_settles_what_was_held(api: Api) -> None:
     page = await api.workflows.ListEvents(pb.ListEventsRequest(workflow_instance_id=name))
     states = {e.event.event_type: event_pb2.EventState.Name(e.state)[12:] for e in page.events}
     assert (states["a"], states["b"]) == ("SETTLED", "SKIPPED")
+    (told,) = [e for e in page.events if e.event.event_type == "workflow.dead_letter.discarded"]
+    assert told.event.payload["dead_letter_id"] == letter.dead_letter_id
+    assert told.event.payload["event_id"] == letter.event.event_id
+    assert (told.event.causation_id, told.event.raised_by) == (letter.event.event_id, "client")
     assert (await context(api)).status == WorkflowStatus.WORKFLOW_STATUS_FAILED
 
 

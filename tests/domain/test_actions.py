@@ -21,7 +21,9 @@ from waystation_core.domain.model import (
     DeliveryState,
     Event,
     JsonObject,
+    NewEvent,
     OnFailure,
+    Result,
     Status,
     idempotency_key,
 )
@@ -258,12 +260,66 @@ def test_a_retry_reopens_its_event_only_where_it_was_settled() -> None:
 
 
 def test_the_last_discard_leaves_an_instance_idle_with_a_reason() -> None:
-    world = World()
+    world = World(resolve=lambda *_: ())
     world.handle(world.first, LENIENT, BROKEN)
     assert world.instance.idle is None
     world.discard(world.open_letters()[0])
     assert world.instance.idle is not None
     assert "its dead letter was discarded" in world.instance.idle.message
+    assert [entry.result for entry in world.history[-2:]] == [Result.SKIPPED, Result.UNHANDLED]
+
+
+def test_where_the_registry_moved_a_router_finds_that_nobody_hears_of_a_discard() -> None:
+    world = World()
+    world.handle(world.first, LENIENT, BROKEN)
+    world.discard(world.open_letters()[0])
+    assert world.instance.idle is None
+    world.touch_unhandled(world.raised("workflow.dead_letter.discarded")[0])
+    assert world.instance.idle is not None
+    assert world.instance.idle.message == (
+        "`workflow.dead_letter.discarded` was raised by client; the dead letter of lenient for "
+        "`workflow.started` is discarded"
+    )
+
+
+def test_a_discard_is_told_also_after_the_end_with_how_many_are_left() -> None:
+    world = World()
+    ask = NewEvent("ask", {}, priority=7, metadata={"traceparent": "x"})
+    with world.drafting() as draft:
+        other = actions.publish(draft, ask)
+    world.handle(other, LENIENT, BROKEN)
+    world.handle(world.first, A, BROKEN)
+    (failed,) = world.raised("workflow.failed")
+    assert failed.payload["open_dead_letters"] == 2
+    lenient, strict = world.open_letters()
+    world.discard(lenient)
+    world.discard(strict)
+    first, second = world.raised("workflow.dead_letter.discarded")
+    assert first.payload == {
+        "dead_letter_id": lenient.dead_letter_id,
+        "task_id": "lenient",
+        "event_id": other.event_id,
+        "event_type": "ask",
+        "reason": "BROKEN",
+        "message": "it is broken",
+        "open_dead_letters": 1,
+    }
+    assert (second.payload["task_id"], second.payload["open_dead_letters"]) == ("a", 0)
+    assert (first.raised_by, first.causation_id) == ("client", other.event_id)
+    assert (first.effective_priority, first.metadata) == (7, {"traceparent": "x"})
+    assert [entry.raised for entry in world.history[-2:]] == [(first.event_id,), (second.event_id,)]
+    # A compensation hears it, though nothing else of the instance is delivered any more.
+    undo = Reply(change=(Operation("/undone", "set", True),))
+    assert world.handle(second, B, undo) is Verdict.APPLIED
+    assert world.instance.data["undone"] is True
+    assert world.instance.status is Status.FAILED
+
+
+def test_a_discard_is_told_at_the_limit_of_events_too() -> None:
+    world = World(max_events=1)
+    world.handle(world.first, LENIENT, BROKEN)
+    world.discard(world.open_letters()[0])
+    assert len(world.raised("workflow.dead_letter.discarded")) == 1
 
 
 def test_what_was_held_is_skipped_when_no_dead_letter_is_left() -> None:
@@ -278,7 +334,7 @@ def test_what_was_held_is_skipped_when_no_dead_letter_is_left() -> None:
     # What was not held yet finds the same when it is touched.
     for by in (A, B):
         assert world.handle(others[1], by, Reply()) is Verdict.SKIPPED
-    assert world.instance.unsettled == 1, "workflow.failed"
+    assert world.instance.unsettled == 2, "workflow.failed, and that the letter is discarded"
     assert world.instance.status is Status.FAILED
 
 
@@ -305,6 +361,8 @@ def test_a_dead_letter_of_the_end_is_retried_without_reopening_the_instance() ->
     assert world.held() == [], "nothing is left that could make it go on"
     world.claim(failed, A)
     assert world.handle(failed, A, Reply()) is Verdict.APPLIED
+    (told,) = world.raised("workflow.dead_letter.discarded")
+    world.touch_unhandled(told)
     assert world.instance.unsettled == 0
 
 

@@ -67,7 +67,7 @@ cancel             | CANCELLED LEASED +workflow.cancelled | CANCELLED LEASED +wo
 retry              | ACTIVE LEASED | WAITING LEASED | WORKFLOW_ENDED COMPLETED LEASED | ACTIVE LEASED | | WORKFLOW_ENDED CANCELLED LEASED
 retired            | dead letter ACTIVE - | dead letter WAITING - | COMPLETED - | FAILED HELD | FAILED - | CANCELLED -
 retired in call    | ACTIVE LEASED | WAITING LEASED | COMPLETED LEASED | FAILED LEASED | FAILED LEASED | CANCELLED LEASED
-discard            | ACTIVE LEASED | WAITING LEASED | COMPLETED LEASED | FAILED LEASED | | CANCELLED LEASED
+discard            | ACTIVE LEASED workflow.dead_letter.discarded | WAITING LEASED workflow.dead_letter.discarded | COMPLETED LEASED +workflow.dead_letter.discarded | FAILED LEASED +workflow.dead_letter.discarded | | CANCELLED LEASED +workflow.dead_letter.discarded
 """
 
 

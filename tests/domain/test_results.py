@@ -348,7 +348,7 @@ def test_the_end_says_why_a_task_fails_its_workflow() -> None:
     failure = world.instance.failure
     assert failure == Failure("FRAUD", "it looks odd", "a", world.first.event_id, {"score": 97})
     (failed,) = world.raised("workflow.failed")
-    assert failed.payload == failure.to_json()
+    assert failed.payload == {**failure.to_json(), "open_dead_letters": 0}
     assert failed.payload["details"] == {"score": 97}
 
 

@@ -73,6 +73,7 @@ def test_what_waits_to_be_called_becomes_a_dead_letter_and_the_workflow_goes_on(
     assert world.instance.status is Status.ACTIVE
     assert world.instance.unsettled == 0
     world.discard(letter)
+    world.touch_unhandled(world.raised("workflow.dead_letter.discarded")[0])
     assert world.instance.idle is not None
     world.check_history()
 

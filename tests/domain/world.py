@@ -286,6 +286,7 @@ class World:
                 new.on_failure,
                 new.edit,
                 new.payload,
+                new.error,
             )
         for ids, state in (
             (commit.dead_letters_retried, DeadLetterState.RETRIED),

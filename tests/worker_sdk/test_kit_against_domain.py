@@ -35,7 +35,7 @@ from waystation_worker.testing.answers import (
 from waystation_worker.testing.calling import SentEvent, token_of
 from waystation_worker.testing.changes import Change
 from waystation_worker.testing.instance import Instance
-from waystation_worker.testing.records import ENDS, EVENT_OF_STATUS
+from waystation_worker.testing.records import DEAD_LETTER_DISCARDED, ENDS, EVENT_OF_STATUS
 
 TASKS: dict[str, tuple[list[str], str]] = {
     "start": (
@@ -45,6 +45,7 @@ TASKS: dict[str, tuple[list[str], str]] = {
     "one": (["a"], "fail_workflow"),
     "two": (["a", "b", "then"], "continue"),
     "end": (["workflow.completed", "workflow.failed"], "fail_workflow"),
+    "undo": (["workflow.dead_letter.discarded"], "continue"),
 }
 MAX_ATTEMPTS = 2
 MAX_EVENTS = 20
@@ -493,6 +494,14 @@ def payload(event_type: str, given: dict[str, Any], number: dict[str, int]) -> A
     if event_type in EVENT_OF_STATUS.values():
         return None
     told = dict(given)
+    if event_type == DEAD_LETTER_DISCARDED:
+        # Ids of dead letters are made apart, and so are words.
+        return {
+            **told,
+            "event_id": number[told["event_id"]],
+            "dead_letter_id": "",
+            "message": "",
+        }
     if "failed_branches" in told:
         told["failed_branches"] = [
             {**one, "event_id": number[one["event_id"]], "message": ""}

@@ -182,10 +182,15 @@ async def test_a_dead_letter_fails_the_workflow_holds_the_rest_and_is_rescued(se
 
 
 async def test_a_discarded_dead_letter_lets_go_of_what_was_held() -> None:
+    def undo(ctx: TaskContext) -> None:
+        if not ctx.event.payload["open_dead_letters"] and ctx.status == "FAILED":
+            ctx.data["undone"] = ctx.event.event_type
+
     service = service_of(
         bad=(rejects, "workflow.started"),
         other=(emits("other.done"), "workflow.started"),
         late=(emits(), "other.done"),
+        undo=(undo, ["workflow.failed", "workflow.dead_letter.discarded"]),
     )
     held = 0
     for seed in SEEDS:
@@ -195,6 +200,7 @@ async def test_a_discarded_dead_letter_lets_go_of_what_was_held() -> None:
         run.discard(run.dead_letters[0])
         await run.until_quiet()
         assert run.status == "FAILED"
+        assert run.data == {"undone": "workflow.dead_letter.discarded"}
         assert {event.state for event in run.events} <= {"SETTLED", "SKIPPED", "UNHANDLED"}
     assert held
 

@@ -88,8 +88,8 @@ class DeadLetterServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DiscardDeadLetter(self, request, context):
-        """Gives a delivery up. When all dead letters of a FAILED instance are discarded its held events settle as
-        SKIPPED. Idempotent by request_id.
+        """Gives a delivery up and raises `workflow.dead_letter.discarded`, in an instance that has ended too. When all dead
+        letters of a FAILED instance are discarded its held events settle as SKIPPED. Idempotent by request_id.
         Errors: NOT_FOUND / DEAD_LETTER_NOT_FOUND; FAILED_PRECONDITION / DEAD_LETTER_RESOLVED;
         INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID; ALREADY_EXISTS / REQUEST_ID_REUSED.
         """

@@ -230,6 +230,8 @@ class OpenDeadLetter:
     on_failure: OnFailure
     edit: int
     payload: JsonObject | None
+    error: JsonObject
+    """As `AttemptError.to_json` has it."""
     state: DeadLetterState = DeadLetterState.OPEN
 
 
@@ -333,8 +335,8 @@ def _still_open(
 def discard_dead_letter(
     draft: Draft, letter: OpenDeadLetter, held: Sequence[tuple[Delivery, Event]]
 ) -> None:
-    """Gives a delivery up; when a FAILED instance has no dead letter left, what was held (`held`:
-    its HELD deliveries) is skipped.
+    """Gives a delivery up, and raises an event that tells so; when a FAILED instance has no dead letter
+    left, what was held (`held`: its HELD deliveries) is skipped.
 
     The draft must know the facts of the letter's event and of those held.
     """
@@ -350,6 +352,7 @@ def discard_dead_letter(
         )
     draft.take_dead_letter(letter.dead_letter_id, retried=False)
     draft.end_delivery(event.event_id, letter.task_id)
+    told = _tell_of_discarded(draft, letter)
     record_delivery(
         draft,
         event,
@@ -357,9 +360,34 @@ def discard_dead_letter(
         Result.SKIPPED,
         max(letter.attempts, 1),
         action="dead_letter_discarded",
+        raised=(told.event_id,),
     )
+    settle_unhandled_now(draft, [told])
     draft.ended(event, "its dead letter was discarded")
     _skip_what_cannot_go_on(draft, held)
+
+
+def _tell_of_discarded(draft: Draft, letter: OpenDeadLetter) -> Event:
+    """Raises the event by which a task hears that nothing will come of a delivery any more: a
+    compensation that waited for it may begin."""
+    return draft.raise_event(
+        NewEvent(
+            lifecycle.DEAD_LETTER_DISCARDED,
+            {
+                "dead_letter_id": letter.dead_letter_id,
+                "task_id": letter.task_id,
+                "event_id": letter.event.event_id,
+                "event_type": letter.event.event_type,
+                "reason": letter.error["reason"],
+                "message": letter.error["message"],
+                "open_dead_letters": draft.instance.dead_letters,
+            },
+        ),
+        raised_by=CLIENT,
+        cause=letter.event,
+        after_end=not draft.instance.status.is_open,
+        limited=False,
+    )
 
 
 def _skip_what_cannot_go_on(draft: Draft, held: Sequence[tuple[Delivery, Event]]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from waystation_core.domain import actions, limits
-from waystation_core.domain.lifecycle import EVENT_OF_STATUS
+from waystation_core.domain.lifecycle import NOTICES
 from waystation_core.domain.model import Event, Instance, NewEvent
 from waystation_core.domain.operations import Operation, apply
 
@@ -56,9 +56,9 @@ def fork(
 
 
 def may_be_raised_again(event_type: str) -> bool:
-    """Whether a fork may begin with an event of this type that its source handled: any but those of
-    a status, which would say of the fork what is not true of it."""
-    return event_type not in EVENT_OF_STATUS.values()
+    """Whether a fork may begin with an event of this type that its source handled: any but a notice,
+    which would say of the fork what is not true of it."""
+    return event_type not in NOTICES
 
 
 def again(event: Event) -> NewEvent:

@@ -18,6 +18,7 @@ WAITING = "workflow.waiting_for_input"
 COMPLETED = "workflow.completed"
 FAILED = "workflow.failed"
 CANCELLED = "workflow.cancelled"
+DEAD_LETTER_DISCARDED = "workflow.dead_letter.discarded"
 INPUT_PROVIDED = "user.input.provided"
 INPUT_TIMED_OUT = "user.input.timed_out"
 
@@ -28,6 +29,9 @@ EVENT_OF_STATUS = {
     Status.CANCELLED: CANCELLED,
 }
 """Entering a status raises its event."""
+
+NOTICES = frozenset({*EVENT_OF_STATUS.values(), DEAD_LETTER_DISCARDED})
+"""Types that tell what became of an instance. That no task handles one is usual."""
 
 STATUS_OF_EVENT = {COMPLETED: Status.COMPLETED, FAILED: Status.FAILED}
 """A task that raises one of these sets that status."""

@@ -39,6 +39,7 @@ from waystation_core.domain.recording import (
     skip_delivery,
     skip_event,
 )
+from waystation_core.domain.status_events import how_unhandled
 from waystation_core.domain.task_spec import TaskSpec
 
 __all__ = [
@@ -100,7 +101,7 @@ def apply_touch(draft: Draft, touch: EventTouch, *, router_id: str) -> dict[str,
         draft.fix_tasks(event)
         groups.fail_unhandled(draft, event)
         record_unhandled(draft, event)
-        draft.ended(event, "no task handles it")
+        draft.ended(event, how_unhandled(event))
         return {}
     else:
         verdicts = _fix_and_apply(draft, touch, router_id)

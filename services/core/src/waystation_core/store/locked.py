@@ -197,7 +197,7 @@ class LockedInstance:
 
 
 LETTER_COLUMNS = (
-    "l.dead_letter_id::text, l.task_id, l.attempts, l.on_failure, l.edit, l.payload, "
+    "l.dead_letter_id::text, l.task_id, l.attempts, l.on_failure, l.edit, l.payload, l.error, "
     f"{rows.EVENT_COLUMNS}"
 )
 
@@ -206,12 +206,13 @@ def open_letter(row: Sequence[Any]) -> OpenDeadLetter:
     """From LETTER_COLUMNS."""
     return OpenDeadLetter(
         dead_letter_id=row[0],
-        event=rows.event(row[6:]),
+        event=rows.event(row[7:]),
         task_id=row[1],
         attempts=row[2],
         on_failure=OnFailure(row[3]),
         edit=row[4],
         payload=row[5],
+        error=row[6],
     )
 
 

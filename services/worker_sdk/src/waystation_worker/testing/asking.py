@@ -15,7 +15,13 @@ from waystation_worker.testing.answers import Raised
 from waystation_worker.testing.changes import Change, Fault, apply, check_size
 from waystation_worker.testing.committing import settle_undeliverable
 from waystation_worker.testing.instance import Instance
-from waystation_worker.testing.records import INPUT, STATUS, DeadLetter, Delivery
+from waystation_worker.testing.records import (
+    DEAD_LETTER_DISCARDED,
+    INPUT,
+    STATUS,
+    DeadLetter,
+    Delivery,
+)
 from waystation_worker.values import Json
 from waystation_worker.workflows import Failure
 
@@ -127,14 +133,28 @@ def discard(instance: Instance, letter: DeadLetter) -> None:
         groups.fail(instance, delivery.event, task_id, "DISCARDED", told)
     letter.state = "DISCARDED"
     delivery.state = "DONE"
+    discarded = Raised(
+        DEAD_LETTER_DISCARDED,
+        {
+            "dead_letter_id": letter.dead_letter_id,
+            "task_id": task_id,
+            "event_id": delivery.event.event_id,
+            "event_type": delivery.event.event_type,
+            "reason": letter.failure.reason,
+            "message": letter.failure.message,
+            "open_dead_letters": len(instance.open_letters()),
+        },
+    )
+    notice = instance.emit(discarded, "client", delivery.event, after_end=not instance.is_open)
     instance.record(
         delivery.event,
         task_id,
         "SKIPPED",
+        raised=[notice],
         attempt=max(letter.attempts, 1),
         action="dead_letter_discarded",
     )
-    instance.conclude([])
+    instance.conclude([notice])
     instance.ended(delivery.event, "its dead letter was discarded")
     if not instance.open_letters():
         for emitted in instance.pending():

@@ -8,7 +8,7 @@ from datetime import timedelta
 from waystation_worker.tasks import ON_FAILURE
 from waystation_worker.testing import groups, waits
 from waystation_worker.testing.answers import Answer, Failed, Pending
-from waystation_worker.testing.calling import SentEvent
+from waystation_worker.testing.calling import SentEvent, number
 from waystation_worker.testing.changes import (
     MAX_DETAILS_BYTES,
     Fault,
@@ -28,6 +28,9 @@ from waystation_worker.testing.records import (
 )
 from waystation_worker.values import Json
 from waystation_worker.workflows import Failure
+
+_FIRST_LETTER = 1_000_001
+"""Ids of dead letters are those of no events."""
 
 
 def settle_undeliverable(instance: Instance, emitted: Emitted) -> None:
@@ -201,6 +204,7 @@ def fail(instance: Instance, delivery: Delivery, failure: Failed, attempt: int) 
     fails = spec.on_failure != ON_FAILURE["continue"] and not event.after_end
     instance.dead_letters.append(
         DeadLetter(
+            number(_FIRST_LETTER + len(instance.dead_letters)),
             event.event_type,
             task_id,
             delivery.attempts,

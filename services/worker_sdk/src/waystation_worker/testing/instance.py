@@ -20,6 +20,7 @@ from waystation_worker.testing.calling import Branch, SentEvent, number
 from waystation_worker.testing.changes import Change, Fault
 from waystation_worker.testing.records import (
     EVENT_OF_STATUS,
+    NOTICES,
     DeadLetter,
     Delivery,
     Emitted,
@@ -176,6 +177,8 @@ class Instance:
             }
             if failure.details is not None:
                 payload["details"] = failure.details
+            if self.status == "FAILED":
+                payload["open_dead_letters"] = len(self.open_letters())
         elif self.status == "WAITING_FOR_INPUT":
             payload = {"waits": [waits.told(wait) for wait in self.waits]}
         return self.emit(
@@ -209,14 +212,14 @@ class Instance:
             self.emitted_of(event).touched = True
 
     def conclude(self, raised: Sequence[SentEvent]) -> None:
-        """Follows the record of what may have ended it. Events of statuses that no task handles
-        settle at once; where it is over, no group is waited for."""
+        """Follows the record of what may have ended it. Notices that no task handles settle
+        at once; where it is over, no group is waited for."""
         if not self.is_open and not (self.status == "FAILED" and self.open_letters()):
             self.is_over = True
             self.groups.clear()
         for one in raised:
             emitted = self.emitted_of(one)
-            if one.event_type in EVENT_OF_STATUS.values() and not emitted.deliveries:
+            if one.event_type in NOTICES and not emitted.deliveries:
                 emitted.state = "UNHANDLED"
                 self.record(one, "system", "UNHANDLED")
 

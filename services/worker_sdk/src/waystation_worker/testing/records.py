@@ -21,6 +21,9 @@ EVENT_OF_STATUS = {
     "FAILED": "workflow.failed",
     "CANCELLED": "workflow.cancelled",
 }
+DEAD_LETTER_DISCARDED = "workflow.dead_letter.discarded"
+NOTICES = frozenset({*EVENT_OF_STATUS.values(), DEAD_LETTER_DISCARDED})
+"""What tells what became of a workflow. That no task handles one is usual."""
 ENDS = {"workflow.completed": "COMPLETED", "workflow.failed": "FAILED"}
 INPUT_TIMED_OUT = "user.input.timed_out"
 STATUS = Change("set", "status")
@@ -133,6 +136,7 @@ class PendingTask:
 class DeadLetter:
     """A delivery that was given up. `state`: OPEN, RETRIED, DISCARDED."""
 
+    dead_letter_id: str
     event_type: str
     task_id: str
     attempts: int

@@ -22,7 +22,7 @@ from waystation_core.domain.task_table import serves
 
 _SYSTEM_EVENTS = (
     lifecycle.STARTED,
-    *lifecycle.EVENT_OF_STATUS.values(),
+    *sorted(lifecycle.NOTICES),
     lifecycle.INPUT_PROVIDED,
     lifecycle.INPUT_TIMED_OUT,
 )
