@@ -44,8 +44,8 @@ check: setup ## All that can be said without running it: style, types, arrows, c
 	@scripts/check-tracked
 	@echo "check: all good"
 
-.PHONY: rabbitmq node
-rabbitmq node:
+.PHONY: rabbitmq node protoc
+rabbitmq node protoc:
 	@scripts/install-packages $@
 
 .PHONY: test
@@ -53,7 +53,7 @@ test: setup rabbitmq node ## Every test, on private RabbitMQ and Postgres server
 	$(bin)/pytest $(PYTEST_ARGS)
 
 .PHONY: polyglot
-polyglot: setup ## The programs of docs/without-sdk: all whose tools are here, or LANGUAGES="go java"
+polyglot: setup node protoc ## The programs of docs/without-sdk: all whose tools are here, or LANGUAGES="go java"
 	$(bin)/pytest tests/polyglot --languages "$(or $(LANGUAGES),all)" $(PYTEST_ARGS)
 
 .PHONY: test-long

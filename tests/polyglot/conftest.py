@@ -41,8 +41,18 @@ def _chosen(config: pytest.Config) -> list[Language]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "language" in metafunc.fixturenames:
-        chosen = _chosen(metafunc.config)
+        chosen = [language for language in _chosen(metafunc.config) if language.runs]
         metafunc.parametrize("language", chosen, ids=lambda each: each.name, scope="session")
+    if "generated" in metafunc.fixturenames:
+        chosen = [language for language in _chosen(metafunc.config) if not language.runs]
+        metafunc.parametrize("generated", chosen, ids=lambda each: each.name, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A test that no chosen language has is left out instead of skipped."""
+    left_out = [item for item in items if "[NOTSET" in item.name]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_terminal_summary(

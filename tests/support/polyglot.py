@@ -26,6 +26,8 @@ class Language:
     its tools, and it builds in seconds."""
     required: bool = False
     """Whether `make test` fails without its tools, because it installs them."""
+    runs: bool = True
+    """Whether its page has a program; else there is only generated code to look at."""
     ends_with: int = 0
     """The exit code of a process that SIGTERM has ended in order."""
 
@@ -33,6 +35,8 @@ class Language:
 _ALL = (
     Language("typescript", ("node", "npm"), required=True),
     Language("go", ("go",)),
+    Language("rust", ("cargo",), quick=False),
+    Language("csharp", ("protoc",), runs=False),
     Language("java", ("java", "javac", "mvn"), quick=False, ends_with=143),
 )
 LANGUAGES = {language.name: language for language in _ALL}
