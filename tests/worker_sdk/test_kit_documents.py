@@ -1,4 +1,4 @@
-"""The pages on handlers and on testing are true: their files are written out and run, as a stranger
+"""The pages on handlers, on testing and on sagas are true: their files are written out and run, as a stranger
 would. Then the plugin: what it shows when a test fails."""
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from waystation_worker.testing import TestEngine, WorkflowRun
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "testing-workflows.md"
 HANDLERS = DOCS / "handlers.md"
+SAGAS = DOCS / "sagas.md"
 
 
 def pytest_in(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -46,6 +47,14 @@ def test_the_examples_of_the_page_run(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     # 4 of one task, 10 + 4 of workflows, 9 of what comes later, 1 + 5 with fixtures
     assert "33 passed" in done.stdout
+
+
+def test_the_saga_of_the_page_holds(tmp_path: Path) -> None:
+    for name, text in files_of(SAGAS):
+        (tmp_path / name).write_text(text)
+    done = pytest_in(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "14 passed" in done.stdout
 
 
 class ClientOfRun:
