@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from waystation_api.past import entries_of
 from waystation_core.domain import actions
 from waystation_core.domain.commit import EventFacts, InstanceCommit
 from waystation_core.domain.draft import Draft, Rules
@@ -196,7 +197,7 @@ class Engine:
         """What is true of every instance at any time, from the rows alone."""
         for key in keys:
             instance = await self.instance(key)
-            entries = [one.entry for one in (await self.queries.history(key)).entries]
+            entries = [one.entry async for one in entries_of(self.queries, key, instance.version)]
             assert [one.sequence for one in entries] == list(range(1, instance.version + 1))
             data: JsonObject = {}
             for entry in entries:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from support.scripted_engine import ScriptedEngine, failure, reply, task
 
+from waystation_api.past import entries_of
 from waystation_core.broker import open_broker
 from waystation_core.domain import actions
 from waystation_core.domain.errors import DeadLetterNotFound
@@ -199,6 +200,7 @@ async def test_history_is_read_in_portions_of_what_a_filter_means(
     entry = (await queries.history(key, HistoryFilter(2, 2))).entries[0]
     assert (without.entry.change, len(entry.entry.change or ())) == (None, 2)
     assert replace(without.entry, change=entry.entry.change) == entry.entry
+    assert [one.entry.sequence async for one in entries_of(queries, key, 4)] == [1, 2, 3, 4]
     newest = await PostgresEngineStore(pool).newest_history(key, up_to=4, limit=2)
     assert [stored.entry.sequence for stored in newest] == [4, 3]
 

@@ -372,6 +372,18 @@ def stuffs(ctx: TaskContext) -> None:
     ctx.data["large"] = "x" * 1_100_000
 
 
+def asks(number: int, form: dict[str, Any]) -> Any:
+    def task(ctx: TaskContext) -> None:
+        for _ in range(number):
+            ctx.wait_for_input("which?", form)
+
+    return task
+
+
+def tells_too_much(ctx: TaskContext) -> None:
+    ctx.fail("BROKEN", details={"log": "x" * 65_536})
+
+
 def contradicts(ctx: TaskContext) -> None:
     ctx.emit("workflow.failed")
     ctx.complete()
@@ -385,6 +397,10 @@ def loops(ctx: TaskContext) -> None:
     ("task", "reason"),
     [
         (stuffs, "CONTEXT_TOO_LARGE"),
+        (asks(17, {"text": "x" * 65_000}), "CONTEXT_TOO_LARGE"),
+        (asks(11, {"values": [7] * 1_000}), "CONTEXT_TOO_LARGE"),
+        (asks(1, {"text": "x" * 65_536}), "PAYLOAD_TOO_LARGE"),
+        (tells_too_much, "PAYLOAD_TOO_LARGE"),
         (contradicts, "RESPONSE_INVALID"),
         (loops, "TOO_MANY_EVENTS"),
         (lambda ctx: {"a": 1}, "RESPONSE_INVALID"),

@@ -216,6 +216,11 @@ async def test_a_result_that_follows_takes_effect_once(seed: int) -> None:
     large.set("large", "x" * 1_100_000)
     with pytest.raises(LimitExceeded):
         run.complete_delivery(FIRST, large)
+    long_way = TaskResult()
+    for _ in range(3):
+        long_way.set("large", "x" * 700_000)
+    with pytest.raises(LimitExceeded, match="the change has"):
+        run.complete_delivery(FIRST, long_way)
     assert run.data == {"n": 1}
 
     result = TaskResult()

@@ -150,13 +150,13 @@ class Calls:
         self.in_flight += 1
         self._idle.clear()
         if call.task.history_entries:
-            loading = job("load history", self._with_history(handling, call, places))
+            loading = job("load history", self._load_history(handling, call, places))
             self._loading.add(loading)
             loading.add_done_callback(self._loading.discard)
         else:
             self._try_to_send(handling, call, places, None)
 
-    async def _with_history(self, handling: Handling, call: Call, places: _Places) -> None:
+    async def _load_history(self, handling: Handling, call: Call, places: _Places) -> None:
         try:
             history = await self._newest(handling, call.task.history_entries)
         except StoreUnavailable:

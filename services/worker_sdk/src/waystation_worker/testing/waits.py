@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 from waystation_worker.testing import groups
 from waystation_worker.testing.answers import Asked
 from waystation_worker.testing.calling import Branch
-from waystation_worker.testing.changes import Change, Fault, apply, check_bytes, check_values
+from waystation_worker.testing.changes import (
+    Change,
+    Fault,
+    apply,
+    check_bytes,
+    check_size,
+    check_values,
+)
 from waystation_worker.testing.records import STATUS
 from waystation_worker.values import MAX_DEPTH, Json, escape, parse_pointer
 from waystation_worker.workflows import Wait
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
 
 
 MAX_OPEN_WAITS = 100
+MAX_FORM_BYTES = 64 * 1024
 
 
 def waits_of(
@@ -35,6 +43,8 @@ def waits_of(
         if wait_id in taken:
             raise Fault("RESPONSE_INVALID", f"the wait {wait_id} is open already")
         taken.add(wait_id)
+        if asked.schema is not None:
+            check_size(asked.schema, "PAYLOAD_TOO_LARGE", "the form", MAX_FORM_BYTES)
         since, timeout = instance.clock(), asked.timeout
         deadline = None if timeout is None else since + timedelta(seconds=timeout)
         path = asked.answer_path
