@@ -18,7 +18,7 @@ from waystation.v1 import (
 
 T = TypeVar("T")
 
-_OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
+_OPTIONS = [("grpc.use_local_subchannel_pool", 1)]
 ENDED = (3, 4, 5)
 
 

@@ -58,6 +58,16 @@ def test_an_answer_is_merged_and_the_last_one_ends_the_waiting() -> None:
     with pytest.raises(WaitIdRequired) as several:
         world.answer("", {})
     assert several.value.metadata["wait_ids"] == "first,second"
+    many = World()
+    asked(many, *(f"{at:0200}" for at in range(100)))
+    with pytest.raises(WaitIdRequired) as most:
+        many.answer("", {})
+    with pytest.raises(WorkflowNotWaiting) as none:
+        many.answer("another", {})
+    for refused in (most.value, none.value):
+        # Message and details travel as headers.
+        assert "and 90 more" in refused.message
+        assert len(refused.message) + len(str(refused.metadata)) < 5_000
     event = world.answer("second", {"a/b": {"~": 1}, "n": None})
     assert world.instance.status is Status.WAITING_FOR_INPUT
     assert world.instance.data == {"a": {"kept": 1}, "n": None, "a/b": {"~": 1}}

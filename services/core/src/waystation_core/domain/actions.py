@@ -38,6 +38,8 @@ from waystation_core.domain.status_events import raise_status_event, settle_unha
 from waystation_core.domain.timers import end_wait, leave_wait
 
 _EDITED = " with an edited payload"
+_MOST_NAMED = 10
+"""Of open waits in a refusal: its details travel as headers, of which clients take 8 KiB by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +142,10 @@ def provide_input(draft: Draft, wait_id: str, answer: JsonObject, answered_by: s
     before = draft.as_it_is()
     require_open(before)
     waits = {wait.wait_id: wait for wait in before.waits}
+    names = list(waits)[:_MOST_NAMED]
+    more = f" and {len(waits) - len(names)} more" if len(waits) > len(names) else ""
     if not waits or (wait_id and wait_id not in waits):
-        known = f"; open waits: {', '.join(waits)}" if waits else " and asks for nothing now"
+        known = f"; open waits: {', '.join(names)}{more}" if waits else " and asks for nothing now"
         raise WorkflowNotWaiting(
             f"Workflow {before.workflow_instance_id} is {before.status.name}{known}; "
             "see ExplainWorkflow for what it waits for.",
@@ -150,8 +154,8 @@ def provide_input(draft: Draft, wait_id: str, answer: JsonObject, answered_by: s
         )
     if not wait_id and len(waits) > 1:
         raise WaitIdRequired(
-            f"Several waits are open ({', '.join(waits)}); name one as wait_id.",
-            wait_ids=",".join(waits),
+            f"Several waits are open ({', '.join(names)}{more}); name one as wait_id.",
+            wait_ids=",".join(names),
         )
     wait = waits[wait_id] if wait_id else before.waits[0]
     operations = _operations_of(wait, answer)
