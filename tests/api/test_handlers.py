@@ -84,6 +84,8 @@ async def test_a_registration_is_listed_renewed_and_taken_out(api: Api) -> None:
         ({"spec": {"event_types": ["claim*"]}}, "INVALID_EVENT_TYPE", "tasks[0].event_types"),
         ({"spec": {"workflow_types": []}}, "WORKFLOW_TYPES_REQUIRED", "tasks[0].workflow_types"),
         ({"spec": {"max_attempts": 1001}}, "INVALID_FIELD", "tasks[0].max_attempts"),
+        ({"spec": {"history_entries": 1001}}, "INVALID_FIELD", "tasks[0].history_entries"),
+        ({"spec": {"history_entries": -1}}, "INVALID_FIELD", "tasks[0].history_entries"),
         ({"spec": {"backoff_jitter": 1.5}}, "INVALID_FIELD", "tasks[0].backoff_jitter"),
         ({"spec": {"timeout": {"seconds": 90_000}}}, "INVALID_FIELD", "tasks[0].timeout"),
         ({"spec": {"reads": {"paths": ["a.b"]}}}, "INVALID_PATH", None),

@@ -44,7 +44,7 @@ from waystation_core.domain.model import (
     Wait,
 )
 from waystation_core.domain.operations import Operation, to_json
-from waystation_core.domain.outcomes import AttemptError, Patch, WaitRequest
+from waystation_core.domain.outcomes import AttemptError, Patch, Reply, WaitRequest
 from waystation_core.domain.replaying import Comparison, EventDifference, Recorded
 from waystation_core.ports.store import DeadLetterFact, StoredEntry
 from waystation_core.rpc.conversion import (
@@ -54,6 +54,7 @@ from waystation_core.rpc.conversion import (
     entry_to_proto,
     error_to_proto,
     event_to_proto,
+    reply_from_proto,
     set_timestamp,
 )
 
@@ -363,6 +364,24 @@ def test_history_takes_what_room_there_is_and_says_what_it_left_out() -> None:
     small = instance(data={}, version=3)
     few = request(small, 3)
     assert ([each.sequence for each in few.history], few.history_left_out) == ([1, 2, 3], 0)
+
+
+def test_what_a_task_tells_of_its_failure_is_bounded_where_it_is_read() -> None:
+    response = task_handler_service_pb2.HandleEventResponse()
+    response.result.fail.reason = "BROKEN"
+    response.result.fail.details.update(DETAILS)
+    assert isinstance(reply_from_proto(response), Reply)
+    response.result.fail.details.update(worst(limits.MAX_DETAILS_BYTES + 1))
+    refused = reply_from_proto(response)
+    assert isinstance(refused, AttemptError)
+    assert (refused.reason, refused.permanent) == ("PAYLOAD_TOO_LARGE", True)
+    response.failure.metadata.update(DETAILS)
+    kept = reply_from_proto(response)
+    response.failure.metadata.update(worst(limits.MAX_DETAILS_BYTES + 1))
+    left_out = reply_from_proto(response)
+    assert isinstance(kept, AttemptError)
+    assert isinstance(left_out, AttemptError)
+    assert (kept.metadata == DETAILS, list(left_out.metadata or {})) == (True, ["left_out"])
 
 
 def test_what_a_failure_tells_is_cut_however_it_comes() -> None:
