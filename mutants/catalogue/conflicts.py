@@ -210,7 +210,10 @@ MUTANTS = (
         "router/committer.py",
         (
             (
-                "                or any(call.base_version < state.log_from for call in handling.calls.values())\n",
+                "                or any(\n"
+                "                    call.result is not None and call.base_version < state.log_from\n"
+                "                    for call in handling.calls.values()\n"
+                "                )\n",
                 "",
             ),
         ),
