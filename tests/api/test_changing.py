@@ -204,6 +204,13 @@ async def test_what_ended_otherwise_can_not_be_cancelled(api: Api) -> None:
     await api.engine.handle(name, "workflow.started", reply(end=Completion()))
     refused = await refusal(api.workflows.CancelWorkflow(cancel(name)))
     assert (refused.reason, refused.metadata["status"]) == ("WORKFLOW_ENDED", "COMPLETED")
+    assert refused.message == f"Workflow {name} is COMPLETED; there is nothing left to cancel."
+
+
+async def test_a_workflow_has_time_from_its_first_moment_on(api: Api) -> None:
+    request = pb.StartWorkflowRequest(workflow_type="t", timeout={})
+    refused = await refusal(api.workflows.StartWorkflow(request))
+    assert (refused.reason, refused.metadata["field"]) == ("INVALID_FIELD", "timeout")
 
 
 # --- what all changes share ------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
-from domain.test_endpoints import ODD_HOSTS
+from domain.test_endpoints import NO_HOSTS, NO_MACHINES
 from support.running_api import Api, refusal
 from support.scripted_engine import reply, task
 from support.waiting import eventually
@@ -101,10 +101,14 @@ async def test_registrations_that_break_a_rule_are_refused(
 
 
 async def test_endpoints_off_the_allowlist_are_refused(api: Api) -> None:
-    for host in (*ODD_HOSTS, "10.0.0.7", "no-such-host.invalid"):
+    for host in (*NO_MACHINES, "10.0.0.7", "no-such-host.invalid"):
         refused = await refusal(api.handlers.RegisterHandler(register(host=host)))
         assert (refused.code, refused.reason) == (Code.PERMISSION_DENIED, "ENDPOINT_NOT_ALLOWED")
-        assert refused.metadata["host"] == shown(host)
+        assert refused.metadata["host"] == host
+    for host in NO_HOSTS:
+        refused = await refusal(api.handlers.RegisterHandler(register(host=host)))
+        assert (refused.code, refused.reason) == (Code.INVALID_ARGUMENT, "INVALID_FIELD")
+        assert (refused.metadata["field"], refused.metadata["value"]) == ("host", shown(host))
         assert len(refused.message) < 250
     assert not (await api.handlers.ListHandlers(pb.ListHandlersRequest())).handlers
 

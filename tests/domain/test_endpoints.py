@@ -18,7 +18,19 @@ from waystation_core.rpc.addresses import (
     target,
 )
 
-ODD_HOSTS = [
+NO_MACHINES = [
+    "0.0.0.0",
+    "::",
+    "::ffff:127.0.0.1",
+    "::127.0.0.1",
+    "64:ff9b::7f00:1",
+    "2002:7f00:1::",
+    "fe80::1%lo",
+    "169.254.169.254",
+    "224.0.0.1",
+    "255.255.255.255",
+]
+NO_HOSTS = [
     "",
     "unix:/var/run/x",
     "unix:///x",
@@ -35,17 +47,7 @@ ODD_HOSTS = [
     "0x7f000001",
     "127.1",
     "127.0.0.01",
-    "0.0.0.0",
-    "::",
-    "::ffff:127.0.0.1",
     "[::1]",
-    "::127.0.0.1",
-    "64:ff9b::7f00:1",
-    "2002:7f00:1::",
-    "fe80::1%lo",
-    "169.254.169.254",
-    "224.0.0.1",
-    "255.255.255.255",
     "xn--lcalhost-90a",
     "l\u00f6calhost",
     "localhost\n",
@@ -53,11 +55,18 @@ ODD_HOSTS = [
 ]
 
 
-@pytest.mark.parametrize("host", ODD_HOSTS)
-def test_odd_hosts_are_refused(host: str) -> None:
-    with pytest.raises(EndpointNotAllowed) as refused:
+@pytest.mark.parametrize("host", NO_HOSTS)
+def test_what_is_no_host_is_a_fault_of_the_request(host: str) -> None:
+    with pytest.raises(InvalidField) as refused:
         check_endpoint(host, 7500)
+    assert refused.value.metadata["field"] == "host"
     assert len(refused.value.message) < 250
+
+
+@pytest.mark.parametrize("host", NO_MACHINES)
+def test_addresses_of_no_machine_are_not_admitted(host: str) -> None:
+    with pytest.raises(EndpointNotAllowed):
+        check_endpoint(host, 7500)
 
 
 @pytest.mark.parametrize("port", [0, -1, 65_536, 70_968, 99_999])

@@ -93,10 +93,15 @@ def pb_event(name: str) -> event_pb2.NewEvent:
 
 @asynccontextmanager
 async def serving(
-    handler: pb_grpc.TaskHandlerServiceServicer, *more: Any, port: int = 0
+    handler: pb_grpc.TaskHandlerServiceServicer,
+    *more: Any,
+    port: int = 0,
+    receives: int = 4 * 1024 * 1024,
 ) -> AsyncIterator[int]:
     """Serves on loopback; gives the port."""
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    server = grpc.aio.server(
+        options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", receives)]
+    )
     pb_grpc.add_TaskHandlerServiceServicer_to_server(handler, server)
     for add in more:
         add(server)

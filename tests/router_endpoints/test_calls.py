@@ -101,6 +101,23 @@ async def test_unimplemented_is_no_attempt_and_another_endpoint_is_asked(
         assert len(older.calls) == 1
 
 
+async def test_a_request_above_what_an_endpoint_receives_is_named_and_a_raised_limit_helps(
+    pool: EndpointPool,
+) -> None:
+    large = request("echo")
+    large.event.payload.update({"text": "x" * 20_000})
+    async with serving(Handler(), receives=10_000) as port:
+        pool.update([all_tasks(port, batching=False)])
+        outcome = await pool.call("claims", large, 5)
+        assert isinstance(outcome, Failed)
+        assert (outcome.error.code, outcome.error.permanent) == ("RESOURCE_EXHAUSTED", False)
+        assert f"({large.ByteSize()} vs. 10000)" in outcome.error.message
+        assert "receive limit of the endpoint's gRPC server" in outcome.error.message
+    async with serving(Handler(), receives=30_000) as port:
+        pool.update([all_tasks(port, batching=False)])
+        assert isinstance(await pool.call("claims", large, 5), Answered)
+
+
 class _Full(Handler):
     """Begins nothing until it is told to, and asks to be left alone for so long."""
 

@@ -175,6 +175,13 @@ def test_an_answer_that_breaks_a_rule_is_a_permanent_failure(
     assert len(outcome.message) < 400
 
 
+def test_a_failure_without_a_word_is_told_by_its_reason() -> None:
+    for failure, said in ((TaskFailure(reason="LATE"), "LATE"), (TaskFailure(), "TASK_FAILURE")):
+        outcome = reply_from_proto(HandleEventResponse(failure=failure))
+        assert isinstance(outcome, AttemptError)
+        assert (outcome.reason, outcome.message) == (said, said)
+
+
 def test_limits_of_size_and_number_keep_their_reasons() -> None:
     many = reply_from_proto(answer(events=[NewEvent(event_type="a")] * 1001))
     large = reply_from_proto(

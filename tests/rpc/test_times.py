@@ -65,6 +65,17 @@ def test_what_is_no_span_is_refused(value: Duration) -> None:
     assert refused.value.metadata["field"] == "deadline"
 
 
+def test_bounds_of_spans_are_told_as_people_say_them() -> None:
+    with pytest.raises(InvalidField) as refused:
+        seconds_from_proto(
+            Duration(seconds=31_622_401), "timeout", least=0.001, most=366 * 86_400.0
+        )
+    assert refused.value.message.startswith(
+        "timeout is 31622401 s; it must be 0.001 s to 366 days."
+    )
+    assert refused.value.metadata["value"] == "31622401s"
+
+
 @pytest.mark.parametrize("value", NO_SPANS, ids=str)
 def test_a_delay_that_must_not_matter_is_cut(value: Duration) -> None:
     assert 0 <= seconds_within(value, 60.0) <= 60.0

@@ -107,14 +107,22 @@ def _summary(instance: Instance, blockers: Sequence[Blocker], left_out: int) -> 
     if not blockers:
         if instance.status is Status.FAILED:
             why = f": {instance.failure.message}" if instance.failure is not None else ""
-            return f"{name} is FAILED{why}. Nothing of it can be retried."
+            return (
+                f"{_sentence(f'{name} is FAILED{why}')} Nothing of it can be retried: start another workflow, or "
+                f"take another course from where it was: `waystation fork {name} --at SEQUENCE`."
+            )
         return (
             f"{name} is {status}; nothing was found that it waits for, perhaps because it moved on "
             f"while this was read. Ask again; if this stays, look at `waystation show {name}`."
         )
     told = "; ".join(blocker.message for blocker in blockers[:_SHOWN])
     more = len(blockers) - _SHOWN + left_out
-    return f"{name} is {status}: {told}" + (f"; and {more} more." if more > 0 else ".")
+    return _sentence(f"{name} is {status}: {told}" + (f"; and {more} more" if more > 0 else ""))
+
+
+def _sentence(text: str) -> str:
+    """The text with an end; what others said may have one."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def _letter(letter: DeadLetterFact) -> Blocker:

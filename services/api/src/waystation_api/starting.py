@@ -47,7 +47,9 @@ def start_from_proto(request: workflow_service_pb2.StartWorkflowRequest) -> acti
         limits.check_priority(request.priority)
     deadline = None
     if request.HasField("timeout"):
-        deadline = seconds_from_proto(request.timeout, "timeout", most=limits.MAX_DELAY_SECONDS)
+        deadline = seconds_from_proto(
+            request.timeout, "timeout", least=0.001, most=limits.MAX_DELAY_SECONDS
+        )
     return actions.start(
         workflow_instance_id=request.workflow_instance_id or new_id(),
         workflow_type=request.workflow_type,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
+import os
 import sys
 
 from waystation_cli.app import app
-from waystation_cli.failures import EXIT_USAGE
+from waystation_cli.failures import EXIT_FAILED, EXIT_USAGE
 
 
 def main() -> None:
     """Runs the command line of this process and exits with its code."""
+    output = sys.stdout
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that can't show a character shows another one instead of failing.
@@ -19,7 +23,32 @@ def main() -> None:
         if not argument.isprintable() and any("\ud800" <= each <= "\udfff" for each in argument):
             print(f"Error: {argument!r} is not UTF-8 text.", file=sys.stderr)
             sys.exit(EXIT_USAGE)
-    app(prog_name="waystation")
+    try:
+        code = _run()
+        if sys.stdout is not output:
+            # What ends quietly where nobody reads any more leaves this trace.
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+        output.flush()
+    except OSError as error:
+        code = _not_written(error)
+    sys.exit(code)
+
+
+def _run() -> int | str | None:
+    try:
+        app(prog_name="waystation")
+    except SystemExit as end:
+        return end.code
+    return None
+
+
+def _not_written(error: OSError) -> int:
+    """Tells on one line that not all of the output is there."""
+    with contextlib.suppress(OSError):
+        print(f"Error: the output can't be written: {error.strerror}.", file=sys.__stderr__)
+    # What is left in the buffer would be tried again at the end of the process.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    return EXIT_FAILED
 
 
 if __name__ == "__main__":

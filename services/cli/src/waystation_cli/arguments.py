@@ -44,7 +44,8 @@ def json_text(value: str) -> str:
     """The text behind `value`: itself, the file that `@` names, or standard input for `-`."""
     try:
         if value == "-":
-            return sys.stdin.read()
+            # JSON is UTF-8, whatever the locale says.
+            return sys.stdin.buffer.read().decode("utf-8")
         if value.startswith("@"):
             return Path(value[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

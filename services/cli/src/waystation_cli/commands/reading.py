@@ -81,7 +81,7 @@ def list_workflows(
     if as_json:
         document.print_messages(workflows)
     else:
-        overview.print_workflows(workflows, more)
+        overview.print_workflows(workflows, more, all_meant=chosen == WorkflowFilter())
 
 
 def show(

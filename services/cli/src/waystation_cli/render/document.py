@@ -7,7 +7,9 @@ absent. As everywhere in proto JSON, int64 values are strings.
 
 from __future__ import annotations
 
+import codecs
 import json
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -43,12 +45,21 @@ def print_messages(messages: Iterable[Message]) -> None:
 
 def print_line(message: Message) -> None:
     """Prints one message as one line, at once: what reads a stream must not wait for more."""
-    print(json.dumps(as_dict(message), ensure_ascii=False), flush=True)
+    print(_text(as_dict(message)), flush=True)
 
 
 def print_document(document: Any) -> None:
     """Prints what json can print."""
-    print(json.dumps(document, ensure_ascii=False, indent=2))
+    print(_text(document, indent=2))
+
+
+def _text(document: Any, indent: int | None = None) -> str:
+    """As JSON that means the same in every locale: escaped where characters might not be written."""
+    try:
+        in_utf8 = codecs.lookup(sys.stdout.encoding or "").name == "utf-8"
+    except LookupError:
+        in_utf8 = False
+    return json.dumps(document, ensure_ascii=not in_utf8, indent=indent)
 
 
 def _whole_numbers(value: Any) -> Any:

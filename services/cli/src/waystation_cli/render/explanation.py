@@ -6,7 +6,7 @@ from rich.text import Text
 
 from waystation.v1.workflow_service_pb2 import ExplainWorkflowResponse
 from waystation_cli.render import names
-from waystation_cli.render.text import age, plain, stdout, when
+from waystation_cli.render.text import age, error_text, plain, stdout, when
 
 
 def print_explanation(response: ExplainWorkflowResponse) -> None:
@@ -42,7 +42,7 @@ def print_explanation(response: ExplainWorkflowResponse) -> None:
             out.print(plain(f"    {named}"), style="dim")
         if blocker.HasField("last_error"):
             error = blocker.last_error
-            said = ": ".join(filter(None, (error.code, error.reason, error.message)))
+            said = error_text(error)
             out.print(plain(f"    last error: {said}"), style="red")
         if blocker.remedy:
             out.print(plain(f"    {blocker.remedy}"))

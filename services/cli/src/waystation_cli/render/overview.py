@@ -19,11 +19,15 @@ def print_more(out: Console, shown: int) -> None:
     out.print(f"There are more than these {shown}; --limit shows more.", style="dim")
 
 
-def print_workflows(workflows: Sequence[WorkflowContext], more: bool) -> None:
-    """One line for each workflow."""
+def print_workflows(workflows: Sequence[WorkflowContext], more: bool, *, all_meant: bool) -> None:
+    """One line for each workflow. `all_meant`: nothing was left out by a condition."""
     out = stdout()
     if not workflows:
-        out.print("No workflows. `waystation start WORKFLOW_TYPE` starts one.")
+        out.print(
+            "No workflows. `waystation start WORKFLOW_TYPE` starts one."
+            if all_meant
+            else "No workflow is like that. `waystation list` shows all."
+        )
         return
     rows = table("WORKFLOW", "TYPE", "STATUS", "VERSION", "STARTED", "CHANGED")
     for context in workflows:

@@ -12,16 +12,24 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
 from rich.table import Table
 
+from waystation.v1.history_pb2 import AttemptError
+
 # A pipe has no width; wide enough that a line of a table stays one line for grep.
 _PIPE_WIDTH = 240
 
 NOTHING = "-"
 
 
+class _Output(Console):
+    def on_broken_pipe(self) -> None:
+        """Whoever runs the command line tells of it, as of a full disk."""
+        raise
+
+
 def stdout() -> Console:
     """The console for people. Without a terminal it writes no colours and wide lines."""
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
-    return Console(highlight=False, markup=False, emoji=False, width=width)
+    return _Output(highlight=False, markup=False, emoji=False, width=width)
 
 
 def plain(text: str) -> str:
@@ -33,6 +41,12 @@ def plain(text: str) -> str:
         else character
         for character in text
     )
+
+
+def error_text(error: AttemptError) -> str:
+    """All that an error says, each word of it once."""
+    said = (error.code, error.reason, error.message)
+    return plain(": ".join(dict.fromkeys(filter(None, said))))
 
 
 def name(enum: EnumTypeWrapper, value: int, prefix: str) -> str:

@@ -15,7 +15,17 @@ from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation_cli.render import dead_letters as letters_view
 from waystation_cli.render import names, outcomes
 from waystation_cli.render.document import as_dict
-from waystation_cli.render.text import NOTHING, age, clock, length, plain, stdout, table, when
+from waystation_cli.render.text import (
+    NOTHING,
+    age,
+    clock,
+    error_text,
+    length,
+    plain,
+    stdout,
+    table,
+    when,
+)
 from waystation_cli.render.timeline import timeline
 from waystation_cli.render.tree import lines
 
@@ -114,7 +124,7 @@ def _message(entry: HistoryEntry) -> str:
     if not entry.HasField("error"):
         return plain(entry.note)
     error = entry.error
-    said = ": ".join(part for part in (error.code, error.reason, error.message) if part)
+    said = error_text(error)
     if entry.will_retry and entry.HasField("next_attempt_at"):
         said += f" (tried again at {clock(entry.next_attempt_at)})"
     elif error.permanent:

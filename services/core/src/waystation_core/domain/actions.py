@@ -123,16 +123,20 @@ def expect_version(instance: Instance, expected: int | None) -> None:
 def require_open(instance: Instance) -> None:
     """Raises WorkflowEnded unless the instance is open."""
     if not instance.status.is_open:
-        advice = (
+        raise _ended(
+            instance,
             "retry one of its dead letters to make it go on"
-            if instance.status is Status.FAILED
-            else "start a new workflow instead"
+            if instance.status is Status.FAILED and instance.dead_letters
+            else "start a new workflow instead",
         )
-        raise WorkflowEnded(
-            f"Workflow {instance.workflow_instance_id} is {instance.status.name}; {advice}.",
-            workflow_instance_id=instance.workflow_instance_id,
-            status=instance.status.name,
-        )
+
+
+def _ended(instance: Instance, advice: str) -> WorkflowEnded:
+    return WorkflowEnded(
+        f"Workflow {instance.workflow_instance_id} is {instance.status.name}; {advice}.",
+        workflow_instance_id=instance.workflow_instance_id,
+        status=instance.status.name,
+    )
 
 
 def provide_input(draft: Draft, wait_id: str, answer: JsonObject, answered_by: str = "") -> Event:
@@ -212,7 +216,13 @@ def cancel(draft: Draft, reason: str) -> None:
     before = draft.as_it_is()
     if before.status is Status.CANCELLED:
         return
-    require_open(before)
+    if not before.status.is_open:
+        raise _ended(
+            before,
+            "discard its dead letters, and nothing can make it go on"
+            if before.status is Status.FAILED and before.dead_letters
+            else "there is nothing left to cancel",
+        )
     draft.move_to(Status.CANCELLED)
     failure = Failure(reason="CANCELLED", message=reason or "cancelled by a client")
     draft.touch(failure=failure, turn=None)

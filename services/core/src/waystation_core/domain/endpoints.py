@@ -106,8 +106,9 @@ def check_endpoint(host: str, port: int) -> Address | None:
     """Refuses what is neither a DNS name nor the usual spelling of an IP address.
 
     The address when the host is one, else None: then it must be resolved before the allowlist is
-    asked. Raises InvalidField for a port outside 1-65535, EndpointNotAllowed for an odd host, such
-    as a URL, a gRPC target (`unix:`, `dns:`), `127.1`, `[::ffff:127.0.0.1]` or a name in punycode.
+    asked. Raises InvalidField for a port outside 1-65535 and for an odd host, such as a URL, a gRPC
+    target (`unix:`, `dns:`), `127.1`, `[::ffff:127.0.0.1]` or a name in punycode; EndpointNotAllowed for
+    an address that is no machine's.
     """
     if not 1 <= port <= MAX_PORT:
         raise InvalidField(
@@ -121,10 +122,18 @@ def check_endpoint(host: str, port: int) -> Address | None:
         address = None
     if address is None:
         if not _is_name(host):
-            raise _odd(host)
+            raise InvalidField(
+                f'host "{shown(host)}" is neither a DNS name nor an IP address; write it without scheme, '
+                "port or path.",
+                field="host",
+                value=shown(host),
+            )
         return None
     if _never(address) or (isinstance(address, IPv6Address) and address.scope_id is not None):
-        raise _odd(host)
+        raise EndpointNotAllowed(
+            f'"{shown(host)}" is not a host that can be called; write the address of one machine.',
+            host=shown(host),
+        )
     return address
 
 
@@ -162,14 +171,6 @@ def _never(address: Address) -> bool:
 def _same_place(one: Address, other: Address) -> bool:
     """Whether both may be one server's: a machine has many names for itself."""
     return one == other or (one.is_loopback and other.is_loopback)
-
-
-def _odd(host: str) -> EndpointNotAllowed:
-    return EndpointNotAllowed(
-        f'"{shown(host)}" is not a host that can be called: write a DNS name or an IP address, '
-        "without scheme, port or path.",
-        host=shown(host),
-    )
 
 
 def _rule(entry: str) -> Rule:

@@ -3,6 +3,7 @@ calls handler services."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from grpc import StatusCode
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.domain.errors import NotBegun, ResponseInvalid, WaystationError
 from waystation_core.domain.limits import (
+    MAX_MESSAGE_BYTES,
     MAX_METADATA_ENTRIES,
     MAX_RETRY_AFTER_SECONDS,
     MAX_TEXT_BYTES,
@@ -53,6 +55,16 @@ _LOST_CAUSE_MEANS = (
     "its details, so that code and cause are lost: shorten its message."
 )
 """A hint for people and no more: a handler can say such a thing itself."""
+
+_SAY_TOO_LARGE = frozenset({StatusCode.RESOURCE_EXHAUSTED, StatusCode.OUT_OF_RANGE})
+_TOO_LARGE_MEANS = (
+    ". The request has just so many bytes, so this is the receive limit of the endpoint's gRPC server: set it to "
+    f"{MAX_MESSAGE_BYTES} bytes (4 MiB) or more, which every request keeps, and retry."
+)
+"""A hint too. Servers of all languages name the size that they refuse, and nobody else knows it."""
+
+_EARLY_SECONDS = 0.1
+"""An endpoint's timer may go off so much before ours."""
 
 _DETAILS = "grpc-status-details-bin"
 
@@ -100,8 +112,21 @@ class NotSent:
     """No endpoint announces the task for this event: only another registration can help."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What is known of a call beside the status that ended it."""
+
+    request_bytes: int
+    timeout: float
+    duration: float
+    """Both in seconds."""
+
+
 def error_of_status(
-    code: StatusCode, message: str, trailing: Iterable[tuple[str, str | bytes]] = ()
+    code: StatusCode,
+    message: str,
+    trailing: Iterable[tuple[str, str | bytes]] = (),
+    sent: Sent | None = None,
 ) -> AttemptError:
     """The failed attempt that a status other than OK and UNIMPLEMENTED means.
 
@@ -114,7 +139,21 @@ def error_of_status(
             reason = named or reason
     if code is StatusCode.RESOURCE_EXHAUSTED and _LOST_CAUSE in message:
         message += _LOST_CAUSE_MEANS
+    if sent is not None:
+        if code in _SAY_TOO_LARGE and _names(sent.request_bytes, message):
+            message += _TOO_LARGE_MEANS
+        if code is StatusCode.DEADLINE_EXCEEDED and not reason and _is_over(sent):
+            # Each language has its own words for it, such as "Stream removed".
+            return late(sent.timeout)
     return error_of_code(code, message, reason=reason, retry_after=retry_after, metadata=metadata)
+
+
+def _names(number: int, text: str) -> bool:
+    return re.search(rf"(?<!\d){number}(?!\d)", text) is not None
+
+
+def _is_over(sent: Sent) -> bool:
+    return sent.duration >= sent.timeout - _EARLY_SECONDS
 
 
 def error_of_code(

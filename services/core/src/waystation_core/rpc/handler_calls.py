@@ -22,6 +22,7 @@ from waystation_core.rpc.attempts import (
     Answered,
     Failed,
     NotSent,
+    Sent,
     error_of_status,
     late,
     pause_of_not_begun,
@@ -94,7 +95,8 @@ class HandlerCalls:
                     problems.append(f"{_name(endpoint)} does not host {request.task_id}")
                     continue
                 trailing = status.trailing_metadata() or ()
-                error = error_of_status(code, status.details() or "", trailing)
+                sent = Sent(request.ByteSize(), timeout, loop.time() - began)
+                error = error_of_status(code, status.details() or "", trailing, sent)
                 if pause_of_not_begun(error) is not None:
                     problems.append(f"{_name(endpoint)}: {error.message}")
                     continue

@@ -21,6 +21,7 @@ from waystation_core.rpc.attempts import (
     Answered,
     Failed,
     NotSent,
+    Sent,
     error_of_code,
     error_of_status,
     invalid_answer,
@@ -390,7 +391,8 @@ class Link:
             self._end(call, Cut(message, self.endpoint, duration))
             return
         trailing = status.trailing_metadata() or ()
-        self._refused(call, error_of_status(code, status.details() or "", trailing), duration)
+        sent = Sent(len(call.payload), call.timeout, duration)
+        self._refused(call, error_of_status(code, status.details() or "", trailing, sent), duration)
 
     def _refused(self, call: Call, error: AttemptError, duration: float) -> None:
         """The endpoint ended the call with a status of its own."""

@@ -295,10 +295,11 @@ def failure_from_proto(failure: result_pb2.TaskFailure) -> AttemptError:
             limits.encoded(metadata, "failure.metadata", limits.MAX_DETAILS_BYTES)
         except (InvalidStruct, ResourceExhausted) as problem:
             metadata = {"left_out": problem.message}
+    reason = readable(failure.reason, 200) or TASK_FAILURE
     return AttemptError(
         code=TASK_FAILURE,
-        reason=readable(failure.reason, 200) or TASK_FAILURE,
-        message=readable(failure.message, limits.MAX_TEXT_BYTES),
+        reason=reason,
+        message=readable(failure.message, limits.MAX_TEXT_BYTES) or reason,
         permanent=failure.permanent,
         retry_after=retry_after,
         metadata=metadata,

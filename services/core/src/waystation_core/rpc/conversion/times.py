@@ -63,12 +63,18 @@ def seconds_from_proto(value: Duration, field: str, *, least: float = 0.0, most:
         )
     if not least <= seconds <= most:
         raise InvalidField(
-            f"{field} is {seconds:g} s; it must be {least:g} s to {most:g} s. "
+            f"{field} is {spelt(seconds)}; it must be {spelt(least)} to {spelt(most)}. "
             "Correct it, or leave it out for the default.",
             field=field,
-            value=f"{seconds:g}s",
+            value=f"{seconds:.15g}s",
         )
     return seconds
+
+
+def spelt(seconds: float) -> str:
+    """A span as people read it: `366 days`, `90 s`."""
+    days = seconds / 86_400
+    return f"{days:.0f} days" if days > 1 and days.is_integer() else f"{seconds:.15g} s"
 
 
 def seconds_within(value: Duration, most: float) -> float:
