@@ -19,7 +19,7 @@ from waystation_worker.events import NewEvent
 from waystation_worker.patience import Patience
 from waystation_worker.revisiting import Revisiting
 from waystation_worker.timing import Span, span
-from waystation_worker.values import write_struct
+from waystation_worker.values import Model, write_struct
 from waystation_worker.watching import follow
 from waystation_worker.workflows import (
     EventWithState,
@@ -55,9 +55,9 @@ class Client(Completing, Revisiting):
     async def start(
         self,
         workflow_type: str,
-        data: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | Model | None = None,
         *,
-        payload: Mapping[str, Any] | None = None,
+        payload: Mapping[str, Any] | Model | None = None,
         workflow_id: str | None = None,
         correlation_id: str | None = None,
         priority: int | None = None,
@@ -89,9 +89,9 @@ class Client(Completing, Revisiting):
     async def run(
         self,
         workflow_type: str,
-        data: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | Model | None = None,
         *,
-        payload: Mapping[str, Any] | None = None,
+        payload: Mapping[str, Any] | Model | None = None,
         workflow_id: str | None = None,
         correlation_id: str | None = None,
         priority: int | None = None,
@@ -147,7 +147,7 @@ class Client(Completing, Revisiting):
     async def provide_input(
         self,
         workflow_id: str,
-        input: Mapping[str, Any],
+        input: Mapping[str, Any] | Model,
         *,
         wait_id: str | None = None,
         answered_by: str = "",
@@ -173,7 +173,7 @@ class Client(Completing, Revisiting):
         self,
         workflow_id: str,
         event_type: str,
-        payload: Mapping[str, Any] | None = None,
+        payload: Mapping[str, Any] | Model | None = None,
         *,
         priority: int | None = None,
         metadata: Mapping[str, str] | None = None,
@@ -284,8 +284,8 @@ class Client(Completing, Revisiting):
     def _start_request(
         self,
         workflow_type: str,
-        data: Mapping[str, Any] | None,
-        payload: Mapping[str, Any] | None,
+        data: Mapping[str, Any] | Model | None,
+        payload: Mapping[str, Any] | Model | None,
         workflow_id: str | None,
         correlation_id: str | None,
         priority: int | None,

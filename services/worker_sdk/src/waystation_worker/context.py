@@ -69,7 +69,7 @@ class TaskContext(Reply):
         return typed(_value_at(self.data, at), model, f"data{at}", "DATA_INVALID")
 
     @property
-    def workflow_instance_id(self) -> str:
+    def workflow_id(self) -> str:
         """The instance."""
         return self._message.workflow_instance_id
 

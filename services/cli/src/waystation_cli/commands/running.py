@@ -45,7 +45,8 @@ Payload = Annotated[
     typer.Option(help=f"The payload of workflow.started, if not the data: {JSON_HELP}"),
 ]
 NewId = Annotated[
-    str | None, typer.Option("--id", help="The instance's id; without it one is made.")
+    str | None,
+    typer.Option("--id", metavar="WORKFLOW_ID", help="The instance's id; without it one is made."),
 ]
 CorrelationId = Annotated[
     str | None, typer.Option(help="Your own id, inherited by every event of the instance.")
