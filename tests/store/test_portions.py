@@ -84,6 +84,7 @@ BOUNDED_BY: dict[type, dict[str, str]] = {
     EngineStore: {
         "start": "batch",
         "load": "event_ids",
+        "newest_history": "limit",
         "commit": "batch",
         "make_due": "event_ids",
         "give_back": "rows",
@@ -126,12 +127,12 @@ BOUNDED_BY: dict[type, dict[str, str]] = {
     },
     QueryStore: {
         "instances": "ids",
-        "history": ONE_INSTANCE,
+        "history": "limit",
         "tails": "limit",
         "workflows": "limit",
         "events": "limit",
         "events_named": "event_ids",
-        "open_work": ONE_INSTANCE,
+        "open_work": "limit",
         "dead_letters": "limit",
         "dead_letter_instances": "limit",
         "open_letters": "keys",
