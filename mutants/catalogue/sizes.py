@@ -75,6 +75,22 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "cancels_all_at_once",
+        "Whatever waits for a stream goes out in messages of a bounded size",
+        "router/endpoints/stream.py",
+        (
+            ("in self._cancels[:MAX_CANCELS]:\n", "in self._cancels:\n"),
+            (
+                "            del self._cancels[:MAX_CANCELS]\n",
+                "            self._cancels.clear()\n",
+            ),
+        ),
+        killers=(
+            "tests/router_endpoints/test_stream.py::"
+            "test_items_and_cancels_are_cut_into_several_messages",
+        ),
+    ),
+    Mutant(
         "a_page_of_history_of_any_size",
         "Pages of history end before they are too large",
         "api/reading.py",
