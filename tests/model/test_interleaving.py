@@ -126,6 +126,7 @@ class Scene:
             raises=("slow",),
             waits=True,
         )
+        self.asked = opening.token
         await self._apply(start.event, BEGIN, opening)
         async with self.pool.connection() as connection:
             cursor = await connection.execute(
@@ -261,7 +262,7 @@ class Scene:
                 if what == "cancel":
                     await changing.cancel(change, "enough")
                 elif what == "input":
-                    await changing.provide_input(change, "", {"input": True})
+                    await changing.provide_input(change, "", {f"input-{self.asked}": True}, "")
                 else:
                     await changing.publish(change, NewEvent("work", {"by": new_id()}))
             except (WorkflowEnded, WorkflowNotWaiting):
