@@ -16,7 +16,11 @@ from waystation.v1 import blocker_pb2
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.dead_letter_service_pb2 import DiscardDeadLetterRequest, RetryDeadLetterRequest
 from waystation.v1.handler_pb2 import TaskSpec
-from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest, RetireTaskRequest
+from waystation.v1.handler_registry_service_pb2 import (
+    ListHandlersRequest,
+    RegisterHandlerRequest,
+    RetireTaskRequest,
+)
 from waystation.v1.system_service_pb2 import GetSystemStatusRequest
 from waystation_api import workflows
 from waystation_core.broker.in_process import InProcessBroker
@@ -184,12 +188,20 @@ async def test_why_a_parked_delivery_is_not_called(api: Api) -> None:
 
     assert "no endpoint of claims could be called when it was tried" in (await why())[0]
     (handler,) = await api.store.registry.handlers()
-    seen = {"reachable": False, "last_error": "circuit open", "calls_in_flight": 0}
-    report = RouterReport(0, 0, endpoints={handler.handler_id: seen})
-    await api.store.engine.heartbeat(new_id(), "default", "host", 30, report)
-    message, remedy = await why()
-    assert "claims can't be called (127.0.0.1:7500: circuit open)" in message
-    assert "waystation handlers list" in remedy
+    router = new_id()
+    # One that can't be called, and one that does not host what it announces.
+    for reachable, trouble in (
+        (False, "circuit open"),
+        (True, "answered UNIMPLEMENTED for claim_validator"),
+    ):
+        seen = {"reachable": reachable, "last_error": trouble, "calls_in_flight": 0}
+        report = RouterReport(0, 0, endpoints={handler.handler_id: seen})
+        await api.store.engine.heartbeat(router, "default", "host", 30, report)
+        message, remedy = await why()
+        assert f"claims can't be called (127.0.0.1:7500: {trouble})" in message
+        assert "waystation handlers list" in remedy
+        listed = await api.handlers.ListHandlers(ListHandlersRequest())
+        assert (listed.handlers[0].reachable, listed.handlers[0].last_error) == (reachable, trouble)
     await register(api, "claim_validator", event_type="other")
     message, remedy = await why()
     assert "announces the task for this event any more" in message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from pathlib import Path
@@ -10,9 +11,14 @@ import pytest
 from cli.conftest import Run
 from cli.fake_api import HOSTILE, FakeApi, context, struct, waits
 from google.protobuf.json_format import MessageToDict
+from rich.console import Console
 
 from waystation.v1 import history_pb2, workflow_pb2
+from waystation.v1.handler_pb2 import Handler
+from waystation.v1.history_pb2 import AttemptError
 from waystation_cli.app import app
+from waystation_cli.render.endpoints import endpoint_table
+from waystation_cli.render.text import error_text
 
 # Each command with what it must have sent, what a person must find, and what a script must find.
 COMMANDS = {
@@ -436,3 +442,26 @@ def test_a_task_is_retired_when_somebody_says_yes(api: FakeApi, run: Run) -> Non
     assert asked.exit_code == 0
     assert "Retire claim_validator for good" in asked.stderr
     assert api.requests["RetireTask"].task_id == "claim_validator"
+
+
+def test_an_endpoint_that_does_not_host_its_task_is_told_with_its_words() -> None:
+    said = "answered UNIMPLEMENTED for claim_validator"
+    line = endpoint_table([Handler(service_name="claims", reachable=True, last_error=said)])
+    shown = io.StringIO()
+    Console(file=shown, width=200).print(line)
+    assert f"yes, but {said}" in shown.getvalue()
+
+
+def test_a_list_without_a_match_is_no_empty_house(api: FakeApi, run: Run) -> None:
+    api.workflows = 0
+    assert "`waystation start WORKFLOW_TYPE` starts one" in run("list").stdout
+    assert run("list", "--status", "active").stdout == (
+        "No workflow is like that. `waystation list` shows all.\n"
+    )
+
+
+def test_an_error_says_each_of_its_words_once() -> None:
+    assert (
+        error_text(AttemptError(code="UNKNOWN", reason="UNKNOWN", message="odd")) == "UNKNOWN: odd"
+    )
+    assert error_text(AttemptError(code="A", reason="B")) == "A: B"
