@@ -89,4 +89,34 @@ MUTANTS = (
         ),
         killers=("tests/domain/test_lifecycle.py::test_who_may_raise_what",),
     ),
+    Mutant(
+        "strict_any_word_on_sizes_is_a_receive_limit",
+        "A handler's own RESOURCE_EXHAUSTED is not taken for its server's receive limit",
+        "core/rpc/attempts.py",
+        ((" and _names(sent.request_bytes, message):", ":"),),
+        killers=("tests/rpc/test_attempts.py",),
+    ),
+    Mutant(
+        "strict_a_late_call_reads_as_its_language_says",
+        "A call that is over is told alike in every language",
+        "core/rpc/attempts.py",
+        ((" and not reason and _is_over(sent):", " and False:"),),
+        killers=("tests/rpc/test_attempts.py",),
+    ),
+    Mutant(
+        "strict_an_early_deadline_is_called_late",
+        "What a handler says of a timeout of its own, long before the call is over, is kept",
+        "core/rpc/attempts.py",
+        (("    return sent.duration >= sent.timeout - _EARLY_SECONDS\n", "    return True\n"),),
+        killers=("tests/rpc/test_attempts.py",),
+    ),
+    Mutant(
+        "strict_an_answer_is_not_measured_with_its_question",
+        "The event of an answer keeps the limits of every payload",
+        "core/domain/actions.py",
+        (('    limits.check_json(payload, "the payload with this input")\n', ""),),
+        killers=(
+            "tests/domain/test_actions.py::test_the_event_of_an_answer_keeps_the_limits_of_a_payload",
+        ),
+    ),
 )

@@ -134,14 +134,15 @@ def test_an_answer_whose_place_is_gone_is_refused_and_may_be_given_again() -> No
 
 
 def test_the_event_of_an_answer_keeps_the_limits_of_a_payload() -> None:
-    world = asked_apart("/a", {})
+    world = World()
+    asked(world, "w")
     deep: JsonObject = {}
     for _ in range(15):
         deep = {"in": deep}
+    # Merged, each of them would be small enough for data.
     with pytest.raises(InvalidStruct):
         world.answer("w", deep)
     with pytest.raises(PayloadTooLarge):
-        # With the place around it, it would be small enough for data.
         world.answer("w", {"x": "y" * (2**20 - 30)})
     world.answer("w", deep["in"])
 

@@ -245,7 +245,7 @@ class OpenDeadLetter:
     edit: int
     payload: JsonObject | None
     error: JsonObject
-    """As `AttemptError.to_json` has it."""
+    """Its `reason` and `message`."""
     state: DeadLetterState = DeadLetterState.OPEN
 
 

@@ -197,7 +197,9 @@ class LockedInstance:
 
 
 LETTER_COLUMNS = (
-    "l.dead_letter_id::text, l.task_id, l.attempts, l.on_failure, l.edit, l.payload, l.error, "
+    "l.dead_letter_id::text, l.task_id, l.attempts, l.on_failure, l.edit, l.payload, "
+    # Not its metadata, which may be large.
+    "json_build_object('reason', l.error->>'reason', 'message', l.error->>'message'), "
     f"{rows.EVENT_COLUMNS}"
 )
 
