@@ -54,7 +54,7 @@ test: setup rabbitmq node ## Every test, on private RabbitMQ and Postgres server
 
 .PHONY: polyglot
 polyglot: setup node protoc ## The programs of docs/without-sdk: all whose tools are here, or LANGUAGES="go java"
-	$(bin)/pytest tests/polyglot --languages "$(or $(LANGUAGES),all)" $(PYTEST_ARGS)
+	$(bin)/pytest tests/polyglot --timeout 1800 --languages "$(or $(LANGUAGES),all)" $(PYTEST_ARGS)
 
 .PHONY: test-long
 test-long: setup rabbitmq ## The end-to-end tests in their long form: more load, more rounds of faults

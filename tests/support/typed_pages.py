@@ -13,7 +13,7 @@ from pathlib import Path
 
 _BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.M | re.S)
 ROOT = Path(__file__).parents[2]
-TYPING_SECONDS = 600
+TYPING_SECONDS = 1500
 
 
 class TypedPage:
