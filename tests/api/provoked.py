@@ -6,16 +6,32 @@ instances, dead letters and deliveries in the states that refusals are about.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from api.refusing_world import (
+    BAD_ID,
+    HALF,
+    LARGE,
+    MINUS,
+    NAN,
+    NOBODY,
+    World,
+    completion,
+    event,
+    letter,
+    of,
+    operation,
+    plain,
+    registration,
+    result,
+    run,
+    start,
+    struct,
+)
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
-from google.protobuf.struct_pb2 import Struct
-from support.running_api import Api
-from support.scripted_engine import failure, reply, task
 
 from waystation.v1 import dead_letter_service_pb2 as letters_pb
 from waystation.v1 import delivery_completion_service_pb2 as completions_pb
@@ -23,36 +39,9 @@ from waystation.v1 import handler_registry_service_pb2 as handlers_pb
 from waystation.v1 import system_service_pb2 as system_pb
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.dead_letter_pb2 import DeadLetterFilter
-from waystation.v1.event_pb2 import NewEvent
-from waystation.v1.handler_pb2 import TaskSpec
 from waystation.v1.history_pb2 import HistoryFilter
-from waystation.v1.operation_pb2 import Operation, OperationList
-from waystation.v1.result_pb2 import TaskFailure, TaskResult, WorkflowCompletion
+from waystation.v1.result_pb2 import TaskFailure, WorkflowCompletion
 from waystation.v1.workflow_pb2 import WorkflowFilter
-from waystation_core.domain.completion_tokens import CompletionTokens
-from waystation_core.domain.model import OnFailure
-from waystation_core.domain.operations import Operation as Change
-from waystation_core.domain.results import Pending, WaitRequest
-
-NOBODY = "01890000-0000-7000-8000-000000000000"
-"""An id that could be one, and is none."""
-BAD_ID = "a b"
-MINUS = Duration(seconds=-1)
-
-
-@dataclass
-class World:
-    """What requests are about."""
-
-    api: Api
-    letter: str
-    """An open dead letter, of `w-failed`."""
-    discarded: str
-    of_ended: str
-    """An open one of a workflow that was cancelled since."""
-    handler: str
-    tokens: dict[str, str] = field(default_factory=dict)
-    """By instance: of a delivery that is pending, in call, over; and of `ended`, pending in one that ended."""
 
 
 @dataclass(frozen=True)
@@ -67,145 +56,6 @@ class Row:
     """Of a server of its own."""
 
 
-# --- the world ---------------------------------------------------------------------------------
-
-
-async def world(api: Api) -> World:
-    both = registration()
-    both.tasks.add(task_id="other", event_types=["x"], workflow_types=["none"])
-    registered = await api.handlers.RegisterHandler(both)
-    for name, data in {
-        "w-open": {},
-        "w-ended": {},
-        "w-asks": {},
-        "w-large": {"a": "x" * 900_000},
-        "w-nowhere": {},
-    }.items():
-        await _started(api, name, data)
-    await api.workflows.CancelWorkflow(pb.CancelWorkflowRequest(workflow_instance_id="w-ended"))
-    two = (WaitRequest("?", wait_id="a"), WaitRequest("?", wait_id="b"))
-    for name in ("w-asks", "w-large"):
-        await api.engine.handle(name, "workflow.started", reply(waits=two))
-    apart = WaitRequest("?", answer_path="/place/answer")
-    await api.engine.handle("w-nowhere", "workflow.started", reply("more", waits=(apart,)))
-    await api.engine.handle("w-nowhere", "more", reply(change=[Change("/place", "set", 1)]))
-    letters = [await _dead(api, name) for name in ("w-failed", "w-discarded", "w-given-up")]
-    await api.dead_letters.DiscardDeadLetter(
-        letters_pb.DiscardDeadLetterRequest(dead_letter_id=letters[1])
-    )
-    await api.workflows.CancelWorkflow(pb.CancelWorkflowRequest(workflow_instance_id="w-given-up"))
-    tokens = {}
-    key = (await api.store.registry.snapshot()).completion_key
-    for name in ("in-call", "pending", "over", "ended"):
-        data = {"total": "a text", "a": "x" * 900_000} if name == "pending" else {}
-        await _started(api, name, data)
-        event = await api.engine.pending(name, "workflow.started")
-        tokens[name] = CompletionTokens(key).of(event.event_id, "claim_validator", 0, 1)
-        if name != "in-call":
-            await api.engine.handle(name, "workflow.started", Pending(600.0))
-    await api.completions.CompleteDelivery(
-        completions_pb.CompleteDeliveryRequest(
-            completion_token=tokens["over"], result=result(complete=WorkflowCompletion())
-        )
-    )
-    await api.workflows.CancelWorkflow(pb.CancelWorkflowRequest(workflow_instance_id="ended"))
-    return World(api, *letters, registered.handler.handler_id, tokens)
-
-
-async def _started(api: Api, name: str, data: dict[str, Any]) -> None:
-    request = pb.StartWorkflowRequest(workflow_type="t", workflow_instance_id=name)
-    request.data.update(data)
-    await api.workflows.StartWorkflow(request)
-
-
-async def _dead(api: Api, name: str) -> str:
-    """The dead letter of a workflow's first event, which goes on without it."""
-    await _started(api, name, {})
-    by = task(on_failure=OnFailure.CONTINUE)
-    more = reply("goes.on", change=[Change("/n", "set", 1)])
-    await api.engine.handle(
-        name, "workflow.started", failure(permanent=True), by=by, tasks=[by, task("other")]
-    )
-    await api.engine.handle(name, "workflow.started", more, by=task("other"))
-    listed = await api.dead_letters.ListDeadLetters(
-        letters_pb.ListDeadLettersRequest(filter={"workflow_instance_ids": [name]})
-    )
-    return str(listed.dead_letters[0].dead_letter_id)
-
-
-# --- parts of requests -------------------------------------------------------------------------
-
-
-def struct(**members: Any) -> Struct:
-    made = Struct()
-    made.update(members)
-    return made
-
-
-NAN = struct(n=math.nan)
-LARGE = struct(text="x" * 1_100_000)
-HALF = struct(b="x" * 900_000)
-
-
-def registration(**fields: Any) -> handlers_pb.RegisterHandlerRequest:
-    spec = {
-        "task_id": "claim_validator",
-        "event_types": ["workflow.started"],
-        "workflow_types": ["none"],
-        **fields.pop("spec", {}),
-    }
-    return handlers_pb.RegisterHandlerRequest(
-        **{
-            "service_name": "claims",
-            "host": "127.0.0.1",
-            "port": 7500,
-            "tasks": [TaskSpec(**spec)],
-            **fields,
-        }
-    )
-
-
-def of(kind: Any, name: str = "w-open", **given: Any) -> Callable[..., Any]:
-    """Requests of this kind about an instance; other fields beside, or instead of, these."""
-
-    def made(**fields: Any) -> Callable[[World], Any]:
-        return lambda _: kind(**{"workflow_instance_id": name, **given, **fields})
-
-    return made
-
-
-def start(**fields: Any) -> Callable[[World], Any]:
-    return lambda _: pb.StartWorkflowRequest(**{"workflow_type": "t", **fields})
-
-
-def run(**fields: Any) -> Callable[[World], Any]:
-    seconds = fields.pop("wait", Duration())
-    return lambda w: pb.RunWorkflowRequest(start=start(**fields)(w), timeout=seconds)
-
-
-def completion(kind: Any, **given: Any) -> Callable[..., Any]:
-    """Requests about a pending delivery; `at` names another one."""
-
-    def made(at: str = "pending", **fields: Any) -> Callable[[World], Any]:
-        return lambda w: kind(**{"completion_token": w.tokens.get(at, at), **given, **fields})
-
-    return made
-
-
-def letter(kind: Any) -> Callable[..., Any]:
-    def made(which: str = "letter", **fields: Any) -> Callable[[World], Any]:
-        return lambda w: kind(dead_letter_id=getattr(w, which, which), **fields)
-
-    return made
-
-
-def plain(kind: Any, **given: Any) -> Callable[..., Any]:
-    def made(**fields: Any) -> Callable[[World], Any]:
-        return lambda _: kind(**{**given, **fields})
-
-    return made
-
-
 def reused(made: Callable[..., Any], *args: Any, **other: Any) -> Row:
     """The same request_id with another body."""
     return Row(
@@ -213,18 +63,6 @@ def reused(made: Callable[..., Any], *args: Any, **other: Any) -> Row:
         made(*args, **other, request_id="r-1"),
         before=made(*args, request_id="r-1"),
     )
-
-
-def event(**fields: Any) -> NewEvent:
-    return NewEvent(**{"event_type": "a.b", **fields})
-
-
-def result(**fields: Any) -> TaskResult:
-    return TaskResult(**fields)
-
-
-def operation(path: str, **kind: Any) -> TaskResult:
-    return result(operations=OperationList(items=[Operation(path=path, **kind)]))
 
 
 # --- the requests ------------------------------------------------------------------------------

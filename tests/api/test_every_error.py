@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from api.provoked import GOOD, REFUSALS, Row, World, world
+from api.provoked import GOOD, REFUSALS, Row
+from api.refusing_world import World, world
 from support.comments import Comments, errors_of, examples_of, repeated_where
 from support.databases import migrated
 from support.running_api import Api, Refusal, refusal
