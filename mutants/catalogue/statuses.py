@@ -185,8 +185,8 @@ MUTANTS = (
         ACTIONS,
         (
             (
-                "    if before.status is Status.CANCELLED:\n        return\n    require_open(before)\n",
-                "    if before.status is not Status.CANCELLED:\n        require_open(before)\n",
+                "    if before.status is Status.CANCELLED:\n        return\n    if not before.status.is_open:\n",
+                "    if before.status not in (Status.ACTIVE, Status.WAITING_FOR_INPUT, Status.CANCELLED):\n",
             ),
         ),
         killers=("tests/domain/test_lifecycle.py",),

@@ -81,7 +81,10 @@ async def test_history_tells_attempts_waits_and_ends(api: Api) -> None:
     name = await started(api, "w-1")
     await api.engine.handle(name, "workflow.started", failure("POLICY_MISSING"))
     await api.engine.handle(
-        name, "workflow.started", reply(waits=(WaitRequest("?", wait_id="w-a"),)), attempt=2
+        name,
+        "workflow.started",
+        reply(waits=(WaitRequest("?", wait_id="w-a"), WaitRequest("?", wait_id="w-b"))),
+        attempt=2,
     )
     await api.workflows.CancelWorkflow(
         pb.CancelWorkflowRequest(workflow_instance_id=name, reason="changed my mind")
@@ -97,7 +100,7 @@ async def test_history_tells_attempts_waits_and_ends(api: Api) -> None:
     assert failed.next_attempt_at.ToNanoseconds() > failed.processed_at.ToNanoseconds()
     assert failed.duration.ToMicroseconds() == 1500
     assert (failed.service_name, failed.endpoint) == ("claims", "127.0.0.1:7500")
-    assert (asked.attempt, asked.wait_id) == (2, "w-a")
+    assert (asked.attempt, asked.opened_wait_ids) == (2, ["w-a", "w-b"])
     assert asked.status == WorkflowStatus.WORKFLOW_STATUS_WAITING_FOR_INPUT
     cancelled = next(entry for entry in rest if entry.action == "cancel")
     assert (cancelled.note, cancelled.event_type) == ("changed my mind", "workflow.cancelled")

@@ -136,7 +136,7 @@ def history() -> list[history_pb2.HistoryEntry]:
             processed_by="user_input_required",
             result="HISTORY_RESULT_SUCCESS",
             attempt=1,
-            wait_id="w-1",
+            opened_wait_ids=["w-1"],
             **called,
         ),
         entry(

@@ -37,7 +37,7 @@ def test_the_end_of_a_group_and_of_a_wait_stand_under_the_results_that_opened_th
         entry(2, "started", "other"),
         entry(3, "checked", "check"),
         entry(4, "joined", "system", action="fan_in", raised_event_ids=["joined"]),
-        entry(5, "joined", "ask", wait_id="w"),
+        entry(5, "joined", "ask", opened_wait_ids=["v", "w"]),
         entry(
             6, "late", "system", action="input_timed_out", wait_id="w", raised_event_ids=["late"]
         ),

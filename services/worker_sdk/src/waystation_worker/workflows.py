@@ -113,7 +113,7 @@ class HistoryEntry:
     `result`: SUCCESS, FAILED, SKIPPED, UNHANDLED. `status` is the instance's after it. `action` is
     empty where a task was called, else what client or system did: start, input, publish, cancel,
     fork, dead_letter_retried, dead_letter_discarded; fan_in (a group is settled, its `then` is
-    raised), input_timed_out, deadline. `wait_id` is the wait that it opened or ended,
+    raised), input_timed_out, deadline. `opened_wait_ids` are the waits that it opened, `wait_id` is the one that it ended,
     `answered_by` who answered it, where that was said, `note` what else there is to say. `error` says why a FAILED attempt failed; with `will_retry` another one
     follows. `duration` is of the call, in seconds.
     """
@@ -133,6 +133,7 @@ class HistoryEntry:
     processed_at: datetime | None = None
     wait_id: str = ""
     answered_by: str = ""
+    opened_wait_ids: tuple[str, ...] = ()
     note: str = ""
     message: history_pb2.HistoryEntry = field(
         default_factory=history_pb2.HistoryEntry, repr=False, compare=False
@@ -216,6 +217,7 @@ def to_history_entry(entry: history_pb2.HistoryEntry) -> HistoryEntry:
         processed_at=time_of(entry, "processed_at"),
         wait_id=entry.wait_id,
         answered_by=entry.answered_by,
+        opened_wait_ids=tuple(entry.opened_wait_ids),
         note=entry.note,
         message=entry,
     )

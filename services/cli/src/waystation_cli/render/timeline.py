@@ -44,7 +44,7 @@ class _Timeline:
         self._joins: dict[tuple[str, str], list[HistoryEntry]] = defaultdict(list)
         self._caused: dict[str, list[str]] = defaultdict(list)
         raised_by_entries = {event_id for entry in history for event_id in entry.raised_event_ids}
-        opened = {entry.wait_id for entry in history if entry.wait_id and not entry.action}
+        opened = {wait_id for entry in history for wait_id in entry.opened_wait_ids}
         for entry in history:
             if entry.action in ("input", "input_timed_out") and entry.wait_id in opened:
                 self._answers[entry.wait_id].append(entry)
@@ -110,7 +110,11 @@ class _Timeline:
                 branches.append(self._event_branch(branch, event_id))
         if not entry.action:
             followed = [
-                *self._answers.get(entry.wait_id, ()),
+                *(
+                    answer
+                    for wait_id in entry.opened_wait_ids
+                    for answer in self._answers.get(wait_id, ())
+                ),
                 *self._joins.get((entry.event_id, entry.processed_by), ()),
             ]
             for later in followed:
@@ -157,8 +161,9 @@ def entry_line(entry: HistoryEntry) -> Text:
         line.append(plain(f" {error.reason or error.code}: {error.message}"), style="red")
     if entry.answered_by:
         line.append(plain(f" ({entry.answered_by})"))
-    if entry.wait_id and not entry.action:
-        line.append(plain(f" asks for input ({entry.wait_id})"), style="yellow")
+    if entry.opened_wait_ids:
+        asked = ", ".join(entry.opened_wait_ids)
+        line.append(plain(f" asks for input ({asked})"), style="yellow")
     if entry.note:
         line.append(plain(f" ({entry.note})"), style="dim")
     return line

@@ -48,7 +48,7 @@ class HistoryEntry:
     note: str | None = None
     effects: JsonObject | None = None
     """What else it changed of the instance: status, waits, output, failure; for reading back. And
-    `answered_by`, where somebody answered and said who."""
+    `answered_by`, where somebody answered and said who, and `opened`, the ids of waits that it opened."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,11 +24,14 @@ def record_attempt(
     before: Instance | None = None,
     operations: Sequence[Operation] | None = None,
     raised: Sequence[Event] = (),
+    opened: Sequence[str] = (),
     **more: object,
 ) -> None:
     """Adds the entry of one attempt of one delivery. `before` and `operations` as of
-    `record_action`."""
+    `record_action`; `opened`: the ids of the waits that it opened."""
     moved, writes = _moves(draft, before, operations, raised)
+    if opened:
+        moved["effects"] = {**(moved["effects"] or {}), "opened": list(opened)}
     entry = HistoryEntry(
         sequence=draft.next_version,
         event_id=event.event_id,

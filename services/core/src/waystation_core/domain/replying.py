@@ -120,6 +120,7 @@ def succeed(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Non
         before=before,
         operations=operations or None,
         raised=raised,
+        opened=[wait.wait_id for wait, _ in waits],
     )
     groups.fire_empty(draft, opened)
     settle_unhandled_now(draft, raised)

@@ -143,7 +143,15 @@ def succeed(instance: Instance, delivery: Delivery, result: Answer, attempt: int
             changes.append(STATUS)
             if EVENT_OF_STATUS[status] not in result.raised:
                 raised_events.append(instance.emit_status(task_id, event))
-    instance.record(event, task_id, "SUCCESS", changes, raised_events, attempt=attempt)
+    instance.record(
+        event,
+        task_id,
+        "SUCCESS",
+        changes,
+        raised_events,
+        attempt=attempt,
+        opened=tuple(wait.wait_id for wait in asked),
+    )
     for group in opened:
         if not group.size:
             groups.fire(instance, group)

@@ -118,6 +118,8 @@ class Entry:
     action: str = ""
     note: str = ""
     answered_by: str = ""
+    opened: tuple[str, ...] = ()
+    """The ids of the questions that it asked."""
 
 
 @dataclass(frozen=True)

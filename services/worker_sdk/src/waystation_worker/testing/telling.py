@@ -97,6 +97,7 @@ def entry_message(entry: Entry) -> history_pb2.HistoryEntry:
         action=entry.action,
         note=entry.note,
         answered_by=entry.answered_by,
+        opened_wait_ids=entry.opened,
         wait_id=entry.note if entry.action in ("input", "input_timed_out") else "",
     )
     message.processed_at.FromDatetime(entry.at)

@@ -18,7 +18,7 @@ from waystation.v1 import (
     workflow_pb2,
 )
 from waystation_core.domain import limits
-from waystation_core.domain.model import Event, Instance, Json, JsonObject, Result, Wait
+from waystation_core.domain.model import Event, Instance, Json, JsonObject, Wait
 from waystation_core.domain.timers import INPUT_TIMED_OUT_ACTION
 from waystation_core.ports.store import DeadLetterFact, StoredEntry
 from waystation_core.rpc.conversion.times import set_duration, set_timestamp
@@ -158,9 +158,7 @@ def entry_to_proto(
         message.answered_by = (entry.effects or {}).get("answered_by") or ""
     else:
         message.note = entry.note or ""
-        waits = (entry.effects or {}).get("waits")
-        if waits and entry.result is Result.SUCCESS and entry.attempt:
-            message.wait_id = waits[-1]["wait_id"]
+        message.opened_wait_ids.extend((entry.effects or {}).get("opened") or ())
     return message
 
 
