@@ -14,7 +14,7 @@ from difflib import SequenceMatcher
 
 import orjson
 
-from waystation_core.domain import replying
+from waystation_core.domain import lifecycle, replying
 from waystation_core.domain.commit import HistoryEntry
 from waystation_core.domain.differences import ABSENT, Difference, differences
 from waystation_core.domain.draft import Draft, Rules
@@ -189,11 +189,14 @@ def _aligned(
 def _contents(events: Sequence[Event], around: Branch | None) -> list[JsonObject]:
     """What events say, without ids and times. Those of a fan-out say which of the answer's groups
     they belong to, from 0, and which branch they begin; the branch `around` all of them is no
-    matter of the answer."""
+    matter of the answer, nor is what other deliveries left open."""
     groups: dict[str, int] = {}
     contents = []
     for event in events:
-        content: JsonObject = {"payload": event.payload}
+        payload = event.payload
+        if event.event_type == lifecycle.FAILED:
+            payload = {name: payload[name] for name in payload if name != "open_dead_letters"}
+        content: JsonObject = {"payload": payload}
         if event.priority is not None:
             content["priority"] = event.priority
         if event.schema_version:
