@@ -8,6 +8,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = {
+    "domain": "waystation_domain",
+    "conversion": "waystation_conversion",
     "core": "waystation_core",
     "api": "waystation_api",
     "router": "waystation_router",

@@ -7,6 +7,7 @@ from mutants.catalogue import (
     five,
     groups,
     holes,
+    kit,
     lists,
     outside,
     sizes,
@@ -29,4 +30,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *strict.MUTANTS,
     *lists.MUTANTS,
     *sizes.MUTANTS,
+    *kit.MUTANTS,
 )

@@ -107,7 +107,7 @@ MUTANTS = (
     Mutant(
         "m5_no_dedupe",
         "M5: a result of a delivery that has its outcome takes no effect",
-        "core/domain/results.py",
+        "domain/results.py",
         (
             (
                 "    if row is None or row.edit != result.edit or row.state is DeliveryState.DEAD:\n"
@@ -160,7 +160,7 @@ MUTANTS = (
     Mutant(
         "m9_a_late_result_overwrites",
         "M9: a dead letter is final for its attempts: a late answer changes nothing",
-        "core/domain/results.py",
+        "domain/results.py",
         ((" or row.state is DeliveryState.DEAD:\n", ":\n"),),
         killers=("tests/domain/test_results.py::test_a_result_that_comes_again_changes_nothing",),
     ),
@@ -174,7 +174,7 @@ MUTANTS = (
     Mutant(
         "m11_attempts_in_memory",
         "M11: attempts are counted in Postgres",
-        "core/domain/failing.py",
+        "domain/failing.py",
         (
             (
                 "row = replace(row, attempts=attempts, leased_by=None, due_in=0.0, last_error=stored)",
@@ -188,7 +188,7 @@ MUTANTS = (
     Mutant(
         "m12_cancelled_commits",
         "M12: nothing of an instance that has ended takes effect, but for what its end raised",
-        "core/domain/lifecycle.py",
+        "domain/lifecycle.py",
         (("    if status.is_open or after_end:\n", "    if True:\n"),),
         killers=("tests/domain/test_lifecycle.py",),
     ),
@@ -372,7 +372,7 @@ MUTANTS = (
     Mutant(
         "idleness_is_not_marked",
         "An instance that nothing will move is marked idle, in the commit that made it so",
-        "core/domain/draft.py",
+        "domain/draft.py",
         (("            self._notice_idle()\n", ""),),
         killers=(
             "tests/domain/test_results.py::test_an_unhandled_event_leaves_the_instance_idle_and_says_so",
@@ -381,7 +381,7 @@ MUTANTS = (
     Mutant(
         "idle_beside_a_dead_letter",
         "An instance with an open dead letter is not idle",
-        "core/domain/draft.py",
+        "domain/draft.py",
         (
             (
                 "            and instance.dead_letters == 0\n            and instance.timers",
@@ -396,14 +396,14 @@ MUTANTS = (
     Mutant(
         "idle_beside_a_timer",
         "An instance that waits for a time is not idle",
-        "core/domain/draft.py",
+        "domain/draft.py",
         (("            and instance.timers == 0\n", ""),),
         survives="Whatever sets such a timer keeps the instance open by itself: a delayed event is unsettled, a wait is a status, a group has something open",
     ),
     Mutant(
         "a_change_is_not_in_history",
         "Folding history gives the data back: each entry has the change as stored",
-        "core/domain/recording.py",
+        "domain/recording.py",
         (
             (
                 '"change": [to_json(each) for each in operations] if operations is not None else None,',
@@ -417,7 +417,7 @@ MUTANTS = (
     Mutant(
         "no_limit_of_events",
         "An instance that feeds itself stops at its limit, with a reason",
-        "core/domain/draft.py",
+        "domain/draft.py",
         (
             (
                 "        if self.instance.event_count + more > self.rules.max_events:\n",

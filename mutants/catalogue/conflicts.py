@@ -2,9 +2,9 @@
 
 from mutants.mutant import Mutant
 
-REPLYING = "core/domain/replying.py"
-CONFLICTS = "core/domain/conflicts.py"
-RESULTS = "core/domain/results.py"
+REPLYING = "domain/replying.py"
+CONFLICTS = "domain/conflicts.py"
+RESULTS = "domain/results.py"
 
 MUTANTS = (
     Mutant(
@@ -77,7 +77,7 @@ MUTANTS = (
     Mutant(
         "status_is_not_logged",
         "Whoever changed the status has written it, for the conflict rule",
-        "core/domain/commit.py",
+        "domain/commit.py",
         (
             (
                 'return (*writes, STATUS_WRITE) if effects and "status" in effects else writes',
@@ -89,7 +89,7 @@ MUTANTS = (
     Mutant(
         "removed_items_move_nothing",
         "Removing an item of a list writes the whole list",
-        "core/domain/operations.py",
+        "domain/operations.py",
         (
             (
                 'if last == "-" or pointers.index(last) is not None:\n            return pointers.parent(path), kind',
@@ -121,7 +121,7 @@ MUTANTS = (
     Mutant(
         "folded_results_do_not_see_each_other",
         "Results of one instance in one batch are folded one after the other",
-        "core/domain/draft.py",
+        "domain/draft.py",
         (
             (
                 "        if writes:\n"
@@ -154,7 +154,7 @@ MUTANTS = (
     Mutant(
         "a_turn_is_not_given_up",
         "A turn ends with the commit of the delivery that has it",
-        "core/domain/draft.py",
+        "domain/draft.py",
         (("            self.touch(turn=None)\n", "            pass\n"),),
         killers=(
             "tests/domain/test_results_conflicts.py::test_a_turn_ends_with_its_time_or_when_its_call_ended_without_a_result",

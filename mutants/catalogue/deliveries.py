@@ -3,8 +3,8 @@ is."""
 
 from mutants.mutant import Mutant
 
-RESULTS = "core/domain/results.py"
-FAILING = "core/domain/failing.py"
+RESULTS = "domain/results.py"
+FAILING = "domain/failing.py"
 SWEEPING = "core/store/sweeping.py"
 
 MUTANTS = (
@@ -222,7 +222,7 @@ MUTANTS = (
     Mutant(
         "a_failed_attempt_leaves_its_change",
         "Context, history and raised events change together or not at all: a refused answer leaves nothing",
-        "core/domain/replying.py",
+        "domain/replying.py",
         (
             (
                 "    status = _status_of(reply, event)\n    _check_events",
@@ -267,7 +267,7 @@ MUTANTS = (
     Mutant(
         "a_retry_keeps_its_attempts",
         "A retried dead letter begins from its first attempt",
-        "core/domain/actions.py",
+        "domain/actions.py",
         (
             (
                 "            state=DeliveryState.READY,\n            edit=letter.edit + 1",
@@ -284,7 +284,7 @@ MUTANTS = (
     Mutant(
         "an_edited_retry_has_the_old_key",
         "An edited retry is told apart from what was before by its idempotency key",
-        "core/domain/actions.py",
+        "domain/actions.py",
         (("letter.edit + 1 if edited else letter.edit", "letter.edit"),),
         killers=(
             "tests/domain/test_actions.py::test_an_edited_retry_has_a_key_and_a_payload_of_its_own",

@@ -2,7 +2,7 @@
 
 from mutants.mutant import Mutant
 
-RESULTS = "core/domain/results.py"
+RESULTS = "domain/results.py"
 ORDERS = "tests/model/test_interleaving.py::test_two_commits_in_every_order"
 
 MUTANTS = (
@@ -21,7 +21,7 @@ MUTANTS = (
     Mutant(
         "five_lost_update",
         "Of two results that were computed from one version none is lost",
-        "core/domain/draft.py",
+        "domain/draft.py",
         (
             (
                 "            write for logged in self._log if logged.version > version",

@@ -2,13 +2,13 @@
 
 from mutants.mutant import Mutant
 
-GROUPS = "core/domain/groups.py"
+GROUPS = "domain/groups.py"
 
 MUTANTS = (
     Mutant(
         "taken_off_before_added",
         "A commit adds what an answer raised before it takes off the event that it answers",
-        "core/domain/replying.py",
+        "domain/replying.py",
         (
             (
                 "    draft.end_delivery(event.event_id, task_id)\n    if operations:\n",
@@ -104,14 +104,14 @@ MUTANTS = (
     Mutant(
         "waits_are_not_counted",
         "A branch waits for the questions that were asked in it",
-        "core/domain/replying.py",
+        "domain/replying.py",
         (("    if wait.branch is not None:\n        groups.enter(draft, wait.branch)\n", ""),),
         killers=("tests/domain/test_groups.py::test_a_branch_waits_for_its_person",),
     ),
     Mutant(
         "an_answer_outside_its_branch",
         "The event that ends a wait belongs to the branch that asked",
-        "core/domain/actions.py",
+        "domain/actions.py",
         (
             (
                 "        cause=None,\n        branch=wait.branch,\n",
@@ -123,14 +123,14 @@ MUTANTS = (
     Mutant(
         "a_wait_that_timed_out_outside_its_branch",
         "The event that ends a wait in vain belongs to the branch that asked",
-        "core/domain/timers.py",
+        "domain/timers.py",
         (("        branch=wait.branch,\n", "        branch=None,\n"),),
         killers=("tests/domain/test_timers.py::test_a_branch_goes_on_with_the_end_of_its_wait",),
     ),
     Mutant(
         "failed_branches_are_not_told",
         "`then` tells which branches failed",
-        "core/domain/failing.py",
+        "domain/failing.py",
         (
             (
                 '        groups.fail(draft, event, task.task_id, stored["reason"], stored["message"])\n',
@@ -154,14 +154,14 @@ MUTANTS = (
     Mutant(
         "discarded_branches_are_not_told",
         "`then` tells which branches were discarded",
-        "core/domain/actions.py",
+        "domain/actions.py",
         (("    if row is not None and not row.outside_group:\n", "    if False:\n"),),
         killers=("tests/domain/test_groups.py::test_a_discarded_dead_letter_is_a_failed_branch",),
     ),
     Mutant(
         "a_retry_within_a_settled_group",
         "What is retried after its group has counted it runs outside the group",
-        "core/domain/actions.py",
+        "domain/actions.py",
         (
             (
                 "row.outside_group if row is not None else event.branch is not None",
@@ -173,7 +173,7 @@ MUTANTS = (
     Mutant(
         "results_outside_are_counted",
         "What a delivery outside its group raises is not waited for",
-        "core/domain/results.py",
+        "domain/results.py",
         (("    if row.outside_group:\n", "    if False:\n"),),
         killers=("tests/domain/test_groups.py::test_what_is_retried_later_runs_outside_its_group",),
     ),
@@ -192,7 +192,7 @@ MUTANTS = (
     Mutant(
         "catch_up_takes_nothing_back",
         "An event that a late task gets is waited for again",
-        "core/domain/actions.py",
+        "domain/actions.py",
         (
             (
                 "            if not facts.holds_group:\n                groups.take_back(draft, event)\n",
@@ -227,7 +227,7 @@ MUTANTS = (
     Mutant(
         "groups_outlive_the_instance",
         "Nothing is waited for after an end",
-        "core/domain/draft.py",
+        "domain/draft.py",
         (("            self.touch(groups=())\n", "            pass\n"),),
         killers=("tests/domain/test_groups.py::test_a_workflow_that_ended_has_no_groups",),
     ),

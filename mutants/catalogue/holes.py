@@ -75,7 +75,7 @@ MUTANTS = (
     Mutant(
         "h3_the_year_10000",
         "What is no time between the years 1 and 9999 is refused at every door",
-        "core/rpc/conversion/times.py",
+        "conversion/times.py",
         (
             (
                 "    if not FIRST_SECOND <= value.seconds <= LAST_SECOND or not 0 <= value.nanos < _NANOS:\n",
@@ -87,7 +87,7 @@ MUTANTS = (
     Mutant(
         "h3_what_was_not_foreseen_is_internal",
         "Whatever a conversion of a request raises is the request's fault",
-        "core/rpc/conversion/unforeseen.py",
+        "conversion/unforeseen.py",
         (("            except Exception:\n", "            except ZeroDivisionError:\n"),),
         killers=(
             "tests/rpc/test_times.py::test_what_no_check_foresaw_in_a_request_is_the_requests_fault",

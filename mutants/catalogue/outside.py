@@ -79,7 +79,7 @@ MUTANTS = (
     Mutant(
         "versions_are_not_compared",
         "A change decided on another version is refused",
-        "core/domain/actions.py",
+        "domain/actions.py",
         (("    if expected is not None and expected != instance.version:\n", "    if False:\n"),),
         killers=("tests/domain/test_actions.py::test_who_decided_on_another_version_is_refused",),
     ),
@@ -116,7 +116,7 @@ MUTANTS = (
     Mutant(
         "endpoints_get_what_the_newest_announced",
         "An endpoint gets only the tasks and types that it announced itself",
-        "core/domain/task_table.py",
+        "domain/task_table.py",
         (
             (
                 "        and serves(task, workflow_type)\n"
@@ -132,7 +132,7 @@ MUTANTS = (
     Mutant(
         "strangers_workflows_meet",
         "A task gets events of its workflow types only",
-        "core/domain/task_table.py",
+        "domain/task_table.py",
         (
             (
                 "    return workflow_type in task.workflow_types or ONE_WORD in task.workflow_types\n",
@@ -192,11 +192,11 @@ MUTANTS = (
     Mutant(
         "retiring_fails_the_workflow",
         "A retired task's deliveries become dead letters under CONTINUE",
-        "core/domain/retiring.py",
+        "domain/retiring.py",
         (
             (
-                "        NewDeadLetter.of(draft.rules.make_id(), row, event, error, OnFailure.CONTINUE)\n",
-                "        NewDeadLetter.of(draft.rules.make_id(), row, event, error, OnFailure.FAIL_WORKFLOW)\n",
+                "        NewDeadLetter.of(draft.rules.means.make_id(), row, event, error, OnFailure.CONTINUE)\n",
+                "        NewDeadLetter.of(draft.rules.means.make_id(), row, event, error, OnFailure.FAIL_WORKFLOW)\n",
             ),
         ),
         killers=(
@@ -206,7 +206,7 @@ MUTANTS = (
     Mutant(
         "retiring_takes_what_is_in_call",
         "A retired task's calls in flight finish and count",
-        "core/domain/retiring.py",
+        "domain/retiring.py",
         (("        if row.state in STAYS:\n            continue\n", ""),),
         killers=("tests/domain/test_retiring.py::test_what_is_in_call_finishes_and_counts",),
     ),

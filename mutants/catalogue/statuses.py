@@ -2,10 +2,10 @@
 
 from mutants.mutant import Mutant
 
-LIFECYCLE = "core/domain/lifecycle.py"
-ACTIONS = "core/domain/actions.py"
-REPLYING = "core/domain/replying.py"
-TIMERS = "core/domain/timers.py"
+LIFECYCLE = "domain/lifecycle.py"
+ACTIONS = "domain/actions.py"
+REPLYING = "domain/replying.py"
+TIMERS = "domain/timers.py"
 
 MUTANTS = (
     Mutant(
@@ -50,7 +50,7 @@ MUTANTS = (
     Mutant(
         "what_the_end_raised_is_not_delivered",
         "What is raised while the end is handled is delivered too",
-        "core/domain/draft.py",
+        "domain/draft.py",
         (
             (
                 "after_end=after_end or (cause is not None and cause.after_end),",
@@ -64,7 +64,7 @@ MUTANTS = (
     Mutant(
         "the_end_may_end_again",
         "A task that handles the end may change data, never the status",
-        "core/domain/replying.py",
+        "domain/replying.py",
         (
             (
                 "    if event.after_end:\n        raise ResponseInvalid(",
@@ -76,7 +76,7 @@ MUTANTS = (
     Mutant(
         "a_status_without_its_event",
         "Entering a status raises its event",
-        "core/domain/replying.py",
+        "domain/replying.py",
         (("        if status is not before.status and not by_task:\n", "        if False:\n"),),
         killers=(
             "tests/domain/test_results.py::test_status_events_that_no_task_handles_settle_in_the_commit_that_raised_them",
@@ -217,7 +217,7 @@ MUTANTS = (
     Mutant(
         "an_end_leaves_its_timers",
         "What an ended instance leaves open is settled",
-        "core/domain/draft.py",
+        "domain/draft.py",
         (
             (
                 "            self.put_timer(Timer(TimerKind.CLEANUP, due_in=0.0))\n",
@@ -257,7 +257,7 @@ MUTANTS = (
     Mutant(
         "an_expired_event_is_delivered",
         "No task is called with an event that has expired",
-        "core/domain/results.py",
+        "domain/results.py",
         (
             (
                 "    elif touch.lease and event.expires_at is not None and event.expires_at <= draft.now:\n",
@@ -283,7 +283,7 @@ MUTANTS = (
     Mutant(
         "delays_are_ignored",
         "A delayed event comes at its time and not before",
-        "core/domain/draft.py",
+        "domain/draft.py",
         (
             (
                 "        if new.delay or (new.deliver_at is not None and new.deliver_at > self.now):\n",

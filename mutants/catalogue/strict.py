@@ -48,7 +48,7 @@ MUTANTS = (
     Mutant(
         "strict_numbers_are_rounded",
         "2^53 is refused, as 2^53 + 1 looks just like it",
-        "core/domain/limits.py",
+        "domain/limits.py",
         (("LARGEST_INTEGER = 2**53 - 1\n", "LARGEST_INTEGER = 2**53\n"),),
         killers=(
             "tests/domain/test_structs.py::test_a_whole_number_that_may_have_been_rounded_is_refused_with_its_place",
@@ -57,14 +57,14 @@ MUTANTS = (
     Mutant(
         "strict_members_are_anybodys",
         "Members that begin with `$waystation.` are refused at every door",
-        "core/rpc/structs.py",
+        "conversion/structs.py",
         (('if "\\0" in key or "$" in key:', 'if "\\0" in key:'),),
         killers=(DOORS,),
     ),
     Mutant(
         "strict_paths_lead_anywhere",
         "No operation changes a member that is Waystation's own",
-        "core/domain/pointers.py",
+        "domain/pointers.py",
         (("    if _RESERVED_TOKEN in pointer:\n", "    if False:\n"),),
         killers=(
             "tests/domain/test_operations.py::test_what_is_waystations_own_can_not_be_changed",
@@ -73,14 +73,14 @@ MUTANTS = (
     Mutant(
         "strict_a_task_may_be_the_client",
         "No task has the id by which history means a client or the system",
-        "core/domain/reserved.py",
+        "domain/reserved.py",
         (("    if value in _ACTORS:\n", "    if False:\n"),),
         killers=("tests/api/test_reserved.py::test_names_are_refused",),
     ),
     Mutant(
         "strict_only_known_events_are_the_systems",
         "`user.input.*` and `waystation.*` are kept for events that are to come",
-        "core/domain/reserved.py",
+        "domain/reserved.py",
         (
             (
                 'EVENTS = ("workflow.", "user.input.", PREFIX)',
@@ -113,7 +113,7 @@ MUTANTS = (
     Mutant(
         "strict_an_answer_is_not_measured_with_its_question",
         "The event of an answer keeps the limits of every payload",
-        "core/domain/actions.py",
+        "domain/actions.py",
         (('    limits.check_json(payload, "the payload with this input")\n', ""),),
         killers=(
             "tests/domain/test_actions.py::test_the_event_of_an_answer_keeps_the_limits_of_a_payload",

@@ -17,8 +17,8 @@ from waystation.v1.handler_pb2 import REGISTRATION_KIND_STATIC, TaskSpec
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest
 from waystation.v1.result_pb2 import TaskResult
 from waystation.v1.workflow_service_pb2 import ReplayWorkflowRequest, ReplayWorkflowResponse
-from waystation_core.domain.model import idempotency_key
-from waystation_core.rpc.conversion import context_to_proto, event_to_proto, reply_from_proto
+from waystation_conversion import context_to_proto, event_to_proto, reply_from_proto
+from waystation_domain.model import idempotency_key
 
 Request = task_handler_service_pb2.HandleEventRequest
 Answer = task_handler_service_pb2.HandleEventResponse

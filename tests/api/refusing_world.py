@@ -21,10 +21,10 @@ from waystation.v1.event_pb2 import NewEvent
 from waystation.v1.handler_pb2 import TaskSpec
 from waystation.v1.operation_pb2 import Operation, OperationList
 from waystation.v1.result_pb2 import TaskResult, WorkflowCompletion
-from waystation_core.domain.completion_tokens import CompletionTokens
-from waystation_core.domain.model import OnFailure
-from waystation_core.domain.operations import Operation as Change
-from waystation_core.domain.results import Pending, WaitRequest
+from waystation_domain.completion_tokens import CompletionTokens
+from waystation_domain.model import OnFailure
+from waystation_domain.operations import Operation as Change
+from waystation_domain.results import Pending, WaitRequest
 
 NOBODY = "01890000-0000-7000-8000-000000000000"
 """An id that could be one, and is none."""

@@ -17,11 +17,11 @@ from waystation.v1 import dead_letter_service_pb2 as pb
 from waystation.v1.dead_letter_pb2 import DeadLetterState
 from waystation.v1.status_pb2 import WorkflowStatus
 from waystation_api import bulk, letter_portions
-from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.model import OnFailure
-from waystation_core.domain.outcomes import WaitRequest
 from waystation_core.relay.announcing import Relay
 from waystation_core.store.pool import connection_of
+from waystation_domain.errors import StoreUnavailable
+from waystation_domain.model import OnFailure
+from waystation_domain.outcomes import WaitRequest
 
 CONTINUE = task(on_failure=OnFailure.CONTINUE)
 

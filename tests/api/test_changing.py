@@ -15,9 +15,9 @@ from waystation.v1 import dead_letter_service_pb2 as letters_pb
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.dead_letter_pb2 import DeadLetterState
 from waystation.v1.status_pb2 import WorkflowStatus
-from waystation_core.domain.model import OnFailure
-from waystation_core.domain.operations import Operation
-from waystation_core.domain.results import Completion, WaitRequest
+from waystation_domain.model import OnFailure
+from waystation_domain.operations import Operation
+from waystation_domain.results import Completion, WaitRequest
 
 Code = grpc.StatusCode
 

@@ -15,7 +15,7 @@ from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest
 from waystation.v1.system_service_pb2 import GetFlowRequest, GetFlowResponse
 from waystation.v1.workflow_service_pb2 import StartWorkflowRequest
 from waystation_api import flow_report
-from waystation_core.domain.operations import Operation
+from waystation_domain.operations import Operation
 
 
 async def flow(api: Api, **request: object) -> GetFlowResponse:

@@ -15,9 +15,9 @@ from support.scripted_engine import reply
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.event_pb2 import NewEvent
 from waystation.v1.operation_pb2 import Operation, OperationList, RemoveOperation
-from waystation_core.domain.model import NewEvent as DomainEvent
-from waystation_core.domain.operations import Operation as Change
-from waystation_core.domain.results import Completion, Reply, WaitRequest
+from waystation_domain.model import NewEvent as DomainEvent
+from waystation_domain.operations import Operation as Change
+from waystation_domain.results import Completion, Reply, WaitRequest
 
 Code = grpc.StatusCode
 

@@ -16,8 +16,8 @@ from support.waiting import eventually
 from waystation.v1 import handler_registry_service_pb2 as pb
 from waystation.v1 import workflow_service_pb2
 from waystation.v1.handler_pb2 import RegistrationKind, TaskSpec
-from waystation_core.domain.errors import shown
-from waystation_core.domain.model import DeliveryState
+from waystation_domain.errors import shown
+from waystation_domain.model import DeliveryState
 
 Code = grpc.StatusCode
 

@@ -11,7 +11,7 @@ from support.scripted_engine import failure, reply
 
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.history_pb2 import HistoryFilter, HistoryResult, HistoryView
-from waystation_core.domain.operations import Operation
+from waystation_domain.operations import Operation
 
 FAILED = HistoryResult.HISTORY_RESULT_FAILED
 BASIC = HistoryView.HISTORY_VIEW_BASIC

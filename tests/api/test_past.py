@@ -12,13 +12,14 @@ from domain.world import START
 from hypothesis import HealthCheck, given, settings
 
 from waystation_api.past import moments
-from waystation_core.domain.draft import Rules
-from waystation_core.domain.forking import again, fork
-from waystation_core.domain.model import Event, NewEvent, Result
-from waystation_core.domain.operations import Operation, apply, from_json
-from waystation_core.domain.replaying import Comparison, Recorded, compare
-from waystation_core.domain.results import AttemptError, Reply
+from waystation_core.means import MEANS
 from waystation_core.ports.store import StoredEntry
+from waystation_domain.draft import Rules
+from waystation_domain.forking import again, fork
+from waystation_domain.model import Event, NewEvent, Result
+from waystation_domain.operations import Operation, apply, from_json
+from waystation_domain.replaying import Comparison, Recorded, compare
+from waystation_domain.results import AttemptError, Reply
 
 
 def _recorded(life: Life) -> dict[int, Recorded]:
@@ -49,7 +50,9 @@ def _recorded(life: Life) -> dict[int, Recorded]:
 
 
 def _replay(recorded: Recorded, call: InCall, outcome: Any) -> Comparison:
-    return compare(recorded, outcome, call.task, rules=Rules(max_events=60), processed_at=START)
+    return compare(
+        recorded, outcome, call.task, rules=Rules(MEANS, max_events=60), processed_at=START
+    )
 
 
 @settings(
@@ -121,6 +124,7 @@ def test_a_fork_has_the_data_of_then_and_nothing_else(steps: list[tuple[Any, ...
     for sequence, then in moments(world.instance, entries, range(1, len(entries) + 1)).items():
         begun = fork(
             then,
+            means=MEANS,
             workflow_instance_id="fork",
             edits=[Operation("/edited", "set", sequence)],
             event=again(event),

@@ -17,12 +17,12 @@ from waystation.v1.history_pb2 import HistoryResult
 from waystation.v1.status_pb2 import WorkflowStatus
 from waystation.v1.workflow_pb2 import WorkflowFilter
 from waystation_api import pages as pages_of
-from waystation_core.domain.operations import Operation
-from waystation_core.domain.outcomes import Failing
-from waystation_core.domain.results import Completion, Patch, Replacement, WaitRequest
+from waystation_conversion.structs import to_dict
 from waystation_core.ports.store import WorkflowFilter as StoredFilter
-from waystation_core.rpc.structs import to_dict
 from waystation_core.store import queries
+from waystation_domain.operations import Operation
+from waystation_domain.outcomes import Failing
+from waystation_domain.results import Completion, Patch, Replacement, WaitRequest
 
 
 async def started(api: Api, name: str, workflow_type: str = "t", **data: Any) -> str:

@@ -31,8 +31,8 @@ from waystation.v1.handler_registry_service_pb2 import UnregisterHandlerRequest
 from waystation.v1.operation_pb2 import Operation, OperationList
 from waystation.v1.result_pb2 import PendingCompletion, TaskFailure, WorkflowCompletion
 from waystation.v1.wait_pb2 import WaitRequest
-from waystation_core.domain.model import NewEvent as DomainEvent
-from waystation_core.domain.results import Reply
+from waystation_domain.model import NewEvent as DomainEvent
+from waystation_domain.results import Reply
 
 
 def struct(**members: Any) -> Struct:

@@ -15,8 +15,8 @@ from waystation.v1 import handler_registry_service_pb2 as pb
 from waystation.v1 import workflow_service_pb2
 from waystation.v1.handler_pb2 import OnFailure, TaskSpec
 from waystation.v1.status_pb2 import WorkflowStatus
-from waystation_core.domain.model import Delivery, DeliveryState
-from waystation_core.domain.results import Completion
+from waystation_domain.model import Delivery, DeliveryState
+from waystation_domain.results import Completion
 
 Code = grpc.StatusCode
 OLD, NEW = task("old"), task("new")

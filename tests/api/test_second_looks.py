@@ -7,10 +7,10 @@ from typing import Any, cast
 import pytest
 
 from waystation_api.registering import Registering
-from waystation_core.domain.endpoints import Allowlist
-from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import ToCatchUp
+from waystation_domain.endpoints import Allowlist
+from waystation_domain.errors import StoreUnavailable
+from waystation_domain.task_spec import TaskSpec
 
 TASK = TaskSpec("score", "claims", ("asked",), ("claim",))
 

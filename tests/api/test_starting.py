@@ -16,7 +16,7 @@ from waystation.v1.workflow_service_pb2 import (
     GetWorkflowRequest,
     StartWorkflowRequest,
 )
-from waystation_core.domain.limits import MAX_BYTES
+from waystation_domain.limits import MAX_BYTES
 
 Code = grpc.StatusCode
 

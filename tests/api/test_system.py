@@ -19,10 +19,10 @@ from waystation.v1 import system_service_pb2 as pb
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest
 from waystation.v1.workflow_service_pb2 import GetWorkflowRequest, StartWorkflowRequest
 from waystation_api import system
-from waystation_core.domain.ids import new_id
-from waystation_core.domain.pools import Pool
-from waystation_core.domain.results import Completion
+from waystation_core.ids import new_id
 from waystation_core.ports.store import RouterReport
+from waystation_domain.pools import Pool
+from waystation_domain.results import Completion
 
 
 async def test_the_installation_is_counted(api: Api) -> None:

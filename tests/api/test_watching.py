@@ -15,8 +15,8 @@ from waystation.v1 import dead_letter_service_pb2 as letters_pb
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.status_pb2 import WorkflowStatus
 from waystation_api import watching
-from waystation_core.domain.operations import Operation
-from waystation_core.domain.results import Completion
+from waystation_domain.operations import Operation
+from waystation_domain.results import Completion
 
 DONE = reply(end=Completion({"paid": 10}))
 

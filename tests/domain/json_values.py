@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from waystation_core.domain.operations import Operation
+from waystation_domain.operations import Operation
 
 KEYS = st.sampled_from(["a", "b", "0", "1", "-", "x/y", "~", ""])
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from domain.world import World, task
 
-from waystation_core.domain import actions
-from waystation_core.domain.errors import (
+from waystation_domain import actions
+from waystation_domain.errors import (
     ContextTooLarge,
     InvalidStruct,
     PathTypeMismatch,
@@ -16,7 +16,7 @@ from waystation_core.domain.errors import (
     WorkflowEnded,
     WorkflowNotWaiting,
 )
-from waystation_core.domain.model import (
+from waystation_domain.model import (
     Delivery,
     DeliveryState,
     Event,
@@ -27,8 +27,8 @@ from waystation_core.domain.model import (
     Status,
     idempotency_key,
 )
-from waystation_core.domain.operations import Operation
-from waystation_core.domain.results import (
+from waystation_domain.operations import Operation
+from waystation_domain.results import (
     AttemptError,
     Completion,
     EventTouch,

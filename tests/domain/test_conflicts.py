@@ -12,10 +12,10 @@ from domain.json_values import OBJECTS, TOKENS, operations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from waystation_core.domain import pointers
-from waystation_core.domain.conflicts import STATUS_PATH, STATUS_WRITE, Write, Written, conflicts
-from waystation_core.domain.errors import PathTypeMismatch
-from waystation_core.domain.operations import COMMUTING, Operation, apply, write_of
+from waystation_domain import pointers
+from waystation_domain.conflicts import STATUS_PATH, STATUS_WRITE, Write, Written, conflicts
+from waystation_domain.errors import PathTypeMismatch
+from waystation_domain.operations import COMMUTING, Operation, apply, write_of
 
 CHANGES = st.lists(operations(), max_size=3)
 MISSING = object()

@@ -7,9 +7,9 @@ from typing import Any
 from domain.json_values import OBJECTS
 from hypothesis import given
 
-from waystation_core.domain import pointers
-from waystation_core.domain.differences import ABSENT, Difference, differences
-from waystation_core.domain.operations import json_equal
+from waystation_domain import pointers
+from waystation_domain.differences import ABSENT, Difference, differences
+from waystation_domain.operations import json_equal
 
 
 def _at(value: Any, path: str) -> Any:

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from waystation_core.domain.endpoints import DEFAULT_ALLOWLIST, Allowlist, check_endpoint
-from waystation_core.domain.errors import EndpointNotAllowed, InvalidField
 from waystation_core.rpc.addresses import (
     MAX_ADDRESSES,
     admitted_addresses,
     servers_of,
     target,
 )
+from waystation_domain.endpoints import DEFAULT_ALLOWLIST, Allowlist, check_endpoint
+from waystation_domain.errors import EndpointNotAllowed, InvalidField
 
 NO_MACHINES = [
     "0.0.0.0",

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from domain.world import World, task
 
-from waystation_core.domain import actions
-from waystation_core.domain.groups import MAX_THEN_BYTES, time_out
-from waystation_core.domain.lifecycle import EVENT_OF_STATUS, NOTICES
-from waystation_core.domain.model import Group, JsonObject, NewEvent, OnFailure
-from waystation_core.domain.results import (
+from waystation_core.means import MEANS
+from waystation_domain import actions
+from waystation_domain.groups import MAX_THEN_BYTES, time_out
+from waystation_domain.lifecycle import EVENT_OF_STATUS, NOTICES
+from waystation_domain.model import Group, JsonObject, NewEvent, OnFailure
+from waystation_domain.results import (
     AttemptError,
     Completion,
     Failing,
@@ -127,6 +128,7 @@ def test_a_start_and_an_output_are_told_as_they_are() -> None:
     given = {"data": {"a": 1}, "payload": {"b": 2}}
     for payload, expected in ((given["payload"], {"b": 2}), (None, {"a": 1})):
         start = actions.start(
+            means=MEANS,
             workflow_instance_id="w",
             workflow_type="t",
             data=given["data"],

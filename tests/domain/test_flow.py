@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from waystation_core.domain import lifecycle, topics
-from waystation_core.domain.flow.findings import ENOUGH, Finding, Rule, Severity
-from waystation_core.domain.flow.graph import (
+from waystation_domain import lifecycle, topics
+from waystation_domain.flow.findings import ENOUGH, Finding, Rule, Severity
+from waystation_domain.flow.graph import (
     MAX_FLOWS,
     MAX_STRAY_TYPES,
     MAX_WRITES,
@@ -21,10 +21,10 @@ from waystation_core.domain.flow.graph import (
     Raise,
     build,
 )
-from waystation_core.domain.flow.linting import lint
-from waystation_core.domain.model import CLIENT, SYSTEM, Result
-from waystation_core.domain.task_spec import TaskSpec
-from waystation_core.domain.task_table import TaskTable, serves
+from waystation_domain.flow.linting import lint
+from waystation_domain.model import CLIENT, SYSTEM, Result
+from waystation_domain.task_spec import TaskSpec
+from waystation_domain.task_table import TaskTable, serves
 
 TYPE = "claim"
 

@@ -17,9 +17,9 @@ from domain.world import ROUTER, World, task
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from waystation_core.domain.actions import OpenDeadLetter
-from waystation_core.domain.errors import WaystationError
-from waystation_core.domain.model import (
+from waystation_domain.actions import OpenDeadLetter
+from waystation_domain.errors import WaystationError
+from waystation_domain.model import (
     Delivery,
     DeliveryState,
     Event,
@@ -29,8 +29,8 @@ from waystation_core.domain.model import (
     Result,
     Status,
 )
-from waystation_core.domain.operations import Operation
-from waystation_core.domain.results import (
+from waystation_domain.operations import Operation
+from waystation_domain.results import (
     AttemptError,
     CallResult,
     Completion,
@@ -48,8 +48,8 @@ from waystation_core.domain.results import (
     apply_touch,
     take_turn,
 )
-from waystation_core.domain.retiring import STAYS, retire
-from waystation_core.domain.task_spec import TaskSpec
+from waystation_domain.retiring import STAYS, retire
+from waystation_domain.task_spec import TaskSpec
 
 STRICT = task("strict", attempts=2)
 LENIENT = task("lenient", attempts=2, on_failure=OnFailure.CONTINUE)

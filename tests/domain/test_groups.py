@@ -9,10 +9,10 @@ import orjson
 import pytest
 from domain.world import ROUTER, World, task
 
-from waystation_core.domain import limits
-from waystation_core.domain.completing import complete
-from waystation_core.domain.model import Delivery, DeliveryState, Event, NewEvent, OnFailure, Status
-from waystation_core.domain.results import (
+from waystation_domain import limits
+from waystation_domain.completing import complete
+from waystation_domain.model import Delivery, DeliveryState, Event, NewEvent, OnFailure, Status
+from waystation_domain.results import (
     AttemptError,
     CallResult,
     Completion,
@@ -24,7 +24,7 @@ from waystation_core.domain.results import (
     WaitRequest,
     apply_touch,
 )
-from waystation_core.domain.retiring import retire
+from waystation_domain.retiring import retire
 
 OPENS, WORKS = task("opens"), task("works")
 LENIENT = task("lenient", on_failure=OnFailure.CONTINUE)

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from domain.world import ROUTER, World, task
 
-from waystation_core.domain import actions, lifecycle
-from waystation_core.domain.errors import ReservedEventType, ResponseInvalid, WaystationError
-from waystation_core.domain.model import (
+from waystation_domain import actions, lifecycle
+from waystation_domain.errors import ReservedEventType, ResponseInvalid, WaystationError
+from waystation_domain.model import (
     Delivery,
     DeliveryState,
     Event,
@@ -18,7 +18,7 @@ from waystation_core.domain.model import (
     OnFailure,
     Status,
 )
-from waystation_core.domain.results import (
+from waystation_domain.results import (
     AttemptError,
     CallResult,
     Completion,
@@ -28,7 +28,7 @@ from waystation_core.domain.results import (
     Reply,
     WaitRequest,
 )
-from waystation_core.domain.retiring import retire
+from waystation_domain.retiring import retire
 
 WORKER = task("worker")
 LENIENT = task("lenient", on_failure=OnFailure.CONTINUE)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from waystation_core.domain import limits
-from waystation_core.domain.errors import (
+from waystation_conversion.sizes import json_size
+from waystation_domain import limits
+from waystation_domain.errors import (
     ContextTooLarge,
     InvalidEventType,
     InvalidField,
@@ -73,12 +74,12 @@ def test_what_is_just_within_is_stored() -> None:
 
 
 def test_bytes_are_counted_to_the_border() -> None:
-    limits.encoded({"a": "x" * (limits.MAX_BYTES - len('{"a":""}'))}, "payload")
+    limits.check_size(json_size({"a": "x" * (limits.MAX_BYTES - len('{"a":""}'))}), "payload")
     with pytest.raises(PayloadTooLarge) as refused:
-        limits.encoded({"a": "x" * limits.MAX_BYTES}, "payload")
+        limits.check_size(json_size({"a": "x" * (limits.MAX_BYTES - 7)}), "payload")
     assert refused.value.metadata["limit_bytes"] == "1048576"
     with pytest.raises(ContextTooLarge):
-        limits.encoded([0] * 9, "data", limit=18, error=ContextTooLarge)
+        limits.check_size(json_size([0] * 9), "data", limit=18, error=ContextTooLarge)
 
 
 IDS = ["", "a b", "a" * 201, "a\n", "\u202eabc", "caf\u00e9", "a/b", "x" * 100_000]

@@ -12,8 +12,8 @@ from domain.json_values import JSON, OBJECTS, operations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waystation_core.domain.errors import InvalidPath, PathTypeMismatch, ResponseInvalid, TaskFault
-from waystation_core.domain.operations import (
+from waystation_domain.errors import InvalidPath, PathTypeMismatch, ResponseInvalid, TaskFault
+from waystation_domain.operations import (
     Operation,
     apply,
     from_json,

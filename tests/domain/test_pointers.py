@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waystation_core.domain import pointers
-from waystation_core.domain.errors import InvalidPath
+from waystation_domain import pointers
+from waystation_domain.errors import InvalidPath
 
 TOKENS = st.lists(st.text(alphabet="ab/~01", max_size=4), max_size=4).map(tuple)
 

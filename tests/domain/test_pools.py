@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waystation_core.domain.pools import (
+from waystation_domain.pools import (
     EVERY_TYPE,
     EventTypes,
     Pool,

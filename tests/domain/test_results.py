@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from domain.world import ROUTER, World, task
 
-from waystation_core.domain import actions
-from waystation_core.domain.errors import TooManyEvents
-from waystation_core.domain.model import (
+from waystation_conversion.sizes import json_size
+from waystation_domain import actions
+from waystation_domain.errors import TooManyEvents
+from waystation_domain.model import (
     Delivery,
     DeliveryState,
     Event,
@@ -21,8 +22,8 @@ from waystation_core.domain.model import (
     Result,
     Status,
 )
-from waystation_core.domain.operations import Operation
-from waystation_core.domain.results import (
+from waystation_domain.operations import Operation
+from waystation_domain.results import (
     AttemptError,
     CallResult,
     Completion,
@@ -33,7 +34,7 @@ from waystation_core.domain.results import (
     Verdict,
     WaitRequest,
 )
-from waystation_core.domain.task_spec import TaskSpec
+from waystation_domain.task_spec import TaskSpec
 
 A, B = task("a"), task("b")
 LENIENT = task("lenient", on_failure=OnFailure.CONTINUE)
@@ -122,7 +123,7 @@ def test_errors_are_retried_and_then_dead_lettered_with_their_cause() -> None:
         row = world.row(world.first, A)
         assert row is not None
         assert (row.state, row.attempts) == (DeliveryState.READY, attempt)
-        assert row.last_error == ERROR.to_json()
+        assert row.last_error == ERROR.to_json(json_size)
         world.claim(world.first, A)
     assert world.handle(world.first, A, ERROR, attempt=3) is Verdict.APPLIED
     (letter,) = world.open_letters()

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from domain.world import ROUTER, World, task
 
-from waystation_core.domain.model import (
+from waystation_domain.model import (
     Delivery,
     DeliveryState,
     NewEvent,
 )
-from waystation_core.domain.operations import Operation
-from waystation_core.domain.results import (
+from waystation_domain.operations import Operation
+from waystation_domain.results import (
     CONFLICTS_BEFORE_TURN,
     AttemptError,
     CallResult,

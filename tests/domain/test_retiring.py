@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from domain.world import ROUTER, World, task
 
-from waystation_core.domain.model import (
+from waystation_domain.model import (
     DeadLetterState,
     Delivery,
     DeliveryState,
@@ -14,10 +14,10 @@ from waystation_core.domain.model import (
     Result,
     Status,
 )
-from waystation_core.domain.operations import Operation
-from waystation_core.domain.results import AttemptError, EventTouch, Reply, Verdict
-from waystation_core.domain.retiring import retire
-from waystation_core.domain.task_spec import TaskSpec
+from waystation_domain.operations import Operation
+from waystation_domain.results import AttemptError, EventTouch, Reply, Verdict
+from waystation_domain.retiring import retire
+from waystation_domain.task_spec import TaskSpec
 
 OLD, NEW = task("old"), task("new")
 NO_LUCK = AttemptError("TASK_FAILURE", "NO_LUCK", "not now")

@@ -13,8 +13,8 @@ from google.protobuf.struct_pb2 import ListValue, Struct, Value
 from hypothesis import given
 
 from waystation.v1 import workflow_pb2
-from waystation_core.domain.errors import InvalidStruct
-from waystation_core.rpc.structs import from_value, to_dict, to_struct, to_value
+from waystation_conversion.structs import from_value, to_dict, to_struct, to_value
+from waystation_domain.errors import InvalidStruct
 
 
 @given(OBJECTS)

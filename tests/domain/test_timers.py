@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 from domain.world import ROUTER, START, World, task
 
-from waystation_core.domain.commit import EventFacts
-from waystation_core.domain.completing import Standing, complete, extend, standing
-from waystation_core.domain.completion_tokens import Attempt
-from waystation_core.domain.errors import PathTypeMismatch, WorkflowEnded
-from waystation_core.domain.model import (
+from waystation_domain.commit import EventFacts
+from waystation_domain.completing import Standing, complete, extend, standing
+from waystation_domain.completion_tokens import Attempt
+from waystation_domain.errors import PathTypeMismatch, WorkflowEnded
+from waystation_domain.model import (
     Delivery,
     DeliveryState,
     Event,
@@ -22,8 +22,8 @@ from waystation_core.domain.model import (
     Status,
     TimerKind,
 )
-from waystation_core.domain.operations import Operation
-from waystation_core.domain.results import (
+from waystation_domain.operations import Operation
+from waystation_domain.results import (
     AttemptError,
     Completion,
     Cut,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from waystation_core.domain.errors import InvalidEventType
-from waystation_core.domain.topics import Matcher, check_pattern, matches, overlaps
+from waystation_domain.errors import InvalidEventType
+from waystation_domain.topics import Matcher, check_pattern, matches, overlaps
 
 WORDS = st.sampled_from(["a", "b", "claim"])
 TYPES = st.lists(WORDS, min_size=1, max_size=5).map(".".join)

@@ -13,8 +13,9 @@ from typing import Any
 
 import orjson
 
-from waystation_core.domain import actions, timers
-from waystation_core.domain.commit import (
+from waystation_core.means import MEANS
+from waystation_domain import actions, timers
+from waystation_domain.commit import (
     SETTLED,
     EventFacts,
     HistoryEntry,
@@ -22,8 +23,8 @@ from waystation_core.domain.commit import (
     LoggedWrites,
     writes_of,
 )
-from waystation_core.domain.draft import Draft, Rules
-from waystation_core.domain.model import (
+from waystation_domain.draft import Draft, Rules
+from waystation_domain.model import (
     Branch,
     DeadLetterState,
     Delivery,
@@ -38,9 +39,9 @@ from waystation_core.domain.model import (
     Timer,
     TimerKind,
 )
-from waystation_core.domain.operations import apply, from_json
-from waystation_core.domain.results import CallResult, EventTouch, Outcome, Verdict, apply_touch
-from waystation_core.domain.task_spec import RetryPolicy, TaskSpec
+from waystation_domain.operations import apply, from_json
+from waystation_domain.results import CallResult, EventTouch, Outcome, Verdict, apply_touch
+from waystation_domain.task_spec import RetryPolicy, TaskSpec
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 ROUTER = "router-1"
@@ -72,9 +73,12 @@ class World:
         deadline: float | None = None,
     ) -> None:
         numbers = count(1)
-        self.rules = Rules(resolve, max_events, lambda: f"id-{next(numbers)}")
+        self.rules = Rules(
+            replace(MEANS, make_id=lambda: f"id-{next(numbers)}"), resolve, max_events
+        )
         self.now = START
         begun = actions.start(
+            means=self.rules.means,
             workflow_instance_id="w",
             workflow_type="type",
             data=data or {},

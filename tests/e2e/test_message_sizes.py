@@ -27,7 +27,7 @@ from waystation.v1.history_pb2 import HistoryEntry
 from waystation.v1.result_pb2 import TaskFailure, TaskResult
 from waystation.v1.wait_pb2 import WaitRequest
 from waystation.v1.workflow_service_pb2_grpc import WorkflowServiceStub
-from waystation_core.domain import limits
+from waystation_domain import limits
 
 NAME = "w-1"
 DEFAULT_LIMIT = 4 * 1024 * 1024

@@ -14,9 +14,9 @@ from typing import Any
 
 from insurance_claim.service import WORKFLOW_TYPE, build_service
 from waystation.v1 import task_handler_service_pb2
-from waystation_core.domain.conflicts import Write, Written
-from waystation_core.domain.operations import Operation, apply
-from waystation_core.rpc.structs import from_value, to_dict
+from waystation_conversion.structs import from_value, to_dict
+from waystation_domain.conflicts import Write, Written
+from waystation_domain.operations import Operation, apply
 
 CLAIMS = Path(__file__).parents[2] / "examples" / "insurance_claim" / "claims"
 RECEIVED = datetime(2025, 3, 10, 9, 30, tzinfo=UTC)

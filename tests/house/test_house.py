@@ -40,6 +40,8 @@ def _run(*argv: str) -> str:
 
 def test_every_part_of_the_house_is_looked_at() -> None:
     assert set(SOURCES) == {
+        "waystation_domain",
+        "waystation_conversion",
         "waystation_core",
         "waystation_api",
         "waystation_router",

@@ -35,7 +35,7 @@ def test_no_two_mutants_share_a_name() -> None:
 
 def test_a_mutant_whose_text_is_gone_is_an_error() -> None:
     with pytest.raises(Rotten, match="0 times"):
-        Mutant("x", "none", "core/domain/draft.py", (("no such text", ""),)).mutated()
+        Mutant("x", "none", "domain/draft.py", (("no such text", ""),)).mutated()
 
 
 def test_a_few_are_killed() -> None:

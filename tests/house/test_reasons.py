@@ -13,8 +13,8 @@ import grpc
 import pytest
 from support.comments import Comments, examples_of
 
-from waystation_core.domain import errors
-from waystation_core.domain.errors import TaskFault, WaystationError
+from waystation_domain import errors
+from waystation_domain.errors import TaskFault, WaystationError
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMENTS = Comments()
@@ -22,6 +22,9 @@ ERRORS, FAILURES = (examples_of(COMMENTS, enum) for enum in ("ErrorReason", "Fai
 LATER = "Not sent by this release."
 FAULT = "Permanent task fault."
 CODES = {code.name for code in grpc.StatusCode}
+
+
+ENGINE = ("domain", "conversion", "core", "api", "router")
 
 
 def said(enum: str, reason: str) -> str:
@@ -76,8 +79,8 @@ def test_each_error_has_its_code_and_the_other_way_round() -> None:
 
 def test_no_error_is_documented_and_never_given() -> None:
     used: set[str] = set()
-    for file, tree in sources("core", "api", "router"):
-        if file.name != "errors.py" or file.parent.name != "domain":
+    for file, tree in sources(*ENGINE):
+        if file.name != "errors.py" or file.parent.name != "waystation_domain":
             used |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     for reason, kind in CLASSES.items():
         # The handlers' own word is given by the SDK.
@@ -89,8 +92,8 @@ def test_no_error_is_documented_and_never_given() -> None:
 def test_no_failure_is_documented_and_never_given() -> None:
     given = {
         text
-        for file, tree in sources("core", "api", "router")
-        if file.name != "errors.py" or file.parent.name != "domain"
+        for file, tree in sources(*ENGINE)
+        if file.name != "errors.py" or file.parent.name != "waystation_domain"
         for text in texts(tree)
     }
     assert set(FAILURES) <= given, set(FAILURES) - given
@@ -100,7 +103,7 @@ def test_every_reason_that_the_engine_gives_itself_is_in_the_contract() -> None:
     """Of failed attempts, branches and instances: whatever stands in its code as a reason."""
     gives = re.compile(r"\breason=|^_?[A-Z_, ]*(REASON|TIMED_OUT|FAILURE|UNHANDLED) = ")
     names: set[str] = set()
-    for part in ("core", "router", "api"):
+    for part in ENGINE:
         for file in (ROOT / "services" / part).rglob("*.py"):
             for line in file.read_text(encoding="utf-8").splitlines():
                 if gives.search(line):

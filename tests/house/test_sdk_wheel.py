@@ -5,6 +5,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 UV = str(ROOT / ".venv/bin/uv")
 ALLOWED = re.compile(
@@ -19,22 +21,33 @@ def _run(*argv: str, cwd: Path = ROOT) -> str:
     return done.stdout
 
 
-def test_the_sdk_needs_only_grpc_and_protobuf(tmp_path: Path) -> None:
-    wheels = tmp_path / "wheels"
-    for package in ("gen/python", "services/worker_sdk"):
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheels of the SDK and of all that its test kit needs of the house."""
+    folder = tmp_path_factory.mktemp("wheels")
+    packages = ("gen/python", "services/domain", "services/conversion", "services/worker_sdk")
+    for package in packages:
         _run(
             *(str(ROOT / ".venv/bin/python"), "-m", "build", "--wheel", "--no-isolation"),
-            *("--outdir", str(wheels), str(ROOT / package)),
+            *("--outdir", str(folder), str(ROOT / package)),
         )
-    python = tmp_path / "empty/bin/python"
-    _run(UV, "venv", "--quiet", "--python", str(ROOT / ".venv/bin/python"), str(tmp_path / "empty"))
+    return folder
+
+
+def _installed(wheels: Path, folder: Path, what: str) -> tuple[Path, set[str]]:
+    """A Python with nothing but that, and the names of its packages."""
+    python = folder / "empty/bin/python"
+    _run(UV, "venv", "--quiet", "--python", str(ROOT / ".venv/bin/python"), str(folder / "empty"))
     _run(
         *(UV, "pip", "install", "--quiet", "--python", str(python)),
-        *("--constraint", str(ROOT / "requirements.lock")),
-        *map(str, wheels.glob("*.whl")),
+        *("--constraint", str(ROOT / "requirements.lock"), "--find-links", str(wheels), what),
     )
     installed = json.loads(_run(UV, "pip", "list", "--format=json", "--python", str(python)))
-    names = {package["name"] for package in installed}
+    return python, {package["name"] for package in installed}
+
+
+def test_the_sdk_needs_only_grpc_and_protobuf(wheels: Path, tmp_path: Path) -> None:
+    python, names = _installed(wheels, tmp_path, "waystation-worker")
     assert {"waystation-worker", "waystation-proto", "grpcio", "protobuf"} <= names
     assert [name for name in sorted(names) if not ALLOWED.fullmatch(name)] == []
     # Outside the repository, so that nothing of it is found by chance.
@@ -46,3 +59,41 @@ def test_the_sdk_needs_only_grpc_and_protobuf(tmp_path: Path) -> None:
     assert (
         next(tmp_path.glob("empty/lib/*/site-packages/waystation_worker")) / "py.typed"
     ).exists()
+    without = subprocess.run(
+        (str(python), "-c", "import waystation_worker.testing"),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "pip install 'waystation-worker[testing]'" in without.stderr
+
+
+def test_the_kit_brings_the_rules_and_nothing_of_the_servers(wheels: Path, tmp_path: Path) -> None:
+    python, names = _installed(wheels, tmp_path, "waystation-worker[testing]")
+    ours = {name for name in names if name.startswith("waystation-")}
+    rules = {"waystation-domain", "waystation-conversion"}
+    assert ours == {"waystation-worker", "waystation-proto", *rules}
+    (tmp_path / "test_it.py").write_text(
+        """
+import pytest
+from waystation_worker import HandlerService
+
+service = HandlerService("s")
+
+@service.task(events=["workflow.started"], workflow_types=["w"])
+def first(ctx):
+    ctx.complete({"done": True})
+
+@pytest.fixture
+def waystation_service():
+    return service
+
+@pytest.mark.asyncio
+async def test_it(waystation_engine):
+    run = waystation_engine.start("w")
+    await run.until_ended()
+    assert run.output == {"done": True}
+"""
+    )
+    assert "1 passed" in _run(str(python), "-m", "pytest", "-q", "test_it.py", cwd=tmp_path)

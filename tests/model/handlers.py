@@ -12,9 +12,9 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict, ParseDict
 
 from waystation.v1 import task_handler_service_pb2 as pb
-from waystation_core.domain.model import JsonObject
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.attempts import Answered, Failed, NotSent, late
+from waystation_domain.model import JsonObject
 from waystation_router.endpoints import Call, Cut
 
 

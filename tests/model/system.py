@@ -36,15 +36,15 @@ from waystation_api.starting import Starter
 from waystation_api.tasks import TaskDirectory
 from waystation_api.waiting import InstanceReader
 from waystation_api.workflows import WorkflowService
-from waystation_core.domain import failing
-from waystation_core.domain.errors import StoreUnavailable, WaystationError
-from waystation_core.domain.model import OnFailure
-from waystation_core.domain.task_spec import RetryPolicy, TaskSpec
 from waystation_core.ports.store import Registration
 from waystation_core.relay.announcing import Relay
 from waystation_core.relay.catching_up import catch_up
 from waystation_core.rpc.settings import read_settings
 from waystation_core.running import Contact
+from waystation_domain import failing
+from waystation_domain.errors import StoreUnavailable, WaystationError
+from waystation_domain.model import OnFailure
+from waystation_domain.task_spec import RetryPolicy, TaskSpec
 from waystation_router import app
 from waystation_router.app import Router
 from waystation_router.settings import RouterSettings

@@ -23,22 +23,23 @@ from support.databases import migrated
 from localservers.postgres import PostgresServer
 from waystation_api.changing import Change, Changing
 from waystation_api.instance_lines import InstanceLines
-from waystation_core.domain import actions
-from waystation_core.domain.draft import Draft, Rules
-from waystation_core.domain.errors import WorkflowEnded, WorkflowNotWaiting
-from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import Event, NewEvent, OnFailure
-from waystation_core.domain.results import CallResult, EventTouch, Reply, apply_touch
-from waystation_core.domain.task_spec import RetryPolicy, TaskSpec
+from waystation_conversion.replies import reply_from_proto
+from waystation_core.ids import new_id
+from waystation_core.means import MEANS
 from waystation_core.ports.store import Registration
 from waystation_core.relay.announcing import Relay
 from waystation_core.relay.catching_up import catch_up
-from waystation_core.rpc.conversion.replies import reply_from_proto
 from waystation_core.running import Contact
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.pool import open_pool
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.registry import PostgresRegistryStore
+from waystation_domain import actions
+from waystation_domain.draft import Draft, Rules
+from waystation_domain.errors import WorkflowEnded, WorkflowNotWaiting
+from waystation_domain.model import Event, NewEvent, OnFailure
+from waystation_domain.results import CallResult, EventTouch, Reply, apply_touch
+from waystation_domain.task_spec import RetryPolicy, TaskSpec
 from waystation_router.committer import Committer
 from waystation_router.ledger import UNKNOWN, Call, Handling, Ledger, Message
 from waystation_router.registry import RegistryCopy
@@ -106,6 +107,7 @@ class Scene:
         self.witness.answers.clear()  # type: ignore[attr-defined]
         store = PostgresEngineStore(self.pool)
         start = actions.start(
+            means=MEANS,
             workflow_instance_id="scene",
             workflow_type="flow",
             data={"count": 0},
@@ -153,7 +155,7 @@ class Scene:
         async with PostgresEngineStore(self.pool).locked(
             key=self.key, event_ids=[event.event_id]
         ) as locked:
-            draft = Draft(locked.instance, facts=locked.facts, rules=Rules(), now=locked.now)
+            draft = Draft(locked.instance, facts=locked.facts, rules=Rules(MEANS), now=locked.now)
             result = CallResult(
                 task, 1, locked.instance.version, reply(answer, locked.instance.data)
             )
@@ -171,7 +173,7 @@ class Scene:
         async with PostgresEngineStore(self.pool).locked(
             key=self.key, event_ids=[touch.event.event_id]
         ) as locked:
-            draft = Draft(locked.instance, facts=locked.facts, rules=Rules(), now=locked.now)
+            draft = Draft(locked.instance, facts=locked.facts, rules=Rules(MEANS), now=locked.now)
             apply_touch(draft, touch, router_id=DEAD_ROUTER)
             await locked.write(draft.commit())
 
@@ -205,7 +207,7 @@ class Scene:
                 router_id or new_id(),
                 call,
                 lambda since: None,
-                Rules(),
+                Rules(MEANS),
                 Contact(store.probe),
                 asyncio.Event(),
                 lambda: True,
@@ -274,7 +276,7 @@ class Scene:
         """A router whose look at timers finds the wait's."""
         store = PostgresEngineStore(actor.pool)
         relay = QuietRelay(store, cast(Any, NoBroker()))
-        await Timers(Ledger(), store, self.registry, relay, Rules()).turn()
+        await Timers(Ledger(), store, self.registry, relay, Rules(MEANS)).turn()
 
     async def late_task(self, actor: Actor) -> None:
         """Catch-up of a task that is new."""

@@ -14,13 +14,13 @@ from store.instances import a_start
 from support.scripted_store import Fault, broken, reply_lost
 from support.waiting import eventually
 
-from waystation_core.domain import actions
-from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import Delivery, DeliveryState, NewEvent
-from waystation_core.domain.results import Reply
-from waystation_core.domain.task_spec import TaskSpec
+from waystation_core.ids import new_id
 from waystation_core.ports.broker import Announcement, AnnounceOutcome
 from waystation_core.ports.store import WriteRefused
+from waystation_domain import actions
+from waystation_domain.model import Delivery, DeliveryState, NewEvent
+from waystation_domain.results import Reply
+from waystation_domain.task_spec import TaskSpec
 from waystation_router.endpoints import Cancelled
 
 FIRST, SECOND = task("first"), task("second", "went.on")

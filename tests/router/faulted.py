@@ -19,9 +19,9 @@ from support.scripted_store import Fault, Script, broken, held, reply_lost, unav
 from support.waiting import eventually
 
 from waystation_core.broker.in_process import Hub
-from waystation_core.domain.model import Result
-from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.running import owned
+from waystation_domain.model import Result
+from waystation_domain.task_spec import TaskSpec
 from waystation_router import committer, intake, lease, reconciler, registry, sweeper
 from waystation_router.lease import Lease
 

@@ -3,8 +3,8 @@
 from types import SimpleNamespace
 from typing import Any
 
-from waystation_core.domain.completion_tokens import CompletionTokens
-from waystation_core.domain.model import Instance, Status
+from waystation_domain.completion_tokens import CompletionTokens
+from waystation_domain.model import Instance, Status
 
 INSTANCE = Instance(
     key=1,

@@ -13,7 +13,7 @@ from support.scripted_store import reply_lost
 from support.waiting import eventually
 
 from waystation.v1 import task_handler_service_pb2 as pb
-from waystation_core.domain.ids import new_id
+from waystation_core.ids import new_id
 from waystation_core.ports.broker import Announcement, AnnounceOutcome, level_of
 from waystation_core.ports.store import DueEvent
 from waystation_core.relay.announcing import MOST_UNDER_WAY, Relay

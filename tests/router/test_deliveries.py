@@ -16,14 +16,15 @@ from support.waiting import eventually
 
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.broker.in_process import InProcessBroker
-from waystation_core.domain.commit import EventFacts
-from waystation_core.domain.draft import Draft, Rules
-from waystation_core.domain.model import CLIENT, DeliveryState, Event, Status, unshared
-from waystation_core.domain.operations import Operation, apply
-from waystation_core.domain.pools import Pool
-from waystation_core.domain.recording import record_action
+from waystation_core.means import MEANS
 from waystation_core.ports.broker import Notice
 from waystation_core.ports.store import Loaded, WriteRefused
+from waystation_domain.commit import EventFacts
+from waystation_domain.draft import Draft, Rules
+from waystation_domain.model import CLIENT, DeliveryState, Event, Status, unshared
+from waystation_domain.operations import Operation, apply
+from waystation_domain.pools import Pool
+from waystation_domain.recording import record_action
 from waystation_router import ledger as ledger_module
 from waystation_router import sweeper as sweeper_module
 from waystation_router.calls import Calls
@@ -155,7 +156,7 @@ async def test_what_is_submitted_for_one_that_was_let_go_is_not_lost() -> None:
     event = Event("01a20000-0000-7000-8000-000000000001", "asked", {}, "split", version=2)
     facts = EventFacts(False, {})
     ledger.learn(Loaded({event.event_id: (event, 1)}, {1: INSTANCE}, {event.event_id: facts}))
-    queue: Any = Committer(ledger, *[cast(Any, None)] * 6, Rules(), *[cast(Any, None)] * 3)
+    queue: Any = Committer(ledger, *[cast(Any, None)] * 6, Rules(MEANS), *[cast(Any, None)] * 3)
     let_go = ledger.open(event, ledger.state(1), facts, 3)
     queue.submit(let_go)
     ledger.close(let_go)
@@ -209,7 +210,7 @@ async def _somebody_writes(whole: WholeRouter, made: Made, value: int) -> None:
     async with whole.engine.store.locked(workflow_instance_id=workflow_id) as locked:
         event = await locked.event(made.request.event.event_id)
         assert event is not None
-        draft = Draft(locked.instance, facts={}, rules=Rules(), now=datetime.now(UTC))
+        draft = Draft(locked.instance, facts={}, rules=Rules(MEANS), now=datetime.now(UTC))
         operations = [Operation("/theirs", "set", value)]
         draft.touch(data=apply(locked.instance.data, operations))
         record_action(draft, "input", event, by=CLIENT, operations=operations)

@@ -6,11 +6,11 @@ from typing import Any, cast
 import pytest
 from router.given import INSTANCE, NO_REGISTRY
 
-from waystation_core.domain.commit import EventFacts
-from waystation_core.domain.model import Delivery, DeliveryState, Event
-from waystation_core.domain.pools import Pool
-from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import Loaded
+from waystation_domain.commit import EventFacts
+from waystation_domain.model import Delivery, DeliveryState, Event
+from waystation_domain.pools import Pool
+from waystation_domain.task_spec import TaskSpec
 from waystation_router.calls import Calls
 from waystation_router.ledger import Call, Handling, Ledger
 from waystation_router.pools import PoolsSeen

@@ -8,9 +8,9 @@ from typing import Any, cast
 import pytest
 from router.given import INSTANCE
 
-from waystation_core.domain.commit import EventFacts
-from waystation_core.domain.model import Event, Status
 from waystation_core.ports.store import Loaded
+from waystation_domain.commit import EventFacts
+from waystation_domain.model import Event, Status
 from waystation_router.intake import LOADS_OF_AN_EVENT, Intake
 from waystation_router.ledger import Ledger
 

@@ -11,9 +11,9 @@ from typing import Any, cast
 import pytest
 from support.scripted_store import Script, held
 
-from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.pools import Pool
 from waystation_core.ports.store import Heartbeat, RouterReport
+from waystation_domain.errors import StoreUnavailable
+from waystation_domain.pools import Pool
 from waystation_router import lease as module
 from waystation_router.lease import Lease
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from router.given import INSTANCE
 
-from waystation_core.domain.commit import EventFacts, InstanceCommit
-from waystation_core.domain.model import Delivery, DeliveryState, Event, Status
 from waystation_core.ports.store import Loaded
+from waystation_domain.commit import EventFacts, InstanceCommit
+from waystation_domain.model import Delivery, DeliveryState, Event, Status
 from waystation_router.ledger import Handling, Ledger
 
 MOVED = replace(INSTANCE, version=4, revision=4)

@@ -9,13 +9,14 @@ from typing import Any, cast
 
 from router import given
 
-from waystation_core.domain.commit import EventFacts, InstanceCommit, LoggedWrites
-from waystation_core.domain.draft import Rules
-from waystation_core.domain.model import Delivery, DeliveryState, Event
-from waystation_core.domain.operations import Operation
-from waystation_core.domain.results import CallResult, Reply, Verdict
-from waystation_core.domain.task_spec import TaskSpec
+from waystation_core.means import MEANS
 from waystation_core.ports.store import EngineStore, RegistrySnapshot, RegistryStore
+from waystation_domain.commit import EventFacts, InstanceCommit, LoggedWrites
+from waystation_domain.draft import Rules
+from waystation_domain.model import Delivery, DeliveryState, Event
+from waystation_domain.operations import Operation
+from waystation_domain.results import CallResult, Reply, Verdict
+from waystation_domain.task_spec import TaskSpec
 from waystation_router.ledger import Call, Handling, InstanceState, Ledger
 from waystation_router.locked_commits import LockedCommits
 from waystation_router.registry import RegistryCopy
@@ -88,7 +89,7 @@ async def test_a_result_that_comes_while_the_lock_is_waited_for_is_left_for_the_
 
     store = LockedMeanwhile(the_answer_comes)
     registry = RegistryCopy(cast(RegistryStore, NoRegistry()), lambda snapshot: None)
-    commits = LockedCommits(cast(EngineStore, store), registry, Rules(), "r-1")
+    commits = LockedCommits(cast(EngineStore, store), registry, Rules(MEANS), "r-1")
 
     _, (decided,) = await commits.commit(1, [handling], [])
     assert (store.since, decided.verdicts) == ([None], {})

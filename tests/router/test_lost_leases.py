@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from support.scripted_store import Fault, broken, held, reply_lost, unavailable
 from support.waiting import eventually
 
-from waystation_core.domain.ids import new_id
+from waystation_core.ids import new_id
 from waystation_router.endpoints import Cancelled
 
 

@@ -11,12 +11,12 @@ from router.given import INSTANCE, NO_REGISTRY
 
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation.v1.event_pb2 import NewEvent
-from waystation_core.domain.commit import EventFacts
-from waystation_core.domain.model import Event
-from waystation_core.domain.pools import Pool
-from waystation_core.domain.results import AttemptError
-from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import Loaded, Registration, StoredEntry
+from waystation_domain.commit import EventFacts
+from waystation_domain.model import Event
+from waystation_domain.pools import Pool
+from waystation_domain.results import AttemptError
+from waystation_domain.task_spec import TaskSpec
 from waystation_router.calls import Calls
 from waystation_router.endpoints import Answered, CallOutcome
 from waystation_router.ledger import Call, Handling, Ledger

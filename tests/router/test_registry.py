@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import Registration, RegistrySnapshot, RegistryStore
+from waystation_domain.task_spec import TaskSpec
 from waystation_router.registry import RegistryCopy
 
 STAYS, GONE, ELSEWHERE = (

@@ -13,9 +13,9 @@ from typing import Any, cast
 import pytest
 from support.waiting import eventually
 
-from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.pools import EVERY_TYPE
-from waystation_core.domain.task_spec import TaskSpec
+from waystation_domain.errors import StoreUnavailable
+from waystation_domain.pools import EVERY_TYPE
+from waystation_domain.task_spec import TaskSpec
 from waystation_router import sweeper as sweeping
 from waystation_router.claims import MOST_UNCOMMITTED, Claims
 from waystation_router.sweeper import Sweeper

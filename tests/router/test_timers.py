@@ -10,10 +10,11 @@ from typing import Any, cast
 import pytest
 from router import given
 
-from waystation_core.domain.commit import EventFacts, InstanceCommit
-from waystation_core.domain.draft import Rules
-from waystation_core.domain.model import Event, Status, Timer, TimerKind, Wait
+from waystation_core.means import MEANS
 from waystation_core.ports.store import Committed, Loaded
+from waystation_domain.commit import EventFacts, InstanceCommit
+from waystation_domain.draft import Rules
+from waystation_domain.model import Event, Status, Timer, TimerKind, Wait
 from waystation_router.ledger import Ledger
 from waystation_router.timers import Timers
 
@@ -96,7 +97,7 @@ class Delayed:
 def timers_of(store: Any) -> Timers:
     relay = SimpleNamespace(committed=lambda commits: None)
     registry = SimpleNamespace(generation=0)
-    return Timers(Ledger(), store, cast(Any, registry), cast(Any, relay), Rules())
+    return Timers(Ledger(), store, cast(Any, registry), cast(Any, relay), Rules(MEANS))
 
 
 async def test_delayed_events_of_many_instances_are_announced_by_one_commit() -> None:

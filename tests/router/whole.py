@@ -16,12 +16,12 @@ from support.waiting import eventually
 
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.broker.in_process import Hub, InProcessBroker
-from waystation_core.domain.model import Event, JsonObject
-from waystation_core.domain.results import AttemptError
-from waystation_core.domain.task_spec import RetryPolicy, TaskSpec
 from waystation_core.ports.broker import AnnouncedEvent, Announcement
 from waystation_core.ports.store import Registration
 from waystation_core.store.registry import PostgresRegistryStore
+from waystation_domain.model import Event, JsonObject
+from waystation_domain.results import AttemptError
+from waystation_domain.task_spec import RetryPolicy, TaskSpec
 from waystation_router import app
 from waystation_router.app import Router
 from waystation_router.endpoints import Answered, CallOutcome, Failed

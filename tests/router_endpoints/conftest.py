@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from waystation_core.domain.endpoints import DEFAULT_ALLOWLIST, Allowlist
+from waystation_domain.endpoints import DEFAULT_ALLOWLIST, Allowlist
 from waystation_router.endpoints import EndpointPool
 
 Process = asyncio.subprocess.Process

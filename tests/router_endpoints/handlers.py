@@ -14,8 +14,8 @@ import grpc
 from waystation.v1 import event_pb2, result_pb2
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation.v1 import task_handler_service_pb2_grpc as pb_grpc
-from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import Registration
+from waystation_domain.task_spec import TaskSpec
 
 
 class Handler(pb_grpc.TaskHandlerServiceServicer):

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from router_endpoints.handlers import Handler, registration, request, serving, task
 from support.waiting import eventually
 
-from waystation_core.domain.backoff import steady_delay
-from waystation_core.domain.endpoints import DEFAULT_ALLOWLIST, Allowlist
-from waystation_core.domain.task_spec import RetryPolicy
+from waystation_domain.backoff import steady_delay
+from waystation_domain.endpoints import DEFAULT_ALLOWLIST, Allowlist
+from waystation_domain.task_spec import RetryPolicy
 from waystation_router.endpoints import Answered, Cut, EndpointPool, Failed, NotSent
 from waystation_router.endpoints.circuit import FAULTS_TO_OPEN, Circuit
 

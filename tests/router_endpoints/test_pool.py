@@ -14,7 +14,7 @@ from router_endpoints.handlers import Handler, registration, request, serving, t
 from support.waiting import eventually
 
 from waystation.v1 import task_handler_service_pb2_grpc as pb_grpc
-from waystation_core.domain.endpoints import Allowlist
+from waystation_domain.endpoints import Allowlist
 from waystation_router.endpoints import Answered, Cancelled, EndpointPool, NotSent, connection
 
 ECHO = task("echo", batching=True)

@@ -12,10 +12,10 @@ from typing import Any, cast
 
 import pytest
 
-from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.failpoints import POINTS, BadFailpoints, Failpoints, Plan, plan_of
 from waystation_core.ports.broker import AnnounceOutcome
 from waystation_core.ports.store import BrokenLeases, EngineStore, RegistryStore
+from waystation_domain.errors import StoreUnavailable
 
 BINARIES = Path(sys.executable).parent
 

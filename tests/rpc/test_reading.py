@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from fuzz_input.wire import field
 from waystation.v1 import event_pb2, handler_registry_service_pb2, task_handler_service_pb2
 from waystation.v1 import workflow_service_pb2 as pb
-from waystation_core.domain.errors import (
+from waystation_core.rpc.reading import SMALL_BYTES, MessageReader, Walk, parsed
+from waystation_domain.errors import (
     InvalidField,
     InvalidStruct,
     PayloadTooLarge,
     WaystationError,
 )
-from waystation_core.domain.limits import MAX_NODES, MAX_PARTS, MAX_REPEATED
-from waystation_core.rpc.reading import SMALL_BYTES, MessageReader, Walk, parsed
+from waystation_domain.limits import MAX_NODES, MAX_PARTS, MAX_REPEATED
 
 
 def start(value: bytes) -> bytes:

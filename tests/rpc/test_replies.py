@@ -14,9 +14,10 @@ from waystation.v1.operation_pb2 import Operation, OperationList, PathSet, Remov
 from waystation.v1.result_pb2 import TaskFailure, TaskResult, WorkflowCompletion, WorkflowFailing
 from waystation.v1.task_handler_service_pb2 import HandleEventResponse
 from waystation.v1.wait_pb2 import WaitRequest
-from waystation_core.domain import model, operations
-from waystation_core.domain.limits import MAX_BYTES
-from waystation_core.domain.results import (
+from waystation_conversion import reply_from_proto
+from waystation_domain import model, operations
+from waystation_domain.limits import MAX_BYTES
+from waystation_domain.results import (
     AttemptError,
     Completion,
     Failing,
@@ -24,8 +25,7 @@ from waystation_core.domain.results import (
     Replacement,
     Reply,
 )
-from waystation_core.domain.results import WaitRequest as Asked
-from waystation_core.rpc.conversion import reply_from_proto
+from waystation_domain.results import WaitRequest as Asked
 
 
 def struct(**members: Any) -> Struct:

@@ -14,10 +14,10 @@ from support.running_api import refusal
 
 from waystation.v1 import system_service_pb2 as pb
 from waystation.v1 import system_service_pb2_grpc, workflow_service_pb2, workflow_service_pb2_grpc
-from waystation_core.domain.errors import InvalidField, WaystationError
 from waystation_core.rpc.channels import open_channel
 from waystation_core.rpc.server import PortTaken, RpcServer, Service
 from waystation_core.rpc.settings import BadSettings
+from waystation_domain.errors import InvalidField, WaystationError
 
 CANARY = "postgresql://user:hunter2@db/secret"
 

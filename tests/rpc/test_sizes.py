@@ -27,11 +27,23 @@ from waystation.v1 import (
 )
 from waystation_api import replay_report
 from waystation_api.explaining import MAX_BLOCKERS
-from waystation_core.domain import limits, operations
-from waystation_core.domain.commit import HistoryEntry
-from waystation_core.domain.differences import Difference
-from waystation_core.domain.errors import ContextTooLarge
-from waystation_core.domain.model import (
+from waystation_conversion import (
+    add_history,
+    context_to_proto,
+    dead_letter_to_proto,
+    entry_to_proto,
+    error_to_proto,
+    event_to_proto,
+    reply_from_proto,
+    set_timestamp,
+)
+from waystation_conversion.sizes import json_size
+from waystation_core.ports.store import DeadLetterFact, StoredEntry
+from waystation_domain import limits, operations
+from waystation_domain.commit import HistoryEntry
+from waystation_domain.differences import Difference
+from waystation_domain.errors import ContextTooLarge
+from waystation_domain.model import (
     Branch,
     DeadLetterState,
     Event,
@@ -43,20 +55,9 @@ from waystation_core.domain.model import (
     Status,
     Wait,
 )
-from waystation_core.domain.operations import Operation, to_json
-from waystation_core.domain.outcomes import AttemptError, Patch, Reply, WaitRequest
-from waystation_core.domain.replaying import Comparison, EventDifference, Recorded
-from waystation_core.ports.store import DeadLetterFact, StoredEntry
-from waystation_core.rpc.conversion import (
-    add_history,
-    context_to_proto,
-    dead_letter_to_proto,
-    entry_to_proto,
-    error_to_proto,
-    event_to_proto,
-    reply_from_proto,
-    set_timestamp,
-)
+from waystation_domain.operations import Operation, to_json
+from waystation_domain.outcomes import AttemptError, Patch, Reply, WaitRequest
+from waystation_domain.replaying import Comparison, EventDifference, Recorded
 
 NOW = datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC)
 NAME = "n" * 200
@@ -67,7 +68,7 @@ METADATA = {f"{at:02}": "m" * 126 for at in range(32)}
 
 DATA = worst()
 DETAILS = worst(limits.MAX_DETAILS_BYTES)
-ERROR = AttemptError(NAME, NAME, TEXT, metadata=DETAILS).to_json()
+ERROR = AttemptError(NAME, NAME, TEXT, metadata=DETAILS).to_json(json_size)
 
 
 def questions(form_bytes: int) -> tuple[WaitRequest, ...]:
@@ -109,9 +110,11 @@ def test_questions_and_changes_are_bounded_together() -> None:
     assert (error["reason"], error["metadata"]["limit"]) == ("CONTEXT_TOO_LARGE", "10000")
 
     change = largest_change()
-    operations.check_size(change)
+    operations.check_size(change, json_size)
     with pytest.raises(ContextTooLarge):
-        operations.check_size([replace(change[0], path=change[0].path + "x"), *change[1:]])
+        operations.check_size(
+            [replace(change[0], path=change[0].path + "x"), *change[1:]], json_size
+        )
 
 
 def largest_change() -> list[Operation]:
@@ -385,7 +388,12 @@ def test_what_a_task_tells_of_its_failure_is_bounded_where_it_is_read() -> None:
 
 
 def test_what_a_failure_tells_is_cut_however_it_comes() -> None:
-    stored = AttemptError("A", "B", "\N{SNOWMAN}" * 5_000, metadata=worst(65_537, 10)).to_json()
+    stored = AttemptError("A", "B", "\N{SNOWMAN}" * 5_000, metadata=worst(65_537, 10)).to_json(
+        json_size
+    )
     assert len(stored["message"].encode()) == 4_095
     assert stored["metadata"] == {"left_out": "65537 bytes as JSON; the limit is 65536"}
-    assert AttemptError("A", "B", "m" * 4_096, metadata=DETAILS).to_json()["metadata"] == DETAILS
+    assert (
+        AttemptError("A", "B", "m" * 4_096, metadata=DETAILS).to_json(json_size)["metadata"]
+        == DETAILS
+    )

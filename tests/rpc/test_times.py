@@ -12,15 +12,15 @@ from waystation.v1.event_pb2 import NewEvent
 from waystation.v1.result_pb2 import FanOut, PendingCompletion, TaskFailure
 from waystation.v1.task_handler_service_pb2 import HandleEventResponse
 from waystation.v1.wait_pb2 import WaitRequest
-from waystation_core.domain.errors import InvalidField
-from waystation_core.domain.results import AttemptError
-from waystation_core.rpc.conversion import (
+from waystation_conversion import (
     reply_from_proto,
     seconds_from_proto,
     timestamp_from_proto,
 )
-from waystation_core.rpc.conversion.times import seconds_within
-from waystation_core.rpc.conversion.unforeseen import refuses_unforeseen
+from waystation_conversion.times import seconds_within
+from waystation_conversion.unforeseen import refuses_unforeseen
+from waystation_domain.errors import InvalidField
+from waystation_domain.results import AttemptError
 
 YEAR_ONE, YEAR_10000 = -62_135_596_800, 253_402_300_800
 
@@ -119,7 +119,7 @@ def test_what_no_check_foresaw_ends_the_attempt_too(monkeypatch: pytest.MonkeyPa
     def surprise(*_: object, **__: object) -> None:
         raise OverflowError("date value out of range")
 
-    name = "waystation_core.rpc.conversion.replies.new_event_from_proto"
+    name = "waystation_conversion.replies.new_event_from_proto"
     monkeypatch.setattr(name, surprise)
     error = reply_from_proto(HandleEventResponse(result={"events": [NewEvent(event_type="a.b")]}))
     assert isinstance(error, AttemptError)

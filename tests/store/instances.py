@@ -9,18 +9,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from waystation_api.past import entries_of
-from waystation_core.domain import actions
-from waystation_core.domain.commit import EventFacts, InstanceCommit
-from waystation_core.domain.draft import Draft, Rules
-from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import Delivery, Event, Instance, JsonObject, NewEvent, OnFailure
-from waystation_core.domain.operations import apply, from_json
-from waystation_core.domain.results import CallResult, EventTouch, Outcome, Verdict, apply_touch
-from waystation_core.domain.task_spec import RetryPolicy, TaskSpec
+from waystation_core.ids import new_id
+from waystation_core.means import MEANS
 from waystation_core.ports.store import Locked
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.pool import Pool
 from waystation_core.store.queries import PostgresQueryStore
+from waystation_domain import actions
+from waystation_domain.commit import EventFacts, InstanceCommit
+from waystation_domain.draft import Draft, Rules
+from waystation_domain.model import Delivery, Event, Instance, JsonObject, NewEvent, OnFailure
+from waystation_domain.operations import apply, from_json
+from waystation_domain.results import CallResult, EventTouch, Outcome, Verdict, apply_touch
+from waystation_domain.task_spec import RetryPolicy, TaskSpec
 
 ROUTER = new_id()
 TABLES = (
@@ -57,6 +58,7 @@ def a_start(
     deadline: float | None = None,
 ) -> actions.Start:
     return actions.start(
+        means=MEANS,
         workflow_instance_id=workflow_instance_id or new_id(),
         workflow_type="claim",
         data={} if data is None else data,
@@ -115,7 +117,7 @@ class Engine:
         loaded = await self.store.load([event_id])
         event, key = loaded.events[event_id]
         instance = loaded.instances[key]
-        draft = Draft(instance, facts=loaded.facts, rules=Rules(), now=datetime.now(UTC))
+        draft = Draft(instance, facts=loaded.facts, rules=Rules(MEANS), now=datetime.now(UTC))
         result = CallResult(by, attempt, instance.version, outcome, duration_us=1500)
         apply_touch(draft, EventTouch(event, (by,), {by.task_id: result}), router_id=ROUTER)
         return draft.commit()
@@ -142,7 +144,7 @@ class Engine:
         return Draft(
             locked.instance,
             facts=locked.facts if facts is None else facts,
-            rules=Rules(),
+            rules=Rules(MEANS),
             now=locked.now,
             log=locked.log,
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from store.instances import Engine
 
-from waystation_core.domain.model import Status
 from waystation_core.store import counting
+from waystation_domain.model import Status
 
 # Instances of which every tenth is FAILED and every hundredth ACTIVE, of them every other one idle.
 _MANY = """

@@ -10,17 +10,18 @@ from typing import Any
 import pytest
 from store.instances import ROUTER, Engine, a_start, task
 
-from waystation_core.domain import actions
-from waystation_core.domain.commit import EventFacts
-from waystation_core.domain.errors import DeadLetterResolved
-from waystation_core.domain.model import (
+from waystation_core.ports.store import RegistryMoved, WriteRefused
+from waystation_domain import actions
+from waystation_domain.commit import EventFacts
+from waystation_domain.errors import DeadLetterResolved
+from waystation_domain.model import (
     NewEvent,
     OnFailure,
     Result,
     Status,
 )
-from waystation_core.domain.operations import Operation
-from waystation_core.domain.results import (
+from waystation_domain.operations import Operation
+from waystation_domain.results import (
     AttemptError,
     CallResult,
     Completion,
@@ -32,7 +33,6 @@ from waystation_core.domain.results import (
     apply_touch,
     take_turn,
 )
-from waystation_core.ports.store import RegistryMoved, WriteRefused
 
 A, B = task("a"), task("b")
 LENIENT = task("lenient", on_failure=OnFailure.CONTINUE)

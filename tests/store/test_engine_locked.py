@@ -9,16 +9,16 @@ import pytest
 from store.instances import ROUTER, Engine, task
 from support.waiting import eventually
 
-from waystation_core.domain import actions
-from waystation_core.domain.commit import EventFacts
-from waystation_core.domain.errors import RequestIdReused, WorkflowNotFound
-from waystation_core.domain.model import (
+from waystation_domain import actions
+from waystation_domain.commit import EventFacts
+from waystation_domain.errors import RequestIdReused, WorkflowNotFound
+from waystation_domain.model import (
     Delivery,
     DeliveryState,
     NewEvent,
 )
-from waystation_core.domain.operations import Operation
-from waystation_core.domain.results import (
+from waystation_domain.operations import Operation
+from waystation_domain.results import (
     CallResult,
     EventTouch,
     Reply,

@@ -10,12 +10,12 @@ from store.instances import Engine, a_start, task
 from support.waiting import eventually
 
 from localservers.postgres import PostgresServer
-from waystation_core.domain.actions import Start
-from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.operations import Operation
-from waystation_core.domain.results import Reply
 from waystation_core.store.pool import open_pool
 from waystation_core.store.schema import migrate
+from waystation_domain.actions import Start
+from waystation_domain.errors import StoreUnavailable
+from waystation_domain.operations import Operation
+from waystation_domain.results import Reply
 
 A = task("a")
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from store.instances import ROUTER, Engine, a_start, task
 
-from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import Delivery, DeliveryState, Event
-from waystation_core.domain.results import AttemptError, Completion, Reply
-from waystation_core.domain.task_spec import TaskSpec
+from waystation_core.ids import new_id
 from waystation_core.ports.store import BrokenLeases, MadeDue, Registration, RouterReport
 from waystation_core.store import sweeping
 from waystation_core.store.registry import PostgresRegistryStore
+from waystation_domain.model import Delivery, DeliveryState, Event
+from waystation_domain.results import AttemptError, Completion, Reply
+from waystation_domain.task_spec import TaskSpec
 
 A, B = task("a"), task("b")
 BUSY = AttemptError("UNAVAILABLE", "BUSY", "later")

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 from store.instances import ROUTER, Engine, a_start, task
 
-from waystation_core.domain.draft import Draft, Rules
-from waystation_core.domain.model import DeliveryState, NewEvent, TimerKind
-from waystation_core.domain.results import FanOut, Pending, Reply, WaitRequest
-from waystation_core.domain.timers import Material, fire
+from waystation_core.means import MEANS
+from waystation_domain.draft import Draft, Rules
+from waystation_domain.model import DeliveryState, NewEvent, TimerKind
+from waystation_domain.results import FanOut, Pending, Reply, WaitRequest
+from waystation_domain.timers import Material, fire
 
 A = task("a")
 
@@ -71,7 +72,7 @@ async def test_a_delayed_event_is_in_no_outbox_before_its_time(engine: Engine) -
         due, _ = await locked.timers()
         known = await locked.facts_of([delayed.event_id])
         facts = {delayed.event_id: replace(known[delayed.event_id], timed=True)}
-        draft = Draft(locked.instance, facts=facts, rules=Rules(), now=locked.now)
+        draft = Draft(locked.instance, facts=facts, rules=Rules(MEANS), now=locked.now)
         fire(draft, due, Material(events={delayed.event_id: event}))
         await locked.write(draft.commit())
     loaded = await engine.store.load([delayed.event_id])

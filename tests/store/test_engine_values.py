@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 from store.instances import Engine, task
 
-from waystation_core.domain.model import NewEvent
-from waystation_core.domain.operations import Operation, apply, canonical, from_json
-from waystation_core.domain.results import Completion, Reply
+from waystation_domain.model import NewEvent
+from waystation_domain.operations import Operation, apply, canonical, from_json
+from waystation_domain.results import Completion, Reply
 
 A = task("a")
 

@@ -13,11 +13,11 @@ from support.databases import migrated
 from support.waiting import eventually
 
 from localservers.postgres import PostgresServer
-from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.operations import Operation
-from waystation_core.domain.results import Reply
 from waystation_core.ports.store import WriteRefused
 from waystation_core.store.pool import connection_of, open_pool
+from waystation_domain.errors import StoreUnavailable
+from waystation_domain.operations import Operation
+from waystation_domain.results import Reply
 
 A = task("a")
 

@@ -12,14 +12,14 @@ import psycopg
 import pytest
 from store.instances import ROUTER, Engine, a_start
 
-from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import Delivery, DeliveryState, Event
-from waystation_core.domain.task_spec import TaskSpec
+from waystation_core.ids import new_id
 from waystation_core.ports.store import LeasedRow, Registration
 from waystation_core.store import pool as connections
 from waystation_core.store.pool import Pool, connection_of
 from waystation_core.store.registry import PostgresRegistryStore
+from waystation_domain.errors import StoreUnavailable
+from waystation_domain.model import Delivery, DeliveryState, Event
+from waystation_domain.task_spec import TaskSpec
 
 
 async def ready(engine: Engine, *task_ids: str, suspect: bool = False) -> Event:

@@ -11,11 +11,7 @@ import pytest
 from psycopg import AsyncConnection
 from store.instances import Engine, task
 
-from waystation_core.domain import actions
-from waystation_core.domain.commit import InstanceCommit
-from waystation_core.domain.draft import Draft, Rules
-from waystation_core.domain.model import DeadLetterState, NewEvent, OnFailure
-from waystation_core.domain.outcomes import AttemptError, Reply
+from waystation_core.means import MEANS
 from waystation_core.ports.store import (
     DeadLetterFilter,
     LetterInstances,
@@ -24,6 +20,11 @@ from waystation_core.ports.store import (
     Tally,
 )
 from waystation_core.store import letters
+from waystation_domain import actions
+from waystation_domain.commit import InstanceCommit
+from waystation_domain.draft import Draft, Rules
+from waystation_domain.model import DeadLetterState, NewEvent, OnFailure
+from waystation_domain.outcomes import AttemptError, Reply
 
 BAD = AttemptError("TASK_FAILURE", "BAD", "no", permanent=True)
 ANY = DeadLetterFilter()
@@ -40,7 +41,7 @@ async def dead(engine: Engine, number: int = 1) -> int:
 
 
 def retried(one: LettersOf) -> InstanceCommit:
-    draft = Draft(one.instance, facts=one.facts, rules=Rules(), now=one.now)
+    draft = Draft(one.instance, facts=one.facts, rules=Rules(MEANS), now=one.now)
     assert actions.retry_dead_letters(draft, one.letters, one.held) == len(one.letters)
     return draft.commit()
 

@@ -10,10 +10,10 @@ from datetime import datetime
 
 import pytest
 
-from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import Registration
 from waystation_core.store.pool import Pool, open_pool
 from waystation_core.store.registry import PostgresRegistryStore
+from waystation_domain.task_spec import TaskSpec
 
 EVENT_TYPES = ("a", "b", "c", "d")
 WORKFLOW_TYPES = ("x", "y")

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from store.instances import ROUTER, Engine
 
-from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import Delivery, DeliveryState, Event
-from waystation_core.domain.pools import EventTypes, Pool, PoolRefused
-from waystation_core.domain.topics import matches
+from waystation_core.ids import new_id
 from waystation_core.ports.store import MadeDue, RouterReport
 from waystation_core.store.event_types import as_regex
+from waystation_domain.model import Delivery, DeliveryState, Event
+from waystation_domain.pools import EventTypes, Pool, PoolRefused
+from waystation_domain.topics import matches
 
 QUIET = RouterReport(0, 0, {})
 FRAUD = Pool("fraud", ("fraud.#", "*.risk"), expires_seconds=300.0)

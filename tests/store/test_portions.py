@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from store.instances import ROUTER, Engine, task
 
-from waystation_core.domain.ids import new_id
+from waystation_core.ids import new_id
 from waystation_core.ports.store import (
     BrokenLeases,
     EngineStore,

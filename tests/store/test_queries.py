@@ -13,11 +13,8 @@ from support.scripted_engine import ScriptedEngine, failure, reply, task
 
 from waystation_api.past import entries_of
 from waystation_core.broker import open_broker
-from waystation_core.domain import actions
-from waystation_core.domain.errors import DeadLetterNotFound
-from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import Delivery, DeliveryState, OnFailure, Result
-from waystation_core.domain.operations import Operation
+from waystation_core.ids import new_id
+from waystation_core.means import MEANS
 from waystation_core.ports.store import (
     DeadLetterFilter,
     HistoryFilter,
@@ -29,6 +26,10 @@ from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.open_work import COMPARED_WITHIN
 from waystation_core.store.pool import Pool, connection_of, open_pool
 from waystation_core.store.queries import PostgresQueryStore
+from waystation_domain import actions
+from waystation_domain.errors import DeadLetterNotFound
+from waystation_domain.model import Delivery, DeliveryState, OnFailure, Result
+from waystation_domain.operations import Operation
 
 BIG = Operation("/big", "set", "".join(random.Random(7).choices(ascii_letters, k=700_000)))
 """What can't be compressed to less than half a portion."""
@@ -60,6 +61,7 @@ async def started(pool: Pool, name: str) -> int:
     (made,) = await PostgresEngineStore(pool).start(
         [
             actions.start(
+                means=MEANS,
                 workflow_instance_id=name,
                 workflow_type="t",
                 data={"n": 1.5},

@@ -5,19 +5,19 @@ from dataclasses import replace
 
 import pytest
 
-from waystation_core.domain.errors import (
-    HandlerNotFound,
-    RequestIdReused,
-    TaskOwnedByOtherService,
-)
-from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import OnFailure
-from waystation_core.domain.task_spec import RetryPolicy, TaskSpec
+from waystation_core.ids import new_id
 from waystation_core.ports.store import Registration, RouterReport
 from waystation_core.store import task_specs
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.pool import Pool, open_pool
 from waystation_core.store.registry import PostgresRegistryStore
+from waystation_domain.errors import (
+    HandlerNotFound,
+    RequestIdReused,
+    TaskOwnedByOtherService,
+)
+from waystation_domain.model import OnFailure
+from waystation_domain.task_spec import RetryPolicy, TaskSpec
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 from store.instances import Engine
 from store.test_registry import endpoint, spec
 
-from waystation_core.domain.errors import TaskNotFound, TooManyHandlers
-from waystation_core.domain.model import Delivery, DeliveryState
 from waystation_core.store.registry import PostgresRegistryStore
+from waystation_domain.errors import TaskNotFound, TooManyHandlers
+from waystation_domain.model import Delivery, DeliveryState
 
 A, B, C = spec("a"), spec("b"), spec("c")
 

@@ -7,8 +7,8 @@ import pytest
 from store.instances import Engine, a_start
 from support.scripted_store import Fault, Script, broken, held, reply_lost, unavailable
 
-from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.ports.store import EngineStore
+from waystation_domain.errors import StoreUnavailable
 
 
 async def _backlog(engine: Engine) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
-from waystation_core.rpc.structs import to_struct, to_value
+from waystation_conversion.structs import to_struct, to_value
 
 Write = Callable[[Any, Any], object]
 """Puts a value there, in a message that is empty but for what must be in it."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import orjson
-
-from waystation_core.domain import limits
-from waystation_core.domain.model import JsonObject
+from waystation_conversion.sizes import json_size
+from waystation_domain import limits
+from waystation_domain.model import JsonObject
 
 
 def numbers(count: int) -> JsonObject:
@@ -16,10 +15,10 @@ def numbers(count: int) -> JsonObject:
 def worst(most_bytes: int = limits.MAX_BYTES, nodes: int = limits.MAX_NODES) -> JsonObject:
     """An object that takes exactly so many bytes as JSON, of so many values."""
     value: JsonObject = {**numbers(nodes - 2), "text": ""}
-    while len(orjson.dumps(value)) > most_bytes:
+    while json_size(value) > most_bytes:
         nodes -= 100
         value = {**numbers(nodes - 2), "text": ""}
-    value["text"] = "x" * (most_bytes - len(orjson.dumps(value)))
+    value["text"] = "x" * (most_bytes - json_size(value))
     limits.check_json(value, "data")
-    assert len(limits.encoded(value, "data", most_bytes)) == most_bytes
+    assert json_size(value) == most_bytes
     return value

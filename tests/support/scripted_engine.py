@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from waystation_core.domain import timers
-from waystation_core.domain.draft import Draft, Rules
-from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import Delivery, Event, NewEvent, Timer, TimerKind
-from waystation_core.domain.operations import Operation
-from waystation_core.domain.results import (
+from waystation_core.ids import new_id
+from waystation_core.means import MEANS
+from waystation_core.ports.broker import Broker
+from waystation_core.ports.store import EngineStore, QueryStore
+from waystation_core.relay.announcing import Relay
+from waystation_domain import timers
+from waystation_domain.draft import Draft, Rules
+from waystation_domain.model import Delivery, Event, NewEvent, Timer, TimerKind
+from waystation_domain.operations import Operation
+from waystation_domain.results import (
     AttemptError,
     CallResult,
     EventTouch,
@@ -18,10 +22,7 @@ from waystation_core.domain.results import (
     Verdict,
     apply_touch,
 )
-from waystation_core.domain.task_spec import TaskSpec
-from waystation_core.ports.broker import Broker
-from waystation_core.ports.store import EngineStore, QueryStore
-from waystation_core.relay.announcing import Relay
+from waystation_domain.task_spec import TaskSpec
 
 
 def task(task_id: str = "claim_validator", **more: object) -> TaskSpec:
@@ -65,7 +66,7 @@ class ScriptedEngine:
     async def fire(self, workflow_instance_id: str, kind: TimerKind) -> None:
         """Has the time come of a timer that is about the instance itself."""
         async with self._store.locked(workflow_instance_id=workflow_instance_id) as locked:
-            draft = Draft(locked.instance, facts=locked.facts, rules=Rules(), now=locked.now)
+            draft = Draft(locked.instance, facts=locked.facts, rules=Rules(MEANS), now=locked.now)
             timers.fire(draft, Timer(kind), timers.Material())
             await locked.write(draft.commit())
 
@@ -105,7 +106,7 @@ class ScriptedEngine:
                     service_version="1",
                     endpoint="127.0.0.1:7500",
                 )
-            draft = Draft(locked.instance, facts=locked.facts, rules=Rules(), now=locked.now)
+            draft = Draft(locked.instance, facts=locked.facts, rules=Rules(MEANS), now=locked.now)
             verdicts = apply_touch(
                 draft,
                 EventTouch(event, resolved, results, {row.task_id: row for row in rows}),

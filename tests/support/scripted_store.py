@@ -27,7 +27,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
-from waystation_core.domain.errors import StoreUnavailable
+from waystation_domain.errors import StoreUnavailable
 
 S = TypeVar("S")
 T = TypeVar("T")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from waystation.v1 import history_pb2, operation_pb2
-from waystation_core.domain.operations import Operation, apply
-from waystation_core.rpc.structs import from_value
+from waystation_conversion.structs import from_value
+from waystation_domain.operations import Operation, apply
 from waystation_worker import Client
 
 SUCCESS = history_pb2.HISTORY_RESULT_SUCCESS

@@ -7,7 +7,9 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from example_data.flow import CLAIMS, read_claim
 
+from insurance_claim.service import WORKFLOW_TYPE, build_service
 from waystation_worker import (
     Backoff,
     HandlerService,
@@ -428,3 +430,31 @@ async def test_services_are_told_apart_and_a_task_has_one_home() -> None:
     assert run.status == "COMPLETED"
     with pytest.raises(ValueError, match="task 'a' belongs to one service, not to one and one"):
         TestEngine(one, one)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in CLAIMS.glob("*.json")))
+async def test_the_example_ends_in_memory_as_its_files_say(name: str) -> None:
+    file = read_claim(name)
+    expected, service = file["expected"], build_service()
+    for seed in range(4):
+        engine = TestEngine(service, seed=seed)
+        join = "structured" if seed % 2 else "naive"
+        run = engine.start(WORKFLOW_TYPE, {**file["claim"], "join": join})
+        answers, dead_letters = list(file["answers"]), 0
+        await run.until_quiet()
+        while run.dead_letters or run.waits:
+            for letter in run.dead_letters:
+                dead_letters += 1
+                run.retry(letter, file["rescue"]["payload"])
+            if run.waits:
+                run.provide_input(answers.pop(0))
+            await run.until_quiet()
+        assert run.status == expected["status"], run.timeline()
+        assert (answers, dead_letters) == ([], expected["dead_letters"])
+        if run.status == "COMPLETED":
+            assert run.output is not None
+            assert run.output["decision"] == expected["outcome"]
+            assert run.raised.count("parallel.processing.completed") == 1
+        else:
+            assert run.failure is not None
+            assert run.failure.reason == expected["outcome"]

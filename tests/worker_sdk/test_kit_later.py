@@ -1,5 +1,4 @@
-"""The test kit's groups, times and results that follow, as those who write tests see them. That they
-keep the engine's rules is proved in test_kit_against_domain."""
+"""The test kit's groups, times and results that follow, as those who write tests see them."""
 
 from __future__ import annotations
 
@@ -24,8 +23,9 @@ from waystation_worker.testing import Stuck, TestEngine, WorkflowRun
 from waystation_worker.testing.calling import START_OF_TIME, token_of
 
 SEEDS = range(8)
-KEY = "00000000-0000-7000-8000-000000000001:ask"
-FIRST = token_of(KEY, 1)
+EVENT = "00000000-0000-7000-8000-000000000001"
+KEY = f"{EVENT}:ask"
+FIRST = token_of(EVENT, "ask", 0, 1)
 
 
 def service_of(**tasks: Any) -> HandlerService:
@@ -219,7 +219,7 @@ async def test_a_result_that_follows_takes_effect_once(seed: int) -> None:
     long_way = TaskResult()
     for _ in range(3):
         long_way.set("large", "x" * 700_000)
-    with pytest.raises(LimitExceeded, match="the change has"):
+    with pytest.raises(LimitExceeded, match="the change takes"):
         run.complete_delivery(FIRST, long_way)
     assert run.data == {"n": 1}
 
@@ -247,7 +247,7 @@ async def test_a_result_that_does_not_follow_costs_an_attempt() -> None:
     assert run.pending[0].attempt == 2
     with pytest.raises(DeliveryNotFound):
         run.fail_delivery(FIRST, "LOST")
-    run.fail_delivery(token_of(KEY, 2), "LOST", "the parcel is lost", metadata={"n": 1})
+    run.fail_delivery(token_of(EVENT, "ask", 0, 2), "LOST", "the parcel is lost", metadata={"n": 1})
     [letter] = run.dead_letters
     assert (letter.attempts, letter.failure.reason) == (2, "LOST")
     assert (run.status, letter.failure.metadata) == ("FAILED", {"n": 1})

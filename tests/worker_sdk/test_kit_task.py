@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from waystation.v1 import task_handler_service_pb2
 from waystation_worker import HandlerService, NewEvent, Reject, RetryAfter, TaskContext
 from waystation_worker.testing import (
     Answer,
@@ -16,12 +15,10 @@ from waystation_worker.testing import (
     Change,
     Failed,
     FannedOut,
-    NotModelled,
     Pending,
     Raised,
     run_task,
 )
-from waystation_worker.testing.answers import read_answer
 
 
 def service_of(function: Any, **options: Any) -> HandlerService:
@@ -127,11 +124,16 @@ async def test_a_test_that_could_never_happen_is_refused() -> None:
         await run_task(service, "t", event="order.placed", data={"x": object()})
 
 
-def test_what_the_kit_does_not_imitate_is_said() -> None:
-    response = task_handler_service_pb2.HandleEventResponse()
-    response.result.data_patch["n"] = 1
-    with pytest.raises(NotModelled, match=r"TaskResult\.data_patch"):
-        read_answer(response, {})
+async def test_what_a_router_refuses_is_a_failure_with_its_reason() -> None:
+    def contradicts(ctx: TaskContext) -> None:
+        ctx.emit("workflow.failed")
+        ctx.complete()
+
+    result = await run_task(service_of(contradicts), "t", data={"n": 1})
+    assert result.failure is not None
+    assert (result.failure.reason, result.failure.permanent) == ("RESPONSE_INVALID", True)
+    assert result.failure.metadata["statuses"] == "COMPLETED, FAILED"
+    assert (result.data, result.events, result.status) == ({"n": 1}, [], None)
 
 
 async def test_groups_times_and_what_follows_are_shown_too() -> None:

@@ -48,14 +48,14 @@ from waystation_api.tasks import TaskDirectory
 from waystation_api.waiting import InstanceReader, Waiters
 from waystation_api.watching import Watching
 from waystation_api.workflows import WorkflowService
-from waystation_core.domain.endpoints import Allowlist
-from waystation_core.domain.errors import StoreUnavailable, WaystationError
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.store import EngineStore, QueryStore, RegistryStore
 from waystation_core.relay.announcing import Relay
 from waystation_core.rpc.addresses import servers_of
 from waystation_core.rpc.server import RpcServer, Service
 from waystation_core.running import Contact, Kept, Retries, keep, through_outages
+from waystation_domain.endpoints import Allowlist
+from waystation_domain.errors import StoreUnavailable, WaystationError
 
 log = structlog.get_logger(__name__)
 

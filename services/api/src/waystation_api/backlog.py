@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from waystation_core.domain.errors import BacklogFull, StoreUnavailable, WaystationError
 from waystation_core.ports.store import EngineStore
+from waystation_domain.errors import BacklogFull, StoreUnavailable, WaystationError
 
 LOOK_SECONDS = 1.0
 """Between two turns."""

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.ports.store import WriteRefused
 from waystation_core.running import Kept, keep
+from waystation_domain.errors import StoreUnavailable
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from waystation_core.domain.model import JsonObject
+from waystation_domain.model import JsonObject
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,11 @@ import structlog
 
 from waystation_api.changing import Change, Changing, Decide, Drafting
 from waystation_api.letter_portions import Act, Asked, LetterPortions
-from waystation_core.domain import actions
-from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.model import JsonObject
 from waystation_core.ports.store import DeadLetterFilter, EngineStore, Locked, QueryStore
 from waystation_core.running import step
+from waystation_domain import actions
+from waystation_domain.errors import StoreUnavailable
+from waystation_domain.model import JsonObject
 
 log = structlog.get_logger(__name__)
 

@@ -15,10 +15,7 @@ from google.protobuf.message import Message
 from waystation_api.instance_lines import InstanceLines
 from waystation_api.requests import check_namespace, check_request_id, digest_of
 from waystation_api.tasks import TaskDirectory
-from waystation_core.domain import actions
-from waystation_core.domain.commit import EventFacts, InstanceCommit
-from waystation_core.domain.draft import Draft, Rules
-from waystation_core.domain.model import DEFAULT_NAMESPACE, Instance, JsonObject, NewEvent
+from waystation_core.means import MEANS
 from waystation_core.ports.store import (
     DeadLetterFact,
     EngineStore,
@@ -28,6 +25,10 @@ from waystation_core.ports.store import (
     WriteRefused,
 )
 from waystation_core.relay.announcing import Relay
+from waystation_domain import actions
+from waystation_domain.commit import EventFacts, InstanceCommit
+from waystation_domain.draft import Draft, Rules
+from waystation_domain.model import DEFAULT_NAMESPACE, Instance, JsonObject, NewEvent
 
 _TRIES = 5
 """A registration between decision and write, or a twin of the request that came first: decide again."""
@@ -224,5 +225,5 @@ class Changing:
         """Tasks are resolved here only while the copy is that of the registry as it is now; else
         what is raised is announced, and a router resolves it."""
         if locked.generation != self._tasks.generation:
-            return Rules(max_events=self._max_events)
-        return Rules(resolve=self._tasks.resolve, max_events=self._max_events)
+            return Rules(MEANS, max_events=self._max_events)
+        return Rules(MEANS, resolve=self._tasks.resolve, max_events=self._max_events)

@@ -14,15 +14,15 @@ from datetime import datetime, timedelta
 
 from waystation_api.changing import Change, Changing, Drafting
 from waystation_api.tasks import TaskDirectory
-from waystation_core.domain import completing
-from waystation_core.domain.completing import Standing
-from waystation_core.domain.completion_tokens import Attempt
-from waystation_core.domain.draft import Draft
-from waystation_core.domain.errors import DeliveryNotFound, DeliveryNotPending, InvalidField
-from waystation_core.domain.model import Delivery, Event, JsonObject
-from waystation_core.domain.outcomes import AttemptError, Reply
-from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import Locked, QueryStore
+from waystation_domain import completing
+from waystation_domain.completing import Standing
+from waystation_domain.completion_tokens import Attempt
+from waystation_domain.draft import Draft
+from waystation_domain.errors import DeliveryNotFound, DeliveryNotPending, InvalidField
+from waystation_domain.model import Delivery, Event, JsonObject
+from waystation_domain.outcomes import AttemptError, Reply
+from waystation_domain.task_spec import TaskSpec
 
 PATIENCE_SECONDS = 5.0
 LOOK_EVERY_SECONDS = 0.05

@@ -9,14 +9,14 @@ import grpc
 from waystation.v1 import delivery_completion_service_pb2, delivery_completion_service_pb2_grpc
 from waystation_api.changing import Change
 from waystation_api.completing import Completing
-from waystation_core.domain.errors import InvalidField
-from waystation_core.domain.limits import MAX_PENDING_SECONDS
-from waystation_core.rpc.conversion import (
+from waystation_conversion import (
     failure_from_proto,
     result_from_proto,
     seconds_from_proto,
     set_timestamp,
 )
+from waystation_domain.errors import InvalidField
+from waystation_domain.limits import MAX_PENDING_SECONDS
 
 _pb = delivery_completion_service_pb2
 Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"

@@ -15,14 +15,14 @@ from waystation_api.changing import Change, Changing
 from waystation_api.filters import letter_filter, target_of
 from waystation_api.pages import Key, Page, fill
 from waystation_api.requests import check_namespace, digest_of
-from waystation_core.domain import limits
-from waystation_core.domain.errors import InvalidField
-from waystation_core.ports.store import DeadLetterFact, QueryStore
-from waystation_core.rpc.conversion import (
+from waystation_conversion import (
     context_to_proto,
     dead_letter_to_proto,
     payload_from_proto,
 )
+from waystation_core.ports.store import DeadLetterFact, QueryStore
+from waystation_domain import limits
+from waystation_domain.errors import InvalidField
 
 _pb = dead_letter_service_pb2
 Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"

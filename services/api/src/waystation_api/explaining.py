@@ -12,17 +12,6 @@ from datetime import datetime
 from waystation_api import no_router, timed
 from waystation_api.blockers import Blocker
 from waystation_api.registered import Registered, how_to_start
-from waystation_core.domain import lifecycle
-from waystation_core.domain.draft import turn_holder
-from waystation_core.domain.model import (
-    Delivery,
-    DeliveryState,
-    Event,
-    Idle,
-    Instance,
-    Status,
-)
-from waystation_core.domain.pools import Pool
 from waystation_core.ports.broker import BrokerStatus
 from waystation_core.ports.store import (
     DeadLetterFact,
@@ -31,6 +20,17 @@ from waystation_core.ports.store import (
     OpenWork,
     OutboxFact,
 )
+from waystation_domain import lifecycle
+from waystation_domain.draft import turn_holder
+from waystation_domain.model import (
+    Delivery,
+    DeliveryState,
+    Event,
+    Idle,
+    Instance,
+    Status,
+)
+from waystation_domain.pools import Pool
 
 PENDING_EVENT = "PENDING_EVENT"
 RETRYING = "RETRYING"

@@ -14,11 +14,11 @@ from typing import TypeVar
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from waystation.v1 import dead_letter_pb2, dead_letter_service_pb2, history_pb2, workflow_pb2
-from waystation_core.domain import limits
-from waystation_core.domain.errors import InvalidField
-from waystation_core.domain.model import DeadLetterState, Result, Status
+from waystation_conversion import timestamp_from_proto
 from waystation_core.ports.store import DeadLetterFilter, HistoryFilter, WorkflowFilter
-from waystation_core.rpc.conversion import timestamp_from_proto
+from waystation_domain import limits
+from waystation_domain.errors import InvalidField
+from waystation_domain.model import DeadLetterState, Result, Status
 
 _pb = dead_letter_service_pb2
 

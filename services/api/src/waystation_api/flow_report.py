@@ -9,9 +9,9 @@ from google.protobuf.message import Message
 
 from waystation.v1 import flow_pb2, system_service_pb2
 from waystation_api.pages import MAX_PAGE_BYTES, Room
-from waystation_core.domain.flow import graph, linting
-from waystation_core.domain.flow.findings import Finding
-from waystation_core.rpc.conversion import task_spec_to_proto
+from waystation_conversion import task_spec_to_proto
+from waystation_domain.flow import graph, linting
+from waystation_domain.flow.findings import Finding
 
 FINDINGS_BYTES = 1024 * 1024
 

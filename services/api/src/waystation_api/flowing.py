@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 from waystation.v1 import system_service_pb2
 from waystation_api import flow_report
 from waystation_api.requests import check_namespace
-from waystation_core.domain import limits
-from waystation_core.domain.errors import InvalidField
-from waystation_core.domain.flow import graph, linting
-from waystation_core.domain.flow.findings import Finding
-from waystation_core.domain.flow.graph import Observations
-from waystation_core.domain.task_spec import TaskSpec
+from waystation_conversion import set_timestamp, timestamp_from_proto
 from waystation_core.ports.store import QueryStore, RegistryStore
-from waystation_core.rpc.conversion import set_timestamp, timestamp_from_proto
+from waystation_domain import limits
+from waystation_domain.errors import InvalidField
+from waystation_domain.flow import graph, linting
+from waystation_domain.flow.findings import Finding
+from waystation_domain.flow.graph import Observations
+from waystation_domain.task_spec import TaskSpec
 
 _pb = system_service_pb2
 

@@ -14,13 +14,14 @@ from waystation_api.requests import (
 from waystation_api.starting import Starter
 from waystation_api.tasks import TaskDirectory
 from waystation_api.waiting import InstanceReader
-from waystation_core.domain import forking, lifecycle, limits
-from waystation_core.domain.errors import InvalidField, ReservedEventType, TaskFault
-from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import Instance, NewEvent
+from waystation_conversion import context_to_proto, new_event_from_proto
+from waystation_conversion.replies import operations_from_proto
+from waystation_core.ids import new_id
+from waystation_core.means import MEANS
 from waystation_core.ports.store import HistoryFilter, QueryStore
-from waystation_core.rpc.conversion import context_to_proto, new_event_from_proto
-from waystation_core.rpc.conversion.replies import operations_from_proto
+from waystation_domain import forking, lifecycle, limits
+from waystation_domain.errors import InvalidField, ReservedEventType, TaskFault
+from waystation_domain.model import Instance, NewEvent
 
 _pb = workflow_service_pb2
 
@@ -57,6 +58,7 @@ class Forking:
         try:
             start = forking.fork(
                 await as_it_was(self._store, source, at),
+                means=MEANS,
                 workflow_instance_id=request.new_workflow_instance_id or new_id(),
                 edits=operations_from_proto(request.edits),
                 event=event,

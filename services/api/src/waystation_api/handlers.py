@@ -17,10 +17,10 @@ from waystation_api.pages import Key, Page, fill
 from waystation_api.registering import Registering
 from waystation_api.requests import check_namespace, check_request_id
 from waystation_api.retiring import Retiring
-from waystation_core.domain import limits
-from waystation_core.domain.errors import InvalidId
+from waystation_conversion import set_duration, set_timestamp, task_spec_to_proto
 from waystation_core.ports.store import Registration, RegistryStore
-from waystation_core.rpc.conversion import set_duration, set_timestamp, task_spec_to_proto
+from waystation_domain import limits
+from waystation_domain.errors import InvalidId
 
 _pb = handler_registry_service_pb2
 Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"

@@ -14,10 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from waystation_api.tasks import TaskDirectory
-from waystation_core.domain import actions
-from waystation_core.domain.commit import InstanceCommit
-from waystation_core.domain.draft import Draft, Rules
-from waystation_core.domain.model import Delivery, Event
+from waystation_core.means import MEANS
 from waystation_core.ports.store import (
     DeadLetterFilter,
     EngineStore,
@@ -27,6 +24,10 @@ from waystation_core.ports.store import (
     Tally,
 )
 from waystation_core.relay.announcing import Relay
+from waystation_domain import actions
+from waystation_domain.commit import InstanceCommit
+from waystation_domain.draft import Draft, Rules
+from waystation_domain.model import Delivery, Event
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +68,7 @@ class LetterPortions:
         self._queries = queries
         self._relay = relay
         self._tasks = tasks
-        self._rules = Rules(resolve=tasks.resolve, max_events=max_events)
+        self._rules = Rules(MEANS, resolve=tasks.resolve, max_events=max_events)
 
     async def resolve(self, asked: Asked, keys: Sequence[int]) -> Sequence[int]:
         """The instances that are left. All of them are where anything fails: which of them is the

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from waystation_core.domain.pools import Pool, caller_of, queue_of
+from waystation_domain.pools import Pool, caller_of, queue_of
 
 
 @dataclass(frozen=True, slots=True)

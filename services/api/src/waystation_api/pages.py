@@ -13,9 +13,9 @@ from uuid import UUID
 import orjson
 from google.protobuf.message import Message
 
-from waystation_core.domain import limits
-from waystation_core.domain.errors import InvalidPageToken
-from waystation_core.domain.ids import may_be_ours
+from waystation_core.ids import may_be_ours
+from waystation_domain import limits
+from waystation_domain.errors import InvalidPageToken
 
 Key: TypeAlias = tuple[Any, ...]
 """Of a row: where what follows it begins."""

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from waystation_core.domain.model import Failure, Instance, JsonObject, Status, Wait
-from waystation_core.domain.operations import apply, from_json
 from waystation_core.ports.store import HistoryFilter, QueryStore, StoredEntry
+from waystation_domain.model import Failure, Instance, JsonObject, Status, Wait
+from waystation_domain.operations import apply, from_json
 
 
 async def entries_of(store: QueryStore, key: int, up_to: int) -> AsyncIterator[StoredEntry]:

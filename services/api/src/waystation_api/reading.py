@@ -13,9 +13,9 @@ from waystation_api.pages import MAX_PAGE_BYTES, Key, Page, Room, fill
 from waystation_api.past import as_it_was
 from waystation_api.requests import check_instance_id, check_namespace
 from waystation_api.waiting import InstanceReader
-from waystation_core.domain.errors import InvalidField
+from waystation_conversion import context_to_proto, entry_to_proto, event_to_proto
 from waystation_core.ports.store import HistoryFilter, QueryStore, StoredEvent
-from waystation_core.rpc.conversion import context_to_proto, entry_to_proto, event_to_proto
+from waystation_domain.errors import InvalidField
 
 _pb = workflow_service_pb2
 

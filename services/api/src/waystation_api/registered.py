@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from waystation_core.domain.task_spec import TaskSpec
-from waystation_core.domain.task_table import announces
 from waystation_core.ports.store import Registration, RegistrySnapshot
+from waystation_domain.task_spec import TaskSpec
+from waystation_domain.task_table import announces
 
 _SHOWN = 3
 """Endpoints that are told with what is wrong with them."""

@@ -9,21 +9,21 @@ import structlog
 from waystation.v1 import handler_pb2, handler_registry_service_pb2
 from waystation_api.requests import check_namespace, check_request_id, digest_of
 from waystation_api.tasks import TaskDirectory
-from waystation_core.domain import limits, reserved
-from waystation_core.domain.endpoints import Allowlist
-from waystation_core.domain.errors import InvalidField, PayloadTooLarge
-from waystation_core.domain.model import DEFAULT_NAMESPACE
-from waystation_core.domain.task_spec import TaskSpec
-from waystation_core.ports.store import EngineStore, Registration, RegistryStore
-from waystation_core.relay.announcing import Relay
-from waystation_core.relay.catching_up import catch_up
-from waystation_core.rpc.addresses import admitted_addresses
-from waystation_core.rpc.conversion import (
+from waystation_conversion import (
     refuses_unforeseen,
     seconds_from_proto,
     task_spec_from_proto,
     timestamp_from_proto,
 )
+from waystation_core.ports.store import EngineStore, Registration, RegistryStore
+from waystation_core.relay.announcing import Relay
+from waystation_core.relay.catching_up import catch_up
+from waystation_core.rpc.addresses import admitted_addresses
+from waystation_domain import limits, reserved
+from waystation_domain.endpoints import Allowlist
+from waystation_domain.errors import InvalidField, PayloadTooLarge
+from waystation_domain.model import DEFAULT_NAMESPACE
+from waystation_domain.task_spec import TaskSpec
 
 _pb = handler_registry_service_pb2
 log = structlog.get_logger(__name__)

@@ -6,12 +6,13 @@ from collections.abc import Iterable, MutableSequence
 
 from waystation.v1 import replay_pb2, workflow_service_pb2
 from waystation_api.pages import MAX_PAGE_BYTES
-from waystation_core.domain import limits
-from waystation_core.domain.differences import ABSENT, Difference
-from waystation_core.domain.model import Result
-from waystation_core.domain.replaying import Comparison, EventDifference, Recorded
-from waystation_core.rpc.conversion import error_to_proto
-from waystation_core.rpc.structs import to_value
+from waystation_conversion import error_to_proto
+from waystation_conversion.sizes import json_size
+from waystation_conversion.structs import to_value
+from waystation_domain import limits
+from waystation_domain.differences import ABSENT, Difference
+from waystation_domain.model import Result
+from waystation_domain.replaying import Comparison, EventDifference, Recorded
 
 _pb = workflow_service_pb2
 
@@ -54,7 +55,7 @@ def tell(step: replay_pb2.ReplayStep, comparison: Comparison) -> None:
         step.outcome = replay_pb2.REPLAY_OUTCOME_DIFFERS
     step.differs = not comparison.same
     if comparison.error is not None:
-        error_to_proto(comparison.error.to_json(), step.error)
+        error_to_proto(comparison.error.to_json(json_size), step.error)
     room = _Room(step)
     room.add(comparison.data, step.differences)
     room.add(comparison.instance, step.instance_differences)

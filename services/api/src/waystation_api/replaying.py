@@ -18,27 +18,28 @@ from waystation_api.past import Fold, entries_of
 from waystation_api.requests import check_instance_id, check_namespace, check_sequence
 from waystation_api.tasks import TaskDirectory
 from waystation_api.waiting import InstanceReader
-from waystation_core import running
-from waystation_core.domain import actions, limits, replaying
-from waystation_core.domain.commit import HistoryEntry
-from waystation_core.domain.draft import Rules
-from waystation_core.domain.endpoints import Allowlist
-from waystation_core.domain.errors import InvalidField
-from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import Event, Instance, Result, idempotency_key
-from waystation_core.domain.results import AttemptError, Pending, Reply
-from waystation_core.domain.task_spec import TaskSpec
-from waystation_core.domain.task_table import announces
-from waystation_core.ports.store import HistoryFilter, QueryStore, Registration, StoredEntry
-from waystation_core.rpc.attempts import Failed, NotSent
-from waystation_core.rpc.conversion import (
+from waystation_conversion import (
     add_history,
     context_to_proto,
     event_to_proto,
     reply_from_proto,
     set_timestamp,
 )
+from waystation_core import running
+from waystation_core.ids import new_id
+from waystation_core.means import MEANS
+from waystation_core.ports.store import HistoryFilter, QueryStore, Registration, StoredEntry
+from waystation_core.rpc.attempts import Failed, NotSent
 from waystation_core.rpc.handler_calls import HandlerCalls
+from waystation_domain import actions, limits, replaying
+from waystation_domain.commit import HistoryEntry
+from waystation_domain.draft import Rules
+from waystation_domain.endpoints import Allowlist
+from waystation_domain.errors import InvalidField
+from waystation_domain.model import Event, Instance, Result, idempotency_key
+from waystation_domain.results import AttemptError, Pending, Reply
+from waystation_domain.task_spec import TaskSpec
+from waystation_domain.task_table import announces
 
 _pb = workflow_service_pb2
 _Skip = replay_pb2.ReplaySkipReason
@@ -107,7 +108,7 @@ class Replaying:
         self._reader = reader
         self._tasks = tasks
         self._allowlist = allowlist
-        self._rules = Rules(max_events=max_events)
+        self._rules = Rules(MEANS, max_events=max_events)
 
     async def replay(
         self, request: _pb.ReplayWorkflowRequest, remaining: float | None

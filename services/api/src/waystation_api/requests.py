@@ -6,9 +6,9 @@ import hashlib
 
 from google.protobuf.message import Message
 
-from waystation_core.domain import limits
-from waystation_core.domain.errors import InvalidField, NamespaceNotFound, shown
-from waystation_core.domain.model import DEFAULT_NAMESPACE
+from waystation_domain import limits
+from waystation_domain.errors import InvalidField, NamespaceNotFound, shown
+from waystation_domain.model import DEFAULT_NAMESPACE
 
 
 def check_namespace(namespace: str) -> str:

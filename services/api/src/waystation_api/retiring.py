@@ -14,12 +14,13 @@ import structlog
 from waystation.v1 import handler_registry_service_pb2
 from waystation_api.requests import check_namespace, check_request_id, digest_of
 from waystation_api.tasks import TaskDirectory
-from waystation_core.domain import limits
-from waystation_core.domain.draft import Draft, Rules
-from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.retiring import retire, unknown_task
+from waystation_core.means import MEANS
 from waystation_core.ports.store import EngineStore, RegistryStore
 from waystation_core.relay.announcing import Relay
+from waystation_domain import limits
+from waystation_domain.draft import Draft, Rules
+from waystation_domain.errors import StoreUnavailable
+from waystation_domain.retiring import retire, unknown_task
 
 _pb = handler_registry_service_pb2
 log = structlog.get_logger(__name__)
@@ -109,7 +110,7 @@ class Retiring:
             async with self._store.locked(key=key) as locked:
                 deliveries = await locked.deliveries_of(task_id, limit=_DELIVERIES_AT_ONCE)
                 facts = await locked.facts_of([event.event_id for _, event in deliveries])
-                draft = Draft(locked.instance, facts=facts, rules=Rules(), now=locked.now)
+                draft = Draft(locked.instance, facts=facts, rules=Rules(MEANS), now=locked.now)
                 retired = retire(draft, deliveries)
                 commit = draft.commit()
                 await locked.write(commit)

@@ -8,22 +8,23 @@ from waystation.v1 import workflow_service_pb2
 from waystation_api.backlog import Backlog
 from waystation_api.batching import Batcher
 from waystation_api.requests import check_namespace, check_request_id, digest_of
-from waystation_core.domain import actions, limits, reserved
-from waystation_core.domain.errors import (
+from waystation_conversion import (
+    payload_from_proto,
+    refuses_unforeseen,
+    seconds_from_proto,
+)
+from waystation_core.ids import new_id
+from waystation_core.means import MEANS
+from waystation_core.ports.store import EngineStore, Started
+from waystation_core.relay.announcing import Relay
+from waystation_core.running import Contact
+from waystation_domain import actions, limits, reserved
+from waystation_domain.errors import (
     ContextTooLarge,
     RequestIdReused,
     StoreUnavailable,
     WorkflowAlreadyExists,
 )
-from waystation_core.domain.ids import new_id
-from waystation_core.ports.store import EngineStore, Started
-from waystation_core.relay.announcing import Relay
-from waystation_core.rpc.conversion import (
-    payload_from_proto,
-    refuses_unforeseen,
-    seconds_from_proto,
-)
-from waystation_core.running import Contact
 
 BATCH = 200
 WORKERS = 2
@@ -51,6 +52,7 @@ def start_from_proto(request: workflow_service_pb2.StartWorkflowRequest) -> acti
             request.timeout, "timeout", least=0.001, most=limits.MAX_DELAY_SECONDS
         )
     return actions.start(
+        means=MEANS,
         workflow_instance_id=request.workflow_instance_id or new_id(),
         workflow_type=request.workflow_type,
         data=payload_from_proto(request.data, "data", error=ContextTooLarge),

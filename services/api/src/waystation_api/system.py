@@ -11,9 +11,9 @@ from waystation.v1 import system_pb2, system_service_pb2, system_service_pb2_grp
 from waystation_api.flowing import Flowing
 from waystation_api.pages import Room
 from waystation_api.requests import check_namespace
+from waystation_conversion import set_duration, set_timestamp
 from waystation_core.ports.broker import DEFAULT_POOL, Broker
 from waystation_core.ports.store import QueryStore
-from waystation_core.rpc.conversion import set_duration, set_timestamp
 
 _pb = system_service_pb2
 Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"

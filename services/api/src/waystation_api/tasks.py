@@ -7,11 +7,11 @@ import contextlib
 import time
 from collections.abc import Collection
 
-from waystation_core.domain.completion_tokens import CompletionTokens
-from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import Registration, RegistrySnapshot, RegistryStore
 from waystation_core.running import Retries
+from waystation_domain.completion_tokens import CompletionTokens
+from waystation_domain.errors import StoreUnavailable
+from waystation_domain.task_spec import TaskSpec
 
 POLL_SECONDS = 1.0
 FRESH_SECONDS = 0.05

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from waystation_api.blockers import Blocker
 from waystation_api.no_router import none_is_alive
-from waystation_core.domain.model import Group, Instance
-from waystation_core.domain.pools import Pool
 from waystation_core.ports.store import DeliveryFact, TimerFact
+from waystation_domain.model import Group, Instance
+from waystation_domain.pools import Pool
 
 FAN_OUT = "FAN_OUT"
 PENDING_COMPLETION = "PENDING_COMPLETION"

@@ -14,10 +14,10 @@ from typing import Protocol, Self
 
 from waystation.v1 import workflow_pb2
 from waystation_api.batching import Batcher
-from waystation_core.domain.errors import StoreUnavailable, WorkflowNotFound
-from waystation_core.domain.model import DEFAULT_NAMESPACE, Instance, Status
 from waystation_core.ports.broker import Broker, Notice
 from waystation_core.ports.store import QueryStore
+from waystation_domain.errors import StoreUnavailable, WorkflowNotFound
+from waystation_domain.model import DEFAULT_NAMESPACE, Instance, Status
 
 Outcome = workflow_pb2.WaitOutcome
 

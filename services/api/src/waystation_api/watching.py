@@ -24,10 +24,10 @@ from waystation.v1 import workflow_service_pb2
 from waystation_api.batching import Batcher
 from waystation_api.requests import check_instance_id, check_namespace
 from waystation_api.waiting import Waiters
-from waystation_core.domain.errors import InvalidField, StoreUnavailable, WorkflowNotFound
+from waystation_conversion import entry_to_proto
 from waystation_core.ports.broker import Notice
 from waystation_core.ports.store import HistoryTail, QueryStore
-from waystation_core.rpc.conversion import entry_to_proto
+from waystation_domain.errors import InvalidField, StoreUnavailable, WorkflowNotFound
 
 _pb = workflow_service_pb2
 Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"

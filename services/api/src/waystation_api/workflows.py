@@ -26,12 +26,7 @@ from waystation_api.starting import Starter, start_from_proto
 from waystation_api.tasks import TaskDirectory
 from waystation_api.waiting import InstanceReader, Waiters
 from waystation_api.watching import Watching
-from waystation_core.domain import lifecycle, limits
-from waystation_core.domain.errors import InvalidField
-from waystation_core.domain.model import DeliveryState
-from waystation_core.ports.broker import Broker
-from waystation_core.ports.store import QueryStore
-from waystation_core.rpc.conversion import (
+from waystation_conversion import (
     context_to_proto,
     error_to_proto,
     new_event_from_proto,
@@ -39,6 +34,11 @@ from waystation_core.rpc.conversion import (
     seconds_from_proto,
     set_timestamp,
 )
+from waystation_core.ports.broker import Broker
+from waystation_core.ports.store import QueryStore
+from waystation_domain import lifecycle, limits
+from waystation_domain.errors import InvalidField
+from waystation_domain.model import DeliveryState
 
 _pb = workflow_service_pb2
 Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"

@@ -1,6 +1,7 @@
-"""What Waystation's servers share: domain, ports, store, broker, rpc.
+"""What Waystation's servers share: ports, store, broker, rpc, and the means for the rules.
 
-Imports no other part of the house but the generated contract (`waystation.v1`). Inside, arrows
+Imports no other part of the house but the rules (`waystation_domain`) and the generated contract
+(`waystation.v1`). Inside, arrows
 point one way: store, broker and rpc use ports, ports use the domain, and those three never import
 each other. `parts` alone looks at all three: at what a server stands on, before it begins.
 """

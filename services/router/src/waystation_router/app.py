@@ -8,12 +8,9 @@ from dataclasses import replace
 
 import structlog
 
-from waystation_core.domain.draft import Rules
-from waystation_core.domain.endpoints import Allowlist
-from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.ids import new_id
-from waystation_core.domain.pools import Pool, PoolRefused
 from waystation_core.failpoints import Plan
+from waystation_core.ids import new_id
+from waystation_core.means import MEANS
 from waystation_core.ports.broker import Broker, Subscription
 from waystation_core.ports.store import (
     EngineStore,
@@ -24,6 +21,10 @@ from waystation_core.ports.store import (
 from waystation_core.relay.announcing import Relay
 from waystation_core.rpc.addresses import servers_of
 from waystation_core.running import Contact, Kept, keep, through_outages
+from waystation_domain.draft import Rules
+from waystation_domain.endpoints import Allowlist
+from waystation_domain.errors import StoreUnavailable
+from waystation_domain.pools import Pool, PoolRefused
 from waystation_router.calls import Calls
 from waystation_router.claims import Claims
 from waystation_router.committer import Committer
@@ -82,7 +83,9 @@ class Router:
         self._registry = RegistryCopy(registry_store, self._registry_changed)
         # Set where something may be leased to this router that nobody here has.
         in_doubt = asyncio.Event()
-        rules = Rules(resolve=self._registry.resolve, max_events=settings.max_events_per_workflow)
+        rules = Rules(
+            MEANS, resolve=self._registry.resolve, max_events=settings.max_events_per_workflow
+        )
         self._committer = Committer(
             self._ledger,
             store,

@@ -15,18 +15,18 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from waystation.v1 import task_handler_service_pb2
-from waystation_core.domain import lifecycle
-from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.lifecycle import Treatment
-from waystation_core.domain.model import Delivery, DeliveryState, Status
-from waystation_core.domain.results import AttemptError, CallResult, Cut, Outcome, Reply
-from waystation_core.domain.task_spec import TaskSpec
+from waystation_conversion.nouns import add_history, context_to_proto, event_to_proto
+from waystation_conversion.replies import reply_from_proto
+from waystation_conversion.times import set_timestamp
 from waystation_core.ports.broker import Notice
 from waystation_core.ports.store import EngineStore, StoredEntry
-from waystation_core.rpc.conversion.nouns import add_history, context_to_proto, event_to_proto
-from waystation_core.rpc.conversion.replies import reply_from_proto
-from waystation_core.rpc.conversion.times import set_timestamp
 from waystation_core.running import job
+from waystation_domain import lifecycle
+from waystation_domain.errors import StoreUnavailable
+from waystation_domain.lifecycle import Treatment
+from waystation_domain.model import Delivery, DeliveryState, Status
+from waystation_domain.results import AttemptError, CallResult, Cut, Outcome, Reply
+from waystation_domain.task_spec import TaskSpec
 from waystation_router.endpoints import (
     Answered,
     CallOutcome,

@@ -13,11 +13,12 @@ from contextlib import contextmanager
 
 import structlog
 
-from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.model import Delivery
-from waystation_core.domain.results import AttemptError, CallResult, Cut
-from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import EngineStore, LeasedRow, Loaded
+from waystation_domain.completing import PENDING_TIMED_OUT
+from waystation_domain.errors import StoreUnavailable
+from waystation_domain.model import Delivery
+from waystation_domain.results import AttemptError, CallResult, Cut
+from waystation_domain.task_spec import TaskSpec
 from waystation_router.calls import Calls
 from waystation_router.committer import Committer
 from waystation_router.endpoints import EndpointPool
@@ -34,12 +35,6 @@ MOST_UNCOMMITTED = 500
 and not committed would grow without end."""
 POSTPONED_SECONDS = 10.0
 """Until a delivery that could not be taken in hand, by a fault of ours, is claimed again."""
-
-PENDING_TIMED_OUT = AttemptError(
-    code="DEADLINE_EXCEEDED",
-    reason="PENDING_TIMED_OUT",
-    message="The task answered that its result follows, and it did not come in time.",
-)
 
 
 class Claims:

@@ -15,15 +15,15 @@ from datetime import UTC, datetime
 
 import structlog
 
-from waystation_core.domain.commit import InstanceCommit
-from waystation_core.domain.draft import Draft, Rules
-from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.model import DeliveryState
-from waystation_core.domain.results import CONFLICTS_BEFORE_TURN, Verdict, apply_touch
-from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import EngineStore, WriteRefused
 from waystation_core.relay.announcing import Relay
 from waystation_core.running import Contact, Kept, Retries, job, keep, wait_before
+from waystation_domain.commit import InstanceCommit
+from waystation_domain.draft import Draft, Rules
+from waystation_domain.errors import StoreUnavailable
+from waystation_domain.model import DeliveryState
+from waystation_domain.results import CONFLICTS_BEFORE_TURN, Verdict, apply_touch
+from waystation_domain.task_spec import TaskSpec
 from waystation_router.ledger import UNKNOWN, Call, Handling, InstanceState, Ledger
 from waystation_router.locked_commits import Decided, LockedCommits, touch_of, written_rows
 from waystation_router.registry import RegistryCopy

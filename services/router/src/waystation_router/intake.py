@@ -11,14 +11,14 @@ from collections.abc import Sequence
 
 import structlog
 
-from waystation_core.domain import lifecycle
-from waystation_core.domain.commit import EventFacts
-from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.lifecycle import Treatment
-from waystation_core.domain.model import Delivery, DeliveryState
 from waystation_core.ports.broker import Received, Subscription, Token
 from waystation_core.ports.store import EngineStore, Loaded
 from waystation_core.running import Retries, job, wait_before
+from waystation_domain import lifecycle
+from waystation_domain.commit import EventFacts
+from waystation_domain.errors import StoreUnavailable
+from waystation_domain.lifecycle import Treatment
+from waystation_domain.model import Delivery, DeliveryState
 from waystation_router.calls import Calls
 from waystation_router.committer import Committer
 from waystation_router.ledger import Call, Handling, Ledger, Message

@@ -14,13 +14,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from waystation_core.domain.commit import EventFacts, InstanceCommit, LoggedWrites, writes_of
-from waystation_core.domain.model import Delivery, Event, Instance, JsonObject, idempotency_key
-from waystation_core.domain.operations import from_json
-from waystation_core.domain.results import CallResult
-from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.broker import AnnouncedEvent, Token
 from waystation_core.ports.store import Loaded
+from waystation_domain.commit import EventFacts, InstanceCommit, LoggedWrites, writes_of
+from waystation_domain.model import Delivery, Event, Instance, JsonObject, idempotency_key
+from waystation_domain.operations import from_json
+from waystation_domain.results import CallResult
+from waystation_domain.task_spec import TaskSpec
 from waystation_router import endpoints
 
 MAX_REMEMBERED_INSTANCES = 5_000

@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from waystation_core.domain.commit import SETTLED, EventFacts, InstanceCommit
-from waystation_core.domain.draft import Draft, Rules
-from waystation_core.domain.model import Delivery, DeliveryState
-from waystation_core.domain.results import (
+from waystation_core.ports.store import EngineStore, Locked, RegistryMoved, WriteRefused
+from waystation_domain.commit import SETTLED, EventFacts, InstanceCommit
+from waystation_domain.draft import Draft, Rules
+from waystation_domain.model import Delivery, DeliveryState
+from waystation_domain.results import (
     AttemptError,
     EventTouch,
     Verdict,
     apply_touch,
     take_turn,
 )
-from waystation_core.domain.task_spec import TaskSpec
-from waystation_core.ports.store import EngineStore, Locked, RegistryMoved, WriteRefused
+from waystation_domain.task_spec import TaskSpec
 from waystation_router.ledger import Handling
 from waystation_router.registry import RegistryCopy
 

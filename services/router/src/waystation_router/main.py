@@ -15,7 +15,6 @@ from functools import partial
 import structlog
 
 from waystation_core.broker import open_broker
-from waystation_core.domain.pools import PoolRefused
 from waystation_core.failpoints import Failpoints
 from waystation_core.parts import faults_of_parts
 from waystation_core.rpc import process
@@ -27,6 +26,7 @@ from waystation_core.store.pool import open_pool
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_core.store.schema import WrongSchema
 from waystation_core.store.waiting import wait_for_store
+from waystation_domain.pools import PoolRefused
 from waystation_router.app import Router
 from waystation_router.settings import RouterSettings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from waystation_core.domain.pools import Pool, Pools
+from waystation_domain.pools import Pool, Pools
 
 
 class PoolsSeen:

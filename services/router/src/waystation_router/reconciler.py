@@ -13,10 +13,10 @@ from datetime import datetime
 
 import structlog
 
-from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.model import DeliveryState
 from waystation_core.ports.store import EngineStore, LeasedRow
 from waystation_core.running import Retries, wait_before
+from waystation_domain.errors import StoreUnavailable
+from waystation_domain.model import DeliveryState
 from waystation_router.calls import Calls
 from waystation_router.claims import Claims
 from waystation_router.committer import Committer

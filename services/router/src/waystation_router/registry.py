@@ -11,12 +11,12 @@ from collections.abc import Callable
 
 import structlog
 
-from waystation_core.domain.completion_tokens import CompletionTokens
-from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.task_spec import TaskSpec
-from waystation_core.domain.task_table import TaskTable
 from waystation_core.ports.store import RegistrySnapshot, RegistryStore
 from waystation_core.running import Retries
+from waystation_domain.completion_tokens import CompletionTokens
+from waystation_domain.errors import StoreUnavailable
+from waystation_domain.task_spec import TaskSpec
+from waystation_domain.task_table import TaskTable
 
 log = structlog.get_logger(__name__)
 

@@ -7,8 +7,6 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
-from waystation_core.domain.errors import InvalidEventType
-from waystation_core.domain.topics import check_pattern
 from waystation_core.ports.broker import (
     DEFAULT_POOL,
     POOL_EXPIRES_SECONDS,
@@ -17,6 +15,8 @@ from waystation_core.ports.broker import (
 )
 from waystation_core.rpc.server import open_to_strangers
 from waystation_core.rpc.settings import ServerSettings, variable
+from waystation_domain.errors import InvalidEventType
+from waystation_domain.topics import check_pattern
 
 
 def _bindings(value: object) -> object:

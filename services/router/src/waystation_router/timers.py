@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 
 import structlog
 
-from waystation_core.domain import timers
-from waystation_core.domain.commit import EventFacts, InstanceCommit
-from waystation_core.domain.draft import Draft, Rules
-from waystation_core.domain.errors import StoreUnavailable, WorkflowNotFound
-from waystation_core.domain.model import Event, Timer, TimerKind
 from waystation_core.ports.store import Committed, EngineStore, Locked, RegistryMoved
 from waystation_core.relay.announcing import Relay
+from waystation_domain import timers
+from waystation_domain.commit import EventFacts, InstanceCommit
+from waystation_domain.draft import Draft, Rules
+from waystation_domain.errors import StoreUnavailable, WorkflowNotFound
+from waystation_domain.model import Event, Timer, TimerKind
 from waystation_router.ledger import Ledger
 from waystation_router.registry import RegistryCopy
 

@@ -198,10 +198,13 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> WaystationError:
     """The typed error for a failed call, by its ErrorInfo where it has one, else by its code."""
     code = error.code().name
     info = _error_info(error)
-    kind = _BY_REASON.get(info.reason) or _BY_CODE.get(code, WaystationError)
-    return kind(
-        error.details() or code, reason=info.reason, metadata=dict(info.metadata), code=code
-    )
+    return error_of(code, info.reason, error.details() or code, info.metadata)
+
+
+def error_of(code: str, reason: str, message: str, metadata: Mapping[str, str]) -> WaystationError:
+    """The typed error for a refusal with this code and reason."""
+    kind = _BY_REASON.get(reason) or _BY_CODE.get(code, WaystationError)
+    return kind(message, reason=reason, metadata=metadata, code=code)
 
 
 def _error_info(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo:

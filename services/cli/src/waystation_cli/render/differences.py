@@ -12,7 +12,7 @@ from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation_cli.render import names
 from waystation_cli.render.document import as_dict
 from waystation_cli.render.text import plain, stdout
-from waystation_core.domain.differences import ABSENT, Difference, differences
+from waystation_domain.differences import ABSENT, Difference, differences
 
 # A longer value takes a line for each of its members.
 _SHORT = 100

@@ -12,7 +12,7 @@ from waystation.v1.handler_registry_service_pb2 import RegisterHandlerResponse
 from waystation_cli.render import names
 from waystation_cli.render.overview import print_more
 from waystation_cli.render.text import length, plain, stdout, table
-from waystation_core.domain.endpoints import host_and_port
+from waystation_domain.endpoints import host_and_port
 
 
 def print_handlers(handlers: Sequence[Handler], more: bool) -> None:

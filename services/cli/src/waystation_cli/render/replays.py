@@ -16,7 +16,7 @@ from waystation.v1.replay_pb2 import (
 from waystation_cli.render import differences, names
 from waystation_cli.render.document import as_value
 from waystation_cli.render.text import plain, stdout
-from waystation_core.domain.differences import ABSENT, Difference
+from waystation_domain.differences import ABSENT, Difference
 
 _WORDS = {
     "SAME": ("same", "green"),

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from waystation_core.broker.levels import Levels
-from waystation_core.domain import topics
 from waystation_core.ports.broker import (
     DEFAULT_POOL,
     POOL_EXPIRES_SECONDS,
@@ -29,6 +28,7 @@ from waystation_core.ports.broker import (
     lowest_priority_of,
     require_pool,
 )
+from waystation_domain import topics
 
 HELD_AT_MOST = 100_000
 """Messages of one pool; a fuller one refuses more, as RabbitMQ does under an alarm."""

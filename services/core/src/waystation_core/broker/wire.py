@@ -7,9 +7,7 @@ from typing import Any
 
 import orjson
 
-from waystation_core.domain import limits
-from waystation_core.domain.errors import InvalidId
-from waystation_core.domain.ids import may_be_ours
+from waystation_core.ids import may_be_ours
 from waystation_core.ports.broker import (
     DEFAULT_NAMESPACE,
     LEVELS,
@@ -21,6 +19,8 @@ from waystation_core.ports.broker import (
     Notice,
     lowest_priority_of,
 )
+from waystation_domain import limits
+from waystation_domain.errors import InvalidId
 
 CONTENT_TYPE = "application/json"
 MAX_VERSION = 2**31 - 1

@@ -32,8 +32,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.failpoints.table import NO_ERRORS, POINTS
+from waystation_domain.errors import StoreUnavailable
 
 NAME = "WAYSTATION_FAILPOINTS"
 SEED = "WAYSTATION_FAILPOINTS_SEED"

@@ -10,7 +10,6 @@ from typing import Any, TypeVar, cast
 import grpc
 import structlog
 
-from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.failpoints.plan import Plan, plan_of
 from waystation_core.failpoints.table import ENGINE_STORE, REGISTRY_STORE
 from waystation_core.ports.broker import (
@@ -28,6 +27,7 @@ from waystation_core.ports.store import (
     MadeDue,
     RegistryStore,
 )
+from waystation_domain.errors import StoreUnavailable
 
 T = TypeVar("T")
 

@@ -12,10 +12,6 @@ from collections.abc import Iterable, Sequence
 
 import structlog
 
-from waystation_core.domain.actions import Start
-from waystation_core.domain.commit import InstanceCommit
-from waystation_core.domain.errors import StoreUnavailable
-from waystation_core.domain.model import Event, Instance, Status
 from waystation_core.ports.broker import (
     MAX_EVENTS_PER_ANNOUNCEMENT,
     AnnouncedEvent,
@@ -29,6 +25,10 @@ from waystation_core.ports.broker import (
 from waystation_core.ports.store import DueEvent, EngineStore
 from waystation_core.relay.fair_levels import FairLevels
 from waystation_core.running import Retries, job
+from waystation_domain.actions import Start
+from waystation_domain.commit import InstanceCommit
+from waystation_domain.errors import StoreUnavailable
+from waystation_domain.model import Event, Instance, Status
 
 log = structlog.get_logger(__name__)
 

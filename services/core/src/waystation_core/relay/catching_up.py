@@ -3,14 +3,15 @@ tasks that came late made of it."""
 
 from __future__ import annotations
 
-from waystation_core.domain import actions
-from waystation_core.domain.draft import Draft, Rules
-from waystation_core.domain.errors import WorkflowNotFound
-from waystation_core.domain.model import DEFAULT_NAMESPACE
-from waystation_core.domain.task_spec import TaskSpec
-from waystation_core.domain.topics import matches
+from waystation_core.means import MEANS
 from waystation_core.ports.store import EngineStore, RegistryStore
 from waystation_core.relay.announcing import Relay
+from waystation_domain import actions
+from waystation_domain.draft import Draft, Rules
+from waystation_domain.errors import WorkflowNotFound
+from waystation_domain.model import DEFAULT_NAMESPACE
+from waystation_domain.task_spec import TaskSpec
+from waystation_domain.topics import matches
 
 
 async def catch_up(
@@ -47,7 +48,7 @@ async def _one(task: TaskSpec, key: int, store: EngineStore, relay: Relay) -> in
                 return 0
             # Another late task may have it in hand, so where they stand is not known yet.
             facts = await locked.facts_of([event.event_id for event in claimed])
-            draft = Draft(locked.instance, facts=facts, rules=Rules(), now=locked.now)
+            draft = Draft(locked.instance, facts=facts, rules=Rules(MEANS), now=locked.now)
             actions.catch_up(draft, claimed, task.task_id)
             commit = draft.commit()
             await locked.write(commit)

@@ -12,7 +12,7 @@ import socket
 from ipaddress import ip_address
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from waystation_core.domain.endpoints import Address, Allowlist, check_endpoint
+from waystation_domain.endpoints import Address, Allowlist, check_endpoint
 
 MAX_ADDRESSES = 32
 RESOLVE_SECONDS = 5.0

@@ -13,35 +13,22 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 
 from waystation.v1 import task_handler_service_pb2 as pb
-from waystation_core.domain.errors import NotBegun, ResponseInvalid, WaystationError
-from waystation_core.domain.limits import (
+from waystation_conversion.replies import readable
+from waystation_conversion.statuses import CALL_TIMED_OUT, error_of_code
+from waystation_conversion.times import seconds_within
+from waystation_core.ports.store import Registration
+from waystation_core.rpc.endpoint_channels import MAX_ANSWER_BYTES, MAX_METADATA_BYTES
+from waystation_core.rpc.reading import SMALL_BYTES, MessageReader, parsed
+from waystation_domain.errors import NotBegun, ResponseInvalid, WaystationError
+from waystation_domain.limits import (
     MAX_MESSAGE_BYTES,
     MAX_METADATA_ENTRIES,
     MAX_RETRY_AFTER_SECONDS,
     MAX_TEXT_BYTES,
 )
-from waystation_core.domain.results import AttemptError, fault_of
-from waystation_core.ports.store import Registration
-from waystation_core.rpc.conversion.replies import readable
-from waystation_core.rpc.conversion.times import seconds_within
-from waystation_core.rpc.endpoint_channels import MAX_ANSWER_BYTES, MAX_METADATA_BYTES
-from waystation_core.rpc.reading import SMALL_BYTES, MessageReader, parsed
-
-_PERMANENT = frozenset(
-    {
-        StatusCode.INVALID_ARGUMENT,
-        StatusCode.NOT_FOUND,
-        StatusCode.ALREADY_EXISTS,
-        StatusCode.FAILED_PRECONDITION,
-        StatusCode.OUT_OF_RANGE,
-        StatusCode.PERMISSION_DENIED,
-        StatusCode.UNAUTHENTICATED,
-        StatusCode.DATA_LOSS,
-    }
-)
+from waystation_domain.results import AttemptError, fault_of
 
 _SAY_NOT_BEGUN = frozenset({StatusCode.RESOURCE_EXHAUSTED.name, StatusCode.UNAVAILABLE.name})
-CALL_TIMED_OUT = "CALL_TIMED_OUT"
 MAX_REASON = 200
 """Characters."""
 SHORTEST_PAUSE = 0.2
@@ -154,27 +141,6 @@ def _names(number: int, text: str) -> bool:
 
 def _is_over(sent: Sent) -> bool:
     return sent.duration >= sent.timeout - _EARLY_SECONDS
-
-
-def error_of_code(
-    code: StatusCode,
-    message: str,
-    *,
-    reason: str = "",
-    retry_after: float | None = None,
-    metadata: dict[str, str] | None = None,
-) -> AttemptError:
-    """The failed attempt that a code means; without a reason the code is the reason, but for the one that says what
-    a late call is."""
-    in_its_place = CALL_TIMED_OUT if code is StatusCode.DEADLINE_EXCEEDED else code.name
-    return AttemptError(
-        code=code.name,
-        reason=reason or in_its_place,
-        message=readable(message, MAX_TEXT_BYTES) or f"The handler answered {code.name}.",
-        permanent=code in _PERMANENT,
-        retry_after=retry_after,
-        metadata=metadata,
-    )
 
 
 def pause_of_not_begun(error: AttemptError) -> float | None:

@@ -18,16 +18,16 @@ from google.protobuf import any_pb2
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
-from waystation_core.domain.errors import (
+from waystation_core.ids import new_id
+from waystation_core.rpc.reading import SMALL_BYTES, MessageReader, parsed
+from waystation_core.rpc.status_texts import short_details, short_enough
+from waystation_core.rpc.unknown_fields import changes_something
+from waystation_domain.errors import (
     InvalidArgument,
     InvalidField,
     PayloadTooLarge,
     WaystationError,
 )
-from waystation_core.domain.ids import new_id
-from waystation_core.rpc.reading import SMALL_BYTES, MessageReader, parsed
-from waystation_core.rpc.status_texts import short_details, short_enough
-from waystation_core.rpc.unknown_fields import changes_something
 
 DOMAIN = "waystation"
 DETAILS_KEY = "grpc-status-details-bin"

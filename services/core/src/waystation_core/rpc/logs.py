@@ -16,20 +16,19 @@ import structlog
 def configure(format: str, level: str = "info", **always: str) -> None:
     """`format` is `console` or `json`; `always` stands in every line (the process, its id)."""
     number = logging.getLevelNamesMapping()[level.upper()]
-    processors: list[Any] = [
+    facts: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    rendering: list[Any] = [_console()]
     if format == "json":
-        processors += [
+        rendering = [
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(serializer=_dumps),
         ]
-    else:
-        processors += [_console()]
     structlog.configure(
-        processors=processors,
+        processors=[*facts, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
@@ -37,7 +36,14 @@ def configure(format: str, level: str = "info", **always: str) -> None:
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**always)
     # Libraries speak through the standard library; only their warnings are news.
-    logging.basicConfig(level=max(number, logging.WARNING), stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*facts, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+        )
+    )
+    logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler])
     # A line for each connection that an outage costs; whoever tries again says that there is one.
     logging.getLogger("psycopg").setLevel(logging.ERROR)
 

@@ -14,7 +14,6 @@ from typing import Any
 import structlog
 import uvloop
 
-from waystation_core.domain.errors import WaystationError
 from waystation_core.rpc import logs
 from waystation_core.rpc.server import PortTaken
 from waystation_core.rpc.settings import (
@@ -24,6 +23,7 @@ from waystation_core.rpc.settings import (
     read_settings,
 )
 from waystation_core.running import Died, owner, step
+from waystation_domain.errors import WaystationError
 
 log = structlog.get_logger(__name__)
 

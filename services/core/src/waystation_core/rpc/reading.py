@@ -17,8 +17,9 @@ from typing import TypeVar, cast
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
-from waystation_core.domain.errors import InvalidField, NotYetAvailable, PayloadTooLarge
-from waystation_core.domain.limits import (
+from waystation_core.rpc.unknown_fields import drop_unknown
+from waystation_domain.errors import InvalidField, NotYetAvailable, PayloadTooLarge
+from waystation_domain.limits import (
     MAX_DEPTH,
     MAX_NODES,
     MAX_NODES_OF_MESSAGE,
@@ -26,7 +27,6 @@ from waystation_core.domain.limits import (
     MAX_REPEATED,
     Unstorable,
 )
-from waystation_core.rpc.unknown_fields import drop_unknown
 
 SMALL_BYTES = 64 * 1024
 """Up to here a message is parsed unseen: its parser is done with the worst of them in 11 ms."""

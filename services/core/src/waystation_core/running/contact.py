@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.running.owned import step
+from waystation_domain.errors import StoreUnavailable
 
 PROBE_EVERY_SECONDS = 1.0
 PATIENCE_SECONDS = 3.0

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from waystation_core.domain.errors import StoreUnavailable
+from waystation_domain.errors import StoreUnavailable
 
 T = TypeVar("T")
 

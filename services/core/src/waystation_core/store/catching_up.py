@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from waystation_core.domain import topics
-from waystation_core.domain.model import DEFAULT_NAMESPACE
-from waystation_core.domain.task_spec import TaskSpec
 from waystation_core.ports.store import ToCatchUp
 from waystation_core.store import event_types, task_specs
 from waystation_core.store.pool import STATEMENT_TIMEOUT_SECONDS, Pool, claim, connection_of
+from waystation_domain import topics
+from waystation_domain.model import DEFAULT_NAMESPACE
+from waystation_domain.task_spec import TaskSpec
 
 CATCH_UP_AGAIN_SECONDS = STATEMENT_TIMEOUT_SECONDS + 1
 """Commits that began before a task was registered did not know it; after this none is left."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from waystation_core.domain.model import Status
 from waystation_core.store.pool import Connection
+from waystation_domain.model import Status
 
 NEWEST = 50_000
 """Counted exactly. Of these there is no estimate."""

@@ -7,9 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 
-from waystation_core.domain.actions import Start
-from waystation_core.domain.commit import EventFacts, InstanceCommit
-from waystation_core.domain.model import DEFAULT_NAMESPACE
 from waystation_core.ports.store import (
     Committed,
     HistoryFilter,
@@ -26,6 +23,9 @@ from waystation_core.store.membership import Membership
 from waystation_core.store.pool import Pool, connection_of, json_text
 from waystation_core.store.sweeping import Sweeping
 from waystation_core.store.writing import count_request, write
+from waystation_domain.actions import Start
+from waystation_domain.commit import EventFacts, InstanceCommit
+from waystation_domain.model import DEFAULT_NAMESPACE
 
 
 class PostgresEngineStore(Sweeping, Losses, Leases, Membership):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from waystation_core.domain.model import JsonObject
-from waystation_core.domain.pools import EVERY_TYPE, EventTypes
-from waystation_core.domain.topics import ANY_WORDS, ONE_WORD
+from waystation_domain.model import JsonObject
+from waystation_domain.pools import EVERY_TYPE, EventTypes
+from waystation_domain.topics import ANY_WORDS, ONE_WORD
 
 
 def among(types: EventTypes, table: str) -> str:

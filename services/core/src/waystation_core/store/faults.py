@@ -11,8 +11,8 @@ from __future__ import annotations
 import psycopg
 from psycopg_pool import PoolClosed, PoolTimeout
 
-from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.ports.store import WriteRefused
+from waystation_domain.errors import StoreUnavailable
 
 DRIVER_ERRORS = (psycopg.Error, PoolTimeout, PoolClosed)
 """Everything that the driver and its pool raise."""

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from waystation_core.domain.flow.graph import MAX_WRITES, Observations
-from waystation_core.domain.model import Result
 from waystation_core.ports.store import Looked
 from waystation_core.store.pool import Pool, connection_of
+from waystation_domain.flow.graph import MAX_WRITES, Observations
+from waystation_domain.model import Result
 
 _ROWS = 5_000
 """Starts that are walked over in search of one workflow type."""

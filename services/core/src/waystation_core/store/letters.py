@@ -7,13 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from waystation_core.domain.ids import may_be_ours
-from waystation_core.domain.model import (
-    DEFAULT_NAMESPACE,
-    Delivery,
-    DeliveryState,
-    Event,
-)
+from waystation_core.ids import may_be_ours
 from waystation_core.ports.store import (
     DeadLetterFact,
     DeadLetterFilter,
@@ -26,6 +20,12 @@ from waystation_core.store.conditions import LETTERS, Conditions, add_instances,
 from waystation_core.store.locked import LETTER_COLUMNS, facts, no_dead_letter, open_letter
 from waystation_core.store.open_work import UNREAD_PAYLOAD, letter_fact
 from waystation_core.store.pool import Connection, Pool, connection_of, question_of
+from waystation_domain.model import (
+    DEFAULT_NAMESPACE,
+    Delivery,
+    DeliveryState,
+    Event,
+)
 
 _SHOWN = (
     rows.EVENT_COLUMNS.replace("e.payload,", "COALESCE(l.payload, e.payload),")

@@ -13,16 +13,23 @@ from typing import Any
 
 import orjson
 
-from waystation_core.domain.actions import OpenDeadLetter
-from waystation_core.domain.commit import EventFacts, InstanceCommit, LoggedWrites, writes_of
-from waystation_core.domain.errors import (
+from waystation_core.ports.store import DeadLetterFilter, RegistryMoved
+from waystation_core.store import rows, statements
+from waystation_core.store.catching_up import NEVER_DELIVERED
+from waystation_core.store.conditions import LETTERS, letter_conditions
+from waystation_core.store.pool import Connection
+from waystation_core.store.retiring import CALLABLE
+from waystation_core.store.writing import count_request, write
+from waystation_domain.actions import OpenDeadLetter
+from waystation_domain.commit import EventFacts, InstanceCommit, LoggedWrites, writes_of
+from waystation_domain.errors import (
     DeadLetterNotFound,
     DeadLetterResolved,
     RequestIdReused,
     WorkflowNotFound,
     shown,
 )
-from waystation_core.domain.model import (
+from waystation_domain.model import (
     DeadLetterState,
     Delivery,
     DeliveryState,
@@ -34,14 +41,7 @@ from waystation_core.domain.model import (
     TimerKind,
     Turn,
 )
-from waystation_core.domain.operations import from_json
-from waystation_core.ports.store import DeadLetterFilter, RegistryMoved
-from waystation_core.store import rows, statements
-from waystation_core.store.catching_up import NEVER_DELIVERED
-from waystation_core.store.conditions import LETTERS, letter_conditions
-from waystation_core.store.pool import Connection
-from waystation_core.store.retiring import CALLABLE
-from waystation_core.store.writing import count_request, write
+from waystation_domain.operations import from_json
 
 
 class LockedInstance:

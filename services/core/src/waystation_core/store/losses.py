@@ -3,10 +3,10 @@ brought back in portions."""
 
 from __future__ import annotations
 
-from waystation_core.domain.pools import EVERY_TYPE, EventTypes
 from waystation_core.ports.store import MadeDue
 from waystation_core.store import event_types
 from waystation_core.store.pool import Pool, connection_of
+from waystation_domain.pools import EVERY_TYPE, EventTypes
 
 BROKER = "broker"
 """The cause of a loss that the broker noticed."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from waystation_core.domain.pools import Pool, admit
 from waystation_core.ports.broker import DEFAULT_POOL
 from waystation_core.ports.store import Heartbeat, RouterReport
 from waystation_core.store.pool import Connection, connection_of, json_text
 from waystation_core.store.pool import Pool as Connections
+from waystation_domain.pools import Pool, admit
 
 # Two routers that join at once must see each other.
 _LOCK_JOINING = "SELECT pg_advisory_xact_lock(7402)"

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from waystation_core.domain.model import DeadLetterState, DeliveryState, OnFailure, TimerKind
 from waystation_core.ports.store import (
     DeadLetterFact,
     DeliveryFact,
@@ -20,6 +19,7 @@ from waystation_core.ports.store import (
 )
 from waystation_core.store import rows
 from waystation_core.store.pool import Connection
+from waystation_domain.model import DeadLetterState, DeliveryState, OnFailure, TimerKind
 
 RAISED = """history h CROSS JOIN LATERAL unnest(h.raised) WITH ORDINALITY AS r(event_id, at)"""
 """Events of an instance are found through what its history raised, in that order."""

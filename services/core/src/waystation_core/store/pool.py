@@ -19,9 +19,9 @@ from psycopg.rows import TupleRow
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
-from waystation_core.domain.errors import StoreUnavailable
 from waystation_core.running import job
 from waystation_core.store.faults import DRIVER_ERRORS, spoils_connection, told
+from waystation_domain.errors import StoreUnavailable
 
 Connection = AsyncConnection[TupleRow]
 Pool = AsyncConnectionPool[Connection]

@@ -11,15 +11,6 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from waystation_core.domain.model import (
-    DEFAULT_NAMESPACE,
-    Event,
-    Instance,
-    Result,
-    Status,
-    TimerKind,
-)
-from waystation_core.domain.pools import Pool as RouterPool
 from waystation_core.ports.store import (
     HistoryFilter,
     HistoryPortion,
@@ -39,6 +30,15 @@ from waystation_core.store.membership import pools_of
 from waystation_core.store.open_work import RAISED, open_work
 from waystation_core.store.pool import Pool, connection_of, question_of
 from waystation_core.store.system_facts import system_facts
+from waystation_domain.model import (
+    DEFAULT_NAMESPACE,
+    Event,
+    Instance,
+    Status,
+    TimerKind,
+)
+from waystation_domain.pools import Pool as RouterPool
+from waystation_domain.stored import event_state
 
 # A list shows none of these: each may take as much as a MiB, the forms of waits six.
 _LEFT_OUT = {
@@ -234,7 +234,7 @@ class PostgresQueryStore(Letters):
         found = await self._ask(_EVENTS, {"key": key, "after": after or 0, "limit": limit})
         return [
             StoredEvent(
-                rows.event(row), _state(row[rows.EVENT_WIDTH], row[rows.EVENT_WIDTH + 1] or ())
+                rows.event(row), event_state(row[rows.EVENT_WIDTH], row[rows.EVENT_WIDTH + 1] or ())
             )
             for row in found
         ]
@@ -286,14 +286,3 @@ class PostgresQueryStore(Letters):
     async def system(self, namespace: str = DEFAULT_NAMESPACE) -> SystemFacts:
         async with question_of(self._pool) as connection:
             return await system_facts(connection, namespace)
-
-
-def _state(is_open: bool, results: Sequence[int]) -> str:
-    """Where an event stands, from what is open of it and its entries in history."""
-    if is_open:
-        return "PENDING"
-    if results and results[-1] == Result.UNHANDLED:
-        return "UNHANDLED"
-    if results and all(result == Result.SKIPPED for result in results):
-        return "SKIPPED"
-    return "SETTLED"

@@ -9,14 +9,7 @@ from datetime import datetime, timedelta
 
 import orjson
 
-from waystation_core.domain.errors import (
-    RequestIdReused,
-    TaskOwnedByOtherService,
-    TooManyHandlers,
-)
-from waystation_core.domain.ids import new_id
-from waystation_core.domain.model import DEFAULT_NAMESPACE, SYSTEM, JsonObject
-from waystation_core.domain.task_spec import TaskSpec
+from waystation_core.ids import new_id
 from waystation_core.ports.store import Registration
 from waystation_core.store import task_specs
 from waystation_core.store.catching_up import CATCH_UP_AGAIN_SECONDS
@@ -24,6 +17,13 @@ from waystation_core.store.handler_rows import HANDLER_COLUMNS, LIVE
 from waystation_core.store.handler_rows import registration as registration_of
 from waystation_core.store.pool import Connection, Pool, connection_of, json_text
 from waystation_core.store.retiring import OPERATOR, count_change, lock_registry
+from waystation_domain.errors import (
+    RequestIdReused,
+    TaskOwnedByOtherService,
+    TooManyHandlers,
+)
+from waystation_domain.model import DEFAULT_NAMESPACE, SYSTEM, JsonObject
+from waystation_domain.task_spec import TaskSpec
 
 _RPC = "RegisterHandler"
 

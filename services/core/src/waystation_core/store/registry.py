@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from waystation_core.domain.errors import HandlerNotFound, shown
-from waystation_core.domain.ids import may_be_ours
-from waystation_core.domain.model import DEFAULT_NAMESPACE, JsonObject
+from waystation_core.ids import may_be_ours
 from waystation_core.ports.store import Registration, RegistrySnapshot
 from waystation_core.store import task_specs
 from waystation_core.store.catching_up import CatchingUp
@@ -20,6 +18,8 @@ from waystation_core.store.handler_rows import registration as registration_of
 from waystation_core.store.pool import Connection, Pool, connection_of
 from waystation_core.store.registering import Registering
 from waystation_core.store.retiring import Retiring
+from waystation_domain.errors import HandlerNotFound, shown
+from waystation_domain.model import DEFAULT_NAMESPACE, JsonObject
 
 # Behind `gone (tasks)`, endpoints that are no more. What they announced beside the specs that hold is not
 # handled any more, so the tasks of new events may be others. Replicas said the same, which counts once.

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from waystation_core.domain.commit import HistoryEntry, NewDeadLetter
-from waystation_core.domain.model import (
+from waystation_core.ports.broker import level_of
+from waystation_core.ports.store import StoredEntry
+from waystation_domain.commit import HistoryEntry, NewDeadLetter
+from waystation_domain.model import (
     Branch,
     Delivery,
     DeliveryState,
@@ -22,8 +24,6 @@ from waystation_core.domain.model import (
     Turn,
     Wait,
 )
-from waystation_core.ports.broker import level_of
-from waystation_core.ports.store import StoredEntry
 
 Row = Sequence[Any]
 

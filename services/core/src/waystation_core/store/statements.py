@@ -6,8 +6,8 @@ Type `json` hands nested values through as the text they came as, so data comes 
 
 from __future__ import annotations
 
-from waystation_core.domain.model import TimerKind
 from waystation_core.store.rows import DELIVERY_AS_JSON, EVENT_COLUMNS, INSTANCE_COLUMNS
+from waystation_domain.model import TimerKind
 
 _HISTORY_INPUT = """json_to_recordset(%(history)s::json) AS h(
     key {key}, sequence int, event_id uuid, event_type text, processed_by text, result smallint,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from waystation_core.domain.model import Delivery, JsonObject, Timer, TimerKind
-from waystation_core.domain.pools import EVERY_TYPE, EventTypes
 from waystation_core.ports.broker import LEVELS, lowest_priority_of
 from waystation_core.ports.store import DueEvent
 from waystation_core.store import event_types, rows
 from waystation_core.store.pool import Pool, claim, connection_of
+from waystation_domain.model import Delivery, JsonObject, Timer, TimerKind
+from waystation_domain.pools import EVERY_TYPE, EventTypes
 
 _DUE_COLUMNS = """e.event_id::text, e.event_type, i.workflow_instance_id, i.workflow_type, i.version,
     COALESCE(e.priority, 100), c.announcements, e.correlation_id, e.metadata->>'traceparent',

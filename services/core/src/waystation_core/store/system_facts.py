@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from waystation_core.domain.model import DeliveryState
 from waystation_core.ports.store import RouterFact, SystemFacts
 from waystation_core.store import counting
 from waystation_core.store.membership import pools_of
 from waystation_core.store.pool import Connection
+from waystation_domain.model import DeliveryState
 
 _COUNTED = 1_000_001
 """More of one kind are not counted."""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from waystation_core.domain.commit import InstanceCommit
-from waystation_core.domain.model import DeadLetterState
 from waystation_core.ports.store import Committed
 from waystation_core.store import rows, statements
 from waystation_core.store.pool import Connection, json_text
+from waystation_domain.commit import InstanceCommit
+from waystation_domain.model import DeadLetterState
 
 
 async def write(

@@ -12,11 +12,11 @@ from google.protobuf.message import DecodeError
 from grpc import ChannelConnectivity as Connectivity
 from grpc_health.v1 import health_pb2
 
-from waystation_core.domain.endpoints import Allowlist, check_endpoint, host_and_port
-from waystation_core.domain.errors import WaystationError
 from waystation_core.rpc.addresses import admitted_addresses, target
 from waystation_core.rpc.endpoint_channels import HEALTH_CHECK, open_endpoint_channel
 from waystation_core.running import Kept, keep
+from waystation_domain.endpoints import Allowlist, check_endpoint, host_and_port
+from waystation_domain.errors import WaystationError
 
 FIRST_BACKOFF = 0.2
 LONGEST_BACKOFF = 5.0

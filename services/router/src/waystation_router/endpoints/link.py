@@ -12,17 +12,13 @@ import grpc
 import structlog
 
 from waystation.v1 import task_handler_service_pb2 as pb
-from waystation_core.domain.backoff import steady_delay
-from waystation_core.domain.endpoints import Allowlist
-from waystation_core.domain.results import AttemptError
-from waystation_core.domain.task_table import announces
+from waystation_conversion.statuses import error_of_code
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.attempts import (
     Answered,
     Failed,
     NotSent,
     Sent,
-    error_of_code,
     error_of_status,
     invalid_answer,
     late,
@@ -32,6 +28,10 @@ from waystation_core.rpc.attempts import (
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENT
 from waystation_core.rpc.reading import MessageReader
 from waystation_core.running import job
+from waystation_domain.backoff import steady_delay
+from waystation_domain.endpoints import Allowlist
+from waystation_domain.results import AttemptError
+from waystation_domain.task_table import announces
 from waystation_router.endpoints.calls import Call
 from waystation_router.endpoints.circuit import Circuit
 from waystation_router.endpoints.connection import Connection

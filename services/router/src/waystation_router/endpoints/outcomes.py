@@ -9,19 +9,19 @@ from typing import TypeAlias
 from grpc import StatusCode
 
 from waystation.v1 import result_pb2
-from waystation_core.domain.results import AttemptError
+from waystation_conversion.replies import readable
+from waystation_conversion.statuses import error_of_code
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.attempts import (
     MAX_REASON,
     Answered,
     Failed,
     NotSent,
-    error_of_code,
     invalid_answer,
     metadata_of,
     seconds_of,
 )
-from waystation_core.rpc.conversion.replies import readable
+from waystation_domain.results import AttemptError
 
 # What a lost connection looks like; a handler can answer each of them too.
 PERHAPS_CUT = frozenset({StatusCode.UNAVAILABLE, StatusCode.CANCELLED, StatusCode.INTERNAL})

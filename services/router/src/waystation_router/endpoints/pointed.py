@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from waystation.v1 import task_handler_service_pb2 as pb
-from waystation_core.domain.endpoints import Allowlist
 from waystation_core.failpoints import Plan
+from waystation_domain.endpoints import Allowlist
 from waystation_router.endpoints.calls import Call
 from waystation_router.endpoints.pool import EndpointPool
 

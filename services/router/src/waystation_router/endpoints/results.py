@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from google.protobuf.message import DecodeError
 
 from waystation.v1 import task_handler_service_pb2 as pb
-from waystation_core.domain.errors import WaystationError
-from waystation_core.domain.limits import MAX_REPEATED
-from waystation_core.domain.results import AttemptError, fault_of
 from waystation_core.rpc.attempts import answer_too_large, invalid_answer
 from waystation_core.rpc.endpoint_channels import MAX_ANSWER_BYTES
 from waystation_core.rpc.reading import SMALL_BYTES, MessageReader, varint_at
 from waystation_core.rpc.unknown_fields import drop_unknown
+from waystation_domain.errors import WaystationError
+from waystation_domain.limits import MAX_REPEATED
+from waystation_domain.results import AttemptError, fault_of
 
 Token = tuple[str, int]
 """Idempotency key and attempt: what a result is told apart by."""

@@ -3,24 +3,35 @@
     run_task     one task, one event: what it answered, as an Answer
     TestEngine   workflows of several tasks in memory, with duplicates, conflicts, retries and a
                  clock that the test moves
-    pytest_plugin  fixtures, for those who have pytest
 
-Imitates the engine's rules in small, and says NotModelled where it does not. Must not import any
-other part of the house, and pytest only in `pytest_plugin`.
+Fixtures for those who have pytest are in `waystation_worker.pytest_plugin`.
+
+It decides by the engine's own rules (`waystation_domain`) and reads answers as the engine does
+(`waystation_conversion`), which come with the extra `testing`. It must not import any other part of the
+house, nor pytest.
 """
+
+try:
+    import waystation_conversion  # noqa: F401 - only whether it is there
+except ModuleNotFoundError as missing:
+    if missing.name != "waystation_conversion":
+        raise
+    raise ModuleNotFoundError(
+        "the test kit needs the engine's rules; type: pip install 'waystation-worker[testing]'",
+        name=missing.name,
+    ) from None
 
 from waystation_worker.testing.answers import (
     Answer,
     Asked,
+    Change,
     Failed,
     Failing,
     FannedOut,
-    NotModelled,
     Pending,
     Raised,
 )
-from waystation_worker.testing.calling import SentEvent, run_task
-from waystation_worker.testing.changes import Change
+from waystation_worker.testing.calling import run_task
 from waystation_worker.testing.engine import TestEngine
 from waystation_worker.testing.records import DeadLetter, Entry, PendingTask
 from waystation_worker.testing.run import Stuck, WorkflowRun
@@ -34,11 +45,9 @@ __all__ = [
     "Failed",
     "Failing",
     "FannedOut",
-    "NotModelled",
     "Pending",
     "PendingTask",
     "Raised",
-    "SentEvent",
     "Stuck",
     "TestEngine",
     "WorkflowRun",

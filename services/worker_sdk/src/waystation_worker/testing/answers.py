@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
-from waystation.v1 import event_pb2, result_pb2, task_handler_service_pb2, wait_pb2
-from waystation_worker.testing.changes import Change, Fault, apply, read_changes
-from waystation_worker.timing import time_of
-from waystation_worker.values import Json, read_struct
+from waystation_conversion.sizes import json_size
+from waystation_domain import outcomes
+from waystation_domain.errors import WaystationError
+from waystation_domain.model import NewEvent
+from waystation_domain.operations import apply
+from waystation_worker.values import Json
 
 
-class NotModelled(Exception):
-    """The task used something that the kit does not imitate. Test it against `waystation dev`."""
+class Change(NamedTuple):
+    """One change of the data. Equals the plain tuple, such as `("set", "/valid", True)`.
+
+    `kind`: set, remove, increment, append, add_to_set, maximum. `path`: a JSON Pointer.
+    """
+
+    kind: str
+    path: str
+    value: Json = None
 
 
 class _Shown:
@@ -125,139 +134,71 @@ class Answer(_Shown):
         """The types of its events, without those of groups."""
         return [event.event_type for event in self.events]
 
-    @property
-    def number_of_events(self) -> int:
-        """How many it raises, those of groups and what follows them included."""
-        return len(self.events) + sum(len(one.events) + 1 for one in self.fan_outs)
 
-
-def read_answer(
-    response: task_handler_service_pb2.HandleEventResponse, data: dict[str, Json]
-) -> Answer:
-    """The answer as a value. Raises NotModelled for what the kit would have to ignore."""
-    outcome = response.WhichOneof("outcome")
-    if outcome == "failure":
-        return Answer(data, failure=read_failure(response.failure))
-    if outcome == "pending":
-        return Answer(data, pending=Pending(_seconds(response.pending, "timeout")))
-    if outcome is None:
-        nothing = "the answer has none of result, failure and pending"
-        return Answer(data, failure=Failed("RESPONSE_INVALID", nothing, permanent=True))
-    return read_result(response.result, data)
-
-
-def read_result(result: result_pb2.TaskResult, data: dict[str, Json]) -> Answer:
-    """A result as a value. Raises NotModelled for what the kit would have to ignore."""
-    _refuse_unknown(result)
-    changes = read_changes(result.operations)
+def answer_of(outcome: outcomes.Outcome, data: dict[str, Json]) -> Answer:
+    """What a task answered as a value; `data` is what the call was given."""
+    if isinstance(outcome, outcomes.AttemptError):
+        return Answer(data, failure=failed_of(outcome.to_json(json_size), outcome.retry_after))
+    if isinstance(outcome, outcomes.Pending):
+        return Answer(data, pending=Pending(outcome.timeout))
+    assert isinstance(outcome, outcomes.Reply), "who calls a task in memory does not die"
     try:
-        after = apply(data, changes)
-    except Fault as fault:
-        return Answer(data, failure=Failed(fault.reason, fault.message, permanent=True))
+        operations = outcomes.operations_of(outcome.change, data)
+        after = apply(data, operations)
+    except WaystationError as fault:
+        return answer_of(outcomes.fault_of(fault), data)
+    end = outcome.end
     return Answer(
         data=after,
-        changes=changes,
-        events=[read_event(new) for new in result.events],
-        fan_outs=[_fanned_out(fan_out) for fan_out in result.fan_outs],
-        waits=[_asked(wait) for wait in result.waits],
-        status=_status_of(result),
-        output=read_struct(result.complete.output) if result.complete.HasField("output") else None,
-        failing=_failing(result.fail) if result.HasField("fail") else None,
-        reads=list(result.reads.paths),
+        changes=[Change(one.kind, one.path, one.value) for one in operations],
+        events=[_raised(new) for new in outcome.events],
+        fan_outs=[
+            FannedOut(
+                [_raised(new) for new in one.events], _raised(one.then), one.need, one.timeout
+            )
+            for one in outcome.fan_outs
+        ],
+        waits=[
+            Asked(one.message, one.input_schema, one.wait_id, one.timeout, one.answer_path)
+            for one in outcome.waits
+        ],
+        status=_status_of(outcome),
+        output=end.output if isinstance(end, outcomes.Completion) else None,
+        failing=Failing(end.reason, end.message, end.details)
+        if isinstance(end, outcomes.Failing)
+        else None,
+        reads=list(outcome.reads or ()),
     )
 
 
-def _status_of(result: result_pb2.TaskResult) -> str | None:
-    if result.waits:
+def failed_of(error: Mapping[str, Json], retry_after: float | None = None) -> Failed:
+    """The failed attempt from the form in which history keeps it."""
+    return Failed(
+        reason=error["reason"],
+        message=error["message"],
+        permanent=error["permanent"],
+        retry_after=retry_after,
+        metadata=error["metadata"] or {},
+        code=error["code"],
+    )
+
+
+def _status_of(reply: outcomes.Reply) -> str | None:
+    if reply.waits:
         return "WAITING_FOR_INPUT"
-    end = result.WhichOneof("end")
-    return None if end is None else {"complete": "COMPLETED", "fail": "FAILED"}[end]
+    if reply.end is None:
+        return None
+    return "COMPLETED" if isinstance(reply.end, outcomes.Completion) else "FAILED"
 
 
-def _failing(fail: result_pb2.WorkflowFailing) -> Failing:
-    return Failing(
-        reason=fail.reason,
-        message=fail.message,
-        details=read_struct(fail.details) if fail.HasField("details") else None,
-    )
-
-
-def read_event(new: event_pb2.NewEvent) -> Raised:
-    """The event as a value."""
+def _raised(new: NewEvent) -> Raised:
     return Raised(
         event_type=new.event_type,
-        payload=read_struct(new.payload),
-        priority=new.priority if new.HasField("priority") else None,
-        metadata=dict(new.metadata),
+        payload=new.payload,
+        priority=new.priority,
+        metadata=dict(new.metadata or {}),
         schema_version=new.schema_version,
-        delay=_seconds(new, "delay"),
-        deliver_at=time_of(new, "deliver_at"),
-        expires_at=time_of(new, "expires_at"),
+        delay=new.delay,
+        deliver_at=new.deliver_at,
+        expires_at=new.expires_at,
     )
-
-
-def _fanned_out(fan_out: result_pb2.FanOut) -> FannedOut:
-    return FannedOut(
-        events=[read_event(new) for new in fan_out.events],
-        then=read_event(fan_out.then),
-        need=fan_out.need,
-        timeout=_seconds(fan_out, "timeout"),
-    )
-
-
-def _asked(wait: wait_pb2.WaitRequest) -> Asked:
-    return Asked(
-        message=wait.message,
-        schema=read_struct(wait.input_schema) if wait.HasField("input_schema") else None,
-        wait_id=wait.wait_id,
-        timeout=_seconds(wait, "timeout"),
-        answer_path=wait.answer_path or None,
-    )
-
-
-def read_failure(failure: result_pb2.TaskFailure) -> Failed:
-    """The failure as a value."""
-    return Failed(
-        reason=failure.reason,
-        message=failure.message,
-        permanent=failure.permanent,
-        retry_after=_seconds(failure, "retry_after"),
-        metadata=read_struct(failure.metadata),
-    )
-
-
-def _seconds(message: Any, field_name: str) -> float | None:
-    if not message.HasField(field_name):
-        return None
-    seconds: float = getattr(message, field_name).ToTimedelta().total_seconds()
-    return seconds
-
-
-_MODELLED: dict[str, set[str]] = {
-    "TaskResult": {"events", "fan_outs", "operations", "complete", "fail", "waits", "reads"},
-    "WorkflowCompletion": {"output"},
-    "WorkflowFailing": {"reason", "message", "details"},
-    "NewEvent": {
-        *("event_type", "payload", "priority", "metadata", "schema_version"),
-        *("delay", "deliver_at", "expires_at"),
-    },
-    "FanOut": {"events", "then", "need", "timeout"},
-    "WaitRequest": {"message", "wait_id", "input_schema", "answer_path", "timeout"},
-}
-
-
-def _refuse_unknown(message: Any) -> None:
-    kind = message.DESCRIPTOR.name
-    for descriptor, value in message.ListFields():
-        if descriptor.name not in _MODELLED[kind]:
-            raise NotModelled(
-                f"the answer has {kind}.{descriptor.name}, which the test kit does not imitate; "
-                "test this against `waystation dev`"
-            )
-        inner: Iterable[Any] = [value]
-        if descriptor.message_type is None or descriptor.message_type.name not in _MODELLED:
-            continue
-        if descriptor.is_repeated:
-            inner = value
-        for one in inner:
-            _refuse_unknown(one)

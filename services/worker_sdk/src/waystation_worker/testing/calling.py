@@ -2,113 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
-from waystation.v1 import history_pb2, status_pb2, task_handler_service_pb2
+from google.protobuf.struct_pb2 import Struct
+
+from waystation.v1 import history_pb2, task_handler_service_pb2
+from waystation_conversion import (
+    context_to_proto,
+    event_to_proto,
+    payload_from_proto,
+    reply_from_proto,
+)
+from waystation_conversion.statuses import error_of_code
+from waystation_domain import model, topics
+from waystation_domain.completion_tokens import Attempt
+from waystation_domain.model import CLIENT, Event, Instance, Status
+from waystation_domain.outcomes import AttemptError, Pending, Reply
 from waystation_worker.invocation import CallRefused
 from waystation_worker.service import HandlerService
 from waystation_worker.tasks import HostedTask
-from waystation_worker.testing.answers import Answer, Failed, Raised, read_answer
-from waystation_worker.values import Json, Model, read_struct, write_struct
+from waystation_worker.testing.answers import Answer, Raised, answer_of
+from waystation_worker.testing.refusals import refusing
+from waystation_worker.values import Json, Model, write_struct
 
 START_OF_TIME = datetime(2026, 1, 1, 9, 0, tzinfo=UTC)
 """What the clock shows where a test says nothing: the same in every run."""
 
 
-class Branch(NamedTuple):
-    """A place in a fan-out group: which of its events it began with, from 0."""
-
-    group_id: str
-    number: int
-
-
-DEFAULT_PRIORITY = 100
-_HISTORY_BYTES = 1024 * 1024
-"""Of what comes of it with an event."""
-
-
-@dataclass(frozen=True)
-class SentEvent:
-    """An event as tasks get it."""
-
-    event_id: str
-    event_type: str
-    payload: dict[str, Json]
-    raised_by: str = "client"
-    causation_id: str = ""
-    priority: int | None = None
-    correlation_id: str | None = None
-    metadata: dict[str, str] = field(default_factory=dict)
-    schema_version: str = ""
-    created_at: datetime = START_OF_TIME
-    deliver_at: datetime | None = None
-    expires_at: datetime | None = None
-    branch: Branch | None = None
-    """The innermost one that waits for it."""
-    after_end: bool = False
-    """Raised by the end of the instance, or while handling what was."""
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The instance as a call sees it. `history` is all of it, oldest first: a task gets what it asks for."""
-
-    workflow_instance_id: str
-    workflow_type: str
-    status: str
-    version: int
-    data: dict[str, Json]
-    history: tuple[history_pb2.HistoryEntry, ...] = ()
-
-
-def token_of(key: str, attempt: int) -> str:
+def token_of(event_id: str, task_id: str, edit: int, attempt: int) -> str:
     """The completion token of an attempt: readable, as nobody needs to be kept out here."""
-    return f"token:{key}/{attempt}"
+    return f"token:{model.idempotency_key(event_id, task_id, edit)}/{attempt}"
+
+
+def attempt_of(token: str) -> Attempt | None:
+    """What a token stands for; None where it is none."""
+    parts = re.fullmatch(r"token:([^:]+):([^:/]+)(?::edit-(\d+))?/(\d+)", token)
+    if parts is None:
+        return None
+    event_id, task_id, edit, attempt = parts.groups()
+    return Attempt(event_id, task_id, int(edit or 0), int(attempt))
 
 
 def number(count: int) -> str:
-    """An event id that looks like one and is the same in every run."""
+    """An id that looks like one and is the same in every run."""
     return f"00000000-0000-7000-8000-{count:012d}"
 
 
 async def call(
     service: HandlerService,
     task: HostedTask,
-    event: SentEvent,
-    context: Snapshot,
+    event: Event,
+    instance: Instance,
     *,
     attempt: int = 1,
-    key: str,
+    edit: int = 0,
+    key: str | None = None,
+    payload: dict[str, Json] | None = None,
+    add_history: Callable[[task_handler_service_pb2.HandleEventRequest], None] | None = None,
     dry_run: bool = False,
-) -> Answer:
-    """What the task answers. A call that took too long is a failed one."""
+) -> Reply | AttemptError | Pending:
+    """What the task answers, checked as a router does; `payload` in place of the event's. A call that
+    took too long is a failed one."""
     request = task_handler_service_pb2.HandleEventRequest(
         task_id=task.task_id,
         attempt=attempt,
-        idempotency_key=key,
+        idempotency_key=key or model.idempotency_key(event.event_id, task.task_id, edit),
         dry_run=dry_run,
-        completion_token="" if dry_run else token_of(key, attempt),
+        completion_token="" if dry_run else token_of(event.event_id, task.task_id, edit, attempt),
     )
     # By the real clock, like the timeout itself.
     request.deadline.FromDatetime(datetime.now(UTC) + timedelta(seconds=task.timeout))
-    _write_event(event, request, context)
-    _write_context(request, context, event.correlation_id)
-    if wanted := task.spec.history_entries:
-        request.history.extend(_newest(context.history[-wanted:]))
-        request.history_left_out = len(context.history) - len(request.history)
+    event_to_proto(event, instance.workflow_instance_id, payload=payload, into=request.event)
+    context_to_proto(instance, into=request.context)
+    if add_history is not None and task.spec.history_entries:
+        add_history(request)
     try:
         response = await service.answer(request)
     except CallRefused as refused:
-        return Answer(
-            context.data,
-            failure=Failed(
-                refused.reason or refused.code.name, refused.message, code=refused.code.name
-            ),
-        )
-    return read_answer(response, context.data)
+        return error_of_code(refused.code, refused.message, reason=refused.reason)
+    return reply_from_proto(response)
 
 
 async def run_task(
@@ -146,7 +121,7 @@ async def run_task(
     sent = event if isinstance(event, Raised) else Raised(event or _first(task.spec.event_types))
     if not sent.event_type:
         raise ValueError(f"say which event: {task_id} takes {', '.join(task.spec.event_types)}")
-    if not takes(task.spec.event_types, sent.event_type):
+    if not any(topics.matches(one, sent.event_type) for one in task.spec.event_types):
         raise ValueError(
             f"{task_id} never gets {sent.event_type}: it takes {task.spec.event_types}"
         )
@@ -154,107 +129,59 @@ async def run_task(
     workflow_type = workflow_type or next((name for name in types if name != "*"), "workflow")
     if "*" not in types and workflow_type not in types:
         raise ValueError(f"{task_id} gets nothing of {workflow_type} workflows, only of {types}")
-    event_id = number(1)
-    return await call(
+    instance = Instance(
+        key=1,
+        workflow_instance_id=workflow_instance_id,
+        workflow_type=workflow_type,
+        status=Status[status],
+        version=version,
+        revision=1,
+        data=as_json(data or {}, "data"),
+        unsettled=1,
+        dead_letters=0,
+        event_count=1,
+        correlation_id=correlation_id,
+    )
+
+    def add_history(request: task_handler_service_pb2.HandleEventRequest) -> None:
+        entries = list(history)
+        request.history.extend(entries[-task.spec.history_entries :])
+        request.history_left_out = len(entries) - len(request.history)
+
+    outcome = await call(
         service,
         task,
-        SentEvent(
-            event_id=event_id,
+        Event(
+            event_id=number(1),
             event_type=sent.event_type,
             payload=as_json(sent.payload if payload is None else payload, "payload"),
+            raised_by=CLIENT,
+            version=1,
             priority=sent.priority,
             correlation_id=correlation_id,
-            metadata=sent.metadata,
             schema_version=sent.schema_version,
+            metadata=sent.metadata,
             created_at=now,
             deliver_at=sent.deliver_at,
             expires_at=sent.expires_at,
         ),
-        Snapshot(
-            workflow_instance_id,
-            workflow_type,
-            status,
-            version,
-            as_json(data or {}, "data"),
-            tuple(history),
-        ),
+        instance,
         attempt=attempt,
-        key=idempotency_key or f"{event_id}:{task_id}",
+        key=idempotency_key,
+        add_history=add_history,
         dry_run=dry_run,
     )
+    return answer_of(outcome, instance.data)
 
 
 def as_json(value: Mapping[str, Any] | Model, place: str) -> dict[str, Json]:
-    """A copy as it comes out of the database: whole numbers are int, tuples are lists."""
-    request = task_handler_service_pb2.HandleEventRequest()
-    write_struct(value, request.event.payload, place)
-    return read_struct(request.event.payload)
-
-
-def takes(patterns: Iterable[str], event_type: str) -> bool:
-    """Whether one of the types or patterns (`claim.*`, `claim.#`) means this event type."""
-    words = event_type.split(".")
-    return any(_means(pattern.split("."), words) for pattern in patterns)
-
-
-def _means(pattern: list[str], words: list[str]) -> bool:
-    if not pattern:
-        return not words
-    if pattern[0] == "#":
-        return any(_means(pattern[1:], words[skip:]) for skip in range(len(words) + 1))
-    return bool(words) and pattern[0] in ("*", words[0]) and _means(pattern[1:], words[1:])
+    """A copy as it comes out of the database: whole numbers are int, tuples are lists. Raises what the
+    client raises for what can't be sent, and what the server refuses."""
+    struct = Struct()
+    write_struct(value, struct, place)
+    with refusing():
+        return payload_from_proto(struct, place)
 
 
 def _first(types: Iterable[str]) -> str:
     return next((name for name in types if "*" not in name and "#" not in name), "")
-
-
-def _write_event(
-    event: SentEvent, request: task_handler_service_pb2.HandleEventRequest, context: Snapshot
-) -> None:
-    into = request.event
-    into.event_id = event.event_id
-    into.event_type = event.event_type
-    into.workflow_instance_id = context.workflow_instance_id
-    into.raised_by = event.raised_by
-    into.causation_id = event.causation_id
-    into.schema_version = event.schema_version
-    into.created_at.FromDatetime(event.created_at)
-    into.metadata.update(event.metadata)
-    into.priority = DEFAULT_PRIORITY if event.priority is None else event.priority
-    if event.correlation_id is not None:
-        into.correlation_id = event.correlation_id
-    if event.deliver_at is not None:
-        into.deliver_at.FromDatetime(event.deliver_at)
-    if event.expires_at is not None:
-        into.expires_at.FromDatetime(event.expires_at)
-    if event.branch is not None:
-        into.group_id, into.branch = event.branch
-    write_struct(event.payload, into.payload, "payload")
-
-
-def _newest(history: Sequence[history_pb2.HistoryEntry]) -> list[history_pb2.HistoryEntry]:
-    """As many as there is room for, the oldest left out first."""
-    room = _HISTORY_BYTES
-    found: list[history_pb2.HistoryEntry] = []
-    for entry in reversed(history):
-        room -= entry.ByteSize()
-        if room < 0:
-            break
-        found.append(entry)
-    return found[::-1]
-
-
-def _write_context(
-    request: task_handler_service_pb2.HandleEventRequest,
-    context: Snapshot,
-    correlation_id: str | None,
-) -> None:
-    into = request.context
-    into.workflow_instance_id = context.workflow_instance_id
-    into.workflow_type = context.workflow_type
-    into.status = getattr(status_pb2, f"WORKFLOW_STATUS_{context.status}")
-    into.version = context.version
-    if correlation_id is not None:
-        into.correlation_id = correlation_id
-    write_struct(context.data, into.data, "data")

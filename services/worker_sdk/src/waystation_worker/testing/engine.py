@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 
+from waystation_conversion import task_spec_from_proto
+from waystation_conversion.sizes import json_size
+from waystation_domain import actions
+from waystation_domain.draft import MAX_EVENTS_PER_INSTANCE, Rules
+from waystation_domain.means import Means
+from waystation_domain.model import DEFAULT_NAMESPACE
+from waystation_domain.task_spec import TaskSpec
+from waystation_domain.task_table import TaskTable
 from waystation_worker.errors import WorkflowAlreadyExists
 from waystation_worker.service import HandlerService
 from waystation_worker.tasks import HostedTask
-from waystation_worker.testing import asking
-from waystation_worker.testing.answers import Raised
-from waystation_worker.testing.calling import START_OF_TIME, as_json, takes
-from waystation_worker.testing.instance import Instance
-from waystation_worker.testing.records import STARTED
+from waystation_worker.testing.calling import START_OF_TIME, as_json, number
+from waystation_worker.testing.memory import Memory
+from waystation_worker.testing.refusals import refusing
+from waystation_worker.testing.router import Router
 from waystation_worker.testing.run import WorkflowRun
 from waystation_worker.timing import Span, span
 from waystation_worker.values import Model, copied
@@ -38,7 +46,7 @@ class TestEngine:
         *services: HandlerService,
         seed: int = 0,
         duplicates: bool = True,
-        max_events: int = 10_000,
+        max_events: int = MAX_EVENTS_PER_INSTANCE,
         start_time: datetime = START_OF_TIME,
     ) -> None:
         self.seed = seed
@@ -46,17 +54,20 @@ class TestEngine:
         self.now = start_time
         self.runs: list[WorkflowRun] = []
         self.random = random.Random(seed)  # noqa: S311 - order, no secret
-        self._services = services
         self._max_events = max_events
-        hosts: dict[str, str] = {}
+        self._hosts: dict[str, tuple[HandlerService, HostedTask]] = {}
+        self._specs: dict[str, TaskSpec] = {}
         for service in services:
-            for task_id in service.tasks:
-                if task_id in hosts:
+            for task_id, task in service.tasks.items():
+                if task_id in self._hosts:
                     raise ValueError(
-                        f"task {task_id!r} belongs to one service, not to {hosts[task_id]} "
-                        f"and {service.name}"
+                        f"task {task_id!r} belongs to one service, not to "
+                        f"{self._hosts[task_id][0].name} and {service.name}"
                     )
-                hosts[task_id] = service.name
+                self._hosts[task_id] = service, task
+                with refusing():
+                    self._specs[task_id] = task_spec_from_proto(task.spec, service.name)
+        self._tasks = TaskTable(self._specs.values())
 
     def start(
         self,
@@ -79,21 +90,36 @@ class TestEngine:
         if any(run.id == name for run in self.runs):
             raise WorkflowAlreadyExists(f"{name} is there already", code="ALREADY_EXISTS")
         first = as_json(data or {}, "data")
-        instance = Instance(
-            name,
-            workflow_type,
-            first,
+        numbers = count(1)
+        # Half of every chance is no jitter: tests want to know when.
+        means = Means(lambda: number(next(numbers)), lambda: 0.5, json_size)
+        begun = actions.start(
+            means=means,
+            workflow_instance_id=name,
+            workflow_type=workflow_type,
+            data=first,
+            payload=copied(first) if payload is None else as_json(payload, "payload"),
             correlation_id=correlation_id,
-            find_tasks=self._find_tasks,
-            clock=lambda: self.now,
-            max_events=self._max_events,
+            priority=priority,
+            metadata=dict(metadata or {}),
+            digest=b"",
+            request_id=None,
+            namespace=DEFAULT_NAMESPACE,
             deadline=None
             if workflow_timeout is None
-            else self.now + span(workflow_timeout, "workflow_timeout"),
+            else span(workflow_timeout, "workflow_timeout").total_seconds(),
         )
-        given = copied(first) if payload is None else as_json(payload, "payload")
-        asking.start(instance, Raised(STARTED, given, priority, dict(metadata or {})))
-        run = WorkflowRun(self, instance)
+        rules = Rules(means, self._tasks.resolve, self._max_events)
+        memory = Memory(begun, rules, lambda: self.now)
+        router = Router(
+            memory,
+            self._specs,
+            self._tasks,
+            self._hosts,
+            order=self.random,
+            duplicates=self.duplicates,
+        )
+        run = WorkflowRun(memory, router, self.seed)
         self.runs.append(run)
         return run
 
@@ -111,14 +137,3 @@ class TestEngine:
             await self.until_quiet()
         self.now = end
         await self.until_quiet()
-
-    def _find_tasks(
-        self, event_type: str, workflow_type: str
-    ) -> Sequence[tuple[HandlerService, HostedTask]]:
-        return [
-            (service, task)
-            for service in self._services
-            for task in service.tasks.values()
-            if takes(task.spec.event_types, event_type)
-            and ("*" in task.spec.workflow_types or workflow_type in task.spec.workflow_types)
-        ]

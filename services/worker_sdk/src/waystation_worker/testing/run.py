@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from waystation.v1 import event_pb2
+from waystation_conversion import (
+    context_to_proto,
+    event_to_proto,
+    failure_from_proto,
+    new_event_from_proto,
+    result_from_proto,
+)
+from waystation_domain import actions, completing, lifecycle, model
+from waystation_domain.completing import Standing
+from waystation_domain.draft import Draft
+from waystation_domain.model import Delivery, Event
+from waystation_domain.outcomes import AttemptError, Reply
 from waystation_worker.completing import task_failure
+from waystation_worker.errors import DeliveryNotFound, Unavailable
 from waystation_worker.events import NewEvent
 from waystation_worker.result import TaskResult
-from waystation_worker.testing import asking, committing, completing, timers
-from waystation_worker.testing.answers import Answer, read_event, read_failure
-from waystation_worker.testing.calling import Snapshot, as_json, call, token_of
-from waystation_worker.testing.instance import Instance
-from waystation_worker.testing.records import DeadLetter, Delivery, Entry, PendingTask
-from waystation_worker.testing.telling import entry_message, timeline
+from waystation_worker.testing.calling import as_json, attempt_of, token_of
+from waystation_worker.testing.memory import Letter, Memory
+from waystation_worker.testing.records import DeadLetter, Entry, PendingTask, entry_of
+from waystation_worker.testing.refusals import refusing
+from waystation_worker.testing.router import Router
+from waystation_worker.testing.telling import timeline
 from waystation_worker.timing import DAY, Span, span
 from waystation_worker.values import Json, Model, copied
-from waystation_worker.workflows import EventWithState, Failure, Wait
-
-if TYPE_CHECKING:
-    from waystation_worker.testing.engine import TestEngine
+from waystation_worker.workflows import (
+    EventWithState,
+    Failure,
+    Wait,
+    Workflow,
+    to_event_entry,
+    to_workflow,
+)
 
 
 class Stuck(AssertionError):
@@ -31,90 +48,75 @@ class Stuck(AssertionError):
 class WorkflowRun:
     """One workflow in a TestEngine. What it shows are copies."""
 
-    def __init__(self, engine: TestEngine, instance: Instance) -> None:
-        self._engine = engine
-        self._instance = instance
+    def __init__(self, memory: Memory, router: Router, seed: int) -> None:
+        self._memory = memory
+        self._router = router
+        self._seed = seed
 
     # --- what it shows ---------------------------------------------------------------------------
 
     @property
     def id(self) -> str:
         """Its workflow_instance_id."""
-        return self._instance.id
+        return self._memory.instance.workflow_instance_id
 
     @property
     def status(self) -> str:
         """ACTIVE, WAITING_FOR_INPUT, COMPLETED, FAILED or CANCELLED."""
-        return self._instance.status
+        return self._memory.instance.status.name
 
     @property
     def version(self) -> int:
         """How many entries its history has."""
-        return self._instance.version
+        return self._memory.instance.version
 
     @property
     def data(self) -> dict[str, Json]:
         """The workflow's data."""
-        data: dict[str, Json] = copied(self._instance.data)
+        data: dict[str, Json] = copied(self._memory.instance.data)
         return data
 
     @property
     def output(self) -> dict[str, Json] | None:
         """What `complete` gave."""
-        output: dict[str, Json] | None = copied(self._instance.output)
+        output: dict[str, Json] | None = copied(self._memory.instance.output)
         return output
 
     @property
     def failure(self) -> Failure | None:
         """Why it is FAILED or CANCELLED."""
-        return self._instance.failure
+        return self._shown.failure
 
     @property
     def waits(self) -> tuple[Wait, ...]:
         """The questions that are open."""
-        return self._instance.waits
+        return self._shown.waits
 
     @property
     def deadline(self) -> datetime | None:
         """When it fails if it is open still; None: never."""
-        return self._instance.deadline
+        return self._memory.instance.deadline
 
     @property
     def pending(self) -> tuple[PendingTask, ...]:
         """The tasks whose result is to follow."""
+        memory = self._memory
         return tuple(
             PendingTask(
-                delivery.task.task_id,
-                delivery.event.event_type,
-                delivery.key,
-                token_of(delivery.key, delivery.attempts + 1),
-                delivery.attempts + 1,
-                delivery.due,
+                row.task_id,
+                memory.events[row.event_id].event_type,
+                model.idempotency_key(row.event_id, row.task_id, row.edit),
+                _token_of(row),
+                row.attempts + 1,
+                memory.due[row.event_id, row.task_id],
             )
-            for delivery in self._instance.deliveries()
-            if delivery.state == "PENDING"
+            for row in memory.pending()
         )
 
     @property
     def events(self) -> list[EventWithState]:
         """Every event, in the order in which they were raised, those of the system included."""
-        return [
-            EventWithState(
-                event_id=emitted.event.event_id,
-                event_type=emitted.event.event_type,
-                state=emitted.state,
-                payload=copied(emitted.event.payload),
-                raised_by=emitted.event.raised_by,
-                causation_id=emitted.event.causation_id or None,
-                priority=100 if emitted.event.priority is None else emitted.event.priority,
-                created_at=emitted.event.created_at,
-                deliver_at=emitted.event.deliver_at,
-                expires_at=emitted.event.expires_at,
-                group_id=emitted.event.branch.group_id if emitted.event.branch else None,
-                branch=emitted.event.branch.number if emitted.event.branch else None,
-            )
-            for emitted in self._instance.emitted.values()
-        ]
+        return [self._with_state(event) for event in self._memory.events.values()]
 
     @property
     def raised(self) -> list[str]:
@@ -124,36 +126,47 @@ class WorkflowRun:
     @property
     def history(self) -> list[Entry]:
         """What was committed, in order."""
-        return list(self._instance.history)
+        return [entry_of(stored) for stored in self._memory.history]
 
     @property
     def dead_letters(self) -> list[DeadLetter]:
         """The open ones."""
-        return [letter for letter in self._instance.dead_letters if letter.state == "OPEN"]
+        return [one.shown for one in self._memory.open_letters()]
 
     @property
     def idle(self) -> str | None:
         """Why nothing will ever move it; None while something may."""
-        return self._instance.idle
+        idle = self._memory.instance.idle
+        return None if idle is None else idle.message
 
     @property
     def conflicts(self) -> int:
         """How many answers were thrown away because others had changed what they were made from."""
-        return self._instance.conflicts
+        return self._router.conflicts
 
     @property
     def next_due(self) -> datetime | None:
         """When something is due that is not due yet: an attempt, an event, a deadline."""
-        return timers.next_due(self._instance, self._engine.now)
+        return self._router.next_due()
 
     def timeline(self) -> str:
         """What happened and what it waits for now, in lines for a person."""
-        return timeline(self._instance, self._engine.now, self._engine.seed)
+        return timeline(self._memory, self._shown, self._seed)
+
+    @property
+    def _shown(self) -> Workflow:
+        """What a client sees of it."""
+        return to_workflow(context_to_proto(self._memory.instance))
+
+    def _with_state(self, event: Event) -> EventWithState:
+        state = self._memory.state_of(event)
+        message = event_pb2.EventWithState(state=f"EVENT_STATE_{state}")
+        event_to_proto(event, self.id, into=message.event)
+        return to_event_entry(message)
 
     def __repr__(self) -> str:
-        instance = self._instance
-        stands = instance.failure or instance.idle or instance.output or ""
-        return f"<WorkflowRun {instance.id} {instance.status} {stands}>".replace(" >", ">")
+        stands = self.failure or self.idle or self.output or ""
+        return f"<WorkflowRun {self.id} {self.status} {stands}>".replace(" >", ">")
 
     # --- what clients and operators do -----------------------------------------------------------
 
@@ -168,7 +181,9 @@ class WorkflowRun:
 
         Raises WorkflowNotWaiting, WaitIdRequired, WorkflowEnded and WrongState as `Client` does.
         """
-        asking.provide_input(self._instance, as_json(answer, "input"), wait_id, answered_by)
+        given = as_json(answer, "input")
+        with refusing(), self._memory.drafting() as draft:
+            actions.provide_input(draft, wait_id or "", given, answered_by)
 
     def publish(
         self,
@@ -192,12 +207,17 @@ class WorkflowRun:
             deliver_at=deliver_at,
             expires_at=expires_at,
         )
-        asking.publish(self._instance, read_event(new._message()))
+        with refusing(), self._memory.drafting() as draft:
+            event = new_event_from_proto(new._message())
+            lifecycle.check_client_event(event.event_type)
+            actions.publish(draft, event)
 
     def complete_delivery(self, completion_token: str, result: TaskResult) -> None:
         """Gives the result of a task that answered `pending`. Raises DeliveryNotFound, WorkflowEnded,
         and for a result that breaks a rule WrongState or LimitExceeded."""
-        completing.complete(self._instance, completion_token, result)
+        with refusing():
+            outcome = result_from_proto(result._message())
+            self._complete(completion_token, outcome, fenced=False)
 
     def fail_delivery(
         self,
@@ -211,33 +231,82 @@ class WorkflowRun:
     ) -> None:
         """Fails the attempt of a task that answered `pending`. Raises as `complete_delivery`."""
         failure = task_failure(reason, message, permanent, retry_after, metadata)
-        completing.fail(self._instance, completion_token, read_failure(failure))
+        with refusing():
+            self._complete(completion_token, failure_from_proto(failure), fenced=True)
 
     def extend_delivery(self, completion_token: str, extension: Span) -> datetime:
         """Gives a task that answered `pending` more time, from now; answers until when. Raises as
         `complete_delivery`."""
         seconds = span(extension, "extension", DAY)
-        return completing.extend(self._instance, completion_token, seconds)
+
+        def extend(draft: Draft, _: Event, row: Delivery) -> None:
+            completing.extend(draft, row, seconds.total_seconds())
+
+        with refusing():
+            self._follow(completion_token, extend, fenced=True)
+        return self._memory.clock() + seconds
 
     def cancel(self, reason: str = "") -> None:
         """Ends it as CANCELLED. Raises WorkflowEnded when it is COMPLETED or FAILED."""
-        asking.cancel(self._instance, reason)
+        with refusing(), self._memory.drafting() as draft:
+            actions.cancel(draft, reason)
 
     def retry(self, letter: DeadLetter, payload: Mapping[str, Any] | Model | None = None) -> None:
         """Tries a dead letter again from attempt 1, with an edited payload where one is given."""
-        asking.retry(
-            self._instance, letter, None if payload is None else as_json(payload, "payload")
-        )
+        found, edited = self._letter(letter), None
+        if payload is not None:
+            edited = as_json(payload, "payload")
+        with refusing(), self._memory.drafting() as draft:
+            actions.retry_dead_letter(draft, found.letter, edited, self._memory.held())
+        self._router.begin_again(found.letter.event.event_id, letter.task_id)
 
     def discard(self, letter: DeadLetter) -> None:
         """Gives a dead letter up."""
-        asking.discard(self._instance, letter)
+        found = self._letter(letter)
+        with refusing(), self._memory.drafting() as draft:
+            actions.discard_dead_letter(draft, found.letter, self._memory.held())
+
+    def _letter(self, letter: DeadLetter) -> Letter:
+        for one in self._memory.open_letters():
+            if one.shown is letter:
+                return one
+        raise ValueError(f"no open dead letter of {self.id}: {letter}")
+
+    def _complete(self, token: str, outcome: Reply | AttemptError, *, fenced: bool) -> None:
+        def complete(draft: Draft, event: Event, row: Delivery) -> None:
+            completing.complete(draft, event, self._router.task(row.task_id), row, outcome)
+
+        self._follow(token, complete, fenced=fenced)
+
+    def _follow(
+        self, token: str, act: Callable[[Draft, Event, Delivery], None], *, fenced: bool
+    ) -> None:
+        """Does something to the delivery that waits for it. `fenced`: only by its last attempt's token."""
+        memory, attempt = self._memory, attempt_of(token)
+        with memory.drafting() as draft:
+            where, row = Standing.OVER, None
+            if attempt is not None:
+                facts = draft.facts(attempt.event_id)
+                where, row = completing.standing(facts, attempt, fenced=fenced)
+            if where is Standing.IN_CALL:
+                raise Unavailable(
+                    f"{token} has not answered `pending` yet; try again", code="UNAVAILABLE"
+                )
+            if where is Standing.OVER or row is None:
+                tokens = ", ".join(_token_of(one) for one in memory.pending()) or "none"
+                raise DeliveryNotFound(
+                    f"no delivery of {self.id} with the token {token} is pending; tokens that are: "
+                    f"{tokens}",
+                    reason="DELIVERY_NOT_FOUND",
+                    code="NOT_FOUND",
+                )
+            act(draft, memory.events[row.event_id], row)
 
     # --- moving it -------------------------------------------------------------------------------
 
     async def until_quiet(self) -> None:
         """Calls tasks until nothing is due now."""
-        while await self._round():
+        while await self._router.round():
             pass
 
     async def until(self, reached: Callable[[WorkflowRun], object]) -> None:
@@ -245,14 +314,14 @@ class WorkflowRun:
         and it does not."""
         __tracebackhide__ = True
         while not reached(self):
-            if not await self._round():
+            if not await self._router.round():
                 raise Stuck(f"it never came to that\n{self.timeline()}")
 
     async def until_ended(self) -> None:
         """Calls tasks until nothing is due. Raises Stuck unless the workflow has ended then."""
         __tracebackhide__ = True
         await self.until_quiet()
-        if self._instance.is_open:
+        if self._memory.instance.status.is_open:
             raise Stuck(f"it has not ended\n{self.timeline()}")
 
     async def until_waiting(self) -> Wait:
@@ -264,61 +333,6 @@ class WorkflowRun:
             raise Stuck(f"it asks for nothing\n{self.timeline()}")
         return self.waits[0]
 
-    async def _round(self) -> bool:
-        """Calls some of what is due, on one copy of the data, and commits the answers. Says whether
-        anything was due."""
-        now, order, instance = self._engine.now, self._engine.random, self._instance
-        moved = timers.fire_due(instance)
-        for emitted in instance.pending():
-            committing.settle_undeliverable(instance, emitted)
-        due = [delivery for delivery in self._deliverable() if delivery.due <= now]
-        if not due:
-            return moved
-        order.shuffle(due)
-        answers: list[tuple[Delivery, int, int, int, Answer]] = []
-        for delivery in due[: order.randint(1, len(due))]:
-            attempt = delivery.attempts + 1
-            mine = (delivery, attempt, delivery.edit, instance.version)
-            answer = await self._call(delivery, attempt)
-            if not self._engine.duplicates or delivery.doubled == attempt:
-                answers.append((*mine, answer))
-                continue
-            delivery.doubled = attempt
-            if order.random() < 0.5:
-                answers.append((*mine, answer))
-                answers.append((*mine, await self._call(delivery, attempt)))
-            # Else whoever called it died before the commit: it is called again later.
-        order.shuffle(answers)
-        for delivery, attempt, edit, base, answer in answers:
-            committing.commit(instance, delivery, answer, attempt=attempt, edit=edit, base=base)
-        return True
 
-    def _deliverable(self) -> list[Delivery]:
-        return [
-            delivery
-            for emitted in self._instance.pending()
-            if self._instance.treatment(emitted.event) == "DELIVER"
-            for delivery in emitted.deliveries
-            if delivery.state == "OPEN"
-        ]
-
-    async def _call(self, delivery: Delivery, attempt: int) -> Answer:
-        instance, event = self._instance, delivery.event
-        if delivery.payload is not None:
-            event = replace(event, payload=delivery.payload)
-        wants_history = delivery.task.spec.history_entries > 0
-        return await call(
-            delivery.service,
-            delivery.task,
-            event,
-            Snapshot(
-                instance.id,
-                instance.type,
-                instance.status,
-                instance.version,
-                instance.data,
-                tuple(map(entry_message, instance.history)) if wants_history else (),
-            ),
-            attempt=attempt,
-            key=delivery.key,
-        )
+def _token_of(row: Delivery) -> str:
+    return token_of(row.event_id, row.task_id, row.edit, row.attempts + 1)

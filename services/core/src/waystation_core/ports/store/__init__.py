@@ -18,7 +18,6 @@ from waystation_core.ports.store.handlers import (
     Undeclared,
 )
 from waystation_core.ports.store.questions import (
-    DeadLetterFact,
     DeadLetterFilter,
     DeliveryFact,
     HistoryFilter,
@@ -34,7 +33,6 @@ from waystation_core.ports.store.questions import (
     QueryStore,
     RouterFact,
     Some,
-    StoredEntry,
     StoredEvent,
     SystemFacts,
     TimerFact,
@@ -58,6 +56,7 @@ from waystation_core.ports.store.work import (
     Tally,
     WriteRefused,
 )
+from waystation_domain.stored import DeadLetterFact, StoredEntry
 
 __all__ = [
     "BrokenLeases",

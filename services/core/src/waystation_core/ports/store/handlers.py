@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from waystation_core.domain.model import DEFAULT_NAMESPACE
-from waystation_core.domain.task_spec import TaskSpec
-from waystation_core.domain.task_table import TaskTable
+from waystation_domain.model import DEFAULT_NAMESPACE
+from waystation_domain.task_spec import TaskSpec
+from waystation_domain.task_table import TaskTable
 
 
 @dataclass(frozen=True, slots=True)

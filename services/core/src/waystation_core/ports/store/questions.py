@@ -8,33 +8,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
-from waystation_core.domain.actions import OpenDeadLetter
-from waystation_core.domain.commit import EventFacts, HistoryEntry
-from waystation_core.domain.flow.graph import Observations
-from waystation_core.domain.model import (
+from waystation_domain.actions import OpenDeadLetter
+from waystation_domain.commit import EventFacts
+from waystation_domain.flow.graph import Observations
+from waystation_domain.model import (
     DEFAULT_NAMESPACE,
     DeadLetterState,
     Delivery,
     Event,
     Instance,
-    JsonObject,
-    OnFailure,
     Result,
     Status,
     TimerKind,
 )
-from waystation_core.domain.pools import Pool
+from waystation_domain.pools import Pool
+from waystation_domain.stored import DeadLetterFact, StoredEntry
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEntry:
-    """An entry of history with what the database added."""
-
-    entry: HistoryEntry
-    processed_at: datetime
-    next_attempt_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,23 +110,6 @@ class TimerFact:
     ref: str
     due_at: datetime
     event: Event | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetterFact:
-    """A dead letter as lists show it. `event.payload` is the payload as last tried."""
-
-    dead_letter_id: str
-    event: Event
-    task_id: str
-    workflow_instance_id: str
-    workflow_type: str
-    attempts: int
-    error: JsonObject
-    on_failure: OnFailure
-    state: DeadLetterState
-    created_at: datetime
-    resolved_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

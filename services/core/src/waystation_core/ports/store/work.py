@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from waystation_core.domain.actions import OpenDeadLetter, Start
-from waystation_core.domain.commit import EventFacts, InstanceCommit, LoggedWrites
-from waystation_core.domain.model import (
+from waystation_core.ports.store.questions import DeadLetterFilter
+from waystation_domain.actions import OpenDeadLetter, Start
+from waystation_domain.commit import EventFacts, InstanceCommit, LoggedWrites
+from waystation_domain.model import (
     DEFAULT_NAMESPACE,
     Delivery,
     Event,
@@ -18,8 +19,8 @@ from waystation_core.domain.model import (
     JsonObject,
     Timer,
 )
-from waystation_core.domain.pools import EVERY_TYPE, EventTypes, Pool
-from waystation_core.ports.store.questions import DeadLetterFilter, StoredEntry
+from waystation_domain.pools import EVERY_TYPE, EventTypes, Pool
+from waystation_domain.stored import StoredEntry
 
 
 class WriteRefused(Exception):

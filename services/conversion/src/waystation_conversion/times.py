@@ -1,0 +1,82 @@
+"""Timestamps and durations: microseconds here, nanoseconds on the wire.
+
+Whatever time a client or a handler sends is read by one of the three functions here.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from waystation_domain.errors import InvalidField
+from waystation_domain.limits import FIRST_SECOND, LAST_SECOND
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NANOS = 10**9
+
+
+def set_timestamp(target: Timestamp, when: datetime | None) -> None:
+    """Fills a field of a message; None leaves it absent. A quarter of what FromDatetime costs."""
+    if when is None:
+        return
+    since = when - _EPOCH
+    target.seconds = since.days * 86_400 + since.seconds
+    target.nanos = since.microseconds * 1_000
+    if not target.seconds and not target.nanos:
+        target.SetInParent()
+
+
+def timestamp_from_proto(value: Timestamp, field: str) -> datetime:
+    """An aware time in UTC; InvalidField outside the years 1-9999."""
+    if not FIRST_SECOND <= value.seconds <= LAST_SECOND or not 0 <= value.nanos < _NANOS:
+        raise InvalidField(
+            f"{field} is no time between the years 1 and 9999. Correct it or leave it out.",
+            field=field,
+        )
+    return _EPOCH + timedelta(seconds=value.seconds, microseconds=value.nanos // 1_000)
+
+
+def set_duration(target: Duration, seconds: float | None) -> None:
+    """Fills a field of a message; None leaves it absent."""
+    if seconds is None:
+        return
+    micros = round(seconds * 1_000_000)
+    whole, rest = divmod(abs(micros), 1_000_000)
+    sign = -1 if micros < 0 else 1
+    target.seconds = sign * whole
+    target.nanos = sign * rest * 1_000
+    if not micros:
+        target.SetInParent()
+
+
+def seconds_from_proto(value: Duration, field: str, *, least: float = 0.0, most: float) -> float:
+    """Seconds; InvalidField outside `least` to `most`, or where seconds and nanos don't go together."""
+    seconds = value.seconds + value.nanos / _NANOS
+    if not -_NANOS < value.nanos < _NANOS or value.seconds * value.nanos < 0:
+        raise InvalidField(
+            f"{field} has {value.nanos} nanos; they are below 1,000,000,000 and have the sign of the "
+            "seconds. Correct it, or leave it out for the default.",
+            field=field,
+            nanos=str(value.nanos),
+        )
+    if not least <= seconds <= most:
+        raise InvalidField(
+            f"{field} is {spelt(seconds)}; it must be {spelt(least)} to {spelt(most)}. "
+            "Correct it, or leave it out for the default.",
+            field=field,
+            value=f"{seconds:.15g}s",
+        )
+    return seconds
+
+
+def spelt(seconds: float) -> str:
+    """A span as people read it: `366 days`, `90 s`."""
+    days = seconds / 86_400
+    return f"{days:.0f} days" if days > 1 and days.is_integer() else f"{seconds:.15g} s"
+
+
+def seconds_within(value: Duration, most: float) -> float:
+    """Seconds, cut to 0 - `most`: for a delay that must not make what it goes with invalid."""
+    return min(max(value.seconds + value.nanos / _NANOS, 0.0), most)

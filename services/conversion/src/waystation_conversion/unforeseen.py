@@ -1,0 +1,37 @@
+"""What a conversion of a request meets and no check foresaw: still the request's fault."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from waystation_domain.errors import InvalidField, WaystationError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+def refuses_unforeseen(field: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Makes InvalidField, naming `field`, of whatever a conversion raises that is no WaystationError:
+    it depends on nothing but the request, so the same request would fail again."""
+
+    def around(convert: Callable[P, T]) -> Callable[P, T]:
+        @functools.wraps(convert)
+        def converted(*arguments: P.args, **named: P.kwargs) -> T:
+            try:
+                return convert(*arguments, **named)
+            except WaystationError:
+                raise
+            except Exception:
+                _log.exception("input_not_read", extra={"field": field})
+                raise InvalidField(
+                    f"{field} can't be read. Correct it; the server's log tells more.", field=field
+                ) from None
+
+        return converted
+
+    return around

@@ -1,0 +1,426 @@
+"""What clients and operators ask for: applied to a draft. Each refuses before its first move."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from waystation_domain import groups, lifecycle, limits, pointers
+from waystation_domain.commit import HistoryEntry
+from waystation_domain.draft import Draft
+from waystation_domain.errors import (
+    VersionMismatch,
+    WaitIdRequired,
+    WorkflowEnded,
+    WorkflowNotWaiting,
+)
+from waystation_domain.lifecycle import Treatment
+from waystation_domain.means import Means
+from waystation_domain.model import (
+    CLIENT,
+    DeadLetterState,
+    Delivery,
+    DeliveryState,
+    Event,
+    Failure,
+    Instance,
+    JsonObject,
+    NewEvent,
+    OnFailure,
+    Result,
+    Status,
+    TimerKind,
+    Wait,
+)
+from waystation_domain.operations import Operation, apply, check_size, json_equal, to_json
+from waystation_domain.recording import record_action, record_delivery, skip_delivery
+from waystation_domain.status_events import raise_status_event, settle_unhandled_now
+from waystation_domain.timers import end_wait, leave_wait
+
+_EDITED = " with an edited payload"
+_MOST_NAMED = 10
+"""Of open waits in a refusal: its details travel as headers, of which clients take 8 KiB by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A new instance with its first event: what one insert writes."""
+
+    instance: Instance
+    event: Event
+    entry: HistoryEntry
+    digest: bytes
+    """Of the request's content: tells a repeated start from another one with the same id."""
+    request_id: str | None
+    deadline: float | None = None
+    """Seconds from the commit after which an open instance fails."""
+
+
+def start(
+    *,
+    means: Means,
+    workflow_instance_id: str,
+    workflow_type: str,
+    data: JsonObject,
+    payload: JsonObject | None,
+    correlation_id: str | None,
+    priority: int | None,
+    metadata: dict[str, str] | None,
+    digest: bytes,
+    request_id: str | None,
+    namespace: str,
+    deadline: float | None = None,
+) -> Start:
+    """A new instance that has raised `workflow.started`. Limits are the caller's to check."""
+    event = Event(
+        event_id=means.make_id(),
+        event_type=lifecycle.STARTED,
+        payload=data if payload is None else payload,
+        raised_by=CLIENT,
+        version=1,
+        priority=priority,
+        correlation_id=correlation_id,
+        metadata=metadata or None,
+    )
+    instance = Instance(
+        key=0,
+        workflow_instance_id=workflow_instance_id,
+        workflow_type=workflow_type,
+        status=Status.ACTIVE,
+        version=1,
+        revision=1,
+        data=data,
+        unsettled=1,
+        dead_letters=0,
+        event_count=1,
+        correlation_id=correlation_id,
+        namespace=namespace,
+    )
+    entry = HistoryEntry(
+        sequence=1,
+        event_id=event.event_id,
+        event_type=event.event_type,
+        processed_by=CLIENT,
+        result=Result.SUCCESS,
+        status=Status.ACTIVE,
+        change=[to_json(Operation("", "set", data))],
+        raised=(event.event_id,),
+        action="start",
+    )
+    return Start(instance, event, entry, digest, request_id, deadline)
+
+
+def expect_version(instance: Instance, expected: int | None) -> None:
+    """Raises VersionMismatch where the caller decided on another version."""
+    if expected is not None and expected != instance.version:
+        raise VersionMismatch(
+            f"The workflow is at version {instance.version}, not {expected}; "
+            "read it again and decide anew.",
+            expected_version=str(expected),
+            version=str(instance.version),
+        )
+
+
+def require_open(instance: Instance) -> None:
+    """Raises WorkflowEnded unless the instance is open."""
+    if not instance.status.is_open:
+        raise _ended(
+            instance,
+            "retry one of its dead letters to make it go on"
+            if instance.status is Status.FAILED and instance.dead_letters
+            else "start a new workflow instead",
+        )
+
+
+def _ended(instance: Instance, advice: str) -> WorkflowEnded:
+    return WorkflowEnded(
+        f"Workflow {instance.workflow_instance_id} is {instance.status.name}; {advice}.",
+        workflow_instance_id=instance.workflow_instance_id,
+        status=instance.status.name,
+    )
+
+
+def provide_input(draft: Draft, wait_id: str, answer: JsonObject, answered_by: str = "") -> Event:
+    """Answers a wait: stores the answer where the wait wants it, or merges it into data member by
+    member, and raises `user.input.provided`. Raises PathTypeMismatch where data no longer has such a
+    place."""
+    before = draft.as_it_is()
+    require_open(before)
+    waits = {wait.wait_id: wait for wait in before.waits}
+    names = list(waits)[:_MOST_NAMED]
+    more = f" and {len(waits) - len(names)} more" if len(waits) > len(names) else ""
+    if not waits or (wait_id and wait_id not in waits):
+        known = f"; open waits: {', '.join(names)}{more}" if waits else " and asks for nothing now"
+        raise WorkflowNotWaiting(
+            f"Workflow {before.workflow_instance_id} is {before.status.name}{known}; "
+            "see ExplainWorkflow for what it waits for.",
+            workflow_instance_id=before.workflow_instance_id,
+            status=before.status.name,
+        )
+    if not wait_id and len(waits) > 1:
+        raise WaitIdRequired(
+            f"Several waits are open ({', '.join(names)}{more}); name one as wait_id.",
+            wait_ids=",".join(names),
+        )
+    wait = waits[wait_id] if wait_id else before.waits[0]
+    operations = _operations_of(wait, answer)
+    data = apply(before.data, operations)
+    limits.check_context(data, draft.rules.means.size_of)
+    check_size(operations, draft.rules.means.size_of)
+    payload = {**wait.named(), "input": answer}
+    if answered_by:
+        payload["answered_by"] = answered_by
+    # It is deeper and longer than the answer, which was looked at when it came.
+    limits.check_json(payload, "the payload with this input")
+    limits.check_size(draft.rules.means.size_of(payload), "the payload with this input")
+    event = draft.raise_event(
+        NewEvent(lifecycle.INPUT_PROVIDED, payload),
+        raised_by=CLIENT,
+        cause=None,
+        branch=wait.branch,
+    )
+    draft.touch(data=data)
+    end_wait(draft, wait)
+    if wait.deadline is not None:
+        draft.drop_timer(TimerKind.WAIT, wait.wait_id)
+    record_action(
+        draft,
+        "input",
+        event,
+        by=CLIENT,
+        before=before,
+        operations=operations,
+        raised=[event],
+        note=wait.wait_id,
+        answered_by=answered_by,
+    )
+    leave_wait(draft, wait)
+    return event
+
+
+def _operations_of(wait: Wait, answer: JsonObject) -> list[Operation]:
+    if wait.answer_path is not None:
+        return [Operation(wait.answer_path, "set", answer)]
+    return [Operation(pointers.child("", key), "set", value) for key, value in answer.items()]
+
+
+def publish(draft: Draft, new: NewEvent) -> Event:
+    """Raises an event in an open instance."""
+    require_open(draft.instance)
+    event = draft.raise_event(new, raised_by=CLIENT, cause=None)
+    record_action(draft, "publish", event, by=CLIENT, raised=[event])
+    return event
+
+
+def cancel(draft: Draft, reason: str) -> None:
+    """Ends an open instance as CANCELLED; a CANCELLED one stays as it is."""
+    before = draft.as_it_is()
+    if before.status is Status.CANCELLED:
+        return
+    if not before.status.is_open:
+        raise _ended(
+            before,
+            "discard its dead letters, and nothing can make it go on"
+            if before.status is Status.FAILED and before.dead_letters
+            else "there is nothing left to cancel",
+        )
+    draft.move_to(Status.CANCELLED)
+    failure = Failure(reason="CANCELLED", message=reason or "cancelled by a client")
+    draft.touch(failure=failure, turn=None)
+    event = raise_status_event(draft, raised_by=CLIENT, cause=None)
+    record_action(
+        draft, "cancel", event, by=CLIENT, before=before, raised=[event], note=reason or None
+    )
+    settle_unhandled_now(draft, [event])
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDeadLetter:
+    """A dead letter to retry or discard, with its event."""
+
+    dead_letter_id: str
+    event: Event
+    task_id: str
+    attempts: int
+    on_failure: OnFailure
+    edit: int
+    payload: JsonObject | None
+    error: JsonObject
+    """Its `reason` and `message`."""
+    state: DeadLetterState = DeadLetterState.OPEN
+
+
+def retry_dead_letter(
+    draft: Draft,
+    letter: OpenDeadLetter,
+    payload: JsonObject | None,
+    held: Sequence[tuple[Delivery, Event]],
+) -> None:
+    """Tries a delivery again from its first attempt. A FAILED instance becomes ACTIVE, asks again
+    what it had asked, and what was held (`held`: the instance's HELD deliveries) goes on.
+
+    The draft must know the facts of the letter's event and of those held.
+    """
+    before = draft.as_it_is()
+    event = letter.event
+    if before.status is not Status.FAILED and not event.after_end:
+        require_open(before)
+    tried = event.payload if letter.payload is None else letter.payload
+    edited = payload is not None and not json_equal(payload, tried)
+    # A dead letter under FAIL_WORKFLOW has kept its row; where there is none, the delivery had its
+    # final outcome, and the group has counted it.
+    row = draft.facts(event.event_id).deliveries.get(letter.task_id)
+    outside = row.outside_group if row is not None else event.branch is not None
+    draft.put_delivery(
+        Delivery(
+            event_id=event.event_id,
+            task_id=letter.task_id,
+            state=DeliveryState.READY,
+            edit=letter.edit + 1 if edited else letter.edit,
+            payload=payload if edited else letter.payload,
+            outside_group=outside,
+        )
+    )
+    if event.expires_at is not None:
+        # It was delivered, and whoever tries it again wants it delivered once more.
+        draft.drop_timer(TimerKind.EXPIRY, event.event_id)
+    draft.take_dead_letter(letter.dead_letter_id, retried=True)
+    raised: list[Event] = []
+    if before.status is Status.FAILED and not event.after_end:
+        draft.move_to(Status.ACTIVE)
+        if before.waits:
+            draft.move_to(Status.WAITING_FOR_INPUT)
+            raised.append(raise_status_event(draft, raised_by=CLIENT, cause=None))
+        for row, _ in held:
+            draft.put_delivery(replace(row, state=DeliveryState.READY, due_in=0.0))
+    record_action(
+        draft,
+        "dead_letter_retried",
+        event,
+        by=CLIENT,
+        before=before,
+        raised=raised,
+        note=f"{letter.task_id}{_EDITED if edited else ''}",
+    )
+    settle_unhandled_now(draft, raised)
+    _skip_what_cannot_go_on(draft, held)
+
+
+def edited_task(entry: HistoryEntry) -> str | None:
+    """The task that has an edited payload for the entry's event from this retry on; None where the
+    entry is nothing of the kind."""
+    if entry.action != "dead_letter_retried" or entry.note is None:
+        return None
+    task_id, edited, _ = entry.note.partition(_EDITED)
+    return task_id if edited else None
+
+
+def retry_dead_letters(
+    draft: Draft, letters: Sequence[OpenDeadLetter], held: Sequence[tuple[Delivery, Event]]
+) -> int:
+    """Tries several of one instance again, as they are; answers how many. Those of an instance that
+    has ended for good stay."""
+    retried = 0
+    for letter in letters:
+        try:
+            retry_dead_letter(draft, letter, None, _still_open(draft, held))
+        except WorkflowEnded:
+            continue
+        retried += 1
+    return retried
+
+
+def discard_dead_letters(
+    draft: Draft, letters: Sequence[OpenDeadLetter], held: Sequence[tuple[Delivery, Event]]
+) -> int:
+    """Gives several of one instance up; answers how many."""
+    for letter in letters:
+        discard_dead_letter(draft, letter, _still_open(draft, held))
+    return len(letters)
+
+
+def _still_open(
+    draft: Draft, held: Sequence[tuple[Delivery, Event]]
+) -> list[tuple[Delivery, Event]]:
+    return [
+        (row, event) for row, event in held if row.task_id in draft.facts(event.event_id).deliveries
+    ]
+
+
+def discard_dead_letter(
+    draft: Draft, letter: OpenDeadLetter, held: Sequence[tuple[Delivery, Event]]
+) -> None:
+    """Gives a delivery up, and raises an event that tells so; when a FAILED instance has no dead letter
+    left, what was held (`held`: its HELD deliveries) is skipped.
+
+    The draft must know the facts of the letter's event and of those held.
+    """
+    event = letter.event
+    row = draft.facts(event.event_id).deliveries.get(letter.task_id)
+    if row is not None and not row.outside_group:
+        groups.fail(
+            draft,
+            event,
+            letter.task_id,
+            "DISCARDED",
+            f"the dead letter of {letter.task_id} was discarded",
+        )
+    draft.take_dead_letter(letter.dead_letter_id, retried=False)
+    draft.end_delivery(event.event_id, letter.task_id)
+    told = _tell_of_discarded(draft, letter)
+    record_delivery(
+        draft,
+        event,
+        letter.task_id,
+        Result.SKIPPED,
+        max(letter.attempts, 1),
+        action="dead_letter_discarded",
+        raised=(told.event_id,),
+    )
+    settle_unhandled_now(draft, [told])
+    draft.ended(event, "its dead letter was discarded")
+    _skip_what_cannot_go_on(draft, held)
+
+
+def _tell_of_discarded(draft: Draft, letter: OpenDeadLetter) -> Event:
+    """Raises the event by which a task hears that nothing will come of a delivery any more: a
+    compensation that waited for it may begin."""
+    return draft.raise_event(
+        NewEvent(
+            lifecycle.DEAD_LETTER_DISCARDED,
+            {
+                "dead_letter_id": letter.dead_letter_id,
+                "task_id": letter.task_id,
+                "event_id": letter.event.event_id,
+                "event_type": letter.event.event_type,
+                "reason": letter.error["reason"],
+                "message": letter.error["message"],
+                "open_dead_letters": draft.instance.dead_letters,
+            },
+        ),
+        raised_by=CLIENT,
+        cause=letter.event,
+        after_end=not draft.instance.status.is_open,
+        limited=False,
+    )
+
+
+def _skip_what_cannot_go_on(draft: Draft, held: Sequence[tuple[Delivery, Event]]) -> None:
+    for row, event in held:
+        if draft.treatment(event) is Treatment.SKIP:
+            skip_delivery(draft, row, event, f"the workflow stays {draft.instance.status.name}")
+
+
+def catch_up(draft: Draft, unhandled: Sequence[Event], task_id: str) -> None:
+    """Offers events that settled as UNHANDLED to a task that is new; the instance must be open. Other
+    tasks may be handling them by now: that is none of this one's business. Events of groups that have
+    fired are left out.
+
+    The draft must know the facts of the events.
+    """
+    for event in unhandled:
+        facts = draft.facts(event.event_id)
+        if task_id not in facts.deliveries and groups.may_catch_up(draft, event):
+            if not facts.holds_group:
+                groups.take_back(draft, event)
+            draft.put_delivery(Delivery(event.event_id, task_id, DeliveryState.READY))

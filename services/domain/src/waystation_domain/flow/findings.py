@@ -1,0 +1,115 @@
+"""What rules about a flow share: findings, and the look-ups that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import IntEnum
+
+from waystation_domain import topics
+from waystation_domain.flow.graph import Flow
+from waystation_domain.flow.paths import Paths
+
+ENOUGH = 20
+"""Calls after which a task that declares nothing is taken to have shown what it raises, and
+instances after which a task that was never called is worth a word."""
+
+_ALIKE = 0.85
+"""Above this share of equal characters two names may be one, misspelt."""
+_LONGER = 3
+"""Characters that the one may have more: comparing costs much more than this look."""
+
+
+class Severity(IntEnum):
+    INFO = 1
+    WARNING = 2
+    ERROR = 3
+
+
+class Rule(IntEnum):
+    """Numbers are those of the contract."""
+
+    EMITTED_UNHANDLED = 1
+    AWAITED_NEVER_EMITTED = 2
+    TWO_WRITERS = 3
+    NO_ENDPOINT = 4
+    START_UNHANDLED = 5
+    NEVER_REACHED = 6
+    UNDECLARED = 7
+    CYCLE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, or may be."""
+
+    severity: Severity
+    rule: Rule
+    workflow_types: tuple[str, ...]
+    subjects: tuple[str, ...]
+    message: str
+    remedy: str
+    suggestion: str = ""
+    paths: tuple[str, ...] = ()
+
+
+class View:
+    """A flow with the look-ups that rules need."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+        self.type = flow.workflow_type
+        self.tasks = {task.task_id: task for task in flow.tasks}
+        self.registered = {task.task_id: task.spec for task in flow.tasks if task.spec is not None}
+        self.is_named = any(self.type in spec.workflow_types for spec in self.registered.values())
+        """Whether a task asks for this type by name."""
+        self.raisers: dict[str, list[str]] = {}
+        self.declared_handlers: dict[str, list[str]] = {}
+        self.handlers_seen: dict[str, list[str]] = {}
+        for raised in flow.raises:
+            self.raisers.setdefault(raised.event_type, []).append(raised.raised_by)
+        for handling in flow.handlings:
+            if handling.origin.declares:
+                self.declared_handlers.setdefault(handling.event_type, []).append(handling.task_id)
+            if handling.origin.saw:
+                self.handlers_seen.setdefault(handling.event_type, []).append(handling.task_id)
+        self.paths = Paths(flow)
+
+    def raised_by_tasks(self, event_type: str) -> list[str]:
+        """The registered tasks that raise it."""
+        return [by for by in self.raisers.get(event_type, ()) if by in self.registered]
+
+    def handles(self, event_type: str) -> bool:
+        """Whether a registered task handles it."""
+        return bool(self.declared_handlers.get(event_type))
+
+    def emits(self, pattern: str) -> bool:
+        """Whether anybody raises a type that the pattern means."""
+        return any(topics.overlaps(pattern, name) for name in self.raisers)
+
+    def silent(self) -> list[str]:
+        """Tasks of which it is not known what they raise: they declare nothing, and too few calls
+        were seen."""
+        return [
+            task.task_id
+            for task in self.flow.tasks
+            if task.spec is not None and not task.spec.may_emit and task.succeeded < ENOUGH
+        ]
+
+
+def alike(name: str, names: Iterable[str]) -> str:
+    """The one of these names that is much like it; empty where none is."""
+    near = {other for other in names if other != name and abs(len(other) - len(name)) <= _LONGER}
+    close = get_close_matches(name, sorted(near), n=1, cutoff=_ALIKE)
+    return close[0] if close else ""
+
+
+def did_you_mean(suggestion: str) -> str:
+    """What a message with a suggestion ends with."""
+    return f"; did you mean `{suggestion}`?" if suggestion else ""
+
+
+def names(names: Sequence[str]) -> str:
+    """The first of them, for a message."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,0 +1,75 @@
+"""Beginning an instance from another one: its data as it was, edited, and one event."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from waystation_domain import actions, limits
+from waystation_domain.lifecycle import NOTICES
+from waystation_domain.means import Means
+from waystation_domain.model import Event, Instance, NewEvent
+from waystation_domain.operations import Operation, apply
+
+
+def fork(
+    source: Instance,
+    *,
+    means: Means,
+    workflow_instance_id: str,
+    edits: Sequence[Operation],
+    event: NewEvent,
+    digest: bytes,
+    request_id: str | None,
+) -> actions.Start:
+    """A new instance with the data of `source`, which may be as it was, edited. It has the source's
+    type and correlation id, and of all else what any new instance has: what was open in the source
+    (waits, deliveries) belongs to the source's events, and goes on there.
+
+    Raises what the edits break: InvalidPath, PathTypeMismatch, ResponseInvalid, InvalidStruct,
+    ContextTooLarge. Limits of the event are the caller's to check.
+    """
+    data = apply(source.data, edits)
+    limits.check_context(data, means.size_of)
+    begun = actions.start(
+        means=means,
+        workflow_instance_id=workflow_instance_id,
+        workflow_type=source.workflow_type,
+        data=data,
+        payload=event.payload,
+        correlation_id=source.correlation_id,
+        priority=event.priority,
+        metadata=dict(event.metadata) if event.metadata else None,
+        digest=digest,
+        request_id=request_id,
+        namespace=source.namespace,
+    )
+    return replace(
+        begun,
+        event=replace(
+            begun.event, event_type=event.event_type, schema_version=event.schema_version
+        ),
+        entry=replace(
+            begun.entry,
+            event_type=event.event_type,
+            action="fork",
+            note=f"forked from {source.workflow_instance_id} at sequence {source.version}",
+        ),
+    )
+
+
+def may_be_raised_again(event_type: str) -> bool:
+    """Whether a fork may begin with an event of this type that its source handled: any but a notice,
+    which would say of the fork what is not true of it."""
+    return event_type not in NOTICES
+
+
+def again(event: Event) -> NewEvent:
+    """An event that was raised once, to be raised in a fork: the same fact."""
+    return NewEvent(
+        event_type=event.event_type,
+        payload=event.payload,
+        priority=event.priority,
+        metadata=event.metadata,
+        schema_version=event.schema_version,
+    )

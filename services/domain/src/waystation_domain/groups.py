@@ -1,0 +1,274 @@
+"""Structured fan-out: groups of events, and the event that follows when they are settled.
+
+A branch begins with one of the events that opened its group; what is raised while a branch's event is
+handled belongs to the branch, and so do the waits and the inner groups that are opened there. A branch
+is settled when nothing of it is open; a group, when enough of its branches are. Its `then` is then
+raised, once, in the branch around the group.
+
+The counts stand in the instance's row, so they move under its lock. A commit adds before it takes off:
+what an answer raises is counted before the event that it answers is settled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from waystation_domain import lifecycle, limits
+from waystation_domain.errors import ResponseInvalid
+from waystation_domain.model import (
+    SYSTEM,
+    Branch,
+    Event,
+    Group,
+    Json,
+    JsonObject,
+    Timer,
+    TimerKind,
+)
+from waystation_domain.outcomes import FanOut
+from waystation_domain.recording import record_action
+
+if TYPE_CHECKING:
+    from waystation_domain.draft import Draft
+
+ACTION = "fan_in"
+
+MAX_THEN_BYTES = limits.MAX_BYTES // 2
+MAX_THEN_NODES = 2_000
+"""Of the payload that a task gives `then`; the rest is for the list of what failed."""
+
+_MAX_FAILURE_TEXT = 200
+"""Characters of a failed branch's message."""
+
+FAILED, TIMED_OUT, OPEN = "failed_branches", "timed_out", "open_branches"
+"""What the payload of `then` tells beside what the task gave it."""
+
+_EXPIRED, _UNHANDLED = "EXPIRED", "UNHANDLED"
+
+
+def check(fan_out: FanOut, cause: Event, size_of: Callable[[Json], int]) -> None:
+    """Raises ResponseInvalid for a group that can't be, PayloadTooLarge or InvalidStruct for a
+    `then` that leaves no room for the list of what failed."""
+    if cause.after_end:
+        raise ResponseInvalid(
+            "A task that handles the end of a workflow may raise events, but no fan_out: nothing is "
+            "waited for any more.",
+            problem="fan-out after the end",
+        )
+    if fan_out.need > len(fan_out.events):
+        raise ResponseInvalid(
+            f"fan_out needs {fan_out.need} of {len(fan_out.events)} branches; need no more than "
+            "there are, or 0 for all.",
+            problem="need above the number of branches",
+        )
+    for new in (*fan_out.events, fan_out.then):
+        if lifecycle.is_reserved(new.event_type):
+            raise ResponseInvalid(
+                f"fan_out may not raise {new.event_type}; have the task that handles what it raises "
+                "end the workflow.",
+                problem="the end of the workflow in a fan-out",
+                event_type=new.event_type,
+            )
+    if fan_out.then.delay or fan_out.then.deliver_at or fan_out.then.expires_at:
+        raise ResponseInvalid(
+            "`then` of a fan_out is raised when its group is settled; give it no time of its own.",
+            problem="then with a time",
+        )
+    limits.check_size(size_of(fan_out.then.payload), "then.payload", MAX_THEN_BYTES)
+    limits.check_json(fan_out.then.payload, "then.payload", MAX_THEN_NODES)
+
+
+def open_group(
+    draft: Draft, fan_out: FanOut, cause: Event, task_id: str
+) -> tuple[Group, list[Event]]:
+    """Opens a group and raises its events; `fire_settled` must follow once the entry is recorded."""
+    then = fan_out.then
+    group = Group(
+        group_id=draft.rules.means.make_id(),
+        then=replace(
+            then,
+            priority=then.priority if then.priority is not None else cause.priority,
+            metadata={**(cause.metadata or {}), **(then.metadata or {})} or None,
+        ),
+        need=fan_out.need,
+        size=len(fan_out.events),
+        cause_id=cause.event_id,
+        task_id=task_id,
+        since=draft.now.isoformat(),
+        open={},
+        outer=cause.branch if _is_open(draft, cause.branch) else None,
+        deadline=None
+        if fan_out.timeout is None
+        else (draft.now + timedelta(seconds=fan_out.timeout)).isoformat(),
+    )
+    draft.touch(groups=(*draft.instance.groups, group))
+    if group.outer is not None:
+        enter(draft, group.outer)
+    if fan_out.timeout is not None:
+        draft.put_timer(Timer(TimerKind.FAN_OUT, group.group_id, due_in=fan_out.timeout))
+    raised = [
+        draft.raise_event(
+            new, raised_by=task_id, cause=cause, branch=Branch(group.group_id, number)
+        )
+        for number, new in enumerate(fan_out.events)
+    ]
+    return group, raised
+
+
+def fire_empty(draft: Draft, opened: Sequence[Group]) -> None:
+    """Fires those of these groups that began with nothing to wait for."""
+    for group in opened:
+        if not group.size:
+            _fire(draft, group)
+
+
+def enter(draft: Draft, branch: Branch) -> bool:
+    """Counts one more thing that is open in a branch; False when its group has fired."""
+    group = _group(draft, branch)
+    if group is None:
+        return False
+    count = group.open.get(branch.number, 0) + 1
+    _replace(draft, replace(group, open={**group.open, branch.number: count}))
+    return True
+
+
+def leave(draft: Draft, branch: Branch) -> None:
+    """Counts one thing less; fires the group when that settles it."""
+    group = _group(draft, branch)
+    if group is None:
+        return
+    rest = dict(group.open)
+    rest[branch.number] -= 1
+    well = group.well
+    if not rest[branch.number]:
+        del rest[branch.number]
+        well += all(failure["branch"] != branch.number for failure in group.failed)
+    group = replace(group, open=rest, well=well)
+    _replace(draft, group)
+    if not rest or (group.need and well >= group.need):
+        _fire(draft, group)
+
+
+def fail(draft: Draft, event: Event, task_id: str, reason: str, message: str) -> None:
+    """Notes what failed in an event's branch, if it is in one that is waited for: the first of each
+    branch."""
+    if event.branch is None or (group := _group(draft, event.branch)) is None:
+        return
+    if any(one["branch"] == event.branch.number for one in group.failed):
+        return
+    failure: JsonObject = {
+        "branch": event.branch.number,
+        "event_id": event.event_id,
+        "event_type": event.event_type,
+        "task_id": task_id,
+        "reason": reason,
+        "message": message[:_MAX_FAILURE_TEXT],
+    }
+    _replace(draft, replace(group, failed=(*group.failed, failure)))
+
+
+def fail_unhandled(draft: Draft, event: Event) -> None:
+    """Notes that no task handles an event."""
+    fail(draft, event, "", _UNHANDLED, f"no task handles `{event.event_type}`")
+
+
+def fail_expired(draft: Draft, event: Event, task_id: str = "") -> None:
+    """Notes that no task was called with an event in time."""
+    fail(draft, event, task_id, _EXPIRED, f"`{event.event_type}` expired")
+
+
+def may_catch_up(draft: Draft, event: Event) -> bool:
+    """Whether an UNHANDLED event may be offered to a task that is new: not when its group has fired,
+    for `then` has told of it, and somebody may have acted on that."""
+    return event.branch is None or _is_open(draft, event.branch)
+
+
+def take_back(draft: Draft, event: Event) -> None:
+    """An UNHANDLED event of a group that waits still gets a task that is new: its branch is open again,
+    and counts as settled well, or not, once more when that task is through with it."""
+    if event.branch is None or (group := _group(draft, event.branch)) is None:
+        return
+    number = event.branch.number
+    settled_well = number not in group.open and all(one["branch"] != number for one in group.failed)
+    # What another late task failed stays told.
+    failed = tuple(
+        one for one in group.failed if one["event_id"] != event.event_id or one["task_id"]
+    )
+    _replace(draft, replace(group, failed=failed, well=group.well - settled_well))
+    enter(draft, event.branch)
+
+
+def time_out(draft: Draft, group_id: str) -> None:
+    """Fires a group whose time is over, where it has not fired."""
+    group = next((one for one in draft.instance.groups if one.group_id == group_id), None)
+    if group is not None:
+        _fire(draft, group, timed_out=True)
+
+
+def _fire(draft: Draft, group: Group, *, timed_out: bool = False) -> None:
+    payload = _payload(group, draft.rules.means.size_of, timed_out=timed_out)
+    draft.touch(
+        groups=tuple(one for one in draft.instance.groups if one.group_id != group.group_id)
+    )
+    if group.deadline is not None and not timed_out:
+        draft.drop_timer(TimerKind.FAN_OUT, group.group_id)
+    event = draft.raise_event(
+        replace(group.then, payload=payload),
+        raised_by=group.task_id,
+        cause=None,
+        causation_id=group.cause_id,
+        branch=group.outer,
+        # It was promised when the group was opened.
+        limited=False,
+    )
+    settled = group.size - len(group.open)
+    record_action(
+        draft,
+        ACTION,
+        event,
+        by=SYSTEM,
+        raised=[event],
+        note=f"{settled} of {group.size} branches settled, {group.well} of them well"
+        + (", when the time was over" if timed_out else ""),
+    )
+    if group.outer is not None:
+        leave(draft, group.outer)
+
+
+def _payload(group: Group, size_of: Callable[[Json], int], *, timed_out: bool) -> JsonObject:
+    """What `then` carries. Whatever failed, it can be raised: where a thousand long stories do not
+    fit, they are told shorter."""
+    payload: JsonObject = dict(group.then.payload)
+    if timed_out:
+        payload |= {TIMED_OUT: True, OPEN: sorted(group.open)}
+    named = ("message", "event_id", "event_type", "task_id")
+    for left_out in ((), ("message",), named, (*named, "reason")):
+        payload[FAILED] = [
+            {key: value for key, value in failure.items() if key not in left_out}
+            for failure in sorted(group.failed, key=lambda failure: failure["branch"])
+        ]
+        if size_of(payload) <= limits.MAX_BYTES:
+            break
+    return payload
+
+
+def _group(draft: Draft, branch: Branch) -> Group | None:
+    for group in draft.instance.groups:
+        if group.group_id == branch.group_id:
+            return group
+    return None
+
+
+def _is_open(draft: Draft, branch: Branch | None) -> bool:
+    return branch is not None and _group(draft, branch) is not None
+
+
+def _replace(draft: Draft, group: Group) -> None:
+    draft.touch(
+        groups=tuple(
+            group if one.group_id == group.group_id else one for one in draft.instance.groups
+        )
+    )

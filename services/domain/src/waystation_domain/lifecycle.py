@@ -1,0 +1,102 @@
+"""The one table of status, and which event types belong to the system.
+
+ACTIVE <-> WAITING_FOR_INPUT
+ACTIVE, WAITING_FOR_INPUT -> COMPLETED, FAILED, CANCELLED
+FAILED -> ACTIVE            by the first retry of one of its dead letters
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from waystation_domain import reserved
+from waystation_domain.errors import ReservedEventType, ResponseInvalid
+from waystation_domain.model import Status
+
+STARTED = "workflow.started"
+WAITING = "workflow.waiting_for_input"
+COMPLETED = "workflow.completed"
+FAILED = "workflow.failed"
+CANCELLED = "workflow.cancelled"
+DEAD_LETTER_DISCARDED = "workflow.dead_letter.discarded"
+INPUT_PROVIDED = "user.input.provided"
+INPUT_TIMED_OUT = "user.input.timed_out"
+
+EVENT_OF_STATUS = {
+    Status.WAITING_FOR_INPUT: WAITING,
+    Status.COMPLETED: COMPLETED,
+    Status.FAILED: FAILED,
+    Status.CANCELLED: CANCELLED,
+}
+"""Entering a status raises its event."""
+
+NOTICES = frozenset({*EVENT_OF_STATUS.values(), DEAD_LETTER_DISCARDED})
+"""Types that tell what became of an instance. That no task handles one is usual."""
+
+STATUS_OF_EVENT = {COMPLETED: Status.COMPLETED, FAILED: Status.FAILED}
+"""A task that raises one of these sets that status."""
+
+_MOVES = {
+    Status.ACTIVE: {
+        Status.WAITING_FOR_INPUT,
+        Status.COMPLETED,
+        Status.FAILED,
+        Status.CANCELLED,
+    },
+    Status.WAITING_FOR_INPUT: {
+        Status.ACTIVE,
+        Status.WAITING_FOR_INPUT,
+        Status.COMPLETED,
+        Status.FAILED,
+        Status.CANCELLED,
+    },
+    Status.COMPLETED: set(),
+    Status.FAILED: {Status.ACTIVE},
+    Status.CANCELLED: set(),
+}
+
+
+def may_move(before: Status, after: Status) -> bool:
+    """Whether the table has this move."""
+    return after in _MOVES[before]
+
+
+def is_reserved(event_type: str) -> bool:
+    """Whether only the system raises this type (tasks may raise those of STATUS_OF_EVENT)."""
+    return event_type.startswith(reserved.EVENTS)
+
+
+def check_task_event(event_type: str) -> None:
+    """Raises ResponseInvalid unless a task may raise this type."""
+    if is_reserved(event_type) and event_type not in STATUS_OF_EVENT:
+        raise ResponseInvalid(
+            f"Event type {event_type} is the system's; choose another name.",
+            problem="reserved event type",
+            event_type=event_type,
+        )
+
+
+def check_client_event(event_type: str) -> None:
+    """Raises ReservedEventType unless a client may publish this type."""
+    if is_reserved(event_type):
+        raise ReservedEventType(
+            f"Event type {event_type} is the system's; choose another name.",
+            event_type=event_type,
+        )
+
+
+class Treatment(Enum):
+    """What becomes of an event, by the status of its instance."""
+
+    DELIVER = "deliver"
+    SKIP = "skip"
+    HOLD = "hold"
+
+
+def treatment(status: Status, *, after_end: bool, can_go_on: bool = True) -> Treatment:
+    """What the end of an instance raised is delivered all the same; other events of a COMPLETED or
+    CANCELLED instance are skipped. Those of a FAILED one are held while it has dead letters, whose
+    retry would make it go on (`can_go_on`), and skipped when it has none."""
+    if status.is_open or after_end:
+        return Treatment.DELIVER
+    return Treatment.HOLD if status is Status.FAILED and can_go_on else Treatment.SKIP

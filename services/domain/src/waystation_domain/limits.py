@@ -1,0 +1,403 @@
+"""The limits at every door: what is too large, too deep or not writable is refused by name.
+
+Each check returns nothing, or the value as it may be used, and raises one error of the tree with
+the field in its metadata.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from waystation_domain import pointers
+from waystation_domain.errors import (
+    ContextTooLarge,
+    InvalidEventType,
+    InvalidField,
+    InvalidId,
+    InvalidPath,
+    InvalidPriority,
+    InvalidStruct,
+    PayloadTooLarge,
+    ResourceExhausted,
+    TooManyEvents,
+    shown,
+)
+
+MAX_BYTES = 1024 * 1024
+"""Of one payload or one context, as JSON."""
+MAX_DEPTH = 16
+"""Containers inside each other, the outermost counted."""
+MAX_NODES = 10_000
+"""Values of any kind, containers included."""
+MAX_NODES_OF_MESSAGE = 50_000
+"""Values in all Structs of one message: an answer may carry 1,000 events with payloads."""
+MAX_PARTS = 250_000
+"""Fields of one message and of all messages inside it. A node takes 2 to 5."""
+MAX_REPEATED = 10_000
+"""Entries of any one list of a message, where nothing smaller is said."""
+MAX_EVENTS_PER_ANSWER = 1_000
+MAX_OPERATIONS = 10_000
+MAX_OPEN_WAITS = 100
+MAX_SCHEMA_BYTES = 64 * 1024
+"""Of the form of a question, as JSON."""
+MAX_WAITS_BYTES = MAX_BYTES
+"""Of all open questions of one instance, with their forms, as JSON: they travel with it. Their forms have no more
+than `MAX_NODES` together."""
+MAX_CHANGE_BYTES = 2 * MAX_BYTES
+"""Of the operations of one result, as history stores them: they come back in one message. Data itself is no larger
+than `MAX_BYTES`, so whoever writes more overwrites what he wrote."""
+MAX_DETAILS_BYTES = 64 * 1024
+"""Of what a task tells of a failure beside its message, as JSON."""
+MAX_TASKS_TOLD = 1_000
+"""Of the tasks that handle an event, as answers name them."""
+MAX_HISTORY_ENTRIES = 1_000
+"""Of those that come with a delivery."""
+MAX_HISTORY_BYTES = 1024 * 1024
+"""The same, as the message has them."""
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+"""Of any message that a server sends, to a client or to a handler: what gRPC receives by default, in every
+language. What is stored is bounded so that this holds, and lists end their pages before it."""
+MAX_PATH_TOKENS = 32
+"""Of a path into data, which is no deeper than `MAX_DEPTH`."""
+MAX_METADATA_ENTRIES = 32
+MAX_METADATA_BYTES = 4 * 1024
+MAX_TEXT_BYTES = 4 * 1024
+"""Of a message that people read."""
+MAX_PRIORITY = 255
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 1_000
+LARGEST_INTEGER = 2**53 - 1
+"""Beyond it two whole numbers share one double: what a caller meant can't be told any more."""
+RESERVED_METADATA = "waystation-"
+"""How the keys of metadata begin that are not for users to set."""
+MAX_SHORT_TEXT = 200
+"""Characters of a version of a schema or a service, and of who answered."""
+MAX_TASKS = 1_000
+"""Of one registration."""
+MAX_NAMES = 1_000
+"""Event types, workflow types or paths in one list of a task's spec, and in a filter."""
+MAX_NAMES_OF_REGISTRATION = 10_000
+"""In all lists of all its tasks."""
+MAX_BYTES_OF_REGISTRATION = 1024 * 1024
+"""Of all its tasks as they are encoded: every list shows one of them, at least, in one message."""
+
+MAX_CALL_SECONDS = 24 * 3600.0
+"""Of a call, and of the time between two attempts."""
+MAX_PENDING_SECONDS = 24 * 3600.0
+"""Until something must be heard of a pending delivery."""
+MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
+MAX_DELAY_SECONDS = 366 * 24 * 3600.0
+"""Of a delay, and of every deadline but those of calls."""
+MAX_LEASE_SECONDS = 3600.0
+FIRST_SECOND = -62_135_596_800
+LAST_SECOND = 253_402_300_799
+"""Times are those of the years 1 to 9999, in whole seconds since 1970."""
+
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,200}")
+_TASK_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
+
+
+class Unstorable(Exception):
+    """Met on the way through a value. `path` grows while it travels outward, innermost first, so
+    that the walk itself spends nothing on paths."""
+
+    def __init__(self, problem: str, advice: str = "Send it without.") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.advice = advice
+        self.path: list[str] = []
+
+    def refused(self, field: str) -> InvalidStruct:
+        """The error that callers see: it names the place and the problem."""
+        place = shown(pointers.format(reversed(self.path)))
+        return InvalidStruct(
+            f'{field} holds {self.problem} at "{place}". {self.advice}',
+            field=field,
+            path=place,
+            problem=self.problem,
+        )
+
+
+def check_json(value: Any, field: str, most_nodes: int = MAX_NODES) -> None:
+    """Refuses with InvalidStruct what a Struct may not hold: NUL, NaN, infinity, whole numbers at or
+    beyond 2^53, reserved names of members, and more depth or nodes than the limits."""
+    try:
+        if _check(value, MAX_DEPTH, MAX_NODES) < MAX_NODES - most_nodes:
+            raise Unstorable(f"more than {most_nodes} nodes")
+    except Unstorable as found:
+        raise found.refused(field) from None
+
+
+def _check(value: Any, depth_left: int, nodes_left: int) -> int:
+    """How many nodes may still come after this value."""
+    nodes_left -= 1
+    if nodes_left < 0:
+        raise Unstorable(f"more than {MAX_NODES} nodes")
+    if isinstance(value, str):
+        check_string(value)
+    elif isinstance(value, dict):
+        if not depth_left:
+            raise Unstorable(f"nesting deeper than {MAX_DEPTH}")
+        key = ""
+        try:
+            for key, inner in value.items():
+                check_member(key)
+                nodes_left = _check(inner, depth_left - 1, nodes_left)
+        except Unstorable as found:
+            found.path.append(str(key))
+            raise
+    elif isinstance(value, list):
+        if not depth_left:
+            raise Unstorable(f"nesting deeper than {MAX_DEPTH}")
+        at = 0
+        try:
+            for at, inner in enumerate(value):  # noqa: B007 - the handler below reads `at`
+                nodes_left = _check(inner, depth_left - 1, nodes_left)
+        except Unstorable as found:
+            found.path.append(str(at))
+            raise
+    elif isinstance(value, (int, float)):
+        check_double(value)
+    elif value is not None:
+        raise Unstorable(f"a {type(value).__name__}, which JSON does not know,")
+    return nodes_left
+
+
+def check_double(number: float) -> None:
+    """Raises Unstorable for NaN, infinity, and a whole number that a double may have rounded."""
+    if isinstance(number, float):
+        if not math.isfinite(number):
+            raise Unstorable("NaN" if math.isnan(number) else "infinity")
+        if not number.is_integer():
+            return
+    if abs(number) > LARGEST_INTEGER:
+        raise Unstorable("a whole number at or beyond 2^53", "Send it as a string.")
+
+
+def check_member(name: object) -> None:
+    """Raises Unstorable for a member's name that may not be stored, or that is Waystation's own."""
+    check_string(name)
+    if isinstance(name, str) and name.startswith(pointers.RESERVED):
+        raise Unstorable(
+            f'a member name that begins with "{pointers.RESERVED}", which is reserved,',
+            "Choose another name.",
+        )
+
+
+def check_string(text: object) -> None:
+    """Raises Unstorable for a NUL, a lone surrogate, and a key that is no string."""
+    if not isinstance(text, str):
+        raise Unstorable("a key that is no string")
+    if "\0" in text:
+        raise Unstorable("a NUL character")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise Unstorable("a lone surrogate") from None
+
+
+def check_size(
+    size: int,
+    field: str,
+    limit: int = MAX_BYTES,
+    error: type[ResourceExhausted] = PayloadTooLarge,
+) -> None:
+    """Raises `error` for what takes more than `limit` bytes as JSON."""
+    if size > limit:
+        raise error(
+            f"{field} takes {size} bytes as JSON; the limit is {limit}. "
+            "Keep large content elsewhere and send a reference to it.",
+            field=field,
+            limit_bytes=str(limit),
+            bytes=str(size),
+        )
+
+
+def check_id(value: str, field: str) -> str:
+    """An id as it came; InvalidId unless it is 1-200 characters of `[A-Za-z0-9._:-]`."""
+    if _ID.fullmatch(value) is None:
+        raise InvalidId(
+            f'{field} "{shown(value)}" is not an id: 1-200 characters of [A-Za-z0-9._:-]. '
+            "Choose another one.",
+            field=field,
+            value=shown(value),
+        )
+    return value
+
+
+def check_task_id(value: str, field: str) -> str:
+    """A task's id as it came; InvalidId unless it is 1-200 characters of `[A-Za-z0-9._-]`.
+
+    No colon: it parts the event, the task and the edit in an idempotency key.
+    """
+    if _TASK_ID.fullmatch(value) is None:
+        raise InvalidId(
+            f'{field} "{shown(value)}" is not a task\'s id: 1-200 characters of [A-Za-z0-9._-], '
+            "without a colon. Choose another one.",
+            field=field,
+            value=shown(value),
+        )
+    return value
+
+
+def check_event_type(value: str, field: str = "event_type") -> str:
+    """An event type as it came; InvalidEventType unless it follows the rule for ids."""
+    if _ID.fullmatch(value) is None:
+        raise InvalidEventType(
+            f'{field} "{shown(value)}" is not an event type: 1-200 characters of '
+            '[A-Za-z0-9._:-], such as "claim.processed".',
+            field=field,
+            value=shown(value),
+        )
+    return value
+
+
+def check_number_of_names(number: int, field: str, otherwise: str) -> None:
+    """Raises InvalidField for a list of more than MAX_NAMES; `otherwise` is what to do instead."""
+    if number > MAX_NAMES:
+        raise InvalidField(
+            f"{field} has {number} entries; the limit is {MAX_NAMES}. {otherwise}",
+            field=field,
+            limit=str(MAX_NAMES),
+        )
+
+
+def check_priority(value: int, field: str = "priority") -> int:
+    """A priority as it came; InvalidPriority outside 0-255."""
+    if not 0 <= value <= MAX_PRIORITY:
+        raise InvalidPriority(
+            f"{field} {shown(value)} is outside 0-{MAX_PRIORITY}. Leave it unset for 100.",
+            field=field,
+            value=shown(value),
+        )
+    return value
+
+
+def check_path(path: str) -> None:
+    """Refuses with InvalidPath what is no JSON Pointer, and what leads deeper than data can be."""
+    if path.count("/") > MAX_PATH_TOKENS:
+        raise InvalidPath(
+            f'"{shown(path)}" has more than {MAX_PATH_TOKENS} parts, and data is no deeper than '
+            f"{MAX_DEPTH}. Name a place in the data.",
+            path=shown(path),
+            problem="too deep",
+            limit=str(MAX_PATH_TOKENS),
+        )
+    pointers.parse(path)
+
+
+def check_answer_path(path: str) -> None:
+    """Refuses with InvalidPath a place where no answer of a person could be stored."""
+    check_path(path)
+    if len(pointers.parse_for_writing(path)) >= MAX_DEPTH:
+        raise InvalidPath(
+            f'"{shown(path)}" has more than {MAX_DEPTH - 1} parts, and an answer there would make data deeper '
+            f"than {MAX_DEPTH}. Name a place further up.",
+            path=shown(path),
+            problem="too deep",
+            limit=str(MAX_DEPTH - 1),
+        )
+
+
+def check_short_text(value: str, field: str) -> str:
+    """A short text as it came; InvalidField when it has more than 200 characters or a NUL."""
+    if len(value) > MAX_SHORT_TEXT or "\0" in value:
+        raise InvalidField(
+            f"{field} has more than {MAX_SHORT_TEXT} characters or a NUL. Shorten it.",
+            field=field,
+            limit=str(MAX_SHORT_TEXT),
+        )
+    return value
+
+
+def check_text(value: str, field: str, limit: int = MAX_TEXT_BYTES) -> str:
+    """A text as it came; InvalidField when it holds a NUL or takes more than `limit` bytes."""
+    if "\0" in value:
+        raise InvalidField(f"{field} holds a NUL character. Send it without.", field=field)
+    if len(value) > limit or len(value.encode("utf-8", "surrogatepass")) > limit:
+        raise InvalidField(
+            f"{field} is longer than {limit} bytes. Shorten it.",
+            field=field,
+            limit_bytes=str(limit),
+        )
+    return value
+
+
+def cut(text: str, limit: int = MAX_TEXT_BYTES) -> str:
+    """The text, or as much of its beginning as `limit` bytes of UTF-8 hold."""
+    if len(text) * 4 <= limit:
+        return text
+    return text.encode("utf-8", "surrogatepass")[:limit].decode("utf-8", "ignore")
+
+
+def check_metadata(value: Mapping[str, str], field: str = "metadata") -> dict[str, str]:
+    """A copy; InvalidField above 32 entries or 4 KiB in all, with an empty or reserved key, or with a
+    NUL."""
+    if len(value) > MAX_METADATA_ENTRIES:
+        raise InvalidField(
+            f"{field} has {len(value)} entries; the limit is {MAX_METADATA_ENTRIES}. "
+            "Put data into the payload.",
+            field=field,
+            limit=str(MAX_METADATA_ENTRIES),
+        )
+    size = 0
+    for key, text in value.items():
+        if not key or "\0" in key or "\0" in text:
+            raise InvalidField(
+                f"{field} has an empty key or a NUL character. Send it without.", field=field
+            )
+        if key.startswith(RESERVED_METADATA):
+            raise InvalidField(
+                f'{field} has the key "{shown(key)}": those that begin with "{RESERVED_METADATA}" are '
+                "reserved. Choose another name.",
+                field=field,
+                key=shown(key),
+            )
+        size += len(key.encode("utf-8", "surrogatepass"))
+        size += len(text.encode("utf-8", "surrogatepass"))
+    if size > MAX_METADATA_BYTES:
+        raise InvalidField(
+            f"{field} takes {size} bytes; the limit is {MAX_METADATA_BYTES}. "
+            "Put data into the payload.",
+            field=field,
+            limit_bytes=str(MAX_METADATA_BYTES),
+        )
+    return dict(value)
+
+
+def number_of_nodes(value: Any) -> int:
+    """Of a value that has passed `check_json`."""
+    return MAX_NODES - _check(value, MAX_DEPTH, MAX_NODES)
+
+
+def check_events_of_answer(number: int) -> None:
+    """Refuses with TooManyEvents more events than one answer may raise."""
+    if number > MAX_EVENTS_PER_ANSWER:
+        raise TooManyEvents(
+            f"An answer may raise {MAX_EVENTS_PER_ANSWER} events, not {number}; raise them in "
+            "several steps.",
+            limit=str(MAX_EVENTS_PER_ANSWER),
+        )
+
+
+def page_size(value: int) -> int:
+    """How many entries a page has: 0 means 50, above 1,000 means 1,000.
+
+    Raises InvalidField when negative.
+    """
+    if value < 0:
+        raise InvalidField(
+            f"page_size {shown(value)} is negative. Leave it unset for {DEFAULT_PAGE_SIZE}.",
+            field="page_size",
+        )
+    return min(value or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+
+
+def check_context(data: Any, size_of: Callable[[Any], int]) -> None:
+    """Refuses what a context may not be after a change: InvalidStruct, or ContextTooLarge."""
+    check_json(data, "data")
+    check_size(size_of(data), "data", error=ContextTooLarge)

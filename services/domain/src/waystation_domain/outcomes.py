@@ -1,0 +1,232 @@
+"""What an attempt of a delivery ends with, as the router hands it to `results`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from waystation_domain import lifecycle, limits
+from waystation_domain.errors import (
+    InvalidArgument,
+    NotYetAvailable,
+    ResourceExhausted,
+    ResponseInvalid,
+    WaystationError,
+)
+from waystation_domain.model import JsonObject, NewEvent, Status
+from waystation_domain.operations import (
+    Operation,
+    patch_to_operations,
+    replacement_to_operations,
+)
+from waystation_domain.task_spec import TaskSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A merge patch (RFC 7396)."""
+
+    patch: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """A new root."""
+
+    root: JsonObject
+
+
+Change: TypeAlias = tuple[Operation, ...] | Patch | Replacement
+
+
+def operations_of(change: Change, data: JsonObject) -> tuple[Operation, ...]:
+    """The operations that make this change of this data."""
+    if isinstance(change, Patch):
+        return tuple(patch_to_operations(change.patch, data))
+    if isinstance(change, Replacement):
+        return tuple(replacement_to_operations(change.root))
+    return change
+
+
+@dataclass(frozen=True, slots=True)
+class WaitRequest:
+    """A question to a person."""
+
+    message: str
+    wait_id: str = ""
+    input_schema: JsonObject | None = None
+    answer_path: str | None = None
+    timeout: float | None = None
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class FanOut:
+    """A group of events to open, and what follows when it is settled."""
+
+    events: tuple[NewEvent, ...]
+    then: NewEvent
+    need: int = 0
+    timeout: float | None = None
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The workflow is done."""
+
+    output: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """The task did its work, and the workflow can't go on."""
+
+    reason: str
+    message: str = ""
+    details: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer of a task that did its work."""
+
+    events: tuple[NewEvent, ...] = ()
+    change: Change = ()
+    end: Completion | Failing | None = None
+    waits: tuple[WaitRequest, ...] = ()
+    reads: tuple[str, ...] | None = None
+    """None: everything."""
+    fan_outs: tuple[FanOut, ...] = ()
+
+    @property
+    def number_of_events(self) -> int:
+        """Events that it raises at once: `then` of its groups follow later, unless they are empty."""
+        return len(self.events) + sum(len(fan_out.events) or 1 for fan_out in self.fan_outs)
+
+    @property
+    def number_of_promises(self) -> int:
+        """Events that follow later: `then` of the other groups."""
+        return sum(bool(fan_out.events) for fan_out in self.fan_outs)
+
+    @property
+    def all_events(self) -> Iterator[NewEvent]:
+        """Every event that it raises, now or later."""
+        yield from self.events
+        for fan_out in self.fan_outs:
+            yield from fan_out.events
+            yield fan_out.then
+
+    @property
+    def statuses(self) -> list[Status]:
+        """Every status that it asks for, by whatever means; more than one contradict each other."""
+        asked = {
+            lifecycle.STATUS_OF_EVENT[new.event_type]
+            for new in self.events
+            if new.event_type in lifecycle.STATUS_OF_EVENT
+        }
+        if self.end is not None:
+            asked.add(Status.COMPLETED if isinstance(self.end, Completion) else Status.FAILED)
+        if self.waits:
+            asked.add(Status.WAITING_FOR_INPUT)
+        return sorted(asked)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptError:
+    """Why an attempt failed. `code` is a gRPC status code name or TASK_FAILURE."""
+
+    code: str
+    reason: str
+    message: str
+    permanent: bool = False
+    retry_after: float | None = None
+    """Seconds, instead of the policy's backoff."""
+    metadata: JsonObject | None = None
+
+    def to_json(self, size_of: Callable[[JsonObject], int]) -> JsonObject:
+        """As it is stored: cut, whoever made it."""
+        metadata = self.metadata
+        if metadata and (size := size_of(metadata)) > limits.MAX_DETAILS_BYTES:
+            metadata = {
+                "left_out": f"{size} bytes as JSON; the limit is {limits.MAX_DETAILS_BYTES}"
+            }
+        return {
+            "code": self.code,
+            "reason": self.reason[:200],
+            "message": limits.cut(self.message),
+            "permanent": self.permanent,
+            "metadata": metadata,
+        }
+
+
+def fault_of(fault: WaystationError) -> AttemptError:
+    """The permanent failure that a broken rule makes of an attempt.
+
+    A rule of requests that an answer broke is RESPONSE_INVALID, with the rule's own reason as
+    `rule`; limits and what is not built yet keep their reasons.
+    """
+    reason, metadata = fault.reason, dict(fault.metadata)
+    if isinstance(fault, InvalidArgument):
+        reason, metadata = (
+            ResponseInvalid.reason,
+            {"problem": fault.reason, **metadata, "rule": fault.reason},
+        )
+    code = fault.code
+    if not isinstance(fault, (NotYetAvailable, ResourceExhausted)):
+        code = ResponseInvalid.code
+    return AttemptError(
+        code=code, reason=reason, message=fault.message, permanent=True, metadata=metadata or None
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The call was sent, and its endpoint or router died before an answer came."""
+
+    message: str
+    alone: bool = False
+    """Whether it was a suspect's, with no other suspect in call beside it: then it is the cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The task's result follows by DeliveryCompletionService."""
+
+    timeout: float | None = None
+    """Seconds until the attempt is cut; None: the task's own timeout."""
+
+
+Outcome: TypeAlias = Reply | AttemptError | Cut | Pending
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """The outcome of one attempt of one delivery."""
+
+    task: TaskSpec
+    attempt: int
+    base_version: int
+    outcome: Outcome
+    edit: int = 0
+    duration_us: int | None = None
+    service_version: str = ""
+    endpoint: str = ""
+
+
+class Verdict(Enum):
+    """What became of one result."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    """The delivery had its outcome, or this attempt was counted."""
+    SKIPPED = "skipped"
+    """The instance had ended."""
+    HELD = "held"
+    """The instance is FAILED; the delivery will be called again when it goes on."""
+    CONFLICT = "conflict"
+    """What it read or wrote was written since: call again with the fresh context."""
+    WAIT = "wait"
+    """Another delivery has the instance's turn: commit this again a little later."""

@@ -1,0 +1,175 @@
+"""Pools of routers: which of them takes an event, and which can be there side by side.
+
+A pool other than the default one takes the event types that its bindings mean away from the default
+pool, so that a flood of theirs, or a handler that hangs, holds back nothing else. Each event type
+belongs to one pool; two pools that claim the same would both be told of every event.
+
+A pool outlives its last router for a while: its queue still takes its events away, until the broker
+lets it expire. `Pool.lapses_at` is when that is over for certain; then the default pool has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from waystation_domain import topics
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A pool that is there. The default one has no bindings, and is there whether it has routers or
+    not."""
+
+    name: str
+    bindings: tuple[str, ...] = ()
+    routers: int = 0
+    """Live ones."""
+    expires_seconds: float = 0.0
+    """How long its queue stays without a router."""
+    seen_at: datetime | None = None
+    """When a router of it last gave a sign of life; None for the default pool."""
+    lapses_at: datetime | None = None
+    """When its queue is gone if no router comes; None for the default pool."""
+
+    def takes(self, event_type: str) -> bool:
+        """Whether one of its bindings means this type."""
+        return any(topics.matches(binding, event_type) for binding in self.bindings)
+
+
+class PoolRefused(Exception):
+    """A router can't join its pool; `other` is the one that is there. The message says what to do."""
+
+    def __init__(self, message: str, pool: str, other: Pool) -> None:
+        super().__init__(message)
+        self.pool = pool
+        self.other = other
+
+
+def admit(wanted: Pool, there: Sequence[Pool]) -> None:
+    """Lets a router join: its pool is new and claims no type of another one's, or it is there as the
+    router knows it. Raises PoolRefused."""
+    for other in there:
+        if other.name == wanted.name:
+            _require_same(wanted, other)
+            continue
+        for binding in wanted.bindings:
+            for taken in other.bindings:
+                if topics.overlaps(binding, taken):
+                    raise PoolRefused(
+                        f'Pool "{wanted.name}" can\'t have the binding "{binding}": events that it '
+                        f'means may belong to pool "{other.name}", bound to {_listed(other)} '
+                        f"({_presence(other)}). Choose bindings that share no event type; or stop "
+                        f'the routers of "{other.name}" and wait until its queue has expired.',
+                        wanted.name,
+                        other,
+                    )
+
+
+def _require_same(wanted: Pool, other: Pool) -> None:
+    if set(wanted.bindings) != set(other.bindings):
+        raise PoolRefused(
+            f'Pool "{wanted.name}" is there with the bindings {_listed(other)} '
+            f"({_presence(other)}), not with {_listed(wanted)}. Start this router with those; or "
+            "give the new bindings a pool of a new name; or stop all routers of the pool and wait "
+            "until its queue has expired.",
+            wanted.name,
+            other,
+        )
+    if wanted.expires_seconds != other.expires_seconds:
+        raise PoolRefused(
+            f'The queue of pool "{wanted.name}" expires after {other.expires_seconds:g} s '
+            f"({_presence(other)}), not after {wanted.expires_seconds:g} s. Give all its routers "
+            "the same WAYSTATION_ROUTER_POOL_EXPIRES_SECONDS; or stop them all and wait until the "
+            "queue has expired.",
+            wanted.name,
+            other,
+        )
+
+
+def _listed(pool: Pool) -> str:
+    return ", ".join(f'"{binding}"' for binding in pool.bindings)
+
+
+def _presence(pool: Pool) -> str:
+    if pool.routers:
+        return "1 router" if pool.routers == 1 else f"{pool.routers} routers"
+    until = pool.lapses_at.isoformat(timespec="seconds") if pool.lapses_at is not None else "then"
+    return f"no router; its queue expires by {until}"
+
+
+def queue_of(event_type: str, there: Sequence[Pool]) -> Pool:
+    """The pool whose queue gets announcements of this type."""
+    return next((pool for pool in there if pool.takes(event_type)), _default(there))
+
+
+def caller_of(event_type: str, there: Sequence[Pool]) -> Pool:
+    """The pool whose routers call deliveries of this type that are off the fast way. They are rows
+    and in no queue, so the default pool takes them as soon as a pool has no router."""
+    live = (pool for pool in there if pool.routers and pool.takes(event_type))
+    return next(live, _default(there))
+
+
+def _default(there: Sequence[Pool]) -> Pool:
+    return next(pool for pool in there if not pool.bindings)
+
+
+@dataclass(frozen=True, slots=True)
+class EventTypes:
+    """The types that some pattern means, or (`but`) all others."""
+
+    patterns: tuple[str, ...] = ()
+    but: bool = True
+
+
+EVERY_TYPE = EventTypes()
+
+
+class Pools:
+    """What a router of one pool leaves to the others, as of its last look at them."""
+
+    def __init__(self, own: Pool, there: Sequence[Pool]) -> None:
+        self._own = own
+        self._there = tuple(there)
+        self._live = [pool for pool in there if pool.routers]
+        self._sharing: dict[tuple[str, ...], int] = {}
+
+    @property
+    def announced(self) -> EventTypes:
+        """What its sweeper announces again: what its own queue gets. Nobody does that for a pool
+        without routers, whose queue it would only fill."""
+        return self._own_types(self._there)
+
+    @property
+    def called(self) -> EventTypes:
+        """The deliveries off the fast way that its routers call; those of a pool without routers
+        are the default one's."""
+        return self._own_types(self._live)
+
+    def _own_types(self, others: Sequence[Pool]) -> EventTypes:
+        if self._own.bindings:
+            return EventTypes(self._own.bindings, but=False)
+        return EventTypes(tuple(binding for pool in others for binding in pool.bindings))
+
+    def sharing(self, event_types: tuple[str, ...]) -> int:
+        """How many live routers, at least one, may have a task of these types (or patterns) in
+        call: its max_in_flight is shared among them. Those of the default pool count unless all
+        types are certain to be others': too small a share does less harm than too large a sum."""
+        number = self._sharing.get(event_types)
+        if number is None:
+            reaching = (pool.routers for pool in self._live if self._reaches(pool, event_types))
+            number = self._sharing[event_types] = max(1, sum(reaching))
+        return number
+
+    def _reaches(self, pool: Pool, event_types: tuple[str, ...]) -> bool:
+        if pool.bindings:
+            return any(
+                topics.overlaps(kind, binding) for kind in event_types for binding in pool.bindings
+            )
+        taken = {binding for each in self._live for binding in each.bindings}
+        return any(
+            kind not in taken
+            and (topics.is_pattern(kind) or not any(topics.matches(one, kind) for one in taken))
+            for kind in event_types
+        )

@@ -1,0 +1,141 @@
+"""Entries of history: what every kind of them has in common, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from waystation_domain.commit import HistoryEntry, effects, writes_of
+from waystation_domain.conflicts import Write
+from waystation_domain.model import SYSTEM, Delivery, Event, Instance, JsonObject, Result
+from waystation_domain.operations import Operation, to_json
+from waystation_domain.outcomes import CallResult
+
+if TYPE_CHECKING:
+    from waystation_domain.draft import Draft
+
+
+def record_attempt(
+    draft: Draft,
+    event: Event,
+    result: CallResult,
+    how: Result,
+    *,
+    before: Instance | None = None,
+    operations: Sequence[Operation] | None = None,
+    raised: Sequence[Event] = (),
+    opened: Sequence[str] = (),
+    **more: object,
+) -> None:
+    """Adds the entry of one attempt of one delivery. `before` and `operations` as of
+    `record_action`; `opened`: the ids of the waits that it opened."""
+    moved, writes = _moves(draft, before, operations, raised)
+    if opened:
+        moved["effects"] = {**(moved["effects"] or {}), "opened": list(opened)}
+    entry = HistoryEntry(
+        sequence=draft.next_version,
+        event_id=event.event_id,
+        event_type=event.event_type,
+        processed_by=result.task.task_id,
+        result=how,
+        status=draft.instance.status,
+        attempt=max(result.attempt, 1),
+        base_version=result.base_version,
+        duration_us=result.duration_us,
+        service_name=result.task.service_name,
+        service_version=result.service_version or None,
+        endpoint=result.endpoint or None,
+        **moved,
+        **more,  # type: ignore[arg-type]
+    )
+    draft.record(entry, writes)
+
+
+def record_action(
+    draft: Draft,
+    action: str,
+    about: Event,
+    *,
+    by: str,
+    before: Instance | None = None,
+    operations: Sequence[Operation] | None = None,
+    raised: Sequence[Event] = (),
+    note: str | None = None,
+    answered_by: str = "",
+) -> None:
+    """Adds the entry of what a client or the system did: to the data by these operations (None: it
+    is none of its business), and to the rest of the instance since it was as in `before` (None:
+    nothing)."""
+    moved, writes = _moves(draft, before, operations, raised)
+    if answered_by:
+        moved["effects"] = {**(moved["effects"] or {}), "answered_by": answered_by}
+    _record(draft, about, by, Result.SUCCESS, writes, action=action, note=note, **moved)
+
+
+def record_unhandled(draft: Draft, event: Event) -> None:
+    """Adds the entry of an event that no task handles."""
+    _record(draft, event, SYSTEM, Result.UNHANDLED)
+
+
+def skip_event(draft: Draft, event: Event, why: str) -> None:
+    """Records that an event was given up before it had deliveries."""
+    _record(draft, event, SYSTEM, Result.SKIPPED, note=why)
+    draft.ended(event, "it was skipped")
+
+
+def skip_delivery(draft: Draft, row: Delivery, event: Event, why: str) -> None:
+    """Ends an open delivery as SKIPPED."""
+    draft.end_delivery(event.event_id, row.task_id)
+    record_delivery(draft, event, row.task_id, Result.SKIPPED, max(row.attempts, 1), note=why)
+    draft.ended(event, "it was skipped")
+
+
+def record_delivery(
+    draft: Draft, event: Event, task_id: str, how: Result, attempt: int, **more: object
+) -> None:
+    """Adds the entry of a delivery that ended without a call."""
+    _record(draft, event, task_id, how, (), attempt=attempt, **more)
+
+
+def record_retired(draft: Draft, row: Delivery, event: Event, error: JsonObject) -> None:
+    """Adds the entry of a delivery whose task was retired, after the attempts that it had."""
+    _record(draft, event, row.task_id, Result.FAILED, attempt=row.attempts, error=error)
+
+
+def _moves(
+    draft: Draft,
+    before: Instance | None,
+    operations: Sequence[Operation] | None,
+    raised: Sequence[Event],
+) -> tuple[dict[str, Any], tuple[Write, ...]]:
+    """What an entry says of changes and of what was raised, and what it wrote."""
+    changed = effects(before, draft.instance) if before is not None else None
+    moved = {
+        "change": [to_json(each) for each in operations] if operations is not None else None,
+        "raised": tuple(event.event_id for event in raised),
+        "effects": changed,
+    }
+    return moved, writes_of(operations or (), changed)
+
+
+def _record(
+    draft: Draft,
+    about: Event,
+    by: str,
+    how: Result,
+    writes: Sequence[Write] = (),
+    **more: object,
+) -> None:
+    draft.record(
+        HistoryEntry(
+            sequence=draft.next_version,
+            event_id=about.event_id,
+            event_type=about.event_type,
+            processed_by=by,
+            result=how,
+            status=draft.instance.status,
+            base_version=draft.instance.version,
+            **more,  # type: ignore[arg-type]
+        ),
+        writes,
+    )

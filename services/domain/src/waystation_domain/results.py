@@ -1,0 +1,268 @@
+"""What tasks answered: applied to a draft, one event at a time.
+
+The order of rules for one result: dedupe first, then the end of the instance, then the turn, then
+the conflict rule, then the answer itself (`replying`); an answer that breaks a rule is a failed
+attempt for good (`failing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from waystation_domain import failing, groups, replying, timers
+from waystation_domain.draft import Draft, turn_holder
+from waystation_domain.errors import WaystationError
+from waystation_domain.lifecycle import Treatment
+from waystation_domain.model import Delivery, DeliveryState, Event, Result, Turn
+from waystation_domain.outcomes import (
+    AttemptError,
+    CallResult,
+    Change,
+    Completion,
+    Cut,
+    Failing,
+    FanOut,
+    Outcome,
+    Patch,
+    Pending,
+    Replacement,
+    Reply,
+    Verdict,
+    WaitRequest,
+    fault_of,
+)
+from waystation_domain.recording import (
+    record_attempt,
+    record_unhandled,
+    skip_delivery,
+    skip_event,
+)
+from waystation_domain.status_events import how_unhandled
+from waystation_domain.task_spec import TaskSpec
+
+__all__ = [
+    "CONFLICTS_BEFORE_TURN",
+    "AttemptError",
+    "CallResult",
+    "Change",
+    "Completion",
+    "Cut",
+    "EventTouch",
+    "Failing",
+    "FanOut",
+    "Outcome",
+    "Patch",
+    "Pending",
+    "Replacement",
+    "Reply",
+    "Verdict",
+    "WaitRequest",
+    "apply_touch",
+    "fault_of",
+    "take_turn",
+]
+
+CONFLICTS_BEFORE_TURN = 3
+TURN_MARGIN_SECONDS = 2.0
+"""Beyond the call's own deadline, for the commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventTouch:
+    """One event, and what a router has to say of its deliveries."""
+
+    event: Event
+    tasks: Sequence[TaskSpec]
+    """Resolved by the registry; binding only while the event's tasks are not fixed."""
+    results: Mapping[str, CallResult] = field(default_factory=dict)
+    """By task_id."""
+    rows: Mapping[str, Delivery] = field(default_factory=dict)
+    """By task_id: rows to write for deliveries that have no result yet."""
+    lease: bool = False
+    """Whether each task is to have a row before it is called: an event that may expire is either
+    leased or given up, by the database's clock."""
+
+
+def apply_touch(draft: Draft, touch: EventTouch, *, router_id: str) -> dict[str, Verdict]:
+    """Applies one event's results and rows; answers with the verdict of each result."""
+    event = touch.event
+    facts = draft.facts(event.event_id)
+    if not facts.in_outbox:
+        verdicts = _apply_fixed(draft, touch, router_id)
+    elif draft.treatment(event) is Treatment.SKIP:
+        return _skip_event(draft, touch)
+    elif touch.lease and event.expires_at is not None and event.expires_at <= draft.now:
+        draft.leave_outbox(event)
+        timers.expire_event(draft, event)
+        return {}
+    elif not touch.tasks:
+        draft.fix_tasks(event)
+        groups.fail_unhandled(draft, event)
+        record_unhandled(draft, event)
+        draft.ended(event, how_unhandled(event))
+        return {}
+    else:
+        verdicts = _fix_and_apply(draft, touch, router_id)
+    if facts.is_open:
+        names = ", ".join(sorted(touch.results)) or "its tasks"
+        draft.ended(event, f"{names} handled it and raised nothing more")
+    return verdicts
+
+
+def take_turn(
+    draft: Draft,
+    touch: EventTouch,
+    task: TaskSpec,
+    *,
+    router_id: str,
+    conflicts: int = CONFLICTS_BEFORE_TURN,
+) -> bool:
+    """Gives an open delivery the instance's turn: what others computed waits until it has committed
+    or its time is over. The delivery gets its row, which says how often it lost. Answers False where
+    another delivery has the turn."""
+    event_id = touch.event.event_id
+    if draft.facts(event_id).in_outbox:
+        _fix(draft, touch, router_id)
+    row = draft.facts(event_id).deliveries.get(task.task_id)
+    turn = draft.instance.turn
+    holder = turn_holder(event_id, task.task_id)
+    if turn is not None and turn.until > draft.now:
+        return turn.holder == holder
+    if row is not None:
+        draft.put_delivery(replace(row, conflicts=row.conflicts + conflicts))
+        until = draft.now + timedelta(seconds=task.timeout + TURN_MARGIN_SECONDS)
+        draft.touch(turn=Turn(holder=holder, until=until))
+    return True
+
+
+def _skip_event(draft: Draft, touch: EventTouch) -> dict[str, Verdict]:
+    """Settles an event whose tasks were never fixed: its instance has ended."""
+    event = touch.event
+    draft.leave_outbox(event)
+    skip_event(draft, event, f"the workflow is {draft.instance.status.name}")
+    return dict.fromkeys(touch.results, Verdict.SKIPPED)
+
+
+def _fix(draft: Draft, touch: EventTouch, router_id: str) -> None:
+    """Fixes the event's tasks: each gets a row, for as long as this commit lasts or until its own
+    call ends."""
+    draft.fix_tasks(touch.event)
+    for task in touch.tasks:
+        row = touch.rows.get(task.task_id)
+        if row is None:
+            row = Delivery(
+                touch.event.event_id, task.task_id, DeliveryState.LEASED, leased_by=router_id
+            )
+        draft.put_delivery(row)
+
+
+def _fix_and_apply(draft: Draft, touch: EventTouch, router_id: str) -> dict[str, Verdict]:
+    """The first commit that touches an event: each task that it does not finish gets a row."""
+    event = touch.event
+    known = {task.task_id for task in touch.tasks}
+    results = {task_id: one for task_id, one in touch.results.items() if task_id in known}
+    held = draft.treatment(event) is Treatment.HOLD
+    if not touch.rows and not touch.lease and not held:
+        # Looked at before anything is written: conflicts alone leave the event as it is.
+        hindered = {
+            task_id: found
+            for task_id, result in results.items()
+            if isinstance(result.outcome, Reply)
+            and (found := replying.obstacle(draft, event, result, result.outcome)) is not None
+        }
+        if len(hindered) == len(results):
+            return hindered
+    _fix(draft, touch, router_id)
+    verdicts = {
+        task_id: _apply(draft, event, result, router_id) for task_id, result in results.items()
+    }
+    if draft.treatment(event) is Treatment.HOLD:
+        for row in list(draft.facts(event.event_id).deliveries.values()):
+            if row.state is not DeliveryState.DEAD:
+                _hold(draft, row)
+    return verdicts
+
+
+def _apply_fixed(draft: Draft, touch: EventTouch, router_id: str) -> dict[str, Verdict]:
+    """What is said of an event whose deliveries have rows or outcomes."""
+    event = touch.event
+    verdicts = {
+        task_id: _apply(draft, event, result, router_id)
+        for task_id, result in touch.results.items()
+    }
+    for task_id, row in touch.rows.items():
+        known = draft.facts(event.event_id).deliveries.get(task_id)
+        if known is None or known.edit != row.edit or known.leased_by != router_id:
+            # It has its outcome, or is in other hands.
+            continue
+        # A router does not know of it: what an operator had tried again counts in its group no more.
+        row = replace(row, outside_group=known.outside_group)
+        treatment = draft.treatment(event)
+        if treatment is Treatment.SKIP:
+            skip_delivery(draft, known, event, f"the workflow is {draft.instance.status.name}")
+        elif treatment is Treatment.HOLD:
+            _hold(draft, row)
+        else:
+            draft.put_delivery(row)
+    return verdicts
+
+
+def _apply(draft: Draft, event: Event, result: CallResult, router_id: str) -> Verdict:
+    """Applies one result, where its delivery has a row."""
+    row = draft.facts(event.event_id).deliveries.get(result.task.task_id)
+    if row is None or row.edit != result.edit or row.state is DeliveryState.DEAD:
+        return Verdict.DUPLICATE
+    treatment = draft.treatment(event)
+    if treatment is Treatment.HOLD:
+        _hold(draft, row)
+        return Verdict.HELD
+    if treatment is Treatment.SKIP:
+        draft.end_delivery(event.event_id, row.task_id)
+        record_attempt(draft, event, result, Result.SKIPPED, note="the workflow had ended")
+        return Verdict.SKIPPED
+    outcome = result.outcome
+    if row.outside_group:
+        # Whatever comes of it, the event's group does not wait for it.
+        event = replace(event, branch=None)
+    if isinstance(outcome, Pending):
+        return _wait_for_completion(draft, result, row, outcome, router_id)
+    if not isinstance(outcome, Reply):
+        return failing.count(draft, event, result, row, outcome, router_id=router_id)
+    hindered = replying.obstacle(draft, event, result, outcome)
+    if hindered is not None:
+        return hindered
+    try:
+        replying.succeed(draft, event, result, outcome)
+    except WaystationError as fault:
+        failing.fail(draft, event, result, row, fault_of(fault))
+    return Verdict.APPLIED
+
+
+def _wait_for_completion(
+    draft: Draft, result: CallResult, row: Delivery, pending: Pending, router_id: str
+) -> Verdict:
+    """The result follows from elsewhere, or the attempt is cut."""
+    if row.state is DeliveryState.PENDING or row.leased_by not in (None, router_id):
+        return Verdict.DUPLICATE
+    if row.attempts >= result.attempt and not row.suspect:
+        # That attempt has failed meanwhile; the next one is its own.
+        return Verdict.DUPLICATE
+    timeout = pending.timeout if pending.timeout is not None else result.task.timeout
+    draft.put_delivery(
+        replace(
+            row,
+            state=DeliveryState.PENDING,
+            # A suspect's attempt was recorded by its claim; whoever answers did not die of it.
+            attempts=result.attempt - 1,
+            suspect=False,
+            leased_by=None,
+            due_in=timeout,
+        )
+    )
+    return Verdict.APPLIED
+
+
+def _hold(draft: Draft, row: Delivery) -> None:
+    draft.put_delivery(replace(row, state=DeliveryState.HELD, leased_by=None, due_in=0.0))

@@ -1,0 +1,71 @@
+"""Tasks that get nothing any more: what becomes of their deliveries that are open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from waystation_domain import groups
+from waystation_domain.commit import NewDeadLetter
+from waystation_domain.draft import Draft
+from waystation_domain.errors import TaskNotFound, TaskRetired
+from waystation_domain.lifecycle import Treatment
+from waystation_domain.model import (
+    Delivery,
+    DeliveryState,
+    Event,
+    OnFailure,
+)
+from waystation_domain.outcomes import fault_of
+from waystation_domain.recording import record_retired, skip_delivery
+
+STAYS = (DeliveryState.LEASED, DeliveryState.HELD, DeliveryState.DEAD)
+"""What is in call finishes and counts; what is held or dead is retired once it would be called."""
+
+
+def unknown_task(task_id: str) -> TaskNotFound:
+    """The refusal to retire what was never there."""
+    return TaskNotFound(
+        f"No task {task_id} was ever registered; `waystation handlers list` has those that are.",
+        task_id=task_id,
+    )
+
+
+def retire(draft: Draft, deliveries: Sequence[tuple[Delivery, Event]]) -> int:
+    """Makes dead letters TASK_RETIRED of a retired task's open deliveries, under CONTINUE whatever its
+    spec says: that a task was taken away is no failure of the workflow. Says how many.
+
+    Those of an instance that has ended are skipped, and held where it may go on. The draft must know
+    the facts of the events.
+    """
+    retired = 0
+    for row, event in deliveries:
+        if row.state in STAYS:
+            continue
+        treatment = draft.treatment(event)
+        if treatment is Treatment.SKIP:
+            skip_delivery(draft, row, event, f"the workflow is {draft.instance.status.name}")
+        elif treatment is Treatment.HOLD:
+            draft.put_delivery(replace(row, state=DeliveryState.HELD, due_in=0.0))
+        else:
+            _dead_letter(draft, row, event)
+            retired += 1
+    return retired
+
+
+def _dead_letter(draft: Draft, row: Delivery, event: Event) -> None:
+    fault = TaskRetired(
+        f"{row.task_id} is retired and gets nothing any more. For the task that took its place publish "
+        "the event again, or start the workflow anew; a retry needs an endpoint that declares this "
+        "one again.",
+        task_id=row.task_id,
+    )
+    error = fault_of(fault).to_json(draft.rules.means.size_of)
+    draft.add_dead_letter(
+        NewDeadLetter.of(draft.rules.means.make_id(), row, event, error, OnFailure.CONTINUE)
+    )
+    if not row.outside_group:
+        groups.fail(draft, event, row.task_id, fault.reason, fault.message)
+    draft.end_delivery(event.event_id, row.task_id)
+    record_retired(draft, row, event, error)
+    draft.ended(event, f"{row.task_id} is retired")

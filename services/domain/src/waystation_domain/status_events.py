@@ -1,0 +1,54 @@
+"""Events that tell what became of an instance: what they carry, and how they settle where nobody handles
+them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from waystation_domain import lifecycle
+from waystation_domain.draft import Draft
+from waystation_domain.model import Event, JsonObject, NewEvent, Status
+from waystation_domain.recording import record_unhandled
+
+
+def raise_status_event(draft: Draft, *, raised_by: str, cause: Event | None) -> Event:
+    """Raises the event of the status just entered."""
+    instance = draft.instance
+    payload: JsonObject
+    if instance.failure is not None:
+        payload = instance.failure.to_json()
+        if instance.status is Status.FAILED:
+            # None: nothing can make it go on any more.
+            payload["open_dead_letters"] = instance.dead_letters
+    elif instance.status is Status.WAITING_FOR_INPUT:
+        payload = {"waits": [wait.told() for wait in instance.waits]}
+    else:
+        payload = instance.output or {}
+    return draft.raise_event(
+        NewEvent(lifecycle.EVENT_OF_STATUS[instance.status], payload),
+        raised_by=raised_by,
+        cause=cause,
+        after_end=not instance.status.is_open,
+        limited=False,
+    )
+
+
+def how_unhandled(event: Event) -> str:
+    """How an event ended that no task handles, in words for why its instance stands idle."""
+    if event.event_type != lifecycle.DEAD_LETTER_DISCARDED:
+        return "no task handles it"
+    lost = event.payload
+    return f"the dead letter of {lost['task_id']} for `{lost['event_type']}` is discarded"
+
+
+def settle_unhandled_now(draft: Draft, raised: Sequence[Event]) -> None:
+    """Settles notices that no task handles in the commit that raised them, which spares the system a
+    message for every workflow that ends. Call after the entry is recorded."""
+    if draft.rules.resolve is None:
+        return
+    for event in raised:
+        if event.event_type not in lifecycle.NOTICES:
+            continue
+        if not draft.rules.resolve(event.event_type, draft.instance.workflow_type):
+            draft.fix_tasks(event)
+            record_unhandled(draft, event)

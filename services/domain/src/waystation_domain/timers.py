@@ -1,0 +1,188 @@
+"""What becomes due: delayed and expiring events, deadlines, and what an end leaves behind.
+
+A timer is fired under its instance's lock, where it still stands; each is removed by the commit that
+fires it, so it fires once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from waystation_domain import groups, lifecycle
+from waystation_domain.draft import Draft
+from waystation_domain.lifecycle import Treatment
+from waystation_domain.model import (
+    SYSTEM,
+    Delivery,
+    DeliveryState,
+    Event,
+    Failure,
+    NewEvent,
+    Status,
+    Timer,
+    TimerKind,
+    Wait,
+)
+from waystation_domain.recording import record_action, skip_delivery, skip_event
+from waystation_domain.status_events import raise_status_event, settle_unhandled_now
+
+DEADLINE_ACTION = "deadline"
+INPUT_TIMED_OUT_ACTION = "input_timed_out"
+DEADLINE_REASON = "WORKFLOW_DEADLINE_EXCEEDED"
+
+EXPIRED = "it expired"
+
+CLEANUP_AGAIN_SECONDS = 30.0
+"""Until cleaning up looks again at what was in call: its router may have died."""
+
+# A delivery in one of these may be, or have been, in call.
+_CALLED = (DeliveryState.LEASED, DeliveryState.PENDING, DeliveryState.DEAD)
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What firing needs to know beside the instance. The draft must know the facts of these events."""
+
+    events: Mapping[str, Event] = field(default_factory=dict)
+    """By id, those that timers of kind EVENT and EXPIRY are about."""
+    timed: frozenset[str] = frozenset()
+    """Ids of all events of the instance that wait for their time."""
+    delayed: Sequence[Event] = ()
+    """For CLEANUP: all events of the instance that wait for their time."""
+    open: Sequence[tuple[Delivery, Event]] = ()
+    """For CLEANUP: all open deliveries of the instance."""
+    others: Sequence[tuple[TimerKind, str]] = ()
+    """For CLEANUP: all timers of the instance."""
+
+
+def fire(draft: Draft, timer: Timer, material: Material) -> None:
+    """Does what the timer is for, and takes it away; unless another one, fired before it, did."""
+    if draft.has_dropped(timer.kind, timer.ref):
+        return
+    draft.drop_timer(timer.kind, timer.ref)
+    if timer.kind is TimerKind.CLEANUP:
+        _clean_up(draft, material)
+    elif timer.kind is TimerKind.EVENT:
+        _deliver(draft, material.events[timer.ref])
+    elif timer.kind is TimerKind.EXPIRY:
+        _expire(draft, material.events[timer.ref])
+    elif draft.is_over:
+        # It ended meanwhile: what follows now would be skipped.
+        return
+    elif timer.kind is TimerKind.DEADLINE:
+        _exceed(draft)
+    elif timer.kind is TimerKind.WAIT:
+        _time_out(draft, timer.ref)
+    else:
+        groups.time_out(draft, timer.ref)
+
+
+def _deliver(draft: Draft, event: Event) -> None:
+    if draft.facts(event.event_id).timed:
+        draft.announce(event)
+
+
+def _expire(draft: Draft, event: Event) -> None:
+    """Settles what no task was called with. A delivery that was tried goes on: it was delivered."""
+    facts = draft.facts(event.event_id)
+    if facts.timed:
+        draft.drop_timer(TimerKind.EVENT, event.event_id)
+        draft.end_timed(event)
+        expire_event(draft, event)
+    elif facts.in_outbox:
+        draft.leave_outbox(event)
+        expire_event(draft, event)
+    for row in list(facts.deliveries.values()):
+        if row.state not in _CALLED and not row.attempts and not row.suspect:
+            groups.fail_expired(draft, event, row.task_id)
+            skip_delivery(draft, row, event, EXPIRED)
+
+
+def expire_event(draft: Draft, event: Event) -> None:
+    """Records that an event expired before it had deliveries."""
+    groups.fail_expired(draft, event)
+    skip_event(draft, event, EXPIRED)
+
+
+def _exceed(draft: Draft) -> None:
+    """The workflow's own deadline: it fails, if it is open still."""
+    before = draft.as_it_is()
+    if not before.status.is_open:
+        return
+    draft.move_to(Status.FAILED)
+    message = "The workflow was not done by its deadline."
+    draft.touch(failure=Failure(reason=DEADLINE_REASON, message=message), turn=None)
+    event = raise_status_event(draft, raised_by=SYSTEM, cause=None)
+    record_action(
+        draft, DEADLINE_ACTION, event, by=SYSTEM, before=before, raised=[event], note=message
+    )
+    settle_unhandled_now(draft, [event])
+
+
+def _time_out(draft: Draft, wait_id: str) -> None:
+    """A wait that nobody answered in time."""
+    before = draft.as_it_is()
+    wait = next((wait for wait in before.waits if wait.wait_id == wait_id), None)
+    if wait is None:
+        return
+    event = draft.raise_event(
+        NewEvent(lifecycle.INPUT_TIMED_OUT, wait.named()),
+        raised_by=SYSTEM,
+        cause=None,
+        branch=wait.branch,
+        # Without it the instance would stand still.
+        limited=False,
+    )
+    end_wait(draft, wait)
+    record_action(
+        draft, INPUT_TIMED_OUT_ACTION, event, by=SYSTEM, before=before, raised=[event], note=wait_id
+    )
+    leave_wait(draft, wait)
+
+
+def end_wait(draft: Draft, wait: Wait) -> None:
+    """Takes a wait away; the last one makes the instance ACTIVE again. `leave_wait` follows once the
+    entry is recorded."""
+    draft.touch(waits=tuple(one for one in draft.instance.waits if one.wait_id != wait.wait_id))
+    if not draft.instance.waits and draft.instance.status is Status.WAITING_FOR_INPUT:
+        draft.move_to(Status.ACTIVE)
+
+
+def leave_wait(draft: Draft, wait: Wait) -> None:
+    """The wait's branch no longer waits for it, but for the event that ended it."""
+    if wait.branch is not None:
+        groups.leave(draft, wait.branch)
+
+
+def _clean_up(draft: Draft, material: Material) -> None:
+    """Settles what is open of an instance that has ended, but for what is announced: that settles by
+    itself. What is in call does too, unless its router dies: that is looked at again."""
+    why = f"the workflow is {draft.instance.status.name}"
+    # What another timer of this commit has ended or announced is none of it any more.
+    delayed = [event for event in material.delayed if draft.facts(event.event_id).timed]
+    # What was raised while the end was handled is delivered at its time all the same.
+    given_up = [event for event in delayed if draft.treatment(event) is Treatment.SKIP]
+    kept = {event.event_id for event in delayed if event not in given_up}
+    given_up_ids = {event.event_id for event in given_up}
+    for kind, ref in material.others:
+        # Others that expire may have been raised while the end was handled.
+        may_expire = kind is TimerKind.EXPIRY and ref not in given_up_ids
+        if kind is not TimerKind.CLEANUP and ref not in kept and not may_expire:
+            draft.drop_timer(kind, ref)
+    for event in given_up:
+        draft.end_timed(event)
+        skip_event(draft, event, why)
+    in_call = False
+    for row, event in material.open:
+        if (
+            row.task_id in draft.facts(event.event_id).deliveries
+            and row.state is not DeliveryState.DEAD
+            and draft.treatment(event) is Treatment.SKIP
+        ):
+            if row.state is DeliveryState.LEASED:
+                in_call = True
+            else:
+                skip_delivery(draft, row, event, why)
+    if in_call:
+        draft.put_timer(Timer(TimerKind.CLEANUP, due_in=CLEANUP_AGAIN_SECONDS))

@@ -1,0 +1,18 @@
+"""What the rules refuse, as a client is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from waystation_domain import errors
+from waystation_worker.errors import error_of
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Raises what `Client` would raise where the block is refused."""
+    try:
+        yield
+    except errors.WaystationError as refused:
+        raise error_of(refused.code, refused.reason, refused.message, refused.metadata) from None
