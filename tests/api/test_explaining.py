@@ -248,6 +248,7 @@ async def test_a_failed_workflow_names_its_dead_letter_and_what_is_held(api: Api
     )
     summary, found = await explained(api)
     assert not found
+    assert "BAD in claim_validator: " in summary  # a message alone may say nothing
     assert f"waystation fork {name}" in summary
     assert ".." not in summary
 

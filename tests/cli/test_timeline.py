@@ -1,8 +1,12 @@
 """Where the timeline hangs what the system did: under what it follows from."""
 
 from waystation.v1.event_pb2 import EventWithState, WorkflowEvent
-from waystation.v1.history_pb2 import HISTORY_RESULT_SUCCESS, HistoryEntry
-from waystation_cli.render.timeline import timeline
+from waystation.v1.history_pb2 import (
+    HISTORY_RESULT_SKIPPED,
+    HISTORY_RESULT_SUCCESS,
+    HistoryEntry,
+)
+from waystation_cli.render.timeline import entry_line, timeline
 from waystation_cli.render.tree import Node
 
 
@@ -52,3 +56,14 @@ def test_the_end_of_a_group_and_of_a_wait_stand_under_the_results_that_opened_th
         ],
         ["#2 other SUCCESS"],
     ]
+
+
+def test_a_discard_is_the_doing_of_no_task() -> None:
+    discarded = HistoryEntry(
+        sequence=7,
+        processed_by="decide",
+        attempt=2,
+        result=HISTORY_RESULT_SKIPPED,
+        action="dead_letter_discarded",
+    )
+    assert entry_line(discarded).plain == "#7 dead letter discarded by client (decide)"

@@ -178,8 +178,9 @@ class WorkflowServiceServicer(object):
         """Streams entries of history from a sequence number, each once and in order, as they come; a heartbeat
         when there was none for 15 s. Ends OK once all were sent and none follows by itself: the instance has
         ended and what is not settled, if anything, waits for an operator (dead letters, and what they hold).
-        A stream that ends otherwise (UNAVAILABLE: a server stops, connections are let go after some minutes) is
-        taken up again by a call with from_sequence = the last sequence received + 1.
+        A stream that breaks (UNAVAILABLE: a server stops, connections are let go after some minutes) is taken up again
+        by a call with from_sequence = the last sequence received + 1. Clients of some stacks see one that broke as
+        CANCELLED, ABORTED, INTERNAL or UNKNOWN too; it is taken up again the same way.
         Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD; NOT_FOUND / WORKFLOW_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

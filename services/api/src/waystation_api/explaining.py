@@ -26,6 +26,7 @@ from waystation_domain.model import (
     Delivery,
     DeliveryState,
     Event,
+    Failure,
     Idle,
     Instance,
     Status,
@@ -106,9 +107,8 @@ def _summary(instance: Instance, blockers: Sequence[Blocker], left_out: int) -> 
     name, status = instance.workflow_instance_id, instance.status.name
     if not blockers:
         if instance.status is Status.FAILED:
-            why = f": {instance.failure.message}" if instance.failure is not None else ""
             return (
-                f"{_sentence(f'{name} is FAILED{why}')} Nothing of it can be retried: start another workflow, or "
+                f"{_sentence(f'{name} is FAILED{_why(instance.failure)}')} Nothing of it can be retried: start another workflow, or "
                 f"take another course from where it was: `waystation fork {name} --at SEQUENCE`."
             )
         return (
@@ -118,6 +118,14 @@ def _summary(instance: Instance, blockers: Sequence[Blocker], left_out: int) -> 
     told = "; ".join(blocker.message for blocker in blockers[:_SHOWN])
     more = len(blockers) - _SHOWN + left_out
     return _sentence(f"{name} is {status}: {told}" + (f"; and {more} more" if more > 0 else ""))
+
+
+def _why(failure: Failure | None) -> str:
+    """The message alone may say nothing: that of a KeyError is a key."""
+    if failure is None:
+        return ""
+    where = f" in {failure.task_id}" if failure.task_id else ""
+    return ": ".join(filter(None, ("", f"{failure.reason}{where}", failure.message)))
 
 
 def _sentence(text: str) -> str:

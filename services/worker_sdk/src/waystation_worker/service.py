@@ -136,7 +136,9 @@ class HandlerService:
         **options: Any,
     ) -> None:
         if task_id in self._tasks:
-            raise ValueError(f"task {task_id!r} is declared twice in service {self.name}")
+            raise ValueError(
+                f"task {task_id!r} is declared twice in service {self.name}; give one of them another task_id"
+            )
         self._tasks[task_id] = make_task(function, task_id, backoff=backoff or Backoff(), **options)
 
     def run(

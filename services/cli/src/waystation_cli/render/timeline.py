@@ -144,6 +144,11 @@ def _event_line(entry: EventWithState) -> Text:
 def entry_line(entry: HistoryEntry) -> Text:
     """What one entry says: who did what, how it ended, how long it took."""
     line = Text.assemble((f"#{entry.sequence} ", "dim"))
+    if (
+        entry.action == "dead_letter_discarded"
+    ):  # an entry of the task that was given up, which did nothing
+        line.append(plain(f"dead letter discarded by client ({entry.processed_by})"))
+        return line
     if entry.action:
         line.append(plain(f"{entry.action.replace('_', ' ')} by {entry.processed_by}"))
     elif entry.result == HISTORY_RESULT_UNHANDLED:

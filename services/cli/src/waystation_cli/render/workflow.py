@@ -97,7 +97,7 @@ def _print_header(out: Console, context: WorkflowContext, events: int) -> None:
 
 
 def _print_attempts(out: Console, history: Sequence[HistoryEntry]) -> None:
-    calls = [entry for entry in history if entry.attempt]
+    calls = [entry for entry in history if entry.attempt and not entry.action]
     if not calls:
         return
     _heading(out, "Attempts")
