@@ -134,6 +134,7 @@ async def test_an_event_on_its_way_and_one_whose_service_is_gone(api: Api) -> No
     assert list(found) == ["NO_LIVE_ENDPOINT"]
     assert found["NO_LIVE_ENDPOINT"].service_name == "claims"
     assert "waystation handlers register --service claims" in found["NO_LIVE_ENDPOINT"].remedy
+    assert "--task ID:EVENT:TYPE" in found["NO_LIVE_ENDPOINT"].remedy  # refused without
 
 
 async def test_deliveries_off_the_fast_way(api: Api, default_router: str) -> None:

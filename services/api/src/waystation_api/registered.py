@@ -95,5 +95,5 @@ def how_to_start(service: str) -> str:
     """What helps where a service has no live endpoint."""
     return (
         f"Start {service}, or register an endpoint of it: `waystation handlers register "
-        f"--service {service} --host HOST --port PORT`."
+        f"--service {service} --host HOST --port PORT --task ID:EVENT:TYPE`."
     )
