@@ -78,7 +78,9 @@ class DeadLetterServiceServicer(object):
 
     def RetryDeadLetter(self, request, context):
         """Tries a delivery again from its first attempt, with the same or an edited payload. A FAILED instance
-        becomes ACTIVE and its held events go on. Idempotent by request_id.
+        becomes ACTIVE and its held events go on; in a COMPLETED or CANCELLED one it is refused with WORKFLOW_ENDED. Of
+        what the end of an instance raised it is possible in each of them, and leaves the status. Idempotent by
+        request_id.
         Errors: NOT_FOUND / DEAD_LETTER_NOT_FOUND; FAILED_PRECONDITION / DEAD_LETTER_RESOLVED, WORKFLOW_ENDED;
         INVALID_ARGUMENT / INVALID_STRUCT, INVALID_FIELD, INVALID_ID; RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE;
         ALREADY_EXISTS / REQUEST_ID_REUSED.
@@ -99,8 +101,8 @@ class DeadLetterServiceServicer(object):
 
     def RetryDeadLetters(self, request, context):
         """Tries many again, as RetryDeadLetter does one: all open ones that are meant and were there when the request
-        was first made, some instances at a time, each such portion in a transaction of its own; those of COMPLETED
-        and CANCELLED instances stay. A call that broke off is taken up by the same request, and the answer counts
+        was first made, some instances at a time, each such portion in a transaction of its own; those for which it
+        would be refused stay. A call that broke off is taken up by the same request, and the answer counts
         what all its calls did. An instance that can't be changed now holds up no other: the call fails for it when
         the others are done.
         Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID, INVALID_EVENT_TYPE; ALREADY_EXISTS / REQUEST_ID_REUSED.
