@@ -323,6 +323,19 @@ async def test_catching_up_walks_over_what_was_unhandled_in_portions(engine: Eng
     assert await registry.instances_to_catch_up(other, after=keys[2]) == ToCatchUp([], None)
 
 
+@pytest.mark.parametrize("last", ["workflow.started", "workflow.*", "#.never", ".".join(["#", "a"] * 50)])
+async def test_a_task_of_as_many_and_as_long_types_as_may_be_catches_up(
+    engine: Engine, last: str
+) -> None:
+    instance, event = await engine.started()
+    await engine.touch_rows(instance.key, event)
+    long = [f"{'x' * 190}.{at}" for at in range(499)]
+    wild = [f"*.{'x' * 190}.{at}" for at in range(500)]
+    spec = replace(task("late"), event_types=(*long, *wild, last))
+    found = await PostgresRegistryStore(engine.pool).instances_to_catch_up(spec)
+    assert found == ToCatchUp([instance.key] if last.startswith("workflow.") else [], None)
+
+
 async def test_a_list_walks_over_instances_in_portions(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,9 @@ WITH walked AS MATERIALIZED (
     SELECT instance_key, sequence, event_id, event_type FROM history
     WHERE result = 4 AND (status = 1 OR status = 2) AND instance_key > %(after)s
     ORDER BY instance_key LIMIT %(limit)s
+), meant AS MATERIALIZED (
+    SELECT t.event_type FROM (SELECT DISTINCT event_type FROM walked) t
+    WHERE t.event_type = ANY(%(types)s) OR (t.event_type || '.') ~ ANY(%(patterns)s::text[])
 )
 """
 
@@ -35,7 +38,7 @@ SELECT (SELECT count(*) FROM walked), (SELECT max(instance_key) FROM walked), (
     FROM walked h JOIN workflow_instances i ON i.key = h.instance_key
     WHERE i.status IN (1, 2) AND (i.namespace = %(namespace)s) IS TRUE
       AND (%(any_type)s OR i.workflow_type = ANY(%(workflow_types)s))
-      AND (h.event_type || '.') ~ %(types)s AND {never_delivered}
+      AND h.event_type IN (SELECT event_type FROM meant) AND {never_delivered}
 )
 """
 
@@ -80,7 +83,8 @@ class CatchingUp:
             "namespace": namespace,
             "any_type": topics.ONE_WORD in task.workflow_types,
             "workflow_types": list(task.workflow_types),
-            "types": event_types.as_regex(task.event_types),
+            "types": list(task.event_types),
+            "patterns": event_types.as_regexes(task.event_types),
             "task_id": task.task_id,
             "after": after,
             "limit": limit,

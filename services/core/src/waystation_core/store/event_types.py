@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from waystation_domain.model import JsonObject
 from waystation_domain.pools import EVERY_TYPE, EventTypes
-from waystation_domain.topics import ANY_WORDS, ONE_WORD
+from waystation_domain.topics import ANY_WORDS, ONE_WORD, is_pattern
+
+_LONGEST_REGEX = 4_000
+"""Characters. Postgres refuses those that are too complex, which a thousand long patterns in one are."""
 
 
 def among(types: EventTypes, table: str) -> str:
@@ -21,6 +24,22 @@ def among(types: EventTypes, table: str) -> str:
 def parameters(types: EventTypes) -> JsonObject:
     """Of the condition."""
     return {"types": as_regex(types.patterns), "but": types.but}
+
+
+def as_regexes(types: tuple[str, ...]) -> list[str]:
+    """Of those that are patterns; what one of them matches is meant. None is too large for Postgres."""
+    regexes: list[str] = []
+    together: list[str] = []
+    size = 0
+    for pattern in types:
+        if not is_pattern(pattern):
+            continue
+        if together and size + len(pattern) > _LONGEST_REGEX:
+            regexes.append(as_regex(tuple(together)))
+            together, size = [], 0
+        together.append(pattern)
+        size += len(pattern)
+    return [*regexes, as_regex(tuple(together))] if together else regexes
 
 
 def as_regex(patterns: tuple[str, ...]) -> str:
