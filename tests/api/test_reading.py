@@ -192,7 +192,7 @@ async def test_events_page_in_the_order_they_were_raised_with_their_states(api: 
 async def test_a_page_ends_early_rather_than_outgrow_a_message(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages_of, "_FIRST_PORTION", 1)
+    monkeypatch.setattr(pages_of, "FIRST_PORTION", 1)
     name = await started(api, "w-1")
     for number in range(5):
         event = pb.PublishEventRequest(workflow_instance_id=name)

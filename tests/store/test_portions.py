@@ -323,7 +323,9 @@ async def test_catching_up_walks_over_what_was_unhandled_in_portions(engine: Eng
     assert await registry.instances_to_catch_up(other, after=keys[2]) == ToCatchUp([], None)
 
 
-@pytest.mark.parametrize("last", ["workflow.started", "workflow.*", "#.never", ".".join(["#", "a"] * 50)])
+@pytest.mark.parametrize(
+    "last", ["workflow.started", "workflow.*", "#.never", ".".join(["#", "a"] * 50)]
+)
 async def test_a_task_of_as_many_and_as_long_types_as_may_be_catches_up(
     engine: Engine, last: str
 ) -> None:

@@ -207,6 +207,28 @@ async def test_a_discarded_dead_letter_lets_go_of_what_was_held() -> None:
     assert held
 
 
+async def test_an_answer_that_may_not_be_is_refused_as_the_engine_refuses_it() -> None:
+    run = TestEngine(
+        service_of(
+            ask=(lambda ctx: ctx.wait_for_input("?", answer_path="/a/b"), "workflow.started")
+        )
+    ).start("order")
+    await run.until_waiting()
+    deep: dict[str, Any] = {}
+    for _ in range(14):
+        deep = {"d": deep}
+    for answer, by, reason in (
+        (deep, "", "INVALID_STRUCT"),
+        ({}, "x" * 201, "INVALID_FIELD"),
+        ({}, "\0", "INVALID_FIELD"),
+    ):
+        with pytest.raises(InvalidRequest) as refused:
+            run.provide_input(answer, answered_by=by)
+        assert (refused.value.reason, refused.value.code) == (reason, "INVALID_ARGUMENT")
+    run.provide_input(deep["d"], answered_by="x" * 200)
+    assert run.data == {"a": {"b": deep["d"]}}
+
+
 async def test_a_failing_notifier_does_not_hide_that_the_end_is_final() -> None:
     def undo(ctx: TaskContext) -> None:
         if not ctx.event.payload["open_dead_letters"]:

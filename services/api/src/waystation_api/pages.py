@@ -31,7 +31,7 @@ _LONGEST_KEY = 300
 """Characters of the longest text in a key: a host's name."""
 
 
-_FIRST_PORTION = 10
+FIRST_PORTION = 10
 """Rows that are read first; the next portion is twice as large."""
 
 _OF_ONE = 8
@@ -129,7 +129,7 @@ async def fill(
     `look` gives so many rows after a key. They are read in portions that grow: of large ones few fit, and
     what is read in vain is read again for the next page.
     """
-    after, room, at_once = page.after, Room(MAX_PAGE_BYTES), _FIRST_PORTION
+    after, room, at_once = page.after, Room(MAX_PAGE_BYTES), FIRST_PORTION
     while True:
         # One more than fits tells whether this page is the last one.
         limit = min(page.size + 1 - len(into), at_once)

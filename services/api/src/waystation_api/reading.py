@@ -9,7 +9,7 @@ from datetime import datetime
 
 from waystation.v1 import event_pb2, workflow_service_pb2
 from waystation_api.filters import history_filter, history_view, workflow_filter
-from waystation_api.pages import MAX_PAGE_BYTES, Key, Page, Room, fill
+from waystation_api.pages import FIRST_PORTION, MAX_PAGE_BYTES, Key, Page, Room, fill
 from waystation_api.past import as_it_was
 from waystation_api.requests import check_instance_id, check_namespace
 from waystation_api.waiting import InstanceReader
@@ -110,15 +110,17 @@ class Reading:
         instance = await self._reader.read(check_instance_id(request.workflow_instance_id))
         last: int | None = page.after[0] if page.after is not None else None
         response = _pb.ListHistoryResponse()
-        size, more = 0, True
+        # Portions grow, as those of other lists do: of large entries few fit, whatever else was read.
+        size, more, at_once = 0, True, FIRST_PORTION
         while more and len(response.entries) < page.size:
             found = await self._store.history(
                 instance.key,
                 _from_there(filter, last, newest_first=request.newest_first),
                 newest_first=request.newest_first,
                 with_change=with_change,
-                limit=page.size - len(response.entries),
+                limit=min(page.size - len(response.entries), at_once),
             )
+            at_once *= 2
             for stored in found.entries:
                 entry = entry_to_proto(stored)
                 size += entry.ByteSize()

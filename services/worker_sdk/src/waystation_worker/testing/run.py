@@ -14,7 +14,7 @@ from waystation_conversion import (
     new_event_from_proto,
     result_from_proto,
 )
-from waystation_domain import actions, completing, lifecycle, model
+from waystation_domain import actions, completing, lifecycle, limits, model
 from waystation_domain.completing import Standing
 from waystation_domain.draft import Draft
 from waystation_domain.model import Delivery, Event
@@ -179,10 +179,11 @@ class WorkflowRun:
     ) -> None:
         """Answers a question; `wait_id` may be left out where one is open.
 
-        Raises WorkflowNotWaiting, WaitIdRequired, WorkflowEnded and WrongState as `Client` does.
+        Raises WorkflowNotWaiting, WaitIdRequired, WorkflowEnded, WrongState and InvalidRequest as `Client` does.
         """
         given = as_json(answer, "input")
         with refusing(), self._memory.drafting() as draft:
+            limits.check_short_text(answered_by, "answered_by")
             actions.provide_input(draft, wait_id or "", given, answered_by)
 
     def publish(
