@@ -11,6 +11,9 @@ from support.scripted_engine import failure, reply
 
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.history_pb2 import HistoryFilter, HistoryResult, HistoryView
+from waystation_api import reading
+from waystation_core.ports.store import HistoryPortion
+from waystation_core.store.queries import PostgresQueryStore
 from waystation_domain.operations import Operation
 
 FAILED = HistoryResult.HISTORY_RESULT_FAILED
@@ -38,6 +41,25 @@ async def pages(api: Api, **fields: Any) -> list[list[int]]:
         if not page.next_page_token:
             return found
         request.page_token = page.next_page_token
+
+
+async def test_a_page_is_read_in_portions_that_grow(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A page of large entries holds one of them: a thousand read for it would be read a thousand times.
+    asked = []
+    read = PostgresQueryStore.history
+
+    async def watched(*args: Any, limit: int, **more: Any) -> HistoryPortion:
+        asked.append(limit)
+        return await read(*args, limit=limit, **more)
+
+    monkeypatch.setattr(PostgresQueryStore, "history", watched)
+    monkeypatch.setattr(reading, "FIRST_PORTION", 1)
+    await lived(api)
+    assert await pages(api, page_size=1000) == [[1, 2, 3, 4, 5]]
+    assert await pages(api, page_size=4, newest_first=True) == [[5, 4, 3, 2], [1]]
+    assert asked == [1, 2, 4, 1, 2, 1, 1]
 
 
 async def test_pages_follow_each_other_both_ways_and_filters_hold_on_each(api: Api) -> None:
