@@ -195,8 +195,10 @@ MUTANTS = (
         "domain/retiring.py",
         (
             (
-                "        NewDeadLetter.of(draft.rules.means.make_id(), row, event, error, OnFailure.CONTINUE)\n",
-                "        NewDeadLetter.of(draft.rules.means.make_id(), row, event, error, OnFailure.FAIL_WORKFLOW)\n",
+                "        NewDeadLetter.of(draft.rules.means.make_id(), row, event, error, OnFailure.CONTINUE),\n",
+                "        NewDeadLetter.of(\n"
+                "            draft.rules.means.make_id(), row, event, error, OnFailure.FAIL_WORKFLOW\n"
+                "        ),\n",
             ),
         ),
         killers=(

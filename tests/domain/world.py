@@ -336,8 +336,7 @@ class World:
         assert not timed & self.outbox
         open_events = {of for of, _ in self.deliveries} | self.outbox | timed
         assert instance.unsettled == len(open_events)
-        rescues = [one for one in self.open_letters() if not one.event.after_end]
-        assert instance.dead_letters == len(rescues)
+        assert instance.dead_letters == len(self.open_letters())
         assert {(one.event.event_id, one.task_id) for one in self.open_letters()} >= {
             place for place, row in self.deliveries.items() if row.state is DeliveryState.DEAD
         }

@@ -7,7 +7,7 @@ import asyncio
 import itertools
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, cast
 from unittest import mock
@@ -26,6 +26,7 @@ from waystation.v1 import (
     delivery_completion_service_pb2,
     workflow_service_pb2,
 )
+from waystation_api import changing
 from waystation_api.backlog import Backlog
 from waystation_api.changing import Changing
 from waystation_api.completing import Completing
@@ -36,12 +37,12 @@ from waystation_api.starting import Starter
 from waystation_api.tasks import TaskDirectory
 from waystation_api.waiting import InstanceReader
 from waystation_api.workflows import WorkflowService
+from waystation_core.means import MEANS
 from waystation_core.ports.store import Registration
 from waystation_core.relay.announcing import Relay
 from waystation_core.relay.catching_up import catch_up
 from waystation_core.rpc.settings import read_settings
 from waystation_core.running import Contact
-from waystation_domain import failing
 from waystation_domain.errors import StoreUnavailable, WaystationError
 from waystation_domain.model import OnFailure
 from waystation_domain.task_spec import RetryPolicy, TaskSpec
@@ -117,7 +118,10 @@ class System:
         self._undo.append(structlog.reset_defaults)
         self._endpoints_for: Running | None = None
         self.replace(app, "EndpointPool", self._endpoints)
-        self.replace(failing, "_JITTER", random.Random(0))
+        # The same life has the same waits.
+        means = replace(MEANS, chance=random.Random(0).random)
+        self.replace(app, "MEANS", means)
+        self.replace(changing, "MEANS", means)
         self.witness = Witness(self.ledger.answers, CONTINUES)
         self.script = Script()
         self.handlers: dict[str, str] = {}
@@ -171,9 +175,7 @@ class System:
         relay = Relay(engine, cast(Any, self.wire.port()))
         tasks = TaskDirectory(registry)
         backlog = Backlog(engine, 1_000_000)
-        changing = Changing(
-            engine, queries, relay, tasks, max_events=10_000, lines=InstanceLines(4)
-        )
+        changes = Changing(engine, queries, relay, tasks, max_events=10_000, lines=InstanceLines(4))
 
         async def make() -> SimpleNamespace:
             await tasks.refresh()
@@ -190,7 +192,7 @@ class System:
                     reader=InstanceReader(queries),
                     reading=unused,
                     watching=unused,
-                    changing=changing,
+                    changing=changes,
                     replaying=unused,
                     forking=unused,
                     tasks=tasks,
@@ -198,8 +200,8 @@ class System:
                     queries=queries,
                     broker=cast(Any, self.wire.port()),
                 ),
-                letters=DeadLetterService(queries, changing, unused),
-                completions=DeliveryCompletionService(Completing(queries, changing, tasks)),
+                letters=DeadLetterService(queries, changes, unused),
+                completions=DeliveryCompletionService(Completing(queries, changes, tasks)),
             )
 
         return cast(SimpleNamespace, self.run(make()))

@@ -229,24 +229,6 @@ async def test_an_answer_that_may_not_be_is_refused_as_the_engine_refuses_it() -
     assert run.data == {"a": {"b": deep["d"]}}
 
 
-async def test_a_failing_notifier_does_not_hide_that_the_end_is_final() -> None:
-    def undo(ctx: TaskContext) -> None:
-        if not ctx.event.payload["open_dead_letters"]:
-            ctx.data["undone"] = True
-
-    service = service_of(
-        bad=(rejects, "workflow.started"),
-        notify=(rejects, "workflow.failed"),
-        undo=(undo, "workflow.dead_letter.discarded"),
-    )
-    run = TestEngine(service).start("order")
-    await run.until_quiet()
-    work, _ = run.dead_letters
-    run.discard(work)
-    await run.until_quiet()
-    assert (run.status, run.data) == ("FAILED", {"undone": True})
-
-
 async def test_under_continue_the_workflow_goes_on() -> None:
     service = service_of(
         bad=(rejects, "workflow.started", {"on_failure": "continue"}),

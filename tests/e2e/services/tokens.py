@@ -52,9 +52,9 @@ async def answered(ctx: TaskContext) -> None:
     ctx.emit("tokens.last")
 
 
-@service.task(events=["tokens.last"], workflow_types=["tokens"], **POLICY)
+@service.task(events=["tokens.last"], workflow_types=["tokens"], history_entries=3, **POLICY)
 async def last(ctx: TaskContext) -> None:
-    """The end."""
+    """The end; gets what happened just before."""
     ctx.data.append("tokens", "last")
     ctx.complete({"tokens": len(ctx.data["tokens"])})
 

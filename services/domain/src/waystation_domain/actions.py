@@ -284,7 +284,7 @@ def retry_dead_letter(
     if event.expires_at is not None:
         # It was delivered, and whoever tries it again wants it delivered once more.
         draft.drop_timer(TimerKind.EXPIRY, event.event_id)
-    draft.take_dead_letter(letter.dead_letter_id, event, retried=True)
+    draft.take_dead_letter(letter.dead_letter_id, retried=True)
     raised: list[Event] = []
     if before.status is Status.FAILED and not event.after_end:
         draft.move_to(Status.ACTIVE)
@@ -365,7 +365,7 @@ def discard_dead_letter(
             "DISCARDED",
             f"the dead letter of {letter.task_id} was discarded",
         )
-    draft.take_dead_letter(letter.dead_letter_id, event, retried=False)
+    draft.take_dead_letter(letter.dead_letter_id, retried=False)
     draft.end_delivery(event.event_id, letter.task_id)
     told = _tell_of_discarded(draft, letter)
     record_delivery(

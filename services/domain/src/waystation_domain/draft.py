@@ -304,22 +304,17 @@ class Draft:
         if turn is not None and turn.holder == turn_holder(*place):
             self.touch(turn=None)
 
-    def add_dead_letter(self, letter: NewDeadLetter, event: Event) -> None:
+    def add_dead_letter(self, letter: NewDeadLetter) -> None:
         self._commit.dead_letters.append(letter)
-        self._count_dead_letter(event, 1)
+        self.touch(dead_letters=self.instance.dead_letters + 1)
 
-    def take_dead_letter(self, dead_letter_id: str, event: Event, *, retried: bool) -> None:
+    def take_dead_letter(self, dead_letter_id: str, *, retried: bool) -> None:
         """Resolves an open dead letter: retried, or discarded."""
         resolved = (
             self._commit.dead_letters_retried if retried else self._commit.dead_letters_discarded
         )
         resolved.append(dead_letter_id)
-        self._count_dead_letter(event, -1)
-
-    def _count_dead_letter(self, event: Event, change: int) -> None:
-        # A retry of what an end raised makes nothing go on: the end is no less final for it.
-        if not event.after_end:
-            self.touch(dead_letters=self.instance.dead_letters + change)
+        self.touch(dead_letters=self.instance.dead_letters - 1)
 
     def ended(self, event: Event, how: str) -> None:
         """Notes how an event ended, unless something of it is open still: should nothing else be

@@ -89,8 +89,9 @@ def fail(
     before = draft.as_it_is()
     # What the end of an instance raised can't end it again.
     on_failure = OnFailure.CONTINUE if event.after_end else task.on_failure
-    letter = NewDeadLetter.of(draft.rules.means.make_id(), row, event, stored, on_failure)
-    draft.add_dead_letter(letter, event)
+    draft.add_dead_letter(
+        NewDeadLetter.of(draft.rules.means.make_id(), row, event, stored, on_failure)
+    )
     raised: list[Event] = []
     if on_failure is OnFailure.FAIL_WORKFLOW:
         draft.put_delivery(replace(row, state=DeliveryState.DEAD))

@@ -288,7 +288,7 @@ class Instance:
     unsettled: int
     """Events that are not settled."""
     dead_letters: int
-    """Open dead letters that can make it go on: those of events of its end are none of them."""
+    """Open dead letters."""
     event_count: int
     """Events ever raised."""
     waits: tuple[Wait, ...] = ()

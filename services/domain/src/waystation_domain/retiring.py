@@ -62,8 +62,7 @@ def _dead_letter(draft: Draft, row: Delivery, event: Event) -> None:
     )
     error = fault_of(fault).to_json(draft.rules.means.size_of)
     draft.add_dead_letter(
-        NewDeadLetter.of(draft.rules.means.make_id(), row, event, error, OnFailure.CONTINUE),
-        event,
+        NewDeadLetter.of(draft.rules.means.make_id(), row, event, error, OnFailure.CONTINUE)
     )
     if not row.outside_group:
         groups.fail(draft, event, row.task_id, fault.reason, fault.message)
