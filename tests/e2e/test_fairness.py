@@ -35,7 +35,7 @@ async def test_one_type_that_floods_keeps_no_other_one_waiting(
     @service.task(events=["workflow.started"], workflow_types=["flood", "quiet"], max_in_flight=4)
     async def step(ctx: TaskContext) -> None:
         handled[ctx.workflow_type] += 1
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.01)
         ctx.complete()
 
     async with (
@@ -46,7 +46,7 @@ async def test_one_type_that_floods_keeps_no_other_one_waiting(
         await client.run("quiet", timeout=60)
         await start_all(client, "flood", 1500)
         behind = 1500 - handled["flood"]
-        assert behind > 700, "the flood has to be larger than what is handled meanwhile"
+        assert behind > 500, "the flood has to be larger than what is handled meanwhile"
         before = handled["flood"]
         await client.start("quiet")
 
