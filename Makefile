@@ -48,9 +48,10 @@ check: setup ## All that can be said without running it: style, types, arrows, c
 rabbitmq node protoc:
 	@scripts/install-packages $@
 
+WORKERS ?= 0
 .PHONY: test
-test: setup rabbitmq node ## Every test, on private RabbitMQ and Postgres servers
-	$(bin)/pytest $(PYTEST_ARGS)
+test: setup rabbitmq node ## Every test, on private RabbitMQ and Postgres servers; WORKERS=2 runs it in two processes
+	$(bin)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: polyglot
 polyglot: setup node protoc ## The programs of docs/without-sdk: all whose tools are here, or LANGUAGES="go java"

@@ -50,6 +50,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+LONGEST_FILES = (
+    "e2e/test_chaos.py",
+    "e2e/test_failpoints.py",
+    "docs/test_transcripts.py",
+    "e2e/test_scale.py",
+    "house/test_mutants.py",
+    "model/test_machine.py",
+    "model/test_interleaving.py",
+    "e2e/test_fuzz_input.py",
+    "router/test_fault_table.py",
+)
+"""Files that take a minute or more. A file is one worker's, so these begin first: the last worker is done
+soon after the others."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, the others as they were."""
+
+    def place(item: pytest.Item) -> int:
+        name = "/".join(item.path.parts[-2:])
+        return LONGEST_FILES.index(name) if name in LONGEST_FILES else len(LONGEST_FILES)
+
+    items.sort(key=place)
+
+
 POSTGRES_VERSIONS = ["bundled-16", *(["system-15"] if _has_system_postgres() else [])]
 
 
