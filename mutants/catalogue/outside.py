@@ -195,10 +195,8 @@ MUTANTS = (
         "domain/retiring.py",
         (
             (
-                "        NewDeadLetter.of(draft.rules.means.make_id(), row, event, error, OnFailure.CONTINUE),\n",
-                "        NewDeadLetter.of(\n"
-                "            draft.rules.means.make_id(), row, event, error, OnFailure.FAIL_WORKFLOW\n"
-                "        ),\n",
+                "        NewDeadLetter.of(draft.rules.means.make_id(), row, event, error, OnFailure.CONTINUE)\n",
+                "        NewDeadLetter.of(draft.rules.means.make_id(), row, event, error, OnFailure.FAIL_WORKFLOW)\n",
             ),
         ),
         killers=(
