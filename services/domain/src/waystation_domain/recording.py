@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from waystation_domain.commit import HistoryEntry, effects, writes_of
 from waystation_domain.conflicts import Write
-from waystation_domain.model import SYSTEM, Delivery, Event, Instance, JsonObject, Result
+from waystation_domain.model import SYSTEM, Delivery, Event, Instance, Json, JsonObject, Result
 from waystation_domain.operations import Operation, to_json
 from waystation_domain.outcomes import CallResult
 
@@ -29,9 +29,7 @@ def record_attempt(
 ) -> None:
     """Adds the entry of one attempt of one delivery. `before` and `operations` as of
     `record_action`; `opened`: the ids of the waits that it opened."""
-    moved, writes = _moves(draft, before, operations, raised)
-    if opened:
-        moved["effects"] = {**(moved["effects"] or {}), "opened": list(opened)}
+    moved, writes = _moves(draft, before, operations, raised, opened=list(opened))
     entry = HistoryEntry(
         sequence=draft.next_version,
         event_id=event.event_id,
@@ -66,9 +64,7 @@ def record_action(
     """Adds the entry of what a client or the system did: to the data by these operations (None: it
     is none of its business), and to the rest of the instance since it was as in `before` (None:
     nothing)."""
-    moved, writes = _moves(draft, before, operations, raised)
-    if answered_by:
-        moved["effects"] = {**(moved["effects"] or {}), "answered_by": answered_by}
+    moved, writes = _moves(draft, before, operations, raised, answered_by=answered_by)
     _record(draft, about, by, Result.SUCCESS, writes, action=action, note=note, **moved)
 
 
@@ -107,13 +103,16 @@ def _moves(
     before: Instance | None,
     operations: Sequence[Operation] | None,
     raised: Sequence[Event],
+    **told: Json,
 ) -> tuple[dict[str, Any], tuple[Write, ...]]:
-    """What an entry says of changes and of what was raised, and what it wrote."""
+    """What an entry says of changes and of what was raised, and what it wrote. What is `told` besides, and
+    not empty, stands among the effects."""
     changed = effects(before, draft.instance) if before is not None else None
+    told = {name: value for name, value in told.items() if value}
     moved = {
         "change": [to_json(each) for each in operations] if operations is not None else None,
         "raised": tuple(event.event_id for event in raised),
-        "effects": changed,
+        "effects": {**(changed or {}), **told} if told else changed,
     }
     return moved, writes_of(operations or (), changed)
 
