@@ -8,28 +8,37 @@ from typing import Any
 
 import orjson
 from domain.test_folding_programs import PROGRAMS, InCall, Life, take
-from domain.world import START
+from domain.world import START, World
 from hypothesis import HealthCheck, given, settings
 
-from waystation_api.past import moments
+from waystation_api.past import Fold
 from waystation_core.means import MEANS
 from waystation_core.ports.store import StoredEntry
 from waystation_domain.draft import Rules
 from waystation_domain.forking import again, fork
-from waystation_domain.model import Event, NewEvent, Result
+from waystation_domain.model import Event, Instance, NewEvent, Result
 from waystation_domain.operations import Operation, apply, from_json
 from waystation_domain.replaying import Comparison, Recorded, compare
 from waystation_domain.results import AttemptError, Reply
 
 
+def _moments(world: World) -> dict[int, Instance]:
+    """The instance after each entry of its history, by sequence."""
+    fold = Fold(world.instance)
+    found = {}
+    for entry in world.history:
+        fold.add(StoredEntry(entry, START))
+        found[entry.sequence] = fold.moment()
+    return found
+
+
 def _recorded(life: Life) -> dict[int, Recorded]:
     """Every attempt, by the sequence of its entry."""
     world = life.world
-    entries = [StoredEntry(entry, START) for entry in world.history]
-    past = moments(world.instance, entries, range(1, len(entries) + 1))
+    past = _moments(world)
     for sequence, data in world.data_at.items():
         assert orjson.dumps(past[sequence].data) == orjson.dumps(data)
-    last = past[len(entries)]
+    last = past[len(world.history)]
     assert (last.status, last.waits, last.output, last.event_count) == (
         world.instance.status,
         world.instance.waits,
@@ -119,9 +128,8 @@ def test_a_fork_has_the_data_of_then_and_nothing_else(steps: list[tuple[Any, ...
     for step in steps:
         take(life, step)
     world = life.world
-    entries = [StoredEntry(entry, START) for entry in world.history]
     event: Event = world.first
-    for sequence, then in moments(world.instance, entries, range(1, len(entries) + 1)).items():
+    for sequence, then in _moments(world).items():
         begun = fork(
             then,
             means=MEANS,
@@ -143,4 +151,4 @@ def test_a_fork_has_the_data_of_then_and_nothing_else(steps: list[tuple[Any, ...
         assert begun.entry.note == f"forked from w at sequence {sequence}"
         assert begun.event.event_id != event.event_id
         assert (begun.event.event_type, begun.event.correlation_id) == (event.event_type, "c")
-    assert world.instance.version == len(entries)
+    assert world.instance.version == len(world.history)

@@ -6,7 +6,7 @@ in portions: one that is long takes time, and no more memory than a portion.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -32,19 +32,6 @@ async def as_it_was(store: QueryStore, instance: Instance, sequence: int) -> Ins
     async for stored in entries_of(store, instance.key, sequence):
         fold.add(stored)
     return fold.moment()
-
-
-def moments(
-    instance: Instance, entries: Iterable[StoredEntry], wanted: Collection[int]
-) -> dict[int, Instance]:
-    """The instance after each entry whose sequence is wanted, in one walk over its first entries."""
-    fold = Fold(instance)
-    found: dict[int, Instance] = {}
-    for stored in entries:
-        fold.add(stored)
-        if stored.entry.sequence in wanted:
-            found[stored.entry.sequence] = fold.moment()
-    return found
 
 
 class Fold:
