@@ -20,7 +20,6 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.enable_http_proxy", 0),
     ("grpc.service_config_disable_resolution", 1),
     ("grpc.enable_retries", 0),
-    ("grpc.max_receive_message_length", 8 * 1024 * 1024),
     ("grpc.max_send_message_length", -1),
 )
 
