@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-import subprocess
-from pathlib import Path
 
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
-
-ROOT = Path(__file__).resolve().parents[2]
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from support.comments import Comments
 
 # Java's generated classes have these of their own, or of java.lang.Object.
 _JAVA = {"class", "serialized_size", "unknown_fields", "cached_size", "parser_for_type"}
@@ -32,18 +29,6 @@ _RUST = {
     "return", "self", "static", "struct", "super", "trait", "true", "try", "type", "unsafe", "use",
     "where", "while", "yield",
 }  # fmt: skip
-
-
-def _files() -> list[FileDescriptorProto]:
-    built = subprocess.run(
-        [".venv/bin/buf", "build", "proto", "-o", "-#format=binpb"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    ).stdout
-    return [
-        file for file in FileDescriptorSet.FromString(built).file if file.package == "waystation.v1"
-    ]
 
 
 def _camel(name: str) -> str:
@@ -75,7 +60,7 @@ def _bent(files: list[FileDescriptorProto]) -> list[str]:
 
 
 def test_no_generator_has_to_bend_a_name() -> None:
-    files = _files()
+    files = Comments().files
     assert _bent(files) == []
     named = next(m for file in files for m in file.message_type if m.name == "OperationList")
     named.field[0].name = "operation_list"
