@@ -136,4 +136,4 @@ def test_each_failure_has_a_meaning_and_an_example(reason: str) -> None:
 
 
 def test_what_metadata_an_error_has_is_promised() -> None:
-    assert "The keys that the example of a reason shows are always there" in COMMENTS["ErrorReason"]
+    assert "The keys in the example of a reason are always present" in COMMENTS["ErrorReason"]

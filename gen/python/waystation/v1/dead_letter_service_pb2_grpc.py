@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class DeadLetterServiceStub(object):
-    """What operators do about deliveries that failed for good.
-    What any RPC may answer besides stands at ErrorReason.
+    """Lists, retries and discards deliveries that failed permanently. For operators. ErrorReason lists the errors that any
+    RPC may return.
     """
 
     def __init__(self, channel):
@@ -64,8 +64,8 @@ class DeadLetterServiceStub(object):
 
 
 class DeadLetterServiceServicer(object):
-    """What operators do about deliveries that failed for good.
-    What any RPC may answer besides stands at ErrorReason.
+    """Lists, retries and discards deliveries that failed permanently. For operators. ErrorReason lists the errors that any
+    RPC may return.
     """
 
     def ListDeadLetters(self, request, context):
@@ -77,10 +77,10 @@ class DeadLetterServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RetryDeadLetter(self, request, context):
-        """Tries a delivery again from its first attempt, with the same or an edited payload. A FAILED instance
-        becomes ACTIVE and its held events go on; in a COMPLETED or CANCELLED one it is refused with WORKFLOW_ENDED. Of
-        what the end of an instance raised it is possible in each of them, and leaves the status. Idempotent by
-        request_id.
+        """Retries a delivery from its first attempt, with the same or an edited payload. A FAILED instance becomes ACTIVE and
+        its held events continue; in a COMPLETED or CANCELLED instance the call fails with WORKFLOW_ENDED. Exception:
+        events that the end of an instance raised can be retried in any ended instance; its status does not change.
+        Idempotent by request_id.
         Errors: NOT_FOUND / DEAD_LETTER_NOT_FOUND; FAILED_PRECONDITION / DEAD_LETTER_RESOLVED, WORKFLOW_ENDED;
         INVALID_ARGUMENT / INVALID_STRUCT, INVALID_FIELD, INVALID_ID; RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE;
         ALREADY_EXISTS / REQUEST_ID_REUSED.
@@ -90,8 +90,8 @@ class DeadLetterServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DiscardDeadLetter(self, request, context):
-        """Gives a delivery up and raises `workflow.dead_letter.discarded`, in an instance that has ended too. When all dead
-        letters of a FAILED instance are discarded its held events settle as SKIPPED. Idempotent by request_id.
+        """Discards a delivery and raises `workflow.dead_letter.discarded`, also in an instance that has ended. When all dead
+        letters of a FAILED instance are discarded, its held events settle as SKIPPED. Idempotent by request_id.
         Errors: NOT_FOUND / DEAD_LETTER_NOT_FOUND; FAILED_PRECONDITION / DEAD_LETTER_RESOLVED;
         INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID; ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
@@ -100,11 +100,10 @@ class DeadLetterServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RetryDeadLetters(self, request, context):
-        """Tries many again, as RetryDeadLetter does one: all open ones that are meant and were there when the request
-        was first made, some instances at a time, each such portion in a transaction of its own; those for which it
-        would be refused stay. A call that broke off is taken up by the same request, and the answer counts
-        what all its calls did. An instance that can't be changed now holds up no other: the call fails for it when
-        the others are done.
+        """Retries many dead letters, each as RetryDeadLetter does: all selected ones that were open when the request was
+        first made. Works in portions of a few instances, each in its own transaction. Skips those that RetryDeadLetter
+        would refuse. Repeat an interrupted call with the same request to continue; the response counts the effect of all
+        its calls. An instance that cannot be changed now does not delay others: the call fails after the others are done.
         Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID, INVALID_EVENT_TYPE; ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -112,7 +111,7 @@ class DeadLetterServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DiscardDeadLetters(self, request, context):
-        """Gives many up, in the way of RetryDeadLetters, whatever became of their instances.
+        """Discards many dead letters, in the same way as RetryDeadLetters, whatever the status of their instances.
         Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID, INVALID_EVENT_TYPE; ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -156,8 +155,8 @@ def add_DeadLetterServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DeadLetterService(object):
-    """What operators do about deliveries that failed for good.
-    What any RPC may answer besides stands at ErrorReason.
+    """Lists, retries and discards deliveries that failed permanently. For operators. ErrorReason lists the errors that any
+    RPC may return.
     """
 
     @staticmethod

@@ -26,10 +26,10 @@ if _version_not_supported:
 
 
 class DeliveryCompletionServiceStub(object):
-    """Ends deliveries that a task answered with `pending`, from any process that was given the completion token. One of an
-    attempt that is over ends nothing.
-    Every RPC may also answer UNAVAILABLE / DELIVERY_NOT_PENDING where it comes before the answer `pending` is committed
-    (it waits for that a few seconds). What any RPC may answer besides stands at ErrorReason.
+    """Completes deliveries that a task answered with `pending`, from any process that has the completion token. The token
+    of an attempt that is over has no effect. Every RPC may also answer UNAVAILABLE / DELIVERY_NOT_PENDING if the answer
+    `pending` is not committed yet (the call waits for that a few seconds). ErrorReason lists the errors that any RPC may
+    return.
     """
 
     def __init__(self, channel):
@@ -56,16 +56,15 @@ class DeliveryCompletionServiceStub(object):
 
 
 class DeliveryCompletionServiceServicer(object):
-    """Ends deliveries that a task answered with `pending`, from any process that was given the completion token. One of an
-    attempt that is over ends nothing.
-    Every RPC may also answer UNAVAILABLE / DELIVERY_NOT_PENDING where it comes before the answer `pending` is committed
-    (it waits for that a few seconds). What any RPC may answer besides stands at ErrorReason.
+    """Completes deliveries that a task answered with `pending`, from any process that has the completion token. The token
+    of an attempt that is over has no effect. Every RPC may also answer UNAVAILABLE / DELIVERY_NOT_PENDING if the answer
+    `pending` is not committed yet (the call waits for that a few seconds). ErrorReason lists the errors that any RPC may
+    return.
     """
 
     def CompleteDelivery(self, request, context):
-        """Gives the result of a pending delivery; as if HandleEvent had been called and had answered it now, so it
-        conflicts with no other change. What breaks a rule is refused, and the delivery stays pending.
-        Idempotent by request_id.
+        """Gives the result of a pending delivery, as if HandleEvent had just been called and had returned it: it conflicts
+        with no other change. An invalid result is refused and the delivery stays pending. Idempotent by request_id.
         Errors: NOT_FOUND / DELIVERY_NOT_FOUND (no such delivery is pending); FAILED_PRECONDITION / WORKFLOW_ENDED,
         RESPONSE_INVALID, PATH_TYPE_MISMATCH; INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD, INVALID_EVENT_TYPE,
         INVALID_STRUCT, INVALID_PRIORITY, INVALID_PATH; RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE, CONTEXT_TOO_LARGE,
@@ -76,7 +75,8 @@ class DeliveryCompletionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def FailDelivery(self, request, context):
-        """Fails the attempt of a pending delivery; another one follows by the task's policy. Idempotent by request_id.
+        """Fails the attempt of a pending delivery; the task's retry policy decides whether another follows. Idempotent by
+        request_id.
         Errors: NOT_FOUND / DELIVERY_NOT_FOUND; FAILED_PRECONDITION / WORKFLOW_ENDED; INVALID_ARGUMENT / INVALID_ID,
         INVALID_FIELD; ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
@@ -85,8 +85,7 @@ class DeliveryCompletionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ExtendDelivery(self, request, context):
-        """Says that a pending delivery is still being worked on: it is cut that much later, counted from now.
-        Idempotent by request_id.
+        """Extends a pending delivery: sets its deadline to `extension` from now. Idempotent by request_id.
         Errors: NOT_FOUND / DELIVERY_NOT_FOUND; INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD;
         ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
@@ -121,10 +120,10 @@ def add_DeliveryCompletionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DeliveryCompletionService(object):
-    """Ends deliveries that a task answered with `pending`, from any process that was given the completion token. One of an
-    attempt that is over ends nothing.
-    Every RPC may also answer UNAVAILABLE / DELIVERY_NOT_PENDING where it comes before the answer `pending` is committed
-    (it waits for that a few seconds). What any RPC may answer besides stands at ErrorReason.
+    """Completes deliveries that a task answered with `pending`, from any process that has the completion token. The token
+    of an attempt that is over has no effect. Every RPC may also answer UNAVAILABLE / DELIVERY_NOT_PENDING if the answer
+    `pending` is not committed yet (the call waits for that a few seconds). ErrorReason lists the errors that any RPC may
+    return.
     """
 
     @staticmethod

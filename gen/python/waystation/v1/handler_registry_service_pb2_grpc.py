@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class HandlerRegistryServiceStub(object):
-    """Where handler services say which tasks they host and where. For their processes and for operators.
-    What any RPC may answer besides stands at ErrorReason.
+    """Registers the endpoints and tasks of handler services. For handler processes and operators. ErrorReason lists the
+    errors that any RPC may return.
     """
 
     def __init__(self, channel):
@@ -64,16 +64,16 @@ class HandlerRegistryServiceStub(object):
 
 
 class HandlerRegistryServiceServicer(object):
-    """Where handler services say which tasks they host and where. For their processes and for operators.
-    What any RPC may answer besides stands at ErrorReason.
+    """Registers the endpoints and tasks of handler services. For handler processes and operators. ErrorReason lists the
+    errors that any RPC may return.
     """
 
     def RegisterHandler(self, request, context):
-        """Registers one endpoint with its tasks, or replaces the registration of the same service, host and port.
-        A leased registration ends unless renewed; a static one stays. Idempotent by content.
-        A task that is registered for the first time gets every event of open instances that it claims and that
-        settled as UNHANDLED, each once (catch-up). A task that no live endpoint of its live service declares any
-        more is retired after a grace, and goes on when it is declared again; one that an operator retired stays so.
+        """Registers one endpoint with its tasks, or replaces the registration of the same service, host and port. A leased
+        registration expires unless renewed; a static one stays. Idempotent by content. A task that is registered for the
+        first time receives every matching event of open instances that settled as UNHANDLED, each once (catch-up). A task
+        that none of the live endpoints of its service declares any more is retired after a grace period, and is active
+        again when it is declared again. A task that an operator retired stays retired.
         Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_EVENT_TYPE, INVALID_FIELD, INVALID_PATH, WORKFLOW_TYPES_REQUIRED;
         ALREADY_EXISTS / TASK_OWNED_BY_OTHER_SERVICE, REQUEST_ID_REUSED; PERMISSION_DENIED / ENDPOINT_NOT_ALLOWED;
         RESOURCE_EXHAUSTED / TOO_MANY_HANDLERS, PAYLOAD_TOO_LARGE.
@@ -83,7 +83,7 @@ class HandlerRegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RenewHandler(self, request, context):
-        """Extends a leased registration by its lease from now. Renew at each third of the lease.
+        """Extends a leased registration by its lease from now. Renew after each third of the lease.
         Errors: INVALID_ARGUMENT / INVALID_ID; NOT_FOUND / HANDLER_NOT_FOUND (register again).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -91,8 +91,8 @@ class HandlerRegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UnregisterHandler(self, request, context):
-        """Takes an endpoint out. Calls in flight may finish; deliveries of its tasks wait for another endpoint.
-        Idempotent: an endpoint that is not there is OK.
+        """Removes an endpoint. Calls in flight may finish; deliveries of its tasks wait for another endpoint. Idempotent:
+        returns OK for an unknown endpoint.
         Errors: INVALID_ARGUMENT / INVALID_ID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -100,9 +100,9 @@ class HandlerRegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RetireTask(self, request, context):
-        """Ends a task for good: no new deliveries; open ones become dead letters TASK_RETIRED under CONTINUE. What is
-        in call finishes and counts; what is held by a FAILED instance is retired when that goes on. Registrations
-        that declare the task are still accepted. Idempotent: a task that is retired stays so.
+        """Ends a task for good. It gets no new deliveries; open deliveries become dead letters with the reason TASK_RETIRED
+        under CONTINUE. Calls in flight finish and their results take effect. Deliveries held by a FAILED instance are
+        retired when the instance continues. Registrations that declare the task are still accepted. Idempotent.
         Errors: INVALID_ARGUMENT / INVALID_ID; NOT_FOUND / TASK_NOT_FOUND; ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -110,7 +110,7 @@ class HandlerRegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListHandlers(self, request, context):
-        """Lists registrations with what the routers see of each endpoint, ordered by service, host and port.
+        """Lists registrations and the state of each endpoint as routers see it, ordered by service, host and port.
         Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID, INVALID_PAGE_TOKEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -154,8 +154,8 @@ def add_HandlerRegistryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class HandlerRegistryService(object):
-    """Where handler services say which tasks they host and where. For their processes and for operators.
-    What any RPC may answer besides stands at ErrorReason.
+    """Registers the endpoints and tasks of handler services. For handler processes and operators. ErrorReason lists the
+    errors that any RPC may return.
     """
 
     @staticmethod

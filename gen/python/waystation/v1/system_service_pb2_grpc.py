@@ -26,8 +26,7 @@ if _version_not_supported:
 
 
 class SystemServiceStub(object):
-    """How the installation as a whole is doing. For operators.
-    What any RPC may answer besides stands at ErrorReason.
+    """Reports the state of the whole installation. For operators. ErrorReason lists the errors that any RPC may return.
     """
 
     def __init__(self, channel):
@@ -49,20 +48,19 @@ class SystemServiceStub(object):
 
 
 class SystemServiceServicer(object):
-    """How the installation as a whole is doing. For operators.
-    What any RPC may answer besides stands at ErrorReason.
+    """Reports the state of the whole installation. For operators. ErrorReason lists the errors that any RPC may return.
     """
 
     def GetSystemStatus(self, request, context):
-        """Gives routers, queues and backlog at this moment.
+        """Returns the current routers, queues and backlog.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetFlow(self, request, context):
-        """Gives the flow of events through tasks, as registered specs declare it and as the history of recent
-        instances shows it, with what is wrong about it. A look at 1,000 instances takes about a second.
+        """Returns the flow of events through tasks, as registered specs declare it and as the history of recent instances
+        shows it, with its problems. A sample of 1,000 instances takes about a second.
         Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -91,8 +89,7 @@ def add_SystemServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SystemService(object):
-    """How the installation as a whole is doing. For operators.
-    What any RPC may answer besides stands at ErrorReason.
+    """Reports the state of the whole installation. For operators. ErrorReason lists the errors that any RPC may return.
     """
 
     @staticmethod

@@ -26,8 +26,7 @@ if _version_not_supported:
 
 
 class TaskHandlerServiceStub(object):
-    """What a handler service serves. HandleEvent is the whole obligation; routers call it, and
-    the API for replays.
+    """Served by handler services. Only HandleEvent is required. Routers call it, and the API calls it for replays.
     """
 
     def __init__(self, channel):
@@ -49,28 +48,27 @@ class TaskHandlerServiceStub(object):
 
 
 class TaskHandlerServiceServicer(object):
-    """What a handler service serves. HandleEvent is the whole obligation; routers call it, and
-    the API for replays.
+    """Served by handler services. Only HandleEvent is required. Routers call it, and the API calls it for replays.
     """
 
     def HandleEvent(self, request, context):
-        """Handles one event for one task. Called at least once for each delivery; the result takes effect exactly
-        once. A task fails by `failure` or by a gRPC status, where google.rpc.RetryInfo sets the delay.
+        """Handles one event for one task. Called at least once for each delivery; the result takes effect exactly once. A
+        task fails with `failure` or with a gRPC status; google.rpc.RetryInfo in the status sets the retry delay.
         Errors, permanent: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION, OUT_OF_RANGE,
-        PERMISSION_DENIED, UNAUTHENTICATED, DATA_LOSS. Errors, retried, one attempt each: UNKNOWN, INTERNAL,
-        ABORTED, CANCELLED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE. UNIMPLEMENTED means that this
-        endpoint does not host the task: another one is asked, no attempt is spent. RESOURCE_EXHAUSTED or
-        UNAVAILABLE with the google.rpc.ErrorInfo.reason NOT_BEGUN means that nothing of the task was run: another
-        endpoint is asked, no attempt is spent, and this one gets nothing of the task for as long as
-        google.rpc.RetryInfo says (default 1 s, 0.2 s to 60 s).
+        PERMISSION_DENIED, UNAUTHENTICATED, DATA_LOSS. Errors, retried, one attempt each: UNKNOWN, INTERNAL, ABORTED,
+        CANCELLED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE. UNIMPLEMENTED means that this endpoint does not host
+        the task: another endpoint is called, and no attempt is counted. RESOURCE_EXHAUSTED or UNAVAILABLE with the
+        google.rpc.ErrorInfo.reason NOT_BEGUN means that the task was not started: another endpoint is called, no attempt
+        is counted, and this endpoint gets no calls for the task for the delay in google.rpc.RetryInfo (default 1 s, 0.2 s
+        to 60 s).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def HandleEvents(self, request_iterator, context):
-        """Optional, announced by TaskSpec.batching. The same as HandleEvent for many events over one stream:
-        results come in any order, each when it is ready. A broken stream is a cut call for the unanswered only.
+        """Optional, declared by TaskSpec.batching. The same as HandleEvent for many events over one stream. Results may come
+        in any order, each as soon as it is ready. A broken stream interrupts only the items without a result.
         Errors: as HandleEvent, in each result; the stream itself ends OK when the router closes it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -99,8 +97,7 @@ def add_TaskHandlerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TaskHandlerService(object):
-    """What a handler service serves. HandleEvent is the whole obligation; routers call it, and
-    the API for replays.
+    """Served by handler services. Only HandleEvent is required. Routers call it, and the API calls it for replays.
     """
 
     @staticmethod

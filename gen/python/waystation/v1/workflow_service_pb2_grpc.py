@@ -26,8 +26,7 @@ if _version_not_supported:
 
 
 class WorkflowServiceStub(object):
-    """Starts workflows and works with their instances. For clients.
-    What any RPC may answer besides stands at ErrorReason.
+    """Starts, reads and controls workflow instances. For clients. ErrorReason lists the errors that any RPC may return.
     """
 
     def __init__(self, channel):
@@ -109,13 +108,12 @@ class WorkflowServiceStub(object):
 
 
 class WorkflowServiceServicer(object):
-    """Starts workflows and works with their instances. For clients.
-    What any RPC may answer besides stands at ErrorReason.
+    """Starts, reads and controls workflow instances. For clients. ErrorReason lists the errors that any RPC may return.
     """
 
     def StartWorkflow(self, request, context):
-        """Stores a new instance and raises `workflow.started`. Idempotent by request_id, and by the instance id where
-        the content is the same.
+        """Stores a new instance and raises `workflow.started`. Idempotent by request_id, and by the instance id if the
+        content is the same.
         Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_STRUCT, INVALID_PRIORITY, INVALID_FIELD;
         ALREADY_EXISTS / WORKFLOW_ALREADY_EXISTS, REQUEST_ID_REUSED; RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE,
         CONTEXT_TOO_LARGE, BACKLOG_FULL.
@@ -134,7 +132,7 @@ class WorkflowServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WaitWorkflow(self, request, context):
-        """Waits until the instance has ended, waits for input or stands idle. Always OK for a known instance.
+        """Waits until the instance has ended, waits for input or is idle. Always returns OK for a known instance.
         Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD; NOT_FOUND / WORKFLOW_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -142,7 +140,7 @@ class WorkflowServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetWorkflow(self, request, context):
-        """Gives one instance, now or as it was at a sequence number.
+        """Returns one instance, as it is now or as it was at a sequence number.
         Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD; NOT_FOUND / WORKFLOW_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -175,12 +173,12 @@ class WorkflowServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WatchWorkflow(self, request, context):
-        """Streams entries of history from a sequence number, each once and in order, as they come; a heartbeat
-        when there was none for 15 s. Ends OK once all were sent and none follows by itself: the instance has
-        ended and what is not settled, if anything, waits for an operator (dead letters, and what they hold).
-        A stream that breaks (UNAVAILABLE: a server stops, connections are let go after some minutes) is taken up again
-        by a call with from_sequence = the last sequence received + 1. Clients of some stacks see one that broke as
-        CANCELLED, ABORTED, INTERNAL or UNKNOWN too; it is taken up again the same way.
+        """Streams entries of history from a sequence number, each once and in order, as they are committed; sends a heartbeat
+        after 15 s without an entry. Ends with OK when all entries were sent and no more will follow unless an operator
+        acts: the instance has ended, and only dead letters and the events that they hold are unsettled. If the stream
+        breaks (UNAVAILABLE: a server stops, or a connection is closed after some minutes), call again with from_sequence =
+        the last sequence received + 1. Some gRPC clients report a broken stream as CANCELLED, ABORTED, INTERNAL or
+        UNKNOWN; call again in the same way.
         Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD; NOT_FOUND / WORKFLOW_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -188,9 +186,8 @@ class WorkflowServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ProvideInput(self, request, context):
-        """Answers a wait: stores the input in data, at the place that the wait names (WaitRequest.answer_path) or merged at
-        the top level, and raises `user.input.provided`. The instance becomes ACTIVE when its last wait is answered.
-        Idempotent by request_id.
+        """Answers a wait: stores the input in data, at WaitRequest.answer_path or merged at the top level, and raises
+        `user.input.provided`. The instance becomes ACTIVE when its last wait is answered. Idempotent by request_id.
         Errors: NOT_FOUND / WORKFLOW_NOT_FOUND; FAILED_PRECONDITION / WORKFLOW_NOT_WAITING, WAIT_ID_REQUIRED,
         WORKFLOW_ENDED, PATH_TYPE_MISMATCH; ABORTED / VERSION_MISMATCH; INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD,
         INVALID_STRUCT; RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE, CONTEXT_TOO_LARGE, TOO_MANY_EVENTS; ALREADY_EXISTS /
@@ -212,8 +209,8 @@ class WorkflowServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CancelWorkflow(self, request, context):
-        """Ends an open instance as CANCELLED. Calls in flight are cancelled; their results take no effect.
-        Idempotent: a CANCELLED instance is OK.
+        """Ends an open instance as CANCELLED. Calls in flight are cancelled; their results have no effect. Idempotent:
+        returns OK for a CANCELLED instance.
         Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD; NOT_FOUND / WORKFLOW_NOT_FOUND;
         FAILED_PRECONDITION / WORKFLOW_ENDED; ABORTED / VERSION_MISMATCH; ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
@@ -222,7 +219,7 @@ class WorkflowServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ExplainWorkflow(self, request, context):
-        """Says what an instance waits for, since when, and who or what can unblock it.
+        """Returns what an instance waits for, since when, and who or what can unblock it.
         Errors: INVALID_ARGUMENT / INVALID_ID; NOT_FOUND / WORKFLOW_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -230,10 +227,9 @@ class WorkflowServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ReplayWorkflow(self, request, context):
-        """Calls replayable tasks again as history has it, with dry_run, and tells how their results would differ from
-        the recorded ones: each with its recorded event, the context that it was called with then, and an idempotency
-        key of its own (it begins with `replay:`, as no real one does, and is another one each time). Writes nothing.
-        Ends early, with what is done, shortly before the caller's deadline (30 s where there is none).
+        """Calls replayable tasks again with dry_run and reports how their results would differ from the recorded ones. Each
+        call has the recorded event, the context of the recorded call and a new idempotency key, which begins with
+        `replay:`. Writes nothing. Returns what is done shortly before the caller's deadline (30 s if there is none).
         Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD; NOT_FOUND / WORKFLOW_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -241,10 +237,10 @@ class WorkflowServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ForkWorkflow(self, request, context):
-        """Creates an instance of the same type from another one as it was at a sequence number, with an edited context,
-        and raises an event in it. The fork has the source's data and correlation id, and nothing else of it: no waits,
-        fan-out groups, timers or deadline, no output, failure or dead letters. It begins ACTIVE, whatever the source
-        is, with an entry `fork`. Idempotent by request_id, and by the new instance's id where the content is the same.
+        """Creates an instance of the same type from another one as it was at a sequence number, with edited data, and raises
+        an event in it. The fork has the source's data and correlation id and nothing else of it: no waits, fan-out groups,
+        timers or deadline, no output, failure or dead letters. It starts as ACTIVE, whatever the status of the source,
+        with a history entry `fork`. Idempotent by request_id, and by the new instance's id if the content is the same.
         Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD, INVALID_PATH, INVALID_STRUCT, INVALID_EVENT_TYPE,
         INVALID_PRIORITY, RESERVED_EVENT_TYPE; NOT_FOUND / WORKFLOW_NOT_FOUND;
         ALREADY_EXISTS / WORKFLOW_ALREADY_EXISTS, REQUEST_ID_REUSED;
@@ -336,8 +332,7 @@ def add_WorkflowServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class WorkflowService(object):
-    """Starts workflows and works with their instances. For clients.
-    What any RPC may answer besides stands at ErrorReason.
+    """Starts, reads and controls workflow instances. For clients. ErrorReason lists the errors that any RPC may return.
     """
 
     @staticmethod
