@@ -53,7 +53,7 @@ async def test_a_child_that_may_be_rescued_tells_nothing_yet() -> None:
             told.append(arguments)
 
     service: HandlerService = page_module("orders").build_service(Publishes())
-    request = HandleEventRequest(task_id="tell_parent", attempt=1, idempotency_key="k")
+    request = HandleEventRequest(task_id="notify_parent", attempt=1, idempotency_key="k")
     request.event.event_type = "workflow.failed"
     request.context.status = status_pb2.WORKFLOW_STATUS_FAILED
     request.context.data.update({"number": 3, "parent": "order-1"})

@@ -29,7 +29,7 @@ BROKEN = AttemptError("TASK_FAILURE", "BROKEN", "it is broken", permanent=True)
 
 def told() -> dict[str, tuple[set[str], set[str]]]:
     """By first column: the members that are always there, and those that may be."""
-    section = PAGE.read_text().split("## What the engine's own events carry\n")[1].split("\n## ")[0]
+    section = PAGE.read_text().split("## Payloads of system events\n")[1].split("\n## ")[0]
     lines = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
     names = re.compile(r"`([a-z_]+)`").findall
     return {
