@@ -11,9 +11,13 @@ MUTANTS = (
         "domain/replying.py",
         (
             (
+                "from waystation_domain.errors import",
+                "from waystation_domain.idle import Ending\nfrom waystation_domain.errors import",
+            ),
+            (
                 "    draft.end_delivery(event.event_id, task_id)\n    if operations:\n",
                 "    draft.end_delivery(event.event_id, task_id)\n"
-                "    draft.ended(event, 'it was handled')\n"
+                "    draft.ended(event, Ending.HANDLED)\n"
                 "    if operations:\n",
             ),
         ),

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from waystation_api.past import Fold
 from waystation_core.means import MEANS
 from waystation_core.ports.store import StoredEntry
+from waystation_domain.details import ForkedFrom
 from waystation_domain.draft import Rules
 from waystation_domain.forking import again, fork
 from waystation_domain.model import Event, Instance, NewEvent, Result
@@ -148,7 +149,7 @@ def test_a_fork_has_the_data_of_then_and_nothing_else(steps: list[tuple[Any, ...
             None,
             None,
         )
-        assert begun.entry.note == f"forked from w at sequence {sequence}"
+        assert begun.entry.detail == ForkedFrom("w", sequence)
         assert begun.event.event_id != event.event_id
         assert (begun.event.event_type, begun.event.correlation_id) == (event.event_type, "c")
     assert world.instance.version == len(world.history)

@@ -6,6 +6,7 @@ import pytest
 from domain.world import World, task
 
 from waystation_domain import actions
+from waystation_domain.details import WaitEnded
 from waystation_domain.errors import (
     ContextTooLarge,
     InvalidStruct,
@@ -78,7 +79,7 @@ def test_an_answer_is_merged_and_the_last_one_ends_the_waiting() -> None:
     world.answer("", {"a": 5})
     assert world.instance.status is Status.ACTIVE
     assert world.instance.data["a"] == 5
-    assert world.history[-1].note == "first"
+    assert world.history[-1].detail == WaitEnded("first")
     world.check_history()
 
 
@@ -95,8 +96,7 @@ def test_an_answer_goes_to_the_place_that_its_wait_names_and_nowhere_else() -> N
     assert world.instance.data == {"amount": 5, "reviews": {"tax": True, "legal": given}}
     asks = {"wait_id": "w", "task_id": "a", "message": "?"}
     assert event.payload == {**asks, "input": given, "answered_by": "ada@example.org"}
-    assert world.history[-1].effects is not None
-    assert world.history[-1].effects["answered_by"] == "ada@example.org"
+    assert world.history[-1].detail == WaitEnded("w", "ada@example.org")
     world.check_history()
 
 

@@ -11,6 +11,7 @@ from domain.world import ROUTER, START, World, task
 from waystation_domain.commit import EventFacts
 from waystation_domain.completing import Standing, complete, extend, standing
 from waystation_domain.completion_tokens import Attempt
+from waystation_domain.details import SkipCause, Skipped, WaitEnded
 from waystation_domain.errors import PathTypeMismatch, WorkflowEnded
 from waystation_domain.model import (
     Delivery,
@@ -38,6 +39,7 @@ from waystation_domain.results import (
     take_turn,
 )
 
+EXPIRED = Skipped(SkipCause.EXPIRED)
 A = task("a", attempts=2)
 NOTHING = Reply(reads=())
 ERROR = AttemptError("TASK_FAILURE", "BUSY", "later")
@@ -78,7 +80,7 @@ def test_an_event_expires_where_no_task_was_called_with_it() -> None:
     world.fire_due()
     assert event.event_id not in world.outbox
     last = world.history[-1]
-    assert (last.event_id, last.result, last.note) == (event.event_id, Result.SKIPPED, "it expired")
+    assert (last.event_id, last.result, last.detail) == (event.event_id, Result.SKIPPED, EXPIRED)
     assert world.instance.idle is not None
 
 
@@ -113,7 +115,7 @@ def test_a_delivery_that_waited_for_an_endpoint_expires() -> None:
     world.pass_time(60)
     world.fire_due()
     assert world.row(event, A) is None
-    assert world.history[-1].note == "it expired"
+    assert world.history[-1].detail == EXPIRED
 
 
 @pytest.mark.parametrize(
@@ -161,7 +163,7 @@ def test_who_wants_to_call_with_an_expired_event_is_told_by_the_commit() -> None
     world.pass_time(60)
     world.touch(leased)
     assert world.row(event, A) is None
-    assert world.history[-1].note == "it expired"
+    assert world.history[-1].detail == EXPIRED
     world, event = raising(expires_at=START + timedelta(seconds=60))
     world.touch(EventTouch(event, (A,), lease=True))
     row = world.row(event, A)
@@ -227,7 +229,7 @@ def test_a_wait_that_nobody_answers_is_over_at_its_time() -> None:
     assert event.payload == {"wait_id": "w-1", "task_id": "a", "message": "?"}
     assert event.raised_by == "system"
     (entry,) = [entry for entry in world.history if entry.action == "input_timed_out"]
-    assert (entry.note, entry.raised) == ("w-1", (event.event_id,))
+    assert (entry.detail, entry.raised) == (WaitEnded("w-1"), (event.event_id,))
     world.check_history()
 
 

@@ -36,7 +36,7 @@ class Entry(NamedTuple):
     change: Any
     raised: Any
     action: str | None
-    note: str | None
+    wait_id: str | None
 
     @property
     def place(self) -> Place:
@@ -103,7 +103,7 @@ class Story:
         )
         entries = await rows(
             "SELECT sequence, event_id::text, event_type, processed_by, result, status, attempt, "
-            "will_retry, error, change, raised::text[], action, note FROM history "
+            "will_retry, error, change, raised::text[], action, detail->>'wait_id' FROM history "
             "WHERE instance_key = %s ORDER BY sequence"
         )
         events = await rows(
@@ -268,8 +268,8 @@ class _Folding:
         elif entry.action == "cancel":
             self.status = CANCELLED
         elif entry.action in ("input", "input_timed_out"):
-            assert entry.note is not None
-            self.waits.remove(entry.note)
+            assert entry.wait_id is not None
+            self.waits.remove(entry.wait_id)
             self._check_answer(entry, event)
             if not self.waits:
                 self.status = ACTIVE
@@ -280,14 +280,14 @@ class _Folding:
 
     def _check_answer(self, entry: Entry, event: Any) -> None:
         """The event tells which question has ended; an answer is where the question wanted it."""
-        place, asked = self.witness.answers[entry.note]
-        told = {"wait_id": entry.note, "task_id": place[1], "message": "?"}
+        place, asked = self.witness.answers[entry.wait_id]
+        told = {"wait_id": entry.wait_id, "task_id": place[1], "message": "?"}
         if entry.action == "input_timed_out":
             assert (event.payload, entry.change) == (told, None), f"{entry}: {event}"
             return
-        member = f"input-{entry.note}"
+        member = f"input-{entry.wait_id}"
         assert event.payload == {**told, "input": {member: True}}, f"{entry}: {event}"
-        apart = ["set", f"/answer-{entry.note}", {member: True}]
+        apart = ["set", f"/answer-{entry.wait_id}", {member: True}]
         merged = ["set", f"/{member}", True]
         assert entry.change == [apart if asked.apart else merged], f"{entry}: another place"
 

@@ -41,14 +41,15 @@ from waystation_conversion.sizes import json_size
 from waystation_core.ports.store import DeadLetterFact, StoredEntry
 from waystation_domain import limits, operations
 from waystation_domain.commit import HistoryEntry
+from waystation_domain.details import Cancelled
 from waystation_domain.differences import Difference
 from waystation_domain.errors import ContextTooLarge
+from waystation_domain.idle import Ending, Idle
 from waystation_domain.model import (
     Branch,
     DeadLetterState,
     Event,
     Failure,
-    Idle,
     Instance,
     OnFailure,
     Result,
@@ -164,7 +165,7 @@ def instance(**more: Any) -> Instance:
             "completed_at": NOW,
             "deadline": NOW,
             "idle_since": NOW,
-            "idle": Idle(EVENT_ID, NAME, NAME, "m" * 500),
+            "idle": Idle(EVENT_ID, NAME, NAME, Ending.NEWS_OF_DISCARD, (NAME,), NAME),
             **more,
         }
     )
@@ -214,7 +215,7 @@ def entry(sequence: int = 10_000, **more: Any) -> StoredEntry:
                 "service_name": NAME,
                 "service_version": NAME,
                 "endpoint": NAME,
-                "note": "m" * limits.MAX_TEXT_BYTES,
+                "detail": Cancelled("m" * limits.MAX_TEXT_BYTES),
                 "effects": {"waits": [{"wait_id": NAME}]},
                 **more,
             }

@@ -22,12 +22,12 @@ from waystation_core.ports.store import (
 )
 from waystation_domain import lifecycle
 from waystation_domain.draft import turn_holder
+from waystation_domain.idle import Ending, Idle
 from waystation_domain.model import (
     Delivery,
     DeliveryState,
     Event,
     Failure,
-    Idle,
     Instance,
     Status,
 )
@@ -351,7 +351,7 @@ def _idle(instance: Instance, registered: Registered) -> Blocker:
     idle = instance.idle
     assert idle is not None
     tasks = registered.resolve(idle.event_type, instance.workflow_type)
-    if tasks or not idle.message.endswith("no task handles it"):
+    if tasks or idle.ending is not Ending.UNHANDLED:
         remedy = (
             "Nothing will move it by itself. Publish an event: `waystation publish "
             f"{instance.workflow_instance_id} EVENT_TYPE`; or end it: `waystation cancel "

@@ -31,12 +31,14 @@ from waystation_core.means import MEANS
 from waystation_core.ports.store import HistoryFilter, QueryStore, Registration, StoredEntry
 from waystation_core.rpc.attempts import Failed, NotSent
 from waystation_core.rpc.handler_calls import HandlerCalls
-from waystation_domain import actions, limits, replaying
+from waystation_domain import limits, replaying
 from waystation_domain.commit import HistoryEntry
+from waystation_domain.details import LetterRetried
 from waystation_domain.draft import Rules
 from waystation_domain.endpoints import Allowlist
 from waystation_domain.errors import InvalidField
 from waystation_domain.model import Event, Instance, Result, idempotency_key
+from waystation_domain.notes import note_of
 from waystation_domain.results import AttemptError, Pending, Reply
 from waystation_domain.task_spec import TaskSpec
 from waystation_domain.task_table import announces
@@ -189,9 +191,9 @@ class Replaying:
                 found[sequence] = fold.moment()
             if sequence in called:
                 entries[sequence] = stored
-            task_id = actions.edited_task(stored.entry)
-            if task_id is not None:
-                edited_at.setdefault((stored.entry.event_id, task_id), sequence)
+            detail = stored.entry.detail
+            if isinstance(detail, LetterRetried) and detail.edited:
+                edited_at.setdefault((stored.entry.event_id, detail.task_id), sequence)
         return _Past(
             key=instance.key,
             entries=entries,
@@ -279,7 +281,7 @@ class Replaying:
         if entry.result is Result.SKIPPED:
             raise _NotReplayed(
                 _Skip.REPLAY_SKIP_REASON_NO_EFFECT,
-                entry.note or "the delivery was given up",
+                note_of(entry) or "the delivery was given up",
             )
         if entry.result is Result.FAILED and not failed_attempts:
             raise _NotReplayed(

@@ -20,9 +20,10 @@ from waystation.v1 import (
 from waystation_conversion.structs import to_struct, to_value
 from waystation_conversion.times import set_duration, set_timestamp
 from waystation_domain import limits
+from waystation_domain.details import WaitEnded, WaitsOpened
 from waystation_domain.model import Event, Instance, Json, JsonObject, Wait
+from waystation_domain.notes import note_of
 from waystation_domain.stored import DeadLetterFact, StoredEntry
-from waystation_domain.timers import INPUT_TIMED_OUT_ACTION
 
 _AROUND_ENTRY_BYTES = 6
 """What an entry's field and its length take."""
@@ -152,13 +153,13 @@ def entry_to_proto(
     message.endpoint = entry.endpoint or ""
     message.status = int(entry.status)  # type: ignore[assignment]
     message.action = entry.action or ""
-    if entry.action in ("input", INPUT_TIMED_OUT_ACTION):
-        # Its note is the wait that it ended.
-        message.wait_id = entry.note or ""
-        message.answered_by = (entry.effects or {}).get("answered_by") or ""
-    else:
-        message.note = entry.note or ""
-        message.opened_wait_ids.extend((entry.effects or {}).get("opened") or ())
+    message.note = note_of(entry)
+    detail = entry.detail
+    if isinstance(detail, WaitEnded):
+        message.wait_id = detail.wait_id
+        message.answered_by = detail.answered_by
+    elif isinstance(detail, WaitsOpened):
+        message.opened_wait_ids.extend(detail.wait_ids)
     return message
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from waystation_domain import groups, lifecycle, limits, pointers
 from waystation_domain.commit import HistoryEntry
+from waystation_domain.details import Action, Cancelled, LetterRetried, SkipCause, WaitEnded
 from waystation_domain.draft import Draft
 from waystation_domain.errors import (
     VersionMismatch,
@@ -14,6 +15,7 @@ from waystation_domain.errors import (
     WorkflowEnded,
     WorkflowNotWaiting,
 )
+from waystation_domain.idle import Ending
 from waystation_domain.lifecycle import Treatment
 from waystation_domain.means import Means
 from waystation_domain.model import (
@@ -37,7 +39,6 @@ from waystation_domain.recording import record_action, record_delivery, skip_del
 from waystation_domain.status_events import raise_status_event, settle_unhandled_now
 from waystation_domain.timers import end_wait, leave_wait
 
-_EDITED = " with an edited payload"
 _MOST_NAMED = 10
 """Of open waits in a refusal: its details travel as headers, of which clients take 8 KiB by default."""
 
@@ -105,7 +106,7 @@ def start(
         status=Status.ACTIVE,
         change=[to_json(Operation("", "set", data))],
         raised=(event.event_id,),
-        action="start",
+        action=Action.START,
     )
     return Start(instance, event, entry, digest, request_id, deadline)
 
@@ -185,14 +186,13 @@ def provide_input(draft: Draft, wait_id: str, answer: JsonObject, answered_by: s
         draft.drop_timer(TimerKind.WAIT, wait.wait_id)
     record_action(
         draft,
-        "input",
+        Action.INPUT,
         event,
         by=CLIENT,
         before=before,
         operations=operations,
         raised=[event],
-        note=wait.wait_id,
-        answered_by=answered_by,
+        detail=WaitEnded(wait.wait_id, answered_by),
     )
     leave_wait(draft, wait)
     return event
@@ -208,7 +208,7 @@ def publish(draft: Draft, new: NewEvent) -> Event:
     """Raises an event in an open instance."""
     require_open(draft.instance)
     event = draft.raise_event(new, raised_by=CLIENT, cause=None)
-    record_action(draft, "publish", event, by=CLIENT, raised=[event])
+    record_action(draft, Action.PUBLISH, event, by=CLIENT, raised=[event])
     return event
 
 
@@ -229,7 +229,13 @@ def cancel(draft: Draft, reason: str) -> None:
     draft.touch(failure=failure, turn=None)
     event = raise_status_event(draft, raised_by=CLIENT, cause=None)
     record_action(
-        draft, "cancel", event, by=CLIENT, before=before, raised=[event], note=reason or None
+        draft,
+        Action.CANCEL,
+        event,
+        by=CLIENT,
+        before=before,
+        raised=[event],
+        detail=Cancelled(reason) if reason else None,
     )
     settle_unhandled_now(draft, [event])
 
@@ -295,24 +301,15 @@ def retry_dead_letter(
             draft.put_delivery(replace(row, state=DeliveryState.READY, due_in=0.0))
     record_action(
         draft,
-        "dead_letter_retried",
+        Action.DEAD_LETTER_RETRIED,
         event,
         by=CLIENT,
         before=before,
         raised=raised,
-        note=f"{letter.task_id}{_EDITED if edited else ''}",
+        detail=LetterRetried(letter.task_id, edited),
     )
     settle_unhandled_now(draft, raised)
     _skip_what_cannot_go_on(draft, held)
-
-
-def edited_task(entry: HistoryEntry) -> str | None:
-    """The task that has an edited payload for the entry's event from this retry on; None where the
-    entry is nothing of the kind."""
-    if entry.action != "dead_letter_retried" or entry.note is None:
-        return None
-    task_id, edited, _ = entry.note.partition(_EDITED)
-    return task_id if edited else None
 
 
 def retry_dead_letters(
@@ -374,11 +371,11 @@ def discard_dead_letter(
         letter.task_id,
         Result.SKIPPED,
         max(letter.attempts, 1),
-        action="dead_letter_discarded",
+        action=Action.DEAD_LETTER_DISCARDED,
         raised=(told.event_id,),
     )
     settle_unhandled_now(draft, [told])
-    draft.ended(event, "its dead letter was discarded")
+    draft.ended(event, Ending.DISCARDED)
     _skip_what_cannot_go_on(draft, held)
 
 
@@ -408,7 +405,7 @@ def _tell_of_discarded(draft: Draft, letter: OpenDeadLetter) -> Event:
 def _skip_what_cannot_go_on(draft: Draft, held: Sequence[tuple[Delivery, Event]]) -> None:
     for row, event in held:
         if draft.treatment(event) is Treatment.SKIP:
-            skip_delivery(draft, row, event, f"the workflow stays {draft.instance.status.name}")
+            skip_delivery(draft, row, event, SkipCause.STAYS_ENDED)
 
 
 def catch_up(draft: Draft, unhandled: Sequence[Event], task_id: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from waystation_domain.conflicts import STATUS_WRITE, Write
+from waystation_domain.details import Detail
 from waystation_domain.model import (
     Delivery,
     Event,
@@ -45,10 +46,10 @@ class HistoryEntry:
     service_version: str | None = None
     endpoint: str | None = None
     action: str | None = None
-    note: str | None = None
+    """An `Action`, or the word of a later release."""
+    detail: Detail | None = None
     effects: JsonObject | None = None
-    """What else it changed of the instance: status, waits, output, failure; for reading back. And
-    `answered_by`, where somebody answered and said who, and `opened`, the ids of waits that it opened."""
+    """What else it changed of the instance: status, waits, output, failure; for reading back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,13 @@ from waystation_domain.commit import (
 )
 from waystation_domain.conflicts import Write
 from waystation_domain.errors import TooManyEvents
+from waystation_domain.idle import Ending, Idle
 from waystation_domain.means import Means
 from waystation_domain.model import (
     Branch,
     Delivery,
     DeliveryState,
     Event,
-    Idle,
     Instance,
     NewEvent,
     Status,
@@ -80,7 +80,7 @@ class Draft:
         self._log = list(log)
         self._touched = False
         self._left_group: set[str] = set()
-        self._last_ended: tuple[Event, str] | None = None
+        self._last_ended: tuple[Event, Ending, Sequence[str]] | None = None
         self._commit = InstanceCommit(before=instance, after=instance)
 
     # --- what is known ---------------------------------------------------------------------
@@ -316,12 +316,13 @@ class Draft:
         resolved.append(dead_letter_id)
         self.touch(dead_letters=self.instance.dead_letters - 1)
 
-    def ended(self, event: Event, how: str) -> None:
-        """Notes how an event ended, unless something of it is open still: should nothing else be
-        open either, this is why the instance stands idle. Its group no longer waits for it."""
+    def ended(self, event: Event, ending: Ending, task_ids: Sequence[str] = ()) -> None:
+        """Notes how an event ended, and of which tasks, unless something of it is open still: should
+        nothing else be open either, this is why the instance stands idle. Its group no longer waits
+        for it."""
         facts = self.facts(event.event_id)
         if not facts.is_open:
-            self._last_ended = (event, how)
+            self._last_ended = (event, ending, task_ids)
         if (
             event.branch is not None
             and not self.is_over
@@ -371,16 +372,22 @@ class Draft:
             if instance.idle is not None:
                 self.touch(idle=None, idle_since=None)
         elif instance.idle is None and self._last_ended is not None:
-            event, how = self._last_ended
-            self.touch(
-                idle=Idle(
-                    event_id=event.event_id,
-                    event_type=event.event_type,
-                    raised_by=event.raised_by,
-                    message=f"`{event.event_type}` was raised by {event.raised_by}; {how}",
-                ),
-                idle_since=self.now,
-            )
+            self.touch(idle=_idle(*self._last_ended), idle_since=self.now)
+
+
+def _idle(event: Event, ending: Ending, task_ids: Sequence[str]) -> Idle:
+    lost_event_type = ""
+    if ending is Ending.UNHANDLED and event.event_type == lifecycle.DEAD_LETTER_DISCARDED:
+        ending, task_ids = Ending.NEWS_OF_DISCARD, (event.payload["task_id"],)
+        lost_event_type = event.payload["event_type"]
+    return Idle(
+        event.event_id,
+        event.event_type,
+        event.raised_by,
+        ending,
+        tuple(task_ids),
+        lost_event_type,
+    )
 
 
 def _is_over(instance: Instance) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from waystation_domain import actions, limits
+from waystation_domain.details import Action, ForkedFrom
 from waystation_domain.lifecycle import NOTICES
 from waystation_domain.means import Means
 from waystation_domain.model import Event, Instance, NewEvent
@@ -52,8 +53,8 @@ def fork(
         entry=replace(
             begun.entry,
             event_type=event.event_type,
-            action="fork",
-            note=f"forked from {source.workflow_instance_id} at sequence {source.version}",
+            action=Action.FORK,
+            detail=ForkedFrom(source.workflow_instance_id, source.version),
         ),
     )
 

@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from waystation_domain import lifecycle, limits
+from waystation_domain.details import Action, FannedIn
 from waystation_domain.errors import ResponseInvalid
 from waystation_domain.model import (
     SYSTEM,
@@ -33,8 +34,6 @@ from waystation_domain.recording import record_action
 
 if TYPE_CHECKING:
     from waystation_domain.draft import Draft
-
-ACTION = "fan_in"
 
 MAX_THEN_BYTES = limits.MAX_BYTES // 2
 MAX_THEN_NODES = 2_000
@@ -227,12 +226,11 @@ def _fire(draft: Draft, group: Group, *, timed_out: bool = False) -> None:
     settled = group.size - len(group.open)
     record_action(
         draft,
-        ACTION,
+        Action.FAN_IN,
         event,
         by=SYSTEM,
         raised=[event],
-        note=f"{settled} of {group.size} branches settled, {group.well} of them well"
-        + (", when the time was over" if timed_out else ""),
+        detail=FannedIn(settled, group.well, group.size, timed_out),
     )
     if group.outer is not None:
         leave(draft, group.outer)

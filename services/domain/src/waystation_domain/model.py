@@ -11,6 +11,8 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any, NamedTuple, TypeAlias
 
+from waystation_domain.idle import Idle
+
 Json: TypeAlias = Any
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -182,24 +184,6 @@ class Failure:
         if self.details is not None:
             told["details"] = self.details
         return told
-
-
-@dataclass(frozen=True, slots=True)
-class Idle:
-    """Which event left an open instance with nothing to do."""
-
-    event_id: str
-    event_type: str
-    raised_by: str
-    message: str
-
-    def to_json(self) -> JsonObject:
-        return {
-            "event_id": self.event_id,
-            "event_type": self.event_type,
-            "raised_by": self.raised_by,
-            "message": self.message,
-        }
 
 
 @dataclass(frozen=True, slots=True)

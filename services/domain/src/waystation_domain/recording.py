@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from waystation_domain.commit import HistoryEntry, effects, writes_of
 from waystation_domain.conflicts import Write
-from waystation_domain.model import SYSTEM, Delivery, Event, Instance, Json, JsonObject, Result
+from waystation_domain.details import Action, Detail, SkipCause, Skipped
+from waystation_domain.idle import Ending
+from waystation_domain.model import SYSTEM, Delivery, Event, Instance, JsonObject, Result
 from waystation_domain.operations import Operation, to_json
 from waystation_domain.outcomes import CallResult
 
@@ -24,12 +26,11 @@ def record_attempt(
     before: Instance | None = None,
     operations: Sequence[Operation] | None = None,
     raised: Sequence[Event] = (),
-    opened: Sequence[str] = (),
     **more: object,
 ) -> None:
     """Adds the entry of one attempt of one delivery. `before` and `operations` as of
-    `record_action`; `opened`: the ids of the waits that it opened."""
-    moved, writes = _moves(draft, before, operations, raised, opened=list(opened))
+    `record_action`."""
+    moved, writes = _moves(draft, before, operations, raised)
     entry = HistoryEntry(
         sequence=draft.next_version,
         event_id=event.event_id,
@@ -51,21 +52,20 @@ def record_attempt(
 
 def record_action(
     draft: Draft,
-    action: str,
+    action: Action,
     about: Event,
     *,
     by: str,
     before: Instance | None = None,
     operations: Sequence[Operation] | None = None,
     raised: Sequence[Event] = (),
-    note: str | None = None,
-    answered_by: str = "",
+    detail: Detail | None = None,
 ) -> None:
     """Adds the entry of what a client or the system did: to the data by these operations (None: it
     is none of its business), and to the rest of the instance since it was as in `before` (None:
     nothing)."""
-    moved, writes = _moves(draft, before, operations, raised, answered_by=answered_by)
-    _record(draft, about, by, Result.SUCCESS, writes, action=action, note=note, **moved)
+    moved, writes = _moves(draft, before, operations, raised)
+    _record(draft, about, by, Result.SUCCESS, writes, action=action, detail=detail, **moved)
 
 
 def record_unhandled(draft: Draft, event: Event) -> None:
@@ -73,17 +73,18 @@ def record_unhandled(draft: Draft, event: Event) -> None:
     _record(draft, event, SYSTEM, Result.UNHANDLED)
 
 
-def skip_event(draft: Draft, event: Event, why: str) -> None:
+def skip_event(draft: Draft, event: Event, cause: SkipCause) -> None:
     """Records that an event was given up before it had deliveries."""
-    _record(draft, event, SYSTEM, Result.SKIPPED, note=why)
-    draft.ended(event, "it was skipped")
+    _record(draft, event, SYSTEM, Result.SKIPPED, detail=Skipped(cause))
+    draft.ended(event, Ending.SKIPPED)
 
 
-def skip_delivery(draft: Draft, row: Delivery, event: Event, why: str) -> None:
+def skip_delivery(draft: Draft, row: Delivery, event: Event, cause: SkipCause) -> None:
     """Ends an open delivery as SKIPPED."""
     draft.end_delivery(event.event_id, row.task_id)
-    record_delivery(draft, event, row.task_id, Result.SKIPPED, max(row.attempts, 1), note=why)
-    draft.ended(event, "it was skipped")
+    detail = Skipped(cause)
+    record_delivery(draft, event, row.task_id, Result.SKIPPED, max(row.attempts, 1), detail=detail)
+    draft.ended(event, Ending.SKIPPED)
 
 
 def record_delivery(
@@ -103,16 +104,13 @@ def _moves(
     before: Instance | None,
     operations: Sequence[Operation] | None,
     raised: Sequence[Event],
-    **told: Json,
 ) -> tuple[dict[str, Any], tuple[Write, ...]]:
-    """What an entry says of changes and of what was raised, and what it wrote. What is `told` besides, and
-    not empty, stands among the effects."""
+    """What an entry says of changes and of what was raised, and what it wrote."""
     changed = effects(before, draft.instance) if before is not None else None
-    told = {name: value for name, value in told.items() if value}
     moved = {
         "change": [to_json(each) for each in operations] if operations is not None else None,
         "raised": tuple(event.event_id for event in raised),
-        "effects": {**(changed or {}), **told} if told else changed,
+        "effects": changed,
     }
     return moved, writes_of(operations or (), changed)
 

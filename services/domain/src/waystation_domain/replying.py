@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from waystation_domain import groups, lifecycle, limits, reserved
 from waystation_domain.conflicts import STATUS_WRITE, conflicts
+from waystation_domain.details import WaitsOpened
 from waystation_domain.draft import Draft, turn_holder
 from waystation_domain.errors import ContextTooLarge, ResponseInvalid
 from waystation_domain.model import (
@@ -119,7 +120,7 @@ def succeed(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Non
         before=before,
         operations=operations or None,
         raised=raised,
-        opened=[wait.wait_id for wait, _ in waits],
+        detail=WaitsOpened(tuple(wait.wait_id for wait, _ in waits)) if waits else None,
     )
     groups.fire_empty(draft, opened)
     settle_unhandled_now(draft, raised)

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from waystation_domain import failing, groups, replying, timers
+from waystation_domain.details import SkipCause, Skipped
 from waystation_domain.draft import Draft, turn_holder
 from waystation_domain.errors import WaystationError
+from waystation_domain.idle import Ending
 from waystation_domain.lifecycle import Treatment
 from waystation_domain.model import Delivery, DeliveryState, Event, Result, Turn
 from waystation_domain.outcomes import (
@@ -39,7 +41,6 @@ from waystation_domain.recording import (
     skip_delivery,
     skip_event,
 )
-from waystation_domain.status_events import how_unhandled
 from waystation_domain.task_spec import TaskSpec
 
 __all__ = [
@@ -101,13 +102,12 @@ def apply_touch(draft: Draft, touch: EventTouch, *, router_id: str) -> dict[str,
         draft.fix_tasks(event)
         groups.fail_unhandled(draft, event)
         record_unhandled(draft, event)
-        draft.ended(event, how_unhandled(event))
+        draft.ended(event, Ending.UNHANDLED)
         return {}
     else:
         verdicts = _fix_and_apply(draft, touch, router_id)
     if facts.is_open:
-        names = ", ".join(sorted(touch.results)) or "its tasks"
-        draft.ended(event, f"{names} handled it and raised nothing more")
+        draft.ended(event, Ending.HANDLED, sorted(touch.results))
     return verdicts
 
 
@@ -141,7 +141,7 @@ def _skip_event(draft: Draft, touch: EventTouch) -> dict[str, Verdict]:
     """Settles an event whose tasks were never fixed: its instance has ended."""
     event = touch.event
     draft.leave_outbox(event)
-    skip_event(draft, event, f"the workflow is {draft.instance.status.name}")
+    skip_event(draft, event, SkipCause.ENDED)
     return dict.fromkeys(touch.results, Verdict.SKIPPED)
 
 
@@ -201,7 +201,7 @@ def _apply_fixed(draft: Draft, touch: EventTouch, router_id: str) -> dict[str, V
         row = replace(row, outside_group=known.outside_group)
         treatment = draft.treatment(event)
         if treatment is Treatment.SKIP:
-            skip_delivery(draft, known, event, f"the workflow is {draft.instance.status.name}")
+            skip_delivery(draft, known, event, SkipCause.ENDED)
         elif treatment is Treatment.HOLD:
             _hold(draft, row)
         else:
@@ -220,7 +220,8 @@ def _apply(draft: Draft, event: Event, result: CallResult, router_id: str) -> Ve
         return Verdict.HELD
     if treatment is Treatment.SKIP:
         draft.end_delivery(event.event_id, row.task_id)
-        record_attempt(draft, event, result, Result.SKIPPED, note="the workflow had ended")
+        detail = Skipped(SkipCause.ANSWERED_LATE)
+        record_attempt(draft, event, result, Result.SKIPPED, detail=detail)
         return Verdict.SKIPPED
     outcome = result.outcome
     if row.outside_group:

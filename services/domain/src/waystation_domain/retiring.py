@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from waystation_domain import groups
 from waystation_domain.commit import NewDeadLetter
+from waystation_domain.details import SkipCause
 from waystation_domain.draft import Draft
 from waystation_domain.errors import TaskNotFound, TaskRetired
+from waystation_domain.idle import Ending
 from waystation_domain.lifecycle import Treatment
 from waystation_domain.model import (
     Delivery,
@@ -44,7 +46,7 @@ def retire(draft: Draft, deliveries: Sequence[tuple[Delivery, Event]]) -> int:
             continue
         treatment = draft.treatment(event)
         if treatment is Treatment.SKIP:
-            skip_delivery(draft, row, event, f"the workflow is {draft.instance.status.name}")
+            skip_delivery(draft, row, event, SkipCause.ENDED)
         elif treatment is Treatment.HOLD:
             draft.put_delivery(replace(row, state=DeliveryState.HELD, due_in=0.0))
         else:
@@ -68,4 +70,4 @@ def _dead_letter(draft: Draft, row: Delivery, event: Event) -> None:
         groups.fail(draft, event, row.task_id, fault.reason, fault.message)
     draft.end_delivery(event.event_id, row.task_id)
     record_retired(draft, row, event, error)
-    draft.ended(event, f"{row.task_id} is retired")
+    draft.ended(event, Ending.RETIRED, (row.task_id,))

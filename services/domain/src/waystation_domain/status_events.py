@@ -33,14 +33,6 @@ def raise_status_event(draft: Draft, *, raised_by: str, cause: Event | None) -> 
     )
 
 
-def how_unhandled(event: Event) -> str:
-    """How an event ended that no task handles, in words for why its instance stands idle."""
-    if event.event_type != lifecycle.DEAD_LETTER_DISCARDED:
-        return "no task handles it"
-    lost = event.payload
-    return f"the dead letter of {lost['task_id']} for `{lost['event_type']}` is discarded"
-
-
 def settle_unhandled_now(draft: Draft, raised: Sequence[Event]) -> None:
     """Settles notices that no task handles in the commit that raised them, which spares the system a
     message for every workflow that ends. Call after the entry is recorded."""

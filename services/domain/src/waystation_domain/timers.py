@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from waystation_domain import groups, lifecycle
+from waystation_domain.details import Action, SkipCause, WaitEnded
 from waystation_domain.draft import Draft
 from waystation_domain.lifecycle import Treatment
 from waystation_domain.model import (
@@ -24,14 +25,11 @@ from waystation_domain.model import (
     TimerKind,
     Wait,
 )
+from waystation_domain.notes import DEADLINE_EXCEEDED
 from waystation_domain.recording import record_action, skip_delivery, skip_event
 from waystation_domain.status_events import raise_status_event, settle_unhandled_now
 
-DEADLINE_ACTION = "deadline"
-INPUT_TIMED_OUT_ACTION = "input_timed_out"
 DEADLINE_REASON = "WORKFLOW_DEADLINE_EXCEEDED"
-
-EXPIRED = "it expired"
 
 CLEANUP_AGAIN_SECONDS = 30.0
 """Until cleaning up looks again at what was in call: its router may have died."""
@@ -96,13 +94,13 @@ def _expire(draft: Draft, event: Event) -> None:
     for row in list(facts.deliveries.values()):
         if row.state not in _CALLED and not row.attempts and not row.suspect:
             groups.fail_expired(draft, event, row.task_id)
-            skip_delivery(draft, row, event, EXPIRED)
+            skip_delivery(draft, row, event, SkipCause.EXPIRED)
 
 
 def expire_event(draft: Draft, event: Event) -> None:
     """Records that an event expired before it had deliveries."""
     groups.fail_expired(draft, event)
-    skip_event(draft, event, EXPIRED)
+    skip_event(draft, event, SkipCause.EXPIRED)
 
 
 def _exceed(draft: Draft) -> None:
@@ -111,12 +109,9 @@ def _exceed(draft: Draft) -> None:
     if not before.status.is_open:
         return
     draft.move_to(Status.FAILED)
-    message = "The workflow was not done by its deadline."
-    draft.touch(failure=Failure(reason=DEADLINE_REASON, message=message), turn=None)
+    draft.touch(failure=Failure(DEADLINE_REASON, DEADLINE_EXCEEDED), turn=None)
     event = raise_status_event(draft, raised_by=SYSTEM, cause=None)
-    record_action(
-        draft, DEADLINE_ACTION, event, by=SYSTEM, before=before, raised=[event], note=message
-    )
+    record_action(draft, Action.DEADLINE, event, by=SYSTEM, before=before, raised=[event])
     settle_unhandled_now(draft, [event])
 
 
@@ -136,7 +131,13 @@ def _time_out(draft: Draft, wait_id: str) -> None:
     )
     end_wait(draft, wait)
     record_action(
-        draft, INPUT_TIMED_OUT_ACTION, event, by=SYSTEM, before=before, raised=[event], note=wait_id
+        draft,
+        Action.INPUT_TIMED_OUT,
+        event,
+        by=SYSTEM,
+        before=before,
+        raised=[event],
+        detail=WaitEnded(wait_id),
     )
     leave_wait(draft, wait)
 
@@ -158,7 +159,6 @@ def leave_wait(draft: Draft, wait: Wait) -> None:
 def _clean_up(draft: Draft, material: Material) -> None:
     """Settles what is open of an instance that has ended, but for what is announced: that settles by
     itself. What is in call does too, unless its router dies: that is looked at again."""
-    why = f"the workflow is {draft.instance.status.name}"
     # What another timer of this commit has ended or announced is none of it any more.
     delayed = [event for event in material.delayed if draft.facts(event.event_id).timed]
     # What was raised while the end was handled is delivered at its time all the same.
@@ -172,7 +172,7 @@ def _clean_up(draft: Draft, material: Material) -> None:
             draft.drop_timer(kind, ref)
     for event in given_up:
         draft.end_timed(event)
-        skip_event(draft, event, why)
+        skip_event(draft, event, SkipCause.ENDED)
     in_call = False
     for row, event in material.open:
         if (
@@ -183,6 +183,6 @@ def _clean_up(draft: Draft, material: Material) -> None:
             if row.state is DeliveryState.LEASED:
                 in_call = True
             else:
-                skip_delivery(draft, row, event, why)
+                skip_delivery(draft, row, event, SkipCause.ENDED)
     if in_call:
         draft.put_timer(Timer(TimerKind.CLEANUP, due_in=CLEANUP_AGAIN_SECONDS))

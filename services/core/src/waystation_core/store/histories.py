@@ -14,7 +14,7 @@ from waystation_core.store.conditions import Conditions
 _PORTION_BYTES = 1024 * 1024
 """As stored, compressed. Entries are read up to the one that passes it."""
 
-_LARGE: tuple[str, ...] = ("change", "effects", "error")
+_LARGE: tuple[str, ...] = ("change", "detail", "effects", "error")
 """What of an entry may be large. Sizes are known without reading it."""
 
 

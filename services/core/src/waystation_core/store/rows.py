@@ -7,7 +7,9 @@ from typing import Any
 
 from waystation_core.ports.broker import level_of
 from waystation_core.ports.store import StoredEntry
+from waystation_domain import details
 from waystation_domain.commit import HistoryEntry, NewDeadLetter
+from waystation_domain.idle import Idle
 from waystation_domain.model import (
     Branch,
     Delivery,
@@ -15,7 +17,6 @@ from waystation_domain.model import (
     Event,
     Failure,
     Group,
-    Idle,
     Instance,
     JsonObject,
     Result,
@@ -74,7 +75,7 @@ def instance(row: Row) -> Instance:
         updated_at=row[15],
         completed_at=row[16],
         deadline=row[17],
-        idle=Idle(**row[18]) if row[18] is not None else None,
+        idle=Idle.from_json(row[18]) if row[18] is not None else None,
         idle_since=row[19],
         turn=Turn(row[20], row[21]) if row[20] is not None else None,
         namespace=row[22],
@@ -124,7 +125,7 @@ def delivery(row: Row) -> Delivery:
 HISTORY_COLUMNS = (
     "h.sequence, h.event_id::text, h.event_type, h.processed_by, h.result, h.status, h.attempt, "
     "h.base_version, h.will_retry, h.duration_us, h.error, h.change, h.raised::text[], "
-    "h.service_name, h.service_version, h.endpoint, h.action, h.note, h.effects, "
+    "h.service_name, h.service_version, h.endpoint, h.action, h.detail, h.effects, "
     "h.processed_at, h.next_attempt_at"
 )
 
@@ -149,7 +150,7 @@ def history_entry(row: Row) -> HistoryEntry:
         service_version=row[14],
         endpoint=row[15],
         action=row[16],
-        note=row[17],
+        detail=details.from_json(row[17]) if row[17] is not None else None,
         effects=row[18],
     )
 
@@ -208,7 +209,7 @@ def history_parameter(key: int | str, entry: HistoryEntry) -> JsonObject:
         "endpoint": entry.endpoint,
         "status": entry.status,
         "action": entry.action,
-        "note": entry.note,
+        "detail": details.to_json(entry.detail) if entry.detail is not None else None,
         "effects": entry.effects,
     }
 

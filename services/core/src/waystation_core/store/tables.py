@@ -117,7 +117,7 @@ history = Table(
     Column("endpoint", Text),
     Column("status", SmallInteger, nullable=False),
     Column("action", Text),
-    Column("note", Text),
+    Column("detail", JSON),
     Column("effects", JSON),
     # The last guard of "takes effect exactly once"; the engine's own rules come first.
     Index(

@@ -30,6 +30,8 @@ class Entry:
     next_attempt_at: datetime | None = None
     action: str = ""
     note: str = ""
+    wait_id: str = ""
+    """The question that it answered, or that timed out."""
     answered_by: str = ""
     opened: tuple[str, ...] = ()
     """The ids of the questions that it asked."""
@@ -77,7 +79,8 @@ def entry_of(stored: StoredEntry) -> Entry:
         failure=None if entry.error is None else failed_of(entry.error),
         next_attempt_at=stored.next_attempt_at,
         action=entry.action or "",
-        note=entry.note or "",
+        note=message.note,
+        wait_id=message.wait_id,
         answered_by=message.answered_by,
         opened=tuple(message.opened_wait_ids),
     )

@@ -27,8 +27,8 @@ def _happened(memory: Memory) -> Iterator[str]:
             line += f" {entry.failure.reason}: {entry.failure.message}"
         if entry.answered_by:
             line += f" by {entry.answered_by}"
-        if entry.note:
-            line += f" ({entry.note})"
+        if about := entry.wait_id or entry.note:
+            line += f" ({about})"
         raised = [memory.events[event_id].event_type for event_id in entry.raised]
         if raised and entry.action not in ("start", "publish"):
             line += f" -> {', '.join(raised)}"

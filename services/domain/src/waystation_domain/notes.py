@@ -1,0 +1,45 @@
+"""What an entry of history says in words. For people: nothing is decided by it."""
+
+from __future__ import annotations
+
+from waystation_domain.commit import HistoryEntry
+from waystation_domain.details import (
+    Action,
+    Cancelled,
+    FannedIn,
+    ForkedFrom,
+    LetterRetried,
+    SkipCause,
+    Skipped,
+)
+
+DEADLINE_EXCEEDED = "The workflow was not done by its deadline."
+
+
+def note_of(entry: HistoryEntry) -> str:
+    """The note of an entry; empty where its other fields say everything."""
+    match entry.detail:
+        case ForkedFrom(workflow_instance_id, sequence):
+            return f"forked from {workflow_instance_id} at sequence {sequence}"
+        case Cancelled(reason):
+            return reason
+        case LetterRetried(task_id, edited):
+            return f"{task_id} with an edited payload" if edited else task_id
+        case FannedIn(settled, well, size, timed_out):
+            note = f"{settled} of {size} branches settled, {well} of them well"
+            return f"{note}, when the time was over" if timed_out else note
+        case Skipped(cause):
+            return _why_skipped(cause, entry)
+    return DEADLINE_EXCEEDED if entry.action == Action.DEADLINE else ""
+
+
+def _why_skipped(cause: SkipCause, entry: HistoryEntry) -> str:
+    match cause:
+        case SkipCause.EXPIRED:
+            return "it expired"
+        case SkipCause.ENDED:
+            return f"the workflow is {entry.status.name}"
+        case SkipCause.STAYS_ENDED:
+            return f"the workflow stays {entry.status.name}"
+        case SkipCause.ANSWERED_LATE:
+            return "the workflow had ended"
