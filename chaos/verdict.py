@@ -8,7 +8,7 @@ from typing import Any
 
 from chaos.checks import validity
 from chaos.checks.attempts import only_tasks_spend_attempts
-from chaos.checks.evidence import Evidence, Violation, read, successes
+from chaos.checks.evidence import Evidence, Kind, Violation, read, successes
 from chaos.checks.growth import growth, nothing_grows
 from chaos.checks.liveness import LIVENESS, percentile, recoveries
 from chaos.checks.safety import SAFETY
@@ -72,7 +72,7 @@ def judge(folder: RunFolder) -> Verdict:
 def figures(evidence: Evidence, violations: list[Violation]) -> dict[str, Any]:
     """What there is to say in numbers."""
     rules = Counter(violation.rule for violation in violations)
-    texts = [violation.text for violation in violations]
+    kinds = Counter(violation.kind for violation in violations)
     recovered = sorted(recoveries(evidence))
     calls = [line for line in evidence.ledger if line["answer"] == "ok" and not line["dry_run"]]
     committed = sum(1 for instance in evidence.instances.values() for _ in successes(instance))
@@ -89,9 +89,9 @@ def figures(evidence: Evidence, violations: list[Violation]) -> dict[str, Any]:
         "died_by_themselves": dict(
             Counter(line["name"] for line in evidence.faults if line["event"] == "died")
         ),
-        "lost": sum("missing" in text or "lost" in text for text in texts),
-        "double_effects": rules["S3"] + sum(" times" in text for text in texts),
-        "stuck": sum(text.startswith("stuck") for text in texts),
+        "lost": kinds[Kind.LOST],
+        "double_effects": kinds[Kind.DOUBLE],
+        "stuck": kinds[Kind.STUCK],
         "violations_by_rule": dict(rules),
         "recovery_s": {
             "instances": len(recovered),

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +15,14 @@ from chaos.folder import RunFolder, read_folder, read_lines
 Fields = dict[str, Any]
 
 
+class Kind(StrEnum):
+    """What the figures of a run count."""
+
+    LOST = "lost"
+    DOUBLE = "double"
+    STUCK = "stuck"
+
+
 @dataclass(frozen=True, slots=True)
 class Violation:
     """A promise that did not hold."""
@@ -21,6 +30,7 @@ class Violation:
     rule: str
     instance: str
     text: str
+    kind: Kind | None = None
 
 
 @dataclass

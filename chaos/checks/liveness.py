@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from chaos.checks.evidence import Evidence, Fields, Violation
+from chaos.checks.evidence import Evidence, Fields, Kind, Violation
 
 RECOVERY_P99_SECONDS = 30.0
 _LAST = 5
@@ -19,7 +19,10 @@ def nothing_is_stuck(evidence: Evidence) -> Iterator[Violation]:
                 for blocker in explained.get("blockers", ())
             ]
             yield Violation(
-                "L1", name, f"stuck: {instance.status}; {explained.get('summary')}; {blockers[:3]}"
+                "L1",
+                name,
+                f"stuck: {instance.status}; {explained.get('summary')}; {blockers[:3]}",
+                Kind.STUCK,
             )
 
 

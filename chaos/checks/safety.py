@@ -4,7 +4,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from chaos.checks.evidence import Evidence, Fields, Instance, Violation, successes
+from chaos.checks.evidence import Evidence, Fields, Instance, Kind, Violation, successes
 from chaos.checks.folding import Unfoldable, fold
 
 _ENDS = ("WORKFLOW_STATUS_COMPLETED", "WORKFLOW_STATUS_FAILED", "WORKFLOW_STATUS_CANCELLED")
@@ -25,7 +25,7 @@ def acknowledged_work_is_there(evidence: Evidence) -> Iterator[Violation]:
         if kind == "cancel" and instance.status != "CANCELLED":
             yield Violation("S1", name, f"cancel was answered OK, and it is {instance.status}")
         if kind == "complete" and operation["token"] not in instance.tokens:
-            yield Violation("S1", name, f"a completion is missing: {operation['token']}")
+            yield Violation("S1", name, f"a completion is missing: {operation['token']}", Kind.LOST)
         if kind == "input":
             inputs = [
                 entry
@@ -43,10 +43,14 @@ def acknowledged_work_is_there(evidence: Evidence) -> Iterator[Violation]:
         for operation in evidence.operations_of.get(name, ()):
             published = operation["kind"] == "publish" and operation["outcome"] == "ok"
             if published and notes[operation["note"]] == 0:
-                yield Violation("S1", name, f"published event {operation['note']} is missing")
+                yield Violation(
+                    "S1", name, f"published event {operation['note']} is missing", Kind.LOST
+                )
         for note, times in notes.items():
             if times > 1:
-                yield Violation("S1", name, f"published event {note} is there {times} times")
+                yield Violation(
+                    "S1", name, f"published event {note} is there {times} times", Kind.DOUBLE
+                )
 
 
 def instances_are_wanted(evidence: Evidence) -> Iterator[Violation]:
@@ -64,7 +68,9 @@ def effects_are_single(evidence: Evidence) -> Iterator[Violation]:
         done = Counter((entry["event_id"], entry["processed_by"]) for entry in successes(instance))
         for (event, task), times in done.items():
             if times > 1:
-                yield Violation("S3", name, f"{task} took effect {times} times for event {event}")
+                yield Violation(
+                    "S3", name, f"{task} took effect {times} times for event {event}", Kind.DOUBLE
+                )
 
 
 def history_is_whole(evidence: Evidence) -> Iterator[Violation]:
@@ -81,7 +87,7 @@ def history_is_whole(evidence: Evidence) -> Iterator[Violation]:
         there = {event["event"]["event_id"] for event in instance.events}
         for event, times in raised.items():
             if times > 1:
-                yield Violation("S4", name, f"event {event} was raised {times} times")
+                yield Violation("S4", name, f"event {event} was raised {times} times", Kind.DOUBLE)
             if event not in there:
                 yield Violation("S4", name, f"event {event} was raised and is not there")
         for event in there - raised.keys():
@@ -118,7 +124,7 @@ def tokens_are_exact(evidence: Evidence) -> Iterator[Violation]:
         tokens = instance.tokens
         for token, times in Counter(tokens).items():
             if times > 1:
-                yield Violation("S5", name, f"token {token} is there {times} times")
+                yield Violation("S5", name, f"token {token} is there {times} times", Kind.DOUBLE)
             line = evidence.witnessed.get(token)
             if line is None:
                 yield Violation("S5", name, f"token {token} was written by no task")
@@ -148,7 +154,9 @@ def _tokens_match_history(evidence: Evidence, instance: Instance) -> Iterator[Vi
             of_delivery[line["event"], line["task"]] += 1
     succeeded = {(entry["event_id"], entry["processed_by"]) for entry in successes(instance)}
     for delivery in succeeded - of_delivery.keys():
-        yield Violation("S5", instance.id, f"the token of {delivery[1]} for {delivery[0]} is lost")
+        yield Violation(
+            "S5", instance.id, f"the token of {delivery[1]} for {delivery[0]} is lost", Kind.LOST
+        )
     for delivery in of_delivery.keys() - succeeded:
         yield Violation("S5", instance.id, f"a token of {delivery[1]} without a success in history")
 
@@ -159,7 +167,9 @@ def joins_fire_once(evidence: Evidence) -> Iterator[Violation]:
         fired = [entry for entry in instance.history if entry.get("action") == "fan_in"]
         for event, times in Counter(entry["event_id"] for entry in fired).items():
             if times > 1:
-                yield Violation("S6", name, f"the join of event {event} fired {times} times")
+                yield Violation(
+                    "S6", name, f"the join of event {event} fired {times} times", Kind.DOUBLE
+                )
         yield from _joins_follow_branches(instance, fired)
         expected = evidence.expectations.get(name)
         if expected is None or instance.status != "COMPLETED":

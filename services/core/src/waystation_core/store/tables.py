@@ -117,8 +117,8 @@ history = Table(
     Column("endpoint", Text),
     Column("status", SmallInteger, nullable=False),
     Column("action", Text),
-    Column("detail", JSON),
     Column("effects", JSON),
+    Column("detail", JSON),
     # The last guard of "takes effect exactly once"; the engine's own rules come first.
     Index(
         "history_final_outcome",
