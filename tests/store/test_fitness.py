@@ -9,7 +9,7 @@ import pytest
 
 from localservers.postgres import PostgresServer
 from waystation_core.store.fitness import UnfitDatabase, require_fit
-from waystation_core.store.schema import migrate
+from waystation_core.store.migration import migrate
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,17 @@ import pytest
 import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from localservers.postgres import PostgresServer
+from waystation_core.store.migration import alembic_config, migrate
 from waystation_core.store.pool import sqlalchemy_url
-from waystation_core.store.schema import WrongSchema, check_schema, current_release, migrate
+from waystation_core.store.schema import (
+    WrongSchema,
+    check_schema,
+    current_release,
+    known_versions,
+)
 from waystation_core.store.tables import metadata
 
 COLUMNS = """
@@ -56,6 +63,12 @@ def test_alembic_finds_nothing_to_migrate(each_database_url: str) -> None:
         differences = compare_metadata(context, metadata)
     engine.dispose()
     assert differences == []
+
+
+def test_a_migration_s_file_is_named_after_its_version() -> None:
+    scripts = ScriptDirectory.from_config(alembic_config())
+    assert known_versions() == sorted(script.revision for script in scripts.walk_revisions())
+    assert current_release() == scripts.get_current_head()
 
 
 async def test_of_two_that_migrate_at_once_one_does_it(empty_database_url: str) -> None:

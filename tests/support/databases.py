@@ -3,7 +3,7 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
-from waystation_core.store.schema import migrate
+from waystation_core.store.migration import migrate
 
 
 def migrated(dsn: str) -> None:

@@ -62,8 +62,8 @@ async def _migrate(database_url: str, seconds: float) -> tuple[str | None, str]:
     from sqlalchemy.exc import DBAPIError, OperationalError
 
     from waystation_core.store.fitness import UnfitDatabase
+    from waystation_core.store.migration import migrate as migrate_schema
     from waystation_core.store.schema import WrongSchema
-    from waystation_core.store.schema import migrate as migrate_schema
 
     deadline = time.monotonic() + seconds
     told = False

@@ -1,25 +1,23 @@
-"""The schema's version: bringing it up to date, and refusing to work on another one."""
+"""The schema's version, which servers look at when they start. It is Alembic's row, read without Alembic:
+that takes a third of the time in which a server starts."""
 
 from __future__ import annotations
 
-import asyncio
+import re
 from importlib.resources import files
 
-import sqlalchemy
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
+import psycopg
 
-from waystation_core.store.fitness import require_fit
-from waystation_core.store.pool import sqlalchemy_url
+_MIGRATION = re.compile(r"v(\d{4})_\w+\.py")
 
 
 class WrongSchema(Exception):
     """The database has no schema (`found` is None), or that of another release; the message says
     what to run. `newer`: a newer release has migrated it."""
 
-    def __init__(self, found: str | None, wanted: str, *, newer: bool = False) -> None:
+    def __init__(self, found: str | None) -> None:
+        wanted = current_release()
+        newer = found is not None and found not in known_versions()
         super().__init__(
             f"The database has schema version {found}, which a newer release of Waystation made; this "
             f"release knows versions up to {wanted}. Run that release, or a newer one: servers and "
@@ -32,70 +30,35 @@ class WrongSchema(Exception):
         self.newer = newer
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(files("waystation_core.store") / "migrations"))
-    # Alembic would read a `%` in a path as its own syntax.
-    config.set_main_option("version_path_separator", "os")
-    return config
+def known_versions() -> list[str]:
+    """The schema versions of this release and those before it, the oldest first: each migration's file
+    is named after the version that it makes."""
+    folder = files("waystation_core.store") / "migrations" / "versions"
+    found = (_MIGRATION.fullmatch(file.name) for file in folder.iterdir())
+    return sorted(match[1] for match in found if match)
 
 
 def current_release() -> str:
     """The schema version that this release works on."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None
-    return head
-
-
-def _is_newer(version: str | None) -> bool:
-    """Releases know the versions before theirs."""
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    return version is not None and version not in known
-
-
-def _version(url: str) -> str | None:
-    engine = sqlalchemy.create_engine(sqlalchemy_url(url), poolclass=sqlalchemy.NullPool)
-    try:
-        with engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
-    finally:
-        engine.dispose()
-
-
-def _migrate(url: str) -> tuple[str | None, str]:
-    engine = sqlalchemy.create_engine(sqlalchemy_url(url), poolclass=sqlalchemy.NullPool)
-    try:
-        with engine.connect() as connection:
-            # Two that migrate at once: the second waits, then finds nothing to do.
-            connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(7400)"))
-            connection.commit()
-            before = MigrationContext.configure(connection).get_current_revision()
-            # Asking opened a transaction, in which Alembic would not commit its own.
-            connection.rollback()
-            if _is_newer(before):
-                raise WrongSchema(before, current_release(), newer=True)
-            config = _config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            connection.commit()
-            return before, current_release()
-    finally:
-        engine.dispose()
-
-
-async def migrate(url: str) -> tuple[str | None, str]:
-    """Brings the schema up to date; answers with the version before (None: none) and after.
-
-    Raises UnfitDatabase, WrongSchema for that of a newer release, psycopg's or SQLAlchemy's
-    OperationalError when Postgres can't be reached.
-    """
-    await require_fit(url)
-    return await asyncio.to_thread(_migrate, url)
+    return known_versions()[-1]
 
 
 async def check_schema(url: str) -> None:
-    """Raises WrongSchema unless the database has this release's schema."""
-    found = await asyncio.to_thread(_version, url)
-    wanted = current_release()
-    if found != wanted:
-        raise WrongSchema(found, wanted, newer=_is_newer(found))
+    """Raises WrongSchema unless the database has this release's schema; psycopg's errors where it can't
+    be asked."""
+    found = await _version(url)
+    if found != current_release():
+        raise WrongSchema(found)
+
+
+async def _version(url: str) -> str | None:
+    async with await psycopg.AsyncConnection.connect(
+        url, autocommit=True, connect_timeout=5
+    ) as connection:
+        cursor = await connection.execute("SELECT to_regclass('alembic_version') IS NOT NULL")
+        there = await cursor.fetchone()
+        if there is None or not there[0]:
+            return None
+        cursor = await connection.execute("SELECT version_num FROM alembic_version")
+        row = await cursor.fetchone()
+    return None if row is None else str(row[0])

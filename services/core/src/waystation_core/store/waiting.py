@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 
 import psycopg
-import sqlalchemy.exc
 import structlog
 
 from waystation_core.store.fitness import require_fit
@@ -38,9 +37,9 @@ async def wait_for_store(
             if wrong.found is not None:
                 raise
             waiting_for = str(wrong)
-        except (psycopg.OperationalError, sqlalchemy.exc.OperationalError):
+        except psycopg.OperationalError:
             waiting_for = "Postgres can't be reached. Start it, or correct WAYSTATION_DATABASE_URL."
-        except (psycopg.Error, sqlalchemy.exc.DBAPIError) as error:
+        except psycopg.Error as error:
             waiting_for = f"The database can't be asked for its schema: {_first_line(error)}"
         if waiting_for != said or loop.time() - said_at >= SAY_AGAIN_SECONDS:
             log.warning("waiting", reason=waiting_for)
@@ -52,5 +51,5 @@ async def wait_for_store(
 
 
 def _first_line(error: Exception) -> str:
-    said = str(getattr(error, "orig", None) or error).strip().splitlines()
+    said = str(error).strip().splitlines()
     return said[0] if said else type(error).__name__

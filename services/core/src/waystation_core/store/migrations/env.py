@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that `store.schema` gives it."""
+"""Alembic's entry: runs the migrations on the connection that `store.migration` gives it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,55 @@
+"""Brings a database's schema to that of this release."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.resources import files
+
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+
+from waystation_core.store.fitness import require_fit
+from waystation_core.store.pool import sqlalchemy_url
+from waystation_core.store.schema import WrongSchema, current_release, known_versions
+
+
+def alembic_config() -> Config:
+    """Where Alembic finds the migrations."""
+    config = Config()
+    config.set_main_option("script_location", str(files("waystation_core.store") / "migrations"))
+    # Alembic would read a `%` in a path as its own syntax.
+    config.set_main_option("version_path_separator", "os")
+    return config
+
+
+def _migrate(url: str) -> tuple[str | None, str]:
+    engine = sqlalchemy.create_engine(sqlalchemy_url(url), poolclass=sqlalchemy.NullPool)
+    try:
+        with engine.connect() as connection:
+            # Two that migrate at once: the second waits, then finds nothing to do.
+            connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(7400)"))
+            connection.commit()
+            before = MigrationContext.configure(connection).get_current_revision()
+            # Asking opened a transaction, in which Alembic would not commit its own.
+            connection.rollback()
+            if before is not None and before not in known_versions():
+                raise WrongSchema(before)
+            config = alembic_config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+            return before, current_release()
+    finally:
+        engine.dispose()
+
+
+async def migrate(url: str) -> tuple[str | None, str]:
+    """Brings the schema up to date; answers with the version before (None: none) and after.
+
+    Raises UnfitDatabase, WrongSchema for that of a newer release, psycopg's or SQLAlchemy's
+    OperationalError when Postgres can't be reached.
+    """
+    await require_fit(url)
+    return await asyncio.to_thread(_migrate, url)
