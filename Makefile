@@ -80,7 +80,8 @@ fuzz-input: setup rabbitmq ## Generated bad input at every door of a whole syste
 	$(bin)/python -m fuzz_input --count $(or $(N),100000) --seed $(SEED)
 
 .PHONY: fuzz
-fuzz: setup ## Random lives and orders of commits, for long: MINUTES=60 or EXAMPLES=5000; AGAIN=3 repeats round 3
+fuzz: setup ## Properties with many examples, then random lives for long: MINUTES=60 or EXAMPLES=5000; AGAIN=3 repeats round 3
+	$(if $(AGAIN),,HYPOTHESIS_PROFILE=nightly $(bin)/pytest tests -m hypothesis --timeout 0 $(PYTEST_ARGS))
 	FUZZ_MINUTES=$(if $(EXAMPLES),0,$(MINUTES)) FUZZ_EXAMPLES=$(EXAMPLES) FUZZ_ORDERS=$(ORDERS) \
 		FUZZ_AGAIN=$(AGAIN) $(bin)/pytest tests/model --timeout 0 -x \
 		$(if $(AGAIN),-k random_lives) $(PYTEST_ARGS)

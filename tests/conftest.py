@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 
 import hypothesis
@@ -16,12 +17,23 @@ from localservers.postgres import (
 )
 from localservers.rabbitmq import RabbitMQMissing, RabbitMQServer
 
-# How long an example takes is no promise, and a busy machine no fault of what is tested.
-hypothesis.settings.register_profile(
-    "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("suite")
+# How many examples a property is tried with: few while one writes, many at night. A test says no number
+# of its own, but a share of it where its examples are dear (`support.examples`).
+for _profile, _examples in (("dev", 20), ("ci", 100), ("nightly", 2_000)):
+    hypothesis.settings.register_profile(
+        _profile,
+        max_examples=_examples,
+        # How long an example takes is no promise, and a busy machine no fault of what is tested.
+        deadline=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+        print_blob=True,
+    )
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "ci")
 
+# Some hundred interpreters are started, which all import the same: it is compiled once, also where a
+# person's own settings say that nothing compiled is kept.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A run in the background inherits that Ctrl-C is ignored, and so would everything that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

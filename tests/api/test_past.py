@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 from domain.test_folding_programs import PROGRAMS, InCall, Life, take
 from domain.world import START, World
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
+from support.examples import examples
 
 from waystation_api.past import Fold
 from waystation_core.means import MEANS
@@ -65,9 +66,7 @@ def _replay(recorded: Recorded, call: InCall, outcome: Any) -> Comparison:
     )
 
 
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
-)
+@examples(0.5)
 @given(PROGRAMS)
 def test_what_is_recorded_is_found_again_and_what_is_not_is_told(
     steps: list[tuple[Any, ...]],
@@ -120,9 +119,7 @@ def _tell_more(one: Recorded, call: InCall, reply: Reply) -> None:
         assert told.error.reason == "TOO_MANY_EVENTS"
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
-)
+@examples(0.3)
 @given(PROGRAMS)
 def test_a_fork_has_the_data_of_then_and_nothing_else(steps: list[tuple[Any, ...]]) -> None:
     life = Life(resolves=False)

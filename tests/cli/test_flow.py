@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from cli.conftest import Run
 from cli.fake_api import FakeApi, finding, flow
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 
 from waystation.v1.flow_pb2 import FLOW_ORIGIN_BOTH, FlowEvent, FlowRaise, FlowTask, WorkflowFlow
 from waystation_cli.render import graph
@@ -79,7 +80,7 @@ HOSTILE = st.sampled_from(
 )
 
 
-@settings(max_examples=40)
+@examples(0.4)
 @given(st.lists(NAMES | HOSTILE, min_size=4, max_size=4, unique=True), st.booleans())
 def test_no_name_breaks_the_picture(names: list[str], twice: bool) -> None:
     task, event, other, workflow_type = names

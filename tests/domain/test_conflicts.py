@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from domain.json_values import OBJECTS, TOKENS, operations
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from waystation_domain import pointers
@@ -57,7 +57,6 @@ def read(data: Any, path: str) -> Any:
     return data
 
 
-@settings(max_examples=400)
 @given(OBJECTS, CHANGES, CHANGES)
 def test_changes_that_do_not_conflict_give_the_same_data_in_either_order(
     data: dict[str, Any], mine: list[Operation], since: list[Operation]
@@ -73,7 +72,6 @@ def test_changes_that_do_not_conflict_give_the_same_data_in_either_order(
     assert spelled(unordered(one)) == spelled(unordered(other))
 
 
-@settings(max_examples=400)
 @given(OBJECTS, TOKENS, CHANGES)
 def test_a_place_that_may_be_read_still_holds_what_was_read(
     data: dict[str, Any], tokens: tuple[str, ...], since: list[Operation]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from waystation_domain import lifecycle, topics
@@ -113,7 +113,6 @@ OBSERVATIONS = st.builds(
 LIVE = st.sets(st.sampled_from(["one", "two", "three"]))
 
 
-@settings(max_examples=150)
 @given(SPECS, OBSERVATIONS, LIVE)
 def test_each_edge_is_there_once_and_nothing_is_lost(
     specs: list[TaskSpec], seen: Observations, live: set[str]
@@ -162,7 +161,6 @@ def test_each_edge_is_there_once_and_nothing_is_lost(
     )
 
 
-@settings(max_examples=150)
 @given(SPECS, OBSERVATIONS, LIVE, st.randoms(use_true_random=False))
 def test_lint_never_fails_and_says_the_same_in_any_order(
     specs: list[TaskSpec], seen: Observations, live: set[str], chance: object

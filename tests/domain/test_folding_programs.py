@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any
 
 from domain.world import ROUTER, World, task
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from waystation_domain.actions import OpenDeadLetter
@@ -454,9 +454,6 @@ def _ask(life: Life, step: tuple[Any, ...]) -> None:
             life.retire(task_id)
 
 
-@settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
-)
 @given(PROGRAMS, st.booleans())
 def test_any_life_keeps_its_books(steps: list[tuple[Any, ...]], resolves: bool) -> None:
     life = Life(resolves=resolves)

@@ -6,7 +6,7 @@ import itertools
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from waystation_domain.errors import InvalidEventType
@@ -35,7 +35,6 @@ ALL_SHORT_TYPES = [
 ]
 
 
-@settings(max_examples=60)
 @given(SHORT, SHORT)
 def test_patterns_overlap_exactly_when_some_type_is_meant_by_both(one: str, other: str) -> None:
     # Two patterns of three words have, where they overlap, a common type of at most six.

@@ -1,7 +1,6 @@
 """What the documentation says can be true or false: links, settings, commands, targets, the README's
-handler, and what is refused as not yet available."""
+handler."""
 
-import ast
 import re
 import shlex
 import subprocess
@@ -166,21 +165,6 @@ async def test_the_readme_has_a_handler_of_fifteen_lines() -> None:
     request = HandleEventRequest(task_id="finish", attempt=1)
     request.context.data["greeting"] = "Hello, Ada"
     assert (await service.answer(request)).result.complete.output["greeting"] == "Hello, Ada"
-
-
-def test_the_not_yet_table_names_all_that_is_refused() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = readme.partition("## Not yet")[2].partition("\n## ")[0]
-    refused = set()
-    for module in ROOT.glob("services/*/src/**/*.py"):
-        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "NotYetAvailable":
-                refused |= {
-                    each.value.rpartition(".")[2]
-                    for each in ast.walk(node)
-                    if isinstance(each, ast.Constant) and isinstance(each.value, str)
-                }
-    assert {name for name in refused - {""} if name not in table} == set()
 
 
 def test_nothing_of_the_contract_is_left_unimplemented() -> None:

@@ -421,7 +421,6 @@ def _lives(number: int, examples: int, *, shrink: bool) -> None:
             stateful_step_count=STEPS,
             phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
             database=None,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, 
 from typing import Any
 
 from google.protobuf import struct_pb2
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from waystation.v1 import operation_pb2
@@ -250,7 +250,6 @@ def sent(recorder: Recorder) -> operation_pb2.OperationList:
     return operation_pb2.OperationList.FromString(operations.SerializeToString())
 
 
-@settings(max_examples=200, deadline=None)
 @given(DATA, st.lists(STEPS, min_size=2, max_size=10))
 def test_operations_do_what_the_program_did(data: dict[str, Any], program: list[Step]) -> None:
     by_dict = copy.deepcopy(data)
@@ -265,7 +264,6 @@ def touches(path: str, other: str) -> bool:
     return path == other or path.startswith(other + "/") or other.startswith(path + "/")
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     DATA,
     st.lists(STEPS, min_size=1, max_size=6),

@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import suppress
 from datetime import timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from waystation_worker import (
@@ -145,7 +145,6 @@ async def live(seed: int, steps: int, *, duplicates: bool) -> None:
     check(run)
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.integers(0, 1_000_000), st.integers(1, 8), st.booleans())
 def test_what_a_run_shows_holds_together(seed: int, steps: int, duplicates: bool) -> None:
     asyncio.run(live(seed, steps, duplicates=duplicates))

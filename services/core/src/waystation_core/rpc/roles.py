@@ -85,8 +85,3 @@ ROLES: dict[str, frozenset[Role]] = {
     **_methods("grpc.reflection.v1alpha.ServerReflection", {"ServerReflectionInfo": _ANYONE}),
 }
 """By full method name. A method that is not here is nobody's."""
-
-
-def may_call(role: Role, method: str) -> bool:
-    """Whether the table lets this role call `/package.Service/Method`."""
-    return role in ROLES.get(method, frozenset())
