@@ -322,7 +322,12 @@ MUTANTS = (
         "an_unknown_commit_is_not_announced",
         "What a commit of unknown outcome raised is announced soon",
         COMMITTER,
-        (("                await self._make_due(missed)\n", "                pass\n"),),
+        (
+            (
+                "[commit for commit in commits if commit.before.key not in done]\n",
+                "[]\n",
+            ),
+        ),
         killers=(
             "tests/router/test_announcing.py::test_what_a_commit_of_unknown_outcome_raised_is_announced_soon",
         ),

@@ -36,10 +36,10 @@ MUTANTS = (
         "router/locked_commits.py",
         (
             (
-                "            draft = Draft(\n                locked.instance,\n",
-                "            copy = found[0].handling.state.instance\n"
-                "            draft = Draft(\n"
-                "                replace(locked.instance, groups=copy.groups),\n",
+                "            draft = decision.draft()\n",
+                "            copy, locked = found[0].handling.state.instance, decision.locked\n"
+                "            locked.instance = replace(locked.instance, groups=copy.groups)\n"
+                "            draft = decision.draft()\n",
             ),
         ),
         killers=(ORDERS,),

@@ -230,18 +230,18 @@ MUTANTS = (
         ),
     ),
     Mutant(
-        "what_timers_raised_in_doubt_is_not_told",
-        "What timers raised under a lock, though the answer to it was lost, is announced at once",
-        "router/timers.py",
+        "what_was_raised_in_doubt_is_not_told",
+        "What was raised under a lock, though the answer to it was lost, is announced at once",
+        "core/decisions.py",
         (
             (
-                "            await self._perhaps_raised(decided)\n",
+                "            self._relay.perhaps_committed(in_doubt)\n",
                 "            pass\n",
             ),
         ),
         killers=(
-            "tests/router/test_fault_table.py::test_what_a_fault_befalls_is_done_once_all_the_same"
-            "[timers.locked.exit-reply lost]",
+            "tests/decisions/test_decisions.py::"
+            "test_what_was_written_though_the_answer_was_lost_is_made_due",
         ),
     ),
 )

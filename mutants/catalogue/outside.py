@@ -2,9 +2,8 @@
 
 from mutants.mutant import Mutant
 
-CHANGING = "api/changing.py"
+DECISIONS = "core/decisions.py"
 BULK = "api/bulk.py"
-LETTER_PORTIONS = "api/letter_portions.py"
 REGISTERING = "core/store/registering.py"
 ENGINE = "core/store/engine.py"
 
@@ -12,15 +11,17 @@ MUTANTS = (
     Mutant(
         "requests_are_not_remembered",
         "A repeated request has one effect",
-        CHANGING,
+        DECISIONS,
         (
             (
-                "                await locked.remember(change.rpc, change.request_id, change.digest, answer)\n",
-                "                pass\n",
+                "                    await locked.remember(\n"
+                "                        request.rpc, request.request_id, request.digest, cast(JsonObject, answer)\n"
+                "                    )\n",
+                "                    pass\n",
             ),
         ),
         killers=(
-            "tests/api/test_changing.py::test_a_repeated_request_has_one_effect_and_refusals_are_not_kept",
+            "tests/decisions/test_decisions.py::test_a_repeated_request_has_one_effect_and_one_answer",
         ),
     ),
     Mutant(
@@ -222,15 +223,15 @@ MUTANTS = (
     Mutant(
         "letters_that_moved_are_forgotten",
         "What one transaction for many does not write is done alone",
-        LETTER_PORTIONS,
+        DECISIONS,
         (
             (
-                "            left.update(commit.before.key for commit in commits if commit not in done)\n",
+                "        left += [commit.before.key for commit in commits if commit.before.key not in written.keys]\n",
                 "",
             ),
         ),
         killers=(
-            "tests/api/test_bulk_letters.py::test_a_locked_one_is_waited_for_when_the_others_are_done",
+            "tests/decisions/test_decisions.py::test_an_instance_that_moved_since_it_was_read_is_left",
         ),
     ),
     Mutant(

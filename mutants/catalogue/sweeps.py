@@ -188,7 +188,7 @@ MUTANTS = (
         "the_returned_wait",
         "A returned or unconfirmed message is due at once",
         "core/relay/announcing.py",
-        (("                await self._store.make_due(missed)\n", "                pass\n"),),
+        (("            await self._make_due(missed)\n", "            pass\n"),),
         killers=(
             "tests/router/test_announcing.py::test_what_was_returned_or_not_confirmed_is_due_at_once",
         ),

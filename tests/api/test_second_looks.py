@@ -40,9 +40,7 @@ class Registry:
 async def test_a_look_that_an_outage_cut_short_is_taken_with_the_next_turn() -> None:
     registry = Registry(away=1)
     nothing = cast(Any, None)
-    registering = Registering(
-        nothing, cast(Any, registry), nothing, nothing, Allowlist(()), at_most=1
-    )
+    registering = Registering(cast(Any, registry), nothing, nothing, Allowlist(()), at_most=1)
     with pytest.raises(StoreUnavailable):
         await registering.look_again()
     assert registry.looked == []

@@ -26,21 +26,21 @@ from waystation.v1 import (
     delivery_completion_service_pb2,
     workflow_service_pb2,
 )
-from waystation_api import changing
 from waystation_api.backlog import Backlog
+from waystation_api.catch_ups import catch_up
 from waystation_api.changing import Changing
 from waystation_api.completing import Completing
 from waystation_api.completions import DeliveryCompletionService
 from waystation_api.dead_letters import DeadLetterService
 from waystation_api.instance_lines import InstanceLines
 from waystation_api.starting import Starter
-from waystation_api.tasks import TaskDirectory
 from waystation_api.waiting import InstanceReader
 from waystation_api.workflows import WorkflowService
+from waystation_core.decisions import Decisions
 from waystation_core.means import MEANS
 from waystation_core.ports.store import Registration
+from waystation_core.registry_copy import RegistryCopy
 from waystation_core.relay.announcing import Relay
-from waystation_core.relay.catching_up import catch_up
 from waystation_core.rpc.settings import read_settings
 from waystation_core.running import Contact
 from waystation_domain.errors import StoreUnavailable, WaystationError
@@ -119,9 +119,8 @@ class System:
         self._endpoints_for: Running | None = None
         self.replace(app, "EndpointPool", self._endpoints)
         # The same life has the same waits.
-        means = replace(MEANS, chance=random.Random(0).random)
-        self.replace(app, "MEANS", means)
-        self.replace(changing, "MEANS", means)
+        self.means = replace(MEANS, chance=random.Random(0).random)
+        self.replace(app, "MEANS", self.means)
         self.witness = Witness(self.ledger.answers, CONTINUES)
         self.script = Script()
         self.handlers: dict[str, str] = {}
@@ -173,19 +172,21 @@ class System:
     def _build_api(self) -> SimpleNamespace:
         engine, registry, queries = (self.script.wrap(face) for face in self.database.faces())
         relay = Relay(engine, cast(Any, self.wire.port()))
-        tasks = TaskDirectory(registry)
+        copy = RegistryCopy(registry, look_every=HOP)
         backlog = Backlog(engine, 1_000_000)
-        changes = Changing(engine, queries, relay, tasks, max_events=10_000, lines=InstanceLines(4))
+        decisions = Decisions(engine, relay, copy, self.means, max_events=10_000)
+        changes = Changing(queries, decisions, InstanceLines(4))
 
         async def make() -> SimpleNamespace:
-            await tasks.refresh()
+            await copy.refresh()
             unused: Any = None
             return SimpleNamespace(
                 engine=engine,
                 registry=registry,
                 queries=queries,
                 relay=relay,
-                tasks=tasks,
+                copy=copy,
+                decisions=decisions,
                 workflows=WorkflowService(
                     starter=Starter(engine, relay, backlog, Contact(engine.probe)),
                     waiters=unused,
@@ -195,13 +196,13 @@ class System:
                     changing=changes,
                     replaying=unused,
                     forking=unused,
-                    tasks=tasks,
+                    registry=copy,
                     backlog=backlog,
                     queries=queries,
                     broker=cast(Any, self.wire.port()),
                 ),
                 letters=DeadLetterService(queries, changes, unused),
-                completions=DeliveryCompletionService(Completing(queries, changes, tasks)),
+                completions=DeliveryCompletionService(Completing(queries, changes, copy)),
             )
 
         return cast(SimpleNamespace, self.run(make()))
@@ -323,15 +324,10 @@ class System:
         async def do() -> None:
             stored, new = await self._api.registry.register(wanted)
             self.handlers[service] = stored.handler_id
-            await self._api.tasks.refresh()
+            await self._api.copy.refresh()
             for task in tasks:
                 if task.task_id in new:
-                    await catch_up(
-                        task,
-                        registry=self._api.registry,
-                        store=self._api.engine,
-                        relay=self._api.relay,
-                    )
+                    await catch_up(task, self._api.registry, self._api.decisions)
 
         try:
             self.run(do())
@@ -347,9 +343,7 @@ class System:
 
         async def do() -> None:
             for task in await self._api.registry.catch_ups_due():
-                await catch_up(
-                    task, registry=self._api.registry, store=self._api.engine, relay=self._api.relay
-                )
+                await catch_up(task, self._api.registry, self._api.decisions)
                 await self._api.registry.caught_up(task.task_id)
 
         self.run(do())

@@ -21,14 +21,16 @@ from model.orders import Actor, Sampled, Schedule
 from support.databases import migrated
 
 from localservers.postgres import PostgresServer
+from waystation_api.catch_ups import catch_up
 from waystation_api.changing import Change, Changing
 from waystation_api.instance_lines import InstanceLines
 from waystation_conversion.replies import reply_from_proto
+from waystation_core.decisions import Decisions, Request
 from waystation_core.ids import new_id
 from waystation_core.means import MEANS
 from waystation_core.ports.store import Registration
+from waystation_core.registry_copy import RegistryCopy
 from waystation_core.relay.announcing import Relay
-from waystation_core.relay.catching_up import catch_up
 from waystation_core.running import Contact
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.pool import open_pool
@@ -42,7 +44,6 @@ from waystation_domain.results import CallResult, EventTouch, Reply, apply_touch
 from waystation_domain.task_spec import RetryPolicy, TaskSpec
 from waystation_router.committer import Committer
 from waystation_router.ledger import UNKNOWN, Call, Handling, Ledger, Message
-from waystation_router.registry import RegistryCopy
 from waystation_router.timers import Timers
 
 
@@ -179,6 +180,12 @@ class Scene:
 
     # --- who commits -------------------------------------------------------------------------
 
+    def parts(self, actor: Actor) -> tuple[PostgresEngineStore, Relay, Decisions]:
+        """What one process has to decide with."""
+        store = PostgresEngineStore(actor.pool)
+        relay = QuietRelay(store, cast(Any, NoBroker()))
+        return store, relay, Decisions(store, relay, self.registry, MEANS, max_events=10_000)
+
     def result(
         self, of: str, *, locked: bool = False, router_id: str = "", holds: bool = False
     ) -> Any:
@@ -190,7 +197,7 @@ class Scene:
             task = SLOW if of == "slow" else WORK
             answer = self.answer(task.task_id, event, counts=True)
             ledger = Ledger()
-            store = PostgresEngineStore(actor.pool)
+            store, relay, decisions = self.parts(actor)
             done = asyncio.Event()
 
             def call(handling: Handling, call: Call) -> None:
@@ -203,11 +210,11 @@ class Scene:
                 ledger,
                 store,
                 self.registry,
-                QuietRelay(store, cast(Any, NoBroker())),
+                relay,
+                decisions,
                 router_id or new_id(),
                 call,
                 lambda since: None,
-                Rules(MEANS),
                 Contact(store.probe),
                 asyncio.Event(),
                 lambda: True,
@@ -249,17 +256,9 @@ class Scene:
         """A client: cancel, input or publish."""
 
         async def act(actor: Actor) -> None:
-            store = PostgresEngineStore(actor.pool)
-            tasks: Any = self.registry
-            changing = Changing(
-                store,
-                PostgresQueryStore(actor.pool),
-                QuietRelay(store, cast(Any, NoBroker())),
-                tasks,
-                max_events=10_000,
-                lines=InstanceLines(4),
-            )
-            change = Change(what, "scene", request_id=new_id())
+            _, _, decisions = self.parts(actor)
+            changing = Changing(PostgresQueryStore(actor.pool), decisions, InstanceLines(4))
+            change = Change("scene", request=Request(what, new_id(), b""))
             try:
                 if what == "cancel":
                     await changing.cancel(change, "enough")
@@ -274,19 +273,13 @@ class Scene:
 
     async def timer(self, actor: Actor) -> None:
         """A router whose look at timers finds the wait's."""
-        store = PostgresEngineStore(actor.pool)
-        relay = QuietRelay(store, cast(Any, NoBroker()))
-        await Timers(Ledger(), store, self.registry, relay, Rules(MEANS)).turn()
+        store, _, decisions = self.parts(actor)
+        await Timers(Ledger(), store, decisions).turn()
 
     async def late_task(self, actor: Actor) -> None:
         """Catch-up of a task that is new."""
-        store = PostgresEngineStore(actor.pool)
-        await catch_up(
-            LATE,
-            registry=PostgresRegistryStore(actor.pool),
-            store=store,
-            relay=QuietRelay(store, cast(Any, NoBroker())),
-        )
+        _, _, decisions = self.parts(actor)
+        await catch_up(LATE, PostgresRegistryStore(actor.pool), decisions)
 
     async def take_over(self, actor: Actor) -> None:
         """A router that breaks the dead one's lease and claims what that had in call."""
@@ -349,7 +342,7 @@ async def scene(postgres: PostgresServer) -> AsyncIterator[Scene]:
     for tasks in ((BEGIN, WORK, SLOW, JOIN), (LATE,)):
         name = tasks[0].service_name
         await store.register(Registration("", name, "1", "127.0.0.1", len(name), True, tasks))
-    registry = RegistryCopy(store, lambda snapshot: None)
+    registry = RegistryCopy(store, look_every=1.0)
     await registry.refresh()
     yield Scene(pool, registry, Witness({}, CONTINUES))
     await pool.close()

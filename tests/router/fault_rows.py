@@ -46,7 +46,9 @@ class Row:
     """The faults after which time must pass."""
     tasks: tuple[TaskSpec, ...] = (FIRST,)
     also: dict[str, Fault] = field(default_factory=dict)
-    """What else befalls this part, so that it comes to call the method."""
+    """What else befalls this part, or `others`, so that it comes to call the method."""
+    others: tuple[str, ...] = ()
+    """Parts that have the scripted store, too."""
     then: Arrange = nothing
     """What else must be true once the fault has been."""
     call: int = 1
@@ -213,23 +215,15 @@ TABLE = (
     Row("intake", "load", announced, late=OTHERS),
     # --- results
     Row("committer", "commit", announced, tasks=BOTH, late=OTHERS),
-    Row(
-        "committer",
-        "make_due",
-        announced,
-        tasks=BOTH,
-        also={"commit": reply_lost()},
-        late=ALL - CARRIED_OUT,
-        note="after a commit of unknown outcome",
-    ),
     *(
         Row(
-            "locked_commits",
+            "decisions",
             name,
             announced,
             tasks=BOTH,
             also=UNDER_LOCK,
-            late=frozenset({"other, after"}) if name == "locked.exit" else NONE,
+            others=("committer",),
+            note="results",
         )
         for name in ("locked", "locked.write", "locked.exit")
     ),
@@ -247,6 +241,19 @@ TABLE = (
     Row("sweeper", "make_lost_due", untold, lost),
     Row("sweeper", "end_lapsed_pools", pool_is_over),
     Row("announcing", "make_due", not_taken, tasks=BOTH, late=ALL - CARRIED_OUT),
+    *(
+        Row(
+            "announcing",
+            "make_due",
+            begins,
+            tasks=BOTH,
+            also={"commit": reply_lost()},
+            others=(part,),
+            late=ALL - CARRIED_OUT,
+            note=f"after a commit of the {part} whose reply is lost",
+        )
+        for part, begins in (("committer", announced), ("decisions", delayed))
+    ),
     # --- deliveries off the fast way
     Row("sweeper", "wake_parked", rows(DeliveryState.NO_ENDPOINT)),
     Row("sweeper", "break_leases", rows(DeliveryState.LEASED, by="a dead one")),
@@ -269,27 +276,30 @@ TABLE = (
     Row("timers", "claim_timers", delayed, tasks=BOTH, late=CARRIED_OUT),
     Row("timers", "load", delayed, tasks=BOTH, late=ALL - OTHERS),
     Row("timers", "standing_timers", delayed, tasks=BOTH, late=ALL - OTHERS),
-    Row("timers", "commit", delayed, tasks=BOTH, late=ALL - {"other"}),
-    Row("timers", "make_due", delayed, tasks=BOTH, also={"commit": reply_lost()}, late=ALL),
+    Row("decisions", "commit", delayed, tasks=BOTH, late=ALL - {"other"}, note="timers"),
     *(
         Row(
-            "timers",
+            part,
             name,
             delayed,
             tasks=BOTH,
             also=FIRED_UNDER_LOCK,
-            late=ALL - {"reply lost"} if name == "locked.exit" else ALL,
+            others=("decisions",),
+            late=late,
+            note=note,
         )
-        for name in (
-            "locked",
-            "locked.timers",
-            "locked.event",
-            "locked.facts_of",
-            "locked.write",
-            "locked.exit",
+        for part, name, late, note in (
+            ("decisions", "locked", ALL, "timers"),
+            ("timers", "locked.timers", ALL, ""),
+            ("timers", "locked.event", ALL, ""),
+            ("timers", "locked.facts_of", ALL, ""),
+            ("decisions", "locked.write", ALL, "timers"),
+            ("decisions", "locked.exit", ALL - {"reply lost", "other, after"}, "timers"),
         )
     ),
-    Row("timers", "locked.open_deliveries", cancelled, counts=False, late=ALL),
+    Row(
+        "timers", "locked.open_deliveries", cancelled, others=("decisions",), counts=False, late=ALL
+    ),
     # --- the router itself
     Row("lease", "heartbeat", ready),
     Row(
@@ -300,8 +310,8 @@ TABLE = (
         call=2,
         settings=POOL,
     ),
-    Row("registry", "changes", after=registered_late, then=known, call=2, tasks=()),
-    Row("registry", "snapshot", after=registered_late, then=known, call=2, tasks=()),
+    Row("registry_copy", "changes", after=registered_late, then=known, call=2, tasks=()),
+    Row("registry_copy", "snapshot", after=registered_late, then=known, call=2, tasks=()),
     Row("app", "probe", announced, then=writes_again),
     Row("app", "leave", one_ready, in_call, answers=False, stops=True),
 )

@@ -22,7 +22,7 @@ from waystation_core.broker.in_process import Hub
 from waystation_core.running import owned
 from waystation_domain.model import Result
 from waystation_domain.task_spec import TaskSpec
-from waystation_router import committer, intake, lease, reconciler, registry, sweeper
+from waystation_router import app, committer, intake, lease, reconciler, sweeper
 from waystation_router.lease import Lease
 
 LOOK_SECONDS = 0.03
@@ -42,7 +42,6 @@ NONE: frozenset[str] = frozenset()
 
 PARTS: dict[str, Callable[[Any], Any]] = {
     "committer": lambda r: r._committer,
-    "locked_commits": lambda r: r._committer._locked,
     "sweeper": lambda r: r._sweeper,
     "claims": lambda r: r._sweeper._claims,
     "reconciler": lambda r: r._reconciler,
@@ -50,7 +49,8 @@ PARTS: dict[str, Callable[[Any], Any]] = {
     "calls": lambda r: r._calls,
     "timers": lambda r: r._sweeper._timers,
     "lease": lambda r: r._lease,
-    "registry": lambda r: r._registry,
+    "registry_copy": lambda r: r._registry,
+    "decisions": lambda r: r._decisions,
     "announcing": lambda r: r._relay,
     "app": lambda r: r,
 }
@@ -66,7 +66,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciler, "AGAIN_AFTER", LOOK_SECONDS / 3)
     # Else it would find, some seconds later, what another part must find at once.
     monkeypatch.setattr(sweeper, "STARVING_AFTER", 3_600.0)
-    monkeypatch.setattr(registry, "POLL_SECONDS", LOOK_SECONDS)
+    monkeypatch.setattr(app, "REGISTRY_EVERY", LOOK_SECONDS)
     monkeypatch.setattr(lease, "RENEWED_EVERY", LOOK_SECONDS / 5)
     for retrying in (committer, intake, sweeper, lease, owned):
         monkeypatch.setattr(retrying, "wait_before", lambda *_, **__: LOOK_SECONDS)
@@ -116,15 +116,13 @@ class World:
     def calls(self) -> list[Made]:
         return [made for router in self.routers for made in router.endpoints.calls]
 
-    def faulty(self, part: str) -> None:
-        """Has one part of the first router use the scripted store."""
-        owner = PARTS[part](self.whole.router)
-        owner._store = self.script.wrap(owner._store)
-        if part == "locked_commits":
-            # It is asked where the committer's own form did not go through.
-            self.faulty("committer")
-        if part == "app":
-            owner._contact._probe = owner._store.probe
+    def faulty(self, *parts: str) -> None:
+        """Has these parts of the first router use the scripted store."""
+        for part in parts:
+            owner = PARTS[part](self.whole.router)
+            owner._store = self.script.wrap(owner._store)
+            if part == "app":
+                owner._contact._probe = owner._store.probe
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
         async def look() -> bool:

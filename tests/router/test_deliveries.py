@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -156,7 +157,9 @@ async def test_what_is_submitted_for_one_that_was_let_go_is_not_lost() -> None:
     event = Event("01a20000-0000-7000-8000-000000000001", "asked", {}, "split", version=2)
     facts = EventFacts(False, {})
     ledger.learn(Loaded({event.event_id: (event, 1)}, {1: INSTANCE}, {event.event_id: facts}))
-    queue: Any = Committer(ledger, *[cast(Any, None)] * 6, Rules(MEANS), *[cast(Any, None)] * 3)
+    decisions: Any = SimpleNamespace(rules=Rules(MEANS))
+    nothing: Any = None
+    queue: Any = Committer(ledger, *[nothing] * 3, decisions, *[nothing] * 6)
     let_go = ledger.open(event, ledger.state(1), facts, 3)
     queue.submit(let_go)
     ledger.close(let_go)

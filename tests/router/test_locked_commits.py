@@ -9,17 +9,17 @@ from typing import Any, cast
 
 from router import given
 
+from waystation_core.decisions import Decisions
 from waystation_core.means import MEANS
-from waystation_core.ports.store import EngineStore, RegistrySnapshot, RegistryStore
+from waystation_core.ports.store import EngineStore
+from waystation_core.registry_copy import RegistryCopy
 from waystation_domain.commit import EventFacts, InstanceCommit, LoggedWrites
-from waystation_domain.draft import Rules
 from waystation_domain.model import Delivery, DeliveryState, Event
 from waystation_domain.operations import Operation
 from waystation_domain.results import CallResult, Reply, Verdict
 from waystation_domain.task_spec import TaskSpec
 from waystation_router.ledger import Call, Handling, InstanceState, Ledger
 from waystation_router.locked_commits import LockedCommits
-from waystation_router.registry import RegistryCopy
 
 TASK = TaskSpec("fraud", "claims", ("fraud.requested",), ("claim",))
 EVENT = Event("01a20000-0000-7000-8000-000000000001", "fraud.requested", {}, "split", version=3)
@@ -38,7 +38,7 @@ class LockedMeanwhile:
 
     @asynccontextmanager
     async def locked(
-        self, *, key: int, event_ids: Sequence[str], since: int | None
+        self, *, key: int, event_ids: Sequence[str], since: int | None, **_: Any
     ) -> AsyncIterator[Any]:
         self.since.append(since)
         self.meanwhile()
@@ -56,11 +56,6 @@ class LockedMeanwhile:
 
     async def write(self, commit: InstanceCommit) -> None:
         self.written.append(commit)
-
-
-class NoRegistry:
-    async def snapshot(self, namespace: str = "default") -> RegistrySnapshot:
-        raise AssertionError("nothing of it changed")
 
 
 def handling_of(ledger: Ledger) -> Handling:
@@ -88,13 +83,15 @@ async def test_a_result_that_comes_while_the_lock_is_waited_for_is_left_for_the_
         handling.calls["fraud"].result = answer()
 
     store = LockedMeanwhile(the_answer_comes)
-    registry = RegistryCopy(cast(RegistryStore, NoRegistry()), lambda snapshot: None)
-    commits = LockedCommits(cast(EngineStore, store), registry, Rules(MEANS), "r-1")
+    registry = RegistryCopy(cast(Any, None), look_every=1.0)
+    relay: Any = SimpleNamespace(committed=lambda commits: None)
+    decisions = Decisions(cast(EngineStore, store), relay, registry, MEANS, max_events=10)
+    commits = LockedCommits(decisions, registry, "r-1")
 
-    _, (decided,) = await commits.commit(1, [handling], [])
+    _, (decided,) = await commits.commit(1, [handling])
     assert (store.since, decided.verdicts) == ([None], {})
 
     store.meanwhile = lambda: None
-    _, (decided,) = await commits.commit(1, [handling], [])
+    _, (decided,) = await commits.commit(1, [handling])
     assert (store.since[1], decided.verdicts) == (3, {"fraud": Verdict.CONFLICT})
     assert not any(commit.after.data != MOVED.data for commit in store.written)

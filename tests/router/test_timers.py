@@ -10,10 +10,11 @@ from typing import Any, cast
 import pytest
 from router import given
 
+from waystation_core.decisions import Decisions
 from waystation_core.means import MEANS
 from waystation_core.ports.store import Committed, Loaded
+from waystation_core.registry_copy import RegistryCopy
 from waystation_domain.commit import EventFacts, InstanceCommit
-from waystation_domain.draft import Rules
 from waystation_domain.model import Event, Status, Timer, TimerKind, Wait
 from waystation_router.ledger import Ledger
 from waystation_router.timers import Timers
@@ -61,14 +62,14 @@ class Delayed:
     async def standing_timers(self, keys: list[int]) -> dict[int, list[Timer]]:
         return {key: [self.timers[key]] for key in keys if key < self.standing}
 
-    async def commit(self, batch: list[InstanceCommit], *, generation: int) -> Committed:
+    async def commit(self, batch: list[InstanceCommit], **_: Any) -> Committed:
         self.batches.append(batch)
         written = [commit for commit in batch if commit.before.key not in self.moved]
         self.written += written
         return Committed(frozenset(commit.before.key for commit in written), NOW)
 
     @asynccontextmanager
-    async def locked(self, *, key: int) -> AsyncIterator[Any]:
+    async def locked(self, *, key: int, **_: Any) -> AsyncIterator[Any]:
         self.locks.append(key)
 
         async def timers() -> list[Timer]:
@@ -85,6 +86,7 @@ class Delayed:
 
         yield SimpleNamespace(
             instance=self.instances[key],
+            log=(),
             generation=0,
             now=NOW,
             timers=timers,
@@ -96,8 +98,9 @@ class Delayed:
 
 def timers_of(store: Any) -> Timers:
     relay = SimpleNamespace(committed=lambda commits: None)
-    registry = SimpleNamespace(generation=0)
-    return Timers(Ledger(), store, cast(Any, registry), cast(Any, relay), Rules(MEANS))
+    registry = RegistryCopy(cast(Any, None), look_every=1.0)
+    decisions = Decisions(store, cast(Any, relay), registry, MEANS, max_events=10)
+    return Timers(Ledger(), store, decisions)
 
 
 async def test_delayed_events_of_many_instances_are_announced_by_one_commit() -> None:
@@ -138,14 +141,16 @@ class Store:
         return {1: [CLAIMED]}
 
     @asynccontextmanager
-    async def locked(self, *, key: int) -> AsyncIterator[Any]:
+    async def locked(self, *, key: int, **_: Any) -> AsyncIterator[Any]:
         async def timers() -> list[Timer]:
             return self.standing
 
         async def write(commit: InstanceCommit) -> None:
             self.written.append(commit)
 
-        yield SimpleNamespace(instance=INSTANCE, generation=0, now=NOW, timers=timers, write=write)
+        yield SimpleNamespace(
+            instance=INSTANCE, log=(), generation=0, now=NOW, timers=timers, write=write
+        )
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ What each RPC does stands in modules of its own, named after it:
     starting, waiting, watching, reading, changing            an instance's life
     bulk, letter_portions                                     dead letters of many instances
     completing                                                pending calls
-    tasks, registering, registered, retiring                  tasks and their declarations
+    tasks, registering, registered, retiring, catch_ups       tasks and their declarations
     replaying, replay_report, past, forking                   what has been, once more
     explaining, blockers, timed, no_router                    why an instance stands still
     flowing                                                   which event may follow which

@@ -44,12 +44,14 @@ from waystation_api.retiring import Retiring
 from waystation_api.settings import ApiSettings, static_registrations
 from waystation_api.starting import Starter
 from waystation_api.system import SystemService
-from waystation_api.tasks import TaskDirectory
 from waystation_api.waiting import InstanceReader, Waiters
 from waystation_api.watching import Watching
 from waystation_api.workflows import WorkflowService
+from waystation_core.decisions import Decisions
+from waystation_core.means import MEANS
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.store import EngineStore, QueryStore, RegistryStore
+from waystation_core.registry_copy import RegistryCopy
 from waystation_core.relay.announcing import Relay
 from waystation_core.rpc.addresses import servers_of
 from waystation_core.rpc.server import RpcServer, Service
@@ -61,6 +63,8 @@ log = structlog.get_logger(__name__)
 
 _SAY_AGAIN_SECONDS = 10.0
 _HEALTH_SECONDS = 0.5
+_REGISTRY_SECONDS = 1.0
+"""Only answers go by a copy so old: what is written goes by the registry."""
 _CATCH_UP_SECONDS = 2.0
 _RETIRING_SECONDS = 1.0
 _FORGET_SECONDS = 600.0
@@ -128,7 +132,7 @@ class ApiServer:
         self._broker = broker
         self._static = static_registrations(settings.handlers_file)
         self._relay = Relay(store.engine, broker)
-        self._tasks = TaskDirectory(store.registry)
+        self._registry = RegistryCopy(store.registry, look_every=_REGISTRY_SECONDS)
         self._backlog = Backlog(store.engine, settings.max_backlog)
         self._contact = Contact(store.engine.probe)
         self._starter = Starter(store.engine, self._relay, self._backlog, self._contact)
@@ -140,36 +144,25 @@ class ApiServer:
                 settings.database_url.get_secret_value(), settings.broker_url.get_secret_value()
             ),
         )
-        self._registering = Registering(
+        decisions = Decisions(
             store.engine,
-            store.registry,
             self._relay,
-            self._tasks,
-            allowlist,
-            at_most=settings.max_handlers,
+            self._registry,
+            MEANS,
+            max_events=settings.max_events_per_workflow,
+        )
+        self._registering = Registering(
+            store.registry, self._registry, decisions, allowlist, at_most=settings.max_handlers
         )
         self._retiring = Retiring(
-            store.engine,
-            store.registry,
-            self._relay,
-            self._tasks,
-            settings.retire_after_seconds,
+            store.engine, store.registry, self._registry, decisions, settings.retire_after_seconds
         )
         changing = Changing(
-            store.engine,
             store.queries,
-            self._relay,
-            self._tasks,
-            max_events=settings.max_events_per_workflow,
-            lines=InstanceLines(max(1, settings.api_database_connections // 2)),
+            decisions,
+            InstanceLines(max(1, settings.api_database_connections // 2)),
         )
-        portions = LetterPortions(
-            store.engine,
-            store.queries,
-            self._relay,
-            self._tasks,
-            max_events=settings.max_events_per_workflow,
-        )
+        portions = LetterPortions(store.queries, decisions)
         bulk = BulkLetters(store.engine, store.queries, changing, portions)
         workflows = WorkflowService(
             starter=self._starter,
@@ -181,12 +174,12 @@ class ApiServer:
             replaying=Replaying(
                 store.queries,
                 reader,
-                self._tasks,
+                self._registry,
                 allowlist,
                 max_events=settings.max_events_per_workflow,
             ),
-            forking=Forking(store.queries, reader, self._starter, self._tasks),
-            tasks=self._tasks,
+            forking=Forking(store.queries, reader, self._starter, self._registry),
+            registry=self._registry,
             backlog=self._backlog,
             queries=store.queries,
             broker=broker,
@@ -213,7 +206,7 @@ class ApiServer:
                 _service(
                     "DeliveryCompletionService",
                     delivery_completion_service_pb2_grpc.add_DeliveryCompletionServiceServicer_to_server,
-                    DeliveryCompletionService(Completing(store.queries, changing, self._tasks)),
+                    DeliveryCompletionService(Completing(store.queries, changing, self._registry)),
                 ),
                 _service(
                     "SystemService",
@@ -248,11 +241,11 @@ class ApiServer:
 
     async def serve(self) -> None:
         """Takes calls, as soon as the store can be used; SERVING once the broker is there too."""
-        await through_outages(self._tasks.refresh, "start_postponed")
+        await through_outages(self._registry.refresh, "start_postponed")
         self._gate.is_open = True
         await through_outages(self._register_static, "start_postponed")
         for name, work in (
-            ("registry", self._tasks.follow),
+            ("registry", self._registry.follow),
             ("probe", self._contact.watch),
             ("health", self._tell_health),
         ):

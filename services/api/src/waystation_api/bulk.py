@@ -17,9 +17,10 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from waystation_api.changing import Change, Changing, Decide, Drafting
+from waystation_api.changing import Change, Changing, Decide, draft_of_letters
 from waystation_api.letter_portions import Act, Asked, LetterPortions
-from waystation_core.ports.store import DeadLetterFilter, EngineStore, Locked, QueryStore
+from waystation_core.decisions import Decision
+from waystation_core.ports.store import DeadLetterFilter, EngineStore, QueryStore
 from waystation_core.running import step
 from waystation_domain import actions
 from waystation_domain.errors import StoreUnavailable
@@ -124,7 +125,7 @@ class BulkLetters:
     async def _of_instance(self, asked: Asked, key: int) -> None:
         """Under its lock, so many letters at a time."""
         # The request is remembered as a whole, not for each instance.
-        of_instance = Change(asked.rpc, key=key, namespace=asked.namespace)
+        of_instance = Change(key=key, namespace=asked.namespace)
         last = None
         while True:
             decide = self._some_letters(asked, after=last)
@@ -136,18 +137,13 @@ class BulkLetters:
     def _some_letters(asked: Asked, *, after: str | None) -> Decide:
         """Resolves some of an instance's letters; `last` is the last one where there may be more."""
 
-        async def decide(locked: Locked, drafting: Drafting) -> JsonObject:
+        async def decide(decision: Decision) -> JsonObject:
+            locked = decision.locked
             letters = await locked.dead_letters(asked.filter, after=after, limit=_LETTERS_AT_ONCE)
             if not letters:
                 return {"last": None}
-            held = await locked.held()
-            facts = await locked.facts_of(
-                [
-                    *(letter.event.event_id for letter in letters),
-                    *(event.event_id for _, event in held),
-                ]
-            )
-            count = asked.act(drafting.draft(facts), letters, held)
+            draft, held = await draft_of_letters(decision, letters)
+            count = asked.act(draft, letters, held)
             if count:
                 await locked.count(asked.rpc, asked.request_id, count)
             more = len(letters) == _LETTERS_AT_ONCE

@@ -1,12 +1,8 @@
-"""What changes an instance under its lock: input, publish, cancel, retry and discard.
-
-One shape for all: lock, look whether the request was made before, decide by the domain, write,
-remember the answer in the same transaction. Announcing follows the commit.
-"""
+"""What clients and operators change of an instance: input, publish, cancel, retry and discard."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,36 +10,29 @@ from google.protobuf.message import Message
 
 from waystation_api.instance_lines import InstanceLines
 from waystation_api.requests import check_namespace, check_request_id, digest_of
-from waystation_api.tasks import TaskDirectory
-from waystation_core.means import MEANS
-from waystation_core.ports.store import (
-    DeadLetterFact,
-    EngineStore,
-    Locked,
-    QueryStore,
-    RegistryMoved,
-    WriteRefused,
-)
-from waystation_core.relay.announcing import Relay
+from waystation_core.decisions import Decision, Decisions, Request
+from waystation_core.ports.store import DeadLetterFact, QueryStore
 from waystation_domain import actions
-from waystation_domain.commit import EventFacts, InstanceCommit
-from waystation_domain.draft import Draft, Rules
-from waystation_domain.model import DEFAULT_NAMESPACE, Instance, JsonObject, NewEvent
-
-_TRIES = 5
-"""A registration between decision and write, or a twin of the request that came first: decide again."""
+from waystation_domain.draft import Draft
+from waystation_domain.model import (
+    DEFAULT_NAMESPACE,
+    Delivery,
+    Event,
+    Instance,
+    JsonObject,
+    NewEvent,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """A change to one instance, and what makes it recognisable when it is asked for again."""
 
-    rpc: str
     workflow_instance_id: str | None = None
     key: int | None = None
     """Instead of the id."""
-    request_id: str | None = None
-    digest: bytes = b""
+    request: Request | None = None
+    """None: it came without a request_id."""
     expected_version: int | None = None
     namespace: str = DEFAULT_NAMESPACE
 
@@ -54,55 +43,25 @@ class Change:
         namespace = check_namespace(fields.namespace)
         request_id = check_request_id(fields.request_id)
         return cls(
-            rpc=rpc,
-            request_id=request_id,
-            digest=digest_of(request) if request_id is not None else b"",
+            request=Request(rpc, request_id, digest_of(request))
+            if request_id is not None
+            else None,
             namespace=namespace,
             **more,
         )
 
 
-Decide = Callable[[Locked, "Drafting"], Awaitable[JsonObject]]
+Decide = Callable[[Decision], Awaitable[JsonObject]]
 """Makes the moves, on a draft where there are any; answers with what the RPC answers, in a form
 that can be kept."""
-
-
-class Drafting:
-    """Makes the draft once everything that it must know has been read."""
-
-    def __init__(self, locked: Locked, rules: Rules) -> None:
-        self._locked = locked
-        self._rules = rules
-        self.made: Draft | None = None
-
-    def draft(self, facts: Mapping[str, EventFacts] | None = None) -> Draft:
-        self.made = Draft(
-            self._locked.instance,
-            facts=facts or {},
-            rules=self._rules,
-            now=self._locked.now,
-        )
-        return self.made
 
 
 class Changing:
     """Carries changes out."""
 
-    def __init__(
-        self,
-        store: EngineStore,
-        queries: QueryStore,
-        relay: Relay,
-        tasks: TaskDirectory,
-        *,
-        max_events: int,
-        lines: InstanceLines,
-    ) -> None:
-        self._store = store
+    def __init__(self, queries: QueryStore, decisions: Decisions, lines: InstanceLines) -> None:
         self._queries = queries
-        self._relay = relay
-        self._tasks = tasks
-        self._max_events = max_events
+        self._decisions = decisions
         self._lines = lines
 
     async def provide_input(
@@ -110,8 +69,8 @@ class Changing:
     ) -> tuple[Instance, JsonObject]:
         """Answers a wait. Raises WorkflowNotWaiting, WaitIdRequired, WorkflowEnded, PathTypeMismatch."""
 
-        async def decide(locked: Locked, drafting: Drafting) -> JsonObject:
-            event = actions.provide_input(drafting.draft(), wait_id, answer, answered_by)
+        async def decide(decision: Decision) -> JsonObject:
+            event = actions.provide_input(decision.draft(), wait_id, answer, answered_by)
             return {"event_id": event.event_id}
 
         return await self.carry_out(change, decide)
@@ -119,16 +78,16 @@ class Changing:
     async def publish(self, change: Change, new: NewEvent) -> tuple[Instance, JsonObject]:
         """Raises an event. Raises WorkflowEnded."""
 
-        async def decide(locked: Locked, drafting: Drafting) -> JsonObject:
-            return {"event_id": actions.publish(drafting.draft(), new).event_id}
+        async def decide(decision: Decision) -> JsonObject:
+            return {"event_id": actions.publish(decision.draft(), new).event_id}
 
         return await self.carry_out(change, decide)
 
     async def cancel(self, change: Change, reason: str) -> Instance:
         """Cancels an open instance. Raises WorkflowEnded."""
 
-        async def decide(locked: Locked, drafting: Drafting) -> JsonObject:
-            actions.cancel(drafting.draft(), reason)
+        async def decide(decision: Decision) -> JsonObject:
+            actions.cancel(decision.draft(), reason)
             return {}
 
         instance, _ = await self.carry_out(change, decide)
@@ -139,13 +98,9 @@ class Changing:
     ) -> tuple[Instance, DeadLetterFact]:
         """Tries a dead letter again. Raises DeadLetterNotFound, DeadLetterResolved, WorkflowEnded."""
 
-        async def decide(locked: Locked, drafting: Drafting) -> JsonObject:
-            letter = await locked.dead_letter(dead_letter_id)
-            held = await locked.held()
-            facts = await locked.facts_of(
-                [letter.event.event_id, *(event.event_id for _, event in held)]
-            )
-            draft = drafting.draft(facts)
+        async def decide(decision: Decision) -> JsonObject:
+            letter = await decision.locked.dead_letter(dead_letter_id)
+            draft, held = await draft_of_letters(decision, [letter])
             actions.retry_dead_letter(draft, letter, payload, held)
             return {}
 
@@ -154,13 +109,10 @@ class Changing:
     async def discard(self, change: Change, dead_letter_id: str) -> tuple[Instance, DeadLetterFact]:
         """Gives a dead letter up. Raises DeadLetterNotFound, DeadLetterResolved."""
 
-        async def decide(locked: Locked, drafting: Drafting) -> JsonObject:
-            letter = await locked.dead_letter(dead_letter_id)
-            held = await locked.held()
-            facts = await locked.facts_of(
-                [letter.event.event_id, *(event.event_id for _, event in held)]
-            )
-            actions.discard_dead_letter(drafting.draft(facts), letter, held)
+        async def decide(decision: Decision) -> JsonObject:
+            letter = await decision.locked.dead_letter(dead_letter_id)
+            draft, held = await draft_of_letters(decision, [letter])
+            actions.discard_dead_letter(draft, letter, held)
             return {}
 
         return await self._of_letter(change, dead_letter_id, decide)
@@ -177,53 +129,28 @@ class Changing:
         return instance, await self._queries.dead_letter(dead_letter_id, namespace=namespace)
 
     async def carry_out(self, change: Change, decide: Decide) -> tuple[Instance, JsonObject]:
-        """Decides under the lock and writes; again where something came between. Answers with the
-        instance after it, and with what `decide` answered."""
-        for left in reversed(range(_TRIES)):
-            try:
-                async with self._lines.turn(
-                    (change.namespace, change.workflow_instance_id or change.key)
-                ):
-                    instance, answer, commit = await self._once(change, decide)
-            except (RegistryMoved, WriteRefused):
-                if not left:
-                    raise
-                await self._tasks.refresh()
-                continue
-            if commit is not None and not commit.is_empty:
-                self._relay.committed([commit])
-            return instance, answer
-        raise AssertionError("the last try returns or raises")
+        """The instance after it, and what `decide` answered, now or when the request was new."""
 
-    async def _once(
-        self, change: Change, decide: Decide
-    ) -> tuple[Instance, JsonObject, InstanceCommit | None]:
-        async with self._store.locked(
-            key=change.key,
-            workflow_instance_id=change.workflow_instance_id,
-            namespace=change.namespace,
-        ) as locked:
-            if change.request_id is not None:
-                before = await locked.repeated(change.rpc, change.request_id, change.digest)
-                if before is not None:
-                    return locked.instance, before, None
-            actions.expect_version(locked.instance, change.expected_version)
-            drafting = Drafting(locked, self._rules(locked))
-            answer = await decide(locked, drafting)
-            if drafting.made is None:
-                return locked.instance, answer, None
-            commit = drafting.made.commit()
-            await locked.write(commit)
-            if change.request_id is not None:
-                await locked.remember(change.rpc, change.request_id, change.digest, answer)
-            instance = commit.after
-            if not commit.is_empty:
-                instance = replace(instance, updated_at=locked.now)
-            return instance, answer, commit
+        async def decide_unless_moved(decision: Decision) -> JsonObject:
+            actions.expect_version(decision.locked.instance, change.expected_version)
+            return await decide(decision)
 
-    def _rules(self, locked: Locked) -> Rules:
-        """Tasks are resolved here only while the copy is that of the registry as it is now; else
-        what is raised is announced, and a router resolves it."""
-        if locked.generation != self._tasks.generation:
-            return Rules(MEANS, max_events=self._max_events)
-        return Rules(MEANS, resolve=self._tasks.resolve, max_events=self._max_events)
+        async with self._lines.turn((change.namespace, change.workflow_instance_id or change.key)):
+            decided = await self._decisions.under_lock(
+                decide_unless_moved,
+                key=change.key,
+                workflow_instance_id=change.workflow_instance_id,
+                namespace=change.namespace,
+                request=change.request,
+            )
+        return decided.instance, decided.answer
+
+
+async def draft_of_letters(
+    decision: Decision, letters: Sequence[actions.OpenDeadLetter]
+) -> tuple[Draft, Sequence[tuple[Delivery, Event]]]:
+    """A draft to resolve these dead letters on, and the HELD deliveries that may go on with them."""
+    held = await decision.locked.held()
+    events = [*(letter.event for letter in letters), *(event for _, event in held)]
+    facts = await decision.locked.facts_of([event.event_id for event in events])
+    return decision.draft(facts), held

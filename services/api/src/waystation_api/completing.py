@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from waystation_api.changing import Change, Changing, Drafting
-from waystation_api.tasks import TaskDirectory
-from waystation_core.ports.store import Locked, QueryStore
+from waystation_api.changing import Change, Changing
+from waystation_core.decisions import Decision
+from waystation_core.ports.store import QueryStore
+from waystation_core.registry_copy import RegistryCopy
 from waystation_domain import completing
 from waystation_domain.completing import Standing
 from waystation_domain.completion_tokens import Attempt
@@ -38,10 +39,10 @@ class _NotNow(Exception):
 class Completing:
     """Ends pending deliveries by the tokens of their attempts."""
 
-    def __init__(self, queries: QueryStore, changing: Changing, tasks: TaskDirectory) -> None:
+    def __init__(self, queries: QueryStore, changing: Changing, registry: RegistryCopy) -> None:
         self._queries = queries
         self._changing = changing
-        self._tasks = tasks
+        self._registry = registry
 
     async def end(self, change: Change, token: str, outcome: Reply | AttemptError) -> None:
         """Gives a pending delivery its result, or fails its attempt. Raises InvalidField, DeliveryNotFound,
@@ -67,7 +68,7 @@ class Completing:
     async def _carry_out(
         self, change: Change, token: str, act: Act, *, fenced: bool, lasts: float = 0.0
     ) -> JsonObject:
-        attempt = self._tasks.tokens.read(token)
+        attempt = self._registry.tokens.read(token)
         if attempt is None:
             raise InvalidField(
                 "completion_token is none that this installation gave out; send the one of the "
@@ -79,17 +80,18 @@ class Completing:
         if instance is None:
             raise _unknown(attempt)
 
-        async def decide(locked: Locked, drafting: Drafting) -> JsonObject:
+        async def decide(decision: Decision) -> JsonObject:
+            locked = decision.locked
             facts = await locked.facts_of([event_id])
             where, row = completing.standing(facts[event_id], attempt, fenced=fenced)
             if where is Standing.IN_CALL:
                 raise _NotNow
-            task = self._tasks.task(row.task_id) if row is not None else None
+            task = self._registry.task(row.task_id) if row is not None else None
             if where is Standing.OVER or row is None or task is None:
                 raise _unknown(attempt)
             event = await locked.event(event_id)
             assert event is not None, "its instance was found by it"
-            if not act(drafting.draft(facts), event, task, row):
+            if not act(decision.draft(facts), event, task, row):
                 raise _NotNow
             return {"deadline": (locked.now + timedelta(seconds=lasts)).isoformat()}
 

@@ -12,13 +12,14 @@ from waystation_api.requests import (
     digest_of,
 )
 from waystation_api.starting import Starter
-from waystation_api.tasks import TaskDirectory
+from waystation_api.tasks import task_ids
 from waystation_api.waiting import InstanceReader
 from waystation_conversion import context_to_proto, new_event_from_proto
 from waystation_conversion.replies import operations_from_proto
 from waystation_core.ids import new_id
 from waystation_core.means import MEANS
 from waystation_core.ports.store import HistoryFilter, QueryStore
+from waystation_core.registry_copy import RegistryCopy
 from waystation_domain import forking, lifecycle, limits
 from waystation_domain.errors import InvalidField, ReservedEventType, TaskFault
 from waystation_domain.model import Instance, NewEvent
@@ -32,12 +33,12 @@ class Forking:
     """Starts instances from what others were."""
 
     def __init__(
-        self, store: QueryStore, reader: InstanceReader, starter: Starter, tasks: TaskDirectory
+        self, store: QueryStore, reader: InstanceReader, starter: Starter, registry: RegistryCopy
     ) -> None:
         self._store = store
         self._reader = reader
         self._starter = starter
-        self._tasks = tasks
+        self._registry = registry
 
     async def fork(self, request: _pb.ForkWorkflowRequest) -> _pb.ForkWorkflowResponse:
         """The fork, new or as it was there with the same content.
@@ -73,7 +74,7 @@ class Forking:
         response = _pb.ForkWorkflowResponse(created=started.created, event_type=event.event_type)
         context_to_proto(started.instance, into=response.context)
         response.task_ids.extend(
-            await self._tasks.task_ids(event.event_type, started.instance.workflow_type)
+            await task_ids(self._registry, event.event_type, started.instance.workflow_type)
         )
         return response
 

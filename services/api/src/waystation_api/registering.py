@@ -7,17 +7,17 @@ from collections.abc import Sequence
 import structlog
 
 from waystation.v1 import handler_pb2, handler_registry_service_pb2
+from waystation_api.catch_ups import catch_up
 from waystation_api.requests import check_namespace, check_request_id, digest_of
-from waystation_api.tasks import TaskDirectory
 from waystation_conversion import (
     refuses_unforeseen,
     seconds_from_proto,
     task_spec_from_proto,
     timestamp_from_proto,
 )
-from waystation_core.ports.store import EngineStore, Registration, RegistryStore
-from waystation_core.relay.announcing import Relay
-from waystation_core.relay.catching_up import catch_up
+from waystation_core.decisions import Decisions
+from waystation_core.ports.store import Registration, RegistryStore
+from waystation_core.registry_copy import RegistryCopy
 from waystation_core.rpc.addresses import admitted_addresses
 from waystation_domain import limits, reserved
 from waystation_domain.endpoints import Allowlist
@@ -110,18 +110,16 @@ class Registering:
 
     def __init__(
         self,
-        store: EngineStore,
         registry: RegistryStore,
-        relay: Relay,
-        tasks: TaskDirectory,
+        copy: RegistryCopy,
+        decisions: Decisions,
         allowlist: Allowlist,
         *,
         at_most: int,
     ) -> None:
-        self._store = store
         self._registry = registry
-        self._relay = relay
-        self._tasks = tasks
+        self._copy = copy
+        self._decisions = decisions
         self._allowlist = allowlist
         self._at_most = at_most
         self._to_look_at: dict[str, TaskSpec] = {}
@@ -148,16 +146,12 @@ class Registering:
             endpoint=f"{stored.host}:{stored.port}",
             tasks=len(stored.tasks),
         )
-        await self._tasks.refresh()
+        await self._copy.refresh()
         caught_up = 0
         for task in stored.tasks:
             if task.catch_up and task.task_id in new_tasks:
                 caught_up += await catch_up(
-                    task,
-                    registry=self._registry,
-                    store=self._store,
-                    relay=self._relay,
-                    namespace=namespace,
+                    task, self._registry, self._decisions, namespace=namespace
                 )
         return stored, caught_up
 
@@ -165,7 +159,7 @@ class Registering:
         """Takes an endpoint out, where it is there."""
         await self._registry.unregister(handler_id, namespace=DEFAULT_NAMESPACE)
         log.info("handler_unregistered", handler_id=handler_id)
-        await self._tasks.refresh()
+        await self._copy.refresh()
 
     async def look_again(self) -> None:
         """The second look of catch-up, where it is due: by now no commit is under way that did
@@ -174,7 +168,7 @@ class Registering:
             self._to_look_at[task.task_id] = task
         # A look that an outage cuts short is this server's still: nobody else takes it for a while.
         for task in list(self._to_look_at.values()):
-            await catch_up(task, registry=self._registry, store=self._store, relay=self._relay)
+            await catch_up(task, self._registry, self._decisions)
             await self._registry.caught_up(task.task_id)
             del self._to_look_at[task.task_id]
 

@@ -16,7 +16,6 @@ from waystation_api import replay_report
 from waystation_api.pages import MAX_PAGE_BYTES
 from waystation_api.past import Fold, entries_of
 from waystation_api.requests import check_instance_id, check_namespace, check_sequence
-from waystation_api.tasks import TaskDirectory
 from waystation_api.waiting import InstanceReader
 from waystation_conversion import (
     add_history,
@@ -29,6 +28,7 @@ from waystation_core import running
 from waystation_core.ids import new_id
 from waystation_core.means import MEANS
 from waystation_core.ports.store import HistoryFilter, QueryStore, Registration, StoredEntry
+from waystation_core.registry_copy import RegistryCopy
 from waystation_core.rpc.attempts import Failed, NotSent
 from waystation_core.rpc.handler_calls import HandlerCalls
 from waystation_domain import limits, replaying
@@ -101,14 +101,14 @@ class Replaying:
         self,
         store: QueryStore,
         reader: InstanceReader,
-        tasks: TaskDirectory,
+        registry: RegistryCopy,
         allowlist: Allowlist,
         *,
         max_events: int,
     ) -> None:
         self._store = store
         self._reader = reader
-        self._tasks = tasks
+        self._registry = registry
         self._allowlist = allowlist
         self._rules = Rules(MEANS, max_events=max_events)
 
@@ -127,7 +127,7 @@ class Replaying:
         first, last = _range(request, instance.version)
         wanted = _wanted(request.task_ids)
         # Who is live and what is replayable now, not a second ago.
-        await self._tasks.refresh()
+        await self._registry.refresh()
         attempts = await self._attempts(
             instance.key, HistoryFilter(first, last, processed_by=tuple(wanted))
         )
@@ -288,7 +288,7 @@ class Replaying:
                 _Skip.REPLAY_SKIP_REASON_FAILED_ATTEMPT,
                 "the attempt failed; failed_attempts (`--failed`) has it called all the same",
             )
-        tasks = {task.task_id: task for task in self._tasks.snapshot.tasks}
+        tasks = {task.task_id: task for task in self._registry.snapshot.tasks}
         task = tasks.get(entry.processed_by)
         if task is None or not task.replayable:
             raise _NotReplayed(
@@ -310,7 +310,7 @@ class Replaying:
         event_type, workflow_type = recorded.event.event_type, recorded.after.workflow_type
         endpoints = [
             endpoint
-            for endpoint in self._tasks.snapshot.handlers
+            for endpoint in self._registry.snapshot.handlers
             if endpoint.service_name == task.service_name
             and announces(endpoint.tasks, task.task_id, event_type, workflow_type)
         ]

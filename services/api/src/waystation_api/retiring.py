@@ -13,12 +13,10 @@ import structlog
 
 from waystation.v1 import handler_registry_service_pb2
 from waystation_api.requests import check_namespace, check_request_id, digest_of
-from waystation_api.tasks import TaskDirectory
-from waystation_core.means import MEANS
+from waystation_core.decisions import Decision, Decisions
 from waystation_core.ports.store import EngineStore, RegistryStore
-from waystation_core.relay.announcing import Relay
+from waystation_core.registry_copy import RegistryCopy
 from waystation_domain import limits
-from waystation_domain.draft import Draft, Rules
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.retiring import retire, unknown_task
 
@@ -39,14 +37,14 @@ class Retiring:
         self,
         store: EngineStore,
         registry: RegistryStore,
-        relay: Relay,
-        tasks: TaskDirectory,
+        copy: RegistryCopy,
+        decisions: Decisions,
         grace: float,
     ) -> None:
         self._store = store
         self._registry = registry
-        self._relay = relay
-        self._tasks = tasks
+        self._copy = copy
+        self._decisions = decisions
         self._grace = grace
         self._looked_at = -1
         self._waiting = False
@@ -57,9 +55,9 @@ class Retiring:
         namespace = check_namespace(request.namespace)
         request_id = check_request_id(request.request_id)
         task_id = limits.check_task_id(request.task_id, "task_id")
-        if self._tasks.task(task_id) is None:
-            await self._tasks.refresh()
-        if self._tasks.task(task_id) is None:
+        if self._copy.task(task_id) is None:
+            await self._copy.refresh()
+        if self._copy.task(task_id) is None:
             raise unknown_task(task_id)
         begun = await self._store.begin_request(
             _RPC, request_id, digest_of(request), namespace=namespace
@@ -68,7 +66,7 @@ class Retiring:
             return begun.count
         await self._registry.retire(task_id, namespace=namespace)
         log.info("task_retired", task_id=task_id, by="operator")
-        await self._tasks.refresh()
+        await self._copy.refresh()
         count = await self._dead_letter(task_id, request_id)
         if request_id is None:
             return count
@@ -84,7 +82,7 @@ class Retiring:
             for task_id in undeclared.retired:
                 log.warning("task_retired", task_id=task_id, by="system")
             if undeclared.retired:
-                await self._tasks.refresh()
+                await self._copy.refresh()
         await self._dead_letter()
 
     async def _dead_letter(self, task_id: str = "", request_id: str | None = None) -> int:
@@ -105,25 +103,25 @@ class Retiring:
         return count
 
     async def _of_instance(self, task_id: str, key: int, request_id: str | None) -> int:
-        count = 0
-        while True:
-            async with self._store.locked(key=key) as locked:
-                deliveries = await locked.deliveries_of(task_id, limit=_DELIVERIES_AT_ONCE)
-                facts = await locked.facts_of([event.event_id for _, event in deliveries])
-                draft = Draft(locked.instance, facts=facts, rules=Rules(MEANS), now=locked.now)
-                retired = retire(draft, deliveries)
-                commit = draft.commit()
-                await locked.write(commit)
-                if retired and request_id is not None:
-                    await locked.count(_RPC, request_id, retired)
+        async def retire_some(decision: Decision) -> tuple[int, bool]:
+            locked = decision.locked
+            deliveries = await locked.deliveries_of(task_id, limit=_DELIVERIES_AT_ONCE)
+            facts = await locked.facts_of([event.event_id for _, event in deliveries])
+            retired = retire(decision.draft(facts), deliveries)
+            if retired and request_id is not None:
+                await locked.count(_RPC, request_id, retired)
+            return retired, len(deliveries) == _DELIVERIES_AT_ONCE
+
+        count, may_be_more = 0, True
+        while may_be_more:
+            decided = await self._decisions.under_lock(retire_some, key=key)
+            retired, may_be_more = decided.answer
             count += retired
-            if not commit.is_empty:
-                self._relay.committed([commit])
+            if retired:
                 log.info(
                     "deliveries_retired",
                     task_id=task_id,
-                    workflow_id=locked.instance.workflow_instance_id,
+                    workflow_id=decided.instance.workflow_instance_id,
                     deliveries=retired,
                 )
-            if len(deliveries) < _DELIVERIES_AT_ONCE:
-                return count
+        return count

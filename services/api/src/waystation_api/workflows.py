@@ -23,7 +23,7 @@ from waystation_api.requests import (
     check_namespace,
 )
 from waystation_api.starting import Starter, start_from_proto
-from waystation_api.tasks import TaskDirectory
+from waystation_api.tasks import task_ids
 from waystation_api.waiting import InstanceReader, Waiters
 from waystation_api.watching import Watching
 from waystation_conversion import (
@@ -36,6 +36,7 @@ from waystation_conversion import (
 )
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.store import QueryStore
+from waystation_core.registry_copy import RegistryCopy
 from waystation_domain import lifecycle, limits
 from waystation_domain.errors import InvalidField
 from waystation_domain.model import DeliveryState
@@ -63,7 +64,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         changing: Changing,
         replaying: Replaying,
         forking: Forking,
-        tasks: TaskDirectory,
+        registry: RegistryCopy,
         backlog: Backlog,
         queries: QueryStore,
         broker: Broker,
@@ -76,7 +77,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         self._changing = changing
         self._replaying = replaying
         self._forking = forking
-        self._tasks = tasks
+        self._registry = registry
         self._backlog = backlog
         self._queries = queries
         self._broker = broker
@@ -92,7 +93,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         response = _pb.StartWorkflowResponse(created=started.created)
         context_to_proto(started.instance, into=response.context)
         response.task_ids.extend(
-            await self._tasks.task_ids(lifecycle.STARTED, started.instance.workflow_type)
+            await task_ids(self._registry, lifecycle.STARTED, started.instance.workflow_type)
         )
         return response
 
@@ -121,7 +122,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         response = _pb.RunWorkflowResponse(outcome=outcome, created=started.created)
         context_to_proto(instance, into=response.context)
         response.task_ids.extend(
-            await self._tasks.task_ids(lifecycle.STARTED, instance.workflow_type)
+            await task_ids(self._registry, lifecycle.STARTED, instance.workflow_type)
         )
         return response
 
@@ -179,14 +180,16 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         instance = await self._reader.read(check_instance_id(request.workflow_instance_id))
         work = await self._queries.open_work(instance.key, limit=MAX_BLOCKERS)
         pools = await self._queries.pools()
-        await self._tasks.refresh()
+        await self._registry.refresh()
         waited_for = [
             fact.delivery.task_id
             for fact in work.deliveries.shown
             if fact.delivery.state is DeliveryState.NO_ENDPOINT
         ]
         registered = Registered(
-            self._tasks.snapshot, self._tasks.resolve, await self._tasks.endpoints_of(waited_for)
+            self._registry.snapshot,
+            self._registry.resolve,
+            await self._registry.endpoints_of(waited_for),
         )
         # Read last: what was settled in between is then seen as settled.
         instance = await self._reader.read(instance.workflow_instance_id)
@@ -237,7 +240,9 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         with self._backlog.room():
             instance, result = await self._changing.publish(change, new)
         response = _pb.PublishEventResponse(event_id=result["event_id"])
-        response.task_ids.extend(await self._tasks.task_ids(new.event_type, instance.workflow_type))
+        response.task_ids.extend(
+            await task_ids(self._registry, new.event_type, instance.workflow_type)
+        )
         return response
 
     async def CancelWorkflow(

@@ -4,7 +4,8 @@
     sweeper                                      what is due, parked or lost
     claims -> calls                              deliveries off the fast way, taken in hand
     reconciler                                   what the database says is in hand, compared
-    timers, locked_commits                       what is decided under an instance's lock
+    timers                                       what is due at a time
+    locked_commits                               results that are decided under their instance's lock
     turns                                        who waits for an instance that many contend for
     lease                                        this router's sign of life
     ledger                                       what this router knows and has under way

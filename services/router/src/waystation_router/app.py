@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import structlog
 
+from waystation_core.decisions import Decisions
 from waystation_core.failpoints import Plan
 from waystation_core.ids import new_id
 from waystation_core.means import MEANS
@@ -18,10 +19,10 @@ from waystation_core.ports.store import (
     RegistryStore,
     RouterReport,
 )
+from waystation_core.registry_copy import RegistryCopy
 from waystation_core.relay.announcing import Relay
 from waystation_core.rpc.addresses import servers_of
 from waystation_core.running import Contact, Kept, keep, through_outages
-from waystation_domain.draft import Rules
 from waystation_domain.endpoints import Allowlist
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.pools import Pool, PoolRefused
@@ -35,12 +36,14 @@ from waystation_router.lease import Lease
 from waystation_router.ledger import Call, Handling, Ledger
 from waystation_router.pools import PoolsSeen
 from waystation_router.reconciler import Reconciler
-from waystation_router.registry import RegistryCopy
 from waystation_router.settings import RouterSettings
 from waystation_router.sweeper import Sweeper
 from waystation_router.timers import Timers
 
 log = structlog.get_logger(__name__)
+
+REGISTRY_EVERY = 0.25
+"""A new task waits so long for its first event."""
 
 
 class Router:
@@ -80,21 +83,27 @@ class Router:
             if failpoints is None
             else PointedEndpoints(allowlist, failpoints, on_change=self._endpoints_changed)
         )
-        self._registry = RegistryCopy(registry_store, self._registry_changed)
+        self._registry = RegistryCopy(
+            registry_store, look_every=REGISTRY_EVERY, on_change=self._registry_changed
+        )
+        self._decisions = Decisions(
+            store,
+            self._relay,
+            self._registry,
+            MEANS,
+            max_events=settings.max_events_per_workflow,
+        )
         # Set where something may be leased to this router that nobody here has.
         in_doubt = asyncio.Event()
-        rules = Rules(
-            MEANS, resolve=self._registry.resolve, max_events=settings.max_events_per_workflow
-        )
         self._committer = Committer(
             self._ledger,
             store,
             self._registry,
             self._relay,
+            self._decisions,
             self.router_id,
             self._call,
             lambda since: self._sweeper.parked(since),
-            rules,
             self._contact,
             in_doubt,
             lambda: self._lease.is_held,
@@ -145,7 +154,7 @@ class Router:
             claims=claims,
             calls=self._calls,
             committer=self._committer,
-            timers=Timers(self._ledger, store, self._registry, self._relay, rules),
+            timers=Timers(self._ledger, store, self._decisions),
             lease=self._lease,
         )
         self._subscription: Subscription | None = None

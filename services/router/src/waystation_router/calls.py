@@ -20,6 +20,7 @@ from waystation_conversion.replies import reply_from_proto
 from waystation_conversion.times import set_timestamp
 from waystation_core.ports.broker import Notice
 from waystation_core.ports.store import EngineStore, StoredEntry
+from waystation_core.registry_copy import RegistryCopy
 from waystation_core.running import job
 from waystation_domain import lifecycle
 from waystation_domain.errors import StoreUnavailable
@@ -39,7 +40,6 @@ from waystation_router.endpoints import Cut as CutCall
 from waystation_router.fair_line import FairLine
 from waystation_router.ledger import Call, Handling, Ledger
 from waystation_router.pools import PoolsSeen
-from waystation_router.registry import RegistryCopy
 
 log = structlog.get_logger(__name__)
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import structlog
 
 from waystation_core.ports.store import EngineStore, LeasedRow, Loaded
+from waystation_core.registry_copy import RegistryCopy
 from waystation_domain.completing import PENDING_TIMED_OUT
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.model import Delivery
@@ -25,7 +26,6 @@ from waystation_router.endpoints import EndpointPool
 from waystation_router.lease import Lease
 from waystation_router.ledger import Call, Handling, Ledger
 from waystation_router.pools import PoolsSeen
-from waystation_router.registry import RegistryCopy
 
 log = structlog.get_logger(__name__)
 

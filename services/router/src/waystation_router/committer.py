@@ -15,18 +15,19 @@ from datetime import UTC, datetime
 
 import structlog
 
+from waystation_core.decisions import Decisions
 from waystation_core.ports.store import EngineStore, WriteRefused
+from waystation_core.registry_copy import RegistryCopy
 from waystation_core.relay.announcing import Relay
 from waystation_core.running import Contact, Kept, Retries, job, keep, wait_before
 from waystation_domain.commit import InstanceCommit
-from waystation_domain.draft import Draft, Rules
+from waystation_domain.draft import Draft
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.model import DeliveryState
 from waystation_domain.results import CONFLICTS_BEFORE_TURN, Verdict, apply_touch
 from waystation_domain.task_spec import TaskSpec
 from waystation_router.ledger import UNKNOWN, Call, Handling, InstanceState, Ledger
 from waystation_router.locked_commits import Decided, LockedCommits, touch_of, written_rows
-from waystation_router.registry import RegistryCopy
 from waystation_router.turns import Turns
 
 log = structlog.get_logger(__name__)
@@ -60,10 +61,10 @@ class Committer:
         store: EngineStore,
         registry: RegistryCopy,
         relay: Relay,
+        decisions: Decisions,
         router_id: str,
         call_again: Callable[[Handling, Call], None],
         on_parked: Callable[[float], None],
-        rules: Rules,
         contact: Contact,
         in_doubt: asyncio.Event,
         lease_is_held: Callable[[], bool],
@@ -75,10 +76,10 @@ class Committer:
         self._router_id = router_id
         self._call_again = call_again
         self._on_parked = on_parked
-        self._rules = rules
+        self._rules = decisions.rules
         self._contact = contact
         self._retries = Retries("commit_repeated")
-        self._locked = LockedCommits(store, registry, rules, router_id)
+        self._locked = LockedCommits(decisions, registry, router_id)
         self._turns = Turns(self.submit)
         self._queue: OrderedDict[str, Handling] = OrderedDict()
         self._in_doubt = in_doubt
@@ -144,6 +145,7 @@ class Committer:
             if fast:
                 keys = await self._write(fast)
                 done = [group for group in fast if group.state.instance.key in keys]
+                self._relay.committed([group.commit for group in done if group.commit is not None])
                 self._conclude_all(done)
         except Exception:
             # A fault here must not end the router's work: what was in the batch is still in hand
@@ -208,9 +210,6 @@ class Committer:
         return list(groups.values())
 
     def _conclude_all(self, groups: Sequence[_Group]) -> None:
-        commits = [group.commit for group in groups if group.commit is not None]
-        if changed := [commit for commit in commits if not commit.is_empty]:
-            self._relay.committed(changed)
         for group in groups:
             self._take_over(group)
         for group in groups:
@@ -300,33 +299,21 @@ class Committer:
         if unknown:
             self._in_doubt.set()
             self._ledger.forget_copies()
-            missed = [
-                event.event_id
-                for commit in commits
-                if commit.before.key not in done
-                for event in commit.outbox_add
-            ]
-            if missed:
-                # Perhaps the first try wrote them; nobody else would announce them soon.
-                await self._make_due(missed)
+            # Perhaps the first try wrote those that this one did not.
+            self._relay.perhaps_committed(
+                [commit for commit in commits if commit.before.key not in done]
+            )
         return done
-
-    async def _make_due(self, event_ids: Sequence[str]) -> None:
-        try:
-            await self._store.make_due(event_ids)
-        except StoreUnavailable:
-            log.warning("events_not_made_due", events=len(event_ids))
 
     async def _commit_locked(self, group: _Group) -> None:
         """The second form, until it goes through."""
         failures = 0
-        untold: list[str] = []
         while True:
             try:
                 # Its place is free while it waits: a fault of one instance keeps no others waiting.
                 async with self._locks:
                     group.commit, group.decided = await self._locked.commit(
-                        group.state.instance.key, group.handlings, untold
+                        group.state.instance.key, group.handlings
                     )
             except StoreUnavailable as error:
                 failures += 1
@@ -334,9 +321,6 @@ class Committer:
                 await self._pause(error, failures)
                 continue
             self._went_through()
-            if untold:
-                # Perhaps an earlier try raised them; nobody else would announce them soon.
-                await self._make_due(untold)
             return
 
     async def _pause(self, error: StoreUnavailable, failures: int) -> None:

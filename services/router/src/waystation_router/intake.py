@@ -13,6 +13,7 @@ import structlog
 
 from waystation_core.ports.broker import Received, Subscription, Token
 from waystation_core.ports.store import EngineStore, Loaded
+from waystation_core.registry_copy import RegistryCopy
 from waystation_core.running import Retries, job, wait_before
 from waystation_domain import lifecycle
 from waystation_domain.commit import EventFacts
@@ -22,7 +23,6 @@ from waystation_domain.model import Delivery, DeliveryState
 from waystation_router.calls import Calls
 from waystation_router.committer import Committer
 from waystation_router.ledger import Call, Handling, Ledger, Message
-from waystation_router.registry import RegistryCopy
 
 log = structlog.get_logger(__name__)
 

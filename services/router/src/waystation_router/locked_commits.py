@@ -1,4 +1,4 @@
-"""The second form of the commit: lock one instance, read everything anew, decide, write."""
+"""Results of one instance, decided under its lock by what is there now."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from waystation_core.ports.store import EngineStore, Locked, RegistryMoved, WriteRefused
+from waystation_core.decisions import Decision, Decisions
+from waystation_core.ports.store import Locked, RegistryMoved, WriteRefused
+from waystation_core.registry_copy import RegistryCopy
 from waystation_domain.commit import SETTLED, EventFacts, InstanceCommit
-from waystation_domain.draft import Draft, Rules
+from waystation_domain.draft import Draft
 from waystation_domain.model import Delivery, DeliveryState
 from waystation_domain.results import (
     AttemptError,
@@ -20,7 +22,6 @@ from waystation_domain.results import (
 )
 from waystation_domain.task_spec import TaskSpec
 from waystation_router.ledger import Handling
-from waystation_router.registry import RegistryCopy
 
 log = structlog.get_logger(__name__)
 
@@ -50,19 +51,16 @@ class Decided:
 class LockedCommits:
     """Commits the handlings of one instance under its lock."""
 
-    def __init__(
-        self, store: EngineStore, registry: RegistryCopy, rules: Rules, router_id: str
-    ) -> None:
-        self._store = store
+    def __init__(self, decisions: Decisions, registry: RegistryCopy, router_id: str) -> None:
+        self._decisions = decisions
         self._registry = registry
-        self._rules = rules
         self._router_id = router_id
 
     async def commit(
-        self, key: int, handlings: Sequence[Handling], untold: list[str]
+        self, key: int, handlings: Sequence[Handling]
     ) -> tuple[InstanceCommit, list[Decided]]:
-        """What was written and what became of each event. Raises StoreUnavailable; events that were
-        raised all the same, if only the answer was lost, are added to `untold`.
+        """What was written and what became of each event. Raises StoreUnavailable, and RegistryMoved
+        where that kept happening.
 
         It decides about what is there now. A result that comes while it waits for the lock is left
         for the next commit: the writes read under the lock go back to what is known now, and may
@@ -71,43 +69,32 @@ class LockedCommits:
         found = [Found(handling, self._router_id) for handling in handlings]
         while True:
             try:
-                return await self._once(key, found, untold)
-            except RegistryMoved:
-                await self._registry.refresh()
+                return await self._commit(key, found)
             except WriteRefused as refused:
                 # An answer that Postgres can't hold would be refused for ever: it fails its attempt.
                 log.error("results_refused", error=str(refused.__cause__), instance_key=key)
                 _fail_results(found)
                 found = [Found(handling, self._router_id) for handling in handlings]
 
-    async def _once(
-        self, key: int, found: Sequence[Found], untold: list[str]
+    async def _commit(
+        self, key: int, found: Sequence[Found]
     ) -> tuple[InstanceCommit, list[Decided]]:
+        async def decide(decision: Decision) -> list[Decided]:
+            draft = decision.draft()
+            decided = [self._decide(draft, one, decision.locked) for one in found]
+            for one in decided:
+                one.facts = draft.facts(one.handling.event_id)
+            return decided
+
         bases = [result.base_version for one in found for result in one.touch.results.values()]
-        async with self._store.locked(
+        done = await self._decisions.under_lock(
+            decide,
             key=key,
             event_ids=[one.handling.event_id for one in found],
             since=min(bases, default=None),
-        ) as locked:
-            if locked.generation != self._registry.generation:
-                await self._registry.refresh(at_least=locked.generation)
-            draft = Draft(
-                locked.instance,
-                facts=locked.facts,
-                rules=self._rules,
-                now=locked.now,
-                log=locked.log,
-            )
-            decided = [self._decide(draft, one, locked) for one in found]
-            commit = draft.commit()
-            # Until it is known to be committed.
-            raised = [event.event_id for event in commit.outbox_add]
-            untold += raised
-            await locked.write(commit)
-        del untold[len(untold) - len(raised) :]
-        for one in decided:
-            one.facts = draft.facts(one.handling.event_id)
-        return commit, decided
+        )
+        assert done.commit is not None, "there is a draft each time"
+        return done.commit, done.answer
 
     def _decide(self, draft: Draft, found: Found, locked: Locked) -> Decided:
         handling, touch = found.handling, found.touch
@@ -134,6 +121,8 @@ class LockedCommits:
 
     def _resolve_again(self, handling: Handling, locked: Locked) -> None:
         """The tasks of an event are those of the generation its first commit carries."""
+        if locked.generation != self._registry.generation:
+            raise RegistryMoved
         if handling.generation == self._registry.generation:
             return
         handling.tasks = self._registry.resolve(

@@ -1,4 +1,4 @@
-"""What API and router both do after a commit, by the ports alone: announce, give notice, catch up.
+"""What API and router both do after a commit, by the ports alone: announce and give notice.
 
 May import `ports` and `domain`; never `store`, `broker` or `rpc`.
 """

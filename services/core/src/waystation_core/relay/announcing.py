@@ -8,7 +8,9 @@ much has no outcome yet.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
 
 import structlog
 
@@ -32,6 +34,8 @@ from waystation_domain.model import Event, Instance, Status
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
 MOST_UNDER_WAY = 20_000
 """Events without an outcome yet, above which further ones are left to the sweeper."""
 
@@ -43,14 +47,20 @@ class Relay:
         self._store = store
         self._broker = broker
         self._levels = FairLevels()
-        self._under_way: set[asyncio.Task[bool]] = set()
+        self._under_way: set[asyncio.Task[Any]] = set()
         self._events_under_way = 0
+        # What was to be made due and could not be.
+        self._not_due: deque[str] = deque(maxlen=MOST_UNDER_WAY)
         self._not_announced = Retries("announcements_left_to_the_sweeper")
         self._not_taken = Retries("announcements_not_taken")
         self._not_made_due = Retries("announcements_not_made_due")
 
     def committed(self, commits: Sequence[InstanceCommit]) -> None:
-        """Announces the events of these commits and gives notice of their instances."""
+        """Announces the events of these commits and gives notice of their instances. Those that changed
+        nothing are passed over."""
+        if self._not_due:
+            self._make_due_again()
+        commits = [commit for commit in commits if not commit.is_empty]
         raised = [
             self._of_commit(event, commit.after)
             for commit in commits
@@ -89,6 +99,12 @@ class Relay:
         if news:
             self._broker.notify(news)
 
+    def perhaps_committed(self, commits: Sequence[InstanceCommit]) -> None:
+        """Has the events of these commits announced soon, if they were written: the answer to that was
+        lost, and nobody else knows of them."""
+        self._not_due.extend(event.event_id for commit in commits for event in commit.outbox_add)
+        self._make_due_again()
+
     def started(self, starts: Sequence[Start]) -> None:
         """Announces the first events of new instances. Nobody can wait for them yet."""
         self._announce(_grouped(self._of_commit(start.event, start.instance) for start in starts))
@@ -124,15 +140,24 @@ class Relay:
             self._not_announced.failed(None, events=events)
             return
         self._not_announced.over()
-        task = job("announce", self._announced(batch))
-        self._under_way.add(task)
         self._events_under_way += events
+        self._begin("announce", self._announced(batch)).add_done_callback(
+            lambda _: self._let_go(events)
+        )
 
-        def ended(task: asyncio.Task[bool]) -> None:
-            self._under_way.discard(task)
-            self._events_under_way -= events
+    def _let_go(self, events: int) -> None:
+        self._events_under_way -= events
 
-        task.add_done_callback(ended)
+    def _make_due_again(self) -> None:
+        event_ids, self._not_due = list(self._not_due), deque(maxlen=MOST_UNDER_WAY)
+        if event_ids:
+            self._begin("make due", self._make_due(event_ids))
+
+    def _begin(self, name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = job(name, work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
 
     async def _announced(self, batch: list[Announcement]) -> bool:
         outcomes = await self._broker.announce(batch)
@@ -144,15 +169,19 @@ class Relay:
         ]
         if missed:
             self._not_taken.failed(None, events=len(missed))
-            try:
-                await self._store.make_due(missed)
-                self._not_made_due.over()
-            except StoreUnavailable as error:
-                # Their rows become due by themselves.
-                self._not_made_due.failed(error, events=len(missed))
+            await self._make_due(missed)
         else:
             self._not_taken.over()
         return not missed
+
+    async def _make_due(self, event_ids: Sequence[str]) -> None:
+        try:
+            await self._store.make_due(event_ids)
+            self._not_made_due.over()
+        except StoreUnavailable as error:
+            # Tried again when the next commit has gone through. Their rows become due by themselves, too.
+            self._not_made_due.failed(error, events=len(event_ids))
+            self._not_due.extend(event_ids)
 
 
 def _grouped(due: Iterable[DueEvent]) -> list[Announcement]:

@@ -3,11 +3,9 @@ tasks that came late made of it."""
 
 from __future__ import annotations
 
-from waystation_core.means import MEANS
-from waystation_core.ports.store import EngineStore, RegistryStore
-from waystation_core.relay.announcing import Relay
+from waystation_core.decisions import Decision, Decisions
+from waystation_core.ports.store import RegistryStore
 from waystation_domain import actions
-from waystation_domain.draft import Draft, Rules
 from waystation_domain.errors import WorkflowNotFound
 from waystation_domain.model import DEFAULT_NAMESPACE
 from waystation_domain.task_spec import TaskSpec
@@ -16,10 +14,9 @@ from waystation_domain.topics import matches
 
 async def catch_up(
     task: TaskSpec,
-    *,
     registry: RegistryStore,
-    store: EngineStore,
-    relay: Relay,
+    decisions: Decisions,
+    *,
     namespace: str = DEFAULT_NAMESPACE,
 ) -> int:
     """Offers the task every event of open instances that it claims and that settled as UNHANDLED,
@@ -29,30 +26,28 @@ async def catch_up(
     while after is not None:
         found = await registry.instances_to_catch_up(task, after=after, namespace=namespace)
         for key in found.keys:
-            offered += await _one(task, key, store, relay)
+            offered += await _of_instance(task, key, decisions)
         after = found.after
     return offered
 
 
-async def _one(task: TaskSpec, key: int, store: EngineStore, relay: Relay) -> int:
-    try:
-        async with store.locked(key=key) as locked:
-            if not locked.instance.status.is_open:
-                return 0
-            claimed = [
-                event
-                for event in await locked.unhandled(task.task_id)
-                if any(matches(pattern, event.event_type) for pattern in task.event_types)
-            ]
-            if not claimed:
-                return 0
+async def _of_instance(task: TaskSpec, key: int, decisions: Decisions) -> int:
+    async def offer(decision: Decision) -> None:
+        locked = decision.locked
+        if not locked.instance.status.is_open:
+            return
+        claimed = [
+            event
+            for event in await locked.unhandled(task.task_id)
+            if any(matches(pattern, event.event_type) for pattern in task.event_types)
+        ]
+        if claimed:
             # Another late task may have it in hand, so where they stand is not known yet.
             facts = await locked.facts_of([event.event_id for event in claimed])
-            draft = Draft(locked.instance, facts=facts, rules=Rules(MEANS), now=locked.now)
-            actions.catch_up(draft, claimed, task.task_id)
-            commit = draft.commit()
-            await locked.write(commit)
+            actions.catch_up(decision.draft(facts), claimed, task.task_id)
+
+    try:
+        decided = await decisions.under_lock(offer, key=key)
     except WorkflowNotFound:
         return 0
-    relay.committed([commit])
-    return len(commit.deliveries_put)
+    return len(decided.commit.deliveries_put) if decided.commit is not None else 0

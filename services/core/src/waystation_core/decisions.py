@@ -1,0 +1,254 @@
+"""Decisions about instances: made by the rules on what the store shows, written, and announced. Whoever
+changes an instance, in the API or in a router, does it through here.
+
+There are two forms. *Under its lock* one instance is read, decided and written in one transaction, and
+nothing can come between. *Where unmoved*, several instances that were read without locks are decided, and
+written by one transaction that leaves out whatever has moved since. (Routers write results in the second
+form by a batch of their own, the committer, which knows what it wrote last and need not read.)
+
+What may come between is dealt with here, for everybody:
+
+- The registry moved. Tasks are resolved in place only while the copy is that of the registry that the lock
+  shows; else what is raised is announced, and a router resolves it. A commit that rests on which tasks
+  there are is refused by the store; then the copy is read again, without the lock, and all is decided anew.
+- A twin of the same request was committed first. It is decided anew, and answered as the twin was.
+- The answer of the database was lost. Perhaps all of it was written, so what it raised is made due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar, cast
+
+from waystation_core.ports.store import (
+    EngineStore,
+    Locked,
+    RegistryMoved,
+    Tally,
+    WriteRefused,
+)
+from waystation_core.registry_copy import RegistryCopy
+from waystation_core.relay.announcing import Relay
+from waystation_domain.commit import EventFacts, InstanceCommit
+from waystation_domain.draft import Draft, Rules
+from waystation_domain.means import Means
+from waystation_domain.model import DEFAULT_NAMESPACE, Instance, JsonObject
+
+TRIES = 5
+"""Of one decision, where the registry moves or a twin comes first."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What makes a request that is made again recognisable: it has one effect and one answer."""
+
+    rpc: str
+    request_id: str
+    digest: bytes
+    """Of all that it asks for."""
+
+
+class Decision:
+    """One locked instance, and the draft of what becomes of it."""
+
+    __slots__ = ("_rules", "locked", "made")
+
+    def __init__(self, locked: Locked, rules: Rules) -> None:
+        self.locked = locked
+        self._rules = rules
+        self.made: Draft | None = None
+
+    def draft(self, facts: Mapping[str, EventFacts] | None = None) -> Draft:
+        """The draft to make moves on, once all is read that it must know. `facts`: instead of those that
+        were asked for with the lock."""
+        locked = self.locked
+        self.made = Draft(
+            locked.instance,
+            facts=locked.facts if facts is None else facts,
+            rules=self._rules,
+            now=locked.now,
+            log=locked.log,
+        )
+        return self.made
+
+
+@dataclass(frozen=True, slots=True)
+class Decided(Generic[T]):
+    """What came of a decision under a lock."""
+
+    answer: T
+    instance: Instance
+    """As it is now."""
+    commit: InstanceCommit | None
+    """None: no draft was made; it was only looked at, or the request had been carried out before."""
+
+
+class Read(Protocol):
+    """What was read of an instance without a lock, at least."""
+
+    @property
+    def instance(self) -> Instance: ...
+    @property
+    def facts(self) -> Mapping[str, EventFacts]: ...
+    @property
+    def now(self) -> datetime: ...
+
+
+R = TypeVar("R", bound=Read)
+
+
+@dataclass(frozen=True, slots=True)
+class Unmoved:
+    """What came of several decisions without locks."""
+
+    written: Sequence[InstanceCommit]
+    """Those that changed something."""
+    left: Sequence[int]
+    """Keys of instances that moved or are locked, or about which nothing could be decided."""
+
+
+class Decisions:
+    """Of one process."""
+
+    def __init__(
+        self,
+        store: EngineStore,
+        relay: Relay,
+        registry: RegistryCopy,
+        means: Means,
+        *,
+        max_events: int,
+    ) -> None:
+        self._store = store
+        self._relay = relay
+        self._registry = registry
+        self._unresolved = Rules(means, max_events=max_events)
+        self.rules = replace(self._unresolved, resolve=registry.resolve)
+        """While the copy of the registry is current."""
+
+    async def under_lock(
+        self,
+        decide: Callable[[Decision], Awaitable[T]],
+        *,
+        key: int | None = None,
+        workflow_instance_id: str | None = None,
+        namespace: str = DEFAULT_NAMESPACE,
+        event_ids: Sequence[str] = (),
+        since: int | None = None,
+        request: Request | None = None,
+    ) -> Decided[T]:
+        """Locks one instance (as `EngineStore.locked` does), has it decided, and writes what was drafted.
+        `decide` may be called several times. The answer to a `request` must be JSON; it is kept with
+        what is written.
+
+        Raises what `decide` raises, after which nothing was written; WorkflowNotFound; RequestIdReused;
+        StoreUnavailable; WriteRefused; RegistryMoved where that kept happening.
+        """
+        for left in reversed(range(TRIES)):
+            try:
+                return await self._once(
+                    decide,
+                    self._store.locked(
+                        key=key,
+                        workflow_instance_id=workflow_instance_id,
+                        namespace=namespace,
+                        event_ids=event_ids,
+                        since=since,
+                    ),
+                    request,
+                )
+            except RegistryMoved:
+                if not left:
+                    raise
+                await self._registry.refresh()
+            except WriteRefused:
+                # Only what a request keeps of itself can meet a twin.
+                if not left or request is None:
+                    raise
+        raise AssertionError("the last try returns or raises")
+
+    async def _once(
+        self,
+        decide: Callable[[Decision], Awaitable[T]],
+        block: AbstractAsyncContextManager[Locked],
+        request: Request | None,
+    ) -> Decided[T]:
+        in_doubt: list[InstanceCommit] = []
+        try:
+            async with block as locked:
+                if request is not None:
+                    before = await locked.repeated(request.rpc, request.request_id, request.digest)
+                    if before is not None:
+                        # It is what `decide` answered then.
+                        return Decided(cast(T, before), locked.instance, None)
+                is_current = locked.generation == self._registry.generation
+                decision = Decision(locked, self.rules if is_current else self._unresolved)
+                answer = await decide(decision)
+                if decision.made is None:
+                    return Decided(answer, locked.instance, None)
+                commit = decision.made.commit()
+                await locked.write(commit)
+                if request is not None:
+                    await locked.remember(
+                        request.rpc, request.request_id, request.digest, cast(JsonObject, answer)
+                    )
+                in_doubt.append(commit)
+        except Exception:
+            self._relay.perhaps_committed(in_doubt)
+            raise
+        self._relay.committed([commit])
+        instance = commit.after
+        if not commit.is_empty:
+            instance = replace(instance, updated_at=locked.now)
+        return Decided(answer, instance, commit)
+
+    async def where_unmoved(
+        self,
+        found: Sequence[R],
+        decide: Callable[[R, Draft], int],
+        *,
+        tally: Tally | None = None,
+    ) -> Unmoved:
+        """Has each of these instances decided, and writes those that have not moved since they were read.
+        `decide` answers how much it did, which is counted in `tally`. What it raises leaves its instance.
+
+        Raises StoreUnavailable and WriteRefused: none of them is known to be written.
+        """
+        # Noted before anything is decided: what a newer copy says is not written, then.
+        generation = self._registry.generation
+        counts: dict[int, int] = {}
+        commits: list[InstanceCommit] = []
+        left: list[int] = []
+        for one in found:
+            key = one.instance.key
+            draft = Draft(one.instance, facts=one.facts, rules=self.rules, now=one.now)
+            try:
+                counts[key] = decide(one, draft)
+                commit = draft.commit()
+            except Exception:
+                # Told when it is decided under its lock; the others go on.
+                left.append(key)
+                continue
+            if not commit.is_empty:
+                commits.append(commit)
+            # A great many of them must not keep everything else waiting.
+            await asyncio.sleep(0)
+        if not commits:
+            return Unmoved((), left)
+        if tally is not None:
+            tally = replace(tally, of=counts)
+        try:
+            written = await self._store.commit(commits, generation=generation, tally=tally)
+        except Exception:
+            self._relay.perhaps_committed(commits)
+            raise
+        done = [commit for commit in commits if commit.before.key in written.keys]
+        left += [commit.before.key for commit in commits if commit.before.key not in written.keys]
+        self._relay.committed(done)
+        return Unmoved(done, left)

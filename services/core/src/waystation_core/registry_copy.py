@@ -1,0 +1,118 @@
+"""A server's copy of the registry: who handles which events now, and where.
+
+Reading it costs nothing, and it is a moment old. That does no harm: a commit that rests on which tasks
+there are carries the generation of the copy, and is refused where the registry has another one by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection
+
+import structlog
+
+from waystation_core.ports.store import Registration, RegistrySnapshot, RegistryStore
+from waystation_core.running import Retries
+from waystation_domain.completion_tokens import CompletionTokens
+from waystation_domain.errors import StoreUnavailable
+from waystation_domain.task_spec import TaskSpec
+from waystation_domain.task_table import TaskTable
+
+log = structlog.get_logger(__name__)
+
+_ENDPOINTS_SHOWN = 100
+"""Of one service, where it is asked what is wrong with them."""
+
+
+class RegistryCopy:
+    """One process's copy. `refresh` once before it is used; `follow` is a loop that keeps it fresh."""
+
+    def __init__(
+        self,
+        store: RegistryStore,
+        *,
+        look_every: float,
+        on_change: Callable[[RegistrySnapshot], None] = lambda snapshot: None,
+    ) -> None:
+        """`look_every`: seconds between two looks of `follow`. `on_change` is called with each new
+        snapshot."""
+        self._store = store
+        self._look_every = look_every
+        self._on_change = on_change
+        self._refreshing = asyncio.Lock()
+        self._read_at = float("-inf")
+        self._table = TaskTable()
+        self._tasks: dict[str, TaskSpec] = {}
+        self.snapshot = RegistrySnapshot(generation=0, changes=-1, tasks=(), handlers=())
+        self.tokens: CompletionTokens
+        """Of completions; there once the registry was read."""
+
+    @property
+    def generation(self) -> int:
+        return self.snapshot.generation
+
+    def resolve(self, event_type: str, workflow_type: str) -> tuple[TaskSpec, ...]:
+        """The tasks that handle this type in workflows of that type, ordered by id."""
+        return self._table.resolve(event_type, workflow_type)
+
+    def task(self, task_id: str) -> TaskSpec | None:
+        """What was ever registered under this id. It may be retired: what it has in call, or answers
+        later, still goes by its spec."""
+        return self._tasks.get(task_id)
+
+    def live_tasks(self) -> list[TaskSpec]:
+        """Tasks that are not retired and that some endpoint of their own service announces now."""
+        announced = {
+            (handler.service_name, task.task_id)
+            for handler in self.snapshot.handlers
+            for task in handler.tasks
+        }
+        return [
+            task for task in self.snapshot.tasks if (task.service_name, task.task_id) in announced
+        ]
+
+    async def endpoints_of(self, task_ids: Collection[str]) -> list[Registration]:
+        """Some endpoints of these tasks' services, with what the routers see of them."""
+        services = {task.service_name for task in self.snapshot.tasks if task.task_id in task_ids}
+        return [
+            endpoint
+            for service in sorted(services)
+            for endpoint in await self._store.handlers(service_name=service, limit=_ENDPOINTS_SHOWN)
+        ]
+
+    async def refresh(self, *, older_than: float = 0.0) -> None:
+        """Reads the registry again where its counters moved, unless that was looked at within so many
+        seconds. Raises StoreUnavailable."""
+        async with self._refreshing:
+            asked_at = time.monotonic()
+            if asked_at - self._read_at < older_than:
+                return
+            known = (self.snapshot.generation, self.snapshot.changes)
+            if await self._store.changes() != known:
+                self._take(await self._store.snapshot())
+            self._read_at = asked_at
+
+    async def follow(self) -> None:
+        """Refreshes until cancelled."""
+        retries = Retries("registry_not_read")
+        while True:
+            try:
+                await self.refresh()
+                retries.over()
+            except StoreUnavailable as error:
+                retries.failed(error)
+            await asyncio.sleep(self._look_every)
+
+    def _take(self, snapshot: RegistrySnapshot) -> None:
+        self.snapshot = snapshot
+        self._table = snapshot.table()
+        self._tasks = {task.task_id: task for task in (*snapshot.tasks, *snapshot.retired)}
+        self.tokens = CompletionTokens(snapshot.completion_key)
+        log.info(
+            "registry_changed",
+            generation=snapshot.generation,
+            tasks=len(snapshot.tasks),
+            endpoints=len(snapshot.handlers),
+        )
+        self._on_change(snapshot)
