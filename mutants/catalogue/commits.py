@@ -189,7 +189,7 @@ MUTANTS = (
         "m12_cancelled_commits",
         "M12: nothing of an instance that has ended takes effect, but for what its end raised",
         "domain/lifecycle.py",
-        (("    if status.is_open or after_end:\n", "    if True:\n"),),
+        (("    if instance.status.is_open or event.after_end:\n", "    if True:\n"),),
         killers=("tests/domain/test_lifecycle.py",),
     ),
     Mutant(
@@ -386,11 +386,11 @@ MUTANTS = (
     Mutant(
         "idle_beside_a_dead_letter",
         "An instance with an open dead letter is not idle",
-        "domain/draft.py",
+        "domain/lifecycle.py",
         (
             (
-                "            and instance.dead_letters == 0\n            and instance.timers",
-                "            and instance.timers",
+                "        and instance.dead_letters == 0\n        and instance.timers",
+                "        and instance.timers",
             ),
         ),
         killers=(
@@ -401,8 +401,8 @@ MUTANTS = (
     Mutant(
         "idle_beside_a_timer",
         "An instance that waits for a time is not idle",
-        "domain/draft.py",
-        (("            and instance.timers == 0\n", ""),),
+        "domain/lifecycle.py",
+        (("        and instance.timers == 0\n", ""),),
         survives="Whatever sets such a timer keeps the instance open by itself: a delayed event is unsettled, a wait is a status, a group has something open",
     ),
     Mutant(

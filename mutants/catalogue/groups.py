@@ -82,7 +82,7 @@ MUTANTS = (
         "inner_groups_are_not_counted",
         "A branch waits for the groups that were opened in it",
         GROUPS,
-        (("    if group.outer is not None:\n        enter(draft, group.outer)\n", ""),),
+        (("    if group.outer is not None:\n        draft.enter(group.outer)\n", ""),),
         killers=(
             "tests/domain/test_groups.py::test_groups_nest_and_the_outer_one_waits_for_what_the_inner_one_led_to",
         ),
@@ -109,7 +109,7 @@ MUTANTS = (
         "waits_are_not_counted",
         "A branch waits for the questions that were asked in it",
         "domain/replying.py",
-        (("    if wait.branch is not None:\n        groups.enter(draft, wait.branch)\n", ""),),
+        (("    if wait.branch is not None:\n        draft.enter(wait.branch)\n", ""),),
         killers=("tests/domain/test_groups.py::test_a_branch_waits_for_its_person",),
     ),
     Mutant(

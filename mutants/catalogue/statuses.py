@@ -21,7 +21,7 @@ MUTANTS = (
         LIFECYCLE,
         (
             (
-                "Treatment.HOLD if status is Status.FAILED and can_go_on else Treatment.SKIP",
+                "Treatment.SKIP if is_over(instance) else Treatment.HOLD",
                 "Treatment.SKIP",
             ),
         ),
@@ -33,7 +33,7 @@ MUTANTS = (
         "failed_holds_for_ever",
         "When all dead letters of a FAILED instance are discarded, what it held is skipped",
         LIFECYCLE,
-        (("status is Status.FAILED and can_go_on else", "status is Status.FAILED else"),),
+        (("SKIP if is_over(instance) else", "SKIP if instance.status is not Status.FAILED else"),),
         killers=(
             "tests/domain/test_actions.py::test_what_was_held_is_skipped_when_no_dead_letter_is_left",
         ),
@@ -42,7 +42,12 @@ MUTANTS = (
         "the_end_is_not_delivered",
         "Lifecycle events are delivered though the instance has ended",
         LIFECYCLE,
-        (("    if status.is_open or after_end:\n", "    if status.is_open:\n"),),
+        (
+            (
+                "    if instance.status.is_open or event.after_end:\n",
+                "    if instance.status.is_open:\n",
+            ),
+        ),
         killers=(
             "tests/domain/test_lifecycle.py::test_what_the_end_raises_is_delivered_and_what_it_causes_too",
         ),

@@ -24,7 +24,7 @@ from waystation.v1.result_pb2 import TaskResult, WorkflowCompletion
 from waystation_domain.completion_tokens import CompletionTokens
 from waystation_domain.model import OnFailure
 from waystation_domain.operations import Operation as Change
-from waystation_domain.results import Pending, WaitRequest
+from waystation_domain.outcomes import Pending, WaitRequest
 
 NOBODY = "01890000-0000-7000-8000-000000000000"
 """An id that could be one, and is none."""

@@ -17,7 +17,7 @@ from waystation.v1.dead_letter_pb2 import DeadLetterState
 from waystation.v1.status_pb2 import WorkflowStatus
 from waystation_domain.model import OnFailure
 from waystation_domain.operations import Operation
-from waystation_domain.results import Completion, WaitRequest
+from waystation_domain.outcomes import Completion, WaitRequest
 
 Code = grpc.StatusCode
 

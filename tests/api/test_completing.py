@@ -21,7 +21,7 @@ from waystation.v1.status_pb2 import WorkflowStatus
 from waystation_api import completing
 from waystation_domain.completion_tokens import CompletionTokens
 from waystation_domain.model import Delivery, DeliveryState
-from waystation_domain.results import Pending
+from waystation_domain.outcomes import Pending
 
 NAME = "w-1"
 
@@ -229,7 +229,7 @@ async def test_the_token_of_an_earlier_attempt_fails_nothing_and_its_result_coun
 
 async def test_a_completion_in_a_fan_out_settles_its_branch(api: Api) -> None:
     from waystation_domain.model import NewEvent as Raised
-    from waystation_domain.results import FanOut
+    from waystation_domain.outcomes import FanOut
 
     await in_call(api)
     group = FanOut((Raised("branch", {}),), Raised("then", {}))

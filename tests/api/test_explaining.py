@@ -36,16 +36,9 @@ from waystation_domain.model import (
     OnFailure,
     TimerKind,
 )
+from waystation_domain.outcomes import Completion, FanOut, Pending, Reply, WaitRequest
 from waystation_domain.pools import Pool
-from waystation_domain.results import (
-    Completion,
-    EventTouch,
-    FanOut,
-    Pending,
-    Reply,
-    WaitRequest,
-    take_turn,
-)
+from waystation_domain.results import EventTouch, take_turn
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from waystation.v1.event_pb2 import NewEvent
 from waystation.v1.operation_pb2 import Operation, OperationList, RemoveOperation
 from waystation_domain.model import NewEvent as DomainEvent
 from waystation_domain.operations import Operation as Change
-from waystation_domain.results import Completion, Reply, WaitRequest
+from waystation_domain.outcomes import Completion, Reply, WaitRequest
 
 Code = grpc.StatusCode
 

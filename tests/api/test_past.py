@@ -12,16 +12,16 @@ from domain.world import START, World
 from hypothesis import given
 from support.examples import examples
 
-from waystation_api.past import Fold
 from waystation_core.means import MEANS
 from waystation_core.ports.store import StoredEntry
 from waystation_domain.details import ForkedFrom
 from waystation_domain.draft import Rules
+from waystation_domain.fold import Fold
 from waystation_domain.forking import again, fork
 from waystation_domain.model import Event, Instance, NewEvent, Result
 from waystation_domain.operations import Operation, apply, from_json
+from waystation_domain.outcomes import AttemptError, Reply
 from waystation_domain.replaying import Comparison, Recorded, compare
-from waystation_domain.results import AttemptError, Reply
 
 
 def _moments(world: World) -> dict[int, Instance]:
@@ -40,6 +40,10 @@ def _recorded(life: Life) -> dict[int, Recorded]:
     past = _moments(world)
     for sequence, data in world.data_at.items():
         assert orjson.dumps(past[sequence].data) == orjson.dumps(data)
+    for then in past.values():
+        # What is open now was not open then, or not so.
+        assert (then.groups, then.turn, then.idle) == ((), None, None)
+        assert (then.unsettled, then.dead_letters, then.timers) == (0, 0, 0)
     last = past[len(world.history)]
     assert (last.status, last.waits, last.output, last.event_count) == (
         world.instance.status,

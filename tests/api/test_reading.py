@@ -21,8 +21,7 @@ from waystation_conversion.structs import to_dict
 from waystation_core.ports.store import WorkflowFilter as StoredFilter
 from waystation_core.store import queries
 from waystation_domain.operations import Operation
-from waystation_domain.outcomes import Failing
-from waystation_domain.results import Completion, Patch, Replacement, WaitRequest
+from waystation_domain.outcomes import Completion, Failing, Patch, Replacement, WaitRequest
 
 
 async def started(api: Api, name: str, workflow_type: str = "t", **data: Any) -> str:

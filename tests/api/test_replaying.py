@@ -32,7 +32,7 @@ from waystation.v1.operation_pb2 import Operation, OperationList
 from waystation.v1.result_pb2 import PendingCompletion, TaskFailure, WorkflowCompletion
 from waystation.v1.wait_pb2 import WaitRequest
 from waystation_domain.model import NewEvent as DomainEvent
-from waystation_domain.results import Reply
+from waystation_domain.outcomes import Reply
 
 
 def struct(**members: Any) -> Struct:

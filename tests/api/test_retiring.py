@@ -16,7 +16,7 @@ from waystation.v1 import workflow_service_pb2
 from waystation.v1.handler_pb2 import OnFailure, TaskSpec
 from waystation.v1.status_pb2 import WorkflowStatus
 from waystation_domain.model import Delivery, DeliveryState
-from waystation_domain.results import Completion
+from waystation_domain.outcomes import Completion
 
 Code = grpc.StatusCode
 OLD, NEW = task("old"), task("new")

@@ -21,8 +21,8 @@ from waystation.v1.workflow_service_pb2 import GetWorkflowRequest, StartWorkflow
 from waystation_api import system
 from waystation_core.ids import new_id
 from waystation_core.ports.store import RouterReport
+from waystation_domain.outcomes import Completion
 from waystation_domain.pools import Pool
-from waystation_domain.results import Completion
 
 
 async def test_the_installation_is_counted(api: Api) -> None:

@@ -12,7 +12,7 @@ from support.waiting import eventually
 
 from waystation.v1 import workflow_pb2
 from waystation.v1 import workflow_service_pb2 as pb
-from waystation_domain.results import Completion, WaitRequest
+from waystation_domain.outcomes import Completion, WaitRequest
 
 
 async def started(api: Api, name: str) -> str:

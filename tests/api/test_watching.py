@@ -16,7 +16,7 @@ from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.status_pb2 import WorkflowStatus
 from waystation_api import watching
 from waystation_domain.operations import Operation
-from waystation_domain.results import Completion
+from waystation_domain.outcomes import Completion
 
 DONE = reply(end=Completion({"paid": 10}))
 

@@ -29,14 +29,8 @@ from waystation_domain.model import (
     idempotency_key,
 )
 from waystation_domain.operations import Operation
-from waystation_domain.results import (
-    AttemptError,
-    Completion,
-    EventTouch,
-    Reply,
-    Verdict,
-    WaitRequest,
-)
+from waystation_domain.outcomes import AttemptError, Completion, Reply, Verdict, WaitRequest
+from waystation_domain.results import EventTouch
 
 A, B = task("a"), task("b")
 LENIENT = task("lenient", on_failure=OnFailure.CONTINUE)

@@ -12,14 +12,7 @@ from waystation_domain import actions
 from waystation_domain.groups import MAX_THEN_BYTES, time_out
 from waystation_domain.lifecycle import EVENT_OF_STATUS, NOTICES
 from waystation_domain.model import Group, JsonObject, NewEvent, OnFailure
-from waystation_domain.results import (
-    AttemptError,
-    Completion,
-    Failing,
-    FanOut,
-    Reply,
-    WaitRequest,
-)
+from waystation_domain.outcomes import AttemptError, Completion, Failing, FanOut, Reply, WaitRequest
 
 PAGE = Path(__file__).parents[2] / "docs" / "states.md"
 WORKS = task("works")

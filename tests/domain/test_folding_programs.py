@@ -30,12 +30,11 @@ from waystation_domain.model import (
     Status,
 )
 from waystation_domain.operations import Operation
-from waystation_domain.results import (
+from waystation_domain.outcomes import (
     AttemptError,
     CallResult,
     Completion,
     Cut,
-    EventTouch,
     Failing,
     FanOut,
     Outcome,
@@ -45,9 +44,8 @@ from waystation_domain.results import (
     Reply,
     Verdict,
     WaitRequest,
-    apply_touch,
-    take_turn,
 )
+from waystation_domain.results import EventTouch, apply_touch, take_turn
 from waystation_domain.retiring import STAYS, retire
 from waystation_domain.task_spec import TaskSpec
 

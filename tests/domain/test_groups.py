@@ -13,18 +13,17 @@ from waystation_domain import limits
 from waystation_domain.completing import complete
 from waystation_domain.model import Delivery, DeliveryState, Event, NewEvent, OnFailure, Status
 from waystation_domain.notes import note_of
-from waystation_domain.results import (
+from waystation_domain.outcomes import (
     AttemptError,
     CallResult,
     Completion,
-    EventTouch,
     FanOut,
     Pending,
     Reply,
     Verdict,
     WaitRequest,
-    apply_touch,
 )
+from waystation_domain.results import EventTouch, apply_touch
 from waystation_domain.retiring import retire
 
 OPENS, WORKS = task("opens"), task("works")

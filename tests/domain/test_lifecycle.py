@@ -18,16 +18,16 @@ from waystation_domain.model import (
     OnFailure,
     Status,
 )
-from waystation_domain.results import (
+from waystation_domain.outcomes import (
     AttemptError,
     CallResult,
     Completion,
     Cut,
-    EventTouch,
     Failing,
     Reply,
     WaitRequest,
 )
+from waystation_domain.results import EventTouch
 from waystation_domain.retiring import retire
 
 WORKER = task("worker")

@@ -23,17 +23,17 @@ from waystation_domain.model import (
     Status,
 )
 from waystation_domain.operations import Operation
-from waystation_domain.results import (
+from waystation_domain.outcomes import (
     AttemptError,
     CallResult,
     Completion,
     Cut,
-    EventTouch,
     Failing,
     Reply,
     Verdict,
     WaitRequest,
 )
+from waystation_domain.results import EventTouch
 from waystation_domain.task_spec import TaskSpec
 
 A, B = task("a"), task("b")

@@ -13,21 +13,18 @@ from waystation_domain.model import (
     NewEvent,
 )
 from waystation_domain.operations import Operation
-from waystation_domain.results import (
-    CONFLICTS_BEFORE_TURN,
+from waystation_domain.outcomes import (
     AttemptError,
     CallResult,
     Completion,
     Cut,
-    EventTouch,
     Patch,
     Replacement,
     Reply,
     Verdict,
     WaitRequest,
-    apply_touch,
-    take_turn,
 )
+from waystation_domain.results import CONFLICTS_BEFORE_TURN, EventTouch, apply_touch, take_turn
 
 A, B = task("a"), task("b")
 ERROR = AttemptError("UNAVAILABLE", "BUSY", "later")
@@ -158,7 +155,7 @@ def test_a_turn_ends_with_its_time_or_when_its_call_ended_without_a_result() -> 
     with world.drafting() as draft:
         take_turn(draft, EventTouch(other, (B,)), B, router_id=ROUTER)
     assert world.instance.turn is not None
-    assert world.instance.turn.holder == f"{world.first.event_id}:a", "it is not taken away"
+    assert world.instance.turn.holder == (world.first.event_id, "a"), "it is not taken away"
     world.pass_time(A.timeout + 3)
     assert world.handle(other, B, adds("/b")) is Verdict.APPLIED
 

@@ -15,7 +15,8 @@ from waystation_domain.model import (
     Status,
 )
 from waystation_domain.operations import Operation
-from waystation_domain.results import AttemptError, EventTouch, Reply, Verdict
+from waystation_domain.outcomes import AttemptError, Reply, Verdict
+from waystation_domain.results import EventTouch
 from waystation_domain.retiring import retire
 from waystation_domain.task_spec import TaskSpec
 

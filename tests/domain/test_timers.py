@@ -24,11 +24,10 @@ from waystation_domain.model import (
     TimerKind,
 )
 from waystation_domain.operations import Operation
-from waystation_domain.results import (
+from waystation_domain.outcomes import (
     AttemptError,
     Completion,
     Cut,
-    EventTouch,
     Failing,
     FanOut,
     Outcome,
@@ -36,8 +35,8 @@ from waystation_domain.results import (
     Reply,
     Verdict,
     WaitRequest,
-    take_turn,
 )
+from waystation_domain.results import EventTouch, take_turn
 
 EXPIRED = Skipped(SkipCause.EXPIRED)
 A = task("a", attempts=2)

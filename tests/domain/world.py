@@ -40,7 +40,8 @@ from waystation_domain.model import (
     TimerKind,
 )
 from waystation_domain.operations import apply, from_json
-from waystation_domain.results import CallResult, EventTouch, Outcome, Verdict, apply_touch
+from waystation_domain.outcomes import CallResult, Outcome, Verdict
+from waystation_domain.results import EventTouch, apply_touch
 from waystation_domain.task_spec import RetryPolicy, TaskSpec
 
 START = datetime(2025, 1, 1, tzinfo=UTC)

@@ -19,7 +19,7 @@ from waystation_core.ports.broker import Announcement, AnnounceOutcome
 from waystation_core.ports.store import WriteRefused
 from waystation_domain import actions
 from waystation_domain.model import Delivery, DeliveryState, NewEvent
-from waystation_domain.results import Reply
+from waystation_domain.outcomes import Reply
 from waystation_domain.task_spec import TaskSpec
 from waystation_router.endpoints import Cancelled
 

@@ -16,7 +16,7 @@ from waystation_core.registry_copy import RegistryCopy
 from waystation_domain.commit import EventFacts, InstanceCommit, LoggedWrites
 from waystation_domain.model import Delivery, DeliveryState, Event
 from waystation_domain.operations import Operation
-from waystation_domain.results import CallResult, Reply, Verdict
+from waystation_domain.outcomes import CallResult, Reply, Verdict
 from waystation_domain.task_spec import TaskSpec
 from waystation_router.ledger import Call, Handling, InstanceState, Ledger
 from waystation_router.locked_commits import LockedCommits

@@ -14,8 +14,8 @@ from waystation.v1.event_pb2 import NewEvent
 from waystation_core.ports.store import Loaded, Registration, StoredEntry
 from waystation_domain.commit import EventFacts
 from waystation_domain.model import Event
+from waystation_domain.outcomes import AttemptError
 from waystation_domain.pools import Pool
-from waystation_domain.results import AttemptError
 from waystation_domain.task_spec import TaskSpec
 from waystation_router.calls import Calls
 from waystation_router.endpoints import Answered, CallOutcome

@@ -17,15 +17,8 @@ from waystation.v1.wait_pb2 import WaitRequest
 from waystation_conversion import reply_from_proto
 from waystation_domain import model, operations
 from waystation_domain.limits import MAX_BYTES
-from waystation_domain.results import (
-    AttemptError,
-    Completion,
-    Failing,
-    Patch,
-    Replacement,
-    Reply,
-)
-from waystation_domain.results import WaitRequest as Asked
+from waystation_domain.outcomes import AttemptError, Completion, Failing, Patch, Replacement, Reply
+from waystation_domain.outcomes import WaitRequest as Asked
 
 
 def struct(**members: Any) -> Struct:

@@ -10,7 +10,7 @@ from support.doors import json_doors, metadata_doors, prepared
 from waystation.v1.result_pb2 import TaskFailure
 from waystation.v1.task_handler_service_pb2 import HandleEventResponse
 from waystation_conversion.replies import failure_from_proto, reply_from_proto
-from waystation_domain.results import AttemptError
+from waystation_domain.outcomes import AttemptError
 
 _KIND = HandleEventResponse.DESCRIPTOR
 # A failure counts whatever its details are: they are left out.

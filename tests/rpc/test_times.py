@@ -20,7 +20,7 @@ from waystation_conversion import (
 from waystation_conversion.times import seconds_within
 from waystation_conversion.unforeseen import refuses_unforeseen
 from waystation_domain.errors import InvalidField
-from waystation_domain.results import AttemptError
+from waystation_domain.outcomes import AttemptError
 
 YEAR_ONE, YEAR_10000 = -62_135_596_800, 253_402_300_800
 

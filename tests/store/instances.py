@@ -20,7 +20,8 @@ from waystation_domain.commit import EventFacts, InstanceCommit
 from waystation_domain.draft import Draft, Rules
 from waystation_domain.model import Delivery, Event, Instance, JsonObject, NewEvent, OnFailure
 from waystation_domain.operations import apply, from_json
-from waystation_domain.results import CallResult, EventTouch, Outcome, Verdict, apply_touch
+from waystation_domain.outcomes import CallResult, Outcome, Verdict
+from waystation_domain.results import EventTouch, apply_touch
 from waystation_domain.task_spec import RetryPolicy, TaskSpec
 
 ROUTER = new_id()

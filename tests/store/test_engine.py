@@ -21,18 +21,16 @@ from waystation_domain.model import (
     Status,
 )
 from waystation_domain.operations import Operation
-from waystation_domain.results import (
+from waystation_domain.outcomes import (
     AttemptError,
     CallResult,
     Completion,
-    EventTouch,
     Patch,
     Reply,
     Verdict,
     WaitRequest,
-    apply_touch,
-    take_turn,
 )
+from waystation_domain.results import EventTouch, apply_touch, take_turn
 
 A, B = task("a"), task("b")
 LENIENT = task("lenient", on_failure=OnFailure.CONTINUE)

@@ -18,13 +18,8 @@ from waystation_domain.model import (
     NewEvent,
 )
 from waystation_domain.operations import Operation
-from waystation_domain.results import (
-    CallResult,
-    EventTouch,
-    Reply,
-    Verdict,
-    apply_touch,
-)
+from waystation_domain.outcomes import CallResult, Reply, Verdict
+from waystation_domain.results import EventTouch, apply_touch
 
 A, B = task("a"), task("b")
 

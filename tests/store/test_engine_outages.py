@@ -15,7 +15,7 @@ from waystation_core.store.pool import open_pool
 from waystation_domain.actions import Start
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.operations import Operation
-from waystation_domain.results import Reply
+from waystation_domain.outcomes import Reply
 
 A = task("a")
 

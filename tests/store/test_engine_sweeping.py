@@ -13,7 +13,7 @@ from waystation_core.ports.store import BrokenLeases, MadeDue, Registration, Rou
 from waystation_core.store import sweeping
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_domain.model import Delivery, DeliveryState, Event
-from waystation_domain.results import AttemptError, Completion, Reply
+from waystation_domain.outcomes import AttemptError, Completion, Reply
 from waystation_domain.task_spec import TaskSpec
 
 A, B = task("a"), task("b")

@@ -11,7 +11,7 @@ from store.instances import ROUTER, Engine, a_start, task
 from waystation_core.means import MEANS
 from waystation_domain.draft import Draft, Rules
 from waystation_domain.model import DeliveryState, NewEvent, TimerKind
-from waystation_domain.results import FanOut, Pending, Reply, WaitRequest
+from waystation_domain.outcomes import FanOut, Pending, Reply, WaitRequest
 from waystation_domain.timers import Material, fire
 
 A = task("a")

@@ -10,7 +10,7 @@ from store.instances import Engine, task
 
 from waystation_domain.model import NewEvent
 from waystation_domain.operations import Operation, apply, canonical, from_json
-from waystation_domain.results import Completion, Reply
+from waystation_domain.outcomes import Completion, Reply
 
 A = task("a")
 

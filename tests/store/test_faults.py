@@ -17,7 +17,7 @@ from waystation_core.ports.store import WriteRefused
 from waystation_core.store.pool import connection_of, open_pool
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.operations import Operation
-from waystation_domain.results import Reply
+from waystation_domain.outcomes import Reply
 
 A = task("a")
 

@@ -11,7 +11,7 @@ from waystation_core.store import flow_queries
 from waystation_domain.flow.graph import Observations
 from waystation_domain.model import NewEvent, OnFailure, Result
 from waystation_domain.operations import Operation
-from waystation_domain.results import AttemptError, Reply
+from waystation_domain.outcomes import AttemptError, Reply
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 

@@ -13,15 +13,8 @@ from waystation_domain import timers
 from waystation_domain.draft import Draft, Rules
 from waystation_domain.model import Delivery, Event, NewEvent, Timer, TimerKind
 from waystation_domain.operations import Operation
-from waystation_domain.results import (
-    AttemptError,
-    CallResult,
-    EventTouch,
-    Outcome,
-    Reply,
-    Verdict,
-    apply_touch,
-)
+from waystation_domain.outcomes import AttemptError, CallResult, Outcome, Reply, Verdict
+from waystation_domain.results import EventTouch, apply_touch
 from waystation_domain.task_spec import TaskSpec
 
 

@@ -21,7 +21,6 @@ from waystation_core.ports.store import (
     OutboxFact,
 )
 from waystation_domain import lifecycle
-from waystation_domain.draft import turn_holder
 from waystation_domain.idle import Ending, Idle
 from waystation_domain.model import (
     Delivery,
@@ -190,7 +189,7 @@ def _delivery(
         kind = IN_CALL
         message = f"{task_id} is handling `{event_type}`"
         turn = instance.turn
-        if turn is not None and turn.holder == turn_holder(delivery.event_id, task_id):
+        if turn is not None and turn.holder == (delivery.event_id, task_id):
             message += (
                 f", and has the turn after {delivery.conflicts} conflicts: the results of others wait "
                 f"for it until {turn.until.isoformat(timespec='seconds')}"

@@ -1,18 +1,13 @@
-"""An instance as it was: its history folded up to a sequence number.
-
-The domain computed every change and history keeps it, so folding gives data back bit for bit. History is read
-in portions: one that is long takes time, and no more memory than a portion.
-"""
+"""An instance as it was, from its history. That is read in portions: one that is long takes time, and no more
+memory than a portion."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
-from datetime import datetime
 
 from waystation_core.ports.store import HistoryFilter, QueryStore, StoredEntry
-from waystation_domain.model import Failure, Instance, JsonObject, Status, Wait
-from waystation_domain.operations import apply, from_json
+from waystation_domain.fold import Fold
+from waystation_domain.model import Instance
 
 
 async def entries_of(store: QueryStore, key: int, up_to: int) -> AsyncIterator[StoredEntry]:
@@ -32,57 +27,3 @@ async def as_it_was(store: QueryStore, instance: Instance, sequence: int) -> Ins
     async for stored in entries_of(store, instance.key, sequence):
         fold.add(stored)
     return fold.moment()
-
-
-class Fold:
-    """Entries of an instance put together, from its first one on, without gaps."""
-
-    def __init__(self, instance: Instance) -> None:
-        self._instance = instance
-        self._version = 0
-        self._data: JsonObject = {}
-        self._output: JsonObject | None = None
-        self._status = Status.ACTIVE
-        self._waits: tuple[Wait, ...] = ()
-        self._failure: Failure | None = None
-        self._updated_at: datetime | None = None
-        self._completed_at: datetime | None = None
-        self._event_count = 0
-
-    def add(self, stored: StoredEntry) -> None:
-        """Takes the next entry."""
-        entry = stored.entry
-        assert entry.sequence == self._version + 1
-        self._version = entry.sequence
-        self._updated_at = stored.processed_at
-        self._event_count += len(entry.raised)
-        if entry.change:
-            self._data = apply(self._data, [from_json(operation) for operation in entry.change])
-        effects = entry.effects or {}
-        if "waits" in effects:
-            self._waits = tuple(Wait.from_json(wait) for wait in effects["waits"])
-        if "failure" in effects:
-            self._failure = Failure(**effects["failure"]) if effects["failure"] else None
-        if "output" in effects:
-            self._output = effects["output"]
-        if "status" in effects:
-            self._status = Status(effects["status"])
-            self._completed_at = None if self._status.is_open else stored.processed_at
-
-    def moment(self) -> Instance:
-        """The instance after the last entry that was added. What did not change between two moments is
-        shared by them."""
-        return replace(
-            self._instance,
-            version=self._version,
-            data=self._data,
-            output=self._output,
-            status=self._status,
-            waits=self._waits,
-            failure=self._failure,
-            updated_at=self._updated_at,
-            completed_at=self._completed_at,
-            event_count=self._event_count,
-            idle=None,
-            idle_since=None,
-        )

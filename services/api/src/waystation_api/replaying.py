@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from waystation.v1 import replay_pb2, task_handler_service_pb2, workflow_service_pb2
 from waystation_api import replay_report
 from waystation_api.pages import MAX_PAGE_BYTES
-from waystation_api.past import Fold, entries_of
+from waystation_api.past import entries_of
 from waystation_api.requests import check_instance_id, check_namespace, check_sequence
 from waystation_api.waiting import InstanceReader
 from waystation_conversion import (
@@ -37,9 +37,10 @@ from waystation_domain.details import LetterRetried
 from waystation_domain.draft import Rules
 from waystation_domain.endpoints import Allowlist
 from waystation_domain.errors import InvalidField
+from waystation_domain.fold import Fold
 from waystation_domain.model import Event, Instance, Result, idempotency_key
 from waystation_domain.notes import note_of
-from waystation_domain.results import AttemptError, Pending, Reply
+from waystation_domain.outcomes import AttemptError, Pending, Reply
 from waystation_domain.task_spec import TaskSpec
 from waystation_domain.task_table import announces
 

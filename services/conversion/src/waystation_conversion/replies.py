@@ -25,7 +25,7 @@ from waystation_domain.errors import (
 )
 from waystation_domain.model import JsonObject, NewEvent
 from waystation_domain.operations import Operation, canonical
-from waystation_domain.results import (
+from waystation_domain.outcomes import (
     AttemptError,
     Change,
     Completion,

@@ -6,7 +6,7 @@ from grpc import StatusCode
 
 from waystation_conversion.replies import readable
 from waystation_domain.limits import MAX_TEXT_BYTES
-from waystation_domain.results import AttemptError
+from waystation_domain.outcomes import AttemptError
 
 CALL_TIMED_OUT = "CALL_TIMED_OUT"
 

@@ -9,6 +9,7 @@ from waystation_domain import groups, lifecycle, limits, pointers
 from waystation_domain.commit import HistoryEntry
 from waystation_domain.details import Action, Cancelled, LetterRetried, SkipCause, WaitEnded
 from waystation_domain.draft import Draft
+from waystation_domain.endings import end_event, skip_delivery
 from waystation_domain.errors import (
     VersionMismatch,
     WaitIdRequired,
@@ -35,7 +36,7 @@ from waystation_domain.model import (
     Wait,
 )
 from waystation_domain.operations import Operation, apply, check_size, json_equal, to_json
-from waystation_domain.recording import record_action, record_delivery, skip_delivery
+from waystation_domain.recording import record_action, record_ended
 from waystation_domain.status_events import raise_status_event, settle_unhandled_now
 from waystation_domain.timers import end_wait, leave_wait
 
@@ -365,17 +366,17 @@ def discard_dead_letter(
     draft.take_dead_letter(letter.dead_letter_id, retried=False)
     draft.end_delivery(event.event_id, letter.task_id)
     told = _tell_of_discarded(draft, letter)
-    record_delivery(
+    record_ended(
         draft,
         event,
         letter.task_id,
         Result.SKIPPED,
-        max(letter.attempts, 1),
+        attempt=max(letter.attempts, 1),
         action=Action.DEAD_LETTER_DISCARDED,
         raised=(told.event_id,),
     )
     settle_unhandled_now(draft, [told])
-    draft.ended(event, Ending.DISCARDED)
+    end_event(draft, event, Ending.DISCARDED)
     _skip_what_cannot_go_on(draft, held)
 
 

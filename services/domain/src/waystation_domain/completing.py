@@ -16,6 +16,7 @@ from waystation_domain.actions import require_open
 from waystation_domain.commit import EventFacts
 from waystation_domain.completion_tokens import Attempt
 from waystation_domain.draft import Draft
+from waystation_domain.endings import end_event
 from waystation_domain.idle import Ending
 from waystation_domain.lifecycle import Treatment
 from waystation_domain.model import Delivery, DeliveryState, Event
@@ -78,7 +79,7 @@ def complete(
         if replying.obstacle(draft, event, result, outcome) is Verdict.WAIT:
             return False
         replying.succeed(draft, event, result, outcome)
-    draft.ended(event, Ending.HANDLED, (task.task_id,))
+    end_event(draft, event, Ending.HANDLED, (task.task_id,))
     return True
 
 

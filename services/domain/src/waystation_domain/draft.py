@@ -8,10 +8,10 @@ statuses move and idleness is noticed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from waystation_domain import groups, lifecycle
+from waystation_domain import lifecycle, limits
 from waystation_domain.commit import (
     SETTLED,
     EventFacts,
@@ -29,6 +29,7 @@ from waystation_domain.model import (
     Delivery,
     DeliveryState,
     Event,
+    Group,
     Instance,
     NewEvent,
     Status,
@@ -37,8 +38,6 @@ from waystation_domain.model import (
     unshared,
 )
 from waystation_domain.task_spec import TaskSpec
-
-MAX_EVENTS_PER_INSTANCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +48,7 @@ class Rules:
     resolve: Callable[[str, str], Sequence[TaskSpec]] | None = None
     """The tasks that handle (event type, workflow type) now. None: not known here, so every raised
     event is announced."""
-    max_events: int = MAX_EVENTS_PER_INSTANCE
-
-
-def turn_holder(event_id: str, task_id: str) -> str:
-    """How an instance's turn names the delivery that has it."""
-    return f"{event_id}:{task_id}"
+    max_events: int = limits.MAX_EVENTS_PER_INSTANCE
 
 
 class Draft:
@@ -80,7 +74,7 @@ class Draft:
         self._log = list(log)
         self._touched = False
         self._left_group: set[str] = set()
-        self._last_ended: tuple[Event, Ending, Sequence[str]] | None = None
+        self._last_ended: tuple[Event, Ending, Sequence[str], str] | None = None
         self._commit = InstanceCommit(before=instance, after=instance)
 
     # --- what is known ---------------------------------------------------------------------
@@ -92,11 +86,7 @@ class Draft:
 
     def treatment(self, event: Event) -> lifecycle.Treatment:
         """What becomes of an event's deliveries now."""
-        return lifecycle.treatment(
-            self.instance.status,
-            after_end=event.after_end,
-            can_go_on=self.instance.dead_letters > 0,
-        )
+        return lifecycle.treatment(self.instance, event)
 
     def writes_since(self, version: int) -> list[Write]:
         """What was written after this version, here included."""
@@ -125,7 +115,7 @@ class Draft:
     @property
     def is_over(self) -> bool:
         """Whether the instance has ended and no retry could make it go on."""
-        return _is_over(self._instance)
+        return lifecycle.is_over(self._instance)
 
     def as_it_is(self) -> Instance:
         """The instance as moved so far, which later moves leave alone."""
@@ -179,7 +169,7 @@ class Draft:
         """
         if limited:
             self.check_event_limit(1)
-        if branch is not None and not groups.enter(self, branch):
+        if branch is not None and not self.enter(branch):
             branch = None
         metadata = new.metadata
         if cause is not None and cause.metadata:
@@ -233,6 +223,32 @@ class Draft:
                 "start another workflow for what follows, or raise the limit.",
                 limit=str(self.rules.max_events),
             )
+
+    # --- groups ----------------------------------------------------------------------------
+
+    def group_of(self, branch: Branch) -> Group | None:
+        """The group that a branch belongs to; None when it has fired."""
+        for group in self.instance.groups:
+            if group.group_id == branch.group_id:
+                return group
+        return None
+
+    def put_group(self, group: Group) -> None:
+        """Writes a group that has not fired."""
+        self.touch(
+            groups=tuple(
+                group if one.group_id == group.group_id else one for one in self.instance.groups
+            )
+        )
+
+    def enter(self, branch: Branch) -> bool:
+        """Counts one more thing that is open in a branch; False when its group has fired."""
+        group = self.group_of(branch)
+        if group is None:
+            return False
+        count = group.open.get(branch.number, 0) + 1
+        self.put_group(replace(group, open={**group.open, branch.number: count}))
+        return True
 
     # --- timers ----------------------------------------------------------------------------
 
@@ -301,7 +317,7 @@ class Draft:
 
     def _give_turn_up(self, place: tuple[str, str]) -> None:
         turn = self.instance.turn
-        if turn is not None and turn.holder == turn_holder(*place):
+        if turn is not None and turn.holder == place:
             self.touch(turn=None)
 
     def add_dead_letter(self, letter: NewDeadLetter) -> None:
@@ -316,22 +332,29 @@ class Draft:
         resolved.append(dead_letter_id)
         self.touch(dead_letters=self.instance.dead_letters - 1)
 
-    def ended(self, event: Event, ending: Ending, task_ids: Sequence[str] = ()) -> None:
-        """Notes how an event ended, and of which tasks, unless something of it is open still: should
-        nothing else be open either, this is why the instance stands idle. Its group no longer waits
-        for it."""
+    def note_ended(
+        self,
+        event: Event,
+        ending: Ending,
+        task_ids: Sequence[str] = (),
+        lost_event_type: str = "",
+    ) -> Branch | None:
+        """Notes how an event ended (as of `Idle`), unless something of it is open still: should nothing
+        else be open either, this is why the instance stands idle. Answers, once, with its branch where
+        that waits for it no longer."""
         facts = self.facts(event.event_id)
         if not facts.is_open:
-            self._last_ended = (event, ending, task_ids)
+            self._last_ended = (event, ending, task_ids, lost_event_type)
         if (
-            event.branch is not None
-            and not self.is_over
-            and not facts.holds_group
-            and event.event_id not in self._left_group
-            and self._known.get(event.event_id, SETTLED).holds_group
+            event.branch is None
+            or self.is_over
+            or facts.holds_group
+            or event.event_id in self._left_group
+            or not self._known.get(event.event_id, SETTLED).holds_group
         ):
-            self._left_group.add(event.event_id)
-            groups.leave(self, event.branch)
+            return None
+        self._left_group.add(event.event_id)
+        return event.branch
 
     # --- the end ---------------------------------------------------------------------------
 
@@ -352,46 +375,27 @@ class Draft:
         """Has what is open settled once the instance has ended for good."""
         instance = self.instance
         if (
-            _is_over(instance)
-            and not _is_over(self.before)
+            self.is_over
+            and not lifecycle.is_over(self.before)
             and (instance.unsettled or instance.timers or instance.deadline is not None)
         ):
             self.put_timer(Timer(TimerKind.CLEANUP, due_in=0.0))
-        if instance.groups and _is_over(instance):
+        if instance.groups and self.is_over:
             self.touch(groups=())
 
     def _notice_idle(self) -> None:
         instance = self.instance
-        stands_still = (
-            instance.status is Status.ACTIVE
-            and instance.unsettled == 0
-            and instance.dead_letters == 0
-            and instance.timers == 0
-        )
-        if not stands_still:
+        if not lifecycle.stands_still(instance):
             if instance.idle is not None:
                 self.touch(idle=None, idle_since=None)
         elif instance.idle is None and self._last_ended is not None:
-            self.touch(idle=_idle(*self._last_ended), idle_since=self.now)
-
-
-def _idle(event: Event, ending: Ending, task_ids: Sequence[str]) -> Idle:
-    lost_event_type = ""
-    if ending is Ending.UNHANDLED and event.event_type == lifecycle.DEAD_LETTER_DISCARDED:
-        ending, task_ids = Ending.NEWS_OF_DISCARD, (event.payload["task_id"],)
-        lost_event_type = event.payload["event_type"]
-    return Idle(
-        event.event_id,
-        event.event_type,
-        event.raised_by,
-        ending,
-        tuple(task_ids),
-        lost_event_type,
-    )
-
-
-def _is_over(instance: Instance) -> bool:
-    """Whether it has ended and no retry could make it go on."""
-    if instance.status is Status.FAILED:
-        return instance.dead_letters == 0
-    return not instance.status.is_open
+            event, ending, task_ids, lost_event_type = self._last_ended
+            idle = Idle(
+                event.event_id,
+                event.event_type,
+                event.raised_by,
+                ending,
+                tuple(task_ids),
+                lost_event_type,
+            )
+            self.touch(idle=idle, idle_since=self.now)

@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from waystation_domain import lifecycle, limits
 from waystation_domain.details import Action, FannedIn
+from waystation_domain.draft import Draft
 from waystation_domain.errors import ResponseInvalid
 from waystation_domain.model import (
     SYSTEM,
@@ -31,9 +31,6 @@ from waystation_domain.model import (
 )
 from waystation_domain.outcomes import FanOut
 from waystation_domain.recording import record_action
-
-if TYPE_CHECKING:
-    from waystation_domain.draft import Draft
 
 MAX_THEN_BYTES = limits.MAX_BYTES // 2
 MAX_THEN_NODES = 2_000
@@ -105,7 +102,7 @@ def open_group(
     )
     draft.touch(groups=(*draft.instance.groups, group))
     if group.outer is not None:
-        enter(draft, group.outer)
+        draft.enter(group.outer)
     if fan_out.timeout is not None:
         draft.put_timer(Timer(TimerKind.FAN_OUT, group.group_id, due_in=fan_out.timeout))
     raised = [
@@ -124,19 +121,9 @@ def fire_empty(draft: Draft, opened: Sequence[Group]) -> None:
             _fire(draft, group)
 
 
-def enter(draft: Draft, branch: Branch) -> bool:
-    """Counts one more thing that is open in a branch; False when its group has fired."""
-    group = _group(draft, branch)
-    if group is None:
-        return False
-    count = group.open.get(branch.number, 0) + 1
-    _replace(draft, replace(group, open={**group.open, branch.number: count}))
-    return True
-
-
 def leave(draft: Draft, branch: Branch) -> None:
     """Counts one thing less; fires the group when that settles it."""
-    group = _group(draft, branch)
+    group = draft.group_of(branch)
     if group is None:
         return
     rest = dict(group.open)
@@ -146,7 +133,7 @@ def leave(draft: Draft, branch: Branch) -> None:
         del rest[branch.number]
         well += all(failure["branch"] != branch.number for failure in group.failed)
     group = replace(group, open=rest, well=well)
-    _replace(draft, group)
+    draft.put_group(group)
     if not rest or (group.need and well >= group.need):
         _fire(draft, group)
 
@@ -154,7 +141,7 @@ def leave(draft: Draft, branch: Branch) -> None:
 def fail(draft: Draft, event: Event, task_id: str, reason: str, message: str) -> None:
     """Notes what failed in an event's branch, if it is in one that is waited for: the first of each
     branch."""
-    if event.branch is None or (group := _group(draft, event.branch)) is None:
+    if event.branch is None or (group := draft.group_of(event.branch)) is None:
         return
     if any(one["branch"] == event.branch.number for one in group.failed):
         return
@@ -166,7 +153,7 @@ def fail(draft: Draft, event: Event, task_id: str, reason: str, message: str) ->
         "reason": reason,
         "message": message[:_MAX_FAILURE_TEXT],
     }
-    _replace(draft, replace(group, failed=(*group.failed, failure)))
+    draft.put_group(replace(group, failed=(*group.failed, failure)))
 
 
 def fail_unhandled(draft: Draft, event: Event) -> None:
@@ -188,7 +175,7 @@ def may_catch_up(draft: Draft, event: Event) -> bool:
 def take_back(draft: Draft, event: Event) -> None:
     """An UNHANDLED event of a group that waits still gets a task that is new: its branch is open again,
     and counts as settled well, or not, once more when that task is through with it."""
-    if event.branch is None or (group := _group(draft, event.branch)) is None:
+    if event.branch is None or (group := draft.group_of(event.branch)) is None:
         return
     number = event.branch.number
     settled_well = number not in group.open and all(one["branch"] != number for one in group.failed)
@@ -196,8 +183,8 @@ def take_back(draft: Draft, event: Event) -> None:
     failed = tuple(
         one for one in group.failed if one["event_id"] != event.event_id or one["task_id"]
     )
-    _replace(draft, replace(group, failed=failed, well=group.well - settled_well))
-    enter(draft, event.branch)
+    draft.put_group(replace(group, failed=failed, well=group.well - settled_well))
+    draft.enter(event.branch)
 
 
 def time_out(draft: Draft, group_id: str) -> None:
@@ -253,20 +240,5 @@ def _payload(group: Group, size_of: Callable[[Json], int], *, timed_out: bool) -
     return payload
 
 
-def _group(draft: Draft, branch: Branch) -> Group | None:
-    for group in draft.instance.groups:
-        if group.group_id == branch.group_id:
-            return group
-    return None
-
-
 def _is_open(draft: Draft, branch: Branch | None) -> bool:
-    return branch is not None and _group(draft, branch) is not None
-
-
-def _replace(draft: Draft, group: Group) -> None:
-    draft.touch(
-        groups=tuple(
-            group if one.group_id == group.group_id else one for one in draft.instance.groups
-        )
-    )
+    return branch is not None and draft.group_of(branch) is not None

@@ -11,7 +11,7 @@ from enum import Enum
 
 from waystation_domain import reserved
 from waystation_domain.errors import ReservedEventType, ResponseInvalid
-from waystation_domain.model import Status
+from waystation_domain.model import Event, Instance, Status
 
 STARTED = "workflow.started"
 WAITING = "workflow.waiting_for_input"
@@ -93,10 +93,27 @@ class Treatment(Enum):
     HOLD = "hold"
 
 
-def treatment(status: Status, *, after_end: bool, can_go_on: bool = True) -> Treatment:
-    """What the end of an instance raised is delivered all the same; other events of a COMPLETED or
-    CANCELLED instance are skipped. Those of a FAILED one are held while it has dead letters, whose
-    retry would make it go on (`can_go_on`), and skipped when it has none."""
-    if status.is_open or after_end:
+def treatment(instance: Instance, event: Event) -> Treatment:
+    """What becomes of an event's deliveries now. What the end of an instance raised is delivered all the
+    same; other events of one that is over are skipped, those of a FAILED one that may go on are held."""
+    if instance.status.is_open or event.after_end:
         return Treatment.DELIVER
-    return Treatment.HOLD if status is Status.FAILED and can_go_on else Treatment.SKIP
+    return Treatment.SKIP if is_over(instance) else Treatment.HOLD
+
+
+def is_over(instance: Instance) -> bool:
+    """Whether it has ended and no retry of a dead letter could make it go on."""
+    if instance.status is Status.FAILED:
+        return instance.dead_letters == 0
+    return not instance.status.is_open
+
+
+def stands_still(instance: Instance) -> bool:
+    """Whether it is open and nothing will move it: the rule of idleness. The commit that makes it so marks
+    it (`Instance.idle`), and nothing else does; everybody else looks for that mark."""
+    return (
+        instance.status is Status.ACTIVE
+        and instance.unsettled == 0
+        and instance.dead_letters == 0
+        and instance.timers == 0
+    )

@@ -39,6 +39,8 @@ MAX_PARTS = 250_000
 MAX_REPEATED = 10_000
 """Entries of any one list of a message, where nothing smaller is said."""
 MAX_EVENTS_PER_ANSWER = 1_000
+MAX_EVENTS_PER_INSTANCE = 10_000
+"""Where a setting says nothing else."""
 MAX_OPERATIONS = 10_000
 MAX_OPEN_WAITS = 100
 MAX_SCHEMA_BYTES = 64 * 1024

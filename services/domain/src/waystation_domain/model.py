@@ -34,7 +34,7 @@ class Status(IntEnum):
 
     @property
     def is_open(self) -> bool:
-        return self <= Status.WAITING_FOR_INPUT
+        return self is Status.ACTIVE or self is Status.WAITING_FOR_INPUT
 
 
 class Result(IntEnum):
@@ -188,9 +188,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Which delivery (`event_id:task_id`) of a contended instance commits next."""
+    """Which delivery of a contended instance commits next."""
 
-    holder: str
+    holder: tuple[str, str]
+    """Its event's id and its task's."""
     until: datetime
 
 

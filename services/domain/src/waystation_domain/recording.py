@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from waystation_domain.commit import HistoryEntry, effects, writes_of
 from waystation_domain.conflicts import Write
-from waystation_domain.details import Action, Detail, SkipCause, Skipped
-from waystation_domain.idle import Ending
-from waystation_domain.model import SYSTEM, Delivery, Event, Instance, JsonObject, Result
+from waystation_domain.details import Action, Detail
+from waystation_domain.draft import Draft
+from waystation_domain.model import Event, Instance, Result
 from waystation_domain.operations import Operation, to_json
 from waystation_domain.outcomes import CallResult
-
-if TYPE_CHECKING:
-    from waystation_domain.draft import Draft
 
 
 def record_attempt(
@@ -68,35 +65,9 @@ def record_action(
     _record(draft, about, by, Result.SUCCESS, writes, action=action, detail=detail, **moved)
 
 
-def record_unhandled(draft: Draft, event: Event) -> None:
-    """Adds the entry of an event that no task handles."""
-    _record(draft, event, SYSTEM, Result.UNHANDLED)
-
-
-def skip_event(draft: Draft, event: Event, cause: SkipCause) -> None:
-    """Records that an event was given up before it had deliveries."""
-    _record(draft, event, SYSTEM, Result.SKIPPED, detail=Skipped(cause))
-    draft.ended(event, Ending.SKIPPED)
-
-
-def skip_delivery(draft: Draft, row: Delivery, event: Event, cause: SkipCause) -> None:
-    """Ends an open delivery as SKIPPED."""
-    draft.end_delivery(event.event_id, row.task_id)
-    detail = Skipped(cause)
-    record_delivery(draft, event, row.task_id, Result.SKIPPED, max(row.attempts, 1), detail=detail)
-    draft.ended(event, Ending.SKIPPED)
-
-
-def record_delivery(
-    draft: Draft, event: Event, task_id: str, how: Result, attempt: int, **more: object
-) -> None:
-    """Adds the entry of a delivery that ended without a call."""
-    _record(draft, event, task_id, how, (), attempt=attempt, **more)
-
-
-def record_retired(draft: Draft, row: Delivery, event: Event, error: JsonObject) -> None:
-    """Adds the entry of a delivery whose task was retired, after the attempts that it had."""
-    _record(draft, event, row.task_id, Result.FAILED, attempt=row.attempts, error=error)
+def record_ended(draft: Draft, event: Event, by: str, how: Result, **more: object) -> None:
+    """Adds the entry of an event, or of a delivery, that ended without a call."""
+    _record(draft, event, by, how, (), **more)
 
 
 def _moves(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from difflib import SequenceMatcher
 
@@ -36,6 +36,7 @@ class Recorded:
     raised: tuple[Event, ...]
     """Those that the entry raised, in order."""
     before: Instance
+    """As `Fold` has both: with nothing of what else was open."""
     after: Instance
 
 
@@ -80,8 +81,7 @@ def compare(
         return _failed(recorded, outcome)
     entry = recorded.entry
     draft = Draft(
-        # What else is open in the instance now is no matter of this result.
-        replace(recorded.before, turn=None, groups=()),
+        recorded.before,
         facts={},
         rules=rules,
         now=_decided_at(recorded) or processed_at,

@@ -8,7 +8,7 @@ from datetime import timedelta
 from waystation_domain import groups, lifecycle, limits, reserved
 from waystation_domain.conflicts import STATUS_WRITE, conflicts
 from waystation_domain.details import WaitsOpened
-from waystation_domain.draft import Draft, turn_holder
+from waystation_domain.draft import Draft
 from waystation_domain.errors import ContextTooLarge, ResponseInvalid
 from waystation_domain.model import (
     Event,
@@ -41,7 +41,7 @@ def obstacle(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Ve
     turn = instance.turn
     if (
         turn is not None
-        and turn.holder != turn_holder(event.event_id, result.task.task_id)
+        and turn.holder != (event.event_id, result.task.task_id)
         and turn.until > draft.now
     ):
         return Verdict.WAIT
@@ -245,7 +245,7 @@ def _open_wait(draft: Draft, wait: Wait, timeout: float | None) -> None:
     """The instance asks; the branch in which it does waits for the answer."""
     draft.touch(waits=(*draft.instance.waits, wait))
     if wait.branch is not None:
-        groups.enter(draft, wait.branch)
+        draft.enter(wait.branch)
     if timeout is not None:
         draft.put_timer(Timer(TimerKind.WAIT, wait.wait_id, due_in=timeout))
 

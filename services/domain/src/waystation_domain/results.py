@@ -13,57 +13,21 @@ from datetime import timedelta
 
 from waystation_domain import failing, groups, replying, timers
 from waystation_domain.details import SkipCause, Skipped
-from waystation_domain.draft import Draft, turn_holder
+from waystation_domain.draft import Draft
+from waystation_domain.endings import end_event, skip_delivery, skip_event
 from waystation_domain.errors import WaystationError
 from waystation_domain.idle import Ending
 from waystation_domain.lifecycle import Treatment
-from waystation_domain.model import Delivery, DeliveryState, Event, Result, Turn
+from waystation_domain.model import SYSTEM, Delivery, DeliveryState, Event, Result, Turn
 from waystation_domain.outcomes import (
-    AttemptError,
     CallResult,
-    Change,
-    Completion,
-    Cut,
-    Failing,
-    FanOut,
-    Outcome,
-    Patch,
     Pending,
-    Replacement,
     Reply,
     Verdict,
-    WaitRequest,
     fault_of,
 )
-from waystation_domain.recording import (
-    record_attempt,
-    record_unhandled,
-    skip_delivery,
-    skip_event,
-)
+from waystation_domain.recording import record_attempt, record_ended
 from waystation_domain.task_spec import TaskSpec
-
-__all__ = [
-    "CONFLICTS_BEFORE_TURN",
-    "AttemptError",
-    "CallResult",
-    "Change",
-    "Completion",
-    "Cut",
-    "EventTouch",
-    "Failing",
-    "FanOut",
-    "Outcome",
-    "Patch",
-    "Pending",
-    "Replacement",
-    "Reply",
-    "Verdict",
-    "WaitRequest",
-    "apply_touch",
-    "fault_of",
-    "take_turn",
-]
 
 CONFLICTS_BEFORE_TURN = 3
 TURN_MARGIN_SECONDS = 2.0
@@ -101,13 +65,13 @@ def apply_touch(draft: Draft, touch: EventTouch, *, router_id: str) -> dict[str,
     elif not touch.tasks:
         draft.fix_tasks(event)
         groups.fail_unhandled(draft, event)
-        record_unhandled(draft, event)
-        draft.ended(event, Ending.UNHANDLED)
+        record_ended(draft, event, SYSTEM, Result.UNHANDLED)
+        end_event(draft, event, Ending.UNHANDLED)
         return {}
     else:
         verdicts = _fix_and_apply(draft, touch, router_id)
     if facts.is_open:
-        draft.ended(event, Ending.HANDLED, sorted(touch.results))
+        end_event(draft, event, Ending.HANDLED, sorted(touch.results))
     return verdicts
 
 
@@ -127,7 +91,7 @@ def take_turn(
         _fix(draft, touch, router_id)
     row = draft.facts(event_id).deliveries.get(task.task_id)
     turn = draft.instance.turn
-    holder = turn_holder(event_id, task.task_id)
+    holder = (event_id, task.task_id)
     if turn is not None and turn.until > draft.now:
         return turn.holder == holder
     if row is not None:

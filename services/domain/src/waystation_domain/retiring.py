@@ -9,6 +9,7 @@ from waystation_domain import groups
 from waystation_domain.commit import NewDeadLetter
 from waystation_domain.details import SkipCause
 from waystation_domain.draft import Draft
+from waystation_domain.endings import end_event, skip_delivery
 from waystation_domain.errors import TaskNotFound, TaskRetired
 from waystation_domain.idle import Ending
 from waystation_domain.lifecycle import Treatment
@@ -17,9 +18,10 @@ from waystation_domain.model import (
     DeliveryState,
     Event,
     OnFailure,
+    Result,
 )
 from waystation_domain.outcomes import fault_of
-from waystation_domain.recording import record_retired, skip_delivery
+from waystation_domain.recording import record_ended
 
 STAYS = (DeliveryState.LEASED, DeliveryState.HELD, DeliveryState.DEAD)
 """What is in call finishes and counts; what is held or dead is retired once it would be called."""
@@ -69,5 +71,5 @@ def _dead_letter(draft: Draft, row: Delivery, event: Event) -> None:
     if not row.outside_group:
         groups.fail(draft, event, row.task_id, fault.reason, fault.message)
     draft.end_delivery(event.event_id, row.task_id)
-    record_retired(draft, row, event, error)
-    draft.ended(event, Ending.RETIRED, (row.task_id,))
+    record_ended(draft, event, row.task_id, Result.FAILED, attempt=row.attempts, error=error)
+    end_event(draft, event, Ending.RETIRED, (row.task_id,))

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from waystation_domain import lifecycle
 from waystation_domain.draft import Draft
-from waystation_domain.model import Event, JsonObject, NewEvent, Status
-from waystation_domain.recording import record_unhandled
+from waystation_domain.model import SYSTEM, Event, JsonObject, NewEvent, Result, Status
+from waystation_domain.recording import record_ended
 
 
 def raise_status_event(draft: Draft, *, raised_by: str, cause: Event | None) -> Event:
@@ -43,4 +43,4 @@ def settle_unhandled_now(draft: Draft, raised: Sequence[Event]) -> None:
             continue
         if not draft.rules.resolve(event.event_type, draft.instance.workflow_type):
             draft.fix_tasks(event)
-            record_unhandled(draft, event)
+            record_ended(draft, event, SYSTEM, Result.UNHANDLED)

@@ -26,7 +26,7 @@ from waystation_domain import lifecycle
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.lifecycle import Treatment
 from waystation_domain.model import Delivery, DeliveryState, Status
-from waystation_domain.results import AttemptError, CallResult, Cut, Outcome, Reply
+from waystation_domain.outcomes import AttemptError, CallResult, Cut, Outcome, Reply
 from waystation_domain.task_spec import TaskSpec
 from waystation_router.endpoints import (
     Answered,
@@ -191,7 +191,7 @@ class Calls:
         self, handling: Handling, call: Call, places: _Places, history: Sequence[StoredEntry] | None
     ) -> None:
         instance = handling.state.instance
-        treatment = lifecycle.treatment(instance.status, after_end=handling.event.after_end)
+        treatment = lifecycle.treatment(instance, handling.event)
         if treatment is not Treatment.DELIVER:
             # The committer finds the same and skips or holds it.
             self._done(places)

@@ -18,7 +18,7 @@ from waystation_core.registry_copy import RegistryCopy
 from waystation_domain.completing import PENDING_TIMED_OUT
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.model import Delivery
-from waystation_domain.results import AttemptError, CallResult, Cut
+from waystation_domain.outcomes import AttemptError, CallResult, Cut
 from waystation_domain.task_spec import TaskSpec
 from waystation_router.calls import Calls
 from waystation_router.committer import Committer

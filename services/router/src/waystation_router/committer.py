@@ -24,7 +24,8 @@ from waystation_domain.commit import InstanceCommit
 from waystation_domain.draft import Draft
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.model import DeliveryState
-from waystation_domain.results import CONFLICTS_BEFORE_TURN, Verdict, apply_touch
+from waystation_domain.outcomes import Verdict
+from waystation_domain.results import CONFLICTS_BEFORE_TURN, apply_touch
 from waystation_domain.task_spec import TaskSpec
 from waystation_router.ledger import UNKNOWN, Call, Handling, InstanceState, Ledger
 from waystation_router.locked_commits import Decided, LockedCommits, touch_of, written_rows

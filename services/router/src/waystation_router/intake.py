@@ -235,7 +235,7 @@ class Intake:
         event, instance = handling.event, handling.state.instance
         handling.tasks = self._registry.resolve(event.event_type, instance.workflow_type)
         handling.generation = self._registry.generation
-        treatment = lifecycle.treatment(instance.status, after_end=event.after_end)
+        treatment = lifecycle.treatment(instance, event)
         if not handling.tasks or treatment is not Treatment.DELIVER:
             self._committer.submit(handling)
             return

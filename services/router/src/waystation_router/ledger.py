@@ -19,7 +19,7 @@ from waystation_core.ports.store import Loaded
 from waystation_domain.commit import EventFacts, InstanceCommit, LoggedWrites, writes_of
 from waystation_domain.model import Delivery, Event, Instance, JsonObject, idempotency_key
 from waystation_domain.operations import from_json
-from waystation_domain.results import CallResult
+from waystation_domain.outcomes import CallResult
 from waystation_domain.task_spec import TaskSpec
 from waystation_router import endpoints
 

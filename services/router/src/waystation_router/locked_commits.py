@@ -13,13 +13,8 @@ from waystation_core.registry_copy import RegistryCopy
 from waystation_domain.commit import SETTLED, EventFacts, InstanceCommit
 from waystation_domain.draft import Draft
 from waystation_domain.model import Delivery, DeliveryState
-from waystation_domain.results import (
-    AttemptError,
-    EventTouch,
-    Verdict,
-    apply_touch,
-    take_turn,
-)
+from waystation_domain.outcomes import AttemptError, Verdict
+from waystation_domain.results import EventTouch, apply_touch, take_turn
 from waystation_domain.task_spec import TaskSpec
 from waystation_router.ledger import Handling
 

@@ -26,7 +26,7 @@ from waystation_domain.limits import (
     MAX_RETRY_AFTER_SECONDS,
     MAX_TEXT_BYTES,
 )
-from waystation_domain.results import AttemptError, fault_of
+from waystation_domain.outcomes import AttemptError, fault_of
 
 _SAY_NOT_BEGUN = frozenset({StatusCode.RESOURCE_EXHAUSTED.name, StatusCode.UNAVAILABLE.name})
 MAX_REASON = 200

@@ -30,7 +30,7 @@ from waystation_core.rpc.reading import MessageReader
 from waystation_core.running import step
 from waystation_domain.endpoints import Allowlist, host_and_port
 from waystation_domain.errors import WaystationError
-from waystation_domain.results import AttemptError
+from waystation_domain.outcomes import AttemptError
 
 CONNECT_SECONDS = 2.0
 """For one address."""

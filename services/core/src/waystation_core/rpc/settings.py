@@ -24,9 +24,9 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from waystation_core.failpoints import BadFailpoints, plan_of
-from waystation_domain.draft import MAX_EVENTS_PER_INSTANCE
 from waystation_domain.endpoints import DEFAULT_ALLOWLIST, Allowlist
 from waystation_domain.errors import InvalidField
+from waystation_domain.limits import MAX_EVENTS_PER_INSTANCE
 
 PREFIX = "WAYSTATION_"
 EXIT_BAD_SETTINGS = 78

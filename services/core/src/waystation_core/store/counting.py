@@ -51,7 +51,7 @@ async def instances(connection: Connection, namespace: str) -> Counts:
     newest = await cursor.fetchall()
     for status, is_idle, number, _ in newest:
         by_status[Status(status)] += number
-        idle += number if is_idle and status == Status.ACTIVE else 0
+        idle += number if is_idle else 0
     before = min((row[3] for row in newest), default=0)
     cursor = await connection.execute(
         "SELECT EXISTS (SELECT 1 FROM workflow_instances WHERE key < %s), "
@@ -70,5 +70,5 @@ async def instances(connection: Connection, namespace: str) -> Counts:
     for status, is_idle, sampled in await cursor.fetchall():
         number = round(sampled / share)
         by_status[Status(status)] += number
-        idle += number if is_idle and status == Status.ACTIVE else 0
+        idle += number if is_idle else 0
     return Counts(by_status, idle, estimated=True)

@@ -260,10 +260,9 @@ async def lock(
 
 
 async def _in_call(connection: Connection, turn: Turn) -> bool:
-    event_id, _, task_id = turn.holder.partition(":")
     cursor = await connection.execute(
         "SELECT 1 FROM deliveries WHERE event_id = %s::uuid AND task_id = %s AND state = 2",
-        (event_id, task_id),
+        turn.holder,
     )
     return await cursor.fetchone() is not None
 

@@ -200,8 +200,7 @@ class PostgresQueryStore(Letters):
         if filter.statuses:
             where.add("i.status = ANY(%(statuses)s)", statuses=[int(s) for s in filter.statuses])
         if filter.idle is not None:
-            is_idle = "i.status = 1 AND i.idle IS NOT NULL"
-            where.add(is_idle if filter.idle else f"NOT ({is_idle})")
+            where.add(f"i.idle IS {'NOT ' if filter.idle else ''}NULL")
         walked = f"FROM workflow_instances w {walk.clause} ORDER BY w.created_at DESC, w.key DESC"
         found = await self._fetch(
             f"SELECT {_LISTED}, i.matching FROM (SELECT *, count(*) OVER () AS matching, "

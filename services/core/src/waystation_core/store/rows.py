@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from waystation_core.ports.broker import level_of
@@ -77,11 +78,17 @@ def instance(row: Row) -> Instance:
         deadline=row[17],
         idle=Idle.from_json(row[18]) if row[18] is not None else None,
         idle_since=row[19],
-        turn=Turn(row[20], row[21]) if row[20] is not None else None,
+        turn=_turn(row[20], row[21]) if row[20] is not None else None,
         namespace=row[22],
         groups=tuple(Group.from_json(one) for one in row[23] or ()),
         timers=row[24],
     )
+
+
+def _turn(holder: str, until: datetime) -> Turn:
+    # No task's id has a colon.
+    event_id, _, task_id = holder.rpartition(":")
+    return Turn((event_id, task_id), until)
 
 
 def event(row: Row) -> Event:
@@ -181,7 +188,7 @@ def instance_parameter(before: Instance, after: Instance, *, fixes_tasks: bool) 
         "dead_letters": after.dead_letters,
         "event_count": after.event_count,
         "idle": after.idle.to_json() if after.idle is not None else None,
-        "turn_holder": after.turn.holder if after.turn is not None else None,
+        "turn_holder": ":".join(after.turn.holder) if after.turn is not None else None,
         "turn_until": after.turn.until if after.turn is not None else None,
         "groups": [one.to_json() for one in after.groups] or None,
         "timers": after.timers,

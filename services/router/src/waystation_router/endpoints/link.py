@@ -30,7 +30,7 @@ from waystation_core.rpc.reading import MessageReader
 from waystation_core.running import job
 from waystation_domain.backoff import steady_delay
 from waystation_domain.endpoints import Allowlist
-from waystation_domain.results import AttemptError
+from waystation_domain.outcomes import AttemptError
 from waystation_domain.task_table import announces
 from waystation_router.endpoints.calls import Call
 from waystation_router.endpoints.circuit import Circuit

@@ -21,7 +21,7 @@ from waystation_core.rpc.attempts import (
     metadata_of,
     seconds_of,
 )
-from waystation_domain.results import AttemptError
+from waystation_domain.outcomes import AttemptError
 
 # What a lost connection looks like; a handler can answer each of them too.
 PERHAPS_CUT = frozenset({StatusCode.UNAVAILABLE, StatusCode.CANCELLED, StatusCode.INTERNAL})

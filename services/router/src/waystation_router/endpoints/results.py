@@ -15,7 +15,7 @@ from waystation_core.rpc.reading import SMALL_BYTES, MessageReader, varint_at
 from waystation_core.rpc.unknown_fields import drop_unknown
 from waystation_domain.errors import WaystationError
 from waystation_domain.limits import MAX_REPEATED
-from waystation_domain.results import AttemptError, fault_of
+from waystation_domain.outcomes import AttemptError, fault_of
 
 Token = tuple[str, int]
 """Idempotency key and attempt: what a result is told apart by."""

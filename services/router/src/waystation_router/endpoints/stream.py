@@ -15,7 +15,7 @@ from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENTS
 from waystation_core.rpc.reading import MessageReader
 from waystation_core.running import job
-from waystation_domain.results import AttemptError
+from waystation_domain.outcomes import AttemptError
 from waystation_router.endpoints.calls import Call
 from waystation_router.endpoints.outcomes import PERHAPS_CUT
 from waystation_router.endpoints.results import Refused, Token, results_of, small_results

@@ -11,7 +11,8 @@ from typing import Any
 from waystation_conversion import task_spec_from_proto
 from waystation_conversion.sizes import json_size
 from waystation_domain import actions
-from waystation_domain.draft import MAX_EVENTS_PER_INSTANCE, Rules
+from waystation_domain.draft import Rules
+from waystation_domain.limits import MAX_EVENTS_PER_INSTANCE
 from waystation_domain.means import Means
 from waystation_domain.model import DEFAULT_NAMESPACE
 from waystation_domain.task_spec import TaskSpec

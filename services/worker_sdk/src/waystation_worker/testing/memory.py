@@ -77,10 +77,7 @@ class Memory:
 
     def treatment(self, event: Event) -> Treatment:
         """What becomes of an event's deliveries now."""
-        instance = self.instance
-        return treatment(
-            instance.status, after_end=event.after_end, can_go_on=instance.dead_letters > 0
-        )
+        return treatment(self.instance, event)
 
     def rows_of(self, event_id: str) -> list[Delivery]:
         """An event's open deliveries, as far as they have rows."""
