@@ -85,9 +85,9 @@ async def test_a_task_is_completed_once_though_the_call_is_repeated(
     ("change", "problem"),
     [
         (lambda result: result.set("/a", object()), "at /a: a object"),
-        (lambda result: result.set("/a~2", 1), "no JSON Pointer"),
+        (lambda result: result.set("/a~2", 1), "not a JSON Pointer"),
         (lambda result: result.increment("/a", "1"), "not a number"),
-        (lambda result: result.increment("/a", float("inf")), "no JSON number"),
+        (lambda result: result.increment("/a", float("inf")), "not a JSON number"),
         (lambda result: [result.append("/a", n) for n in range(10_001)], "10000 changes"),
         (lambda result: (result.complete(), result.fail("NO")), "fail after complete"),
     ],
@@ -158,7 +158,7 @@ async def test_a_workflow_is_forked_with_edits(waystation: FakeWaystation, clien
     assert (second.HasField("event"), second.event_of_sequence) == (False, 5)
     assert first.request_id != second.request_id
     changes.emit("b")
-    with pytest.raises(ValueError, match="only changes"):
+    with pytest.raises(ValueError, match="only contain changes"):
         await client.fork("claim-7", 4, edits=changes, event_of_sequence=5)
 
 

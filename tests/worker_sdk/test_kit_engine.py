@@ -131,7 +131,7 @@ async def test_retries_come_at_their_time_and_the_clock_is_the_tests(duplicates:
         service_of(flaky=(flaky, "workflow.started", backoff)), duplicates=duplicates
     )
     start, run = engine.now, engine.start("order")
-    with pytest.raises(Stuck, match=r"workflow.started for flaky is tried again in 90 s"):
+    with pytest.raises(Stuck, match=r"workflow.started for flaky is retried in 90 s"):
         await run.until_ended()
     await engine.advance(89)
     assert {attempt for attempt, _ in attempts} == {1}
@@ -347,7 +347,7 @@ async def test_what_stands_idle_says_why_and_an_event_from_outside_moves_it() ->
     assert run.idle == "`tow` was raised by one; no task handles it"
     with pytest.raises(InvalidRequest):
         run.publish("workflow.started")
-    with pytest.raises(Stuck, match="it asks for nothing"):
+    with pytest.raises(Stuck, match="it does not wait for input"):
         await run.until_waiting()
     run.publish("two", {"n": 1})
     assert run.idle is None
@@ -450,7 +450,7 @@ async def test_services_are_told_apart_and_a_task_has_one_home() -> None:
     run = TestEngine(one, other).start("order")
     await run.until_ended()
     assert run.status == "COMPLETED"
-    with pytest.raises(ValueError, match="task 'a' belongs to one service, not to one and one"):
+    with pytest.raises(ValueError, match="task 'a' must belong to one service, not to one and one"):
         TestEngine(one, one)
 
 

@@ -144,7 +144,7 @@ async def test_times_come_in_order_and_what_expires_is_skipped() -> None:
     states = {event.event_type: event.state for event in run.events}
     assert states["never"] == "SKIPPED"
     assert run.history[-2].note == "it expired"
-    with pytest.raises(ValueError, match="say one of them"):
+    with pytest.raises(ValueError, match="give one of them"):
         run.publish("second", delay=1, deliver_at=START_OF_TIME)
 
 
@@ -180,7 +180,7 @@ async def test_a_workflow_that_is_open_at_its_deadline_fails() -> None:
     run = engine.start("order", workflow_timeout=timedelta(days=1))
     await run.until_quiet()
     assert run.deadline == START_OF_TIME + timedelta(days=1)
-    assert "fails in 86400 s if it is open then" in run.timeline()
+    assert "fails in 86400 s if it is still open" in run.timeline()
     await engine.advance(86_400)
     assert run.failure is not None
     assert (run.status, run.failure.reason) == ("FAILED", "WORKFLOW_DEADLINE_EXCEEDED")
@@ -204,7 +204,7 @@ async def test_a_result_that_follows_takes_effect_once(seed: int) -> None:
     assert (task.task_id, task.event_type, task.attempt) == ("ask", "workflow.started", 1)
     assert (task.idempotency_key, task.completion_token) == (KEY, FIRST)
     assert task.until == engine.now + timedelta(seconds=60)
-    with pytest.raises(Stuck, match=r"its result follows, within 60 s \(token:.*:ask/1\)"):
+    with pytest.raises(Stuck, match=r"its result is pending, times out in 60 s \(token:.*:ask/1\)"):
         await run.until_ended()
 
     broken = TaskResult()
@@ -227,7 +227,7 @@ async def test_a_result_that_follows_takes_effect_once(seed: int) -> None:
     result.increment("/n", 2)
     result.emit("priced")
     run.complete_delivery(FIRST, result)
-    with pytest.raises(DeliveryNotFound, match="tokens that are: none"):
+    with pytest.raises(DeliveryNotFound, match="pending tokens: none"):
         run.complete_delivery(FIRST, result)
     await run.until_ended()
     assert (run.status, run.data, run.pending) == ("COMPLETED", {"n": 3}, ())

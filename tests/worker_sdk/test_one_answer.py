@@ -379,8 +379,8 @@ async def test_a_call_that_gets_no_thread_is_not_begun_and_says_so(
             assert (info.reason, info.domain) == ("NOT_BEGUN", "waystation")
             assert retry.retry_delay.seconds == 1
         assert message.startswith(
-            "task quick was not begun: 0 of 2 threads are taken, and 4 hang in calls that were "
-            "given up: t for"
+            "task quick was not started: 0 of 2 threads are taken, and 4 hang in calls that "
+            "timed out: t for"
         )
         hanging.release.set()
         answer = await stub.HandleEvent(delivery("quick"), timeout=AT_ONCE)
@@ -422,7 +422,7 @@ async def test_what_waits_for_a_thread_when_the_service_stops_was_not_begun(
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await waiting
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert "quick was not begun: this service is stopping" in str(caught.value.details())
+    assert "quick was not started: this service is stopping" in str(caught.value.details())
     with pytest.raises(grpc.aio.AioRpcError) as cut:
         await begun
     assert cut.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)

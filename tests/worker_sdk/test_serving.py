@@ -269,7 +269,7 @@ async def test_it_waits_for_a_waystation_that_is_not_there_yet(
     async with gate.service.serving(address=f"127.0.0.1:{unused_port}", port=0) as running:
 
         async def complaints() -> list[str]:
-            return [r.getMessage() for r in caplog.records if "can't be reached" in r.getMessage()]
+            return [r.getMessage() for r in caplog.records if "cannot be reached" in r.getMessage()]
 
         await eventually(complaints)
         waystation = FakeWaystation()
@@ -280,7 +280,7 @@ async def test_it_waits_for_a_waystation_that_is_not_there_yet(
             assert first.request_id == second.request_id
     warnings = [r for r in caplog.records if r.levelno == logging.WARNING]
     # Said once, however often it was tried.
-    assert sum("can't be reached" in r.getMessage() for r in warnings) == 1
+    assert sum("cannot be reached" in r.getMessage() for r in warnings) == 1
 
 
 @pytest.fixture
@@ -338,7 +338,7 @@ async def test_a_taken_port_is_an_error_only_where_it_was_asked_for(
     gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with up(gate.service) as (running, _):
-        with pytest.raises(SettingsError, match="WAYSTATION_HANDLER_PORT: can't listen on"):
+        with pytest.raises(SettingsError, match="WAYSTATION_HANDLER_PORT: cannot listen on"):
             async with gate.service.serving(port=running.port, register=False):
                 pass
         monkeypatch.setattr("waystation_worker.settings.DEFAULT_PORT", running.port)
@@ -446,7 +446,7 @@ async def hangs(ctx):
 """,
 }
 SAID = {
-    "plain": b"these tasks still run and are left behind: hangs",
+    "plain": b"these tasks are still running and are left behind: hangs",
     "ignores its cancellation": b"the event loop does not end",
     "in a thread of asyncio's": b"threads still run (asyncio_0",
     "holds the loop": b"the event loop does not end",
@@ -496,5 +496,5 @@ async def test_the_process_refuses_bad_settings_with_78() -> None:
     bad = await process(WAYSTATION_HANDLER_HOST="0.0.0.0")
     _, log = await bad.communicate()
     assert bad.returncode == 78
-    assert b"WAYSTATION_HANDLER_HOST: 0.0.0.0 is open to the network" in log
+    assert b"WAYSTATION_HANDLER_HOST: 0.0.0.0 is reachable from the network" in log
     assert b"Traceback" not in log

@@ -108,11 +108,11 @@ async def test_a_model_that_json_cannot_hold_is_an_error_with_its_place() -> Non
         number: int
 
     def task(ctx: TaskContext) -> None:
-        with pytest.raises(ValueError, match="at payload/number: whole numbers at or beyond"):
+        with pytest.raises(ValueError, match="at payload/number: integers of 2"):
             ctx.emit("x", Big(number=2**60))
-        with pytest.raises(TypeError, match="at payload: a int where an object is needed"):
+        with pytest.raises(TypeError, match="at payload: expected an object, found a int"):
             ctx.emit("x", 7)  # type: ignore[arg-type]
-        with pytest.raises(TypeError, match="is no JSON value"):
+        with pytest.raises(TypeError, match="is not a JSON value"):
             ctx.data["x"] = Big
         ctx.emit("fine")
 

@@ -1,14 +1,14 @@
-"""What a team installs to write handlers and to start workflows.
+"""The Python SDK: write handler services and start workflows.
 
-Needs only the generated contract, the grpcio family and protobuf: must not import any other part
-of the house.
-
-    HandlerService   hosts tasks; a task gets a TaskContext, which holds an Event and a DataObject,
-                     and raises events, as NewEvent where they stand alone
-    Task             the same as a class
+    HandlerService   hosts tasks; a task gets a TaskContext, with an Event and a DataObject, and
+                     raises events (NewEvent)
+    Task             a task as a class
     Client           starts workflows, waits for them, watches, answers and cancels them; completes
-                     tasks whose TaskResult follows
-    errors           the tree is drawn in waystation_worker.errors
+                     pending deliveries with a TaskResult
+    errors           waystation_worker.errors shows the hierarchy
+
+It needs only the generated contract, the grpcio family and protobuf, and must not import any other
+part of this repository.
 """
 
 from waystation_worker.class_style import Task

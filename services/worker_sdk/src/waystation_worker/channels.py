@@ -1,4 +1,4 @@
-"""How this package connects and listens: the one place for options, and later for credentials."""
+"""Channels and servers: the only place for options, and later for credentials."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ CHANNEL_OPTIONS: list[tuple[str, int]] = [
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 5_000),
-    # Neither the environment nor DNS decides where and how calls go.
+    # Ignore proxies of the environment and service configs of DNS.
     ("grpc.enable_http_proxy", 0),
     ("grpc.service_config_disable_resolution", 1),
 ]
 
 SERVER_OPTIONS: list[tuple[str, int]] = [
-    # Two processes on one port would share its calls without a word.
+    # Otherwise two processes on one port would silently share its calls.
     ("grpc.so_reuseport", 0),
-    # Below the 30 s of the callers, or their pings would be taken for abuse.
+    # Below the 30 s of the callers; otherwise their pings would count as abuse.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.keepalive_time_ms", 30_000),
@@ -30,5 +30,5 @@ SERVER_OPTIONS: list[tuple[str, int]] = [
 
 
 def open_channel(address: str) -> grpc.aio.Channel:
-    """A channel to `host:port`. It connects by itself, at first use and after breaks."""
+    """A channel to `host:port`. It connects on first use and reconnects."""
     return grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)

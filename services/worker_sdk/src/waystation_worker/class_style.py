@@ -1,4 +1,4 @@
-"""The other way to write a task: a class. All that differs from the decorator is in this file."""
+"""Tasks as classes: the alternative to the decorator."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from waystation_worker.tasks import Backoff
 
 
 class Task(ABC):
-    """A task as a class, for what needs collaborators, a common base or several instances.
+    """A task as a class, for tasks that need collaborators, a common base class or several
+    instances.
 
         class PriceOrder(Task):
             task_id = "price_order"
@@ -27,10 +28,10 @@ class Task(ABC):
 
         service.add(PriceOrder(prices))
 
-    `task_id`, `events` and `workflow_types` are required. They and the options mean what they mean
-    in `HandlerService.task`; each may be an attribute of the class or of the instance, or a
-    property. They are read once, by `HandlerService.add`. One instance handles many events at the
-    same time, so what belongs to one event does not belong on `self`.
+    `task_id`, `events` and `workflow_types` are required. They and the options have the same
+    meaning as in `HandlerService.task`; each may be a class attribute, an instance attribute or a
+    property. They are read once, by `HandlerService.add`. One instance handles many events
+    concurrently, so do not store the state of one event on `self`.
     """
 
     task_id: str
@@ -50,8 +51,8 @@ class Task(ABC):
 
     @abstractmethod
     def handle_event(self, ctx: TaskContext) -> Awaitable[None] | None:
-        """Handles one event; answers through `ctx`. `async def`, or a plain function, which runs
-        in a thread."""
+        """Handles one event and answers through `ctx`. May be `async def`, or a plain function,
+        which runs in a thread."""
 
 
 _REQUIRED = ("task_id", "events", "workflow_types")
@@ -72,14 +73,12 @@ _OPTIONS = (
 
 
 def declaration(task: object) -> dict[str, Any]:
-    """What the decorator would have been given: its arguments by name.
-
-    Raises TypeError for what is no instance of a Task, and for one that leaves out what is
-    required.
+    """The arguments that the decorator would have, by name. Raises TypeError if the value is not an
+    instance of a Task, or if a required attribute is missing.
     """
     if not isinstance(task, Task):
         hint = f"; add an instance: {task.__name__}()" if isinstance(task, type) else ""
-        raise TypeError(f"{task!r} is no Task{hint}")
+        raise TypeError(f"{task!r} is not a Task{hint}")
     missing = [name for name in _REQUIRED if not hasattr(task, name)]
     if missing:
         raise TypeError(f"task {type(task).__name__} has no {' and no '.join(missing)}")

@@ -1,4 +1,4 @@
-"""The client: starts workflows and works with their instances."""
+"""The client: starts, reads and controls workflow instances."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from waystation_worker.workflows import (
     to_workflow,
 )
 
-# One leg of a long wait, and what the call may take beyond it.
+# The longest single call of a long wait, and its extra time.
 _LEG_SECONDS = 60.0
 _SLACK_SECONDS = 5.0
 
@@ -43,13 +43,13 @@ class Client(Completing, Revisiting):
             workflow = await client.run("insurance_claim", {"claim": {"amount": 1200}})
             print(workflow.status, workflow.output)
 
-    `address` defaults to WAYSTATION_ADDRESS, else 127.0.0.1:7400. Whatever changes something
-    carries a request_id, so a call that is tried again takes effect once; while the server can't
-    be reached, every call is tried again for `retry_for` seconds.
+    `address` defaults to WAYSTATION_ADDRESS, then 127.0.0.1:7400. Every call that changes something
+    has a request_id, so a retried call takes effect once. If the server cannot be reached, every
+    call is retried for `retry_for` seconds.
 
-    Every method raises a WaystationError: WorkflowNotFound, WorkflowEnded, ... (see `errors`), and
-    Unavailable when the server could not be reached or did not answer in time. Values that JSON
-    can't hold, and times outside their range, raise TypeError or ValueError before anything is sent.
+    Every method may raise a WaystationError: WorkflowNotFound, WorkflowEnded, ... (see `errors`),
+    and Unavailable if the server could not be reached or did not answer in time. Values that are
+    not valid JSON, and times out of range, raise TypeError or ValueError before anything is sent.
     """
 
     async def start(
@@ -65,12 +65,13 @@ class Client(Completing, Revisiting):
         workflow_timeout: Span | None = None,
         request_id: str | None = None,
     ) -> Workflow:
-        """Starts an instance and does not wait for it.
+        """Starts an instance without waiting for it.
 
-        `data` is the context's first data, `payload` that of `workflow.started` (default: the
-        same). An instance that is open still after `workflow_timeout` (at most 366 days) becomes FAILED
-        with the reason WORKFLOW_DEADLINE_EXCEEDED. An id in use gives the existing instance where the content
-        is the same, with `created` False, else raises WorkflowAlreadyExists.
+        `data` is the initial data, `payload` the payload of `workflow.started` (default: the same).
+        If the instance is still open after `workflow_timeout` (at most 366 days), it becomes FAILED
+        with the reason WORKFLOW_DEADLINE_EXCEEDED. If the id exists already with the same content,
+        the existing instance is returned with `created` False; with other content,
+        WorkflowAlreadyExists is raised.
         """
         request = self._start_request(
             workflow_type,
@@ -100,7 +101,7 @@ class Client(Completing, Revisiting):
         request_id: str | None = None,
         timeout: float | None = None,
     ) -> Workflow:
-        """Starts an instance and waits as `wait` does. Arguments as of `start` and `wait`."""
+        """Starts an instance and waits for it. The arguments are those of `start` and `wait`."""
         start = self._start_request(
             workflow_type,
             data,
@@ -126,7 +127,7 @@ class Client(Completing, Revisiting):
         )
 
     async def wait(self, workflow_id: str, *, timeout: float | None = None) -> Workflow:
-        """Waits until the instance has ended, waits for input or stands idle; `outcome` says which.
+        """Waits until the instance has ended, waits for input or is idle; `outcome` says which.
 
         After `timeout` seconds (None: no limit) the outcome is TIMED_OUT.
         """
@@ -135,7 +136,7 @@ class Client(Completing, Revisiting):
         return to_workflow(response.context, outcome=response.outcome)
 
     async def get(self, workflow_id: str, *, at_sequence: int = 0) -> Workflow:
-        """The instance as it is, or as it was after an entry of its history."""
+        """The instance as it is now, or as it was after an entry of its history."""
         request = pb.GetWorkflowRequest(
             namespace=self._namespace,
             workflow_instance_id=workflow_id,
@@ -154,8 +155,8 @@ class Client(Completing, Revisiting):
         expected_version: int | None = None,
         request_id: str | None = None,
     ) -> Workflow:
-        """Answers a wait; `wait_id` may be left out where one wait is open. `answered_by` says who answers,
-        in words or as an id (at most 200 characters)."""
+        """Answers a wait; `wait_id` is not needed if exactly one wait is open. `answered_by` is the
+        name or id of the person who answers (at most 200 characters)."""
         request = pb.ProvideInputRequest(
             namespace=self._namespace,
             workflow_instance_id=workflow_id,
@@ -184,7 +185,7 @@ class Client(Completing, Revisiting):
         expected_version: int | None = None,
         request_id: str | None = None,
     ) -> PublishedEvent:
-        """Raises an event in an open instance. Its arguments are those of `NewEvent`."""
+        """Raises an event in an open instance. The other arguments are those of `NewEvent`."""
         event = NewEvent(
             event_type,
             payload,
@@ -213,7 +214,7 @@ class Client(Completing, Revisiting):
         expected_version: int | None = None,
         request_id: str | None = None,
     ) -> Workflow:
-        """Ends an open instance as CANCELLED; one that is CANCELLED already is no error."""
+        """Ends an open instance as CANCELLED; no error if it is CANCELLED already."""
         request = pb.CancelWorkflowRequest(
             namespace=self._namespace,
             workflow_instance_id=workflow_id,
@@ -244,12 +245,12 @@ class Client(Completing, Revisiting):
     async def watch(
         self, workflow_id: str, *, from_sequence: int = 0
     ) -> AsyncIterator[HistoryEntry]:
-        """The instance's history as it comes: `async for entry in client.watch(id)`.
+        """The instance's history as it is committed: `async for entry in client.watch(id)`.
 
-        Every entry from `from_sequence` on (0: from the start), each once and in order. Ends once
-        the instance has ended and no entry follows by itself. It takes itself up again when the
-        connection or the server goes away, or says nothing for three heartbeats; `retry_for` counts
-        from the last sign of life.
+        Yields every entry from `from_sequence` on (0: from the start), each once and in order. Ends
+        when the instance has ended and no entry will follow unless an operator acts. Reconnects if
+        the connection or the server fails, or three heartbeats are missing; `retry_for` counts from
+        the last message.
         """
 
         def open_stream(sequence: int) -> Any:

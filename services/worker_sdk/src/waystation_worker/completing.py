@@ -1,4 +1,4 @@
-"""The client's part for tasks that answered `pending`: ends them, from whatever process."""
+"""The client's methods for pending deliveries."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from waystation_worker.values import write_struct
 
 
 class Completing(Connection):
-    """Calls by completion token. Each raises DeliveryNotFound when its delivery is not pending: it was
-    completed, failed or timed out; and WorkflowEnded. The token of an attempt that timed out fails and extends
-    nothing more, but its result counts while the delivery is open."""
+    """Methods that take a completion token. Each raises DeliveryNotFound if the delivery is not
+    pending (it was completed, failed or timed out), and WorkflowEnded. With the token of an attempt
+    that timed out you can still complete an open delivery, but not fail or extend it."""
 
     async def complete_delivery(
         self, completion_token: str, result: TaskResult, *, request_id: str | None = None
     ) -> None:
-        """Gives the result of a task that answered `pending`."""
+        """Completes a pending delivery with its result."""
         request = pb.CompleteDeliveryRequest(
             namespace=self._namespace,
             completion_token=completion_token,
@@ -43,10 +43,10 @@ class Completing(Connection):
         metadata: Mapping[str, Any] | None = None,
         request_id: str | None = None,
     ) -> None:
-        """Fails the attempt of a task that answered `pending`.
+        """Fails the attempt of a pending delivery.
 
-        It is tried again by policy, or after `retry_after` (at most 24 h); `permanent` means never,
-        as Reject does. `metadata` (JSON) is kept with the attempt.
+        It is retried by the task's policy, or after `retry_after` (at most 24 h); `permanent` means
+        no retry, like Reject. `metadata` (JSON) is stored with the attempt.
         """
         request = pb.FailDeliveryRequest(
             namespace=self._namespace,
@@ -59,8 +59,8 @@ class Completing(Connection):
     async def extend_delivery(
         self, completion_token: str, extension: Span, *, request_id: str | None = None
     ) -> datetime:
-        """Says that a task that answered `pending` is still being worked on; gives the time at which
-        its attempt fails now, `extension` (at most 24 h) from now."""
+        """Sets the deadline of a pending delivery to `extension` (at most 24 h) from now; returns
+        the new deadline."""
         request = pb.ExtendDeliveryRequest(
             namespace=self._namespace,
             completion_token=completion_token,
@@ -79,8 +79,8 @@ def task_failure(
     retry_after: Span | None,
     metadata: Mapping[str, Any] | None,
 ) -> result_pb2.TaskFailure:
-    """The failure as the contract carries it. Raises TypeError or ValueError for a time outside its
-    range and for metadata that JSON can't hold."""
+    """The failure as a message of the contract. Raises TypeError or ValueError for a time out of
+    range and for metadata that is not valid JSON."""
     failure = result_pb2.TaskFailure(reason=reason, message=message or reason, permanent=permanent)
     if retry_after is not None:
         failure.retry_after.FromTimedelta(span(retry_after, "retry_after", DAY))

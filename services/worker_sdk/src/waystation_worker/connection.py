@@ -1,4 +1,4 @@
-"""A client's connection: calls that are tried again while nobody answers, and errors with types."""
+"""A client's connection: retries while the server is unreachable, and typed errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CALL_SECONDS = 10.0
 
 
 class Connection:
-    """To one Waystation, opened by the first call."""
+    """A connection to one Waystation, opened by the first call."""
 
     def __init__(
         self, address: str | None = None, *, namespace: str = "", retry_for: float = 10.0
@@ -45,7 +45,7 @@ class Connection:
         await self.close()
 
     async def close(self) -> None:
-        """Ends the connection; calls in flight are cancelled. A later call connects again."""
+        """Closes the connection; calls in flight are cancelled. A later call connects again."""
         channel, self._channel = self._channel, None
         self._stubs.clear()
         if channel is not None:
@@ -70,9 +70,8 @@ class Connection:
     async def _call(
         self, method: Callable[..., Any], request: Any, seconds: float = _CALL_SECONDS
     ) -> Any:
-        """The answer, after as many tries as `retry_for` allows while the server is unreachable.
-
-        The request stays the same, request_id included, so that it takes effect once.
+        """The answer. Retries for `retry_for` seconds while the server is unreachable, with the
+        same request_id, so that the call takes effect once.
         """
         patience = Patience(self._retry_for)
         while True:
@@ -85,12 +84,12 @@ class Connection:
             await asyncio.sleep(pause)
 
     def _explained(self, error: Exception) -> Exception:
-        """Says where nobody answered, for refusals that did not come from Waystation itself."""
+        """Adds the address to errors that did not come from Waystation itself."""
         if isinstance(error, Unavailable) and not error.reason:
             return Unavailable(
-                f"Waystation at {self.address} can't be reached or did not answer in time: "
-                f"{error.message}; is it running (`waystation dev`), and is WAYSTATION_ADDRESS "
-                "right?",
+                f"Waystation at {self.address} cannot be reached or did not answer in time: "
+                f"{error.message}; check that it is running (`waystation dev`) and that WAYSTATION_ADDRESS is "
+                "correct",
                 code=error.code,
             )
         return error

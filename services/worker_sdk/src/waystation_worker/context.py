@@ -1,4 +1,4 @@
-"""What a task function gets: the event, the context's data, and the ways to answer."""
+"""The argument of a task function: the event, the data, and the methods to answer."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from waystation_worker.values import Json, parse_pointer, plain, read_struct
 ModelT = TypeVar("ModelT")
 
 _STANDS_ALONE = (
-    "stands alone: changes, events, questions and the end come with the result that follows"
+    "excludes everything else: changes, events, waits and the end belong in the result that follows"
 )
 
 
 class TaskContext(Reply):
-    """One attempt of one task at one event. What it notes takes effect all at once, when the
-    function returns; nothing does when it raises."""
+    """One attempt of one task for one event. All changes take effect in one transaction when the
+    function returns; if it raises, nothing takes effect."""
 
     __slots__ = (
         "_cancelled",
@@ -56,15 +56,15 @@ class TaskContext(Reply):
 
     @property
     def data(self) -> DataObject:
-        """The instance's data: read and change it as the nested dict that it looks like."""
+        """The data of the instance: read and change it like a nested dict."""
         return self._recording().root
 
     def data_as(self, model: type[ModelT], at: str = "") -> ModelT:
-        """The data, or what is at this JSON Pointer in it, as a pydantic model: a copy that changes
-        nothing. Reads that place as a whole, so the narrower the better.
+        """The data, or the value at this JSON Pointer, as a pydantic model. It is a copy: changing
+        it does not change the data. Counts as a read of the whole value, so choose a narrow path.
 
-        Needs `waystation-worker[pydantic]`. Raises Reject DATA_INVALID, naming the fields, for data
-        that does not fit.
+        Needs `waystation-worker[pydantic]`. Raises Reject DATA_INVALID, naming the fields, if the
+        data does not fit the model.
         """
         return typed(_value_at(self.data, at), model, f"data{at}", "DATA_INVALID")
 
@@ -75,12 +75,12 @@ class TaskContext(Reply):
 
     @property
     def workflow_type(self) -> str:
-        """The kind of workflow, chosen at its start."""
+        """The workflow type, chosen at the start."""
         return self._message.workflow_type
 
     @property
     def status(self) -> str:
-        """ACTIVE, WAITING_FOR_INPUT, COMPLETED, FAILED or CANCELLED, when the call was made."""
+        """ACTIVE, WAITING_FOR_INPUT, COMPLETED, FAILED or CANCELLED, at the time of the call."""
         return status_name(self._message.status)
 
     @property
@@ -90,7 +90,7 @@ class TaskContext(Reply):
 
     @property
     def correlation_id(self) -> str | None:
-        """As given at the start of the workflow."""
+        """Set at the start of the workflow."""
         message = self._message
         return message.correlation_id or None
 
@@ -106,35 +106,35 @@ class TaskContext(Reply):
 
     @property
     def idempotency_key(self) -> str:
-        """The same on every attempt: give it to the services that you call."""
+        """The same on every attempt: pass it to the services that you call."""
         return self._request.idempotency_key
 
     @property
     def completion_token(self) -> str:
-        """Lets its holder end this delivery after `pending`: give it to whoever does the work, and to nobody
-        else. Another one for each attempt; empty in a replay."""
+        """Grants the right to complete this delivery after `pending`: give it only to the process
+        that does the work. Different for each attempt; empty in a replay."""
         return self._request.completion_token
 
     @property
     def deadline(self) -> datetime | None:
-        """When the router gives this attempt up, by its clock, in UTC."""
+        """When this attempt times out, by the router's clock, in UTC."""
         return time_of(self._request, "deadline")
 
     @property
     def dry_run(self) -> bool:
-        """Whether this is a replay: compute, but cause no effects elsewhere."""
+        """Whether this is a replay: compute the result, but cause no side effects."""
         return self._request.dry_run
 
     @property
     def cancelled(self) -> bool:
-        """Whether nobody waits for this result any more. A plain function that works for long
-        looks here; an `async` one is cancelled."""
+        """Whether the result is no longer needed. A long-running plain function should check this;
+        an `async` function is cancelled."""
         return self._cancelled
 
     @property
     def history(self) -> tuple[history_pb2.HistoryEntry, ...]:
-        """The newest entries of the instance's history, oldest first: as many as the task was declared with
-        (`history_entries`), and fewer where they are large. Looking at it counts as reading all data."""
+        """The newest entries of the instance's history, oldest first: at most `history_entries` of
+        them, fewer if they are large. Counts as a read of all data."""
         if self._history is None:
             self._recording().read_everything()
             self._history = tuple(self._request.history)
@@ -142,18 +142,18 @@ class TaskContext(Reply):
 
     @property
     def history_left_out(self) -> int:
-        """How many entries are older than those of `history`; `Client.history` has them. 0 where the task was
-        declared without `history_entries`. Looking at it counts as reading all data."""
+        """How many entries are older than those in `history`; `Client.history` reads them. 0 if the
+        task has no `history_entries`. Counts as a read of all data."""
         self._recording().read_everything()
         return self._request.history_left_out
 
     def pending(self, timeout: Span | None = None) -> None:
-        """Answers that the result follows: by `Client.complete_delivery` or `fail_delivery`, from any
-        process that was given the completion token.
+        """Announces that the result follows, by `Client.complete_delivery` or `fail_delivery`, from
+        any process that has the completion token.
 
-        When nothing is heard for `timeout` (at most 24 h; default: the task's own), the attempt
-        fails and is retried by policy. This answer carries nothing else. Raises ValueError when it
-        does already.
+        If the delivery is neither completed nor extended within `timeout` (at most 24 h; default:
+        the task's timeout), the attempt fails and is retried by the task's policy. The answer must
+        not contain anything else: raises ValueError if it does.
         """
         recorder = self._recorder
         changed = recorder is not None and any(recorder.operations())
@@ -166,7 +166,7 @@ class TaskContext(Reply):
 
     def _open_for(self, what: str) -> result_pb2.TaskResult:
         if self._pending is not None:
-            raise ValueError(f"{what} after pending: this belongs into the result that follows")
+            raise ValueError(f"{what} after pending: it belongs in the result that follows")
         return super()._open_for(what)
 
     def _recording(self) -> Recorder:
@@ -175,7 +175,7 @@ class TaskContext(Reply):
         return self._recorder
 
     def _answer(self) -> task_handler_service_pb2.HandleEventResponse:
-        """The answer as the contract carries it."""
+        """The answer as a message of the contract."""
         recorder = self._recorder
         if self._pending is not None:
             if recorder is not None and any(recorder.operations()):

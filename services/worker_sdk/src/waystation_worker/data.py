@@ -1,22 +1,22 @@
-"""`ctx.data`: an ordinary nested mapping that notes what is read and what is changed.
+"""`ctx.data`: a nested mapping that records reads and changes.
 
-Two things travel back with a result: the operations that make its changes, and the paths that it
-was computed from. Both decide whether it commits although the instance moved on meanwhile, so a
-read that is not noted would lose updates, and one too many only repeats a call.
+A result is sent with the operations that make its changes and with the paths that it was computed
+from. Both decide whether it commits if the instance has changed in the meantime: a read that is not
+recorded could lose an update, one too many only repeats a call.
 
-How places are noted:
-- reading a leaf, or missing a key, reads its path; iterating, `len`, truth, `==`, `repr` and
-  copying read the container;
-- walking through an object (`data["a"]["b"]`) reads only what the walk ends at; an object that
-  nothing was done with counts as read itself;
-- a list is read as a whole: positions move, so no item stands for itself;
-- setting stores the value as it is when the task ends, so changes inside it need nothing more;
-- `append` on a list that is not otherwise read, and the methods `increment`, `append`,
+What counts as a read or a change:
+- reading a leaf or a missing key reads its path; iteration, `len`, truth, `==`, `repr` and copying
+  read the container;
+- walking through an object (`data["a"]["b"]`) reads only the end of the path; an object that is
+  looked up and not used counts as read;
+- a list is read as a whole, because positions move;
+- setting stores the value as it is when the task ends, including later changes inside it;
+- `append` on a list that is not read otherwise, and the methods `increment`, `append`,
   `add_to_set` and `maximum`, commute with those of other tasks; every other change of a list
   stores the whole list.
 
-Values are copied when they are assigned, so a dict that is changed after its assignment changes
-nothing here: change it through `ctx.data`.
+Values are copied when they are assigned: changing the original dict later has no effect, change
+it through `ctx.data`.
 """
 
 from __future__ import annotations
@@ -56,10 +56,9 @@ class Recorder(Notes):
 class DataObject(View, MutableMapping[str, Any]):
     """A JSON object of the context's data. Use it as a dict.
 
-    Beside what a dict has: `to_dict`, and `increment`, `append`, `add_to_set`, `maximum`, whose
-    changes commit together with those that other tasks make at the same place. Their first
-    argument is a key, or a JSON Pointer from here when it starts with a slash; missing objects on
-    the way are made.
+    Additional methods: `to_dict`, and `increment`, `append`, `add_to_set`, `maximum`, which commute
+    with the same operations of other tasks. Their first argument is a key, or a JSON Pointer
+    relative to this object if it starts with a slash; missing parent objects are created.
     """
 
     __slots__ = ()
@@ -109,7 +108,7 @@ class DataObject(View, MutableMapping[str, Any]):
 
     def __setitem__(self, key: str, value: Any) -> None:
         if not isinstance(key, str):
-            raise TypeError(f"at {self._path or 'the root'}: keys are str, and {key!r} is not")
+            raise TypeError(f"at {self._path or 'the root'}: keys must be str, not {key!r}")
         # `data["a"] += [1]` ends by storing the list that it has just changed.
         if isinstance(value, View) and self._children.get(key) is value:
             return
@@ -154,13 +153,13 @@ class DataObject(View, MutableMapping[str, Any]):
     copy = to_dict
 
     def setdefault(self, key: str, default: Any = None) -> Any:
-        """The value there, after storing the default where the key was missing."""
+        """The value of the key; stores the default first if the key is missing."""
         if key not in self:
             self[key] = default
         return self[key]
 
     def pop(self, key: str, *default: Any) -> Any:
-        """Takes a member away and gives its plain value. Raises KeyError as dict does."""
+        """Removes a member and returns its plain value. Raises KeyError as dict does."""
         if isinstance(key, str):
             self._read(key)
         if key not in self._raw:
@@ -172,32 +171,34 @@ class DataObject(View, MutableMapping[str, Any]):
         return raw
 
     def popitem(self) -> tuple[str, Any]:
-        """Takes one member away. Raises KeyError when there is none."""
+        """Removes one member. Raises KeyError if there is none."""
         self._read_whole()
         for key in reversed(self._raw):
             return key, self.pop(key)
         raise KeyError("the object is empty")
 
     def clear(self) -> None:
-        """Takes all members away, those that other tasks add meanwhile included."""
+        """Removes all members, including those that other tasks add meanwhile."""
         for key in list(self._children):
             self._forget(key)
         self._raw.clear()
         self._store_whole()
 
     def increment(self, where: str, by: float = 1) -> None:
-        """Adds to the number there, which begins as 0."""
+        """Adds to the number; a missing number counts as 0."""
         amount = as_number(by, self._place(where))
         view, key = self._walk(where)
         old = view._number_at(key)
         total = amount if old is None else float(old) + float(amount)
         if not math.isfinite(total):
-            raise ValueError(f"at {self._place(where)}: the sum leaves the range of JSON numbers")
+            raise ValueError(
+                f"at {self._place(where)}: the sum is out of the range of JSON numbers"
+            )
         view._raw[key] = canonical(float(total))
         view._note(key, "increment", amount)
 
     def maximum(self, where: str, value: float) -> None:
-        """Keeps the larger of the value and the number there."""
+        """Stores the larger of the value and the current number, if there is one."""
         amount = as_number(value, self._place(where))
         view, key = self._walk(where)
         old = view._number_at(key)
@@ -205,14 +206,14 @@ class DataObject(View, MutableMapping[str, Any]):
         view._note(key, "maximum", amount)
 
     def append(self, where: str, value: Any) -> None:
-        """Appends to the list there, which begins empty."""
+        """Appends to the list; a missing list counts as empty."""
         item = plain(value, self._place(where))
         view, key = self._walk(where)
         view._list_at(key).append(item)
         view._note(key, "append", item)
 
     def add_to_set(self, where: str, value: Any) -> None:
-        """Appends to the list there, which begins empty, unless an equal value is in it."""
+        """Appends to the list unless it contains an equal value; a missing list counts as empty."""
         item = plain(value, self._place(where))
         view, key = self._walk(where)
         items = view._list_at(key)
@@ -233,7 +234,7 @@ class DataObject(View, MutableMapping[str, Any]):
             view = view._step(token)
         if not isinstance(view, DataObject):
             view._read_whole()
-            raise TypeError(f"at {self._place(where)}: a list item can't be changed this way")
+            raise TypeError(f"at {self._place(where)}: a list item cannot be changed this way")
         return view, tokens[-1]
 
     def _step(self, token: str) -> View:
@@ -264,8 +265,8 @@ class DataObject(View, MutableMapping[str, Any]):
 
 
 class DataList(View, MutableSequence[Any]):
-    """A JSON list of the context's data. Use it as a list; it is read and stored as a whole,
-    except that `append` and `extend` commute with those of other tasks."""
+    """A JSON list of the context's data. Use it as a list. It is read and stored as a whole, but
+    `append` and `extend` commute with those of other tasks."""
 
     __slots__ = ()
 
@@ -292,7 +293,7 @@ class DataList(View, MutableSequence[Any]):
         if token.isdecimal() and int(token) < len(self._raw):
             below = self._item(self._raw[int(token)])
         if not isinstance(below, View):
-            raise TypeError(f"at {self._path}/{token}: no object there")
+            raise TypeError(f"at {self._path}/{token}: there is no object")
         return below
 
     def _item(self, raw: Json) -> Any:
@@ -350,8 +351,8 @@ class DataList(View, MutableSequence[Any]):
     copy = to_list
 
     def append(self, value: Any) -> None:
-        """Adds an item at the end. Commutes with the appends of other tasks as long as this task
-        does not read the list."""
+        """Appends an item. Commutes with the appends of other tasks as long as this task does not
+        read the list."""
         item = plain(value, f"{self._path}/-")
         self._raw.append(item)
         if self._anchor is self and isinstance(self._parent, DataObject):
@@ -362,35 +363,35 @@ class DataList(View, MutableSequence[Any]):
             self._changed()
 
     def extend(self, values: Iterable[Any]) -> None:
-        """Appends one after the other."""
+        """Appends the items in order."""
         for value in list(values):
             self.append(value)
 
     def insert(self, index: int, value: Any) -> None:
-        """Puts an item before the index."""
+        """Inserts an item before the index."""
         self._raw.insert(index, plain(value, f"{self._path}/{index}"))
         self._changed()
 
     def pop(self, index: int = -1) -> Any:
-        """Takes an item away and gives its plain value. Raises IndexError as list does."""
+        """Removes an item and returns its plain value. Raises IndexError as list does."""
         self._read_whole()
         raw = self._raw.pop(index)
         self._changed()
         return raw
 
     def remove(self, value: Any) -> None:
-        """Takes the first equal item away. Raises ValueError when there is none."""
+        """Removes the first equal item. Raises ValueError if there is none."""
         self._read_whole()
         self._raw.remove(value._raw if isinstance(value, View) else value)
         self._changed()
 
     def clear(self) -> None:
-        """Takes all items away, those that other tasks append meanwhile included."""
+        """Removes all items, including those that other tasks append meanwhile."""
         self._raw.clear()
         self._changed()
 
     def reverse(self) -> None:
-        """Turns the order around."""
+        """Reverses the order."""
         self._raw.reverse()
         self._changed()
 

@@ -1,10 +1,10 @@
-"""Everything this package raises, and the two exceptions that a task raises.
+"""The errors of this package, and the two exceptions that a task may raise.
 
     Exception
-    ├── Reject                      a task: never try this again
-    ├── RetryAfter                  a task: try again, after this long
+    ├── Reject                      raised by a task: do not retry
+    ├── RetryAfter                  raised by a task: retry after this time
     └── WaystationError             .reason .message .metadata .code .retryable
-        ├── SettingsError           settings are missing or contradict each other; all of them named
+        ├── SettingsError           invalid settings; the message names all of them
         ├── InvalidRequest          INVALID_ARGUMENT
         ├── NotFound                NOT_FOUND
         │   ├── WorkflowNotFound
@@ -22,7 +22,7 @@
         ├── NotAvailable            UNIMPLEMENTED
         └── Unavailable             UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED: no answer in time
 
-Any other refusal is a plain WaystationError. `reason` tells errors of one class apart.
+Any other error is a plain WaystationError. `reason` distinguishes errors of one class.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _DETAILS = "grpc-status-details-bin"
 
 
 class Reject(Exception):
-    """Raised by a task: this event can never be handled. It is dead-lettered at once.
+    """Raised by a task: a retry cannot help. The delivery becomes a dead letter immediately.
 
-    `reason` is a short stable name such as `POLICY_NOT_FOUND`, `message` is for a person,
-    `metadata` (JSON) is kept with the attempt.
+    `reason` is a short stable name such as `POLICY_NOT_FOUND`, `message` is for people, `metadata`
+    (JSON) is stored with the attempt.
     """
 
     def __init__(
@@ -54,8 +54,8 @@ class Reject(Exception):
 
 
 class RetryAfter(Exception):
-    """Raised by a task: this attempt failed, try again after `seconds` (at most 24 h) instead of
-    after the task's backoff. It spends an attempt."""
+    """Raised by a task: retry after `seconds` (at most 24 h) instead of the task's backoff. This
+    counts as an attempt."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class RetryAfter(Exception):
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         if not 0 <= seconds <= 86_400:
-            raise ValueError(f"seconds has to be between 0 and 86400, not {seconds}")
+            raise ValueError(f"seconds must be 0 to 86400, not {seconds}")
         super().__init__(message or reason)
         self.seconds = seconds
         self.reason = reason
@@ -74,10 +74,10 @@ class RetryAfter(Exception):
 
 
 class WaystationError(Exception):
-    """A call that Waystation refused or did not answer.
+    """A call that failed: Waystation refused it or did not answer.
 
-    `reason` is a name of ErrorReason without its prefix (empty where none came), `metadata` the
-    dynamic parts of the message, `code` the name of the gRPC status code.
+    `reason` is a name of ErrorReason without its prefix (empty if there is none), `metadata` has
+    the dynamic parts of the message, `code` is the name of the gRPC status code.
     """
 
     def __init__(
@@ -96,20 +96,20 @@ class WaystationError(Exception):
 
     @property
     def retryable(self) -> bool:
-        """Whether the same call may succeed later as it is."""
+        """Whether the same call may succeed later."""
         return isinstance(self, Unavailable) or self.reason == "BACKLOG_FULL"
 
 
 class SettingsError(WaystationError):
-    """Settings that can't work; the message names each of them and what to do."""
+    """Invalid settings; the message names each of them and what to do."""
 
 
 class InvalidRequest(WaystationError):
-    """A field of the request breaks a rule."""
+    """A field of the request is invalid."""
 
 
 class NotFound(WaystationError):
-    """What the call names is not there."""
+    """The object that the call names does not exist."""
 
 
 class WorkflowNotFound(NotFound):
@@ -117,11 +117,11 @@ class WorkflowNotFound(NotFound):
 
 
 class DeliveryNotFound(NotFound):
-    """No delivery with this idempotency key is pending."""
+    """No delivery with this completion token is pending."""
 
 
 class AlreadyExists(WaystationError):
-    """What the call creates is there already, and differs."""
+    """The object to create exists already with other content."""
 
 
 class WorkflowAlreadyExists(AlreadyExists):
@@ -133,7 +133,7 @@ class RequestIdReused(AlreadyExists):
 
 
 class WrongState(WaystationError):
-    """What the call asks for is not possible in this state."""
+    """The call is not possible in the current state."""
 
 
 class WorkflowEnded(WrongState):
@@ -149,23 +149,24 @@ class WaitIdRequired(WrongState):
 
 
 class VersionMismatch(WaystationError):
-    """The instance has another version than expected: read again and decide anew."""
+    """The instance does not have the expected version: read it again before you decide."""
 
 
 class LimitExceeded(WaystationError):
-    """Something is too large, or there is too much of it."""
+    """A limit of size or number is exceeded."""
 
 
 class NotAllowed(WaystationError):
-    """The caller or the endpoint is not admitted."""
+    """The caller or the endpoint is not allowed."""
 
 
 class NotAvailable(WaystationError):
-    """The server does not carry this out, or is no Waystation server."""
+    """The server does not implement this, or is not a Waystation server."""
 
 
 class Unavailable(WaystationError):
-    """The server was not reached or did not answer in time, after the retries of this client."""
+    """The server could not be reached or did not answer in time, after all retries of the
+    client."""
 
 
 _BY_REASON: dict[str, type[WaystationError]] = {
@@ -195,20 +196,20 @@ _BY_CODE: dict[str, type[WaystationError]] = {
 
 
 def from_rpc_error(error: grpc.aio.AioRpcError) -> WaystationError:
-    """The typed error for a failed call, by its ErrorInfo where it has one, else by its code."""
+    """The typed error for a failed call, by its ErrorInfo if it has one, otherwise by its code."""
     code = error.code().name
     info = _error_info(error)
     return error_of(code, info.reason, error.details() or code, info.metadata)
 
 
 def error_of(code: str, reason: str, message: str, metadata: Mapping[str, str]) -> WaystationError:
-    """The typed error for a refusal with this code and reason."""
+    """The typed error for this code and reason."""
     kind = _BY_REASON.get(reason) or _BY_CODE.get(code, WaystationError)
     return kind(message, reason=reason, metadata=metadata, code=code)
 
 
 def _error_info(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo:
-    """The call's ErrorInfo; an empty one where none came, or none that can be read."""
+    """The call's ErrorInfo; an empty one if there is none or it is unreadable."""
     info = error_details_pb2.ErrorInfo()
     for key, value in error.trailing_metadata() or ():
         if key != _DETAILS:

@@ -1,4 +1,4 @@
-"""Events: the one that a task handles, and those that tasks and clients ask for."""
+"""Events: the one that a task handles, and those that tasks and clients raise."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _RESERVED_METADATA = "waystation-"
 @dataclass(frozen=True, slots=True)
 class NewEvent:
     """An event to raise. The payload is a mapping or a pydantic model. Priority (0-255) and
-    metadata are inherited where nothing else is said.
+    metadata are inherited if not given.
 
-    It is delivered at once; or after `delay` (seconds or a timedelta, at most 366 days), or not
-    before `deliver_at`. If no task was called with it by `expires_at`, it is skipped. Times know
-    their zone.
+    It is delivered immediately, or after `delay` (seconds or a timedelta, at most 366 days), or not
+    before `deliver_at`. If no task was called with it by `expires_at`, it is skipped. Times need a
+    time zone.
 
-    Raises ValueError or TypeError for a malformed type, a priority or time outside its range, reserved
-    keys of metadata, a delay together with `deliver_at`, and an expiry that is not after `deliver_at`. A payload that
-    JSON can't hold is refused when the event is raised.
+    Raises ValueError or TypeError for an invalid type, a priority or time out of range, reserved
+    keys of metadata, a delay together with `deliver_at`, and an expiry that is not after
+    `deliver_at`. A payload that is not valid JSON is refused when the event is raised.
     """
 
     event_type: str
@@ -45,28 +45,32 @@ class NewEvent:
         if not is_event_type(self.event_type):
             raise ValueError(f"{self.event_type!r} is not 1-200 characters of [A-Za-z0-9._:-]")
         if self.priority is not None and not 0 <= self.priority <= 255:
-            raise ValueError(f"priority is 0-255, not {self.priority}")
+            raise ValueError(f"priority must be 0-255, not {self.priority}")
         for key in self.metadata or ():
             if key.startswith(_RESERVED_METADATA):
-                raise ValueError(f"metadata {key!r}: {_RESERVED_METADATA!r} begins reserved keys")
+                raise ValueError(
+                    f"metadata {key!r}: keys that begin with {_RESERVED_METADATA!r} are reserved"
+                )
         if self.delay is None and self.deliver_at is None and self.expires_at is None:
             return
         if self.delay is not None:
             span(self.delay, "delay")
             if self.deliver_at is not None:
-                raise ValueError("delay and deliver_at: say one of them")
+                raise ValueError("delay and deliver_at exclude each other; give one of them")
         earliest = None if self.deliver_at is None else moment(self.deliver_at, "deliver_at")
         latest = None if self.expires_at is None else moment(self.expires_at, "expires_at")
         if earliest is not None and latest is not None and latest <= earliest:
-            raise ValueError("expires_at is not after deliver_at: it would never be delivered")
+            raise ValueError(
+                "expires_at must be after deliver_at; otherwise the event would never be delivered"
+            )
 
     @property
     def is_timed(self) -> bool:
-        """Whether it says anything of when it is delivered."""
+        """Whether it has a delay, a delivery time or an expiry."""
         return (self.delay, self.deliver_at, self.expires_at) != (None, None, None)
 
     def _message(self) -> event_pb2.NewEvent:
-        """The event as the contract carries it. Raises as `write_struct` does."""
+        """The event as a message of the contract. Raises the errors of `write_struct`."""
         message = event_pb2.NewEvent(
             event_type=self.event_type, priority=self.priority, schema_version=self.schema_version
         )
@@ -85,7 +89,7 @@ class NewEvent:
 
 
 class Event:
-    """The event being handled. Nothing in it can be changed."""
+    """The event being handled. Read-only."""
 
     __slots__ = ("_message", "_payload")
 
@@ -100,7 +104,7 @@ class Event:
 
     @property
     def event_type(self) -> str:
-        """Such as `claim.processed`."""
+        """For example `claim.processed`."""
         return self._message.event_type
 
     @property
@@ -110,17 +114,17 @@ class Event:
 
     @property
     def payload(self) -> dict[str, Any]:
-        """The event's own data, as a plain dict; changing it changes nothing elsewhere."""
+        """The payload of the event, as a plain dict; it is a copy."""
         if self._payload is None:
             self._payload = read_struct(self._message.payload)
         return self._payload
 
     def payload_as(self, model: type[ModelT]) -> ModelT:
-        """The payload as a pydantic model, or as another type that pydantic can read into.
+        """The payload as a pydantic model, or as another type that pydantic supports.
 
-        Needs `waystation-worker[pydantic]`. Raises Reject PAYLOAD_INVALID, naming the fields, for a
-        payload that does not fit: the same payload would never fit, so the event is dead-lettered
-        at once, and an operator can edit it.
+        Needs `waystation-worker[pydantic]`. Raises Reject PAYLOAD_INVALID, naming the fields, if
+        the payload does not fit. A retry could not help, so the delivery becomes a dead letter
+        immediately, and an operator can edit the payload.
         """
         return typed(self.payload, model, "payload", "PAYLOAD_INVALID")
 
@@ -131,17 +135,17 @@ class Event:
 
     @property
     def deliver_at(self) -> datetime | None:
-        """When it was to be delivered, in UTC; None: at once."""
+        """Its delivery time, in UTC; None: immediately."""
         return time_of(self._message, "deliver_at")
 
     @property
     def expires_at(self) -> datetime | None:
-        """When it would have been given up, had no task been called, in UTC; None: never."""
+        """Its expiry, in UTC; None: it does not expire."""
         return time_of(self._message, "expires_at")
 
     @property
     def correlation_id(self) -> str | None:
-        """As given at the start of the workflow."""
+        """Set at the start of the workflow."""
         message = self._message
         return message.correlation_id or None
 
@@ -152,7 +156,7 @@ class Event:
 
     @property
     def causation_id(self) -> str | None:
-        """The event whose handling raised this one; None for what a client raised."""
+        """The event whose handling raised this one; None if a client raised it."""
         return self._message.causation_id or None
 
     @property
@@ -162,17 +166,17 @@ class Event:
 
     @property
     def group_id(self) -> str | None:
-        """The innermost fan-out group that waits for it; None: none does."""
+        """The innermost fan-out group that waits for it; None if there is none."""
         return self._message.group_id or None
 
     @property
     def branch(self) -> int | None:
-        """Which branch of that group it belongs to, from 0; None outside of groups."""
+        """The branch of that group that it belongs to, from 0; None outside of groups."""
         return self._message.branch if self._message.group_id else None
 
     @property
     def schema_version(self) -> str:
-        """The raiser's own name for the version of the payload's shape."""
+        """The raiser's version of the payload schema."""
         return self._message.schema_version
 
     @property
@@ -185,8 +189,8 @@ class Event:
 
 
 def typed(value: Json, model: type[ModelT], place: str, reason: str) -> ModelT:
-    """The value as a model. Raises Reject with this reason for one that does not fit."""
-    # Only who uses models needs what reads them.
+    """The value as a model. Raises Reject with this reason if it does not fit."""
+    # Import pydantic only if models are used.
     from waystation_worker.typed import read_as
 
     return read_as(value, model, place, reason)

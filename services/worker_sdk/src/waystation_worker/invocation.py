@@ -108,11 +108,11 @@ class Invoker:
             raise CallRefused(
                 grpc.StatusCode.DEADLINE_EXCEEDED,
                 f"task {task.task_id} took longer than {seconds:.3g} s; "
-                "make it faster or raise its timeout",
+                "make it faster or increase its timeout",
                 reason=CALL_TIMED_OUT,
             )
         if answer.cancelled():
-            return failed(request, asyncio.CancelledError("the task was cancelled from elsewhere"))
+            return failed(request, asyncio.CancelledError("the task was cancelled by other code"))
         return _answer(request, context, answer.result())
 
     def call_blocking(
@@ -158,7 +158,7 @@ class Invoker:
             logger.warning("task=%s was not begun: %s", task.task_id, why)
             raise CallRefused(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"task {task.task_id} was not begun: {why}; make tasks end in time, give the "
+                f"task {task.task_id} was not started: {why}; make tasks finish in time, or give the "
                 "service more threads or more replicas",
                 reason=NOT_BEGUN,
                 retry_after=NOT_BEGUN_PAUSE,
@@ -215,8 +215,8 @@ def _answer(
             outcome.close()
         return invalid(
             request,
-            f"the function returned a {type(outcome).__name__}; it answers through ctx and "
-            "returns None",
+            f"the function returned a {type(outcome).__name__}; it must answer through ctx and "
+            "return None",
         )
     try:
         response = context._answer()
@@ -229,7 +229,7 @@ def _answer(
     if size > MAX_ANSWER_BYTES:
         return invalid(
             request,
-            f"the answer has {size} bytes, and at most {MAX_ANSWER_BYTES} can travel; "
-            "store large values elsewhere and keep a reference",
+            f"the answer has {size} bytes, the limit is {MAX_ANSWER_BYTES}; "
+            "store large values elsewhere and send a reference",
         )
     return response

@@ -4,7 +4,7 @@ Define `waystation_service` (one service, or a list of them) and use
 
     waystation_engine   a TestEngine; when the test fails, its workflows' timelines are shown
     waystation_task     run_task of these services: `await waystation_task("price", data=...)`
-    waystation_seed     `--waystation-seed`, default 0; parametrize it to try many orders
+    waystation_seed     `--waystation-seed`, default 0; parametrize it to test many orders
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--waystation-seed",
         type=int,
         default=0,
-        help="decides in which order deliveries are called and commit",
+        help="the seed for the order in which deliveries are called and committed",
     )
 
 
 @pytest.fixture
 def waystation_seed(request: pytest.FixtureRequest) -> int:
-    """Decides the order of deliveries in `waystation_engine`."""
+    """Seed for the order of deliveries in `waystation_engine`."""
     seed: int = request.config.getoption("--waystation-seed")
     return seed
 
@@ -43,7 +43,7 @@ def waystation_seed(request: pytest.FixtureRequest) -> int:
 def waystation_service() -> HandlerService | Sequence[HandlerService]:
     """The services under test: define this fixture in your tests."""
     raise pytest.UsageError(
-        "define a fixture `waystation_service` that gives your HandlerService, or a list of them"
+        "define a fixture `waystation_service` that returns your HandlerService, or a list of them"
     )
 
 

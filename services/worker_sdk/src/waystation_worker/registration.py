@@ -1,4 +1,4 @@
-"""How a handler service says where it is: registers, renews, registers again, unregisters."""
+"""The registration of a handler service: registers, renews, registers again, unregisters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _UNREGISTER_SECONDS = 2.0
 _FIRST_WAIT = 0.2
 _LONGEST_WAIT = 5.0
 
-# Trying again as it is can't help: a person has to change something.
+# A retry cannot help: a person must change something.
 _REFUSALS = {
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.NOT_FOUND,
@@ -39,7 +39,7 @@ _REFUSALS = {
 class Registration:
     """The leased registration of one endpoint. `lease` is in seconds.
 
-    `registered` is set while Waystation knows the endpoint, as far as can be known here.
+    `registered` is set while the endpoint is registered, as far as this process knows.
     """
 
     def __init__(
@@ -71,8 +71,8 @@ class Registration:
         )
 
     async def run(self) -> None:
-        """Keeps the endpoint registered until cancelled. Raises WaystationError when Waystation
-        refuses it for a reason that does not go away by itself."""
+        """Keeps the endpoint registered until cancelled. Raises WaystationError if Waystation
+        refuses it permanently."""
         while True:
             await self._register()
             self.registered.set()
@@ -80,7 +80,7 @@ class Registration:
             self.registered.clear()
 
     async def unregister(self) -> None:
-        """Takes the endpoint out, best effort: its lease would end by itself."""
+        """Removes the endpoint, best effort: its lease would expire anyway."""
         if not self._handler_id:
             return
         request = pb.UnregisterHandlerRequest(
@@ -90,7 +90,7 @@ class Registration:
             await self._stub.UnregisterHandler(request, timeout=_UNREGISTER_SECONDS)
         except grpc.aio.AioRpcError as error:
             logger.warning(
-                "could not unregister (%s); the lease ends in at most %g s",
+                "could not unregister (%s); the lease expires in at most %g s",
                 from_rpc_error(error),
                 self._lease,
             )
@@ -100,7 +100,7 @@ class Registration:
         self.registered.clear()
 
     async def _register(self) -> None:
-        # One id for all tries of one registration: a lost answer does not make it happen twice.
+        # One id for all tries of one registration, so that it takes effect once.
         self._request.request_id = str(uuid.uuid4())
         wait = _FIRST_WAIT
         while True:
@@ -111,7 +111,9 @@ class Registration:
             except grpc.aio.AioRpcError as error:
                 typed = from_rpc_error(error)
                 if error.code() in _REFUSALS:
-                    logger.error("Waystation at %s refused: %s", self._address, typed)
+                    logger.error(
+                        "Waystation at %s refused the registration: %s", self._address, typed
+                    )
                     raise typed from error
                 self._say_unreachable(typed)
             else:
@@ -121,7 +123,8 @@ class Registration:
         self._unreachable = False
         self._handler_id = response.handler.handler_id
         if response.handler.HasField("began_at"):
-            # Said each time from now on: coming back makes this process no newer than it is.
+            # Sent with each later registration, so that registering again does not make this
+            # process the newest.
             self._request.began_at.CopyFrom(response.handler.began_at)
         logger.info(
             "registered %s at %s:%d with Waystation at %s, tasks: %s%s",
@@ -130,18 +133,18 @@ class Registration:
             self._request.port,
             self._address,
             ", ".join(task.task_id for task in self._request.tasks),
-            f"; {response.caught_up_events} earlier events come now"
+            f"; {response.caught_up_events} earlier events will be delivered"
             if response.caught_up_events
             else "",
         )
         if response.handler.retired_task_ids:
             logger.warning(
-                "an operator retired %s: they get nothing; take them out of this service",
+                "an operator retired %s: they receive no events; remove them from this service",
                 ", ".join(response.handler.retired_task_ids),
             )
 
     async def _keep(self) -> None:
-        """Renews until Waystation does not know the registration any more."""
+        """Renews until the registration is lost."""
         request = pb.RenewHandlerRequest(handler_id=self._handler_id)
         pause = self._lease / 3
         wait = pause
@@ -152,10 +155,10 @@ class Registration:
             except grpc.aio.AioRpcError as error:
                 typed = from_rpc_error(error)
                 if error.code() is grpc.StatusCode.NOT_FOUND:
-                    logger.warning("the registration is gone (%s); registering again", typed)
+                    logger.warning("the registration was lost (%s); registering again", typed)
                     return
                 self._say_unreachable(typed)
-                # Sooner than usual, so that the lease holds when Waystation is back at once.
+                # Sooner than usual, so that the lease does not expire if Waystation is back soon.
                 wait = min(pause, 1.0)
             else:
                 if self._unreachable:
@@ -164,12 +167,12 @@ class Registration:
                 wait = pause
 
     def _say_unreachable(self, error: WaystationError) -> None:
-        """Says so once; what follows is for those who look closely."""
+        """Logs it once; repetitions are logged at debug level."""
         level = logging.DEBUG if self._unreachable else logging.WARNING
         self._unreachable = True
         logger.log(
             level,
-            "Waystation at %s can't be reached or is not ready (%s: %s); trying again until it is",
+            "Waystation at %s cannot be reached or is not ready (%s: %s); retrying until it is",
             self._address,
             error.code,
             error,

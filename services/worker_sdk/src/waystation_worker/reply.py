@@ -1,5 +1,4 @@
-"""What a task answers beside its changes, said alike by the function that is called and by whoever
-completes it later."""
+"""The part of a result besides changes, shared by TaskContext and TaskResult."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ FAILED = "workflow.failed"
 
 
 class Reply:
-    """An answer in the making."""
+    """A result that is being built."""
 
     __slots__ = ("_ended_by", "_number_of_events", "_result")
 
@@ -40,10 +39,10 @@ class Reply:
         deliver_at: datetime | None = None,
         expires_at: datetime | None = None,
     ) -> None:
-        """Raises an event in this instance. Arguments as of `NewEvent`.
+        """Raises an event in this instance. The arguments are those of `NewEvent`.
 
-        Raises ValueError or TypeError for a reserved type, for what `NewEvent` refuses, a payload
-        that JSON can't hold, and the 1,001st event.
+        Raises ValueError or TypeError as `NewEvent` does, and for a reserved type, a payload that is
+        not valid JSON, and more than 1,000 events.
         """
         result = self._open_for("emit")
         new = NewEvent(
@@ -57,7 +56,7 @@ class Reply:
             expires_at=expires_at,
         )
         if is_reserved(event_type) and event_type not in (COMPLETED, FAILED):
-            raise ValueError(f"{event_type} is the system's; choose another name")
+            raise ValueError(f"{event_type} is reserved for the system; choose another name")
         self._check_room(1)
         result.events.append(new._message())
         self._number_of_events += 1
@@ -72,32 +71,35 @@ class Reply:
     ) -> None:
         """Raises a group of events, and `then` once when they are settled.
 
-        Each event begins a branch: all that is raised while it is handled belongs to it, with the
-        questions asked there and the groups opened there. `then` follows when every branch is
-        settled; with `need`, as soon as so many have settled well; after `timeout` (at most 366
-        days), whatever is open. Its payload gets `failed_branches`, a list that says what failed
-        where, and after the timeout `timed_out` and `open_branches`. A group of no events is settled
-        at once.
+        Each event starts a branch: events, waits and groups that are raised or opened while it is
+        handled belong to the branch. `then` is raised when every branch is settled, or with `need`,
+        when that many branches have succeeded, or after `timeout` (at most 366 days). Its payload
+        gets `failed_branches`, the list of failures, and after the timeout `timed_out` and
+        `open_branches`. A group without events is settled immediately.
 
-        Raises ValueError or TypeError for what `emit` refuses, the end of the workflow, a `need`
-        above the number of events, and a `then` that has times of its own.
+        Raises ValueError or TypeError as `emit` does, and for an event that ends the workflow, a
+        `need` above the number of events, and a `then` with a delay, a delivery time or an expiry.
         """
         result = self._open_for("fan_out")
         if isinstance(events, str):
-            raise TypeError(f"fan_out takes a list of events; write [{events!r}]")
+            raise TypeError(f"fan_out needs a list of events; write [{events!r}]")
         branches = [_as_event(event) for event in events]
         follows = _as_event(then)
         if not 0 <= need <= len(branches):
-            raise ValueError(f"need is 0 (all) to {len(branches)}, the events given, not {need}")
+            raise ValueError(
+                f"need must be 0 (all) to {len(branches)} (the number of events), not {need}"
+            )
         for new in (*branches, follows):
             if is_reserved(new.event_type):
                 raise ValueError(
-                    f"{new.event_type} in a fan_out: only a task may end the workflow, and other "
-                    "names like this are the system's"
+                    f"{new.event_type} in a fan_out: events that end the workflow, and names "
+                    "reserved for the system, are not allowed"
                 )
         if follows.is_timed:
-            raise ValueError("`then` is raised when its group is settled: it has no times")
-        # An empty group's `then` is raised at once.
+            raise ValueError(
+                "`then` is raised when its group is settled; it can't be delayed or expire"
+            )
+        # The `then` of an empty group is raised immediately.
         raised = len(branches) or 1
         self._check_room(raised)
         fan_out = result_pb2.FanOut(need=need)
@@ -117,19 +119,22 @@ class Reply:
         *,
         answer_path: str | None = None,
     ) -> None:
-        """Asks a person: the instance is WAITING_FOR_INPUT until `provide_input` answers, or until
-        `timeout` (at most 366 days), when `user.input.timed_out` is raised.
+        """Opens a wait for input from a person: the instance is WAITING_FOR_INPUT until
+        `provide_input` answers, or until `timeout` (at most 366 days), when `user.input.timed_out`
+        is raised.
 
-        `schema` is a JSON Schema for forms (at most 64 KiB). The answer is merged into data at the top
-        level; with `answer_path` (a JSON Pointer such as `/reviews/legal`) it is stored there as a whole,
-        and nothing else is changed. One answer may ask several things. Raises ValueError when it ends the
-        instance already, and for a path that is none.
+        `schema` is a JSON Schema for forms (at most 64 KiB). The answer is merged into data at the
+        top level; with `answer_path` (a JSON Pointer such as `/reviews/legal`) it is stored there
+        as a whole, and nothing else changes. A result may open several waits. Raises ValueError if
+        the result already ends the instance, and for an invalid path.
         """
         if self._ended_by:
-            raise ValueError(f"wait_for_input after {self._ended_by}: who ends asks nothing more")
+            raise ValueError(
+                f"wait_for_input after {self._ended_by}: a result that ends the workflow can't open a wait"
+            )
         result = self._open_for("wait_for_input")
         if not message:
-            raise ValueError("wait_for_input needs a message: what is asked?")
+            raise ValueError("wait_for_input needs a message, the question to ask")
         wait = wait_pb2.WaitRequest(message=message)
         if wait_id is not None:
             check_name(wait_id, "wait_id")
@@ -138,7 +143,9 @@ class Reply:
             write_struct(schema, wait.input_schema, "schema")
         if answer_path is not None:
             if not parse_pointer(answer_path):
-                raise ValueError('answer_path "" is all of data; name a member, or leave it out')
+                raise ValueError(
+                    "answer_path must not be empty; give the path of a member, or omit it"
+                )
             check_writable(answer_path)
             wait.answer_path = answer_path
         if timeout is not None:
@@ -146,7 +153,8 @@ class Reply:
         result.waits.append(wait)
 
     def complete(self, output: Mapping[str, Any] | Model | None = None) -> None:
-        """Ends the instance as COMPLETED. Raises ValueError when this answer asks or ends already."""
+        """Ends the instance as COMPLETED. Raises ValueError if the result already ends the instance
+        or opens a wait."""
         result = self._only_end("complete")
         result.complete.SetInParent()
         if output is not None:
@@ -156,11 +164,11 @@ class Reply:
     def fail(
         self, reason: str, message: str = "", details: Mapping[str, Any] | Model | None = None
     ) -> None:
-        """Ends the instance as FAILED: the task did its work, and the workflow can't go on. `details` (JSON)
-        are kept with the failure.
+        """Ends the instance as FAILED: the task succeeded, but the workflow cannot continue.
+        `details` (JSON) are stored with the failure.
 
-        Where the task could not do its work, raise Reject instead, or call `fail_delivery`. Raises
-        ValueError for no reason, and when this answer asks or ends already.
+        If the task itself failed, raise Reject instead, or call `fail_delivery`. Raises ValueError
+        without a reason, and if the result already ends the instance or opens a wait.
         """
         result = self._only_end("fail")
         if not reason:
@@ -175,16 +183,18 @@ class Reply:
         result = self._open_for(what)
         if self._ended_by or result.waits:
             before = self._ended_by or "wait_for_input"
-            raise ValueError(f"{what} after {before}: one answer takes one of these")
+            raise ValueError(f"{what} after {before}: a result may have only one of them")
         return result
 
     def _open_for(self, what: str) -> result_pb2.TaskResult:
-        """The message to write into."""
+        """The message to write to."""
         return self._result
 
     def _check_room(self, more: int) -> None:
         if self._number_of_events + more > MAX_EVENTS:
-            raise ValueError(f"one answer may raise {MAX_EVENTS} events; raise them in steps")
+            raise ValueError(
+                f"a result may raise at most {MAX_EVENTS} events; raise them in several steps"
+            )
 
 
 def _as_event(event: NewEvent | str) -> NewEvent:

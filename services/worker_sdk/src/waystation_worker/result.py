@@ -1,4 +1,4 @@
-"""A result that follows: what a task would have answered, told by whoever completes it."""
+"""The result of a pending delivery."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ class TaskResult(Reply):
         result.set("/claim/price", 1200)
         result.emit("claim.priced")
 
-    It has no data to read: it is applied to the instance as it is then, and conflicts with nothing.
-    Places are keys of the data, or JSON Pointers when they start with a slash; missing objects on
-    the way are made. Beside its changes it says what `TaskContext` says: `emit`, `fan_out`,
+    It has no data to read: it is applied to the current data and never conflicts. The argument
+    `where` is a key of the data, or a JSON Pointer if it starts with a slash; missing parent
+    objects are created. The other methods are those of `TaskContext`: `emit`, `fan_out`,
     `wait_for_input`, `complete`, `fail`.
 
-    Changes raise TypeError or ValueError for what JSON can't hold, and for more than 10,000 of them.
+    Changes raise TypeError or ValueError for values that are not valid JSON, and for more than
+    10,000 changes.
     """
 
     __slots__ = ("_operations",)
@@ -32,33 +33,35 @@ class TaskResult(Reply):
         self._operations = operation_pb2.OperationList()
 
     def set(self, where: str, value: Any) -> None:
-        """Stores a value there."""
+        """Stores a value."""
         self._note("set", where, value)
 
     def remove(self, where: str) -> None:
-        """Takes away what is there; nothing there is fine."""
+        """Removes a value; no effect if there is none."""
         self._note("remove", where, None)
 
     def increment(self, where: str, by: float = 1) -> None:
-        """Adds to the number there, which begins as 0."""
+        """Adds to the number; a missing number counts as 0."""
         self._note("increment", where, as_number(by, where))
 
     def maximum(self, where: str, value: float) -> None:
-        """Keeps the larger of the value and the number there."""
+        """Stores the larger of the value and the current number, if there is one."""
         self._note("maximum", where, as_number(value, where))
 
     def append(self, where: str, value: Any) -> None:
-        """Appends to the list there, which begins empty."""
+        """Appends to the list; a missing list counts as empty."""
         self._note("append", where, value)
 
     def add_to_set(self, where: str, value: Any) -> None:
-        """Appends to the list there, which begins empty, unless an equal value is in it."""
+        """Appends to the list unless it contains an equal value; a missing list counts as empty."""
         self._note("add_to_set", where, value)
 
     def _note(self, kind: str, where: str, value: Any) -> None:
         operations = self._operations.items
         if len(operations) >= MAX_OPERATIONS:
-            raise ValueError(f"a result takes {MAX_OPERATIONS} changes; set whole objects instead")
+            raise ValueError(
+                f"a result may have at most {MAX_OPERATIONS} changes; set whole objects instead"
+            )
         path = where if where[:1] == "/" else f"/{escape(where)}"
         parse_pointer(path)
         operation = operation_pb2.Operation()
@@ -66,17 +69,17 @@ class TaskResult(Reply):
         operations.append(operation)
 
     def _message(self) -> result_pb2.TaskResult:
-        """The result as the contract carries it."""
+        """The result as a message of the contract."""
         result = result_pb2.TaskResult()
         result.CopyFrom(self._result)
-        # Present though empty: nothing was read.
+        # Present but empty: nothing was read.
         result.reads.SetInParent()
         if self._operations.items:
             result.operations.CopyFrom(self._operations)
         return result
 
     def _only_changes(self) -> operation_pb2.OperationList:
-        """Its changes. Raises ValueError when it says anything else."""
+        """Its changes. Raises ValueError if it has anything else."""
         if self._result.ByteSize():
-            raise ValueError("only changes are taken here: no events, questions or ends")
+            raise ValueError("edits may only contain changes: no events, waits or end")
         return self._operations

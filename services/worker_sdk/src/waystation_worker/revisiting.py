@@ -1,4 +1,4 @@
-"""The client's part for what has happened: lists it, replays it, and goes on from it elsewhere."""
+"""The client's methods for history: list, replay, fork."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class ReplayDifference:
-    """A place in the data, a JSON Pointer, that differs. None where nothing is there."""
+    """A path in the data (a JSON Pointer) at which a replay differs. None: no value."""
 
     path: str
     recorded: Json
@@ -36,11 +36,11 @@ class ReplayDifference:
 
 @dataclass(frozen=True, slots=True)
 class ReplayStep:
-    """An entry of history that records a call, and what the same call would give today.
+    """A history entry that records a call, compared with the result of the same call now.
 
-    `outcome`: SAME, DIFFERS, FAILED (`error` says how), SKIPPED (`skipped` says why). `differences`
-    are in the data, `instance_differences` in the rest of the instance (`/status`, `/output/total`).
-    What differs inside of events is in the message.
+    `outcome`: SAME, DIFFERS, FAILED (see `error`), SKIPPED (see `skipped`). `differences` are in
+    the data, `instance_differences` in the rest of the instance (`/status`, `/output/total`).
+    Differences in events are in the message.
     """
 
     sequence: int
@@ -60,12 +60,12 @@ class ReplayStep:
 
     @property
     def differs(self) -> bool:
-        """Whether the call would give anything else today, a failure included."""
+        """Whether the result would differ now, or the call failed."""
         return self.outcome in ("DIFFERS", "FAILED")
 
 
 class Revisiting(Connection):
-    """Calls about entries of an instance's history."""
+    """Methods for the history of an instance."""
 
     async def history(
         self,
@@ -82,10 +82,10 @@ class Revisiting(Connection):
     ) -> AsyncIterator[HistoryEntry]:
         """The entries of the instance's history: `async for entry in client.history(id)`.
 
-        From entry to entry (0: the first, the last), and only those processed by one of these tasks, about
-        an event of one of these types, with one of these results (such as `FAILED`) or actions (such as
-        `input`), where some are named. Without `with_change` the entries' messages have no `change`.
-        It is read page by page, as you go on. Raises ValueError for a result that there is not.
+        A range of sequence numbers (0: the first, the last), optionally only entries of these
+        tasks, event types, results (such as `FAILED`) or actions (such as `input`). Without
+        `with_change` the messages of the entries have no `change`. Pages are read as you iterate.
+        Raises ValueError for an unknown result.
         """
         request = pb.ListHistoryRequest(
             namespace=self._namespace,
@@ -120,12 +120,12 @@ class Revisiting(Connection):
         failed_attempts: bool = False,
         timeout: float = 120.0,
     ) -> tuple[ReplayStep, ...]:
-        """Calls replayable tasks again on recorded events, with `dry_run`, and says what would
-        differ today. Changes nothing.
+        """Calls replayable tasks again on recorded events, with `dry_run`, and reports the
+        differences. Changes nothing.
 
-        From entry to entry (0: the first, the last), only of these tasks where some are named; with
-        `failed_attempts` also what failed then. A server replays a portion of the range at a time; each
-        may take `timeout` seconds, and so may one task at most.
+        A range of sequence numbers (0: the first, the last), optionally only of these tasks; with
+        `failed_attempts` also failed attempts. The server replays the range in portions; `timeout`
+        limits each portion, in seconds.
         """
         request = pb.ReplayWorkflowRequest(
             namespace=self._namespace,
@@ -154,11 +154,11 @@ class Revisiting(Connection):
         event_of_sequence: int = 0,
         request_id: str | None = None,
     ) -> Workflow:
-        """Starts a new instance from this one as it was after an entry of its history.
+        """Starts a new instance from the state of this one after an entry of its history.
 
-        `edits` change its data first: values by place, or the changes of a TaskResult (places as
-        there). It begins with `event`, by default the one that the entry handled; or with the one
-        that another entry handled: `fork(id, 6, event_of_sequence=7)` does entry 7 again.
+        `edits` change its data first: a mapping of paths to values, or the changes of a TaskResult.
+        It starts with `event`, by default the event that the entry handled, or with the event of
+        another entry: `fork(id, 6, event_of_sequence=7)` repeats entry 7.
         """
         request = pb.ForkWorkflowRequest(
             namespace=self._namespace,
@@ -169,7 +169,7 @@ class Revisiting(Connection):
             request_id=request_id or str(uuid.uuid4()),
         )
         if event is not None and event_of_sequence:
-            raise ValueError("event and event_of_sequence name two events: name one")
+            raise ValueError("event and event_of_sequence exclude each other; give one of them")
         if event is not None:
             request.event.CopyFrom(event._message())
         elif event_of_sequence:

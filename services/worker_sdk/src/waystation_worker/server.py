@@ -1,4 +1,4 @@
-"""A handler service that is up: listening, registered, and at the end drained."""
+"""A running handler service: listening, registered, and drained at the end."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ logger = logging.getLogger("waystation_worker")
 SERVICE = task_handler_service_pb2.DESCRIPTOR.services_by_name["TaskHandlerService"].full_name
 
 _QUIET_SECONDS = 0.5
-"""How long nothing may have come before the streams are ended: a router that has not heard yet of
-the unregistration still sends for a moment."""
+"""The streams are ended after this time without a message: a router that has not seen the
+unregistration yet still sends for a moment."""
 _FAREWELL_SECONDS = 0.1
-"""For the last answers on their way when the grace is over."""
+"""Time to send the last answers after the grace period."""
 
 
 class Serving:
-    """One running handler service; made by `HandlerService.serving`.
+    """One running handler service, from `HandlerService.serving`.
 
-    `host` and `port` say where it listens; `unfinished`, once it has stopped, which tasks' functions
-    did not end.
+    It listens on `host` and `port`. After the stop, `unfinished` has the tasks whose functions did
+    not end.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Serving:
         self._keeping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Listens, and begins to register. Raises SettingsError when it can't listen there."""
+        """Listens and starts to register. Raises SettingsError if it cannot listen."""
         self._server, self.port = self._listen()
         await self._server.start()
         for name in ("", SERVICE):
@@ -92,7 +92,7 @@ class Serving:
             self._keeping = asyncio.create_task(self._registration.run())
 
     async def wait_registered(self) -> None:
-        """Returns as soon as Waystation knows this endpoint. Raises WaystationError when it is
+        """Returns when the endpoint is registered. Raises WaystationError if the registration is
         refused."""
         if self._registration is None or self._keeping is None:
             raise RuntimeError("this service was started with register=False")
@@ -103,7 +103,8 @@ class Serving:
             self._keeping.result()
 
     async def wait_refused(self) -> WaystationError:
-        """Returns when Waystation refuses the endpoint for good, with the refusal; else never."""
+        """Returns the error when Waystation refuses the registration permanently; otherwise never
+        returns."""
         if self._keeping is not None:
             await asyncio.wait({self._keeping})
             error = self._keeping.exception()
@@ -115,7 +116,7 @@ class Serving:
         raise AssertionError("unreachable")
 
     async def stop(self, grace: float) -> None:
-        """Unregisters, lets what is in flight finish for `grace` seconds, and ends."""
+        """Unregisters, lets calls in flight finish for `grace` seconds, and stops."""
         if self._server is None:
             return
         end = asyncio.get_running_loop().time() + grace
@@ -126,13 +127,13 @@ class Serving:
             await self._registration.unregister()
         await self._health.enter_graceful_shutdown()
         if not await self._servicer.drain(end, _QUIET_SECONDS):
-            # What was not begun costs nothing, and is answered so.
+            # Calls that were not started do not count as attempts.
             self._invoker.refuse()
             logger.warning(
-                "%d calls are cut off after %g s: %s",
+                "%d calls are interrupted after %g s: %s",
                 self._servicer.in_flight,
                 grace,
-                ", ".join(self._invoker.unfinished()) or "none of them was begun",
+                ", ".join(self._invoker.unfinished()) or "none of them was started",
             )
         await self._server.stop(max(_FAREWELL_SECONDS, end - asyncio.get_running_loop().time()))
         self._server = None
@@ -142,7 +143,7 @@ class Serving:
         self._invoker.close()
         if self.unfinished:
             logger.warning(
-                "%s stopped; these tasks still run and are left behind: %s",
+                "%s stopped; these tasks are still running and are left behind: %s",
                 self._service_name,
                 ", ".join(self.unfinished),
             )
@@ -157,9 +158,9 @@ class Serving:
             if settings.or_free:
                 return self._bound(0)
             raise SettingsError(
-                f"WAYSTATION_HANDLER_PORT: can't listen on "
+                f"WAYSTATION_HANDLER_PORT: cannot listen on "
                 f"{listen_target(settings.host, settings.port)}: the port is taken, or the host is "
-                "not of this machine; choose another port, or 0 for a free one",
+                "not an address of this machine; choose another port, or 0 for a free one",
                 code="FAILED_PRECONDITION",
             ) from error
 

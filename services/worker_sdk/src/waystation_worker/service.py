@@ -1,4 +1,4 @@
-"""The handler service as a team writes it: a name, and functions with what they handle."""
+"""The handler service: a name, and task functions with the events that they handle."""
 
 from __future__ import annotations
 
@@ -40,9 +40,10 @@ class HandlerService:
 
         service.run()
 
-    `name` and `version` are shown in history; every replica of a service has the same name.
-    `threads` is how many plain functions run at once. A call that gets no thread within 10 s, or half
-    of its time where that is less, is not begun: it costs no attempt, and routers come again with it.
+    `name` and `version` appear in history; all replicas of a service have the same name. `threads`
+    is how many plain functions run at once. A call that gets no thread within 10 s, or half of its
+    timeout if that is less, is not started: it does not count as an attempt, and routers call again
+    later.
     """
 
     def __init__(self, name: str, *, version: str = "", threads: int = 64) -> None:
@@ -79,20 +80,20 @@ class HandlerService:
         reads: Iterable[str] | None = None,
         writes: Iterable[str] | None = None,
     ) -> Callable[[Function], Function]:
-        """Makes a function a task; the function itself stays as it is.
+        """Registers a function as a task; returns the function unchanged.
 
-        - `task_id`: default the function's name; belongs to one service name.
-        - `events`: event types, or patterns such as `claim.*`; `workflow_types`: whose events it
-          gets, `["*"]` for all.
+        - `task_id`: default the function's name; it belongs to one service name.
+        - `events`: event types, or patterns such as `claim.*`; `workflow_types`: the workflow types
+          whose events it receives, `["*"]` for all.
         - `timeout`: seconds of one call; `max_attempts` and `backoff`: retries; `on_failure`: what
-          becomes of the workflow when all attempts failed.
-        - `max_in_flight`: calls at once, over all replicas.
-        - `catch_up`: whether its first registration brings earlier events that nobody handled.
-        - `history_entries`: how many of the newest entries of history come as `ctx.history`, at most
-          1,000 and as far as 1 MiB goes; `replayable`: whether it may be called again with `ctx.dry_run`.
+          happens to the workflow when all attempts have failed.
+        - `max_in_flight`: concurrent calls, over all replicas.
+        - `catch_up`: whether the first registration delivers earlier events that no task handled.
+        - `history_entries`: how many of the newest history entries `ctx.history` has, at most 1,000
+          and 1 MiB; `replayable`: whether it may be called again with `ctx.dry_run`.
         - `may_emit`, `reads`, `writes`: event types and JSON Pointers, for checks and graphs.
 
-        Raises ValueError or TypeError, naming task and option, for what can't be registered.
+        Raises ValueError or TypeError, naming task and option, for an invalid declaration.
         """
 
         def declare(function: Function) -> Function:
@@ -119,9 +120,9 @@ class HandlerService:
         return declare
 
     def add(self, task: TaskT) -> TaskT:
-        """Hosts a task that is written as a class; gives the task back.
+        """Registers a task that is written as a class; returns the task.
 
-        Raises ValueError or TypeError, naming task and option, for what can't be registered.
+        Raises ValueError or TypeError, naming task and option, for an invalid declaration.
         """
         declared = declaration(task)
         self._host(task.handle_event, **declared)
@@ -152,18 +153,18 @@ class HandlerService:
         grace: float = 30.0,
         register: bool = True,
     ) -> None:
-        """Serves until SIGTERM or SIGINT: then unregisters, finishes what is in flight (at most
-        `grace` seconds) and returns. What does not end then keeps nothing alive: a plain function is
-        left behind in its thread, and where anything else hangs the process ends by itself a few
-        seconds after the grace. A second signal ends the process at once.
+        """Serves until SIGTERM or SIGINT: then unregisters, finishes the calls in flight (for at
+        most `grace` seconds) and returns. A call that hangs longer does not keep the process alive:
+        a plain function is left behind in its thread, and if anything else hangs, the process ends
+        a few seconds after the grace period. A second signal ends the process immediately.
 
-        `address` is Waystation's (WAYSTATION_ADDRESS, 127.0.0.1:7400); `host` and `port` are where
-        to listen (WAYSTATION_HANDLER_HOST, 127.0.0.1; WAYSTATION_HANDLER_PORT, 7500 or a free one,
-        0 for a free one); `advertise_host` is where routers find it (WAYSTATION_ADVERTISE_HOST).
-        `lease` in seconds is how long Waystation keeps it without a sign of life. With
-        `register=False` it only serves.
+        `address` is the address of Waystation (WAYSTATION_ADDRESS, 127.0.0.1:7400). `host` and
+        `port` are the listening address (WAYSTATION_HANDLER_HOST, 127.0.0.1;
+        WAYSTATION_HANDLER_PORT, 7500 or a free port; 0 means a free port). Routers connect to
+        `advertise_host` (WAYSTATION_ADVERTISE_HOST). `lease`, in seconds, is how long a
+        registration is valid without renewal. With `register=False` the service only serves.
 
-        Ends the process with 78 for bad settings and with 1 when Waystation refuses the service.
+        Exits with code 78 for invalid settings and with 1 if Waystation refuses the registration.
         """
         if not logging.getLogger().handlers:
             logging.basicConfig(
@@ -184,7 +185,7 @@ class HandlerService:
                 grace,
             )
         except SettingsError as error:
-            logger.error("bad settings: %s", error)
+            logger.error("invalid settings: %s", error)
             raise SystemExit(_BAD_SETTINGS) from None
         except WaystationError as error:
             logger.error("%s", error)
@@ -202,9 +203,11 @@ class HandlerService:
         register: bool = True,
         stop: asyncio.Event | None = None,
     ) -> None:
-        """As `run` on the running loop, without signals: until `stop` is set or this is cancelled.
+        """Like `run`, but on the running event loop and without signals: serves until `stop` is set
+        or the call is cancelled.
 
-        Raises SettingsError for bad settings, WaystationError when Waystation refuses the service.
+        Raises SettingsError for invalid settings, WaystationError if Waystation refuses the
+        registration.
         """
         async with self.serving(
             address=address,
@@ -237,9 +240,9 @@ class HandlerService:
         grace: float = 30.0,
         register: bool = True,
     ) -> AsyncIterator[Serving]:
-        """Serves while the block runs; gives the running service, which knows its `port`.
+        """Serves while the block runs; yields the running service, which has its `port`.
 
-        Raises SettingsError for bad settings.
+        Raises SettingsError for invalid settings.
         """
         if not self._tasks:
             raise SettingsError(
@@ -268,7 +271,8 @@ class HandlerService:
     async def answer(
         self, request: task_handler_service_pb2.HandleEventRequest
     ) -> task_handler_service_pb2.HandleEventResponse:
-        """What a router would get for this request: for tests of tasks without any server."""
+        """Returns the response that a router would get for this request. For tests without a
+        server."""
         invoker = Invoker(self._tasks, self.name, self._threads)
         try:
             return await invoker.call(request, None)

@@ -1,4 +1,4 @@
-"""Where a handler service listens, how it is found, and where Waystation is."""
+"""Settings of a handler service: listening address, advertised address, address of Waystation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEFAULT_PORT = 7500
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`port` 0 takes a free one. With `or_free` a taken port is no error: a free one is used."""
+    """`port` 0 means a free port. With `or_free` a free port is used if the port is taken."""
 
     address: str
     host: str
@@ -35,7 +35,7 @@ def read_settings(
 ) -> Settings:
     """The settings: arguments first, then WAYSTATION_* variables, then defaults.
 
-    Raises SettingsError naming every one that can't work.
+    Raises SettingsError naming every invalid one.
     """
     env = os.environ if environ is None else environ
     problems: list[str] = []
@@ -55,14 +55,14 @@ def read_settings(
     insecure = env.get("WAYSTATION_INSECURE", "").lower() in ("1", "true", "yes")
     if not insecure and not _is_loopback(host):
         problems.append(
-            f"WAYSTATION_HANDLER_HOST: {host} is open to the network, where calls are neither "
+            f"WAYSTATION_HANDLER_HOST: {host} is reachable from the network, but calls are neither "
             "encrypted nor authenticated; listen on 127.0.0.1, or set WAYSTATION_INSECURE=true"
         )
     advertised = advertise_host or env.get("WAYSTATION_ADVERTISE_HOST") or _own_name(host)
     if (":" in advertised and not _is_ip(advertised)) or "/" in advertised:
         problems.append(
-            f"WAYSTATION_ADVERTISE_HOST: {advertised!r} is no DNS name and no IP address "
-            "(the port is added by itself)"
+            f"WAYSTATION_ADVERTISE_HOST: {advertised!r} is neither a DNS name nor an IP address "
+            "(without a port)"
         )
     if problems:
         raise SettingsError("; ".join(problems), code="INVALID_ARGUMENT")
@@ -70,7 +70,7 @@ def read_settings(
 
 
 def listen_target(host: str, port: int) -> str:
-    """`host:port`, with the brackets that an IPv6 literal needs."""
+    """`host:port`, with brackets for an IPv6 literal."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -92,7 +92,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _own_name(host: str) -> str:
-    """Where others reach a server that listens on this host."""
+    """The host at which others reach a server that listens on this host."""
     if _is_ip(host) and ipaddress.ip_address(host).is_unspecified:
         return socket.gethostname()
     return host

@@ -1,5 +1,4 @@
-"""What a task is once it is declared, in whatever style: its function, and the TaskSpec that
-Waystation gets to know it by."""
+"""A declared task, in either style: its function, and the TaskSpec that is registered."""
 
 from __future__ import annotations
 
@@ -29,7 +28,8 @@ ON_FAILURE = {
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """The waits between attempts. Seconds; `jitter` is the share, 0-1, by which a wait may vary."""
+    """The waits between attempts, in seconds; `jitter` is the share, 0-1, by which a wait
+    varies."""
 
     initial: float = 1.0
     multiplier: float = 2.0
@@ -38,16 +38,18 @@ class Backoff:
 
     def __post_init__(self) -> None:
         if not 0 < self.initial <= self.maximum <= _DAY:
-            raise ValueError("backoff: 0 < initial <= maximum <= 86400 seconds does not hold")
+            raise ValueError(
+                "backoff: initial and maximum must satisfy 0 < initial <= maximum <= 86400 seconds"
+            )
         if not 1 <= self.multiplier <= 100:
-            raise ValueError(f"backoff: multiplier is 1-100, not {self.multiplier}")
+            raise ValueError(f"backoff: multiplier must be 1-100, not {self.multiplier}")
         if not 0 <= self.jitter <= 1:
-            raise ValueError(f"backoff: jitter is 0-1, not {self.jitter}")
+            raise ValueError(f"backoff: jitter must be 0-1, not {self.jitter}")
 
 
 @dataclass(frozen=True, slots=True)
 class HostedTask:
-    """A function with what it handles. `timeout` is in seconds."""
+    """A task function with its spec. `timeout` is in seconds."""
 
     task_id: str
     function: Callable[[Any], Any]
@@ -74,21 +76,25 @@ def make_task(
     reads: Iterable[str] | None,
     writes: Iterable[str] | None,
 ) -> HostedTask:
-    """A checked task. Raises ValueError or TypeError, naming the task and the option."""
+    """A validated task. Raises ValueError or TypeError, naming the task and the option."""
     where = f"task {task_id!r}"
     check_task_id(task_id, where)
     if not callable(function):
-        raise TypeError(f"{where}: {function!r} can't be called")
+        raise TypeError(f"{where}: {function!r} is not callable")
     if on_failure not in ON_FAILURE:
-        raise ValueError(f"{where}: on_failure is 'fail_workflow' or 'continue', not {on_failure}")
+        raise ValueError(
+            f"{where}: on_failure must be 'fail_workflow' or 'continue', not {on_failure}"
+        )
     if not 0 < timeout <= _DAY:
-        raise ValueError(f"{where}: timeout is above 0 and at most 86400 seconds, not {timeout}")
+        raise ValueError(
+            f"{where}: timeout must be above 0 and at most 86400 seconds, not {timeout}"
+        )
     if not 1 <= max_attempts <= 1000:
-        raise ValueError(f"{where}: max_attempts is 1-1000, not {max_attempts}")
+        raise ValueError(f"{where}: max_attempts must be 1-1000, not {max_attempts}")
     if not 1 <= max_in_flight <= 100_000:
-        raise ValueError(f"{where}: max_in_flight is 1-100000, not {max_in_flight}")
+        raise ValueError(f"{where}: max_in_flight must be 1-100000, not {max_in_flight}")
     if not 0 <= history_entries <= 1000:
-        raise ValueError(f"{where}: history_entries is 0-1000, not {history_entries}")
+        raise ValueError(f"{where}: history_entries must be 0-1000, not {history_entries}")
     event_types = _names(events, f"{where}: events")
     for event_type in event_types:
         _check_pattern(event_type, where)
@@ -122,8 +128,8 @@ def make_task(
 
 
 def check_name(value: str, where: str) -> None:
-    """Raises ValueError unless the value is 1-200 characters of `[A-Za-z0-9._:-]`, and for a reserved
-    one."""
+    """Raises ValueError unless the value is 1-200 characters of `[A-Za-z0-9._:-]` and not
+    reserved."""
     if not is_event_type(value):
         raise ValueError(f"{where}: {value!r} is not 1-200 characters of [A-Za-z0-9._:-]")
     if value.startswith(_RESERVED):
@@ -131,17 +137,20 @@ def check_name(value: str, where: str) -> None:
 
 
 def check_task_id(value: object, where: str) -> None:
-    """Raises ValueError unless the value is 1-200 characters of `[A-Za-z0-9._-]`, and for a reserved
-    one."""
+    """Raises ValueError unless the value is 1-200 characters of `[A-Za-z0-9._-]` and not
+    reserved."""
     if not isinstance(value, str) or _TASK_ID.match(value) is None:
-        raise ValueError(f"{where}: a task's id is 1-200 characters of [A-Za-z0-9._-], no colon")
+        raise ValueError(
+            f"{where}: a task id must be 1-200 characters of [A-Za-z0-9._-], without a colon"
+        )
     if value in _ACTORS:
-        raise ValueError(f"{where}: {value!r} is what history calls somebody else")
+        raise ValueError(f"{where}: {value!r} is reserved")
     check_name(value, where)
 
 
 def is_reserved(event_type: str) -> bool:
-    """Whether only the system raises events of this type (a task may raise the end of the workflow)."""
+    """Whether only the system raises events of this type (except the end of the workflow, which a
+    task may raise)."""
     return event_type.startswith(_SYSTEM_EVENTS)
 
 
@@ -156,14 +165,14 @@ def _check_pattern(event_type: str, where: str) -> None:
     words = event_type.split(".")
     if len(event_type) > 200 or not all(_PATTERN_WORD.match(word) for word in words):
         raise ValueError(
-            f"{where}: events: {event_type!r} is no event type such as claim.processed and no "
+            f"{where}: events: {event_type!r} is neither an event type such as claim.processed nor a "
             "pattern such as claim.* (one word) or claim.# (any number of words)"
         )
 
 
 def _names(values: Iterable[str], where: str, *, or_none: bool = False) -> list[str]:
     if isinstance(values, str):
-        raise TypeError(f"{where} is a list of names; write [{values!r}]")
+        raise TypeError(f"{where} must be a list of names; write [{values!r}]")
     names = list(values)
     if not names and not or_none:
         raise ValueError(f"{where} needs at least one entry")

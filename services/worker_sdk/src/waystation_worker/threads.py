@@ -129,8 +129,8 @@ class TaskThreads:
             self._lost[worker] = None
             if len(self._lost) == self._most and not self._closed:
                 logger.error(
-                    "%d threads hang in calls that were given up: %s. From now on each takes a "
-                    "thread away; make these tasks end, or raise `threads`",
+                    "%d threads hang in calls that timed out: %s. From now on each of them reduces the number of "
+                    "usable threads; make these tasks finish, or increase `threads`",
                     len(self._lost),
                     self._names(self._lost),
                 )
@@ -187,7 +187,7 @@ class TaskThreads:
             self._waiting.popleft().set_result(worker)
 
     def _why(self) -> str:
-        hung = f", and {len(self._lost)} hang in calls that were given up" if self._lost else ""
+        hung = f", and {len(self._lost)} hang in calls that timed out" if self._lost else ""
         taken = self._names((*self._busy, *self._lost))
         return f"{len(self._busy)} of {self._most} threads are taken{hung}: {taken}"
 

@@ -53,7 +53,7 @@ class Notes:
         ops = list(self.operations())
         if len(ops) > MAX_OPERATIONS:
             raise ValueError(
-                f"{len(ops)} separate changes, and an answer takes {MAX_OPERATIONS}; "
+                f"{len(ops)} separate changes, the limit is {MAX_OPERATIONS}; "
                 "assign whole objects or lists instead"
             )
         for op in ops:

@@ -21,10 +21,10 @@ ModelT = TypeVar("ModelT")
 
 
 def read_as(value: Json, model: type[ModelT], place: str, reason: str) -> ModelT:
-    """The plain value as this model, by the rules that pydantic has for JSON.
+    """The plain value as this model, by pydantic's rules for JSON.
 
-    Raises Reject with this reason, naming each field and what is wrong with it but not what it
-    holds: messages of failures are logged, and payloads must not be.
+    Raises Reject with this reason, naming each field and its problem but not its value: messages of
+    failures are logged, payloads must not be.
     """
     try:
         # As text, because models have other rules for Python values: a strict one takes no date

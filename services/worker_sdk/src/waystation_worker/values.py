@@ -56,7 +56,7 @@ def parse_pointer(pointer: str) -> list[str]:
     if not pointer:
         return []
     if pointer[0] != "/":
-        raise ValueError(f"{pointer!r} is no JSON Pointer: it has to start with a slash")
+        raise ValueError(f"{pointer!r} is not a JSON Pointer: it must start with a slash")
     tokens = pointer[1:].split("/")
     if "~" in pointer:
         tokens = [_unescape(token, pointer) for token in tokens]
@@ -66,15 +66,13 @@ def parse_pointer(pointer: str) -> list[str]:
 def check_writable(pointer: str) -> None:
     """Raises ValueError for a path into what is Waystation's own."""
     if f"/{RESERVED_MEMBER}" in pointer:
-        raise ValueError(
-            f"at {pointer}: names that begin with {RESERVED_MEMBER!r} are Waystation's own"
-        )
+        raise ValueError(f"at {pointer}: names that begin with {RESERVED_MEMBER!r} are reserved")
 
 
 def _unescape(token: str, pointer: str) -> str:
     rest = token.replace("~0", "").replace("~1", "")
     if "~" in rest:
-        raise ValueError(f"{pointer!r} is no JSON Pointer: after ~ only 0 and 1 may stand")
+        raise ValueError(f"{pointer!r} is not a JSON Pointer: ~ must be followed by 0 or 1")
     return token.replace("~1", "/").replace("~0", "~")
 
 
@@ -105,7 +103,7 @@ def write_struct(value: object, into: struct_pb2.Struct, path: str) -> None:
         if isinstance(value, (Copyable, Model)):
             value = _odd(value)
         if not isinstance(value, Mapping):
-            raise TypeError(f"at {path}: a {type(value).__name__} where an object is needed")
+            raise TypeError(f"at {path}: expected an object, found a {type(value).__name__}")
     try:
         _write_fields(value, into.fields, 1)
     except _Unfit as unfit:
@@ -197,35 +195,33 @@ def _named(unfit: _Unfit, path: str) -> Exception:
 
 def _text(value: str) -> str:
     if "\0" in value:
-        raise _Unfit(ValueError, "the text holds a NUL character, which can't be stored")
+        raise _Unfit(ValueError, "the text contains a NUL character, which cannot be stored")
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise _Unfit(ValueError, "the text holds half a surrogate pair") from None
+            raise _Unfit(ValueError, "the text contains half a surrogate pair") from None
     return value
 
 
 def _number(value: float) -> int | float:
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise _Unfit(ValueError, f"{value} is no JSON number")
+            raise _Unfit(ValueError, f"{value} is not a JSON number")
         if not value.is_integer():
             return value
     if -LARGEST_EXACT <= value <= LARGEST_EXACT:
         return value
-    raise _Unfit(
-        ValueError, "whole numbers at or beyond 2^53 lose digits as JSON numbers; store a str"
-    )
+    raise _Unfit(ValueError, "integers of 2^53 or more lose digits as JSON numbers; store a str")
 
 
 def _key(key: object) -> str:
     if not isinstance(key, str):
-        raise _Unfit(TypeError, f"keys are str, and {key!r} is not")
+        raise _Unfit(TypeError, f"keys must be str, not {key!r}")
     name = _text(str.__str__(key))
     if name.startswith(RESERVED_MEMBER):
         raise _Unfit(
-            ValueError, f"{name!r}: names that begin with {RESERVED_MEMBER!r} are Waystation's own"
+            ValueError, f"{name!r}: names that begin with {RESERVED_MEMBER!r} are reserved"
         )
     return name
 
@@ -248,7 +244,7 @@ def _odd(value: object) -> Json:
         return list(value)
     raise _Unfit(
         TypeError,
-        f"a {type(value).__name__} is no JSON value; use str, int, float, bool, None, list or dict",
+        f"a {type(value).__name__} is not a JSON value; use str, int, float, bool, None, list or dict",
     )
 
 

@@ -1,4 +1,4 @@
-"""What the client gives back: small frozen values instead of messages."""
+"""The results of the client: small frozen values instead of messages."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from waystation_worker.values import read_struct
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A question that an instance asks a person. The answer is stored at `answer_path`; None: merged
-    into data at the top level. At `deadline` the question is given up; None: never."""
+    """An open wait for input from a person. The answer is stored at `answer_path`; None: it is
+    merged into data at the top level. The wait times out at `deadline`; None: never."""
 
     wait_id: str
     task_id: str
@@ -40,13 +40,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
-    """One instance as the server saw it.
+    """One instance as the server returned it.
 
     `status`: ACTIVE, WAITING_FOR_INPUT, COMPLETED, FAILED, CANCELLED. `outcome` (of `run` and
     `wait`): DONE, WAITING_FOR_INPUT, IDLE, TIMED_OUT. `created` and `task_ids` come from `start`
-    and `run`: False when the instance was there already; the tasks that handle its first event,
-    none when it will stand idle. `idle` says why nothing will move an open instance. At `deadline`
-    an open one fails. `event_id` is what `provide_input` raised.
+    and `run`: False if the instance existed already; the tasks that handle its first event, empty
+    if it will be idle. `idle` says why nothing will continue an open instance. At `deadline` an
+    open instance fails. `event_id` is the event that `provide_input` raised.
     """
 
     id: str
@@ -80,7 +80,7 @@ class Workflow:
 
 @dataclass(frozen=True, slots=True)
 class PublishedEvent:
-    """An event that `publish` raised, and the tasks that handle it now."""
+    """An event that `publish` raised, and the tasks that currently handle it."""
 
     event_id: str
     task_ids: tuple[str, ...]
@@ -88,9 +88,9 @@ class PublishedEvent:
 
 @dataclass(frozen=True, slots=True)
 class EventWithState:
-    """An event of an instance. `state`: PENDING, SETTLED, UNHANDLED, SKIPPED. `deliver_at` is its
-    time where it was delayed, `expires_at` where it is given up when no task was called by then.
-    `group_id` and `branch`: the innermost fan-out group that waits for it, and its branch there."""
+    """An event of an instance. `state`: PENDING, SETTLED, UNHANDLED, SKIPPED. `deliver_at`: its
+    delivery time if it was delayed; `expires_at`: its expiry, if any. `group_id` and `branch`: the
+    innermost fan-out group that waits for it, and its branch there."""
 
     event_id: str
     event_type: str
@@ -108,14 +108,15 @@ class EventWithState:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """An entry of history: what one task, client or the system did to an instance.
+    """An entry of history: what a task, a client or the system did to an instance.
 
-    `result`: SUCCESS, FAILED, SKIPPED, UNHANDLED. `status` is the instance's after it. `action` is
-    empty where a task was called, else what client or system did: start, input, publish, cancel,
-    fork, dead_letter_retried, dead_letter_discarded; fan_in (a group is settled, its `then` is
-    raised), input_timed_out, deadline. `opened_wait_ids` are the waits that it opened, `wait_id` is the one that it ended,
-    `answered_by` who answered it, where that was said, `note` what else there is to say. `error` says why a FAILED attempt failed; with `will_retry` another one
-    follows. `duration` is of the call, in seconds.
+    `result`: SUCCESS, FAILED, SKIPPED, UNHANDLED. `status` is the status after the entry. `action`
+    is empty if a task was called, otherwise the action of the client or the system: start, input,
+    publish, cancel, fork, dead_letter_retried, dead_letter_discarded; fan_in (a group is settled,
+    its `then` is raised), input_timed_out, deadline. `opened_wait_ids` are the waits that it
+    opened, `wait_id` the one that it ended, `answered_by` who answered it, if given, `note` a text
+    for people. `error` is the error of a FAILED attempt; with `will_retry` another attempt follows.
+    `duration` is the duration of the call, in seconds.
     """
 
     sequence: int
@@ -138,7 +139,7 @@ class HistoryEntry:
     message: history_pb2.HistoryEntry = field(
         default_factory=history_pb2.HistoryEntry, repr=False, compare=False
     )
-    """The whole message; with the change as stored, unless that was left out."""
+    """The whole message, with the change as stored unless it was left out."""
 
     @property
     def ended(self) -> bool:
@@ -224,12 +225,12 @@ def to_history_entry(entry: history_pb2.HistoryEntry) -> HistoryEntry:
 
 
 def error_text(error: history_pb2.AttemptError) -> str:
-    """Why an attempt failed, on one line; empty where it did not."""
+    """Why an attempt failed, on one line; empty if it did not."""
     return ": ".join(part for part in (error.reason or error.code, error.message) if part)
 
 
 def enum_name(kind: Any, value: int, prefix: str) -> str:
-    """The value as a word; `UNKNOWN_7` for one that this release does not know."""
+    """The name of the value; `UNKNOWN_7` for an unknown value."""
     try:
         name: str = kind.Name(value)
     except ValueError:

@@ -1,14 +1,14 @@
 """The test kit: tasks and workflows without a server and without a network.
 
-    run_task     one task, one event: what it answered, as an Answer
+    run_task     one task, one event; returns an Answer
     TestEngine   workflows of several tasks in memory, with duplicates, conflicts, retries and a
                  clock that the test moves
 
-Fixtures for those who have pytest are in `waystation_worker.pytest_plugin`.
+Fixtures for pytest are in `waystation_worker.pytest_plugin`.
 
-It decides by the engine's own rules (`waystation_domain`) and reads answers as the engine does
-(`waystation_conversion`), which come with the extra `testing`. It must not import any other part of the
-house, nor pytest.
+The kit uses the engine's own rules (`waystation_domain`) and reads answers like the engine
+(`waystation_conversion`); the extra `testing` installs both. It must not import any other part of the
+engine, nor pytest.
 """
 
 try:
@@ -17,7 +17,7 @@ except ModuleNotFoundError as missing:
     if missing.name != "waystation_conversion":
         raise
     raise ModuleNotFoundError(
-        "the test kit needs the engine's rules; type: pip install 'waystation-worker[testing]'",
+        "the test kit needs the engine's rules; run: pip install 'waystation-worker[testing]'",
         name=missing.name,
     ) from None
 

@@ -1,4 +1,4 @@
-"""What a task answered, as values that compare and that a failing assertion shows well."""
+"""The answers of tasks, as values that compare and print well."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from waystation_worker.values import Json
 
 
 class Change(NamedTuple):
-    """One change of the data. Equals the plain tuple, such as `("set", "/valid", True)`.
+    """One change of the data. Equals the plain tuple, for example `("set", "/valid", True)`.
 
     `kind`: set, remove, increment, append, add_to_set, maximum. `path`: a JSON Pointer.
     """
@@ -27,7 +27,7 @@ class Change(NamedTuple):
 
 
 class _Shown:
-    """Shows only what was said: fields that differ from their defaults."""
+    """Its repr shows only fields that differ from their defaults."""
 
     def __repr__(self) -> str:
         said = []
@@ -41,7 +41,7 @@ class _Shown:
 
 @dataclass(frozen=True, repr=False)
 class Raised(_Shown):
-    """An event that a task raised. `priority` None and no metadata: inherited. `delay` is in
+    """An event that a task raised. `priority` None and empty metadata: inherited. `delay` is in
     seconds."""
 
     event_type: str
@@ -56,7 +56,8 @@ class Raised(_Shown):
 
 @dataclass(frozen=True, repr=False)
 class FannedOut(_Shown):
-    """A group of events, and what follows once. `need` 0: all of them; `timeout` is in seconds."""
+    """A group of events, and the event that follows. `need` 0: all of them; `timeout` is in
+    seconds."""
 
     events: list[Raised]
     then: Raised
@@ -71,7 +72,7 @@ class FannedOut(_Shown):
 
 @dataclass(frozen=True, repr=False)
 class Asked(_Shown):
-    """A question to a person. `timeout` is in seconds."""
+    """A wait for input from a person. `timeout` is in seconds."""
 
     message: str
     schema: dict[str, Json] | None = None
@@ -91,7 +92,7 @@ class Failing(_Shown):
 
 @dataclass(frozen=True, repr=False)
 class Pending(_Shown):
-    """The result follows. `timeout` is in seconds; None: the task's own."""
+    """The result follows. `timeout` is in seconds; None: the task's timeout."""
 
     timeout: float | None = None
 
@@ -110,11 +111,12 @@ class Failed(_Shown):
 
 @dataclass(frozen=True, repr=False)
 class Answer(_Shown):
-    """What one call of one task answered.
+    """The answer of one call of one task.
 
-    `data` is what the call was given with `changes` made; `status` is COMPLETED (with its `output`), FAILED
-    (`failing` says why), WAITING_FOR_INPUT (`waits` are what is asked) or None for unchanged; `reads` are the places it looked at, as JSON Pointers.
-    A failed call has nothing but its `failure`, one whose result follows nothing but `pending`.
+    `data` is the data of the call with `changes` applied; `status` is COMPLETED (with its
+    `output`), FAILED (see `failing`), WAITING_FOR_INPUT (see `waits`) or None for unchanged;
+    `reads` are the paths that it read, as JSON Pointers. A failed call has only its `failure`, a
+    pending one only `pending`.
     """
 
     data: dict[str, Json]
@@ -131,7 +133,7 @@ class Answer(_Shown):
 
     @property
     def raised(self) -> list[str]:
-        """The types of its events, without those of groups."""
+        """The types of its events, without events of groups."""
         return [event.event_type for event in self.events]
 
 

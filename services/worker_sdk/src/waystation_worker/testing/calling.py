@@ -104,14 +104,15 @@ async def run_task(
     now: datetime = START_OF_TIME,
     dry_run: bool = False,
 ) -> Answer:
-    """Calls one task once with one event, and gives what it answered.
+    """Calls one task once with one event and returns its answer.
 
-    `event` is a type or a `Raised`; default the first type that the task was declared with.
-    `payload` is the event's, `data` the workflow's, `now` when the event was raised. A failure is
-    a result too (`result.failure`); the traceback is in the log, which pytest shows.
+    `event` is an event type or a `Raised`; default the task's first event type. `payload` is the
+    payload of the event, `data` the data of the workflow, `now` the time at which the event was
+    raised. A failure is a result too (`result.failure`); the traceback is in the log, which pytest
+    shows.
 
     Raises ValueError for a task that the service does not host, and for an event or a workflow type
-    that this task would never get.
+    that the task does not handle.
     """
     __tracebackhide__ = True  # pytest shows the test instead
     if task_id not in service.tasks:
@@ -120,15 +121,15 @@ async def run_task(
     task = service.tasks[task_id]
     sent = event if isinstance(event, Raised) else Raised(event or _first(task.spec.event_types))
     if not sent.event_type:
-        raise ValueError(f"say which event: {task_id} takes {', '.join(task.spec.event_types)}")
+        raise ValueError(f"give an event: {task_id} handles {', '.join(task.spec.event_types)}")
     if not any(topics.matches(one, sent.event_type) for one in task.spec.event_types):
         raise ValueError(
-            f"{task_id} never gets {sent.event_type}: it takes {task.spec.event_types}"
+            f"{task_id} does not handle {sent.event_type}; it handles {task.spec.event_types}"
         )
     types = task.spec.workflow_types
     workflow_type = workflow_type or next((name for name in types if name != "*"), "workflow")
     if "*" not in types and workflow_type not in types:
-        raise ValueError(f"{task_id} gets nothing of {workflow_type} workflows, only of {types}")
+        raise ValueError(f"{task_id} does not handle {workflow_type} workflows, only {types}")
     instance = Instance(
         key=1,
         workflow_instance_id=workflow_instance_id,

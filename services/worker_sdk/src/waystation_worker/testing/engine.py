@@ -1,4 +1,4 @@
-"""The engine that a test moves: workflows of several tasks in memory, and the clock they share."""
+"""The in-memory engine of tests: workflows of several tasks, and their clock."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from waystation_worker.values import Model, copied
 class TestEngine:
     """Runs workflows through the tasks of the given services, without a server or a network.
 
-    Delivers as a busy cluster may: several deliveries are called on one copy of the data, in an
-    order that `seed` decides, and commit in another; what conflicts is called again. With
-    `duplicates` (the default) each attempt is called twice, as after a crash or a message that
-    came twice, and takes effect once: so tasks are called more often than they commit.
+    It behaves like a busy cluster: several deliveries are called with the same copy of the data, in
+    an order that depends on `seed`, and commit in another order; conflicting results are dropped
+    and the task is called again. With `duplicates` (the default) each attempt is called twice, as
+    after a crash or a duplicate message, and takes effect once.
 
-    Time stands still but for `advance`. What is awaited calls tasks; nothing else does.
+    The clock moves only with `advance`. Only awaited methods call tasks.
     """
 
     __test__ = False  # pytest would take it for a class of tests
@@ -62,7 +62,7 @@ class TestEngine:
             for task_id, task in service.tasks.items():
                 if task_id in self._hosts:
                     raise ValueError(
-                        f"task {task_id!r} belongs to one service, not to "
+                        f"task {task_id!r} must belong to one service, not to "
                         f"{self._hosts[task_id][0].name} and {service.name}"
                     )
                 self._hosts[task_id] = service, task
@@ -82,14 +82,14 @@ class TestEngine:
         metadata: Mapping[str, str] | None = None,
         workflow_timeout: Span | None = None,
     ) -> WorkflowRun:
-        """A new workflow that has raised `workflow.started`; no task is called yet.
+        """Starts a workflow, which raises `workflow.started`; calls no task yet.
 
-        `payload` is that event's, default the data. It fails when it is open still after
-        `workflow_timeout`. Raises WorkflowAlreadyExists for an id in use.
+        `payload` is the payload of that event, default the data. If the workflow is still open
+        after `workflow_timeout`, it fails. Raises WorkflowAlreadyExists for an existing id.
         """
         name = workflow_instance_id or f"{workflow_type}-{len(self.runs) + 1}"
         if any(run.id == name for run in self.runs):
-            raise WorkflowAlreadyExists(f"{name} is there already", code="ALREADY_EXISTS")
+            raise WorkflowAlreadyExists(f"{name} exists already", code="ALREADY_EXISTS")
         first = as_json(data or {}, "data")
         numbers = count(1)
         # Half of every chance is no jitter: tests want to know when.
@@ -130,7 +130,7 @@ class TestEngine:
             await run.until_quiet()
 
     async def advance(self, by: Span) -> None:
-        """Moves the clock, and calls what comes due on the way at its own time."""
+        """Moves the clock; everything that becomes due is called at its own time."""
         end = self.now + span(by, "by", timedelta.max)
         await self.until_quiet()
         while (due := min((run.next_due for run in self.runs if run.next_due), default=end)) < end:

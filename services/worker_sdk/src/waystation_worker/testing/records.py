@@ -1,4 +1,4 @@
-"""What tests see of a workflow's past and of what waits for somebody."""
+"""History entries, pending deliveries and dead letters as tests see them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from waystation_worker.values import Json
 @dataclass(frozen=True)
 class Entry:
     """An entry of history. `processed_by`: a task_id, `client` or `system`; `result`: SUCCESS,
-    FAILED, SKIPPED, UNHANDLED. `action` is what client or system did: as in
-    `waystation_worker.HistoryEntry`."""
+    FAILED, SKIPPED, UNHANDLED. `action`: see `waystation_worker.HistoryEntry`."""
 
     sequence: int
     event_id: str
@@ -34,12 +33,12 @@ class Entry:
     """The question that it answered, or that timed out."""
     answered_by: str = ""
     opened: tuple[str, ...] = ()
-    """The ids of the questions that it asked."""
+    """The ids of the waits that it opened."""
 
 
 @dataclass(frozen=True)
 class PendingTask:
-    """A task that answered that its result follows, at the latest `until` then."""
+    """A delivery that was answered with `pending`; it times out at `until`."""
 
     task_id: str
     event_type: str
@@ -51,7 +50,7 @@ class PendingTask:
 
 @dataclass
 class DeadLetter:
-    """A delivery that was given up. `state`: OPEN, RETRIED, DISCARDED."""
+    """A delivery that failed permanently. `state`: OPEN, RETRIED, DISCARDED."""
 
     dead_letter_id: str
     event_type: str

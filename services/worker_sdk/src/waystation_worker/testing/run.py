@@ -1,4 +1,4 @@
-"""One workflow in memory: what it shows, what people do to it, and how a test moves it."""
+"""One workflow in memory: its state, commands of clients and operators, and how a test runs it."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ from waystation_worker.workflows import (
 
 
 class Stuck(AssertionError):
-    """The workflow does not come where the test wants it; the message says what it waits for."""
+    """The workflow does not reach the expected state; the message says what it waits for."""
 
 
 class WorkflowRun:
-    """One workflow in a TestEngine. What it shows are copies."""
+    """One workflow in a TestEngine. Its properties return copies."""
 
     def __init__(self, memory: Memory, router: Router, seed: int) -> None:
         self._memory = memory
@@ -78,7 +78,7 @@ class WorkflowRun:
 
     @property
     def output(self) -> dict[str, Json] | None:
-        """What `complete` gave."""
+        """The output of the task that completed it."""
         output: dict[str, Json] | None = copied(self._memory.instance.output)
         return output
 
@@ -89,17 +89,17 @@ class WorkflowRun:
 
     @property
     def waits(self) -> tuple[Wait, ...]:
-        """The questions that are open."""
+        """The open waits."""
         return self._shown.waits
 
     @property
     def deadline(self) -> datetime | None:
-        """When it fails if it is open still; None: never."""
+        """When it fails if it is still open; None: never."""
         return self._memory.instance.deadline
 
     @property
     def pending(self) -> tuple[PendingTask, ...]:
-        """The tasks whose result is to follow."""
+        """The pending deliveries."""
         memory = self._memory
         return tuple(
             PendingTask(
@@ -115,7 +115,7 @@ class WorkflowRun:
 
     @property
     def events(self) -> list[EventWithState]:
-        """Every event, in the order in which they were raised, those of the system included."""
+        """All events, including system events, in the order in which they were raised."""
         return [self._with_state(event) for event in self._memory.events.values()]
 
     @property
@@ -125,7 +125,7 @@ class WorkflowRun:
 
     @property
     def history(self) -> list[Entry]:
-        """What was committed, in order."""
+        """The entries of its history, in order."""
         return [entry_of(stored) for stored in self._memory.history]
 
     @property
@@ -135,22 +135,23 @@ class WorkflowRun:
 
     @property
     def idle(self) -> str | None:
-        """Why nothing will ever move it; None while something may."""
+        """Why nothing will continue it; None if it is not idle."""
         idle = self._memory.instance.idle
         return None if idle is None else idle.message
 
     @property
     def conflicts(self) -> int:
-        """How many answers were thrown away because others had changed what they were made from."""
+        """How many results were dropped because other results had changed the data that they
+        read."""
         return self._router.conflicts
 
     @property
     def next_due(self) -> datetime | None:
-        """When something is due that is not due yet: an attempt, an event, a deadline."""
+        """When the next attempt, event or deadline that is not due yet becomes due."""
         return self._router.next_due()
 
     def timeline(self) -> str:
-        """What happened and what it waits for now, in lines for a person."""
+        """Its history and what it waits for, as text."""
         return timeline(self._memory, self._shown, self._seed)
 
     @property
@@ -177,7 +178,7 @@ class WorkflowRun:
         *,
         answered_by: str = "",
     ) -> None:
-        """Answers a question; `wait_id` may be left out where one is open.
+        """Answers a wait; `wait_id` is not needed if exactly one wait is open.
 
         Raises WorkflowNotWaiting, WaitIdRequired, WorkflowEnded, WrongState and InvalidRequest as `Client` does.
         """
@@ -197,8 +198,8 @@ class WorkflowRun:
         deliver_at: datetime | None = None,
         expires_at: datetime | None = None,
     ) -> None:
-        """Raises an event from outside. Raises WorkflowEnded, InvalidRequest for the names that
-        belong to the system, and ValueError as `NewEvent` does."""
+        """Raises an event, like a client. Raises WorkflowEnded, InvalidRequest for reserved names,
+        and ValueError as `NewEvent` does."""
         new = NewEvent(
             event_type,
             payload,
@@ -214,8 +215,8 @@ class WorkflowRun:
             actions.publish(draft, event)
 
     def complete_delivery(self, completion_token: str, result: TaskResult) -> None:
-        """Gives the result of a task that answered `pending`. Raises DeliveryNotFound, WorkflowEnded,
-        and for a result that breaks a rule WrongState or LimitExceeded."""
+        """Completes a pending delivery. Raises DeliveryNotFound, WorkflowEnded, and WrongState or
+        LimitExceeded for an invalid result."""
         with refusing():
             outcome = result_from_proto(result._message())
             self._complete(completion_token, outcome, fenced=False)
@@ -230,14 +231,14 @@ class WorkflowRun:
         retry_after: Span | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        """Fails the attempt of a task that answered `pending`. Raises as `complete_delivery`."""
+        """Fails the attempt of a pending delivery. Raises the errors of `complete_delivery`."""
         failure = task_failure(reason, message, permanent, retry_after, metadata)
         with refusing():
             self._complete(completion_token, failure_from_proto(failure), fenced=True)
 
     def extend_delivery(self, completion_token: str, extension: Span) -> datetime:
-        """Gives a task that answered `pending` more time, from now; answers until when. Raises as
-        `complete_delivery`."""
+        """Sets the deadline of a pending delivery to `extension` from now; returns the new
+        deadline. Raises the errors of `complete_delivery`."""
         seconds = span(extension, "extension", DAY)
 
         def extend(draft: Draft, _: Event, row: Delivery) -> None:
@@ -248,12 +249,12 @@ class WorkflowRun:
         return self._memory.clock() + seconds
 
     def cancel(self, reason: str = "") -> None:
-        """Ends it as CANCELLED. Raises WorkflowEnded when it is COMPLETED or FAILED."""
+        """Ends it as CANCELLED. Raises WorkflowEnded if it is COMPLETED or FAILED."""
         with refusing(), self._memory.drafting() as draft:
             actions.cancel(draft, reason)
 
     def retry(self, letter: DeadLetter, payload: Mapping[str, Any] | Model | None = None) -> None:
-        """Tries a dead letter again from attempt 1, with an edited payload where one is given."""
+        """Retries a dead letter from attempt 1, optionally with an edited payload."""
         found, edited = self._letter(letter), None
         if payload is not None:
             edited = as_json(payload, "payload")
@@ -262,7 +263,7 @@ class WorkflowRun:
         self._router.begin_again(found.letter.event.event_id, letter.task_id)
 
     def discard(self, letter: DeadLetter) -> None:
-        """Gives a dead letter up."""
+        """Discards a dead letter."""
         found = self._letter(letter)
         with refusing(), self._memory.drafting() as draft:
             actions.discard_dead_letter(draft, found.letter, self._memory.held())
@@ -296,7 +297,7 @@ class WorkflowRun:
             if where is Standing.OVER or row is None:
                 tokens = ", ".join(_token_of(one) for one in memory.pending()) or "none"
                 raise DeliveryNotFound(
-                    f"no delivery of {self.id} with the token {token} is pending; tokens that are: "
+                    f"no delivery of {self.id} with the token {token} is pending; pending tokens: "
                     f"{tokens}",
                     reason="DELIVERY_NOT_FOUND",
                     code="NOT_FOUND",
@@ -306,32 +307,32 @@ class WorkflowRun:
     # --- moving it -------------------------------------------------------------------------------
 
     async def until_quiet(self) -> None:
-        """Calls tasks until nothing is due now."""
+        """Calls tasks until nothing is due."""
         while await self._router.round():
             pass
 
     async def until(self, reached: Callable[[WorkflowRun], object]) -> None:
-        """Calls tasks, a few at a time, until the condition holds. Raises Stuck when nothing is due
-        and it does not."""
+        """Calls tasks, a few at a time, until the condition is true. Raises Stuck if nothing is due
+        before that."""
         __tracebackhide__ = True
         while not reached(self):
             if not await self._router.round():
-                raise Stuck(f"it never came to that\n{self.timeline()}")
+                raise Stuck(f"the condition did not become true\n{self.timeline()}")
 
     async def until_ended(self) -> None:
-        """Calls tasks until nothing is due. Raises Stuck unless the workflow has ended then."""
+        """Calls tasks until nothing is due. Raises Stuck if the workflow has not ended."""
         __tracebackhide__ = True
         await self.until_quiet()
         if self._memory.instance.status.is_open:
             raise Stuck(f"it has not ended\n{self.timeline()}")
 
     async def until_waiting(self) -> Wait:
-        """Calls tasks until nothing is due; gives the open question, the first of several. Raises
-        Stuck unless there is one."""
+        """Calls tasks until nothing is due; returns the first open wait. Raises Stuck if there is
+        none."""
         __tracebackhide__ = True
         await self.until_quiet()
         if self.status != "WAITING_FOR_INPUT":
-            raise Stuck(f"it asks for nothing\n{self.timeline()}")
+            raise Stuck(f"it does not wait for input\n{self.timeline()}")
         return self.waits[0]
 
 

@@ -44,7 +44,7 @@ def _stands(memory: Memory, shown: Workflow) -> Iterator[str]:
         places = ", ".join(map(str, sorted(group.open)))
         line = f"  {group.then.event_type} waits for branches {places} of {group.size}"
         if group.need:
-            line += f", for {group.need} that settle well"
+            line += f", for {group.need} that succeed"
         if group.deadline is not None:
             line += f" ({_left(datetime.fromisoformat(group.deadline), now)} left)"
         yield line
@@ -61,7 +61,7 @@ def _stands(memory: Memory, shown: Workflow) -> Iterator[str]:
             yield from _delivery_stands(memory, row, now)
     due = memory.timers.get((TimerKind.DEADLINE, ""))
     if due is not None and instance.status.is_open:
-        yield f"  fails in {_left(due, now)} if it is open then"
+        yield f"  fails in {_left(due, now)} if it is still open"
     if instance.idle is not None:
         yield f"  idle: {instance.idle.message}"
 
@@ -71,13 +71,13 @@ def _delivery_stands(memory: Memory, row: Delivery, now: datetime) -> Iterator[s
     what, due = f"  {event.event_type} for {row.task_id}", memory.due[row.event_id, row.task_id]
     if row.state is DeliveryState.PENDING:
         token = token_of(row.event_id, row.task_id, row.edit, row.attempts + 1)
-        yield f"{what}: its result follows, within {_left(due, now)} ({token})"
+        yield f"{what}: its result is pending, times out in {_left(due, now)} ({token})"
     elif row.state is DeliveryState.DEAD:
         return
     elif memory.treatment(event) is Treatment.HOLD:
         yield f"{what} is held until a dead letter is retried"
     elif due > now:
-        yield f"{what} is tried again in {_left(due, now)}"
+        yield f"{what} is retried in {_left(due, now)}"
     else:
         yield f"{what} is due"
 
