@@ -72,7 +72,9 @@ async def overload(system: System, number: int, normal: float) -> list[Row]:
             await link.behave(Pass())
             await asyncio.to_thread(system.rabbitmq.stop_server)
             await asyncio.sleep(spell)
-            most = await _count(system, "SELECT count(*) FROM outbox")
+            most = await _count(
+                system, "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM deliveries)"
+            )
             await asyncio.to_thread(system.rabbitmq.start)
             for loop in loops:
                 loop.cancel()

@@ -220,6 +220,22 @@ async def test_deliveries_that_are_raced_for_are_leased_once(engine: Engine) -> 
     assert len(found) >= 20
 
 
+async def test_the_backlog_is_all_that_waits_for_a_call(engine: Engine) -> None:
+    """Work that is parked waits too: a bound that does not see it is none."""
+    assert await engine.store.backlog() == 0
+    await engine.started()
+    assert await engine.store.backlog() == 1
+    await with_rows(
+        engine,
+        retried={"state": DeliveryState.READY},
+        nobody={"state": DeliveryState.NO_ENDPOINT},
+        full={"state": DeliveryState.AT_CAPACITY},
+        in_call={"state": DeliveryState.LEASED, "leased_by": ROUTER},
+        held={"state": DeliveryState.HELD},
+    )
+    assert await engine.store.backlog() == 4
+
+
 async def test_parked_deliveries_of_a_task_are_woken(engine: Engine) -> None:
     event = await with_rows(
         engine,

@@ -9,7 +9,7 @@ from waystation_core.ports.broker import LEVELS, lowest_priority_of
 from waystation_core.ports.store import DueEvent
 from waystation_core.store import event_types, rows
 from waystation_core.store.pool import Pool, claim, connection_of
-from waystation_domain.model import Delivery, JsonObject, Timer, TimerKind
+from waystation_domain.model import Delivery, DeliveryState, JsonObject, Timer, TimerKind
 from waystation_domain.pools import EVERY_TYPE, EventTypes
 
 _DUE_COLUMNS = """e.event_id::text, e.event_type, i.workflow_instance_id, i.workflow_type, i.version,
@@ -89,6 +89,18 @@ WITH found AS MATERIALIZED (
 # of the same service in call: else the death of the guilty one would be charged to both. The lock
 # keeps two routers from looking at the same time, and is a statement of its own because a claim
 # must see what was claimed before it; whoever does not get it looks again soon.
+_MOST_COUNTED = 1_000_001
+"""Of what waits: one more than any limit."""
+
+_BACKLOG = f"""
+SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT {_MOST_COUNTED}) o)
+    + (SELECT count(*) FROM (SELECT FROM deliveries WHERE state = {int(DeliveryState.READY)}
+        LIMIT {_MOST_COUNTED}) r)
+    + (SELECT count(*) FROM (SELECT FROM deliveries WHERE state = {int(DeliveryState.NO_ENDPOINT)}
+        OR state = {int(DeliveryState.AT_CAPACITY)} LIMIT {_MOST_COUNTED}) p)
+"""
+"""What waits for a first call or for another one; each part is an index of its own."""
+
 _ANY_SUSPECT = "SELECT 1 FROM deliveries WHERE state = 1 AND due_at <= now() AND suspect LIMIT 1"
 _LOCK_SUSPECTS = "SELECT pg_try_advisory_xact_lock(7401)"
 _CLAIM_SUSPECTS = f"""
@@ -267,7 +279,7 @@ class Sweeping:
         return dict(found)
 
     async def backlog(self) -> int:
-        found = await self._fetch("SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT 1000001) o")
+        found = await self._fetch(_BACKLOG)
         return int(found[0][0])
 
     async def forget_requests(self, limit: int) -> int:

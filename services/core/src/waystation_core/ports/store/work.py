@@ -423,7 +423,9 @@ class EngineStore(Protocol):
         ...
 
     async def backlog(self) -> int:
-        """About how many outbox rows there are."""
+        """About how much work waits: events that are not handled yet, and deliveries that are off the
+        fast way and not in call: to be retried, or waiting for an endpoint or a place. Counted up to
+        about a million of each."""
         ...
 
     async def forget_requests(self, limit: int) -> int:
