@@ -54,6 +54,8 @@ class Row:
     """A call of the same RPC that is carried out first."""
     settings: dict[str, str] = field(default_factory=dict)
     """Of a server of its own."""
+    limits: dict[str, int] = field(default_factory=dict)
+    """Constants that are set lower meanwhile."""
 
 
 def reused(made: Callable[..., Any], *args: Any, **other: Any) -> Row:
@@ -68,6 +70,17 @@ def reused(made: Callable[..., Any], *args: Any, **other: Any) -> Row:
 # --- the requests ------------------------------------------------------------------------------
 
 wait = of(pb.WaitWorkflowRequest, timeout=Duration())
+
+
+def item_start(**fields: Any) -> Callable[[World], Any]:
+    """The same as an item of a stream."""
+    return lambda w: pb.RunWorkflowsItem(item_id=1, start=start(**fields)(w))
+
+
+def item_wait(**fields: Any) -> Callable[[World], Any]:
+    return lambda w: pb.RunWorkflowsItem(item_id=1, wait=wait(**fields)(w))
+
+
 get = of(pb.GetWorkflowRequest)
 workflows = plain(pb.ListWorkflowsRequest)
 events = of(pb.ListEventsRequest)
@@ -101,6 +114,7 @@ GOOD: dict[str, Callable[[World], Any]] = {
     "StartWorkflow": start(),
     "RunWorkflow": run(),
     "WaitWorkflow": wait(),
+    "RunWorkflows": item_start(),
     "GetWorkflow": get(),
     "ListWorkflows": workflows(),
     "ListEvents": events(),
@@ -172,6 +186,11 @@ REFUSALS: dict[str, list[Row]] = {
     "StartWorkflow": _starts(start),
     "RunWorkflow": _starts(run),
     "WaitWorkflow": [_bad_id(wait), _unknown(wait), Row("INVALID_FIELD", wait(timeout=MINUS))],
+    "RunWorkflows": [
+        *_starts(item_start),
+        _unknown(item_wait),
+        Row("TOO_MANY_CALLS", item_start(), limits={"waystation_api.call_streams.MOST_ITEMS": 0}),
+    ],
     "GetWorkflow": [_bad_id(get), _unknown(get), Row("INVALID_FIELD", get(at_sequence=99))],
     "ListWorkflows": [
         *_pages(workflows),

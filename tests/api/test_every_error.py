@@ -15,7 +15,7 @@ from api.provoked import GOOD, REFUSALS, Row
 from api.refusing_world import World, world
 from support.comments import Comments, errors_of, examples_of, repeated_where
 from support.databases import migrated
-from support.running_api import Api, Refusal, refusal
+from support.running_api import Api, Refusal, one_item, refusal, refusal_of
 
 from localservers.postgres import PostgresServer
 
@@ -37,6 +37,10 @@ OF_ANY = {
 
 
 async def refused(api: Api, rpc: str, request: Any) -> Refusal:
+    if rpc == "RunWorkflows":
+        result = await one_item(api, request)
+        assert result.WhichOneof("result") == "error", result
+        return refusal_of(result.error)
     service = {
         "WorkflowService": api.workflows,
         "HandlerRegistryService": api.handlers,
@@ -79,13 +83,19 @@ async def _provoked(there: World, rpc: str, row: Row, serve: Any) -> str:
         await api.server._backlog.look()
     if row.before is not None:
         await _carried_out(api, rpc, row.before(there))
-    got = await refused(api, rpc, row.request(there))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in row.limits.items():
+            patch.setattr(name, value)
+        got = await refused(api, rpc, row.request(there))
     assert got.reason == row.reason, (rpc, row.reason, got)
     promised(got)
     return f"{got.code.name} / {got.reason}"
 
 
 async def _carried_out(api: Api, rpc: str, request: Any) -> None:
+    if rpc == "RunWorkflows":
+        assert (await one_item(api, request)).WhichOneof("result") != "error"
+        return
     call: Any = api.channel.unary_unary(
         RPCS[rpc], request_serializer=lambda m: m.SerializeToString()
     )
@@ -95,7 +105,7 @@ async def _carried_out(api: Api, rpc: str, request: Any) -> None:
 @pytest.mark.parametrize("rpc", RPCS)
 async def test_no_rpc_knows_another_namespace(rpc: str, api: Api) -> None:
     request = GOOD[rpc](await world(api))
-    (request.start if rpc == "RunWorkflow" else request).namespace = "acme"
+    (request.start if rpc in ("RunWorkflow", "RunWorkflows") else request).namespace = "acme"
     found = await refused(api, rpc, request)
     assert f"{found.code.name} / {found.reason}" == "NOT_FOUND / NAMESPACE_NOT_FOUND"
     assert found.metadata == {"namespace": "acme"}

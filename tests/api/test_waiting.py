@@ -121,6 +121,7 @@ async def test_stopping_answers_those_that_wait(api: Api) -> None:
 async def test_run_tells_the_id_at_once_and_answers_at_the_end(api: Api) -> None:
     request = pb.RunWorkflowRequest(start=pb.StartWorkflowRequest(workflow_type="t"))
     request.start.request_id = "r-1"
+    request.early_id = True
     # This client gives a unary call's metadata with its answer only; a stream's it gives at once.
     run = api.channel.unary_stream(
         "/waystation.v1.WorkflowService/RunWorkflow",

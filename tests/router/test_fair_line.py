@@ -2,7 +2,7 @@
 
 import pytest
 
-from waystation_router.fair_line import FairLine
+from waystation_core.fair_line import FairLine
 
 
 def test_each_name_is_served_in_turn_and_in_order_within_itself() -> None:

@@ -12,7 +12,13 @@ from grpc_status import rpc_status
 
 from support.scripted_engine import ScriptedEngine
 from waystation.v1.history_pb2 import HistoryEntry
-from waystation.v1.workflow_service_pb2 import ListHistoryRequest
+from waystation.v1.result_pb2 import CallStatus
+from waystation.v1.workflow_service_pb2 import (
+    ListHistoryRequest,
+    RunWorkflowsItem,
+    RunWorkflowsRequest,
+    RunWorkflowsResult,
+)
 from waystation_api.app import ApiServer, Store
 
 
@@ -55,6 +61,29 @@ async def refusal(call: Any) -> Refusal:
         tuple(fields),
         retry_seconds,
     )
+
+
+def refusal_of(error: CallStatus) -> Refusal:
+    """The same of an item of a stream."""
+    code = next(code for code in grpc.StatusCode if code.value[0] == error.code)
+    invalid = code is grpc.StatusCode.INVALID_ARGUMENT and "field" in error.metadata
+    return Refusal(
+        code,
+        error.reason,
+        dict(error.metadata),
+        error.message,
+        (error.metadata["field"],) if invalid else (),
+        error.retry_after.ToTimedelta().total_seconds() if error.HasField("retry_after") else None,
+    )
+
+
+async def one_item(api: Api, item: RunWorkflowsItem) -> RunWorkflowsResult:
+    """The result of an item that is alone on its stream."""
+    call: Any = api.workflows.RunWorkflows(timeout=30)
+    await call.write(RunWorkflowsRequest(items=[item]))
+    [result] = (await call.read()).results
+    call.cancel()
+    return result  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from waystation.v1 import (
     delivery_completion_service_pb2_grpc,
     handler_registry_service_pb2,
     handler_registry_service_pb2_grpc,
+    result_pb2,
     task_handler_service_pb2,
     workflow_service_pb2,
     workflow_service_pb2_grpc,
@@ -44,7 +45,16 @@ class FakeWaystation(
 ):
     """Keeps every request, and answers by the queued answers, then by the usual ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, streams: bool = True) -> None:
+        """`streams` False: as a server of before RunWorkflows."""
+        self.streams = streams
+        self.messages: list[Any] = []
+        """Of RunWorkflows; their items are among the calls, under the names of their unary forms."""
+        self.hang_up = asyncio.Event()
+        """Ends a stream in the middle of what is on it."""
+        self.opened = self.half_closed = 0
+        """Streams."""
+        self._streams: list[Any] = []
         self.calls: list[tuple[str, Any]] = []
         self.queued: dict[str, deque[Answer]] = {}
         self.usual: dict[str, Callable[[Any], Answer]] = {
@@ -56,6 +66,11 @@ class FakeWaystation(
 
     def next(self, method: str, *answers: Answer) -> None:
         self.queued.setdefault(method, deque()).extend(answers)
+
+    async def say_closing(self) -> None:
+        """Asks for the end of every stream."""
+        for context in self._streams:
+            await context.write(workflow_service_pb2.RunWorkflowsResponse(closing=True))
 
     def requests(self, method: str) -> list[Any]:
         return [request for name, request in self.calls if name == method]
@@ -112,11 +127,85 @@ def _serve_stream(method: str) -> Any:
     return serve
 
 
+class _ItemRefused(Exception):
+    """An item's answer that is an error."""
+
+
+class _ItemContext:
+    """What `_answer` uses of a call's context, for one item."""
+
+    def __init__(self, error: result_pb2.CallStatus) -> None:
+        self._error = error
+
+    async def abort(self, code: grpc.StatusCode, message: str) -> None:
+        self._error.code, self._error.message = code.value[0], message
+        raise _ItemRefused
+
+    async def abort_with_status(self, status: Any) -> None:
+        for _, value in status.trailing_metadata:
+            for detail in status_pb2.Status.FromString(value).details:
+                info = error_details_pb2.ErrorInfo()
+                detail.Unpack(info)
+                self._error.reason = info.reason
+                self._error.metadata.update(info.metadata)
+        await self.abort(status.code, status.details)
+
+
+_UNARY = {"start": "StartWorkflow", "run": "RunWorkflow", "wait": "WaitWorkflow"}
+
+
+async def _serve_items(self: FakeWaystation, requests: Any, context: Any) -> None:
+    self.opened += 1
+    self._streams.append(context)
+    if not self.streams:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+
+    async def serve(item: Any) -> None:
+        kind = item.WhichOneof("call")
+        result = workflow_service_pb2.RunWorkflowsResult(item_id=item.item_id)
+        try:
+            answer = await self._answer(
+                _UNARY[kind], getattr(item, kind), _ItemContext(result.error)
+            )
+        except _ItemRefused:
+            pass
+        else:
+            while isinstance(answer, asyncio.Event):
+                await answer.wait()
+                answer = self.usual[_UNARY[kind]](getattr(item, kind))
+            getattr(result, kind).CopyFrom(answer)
+        async with writing:
+            await context.write(workflow_service_pb2.RunWorkflowsResponse(results=[result]))
+
+    async def read() -> None:
+        async for message in requests:
+            self.messages.append(message)
+            served.extend(asyncio.create_task(serve(item)) for item in message.items)
+            for item in message.cancels:
+                self.calls.append(("cancel", item))
+        self.half_closed += 1
+
+    served: list[asyncio.Task[None]] = []
+    writing = asyncio.Lock()
+    reader = asyncio.create_task(read())
+    hung_up = asyncio.create_task(self.hang_up.wait())
+    await asyncio.wait({reader, hung_up}, return_when=asyncio.FIRST_COMPLETED)
+    if not hung_up.done():
+        hung_up.cancel()
+        await asyncio.gather(*served)
+        return
+    self.hang_up.clear()
+    for task in (reader, *served):
+        task.cancel()
+    await context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
+
+
 for _file in (handler_registry_service_pb2, delivery_completion_service_pb2, workflow_service_pb2):
     for _service in _file.DESCRIPTOR.services_by_name.values():
         for _method in _service.methods:
             _make = _serve_stream if _method.server_streaming else _serve
             setattr(FakeWaystation, _method.name, _make(_method.name))
+FakeWaystation.RunWorkflows = _serve_items  # type: ignore[method-assign,assignment]
 
 
 @contextlib.asynccontextmanager

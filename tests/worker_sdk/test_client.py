@@ -21,6 +21,13 @@ DONE = workflow_pb2.WAIT_OUTCOME_DONE
 TIMED_OUT = workflow_pb2.WAIT_OUTCOME_TIMED_OUT
 
 
+@pytest.fixture(params=["streams", "unary only"])
+async def waystation(request: pytest.FixtureRequest) -> Any:
+    """Both kinds of servers: a client finds out by itself."""
+    async with serving(FakeWaystation(streams=request.param == "streams")) as fake:
+        yield fake
+
+
 @pytest.fixture
 async def client(waystation: FakeWaystation) -> Any:
     async with Client(waystation.address, retry_for=5) as client:

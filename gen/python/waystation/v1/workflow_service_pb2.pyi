@@ -7,6 +7,7 @@ from waystation.v1 import event_pb2 as _event_pb2
 from waystation.v1 import history_pb2 as _history_pb2
 from waystation.v1 import operation_pb2 as _operation_pb2
 from waystation.v1 import replay_pb2 as _replay_pb2
+from waystation.v1 import result_pb2 as _result_pb2
 from waystation.v1 import status_pb2 as _status_pb2
 from waystation.v1 import workflow_pb2 as _workflow_pb2
 from google.protobuf.internal import containers as _containers
@@ -59,12 +60,14 @@ class StartWorkflowResponse(_message.Message):
     def __init__(self, context: _Optional[_Union[_workflow_pb2.WorkflowContext, _Mapping]] = ..., created: bool = ..., task_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RunWorkflowRequest(_message.Message):
-    __slots__ = ("start", "timeout")
+    __slots__ = ("start", "timeout", "early_id")
     START_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    EARLY_ID_FIELD_NUMBER: _ClassVar[int]
     start: StartWorkflowRequest
     timeout: _duration_pb2.Duration
-    def __init__(self, start: _Optional[_Union[StartWorkflowRequest, _Mapping]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    early_id: bool
+    def __init__(self, start: _Optional[_Union[StartWorkflowRequest, _Mapping]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., early_id: bool = ...) -> None: ...
 
 class RunWorkflowResponse(_message.Message):
     __slots__ = ("context", "outcome", "created", "task_ids")
@@ -95,6 +98,50 @@ class WaitWorkflowResponse(_message.Message):
     context: _workflow_pb2.WorkflowContext
     outcome: _workflow_pb2.WaitOutcome
     def __init__(self, context: _Optional[_Union[_workflow_pb2.WorkflowContext, _Mapping]] = ..., outcome: _Optional[_Union[_workflow_pb2.WaitOutcome, str]] = ...) -> None: ...
+
+class RunWorkflowsRequest(_message.Message):
+    __slots__ = ("items", "cancels")
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    CANCELS_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[RunWorkflowsItem]
+    cancels: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, items: _Optional[_Iterable[_Union[RunWorkflowsItem, _Mapping]]] = ..., cancels: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class RunWorkflowsItem(_message.Message):
+    __slots__ = ("item_id", "start", "run", "wait", "deadline")
+    ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    WAIT_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    item_id: int
+    start: StartWorkflowRequest
+    run: RunWorkflowRequest
+    wait: WaitWorkflowRequest
+    deadline: _duration_pb2.Duration
+    def __init__(self, item_id: _Optional[int] = ..., start: _Optional[_Union[StartWorkflowRequest, _Mapping]] = ..., run: _Optional[_Union[RunWorkflowRequest, _Mapping]] = ..., wait: _Optional[_Union[WaitWorkflowRequest, _Mapping]] = ..., deadline: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class RunWorkflowsResponse(_message.Message):
+    __slots__ = ("results", "closing")
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    CLOSING_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[RunWorkflowsResult]
+    closing: bool
+    def __init__(self, results: _Optional[_Iterable[_Union[RunWorkflowsResult, _Mapping]]] = ..., closing: bool = ...) -> None: ...
+
+class RunWorkflowsResult(_message.Message):
+    __slots__ = ("item_id", "start", "run", "wait", "error")
+    ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    WAIT_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    item_id: int
+    start: StartWorkflowResponse
+    run: RunWorkflowResponse
+    wait: WaitWorkflowResponse
+    error: _result_pb2.CallStatus
+    def __init__(self, item_id: _Optional[int] = ..., start: _Optional[_Union[StartWorkflowResponse, _Mapping]] = ..., run: _Optional[_Union[RunWorkflowResponse, _Mapping]] = ..., wait: _Optional[_Union[WaitWorkflowResponse, _Mapping]] = ..., error: _Optional[_Union[_result_pb2.CallStatus, _Mapping]] = ...) -> None: ...
 
 class GetWorkflowRequest(_message.Message):
     __slots__ = ("namespace", "workflow_instance_id", "at_sequence")

@@ -50,6 +50,11 @@ class WorkflowServiceStub(object):
                 request_serializer=waystation_dot_v1_dot_workflow__service__pb2.WaitWorkflowRequest.SerializeToString,
                 response_deserializer=waystation_dot_v1_dot_workflow__service__pb2.WaitWorkflowResponse.FromString,
                 _registered_method=True)
+        self.RunWorkflows = channel.stream_stream(
+                '/waystation.v1.WorkflowService/RunWorkflows',
+                request_serializer=waystation_dot_v1_dot_workflow__service__pb2.RunWorkflowsRequest.SerializeToString,
+                response_deserializer=waystation_dot_v1_dot_workflow__service__pb2.RunWorkflowsResponse.FromString,
+                _registered_method=True)
         self.GetWorkflow = channel.unary_unary(
                 '/waystation.v1.WorkflowService/GetWorkflow',
                 request_serializer=waystation_dot_v1_dot_workflow__service__pb2.GetWorkflowRequest.SerializeToString,
@@ -123,8 +128,8 @@ class WorkflowServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RunWorkflow(self, request, context):
-        """StartWorkflow and WaitWorkflow in one call. The instance id is also in the initial metadata, under
-        `waystation-workflow-instance-id`, as soon as the start is committed.
+        """StartWorkflow and WaitWorkflow in one call. Where `early_id` asks for it, the instance id is also in the initial
+        metadata, under `waystation-workflow-instance-id`, as soon as the start is committed.
         Errors: as StartWorkflow.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -134,6 +139,22 @@ class WorkflowServiceServicer(object):
     def WaitWorkflow(self, request, context):
         """Waits until the instance has ended, waits for input or is idle. Always returns OK for a known instance.
         Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD; NOT_FOUND / WORKFLOW_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RunWorkflows(self, request_iterator, context):
+        """Carries many starts, runs and waits over one stream, several to a message; this costs client and server far less
+        than one call for each. Results come in any order, each when it is ready. An item does what the call of the same
+        name does. Streams share the server fairly. At most 10,000 items of a stream may be without a result, and 20,000 of
+        all streams of a server. A stream that breaks undoes nothing: send the items without a result again on another
+        stream, with the same request_id.
+        The error of an item is in its result. The stream ends OK when the client has closed its sending side and has every
+        result. A message that cannot be read ends the stream with INVALID_FIELD or PAYLOAD_TOO_LARGE.
+        Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_STRUCT, INVALID_PRIORITY, INVALID_FIELD;
+        NOT_FOUND / WORKFLOW_NOT_FOUND; ALREADY_EXISTS / WORKFLOW_ALREADY_EXISTS, REQUEST_ID_REUSED;
+        RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE, CONTEXT_TOO_LARGE, BACKLOG_FULL, TOO_MANY_CALLS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -267,6 +288,11 @@ def add_WorkflowServiceServicer_to_server(servicer, server):
                     servicer.WaitWorkflow,
                     request_deserializer=waystation_dot_v1_dot_workflow__service__pb2.WaitWorkflowRequest.FromString,
                     response_serializer=waystation_dot_v1_dot_workflow__service__pb2.WaitWorkflowResponse.SerializeToString,
+            ),
+            'RunWorkflows': grpc.stream_stream_rpc_method_handler(
+                    servicer.RunWorkflows,
+                    request_deserializer=waystation_dot_v1_dot_workflow__service__pb2.RunWorkflowsRequest.FromString,
+                    response_serializer=waystation_dot_v1_dot_workflow__service__pb2.RunWorkflowsResponse.SerializeToString,
             ),
             'GetWorkflow': grpc.unary_unary_rpc_method_handler(
                     servicer.GetWorkflow,
@@ -406,6 +432,33 @@ class WorkflowService(object):
             '/waystation.v1.WorkflowService/WaitWorkflow',
             waystation_dot_v1_dot_workflow__service__pb2.WaitWorkflowRequest.SerializeToString,
             waystation_dot_v1_dot_workflow__service__pb2.WaitWorkflowResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RunWorkflows(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/waystation.v1.WorkflowService/RunWorkflows',
+            waystation_dot_v1_dot_workflow__service__pb2.RunWorkflowsRequest.SerializeToString,
+            waystation_dot_v1_dot_workflow__service__pb2.RunWorkflowsResponse.FromString,
             options,
             channel_credentials,
             insecure,

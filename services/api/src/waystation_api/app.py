@@ -28,6 +28,7 @@ from waystation.v1 import (
 )
 from waystation_api.backlog import LOOK_SECONDS, Backlog
 from waystation_api.bulk import BulkLetters
+from waystation_api.call_streams import CallStreams
 from waystation_api.changing import Changing
 from waystation_api.completing import Completing
 from waystation_api.completions import DeliveryCompletionService
@@ -46,6 +47,7 @@ from waystation_api.starting import Starter
 from waystation_api.system import SystemService
 from waystation_api.waiting import InstanceReader, Waiters
 from waystation_api.watching import Watching
+from waystation_api.workflow_calls import WorkflowCalls
 from waystation_api.workflows import WorkflowService
 from waystation_core.decisions import Decisions
 from waystation_core.means import MEANS
@@ -95,12 +97,13 @@ class _Gate(grpc.aio.ServerInterceptor):
         if (
             self.is_open
             or handler is None
-            or handler.request_streaming
             or not handler_call_details.method.startswith("/waystation.")
         ):
             return handler
         make = (
-            grpc.unary_stream_rpc_method_handler
+            grpc.stream_stream_rpc_method_handler
+            if handler.request_streaming
+            else grpc.unary_stream_rpc_method_handler
             if handler.response_streaming
             else grpc.unary_unary_rpc_method_handler
         )
@@ -164,9 +167,11 @@ class ApiServer:
         )
         portions = LetterPortions(store.queries, decisions)
         bulk = BulkLetters(store.engine, store.queries, changing, portions)
+        calls = WorkflowCalls(self._starter, self._waiters, self._registry)
+        self._streams = CallStreams(calls, reader)
         workflows = WorkflowService(
-            starter=self._starter,
-            waiters=self._waiters,
+            calls=calls,
+            streams=self._streams,
             reader=reader,
             reading=Reading(store.queries, reader),
             watching=Watching(store.queries, self._waiters),
@@ -262,6 +267,7 @@ class ApiServer:
     async def stop(self) -> None:
         """Takes no new calls, answers those that wait, lets the others finish. Idempotent."""
         log.info("stopping")
+        self._streams.close()
         self._waiters.close()
         await self._rpc.stop(self._settings.stop_grace_seconds)
         for task in self._background:

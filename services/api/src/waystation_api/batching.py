@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from waystation_core.fair_line import FairLine
 from waystation_core.ports.store import WriteRefused
 from waystation_core.running import Kept, keep
 from waystation_domain.errors import StoreUnavailable
@@ -48,12 +48,12 @@ class Batcher(Generic[Item, Answer]):
         self._most_bytes = most_bytes
         self._held = 0
         self._held_bytes = 0
-        self._waiting: deque[_Held[Item, Answer]] = deque()
+        self._waiting: FairLine[_Held[Item, Answer]] = FairLine()
         self._under_way: set[Kept] = set()
 
-    async def __call__(self, item: Item, size_bytes: int = 0) -> Answer:
-        """The answer to one item. A caller that goes away takes nothing back. Raises StoreUnavailable
-        where so much is held that there is no room for it."""
+    async def __call__(self, item: Item, size_bytes: int = 0, line: str = "") -> Answer:
+        """The answer to one item. Lines are served in turn. A caller that goes away takes nothing back.
+        Raises StoreUnavailable where so much is held that there is no room for it."""
         if self._held and (
             self._held >= self._most_held or self._held_bytes + size_bytes > self._most_bytes
         ):
@@ -65,7 +65,7 @@ class Batcher(Generic[Item, Answer]):
         self._held += 1
         self._held_bytes += size_bytes
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Held(item, size_bytes, future))
+        self._waiting.append(line, _Held(item, size_bytes, future))
         if self._free:
             self._free -= 1
             # What waits for it would wait for ever.
@@ -82,9 +82,9 @@ class Batcher(Generic[Item, Answer]):
     async def _work(self) -> None:
         try:
             while self._waiting:
-                batch = [
-                    self._waiting.popleft() for _ in range(min(self._limit, len(self._waiting)))
-                ]
+                batch: list[_Held[Item, Answer]] = []
+                while self._waiting and len(batch) < self._limit:
+                    batch.append(self._waiting.pop())
                 try:
                     await self._answer(batch)
                 finally:

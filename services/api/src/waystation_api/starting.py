@@ -87,14 +87,14 @@ class Starter:
             most_bytes=MOST_HELD_BYTES,
         )
 
-    async def start(self, start: actions.Start, size_bytes: int) -> Started:
+    async def start(self, start: actions.Start, size_bytes: int, line: str = "") -> Started:
         """The instance, new or as it was there with the same content. `size_bytes` is about what it
-        takes while it waits.
+        takes while it waits; lines, and the workflow types in each of them, are served in turn.
 
         Raises WorkflowAlreadyExists, RequestIdReused, BacklogFull, StoreUnavailable.
         """
         with self._backlog.room():
-            started = await self._batch(start, size_bytes)
+            started = await self._batch(start, size_bytes, f"{line}/{start.instance.workflow_type}")
         if started.request_reused:
             # Of a fork's, what comes before the slash is its scope.
             request_id = str(start.request_id).rpartition("/")[2]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import TypeAlias
 
 import grpc
 
 from waystation.v1 import blocker_pb2, workflow_service_pb2, workflow_service_pb2_grpc
-from waystation_api import waiting
 from waystation_api.backlog import Backlog
 from waystation_api.blockers import Blocker
+from waystation_api.call_streams import CallStreams
 from waystation_api.changing import Change, Changing
 from waystation_api.explaining import MAX_BLOCKERS, Facts, broker_trouble, explain
 from waystation_api.forking import Forking
@@ -22,16 +23,15 @@ from waystation_api.requests import (
     check_instance_id,
     check_namespace,
 )
-from waystation_api.starting import Starter, start_from_proto
 from waystation_api.tasks import task_ids
-from waystation_api.waiting import InstanceReader, Waiters
+from waystation_api.waiting import InstanceReader
 from waystation_api.watching import Watching
+from waystation_api.workflow_calls import WorkflowCalls
 from waystation_conversion import (
     context_to_proto,
     error_to_proto,
     new_event_from_proto,
     payload_from_proto,
-    seconds_from_proto,
     set_timestamp,
 )
 from waystation_core.ports.broker import Broker
@@ -56,8 +56,8 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
     def __init__(
         self,
         *,
-        starter: Starter,
-        waiters: Waiters,
+        calls: WorkflowCalls,
+        streams: CallStreams,
         reader: InstanceReader,
         reading: Reading,
         watching: Watching,
@@ -69,8 +69,8 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         queries: QueryStore,
         broker: Broker,
     ) -> None:
-        self._starter = starter
-        self._waiters = waiters
+        self._calls = calls
+        self._streams = streams
         self._reader = reader
         self._reading = reading
         self._watching = watching
@@ -87,69 +87,34 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
     async def StartWorkflow(
         self, request: _pb.StartWorkflowRequest, context: Context
     ) -> _pb.StartWorkflowResponse:
-        size = request.ByteSize()
-        start = start_from_proto(request)
-        started = await self._starter.start(start, size)
-        response = _pb.StartWorkflowResponse(created=started.created)
-        context_to_proto(started.instance, into=response.context)
-        response.task_ids.extend(
-            await task_ids(self._registry, lifecycle.STARTED, started.instance.workflow_type)
-        )
+        response = _pb.StartWorkflowResponse()
+        await self._calls.start(request, response)
         return response
 
     async def RunWorkflow(
         self, request: _pb.RunWorkflowRequest, context: Context
     ) -> _pb.RunWorkflowResponse:
-        if not request.HasField("start"):
-            raise InvalidField("start is missing; say which workflow to run.", field="start")
-        seconds = self._seconds(request, context)
-        size = request.start.ByteSize()
-        start = start_from_proto(request.start)
-        wanted = start.instance.workflow_instance_id
-        # Subscribed before the start is committed, so that the first read can be spared.
-        with self._waiters.waiter(wanted) as waiter:
-            started = await self._starter.start(start, size)
-            instance_id = started.instance.workflow_instance_id
-            await context.send_initial_metadata(((INSTANCE_ID_KEY, instance_id),))
-            if instance_id == wanted:
-                instance, outcome = await waiter.wait(
-                    seconds, started.instance if started.created else None
-                )
-        if instance_id != wanted:
-            # A repeated request: the instance is that of the first call.
-            with self._waiters.waiter(instance_id) as waiter:
-                instance, outcome = await waiter.wait(seconds)
-        response = _pb.RunWorkflowResponse(outcome=outcome, created=started.created)
-        context_to_proto(instance, into=response.context)
-        response.task_ids.extend(
-            await task_ids(self._registry, lifecycle.STARTED, instance.workflow_type)
+        async def tell_id(workflow_instance_id: str) -> None:
+            await context.send_initial_metadata(((INSTANCE_ID_KEY, workflow_instance_id),))
+
+        response = _pb.RunWorkflowResponse()
+        await self._calls.run(
+            request,
+            response,
+            remaining=context.time_remaining(),
+            stored=tell_id if request.early_id else None,
         )
         return response
 
     async def WaitWorkflow(
         self, request: _pb.WaitWorkflowRequest, context: Context
     ) -> _pb.WaitWorkflowResponse:
-        check_namespace(request.namespace)
-        instance_id = check_instance_id(request.workflow_instance_id)
-        seconds = self._seconds(request, context)
-        with self._waiters.waiter(instance_id) as waiter:
-            instance, outcome = await waiter.wait(seconds)
-        response = _pb.WaitWorkflowResponse(outcome=outcome)
-        context_to_proto(instance, into=response.context)
+        response = _pb.WaitWorkflowResponse()
+        await self._calls.wait(request, response, remaining=context.time_remaining())
         return response
 
-    @staticmethod
-    def _seconds(
-        request: _pb.RunWorkflowRequest | _pb.WaitWorkflowRequest, context: Context
-    ) -> float:
-        """How long to wait: as asked, cut so that the answer comes before the caller gives up."""
-        seconds = waiting.DEFAULT_SECONDS
-        if request.HasField("timeout"):
-            seconds = seconds_from_proto(request.timeout, "timeout", most=waiting.MAX_SECONDS)
-        remaining = context.time_remaining()
-        if remaining is not None:
-            seconds = min(seconds, max(remaining - waiting.MARGIN_SECONDS, 0.0))
-        return seconds
+    async def RunWorkflows(self, messages: AsyncIterator[bytes], context: Context) -> None:
+        await self._streams.serve(messages, context.write)
 
     # --- reading ---------------------------------------------------------------------------
 

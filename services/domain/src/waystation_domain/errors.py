@@ -21,7 +21,7 @@
     ├── VersionMismatch          ABORTED
     ├── ResourceExhausted        RESOURCE_EXHAUSTED
     │   └── PayloadTooLarge, ContextTooLarge, TooManyEvents, BacklogFull,
-    │       TooManyHandlers, NotBegun
+    │       TooManyHandlers, TooManyCalls, NotBegun
     ├── EndpointNotAllowed       PERMISSION_DENIED
     ├── StoreUnavailable         UNAVAILABLE
     ├── DeliveryNotPending       UNAVAILABLE
@@ -207,6 +207,11 @@ class BacklogFull(ResourceExhausted):
 
 class TooManyHandlers(ResourceExhausted):
     reason = "TOO_MANY_HANDLERS"
+
+
+class TooManyCalls(ResourceExhausted):
+    reason = "TOO_MANY_CALLS"
+    retry_seconds = 1.0
 
 
 class NotBegun(ResourceExhausted):

@@ -18,6 +18,7 @@ from waystation.v1 import task_handler_service_pb2
 from waystation_conversion.nouns import add_history, context_to_proto, event_to_proto
 from waystation_conversion.replies import reply_from_proto
 from waystation_conversion.times import set_timestamp
+from waystation_core.fair_line import FairLine
 from waystation_core.ports.broker import Notice
 from waystation_core.ports.store import EngineStore, StoredEntry
 from waystation_core.registry_copy import RegistryCopy
@@ -37,7 +38,6 @@ from waystation_router.endpoints import (
     NotSent,
 )
 from waystation_router.endpoints import Cut as CutCall
-from waystation_router.fair_line import FairLine
 from waystation_router.ledger import Call, Handling, Ledger
 from waystation_router.pools import PoolsSeen
 

@@ -84,7 +84,7 @@ class Client(Completing, Revisiting):
             workflow_timeout,
             request_id,
         )
-        response = await self._call(self._workflows.StartWorkflow, request)
+        response = await self._call_streamed(request)
         return to_workflow(response.context, created=response.created, task_ids=response.task_ids)
 
     async def run(
@@ -116,7 +116,7 @@ class Client(Completing, Revisiting):
         end = None if timeout is None else time.monotonic() + timeout
         leg = _leg(end)
         request = pb.RunWorkflowRequest(start=start, timeout=timedelta(seconds=leg))
-        response = await self._call(self._workflows.RunWorkflow, request, leg + _SLACK_SECONDS)
+        response = await self._call_streamed(request, leg + _SLACK_SECONDS)
         if response.outcome == workflow_pb2.WAIT_OUTCOME_TIMED_OUT and not _over(end):
             waited = await self._wait(response.context.workflow_instance_id, end)
             context, outcome = waited.context, waited.outcome
@@ -320,8 +320,8 @@ class Client(Completing, Revisiting):
                 workflow_instance_id=workflow_id,
                 timeout=timedelta(seconds=leg),
             )
-            response: pb.WaitWorkflowResponse = await self._call(
-                self._workflows.WaitWorkflow, request, leg + _SLACK_SECONDS
+            response: pb.WaitWorkflowResponse = await self._call_streamed(
+                request, leg + _SLACK_SECONDS
             )
             if response.outcome != workflow_pb2.WAIT_OUTCOME_TIMED_OUT or _over(end):
                 return response

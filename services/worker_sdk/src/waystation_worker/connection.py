@@ -10,13 +10,26 @@ from typing import Any, Self
 
 import grpc
 
+from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.delivery_completion_service_pb2_grpc import DeliveryCompletionServiceStub
 from waystation.v1.workflow_service_pb2_grpc import WorkflowServiceStub
+from waystation_worker.call_stream import CallFailed, CallStreams, Request
 from waystation_worker.channels import DEFAULT_ADDRESS, open_channel
-from waystation_worker.errors import SettingsError, Unavailable, from_rpc_error
+from waystation_worker.errors import (
+    SettingsError,
+    Unavailable,
+    WaystationError,
+    error_of,
+    from_rpc_error,
+)
 from waystation_worker.patience import Patience
 
 _CALL_SECONDS = 10.0
+_UNARY: dict[type[Any], str] = {
+    pb.StartWorkflowRequest: "StartWorkflow",
+    pb.RunWorkflowRequest: "RunWorkflow",
+    pb.WaitWorkflowRequest: "WaitWorkflow",
+}
 
 
 class Connection:
@@ -32,6 +45,7 @@ class Connection:
         self._retry_for = retry_for
         self._channel: grpc.aio.Channel | None = None
         self._stubs: dict[Callable[..., Any], Any] = {}
+        self._streams = CallStreams(lambda: self._workflows.RunWorkflows())
 
     async def __aenter__(self) -> Self:
         return self
@@ -46,6 +60,7 @@ class Connection:
 
     async def close(self) -> None:
         """Closes the connection; calls in flight are cancelled. A later call connects again."""
+        self._streams.close()
         channel, self._channel = self._channel, None
         self._stubs.clear()
         if channel is not None:
@@ -77,11 +92,26 @@ class Connection:
         while True:
             try:
                 return await method(request, timeout=seconds)
-            except grpc.aio.AioRpcError as error:
-                pause = patience.pause_after(error)
+            except (grpc.aio.AioRpcError, CallFailed) as error:
+                pause = patience.pause_after(code_of(error))
                 if pause is None:
-                    raise self._explained(from_rpc_error(error)) from error
+                    raise self._explained(error_from(error)) from error
             await asyncio.sleep(pause)
+
+    async def _call_streamed(self, request: Request, seconds: float = _CALL_SECONDS) -> Any:
+        """The same for a start, a run or a wait: over a stream with others, where the server has it."""
+        return await self._call(self._once, request, seconds)
+
+    async def _once(self, request: Request, *, timeout: float) -> Any:
+        unary = getattr(self._workflows, _UNARY[type(request)])
+        if self._streams.usable:
+            try:
+                return await self._streams.call(request, timeout)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
+                    raise
+                self._streams.not_there()
+        return await unary(request, timeout=timeout)
 
     def _explained(self, error: Exception) -> Exception:
         """Adds the address to errors that did not come from Waystation itself."""
@@ -93,3 +123,14 @@ class Connection:
                 code=error.code,
             )
         return error
+
+
+def code_of(error: grpc.aio.AioRpcError | CallFailed) -> grpc.StatusCode:
+    return error.code if isinstance(error, CallFailed) else error.code()
+
+
+def error_from(error: grpc.aio.AioRpcError | CallFailed) -> WaystationError:
+    """The typed error of a call that failed, whichever way it went."""
+    if isinstance(error, CallFailed):
+        return error_of(error.code.name, error.reason, error.message, error.metadata)
+    return from_rpc_error(error)

@@ -26,10 +26,10 @@ class Patience:
         self._end = time.monotonic() + self._seconds
         self._pause = _FIRST_PAUSE
 
-    def pause_after(self, error: grpc.aio.AioRpcError) -> float | None:
-        """Seconds until the next try; None where there should be none."""
+    def pause_after(self, code: grpc.StatusCode) -> float | None:
+        """Seconds until the next try after a call that failed so; None where there should be none."""
         pause = self._pause * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
-        if error.code() not in _AGAIN or time.monotonic() + pause > self._end:
+        if code not in _AGAIN or time.monotonic() + pause > self._end:
             return None
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)
         return pause

@@ -43,7 +43,7 @@ async def follow(
                 raise Unavailable("it says nothing", code="DEADLINE_EXCEEDED") from None
             patience.renew()
         except grpc.aio.AioRpcError as error:
-            again = patience.pause_after(error)
+            again = patience.pause_after(error.code())
             if again is None:
                 raise
             pause = again

@@ -137,7 +137,8 @@ def run(
             metadata,
             workflow_timeout,
             request_id,
-        )
+        ),
+        early_id=True,
     )
     with connected(address, as_json) as api:
         seconds = limit.next_wait()

@@ -18,6 +18,7 @@ from google.protobuf import any_pb2
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
+from waystation.v1 import result_pb2
 from waystation_core.ids import new_id
 from waystation_core.rpc.reading import SMALL_BYTES, MessageReader, parsed
 from waystation_core.rpc.status_texts import short_details, short_enough
@@ -31,6 +32,7 @@ from waystation_domain.errors import (
 
 DOMAIN = "waystation"
 DETAILS_KEY = "grpc-status-details-bin"
+_CONTRACT = "/waystation."
 
 _log = structlog.get_logger(__name__)
 _CODES = {code.name: code for code in grpc.StatusCode}
@@ -55,6 +57,16 @@ def status_of(error: WaystationError) -> tuple[grpc.StatusCode, str, bytes]:
         retry.retry_delay.FromTimedelta(timedelta(seconds=error.retry_seconds))
         status.details.append(_packed(retry))
     return code, message, status.SerializeToString()
+
+
+def write_error(error: WaystationError, into: result_pb2.CallStatus) -> None:
+    """The same for one item of a stream."""
+    into.code = _CODES[error.code].value[0]
+    into.message = short_enough(error.message)
+    into.reason = error.reason
+    into.metadata.update(short_details(error.metadata))
+    if error.retry_seconds is not None:
+        into.retry_after.FromTimedelta(timedelta(seconds=error.retry_seconds))
 
 
 def _packed(message: Any) -> any_pb2.Any:
@@ -197,8 +209,11 @@ def _guarded(handler: Any, method: str, reader: MessageReader, most_bytes: int) 
     else:
         make, behaviour = grpc.unary_unary_rpc_method_handler, handler.unary_unary
     guard = _guard_generator if inspect.isasyncgenfunction(behaviour) else _guard_coroutine
+    if handler.request_streaming and method.startswith(_CONTRACT):
+        # Bytes both ways: the items of a message are read one by one, and refused one by one.
+        return make(guard(behaviour, method, _Reading(None, reader, most_bytes, strict=True)))
     deserialize = handler.request_deserializer
-    # A stream's requests come as an iterator, which only gRPC itself can read.
+    # Other streams' requests come as an iterator, which only gRPC itself can read.
     kind = None if handler.request_streaming else _kind(deserialize)
     return make(
         guard(

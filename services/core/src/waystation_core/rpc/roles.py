@@ -37,6 +37,7 @@ ROLES: dict[str, frozenset[Role]] = {
             "StartWorkflow": _CLIENTS,
             "RunWorkflow": _CLIENTS,
             "WaitWorkflow": _CLIENTS,
+            "RunWorkflows": _CLIENTS,
             "GetWorkflow": _CLIENTS,
             "ListWorkflows": _CLIENTS,
             "ListEvents": _CLIENTS,

@@ -11,7 +11,8 @@ from google.protobuf.message import DecodeError
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.rpc.attempts import answer_too_large, invalid_answer
 from waystation_core.rpc.endpoint_channels import MAX_ANSWER_BYTES
-from waystation_core.rpc.reading import SMALL_BYTES, MessageReader, varint_at
+from waystation_core.rpc.items import fields
+from waystation_core.rpc.reading import SMALL_BYTES, MessageReader
 from waystation_core.rpc.unknown_fields import drop_unknown
 from waystation_domain.errors import WaystationError
 from waystation_domain.limits import MAX_REPEATED
@@ -20,7 +21,6 @@ from waystation_domain.outcomes import AttemptError, fault_of
 Token = tuple[str, int]
 """Idempotency key and attempt: what a result is told apart by."""
 
-_LENGTH_DELIMITED = 2
 _KEY, _ATTEMPT = 1, 2
 """Fields of HandleEventsResult."""
 _PARTS_FOR_TOKEN = 16
@@ -69,7 +69,7 @@ async def results_of(
 def _pieces(data: bytes) -> Iterator[bytes]:
     """The bytes of each result."""
     found = 0
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number == 1 and isinstance(value, bytes):
             found += 1
             if found > MAX_REPEATED:
@@ -80,7 +80,7 @@ def _pieces(data: bytes) -> Iterator[bytes]:
 def _token(result: bytes) -> Token:
     key, attempt = "", 0
     try:
-        for part, (number, value) in enumerate(_fields(result)):
+        for part, (number, value) in enumerate(fields(result)):
             if number == _KEY and isinstance(value, bytes):
                 key = value.decode()
             elif number == _ATTEMPT and isinstance(value, int):
@@ -92,29 +92,3 @@ def _token(result: bytes) -> Token:
     if not key:
         raise DecodeError("a result without a name")
     return key, attempt
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """Numbers and values of a message's own fields; those of fixed length are left out."""
-    at, end = 0, len(data)
-    try:
-        while at < end:
-            tag, at = varint_at(data, at)
-            wire = tag & 7
-            if wire == _LENGTH_DELIMITED:
-                length, at = varint_at(data, at)
-                if at + length > end:
-                    raise DecodeError("truncated")
-                yield tag >> 3, data[at : at + length]
-                at += length
-            elif wire == 0:
-                number, at = varint_at(data, at)
-                yield tag >> 3, number
-            elif wire == 1:
-                at += 8
-            elif wire == 5:
-                at += 4
-            else:
-                raise DecodeError("groups are not used")
-    except IndexError:
-        raise DecodeError("truncated") from None

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENTS
+from waystation_core.rpc.items import MAX_MESSAGE_BYTES, joined
 from waystation_core.rpc.reading import MessageReader
 from waystation_core.running import job
 from waystation_domain.outcomes import AttemptError
@@ -20,15 +21,10 @@ from waystation_router.endpoints.calls import Call
 from waystation_router.endpoints.outcomes import PERHAPS_CUT
 from waystation_router.endpoints.results import Refused, Token, results_of, small_results
 
-# A handler with gRPC's defaults refuses messages above 4 MiB, and that breaks the whole stream.
-MAX_MESSAGE_BYTES = 1024 * 1024
 MAX_CANCELS = 1_000
 """In one message: half a MiB at most."""
 MAX_ABANDONED = 1_000
 FAREWELL_SECONDS = 5.0
-
-_ITEM = b"\x0a"
-"""Field 1, length-delimited: `HandleEventsRequest.items`."""
 
 _log = structlog.get_logger(__name__)
 
@@ -132,19 +128,20 @@ class EventStream:
 
     def _message(self) -> bytes:
         """The next HandleEventsRequest: what waits, as far as one message carries."""
-        parts: list[bytes] = []
+        payloads: list[bytes] = []
         size = 0
         while self._unsent and size + len(self._unsent[0].payload) <= MAX_MESSAGE_BYTES:
             payload = self._unsent.popleft().payload
             size += len(payload)
-            parts += (_ITEM, _varint(len(payload)), payload)
+            payloads.append(payload)
+        message = joined(payloads)
         if self._cancels:
             named = pb.HandleEventsRequest()
             for key, attempt in self._cancels[:MAX_CANCELS]:
                 named.cancels.add(idempotency_key=key, attempt=attempt)
             del self._cancels[:MAX_CANCELS]
-            parts.append(named.SerializeToString())
-        return b"".join(parts)
+            message += named.SerializeToString()
+        return message
 
     async def _read(self) -> None:
         status: grpc.StatusCode | None = None
@@ -197,12 +194,3 @@ class EventStream:
 def was_refused(status: grpc.StatusCode | None) -> bool:
     """Whether a stream ended by a status that a living endpoint sent."""
     return status is not None and status not in PERHAPS_CUT
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)

@@ -1,0 +1,226 @@
+"""Starts, runs and waits of one client over one stream: many to a message, both ways.
+
+A call of its own costs client and server some 300 microseconds each, however small it is; a message of a
+stream costs the same and carries as many items as there are at that moment. So a client sends all of
+them this way, and nobody has to ask for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+import grpc
+
+from waystation.v1 import result_pb2
+from waystation.v1 import workflow_service_pb2 as pb
+
+Request: TypeAlias = "pb.StartWorkflowRequest | pb.RunWorkflowRequest | pb.WaitWorkflowRequest"
+
+MOST_ITEMS = 5_000
+"""Of one stream without a result: half of what a server takes. Then another stream is opened."""
+MAX_MESSAGE_BYTES = 1024 * 1024
+"""Of the items in one message, unless a single one is larger."""
+ASK_AGAIN_SECONDS = 60.0
+"""A server without this stream may be one of a release that has it by then."""
+
+_KINDS: dict[type[Any], str] = {
+    pb.StartWorkflowRequest: "start",
+    pb.RunWorkflowRequest: "run",
+    pb.WaitWorkflowRequest: "wait",
+}
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+class CallFailed(Exception):
+    """One call that was refused or not answered, by what its unary form would have failed with."""
+
+    def __init__(self, error: result_pb2.CallStatus) -> None:
+        super().__init__(error.message)
+        self.code = _CODES.get(error.code, grpc.StatusCode.UNKNOWN)
+        self.message = error.message
+        self.reason = error.reason
+        self.metadata = dict(error.metadata)
+
+
+class CallStreams:
+    """The streams of one client: one, unless that is full or about to end."""
+
+    def __init__(self, open_stream: Callable[[], Any]) -> None:
+        """`open_stream` makes a RunWorkflows call."""
+        self._open_stream = open_stream
+        self._current: _CallStream | None = None
+        self._all: set[_CallStream] = set()
+        self._not_before = 0.0
+
+    @property
+    def usable(self) -> bool:
+        """Whether the server is believed to have this stream."""
+        return time.monotonic() >= self._not_before
+
+    def not_there(self) -> None:
+        """The server does not have it."""
+        self._not_before = time.monotonic() + ASK_AGAIN_SECONDS
+
+    async def call(self, request: Request, seconds: float) -> Any:
+        """The response. Raises CallFailed; grpc.aio.AioRpcError where the stream broke, after which the
+        same request may be sent again."""
+        stream = self._current
+        if stream is None or not stream.takes_more:
+            stream = self._current = _CallStream(self._open_stream(), self._ended)
+            self._all.add(stream)
+        return await stream.call(request, seconds)
+
+    def close(self) -> None:
+        """Cancels every call."""
+        for stream in list(self._all):
+            stream.close()
+
+    def _ended(self, stream: _CallStream) -> None:
+        self._all.discard(stream)
+        if self._current is stream:
+            self._current = None
+
+
+@dataclass(slots=True)
+class _Call:
+    kind: str
+    future: asyncio.Future[Any]
+
+
+class _CallStream:
+    """One stream. Calls of one turn of the loop go out in one message; while a message is being
+    written the next ones gather."""
+
+    def __init__(self, rpc: Any, ended: Callable[[_CallStream], None]) -> None:
+        self._rpc = rpc
+        self._ended = ended
+        self._loop = asyncio.get_running_loop()
+        self._ids = itertools.count(1)
+        self._calls: dict[int, _Call] = {}
+        self._unsent: deque[tuple[int, pb.RunWorkflowsItem]] = deque()
+        self._cancels: list[int] = []
+        self._retiring = False
+        self._news = asyncio.Event()
+        self._reader = asyncio.create_task(self._read(), name="results of a call stream")
+        self._writer = asyncio.create_task(self._write(), name="items of a call stream")
+
+    @property
+    def takes_more(self) -> bool:
+        return not self._retiring and len(self._calls) < MOST_ITEMS
+
+    async def call(self, request: Request, seconds: float) -> Any:
+        kind = _KINDS[type(request)]
+        item_id = next(self._ids)
+        item = pb.RunWorkflowsItem(item_id=item_id, deadline=timedelta(seconds=seconds))
+        getattr(item, kind).CopyFrom(request)
+        call = self._calls[item_id] = _Call(kind, self._loop.create_future())
+        self._unsent.append((item_id, item))
+        self._news.set()
+        over = self._loop.call_later(seconds, self._expire, item_id)
+        try:
+            return await call.future
+        finally:
+            over.cancel()
+            if self._calls.pop(item_id, None) is not None:
+                # The caller went away.
+                self._cancels.append(item_id)
+                self._news.set()
+
+    def close(self) -> None:
+        """Cancels every call on it."""
+        for call in self._take_all():
+            call.future.cancel()
+        self._end()
+
+    def _take_all(self) -> list[_Call]:
+        calls = list(self._calls.values())
+        self._calls.clear()
+        return calls
+
+    def _end(self) -> None:
+        self._retiring = True
+        self._rpc.cancel()
+        self._writer.cancel()
+        self._ended(self)
+
+    def _expire(self, item_id: int) -> None:
+        call = self._calls.pop(item_id, None)
+        if call is not None and not call.future.done():
+            late = result_pb2.CallStatus(
+                code=grpc.StatusCode.DEADLINE_EXCEEDED.value[0], message="no answer in time"
+            )
+            call.future.set_exception(CallFailed(late))
+            self._cancels.append(item_id)
+            self._news.set()
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                if self._unsent or self._cancels:
+                    await self._rpc.write(self._message())
+                elif self._retiring:
+                    await self._rpc.done_writing()
+                    return
+                else:
+                    self._news.clear()
+                    await self._news.wait()
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            # It is over: the reader says how.
+            self._rpc.cancel()
+
+    def _message(self) -> pb.RunWorkflowsRequest:
+        message = pb.RunWorkflowsRequest()
+        size = 0
+        while self._unsent:
+            item_id, item = self._unsent[0]
+            if item_id in self._calls:
+                size += item.ByteSize()
+                if message.items and size > MAX_MESSAGE_BYTES:
+                    break
+                message.items.append(item)
+            self._unsent.popleft()
+        message.cancels.extend(self._cancels)
+        self._cancels.clear()
+        return message
+
+    async def _read(self) -> None:
+        broken: BaseException | None = None
+        try:
+            while (message := await self._rpc.read()) is not grpc.aio.EOF:
+                for result in message.results:
+                    self._take(result)
+                if message.closing:
+                    self._retiring = True
+                    self._news.set()
+        except grpc.aio.AioRpcError as error:
+            broken = error
+        except asyncio.CancelledError:
+            for call in self._take_all():
+                call.future.cancel()
+            raise
+        finally:
+            self._end()
+            for call in self._take_all():
+                if not call.future.done():
+                    call.future.set_exception(broken or CallFailed(_CUT))
+
+    def _take(self, result: pb.RunWorkflowsResult) -> None:
+        call = self._calls.pop(result.item_id, None)
+        if call is None or call.future.done():
+            return
+        if result.WhichOneof("result") == call.kind:
+            call.future.set_result(getattr(result, call.kind))
+        else:
+            call.future.set_exception(CallFailed(result.error))
+
+
+_CUT = result_pb2.CallStatus(
+    code=grpc.StatusCode.UNAVAILABLE.value[0], message="the stream ended before the answer"
+)
