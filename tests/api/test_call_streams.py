@@ -17,7 +17,7 @@ from waystation.v1 import workflow_service_pb2 as pb
 from waystation_api import call_streams
 from waystation_api.call_streams import CallStreams
 from waystation_core.rpc.items import joined
-from waystation_domain.results import Completion
+from waystation_domain.outcomes import Completion
 
 Code = grpc.StatusCode
 
