@@ -179,7 +179,7 @@ MUTANTS = (
         "waiting_does_not_grow",
         "Each announcement of one event doubles the wait for the next",
         SWEEPING,
-        (("interval '60 s' * power(2, LEAST(o.announcements, 10))", "interval '60 s'"),),
+        (("{FIRST_WAIT} * power(2, LEAST(o.announcements, 10))", "interval '60 s'"),),
         killers=(
             "tests/store/test_engine_sweeping.py::test_each_announcement_doubles_the_wait_up_to_ten_minutes",
         ),

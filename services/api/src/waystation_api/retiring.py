@@ -17,8 +17,8 @@ from waystation_core.decisions import Decision, Decisions
 from waystation_core.ports.store import EngineStore, RegistryStore
 from waystation_core.registry_copy import RegistryCopy
 from waystation_domain import limits
-from waystation_domain.errors import StoreUnavailable
-from waystation_domain.retiring import retire, unknown_task
+from waystation_domain.errors import StoreUnavailable, TaskNotFound
+from waystation_domain.retiring import retire
 
 _pb = handler_registry_service_pb2
 log = structlog.get_logger(__name__)
@@ -58,7 +58,7 @@ class Retiring:
         if self._copy.task(task_id) is None:
             await self._copy.refresh()
         if self._copy.task(task_id) is None:
-            raise unknown_task(task_id)
+            raise TaskNotFound.of(task_id)
         begun = await self._store.begin_request(
             _RPC, request_id, digest_of(request), namespace=namespace
         )

@@ -97,11 +97,7 @@ class Starter:
             started = await self._batch(start, size_bytes, f"{line}/{start.instance.workflow_type}")
         if started.request_reused:
             # Of a fork's, what comes before the slash is its scope.
-            request_id = str(start.request_id).rpartition("/")[2]
-            raise RequestIdReused(
-                f"request_id {request_id} was used with another body; use a new one for a new call.",
-                request_id=request_id,
-            )
+            raise RequestIdReused.of(str(start.request_id).rpartition("/")[2])
         if not started.same_content:
             workflow_instance_id = start.instance.workflow_instance_id
             raise WorkflowAlreadyExists(

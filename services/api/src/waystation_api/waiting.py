@@ -56,10 +56,7 @@ class InstanceReader:
         """The instance as it is now. Raises WorkflowNotFound."""
         instance = await self._batch(workflow_instance_id)
         if instance is None:
-            raise WorkflowNotFound(
-                f"There is no workflow {workflow_instance_id}; check the id, or list workflows.",
-                workflow_instance_id=workflow_instance_id,
-            )
+            raise WorkflowNotFound.of(workflow_instance_id)
         return instance
 
     async def _carry_out(self, ids: Sequence[str]) -> list[Instance | None]:

@@ -134,10 +134,7 @@ class _Watch:
                 raise
             return None
         if tail is None:
-            raise WorkflowNotFound(
-                f"There is no workflow {self._id}; check the id, or list workflows.",
-                workflow_instance_id=self._id,
-            )
+            raise WorkflowNotFound.of(self._id)
         self._last = tail
         return tail
 

@@ -19,8 +19,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
-# Struct numbers are doubles: beyond this a whole number may arrive as another one.
-_LARGEST_EXACT = 2**53 - 1
+from waystation_domain.limits import LARGEST_INTEGER
 
 LARGEST_INT32 = 2**31 - 1
 
@@ -145,7 +144,7 @@ def _refuse_constant(name: str) -> float:
 
 def _whole(digits: str) -> int:
     # Counted before converting: Python refuses to convert thousands of digits at all.
-    if len(digits) > 17 or abs(int(digits)) > _LARGEST_EXACT:
+    if len(digits) > 17 or abs(int(digits)) > LARGEST_INTEGER:
         shown = digits if len(digits) <= 40 else digits[:40] + "..."
         raise typer.BadParameter(
             f"{shown} is at or beyond 2^53 and may arrive as another number; write it as a string"

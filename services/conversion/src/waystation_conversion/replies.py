@@ -14,7 +14,7 @@ from waystation.v1 import event_pb2, operation_pb2, result_pb2, task_handler_ser
 from waystation_conversion.requests import new_event_from_proto, payload_from_proto
 from waystation_conversion.sizes import json_size
 from waystation_conversion.structs import from_value, to_dict
-from waystation_conversion.times import seconds_from_proto, seconds_within
+from waystation_conversion.times import retry_after_from_proto, seconds_from_proto
 from waystation_conversion.unforeseen import refuses_unforeseen
 from waystation_domain import lifecycle, limits
 from waystation_domain.errors import (
@@ -82,7 +82,7 @@ def result_from_proto(result: _Result) -> Reply:
             _fan_out(fan_out, f"fan_outs[{at}]") for at, fan_out in enumerate(result.fan_outs)
         ),
     )
-    _check_one_end(reply)
+    reply.check_one_status()
     return reply
 
 
@@ -161,22 +161,11 @@ def _end(result: _Result) -> Completion | Failing | None:
                 problem="end without reason",
             )
         return Failing(
-            reason=readable(fail.reason, 200),
+            reason=readable(fail.reason, limits.MAX_REASON),
             message=readable(fail.message, limits.MAX_TEXT_BYTES),
             details=details,
         )
     return None
-
-
-def _check_one_end(reply: Reply) -> None:
-    """Refuses answers that want two statuses at once."""
-    if len(reply.statuses) > 1:
-        names = ", ".join(status.name for status in reply.statuses)
-        raise ResponseInvalid(
-            f"The answer asks for {names} at once; ask for one of them.",
-            problem="contradicting statuses",
-            statuses=names,
-        )
 
 
 def _wait(message: wait_pb2.WaitRequest, field: str) -> WaitRequest:
@@ -286,8 +275,7 @@ def failure_from_proto(failure: result_pb2.TaskFailure) -> AttemptError:
     """The failed attempt that a task tells of."""
     retry_after = None
     if failure.HasField("retry_after"):
-        # Whatever a failing task says of its delay, its failure counts: cut, not refused.
-        retry_after = seconds_within(failure.retry_after, limits.MAX_RETRY_AFTER_SECONDS)
+        retry_after = retry_after_from_proto(failure.retry_after)
     metadata: JsonObject | None = None
     if failure.HasField("metadata"):
         try:
@@ -295,7 +283,7 @@ def failure_from_proto(failure: result_pb2.TaskFailure) -> AttemptError:
             limits.check_size(json_size(metadata), "failure.metadata", limits.MAX_DETAILS_BYTES)
         except (InvalidStruct, ResourceExhausted) as problem:
             metadata = {"left_out": problem.message}
-    reason = readable(failure.reason, 200) or TASK_FAILURE
+    reason = readable(failure.reason, limits.MAX_REASON) or TASK_FAILURE
     return AttemptError(
         code=TASK_FAILURE,
         reason=reason,
@@ -307,5 +295,5 @@ def failure_from_proto(failure: result_pb2.TaskFailure) -> AttemptError:
 
 
 def readable(text: str, limit: int) -> str:
-    """Text of a failure as it may be stored: cut, and without NUL, which Postgres refuses."""
+    """Text of a failure as it may be stored: at most `limit` characters, and without NUL, which Postgres refuses."""
     return text[:limit].replace("\0", "\N{REPLACEMENT CHARACTER}")

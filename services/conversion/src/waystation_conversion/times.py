@@ -11,7 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from waystation_domain.errors import InvalidField
-from waystation_domain.limits import FIRST_SECOND, LAST_SECOND
+from waystation_domain.limits import FIRST_SECOND, LAST_SECOND, MAX_RETRY_AFTER_SECONDS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NANOS = 10**9
@@ -77,6 +77,7 @@ def spelt(seconds: float) -> str:
     return f"{days:.0f} days" if days > 1 and days.is_integer() else f"{seconds:.15g} s"
 
 
-def seconds_within(value: Duration, most: float) -> float:
-    """Seconds, cut to 0 - `most`: for a delay that must not make what it goes with invalid."""
-    return min(max(value.seconds + value.nanos / _NANOS, 0.0), most)
+def retry_after_from_proto(value: Duration) -> float:
+    """The seconds after which a failing task wants to be called again, cut to 0 s - 24 h: whatever it says of
+    its delay, its failure counts."""
+    return min(max(value.seconds + value.nanos / _NANOS, 0.0), MAX_RETRY_AFTER_SECONDS)

@@ -112,9 +112,25 @@ class NotFound(WaystationError):
 class WorkflowNotFound(NotFound):
     reason = "WORKFLOW_NOT_FOUND"
 
+    @classmethod
+    def of(cls, workflow_instance_id: str) -> WorkflowNotFound:
+        """No workflow has this id."""
+        return cls(
+            f"There is no workflow {workflow_instance_id}; check the id, or list workflows.",
+            workflow_instance_id=workflow_instance_id,
+        )
+
 
 class TaskNotFound(NotFound):
     reason = "TASK_NOT_FOUND"
+
+    @classmethod
+    def of(cls, task_id: str) -> TaskNotFound:
+        """No task of this name was ever there."""
+        return cls(
+            f"No task {task_id} was ever registered; `waystation handlers list` has those that are.",
+            task_id=task_id,
+        )
 
 
 class DeliveryNotFound(NotFound):
@@ -127,6 +143,14 @@ class HandlerNotFound(NotFound):
 
 class DeadLetterNotFound(NotFound):
     reason = "DEAD_LETTER_NOT_FOUND"
+
+    @classmethod
+    def of(cls, dead_letter_id: str) -> DeadLetterNotFound:
+        """No dead letter has this id."""
+        return cls(
+            f"There is no dead letter {shown(dead_letter_id)}; list them to see which there are.",
+            dead_letter_id=shown(dead_letter_id),
+        )
 
 
 class NamespaceNotFound(NotFound):
@@ -145,6 +169,14 @@ class WorkflowAlreadyExists(AlreadyExists):
 
 class RequestIdReused(AlreadyExists):
     reason = "REQUEST_ID_REUSED"
+
+    @classmethod
+    def of(cls, request_id: str) -> RequestIdReused:
+        """This request_id came with another body before."""
+        return cls(
+            f"request_id {request_id} was used with another body; use a new one for a new call.",
+            request_id=request_id,
+        )
 
 
 class TaskOwnedByOtherService(AlreadyExists):

@@ -32,10 +32,6 @@ from waystation_domain.model import (
 from waystation_domain.outcomes import FanOut
 from waystation_domain.recording import record_action
 
-MAX_THEN_BYTES = limits.MAX_BYTES // 2
-MAX_THEN_NODES = 2_000
-"""Of the payload that a task gives `then`; the rest is for the list of what failed."""
-
 _MAX_FAILURE_TEXT = 200
 """Characters of a failed branch's message."""
 
@@ -73,8 +69,8 @@ def check(fan_out: FanOut, cause: Event, size_of: Callable[[Json], int]) -> None
             "`then` of a fan_out is raised when its group is settled; give it no time of its own.",
             problem="then with a time",
         )
-    limits.check_size(size_of(fan_out.then.payload), "then.payload", MAX_THEN_BYTES)
-    limits.check_json(fan_out.then.payload, "then.payload", MAX_THEN_NODES)
+    limits.check_size(size_of(fan_out.then.payload), "then.payload", limits.MAX_THEN_BYTES)
+    limits.check_json(fan_out.then.payload, "then.payload", limits.MAX_THEN_NODES)
 
 
 def open_group(

@@ -70,19 +70,17 @@ def check_task_event(event_type: str) -> None:
     """Raises ResponseInvalid unless a task may raise this type."""
     if is_reserved(event_type) and event_type not in STATUS_OF_EVENT:
         raise ResponseInvalid(
-            f"Event type {event_type} is the system's; choose another name.",
-            problem="reserved event type",
-            event_type=event_type,
+            _RESERVED.format(event_type), problem="reserved event type", event_type=event_type
         )
 
 
 def check_client_event(event_type: str) -> None:
     """Raises ReservedEventType unless a client may publish this type."""
     if is_reserved(event_type):
-        raise ReservedEventType(
-            f"Event type {event_type} is the system's; choose another name.",
-            event_type=event_type,
-        )
+        raise ReservedEventType(_RESERVED.format(event_type), event_type=event_type)
+
+
+_RESERVED = "Event type {} is the system's; choose another name."
 
 
 class Treatment(Enum):

@@ -73,8 +73,13 @@ DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1_000
 LARGEST_INTEGER = 2**53 - 1
 """Beyond it two whole numbers share one double: what a caller meant can't be told any more."""
+MAX_THEN_BYTES = MAX_BYTES // 2
+MAX_THEN_NODES = 2_000
+"""Of the payload that a task gives `then` of a group; the rest is for the list of what failed."""
 RESERVED_METADATA = "waystation-"
 """How the keys of metadata begin that are not for users to set."""
+MAX_REASON = 200
+"""Characters of the reason of a failure."""
 MAX_SHORT_TEXT = 200
 """Characters of a version of a schema or a service, and of who answered."""
 MAX_TASKS = 1_000

@@ -133,6 +133,16 @@ class Reply:
             asked.add(Status.WAITING_FOR_INPUT)
         return sorted(asked)
 
+    def check_one_status(self) -> None:
+        """Refuses with ResponseInvalid an answer that asks for two statuses at once."""
+        if len(asked := self.statuses) > 1:
+            names = ", ".join(status.name for status in asked)
+            raise ResponseInvalid(
+                f"The answer asks for {names} at once; ask for one of them.",
+                problem="contradicting statuses",
+                statuses=names,
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptError:
@@ -155,7 +165,7 @@ class AttemptError:
             }
         return {
             "code": self.code,
-            "reason": self.reason[:200],
+            "reason": self.reason[: limits.MAX_REASON],
             "message": limits.cut(self.message),
             "permanent": self.permanent,
             "metadata": metadata,

@@ -131,13 +131,7 @@ def _status_of(reply: Reply, event: Event) -> Status | None:
     asked = reply.statuses
     if not asked:
         return None
-    if len(asked) > 1:
-        names = ", ".join(status.name for status in asked)
-        raise ResponseInvalid(
-            f"The answer asks for {names} at once; ask for one of them.",
-            problem="contradicting statuses",
-            statuses=names,
-        )
+    reply.check_one_status()
     if event.after_end:
         raise ResponseInvalid(
             "A task that handles the end of a workflow may change data, never the status.",
@@ -255,7 +249,7 @@ def _failure_of(reply: Reply, event: Event, task_id: str) -> Failure:
     raised itself."""
     if isinstance(reply.end, Failing):
         return Failure(
-            reason=reply.end.reason[:200],
+            reason=reply.end.reason[: limits.MAX_REASON],
             message=limits.cut(reply.end.message or reply.end.reason),
             task_id=task_id,
             event_id=event.event_id,
@@ -265,7 +259,7 @@ def _failure_of(reply: Reply, event: Event, task_id: str) -> Failure:
         (e.payload for e in reply.events if e.event_type == lifecycle.FAILED), {}
     )
     return Failure(
-        reason=str(payload.get("reason") or "FAILED_BY_TASK")[:200],
+        reason=str(payload.get("reason") or "FAILED_BY_TASK")[: limits.MAX_REASON],
         message=limits.cut(str(payload.get("message") or f"{task_id} failed the workflow")),
         task_id=task_id,
         event_id=event.event_id,

@@ -10,7 +10,7 @@ from waystation_domain.commit import NewDeadLetter
 from waystation_domain.details import SkipCause
 from waystation_domain.draft import Draft
 from waystation_domain.endings import end_event, skip_delivery
-from waystation_domain.errors import TaskNotFound, TaskRetired
+from waystation_domain.errors import TaskRetired
 from waystation_domain.idle import Ending
 from waystation_domain.lifecycle import Treatment
 from waystation_domain.model import (
@@ -25,14 +25,6 @@ from waystation_domain.recording import record_ended
 
 STAYS = (DeliveryState.LEASED, DeliveryState.HELD, DeliveryState.DEAD)
 """What is in call finishes and counts; what is held or dead is retired once it would be called."""
-
-
-def unknown_task(task_id: str) -> TaskNotFound:
-    """The refusal to retire what was never there."""
-    return TaskNotFound(
-        f"No task {task_id} was ever registered; `waystation handlers list` has those that are.",
-        task_id=task_id,
-    )
 
 
 def retire(draft: Draft, deliveries: Sequence[tuple[Delivery, Event]]) -> int:

@@ -17,6 +17,8 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Value
 
+from waystation_domain.limits import LARGEST_INTEGER
+
 
 def as_dict(message: Message) -> dict[str, Any]:
     """The message as JSON members."""
@@ -68,6 +70,6 @@ def _whole_numbers(value: Any) -> Any:
         return {key: _whole_numbers(member) for key, member in value.items()}
     if isinstance(value, list):
         return [_whole_numbers(item) for item in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+    if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_INTEGER:
         return int(value)
     return value

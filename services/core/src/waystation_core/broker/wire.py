@@ -9,7 +9,6 @@ import orjson
 
 from waystation_core.ids import may_be_ours
 from waystation_core.ports.broker import (
-    DEFAULT_NAMESPACE,
     LEVELS,
     MAX_BODY_BYTES,
     MAX_EVENTS_PER_ANNOUNCEMENT,
@@ -21,6 +20,7 @@ from waystation_core.ports.broker import (
 )
 from waystation_domain import limits
 from waystation_domain.errors import InvalidId
+from waystation_domain.model import DEFAULT_NAMESPACE
 
 CONTENT_TYPE = "application/json"
 MAX_VERSION = 2**31 - 1

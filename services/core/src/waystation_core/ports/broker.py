@@ -19,8 +19,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from waystation_domain.model import DEFAULT_NAMESPACE
+
 DEFAULT_POOL = "default"
-DEFAULT_NAMESPACE = "default"
 
 POOL_EXPIRES_SECONDS = 300.0
 """How long the queue of a pool other than the default one stays without a consumer."""

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
@@ -15,7 +14,7 @@ from grpc import StatusCode
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_conversion.replies import readable
 from waystation_conversion.statuses import CALL_TIMED_OUT, error_of_code
-from waystation_conversion.times import seconds_within
+from waystation_conversion.times import retry_after_from_proto
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.endpoint_channels import MAX_ANSWER_BYTES, MAX_METADATA_BYTES
 from waystation_core.rpc.reading import SMALL_BYTES, MessageReader, parsed
@@ -23,14 +22,12 @@ from waystation_domain.errors import NotBegun, ResponseInvalid, WaystationError
 from waystation_domain.limits import (
     MAX_MESSAGE_BYTES,
     MAX_METADATA_ENTRIES,
-    MAX_RETRY_AFTER_SECONDS,
+    MAX_REASON,
     MAX_TEXT_BYTES,
 )
 from waystation_domain.outcomes import AttemptError, fault_of
 
 _SAY_NOT_BEGUN = frozenset({StatusCode.RESOURCE_EXHAUSTED.name, StatusCode.UNAVAILABLE.name})
-MAX_REASON = 200
-"""Characters."""
 SHORTEST_PAUSE = 0.2
 LONGEST_PAUSE = 60.0
 """Bounds of what an endpoint that could not begin a task may ask for, in seconds."""
@@ -177,11 +174,6 @@ def answer_too_large() -> AttemptError:
     return invalid_answer("the answer is larger than the 8 MiB that a message may have")
 
 
-def seconds_of(duration: Duration) -> float:
-    """The delay a handler asks for, cut to 0 s - 24 h: its failure counts whatever it says."""
-    return seconds_within(duration, MAX_RETRY_AFTER_SECONDS)
-
-
 def _details(data: bytes) -> tuple[str, float | None, dict[str, str] | None]:
     """Reason, delay and metadata of a serialised google.rpc.Status; hostile input."""
     retry, info = error_details_pb2.RetryInfo(), error_details_pb2.ErrorInfo()
@@ -192,7 +184,9 @@ def _details(data: bytes) -> tuple[str, float | None, dict[str, str] | None]:
                 detail.Unpack(info)
     except DecodeError:
         return "", None, None
-    retry_after = seconds_of(retry.retry_delay) if retry.HasField("retry_delay") else None
+    retry_after = (
+        retry_after_from_proto(retry.retry_delay) if retry.HasField("retry_delay") else None
+    )
     return readable(info.reason, MAX_REASON), retry_after, metadata_of(info.metadata)
 
 

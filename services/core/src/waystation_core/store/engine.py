@@ -25,6 +25,7 @@ from waystation_core.store.sweeping import Sweeping
 from waystation_core.store.writing import count_request, write
 from waystation_domain.actions import Start
 from waystation_domain.commit import EventFacts, InstanceCommit
+from waystation_domain.errors import RequestIdReused
 from waystation_domain.model import DEFAULT_NAMESPACE
 
 
@@ -210,7 +211,7 @@ class PostgresEngineStore(Sweeping, Losses, Leases, Membership):
             row = await cursor.fetchone()
         assert row is not None, "a request is kept for days"
         if bytes(row[0]) != digest:
-            raise locked.request_id_reused(request_id)
+            raise RequestIdReused.of(request_id)
         kept = row[1]
         return LongRequest(datetime.fromisoformat(kept["began_at"]), kept["count"], kept["done"])
 

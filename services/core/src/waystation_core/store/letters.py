@@ -17,9 +17,10 @@ from waystation_core.ports.store import (
 )
 from waystation_core.store import rows
 from waystation_core.store.conditions import LETTERS, Conditions, add_instances, letter_conditions
-from waystation_core.store.locked import LETTER_COLUMNS, facts, no_dead_letter, open_letter
+from waystation_core.store.locked import LETTER_COLUMNS, facts, open_letter
 from waystation_core.store.open_work import UNREAD_PAYLOAD, letter_fact
 from waystation_core.store.pool import Connection, Pool, connection_of, question_of
+from waystation_domain.errors import DeadLetterNotFound
 from waystation_domain.model import (
     DEFAULT_NAMESPACE,
     Delivery,
@@ -143,7 +144,7 @@ class Letters:
                 )
                 row = await cursor.fetchone()
         if row is None:
-            raise no_dead_letter(dead_letter_id)
+            raise DeadLetterNotFound.of(dead_letter_id)
         return letter_fact(row)
 
     async def open_letters(

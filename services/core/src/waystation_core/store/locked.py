@@ -27,7 +27,6 @@ from waystation_domain.errors import (
     DeadLetterResolved,
     RequestIdReused,
     WorkflowNotFound,
-    shown,
 )
 from waystation_domain.model import (
     DeadLetterState,
@@ -85,7 +84,7 @@ class LockedInstance:
             self.instance.key,
         )
         if not found:
-            raise no_dead_letter(dead_letter_id)
+            raise DeadLetterNotFound.of(dead_letter_id)
         state = DeadLetterState(found[0][0])
         if state is not DeadLetterState.OPEN:
             raise DeadLetterResolved(
@@ -165,7 +164,7 @@ class LockedInstance:
         if not found:
             return None
         if bytes(found[0][0]) != digest:
-            raise request_id_reused(request_id)
+            raise RequestIdReused.of(request_id)
         result: JsonObject = found[0][1]
         return result
 
@@ -234,11 +233,7 @@ async def lock(
         cursor = await connection.execute(statements.LOCK_BY_ID, (namespace, workflow_instance_id))
     row = await cursor.fetchone()
     if row is None:
-        name = workflow_instance_id or str(key)
-        raise WorkflowNotFound(
-            f"There is no workflow {name}; check the id, or list workflows.",
-            workflow_instance_id=name,
-        )
+        raise WorkflowNotFound.of(workflow_instance_id or str(key))
     instance = rows.instance(row)
     if instance.turn is not None and not await _in_call(connection, instance.turn):
         # Its router died, or gave it back: nobody need wait until it would be over.
@@ -265,22 +260,6 @@ async def _in_call(connection: Connection, turn: Turn) -> bool:
         turn.holder,
     )
     return await cursor.fetchone() is not None
-
-
-def no_dead_letter(dead_letter_id: str) -> DeadLetterNotFound:
-    """The refusal of an id that no dead letter has."""
-    return DeadLetterNotFound(
-        f"There is no dead letter {shown(dead_letter_id)}; list them to see which there are.",
-        dead_letter_id=shown(dead_letter_id),
-    )
-
-
-def request_id_reused(request_id: str) -> RequestIdReused:
-    """The refusal of a request_id that came with another body before."""
-    return RequestIdReused(
-        f"request_id {request_id} was used with another body; use a new one for a new call.",
-        request_id=request_id,
-    )
 
 
 async def facts(connection: Connection, event_ids: Sequence[str]) -> dict[str, EventFacts]:

@@ -139,10 +139,7 @@ async def _made_before(
     )
     row = await cursor.fetchone()
     if row is not None and bytes(row[0]) != digest:
-        raise RequestIdReused(
-            f"request_id {request_id} was used with another body; use a new one for a new call.",
-            request_id=request_id,
-        )
+        raise RequestIdReused.of(request_id)
     return str(row[1]["handler_id"]) if row is not None else None
 
 

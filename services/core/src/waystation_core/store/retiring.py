@@ -5,8 +5,8 @@ from __future__ import annotations
 from waystation_core.ports.store import Undeclared
 from waystation_core.store.handler_rows import LIVE
 from waystation_core.store.pool import Connection, Pool, connection_of
+from waystation_domain.errors import TaskNotFound
 from waystation_domain.model import DEFAULT_NAMESPACE, SYSTEM
-from waystation_domain.retiring import unknown_task
 
 CALLABLE = "d.state IN (1, 3, 4, 7)"
 """Of a delivery: it is open and not in call, held or dead. See `domain.retiring.STAYS`."""
@@ -61,7 +61,7 @@ class Retiring:
             )
             known = await cursor.fetchone()
             if known is None:
-                raise unknown_task(task_id)
+                raise TaskNotFound.of(task_id)
             if known[0] == OPERATOR:
                 return
             await connection.execute(

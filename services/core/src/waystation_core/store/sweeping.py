@@ -9,6 +9,7 @@ from waystation_core.ports.broker import LEVELS, lowest_priority_of
 from waystation_core.ports.store import DueEvent
 from waystation_core.store import event_types, rows
 from waystation_core.store.pool import Pool, claim, connection_of
+from waystation_core.store.statements import FIRST_WAIT
 from waystation_domain.model import Delivery, DeliveryState, JsonObject, Timer, TimerKind
 from waystation_domain.pools import EVERY_TYPE, EventTypes
 
@@ -27,7 +28,7 @@ WITH found AS MATERIALIZED (
 ), claimed AS (
     UPDATE outbox o SET announcements = LEAST(o.announcements + 1, 1000), announced_at = now(),
         due_at = now()
-            + LEAST(interval '60 s' * power(2, LEAST(o.announcements, 10)), interval '600 s')
+            + LEAST({FIRST_WAIT} * power(2, LEAST(o.announcements, 10)), interval '600 s')
     FROM found f WHERE o.event_id = f.event_id
     RETURNING o.event_id, o.announcements
 )

@@ -11,16 +11,16 @@ from grpc import StatusCode
 from waystation.v1 import result_pb2
 from waystation_conversion.replies import readable
 from waystation_conversion.statuses import error_of_code
+from waystation_conversion.times import retry_after_from_proto
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.attempts import (
-    MAX_REASON,
     Answered,
     Failed,
     NotSent,
     invalid_answer,
     metadata_of,
-    seconds_of,
 )
+from waystation_domain.limits import MAX_REASON
 from waystation_domain.outcomes import AttemptError
 
 # What a lost connection looks like; a handler can answer each of them too.
@@ -69,6 +69,8 @@ def error_of_item(status: result_pb2.CallStatus) -> AttemptError:
         code,
         status.message,
         reason=readable(status.reason, MAX_REASON),
-        retry_after=seconds_of(status.retry_after) if status.HasField("retry_after") else None,
+        retry_after=retry_after_from_proto(status.retry_after)
+        if status.HasField("retry_after")
+        else None,
         metadata=metadata_of(status.metadata),
     )
