@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from support.waiting import eventually
-from worker_sdk.fakes import FakeWaystation, serving
+from worker_sdk.fakes import FakeWaystation, Refusal, serving
 from worker_sdk.test_client import filled
 
 from waystation.v1 import workflow_service_pb2 as pb
-from waystation_worker import Client, Unavailable
+from waystation_worker import Client, NewWorkflow, Unavailable, WorkflowAlreadyExists
 from waystation_worker.call_stream import MAX_MESSAGE_BYTES
 
 
@@ -134,3 +134,37 @@ async def test_a_server_without_the_stream_is_asked_only_now_and_then() -> None:
             await client.start("t")
         assert len(waystation.requests("StartWorkflow")) == 3
         assert waystation.opened == 1
+
+
+async def test_many_are_started_in_order_and_one_that_is_refused_stops_no_other(
+    waystation: FakeWaystation, client: Client
+) -> None:
+    def answer(request: Any) -> Any:
+        if request.workflow_instance_id == "n-3":
+            return Refusal("ALREADY_EXISTS", "WORKFLOW_ALREADY_EXISTS")
+        response = filled(pb.StartWorkflowResponse(created=True))
+        response.context.workflow_instance_id = request.workflow_instance_id
+        return response
+
+    waystation.usual["StartWorkflow"] = answer
+    read: list[int] = []
+
+    def workflows() -> Iterator[NewWorkflow]:
+        for number in range(20):
+            read.append(number)
+            data = {"bad": object()} if number == 5 else {"n": number}
+            yield NewWorkflow(workflow_type="t", workflow_instance_id=f"n-{number}", data=data)
+
+    results = []
+    async for result in client.start_many(workflows(), at_once=4):
+        results.append(result)
+        # No faster than they are answered.
+        assert len(read) <= len(results) + 4
+    assert [result.new.workflow_instance_id for result in results] == [f"n-{n}" for n in range(20)]
+    failed = {n: result.error for n, result in enumerate(results) if result.workflow is None}
+    assert failed.keys() == {3, 5}
+    assert isinstance(failed[3], WorkflowAlreadyExists)
+    assert isinstance(failed[5], TypeError)
+    assert all(
+        result.workflow.id == f"n-{n}" for n, result in enumerate(results) if result.workflow
+    )

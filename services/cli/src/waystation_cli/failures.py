@@ -72,14 +72,7 @@ def explain_rpc_error(error: grpc.RpcError, address: str) -> CommandFailed:
             metadata=dict(info.metadata),
         )
     if code is grpc.StatusCode.UNAVAILABLE:
-        return CommandFailed(
-            code=code.name,
-            reason="SERVER_UNREACHABLE",
-            message=f"No Waystation server answers at {address}.",
-            hint="Start one with `waystation dev`, or name another with --address or "
-            "WAYSTATION_ADDRESS.",
-            metadata={"address": address},
-        )
+        return unreachable(address)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return CommandFailed(
             code=code.name,
@@ -101,6 +94,17 @@ def explain_rpc_error(error: grpc.RpcError, address: str) -> CommandFailed:
         code=code.name,
         reason=code.name,
         message=details or f"The call failed with {code.name}.",
+        metadata={"address": address},
+    )
+
+
+def unreachable(address: str, where: str = "") -> CommandFailed:
+    """Nobody answers there; `where` says how far the command came."""
+    return CommandFailed(
+        code="UNAVAILABLE",
+        reason="SERVER_UNREACHABLE",
+        message=f"No Waystation server answers at {address}{' ' if where else ''}{where}.",
+        hint="Start one with `waystation dev`, or name another with --address or WAYSTATION_ADDRESS.",
         metadata={"address": address},
     )
 

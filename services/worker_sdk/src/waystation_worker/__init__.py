@@ -42,6 +42,7 @@ from waystation_worker.result import TaskResult
 from waystation_worker.revisiting import ReplayDifference, ReplayStep
 from waystation_worker.server import Serving
 from waystation_worker.service import HandlerService
+from waystation_worker.starts import NewWorkflow, StartResult
 from waystation_worker.tasks import Backoff
 from waystation_worker.workflows import (
     EventWithState,
@@ -67,6 +68,7 @@ __all__ = [
     "InvalidRequest",
     "LimitExceeded",
     "NewEvent",
+    "NewWorkflow",
     "NotAllowed",
     "NotAvailable",
     "NotFound",
@@ -78,6 +80,7 @@ __all__ = [
     "RetryAfter",
     "Serving",
     "SettingsError",
+    "StartResult",
     "Task",
     "TaskContext",
     "TaskResult",

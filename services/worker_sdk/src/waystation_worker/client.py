@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,8 @@ from waystation_worker.errors import Unavailable, from_rpc_error
 from waystation_worker.events import NewEvent
 from waystation_worker.patience import Patience
 from waystation_worker.revisiting import Revisiting
-from waystation_worker.timing import Span, span
+from waystation_worker.starts import NewWorkflow, StartResult, start_all
+from waystation_worker.timing import Span
 from waystation_worker.values import Model, write_struct
 from waystation_worker.watching import follow
 from waystation_worker.workflows import (
@@ -73,19 +74,38 @@ class Client(Completing, Revisiting):
         the existing instance is returned with `created` False; with other content,
         WorkflowAlreadyExists is raised.
         """
-        request = self._start_request(
-            workflow_type,
-            data,
-            payload,
-            workflow_id,
-            correlation_id,
-            priority,
-            metadata,
-            workflow_timeout,
-            request_id,
+        return await self._start(
+            NewWorkflow(
+                workflow_type=workflow_type,
+                data=data,
+                payload=payload,
+                workflow_instance_id=workflow_id,
+                correlation_id=correlation_id,
+                priority=priority,
+                metadata=metadata,
+                workflow_timeout=workflow_timeout,
+                request_id=request_id,
+            )
         )
-        response = await self._call_streamed(request)
-        return to_workflow(response.context, created=response.created, task_ids=response.task_ids)
+
+    async def start_many(
+        self,
+        workflows: Iterable[NewWorkflow] | AsyncIterable[NewWorkflow],
+        *,
+        at_once: int = 1_000,
+    ) -> AsyncIterator[StartResult]:
+        """Starts many instances; yields what became of each, in the order of `workflows`:
+
+            async for result in client.start_many(NewWorkflow(workflow_type="claim", data=d) for d in claims):
+                print(result.error or result.workflow.id)
+
+        `at_once` starts are in flight at a time, and `workflows` is read no faster than they are answered.
+        One that is refused stops no other one.
+        """
+        results = start_all(workflows, self._start, at_once)
+        async with contextlib.aclosing(results):
+            async for result in results:
+                yield result
 
     async def run(
         self,
@@ -102,20 +122,22 @@ class Client(Completing, Revisiting):
         timeout: float | None = None,
     ) -> Workflow:
         """Starts an instance and waits for it. The arguments are those of `start` and `wait`."""
-        start = self._start_request(
-            workflow_type,
-            data,
-            payload,
-            workflow_id,
-            correlation_id,
-            priority,
-            metadata,
-            workflow_timeout,
-            request_id,
+        new = NewWorkflow(
+            workflow_type=workflow_type,
+            data=data,
+            payload=payload,
+            workflow_instance_id=workflow_id,
+            correlation_id=correlation_id,
+            priority=priority,
+            metadata=metadata,
+            workflow_timeout=workflow_timeout,
+            request_id=request_id,
         )
         end = None if timeout is None else time.monotonic() + timeout
         leg = _leg(end)
-        request = pb.RunWorkflowRequest(start=start, timeout=timedelta(seconds=leg))
+        request = pb.RunWorkflowRequest(
+            start=new._message(self._namespace), timeout=timedelta(seconds=leg)
+        )
         response = await self._call_streamed(request, leg + _SLACK_SECONDS)
         if response.outcome == workflow_pb2.WAIT_OUTCOME_TIMED_OUT and not _over(end):
             waited = await self._wait(response.context.workflow_instance_id, end)
@@ -282,35 +304,9 @@ class Client(Completing, Revisiting):
         )
         return response
 
-    def _start_request(
-        self,
-        workflow_type: str,
-        data: Mapping[str, Any] | Model | None,
-        payload: Mapping[str, Any] | Model | None,
-        workflow_id: str | None,
-        correlation_id: str | None,
-        priority: int | None,
-        metadata: Mapping[str, str] | None,
-        workflow_timeout: Span | None,
-        request_id: str | None,
-    ) -> pb.StartWorkflowRequest:
-        request = pb.StartWorkflowRequest(
-            namespace=self._namespace,
-            workflow_type=workflow_type,
-            workflow_instance_id=workflow_id or "",
-            correlation_id=correlation_id,
-            priority=priority,
-            metadata=metadata,
-            request_id=request_id or str(uuid.uuid4()),
-        )
-        if data is not None:
-            write_struct(data, request.data, "data")
-        if payload is not None:
-            request.payload.SetInParent()
-            write_struct(payload, request.payload, "payload")
-        if workflow_timeout is not None:
-            request.timeout.FromTimedelta(span(workflow_timeout, "workflow_timeout"))
-        return request
+    async def _start(self, new: NewWorkflow) -> Workflow:
+        response = await self._call_streamed(new._message(self._namespace))
+        return to_workflow(response.context, created=response.created, task_ids=response.task_ids)
 
     async def _wait(self, workflow_id: str, end: float | None) -> pb.WaitWorkflowResponse:
         while True:

@@ -20,6 +20,7 @@ from waystation.v1.workflow_service_pb2 import (
 )
 from waystation_cli import arguments
 from waystation_cli.arguments import JSON_HELP, WorkflowId
+from waystation_cli.commands import start_many
 from waystation_cli.connection import (
     CALL_SECONDS,
     DEFAULT_ADDRESS,
@@ -74,9 +75,23 @@ Timeout = Annotated[
 ]
 
 
+Many = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Start many: a JSON object on each line, with workflow_type, data, workflow_instance_id, ...; "
+        "- for standard input.",
+    ),
+]
+
+
 def start(
-    workflow_type: WorkflowType,
+    workflow_type: Annotated[
+        str | None,
+        typer.Argument(metavar="WORKFLOW_TYPE", help="The kind of workflow to start."),
+    ] = None,
     data: Data = None,
+    many: Many = None,
     payload: Payload = None,
     workflow_id: NewId = None,
     correlation_id: CorrelationId = None,
@@ -87,7 +102,17 @@ def start(
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Start a workflow and return at once."""
+    """Start a workflow and return at once.
+
+    With --many, start one for each line of a file.
+    """
+    if many is not None:
+        if any((data, payload, workflow_id, correlation_id, priority, metadata, workflow_timeout)):
+            raise typer.BadParameter("with --many, the lines of the file say what to start")
+        start_many.start_many(many, workflow_type, request_id, address, as_json)
+        return
+    if workflow_type is None:
+        raise typer.BadParameter("name a WORKFLOW_TYPE, or a file with --many")
     request = _start_request(
         workflow_type,
         data,

@@ -1,0 +1,137 @@
+"""start --many: one workflow for each line of a file, and a line of output for each."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TextIO
+
+import typer
+
+from waystation_cli import arguments
+from waystation_cli.connection import reporting_failures
+from waystation_cli.failures import CommandFailed, unreachable
+from waystation_cli.render.text import plain
+from waystation_worker import Client, NewWorkflow, StartResult, Unavailable, WaystationError
+
+_FIELDS = tuple(field.name for field in fields(NewWorkflow))
+
+
+def start_many(
+    file: str, workflow_type: str | None, request_id: str | None, address: str, as_json: bool
+) -> None:
+    """Starts what `file` (`-`: standard input) says, a JSON object on each line with the fields of
+    NewWorkflow. `workflow_type` is that of lines without one. A line without a request_id gets this one
+    and its number, so that the same command starts nothing twice."""
+    with reporting_failures(as_json), _opened(file) as lines:
+        asyncio.run(_Starts(workflow_type, request_id, as_json).carry_out(lines, address))
+
+
+def _opened(file: str) -> TextIO:
+    if file == "-":
+        return TextIOWrapper(sys.stdin.buffer, encoding="utf-8")
+    try:
+        return Path(file).open(encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"can't read {file}: {error.strerror}") from error
+
+
+class _Starts:
+    def __init__(self, workflow_type: str | None, request_id: str | None, as_json: bool) -> None:
+        self._workflow_type = workflow_type
+        self._request_id = request_id
+        self._as_json = as_json
+        self._numbers: dict[int, int] = {}
+        """Lines, by the identity of what is in flight."""
+        self._refused = 0
+
+    async def carry_out(self, lines: TextIO, address: str) -> None:
+        async with Client(address) as client:
+            async for result in client.start_many(self._workflows(lines)):
+                number = self._numbers.pop(id(result.new))
+                if isinstance(result.error, Unavailable):
+                    raise unreachable(address, f"at line {number}; the lines above it were started")
+                self._print(number, result)
+        if self._refused:
+            raise CommandFailed(
+                code="FAILED_PRECONDITION",
+                reason="SOME_NOT_STARTED",
+                message=f"{self._refused} of the workflows were not started.",
+                hint="The lines above say why. Correct those lines and start them again.",
+                metadata={"not_started": str(self._refused)},
+            )
+
+    def _workflows(self, lines: TextIO) -> Iterator[NewWorkflow]:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                new = self._workflow(line)
+            except typer.BadParameter as fault:
+                self._print_error(number, "", "INVALID_ARGUMENT", "INVALID_FIELD", fault.message)
+                continue
+            if self._request_id and not new.request_id:
+                new = replace(new, request_id=f"{self._request_id}-{number}")
+            self._numbers[id(new)] = number
+            yield new
+
+    def _workflow(self, line: str) -> NewWorkflow:
+        given = arguments.json_value(line)
+        if not isinstance(given, dict):
+            raise typer.BadParameter("it is no JSON object")
+        if unknown := sorted(given.keys() - set(_FIELDS)):
+            raise typer.BadParameter(
+                f"unknown field {unknown[0]!r}; a line may have {', '.join(_FIELDS)}"
+            )
+        given = {"workflow_type": self._workflow_type, **given}
+        if not isinstance(given["workflow_type"], str):
+            raise typer.BadParameter("no workflow_type, and the command line names none")
+        if isinstance(given.get("workflow_timeout"), str):
+            given["workflow_timeout"] = arguments.seconds(given["workflow_timeout"])
+        return NewWorkflow(**given)
+
+    def _print(self, number: int, result: StartResult) -> None:
+        started = result.workflow
+        if started is None:
+            error = result.error
+            known = isinstance(error, WaystationError)
+            self._print_error(
+                number,
+                result.new.workflow_instance_id or "",
+                error.code if isinstance(error, WaystationError) else "INVALID_ARGUMENT",
+                error.reason if known else "INVALID_FIELD",  # type: ignore[union-attr]
+                str(error),
+            )
+        elif self._as_json:
+            print(
+                json.dumps(
+                    {
+                        "line": number,
+                        "workflow_instance_id": started.id,
+                        "created": bool(started.created),
+                    },
+                    ensure_ascii=False,
+                )
+            )
+        else:
+            print(f"{number}: {started.id}{'' if started.created else ' (was there already)'}")
+
+    def _print_error(
+        self, number: int, instance_id: str, code: str, reason: str, message: str
+    ) -> None:
+        self._refused += 1
+        if self._as_json:
+            error = {"code": code, "reason": reason, "message": message}
+            print(
+                json.dumps(
+                    {"line": number, "workflow_instance_id": instance_id, "error": error},
+                    ensure_ascii=False,
+                )
+            )
+        else:
+            print(f"{number}: not started: {plain(message)} ({code} / {reason})")
