@@ -163,7 +163,7 @@ MUTANTS = (
     Mutant(
         "nobody_takes_a_turn",
         "After three conflicts a delivery takes the turn, so that it commits at last",
-        "router/committer.py",
+        "router/conclusions.py",
         (
             (
                 "            if call.conflicts < CONFLICTS_BEFORE_TURN and not self._turns.are_wanted(\n"
@@ -180,8 +180,8 @@ MUTANTS = (
     Mutant(
         "what_waits_for_a_turn_asks_all_the_time",
         "A result that waits for a turn is not decided again and again meanwhile",
-        "router/committer.py",
-        ((" and decided.verdicts.get(task_id) is not Verdict.WAIT\n", "\n"),),
+        "router/conclusions.py",
+        ((" and touched.verdicts.get(task_id) is not Verdict.WAIT\n", "\n"),),
         killers=(
             "tests/router/test_turns.py::test_who_computed_meanwhile_hears_of_a_turn_that_ends_elsewhere",
         ),

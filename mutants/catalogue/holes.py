@@ -173,7 +173,7 @@ MUTANTS = (
     Mutant(
         "h11_conflicts_without_a_turn",
         "Who has lost often enough is called again once it has the turn, and not before",
-        "router/committer.py",
+        "router/conclusions.py",
         (
             (
                 "                self._turns.lost(handling, call)\n",

@@ -221,6 +221,35 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "a_copy_of_the_registry_is_the_registry",
+        "Tasks are resolved in place only by the registry that the lock shows",
+        DECISIONS,
+        (("is_current = locked.generation == self._registry.generation", "is_current = True"),),
+        killers=(
+            "tests/decisions/test_decisions.py::"
+            "test_tasks_are_not_resolved_by_a_copy_that_is_not_the_registry_s",
+        ),
+    ),
+    Mutant(
+        "a_registry_that_moved_is_not_read_again",
+        "What rests on a registry that moved is decided anew, by the one that is there now",
+        DECISIONS,
+        (("                await self._registry.refresh()\n", "                pass\n"),),
+        killers=(
+            "tests/decisions/test_decisions.py::"
+            "test_what_rests_on_a_registry_that_moved_is_decided_anew",
+        ),
+    ),
+    Mutant(
+        "a_twin_of_a_request_is_its_fault",
+        "A request whose twin was committed first is answered as the twin was",
+        DECISIONS,
+        (("                if not left or request is None:\n", "                if True:\n"),),
+        killers=(
+            "tests/decisions/test_decisions.py::test_a_twin_that_came_first_gives_the_answer",
+        ),
+    ),
+    Mutant(
         "letters_that_moved_are_forgotten",
         "What one transaction for many does not write is done alone",
         DECISIONS,

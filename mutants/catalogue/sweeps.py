@@ -350,11 +350,11 @@ MUTANTS = (
     Mutant(
         "an_old_entry_keeps_the_new_one_out",
         "Of an event that comes back in hand, what it is now is committed, and not what it was",
-        "router/committer.py",
+        "router/commit_queue.py",
         (
             (
-                "        self._queue[handling.event_id] = handling\n",
-                "        self._queue.setdefault(handling.event_id, handling)\n",
+                "        self._waiting[handling.event_id] = handling\n",
+                "        self._waiting.setdefault(handling.event_id, handling)\n",
             ),
         ),
         killers=(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -29,7 +28,7 @@ from waystation_domain.recording import record_action
 from waystation_router import ledger as ledger_module
 from waystation_router import sweeper as sweeper_module
 from waystation_router.calls import Calls
-from waystation_router.committer import Committer
+from waystation_router.commit_queue import CommitQueue
 from waystation_router.endpoints import Cancelled, NotSent
 from waystation_router.ledger import Call, Handling, Ledger
 from waystation_router.pools import PoolsSeen
@@ -157,16 +156,14 @@ async def test_what_is_submitted_for_one_that_was_let_go_is_not_lost() -> None:
     event = Event("01a20000-0000-7000-8000-000000000001", "asked", {}, "split", version=2)
     facts = EventFacts(False, {})
     ledger.learn(Loaded({event.event_id: (event, 1)}, {1: INSTANCE}, {event.event_id: facts}))
-    decisions: Any = SimpleNamespace(rules=Rules(MEANS))
-    nothing: Any = None
-    queue: Any = Committer(ledger, *[nothing] * 3, decisions, *[nothing] * 6)
+    queue = CommitQueue(ledger)
     let_go = ledger.open(event, ledger.state(1), facts, 3)
-    queue.submit(let_go)
+    queue.put(let_go)
     ledger.close(let_go)
     back = ledger.open(event, ledger.state(1), facts, 3)
     back.calls["score"] = Call(task())
-    queue.submit(back)
-    assert [group.handlings for group in queue._take()] == [[back]]
+    queue.put(back)
+    assert [portion.handlings for portion in await queue.take()] == [[back]]
     assert ledger.handlings[event.event_id] is back
 
 

@@ -1,0 +1,152 @@
+"""What follows a commit in this router: its copies are moved on, what is done is let go, what lost against
+another result or came meanwhile is called or submitted again, and who waits for a turn is looked at."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from waystation_domain.model import DeliveryState
+from waystation_domain.outcomes import Verdict
+from waystation_domain.results import CONFLICTS_BEFORE_TURN
+from waystation_domain.task_spec import TaskSpec
+from waystation_router.ledger import UNKNOWN, Call, Handling, Ledger
+from waystation_router.portions import Portion, Touched
+from waystation_router.turns import Turns
+
+log = structlog.get_logger(__name__)
+
+
+class Conclusions:
+    """Draws them; `results` counts the results that were committed."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        router_id: str,
+        *,
+        submit: Callable[[Handling], None],
+        call_again: Callable[[Handling, Call], None],
+        on_parked: Callable[[float], None],
+        in_doubt: asyncio.Event,
+    ) -> None:
+        self._ledger = ledger
+        self._router_id = router_id
+        self._submit = submit
+        self._call_again = call_again
+        self._on_parked = on_parked
+        self._in_doubt = in_doubt
+        self._turns = Turns(submit)
+        self.results = 0
+
+    def of(self, portions: Sequence[Portion]) -> None:
+        """Takes over what these commits left, and goes on from there."""
+        for portion in portions:
+            self._take_over(portion)
+        for portion in portions:
+            # Where the events stand was true at the commit's revision. The copy of the instance may
+            # be newer by now, and what made it so may have moved them.
+            revision = portion.commit.after.revision if portion.commit is not None else 0
+            for touched in portion.touched or ():
+                self._conclude(touched, revision)
+            refused = any(touched.must_wait for touched in portion.touched or ())
+            self._turns.look(portion.state, refused=refused)
+
+    def _take_over(self, portion: Portion) -> None:
+        """The copy of the instance becomes what the commit left."""
+        assert portion.commit is not None
+        if not portion.commit.is_empty:
+            portion.state.advance(portion.commit)
+        elif portion.commit.after.revision > portion.state.instance.revision:
+            portion.state.replace(portion.commit.after)
+
+    def _conclude(self, touched: Touched, revision: int) -> None:
+        """Lets go of what is done, and calls again what lost against another result."""
+        handling = touched.handling
+        handling.facts = touched.facts
+        handling.known = UNKNOWN if handling.claimed_meanwhile else revision
+        handling.claimed_meanwhile = False
+        handling.holds = False
+        for task_id, verdict in touched.verdicts.items():
+            self._conclude_result(handling, handling.calls[task_id], verdict)
+        for task_id in touched.rows:
+            call = handling.calls.pop(task_id)
+            if call.row is not None and call.row.state is DeliveryState.NO_ENDPOINT:
+                self._on_parked(call.row_since)
+        if touched.asked is not None:
+            self._conclude_asking(handling, touched.asked, touched.must_wait)
+        if not handling.facts.in_outbox:
+            handling.release_messages()
+        self._call_new_tasks(handling, touched)
+        if not handling.calls:
+            self._ledger.close(handling)
+        elif any(
+            call.has_outcome and touched.verdicts.get(task_id) is not Verdict.WAIT
+            for task_id, call in handling.calls.items()
+        ):
+            # Came in while the commit was on its way.
+            self._submit(handling)
+
+    def _conclude_asking(self, handling: Handling, asked: TaskSpec, must_wait: bool) -> None:
+        handling.wants_turn = None
+        call = handling.calls.get(asked.task_id)
+        if call is None:
+            return
+        if must_wait:
+            self._turns.not_taken(handling, call)
+        else:
+            # Its row says how often it lost.
+            call.conflicts = 0
+            self._call_again(handling, call)
+
+    def _call_new_tasks(self, handling: Handling, touched: Touched) -> None:
+        """Calls tasks that were registered between the first look and the commit."""
+        for task in handling.tasks:
+            task_id = task.task_id
+            row = handling.facts.deliveries.get(task_id)
+            # Not a retry, which a claim leased that is about to take it in hand.
+            ours = (
+                row is not None
+                and row.leased_by == self._router_id
+                and (row.attempts, row.edit, row.suspect) == (0, 0, False)
+            )
+            if (
+                (handling.facts.in_outbox or ours)
+                and task_id not in handling.calls
+                and task_id not in touched.verdicts
+                and task_id not in touched.rows
+            ):
+                call = Call(task)
+                handling.calls[task_id] = call
+                self._call_again(handling, call)
+
+    def _conclude_result(self, handling: Handling, call: Call, verdict: Verdict) -> None:
+        if verdict is Verdict.WAIT:
+            self._turns.result_waits(handling)
+        elif verdict is Verdict.CONFLICT:
+            call.conflicts += 1
+            call.result = None
+            log.debug("conflict", event_id=handling.event_id, task_id=call.task.task_id)
+            if call.conflicts < CONFLICTS_BEFORE_TURN and not self._turns.are_wanted(
+                handling.state
+            ):
+                self._call_again(handling, call)
+            else:
+                self._turns.lost(handling, call)
+        else:
+            self.results += 1
+            del handling.calls[call.task.task_id]
+            if verdict is Verdict.DUPLICATE:
+                # The delivery may have been claimed for a later attempt while this one was in doubt.
+                self._in_doubt.set()
+            log.info(
+                "delivery",
+                event_id=handling.event_id,
+                event_type=handling.event.event_type,
+                task_id=call.task.task_id,
+                workflow_id=handling.state.instance.workflow_instance_id,
+                attempt=call.attempt,
+                verdict=verdict.value,
+            )
