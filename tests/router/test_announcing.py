@@ -65,6 +65,8 @@ async def test_what_a_commit_of_unknown_outcome_raised_is_announced_soon(
     await whole.engine.store.make_due([start.event.event_id])
     await whole.all_settled(timeout=30)
     assert sorted(made.request.task_id for made in whole.endpoints.calls) == ["first", "second"]
+    # Else it is found when it has starved.
+    assert whole.script.calls["make_due"] == 1
 
 
 async def test_what_is_due_is_announced_again(whole: WholeRouter) -> None:

@@ -163,6 +163,7 @@ async def test_what_is_submitted_for_one_that_was_let_go_is_not_lost() -> None:
     back = ledger.open(event, ledger.state(1), facts, 3)
     back.calls["score"] = Call(task())
     queue.put(back)
+    queue.close()
     assert [portion.handlings for portion in await queue.take()] == [[back]]
     assert ledger.handlings[event.event_id] is back
 
