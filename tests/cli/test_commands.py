@@ -176,7 +176,7 @@ COMMANDS = {
                 "workflow_types": ["claim", "car"],
             }],
         },
-        ["Registered claims", "handler-1", "2 event(s)"],
+        ["Registered claims", "handler-1", "2 earlier event(s)"],
         lambda said: said["handler"]["handler_id"] == "handler-1",
     ),
     "handlers unregister": (
@@ -401,7 +401,7 @@ def test_a_limit_cuts_the_list_and_says_so(api: FakeApi, run: Run) -> None:
     result = run("list", "--limit", "1")
     assert api.requests["ListWorkflows"].page_size == 1
     assert "claim-1" not in result.stdout
-    assert "--limit shows more" in result.stdout
+    assert "use --limit to show more" in result.stdout
 
 
 @pytest.mark.parametrize("since", ["2h", "2026-01-31T12:00:00Z"])
@@ -440,7 +440,7 @@ def test_a_task_is_retired_when_somebody_says_yes(api: FakeApi, run: Run) -> Non
     assert "RetireTask" not in api.requests
     asked = run("handlers", "retire", "claim_validator", stdin="y\n")
     assert asked.exit_code == 0
-    assert "Retire claim_validator for good" in asked.stderr
+    assert "Retire claim_validator permanently" in asked.stderr
     assert api.requests["RetireTask"].task_id == "claim_validator"
 
 
@@ -456,7 +456,7 @@ def test_a_list_without_a_match_is_no_empty_house(api: FakeApi, run: Run) -> Non
     api.workflows = 0
     assert "`waystation start WORKFLOW_TYPE` starts one" in run("list").stdout
     assert run("list", "--status", "active").stdout == (
-        "No workflow is like that. `waystation list` shows all.\n"
+        "No workflow matches. `waystation list` shows all.\n"
     )
 
 

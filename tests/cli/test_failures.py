@@ -130,15 +130,15 @@ def test_another_kind_of_server_is_told_apart() -> None:
 
 
 USAGE = {
-    "a retry of nothing": (["dead-letters", "retry"], "name a DEAD_LETTER_ID, or choose many"),
+    "a retry of nothing": (["dead-letters", "retry"], "give a DEAD_LETTER_ID, filter options"),
     "a discard of one and of many": (
         ["dead-letters", "discard", "dl-1", "--task", "a"],
         "not both",
     ),
-    "all and a choice": (["dead-letters", "discard", "--all", "--task", "a"], "--all leaves"),
+    "all and a choice": (["dead-letters", "discard", "--all", "--task", "a"], "--all and filter options"),
     "one payload for many": (
         ["dead-letters", "retry", "--all", "--payload", "{}"],
-        "--payload edits one delivery",
+        "--payload edits a single delivery",
     ),
     "not JSON": (["start", "claim", "--data", "{amount: 1}"], "line 1, column 2"),
     "not an object": (["start", "claim", "--data", "[1]"], "must be a JSON object"),
@@ -146,7 +146,7 @@ USAGE = {
     "too exact": (["input", "c", "--data", '{"a": 9007199254740993}'], "write it as a string"),
     "half a character": (["start", "claim", "--data", '{"a": "\\ud800"}'], "Struct"),
     "too deep": (["start", "claim", "--data", '{"a":' * 5000 + "1" + "}" * 5000], "deep"),
-    "no such file": (["start", "claim", "--data", "@/no/such/file"], "can't read /no/such/file"),
+    "no such file": (["start", "claim", "--data", "@/no/such/file"], "cannot read /no/such/file"),
     "no input": (["input", "claim-7"], "--data"),
     "a bad pair": (["start", "claim", "--metadata", "traceparent"], "KEY=VALUE"),
     "a bad span": (["wait", "claim-7", "--timeout", "soon"], "time span"),

@@ -35,7 +35,7 @@ def test_a_misspelt_type_does_not_pass_for_a_sound_one(
     api.flows, api.findings = [], []
     result = run(command, "--type", "clam")
     assert result.exit_code == 1
-    assert "Nothing is known of workflows of type clam" in result.stderr
+    assert "No workflow type clam is known" in result.stderr
     assert run(command).exit_code == 0
 
 

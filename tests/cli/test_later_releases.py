@@ -69,7 +69,7 @@ def test_an_outcome_that_is_unknown_is_as_timed_out(
 ) -> None:
     result = _run(monkeypatch, *command)
     assert result.exit_code == TIMED_OUT
-    assert "It goes on" in result.stdout
+    assert "It is still open" in result.stdout
 
 
 def test_an_entry_of_a_new_kind_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:

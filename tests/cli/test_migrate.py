@@ -22,7 +22,7 @@ def test_the_schema_is_brought_up_to_date_once(
     assert said["version_before"] is None
     again = CliRunner().invoke(app, ["migrate"], catch_exceptions=False)
     assert again.exit_code == 0
-    assert f"at version {said['version']}; there was nothing to do" in again.stdout
+    assert f"at version {said['version']}; nothing to do" in again.stdout
 
 
 def test_no_postgres_says_where_it_was_looked_for_and_keeps_the_password() -> None:
@@ -31,7 +31,7 @@ def test_no_postgres_says_where_it_was_looked_for_and_keeps_the_password() -> No
         app, ["migrate", "--database-url", nowhere, "--wait", "600ms"], catch_exceptions=False
     )
     assert result.exit_code == 1
-    assert "Waits for Postgres at 127.0.0.1:1/claims" in result.stderr
+    assert "Waiting for Postgres at 127.0.0.1:1/claims" in result.stderr
     assert "WAYSTATION_DATABASE_URL" in result.stderr
     assert "secret" not in result.output
 

@@ -68,6 +68,6 @@ def test_output_that_can_not_be_written_is_one_line(
     why = "No space left on device" if full else "Broken pipe"
     assert told.returncode == 1
     if words != ["--help"] or full:
-        assert told.stderr == f"Error: the output can't be written: {why}.\n"
+        assert told.stderr == f"Error: the output cannot be written: {why}.\n"
     else:
         assert "Traceback" not in told.stderr

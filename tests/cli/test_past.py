@@ -42,7 +42,7 @@ def test_a_replay_without_differences_exits_with_zero(api: FakeApi, run: Run) ->
     assert (skipped.exit_code, "Nothing was compared." in skipped.stdout) == (0, True)
     api.steps.clear()
     nothing = run("replay", "claim-7")
-    assert (nothing.exit_code, "no attempt of a task" in nothing.stdout) == (0, True)
+    assert (nothing.exit_code, "no attempt to replay" in nothing.stdout) == (0, True)
     assert run("replay", "claim-7", "--timeout", "11m").exit_code == 2
 
 

@@ -61,8 +61,8 @@ def test_a_broken_stream_goes_on_where_it_broke(api: FakeApi) -> None:
     api.breaks = [3, 5]
     result = run(api, "watch", "claim-7", "--json")
     assert [json.loads(line)["sequence"] for line in result.stdout.splitlines()] == [*range(1, 7)]
-    assert "goes on with #3" in result.stderr
-    assert "goes on with #5" in result.stderr
+    assert "continuing with #3" in result.stderr
+    assert "continuing with #5" in result.stderr
 
 
 def test_a_server_that_was_never_there_is_told_at_once(api: FakeApi) -> None:
@@ -87,6 +87,6 @@ def test_top_looks_on_until_it_is_interrupted(api: FakeApi, terminal: Terminal) 
         assert words in terminal.output
     # It looks on through a restart of the server.
     api.refusals["GetSystemStatus"] = (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", "no", {})
-    until_shown(terminal, "tries again")
+    until_shown(terminal, "retrying")
     terminal.interrupt()
     assert terminal.wait_prompt(30) == 0, terminal.output

@@ -45,7 +45,7 @@ def _run() -> int | str | None:
 def _not_written(error: OSError) -> int:
     """Tells on one line that not all of the output is there."""
     with contextlib.suppress(OSError):
-        print(f"Error: the output can't be written: {error.strerror}.", file=sys.__stderr__)
+        print(f"Error: the output cannot be written: {error.strerror}.", file=sys.__stderr__)
     # What is left in the buffer would be tried again at the end of the process.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
     return EXIT_FAILED

@@ -22,14 +22,14 @@ from waystation_cli.commands import (
 )
 
 EPILOG = (
-    "Exit codes: 0 done, 1 the call failed (`lint`: or it found errors), 2 the command line is wrong. `run`, "
+    "Exit codes: 0 success, 1 the call failed (`lint`: or it found errors), 2 wrong command line. `run`, "
     "`wait` and `watch` also: 5 the workflow failed or was cancelled; `run` and `wait` also: 3 it waits "
-    "for input, 4 it is idle, 6 the time is up. `diff` and `replay` also: 1 something differs."
+    "for input, 4 it is idle, 6 timeout. `diff` and `replay` also: 1 something differs."
 )
 
 app = typer.Typer(
     name="waystation",
-    help="Starts, watches and mends workflows.",
+    help="Starts, watches and repairs workflows.",
     epilog=EPILOG,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -34,7 +34,7 @@ ExpectedVersion = Annotated[
     typer.Option(
         min=1,
         max=LARGEST_INT32,
-        help="Refuse when the instance has another version than this by now.",
+        help="Fail if the instance has another version.",
     ),
 ]
 
@@ -49,7 +49,9 @@ def json_text(value: str) -> str:
             return Path(value[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise typer.BadParameter(f"can't read {value[1:] or 'standard input'}: {reason}") from error
+        raise typer.BadParameter(
+            f"cannot read {value[1:] or 'standard input'}: {reason}"
+        ) from error
     return value
 
 
@@ -61,7 +63,7 @@ def json_value(value: str) -> Any:
     except json.JSONDecodeError as error:
         raise typer.BadParameter(
             f"not JSON (line {error.lineno}, column {error.colno}: {error.msg}); "
-            """expected something like '{"amount": 120}', @file.json or -"""
+            """expected for example '{"amount": 120}', @file.json or -"""
         ) from error
     except RecursionError as error:
         raise typer.BadParameter("nested too deeply") from error
@@ -73,7 +75,7 @@ def value(text: str) -> Value:
     try:
         json_format.ParseDict(json_value(text), result)
     except (json_format.ParseError, ValueError, RecursionError) as error:
-        raise typer.BadParameter(f"can't travel in a Value: {error}") from error
+        raise typer.BadParameter(f"not a valid Value: {error}") from error
     return result
 
 
@@ -88,7 +90,7 @@ def struct(value: str | None) -> Struct | None:
     try:
         json_format.ParseDict(parsed, result)
     except (json_format.ParseError, ValueError, RecursionError) as error:
-        raise typer.BadParameter(f"can't travel in a Struct: {error}") from error
+        raise typer.BadParameter(f"not a valid Struct: {error}") from error
     return result
 
 
@@ -147,6 +149,6 @@ def _whole(digits: str) -> int:
     if len(digits) > 17 or abs(int(digits)) > LARGEST_INTEGER:
         shown = digits if len(digits) <= 40 else digits[:40] + "..."
         raise typer.BadParameter(
-            f"{shown} is at or beyond 2^53 and may arrive as another number; write it as a string"
+            f"{shown} is 2^53 or more and would lose digits; write it as a string"
         )
     return int(digits)

@@ -46,7 +46,7 @@ Address = Annotated[
         envvar="WAYSTATION_ADDRESS",
         callback=_require_target,
         metavar="HOST:PORT",
-        help="Where the API listens.",
+        help="Address of the API.",
     ),
 ]
 

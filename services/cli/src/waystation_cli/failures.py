@@ -22,19 +22,19 @@ EXIT_USAGE = 2
 # What to do next, by ErrorInfo reason. The server's message comes first and usually says it too;
 # here stands what only the command line knows: the commands.
 _HINTS = {
-    "WORKFLOW_NOT_FOUND": "`waystation list` shows the workflows there are.",
+    "WORKFLOW_NOT_FOUND": "`waystation list` shows all workflows.",
     "DEAD_LETTER_NOT_FOUND": "`waystation dead-letters list` shows the open ones.",
     "DEAD_LETTER_RESOLVED": "`waystation dead-letters list --state {state}` shows it.",
     "HANDLER_NOT_FOUND": "`waystation handlers list` shows the registered ones.",
-    "WORKFLOW_NOT_WAITING": "`waystation explain {workflow_instance_id}` tells what it waits for.",
+    "WORKFLOW_NOT_WAITING": "`waystation explain {workflow_instance_id}` shows what it waits for.",
     "WAIT_ID_REQUIRED": "Name one with --wait-id: {wait_ids}.",
-    "WORKFLOW_ENDED": "`waystation show {workflow_instance_id}` tells how it ended.",
-    "WORKFLOW_ALREADY_EXISTS": "Choose another --id, or leave it out to get a new one.",
-    "VERSION_MISMATCH": "Look at it again (`waystation show`) and repeat with --expected-version.",
-    "WORKFLOW_TYPES_REQUIRED": "Name them as the third part of --task, `*` for all.",
-    "ENDPOINT_NOT_ALLOWED": "The servers' WAYSTATION_HANDLER_ALLOWLIST says which hosts they dial.",
-    "STORE_UNAVAILABLE": "The server runs, but not its Postgres; repeat the command when it does.",
-    "INTERNAL": "The server's log tells more under this error id.",
+    "WORKFLOW_ENDED": "`waystation show {workflow_instance_id}` shows how it ended.",
+    "WORKFLOW_ALREADY_EXISTS": "Choose another --id, or omit it to get a new one.",
+    "VERSION_MISMATCH": "Check the current state (`waystation show`) and repeat with its --expected-version.",
+    "WORKFLOW_TYPES_REQUIRED": "Give them as the third part of --task, `*` for all.",
+    "ENDPOINT_NOT_ALLOWED": "WAYSTATION_HANDLER_ALLOWLIST of the servers lists the allowed hosts.",
+    "STORE_UNAVAILABLE": "The server is running, but not its Postgres; repeat the command when Postgres is back.",
+    "INTERNAL": "The server's log has the details under this error id.",
 }
 
 
@@ -78,16 +78,16 @@ def explain_rpc_error(error: grpc.RpcError, address: str) -> CommandFailed:
             code=code.name,
             reason="NO_ANSWER",
             message=f"The server at {address} did not answer in time.",
-            hint="`waystation status` tells how it is doing; what was sent may have taken effect.",
+            hint="`waystation status` shows its state; the request may have taken effect.",
             metadata={"address": address},
         )
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return CommandFailed(
             code=code.name,
             reason="NOT_A_WAYSTATION_SERVER",
-            message=f"What answers at {address} does not know this call.",
-            hint="Is it another kind of server (a handler service, a router), or an older release? "
-            "--address or WAYSTATION_ADDRESS names the API, 127.0.0.1:7400 by default.",
+            message=f"The server at {address} does not implement this call.",
+            hint="It may be another kind of server (a handler service, a router) or an older release. "
+            "Set --address or WAYSTATION_ADDRESS to the API, by default 127.0.0.1:7400.",
             metadata={"address": address},
         )
     return CommandFailed(
@@ -104,7 +104,7 @@ def unreachable(address: str, where: str = "") -> CommandFailed:
         code="UNAVAILABLE",
         reason="SERVER_UNREACHABLE",
         message=f"No Waystation server answers at {address}{' ' if where else ''}{where}.",
-        hint="Start one with `waystation dev`, or name another with --address or WAYSTATION_ADDRESS.",
+        hint="Start one with `waystation dev`, or give another address with --address or WAYSTATION_ADDRESS.",
         metadata={"address": address},
     )
 

@@ -32,19 +32,19 @@ def provide_input(
     workflow_id: WorkflowId,
     data: Annotated[str, typer.Option("--data", "--input", help=f"The answer: {JSON_HELP}")],
     wait_id: Annotated[
-        str | None, typer.Option(help="Which wait it answers; needed where several are open.")
+        str | None, typer.Option(help="The wait to answer; required if several are open.")
     ] = None,
     answered_by: Annotated[
         str,
         typer.Option(
-            "--by", metavar="NAME", help="Who answers; kept in the event and in the history."
+            "--by", metavar="NAME", help="Who answers; stored in the event and in the history."
         ),
     ] = "",
     expected_version: ExpectedVersion = None,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Answer what a workflow asks a person for."""
+    """Answer a workflow that waits for input."""
     request = ProvideInputRequest(
         workflow_instance_id=workflow_id,
         wait_id=wait_id or "",
@@ -63,7 +63,9 @@ def provide_input(
 
 def publish(
     workflow_id: WorkflowId,
-    event_type: Annotated[str, typer.Argument(metavar="EVENT_TYPE", help="Such as claim.amended.")],
+    event_type: Annotated[
+        str, typer.Argument(metavar="EVENT_TYPE", help="For example claim.amended.")
+    ],
     data: Annotated[
         str | None, typer.Option("--data", "--payload", help=f"The event's payload: {JSON_HELP}")
     ] = None,
@@ -74,18 +76,23 @@ def publish(
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="May be repeated.")
     ] = None,
     schema_version: Annotated[
-        str | None, typer.Option(help="Your own name for the version of the payload's shape.")
+        str | None, typer.Option(help="Your version of the payload schema.")
     ] = None,
     delay: Annotated[
-        str | None, typer.Option(metavar="SPAN", help="Deliver it after this long (90, 10m, 2h).")
+        str | None, typer.Option(metavar="SPAN", help="Deliver it after this time (90, 10m, 2h).")
     ] = None,
     deliver_at: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Deliver it not before: RFC 3339, or 2h for in 2 hours."),
+        typer.Option(
+            metavar="TIME", help="Deliver it not before this time: RFC 3339, or 2h for in 2 hours."
+        ),
     ] = None,
     expires_at: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Skip it unless a task was called by then: likewise."),
+        typer.Option(
+            metavar="TIME",
+            help="Skip it if no task was called by this time: RFC 3339, or 2h for in 2 hours.",
+        ),
     ] = None,
     expected_version: ExpectedVersion = None,
     address: Address = DEFAULT_ADDRESS,
@@ -117,7 +124,7 @@ def publish(
 
 def cancel(
     workflow_id: WorkflowId,
-    reason: Annotated[str | None, typer.Option(help="Kept in the history, for people.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Stored in the history, for people.")] = None,
     expected_version: ExpectedVersion = None,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,

@@ -36,7 +36,7 @@ from waystation_cli.render import dead_letters as letters_view
 from waystation_cli.render import document
 
 app = typer.Typer(
-    help="List, retry, discard failed deliveries.",
+    help="List, retry and discard failed deliveries.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -45,12 +45,12 @@ DeadLetterId = Annotated[
     str | None,
     typer.Argument(
         metavar="[DEAD_LETTER_ID]",
-        help="From `waystation dead-letters list`; without it, all that the options mean.",
+        help="From `waystation dead-letters list`; without it, all that match the options.",
     ),
 ]
 OfWorkflow = Annotated[
     list[str] | None,
-    typer.Option("--workflow", help="Only of this instance; may be repeated, as the next four."),
+    typer.Option("--workflow", help="Only of this instance; may be repeated, like the next four."),
 ]
 OfType = Annotated[list[str] | None, typer.Option("--type", help="Only of this workflow type.")]
 OfTask = Annotated[list[str] | None, typer.Option("--task", help="Only of this task.")]
@@ -59,19 +59,24 @@ WithReason = Annotated[list[str] | None, typer.Option("--reason", help="Only wit
 Since = Annotated[
     str | None,
     typer.Option(
-        "--since", metavar="TIME", help="Failed at or after: RFC 3339, or 2h for 2 hours ago."
+        "--since",
+        metavar="TIME",
+        help="Failed at or after this time: RFC 3339, or 2h for 2 hours ago.",
     ),
 ]
 Until = Annotated[
-    str | None, typer.Option("--until", metavar="TIME", help="Failed before: likewise.")
+    str | None,
+    typer.Option(
+        "--until", metavar="TIME", help="Failed before this time: RFC 3339, or 2h for 2 hours ago."
+    ),
 ]
 Everything = Annotated[bool, typer.Option("--all", help="All open ones.")]
 RequestId = Annotated[
     str | None,
     typer.Option(
-        help="Makes a repeated command have one effect, and go on where the first broke off; "
-        "without it one is made, and a command that breaks off tells it. Write times out then, "
-        "as 2h is another moment each time."
+        help="Makes the command idempotent and lets a repeated command continue an interrupted one; "
+        "by default it is generated, and an interrupted command prints it. Then give absolute times, "
+        "because 2h means another time on each call."
     ),
 ]
 
@@ -107,7 +112,7 @@ def list_dead_letters(
     until: Until = None,
     state: Annotated[
         list[State] | None,
-        typer.Option(case_sensitive=False, help="May be repeated; open where none is given."),
+        typer.Option(case_sensitive=False, help="May be repeated; default: open."),
     ] = None,
     limit: Limit = 50,
     address: Address = DEFAULT_ADDRESS,
@@ -141,7 +146,7 @@ def retry(
         typer.Option(
             "--payload",
             "--data",
-            help=f"Instead of the event's payload, for this task: {JSON_HELP}",
+            help=f"Replaces the event's payload, for this task: {JSON_HELP}",
         ),
     ] = None,
     everything: Everything = False,
@@ -156,9 +161,9 @@ def retry(
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Try deliveries again from their first attempt; FAILED workflows go on.
+    """Retry failed deliveries from their first attempt; FAILED workflows continue.
 
-    One by its id, or all open ones that the options mean.
+    One by its id, or all open ones that match the options.
     """
     chosen = _filter(workflow, workflow_type, task, event_type, reason, since, until)
     request_id = request_id or new_request_id()
@@ -176,7 +181,7 @@ def retry(
             letters_view.print_retried(retried)
         return
     if payload is not None:
-        raise typer.BadParameter("--payload edits one delivery: name it by its id")
+        raise typer.BadParameter("--payload edits a single delivery: give its id")
     many = RetryDeadLettersRequest(request_id=request_id, **_target(everything, chosen))
     with connected(address, as_json) as api:
         response: RetryDeadLettersResponse = _resumable(
@@ -203,9 +208,9 @@ def discard(
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Give deliveries up.
+    """Discard failed deliveries.
 
-    One by its id, or all open ones that the options mean.
+    One by its id, or all open ones that match the options.
     """
     chosen = _filter(workflow, workflow_type, task, event_type, reason, since, until)
     request_id = request_id or new_request_id()
@@ -257,12 +262,12 @@ def _is_one(dead_letter_id: str | None, everything: bool, chosen: DeadLetterFilt
     if dead_letter_id and not everything and not narrowed:
         return True
     if dead_letter_id:
-        raise typer.BadParameter("either a DEAD_LETTER_ID or a choice of many, not both")
+        raise typer.BadParameter("give either a DEAD_LETTER_ID or filter options, not both")
     if everything and narrowed:
-        raise typer.BadParameter("--all leaves nothing out; leave it out, or the other choices")
+        raise typer.BadParameter("--all and filter options exclude each other")
     if not everything and not narrowed:
         raise typer.BadParameter(
-            "name a DEAD_LETTER_ID, or choose many by --task, --reason, --since, ..., or by --all"
+            "give a DEAD_LETTER_ID, filter options (--task, --reason, --since, ...) or --all"
         )
     return False
 
@@ -287,8 +292,8 @@ def _resumable(
             if times.HasField("created_before"):
                 options.append(f"--until {times.created_before.ToJsonString()}")
             failure.hint += (
-                " What was done stays done: the same command with "
-                f"`{' '.join(options)}` goes on with the rest."
+                " What was done is kept: the same command with "
+                f"`{' '.join(options)}` does the rest."
             )
             failure.hint = failure.hint.strip()
             failure.metadata = {**failure.metadata, "request_id": request.request_id}

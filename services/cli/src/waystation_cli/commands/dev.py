@@ -22,7 +22,7 @@ def dev(
             envvar="WAYSTATION_API_PORT",
             min=0,
             max=65535,
-            help="Where the API listens; 0 takes a free port.",
+            help="Port of the API; 0 means a free port.",
             show_default="7400",
         ),
     ] = None,
@@ -34,7 +34,7 @@ def dev(
         Path | None,
         typer.Option(
             envvar="WAYSTATION_DATA_DIR",
-            help="Where data is kept between runs.",
+            help="Data directory, kept between runs.",
             show_default="~/.local/share/waystation",
         ),
     ] = None,
@@ -42,9 +42,9 @@ def dev(
 ) -> None:
     """Run the whole engine in one process.
 
-    API, router, a broker in memory and a Postgres that is started and stopped with it. The same
-    settings hold as for the servers (WAYSTATION_LOG_FORMAT, WAYSTATION_HANDLER_ALLOWLIST, ...);
-    SIGTERM and Ctrl-C stop it, exit code 0. Exit code 78: the settings are wrong.
+    API, router, an in-memory broker and its own Postgres. The settings of the servers apply
+    (WAYSTATION_LOG_FORMAT, WAYSTATION_HANDLER_ALLOWLIST, ...). SIGTERM and Ctrl-C stop it with exit
+    code 0. Exit code 78: invalid settings.
     """
     # Only here: other commands need nothing of the engine, and start faster without it.
     from waystation_cli.embedded.data_dir import DataDir, DataDirRefused, default_data_dir

@@ -27,11 +27,12 @@ Type = Annotated[str | None, typer.Option("--type", help="Only this workflow typ
 Since = Annotated[
     str,
     typer.Option(
-        metavar="TIME", help="Look at workflows started since: RFC 3339, or 2h for 2 hours ago."
+        metavar="TIME",
+        help="Sample workflows started since this time: RFC 3339, or 2h for 2 hours ago.",
     ),
 ]
 Instances = Annotated[
-    int, typer.Option(min=1, max=10_000, help="How many workflows to look at, the newest first.")
+    int, typer.Option(min=1, max=10_000, help="How many workflows to sample, the newest first.")
 ]
 
 
@@ -42,13 +43,13 @@ def lint(
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Find what is wrong with the flow of events.
+    """Find problems in the flow of events.
 
-    Events that no task handles, events that nobody raises, two writers of one place, tasks without
-    an endpoint or out of reach: as registered tasks declare it and as recent workflows show it.
+    Events that no task handles or raises, two writers of one path, tasks without an endpoint or
+    never reached: as registered tasks declare and as recent workflows show.
 
-    Exit code 1 when a finding is an error, else 0. With --json: an object of findings, instances,
-    looked_back_to and cut_short.
+    Exit code 1 if a finding is an error, otherwise 0. With --json: an object with findings,
+    instances, looked_back_to and cut_short.
     """
     response = _flow(workflow_type, since, instances, address, as_json)
     if as_json:
@@ -63,7 +64,7 @@ def lint(
 
 def graph(
     workflow_type: Type = None,
-    format: Annotated[Format, typer.Option(help="What to write.")] = Format.MERMAID,
+    format: Annotated[Format, typer.Option(help="Output format.")] = Format.MERMAID,
     since: Since = "24h",
     instances: Instances = 1000,
     address: Address = DEFAULT_ADDRESS,
@@ -71,8 +72,8 @@ def graph(
 ) -> None:
     """Draw the flow of events as a Mermaid flowchart or as DOT.
 
-    Events are rounded, tasks are boxes. Edges bear how often; red ones had failures, dashed ones
-    are declared and were not seen.
+    Events are rounded, tasks are boxes. Edges show how often; red edges had failures, dashed edges
+    are declared but were not seen.
     """
     response = _flow(workflow_type, since, instances, address, as_json)
     if as_json:
@@ -96,9 +97,9 @@ def _flow(
             raise CommandFailed(
                 code="NOT_FOUND",
                 reason="WORKFLOW_TYPE_UNKNOWN",
-                message=f"Nothing is known of workflows of type {workflow_type}: no task is "
-                f"registered for it, and --since {since} finds none of them.",
-                hint="`waystation handlers list` shows which types have tasks.",
+                message=f"No workflow type {workflow_type} is known: no task is "
+                f"registered for it, and --since {since} finds no workflow of it.",
+                hint="`waystation handlers list` shows the types that have tasks.",
                 metadata={"workflow_type": workflow_type},
             )
     return response

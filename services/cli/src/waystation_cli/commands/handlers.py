@@ -33,7 +33,7 @@ from waystation_cli.render import document, endpoints
 _RETIRE_SECONDS = 600.0
 
 app = typer.Typer(
-    help="List, register, unregister endpoints; retire tasks.",
+    help="List, register and unregister endpoints; retire tasks.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -46,7 +46,7 @@ def list_handlers(
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """List the registered endpoints with what the routers see of each."""
+    """List the registered endpoints and their state as routers see it."""
     with connected(address, as_json) as api:
         handlers, more = gather(
             lambda page_size, page_token: api.handlers.ListHandlers(
@@ -69,7 +69,7 @@ def list_handlers(
 
 @app.command()
 def register(
-    service: Annotated[str, typer.Option(help="The service's name; its tasks belong to it.")],
+    service: Annotated[str, typer.Option(help="The name of the service that owns the tasks.")],
     host: Annotated[str, typer.Option(help="A DNS name or an IP address, without a port.")],
     port: Annotated[int, typer.Option(min=1, max=65535)],
     task: Annotated[
@@ -82,21 +82,21 @@ def register(
     file: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="Tasks as a JSON array of TaskSpec messages; - is standard input."
+            metavar="FILE", help="Tasks as a JSON array of TaskSpec messages; - for standard input."
         ),
     ] = None,
     service_version: Annotated[str | None, typer.Option(help="Shown in history.")] = None,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Register an endpoint that does not register itself: it stays until unregistered.
+    """Register an endpoint that does not register itself. It stays until unregistered.
 
     Example: waystation handlers register --service claims --host 127.0.0.1 --port 7500
     --task 'claim_validator:claim.processed:claim'
     """
     tasks = [_task(each) for each in task or []] + (_tasks_of_file(file) if file else [])
     if not tasks:
-        raise typer.BadParameter("name at least one task with --task or --file")
+        raise typer.BadParameter("give at least one task with --task or --file")
     request = RegisterHandlerRequest(
         service_name=service,
         service_version=service_version or "",
@@ -124,7 +124,7 @@ def unregister(
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Take an endpoint out; its tasks' deliveries wait for another one."""
+    """Remove an endpoint; deliveries of its tasks wait for another one."""
     with connected(address, as_json) as api:
         response: UnregisterHandlerResponse = api.handlers.UnregisterHandler(
             UnregisterHandlerRequest(handler_id=handler_id, request_id=new_request_id()),
@@ -141,18 +141,18 @@ def retire(
     task_id: Annotated[
         str, typer.Argument(metavar="TASK_ID", help="From `waystation handlers list`.")
     ],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """End a task for good: it gets nothing any more, though endpoints declare it.
+    """Retire a task permanently: it gets no more deliveries, even if endpoints declare it.
 
-    Its open deliveries become dead letters TASK_RETIRED, and their workflows go on without them. What
-    is in call finishes and counts. There is no way back: a new task needs a new TASK_ID.
+    Its open deliveries become dead letters TASK_RETIRED, and their workflows continue. Calls in
+    flight finish and take effect. This cannot be undone: a new task needs a new TASK_ID.
     """
     if not yes:
         typer.confirm(
-            f"Retire {task_id} for good, and make dead letters of its open deliveries?",
+            f"Retire {task_id} permanently and turn its open deliveries into dead letters?",
             abort=True,
             err=True,
         )
@@ -183,10 +183,10 @@ def _tasks_of_file(file: str) -> list[TaskSpec]:
         parsed = parsed.get("tasks")
     if not isinstance(parsed, list) or not all(isinstance(item, dict) for item in parsed):
         raise typer.BadParameter(
-            f'{file} must hold a JSON array of tasks, such as [{{"task_id": "a", '
+            f'{file} must contain a JSON array of tasks, such as [{{"task_id": "a", '
             '"event_types": ["claim.processed"], "workflow_types": ["claim"]}]'
         )
     try:
         return [json_format.ParseDict(item, TaskSpec()) for item in parsed]
     except (json_format.ParseError, TypeError, ValueError) as error:
-        raise typer.BadParameter(f"{file} holds something that is no TaskSpec: {error}") from error
+        raise typer.BadParameter(f"{file} contains an invalid TaskSpec: {error}") from error

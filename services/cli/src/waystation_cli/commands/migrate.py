@@ -38,14 +38,12 @@ def migrate(
             help="postgresql://user:password@host:5432/database",
         ),
     ],
-    wait: Annotated[
-        str, typer.Option(metavar="SPAN", help="How long to wait for a Postgres that is not up.")
-    ] = "0",
+    wait: Annotated[str, typer.Option(metavar="SPAN", help="How long to wait for Postgres.")] = "0",
     as_json: AsJson = False,
 ) -> None:
-    """Bring the database's schema up to this release.
+    """Migrate the database schema to this release.
 
-    Safe to repeat, and for several at once. Run it before starting servers of a new release.
+    Idempotent, and safe to run concurrently. Run it before starting servers of a new release.
     """
     seconds = arguments.seconds(wait)
     with reporting_failures(as_json):
@@ -88,7 +86,7 @@ async def _migrate(database_url: str, seconds: float) -> tuple[str | None, str]:
             ) from wrong
         if not told:
             told = True
-            print(f"Waits for Postgres at {_place(database_url)}", file=sys.stderr)
+            print(f"Waiting for Postgres at {_place(database_url)}", file=sys.stderr)
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
@@ -101,8 +99,8 @@ def _refused(database_url: str, error: Exception) -> CommandFailed:
     return CommandFailed(
         code="FAILED_PRECONDITION",
         reason="NOT_MIGRATED",
-        message=f"Postgres at {_place(database_url)} refuses a step of the migration: {_said(error)}",
-        hint="What was done of it is kept; put that right and run it again.",
+        message=f"Postgres at {_place(database_url)} refused a step of the migration: {_said(error)}",
+        hint="The completed steps are kept; fix the problem and run the command again.",
     )
 
 
@@ -110,8 +108,8 @@ def _unreachable(database_url: str, error: Exception) -> CommandFailed:
     return CommandFailed(
         code="UNAVAILABLE",
         reason="STORE_UNAVAILABLE",
-        message=f"Postgres at {_place(database_url)} refuses or can't be reached: {_said(error)}",
-        hint="--database-url or WAYSTATION_DATABASE_URL says where it is; --wait 1m waits for it.",
+        message=f"Postgres at {_place(database_url)} refused the connection or cannot be reached: {_said(error)}",
+        hint="Check --database-url or WAYSTATION_DATABASE_URL; --wait 1m waits for it.",
     )
 
 

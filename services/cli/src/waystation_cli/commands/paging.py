@@ -10,7 +10,7 @@ import typer
 # The most that the servers give in one page.
 _LARGEST_PAGE = 1000
 
-Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
+Limit = Annotated[int, typer.Option(min=1, help="Maximum number of items.")]
 
 
 def gather(

@@ -43,25 +43,25 @@ def diff(
     first: Annotated[
         int,
         typer.Argument(
-            metavar="A", min=1, max=LARGEST_INT32, help="As it was after this entry of history."
+            metavar="A", min=1, max=LARGEST_INT32, help="The state after this entry of history."
         ),
     ],
     second: Annotated[
         int | None,
         typer.Argument(
-            metavar="B", min=1, max=LARGEST_INT32, help="And after this one; left out: now."
+            metavar="B", min=1, max=LARGEST_INT32, help="The state after this entry; default: now."
         ),
     ] = None,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what changed of a workflow between two entries of its history.
+    """Show what changed in a workflow between two entries of its history.
 
-    The data, and the rest of the instance: status, waits, output, failure. Exit code 1 when
-    anything did, 0 when nothing.
+    The data, and the rest of the instance: status, waits, output, failure. Exit code 1 if something
+    changed, 0 if nothing did.
 
-    With --json: an object of data and instance, lists of places (path, before, after; either is
-    left out where nothing is there).
+    With --json: an object with data and instance, lists of differences (path, before, after; before
+    or after is absent if there is no value).
     """
     with connected(address, as_json) as api:
         before = _as_it_was(api, workflow_id, first)
@@ -82,7 +82,10 @@ def replay(
     last: Annotated[
         int | None,
         typer.Option(
-            "--to", min=1, max=LARGEST_INT32, help="The last one; without it, all that there are."
+            "--to",
+            min=1,
+            max=LARGEST_INT32,
+            help="The last entry to replay; default: the last one.",
         ),
     ] = None,
     task: Annotated[
@@ -90,18 +93,18 @@ def replay(
     ] = None,
     failed: Annotated[
         bool,
-        typer.Option("--failed", help="Call FAILED attempts too: would they fail again?"),
+        typer.Option("--failed", help="Call FAILED attempts too, to see whether they fail again."),
     ] = False,
     timeout: Annotated[
-        str, typer.Option(metavar="SPAN", help="How long one task may take; 10m at most.")
+        str, typer.Option(metavar="SPAN", help="Timeout of one task; at most 10m.")
     ] = "60s",
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Call replayable tasks again as history has it, and tell what they would do otherwise now.
+    """Call replayable tasks again with recorded input, and show what they would do differently now.
 
-    A dry run: nothing is written, and tasks are told so (`ctx.dry_run`). Exit code 1 when a result
-    differs or a call fails, 0 when none does; what can't be replayed is told with its reason.
+    A dry run: nothing is written, and `ctx.dry_run` is set. Exit code 1 if a result differs or a
+    call fails, otherwise 0. Entries that cannot be replayed are shown with the reason.
 
     With --json: one ReplayWorkflowResponse.
     """
@@ -137,7 +140,7 @@ def fork(
     at_sequence: Annotated[
         int,
         typer.Option(
-            "--at", min=1, max=LARGEST_INT32, help="With the data as it was after this entry."
+            "--at", min=1, max=LARGEST_INT32, help="Use the data as it was after this entry."
         ),
     ],
     new_id: NewId = None,
@@ -146,12 +149,14 @@ def fork(
         typer.Option(
             "--set",
             metavar="/PATH=JSON",
-            help="Edit a place of the data: /amount=120 or '/name=\"Ada\"'. May be repeated.",
+            help="Edit the data: /amount=120 or '/name=\"Ada\"'. May be repeated.",
         ),
     ] = None,
     remove: Annotated[
         list[str] | None,
-        typer.Option(metavar="/PATH", help="Remove a place, after all --set; may be repeated."),
+        typer.Option(
+            metavar="/PATH", help="Remove a path from the data, after all --set; may be repeated."
+        ),
     ] = None,
     event_type: Annotated[
         str | None,
@@ -170,22 +175,22 @@ def fork(
             min=1,
             max=LARGEST_INT32,
             metavar="N",
-            help="Raise the event that this entry handled: --at 4 --event-of 5 does #5 again.",
+            help="Raise the event that this entry handled: --at 4 --event-of 5 repeats #5.",
         ),
     ] = None,
     request_id: RequestId = None,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Begin a new workflow from what another one was.
+    """Start a new workflow from an earlier state of another one.
 
-    The new one has the data of then, with your edits, and begins with the event that the entry of
-    --at handled, or another that you name. The old one stays as it is.
+    The new workflow has the data of that state, with your edits, and starts with the event that the
+    entry of --at handled, or with another event. The source does not change.
     """
     if payload is not None and event_type is None:
-        raise typer.BadParameter("--payload is that of --event: name its type")
+        raise typer.BadParameter("--payload is the payload of --event: give its type")
     if event_type is not None and event_of:
-        raise typer.BadParameter("--event and --event-of name two events: name one")
+        raise typer.BadParameter("--event and --event-of exclude each other: give one of them")
     request = ForkWorkflowRequest(
         workflow_instance_id=workflow_id,
         at_sequence=at_sequence,

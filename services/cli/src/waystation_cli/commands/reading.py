@@ -47,14 +47,19 @@ def list_workflows(
         typer.Option(case_sensitive=False, help="Only in this status; may be repeated."),
     ] = None,
     idle: Annotated[
-        bool | None, typer.Option("--idle/--not-idle", help="Only idle ones, or only others.")
+        bool | None, typer.Option("--idle/--not-idle", help="Only idle workflows, or only others.")
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Started at or after: RFC 3339, or 2h for 2 hours ago."),
+        typer.Option(
+            metavar="TIME", help="Started at or after this time: RFC 3339, or 2h for 2 hours ago."
+        ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Started before: likewise.")
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Started before this time: RFC 3339, or 2h for 2 hours ago."
+        ),
     ] = None,
     limit: Limit = 50,
     address: Address = DEFAULT_ADDRESS,
@@ -86,22 +91,23 @@ def list_workflows(
 
 def show(
     workflow_id: WorkflowId,
-    data: Annotated[bool, typer.Option("--data", help="Print the context's data too.")] = False,
+    data: Annotated[bool, typer.Option("--data", help="Print the data too.")] = False,
     at_sequence: Annotated[
         int,
         typer.Option(
-            "--at", min=0, max=LARGEST_INT32, help="As it was after this entry of history."
+            "--at", min=0, max=LARGEST_INT32, help="The state after this entry of history."
         ),
     ] = 0,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Show one workflow's timeline and attempts.
+    """Show the timeline and the attempts of a workflow.
 
     The timeline is a tree: an event, the results of its tasks, the events that they raised. Below
-    it stand the attempts with their messages, what the workflow waits for, and how it ended.
+    it are the attempts with their messages, what the workflow waits for, and how it ended.
 
-    With --json: an object of context, history (with the changes), events and dead_letters (open ones).
+    With --json: an object with context, history (with the changes), events and dead_letters (open
+    ones).
     """
     with connected(address, as_json) as api:
         got: GetWorkflowResponse = api.workflows.GetWorkflow(
@@ -169,7 +175,7 @@ def _known_by_then(
 def explain(
     workflow_id: WorkflowId, address: Address = DEFAULT_ADDRESS, as_json: AsJson = False
 ) -> None:
-    """Tell what a workflow waits for.
+    """Show what a workflow waits for.
 
     Also since when, and who or what can unblock it.
     """

@@ -38,22 +38,24 @@ from waystation_cli.render import document, outcomes
 _WAIT_SECONDS = 30.0
 
 WorkflowType = Annotated[
-    str, typer.Argument(metavar="WORKFLOW_TYPE", help="The kind of workflow to start.")
+    str, typer.Argument(metavar="WORKFLOW_TYPE", help="The type of the workflow to start.")
 ]
-Data = Annotated[str | None, typer.Option(help=f"The context's first data: {JSON_HELP}")]
+Data = Annotated[str | None, typer.Option(help=f"The initial data: {JSON_HELP}")]
 Payload = Annotated[
     str | None,
-    typer.Option(help=f"The payload of workflow.started, if not the data: {JSON_HELP}"),
+    typer.Option(help=f"The payload of workflow.started, by default the data: {JSON_HELP}"),
 ]
 NewId = Annotated[
     str | None,
-    typer.Option("--id", metavar="WORKFLOW_ID", help="The instance's id; without it one is made."),
+    typer.Option(
+        "--id", metavar="WORKFLOW_ID", help="The instance id; by default it is generated."
+    ),
 ]
 CorrelationId = Annotated[
-    str | None, typer.Option(help="Your own id, inherited by every event of the instance.")
+    str | None, typer.Option(help="Your id, inherited by every event of the instance.")
 ]
 Priority = Annotated[
-    int | None, typer.Option(min=0, max=255, help="0 (last) to 255 (first); 100 when left out.")
+    int | None, typer.Option(min=0, max=255, help="0 (last) to 255 (first); default 100.")
 ]
 Metadata = Annotated[
     list[str] | None,
@@ -61,16 +63,17 @@ Metadata = Annotated[
 ]
 WorkflowTimeout = Annotated[
     str | None,
-    typer.Option(metavar="SPAN", help="The workflow fails when it is open still after this long."),
+    typer.Option(metavar="SPAN", help="The workflow fails if it is still open after this time."),
 ]
 RequestId = Annotated[
     str | None,
-    typer.Option(help="Makes a repeated command have one effect; without it one is made."),
+    typer.Option(help="Makes the command idempotent; by default it is generated."),
 ]
 Timeout = Annotated[
     str | None,
     typer.Option(
-        metavar="SPAN", help="Give up after this long (90, 10m, 2h); without it, wait on."
+        metavar="SPAN",
+        help="Stop waiting after this time (90, 10m, 2h); by default there is no limit.",
     ),
 ]
 
@@ -102,17 +105,17 @@ def start(
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Start a workflow and return at once.
+    """Start a workflow and return immediately.
 
     With --many, start one for each line of a file.
     """
     if many is not None:
         if any((data, payload, workflow_id, correlation_id, priority, metadata, workflow_timeout)):
-            raise typer.BadParameter("with --many, the lines of the file say what to start")
+            raise typer.BadParameter("with --many, the lines of the file define the workflows")
         start_many.start_many(many, workflow_type, request_id, address, as_json)
         return
     if workflow_type is None:
-        raise typer.BadParameter("name a WORKFLOW_TYPE, or a file with --many")
+        raise typer.BadParameter("give a WORKFLOW_TYPE, or a file with --many")
     request = _start_request(
         workflow_type,
         data,
@@ -148,7 +151,7 @@ def run(
 ) -> None:
     """Start a workflow and wait for its outcome.
 
-    The exit code tells the outcome.
+    The exit code shows the outcome.
     """
     limit = _Limit(timeout)
     request = RunWorkflowRequest(
@@ -198,9 +201,9 @@ def wait(
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Wait for a workflow's outcome.
+    """Wait for the outcome of a workflow.
 
-    It has one when it has ended, waits for input or stands idle; the exit code tells which.
+    The outcome is that it has ended, waits for input or is idle; the exit code shows which.
     """
     limit = _Limit(timeout)
     with connected(address, as_json) as api:
@@ -252,7 +255,10 @@ def _instance_id(call: grpc.Call) -> str:
 
 def _interrupted(workflow_id: str) -> typer.Exit:
     if workflow_id:
-        print(f"It goes on; `waystation wait {workflow_id}` waits for it again.", file=sys.stderr)
+        print(
+            f"The workflow continues; `waystation wait {workflow_id}` waits for it again.",
+            file=sys.stderr,
+        )
     # What shells expect of a program that Ctrl-C ended.
     return typer.Exit(130)
 

@@ -47,7 +47,7 @@ def watch(
     first: Annotated[
         int,
         typer.Option(
-            "--from", min=0, max=LARGEST_INT32, help="The first entry of history to tell."
+            "--from", min=0, max=LARGEST_INT32, help="The first entry of history to show."
         ),
     ] = 0,
     address: Address = DEFAULT_ADDRESS,
@@ -57,9 +57,8 @@ def watch(
 ) -> None:
     """Watch a workflow until it has ended.
 
-    On a terminal its timeline grows as a tree; elsewhere each entry of history is a line, printed
-    as it comes. The exit code tells how the workflow ended. A connection that breaks is taken up
-    where it broke.
+    On a terminal it shows the timeline as a tree; elsewhere it prints one line per history entry.
+    The exit code shows how the workflow ended. It reconnects if the connection breaks.
     """
     with connected(address, as_json) as api:
         try:
@@ -90,7 +89,7 @@ def _draw(api: Api, workflow_id: str, first: int) -> None:
     history: list[HistoryEntry] = []
 
     def interrupted(sequence: int) -> None:
-        view.note = f"The connection was lost; it goes on with #{sequence}."
+        view.note = f"The connection was lost; continuing with #{sequence}."
 
     with Live(view, console=stdout(), auto_refresh=False, transient=True) as screen:
         read_again_at = 0.0
@@ -155,17 +154,17 @@ def _events(api: Api, workflow_id: str) -> list[Any]:
 
 def top(
     interval: Annotated[
-        str, typer.Option(metavar="SPAN", help="From one look to the next (500ms, 2s, 1m).")
+        str, typer.Option(metavar="SPAN", help="Time between two updates (500ms, 2s, 1m).")
     ] = "2s",
     address: Address = DEFAULT_ADDRESS,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one look as one JSON document, and end.")
+        bool, typer.Option("--json", help="Print the state once as one JSON document.")
     ] = False,
 ) -> None:
-    """Look at the installation while it works.
+    """Show the state of the installation.
 
-    Workflows by status, routers, queues, handlers, dead letters. On a terminal it goes on until
-    Ctrl-C; elsewhere it is one look.
+    Workflows by status, routers, queues, handlers, dead letters. On a terminal it updates until
+    Ctrl-C; elsewhere it prints the state once.
     """
     seconds = arguments.seconds(interval)
     with connected(address, as_json) as api:
@@ -200,7 +199,7 @@ def _look_on(api: Api, address: str, seconds: float, struck: Callable[[], bool])
                 # It looks on through a restart, but a first look has to succeed.
                 if before is None:
                     raise
-                screen.update(f"No answer from {address}; tries again.", refresh=True)
+                screen.update(f"No answer from {address}; retrying.", refresh=True)
             else:
                 now = time.monotonic()
                 done = sum(router.results_committed for router in status.routers)

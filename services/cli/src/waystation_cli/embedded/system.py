@@ -58,7 +58,7 @@ def run_system(
     if own.get("WAYSTATION_ROUTER_POOL", DEFAULT_POOL) != DEFAULT_POOL:
         # Its one router must take every event.
         faults.append(
-            "WAYSTATION_ROUTER_POOL: `waystation dev` has the pool `default` only. Unset it and "
+            "WAYSTATION_ROUTER_POOL: `waystation dev` has only the pool `default`. Unset it and "
             "WAYSTATION_ROUTER_BINDINGS."
         )
     if faults or api_settings is None or router_settings is None:
@@ -158,7 +158,7 @@ async def _until_told(stopping: asyncio.Event, postgres: EmbeddedPostgres) -> No
     while not stopping.is_set():
         if not postgres.running:
             raise PostgresEnded(
-                f"The embedded Postgres ended; see {postgres.log}. Nothing that was answered is "
+                f"The embedded Postgres ended; see {postgres.log}. No confirmed call is "
                 "lost: start `waystation dev` again."
             )
         with contextlib.suppress(TimeoutError):

@@ -25,7 +25,7 @@ def print_dead_letters(letters: Sequence[DeadLetter], more: bool) -> None:
     if more:
         print_more(out, len(letters))
     out.print(
-        "waystation dead-letters retry ID [--payload '{...}'] tries again; discard ID gives up.",
+        "waystation dead-letters retry ID [--payload '{...}'] retries one; discard ID discards one.",
         style="dim",
     )
 

@@ -20,8 +20,7 @@ def print_handlers(handlers: Sequence[Handler], more: bool) -> None:
     out = stdout()
     if not handlers:
         out.print(
-            "No endpoint is registered. Events of tasks that were registered before wait for one; "
-            "others are UNHANDLED."
+            "No endpoint is registered. Events of known tasks wait for one; others are UNHANDLED."
         )
         return
     out.print(endpoint_table(handlers))
@@ -74,11 +73,11 @@ def print_registered(response: RegisterHandlerResponse) -> None:
     )
     if response.caught_up_events:
         out.print(
-            f"Its tasks get {response.caught_up_events} event(s) that nothing handled before."
+            f"Its tasks receive {response.caught_up_events} earlier event(s) that no task had handled."
         )
     if handler.retired_task_ids:
         out.print(
-            plain(f"Retired, so they get nothing: {', '.join(handler.retired_task_ids)}"),
+            plain(f"Retired, so they receive no events: {', '.join(handler.retired_task_ids)}"),
             style="yellow",
         )
 

@@ -25,7 +25,7 @@ def print_ready(address: str, data_dir: Path, database_url: str, as_json: bool) 
     else:
         out = stdout()
         out.print(f"Waystation is ready at {address}", style="bold green")
-        out.print(plain(f"Data is kept in {data_dir}. Ctrl-C stops it."))
+        out.print(plain(f"Data directory: {data_dir}. Ctrl-C stops it."))
         out.print("Try:", style="bold")
         out.print(
             '  grpcurl -plaintext -d \'{"workflow_type": "hello"}\' '
@@ -44,6 +44,6 @@ def _named(address: str) -> str:
 
 def print_bad_settings(faults: Sequence[str]) -> None:
     """Tells every fault of the settings at once, on stderr."""
-    print("The settings are wrong:", file=sys.stderr)
+    print("Invalid settings:", file=sys.stderr)
     for fault in faults:
         print(plain(f"- {fault}"), file=sys.stderr)

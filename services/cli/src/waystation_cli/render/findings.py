@@ -39,9 +39,9 @@ def basis(response: GetFlowResponse) -> str:
         f"{_number(response.instances, 'instance')} started since {when(response.looked_back_to)}"
     )
     if response.cut_short:
-        said += " (there are older ones: --instances looks at more)"
+        said += " (older ones exist: use --instances to sample more)"
     if response.left_out:
-        said += f"; {response.left_out} names, places and findings were too many to tell"
+        said += f"; {response.left_out} names, paths and findings left out"
     return said + "."
 
 

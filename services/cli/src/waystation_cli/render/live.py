@@ -80,7 +80,7 @@ def print_tree(history: Sequence[HistoryEntry], events: Sequence[EventWithState]
 
 def print_interrupted(sequence: int) -> None:
     """Tells on stderr that the stream broke and where it goes on."""
-    print(f"The connection was lost; it goes on with #{sequence}.", file=sys.stderr, flush=True)
+    print(f"The connection was lost; continuing with #{sequence}.", file=sys.stderr, flush=True)
 
 
 def frame(

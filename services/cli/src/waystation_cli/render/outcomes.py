@@ -28,7 +28,7 @@ from waystation_cli.render.text import plain, stdout
 def print_started(response: StartWorkflowResponse) -> None:
     """Tells the id, and which tasks take the first event."""
     out = stdout()
-    verb = "Started" if response.created else "Was started before:"
+    verb = "Started" if response.created else "Already started:"
     out.print(verb, plain(response.context.workflow_instance_id))
     _print_takers(out, "workflow.started", list(response.task_ids))
 
@@ -36,7 +36,7 @@ def print_started(response: StartWorkflowResponse) -> None:
 def print_forked(workflow_id: str, sequence: int, response: ForkWorkflowResponse) -> None:
     """Tells the id, and which tasks take its first event."""
     out = stdout()
-    verb = "Forked" if response.created else "Was forked before:"
+    verb = "Forked" if response.created else "Already forked:"
     forked = response.context.workflow_instance_id
     out.print(plain(f"{verb} {workflow_id} at #{sequence} as {forked}"))
     _print_takers(out, response.event_type, list(response.task_ids))
@@ -57,7 +57,8 @@ def print_outcome(response: WaitWorkflowResponse) -> None:
     elif response.outcome != WAIT_OUTCOME_DONE:
         # Timed out, or what a later release calls it: it is open.
         out.print(
-            f"It goes on; `waystation explain {workflow_id}` tells what it waits for.", style="dim"
+            f"It is still open; `waystation explain {workflow_id}` shows what it waits for.",
+            style="dim",
         )
     print_end(out, context)
 
@@ -121,8 +122,8 @@ def _print_takers(out: Console, event_type: str, task_ids: list[str]) -> None:
     else:
         out.print(
             plain(
-                f"No task handles {event_type} of this workflow type now: it stands idle until one "
-                "is registered (`waystation handlers list` shows those there are)."
+                f"No task handles {event_type} of this workflow type: it is idle until one "
+                "is registered (`waystation handlers list` shows the registered tasks)."
             ),
             style="yellow",
         )

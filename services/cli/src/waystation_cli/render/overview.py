@@ -16,7 +16,7 @@ from waystation_cli.render.text import NOTHING, age, length, plain, stdout, tabl
 
 def print_more(out: Console, shown: int) -> None:
     """Tells that a list was cut."""
-    out.print(f"There are more than these {shown}; --limit shows more.", style="dim")
+    out.print(f"There are more than these {shown}; use --limit to show more.", style="dim")
 
 
 def print_workflows(workflows: Sequence[WorkflowContext], more: bool, *, all_meant: bool) -> None:
@@ -26,7 +26,7 @@ def print_workflows(workflows: Sequence[WorkflowContext], more: bool, *, all_mea
         out.print(
             "No workflows. `waystation start WORKFLOW_TYPE` starts one."
             if all_meant
-            else "No workflow is like that. `waystation list` shows all."
+            else "No workflow matches. `waystation list` shows all."
         )
         return
     rows = table("WORKFLOW", "TYPE", "STATUS", "VERSION", "STARTED", "CHANGED")
@@ -60,7 +60,7 @@ def status_view(status: GetSystemStatusResponse, address: str) -> list[Renderabl
     facts.show_header = False
     broker = "connected" if status.broker_connected else "NOT CONNECTED"
     if status.broker_blocked:
-        broker = "TAKES NO MESSAGES (its memory or disk alarm)"
+        broker = "BLOCKED (memory or disk alarm)"
     well = status.broker_connected and not status.broker_blocked
     facts.add_row("broker", Text(broker, style="" if well else "red"))
     facts.add_row("outbox", f"{status.outbox_size} events")
@@ -72,7 +72,7 @@ def status_view(status: GetSystemStatusResponse, address: str) -> list[Renderabl
         of = plain(status.oldest_unsettled_workflow_instance_id)
         facts.add_row("oldest unsettled", f"{oldest} (`waystation explain {of}`)")
     else:
-        facts.add_row("oldest unsettled", "none: no event waits for its tasks")
+        facts.add_row("oldest unsettled", "none")
     facts.add_row(
         "dead letters",
         f"{status.dead_letters} open"
@@ -84,7 +84,7 @@ def status_view(status: GetSystemStatusResponse, address: str) -> list[Renderabl
             f", {status.unreachable_handlers} of them unreachable (`waystation handlers list`)"
         )
     elif not status.handlers:
-        handlers += ": nothing handles events"
+        handlers += ": no task can be called"
     facts.add_row("handlers", handlers)
     workflows = ", ".join(
         f"{status.workflows_by_status[word]} {word.removeprefix('WORKFLOW_STATUS_')}"
@@ -109,7 +109,7 @@ def status_view(status: GetSystemStatusResponse, address: str) -> list[Renderabl
             )
         parts.append(routers)
     else:
-        none = "No router is alive: events wait. Start one with `waystation-router`."
+        none = "No router is running: events wait. Start one with `waystation-router`."
         parts.append(Text(none, style="red"))
     if status.queues:
         queues = table("QUEUE", "EVENTS", "ROUTERS", "READY")
@@ -129,7 +129,7 @@ def _without_routers(queue: QueueStatus) -> Text:
     """What becomes of a pool whose last router is gone."""
     return Text(
         plain(
-            f"Pool {queue.pool} has had no router since {when(queue.no_router_since)}. If none comes "
+            f"Pool {queue.pool} has had no router since {when(queue.no_router_since)}. If none starts "
             f"by {when(queue.lapses_at)}, the pool default takes its events."
         ),
         style="red",

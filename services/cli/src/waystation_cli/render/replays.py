@@ -37,7 +37,7 @@ def print_summary(steps: Sequence[ReplayStep]) -> None:
     """How many of each."""
     out = stdout()
     if not steps:
-        out.print("There is no attempt of a task to replay here.")
+        out.print("There is no attempt to replay.")
         return
     counts = Counter(names.replay_outcome(step.outcome) for step in steps)
     told = ", ".join(f"{counts[each]} {word}" for each, (word, _) in _WORDS.items() if counts[each])

@@ -59,7 +59,7 @@ def print_workflow(
             out.print(plain(f"{letter.task_id} of {letter.event.event_type}"), end=" ")
             out.print(letters_view.cause(letter), style="red")
             out.print(
-                plain(f"  try again: waystation dead-letters retry {letter.dead_letter_id}"),
+                plain(f"  retry: waystation dead-letters retry {letter.dead_letter_id}"),
                 style="dim",
             )
     if with_data:
@@ -102,7 +102,7 @@ def _print_attempts(out: Console, history: Sequence[HistoryEntry]) -> None:
         return
     _heading(out, "Attempts")
     if len(calls) > _MOST_ATTEMPTS:
-        out.print(f"(the last {_MOST_ATTEMPTS} of {len(calls)}; --json has all)", style="dim")
+        out.print(f"(the last {_MOST_ATTEMPTS} of {len(calls)}; --json shows all)", style="dim")
     rows = table("#", "TIME", "TASK", "EVENT", "ATTEMPT", "RESULT", "TOOK", "ENDPOINT", "MESSAGE")
     for entry in calls[-_MOST_ATTEMPTS:]:
         word = names.result(entry.result)
@@ -126,7 +126,7 @@ def _message(entry: HistoryEntry) -> str:
     error = entry.error
     said = error_text(error)
     if entry.will_retry and entry.HasField("next_attempt_at"):
-        said += f" (tried again at {clock(entry.next_attempt_at)})"
+        said += f" (next attempt at {clock(entry.next_attempt_at)})"
     elif error.permanent:
-        said += " (never tried again)"
+        said += " (not retried)"
     return plain(said)
