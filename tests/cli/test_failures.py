@@ -135,7 +135,10 @@ USAGE = {
         ["dead-letters", "discard", "dl-1", "--task", "a"],
         "not both",
     ),
-    "all and a choice": (["dead-letters", "discard", "--all", "--task", "a"], "--all and filter options"),
+    "all and a choice": (
+        ["dead-letters", "discard", "--all", "--task", "a"],
+        "--all and filter options",
+    ),
     "one payload for many": (
         ["dead-letters", "retry", "--all", "--payload", "{}"],
         "--payload edits a single delivery",
