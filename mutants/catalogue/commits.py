@@ -211,7 +211,7 @@ MUTANTS = (
                 "from collections.abc import Sequence\nfrom datetime import UTC, datetime, timedelta\n",
             ),
         ),
-        killers=("tests/house/test_clocks.py::test_the_store_asks_no_clock_of_its_own",),
+        killers=("tests/house/test_clocks.py::test_the_clock_of_a_process_decides_nothing",),
     ),
     Mutant(
         "m14_outbox_by_cursor",

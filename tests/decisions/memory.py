@@ -51,7 +51,7 @@ class MemoryStore:
                 self._put(commit)
                 keys.add(commit.before.key)
         self.tally = tally
-        return Committed(frozenset(keys), NOW)
+        return Committed(frozenset(keys))
 
     async def make_due(self, event_ids: Sequence[str]) -> None:
         self.due += event_ids

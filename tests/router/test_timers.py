@@ -57,6 +57,7 @@ class Delayed:
             {event.event_id: (event, key) for key, event in self.events.items()},
             self.instances,
             {event_id: EventFacts(in_outbox=False) for event_id in event_ids},
+            NOW,
         )
 
     async def standing_timers(self, keys: list[int]) -> dict[int, list[Timer]]:
@@ -66,7 +67,7 @@ class Delayed:
         self.batches.append(batch)
         written = [commit for commit in batch if commit.before.key not in self.moved]
         self.written += written
-        return Committed(frozenset(commit.before.key for commit in written), NOW)
+        return Committed(frozenset(commit.before.key for commit in written))
 
     @asynccontextmanager
     async def locked(self, *, key: int, **_: Any) -> AsyncIterator[Any]:

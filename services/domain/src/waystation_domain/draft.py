@@ -63,6 +63,8 @@ class Draft:
         now: datetime,
         log: Sequence[LoggedWrites] = (),
     ) -> None:
+        """`now` is the time of the whole decision, by the clock of whoever keeps the instance: what was
+        stored earlier and what becomes due later goes by that one, too."""
         self.before = instance
         self._instance = instance
         self._shared = True

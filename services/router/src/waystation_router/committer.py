@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 import structlog
 
@@ -174,13 +173,14 @@ class Committer:
                 or not (handling.facts.in_outbox or held)
             ):
                 return False
-        if instance.turn is not None:
+        now = self._ledger.clock.now()
+        if instance.turn is not None or now is None:
             return False
         draft = Draft(
             instance,
             facts={handling.event_id: handling.facts for handling in portion.handlings},
             rules=self._rules,
-            now=datetime.now(UTC),
+            now=now,
             log=state.log,
         )
         portion.touched = [

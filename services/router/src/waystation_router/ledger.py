@@ -22,6 +22,7 @@ from waystation_domain.operations import from_json
 from waystation_domain.outcomes import CallResult
 from waystation_domain.task_spec import TaskSpec
 from waystation_router import endpoints
+from waystation_router.store_clock import StoreClock
 
 MAX_REMEMBERED_INSTANCES = 5_000
 """Copies kept of instances that nothing is under way for: their next event may come here."""
@@ -178,6 +179,7 @@ class Ledger:
         self._states: dict[int, InstanceState] = {}
         self._remembered: OrderedDict[str, InstanceState] = OrderedDict()
         self._being_loaded: set[str] = set()
+        self.clock = StoreClock()
 
     def states_of(self, workflow_instance_id: str) -> InstanceState | None:
         return self._remembered.get(workflow_instance_id)
@@ -209,6 +211,8 @@ class Ledger:
     def learn(self, loaded: Loaded) -> None:
         """Takes over what a load brought. Instances that have ended too: what is open of them is about to
         be taken in hand."""
+        if loaded.now is not None:
+            self.clock.set(loaded.now)
         for key, instance in loaded.instances.items():
             state = self._states.get(key)
             if state is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 
@@ -113,9 +113,8 @@ class Timers:
             }
             events = {timer.ref: loaded.events[timer.ref][0] for timer in wanted}
             material = timers.Material(events=events, timed=timed)
-            found.append(
-                _Delayed(loaded.instances[key], facts, datetime.now(UTC), wanted, material)
-            )
+            assert loaded.now is not None, "something was found"
+            found.append(_Delayed(loaded.instances[key], facts, loaded.now, wanted, material))
         return found
 
     async def _of_instance(self, key: int, due: Sequence[Timer]) -> None:

@@ -156,7 +156,7 @@ class PostgresEngineStore(Sweeping, Losses, Leases, Membership):
                 if key not in instances:
                     instances[key] = rows.instance(row[at + 2 :])
                 events[event.event_id] = (event, key)
-        return Loaded(events, instances, facts)
+        return Loaded(events, instances, facts, found[0][-1] if found else None)
 
     async def newest_history(self, key: int, *, up_to: int, limit: int) -> Sequence[StoredEntry]:
         newest = HistoryFilter(to_sequence=up_to)

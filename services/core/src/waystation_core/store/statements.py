@@ -203,7 +203,7 @@ LEFT JOIN outbox o ON o.event_id = f.event_id::uuid
 LOAD = f"""
 SELECT {EVENT_COLUMNS}, COALESCE(o.announcements, 0),
     (SELECT json_agg({DELIVERY_AS_JSON}) FROM deliveries d WHERE d.event_id = e.event_id),
-    {INSTANCE_COLUMNS}
+    {INSTANCE_COLUMNS}, now()
 FROM unnest(%(event_ids)s::uuid[]) AS f(event_id)
 JOIN events e ON e.event_id = f.event_id
 JOIN workflow_instances i ON i.key = e.instance_key

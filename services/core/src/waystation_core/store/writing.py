@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from waystation_core.ports.store import Committed
@@ -22,8 +21,7 @@ async def write(
     statement = statements.WRITE_ALL if rare else statements.WRITE
     cursor = await connection.execute(statement, parameters)
     written = await cursor.fetchall()
-    now = written[0][1] if written else datetime.now(UTC)
-    return Committed(frozenset(row[0] for row in written), now)
+    return Committed(frozenset(row[0] for row in written))
 
 
 async def count_request(

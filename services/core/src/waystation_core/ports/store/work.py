@@ -52,6 +52,8 @@ class Loaded:
     """By event id, with the key of the instance."""
     instances: Mapping[int, Instance]
     facts: Mapping[str, EventFacts]
+    now: datetime | None = None
+    """When it was read, by the store's clock; None where nothing was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,6 @@ class Committed:
 
     keys: frozenset[int]
     """Instances written; the others had moved, were locked, or the generation was not current."""
-    now: datetime
 
 
 class Locked(Protocol):
