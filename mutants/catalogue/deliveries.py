@@ -267,7 +267,7 @@ MUTANTS = (
     Mutant(
         "a_retry_keeps_its_attempts",
         "A retried dead letter begins from its first attempt",
-        "domain/actions.py",
+        "domain/dead_letters.py",
         (
             (
                 "            state=DeliveryState.READY,\n            edit=letter.edit + 1",
@@ -284,7 +284,7 @@ MUTANTS = (
     Mutant(
         "an_edited_retry_has_the_old_key",
         "An edited retry is told apart from what was before by its idempotency key",
-        "domain/actions.py",
+        "domain/dead_letters.py",
         (("letter.edit + 1 if edited else letter.edit", "letter.edit"),),
         killers=(
             "tests/domain/test_actions.py::test_an_edited_retry_has_a_key_and_a_payload_of_its_own",

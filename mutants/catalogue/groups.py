@@ -158,14 +158,14 @@ MUTANTS = (
     Mutant(
         "discarded_branches_are_not_told",
         "`then` tells which branches were discarded",
-        "domain/actions.py",
+        "domain/dead_letters.py",
         (("    if row is not None and not row.outside_group:\n", "    if False:\n"),),
         killers=("tests/domain/test_groups.py::test_a_discarded_dead_letter_is_a_failed_branch",),
     ),
     Mutant(
         "a_retry_within_a_settled_group",
         "What is retried after its group has counted it runs outside the group",
-        "domain/actions.py",
+        "domain/dead_letters.py",
         (
             (
                 "row.outside_group if row is not None else event.branch is not None",

@@ -141,7 +141,7 @@ MUTANTS = (
     Mutant(
         "a_discard_after_the_end_is_not_delivered",
         "That a dead letter is discarded is told in an instance that has ended, too",
-        ACTIONS,
+        "domain/dead_letters.py",
         (("        after_end=not draft.instance.status.is_open,\n", ""),),
         killers=(
             "tests/domain/test_actions.py::test_a_discard_is_told_also_after_the_end_with_how_many_are_left",
@@ -150,7 +150,7 @@ MUTANTS = (
     Mutant(
         "a_retry_does_not_ask_again",
         "A FAILED instance that goes on asks again what it had asked",
-        ACTIONS,
+        "domain/dead_letters.py",
         (("        if before.waits:\n", "        if False:\n"),),
         killers=(
             "tests/domain/test_actions.py::test_a_failed_instance_asks_again_when_it_goes_on",
@@ -159,7 +159,7 @@ MUTANTS = (
     Mutant(
         "a_retry_leaves_the_held",
         "What a FAILED instance held goes on with the retry",
-        ACTIONS,
+        "domain/dead_letters.py",
         (
             (
                 "        for row, _ in held:\n            draft.put_delivery",
@@ -173,7 +173,7 @@ MUTANTS = (
     Mutant(
         "discarding_leaves_the_held",
         "What can't go on any more is skipped",
-        ACTIONS,
+        "domain/dead_letters.py",
         (
             (
                 "    for row, event in held:\n        if draft.treatment(event) is Treatment.SKIP:\n",

@@ -114,7 +114,7 @@ MUTANTS = (
         "strict_an_answer_is_not_measured_with_its_question",
         "The event of an answer keeps the limits of every payload",
         "domain/actions.py",
-        (('    limits.check_json(payload, "the payload with this input")\n', ""),),
+        (('    storable.check_json(payload, "the payload with this input")\n', ""),),
         killers=(
             "tests/domain/test_actions.py::test_the_event_of_an_answer_keeps_the_limits_of_a_payload",
         ),

@@ -17,7 +17,7 @@ from domain.world import ROUTER, World, task
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waystation_domain.actions import OpenDeadLetter
+from waystation_domain.dead_letters import OpenDeadLetter
 from waystation_domain.errors import WaystationError
 from waystation_domain.model import (
     Delivery,

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from domain.world import ROUTER, World, task
 
-from waystation_domain import limits
+from waystation_domain import limits, storable
 from waystation_domain.completing import complete
 from waystation_domain.model import Delivery, DeliveryState, Event, NewEvent, OnFailure, Status
 from waystation_domain.notes import note_of
@@ -389,7 +389,7 @@ def test_a_thousand_branches_that_all_fail_with_long_stories_are_told_within_the
     assert [one["branch"] for one in told["failed_branches"]] == list(range(1000))
     assert {one["reason"] for one in told["failed_branches"]} == {"R" * 200}
     assert len(orjson.dumps(told)) <= limits.MAX_BYTES
-    limits.check_json(told, "payload")
+    storable.check_json(told, "payload")
 
 
 def test_then_comes_even_at_the_limit_of_events() -> None:

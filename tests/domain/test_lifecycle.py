@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from domain.world import ROUTER, World, task
 
-from waystation_domain import actions, lifecycle
+from waystation_domain import dead_letters, lifecycle
 from waystation_domain.errors import ReservedEventType, ResponseInvalid, WaystationError
 from waystation_domain.model import (
     Delivery,
@@ -131,7 +131,7 @@ class Scene:
         with self.world.drafting() as draft:
             return "dead letter" if retire(draft, [(row, self.event)]) else ""
 
-    def letter(self) -> actions.OpenDeadLetter:
+    def letter(self) -> dead_letters.OpenDeadLetter:
         (letter,) = self.world.open_letters()
         return letter
 

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from waystation_core.means import MEANS
-from waystation_domain import actions, timers
+from waystation_domain import actions, dead_letters, timers
 from waystation_domain.commit import (
     SETTLED,
     EventFacts,
@@ -99,7 +99,7 @@ class World:
         self.events: dict[str, Event] = {begun.event.event_id: begun.event}
         self.outbox: set[str] = {begun.event.event_id}
         self.deliveries: dict[tuple[str, str], Delivery] = {}
-        self.letters: dict[str, actions.OpenDeadLetter] = {}
+        self.letters: dict[str, dead_letters.OpenDeadLetter] = {}
         self.data_at: dict[int, JsonObject] = {1: self.instance.data}
         self.timers: dict[tuple[TimerKind, str], datetime] = {}
         if due is not None:
@@ -129,7 +129,7 @@ class World:
             if row.state is DeliveryState.HELD
         ]
 
-    def open_letters(self) -> list[actions.OpenDeadLetter]:
+    def open_letters(self) -> list[dead_letters.OpenDeadLetter]:
         return [one for one in self.letters.values() if one.state is DeadLetterState.OPEN]
 
     def raised(self, event_type: str) -> list[Event]:
@@ -198,13 +198,13 @@ class World:
         with self.drafting() as draft:
             actions.cancel(draft, "no longer needed")
 
-    def retry(self, letter: actions.OpenDeadLetter, payload: JsonObject | None = None) -> None:
+    def retry(self, letter: dead_letters.OpenDeadLetter, payload: JsonObject | None = None) -> None:
         with self.drafting() as draft:
-            actions.retry_dead_letter(draft, letter, payload, self.held())
+            dead_letters.retry_dead_letter(draft, letter, payload, self.held())
 
-    def discard(self, letter: actions.OpenDeadLetter) -> None:
+    def discard(self, letter: dead_letters.OpenDeadLetter) -> None:
         with self.drafting() as draft:
-            actions.discard_dead_letter(draft, letter, self.held())
+            dead_letters.discard_dead_letter(draft, letter, self.held())
 
     def claim(self, event: Event, by: TaskSpec) -> Delivery:
         """What the sweeper does with a READY delivery; the attempt of a suspect counts at once."""
@@ -283,7 +283,7 @@ class World:
             del self.deliveries[place]
         self.deliveries |= commit.deliveries_put
         for new in commit.dead_letters:
-            self.letters[new.dead_letter_id] = actions.OpenDeadLetter(
+            self.letters[new.dead_letter_id] = dead_letters.OpenDeadLetter(
                 new.dead_letter_id,
                 self.events[new.event_id],
                 new.task_id,

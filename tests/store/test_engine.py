@@ -11,7 +11,7 @@ import pytest
 from store.instances import ROUTER, Engine, a_start, task
 
 from waystation_core.ports.store import RegistryMoved, WriteRefused
-from waystation_domain import actions
+from waystation_domain import actions, dead_letters
 from waystation_domain.commit import EventFacts
 from waystation_domain.errors import DeadLetterResolved
 from waystation_domain.model import (
@@ -169,7 +169,7 @@ async def _retry_and_complete(engine: Engine, key: int) -> None:
                 [letter.event.event_id, *(event.event_id for _, event in held)]
             )
             draft = engine.draft(locked, facts)
-            actions.retry_dead_letter(draft, letter, payload, held)
+            dead_letters.retry_dead_letter(draft, letter, payload, held)
             await locked.write(draft.commit())
             with pytest.raises(DeadLetterResolved) as resolved:
                 await locked.dead_letter(letter_id[0])

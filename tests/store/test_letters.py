@@ -20,7 +20,7 @@ from waystation_core.ports.store import (
     Tally,
 )
 from waystation_core.store import letters
-from waystation_domain import actions
+from waystation_domain import dead_letters
 from waystation_domain.commit import InstanceCommit
 from waystation_domain.draft import Draft, Rules
 from waystation_domain.model import DeadLetterState, NewEvent, OnFailure
@@ -42,7 +42,7 @@ async def dead(engine: Engine, number: int = 1) -> int:
 
 def retried(one: LettersOf) -> InstanceCommit:
     draft = Draft(one.instance, facts=one.facts, rules=Rules(MEANS), now=one.now)
-    assert actions.retry_dead_letters(draft, one.letters, one.held) == len(one.letters)
+    assert dead_letters.retry_dead_letters(draft, one.letters, one.held) == len(one.letters)
     return draft.commit()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from waystation_conversion.sizes import json_size
-from waystation_domain import limits
+from waystation_domain import limits, storable
 from waystation_domain.model import JsonObject
 
 
@@ -19,6 +19,6 @@ def worst(most_bytes: int = limits.MAX_BYTES, nodes: int = limits.MAX_NODES) -> 
         nodes -= 100
         value = {**numbers(nodes - 2), "text": ""}
     value["text"] = "x" * (most_bytes - json_size(value))
-    limits.check_json(value, "data")
+    storable.check_json(value, "data")
     assert json_size(value) == most_bytes
     return value

@@ -22,7 +22,7 @@ from waystation_api.letter_portions import Act, Asked, LetterPortions
 from waystation_core.decisions import Decision
 from waystation_core.ports.store import DeadLetterFilter, EngineStore, QueryStore
 from waystation_core.running import step
-from waystation_domain import actions
+from waystation_domain import dead_letters
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.model import JsonObject
 
@@ -71,11 +71,11 @@ class BulkLetters:
 
     async def retry(self, request: BulkRequest) -> int:
         """How many are tried again; those of COMPLETED and CANCELLED instances stay."""
-        return await self._all(request, actions.retry_dead_letters)
+        return await self._all(request, dead_letters.retry_dead_letters)
 
     async def discard(self, request: BulkRequest) -> int:
         """How many were given up."""
-        return await self._all(request, actions.discard_dead_letters)
+        return await self._all(request, dead_letters.discard_dead_letters)
 
     async def _all(self, request: BulkRequest, act: Act) -> int:
         rpc, request_id, namespace = request.rpc, request.request_id, request.namespace

@@ -12,7 +12,7 @@ from waystation_api.instance_lines import InstanceLines
 from waystation_api.requests import check_namespace, check_request_id, digest_of
 from waystation_core.decisions import Decision, Decisions, Request
 from waystation_core.ports.store import DeadLetterFact, QueryStore
-from waystation_domain import actions
+from waystation_domain import actions, dead_letters
 from waystation_domain.draft import Draft
 from waystation_domain.model import (
     DEFAULT_NAMESPACE,
@@ -101,7 +101,7 @@ class Changing:
         async def decide(decision: Decision) -> JsonObject:
             letter = await decision.locked.dead_letter(dead_letter_id)
             draft, held = await draft_of_letters(decision, [letter])
-            actions.retry_dead_letter(draft, letter, payload, held)
+            dead_letters.retry_dead_letter(draft, letter, payload, held)
             return {}
 
         return await self._of_letter(change, dead_letter_id, decide)
@@ -112,7 +112,7 @@ class Changing:
         async def decide(decision: Decision) -> JsonObject:
             letter = await decision.locked.dead_letter(dead_letter_id)
             draft, held = await draft_of_letters(decision, [letter])
-            actions.discard_dead_letter(draft, letter, held)
+            dead_letters.discard_dead_letter(draft, letter, held)
             return {}
 
         return await self._of_letter(change, dead_letter_id, decide)
@@ -147,7 +147,7 @@ class Changing:
 
 
 async def draft_of_letters(
-    decision: Decision, letters: Sequence[actions.OpenDeadLetter]
+    decision: Decision, letters: Sequence[dead_letters.OpenDeadLetter]
 ) -> tuple[Draft, Sequence[tuple[Delivery, Event]]]:
     """A draft to resolve these dead letters on, and the HELD deliveries that may go on with them."""
     held = await decision.locked.held()

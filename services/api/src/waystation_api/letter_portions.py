@@ -12,7 +12,7 @@ import structlog
 
 from waystation_core.decisions import Decisions
 from waystation_core.ports.store import DeadLetterFilter, LettersOf, QueryStore, Tally
-from waystation_domain import actions
+from waystation_domain import dead_letters
 from waystation_domain.draft import Draft
 from waystation_domain.model import Delivery, Event
 
@@ -22,7 +22,7 @@ _LETTERS_OF_EACH = 10
 """An instance with more than that is worth a transaction of its own."""
 
 Act = Callable[
-    [Draft, Sequence[actions.OpenDeadLetter], Sequence[tuple[Delivery, Event]]],
+    [Draft, Sequence[dead_letters.OpenDeadLetter], Sequence[tuple[Delivery, Event]]],
     int,
 ]
 """Resolves letters of one instance; answers how many. Its HELD deliveries come with them."""

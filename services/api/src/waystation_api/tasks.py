@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 
 from waystation_core.registry_copy import RegistryCopy
+from waystation_domain import limits
 from waystation_domain.errors import StoreUnavailable
 
 FRESH_SECONDS = 0.05
 """How old a copy of the registry may be when it is to prove that nobody handles something."""
-
-_SHOWN = 1_000
 
 
 async def task_ids(registry: RegistryCopy, event_type: str, workflow_type: str) -> list[str]:
@@ -22,4 +21,4 @@ async def task_ids(registry: RegistryCopy, event_type: str, workflow_type: str) 
         with contextlib.suppress(StoreUnavailable):
             await registry.refresh(older_than=FRESH_SECONDS)
         found = registry.resolve(event_type, workflow_type)
-    return [task.task_id for task in found[:_SHOWN]]
+    return [task.task_id for task in found[: limits.MAX_TASKS_TOLD]]

@@ -211,11 +211,9 @@ def error_to_proto(
     return message
 
 
-def dead_letter_to_proto(
-    letter: DeadLetterFact, into: dead_letter_pb2.DeadLetter | None = None
-) -> dead_letter_pb2.DeadLetter:
+def dead_letter_to_proto(letter: DeadLetterFact) -> dead_letter_pb2.DeadLetter:
     """A dead letter with its event."""
-    message = dead_letter_pb2.DeadLetter() if into is None else into
+    message = dead_letter_pb2.DeadLetter()
     message.dead_letter_id = letter.dead_letter_id
     event_to_proto(letter.event, letter.workflow_instance_id, into=message.event)
     message.task_id = letter.task_id

@@ -16,7 +16,7 @@ from waystation_conversion.sizes import json_size
 from waystation_conversion.structs import from_value, to_dict
 from waystation_conversion.times import retry_after_from_proto, seconds_from_proto
 from waystation_conversion.unforeseen import refuses_unforeseen
-from waystation_domain import lifecycle, limits
+from waystation_domain import lifecycle, limits, storable
 from waystation_domain.errors import (
     InvalidStruct,
     ResourceExhausted,
@@ -235,8 +235,8 @@ def _operation(at: int, message: operation_pb2.Operation) -> Operation:
     if kind == "increment" or kind == "maximum":
         number = message.increment if kind == "increment" else message.maximum
         try:
-            limits.check_double(number)
-        except limits.Unstorable as found:
+            storable.check_double(number)
+        except storable.Unstorable as found:
             raise found.refused(f"operations[{at}].{kind}") from None
         return Operation(path, kind, canonical(number))
     if kind == "append":

@@ -8,5 +8,5 @@ from waystation_domain.model import Json
 
 
 def json_size(value: Json) -> int:
-    """Bytes of a value as compact JSON. It must have passed `limits.check_json`: NaN counts as null."""
+    """Bytes of a value as compact JSON. It must have passed `storable.check_json`: NaN counts as null."""
     return len(orjson.dumps(value))

@@ -13,14 +13,8 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
-from waystation_domain.limits import (
-    LARGEST_INTEGER,
-    MAX_DEPTH,
-    MAX_NODES,
-    Unstorable,
-    check_double,
-    check_member,
-)
+from waystation_domain.limits import LARGEST_INTEGER, MAX_DEPTH, MAX_NODES
+from waystation_domain.storable import Unstorable, check_double, check_member
 
 
 def to_dict(struct: Struct, field: str = "data") -> dict[str, Any]:

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from waystation_domain import groups, lifecycle, limits, pointers
+from waystation_domain import groups, lifecycle, limits, pointers, storable
 from waystation_domain.commit import HistoryEntry
-from waystation_domain.details import Action, Cancelled, LetterRetried, SkipCause, WaitEnded
+from waystation_domain.details import Action, Cancelled, WaitEnded
 from waystation_domain.draft import Draft
-from waystation_domain.endings import end_event, skip_delivery
 from waystation_domain.errors import (
     VersionMismatch,
     WaitIdRequired,
     WorkflowEnded,
     WorkflowNotWaiting,
 )
-from waystation_domain.idle import Ending
-from waystation_domain.lifecycle import Treatment
 from waystation_domain.means import Means
 from waystation_domain.model import (
     CLIENT,
-    DeadLetterState,
     Delivery,
     DeliveryState,
     Event,
@@ -29,14 +25,13 @@ from waystation_domain.model import (
     Instance,
     JsonObject,
     NewEvent,
-    OnFailure,
     Result,
     Status,
     TimerKind,
     Wait,
 )
-from waystation_domain.operations import Operation, apply, check_size, json_equal, to_json
-from waystation_domain.recording import record_action, record_ended
+from waystation_domain.operations import Operation, apply, check_size, to_json
+from waystation_domain.recording import record_action
 from waystation_domain.status_events import raise_status_event, settle_unhandled_now
 from waystation_domain.timers import end_wait, leave_wait
 
@@ -167,13 +162,13 @@ def provide_input(draft: Draft, wait_id: str, answer: JsonObject, answered_by: s
     wait = waits[wait_id] if wait_id else before.waits[0]
     operations = _operations_of(wait, answer)
     data = apply(before.data, operations)
-    limits.check_context(data, draft.rules.means.size_of)
+    storable.check_context(data, draft.rules.means.size_of)
     check_size(operations, draft.rules.means.size_of)
     payload = {**wait.named(), "input": answer}
     if answered_by:
         payload["answered_by"] = answered_by
     # It is deeper and longer than the answer, which was looked at when it came.
-    limits.check_json(payload, "the payload with this input")
+    storable.check_json(payload, "the payload with this input")
     limits.check_size(draft.rules.means.size_of(payload), "the payload with this input")
     event = draft.raise_event(
         NewEvent(lifecycle.INPUT_PROVIDED, payload),
@@ -239,174 +234,6 @@ def cancel(draft: Draft, reason: str) -> None:
         detail=Cancelled(reason) if reason else None,
     )
     settle_unhandled_now(draft, [event])
-
-
-@dataclass(frozen=True, slots=True)
-class OpenDeadLetter:
-    """A dead letter to retry or discard, with its event."""
-
-    dead_letter_id: str
-    event: Event
-    task_id: str
-    attempts: int
-    on_failure: OnFailure
-    edit: int
-    payload: JsonObject | None
-    error: JsonObject
-    """Its `reason` and `message`."""
-    state: DeadLetterState = DeadLetterState.OPEN
-
-
-def retry_dead_letter(
-    draft: Draft,
-    letter: OpenDeadLetter,
-    payload: JsonObject | None,
-    held: Sequence[tuple[Delivery, Event]],
-) -> None:
-    """Tries a delivery again from its first attempt. A FAILED instance becomes ACTIVE, asks again
-    what it had asked, and what was held (`held`: the instance's HELD deliveries) goes on.
-
-    The draft must know the facts of the letter's event and of those held.
-    """
-    before = draft.as_it_is()
-    event = letter.event
-    if before.status is not Status.FAILED and not event.after_end:
-        require_open(before)
-    tried = event.payload if letter.payload is None else letter.payload
-    edited = payload is not None and not json_equal(payload, tried)
-    # A dead letter under FAIL_WORKFLOW has kept its row; where there is none, the delivery had its
-    # final outcome, and the group has counted it.
-    row = draft.facts(event.event_id).deliveries.get(letter.task_id)
-    outside = row.outside_group if row is not None else event.branch is not None
-    draft.put_delivery(
-        Delivery(
-            event_id=event.event_id,
-            task_id=letter.task_id,
-            state=DeliveryState.READY,
-            edit=letter.edit + 1 if edited else letter.edit,
-            payload=payload if edited else letter.payload,
-            outside_group=outside,
-        )
-    )
-    if event.expires_at is not None:
-        # It was delivered, and whoever tries it again wants it delivered once more.
-        draft.drop_timer(TimerKind.EXPIRY, event.event_id)
-    draft.take_dead_letter(letter.dead_letter_id, retried=True)
-    raised: list[Event] = []
-    if before.status is Status.FAILED and not event.after_end:
-        draft.move_to(Status.ACTIVE)
-        if before.waits:
-            draft.move_to(Status.WAITING_FOR_INPUT)
-            raised.append(raise_status_event(draft, raised_by=CLIENT, cause=None))
-        for row, _ in held:
-            draft.put_delivery(replace(row, state=DeliveryState.READY, due_in=0.0))
-    record_action(
-        draft,
-        Action.DEAD_LETTER_RETRIED,
-        event,
-        by=CLIENT,
-        before=before,
-        raised=raised,
-        detail=LetterRetried(letter.task_id, edited),
-    )
-    settle_unhandled_now(draft, raised)
-    _skip_what_cannot_go_on(draft, held)
-
-
-def retry_dead_letters(
-    draft: Draft, letters: Sequence[OpenDeadLetter], held: Sequence[tuple[Delivery, Event]]
-) -> int:
-    """Tries several of one instance again, as they are; answers how many. Those of an instance that
-    has ended for good stay."""
-    retried = 0
-    for letter in letters:
-        try:
-            retry_dead_letter(draft, letter, None, _still_open(draft, held))
-        except WorkflowEnded:
-            continue
-        retried += 1
-    return retried
-
-
-def discard_dead_letters(
-    draft: Draft, letters: Sequence[OpenDeadLetter], held: Sequence[tuple[Delivery, Event]]
-) -> int:
-    """Gives several of one instance up; answers how many."""
-    for letter in letters:
-        discard_dead_letter(draft, letter, _still_open(draft, held))
-    return len(letters)
-
-
-def _still_open(
-    draft: Draft, held: Sequence[tuple[Delivery, Event]]
-) -> list[tuple[Delivery, Event]]:
-    return [
-        (row, event) for row, event in held if row.task_id in draft.facts(event.event_id).deliveries
-    ]
-
-
-def discard_dead_letter(
-    draft: Draft, letter: OpenDeadLetter, held: Sequence[tuple[Delivery, Event]]
-) -> None:
-    """Gives a delivery up, and raises an event that tells so; when a FAILED instance has no dead letter
-    left, what was held (`held`: its HELD deliveries) is skipped.
-
-    The draft must know the facts of the letter's event and of those held.
-    """
-    event = letter.event
-    row = draft.facts(event.event_id).deliveries.get(letter.task_id)
-    if row is not None and not row.outside_group:
-        groups.fail(
-            draft,
-            event,
-            letter.task_id,
-            "DISCARDED",
-            f"the dead letter of {letter.task_id} was discarded",
-        )
-    draft.take_dead_letter(letter.dead_letter_id, retried=False)
-    draft.end_delivery(event.event_id, letter.task_id)
-    told = _tell_of_discarded(draft, letter)
-    record_ended(
-        draft,
-        event,
-        letter.task_id,
-        Result.SKIPPED,
-        attempt=max(letter.attempts, 1),
-        action=Action.DEAD_LETTER_DISCARDED,
-        raised=(told.event_id,),
-    )
-    settle_unhandled_now(draft, [told])
-    end_event(draft, event, Ending.DISCARDED)
-    _skip_what_cannot_go_on(draft, held)
-
-
-def _tell_of_discarded(draft: Draft, letter: OpenDeadLetter) -> Event:
-    """Raises the event by which a task hears that nothing will come of a delivery any more: a
-    compensation that waited for it may begin."""
-    return draft.raise_event(
-        NewEvent(
-            lifecycle.DEAD_LETTER_DISCARDED,
-            {
-                "dead_letter_id": letter.dead_letter_id,
-                "task_id": letter.task_id,
-                "event_id": letter.event.event_id,
-                "event_type": letter.event.event_type,
-                "reason": letter.error["reason"],
-                "message": letter.error["message"],
-                "open_dead_letters": draft.instance.dead_letters,
-            },
-        ),
-        raised_by=CLIENT,
-        cause=letter.event,
-        after_end=not draft.instance.status.is_open,
-        limited=False,
-    )
-
-
-def _skip_what_cannot_go_on(draft: Draft, held: Sequence[tuple[Delivery, Event]]) -> None:
-    for row, event in held:
-        if draft.treatment(event) is Treatment.SKIP:
-            skip_delivery(draft, row, event, SkipCause.STAYS_ENDED)
 
 
 def catch_up(draft: Draft, unhandled: Sequence[Event], task_id: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from waystation_domain import actions, limits
+from waystation_domain import actions, storable
 from waystation_domain.details import Action, ForkedFrom
 from waystation_domain.lifecycle import NOTICES
 from waystation_domain.means import Means
@@ -31,7 +31,7 @@ def fork(
     ContextTooLarge. Limits of the event are the caller's to check.
     """
     data = apply(source.data, edits)
-    limits.check_context(data, means.size_of)
+    storable.check_context(data, means.size_of)
     begun = actions.start(
         means=means,
         workflow_instance_id=workflow_instance_id,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from waystation_domain import lifecycle, limits
+from waystation_domain import lifecycle, limits, storable
 from waystation_domain.details import Action, FannedIn
 from waystation_domain.draft import Draft
 from waystation_domain.errors import ResponseInvalid
@@ -70,7 +70,7 @@ def check(fan_out: FanOut, cause: Event, size_of: Callable[[Json], int]) -> None
             problem="then with a time",
         )
     limits.check_size(size_of(fan_out.then.payload), "then.payload", limits.MAX_THEN_BYTES)
-    limits.check_json(fan_out.then.payload, "then.payload", limits.MAX_THEN_NODES)
+    storable.check_json(fan_out.then.payload, "then.payload", limits.MAX_THEN_NODES)
 
 
 def open_group(

@@ -6,20 +6,16 @@ the field in its metadata.
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from waystation_domain import pointers
 from waystation_domain.errors import (
-    ContextTooLarge,
     InvalidEventType,
     InvalidField,
     InvalidId,
     InvalidPath,
     InvalidPriority,
-    InvalidStruct,
     PayloadTooLarge,
     ResourceExhausted,
     TooManyEvents,
@@ -105,106 +101,6 @@ LAST_SECOND = 253_402_300_799
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,200}")
 _TASK_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
-
-
-class Unstorable(Exception):
-    """Met on the way through a value. `path` grows while it travels outward, innermost first, so
-    that the walk itself spends nothing on paths."""
-
-    def __init__(self, problem: str, advice: str = "Send it without.") -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.advice = advice
-        self.path: list[str] = []
-
-    def refused(self, field: str) -> InvalidStruct:
-        """The error that callers see: it names the place and the problem."""
-        place = shown(pointers.format(reversed(self.path)))
-        return InvalidStruct(
-            f'{field} holds {self.problem} at "{place}". {self.advice}',
-            field=field,
-            path=place,
-            problem=self.problem,
-        )
-
-
-def check_json(value: Any, field: str, most_nodes: int = MAX_NODES) -> None:
-    """Refuses with InvalidStruct what a Struct may not hold: NUL, NaN, infinity, whole numbers at or
-    beyond 2^53, reserved names of members, and more depth or nodes than the limits."""
-    try:
-        if _check(value, MAX_DEPTH, MAX_NODES) < MAX_NODES - most_nodes:
-            raise Unstorable(f"more than {most_nodes} nodes")
-    except Unstorable as found:
-        raise found.refused(field) from None
-
-
-def _check(value: Any, depth_left: int, nodes_left: int) -> int:
-    """How many nodes may still come after this value."""
-    nodes_left -= 1
-    if nodes_left < 0:
-        raise Unstorable(f"more than {MAX_NODES} nodes")
-    if isinstance(value, str):
-        check_string(value)
-    elif isinstance(value, dict):
-        if not depth_left:
-            raise Unstorable(f"nesting deeper than {MAX_DEPTH}")
-        key = ""
-        try:
-            for key, inner in value.items():
-                check_member(key)
-                nodes_left = _check(inner, depth_left - 1, nodes_left)
-        except Unstorable as found:
-            found.path.append(str(key))
-            raise
-    elif isinstance(value, list):
-        if not depth_left:
-            raise Unstorable(f"nesting deeper than {MAX_DEPTH}")
-        at = 0
-        try:
-            for at, inner in enumerate(value):  # noqa: B007 - the handler below reads `at`
-                nodes_left = _check(inner, depth_left - 1, nodes_left)
-        except Unstorable as found:
-            found.path.append(str(at))
-            raise
-    elif isinstance(value, (int, float)):
-        check_double(value)
-    elif value is not None:
-        raise Unstorable(f"a {type(value).__name__}, which JSON does not know,")
-    return nodes_left
-
-
-def check_double(number: float) -> None:
-    """Raises Unstorable for NaN, infinity, and a whole number that a double may have rounded."""
-    if isinstance(number, float):
-        if not math.isfinite(number):
-            raise Unstorable("NaN" if math.isnan(number) else "infinity")
-        if not number.is_integer():
-            return
-    if abs(number) > LARGEST_INTEGER:
-        raise Unstorable("a whole number at or beyond 2^53", "Send it as a string.")
-
-
-def check_member(name: object) -> None:
-    """Raises Unstorable for a member's name that may not be stored, or that is Waystation's own."""
-    check_string(name)
-    if isinstance(name, str) and name.startswith(pointers.RESERVED):
-        raise Unstorable(
-            f'a member name that begins with "{pointers.RESERVED}", which is reserved,',
-            "Choose another name.",
-        )
-
-
-def check_string(text: object) -> None:
-    """Raises Unstorable for a NUL, a lone surrogate, and a key that is no string."""
-    if not isinstance(text, str):
-        raise Unstorable("a key that is no string")
-    if "\0" in text:
-        raise Unstorable("a NUL character")
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise Unstorable("a lone surrogate") from None
 
 
 def check_size(
@@ -321,24 +217,24 @@ def check_short_text(value: str, field: str) -> str:
     return value
 
 
-def check_text(value: str, field: str, limit: int = MAX_TEXT_BYTES) -> str:
-    """A text as it came; InvalidField when it holds a NUL or takes more than `limit` bytes."""
+def check_text(value: str, field: str) -> str:
+    """A text as it came; InvalidField when it holds a NUL or takes more than MAX_TEXT_BYTES."""
     if "\0" in value:
         raise InvalidField(f"{field} holds a NUL character. Send it without.", field=field)
-    if len(value) > limit or len(value.encode("utf-8", "surrogatepass")) > limit:
+    if len(value) > MAX_TEXT_BYTES or len(value.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES:
         raise InvalidField(
-            f"{field} is longer than {limit} bytes. Shorten it.",
+            f"{field} is longer than {MAX_TEXT_BYTES} bytes. Shorten it.",
             field=field,
-            limit_bytes=str(limit),
+            limit_bytes=str(MAX_TEXT_BYTES),
         )
     return value
 
 
-def cut(text: str, limit: int = MAX_TEXT_BYTES) -> str:
-    """The text, or as much of its beginning as `limit` bytes of UTF-8 hold."""
-    if len(text) * 4 <= limit:
+def cut(text: str) -> str:
+    """The text, or as much of its beginning as MAX_TEXT_BYTES of UTF-8 hold."""
+    if len(text) * 4 <= MAX_TEXT_BYTES:
         return text
-    return text.encode("utf-8", "surrogatepass")[:limit].decode("utf-8", "ignore")
+    return text.encode("utf-8", "surrogatepass")[:MAX_TEXT_BYTES].decode("utf-8", "ignore")
 
 
 def check_metadata(value: Mapping[str, str], field: str = "metadata") -> dict[str, str]:
@@ -376,11 +272,6 @@ def check_metadata(value: Mapping[str, str], field: str = "metadata") -> dict[st
     return dict(value)
 
 
-def number_of_nodes(value: Any) -> int:
-    """Of a value that has passed `check_json`."""
-    return MAX_NODES - _check(value, MAX_DEPTH, MAX_NODES)
-
-
 def check_events_of_answer(number: int) -> None:
     """Refuses with TooManyEvents more events than one answer may raise."""
     if number > MAX_EVENTS_PER_ANSWER:
@@ -402,9 +293,3 @@ def page_size(value: int) -> int:
             field="page_size",
         )
     return min(value or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
-
-
-def check_context(data: Any, size_of: Callable[[Any], int]) -> None:
-    """Refuses what a context may not be after a change: InvalidStruct, or ContextTooLarge."""
-    check_json(data, "data")
-    check_size(size_of(data), "data", error=ContextTooLarge)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from waystation_domain import limits, pointers
+from waystation_domain import limits, pointers, storable
 from waystation_domain.errors import (
     ContextTooLarge,
     InvalidPath,
@@ -22,7 +22,6 @@ from waystation_domain.errors import (
 Json = Any
 """None, bool, int, float, str, list or dict with str keys, all the way down."""
 
-KINDS = frozenset({"set", "remove", "increment", "append", "add_to_set", "maximum"})
 COMMUTING = frozenset({"increment", "append", "add_to_set", "maximum"})
 
 
@@ -201,8 +200,8 @@ def _combined(present: bool, old: Json, operation: Operation, own: dict[int, Jso
 
 def _number(number: float, operation: Operation) -> int | float:
     try:
-        limits.check_double(number)
-    except limits.Unstorable as found:
+        storable.check_double(number)
+    except storable.Unstorable as found:
         raise ResponseInvalid(
             f'"{operation.kind}" at "{shown(operation.path)}" would leave {found.problem} there. Correct '
             "the task that answered it; keep larger counts as strings.",

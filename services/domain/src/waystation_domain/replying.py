@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from waystation_domain import groups, lifecycle, limits, reserved
+from waystation_domain import groups, lifecycle, limits, reserved, storable
 from waystation_domain.conflicts import STATUS_WRITE, conflicts
 from waystation_domain.details import WaitsOpened
 from waystation_domain.draft import Draft
@@ -70,7 +70,7 @@ def succeed(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Non
     operations = operations_of(reply.change, before.data)
     data = apply(before.data, operations) if operations else before.data
     if operations:
-        limits.check_context(data, draft.rules.means.size_of)
+        storable.check_context(data, draft.rules.means.size_of)
         check_size(operations, draft.rules.means.size_of)
     status = _status_of(reply, event)
     _check_events(draft, event, reply)
@@ -204,7 +204,9 @@ def _check_room(waits: Sequence[Wait], size_of: Callable[[Json], int]) -> None:
             bytes=str(size),
         )
     nodes = sum(
-        limits.number_of_nodes(wait.input_schema) for wait in waits if wait.input_schema is not None
+        storable.number_of_nodes(wait.input_schema)
+        for wait in waits
+        if wait.input_schema is not None
     )
     if nodes > limits.MAX_NODES:
         raise ContextTooLarge(

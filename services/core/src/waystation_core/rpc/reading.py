@@ -25,8 +25,8 @@ from waystation_domain.limits import (
     MAX_NODES_OF_MESSAGE,
     MAX_PARTS,
     MAX_REPEATED,
-    Unstorable,
 )
+from waystation_domain.storable import Unstorable
 
 SMALL_BYTES = 64 * 1024
 """Up to here a message is parsed unseen: its parser is done with the worst of them in 11 ms."""

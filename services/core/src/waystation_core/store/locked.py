@@ -20,8 +20,8 @@ from waystation_core.store.conditions import LETTERS, letter_conditions
 from waystation_core.store.pool import Connection
 from waystation_core.store.retiring import CALLABLE
 from waystation_core.store.writing import count_request, write
-from waystation_domain.actions import OpenDeadLetter
 from waystation_domain.commit import EventFacts, InstanceCommit, LoggedWrites, writes_of
+from waystation_domain.dead_letters import OpenDeadLetter
 from waystation_domain.errors import (
     DeadLetterNotFound,
     DeadLetterResolved,

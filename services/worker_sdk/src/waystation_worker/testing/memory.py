@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from waystation_domain import timers
-from waystation_domain.actions import OpenDeadLetter, Start
+from waystation_domain.actions import Start
 from waystation_domain.commit import (
     EventFacts,
     HistoryEntry,
@@ -18,6 +18,7 @@ from waystation_domain.commit import (
     NewDeadLetter,
     writes_of,
 )
+from waystation_domain.dead_letters import OpenDeadLetter
 from waystation_domain.draft import Draft, Rules
 from waystation_domain.lifecycle import Treatment, treatment
 from waystation_domain.model import (

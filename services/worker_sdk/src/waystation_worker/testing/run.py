@@ -14,7 +14,7 @@ from waystation_conversion import (
     new_event_from_proto,
     result_from_proto,
 )
-from waystation_domain import actions, completing, lifecycle, limits, model
+from waystation_domain import actions, completing, dead_letters, lifecycle, limits, model
 from waystation_domain.completing import Standing
 from waystation_domain.draft import Draft
 from waystation_domain.model import Delivery, Event
@@ -259,14 +259,14 @@ class WorkflowRun:
         if payload is not None:
             edited = as_json(payload, "payload")
         with refusing(), self._memory.drafting() as draft:
-            actions.retry_dead_letter(draft, found.letter, edited, self._memory.held())
+            dead_letters.retry_dead_letter(draft, found.letter, edited, self._memory.held())
         self._router.begin_again(found.letter.event.event_id, letter.task_id)
 
     def discard(self, letter: DeadLetter) -> None:
         """Discards a dead letter."""
         found = self._letter(letter)
         with refusing(), self._memory.drafting() as draft:
-            actions.discard_dead_letter(draft, found.letter, self._memory.held())
+            dead_letters.discard_dead_letter(draft, found.letter, self._memory.held())
 
     def _letter(self, letter: DeadLetter) -> Letter:
         for one in self._memory.open_letters():

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
-from waystation_domain.actions import OpenDeadLetter
 from waystation_domain.commit import EventFacts
+from waystation_domain.dead_letters import OpenDeadLetter
 from waystation_domain.flow.graph import Observations
 from waystation_domain.model import (
     DEFAULT_NAMESPACE,

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Protocol
 
 from waystation_core.ports.store.questions import DeadLetterFilter
-from waystation_domain.actions import OpenDeadLetter, Start
+from waystation_domain.actions import Start
 from waystation_domain.commit import EventFacts, InstanceCommit, LoggedWrites
+from waystation_domain.dead_letters import OpenDeadLetter
 from waystation_domain.model import (
     DEFAULT_NAMESPACE,
     Delivery,
