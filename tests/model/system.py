@@ -35,6 +35,7 @@ from waystation_api.dead_letters import DeadLetterService
 from waystation_api.instance_lines import InstanceLines
 from waystation_api.starting import Starter
 from waystation_api.waiting import InstanceReader
+from waystation_api.workflow_calls import WorkflowCalls
 from waystation_api.workflows import WorkflowService
 from waystation_core.decisions import Decisions
 from waystation_core.means import MEANS
@@ -188,8 +189,10 @@ class System:
                 copy=copy,
                 decisions=decisions,
                 workflows=WorkflowService(
-                    starter=Starter(engine, relay, backlog, Contact(engine.probe)),
-                    waiters=unused,
+                    calls=WorkflowCalls(
+                        Starter(engine, relay, backlog, Contact(engine.probe)), unused, copy
+                    ),
+                    streams=unused,
                     reader=InstanceReader(queries),
                     reading=unused,
                     watching=unused,

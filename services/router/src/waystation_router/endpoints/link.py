@@ -1,11 +1,10 @@
 """One endpoint, connected: calls it, and says of each call whether it was answered, failed, was cut,
-or never left. An endpoint that keeps failing is left alone for a while (see `circuit`)."""
+or never left. What that says of the endpoint is its `standing`."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
@@ -28,31 +27,24 @@ from waystation_core.rpc.attempts import (
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENT
 from waystation_core.rpc.reading import MessageReader
 from waystation_core.running import job
-from waystation_domain.backoff import steady_delay
 from waystation_domain.endpoints import Allowlist
 from waystation_domain.outcomes import AttemptError
 from waystation_domain.task_table import announces
 from waystation_router.endpoints.calls import Call
-from waystation_router.endpoints.circuit import Circuit
 from waystation_router.endpoints.connection import Connection
-from waystation_router.endpoints.left_alone import LeftAlone
 from waystation_router.endpoints.outcomes import (
     PERHAPS_CUT,
     Cut,
     error_of_item,
     is_fault_of_endpoint,
 )
+from waystation_router.endpoints.standing import Standing
 from waystation_router.endpoints.stream import EventStream, was_refused
 
 NEWS_SECONDS = 0.02
 """How long the news of a lost connection may take after the first call that noticed."""
 STREAM_PAUSE_SECONDS = 5.0
 UNSERVED_SECONDS = 5.0
-SHORTEST_OPEN = 0.2
-LONGEST_OPEN = 30.0
-"""Bounds of how long a circuit stays open before a probe, in seconds."""
-_TIMER_SLACK = 0.02
-"""A timer may go off a moment early."""
 
 _UNIMPLEMENTED: int = grpc.StatusCode.UNIMPLEMENTED.value[0]
 
@@ -74,7 +66,6 @@ class Link:
         self.endpoint = endpoint
         self._reader = reader
         self._again = again
-        self._changed = changed
         self._calls: set[Call] = set()
         self._loop = asyncio.get_running_loop()
         self._batching = _batching(endpoint)
@@ -84,9 +75,6 @@ class Link:
         self._stream: EventStream | None = None
         self._old_streams: set[EventStream] = set()
         self._unary: dict[Call, asyncio.Task[None]] = {}
-        self._left_alone = LeftAlone()
-        self._circuit = Circuit(self._patience)
-        self._last_fault = ""
         self._idle: asyncio.Future[None] | None = None
         self.connection = Connection(
             endpoint.host,
@@ -97,47 +85,11 @@ class Link:
             lost=self._lost,
             changed=changed,
         )
-
-    # --- what it can take ------------------------------------------------------------------------
+        self.standing = Standing(self.connection, lambda: self.endpoint.tasks, changed)
 
     def hosts(self, call: Call) -> bool:
         """Whether the endpoint itself announced the call's task for its types."""
         return announces(self.endpoint.tasks, call.task_id, call.event_type, call.workflow_type)
-
-    def usable(self, task_id: str) -> bool:
-        """Whether a call of this task could be sent now."""
-        now = self._loop.time()
-        return (
-            self.connection.up
-            and self._circuit.admits(now)
-            and self._left_alone.admits(task_id, now)
-        )
-
-    def hopeful(self, by: float) -> bool:
-        """Whether it may well be usable by then, by the loop's clock."""
-        if not self._circuit.is_open:
-            return self.connection.hopeful
-        return (self._circuit.probing or self._circuit.admits(by)) and (
-            self.connection.up or self.connection.hopeful
-        )
-
-    @property
-    def reachable(self) -> bool:
-        """Whether it is connected, in good health, and not left alone."""
-        return self.connection.up and not self._circuit.is_open
-
-    @property
-    def trouble(self) -> str:
-        """What is wrong with it, for people; empty for nothing."""
-        opened_at = self._circuit.opened_at
-        if not self.connection.up or opened_at is None:
-            short = self._left_alone.shortage(self._loop.time())
-            told = f"at {self._clock(short[0])}: {short[1]}" if short is not None else ""
-            return self.connection.last_error or told
-        return (
-            f"circuit open since {self._clock(opened_at)} after {self._circuit.faults} faults in a "
-            f"row, the last: {self._last_fault}; next probe at {self._clock(self._circuit.probe_at)}"
-        )
 
     @property
     def in_flight(self) -> int:
@@ -151,8 +103,7 @@ class Link:
             self._batching = _batching(endpoint)
             self._streams = True
             self._no_stream_until = 0.0
-            self._left_alone.forget()
-            self._circuit = Circuit(self._patience)
+            self.standing.renewed()
             self.connection.hurry()
 
     # --- carrying calls --------------------------------------------------------------------------
@@ -162,10 +113,7 @@ class Link:
         call.carrier = self
         call.sent_at = self._loop.time()
         self._calls.add(call)
-        if self._circuit.is_open:
-            _log.info("endpoint_probed", endpoint=self.name, task_id=call.task_id)
-            self._circuit.sent(call.sent_at)
-            self._wake_for_probe()
+        self.standing.sent(call.task_id)
         if self._streams and call.task_id in self._batching and not call.alone:
             stream = self._open_stream()
             if stream is not None and stream.takes(call):
@@ -198,10 +146,9 @@ class Link:
         """Gives the call its outcome; the circuit hears of it first."""
         try:
             if is_fault_of_endpoint(outcome):
-                self._fault(call, _said(outcome))
-            elif self._circuit.answered():
-                _log.info("circuit_closed", endpoint=self.name)
-                self._loop.call_soon(self._changed)
+                self.standing.failed(_said(outcome), call.sent_at)
+            else:
+                self.standing.answered()
         finally:
             call.end(outcome)
 
@@ -215,31 +162,6 @@ class Link:
         )
         call.end(Failed(error, self.endpoint, self._loop.time() - call.sent_at))
 
-    def _fault(self, call: Call, what: str) -> None:
-        now = self._loop.time()
-        self._last_fault = what
-        if not self._circuit.failed(now, call.sent_at):
-            return
-        _log.warning("circuit_open", endpoint=self.name, faults=self._circuit.faults)
-        self._loop.call_soon(self._changed)
-        self._wake_for_probe()
-
-    def _wake_for_probe(self) -> None:
-        """Who waits for this endpoint hears when a probe may be sent."""
-        self._loop.call_at(self._circuit.probe_at + _TIMER_SLACK, self._changed)
-
-    def _patience(self, opening: int) -> float:
-        """How long the circuit stays open: as long as the least patient of its tasks would have its
-        retries wait after so many failures. So it holds no retry back for longer than that one's own
-        backoff, though there be no other endpoint."""
-        waits = (steady_delay(opening, task.retry) for task in self.endpoint.tasks)
-        return max(min(LONGEST_OPEN, *waits), SHORTEST_OPEN)
-
-    def _clock(self, at: float) -> str:
-        """A time of the loop's clock, as people tell it."""
-        when = datetime.now(UTC) + timedelta(seconds=at - self._loop.time())
-        return when.strftime("%H:%M:%SZ")
-
     def _repeat(self, call: Call) -> None:
         call.leave()
         self._again(call)
@@ -252,15 +174,12 @@ class Link:
     def _not_begun(self, call: Call, pause: float, why: str) -> None:
         """The endpoint had no room for the call, and nothing was run: another one's turn."""
         _log.info("call_not_begun", endpoint=self.name, task_id=call.task_id, pause=pause)
-        self._left_alone.had_no_room(self._loop.time(), why[:200])
-        if self._circuit.answered():
-            _log.info("circuit_closed", endpoint=self.name)
+        self.standing.had_no_room(why[:200])
         self._leave_alone(call, pause)
 
     def _leave_alone(self, call: Call, seconds: float) -> None:
         """Nothing of the call's task is sent here for a while; others may have the call."""
-        self._left_alone.leave(call.task_id, self._loop.time() + seconds)
-        self._loop.call_later(seconds + _TIMER_SLACK, self._changed)
+        self.standing.leave_alone(call.task_id, seconds)
         call.tried.add(self)
         self._repeat(call)
 
@@ -275,7 +194,7 @@ class Link:
             self._end(call, Failed(late(call.timeout), self.endpoint, call.timeout))
         else:
             why = f"{self.name} did not take the call within {call.timeout:g} s"
-            self._fault(call, why)
+            self.standing.failed(why, call.sent_at)
             call.end(NotSent(why))
 
     # --- over a stream ---------------------------------------------------------------------------

@@ -78,15 +78,15 @@ class EndpointPool:
             spec.task_id
             for link in self._links.values()
             for spec in link.endpoint.tasks
-            if link.usable(spec.task_id)
+            if link.standing.usable(spec.task_id)
         )
 
     def report(self) -> dict[str, JsonObject]:
         """What this router sees of each endpoint, by handler_id."""
         return {
             link.endpoint.handler_id: {
-                "reachable": link.reachable,
-                "last_error": link.trouble,
+                "reachable": link.standing.reachable,
+                "last_error": link.standing.trouble,
                 "calls_in_flight": link.in_flight,
             }
             for link in self._links.values()
@@ -175,10 +175,10 @@ class EndpointPool:
         for link in (*links[start:], *links[:start]):
             if link in call.tried or link.endpoint.handler_id in call.exclude:
                 continue
-            if link.usable(call.task_id):
+            if link.standing.usable(call.task_id):
                 if best is None or link.in_flight < best.in_flight:
                     best = link
-            elif link.hopeful(call.patience_until):
+            elif link.standing.hopeful(call.patience_until):
                 hopeful = True
         if best is not None:
             best.take(call)
@@ -218,7 +218,9 @@ class EndpointPool:
             return (
                 f"no live endpoint of {call.service_name} announces {call.task_id} for this event"
             )
-        problems = [f"{link.name}: {link.trouble or 'being connected'}" for link in links[:3]]
+        problems = [
+            f"{link.name}: {link.standing.trouble or 'being connected'}" for link in links[:3]
+        ]
         more = f" and {len(links) - 3} more" if len(links) > 3 else ""
         return f"no endpoint of {call.service_name} can be called ({'; '.join(problems)}{more})"
 

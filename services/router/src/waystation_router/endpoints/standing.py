@@ -1,0 +1,136 @@
+"""How one endpoint stands: whether calls may be sent to it now, or soon, and what is wrong where not.
+
+It must be connected, its circuit closed or due for a probe, and nothing may say that it does not take the
+task. Whoever waits for it hears when that may have changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from waystation_domain.backoff import steady_delay
+from waystation_domain.task_spec import TaskSpec
+from waystation_router.endpoints.circuit import Circuit
+from waystation_router.endpoints.connection import Connection
+from waystation_router.endpoints.left_alone import LeftAlone
+
+SHORTEST_OPEN = 0.2
+LONGEST_OPEN = 30.0
+"""Bounds of how long a circuit stays open before a probe, in seconds."""
+_TIMER_SLACK = 0.02
+"""A timer may go off a moment early."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Standing:
+    """Of one endpoint, as its connection and the outcomes of its calls show it."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        tasks: Callable[[], Sequence[TaskSpec]],
+        changed: Callable[[], None],
+    ) -> None:
+        """`tasks`: those that the endpoint announces now."""
+        self._connection = connection
+        self._tasks = tasks
+        self._changed = changed
+        self._loop = asyncio.get_running_loop()
+        self._left_alone = LeftAlone()
+        self._circuit = Circuit(self._patience)
+        self._last_fault = ""
+
+    def usable(self, task_id: str) -> bool:
+        """Whether a call of this task could be sent now."""
+        now = self._loop.time()
+        return (
+            self._connection.up
+            and self._circuit.admits(now)
+            and self._left_alone.admits(task_id, now)
+        )
+
+    def hopeful(self, by: float) -> bool:
+        """Whether it may well be usable by then, by the loop's clock."""
+        if not self._circuit.is_open:
+            return self._connection.hopeful
+        return (self._circuit.probing or self._circuit.admits(by)) and (
+            self._connection.up or self._connection.hopeful
+        )
+
+    @property
+    def reachable(self) -> bool:
+        """Whether it is connected, in good health, and not left alone."""
+        return self._connection.up and not self._circuit.is_open
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with it, for people; empty for nothing."""
+        opened_at = self._circuit.opened_at
+        if not self._connection.up or opened_at is None:
+            short = self._left_alone.shortage(self._loop.time())
+            told = f"at {self._clock(short[0])}: {short[1]}" if short is not None else ""
+            return self._connection.last_error or told
+        return (
+            f"circuit open since {self._clock(opened_at)} after {self._circuit.faults} faults in a "
+            f"row, the last: {self._last_fault}; next probe at {self._clock(self._circuit.probe_at)}"
+        )
+
+    # --- what calls show -------------------------------------------------------------------------
+
+    def renewed(self) -> None:
+        """Another process may be there: nothing of the old one counts."""
+        self._left_alone.forget()
+        self._circuit = Circuit(self._patience)
+
+    def sent(self, task_id: str) -> None:
+        """A call is sent."""
+        if self._circuit.is_open:
+            _log.info("endpoint_probed", endpoint=self._connection.name, task_id=task_id)
+            self._circuit.sent(self._loop.time())
+            self._wake_for_probe()
+
+    def answered(self) -> None:
+        """Somebody is there."""
+        if self._circuit.answered():
+            _log.info("circuit_closed", endpoint=self._connection.name)
+            self._loop.call_soon(self._changed)
+
+    def failed(self, what: str, sent_at: float) -> None:
+        """A fault of the endpoint, of a call sent then."""
+        self._last_fault = what
+        if not self._circuit.failed(self._loop.time(), sent_at):
+            return
+        _log.warning("circuit_open", endpoint=self._connection.name, faults=self._circuit.faults)
+        self._loop.call_soon(self._changed)
+        self._wake_for_probe()
+
+    def had_no_room(self, why: str) -> None:
+        """A call was not begun; `why` is the endpoint's word."""
+        self._left_alone.had_no_room(self._loop.time(), why)
+        self.answered()
+
+    def leave_alone(self, task_id: str, seconds: float) -> None:
+        """Nothing of the task is sent for a while."""
+        self._left_alone.leave(task_id, self._loop.time() + seconds)
+        self._loop.call_later(seconds + _TIMER_SLACK, self._changed)
+
+    def _wake_for_probe(self) -> None:
+        """Who waits for this endpoint hears when a probe may be sent."""
+        self._loop.call_at(self._circuit.probe_at + _TIMER_SLACK, self._changed)
+
+    def _patience(self, opening: int) -> float:
+        """How long the circuit stays open: as long as the least patient of its tasks would have its
+        retries wait after so many failures. So it holds no retry back for longer than that one's own
+        backoff, though there be no other endpoint."""
+        waits = (steady_delay(opening, task.retry) for task in self._tasks())
+        return max(min(LONGEST_OPEN, *waits), SHORTEST_OPEN)
+
+    def _clock(self, at: float) -> str:
+        """A time of the loop's clock, as people tell it."""
+        when = datetime.now(UTC) + timedelta(seconds=at - self._loop.time())
+        return when.strftime("%H:%M:%SZ")
