@@ -4,7 +4,7 @@ as the witness outside the engine."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -187,11 +187,10 @@ class Endpoints:
         request: pb.HandleEventRequest,
         timeout: float,
         *,
-        exclude: Collection[str] = (),
         alone: bool = False,
     ) -> Call:
         loop = asyncio.get_running_loop()
-        call = Call(loop, service_name, request, timeout, exclude=exclude, alone=alone)
+        call = Call(loop, service_name, request, timeout, alone=alone)
         for handler in self._handlers:
             if any(task.task_id == request.task_id for task in handler.tasks):
                 self._ledger.calls.append(Waiting(self._router, call, request, handler))

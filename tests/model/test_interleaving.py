@@ -208,17 +208,17 @@ class Scene:
                 committer.submit(handling)
 
             committer = Committer(
-                ledger,
-                store,
-                self.registry,
-                relay,
-                decisions,
-                router_id or new_id(),
-                call,
-                lambda since: None,
-                Contact(store.probe),
-                asyncio.Event(),
-                lambda: True,
+                ledger=ledger,
+                store=store,
+                registry=self.registry,
+                relay=relay,
+                decisions=decisions,
+                router_id=router_id or new_id(),
+                call_again=call,
+                on_parked=lambda since: None,
+                contact=Contact(store.probe),
+                in_doubt=asyncio.Event(),
+                lease_is_held=lambda: True,
             )
             loaded = await store.load([event.event_id])
             ledger.learn(loaded)

@@ -15,7 +15,14 @@ from support.waiting import eventually
 
 from waystation.v1 import task_handler_service_pb2_grpc as pb_grpc
 from waystation_domain.endpoints import Allowlist
-from waystation_router.endpoints import Answered, Cancelled, EndpointPool, NotSent, connection
+from waystation_router.endpoints import (
+    Answered,
+    CallOutcome,
+    Cancelled,
+    EndpointPool,
+    NotSent,
+    connection,
+)
 
 ECHO = task("echo", batching=True)
 WAIT = task("wait", batching=True)
@@ -53,13 +60,6 @@ async def test_only_what_an_endpoint_announced_itself_is_sent_there(pool: Endpoi
         assert isinstance(await pool.call("claims", request("echo"), 5), Answered)
         assert isinstance(await pool.call("others", request("echo"), 5), NotSent)
         assert not older.calls
-
-
-async def test_excluded_endpoints_are_left_out(pool: EndpointPool) -> None:
-    async with serving(Handler()) as port:
-        pool.update([registration(port, ECHO)])
-        outcome = await pool.call("claims", request("echo"), 5, exclude={f"handler-{port}"})
-        assert isinstance(outcome, NotSent)
 
 
 async def test_an_endpoint_off_the_allowlist_is_never_dialled() -> None:
@@ -212,8 +212,13 @@ async def test_suspects_are_called_one_after_the_other(pool: EndpointPool) -> No
     handler = Handler()
     async with serving(handler) as port:
         pool.update([registration(port, ECHO, WAIT)])
-        first = asyncio.create_task(pool.call_alone("claims", request("wait", "1"), 30))
-        second = asyncio.create_task(pool.call_alone("claims", request("wait", "2"), 30))
+
+        async def suspect(name: str) -> CallOutcome:
+            async with pool.alone():
+                return await pool.call("claims", request("wait", name), 30, alone=True)
+
+        first = asyncio.create_task(suspect("1"))
+        second = asyncio.create_task(suspect("2"))
 
         async def asked() -> int:
             return len(handler.calls)
@@ -222,8 +227,8 @@ async def test_suspects_are_called_one_after_the_other(pool: EndpointPool) -> No
         assert isinstance(await pool.call("claims", request("echo"), 30), Answered)
         assert [call.task_id for call in handler.calls] == ["wait", "echo"]
         handler.release.set()
-        for call in (await first, await second):
-            assert isinstance(await call, Answered)
+        for outcome in (await first, await second):
+            assert isinstance(outcome, Answered)
 
 
 async def test_closing_gives_up_what_does_not_end_in_time(pool: EndpointPool) -> None:

@@ -48,7 +48,7 @@ class Channel:
 def call(number: int, payload: str = "") -> Call:
     request = pb.HandleEventRequest(task_id="score", idempotency_key=f"{number:0500}", attempt=1)
     request.event.payload.update({"text": payload})
-    return Call(asyncio.get_running_loop(), "claims", request, 5, exclude=(), alone=False)
+    return Call(asyncio.get_running_loop(), "claims", request, 5, alone=False)
 
 
 async def received(rpc: Rpc, items: int, cancels: int) -> list[pb.HandleEventsRequest]:

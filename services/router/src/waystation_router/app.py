@@ -96,17 +96,17 @@ class Router:
         # Set where something may be leased to this router that nobody here has.
         in_doubt = asyncio.Event()
         self._committer = Committer(
-            self._ledger,
-            store,
-            self._registry,
-            self._relay,
-            self._decisions,
-            self.router_id,
-            self._call,
-            lambda since: self._sweeper.parked(since),
-            self._contact,
-            in_doubt,
-            lambda: self._lease.is_held,
+            ledger=self._ledger,
+            store=store,
+            registry=self._registry,
+            relay=self._relay,
+            decisions=self._decisions,
+            router_id=self.router_id,
+            call_again=self._call,
+            on_parked=lambda since: self._sweeper.parked(since),
+            contact=self._contact,
+            in_doubt=in_doubt,
+            lease_is_held=lambda: self._lease.is_held,
         )
         self._calls = Calls(
             self._ledger, store, self._endpoints, pools, self._registry, self._committer.submit

@@ -42,6 +42,7 @@ class Committer:
 
     def __init__(
         self,
+        *,
         ledger: Ledger,
         store: EngineStore,
         registry: RegistryCopy,

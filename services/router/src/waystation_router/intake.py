@@ -57,8 +57,6 @@ class Intake:
         self._retries = Retries("load_failed")
         self._acks: list[Token] = []
         self._subscription: Subscription | None = None
-        self.unknown_events = 0
-        self.failed_events = 0
 
     async def run(self, subscription: Subscription) -> None:
         """Returns when the subscription is stopped and what was taken is handed on."""
@@ -172,7 +170,6 @@ class Intake:
         """Lets go of an event that could not be taken in hand. Its message is acknowledged, or it
         would stand in the window for ever; its outbox row has it announced again, and loaded anew."""
         log.exception("event_not_taken_in_hand", event_id=event_id)
-        self.failed_events += 1
         handling = self._ledger.handlings.get(event_id)
         if handling is not None:
             if any(call.running or call.has_outcome for call in handling.calls.values()):
@@ -204,7 +201,6 @@ class Intake:
         found = loaded.events.get(event_id)
         if found is None:
             # Published by hand, or of a database that was restored: nothing to do for it.
-            self.unknown_events += 1
             log.warning("unknown_event", event_id=event_id)
             for message in messages:
                 message.release()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Generator
+from collections.abc import Generator
 from typing import Protocol
 
 from waystation.v1 import task_handler_service_pb2 as pb
@@ -29,7 +29,6 @@ class Call:
         "alone",
         "carrier",
         "event_type",
-        "exclude",
         "outcome",
         "patience_until",
         "payload",
@@ -50,7 +49,6 @@ class Call:
         request: pb.HandleEventRequest,
         timeout: float,
         *,
-        exclude: Collection[str],
         alone: bool,
     ) -> None:
         self.service_name = service_name
@@ -61,7 +59,6 @@ class Call:
         # Written once, however many endpoints are tried, and joined into messages as it is.
         self.payload = request.SerializeToString()
         self.timeout = timeout
-        self.exclude = exclude
         self.alone = alone
         self.outcome: asyncio.Future[CallOutcome] = loop.create_future()
         self.outcome.add_done_callback(self._forsaken)

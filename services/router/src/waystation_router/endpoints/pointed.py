@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.failpoints import Plan
@@ -27,11 +27,10 @@ class PointedEndpoints(EndpointPool):
         request: pb.HandleEventRequest,
         timeout: float,
         *,
-        exclude: Collection[str] = (),
         alone: bool = False,
     ) -> Call:
         """As of the base."""
-        call = super().call(service_name, request, timeout, exclude=exclude, alone=alone)
+        call = super().call(service_name, request, timeout, alone=alone)
         self._plan.soon("call.sent")
         call.outcome.add_done_callback(lambda outcome: self._plan.at_once("call.answered"))
         return call

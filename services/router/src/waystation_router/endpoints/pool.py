@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from waystation.v1 import task_handler_service_pb2 as pb
@@ -105,16 +105,15 @@ class EndpointPool:
         request: pb.HandleEventRequest,
         timeout: float,
         *,
-        exclude: Collection[str] = (),
         alone: bool = False,
     ) -> Call:
         """Calls the request's task; await the Call for its outcome, or cancel it.
 
         The request is written down at once and may be changed afterwards. `timeout` is in seconds,
-        from sending. Endpoints whose handler_id is in `exclude` are left out. `alone` is for
-        suspects, inside `alone()`: the call shares no stream, so that a cut is nobody else's.
+        from sending. `alone` is for suspects, inside `alone()`: the call shares no stream, so that a
+        cut is nobody else's.
         """
-        call = Call(self._loop, service_name, request, timeout, exclude=exclude, alone=alone)
+        call = Call(self._loop, service_name, request, timeout, alone=alone)
         call.patience_until = self._loop.time() + PATIENCE_SECONDS
         self._dispatch(call)
         return call
@@ -125,20 +124,6 @@ class EndpointPool:
         with `alone=True` inside."""
         async with self._suspects:
             yield
-
-    async def call_alone(
-        self,
-        service_name: str,
-        request: pb.HandleEventRequest,
-        timeout: float,
-        *,
-        exclude: Collection[str] = (),
-    ) -> Call:
-        """Waits for the place of the one suspect, calls, and gives the Call back with its outcome."""
-        async with self.alone():
-            call = self.call(service_name, request, timeout, exclude=exclude, alone=True)
-            await call
-            return call
 
     async def close(self, grace: float = 0.0) -> None:
         """Takes no more calls, lets those on the way end for `grace` seconds, gives up the rest
@@ -173,7 +158,7 @@ class EndpointPool:
         self._turn += 1
         start = self._turn % len(links) if links else 0
         for link in (*links[start:], *links[:start]):
-            if link in call.tried or link.endpoint.handler_id in call.exclude:
+            if link in call.tried:
                 continue
             if link.standing.usable(call.task_id):
                 if best is None or link.in_flight < best.in_flight:
