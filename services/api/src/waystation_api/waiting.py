@@ -17,6 +17,7 @@ from waystation_api.batching import Batcher
 from waystation_core.ports.broker import Broker, Notice
 from waystation_core.ports.store import QueryStore
 from waystation_domain.errors import StoreUnavailable, WorkflowNotFound
+from waystation_domain.lifecycle import ends_a_wait
 from waystation_domain.model import DEFAULT_NAMESPACE, Instance, Status
 
 Outcome = workflow_pb2.WaitOutcome
@@ -34,13 +35,13 @@ _READERS = 2
 
 def outcome_of(instance: Instance) -> workflow_pb2.WaitOutcome | None:
     """Whether a wait for this instance is over, and how."""
+    if not ends_a_wait(instance.status, idle=instance.idle is not None):
+        return None
     if not instance.status.is_open:
         return workflow_pb2.WAIT_OUTCOME_DONE
     if instance.status is Status.WAITING_FOR_INPUT:
         return workflow_pb2.WAIT_OUTCOME_WAITING_FOR_INPUT
-    if instance.idle is not None:
-        return workflow_pb2.WAIT_OUTCOME_IDLE
-    return None
+    return workflow_pb2.WAIT_OUTCOME_IDLE
 
 
 class InstanceReader:
@@ -99,7 +100,7 @@ class Waiter:
 
     def hear(self, notice: Notice) -> None:
         """A commit changed the instance."""
-        if notice.version > self._seen and (notice.idle or notice.status != Status.ACTIVE):
+        if notice.version > self._seen and ends_a_wait(notice.status, idle=notice.idle):
             self.wake()
 
     def wake(self) -> None:

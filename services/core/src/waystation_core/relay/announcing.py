@@ -30,7 +30,8 @@ from waystation_core.running import Retries, job
 from waystation_domain.actions import Start
 from waystation_domain.commit import InstanceCommit
 from waystation_domain.errors import StoreUnavailable
-from waystation_domain.model import Event, Instance, Status
+from waystation_domain.lifecycle import ends_a_wait
+from waystation_domain.model import Event, Instance
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +95,7 @@ class Relay:
                 namespace=commit.after.namespace,
             )
             for commit in commits
-            if commit.after.status is not Status.ACTIVE or commit.after.idle is not None
+            if ends_a_wait(commit.after.status, idle=commit.after.idle is not None)
         ]
         if news:
             self._broker.notify(news)
