@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import hypothesis
 import pytest
-from support.databases import migrated
+import structlog
+from support.databases import Databases, migrated
 
 from localservers.postgres import (
     PostgresMissing,
@@ -29,6 +30,16 @@ for _profile, _examples in (("dev", 20), ("ci", 100), ("nightly", 2_000)):
         print_blob=True,
     )
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "ci")
+
+# A traceback in a log would be coloured word by word, which takes a tenth of a second.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        ),
+    ]
+)
 
 # Some hundred interpreters are started, which all import the same: it is compiled once, also where a
 # person's own settings say that nothing compiled is kept.
@@ -141,12 +152,18 @@ def empty_database_url(postgres: PostgresServer) -> Iterator[str]:
     postgres.drop_database(dsn)
 
 
+@pytest.fixture(scope="session")
+def databases(postgres: PostgresServer) -> Databases:
+    """Databases with the current schema on Postgres 16, which tests use one after the other."""
+    return Databases(postgres)
+
+
 @pytest.fixture
-def database_url(postgres: PostgresServer) -> Iterator[str]:
-    """A new database with the current schema, on Postgres 16."""
-    dsn = postgres.fresh_database(migrated)
+def database_url(databases: Databases) -> Iterator[str]:
+    """A database with the current schema and nothing in it, on Postgres 16."""
+    dsn = databases.take()
     yield dsn
-    postgres.drop_database(dsn)
+    databases.give_back(dsn)
 
 
 @pytest.fixture

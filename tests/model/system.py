@@ -115,8 +115,9 @@ class System:
         self._numbers = itertools.count(1)
         self._undo: list[Callable[[], Any]] = [clock.under_clock(self.loop.time)]
         self._told: dict[int, list[Any]] = {}
+        before = structlog.get_config()
         structlog.configure(processors=[self._log])
-        self._undo.append(structlog.reset_defaults)
+        self._undo.append(lambda: structlog.configure(**before))
         self._endpoints_for: Running | None = None
         self.replace(app, "EndpointPool", self._endpoints)
         # The same life has the same waits.

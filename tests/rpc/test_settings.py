@@ -105,6 +105,7 @@ def test_urls_are_shown_without_their_password(url: str, shown: str) -> None:
 
 
 def test_logs_are_lines_of_json_or_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    before = structlog.get_config()
     try:
         for form in ("json", "console"):
             logs.configure(form, "info", process="test")
@@ -122,7 +123,7 @@ def test_logs_are_lines_of_json_or_for_people(capsys: pytest.CaptureFixture[str]
             else:
                 assert re.search(r"started.*w-1", line)
     finally:
-        structlog.reset_defaults()
+        structlog.configure(**before)
         structlog.contextvars.clear_contextvars()
 
 
