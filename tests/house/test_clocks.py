@@ -13,8 +13,9 @@ CLOCKS = {"now", "utcnow", "today", "time", "time_ns"}
 OF_THE_PROCESS = {
     # Until when the process that calls waits for an answer, as told to the handler that it calls.
     "router/calls.py",
-    "router/endpoints/link.py",
     "api/replaying.py",
+    # Until when an endpoint is left alone, as reports show it.
+    "router/endpoints/standing.py",
     # The timestamp that the broker's management page shows of a message.
     "core/broker/publisher.py",
     # Where a look at what was started lately begins, when the caller says nothing.
