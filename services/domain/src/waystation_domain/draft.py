@@ -391,13 +391,6 @@ class Draft:
             if instance.idle is not None:
                 self.touch(idle=None, idle_since=None)
         elif instance.idle is None and self._last_ended is not None:
-            event, ending, task_ids, lost_event_type = self._last_ended
-            idle = Idle(
-                event.event_id,
-                event.event_type,
-                event.raised_by,
-                ending,
-                tuple(task_ids),
-                lost_event_type,
-            )
+            event, ending, ids, lost = self._last_ended
+            idle = Idle(event.event_id, event.event_type, event.raised_by, ending, tuple(ids), lost)
             self.touch(idle=idle, idle_since=self.now)
