@@ -15,7 +15,7 @@ from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.attempts import Answered, Failed, NotSent, late
 from waystation_domain.model import JsonObject
-from waystation_router.endpoints import Call, Cut
+from waystation_router.endpoints import Call, CallCut
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class Ledger:
 
     @staticmethod
     def cut(one: Waiting) -> None:
-        one.call.end(Cut("the connection was lost", one.endpoint, 0.01))
+        one.call.end(CallCut("the connection was lost", one.endpoint, 0.01))
 
     @staticmethod
     def not_sent(one: Waiting) -> None:

@@ -19,6 +19,7 @@ from waystation_core.broker.in_process import InProcessBroker
 from waystation_core.means import MEANS
 from waystation_core.ports.broker import Notice
 from waystation_core.ports.store import Loaded, WriteRefused
+from waystation_core.rpc.attempts import NotSent
 from waystation_domain.commit import EventFacts
 from waystation_domain.draft import Draft, Rules
 from waystation_domain.model import CLIENT, DeliveryState, Event, Status, unshared
@@ -29,7 +30,7 @@ from waystation_router import ledger as ledger_module
 from waystation_router import sweeper as sweeper_module
 from waystation_router.calls import Calls
 from waystation_router.commit_queue import CommitQueue
-from waystation_router.endpoints import Cancelled, NotSent
+from waystation_router.endpoints import Cancelled
 from waystation_router.ledger import Call, Handling, Ledger
 from waystation_router.pools import PoolsSeen
 

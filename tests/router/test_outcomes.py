@@ -12,13 +12,14 @@ from router.given import INSTANCE, NO_REGISTRY
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation.v1.event_pb2 import NewEvent
 from waystation_core.ports.store import Loaded, Registration, StoredEntry
+from waystation_core.rpc.attempts import Answered
 from waystation_domain.commit import EventFacts
 from waystation_domain.model import Event
 from waystation_domain.outcomes import AttemptError
 from waystation_domain.pools import Pool
 from waystation_domain.task_spec import TaskSpec
 from waystation_router.calls import Calls
-from waystation_router.endpoints import Answered, CallOutcome
+from waystation_router.endpoints import CallOutcome
 from waystation_router.ledger import Call, Handling, Ledger
 from waystation_router.pools import PoolsSeen
 

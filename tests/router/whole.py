@@ -18,14 +18,14 @@ from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.broker.in_process import Hub, InProcessBroker
 from waystation_core.ports.broker import AnnouncedEvent, Announcement
 from waystation_core.ports.store import Registration
+from waystation_core.rpc.attempts import Answered, Failed
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_domain.model import Event, JsonObject
 from waystation_domain.outcomes import AttemptError
 from waystation_domain.task_spec import RetryPolicy, TaskSpec
 from waystation_router import app
 from waystation_router.app import Router
-from waystation_router.endpoints import Answered, CallOutcome, Failed
-from waystation_router.endpoints import Cut as CutCall
+from waystation_router.endpoints import CallCut, CallOutcome
 from waystation_router.endpoints.outcomes import Cancelled
 from waystation_router.settings import RouterSettings
 
@@ -67,7 +67,7 @@ class Made:
         self.end(Failed(error, self.endpoint, 0.1))
 
     def cut(self) -> None:
-        self.end(CutCall("the connection was lost", self.endpoint, 0.1))
+        self.end(CallCut("the connection was lost", self.endpoint, 0.1))
 
     def cancel(self) -> None:
         """By the router."""

@@ -16,7 +16,8 @@ from support.waiting import eventually
 
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation.v1 import task_handler_service_pb2_grpc as pb_grpc
-from waystation_router.endpoints import Answered, Cancelled, Cut, EndpointPool, Failed, NotSent
+from waystation_core.rpc.attempts import Answered, Failed, NotSent
+from waystation_router.endpoints import CallCut, Cancelled, EndpointPool
 
 Start = Callable[[], Awaitable[tuple[asyncio.subprocess.Process, int]]]
 
@@ -265,7 +266,7 @@ async def test_a_process_killed_in_mid_call_cuts_what_it_had(
     killer = pool.call("claims", request("die"), 30)
     for call in (*victims, killer):
         outcome = await call
-        assert isinstance(outcome, Cut), outcome
+        assert isinstance(outcome, CallCut), outcome
         assert str(port) in outcome.message
     await process.wait()
 
@@ -322,8 +323,8 @@ async def test_an_answer_that_breaks_the_stream_is_found_out_alone(pool: Endpoin
         pool.update([all_tasks(port, batching=True)])
         neighbour = pool.call("claims", request("wait"), 30)
         guilty = pool.call("claims", request("huge"), 30)
-        assert isinstance(await guilty, Cut)
-        assert isinstance(await neighbour, Cut)
+        assert isinstance(await guilty, CallCut)
+        assert isinstance(await neighbour, CallCut)
         async with pool.alone():
             outcome = await pool.call("claims", request("huge"), 30, alone=True)
         assert isinstance(outcome, Failed)

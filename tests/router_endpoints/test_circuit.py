@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from router_endpoints.handlers import Handler, registration, request, serving, task
 from support.waiting import eventually
 
+from waystation_core.rpc.attempts import Answered, Failed, NotSent
 from waystation_domain.backoff import steady_delay
 from waystation_domain.endpoints import DEFAULT_ALLOWLIST, Allowlist
 from waystation_domain.task_spec import RetryPolicy
-from waystation_router.endpoints import Answered, Cut, EndpointPool, Failed, NotSent
+from waystation_router.endpoints import CallCut, EndpointPool
 from waystation_router.endpoints.circuit import FAULTS_TO_OPEN, Circuit
 
 POLICY = RetryPolicy()
@@ -164,6 +165,6 @@ async def test_calls_that_are_cut_off_together_count_once(
         await eventually(in_call)
         assert isinstance(await pool.call("claims", request("echo"), 30), Answered)
         process.kill()
-        assert all([isinstance(await call, Cut) for call in calls])
+        assert all([isinstance(await call, CallCut) for call in calls])
         (report,) = pool.report().values()
         assert "circuit" not in report["last_error"]

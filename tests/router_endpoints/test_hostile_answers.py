@@ -14,8 +14,9 @@ from router_endpoints.handlers import registration, request, task
 from fuzz_input.wire import field
 from waystation.v1 import result_pb2
 from waystation.v1 import task_handler_service_pb2 as pb
+from waystation_core.rpc.attempts import Answered, Failed
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENTS
-from waystation_router.endpoints import Answered, EndpointPool, Failed
+from waystation_router.endpoints import EndpointPool
 
 WIDE = 700_000
 

@@ -14,15 +14,9 @@ from router_endpoints.handlers import Handler, registration, request, serving, t
 from support.waiting import eventually
 
 from waystation.v1 import task_handler_service_pb2_grpc as pb_grpc
+from waystation_core.rpc.attempts import Answered, NotSent
 from waystation_domain.endpoints import Allowlist
-from waystation_router.endpoints import (
-    Answered,
-    CallOutcome,
-    Cancelled,
-    EndpointPool,
-    NotSent,
-    connection,
-)
+from waystation_router.endpoints import CallOutcome, Cancelled, EndpointPool, connection
 
 ECHO = task("echo", batching=True)
 WAIT = task("wait", batching=True)

@@ -22,6 +22,7 @@ from waystation_core.fair_line import FairLine
 from waystation_core.ports.broker import Notice
 from waystation_core.ports.store import EngineStore, StoredEntry
 from waystation_core.registry_copy import RegistryCopy
+from waystation_core.rpc.attempts import Answered, Failed, NotSent
 from waystation_core.running import job
 from waystation_domain import lifecycle
 from waystation_domain.errors import StoreUnavailable
@@ -29,15 +30,7 @@ from waystation_domain.lifecycle import Treatment
 from waystation_domain.model import Delivery, DeliveryState, Status
 from waystation_domain.outcomes import AttemptError, CallResult, Cut, Outcome, Reply
 from waystation_domain.task_spec import TaskSpec
-from waystation_router.endpoints import (
-    Answered,
-    CallOutcome,
-    Cancelled,
-    EndpointPool,
-    Failed,
-    NotSent,
-)
-from waystation_router.endpoints import Cut as CutCall
+from waystation_router.endpoints import CallCut, CallOutcome, Cancelled, EndpointPool
 from waystation_router.ledger import Call, Handling, Ledger
 from waystation_router.pools import PoolsSeen
 
@@ -270,7 +263,7 @@ class Calls:
             result = reply_from_proto(outcome.response)
         elif isinstance(outcome, Failed):
             result = outcome.error
-        elif isinstance(outcome, CutCall):
+        elif isinstance(outcome, CallCut):
             result = Cut(outcome.message, alone=call.suspect)
         elif isinstance(outcome, NotSent):
             log.info(

@@ -5,18 +5,14 @@ This room knows nothing of databases, brokers or commits: what an outcome leads 
 elsewhere. It must not import `store` or `broker`, nor other rooms of the router.
 """
 
-from waystation_core.rpc.attempts import Answered, Failed, NotSent
 from waystation_router.endpoints.calls import Call
-from waystation_router.endpoints.outcomes import CallOutcome, Cancelled, Cut
+from waystation_router.endpoints.outcomes import CallCut, CallOutcome, Cancelled
 from waystation_router.endpoints.pool import EndpointPool
 
 __all__ = [
-    "Answered",
     "Call",
+    "CallCut",
     "CallOutcome",
     "Cancelled",
-    "Cut",
     "EndpointPool",
-    "Failed",
-    "NotSent",
 ]

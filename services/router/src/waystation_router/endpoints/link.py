@@ -34,7 +34,7 @@ from waystation_router.endpoints.calls import Call
 from waystation_router.endpoints.connection import Connection
 from waystation_router.endpoints.outcomes import (
     PERHAPS_CUT,
-    Cut,
+    CallCut,
     error_of_item,
     is_fault_of_endpoint,
 )
@@ -142,7 +142,7 @@ class Link:
             if stream is not None:
                 stream.abandon(call)
 
-    def _end(self, call: Call, outcome: Answered | Failed | Cut) -> None:
+    def _end(self, call: Call, outcome: Answered | Failed | CallCut) -> None:
         """Gives the call its outcome; the circuit hears of it first."""
         try:
             if is_fault_of_endpoint(outcome):
@@ -262,7 +262,7 @@ class Link:
             _log.warning("stream_broke_off", endpoint=self.name, cut=len(sent), unsent=len(unsent))
             now = self._loop.time()
             for call in sent:
-                self._end(call, Cut(message, self.endpoint, now - call.sent_at))
+                self._end(call, CallCut(message, self.endpoint, now - call.sent_at))
         for call in unsent:
             self._repeat(call)
 
@@ -307,7 +307,7 @@ class Link:
         if code in PERHAPS_CUT and await self._was_lost(losses):
             message = f"the connection to {self.name} was lost in mid-call"
             self.connection.last_error = message
-            self._end(call, Cut(message, self.endpoint, duration))
+            self._end(call, CallCut(message, self.endpoint, duration))
             return
         trailing = status.trailing_metadata() or ()
         sent = Sent(len(call.payload), call.timeout, duration)
@@ -361,10 +361,10 @@ class Link:
         await self.connection.close()
 
 
-def _said(outcome: Answered | Failed | Cut) -> str:
+def _said(outcome: Answered | Failed | CallCut) -> str:
     if isinstance(outcome, Failed):
         return f"{outcome.error.reason}: {outcome.error.message}"[:200].rstrip(".")
-    return outcome.message if isinstance(outcome, Cut) else ""
+    return outcome.message if isinstance(outcome, CallCut) else ""
 
 
 def _what_it_said(endpoint: Registration) -> object:

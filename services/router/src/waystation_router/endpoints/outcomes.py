@@ -32,7 +32,7 @@ _CODES: dict[int, StatusCode] = {code.value[0]: code for code in StatusCode}
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class CallCut:
     """The call was sent, and its connection was lost before an answer came."""
 
     message: str
@@ -45,14 +45,14 @@ class Cancelled:
     """Whoever asked for the call gave it up; a handler that had it was told."""
 
 
-def is_fault_of_endpoint(outcome: Answered | Failed | Cut) -> bool:
+def is_fault_of_endpoint(outcome: Answered | Failed | CallCut) -> bool:
     """Whether it says something against the endpoint; whatever else came back says that it is there."""
-    return isinstance(outcome, Cut) or (
+    return isinstance(outcome, CallCut) or (
         isinstance(outcome, Failed) and outcome.error.code in _FAULTS_OF_ENDPOINT
     )
 
 
-CallOutcome: TypeAlias = Answered | Failed | Cut | NotSent | Cancelled
+CallOutcome: TypeAlias = Answered | Failed | CallCut | NotSent | Cancelled
 
 
 def status_code(number: int) -> StatusCode:
