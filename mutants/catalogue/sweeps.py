@@ -194,6 +194,16 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "what_could_not_be_made_due_is_forgotten",
+        "What could not be made due is made due after the next commit",
+        "core/relay/announcing.py",
+        (("            self._not_due.extend(event_ids)\n", "            pass\n"),),
+        killers=(
+            "tests/decisions/test_decisions.py::"
+            "test_it_is_made_due_after_the_next_commit_where_it_could_not_be_at_once",
+        ),
+    ),
+    Mutant(
         "nothing_starves_upwards",
         "What is unsettled for 5 s is announced once more at the highest level",
         SWEEPER,

@@ -103,8 +103,10 @@ class Relay:
     def perhaps_committed(self, commits: Sequence[InstanceCommit]) -> None:
         """Has the events of these commits announced soon, if they were written: the answer to that was
         lost, and nobody else knows of them."""
-        self._not_due.extend(event.event_id for commit in commits for event in commit.outbox_add)
-        self._make_due_again()
+        raised = [event.event_id for commit in commits for event in commit.outbox_add]
+        if raised:
+            self._not_due.extend(raised)
+            self._make_due_again()
 
     def started(self, starts: Sequence[Start]) -> None:
         """Announces the first events of new instances. Nobody can wait for them yet."""
@@ -151,8 +153,7 @@ class Relay:
 
     def _make_due_again(self) -> None:
         event_ids, self._not_due = list(self._not_due), deque(maxlen=MOST_UNDER_WAY)
-        if event_ids:
-            self._begin("make due", self._make_due(event_ids))
+        self._begin("make due", self._make_due(event_ids))
 
     def _begin(self, name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = job(name, work)
