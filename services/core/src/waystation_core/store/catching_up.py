@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from waystation_core.ports.store import ToCatchUp
-from waystation_core.store import event_types, task_specs
+from waystation_core.store import event_types, states, task_specs
 from waystation_core.store.pool import STATEMENT_TIMEOUT_SECONDS, Pool, claim, connection_of
 from waystation_domain import topics
 from waystation_domain.model import DEFAULT_NAMESPACE
@@ -18,41 +18,41 @@ CATCH_UP_CLAIM_SECONDS = 15
 """Who claims a second look and dies leaves it to another one after this. Two that look at the same time offer
 nothing twice."""
 
-_WALKED = """
+
+def never_delivered(task_id: str) -> str:
+    """Of an entry `h` of history that says UNHANDLED: whether this task, a parameter, never had a delivery
+    of its event, open or ended. (A task may be called `client` or `system`: their own entries have no
+    attempt, and fail nothing.)"""
+    return f"""
+NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = h.event_id AND d.task_id = {task_id})
+AND NOT EXISTS (SELECT 1 FROM history later
+    WHERE later.instance_key = h.instance_key AND later.event_id = h.event_id
+      AND later.sequence > h.sequence AND later.processed_by = {task_id}
+      AND (later.attempt > 0 OR later.result = {states.FAILED}))
+"""
+
+
+# An instance that the portion cut in two is looked at whole by whoever catches up, whatever the part that
+# is here says. IS TRUE keeps the planner from looking instances up by namespace: without statistics it
+# believes that one has few of them.
+_TO_CATCH_UP = f"""
 WITH walked AS MATERIALIZED (
     SELECT instance_key, sequence, event_id, event_type FROM history
-    WHERE result = 4 AND (status = 1 OR status = 2) AND instance_key > %(after)s
+    WHERE result = {states.UNHANDLED} AND {states.one_of("status", states.OPEN)}
+      AND instance_key > %(after)s
     ORDER BY instance_key LIMIT %(limit)s
 ), meant AS MATERIALIZED (
     SELECT t.event_type FROM (SELECT DISTINCT event_type FROM walked) t
     WHERE t.event_type = ANY(%(types)s) OR (t.event_type || '.') ~ ANY(%(patterns)s::text[])
 )
-"""
-
-# An instance that the portion cut in two is looked at whole by whoever catches up, whatever the part that
-# is here says. IS TRUE keeps the planner from looking instances up by namespace: without statistics it
-# believes that one has few of them.
-_CLAIMED = """
 SELECT (SELECT count(*) FROM walked), (SELECT max(instance_key) FROM walked), (
     SELECT array_agg(DISTINCT h.instance_key)
     FROM walked h JOIN workflow_instances i ON i.key = h.instance_key
-    WHERE i.status IN (1, 2) AND (i.namespace = %(namespace)s) IS TRUE
+    WHERE {states.one_of("i.status", states.OPEN)} AND (i.namespace = %(namespace)s) IS TRUE
       AND (%(any_type)s OR i.workflow_type = ANY(%(workflow_types)s))
-      AND h.event_type IN (SELECT event_type FROM meant) AND {never_delivered}
+      AND h.event_type IN (SELECT event_type FROM meant) AND {never_delivered("%(task_id)s")}
 )
 """
-
-NEVER_DELIVERED = """
-NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = h.event_id AND d.task_id = {task_id})
-AND NOT EXISTS (SELECT 1 FROM history later
-    WHERE later.instance_key = h.instance_key AND later.event_id = h.event_id
-      AND later.sequence > h.sequence AND later.processed_by = {task_id}
-      AND (later.attempt > 0 OR later.result = 2))
-"""
-"""Of an entry of history that says UNHANDLED: whether this task never had a delivery of its event,
-open or ended. (A task may be called `client` or `system`: their own entries have no attempt, and fail
-nothing.)"""
-
 
 _CLAIM_LOOKS = """
 UPDATE tasks SET catch_up_again_at = now() + make_interval(secs => %s)
@@ -76,9 +76,6 @@ class CatchingUp:
         limit: int = 5000,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> ToCatchUp:
-        query = _WALKED + _CLAIMED.format(
-            never_delivered=NEVER_DELIVERED.format(task_id="%(task_id)s")
-        )
         parameters: dict[str, Any] = {
             "namespace": namespace,
             "any_type": topics.ONE_WORD in task.workflow_types,
@@ -90,7 +87,7 @@ class CatchingUp:
             "limit": limit,
         }
         async with connection_of(self._pool) as connection:
-            row = await (await connection.execute(query, parameters)).fetchone()
+            row = await (await connection.execute(_TO_CATCH_UP, parameters)).fetchone()
         assert row is not None
         walked, last, found = row
         keys = set(found or ())

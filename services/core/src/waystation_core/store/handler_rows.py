@@ -7,11 +7,16 @@ from typing import Any
 
 from waystation_core.ports.store import Registration
 from waystation_core.store import task_specs
+from waystation_core.store.rows import Columns
+from waystation_core.store.states import EndpointKind
 
-HANDLER_COLUMNS = (
-    "h.handler_id::text, h.service_name, h.service_version, h.host, h.port, h.kind = 2, "
-    "h.lease_seconds, GREATEST(extract(epoch FROM h.lease_until - now())::float8, 0), "
-    "h.registered_at, h.tasks, h.began_at"
+HANDLER_COLUMNS = Columns(
+    (
+        *("h.handler_id::text", "h.service_name", "h.service_version", "h.host", "h.port"),
+        *(f"h.kind = {EndpointKind.STATIC}", "h.lease_seconds"),
+        "GREATEST(extract(epoch FROM h.lease_until - now())::float8, 0)",
+        *("h.registered_at", "h.tasks", "h.began_at"),
+    )
 )
 
 LIVE = "(h.lease_until IS NULL OR h.lease_until > now())"

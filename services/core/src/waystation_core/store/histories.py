@@ -56,7 +56,7 @@ async def portion(
     direction = " DESC" if newest_first else ""
     columns, large = rows.HISTORY_COLUMNS, _LARGE
     if not with_change:
-        columns = columns.replace("h.change", "NULL::json")
+        columns = columns.but({"h.change": "NULL::json"})
         large = tuple(column for column in _LARGE if column != "change")
     bounded = within_bounds(str(where), f"n.sequence{direction}", large)
     cursor = await connection.execute(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from waystation_core.ports.store import BrokenLeases, LeasedRow
+from waystation_core.store import states
 from waystation_core.store.pool import Pool, connection_of
 from waystation_core.store.statements import FIRST_WAIT
 
@@ -14,11 +15,11 @@ GIVEN_BACK_AT_ONCE = 2_000
 """Deliveries of a router that leaves, in one statement."""
 
 # One row at least, for the time.
-_LEASED = """
+_LEASED = f"""
 SELECT now(), d.event_id::text, d.task_id, d.since
 FROM (VALUES (1)) one LEFT JOIN LATERAL (
     SELECT event_id, task_id, since FROM deliveries
-    WHERE state = 2 AND leased_by = %(router_id)s::uuid
+    WHERE state = {states.LEASED} AND leased_by = %(router_id)s::uuid
       AND (%(event_id)s::uuid IS NULL OR (event_id, task_id) > (%(event_id)s::uuid, %(task_id)s))
     ORDER BY event_id, task_id LIMIT %(limit)s
 ) d ON true
@@ -30,28 +31,28 @@ UPDATE routers SET compared_at = now(), in_hand_before = %(before)s WHERE router
 """
 
 # A lease is known by when it began: the row may have been leased anew, to this router too.
-_GIVE_BACK = """
+_GIVE_BACK = f"""
 WITH found AS MATERIALIZED (
     SELECT d.event_id, d.task_id
     FROM unnest(%(events)s::uuid[], %(tasks)s::text[], %(since)s::timestamptz[])
         AS g(event_id, task_id, since)
     JOIN deliveries d ON d.event_id = g.event_id AND d.task_id = g.task_id
-    WHERE d.state = 2 AND d.leased_by = %(router_id)s::uuid
+    WHERE d.state = {states.LEASED} AND d.leased_by = %(router_id)s::uuid
       AND (g.since IS NULL OR d.since = g.since)
     FOR UPDATE OF d SKIP LOCKED
 )
-UPDATE deliveries d SET state = 1, leased_by = NULL, since = now(),
+UPDATE deliveries d SET state = {states.READY}, leased_by = NULL, since = now(),
     due_at = now() + make_interval(secs => %(due_in)s),
     attempts = d.attempts - CASE WHEN d.suspect AND d.attempts > 0 THEN 1 ELSE 0 END
 FROM found f WHERE d.event_id = f.event_id AND d.task_id = f.task_id
 """
 
-_GIVE_ALL_BACK = """
+_GIVE_ALL_BACK = f"""
 WITH found AS MATERIALIZED (
     SELECT event_id, task_id FROM deliveries
-    WHERE state = 2 AND leased_by = %(id)s::uuid LIMIT %(limit)s FOR UPDATE
+    WHERE state = {states.LEASED} AND leased_by = %(id)s::uuid LIMIT %(limit)s FOR UPDATE
 )
-UPDATE deliveries d SET state = 1, due_at = now(), leased_by = NULL, since = now(),
+UPDATE deliveries d SET state = {states.READY}, due_at = now(), leased_by = NULL, since = now(),
     attempts = attempts - CASE WHEN suspect AND attempts > 0 THEN 1 ELSE 0 END
 FROM found f WHERE d.event_id = f.event_id AND d.task_id = f.task_id
 """
@@ -88,11 +89,11 @@ UPDATE outbox o SET due_at = now() FROM untold u WHERE o.event_id = u.event_id
 _FREE = f"""
 WITH found AS MATERIALIZED (
     SELECT event_id, task_id FROM deliveries
-    WHERE state = 2 AND (leased_by IS NULL OR leased_by NOT IN (
+    WHERE state = {states.LEASED} AND (leased_by IS NULL OR leased_by NOT IN (
         SELECT router_id FROM routers WHERE NOT ({_DEAD})))
     LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
-UPDATE deliveries d SET state = 1, due_at = now(), leased_by = NULL, since = now(), suspect = true
+UPDATE deliveries d SET state = {states.READY}, due_at = now(), leased_by = NULL, since = now(), suspect = true
 FROM found f WHERE d.event_id = f.event_id AND d.task_id = f.task_id
 """
 

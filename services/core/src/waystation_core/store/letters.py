@@ -15,22 +15,21 @@ from waystation_core.ports.store import (
     LettersOf,
     OpenLetters,
 )
-from waystation_core.store import rows
+from waystation_core.store import rows, states
 from waystation_core.store.conditions import LETTERS, Conditions, add_instances, letter_conditions
 from waystation_core.store.locked import LETTER_COLUMNS, facts, open_letter
-from waystation_core.store.open_work import UNREAD_PAYLOAD, letter_fact
+from waystation_core.store.open_work import letter_fact
 from waystation_core.store.pool import Connection, Pool, connection_of, question_of
 from waystation_domain.errors import DeadLetterNotFound
 from waystation_domain.model import (
     DEFAULT_NAMESPACE,
     Delivery,
-    DeliveryState,
     Event,
 )
 
 _SHOWN = (
-    rows.EVENT_COLUMNS.replace("e.payload,", "COALESCE(l.payload, e.payload),")
-    + ", l.dead_letter_id::text, l.task_id, i.workflow_instance_id, i.workflow_type, l.attempts, "
+    f"{rows.EVENT_COLUMNS.but({'e.payload': 'COALESCE(l.payload, e.payload)'})}, "
+    "l.dead_letter_id::text, l.task_id, i.workflow_instance_id, i.workflow_type, l.attempts, "
     f"l.error, l.on_failure, l.state, l.created_at, l.resolved_at FROM {LETTERS}"
 )
 """What `letter_fact` reads."""
@@ -59,7 +58,7 @@ SELECT clock_timestamp(), {rows.INSTANCE_COLUMNS} FROM (
 # OFFSET 0 keeps the planner from walking the letters of all instances in the order of their ids.
 _LETTERS_OF_EACH = f"""
 SELECT k.key, x.* FROM unnest(%(keys)s::bigint[]) AS k(key) CROSS JOIN LATERAL (
-    SELECT {LETTER_COLUMNS.replace(*UNREAD_PAYLOAD)}
+    SELECT {LETTER_COLUMNS.but(rows.UNREAD_PAYLOAD)}
     FROM (SELECT * FROM dead_letters WHERE instance_key = k.key OFFSET 0) l
     {LETTERS.removeprefix("dead_letters l")} WHERE {{where}}
     ORDER BY l.dead_letter_id LIMIT %(limit)s
@@ -68,9 +67,9 @@ SELECT k.key, x.* FROM unnest(%(keys)s::bigint[]) AS k(key) CROSS JOIN LATERAL (
 
 _HELD_OF_EACH = f"""
 SELECT k.key, x.* FROM unnest(%(keys)s::bigint[]) AS k(key) CROSS JOIN LATERAL (
-    SELECT {rows.DELIVERY_COLUMNS}, {rows.EVENT_COLUMNS.replace(*UNREAD_PAYLOAD)}
+    SELECT {rows.DELIVERY_COLUMNS}, {rows.EVENT_COLUMNS.but(rows.UNREAD_PAYLOAD)}
     FROM deliveries d JOIN events e ON e.event_id = d.event_id
-    WHERE d.instance_key = k.key AND d.state = {int(DeliveryState.HELD)}
+    WHERE d.instance_key = k.key AND d.state = {states.HELD}
     ORDER BY e.event_id, d.task_id LIMIT %(limit)s
 ) x ORDER BY k.key
 """

@@ -14,11 +14,10 @@ from typing import Any
 import orjson
 
 from waystation_core.ports.store import DeadLetterFilter, RegistryMoved
-from waystation_core.store import rows, statements
-from waystation_core.store.catching_up import NEVER_DELIVERED
+from waystation_core.store import rows, statements, states
+from waystation_core.store.catching_up import never_delivered
 from waystation_core.store.conditions import LETTERS, letter_conditions
 from waystation_core.store.pool import Connection
-from waystation_core.store.retiring import CALLABLE
 from waystation_core.store.writing import count_request, write
 from waystation_domain.commit import EventFacts, InstanceCommit, LoggedWrites, writes_of
 from waystation_domain.dead_letters import OpenDeadLetter
@@ -31,7 +30,6 @@ from waystation_domain.errors import (
 from waystation_domain.model import (
     DeadLetterState,
     Delivery,
-    DeliveryState,
     Event,
     Instance,
     JsonObject,
@@ -99,7 +97,9 @@ class LockedInstance:
         self, filter: DeadLetterFilter, *, after: str | None = None, limit: int
     ) -> list[OpenDeadLetter]:
         where = letter_conditions(filter, self.instance.namespace)
-        where.add("l.instance_key = %(key)s AND l.state = 1", key=self.instance.key)
+        where.add(
+            f"l.instance_key = %(key)s AND l.state = {states.OPEN_LETTER}", key=self.instance.key
+        )
         if after is not None:
             where.add("l.dead_letter_id > %(after)s::uuid", after=after)
         cursor = await self._connection.execute(
@@ -110,13 +110,17 @@ class LockedInstance:
         return [open_letter(row) for row in await cursor.fetchall()]
 
     async def held(self) -> list[tuple[Delivery, Event]]:
-        return await self._deliveries("AND d.state = %s", DeliveryState.HELD)
+        return await self._deliveries(f"AND d.state = {states.HELD}")
 
     async def open_deliveries(self) -> list[tuple[Delivery, Event]]:
         return await self._deliveries()
 
     async def deliveries_of(self, task_id: str, *, limit: int) -> list[tuple[Delivery, Event]]:
-        return await self._deliveries(f"AND d.task_id = %s AND {CALLABLE}", task_id, limit=limit)
+        return await self._deliveries(
+            f"AND d.task_id = %s AND {states.one_of('d.state', states.CALLABLE)}",
+            task_id,
+            limit=limit,
+        )
 
     async def _deliveries(
         self, condition: str = "", *values: int | str, limit: int | None = None
@@ -145,8 +149,8 @@ class LockedInstance:
     async def unhandled(self, task_id: str) -> list[Event]:
         found = await self._rows(
             f"SELECT {rows.EVENT_COLUMNS} FROM history h JOIN events e ON e.event_id = h.event_id "
-            "WHERE h.instance_key = %s AND h.result = 4 AND (h.status = 1 OR h.status = 2) "
-            f"AND {NEVER_DELIVERED.format(task_id='%s')} ORDER BY h.sequence",
+            f"WHERE h.instance_key = %s AND h.result = {states.UNHANDLED} "
+            f"AND {states.one_of('h.status', states.OPEN)} AND {never_delivered('%s')} ORDER BY h.sequence",
             self.instance.key,
             task_id,
             task_id,
@@ -195,19 +199,19 @@ class LockedInstance:
             raise RegistryMoved
 
 
-LETTER_COLUMNS = (
-    "l.dead_letter_id::text, l.task_id, l.attempts, l.on_failure, l.edit, l.payload, "
+_LETTER = (
+    *("l.dead_letter_id::text", "l.task_id", "l.attempts", "l.on_failure", "l.edit", "l.payload"),
     # Not its metadata, which may be large.
-    "json_build_object('reason', l.error->>'reason', 'message', l.error->>'message'), "
-    f"{rows.EVENT_COLUMNS}"
+    "json_build_object('reason', l.error->>'reason', 'message', l.error->>'message')",
 )
+LETTER_COLUMNS = rows.Columns((*_LETTER, *rows.EVENT_COLUMNS))
 
 
 def open_letter(row: Sequence[Any]) -> OpenDeadLetter:
     """From LETTER_COLUMNS."""
     return OpenDeadLetter(
         dead_letter_id=row[0],
-        event=rows.event(row[7:]),
+        event=rows.event(row[len(_LETTER) :]),
         task_id=row[1],
         attempts=row[2],
         on_failure=OnFailure(row[3]),
@@ -256,7 +260,8 @@ async def lock(
 
 async def _in_call(connection: Connection, turn: Turn) -> bool:
     cursor = await connection.execute(
-        "SELECT 1 FROM deliveries WHERE event_id = %s::uuid AND task_id = %s AND state = 2",
+        "SELECT 1 FROM deliveries WHERE event_id = %s::uuid AND task_id = %s "
+        f"AND state = {states.LEASED}",
         turn.holder,
     )
     return await cursor.fetchone() is not None

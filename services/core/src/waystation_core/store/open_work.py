@@ -17,17 +17,14 @@ from waystation_core.ports.store import (
     Some,
     TimerFact,
 )
-from waystation_core.store import rows
+from waystation_core.store import rows, states
 from waystation_core.store.pool import Connection
-from waystation_domain.model import DeadLetterState, DeliveryState, OnFailure, TimerKind
+from waystation_domain.model import DeadLetterState, OnFailure, TimerKind
 
 RAISED = """history h CROSS JOIN LATERAL unnest(h.raised) WITH ORDINALITY AS r(event_id, at)"""
 """Events of an instance are found through what its history raised, in that order."""
 
-UNREAD_PAYLOAD = ("e.payload,", "json_build_object(),")
-"""Of EVENT_COLUMNS, where nothing is decided by payloads: many of them may be large."""
-
-_EVENT = rows.EVENT_COLUMNS.replace(*UNREAD_PAYLOAD)
+_EVENT = rows.EVENT_COLUMNS.but(rows.UNREAD_PAYLOAD)
 
 _OUTBOX_OF = f"""
 SELECT n.others, {_EVENT}, n.created_at, n.due_at, n.announcements
@@ -44,13 +41,13 @@ knows what it has in hand."""
 
 _DELIVERIES_OF = f"""
 SELECT d.others, {rows.DELIVERY_COLUMNS}, {_EVENT}, d.since, d.due_at,
-    CASE WHEN d.state <> {int(DeliveryState.LEASED)} THEN NULL
+    CASE WHEN d.state <> {states.LEASED} THEN NULL
          WHEN (r.lease_until > now()) IS NOT TRUE THEN '{LeaseState.LAPSED.value}'
          WHEN d.since < r.in_hand_before AND r.compared_at > now() - interval '{COMPARED_WITHIN:g} s'
          THEN '{LeaseState.IN_HAND.value}' ELSE '{LeaseState.NOT_COMPARED.value}' END
 FROM (
     SELECT *, count(*) OVER () AS others FROM deliveries
-    WHERE instance_key = %(key)s AND state <> {int(DeliveryState.DEAD)}
+    WHERE instance_key = %(key)s AND state <> {states.DEAD}
     ORDER BY since, event_id, task_id LIMIT %(limit)s
 ) d JOIN events e ON e.event_id = d.event_id
     LEFT JOIN routers r ON r.router_id = d.leased_by
@@ -62,12 +59,12 @@ _TIMED_OF = f"""
 SELECT t.others, t.kind, t.ref, t.due_at, {_EVENT}
 FROM (
     SELECT *, count(*) OVER () AS others FROM timers
-    WHERE instance_key = %(key)s AND kind = {int(TimerKind.EVENT)} ORDER BY ref LIMIT %(limit)s
+    WHERE instance_key = %(key)s AND kind = {states.EVENT_TIMER} ORDER BY ref LIMIT %(limit)s
 ) t JOIN events e ON e.event_id = t.ref::uuid ORDER BY t.ref
 """
 
 _HAS_DEADLINE = (
-    f"SELECT 1 FROM timers WHERE instance_key = %(key)s AND kind = {int(TimerKind.DEADLINE)}"
+    f"SELECT 1 FROM timers WHERE instance_key = %(key)s AND kind = {states.DEADLINE_TIMER}"
 )
 
 _LETTERS_OF = f"""
@@ -75,7 +72,7 @@ SELECT l.others, {_EVENT}, l.dead_letter_id::text, l.task_id, i.workflow_instanc
     i.workflow_type, l.attempts, l.error, l.on_failure, l.state, l.created_at, l.resolved_at
 FROM (
     SELECT *, count(*) OVER () AS others FROM dead_letters
-    WHERE instance_key = %(key)s AND state = {int(DeadLetterState.OPEN)}
+    WHERE instance_key = %(key)s AND state = {states.OPEN_LETTER}
     ORDER BY created_at, dead_letter_id LIMIT %(limit)s
 ) l JOIN events e ON e.event_id = l.event_id JOIN workflow_instances i ON i.key = l.instance_key
 ORDER BY l.created_at, l.dead_letter_id

@@ -23,7 +23,7 @@ from waystation_core.ports.store import (
     WorkflowsFound,
 )
 from waystation_core.ports.store.questions import EVERY_ENTRY
-from waystation_core.store import flow_queries, histories, rows
+from waystation_core.store import flow_queries, histories, rows, states
 from waystation_core.store.conditions import NAMED_INSTANCES, Conditions
 from waystation_core.store.letters import Letters
 from waystation_core.store.membership import pools_of
@@ -35,24 +35,21 @@ from waystation_domain.model import (
     Event,
     Instance,
     Status,
-    TimerKind,
 )
 from waystation_domain.pools import Pool as RouterPool
 from waystation_domain.stored import event_state
 
 # A list shows none of these: each may take as much as a MiB, the forms of waits six.
 _LEFT_OUT = {
-    "i.data,": "'{}'::json,",
-    "i.output,": "NULL::json,",
-    "i.groups,": "NULL::json,",
-    "i.failure,": "i.failure::jsonb - 'details',",
-    "i.waits,": """CASE WHEN i.waits IS NOT NULL THEN (
+    "i.data": "'{}'::json",
+    "i.output": "NULL::json",
+    "i.groups": "NULL::json",
+    "i.failure": "i.failure::jsonb - 'details'",
+    "i.waits": """CASE WHEN i.waits IS NOT NULL THEN (
         SELECT json_agg(w.wait::jsonb - 'input_schema' ORDER BY w.at)
-        FROM json_array_elements(i.waits) WITH ORDINALITY AS w(wait, at)) END,""",
+        FROM json_array_elements(i.waits) WITH ORDINALITY AS w(wait, at)) END""",
 }
-_LISTED = rows.INSTANCE_COLUMNS
-for _column, _instead in _LEFT_OUT.items():
-    _LISTED = _LISTED.replace(_column, _instead)
+_LISTED = rows.INSTANCE_COLUMNS.but(_LEFT_OUT)
 
 _LISTED_BYTES = 1024 * 1024
 """Of waits and failures as stored, of the instances of one portion, unless a single one has more."""
@@ -71,7 +68,7 @@ SELECT {rows.EVENT_COLUMNS},
     EXISTS (SELECT 1 FROM outbox o WHERE o.event_id = e.event_id)
         OR EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = e.event_id)
         OR EXISTS (SELECT 1 FROM timers t WHERE t.instance_key = e.instance_key
-            AND t.kind = {int(TimerKind.EVENT)} AND t.ref = e.event_id::text),
+            AND t.kind = {states.EVENT_TIMER} AND t.ref = e.event_id::text),
     c.results
 FROM page
 JOIN events e ON e.event_id = page.event_id
@@ -82,16 +79,16 @@ ORDER BY page.sequence, page.at
 _WALKED = 20_000
 """Instances that one portion of a list walks over in search of what is asked for."""
 
-_CREATED_AT = [name.strip() for name in rows.INSTANCE_COLUMNS.split(",")].index("i.created_at")
+_CREATED_AT = rows.INSTANCE_COLUMNS.index("i.created_at")
 
 # An instance that has ended rests when nothing of it is open, or only deliveries that wait for an
 # operator (HELD and DEAD).
 _TAILS = f"""
 SELECT w.id, w.after, i.status, i.version,
-    i.status > 2 AND i.timers = 0 AND (i.unsettled = 0 OR i.unsettled = (
+    NOT {states.one_of("i.status", states.OPEN)} AND i.timers = 0 AND (i.unsettled = 0 OR i.unsettled = (
         SELECT count(*) FROM (
             SELECT d.event_id FROM deliveries d WHERE d.instance_key = i.key
-            GROUP BY d.event_id HAVING bool_and(d.state IN (5, 6))
+            GROUP BY d.event_id HAVING bool_and({states.one_of("d.state", states.FOR_AN_OPERATOR)})
         ) o WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.event_id = o.event_id)
     )),
     {rows.HISTORY_COLUMNS}

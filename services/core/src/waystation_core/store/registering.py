@@ -17,6 +17,7 @@ from waystation_core.store.handler_rows import HANDLER_COLUMNS, LIVE
 from waystation_core.store.handler_rows import registration as registration_of
 from waystation_core.store.pool import Connection, Pool, connection_of, json_text
 from waystation_core.store.retiring import OPERATOR, count_change, lock_registry
+from waystation_core.store.states import EndpointKind
 from waystation_domain.errors import (
     RequestIdReused,
     TaskOwnedByOtherService,
@@ -288,7 +289,7 @@ async def _store_handler(
             "version": wanted.service_version,
             "host": wanted.host,
             "port": wanted.port,
-            "kind": 2 if wanted.static else 1,
+            "kind": EndpointKind.STATIC if wanted.static else EndpointKind.LEASED,
             "lease": None if wanted.static else wanted.lease_seconds,
             "tasks": json_text([task_specs.to_json(spec) for spec in wanted.tasks]),
             "began_at": wanted.began_at,

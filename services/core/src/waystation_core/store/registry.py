@@ -105,7 +105,7 @@ class PostgresRegistryStore(Registering, Retiring, CatchingUp):
             )
         columns = HANDLER_COLUMNS
         if not with_tasks:
-            columns = columns.replace("h.tasks", "'[]'::json")
+            columns = columns.but({"h.tasks": "'[]'::json"})
         service, host, port, handler = after if after is not None else ("", "", 0, "")
         async with connection_of(self._pool) as connection:
             cursor = await connection.execute(

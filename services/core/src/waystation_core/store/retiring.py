@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from waystation_core.ports.store import Undeclared
+from waystation_core.store import states
 from waystation_core.store.handler_rows import LIVE
 from waystation_core.store.pool import Connection, Pool, connection_of
 from waystation_domain.errors import TaskNotFound
 from waystation_domain.model import DEFAULT_NAMESPACE, SYSTEM
-
-CALLABLE = "d.state IN (1, 3, 4, 7)"
-"""Of a delivery: it is open and not in call, held or dead. See `domain.retiring.STAYS`."""
 
 OPERATOR = "operator"
 """`retired_by` of a task that is retired for good."""
@@ -104,7 +102,7 @@ class Retiring:
                 FROM tasks t CROSS JOIN LATERAL (
                     SELECT d.instance_key FROM deliveries d
                     JOIN workflow_instances i ON i.key = d.instance_key
-                    WHERE d.task_id = t.task_id AND {CALLABLE}
+                    WHERE d.task_id = t.task_id AND {states.one_of("d.state", states.CALLABLE)}
                       AND (i.namespace = t.namespace) IS TRUE AND d.instance_key >
                           CASE WHEN t.task_id = %(after_task)s THEN %(after_key)s ELSE 0 END
                     ORDER BY d.instance_key LIMIT %(limit)s

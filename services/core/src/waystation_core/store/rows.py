@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -29,29 +29,53 @@ from waystation_domain.model import (
 
 Row = Sequence[Any]
 
-INSTANCE_COLUMNS = (
-    "i.key, i.workflow_instance_id, i.workflow_type, i.status, i.version, i.revision, i.data, "
-    "i.unsettled, i.dead_letters, i.event_count, i.waits, i.failure, i.output, i.correlation_id, "
-    "i.created_at, i.updated_at, i.completed_at, i.deadline, i.idle, i.idle_since, "
-    "i.turn_holder, i.turn_until, i.namespace, i.groups, i.timers"
+
+class Columns(tuple[str, ...]):
+    """What a row has, in its order: its text is the list of a SELECT, its length the row's width."""
+
+    def __str__(self) -> str:
+        return ", ".join(self)
+
+    def but(self, instead: Mapping[str, str]) -> Columns:
+        """The same, with other expressions in the place of some. Raises KeyError for what is not there."""
+        if missing := instead.keys() - set(self):
+            raise KeyError(*sorted(missing))
+        return Columns(instead.get(column, column) for column in self)
+
+
+INSTANCE_COLUMNS = Columns(
+    (
+        *("i.key", "i.workflow_instance_id", "i.workflow_type", "i.status", "i.version"),
+        *("i.revision", "i.data", "i.unsettled", "i.dead_letters", "i.event_count", "i.waits"),
+        *("i.failure", "i.output", "i.correlation_id", "i.created_at", "i.updated_at"),
+        *("i.completed_at", "i.deadline", "i.idle", "i.idle_since", "i.turn_holder"),
+        *("i.turn_until", "i.namespace", "i.groups", "i.timers"),
+    )
 )
 
-EVENT_COLUMNS = (
-    "e.event_id::text, e.event_type, e.payload, e.raised_by, e.version, e.causation_id::text, "
-    "e.priority, e.correlation_id, e.schema_version, e.metadata, e.after_end, e.created_at, "
-    "e.deliver_at, e.expires_at, e.group_id::text, e.branch"
+EVENT_COLUMNS = Columns(
+    (
+        *("e.event_id::text", "e.event_type", "e.payload", "e.raised_by", "e.version"),
+        *("e.causation_id::text", "e.priority", "e.correlation_id", "e.schema_version"),
+        *("e.metadata", "e.after_end", "e.created_at", "e.deliver_at", "e.expires_at"),
+        *("e.group_id::text", "e.branch"),
+    )
 )
-EVENT_WIDTH = 16
+EVENT_WIDTH = len(EVENT_COLUMNS)
 
-DELIVERY_COLUMNS = (
-    "d.event_id::text, d.task_id, d.state, d.attempts, d.suspect, d.conflicts, "
-    "d.leased_by::text, d.edit, d.payload, d.last_error, d.outside_group"
+UNREAD_PAYLOAD = {"e.payload": "json_build_object()"}
+"""Of EVENT_COLUMNS, where nothing is decided by payloads: many of them may be large."""
+
+DELIVERY_COLUMNS = Columns(
+    (
+        *("d.event_id::text", "d.task_id", "d.state", "d.attempts", "d.suspect", "d.conflicts"),
+        *("d.leased_by::text", "d.edit", "d.payload", "d.last_error", "d.outside_group"),
+    )
 )
-DELIVERY_WIDTH = 11
+DELIVERY_WIDTH = len(DELIVERY_COLUMNS)
 
 DELIVERY_AS_JSON = (
-    "json_build_array(d.event_id, d.task_id, d.state, d.attempts, d.suspect, d.conflicts, "
-    "d.leased_by, d.edit, d.payload, d.last_error, d.outside_group)"
+    f"json_build_array({Columns(column.removesuffix('::text') for column in DELIVERY_COLUMNS)})"
 )
 
 
@@ -129,11 +153,13 @@ def delivery(row: Row) -> Delivery:
     )
 
 
-HISTORY_COLUMNS = (
-    "h.sequence, h.event_id::text, h.event_type, h.processed_by, h.result, h.status, h.attempt, "
-    "h.base_version, h.will_retry, h.duration_us, h.error, h.change, h.raised::text[], "
-    "h.service_name, h.service_version, h.endpoint, h.action, h.detail, h.effects, "
-    "h.processed_at, h.next_attempt_at"
+HISTORY_COLUMNS = Columns(
+    (
+        *("h.sequence", "h.event_id::text", "h.event_type", "h.processed_by", "h.result"),
+        *("h.status", "h.attempt", "h.base_version", "h.will_retry", "h.duration_us", "h.error"),
+        *("h.change", "h.raised::text[]", "h.service_name", "h.service_version", "h.endpoint"),
+        *("h.action", "h.detail", "h.effects", "h.processed_at", "h.next_attempt_at"),
+    )
 )
 
 

@@ -6,8 +6,8 @@ Type `json` hands nested values through as the text they came as, so data comes 
 
 from __future__ import annotations
 
+from waystation_core.store import states
 from waystation_core.store.rows import DELIVERY_AS_JSON, EVENT_COLUMNS, INSTANCE_COLUMNS
-from waystation_domain.model import TimerKind
 
 _HISTORY_INPUT = """json_to_recordset(%(history)s::json) AS h(
     key {key}, sequence int, event_id uuid, event_type text, processed_by text, result smallint,
@@ -49,7 +49,7 @@ _WRITTEN = "({of}.key IN (SELECT key FROM written)) IS TRUE"
 """Of the rows that came in, those of instances that were written. A hashed subplan, which the plain
 IN would not be: it becomes a join, and joins are nested loops here (see `pool`)."""
 
-WRITE = f"""
+_COMMIT = f"""
 WITH input AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%(instances)s::json) AS x(
         key bigint, before int, fixes boolean, status smallint, version int, revision int,
@@ -92,14 +92,9 @@ WITH input AS MATERIALIZED (
     DELETE FROM outbox
     USING json_to_recordset(%(taken)s::json) AS t(key bigint, event_id uuid)
     WHERE outbox.event_id = t.event_id AND {_WRITTEN.format(of="t")}
-)
-SELECT key, now() FROM written
-"""
-"""For commits that need nothing but these; WRITE_ALL is the same with the rarer tables."""
+)"""
 
-WRITE_ALL = WRITE.replace(
-    "\nSELECT key, now() FROM written\n",
-    f""", put AS (
+_RARER_TABLES = f""", put AS (
     INSERT INTO deliveries (event_id, task_id, instance_key, state, attempts, suspect, conflicts,
         due_at, leased_by, edit, payload, last_error, outside_group)
     SELECT d.event_id, d.task_id, d.key, d.state, d.attempts, d.suspect, d.conflicts,
@@ -124,7 +119,7 @@ WRITE_ALL = WRITE.replace(
 ), died AS (
     INSERT INTO dead_letters (dead_letter_id, instance_key, event_id, task_id, attempts, error,
         on_failure, state, payload, edit)
-    SELECT d.dead_letter_id, d.key, d.event_id, d.task_id, d.attempts, d.error, d.on_failure, 1,
+    SELECT d.dead_letter_id, d.key, d.event_id, d.task_id, d.attempts, d.error, d.on_failure, {states.OPEN_LETTER},
         d.payload, d.edit
     FROM json_to_recordset(%(dead)s::json) AS d(
         key bigint, dead_letter_id uuid, event_id uuid, task_id text, attempts int, error json,
@@ -146,10 +141,17 @@ WRITE_ALL = WRITE.replace(
     USING json_to_recordset(%(dropped)s::json) AS t(key bigint, kind smallint, ref text)
     WHERE timers.instance_key = t.key AND timers.kind = t.kind AND timers.ref = t.ref
         AND {_WRITTEN.format(of="t")}
-)
+)"""
+
+_WHICH_WERE_WRITTEN = """
 SELECT key, now() FROM written
-""",
-)
+"""
+
+WRITE = _COMMIT + _WHICH_WERE_WRITTEN
+"""For commits that need nothing but the tables that every commit writes."""
+
+WRITE_ALL = _COMMIT + _RARER_TABLES + _WHICH_WERE_WRITTEN
+"""For the others."""
 
 START = f"""
 WITH input AS MATERIALIZED (
@@ -160,14 +162,14 @@ WITH input AS MATERIALIZED (
     INSERT INTO workflow_instances (namespace, workflow_instance_id, workflow_type, status,
         version, revision, data, correlation_id, unsettled, dead_letters, event_count,
         start_digest, start_request_id, deadline)
-    SELECT namespace, id, type, 1, 1, 1, data, correlation_id, 1, 0, 1, decode(digest, 'hex'),
+    SELECT namespace, id, type, {states.ACTIVE}, 1, 1, data, correlation_id, 1, 0, 1, decode(digest, 'hex'),
         request_id, now() + make_interval(secs => deadline)
     FROM input ORDER BY namespace, id COLLATE "C"
     ON CONFLICT DO NOTHING
     RETURNING key, workflow_instance_id, created_at, deadline
 ), deadlines AS (
     INSERT INTO timers (instance_key, kind, ref, due_at)
-    SELECT key, {int(TimerKind.DEADLINE)}, '', deadline FROM written WHERE deadline IS NOT NULL
+    SELECT key, {states.DEADLINE_TIMER}, '', deadline FROM written WHERE deadline IS NOT NULL
 ), in_history AS (
     INSERT INTO history ({_HISTORY_COLUMNS})
     SELECT w.key, {_HISTORY_VALUES}

@@ -7,10 +7,10 @@ from typing import Any
 
 from waystation_core.ports.broker import LEVELS, lowest_priority_of
 from waystation_core.ports.store import DueEvent
-from waystation_core.store import event_types, rows
+from waystation_core.store import event_types, rows, states
 from waystation_core.store.pool import Pool, claim, connection_of
 from waystation_core.store.statements import FIRST_WAIT
-from waystation_domain.model import Delivery, DeliveryState, JsonObject, Timer, TimerKind
+from waystation_domain.model import Delivery, JsonObject, Timer, TimerKind
 from waystation_domain.pools import EVERY_TYPE, EventTypes
 
 _DUE_COLUMNS = """e.event_id::text, e.event_type, i.workflow_instance_id, i.workflow_type, i.version,
@@ -69,7 +69,7 @@ UPDATE outbox o SET due_at = now() FROM found f WHERE o.event_id = f.event_id
 """
 
 _LEASE_FOUND = f"""
-UPDATE deliveries d SET state = 2, leased_by = %(router_id)s::uuid,
+UPDATE deliveries d SET state = {states.LEASED}, leased_by = %(router_id)s::uuid,
     attempts = d.attempts + CASE WHEN d.suspect THEN 1 ELSE 0 END, since = now()
 FROM found f WHERE d.event_id = f.event_id AND d.task_id = f.task_id
 RETURNING {rows.DELIVERY_COLUMNS}
@@ -80,37 +80,39 @@ RETURNING {rows.DELIVERY_COLUMNS}
 _CLAIM_DELIVERIES = f"""
 WITH found AS MATERIALIZED (
     SELECT event_id, task_id FROM deliveries
-    WHERE state = 1 AND due_at <= now() AND NOT suspect
+    WHERE state = {states.READY} AND due_at <= now() AND NOT suspect
       AND (task_id = ANY(%(task_ids)s)) IS TRUE {{among}}
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 {_LEASE_FOUND}"""
 
-# Two routers may reach the same process, so a suspect is called only while no other router has one
-# of the same service in call: else the death of the guilty one would be charged to both. The lock
-# keeps two routers from looking at the same time, and is a statement of its own because a claim
-# must see what was claimed before it; whoever does not get it looks again soon.
 _MOST_COUNTED = 1_000_001
 """Of what waits: one more than any limit."""
 
 _BACKLOG = f"""
 SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT {_MOST_COUNTED}) o)
-    + (SELECT count(*) FROM (SELECT FROM deliveries WHERE state = {int(DeliveryState.READY)}
+    + (SELECT count(*) FROM (SELECT FROM deliveries WHERE state = {states.READY}
         LIMIT {_MOST_COUNTED}) r)
-    + (SELECT count(*) FROM (SELECT FROM deliveries WHERE state = {int(DeliveryState.NO_ENDPOINT)}
-        OR state = {int(DeliveryState.AT_CAPACITY)} LIMIT {_MOST_COUNTED}) p)
+    + (SELECT count(*) FROM (SELECT FROM deliveries WHERE {states.one_of("state", states.PARKED)}
+        LIMIT {_MOST_COUNTED}) p)
 """
 """What waits for a first call or for another one; each part is an index of its own."""
 
-_ANY_SUSPECT = "SELECT 1 FROM deliveries WHERE state = 1 AND due_at <= now() AND suspect LIMIT 1"
+# Two routers may reach the same process, so a suspect is called only while no other router has one
+# of the same service in call: else the death of the guilty one would be charged to both. The lock
+# keeps two routers from looking at the same time, and is a statement of its own because a claim
+# must see what was claimed before it; whoever does not get it looks again soon.
+_ANY_SUSPECT = (
+    f"SELECT 1 FROM deliveries WHERE state = {states.READY} AND due_at <= now() AND suspect LIMIT 1"
+)
 _LOCK_SUSPECTS = "SELECT pg_try_advisory_xact_lock(7401)"
 _CLAIM_SUSPECTS = f"""
 WITH busy AS MATERIALIZED (
     SELECT t.service_name FROM deliveries d JOIN tasks t ON t.task_id = d.task_id
-    WHERE d.state = 2 AND d.suspect AND d.leased_by <> %(router_id)s::uuid
+    WHERE d.state = {states.LEASED} AND d.suspect AND d.leased_by <> %(router_id)s::uuid
 ), found AS MATERIALIZED (
     SELECT event_id, task_id FROM deliveries
-    WHERE state = 1 AND due_at <= now() AND suspect AND (task_id = ANY(%(task_ids)s)) IS TRUE
+    WHERE state = {states.READY} AND due_at <= now() AND suspect AND (task_id = ANY(%(task_ids)s)) IS TRUE
       AND task_id NOT IN (
           SELECT t.task_id FROM tasks t JOIN busy b ON b.service_name = t.service_name) {{among}}
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
@@ -119,7 +121,7 @@ WITH busy AS MATERIALIZED (
 
 _CLAIM_OVERDUE = f"""
 WITH found AS MATERIALIZED (
-    SELECT event_id, task_id FROM deliveries WHERE state = 7 AND due_at <= now()
+    SELECT event_id, task_id FROM deliveries WHERE state = {states.PENDING} AND due_at <= now()
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 {_LEASE_FOUND}"""
@@ -137,18 +139,18 @@ RETURNING t.instance_key, t.kind, t.ref, t.due_at, f.due_at
 """
 
 # Of each task its oldest ones: a task with a great many keeps no other one's from being found.
-_WAKE_PARKED = """
+_WAKE_PARKED = f"""
 WITH found AS MATERIALIZED (
     SELECT d.event_id, d.task_id FROM unnest(%(task_ids)s::text[]) AS w(task_id)
     CROSS JOIN LATERAL (
         SELECT event_id, task_id FROM deliveries
-        WHERE (state = 3 OR state = 4) AND task_id = w.task_id
+        WHERE {states.one_of("state", states.PARKED)} AND task_id = w.task_id
           AND (due_at <= now() OR since < now() - make_interval(secs => %(parked_for)s::float8))
-          {among}
+          {{among}}
         ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     ) d
 ), woken AS (
-    UPDATE deliveries d SET state = 1, due_at = now(), since = now()
+    UPDATE deliveries d SET state = {states.READY}, due_at = now(), since = now()
     FROM found f WHERE d.event_id = f.event_id AND d.task_id = f.task_id
     RETURNING d.task_id
 )

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from waystation_core.ports.store import RouterFact, SystemFacts
-from waystation_core.store import counting
+from waystation_core.store import counting, states
 from waystation_core.store.membership import pools_of
 from waystation_core.store.pool import Connection
-from waystation_domain.model import DeliveryState
 
 _COUNTED = 1_000_001
 """More of one kind are not counted."""
@@ -18,7 +17,7 @@ _SYSTEM = f"""
 SELECT
     (SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT {_COUNTED}) o),
     (SELECT count(*) FROM (SELECT 1 FROM deliveries LIMIT {_COUNTED}) d),
-    (SELECT count(*) FROM (SELECT 1 FROM dead_letters WHERE state = 1 LIMIT {_COUNTED}) l)
+    (SELECT count(*) FROM (SELECT 1 FROM dead_letters WHERE state = {states.OPEN_LETTER} LIMIT {_COUNTED}) l)
 """
 
 _FIRST = 1_000
@@ -36,8 +35,7 @@ SELECT o.event_id::text, extract(epoch FROM now() - o.since)::float8, i.workflow
     (SELECT e.event_id, e.instance_key, GREATEST(e.created_at, e.deliver_at) AS since
      FROM (
         SELECT event_id FROM deliveries
-        WHERE state NOT IN ({int(DeliveryState.HELD)}, {int(DeliveryState.DEAD)},
-            {int(DeliveryState.PENDING)})
+        WHERE state NOT IN ({states.HELD}, {states.DEAD}, {states.PENDING})
         ORDER BY event_id LIMIT {_FIRST}
      ) f JOIN events e ON e.event_id = f.event_id
      ORDER BY since LIMIT 1)

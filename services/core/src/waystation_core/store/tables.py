@@ -37,6 +37,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSON
 
+from waystation_core.store import states
+
 metadata = MetaData()
 
 
@@ -125,14 +127,16 @@ history = Table(
         "event_id",
         "processed_by",
         unique=True,
-        postgresql_where=text("attempt > 0 AND (result = 1 OR result = 3)"),
+        postgresql_where=text(f"attempt > 0 AND {states.one_of('result', states.FINAL)}"),
     ),
     # For catch-up. Almost every workflow that ends leaves an unhandled `workflow.completed`: what
     # was unhandled after the end is left out, or a new task's first look would read all of them.
     Index(
         "history_unhandled",
         "instance_key",
-        postgresql_where=text("result = 4 AND (status = 1 OR status = 2)"),
+        postgresql_where=text(
+            f"result = {states.UNHANDLED} AND {states.one_of('status', states.OPEN)}"
+        ),
     ),
 )
 
@@ -194,14 +198,19 @@ deliveries = Table(
     _when("since", default=True),
     # A retry of what was settled before: its group does not wait for it.
     Column("outside_group", Boolean, nullable=False, server_default=text("false")),
-    Index("deliveries_due", "due_at", postgresql_where=text("state = 1")),
-    Index("deliveries_leased", "leased_by", postgresql_where=text("state = 2")),
-    Index("deliveries_suspect", "due_at", postgresql_where=text("state = 1 AND suspect")),
+    Index("deliveries_due", "due_at", postgresql_where=text(f"state = {states.READY}")),
+    Index("deliveries_leased", "leased_by", postgresql_where=text(f"state = {states.LEASED}")),
+    Index(
+        "deliveries_suspect", "due_at", postgresql_where=text(f"state = {states.READY} AND suspect")
+    ),
     Index("deliveries_task", "task_id", "instance_key"),
     Index(
-        "deliveries_parked", "task_id", "due_at", postgresql_where=text("state = 3 OR state = 4")
+        "deliveries_parked",
+        "task_id",
+        "due_at",
+        postgresql_where=text(states.one_of("state", states.PARKED)),
     ),
-    Index("deliveries_pending", "due_at", postgresql_where=text("state = 7")),
+    Index("deliveries_pending", "due_at", postgresql_where=text(f"state = {states.PENDING}")),
     Index("deliveries_instance", "instance_key"),
 )
 
@@ -240,7 +249,7 @@ dead_letters = Table(
         "event_id",
         "task_id",
         unique=True,
-        postgresql_where=text("state = 1"),
+        postgresql_where=text(f"state = {states.OPEN_LETTER}"),
     ),
     Index("dead_letters_instance", "instance_key"),
 )

@@ -1,0 +1,53 @@
+"""The numbers of states, kinds and results in SQL: made from the enums, and written nowhere else.
+
+So an enum that gets another member changes the statements with it. Partial indexes were made with the
+numbers of their day: `tables` names them from here, and a test holds it equal to what migrations made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+from waystation_domain.model import DeadLetterState, DeliveryState, Result, Status, TimerKind
+from waystation_domain.retiring import STAYS
+
+
+class EndpointKind(IntEnum):
+    """How the registration of an endpoint ends. The domain has no name for it: it is the store's."""
+
+    LEASED = 1
+    STATIC = 2
+
+
+def one_of(column: str, members: Iterable[IntEnum]) -> str:
+    """A condition: the column has the number of one of these. Written with OR, as the conditions of
+    partial indexes are."""
+    return "(" + " OR ".join(f"{column} = {int(member)}" for member in members) + ")"
+
+
+ACTIVE = int(Status.ACTIVE)
+OPEN = tuple(status for status in Status if status.is_open)
+"""Statuses of instances that have not ended."""
+
+FAILED = int(Result.FAILED)
+UNHANDLED = int(Result.UNHANDLED)
+FINAL = (Result.SUCCESS, Result.SKIPPED)
+"""Results that a delivery has once at most."""
+
+READY = int(DeliveryState.READY)
+LEASED = int(DeliveryState.LEASED)
+HELD = int(DeliveryState.HELD)
+DEAD = int(DeliveryState.DEAD)
+PENDING = int(DeliveryState.PENDING)
+PARKED = (DeliveryState.NO_ENDPOINT, DeliveryState.AT_CAPACITY)
+"""Deliveries that wait for an endpoint or for room at one."""
+CALLABLE = tuple(state for state in DeliveryState if state not in STAYS)
+"""Deliveries that are open and not in call, held or dead."""
+FOR_AN_OPERATOR = (DeliveryState.HELD, DeliveryState.DEAD)
+"""Deliveries that stay as they are until an operator does something."""
+
+OPEN_LETTER = int(DeadLetterState.OPEN)
+
+EVENT_TIMER = int(TimerKind.EVENT)
+DEADLINE_TIMER = int(TimerKind.DEADLINE)
