@@ -22,7 +22,7 @@ from waystation_core.broker import open_broker
 from waystation_core.rpc.channels import open_channel
 from waystation_core.rpc.settings import read_settings
 from waystation_core.store.engine import PostgresEngineStore
-from waystation_core.store.pool import open_pool
+from waystation_core.store.pool import open_connections
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.registry import PostgresRegistryStore
 
@@ -36,9 +36,9 @@ async def serve(database_url: str) -> AsyncIterator[Serve]:
 
     async def start(**settings: str) -> Api:
         url = settings.get("WAYSTATION_DATABASE_URL", database_url)
-        pool = open_pool(url, size=6, name="test")
-        await pool.open()
-        closers.append(pool.close)
+        connections = open_connections(url, size=8, name="test")
+        await connections.open()
+        closers.append(connections.close)
         broker = open_broker("memory://", role="api")
         closers.append(broker.close)
         environment = {
@@ -49,7 +49,9 @@ async def serve(database_url: str) -> AsyncIterator[Serve]:
             **settings,
         }
         store = Store(
-            PostgresEngineStore(pool), PostgresRegistryStore(pool), PostgresQueryStore(pool)
+            PostgresEngineStore(connections.hot),
+            PostgresRegistryStore(connections.hot),
+            PostgresQueryStore(connections),
         )
         server = build(read_settings(ApiSettings, environment), store, broker)
         await server.start()

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from model.checking import Story
 
 from waystation_core.store.engine import PostgresEngineStore
-from waystation_core.store.pool import open_pool
+from waystation_core.store.pool import open_connections
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.registry import PostgresRegistryStore
 
@@ -27,7 +27,7 @@ class Database:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._pool = self.run(self._open(url))
+        self._connections = self.run(self._open(url))
         self._tables = [
             row[0]
             for row in self.rows(
@@ -49,9 +49,9 @@ class Database:
 
     @staticmethod
     async def _open(url: str) -> Any:
-        pool = open_pool(url, size=4, name="model")
-        await pool.open(wait=True)
-        return pool
+        connections = open_connections(url, size=4, name="model")
+        await connections.open(wait=True)
+        return connections
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Carries it out in the thread, and waits."""
@@ -59,7 +59,7 @@ class Database:
 
     def rows(self, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:
         async def ask() -> list[tuple[Any, ...]]:
-            async with self._pool.connection() as connection:
+            async with self._connections.hot.connection() as connection:
                 cursor = await connection.execute(query, parameters)
                 return await cursor.fetchall() if cursor.description else []
 
@@ -69,7 +69,7 @@ class Database:
         """All instances with all their rows."""
 
         async def read() -> list[Story]:
-            async with self._pool.connection() as connection:
+            async with self._connections.hot.connection() as connection:
                 cursor = await connection.execute("SELECT key FROM workflow_instances ORDER BY key")
                 return [await Story.read(connection, row[0]) for row in await cursor.fetchall()]
 
@@ -78,9 +78,9 @@ class Database:
     def faces(self) -> tuple[Any, Any, Any]:
         """Engine, registry and query store, for use in any loop."""
         return (
-            Serial(PostgresEngineStore(self._pool), self),
-            Serial(PostgresRegistryStore(self._pool), self),
-            Serial(PostgresQueryStore(self._pool), self),
+            Serial(PostgresEngineStore(self._connections.hot), self),
+            Serial(PostgresRegistryStore(self._connections.hot), self),
+            Serial(PostgresQueryStore(self._connections), self),
         )
 
     def empty(self) -> None:
@@ -104,7 +104,7 @@ class Database:
         )
 
     def close(self) -> None:
-        self.run(self._pool.close())
+        self.run(self._connections.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()

@@ -33,7 +33,7 @@ from waystation_core.registry_copy import RegistryCopy
 from waystation_core.relay.announcing import Relay
 from waystation_core.running import Contact
 from waystation_core.store.engine import PostgresEngineStore
-from waystation_core.store.pool import open_pool
+from waystation_core.store.pool import Connections, open_pool
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_domain import actions
@@ -258,7 +258,8 @@ class Scene:
 
         async def act(actor: Actor) -> None:
             _, _, decisions = self.parts(actor)
-            changing = Changing(PostgresQueryStore(actor.pool), decisions, InstanceLines(4))
+            queries = PostgresQueryStore(Connections(actor.pool, actor.pool))
+            changing = Changing(queries, decisions, InstanceLines(4))
             change = Change("scene", request=Request(what, new_id(), b""))
             try:
                 if what == "cancel":

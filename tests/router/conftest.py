@@ -6,14 +6,14 @@ import pytest
 from router.whole import WholeRouter
 from store.instances import Engine
 
-from waystation_core.store.pool import open_pool
+from waystation_core.store.pool import open_connections
 
 
 @pytest.fixture
 async def whole(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WholeRouter]:
-    pool = open_pool(database_url, size=8, name="test")
-    await pool.open(wait=True)
-    router = WholeRouter(Engine(pool), database_url, monkeypatch)
+    connections = open_connections(database_url, size=8, name="test")
+    await connections.open(wait=True)
+    router = WholeRouter(Engine(connections), database_url, monkeypatch)
     yield router
     await router.stop()
-    await pool.close()
+    await connections.close()

@@ -31,7 +31,7 @@ from waystation_core import decisions, registry_copy
 from waystation_core.ports.store import EngineStore, Locked, RegistryStore
 from waystation_core.relay import announcing
 from waystation_core.running import owned
-from waystation_core.store.pool import open_pool
+from waystation_core.store.pool import open_connections
 
 EMPTIED = (*TABLES, "routers", "pools", "tasks", "handlers", "lost_announcements")
 
@@ -46,15 +46,15 @@ def url(postgres: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture
 async def engine(url: str) -> AsyncIterator[Engine]:
-    pool = open_pool(url, size=8, name="test")
-    await pool.open(wait=True)
-    engine = Engine(pool)
+    connections = open_connections(url, size=8, name="test")
+    await connections.open(wait=True)
+    engine = Engine(connections)
     for table in EMPTIED:
         await engine.rows(f"DELETE FROM {table}")
     with capture_logs():
         # Tracebacks take longer than all the rest.
         yield engine
-    await pool.close()
+    await connections.close()
 
 
 def _goes_on(made: Made) -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from store.instances import Engine
 
-from waystation_core.store.pool import open_pool
+from waystation_core.store.pool import open_connections
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ async def each_engine(each_database_url: str) -> AsyncIterator[Engine]:
 
 
 async def _engine(url: str) -> AsyncIterator[Engine]:
-    pool = open_pool(url, size=8, name="test")
-    await pool.open(wait=True)
-    yield Engine(pool)
-    await pool.close()
+    connections = open_connections(url, size=8, name="test")
+    await connections.open(wait=True)
+    yield Engine(connections)
+    await connections.close()

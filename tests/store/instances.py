@@ -13,7 +13,7 @@ from waystation_core.ids import new_id
 from waystation_core.means import MEANS
 from waystation_core.ports.store import Locked
 from waystation_core.store.engine import PostgresEngineStore
-from waystation_core.store.pool import Pool
+from waystation_core.store.pool import Connections
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_domain import actions
 from waystation_domain.commit import EventFacts, InstanceCommit
@@ -77,10 +77,11 @@ def a_start(
 class Engine:
     """An engine store with the moves that tests make."""
 
-    def __init__(self, pool: Pool) -> None:
-        self.pool = pool
-        self.store = PostgresEngineStore(pool)
-        self.queries = PostgresQueryStore(pool)
+    def __init__(self, connections: Connections) -> None:
+        self.pool = connections.hot
+        self.questions = connections.questions
+        self.store = PostgresEngineStore(connections.hot)
+        self.queries = PostgresQueryStore(connections)
 
     async def started(self, data: JsonObject | None = None) -> tuple[Instance, Event]:
         start = a_start(data=data)

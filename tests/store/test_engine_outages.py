@@ -11,7 +11,7 @@ from support.waiting import eventually
 
 from localservers.postgres import PostgresServer
 from waystation_core.store.migration import migrate
-from waystation_core.store.pool import open_pool
+from waystation_core.store.pool import open_connections
 from waystation_domain.actions import Start
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.operations import Operation
@@ -30,9 +30,9 @@ def server() -> Iterator[PostgresServer]:
 async def test_what_was_answered_survives_the_death_of_postgres(server: PostgresServer) -> None:
     url = server.fresh_database()
     await migrate(url)
-    pool = open_pool(url, size=6, name="test")
-    await pool.open(wait=True)
-    engine = Engine(pool)
+    connections = open_connections(url, size=8, name="test")
+    await connections.open(wait=True)
+    engine = Engine(connections)
     generation = await engine.generation()
     answered: list[Start] = []
     failures = 0
@@ -88,4 +88,4 @@ async def test_what_was_answered_survives_the_death_of_postgres(server: Postgres
     assert all(instance.data == {"n": 1} for instance in loaded.instances.values())
     assert all(instance.idle is not None for instance in loaded.instances.values())
     await engine.check(list(loaded.instances))
-    await pool.close()
+    await connections.close()

@@ -14,7 +14,7 @@ from support.waiting import eventually
 
 from localservers.postgres import PostgresServer
 from waystation_core.ports.store import WriteRefused
-from waystation_core.store.pool import connection_of, open_pool
+from waystation_core.store.pool import connection_of, open_connections
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.operations import Operation
 from waystation_domain.outcomes import Reply
@@ -131,10 +131,13 @@ async def test_only_the_data_s_own_fault_is_a_refusal(admin_url: str, fault: Fau
             "GRANT ALL ON ALL TABLES IN SCHEMA public TO waystation",
         ),
     )
-    async with open_pool(
-        admin_url.replace("postgres@", "waystation@"), size=2, name="test"
-    ) as pool:
-        await _meet(Engine(pool), admin_url, fault)
+    url = admin_url.replace("postgres@", "waystation@")
+    connections = open_connections(url, size=3, name="test")
+    await connections.open()
+    try:
+        await _meet(Engine(connections), admin_url, fault)
+    finally:
+        await connections.close()
 
 
 async def _meet(engine: Engine, admin_url: str, fault: Fault) -> None:

@@ -46,6 +46,19 @@ async def test_another_encoding_is_refused_before_anything_is_written(
         assert tables.fetchone() == (0,)
 
 
+async def test_a_pooler_that_drops_settings_of_connections_is_refused(
+    durable: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As PgBouncer does with `ignore_startup_parameters = options`."""
+    connect = psycopg.connect
+    monkeypatch.setattr(
+        psycopg, "connect", lambda url, **how: connect(url, **{**how, "options": ""})
+    )
+    with pytest.raises(UnfitDatabase, match=r"enable_hashjoin.*statement_timeout.*itself") as unfit:
+        await require_fit(durable.fresh_database(), connections=8)
+    assert len(unfit.value.faults) == 1
+
+
 async def test_all_faults_are_told_at_once(durable: PostgresServer) -> None:
     settings = {"full_page_writes": "off", "synchronous_commit": "off", "max_connections": "20"}
     with PostgresServer(settings=settings) as careless:

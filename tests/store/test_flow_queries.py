@@ -129,7 +129,7 @@ async def test_a_portion_is_read_by_index_only(each_engine: Engine) -> None:
         (flow_queries._RAISED, parameters),
         (flow_queries._WRITTEN, parameters),
     ):
-        async with each_engine.pool.connection() as connection:
+        async with each_engine.questions.connection() as connection:
             cursor = await connection.execute("EXPLAIN " + statement, values)
             plan = "\n".join(row[0] for row in await cursor.fetchall())
         assert "Seq Scan" not in plan, plan

@@ -88,7 +88,7 @@ async def test_letters_of_named_instances_are_found_by_their_keys(
     execute = AsyncConnection.execute
 
     async def explained(self: Any, query: Any, parameters: Any = None, **more: Any) -> Any:
-        if "%(instances)s" in query:
+        if "%(workflow_instance_ids)s" in query:
             cursor = await execute(self, f"EXPLAIN {query}", parameters, **more)
             plans.append("\n".join(row[0] for row in await cursor.fetchall()))
         return await execute(self, query, parameters, **more)
@@ -102,7 +102,7 @@ async def test_letters_of_named_instances_are_found_by_their_keys(
         assert "Seq Scan on dead_letters" not in plan, plan
         letters = plan.partition("dead_letters")[2]
         assert re.search(r"Index Cond: \(.*instance_key = (ANY|k.key)", letters), plan
-        assert "(workflow_instance_id = w.id)" in plan, plan
+        assert "(workflow_instance_id = ANY" in plan, plan
 
 
 async def test_letters_of_several_instances_are_read_together(engine: Engine) -> None:

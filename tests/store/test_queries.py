@@ -24,7 +24,7 @@ from waystation_core.ports.store import (
 )
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.open_work import COMPARED_WITHIN
-from waystation_core.store.pool import Pool, connection_of, open_pool
+from waystation_core.store.pool import Connections, Pool, connection_of, open_connections
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_domain import actions
 from waystation_domain.errors import DeadLetterNotFound
@@ -36,16 +36,21 @@ BIG = Operation("/big", "set", "".join(random.Random(7).choices(ascii_letters, k
 
 
 @pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[Pool]:
-    pool = open_pool(database_url, size=4, name="test")
-    await pool.open(wait=True)
-    yield pool
-    await pool.close()
+async def connections(database_url: str) -> AsyncIterator[Connections]:
+    connections = open_connections(database_url, size=4, name="test")
+    await connections.open(wait=True)
+    yield connections
+    await connections.close()
 
 
 @pytest.fixture
-def queries(pool: Pool) -> PostgresQueryStore:
-    return PostgresQueryStore(pool)
+def pool(connections: Connections) -> Pool:
+    return connections.hot
+
+
+@pytest.fixture
+def queries(connections: Connections) -> PostgresQueryStore:
+    return PostgresQueryStore(connections)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from waystation_core.broker.in_process import Hub, InProcessBroker
 from waystation_core.ports.broker import Broker
 from waystation_core.rpc.settings import read_settings
 from waystation_core.store.engine import PostgresEngineStore
-from waystation_core.store.pool import open_pool
+from waystation_core.store.pool import open_connections
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_router.app import Router
@@ -47,16 +47,18 @@ async def in_process(
         stores = []
         brokers: list[Broker] = []
         for role in ("api", "router"):
-            pool = open_pool(database_url, size=8, name=f"test-{role}")
-            await pool.open()
-            stack.push_async_callback(pool.close)
+            connections = open_connections(database_url, size=8, name=f"test-{role}")
+            await connections.open()
+            stack.push_async_callback(connections.close)
             in_memory = broker_url == "memory://"
             broker = InProcessBroker(hub) if in_memory else open_broker(broker_url, role=role)
             stack.push_async_callback(broker.close)
             brokers.append(broker)
             stores.append(
                 Store(
-                    PostgresEngineStore(pool), PostgresRegistryStore(pool), PostgresQueryStore(pool)
+                    PostgresEngineStore(connections.hot),
+                    PostgresRegistryStore(connections.hot),
+                    PostgresQueryStore(connections),
                 )
             )
         api = build(read_settings(ApiSettings, environment), stores[0], brokers[0])

@@ -58,6 +58,7 @@ from waystation_core.relay.announcing import Relay
 from waystation_core.rpc.addresses import servers_of
 from waystation_core.rpc.server import RpcServer, Service
 from waystation_core.running import Contact, Kept, Retries, keep, through_outages
+from waystation_core.store.pool import hot_share
 from waystation_domain.endpoints import Allowlist
 from waystation_domain.errors import StoreUnavailable, WaystationError
 
@@ -163,7 +164,7 @@ class ApiServer:
         changing = Changing(
             store.queries,
             decisions,
-            InstanceLines(max(1, settings.api_database_connections // 2)),
+            InstanceLines(hot_share(settings.api_database_connections) // 2),
         )
         portions = LetterPortions(store.queries, decisions)
         bulk = BulkLetters(store.engine, store.queries, changing, portions)

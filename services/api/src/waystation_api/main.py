@@ -14,7 +14,7 @@ from waystation_core.parts import faults_of_parts
 from waystation_core.rpc import process
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.fitness import UnfitDatabase
-from waystation_core.store.pool import open_pool
+from waystation_core.store.pool import open_connections
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_core.store.schema import WrongSchema
@@ -38,16 +38,18 @@ def main() -> int:
 async def _serve(settings: ApiSettings) -> None:
     stopping = process.stop_signals(settings.stop_grace_seconds)
     url = settings.database_url.get_secret_value()
-    pool = open_pool(url, size=settings.api_database_connections, name="waystation-api")
+    connections = open_connections(
+        url, size=settings.api_database_connections, name="waystation-api"
+    )
     failpoints = Failpoints.of(os.environ)
     broker = failpoints.broker(open_broker(settings.broker_url.get_secret_value(), role="api"))
     async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(pool.close)
+        stack.push_async_callback(connections.close)
         stack.push_async_callback(broker.close)
         store = Store(
-            failpoints.engine_store(PostgresEngineStore(pool)),
-            failpoints.registry_store(PostgresRegistryStore(pool)),
-            PostgresQueryStore(pool),
+            failpoints.engine_store(PostgresEngineStore(connections.hot)),
+            failpoints.registry_store(PostgresRegistryStore(connections.hot)),
+            PostgresQueryStore(connections),
         )
         server = build(settings, store, broker, failpoints.interceptors())
         await server.start()
@@ -59,7 +61,7 @@ async def _serve(settings: ApiSettings) -> None:
             connections=settings.api_database_connections,
             lasting=not settings.unsafe_database,
         ):
-            await pool.open()
+            await connections.open()
             await server.serve()
             process.spare_collections()
             await stopping.wait()

@@ -22,8 +22,8 @@ class ApiSettings(ServerSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(DEFAULT_PORT, ge=0, le=65_535)
     """0: a free one."""
-    api_database_connections: int = Field(8, ge=2, le=200)
-    """Connections to Postgres at most."""
+    api_database_connections: int = Field(8, ge=4, le=200)
+    """Connections to Postgres at most; a quarter of them are for questions."""
     handlers_file: Path | None = None
     """Static registrations: a JSON list of RegisterHandlerRequests."""
     max_handlers: int = Field(10_000, ge=1, le=1_000_000)

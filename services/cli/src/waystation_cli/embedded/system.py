@@ -20,7 +20,7 @@ from waystation_core.rpc import logs, process
 from waystation_core.rpc.settings import BadSettings, Settings, read_settings
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.migration import migrate
-from waystation_core.store.pool import Pool, open_pool
+from waystation_core.store.pool import open_connections, open_pool
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_router.app import Router
@@ -117,7 +117,9 @@ async def _router(
     hub: Hub,
     failpoints: Failpoints,
 ) -> Router:
-    pool = await _pool(stack, url, settings.router_database_connections, "router")
+    pool = open_pool(url, size=settings.router_database_connections, name="waystation-router")
+    await pool.open()
+    stack.push_async_callback(pool.close)
     broker = failpoints.broker(InProcessBroker(hub))
     stack.push_async_callback(broker.close)
     return Router(
@@ -136,22 +138,19 @@ async def _api(
     hub: Hub,
     failpoints: Failpoints,
 ) -> ApiServer:
-    pool = await _pool(stack, url, settings.api_database_connections, "api")
+    connections = open_connections(
+        url, size=settings.api_database_connections, name="waystation-api"
+    )
+    await connections.open()
+    stack.push_async_callback(connections.close)
     broker = failpoints.broker(InProcessBroker(hub))
     stack.push_async_callback(broker.close)
     store = Store(
-        failpoints.engine_store(PostgresEngineStore(pool)),
-        failpoints.registry_store(PostgresRegistryStore(pool)),
-        PostgresQueryStore(pool),
+        failpoints.engine_store(PostgresEngineStore(connections.hot)),
+        failpoints.registry_store(PostgresRegistryStore(connections.hot)),
+        PostgresQueryStore(connections),
     )
     return build(settings, store, broker, failpoints.interceptors())
-
-
-async def _pool(stack: contextlib.AsyncExitStack, url: str, size: int, name: str) -> Pool:
-    pool = open_pool(url, size=size, name=f"waystation-{name}")
-    await pool.open()
-    stack.push_async_callback(pool.close)
-    return pool
 
 
 async def _until_told(stopping: asyncio.Event, postgres: EmbeddedPostgres) -> None:

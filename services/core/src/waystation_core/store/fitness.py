@@ -8,6 +8,8 @@ import asyncio
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from waystation_core.store import pool
+
 OLDEST = 15
 
 _FACTS = """
@@ -18,6 +20,11 @@ SELECT current_setting('server_version_num')::int / 10000,
     current_setting('fsync'), current_setting('full_page_writes'),
     current_setting('synchronous_commit')
 FROM pg_database WHERE datname = current_database()
+"""
+
+_LOST_SETTINGS = """
+SELECT name FROM unnest(%s::text[], %s::text[]) AS asked(name, value)
+WHERE current_setting(name) <> value ORDER BY name
 """
 
 
@@ -31,8 +38,13 @@ class UnfitDatabase(Exception):
 
 
 def _faults(url: str, connections: int, *, lasting: bool) -> list[str]:
-    with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+    settings = pool.HOT_SESSION
+    with psycopg.connect(
+        url, autocommit=True, connect_timeout=5, options=pool.options_of(settings)
+    ) as connection:
         row = connection.execute(_FACTS).fetchone()
+        asked = [list(settings), list(settings.values())]
+        lost = [_text(name) for (name,) in connection.execute(_LOST_SETTINGS, asked)]
     assert row is not None, "one is connected to a database that there is"
     major, is_utf8, encoding, free, *durable = row
     faults = []
@@ -43,6 +55,11 @@ def _faults(url: str, connections: int, *, lasting: bool) -> list[str]:
         faults.append(
             f"The database's encoding is {_text(encoding)}, which can't hold every text: it must be UTF8. Make "
             "another one: CREATE DATABASE waystation ENCODING 'UTF8' TEMPLATE template0."
+        )
+    if lost:
+        faults.append(
+            f"What is between here and Postgres, perhaps PgBouncer, has dropped settings of the "
+            f"connection ({', '.join(lost)}): let WAYSTATION_DATABASE_URL lead to Postgres itself."
         )
     if connections > free:
         faults.append(

@@ -29,8 +29,7 @@ _PLACES = 20 * MAX_WRITES
 # The walk goes by the index of starts whatever the type is, and tells how far it came.
 _STARTED = """
 SELECT s.key, s.workflow_type, s.version, s.created_at,
-    (s.namespace = %(namespace)s) IS TRUE
-        AND (%(type)s::text = '' OR s.workflow_type = %(type)s)
+    s.namespace = %(namespace)s AND (%(type)s::text = '' OR s.workflow_type = %(type)s)
 FROM (
     SELECT key, namespace, workflow_type, version, created_at FROM workflow_instances
     WHERE created_at >= %(since)s
@@ -64,7 +63,6 @@ FROM (
     FROM unnest(%(keys)s::bigint[], %(types)s::text[]) AS w(key, type)
     JOIN history h ON h.instance_key = w.key
     WHERE h.action IS NULL AND pg_column_size(h.change) <= {_CHANGE_BYTES}
-    OFFSET 0
 ) c CROSS JOIN LATERAL json_array_elements(c.change) AS o(operation)
 WHERE c.bytes <= {_CHANGES_BYTES}
 GROUP BY 1, 2, 3, 4

@@ -9,7 +9,6 @@ import psycopg
 
 from waystation_core.ports.store import HistoryFilter, HistoryPortion
 from waystation_core.store import rows
-from waystation_core.store.conditions import Conditions
 
 _PORTION_BYTES = 1024 * 1024
 """As stored, compressed. Entries are read up to the one that passes it."""
@@ -30,6 +29,19 @@ def within_bounds(where: str, order: str, large: Sequence[str] = _LARGE) -> str:
     ) s WHERE s.bytes_before < {_PORTION_BYTES}"""
 
 
+# By the primary key, whatever else is asked: an instance has so many entries and no more. Text, as it goes
+# into `within_bounds`, which the constant statement of tails shares.
+_CONDITIONS = {
+    "key": "n.instance_key = %(key)s",
+    "first": "n.sequence >= %(first)s",
+    "last": "n.sequence <= %(last)s",
+    "processed_by": "n.processed_by = ANY(%(processed_by)s)",
+    "event_types": "n.event_type = ANY(%(event_types)s)",
+    "results": "n.result = ANY(%(results)s)",
+    "actions": "n.action = ANY(%(actions)s)",
+}
+
+
 async def portion(
     connection: psycopg.AsyncConnection[Any],
     key: int,
@@ -40,28 +52,27 @@ async def portion(
     limit: int,
 ) -> HistoryPortion:
     """The first entries that a filter means, as `ports.store.QueryStore.history` has it."""
-    where = Conditions(key=key, first=filter.from_sequence)
-    # By the primary key, whatever else is asked: an instance has so many entries and no more.
-    where.add("n.instance_key = %(key)s AND n.sequence >= %(first)s")
-    if filter.to_sequence is not None:
-        where.add("n.sequence <= %(last)s", last=filter.to_sequence)
-    for column, wanted in (
-        ("processed_by", filter.processed_by),
-        ("event_type", filter.event_types),
-        ("result", [int(result) for result in filter.results]),
-        ("action", filter.actions),
-    ):
-        if wanted:
-            where.add(f"n.{column} = ANY(%({column})s)", **{column: list(wanted)})
+    values: dict[str, Any] = {
+        "key": key,
+        "first": filter.from_sequence,
+        "last": filter.to_sequence,
+        "processed_by": list(filter.processed_by),
+        "event_types": list(filter.event_types),
+        "results": [int(result) for result in filter.results],
+        "actions": list(filter.actions),
+    }
+    where = " AND ".join(
+        _CONDITIONS[name] for name, value in values.items() if value not in (None, [])
+    )
     direction = " DESC" if newest_first else ""
     columns, large = rows.HISTORY_COLUMNS, _LARGE
     if not with_change:
         columns = columns.but({"h.change": "NULL::json"})
         large = tuple(column for column in _LARGE if column != "change")
-    bounded = within_bounds(str(where), f"n.sequence{direction}", large)
+    bounded = within_bounds(where, f"n.sequence{direction}", large)
     cursor = await connection.execute(
         f"SELECT {columns}, h.counted FROM ({bounded}) h ORDER BY h.sequence{direction}",
-        {**where.parameters, "limit": limit + 1},
+        {**values, "limit": limit + 1},
     )
     found = await cursor.fetchall()
     entries = [rows.stored_entry(row) for row in found[:limit]]

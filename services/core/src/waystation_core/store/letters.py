@@ -7,6 +7,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    DateTime,
+    Integer,
+    Select,
+    Uuid,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    true,
+    tuple_,
+)
+
 from waystation_core.ids import may_be_ours
 from waystation_core.ports.store import (
     DeadLetterFact,
@@ -15,11 +30,12 @@ from waystation_core.ports.store import (
     LettersOf,
     OpenLetters,
 )
-from waystation_core.store import rows, states
-from waystation_core.store.conditions import LETTERS, Conditions, add_instances, letter_conditions
+from waystation_core.store import rows, states, tables
+from waystation_core.store.letter_filter import LETTERS, meant, named, values_of, with_their_own
 from waystation_core.store.locked import LETTER_COLUMNS, facts, open_letter
 from waystation_core.store.open_work import letter_fact
-from waystation_core.store.pool import Connection, Pool, connection_of, question_of
+from waystation_core.store.pool import Pool, connection_of
+from waystation_core.store.question import Given, ask, columns, conditions
 from waystation_domain.errors import DeadLetterNotFound
 from waystation_domain.model import (
     DEFAULT_NAMESPACE,
@@ -27,22 +43,80 @@ from waystation_domain.model import (
     Event,
 )
 
-_SHOWN = (
-    f"{rows.EVENT_COLUMNS.but({'e.payload': 'COALESCE(l.payload, e.payload)'})}, "
-    "l.dead_letter_id::text, l.task_id, i.workflow_instance_id, i.workflow_type, l.attempts, "
-    f"l.error, l.on_failure, l.state, l.created_at, l.resolved_at FROM {LETTERS}"
+_SHOWN = rows.Columns(
+    (
+        *rows.EVENT_COLUMNS.but({"e.payload": "COALESCE(l.payload, e.payload)"}),
+        *("l.dead_letter_id::text", "l.task_id", "i.workflow_instance_id", "i.workflow_type"),
+        *("l.attempts", "l.error", "l.on_failure", "l.state", "l.created_at", "l.resolved_at"),
+    )
 )
 """What `letter_fact` reads."""
 
-# An instance that the portion cut in two belongs to it, whatever the part that is here says.
-_WALKED = """
-WITH walked AS MATERIALIZED (
-    SELECT * FROM dead_letters l WHERE {named}
-    ORDER BY l.instance_key LIMIT %(limit)s
-)
-SELECT (SELECT count(*) FROM walked), (SELECT max(instance_key) FROM walked),
-    (SELECT array_agg(DISTINCT l.instance_key) FROM {letters} WHERE {where})
-"""
+
+def _newest(given: Given) -> Select[Any]:
+    of = LETTERS.c
+    place = tuple_(of.created_at, of.dead_letter_id)
+    more = {
+        "after_id": place
+        < tuple_(
+            bindparam("after_time", type_=DateTime(timezone=True)),
+            bindparam("after_id", type_=Uuid),
+        ),
+        "dead_letter_id": of.dead_letter_id == bindparam("dead_letter_id"),
+    }
+    return (
+        select(*columns(_SHOWN))
+        .select_from(with_their_own(LETTERS))
+        .where(*meant(LETTERS, given), *conditions(more, given))
+        .order_by(of.created_at.desc(), of.dead_letter_id.desc())
+        .limit(bindparam("limit", type_=Integer))
+    )
+
+
+def _of_which_instances(given: Given) -> Select[Any]:
+    walked = (
+        select(LETTERS)
+        .where(LETTERS.c.instance_key > bindparam("after"), *named(LETTERS, given))
+        .order_by(LETTERS.c.instance_key)
+        .limit(bindparam("limit", type_=Integer))
+        .cte("walked")
+    )
+    letters = walked.alias("l")
+    keys = select(func.array_agg(letters.c.instance_key.distinct())).select_from(
+        with_their_own(letters)
+    )
+    return select(
+        select(func.count()).select_from(walked).scalar_subquery(),
+        select(func.max(walked.c.instance_key)).scalar_subquery(),
+        keys.where(*meant(letters, given)).scalar_subquery(),
+    )
+
+
+def _of_each_instance(given: Given) -> Select[Any]:
+    k = (
+        func.unnest(bindparam("keys", type_=ARRAY(BigInteger)))
+        .table_valued("key")
+        .render_derived("k")
+    )
+    # OFFSET 0: by the key first. Without statistics all open letters would be read once for each instance.
+    letters = (
+        select(tables.dead_letters)
+        .where(tables.dead_letters.c.instance_key == k.c.key)
+        .offset(literal_column("0"))
+        .correlate(k)
+        .lateral("l")
+    )
+    x = (
+        select(*columns(LETTER_COLUMNS.but(rows.UNREAD_PAYLOAD)))
+        .select_from(with_their_own(letters))
+        .where(*meant(letters, given))
+        .order_by(letters.c.dead_letter_id)
+        .limit(bindparam("limit", type_=Integer))
+        .correlate(k)
+        .lateral("x")
+    )
+    return select(k.c.key, literal_column("x.*")).select_from(k.join(x, true())).order_by(k.c.key)
+
 
 _BYTES_AT_ONCE = 1024 * 1024
 """Of data and output, of instances that are decided on together."""
@@ -53,16 +127,6 @@ SELECT clock_timestamp(), {rows.INSTANCE_COLUMNS} FROM (
         OVER (ORDER BY w.key) AS bytes_to_here
     FROM workflow_instances w WHERE w.key = ANY(%(keys)s)
 ) i WHERE i.bytes_to_here < {_BYTES_AT_ONCE} AND i.turn_holder IS NULL
-"""
-
-# OFFSET 0 keeps the planner from walking the letters of all instances in the order of their ids.
-_LETTERS_OF_EACH = f"""
-SELECT k.key, x.* FROM unnest(%(keys)s::bigint[]) AS k(key) CROSS JOIN LATERAL (
-    SELECT {LETTER_COLUMNS.but(rows.UNREAD_PAYLOAD)}
-    FROM (SELECT * FROM dead_letters WHERE instance_key = k.key OFFSET 0) l
-    {LETTERS.removeprefix("dead_letters l")} WHERE {{where}}
-    ORDER BY l.dead_letter_id LIMIT %(limit)s
-) x ORDER BY k.key
 """
 
 _HELD_OF_EACH = f"""
@@ -89,21 +153,15 @@ class Letters:
         limit: int = 50,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> list[DeadLetterFact]:
-        where = letter_conditions(filter, namespace)
-        if after is not None:
-            where.add(
-                "(l.created_at, l.dead_letter_id) < (%(after_time)s, %(after_id)s::uuid)",
-                after_time=after[0],
-                after_id=after[1],
-            )
-        async with question_of(self._pool) as connection:
-            cursor = await connection.execute(
-                f"SELECT {_SHOWN} WHERE {where} "
-                "ORDER BY l.created_at DESC, l.dead_letter_id DESC LIMIT %(limit)s",
-                {**where.parameters, "limit": limit},
-                prepare=False,
-            )
-            return [letter_fact(row) for row in await cursor.fetchall()]
+        time, letter = after if after is not None else (None, None)
+        values = {
+            **values_of(filter, namespace),
+            "after_time": time,
+            "after_id": letter,
+            "limit": limit,
+        }
+        async with connection_of(self._pool) as connection:
+            return [letter_fact(row) for row in await ask(connection, _newest, values)]
 
     async def dead_letter_instances(
         self,
@@ -113,20 +171,9 @@ class Letters:
         limit: int = 5_000,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> LetterInstances:
-        where = letter_conditions(filter, namespace)
-        named = Conditions()
-        named.add("l.instance_key > %(after)s")
-        add_instances(named, filter)
-        query = _WALKED.format(
-            letters=LETTERS.replace("dead_letters l", "walked l", 1), where=where, named=named
-        )
+        values = {**values_of(filter, namespace), "after": after, "limit": limit}
         async with connection_of(self._pool) as connection:
-            cursor = await connection.execute(
-                query, {**where.parameters, "after": after, "limit": limit}
-            )
-            row = await cursor.fetchone()
-        assert row is not None
-        walked, last, keys = row
+            ((walked, last, keys),) = await ask(connection, _of_which_instances, values)
         if walked < limit:
             return LetterInstances(keys or [], None)
         return LetterInstances(sorted({*(keys or ()), last}), last)
@@ -134,17 +181,14 @@ class Letters:
     async def dead_letter(
         self, dead_letter_id: str, *, namespace: str = DEFAULT_NAMESPACE
     ) -> DeadLetterFact:
-        row = None
+        found: Sequence[rows.Row] = []
         if may_be_ours(dead_letter_id):
+            values = {"namespace": namespace, "dead_letter_id": dead_letter_id, "limit": 1}
             async with connection_of(self._pool) as connection:
-                cursor = await connection.execute(
-                    f"SELECT {_SHOWN} WHERE l.dead_letter_id = %s::uuid AND i.namespace = %s",
-                    (dead_letter_id, namespace),
-                )
-                row = await cursor.fetchone()
-        if row is None:
+                found = await ask(connection, _newest, values)
+        if not found:
             raise DeadLetterNotFound.of(dead_letter_id)
-        return letter_fact(row)
+        return letter_fact(found[0])
 
     async def open_letters(
         self,
@@ -154,22 +198,18 @@ class Letters:
         limit: int,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> OpenLetters:
-        where = letter_conditions(filter, namespace)
-        more_than_that = {"limit": limit + 1}
+        values = {**values_of(filter, namespace), "keys": list(keys), "limit": limit + 1}
         async with connection_of(self._pool) as connection:
             # First of all: a revision that is still the same proves what was read after it.
             cursor = await connection.execute(_INSTANCES, {"keys": list(keys)})
             instances = {
                 row[1]: (row[0], rows.instance(row[1:])) for row in await cursor.fetchall()
             }
-            letters = await _by_key(
-                connection,
-                _LETTERS_OF_EACH.format(where=where),
-                {**where.parameters, **more_than_that, "keys": list(keys)},
+            letters = _by_key(await ask(connection, _of_each_instance, values))
+            cursor = await connection.execute(
+                _HELD_OF_EACH, {"keys": list(letters), "limit": limit + 1}
             )
-            held = await _by_key(
-                connection, _HELD_OF_EACH, {**more_than_that, "keys": list(letters)}
-            )
+            held = _by_key(await cursor.fetchall())
             whole = {
                 key: ([open_letter(row) for row in found], [_held(row) for row in held[key]])
                 for key, found in letters.items()
@@ -190,15 +230,12 @@ class Letters:
         )
 
 
-async def _by_key(
-    connection: Connection, query: str, parameters: dict[str, Any]
-) -> defaultdict[int, list[rows.Row]]:
+def _by_key(found: Sequence[rows.Row]) -> defaultdict[int, list[rows.Row]]:
     """The rows without their first column, which is the key."""
-    found: defaultdict[int, list[rows.Row]] = defaultdict(list)
-    cursor = await connection.execute(query, parameters)
-    for row in await cursor.fetchall():
-        found[row[0]].append(row[1:])
-    return found
+    by_key: defaultdict[int, list[rows.Row]] = defaultdict(list)
+    for row in found:
+        by_key[row[0]].append(row[1:])
+    return by_key
 
 
 def _held(row: rows.Row) -> tuple[Delivery, Event]:

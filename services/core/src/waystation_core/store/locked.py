@@ -12,12 +12,14 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from sqlalchemy import Integer, Select, bindparam, select
 
 from waystation_core.ports.store import DeadLetterFilter, RegistryMoved
 from waystation_core.store import rows, statements, states
 from waystation_core.store.catching_up import never_delivered
-from waystation_core.store.conditions import LETTERS, letter_conditions
+from waystation_core.store.letter_filter import LETTERS, meant, values_of, with_their_own
 from waystation_core.store.pool import Connection
+from waystation_core.store.question import Given, ask, columns, conditions
 from waystation_core.store.writing import count_request, write
 from waystation_domain.commit import EventFacts, InstanceCommit, LoggedWrites, writes_of
 from waystation_domain.dead_letters import OpenDeadLetter
@@ -96,18 +98,13 @@ class LockedInstance:
     async def dead_letters(
         self, filter: DeadLetterFilter, *, after: str | None = None, limit: int
     ) -> list[OpenDeadLetter]:
-        where = letter_conditions(filter, self.instance.namespace)
-        where.add(
-            f"l.instance_key = %(key)s AND l.state = {states.OPEN_LETTER}", key=self.instance.key
-        )
-        if after is not None:
-            where.add("l.dead_letter_id > %(after)s::uuid", after=after)
-        cursor = await self._connection.execute(
-            f"SELECT {LETTER_COLUMNS} FROM {LETTERS} WHERE {where} "
-            "ORDER BY l.dead_letter_id LIMIT %(limit)s",
-            {**where.parameters, "limit": limit},
-        )
-        return [open_letter(row) for row in await cursor.fetchall()]
+        values = {
+            **values_of(filter, self.instance.namespace),
+            "key": self.instance.key,
+            "after_id": after,
+            "limit": limit,
+        }
+        return [open_letter(row) for row in await ask(self._connection, _open_letters, values)]
 
     async def held(self) -> list[tuple[Delivery, Event]]:
         return await self._deliveries(f"AND d.state = {states.HELD}")
@@ -205,6 +202,19 @@ _LETTER = (
     "json_build_object('reason', l.error->>'reason', 'message', l.error->>'message')",
 )
 LETTER_COLUMNS = rows.Columns((*_LETTER, *rows.EVENT_COLUMNS))
+
+
+def _open_letters(given: Given) -> Select[Any]:
+    of = LETTERS.c
+    after = {"after_id": of.dead_letter_id > bindparam("after_id")}
+    return (
+        select(*columns(LETTER_COLUMNS))
+        .select_from(with_their_own(LETTERS))
+        .where(of.instance_key == bindparam("key"), of.state == states.OPEN_LETTER)
+        .where(*meant(LETTERS, given), *conditions(after, given))
+        .order_by(of.dead_letter_id)
+        .limit(bindparam("limit", type_=Integer))
+    )
 
 
 def open_letter(row: Sequence[Any]) -> OpenDeadLetter:

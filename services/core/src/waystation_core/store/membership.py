@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from waystation_core.ports.broker import DEFAULT_POOL
 from waystation_core.ports.store import Heartbeat, RouterReport
 from waystation_core.store.pool import Connection, connection_of, json_text
-from waystation_core.store.pool import Pool as Connections
+from waystation_core.store.pool import Pool as ConnectionPool
 from waystation_domain.pools import Pool, admit
 
 # Two routers that join at once must see each other.
@@ -57,7 +57,7 @@ UNION ALL
 class Membership:
     """The part of `ports.store.EngineStore` that routers announce themselves by."""
 
-    _pool: Connections
+    _pool: ConnectionPool
 
     async def join_pool(self, pool: Pool, lease_seconds: float) -> None:
         async with connection_of(self._pool) as connection, connection.transaction():

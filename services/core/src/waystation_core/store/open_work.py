@@ -85,11 +85,11 @@ async def open_work(connection: Connection, key: int, limit: int) -> OpenWork:
     """See `ports.store.QueryStore.open_work`."""
 
     async def some(query: str, fact: Callable[[rows.Row], T]) -> Some[T]:
-        cursor = await connection.execute(query, {"key": key, "limit": limit}, prepare=False)
+        cursor = await connection.execute(query, {"key": key, "limit": limit})
         found = await cursor.fetchall()
         return Some([fact(row[1:]) for row in found], found[0][0] - len(found) if found else 0)
 
-    cursor = await connection.execute(_HAS_DEADLINE, {"key": key}, prepare=False)
+    cursor = await connection.execute(_HAS_DEADLINE, {"key": key})
     return OpenWork(
         events=await some(_OUTBOX_OF, _waiting),
         deliveries=await some(_DELIVERIES_OF, _delivery),

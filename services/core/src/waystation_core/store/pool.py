@@ -1,14 +1,17 @@
 """Connections to Postgres: how they are opened, checked, and how their errors come out.
 
-The hot path and all transactions use psycopg's own pool: at thousands of statements a second every
-layer between them shows. SQLAlchemy describes the schema and writes the queries of lists.
+Two pools. The hot one carries the work: at thousands of statements a second every layer between them
+shows, so it is psycopg's own, with constants as statements, planned once. Questions (lists, counts,
+histories) have a few connections of their own, where each is planned by itself: one that takes long
+keeps no work from a connection.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -29,46 +32,119 @@ Pool = AsyncConnectionPool[Connection]
 STATEMENT_TIMEOUT_SECONDS = 5
 """Bounds every statement; catch-up relies on it to know when older commits are over."""
 
+_SESSION = {
+    "statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
+    "lock_timeout": "2s",
+    "idle_in_transaction_session_timeout": "10s",
+    "timezone": "UTC",
+    "jit": "off",
+}
+
 # Every statement of the hot path reaches a few rows of tables that may be huge, by key. Plans are made once for
 # each connection and kept, perhaps while the database is new and a scan of everything looks cheap:
 # those ways are closed, or commits would become slower with every row until the next ANALYZE.
-_PLANS = (
-    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off "
-    "-c plan_cache_mode=force_generic_plan"
-)
+HOT_SESSION = {
+    **_SESSION,
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
+"""Settings of each connection for the work. Without them it is neither bounded nor fast."""
 
-# For one transaction. Questions are rare, so that planning each costs nothing that counts; and what a
-# nested loop does in steps that grow with the square, a hashed table does at once.
-_PLANNED_FREELY = """SELECT set_config('enable_seqscan', 'on', true),
-    set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true),
-    set_config('plan_cache_mode', 'force_custom_plan', true)"""
+# A question is found by an index, in its order, and in portions. While there are no statistics (after a
+# restore, in the first minute of a flood) the planner would rather read everything and sort it.
+_QUESTION_SESSION = {**_SESSION, "enable_seqscan": "off", "enable_bitmapscan": "off"}
 
-_SESSION = (
-    f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c lock_timeout=2s "
-    f"-c idle_in_transaction_session_timeout=10s -c timezone=UTC {_PLANS}"
-)
+
+def options_of(settings: Mapping[str, str]) -> str:
+    """As Postgres takes them when a connection is opened."""
+    return " ".join(f"-c {name}={value}" for name, value in settings.items())
 
 
 async def _configure(connection: Connection) -> None:
     await connection.set_autocommit(True)
-    connection.prepare_threshold = 1
     set_json_loads(orjson.loads, connection)
     set_json_dumps(orjson.dumps, connection)
 
 
+async def _configure_hot(connection: Connection) -> None:
+    await _configure(connection)
+    connection.prepare_threshold = 1
+
+
+async def _configure_for_questions(connection: Connection) -> None:
+    await _configure(connection)
+    # Never prepared: each is planned for its own values and for the statistics of its day.
+    connection.prepare_threshold = None
+
+
 def open_pool(url: str, *, size: int, name: str) -> Pool:
-    """A pool that connects once it is opened (`await pool.open()`); `size` connections at most.
+    """A pool for the work, which connects once it is opened (`await pool.open()`); `size` connections at
+    most.
 
     Connections are in autocommit mode and bounded in every way in which a dead peer could hold
     them (keepalives, tcp_user_timeout, statement_timeout). They are not checked before each use,
     which would cost a round trip; the first failure has all of them checked.
     """
+    return _pool(url, size, name, HOT_SESSION, _configure_hot, check=None)
+
+
+def hot_share(size: int) -> int:
+    """How many of a server's connections are for its work; the others are for questions."""
+    return size - max(1, size // 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """All connections of a server that is asked questions."""
+
+    hot: Pool
+    questions: Pool
+
+    async def open(self, *, wait: bool = False) -> None:
+        """Connects; with `wait` it returns when the first connections are there."""
+        await self.hot.open(wait=wait)
+        await self.questions.open(wait=wait)
+
+    async def close(self) -> None:
+        await self.questions.close()
+        await self.hot.close()
+
+
+def open_connections(url: str, *, size: int, name: str) -> Connections:
+    """Both pools, with `size` connections together."""
+    hot = hot_share(size)
+    return Connections(
+        open_pool(url, size=hot, name=name),
+        # Checked before each use: questions are rare, and nobody would notice in between that Postgres
+        # was gone.
+        _pool(
+            url,
+            size - hot,
+            f"{name}-questions",
+            _QUESTION_SESSION,
+            _configure_for_questions,
+            check=AsyncConnectionPool.check_connection,
+        ),
+    )
+
+
+def _pool(
+    url: str,
+    size: int,
+    name: str,
+    session: Mapping[str, str],
+    configure: Callable[[Connection], Awaitable[None]],
+    *,
+    check: Callable[[Connection], Awaitable[None]] | None,
+) -> Pool:
     return AsyncConnectionPool(
         url,
         connection_class=Connection,
         kwargs={
             "application_name": name,
-            "options": _SESSION,
+            "options": options_of(session),
             "connect_timeout": 5,
             "keepalives": 1,
             "keepalives_idle": 10,
@@ -81,7 +157,8 @@ def open_pool(url: str, *, size: int, name: str) -> Pool:
         timeout=5.0,
         max_lifetime=3600.0,
         reconnect_timeout=10.0,
-        configure=_configure,
+        configure=configure,
+        check=check,
         name=name,
         open=False,
     )
@@ -125,15 +202,6 @@ async def claim(pool: Pool, query: str, parameters: Any) -> list[tuple[Any, ...]
         if not found:
             raise
     return found
-
-
-@asynccontextmanager
-async def question_of(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection for a question that reaches many rows: each statement is planned by itself, with
-    all ways of joining, when it is executed with `prepare=False`. Errors as from `connection_of`."""
-    async with connection_of(pool) as connection, connection.transaction():
-        await connection.execute(_PLANNED_FREELY)
-        yield connection
 
 
 _checks: set[asyncio.Task[None]] = set()

@@ -11,6 +11,24 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    DateTime,
+    FromClause,
+    Integer,
+    Select,
+    SmallInteger,
+    Text,
+    any_,
+    bindparam,
+    func,
+    select,
+    tuple_,
+)
+
 from waystation_core.ports.store import (
     HistoryFilter,
     HistoryPortion,
@@ -23,12 +41,12 @@ from waystation_core.ports.store import (
     WorkflowsFound,
 )
 from waystation_core.ports.store.questions import EVERY_ENTRY
-from waystation_core.store import flow_queries, histories, rows, states
-from waystation_core.store.conditions import NAMED_INSTANCES, Conditions
+from waystation_core.store import flow_queries, histories, rows, states, tables
 from waystation_core.store.letters import Letters
 from waystation_core.store.membership import pools_of
 from waystation_core.store.open_work import RAISED, open_work
-from waystation_core.store.pool import Pool, connection_of, question_of
+from waystation_core.store.pool import Connections, Pool, connection_of
+from waystation_core.store.question import Given, ask, columns, conditions
 from waystation_core.store.system_facts import system_facts
 from waystation_domain.model import (
     DEFAULT_NAMESPACE,
@@ -38,6 +56,8 @@ from waystation_domain.model import (
 )
 from waystation_domain.pools import Pool as RouterPool
 from waystation_domain.stored import event_state
+
+_WALK = tables.workflow_instances.alias("w")
 
 # A list shows none of these: each may take as much as a MiB, the forms of waits six.
 _LEFT_OUT = {
@@ -56,10 +76,10 @@ _LISTED_BYTES = 1024 * 1024
 
 # An event is handled after it was raised, so the entries before those that raised the page say nothing of it.
 _EVENTS = f"""
-WITH page AS MATERIALIZED (
+WITH page AS (
     SELECT r.event_id, h.sequence, r.at FROM {RAISED}
     WHERE h.instance_key = %(key)s ORDER BY h.sequence, r.at OFFSET %(after)s LIMIT %(limit)s
-), outcomes AS MATERIALIZED (
+), outcomes AS (
     SELECT event_id, array_agg(result ORDER BY sequence) AS results FROM history
     WHERE instance_key = %(key)s AND sequence >= (SELECT min(sequence) FROM page)
       AND event_id IN (SELECT event_id FROM page) AND action IS NULL GROUP BY event_id
@@ -81,7 +101,67 @@ _WALKED = 20_000
 
 _CREATED_AT = rows.INSTANCE_COLUMNS.index("i.created_at")
 
-# An instance that has ended rests when nothing of it is open, or only deliveries that wait for an
+
+def _walk(given: Given) -> Select[Any]:
+    """Instances by their age, the newest first."""
+    w = _WALK.c
+    place = tuple_(w.created_at, w.key)
+    before = tuple_(
+        bindparam("after_time", type_=DateTime(timezone=True)),
+        bindparam("after_key", type_=BigInteger),
+    )
+    where = {
+        "created_after": w.created_at >= bindparam("created_after"),
+        "created_before": w.created_at < bindparam("created_before"),
+        "after_key": place < before,
+    }
+    return select(_WALK).where(*conditions(where, given)).order_by(*_newest_first(_WALK))
+
+
+def _newest_first(of: FromClause) -> tuple[ColumnElement[Any], ...]:
+    return of.c.created_at.desc(), of.c.key.desc()
+
+
+def _listed(given: Given) -> Select[Any]:
+    walked = _walk(given).limit(_WALKED).subquery("i")
+    i = walked.c
+    where = {
+        "namespace": i.namespace == bindparam("namespace"),
+        "workflow_types": i.workflow_type == any_(bindparam("workflow_types", type_=ARRAY(Text))),
+        "statuses": i.status == any_(bindparam("statuses", type_=ARRAY(SmallInteger))),
+        "idle": i.idle.is_not(None) == bindparam("idle", type_=Boolean),
+    }
+    size = func.coalesce(func.pg_column_size(i.waits), 0) + func.coalesce(
+        func.pg_column_size(i.failure), 0
+    )
+    found = (
+        select(walked, size.label("bytes"))
+        .where(*conditions(where, given))
+        .order_by(*_newest_first(walked))
+        .limit(bindparam("limit", type_=Integer))
+        .subquery("m")
+    )
+    to_here = func.sum(found.c.bytes).over(order_by=_newest_first(found))
+    page = select(
+        found,
+        func.count().over().label("matching"),
+        (to_here - found.c.bytes).label("bytes_before"),
+    ).subquery("i")
+    return (
+        select(*columns(_LISTED), page.c.matching)
+        .where(page.c.bytes_before < _LISTED_BYTES)
+        .order_by(*_newest_first(page))
+    )
+
+
+def _last_walked(given: Given) -> Select[Any]:
+    """Where a walk ends that has not reached the oldest one."""
+    w = _WALK.c
+    return _walk(given).with_only_columns(w.created_at, w.key).offset(_WALKED - 1).limit(1)
+
+
+# OFFSET 0: each is looked up by itself. Without statistics the planner believes that a namespace has few
+# instances, and would read all of it. An instance that has ended rests when nothing of it is open, or only deliveries that wait for an
 # operator (HELD and DEAD).
 _TAILS = f"""
 SELECT w.id, w.after, i.status, i.version,
@@ -93,7 +173,10 @@ SELECT w.id, w.after, i.status, i.version,
     )),
     {rows.HISTORY_COLUMNS}
 FROM unnest(%(ids)s::text[], %(after)s::int[]) AS w(id, after)
-{NAMED_INSTANCES}
+CROSS JOIN LATERAL (
+    SELECT * FROM workflow_instances
+    WHERE namespace = %(namespace)s AND workflow_instance_id = w.id OFFSET 0
+) i
 LEFT JOIN LATERAL (
     {histories.within_bounds("n.instance_key = i.key AND n.sequence > w.after", "n.sequence")}
 ) h ON true
@@ -102,27 +185,23 @@ ORDER BY w.id, w.after, h.sequence
 
 
 class PostgresQueryStore(Letters):
-    """Implements `ports.store.QueryStore` over one pool."""
+    """Implements `ports.store.QueryStore`. What those who wait are told goes over the hot pool, with the
+    work that they wait for."""
 
-    def __init__(self, pool: Pool) -> None:
-        super().__init__(pool)
-
-    async def _fetch(self, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:
-        async with connection_of(self._pool) as connection:
-            cursor = await connection.execute(query, parameters)
-            return await cursor.fetchall()
+    def __init__(self, connections: Connections) -> None:
+        super().__init__(connections.questions)
+        self._hot = connections.hot
 
     async def _ask(self, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:
-        """A question that reaches many rows."""
-        async with question_of(self._pool) as connection:
-            cursor = await connection.execute(query, parameters, prepare=False)
-            return await cursor.fetchall()
+        return await _fetch(self._pool, query, parameters)
 
     async def instances(
         self, ids: Sequence[str], *, namespace: str = DEFAULT_NAMESPACE
     ) -> dict[str, Instance]:
-        found = await self._fetch(
-            f"SELECT {rows.INSTANCE_COLUMNS} FROM unnest(%(ids)s::text[]) AS w(id) {NAMED_INSTANCES}",
+        found = await _fetch(
+            self._hot,
+            f"SELECT {rows.INSTANCE_COLUMNS} FROM workflow_instances i "
+            "WHERE i.namespace = %(namespace)s AND i.workflow_instance_id = ANY(%(ids)s)",
             {"namespace": namespace, "ids": list(ids)},
         )
         return {row[1]: rows.instance(row) for row in found}
@@ -153,7 +232,8 @@ class PostgresQueryStore(Letters):
         limit: int,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> dict[tuple[str, int], HistoryTail]:
-        found = await self._fetch(
+        found = await _fetch(
+            self._hot,
             _TAILS,
             {
                 "ids": [id for id, _ in wanted],
@@ -182,46 +262,24 @@ class PostgresQueryStore(Letters):
         limit: int = 50,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> WorkflowsFound:
-        walk = Conditions()
-        walk.add_times("w.created_at", filter.created_after, filter.created_before)
-        if after is not None:
-            walk.add(
-                "(w.created_at, w.key) < (%(after_time)s, %(after_key)s)",
-                after_time=after[0],
-                after_key=after[1],
-            )
-        where = Conditions(namespace=namespace)
-        where.add("i.namespace = %(namespace)s")
-        if filter.workflow_types:
-            where.add("i.workflow_type = ANY(%(types)s)", types=list(filter.workflow_types))
-        if filter.statuses:
-            where.add("i.status = ANY(%(statuses)s)", statuses=[int(s) for s in filter.statuses])
-        if filter.idle is not None:
-            where.add(f"i.idle IS {'NOT ' if filter.idle else ''}NULL")
-        walked = f"FROM workflow_instances w {walk.clause} ORDER BY w.created_at DESC, w.key DESC"
-        found = await self._fetch(
-            f"SELECT {_LISTED}, i.matching FROM (SELECT *, count(*) OVER () AS matching, "
-            "sum(bytes) OVER (ORDER BY created_at DESC, key DESC) - bytes AS bytes_before "
-            "FROM (SELECT *, COALESCE(pg_column_size(waits), 0) "
-            "+ COALESCE(pg_column_size(failure), 0) AS bytes "
-            f"FROM (SELECT * {walked} LIMIT %(walked)s) i WHERE {where} "
-            "ORDER BY i.created_at DESC, i.key DESC LIMIT %(limit)s) m) i "
-            "WHERE i.bytes_before < %(bytes)s ORDER BY i.created_at DESC, i.key DESC",
-            {
-                **walk.parameters,
-                **where.parameters,
-                "walked": _WALKED,
-                "limit": limit,
-                "bytes": _LISTED_BYTES,
-            },
-        )
-        instances = [rows.instance(row) for row in found]
-        if found and (len(found) == limit or len(found) < found[0][-1]):
-            return WorkflowsFound(instances, (found[-1][_CREATED_AT], found[-1][0]))
-        last = await self._fetch(
-            f"SELECT w.created_at, w.key {walked} OFFSET %(walked)s LIMIT 1",
-            {**walk.parameters, "walked": _WALKED - 1},
-        )
+        time, key = after if after is not None else (None, None)
+        values = {
+            "namespace": namespace,
+            "workflow_types": list(filter.workflow_types),
+            "statuses": [int(status) for status in filter.statuses],
+            "idle": filter.idle,
+            "created_after": filter.created_after,
+            "created_before": filter.created_before,
+            "after_time": time,
+            "after_key": key,
+            "limit": limit,
+        }
+        async with connection_of(self._pool) as connection:
+            found = await ask(connection, _listed, values)
+            instances = [rows.instance(row) for row in found]
+            if found and (len(found) == limit or len(found) < found[0][-1]):
+                return WorkflowsFound(instances, (found[-1][_CREATED_AT], found[-1][0]))
+            last = await ask(connection, _last_walked, values)
         return WorkflowsFound(instances, (last[0][0], last[0][1]) if last else None)
 
     async def events(
@@ -236,7 +294,7 @@ class PostgresQueryStore(Letters):
         ]
 
     async def events_named(self, key: int, event_ids: Sequence[str]) -> dict[str, Event]:
-        found = await self._fetch(
+        found = await self._ask(
             f"SELECT {rows.EVENT_COLUMNS} FROM unnest(%s::uuid[]) AS f(event_id) "
             "JOIN events e ON e.event_id = f.event_id WHERE e.instance_key = %s",
             (list(event_ids), key),
@@ -244,13 +302,13 @@ class PostgresQueryStore(Letters):
         return {row[0]: rows.event(row) for row in found}
 
     async def open_work(self, key: int, *, limit: int = 200) -> OpenWork:
-        async with question_of(self._pool) as connection:
+        async with connection_of(self._pool) as connection:
             return await open_work(connection, key, limit)
 
     async def instance_of_event(
         self, event_id: str, *, namespace: str = DEFAULT_NAMESPACE
     ) -> int | None:
-        found = await self._fetch(
+        found = await self._ask(
             "SELECT e.instance_key FROM events e JOIN workflow_instances i ON i.key = e.instance_key "
             "WHERE e.event_id = %s::uuid AND i.namespace = %s",
             (event_id, namespace),
@@ -280,5 +338,11 @@ class PostgresQueryStore(Letters):
         )
 
     async def system(self, namespace: str = DEFAULT_NAMESPACE) -> SystemFacts:
-        async with question_of(self._pool) as connection:
+        async with connection_of(self._pool) as connection:
             return await system_facts(connection, namespace)
+
+
+async def _fetch(pool: Pool, query: str, parameters: Any) -> list[tuple[Any, ...]]:
+    async with connection_of(pool) as connection:
+        cursor = await connection.execute(query, parameters)
+        return await cursor.fetchall()

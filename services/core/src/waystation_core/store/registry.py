@@ -8,16 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    literal_column,
+    select,
+    tuple_,
+)
 
 from waystation_core.ids import may_be_ours
 from waystation_core.ports.store import Registration, RegistrySnapshot
-from waystation_core.store import task_specs
+from waystation_core.store import tables, task_specs
 from waystation_core.store.catching_up import CatchingUp
 from waystation_core.store.handler_rows import HANDLER_COLUMNS, LIVE
 from waystation_core.store.handler_rows import registration as registration_of
 from waystation_core.store.pool import Connection, Pool, connection_of
+from waystation_core.store.question import Given, ask, columns, conditions
 from waystation_core.store.registering import Registering
 from waystation_core.store.retiring import Retiring
+from waystation_core.store.rows import Columns
 from waystation_domain.errors import HandlerNotFound, shown
 from waystation_domain.model import DEFAULT_NAMESPACE, JsonObject
 
@@ -39,6 +53,41 @@ WHERE namespace = %(namespace)s AND EXISTS (SELECT 1 FROM gone)
 
 _LONGEST_ERROR = 1_000
 """Characters of what is wrong with an endpoint, as it is told."""
+
+
+_HANDLERS = tables.handlers.alias("h")
+
+
+def _registered(given: Given, shown: Columns = HANDLER_COLUMNS) -> Select[Any]:
+    h = _HANDLERS.c
+    place: tuple[ColumnElement[Any], ...] = (
+        h.service_name,
+        h.host,
+        h.port,
+        literal_column('h.handler_id::text COLLATE "C"'),
+    )
+    after = tuple_(
+        bindparam("after_service", type_=Text),
+        bindparam("after_host", type_=Text),
+        bindparam("after_port", type_=Integer),
+        bindparam("after_id", type_=Text),
+    )
+    where = {
+        "namespace": h.namespace == bindparam("namespace"),
+        "service_name": h.service_name == bindparam("service_name"),
+        "after_id": tuple_(*place) > after,
+    }
+    return (
+        select(*columns(shown))
+        .select_from(_HANDLERS)
+        .where(literal_column(LIVE), *conditions(where, given))
+        .order_by(*place)
+        .limit(bindparam("limit", type_=Integer))
+    )
+
+
+def _registered_without_tasks(given: Given) -> Select[Any]:
+    return _registered(given, HANDLER_COLUMNS.but({"h.tasks": "'[]'::json"}))
 
 
 class PostgresRegistryStore(Registering, Retiring, CatchingUp):
@@ -95,34 +144,19 @@ class PostgresRegistryStore(Registering, Retiring, CatchingUp):
         with_tasks: bool = True,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> list[Registration]:
-        conditions = ["h.namespace = %(namespace)s", LIVE]
-        if service_name:
-            conditions.append("h.service_name = %(service_name)s")
-        if after is not None:
-            conditions.append(
-                '(h.service_name, h.host, h.port, h.handler_id::text COLLATE "C") > '
-                "(%(after_service)s, %(after_host)s, %(after_port)s, %(after_id)s)"
-            )
-        columns = HANDLER_COLUMNS
-        if not with_tasks:
-            columns = columns.but({"h.tasks": "'[]'::json"})
-        service, host, port, handler = after if after is not None else ("", "", 0, "")
+        service, host, port, handler = after if after is not None else (None,) * 4
+        values = {
+            "namespace": namespace,
+            "service_name": service_name or None,
+            "after_service": service,
+            "after_host": host,
+            "after_port": port,
+            "after_id": handler,
+            "limit": limit,
+        }
+        build = _registered if with_tasks else _registered_without_tasks
         async with connection_of(self._pool) as connection:
-            cursor = await connection.execute(
-                f"SELECT {columns} FROM handlers h WHERE {' AND '.join(conditions)} "
-                'ORDER BY h.service_name, h.host, h.port, h.handler_id::text COLLATE "C" '
-                "LIMIT %(limit)s",
-                {
-                    "namespace": namespace,
-                    "service_name": service_name,
-                    "after_service": service,
-                    "after_host": host,
-                    "after_port": port,
-                    "after_id": handler,
-                    "limit": limit,
-                },
-            )
-            found = [registration_of(row) for row in await cursor.fetchall()]
+            found = [registration_of(row) for row in await ask(connection, build, values)]
             cursor = await connection.execute(
                 "SELECT report FROM routers WHERE lease_until > now() ORDER BY lease_until"
             )

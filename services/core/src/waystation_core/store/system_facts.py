@@ -45,10 +45,10 @@ SELECT o.event_id::text, extract(epoch FROM now() - o.since)::float8, i.workflow
 
 async def system_facts(connection: Connection, namespace: str) -> SystemFacts:
     """See `ports.store.QueryStore.system`."""
-    cursor = await connection.execute(_SYSTEM, prepare=False)
+    cursor = await connection.execute(_SYSTEM)
     numbers = await cursor.fetchone()
     workflows = await counting.instances(connection, namespace)
-    cursor = await connection.execute(_OLDEST, prepare=False)
+    cursor = await connection.execute(_OLDEST)
     oldest = await cursor.fetchone()
     cursor = await connection.execute(
         "SELECT router_id::text, pool, host, started_at, "

@@ -1,0 +1,83 @@
+"""Which dead letters a filter means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    FromClause,
+    Join,
+    SmallInteger,
+    Text,
+    any_,
+    bindparam,
+    func,
+    literal_column,
+    select,
+)
+
+from waystation_core.ports.store import DeadLetterFilter
+from waystation_core.store import tables
+from waystation_core.store.question import Given, conditions
+
+LETTERS = tables.dead_letters.alias("l")
+_EVENTS = tables.events.alias("e")
+_INSTANCES = tables.workflow_instances.alias("i")
+_NAMED = tables.workflow_instances.alias("n")
+
+
+def with_their_own(letters: FromClause) -> Join:
+    """Dead letters `l` with their events `e` and instances `i`."""
+    return letters.join(_EVENTS, _EVENTS.c.event_id == letters.c.event_id).join(
+        _INSTANCES, _INSTANCES.c.key == letters.c.instance_key
+    )
+
+
+def values_of(filter: DeadLetterFilter, namespace: str) -> dict[str, Any]:
+    """For statements with these conditions."""
+    return {
+        "namespace": namespace,
+        "states": [int(state) for state in filter.states],
+        "workflow_instance_ids": list(filter.workflow_instance_ids),
+        "workflow_types": list(filter.workflow_types),
+        "task_ids": list(filter.task_ids),
+        "event_types": list(filter.event_types),
+        "reasons": list(filter.reasons),
+        "created_after": filter.created_after,
+        "created_before": filter.created_before,
+    }
+
+
+def _texts(name: str) -> ColumnElement[Any]:
+    return any_(bindparam(name, type_=ARRAY(Text)))
+
+
+def meant(letters: FromClause, given: Given) -> list[ColumnElement[bool]]:
+    """The conditions on `with_their_own` of what was given to a filter."""
+    letter, event, instance = letters.c, _EVENTS.c, _INSTANCES.c
+    return named(letters, given) + conditions(
+        {
+            "namespace": instance.namespace == bindparam("namespace"),
+            "states": letter.state == any_(bindparam("states", type_=ARRAY(SmallInteger))),
+            "workflow_types": instance.workflow_type == _texts("workflow_types"),
+            "task_ids": letter.task_id == _texts("task_ids"),
+            "event_types": event.event_type == _texts("event_types"),
+            "reasons": letter.error.op("->>")(literal_column("'reason'")) == _texts("reasons"),
+            "created_after": letter.created_at >= bindparam("created_after"),
+            "created_before": letter.created_at < bindparam("created_before"),
+        },
+        given,
+    )
+
+
+def named(letters: FromClause, given: Given) -> list[ColumnElement[bool]]:
+    """Only the letters of the instances that a filter names, if it names any. Their keys first: by them the
+    letters have an index, however many others there are."""
+    keys = select(_NAMED.c.key).where(
+        _NAMED.c.namespace == bindparam("namespace"),
+        _NAMED.c.workflow_instance_id == _texts("workflow_instance_ids"),
+    )
+    of_them = letters.c.instance_key == any_(func.array(keys.scalar_subquery()))
+    return conditions({"workflow_instance_ids": of_them}, given)
