@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import psycopg
@@ -86,3 +88,15 @@ async def test_the_schema_of_another_release_is_refused(database_url: str) -> No
     with pytest.raises(WrongSchema) as refused:
         await check_schema(database_url)
     assert refused.value.found == "later"
+
+
+def test_a_router_starts_without_sqlalchemy() -> None:
+    """To import it takes longer than all the rest."""
+    said = subprocess.run(
+        [sys.executable, "-c", "import sys, waystation_router.main; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "waystation_core.store.engine" in said.stdout.split()
+    assert "sqlalchemy" not in said.stdout.split()

@@ -8,7 +8,9 @@ from sqlalchemy import (
     ARRAY,
     ColumnElement,
     FromClause,
+    Integer,
     Join,
+    Select,
     SmallInteger,
     Text,
     any_,
@@ -19,8 +21,9 @@ from sqlalchemy import (
 )
 
 from waystation_core.ports.store import DeadLetterFilter
-from waystation_core.store import tables
-from waystation_core.store.question import Given, conditions
+from waystation_core.store import states, tables
+from waystation_core.store.letter_rows import OPEN_COLUMNS
+from waystation_core.store.question import Given, columns, conditions
 
 LETTERS = tables.dead_letters.alias("l")
 _EVENTS = tables.events.alias("e")
@@ -81,3 +84,17 @@ def named(letters: FromClause, given: Given) -> list[ColumnElement[bool]]:
     )
     of_them = letters.c.instance_key == any_(func.array(keys.scalar_subquery()))
     return conditions({"workflow_instance_ids": of_them}, given)
+
+
+def open_letters(given: Given) -> Select[Any]:
+    """Those of one instance, by id."""
+    of = LETTERS.c
+    after = {"after_id": of.dead_letter_id > bindparam("after_id")}
+    return (
+        select(*columns(OPEN_COLUMNS))
+        .select_from(with_their_own(LETTERS))
+        .where(of.instance_key == bindparam("key"), of.state == states.OPEN_LETTER)
+        .where(*meant(LETTERS, given), *conditions(after, given))
+        .order_by(of.dead_letter_id)
+        .limit(bindparam("limit", type_=Integer))
+    )

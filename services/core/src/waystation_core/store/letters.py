@@ -32,8 +32,8 @@ from waystation_core.ports.store import (
 )
 from waystation_core.store import rows, states, tables
 from waystation_core.store.letter_filter import LETTERS, meant, named, values_of, with_their_own
-from waystation_core.store.locked import LETTER_COLUMNS, facts, open_letter
-from waystation_core.store.open_work import letter_fact
+from waystation_core.store.letter_rows import OPEN_COLUMNS, SHOWN_COLUMNS, letter_fact, open_letter
+from waystation_core.store.locked import facts
 from waystation_core.store.pool import Pool, connection_of
 from waystation_core.store.question import Given, ask, columns, conditions
 from waystation_domain.errors import DeadLetterNotFound
@@ -42,15 +42,6 @@ from waystation_domain.model import (
     Delivery,
     Event,
 )
-
-_SHOWN = rows.Columns(
-    (
-        *rows.EVENT_COLUMNS.but({"e.payload": "COALESCE(l.payload, e.payload)"}),
-        *("l.dead_letter_id::text", "l.task_id", "i.workflow_instance_id", "i.workflow_type"),
-        *("l.attempts", "l.error", "l.on_failure", "l.state", "l.created_at", "l.resolved_at"),
-    )
-)
-"""What `letter_fact` reads."""
 
 
 def _newest(given: Given) -> Select[Any]:
@@ -65,7 +56,7 @@ def _newest(given: Given) -> Select[Any]:
         "dead_letter_id": of.dead_letter_id == bindparam("dead_letter_id"),
     }
     return (
-        select(*columns(_SHOWN))
+        select(*columns(SHOWN_COLUMNS))
         .select_from(with_their_own(LETTERS))
         .where(*meant(LETTERS, given), *conditions(more, given))
         .order_by(of.created_at.desc(), of.dead_letter_id.desc())
@@ -107,7 +98,7 @@ def _of_each_instance(given: Given) -> Select[Any]:
         .lateral("l")
     )
     x = (
-        select(*columns(LETTER_COLUMNS.but(rows.UNREAD_PAYLOAD)))
+        select(*columns(OPEN_COLUMNS.but(rows.UNREAD_PAYLOAD)))
         .select_from(with_their_own(letters))
         .where(*meant(letters, given))
         .order_by(letters.c.dead_letter_id)

@@ -12,14 +12,12 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Integer, Select, bindparam, select
 
 from waystation_core.ports.store import DeadLetterFilter, RegistryMoved
 from waystation_core.store import rows, statements, states
 from waystation_core.store.catching_up import never_delivered
-from waystation_core.store.letter_filter import LETTERS, meant, values_of, with_their_own
+from waystation_core.store.letter_rows import OPEN_COLUMNS, open_letter
 from waystation_core.store.pool import Connection
-from waystation_core.store.question import Given, ask, columns, conditions
 from waystation_core.store.writing import count_request, write
 from waystation_domain.commit import EventFacts, InstanceCommit, LoggedWrites, writes_of
 from waystation_domain.dead_letters import OpenDeadLetter
@@ -35,7 +33,6 @@ from waystation_domain.model import (
     Event,
     Instance,
     JsonObject,
-    OnFailure,
     Timer,
     TimerKind,
     Turn,
@@ -77,7 +74,7 @@ class LockedInstance:
 
     async def dead_letter(self, dead_letter_id: str) -> OpenDeadLetter:
         found = await self._rows(
-            f"SELECT l.state, {LETTER_COLUMNS} FROM dead_letters l "
+            f"SELECT l.state, {OPEN_COLUMNS} FROM dead_letters l "
             "JOIN events e ON e.event_id = l.event_id "
             "WHERE l.dead_letter_id = %s::uuid AND l.instance_key = %s",
             dead_letter_id,
@@ -98,13 +95,17 @@ class LockedInstance:
     async def dead_letters(
         self, filter: DeadLetterFilter, *, after: str | None = None, limit: int
     ) -> list[OpenDeadLetter]:
+        # Only an API asks this: a router need not wait for SQLAlchemy to be imported.
+        from waystation_core.store.letter_filter import open_letters, values_of
+        from waystation_core.store.question import ask
+
         values = {
             **values_of(filter, self.instance.namespace),
             "key": self.instance.key,
             "after_id": after,
             "limit": limit,
         }
-        return [open_letter(row) for row in await ask(self._connection, _open_letters, values)]
+        return [open_letter(row) for row in await ask(self._connection, open_letters, values)]
 
     async def held(self) -> list[tuple[Delivery, Event]]:
         return await self._deliveries(f"AND d.state = {states.HELD}")
@@ -194,41 +195,6 @@ class LockedInstance:
         if written.keys != {self.instance.key}:
             # The row is ours, so only the registry can have moved between two statements.
             raise RegistryMoved
-
-
-_LETTER = (
-    *("l.dead_letter_id::text", "l.task_id", "l.attempts", "l.on_failure", "l.edit", "l.payload"),
-    # Not its metadata, which may be large.
-    "json_build_object('reason', l.error->>'reason', 'message', l.error->>'message')",
-)
-LETTER_COLUMNS = rows.Columns((*_LETTER, *rows.EVENT_COLUMNS))
-
-
-def _open_letters(given: Given) -> Select[Any]:
-    of = LETTERS.c
-    after = {"after_id": of.dead_letter_id > bindparam("after_id")}
-    return (
-        select(*columns(LETTER_COLUMNS))
-        .select_from(with_their_own(LETTERS))
-        .where(of.instance_key == bindparam("key"), of.state == states.OPEN_LETTER)
-        .where(*meant(LETTERS, given), *conditions(after, given))
-        .order_by(of.dead_letter_id)
-        .limit(bindparam("limit", type_=Integer))
-    )
-
-
-def open_letter(row: Sequence[Any]) -> OpenDeadLetter:
-    """From LETTER_COLUMNS."""
-    return OpenDeadLetter(
-        dead_letter_id=row[0],
-        event=rows.event(row[len(_LETTER) :]),
-        task_id=row[1],
-        attempts=row[2],
-        on_failure=OnFailure(row[3]),
-        edit=row[4],
-        payload=row[5],
-        error=row[6],
-    )
 
 
 async def lock(

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from waystation_core.ports.store import (
-    DeadLetterFact,
     DeliveryFact,
     LeaseState,
     OpenWork,
@@ -18,8 +17,9 @@ from waystation_core.ports.store import (
     TimerFact,
 )
 from waystation_core.store import rows, states
+from waystation_core.store.letter_rows import letter_fact
 from waystation_core.store.pool import Connection
-from waystation_domain.model import DeadLetterState, OnFailure, TimerKind
+from waystation_domain.model import TimerKind
 
 RAISED = """history h CROSS JOIN LATERAL unnest(h.raised) WITH ORDINALITY AS r(event_id, at)"""
 """Events of an instance are found through what its history raised, in that order."""
@@ -116,21 +116,3 @@ def _delivery(row: rows.Row) -> DeliveryFact:
 
 def _timer(row: rows.Row) -> TimerFact:
     return TimerFact(TimerKind(row[0]), row[1], row[2], rows.event(row[3:]))
-
-
-def letter_fact(row: rows.Row) -> DeadLetterFact:
-    """From an event's columns and those of its dead letter."""
-    rest = row[rows.EVENT_WIDTH :]
-    return DeadLetterFact(
-        dead_letter_id=rest[0],
-        event=rows.event(row),
-        task_id=rest[1],
-        workflow_instance_id=rest[2],
-        workflow_type=rest[3],
-        attempts=rest[4],
-        error=rest[5],
-        on_failure=OnFailure(rest[6]),
-        state=DeadLetterState(rest[7]),
-        created_at=rest[8],
-        resolved_at=rest[9],
-    )

@@ -8,30 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
-
-from sqlalchemy import (
-    ColumnElement,
-    Integer,
-    Select,
-    Text,
-    bindparam,
-    literal_column,
-    select,
-    tuple_,
-)
 
 from waystation_core.ids import may_be_ours
 from waystation_core.ports.store import Registration, RegistrySnapshot
-from waystation_core.store import tables, task_specs
+from waystation_core.store import task_specs
 from waystation_core.store.catching_up import CatchingUp
 from waystation_core.store.handler_rows import HANDLER_COLUMNS, LIVE
 from waystation_core.store.handler_rows import registration as registration_of
 from waystation_core.store.pool import Connection, Pool, connection_of
-from waystation_core.store.question import Given, ask, columns, conditions
 from waystation_core.store.registering import Registering
 from waystation_core.store.retiring import Retiring
-from waystation_core.store.rows import Columns
 from waystation_domain.errors import HandlerNotFound, shown
 from waystation_domain.model import DEFAULT_NAMESPACE, JsonObject
 
@@ -55,39 +41,13 @@ _LONGEST_ERROR = 1_000
 """Characters of what is wrong with an endpoint, as it is told."""
 
 
-_HANDLERS = tables.handlers.alias("h")
-
-
-def _registered(given: Given, shown: Columns = HANDLER_COLUMNS) -> Select[Any]:
-    h = _HANDLERS.c
-    place: tuple[ColumnElement[Any], ...] = (
-        h.service_name,
-        h.host,
-        h.port,
-        literal_column('h.handler_id::text COLLATE "C"'),
-    )
-    after = tuple_(
-        bindparam("after_service", type_=Text),
-        bindparam("after_host", type_=Text),
-        bindparam("after_port", type_=Integer),
-        bindparam("after_id", type_=Text),
-    )
-    where = {
-        "namespace": h.namespace == bindparam("namespace"),
-        "service_name": h.service_name == bindparam("service_name"),
-        "after_id": tuple_(*place) > after,
-    }
-    return (
-        select(*columns(shown))
-        .select_from(_HANDLERS)
-        .where(literal_column(LIVE), *conditions(where, given))
-        .order_by(*place)
-        .limit(bindparam("limit", type_=Integer))
-    )
-
-
-def _registered_without_tasks(given: Given) -> Select[Any]:
-    return _registered(given, HANDLER_COLUMNS.but({"h.tasks": "'[]'::json"}))
+# Text, not SQLAlchemy's: a router imports this module too, and never asks for the list.
+_HANDLER_CONDITIONS = {
+    "namespace": "h.namespace = %(namespace)s",
+    "service_name": "h.service_name = %(service_name)s",
+    "after_id": '(h.service_name, h.host, h.port, h.handler_id::text COLLATE "C") > '
+    "(%(after_service)s, %(after_host)s, %(after_port)s, %(after_id)s)",
+}
 
 
 class PostgresRegistryStore(Registering, Retiring, CatchingUp):
@@ -154,9 +114,16 @@ class PostgresRegistryStore(Registering, Retiring, CatchingUp):
             "after_id": handler,
             "limit": limit,
         }
-        build = _registered if with_tasks else _registered_without_tasks
+        where = [text for name, text in _HANDLER_CONDITIONS.items() if values[name] is not None]
+        shown = HANDLER_COLUMNS if with_tasks else HANDLER_COLUMNS.but({"h.tasks": "'[]'::json"})
         async with connection_of(self._pool) as connection:
-            found = [registration_of(row) for row in await ask(connection, build, values)]
+            cursor = await connection.execute(
+                f"SELECT {shown} FROM handlers h WHERE {LIVE} AND {' AND '.join(where)} "
+                'ORDER BY h.service_name, h.host, h.port, h.handler_id::text COLLATE "C" '
+                "LIMIT %(limit)s",
+                values,
+            )
+            found = [registration_of(row) for row in await cursor.fetchall()]
             cursor = await connection.execute(
                 "SELECT report FROM routers WHERE lease_until > now() ORDER BY lease_until"
             )
