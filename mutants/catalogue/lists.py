@@ -26,7 +26,7 @@ MUTANTS = (
         "lists_instances_are_read_in_vain",
         "A portion of a list of instances has a bound in bytes",
         "core/store/queries.py",
-        (("        .where(page.c.bytes_before < _LISTED_BYTES)\n", ""),),
+        (('        .where(page.c.bytes_before < bindparam("bytes", type_=Integer))\n', ""),),
         killers=(
             "tests/api/test_reading.py::test_instances_that_a_page_has_no_room_for_are_not_read",
         ),

@@ -149,7 +149,7 @@ def _listed(given: Given) -> Select[Any]:
     ).subquery("i")
     return (
         select(*columns(_LISTED), page.c.matching)
-        .where(page.c.bytes_before < _LISTED_BYTES)
+        .where(page.c.bytes_before < bindparam("bytes", type_=Integer))
         .order_by(*_newest_first(page))
     )
 
@@ -273,6 +273,7 @@ class PostgresQueryStore(Letters):
             "after_time": time,
             "after_key": key,
             "limit": limit,
+            "bytes": _LISTED_BYTES,
         }
         async with connection_of(self._pool) as connection:
             found = await ask(connection, _listed, values)
