@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from waystation_core.ports.store import DeadLetterFact
 from waystation_core.store import rows
-from waystation_domain.actions import OpenDeadLetter
+from waystation_domain.dead_letters import OpenDeadLetter
 from waystation_domain.model import DeadLetterState, OnFailure
 
 _OPEN = (
