@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+PEERS_ARGS ?=
 SCALE_ARGS ?=
 CHAOS_ARGS ?=
 MINUTES ?= 20
@@ -89,6 +90,10 @@ fuzz: setup ## Run property tests with many examples, then random runs of the en
 .PHONY: bench
 bench: setup rabbitmq ## Measure workflows per second and latency; BENCH_ARGS="--seconds 3 --repeats 1" is the short form
 	$(bin)/python -m bench $(BENCH_ARGS)
+
+.PHONY: bench-peers
+bench-peers: setup rabbitmq node ## The same work by Restate beside it, in turns; PEERS_ARGS="--rounds 1 --seconds 3 --row 1"
+	$(bin)/python -m bench.peers $(PEERS_ARGS)
 
 .PHONY: scale
 scale: setup rabbitmq ## Test very large numbers of one thing, each with its bound; SCALE_ARGS="--case parked" is one case

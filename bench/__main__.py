@@ -20,7 +20,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--concurrency", type=int, action="append", help="default: 1 and 64")
     parser.add_argument("--seconds", type=float, default=15.0, help="of one window (15)")
     parser.add_argument("--repeats", type=int, default=3, help="windows per row (3)")
-    parser.add_argument("--channels", type=int, default=2, help="connections of the client (2)")
+    parser.add_argument("--clients", type=int, default=2, help="clients that the callers share (2)")
+    parser.add_argument("--unary", action="store_true", help="a call for each workflow, no stream")
     parser.add_argument("--output", type=Path, default=report.LATEST, help="the JSON file")
     parser.add_argument("--logs", type=Path, help="keep the processes' logs in this folder")
     return parser.parse_args()
@@ -57,7 +58,8 @@ def _measure(
         "address": system.address,
         "workflow_type": WORKLOADS[workload],
         "concurrency": concurrency,
-        "channels": options.channels,
+        "clients": options.clients,
+        "unary": options.unary,
         "warm_up": min(WARM_UP_SECONDS, options.seconds),
         "seconds": options.seconds,
         "groups": system.groups,

@@ -6,91 +6,72 @@
 import asyncio
 import json
 import os
-import random
 import sys
-import time
+from datetime import timedelta
 from typing import Any
 
 import uvloop
 
-from bench.cpu import cpu_seconds
+from bench.closed_loop import ClosedLoop
+from waystation.v1 import workflow_pb2
+from waystation.v1 import workflow_service_pb2 as pb
+from waystation.v1.workflow_service_pb2_grpc import WorkflowServiceStub
 from waystation_worker import Client
+from waystation_worker.channels import open_channel
+from waystation_worker.values import write_struct
 
 RUN_SECONDS = 60.0
 
 
-def claim(number: int) -> dict[str, Any]:
-    """About 300 bytes of JSON, no two alike."""
-    pick = random.Random(number)
-    return {
-        "claim": {
-            "number": f"CLM-{number:08d}",
-            "policy": f"CAR-{pick.randrange(10**6):06d}",
-            "amount": round(pick.uniform(100, 20_000), 2),
-            "currency": "EUR",
-            "text": "The other driver did not stop at the red light and hit my car on the left "
-            "side; both doors and the mirror have to be replaced.",
-            "customer": {"name": "Alex Example", "city": "Sampletown"},
-        }
-    }
+class SdkRuns:
+    """By the SDK's client: over a stream, shared by the callers of one client."""
 
-
-class Load:
-    """One closed loop: `concurrency` coroutines that each start a workflow and wait for its end."""
-
-    def __init__(self, address: str, workflow_type: str, concurrency: int, channels: int) -> None:
-        self._clients = [Client(address) for _ in range(min(channels, concurrency))]
+    def __init__(self, address: str, workflow_type: str, clients: int) -> None:
+        self._clients = [Client(address) for _ in range(clients)]
         self._workflow_type = workflow_type
-        self._concurrency = concurrency
-        self._numbers = iter(range(1 << 62))
-        self._measured: list[float] | None = None
-        self._over = False
 
-    async def run(self, warm_up: float, seconds: float, groups: dict[str, int]) -> dict[str, Any]:
-        """Latencies (s) of what ended inside the window, its length (s), CPU seconds by group."""
-        loops = [asyncio.ensure_future(self._loop(at)) for at in range(self._concurrency)]
-        await self._while_working(loops, warm_up)
-        measured: list[float] = []
-        self._measured = measured
-        before, began = cpu_seconds(groups), time.monotonic()
-        await self._while_working(loops, seconds)
-        self._measured = None
-        after, took = cpu_seconds(groups), time.monotonic() - began
-        self._over = True
-        await asyncio.gather(*loops)
-        for client in self._clients:
-            await client.close()
-        return {
-            "latencies": measured,
-            "seconds": took,
-            "cpu": {group: after[group] - before[group] for group in groups},
-        }
-
-    async def _while_working(self, loops: list[asyncio.Task[None]], seconds: float) -> None:
-        """Lets the loops work so long. Raises what ended one of them."""
-        ended, _ = await asyncio.wait(loops, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
-        for loop in ended:
-            loop.result()
-
-    async def _loop(self, at: int) -> None:
+    async def run_one(self, at: int, data: dict[str, Any]) -> None:
         client = self._clients[at % len(self._clients)]
-        while not self._over:
-            data = claim(next(self._numbers))
-            began = time.monotonic()
-            workflow = await client.run(self._workflow_type, data, timeout=RUN_SECONDS)
-            took = time.monotonic() - began
-            if workflow.status != "COMPLETED":
-                raise RuntimeError(f"{workflow.id} is {workflow.status}: {workflow.failure}")
-            if self._measured is not None:
-                self._measured.append(took)
+        workflow = await client.run(self._workflow_type, data, timeout=RUN_SECONDS)
+        if workflow.status != "COMPLETED":
+            raise RuntimeError(f"{workflow.id} is {workflow.status}: {workflow.failure}")
+
+    async def close(self) -> None:
+        await asyncio.gather(*(client.close() for client in self._clients))
+
+
+class UnaryRuns:
+    """By a call of its own for each workflow, as programs without the SDK make them."""
+
+    def __init__(self, address: str, workflow_type: str, clients: int) -> None:
+        self._channels = [open_channel(address) for _ in range(clients)]
+        self._stubs = [WorkflowServiceStub(channel) for channel in self._channels]
+        self._workflow_type = workflow_type
+
+    async def run_one(self, at: int, data: dict[str, Any]) -> None:
+        request = pb.RunWorkflowRequest(timeout=timedelta(seconds=RUN_SECONDS))
+        request.start.workflow_type = self._workflow_type
+        write_struct(data, request.start.data, "data")
+        response = await self._stubs[at % len(self._stubs)].RunWorkflow(
+            request, timeout=RUN_SECONDS
+        )
+        if response.outcome != workflow_pb2.WAIT_OUTCOME_DONE or response.context.HasField(
+            "failure"
+        ):
+            raise RuntimeError(f"{response.context.workflow_instance_id} did not complete")
+
+    async def close(self) -> None:
+        await asyncio.gather(*(channel.close() for channel in self._channels))
 
 
 async def _main(options: dict[str, Any]) -> None:
-    load = Load(
-        options["address"], options["workflow_type"], options["concurrency"], options["channels"]
-    )
+    kind = UnaryRuns if options.get("unary") else SdkRuns
+    clients = min(options["clients"], options["concurrency"])
+    runs = kind(options["address"], options["workflow_type"], clients)
     groups = {**options["groups"], "client": os.getpid()}
-    print(json.dumps(await load.run(options["warm_up"], options["seconds"], groups)))
+    loop = ClosedLoop(runs.run_one, options["concurrency"])
+    print(json.dumps(await loop.run(options["warm_up"], options["seconds"], groups)))
+    await runs.close()
 
 
 if __name__ == "__main__":
