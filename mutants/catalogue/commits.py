@@ -214,6 +214,23 @@ MUTANTS = (
         killers=("tests/house/test_clocks.py::test_the_clock_of_a_process_decides_nothing",),
     ),
     Mutant(
+        "a_router_decides_by_its_own_clock",
+        "Every decision has the store's time, in whichever form it is made",
+        "router/committer.py",
+        (
+            ("            now=now,\n", "            now=datetime.now(UTC),\n"),
+            ("import asyncio\n", "import asyncio\nfrom datetime import UTC, datetime\n"),
+        ),
+        killers=("tests/house/test_clocks.py::test_the_clock_of_a_process_decides_nothing",),
+    ),
+    Mutant(
+        "a_past_shows_what_is_open_now",
+        "An instance as it was shows nothing of the groups that are open now",
+        "domain/fold.py",
+        (("            groups=(),\n", ""),),
+        killers=("tests/domain/test_fold.py::test_nothing_of_what_is_open_now_is_shown_of_then",),
+    ),
+    Mutant(
         "m14_outbox_by_cursor",
         "M14: the outbox is claimed by what is due, not from where the last look ended",
         "core/store/sweeping.py",

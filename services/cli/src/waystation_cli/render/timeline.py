@@ -24,6 +24,9 @@ from waystation_cli.render import names
 from waystation_cli.render.text import clock, length, plain
 from waystation_cli.render.tree import Node
 
+_ABOUT_DEAD_LETTERS = ("dead_letter_retried", "dead_letter_discarded")
+"""Actions that are shown with the delivery that they are about."""
+
 
 class _Branch(NamedTuple):
     node: Node
@@ -52,7 +55,7 @@ class _Timeline:
                 then = self._events[entry.event_id].event
                 self._joins[then.causation_id, then.raised_by].append(entry)
             elif not entry.action or (
-                entry.action.startswith("dead_letter_") and entry.event_id in self._events
+                entry.action in _ABOUT_DEAD_LETTERS and entry.event_id in self._events
             ):
                 self._results[entry.event_id].append(entry)
         for event in (entry.event for entry in events):
@@ -101,7 +104,7 @@ class _Timeline:
         self._drawn_entries.add(entry.sequence)
         branch = node.add(entry_line(entry))
         raised = list(entry.raised_event_ids)
-        if entry.action and not entry.action.startswith("dead_letter_"):
+        if entry.action and entry.action not in _ABOUT_DEAD_LETTERS:
             # The event of a start, an input or a publish is the one that it raised.
             raised.insert(0, entry.event_id)
         branches = []
