@@ -144,7 +144,7 @@ _RARER_TABLES = f""", put AS (
 )"""
 
 _WHICH_WERE_WRITTEN = """
-SELECT key, now() FROM written
+SELECT key FROM written
 """
 
 WRITE = _COMMIT + _WHICH_WERE_WRITTEN
