@@ -74,17 +74,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 LONGEST_FILES = (
-    "e2e/test_chaos.py",
     "e2e/test_failpoints.py",
+    "e2e/test_chaos.py",
     "docs/test_transcripts.py",
-    "e2e/test_scale.py",
-    "house/test_mutants.py",
-    "model/test_machine.py",
-    "model/test_interleaving.py",
-    "e2e/test_fuzz_input.py",
+    "polyglot/test_without_sdk.py",
+    "e2e/test_lost_servers.py",
+    "e2e/test_joins.py",
+    "e2e/test_attempts.py",
     "router/test_fault_table.py",
+    "model/test_interleaving.py",
+    "api/test_every_error.py",
+    "e2e/test_scale.py",
+    "e2e/test_stopping.py",
+    "model/test_machine.py",
+    "broker/test_amqp.py",
+    "house/test_private_servers.py",
 )
-"""Files that take a minute or more. A file is one worker's, so these begin first: the last worker is done
+"""Files that take twenty seconds or more. A file is one worker's, so these begin first: the last worker is done
 soon after the others."""
 
 
