@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from support.chat_server import ChatServer, Reply, fails, says
 
-from chat_model import OpenAIModel
+from chat_model.openai_model import OpenAIModel
 from research_agent.agent.scripted import ScriptedModel
 from research_agent.agent.service import APPROVAL_SECONDS, MAX_ROUNDS, build_service
 from research_agent.calls import WORKFLOW_TYPE

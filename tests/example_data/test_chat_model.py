@@ -8,8 +8,9 @@ import pytest
 from support.chat_server import HANGS, HANGS_UP, TRICKLES, ChatServer, Reply, fails, says
 from support.claims import WINDSCREEN
 
-from chat_model import ModelUnavailable, OpenAIModel, UnusableAnswer, model_from_environment
+from chat_model import ModelUnavailable, UnusableAnswer, model_from_environment
 from chat_model.failures import MOST_PATIENCE, wanted_pause
+from chat_model.openai_model import OpenAIModel
 from insurance_claim.reader import LetterFacts, ModelReader, reader_from_environment
 from insurance_claim.service import WORKFLOW_TYPE, build_service
 from waystation_worker import Reject, RetryAfter

@@ -5,9 +5,15 @@ Uses the worker SDK, openai and pydantic; must not import any other part of the 
 example.
 """
 
-from chat_model.asking import ASKING_SECONDS, AtMost, ChatModel, OneOf, UnusableAnswer
-from chat_model.failures import ModelUnavailable
-from chat_model.openai_model import OpenAIModel, model_from_environment
+from chat_model.asking import (
+    ASKING_SECONDS,
+    AtMost,
+    ChatModel,
+    ModelUnavailable,
+    OneOf,
+    UnusableAnswer,
+)
+from chat_model.environment import model_from_environment
 
 __all__ = [
     "ASKING_SECONDS",
@@ -15,7 +21,6 @@ __all__ = [
     "ChatModel",
     "ModelUnavailable",
     "OneOf",
-    "OpenAIModel",
     "UnusableAnswer",
     "model_from_environment",
 ]

@@ -16,6 +16,10 @@ ASKING_SECONDS = ANSWER_SECONDS + 30
 told apart from a task that hangs."""
 
 
+class ModelUnavailable(Exception):
+    """No answer this time, for a reason that may pass. Tried again by the task's backoff."""
+
+
 class UnusableAnswer(Exception):
     """The model said something, but not what it was asked for. Tried again by the task's backoff:
     a model may do better the next time."""

@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 
 import openai
 
+from chat_model.asking import ModelUnavailable
 from waystation_worker import Reject, RetryAfter
 
 MOST_PATIENCE = 900.0
@@ -25,10 +26,6 @@ _FILTERED = ("content_filter", "content_policy_violation")
 # A 429 as well, but waiting brings no money.
 _SPENT = "insufficient_quota"
 _CODE = re.compile(r"[a-z][a-z_]{0,59}\Z")
-
-
-class ModelUnavailable(Exception):
-    """No answer this time, for a reason that may pass. Tried again by the task's backoff."""
 
 
 def failure_of(error: openai.APIError) -> Exception:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,10 +10,14 @@ import openai
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletion
 
-from chat_model.asking import ANSWER_SECONDS, AnswerT, UnusableAnswer, read_answer
-from chat_model.failures import ModelUnavailable, failure_of, refusal
-
-DEFAULT_MODEL = "gpt-5-mini"
+from chat_model.asking import (
+    ANSWER_SECONDS,
+    AnswerT,
+    ModelUnavailable,
+    UnusableAnswer,
+    read_answer,
+)
+from chat_model.failures import failure_of, refusal
 
 
 class OpenAIModel:
@@ -67,16 +70,6 @@ class OpenAIModel:
             # The package reads what calls itself JSON without looking out.
             raise UnusableAnswer("the server's answer is no JSON") from None
         return read_answer(_text_of(completion), answer)
-
-
-def model_from_environment(environ: Mapping[str, str] = os.environ) -> OpenAIModel | None:
-    """The model that OPENAI_BASE_URL, OPENAI_API_KEY and OPENAI_MODEL name; None where neither of
-    the first two is set. A server of one's own may want no key."""
-    key, address = environ.get("OPENAI_API_KEY"), environ.get("OPENAI_BASE_URL")
-    if not key and not address:
-        return None
-    client = AsyncOpenAI(api_key=key or "none", base_url=address or None)
-    return OpenAIModel(client, environ.get("OPENAI_MODEL") or DEFAULT_MODEL)
 
 
 def _text_of(completion: object) -> str:
