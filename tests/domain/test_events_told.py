@@ -9,8 +9,9 @@ from domain.world import World, task
 
 from waystation_core.means import MEANS
 from waystation_domain import actions
-from waystation_domain.groups import MAX_THEN_BYTES, time_out
+from waystation_domain.groups import time_out
 from waystation_domain.lifecycle import EVENT_OF_STATUS, NOTICES
+from waystation_domain.limits import MAX_THEN_BYTES
 from waystation_domain.model import Group, JsonObject, NewEvent, OnFailure
 from waystation_domain.outcomes import AttemptError, Completion, Failing, FanOut, Reply, WaitRequest
 
