@@ -106,7 +106,7 @@ async def test_no_rpc_knows_another_namespace(api: Api) -> None:
     there = await world(api)
     for rpc in RPCS:
         request = GOOD[rpc](there)
-        (request.start if rpc == "RunWorkflow" else request).namespace = "acme"
+        (request.start if rpc in ("RunWorkflow", "RunWorkflows") else request).namespace = "acme"
         found = await refused(api, rpc, request)
         assert f"{found.code.name} / {found.reason}" == "NOT_FOUND / NAMESPACE_NOT_FOUND", rpc
         assert found.metadata == {"namespace": "acme"}, rpc
