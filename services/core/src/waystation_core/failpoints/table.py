@@ -17,8 +17,7 @@ def _methods_of(port: type) -> Mapping[str, str]:
     """What each does, by the first sentence of its docstring."""
     return {
         name: _SENTENCE.split(" ".join((inspect.getdoc(method) or f"{name}.").split()))[0]
-        for name, method in vars(port).items()
-        if inspect.iscoroutinefunction(method)
+        for name, method in inspect.getmembers(port, inspect.iscoroutinefunction)
     }
 
 

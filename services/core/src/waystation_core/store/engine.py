@@ -29,11 +29,35 @@ from waystation_domain.errors import RequestIdReused
 from waystation_domain.model import DEFAULT_NAMESPACE
 
 
-class PostgresEngineStore(Sweeping, Losses, Leases, Membership):
-    """Implements `ports.store.EngineStore` over one pool."""
+class PostgresEngineStore:
+    """Implements `ports.store.EngineStore` over one pool; what only routers ask, by parts of its own."""
 
     def __init__(self, pool: Pool) -> None:
-        super().__init__(pool)
+        self._pool = pool
+        sweeping = Sweeping(pool)
+        self.make_due = sweeping.make_due
+        self.claim_due_events = sweeping.claim_due_events
+        self.claim_starving_events = sweeping.claim_starving_events
+        self.claim_deliveries = sweeping.claim_deliveries
+        self.claim_overdue = sweeping.claim_overdue
+        self.claim_timers = sweeping.claim_timers
+        self.standing_timers = sweeping.standing_timers
+        self.wake_parked = sweeping.wake_parked
+        self.backlog = sweeping.backlog
+        self.forget_requests = sweeping.forget_requests
+        losses = Losses(pool)
+        self.note_lost = losses.note_lost
+        self.end_lapsed_pools = losses.end_lapsed_pools
+        self.make_lost_due = losses.make_lost_due
+        leases = Leases(pool)
+        self.leased = leases.leased
+        self.compared = leases.compared
+        self.give_back = leases.give_back
+        self.leave = leases.leave
+        self.break_leases = leases.break_leases
+        membership = Membership(pool)
+        self.join_pool = membership.join_pool
+        self.heartbeat = membership.heartbeat
 
     async def start(self, batch: Sequence[Start]) -> list[Started]:
         answers: dict[int, Started] = {}

@@ -101,9 +101,10 @@ _FORGET = f"DELETE FROM routers WHERE {_DEAD} AND lease_until <= %(until)s"
 
 
 class Leases:
-    """The part of `ports.store.EngineStore` that looks at leases and ends them."""
+    """The part of `ports.store.RouterStore` that looks at leases and ends them."""
 
-    _pool: Pool
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
 
     async def leased(
         self, router_id: str, *, after: LeasedRow | None = None, limit: int

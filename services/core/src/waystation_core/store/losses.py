@@ -64,9 +64,10 @@ SELECT (SELECT count(*) FROM made_due), (SELECT count(*) FROM walked),
 
 
 class Losses:
-    """The part of `ports.store.EngineStore` that brings back what may be lost."""
+    """The part of `ports.store.RouterStore` that brings back what may be lost."""
 
-    _pool: Pool
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
 
     async def note_lost(self, seconds_ago: float) -> None:
         async with connection_of(self._pool) as connection:

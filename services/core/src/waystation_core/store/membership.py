@@ -55,9 +55,10 @@ UNION ALL
 
 
 class Membership:
-    """The part of `ports.store.EngineStore` that routers announce themselves by."""
+    """The part of `ports.store.RouterStore` that routers announce themselves by."""
 
-    _pool: ConnectionPool
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
 
     async def join_pool(self, pool: Pool, lease_seconds: float) -> None:
         async with connection_of(self._pool) as connection, connection.transaction():

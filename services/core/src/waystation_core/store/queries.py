@@ -184,13 +184,18 @@ ORDER BY w.id, w.after, h.sequence
 """
 
 
-class PostgresQueryStore(Letters):
+class PostgresQueryStore:
     """Implements `ports.store.QueryStore`. What those who wait are told goes over the hot pool, with the
     work that they wait for."""
 
     def __init__(self, connections: Connections) -> None:
-        super().__init__(connections.questions)
+        self._pool = connections.questions
         self._hot = connections.hot
+        letters = Letters(connections.questions)
+        self.dead_letters = letters.dead_letters
+        self.dead_letter = letters.dead_letter
+        self.dead_letter_instances = letters.dead_letter_instances
+        self.open_letters = letters.open_letters
 
     async def _ask(self, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:
         return await _fetch(self._pool, query, parameters)

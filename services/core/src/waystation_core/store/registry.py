@@ -50,11 +50,20 @@ _HANDLER_CONDITIONS = {
 }
 
 
-class PostgresRegistryStore(Registering, Retiring, CatchingUp):
-    """Implements `ports.store.RegistryStore` over one pool."""
+class PostgresRegistryStore:
+    """Implements `ports.store.RegistryStore` over one pool; what changes it, by parts of its own."""
 
     def __init__(self, pool: Pool) -> None:
-        super().__init__(pool)
+        self._pool = pool
+        self.register = Registering(pool).register
+        retiring = Retiring(pool)
+        self.retire = retiring.retire
+        self.retire_undeclared = retiring.retire_undeclared
+        self.instances_to_retire = retiring.instances_to_retire
+        catching_up = CatchingUp(pool)
+        self.instances_to_catch_up = catching_up.instances_to_catch_up
+        self.catch_ups_due = catching_up.catch_ups_due
+        self.caught_up = catching_up.caught_up
 
     # --- registering -----------------------------------------------------------------------
 

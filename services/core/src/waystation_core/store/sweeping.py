@@ -159,7 +159,7 @@ SELECT task_id, count(*) FROM woken GROUP BY task_id
 
 
 class Sweeping:
-    """The sweeper's half of `ports.store.EngineStore`."""
+    """What a sweeper asks, of `ports.store.RouterStore`."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

@@ -39,19 +39,21 @@ from waystation_core.ports.store.questions import (
     WorkflowFilter,
     WorkflowsFound,
 )
-from waystation_core.ports.store.work import (
+from waystation_core.ports.store.routers import (
     BrokenLeases,
-    Committed,
     DueEvent,
-    EngineStore,
     Heartbeat,
     LeasedRow,
+    MadeDue,
+    RouterReport,
+)
+from waystation_core.ports.store.work import (
+    Committed,
+    EngineStore,
     Loaded,
     Locked,
     LongRequest,
-    MadeDue,
     RegistryMoved,
-    RouterReport,
     Started,
     Tally,
     WriteRefused,
