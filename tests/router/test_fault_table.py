@@ -124,7 +124,11 @@ async def test_what_a_fault_befalls_is_done_once_all_the_same(
 # --- that none is forgotten ----------------------------------------------------------------
 
 STORES = ("self._store", "store", "self._registry_store", "registry")
-METHODS = {name for port in (EngineStore, RegistryStore) for name in vars(port)}
+METHODS = {
+    name
+    for port in (EngineStore, RegistryStore)
+    for name, _ in inspect.getmembers(port, inspect.isfunction)
+}
 IN_A_BLOCK = {name for name, found in vars(Locked).items() if inspect.iscoroutinefunction(found)}
 OF_THE_API = {
     ("decisions", "locked.repeated"),
