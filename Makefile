@@ -49,10 +49,13 @@ check: setup ## Static checks: style, types, import rules, contract, generated c
 rabbitmq node protoc:
 	@scripts/install-packages $@
 
-WORKERS ?= 0
+# `logical`: one process for each core. Each process has servers of its own.
+WORKERS ?= logical
+MOST_WORKERS ?= 4
 .PHONY: test
-test: setup rabbitmq node ## Run every test, on private RabbitMQ and Postgres servers; WORKERS=2 runs them in two processes
-	$(bin)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+test: setup rabbitmq node ## Every test, on private RabbitMQ and Postgres servers; WORKERS=0 runs it in one process
+	$(bin)/pytest --numprocesses $(WORKERS) --maxprocesses $(MOST_WORKERS) --dist loadfile \
+		--no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: polyglot
 polyglot: setup node protoc ## Run the programs of docs/without-sdk: all whose tools are installed, or LANGUAGES="go java"
