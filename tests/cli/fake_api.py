@@ -331,6 +331,8 @@ class FakeApi(
     def __init__(self) -> None:
         self.requests: dict[str, Any] = {}
         self.calls: list[str] = []
+        self.received: list[tuple[str, Any]] = []
+        """Every request in the order in which it came."""
         self.outcomes: list[tuple[str, workflow_pb2.WorkflowContext]] = []
         self.refusals: dict[str, tuple[grpc.StatusCode, str, str, dict[str, str]]] = {}
         self.workflows = 3
@@ -344,6 +346,7 @@ class FakeApi(
     def _take(self, rpc: str, request: Message, call: grpc.ServicerContext) -> None:
         self.requests[rpc] = request
         self.calls.append(rpc)
+        self.received.append((rpc, request))
         if rpc in self.refusals:
             code, reason, message, metadata = self.refusals[rpc]
             detail = AnyMessage()
