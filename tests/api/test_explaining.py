@@ -181,25 +181,25 @@ async def test_why_a_parked_delivery_is_not_called(api: Api) -> None:
         blocker = found["NO_LIVE_ENDPOINT"]
         return blocker.message, blocker.remedy
 
-    assert "no endpoint of claims could be called when it was tried" in (await why())[0]
+    assert "no endpoint of claims could be called" in (await why())[0]
     (handler,) = await api.store.registry.handlers()
     router = new_id()
     # One that can't be called, and one that does not host what it announces.
     for reachable, trouble in (
         (False, "circuit open"),
-        (True, "answered UNIMPLEMENTED for claim_validator"),
+        (True, "returned UNIMPLEMENTED for claim_validator"),
     ):
         seen = {"reachable": reachable, "last_error": trouble, "calls_in_flight": 0}
         report = RouterReport(0, 0, endpoints={handler.handler_id: seen})
         await api.store.engine.heartbeat(router, "default", "host", 30, report)
         message, remedy = await why()
-        assert f"claims can't be called (127.0.0.1:7500: {trouble})" in message
+        assert f"claims cannot be called (127.0.0.1:7500: {trouble})" in message
         assert "waystation handlers list" in remedy
         listed = await api.handlers.ListHandlers(ListHandlersRequest())
         assert (listed.handlers[0].reachable, listed.handlers[0].last_error) == (reachable, trouble)
     await register(api, "claim_validator", event_type="other")
     message, remedy = await why()
-    assert "announces the task for this event any more" in message
+    assert "declares the task for this event any more" in message
     assert "`workflow.started` of `t`" in remedy
     await register(api, "renamed")
     message, remedy = await why()
@@ -302,7 +302,7 @@ async def test_events_and_deliveries_that_no_router_takes(api: Api, default_rout
     held = (await blockers())["fraud.scored"]
     assert "belongs to pool fraud, which has had no router since" in held.message
     assert "`waystation-router --pool fraud --bind 'fraud.#' --bind '*.risk'`" in held.remedy
-    assert "then the pool `default` takes it" in held.remedy
+    assert "then the pool `default` takes the event" in held.remedy
     assert 290 < held.due_at.seconds - held.since.seconds < 310
 
     await api.store.engine.leave(default_router)
@@ -313,7 +313,7 @@ async def test_events_and_deliveries_that_no_router_takes(api: Api, default_rout
     }
     found = await blockers()
     assert not found["fraud.scored"].HasField("due_at")
-    assert found["news"].message == "`news` waits: no router is alive"
+    assert found["news"].message == "`news` waits: no router is running"
     assert "`waystation-router`" in found["news"].remedy
     assert (found["fraud.retried"].task_id, found["fraud.retried"].attempts) == ("scorer", 1)
 
@@ -389,7 +389,7 @@ async def test_without_any_router_nothing_is_said_to_go_on_by_itself(
     async def without_router() -> dict[str, bool]:
         request = pb.ExplainWorkflowRequest(workflow_instance_id=name)
         found = (await api.workflows.ExplainWorkflow(request)).blockers
-        return {one.event_type: "o router is alive" in one.message + one.remedy for one in found}
+        return {one.event_type: "o router is running" in one.message + one.remedy for one in found}
 
     names = [event.event_type for event in raised]
     assert await without_router() == dict.fromkeys(names, False)
@@ -405,8 +405,8 @@ async def test_a_suspect_is_told_from_what_is_about_to_be_called(api: Api) -> No
     await api.engine.handle(name, "workflow.started", None, tasks=[task()], rows=[row])
     _, found = await explained(api)
     assert found["PENDING_EVENT"].message == (
-        "a call of claim_validator for `workflow.started` was cut; it is to be called again, with no "
-        "other such call beside it"
+        "a call of claim_validator for `workflow.started` was interrupted; it will be called again, with "
+        "no other such call at the same time"
     )
 
 
@@ -469,11 +469,11 @@ async def test_in_call_is_said_only_of_what_a_router_has_in_hand(api: Api) -> No
 
     kind, message = await said()
     assert kind == "PENDING_EVENT"
-    assert "has not been heard of for longer than its lease" in message
+    assert "has not renewed its lease" in message
     await api.store.engine.heartbeat(holder, "default", "host/2", 60.0, RouterReport(0, 0, {}))
     assert await said() == (
         "PENDING_EVENT",
-        "a router took `workflow.started` to have it handled by claim_validator",
+        "a router took `workflow.started` for claim_validator",
     )
     await compared(api, holder)
     assert await said() == ("IN_CALL", "claim_validator is handling `workflow.started`")
@@ -496,8 +496,8 @@ async def test_who_has_the_turn_is_what_the_others_wait_for(api: Api, default_ro
     _, found = await explained(api)
     told = found["IN_CALL"].message
     assert told.startswith(
-        "claim_validator is handling `workflow.started`, and has the turn after 3 conflicts: the "
-        "results of others wait for it until "
+        "claim_validator is handling `workflow.started`, and has the turn after 3 conflicts: "
+        "other results wait for it until "
     )
 
 
@@ -539,7 +539,7 @@ async def test_its_own_deadline_is_told_whatever_is_left_out(api: Api) -> None:
     request = pb.ExplainWorkflowRequest(workflow_instance_id="w-1")
     answer = await api.workflows.ExplainWorkflow(request)
     assert (len(answer.blockers), answer.blockers_left_out) == (200, 2)
-    assert "unless it is done" in answer.blockers[-1].message
+    assert "unless it has ended" in answer.blockers[-1].message
 
 
 async def test_details_of_failures_are_not_told_and_tasks_not_all_named(api: Api) -> None:
@@ -555,7 +555,7 @@ async def test_details_of_failures_are_not_told_and_tasks_not_all_named(api: Api
     assert not found["DEAD_LETTER"].last_error.HasField("metadata")
 
 
-@pytest.mark.parametrize(("blocked", "says"), [(True, "disk alarm"), (False, "can't be reached")])
+@pytest.mark.parametrize(("blocked", "says"), [(True, "disk alarm"), (False, "cannot be reached")])
 async def test_a_broker_that_takes_nothing_is_named(
     api: Api, monkeypatch: pytest.MonkeyPatch, blocked: bool, says: str
 ) -> None:

@@ -153,7 +153,7 @@ async def test_large_items_take_more_of_the_room() -> None:
     # One alone is taken, however large it is.
     first = asyncio.ensure_future(batcher(1, 11))
     await asyncio.sleep(0)
-    with pytest.raises(StoreUnavailable, match="1 requests wait"):
+    with pytest.raises(StoreUnavailable, match="1 requests already wait"):
         await batcher(2, 1)
     gate.set()
     assert await first == 1
@@ -172,7 +172,7 @@ async def test_room_is_given_back_when_the_database_fails() -> None:
     failing = script.wrap(Failing())
     batcher: Batcher[int, int] = Batcher(failing.look, limit=10, workers=1, most_held=1)
     for _ in range(3):
-        with pytest.raises(StoreUnavailable, match="can't be reached"):
+        with pytest.raises(StoreUnavailable, match="cannot be reached"):
             await batcher(1)
     script.heal()
     assert await batcher(1) == 1

@@ -131,7 +131,7 @@ def test_sigterm_answers_those_that_wait_and_exits_with_0(
 @pytest.mark.parametrize(
     ("how", "code", "says"),
     [
-        ("newer schema", 1, "which a newer release of Waystation made"),
+        ("newer schema", 1, "from a newer release of Waystation"),
         ("LATIN1", 78, "encoding is LATIN1"),
         ("fsync off", 78, "fsync off"),
     ],

@@ -269,7 +269,7 @@ async def test_what_can_not_be_replayed_is_skipped_with_the_reason(api: Api, tas
     await api.handlers.UnregisterHandler(UnregisterHandlerRequest(handler_id=handler_id))
     response = await replay(api, "o-1")
     assert set(reasons(response).values()) == {"NO_LIVE_ENDPOINT"}
-    assert "no live endpoint of claims announces it" in response.steps[0].skip_message
+    assert "no live endpoint of claims declares it" in response.steps[0].skip_message
 
 
 async def test_an_edited_payload_is_not_there_to_be_replayed(api: Api, tasks: Tasks) -> None:
@@ -299,7 +299,7 @@ async def test_an_endpoint_is_called_only_where_the_allowlist_admits_it(
     strict: Api = await serve(WAYSTATION_HANDLER_ALLOWLIST="127.0.0.1:1")
     response = await replay(strict, "o-1")
     assert set(reasons(response).values()) == {"NO_LIVE_ENDPOINT"}
-    assert "is not an endpoint that this system may call" in response.steps[0].skip_message
+    assert "is not an allowed endpoint" in response.steps[0].skip_message
     assert tasks.calls == []
 
 

@@ -445,7 +445,7 @@ def test_a_task_is_retired_when_somebody_says_yes(api: FakeApi, run: Run) -> Non
 
 
 def test_an_endpoint_that_does_not_host_its_task_is_told_with_its_words() -> None:
-    said = "answered UNIMPLEMENTED for claim_validator"
+    said = "returned UNIMPLEMENTED for claim_validator"
     line = endpoint_table([Handler(service_name="claims", reachable=True, last_error=said)])
     shown = io.StringIO()
     Console(file=shown, width=200).print(line)

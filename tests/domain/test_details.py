@@ -36,9 +36,9 @@ NOTES: dict[Detail | None, str] = {
     Cancelled("changed my mind, with an edited payload"): "changed my mind, with an edited payload",
     LetterRetried("ship", edited=False): "ship",
     LetterRetried("ship", edited=True): "ship with an edited payload",
-    FannedIn(3, 2, 5, timed_out=False): "3 of 5 branches settled, 2 of them well",
+    FannedIn(3, 2, 5, timed_out=False): "3 of 5 branches settled, 2 of them successfully",
     FannedIn(3, 2, 5, timed_out=True): (
-        "3 of 5 branches settled, 2 of them well, when the time was over"
+        "3 of 5 branches settled, 2 of them successfully, at the timeout"
     ),
     Skipped(SkipCause.EXPIRED): "it expired",
     Skipped(SkipCause.ENDED): "the workflow is CANCELLED",
@@ -47,7 +47,7 @@ NOTES: dict[Detail | None, str] = {
 }
 
 IDLE = {
-    Ending.HANDLED: "pack, ship handled it and raised nothing more",
+    Ending.HANDLED: "pack, ship handled it and raised no further event",
     Ending.UNHANDLED: "no task handles it",
     Ending.SKIPPED: "it was skipped",
     Ending.RETIRED: "pack, ship is retired",
@@ -74,7 +74,7 @@ def test_a_note_says_what_the_detail_is(detail: Detail | None) -> None:
 
 def test_a_deadline_needs_no_detail() -> None:
     told = note_of(replace(ENTRY, action=Action.DEADLINE))
-    assert told == "The workflow was not done by its deadline."
+    assert told == "The workflow did not end before its deadline."
 
 
 @pytest.mark.parametrize("ending", Ending)
@@ -86,4 +86,4 @@ def test_an_idle_instance_says_why_and_is_stored_as_values(ending: Ending) -> No
 
 def test_who_handled_an_event_may_be_unknown() -> None:
     idle = Idle("e", "bought", "client", Ending.HANDLED)
-    assert idle.message.endswith("; its tasks handled it and raised nothing more")
+    assert idle.message.endswith("; its tasks handled it and raised no further event")

@@ -309,7 +309,7 @@ def test_what_is_awaited_and_never_raised_is_told_as_far_as_that_is_known() -> N
     silent = spec("other", "claim.read")
     finding = found(READ, waits, silent)[Rule.AWAITED_NEVER_EMITTED, ("risk.*", "score")]
     assert finding.severity is Severity.INFO
-    assert "of other it is not known" in finding.message
+    assert "the events of other are not known" in finding.message
     enough = Seen().handled("claim.read", "other")
     finding = found(READ, waits, silent, seen=enough)[
         Rule.AWAITED_NEVER_EMITTED, ("risk.*", "score")

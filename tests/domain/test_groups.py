@@ -61,7 +61,7 @@ def test_then_follows_the_last_branch_once_and_continues_what_opened_the_group()
     assert (then.raised_by, then.causation_id, then.branch) == ("opens", world.first.event_id, None)
     (entry,) = [entry for entry in world.history if entry.action == "fan_in"]
     assert (entry.processed_by, entry.raised) == ("system", (then.event_id,))
-    assert note_of(entry) == "3 of 3 branches settled, 3 of them well"
+    assert note_of(entry) == "3 of 3 branches settled, 3 of them successfully"
     assert not world.instance.groups
 
 

@@ -49,17 +49,17 @@ def test_depth_and_nodes_are_counted_to_the_border() -> None:
         ({"a": [1, -math.inf]}, "/a/1", "infinity"),
         ({"a": "x\0y"}, "/a", "a NUL character"),
         ({"a\0": 1}, "/a\\x00", "a NUL character"),
-        ({"a": 2**53}, "/a", "a whole number at or beyond 2^53"),
-        ({"a": [-(2.0**53)]}, "/a/0", "a whole number at or beyond 2^53"),
-        ({"a": 1e300}, "/a", "a whole number at or beyond 2^53"),
+        ({"a": 2**53}, "/a", "an integer of 2^53 or more"),
+        ({"a": [-(2.0**53)]}, "/a/0", "an integer of 2^53 or more"),
+        ({"a": 1e300}, "/a", "an integer of 2^53 or more"),
         (
             {"a": [{"$waystation.blob": "b-1"}]},
             "/a/0/$waystation.blob",
             'a member name that begins with "$waystation.", which is reserved,',
         ),
         ({"a": "\ud800"}, "/a", "a lone surrogate"),
-        ({"a": b"x"}, "/a", "a bytes, which JSON does not know,"),
-        ({"a": {1: 2}}, "/a/1", "a key that is no string"),
+        ({"a": b"x"}, "/a", "a bytes, which is not a JSON value,"),
+        ({"a": {1: 2}}, "/a/1", "a key that is not a string"),
     ],
 )
 def test_what_a_struct_may_not_hold_is_named(value: Any, path: str, problem: str) -> None:

@@ -40,7 +40,7 @@ THERE = (DEFAULT, FRAUD, GONE)
         (pool("all", "#"), "3 routers"),
         (pool("late", "scored", "gone.*"), "no router; its queue expires by 2026-01-01T12:00"),
         (pool("fraud", "fraud.#"), 'with the bindings "fraud.#", "claim.risk"'),
-        (pool("gone", "gone.#", expires=60.0), "expires after 300 s"),
+        (pool("gone", "gone.#", expires=60.0), "expires after 5 min"),
     ],
 )
 def test_a_pool_that_does_not_fit_is_refused_with_the_one_that_is_there(

@@ -92,7 +92,7 @@ def value_at(path: str, value: Value) -> Struct:
         (Value(number_value=math.nan), "NaN"),
         (Value(number_value=-math.inf), "infinity"),
         (Value(string_value="x\0"), "a NUL character"),
-        (Value(), "a Value of no kind"),
+        (Value(), "a Value without a kind"),
     ],
 )
 def test_what_may_not_be_held_is_named_by_its_place(value: Value, problem: str) -> None:

@@ -38,7 +38,7 @@ def told(server: str, folder: Path, **settings: str) -> list[str]:
     with process:
         assert process.wait(60) == 78
         said = process.output()
-    assert f"waystation-{server} can't start:" in said
+    assert f"waystation-{server} cannot start:" in said
     assert "Traceback" not in said
     assert "hunter2" not in said
     return [line.removeprefix("- ") for line in said.splitlines() if line.startswith("- ")]

@@ -39,7 +39,9 @@ async def test_a_thousand_branches_of_which_ten_fail_are_followed_once_by_then(
     assert done.data["settled"] == [failed]
     story = await read_story(client, done.id)
     joins = [entry for entry in story.entries if entry.action == "fan_in"]
-    assert [entry.note for entry in joins] == ["1000 of 1000 branches settled, 990 of them well"]
+    assert [entry.note for entry in joins] == [
+        "1000 of 1000 branches settled, 990 of them successfully"
+    ]
 
 
 async def test_an_empty_fan_out_goes_on_at_once(client: Client) -> None:

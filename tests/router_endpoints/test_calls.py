@@ -94,7 +94,7 @@ async def test_unimplemented_is_no_attempt_and_another_endpoint_is_asked(
         pool.update([alone])
         outcome = await pool.call("claims", request("UNIMPLEMENTED"), 5)
         assert isinstance(outcome, NotSent)
-        assert "answered UNIMPLEMENTED for UNIMPLEMENTED" in outcome.reason
+        assert "returned UNIMPLEMENTED for UNIMPLEMENTED" in outcome.reason
         pool.update([alone, registration(other, task("UNIMPLEMENTED", batching=False))])
         for number in range(4):
             outcome = await pool.call("claims", request("UNIMPLEMENTED", str(number)), 5)

@@ -100,7 +100,7 @@ async def test_an_endpoint_that_hangs_is_left_alone_and_a_probe_finds_that_it_is
         assert report["reachable"] is False
         for said in (
             "circuit open since",
-            "3 faults in a row",
+            "3 consecutive faults",
             "CALL_TIMED_OUT",
             "next probe at",
         ):

@@ -48,7 +48,7 @@ async def test_only_what_an_endpoint_announced_itself_is_sent_there(pool: Endpoi
         pool.update([registration(first, narrow), registration(second, elsewhere)])
         outcome = await pool.call("claims", request("echo"), 5)
         assert isinstance(outcome, NotSent)
-        assert outcome.reason == ("no live endpoint of claims announces echo for this event")
+        assert outcome.reason == ("no live endpoint of claims declares echo for this event")
         assert outcome.unannounced, "only another registration can help"
         pool.update([registration(first, narrow), registration(second, ECHO)])
         assert isinstance(await pool.call("claims", request("echo"), 5), Answered)
@@ -143,7 +143,7 @@ async def test_static_endpoints_are_called_while_their_health_is_good(
         pool.update([registration(port, ECHO, static=True)])
         outcome = await pool.call("claims", request("echo"), 5)
         assert isinstance(outcome, NotSent)
-        assert "says that it is not serving" in outcome.reason
+        assert "is not serving (health check)" in outcome.reason
         await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
 
         async def live() -> frozenset[str]:
@@ -172,7 +172,7 @@ async def test_a_leased_endpoint_is_called_until_it_says_that_it_is_not_serving(
         async def trouble() -> str:
             return str(next(iter(pool.report().values()))["last_error"])
 
-        await eventually(trouble, until=lambda said: "says that it is not serving" in said)
+        await eventually(trouble, until=lambda said: "is not serving (health check)" in said)
         assert pool.live_tasks() == frozenset()
         await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
         assert await eventually(live, timeout=20) == {"echo"}

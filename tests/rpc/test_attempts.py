@@ -22,7 +22,10 @@ def test_a_request_above_an_endpoints_limit_is_named_so(language: str) -> None:
     code = StatusCode.OUT_OF_RANGE if language == "Rust" else StatusCode.RESOURCE_EXHAUSTED
     error = error_of_status(code, REFUSED[language], (), SENT)
     assert error.message.startswith(REFUSED[language])
-    assert "receive limit of the endpoint's gRPC server: set it to 4194304 bytes" in error.message
+    assert (
+        "receive limit of the endpoint's gRPC server: set the limit to at least 4194304 bytes"
+        in error.message
+    )
     # Retried as any other: nothing but the words rests on what they say.
     assert (error.code, error.reason, error.permanent) == (
         code.name,

@@ -187,4 +187,4 @@ def test_a_server_with_failpoints_does_not_start_unless_it_is_a_test(server: str
     )
     assert ended.returncode == 78
     assert "they set WAYSTATION_TEST_PROFILE=true" in ended.stderr
-    assert "'nowhere=kill' is none" in ended.stderr
+    assert "'nowhere=kill' is not a failpoint" in ended.stderr

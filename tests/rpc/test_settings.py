@@ -88,7 +88,7 @@ def test_a_file_of_registrations_that_is_none_is_refused(tmp_path: Path, text: s
     file.write_text(text)
     with pytest.raises(BadSettings, match="WAYSTATION_HANDLERS_FILE"):
         static_registrations(file)
-    with pytest.raises(BadSettings, match="can't be read"):
+    with pytest.raises(BadSettings, match="cannot be read"):
         static_registrations(tmp_path / "nowhere.json")
 
 

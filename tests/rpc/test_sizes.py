@@ -393,7 +393,7 @@ def test_what_a_failure_tells_is_cut_however_it_comes() -> None:
         json_size
     )
     assert len(stored["message"].encode()) == 4_095
-    assert stored["metadata"] == {"left_out": "65537 bytes as JSON; the limit is 65536"}
+    assert stored["metadata"] == {"left_out": "65,537 bytes as JSON; the limit is 64 KiB"}
     assert (
         AttemptError("A", "B", "m" * 4_096, metadata=DETAILS).to_json(json_size)["metadata"]
         == DETAILS

@@ -48,7 +48,7 @@ def _raised(sqlstate: str, says: str) -> Fault:
     )
 
 
-_TROUBLES = "can't do its work now"
+_TROUBLES = "The database failed"
 OUTAGES = [
     Fault(
         "read-only",
@@ -69,31 +69,31 @@ OUTAGES = [
         ("ALTER TABLE history RENAME TO history_away",),
         ("ALTER TABLE history_away RENAME TO history",),
         "42P01",
-        "tables are not those of this release",
+        "tables do not match this release",
     ),
     Fault(
         "column renamed",
         ("ALTER TABLE history RENAME COLUMN sequence TO sequence_away",),
         ("ALTER TABLE history RENAME COLUMN sequence_away TO sequence",),
         "42703",
-        "tables are not those of this release",
+        "tables do not match this release",
     ),
-    _raised("XX000", "fault of its own"),
-    _raised("XX001", "fault of its own"),
+    _raised("XX000", "internal error"),
+    _raised("XX001", "internal error"),
     _raised("25P03", _TROUBLES),
     _raised("26000", "prepared statements"),
-    _raised("0A000", "have changed"),
+    _raised("0A000", "were changed"),
     _raised("P0001", _TROUBLES),
     _raised("53100", "disk is full"),
-    _raised("53200", "can't be reached or is busy"),
-    _raised("53300", "no connection left"),
-    _raised("53400", "can't be reached or is busy"),
-    _raised("55P03", "can't be reached or is busy"),
-    _raised("57014", "can't be reached or is busy"),
-    _raised("57P01", "can't be reached or is busy"),
-    _raised("58030", "fault of its system"),
-    _raised("40001", "can't be reached or is busy"),
-    _raised("40P01", "can't be reached or is busy"),
+    _raised("53200", "cannot be reached or is busy"),
+    _raised("53300", "no free connection"),
+    _raised("53400", "cannot be reached or is busy"),
+    _raised("55P03", "cannot be reached or is busy"),
+    _raised("57014", "cannot be reached or is busy"),
+    _raised("57P01", "cannot be reached or is busy"),
+    _raised("58030", "system error"),
+    _raised("40001", "cannot be reached or is busy"),
+    _raised("40P01", "cannot be reached or is busy"),
     _raised("2F003", _TROUBLES),
     _raised("72000", _TROUBLES),
 ]
@@ -168,7 +168,7 @@ async def _meet(engine: Engine, admin_url: str, fault: Fault) -> None:
                     await write()
                 assert told.value.metadata == {"sqlstate": fault.sqlstate}
                 assert fault.says in told.value.message
-                assert told.value.message.endswith("Try the same request again in a moment.")
+                assert told.value.message.endswith("Retry the request in a moment.")
     finally:
         _run(admin_url, fault.end)
         await eventually(read_only, until=lambda now: now == "off")

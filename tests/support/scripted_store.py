@@ -84,7 +84,7 @@ def held(*, after: bool = False, then: BaseException | None = None) -> Fault:
 
 
 def _outage() -> StoreUnavailable:
-    fault = StoreUnavailable("The database can't be reached or is busy; try again in a moment.")
+    fault = StoreUnavailable("The database cannot be reached or is busy; try again in a moment.")
     fault.__cause__ = ConnectionError("scripted")
     return fault
 

@@ -91,7 +91,10 @@ async def test_a_group_fires_once_after_all_that_its_branches_led_to(seed: int) 
     assert told == {1: ("price", "NO_PRICE"), 4: ("", "UNHANDLED")}
     assert payload["of"] == 5
     [entry] = [one for one in run.history if one.action == "fan_in" and "of 5" in one.note]
-    assert (entry.processed_by, entry.note) == ("system", "5 of 5 branches settled, 3 of them well")
+    assert (entry.processed_by, entry.note) == (
+        "system",
+        "5 of 5 branches settled, 3 of them successfully",
+    )
 
 
 async def test_enough_that_settled_well_is_enough_and_time_ends_the_rest() -> None:

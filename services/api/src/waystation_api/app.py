@@ -116,7 +116,7 @@ class _Gate(grpc.aio.ServerInterceptor):
 
     async def _refuse(self, request: object, context: object) -> None:
         raise StoreUnavailable(
-            "The server is starting and waits for Postgres and its schema; try again in a moment."
+            "The server is starting and waits for Postgres and its schema; retry in a moment."
         )
 
 

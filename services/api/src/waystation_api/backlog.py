@@ -50,7 +50,7 @@ class Backlog:
         """Around what adds one event. Raises BacklogFull where there is no room for it."""
         if self._is_full:
             raise BacklogFull(
-                f"{self._limit} events or more wait to be handled; try again later.",
+                f"{self._limit} or more events wait to be handled; retry later.",
                 limit=str(self._limit),
             )
         self._under_way += 1

@@ -58,7 +58,7 @@ class Batcher(Generic[Item, Answer]):
             self._held >= self._most_held or self._held_bytes + size_bytes > self._most_bytes
         ):
             raise StoreUnavailable(
-                f"{self._held} requests wait for the database already; try the same request again "
+                f"{self._held} requests already wait for the database; retry the request "
                 "in a moment.",
                 waiting=str(self._held),
             )

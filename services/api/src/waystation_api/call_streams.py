@@ -27,6 +27,7 @@ from waystation_core.rpc.items import MAX_MESSAGE_BYTES, fields, joined, numbers
 from waystation_core.rpc.reading import SMALL_BYTES, MessageReader, parsed
 from waystation_core.rpc.server import MAX_CALLS, MAX_RECEIVED_BYTES
 from waystation_core.running import step
+from waystation_domain import units
 from waystation_domain.errors import (
     InvalidField,
     NotYetAvailable,
@@ -158,7 +159,7 @@ class _CallStream:
         async for data in messages:
             if len(data) > MAX_RECEIVED_BYTES:
                 raise PayloadTooLarge(
-                    f"A message takes {len(data)} bytes; the limit is {MAX_RECEIVED_BYTES}. Send its "
+                    f"A message takes {units.size(len(data))}; the limit is {units.size(MAX_RECEIVED_BYTES)}. Send its "
                     "items in several messages.",
                     field="items",
                     limit_bytes=str(MAX_RECEIVED_BYTES),
@@ -179,7 +180,7 @@ class _CallStream:
                         raise NotYetAvailable(f"RunWorkflowsRequest.{number}")
             except DecodeError:
                 raise InvalidField(
-                    "A message of the stream is no RunWorkflowsRequest. Generate your client anew "
+                    "A message of the stream is not a valid RunWorkflowsRequest. Generate the client code again "
                     "from the contract.",
                     field="items",
                 ) from None
@@ -195,7 +196,7 @@ class _CallStream:
             item_id = _id_in(data)
             if isinstance(error, DecodeError):
                 error = InvalidField(
-                    "The item can't be read. Generate your client anew from the contract.",
+                    "The item cannot be read. Generate the client code again from the contract.",
                     field="items",
                 )
             self._refuse(item_id, error)
@@ -203,7 +204,7 @@ class _CallStream:
         item_id = item.item_id
         if not item_id or item_id in self._items:
             raise InvalidField(
-                f"An item has the number {item_id}, which must be above 0 and not that of an item "
+                f"An item has the number {item_id}, which must be above 0 and not in use by an item "
                 "without a result. Count up.",
                 field="item_id",
             )
@@ -249,12 +250,12 @@ class _CallStream:
                 elif call == "wait":
                     await self._streams.calls.wait(item.wait, result.wait, remaining=remaining)
                 else:
-                    raise InvalidField("call is missing; say what the item is to do.", field="call")
+                    raise InvalidField("call is missing; set the call of the item.", field="call")
         except TimeoutError:
             _fail(
                 result.error,
                 StatusCode.DEADLINE_EXCEEDED,
-                "The item's deadline is over. A start may have been stored: send the same request again.",
+                "The item's deadline has passed. A start may have been stored: send the same request again.",
             )
         except Exception as error:
             write_error(known_error(error, METHOD), result.error)

@@ -71,8 +71,8 @@ class Completing:
         attempt = self._registry.tokens.read(token)
         if attempt is None:
             raise InvalidField(
-                "completion_token is none that this installation gave out; send the one of the "
-                "HandleEventRequest as it was.",
+                "completion_token is not from this installation; send the token of the "
+                "HandleEventRequest unchanged.",
                 field="completion_token",
             )
         event_id = attempt.event_id
@@ -105,7 +105,7 @@ class Completing:
                 if loop.time() >= until:
                     raise DeliveryNotPending(
                         f"The delivery of event {attempt.event_id} to {attempt.task_id} is in call and has "
-                        "not answered `pending` yet; try the same request again in a moment.",
+                        "not answered `pending` yet; retry the request in a moment.",
                         event_id=attempt.event_id,
                         task_id=attempt.task_id,
                     ) from None
@@ -116,8 +116,8 @@ class Completing:
 
 def _unknown(attempt: Attempt) -> DeliveryNotFound:
     return DeliveryNotFound(
-        f"No delivery of event {attempt.event_id} to {attempt.task_id} waits for this: it has its outcome, or "
-        f"attempt {attempt.attempt} is over. Look at the workflow's history.",
+        f"No delivery of event {attempt.event_id} to {attempt.task_id} is pending: it has its outcome, or "
+        f"attempt {attempt.attempt} is over. ListHistory shows what happened.",
         event_id=attempt.event_id,
         task_id=attempt.task_id,
         attempt=str(attempt.attempt),

@@ -45,7 +45,9 @@ class DeliveryCompletionService(
         self, request: _pb.FailDeliveryRequest, context: Context
     ) -> _pb.FailDeliveryResponse:
         if not request.HasField("failure"):
-            raise InvalidField("failure is missing; say why the task failed.", field="failure")
+            raise InvalidField(
+                "failure is missing; send the reason of the failure.", field="failure"
+            )
         error = failure_from_proto(request.failure)
         await self._completing.end(
             Change.of("FailDelivery", request), request.completion_token, error
@@ -56,7 +58,9 @@ class DeliveryCompletionService(
         self, request: _pb.ExtendDeliveryRequest, context: Context
     ) -> _pb.ExtendDeliveryResponse:
         if not request.HasField("extension"):
-            raise InvalidField("extension is missing; say how much longer.", field="extension")
+            raise InvalidField(
+                "extension is missing; send the extension from now.", field="extension"
+            )
         seconds = seconds_from_proto(request.extension, "extension", most=MAX_PENDING_SECONDS)
         response = _pb.ExtendDeliveryResponse()
         deadline = await self._completing.extend(

@@ -100,7 +100,7 @@ class DeadLetterService(dead_letter_service_pb2_grpc.DeadLetterServiceServicer):
 def _dead_letter_id(request: _pb.RetryDeadLetterRequest | _pb.DiscardDeadLetterRequest) -> str:
     if not request.dead_letter_id:
         raise InvalidField(
-            "dead_letter_id is missing; ListDeadLetters has the ids.", field="dead_letter_id"
+            "dead_letter_id is missing; ListDeadLetters shows the ids.", field="dead_letter_id"
         )
     return request.dead_letter_id
 

@@ -107,12 +107,12 @@ def _summary(instance: Instance, blockers: Sequence[Blocker], left_out: int) -> 
     if not blockers:
         if instance.status is Status.FAILED:
             return (
-                f"{_sentence(f'{name} is FAILED{_why(instance.failure)}')} Nothing of it can be retried: start another workflow, or "
-                f"take another course from where it was: `waystation fork {name} --at SEQUENCE`."
+                f"{_sentence(f'{name} is FAILED{_why(instance.failure)}')} It has nothing to retry: start another workflow, or "
+                f"fork it from an earlier state: `waystation fork {name} --at SEQUENCE`."
             )
         return (
-            f"{name} is {status}; nothing was found that it waits for, perhaps because it moved on "
-            f"while this was read. Ask again; if this stays, look at `waystation show {name}`."
+            f"{name} is {status}; nothing was found that it waits for, perhaps because it changed "
+            f"meanwhile. Call again; if this persists, see `waystation show {name}`."
         )
     told = "; ".join(blocker.message for blocker in blockers[:_SHOWN])
     more = len(blockers) - _SHOWN + left_out
@@ -137,10 +137,10 @@ def _letter(letter: DeadLetterFact) -> Blocker:
     return Blocker(
         kind=DEAD_LETTER,
         since=letter.created_at,
-        message=f"{letter.task_id} failed for good on `{letter.event.event_type}` ({reason}) "
+        message=f"{letter.task_id} failed permanently on `{letter.event.event_type}` ({reason}) "
         f"after {_attempts(letter.attempts)}",
-        remedy=f"Retry it, with an edited payload if need be: `waystation dead-letters retry "
-        f"{letter.dead_letter_id}`; or give it up: `waystation dead-letters discard "
+        remedy=f"Retry it, if necessary with an edited payload: `waystation dead-letters retry "
+        f"{letter.dead_letter_id}`; or discard it: `waystation dead-letters discard "
         f"{letter.dead_letter_id}`.",
         event_id=letter.event.event_id,
         event_type=letter.event.event_type,
@@ -168,22 +168,19 @@ def _delivery(
         kind = HELD
         message = f"`{event_type}` for {task_id} is held because the workflow is FAILED"
         remedy = (
-            "It goes on when a dead letter of this workflow is retried: "
+            "It continues when a dead letter of this workflow is retried: "
             f"`waystation dead-letters list --workflow {instance.workflow_instance_id}`."
         )
     elif fact.lease is LeaseState.LAPSED:
         kind = PENDING_EVENT
-        message = (
-            f"the router that had {task_id} called for `{event_type}` has not been heard of for longer "
-            "than its lease"
-        )
+        message = f"the router that called {task_id} for `{event_type}` has not renewed its lease"
         remedy = "Nothing to do: another router calls it again within seconds."
     elif fact.lease is LeaseState.NOT_COMPARED:
         kind = PENDING_EVENT
-        message = f"a router took `{event_type}` to have it handled by {task_id}"
+        message = f"a router took `{event_type}` for {task_id}"
         remedy = (
-            "Nothing to do: within seconds the router tells that it is at work, or gives back what it "
-            "does not have. If this stays, see why the router can't: `waystation status`."
+            "Nothing to do: within seconds the router reports the call or gives the delivery "
+            "back. If this persists, check the routers: `waystation status`."
         )
     elif delivery.state is DeliveryState.LEASED:
         kind = IN_CALL
@@ -191,14 +188,14 @@ def _delivery(
         turn = instance.turn
         if turn is not None and turn.holder == (delivery.event_id, task_id):
             message += (
-                f", and has the turn after {delivery.conflicts} conflicts: the results of others wait "
+                f", and has the turn after {delivery.conflicts} conflicts: other results wait "
                 f"for it until {turn.until.isoformat(timespec='seconds')}"
             )
-        remedy = "Nothing to do: its answer, its deadline or its end will move it on."
+        remedy = "Nothing to do: its answer or its deadline ends the call."
     elif delivery.state is DeliveryState.AT_CAPACITY:
         kind = AT_CAPACITY
-        message = f"`{event_type}` waits for a free place among max_in_flight of {task_id}"
-        remedy = f"Raise max_in_flight of {task_id}, or start more endpoints of {service}."
+        message = f"`{event_type}` waits because {task_id} has reached its max_in_flight"
+        remedy = f"Increase max_in_flight of {task_id}, or start more endpoints of {service}."
     elif delivery.state is DeliveryState.NO_ENDPOINT or not registered.can_be_called(task_id):
         kind = NO_LIVE_ENDPOINT
         why, remedy = registered.why_not_called(task_id, event_type, instance.workflow_type)
@@ -207,11 +204,11 @@ def _delivery(
         kind = PENDING_EVENT
         due_at = fact.due_at
         message = (
-            f"a call of {task_id} for `{event_type}` was cut; it is to be called again, with no other "
-            "such call beside it"
+            f"a call of {task_id} for `{event_type}` was interrupted; it will be called again, with no other "
+            "such call at the same time"
         )
         remedy = (
-            f"Nothing to do, unless {task_id} is what ended its endpoint: then the delivery becomes a "
+            f"Nothing to do. If {task_id} ends its process, the delivery becomes a "
             "dead letter after its attempts."
         )
     elif delivery.attempts or delivery.last_error is not None:
@@ -224,8 +221,8 @@ def _delivery(
             f"{fact.due_at.isoformat(timespec='seconds')}"
         )
         remedy = (
-            f"Nothing to do if the cause goes away by itself; else correct {task_id}. "
-            f"`waystation show {instance.workflow_instance_id}` has every attempt."
+            f"Nothing to do if the cause is temporary; otherwise correct {task_id}. "
+            f"`waystation show {instance.workflow_instance_id}` shows every attempt."
         )
     else:
         kind = PENDING_EVENT
@@ -258,8 +255,8 @@ def _wants_router(delivery: Delivery, registered: Registered, pools: Sequence[Po
 
 
 _ROUTERS = (
-    "Its pool has a live router, which begins a call when one of its places is free. `waystation status` "
-    "shows the routers and how many calls each makes."
+    "Its pool has a live router, which calls the task when it has free capacity. `waystation status` "
+    "shows the routers and their calls."
 )
 
 
@@ -267,13 +264,13 @@ def broker_trouble(status: BrokerStatus) -> str:
     """What keeps events from being announced now; empty where nothing is known to."""
     if status.blocked:
         return (
-            "RabbitMQ takes no messages now: its memory or disk alarm. The event waits in the database "
-            "and is announced when that ends; free memory or disk where RabbitMQ runs."
+            "RabbitMQ blocks publishers because of its memory or disk alarm. The event waits in the database "
+            "and is announced when the alarm ends; free memory or disk space of RabbitMQ."
         )
     if not status.connected:
         return (
-            "The broker can't be reached. The event waits in the database and is announced when it is "
-            "back; `waystation status` shows whether it is."
+            "The broker cannot be reached. The event waits in the database and is announced when the broker is "
+            "back; see `waystation status`."
         )
     return ""
 
@@ -352,14 +349,14 @@ def _idle(instance: Instance, registered: Registered) -> Blocker:
     tasks = registered.resolve(idle.event_type, instance.workflow_type)
     if tasks or idle.ending is not Ending.UNHANDLED:
         remedy = (
-            "Nothing will move it by itself. Publish an event: `waystation publish "
+            "Nothing will continue it. Publish an event: `waystation publish "
             f"{instance.workflow_instance_id} EVENT_TYPE`; or end it: `waystation cancel "
             f"{instance.workflow_instance_id}`."
         )
     else:
         remedy = (
             f"Register a task for `{idle.event_type}` of workflow type `{instance.workflow_type}`: "
-            f"once it is there it gets this event.{_if_misspelt(instance, idle)}"
+            f"it will then receive this event.{_if_misspelt(instance, idle)}"
         )
     return Blocker(
         kind=IDLE,
@@ -379,7 +376,7 @@ def _if_misspelt(instance: Instance, idle: Idle) -> str:
     if lifecycle.is_reserved(idle.event_type):
         return ""
     return (
-        f" Or, if {idle.raised_by} misspelt it, correct that, and publish the right one here: "
+        f" Or, if {idle.raised_by} misspelt it, correct the task, and publish the right event: "
         f"`waystation publish {name} EVENT_TYPE`."
     )
 
@@ -387,7 +384,7 @@ def _if_misspelt(instance: Instance, idle: Idle) -> str:
 def _register(event: Event, instance: Instance) -> str:
     return (
         f"Register a task for `{event.event_type}` of workflow type `{instance.workflow_type}`: "
-        "once it is there it gets this event (`waystation handlers register`)."
+        "it will then receive this event (`waystation handlers register`)."
     )
 
 

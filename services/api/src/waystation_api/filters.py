@@ -60,12 +60,12 @@ def history_filter(message: history_pb2.HistoryFilter) -> HistoryFilter:
     for value, field in ((first, "from_sequence"), (last, "to_sequence")):
         if value < 0:
             raise InvalidField(
-                f"filter.{field} {value} is negative; sequence numbers begin at 1. Leave it out.",
+                f"filter.{field} {value} is negative; sequence numbers begin at 1. Omit it.",
                 field=f"filter.{field}",
             )
     if last and first > last:
         raise InvalidField(
-            f"filter.from_sequence {first} comes after filter.to_sequence {last}; turn them round.",
+            f"filter.from_sequence {first} is after filter.to_sequence {last}; exchange them.",
             field="filter.from_sequence",
         )
     for names, field in (
@@ -73,7 +73,9 @@ def history_filter(message: history_pb2.HistoryFilter) -> HistoryFilter:
         (message.event_types, "event_types"),
         (message.actions, "actions"),
     ):
-        limits.check_number_of_names(len(names), f"filter.{field}", "Ask in several calls.")
+        limits.check_number_of_names(
+            len(names), f"filter.{field}", "Split them into several calls."
+        )
     for task_id in message.task_ids:
         limits.check_task_id(task_id, "filter.task_ids")
     for event_type in message.event_types:
@@ -94,7 +96,7 @@ def history_view(value: int) -> bool:
     """Whether a list has the changes of entries. Raises InvalidField."""
     if value not in (0, history_pb2.HISTORY_VIEW_BASIC, history_pb2.HISTORY_VIEW_FULL):
         raise InvalidField(
-            f"view {value} is none that this release knows: BASIC, FULL. Leave it out for FULL.",
+            f"view {value} is not known to this release. Use BASIC or FULL, or omit it for FULL.",
             field="view",
         )
     return value != history_pb2.HISTORY_VIEW_BASIC
@@ -117,15 +119,15 @@ def target_of(
     filter = letter_filter(request.filter)
     if filter.states != every.states:
         raise InvalidField(
-            "filter.states may hold OPEN only: what is retried or discarded already stays so. "
-            "Leave it out.",
+            "filter.states may contain only OPEN here: retried and discarded dead letters cannot be changed. "
+            "Omit it.",
             field="filter.states",
         )
     # Not by its bytes: `states` narrows nothing here.
     if filter == every:
         raise InvalidField(
-            "filter has no condition, which would mean every open dead letter. Give one, or ask for "
-            "them by `all` instead of `filter`.",
+            "filter has no condition, which would match every open dead letter. Give a condition, or use "
+            "`all` instead of `filter`.",
             field="filter",
         )
     return filter
@@ -134,21 +136,21 @@ def target_of(
 def _each(values: Sequence[str], field: str, check: Callable[[str, str], str]) -> tuple[str, ...]:
     """Each once. An empty one is refused: it is a variable that was not set, and means nothing."""
     place = f"filter.{field}"
-    limits.check_number_of_names(len(values), place, "Ask in several calls.")
+    limits.check_number_of_names(len(values), place, "Split them into several calls.")
     return tuple(dict.fromkeys(check(value, place) for value in values))
 
 
 def _check_reason(value: str, field: str) -> str:
     if not value:
         raise InvalidField(
-            f"{field} holds an empty text, which is no reason. Leave it out.", field=field
+            f"{field} contains an empty text, which is not a reason. Remove it.", field=field
         )
     return limits.check_text(value, field)
 
 
 def _known(values: Sequence[int], kind: type[E], field: str) -> tuple[E, ...]:
     """Each once; neither UNSPECIFIED nor what a later release may mean by another number."""
-    limits.check_number_of_names(len(values), field, "Name each once.")
+    limits.check_number_of_names(len(values), field, "Give each value once.")
     return tuple(_one_known(value, kind, field) for value in dict.fromkeys(values))
 
 
@@ -157,8 +159,8 @@ def _one_known(value: int, kind: type[E], field: str) -> E:
         return kind(value)
     except ValueError:
         raise InvalidField(
-            f"{field} holds {value}, which is none that this release knows: "
-            f"{', '.join(each.name for each in kind)}. Leave it out.",
+            f"{field} contains {value}, which is not known to this release. Use "
+            f"{', '.join(each.name for each in kind)}.",
             field=field,
         ) from None
 

@@ -45,7 +45,7 @@ class Flowing:
             limits.check_id(wanted, "workflow_type")
         if request.max_instances < 0:
             raise InvalidField(
-                f"max_instances must be 1-{MAX_INSTANCES}; leave it out for {DEFAULT_INSTANCES}.",
+                f"max_instances must be 1-{MAX_INSTANCES}; omit it for {DEFAULT_INSTANCES}.",
                 field="max_instances",
             )
         most = min(request.max_instances or DEFAULT_INSTANCES, MAX_INSTANCES)

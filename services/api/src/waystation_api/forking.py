@@ -91,10 +91,10 @@ class Forking:
             named = await self._store.events_named(source.key, [entry.event_id])
         event = named.get(entry.event_id or "")
         if event is None or not forking.may_be_raised_again(event.event_type):
-            what = f"{event.event_type}, which only a status raises" if event else "no event"
+            what = f"{event.event_type}, which only a status change raises" if event else "no event"
             raise InvalidField(
-                f"Entry {entry.sequence} handled {what}; name the event to raise as event, or "
-                "another entry.",
+                f"Entry {entry.sequence} handled {what}; give the event to raise as event, or "
+                "choose another entry.",
                 field="event",
                 sequence=str(entry.sequence),
                 event_type=entry.event_type,
@@ -107,7 +107,7 @@ def _refused(fault: TaskFault) -> InvalidField:
     where = f' at "{fault.metadata["path"]}"' if "path" in fault.metadata else ""
     problem = fault.metadata.get("problem") or f"a {fault.metadata.get('found')} is there"
     return InvalidField(
-        f"edits can't be made{where}: {problem}. Look at the data with GetWorkflow and at_sequence, "
+        f"the edits cannot be applied{where}: {problem}. Check the data with GetWorkflow and at_sequence, "
         "and correct them.",
         field="edits",
         **fault.metadata,
@@ -119,13 +119,13 @@ def _given(request: _pb.ForkWorkflowRequest) -> NewEvent:
     for later in _LATER:
         if request.event.HasField(later):
             raise InvalidField(
-                f"event.{later} is set, but the event of a fork is raised at once; leave it out.",
+                f"event.{later} is set, but the event of a fork is raised immediately; omit it.",
                 field=f"event.{later}",
             )
     event = new_event_from_proto(request.event)
     if event.event_type != lifecycle.STARTED and lifecycle.is_reserved(event.event_type):
         raise ReservedEventType(
-            f"Event type {event.event_type} is the system's; choose another name, or "
+            f"Event type {event.event_type} is reserved for the system; choose another name, or "
             f"{lifecycle.STARTED}.",
             event_type=event.event_type,
         )

@@ -129,6 +129,6 @@ def handler_to_proto(
 def _handler_id(value: str) -> str:
     if not value:
         raise InvalidId(
-            "handler_id is missing; RegisterHandler and ListHandlers have it.", field="handler_id"
+            "handler_id is missing; RegisterHandler and ListHandlers return it.", field="handler_id"
         )
     return limits.check_id(value, "handler_id")

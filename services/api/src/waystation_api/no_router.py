@@ -42,15 +42,15 @@ def _missing(pool: Pool, since: datetime, pools: Sequence[Pool]) -> NoRouter | N
         return None
     if pool.seen_at is None or pool.lapses_at is None:
         own = (
-            "No router is alive"
+            "no router is running"
             if none_is_alive(pools)
-            else ("no router of the pool `default` is alive, and no other pool takes it")
+            else ("no router of the pool `default` is running, and no other pool takes the event")
         )
         return NoRouter(
             pool.name,
             since,
             own[0].lower() + own[1:],
-            "Start one: `waystation-router`. `waystation status` shows which are there.",
+            "Start one: `waystation-router`. `waystation status` shows the routers.",
             None,
         )
     bindings = " ".join(f"--bind '{binding}'" for binding in pool.bindings)
@@ -58,12 +58,12 @@ def _missing(pool: Pool, since: datetime, pools: Sequence[Pool]) -> NoRouter | N
         moment.isoformat(timespec="seconds") for moment in (pool.seen_at, pool.lapses_at)
     )
     default = next(each for each in pools if not each.bindings)
-    after = "takes it" if default.routers else "has it, which has no router either"
+    after = "takes the event" if default.routers else "takes the event, but it has no router either"
     return NoRouter(
         pool.name,
         max(since, pool.seen_at),
         f"its type belongs to pool {pool.name}, which has had no router since {seen}",
-        f"Start one: `waystation-router --pool {pool.name} {bindings}`. Or wait: if none comes, the "
+        f"Start one: `waystation-router --pool {pool.name} {bindings}`. Or wait: the "
         f"pool's queue expires by {until}, and then the pool `default` {after}.",
         pool.lapses_at if default.routers else None,
     )

@@ -94,8 +94,8 @@ class Page:
             )
         except (ValueError, TypeError, binascii.Error):
             raise InvalidPageToken(
-                "page_token was not given out by this list with these filters; begin again "
-                "without one.",
+                "page_token is not from this list with these filters; start again "
+                "without a page_token.",
                 field="page_token",
             ) from None
 

@@ -38,7 +38,7 @@ class Reading:
         sequence = request.at_sequence
         if sequence < 0 or sequence > instance.version:
             raise InvalidField(
-                f"at_sequence must be 1-{instance.version}, an entry of the history, or 0 for now.",
+                f"at_sequence must be 1-{instance.version}(an entry of the history), or 0 for the current state.",
                 field="at_sequence",
                 version=str(instance.version),
             )

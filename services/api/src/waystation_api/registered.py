@@ -52,7 +52,7 @@ class Registered:
             if self._announced(task_id, event_type, workflow_type):
                 return self._trouble(task_id, service)
             return (
-                f"no live endpoint of {service} announces the task for this event any more",
+                f"no live endpoint of {service} declares the task for this event any more",
                 f"Start an endpoint of {service} whose {task_id} handles `{event_type}` of "
                 f"`{workflow_type}`.",
             )
@@ -60,7 +60,7 @@ class Registered:
             return (
                 f"no live endpoint of {service} declares the task any more",
                 f"Start an endpoint of {service} that declares {task_id}. If none does for a while, the "
-                "task is retired, and what waits for it becomes dead letters.",
+                "task is retired and its deliveries become dead letters.",
             )
         return f"its service {service} has no live endpoint", how_to_start(service)
 
@@ -81,13 +81,13 @@ class Registered:
         ]
         if not troubled:
             return (
-                f"no endpoint of {service} could be called when it was tried",
-                "Routers try again within seconds; `waystation handlers list` shows what they see.",
+                f"no endpoint of {service} could be called",
+                "Routers retry within seconds; `waystation handlers list` shows the endpoints.",
             )
         more = f"; and {len(troubled) - _SHOWN} more" if len(troubled) > _SHOWN else ""
         return (
-            f"{service} can't be called ({'; '.join(troubled[:_SHOWN])}{more})",
-            f"Routers go on trying. See to the endpoints of {service}: `waystation handlers list`.",
+            f"{service} cannot be called ({'; '.join(troubled[:_SHOWN])}{more})",
+            f"Routers keep retrying. Check the endpoints of {service}: `waystation handlers list`.",
         )
 
 

@@ -19,7 +19,7 @@ from waystation_core.decisions import Decisions
 from waystation_core.ports.store import Registration, RegistryStore
 from waystation_core.registry_copy import RegistryCopy
 from waystation_core.rpc.addresses import admitted_addresses
-from waystation_domain import limits, reserved
+from waystation_domain import limits, reserved, units
 from waystation_domain.endpoints import Allowlist
 from waystation_domain.errors import InvalidField, PayloadTooLarge
 from waystation_domain.model import DEFAULT_NAMESPACE
@@ -36,7 +36,7 @@ def _check_size(tasks: Sequence[handler_pb2.TaskSpec]) -> None:
     size = sum(task.ByteSize() for task in tasks)
     if size > limits.MAX_BYTES_OF_REGISTRATION:
         raise PayloadTooLarge(
-            f"tasks takes {size} bytes; the limit is {limits.MAX_BYTES_OF_REGISTRATION}. Use patterns, "
+            f"tasks takes {units.size(size)}; the limit is {units.size(limits.MAX_BYTES_OF_REGISTRATION)}. Use patterns, "
             "or several services.",
             field="tasks",
             limit_bytes=str(limits.MAX_BYTES_OF_REGISTRATION),
@@ -52,7 +52,7 @@ def _check_size(tasks: Sequence[handler_pb2.TaskSpec]) -> None:
     )
     if names > limits.MAX_NAMES_OF_REGISTRATION:
         raise InvalidField(
-            f"tasks name {names} event types, workflow types and paths in all; the limit is "
+            f"tasks have {names} event types, workflow types and paths in total; the limit is "
             f"{limits.MAX_NAMES_OF_REGISTRATION}. Use patterns, or several services.",
             field="tasks",
             limit=str(limits.MAX_NAMES_OF_REGISTRATION),
@@ -66,18 +66,19 @@ def registration_from_proto(request: _pb.RegisterHandlerRequest) -> Registration
     limits.check_short_text(request.service_version, "service_version")
     kind = request.kind or handler_pb2.REGISTRATION_KIND_LEASED
     if kind not in (handler_pb2.REGISTRATION_KIND_LEASED, handler_pb2.REGISTRATION_KIND_STATIC):
-        raise InvalidField(f"kind {kind} is none that this release knows.", field="kind")
+        raise InvalidField(
+            f"kind {kind} is not known to this release. Use LEASED or STATIC.", field="kind"
+        )
     static = kind == handler_pb2.REGISTRATION_KIND_STATIC
     lease = DEFAULT_LEASE_SECONDS
     if request.HasField("lease"):
         if static:
-            raise InvalidField(
-                "lease goes with LEASED registrations only; leave it out.", field="lease"
-            )
+            raise InvalidField("lease is only for LEASED registrations; omit it.", field="lease")
         lease = seconds_from_proto(request.lease, "lease", least=1.0, most=limits.MAX_LEASE_SECONDS)
     if not 1 <= len(request.tasks) <= limits.MAX_TASKS:
         raise InvalidField(
-            f"tasks must hold 1-{limits.MAX_TASKS} tasks, not {len(request.tasks)}.", field="tasks"
+            f"tasks must contain 1-{limits.MAX_TASKS} tasks, not {len(request.tasks)}.",
+            field="tasks",
         )
     _check_size(request.tasks)
     tasks = tuple(
@@ -90,7 +91,8 @@ def registration_from_proto(request: _pb.RegisterHandlerRequest) -> Registration
     names = [task.task_id for task in tasks]
     if len(set(names)) < len(names):
         raise InvalidField(
-            "tasks names a task_id twice; give each task its own.", field="tasks.task_id"
+            "tasks has the same task_id twice; give each task a unique task_id.",
+            field="tasks.task_id",
         )
     return Registration(
         handler_id="",

@@ -91,7 +91,7 @@ class _Past:
 
 
 def _wanted(task_ids: Sequence[str]) -> set[str]:
-    limits.check_number_of_names(len(task_ids), "task_ids", "Leave it out for all tasks.")
+    limits.check_number_of_names(len(task_ids), "task_ids", "Omit it for all tasks.")
     return {limits.check_task_id(task_id, "task_ids") for task_id in task_ids}
 
 
@@ -235,7 +235,7 @@ class Replaying:
             if isinstance(outcome, Pending):
                 raise _NotReplayed(
                     _Skip.REPLAY_SKIP_REASON_PENDING,
-                    "it answered `pending`; its result comes by DeliveryCompletionService",
+                    "it answered `pending`; its result comes through DeliveryCompletionService",
                 )
         except _NotReplayed as why:
             replay_report.skip(step, why.reason, why.message)
@@ -282,12 +282,12 @@ class Replaying:
         if entry.result is Result.SKIPPED:
             raise _NotReplayed(
                 _Skip.REPLAY_SKIP_REASON_NO_EFFECT,
-                note_of(entry) or "the delivery was given up",
+                note_of(entry) or "the delivery was discarded",
             )
         if entry.result is Result.FAILED and not failed_attempts:
             raise _NotReplayed(
                 _Skip.REPLAY_SKIP_REASON_FAILED_ATTEMPT,
-                "the attempt failed; failed_attempts (`--failed`) has it called all the same",
+                "the attempt failed; set failed_attempts (`--failed`) to call it again",
             )
         tasks = {task.task_id: task for task in self._registry.snapshot.tasks}
         task = tasks.get(entry.processed_by)
@@ -318,7 +318,7 @@ class Replaying:
         if not endpoints:
             raise _NotReplayed(
                 _Skip.REPLAY_SKIP_REASON_NO_LIVE_ENDPOINT,
-                f"no live endpoint of {task.service_name} announces it for {event_type}",
+                f"no live endpoint of {task.service_name} declares it for {event_type}",
             )
         return endpoints
 
@@ -328,7 +328,7 @@ def _range(request: _pb.ReplayWorkflowRequest, version: int) -> tuple[int, int]:
     last = check_sequence(request.to_sequence or version, "to_sequence", version)
     if first > last:
         raise InvalidField(
-            f"from_sequence {first} comes after to_sequence {last}; turn them round.",
+            f"from_sequence {first} is after to_sequence {last}; exchange them.",
             field="from_sequence",
         )
     return first, last

@@ -15,7 +15,7 @@ def check_namespace(namespace: str) -> str:
     """The namespace, `default` where none is named; NamespaceNotFound for any other one."""
     if namespace and namespace != DEFAULT_NAMESPACE:
         raise NamespaceNotFound(
-            f"There is no namespace {shown(namespace)}; leave it out for `{DEFAULT_NAMESPACE}`.",
+            f"There is no namespace {shown(namespace)}; omit it for `{DEFAULT_NAMESPACE}`.",
             namespace=shown(namespace),
         )
     return DEFAULT_NAMESPACE
@@ -33,7 +33,7 @@ def check_request_id(value: str) -> str | None:
 def check_expected_version(value: int) -> int:
     if value < 1:
         raise InvalidField(
-            "expected_version must be at least 1; leave it out to act on any version.",
+            "expected_version must be at least 1; omit it to accept any version.",
             field="expected_version",
         )
     return value
@@ -43,7 +43,7 @@ def check_sequence(value: int, field: str, last: int) -> int:
     """A sequence number of an instance's history, whose last one is given; raises InvalidField."""
     if not 1 <= value <= last:
         raise InvalidField(
-            f"{field} must be 1-{last}, an entry of the history; ListHistory lists them.",
+            f"{field} must be 1-{last}(an entry of the history); ListHistory shows them.",
             field=field,
             version=str(last),
         )

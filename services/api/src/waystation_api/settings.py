@@ -49,7 +49,7 @@ class ApiSettings(ServerSettings):
             yield (
                 ("handlers_file", "max_handlers"),
                 f"{variable('max_handlers')} is {self.max_handlers}, and "
-                f"{variable('handlers_file')} alone has {number} registrations: raise it.",
+                f"{variable('handlers_file')} has {number} registrations: increase it.",
             )
 
 
@@ -63,7 +63,7 @@ def static_registrations(
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
-        raise BadSettings([f"{name}={file} can't be read: {error}."]) from None
+        raise BadSettings([f"{name}={file} cannot be read: {error}."]) from None
     holder = handler_registry_service_pb2.RegisterHandlerRequest
     requests = []
     try:
@@ -74,7 +74,7 @@ def static_registrations(
             requests.append(request)
     except (ValueError, TypeError, json_format.ParseError) as error:
         raise BadSettings(
-            [f"{name}={file} is no JSON list of RegisterHandlerRequests: {error}."]
+            [f"{name}={file} is not a JSON list of RegisterHandlerRequests: {error}."]
         ) from None
     return requests
 

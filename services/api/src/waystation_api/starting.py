@@ -101,8 +101,8 @@ class Starter:
         if not started.same_content:
             workflow_instance_id = start.instance.workflow_instance_id
             raise WorkflowAlreadyExists(
-                f"There is a workflow {workflow_instance_id} already, started with other content; "
-                "choose another id, or leave it out.",
+                f"Workflow {workflow_instance_id} exists already with other content; "
+                "choose another id, or omit it.",
                 workflow_instance_id=workflow_instance_id,
             )
         return started

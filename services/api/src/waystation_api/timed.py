@@ -16,14 +16,14 @@ PENDING_COMPLETION = "PENDING_COMPLETION"
 TIMER = "TIMER"
 
 _NO_ROUTER = (
-    "No router is alive, so no time comes: start one, `waystation-router`. `waystation status` shows "
-    "which are there."
+    "No router is running, so no timer fires: start one, `waystation-router`. `waystation status` shows "
+    "the routers."
 )
 
 
 def delayed(facts: Sequence[TimerFact], pools: Sequence[Pool]) -> list[Blocker]:
     """Events whose time has not come."""
-    remedy = _NO_ROUTER if none_is_alive(pools) else "Nothing to do: it comes at its time."
+    remedy = _NO_ROUTER if none_is_alive(pools) else "Nothing to do: it is delivered at that time."
     return [
         Blocker(
             kind=TIMER,
@@ -46,8 +46,8 @@ def deadline(instance: Instance) -> Blocker:
     return Blocker(
         kind=TIMER,
         since=instance.created_at,
-        message=f"it fails at {_at(instance.deadline)} unless it is done",
-        remedy="See to what it waits for before that.",
+        message=f"it fails at {_at(instance.deadline)} unless it has ended",
+        remedy="Resolve the other blockers before that.",
         due_at=instance.deadline,
     )
 
@@ -59,9 +59,7 @@ def groups(instance: Instance) -> list[Blocker]:
 
 def _group(instance: Instance, group: Group) -> Blocker:
     settled = group.size - len(group.open)
-    wanted = (
-        f"{group.need - group.well} more of them to settle well" if group.need else "all of them"
-    )
+    wanted = f"{group.need - group.well} more of them to succeed" if group.need else "all of them"
     until = datetime.fromisoformat(group.deadline) if group.deadline is not None else None
     at_last = f", or for {_at(until)}" if until is not None else ""
     failed = f", {len(group.failed)} with failures" if group.failed else ""
@@ -72,7 +70,7 @@ def _group(instance: Instance, group: Group) -> Blocker:
         since=datetime.fromisoformat(group.since),
         message=f"`{group.then.event_type}` follows the {group.size} branches that {group.task_id} "
         f"opened: {settled} {verb} settled{failed}, and it waits for {wanted}{at_last}",
-        remedy=f"See to what the open branches wait for (the first ones: {first}): "
+        remedy=f"See what the open branches wait for (the first ones: {first}): "
         f"`waystation show {instance.workflow_instance_id}` has their events.",
         event_type=group.then.event_type,
         task_id=group.task_id,
@@ -88,10 +86,10 @@ def pending(fact: DeliveryFact, service: str, pools: Sequence[Pool]) -> Blocker:
     return Blocker(
         kind=PENDING_COMPLETION,
         since=fact.since,
-        message=f"{delivery.task_id} answered `{event.event_type}` with `pending`: its result follows "
-        f"until {_at(fact.due_at)}",
-        remedy="Whoever does the work completes it: CompleteDelivery with the completion token that its call "
-        "was given. ExtendDelivery gives it more time; else the attempt fails then." + unless,
+        message=f"{delivery.task_id} answered `{event.event_type}` with `pending`: its result is due "
+        f"by {_at(fact.due_at)}",
+        remedy="The process that does the work completes it with CompleteDelivery and the completion token of "
+        "the call. ExtendDelivery gives it more time; otherwise the attempt fails then." + unless,
         event_id=event.event_id,
         event_type=event.event_type,
         task_id=delivery.task_id,

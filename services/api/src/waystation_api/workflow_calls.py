@@ -61,7 +61,7 @@ class WorkflowCalls:
     ) -> None:
         """Raises as `start`."""
         if not request.HasField("start"):
-            raise InvalidField("start is missing; say which workflow to run.", field="start")
+            raise InvalidField("start is missing; set the workflow to run.", field="start")
         seconds = _seconds(request, remaining)
         size = request.start.ByteSize()
         start = start_from_proto(request.start)

@@ -199,7 +199,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
     ) -> _pb.PublishEventResponse:
         change = _change("PublishEvent", request)
         if not request.HasField("event"):
-            raise InvalidField("event is missing; say which event to raise.", field="event")
+            raise InvalidField("event is missing; set the event to raise.", field="event")
         new = new_event_from_proto(request.event)
         lifecycle.check_client_event(new.event_type)
         with self._backlog.room():

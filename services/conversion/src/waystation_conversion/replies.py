@@ -58,7 +58,7 @@ def reply_from_proto(response: _Response) -> Reply | AttemptError | Pending:
         _log.exception("answer_not_read")
         return fault_of(
             ResponseInvalid(
-                "The answer can't be read; the router's log tells more. Correct the task.",
+                "The answer is not a valid message; see the router's log. Correct the task.",
                 problem="unreadable",
             )
         )
@@ -95,8 +95,8 @@ def _read(response: _Response) -> Reply | AttemptError | Pending:
     if outcome == "pending":
         return Pending(_timeout(response.pending, "pending.timeout", limits.MAX_PENDING_SECONDS))
     raise ResponseInvalid(
-        "The answer has none of result, failure and pending, or one that this release does not know; a task "
-        'that is done and has nothing to say answers {"result": {}}.',
+        "The answer has none of result, failure and pending, or an outcome that this release does not know; a task "
+        'that succeeded and changes nothing answers {"result": {}}.',
         problem="no outcome",
     )
 
@@ -114,12 +114,12 @@ def _fan_out(message: result_pb2.FanOut, field: str) -> FanOut:
     """A group to open; what only the whole of it can tell is left to the domain."""
     if not message.HasField("then"):
         raise ResponseInvalid(
-            f"{field}.then is missing; say what follows when the group is settled.",
+            f"{field}.then is missing; set the event to raise when the group is settled.",
             problem="fan-out without then",
         )
     if message.need < 0:
         raise ResponseInvalid(
-            f"{field}.need is {message.need}; it is a number of branches, or 0 for all.",
+            f"{field}.need is {message.need}; it must be a number of branches, or 0 for all.",
             problem="negative need",
         )
     return FanOut(
@@ -157,7 +157,7 @@ def _end(result: _Result) -> Completion | Failing | None:
             limits.check_size(json_size(details), "fail.details", limits.MAX_DETAILS_BYTES)
         if not fail.reason:
             raise ResponseInvalid(
-                "fail.reason is empty; name why the workflow fails, such as FRAUD_SUSPECTED.",
+                "fail.reason is empty; give a reason such as FRAUD_SUSPECTED.",
                 problem="end without reason",
             )
         return Failing(
@@ -173,7 +173,7 @@ def _wait(message: wait_pb2.WaitRequest, field: str) -> WaitRequest:
         limits.check_id(message.wait_id, f"{field}.wait_id")
     if not message.message:
         raise ResponseInvalid(
-            f"{field}.message is empty; say what the person is asked.",
+            f"{field}.message is empty; set the question for the person.",
             problem="wait without message",
         )
     return WaitRequest(
@@ -216,7 +216,7 @@ def operations_from_proto(message: operation_pb2.OperationList) -> tuple[Operati
     """Operations with their values; whether they fit the data shows when they are applied."""
     if len(message.items) > limits.MAX_OPERATIONS:
         raise ResponseInvalid(
-            f"An answer may hold {limits.MAX_OPERATIONS} operations, not "
+            f"A result may have at most {limits.MAX_OPERATIONS} operations, not "
             f"{len(message.items)}; set a larger part of the data at once.",
             problem="too many operations",
             limit=str(limits.MAX_OPERATIONS),
@@ -244,7 +244,7 @@ def _operation(at: int, message: operation_pb2.Operation) -> Operation:
     if kind == "add_to_set":
         return Operation(path, kind, from_value(message.add_to_set, f"operations[{at}].add_to_set"))
     raise ResponseInvalid(
-        f"operations[{at}] says not what to do; set one of its kinds.",
+        f"operations[{at}] has no kind; set one of its kinds, such as `set` or `remove`.",
         problem="operation without kind",
         operation=str(at),
     )
@@ -253,8 +253,8 @@ def _operation(at: int, message: operation_pb2.Operation) -> Operation:
 def _paths(paths: Sequence[str]) -> tuple[str, ...]:
     if len(paths) > limits.MAX_OPERATIONS:
         raise ResponseInvalid(
-            f"reads may name {limits.MAX_OPERATIONS} paths, not {len(paths)}; "
-            "name the containers instead.",
+            f"reads may have at most {limits.MAX_OPERATIONS} paths, not {len(paths)}; "
+            "use the paths of containers instead.",
             problem="too many reads",
             limit=str(limits.MAX_OPERATIONS),
         )

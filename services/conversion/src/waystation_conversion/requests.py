@@ -74,7 +74,7 @@ def _times(
         expires_at = timestamp_from_proto(message.expires_at, f"{field}.expires_at")
         if deliver_at is not None and expires_at <= deliver_at:
             raise InvalidField(
-                f"{field}.expires_at is not after deliver_at: it would expire before it comes.",
+                f"{field}.expires_at must be after deliver_at; otherwise the event would never be delivered.",
                 field=f"{field}.expires_at",
             )
     return delay, deliver_at, expires_at

@@ -38,7 +38,7 @@ def error_of_code(
     return AttemptError(
         code=code.name,
         reason=reason or in_its_place,
-        message=readable(message, MAX_TEXT_BYTES) or f"The handler answered {code.name}.",
+        message=readable(message, MAX_TEXT_BYTES) or f"The handler returned {code.name}.",
         permanent=code in _PERMANENT,
         retry_after=retry_after,
         metadata=metadata,

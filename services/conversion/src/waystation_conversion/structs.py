@@ -77,7 +77,7 @@ class _Reader:
                 elif kind == "null_value":
                     out[key] = None
                 else:
-                    raise Unstorable("a Value of no kind")
+                    raise Unstorable("a Value without a kind")
         except Unstorable as found:
             found.path.append(key)
             raise
@@ -110,7 +110,7 @@ class _Reader:
                 elif kind == "null_value":
                     out.append(None)
                 else:
-                    raise Unstorable("a Value of no kind")
+                    raise Unstorable("a Value without a kind")
         except Unstorable as found:
             found.path.append(str(len(out)))
             raise
@@ -173,7 +173,7 @@ def _write(target: Value, value: Any) -> None:
         target.bool_value = value
     elif isinstance(value, (int, float)):
         if not math.isfinite(value):
-            raise ValueError("NaN and infinity can't be sent")
+            raise ValueError("NaN and infinity cannot be sent")
         target.number_value = value
     elif isinstance(value, dict):
         struct = target.struct_value
@@ -184,4 +184,4 @@ def _write(target: Value, value: Any) -> None:
         items.SetInParent()
         _write_list(items, value)
     else:
-        raise TypeError(f"a {type(value).__name__} is no JSON value")
+        raise TypeError(f"a {type(value).__name__} is not a JSON value")

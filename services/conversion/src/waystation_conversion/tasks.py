@@ -23,13 +23,13 @@ def task_spec_from_proto(
     task_id = reserved.check_new_task_id(message.task_id, f"{field}.task_id")
     if not message.event_types:
         raise InvalidField(
-            f"{field}.event_types is empty; name the event types that {task_id} handles.",
+            f"{field}.event_types is empty; give the event types that {task_id} handles.",
             field=f"{field}.event_types",
         )
     if not message.workflow_types:
         raise WorkflowTypesRequired(
-            f"{field}.workflow_types is empty; name the workflow types whose events {task_id} "
-            "gets, or * for all.",
+            f"{field}.workflow_types is empty; give the workflow types whose events {task_id} "
+            "receives, or * for all.",
             field=f"{field}.workflow_types",
             task_id=task_id,
         )
@@ -46,12 +46,12 @@ def task_spec_from_proto(
         topics.check_pattern(event_type, f"{field}.may_emit")
     if message.on_failure not in (0, 1, 2):
         raise InvalidField(
-            f"{field}.on_failure {message.on_failure} is none that this release knows.",
+            f"{field}.on_failure {message.on_failure} is not known to this release. Use FAIL_WORKFLOW or CONTINUE.",
             field=f"{field}.on_failure",
         )
     if message.catch_up not in (0, 1, 2):
         raise InvalidField(
-            f"{field}.catch_up {message.catch_up} is none that this release knows.",
+            f"{field}.catch_up {message.catch_up} is not known to this release. Use ON or OFF.",
             field=f"{field}.catch_up",
         )
     defaults = TaskSpec(task_id, service_name, (), ())
@@ -118,7 +118,7 @@ def _whole(value: int, field: str, default: int, most: int) -> int:
 
 def _out_of_range(field: str, wanted: str, default: str) -> InvalidField:
     return InvalidField(
-        f"{field} must be {wanted}. Correct it, or leave it out for {default}.", field=field
+        f"{field} must be {wanted}. Correct it, or omit it for {default}.", field=field
     )
 
 

@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from waystation_domain.errors import InvalidField
 from waystation_domain.limits import FIRST_SECOND, LAST_SECOND, MAX_RETRY_AFTER_SECONDS
+from waystation_domain.units import duration
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NANOS = 10**9
@@ -32,7 +33,7 @@ def timestamp_from_proto(value: Timestamp, field: str) -> datetime:
     """An aware time in UTC; InvalidField outside the years 1-9999."""
     if not FIRST_SECOND <= value.seconds <= LAST_SECOND or not 0 <= value.nanos < _NANOS:
         raise InvalidField(
-            f"{field} is no time between the years 1 and 9999. Correct it or leave it out.",
+            f"{field} is not a time between the years 1 and 9999. Correct it or omit it.",
             field=field,
         )
     return _EPOCH + timedelta(seconds=value.seconds, microseconds=value.nanos // 1_000)
@@ -56,25 +57,19 @@ def seconds_from_proto(value: Duration, field: str, *, least: float = 0.0, most:
     seconds = value.seconds + value.nanos / _NANOS
     if not -_NANOS < value.nanos < _NANOS or value.seconds * value.nanos < 0:
         raise InvalidField(
-            f"{field} has {value.nanos} nanos; they are below 1,000,000,000 and have the sign of the "
-            "seconds. Correct it, or leave it out for the default.",
+            f"{field} has {value.nanos} nanos; they must be below 1,000,000,000 and have the sign of the "
+            "seconds. Correct it, or omit it for the default.",
             field=field,
             nanos=str(value.nanos),
         )
     if not least <= seconds <= most:
         raise InvalidField(
-            f"{field} is {spelt(seconds)}; it must be {spelt(least)} to {spelt(most)}. "
-            "Correct it, or leave it out for the default.",
+            f"{field} is {duration(seconds)}; it must be {duration(least)} to {duration(most)}. "
+            "Correct it, or omit it for the default.",
             field=field,
             value=f"{seconds:.15g}s",
         )
     return seconds
-
-
-def spelt(seconds: float) -> str:
-    """A span as people read it: `366 days`, `90 s`."""
-    days = seconds / 86_400
-    return f"{days:.0f} days" if days > 1 and days.is_integer() else f"{seconds:.15g} s"
 
 
 def retry_after_from_proto(value: Duration) -> float:

@@ -29,7 +29,8 @@ def refuses_unforeseen(field: str) -> Callable[[Callable[P, T]], Callable[P, T]]
             except Exception:
                 _log.exception("input_not_read", extra={"field": field})
                 raise InvalidField(
-                    f"{field} can't be read. Correct it; the server's log tells more.", field=field
+                    f"{field} cannot be read. Correct it; the server's log has the details.",
+                    field=field,
                 ) from None
 
         return converted

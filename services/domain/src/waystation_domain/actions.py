@@ -112,7 +112,7 @@ def expect_version(instance: Instance, expected: int | None) -> None:
     if expected is not None and expected != instance.version:
         raise VersionMismatch(
             f"The workflow is at version {instance.version}, not {expected}; "
-            "read it again and decide anew.",
+            "read it again before you decide.",
             expected_version=str(expected),
             version=str(instance.version),
         )
@@ -123,7 +123,7 @@ def require_open(instance: Instance) -> None:
     if not instance.status.is_open:
         raise _ended(
             instance,
-            "retry one of its dead letters to make it go on"
+            "retry one of its dead letters to continue it"
             if instance.status is Status.FAILED and instance.dead_letters
             else "start a new workflow instead",
         )
@@ -147,16 +147,16 @@ def provide_input(draft: Draft, wait_id: str, answer: JsonObject, answered_by: s
     names = list(waits)[:_MOST_NAMED]
     more = f" and {len(waits) - len(names)} more" if len(waits) > len(names) else ""
     if not waits or (wait_id and wait_id not in waits):
-        known = f"; open waits: {', '.join(names)}{more}" if waits else " and asks for nothing now"
+        known = f"; open waits: {', '.join(names)}{more}" if waits else " and has no open wait"
         raise WorkflowNotWaiting(
             f"Workflow {before.workflow_instance_id} is {before.status.name}{known}; "
-            "see ExplainWorkflow for what it waits for.",
+            "ExplainWorkflow shows what it waits for.",
             workflow_instance_id=before.workflow_instance_id,
             status=before.status.name,
         )
     if not wait_id and len(waits) > 1:
         raise WaitIdRequired(
-            f"Several waits are open ({', '.join(names)}{more}); name one as wait_id.",
+            f"Several waits are open ({', '.join(names)}{more}); give one of them as wait_id.",
             wait_ids=",".join(names),
         )
     wait = waits[wait_id] if wait_id else before.waits[0]
@@ -216,7 +216,7 @@ def cancel(draft: Draft, reason: str) -> None:
     if not before.status.is_open:
         raise _ended(
             before,
-            "discard its dead letters, and nothing can make it go on"
+            "discard its dead letters, then it cannot continue"
             if before.status is Status.FAILED and before.dead_letters
             else "there is nothing left to cancel",
         )

@@ -26,7 +26,7 @@ from waystation_domain.task_spec import TaskSpec
 PENDING_TIMED_OUT = AttemptError(
     code="DEADLINE_EXCEEDED",
     reason="PENDING_TIMED_OUT",
-    message="The task answered that its result follows, and it did not come in time.",
+    message="The task answered `pending`, and its result did not come in time.",
 )
 
 

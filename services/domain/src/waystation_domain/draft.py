@@ -222,7 +222,7 @@ class Draft:
         if self.instance.event_count + more > self.rules.max_events:
             raise TooManyEvents(
                 f"The instance has reached its limit of {self.rules.max_events} events; "
-                "start another workflow for what follows, or raise the limit.",
+                "start another workflow for further events, or increase the limit.",
                 limit=str(self.rules.max_events),
             )
 

@@ -95,8 +95,8 @@ class Allowlist:
         )
         if not admitted:
             raise EndpointNotAllowed(
-                f"{shown(host)}:{port} is not an endpoint that this system may call. Ask its "
-                "operator to admit it with WAYSTATION_HANDLER_ALLOWLIST.",
+                f"{shown(host)}:{port} is not an allowed endpoint. Ask the "
+                "operator to add it to WAYSTATION_HANDLER_ALLOWLIST.",
                 host=shown(host),
                 port=str(port),
             )
@@ -112,7 +112,7 @@ def check_endpoint(host: str, port: int) -> Address | None:
     """
     if not 1 <= port <= MAX_PORT:
         raise InvalidField(
-            f"port {shown(port)} is outside 1-{MAX_PORT}. Register the port the service listens on.",
+            f"port {shown(port)} is outside 1-{MAX_PORT}. Register the port that the service listens on.",
             field="port",
             value=shown(port),
         )
@@ -131,7 +131,7 @@ def check_endpoint(host: str, port: int) -> Address | None:
         return None
     if _never(address) or (isinstance(address, IPv6Address) and address.scope_id is not None):
         raise EndpointNotAllowed(
-            f'"{shown(host)}" is not a host that can be called; write the address of one machine.',
+            f'"{shown(host)}" cannot be called; give the address of a single machine.',
             host=shown(host),
         )
     return address
@@ -198,8 +198,8 @@ def _rule(entry: str) -> Rule:
 
 def _no_rule(entry: str) -> InvalidField:
     return InvalidField(
-        f'"{shown(entry)}" is no entry of WAYSTATION_HANDLER_ALLOWLIST: write a network, an address '
-        "or a host name, with ports if need be, such as 10.1.0.0/16:7500-7599.",
+        f'"{shown(entry)}" is not a valid entry of WAYSTATION_HANDLER_ALLOWLIST: write a network, an address '
+        "or a host name, optionally with ports, such as 10.1.0.0/16:7500-7599.",
         field="WAYSTATION_HANDLER_ALLOWLIST",
         entry=shown(entry),
     )

@@ -128,7 +128,7 @@ class TaskNotFound(NotFound):
     def of(cls, task_id: str) -> TaskNotFound:
         """No task of this name was ever there."""
         return cls(
-            f"No task {task_id} was ever registered; `waystation handlers list` has those that are.",
+            f"No task {task_id} was ever registered; `waystation handlers list` shows the registered tasks.",
             task_id=task_id,
         )
 
@@ -148,7 +148,7 @@ class DeadLetterNotFound(NotFound):
     def of(cls, dead_letter_id: str) -> DeadLetterNotFound:
         """No dead letter has this id."""
         return cls(
-            f"There is no dead letter {shown(dead_letter_id)}; list them to see which there are.",
+            f"There is no dead letter {shown(dead_letter_id)}; ListDeadLetters shows the existing ones.",
             dead_letter_id=shown(dead_letter_id),
         )
 
@@ -283,8 +283,8 @@ class NotYetAvailable(WaystationError):
 
     def __init__(self, feature: str) -> None:
         super().__init__(
-            f"{feature} is a field that this release of Waystation does not know, so nothing was done. "
-            "Upgrade Waystation, or leave the field out.",
+            f"This release of Waystation does not know the field {feature}, so nothing was done. "
+            "Upgrade Waystation, or omit the field.",
             feature=feature,
         )
 

@@ -61,7 +61,7 @@ def count(
         error = AttemptError(
             code="UNAVAILABLE",
             reason="CALL_CUT",
-            message=f"{outcome.message}; the call was alone on its endpoint, so it is held to be the cause",
+            message=f"{outcome.message}; the call was alone on its endpoint, so it is considered the cause",
         )
         # The claim may have recorded one more attempt than were made: who finds that there is none
         # left does not call.

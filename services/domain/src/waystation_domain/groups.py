@@ -46,27 +46,27 @@ def check(fan_out: FanOut, cause: Event, size_of: Callable[[Json], int]) -> None
     `then` that leaves no room for the list of what failed."""
     if cause.after_end:
         raise ResponseInvalid(
-            "A task that handles the end of a workflow may raise events, but no fan_out: nothing is "
-            "waited for any more.",
+            "A task that handles the end of a workflow may raise events, but not use fan_out: nothing "
+            "can wait for the group.",
             problem="fan-out after the end",
         )
     if fan_out.need > len(fan_out.events):
         raise ResponseInvalid(
-            f"fan_out needs {fan_out.need} of {len(fan_out.events)} branches; need no more than "
-            "there are, or 0 for all.",
+            f"fan_out needs {fan_out.need} of {len(fan_out.events)} branches; set need to at most "
+            "the number of branches, or to 0 for all.",
             problem="need above the number of branches",
         )
     for new in (*fan_out.events, fan_out.then):
         if lifecycle.is_reserved(new.event_type):
             raise ResponseInvalid(
-                f"fan_out may not raise {new.event_type}; have the task that handles what it raises "
+                f"fan_out may not raise {new.event_type}; let the task that handles `then` "
                 "end the workflow.",
                 problem="the end of the workflow in a fan-out",
                 event_type=new.event_type,
             )
     if fan_out.then.delay or fan_out.then.deliver_at or fan_out.then.expires_at:
         raise ResponseInvalid(
-            "`then` of a fan_out is raised when its group is settled; give it no time of its own.",
+            "`then` of a fan_out is raised when its group is settled; it cannot have a delay, a delivery time or an expiry.",
             problem="then with a time",
         )
     limits.check_size(size_of(fan_out.then.payload), "then.payload", limits.MAX_THEN_BYTES)

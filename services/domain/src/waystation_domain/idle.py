@@ -45,7 +45,7 @@ class Idle:
         names = ", ".join(self.task_ids) or "its tasks"
         match self.ending:
             case Ending.HANDLED:
-                return f"{names} handled it and raised nothing more"
+                return f"{names} handled it and raised no further event"
             case Ending.UNHANDLED:
                 return "no task handles it"
             case Ending.SKIPPED:

@@ -80,7 +80,7 @@ def check_client_event(event_type: str) -> None:
         raise ReservedEventType(_RESERVED.format(event_type), event_type=event_type)
 
 
-_RESERVED = "Event type {} is the system's; choose another name."
+_RESERVED = "Event type {} is reserved for the system; choose another name."
 
 
 class Treatment(Enum):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from waystation_domain import pointers
+from waystation_domain import pointers, units
 from waystation_domain.errors import (
     InvalidEventType,
     InvalidField,
@@ -112,8 +112,8 @@ def check_size(
     """Raises `error` for what takes more than `limit` bytes as JSON."""
     if size > limit:
         raise error(
-            f"{field} takes {size} bytes as JSON; the limit is {limit}. "
-            "Keep large content elsewhere and send a reference to it.",
+            f"{field} takes {units.size(size)} as JSON; the limit is {units.size(limit)}. "
+            "Store large content elsewhere and send a reference.",
             field=field,
             limit_bytes=str(limit),
             bytes=str(size),
@@ -139,7 +139,7 @@ def check_task_id(value: str, field: str) -> str:
     """
     if _TASK_ID.fullmatch(value) is None:
         raise InvalidId(
-            f'{field} "{shown(value)}" is not a task\'s id: 1-200 characters of [A-Za-z0-9._-], '
+            f'{field} "{shown(value)}" is not a task id: 1-200 characters of [A-Za-z0-9._-], '
             "without a colon. Choose another one.",
             field=field,
             value=shown(value),
@@ -173,7 +173,7 @@ def check_priority(value: int, field: str = "priority") -> int:
     """A priority as it came; InvalidPriority outside 0-255."""
     if not 0 <= value <= MAX_PRIORITY:
         raise InvalidPriority(
-            f"{field} {shown(value)} is outside 0-{MAX_PRIORITY}. Leave it unset for 100.",
+            f"{field} {shown(value)} is outside 0-{MAX_PRIORITY}. Omit it for 100.",
             field=field,
             value=shown(value),
         )
@@ -184,8 +184,8 @@ def check_path(path: str) -> None:
     """Refuses with InvalidPath what is no JSON Pointer, and what leads deeper than data can be."""
     if path.count("/") > MAX_PATH_TOKENS:
         raise InvalidPath(
-            f'"{shown(path)}" has more than {MAX_PATH_TOKENS} parts, and data is no deeper than '
-            f"{MAX_DEPTH}. Name a place in the data.",
+            f'"{shown(path)}" has more than {MAX_PATH_TOKENS} parts, and data may have at most '
+            f"{MAX_DEPTH} levels. Give a shorter path.",
             path=shown(path),
             problem="too deep",
             limit=str(MAX_PATH_TOKENS),
@@ -199,7 +199,7 @@ def check_answer_path(path: str) -> None:
     if len(pointers.parse_for_writing(path)) >= MAX_DEPTH:
         raise InvalidPath(
             f'"{shown(path)}" has more than {MAX_DEPTH - 1} parts, and an answer there would make data deeper '
-            f"than {MAX_DEPTH}. Name a place further up.",
+            f"than {MAX_DEPTH} levels. Give a shorter path.",
             path=shown(path),
             problem="too deep",
             limit=str(MAX_DEPTH - 1),
@@ -220,10 +220,10 @@ def check_short_text(value: str, field: str) -> str:
 def check_text(value: str, field: str) -> str:
     """A text as it came; InvalidField when it holds a NUL or takes more than MAX_TEXT_BYTES."""
     if "\0" in value:
-        raise InvalidField(f"{field} holds a NUL character. Send it without.", field=field)
+        raise InvalidField(f"{field} contains a NUL character. Remove it.", field=field)
     if len(value) > MAX_TEXT_BYTES or len(value.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES:
         raise InvalidField(
-            f"{field} is longer than {MAX_TEXT_BYTES} bytes. Shorten it.",
+            f"{field} is longer than {units.size(MAX_TEXT_BYTES)}. Shorten it.",
             field=field,
             limit_bytes=str(MAX_TEXT_BYTES),
         )
@@ -251,11 +251,11 @@ def check_metadata(value: Mapping[str, str], field: str = "metadata") -> dict[st
     for key, text in value.items():
         if not key or "\0" in key or "\0" in text:
             raise InvalidField(
-                f"{field} has an empty key or a NUL character. Send it without.", field=field
+                f"{field} has an empty key or a NUL character. Remove it.", field=field
             )
         if key.startswith(RESERVED_METADATA):
             raise InvalidField(
-                f'{field} has the key "{shown(key)}": those that begin with "{RESERVED_METADATA}" are '
+                f'{field} has the key "{shown(key)}": keys that begin with "{RESERVED_METADATA}" are '
                 "reserved. Choose another name.",
                 field=field,
                 key=shown(key),
@@ -264,7 +264,7 @@ def check_metadata(value: Mapping[str, str], field: str = "metadata") -> dict[st
         size += len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_METADATA_BYTES:
         raise InvalidField(
-            f"{field} takes {size} bytes; the limit is {MAX_METADATA_BYTES}. "
+            f"{field} takes {units.size(size)}; the limit is {units.size(MAX_METADATA_BYTES)}. "
             "Put data into the payload.",
             field=field,
             limit_bytes=str(MAX_METADATA_BYTES),
@@ -276,7 +276,7 @@ def check_events_of_answer(number: int) -> None:
     """Refuses with TooManyEvents more events than one answer may raise."""
     if number > MAX_EVENTS_PER_ANSWER:
         raise TooManyEvents(
-            f"An answer may raise {MAX_EVENTS_PER_ANSWER} events, not {number}; raise them in "
+            f"A result may raise at most {MAX_EVENTS_PER_ANSWER} events, not {number}; raise them in "
             "several steps.",
             limit=str(MAX_EVENTS_PER_ANSWER),
         )
@@ -289,7 +289,7 @@ def page_size(value: int) -> int:
     """
     if value < 0:
         raise InvalidField(
-            f"page_size {shown(value)} is negative. Leave it unset for {DEFAULT_PAGE_SIZE}.",
+            f"page_size {shown(value)} is negative. Omit it for {DEFAULT_PAGE_SIZE}.",
             field="page_size",
         )
     return min(value or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)

@@ -13,7 +13,7 @@ from waystation_domain.details import (
     Skipped,
 )
 
-DEADLINE_EXCEEDED = "The workflow was not done by its deadline."
+DEADLINE_EXCEEDED = "The workflow did not end before its deadline."
 
 
 def note_of(entry: HistoryEntry) -> str:
@@ -26,8 +26,8 @@ def note_of(entry: HistoryEntry) -> str:
         case LetterRetried(task_id, edited):
             return f"{task_id} with an edited payload" if edited else task_id
         case FannedIn(settled, well, size, timed_out):
-            note = f"{settled} of {size} branches settled, {well} of them well"
-            return f"{note}, when the time was over" if timed_out else note
+            note = f"{settled} of {size} branches settled, {well} of them successfully"
+            return f"{note}, at the timeout" if timed_out else note
         case Skipped(cause):
             return _why_skipped(cause, entry)
     return DEADLINE_EXCEEDED if entry.action == Action.DEADLINE else ""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from waystation_domain import limits, pointers, storable
+from waystation_domain import limits, pointers, storable, units
 from waystation_domain.errors import (
     ContextTooLarge,
     InvalidPath,
@@ -85,7 +85,7 @@ def _new_root(operation: Operation) -> dict[str, Json]:
         return operation.value
     problem = "the root can only be set, and only to an object"
     raise InvalidPath(
-        f'The path "" may not be named here: {problem}. Name a member of it.',
+        f'The path "" is not allowed here: {problem}. Give the path of a member.',
         path="",
         problem=problem,
     )
@@ -203,8 +203,8 @@ def _number(number: float, operation: Operation) -> int | float:
         storable.check_double(number)
     except storable.Unstorable as found:
         raise ResponseInvalid(
-            f'"{operation.kind}" at "{shown(operation.path)}" would leave {found.problem} there. Correct '
-            "the task that answered it; keep larger counts as strings.",
+            f'"{operation.kind}" at "{shown(operation.path)}" would produce {found.problem}. Correct '
+            "the task; store larger numbers as strings.",
             path=shown(operation.path),
             problem="number out of range",
         ) from None
@@ -225,8 +225,8 @@ def _kind_of(value: Json) -> str:
 
 def _mismatch(operation: Operation, found: str) -> PathTypeMismatch:
     return PathTypeMismatch(
-        f'"{operation.kind}" at "{shown(operation.path)}" met a {found}. '
-        "Correct the task, or the data that it met.",
+        f'"{operation.kind}" at "{shown(operation.path)}" found a {found}. '
+        "Correct the task or the data.",
         path=shown(operation.path),
         found=found,
     )
@@ -267,7 +267,7 @@ def _merge(
         named += len(place)
         if named > limits.MAX_CHANGE_BYTES:
             raise ContextTooLarge(
-                f"data_patch names places with more than {limits.MAX_CHANGE_BYTES} bytes of paths in all. "
+                f"data_patch has paths of more than {units.size(limits.MAX_CHANGE_BYTES)} in total. "
                 "Set larger parts of the data at once.",
                 field="data_patch",
                 limit_bytes=str(limits.MAX_CHANGE_BYTES),

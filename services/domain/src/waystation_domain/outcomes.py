@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from waystation_domain import lifecycle, limits
+from waystation_domain import lifecycle, limits, units
 from waystation_domain.errors import (
     InvalidArgument,
     NotYetAvailable,
@@ -138,7 +138,7 @@ class Reply:
         if len(asked := self.statuses) > 1:
             names = ", ".join(status.name for status in asked)
             raise ResponseInvalid(
-                f"The answer asks for {names} at once; ask for one of them.",
+                f"The answer has {names}, which exclude each other; use one of them.",
                 problem="contradicting statuses",
                 statuses=names,
             )
@@ -161,7 +161,7 @@ class AttemptError:
         metadata = self.metadata
         if metadata and (size := size_of(metadata)) > limits.MAX_DETAILS_BYTES:
             metadata = {
-                "left_out": f"{size} bytes as JSON; the limit is {limits.MAX_DETAILS_BYTES}"
+                "left_out": f"{units.size(size)} as JSON; the limit is {units.size(limits.MAX_DETAILS_BYTES)}"
             }
         return {
             "code": self.code,

@@ -31,11 +31,11 @@ def parse(pointer: str) -> Tokens:
     if pointer[0] != "/":
         raise _invalid(pointer, "it must be empty or begin with a slash")
     if "\0" in pointer:
-        raise _invalid(pointer, "it holds a NUL character")
+        raise _invalid(pointer, "it contains a NUL character")
     if "~" not in pointer:
         return tuple(pointer[1:].split("/"))
     if _STRAY_TILDE.search(pointer):
-        raise _invalid(pointer, "a tilde must be written ~0, and a slash inside a key ~1")
+        raise _invalid(pointer, "write a tilde as ~0 and a slash inside a key as ~1")
     return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer[1:].split("/"))
 
 
@@ -44,7 +44,7 @@ def parse_for_writing(pointer: str) -> Tokens:
     if _RESERVED_TOKEN in pointer:
         problem = f'a member name that begins with "{RESERVED}" is reserved'
         raise InvalidPath(
-            f'The path "{shown(pointer)}" may not be changed: {problem}. Choose another name.',
+            f'The path "{shown(pointer)}" cannot be changed: {problem}. Choose another name.',
             path=shown(pointer),
             problem=problem,
         )

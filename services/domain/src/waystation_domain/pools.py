@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from waystation_domain import topics
+from waystation_domain.units import duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,9 @@ def admit(wanted: Pool, there: Sequence[Pool]) -> None:
             for taken in other.bindings:
                 if topics.overlaps(binding, taken):
                     raise PoolRefused(
-                        f'Pool "{wanted.name}" can\'t have the binding "{binding}": events that it '
-                        f'means may belong to pool "{other.name}", bound to {_listed(other)} '
-                        f"({_presence(other)}). Choose bindings that share no event type; or stop "
+                        f'Pool "{wanted.name}" cannot have the binding "{binding}": events that match '
+                        f'it may also match pool "{other.name}", bound to {_listed(other)} '
+                        f"({_presence(other)}). Choose bindings that do not match the same event types; or stop "
                         f'the routers of "{other.name}" and wait until its queue has expired.',
                         wanted.name,
                         other,
@@ -70,17 +71,17 @@ def admit(wanted: Pool, there: Sequence[Pool]) -> None:
 def _require_same(wanted: Pool, other: Pool) -> None:
     if set(wanted.bindings) != set(other.bindings):
         raise PoolRefused(
-            f'Pool "{wanted.name}" is there with the bindings {_listed(other)} '
+            f'Pool "{wanted.name}" exists with the bindings {_listed(other)} '
             f"({_presence(other)}), not with {_listed(wanted)}. Start this router with those; or "
-            "give the new bindings a pool of a new name; or stop all routers of the pool and wait "
+            "use a new pool name for the new bindings; or stop all routers of the pool and wait "
             "until its queue has expired.",
             wanted.name,
             other,
         )
     if wanted.expires_seconds != other.expires_seconds:
         raise PoolRefused(
-            f'The queue of pool "{wanted.name}" expires after {other.expires_seconds:g} s '
-            f"({_presence(other)}), not after {wanted.expires_seconds:g} s. Give all its routers "
+            f'The queue of pool "{wanted.name}" expires after {duration(other.expires_seconds)} '
+            f"({_presence(other)}), not after {duration(wanted.expires_seconds)}. Give all its routers "
             "the same WAYSTATION_ROUTER_POOL_EXPIRES_SECONDS; or stop them all and wait until the "
             "queue has expired.",
             wanted.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from waystation_domain import groups, lifecycle, limits, reserved, storable
+from waystation_domain import groups, lifecycle, limits, reserved, storable, units
 from waystation_domain.conflicts import STATUS_WRITE, conflicts
 from waystation_domain.details import WaitsOpened
 from waystation_domain.draft import Draft
@@ -134,7 +134,7 @@ def _status_of(reply: Reply, event: Event) -> Status | None:
     reply.check_one_status()
     if event.after_end:
         raise ResponseInvalid(
-            "A task that handles the end of a workflow may change data, never the status.",
+            "A task that handles the end of a workflow may change data, but not the status.",
             problem="status after the end",
         )
     return asked[0]
@@ -154,7 +154,7 @@ def _check_events(draft: Draft, event: Event, reply: Reply) -> None:
             limits.check_metadata({**event.metadata, **new.metadata})
     if ends > 1:
         raise ResponseInvalid(
-            "The answer raises the end of the workflow more than once; raise it once.",
+            "The answer ends the workflow more than once; end it once.",
             problem="several ends",
         )
     draft.check_event_limit(reply.number_of_events + reply.number_of_promises - ends)
@@ -168,8 +168,8 @@ def _waits_of(
     taken = {wait.wait_id for wait in draft.instance.waits}
     if reply.waits and len(taken) + len(reply.waits) > limits.MAX_OPEN_WAITS:
         raise ResponseInvalid(
-            f"{len(taken)} questions are open and {len(reply.waits)} more are asked; a workflow may have "
-            f"{limits.MAX_OPEN_WAITS} open. Ask in steps.",
+            f"{len(taken)} waits are open and {len(reply.waits)} more would be opened; a workflow may have at most "
+            f"{limits.MAX_OPEN_WAITS}. Open them in several steps.",
             problem="too many waits",
             limit=str(limits.MAX_OPEN_WAITS),
         )
@@ -179,7 +179,7 @@ def _waits_of(
         reserved.check_name(wait_id, f"waits[{at}].wait_id")
         if wait_id in taken:
             raise ResponseInvalid(
-                f"The wait {wait_id} is open already; give each wait an id of its own, or none.",
+                f"The wait {wait_id} is open already; give each wait a unique wait_id, or none.",
                 problem="wait_id in use",
                 wait_id=wait_id,
             )
@@ -193,12 +193,12 @@ def _waits_of(
 
 def _check_room(waits: Sequence[Wait], size_of: Callable[[Json], int]) -> None:
     """Refuses with ContextTooLarge more questions, or larger ones, than may travel with an instance."""
-    advice = "Ask in steps, or keep the forms elsewhere."
+    advice = "Open them in several steps, or store the schemas elsewhere."
     size = size_of([wait.to_json() for wait in waits])
     if size > limits.MAX_WAITS_BYTES:
         raise ContextTooLarge(
-            f"The {len(waits)} questions that would be open take {size} bytes as JSON with their forms; the limit "
-            f"is {limits.MAX_WAITS_BYTES}. {advice}",
+            f"The {len(waits)} waits that would be open take {units.size(size)} as JSON with their schemas; the limit "
+            f"is {units.size(limits.MAX_WAITS_BYTES)}. {advice}",
             field="waits",
             limit_bytes=str(limits.MAX_WAITS_BYTES),
             bytes=str(size),
@@ -210,7 +210,7 @@ def _check_room(waits: Sequence[Wait], size_of: Callable[[Json], int]) -> None:
     )
     if nodes > limits.MAX_NODES:
         raise ContextTooLarge(
-            f"The forms of the {len(waits)} questions that would be open have {nodes} values; the limit is "
+            f"The schemas of the {len(waits)} waits that would be open have {nodes} values; the limit is "
             f"{limits.MAX_NODES}. {advice}",
             field="waits",
             limit=str(limits.MAX_NODES),

@@ -28,7 +28,7 @@ def check_new_task_id(value: str, field: str) -> str:
     limits.check_task_id(value, field)
     if value in _ACTORS:
         raise InvalidId(
-            f'{field} "{value}" is what history calls somebody else. Choose another id.',
+            f'{field} "{value}" is reserved. Choose another id.',
             field=field,
             value=value,
         )

@@ -51,9 +51,9 @@ def retire(draft: Draft, deliveries: Sequence[tuple[Delivery, Event]]) -> int:
 
 def _dead_letter(draft: Draft, row: Delivery, event: Event) -> None:
     fault = TaskRetired(
-        f"{row.task_id} is retired and gets nothing any more. For the task that took its place publish "
-        "the event again, or start the workflow anew; a retry needs an endpoint that declares this "
-        "one again.",
+        f"{row.task_id} is retired and gets no more deliveries. For a replacement task publish "
+        "the event again, or start a new workflow; a retry needs an endpoint that declares this "
+        "task again.",
         task_id=row.task_id,
     )
     error = fault_of(fault).to_json(draft.rules.means.size_of)

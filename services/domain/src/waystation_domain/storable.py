@@ -17,7 +17,7 @@ class Unstorable(Exception):
     """Met on the way through a value. `path` grows while it travels outward, innermost first, so
     that the walk itself spends nothing on paths."""
 
-    def __init__(self, problem: str, advice: str = "Send it without.") -> None:
+    def __init__(self, problem: str, advice: str = "Remove it.") -> None:
         super().__init__(problem)
         self.problem = problem
         self.advice = advice
@@ -27,7 +27,7 @@ class Unstorable(Exception):
         """The error that callers see: it names the place and the problem."""
         place = shown(pointers.format(reversed(self.path)))
         return InvalidStruct(
-            f'{field} holds {self.problem} at "{place}". {self.advice}',
+            f'{field} contains {self.problem} at "{place}". {self.advice}',
             field=field,
             path=place,
             problem=self.problem,
@@ -75,7 +75,7 @@ def _check(value: Any, depth_left: int, nodes_left: int) -> int:
     elif isinstance(value, (int, float)):
         check_double(value)
     elif value is not None:
-        raise Unstorable(f"a {type(value).__name__}, which JSON does not know,")
+        raise Unstorable(f"a {type(value).__name__}, which is not a JSON value,")
     return nodes_left
 
 
@@ -87,7 +87,7 @@ def check_double(number: float) -> None:
         if not number.is_integer():
             return
     if abs(number) > limits.LARGEST_INTEGER:
-        raise Unstorable("a whole number at or beyond 2^53", "Send it as a string.")
+        raise Unstorable("an integer of 2^53 or more", "Send it as a string.")
 
 
 def check_member(name: object) -> None:
@@ -103,7 +103,7 @@ def check_member(name: object) -> None:
 def check_string(text: object) -> None:
     """Raises Unstorable for a NUL, a lone surrogate, and a key that is no string."""
     if not isinstance(text, str):
-        raise Unstorable("a key that is no string")
+        raise Unstorable("a key that is not a string")
     if "\0" in text:
         raise Unstorable("a NUL character")
     if not text.isascii():

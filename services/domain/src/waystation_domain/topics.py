@@ -29,7 +29,9 @@ def check_pattern(pattern: str, field: str = "event_types") -> str:
     a whole word: `claim*` would match nothing but itself.
     """
     if _PATTERN.fullmatch(pattern) is None:
-        problem = "it takes 1-200 characters of [A-Za-z0-9._:-], and * and # as whole words"
+        problem = (
+            "it must have 1-200 characters of [A-Za-z0-9._:-], with * and # only as whole words"
+        )
     elif any(is_pattern(word) and len(word) > 1 for word in pattern.split(".")):
         problem = "* and # stand for whole words between dots"
     else:

@@ -219,12 +219,12 @@ class Router:
     def trouble(self) -> str:
         """What keeps it from taking work; empty when nothing does."""
         if self._subscription is None:
-            return "it has not begun yet"
+            return "it has not started yet"
         status = self._broker.status()
         if status.blocked:
-            return f"the broker at {status.target} takes no messages: its memory or disk alarm"
+            return f"the broker at {status.target} blocks publishers (memory or disk alarm)"
         if not status.ready:
-            return f"the broker at {status.target} can't be reached"
+            return f"the broker at {status.target} cannot be reached"
         return "" if self._contact.writes else self._contact.trouble
 
     @property

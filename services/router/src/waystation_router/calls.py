@@ -247,7 +247,7 @@ class Calls:
             outcome=AttemptError(
                 code="INTERNAL",
                 reason="INTERNAL",
-                message="The router could not carry out this call; its log tells more.",
+                message="The router could not make this call; see its log.",
             ),
             edit=call.edit,
             duration_us=0,

@@ -217,7 +217,7 @@ class Claims:
         if given is None and call.attempt > task.retry.max_attempts:
             # Every attempt ended with the death of its router: the next one would too.
             call.attempt = task.retry.max_attempts
-            given = Cut("the router died while it was in call", alone=True)
+            given = Cut("the router died during the call", alone=True)
         if given is None:
             self._calls.start(handling, call)
             return call

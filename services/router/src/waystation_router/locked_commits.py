@@ -126,6 +126,6 @@ def _fail_results(found: Sequence[Found]) -> None:
                     outcome=AttemptError(
                         code="INTERNAL",
                         reason="INTERNAL",
-                        message="the database refused the result; the router's log has the reason",
+                        message="the database refused the result; see the router's log",
                     ),
                 )

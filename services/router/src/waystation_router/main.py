@@ -126,17 +126,17 @@ def _given() -> dict[str, str]:
     """The settings on the command line."""
     parser = argparse.ArgumentParser(
         prog="waystation-router",
-        description="Takes events from RabbitMQ, calls their tasks and commits what they answer. "
-        "Settings are environment variables; these options go before theirs.",
+        description="Takes events from RabbitMQ, calls their tasks and commits the results. "
+        "Settings are environment variables; these options override them.",
     )
     pool, bindings = variable("router_pool"), variable("router_bindings")
-    parser.add_argument("--pool", metavar="NAME", help=f"the pool to be in ({pool})")
+    parser.add_argument("--pool", metavar="NAME", help=f"the router's pool ({pool})")
     parser.add_argument(
         "--bind",
         metavar="PATTERN",
         action="append",
-        help="event types that the pool takes away from the default one, a topic pattern like "
-        f"'fraud.#'; may be repeated ({bindings}, with commas between)",
+        help="event types that the pool takes from the default one, a topic pattern like "
+        f"'fraud.#'; may be repeated ({bindings}, separated by commas)",
     )
     options = parser.parse_args()
     given = {}

@@ -107,7 +107,7 @@ class Invoker:
             logger.warning("%s took longer than %.3g s", label(request), seconds)
             raise CallRefused(
                 grpc.StatusCode.DEADLINE_EXCEEDED,
-                f"task {task.task_id} took longer than {seconds:.3g} s; "
+                f"task {task.task_id} took longer than {round(seconds, 2):.15g} s; "
                 "make it faster or increase its timeout",
                 reason=CALL_TIMED_OUT,
             )

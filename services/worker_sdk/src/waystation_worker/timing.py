@@ -20,7 +20,8 @@ def span(value: Span, what: str, longest: timedelta = LONGEST) -> timedelta:
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     # Written so that NaN is refused too.
     if not 0 <= seconds <= longest.total_seconds():
-        raise ValueError(f"{what} is 0 to {longest.days} days, not {seconds:g} s")
+        given = str(value) if isinstance(value, timedelta) else f"{value} s"
+        raise ValueError(f"{what} must be 0 to {longest.days} days, not {given}")
     return timedelta(seconds=seconds)
 
 

@@ -29,4 +29,4 @@ def open_broker(url: str, *, role: str) -> Broker:
         return InProcessBroker()
     if url.startswith(("amqp://", "amqps://")):
         return AmqpBroker(url, role=role)
-    raise ValueError("the broker's url must begin with amqp://, amqps:// or be memory://")
+    raise ValueError("the broker's URL must begin with amqp:// or amqps://, or be memory://")

@@ -10,10 +10,10 @@ OLDEST = (3, 10)
 """Of RabbitMQ: the oldest that all tests run on."""
 
 _NEEDED = {
-    "publisher_confirms": "confirms what it has taken",
-    "basic.nack": "takes messages back",
-    "consumer_cancel_notify": "tells a consumer when its queue is gone",
-    "connection.blocked": "tells when it takes no more",
+    "publisher_confirms": "publisher confirms",
+    "basic.nack": "basic.nack",
+    "consumer_cancel_notify": "consumer cancel notifications",
+    "connection.blocked": "connection.blocked",
 }
 """What a broker must be able to do, by the names of AMQP's capabilities."""
 
@@ -33,14 +33,14 @@ def faults_of(said: Mapping[str, Any]) -> list[str]:
     # Others speak AMQP too, and count otherwise.
     if product == "RabbitMQ" and numbers and tuple(map(int, numbers.groups())) < OLDEST:
         faults.append(
-            f"RabbitMQ is version {version}: it must be {OLDEST[0]}.{OLDEST[1]} or newer. Upgrade it, or "
-            "set WAYSTATION_BROKER_URL to another one; it holds nothing that can't be lost."
+            f"RabbitMQ has version {version}; it must be {OLDEST[0]}.{OLDEST[1]} or newer. Upgrade it, or "
+            "set WAYSTATION_BROKER_URL to another one; the old one has no data that must be kept."
         )
     able = said.get("capabilities") or {}
     missing = [what for name, what in _NEEDED.items() if not able.get(name)]
     if missing:
         faults.append(
-            f"The broker ({product or 'unnamed'} {version}) is none that {', and '.join(missing)}. Set "
+            f"The broker ({product or 'unnamed'} {version}) does not support {', '.join(missing)}. Set "
             "WAYSTATION_BROKER_URL to RabbitMQ."
         )
     return faults
@@ -52,6 +52,6 @@ def why_cut(reason: str) -> str:
     if timed_out is None or int(timed_out[1]) >= LEAST_CONSUMER_TIMEOUT_SECONDS * 1000:
         return reason
     return (
-        f"RabbitMQ's consumer_timeout is {int(timed_out[1]) / 1000:g} s, which cuts off routers that work: "
+        f"RabbitMQ's consumer_timeout is {int(timed_out[1]) / 1000:g} s, which disconnects routers during normal work: "
         f"set it to {LEAST_CONSUMER_TIMEOUT_SECONDS:g} s at least, or leave it at 30 minutes"
     )

@@ -95,12 +95,10 @@ def plan_of(environment: Mapping[str, str]) -> Plan | None:
     for part in filter(None, (part.strip() for part in text.split(";"))):
         found = _RULE.fullmatch(part)
         if found is None or found["point"] not in (EVERYWHERE, *POINTS):
-            faults.append(
-                f"{NAME}: {part!r} is none; waystation_core.failpoints says how and which."
-            )
+            faults.append(f"{NAME}: {part!r} is not a failpoint; see waystation_core.failpoints.")
             continue
         if found["action"] == "error" and found["point"] in NO_ERRORS:
-            faults.append(f"{NAME}: at {found['point']} there is no error to be had.")
+            faults.append(f"{NAME}: at {found['point']} an error cannot be raised.")
             continue
         rules.append(
             Rule(
@@ -170,7 +168,7 @@ class Plan:
             os.kill(os.getpid(), signal.SIGKILL)
         elif rule.action == "error" and point not in NO_ERRORS:
             raise StoreUnavailable(
-                f"A test asked for this failure at {point}; try the same request again."
+                f"A test requested this failure at {point}; retry the request."
             ) from FailpointError(point)
         elif rule.action in ("sleep", "stall"):
             time.sleep(rule.seconds)

@@ -72,10 +72,10 @@ def require_bindings(pool: str, bindings: Sequence[str]) -> None:
     """Raises ValueError where a pool has bindings and takes none, the other way round, or too many."""
     if (pool == DEFAULT_POOL) == bool(bindings):
         wanted = "no bindings" if pool == DEFAULT_POOL else "at least one binding"
-        raise ValueError(f"pool {pool!r} takes {wanted}")
+        raise ValueError(f"pool {pool!r} must have {wanted}")
     if len(bindings) > MAX_BINDINGS:
         raise ValueError(
-            f"pool {pool!r} has {len(bindings)} bindings, and may have {MAX_BINDINGS}: use patterns"
+            f"pool {pool!r} has {len(bindings)} bindings, the limit is {MAX_BINDINGS}: use patterns"
         )
 
 

@@ -26,6 +26,7 @@ from waystation_domain.limits import (
     MAX_TEXT_BYTES,
 )
 from waystation_domain.outcomes import AttemptError, fault_of
+from waystation_domain.units import duration
 
 _SAY_NOT_BEGUN = frozenset({StatusCode.RESOURCE_EXHAUSTED.name, StatusCode.UNAVAILABLE.name})
 SHORTEST_PAUSE = 0.2
@@ -35,15 +36,15 @@ USUAL_PAUSE = 1.0
 
 _LOST_CAUSE = "metadata size exceeds"
 _LOST_CAUSE_MEANS = (
-    f". Unless the handler said so itself, its status took more than {MAX_METADATA_BYTES // 1024} KiB with "
-    "its details, so that code and cause are lost: shorten its message."
+    f". Unless the handler itself returned this, its status had more than {MAX_METADATA_BYTES // 1024} KiB with "
+    "its details, so its code and cause are lost: shorten its message."
 )
 """A hint for people and no more: a handler can say such a thing itself."""
 
 _SAY_TOO_LARGE = frozenset({StatusCode.RESOURCE_EXHAUSTED, StatusCode.OUT_OF_RANGE})
 _TOO_LARGE_MEANS = (
-    ". The request has just so many bytes, so this is the receive limit of the endpoint's gRPC server: set it to "
-    f"{MAX_MESSAGE_BYTES} bytes (4 MiB) or more, which every request keeps, and retry."
+    ". This is the size of the request, so it exceeds the receive limit of the endpoint's gRPC server: set the limit to "
+    f"at least {MAX_MESSAGE_BYTES} bytes (4 MiB), the maximum size of a request, and retry."
 )
 """A hint too. Servers of all languages name the size that they refuse, and nobody else knows it."""
 
@@ -154,7 +155,7 @@ def late(seconds: float) -> AttemptError:
     return AttemptError(
         code=StatusCode.DEADLINE_EXCEEDED.name,
         reason=CALL_TIMED_OUT,
-        message=f"No answer came within {seconds:g} s.",
+        message=f"No answer came within {duration(seconds)}.",
     )
 
 
@@ -163,7 +164,7 @@ def invalid_answer(problem: str) -> AttemptError:
     return AttemptError(
         code=ResponseInvalid.code,
         reason=ResponseInvalid.reason,
-        message=f"The handler's answer was refused: {problem}. Correct the task.",
+        message=f"The handler's answer is invalid: {problem}. Correct the task.",
         permanent=True,
         metadata={"problem": problem},
     )
@@ -171,7 +172,7 @@ def invalid_answer(problem: str) -> AttemptError:
 
 def answer_too_large() -> AttemptError:
     """The failed attempt of an answer above what a message may have."""
-    return invalid_answer("the answer is larger than the 8 MiB that a message may have")
+    return invalid_answer("the answer is larger than 8 MiB, the limit of a message")
 
 
 def _details(data: bytes) -> tuple[str, float | None, dict[str, str] | None]:

@@ -23,6 +23,7 @@ from waystation_core.ids import new_id
 from waystation_core.rpc.reading import SMALL_BYTES, MessageReader, parsed
 from waystation_core.rpc.status_texts import short_details, short_enough
 from waystation_core.rpc.unknown_fields import changes_something
+from waystation_domain import units
 from waystation_domain.errors import (
     InvalidArgument,
     InvalidField,
@@ -81,8 +82,8 @@ class Internal(WaystationError):
     def __init__(self) -> None:
         error_id = new_id()
         super().__init__(
-            f"An internal error happened (error id {error_id}). Try again; if it stays, give the "
-            "error id to the operators, whose log tells more.",
+            f"Internal error (error id {error_id}). Retry; if the error persists, give the "
+            "error id to the operators, who find the cause in the log.",
             error_id=error_id,
         )
 
@@ -153,8 +154,8 @@ class _Reading:
                 return parsed(data, self._kind, strict=self._strict)
             if len(data) > self._most_bytes:
                 raise PayloadTooLarge(
-                    f"The request takes {len(data)} bytes; the limit is {self._most_bytes}. Keep large "
-                    "content elsewhere and send a reference to it.",
+                    f"The request takes {units.size(len(data))}; the limit is {units.size(self._most_bytes)}. Store large "
+                    "content elsewhere and send a reference.",
                     field="request",
                     limit_bytes=str(self._most_bytes),
                     bytes=str(len(data)),
@@ -166,7 +167,7 @@ class _Reading:
 
 def _unreadable() -> InvalidField:
     return InvalidField(
-        "The request's bytes are no message of its type. Generate your client anew from the "
+        "The request is not a valid message of its type. Generate the client code again from the "
         "contract.",
         field="request",
     )

@@ -97,12 +97,12 @@ async def require_fit(
 
 def _bad_settings(name: str, faults: Sequence[object]) -> int:
     listed = "\n".join(f"- {each}" for each in dict.fromkeys(map(str, faults)))
-    sys.stderr.write(f"{name} can't start:\n{listed}\n")
+    sys.stderr.write(f"{name} cannot start:\n{listed}\n")
     return EXIT_BAD_SETTINGS
 
 
 def _refused(name: str, problem: Exception) -> int:
-    sys.stderr.write(f"{name} can't start: {problem}\n")
+    sys.stderr.write(f"{name} cannot start: {problem}\n")
     return 1
 
 

@@ -236,14 +236,14 @@ class Walk:
         if count > MAX_REPEATED:
             place = self._place(field.name)
             raise InvalidField(
-                f"{place} has more than {MAX_REPEATED} entries. Send fewer, in several calls.",
+                f"{place} has more than {MAX_REPEATED} entries. Split them into several calls.",
                 field=place,
                 limit=str(MAX_REPEATED),
             )
 
     def _too_much(self, what: str, limit: int) -> PayloadTooLarge:
         return PayloadTooLarge(
-            f"The message has more than {limit} {what} in all. Send less at once, in several calls.",
+            f"The message has more than {limit} {what} in total. Split it into several calls.",
             field=self._place() or "request",
             limit=str(limit),
         )
@@ -326,4 +326,4 @@ def _built(data: bytes, kind: type[M]) -> M:
 
 def _of_another_type() -> DecodeError:
     """A walk knows all numbers, and a parser could not use what stands there."""
-    return DecodeError("a field of another type than the contract's")
+    return DecodeError("a field with the wrong type")

@@ -81,8 +81,8 @@ def open_to_strangers(host: str, *, insecure: bool, setting: str) -> str | None:
     if insecure or is_loopback(host):
         return None
     return (
-        f"{setting}={host}: there is no authentication yet, so a server listens on loopback "
-        "only. Set WAYSTATION_INSECURE=true where the network itself keeps strangers out."
+        f"{setting}={host}: there is no authentication yet, so servers listen on loopback "
+        "only. Set WAYSTATION_INSECURE=true if the network is protected by other means."
     )
 
 
@@ -154,12 +154,14 @@ class RpcServer:
                 if error.errno == errno.EADDRINUSE:
                     raise self._taken() from None
                 raise BadSettings(
-                    [f"{self._host}:{self._wanted_port} can't be listened on: {error.strerror}."]
+                    [
+                        f"{self._host}:{self._wanted_port} cannot be used to listen: {error.strerror}."
+                    ]
                 ) from None
 
     def _taken(self) -> PortTaken:
         return PortTaken(
-            f"Port {self._wanted_port} on {self._host} is in use. End what listens there, or set "
+            f"Port {self._wanted_port} on {self._host} is in use. Stop the process that uses it, or set "
             f"{self._port_setting} to another port."
         )
 

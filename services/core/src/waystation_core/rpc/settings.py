@@ -169,7 +169,7 @@ def _fault(error: dict[str, object]) -> str:
     location = error["loc"]
     name = variable(str(location[0])) if isinstance(location, tuple) and location else "settings"
     if error["type"] == "missing":
-        return f"{name} is not set, and it has no default."
+        return f"{name} is not set and has no default."
     return f"{name}: {error['msg']}."
 
 
@@ -181,7 +181,7 @@ def _nearly_known(kind: type[Settings], environ: Mapping[str, str]) -> list[str]
         if name.startswith(PREFIX) and own not in known:
             near = difflib.get_close_matches(own, known, n=1, cutoff=_NEARLY)
             if near:
-                faults.append(f"{name} is no setting. Did you mean {PREFIX}{near[0]}?")
+                faults.append(f"{name} is not a setting. Did you mean {PREFIX}{near[0]}?")
     return faults
 
 

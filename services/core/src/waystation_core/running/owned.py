@@ -61,7 +61,7 @@ class Owner:
         """Says that the process can't go on."""
         log.error("background_task_died", task=name, why=why, exc_info=error)
         if self.death is None:
-            self.death = Died(f"its background task {name} can't go on: {why}")
+            self.death = Died(f"its background task {name} cannot continue: {why}")
             for callback in self._on_death:
                 callback()
 
@@ -122,7 +122,7 @@ class Kept:
                 await self._work()
                 if self._ends or self._let_go:
                     return
-                fault: Exception = RuntimeError("it ended, and nobody had asked for that")
+                fault: Exception = RuntimeError("it ended unexpectedly")
             except asyncio.CancelledError:
                 if self._thrown is None or self._let_go:
                     raise
@@ -140,7 +140,7 @@ class Kept:
     def _over(self, task: asyncio.Task[None]) -> None:
         self._owner.kept.discard(self)
         if task.cancelled() and not self._let_go:
-            self._owner.died(self.name, "it was cancelled, and nobody had asked for that")
+            self._owner.died(self.name, "it was cancelled unexpectedly")
 
 
 def keep(

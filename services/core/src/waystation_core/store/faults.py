@@ -26,23 +26,23 @@ _TOO_LARGE = frozenset({"54000", "54001"})
 _BUSY = ("08", "40", "53", "55", "57")
 """Classes that pass by themselves, on the same connection where there is one still."""
 
-_AGAIN = "Try the same request again in a moment."
-_UNREACHABLE = "The database can't be reached or is busy"
-_UNKNOWN = "The database can't do its work now (SQLSTATE {}); its log tells more"
+_AGAIN = "Retry the request in a moment."
+_UNREACHABLE = "The database cannot be reached or is busy"
+_UNKNOWN = "The database failed (SQLSTATE {}); see its log"
 
 _HINTS = {
     "25006": "The database is read-only: it may be a standby after a failover, or out of disk",
-    "26000": "The database has forgotten the session's prepared statements",
-    "42501": "The database refuses Waystation's role a privilege; an operator has to grant it",
-    "53100": "The database's disk is full; an operator has to make room",
-    "53300": "The database has no connection left",
-    "42": "The database's tables are not those of this release; an operator has to compare what "
-    "changed them with `waystation migrate`",
-    "3F": "The database's tables are not where this release looks for them; an operator has to "
-    "look at the schema and the role's search path",
-    "0A": "The database's tables have changed under the server",
-    "58": "The database reports a fault of its system; its log tells more",
-    "XX": "The database reports a fault of its own; its log tells more",
+    "26000": "The database has lost the session's prepared statements",
+    "42501": "Waystation's database role lacks a privilege; an operator must grant it",
+    "53100": "The database's disk is full; an operator must free space",
+    "53300": "The database has no free connection",
+    "42": "The database's tables do not match this release; an operator must check the schema and "
+    "run `waystation migrate`",
+    "3F": "The database's tables were not found; an operator must "
+    "check the schema and the role's search path",
+    "0A": "The database's tables were changed while the server was running",
+    "58": "The database reports a system error; see its log",
+    "XX": "The database reports an internal error; see its log",
 }
 
 

@@ -49,12 +49,12 @@ def _faults(url: str, connections: int, *, lasting: bool) -> list[str]:
     major, is_utf8, encoding, free, *durable = row
     faults = []
     if major < OLDEST:
-        faults.append(f"Postgres is version {major}: it must be {OLDEST} or newer.")
+        faults.append(f"Postgres has version {major}; it must be {OLDEST} or newer.")
     if not is_utf8:
         # Text comes as bytes where the encoding is none.
         faults.append(
-            f"The database's encoding is {_text(encoding)}, which can't hold every text: it must be UTF8. Make "
-            "another one: CREATE DATABASE waystation ENCODING 'UTF8' TEMPLATE template0."
+            f"The database's encoding is {_text(encoding)}; it must be UTF8, to store any text. Create "
+            "another database: CREATE DATABASE waystation ENCODING 'UTF8' TEMPLATE template0."
         )
     if lost:
         faults.append(
@@ -64,8 +64,8 @@ def _faults(url: str, connections: int, *, lasting: bool) -> list[str]:
     if connections > free:
         faults.append(
             f"WAYSTATION_API_DATABASE_CONNECTIONS or WAYSTATION_ROUTER_DATABASE_CONNECTIONS is "
-            f"{connections}, and Postgres takes {free} connections at most, of all servers together: "
-            "raise its max_connections, or lower that."
+            f"{connections}, but Postgres accepts at most {free} connections from all servers together: "
+            "increase its max_connections, or reduce the setting."
         )
     if lasting:
         for name, value in zip(
@@ -73,8 +73,8 @@ def _faults(url: str, connections: int, *, lasting: bool) -> list[str]:
         ):
             if _text(value) == "off":
                 faults.append(
-                    f"Postgres has {name} off, and would lose what it has confirmed: turn it on, or set "
-                    "WAYSTATION_UNSAFE_DATABASE=true where nothing has to last, as in tests."
+                    f"Postgres has {name} off and may lose confirmed data: turn it on, or set "
+                    "WAYSTATION_UNSAFE_DATABASE=true if data loss is acceptable, as in tests."
                 )
     return faults
 
@@ -104,7 +104,7 @@ async def database_faults(url: str, *, connections: int, lasting: bool) -> list[
     except psycopg.ProgrammingError:
         # Its message may quote the password.
         return [
-            "WAYSTATION_DATABASE_URL is no address that can be read: postgresql://user:password@host:5432/db."
+            "WAYSTATION_DATABASE_URL is not valid; write it like postgresql://user:password@host:5432/db."
         ]
     try:
         return await asyncio.to_thread(_faults, url, connections, lasting=lasting)

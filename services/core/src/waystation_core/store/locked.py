@@ -85,8 +85,8 @@ class LockedInstance:
         state = DeadLetterState(found[0][0])
         if state is not DeadLetterState.OPEN:
             raise DeadLetterResolved(
-                f"The dead letter {dead_letter_id} is {state.name} already; there is nothing left to "
-                "do about it. GetWorkflow shows what became of its instance.",
+                f"The dead letter {dead_letter_id} is {state.name} already and cannot be changed. "
+                "GetWorkflow shows the state of its instance.",
                 dead_letter_id=dead_letter_id,
                 state=state.name,
             )

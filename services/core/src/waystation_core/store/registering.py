@@ -208,8 +208,8 @@ async def _check_quota(connection: Connection, namespace: str, at_most: int) -> 
     assert row is not None
     if row[0] >= at_most:
         raise TooManyHandlers(
-            f"There are {at_most} endpoints already, which is the limit; unregister those that are "
-            "not needed, or raise WAYSTATION_MAX_HANDLERS.",
+            f"{at_most} endpoints are registered, which is the limit; unregister those that are "
+            "not needed, or increase WAYSTATION_MAX_HANDLERS.",
             limit=str(at_most),
         )
 

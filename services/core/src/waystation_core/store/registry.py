@@ -80,7 +80,7 @@ class PostgresRegistryStore:
                 found = await cursor.fetchone()
         if found is None:
             raise HandlerNotFound(
-                f"There is no leased registration {shown(handler_id)}, or its lease is over; "
+                f"There is no leased registration {shown(handler_id)}, or its lease has expired; "
                 "register again.",
                 handler_id=shown(handler_id),
             )

@@ -19,9 +19,9 @@ class WrongSchema(Exception):
         wanted = current_release()
         newer = found is not None and found not in known_versions()
         super().__init__(
-            f"The database has schema version {found}, which a newer release of Waystation made; this "
-            f"release knows versions up to {wanted}. Run that release, or a newer one: servers and "
-            "`waystation migrate`. A schema is never taken back."
+            f"The database has schema version {found}, from a newer release of Waystation; this "
+            f"release supports versions up to {wanted}. Use that release or a newer one, for servers and "
+            "`waystation migrate`. A schema cannot be downgraded."
             if newer
             else f"The database has schema version {found or 'none'}, this release needs {wanted}. "
             "Run `waystation migrate`."

@@ -38,9 +38,11 @@ async def wait_for_store(
                 raise
             waiting_for = str(wrong)
         except psycopg.OperationalError:
-            waiting_for = "Postgres can't be reached. Start it, or correct WAYSTATION_DATABASE_URL."
+            waiting_for = (
+                "Postgres cannot be reached. Start it, or correct WAYSTATION_DATABASE_URL."
+            )
         except psycopg.Error as error:
-            waiting_for = f"The database can't be asked for its schema: {_first_line(error)}"
+            waiting_for = f"The schema of the database cannot be read: {_first_line(error)}"
         if waiting_for != said or loop.time() - said_at >= SAY_AGAIN_SECONDS:
             log.warning("waiting", reason=waiting_for)
             said, said_at = waiting_for, loop.time()

@@ -36,8 +36,7 @@ def start_unhandled(view: View, views: Sequence[View]) -> Iterable[Finding]:
     if view.is_named:
         why = f"no task handles `workflow.started` of {view.type}"
         remedy = (
-            "Register a task for workflow.started, unless its workflows are moved by published "
-            "events only."
+            "Register a task for workflow.started, unless published events drive these workflows."
         )
     else:
         suggestion = alike(view.type, (other.type for other in views if other.is_named))
@@ -45,7 +44,7 @@ def start_unhandled(view: View, views: Sequence[View]) -> Iterable[Finding]:
         remedy = (
             f"Start workflows of type {suggestion} instead, or register tasks for {view.type}."
             if suggestion
-            else f"Register tasks for {view.type}, or see who starts such workflows: "
+            else f"Register tasks for {view.type}, or find out who starts such workflows: "
             f"`waystation list --type {view.type}`."
         )
     severity = Severity.INFO
@@ -56,7 +55,7 @@ def start_unhandled(view: View, views: Sequence[View]) -> Iterable[Finding]:
         )
         severity = Severity.WARNING if published else Severity.ERROR
         number = view.flow.instances
-        why += f"; {number} instance{'' if number == 1 else 's'} of it began with nothing to do"
+        why += f"; {number} instance{'' if number == 1 else 's'} of it started without a task"
     yield Finding(
         severity,
         Rule.START_UNHANDLED,
@@ -98,7 +97,7 @@ def emitted_unhandled(view: View, views: Sequence[View]) -> Iterable[Finding]:
             message + did_you_mean(suggestion),
             f"Raise `{suggestion}` instead, or register a task for `{event.event_type}`."
             if suggestion
-            else f"Register a task for `{event.event_type}`, or raise it no more.",
+            else f"Register a task for `{event.event_type}`, or stop raising it.",
             suggestion,
         )
 
@@ -131,9 +130,9 @@ def _input_unhandled(view: View, event: FlowEvent) -> Finding:
         Rule.EMITTED_UNHANDLED,
         (view.type,),
         (event.event_type,),
-        f"{event.unhandled} answers of people in workflows of type {view.type} were merged into "
-        "the data, and no task handles `user.input.provided`",
-        "Register a task for user.input.provided, so that the workflow goes on after an answer.",
+        f"{event.unhandled} answers of people in workflows of type {view.type} were stored in "
+        "the data, but no task handles `user.input.provided`",
+        "Register a task for user.input.provided, so that the workflow continues after an answer.",
     )
 
 
@@ -148,7 +147,7 @@ def awaited(spec: TaskSpec, views: Sequence[View]) -> Iterable[Finding]:
             continue
         suggestion = "" if topics.is_pattern(name) else alike(name, raised)
         known = (
-            f"; of {names(silent)} it is not known what they raise (no may_emit, fewer than "
+            f"; the events of {names(silent)} are not known (no may_emit, fewer than "
             f"{ENOUGH} calls seen)"
             if silent
             else ""
@@ -158,11 +157,11 @@ def awaited(spec: TaskSpec, views: Sequence[View]) -> Iterable[Finding]:
             Rule.AWAITED_NEVER_EMITTED,
             tuple(view.type for view in views),
             (name, spec.task_id),
-            f"{spec.task_id} handles `{name}`, and no task declares it or was seen to raise it"
+            f"{spec.task_id} handles `{name}`, but no task declares it or was seen to raise it"
             f"{known}{did_you_mean(suggestion)}",
             f"Let {spec.task_id} handle `{suggestion}`, or raise `{name}`."
             if suggestion
-            else f"Raise `{name}` in a task and declare it in its may_emit, or take it from "
-            f"{spec.task_id}; nothing is wrong if clients publish it.",
+            else f"Raise `{name}` in a task and declare it in its may_emit, or remove it from "
+            f"{spec.task_id}. Ignore this if clients publish it.",
             suggestion,
         )

@@ -21,9 +21,9 @@ def no_endpoint(spec: TaskSpec, views: Sequence[View]) -> Iterable[Finding]:
         Rule.NO_ENDPOINT,
         tuple(view.type for view in views),
         (spec.task_id,),
-        f"{spec.task_id} is registered, and no live endpoint of {spec.service_name} announces it; "
+        f"{spec.task_id} is registered, but no live endpoint of {spec.service_name} declares it; "
         "its deliveries wait",
-        f"Start {spec.service_name}, or retire the task if it is gone for good.",
+        f"Start {spec.service_name}, or retire the task if it was removed permanently.",
     )
 
 
@@ -48,8 +48,8 @@ def undeclared(spec: TaskSpec, views: Sequence[View]) -> Iterable[Finding]:
                 types,
                 (spec.task_id, *strange),
                 f"{spec.task_id} raised {names([f'`{name}`' for name in strange])}, which its "
-                "may_emit leaves out",
-                f"Add it to the may_emit of {spec.task_id}, or raise it no more.",
+                "may_emit does not declare",
+                f"Add it to the may_emit of {spec.task_id}, or stop raising it.",
             )
     if spec.writes is not None:
         paths = sorted(
@@ -67,8 +67,8 @@ def undeclared(spec: TaskSpec, views: Sequence[View]) -> Iterable[Finding]:
                 types,
                 (spec.task_id,),
                 f"{spec.task_id} wrote {names([_place(path) for path in paths])}, which its "
-                "writes leave out",
-                f"Add it to the writes of {spec.task_id}, or write it no more.",
+                "writes do not declare",
+                f"Add it to the writes of {spec.task_id}, or stop writing it.",
                 paths=tuple(paths),
             )
 
@@ -89,7 +89,7 @@ def never_reached(spec: TaskSpec, views: Sequence[View]) -> Iterable[Finding]:
             types,
             (spec.task_id,),
             f"no chain of events from a start or a client leads to {spec.task_id}",
-            "Raise what it handles from a task that is reached; nothing is wrong if clients "
+            "Raise an event that it handles from a task that is reached. Ignore this if clients "
             "publish it.",
         )
     elif looked_at >= ENOUGH:
@@ -98,8 +98,8 @@ def never_reached(spec: TaskSpec, views: Sequence[View]) -> Iterable[Finding]:
             Rule.NEVER_REACHED,
             types,
             (spec.task_id,),
-            f"{spec.task_id} was not called in the {looked_at} instances looked at",
-            "See whether its events are raised: `waystation graph`.",
+            f"{spec.task_id} was not called in {looked_at} sampled instances",
+            "Check that its events are raised: `waystation graph`.",
         )
 
 
@@ -123,10 +123,10 @@ def two_writers(view: View) -> Iterable[Finding]:
             (one.task_id, other.task_id),
             f"{one.task_id} and {other.task_id} both write {places} in workflows of type "
             f"{view.type}; {why}",
-            "Give each a place of its own, or use operations that commute (increment, append, "
+            "Let each write its own path, or use operations that commute (increment, append, "
             "add_to_set, maximum)."
             if parallel
-            else "Nothing, if the later one is meant to write over the earlier one.",
+            else "Ignore this if the later one is meant to overwrite the earlier one.",
             paths=tuple(paths),
         )
 
@@ -193,10 +193,10 @@ def cycles(view: View) -> Iterable[Finding]:
             (view.type,),
             tasks,
             f"{names(tasks)} raise each other's events in workflows of type {view.type}, and no "
-            "way out was declared or seen"
+            "way out of the cycle was declared or seen"
             if len(tasks) > 1
-            else f"{tasks[0]} raises what it handles in workflows of type {view.type}, and no way "
-            "out was declared or seen",
-            "See that the circle ends: a workflow may raise 10,000 events. Declare "
+            else f"{tasks[0]} raises events that it handles in workflows of type {view.type}, and no way "
+            "out of the cycle was declared or seen",
+            "Check that the cycle ends: a workflow may raise 10,000 events. Declare "
             "`workflow.completed` in the may_emit of the task that ends it.",
         )

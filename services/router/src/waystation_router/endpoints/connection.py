@@ -174,12 +174,12 @@ class Connection:
                 data = await check(b"", timeout=HEALTH_TIMEOUT)
                 status = health_pb2.HealthCheckResponse.FromString(data).status
                 if status != health_pb2.HealthCheckResponse.SERVING:
-                    problem = f"{self.name} says that it is not serving"
+                    problem = f"{self.name} is not serving (health check)"
             except grpc.aio.AioRpcError as error:
                 if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and self._static:
                     problem = f"{self.name} did not answer a health check"
             except DecodeError:
-                problem = f"{self.name} answered a health check with something else"
+                problem = f"{self.name} returned an invalid health check"
             if self.channel is not channel:
                 return
             healthy = not problem

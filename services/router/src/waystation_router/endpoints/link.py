@@ -30,6 +30,7 @@ from waystation_core.running import job
 from waystation_domain.endpoints import Allowlist
 from waystation_domain.outcomes import AttemptError
 from waystation_domain.task_table import announces
+from waystation_domain.units import duration
 from waystation_router.endpoints.calls import Call
 from waystation_router.endpoints.connection import Connection
 from waystation_router.endpoints.outcomes import (
@@ -158,7 +159,7 @@ class Link:
         _log.error("call_failed", endpoint=self.name, exc_info=fault)
         error = error_of_code(
             grpc.StatusCode.INTERNAL,
-            "The router could not read what came back; its log tells more.",
+            "The router could not read the response; see its log.",
         )
         call.end(Failed(error, self.endpoint, self._loop.time() - call.sent_at))
 
@@ -168,7 +169,7 @@ class Link:
 
     def _unserved_here(self, call: Call) -> None:
         """The endpoint does not host the task after all: its fault, and another one's turn."""
-        self.connection.last_error = f"answered UNIMPLEMENTED for {call.task_id}"
+        self.connection.last_error = f"returned UNIMPLEMENTED for {call.task_id}"
         self._leave_alone(call, UNSERVED_SECONDS)
 
     def _not_begun(self, call: Call, pause: float, why: str) -> None:
@@ -193,7 +194,7 @@ class Link:
         if sent:
             self._end(call, Failed(late(call.timeout), self.endpoint, call.timeout))
         else:
-            why = f"{self.name} did not take the call within {call.timeout:g} s"
+            why = f"{self.name} did not accept the call within {duration(call.timeout)}"
             self.standing.failed(why, call.sent_at)
             call.end(NotSent(why))
 
@@ -257,7 +258,7 @@ class Link:
             self._no_stream_until = self._loop.time() + STREAM_PAUSE_SECONDS
         if sent:
             how = f" with {status.name}" if status is not None and was_refused(status) else ""
-            message = f"the stream to {self.name} broke off{how} in mid-call"
+            message = f"the stream to {self.name} broke{how} during the call"
             self.connection.last_error = message
             _log.warning("stream_broke_off", endpoint=self.name, cut=len(sent), unsent=len(unsent))
             now = self._loop.time()
@@ -305,7 +306,7 @@ class Link:
             return
         duration = self._loop.time() - call.sent_at
         if code in PERHAPS_CUT and await self._was_lost(losses):
-            message = f"the connection to {self.name} was lost in mid-call"
+            message = f"the connection to {self.name} was lost during the call"
             self.connection.last_error = message
             self._end(call, CallCut(message, self.endpoint, duration))
             return

@@ -200,12 +200,8 @@ class EndpointPool:
         if self._closed:
             return "this router is stopping"
         if not links:
-            return (
-                f"no live endpoint of {call.service_name} announces {call.task_id} for this event"
-            )
-        problems = [
-            f"{link.name}: {link.standing.trouble or 'being connected'}" for link in links[:3]
-        ]
+            return f"no live endpoint of {call.service_name} declares {call.task_id} for this event"
+        problems = [f"{link.name}: {link.standing.trouble or 'connecting'}" for link in links[:3]]
         more = f" and {len(links) - 3} more" if len(links) > 3 else ""
         return f"no endpoint of {call.service_name} can be called ({'; '.join(problems)}{more})"
 

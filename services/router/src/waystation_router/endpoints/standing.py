@@ -76,8 +76,8 @@ class Standing:
             told = f"at {self._clock(short[0])}: {short[1]}" if short is not None else ""
             return self._connection.last_error or told
         return (
-            f"circuit open since {self._clock(opened_at)} after {self._circuit.faults} faults in a "
-            f"row, the last: {self._last_fault}; next probe at {self._clock(self._circuit.probe_at)}"
+            f"circuit open since {self._clock(opened_at)} after {self._circuit.faults} consecutive "
+            f"faults, the last: {self._last_fault}; next probe at {self._clock(self._circuit.probe_at)}"
         )
 
     # --- what calls show -------------------------------------------------------------------------

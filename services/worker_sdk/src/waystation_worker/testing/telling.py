@@ -7,6 +7,7 @@ from datetime import datetime
 
 from waystation_domain.lifecycle import Treatment
 from waystation_domain.model import Delivery, DeliveryState, TimerKind
+from waystation_domain.units import duration
 from waystation_worker.testing.calling import token_of
 from waystation_worker.testing.memory import Memory
 from waystation_worker.testing.records import entry_of
@@ -83,4 +84,4 @@ def _delivery_stands(memory: Memory, row: Delivery, now: datetime) -> Iterator[s
 
 
 def _left(until: datetime, now: datetime) -> str:
-    return f"{(until - now).total_seconds():g} s"
+    return duration((until - now).total_seconds())
