@@ -100,9 +100,10 @@ class HandlerRegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RetireTask(self, request, context):
-        """Ends a task for good. It gets no new deliveries; open deliveries become dead letters with the reason TASK_RETIRED
-        under CONTINUE. Calls in flight finish and their results take effect. Deliveries held by a FAILED instance are
-        retired when the instance continues. Registrations that declare the task are still accepted. Idempotent.
+        """Retires a task permanently. It gets no new deliveries; open deliveries become dead letters with the reason
+        TASK_RETIRED under CONTINUE. Calls in flight finish and their results take effect. Deliveries held by a
+        FAILED instance are retired when the instance continues. Registrations that declare the task are still
+        accepted. Idempotent.
         Errors: INVALID_ARGUMENT / INVALID_ID; NOT_FOUND / TASK_NOT_FOUND; ALREADY_EXISTS / REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -1,7 +1,7 @@
 """Ctrl-C that can't be lost.
 
-KeyboardInterrupt alone can: where the signal strikes while gRPC runs a callback, Python prints the
-exception and drops it. So the strike is remembered, and what is under way is told.
+A KeyboardInterrupt can be lost: if the signal arrives while gRPC runs a callback, Python prints the
+exception and drops it. So the signal is recorded, and the call in flight is cancelled.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ logger = logging.getLogger("waystation_worker")
 
 MAX_TEXT_BYTES = 4096
 _MAX_NAMED = 5
-"""So many of an exception group's members are told."""
+"""How many members of an exception group are named."""
 
 
 def failed(
@@ -63,7 +63,7 @@ def text_of(error: BaseException) -> str:
     try:
         return str(error)
     except BaseException as fault:
-        return f"its text can't be told: __str__ raised {type(fault).__name__}"
+        return f"its text is not available: __str__ raised {type(fault).__name__}"
 
 
 def clean(text: str, limit: int) -> str:

@@ -28,7 +28,7 @@ the work was done, and again on each attempt."""
 CALL_TIMED_OUT = "CALL_TIMED_OUT"
 """The reason of an attempt that took too long, as the router gives it."""
 NOT_BEGUN = "NOT_BEGUN"
-"""The reason of a refusal that spends no attempt: nothing of the task was run."""
+"""The reason of a refusal that does not count as an attempt: the task was not started."""
 NOT_BEGUN_PAUSE = 1.0
 """Seconds for which routers leave the task alone here after such a refusal."""
 LONGEST_WAIT_FOR_THREAD = 10.0

@@ -1,6 +1,5 @@
-"""The notes under `ctx.data`: which places a task read, and the operations that make its changes.
-
-The rules are told in `data`, whose objects and lists are the views; here is what both do alike.
+"""The records of `ctx.data`: the paths that a task read, and the operations of its changes. `data`
+has the rules and the views; this module has their common part.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""dead-letters list, retry, discard: what is done about deliveries that failed for good."""
+"""dead-letters list, retry, discard: commands for deliveries that failed permanently."""
 
 from __future__ import annotations
 

@@ -34,8 +34,8 @@ class Account:
 
 
 def postgres_account(data: Path) -> Account | None:
-    """The account to run Postgres as; None: as whoever we are. Data that is already there keeps
-    its owner. Raises KeyError where root finds no account to use."""
+    """The account to run Postgres as; None: the current user. Data that is already there keeps its
+    owner. Raises KeyError where root finds no account to use."""
     if os.geteuid() != 0:
         return None
     if data.exists() and data.stat().st_uid != 0:

@@ -1,4 +1,4 @@
-"""Deliveries that failed for good."""
+"""Deliveries that failed permanently."""
 
 from __future__ import annotations
 

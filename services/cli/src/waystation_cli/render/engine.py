@@ -12,7 +12,7 @@ from waystation_cli.render.text import plain, stdout
 
 
 def print_ready(address: str, data_dir: Path, database_url: str, as_json: bool) -> None:
-    """Tells the address and what to try; returns only when whoever reads it can have it."""
+    """Prints the address and an example; returns when the output is flushed."""
     if as_json:
         print_document(
             {

@@ -36,7 +36,7 @@ class WorkflowView:
         """Something to tell about the connection."""
 
     def show(self, history: Sequence[HistoryEntry], events: Sequence[EventWithState]) -> None:
-        """Draws the tree anew."""
+        """Redraws the tree."""
         self._history = history
         self._drawn = list(lines(timeline(history, events)))[1:]
         for line in self._drawn:

@@ -22,7 +22,7 @@ NOTHING = "-"
 
 class _Output(Console):
     def on_broken_pipe(self) -> None:
-        """Whoever runs the command line tells of it, as of a full disk."""
+        """Raised to `main`, which reports it like a full disk."""
         raise
 
 

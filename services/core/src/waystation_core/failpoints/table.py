@@ -29,7 +29,7 @@ REGISTRY_STORE = _methods_of(RegistryStore)
 
 _OTHERS = {
     "locked.write": "Under the lock, what was decided is written; it is not committed yet.",
-    "locked.exit": "The transaction under the lock ends; after: it is committed, nobody was told.",
+    "locked.exit": "The transaction under the lock ends; after: it is committed, but no answer was sent.",
     "announce": "A batch of events is announced; after: the broker has answered.",
     "take": "Messages are taken from the queue; after: in hand, and nothing done with them.",
     "ack": "Messages are acknowledged.",

@@ -1,4 +1,4 @@
-"""What the rules refuse, as a client is told of it."""
+"""Errors of the rules as errors of the client."""
 
 from __future__ import annotations
 

@@ -119,8 +119,7 @@ class Router:
     # --- what needs no task ------------------------------------------------------------------------
 
     def _fire_first(self) -> bool:
-        """Does what was due first of all that is due by itself: a timer, or the end of a pending
-        delivery's time."""
+        """Fires the first timer that is due, or times out a pending delivery."""
         memory, now = self._memory, self._memory.clock()
         alarms: list[tuple[datetime, tuple[TimerKind, str] | Delivery]] = [
             (at, place) for place, at in memory.timers.items() if at <= now

@@ -1,4 +1,4 @@
-"""How a workflow in memory is told to a person."""
+"""The timeline of a workflow as text."""
 
 from __future__ import annotations
 
