@@ -47,7 +47,7 @@ def test_another_database_is_a_usage_error_that_keeps_the_password(url: str) -> 
 @pytest.mark.parametrize(
     ("how", "code", "says"),
     [
-        ("UPDATE alembic_version SET version_num = '9999'", 1, "A schema is never taken back."),
+        ("UPDATE alembic_version SET version_num = '9999'", 1, "A schema cannot be downgraded."),
         ("REVOKE SELECT ON alembic_version FROM someone", 1, "permission denied"),
     ],
 )

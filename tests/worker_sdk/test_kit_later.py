@@ -183,7 +183,7 @@ async def test_a_workflow_that_is_open_at_its_deadline_fails() -> None:
     run = engine.start("order", workflow_timeout=timedelta(days=1))
     await run.until_quiet()
     assert run.deadline == START_OF_TIME + timedelta(days=1)
-    assert "fails in 86400 s if it is still open" in run.timeline()
+    assert "fails in 24 h if it is still open" in run.timeline()
     await engine.advance(86_400)
     assert run.failure is not None
     assert (run.status, run.failure.reason) == ("FAILED", "WORKFLOW_DEADLINE_EXCEEDED")
