@@ -20,7 +20,7 @@ from waystation_core.ports.store import (
     ToCatchUp,
     WorkflowFilter,
 )
-from waystation_core.store import leases, queries, sweeping
+from waystation_core.store import leases, queries, question, sweeping
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.registry import PostgresRegistryStore
 
@@ -342,6 +342,8 @@ async def test_a_list_walks_over_instances_in_portions(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queries, "_WALKED", 4)
+    # Statements are made once, with the number in them: those of other tests have another one.
+    monkeypatch.setattr(question, "_compiled", question._compiled.__wrapped__)
     (wanted, *_) = [(await engine.started())[0].key for _ in range(10)]
     await engine.rows("UPDATE workflow_instances SET workflow_type = 'rare' WHERE key = %s", wanted)
     filter, after, portions = WorkflowFilter(workflow_types=("rare", "none such")), None, []
