@@ -12,6 +12,7 @@ from mutants.catalogue import (
     outside,
     sizes,
     statuses,
+    streams,
     strict,
     sweeps,
 )
@@ -30,5 +31,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *strict.MUTANTS,
     *lists.MUTANTS,
     *sizes.MUTANTS,
+    *streams.MUTANTS,
     *kit.MUTANTS,
 )

@@ -30,3 +30,20 @@ async def test_what_is_no_refusal_fails_the_batch() -> None:
     batcher: Batcher[int, int] = Batcher(carry_out, limit=10, workers=1)
     with pytest.raises(RuntimeError, match="all of them"):
         await batcher(1)
+
+
+async def test_lines_are_served_in_turn() -> None:
+    """A line of a thousand does not stand before a line of one."""
+    batches: list[list[str]] = []
+
+    async def carry_out(items: Sequence[str]) -> list[str]:
+        batches.append(list(items))
+        await asyncio.sleep(0)
+        return list(items)
+
+    batcher: Batcher[str, str] = Batcher(carry_out, limit=4, workers=1)
+    calls = [batcher(f"long {number}", line="long") for number in range(9)]
+    calls.append(batcher("short", line="short"))
+    await asyncio.gather(*calls)
+    assert batches[0] == ["long 0", "short", "long 1", "long 2"]
+    assert [len(batch) for batch in batches] == [4, 4, 2]

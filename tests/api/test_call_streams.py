@@ -257,3 +257,59 @@ async def test_of_what_a_client_does_not_read_little_is_kept(
     assert [results[number].context.workflow_instance_id for number in range(1, 21)] == names
     assert all(one.created and one.context.data["text"] for one in results.values())
     assert len(read_again) >= 10
+
+
+async def test_starts_that_are_not_stored_hold_up_what_comes_after_them(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flow control: the rest stays unread, and nothing is refused."""
+    monkeypatch.setattr(call_streams, "MOST_STARTING", 2)
+    go_on = asyncio.Event()
+    store_start = api.store.engine.start
+
+    async def held(batch: Any) -> Any:
+        await go_on.wait()
+        return await store_start(batch)
+
+    monkeypatch.setattr(api.store.engine, "start", held)
+    streams: CallStreams = api.server._streams
+    written: list[pb.RunWorkflowsResult] = []
+
+    async def messages() -> AsyncIterator[bytes]:
+        yield joined([start(number).SerializeToString() for number in range(1, 11)])
+
+    async def write(message: bytes) -> None:
+        written.extend(pb.RunWorkflowsResponse.FromString(message).results)
+
+    async def items() -> int:
+        return streams.items
+
+    served = asyncio.create_task(streams.serve(messages(), write))
+    # All of a message that may be begun is begun in one turn of the loop.
+    assert await eventually(items, what="items") == 2
+    go_on.set()
+    await served
+    assert [result.item_id for result in written if result.start.created] == list(range(1, 11))
+
+
+async def test_what_is_cancelled_before_it_has_begun_leaves_its_place(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(call_streams, "MOST_STARTING", 1)
+    await stream.send(start(1), cancels=(1,))
+    await stream.send(start(2))
+    cancelled, started = await stream.until(1, 2)
+    assert Code.CANCELLED.value[0] == cancelled.error.code
+    assert started.start.created
+
+
+async def test_an_old_stream_is_asked_to_end(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_streams, "OLD_SECONDS", 0.05)
+    stream = Stream(api)
+    await stream.send(run(1, "r"))
+    while not stream.closing:
+        assert await stream.read()
+    await api.engine.handle("r", "workflow.started", reply(end=Completion()))
+    [result] = await stream.until(1)
+    assert result.run.outcome == workflow_pb2.WAIT_OUTCOME_DONE
+    assert await stream.end() is Code.OK

@@ -52,6 +52,7 @@ class FakeWaystation(
         """Of RunWorkflows; their items are among the calls, under the names of their unary forms."""
         self.hang_up = asyncio.Event()
         """Ends a stream in the middle of what is on it."""
+        self.hang_up_code = grpc.StatusCode.UNAVAILABLE
         self.opened = self.half_closed = 0
         """Streams."""
         self._streams: list[Any] = []
@@ -197,7 +198,7 @@ async def _serve_items(self: FakeWaystation, requests: Any, context: Any) -> Non
     self.hang_up.clear()
     for task in (reader, *served):
         task.cancel()
-    await context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
+    await context.abort(self.hang_up_code, "gone")
 
 
 for _file in (handler_registry_service_pb2, delivery_completion_service_pb2, workflow_service_pb2):

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import grpc
 import pytest
 from support.waiting import eventually
 from worker_sdk.fakes import FakeWaystation, Refusal, serving
@@ -53,13 +54,17 @@ async def test_a_message_ends_where_it_would_be_too_large(
     assert max(message.ByteSize() for message in waystation.messages) <= MAX_MESSAGE_BYTES + 1_000
 
 
-async def test_a_broken_stream_loses_no_call(waystation: FakeWaystation, client: Client) -> None:
+@pytest.mark.parametrize("code", ["UNAVAILABLE", "CANCELLED", "INTERNAL", "UNKNOWN"])
+async def test_a_broken_stream_loses_no_call(
+    waystation: FakeWaystation, client: Client, code: str
+) -> None:
     """What had no answer is sent again as it was; what had one is not."""
     waystation.usual["RunWorkflow"] = lambda _: filled(pb.RunWorkflowResponse(), outcome=1)
     waystation.next("RunWorkflow", filled(pb.RunWorkflowResponse(), outcome=1), asyncio.Event())
     await client.run("first")
     second = asyncio.create_task(client.run("second"))
     await until(lambda: len(waystation.requests("RunWorkflow")) == 2)
+    waystation.hang_up_code = grpc.StatusCode[code]
     waystation.hang_up.set()
     assert (await second).id == "claim-7"
     first, *later = waystation.requests("RunWorkflow")

@@ -20,6 +20,7 @@ import grpc
 
 from waystation.v1 import result_pb2
 from waystation.v1 import workflow_service_pb2 as pb
+from waystation_worker.errors import from_rpc_error
 
 Request: TypeAlias = "pb.StartWorkflowRequest | pb.RunWorkflowRequest | pb.WaitWorkflowRequest"
 
@@ -35,6 +36,14 @@ _KINDS: dict[type[Any], str] = {
     pb.RunWorkflowRequest: "run",
     pb.WaitWorkflowRequest: "wait",
 }
+_PERHAPS_CUT = frozenset(
+    {
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+    }
+)
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -200,7 +209,9 @@ class _CallStream:
                     self._retiring = True
                     self._news.set()
         except grpc.aio.AioRpcError as error:
-            broken = error
+            # How a connection that is lost in the middle of a stream is told depends on where it broke.
+            if error.code() not in _PERHAPS_CUT or from_rpc_error(error).reason:
+                broken = error
         except asyncio.CancelledError:
             for call in self._take_all():
                 call.future.cancel()

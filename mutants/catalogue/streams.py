@@ -1,0 +1,66 @@
+"""Calls over one stream: what holds them in bounds and apart from each other."""
+
+from mutants.mutant import Mutant
+
+_TESTS = "tests/api/test_call_streams.py::"
+_SDK = "tests/worker_sdk/test_call_stream.py::"
+
+MUTANTS = (
+    Mutant(
+        "lines_are_not_served_in_turn",
+        "A stream of many starts does not stand before those of others",
+        "api/batching.py",
+        (
+            (
+                "self._waiting.append(line, _Held(item, size_bytes, future))",
+                'self._waiting.append("", _Held(item, size_bytes, future))',
+            ),
+        ),
+        killers=("tests/api/test_batching.py::test_lines_are_served_in_turn",),
+    ),
+    Mutant(
+        "a_stream_takes_any_number_of_starts",
+        "Of what a client sends no more is taken up than may be unstored",
+        "api/call_streams.py",
+        (("while self._starting >= MOST_STARTING:", "while False:"),),
+        killers=(f"{_TESTS}test_starts_that_are_not_stored_hold_up_what_comes_after_them",),
+    ),
+    Mutant(
+        "a_cancelled_start_keeps_its_place",
+        "Whatever ends an item frees the place of its start",
+        "api/call_streams.py",
+        (
+            (
+                "        self._is_stored(held)\n        del self._items",
+                "        del self._items",
+            ),
+        ),
+        killers=(f"{_TESTS}test_what_is_cancelled_before_it_has_begun_leaves_its_place",),
+    ),
+    Mutant(
+        "results_that_nobody_reads_are_kept",
+        "What a client does not read is kept without the instances",
+        "api/call_streams.py",
+        (("self._ready_bytes > MOST_UNSENT_BYTES:", "False:"),),
+        killers=(f"{_TESTS}test_of_what_a_client_does_not_read_little_is_kept",),
+    ),
+    Mutant(
+        "a_bad_item_ends_its_stream",
+        "What is wrong with an item is told in its result",
+        "api/call_streams.py",
+        (("except (DecodeError, WaystationError) as error:", "except DecodeError as error:"),),
+        killers=(f"{_TESTS}test_what_is_wrong_with_an_item_is_its_own_affair",),
+    ),
+    Mutant(
+        "a_broken_stream_fails_its_calls",
+        "The client sends again what had no answer when its stream broke",
+        "worker_sdk/call_stream.py",
+        (
+            (
+                "call.future.set_exception(broken or CallFailed(_CUT))",
+                "call.future.cancel()",
+            ),
+        ),
+        killers=(f"{_SDK}test_a_broken_stream_loses_no_call",),
+    ),
+)
