@@ -9,7 +9,7 @@ from api.test_forking import sourced
 from api.test_unknown_fields import CHANGES, METHODS
 from google.protobuf.message_factory import GetMessageClass
 from support.doors import json_doors, metadata_doors, prepared
-from support.running_api import Api, refusal
+from support.running_api import Api, refusal, refused_at
 
 from waystation.v1 import handler_registry_service_pb2 as handlers_pb
 from waystation.v1 import workflow_service_pb2 as pb
@@ -52,8 +52,7 @@ async def test_json_is_refused_by_place(api: Api, path: str, place: str, write: 
     for value, where in REFUSED:
         request = prepared(GetMessageClass(METHODS[path].input_type)())
         write(request, value)
-        call: Any = api.channel.unary_unary(path)
-        refused = await refusal(call(request.SerializeToString()))
+        refused = await refused_at(api, path, request)
         assert (refused.reason, refused.metadata["path"]) == ("INVALID_STRUCT", where)
         assert place.endswith(refused.metadata["field"].rpartition(".")[2])
 
@@ -63,8 +62,7 @@ async def test_metadata_is_refused_by_key(api: Api, path: str, place: str, write
     await sourced(api)
     request = prepared(GetMessageClass(METHODS[path].input_type)())
     write(request, {"traceparent": "00-1", "waystation-principal": "ada"})
-    call: Any = api.channel.unary_unary(path)
-    refused = await refusal(call(request.SerializeToString()))
+    refused = await refused_at(api, path, request)
     assert refused.reason == "INVALID_FIELD"
     assert refused.metadata["key"] == "waystation-principal"
     assert place.endswith(refused.metadata["field"])

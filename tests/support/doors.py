@@ -22,6 +22,7 @@ _GIVEN = {
     "at_sequence": 1,
     "path": "/x",
     "message": "?",
+    "item_id": 1,
 }
 """What must be said before anybody looks at what is beside it."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
@@ -75,6 +76,14 @@ def refusal_of(error: CallStatus) -> Refusal:
         (error.metadata["field"],) if invalid else (),
         error.retry_after.ToTimedelta().total_seconds() if error.HasField("retry_after") else None,
     )
+
+
+async def refused_at(api: Api, path: str, request: Message) -> Refusal:
+    """What a request of any method is refused with; in a stream, what its one item is."""
+    if isinstance(request, RunWorkflowsRequest):
+        return refusal_of((await one_item(api, request.items[0])).error)
+    call: Any = api.channel.unary_unary(path)
+    return await refusal(call(request.SerializeToString()))
 
 
 async def one_item(api: Api, item: RunWorkflowsItem) -> RunWorkflowsResult:
