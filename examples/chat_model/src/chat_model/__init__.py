@@ -1,7 +1,7 @@
 """A chat model as a task needs it: one question, one answer of a given shape, and failures that
 already say whether Waystation shall try again.
 
-Uses the worker SDK, openai and pydantic; must not import any other part of the house, nor any
+Uses the worker SDK, openai and pydantic; must not import any other package of this repository, nor any
 example.
 """
 

@@ -38,7 +38,7 @@ def _opened(file: str) -> TextIO:
     try:
         return Path(file).open(encoding="utf-8")
     except OSError as error:
-        raise typer.BadParameter(f"can't read {file}: {error.strerror}") from error
+        raise typer.BadParameter(f"cannot read {file}: {error.strerror}") from error
 
 
 class _Starts:

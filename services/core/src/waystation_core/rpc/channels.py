@@ -1,4 +1,4 @@
-"""The channel factory: how this house dials, so that both ends agree and credentials get one place."""
+"""The channel factory: one place for the options of all channels, and later for credentials."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 
 KEEPALIVE_MS = 30_000
-"""Above the 10 s that every server of this house allows."""
+"""Above the 10 s that every Waystation server allows."""
 
 _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.keepalive_time_ms", KEEPALIVE_MS),

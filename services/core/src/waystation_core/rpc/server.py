@@ -1,4 +1,4 @@
-"""The server builder: what every server of this house has, so that a service writes none of it.
+"""The server builder: the common parts of every Waystation server.
 
 Health, reflection, the interceptors, the limits of HTTP/2, the refusal to listen where strangers
 are, a taken port as an error that names its setting, and a stop that lets calls finish.
@@ -87,7 +87,7 @@ def open_to_strangers(host: str, *, insecure: bool, setting: str) -> str | None:
 
 
 class RpcServer:
-    """A grpc.aio server with the house's parts. Made in the running loop; serves after `start`."""
+    """A grpc.aio server with the common parts. Made in the running loop; serves after `start`."""
 
     def __init__(
         self,

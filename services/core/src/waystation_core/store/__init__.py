@@ -1,4 +1,4 @@
-"""Postgres: the one store. Implements `ports.store` and knows SQL; nothing else in the house does.
+"""Postgres: the one store. Implements `ports.store`; no other package contains SQL.
 
 May import `ports` and `domain`; never `broker` or `rpc`.
 """
