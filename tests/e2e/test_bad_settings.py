@@ -53,7 +53,7 @@ OF_THE_PARTS = (
     "encoding is LATIN1",
     "fsync off",
     "full_page_writes off",
-    "RabbitMQ is version 3.8.2",
+    "RabbitMQ has version 3.8.2",
 )
 
 
