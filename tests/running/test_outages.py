@@ -71,9 +71,9 @@ OUTAGES = {
     "table away": (
         ("ALTER TABLE history RENAME TO history_away",),
         ("ALTER TABLE history_away RENAME TO history",),
-        "tables are not those of this release",
+        "tables do not match this release",
     ),
-    "broken page": (_TRIGGER, ("DROP TRIGGER broken ON history",), "fault of its own"),
+    "broken page": (_TRIGGER, ("DROP TRIGGER broken ON history",), "internal error"),
 }
 
 
