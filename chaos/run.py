@@ -16,10 +16,10 @@ from chaos.facts import Facts
 from chaos.faults.broker import QUEUE
 from chaos.faults.world import World
 from chaos.folder import ROOT, Lines, RunFolder
+from chaos.monitors import Sampler, StallWatch
 from chaos.programs import MOST_EVENTS
 from chaos.streams import Streams
 from chaos.system import APIS, System
-from chaos.watching import Sampler, StallWatch
 from localservers.processes import ChildProcess
 
 STEADY_SECONDS = 8.0

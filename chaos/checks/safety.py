@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from chaos.checks.evidence import Evidence, Fields, Instance, Kind, Violation, successes
-from chaos.checks.folding import Unfoldable, fold
+from chaos.checks.fold import Unfoldable, fold
 
 _ENDS = ("WORKFLOW_STATUS_COMPLETED", "WORKFLOW_STATUS_FAILED", "WORKFLOW_STATUS_CANCELLED")
 

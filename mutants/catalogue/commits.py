@@ -20,9 +20,7 @@ MUTANTS = (
                 "                keys = await self._write(fast)\n",
             ),
         ),
-        killers=(
-            "tests/router/test_announcing.py::test_nothing_is_announced_before_it_is_committed",
-        ),
+        killers=("tests/router/test_relay.py::test_nothing_is_announced_before_it_is_committed",),
     ),
     Mutant(
         "m2_no_outbox",
@@ -131,7 +129,7 @@ MUTANTS = (
             ),
         ),
         killers=(
-            "tests/router/test_announcing.py::test_messages_are_acknowledged_when_what_came_of_them_is_committed",
+            "tests/router/test_relay.py::test_messages_are_acknowledged_when_what_came_of_them_is_committed",
         ),
     ),
     Mutant(
@@ -140,7 +138,7 @@ MUTANTS = (
         STATEMENTS,
         (("FIRST_WAIT = \"interval '60 s'\"", "FIRST_WAIT = \"interval '60 years'\""),),
         killers=(
-            "tests/store/test_engine_sweeping.py::test_what_was_announced_and_is_not_settled_is_due_again_a_minute_later",
+            "tests/store/test_engine_sweeps.py::test_what_was_announced_and_is_not_settled_is_due_again_a_minute_later",
         ),
     ),
     Mutant(
@@ -169,12 +167,12 @@ MUTANTS = (
         "M10: what was announced and is not settled is announced again",
         "router/sweeper.py",
         (("                (EVENTS_EVERY, self._events, None),\n", ""),),
-        killers=("tests/router/test_announcing.py::test_what_is_due_is_announced_again",),
+        killers=("tests/router/test_relay.py::test_what_is_due_is_announced_again",),
     ),
     Mutant(
         "m11_attempts_in_memory",
         "M11: attempts are counted in Postgres",
-        "domain/failing.py",
+        "domain/failures.py",
         (
             (
                 "row = replace(row, attempts=attempts, leased_by=None, due_in=0.0, last_error=stored)",
@@ -233,7 +231,7 @@ MUTANTS = (
     Mutant(
         "m14_outbox_by_cursor",
         "M14: the outbox is claimed by what is due, not from where the last look ended",
-        "core/store/sweeping.py",
+        "core/store/sweeps.py",
         (
             (
                 '        query = _CLAIM_DUE.format(among=event_types.among(types, "outbox"))\n'
@@ -247,7 +245,7 @@ MUTANTS = (
             ),
         ),
         killers=(
-            "tests/store/test_engine_sweeping.py::test_each_announcement_doubles_the_wait_up_to_ten_minutes",
+            "tests/store/test_engine_sweeps.py::test_each_announcement_doubles_the_wait_up_to_ten_minutes",
         ),
     ),
     Mutant(
@@ -346,7 +344,7 @@ MUTANTS = (
             ),
         ),
         killers=(
-            "tests/router/test_announcing.py::test_what_a_commit_of_unknown_outcome_raised_is_announced_soon",
+            "tests/router/test_relay.py::test_what_a_commit_of_unknown_outcome_raised_is_announced_soon",
         ),
     ),
     Mutant(
@@ -425,7 +423,7 @@ MUTANTS = (
     Mutant(
         "a_change_is_not_in_history",
         "Folding history gives the data back: each entry has the change as stored",
-        "domain/recording.py",
+        "domain/history.py",
         (
             (
                 '"change": [to_json(each) for each in operations] if operations is not None else None,',

@@ -2,7 +2,7 @@
 
 from mutants.mutant import Mutant
 
-REPLYING = "domain/replying.py"
+REPLYING = "domain/replies.py"
 CONFLICTS = "domain/conflicts.py"
 RESULTS = "domain/results.py"
 

@@ -4,8 +4,8 @@ is."""
 from mutants.mutant import Mutant
 
 RESULTS = "domain/results.py"
-FAILING = "domain/failing.py"
-SWEEPING = "core/store/sweeping.py"
+FAILING = "domain/failures.py"
+SWEEPING = "core/store/sweeps.py"
 
 MUTANTS = (
     Mutant(
@@ -121,7 +121,7 @@ MUTANTS = (
             ),
         ),
         killers=(
-            "tests/store/test_engine_sweeping.py::test_due_deliveries_are_leased_and_a_suspects_attempt_is_recorded",
+            "tests/store/test_engine_sweeps.py::test_due_deliveries_are_leased_and_a_suspects_attempt_is_recorded",
         ),
     ),
     Mutant(
@@ -135,7 +135,7 @@ MUTANTS = (
             ),
         ),
         killers=(
-            "tests/store/test_engine_sweeping.py::test_no_two_suspects_of_one_service_are_in_call_anywhere",
+            "tests/store/test_engine_sweeps.py::test_no_two_suspects_of_one_service_are_in_call_anywhere",
         ),
     ),
     Mutant(
@@ -144,7 +144,7 @@ MUTANTS = (
         "core/store/leases.py",
         (("since = now(), suspect = true\n", "since = now()\n"),),
         killers=(
-            "tests/store/test_engine_sweeping.py::test_what_a_dead_router_had_in_call_is_suspect",
+            "tests/store/test_engine_sweeps.py::test_what_a_dead_router_had_in_call_is_suspect",
         ),
     ),
     Mutant(
@@ -222,7 +222,7 @@ MUTANTS = (
     Mutant(
         "a_failed_attempt_leaves_its_change",
         "Context, history and raised events change together or not at all: a refused answer leaves nothing",
-        "domain/replying.py",
+        "domain/replies.py",
         (
             (
                 "    status = _status_of(reply, event)\n    _check_events",

@@ -8,7 +8,7 @@ MUTANTS = (
     Mutant(
         "taken_off_before_added",
         "A commit adds what an answer raised before it takes off the event that it answers",
-        "domain/replying.py",
+        "domain/replies.py",
         (
             (
                 "from waystation_domain.errors import",
@@ -108,7 +108,7 @@ MUTANTS = (
     Mutant(
         "waits_are_not_counted",
         "A branch waits for the questions that were asked in it",
-        "domain/replying.py",
+        "domain/replies.py",
         (("    if wait.branch is not None:\n        draft.enter(wait.branch)\n", ""),),
         killers=("tests/domain/test_groups.py::test_a_branch_waits_for_its_person",),
     ),
@@ -134,7 +134,7 @@ MUTANTS = (
     Mutant(
         "failed_branches_are_not_told",
         "`then` tells which branches failed",
-        "domain/failing.py",
+        "domain/failures.py",
         (
             (
                 '        groups.fail(draft, event, task.task_id, stored["reason"], stored["message"])\n',

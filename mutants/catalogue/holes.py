@@ -103,7 +103,7 @@ MUTANTS = (
                 "            except Exception:\n                return\n",
             ),
         ),
-        killers=("tests/running/test_owned.py::test_a_loop_that_fails_begins_again",),
+        killers=("tests/background/test_owned.py::test_a_loop_that_fails_begins_again",),
     ),
     Mutant(
         "h5_an_outage_is_the_tasks_fault",
@@ -120,7 +120,7 @@ MUTANTS = (
     Mutant(
         "h6_counted_when_it_is_built",
         "What a message may hold is decided before it is built",
-        "core/rpc/reading.py",
+        "core/rpc/message_reader.py",
         (
             (
                 "                    if self._nodes_left < 0:\n",
@@ -128,7 +128,7 @@ MUTANTS = (
             ),
         ),
         killers=(
-            "tests/rpc/test_reading.py::test_what_is_too_wide_is_refused_after_what_a_message_may_hold",
+            "tests/rpc/test_message_reader.py::test_what_is_too_wide_is_refused_after_what_a_message_may_hold",
         ),
     ),
     Mutant(
@@ -187,7 +187,7 @@ MUTANTS = (
     Mutant(
         "h23_coming_back_makes_newer",
         "What counts as newer is when a process began, not when it was heard last",
-        "core/store/registering.py",
+        "core/store/registrations.py",
         (
             (
                 "    return min(said, after_all) if said is not None else after_all\n",

@@ -6,10 +6,10 @@ MUTANTS = (
     Mutant(
         "lists_long_names_are_many",
         "A list of texts is counted by its entries, however long they are",
-        "core/rpc/reading.py",
+        "core/rpc/message_reader.py",
         (("1 + length // 10 if field.packed else 1)", "1 + length // 10)"),),
         killers=(
-            "tests/rpc/test_reading.py::test_texts_are_counted_and_numbers_that_lie_packed_are_bounded",
+            "tests/rpc/test_message_reader.py::test_texts_are_counted_and_numbers_that_lie_packed_are_bounded",
         ),
     ),
     Mutant(
@@ -18,7 +18,7 @@ MUTANTS = (
         "api/pages.py",
         (("        if size > self._left:\n", "        if False:\n"),),
         killers=(
-            "tests/api/test_reading.py::test_a_page_ends_early_rather_than_outgrow_a_message",
+            "tests/api/test_reads.py::test_a_page_ends_early_rather_than_outgrow_a_message",
             "tests/api/test_handlers.py::test_tasks_are_listed_where_they_are_asked_for_and_a_page_fits_into_a_message",
         ),
     ),
@@ -28,13 +28,13 @@ MUTANTS = (
         "core/store/queries.py",
         (('        .where(page.c.bytes_before < bindparam("bytes", type_=Integer))\n', ""),),
         killers=(
-            "tests/api/test_reading.py::test_instances_that_a_page_has_no_room_for_are_not_read",
+            "tests/api/test_reads.py::test_instances_that_a_page_has_no_room_for_are_not_read",
         ),
     ),
     Mutant(
         "lists_registrations_are_endless",
         "A registration that no message could show is refused",
-        "api/registering.py",
+        "api/handlers/registrations.py",
         (("    if size > limits.MAX_BYTES_OF_REGISTRATION:\n", "    if False:\n"),),
         killers=(
             "tests/api/test_handlers.py::test_the_largest_registration_fits_into_a_message_and_a_larger_one_is_refused",
@@ -45,7 +45,9 @@ MUTANTS = (
         "An explanation counts what it leaves out",
         "core/store/open_work.py",
         (("found[0][0] - len(found) if found else 0", "0"),),
-        killers=("tests/api/test_explaining.py::test_what_is_not_told_of_a_great_many_is_counted",),
+        killers=(
+            "tests/api/test_explanation.py::test_what_is_not_told_of_a_great_many_is_counted",
+        ),
     ),
     Mutant(
         "lists_an_unset_variable_is_a_condition",

@@ -3,8 +3,8 @@
 from mutants.mutant import Mutant
 
 DECISIONS = "core/decisions.py"
-BULK = "api/bulk.py"
-REGISTERING = "core/store/registering.py"
+BULK = "api/dead_letters/bulk.py"
+REGISTERING = "core/store/registrations.py"
 ENGINE = "core/store/engine.py"
 
 MUTANTS = (
@@ -53,7 +53,7 @@ MUTANTS = (
         ENGINE,
         (("        same = bytes(row[0]) == start.digest\n", "        same = True\n"),),
         killers=(
-            "tests/api/test_starting.py::test_the_same_content_is_the_same_instance_and_other_content_is_refused",
+            "tests/api/test_starts.py::test_the_same_content_is_the_same_instance_and_other_content_is_refused",
         ),
     ),
     Mutant(
@@ -73,9 +73,9 @@ MUTANTS = (
     Mutant(
         "a_start_that_cannot_be_written_fails_its_neighbours",
         "Of a batch of starts one that can't be written fails alone",
-        "api/batching.py",
+        "api/batches.py",
         (("            if len(batch) == 1:\n", "            if batch:\n"),),
-        killers=("tests/api/test_batching.py::test_one_that_cannot_be_written_fails_alone",),
+        killers=("tests/api/test_batches.py::test_one_that_cannot_be_written_fails_alone",),
     ),
     Mutant(
         "versions_are_not_compared",
@@ -87,7 +87,7 @@ MUTANTS = (
     Mutant(
         "the_backlog_has_no_bound",
         "Above the bound starts are refused",
-        "api/backlog.py",
+        "api/workflows/backlog.py",
         (("        if self._is_full:\n            raise", "        if False:\n            raise"),),
         killers=(
             "tests/api/test_overload.py::test_a_full_backlog_refuses_new_work_until_it_has_drained",
@@ -147,7 +147,7 @@ MUTANTS = (
     Mutant(
         "catch_up_offers_again",
         "Catch-up offers a task each event once",
-        "core/store/catching_up.py",
+        "core/store/catch_up.py",
         (
             (
                 "NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = h.event_id AND d.task_id = {task_id})\n"
@@ -172,7 +172,7 @@ MUTANTS = (
     Mutant(
         "a_task_between_deploys_is_retired",
         "A task is retired only when no live endpoint declared it for the whole grace",
-        "core/store/retiring.py",
+        "core/store/retirement.py",
         (
             (
                 "now() - make_interval(secs => %(grace)s)\n",
@@ -180,20 +180,22 @@ MUTANTS = (
             ),
         ),
         killers=(
-            "tests/store/test_retiring.py::test_the_system_retires_what_nobody_declares_after_a_grace_and_takes_it_back",
+            "tests/store/test_retirement.py::test_the_system_retires_what_nobody_declares_after_a_grace_and_takes_it_back",
         ),
     ),
     Mutant(
         "a_service_that_is_away_loses_its_tasks",
         "While its service has no live endpoint a task's deliveries wait",
-        "core/store/retiring.py",
+        "core/store/retirement.py",
         (("      AND (t.service_name IN (SELECT service_name FROM live)) IS TRUE\n", ""),),
-        killers=("tests/store/test_retiring.py::test_what_other_services_declare_does_not_count",),
+        killers=(
+            "tests/store/test_retirement.py::test_what_other_services_declare_does_not_count",
+        ),
     ),
     Mutant(
         "retiring_fails_the_workflow",
         "A retired task's deliveries become dead letters under CONTINUE",
-        "domain/retiring.py",
+        "domain/retirement.py",
         (
             (
                 "        NewDeadLetter.of(draft.rules.means.make_id(), row, event, error, OnFailure.CONTINUE)\n",
@@ -201,15 +203,15 @@ MUTANTS = (
             ),
         ),
         killers=(
-            "tests/domain/test_retiring.py::test_what_waits_to_be_called_becomes_a_dead_letter_and_the_workflow_goes_on",
+            "tests/domain/test_retirement.py::test_what_waits_to_be_called_becomes_a_dead_letter_and_the_workflow_goes_on",
         ),
     ),
     Mutant(
         "retiring_takes_what_is_in_call",
         "A retired task's calls in flight finish and count",
-        "domain/retiring.py",
+        "domain/retirement.py",
         (("        if row.state in STAYS:\n            continue\n", ""),),
-        killers=("tests/domain/test_retiring.py::test_what_is_in_call_finishes_and_counts",),
+        killers=("tests/domain/test_retirement.py::test_what_is_in_call_finishes_and_counts",),
     ),
     Mutant(
         "a_bulk_request_counts_what_was_not_written",
@@ -296,7 +298,7 @@ MUTANTS = (
         "core/store/locked.py",
         (("        if state is not DeadLetterState.OPEN:\n", "        if False:\n"),),
         killers=(
-            "tests/api/test_changing.py::test_one_that_is_resolved_is_told_from_one_that_is_not_there",
+            "tests/api/test_changes.py::test_one_that_is_resolved_is_told_from_one_that_is_not_there",
         ),
     ),
     Mutant(
@@ -339,9 +341,9 @@ MUTANTS = (
     Mutant(
         "notices_are_not_given",
         "Whoever waits for an instance hears of it at once",
-        "core/relay/announcing.py",
+        "core/relay/relay.py",
         (("            self._broker.notify(news)\n", "            pass\n"),),
-        killers=("tests/api/test_waiting.py::test_a_wait_ends_when_the_instance_does",),
+        killers=("tests/api/test_waiters.py::test_a_wait_ends_when_the_instance_does",),
     ),
     Mutant(
         "any_rabbitmq_will_do",

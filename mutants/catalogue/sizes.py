@@ -10,14 +10,14 @@ MUTANTS = (
     Mutant(
         "questions_without_a_sum",
         "All open questions of an instance fit into one message with it",
-        "domain/replying.py",
+        "domain/replies.py",
         (("    if asked:\n        open_now = ", "    if asked and False:\n        open_now = "),),
         killers=(_BOUNDED,),
     ),
     Mutant(
         "forms_with_any_number_of_values",
         "Small numbers take five times as much as Structs: values are counted too",
-        "domain/replying.py",
+        "domain/replies.py",
         (("    if nodes > limits.MAX_NODES:\n", "    if nodes < 0:\n"),),
         killers=(_BOUNDED,),
     ),
@@ -93,7 +93,7 @@ MUTANTS = (
     Mutant(
         "a_page_of_history_of_any_size",
         "Pages of history end before they are too large",
-        "api/reading.py",
+        "api/workflows/reads.py",
         (
             (
                 "                size += entry.ByteSize()\n"

@@ -4,7 +4,7 @@ from mutants.mutant import Mutant
 
 LIFECYCLE = "domain/lifecycle.py"
 ACTIONS = "domain/actions.py"
-REPLYING = "domain/replying.py"
+REPLYING = "domain/replies.py"
 TIMERS = "domain/timers.py"
 
 MUTANTS = (
@@ -69,7 +69,7 @@ MUTANTS = (
     Mutant(
         "the_end_may_end_again",
         "A task that handles the end may change data, never the status",
-        "domain/replying.py",
+        "domain/replies.py",
         (
             (
                 "    if event.after_end:\n        raise ResponseInvalid(",
@@ -81,7 +81,7 @@ MUTANTS = (
     Mutant(
         "a_status_without_its_event",
         "Entering a status raises its event",
-        "domain/replying.py",
+        "domain/replies.py",
         (("        if status is not before.status and not by_task:\n", "        if False:\n"),),
         killers=(
             "tests/domain/test_results.py::test_status_events_that_no_task_handles_settle_in_the_commit_that_raised_them",

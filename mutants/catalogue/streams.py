@@ -9,26 +9,26 @@ MUTANTS = (
     Mutant(
         "lines_are_not_served_in_turn",
         "A stream of many starts does not stand before those of others",
-        "api/batching.py",
+        "api/batches.py",
         (
             (
                 "self._waiting.append(line, _Held(item, size_bytes, future))",
                 'self._waiting.append("", _Held(item, size_bytes, future))',
             ),
         ),
-        killers=("tests/api/test_batching.py::test_lines_are_served_in_turn",),
+        killers=("tests/api/test_batches.py::test_lines_are_served_in_turn",),
     ),
     Mutant(
         "a_stream_takes_any_number_of_starts",
         "Of what a client sends no more is taken up than may be unstored",
-        "api/call_streams.py",
+        "api/workflows/call_streams.py",
         (("while self._starting >= MOST_STARTING:", "while False:"),),
         killers=(f"{_TESTS}test_starts_that_are_not_stored_hold_up_what_comes_after_them",),
     ),
     Mutant(
         "a_cancelled_start_keeps_its_place",
         "Whatever ends an item frees the place of its start",
-        "api/call_streams.py",
+        "api/workflows/call_streams.py",
         (
             (
                 "        self._is_stored(held)\n        del self._items",
@@ -40,14 +40,14 @@ MUTANTS = (
     Mutant(
         "results_that_nobody_reads_are_kept",
         "What a client does not read is kept without the instances",
-        "api/call_streams.py",
+        "api/workflows/call_streams.py",
         (("self._ready_bytes > MOST_UNSENT_BYTES:", "False:"),),
         killers=(f"{_TESTS}test_of_what_a_client_does_not_read_little_is_kept",),
     ),
     Mutant(
         "a_bad_item_ends_its_stream",
         "What is wrong with an item is told in its result",
-        "api/call_streams.py",
+        "api/workflows/call_streams.py",
         (("except (DecodeError, WaystationError) as error:", "except DecodeError as error:"),),
         killers=(f"{_TESTS}test_what_is_wrong_with_an_item_is_its_own_affair",),
     ),

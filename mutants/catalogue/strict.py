@@ -10,7 +10,7 @@ MUTANTS = (
     Mutant(
         "strict_unknown_fields_are_dropped",
         "A small request that changes something is refused for a field that is not known",
-        "core/rpc/reading.py",
+        "core/rpc/message_reader.py",
         (
             (
                 "    message = _built(data, kind)\n    if strict and drop_unknown(message):\n        Walk",
@@ -22,7 +22,7 @@ MUTANTS = (
     Mutant(
         "strict_large_ones_are_not_looked_at",
         "A large one, too, is refused by the field's number",
-        "core/rpc/reading.py",
+        "core/rpc/message_reader.py",
         (("        if self._strict:\n", "        if False:\n"),),
         killers=(UNKNOWN,),
     ),

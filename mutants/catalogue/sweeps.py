@@ -3,7 +3,7 @@
 from mutants.mutant import Mutant
 
 SWEEPER = "router/sweeper.py"
-SWEEPING = "core/store/sweeping.py"
+SWEEPING = "core/store/sweeps.py"
 LEASES = "core/store/leases.py"
 LOSSES = "core/store/losses.py"
 LEASE = "router/lease.py"
@@ -57,7 +57,7 @@ MUTANTS = (
             ),
         ),
         killers=(
-            "tests/store/test_engine_sweeping.py::test_what_a_router_may_have_left_unannounced_when_it_died_is_due",
+            "tests/store/test_engine_sweeps.py::test_what_a_router_may_have_left_unannounced_when_it_died_is_due",
         ),
     ),
     Mutant(
@@ -71,7 +71,7 @@ MUTANTS = (
             ),
         ),
         killers=(
-            "tests/store/test_engine_sweeping.py::test_what_a_dead_router_had_in_call_is_suspect",
+            "tests/store/test_engine_sweeps.py::test_what_a_dead_router_had_in_call_is_suspect",
         ),
     ),
     Mutant(
@@ -80,7 +80,7 @@ MUTANTS = (
         LEASES,
         (('_DEAD = "lease_until < now() AND', '_DEAD = "true AND'),),
         killers=(
-            "tests/store/test_engine_sweeping.py::test_what_a_dead_router_had_in_call_is_suspect",
+            "tests/store/test_engine_sweeps.py::test_what_a_dead_router_had_in_call_is_suspect",
         ),
     ),
     Mutant(
@@ -94,7 +94,7 @@ MUTANTS = (
             ),
         ),
         killers=(
-            "tests/store/test_engine_sweeping.py::test_a_router_that_leaves_gives_back_what_it_had_at_no_cost",
+            "tests/store/test_engine_sweeps.py::test_a_router_that_leaves_gives_back_what_it_had_at_no_cost",
         ),
     ),
     Mutant(
@@ -103,7 +103,7 @@ MUTANTS = (
         LEASES,
         (("CASE WHEN suspect AND attempts > 0 THEN 1 ELSE 0 END", "0"),),
         killers=(
-            "tests/store/test_engine_sweeping.py::test_a_router_that_leaves_gives_back_what_it_had_at_no_cost",
+            "tests/store/test_engine_sweeps.py::test_a_router_that_leaves_gives_back_what_it_had_at_no_cost",
         ),
     ),
     Mutant(
@@ -112,7 +112,7 @@ MUTANTS = (
         SWEEPER,
         (("        self._lost = (reason, time.monotonic())\n", "        pass\n"),),
         killers=(
-            "tests/router/test_announcing.py::test_what_a_broker_may_have_lost_is_announced_again",
+            "tests/router/test_relay.py::test_what_a_broker_may_have_lost_is_announced_again",
         ),
     ),
     Mutant(
@@ -164,7 +164,7 @@ MUTANTS = (
                 "            except ZeroDivisionError:\n                # What one of them",
             ),
         ),
-        survives="The owner of a sweep's loop begins it again (tests/running/test_owned.py): the others go on as before",
+        survives="The owner of a sweep's loop begins it again (tests/background/test_owned.py): the others go on as before",
     ),
     Mutant(
         "announcing_into_a_full_queue",
@@ -172,7 +172,7 @@ MUTANTS = (
         SWEEPER,
         (("depth is None or depth > MOST_IN_QUEUE", "depth is None"),),
         killers=(
-            "tests/router/test_announcing.py::test_nothing_is_announced_again_into_a_queue_that_is_full",
+            "tests/router/test_relay.py::test_nothing_is_announced_again_into_a_queue_that_is_full",
         ),
     ),
     Mutant(
@@ -181,22 +181,22 @@ MUTANTS = (
         SWEEPING,
         (("{FIRST_WAIT} * power(2, LEAST(o.announcements, 10))", "interval '60 s'"),),
         killers=(
-            "tests/store/test_engine_sweeping.py::test_each_announcement_doubles_the_wait_up_to_ten_minutes",
+            "tests/store/test_engine_sweeps.py::test_each_announcement_doubles_the_wait_up_to_ten_minutes",
         ),
     ),
     Mutant(
         "the_returned_wait",
         "A returned or unconfirmed message is due at once",
-        "core/relay/announcing.py",
+        "core/relay/relay.py",
         (("            await self._make_due(missed)\n", "            pass\n"),),
         killers=(
-            "tests/router/test_announcing.py::test_what_was_returned_or_not_confirmed_is_due_at_once",
+            "tests/router/test_relay.py::test_what_was_returned_or_not_confirmed_is_due_at_once",
         ),
     ),
     Mutant(
         "what_could_not_be_made_due_is_forgotten",
         "What could not be made due is made due after the next commit",
-        "core/relay/announcing.py",
+        "core/relay/relay.py",
         (("            self._not_due.extend(event_ids)\n", "            pass\n"),),
         killers=(
             "tests/decisions/test_decisions.py::"
@@ -209,7 +209,7 @@ MUTANTS = (
         SWEEPER,
         (("                (EVENTS_EVERY, self._starving, None),\n", ""),),
         killers=(
-            "tests/router/test_announcing.py::test_what_nobody_was_told_of_is_found_when_it_has_waited",
+            "tests/router/test_relay.py::test_what_nobody_was_told_of_is_found_when_it_has_waited",
         ),
     ),
     Mutant(
@@ -326,7 +326,7 @@ MUTANTS = (
             ),
         ),
         killers=(
-            "tests/store/test_engine_sweeping.py::test_a_claim_passes_over_what_somebody_has_locked",
+            "tests/store/test_engine_sweeps.py::test_a_claim_passes_over_what_somebody_has_locked",
         ),
     ),
     Mutant(

@@ -189,7 +189,11 @@ REFUSALS: dict[str, list[Row]] = {
     "RunWorkflows": [
         *_starts(item_start),
         _unknown(item_wait),
-        Row("TOO_MANY_CALLS", item_start(), limits={"waystation_api.call_streams.MOST_ITEMS": 0}),
+        Row(
+            "TOO_MANY_CALLS",
+            item_start(),
+            limits={"waystation_api.workflows.call_streams.MOST_ITEMS": 0},
+        ),
     ],
     "GetWorkflow": [_bad_id(get), _unknown(get), Row("INVALID_FIELD", get(at_sequence=99))],
     "ListWorkflows": [

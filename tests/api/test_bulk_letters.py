@@ -16,8 +16,8 @@ from waystation.v1 import dead_letter_pb2, event_pb2, workflow_service_pb2
 from waystation.v1 import dead_letter_service_pb2 as pb
 from waystation.v1.dead_letter_pb2 import DeadLetterState
 from waystation.v1.status_pb2 import WorkflowStatus
-from waystation_api import bulk, letter_portions
-from waystation_core.relay.announcing import Relay
+from waystation_api.dead_letters import bulk, portions
+from waystation_core.relay.relay import Relay
 from waystation_core.store.pool import connection_of
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.model import OnFailure
@@ -122,7 +122,7 @@ async def test_every_field_of_the_filter_counts_and_all_must_hold(api: Api) -> N
 async def test_several_of_one_workflow_go_together_with_what_they_held(
     api: Api, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
-    monkeypatch.setattr(letter_portions, "_LETTERS_OF_EACH", at_once)
+    monkeypatch.setattr(portions, "_LETTERS_OF_EACH", at_once)
     for name in ("w-1", "w-2"):
         await started(api, name)
         await api.engine.handle(name, "workflow.started", reply("a", "b", "c", "d"))

@@ -14,8 +14,8 @@ from support.waiting import eventually
 
 from waystation.v1 import workflow_pb2
 from waystation.v1 import workflow_service_pb2 as pb
-from waystation_api import call_streams
-from waystation_api.call_streams import CallStreams
+from waystation_api.workflows import call_streams
+from waystation_api.workflows.call_streams import CallStreams
 from waystation_core.rpc.items import joined
 from waystation_domain.outcomes import Completion
 

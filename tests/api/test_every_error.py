@@ -70,7 +70,7 @@ def test_each_rpc_has_its_rows() -> None:
 async def test_what_an_rpc_lists_is_what_it_is_refused_with(
     rpc: str, serve: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("waystation_api.completing.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("waystation_api.deliveries.completions.PATIENCE_SECONDS", 0.0)
     there = await world(await serve())
     found = {await _provoked(there, rpc, row, serve) for row in REFUSALS[rpc]}
     assert found == errors_of(COMMENTS, rpc)

@@ -14,7 +14,7 @@ from waystation.v1 import flow_pb2
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest
 from waystation.v1.system_service_pb2 import GetFlowRequest, GetFlowResponse
 from waystation.v1.workflow_service_pb2 import StartWorkflowRequest
-from waystation_api import flow_report
+from waystation_api.system import flow_report
 from waystation_domain.operations import Operation
 
 

@@ -11,7 +11,7 @@ from support.scripted_engine import failure, reply
 
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.history_pb2 import HistoryFilter, HistoryResult, HistoryView
-from waystation_api import reading
+from waystation_api.workflows import reads
 from waystation_core.ports.store import HistoryPortion
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_domain.operations import Operation
@@ -55,7 +55,7 @@ async def test_a_page_is_read_in_portions_that_grow(
         return await read(*args, limit=limit, **more)
 
     monkeypatch.setattr(PostgresQueryStore, "history", watched)
-    monkeypatch.setattr(reading, "FIRST_PORTION", 1)
+    monkeypatch.setattr(reads, "FIRST_PORTION", 1)
     await lived(api)
     assert await pages(api, page_size=1000) == [[1, 2, 3, 4, 5]]
     assert await pages(api, page_size=4, newest_first=True) == [[5, 4, 3, 2], [1]]

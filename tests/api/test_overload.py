@@ -17,12 +17,12 @@ from waystation.v1.workflow_service_pb2 import (
     PublishEventRequest,
     StartWorkflowRequest,
 )
-from waystation_api.backlog import Backlog
-from waystation_api.batching import Batcher
-from waystation_api.starting import MOST_HELD, Starter, start_from_proto
+from waystation_api.batches import Batcher
+from waystation_api.workflows.backlog import Backlog
+from waystation_api.workflows.starts import MOST_HELD, Starter, start_from_proto
+from waystation_core.background import Contact
 from waystation_core.ports.store import Started
 from waystation_core.rpc.errors import status_of
-from waystation_core.running import Contact
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.pool import open_pool
 from waystation_domain.errors import BacklogFull, StoreUnavailable

@@ -17,11 +17,11 @@ from waystation_core.ports.store import StoredEntry
 from waystation_domain.details import ForkedFrom
 from waystation_domain.draft import Rules
 from waystation_domain.fold import Fold
-from waystation_domain.forking import again, fork
+from waystation_domain.forks import again, fork
 from waystation_domain.model import Event, Instance, NewEvent, Result
 from waystation_domain.operations import Operation, apply, from_json
 from waystation_domain.outcomes import AttemptError, Reply
-from waystation_domain.replaying import Comparison, Recorded, compare
+from waystation_domain.replays import Comparison, Recorded, compare
 
 
 def _moments(world: World) -> dict[int, Instance]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from api.test_forking import sourced
+from api.test_forks import sourced
 from api.test_unknown_fields import CHANGES, METHODS
 from google.protobuf.message_factory import GetMessageClass
 from support.doors import json_doors, metadata_doors, prepared

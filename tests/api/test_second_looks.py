@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from waystation_api.registering import Registering
+from waystation_api.handlers.registrations import Registering
 from waystation_core.ports.store import ToCatchUp
 from waystation_domain.endpoints import Allowlist
 from waystation_domain.errors import StoreUnavailable

@@ -18,7 +18,7 @@ from waystation.v1 import system_pb2
 from waystation.v1 import system_service_pb2 as pb
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest
 from waystation.v1.workflow_service_pb2 import GetWorkflowRequest, StartWorkflowRequest
-from waystation_api import system
+from waystation_api.system import service
 from waystation_core.ids import new_id
 from waystation_core.ports.store import RouterReport
 from waystation_domain.outcomes import Completion
@@ -108,10 +108,10 @@ async def test_what_is_not_told_is_counted(api: Api, monkeypatch: pytest.MonkeyP
 
     everything = ["a", "b", "c"], 0, ["default", "a", "b", "c"], 0
     assert await told() == everything
-    monkeypatch.setattr(system, "_MOST", 2)
+    monkeypatch.setattr(service, "_MOST", 2)
     assert await told() == (["a", "b"], 1, ["default", "a"], 2)
     monkeypatch.undo()
-    monkeypatch.setattr(system, "_QUEUES_BYTES", 60)
+    monkeypatch.setattr(service, "_QUEUES_BYTES", 60)
     assert await told() == (*everything[:2], ["default"], 3)
 
 

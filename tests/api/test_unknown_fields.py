@@ -21,7 +21,7 @@ from waystation.v1.dead_letter_pb2 import DeadLetterFilter
 from waystation.v1.dead_letter_service_pb2 import DiscardDeadLettersRequest, RetryDeadLettersRequest
 from waystation.v1.handler_pb2 import TaskSpec
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest
-from waystation_core.rpc.reading import SMALL_BYTES
+from waystation_core.rpc.message_reader import SMALL_BYTES
 from waystation_core.rpc.unknown_fields import changes_something
 
 NEWER = b"\xf8\x3f\x01"

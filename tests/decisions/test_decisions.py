@@ -15,7 +15,7 @@ from waystation_core.decisions import TRIES, Decided, Decision, Decisions, Reque
 from waystation_core.means import MEANS
 from waystation_core.ports.store import RegistryMoved, Tally, WriteRefused
 from waystation_core.registry_copy import RegistryCopy
-from waystation_core.relay.announcing import Relay
+from waystation_core.relay.relay import Relay
 from waystation_domain import actions
 from waystation_domain.commit import EventFacts
 from waystation_domain.draft import Draft

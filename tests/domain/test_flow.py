@@ -21,7 +21,7 @@ from waystation_domain.flow.graph import (
     Raise,
     build,
 )
-from waystation_domain.flow.linting import lint
+from waystation_domain.flow.lint import lint
 from waystation_domain.model import CLIENT, SYSTEM, Result
 from waystation_domain.task_spec import TaskSpec
 from waystation_domain.task_table import TaskTable, serves

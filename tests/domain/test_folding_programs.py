@@ -46,7 +46,7 @@ from waystation_domain.outcomes import (
     WaitRequest,
 )
 from waystation_domain.results import EventTouch, apply_touch, take_turn
-from waystation_domain.retiring import STAYS, retire
+from waystation_domain.retirement import STAYS, retire
 from waystation_domain.task_spec import TaskSpec
 
 STRICT = task("strict", attempts=2)

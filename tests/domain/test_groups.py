@@ -10,7 +10,7 @@ import pytest
 from domain.world import ROUTER, World, task
 
 from waystation_domain import limits, storable
-from waystation_domain.completing import complete
+from waystation_domain.completions import complete
 from waystation_domain.model import Delivery, DeliveryState, Event, NewEvent, OnFailure, Status
 from waystation_domain.notes import note_of
 from waystation_domain.outcomes import (
@@ -24,7 +24,7 @@ from waystation_domain.outcomes import (
     WaitRequest,
 )
 from waystation_domain.results import EventTouch, apply_touch
-from waystation_domain.retiring import retire
+from waystation_domain.retirement import retire
 
 OPENS, WORKS = task("opens"), task("works")
 LENIENT = task("lenient", on_failure=OnFailure.CONTINUE)

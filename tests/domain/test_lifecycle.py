@@ -28,7 +28,7 @@ from waystation_domain.outcomes import (
     WaitRequest,
 )
 from waystation_domain.results import EventTouch
-from waystation_domain.retiring import retire
+from waystation_domain.retirement import retire
 
 WORKER = task("worker")
 LENIENT = task("lenient", on_failure=OnFailure.CONTINUE)

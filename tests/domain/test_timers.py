@@ -9,8 +9,8 @@ import pytest
 from domain.world import ROUTER, START, World, task
 
 from waystation_domain.commit import EventFacts
-from waystation_domain.completing import Standing, complete, extend, standing
 from waystation_domain.completion_tokens import Attempt
+from waystation_domain.completions import Standing, complete, extend, standing
 from waystation_domain.details import SkipCause, Skipped, WaitEnded
 from waystation_domain.errors import PathTypeMismatch, WorkflowEnded
 from waystation_domain.model import (

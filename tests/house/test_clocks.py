@@ -13,13 +13,13 @@ CLOCKS = {"now", "utcnow", "today", "time", "time_ns"}
 OF_THE_PROCESS = {
     # Until when the process that calls waits for an answer, as told to the handler that it calls.
     "router/calls.py",
-    "api/replaying.py",
+    "api/workflows/replays.py",
     # Until when an endpoint is left alone, as reports show it.
-    "router/endpoints/standing.py",
+    "router/endpoints/condition.py",
     # The timestamp that the broker's management page shows of a message.
     "core/broker/publisher.py",
     # Where a look at what was started lately begins, when the caller says nothing.
-    "api/flowing.py",
+    "api/system/flow.py",
 }
 
 

@@ -20,12 +20,12 @@ from waystation.v1 import (
     workflow_service_pb2_grpc,
 )
 from waystation.v1.task_handler_service_pb2 import HandleEventRequest
-from waystation_api.completions import DeliveryCompletionService
-from waystation_api.dead_letters import DeadLetterService
-from waystation_api.handlers import HandlerRegistryService
+from waystation_api.dead_letters.service import DeadLetterService
+from waystation_api.deliveries.service import DeliveryCompletionService
+from waystation_api.handlers.service import HandlerRegistryService
 from waystation_api.settings import ApiSettings
-from waystation_api.system import SystemService
-from waystation_api.workflows import WorkflowService
+from waystation_api.system.service import SystemService
+from waystation_api.workflows.service import WorkflowService
 from waystation_cli.app import app
 from waystation_router.settings import RouterSettings
 from waystation_worker import HandlerService

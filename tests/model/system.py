@@ -26,24 +26,24 @@ from waystation.v1 import (
     delivery_completion_service_pb2,
     workflow_service_pb2,
 )
-from waystation_api.backlog import Backlog
-from waystation_api.catch_ups import catch_up
-from waystation_api.changing import Changing
-from waystation_api.completing import Completing
-from waystation_api.completions import DeliveryCompletionService
-from waystation_api.dead_letters import DeadLetterService
-from waystation_api.instance_lines import InstanceLines
-from waystation_api.starting import Starter
-from waystation_api.waiting import InstanceReader
-from waystation_api.workflow_calls import WorkflowCalls
-from waystation_api.workflows import WorkflowService
+from waystation_api.dead_letters.service import DeadLetterService
+from waystation_api.deliveries.completions import Completing
+from waystation_api.deliveries.service import DeliveryCompletionService
+from waystation_api.handlers.catch_ups import catch_up
+from waystation_api.workflows.backlog import Backlog
+from waystation_api.workflows.calls import WorkflowCalls
+from waystation_api.workflows.changes import Changing
+from waystation_api.workflows.instance_lines import InstanceLines
+from waystation_api.workflows.service import WorkflowService
+from waystation_api.workflows.starts import Starter
+from waystation_api.workflows.waiters import InstanceReader
+from waystation_core.background import Contact
 from waystation_core.decisions import Decisions
 from waystation_core.means import MEANS
 from waystation_core.ports.store import Registration
 from waystation_core.registry_copy import RegistryCopy
-from waystation_core.relay.announcing import Relay
+from waystation_core.relay.relay import Relay
 from waystation_core.rpc.settings import read_settings
-from waystation_core.running import Contact
 from waystation_domain.errors import StoreUnavailable, WaystationError
 from waystation_domain.model import OnFailure
 from waystation_domain.task_spec import RetryPolicy, TaskSpec

@@ -21,17 +21,17 @@ from model.orders import Actor, Sampled, Schedule
 from support.databases import migrated
 
 from localservers.postgres import PostgresServer
-from waystation_api.catch_ups import catch_up
-from waystation_api.changing import Change, Changing
-from waystation_api.instance_lines import InstanceLines
+from waystation_api.handlers.catch_ups import catch_up
+from waystation_api.workflows.changes import Change, Changing
+from waystation_api.workflows.instance_lines import InstanceLines
 from waystation_conversion.replies import reply_from_proto
+from waystation_core.background import Contact
 from waystation_core.decisions import Decisions, Request
 from waystation_core.ids import new_id
 from waystation_core.means import MEANS
 from waystation_core.ports.store import Registration
 from waystation_core.registry_copy import RegistryCopy
-from waystation_core.relay.announcing import Relay
-from waystation_core.running import Contact
+from waystation_core.relay.relay import Relay
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.pool import Connections, open_pool
 from waystation_core.store.queries import PostgresQueryStore

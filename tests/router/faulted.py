@@ -18,8 +18,8 @@ from store.instances import Engine
 from support.scripted_store import Fault, Script, broken, held, reply_lost, unavailable
 from support.waiting import eventually
 
+from waystation_core.background import owned
 from waystation_core.broker.in_process import Hub
-from waystation_core.running import owned
 from waystation_domain.model import Result
 from waystation_domain.task_spec import TaskSpec
 from waystation_router import app, committer, intake, lease, reconciler, sweeper

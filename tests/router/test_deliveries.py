@@ -22,10 +22,10 @@ from waystation_core.ports.store import Loaded, WriteRefused
 from waystation_core.rpc.attempts import NotSent
 from waystation_domain.commit import EventFacts
 from waystation_domain.draft import Draft, Rules
+from waystation_domain.history import record_action
 from waystation_domain.model import CLIENT, DeliveryState, Event, Status, unshared
 from waystation_domain.operations import Operation, apply
 from waystation_domain.pools import Pool
-from waystation_domain.recording import record_action
 from waystation_router import ledger as ledger_module
 from waystation_router import sweeper as sweeper_module
 from waystation_router.calls import Calls

@@ -28,9 +28,9 @@ import waystation_router
 from localservers.postgres import PostgresServer
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core import decisions, registry_copy
+from waystation_core.background import owned
 from waystation_core.ports.store import EngineStore, Locked, RegistryStore
-from waystation_core.relay import announcing
-from waystation_core.running import owned
+from waystation_core.relay import relay
 from waystation_core.store.pool import open_connections
 
 EMPTIED = (*TABLES, "routers", "pools", "tasks", "handlers", "lost_announcements")
@@ -157,7 +157,7 @@ def _calls(source: str) -> set[str]:
 def test_every_method_of_the_store_that_a_router_calls_stands_in_the_table() -> None:
     modules = [
         *Path(waystation_router.__file__).parent.rglob("*.py"),
-        *(Path(part.__file__) for part in (announcing, decisions, registry_copy)),
+        *(Path(part.__file__) for part in (relay, decisions, registry_copy)),
     ]
     called = {
         (module.stem, name)

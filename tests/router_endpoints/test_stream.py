@@ -8,7 +8,7 @@ from typing import Any, cast
 import grpc
 
 from waystation.v1 import task_handler_service_pb2 as pb
-from waystation_core.rpc.reading import MessageReader
+from waystation_core.rpc.message_reader import MessageReader
 from waystation_domain import limits
 from waystation_router.endpoints.calls import Call
 from waystation_router.endpoints.stream import MAX_CANCELS, MAX_MESSAGE_BYTES, EventStream

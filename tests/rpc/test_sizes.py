@@ -25,8 +25,8 @@ from waystation.v1 import (
     task_handler_service_pb2,
     workflow_service_pb2,
 )
-from waystation_api import replay_report
-from waystation_api.explaining import MAX_BLOCKERS
+from waystation_api.explanation.explain import MAX_BLOCKERS
+from waystation_api.workflows import replay_report
 from waystation_conversion import (
     add_history,
     context_to_proto,
@@ -58,7 +58,7 @@ from waystation_domain.model import (
 )
 from waystation_domain.operations import Operation, to_json
 from waystation_domain.outcomes import AttemptError, Patch, Reply, WaitRequest
-from waystation_domain.replaying import Comparison, EventDifference, Recorded
+from waystation_domain.replays import Comparison, EventDifference, Recorded
 
 NOW = datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC)
 NAME = "n" * 200

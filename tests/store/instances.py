@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from waystation_api.past import entries_of
+from waystation_api.workflows.past import entries_of
 from waystation_core.ids import new_id
 from waystation_core.means import MEANS
 from waystation_core.ports.store import Locked

@@ -20,7 +20,7 @@ from waystation_core.ports.store import (
     ToCatchUp,
     WorkflowFilter,
 )
-from waystation_core.store import leases, queries, question, sweeping
+from waystation_core.store import leases, queries, question, sweeps
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.registry import PostgresRegistryStore
 
@@ -290,7 +290,7 @@ async def test_a_router_that_leaves_gives_all_back_in_portions(
 async def test_what_starves_is_found_behind_a_portion_that_does_not(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweeping, "_PORTION_ENDS", sweeping._PORTION_ENDS.replace("9999", "19"))
+    monkeypatch.setattr(sweeps, "_PORTION_ENDS", sweeps._PORTION_ENDS.replace("9999", "19"))
     await outbox(engine)
     await engine.rows(
         "UPDATE outbox SET level = 9 WHERE event_id <> (SELECT max(event_id::text)::uuid FROM outbox)"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.scripted_engine import ScriptedEngine, failure, reply, task
 
-from waystation_api.past import entries_of
+from waystation_api.workflows.past import entries_of
 from waystation_core.broker import open_broker
 from waystation_core.ids import new_id
 from waystation_core.means import MEANS

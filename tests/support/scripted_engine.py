@@ -8,7 +8,7 @@ from waystation_core.ids import new_id
 from waystation_core.means import MEANS
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.store import EngineStore, QueryStore
-from waystation_core.relay.announcing import Relay
+from waystation_core.relay.relay import Relay
 from waystation_domain import timers
 from waystation_domain.draft import Draft, Rules
 from waystation_domain.model import Delivery, Event, NewEvent, Timer, TimerKind

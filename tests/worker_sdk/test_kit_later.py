@@ -20,7 +20,7 @@ from waystation_worker import (
     WrongState,
 )
 from waystation_worker.testing import Stuck, TestEngine, WorkflowRun
-from waystation_worker.testing.calling import START_OF_TIME, token_of
+from waystation_worker.testing.calls import START_OF_TIME, token_of
 
 SEEDS = range(8)
 EVENT = "00000000-0000-7000-8000-000000000001"

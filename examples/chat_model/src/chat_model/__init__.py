@@ -5,7 +5,8 @@ Uses the worker SDK, openai and pydantic; must not import any other package of t
 example.
 """
 
-from chat_model.asking import (
+from chat_model.environment import model_from_environment
+from chat_model.questions import (
     ASKING_SECONDS,
     AtMost,
     ChatModel,
@@ -13,7 +14,6 @@ from chat_model.asking import (
     OneOf,
     UnusableAnswer,
 )
-from chat_model.environment import model_from_environment
 
 __all__ = [
     "ASKING_SECONDS",

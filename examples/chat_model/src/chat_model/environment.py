@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 
-from chat_model.asking import ChatModel
+from chat_model.questions import ChatModel
 
 DEFAULT_MODEL = "gpt-5-mini"
 

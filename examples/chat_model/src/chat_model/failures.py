@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 
 import openai
 
-from chat_model.asking import ModelUnavailable
+from chat_model.questions import ModelUnavailable
 from waystation_worker import Reject, RetryAfter
 
 MOST_PATIENCE = 900.0

@@ -10,14 +10,14 @@ import openai
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletion
 
-from chat_model.asking import (
+from chat_model.failures import failure_of, refusal
+from chat_model.questions import (
     ANSWER_SECONDS,
     AnswerT,
     ModelUnavailable,
     UnusableAnswer,
     read_answer,
 )
-from chat_model.failures import failure_of, refusal
 
 
 class OpenAIModel:

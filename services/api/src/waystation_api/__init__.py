@@ -1,19 +1,12 @@
-"""The client-facing server: thin servicers over the engine's store and broker.
+"""The client-facing server: one package for each resource of the contract.
 
-    app             composition: starting, waiting for Postgres and the broker, stopping
+    app             composition: what is made of what, start and stop
     workflows       WorkflowService           dead_letters    DeadLetterService
+    explanation     its ExplainWorkflow       deliveries      DeliveryCompletionService
     handlers        HandlerRegistryService    system          SystemService
-    completions     DeliveryCompletionService
 
-What each RPC does stands in modules of its own, named after it:
-
-    starting, waiting, watching, reading, changing            an instance's life
-    bulk, letter_portions                                     dead letters of many instances
-    completing                                                pending calls
-    tasks, registering, registered, retiring, catch_ups       tasks and their declarations
-    replaying, replay_report, past, forking                   what has been, once more
-    explaining, blockers, timed, no_router                    why an instance stands still
-    flowing                                                   which event may follow which
+In each package, `service` has the gRPC methods, and other modules do what they ask for. Shared by all: requests
+(checks, repeated requests), filters, pages (of lists), batches (many items as one statement).
 
 Speaks neither SQL nor AMQP: those stay behind `waystation_core.ports`, and only `app` knows which
 adapters there are. Must not import `waystation_router` or `waystation_cli`.

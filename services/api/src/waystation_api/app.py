@@ -26,38 +26,38 @@ from waystation.v1 import (
     system_service_pb2_grpc,
     workflow_service_pb2_grpc,
 )
-from waystation_api.backlog import LOOK_SECONDS, Backlog
-from waystation_api.bulk import BulkLetters
-from waystation_api.call_streams import CallStreams
-from waystation_api.changing import Changing
-from waystation_api.completing import Completing
-from waystation_api.completions import DeliveryCompletionService
-from waystation_api.dead_letters import DeadLetterService
-from waystation_api.flowing import Flowing
-from waystation_api.forking import Forking
-from waystation_api.handlers import HandlerRegistryService
-from waystation_api.instance_lines import InstanceLines
-from waystation_api.letter_portions import LetterPortions
-from waystation_api.reading import Reading
-from waystation_api.registering import Registering
-from waystation_api.replaying import Replaying
-from waystation_api.retiring import Retiring
+from waystation_api.dead_letters.bulk import BulkLetters
+from waystation_api.dead_letters.portions import LetterPortions
+from waystation_api.dead_letters.service import DeadLetterService
+from waystation_api.deliveries.completions import Completing
+from waystation_api.deliveries.service import DeliveryCompletionService
+from waystation_api.handlers.registrations import Registering
+from waystation_api.handlers.retirement import Retiring
+from waystation_api.handlers.service import HandlerRegistryService
 from waystation_api.settings import ApiSettings, static_registrations
-from waystation_api.starting import Starter
-from waystation_api.system import SystemService
-from waystation_api.waiting import InstanceReader, Waiters
-from waystation_api.watching import Watching
-from waystation_api.workflow_calls import WorkflowCalls
-from waystation_api.workflows import WorkflowService
+from waystation_api.system.flow import Flowing
+from waystation_api.system.service import SystemService
+from waystation_api.workflows.backlog import LOOK_SECONDS, Backlog
+from waystation_api.workflows.call_streams import CallStreams
+from waystation_api.workflows.calls import WorkflowCalls
+from waystation_api.workflows.changes import Changing
+from waystation_api.workflows.forks import Forking
+from waystation_api.workflows.instance_lines import InstanceLines
+from waystation_api.workflows.reads import Reading
+from waystation_api.workflows.replays import Replaying
+from waystation_api.workflows.service import WorkflowService
+from waystation_api.workflows.starts import Starter
+from waystation_api.workflows.waiters import InstanceReader, Waiters
+from waystation_api.workflows.watches import Watching
+from waystation_core.background import Contact, Kept, Retries, keep, through_outages
 from waystation_core.decisions import Decisions
 from waystation_core.means import MEANS
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.store import EngineStore, QueryStore, RegistryStore
 from waystation_core.registry_copy import RegistryCopy
-from waystation_core.relay.announcing import Relay
+from waystation_core.relay.relay import Relay
 from waystation_core.rpc.addresses import servers_of
 from waystation_core.rpc.server import RpcServer, Service
-from waystation_core.running import Contact, Kept, Retries, keep, through_outages
 from waystation_core.store.pool import hot_share
 from waystation_domain.endpoints import Allowlist
 from waystation_domain.errors import StoreUnavailable, WaystationError

@@ -16,9 +16,9 @@ from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.fitness import UnfitDatabase
 from waystation_core.store.pool import open_connections
 from waystation_core.store.queries import PostgresQueryStore
+from waystation_core.store.readiness import wait_for_store
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_core.store.schema import WrongSchema
-from waystation_core.store.waiting import wait_for_store
 
 _parts = partial(faults_of_parts, role="api")
 

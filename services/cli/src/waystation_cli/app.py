@@ -8,17 +8,17 @@ from typing import Annotated
 import typer
 
 from waystation_cli.commands import (
-    acting,
+    changes,
     dead_letters,
     dev,
     flow,
     handlers,
+    live,
     migrate,
-    past,
-    reading,
-    running,
+    replays,
+    starts,
     status,
-    watching,
+    workflows,
 )
 
 EPILOG = (
@@ -57,21 +57,21 @@ def _root(
 
 app.command("dev")(dev.dev)
 app.command("migrate")(migrate.migrate)
-app.command("start")(running.start)
-app.command("run", epilog=EPILOG)(running.run)
-app.command("wait", epilog=EPILOG)(running.wait)
-app.command("list")(reading.list_workflows)
-app.command("show")(reading.show)
-app.command("watch", epilog=EPILOG)(watching.watch)
-app.command("explain")(reading.explain)
-app.command("diff", epilog=EPILOG)(past.diff)
-app.command("replay", epilog=EPILOG)(past.replay)
-app.command("fork")(past.fork)
-app.command("input")(acting.provide_input)
-app.command("publish")(acting.publish)
-app.command("cancel")(acting.cancel)
+app.command("start")(starts.start)
+app.command("run", epilog=EPILOG)(starts.run)
+app.command("wait", epilog=EPILOG)(starts.wait)
+app.command("list")(workflows.list_workflows)
+app.command("show")(workflows.show)
+app.command("watch", epilog=EPILOG)(live.watch)
+app.command("explain")(workflows.explain)
+app.command("diff", epilog=EPILOG)(replays.diff)
+app.command("replay", epilog=EPILOG)(replays.replay)
+app.command("fork")(replays.fork)
+app.command("input")(changes.provide_input)
+app.command("publish")(changes.publish)
+app.command("cancel")(changes.cancel)
 app.command("status")(status.status)
-app.command("top")(watching.top)
+app.command("top")(live.top)
 app.command("lint")(flow.lint)
 app.command("graph")(flow.graph)
 app.add_typer(handlers.app, name="handlers")

@@ -32,7 +32,7 @@ from waystation_core.ports.store import (
     WriteRefused,
 )
 from waystation_core.registry_copy import RegistryCopy
-from waystation_core.relay.announcing import Relay
+from waystation_core.relay.relay import Relay
 from waystation_domain.commit import EventFacts, InstanceCommit
 from waystation_domain.draft import Draft, Rules
 from waystation_domain.means import Means

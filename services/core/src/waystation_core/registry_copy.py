@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection
 
 import structlog
 
+from waystation_core.background import Retries
 from waystation_core.ports.store import Registration, RegistrySnapshot, RegistryStore
-from waystation_core.running import Retries
 from waystation_domain.completion_tokens import CompletionTokens
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.task_spec import TaskSpec

@@ -15,6 +15,7 @@ from waystation_domain.errors import (
     WorkflowEnded,
     WorkflowNotWaiting,
 )
+from waystation_domain.history import record_action
 from waystation_domain.means import Means
 from waystation_domain.model import (
     CLIENT,
@@ -31,7 +32,6 @@ from waystation_domain.model import (
     Wait,
 )
 from waystation_domain.operations import Operation, apply, check_size, to_json
-from waystation_domain.recording import record_action
 from waystation_domain.status_events import raise_status_event, settle_unhandled_now
 from waystation_domain.timers import end_wait, leave_wait
 

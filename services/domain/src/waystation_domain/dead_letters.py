@@ -13,6 +13,7 @@ from waystation_domain.endings import end_event, skip_delivery
 from waystation_domain.errors import (
     WorkflowEnded,
 )
+from waystation_domain.history import record_action, record_ended
 from waystation_domain.idle import Ending
 from waystation_domain.lifecycle import Treatment
 from waystation_domain.model import (
@@ -29,7 +30,6 @@ from waystation_domain.model import (
     TimerKind,
 )
 from waystation_domain.operations import json_equal
-from waystation_domain.recording import record_action, record_ended
 from waystation_domain.status_events import raise_status_event, settle_unhandled_now
 
 

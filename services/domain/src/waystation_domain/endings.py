@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from waystation_domain import groups
 from waystation_domain.details import SkipCause, Skipped
 from waystation_domain.draft import Draft
+from waystation_domain.history import record_ended
 from waystation_domain.idle import Ending
 from waystation_domain.lifecycle import DEAD_LETTER_DISCARDED
 from waystation_domain.model import SYSTEM, Delivery, Event, Result
-from waystation_domain.recording import record_ended
 
 
 def end_event(draft: Draft, event: Event, ending: Ending, task_ids: Sequence[str] = ()) -> None:

@@ -19,6 +19,7 @@ from waystation_domain import lifecycle, limits, storable
 from waystation_domain.details import Action, FannedIn
 from waystation_domain.draft import Draft
 from waystation_domain.errors import ResponseInvalid
+from waystation_domain.history import record_action
 from waystation_domain.model import (
     SYSTEM,
     Branch,
@@ -30,7 +31,6 @@ from waystation_domain.model import (
     TimerKind,
 )
 from waystation_domain.outcomes import FanOut
-from waystation_domain.recording import record_action
 
 _MAX_FAILURE_TEXT = 200
 """Characters of a failed branch's message."""

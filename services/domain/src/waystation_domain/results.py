@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from waystation_domain import failing, groups, replying, timers
+from waystation_domain import failures, groups, replies, timers
 from waystation_domain.details import SkipCause, Skipped
 from waystation_domain.draft import Draft
 from waystation_domain.endings import end_event, skip_delivery, skip_event
 from waystation_domain.errors import WaystationError
+from waystation_domain.history import record_attempt, record_ended
 from waystation_domain.idle import Ending
 from waystation_domain.lifecycle import Treatment
 from waystation_domain.model import SYSTEM, Delivery, DeliveryState, Event, Result, Turn
@@ -26,7 +27,6 @@ from waystation_domain.outcomes import (
     Verdict,
     fault_of,
 )
-from waystation_domain.recording import record_attempt, record_ended
 from waystation_domain.task_spec import TaskSpec
 
 CONFLICTS_BEFORE_TURN = 3
@@ -134,7 +134,7 @@ def _fix_and_apply(draft: Draft, touch: EventTouch, router_id: str) -> dict[str,
             task_id: found
             for task_id, result in results.items()
             if isinstance(result.outcome, Reply)
-            and (found := replying.obstacle(draft, event, result, result.outcome)) is not None
+            and (found := replies.obstacle(draft, event, result, result.outcome)) is not None
         }
         if len(hindered) == len(results):
             return hindered
@@ -194,14 +194,14 @@ def _apply(draft: Draft, event: Event, result: CallResult, router_id: str) -> Ve
     if isinstance(outcome, Pending):
         return _wait_for_completion(draft, result, row, outcome, router_id)
     if not isinstance(outcome, Reply):
-        return failing.count(draft, event, result, row, outcome, router_id=router_id)
-    hindered = replying.obstacle(draft, event, result, outcome)
+        return failures.count(draft, event, result, row, outcome, router_id=router_id)
+    hindered = replies.obstacle(draft, event, result, outcome)
     if hindered is not None:
         return hindered
     try:
-        replying.succeed(draft, event, result, outcome)
+        replies.succeed(draft, event, result, outcome)
     except WaystationError as fault:
-        failing.fail(draft, event, result, row, fault_of(fault))
+        failures.fail(draft, event, result, row, fault_of(fault))
     return Verdict.APPLIED
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from waystation_domain import lifecycle
 from waystation_domain.draft import Draft
+from waystation_domain.history import record_ended
 from waystation_domain.model import SYSTEM, Event, JsonObject, NewEvent, Result, Status
-from waystation_domain.recording import record_ended
 
 
 def raise_status_event(draft: Draft, *, raised_by: str, cause: Event | None) -> Event:

@@ -13,6 +13,7 @@ from waystation_domain import groups, lifecycle
 from waystation_domain.details import Action, SkipCause, WaitEnded
 from waystation_domain.draft import Draft
 from waystation_domain.endings import skip_delivery, skip_event
+from waystation_domain.history import record_action
 from waystation_domain.lifecycle import Treatment
 from waystation_domain.model import (
     SYSTEM,
@@ -27,7 +28,6 @@ from waystation_domain.model import (
     Wait,
 )
 from waystation_domain.notes import DEADLINE_EXCEEDED
-from waystation_domain.recording import record_action
 from waystation_domain.status_events import raise_status_event, settle_unhandled_now
 
 DEADLINE_REASON = "WORKFLOW_DEADLINE_EXCEEDED"

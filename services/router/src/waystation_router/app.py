@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import structlog
 
+from waystation_core.background import Contact, Kept, keep, through_outages
 from waystation_core.decisions import Decisions
 from waystation_core.failpoints import Plan
 from waystation_core.ids import new_id
@@ -20,9 +21,8 @@ from waystation_core.ports.store import (
     RouterReport,
 )
 from waystation_core.registry_copy import RegistryCopy
-from waystation_core.relay.announcing import Relay
+from waystation_core.relay.relay import Relay
 from waystation_core.rpc.addresses import servers_of
-from waystation_core.running import Contact, Kept, keep, through_outages
 from waystation_domain.endpoints import Allowlist
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.pools import Pool, PoolRefused

@@ -18,12 +18,12 @@ from waystation.v1 import task_handler_service_pb2
 from waystation_conversion.nouns import add_history, context_to_proto, event_to_proto
 from waystation_conversion.replies import reply_from_proto
 from waystation_conversion.times import set_timestamp
+from waystation_core.background import job
 from waystation_core.fair_line import FairLine
 from waystation_core.ports.broker import Notice
 from waystation_core.ports.store import EngineStore, StoredEntry
 from waystation_core.registry_copy import RegistryCopy
 from waystation_core.rpc.attempts import Answered, Failed, NotSent
-from waystation_core.running import job
 from waystation_domain import lifecycle
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.lifecycle import Treatment

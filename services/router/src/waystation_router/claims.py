@@ -15,7 +15,7 @@ import structlog
 
 from waystation_core.ports.store import EngineStore, LeasedRow, Loaded
 from waystation_core.registry_copy import RegistryCopy
-from waystation_domain.completing import PENDING_TIMED_OUT
+from waystation_domain.completions import PENDING_TIMED_OUT
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.model import Delivery
 from waystation_domain.outcomes import AttemptError, CallResult, Cut

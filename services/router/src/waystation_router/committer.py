@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from waystation_core.background import Contact, Kept, Retries, job, keep, wait_before
 from waystation_core.decisions import Decisions
 from waystation_core.ports.store import EngineStore, WriteRefused
 from waystation_core.registry_copy import RegistryCopy
-from waystation_core.relay.announcing import Relay
-from waystation_core.running import Contact, Kept, Retries, job, keep, wait_before
+from waystation_core.relay.relay import Relay
 from waystation_domain.draft import Draft
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.results import apply_touch

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import structlog
 
+from waystation_core.background import Retries, job, wait_before
 from waystation_core.ports.broker import Received, Subscription, Token
 from waystation_core.ports.store import EngineStore, Loaded
 from waystation_core.registry_copy import RegistryCopy
-from waystation_core.running import Retries, job, wait_before
 from waystation_domain import lifecycle
 from waystation_domain.commit import EventFacts
 from waystation_domain.errors import StoreUnavailable

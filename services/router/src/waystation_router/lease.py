@@ -22,9 +22,9 @@ from os import getpid
 
 import structlog
 
+from waystation_core.background import Kept, Retries, keep, step, wait_before
 from waystation_core.ports.broker import DEFAULT_POOL
 from waystation_core.ports.store import EngineStore, RouterReport
-from waystation_core.running import Kept, Retries, keep, step, wait_before
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.pools import Pool, PoolRefused
 

@@ -23,9 +23,9 @@ from waystation_core.rpc.settings import BadSettings, variable
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.fitness import UnfitDatabase
 from waystation_core.store.pool import open_pool
+from waystation_core.store.readiness import wait_for_store
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_core.store.schema import WrongSchema
-from waystation_core.store.waiting import wait_for_store
 from waystation_domain.pools import PoolRefused
 from waystation_router.app import Router
 from waystation_router.settings import RouterSettings

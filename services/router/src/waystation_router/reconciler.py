@@ -13,8 +13,8 @@ from datetime import datetime
 
 import structlog
 
+from waystation_core.background import Retries, wait_before
 from waystation_core.ports.store import EngineStore, LeasedRow
-from waystation_core.running import Retries, wait_before
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.model import DeliveryState
 from waystation_router.calls import Calls

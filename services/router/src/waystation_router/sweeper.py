@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from waystation_core.background import Kept, Retries, keep, wait_before
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.store import EngineStore
-from waystation_core.relay.announcing import Relay
-from waystation_core.running import Kept, Retries, keep, wait_before
+from waystation_core.relay.relay import Relay
 from waystation_domain.errors import StoreUnavailable
 from waystation_router.calls import Calls
 from waystation_router.claims import Claims

@@ -38,8 +38,8 @@ from waystation_worker.errors import (
     WrongState,
 )
 from waystation_worker.events import Event, NewEvent
+from waystation_worker.replays import ReplayDifference, ReplayStep
 from waystation_worker.result import TaskResult
-from waystation_worker.revisiting import ReplayDifference, ReplayStep
 from waystation_worker.server import Serving
 from waystation_worker.service import HandlerService
 from waystation_worker.starts import NewWorkflow, StartResult

@@ -13,15 +13,15 @@ import grpc
 
 from waystation.v1 import workflow_pb2
 from waystation.v1 import workflow_service_pb2 as pb
-from waystation_worker.completing import Completing
+from waystation_worker.completions import Completing
 from waystation_worker.errors import Unavailable, from_rpc_error
 from waystation_worker.events import NewEvent
+from waystation_worker.history_stream import follow
 from waystation_worker.patience import Patience
-from waystation_worker.revisiting import Revisiting
+from waystation_worker.replays import Revisiting
 from waystation_worker.starts import NewWorkflow, StartResult, start_all
-from waystation_worker.timing import Span
+from waystation_worker.times import Span
 from waystation_worker.values import Model, write_struct
-from waystation_worker.watching import follow
 from waystation_worker.workflows import (
     EventWithState,
     HistoryEntry,

@@ -15,7 +15,7 @@ from waystation.v1 import (
 from waystation_worker.data import DataList, DataObject, Recorder
 from waystation_worker.events import Event, typed
 from waystation_worker.reply import Reply
-from waystation_worker.timing import DAY, Span, span, time_of
+from waystation_worker.times import DAY, Span, span, time_of
 from waystation_worker.values import Json, parse_pointer, plain, read_struct
 
 ModelT = TypeVar("ModelT")

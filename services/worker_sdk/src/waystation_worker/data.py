@@ -25,7 +25,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, MutableSequence
 from typing import Any, overload
 
-from waystation_worker.tracking import Notes, View
+from waystation_worker.tracked_changes import Notes, View
 from waystation_worker.values import (
     Json,
     as_number,

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from waystation.v1 import event_pb2
 from waystation_worker.tasks import is_event_type
-from waystation_worker.timing import Span, moment, span, time_of
+from waystation_worker.times import Span, moment, span, time_of
 from waystation_worker.values import Json, Model, read_struct, write_struct
 
 ModelT = TypeVar("ModelT")

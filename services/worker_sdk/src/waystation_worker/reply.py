@@ -9,7 +9,7 @@ from typing import Any
 from waystation.v1 import result_pb2, wait_pb2
 from waystation_worker.events import NewEvent
 from waystation_worker.tasks import check_name, is_reserved
-from waystation_worker.timing import Span, span
+from waystation_worker.times import Span, span
 from waystation_worker.values import Model, check_writable, parse_pointer, write_struct
 
 MAX_EVENTS = 1000

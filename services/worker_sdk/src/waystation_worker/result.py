@@ -6,7 +6,7 @@ from typing import Any
 
 from waystation.v1 import operation_pb2, result_pb2
 from waystation_worker.reply import Reply
-from waystation_worker.tracking import MAX_OPERATIONS, Operation, write_operation
+from waystation_worker.tracked_changes import MAX_OPERATIONS, Operation, write_operation
 from waystation_worker.values import as_number, escape, parse_pointer
 
 

@@ -14,7 +14,7 @@ from waystation.v1 import task_handler_service_pb2
 from waystation_worker.class_style import Task, declaration
 from waystation_worker.errors import SettingsError, WaystationError
 from waystation_worker.invocation import Invoker
-from waystation_worker.running import run_until_signal
+from waystation_worker.process import run_until_signal
 from waystation_worker.server import Serving
 from waystation_worker.servicer import BlockingTaskServicer
 from waystation_worker.settings import read_settings

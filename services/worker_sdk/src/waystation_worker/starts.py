@@ -19,7 +19,7 @@ from typing import Any
 
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation_worker.errors import WaystationError
-from waystation_worker.timing import Span, span
+from waystation_worker.times import Span, span
 from waystation_worker.values import Model, write_struct
 from waystation_worker.workflows import Workflow
 

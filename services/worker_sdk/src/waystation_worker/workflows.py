@@ -9,7 +9,7 @@ from typing import Any
 
 from waystation.v1 import event_pb2, history_pb2, wait_pb2, workflow_pb2
 from waystation_worker.context import status_name
-from waystation_worker.timing import time_of
+from waystation_worker.times import time_of
 from waystation_worker.values import read_struct
 
 

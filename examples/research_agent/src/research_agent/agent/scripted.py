@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from chat_model.asking import AnswerT, ChatModel
+from chat_model.questions import AnswerT, ChatModel
 from research_agent.agent.thoughts import MAX_INPUT, Plan, Reflection, ToolCall
 
 _STORE = re.compile(r"([\d,]+) litres of oil")

@@ -22,7 +22,7 @@ from waystation.v1.dead_letter_service_pb2 import (
 )
 from waystation_cli import arguments
 from waystation_cli.arguments import JSON_HELP
-from waystation_cli.commands.paging import Limit, gather
+from waystation_cli.commands.pages import Limit, gather
 from waystation_cli.connection import (
     CALL_SECONDS,
     DEFAULT_ADDRESS,

@@ -50,9 +50,9 @@ def dev(
     from waystation_cli.embedded.data_dir import DataDir, DataDirRefused, default_data_dir
     from waystation_cli.embedded.postgres import EmbeddedPostgres, EmbeddedPostgresFailed
     from waystation_cli.embedded.system import PostgresEnded, run_system
+    from waystation_core.background import Died
     from waystation_core.rpc.server import PortTaken
     from waystation_core.rpc.settings import BadSettings
-    from waystation_core.running import Died
 
     environment = dict(os.environ)
     if port is not None:

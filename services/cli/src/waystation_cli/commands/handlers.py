@@ -18,7 +18,7 @@ from waystation.v1.handler_registry_service_pb2 import (
     UnregisterHandlerResponse,
 )
 from waystation_cli import arguments
-from waystation_cli.commands.paging import Limit, gather
+from waystation_cli.commands.pages import Limit, gather
 from waystation_cli.connection import (
     CALL_SECONDS,
     DEFAULT_ADDRESS,

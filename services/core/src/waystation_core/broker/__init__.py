@@ -7,7 +7,7 @@ The one way in is `open_broker`, and `broker_faults` before it. This room must n
 from __future__ import annotations
 
 from waystation_core.broker.amqp import AmqpBroker
-from waystation_core.broker.asking import broker_faults
+from waystation_core.broker.fitness_check import broker_faults
 from waystation_core.broker.in_process import InProcessBroker
 from waystation_core.ports.broker import Broker
 

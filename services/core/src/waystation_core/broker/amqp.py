@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from waystation_core.background import job
 from waystation_core.broker import wire
 from waystation_core.broker.connection import (
     SessionLostError,
@@ -34,7 +35,6 @@ from waystation_core.ports.broker import (
     Notice,
     require_pool,
 )
-from waystation_core.running import job
 
 LOSS_WAITS_SECONDS = 10.0
 """How long the news of a loss waits for the announcing connection, so that announcing again does

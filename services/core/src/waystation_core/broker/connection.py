@@ -20,9 +20,9 @@ import structlog
 from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.exceptions import AMQPError, ConnectionOpenAborted
 
+from waystation_core.background import step
 from waystation_core.broker import fitness, properties
 from waystation_core.broker.topology import Queue, Topology
-from waystation_core.running import step
 
 _log = structlog.get_logger(__name__)
 

@@ -14,9 +14,9 @@ import pika
 import structlog
 import tenacity
 
+from waystation_core.background import keep
 from waystation_core.broker.connection import Session, SessionLostError
 from waystation_core.ports.broker import BrokerCounters
-from waystation_core.running import keep
 
 FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 3.0

@@ -11,6 +11,7 @@ import pika
 import structlog
 from pika.exceptions import AMQPError
 
+from waystation_core.background import job
 from waystation_core.broker import wire
 from waystation_core.broker.connection import Session, SessionLostError
 from waystation_core.broker.link import Link
@@ -21,7 +22,6 @@ from waystation_core.ports.broker import (
     AnnounceOutcome,
     BrokerCounters,
 )
-from waystation_core.running import job
 
 TRANSIENT = 1
 PERSISTENT = 2

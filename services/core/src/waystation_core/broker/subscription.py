@@ -10,6 +10,7 @@ import pika
 import structlog
 from pika.exceptions import AMQPError
 
+from waystation_core.background import Kept, keep
 from waystation_core.broker import wire
 from waystation_core.broker.connection import CLOSE_SECONDS, Session, SessionLostError
 from waystation_core.broker.levels import Levels
@@ -22,7 +23,6 @@ from waystation_core.ports.broker import (
     Received,
     Token,
 )
-from waystation_core.running import Kept, keep
 
 WATCH_SECONDS = 5.0
 

@@ -13,6 +13,6 @@ May import `ports`, `domain` and gRPC; never `store`, `broker`, `rpc` or `relay`
 
 from waystation_core.failpoints.plan import NAME, PROFILE, BadFailpoints, Plan, plan_of
 from waystation_core.failpoints.table import POINTS
-from waystation_core.failpoints.wrapping import Failpoints
+from waystation_core.failpoints.wrappers import Failpoints
 
 __all__ = ["NAME", "POINTS", "PROFILE", "BadFailpoints", "Failpoints", "Plan", "plan_of"]

@@ -17,7 +17,7 @@ from waystation_conversion.statuses import CALL_TIMED_OUT, error_of_code
 from waystation_conversion.times import retry_after_from_proto
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.endpoint_channels import MAX_ANSWER_BYTES, MAX_METADATA_BYTES
-from waystation_core.rpc.reading import SMALL_BYTES, MessageReader, parsed
+from waystation_core.rpc.message_reader import SMALL_BYTES, MessageReader, parsed
 from waystation_domain.errors import NotBegun, ResponseInvalid, WaystationError
 from waystation_domain.limits import (
     MAX_MESSAGE_BYTES,

@@ -20,7 +20,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from waystation.v1 import result_pb2
 from waystation_core.ids import new_id
-from waystation_core.rpc.reading import SMALL_BYTES, MessageReader, parsed
+from waystation_core.rpc.message_reader import SMALL_BYTES, MessageReader, parsed
 from waystation_core.rpc.status_texts import short_details, short_enough
 from waystation_core.rpc.unknown_fields import changes_something
 from waystation_domain import units

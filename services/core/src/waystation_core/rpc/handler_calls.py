@@ -13,6 +13,7 @@ import grpc
 from grpc import ChannelConnectivity as Connectivity
 
 from waystation.v1 import task_handler_service_pb2 as pb
+from waystation_core.background import step
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.addresses import admitted_addresses, target
 from waystation_core.rpc.attempts import (
@@ -26,8 +27,7 @@ from waystation_core.rpc.attempts import (
     read_answer,
 )
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENT, open_endpoint_channel
-from waystation_core.rpc.reading import MessageReader
-from waystation_core.running import step
+from waystation_core.rpc.message_reader import MessageReader
 from waystation_domain.endpoints import Allowlist, host_and_port
 from waystation_domain.errors import WaystationError
 from waystation_domain.outcomes import AttemptError

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from google.protobuf.message import DecodeError
 
-from waystation_core.rpc.reading import varint_at
+from waystation_core.rpc.message_reader import varint_at
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 """Of the items in one message, unless a single one is larger. Receivers with gRPC's defaults refuse

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 import uvloop
 
+from waystation_core.background import Died, owner, step
 from waystation_core.rpc import logs
 from waystation_core.rpc.server import PortTaken
 from waystation_core.rpc.settings import (
@@ -22,7 +23,6 @@ from waystation_core.rpc.settings import (
     SettingsType,
     read_settings,
 )
-from waystation_core.running import Died, owner, step
 from waystation_domain.errors import WaystationError
 
 log = structlog.get_logger(__name__)

@@ -21,8 +21,8 @@ from waystation_core.store.leases import Leases
 from waystation_core.store.losses import Losses
 from waystation_core.store.membership import Membership
 from waystation_core.store.pool import Pool, connection_of, json_text
-from waystation_core.store.sweeping import Sweeping
-from waystation_core.store.writing import count_request, write
+from waystation_core.store.sweeps import Sweeping
+from waystation_core.store.writes import count_request, write
 from waystation_domain.actions import Start
 from waystation_domain.commit import EventFacts, InstanceCommit
 from waystation_domain.errors import RequestIdReused

@@ -22,7 +22,7 @@ from psycopg.rows import TupleRow
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
-from waystation_core.running import job
+from waystation_core.background import job
 from waystation_core.store.faults import DRIVER_ERRORS, spoils_connection, told
 from waystation_domain.errors import StoreUnavailable
 

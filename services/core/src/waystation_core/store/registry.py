@@ -12,12 +12,12 @@ from dataclasses import replace
 from waystation_core.ids import may_be_ours
 from waystation_core.ports.store import Registration, RegistrySnapshot
 from waystation_core.store import task_specs
-from waystation_core.store.catching_up import CatchingUp
+from waystation_core.store.catch_up import CatchingUp
 from waystation_core.store.handler_rows import HANDLER_COLUMNS, LIVE
 from waystation_core.store.handler_rows import registration as registration_of
 from waystation_core.store.pool import Connection, Pool, connection_of
-from waystation_core.store.registering import Registering
-from waystation_core.store.retiring import Retiring
+from waystation_core.store.registrations import Registering
+from waystation_core.store.retirement import Retiring
 from waystation_domain.errors import HandlerNotFound, shown
 from waystation_domain.model import DEFAULT_NAMESPACE, JsonObject
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 
 from waystation_domain.model import DeadLetterState, DeliveryState, Result, Status, TimerKind
-from waystation_domain.retiring import STAYS
+from waystation_domain.retirement import STAYS
 
 
 class EndpointKind(IntEnum):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from waystation_core.ports.store import RouterFact, SystemFacts
-from waystation_core.store import counting, states
+from waystation_core.store import counts, states
 from waystation_core.store.membership import pools_of
 from waystation_core.store.pool import Connection
 
@@ -47,7 +47,7 @@ async def system_facts(connection: Connection, namespace: str) -> SystemFacts:
     """See `ports.store.QueryStore.system`."""
     cursor = await connection.execute(_SYSTEM)
     numbers = await cursor.fetchone()
-    workflows = await counting.instances(connection, namespace)
+    workflows = await counts.instances(connection, namespace)
     cursor = await connection.execute(_OLDEST)
     oldest = await cursor.fetchone()
     cursor = await connection.execute(

@@ -12,9 +12,9 @@ from google.protobuf.message import DecodeError
 from grpc import ChannelConnectivity as Connectivity
 from grpc_health.v1 import health_pb2
 
+from waystation_core.background import Kept, keep
 from waystation_core.rpc.addresses import admitted_addresses, target
 from waystation_core.rpc.endpoint_channels import HEALTH_CHECK, open_endpoint_channel
-from waystation_core.running import Kept, keep
 from waystation_domain.endpoints import Allowlist, check_endpoint, host_and_port
 from waystation_domain.errors import WaystationError
 

@@ -12,6 +12,7 @@ import structlog
 
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_conversion.statuses import error_of_code
+from waystation_core.background import job
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.attempts import (
     Answered,
@@ -25,13 +26,13 @@ from waystation_core.rpc.attempts import (
     read_answer,
 )
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENT
-from waystation_core.rpc.reading import MessageReader
-from waystation_core.running import job
+from waystation_core.rpc.message_reader import MessageReader
 from waystation_domain.endpoints import Allowlist
 from waystation_domain.outcomes import AttemptError
 from waystation_domain.task_table import announces
 from waystation_domain.units import duration
 from waystation_router.endpoints.calls import Call
+from waystation_router.endpoints.condition import Standing
 from waystation_router.endpoints.connection import Connection
 from waystation_router.endpoints.outcomes import (
     PERHAPS_CUT,
@@ -39,7 +40,6 @@ from waystation_router.endpoints.outcomes import (
     error_of_item,
     is_fault_of_endpoint,
 )
-from waystation_router.endpoints.standing import Standing
 from waystation_router.endpoints.stream import EventStream, was_refused
 
 NEWS_SECONDS = 0.02

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from waystation.v1 import task_handler_service_pb2 as pb
+from waystation_core.background import job
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.attempts import NotSent
-from waystation_core.rpc.reading import MessageReader
-from waystation_core.running import job
+from waystation_core.rpc.message_reader import MessageReader
 from waystation_domain.endpoints import Allowlist
 from waystation_domain.model import JsonObject
 from waystation_router.endpoints.calls import Call

@@ -12,7 +12,7 @@ from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.rpc.attempts import answer_too_large, invalid_answer
 from waystation_core.rpc.endpoint_channels import MAX_ANSWER_BYTES
 from waystation_core.rpc.items import fields
-from waystation_core.rpc.reading import SMALL_BYTES, MessageReader
+from waystation_core.rpc.message_reader import SMALL_BYTES, MessageReader
 from waystation_core.rpc.unknown_fields import drop_unknown
 from waystation_domain.errors import WaystationError
 from waystation_domain.limits import MAX_REPEATED

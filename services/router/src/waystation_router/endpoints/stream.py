@@ -12,10 +12,10 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from waystation.v1 import task_handler_service_pb2 as pb
+from waystation_core.background import job
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENTS
 from waystation_core.rpc.items import MAX_MESSAGE_BYTES, joined
-from waystation_core.rpc.reading import MessageReader
-from waystation_core.running import job
+from waystation_core.rpc.message_reader import MessageReader
 from waystation_domain.outcomes import AttemptError
 from waystation_router.endpoints.calls import Call
 from waystation_router.endpoints.outcomes import PERHAPS_CUT

@@ -31,7 +31,7 @@ from waystation_worker.testing.answers import (
     Pending,
     Raised,
 )
-from waystation_worker.testing.calling import run_task
+from waystation_worker.testing.calls import run_task
 from waystation_worker.testing.engine import TestEngine
 from waystation_worker.testing.records import DeadLetter, Entry, PendingTask
 from waystation_worker.testing.run import Stuck, WorkflowRun

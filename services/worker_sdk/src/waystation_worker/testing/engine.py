@@ -20,12 +20,12 @@ from waystation_domain.task_table import TaskTable
 from waystation_worker.errors import WorkflowAlreadyExists
 from waystation_worker.service import HandlerService
 from waystation_worker.tasks import HostedTask
-from waystation_worker.testing.calling import START_OF_TIME, as_json, number
+from waystation_worker.testing.calls import START_OF_TIME, as_json, number
 from waystation_worker.testing.memory import Memory
 from waystation_worker.testing.refusals import refusing
 from waystation_worker.testing.router import Router
 from waystation_worker.testing.run import WorkflowRun
-from waystation_worker.timing import Span, span
+from waystation_worker.times import Span, span
 from waystation_worker.values import Model, copied
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from random import Random
 
 from waystation_conversion import add_history
-from waystation_domain.completing import PENDING_TIMED_OUT
+from waystation_domain.completions import PENDING_TIMED_OUT
 from waystation_domain.lifecycle import Treatment
 from waystation_domain.model import Delivery, DeliveryState, Event, JsonObject, TimerKind
 from waystation_domain.outcomes import CallResult, Outcome, Verdict
@@ -18,7 +18,7 @@ from waystation_domain.task_spec import TaskSpec
 from waystation_domain.task_table import TaskTable
 from waystation_worker.service import HandlerService
 from waystation_worker.tasks import HostedTask
-from waystation_worker.testing.calling import call
+from waystation_worker.testing.calls import call
 from waystation_worker.testing.memory import HOLDER, Memory, Place
 
 Hosts = Mapping[str, tuple[HandlerService, HostedTask]]

@@ -14,22 +14,22 @@ from waystation_conversion import (
     new_event_from_proto,
     result_from_proto,
 )
-from waystation_domain import actions, completing, dead_letters, lifecycle, limits, model
-from waystation_domain.completing import Standing
+from waystation_domain import actions, completions, dead_letters, lifecycle, limits, model
+from waystation_domain.completions import Standing
 from waystation_domain.draft import Draft
 from waystation_domain.model import Delivery, Event
 from waystation_domain.outcomes import AttemptError, Reply
-from waystation_worker.completing import task_failure
+from waystation_worker.completions import task_failure
 from waystation_worker.errors import DeliveryNotFound, Unavailable
 from waystation_worker.events import NewEvent
 from waystation_worker.result import TaskResult
-from waystation_worker.testing.calling import as_json, attempt_of, token_of
+from waystation_worker.testing.calls import as_json, attempt_of, token_of
 from waystation_worker.testing.memory import Letter, Memory
 from waystation_worker.testing.records import DeadLetter, Entry, PendingTask, entry_of
 from waystation_worker.testing.refusals import refusing
 from waystation_worker.testing.router import Router
-from waystation_worker.testing.telling import timeline
-from waystation_worker.timing import DAY, Span, span
+from waystation_worker.testing.texts import timeline
+from waystation_worker.times import DAY, Span, span
 from waystation_worker.values import Json, Model, copied
 from waystation_worker.workflows import (
     EventWithState,
@@ -242,7 +242,7 @@ class WorkflowRun:
         seconds = span(extension, "extension", DAY)
 
         def extend(draft: Draft, _: Event, row: Delivery) -> None:
-            completing.extend(draft, row, seconds.total_seconds())
+            completions.extend(draft, row, seconds.total_seconds())
 
         with refusing():
             self._follow(completion_token, extend, fenced=True)
@@ -276,7 +276,7 @@ class WorkflowRun:
 
     def _complete(self, token: str, outcome: Reply | AttemptError, *, fenced: bool) -> None:
         def complete(draft: Draft, event: Event, row: Delivery) -> None:
-            completing.complete(draft, event, self._router.task(row.task_id), row, outcome)
+            completions.complete(draft, event, self._router.task(row.task_id), row, outcome)
 
         self._follow(token, complete, fenced=fenced)
 
@@ -289,7 +289,7 @@ class WorkflowRun:
             where, row = Standing.OVER, None
             if attempt is not None:
                 facts = draft.facts(attempt.event_id)
-                where, row = completing.standing(facts, attempt, fenced=fenced)
+                where, row = completions.standing(facts, attempt, fenced=fenced)
             if where is Standing.IN_CALL:
                 raise Unavailable(
                     f"{token} has not answered `pending` yet; try again", code="UNAVAILABLE"

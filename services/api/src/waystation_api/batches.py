@@ -1,0 +1,117 @@
+"""Batches that form by themselves: what comes while a batch is under way goes into the next one.
+
+A single item pays no delay; under load one statement carries many.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from waystation_core.background import Kept, keep
+from waystation_core.fair_line import FairLine
+from waystation_core.ports.store import WriteRefused
+from waystation_domain.errors import StoreUnavailable
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+@dataclass(slots=True)
+class _Held(Generic[Item, Answer]):
+    item: Item
+    size_bytes: int
+    future: asyncio.Future[Answer]
+
+
+class Batcher(Generic[Item, Answer]):
+    """Carries items out in batches; answers come in the order of the items."""
+
+    def __init__(
+        self,
+        carry_out: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
+        *,
+        limit: int,
+        workers: int,
+        most_held: float = math.inf,
+        most_bytes: float = math.inf,
+    ) -> None:
+        """`limit` items go into a batch, `workers` batches are under way at once. No more than
+        `most_held` items of `most_bytes` in all are held until they have their answers."""
+        self._carry_out = carry_out
+        self._limit = limit
+        self._free = workers
+        self._most_held = most_held
+        self._most_bytes = most_bytes
+        self._held = 0
+        self._held_bytes = 0
+        self._waiting: FairLine[_Held[Item, Answer]] = FairLine()
+        self._under_way: set[Kept] = set()
+
+    async def __call__(self, item: Item, size_bytes: int = 0, line: str = "") -> Answer:
+        """The answer to one item. Lines are served in turn. A caller that goes away takes nothing back.
+        Raises StoreUnavailable where so much is held that there is no room for it."""
+        if self._held and (
+            self._held >= self._most_held or self._held_bytes + size_bytes > self._most_bytes
+        ):
+            raise StoreUnavailable(
+                f"{self._held} requests already wait for the database; retry the request "
+                "in a moment.",
+                waiting=str(self._held),
+            )
+        self._held += 1
+        self._held_bytes += size_bytes
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append(line, _Held(item, size_bytes, future))
+        if self._free:
+            self._free -= 1
+            # What waits for it would wait for ever.
+            task = keep("batches", self._work, again=False, ends=True)
+            self._under_way.add(task)
+            task.task.add_done_callback(lambda _: self._under_way.discard(task))
+        return await future
+
+    async def close(self) -> None:
+        """Waits for what is under way."""
+        while self._under_way:
+            await asyncio.wait({kept.task for kept in self._under_way})
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                batch: list[_Held[Item, Answer]] = []
+                while self._waiting and len(batch) < self._limit:
+                    batch.append(self._waiting.pop())
+                try:
+                    await self._answer(batch)
+                finally:
+                    self._held -= len(batch)
+                    self._held_bytes -= sum(held.size_bytes for held in batch)
+        finally:
+            self._free += 1
+
+    async def _answer(self, batch: Sequence[_Held[Item, Answer]]) -> None:
+        try:
+            answers = await self._carry_out([held.item for held in batch])
+        except WriteRefused as refused:
+            if len(batch) == 1:
+                _fail(batch, refused)
+                return
+            # One of them can't be written; the others must not suffer for it.
+            for one in batch:
+                await self._answer([one])
+        except Exception as error:
+            _fail(batch, error)
+        else:
+            for held, answer in zip(batch, answers, strict=True):
+                if not held.future.done():
+                    held.future.set_result(answer)
+
+
+def _fail(batch: Sequence[_Held[Item, Answer]], error: Exception) -> None:
+    for held in batch:
+        if not held.future.done():
+            held.future.set_exception(error)

@@ -1,0 +1,1 @@
+"""DeadLetterService: list, retry and discard; bulk and portions are for many at once."""

@@ -1,0 +1,1 @@
+"""DeliveryCompletionService: the end of deliveries whose task answered `pending`."""

@@ -1,0 +1,183 @@
+"""Registering endpoints: what may be dialled, who owns a task, and catch-up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from waystation.v1 import handler_pb2, handler_registry_service_pb2
+from waystation_api.handlers.catch_ups import catch_up
+from waystation_api.requests import check_namespace, check_request_id, digest_of
+from waystation_conversion import (
+    refuses_unforeseen,
+    seconds_from_proto,
+    task_spec_from_proto,
+    timestamp_from_proto,
+)
+from waystation_core.decisions import Decisions
+from waystation_core.ports.store import Registration, RegistryStore
+from waystation_core.registry_copy import RegistryCopy
+from waystation_core.rpc.addresses import admitted_addresses
+from waystation_domain import limits, reserved, units
+from waystation_domain.endpoints import Allowlist
+from waystation_domain.errors import InvalidField, PayloadTooLarge
+from waystation_domain.model import DEFAULT_NAMESPACE
+from waystation_domain.task_spec import TaskSpec
+
+_pb = handler_registry_service_pb2
+log = structlog.get_logger(__name__)
+
+DEFAULT_LEASE_SECONDS = 30.0
+
+
+def _check_size(tasks: Sequence[handler_pb2.TaskSpec]) -> None:
+    """All of them are shown in one message; each name is looked at, and compared with all others."""
+    size = sum(task.ByteSize() for task in tasks)
+    if size > limits.MAX_BYTES_OF_REGISTRATION:
+        raise PayloadTooLarge(
+            f"tasks takes {units.size(size)}; the limit is {units.size(limits.MAX_BYTES_OF_REGISTRATION)}. Use patterns, "
+            "or several services.",
+            field="tasks",
+            limit_bytes=str(limits.MAX_BYTES_OF_REGISTRATION),
+            bytes=str(size),
+        )
+    names = sum(
+        len(task.event_types)
+        + len(task.workflow_types)
+        + len(task.may_emit)
+        + len(task.reads.paths)
+        + len(task.writes.paths)
+        for task in tasks
+    )
+    if names > limits.MAX_NAMES_OF_REGISTRATION:
+        raise InvalidField(
+            f"tasks have {names} event types, workflow types and paths in total; the limit is "
+            f"{limits.MAX_NAMES_OF_REGISTRATION}. Use patterns, or several services.",
+            field="tasks",
+            limit=str(limits.MAX_NAMES_OF_REGISTRATION),
+        )
+
+
+@refuses_unforeseen("request")
+def registration_from_proto(request: _pb.RegisterHandlerRequest) -> Registration:
+    """What a request registers, within the limits; whether it may be dialled is not asked here."""
+    service_name = reserved.check_name(request.service_name, "service_name")
+    limits.check_short_text(request.service_version, "service_version")
+    kind = request.kind or handler_pb2.REGISTRATION_KIND_LEASED
+    if kind not in (handler_pb2.REGISTRATION_KIND_LEASED, handler_pb2.REGISTRATION_KIND_STATIC):
+        raise InvalidField(
+            f"kind {kind} is not known to this release. Use LEASED or STATIC.", field="kind"
+        )
+    static = kind == handler_pb2.REGISTRATION_KIND_STATIC
+    lease = DEFAULT_LEASE_SECONDS
+    if request.HasField("lease"):
+        if static:
+            raise InvalidField("lease is only for LEASED registrations; omit it.", field="lease")
+        lease = seconds_from_proto(request.lease, "lease", least=1.0, most=limits.MAX_LEASE_SECONDS)
+    if not 1 <= len(request.tasks) <= limits.MAX_TASKS:
+        raise InvalidField(
+            f"tasks must contain 1-{limits.MAX_TASKS} tasks, not {len(request.tasks)}.",
+            field="tasks",
+        )
+    _check_size(request.tasks)
+    tasks = tuple(
+        task_spec_from_proto(task, service_name, f"tasks[{at}]")
+        for at, task in enumerate(request.tasks)
+    )
+    began_at = None
+    if request.HasField("began_at"):
+        began_at = timestamp_from_proto(request.began_at, "began_at")
+    names = [task.task_id for task in tasks]
+    if len(set(names)) < len(names):
+        raise InvalidField(
+            "tasks has the same task_id twice; give each task a unique task_id.",
+            field="tasks.task_id",
+        )
+    return Registration(
+        handler_id="",
+        service_name=service_name,
+        service_version=request.service_version,
+        host=request.host,
+        port=request.port,
+        static=static,
+        tasks=tasks,
+        lease_seconds=None if static else round(lease),
+        began_at=began_at,
+    )
+
+
+class Registering:
+    """Stores registrations and lets new tasks catch up."""
+
+    def __init__(
+        self,
+        registry: RegistryStore,
+        copy: RegistryCopy,
+        decisions: Decisions,
+        allowlist: Allowlist,
+        *,
+        at_most: int,
+    ) -> None:
+        self._registry = registry
+        self._copy = copy
+        self._decisions = decisions
+        self._allowlist = allowlist
+        self._at_most = at_most
+        self._to_look_at: dict[str, TaskSpec] = {}
+        """Tasks whose second look this server has claimed and not done yet."""
+
+    async def register(self, request: _pb.RegisterHandlerRequest) -> tuple[Registration, int]:
+        """The registration, and how many deliveries its new tasks caught up with. Raises
+        EndpointNotAllowed, TaskOwnedByOtherService, RequestIdReused, TooManyHandlers."""
+        namespace = check_namespace(request.namespace)
+        request_id = check_request_id(request.request_id)
+        wanted = registration_from_proto(request)
+        await self._check_endpoint(wanted.host, wanted.port)
+        digest = digest_of(request)
+        stored, new_tasks = await self._registry.register(
+            wanted,
+            namespace=namespace,
+            request=(request_id, digest) if request_id is not None else None,
+            at_most=self._at_most,
+        )
+        log.info(
+            "handler_registered",
+            handler_id=stored.handler_id,
+            service=stored.service_name,
+            endpoint=f"{stored.host}:{stored.port}",
+            tasks=len(stored.tasks),
+        )
+        await self._copy.refresh()
+        caught_up = 0
+        for task in stored.tasks:
+            if task.catch_up and task.task_id in new_tasks:
+                caught_up += await catch_up(
+                    task, self._registry, self._decisions, namespace=namespace
+                )
+        return stored, caught_up
+
+    async def unregister(self, handler_id: str) -> None:
+        """Takes an endpoint out, where it is there."""
+        await self._registry.unregister(handler_id, namespace=DEFAULT_NAMESPACE)
+        log.info("handler_unregistered", handler_id=handler_id)
+        await self._copy.refresh()
+
+    async def look_again(self) -> None:
+        """The second look of catch-up, where it is due: by now no commit is under way that did
+        not know the task."""
+        for task in await self._registry.catch_ups_due():
+            self._to_look_at[task.task_id] = task
+        # A look that an outage cuts short is this server's still: nobody else takes it for a while.
+        for task in list(self._to_look_at.values()):
+            await catch_up(task, self._registry, self._decisions)
+            await self._registry.caught_up(task.task_id)
+            del self._to_look_at[task.task_id]
+
+    async def _check_endpoint(self, host: str, port: int) -> None:
+        try:
+            await admitted_addresses(host, port, self._allowlist)
+        except OSError:
+            # Said as everything else that may not be called is: who asks learns nothing of the
+            # network behind this server.
+            self._allowlist.check(host, port, ())

@@ -1,0 +1,127 @@
+"""Retiring tasks: by an operator for good, by the system when nobody declares them any more; and what
+becomes of the deliveries that are open then.
+
+A task that is retired gets nothing new from its commit on. What is open is made dead letters instance
+after instance, each under its own lock. Commits that were under way with the registry as it was, failed
+calls and retried dead letters may leave more of it, at any time; so the look goes on for as long as
+the task is retired, over an index that has nothing to show when there is nothing.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from waystation.v1 import handler_registry_service_pb2
+from waystation_api.requests import check_namespace, check_request_id, digest_of
+from waystation_core.decisions import Decision, Decisions
+from waystation_core.ports.store import EngineStore, RegistryStore
+from waystation_core.registry_copy import RegistryCopy
+from waystation_domain import limits
+from waystation_domain.errors import StoreUnavailable, TaskNotFound
+from waystation_domain.retirement import retire
+
+_pb = handler_registry_service_pb2
+log = structlog.get_logger(__name__)
+
+_RPC = "RetireTask"
+_DELIVERIES_AT_ONCE = 500
+"""In one transaction."""
+_PATIENCE = 3
+"""Instances that may be locked for long, before it is the store that is at fault."""
+
+
+class Retiring:
+    """Carries out RetireTask, and `look` what follows by itself."""
+
+    def __init__(
+        self,
+        store: EngineStore,
+        registry: RegistryStore,
+        copy: RegistryCopy,
+        decisions: Decisions,
+        grace: float,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._copy = copy
+        self._decisions = decisions
+        self._grace = grace
+        self._looked_at = -1
+        self._waiting = False
+
+    async def retire(self, request: _pb.RetireTaskRequest) -> int:
+        """Retires a task as an operator asks; how many of its deliveries became dead letters. Raises
+        TaskNotFound, RequestIdReused."""
+        namespace = check_namespace(request.namespace)
+        request_id = check_request_id(request.request_id)
+        task_id = limits.check_task_id(request.task_id, "task_id")
+        if self._copy.task(task_id) is None:
+            await self._copy.refresh()
+        if self._copy.task(task_id) is None:
+            raise TaskNotFound.of(task_id)
+        begun = await self._store.begin_request(
+            _RPC, request_id, digest_of(request), namespace=namespace
+        )
+        if begun.done:
+            return begun.count
+        await self._registry.retire(task_id, namespace=namespace)
+        log.info("task_retired", task_id=task_id, by="operator")
+        await self._copy.refresh()
+        count = await self._dead_letter(task_id, request_id)
+        if request_id is None:
+            return count
+        return await self._store.end_request(_RPC, request_id, namespace=namespace)
+
+    async def look(self) -> None:
+        """Retires tasks whose grace is over, and makes dead letters of what is open of retired ones."""
+        _, changes = await self._registry.changes()
+        if changes != self._looked_at or self._waiting:
+            undeclared = await self._registry.retire_undeclared(self._grace)
+            # Not before: a look that failed is made again.
+            self._looked_at, self._waiting = changes, undeclared.waiting
+            for task_id in undeclared.retired:
+                log.warning("task_retired", task_id=task_id, by="system")
+            if undeclared.retired:
+                await self._copy.refresh()
+        await self._dead_letter()
+
+    async def _dead_letter(self, task_id: str = "", request_id: str | None = None) -> int:
+        """Goes once through all open deliveries of retired tasks, or of this one."""
+        count = failed = 0
+        last = ("", 0)
+        while found := await self._registry.instances_to_retire(task_id=task_id, after=last):
+            for one, key in found:
+                try:
+                    count += await self._of_instance(one, key, request_id)
+                except StoreUnavailable:
+                    # Its lock is held for long: the next look finds it again. Or Postgres is gone.
+                    failed += 1
+                    if failed > _PATIENCE:
+                        raise
+                    log.warning("retiring_postponed", task_id=one, instance_key=key)
+            last = found[-1]
+        return count
+
+    async def _of_instance(self, task_id: str, key: int, request_id: str | None) -> int:
+        async def retire_some(decision: Decision) -> tuple[int, bool]:
+            locked = decision.locked
+            deliveries = await locked.deliveries_of(task_id, limit=_DELIVERIES_AT_ONCE)
+            facts = await locked.facts_of([event.event_id for _, event in deliveries])
+            retired = retire(decision.draft(facts), deliveries)
+            if retired and request_id is not None:
+                await locked.count(_RPC, request_id, retired)
+            return retired, len(deliveries) == _DELIVERIES_AT_ONCE
+
+        count, may_be_more = 0, True
+        while may_be_more:
+            decided = await self._decisions.under_lock(retire_some, key=key)
+            retired, may_be_more = decided.answer
+            count += retired
+            if retired:
+                log.info(
+                    "deliveries_retired",
+                    task_id=task_id,
+                    workflow_id=decided.instance.workflow_instance_id,
+                    deliveries=retired,
+                )
+        return count

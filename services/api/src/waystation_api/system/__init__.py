@@ -1,0 +1,1 @@
+"""SystemService: the installation at one moment, and the flow of its events."""

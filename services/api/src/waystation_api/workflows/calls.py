@@ -1,0 +1,116 @@
+"""StartWorkflow, RunWorkflow and WaitWorkflow, whichever way they come: as calls of their own, or as
+items of a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from waystation.v1 import workflow_service_pb2
+from waystation_api.handlers.tasks import task_ids
+from waystation_api.requests import check_instance_id, check_namespace
+from waystation_api.workflows import waiters
+from waystation_api.workflows.starts import Starter, start_from_proto
+from waystation_api.workflows.waiters import Waiters
+from waystation_conversion import context_to_proto, seconds_from_proto
+from waystation_core.registry_copy import RegistryCopy
+from waystation_domain import lifecycle
+from waystation_domain.errors import InvalidField
+
+_pb = workflow_service_pb2
+
+Stored = Callable[[str], Awaitable[None]]
+"""Called with the instance's id as soon as its start is committed."""
+
+
+class WorkflowCalls:
+    """Carries them out. Each fills the response that it is given.
+
+    `remaining` is how many seconds the caller waits; None: for ever. `line` names what is served in turn
+    with others: the items of one stream do not stand before those of another.
+    """
+
+    def __init__(self, starter: Starter, waiters: Waiters, registry: RegistryCopy) -> None:
+        self._starter = starter
+        self._waiters = waiters
+        self._registry = registry
+
+    async def start(
+        self,
+        request: _pb.StartWorkflowRequest,
+        response: _pb.StartWorkflowResponse,
+        *,
+        line: str = "",
+    ) -> None:
+        """Raises what `start_from_proto` and `Starter.start` raise."""
+        size = request.ByteSize()
+        started = await self._starter.start(start_from_proto(request), size, line)
+        response.created = started.created
+        context_to_proto(started.instance, into=response.context)
+        response.task_ids.extend(
+            await task_ids(self._registry, lifecycle.STARTED, started.instance.workflow_type)
+        )
+
+    async def run(
+        self,
+        request: _pb.RunWorkflowRequest,
+        response: _pb.RunWorkflowResponse,
+        *,
+        remaining: float | None,
+        stored: Stored | None = None,
+        line: str = "",
+    ) -> None:
+        """Raises as `start`."""
+        if not request.HasField("start"):
+            raise InvalidField("start is missing; set the workflow to run.", field="start")
+        seconds = _seconds(request, remaining)
+        size = request.start.ByteSize()
+        start = start_from_proto(request.start)
+        wanted = start.instance.workflow_instance_id
+        # Subscribed before the start is committed, so that the first read can be spared.
+        with self._waiters.waiter(wanted) as waiter:
+            started = await self._starter.start(start, size, line)
+            instance_id = started.instance.workflow_instance_id
+            if stored is not None:
+                await stored(instance_id)
+            if instance_id == wanted:
+                instance, outcome = await waiter.wait(
+                    seconds, started.instance if started.created else None
+                )
+        if instance_id != wanted:
+            # A repeated request: the instance is that of the first call.
+            with self._waiters.waiter(instance_id) as waiter:
+                instance, outcome = await waiter.wait(seconds)
+        response.outcome = outcome
+        response.created = started.created
+        context_to_proto(instance, into=response.context)
+        response.task_ids.extend(
+            await task_ids(self._registry, lifecycle.STARTED, instance.workflow_type)
+        )
+
+    async def wait(
+        self,
+        request: _pb.WaitWorkflowRequest,
+        response: _pb.WaitWorkflowResponse,
+        *,
+        remaining: float | None,
+    ) -> None:
+        """Raises InvalidId, InvalidField, NamespaceNotFound, WorkflowNotFound, StoreUnavailable."""
+        check_namespace(request.namespace)
+        instance_id = check_instance_id(request.workflow_instance_id)
+        seconds = _seconds(request, remaining)
+        with self._waiters.waiter(instance_id) as waiter:
+            instance, outcome = await waiter.wait(seconds)
+        response.outcome = outcome
+        context_to_proto(instance, into=response.context)
+
+
+def _seconds(
+    request: _pb.RunWorkflowRequest | _pb.WaitWorkflowRequest, remaining: float | None
+) -> float:
+    """How long to wait: as asked, cut so that the answer comes before the caller gives up."""
+    seconds = waiters.DEFAULT_SECONDS
+    if request.HasField("timeout"):
+        seconds = seconds_from_proto(request.timeout, "timeout", most=waiters.MAX_SECONDS)
+    if remaining is not None:
+        seconds = min(seconds, max(remaining - waiters.MARGIN_SECONDS, 0.0))
+    return seconds

@@ -1,0 +1,123 @@
+"""Starting workflows: many starts of one moment are one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from waystation.v1 import workflow_service_pb2
+from waystation_api.batches import Batcher
+from waystation_api.requests import check_namespace, check_request_id, digest_of
+from waystation_api.workflows.backlog import Backlog
+from waystation_conversion import (
+    payload_from_proto,
+    refuses_unforeseen,
+    seconds_from_proto,
+)
+from waystation_core.background import Contact
+from waystation_core.ids import new_id
+from waystation_core.means import MEANS
+from waystation_core.ports.store import EngineStore, Started
+from waystation_core.relay.relay import Relay
+from waystation_domain import actions, limits, reserved
+from waystation_domain.errors import (
+    ContextTooLarge,
+    RequestIdReused,
+    StoreUnavailable,
+    WorkflowAlreadyExists,
+)
+
+BATCH = 200
+WORKERS = 2
+MOST_HELD = 5_000
+"""Starts that wait for the database at once; more are refused."""
+MOST_HELD_BYTES = 64 * 1024 * 1024
+"""The same for the bytes of their requests."""
+
+
+@refuses_unforeseen("request")
+def start_from_proto(request: workflow_service_pb2.StartWorkflowRequest) -> actions.Start:
+    """The start that a request asks for, within the limits. It empties fields of the request."""
+    namespace = check_namespace(request.namespace)
+    request_id = check_request_id(request.request_id)
+    reserved.check_name(request.workflow_type, "workflow_type")
+    if request.workflow_instance_id:
+        limits.check_id(request.workflow_instance_id, "workflow_instance_id")
+    if request.correlation_id:
+        limits.check_id(request.correlation_id, "correlation_id")
+    if request.HasField("priority"):
+        limits.check_priority(request.priority)
+    deadline = None
+    if request.HasField("timeout"):
+        deadline = seconds_from_proto(
+            request.timeout, "timeout", least=0.001, most=limits.MAX_DELAY_SECONDS
+        )
+    return actions.start(
+        means=MEANS,
+        workflow_instance_id=request.workflow_instance_id or new_id(),
+        workflow_type=request.workflow_type,
+        data=payload_from_proto(request.data, "data", error=ContextTooLarge),
+        payload=payload_from_proto(request.payload, "payload")
+        if request.HasField("payload")
+        else None,
+        correlation_id=request.correlation_id or None,
+        priority=request.priority if request.HasField("priority") else None,
+        metadata=limits.check_metadata(request.metadata) if request.metadata else None,
+        digest=digest_of(request),
+        request_id=request_id,
+        namespace=namespace,
+        deadline=deadline,
+    )
+
+
+class Starter:
+    """Stores new instances and announces them."""
+
+    def __init__(
+        self, store: EngineStore, relay: Relay, backlog: Backlog, contact: Contact
+    ) -> None:
+        self._store = store
+        self._relay = relay
+        self._backlog = backlog
+        self._contact = contact
+        self._batch: Batcher[actions.Start, Started] = Batcher(
+            self._carry_out,
+            limit=BATCH,
+            workers=WORKERS,
+            most_held=MOST_HELD,
+            most_bytes=MOST_HELD_BYTES,
+        )
+
+    async def start(self, start: actions.Start, size_bytes: int, line: str = "") -> Started:
+        """The instance, new or as it was there with the same content. `size_bytes` is about what it
+        takes while it waits; lines, and the workflow types in each of them, are served in turn.
+
+        Raises WorkflowAlreadyExists, RequestIdReused, BacklogFull, StoreUnavailable.
+        """
+        with self._backlog.room():
+            started = await self._batch(start, size_bytes, f"{line}/{start.instance.workflow_type}")
+        if started.request_reused:
+            # Of a fork's, what comes before the slash is its scope.
+            raise RequestIdReused.of(str(start.request_id).rpartition("/")[2])
+        if not started.same_content:
+            workflow_instance_id = start.instance.workflow_instance_id
+            raise WorkflowAlreadyExists(
+                f"Workflow {workflow_instance_id} exists already with other content; "
+                "choose another id, or omit it.",
+                workflow_instance_id=workflow_instance_id,
+            )
+        return started
+
+    async def close(self) -> None:
+        await self._batch.close()
+
+    async def _carry_out(self, batch: Sequence[actions.Start]) -> list[Started]:
+        try:
+            answers = await self._store.start(batch)
+        except StoreUnavailable as error:
+            self._contact.failed(error)
+            raise
+        self._contact.succeeded()
+        created = [start for start, answer in zip(batch, answers, strict=True) if answer.created]
+        if created:
+            self._relay.started(created)
+        return answers

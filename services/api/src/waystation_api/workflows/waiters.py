@@ -1,0 +1,179 @@
+"""Waiting for an instance: subscribe first, then read, then wait, and read again now and then.
+
+Notices are best effort, so each waiter reads again every two seconds; what is woken together is
+read together, in one query.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from waystation.v1 import workflow_pb2
+from waystation_api.batches import Batcher
+from waystation_core.ports.broker import Broker, Notice
+from waystation_core.ports.store import QueryStore
+from waystation_domain.errors import StoreUnavailable, WorkflowNotFound
+from waystation_domain.lifecycle import ends_a_wait
+from waystation_domain.model import DEFAULT_NAMESPACE, Instance, Status
+
+Outcome = workflow_pb2.WaitOutcome
+
+DEFAULT_SECONDS = 30.0
+MAX_SECONDS = 600.0
+MARGIN_SECONDS = 0.2
+"""Before the caller's own deadline, so that the answer still arrives."""
+
+READ_AGAIN_SECONDS = 2.0
+
+_READ_BATCH = 500
+_READERS = 2
+
+
+def outcome_of(instance: Instance) -> workflow_pb2.WaitOutcome | None:
+    """Whether a wait for this instance is over, and how."""
+    if not ends_a_wait(instance.status, idle=instance.idle is not None):
+        return None
+    if not instance.status.is_open:
+        return workflow_pb2.WAIT_OUTCOME_DONE
+    if instance.status is Status.WAITING_FOR_INPUT:
+        return workflow_pb2.WAIT_OUTCOME_WAITING_FOR_INPUT
+    return workflow_pb2.WAIT_OUTCOME_IDLE
+
+
+class InstanceReader:
+    """Reads instances by id; concurrent reads are one query."""
+
+    def __init__(self, store: QueryStore) -> None:
+        self._store = store
+        self._batch: Batcher[str, Instance | None] = Batcher(
+            self._carry_out, limit=_READ_BATCH, workers=_READERS
+        )
+
+    async def read(self, workflow_instance_id: str) -> Instance:
+        """The instance as it is now. Raises WorkflowNotFound."""
+        instance = await self._batch(workflow_instance_id)
+        if instance is None:
+            raise WorkflowNotFound.of(workflow_instance_id)
+        return instance
+
+    async def _carry_out(self, ids: Sequence[str]) -> list[Instance | None]:
+        found = await self._store.instances(list(dict.fromkeys(ids)))
+        return [found.get(one) for one in ids]
+
+
+class Listener(Protocol):
+    """What hears of an instance's commits."""
+
+    def hear(self, notice: Notice) -> None:
+        """A commit left the instance where a wait may end: not ACTIVE, or idle."""
+        ...
+
+    def wake(self) -> None:
+        """Read again: notices may have been missed, or the server stops."""
+        ...
+
+
+class Waiter:
+    """One call that waits. A context manager: inside it no notice is missed."""
+
+    def __init__(self, waiters: Waiters, workflow_instance_id: str) -> None:
+        self._waiters = waiters
+        self._id = workflow_instance_id
+        self._woken = asyncio.Event()
+        self._seen = 0
+
+    def __enter__(self) -> Self:
+        self._waiters.add(self._id, self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._waiters.discard(self._id, self)
+
+    def hear(self, notice: Notice) -> None:
+        """A commit changed the instance."""
+        if notice.version > self._seen and ends_a_wait(notice.status, idle=notice.idle):
+            self.wake()
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def wait(
+        self, seconds: float, known: Instance | None = None
+    ) -> tuple[Instance, workflow_pb2.WaitOutcome]:
+        """The instance when the wait was over. `known` saves the first read of a new instance.
+
+        Raises WorkflowNotFound; StoreUnavailable when the instance could never be read.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        instance = known
+        while True:
+            if known is None:
+                self._woken.clear()
+                try:
+                    instance = await self._waiters.reader.read(self._id)
+                except StoreUnavailable:
+                    if instance is None and (loop.time() >= deadline or self._waiters.closing):
+                        raise
+            known = None
+            if instance is not None:
+                self._seen = instance.version
+                outcome = outcome_of(instance)
+                if outcome is not None:
+                    return instance, outcome
+                if loop.time() >= deadline or self._waiters.closing:
+                    return instance, workflow_pb2.WAIT_OUTCOME_TIMED_OUT
+            await self._until_woken(min(READ_AGAIN_SECONDS, max(deadline - loop.time(), 0.0)))
+
+    async def _until_woken(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+
+
+class Waiters:
+    """All calls of this process that wait or watch."""
+
+    def __init__(self, reader: InstanceReader, broker: Broker) -> None:
+        self.reader = reader
+        self.closing = False
+        self._by_id: dict[str, set[Listener]] = {}
+        broker.subscribe_notices(self._hear, self._wake_all)
+
+    def waiter(self, workflow_instance_id: str) -> Waiter:
+        return Waiter(self, workflow_instance_id)
+
+    def add(self, workflow_instance_id: str, waiter: Listener) -> None:
+        self._by_id.setdefault(workflow_instance_id, set()).add(waiter)
+
+    def discard(self, workflow_instance_id: str, waiter: Listener) -> None:
+        waiters = self._by_id.get(workflow_instance_id)
+        if waiters is not None:
+            waiters.discard(waiter)
+            if not waiters:
+                del self._by_id[workflow_instance_id]
+
+    def close(self) -> None:
+        """Answers every wait now, as timed out: callers ask again, of another server."""
+        self.closing = True
+        self._wake_all()
+
+    def _hear(self, notices: Sequence[Notice]) -> None:
+        for notice in notices:
+            if notice.namespace == DEFAULT_NAMESPACE:
+                for waiter in self._by_id.get(notice.workflow_instance_id, ()):
+                    waiter.hear(notice)
+
+    def _wake_all(self) -> None:
+        for waiters in self._by_id.values():
+            for waiter in waiters:
+                waiter.wake()

@@ -1,0 +1,146 @@
+"""WatchWorkflow: the history of an instance as a stream, for as long as somebody reads it.
+
+A stream ends OK once every entry was sent and none will follow by itself: the instance has ended
+and what is not settled, if anything, waits for an operator. So the entry that ended the instance
+is always among what was sent. Any other end of a stream asks the caller to watch again, from the
+sequence number after the last entry that it got; nothing of a watch is kept here.
+
+Notices tell at once of waits, idleness and ends. They do not tell of every step, which would cost
+each commit of each workflow a message; a watch looks for steps by itself, the oftener the more
+there is to see, and what looks at the same time is one query. A reader that is slow holds up
+nobody but itself: no more is read for it than one portion.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import grpc
+
+from waystation.v1 import workflow_service_pb2
+from waystation_api.batches import Batcher
+from waystation_api.requests import check_instance_id, check_namespace
+from waystation_api.workflows.waiters import Waiters
+from waystation_conversion import entry_to_proto
+from waystation_core.ports.broker import Notice
+from waystation_core.ports.store import HistoryTail, QueryStore
+from waystation_domain.errors import InvalidField, StoreUnavailable, WorkflowNotFound
+
+_pb = workflow_service_pb2
+Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
+
+HEARTBEAT_SECONDS = 15.0
+
+_FIRST_LOOK_SECONDS = 0.1
+_LAST_LOOK_SECONDS = 1.0
+"""Between two looks: right after an entry, and when nothing has happened for long."""
+
+_PORTION = 100
+_READ_BATCH = 50
+_READERS = 2
+
+
+class Watching:
+    """All watches of this process."""
+
+    def __init__(self, queries: QueryStore, waiters: Waiters) -> None:
+        self._queries = queries
+        self.waiters = waiters
+        self.tail: Batcher[tuple[str, int], HistoryTail | None] = Batcher(
+            self._read, limit=_READ_BATCH, workers=_READERS
+        )
+
+    async def watch(self, request: _pb.WatchWorkflowRequest, context: Context) -> None:
+        """Writes the stream. Raises WorkflowNotFound, InvalidField; StoreUnavailable when the
+        instance could never be read or the server stops."""
+        check_namespace(request.namespace)
+        instance_id = check_instance_id(request.workflow_instance_id)
+        if request.from_sequence < 0:
+            raise InvalidField(
+                "from_sequence must be 1 or more, or 0 for the start.", field="from_sequence"
+            )
+        watch = _Watch(self, instance_id, max(request.from_sequence, 1) - 1)
+        self.waiters.add(instance_id, watch)
+        try:
+            await watch.write_to(context)
+        finally:
+            self.waiters.discard(instance_id, watch)
+
+    async def _read(self, wanted: Sequence[tuple[str, int]]) -> list[HistoryTail | None]:
+        # Many may watch one instance, and then stand at the same place.
+        found = await self._queries.tails(list(dict.fromkeys(wanted)), limit=_PORTION)
+        return [found.get(place) for place in wanted]
+
+
+class _Watch:
+    """One stream. Implements `waiting.Listener`."""
+
+    def __init__(self, watching: Watching, workflow_instance_id: str, seen: int) -> None:
+        self._watching = watching
+        self._id = workflow_instance_id
+        self._seen = seen
+        """The last sequence number that was written, or that the caller has."""
+        self._woken = asyncio.Event()
+        self._last: HistoryTail | None = None
+
+    def hear(self, notice: Notice) -> None:
+        if notice.version > self._seen:
+            self.wake()
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def write_to(self, context: Context) -> None:
+        loop = asyncio.get_running_loop()
+        heartbeat_at = loop.time() + HEARTBEAT_SECONDS
+        pause = _FIRST_LOOK_SECONDS
+        while not self._watching.waiters.closing:
+            self._woken.clear()
+            tail = await self._look()
+            if tail is not None and tail.entries:
+                for stored in tail.entries:
+                    response = _pb.WatchWorkflowResponse()
+                    entry_to_proto(stored, response.history_entry)
+                    response.status = response.history_entry.status
+                    # Waits while the reader is slow.
+                    await context.write(response)
+                    self._seen = stored.entry.sequence
+                heartbeat_at = loop.time() + HEARTBEAT_SECONDS
+                pause = _FIRST_LOOK_SECONDS
+            if tail is not None and tail.version > self._seen:
+                continue
+            if tail is not None and tail.rests:
+                return
+            if loop.time() >= heartbeat_at:
+                await context.write(self._heartbeat())
+                heartbeat_at = loop.time() + HEARTBEAT_SECONDS
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(pause, max(heartbeat_at - loop.time(), 0.0))):
+                    await self._woken.wait()
+            pause = min(pause * 2, _LAST_LOOK_SECONDS)
+        raise StoreUnavailable(
+            f"The server is stopping; watch again with from_sequence {self._seen + 1}."
+        )
+
+    async def _look(self) -> HistoryTail | None:
+        """What is new; None while the store, which has answered before, can't be reached."""
+        try:
+            tail = await self._watching.tail((self._id, self._seen))
+        except StoreUnavailable:
+            if self._last is None:
+                raise
+            return None
+        if tail is None:
+            raise WorkflowNotFound.of(self._id)
+        self._last = tail
+        return tail
+
+    def _heartbeat(self) -> _pb.WatchWorkflowResponse:
+        response = _pb.WatchWorkflowResponse()
+        assert self._last is not None
+        response.heartbeat.version = self._last.version
+        response.status = int(self._last.status)  # type: ignore[assignment]
+        return response

@@ -1,0 +1,227 @@
+"""watch, top: looking on while things happen."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Annotated, Any
+
+import grpc
+import typer
+from rich.live import Live
+
+from waystation.v1.dead_letter_service_pb2 import ListDeadLettersRequest
+from waystation.v1.handler_registry_service_pb2 import ListHandlersRequest
+from waystation.v1.history_pb2 import HistoryEntry
+from waystation.v1.system_service_pb2 import GetSystemStatusRequest, GetSystemStatusResponse
+from waystation.v1.workflow_pb2 import WAIT_OUTCOME_DONE
+from waystation.v1.workflow_service_pb2 import (
+    GetWorkflowRequest,
+    GetWorkflowResponse,
+    ListEventsRequest,
+    WaitWorkflowResponse,
+    WatchWorkflowResponse,
+)
+from waystation_cli import arguments
+from waystation_cli.arguments import LARGEST_INT32, WorkflowId
+from waystation_cli.commands.pages import gather
+from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, Api, connected
+from waystation_cli.history_stream import follow
+from waystation_cli.interrupts import ctrl_c
+from waystation_cli.outcome import exit_code
+from waystation_cli.render import document, live, outcomes
+from waystation_cli.render.text import stdout
+
+_DRAW_SECONDS = 0.25
+
+# Reading all events of a large workflow takes its time: no more than a quarter of all time goes there.
+_READ_SHARE = 4
+
+
+def watch(
+    workflow_id: WorkflowId,
+    first: Annotated[
+        int,
+        typer.Option(
+            "--from", min=0, max=LARGEST_INT32, help="The first entry of history to show."
+        ),
+    ] = 0,
+    address: Address = DEFAULT_ADDRESS,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print each entry of history as one line of JSON.")
+    ] = False,
+) -> None:
+    """Watch a workflow until it has ended.
+
+    On a terminal it shows the timeline as a tree; elsewhere it prints one line per history entry.
+    The exit code shows how the workflow ended. It reconnects if the connection breaks.
+    """
+    with connected(address, as_json) as api:
+        try:
+            if as_json or not sys.stdout.isatty():
+                for response in follow(api, workflow_id, first, live.print_interrupted):
+                    if response.HasField("history_entry"):
+                        if as_json:
+                            document.print_line(response.history_entry)
+                        else:
+                            live.print_entry(response.history_entry)
+            else:
+                _draw(api, workflow_id, first)
+        except KeyboardInterrupt as interrupt:
+            # What shells expect of a program that Ctrl-C ended.
+            raise typer.Exit(130) from interrupt
+        got: GetWorkflowResponse = api.workflows.GetWorkflow(
+            GetWorkflowRequest(workflow_instance_id=workflow_id), timeout=CALL_SECONDS
+        )
+    end = WaitWorkflowResponse(context=got.context, outcome=WAIT_OUTCOME_DONE)
+    if not as_json:
+        outcomes.print_outcome(end)
+    raise typer.Exit(exit_code(end))
+
+
+def _draw(api: Api, workflow_id: str, first: int) -> None:
+    """The tree as it grows; what stays on the screen is the whole of it."""
+    view = live.WorkflowView(workflow_id)
+    history: list[HistoryEntry] = []
+
+    def interrupted(sequence: int) -> None:
+        view.note = f"The connection was lost; continuing with #{sequence}."
+
+    with Live(view, console=stdout(), auto_refresh=False, transient=True) as screen:
+        read_again_at = 0.0
+        unread = False
+        for batch in _batches(follow(api, workflow_id, first, interrupted)):
+            entries = [each.history_entry for each in batch if each.HasField("history_entry")]
+            history += entries
+            if batch:
+                view.note = ""
+            unread = unread or bool(entries)
+            if unread and time.monotonic() >= read_again_at:
+                began = time.monotonic()
+                view.show(history, _events(api, workflow_id))
+                took = time.monotonic() - began
+                read_again_at, unread = time.monotonic() + took * _READ_SHARE, False
+            screen.refresh()
+    live.print_tree(history, _events(api, workflow_id))
+
+
+def _batches(responses: Iterator[WatchWorkflowResponse]) -> Iterator[list[WatchWorkflowResponse]]:
+    """What came since the last look, nothing included, a few times a second. Raises what they raise."""
+    came: queue.SimpleQueue[WatchWorkflowResponse | BaseException | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        try:
+            for response in responses:
+                came.put(response)
+            came.put(None)
+        except BaseException as error:
+            came.put(error)
+
+    threading.Thread(target=read, name="watch", daemon=True).start()
+    while True:
+        batch: list[WatchWorkflowResponse] = []
+        ends_at = time.monotonic() + _DRAW_SECONDS
+        while (left := ends_at - time.monotonic()) > 0:
+            try:
+                each = came.get(timeout=left)
+            except queue.Empty:
+                break
+            if isinstance(each, BaseException):
+                raise each
+            if each is None:
+                yield batch
+                return
+            batch.append(each)
+        yield batch
+
+
+def _events(api: Api, workflow_id: str) -> list[Any]:
+    found, _ = gather(
+        lambda page_size, page_token: api.workflows.ListEvents(
+            ListEventsRequest(
+                workflow_instance_id=workflow_id, page_size=page_size, page_token=page_token
+            ),
+            timeout=CALL_SECONDS,
+        ),
+        lambda page: page.events,
+    )
+    return found
+
+
+def top(
+    interval: Annotated[
+        str, typer.Option(metavar="SPAN", help="Time between two updates (500ms, 2s, 1m).")
+    ] = "2s",
+    address: Address = DEFAULT_ADDRESS,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the state once as one JSON document.")
+    ] = False,
+) -> None:
+    """Show the state of the installation.
+
+    Workflows by status, routers, queues, handlers, dead letters. On a terminal it updates until
+    Ctrl-C; elsewhere it prints the state once.
+    """
+    seconds = arguments.seconds(interval)
+    with connected(address, as_json) as api:
+        if as_json or not sys.stdout.isatty():
+            _one_look(api, address, as_json)
+            return
+        with suppress(KeyboardInterrupt), ctrl_c() as struck:
+            _look_on(api, address, seconds, struck)
+
+
+def _one_look(api: Api, address: str, as_json: bool) -> None:
+    status, handlers, letters = _look(api)
+    if as_json:
+        document.print_document(
+            {
+                "status": document.as_dict(status),
+                "handlers": [document.as_dict(each) for each in handlers],
+                "dead_letters": [document.as_dict(each) for each in letters],
+            }
+        )
+    else:
+        stdout().print(live.frame(status, handlers, letters, address, None))
+
+
+def _look_on(api: Api, address: str, seconds: float, struck: Callable[[], bool]) -> None:
+    before: tuple[float, int] | None = None
+    with Live(console=stdout(), auto_refresh=False, screen=True) as screen:
+        while not struck():
+            try:
+                status, handlers, letters = _look(api)
+            except grpc.RpcError:
+                # It looks on through a restart, but a first look has to succeed.
+                if before is None:
+                    raise
+                screen.update(f"No answer from {address}; retrying.", refresh=True)
+            else:
+                now = time.monotonic()
+                done = sum(router.results_committed for router in status.routers)
+                rate = None
+                if before is not None:
+                    rate = max(done - before[1], 0) / max(now - before[0], 0.001)
+                before = (now, done)
+                screen.update(
+                    live.frame(status, handlers, letters, address, rate),
+                    refresh=True,
+                )
+            time.sleep(seconds)
+
+
+def _look(api: Api) -> tuple[GetSystemStatusResponse, list[Any], list[Any]]:
+    status: GetSystemStatusResponse = api.system.GetSystemStatus(
+        GetSystemStatusRequest(), timeout=CALL_SECONDS
+    )
+    handlers = api.handlers.ListHandlers(
+        ListHandlersRequest(page_size=live.MOST_ROWS), timeout=CALL_SECONDS
+    ).handlers
+    letters = api.dead_letters.ListDeadLetters(
+        ListDeadLettersRequest(page_size=live.MOST_ROWS), timeout=CALL_SECONDS
+    ).dead_letters
+    return status, list(handlers), list(letters)

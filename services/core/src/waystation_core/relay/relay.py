@@ -1,0 +1,217 @@
+"""After the commit: events are announced, and whoever waits for an instance is given notice.
+
+The outbox rows are the promise; this only makes it quick. What the broker returned or did not
+confirm is made due at once, and the sweeper takes it from there; it also takes what is left out because too
+much has no outcome yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
+
+import structlog
+
+from waystation_core.background import Retries, job
+from waystation_core.ports.broker import (
+    MAX_EVENTS_PER_ANNOUNCEMENT,
+    AnnouncedEvent,
+    Announcement,
+    AnnounceOutcome,
+    Broker,
+    DeadLetterCopy,
+    Notice,
+    level_of,
+)
+from waystation_core.ports.store import DueEvent, EngineStore
+from waystation_core.relay.fair_levels import FairLevels
+from waystation_domain.actions import Start
+from waystation_domain.commit import InstanceCommit
+from waystation_domain.errors import StoreUnavailable
+from waystation_domain.lifecycle import ends_a_wait
+from waystation_domain.model import Event, Instance
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+MOST_UNDER_WAY = 20_000
+"""Events without an outcome yet, above which further ones are left to the sweeper."""
+
+
+class Relay:
+    """Announces what commits raised. Calls return at once; `close` waits for what is under way."""
+
+    def __init__(self, store: EngineStore, broker: Broker) -> None:
+        self._store = store
+        self._broker = broker
+        self._levels = FairLevels()
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._events_under_way = 0
+        # What was to be made due and could not be.
+        self._not_due: deque[str] = deque(maxlen=MOST_UNDER_WAY)
+        self._not_announced = Retries("announcements_left_to_the_sweeper")
+        self._not_taken = Retries("announcements_not_taken")
+        self._not_made_due = Retries("announcements_not_made_due")
+
+    def committed(self, commits: Sequence[InstanceCommit]) -> None:
+        """Announces the events of these commits and gives notice of their instances. Those that changed
+        nothing are passed over."""
+        if self._not_due:
+            self._make_due_again()
+        commits = [commit for commit in commits if not commit.is_empty]
+        raised = [
+            self._of_commit(event, commit.after)
+            for commit in commits
+            for event in commit.outbox_add
+        ]
+        if raised:
+            self._announce(_grouped(raised))
+        copies = [
+            DeadLetterCopy(
+                event_id=letter.event_id,
+                event_type=letter.event_type,
+                workflow_instance_id=commit.after.workflow_instance_id,
+                workflow_type=commit.after.workflow_type,
+                task_id=letter.task_id,
+                attempts=letter.attempts,
+                reason=str(letter.error["reason"]),
+                message=str(letter.error["message"]),
+            )
+            for commit in commits
+            for letter in commit.dead_letters
+        ]
+        if copies:
+            self._broker.dead_letter(copies)
+        # Only what can end a wait is news: one notice for a workflow instead of one for each step.
+        news = [
+            Notice(
+                workflow_instance_id=commit.after.workflow_instance_id,
+                version=commit.after.version,
+                status=int(commit.after.status),
+                idle=commit.after.idle is not None,
+                namespace=commit.after.namespace,
+            )
+            for commit in commits
+            if ends_a_wait(commit.after.status, idle=commit.after.idle is not None)
+        ]
+        if news:
+            self._broker.notify(news)
+
+    def perhaps_committed(self, commits: Sequence[InstanceCommit]) -> None:
+        """Has the events of these commits announced soon, if they were written: the answer to that was
+        lost, and nobody else knows of them."""
+        raised = [event.event_id for commit in commits for event in commit.outbox_add]
+        if raised:
+            self._not_due.extend(raised)
+            self._make_due_again()
+
+    def started(self, starts: Sequence[Start]) -> None:
+        """Announces the first events of new instances. Nobody can wait for them yet."""
+        self._announce(_grouped(self._of_commit(start.event, start.instance) for start in starts))
+
+    async def announce_due(self, due: Sequence[DueEvent]) -> bool:
+        """Announces events that the sweeper claimed; says whether the broker took them all."""
+        return await self._announced(_grouped(due))
+
+    async def close(self) -> None:
+        """Waits until everything announced has its outcome."""
+        while self._under_way:
+            await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    def _of_commit(self, event: Event, instance: Instance) -> DueEvent:
+        now = asyncio.get_running_loop().time()
+        return DueEvent(
+            event_id=event.event_id,
+            event_type=event.event_type,
+            workflow_instance_id=instance.workflow_instance_id,
+            workflow_type=instance.workflow_type,
+            version=instance.version,
+            priority=self._levels.priority(instance.workflow_type, event.effective_priority, now),
+            announcements=1,
+            correlation_id=event.correlation_id,
+            traceparent=event.metadata.get("traceparent") if event.metadata else None,
+            namespace=instance.namespace,
+        )
+
+    def _announce(self, batch: list[Announcement]) -> None:
+        events = sum(len(announcement.events) for announcement in batch)
+        if self._events_under_way and self._events_under_way + events > MOST_UNDER_WAY:
+            # A slow broker, or a slow database, must not fill the memory of its clients.
+            self._not_announced.failed(None, events=events)
+            return
+        self._not_announced.over()
+        self._events_under_way += events
+        self._begin("announce", self._announced(batch)).add_done_callback(
+            lambda _: self._let_go(events)
+        )
+
+    def _let_go(self, events: int) -> None:
+        self._events_under_way -= events
+
+    def _make_due_again(self) -> None:
+        event_ids, self._not_due = list(self._not_due), deque(maxlen=MOST_UNDER_WAY)
+        self._begin("make due", self._make_due(event_ids))
+
+    def _begin(self, name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = job(name, work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
+
+    async def _announced(self, batch: list[Announcement]) -> bool:
+        outcomes = await self._broker.announce(batch)
+        missed = [
+            event.event_id
+            for announcement, outcome in zip(batch, outcomes, strict=True)
+            if outcome is not AnnounceOutcome.CONFIRMED
+            for event in announcement.events
+        ]
+        if missed:
+            self._not_taken.failed(None, events=len(missed))
+            await self._make_due(missed)
+        else:
+            self._not_taken.over()
+        return not missed
+
+    async def _make_due(self, event_ids: Sequence[str]) -> None:
+        try:
+            await self._store.make_due(event_ids)
+            self._not_made_due.over()
+        except StoreUnavailable as error:
+            # Tried again when the next commit has gone through. Their rows become due by themselves, too.
+            self._not_made_due.failed(error, events=len(event_ids))
+            self._not_due.extend(event_ids)
+
+
+def _grouped(due: Iterable[DueEvent]) -> list[Announcement]:
+    """One message for events that share type and level, as far as one message goes."""
+    groups: dict[tuple[str, int], list[DueEvent]] = {}
+    for event in due:
+        groups.setdefault((event.event_type, level_of(event.priority)), []).append(event)
+    batch = []
+    for (event_type, _), members in groups.items():
+        for at in range(0, len(members), MAX_EVENTS_PER_ANNOUNCEMENT):
+            part = members[at : at + MAX_EVENTS_PER_ANNOUNCEMENT]
+            alone = part[0] if len(part) == 1 else None
+            batch.append(
+                Announcement(
+                    event_type=event_type,
+                    priority=part[0].priority,
+                    events=tuple(
+                        AnnouncedEvent(
+                            event_id=event.event_id,
+                            workflow_instance_id=event.workflow_instance_id,
+                            workflow_type=event.workflow_type,
+                            version=event.version,
+                            namespace=event.namespace,
+                        )
+                        for event in part
+                    ),
+                    correlation_id=alone.correlation_id if alone else None,
+                    traceparent=alone.traceparent if alone else None,
+                )
+            )
+    return batch

@@ -1,0 +1,88 @@
+"""Results that come later than the call: a delivery whose task answered `pending` is ended, failed or
+given more time.
+
+The result counts as if the task had been called now and had answered at once: it was computed from no
+context, so it conflicts with nothing. As with every late result, it counts as long as the delivery has
+no final outcome; only that there is a row to end must be sure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import Enum
+
+from waystation_domain import failures, replies
+from waystation_domain.actions import require_open
+from waystation_domain.commit import EventFacts
+from waystation_domain.completion_tokens import Attempt
+from waystation_domain.draft import Draft
+from waystation_domain.endings import end_event
+from waystation_domain.idle import Ending
+from waystation_domain.lifecycle import Treatment
+from waystation_domain.model import Delivery, DeliveryState, Event
+from waystation_domain.outcomes import AttemptError, CallResult, Reply, Verdict
+from waystation_domain.task_spec import TaskSpec
+
+PENDING_TIMED_OUT = AttemptError(
+    code="DEADLINE_EXCEEDED",
+    reason="PENDING_TIMED_OUT",
+    message="The task answered `pending`, and its result did not come in time.",
+)
+
+
+class Standing(Enum):
+    """Whether a delivery waits for what comes from elsewhere."""
+
+    PENDING = "pending"
+    IN_CALL = "in call"
+    """Its task has not answered yet, or that is not committed."""
+    OVER = "over"
+    """It has its outcome, or this attempt was cut."""
+
+
+def standing(
+    facts: EventFacts, attempt: Attempt, *, fenced: bool
+) -> tuple[Standing, Delivery | None]:
+    """Where the delivery of this attempt stands, and its row. `fenced`: another attempt of it is another one;
+    else what came of an earlier one counts, too, as every late result does."""
+    row = facts.deliveries.get(attempt.task_id)
+    if row is None:
+        return (Standing.IN_CALL if facts.in_outbox else Standing.OVER), None
+    if row.edit != attempt.edit or (fenced and row.attempts >= attempt.attempt):
+        return Standing.OVER, row
+    if row.state is DeliveryState.PENDING:
+        return Standing.PENDING, row
+    if row.state is DeliveryState.LEASED:
+        return Standing.IN_CALL, row
+    return Standing.OVER, row
+
+
+def complete(
+    draft: Draft, event: Event, task: TaskSpec, row: Delivery, outcome: Reply | AttemptError
+) -> bool:
+    """Ends a pending delivery, or fails its attempt; False while another delivery has the instance's
+    turn. Raises WorkflowEnded, and what breaks a rule: the delivery then stays as it is."""
+    if draft.treatment(event) is not Treatment.DELIVER:
+        require_open(draft.instance)
+    if row.outside_group:
+        event = replace(event, branch=None)
+    result = CallResult(
+        task=task,
+        attempt=row.attempts + 1,
+        base_version=draft.instance.version,
+        outcome=outcome,
+        edit=row.edit,
+    )
+    if isinstance(outcome, AttemptError):
+        failures.count(draft, event, result, row, outcome, router_id="")
+    else:
+        if replies.obstacle(draft, event, result, outcome) is Verdict.WAIT:
+            return False
+        replies.succeed(draft, event, result, outcome)
+    end_event(draft, event, Ending.HANDLED, (task.task_id,))
+    return True
+
+
+def extend(draft: Draft, row: Delivery, seconds: float) -> None:
+    """Gives a pending delivery more time, from now."""
+    draft.put_delivery(replace(row, due_in=seconds))

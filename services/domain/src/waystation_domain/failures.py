@@ -1,0 +1,112 @@
+"""Attempts that did not succeed: what they cost, when the next one comes, and the dead letter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from waystation_domain import groups
+from waystation_domain.backoff import delay
+from waystation_domain.commit import NewDeadLetter
+from waystation_domain.draft import Draft
+from waystation_domain.history import record_attempt
+from waystation_domain.model import (
+    Delivery,
+    DeliveryState,
+    Event,
+    Failure,
+    OnFailure,
+    Result,
+    Status,
+)
+from waystation_domain.outcomes import AttemptError, CallResult, Cut, Verdict
+from waystation_domain.status_events import raise_status_event, settle_unhandled_now
+
+
+def count(
+    draft: Draft,
+    event: Event,
+    result: CallResult,
+    row: Delivery,
+    outcome: AttemptError | Cut,
+    *,
+    router_id: str,
+) -> Verdict:
+    """Counts an error or a cut call of a delivery that is open, once. `router_id` is empty where no
+    router called: the failure came by DeliveryCompletionService.
+
+    A cut call costs nothing the first time: its delivery becomes a suspect. The attempt of a
+    suspect's call is in the row already, so there it is the lease that tells whether this result
+    is the one that is waited for.
+    """
+    if row.state is DeliveryState.LEASED and row.leased_by != router_id:
+        # Another router calls it now; that call will count.
+        return Verdict.DUPLICATE
+    if row.state is DeliveryState.PENDING and router_id:
+        # Another call of it was answered: only who completes it, or the end of its time, counts.
+        return Verdict.DUPLICATE
+    recorded = row.attempts >= result.attempt
+    if recorded and not (row.suspect and row.state is DeliveryState.LEASED):
+        return Verdict.DUPLICATE
+    if isinstance(outcome, AttemptError):
+        # Whoever answers did not die of it.
+        fail(draft, event, result, replace(row, suspect=False), outcome)
+    elif not row.suspect:
+        draft.put_delivery(
+            replace(row, state=DeliveryState.READY, suspect=True, leased_by=None, due_in=0.0)
+        )
+    elif not recorded or not outcome.alone:
+        # Called before it became a suspect, with others beside it: no proof against it.
+        return Verdict.DUPLICATE
+    else:
+        error = AttemptError(
+            code="UNAVAILABLE",
+            reason="CALL_CUT",
+            message=f"{outcome.message}; the call was alone on its endpoint, so it is considered the cause",
+        )
+        # The claim may have recorded one more attempt than were made: who finds that there is none
+        # left does not call.
+        fail(draft, event, result, replace(row, attempts=result.attempt), error)
+    return Verdict.APPLIED
+
+
+def fail(
+    draft: Draft, event: Event, result: CallResult, row: Delivery, error: AttemptError
+) -> None:
+    """A failed attempt: another one later, or a dead letter."""
+    task = result.task
+    attempts = max(row.attempts, result.attempt)
+    stored = error.to_json(draft.rules.means.size_of)
+    row = replace(row, attempts=attempts, leased_by=None, due_in=0.0, last_error=stored)
+    if not error.permanent and attempts < task.retry.max_attempts:
+        wait = error.retry_after
+        if wait is None:
+            wait = delay(attempts, task.retry, draft.rules.means.chance())
+        record_attempt(
+            draft, event, result, Result.FAILED, error=stored, will_retry=True, retry_in=wait
+        )
+        draft.put_delivery(replace(row, state=DeliveryState.READY, due_in=wait))
+        return
+    before = draft.as_it_is()
+    # What the end of an instance raised can't end it again.
+    on_failure = OnFailure.CONTINUE if event.after_end else task.on_failure
+    draft.add_dead_letter(
+        NewDeadLetter.of(draft.rules.means.make_id(), row, event, stored, on_failure)
+    )
+    raised: list[Event] = []
+    if on_failure is OnFailure.FAIL_WORKFLOW:
+        draft.put_delivery(replace(row, state=DeliveryState.DEAD))
+        draft.move_to(Status.FAILED)
+        draft.touch(
+            failure=Failure(
+                reason=stored["reason"],
+                message=stored["message"],
+                task_id=task.task_id,
+                event_id=event.event_id,
+            )
+        )
+        raised = [raise_status_event(draft, raised_by=task.task_id, cause=event)]
+    else:
+        groups.fail(draft, event, task.task_id, stored["reason"], stored["message"])
+        draft.end_delivery(event.event_id, task.task_id)
+    record_attempt(draft, event, result, Result.FAILED, before=before, raised=raised, error=stored)
+    settle_unhandled_now(draft, raised)
