@@ -96,7 +96,7 @@ MUTANTS = (
     Mutant(
         "h4_a_loop_dies_in_silence",
         "A background loop that fails begins again, or its process says so and ends",
-        "core/running/owned.py",
+        "core/background/owned.py",
         (
             (
                 "            except Exception as raised:\n                fault = raised\n",

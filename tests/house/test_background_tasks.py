@@ -6,7 +6,7 @@ from pathlib import Path
 
 SERVICES = Path(__file__).parents[2] / "services"
 SERVERS = ("core", "api", "router", "cli")
-MAKER = SERVICES / "core/src/waystation_core/running/owned.py"
+MAKER = SERVICES / "core/src/waystation_core/background/owned.py"
 MAKES = {"create_task", "ensure_future", "TaskGroup", "run_coroutine_threadsafe"}
 
 
