@@ -109,7 +109,7 @@ MUTANTS = (
                 "    row = draft.facts(event.event_id).deliveries.get(result.task.task_id)\n"
                 "    if row is None or row.edit",
                 "    if isinstance(result.outcome, Reply):\n"
-                "        hindered = replying.obstacle(draft, event, result, result.outcome)\n"
+                "        hindered = replies.obstacle(draft, event, result, result.outcome)\n"
                 "        if hindered is not None:\n"
                 "            return hindered\n"
                 "    row = draft.facts(event.event_id).deliveries.get(result.task.task_id)\n"
