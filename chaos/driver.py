@@ -70,7 +70,7 @@ class Driver:
                 WORKFLOW_TYPE,
                 {"tokens": [], "joins": {}, "after": {}},
                 payload={"blocks": program.blocks},
-                workflow_id=program.instance,
+                workflow_instance_id=program.instance,
                 priority=program.priority,
                 workflow_timeout=program.deadline,
                 request_id=request_id,

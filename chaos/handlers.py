@@ -45,7 +45,7 @@ class Witness:
         token = f"{block}/{ctx.event.event_id[-12:]}/{ctx.attempt}/{os.urandom(4).hex()}"
         self._lines.write(
             process=self._process,
-            instance=ctx.workflow_id,
+            instance=ctx.workflow_instance_id,
             event=ctx.event.event_id,
             task=ctx.task_id,
             attempt=ctx.attempt,

@@ -78,24 +78,24 @@ async def register(api: Api, tasks: Tasks, **different: Any) -> str:
 
 
 async def handle(
-    api: Api, service: Tasks, workflow_id: str, event_type: str, task_id: str, **more: Any
+    api: Api, service: Tasks, workflow_instance_id: str, event_type: str, task_id: str, **more: Any
 ) -> None:
     """Commits what the task answers now, as a router would."""
-    instance = (await api.store.queries.instances([workflow_id]))[workflow_id]
-    event = await api.engine.pending(workflow_id, event_type)
+    instance = (await api.store.queries.instances([workflow_instance_id]))[workflow_instance_id]
+    event = await api.engine.pending(workflow_instance_id, event_type)
     request = Request(
-        event=event_to_proto(event, workflow_id),
+        event=event_to_proto(event, workflow_instance_id),
         context=context_to_proto(instance),
         task_id=task_id,
         attempt=more.get("attempt", 1),
         idempotency_key=idempotency_key(event.event_id, task_id),
     )
     outcome = reply_from_proto(service.does[task_id](request))
-    await api.engine.handle(workflow_id, event_type, outcome, by=task(task_id), **more)
+    await api.engine.handle(workflow_instance_id, event_type, outcome, by=task(task_id), **more)
 
 
-async def replay(api: Api, workflow_id: str, **fields: Any) -> ReplayWorkflowResponse:
-    request = ReplayWorkflowRequest(workflow_instance_id=workflow_id, **fields)
+async def replay(api: Api, workflow_instance_id: str, **fields: Any) -> ReplayWorkflowResponse:
+    request = ReplayWorkflowRequest(workflow_instance_id=workflow_instance_id, **fields)
     response: ReplayWorkflowResponse = await api.workflows.ReplayWorkflow(request, timeout=30)
     return response
 

@@ -73,9 +73,9 @@ async def fork(api: Api, at: int, **fields: Any) -> pb.ForkWorkflowResponse:
     return response
 
 
-async def got(api: Api, workflow_id: str, at: int = 0) -> Any:
+async def got(api: Api, workflow_instance_id: str, at: int = 0) -> Any:
     response = await api.workflows.GetWorkflow(
-        pb.GetWorkflowRequest(workflow_instance_id=workflow_id, at_sequence=at)
+        pb.GetWorkflowRequest(workflow_instance_id=workflow_instance_id, at_sequence=at)
     )
     return response.context
 
@@ -159,8 +159,8 @@ async def test_a_fork_happens_once_per_request_and_per_id_and_content(api: Api) 
     assert (refused.reason, refused.metadata) == ("REQUEST_ID_REUSED", {"request_id": "r-1"})
     assert (await fork(api, 2, new_workflow_instance_id="o-2")).created
     assert not (await fork(api, 2, new_workflow_instance_id="o-2")).created
-    for at, workflow_id in ((1, "o-2"), (2, "o-1")):
-        refused = await refusal(fork(api, at, new_workflow_instance_id=workflow_id))
+    for at, workflow_instance_id in ((1, "o-2"), (2, "o-1")):
+        refused = await refusal(fork(api, at, new_workflow_instance_id=workflow_instance_id))
         assert (refused.code, refused.reason) == (Code.ALREADY_EXISTS, "WORKFLOW_ALREADY_EXISTS")
 
 

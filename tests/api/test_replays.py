@@ -69,21 +69,23 @@ async def tasks() -> AsyncIterator[Tasks]:
         yield served
 
 
-async def ordered(api: Api, tasks: Tasks, workflow_id: str = "o-1", **different: Any) -> str:
+async def ordered(
+    api: Api, tasks: Tasks, workflow_instance_id: str = "o-1", **different: Any
+) -> str:
     """An order that three tasks have handled: #2 price and #3 audit at the same time, #4 confirm."""
     await register(api, tasks, **different)
     await api.workflows.StartWorkflow(
         pb.StartWorkflowRequest(
             workflow_type="order",
-            workflow_instance_id=workflow_id,
+            workflow_instance_id=workflow_instance_id,
             data=struct(items=[{"price": 4}, {"price": 6}]),
         )
     )
     both = [task("price"), task("audit")]
-    await handle(api, tasks, workflow_id, "workflow.started", "price", tasks=both)
-    await handle(api, tasks, workflow_id, "workflow.started", "audit", base_version=1)
-    await handle(api, tasks, workflow_id, "order.priced", "confirm")
-    return workflow_id
+    await handle(api, tasks, workflow_instance_id, "workflow.started", "price", tasks=both)
+    await handle(api, tasks, workflow_instance_id, "workflow.started", "audit", base_version=1)
+    await handle(api, tasks, workflow_instance_id, "order.priced", "confirm")
+    return workflow_instance_id
 
 
 def outcomes(response: pb.ReplayWorkflowResponse) -> dict[int, str]:

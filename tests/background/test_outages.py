@@ -127,8 +127,8 @@ async def test_an_outage_under_calls_spends_no_attempt(server: PostgresServer, o
             finally:
                 await asyncio.to_thread(_run, url, *end)
 
-            for workflow_id in ids:
-                workflow = await running.client.wait(workflow_id, timeout=60)
+            for workflow_instance_id in ids:
+                workflow = await running.client.wait(workflow_instance_id, timeout=60)
                 assert (workflow.status, workflow.output) == ("COMPLETED", {"attempt": 1})
             await eventually(_health(channel), until=lambda status: status == "SERVING")
             await eventually(_ready(running))

@@ -72,9 +72,11 @@ class Starts:
     def __init__(self) -> None:
         self.ids: list[str] = []
 
-    async def start(self, kind: str, data: Any, *, workflow_id: str, request_id: str) -> None:
-        assert request_id == workflow_id
-        self.ids.append(workflow_id)
+    async def start(
+        self, kind: str, data: Any, *, workflow_instance_id: str, request_id: str
+    ) -> None:
+        assert request_id == workflow_instance_id
+        self.ids.append(workflow_instance_id)
 
 
 async def test_a_child_has_the_same_id_on_every_attempt_and_nobody_elses() -> None:
@@ -100,7 +102,7 @@ async def test_a_series_goes_on_in_a_new_workflow(address: str) -> None:
         async with service.serving(address=address, port=0) as serving:
             await serving.wait_registered()
             data = {"every": 0.2, "rounds": 0}
-            await client.start("reports", data, workflow_id="fast.1")
+            await client.start("reports", data, workflow_instance_id="fast.1")
             first = await client.wait("fast.1", timeout=60)
             assert first.output == {"successor": "fast.2"}
             assert first.data["rounds"] == 2

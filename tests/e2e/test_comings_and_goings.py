@@ -38,9 +38,11 @@ async def grpcurl(address: str, method: str, request: dict[str, Any]) -> dict[st
     return answer
 
 
-async def blockers(client: Client, workflow_id: str) -> dict[int, str]:
+async def blockers(client: Client, workflow_instance_id: str) -> dict[int, str]:
     """What the instance waits for, by kind."""
-    return {each.kind: each.message for each in (await client.explain(workflow_id)).blockers}
+    return {
+        each.kind: each.message for each in (await client.explain(workflow_instance_id)).blockers
+    }
 
 
 async def test_a_workflow_that_nobody_handles_is_explained_and_goes_on_when_its_handler_first_comes(
@@ -49,22 +51,22 @@ async def test_a_workflow_that_nobody_handles_is_explained_and_goes_on_when_its_
     started = await grpcurl(
         system.address, "StartWorkflow", {"workflow_type": "plain", "data": {"amount": 1}}
     )
-    workflow_id = started["context"]["workflow_instance_id"]
+    workflow_instance_id = started["context"]["workflow_instance_id"]
     assert not started.get("task_ids")
     async with system.client() as client:
-        assert (await client.wait(workflow_id, timeout=30)).outcome == "IDLE"
+        assert (await client.wait(workflow_instance_id, timeout=30)).outcome == "IDLE"
         explained = await grpcurl(
-            system.address, "ExplainWorkflow", {"workflow_instance_id": workflow_id}
+            system.address, "ExplainWorkflow", {"workflow_instance_id": workflow_instance_id}
         )
         assert "no task handles" in json.dumps(explained)
         assert "workflow.started" in json.dumps(explained)
-        assert BLOCKER_KIND_IDLE in await blockers(client, workflow_id)
+        assert BLOCKER_KIND_IDLE in await blockers(client, workflow_instance_id)
         Moody(system, tmp_path, service="plainly", tasks=["plain"]).start()
         done = await eventually(
-            lambda: client.get(workflow_id), until=lambda each: each.ended, timeout=30
+            lambda: client.get(workflow_instance_id), until=lambda each: each.ended, timeout=30
         )
         assert (done.status, done.data) == ("COMPLETED", {"amount": 1, "done": True})
-        await read_story(client, workflow_id)
+        await read_story(client, workflow_instance_id)
 
 
 async def test_a_handler_service_that_was_stopped_and_comes_back_has_lost_nothing(
@@ -111,7 +113,7 @@ async def test_the_readmes_handler_and_the_claims_get_none_of_each_others_events
             assert await services_of(client, claim) == {"insurance-claims"}
 
 
-async def services_of(client: Client, workflow_id: str) -> set[str]:
+async def services_of(client: Client, workflow_instance_id: str) -> set[str]:
     """The services that took part in an instance."""
-    story = await read_story(client, workflow_id)
+    story = await read_story(client, workflow_instance_id)
     return {entry.service_name for entry in story.entries} - {""}

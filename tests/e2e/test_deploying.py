@@ -69,8 +69,8 @@ def deploy(system: System, version: str, gate: Path) -> list[ChildProcess]:
     return system.start_handlers(SCRIPT, environment={"VERSION": version, "GATE": str(gate)})
 
 
-async def waits_for(client: Client, workflow_id: str) -> str:
-    return (await client.explain(workflow_id)).summary
+async def waits_for(client: Client, workflow_instance_id: str) -> str:
+    return (await client.explain(workflow_instance_id)).summary
 
 
 async def ports(system: System) -> set[int]:

@@ -73,14 +73,16 @@ async def test_a_cancelled_workflow_leaves_no_timer(client: Client) -> None:
     assert states["reminder.due"] == "SKIPPED"
 
 
-async def _events_of(client: Client, workflow_id: str, event_type: str) -> list[str]:
+async def _events_of(client: Client, workflow_instance_id: str, event_type: str) -> list[str]:
     return [
-        event.state async for event in client.events(workflow_id) if event.event_type == event_type
+        event.state
+        async for event in client.events(workflow_instance_id)
+        if event.event_type == event_type
     ]
 
 
-async def _settled(client: Client, workflow_id: str) -> dict[str, str] | None:
-    states = {event.event_type: event.state async for event in client.events(workflow_id)}
+async def _settled(client: Client, workflow_instance_id: str) -> dict[str, str] | None:
+    states = {event.event_type: event.state async for event in client.events(workflow_instance_id)}
     return states if "PENDING" not in states.values() else None
 
 
@@ -97,8 +99,8 @@ async def test_a_branch_goes_on_with_an_answer_or_without_one(
     assert (done.status, done.output) == ("COMPLETED", {"answered": answers})
 
 
-async def _ended(client: Client, workflow_id: str) -> object:
-    found = await client.wait(workflow_id, timeout=30)
+async def _ended(client: Client, workflow_instance_id: str) -> object:
+    found = await client.wait(workflow_instance_id, timeout=30)
     return found if found.ended else None
 
 

@@ -36,7 +36,9 @@ async def test_joins_fire_once_each_in_one_process(tmp_path: Path, long_form: bo
 
 async def ended(client: Client, workflow_ids: list[str]) -> int:
     """How many of them have ended."""
-    found = await asyncio.gather(*(client.get(workflow_id) for workflow_id in workflow_ids))
+    found = await asyncio.gather(
+        *(client.get(workflow_instance_id) for workflow_instance_id in workflow_ids)
+    )
     return sum(workflow.ended for workflow in found)
 
 

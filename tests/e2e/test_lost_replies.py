@@ -52,7 +52,9 @@ async def test_75_workflows_end_though_replies_to_claims_and_commits_were_lost(
             await proxy.behave(DropReplies(0.2))
             started += await _during_a_spell(client, proxy)
             await proxy.behave(Pass())
-        done = [await client.wait(workflow_id, timeout=60) for workflow_id in started]
+        done = [
+            await client.wait(workflow_instance_id, timeout=60) for workflow_instance_id in started
+        ]
         # Nobody's attempt was spent by an outage.
         ends = Counter((one.status, (one.output or {}).get("attempt")) for one in done)
         assert ends == {("COMPLETED", FAILURES + 1): SPELLS * STARTED_IN_A_SPELL}

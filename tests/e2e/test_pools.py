@@ -72,13 +72,17 @@ async def test_events_go_to_the_pool_that_is_bound_to_them_and_back_when_it_is_g
         await read_story(client, held.id)
 
 
-async def without_router(client: Client, workflow_id: str) -> list[Blocker]:
+async def without_router(client: Client, workflow_instance_id: str) -> list[Blocker]:
     """What an instance waits for because no router takes it."""
-    found = (await client.explain(workflow_id)).blockers
+    found = (await client.explain(workflow_instance_id)).blockers
     return [blocker for blocker in found if blocker.kind == BLOCKER_KIND_NO_ROUTER]
 
 
-def _delivered(task_id: str, workflow_id: str) -> str:
+def _delivered(task_id: str, workflow_instance_id: str) -> str:
     """The line of a router that committed a result of this task."""
-    facts = (f'"task_id": ?"{task_id}"', f'"workflow_id": ?"{workflow_id}"', '"delivery"')
+    facts = (
+        f'"task_id": ?"{task_id}"',
+        f'"workflow_instance_id": ?"{workflow_instance_id}"',
+        '"delivery"',
+    )
     return "^" + "".join(f"(?=.*{fact})" for fact in facts)

@@ -59,19 +59,23 @@ class Observer:
         request = handler_registry_service_pb2.UnregisterHandlerRequest(handler_id=handler_id)
         await self._registry.UnregisterHandler(request, timeout=10)
 
-    async def attempts(self, workflow_id: str, task_id: str) -> list[history_pb2.HistoryEntry]:
+    async def attempts(
+        self, workflow_instance_id: str, task_id: str
+    ) -> list[history_pb2.HistoryEntry]:
         """The entries of a task's attempts, of a workflow that has ended."""
-        request = workflow_service_pb2.WatchWorkflowRequest(workflow_instance_id=workflow_id)
+        request = workflow_service_pb2.WatchWorkflowRequest(
+            workflow_instance_id=workflow_instance_id
+        )
         return [
             message.history_entry
             async for message in self._workflows.WatchWorkflow(request, timeout=20)
             if message.history_entry.processed_by == task_id
         ]
 
-    async def letter(self, workflow_id: str) -> dead_letter_pb2.DeadLetter:
+    async def letter(self, workflow_instance_id: str) -> dead_letter_pb2.DeadLetter:
         """The one dead letter of a workflow."""
         request = dead_letter_service_pb2.ListDeadLettersRequest()
-        request.filter.workflow_instance_ids.append(workflow_id)
+        request.filter.workflow_instance_ids.append(workflow_instance_id)
         (letter,) = (await self._letters.ListDeadLetters(request, timeout=10)).dead_letters
         return letter
 

@@ -240,10 +240,10 @@ TABLE = (
     Row("sweeper", "note_lost", untold, lost),
     Row("sweeper", "make_lost_due", untold, lost),
     Row("sweeper", "end_lapsed_pools", pool_is_over),
-    Row("announcing", "make_due", not_taken, tasks=BOTH, late=ALL - CARRIED_OUT),
+    Row("relay", "make_due", not_taken, tasks=BOTH, late=ALL - CARRIED_OUT),
     *(
         Row(
-            "announcing",
+            "relay",
             "make_due",
             begins,
             tasks=BOTH,

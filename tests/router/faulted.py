@@ -51,7 +51,7 @@ PARTS: dict[str, Callable[[Any], Any]] = {
     "lease": lambda r: r._lease,
     "registry_copy": lambda r: r._registry,
     "decisions": lambda r: r._decisions,
-    "announcing": lambda r: r._relay,
+    "relay": lambda r: r._relay,
     "app": lambda r: r,
 }
 """By the name of its module, each part of a router that has the store."""

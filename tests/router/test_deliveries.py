@@ -40,8 +40,8 @@ async def test_no_lock_is_held_while_a_task_is_in_call(whole: WholeRouter) -> No
     await whole.start()
     await whole.begin()
     (made,) = await whole.endpoints.made(1)
-    workflow_id = made.request.context.workflow_instance_id
-    async with whole.engine.store.locked(workflow_instance_id=workflow_id) as locked:
+    workflow_instance_id = made.request.context.workflow_instance_id
+    async with whole.engine.store.locked(workflow_instance_id=workflow_instance_id) as locked:
         assert locked.instance.status is Status.ACTIVE
     made.answer()
     await whole.all_settled()
@@ -208,8 +208,8 @@ async def test_a_delivery_that_lost_three_times_has_the_turn(whole: WholeRouter)
 
 async def _somebody_writes(whole: WholeRouter, made: Made, value: int) -> None:
     """Something else changes the instance's data while it is in call."""
-    workflow_id = made.request.context.workflow_instance_id
-    async with whole.engine.store.locked(workflow_instance_id=workflow_id) as locked:
+    workflow_instance_id = made.request.context.workflow_instance_id
+    async with whole.engine.store.locked(workflow_instance_id=workflow_instance_id) as locked:
         event = await locked.event(made.request.event.event_id)
         assert event is not None
         draft = Draft(locked.instance, facts={}, rules=Rules(MEANS), now=datetime.now(UTC))
@@ -401,10 +401,12 @@ async def test_the_newest_entries_come_with_a_delivery_up_to_the_version_that_it
             result={"events": [{"event_type": "more"}, {"event_type": "no.task"}]}
         )
     )
-    workflow_id = plain.request.context.workflow_instance_id
+    workflow_instance_id = plain.request.context.workflow_instance_id
 
     async def version() -> int:
-        return (await whole.engine.queries.instances([workflow_id]))[workflow_id].version
+        return (await whole.engine.queries.instances([workflow_instance_id]))[
+            workflow_instance_id
+        ].version
 
     moved = await eventually(version, until=lambda now: now >= 4, what="three more entries")
     frozen.open()

@@ -66,8 +66,8 @@ async def test_who_computed_meanwhile_hears_of_a_turn_that_ends_elsewhere(
     await whole.start()
     await whole.begin()
     made = {call.request.task_id: call for call in await whole.endpoints.made(2)}
-    event_id, workflow_id = made["score"].place[0], made["score"].request.context
-    key = workflow_id.workflow_instance_id
+    event_id, workflow_instance_id = made["score"].place[0], made["score"].request.context
+    key = workflow_instance_id.workflow_instance_id
     async with whole.engine.store.locked(workflow_instance_id=key, event_ids=[event_id]) as locked:
         event = await locked.event(event_id)
         assert event is not None

@@ -109,13 +109,13 @@ def test_logs_are_lines_of_json_or_for_people(capsys: pytest.CaptureFixture[str]
     try:
         for form in ("json", "console"):
             logs.configure(form, "info", process="test")
-            structlog.get_logger("fresh").info("started", workflow_id="w-1")
+            structlog.get_logger("fresh").info("started", workflow_instance_id="w-1")
             structlog.get_logger("fresh").debug("hidden")
             out = capsys.readouterr()
             (line,) = (out.err or out.out).splitlines()
             if form == "json":
                 told = json.loads(line)
-                assert (told["event"], told["workflow_id"], told["level"]) == (
+                assert (told["event"], told["workflow_instance_id"], told["level"]) == (
                     "started",
                     "w-1",
                     "info",

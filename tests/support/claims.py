@@ -60,29 +60,33 @@ async def check_claims(client: Client, started: dict[str, ClaimFile], *, within:
     wrong: dict[str, str] = {}
     endings: defaultdict[str, set[str]] = defaultdict(set)
 
-    async def check(workflow_id: str, claim: ClaimFile) -> None:
+    async def check(workflow_instance_id: str, claim: ClaimFile) -> None:
         left = max(0.1, ends - asyncio.get_running_loop().time())
-        ended = await client.wait(workflow_id, timeout=left)
+        ended = await client.wait(workflow_instance_id, timeout=left)
         if not ended.ended:
-            explained = await client.explain(workflow_id)
-            story = told(await history_of(client, workflow_id))
-            wrong[workflow_id] = f"{claim.name} did not end: {explained.summary}\n{story}"
+            explained = await client.explain(workflow_instance_id)
+            story = told(await history_of(client, workflow_instance_id))
+            wrong[workflow_instance_id] = f"{claim.name} did not end: {explained.summary}\n{story}"
             return
         expected = (claim.expected.status, claim.expected.outcome, claim.expected.payout)
         output = ended.output or {}
         found = (ended.status, output.get("decision"), output.get("payout"))
         if found != expected:
-            wrong[workflow_id] = f"{claim.name} ended as {found}, not {expected}: {ended.failure}"
+            wrong[workflow_instance_id] = (
+                f"{claim.name} ended as {found}, not {expected}: {ended.failure}"
+            )
             return
-        story = await read_story(client, workflow_id)
-        joins = (await raised_types(client, workflow_id))[JOINED]
+        story = await read_story(client, workflow_instance_id)
+        joins = (await raised_types(client, workflow_instance_id))[JOINED]
         checks = story.data["parallel_tasks"]
         endings[claim.name].add(json.dumps([output, checks], sort_keys=True))
         groups = sum(entry.action == "fan_in" for entry in story.entries)
         if groups != (claim.claim["join"] == "structured"):
-            wrong[workflow_id] = f"{claim.name} is {claim.claim['join']}, with {groups} groups"
+            wrong[workflow_instance_id] = (
+                f"{claim.name} is {claim.claim['join']}, with {groups} groups"
+            )
         if joins != 1 or any(check["state"] == "requested" for check in checks.values()):
-            wrong[workflow_id] = f"{claim.name} joined {joins} times, checks: {checks}"
+            wrong[workflow_instance_id] = f"{claim.name} joined {joins} times, checks: {checks}"
 
     await asyncio.gather(*(check(*each) for each in started.items()))
     wrong |= {name: f"ends differ: {ends}" for name, ends in endings.items() if len(ends) > 1}

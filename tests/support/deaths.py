@@ -103,7 +103,7 @@ class Scene:
         async def start() -> None:
             async with Client(address) as client:
                 for number in itertools.count(1):
-                    started = await client.start("short", workflow_id=f"mute-{number}")
+                    started = await client.start("short", workflow_instance_id=f"mute-{number}")
                     life = self.lives_with(started.id, {"tokens": ["short"]})
                     lives.append(asyncio.ensure_future(life))
                     await asyncio.sleep(MUTE_EVERY)
@@ -119,20 +119,24 @@ class Scene:
         while not stopping.is_set():
             life = Life(f"life-{next(self._numbers)}", time.monotonic())
             self.lives.append(life)
-            await client.start("tokens", workflow_id=life.id)
+            await client.start("tokens", workflow_instance_id=life.id)
             try:
                 life.problem = await self.lead_to_its_end(client, life.id, TOKENS)
             except AssertionError as wrong:
                 life.problem = str(wrong)
             life.ended = time.monotonic()
 
-    async def lead_to_its_end(self, client: Client, workflow_id: str, tokens: list[str]) -> str:
+    async def lead_to_its_end(
+        self, client: Client, workflow_instance_id: str, tokens: list[str]
+    ) -> str:
         """Answers what it asks; says what is wrong with what it left."""
-        asked = await _until(client, workflow_id, "WAITING_FOR_INPUT")
+        asked = await _until(client, workflow_instance_id, "WAITING_FOR_INPUT")
         if asked.outcome == "WAITING_FOR_INPUT":
-            await client.provide_input(workflow_id, {"go": True}, request_id=f"go-{workflow_id}")
-        done = await _until(client, workflow_id, "DONE")
-        story = await read_story(client, workflow_id)
+            await client.provide_input(
+                workflow_instance_id, {"go": True}, request_id=f"go-{workflow_instance_id}"
+            )
+        done = await _until(client, workflow_instance_id, "DONE")
+        story = await read_story(client, workflow_instance_id)
         if done.status != "COMPLETED" or sorted(done.data["tokens"]) != sorted(tokens):
             return f"{done.status} with {done.data}"
         for entry in story.entries:
@@ -145,13 +149,13 @@ class Scene:
         tries = [e.attempt for e in attempts(story, "branch") if e.error.message]
         return "" if tries.count(1) >= 1 else f"attempts of the branch that fails: {tries}"
 
-    async def lives_with(self, workflow_id: str, data: object) -> None:
+    async def lives_with(self, workflow_instance_id: str, data: object) -> None:
         """One workflow more that has started, and what is to be in its data at its end."""
-        life = Life(workflow_id, time.monotonic())
+        life = Life(workflow_instance_id, time.monotonic())
         self.lives.append(life)
         async with self.parts.client() as client:
-            done = await _until(client, workflow_id, "DONE")
-            await read_story(client, workflow_id)
+            done = await _until(client, workflow_instance_id, "DONE")
+            await read_story(client, workflow_instance_id)
         life.problem = "" if done.data == data else f"{done.status} with {done.data}"
         life.ended = time.monotonic()
 
@@ -212,19 +216,21 @@ def _why(process: ChildProcess, point: str) -> str:
     return f"it ended with {process.returncode}:\n{tail}"
 
 
-async def _until(client: Client, workflow_id: str, outcome: str) -> Workflow:
+async def _until(client: Client, workflow_instance_id: str, outcome: str) -> Workflow:
     async def look() -> Workflow:
-        return await client.wait(workflow_id, timeout=10)
+        return await client.wait(workflow_instance_id, timeout=10)
 
     try:
         return await eventually(
             look,
             until=lambda found: found.outcome == outcome or found.ended,
             timeout=ENDS_WITHIN,
-            what=f"{workflow_id} to be {outcome}",
+            what=f"{workflow_instance_id} to be {outcome}",
         )
     except AssertionError as stuck:
-        raise AssertionError(f"{stuck}\n{(await client.explain(workflow_id)).blockers}") from None
+        raise AssertionError(
+            f"{stuck}\n{(await client.explain(workflow_instance_id)).blockers}"
+        ) from None
 
 
 # --- what makes servers reach a point -----------------------------------------------------------
@@ -273,15 +279,17 @@ async def service_away(scene: Scene, process: ChildProcess, address: str) -> Non
     await asyncio.to_thread(there.kill)
     ids = [f"away-{number}" for number in range(5)]
     async with scene.parts.client() as client:
-        for workflow_id in ids:
-            await client.start("plain", workflow_id=workflow_id)
-            await eventually(lambda id=workflow_id: _is_parked(client, id), what="it to be parked")
+        for workflow_instance_id in ids:
+            await client.start("plain", workflow_instance_id=workflow_instance_id)
+            await eventually(
+                lambda id=workflow_instance_id: _is_parked(client, id), what="it to be parked"
+            )
     await asyncio.to_thread(lambda: scene.parts.start_handlers(MOODY, environment=service))
     await asyncio.gather(*(scene.lives_with(each, {"done": True}) for each in ids))
 
 
-async def _is_parked(client: Client, workflow_id: str) -> bool:
-    blockers = (await client.explain(workflow_id)).blockers
+async def _is_parked(client: Client, workflow_instance_id: str) -> bool:
+    blockers = (await client.explain(workflow_instance_id)).blockers
     return any(blocker.kind == BLOCKER_KIND_NO_LIVE_ENDPOINT for blocker in blockers)
 
 

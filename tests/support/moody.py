@@ -15,7 +15,7 @@ class Seen:
     """One line of the witness: a call, or what became of it."""
 
     task_id: str
-    workflow_id: str
+    workflow_instance_id: str
     attempt: int
     key: str
     note: str
@@ -39,7 +39,7 @@ class Moody:
         """Starts so many processes of it; returns when the engine knows them."""
         return self._system.start_handlers(SCRIPT, count=count, environment=self._environment)
 
-    def seen(self, workflow_id: str, note: str = "called") -> list[Seen]:
+    def seen(self, workflow_instance_id: str, note: str = "called") -> list[Seen]:
         """What it noted about an instance, in order."""
         if not self._witness.exists():
             return []
@@ -47,4 +47,8 @@ class Moody:
         found = [
             Seen(task, workflow, int(at), key, said) for task, workflow, at, key, said in lines
         ]
-        return [each for each in found if each.workflow_id == workflow_id and each.note == note]
+        return [
+            each
+            for each in found
+            if each.workflow_instance_id == workflow_instance_id and each.note == note
+        ]

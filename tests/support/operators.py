@@ -15,13 +15,17 @@ class Operator:
     def __init__(self, address: str) -> None:
         self._address = address
 
-    async def dead_letters(self, workflow_id: str) -> list[dead_letter_pb2.DeadLetter]:
+    async def dead_letters(self, workflow_instance_id: str) -> list[dead_letter_pb2.DeadLetter]:
         """The instance's dead letters, resolved ones included."""
-        return await self._listed(workflow_id, dead_letter_pb2.DeadLetterState.values()[1:])
+        return await self._listed(
+            workflow_instance_id, dead_letter_pb2.DeadLetterState.values()[1:]
+        )
 
-    async def open_dead_letters(self, workflow_id: str) -> list[dead_letter_pb2.DeadLetter]:
+    async def open_dead_letters(
+        self, workflow_instance_id: str
+    ) -> list[dead_letter_pb2.DeadLetter]:
         """Those that nobody has retried or discarded."""
-        return await self._listed(workflow_id, [dead_letter_pb2.DEAD_LETTER_STATE_OPEN])
+        return await self._listed(workflow_instance_id, [dead_letter_pb2.DEAD_LETTER_STATE_OPEN])
 
     async def retry(self, dead_letter_id: str, payload: Mapping[str, Any] | None = None) -> None:
         """Retries one, with an edited payload where one is given."""
@@ -42,10 +46,10 @@ class Operator:
         assert answer.dead_letter.state == dead_letter_pb2.DEAD_LETTER_STATE_DISCARDED
 
     async def _listed(
-        self, workflow_id: str, states: Iterable[dead_letter_pb2.DeadLetterState.ValueType]
+        self, workflow_instance_id: str, states: Iterable[dead_letter_pb2.DeadLetterState.ValueType]
     ) -> list[dead_letter_pb2.DeadLetter]:
         request = dead_letter_service_pb2.ListDeadLettersRequest()
-        request.filter.workflow_instance_ids.append(workflow_id)
+        request.filter.workflow_instance_ids.append(workflow_instance_id)
         request.filter.states.extend(states)
         return list((await self._call("ListDeadLetters", request)).dead_letters)
 

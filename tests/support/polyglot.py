@@ -61,9 +61,11 @@ class Program:
         process.wait_for_output("registered as", timeout=60)
         return process
 
-    def watch(self, address: str, workflow_id: str) -> ChildProcess:
+    def watch(self, address: str, workflow_instance_id: str) -> ChildProcess:
         """Starts the client's `watch`."""
-        return self._start("watch", workflow_id, environment={"WAYSTATION_ADDRESS": address})
+        return self._start(
+            "watch", workflow_instance_id, environment={"WAYSTATION_ADDRESS": address}
+        )
 
     def client(self, address: str, verb: str, *arguments: str) -> str:
         """What the client's verb prints. Raises AssertionError where it fails."""

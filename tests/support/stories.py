@@ -21,24 +21,27 @@ class Story:
     data: dict[str, Any]
 
 
-async def history_of(client: Client, workflow_id: str) -> list[Entry]:
+async def history_of(client: Client, workflow_instance_id: str) -> list[Entry]:
     """The entries as messages, oldest first."""
-    return [entry.message async for entry in client.history(workflow_id)]
+    return [entry.message async for entry in client.history(workflow_instance_id)]
 
 
-async def read_story(client: Client, workflow_id: str) -> Story:
+async def read_story(client: Client, workflow_instance_id: str) -> Story:
     """The instance with its history, having checked what holds for all: numbered without gaps,
     every result in effect once, and folding the changes gives the data at the end and half way."""
-    workflow = await client.get(workflow_id)
+    workflow = await client.get(workflow_instance_id)
     entries = [
-        entry.message async for entry in client.history(workflow_id, to_sequence=workflow.version)
+        entry.message
+        async for entry in client.history(workflow_instance_id, to_sequence=workflow.version)
     ]
     assert [entry.sequence for entry in entries] == list(range(1, len(entries) + 1))
     assert workflow.version == len(entries)
     assert twice_in_effect(entries) == []
     assert fold(entries) == workflow.data
     middle = (len(entries) + 1) // 2
-    assert fold(entries[:middle]) == (await client.get(workflow_id, at_sequence=middle)).data
+    assert (
+        fold(entries[:middle]) == (await client.get(workflow_instance_id, at_sequence=middle)).data
+    )
     return Story(entries, workflow.data)
 
 
@@ -63,9 +66,9 @@ def fold(entries: Any) -> dict[str, Any]:
     return data
 
 
-async def raised_types(client: Client, workflow_id: str) -> Counter[str]:
+async def raised_types(client: Client, workflow_instance_id: str) -> Counter[str]:
     """How many events of each type were raised in the instance."""
-    return Counter([event.event_type async for event in client.events(workflow_id)])
+    return Counter([event.event_type async for event in client.events(workflow_instance_id)])
 
 
 def told(entries: list[Entry]) -> str:

@@ -110,10 +110,10 @@ class Visit:
             if error.code() is not grpc.StatusCode.NOT_FOUND:
                 raise
 
-    async def _start(self, workflows: Any, workflow_id: str, workflow_type: str) -> str:
+    async def _start(self, workflows: Any, workflow_instance_id: str, workflow_type: str) -> str:
         request = workflow_service_pb2.StartWorkflowRequest(
             workflow_type=workflow_type,
-            workflow_instance_id=workflow_id,
+            workflow_instance_id=workflow_instance_id,
             request_id=f"start-{workflow_type}-{self.name}",
         )
         answer = await workflows.StartWorkflow(request, timeout=10)

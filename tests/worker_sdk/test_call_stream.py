@@ -38,7 +38,7 @@ async def test_calls_of_one_moment_are_one_message(
     )
     await client.start("t")
     started = await asyncio.gather(
-        *(client.start("t", workflow_id=f"n-{number}") for number in range(100))
+        *(client.start("t", workflow_instance_id=f"n-{number}") for number in range(100))
     )
     # Each has its own answer.
     assert [number for number, one in enumerate(started) if not one.created] == [7]

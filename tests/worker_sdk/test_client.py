@@ -56,7 +56,7 @@ async def test_start_sends_everything_and_gives_a_value(
         "insurance_claim",
         {"amount": 1200},
         payload={},
-        workflow_id="claim-7",
+        workflow_instance_id="claim-7",
         correlation_id="c",
         priority=0,
         metadata={"k": "v"},
@@ -108,6 +108,18 @@ async def test_a_wait_ends_with_the_time_of_its_caller(
     assert workflow.outcome == "TIMED_OUT"
     first = waystation.requests("WaitWorkflow")[0]
     assert 0 < first.timeout.ToTimedelta().total_seconds() <= 0.05
+
+
+async def test_the_shorter_name_of_an_id_is_accepted(
+    waystation: FakeWaystation, client: Client
+) -> None:
+    waystation.usual["StartWorkflow"] = lambda _: filled(pb.StartWorkflowResponse())
+    waystation.usual["GetWorkflow"] = lambda _: filled(pb.GetWorkflowResponse())
+    await client.start("t", workflow_id="claim-7")
+    await client.get(workflow_id="claim-7")
+    for method in ("StartWorkflow", "GetWorkflow"):
+        [request] = waystation.requests(method)
+        assert request.workflow_instance_id == "claim-7"
 
 
 async def test_waits_are_answered(waystation: FakeWaystation, client: Client) -> None:

@@ -158,7 +158,7 @@ async def test_random_lives_end_in_memory_as_in_the_engine(database_url: str) ->
 
         async def lived(name: str) -> tuple[dict[str, Any], Counter[tuple[str, str, str]]]:
             async with places:
-                await client.start("life", lives[name], workflow_id=name)
+                await client.start("life", lives[name], workflow_instance_id=name)
                 workflow, events = await settled(name)
                 if workflow.waits:
                     await client.provide_input(name, {"yes": 1}, answered_by="ada")

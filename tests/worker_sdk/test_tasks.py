@@ -28,7 +28,7 @@ async def test_a_context_shows_the_delivery_and_collects_the_answer() -> None:
         assert ctx.event.event_type == "claim.processed"
         assert ctx.event.payload == {"n": 1}
         assert (ctx.event.priority, ctx.event.causation_id, ctx.correlation_id) == (100, None, None)
-        assert (ctx.workflow_id, ctx.workflow_type) == ("claim-7", "insurance_claim")
+        assert (ctx.workflow_instance_id, ctx.workflow_type) == ("claim-7", "insurance_claim")
         assert (ctx.status, ctx.version, ctx.attempt) == ("ACTIVE", 3, 1)
         assert (ctx.task_id, ctx.idempotency_key, ctx.dry_run) == ("t", "e-1:t", False)
         assert ctx.deadline is None

@@ -37,7 +37,7 @@ def task(name: str, **options: Any) -> Callable[[Task], Task]:
 
 def witness(ctx: TaskContext, note: str = "called") -> None:
     """Notes the call where it outlives this process."""
-    line = f"{ctx.task_id} {ctx.workflow_id} {ctx.attempt} {ctx.idempotency_key} {note}\n"
+    line = f"{ctx.task_id} {ctx.workflow_instance_id} {ctx.attempt} {ctx.idempotency_key} {note}\n"
     file = os.open(os.environ["WITNESS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(file, line.encode())
     os.close(file)

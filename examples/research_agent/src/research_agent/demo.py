@@ -57,7 +57,7 @@ async def _research(chosen: argparse.Namespace) -> Workflow:
         started = await client.start(
             WORKFLOW_TYPE,
             {"question": chosen.question},
-            workflow_id=f"question-{time.time_ns() // 1_000_000:x}",
+            workflow_instance_id=f"question-{time.time_ns() // 1_000_000:x}",
         )
         workflow = await client.wait(started.id, timeout=GIVE_UP_SECONDS)
         if workflow.status == "WAITING_FOR_INPUT":
@@ -79,9 +79,9 @@ def _approves(how: str) -> bool:
     return how == "yes"
 
 
-def _show_tree(workflow_id: str, address: str) -> None:
+def _show_tree(workflow_instance_id: str, address: str) -> None:
     """The workflow as `waystation show` draws it, where that is installed beside this Python."""
-    command = ["waystation", "show", workflow_id, "--address", address]
+    command = ["waystation", "show", workflow_instance_id, "--address", address]
     print(f"\n$ {shlex.join(command)}", flush=True)
     if program := shutil.which("waystation", path=str(Path(sys.executable).parent)):
         subprocess.run([program, *command[1:]], check=False)  # noqa: S603 - of this environment

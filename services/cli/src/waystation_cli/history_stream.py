@@ -26,7 +26,7 @@ _AGAIN = (
 
 def follow(
     api: Api,
-    workflow_id: str,
+    workflow_instance_id: str,
     first: int,
     on_interrupted: Callable[[int], None],
 ) -> Iterator[WatchWorkflowResponse]:
@@ -41,7 +41,9 @@ def follow(
     pause = _FIRST_PAUSE
     while True:
         call = api.workflows.WatchWorkflow(
-            WatchWorkflowRequest(workflow_instance_id=workflow_id, from_sequence=following),
+            WatchWorkflowRequest(
+                workflow_instance_id=workflow_instance_id, from_sequence=following
+            ),
             timeout=_LEG_SECONDS,
         )
         fresh = True

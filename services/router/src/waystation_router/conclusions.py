@@ -146,7 +146,7 @@ class Conclusions:
                 event_id=handling.event_id,
                 event_type=handling.event.event_type,
                 task_id=call.task.task_id,
-                workflow_id=handling.state.instance.workflow_instance_id,
+                workflow_instance_id=handling.state.instance.workflow_instance_id,
                 attempt=call.attempt,
                 verdict=verdict.value,
             )

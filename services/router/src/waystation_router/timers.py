@@ -144,7 +144,7 @@ class Timers:
             if commit is not None and not commit.is_empty:
                 log.info(
                     "timers_fired",
-                    workflow_id=commit.after.workflow_instance_id,
+                    workflow_instance_id=commit.after.workflow_instance_id,
                     timers=[timer.kind.name for timer in due],
                 )
                 self._ledger.moved(commit)

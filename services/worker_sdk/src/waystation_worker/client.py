@@ -13,6 +13,7 @@ import grpc
 
 from waystation.v1 import workflow_pb2
 from waystation.v1 import workflow_service_pb2 as pb
+from waystation_worker.aliases import accepts_workflow_id
 from waystation_worker.completions import Completing
 from waystation_worker.errors import Unavailable, from_rpc_error
 from waystation_worker.events import NewEvent
@@ -53,13 +54,14 @@ class Client(Completing, Revisiting):
     not valid JSON, and times out of range, raise TypeError or ValueError before anything is sent.
     """
 
+    @accepts_workflow_id
     async def start(
         self,
         workflow_type: str,
         data: Mapping[str, Any] | Model | None = None,
         *,
         payload: Mapping[str, Any] | Model | None = None,
-        workflow_id: str | None = None,
+        workflow_instance_id: str | None = None,
         correlation_id: str | None = None,
         priority: int | None = None,
         metadata: Mapping[str, str] | None = None,
@@ -79,7 +81,7 @@ class Client(Completing, Revisiting):
                 workflow_type=workflow_type,
                 data=data,
                 payload=payload,
-                workflow_instance_id=workflow_id,
+                workflow_instance_id=workflow_instance_id,
                 correlation_id=correlation_id,
                 priority=priority,
                 metadata=metadata,
@@ -107,13 +109,14 @@ class Client(Completing, Revisiting):
             async for result in results:
                 yield result
 
+    @accepts_workflow_id
     async def run(
         self,
         workflow_type: str,
         data: Mapping[str, Any] | Model | None = None,
         *,
         payload: Mapping[str, Any] | Model | None = None,
-        workflow_id: str | None = None,
+        workflow_instance_id: str | None = None,
         correlation_id: str | None = None,
         priority: int | None = None,
         metadata: Mapping[str, str] | None = None,
@@ -126,7 +129,7 @@ class Client(Completing, Revisiting):
             workflow_type=workflow_type,
             data=data,
             payload=payload,
-            workflow_instance_id=workflow_id,
+            workflow_instance_id=workflow_instance_id,
             correlation_id=correlation_id,
             priority=priority,
             metadata=metadata,
@@ -148,28 +151,31 @@ class Client(Completing, Revisiting):
             context, outcome=outcome, created=response.created, task_ids=response.task_ids
         )
 
-    async def wait(self, workflow_id: str, *, timeout: float | None = None) -> Workflow:
+    @accepts_workflow_id
+    async def wait(self, workflow_instance_id: str, *, timeout: float | None = None) -> Workflow:
         """Waits until the instance has ended, waits for input or is idle; `outcome` says which.
 
         After `timeout` seconds (None: no limit) the outcome is TIMED_OUT.
         """
         end = None if timeout is None else time.monotonic() + timeout
-        response = await self._wait(workflow_id, end)
+        response = await self._wait(workflow_instance_id, end)
         return to_workflow(response.context, outcome=response.outcome)
 
-    async def get(self, workflow_id: str, *, at_sequence: int = 0) -> Workflow:
+    @accepts_workflow_id
+    async def get(self, workflow_instance_id: str, *, at_sequence: int = 0) -> Workflow:
         """The instance as it is now, or as it was after an entry of its history."""
         request = pb.GetWorkflowRequest(
             namespace=self._namespace,
-            workflow_instance_id=workflow_id,
+            workflow_instance_id=workflow_instance_id,
             at_sequence=at_sequence,
         )
         response = await self._call(self._workflows.GetWorkflow, request)
         return to_workflow(response.context)
 
+    @accepts_workflow_id
     async def provide_input(
         self,
-        workflow_id: str,
+        workflow_instance_id: str,
         input: Mapping[str, Any] | Model,
         *,
         wait_id: str | None = None,
@@ -181,7 +187,7 @@ class Client(Completing, Revisiting):
         name or id of the person who answers (at most 200 characters)."""
         request = pb.ProvideInputRequest(
             namespace=self._namespace,
-            workflow_instance_id=workflow_id,
+            workflow_instance_id=workflow_instance_id,
             wait_id=wait_id or "",
             answered_by=answered_by,
             expected_version=expected_version,
@@ -192,9 +198,10 @@ class Client(Completing, Revisiting):
         response = await self._call(self._workflows.ProvideInput, request)
         return to_workflow(response.context, event_id=response.event_id)
 
+    @accepts_workflow_id
     async def publish(
         self,
-        workflow_id: str,
+        workflow_instance_id: str,
         event_type: str,
         payload: Mapping[str, Any] | Model | None = None,
         *,
@@ -220,7 +227,7 @@ class Client(Completing, Revisiting):
         )
         request = pb.PublishEventRequest(
             namespace=self._namespace,
-            workflow_instance_id=workflow_id,
+            workflow_instance_id=workflow_instance_id,
             event=event._message(),
             expected_version=expected_version,
             request_id=request_id or str(uuid.uuid4()),
@@ -228,9 +235,10 @@ class Client(Completing, Revisiting):
         response = await self._call(self._workflows.PublishEvent, request)
         return PublishedEvent(response.event_id, tuple(response.task_ids))
 
+    @accepts_workflow_id
     async def cancel(
         self,
-        workflow_id: str,
+        workflow_instance_id: str,
         reason: str = "",
         *,
         expected_version: int | None = None,
@@ -239,7 +247,7 @@ class Client(Completing, Revisiting):
         """Ends an open instance as CANCELLED; no error if it is CANCELLED already."""
         request = pb.CancelWorkflowRequest(
             namespace=self._namespace,
-            workflow_instance_id=workflow_id,
+            workflow_instance_id=workflow_instance_id,
             reason=reason,
             expected_version=expected_version,
             request_id=request_id or str(uuid.uuid4()),
@@ -247,13 +255,14 @@ class Client(Completing, Revisiting):
         response = await self._call(self._workflows.CancelWorkflow, request)
         return to_workflow(response.context)
 
-    async def events(self, workflow_id: str) -> AsyncIterator[EventWithState]:
+    @accepts_workflow_id
+    async def events(self, workflow_instance_id: str) -> AsyncIterator[EventWithState]:
         """All events of the instance, oldest first: `async for entry in client.events(id)`."""
         token = ""
         while True:
             request = pb.ListEventsRequest(
                 namespace=self._namespace,
-                workflow_instance_id=workflow_id,
+                workflow_instance_id=workflow_instance_id,
                 page_size=1000,
                 page_token=token,
             )
@@ -264,8 +273,9 @@ class Client(Completing, Revisiting):
             if not token:
                 return
 
+    @accepts_workflow_id
     async def watch(
-        self, workflow_id: str, *, from_sequence: int = 0
+        self, workflow_instance_id: str, *, from_sequence: int = 0
     ) -> AsyncIterator[HistoryEntry]:
         """The instance's history as it is committed: `async for entry in client.watch(id)`.
 
@@ -279,7 +289,7 @@ class Client(Completing, Revisiting):
             return self._workflows.WatchWorkflow(
                 pb.WatchWorkflowRequest(
                     namespace=self._namespace,
-                    workflow_instance_id=workflow_id,
+                    workflow_instance_id=workflow_instance_id,
                     from_sequence=sequence,
                 )
             )
@@ -294,10 +304,11 @@ class Client(Completing, Revisiting):
         except Unavailable as error:
             raise self._explained(error) from None
 
-    async def explain(self, workflow_id: str) -> pb.ExplainWorkflowResponse:
+    @accepts_workflow_id
+    async def explain(self, workflow_instance_id: str) -> pb.ExplainWorkflowResponse:
         """What the instance waits for, since when, and who or what can unblock it."""
         request = pb.ExplainWorkflowRequest(
-            namespace=self._namespace, workflow_instance_id=workflow_id
+            namespace=self._namespace, workflow_instance_id=workflow_instance_id
         )
         response: pb.ExplainWorkflowResponse = await self._call(
             self._workflows.ExplainWorkflow, request
@@ -308,12 +319,12 @@ class Client(Completing, Revisiting):
         response = await self._call_streamed(new._message(self._namespace))
         return to_workflow(response.context, created=response.created, task_ids=response.task_ids)
 
-    async def _wait(self, workflow_id: str, end: float | None) -> pb.WaitWorkflowResponse:
+    async def _wait(self, workflow_instance_id: str, end: float | None) -> pb.WaitWorkflowResponse:
         while True:
             leg = _leg(end)
             request = pb.WaitWorkflowRequest(
                 namespace=self._namespace,
-                workflow_instance_id=workflow_id,
+                workflow_instance_id=workflow_instance_id,
                 timeout=timedelta(seconds=leg),
             )
             response: pb.WaitWorkflowResponse = await self._call_streamed(

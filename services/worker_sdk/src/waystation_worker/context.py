@@ -69,9 +69,11 @@ class TaskContext(Reply):
         return typed(_value_at(self.data, at), model, f"data{at}", "DATA_INVALID")
 
     @property
-    def workflow_id(self) -> str:
-        """The instance."""
+    def workflow_instance_id(self) -> str:
+        """The instance. `workflow_id` is the same."""
         return self._message.workflow_instance_id
+
+    workflow_id = workflow_instance_id
 
     @property
     def workflow_type(self) -> str:

@@ -71,7 +71,7 @@ class Run:
         started = time.monotonic()
         thinking = 0.0
         waits = dead_letters = 0
-        await self._client.start(WORKFLOW_TYPE, claim.claim, workflow_id=instance_id)
+        await self._client.start(WORKFLOW_TYPE, claim.claim, workflow_instance_id=instance_id)
         screen.tell(name, "ACTIVE", claim.why)
         while True:
             workflow = await self._client.wait(instance_id, timeout=GIVE_UP_SECONDS)

@@ -121,7 +121,7 @@ class Retiring:
                 log.info(
                     "deliveries_retired",
                     task_id=task_id,
-                    workflow_id=decided.instance.workflow_instance_id,
+                    workflow_instance_id=decided.instance.workflow_instance_id,
                     deliveries=retired,
                 )
         return count

@@ -29,7 +29,7 @@ from waystation_cli.render import document, outcomes
 
 
 def provide_input(
-    workflow_id: WorkflowId,
+    workflow_instance_id: WorkflowId,
     data: Annotated[str, typer.Option("--data", "--input", help=f"The answer: {JSON_HELP}")],
     wait_id: Annotated[
         str | None, typer.Option(help="The wait to answer; required if several are open.")
@@ -46,7 +46,7 @@ def provide_input(
 ) -> None:
     """Answer a workflow that waits for input."""
     request = ProvideInputRequest(
-        workflow_instance_id=workflow_id,
+        workflow_instance_id=workflow_instance_id,
         wait_id=wait_id or "",
         input=arguments.struct(data),
         answered_by=answered_by,
@@ -62,7 +62,7 @@ def provide_input(
 
 
 def publish(
-    workflow_id: WorkflowId,
+    workflow_instance_id: WorkflowId,
     event_type: Annotated[
         str, typer.Argument(metavar="EVENT_TYPE", help="For example claim.amended.")
     ],
@@ -100,7 +100,7 @@ def publish(
 ) -> None:
     """Raise an event in a running workflow."""
     request = PublishEventRequest(
-        workflow_instance_id=workflow_id,
+        workflow_instance_id=workflow_instance_id,
         event=NewEvent(
             event_type=event_type,
             payload=arguments.struct(data),
@@ -123,7 +123,7 @@ def publish(
 
 
 def cancel(
-    workflow_id: WorkflowId,
+    workflow_instance_id: WorkflowId,
     reason: Annotated[str | None, typer.Option(help="Stored in the history, for people.")] = None,
     expected_version: ExpectedVersion = None,
     address: Address = DEFAULT_ADDRESS,
@@ -131,7 +131,7 @@ def cancel(
 ) -> None:
     """End a running workflow as CANCELLED."""
     request = CancelWorkflowRequest(
-        workflow_instance_id=workflow_id,
+        workflow_instance_id=workflow_instance_id,
         reason=reason or "",
         expected_version=expected_version,
         request_id=new_request_id(),

@@ -43,7 +43,7 @@ _READ_SHARE = 4
 
 
 def watch(
-    workflow_id: WorkflowId,
+    workflow_instance_id: WorkflowId,
     first: Annotated[
         int,
         typer.Option(
@@ -63,19 +63,19 @@ def watch(
     with connected(address, as_json) as api:
         try:
             if as_json or not sys.stdout.isatty():
-                for response in follow(api, workflow_id, first, live.print_interrupted):
+                for response in follow(api, workflow_instance_id, first, live.print_interrupted):
                     if response.HasField("history_entry"):
                         if as_json:
                             document.print_line(response.history_entry)
                         else:
                             live.print_entry(response.history_entry)
             else:
-                _draw(api, workflow_id, first)
+                _draw(api, workflow_instance_id, first)
         except KeyboardInterrupt as interrupt:
             # What shells expect of a program that Ctrl-C ended.
             raise typer.Exit(130) from interrupt
         got: GetWorkflowResponse = api.workflows.GetWorkflow(
-            GetWorkflowRequest(workflow_instance_id=workflow_id), timeout=CALL_SECONDS
+            GetWorkflowRequest(workflow_instance_id=workflow_instance_id), timeout=CALL_SECONDS
         )
     end = WaitWorkflowResponse(context=got.context, outcome=WAIT_OUTCOME_DONE)
     if not as_json:
@@ -83,9 +83,9 @@ def watch(
     raise typer.Exit(exit_code(end))
 
 
-def _draw(api: Api, workflow_id: str, first: int) -> None:
+def _draw(api: Api, workflow_instance_id: str, first: int) -> None:
     """The tree as it grows; what stays on the screen is the whole of it."""
-    view = live.WorkflowView(workflow_id)
+    view = live.WorkflowView(workflow_instance_id)
     history: list[HistoryEntry] = []
 
     def interrupted(sequence: int) -> None:
@@ -94,7 +94,7 @@ def _draw(api: Api, workflow_id: str, first: int) -> None:
     with Live(view, console=stdout(), auto_refresh=False, transient=True) as screen:
         read_again_at = 0.0
         unread = False
-        for batch in _batches(follow(api, workflow_id, first, interrupted)):
+        for batch in _batches(follow(api, workflow_instance_id, first, interrupted)):
             entries = [each.history_entry for each in batch if each.HasField("history_entry")]
             history += entries
             if batch:
@@ -102,11 +102,11 @@ def _draw(api: Api, workflow_id: str, first: int) -> None:
             unread = unread or bool(entries)
             if unread and time.monotonic() >= read_again_at:
                 began = time.monotonic()
-                view.show(history, _events(api, workflow_id))
+                view.show(history, _events(api, workflow_instance_id))
                 took = time.monotonic() - began
                 read_again_at, unread = time.monotonic() + took * _READ_SHARE, False
             screen.refresh()
-    live.print_tree(history, _events(api, workflow_id))
+    live.print_tree(history, _events(api, workflow_instance_id))
 
 
 def _batches(responses: Iterator[WatchWorkflowResponse]) -> Iterator[list[WatchWorkflowResponse]]:
@@ -139,11 +139,13 @@ def _batches(responses: Iterator[WatchWorkflowResponse]) -> Iterator[list[WatchW
         yield batch
 
 
-def _events(api: Api, workflow_id: str) -> list[Any]:
+def _events(api: Api, workflow_instance_id: str) -> list[Any]:
     found, _ = gather(
         lambda page_size, page_token: api.workflows.ListEvents(
             ListEventsRequest(
-                workflow_instance_id=workflow_id, page_size=page_size, page_token=page_token
+                workflow_instance_id=workflow_instance_id,
+                page_size=page_size,
+                page_token=page_token,
             ),
             timeout=CALL_SECONDS,
         ),

@@ -39,7 +39,7 @@ _MOST_SECONDS = 600.0
 
 
 def diff(
-    workflow_id: WorkflowId,
+    workflow_instance_id: WorkflowId,
     first: Annotated[
         int,
         typer.Argument(
@@ -64,8 +64,8 @@ def diff(
     or after is absent if there is no value).
     """
     with connected(address, as_json) as api:
-        before = _as_it_was(api, workflow_id, first)
-        after = _as_it_was(api, workflow_id, second or 0)
+        before = _as_it_was(api, workflow_instance_id, first)
+        after = _as_it_was(api, workflow_instance_id, second or 0)
     found = differences.of_contexts(before, after)
     if as_json:
         document.print_document(differences.as_document(found))
@@ -75,7 +75,7 @@ def diff(
 
 
 def replay(
-    workflow_id: WorkflowId,
+    workflow_instance_id: WorkflowId,
     first: Annotated[
         int, typer.Option("--from", min=1, max=LARGEST_INT32, help="The first entry to replay.")
     ] = 1,
@@ -112,7 +112,7 @@ def replay(
     if not 0 < seconds <= _MOST_SECONDS:
         raise typer.BadParameter("--timeout must be above 0 and at most 10m")
     request = ReplayWorkflowRequest(
-        workflow_instance_id=workflow_id,
+        workflow_instance_id=workflow_instance_id,
         from_sequence=first,
         to_sequence=last or 0,
         task_ids=task or [],
@@ -136,7 +136,7 @@ def replay(
 
 
 def fork(
-    workflow_id: WorkflowId,
+    workflow_instance_id: WorkflowId,
     at_sequence: Annotated[
         int,
         typer.Option(
@@ -192,7 +192,7 @@ def fork(
     if event_type is not None and event_of:
         raise typer.BadParameter("--event and --event-of exclude each other: give one of them")
     request = ForkWorkflowRequest(
-        workflow_instance_id=workflow_id,
+        workflow_instance_id=workflow_instance_id,
         at_sequence=at_sequence,
         new_workflow_instance_id=new_id or "",
         edits=_edits(set_ or [], remove or []),
@@ -207,12 +207,12 @@ def fork(
     if as_json:
         document.print_message(response)
     else:
-        outcomes.print_forked(workflow_id, at_sequence, response)
+        outcomes.print_forked(workflow_instance_id, at_sequence, response)
 
 
-def _as_it_was(api: Api, workflow_id: str, sequence: int) -> WorkflowContext:
+def _as_it_was(api: Api, workflow_instance_id: str, sequence: int) -> WorkflowContext:
     response: GetWorkflowResponse = api.workflows.GetWorkflow(
-        GetWorkflowRequest(workflow_instance_id=workflow_id, at_sequence=sequence),
+        GetWorkflowRequest(workflow_instance_id=workflow_instance_id, at_sequence=sequence),
         timeout=CALL_SECONDS,
     )
     return response.context

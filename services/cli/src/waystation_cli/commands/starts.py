@@ -96,7 +96,7 @@ def start(
     data: Data = None,
     many: Many = None,
     payload: Payload = None,
-    workflow_id: NewId = None,
+    workflow_instance_id: NewId = None,
     correlation_id: CorrelationId = None,
     priority: Priority = None,
     metadata: Metadata = None,
@@ -110,7 +110,17 @@ def start(
     With --many, start one for each line of a file.
     """
     if many is not None:
-        if any((data, payload, workflow_id, correlation_id, priority, metadata, workflow_timeout)):
+        if any(
+            (
+                data,
+                payload,
+                workflow_instance_id,
+                correlation_id,
+                priority,
+                metadata,
+                workflow_timeout,
+            )
+        ):
             raise typer.BadParameter("with --many, the lines of the file define the workflows")
         start_many.start_many(many, workflow_type, request_id, address, as_json)
         return
@@ -120,7 +130,7 @@ def start(
         workflow_type,
         data,
         payload,
-        workflow_id,
+        workflow_instance_id,
         correlation_id,
         priority,
         metadata,
@@ -139,7 +149,7 @@ def run(
     workflow_type: WorkflowType,
     data: Data = None,
     payload: Payload = None,
-    workflow_id: NewId = None,
+    workflow_instance_id: NewId = None,
     correlation_id: CorrelationId = None,
     priority: Priority = None,
     metadata: Metadata = None,
@@ -159,7 +169,7 @@ def run(
             workflow_type,
             data,
             payload,
-            workflow_id,
+            workflow_instance_id,
             correlation_id,
             priority,
             metadata,
@@ -196,7 +206,7 @@ def run(
 
 
 def wait(
-    workflow_id: WorkflowId,
+    workflow_instance_id: WorkflowId,
     timeout: Timeout = None,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
@@ -208,9 +218,9 @@ def wait(
     limit = _Limit(timeout)
     with connected(address, as_json) as api:
         try:
-            response = _wait(api, workflow_id, limit)
+            response = _wait(api, workflow_instance_id, limit)
         except KeyboardInterrupt as interrupt:
-            raise _interrupted(workflow_id) from interrupt
+            raise _interrupted(workflow_instance_id) from interrupt
     if as_json:
         document.print_message(response)
     else:
@@ -233,12 +243,12 @@ class _Limit:
         return min(_WAIT_SECONDS, self.left())
 
 
-def _wait(api: Api, workflow_id: str, limit: _Limit) -> WaitWorkflowResponse:
+def _wait(api: Api, workflow_instance_id: str, limit: _Limit) -> WaitWorkflowResponse:
     while True:
         seconds = limit.next_wait()
         response: WaitWorkflowResponse = api.workflows.WaitWorkflow(
             WaitWorkflowRequest(
-                workflow_instance_id=workflow_id, timeout=arguments.duration(seconds)
+                workflow_instance_id=workflow_instance_id, timeout=arguments.duration(seconds)
             ),
             timeout=seconds + CALL_SECONDS,
         )
@@ -253,10 +263,10 @@ def _instance_id(call: grpc.Call) -> str:
     return ""
 
 
-def _interrupted(workflow_id: str) -> typer.Exit:
-    if workflow_id:
+def _interrupted(workflow_instance_id: str) -> typer.Exit:
+    if workflow_instance_id:
         print(
-            f"The workflow continues; `waystation wait {workflow_id}` waits for it again.",
+            f"The workflow continues; `waystation wait {workflow_instance_id}` waits for it again.",
             file=sys.stderr,
         )
     # What shells expect of a program that Ctrl-C ended.
@@ -267,7 +277,7 @@ def _start_request(
     workflow_type: str,
     data: str | None,
     payload: str | None,
-    workflow_id: str | None,
+    workflow_instance_id: str | None,
     correlation_id: str | None,
     priority: int | None,
     metadata: list[str] | None,
@@ -280,7 +290,7 @@ def _start_request(
         workflow_type=workflow_type,
         data=arguments.struct(data),
         payload=arguments.struct(payload),
-        workflow_instance_id=workflow_id or "",
+        workflow_instance_id=workflow_instance_id or "",
         correlation_id=correlation_id,
         priority=priority,
         metadata=arguments.metadata(metadata or []),

@@ -90,7 +90,7 @@ def list_workflows(
 
 
 def show(
-    workflow_id: WorkflowId,
+    workflow_instance_id: WorkflowId,
     data: Annotated[bool, typer.Option("--data", help="Print the data too.")] = False,
     at_sequence: Annotated[
         int,
@@ -111,14 +111,14 @@ def show(
     """
     with connected(address, as_json) as api:
         got: GetWorkflowResponse = api.workflows.GetWorkflow(
-            GetWorkflowRequest(workflow_instance_id=workflow_id, at_sequence=at_sequence),
+            GetWorkflowRequest(workflow_instance_id=workflow_instance_id, at_sequence=at_sequence),
             timeout=CALL_SECONDS,
         )
         view = HistoryView.HISTORY_VIEW_FULL if as_json else HistoryView.HISTORY_VIEW_BASIC
         history, _ = gather(
             lambda page_size, page_token: api.workflows.ListHistory(
                 ListHistoryRequest(
-                    workflow_instance_id=workflow_id,
+                    workflow_instance_id=workflow_instance_id,
                     # What was added since the context was read would not fit to it.
                     filter=HistoryFilter(to_sequence=got.context.version),
                     view=view,
@@ -132,7 +132,9 @@ def show(
         events, _ = gather(
             lambda page_size, page_token: api.workflows.ListEvents(
                 ListEventsRequest(
-                    workflow_instance_id=workflow_id, page_size=page_size, page_token=page_token
+                    workflow_instance_id=workflow_instance_id,
+                    page_size=page_size,
+                    page_token=page_token,
                 ),
                 timeout=CALL_SECONDS,
             ),
@@ -143,7 +145,7 @@ def show(
         dead_letters, _ = gather(
             lambda page_size, page_token: api.dead_letters.ListDeadLetters(
                 ListDeadLettersRequest(
-                    filter=DeadLetterFilter(workflow_instance_ids=[workflow_id]),
+                    filter=DeadLetterFilter(workflow_instance_ids=[workflow_instance_id]),
                     page_size=page_size,
                     page_token=page_token,
                 ),
@@ -173,7 +175,7 @@ def _known_by_then(
 
 
 def explain(
-    workflow_id: WorkflowId, address: Address = DEFAULT_ADDRESS, as_json: AsJson = False
+    workflow_instance_id: WorkflowId, address: Address = DEFAULT_ADDRESS, as_json: AsJson = False
 ) -> None:
     """Show what a workflow waits for.
 
@@ -181,7 +183,7 @@ def explain(
     """
     with connected(address, as_json) as api:
         response: ExplainWorkflowResponse = api.workflows.ExplainWorkflow(
-            ExplainWorkflowRequest(workflow_instance_id=workflow_id), timeout=CALL_SECONDS
+            ExplainWorkflowRequest(workflow_instance_id=workflow_instance_id), timeout=CALL_SECONDS
         )
     if as_json:
         document.print_message(response)

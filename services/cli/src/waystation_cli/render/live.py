@@ -28,8 +28,8 @@ class WorkflowView:
     """A workflow as it grows: a heading with the time so far, and the end of its tree, as much of
     it as the terminal is high."""
 
-    def __init__(self, workflow_id: str) -> None:
-        self._id = workflow_id
+    def __init__(self, workflow_instance_id: str) -> None:
+        self._id = workflow_instance_id
         self._history: Sequence[HistoryEntry] = ()
         self._drawn: list[Text] = []
         self.note = ""

@@ -33,23 +33,23 @@ def print_started(response: StartWorkflowResponse) -> None:
     _print_takers(out, "workflow.started", list(response.task_ids))
 
 
-def print_forked(workflow_id: str, sequence: int, response: ForkWorkflowResponse) -> None:
+def print_forked(workflow_instance_id: str, sequence: int, response: ForkWorkflowResponse) -> None:
     """Tells the id, and which tasks take its first event."""
     out = stdout()
     verb = "Forked" if response.created else "Already forked:"
     forked = response.context.workflow_instance_id
-    out.print(plain(f"{verb} {workflow_id} at #{sequence} as {forked}"))
+    out.print(plain(f"{verb} {workflow_instance_id} at #{sequence} as {forked}"))
     _print_takers(out, response.event_type, list(response.task_ids))
 
 
 def print_outcome(response: WaitWorkflowResponse) -> None:
     """Tells how a wait ended, and what to do where the workflow needs somebody."""
     out, context = stdout(), response.context
-    workflow_id = plain(context.workflow_instance_id)
+    workflow_instance_id = plain(context.workflow_instance_id)
     word = names.status(context.status)
     if response.outcome == WAIT_OUTCOME_IDLE:
         word = "IDLE"
-    out.print(Text.assemble(f"{workflow_id} ", (word, names.style(word))))
+    out.print(Text.assemble(f"{workflow_instance_id} ", (word, names.style(word))))
     if response.outcome == WAIT_OUTCOME_WAITING_FOR_INPUT:
         print_waits(out, context)
     elif response.outcome == WAIT_OUTCOME_IDLE:
@@ -57,7 +57,7 @@ def print_outcome(response: WaitWorkflowResponse) -> None:
     elif response.outcome != WAIT_OUTCOME_DONE:
         # Timed out, or what a later release calls it: it is open.
         out.print(
-            f"It is still open; `waystation explain {workflow_id}` shows what it waits for.",
+            f"It is still open; `waystation explain {workflow_instance_id}` shows what it waits for.",
             style="dim",
         )
     print_end(out, context)

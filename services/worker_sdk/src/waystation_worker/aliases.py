@@ -1,0 +1,22 @@
+"""Shorter names that are accepted too."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def accepts_workflow_id(method: Callable[P, R]) -> Callable[P, R]:
+    """Takes the keyword `workflow_id` for `workflow_instance_id`."""
+
+    @functools.wraps(method)
+    def call(*args: Any, **kwargs: Any) -> R:
+        if "workflow_id" in kwargs:
+            kwargs["workflow_instance_id"] = kwargs.pop("workflow_id")
+        return method(*args, **kwargs)
+
+    return call
