@@ -8,9 +8,10 @@ from waystation.v1 import handler_pb2, operation_pb2
 from waystation_conversion.times import seconds_from_proto, set_duration
 from waystation_conversion.unforeseen import refuses_unforeseen
 from waystation_domain import limits, reserved, topics
+from waystation_domain.backoff import RetryPolicy
 from waystation_domain.errors import InvalidField, WorkflowTypesRequired
 from waystation_domain.model import OnFailure
-from waystation_domain.task_spec import RetryPolicy, TaskSpec
+from waystation_domain.task_spec import TaskSpec
 
 _DEFAULTS = RetryPolicy()
 
@@ -81,12 +82,12 @@ def task_spec_from_proto(
 def _retry(message: handler_pb2.TaskSpec, field: str) -> RetryPolicy:
     multiplier = message.backoff_multiplier or _DEFAULTS.multiplier
     if not 1 <= multiplier <= 100:
-        raise _out_of_range(f"{field}.backoff_multiplier", "1-100", "2")
+        raise _out_of_range(f"{field}.backoff_multiplier", "1-100", f"{_DEFAULTS.multiplier:g}")
     jitter = _DEFAULTS.jitter
     if message.HasField("backoff_jitter"):
         jitter = message.backoff_jitter
         if math.isnan(jitter) or not 0 <= jitter <= 1:
-            raise _out_of_range(f"{field}.backoff_jitter", "0-1", "0.2")
+            raise _out_of_range(f"{field}.backoff_jitter", "0-1", f"{_DEFAULTS.jitter:g}")
     return RetryPolicy(
         max_attempts=_whole(
             message.max_attempts, f"{field}.max_attempts", _DEFAULTS.max_attempts, 1_000

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from waystation_domain.backoff import RetryPolicy
 from waystation_domain.model import OnFailure
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """When a failed delivery is tried again. Seconds."""
-
-    max_attempts: int = 5
-    initial_backoff: float = 1.0
-    multiplier: float = 2.0
-    max_backoff: float = 60.0
-    jitter: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +17,7 @@ class TaskSpec:
     event_types: tuple[str, ...]
     workflow_types: tuple[str, ...]
     timeout: float = 30.0
-    retry: RetryPolicy = RetryPolicy()
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
     max_in_flight: int = 100
     on_failure: OnFailure = OnFailure.FAIL_WORKFLOW
     catch_up: bool = True

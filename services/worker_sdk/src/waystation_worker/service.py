@@ -140,7 +140,7 @@ class HandlerService:
             raise ValueError(
                 f"task {task_id!r} is declared twice in service {self.name}; give one of them another task_id"
             )
-        self._tasks[task_id] = make_task(function, task_id, backoff=backoff or Backoff(), **options)
+        self._tasks[task_id] = make_task(function, task_id, backoff=backoff, **options)
 
     def run(
         self,

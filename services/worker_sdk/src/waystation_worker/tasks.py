@@ -29,22 +29,35 @@ ON_FAILURE = {
 @dataclass(frozen=True, slots=True)
 class Backoff:
     """The waits between attempts, in seconds; `jitter` is the share, 0-1, by which a wait
-    varies."""
+    varies. What is None has the server's default (TaskSpec): 1 s, doubled, at most 60 s, 0.2."""
 
-    initial: float = 1.0
-    multiplier: float = 2.0
-    maximum: float = 60.0
-    jitter: float = 0.2
+    initial: float | None = None
+    multiplier: float | None = None
+    maximum: float | None = None
+    jitter: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.initial <= self.maximum <= _DAY:
-            raise ValueError(
-                "backoff: initial and maximum must satisfy 0 < initial <= maximum <= 86400 seconds"
-            )
-        if not 1 <= self.multiplier <= 100:
+        for name, seconds in (("initial", self.initial), ("maximum", self.maximum)):
+            if seconds is not None and not 0 < seconds <= _DAY:
+                raise ValueError(
+                    f"backoff: {name} must be above 0 and at most 86400 seconds, not {seconds}"
+                )
+        if self.initial and self.maximum and self.initial > self.maximum:
+            raise ValueError("backoff: initial must not exceed maximum")
+        if self.multiplier is not None and not 1 <= self.multiplier <= 100:
             raise ValueError(f"backoff: multiplier must be 1-100, not {self.multiplier}")
-        if not 0 <= self.jitter <= 1:
+        if self.jitter is not None and not 0 <= self.jitter <= 1:
             raise ValueError(f"backoff: jitter must be 0-1, not {self.jitter}")
+
+    def _write(self, spec: handler_pb2.TaskSpec) -> None:
+        if self.initial is not None:
+            spec.initial_backoff.FromTimedelta(timedelta(seconds=self.initial))
+        if self.maximum is not None:
+            spec.max_backoff.FromTimedelta(timedelta(seconds=self.maximum))
+        if self.multiplier is not None:
+            spec.backoff_multiplier = self.multiplier
+        if self.jitter is not None:
+            spec.backoff_jitter = self.jitter
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +79,7 @@ def make_task(
     workflow_types: Iterable[str],
     timeout: float,
     max_attempts: int,
-    backoff: Backoff,
+    backoff: Backoff | None,
     max_in_flight: int,
     on_failure: str,
     catch_up: bool,
@@ -109,10 +122,6 @@ def make_task(
         workflow_types=types,
         timeout=timedelta(seconds=timeout),
         max_attempts=max_attempts,
-        initial_backoff=timedelta(seconds=backoff.initial),
-        backoff_multiplier=backoff.multiplier,
-        max_backoff=timedelta(seconds=backoff.maximum),
-        backoff_jitter=backoff.jitter,
         max_in_flight=max_in_flight,
         on_failure=ON_FAILURE[on_failure],
         catch_up=handler_pb2.CATCH_UP_ON if catch_up else handler_pb2.CATCH_UP_OFF,
@@ -124,6 +133,8 @@ def make_task(
         reads=_paths(reads, f"{where}: reads"),
         writes=_paths(writes, f"{where}: writes"),
     )
+    if backoff is not None:
+        backoff._write(spec)
     return HostedTask(task_id, function, _is_async(function), float(timeout), spec)
 
 
