@@ -21,8 +21,8 @@ from waystation_api.settings import ApiSettings
 from waystation_core.broker import open_broker
 from waystation_core.rpc.channels import open_channel
 from waystation_core.rpc.settings import read_settings
+from waystation_core.store.connections import open_connections
 from waystation_core.store.engine import PostgresEngineStore
-from waystation_core.store.pool import open_connections
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.registry import PostgresRegistryStore
 

@@ -18,7 +18,7 @@ from waystation.v1.dead_letter_pb2 import DeadLetterState
 from waystation.v1.status_pb2 import WorkflowStatus
 from waystation_api.dead_letters import bulk, portions
 from waystation_core.relay.relay import Relay
-from waystation_core.store.pool import connection_of
+from waystation_core.store.connections import connection_of
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.model import OnFailure
 from waystation_domain.outcomes import WaitRequest

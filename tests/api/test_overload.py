@@ -23,8 +23,8 @@ from waystation_api.workflows.starts import MOST_HELD, Starter, start_from_proto
 from waystation_core.background import Contact
 from waystation_core.ports.store import Started
 from waystation_core.rpc.errors import status_of
+from waystation_core.store.connections import open_pool
 from waystation_core.store.engine import PostgresEngineStore
-from waystation_core.store.pool import open_pool
 from waystation_domain.errors import BacklogFull, StoreUnavailable
 
 Code = grpc.StatusCode

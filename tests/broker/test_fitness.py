@@ -10,7 +10,7 @@ from support.waiting import eventually
 from waystation_core.broker import broker_faults, open_broker
 from waystation_core.broker.connection import describe
 from waystation_core.broker.fitness import LEAST_CONSUMER_TIMEOUT_SECONDS, faults_of
-from waystation_core.store.pool import STATEMENT_TIMEOUT_SECONDS
+from waystation_core.store.connections import STATEMENT_TIMEOUT_SECONDS
 from waystation_router import sweeper
 
 

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from model.checking import Story
 
+from waystation_core.store.connections import open_connections
 from waystation_core.store.engine import PostgresEngineStore
-from waystation_core.store.pool import open_connections
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.registry import PostgresRegistryStore
 

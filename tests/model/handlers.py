@@ -15,7 +15,7 @@ from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.attempts import Answered, Failed, NotSent, late
 from waystation_domain.model import JsonObject
-from waystation_router.endpoints import Call, CallCut
+from waystation_router.endpoints import CallCut, EndpointCall
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Waiting:
     """A call that a task has in hand."""
 
     router: Any
-    call: Call
+    call: EndpointCall
     request: pb.HandleEventRequest
     endpoint: Registration
 
@@ -158,7 +158,7 @@ class Ledger:
 
 
 class Endpoints:
-    """In the place of a router's `EndpointPool`."""
+    """In the place of a router's `EndpointDirectory`."""
 
     def __init__(self, ledger: Ledger, router: Any, on_change: Callable[[], None]) -> None:
         self._ledger = ledger
@@ -188,9 +188,9 @@ class Endpoints:
         timeout: float,
         *,
         alone: bool = False,
-    ) -> Call:
+    ) -> EndpointCall:
         loop = asyncio.get_running_loop()
-        call = Call(loop, service_name, request, timeout, alone=alone)
+        call = EndpointCall(loop, service_name, request, timeout, alone=alone)
         for handler in self._handlers:
             if any(task.task_id == request.task_id for task in handler.tasks):
                 self._ledger.calls.append(Waiting(self._router, call, request, handler))

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from waystation_core.store.pool import Pool
+from waystation_core.store.connections import ConnectionPool
 
 _QUICK_SECONDS = 0.005
 _PATIENCE_SECONDS = 20.0
@@ -19,7 +19,7 @@ _PATIENCE_SECONDS = 20.0
 class Actor:
     """One user of the store. What it does through `pool` happens step by step."""
 
-    def __init__(self, name: str, pool: Pool) -> None:
+    def __init__(self, name: str, pool: ConnectionPool) -> None:
         self.name = name
         self.pool: Any = _SteppedPool(pool, self)
         self.steps: list[str] = []
@@ -81,7 +81,7 @@ class Actor:
 
 
 class _SteppedPool:
-    def __init__(self, pool: Pool, actor: Actor) -> None:
+    def __init__(self, pool: ConnectionPool, actor: Actor) -> None:
         self._pool = pool
         self._actor = actor
         self.closed = False
@@ -153,7 +153,7 @@ class Sampled:
         return choice
 
 
-async def run(actors: Sequence[Actor], choose: Choose, pool: Pool) -> list[str]:
+async def run(actors: Sequence[Actor], choose: Choose, pool: ConnectionPool) -> list[str]:
     """Has all of them come to their ends in the order that `choose` makes; the order as it was."""
     order: list[str] = []
     until = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
@@ -171,7 +171,7 @@ async def run(actors: Sequence[Actor], choose: Choose, pool: Pool) -> list[str]:
         actor.let_go()
 
 
-async def _stand(actor: Actor, pool: Pool) -> None:
+async def _stand(actor: Actor, pool: ConnectionPool) -> None:
     """Waits until it is at its next statement, at its end, or waits for another's lock."""
     while not await actor.wait_moved(_QUICK_SECONDS):
         async with pool.connection() as connection:

@@ -120,7 +120,7 @@ class System:
         structlog.configure(processors=[self._log])
         self._undo.append(lambda: structlog.configure(**before))
         self._endpoints_for: Running | None = None
-        self.replace(app, "EndpointPool", self._endpoints)
+        self.replace(app, "EndpointDirectory", self._endpoints)
         # The same life has the same waits.
         self.means = replace(MEANS, chance=random.Random(0).random)
         self.replace(app, "MEANS", self.means)

@@ -32,8 +32,8 @@ from waystation_core.means import MEANS
 from waystation_core.ports.store import Registration
 from waystation_core.registry_copy import RegistryCopy
 from waystation_core.relay.relay import Relay
+from waystation_core.store.connections import Connections, open_pool
 from waystation_core.store.engine import PostgresEngineStore
-from waystation_core.store.pool import Connections, open_pool
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_domain import actions

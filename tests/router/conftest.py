@@ -6,7 +6,7 @@ import pytest
 from router.whole import WholeRouter
 from store.instances import Engine
 
-from waystation_core.store.pool import open_connections
+from waystation_core.store.connections import open_connections
 
 
 @pytest.fixture

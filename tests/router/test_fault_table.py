@@ -31,7 +31,7 @@ from waystation_core import decisions, registry_copy
 from waystation_core.background import owned
 from waystation_core.ports.store import EngineStore, Locked, RegistryStore
 from waystation_core.relay import relay
-from waystation_core.store.pool import open_connections
+from waystation_core.store.connections import open_connections
 
 EMPTIED = (*TABLES, "routers", "pools", "tasks", "handlers", "lost_announcements")
 

@@ -80,7 +80,7 @@ class Made:
 
 
 class Endpoints:
-    """In place of `EndpointPool`: calls last until the test ends them, or `on_call` does."""
+    """In place of `EndpointDirectory`: calls last until the test ends them, or `on_call` does."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         self.calls: list[Made] = []
@@ -143,7 +143,7 @@ class WholeRouter:
         self.registry = PostgresRegistryStore(engine.pool)
         self.endpoints = Endpoints()
         self.broker = InProcessBroker(hub)
-        monkeypatch.setattr(app, "EndpointPool", lambda *_, **__: self.endpoints)
+        monkeypatch.setattr(app, "EndpointDirectory", lambda *_, **__: self.endpoints)
         settings = RouterSettings(
             database_url=url,  # type: ignore[arg-type]
             broker_url="memory://",  # type: ignore[arg-type]

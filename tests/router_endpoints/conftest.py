@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from waystation_domain.endpoints import DEFAULT_ALLOWLIST, Allowlist
-from waystation_router.endpoints import EndpointPool
+from waystation_router.endpoints import EndpointDirectory
 
 Process = asyncio.subprocess.Process
 
 
 @pytest.fixture
-async def pool() -> AsyncIterator[EndpointPool]:
-    pool = EndpointPool(Allowlist.parse(DEFAULT_ALLOWLIST))
+async def pool() -> AsyncIterator[EndpointDirectory]:
+    pool = EndpointDirectory(Allowlist.parse(DEFAULT_ALLOWLIST))
     yield pool
     await pool.close()
 

@@ -17,7 +17,7 @@ from support.waiting import eventually
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation.v1 import task_handler_service_pb2_grpc as pb_grpc
 from waystation_core.rpc.attempts import Answered, Failed, NotSent
-from waystation_router.endpoints import CallCut, Cancelled, EndpointPool
+from waystation_router.endpoints import CallCut, Cancelled, EndpointDirectory
 
 Start = Callable[[], Awaitable[tuple[asyncio.subprocess.Process, int]]]
 
@@ -50,7 +50,7 @@ def all_tasks(port: int, *, batching: bool) -> Any:
 
 
 @both_ways
-async def test_an_answer_comes_back(pool: EndpointPool, batching: bool) -> None:
+async def test_an_answer_comes_back(pool: EndpointDirectory, batching: bool) -> None:
     handler = Handler()
     async with serving(handler) as port:
         pool.update([all_tasks(port, batching=batching)])
@@ -67,7 +67,7 @@ async def test_an_answer_comes_back(pool: EndpointPool, batching: bool) -> None:
 @both_ways
 @pytest.mark.parametrize("code", PERMANENT + RETRIED)
 async def test_every_status_is_a_failed_attempt_of_its_class(
-    pool: EndpointPool, batching: bool, code: str
+    pool: EndpointDirectory, batching: bool, code: str
 ) -> None:
     async with serving(Handler()) as port:
         pool.update([all_tasks(port, batching=batching)])
@@ -80,7 +80,7 @@ async def test_every_status_is_a_failed_attempt_of_its_class(
 
 @both_ways
 async def test_unimplemented_is_no_attempt_and_another_endpoint_is_asked(
-    pool: EndpointPool, batching: bool
+    pool: EndpointDirectory, batching: bool
 ) -> None:
     class Hosts(Handler):
         """Hosts what the other one only announces."""
@@ -103,7 +103,7 @@ async def test_unimplemented_is_no_attempt_and_another_endpoint_is_asked(
 
 
 async def test_a_request_above_what_an_endpoint_receives_is_named_and_a_raised_limit_helps(
-    pool: EndpointPool,
+    pool: EndpointDirectory,
 ) -> None:
     large = request("echo")
     large.event.payload.update({"text": "x" * 20_000})
@@ -163,7 +163,7 @@ class _Full(Handler):
 @both_ways
 @pytest.mark.parametrize("code", ["RESOURCE_EXHAUSTED", "UNAVAILABLE"])
 async def test_what_was_not_begun_is_no_attempt_and_another_endpoint_is_asked(
-    pool: EndpointPool, batching: bool, code: str
+    pool: EndpointDirectory, batching: bool, code: str
 ) -> None:
     full = _Full(grpc.StatusCode[code], 0.5)
     async with serving(full) as one, serving(Handler()) as other:
@@ -186,7 +186,7 @@ async def test_what_was_not_begun_is_no_attempt_and_another_endpoint_is_asked(
 
 @both_ways
 async def test_an_endpoint_that_begins_nothing_is_not_asked_again_and_again(
-    pool: EndpointPool, batching: bool
+    pool: EndpointDirectory, batching: bool
 ) -> None:
     """However little it asks for, there is a pause, and who comes meanwhile does not go there."""
     full = _Full(grpc.StatusCode.RESOURCE_EXHAUSTED, 0.0)
@@ -209,7 +209,7 @@ async def test_an_endpoint_that_begins_nothing_is_not_asked_again_and_again(
 
 @both_ways
 async def test_no_answer_in_time_is_a_failed_attempt_and_the_handler_is_told(
-    pool: EndpointPool, batching: bool
+    pool: EndpointDirectory, batching: bool
 ) -> None:
     handler = Handler()
     async with serving(handler) as port:
@@ -227,7 +227,7 @@ async def test_no_answer_in_time_is_a_failed_attempt_and_the_handler_is_told(
 
 
 @both_ways
-async def test_a_call_can_be_given_up(pool: EndpointPool, batching: bool) -> None:
+async def test_a_call_can_be_given_up(pool: EndpointDirectory, batching: bool) -> None:
     handler = Handler()
     async with serving(handler) as port:
         pool.update([all_tasks(port, batching=batching)])
@@ -251,13 +251,13 @@ async def test_a_call_can_be_given_up(pool: EndpointPool, batching: bool) -> Non
         assert pool.in_flight == 0
 
 
-async def awaited(pool: EndpointPool, wanted: pb.HandleEventRequest) -> Any:
+async def awaited(pool: EndpointDirectory, wanted: pb.HandleEventRequest) -> Any:
     return await pool.call("claims", wanted, 30)
 
 
 @both_ways
 async def test_a_process_killed_in_mid_call_cuts_what_it_had(
-    pool: EndpointPool, handler_process: Start, batching: bool
+    pool: EndpointDirectory, handler_process: Start, batching: bool
 ) -> None:
     process, port = await handler_process()
     pool.update([all_tasks(port, batching=batching)])
@@ -285,7 +285,7 @@ async def test_a_process_killed_in_mid_call_cuts_what_it_had(
 
 @both_ways
 async def test_a_restarted_endpoint_is_found_again(
-    pool: EndpointPool, handler_process: Start, batching: bool
+    pool: EndpointDirectory, handler_process: Start, batching: bool
 ) -> None:
     process, port = await handler_process()
     pool.update([all_tasks(port, batching=batching)])
@@ -304,7 +304,7 @@ async def test_a_restarted_endpoint_is_found_again(
 
 @both_ways
 async def test_an_answer_that_is_too_large_is_a_fault_of_the_task(
-    pool: EndpointPool, batching: bool
+    pool: EndpointDirectory, batching: bool
 ) -> None:
     handler = Handler()
     async with serving(handler) as port:
@@ -318,7 +318,7 @@ async def test_an_answer_that_is_too_large_is_a_fault_of_the_task(
         assert isinstance(await neighbour, Answered)
 
 
-async def test_an_answer_that_breaks_the_stream_is_found_out_alone(pool: EndpointPool) -> None:
+async def test_an_answer_that_breaks_the_stream_is_found_out_alone(pool: EndpointDirectory) -> None:
     async with serving(Handler()) as port:
         pool.update([all_tasks(port, batching=True)])
         neighbour = pool.call("claims", request("wait"), 30)
@@ -334,7 +334,7 @@ async def test_an_answer_that_breaks_the_stream_is_found_out_alone(pool: Endpoin
 
 
 async def test_what_a_handler_says_itself_is_not_taken_for_a_limit_of_ours(
-    pool: EndpointPool,
+    pool: EndpointDirectory,
 ) -> None:
     class Full(pb_grpc.TaskHandlerServiceServicer):
         async def HandleEvent(self, asked: Any, context: Any) -> Any:
@@ -351,7 +351,7 @@ async def test_what_a_handler_says_itself_is_not_taken_for_a_limit_of_ours(
 
 @pytest.mark.parametrize(("length", "kept"), [(2_400, True), (200_000, False)])
 async def test_a_long_status_keeps_its_code_or_says_what_was_lost(
-    pool: EndpointPool, length: int, kept: bool
+    pool: EndpointDirectory, length: int, kept: bool
 ) -> None:
     class Wordy(pb_grpc.TaskHandlerServiceServicer):
         async def HandleEvent(self, asked: Any, context: Any) -> Any:
@@ -369,7 +369,7 @@ async def test_a_long_status_keeps_its_code_or_says_what_was_lost(
             assert "256 KiB" in outcome.error.message
 
 
-async def test_a_result_without_an_outcome_is_a_fault_of_the_task(pool: EndpointPool) -> None:
+async def test_a_result_without_an_outcome_is_a_fault_of_the_task(pool: EndpointDirectory) -> None:
     async with serving(Handler()) as port:
         pool.update([all_tasks(port, batching=True)])
         outcome = await pool.call("claims", request("nothing"), 30)
@@ -377,7 +377,7 @@ async def test_a_result_without_an_outcome_is_a_fault_of_the_task(pool: Endpoint
         assert outcome.error.reason == "RESPONSE_INVALID"
 
 
-async def test_garbage_for_an_answer_is_a_fault_of_the_task(pool: EndpointPool) -> None:
+async def test_garbage_for_an_answer_is_a_fault_of_the_task(pool: EndpointDirectory) -> None:
     async def garbage(data: bytes, context: Any) -> bytes:
         return b"\xff\xff"
 
@@ -399,7 +399,7 @@ async def test_garbage_for_an_answer_is_a_fault_of_the_task(pool: EndpointPool) 
     assert outcome.error.reason == "RESPONSE_INVALID"
 
 
-async def test_details_set_reason_and_delay(pool: EndpointPool) -> None:
+async def test_details_set_reason_and_delay(pool: EndpointDirectory) -> None:
     class Busy(pb_grpc.TaskHandlerServiceServicer):
         async def HandleEvent(self, request: pb.HandleEventRequest, context: Any) -> Any:
             status = status_pb2.Status(code=14, message="busy")
@@ -426,7 +426,7 @@ async def test_details_set_reason_and_delay(pool: EndpointPool) -> None:
 
 
 async def test_an_endpoint_without_the_stream_it_announced_is_called_one_by_one(
-    pool: EndpointPool,
+    pool: EndpointDirectory,
 ) -> None:
     class Plain(pb_grpc.TaskHandlerServiceServicer):
         async def HandleEvent(self, request: pb.HandleEventRequest, context: Any) -> Any:
@@ -439,7 +439,7 @@ async def test_an_endpoint_without_the_stream_it_announced_is_called_one_by_one(
             assert isinstance(await call, Answered)
 
 
-async def test_calls_of_one_turn_of_the_loop_travel_in_one_message(pool: EndpointPool) -> None:
+async def test_calls_of_one_turn_of_the_loop_travel_in_one_message(pool: EndpointDirectory) -> None:
     handler = Handler()
     async with serving(handler) as port:
         pool.update([all_tasks(port, batching=True)])
@@ -454,7 +454,7 @@ async def test_calls_of_one_turn_of_the_loop_travel_in_one_message(pool: Endpoin
 
 
 async def test_a_late_result_is_not_taken_for_that_of_the_same_attempt_called_again(
-    pool: EndpointPool,
+    pool: EndpointDirectory,
 ) -> None:
     handler = Handler()
     async with serving(handler) as port:
@@ -474,7 +474,7 @@ async def test_a_late_result_is_not_taken_for_that_of_the_same_attempt_called_ag
         assert isinstance(await again, Answered)
 
 
-async def test_a_large_request_travels_by_itself(pool: EndpointPool) -> None:
+async def test_a_large_request_travels_by_itself(pool: EndpointDirectory) -> None:
     """Together with others it could pass the limit of the handler, and break the stream for all."""
     handler = Handler()
     async with serving(handler) as port:
@@ -489,7 +489,7 @@ async def test_a_large_request_travels_by_itself(pool: EndpointPool) -> None:
 
 
 async def test_a_request_that_the_handler_refuses_to_receive_is_its_word(
-    pool: EndpointPool,
+    pool: EndpointDirectory,
 ) -> None:
     async with serving(Handler()) as port:
         pool.update([all_tasks(port, batching=True)])

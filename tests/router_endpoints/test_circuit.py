@@ -16,7 +16,7 @@ from support.waiting import eventually
 from waystation_core.rpc.attempts import Answered, Failed, NotSent
 from waystation_domain.backoff import RetryPolicy, steady_delay
 from waystation_domain.endpoints import DEFAULT_ALLOWLIST, Allowlist
-from waystation_router.endpoints import CallCut, EndpointPool
+from waystation_router.endpoints import CallCut, EndpointDirectory
 from waystation_router.endpoints.circuit import FAULTS_TO_OPEN, Circuit
 
 POLICY = RetryPolicy()
@@ -72,14 +72,14 @@ PATIENT = RetryPolicy(initial_backoff=20.0)
 
 
 @asynccontextmanager
-async def pool_with_news() -> AsyncIterator[tuple[EndpointPool, asyncio.Event]]:
+async def pool_with_news() -> AsyncIterator[tuple[EndpointDirectory, asyncio.Event]]:
     news = asyncio.Event()
-    pool = EndpointPool(Allowlist.parse(DEFAULT_ALLOWLIST), on_change=news.set)
+    pool = EndpointDirectory(Allowlist.parse(DEFAULT_ALLOWLIST), on_change=news.set)
     yield pool, news
     await pool.close()
 
 
-async def hang(pool: EndpointPool, times: int) -> None:
+async def hang(pool: EndpointDirectory, times: int) -> None:
     """Calls that have no answer in time, one after the other."""
     for number in range(times):
         outcome = await pool.call("claims", request("wait", f"w{number}"), 0.05)

@@ -16,7 +16,7 @@ from waystation.v1 import result_pb2
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.rpc.attempts import Answered, Failed
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENTS
-from waystation_router.endpoints import EndpointPool
+from waystation_router.endpoints import EndpointDirectory
 
 WIDE = 700_000
 
@@ -97,7 +97,7 @@ def reason_of(outcome: object) -> tuple[str, bool]:
     return outcome.error.reason, outcome.error.permanent
 
 
-async def outcomes(pool: EndpointPool, batching: bool, *names: str) -> list[Any]:
+async def outcomes(pool: EndpointDirectory, batching: bool, *names: str) -> list[Any]:
     async with serving_raw(len(names)) as port:
         pool.update([registration(port, *(task(name, batching=batching) for name in TASKS))])
         calls = [
@@ -108,7 +108,9 @@ async def outcomes(pool: EndpointPool, batching: bool, *names: str) -> list[Any]
 
 
 @pytest.mark.parametrize("batching", [False, True], ids=["unary", "stream"])
-async def test_one_bad_answer_is_one_failed_attempt(pool: EndpointPool, batching: bool) -> None:
+async def test_one_bad_answer_is_one_failed_attempt(
+    pool: EndpointDirectory, batching: bool
+) -> None:
     first, wide, broken, large, last = await outcomes(
         pool, batching, "echo", "wide", "broken", "large", "echo"
     )
@@ -125,7 +127,7 @@ async def test_one_bad_answer_is_one_failed_attempt(pool: EndpointPool, batching
     ("name", "place"), [("newer", ".1000"), ("newer and large", ".failure.1023")]
 )
 async def test_an_answer_that_is_not_understood_is_no_success(
-    pool: EndpointPool, batching: bool, name: str, place: str
+    pool: EndpointDirectory, batching: bool, name: str, place: str
 ) -> None:
     """Without its unknown field it would say: done, nothing changed."""
     first, newer, last = await outcomes(pool, batching, "echo", name, "echo")
@@ -139,7 +141,7 @@ async def test_an_answer_that_is_not_understood_is_no_success(
 
 
 async def test_a_message_of_results_without_names_breaks_its_stream_only(
-    pool: EndpointPool,
+    pool: EndpointDirectory,
 ) -> None:
     """It can't be said whose they are: the calls on it are cut."""
 

@@ -16,13 +16,13 @@ from support.waiting import eventually
 from waystation.v1 import task_handler_service_pb2_grpc as pb_grpc
 from waystation_core.rpc.attempts import Answered, NotSent
 from waystation_domain.endpoints import Allowlist
-from waystation_router.endpoints import CallOutcome, Cancelled, EndpointPool, connection
+from waystation_router.endpoints import CallOutcome, Cancelled, EndpointDirectory, connection
 
 ECHO = task("echo", batching=True)
 WAIT = task("wait", batching=True)
 
 
-async def test_the_least_busy_endpoint_is_called(pool: EndpointPool) -> None:
+async def test_the_least_busy_endpoint_is_called(pool: EndpointDirectory) -> None:
     one, other = Handler(), Handler()
     async with serving(one) as first, serving(other) as second:
         pool.update([registration(first, ECHO, WAIT), registration(second, ECHO, WAIT)])
@@ -40,7 +40,9 @@ async def test_the_least_busy_endpoint_is_called(pool: EndpointPool) -> None:
             assert isinstance(await call, Answered)
 
 
-async def test_only_what_an_endpoint_announced_itself_is_sent_there(pool: EndpointPool) -> None:
+async def test_only_what_an_endpoint_announced_itself_is_sent_there(
+    pool: EndpointDirectory,
+) -> None:
     older, newer = Handler(), Handler()
     async with serving(older) as first, serving(newer) as second:
         narrow = task("echo", batching=False, event_types=("policy.*",))
@@ -58,7 +60,7 @@ async def test_only_what_an_endpoint_announced_itself_is_sent_there(pool: Endpoi
 
 async def test_an_endpoint_off_the_allowlist_is_never_dialled() -> None:
     handler = Handler()
-    pool = EndpointPool(Allowlist.parse("10.0.0.0/8"))
+    pool = EndpointDirectory(Allowlist.parse("10.0.0.0/8"))
     async with serving(handler) as port:
         pool.update([registration(port, ECHO), registration(port, ECHO, host="localhost")])
         outcome = await pool.call("claims", request("echo"), 5)
@@ -68,13 +70,13 @@ async def test_an_endpoint_off_the_allowlist_is_never_dialled() -> None:
     assert not handler.calls
 
 
-async def test_a_name_is_dialled_by_its_addresses(pool: EndpointPool) -> None:
+async def test_a_name_is_dialled_by_its_addresses(pool: EndpointDirectory) -> None:
     async with serving(Handler()) as port:
         pool.update([registration(port, ECHO, host="localhost")])
         assert isinstance(await pool.call("claims", request("echo"), 5), Answered)
 
 
-async def test_a_name_that_does_not_resolve_is_said(pool: EndpointPool) -> None:
+async def test_a_name_that_does_not_resolve_is_said(pool: EndpointDirectory) -> None:
     pool.update([registration(1, ECHO, host="no-such-host.invalid")])
     outcome = await pool.call("claims", request("echo"), 5)
     assert isinstance(outcome, NotSent)
@@ -82,7 +84,9 @@ async def test_a_name_that_does_not_resolve_is_said(pool: EndpointPool) -> None:
     assert not outcome.unannounced
 
 
-async def test_an_endpoint_that_left_may_finish_and_gets_nothing_more(pool: EndpointPool) -> None:
+async def test_an_endpoint_that_left_may_finish_and_gets_nothing_more(
+    pool: EndpointDirectory,
+) -> None:
     handler = Handler()
     async with serving(handler) as port:
         pool.update([registration(port, ECHO, WAIT)])
@@ -101,7 +105,7 @@ async def test_an_endpoint_that_left_may_finish_and_gets_nothing_more(pool: Endp
 
 @pytest.mark.parametrize("batching", [False, True], ids=["unary", "stream"])
 async def test_a_server_that_stops_in_order_answers_what_it_has(
-    pool: EndpointPool, batching: bool
+    pool: EndpointDirectory, batching: bool
 ) -> None:
     """It says goodbye (GOAWAY) and goes on with what is in call; nothing is cut, and a stream does
     not keep it from stopping."""
@@ -130,7 +134,7 @@ async def test_a_server_that_stops_in_order_answers_what_it_has(
 
 
 async def test_static_endpoints_are_called_while_their_health_is_good(
-    pool: EndpointPool, monkeypatch: pytest.MonkeyPatch
+    pool: EndpointDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "HEALTH_SECONDS", 0.1)
     servicer = health.aio.HealthServicer()
@@ -154,7 +158,7 @@ async def test_static_endpoints_are_called_while_their_health_is_good(
 
 
 async def test_a_leased_endpoint_is_called_until_it_says_that_it_is_not_serving(
-    pool: EndpointPool, monkeypatch: pytest.MonkeyPatch
+    pool: EndpointDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "HEALTH_SECONDS", 0.1)
     servicer = health.aio.HealthServicer()
@@ -179,7 +183,7 @@ async def test_a_leased_endpoint_is_called_until_it_says_that_it_is_not_serving(
 
 
 async def test_a_static_endpoint_without_health_is_called_once_it_is_connected(
-    pool: EndpointPool,
+    pool: EndpointDirectory,
 ) -> None:
     async with serving(Handler()) as port:
         pool.update([registration(port, ECHO, static=True)])
@@ -189,7 +193,7 @@ async def test_a_static_endpoint_without_health_is_called_once_it_is_connected(
 async def test_waiting_deliveries_are_told_when_an_endpoint_comes() -> None:
     news: list[frozenset[str]] = []
     pool: Any = None
-    pool = EndpointPool(
+    pool = EndpointDirectory(
         Allowlist.parse("127.0.0.1"), on_change=lambda: news.append(pool.live_tasks())
     )
     async with serving(Handler()) as port:
@@ -202,7 +206,7 @@ async def test_waiting_deliveries_are_told_when_an_endpoint_comes() -> None:
         await pool.close()
 
 
-async def test_suspects_are_called_one_after_the_other(pool: EndpointPool) -> None:
+async def test_suspects_are_called_one_after_the_other(pool: EndpointDirectory) -> None:
     handler = Handler()
     async with serving(handler) as port:
         pool.update([registration(port, ECHO, WAIT)])
@@ -225,7 +229,7 @@ async def test_suspects_are_called_one_after_the_other(pool: EndpointPool) -> No
             assert isinstance(outcome, Answered)
 
 
-async def test_closing_gives_up_what_does_not_end_in_time(pool: EndpointPool) -> None:
+async def test_closing_gives_up_what_does_not_end_in_time(pool: EndpointDirectory) -> None:
     handler = Handler()
     async with serving(handler) as port:
         pool.update([registration(port, WAIT, task("wait2", batching=False))])

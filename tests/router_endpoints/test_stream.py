@@ -10,7 +10,7 @@ import grpc
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.rpc.message_reader import MessageReader
 from waystation_domain import limits
-from waystation_router.endpoints.calls import Call
+from waystation_router.endpoints.calls import EndpointCall
 from waystation_router.endpoints.stream import MAX_CANCELS, MAX_MESSAGE_BYTES, EventStream
 
 
@@ -45,10 +45,10 @@ class Channel:
         return lambda: self._rpc
 
 
-def call(number: int, payload: str = "") -> Call:
+def call(number: int, payload: str = "") -> EndpointCall:
     request = pb.HandleEventRequest(task_id="score", idempotency_key=f"{number:0500}", attempt=1)
     request.event.payload.update({"text": payload})
-    return Call(asyncio.get_running_loop(), "claims", request, 5, alone=False)
+    return EndpointCall(asyncio.get_running_loop(), "claims", request, 5, alone=False)
 
 
 async def received(rpc: Rpc, items: int, cancels: int) -> list[pb.HandleEventsRequest]:

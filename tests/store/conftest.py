@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from store.instances import Engine
 
-from waystation_core.store.pool import open_connections
+from waystation_core.store.connections import open_connections
 
 
 @pytest.fixture

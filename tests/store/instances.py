@@ -12,8 +12,8 @@ from waystation_api.workflows.past import entries_of
 from waystation_core.ids import new_id
 from waystation_core.means import MEANS
 from waystation_core.ports.store import Locked
+from waystation_core.store.connections import Connections
 from waystation_core.store.engine import PostgresEngineStore
-from waystation_core.store.pool import Connections
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_domain import actions
 from waystation_domain.backoff import RetryPolicy

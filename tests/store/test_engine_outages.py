@@ -10,8 +10,8 @@ from store.instances import Engine, a_start, task
 from support.waiting import eventually
 
 from localservers.postgres import PostgresServer
+from waystation_core.store.connections import open_connections
 from waystation_core.store.migration import migrate
-from waystation_core.store.pool import open_connections
 from waystation_domain.actions import Start
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.operations import Operation

@@ -14,7 +14,7 @@ from support.waiting import eventually
 
 from localservers.postgres import PostgresServer
 from waystation_core.ports.store import WriteRefused
-from waystation_core.store.pool import connection_of, open_connections
+from waystation_core.store.connections import connection_of, open_connections
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.operations import Operation
 from waystation_domain.outcomes import Reply

@@ -14,8 +14,8 @@ from store.instances import ROUTER, Engine, a_start
 
 from waystation_core.ids import new_id
 from waystation_core.ports.store import LeasedRow, Registration
-from waystation_core.store import pool as connections
-from waystation_core.store.pool import Pool, connection_of
+from waystation_core.store import connections
+from waystation_core.store.connections import ConnectionPool, connection_of
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.model import Delivery, DeliveryState, Event
@@ -153,7 +153,7 @@ async def test_a_claim_whose_answer_is_lost_costs_nobody_its_wait(
     await engine.rows("UPDATE tasks SET catch_up_again_at = now()")
 
     @asynccontextmanager
-    async def losing(pool: Pool) -> AsyncIterator[Any]:
+    async def losing(pool: ConnectionPool) -> AsyncIterator[Any]:
         async with connection_of(pool) as connection:
             yield LosesAnswers(connection, what)
 

@@ -11,7 +11,7 @@ from datetime import datetime
 import pytest
 
 from waystation_core.ports.store import Registration
-from waystation_core.store.pool import Pool, open_pool
+from waystation_core.store.connections import ConnectionPool, open_pool
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_domain.task_spec import TaskSpec
 
@@ -37,7 +37,7 @@ class Process:
 class Deploys:
     """A store, and beside it the processes that it should know of."""
 
-    def __init__(self, pool: Pool, chance: random.Random) -> None:
+    def __init__(self, pool: ConnectionPool, chance: random.Random) -> None:
         self.pool = pool
         self.store = PostgresRegistryStore(pool)
         self.chance = chance
@@ -146,7 +146,7 @@ class Deploys:
 
 
 @pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[Pool]:
+async def pool(database_url: str) -> AsyncIterator[ConnectionPool]:
     pool = open_pool(database_url, size=2, name="test")
     await pool.open(wait=True)
     yield pool
@@ -154,7 +154,9 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 
 
 @pytest.mark.parametrize("seed", range(8))
-async def test_the_newest_process_is_the_one_that_began_last(pool: Pool, seed: int) -> None:
+async def test_the_newest_process_is_the_one_that_began_last(
+    pool: ConnectionPool, seed: int
+) -> None:
     deploys = Deploys(pool, random.Random(seed))
     newest: Process | None = None
     for _ in range(STEPS):

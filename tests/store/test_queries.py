@@ -22,9 +22,14 @@ from waystation_core.ports.store import (
     RouterReport,
     Some,
 )
+from waystation_core.store.connections import (
+    ConnectionPool,
+    Connections,
+    connection_of,
+    open_connections,
+)
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.open_work import COMPARED_WITHIN
-from waystation_core.store.pool import Connections, Pool, connection_of, open_connections
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_domain import actions
 from waystation_domain.errors import DeadLetterNotFound
@@ -44,7 +49,7 @@ async def connections(database_url: str) -> AsyncIterator[Connections]:
 
 
 @pytest.fixture
-def pool(connections: Connections) -> Pool:
+def pool(connections: Connections) -> ConnectionPool:
     return connections.hot
 
 
@@ -54,7 +59,9 @@ def queries(connections: Connections) -> PostgresQueryStore:
 
 
 @pytest.fixture
-async def engine(pool: Pool, queries: PostgresQueryStore) -> AsyncIterator[ScriptedEngine]:
+async def engine(
+    pool: ConnectionPool, queries: PostgresQueryStore
+) -> AsyncIterator[ScriptedEngine]:
     broker = open_broker("memory://", role="api")
     engine = ScriptedEngine(PostgresEngineStore(pool), queries, broker)
     yield engine
@@ -62,7 +69,7 @@ async def engine(pool: Pool, queries: PostgresQueryStore) -> AsyncIterator[Scrip
     await broker.close()
 
 
-async def started(pool: Pool, name: str) -> int:
+async def started(pool: ConnectionPool, name: str) -> int:
     (made,) = await PostgresEngineStore(pool).start(
         [
             actions.start(
@@ -84,7 +91,7 @@ async def started(pool: Pool, name: str) -> int:
 
 
 async def test_unknown_ids_are_missing_and_the_rest_is_one_query(
-    pool: Pool, queries: PostgresQueryStore
+    pool: ConnectionPool, queries: PostgresQueryStore
 ) -> None:
     for name in ("a", "b"):
         await started(pool, name)
@@ -96,7 +103,7 @@ async def test_unknown_ids_are_missing_and_the_rest_is_one_query(
 
 
 async def test_open_work_is_what_is_not_settled(
-    pool: Pool, queries: PostgresQueryStore, engine: ScriptedEngine
+    pool: ConnectionPool, queries: PostgresQueryStore, engine: ScriptedEngine
 ) -> None:
     key = await started(pool, "w-1")
     found = await queries.open_work(key)
@@ -117,7 +124,7 @@ async def test_open_work_is_what_is_not_settled(
 
 
 async def test_what_a_router_has_in_hand_is_known_for_as_long_as_it_compares(
-    pool: Pool, queries: PostgresQueryStore, engine: ScriptedEngine
+    pool: ConnectionPool, queries: PostgresQueryStore, engine: ScriptedEngine
 ) -> None:
     store = PostgresEngineStore(pool)
     key = await started(pool, "w-1")
@@ -159,7 +166,7 @@ async def test_what_a_router_has_in_hand_is_known_for_as_long_as_it_compares(
 
 
 async def test_a_dead_letter_shows_the_payload_as_last_tried(
-    pool: Pool, queries: PostgresQueryStore, engine: ScriptedEngine
+    pool: ConnectionPool, queries: PostgresQueryStore, engine: ScriptedEngine
 ) -> None:
     await started(pool, "w-1")
     continued = task(on_failure=OnFailure.CONTINUE)
@@ -174,7 +181,7 @@ async def test_a_dead_letter_shows_the_payload_as_last_tried(
 
 
 async def test_history_is_read_in_portions_of_what_a_filter_means(
-    pool: Pool, queries: PostgresQueryStore, engine: ScriptedEngine
+    pool: ConnectionPool, queries: PostgresQueryStore, engine: ScriptedEngine
 ) -> None:
     key = await started(pool, "w-1")
     await engine.handle("w-1", "workflow.started", reply("a", "b", change=[BIG, BIG]))
@@ -212,7 +219,9 @@ async def test_history_is_read_in_portions_of_what_a_filter_means(
     assert [stored.entry.sequence for stored in newest] == [4, 3]
 
 
-async def test_requests_are_forgotten_after_a_week(pool: Pool, queries: PostgresQueryStore) -> None:
+async def test_requests_are_forgotten_after_a_week(
+    pool: ConnectionPool, queries: PostgresQueryStore
+) -> None:
     store = PostgresEngineStore(pool)
     key = await started(pool, "w-1")
     async with store.locked(key=key) as locked:

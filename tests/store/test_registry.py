@@ -8,8 +8,8 @@ import pytest
 from waystation_core.ids import new_id
 from waystation_core.ports.store import Registration, RouterReport
 from waystation_core.store import task_specs
+from waystation_core.store.connections import ConnectionPool, open_pool
 from waystation_core.store.engine import PostgresEngineStore
-from waystation_core.store.pool import Pool, open_pool
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_domain.backoff import RetryPolicy
 from waystation_domain.errors import (
@@ -22,7 +22,7 @@ from waystation_domain.task_spec import TaskSpec
 
 
 @pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[Pool]:
+async def pool(database_url: str) -> AsyncIterator[ConnectionPool]:
     pool = open_pool(database_url, size=4, name="test")
     await pool.open(wait=True)
     yield pool
@@ -30,7 +30,7 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-def registry(pool: Pool) -> PostgresRegistryStore:
+def registry(pool: ConnectionPool) -> PostgresRegistryStore:
     return PostgresRegistryStore(pool)
 
 
@@ -125,7 +125,7 @@ async def test_a_task_belongs_to_one_service(registry: PostgresRegistryStore) ->
 
 
 async def test_a_lapsed_lease_is_gone_and_counts_as_a_change(
-    registry: PostgresRegistryStore, pool: Pool
+    registry: PostgresRegistryStore, pool: ConnectionPool
 ) -> None:
     stored, _ = await registry.register(endpoint())
     static, _ = await registry.register(endpoint(port=7501, static=True))
@@ -172,7 +172,7 @@ async def test_a_repeated_request_has_one_effect(registry: PostgresRegistryStore
 
 
 async def test_lists_page_in_order_and_show_what_routers_see(
-    registry: PostgresRegistryStore, pool: Pool
+    registry: PostgresRegistryStore, pool: ConnectionPool
 ) -> None:
     ids = [
         (await registry.register(endpoint(port=port)))[0].handler_id for port in (7502, 7500, 7501)
@@ -204,7 +204,7 @@ async def test_lists_page_in_order_and_show_what_routers_see(
 
 
 async def test_a_first_registration_is_looked_at_once_more(
-    registry: PostgresRegistryStore, pool: Pool
+    registry: PostgresRegistryStore, pool: ConnectionPool
 ) -> None:
     await registry.register(endpoint(spec(), replace(spec("other"), catch_up=False)))
     assert await registry.catch_ups_due() == []
@@ -226,7 +226,7 @@ OLD = replace(spec("t", "a.old", "both"), timeout=10.0)
 NEW = replace(spec("t", "both", "b.new"), timeout=20.0, retry=RetryPolicy(max_attempts=2))
 
 
-async def lapse(pool: Pool, registry: PostgresRegistryStore, *handler_ids: str) -> None:
+async def lapse(pool: ConnectionPool, registry: PostgresRegistryStore, *handler_ids: str) -> None:
     """These endpoints were not heard of for longer than their lease."""
     async with pool.connection() as connection:
         await connection.execute(
@@ -251,7 +251,7 @@ async def handled(registry: PostgresRegistryStore) -> dict[str, tuple[float, int
 
 
 async def test_coming_back_makes_no_process_newer_and_every_live_one_is_heard(
-    pool: Pool, registry: PostgresRegistryStore
+    pool: ConnectionPool, registry: PostgresRegistryStore
 ) -> None:
     newest = (20.0, 2)
     v1, _ = await registry.register(endpoint(OLD, port=1))
@@ -293,7 +293,7 @@ async def test_coming_back_makes_no_process_newer_and_every_live_one_is_heard(
 
 
 async def test_a_process_that_begins_is_the_newest_whatever_ran_before(
-    pool: Pool, registry: PostgresRegistryStore
+    pool: ConnectionPool, registry: PostgresRegistryStore
 ) -> None:
     """A version is taken back by starting it again; and where the database's clock was set back."""
     await registry.register(endpoint(OLD, port=1))
@@ -330,7 +330,7 @@ async def test_who_does_not_say_when_it_began_goes_on_while_it_says_the_same(
 
 
 async def test_the_generation_rises_whenever_the_tasks_of_an_event_may_be_others(
-    pool: Pool, registry: PostgresRegistryStore
+    pool: ConnectionPool, registry: PostgresRegistryStore
 ) -> None:
     """A commit that resolved an event's tasks by what is no longer so is refused; no other one is."""
 

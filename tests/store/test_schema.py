@@ -15,8 +15,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from localservers.postgres import PostgresServer
+from waystation_core.store.connections import sqlalchemy_url
 from waystation_core.store.migration import alembic_config, migrate
-from waystation_core.store.pool import sqlalchemy_url
 from waystation_core.store.schema import (
     WrongSchema,
     check_schema,

@@ -12,8 +12,8 @@ from waystation_core.broker import open_broker
 from waystation_core.broker.in_process import Hub, InProcessBroker
 from waystation_core.ports.broker import Broker
 from waystation_core.rpc.settings import read_settings
+from waystation_core.store.connections import open_connections
 from waystation_core.store.engine import PostgresEngineStore
-from waystation_core.store.pool import open_connections
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_router.app import Router

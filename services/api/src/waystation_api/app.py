@@ -58,7 +58,7 @@ from waystation_core.registry_copy import RegistryCopy
 from waystation_core.relay.relay import Relay
 from waystation_core.rpc.addresses import servers_of
 from waystation_core.rpc.server import RpcServer, Service
-from waystation_core.store.pool import hot_share
+from waystation_core.store.connections import hot_share
 from waystation_domain.endpoints import Allowlist
 from waystation_domain.errors import StoreUnavailable, WaystationError
 

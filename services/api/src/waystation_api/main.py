@@ -12,9 +12,9 @@ from waystation_core.broker import open_broker
 from waystation_core.failpoints import Failpoints
 from waystation_core.parts import faults_of_parts
 from waystation_core.rpc import process
+from waystation_core.store.connections import open_connections
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.fitness import UnfitDatabase
-from waystation_core.store.pool import open_connections
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.readiness import wait_for_store
 from waystation_core.store.registry import PostgresRegistryStore

@@ -29,7 +29,7 @@ from waystation_domain.pools import Pool, PoolRefused
 from waystation_router.calls import Calls
 from waystation_router.claims import Claims
 from waystation_router.committer import Committer
-from waystation_router.endpoints import EndpointPool
+from waystation_router.endpoints import EndpointDirectory
 from waystation_router.endpoints.pointed import PointedEndpoints
 from waystation_router.intake import Intake
 from waystation_router.lease import Lease
@@ -79,7 +79,7 @@ class Router:
             ),
         )
         self._endpoints = (
-            EndpointPool(allowlist, on_change=self._endpoints_changed)
+            EndpointDirectory(allowlist, on_change=self._endpoints_changed)
             if failpoints is None
             else PointedEndpoints(allowlist, failpoints, on_change=self._endpoints_changed)
         )

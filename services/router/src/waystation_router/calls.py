@@ -30,7 +30,7 @@ from waystation_domain.lifecycle import Treatment
 from waystation_domain.model import Delivery, DeliveryState, Status
 from waystation_domain.outcomes import AttemptError, CallResult, Cut, Outcome, Reply
 from waystation_domain.task_spec import TaskSpec
-from waystation_router.endpoints import CallCut, CallOutcome, Cancelled, EndpointPool
+from waystation_router.endpoints import CallCut, CallOutcome, Cancelled, EndpointDirectory
 from waystation_router.ledger import Call, Handling, Ledger
 from waystation_router.pools import PoolsSeen
 
@@ -59,7 +59,7 @@ class Calls:
         self,
         ledger: Ledger,
         store: EngineStore,
-        endpoints: EndpointPool,
+        endpoints: EndpointDirectory,
         pools: PoolsSeen,
         registry: RegistryCopy,
         on_outcome: Callable[[Handling], None],

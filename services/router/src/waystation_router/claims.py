@@ -22,7 +22,7 @@ from waystation_domain.outcomes import AttemptError, CallResult, Cut
 from waystation_domain.task_spec import TaskSpec
 from waystation_router.calls import Calls
 from waystation_router.committer import Committer
-from waystation_router.endpoints import EndpointPool
+from waystation_router.endpoints import EndpointDirectory
 from waystation_router.lease import Lease
 from waystation_router.ledger import Call, Handling, Ledger
 from waystation_router.pools import PoolsSeen
@@ -47,7 +47,7 @@ class Claims:
         ledger: Ledger,
         store: EngineStore,
         registry: RegistryCopy,
-        endpoints: EndpointPool,
+        endpoints: EndpointDirectory,
         calls: Calls,
         committer: Committer,
         pools: PoolsSeen,

@@ -65,7 +65,7 @@ class Call:
     suspect: bool = False
     conflicts: int = 0
     base_version: int = 0
-    running: endpoints.Call | None = None
+    running: endpoints.EndpointCall | None = None
     finished: asyncio.Event | None = None
     """Set at its outcome, where somebody waits for that."""
     result: CallResult | None = None

@@ -20,9 +20,9 @@ from waystation_core.parts import faults_of_parts
 from waystation_core.rpc import process
 from waystation_core.rpc.server import RpcServer
 from waystation_core.rpc.settings import BadSettings, variable
+from waystation_core.store.connections import open_pool
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.fitness import UnfitDatabase
-from waystation_core.store.pool import open_pool
 from waystation_core.store.readiness import wait_for_store
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_core.store.schema import WrongSchema

@@ -18,9 +18,9 @@ from waystation_core.failpoints import Failpoints
 from waystation_core.ports.broker import DEFAULT_POOL
 from waystation_core.rpc import logs, process
 from waystation_core.rpc.settings import BadSettings, Settings, read_settings
+from waystation_core.store.connections import open_connections, open_pool
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.migration import migrate
-from waystation_core.store.pool import open_connections, open_pool
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_router.app import Router

@@ -1,6 +1,6 @@
 """What keeps `waystation_core.ports.broker`: RabbitMQ over pika, and a broker in one process.
 
-The one way in is `open_broker`, and `broker_faults` before it. This room must not import `store` or
+The one way in is `open_broker`, and `broker_faults` before it. This package must not import `store` or
 `rpc`, and pika is imported nowhere else.
 """
 

@@ -19,7 +19,7 @@ from waystation_core.broker.connection import (
     connection_parameters,
     process_name,
 )
-from waystation_core.broker.link import Link
+from waystation_core.broker.kept_session import KeptSession
 from waystation_core.broker.notices import NoticeListener
 from waystation_core.broker.publisher import Publisher
 from waystation_core.broker.subscription import AmqpSubscription
@@ -200,7 +200,7 @@ class AmqpBroker:
             telling.cancel()
         await asyncio.gather(*(link.close() for link in self._links()))
 
-    def _links(self) -> list[Link]:
+    def _links(self) -> list[KeptSession]:
         links = [self._publisher.link]
         if self._subscription is not None:
             links.append(self._subscription.link)

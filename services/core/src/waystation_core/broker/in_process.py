@@ -40,7 +40,7 @@ class _Message:
     redelivered: bool = False
 
 
-class _Pool:
+class _PoolQueue:
     """One queue and the subscriptions that take from it."""
 
     def __init__(self, bindings: Sequence[str]) -> None:
@@ -64,11 +64,11 @@ class Hub:
     """What the brokers of one process share; each broker that a test makes plays a process."""
 
     def __init__(self) -> None:
-        self.pools: dict[str, _Pool] = {DEFAULT_POOL: _Pool(())}
+        self.pools: dict[str, _PoolQueue] = {DEFAULT_POOL: _PoolQueue(())}
         self.listeners: list[Callable[[Sequence[Notice]], None]] = []
         self.consumed_before = False
 
-    def pools_of(self, event_type: str) -> list[_Pool]:
+    def pools_of(self, event_type: str) -> list[_PoolQueue]:
         """The pools bound to a type; the default pool where there is none."""
         bound = [
             pool
@@ -77,9 +77,9 @@ class Hub:
         ]
         return bound or [self.pools[DEFAULT_POOL]]
 
-    def join(self, name: str, bindings: Sequence[str]) -> _Pool:
+    def join(self, name: str, bindings: Sequence[str]) -> _PoolQueue:
         if name not in self.pools:
-            self.pools[name] = _Pool(bindings)
+            self.pools[name] = _PoolQueue(bindings)
         return self.pools[name]
 
     def leave(self, name: str, subscription: InProcessSubscription) -> None:
@@ -97,7 +97,11 @@ class InProcessSubscription:
     """See `waystation_core.ports.broker.Subscription`."""
 
     def __init__(
-        self, pool: _Pool, prefetch: int, counters: BrokerCounters, on_close: Callable[[], None]
+        self,
+        pool: _PoolQueue,
+        prefetch: int,
+        counters: BrokerCounters,
+        on_close: Callable[[], None],
     ) -> None:
         self.wake = asyncio.Event()
         self._pool = pool

@@ -1,6 +1,6 @@
 """What the engine asks of the outside: one protocol per outside thing, and its nouns.
 
 The docstrings here are the specification that adapters (store, broker, rpc) are tested
-against. Nothing in this room does I/O. It may import `waystation_domain` and the standard
+against. Nothing in this package does I/O. It may import `waystation_domain` and the standard
 library, and must not import `store`, `broker`, `rpc`, nor any driver.
 """

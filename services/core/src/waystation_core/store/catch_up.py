@@ -6,7 +6,12 @@ from typing import Any
 
 from waystation_core.ports.store import ToCatchUp
 from waystation_core.store import event_types, states, task_specs
-from waystation_core.store.pool import STATEMENT_TIMEOUT_SECONDS, Pool, claim, connection_of
+from waystation_core.store.connections import (
+    STATEMENT_TIMEOUT_SECONDS,
+    ConnectionPool,
+    claim,
+    connection_of,
+)
 from waystation_domain import topics
 from waystation_domain.model import DEFAULT_NAMESPACE
 from waystation_domain.task_spec import TaskSpec
@@ -65,7 +70,7 @@ RETURNING spec
 class CatchingUp:
     """Catch-up's part of `ports.store.RegistryStore`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
 
     async def instances_to_catch_up(

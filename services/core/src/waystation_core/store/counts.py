@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from waystation_core.store.pool import Connection
+from waystation_core.store.connections import Connection
 from waystation_domain.model import Status
 
 NEWEST = 50_000

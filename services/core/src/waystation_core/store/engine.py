@@ -17,10 +17,10 @@ from waystation_core.ports.store import (
     Tally,
 )
 from waystation_core.store import histories, locked, rows, statements
+from waystation_core.store.connections import ConnectionPool, connection_of, json_text
 from waystation_core.store.leases import Leases
 from waystation_core.store.losses import Losses
 from waystation_core.store.membership import Membership
-from waystation_core.store.pool import Pool, connection_of, json_text
 from waystation_core.store.sweeps import Sweeping
 from waystation_core.store.writes import count_request, write
 from waystation_domain.actions import Start
@@ -32,7 +32,7 @@ from waystation_domain.model import DEFAULT_NAMESPACE
 class PostgresEngineStore:
     """Implements `ports.store.EngineStore` over one pool; what only routers ask, by parts of its own."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
         sweeping = Sweeping(pool)
         self.make_due = sweeping.make_due

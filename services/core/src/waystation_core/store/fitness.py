@@ -8,7 +8,7 @@ import asyncio
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from waystation_core.store import pool
+from waystation_core.store.connections import HOT_SESSION, options_of
 
 OLDEST = 15
 
@@ -38,9 +38,9 @@ class UnfitDatabase(Exception):
 
 
 def _faults(url: str, connections: int, *, lasting: bool) -> list[str]:
-    settings = pool.HOT_SESSION
+    settings = HOT_SESSION
     with psycopg.connect(
-        url, autocommit=True, connect_timeout=5, options=pool.options_of(settings)
+        url, autocommit=True, connect_timeout=5, options=options_of(settings)
     ) as connection:
         row = connection.execute(_FACTS).fetchone()
         asked = [list(settings), list(settings.values())]

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from waystation_core.ports.store import Looked
-from waystation_core.store.pool import Pool, connection_of
+from waystation_core.store.connections import ConnectionPool, connection_of
 from waystation_domain.flow.graph import MAX_WRITES, Observations
 from waystation_domain.model import Result
 
@@ -71,7 +71,7 @@ ORDER BY count(*) DESC, 1, 2, 3, 4 LIMIT {_PLACES}
 
 
 async def look(
-    pool: Pool,
+    pool: ConnectionPool,
     created_after: datetime,
     *,
     workflow_type: str,

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from waystation_core.ports.store import BrokenLeases, LeasedRow
 from waystation_core.store import states
-from waystation_core.store.pool import Pool, connection_of
+from waystation_core.store.connections import ConnectionPool, connection_of
 from waystation_core.store.statements import FIRST_WAIT
 
 GIVEN_BACK_AT_ONCE = 2_000
@@ -103,7 +103,7 @@ _FORGET = f"DELETE FROM routers WHERE {_DEAD} AND lease_until <= %(until)s"
 class Leases:
     """The part of `ports.store.RouterStore` that looks at leases and ends them."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
 
     async def leased(

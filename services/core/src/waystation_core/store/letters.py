@@ -31,10 +31,10 @@ from waystation_core.ports.store import (
     OpenLetters,
 )
 from waystation_core.store import rows, states, tables
+from waystation_core.store.connections import ConnectionPool, connection_of
 from waystation_core.store.letter_filter import LETTERS, meant, named, values_of, with_their_own
 from waystation_core.store.letter_rows import OPEN_COLUMNS, SHOWN_COLUMNS, letter_fact, open_letter
 from waystation_core.store.locked import facts
-from waystation_core.store.pool import Pool, connection_of
 from waystation_core.store.question import Given, ask, columns, conditions
 from waystation_domain.errors import DeadLetterNotFound
 from waystation_domain.model import (
@@ -133,7 +133,7 @@ SELECT k.key, x.* FROM unnest(%(keys)s::bigint[]) AS k(key) CROSS JOIN LATERAL (
 class Letters:
     """The dead letters' part of `ports.store.QueryStore`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
 
     async def dead_letters(

@@ -16,8 +16,8 @@ import orjson
 from waystation_core.ports.store import DeadLetterFilter, RegistryMoved
 from waystation_core.store import rows, statements, states
 from waystation_core.store.catch_up import never_delivered
+from waystation_core.store.connections import Connection
 from waystation_core.store.letter_rows import OPEN_COLUMNS, open_letter
-from waystation_core.store.pool import Connection
 from waystation_core.store.writes import count_request, write
 from waystation_domain.commit import EventFacts, InstanceCommit, LoggedWrites, writes_of
 from waystation_domain.dead_letters import OpenDeadLetter

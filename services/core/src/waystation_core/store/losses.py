@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from waystation_core.ports.store import MadeDue
 from waystation_core.store import event_types
-from waystation_core.store.pool import Pool, connection_of
+from waystation_core.store.connections import ConnectionPool, connection_of
 from waystation_domain.pools import EVERY_TYPE, EventTypes
 
 BROKER = "broker"
@@ -66,7 +66,7 @@ SELECT (SELECT count(*) FROM made_due), (SELECT count(*) FROM walked),
 class Losses:
     """The part of `ports.store.RouterStore` that brings back what may be lost."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
 
     async def note_lost(self, seconds_ago: float) -> None:

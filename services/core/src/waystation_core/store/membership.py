@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from waystation_core.ports.broker import DEFAULT_POOL
 from waystation_core.ports.store import Heartbeat, RouterReport
-from waystation_core.store.pool import Connection, connection_of, json_text
-from waystation_core.store.pool import Pool as ConnectionPool
+from waystation_core.store.connections import Connection, ConnectionPool, connection_of, json_text
 from waystation_domain.pools import Pool, admit
 
 # Two routers that join at once must see each other.

@@ -10,8 +10,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
+from waystation_core.store.connections import sqlalchemy_url
 from waystation_core.store.fitness import require_fit
-from waystation_core.store.pool import sqlalchemy_url
 from waystation_core.store.schema import WrongSchema, current_release, known_versions
 
 

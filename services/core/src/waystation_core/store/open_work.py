@@ -17,8 +17,8 @@ from waystation_core.ports.store import (
     TimerFact,
 )
 from waystation_core.store import rows, states
+from waystation_core.store.connections import Connection
 from waystation_core.store.letter_rows import letter_fact
-from waystation_core.store.pool import Connection
 from waystation_domain.model import TimerKind
 
 RAISED = """history h CROSS JOIN LATERAL unnest(h.raised) WITH ORDINALITY AS r(event_id, at)"""

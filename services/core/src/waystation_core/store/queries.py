@@ -42,10 +42,10 @@ from waystation_core.ports.store import (
 )
 from waystation_core.ports.store.questions import EVERY_ENTRY
 from waystation_core.store import flow_queries, histories, rows, states, tables
+from waystation_core.store.connections import ConnectionPool, Connections, connection_of
 from waystation_core.store.letters import Letters
 from waystation_core.store.membership import pools_of
 from waystation_core.store.open_work import RAISED, open_work
-from waystation_core.store.pool import Connections, Pool, connection_of
 from waystation_core.store.question import Given, ask, columns, conditions
 from waystation_core.store.system_facts import system_facts
 from waystation_domain.model import (
@@ -54,7 +54,7 @@ from waystation_domain.model import (
     Instance,
     Status,
 )
-from waystation_domain.pools import Pool as RouterPool
+from waystation_domain.pools import Pool
 from waystation_domain.stored import event_state
 
 _WALK = tables.workflow_instances.alias("w")
@@ -321,7 +321,7 @@ class PostgresQueryStore:
         )
         return found[0][0] if found else None
 
-    async def pools(self) -> tuple[RouterPool, ...]:
+    async def pools(self) -> tuple[Pool, ...]:
         async with connection_of(self._pool) as connection:
             return await pools_of(connection)
 
@@ -348,7 +348,7 @@ class PostgresQueryStore:
             return await system_facts(connection, namespace)
 
 
-async def _fetch(pool: Pool, query: str, parameters: Any) -> list[tuple[Any, ...]]:
+async def _fetch(pool: ConnectionPool, query: str, parameters: Any) -> list[tuple[Any, ...]]:
     async with connection_of(pool) as connection:
         cursor = await connection.execute(query, parameters)
         return await cursor.fetchall()

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, literal_column
 from sqlalchemy.dialects.postgresql import psycopg
 
-from waystation_core.store.pool import Connection
+from waystation_core.store.connections import Connection
 from waystation_core.store.rows import Columns, Row
 
 Given = frozenset[str]

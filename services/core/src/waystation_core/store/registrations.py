@@ -13,9 +13,9 @@ from waystation_core.ids import new_id
 from waystation_core.ports.store import Registration
 from waystation_core.store import task_specs
 from waystation_core.store.catch_up import CATCH_UP_AGAIN_SECONDS
+from waystation_core.store.connections import Connection, ConnectionPool, connection_of, json_text
 from waystation_core.store.handler_rows import HANDLER_COLUMNS, LIVE
 from waystation_core.store.handler_rows import registration as registration_of
-from waystation_core.store.pool import Connection, Pool, connection_of, json_text
 from waystation_core.store.retirement import OPERATOR, count_change, lock_registry
 from waystation_core.store.states import EndpointKind
 from waystation_domain.errors import (
@@ -34,7 +34,7 @@ _TICK = timedelta(microseconds=1)
 class Registering:
     """`register` of `ports.store.RegistryStore`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
 
     async def register(

@@ -13,9 +13,9 @@ from waystation_core.ids import may_be_ours
 from waystation_core.ports.store import Registration, RegistrySnapshot
 from waystation_core.store import task_specs
 from waystation_core.store.catch_up import CatchingUp
+from waystation_core.store.connections import Connection, ConnectionPool, connection_of
 from waystation_core.store.handler_rows import HANDLER_COLUMNS, LIVE
 from waystation_core.store.handler_rows import registration as registration_of
-from waystation_core.store.pool import Connection, Pool, connection_of
 from waystation_core.store.registrations import Registering
 from waystation_core.store.retirement import Retiring
 from waystation_domain.errors import HandlerNotFound, shown
@@ -53,7 +53,7 @@ _HANDLER_CONDITIONS = {
 class PostgresRegistryStore:
     """Implements `ports.store.RegistryStore` over one pool; what changes it, by parts of its own."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
         self.register = Registering(pool).register
         retiring = Retiring(pool)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from waystation_core.ports.store import Undeclared
 from waystation_core.store import states
+from waystation_core.store.connections import Connection, ConnectionPool, connection_of
 from waystation_core.store.handler_rows import LIVE
-from waystation_core.store.pool import Connection, Pool, connection_of
 from waystation_domain.errors import TaskNotFound
 from waystation_domain.model import DEFAULT_NAMESPACE, SYSTEM
 
@@ -47,7 +47,7 @@ RETURNING task_id
 class Retiring:
     """Retiring's part of `ports.store.RegistryStore`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
 
     async def retire(self, task_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> None:

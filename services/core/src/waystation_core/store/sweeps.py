@@ -8,7 +8,7 @@ from typing import Any
 from waystation_core.ports.broker import LEVELS, lowest_priority_of
 from waystation_core.ports.store import DueEvent
 from waystation_core.store import event_types, rows, states
-from waystation_core.store.pool import Pool, claim, connection_of
+from waystation_core.store.connections import ConnectionPool, claim, connection_of
 from waystation_core.store.statements import FIRST_WAIT
 from waystation_domain.model import Delivery, JsonObject, Timer, TimerKind
 from waystation_domain.pools import EVERY_TYPE, EventTypes
@@ -161,7 +161,7 @@ SELECT task_id, count(*) FROM woken GROUP BY task_id
 class Sweeping:
     """What a sweeper asks, of `ports.store.RouterStore`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
         self._starving_after = _FIRST_ID
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from waystation_core.ports.store import RouterFact, SystemFacts
 from waystation_core.store import counts, states
+from waystation_core.store.connections import Connection
 from waystation_core.store.membership import pools_of
-from waystation_core.store.pool import Connection
 
 _COUNTED = 1_000_001
 """More of one kind are not counted."""

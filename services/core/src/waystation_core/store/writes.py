@@ -7,7 +7,7 @@ from typing import Any
 
 from waystation_core.ports.store import Committed
 from waystation_core.store import rows, statements
-from waystation_core.store.pool import Connection, json_text
+from waystation_core.store.connections import Connection, json_text
 from waystation_domain.commit import InstanceCommit
 from waystation_domain.model import DeadLetterState
 

@@ -1,18 +1,18 @@
 """Between "call this delivery's task" and an outcome: which endpoints there are, which is called,
 how, and what an answer, a status or a lost connection means.
 
-This room knows nothing of databases, brokers or commits: what an outcome leads to is decided
-elsewhere. It must not import `store` or `broker`, nor other rooms of the router.
+This package knows nothing of databases, brokers or commits: what an outcome leads to is decided
+elsewhere. It must not import `store` or `broker`, nor other packages of the router.
 """
 
-from waystation_router.endpoints.calls import Call
+from waystation_router.endpoints.calls import EndpointCall
+from waystation_router.endpoints.directory import EndpointDirectory
 from waystation_router.endpoints.outcomes import CallCut, CallOutcome, Cancelled
-from waystation_router.endpoints.pool import EndpointPool
 
 __all__ = [
-    "Call",
     "CallCut",
     "CallOutcome",
     "Cancelled",
-    "EndpointPool",
+    "EndpointCall",
+    "EndpointDirectory",
 ]

@@ -13,16 +13,16 @@ from waystation_router.endpoints.outcomes import CallOutcome, Cancelled
 class Carrier(Protocol):
     """What a call hangs on: an endpoint that has it, or the pool where it waits for one."""
 
-    def abandon(self, call: Call) -> None:
+    def abandon(self, call: EndpointCall) -> None:
         """The call has its outcome already; whatever is still done for it is for nothing."""
         ...
 
-    def release(self, call: Call) -> None:
+    def release(self, call: EndpointCall) -> None:
         """The call is here no more."""
         ...
 
 
-class Call:
+class EndpointCall:
     """A call whose outcome can be awaited, at any time and by anyone. No task of its own."""
 
     __slots__ = (

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.failpoints import Plan
 from waystation_domain.endpoints import Allowlist
-from waystation_router.endpoints.calls import Call
-from waystation_router.endpoints.pool import EndpointPool
+from waystation_router.endpoints.calls import EndpointCall
+from waystation_router.endpoints.directory import EndpointDirectory
 
 
-class PointedEndpoints(EndpointPool):
+class PointedEndpoints(EndpointDirectory):
     """Passes `call.sent` and `call.answered`. A call goes on whatever was asked for there: at both,
     an error is one that nobody hears of."""
 
@@ -28,7 +28,7 @@ class PointedEndpoints(EndpointPool):
         timeout: float,
         *,
         alone: bool = False,
-    ) -> Call:
+    ) -> EndpointCall:
         """As of the base."""
         call = super().call(service_name, request, timeout, alone=alone)
         self._plan.soon("call.sent")

@@ -17,7 +17,7 @@ from waystation_core.rpc.endpoint_channels import HANDLE_EVENTS
 from waystation_core.rpc.items import MAX_MESSAGE_BYTES, joined
 from waystation_core.rpc.message_reader import MessageReader
 from waystation_domain.outcomes import AttemptError
-from waystation_router.endpoints.calls import Call
+from waystation_router.endpoints.calls import EndpointCall
 from waystation_router.endpoints.outcomes import PERHAPS_CUT
 from waystation_router.endpoints.results import Refused, Token, results_of, small_results
 
@@ -43,8 +43,10 @@ class EventStream:
         channel: grpc.aio.Channel,
         *,
         reader: MessageReader,
-        answered: Callable[[Call, pb.HandleEventsResult | AttemptError], None],
-        ended: Callable[[EventStream, list[Call], list[Call], grpc.StatusCode | None], None],
+        answered: Callable[[EndpointCall, pb.HandleEventsResult | AttemptError], None],
+        ended: Callable[
+            [EventStream, list[EndpointCall], list[EndpointCall], grpc.StatusCode | None], None
+        ],
     ) -> None:
         self.spoke = False
         """Whether the endpoint ever answered on it."""
@@ -55,15 +57,15 @@ class EventStream:
         self._loop = asyncio.get_running_loop()
         # Bytes both ways: items are joined as they are, and an unreadable answer is our affair.
         self._rpc: Any = channel.stream_stream(HANDLE_EVENTS)()
-        self._pending: dict[tuple[str, int], Call] = {}
-        self._unsent: deque[Call] = deque()
+        self._pending: dict[tuple[str, int], EndpointCall] = {}
+        self._unsent: deque[EndpointCall] = deque()
         self._cancels: list[tuple[str, int]] = []
         self._abandoned: set[tuple[str, int]] = set()
         self._wake: asyncio.Future[None] | None = None
         self._writer = job("write to stream", self._write())
         self._reader = job("read from stream", self._read())
 
-    def takes(self, call: Call) -> bool:
+    def takes(self, call: EndpointCall) -> bool:
         """Whether it can carry this call: small enough, and no other of the same name on the way,
         as results are told apart by their names only."""
         token = call.token
@@ -74,13 +76,13 @@ class EventStream:
             and token not in self._abandoned
         )
 
-    def send(self, call: Call) -> None:
+    def send(self, call: EndpointCall) -> None:
         """Sends it with the next message."""
         self._pending[call.token] = call
         self._unsent.append(call)
         self._rouse()
 
-    def abandon(self, call: Call) -> bool:
+    def abandon(self, call: EndpointCall) -> bool:
         """Tells the endpoint that the result is not wanted. False: it had not even been sent."""
         if self._pending.get(call.token) is not call:
             return True

@@ -13,8 +13,8 @@ from waystation_core.rpc.attempts import NotSent
 from waystation_core.rpc.message_reader import MessageReader
 from waystation_domain.endpoints import Allowlist
 from waystation_domain.model import JsonObject
-from waystation_router.endpoints.calls import Call
-from waystation_router.endpoints.link import Link
+from waystation_router.endpoints.calls import EndpointCall
+from waystation_router.endpoints.connected_endpoint import ConnectedEndpoint
 
 PATIENCE_SECONDS = 2.0
 """How long a call waits for an endpoint that is just being connected."""
@@ -23,7 +23,7 @@ DRAIN_SECONDS = 24 * 3600.0
 _REMEMBERED_ROUTES = 10_000
 
 
-class EndpointPool:
+class EndpointDirectory:
     """Calls tasks on the live endpoint of their service that has the fewest calls in flight.
 
     Lives on one event loop. `on_change` is called when the set of tasks that can be called may have
@@ -37,10 +37,10 @@ class EndpointPool:
         self._reader = MessageReader()
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
-        self._links: dict[tuple[str, str, int], Link] = {}
-        self._routes: dict[tuple[str, str, str, str], tuple[Link, ...]] = {}
-        self._waiting: dict[Call, None] = {}
-        self._leaving: dict[Link, asyncio.Task[None]] = {}
+        self._links: dict[tuple[str, str, int], ConnectedEndpoint] = {}
+        self._routes: dict[tuple[str, str, str, str], tuple[ConnectedEndpoint, ...]] = {}
+        self._waiting: dict[EndpointCall, None] = {}
+        self._leaving: dict[ConnectedEndpoint, asyncio.Task[None]] = {}
         self._suspects = asyncio.Lock()
         self._turn = 0
         self._closed = False
@@ -62,7 +62,7 @@ class EndpointPool:
                 continue
             if link is not None:
                 self._let_go(link)
-            self._links[address] = Link(
+            self._links[address] = ConnectedEndpoint(
                 handler,
                 self._allowlist,
                 reader=self._reader,
@@ -106,14 +106,14 @@ class EndpointPool:
         timeout: float,
         *,
         alone: bool = False,
-    ) -> Call:
-        """Calls the request's task; await the Call for its outcome, or cancel it.
+    ) -> EndpointCall:
+        """Calls the request's task; await the EndpointCall for its outcome, or cancel it.
 
         The request is written down at once and may be changed afterwards. `timeout` is in seconds,
         from sending. `alone` is for suspects, inside `alone()`: the call shares no stream, so that a
         cut is nobody else's.
         """
-        call = Call(self._loop, service_name, request, timeout, alone=alone)
+        call = EndpointCall(self._loop, service_name, request, timeout, alone=alone)
         call.patience_until = self._loop.time() + PATIENCE_SECONDS
         self._dispatch(call)
         return call
@@ -141,18 +141,18 @@ class EndpointPool:
 
     # --- Carrier: calls that wait for a connection -----------------------------------------------
 
-    def abandon(self, call: Call) -> None:
+    def abandon(self, call: EndpointCall) -> None:
         """See Carrier."""
 
-    def release(self, call: Call) -> None:
+    def release(self, call: EndpointCall) -> None:
         """See Carrier."""
         self._waiting.pop(call, None)
 
-    def _dispatch(self, call: Call) -> None:
+    def _dispatch(self, call: EndpointCall) -> None:
         if call.outcome.done():
             return
         links = self._route(call)
-        best: Link | None = None
+        best: ConnectedEndpoint | None = None
         hopeful = False
         # Begins at another one each time, so that idle endpoints share what comes singly.
         self._turn += 1
@@ -174,7 +174,7 @@ class EndpointPool:
         else:
             call.end(self._not_sent(call, links))
 
-    def _route(self, call: Call) -> tuple[Link, ...]:
+    def _route(self, call: EndpointCall) -> tuple[ConnectedEndpoint, ...]:
         """The endpoints that announced the call's task for its types."""
         key = (call.service_name, call.task_id, call.event_type, call.workflow_type)
         links = self._routes.get(key)
@@ -189,14 +189,14 @@ class EndpointPool:
             self._routes[key] = links
         return links
 
-    def _give_up(self, call: Call) -> None:
+    def _give_up(self, call: EndpointCall) -> None:
         call.timer = None
         call.end(self._not_sent(call, self._route(call)))
 
-    def _not_sent(self, call: Call, links: Sequence[Link]) -> NotSent:
+    def _not_sent(self, call: EndpointCall, links: Sequence[ConnectedEndpoint]) -> NotSent:
         return NotSent(self._why(call, links), unannounced=not links and not self._closed)
 
-    def _why(self, call: Call, links: Sequence[Link]) -> str:
+    def _why(self, call: EndpointCall, links: Sequence[ConnectedEndpoint]) -> str:
         if self._closed:
             return "this router is stopping"
         if not links:
@@ -213,7 +213,7 @@ class EndpointPool:
         if self._on_change is not None and not self._closed:
             self._on_change()
 
-    def _let_go(self, link: Link) -> None:
+    def _let_go(self, link: ConnectedEndpoint) -> None:
         task = job("drain endpoint", link.drain(DRAIN_SECONDS))
         self._leaving[link] = task
         task.add_done_callback(lambda _: self._leaving.pop(link, None))

@@ -27,7 +27,7 @@ from waystation_core.store.faults import DRIVER_ERRORS, spoils_connection, told
 from waystation_domain.errors import StoreUnavailable
 
 Connection = AsyncConnection[TupleRow]
-Pool = AsyncConnectionPool[Connection]
+ConnectionPool = AsyncConnectionPool[Connection]
 
 STATEMENT_TIMEOUT_SECONDS = 5
 """Bounds every statement; catch-up relies on it to know when older commits are over."""
@@ -79,7 +79,7 @@ async def _configure_for_questions(connection: Connection) -> None:
     connection.prepare_threshold = None
 
 
-def open_pool(url: str, *, size: int, name: str) -> Pool:
+def open_pool(url: str, *, size: int, name: str) -> ConnectionPool:
     """A pool for the work, which connects once it is opened (`await pool.open()`); `size` connections at
     most.
 
@@ -99,8 +99,8 @@ def hot_share(size: int) -> int:
 class Connections:
     """All connections of a server that is asked questions."""
 
-    hot: Pool
-    questions: Pool
+    hot: ConnectionPool
+    questions: ConnectionPool
 
     async def open(self, *, wait: bool = False) -> None:
         """Connects; with `wait` it returns when the first connections are there."""
@@ -138,7 +138,7 @@ def _pool(
     configure: Callable[[Connection], Awaitable[None]],
     *,
     check: Callable[[Connection], Awaitable[None]] | None,
-) -> Pool:
+) -> ConnectionPool:
     return AsyncConnectionPool(
         url,
         connection_class=Connection,
@@ -165,7 +165,7 @@ def _pool(
 
 
 @asynccontextmanager
-async def connection_of(pool: Pool) -> AsyncIterator[Connection]:
+async def connection_of(pool: ConnectionPool) -> AsyncIterator[Connection]:
     """A connection for a statement or a transaction. Library errors come out as StoreUnavailable
     or, where what was to be written is at fault, as WriteRefused (`faults`)."""
     task = asyncio.current_task()
@@ -190,7 +190,7 @@ async def connection_of(pool: Pool) -> AsyncIterator[Connection]:
         raise meant from error
 
 
-async def claim(pool: Pool, query: str, parameters: Any) -> list[tuple[Any, ...]]:
+async def claim(pool: ConnectionPool, query: str, parameters: Any) -> list[tuple[Any, ...]]:
     """Rows that are claimed by being told of: while the answer is on its way nothing is committed, so a lost
     one claims nothing. When the answer to the commit is lost they count as claimed, whether or not they are:
     for what may be done twice, or is looked at again before it is done."""

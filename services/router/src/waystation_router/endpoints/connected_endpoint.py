@@ -31,7 +31,7 @@ from waystation_domain.endpoints import Allowlist
 from waystation_domain.outcomes import AttemptError
 from waystation_domain.task_table import announces
 from waystation_domain.units import duration
-from waystation_router.endpoints.calls import Call
+from waystation_router.endpoints.calls import EndpointCall
 from waystation_router.endpoints.condition import Standing
 from waystation_router.endpoints.connection import Connection
 from waystation_router.endpoints.outcomes import (
@@ -52,7 +52,7 @@ _UNIMPLEMENTED: int = grpc.StatusCode.UNIMPLEMENTED.value[0]
 _log = structlog.get_logger(__name__)
 
 
-class Link:
+class ConnectedEndpoint:
     """Carries calls to one endpoint. `again` gets calls that another endpoint may have instead."""
 
     def __init__(
@@ -61,13 +61,13 @@ class Link:
         allowlist: Allowlist,
         *,
         reader: MessageReader,
-        again: Callable[[Call], None],
+        again: Callable[[EndpointCall], None],
         changed: Callable[[], None],
     ) -> None:
         self.endpoint = endpoint
         self._reader = reader
         self._again = again
-        self._calls: set[Call] = set()
+        self._calls: set[EndpointCall] = set()
         self._loop = asyncio.get_running_loop()
         self._batching = _batching(endpoint)
         self._streams = True
@@ -75,7 +75,7 @@ class Link:
         self._no_stream_until = 0.0
         self._stream: EventStream | None = None
         self._old_streams: set[EventStream] = set()
-        self._unary: dict[Call, asyncio.Task[None]] = {}
+        self._unary: dict[EndpointCall, asyncio.Task[None]] = {}
         self._idle: asyncio.Future[None] | None = None
         self.connection = Connection(
             endpoint.host,
@@ -88,7 +88,7 @@ class Link:
         )
         self.standing = Standing(self.connection, lambda: self.endpoint.tasks, changed)
 
-    def hosts(self, call: Call) -> bool:
+    def hosts(self, call: EndpointCall) -> bool:
         """Whether the endpoint itself announced the call's task for its types."""
         return announces(self.endpoint.tasks, call.task_id, call.event_type, call.workflow_type)
 
@@ -109,7 +109,7 @@ class Link:
 
     # --- carrying calls --------------------------------------------------------------------------
 
-    def take(self, call: Call) -> None:
+    def take(self, call: EndpointCall) -> None:
         """Sends the call; its outcome follows by itself."""
         call.carrier = self
         call.sent_at = self._loop.time()
@@ -127,13 +127,13 @@ class Link:
             return
         self._unary[call] = job("call", self._call(call, channel))
 
-    def release(self, call: Call) -> None:
+    def release(self, call: EndpointCall) -> None:
         """See Carrier."""
         self._calls.discard(call)
         if not self._calls and self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
 
-    def abandon(self, call: Call) -> None:
+    def abandon(self, call: EndpointCall) -> None:
         """See Carrier."""
         task = self._unary.get(call)
         if task is not None:
@@ -143,7 +143,7 @@ class Link:
             if stream is not None:
                 stream.abandon(call)
 
-    def _end(self, call: Call, outcome: Answered | Failed | CallCut) -> None:
+    def _end(self, call: EndpointCall, outcome: Answered | Failed | CallCut) -> None:
         """Gives the call its outcome; the circuit hears of it first."""
         try:
             if is_fault_of_endpoint(outcome):
@@ -153,7 +153,7 @@ class Link:
         finally:
             call.end(outcome)
 
-    def _end_unforeseen(self, call: Call, fault: Exception) -> None:
+    def _end_unforeseen(self, call: EndpointCall, fault: Exception) -> None:
         """A fault of ours on the way. Counted as an attempt, so that what always fails here does not
         go on for ever."""
         _log.error("call_failed", endpoint=self.name, exc_info=fault)
@@ -163,28 +163,28 @@ class Link:
         )
         call.end(Failed(error, self.endpoint, self._loop.time() - call.sent_at))
 
-    def _repeat(self, call: Call) -> None:
+    def _repeat(self, call: EndpointCall) -> None:
         call.leave()
         self._again(call)
 
-    def _unserved_here(self, call: Call) -> None:
+    def _unserved_here(self, call: EndpointCall) -> None:
         """The endpoint does not host the task after all: its fault, and another one's turn."""
         self.connection.last_error = f"returned UNIMPLEMENTED for {call.task_id}"
         self._leave_alone(call, UNSERVED_SECONDS)
 
-    def _not_begun(self, call: Call, pause: float, why: str) -> None:
+    def _not_begun(self, call: EndpointCall, pause: float, why: str) -> None:
         """The endpoint had no room for the call, and nothing was run: another one's turn."""
         _log.info("call_not_begun", endpoint=self.name, task_id=call.task_id, pause=pause)
         self.standing.had_no_room(why[:200])
         self._leave_alone(call, pause)
 
-    def _leave_alone(self, call: Call, seconds: float) -> None:
+    def _leave_alone(self, call: EndpointCall, seconds: float) -> None:
         """Nothing of the call's task is sent here for a while; others may have the call."""
         self.standing.leave_alone(call.task_id, seconds)
         call.tried.add(self)
         self._repeat(call)
 
-    def _expire(self, call: Call) -> None:
+    def _expire(self, call: EndpointCall) -> None:
         call.timer = None
         sent = all(
             stream.abandon(call)
@@ -216,14 +216,16 @@ class Link:
         )
         return self._stream
 
-    def _answered(self, call: Call, result: pb.HandleEventsResult | AttemptError) -> None:
+    def _answered(self, call: EndpointCall, result: pb.HandleEventsResult | AttemptError) -> None:
         try:
             self._take_result(call, result)
         except Exception as fault:
             # The others on the stream have nothing to do with it.
             self._end_unforeseen(call, fault)
 
-    def _take_result(self, call: Call, result: pb.HandleEventsResult | AttemptError) -> None:
+    def _take_result(
+        self, call: EndpointCall, result: pb.HandleEventsResult | AttemptError
+    ) -> None:
         duration = self._loop.time() - call.sent_at
         if isinstance(result, AttemptError):
             self._end(call, Failed(result, self.endpoint, duration))
@@ -242,8 +244,8 @@ class Link:
     def _stream_ended(
         self,
         stream: EventStream,
-        sent: list[Call],
-        unsent: list[Call],
+        sent: list[EndpointCall],
+        unsent: list[EndpointCall],
         status: grpc.StatusCode | None,
     ) -> None:
         if self._stream is stream:
@@ -269,7 +271,7 @@ class Link:
 
     # --- one by one ------------------------------------------------------------------------------
 
-    async def _call(self, call: Call, channel: grpc.aio.Channel) -> None:
+    async def _call(self, call: EndpointCall, channel: grpc.aio.Channel) -> None:
         try:
             await self._exchange(call, channel)
         except Exception as fault:
@@ -277,7 +279,7 @@ class Link:
         finally:
             self._unary.pop(call, None)
 
-    async def _exchange(self, call: Call, channel: grpc.aio.Channel) -> None:
+    async def _exchange(self, call: EndpointCall, channel: grpc.aio.Channel) -> None:
         losses = self.connection.losses
         # Bytes both ways: written once, and an unreadable answer is our affair.
         method: Any = channel.unary_unary(HANDLE_EVENT)
@@ -299,7 +301,7 @@ class Link:
             else:
                 self._end(call, Answered(answer, self.endpoint, duration))
 
-    async def _failed(self, call: Call, status: grpc.aio.AioRpcError, losses: int) -> None:
+    async def _failed(self, call: EndpointCall, status: grpc.aio.AioRpcError, losses: int) -> None:
         code = status.code()
         if code is grpc.StatusCode.UNIMPLEMENTED:
             self._unserved_here(call)
@@ -314,7 +316,7 @@ class Link:
         sent = Sent(len(call.payload), call.timeout, duration)
         self._refused(call, error_of_status(code, status.details() or "", trailing, sent), duration)
 
-    def _refused(self, call: Call, error: AttemptError, duration: float) -> None:
+    def _refused(self, call: EndpointCall, error: AttemptError, duration: float) -> None:
         """The endpoint ended the call with a status of its own."""
         pause = pause_of_not_begun(error)
         if pause is None:
