@@ -181,7 +181,7 @@ class Doors:
         data = spoiled(request.SerializeToString(), rng)
         try:
             if method.streams:
-                await self._watch(method, data)
+                await self._watch(number, method, data)
             else:
                 seconds = 2.0 if method.name in WAITING else PATIENCE
                 ask: Any = self._channel.unary_unary(method.path)
@@ -195,13 +195,19 @@ class Doors:
                 self.tally.blame(Fault(number, method.name, problem, data))
         self.tally.count(method.name, answer)
 
-    async def _watch(self, method: Method, data: bytes) -> None:
+    async def _watch(self, number: int, method: Method, data: bytes) -> None:
+        """Answers of one request on a stream; both sides of RunWorkflows stream, which is the same on the wire."""
         watch: Any = self._channel.unary_stream(method.path)
         call = watch(data, timeout=PATIENCE)
         try:
             async with asyncio.timeout(WATCH_SECONDS):
-                async for _ in call:
-                    break
+                async for message in call:
+                    if method.name != "RunWorkflows":
+                        break
+                    for result in workflow_pb.RunWorkflowsResponse.FromString(message).results:
+                        problem = oracle.fault_of_item(result.error)
+                        if problem is not None:
+                            self.tally.blame(Fault(number, method.name, problem, data))
         except TimeoutError:
             pass
         finally:

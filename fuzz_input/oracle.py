@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from waystation.v1.error_reason_pb2 import ErrorReason
+from waystation.v1.result_pb2 import CallStatus
 
 REASONS = frozenset(name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys())  # noqa: SIM118
 NEVER = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS})
@@ -19,6 +20,17 @@ INSIDE = re.compile(
     r"\bSELECT |\bINSERT INTO|\bWHERE |invalid input syntax|violates |relation \"|"
     r"postgres(?:ql)?://|amqp://|site-packages|/usr/|/home/"
 )
+
+
+def fault_of_item(error: CallStatus) -> str | None:
+    """The same of an item of a stream."""
+    code = next((code for code in grpc.StatusCode if code.value[0] == error.code), None)
+    if not error.code or code in (grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED):
+        return None
+    if code is None or code in NEVER or error.reason not in REASONS:
+        return f"{code} with the reason {error.reason!r}: {error.message[:300]}"
+    leaked = INSIDE.search(" ".join([error.message, *error.metadata.values()]))
+    return f"it tells {leaked[0]!r} from inside: {error.message[:300]}" if leaked else None
 
 
 def fault_of(error: grpc.aio.AioRpcError) -> str | None:

@@ -153,6 +153,8 @@ class Filler:
             return rng.choice((0, 1, 2, 3, 4, 9, -1, 2**31 - 1))
         if field.type == kinds.TYPE_INT64:
             return rng.choice(LONGS)
+        if field.type == kinds.TYPE_UINT32:
+            return rng.choice((0, 1, 2, 7, 2**31, 2**32 - 1))
         if field.type == kinds.TYPE_BYTES:
             return rng.randbytes(rng.choice((0, 1, 50)))
         return rng.choice(INTEGERS)

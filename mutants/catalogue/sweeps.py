@@ -371,4 +371,19 @@ MUTANTS = (
             "tests/router/test_deliveries.py::test_what_is_submitted_for_one_that_was_let_go_is_not_lost",
         ),
     ),
+    Mutant(
+        "a_claim_finds_deliveries_by_their_task",
+        "What is claimed is found by its event, whatever the statistics say",
+        "core/store/rows.py",
+        (
+            (
+                "AND ({one}.task_id = {other}.task_id) IS TRUE",
+                "AND {one}.task_id = {other}.task_id",
+            ),
+        ),
+        killers=(
+            "tests/store/test_engine_sweeps.py::"
+            "test_a_claim_reads_what_is_due_and_nothing_else[old statistics]",
+        ),
+    ),
 )

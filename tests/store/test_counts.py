@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from store.instances import Engine
 
+from waystation_core.store import counts
 from waystation_domain.model import Status
 
 # Instances of which every tenth is FAILED and every hundredth ACTIVE, of them every other one idle.
@@ -20,29 +21,29 @@ FROM generate_series(1, %s) n
 async def test_few_instances_are_counted_and_many_estimated(
     each_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def counts() -> tuple[dict[str, int], int, bool]:
+    async def counted() -> tuple[dict[str, int], int, bool]:
         facts = await each_engine.queries.system()
         by_status = {status.name: number for status, number in facts.workflows_by_status.items()}
         return by_status, facts.idle_workflows, facts.workflows_estimated
 
     nothing = dict.fromkeys((status.name for status in Status), 0)
-    assert await counts() == (nothing, 0, False)
+    assert await counted() == (nothing, 0, False)
     await each_engine.rows(_MANY, 20_000)
     exact = nothing | {"ACTIVE": 200, "FAILED": 1_800, "COMPLETED": 18_000}
-    assert await counts() == (exact, 100, False)
+    assert await counted() == (exact, 100, False)
     monkeypatch.setattr(counts, "NEWEST", 20_000)
-    assert await counts() == (exact, 100, False)
+    assert await counted() == (exact, 100, False)
     # So small a table is sampled whole.
     monkeypatch.setattr(counts, "NEWEST", 1_000)
-    assert await counts() == (exact, 100, True)
+    assert await counted() == (exact, 100, True)
     monkeypatch.setattr(counts, "_PAGES", 60)
-    by_status, idle, estimated = await counts()
+    by_status, idle, estimated = await counted()
     assert estimated
     assert by_status.keys() == exact.keys()
     assert sum(by_status.values()) == pytest.approx(20_000, rel=0.4)
     assert by_status["FAILED"] == pytest.approx(1_800, rel=0.5)
     assert by_status["WAITING_FOR_INPUT"] == 0
     assert 10 <= idle <= 200
-    assert await counts() == (by_status, idle, True)
+    assert await counted() == (by_status, idle, True)
     other = await each_engine.queries.system("other")
     assert not any(other.workflows_by_status.values())

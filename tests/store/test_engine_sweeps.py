@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from store.instances import ROUTER, Engine, a_start, task
 
 from waystation_core.ids import new_id
 from waystation_core.ports.store import BrokenLeases, MadeDue, Registration, RouterReport
-from waystation_core.store import sweeps
+from waystation_core.store import leases, sweeps
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_domain.model import Delivery, DeliveryState, Event
 from waystation_domain.outcomes import AttemptError, Completion, Reply
@@ -379,19 +380,28 @@ async def test_a_router_that_leaves_gives_back_what_it_had_at_no_cost(engine: En
     assert await engine.rows("SELECT 1 FROM routers") == []
 
 
-async def test_a_claim_reads_what_is_due_and_nothing_else(engine: Engine) -> None:
-    """Also where there are no statistics yet, and a task has a great many that are due later."""
-    await engine.rows(
-        "INSERT INTO deliveries (event_id, task_id, instance_key, state, attempts, suspect, "
-        "conflicts, due_at, edit) SELECT gen_random_uuid(), 'a', n, n %% 7 + 1, 0, false, 0, "
-        "now() + interval '1 h', 0 FROM generate_series(1, 5000) n"
-    )
-    parameters = {"router_id": ROUTER, "limit": 100, "task_ids": ["a", "b"]}
+_DELIVERIES = """INSERT INTO deliveries
+    (event_id, task_id, instance_key, state, attempts, suspect, conflicts, due_at, edit)
+SELECT gen_random_uuid(), {task}, n, n %% 7 + 1, 0, false, 0, now() + interval '1 h', 0
+FROM generate_series(1, %s) n"""
+
+
+@pytest.mark.parametrize("analysed", [False, True], ids=["no statistics", "old statistics"])
+async def test_a_claim_reads_what_is_due_and_nothing_else(engine: Engine, analysed: bool) -> None:
+    """Also where the statistics know nothing of it, and a task has a great many that are due later."""
+    if analysed:
+        # When there were a few, of as many tasks.
+        await engine.rows(_DELIVERIES.format(task="'t' || n"), 3)
+        await engine.rows("ANALYZE deliveries")
+        await engine.rows("DELETE FROM deliveries")
+    await engine.rows(_DELIVERIES.format(task="'a'"), 5_000)
+    parameters = {"id": ROUTER, "router_id": ROUTER, "limit": 100, "task_ids": ["a", "b"]}
     for query, index in (
         (sweeps._CLAIM_DELIVERIES, "deliveries_due"),
         (sweeps._CLAIM_SUSPECTS, "deliveries_suspect"),
         (sweeps._CLAIM_OVERDUE, "deliveries_pending"),
         (sweeps._CLAIM_TIMERS.replace("%s", "%(limit)s"), "timers_due"),
+        (leases._FREE, "deliveries_leased"),
     ):
         async with engine.pool.connection() as connection:
             cursor = await connection.execute("EXPLAIN " + query.format(among=""), parameters)

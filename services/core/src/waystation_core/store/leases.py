@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from waystation_core.ports.store import BrokenLeases, LeasedRow
-from waystation_core.store import states
+from waystation_core.store import rows, states
 from waystation_core.store.connections import ConnectionPool, connection_of
 from waystation_core.store.statements import FIRST_WAIT
 
@@ -36,7 +36,7 @@ WITH found AS MATERIALIZED (
     SELECT d.event_id, d.task_id
     FROM unnest(%(events)s::uuid[], %(tasks)s::text[], %(since)s::timestamptz[])
         AS g(event_id, task_id, since)
-    JOIN deliveries d ON d.event_id = g.event_id AND d.task_id = g.task_id
+    JOIN deliveries d ON {rows.same_delivery("d", "g")}
     WHERE d.state = {states.LEASED} AND d.leased_by = %(router_id)s::uuid
       AND (g.since IS NULL OR d.since = g.since)
     FOR UPDATE OF d SKIP LOCKED
@@ -44,7 +44,7 @@ WITH found AS MATERIALIZED (
 UPDATE deliveries d SET state = {states.READY}, leased_by = NULL, since = now(),
     due_at = now() + make_interval(secs => %(due_in)s),
     attempts = d.attempts - CASE WHEN d.suspect AND d.attempts > 0 THEN 1 ELSE 0 END
-FROM found f WHERE d.event_id = f.event_id AND d.task_id = f.task_id
+FROM found f WHERE {rows.same_delivery("d", "f")}
 """
 
 _GIVE_ALL_BACK = f"""
@@ -54,7 +54,7 @@ WITH found AS MATERIALIZED (
 )
 UPDATE deliveries d SET state = {states.READY}, due_at = now(), leased_by = NULL, since = now(),
     attempts = attempts - CASE WHEN suspect AND attempts > 0 THEN 1 ELSE 0 END
-FROM found f WHERE d.event_id = f.event_id AND d.task_id = f.task_id
+FROM found f WHERE {rows.same_delivery("d", "f")}
 """
 
 # A queue that its last consumer leaves in good order expires from then on; a second more, as the
@@ -94,7 +94,7 @@ WITH found AS MATERIALIZED (
     LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 UPDATE deliveries d SET state = {states.READY}, due_at = now(), leased_by = NULL, since = now(), suspect = true
-FROM found f WHERE d.event_id = f.event_id AND d.task_id = f.task_id
+FROM found f WHERE {rows.same_delivery("d", "f")}
 """
 
 _FORGET = f"DELETE FROM routers WHERE {_DEAD} AND lease_until <= %(until)s"

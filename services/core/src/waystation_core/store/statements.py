@@ -7,7 +7,12 @@ Type `json` hands nested values through as the text they came as, so data comes 
 from __future__ import annotations
 
 from waystation_core.store import states
-from waystation_core.store.rows import DELIVERY_AS_JSON, EVENT_COLUMNS, INSTANCE_COLUMNS
+from waystation_core.store.rows import (
+    DELIVERY_AS_JSON,
+    EVENT_COLUMNS,
+    INSTANCE_COLUMNS,
+    same_delivery,
+)
 
 _HISTORY_INPUT = """json_to_recordset(%(history)s::json) AS h(
     key {key}, sequence int, event_id uuid, event_type text, processed_by text, result smallint,
@@ -114,7 +119,7 @@ _RARER_TABLES = f""", put AS (
 ), ended AS (
     DELETE FROM deliveries
     USING json_to_recordset(%(ended)s::json) AS t(key bigint, event_id uuid, task_id text)
-    WHERE deliveries.event_id = t.event_id AND deliveries.task_id = t.task_id
+    WHERE {same_delivery("deliveries", "t")}
         AND {_WRITTEN.format(of="t")}
 ), died AS (
     INSERT INTO dead_letters (dead_letter_id, instance_key, event_id, task_id, attempts, error,

@@ -71,7 +71,7 @@ UPDATE outbox o SET due_at = now() FROM found f WHERE o.event_id = f.event_id
 _LEASE_FOUND = f"""
 UPDATE deliveries d SET state = {states.LEASED}, leased_by = %(router_id)s::uuid,
     attempts = d.attempts + CASE WHEN d.suspect THEN 1 ELSE 0 END, since = now()
-FROM found f WHERE d.event_id = f.event_id AND d.task_id = f.task_id
+FROM found f WHERE {rows.same_delivery("d", "f")}
 RETURNING {rows.DELIVERY_COLUMNS}
 """
 
@@ -151,7 +151,7 @@ WITH found AS MATERIALIZED (
     ) d
 ), woken AS (
     UPDATE deliveries d SET state = {states.READY}, due_at = now(), since = now()
-    FROM found f WHERE d.event_id = f.event_id AND d.task_id = f.task_id
+    FROM found f WHERE {rows.same_delivery("d", "f")}
     RETURNING d.task_id
 )
 SELECT task_id, count(*) FROM woken GROUP BY task_id
