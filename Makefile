@@ -49,8 +49,9 @@ check: setup ## Static checks: style, types, import rules, contract, generated c
 rabbitmq node protoc:
 	@scripts/install-packages $@
 
-# `logical`: one process for each core. Each process has servers of its own.
-WORKERS ?= logical
+# Processes, each with servers of its own.
+# One more than there are cores: tests wait a third of their time.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 MOST_WORKERS ?= 4
 .PHONY: test
 test: setup rabbitmq node ## Every test, on private RabbitMQ and Postgres servers; WORKERS=0 runs it in one process

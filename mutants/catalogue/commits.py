@@ -401,11 +401,11 @@ MUTANTS = (
     Mutant(
         "idle_beside_a_dead_letter",
         "An instance with an open dead letter is not idle",
-        "domain/lifecycle.py",
+        "domain/idle.py",
         (
             (
-                "        and instance.dead_letters == 0\n        and instance.timers",
-                "        and instance.timers",
+                "(unsettled or dead_letters or timers)",
+                "(unsettled or timers)",
             ),
         ),
         killers=(
@@ -416,8 +416,8 @@ MUTANTS = (
     Mutant(
         "idle_beside_a_timer",
         "An instance that waits for a time is not idle",
-        "domain/lifecycle.py",
-        (("        and instance.timers == 0\n", ""),),
+        "domain/idle.py",
+        (("(unsettled or dead_letters or timers)", "(unsettled or dead_letters)"),),
         survives="Whatever sets such a timer keeps the instance open by itself: a delayed event is unsettled, a wait is a status, a group has something open",
     ),
     Mutant(

@@ -22,7 +22,7 @@ from waystation_domain.commit import (
 )
 from waystation_domain.conflicts import Write
 from waystation_domain.errors import TooManyEvents
-from waystation_domain.idle import Ending, Idle
+from waystation_domain.idle import Ending, Idle, stands_still
 from waystation_domain.means import Means
 from waystation_domain.model import (
     Branch,
@@ -387,7 +387,12 @@ class Draft:
 
     def _notice_idle(self) -> None:
         instance = self.instance
-        if not lifecycle.stands_still(instance):
+        if not stands_still(
+            active=instance.status is Status.ACTIVE,
+            unsettled=instance.unsettled,
+            dead_letters=instance.dead_letters,
+            timers=instance.timers,
+        ):
             if instance.idle is not None:
                 self.touch(idle=None, idle_since=None)
         elif instance.idle is None and self._last_ended is not None:

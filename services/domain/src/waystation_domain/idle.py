@@ -1,10 +1,17 @@
-"""Why an open instance has nothing to do: the event that left it so, and how that event ended."""
+"""When an open instance has nothing to do, and why: the event that left it so, and how that event ended."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+
+def stands_still(*, active: bool, unsettled: int, dead_letters: int, timers: int) -> bool:
+    """Whether nothing will move an instance with so many unsettled events, open dead letters and timers: the rule of
+    idleness. The commit that makes it so marks it (`Instance.idle`), and nothing else does; everybody else looks
+    for that mark."""
+    return active and not (unsettled or dead_letters or timers)
 
 
 class Ending(StrEnum):

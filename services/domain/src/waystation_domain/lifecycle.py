@@ -110,14 +110,3 @@ def ends_a_wait(status: int, *, idle: bool) -> bool:
     """Whether whoever waits for an instance is told now: it has ended, it asks for something, or it stands
     still. What a commit leaves otherwise is no news to them."""
     return status != Status.ACTIVE or idle
-
-
-def stands_still(instance: Instance) -> bool:
-    """Whether it is open and nothing will move it: the rule of idleness. The commit that makes it so marks
-    it (`Instance.idle`), and nothing else does; everybody else looks for that mark."""
-    return (
-        instance.status is Status.ACTIVE
-        and instance.unsettled == 0
-        and instance.dead_letters == 0
-        and instance.timers == 0
-    )
