@@ -131,7 +131,8 @@ async def test_a_call_beyond_its_timeout_is_a_failed_attempt(client: Client) -> 
 async def test_a_call_that_outlasts_its_message_takes_effect_once(
     client: Client, moody: Moody
 ) -> None:
-    started = await client.start("long", {"seconds": 4})
+    # A lease after 2 s, and within 2 more a comparison with what its router has in hand.
+    started = await client.start("long", {"seconds": 6})
 
     async def states() -> set[int]:
         return {blocker.kind for blocker in (await client.explain(started.id)).blockers}
