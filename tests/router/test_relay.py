@@ -17,6 +17,7 @@ from waystation_core.ids import new_id
 from waystation_core.ports.broker import Announcement, AnnounceOutcome, level_of
 from waystation_core.ports.store import DueEvent
 from waystation_core.relay.relay import MOST_UNDER_WAY, Relay
+from waystation_router import sweeper
 
 HIGHEST = 255
 """A priority at which nothing is raised to the highest level any more."""
@@ -69,6 +70,13 @@ async def test_what_a_commit_of_unknown_outcome_raised_is_announced_soon(
     assert whole.script.calls["make_due"] == 1
 
 
+@pytest.fixture
+def nothing_starves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has waited for long would be announced by another sweep."""
+    monkeypatch.setattr(sweeper, "STARVING_AFTER", 3_600.0)
+
+
+@pytest.mark.usefixtures("nothing_starves")
 async def test_what_is_due_is_announced_again(whole: WholeRouter) -> None:
     await whole.register(task("first"))
     whole.endpoints.on_call = goes_on
@@ -95,6 +103,7 @@ async def test_what_nobody_was_told_of_is_found_when_it_has_waited(whole: WholeR
     await whole.all_settled(timeout=30)
 
 
+@pytest.mark.usefixtures("nothing_starves")
 async def test_what_a_broker_may_have_lost_is_announced_again(whole: WholeRouter) -> None:
     await whole.register(task("first"))
     whole.endpoints.on_call = goes_on
@@ -126,7 +135,9 @@ async def test_nothing_is_announced_again_into_a_queue_that_is_full(
         return looks
 
     before = looks
-    await eventually(looked, until=lambda number: number >= before + 2, what="two looks")
+    # Two sweeps look, each in its turn.
+    await eventually(looked, until=lambda number: number >= before + 4, what="four looks")
+    assert whole.script.calls["claim_due_events"] == 0
     assert whole.endpoints.calls == []
     monkeypatch.undo()
     whole.broker.depth = _empty  # type: ignore[method-assign]
