@@ -22,7 +22,7 @@ MUTANTS = (
         "a_stream_takes_any_number_of_starts",
         "Of what a client sends no more is taken up than may be unstored",
         "api/workflows/call_streams.py",
-        (("while self._starting >= MOST_STARTING:", "while False:"),),
+        (("            self._starting >= MOST_STARTING\n", "            False\n"),),
         killers=(f"{_TESTS}test_starts_that_are_not_stored_hold_up_what_comes_after_them",),
     ),
     Mutant(
@@ -62,5 +62,24 @@ MUTANTS = (
             ),
         ),
         killers=(f"{_SDK}test_a_broken_stream_loses_no_call",),
+    ),
+    Mutant(
+        "results_pile_up_while_items_are_taken",
+        "Nothing more is taken up while results that nobody reads pile up",
+        "api/workflows/call_streams.py",
+        (("            or len(self._ready) >= MOST_READY\n", ""),),
+        killers=(f"{_TESTS}test_nothing_more_is_taken_up_while_results_pile_up",),
+    ),
+    Mutant(
+        "patience_begins_with_the_call",
+        "A call is tried again for so long after it failed, however long it lasted before",
+        "worker_sdk/connection.py",
+        (
+            (
+                "        patience: Patience | None = None\n",
+                "        patience = Patience(self._retry_for)\n",
+            ),
+        ),
+        killers=(f"{_SDK}test_the_time_for_tries_begins_with_the_first_failure",),
     ),
 )

@@ -314,3 +314,37 @@ async def test_an_old_stream_is_asked_to_end(api: Api, monkeypatch: pytest.Monke
     [result] = await stream.until(1)
     assert result.run.outcome == workflow_pb2.WAIT_OUTCOME_DONE
     assert await stream.end() is Code.OK
+
+
+async def test_nothing_more_is_taken_up_while_results_pile_up(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a client that sends and does not read: what is refused takes memory, too."""
+    monkeypatch.setattr(call_streams, "MOST_READY", 5)
+    streams: CallStreams = api.server._streams
+    reads, blocked = asyncio.Event(), asyncio.Event()
+    written: list[pb.RunWorkflowsResult] = []
+    asked: list[int] = []
+
+    async def messages() -> AsyncIterator[bytes]:
+        for number in range(1, 21):
+            asked.append(number)
+            # Refused at once: it has a field that is not known.
+            yield joined([item(number).SerializeToString() + b"\xf8\x3f\x01"])
+
+    async def write(message: bytes) -> None:
+        blocked.set()
+        await reads.wait()
+        written.extend(pb.RunWorkflowsResponse.FromString(message).results)
+
+    served = asyncio.create_task(streams.serve(messages(), write))
+    await blocked.wait()
+
+    # The reader goes on in the same turn of the loop, as far as it may.
+    await asyncio.sleep(0)
+    taken = len(asked)
+    reads.set()
+    await served
+    assert len(written) == 20
+    # Those of the message that is being written, as many as may wait, and the one that waits unread.
+    assert taken <= 20 - 5

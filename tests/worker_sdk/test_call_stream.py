@@ -13,8 +13,9 @@ from worker_sdk.fakes import FakeWaystation, Refusal, serving
 from worker_sdk.test_client import filled
 
 from waystation.v1 import workflow_service_pb2 as pb
-from waystation_worker import Client, NewWorkflow, Unavailable, WorkflowAlreadyExists
+from waystation_worker import Client, NewWorkflow, Unavailable, WorkflowAlreadyExists, connection
 from waystation_worker.call_stream import MAX_MESSAGE_BYTES
+from waystation_worker.patience import Patience
 
 
 @pytest.fixture
@@ -139,6 +140,35 @@ async def test_a_server_without_the_stream_is_asked_only_now_and_then() -> None:
             await client.start("t")
         assert len(waystation.requests("StartWorkflow")) == 3
         assert waystation.opened == 1
+
+
+async def test_a_large_request_goes_by_itself(
+    waystation: FakeWaystation, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server refuses it for its size, and would end the stream of all others."""
+    monkeypatch.setattr("waystation_worker.connection.MOST_ITEM_BYTES", 1_000)
+    waystation.usual["StartWorkflow"] = lambda _: filled(pb.StartWorkflowResponse())
+    await client.start("t", {"text": "x" * 2_000})
+    assert waystation.opened == 0
+    await client.start("t")
+    assert waystation.opened == 1
+
+
+async def test_the_time_for_tries_begins_with_the_first_failure(
+    waystation: FakeWaystation, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wait may have lasted much longer when its server dies."""
+    begun: list[int] = []
+
+    def patience(seconds: float) -> Patience:
+        begun.append(len(waystation.calls))
+        return Patience(seconds)
+
+    monkeypatch.setattr(connection, "Patience", patience)
+    waystation.next("WaitWorkflow", Refusal("UNAVAILABLE", "STORE_UNAVAILABLE"))
+    waystation.usual["WaitWorkflow"] = lambda _: filled(pb.WaitWorkflowResponse(), outcome=1)
+    await client.wait("a")
+    assert begun == [1]
 
 
 async def test_many_are_started_in_order_and_one_that_is_refused_stops_no_other(

@@ -28,6 +28,8 @@ MOST_ITEMS = 5_000
 """Of one stream without a result: half of what a server takes. Then another stream is opened."""
 MAX_MESSAGE_BYTES = 1024 * 1024
 """Of the items in one message, unless a single one is larger."""
+MOST_ITEM_BYTES = 4 * 1024 * 1024
+"""Larger requests go as calls of their own."""
 ASK_AGAIN_SECONDS = 60.0
 """A server without this stream may be one of a release that has it by then."""
 
@@ -82,8 +84,11 @@ class CallStreams:
         same request may be sent again."""
         stream = self._current
         if stream is None or not stream.takes_more:
-            stream = self._current = _CallStream(self._open_stream(), self._ended)
-            self._all.add(stream)
+            stream = next((one for one in self._all if one.takes_more), None)
+            if stream is None:
+                stream = _CallStream(self._open_stream(), self._ended)
+                self._all.add(stream)
+            self._current = stream
         return await stream.call(request, seconds)
 
     def close(self) -> None:
@@ -180,7 +185,7 @@ class _CallStream:
                 else:
                     self._news.clear()
                     await self._news.wait()
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+        except (grpc.aio.AioRpcError, grpc.aio.InternalError, asyncio.InvalidStateError):
             # It is over: the reader says how.
             self._rpc.cancel()
 
@@ -227,7 +232,11 @@ class _CallStream:
         if call is None or call.future.done():
             return
         if result.WhichOneof("result") == call.kind:
-            call.future.set_result(getattr(result, call.kind))
+            # A message of its own: whoever keeps it does not keep the results of others.
+            answer = getattr(result, call.kind)
+            own = type(answer)()
+            own.CopyFrom(answer)
+            call.future.set_result(own)
         else:
             call.future.set_exception(CallFailed(result.error))
 

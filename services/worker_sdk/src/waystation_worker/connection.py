@@ -13,7 +13,7 @@ import grpc
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.delivery_completion_service_pb2_grpc import DeliveryCompletionServiceStub
 from waystation.v1.workflow_service_pb2_grpc import WorkflowServiceStub
-from waystation_worker.call_stream import CallFailed, CallStreams, Request
+from waystation_worker.call_stream import MOST_ITEM_BYTES, CallFailed, CallStreams, Request
 from waystation_worker.channels import DEFAULT_ADDRESS, open_channel
 from waystation_worker.errors import (
     SettingsError,
@@ -88,11 +88,13 @@ class Connection:
         """The answer. Retries for `retry_for` seconds while the server is unreachable, with the
         same request_id, so that the call takes effect once.
         """
-        patience = Patience(self._retry_for)
+        patience: Patience | None = None
         while True:
             try:
                 return await method(request, timeout=seconds)
             except (grpc.aio.AioRpcError, CallFailed) as error:
+                # It begins with the first failure: a wait may have lasted for long before.
+                patience = patience or Patience(self._retry_for)
                 pause = patience.pause_after(code_of(error))
                 if pause is None:
                     raise self._explained(error_from(error)) from error
@@ -104,7 +106,8 @@ class Connection:
 
     async def _once(self, request: Request, *, timeout: float) -> Any:
         unary = getattr(self._workflows, _UNARY[type(request)])
-        if self._streams.usable:
+        # A request that the server refuses for its size would end the stream of all others.
+        if self._streams.usable and request.ByteSize() <= MOST_ITEM_BYTES:
             try:
                 return await self._streams.call(request, timeout)
             except grpc.aio.AioRpcError as error:
@@ -126,6 +129,9 @@ class Connection:
 
 
 def code_of(error: grpc.aio.AioRpcError | CallFailed) -> grpc.StatusCode:
+    """The status, as far as it decides whether to try again."""
+    if isinstance(error, CallFailed) and error.reason == "TOO_MANY_CALLS":
+        return grpc.StatusCode.UNAVAILABLE
     return error.code if isinstance(error, CallFailed) else error.code()
 
 

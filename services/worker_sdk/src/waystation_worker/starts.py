@@ -75,6 +75,9 @@ async def start_all(
 ) -> AsyncGenerator[StartResult, None]:
     """Starts them with up to `at_once` calls in flight; yields the results in the order of the workflows."""
 
+    if at_once < 1:
+        raise ValueError(f"at_once must be at least 1, not {at_once}")
+
     async def one(new: NewWorkflow) -> StartResult:
         try:
             return StartResult(new, workflow=await start(new))
@@ -87,6 +90,8 @@ async def start_all(
             if len(in_flight) >= at_once:
                 yield await in_flight.popleft()
             in_flight.append(asyncio.create_task(one(new)))
+            while in_flight and in_flight[0].done():
+                yield in_flight.popleft().result()
         while in_flight:
             yield await in_flight.popleft()
     finally:
@@ -103,3 +108,5 @@ async def _each(
     else:
         for new in workflows:
             yield new
+            # What is in flight has its turn, too.
+            await asyncio.sleep(0)

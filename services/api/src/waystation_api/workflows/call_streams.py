@@ -44,9 +44,15 @@ MOST_ITEMS = 10_000
 """Without a result, of one stream."""
 MOST_STARTING = 500
 """Starts of one stream that are not stored yet."""
+MOST_STARTING_BYTES = 4 * 1024 * 1024
+MOST_READY = 10_000
+"""Results of one stream that are not sent yet: then nothing more is taken up."""
 MOST_UNSENT_BYTES = 4 * 1024 * 1024
 OLD_SECONDS = 240.0
 """Then a stream is to end, before its connection is let go for its age."""
+
+_PAUSE_AFTER = 100
+"""Items or cancels of one message, after which others have their turn."""
 
 _ITEMS, _CANCELS = 1, 2
 """Fields of RunWorkflowsRequest."""
@@ -62,6 +68,7 @@ class _Item:
     message: _pb.RunWorkflowsItem
     starting: bool
     """Whether it is a start that is not stored yet."""
+    size_bytes: int
     task: asyncio.Task[None] | None = None
 
 
@@ -119,7 +126,9 @@ class _CallStream:
         self._name = name
         self._items: dict[int, _Item] = {}
         self._starting = 0
-        self._stored = asyncio.Event()
+        self._starting_bytes = 0
+        self._room = asyncio.Event()
+        """Set when something was stored or sent."""
         self._ready: deque[_Ready] = deque()
         self._ready_bytes = 0
         self._news = asyncio.Event()
@@ -166,14 +175,21 @@ class _CallStream:
                     bytes=str(len(data)),
                 )
             try:
+                taken = 0
                 for number, value in fields(data):
+                    taken += 1
+                    if taken % _PAUSE_AFTER == 0:
+                        await asyncio.sleep(0)
                     if number == _ITEMS and isinstance(value, bytes):
-                        while self._starting >= MOST_STARTING:
-                            self._stored.clear()
-                            await self._stored.wait()
+                        while self._is_full:
+                            self._room.clear()
+                            await self._room.wait()
                         await self._begin(value)
                     elif number == _CANCELS:
                         for item_id in numbers(value):
+                            taken += 1
+                            if taken % _PAUSE_AFTER == 0:
+                                await asyncio.sleep(0)
                             if (item := self._items.get(item_id)) is not None:
                                 _cancel(item)
                     else:
@@ -185,6 +201,14 @@ class _CallStream:
                     field="items",
                 ) from None
 
+    @property
+    def _is_full(self) -> bool:
+        return (
+            self._starting >= MOST_STARTING
+            or self._starting_bytes >= MOST_STARTING_BYTES
+            or len(self._ready) >= MOST_READY
+        )
+
     async def _begin(self, data: bytes) -> None:
         """Takes one item up. Raises DecodeError for one that does not say which it is."""
         try:
@@ -194,6 +218,7 @@ class _CallStream:
                 item = await self._streams.messages.read(data, _pb.RunWorkflowsItem, strict=True)
         except (DecodeError, WaystationError) as error:
             item_id = _id_in(data)
+            self._require_free(item_id)
             if isinstance(error, DecodeError):
                 error = InvalidField(
                     "The item cannot be read. Generate the client code again from the contract.",
@@ -202,12 +227,7 @@ class _CallStream:
             self._refuse(item_id, error)
             return
         item_id = item.item_id
-        if not item_id or item_id in self._items:
-            raise InvalidField(
-                f"An item has the number {item_id}, which must be above 0 and not in use by an item "
-                "without a result. Count up.",
-                field="item_id",
-            )
+        self._require_free(item_id)
         if len(self._items) >= MOST_ITEMS or self._streams.items >= MAX_CALLS:
             limit = MOST_ITEMS if len(self._items) >= MOST_ITEMS else MAX_CALLS
             self._refuse(
@@ -219,8 +239,12 @@ class _CallStream:
                 ),
             )
             return
-        held = _Item(item, starting=item.WhichOneof("call") in ("start", "run"))
-        self._starting += held.starting
+        held = _Item(
+            item, starting=item.WhichOneof("call") in ("start", "run"), size_bytes=len(data)
+        )
+        if held.starting:
+            self._starting += 1
+            self._starting_bytes += held.size_bytes
         self._streams.items += 1
         self._items[item_id] = held
         held.task = step(self._carry_out(held))
@@ -265,7 +289,8 @@ class _CallStream:
         if held.starting:
             held.starting = False
             self._starting -= 1
-            self._stored.set()
+            self._starting_bytes -= held.size_bytes
+            self._room.set()
 
     def _over(self, held: _Item, task: asyncio.Task[None]) -> None:
         self._is_stored(held)
@@ -275,7 +300,18 @@ class _CallStream:
             result = _pb.RunWorkflowsResult(item_id=held.message.item_id)
             _fail(result.error, StatusCode.CANCELLED, "The item was cancelled.")
             self._is_ready(result)
+        elif isinstance(error := task.exception(), Exception):
+            self._refuse(held.message.item_id, known_error(error, METHOD))
         self._news.set()
+
+    def _require_free(self, item_id: int) -> None:
+        """Raises InvalidField for a number that no item may have now."""
+        if not item_id or item_id in self._items:
+            raise InvalidField(
+                f"An item has the number {item_id}, which must be above 0 and not in use by an item "
+                "without a result. Count up.",
+                field="item_id",
+            )
 
     def _refuse(self, item_id: int, error: WaystationError) -> None:
         result = _pb.RunWorkflowsResult(item_id=item_id)
@@ -288,8 +324,11 @@ class _CallStream:
         ready = _Ready(b"")
         context = _context_of(result)
         if context is not None and self._ready_bytes > MOST_UNSENT_BYTES:
-            ready.again, ready.workflow_instance_id = result, context.workflow_instance_id
+            ready.workflow_instance_id = context.workflow_instance_id
             context.Clear()
+            # A message of its own: a cleared one keeps the memory of what it held.
+            ready.again = _pb.RunWorkflowsResult()
+            ready.again.CopyFrom(result)
         else:
             ready.bytes = result.SerializeToString()
             self._ready_bytes += len(ready.bytes)
@@ -311,6 +350,7 @@ class _CallStream:
                 break
             items.append(self._ready.popleft().bytes)
             self._ready_bytes -= len(items[-1])
+        self._room.set()
         return joined(items)
 
     async def _read_again(self, result: _pb.RunWorkflowsResult, workflow_instance_id: str) -> bytes:
@@ -342,7 +382,7 @@ def _context_of(result: _pb.RunWorkflowsResult) -> workflow_pb2.WorkflowContext 
 def _id_in(data: bytes) -> int:
     """The number of an item that can't be read otherwise. Raises DecodeError."""
     for number, value in fields(data):
-        if number == 1 and isinstance(value, int) and value:
+        if number == 1 and isinstance(value, int) and 0 < value < 1 << 32:
             return value
     raise DecodeError("an item without a number")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import fields, replace
 from io import TextIOWrapper
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TextIO
 import typer
 
 from waystation_cli import arguments
-from waystation_cli.connection import reporting_failures
+from waystation_cli.connection import new_request_id, reporting_failures
 from waystation_cli.failures import CommandFailed, unreachable
 from waystation_cli.render.text import plain
 from waystation_worker import Client, NewWorkflow, StartResult, Unavailable, WaystationError
@@ -29,7 +29,14 @@ def start_many(
     NewWorkflow. `workflow_type` is that of lines without one. A line without a request_id gets this one
     and its number, so that the same command starts nothing twice."""
     with reporting_failures(as_json), _opened(file) as lines:
-        asyncio.run(_Starts(workflow_type, request_id, as_json).carry_out(lines, address))
+        try:
+            asyncio.run(_Starts(workflow_type, request_id, as_json).carry_out(lines, address))
+        except UnicodeDecodeError as error:
+            raise CommandFailed(
+                code="INVALID_ARGUMENT",
+                reason="NOT_UTF8",
+                message=f"{file} is not UTF-8 text; the lines printed above were started.",
+            ) from error
 
 
 def _opened(file: str) -> TextIO:
@@ -44,7 +51,7 @@ def _opened(file: str) -> TextIO:
 class _Starts:
     def __init__(self, workflow_type: str | None, request_id: str | None, as_json: bool) -> None:
         self._workflow_type = workflow_type
-        self._request_id = request_id
+        self._request_id = request_id or new_request_id()
         self._as_json = as_json
         self._numbers: dict[int, int] = {}
         """Lines, by the identity of what is in flight."""
@@ -55,7 +62,14 @@ class _Starts:
             async for result in client.start_many(self._workflows(lines)):
                 number = self._numbers.pop(id(result.new))
                 if isinstance(result.error, Unavailable):
-                    raise unreachable(address, f"at line {number}; the lines above it were started")
+                    failure = unreachable(
+                        address, f"at line {number}; it and later ones may have been started"
+                    )
+                    failure.hint += (
+                        f" Then give the same command with --request-id {self._request_id}: what was "
+                        "started is not started twice."
+                    )
+                    raise failure
                 self._print(number, result)
         if self._refused:
             raise CommandFailed(
@@ -66,8 +80,11 @@ class _Starts:
                 metadata={"not_started": str(self._refused)},
             )
 
-    def _workflows(self, lines: TextIO) -> Iterator[NewWorkflow]:
-        for number, line in enumerate(lines, start=1):
+    async def _workflows(self, lines: TextIO) -> AsyncIterator[NewWorkflow]:
+        number = 0
+        # In a thread: whoever writes the lines may take its time.
+        while line := await asyncio.to_thread(lines.readline):
+            number += 1
             if not line.strip():
                 continue
             try:
@@ -75,7 +92,7 @@ class _Starts:
             except typer.BadParameter as fault:
                 self._print_error(number, "", "INVALID_ARGUMENT", "INVALID_FIELD", fault.message)
                 continue
-            if self._request_id and not new.request_id:
+            if not new.request_id:
                 new = replace(new, request_id=f"{self._request_id}-{number}")
             self._numbers[id(new)] = number
             yield new

@@ -231,7 +231,8 @@ def _guard_coroutine(behaviour: Any, method: str, reading: _Reading) -> Any:
     async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         try:
             return await behaviour(await reading.request(request), context)
-        except grpc.aio.AbortError:
+        except (grpc.aio.AbortError, grpc.aio.InternalError):
+            # The latter is a write after the caller has hung up.
             raise
         except Exception as error:
             await refuse(context, known_error(error, method))
