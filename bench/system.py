@@ -1,8 +1,10 @@
 """The system under load: its own RabbitMQ and a durable Postgres, API, router and handler process."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -15,6 +17,7 @@ from localservers.together import Together
 from waystation.v1 import handler_registry_service_pb2, handler_registry_service_pb2_grpc
 
 BINARIES = Path(sys.executable).parent
+ROOT = Path(__file__).parents[1]
 
 
 class System(Together):
@@ -68,15 +71,23 @@ def _has_handler(address: str) -> bool:
     return bool(answer.handlers)
 
 
-def run_load(options: str, *, seconds: float) -> str:
-    """What the load client prints. Raises RuntimeError with its complaint."""
+def run_load(
+    options: dict[str, Any],
+    *,
+    seconds: float,
+    python: str | Path = sys.executable,
+    module: str = "bench.load",
+) -> dict[str, Any]:
+    """What a load client found in a window of so many seconds. Raises RuntimeError with its complaint."""
     done = subprocess.run(
-        [sys.executable, "-m", "bench.load", options],
+        [python, "-m", module, json.dumps(options)],
         capture_output=True,
         text=True,
-        timeout=seconds,
+        timeout=seconds + 120,
         check=False,
+        cwd=ROOT,
     )
     if done.returncode != 0:
         raise RuntimeError(f"the load client failed:\n{done.stderr[-4000:]}")
-    return done.stdout
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer

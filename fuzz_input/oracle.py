@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -20,17 +21,6 @@ INSIDE = re.compile(
     r"\bSELECT |\bINSERT INTO|\bWHERE |invalid input syntax|violates |relation \"|"
     r"postgres(?:ql)?://|amqp://|site-packages|/usr/|/home/"
 )
-
-
-def fault_of_item(error: CallStatus) -> str | None:
-    """The same of an item of a stream."""
-    code = next((code for code in grpc.StatusCode if code.value[0] == error.code), None)
-    if not error.code or code in (grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED):
-        return None
-    if code is None or code in NEVER or error.reason not in REASONS:
-        return f"{code} with the reason {error.reason!r}: {error.message[:300]}"
-    leaked = INSIDE.search(" ".join([error.message, *error.metadata.values()]))
-    return f"it tells {leaked[0]!r} from inside: {error.message[:300]}" if leaked else None
 
 
 def fault_of(error: grpc.aio.AioRpcError) -> str | None:
@@ -54,8 +44,23 @@ def fault_of(error: grpc.aio.AioRpcError) -> str | None:
         found = []
     if not found or info.domain != "waystation" or info.reason not in REASONS:
         return f"{code.name} with the reason {info.reason!r}: {message[:300]}"
+    return _told_badly(message, info.metadata)
+
+
+def fault_of_item(error: CallStatus) -> str | None:
+    """The same of an item of a stream."""
+    code = next((code for code in grpc.StatusCode if code.value[0] == error.code), None)
+    if not error.code or code in (grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED):
+        return None
+    if code is None or code in NEVER or error.reason not in REASONS:
+        return f"{code} with the reason {error.reason!r}: {error.message[:300]}"
+    return _told_badly(error.message, error.metadata)
+
+
+def _told_badly(message: str, metadata: Mapping[str, str]) -> str | None:
+    """What is wrong with the words of a refusal."""
     if len(message) > LONGEST_MESSAGE:
         return f"a message of {len(message)} characters"
-    told = " ".join([message, *info.metadata.values()])
+    told = " ".join([message, *metadata.values()])
     leaked = INSIDE.search(told)
     return f"it tells {leaked[0]!r} from inside: {told[:300]}" if leaked else None

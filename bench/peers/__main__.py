@@ -5,7 +5,6 @@ nothing.
 """
 
 import argparse
-import json
 import statistics
 import tempfile
 from pathlib import Path
@@ -16,8 +15,8 @@ from rich.table import Table
 
 from bench import report
 from bench.handlers import CLAIM_3, CLAIM_FAN, CLAIM_GROUP
-from bench.peers.restate import ROOT, Restate, install
-from bench.system import System, run_load
+from bench.peers.restate import Restate, install
+from bench.system import ROOT, System, run_load
 
 ENVIRONMENT = ROOT / ".venv-peers"
 WARM_UP_SECONDS = 3.0
@@ -73,14 +72,14 @@ def _in_turns(
             "workflow_type": workflow_type,
             "groups": system.groups,
         }
-        ours.append(json.loads(run_load(json.dumps(request), seconds=seconds + 120)))
+        ours.append(run_load(request, seconds=seconds))
         request = {
             **common,
             "ingress": f"http://{peer.ingress}",
             "handler": handler,
             "groups": peer.groups,
         }
-        theirs.append(json.loads(peer.run_load(request, seconds=seconds + 120)))
+        theirs.append(peer.run_load(request, seconds=seconds))
     return ours, theirs
 
 

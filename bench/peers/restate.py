@@ -2,17 +2,17 @@
 
 import json
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 import venv
 from pathlib import Path
+from typing import Any
 
+from bench.system import ROOT, run_load
 from localservers.ports import free_port
 from localservers.processes import ChildProcess
 from localservers.together import Together
 
-ROOT = Path(__file__).parents[2]
 SERVER = "@restatedev/restate-server@1.7.12"
 REQUIREMENTS = Path(__file__).parent / "requirements.txt"
 
@@ -66,19 +66,10 @@ class Restate(Together):
         server.wait_ready(lambda: self._registered(port), timeout=60)
         self.groups = {"restate": server.pid, "handler": handler.pid}
 
-    def run_load(self, options: dict[str, object], *, seconds: float) -> str:
-        """What its load client prints. Raises RuntimeError with its complaint."""
-        done = subprocess.run(
-            [self._bin / "python", "-m", "bench.peers.restate_load", json.dumps(options)],
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-            cwd=ROOT,
-        )
-        if done.returncode != 0:
-            raise RuntimeError(f"the load client failed:\n{done.stderr[-4000:]}")
-        return done.stdout
+    def run_load(self, options: dict[str, Any], *, seconds: float) -> dict[str, Any]:
+        """What its load client found. Raises RuntimeError with its complaint."""
+        python = self._bin / "python"
+        return run_load(options, seconds=seconds, python=python, module="bench.peers.restate_load")
 
     def _registered(self, port: int) -> bool:
         request = urllib.request.Request(
@@ -95,7 +86,3 @@ class Restate(Together):
     def _child(self, name: str, argv: list[str | Path], settings: dict[str, str]) -> ChildProcess:
         process = ChildProcess(argv, name=name, log=self._folder / f"{name}.log", env=settings)
         return self._exits.enter_context(process)
-
-
-if __name__ == "__main__":
-    install(Path(sys.argv[1]))

@@ -53,7 +53,8 @@ class Stream:
 
     async def read(self) -> bool:
         """One message; False at the end."""
-        message = await asyncio.wait_for(self.call.read(), 20)
+        async with asyncio.timeout(20):
+            message = await self.call.read()
         if message is grpc.aio.EOF:
             return False
         self.closing |= message.closing
@@ -348,3 +349,37 @@ async def test_nothing_more_is_taken_up_while_results_pile_up(
     assert len(written) == 20
     # Those of the message that is being written, as many as may wait, and the one that waits unread.
     assert taken <= 20 - 5
+
+
+@pytest.mark.parametrize(("size", "count"), [(10, 1_000), (40_000, 20)], ids=["many", "large"])
+async def test_a_message_of_many_or_large_items_gives_way_to_others(
+    api: Api, monkeypatch: pytest.MonkeyPatch, size: int, count: int
+) -> None:
+    streams: CallStreams = api.server._streams
+    turns = 0
+    read_in: set[int] = set()
+    read_request = streams.messages.read_request
+
+    async def reading(*arguments: Any, **options: Any) -> Any:
+        read_in.add(turns)
+        return await read_request(*arguments, **options)
+
+    monkeypatch.setattr(streams.messages, "read_request", reading)
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def messages() -> AsyncIterator[bytes]:
+        # Refused as soon as they are read: nothing else makes the stream wait.
+        yield joined([wait(number, "x" * size).SerializeToString() for number in range(1, count)])
+
+    async def write(message: bytes) -> None:
+        pass
+
+    beside = asyncio.create_task(others())
+    await streams.serve(messages(), write)
+    beside.cancel()
+    assert len(read_in) >= 9

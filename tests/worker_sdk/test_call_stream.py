@@ -146,7 +146,7 @@ async def test_a_large_request_goes_by_itself(
     waystation: FakeWaystation, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server refuses it for its size, and would end the stream of all others."""
-    monkeypatch.setattr("waystation_worker.connection.MOST_ITEM_BYTES", 1_000)
+    monkeypatch.setattr("waystation_worker.call_stream.MOST_ITEM_BYTES", 1_000)
     waystation.usual["StartWorkflow"] = lambda _: filled(pb.StartWorkflowResponse())
     await client.start("t", {"text": "x" * 2_000})
     assert waystation.opened == 0

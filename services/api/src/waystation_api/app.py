@@ -57,6 +57,7 @@ from waystation_core.ports.store import EngineStore, QueryStore, RegistryStore
 from waystation_core.registry_copy import RegistryCopy
 from waystation_core.relay.relay import Relay
 from waystation_core.rpc.addresses import servers_of
+from waystation_core.rpc.errors import form_of
 from waystation_core.rpc.server import RpcServer, Service
 from waystation_core.store.connections import hot_share
 from waystation_domain.endpoints import Allowlist
@@ -101,13 +102,7 @@ class _Gate(grpc.aio.ServerInterceptor):
             or not handler_call_details.method.startswith("/waystation.")
         ):
             return handler
-        make = (
-            grpc.stream_stream_rpc_method_handler
-            if handler.request_streaming
-            else grpc.unary_stream_rpc_method_handler
-            if handler.response_streaming
-            else grpc.unary_unary_rpc_method_handler
-        )
+        make, _ = form_of(handler)
         return make(
             self._refuse,
             request_deserializer=handler.request_deserializer,

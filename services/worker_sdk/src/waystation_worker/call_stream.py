@@ -28,6 +28,8 @@ MOST_ITEMS = 5_000
 """Of one stream without a result: half of what a server takes. Then another stream is opened."""
 MAX_MESSAGE_BYTES = 1024 * 1024
 """Of the items in one message, unless a single one is larger."""
+_ITEM_BYTES = 40
+"""What an item takes at most beside its request: number, deadline, lengths."""
 MOST_ITEM_BYTES = 4 * 1024 * 1024
 """Larger requests go as calls of their own."""
 ASK_AGAIN_SECONDS = 60.0
@@ -70,17 +72,17 @@ class CallStreams:
         self._all: set[_CallStream] = set()
         self._not_before = 0.0
 
-    @property
-    def usable(self) -> bool:
-        """Whether the server is believed to have this stream."""
-        return time.monotonic() >= self._not_before
+    def takes(self, size_bytes: int) -> bool:
+        """Whether the server is believed to have this stream, and a request of this size is to go over it: one
+        that the server refuses for its size would end the stream of all others."""
+        return size_bytes <= MOST_ITEM_BYTES and time.monotonic() >= self._not_before
 
     def not_there(self) -> None:
         """The server does not have it."""
         self._not_before = time.monotonic() + ASK_AGAIN_SECONDS
 
-    async def call(self, request: Request, seconds: float) -> Any:
-        """The response. Raises CallFailed; grpc.aio.AioRpcError where the stream broke, after which the
+    async def call(self, request: Request, size_bytes: int, seconds: float) -> Any:
+        """The response to a request of this size. Raises CallFailed; grpc.aio.AioRpcError where the stream broke, after which the
         same request may be sent again."""
         stream = self._current
         if stream is None or not stream.takes_more:
@@ -89,7 +91,7 @@ class CallStreams:
                 stream = _CallStream(self._open_stream(), self._ended)
                 self._all.add(stream)
             self._current = stream
-        return await stream.call(request, seconds)
+        return await stream.call(request, size_bytes, seconds)
 
     def close(self) -> None:
         """Cancels every call."""
@@ -104,8 +106,14 @@ class CallStreams:
 
 @dataclass(slots=True)
 class _Call:
-    kind: str
+    request: Request
+    size_bytes: int
+    seconds: float
     future: asyncio.Future[Any]
+
+    @property
+    def kind(self) -> str:
+        return _KINDS[type(self.request)]
 
 
 class _CallStream:
@@ -118,7 +126,7 @@ class _CallStream:
         self._loop = asyncio.get_running_loop()
         self._ids = itertools.count(1)
         self._calls: dict[int, _Call] = {}
-        self._unsent: deque[tuple[int, pb.RunWorkflowsItem]] = deque()
+        self._unsent: deque[int] = deque()
         self._cancels: list[int] = []
         self._retiring = False
         self._news = asyncio.Event()
@@ -129,13 +137,11 @@ class _CallStream:
     def takes_more(self) -> bool:
         return not self._retiring and len(self._calls) < MOST_ITEMS
 
-    async def call(self, request: Request, seconds: float) -> Any:
-        kind = _KINDS[type(request)]
+    async def call(self, request: Request, size_bytes: int, seconds: float) -> Any:
         item_id = next(self._ids)
-        item = pb.RunWorkflowsItem(item_id=item_id, deadline=timedelta(seconds=seconds))
-        getattr(item, kind).CopyFrom(request)
-        call = self._calls[item_id] = _Call(kind, self._loop.create_future())
-        self._unsent.append((item_id, item))
+        call = _Call(request, size_bytes, seconds, self._loop.create_future())
+        self._calls[item_id] = call
+        self._unsent.append(item_id)
         self._news.set()
         over = self._loop.call_later(seconds, self._expire, item_id)
         try:
@@ -193,12 +199,14 @@ class _CallStream:
         message = pb.RunWorkflowsRequest()
         size = 0
         while self._unsent:
-            item_id, item = self._unsent[0]
-            if item_id in self._calls:
-                size += item.ByteSize()
+            item_id = self._unsent[0]
+            call = self._calls.get(item_id)
+            if call is not None:
+                size += call.size_bytes + _ITEM_BYTES
                 if message.items and size > MAX_MESSAGE_BYTES:
                     break
-                message.items.append(item)
+                item = message.items.add(item_id=item_id, deadline=timedelta(seconds=call.seconds))
+                getattr(item, call.kind).CopyFrom(call.request)
             self._unsent.popleft()
         message.cancels.extend(self._cancels)
         self._cancels.clear()

@@ -10,10 +10,9 @@ from typing import Any, Self
 
 import grpc
 
-from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.delivery_completion_service_pb2_grpc import DeliveryCompletionServiceStub
 from waystation.v1.workflow_service_pb2_grpc import WorkflowServiceStub
-from waystation_worker.call_stream import MOST_ITEM_BYTES, CallFailed, CallStreams, Request
+from waystation_worker.call_stream import CallFailed, CallStreams, Request
 from waystation_worker.channels import DEFAULT_ADDRESS, open_channel
 from waystation_worker.errors import (
     SettingsError,
@@ -25,11 +24,6 @@ from waystation_worker.errors import (
 from waystation_worker.patience import Patience
 
 _CALL_SECONDS = 10.0
-_UNARY: dict[type[Any], str] = {
-    pb.StartWorkflowRequest: "StartWorkflow",
-    pb.RunWorkflowRequest: "RunWorkflow",
-    pb.WaitWorkflowRequest: "WaitWorkflow",
-}
 
 
 class Connection:
@@ -105,15 +99,16 @@ class Connection:
         return await self._call(self._once, request, seconds)
 
     async def _once(self, request: Request, *, timeout: float) -> Any:
-        unary = getattr(self._workflows, _UNARY[type(request)])
-        # A request that the server refuses for its size would end the stream of all others.
-        if self._streams.usable and request.ByteSize() <= MOST_ITEM_BYTES:
+        size_bytes = request.ByteSize()
+        if self._streams.takes(size_bytes):
             try:
-                return await self._streams.call(request, timeout)
+                return await self._streams.call(request, size_bytes, timeout)
             except grpc.aio.AioRpcError as error:
                 if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
                     raise
                 self._streams.not_there()
+        # A request is named after its method.
+        unary = getattr(self._workflows, type(request).__name__.removesuffix("Request"))
         return await unary(request, timeout=timeout)
 
     def _explained(self, error: Exception) -> Exception:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import fields, replace
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import typer
 
@@ -113,42 +113,33 @@ class _Starts:
         return NewWorkflow(**given)
 
     def _print(self, number: int, result: StartResult) -> None:
-        started = result.workflow
-        if started is None:
-            error = result.error
-            known = isinstance(error, WaystationError)
-            self._print_error(
-                number,
-                result.new.workflow_instance_id or "",
-                error.code if isinstance(error, WaystationError) else "INVALID_ARGUMENT",
-                error.reason if known else "INVALID_FIELD",  # type: ignore[union-attr]
-                str(error),
+        started, error = result.workflow, result.error
+        instance_id = result.new.workflow_instance_id or ""
+        if started is not None:
+            known = "" if started.created else " (was there already)"
+            self._tell(
+                f"{number}: {started.id}{known}",
+                {
+                    "line": number,
+                    "workflow_instance_id": started.id,
+                    "created": bool(started.created),
+                },
             )
-        elif self._as_json:
-            print(
-                json.dumps(
-                    {
-                        "line": number,
-                        "workflow_instance_id": started.id,
-                        "created": bool(started.created),
-                    },
-                    ensure_ascii=False,
-                )
-            )
+        elif isinstance(error, WaystationError):
+            self._print_error(number, instance_id, error.code, error.reason, error.message)
         else:
-            print(f"{number}: {started.id}{'' if started.created else ' (was there already)'}")
+            # A value that JSON cannot represent.
+            self._print_error(number, instance_id, "INVALID_ARGUMENT", "INVALID_FIELD", str(error))
 
     def _print_error(
         self, number: int, instance_id: str, code: str, reason: str, message: str
     ) -> None:
         self._refused += 1
-        if self._as_json:
-            error = {"code": code, "reason": reason, "message": message}
-            print(
-                json.dumps(
-                    {"line": number, "workflow_instance_id": instance_id, "error": error},
-                    ensure_ascii=False,
-                )
-            )
-        else:
-            print(f"{number}: not started: {plain(message)} ({code} / {reason})")
+        error = {"code": code, "reason": reason, "message": message}
+        self._tell(
+            f"{number}: not started: {plain(message)} ({code} / {reason})",
+            {"line": number, "workflow_instance_id": instance_id, "error": error},
+        )
+
+    def _tell(self, line: str, document: dict[str, Any]) -> None:
+        print(json.dumps(document, ensure_ascii=False) if self._as_json else line)

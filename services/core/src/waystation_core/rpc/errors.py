@@ -20,7 +20,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from waystation.v1 import result_pb2
 from waystation_core.ids import new_id
-from waystation_core.rpc.message_reader import SMALL_BYTES, MessageReader, parsed
+from waystation_core.rpc.message_reader import MessageReader
 from waystation_core.rpc.status_texts import short_details, short_enough
 from waystation_core.rpc.unknown_fields import changes_something
 from waystation_domain import units
@@ -150,8 +150,6 @@ class _Reading:
                 raise _unreadable()
             return data
         try:
-            if len(data) <= SMALL_BYTES:
-                return parsed(data, self._kind, strict=self._strict)
             if len(data) > self._most_bytes:
                 raise PayloadTooLarge(
                     f"The request takes {units.size(len(data))}; the limit is {units.size(self._most_bytes)}. Store large "
@@ -160,7 +158,7 @@ class _Reading:
                     limit_bytes=str(self._most_bytes),
                     bytes=str(len(data)),
                 )
-            return await self._reader.read(data, self._kind, strict=self._strict)
+            return await self._reader.read_request(data, self._kind, strict=self._strict)
         except DecodeError:
             raise _unreadable() from None
 
@@ -200,15 +198,19 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         return guarded
 
 
-def _guarded(handler: Any, method: str, reader: MessageReader, most_bytes: int) -> Any:
+def form_of(handler: Any) -> tuple[Callable[..., Any], Any]:
+    """What makes another handler of the same form, unary or streaming at either end, and what this one does."""
     if handler.request_streaming and handler.response_streaming:
-        make, behaviour = grpc.stream_stream_rpc_method_handler, handler.stream_stream
-    elif handler.request_streaming:
-        make, behaviour = grpc.stream_unary_rpc_method_handler, handler.stream_unary
-    elif handler.response_streaming:
-        make, behaviour = grpc.unary_stream_rpc_method_handler, handler.unary_stream
-    else:
-        make, behaviour = grpc.unary_unary_rpc_method_handler, handler.unary_unary
+        return grpc.stream_stream_rpc_method_handler, handler.stream_stream
+    if handler.request_streaming:
+        return grpc.stream_unary_rpc_method_handler, handler.stream_unary
+    if handler.response_streaming:
+        return grpc.unary_stream_rpc_method_handler, handler.unary_stream
+    return grpc.unary_unary_rpc_method_handler, handler.unary_unary
+
+
+def _guarded(handler: Any, method: str, reader: MessageReader, most_bytes: int) -> Any:
+    make, behaviour = form_of(handler)
     guard = _guard_generator if inspect.isasyncgenfunction(behaviour) else _guard_coroutine
     if handler.request_streaming and method.startswith(_CONTRACT):
         # Bytes both ways: the items of a message are read one by one, and refused one by one.
