@@ -33,7 +33,8 @@ class Terminal:
         termios.tcsetattr(slave, termios.TCSANOW, attributes)
         self._master = master
         self._bash = subprocess.Popen(
-            ["bash", "--norc", "--noprofile", "--noediting", "-i"],
+            # Its own session, with this terminal: by a program, see tests/house/test_process_forks.py.
+            ["setsid", "--ctty", "bash", "--norc", "--noprofile", "--noediting", "-i"],
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -47,8 +48,6 @@ class Terminal:
                 "PROMPT_COMMAND": r"printf '\036%s\036\n' $?",
                 "VIRTUAL_ENV_DISABLE_PROMPT": "1",
             },
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(slave)
         self._changed = threading.Condition()

@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from localservers.ports import free_port
-from localservers.processes import ChildProcess, ProcessFailed
+from localservers.processes import ChildProcess, ProcessFailed, as_user
 
 StopMode = Literal["smart", "fast", "immediate"]
 _SIGNALS: Mapping[StopMode, signal.Signals] = {
@@ -229,12 +229,13 @@ class PostgresServer:
         if self._user is not None:
             shutil.chown(self.folder, self._user)
         done = subprocess.run(
-            [
-                self._binaries / "initdb",
-                *("-D", self._data, "-U", "postgres", "--auth=trust", "--no-sync"),
-                *("--encoding=UTF8", "--locale=C"),
-            ],
-            user=self._user,
+            as_user(
+                self._user,
+                [
+                    *(self._binaries / "initdb", "-D", self._data, "-U", "postgres"),
+                    *("--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"),
+                ],
+            ),
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -247,18 +248,14 @@ class PostgresServer:
         """Programs that the server's user may run: copied, where they lie in a closed folder."""
         if self._user is None:
             return binaries
-        try:
-            seen = subprocess.run(
-                [binaries / "postgres", "--version"],
-                user=self._user,
-                cwd="/",
-                capture_output=True,
-                check=False,
-            )
-            if seen.returncode == 0:
-                return binaries
-        except PermissionError:
-            pass
+        seen = subprocess.run(
+            as_user(self._user, [binaries / "postgres", "--version"]),
+            cwd="/",
+            capture_output=True,
+            check=False,
+        )
+        if seen.returncode == 0:
+            return binaries
         copy = self.folder / "programs"
         if not copy.exists():
             shutil.copytree(binaries.parent, copy)

@@ -63,15 +63,12 @@ class ChildProcess:
         self._log_start = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
             self._popen = subprocess.Popen(
-                [str(part) for part in argv],
+                as_user(user, argv),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(env or {})},
                 cwd=cwd,
-                user=user,
-                group=_primary_group(user),
-                extra_groups=None if user is None else [],
                 start_new_session=True,
             )
         ends_with_parent.minded(self.pid, stop_signal)
@@ -203,12 +200,22 @@ def _group_alive(group: int) -> bool:
     return not Path("/proc/self/stat").exists()
 
 
-def _primary_group(user: str | None) -> int | None:
+def as_user(user: str | None, argv: Sequence[str | Path]) -> list[str]:
+    """The command line that runs `argv` as another user, which needs root; None: as this one.
+
+    By a program, not by `subprocess` with `user=`: that makes Python fork, and a fork of a process
+    with gRPC threads crashes before it becomes the program (seen: four of ten).
+    """
+    command = [str(part) for part in argv]
     if user is None:
-        return None
+        return command
+    return ["setpriv", "--reuid", user, "--regid", _primary_group(user), "--clear-groups", *command]
+
+
+def _primary_group(user: str) -> str:
     import pwd  # POSIX only, like everything that runs as another user
 
-    return pwd.getpwnam(user).pw_gid
+    return str(pwd.getpwnam(user).pw_gid)
 
 
 @atexit.register

@@ -16,6 +16,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from waystation_cli.embedded.launcher import launched
+
 _ACL = "system.posix_acl_access"
 _ACL_VERSION = struct.Struct("<I")
 _ACL_ENTRY = struct.Struct("<HHI")
@@ -66,10 +68,7 @@ def let_through(account: Account, paths: Iterable[Path]) -> None:
 def _may_enter(account: Account, folder: Path) -> bool:
     # Asked of the kernel: mode bits alone do not tell what ACLs and mounts allow.
     seen = subprocess.run(  # noqa: S603 - fixed program, the path is one argument
-        ["/bin/sh", "-c", 'test -x "$1"', "sh", str(folder)],
-        user=account.uid,
-        group=account.gid,
-        extra_groups=[],
+        launched(["/bin/sh", "-c", 'test -x "$1"', "sh", str(folder)], account=account),
         cwd="/",
         check=False,
     )

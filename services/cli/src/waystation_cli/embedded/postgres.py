@@ -7,24 +7,22 @@ the next start, which stops what was left over.
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import quote
 
 import psutil  # type: ignore[import-untyped]
 
-from waystation_cli.embedded.account import let_through, postgres_account
+from waystation_cli.embedded.account import Account, let_through, postgres_account
+from waystation_cli.embedded.launcher import launched
 
 MAJOR = "16"
 DATABASE = "waystation"
@@ -39,7 +37,6 @@ _STOP_SECONDS = 15.0
 # What Postgres says while a killed one, or its children, have not quite gone.
 _DYING = ("pre-existing shared memory block", "FATAL:  lock file")
 _LARGEST_LOG = 16 * 1024 * 1024
-_PR_SET_PDEATHSIG = 1
 
 
 class EmbeddedPostgresFailed(Exception):
@@ -62,7 +59,7 @@ class EmbeddedPostgres:
         self._programs = _programs()
         self._process: subprocess.Popen[bytes] | None = None
         self._socket_dir = self._data
-        self._as_user: dict[str, Any] = {}
+        self._account: Account | None = None
         try:
             self._choose_account()
             _stop_leftover(self._data)
@@ -135,15 +132,14 @@ class EmbeddedPostgres:
 
     def _choose_account(self) -> None:
         try:
-            account = postgres_account(self._data)
+            self._account = postgres_account(self._data)
         except KeyError as error:
             raise EmbeddedPostgresFailed(
                 "Postgres does not run as root, and there is no account `postgres` or `nobody` "
                 "to run it. Start `waystation dev` as an ordinary user."
             ) from error
-        if account is not None:
-            let_through(account, (self._data, self._programs / "postgres"))
-            self._as_user = {"user": account.uid, "group": account.gid, "extra_groups": []}
+        if self._account is not None:
+            let_through(self._account, (self._data, self._programs / "postgres"))
 
     def _make_data(self) -> None:
         # Made aside and moved: a process that is killed half-way leaves nothing half-made.
@@ -188,11 +184,15 @@ class EmbeddedPostgres:
         with self._log.open("ab") as log:
             told = log.tell()
             self._process = subprocess.Popen(  # noqa: S603 - the wheel's own program
-                [
-                    *(str(self._programs / "postgres"), "-D", str(self._data), "-p", _PORT),
-                    *("-h", "", "-k", str(self._socket_dir)),
-                    *("-c", "timezone=UTC", "-c", "log_timezone=UTC"),
-                ],
+                launched(
+                    [
+                        *(str(self._programs / "postgres"), "-D", str(self._data), "-p", _PORT),
+                        *("-h", "", "-k", str(self._socket_dir)),
+                        *("-c", "timezone=UTC", "-c", "log_timezone=UTC"),
+                    ],
+                    account=self._account,
+                    ends_with_parent=True,
+                ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -200,8 +200,6 @@ class EmbeddedPostgres:
                 env=_environment(),
                 # Ctrl-C in the terminal is ours; Postgres is stopped after what uses it.
                 start_new_session=True,
-                preexec_fn=_end_with_parent(),
-                **self._as_user,
             )
         while self._process.poll() is None:
             if _postmaster(self._data) == (self._process.pid, "ready"):
@@ -220,12 +218,12 @@ class EmbeddedPostgres:
         raise EmbeddedPostgresFailed(f"Postgres ended while starting: {last} (see {self._log})")
 
     def _give(self, folder: Path) -> None:
-        if self._as_user:
-            os.chown(folder, self._as_user["user"], self._as_user["group"])
+        if self._account is not None:
+            os.chown(folder, self._account.uid, self._account.gid)
 
     def _run(self, command: list[str], stdin: str = "") -> None:
         done = subprocess.run(  # noqa: S603 - the wheel's own program
-            [str(self._programs / command[0]), *command[1:]],
+            launched([str(self._programs / command[0]), *command[1:]], account=self._account),
             input=stdin,
             cwd="/",
             env=_environment(),
@@ -233,7 +231,6 @@ class EmbeddedPostgres:
             text=True,
             errors="replace",
             check=False,
-            **self._as_user,
         )
         if done.returncode != 0:
             raise EmbeddedPostgresFailed(
@@ -301,12 +298,3 @@ def _stop_leftover(data: Path) -> None:
         except psutil.TimeoutExpired:
             continue
         return
-
-
-def _end_with_parent() -> Callable[[], None] | None:
-    """What makes the kernel stop the child when this process dies; None where it can't."""
-    if sys.platform != "linux":
-        return None
-    # Loaded before the fork: the child must not load anything.
-    prctl = ctypes.CDLL(None).prctl
-    return lambda: prctl(_PR_SET_PDEATHSIG, int(signal.SIGINT))
