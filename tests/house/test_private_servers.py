@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from support.living import living
 
 from localservers.ports import accepts_connections
 from localservers.postgres import PostgresServer
@@ -88,17 +89,6 @@ child.wait_for_output("on")
 print("all there", flush=True)
 time.sleep(600)
 """
-
-
-def living(pids: set[int]) -> set[int]:
-    """Those of them that have not ended."""
-    states = {}
-    for pid in pids:
-        try:
-            states[pid] = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            continue
-    return {pid for pid, state in states.items() if state not in "ZX"}
 
 
 def all_below(pid: int) -> set[int]:

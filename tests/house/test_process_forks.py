@@ -2,6 +2,8 @@
 
 `subprocess` forks only where it must run something in the copy (`preexec_fn`, another user); else it uses
 vfork. `waystation_cli.embedded.launcher` and `localservers.processes.as_user` do such things by a program.
+
+One program is there to fork: that of the fork server, which has nothing of gRPC but its modules.
 """
 
 import ast
@@ -59,7 +61,7 @@ def test_no_process_forks_itself() -> None:
         if (found := list(forks_of(file.read_text())))
     }
     assert len(files) > 500
-    assert not found
+    assert found == {"tools/localservers/src/localservers/fork_server_main.py": ["os.fork"]}
 
 
 def test_each_way_to_fork_is_found() -> None:

@@ -14,6 +14,7 @@ import grpc
 from localservers.health import serves
 from localservers.ports import free_port
 from localservers.processes import ChildProcess
+from support.fork_server import fork_server
 from support.waiting import eventually
 from waystation.v1 import handler_registry_service_pb2, handler_registry_service_pb2_grpc
 from waystation_worker import Client
@@ -116,14 +117,21 @@ class System:
         self.start_handlers(*service)
 
     def _spawn(
-        self, name: str, argv: Sequence[str | Path], environment: Mapping[str, str]
+        self,
+        name: str,
+        argv: Sequence[str | Path],
+        environment: Mapping[str, str],
+        *,
+        fresh: bool = False,
     ) -> ChildProcess:
+        """Starts a process, `fresh` in an interpreter of its own."""
         self._started += 1
         return ChildProcess(
             argv,
             name=name,
             log=self.folder / f"{self._started:02d}-{name}.log",
             env={"WAYSTATION_ADDRESS": self.address, **environment},
+            fork_server=None if fresh else fork_server(),
         )
 
     def registered_ports(self) -> set[int]:
@@ -150,7 +158,7 @@ class Embedded(System):
         port = self.address.rpartition(":")[2]
         data = self.folder / "data"
         argv = [BINARIES / "waystation", "dev", "--port", port, "--data-dir", data]
-        process = self._spawn("dev", argv, self._environment)
+        process = self._spawn("dev", argv, self._environment, fresh=True)
         self.engine.append(process)
         wait_serving(process, self.address)
 
