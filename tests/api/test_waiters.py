@@ -139,6 +139,9 @@ async def test_run_tells_the_id_at_once_and_answers_at_the_end(api: Api) -> None
     again = await api.workflows.RunWorkflow(request)
     assert (again.created, again.outcome) == (False, workflow_pb2.WAIT_OUTCOME_DONE)
     assert again.context.workflow_instance_id == name
+    assert metadata["waystation-workflow-created"] == "true"
+    repeated = run(request)
+    assert dict(await repeated.initial_metadata())["waystation-workflow-created"] == "false"
 
 
 async def test_run_without_a_start_is_refused(api: Api) -> None:

@@ -339,6 +339,8 @@ class FakeApi(
         self.flows = [flow()]
         self.findings = [finding("WARNING"), finding("INFO")]
         self.hold_waits = False
+        self.created = True
+        self.ended_at: Timestamp | None = None
         self.steps = replay_steps()
         self.breaks: list[int] = []
         self.address = ""
@@ -365,19 +367,26 @@ class FakeApi(
     def StartWorkflow(self, request, call):
         self._take("StartWorkflow", request, call)
         return workflow_service_pb2.StartWorkflowResponse(
-            context=context(data=request.data), created=True, task_ids=["claim_processor"]
+            context=context(data=request.data), created=self.created, task_ids=["claim_processor"]
         )
 
     def RunWorkflow(self, request, call):
         self._take("RunWorkflow", request, call)
-        call.send_initial_metadata((("waystation-workflow-instance-id", "claim-7"),))
+        call.send_initial_metadata(
+            (
+                ("waystation-workflow-instance-id", "claim-7"),
+                ("waystation-workflow-created", "true" if self.created else "false"),
+            )
+        )
         if self.hold_waits:
             ended = threading.Event()
             if call.add_callback(ended.set):
                 ended.wait()
             return workflow_service_pb2.RunWorkflowResponse()
         outcome, now = self._outcome()
-        return workflow_service_pb2.RunWorkflowResponse(context=now, outcome=outcome, created=True)
+        return workflow_service_pb2.RunWorkflowResponse(
+            context=now, outcome=outcome, created=self.created
+        )
 
     def WaitWorkflow(self, request, call):
         self._take("WaitWorkflow", request, call)
@@ -399,6 +408,7 @@ class FakeApi(
                     reason="NO_PLATE", message="never found", task_id="claim_validator"
                 ),
                 output=struct(paid=False),
+                completed_at=self.ended_at,
             )
         )
 

@@ -108,7 +108,7 @@ def test_two_on_one_folder_are_refused(folder: Path) -> None:
             capture_output=True,
             text=True,
         )
-        assert second.returncode == 1
+        assert second.returncode == 7
         assert f"process {process.pid}" in second.stderr
         assert ended(process) == 0
 
@@ -123,7 +123,7 @@ def test_a_taken_port_names_the_setting(folder: Path) -> None:
             capture_output=True,
             text=True,
         )
-    assert result.returncode == 1
+    assert result.returncode == 7
     assert port in result.stderr
     assert "WAYSTATION_API_PORT" in result.stderr
     assert "Traceback" not in result.stderr

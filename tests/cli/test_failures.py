@@ -1,4 +1,4 @@
-"""What goes wrong tells what to do: on stderr, never as a traceback, with exit code 1 or 2."""
+"""What goes wrong tells what to do: on stderr, never as a traceback, never with exit code 1."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from cli.fake_api import FakeApi
 from typer.testing import CliRunner, Result
 
 from waystation_cli.app import app
+from waystation_cli.outcome import NO_ANSWER, REFUSED
 
 
 def run(*arguments: str, stdin: str | None = None) -> Result:
@@ -73,12 +74,13 @@ def test_a_refusal_tells_its_reason_and_what_to_do(refusal: str, api: FakeApi) -
     arguments, rpc, code, reason, metadata, hint = REFUSALS[refusal]
     api.refusals[rpc] = (code, reason, "It can't be done. Do something else.", metadata)
     plain = run(*arguments, "--address", api.address)
-    assert plain.exit_code == 1
+    exit_code = NO_ANSWER if code is grpc.StatusCode.UNAVAILABLE else REFUSED
+    assert plain.exit_code == exit_code
     assert plain.stdout == ""
     for words in ("It can't be done. Do something else.", f"({code.name} / {reason})", hint):
         assert words in plain.stderr
     as_json = run(*arguments, "--address", api.address, "--json")
-    assert (as_json.exit_code, as_json.stdout) == (1, "")
+    assert (as_json.exit_code, as_json.stdout) == (exit_code, "")
     error = json.loads(as_json.stderr)["error"]
     assert (error["code"], error["reason"], error["metadata"]) == (code.name, reason, metadata)
 
@@ -90,7 +92,7 @@ def test_a_bulk_command_that_breaks_off_tells_how_it_goes_on(verb: str, api: Fak
     api.refusals[rpc] = unavailable
     command = ["dead-letters", verb, "--task", "a", "--since", "2h", "--address", api.address]
     told = run(*command)
-    assert told.exit_code == 1
+    assert told.exit_code == NO_ANSWER
     sent = api.requests[rpc]
     since = sent.filter.created_after.ToJsonString()
     assert f"`--request-id {sent.request_id} --since {since}`" in told.stderr
@@ -111,7 +113,7 @@ def test_no_server_says_how_to_start_one() -> None:
         address = f"127.0.0.1:{closed.getsockname()[1]}"
         result = run("list", "--address", address)
         as_json = run("list", "--address", address, "--json")
-    assert result.exit_code == 1
+    assert result.exit_code == NO_ANSWER
     assert f"No Waystation server answers at {address}" in result.stderr
     assert "waystation dev" in result.stderr
     assert json.loads(as_json.stderr)["error"]["reason"] == "SERVER_UNREACHABLE"
@@ -125,7 +127,7 @@ def test_another_kind_of_server_is_told_apart() -> None:
         result = run("status", "--address", address)
     finally:
         server.stop(None).wait()
-    assert result.exit_code == 1
+    assert result.exit_code == REFUSED
     assert "UNIMPLEMENTED / NOT_A_WAYSTATION_SERVER" in result.stderr
 
 

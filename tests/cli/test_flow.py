@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from support.examples import examples
 
 from waystation.v1.flow_pb2 import FLOW_ORIGIN_BOTH, FlowEvent, FlowRaise, FlowTask, WorkflowFlow
+from waystation_cli.outcome import REFUSED
 from waystation_cli.render import graph
 
 PICTURES = Path(__file__).with_name("flows")
@@ -34,7 +35,7 @@ def test_a_misspelt_type_does_not_pass_for_a_sound_one(
 ) -> None:
     api.flows, api.findings = [], []
     result = run(command, "--type", "clam")
-    assert result.exit_code == 1
+    assert result.exit_code == REFUSED
     assert "No workflow type clam is known" in result.stderr
     assert run(command).exit_code == 0
 

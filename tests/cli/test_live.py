@@ -67,7 +67,7 @@ def test_a_broken_stream_goes_on_where_it_broke(api: FakeApi) -> None:
 
 def test_a_server_that_was_never_there_is_told_at_once(api: FakeApi) -> None:
     api.refusals["WatchWorkflow"] = (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", "no", {})
-    assert run(api, "watch", "claim-7").exit_code == 1
+    assert run(api, "watch", "claim-7").exit_code == 8
     assert api.calls == ["WatchWorkflow"]
 
 

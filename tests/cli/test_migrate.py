@@ -30,7 +30,7 @@ def test_no_postgres_says_where_it_was_looked_for_and_keeps_the_password() -> No
     result = CliRunner().invoke(
         app, ["migrate", "--database-url", nowhere, "--wait", "600ms"], catch_exceptions=False
     )
-    assert result.exit_code == 1
+    assert result.exit_code == 8
     assert "Waiting for Postgres at 127.0.0.1:1/claims" in result.stderr
     assert "WAYSTATION_DATABASE_URL" in result.stderr
     assert "secret" not in result.output
@@ -47,8 +47,8 @@ def test_another_database_is_a_usage_error_that_keeps_the_password(url: str) -> 
 @pytest.mark.parametrize(
     ("how", "code", "says"),
     [
-        ("UPDATE alembic_version SET version_num = '9999'", 1, "A schema cannot be downgraded."),
-        ("REVOKE SELECT ON alembic_version FROM someone", 1, "permission denied"),
+        ("UPDATE alembic_version SET version_num = '9999'", 7, "A schema cannot be downgraded."),
+        ("REVOKE SELECT ON alembic_version FROM someone", 7, "permission denied"),
     ],
 )
 def test_what_can_not_be_migrated_is_told_without_a_traceback(

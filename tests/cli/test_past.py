@@ -6,7 +6,7 @@ import json
 
 import pytest
 from cli.conftest import Run
-from cli.fake_api import FakeApi
+from cli.fake_api import FakeApi, replay_steps
 
 
 def test_a_replay_is_read_like_a_diff(api: FakeApi, run: Run) -> None:
@@ -36,13 +36,18 @@ def test_a_replay_is_read_like_a_diff(api: FakeApi, run: Run) -> None:
     assert said["steps"][0]["differences"][1] == {"path": "/rebate", "replayed": 20}
 
 
-def test_a_replay_without_differences_exits_with_zero(api: FakeApi, run: Run) -> None:
+def test_only_a_replay_that_compared_something_exits_with_zero(api: FakeApi, run: Run) -> None:
     del api.steps[0]
     skipped = run("replay", "claim-7")
-    assert (skipped.exit_code, "Nothing was compared." in skipped.stdout) == (0, True)
+    assert (skipped.exit_code, "Nothing was compared." in skipped.stdout) == (1, True)
     api.steps.clear()
     nothing = run("replay", "claim-7")
-    assert (nothing.exit_code, "no attempt to replay" in nothing.stdout) == (0, True)
+    assert (nothing.exit_code, "no attempt to replay" in nothing.stdout) == (1, True)
+    step = replay_steps()[0]
+    step.ClearField("differs")
+    step.outcome = "REPLAY_OUTCOME_SAME"
+    api.steps = [step]
+    assert run("replay", "claim-7").exit_code == 0
     assert run("replay", "claim-7", "--timeout", "11m").exit_code == 2
 
 

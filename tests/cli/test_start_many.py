@@ -35,7 +35,7 @@ def test_a_bad_line_is_named_and_the_others_are_started(api: FakeApi, run: Run) 
     lines = ["nonsense", '{"data": {}}', '{"workflow_type": "t", "dat": 1}', "[]", '{"data": 5}']
     lines[4] = '{"workflow_type": "t", "data": {"n": 5}}'
     done = run("start", "--many", "-", "--json", stdin="\n".join(lines))
-    assert done.exit_code == 1
+    assert done.exit_code == 7
     answers = {one["line"]: one for one in map(json.loads, done.stdout.splitlines())}
     assert answers.keys() == {1, 2, 3, 4, 5}
     assert answers[5] == {"line": 5, "workflow_instance_id": "claim-7", "created": True}
@@ -50,7 +50,7 @@ def test_a_refusal_of_the_server_is_told_at_its_line(api: FakeApi, run: Run) -> 
     refusal = (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_PRIORITY", "out of range", {})
     api.refusals["StartWorkflow"] = refusal
     done = run("start", "t", "--many", "-", stdin='{"priority": 256}')
-    assert done.exit_code == 1
+    assert done.exit_code == 7
     assert done.stdout == "1: not started: out of range (INVALID_ARGUMENT / INVALID_PRIORITY)\n"
 
 

@@ -129,7 +129,8 @@ class WorkflowServiceServicer(object):
 
     def RunWorkflow(self, request, context):
         """StartWorkflow and WaitWorkflow in one call. Where `early_id` asks for it, the instance id is also in the initial
-        metadata, under `waystation-workflow-instance-id`, as soon as the start is committed.
+        metadata, under `waystation-workflow-instance-id`, as soon as the start is committed, and
+        `waystation-workflow-created` is `true`, or `false` if the instance existed before.
         Errors: as StartWorkflow.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -9,7 +9,7 @@ import os
 import sys
 
 from waystation_cli.app import app
-from waystation_cli.failures import EXIT_FAILED, EXIT_USAGE
+from waystation_cli.outcome import NOT_WRITTEN, PIPE_CLOSED, USAGE
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     for argument in sys.argv:
         if not argument.isprintable() and any("\ud800" <= each <= "\udfff" for each in argument):
             print(f"Error: {argument!r} is not UTF-8 text.", file=sys.stderr)
-            sys.exit(EXIT_USAGE)
+            sys.exit(USAGE)
     try:
         code = _run()
         if sys.stdout is not output:
@@ -43,12 +43,14 @@ def _run() -> int | str | None:
 
 
 def _not_written(error: OSError) -> int:
-    """Tells on one line that not all of the output is there."""
-    with contextlib.suppress(OSError):
-        print(f"Error: the output cannot be written: {error.strerror}.", file=sys.__stderr__)
+    """Tells on one line that not all of the output is there, unless nobody wants the rest."""
+    closed = error.errno == errno.EPIPE
+    if not closed:
+        with contextlib.suppress(OSError):
+            print(f"Error: the output cannot be written: {error.strerror}.", file=sys.__stderr__)
     # What is left in the buffer would be tried again at the end of the process.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
-    return EXIT_FAILED
+    return PIPE_CLOSED if closed else NOT_WRITTEN
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from waystation_cli.render.text import show_utc
 from waystation_domain.limits import LARGEST_INTEGER
 
 LARGEST_INT32 = 2**31 - 1
@@ -29,6 +30,18 @@ _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
 JSON_HELP = "JSON object, @FILE, or - for standard input."
 
 WorkflowId = Annotated[str, typer.Argument(metavar="WORKFLOW_ID", help="The workflow instance.")]
+
+
+def _show_utc(context: typer.Context, wanted: bool) -> bool:
+    if wanted:
+        context.call_on_close(show_utc())
+    return wanted
+
+
+Utc = Annotated[
+    bool,
+    typer.Option("--utc", callback=_show_utc, help="Show times in UTC, not in the local zone."),
+]
 ExpectedVersion = Annotated[
     int | None,
     typer.Option(

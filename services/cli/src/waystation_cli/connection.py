@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import uuid
 from collections.abc import Iterator
@@ -22,7 +21,8 @@ from waystation.v1 import (
 )
 from waystation.v1.workflow_service_pb2 import RunWorkflowRequest, RunWorkflowResponse
 from waystation_cli.failures import CommandFailed, explain_rpc_error
-from waystation_cli.render.text import plain
+from waystation_cli.render.document import json_text
+from waystation_cli.render.text import plain, quoted
 
 DEFAULT_ADDRESS = "127.0.0.1:7400"
 
@@ -75,7 +75,7 @@ class Api:
 def connected(address: str, as_json: bool) -> Iterator[Api]:
     """Gives the API at `address`, and closes the connection afterwards.
 
-    A failure inside is printed on stderr, as text or as one JSON document, and exits with code 1.
+    A failure inside is printed on stderr, as text or as one JSON document, and exits with its code.
     """
     with reporting_failures(as_json), grpc.insecure_channel(address, _options(address)) as channel:
         try:
@@ -129,11 +129,11 @@ def _report(failure: CommandFailed, as_json: bool) -> None:
             "hint": failure.hint,
             "metadata": dict(failure.metadata),
         }
-        print(json.dumps({"error": error}, ensure_ascii=False), file=sys.stderr)
+        print(json_text({"error": error}), file=sys.stderr)
         return
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     console.print("Error:", style="bold red", end=" ")
-    console.print(plain(failure.message), markup=False)
+    console.print(quoted(failure.message), markup=False)
     if failure.hint:
         console.print(plain(failure.hint), markup=False)
     console.print(f"({failure.code} / {failure.reason})", style="dim", markup=False)

@@ -3,8 +3,7 @@
     CommandFailed
       made here from a gRPC error (`explain_rpc_error`), or by a command itself
 
-Exit code 1 always means one of these, but for `diff` and `replay`, where it also means that something
-differs; a wrong command line is exit code 2 and typer's own.
+Their exit codes are REFUSED and NO_ANSWER of `outcome`; a wrong command line is typer's own.
 """
 
 from __future__ import annotations
@@ -16,8 +15,7 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-EXIT_FAILED = 1
-EXIT_USAGE = 2
+from waystation_cli.outcome import NO_ANSWER, REFUSED
 
 # What to do next, by ErrorInfo reason. The server's message comes first and usually says it too;
 # here stands what only the command line knows: the commands.
@@ -38,6 +36,9 @@ _HINTS = {
 }
 
 
+_UNANSWERED = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"})
+
+
 @dataclass
 class CommandFailed(Exception):
     """A command could not do what was asked.
@@ -52,7 +53,12 @@ class CommandFailed(Exception):
     message: str
     hint: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
-    exit_code: int = EXIT_FAILED
+    exit_code: int = 0
+    """0: by the code."""
+
+    def __post_init__(self) -> None:
+        if not self.exit_code:
+            self.exit_code = NO_ANSWER if self.code in _UNANSWERED else REFUSED
 
     def __str__(self) -> str:
         return self.message

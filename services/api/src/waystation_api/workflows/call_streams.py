@@ -263,7 +263,7 @@ class _CallStream:
         item = held.message
         result = _pb.RunWorkflowsResult(item_id=item.item_id)
 
-        async def stored(workflow_instance_id: str) -> None:
+        async def stored(workflow_instance_id: str, created: bool) -> None:
             self._is_stored(held)
 
         try:

@@ -18,8 +18,8 @@ from waystation_domain.errors import InvalidField
 
 _pb = workflow_service_pb2
 
-Stored = Callable[[str], Awaitable[None]]
-"""Called with the instance's id as soon as its start is committed."""
+Stored = Callable[[str, bool], Awaitable[None]]
+"""Called as soon as a start is committed, with the instance's id, and whether it is new."""
 
 
 class WorkflowCalls:
@@ -71,7 +71,7 @@ class WorkflowCalls:
             started = await self._starter.start(start, size, line)
             instance_id = started.instance.workflow_instance_id
             if stored is not None:
-                await stored(instance_id)
+                await stored(instance_id, started.created)
             if instance_id == wanted:
                 instance, outcome = await waiter.wait(
                     seconds, started.instance if started.created else None

@@ -48,6 +48,7 @@ _LONGEST_MESSAGE = 8_000
 """Characters of what one blocker says."""
 
 INSTANCE_ID_KEY = "waystation-workflow-instance-id"
+CREATED_KEY = "waystation-workflow-created"
 
 
 class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
@@ -94,8 +95,13 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
     async def RunWorkflow(
         self, request: _pb.RunWorkflowRequest, context: Context
     ) -> _pb.RunWorkflowResponse:
-        async def tell_id(workflow_instance_id: str) -> None:
-            await context.send_initial_metadata(((INSTANCE_ID_KEY, workflow_instance_id),))
+        async def tell_id(workflow_instance_id: str, created: bool) -> None:
+            await context.send_initial_metadata(
+                (
+                    (INSTANCE_ID_KEY, workflow_instance_id),
+                    (CREATED_KEY, "true" if created else "false"),
+                )
+            )
 
         response = _pb.RunWorkflowResponse()
         await self._calls.run(

@@ -21,8 +21,8 @@ from waystation.v1.dead_letter_service_pb2 import (
     RetryDeadLettersResponse,
 )
 from waystation_cli import arguments
-from waystation_cli.arguments import JSON_HELP
-from waystation_cli.commands.pages import Limit, gather
+from waystation_cli.arguments import JSON_HELP, Utc
+from waystation_cli.commands.pages import Limit, Whole, gather
 from waystation_cli.connection import (
     CALL_SECONDS,
     DEFAULT_ADDRESS,
@@ -115,6 +115,8 @@ def list_dead_letters(
         typer.Option(case_sensitive=False, help="May be repeated; default: open."),
     ] = None,
     limit: Limit = 50,
+    whole: Whole = False,
+    utc: Utc = False,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
@@ -130,10 +132,10 @@ def list_dead_letters(
                 timeout=CALL_SECONDS,
             ),
             lambda page: page.dead_letters,
-            limit,
+            None if whole else limit,
         )
     if as_json:
-        document.print_messages(letters)
+        document.print_items(letters, more)
     else:
         letters_view.print_dead_letters(letters, more)
 

@@ -10,9 +10,8 @@ import typer
 
 from waystation_cli.connection import AsJson, reporting_failures
 from waystation_cli.failures import CommandFailed
+from waystation_cli.outcome import BAD_SETTINGS
 from waystation_cli.render import engine
-
-EXIT_BAD_SETTINGS = 78
 
 
 def dev(
@@ -75,7 +74,7 @@ def dev(
                 )
         except BadSettings as error:
             engine.print_bad_settings(error.faults)
-            raise typer.Exit(EXIT_BAD_SETTINGS) from error
+            raise typer.Exit(BAD_SETTINGS) from error
         except (DataDirRefused, EmbeddedPostgresFailed, PortTaken, PostgresEnded, Died) as error:
             raise CommandFailed(
                 code="FAILED_PRECONDITION", reason=_reason(error), message=str(error)

@@ -10,8 +10,10 @@ import typer
 from waystation.v1.flow_pb2 import FLOW_SEVERITY_ERROR
 from waystation.v1.system_service_pb2 import GetFlowRequest, GetFlowResponse
 from waystation_cli import arguments
+from waystation_cli.arguments import Utc
 from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, AsJson, connected
-from waystation_cli.failures import EXIT_FAILED, CommandFailed
+from waystation_cli.failures import CommandFailed
+from waystation_cli.outcome import NO
 from waystation_cli.render import document, findings
 from waystation_cli.render import graph as pictures
 
@@ -40,6 +42,7 @@ def lint(
     workflow_type: Type = None,
     since: Since = "24h",
     instances: Instances = 1000,
+    utc: Utc = False,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
@@ -59,7 +62,7 @@ def lint(
     else:
         findings.print_findings(response)
     if any(finding.severity == FLOW_SEVERITY_ERROR for finding in response.findings):
-        raise typer.Exit(EXIT_FAILED)
+        raise typer.Exit(NO)
 
 
 def graph(

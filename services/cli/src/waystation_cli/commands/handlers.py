@@ -18,7 +18,7 @@ from waystation.v1.handler_registry_service_pb2 import (
     UnregisterHandlerResponse,
 )
 from waystation_cli import arguments
-from waystation_cli.commands.pages import Limit, gather
+from waystation_cli.commands.pages import Limit, Whole, gather
 from waystation_cli.connection import (
     CALL_SECONDS,
     DEFAULT_ADDRESS,
@@ -43,6 +43,7 @@ app = typer.Typer(
 def list_handlers(
     service: Annotated[str | None, typer.Option(help="Only this service.")] = None,
     limit: Limit = 1000,
+    whole: Whole = False,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
@@ -59,10 +60,10 @@ def list_handlers(
                 timeout=CALL_SECONDS,
             ),
             lambda page: page.handlers,
-            limit,
+            None if whole else limit,
         )
     if as_json:
-        document.print_messages(handlers)
+        document.print_items(handlers, more)
     else:
         endpoints.print_handlers(handlers, more)
 
@@ -187,6 +188,12 @@ def _tasks_of_file(file: str) -> list[TaskSpec]:
             '"event_types": ["claim.processed"], "workflow_types": ["claim"]}]'
         )
     try:
-        return [json_format.ParseDict(item, TaskSpec()) for item in parsed]
+        return [_spec(item) for item in parsed]
     except (json_format.ParseError, TypeError, ValueError) as error:
         raise typer.BadParameter(f"{file} contains an invalid TaskSpec: {error}") from error
+
+
+def _spec(item: dict[str, Any]) -> TaskSpec:
+    spec = TaskSpec()
+    document.parse(item, spec)
+    return spec

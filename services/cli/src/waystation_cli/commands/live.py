@@ -27,12 +27,13 @@ from waystation.v1.workflow_service_pb2 import (
     WatchWorkflowResponse,
 )
 from waystation_cli import arguments
-from waystation_cli.arguments import LARGEST_INT32, WorkflowId
+from waystation_cli.arguments import LARGEST_INT32, Utc, WorkflowId
 from waystation_cli.commands.pages import gather
 from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, Api, connected
 from waystation_cli.history_stream import follow
 from waystation_cli.interrupts import ctrl_c
-from waystation_cli.outcome import exit_code
+from waystation_cli.outcome import INTERRUPTED, exit_code
+from waystation_cli.rates import Rates
 from waystation_cli.render import document, live, outcomes
 from waystation_cli.render.text import stdout
 
@@ -50,6 +51,7 @@ def watch(
             "--from", min=0, max=LARGEST_INT32, help="The first entry of history to show."
         ),
     ] = 0,
+    utc: Utc = False,
     address: Address = DEFAULT_ADDRESS,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print each entry of history as one line of JSON.")
@@ -72,8 +74,7 @@ def watch(
             else:
                 _draw(api, workflow_instance_id, first)
         except KeyboardInterrupt as interrupt:
-            # What shells expect of a program that Ctrl-C ended.
-            raise typer.Exit(130) from interrupt
+            raise typer.Exit(INTERRUPTED) from interrupt
         got: GetWorkflowResponse = api.workflows.GetWorkflow(
             GetWorkflowRequest(workflow_instance_id=workflow_instance_id), timeout=CALL_SECONDS
         )
@@ -158,6 +159,7 @@ def top(
     interval: Annotated[
         str, typer.Option(metavar="SPAN", help="Time between two updates (500ms, 2s, 1m).")
     ] = "2s",
+    utc: Utc = False,
     address: Address = DEFAULT_ADDRESS,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the state once as one JSON document.")
@@ -192,25 +194,22 @@ def _one_look(api: Api, address: str, as_json: bool) -> None:
 
 
 def _look_on(api: Api, address: str, seconds: float, struck: Callable[[], bool]) -> None:
-    before: tuple[float, int] | None = None
+    rates = Rates()
+    looked = False
     with Live(console=stdout(), auto_refresh=False, screen=True) as screen:
         while not struck():
             try:
                 status, handlers, letters = _look(api)
             except grpc.RpcError:
                 # It looks on through a restart, but a first look has to succeed.
-                if before is None:
+                if not looked:
                     raise
                 screen.update(f"No answer from {address}; retrying.", refresh=True)
             else:
-                now = time.monotonic()
-                done = sum(router.results_committed for router in status.routers)
-                rate = None
-                if before is not None:
-                    rate = max(done - before[1], 0) / max(now - before[0], 0.001)
-                before = (now, done)
+                looked = True
+                rates.look(time.monotonic(), status.routers)
                 screen.update(
-                    live.frame(status, handlers, letters, address, rate),
+                    live.frame(status, handlers, letters, address, rates.per_second()),
                     refresh=True,
                 )
             time.sleep(seconds)

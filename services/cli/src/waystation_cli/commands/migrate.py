@@ -13,12 +13,10 @@ import typer
 from waystation_cli import arguments
 from waystation_cli.connection import AsJson, reporting_failures
 from waystation_cli.failures import CommandFailed
+from waystation_cli.outcome import BAD_SETTINGS
 from waystation_cli.render import document, schema
 
 _PAUSE_SECONDS = 0.5
-
-
-EXIT_BAD_SETTINGS = 78
 
 
 def _require_postgres(value: str) -> str:
@@ -78,7 +76,7 @@ async def _migrate(database_url: str, seconds: float) -> tuple[str | None, str]:
                 code="FAILED_PRECONDITION",
                 reason="UNFIT_DATABASE",
                 message=str(unfit),
-                exit_code=EXIT_BAD_SETTINGS,
+                exit_code=BAD_SETTINGS,
             ) from unfit
         except WrongSchema as wrong:
             raise CommandFailed(

@@ -11,6 +11,7 @@ import typer
 _LARGEST_PAGE = 1000
 
 Limit = Annotated[int, typer.Option(min=1, help="Maximum number of items.")]
+Whole = Annotated[bool, typer.Option("--all", help="All items, without a limit.")]
 
 
 def gather(

@@ -10,6 +10,7 @@ import typer
 
 from waystation.v1.event_pb2 import NewEvent
 from waystation.v1.operation_pb2 import Operation, OperationList, RemoveOperation
+from waystation.v1.replay_pb2 import REPLAY_OUTCOME_SKIPPED, ReplayStep
 from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation.v1.workflow_service_pb2 import (
     ForkWorkflowRequest,
@@ -31,7 +32,7 @@ from waystation_cli.connection import (
     connected,
     new_request_id,
 )
-from waystation_cli.outcome import DIFFERS
+from waystation_cli.outcome import DONE, NO
 from waystation_cli.render import differences, document, outcomes, replays
 
 # The most that the server takes for one portion.
@@ -71,7 +72,7 @@ def diff(
         document.print_document(differences.as_document(found))
     else:
         differences.print_contexts(before, after, found)
-    raise typer.Exit(DIFFERS if any(found.values()) else 0)
+    raise typer.Exit(NO if any(found.values()) else DONE)
 
 
 def replay(
@@ -103,8 +104,8 @@ def replay(
 ) -> None:
     """Call replayable tasks again with recorded input, and show what they would do differently now.
 
-    A dry run: nothing is written, and `ctx.dry_run` is set. Exit code 1 if a result differs or a
-    call fails, otherwise 0. Entries that cannot be replayed are shown with the reason.
+    A dry run: nothing is written, and `ctx.dry_run` is set. Exit code 1 if a result differs, a call
+    fails or nothing could be compared, otherwise 0. Entries that cannot be replayed are shown with the reason.
 
     With --json: one ReplayWorkflowResponse.
     """
@@ -132,7 +133,7 @@ def replay(
         document.print_message(whole)
     else:
         replays.print_summary(whole.steps)
-    raise typer.Exit(DIFFERS if any(step.differs for step in whole.steps) else 0)
+    raise typer.Exit(NO if _differs_or_proves_nothing(whole.steps) else DONE)
 
 
 def fork(
@@ -208,6 +209,13 @@ def fork(
         document.print_message(response)
     else:
         outcomes.print_forked(workflow_instance_id, at_sequence, response)
+
+
+def _differs_or_proves_nothing(steps: Sequence[ReplayStep]) -> bool:
+    """A gate that compared nothing must not open."""
+    return any(step.differs for step in steps) or all(
+        step.outcome == REPLAY_OUTCOME_SKIPPED for step in steps
+    )
 
 
 def _as_it_was(api: Api, workflow_instance_id: str, sequence: int) -> WorkflowContext:

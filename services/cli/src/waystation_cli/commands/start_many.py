@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import fields, replace
@@ -16,6 +15,7 @@ import typer
 from waystation_cli import arguments
 from waystation_cli.connection import new_request_id, reporting_failures
 from waystation_cli.failures import CommandFailed, unreachable
+from waystation_cli.render import document
 from waystation_cli.render.text import plain
 from waystation_worker import Client, NewWorkflow, StartResult, Unavailable, WaystationError
 
@@ -141,5 +141,8 @@ class _Starts:
             {"line": number, "workflow_instance_id": instance_id, "error": error},
         )
 
-    def _tell(self, line: str, document: dict[str, Any]) -> None:
-        print(json.dumps(document, ensure_ascii=False) if self._as_json else line)
+    def _tell(self, line: str, told: dict[str, Any]) -> None:
+        if self._as_json:
+            document.print_one_line(told)
+        else:
+            print(line, flush=True)

@@ -6,7 +6,6 @@ import sys
 import time
 from typing import Annotated
 
-import grpc
 import typer
 
 from waystation.v1.workflow_pb2 import WAIT_OUTCOME_TIMED_OUT
@@ -31,7 +30,7 @@ from waystation_cli.connection import (
     new_request_id,
 )
 from waystation_cli.interrupts import ctrl_c
-from waystation_cli.outcome import exit_code
+from waystation_cli.outcome import INTERRUPTED, exit_code
 from waystation_cli.render import document, outcomes
 
 # One call waits at most this long, so that a server that is stopped is noticed between two.
@@ -185,10 +184,13 @@ def run(
         started_id = ""
         try:
             with ctrl_c(call.cancel):
-                started_id = _instance_id(call)
+                told = dict(call.initial_metadata() or ())
+                started_id = str(told.get("waystation-workflow-instance-id", ""))
                 if started_id and not as_json:
                     # On stderr, and at once: whoever loses patience knows what to ask for.
-                    print(f"Started {started_id}", file=sys.stderr)
+                    outcomes.tell_begun(
+                        started_id, told.get("waystation-workflow-created") != "false"
+                    )
                 response: RunWorkflowResponse = next(call)
             waited = WaitWorkflowResponse(context=response.context, outcome=response.outcome)
             started_id = response.context.workflow_instance_id
@@ -256,21 +258,13 @@ def _wait(api: Api, workflow_instance_id: str, limit: _Limit) -> WaitWorkflowRes
             return response
 
 
-def _instance_id(call: grpc.Call) -> str:
-    for key, value in call.initial_metadata() or ():
-        if key == "waystation-workflow-instance-id":
-            return value if isinstance(value, str) else value.decode()
-    return ""
-
-
 def _interrupted(workflow_instance_id: str) -> typer.Exit:
     if workflow_instance_id:
         print(
             f"The workflow continues; `waystation wait {workflow_instance_id}` waits for it again.",
             file=sys.stderr,
         )
-    # What shells expect of a program that Ctrl-C ended.
-    return typer.Exit(130)
+    return typer.Exit(INTERRUPTED)
 
 
 def _start_request(

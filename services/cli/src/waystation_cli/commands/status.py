@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from waystation.v1.system_service_pb2 import GetSystemStatusRequest, GetSystemStatusResponse
+from waystation_cli.arguments import Utc
 from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, AsJson, connected
 from waystation_cli.render import document, overview
 
 
-def status(address: Address = DEFAULT_ADDRESS, as_json: AsJson = False) -> None:
+def status(utc: Utc = False, address: Address = DEFAULT_ADDRESS, as_json: AsJson = False) -> None:
     """Show routers, queues, backlog and handlers."""
     with connected(address, as_json) as api:
         response: GetSystemStatusResponse = api.system.GetSystemStatus(

@@ -22,8 +22,8 @@ from waystation.v1.workflow_service_pb2 import (
     ListWorkflowsRequest,
 )
 from waystation_cli import arguments
-from waystation_cli.arguments import LARGEST_INT32, WorkflowId
-from waystation_cli.commands.pages import Limit, gather
+from waystation_cli.arguments import LARGEST_INT32, Utc, WorkflowId
+from waystation_cli.commands.pages import Limit, Whole, gather
 from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, AsJson, connected
 from waystation_cli.render import document, explanation, overview, workflow
 
@@ -62,6 +62,8 @@ def list_workflows(
         ),
     ] = None,
     limit: Limit = 50,
+    whole: Whole = False,
+    utc: Utc = False,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
@@ -81,10 +83,10 @@ def list_workflows(
                 timeout=CALL_SECONDS,
             ),
             lambda page: page.workflows,
-            limit,
+            None if whole else limit,
         )
     if as_json:
-        document.print_messages(workflows)
+        document.print_items(workflows, more)
     else:
         overview.print_workflows(workflows, more, all_meant=chosen == WorkflowFilter())
 
@@ -98,6 +100,7 @@ def show(
             "--at", min=0, max=LARGEST_INT32, help="The state after this entry of history."
         ),
     ] = 0,
+    utc: Utc = False,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
@@ -175,7 +178,10 @@ def _known_by_then(
 
 
 def explain(
-    workflow_instance_id: WorkflowId, address: Address = DEFAULT_ADDRESS, as_json: AsJson = False
+    workflow_instance_id: WorkflowId,
+    utc: Utc = False,
+    address: Address = DEFAULT_ADDRESS,
+    as_json: AsJson = False,
 ) -> None:
     """Show what a workflow waits for.
 

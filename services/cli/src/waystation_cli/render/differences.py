@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ from rich.text import Text
 
 from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation_cli.render import names
-from waystation_cli.render.document import as_dict
+from waystation_cli.render.document import as_dict, json_text
 from waystation_cli.render.text import plain, stdout
 from waystation_domain.differences import ABSENT, Difference, differences
 
@@ -66,9 +65,9 @@ def lines(places: Iterable[Difference], label: str = "") -> Iterator[Text]:
 
 
 def _value(sign: str, path: str, value: Any, colour: str) -> Iterator[Text]:
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    text = json_text(value, sort_keys=True)
     if len(text) > _SHORT and isinstance(value, (dict, list)):
-        text = json.dumps(value, ensure_ascii=False, sort_keys=True, indent=2)
+        text = json_text(value, sort_keys=True, indent=2)
     for number, line in enumerate(text.splitlines()):
         head = f"{path}: " if not number else ""
         yield Text(plain(f"{sign} {head}{line}"), style=colour)

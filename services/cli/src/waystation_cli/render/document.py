@@ -1,8 +1,9 @@
-"""Proto JSON for scripts: one document on standard output.
+"""JSON for scripts: one document on standard output. `waystation schema` tells the shape of each.
 
-Field names are those of the contract (snake_case). Fields at their default are there too, so that
-a script need not know which ones are left out; only absent messages and `optional` fields are
-absent. As everywhere in proto JSON, int64 values are strings.
+Field names are those of the contract (snake_case). Every number is a number, spans too: seconds.
+Values of enums have no prefix, as in tables and on the command line: FAILED. Times are RFC 3339 in UTC.
+Fields at their default are there, so that a script need not know which ones are left out; only absent
+messages and `optional` fields are absent.
 """
 
 from __future__ import annotations
@@ -10,24 +11,32 @@ from __future__ import annotations
 import codecs
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Value
+from rich.highlighter import JSONHighlighter
+from rich.text import Text
 
+from waystation_cli.render import names
+from waystation_cli.render.text import steers
 from waystation_domain.limits import LARGEST_INTEGER
+
+_NANOSECONDS = 1_000_000_000
 
 
 def as_dict(message: Message) -> dict[str, Any]:
     """The message as JSON members."""
-    parsed: dict[str, Any] = _whole_numbers(
-        json_format.MessageToDict(
-            message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-        )
-    )
-    return parsed
+    if message.DESCRIPTOR.full_name == "google.protobuf.Struct":
+        members: dict[str, Any] = _whole_numbers(json_format.MessageToDict(message))
+        return members
+    return {
+        field.name: _member(field, getattr(message, field.name))
+        for field in message.DESCRIPTOR.fields
+        if not field.has_presence or message.HasField(field.name)
+    }
 
 
 def as_value(message: Value) -> Any:
@@ -40,28 +49,69 @@ def print_message(message: Message) -> None:
     print_document(as_dict(message))
 
 
-def print_messages(messages: Iterable[Message]) -> None:
-    """Prints several messages as one array."""
-    print_document([as_dict(message) for message in messages])
+def print_items(messages: Iterable[Message], more: bool) -> None:
+    """Prints a list, and whether there is more of it than was asked for."""
+    print_document({"items": [as_dict(message) for message in messages], "more": more})
 
 
 def print_line(message: Message) -> None:
     """Prints one message as one line, at once: what reads a stream must not wait for more."""
-    print(_text(as_dict(message)), flush=True)
+    print_one_line(as_dict(message))
+
+
+def print_one_line(document: Any) -> None:
+    """The same of what json can print."""
+    print(json_text(document), flush=True)
 
 
 def print_document(document: Any) -> None:
     """Prints what json can print."""
-    print(_text(document, indent=2))
+    print(json_text(document, indent=2))
 
 
-def _text(document: Any, indent: int | None = None) -> str:
-    """As JSON that means the same in every locale: escaped where characters might not be written."""
+def json_text(document: Any, *, indent: int | None = None, sort_keys: bool = False) -> str:
+    """As JSON that means the same in every locale, with escapes for what might not be written and for
+    what could steer a terminal."""
     try:
         in_utf8 = codecs.lookup(sys.stdout.encoding or "").name == "utf-8"
     except LookupError:
         in_utf8 = False
-    return json.dumps(document, ensure_ascii=not in_utf8, indent=indent)
+    text = json.dumps(document, ensure_ascii=not in_utf8, indent=indent, sort_keys=sort_keys)
+    # Only strings can hold such a character: json writes none itself but line ends.
+    return "".join(
+        json.dumps(each)[1:-1] if each != "\n" and steers(each) else each for each in text
+    )
+
+
+def pretty(document: Any) -> Text:
+    """The same for people, in colours."""
+    return JSONHighlighter()(Text(json_text(document, indent=2, sort_keys=True)))
+
+
+def _member(field: Any, value: Any) -> Any:
+    if not field.is_repeated:
+        return _single(field, value)
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        of = field.message_type.fields_by_name["value"]
+        # Maps have no order of their own.
+        return {str(key): _single(of, value[key]) for key in sorted(value)}
+    return [_single(field, each) for each in value]
+
+
+def _single(field: Any, value: Any) -> Any:
+    if field.enum_type is not None:
+        return names.of_enum(field.enum_type, value)
+    if field.message_type is None:
+        return _whole_numbers(value)
+    match field.message_type.full_name:
+        case "google.protobuf.Timestamp":
+            return value.ToJsonString()
+        case "google.protobuf.Duration":
+            return _whole_numbers((value.seconds * _NANOSECONDS + value.nanos) / _NANOSECONDS)
+        case "google.protobuf.Value" | "google.protobuf.ListValue":
+            return _whole_numbers(json_format.MessageToDict(value))
+        case _:
+            return as_dict(value)
 
 
 def _whole_numbers(value: Any) -> Any:
@@ -73,3 +123,34 @@ def _whole_numbers(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_INTEGER:
         return int(value)
     return value
+
+
+def parse(document: Mapping[str, Any], message: Message) -> None:
+    """Fills the message from what `as_dict` gives, or from proto JSON. Raises json_format.ParseError."""
+    json_format.ParseDict(_proto_json(document, message.DESCRIPTOR), message)
+
+
+def _proto_json(document: Any, descriptor: Any) -> Any:
+    if not isinstance(document, Mapping):
+        return document
+    told = {}
+    for key, value in document.items():
+        field = descriptor.fields_by_name.get(key) or descriptor.fields_by_camelcase_name.get(key)
+        told[key] = value if field is None else _proto_member(field, value)
+    return told
+
+
+def _proto_member(field: Any, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_proto_member(field, each) for each in value]
+    if field.enum_type is not None and isinstance(value, str):
+        known = field.enum_type.values_by_name
+        return value if value in known else names.prefix(field.enum_type) + value
+    if field.message_type is None:
+        return value
+    if field.message_type.full_name == "google.protobuf.Duration":
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return f"{value}s" if number else value
+    if field.message_type.full_name.startswith("google.protobuf."):
+        return value
+    return _proto_json(value, field.message_type)

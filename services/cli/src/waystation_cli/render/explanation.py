@@ -6,7 +6,7 @@ from rich.text import Text
 
 from waystation.v1.workflow_service_pb2 import ExplainWorkflowResponse
 from waystation_cli.render import names
-from waystation_cli.render.text import age, error_text, plain, stdout, when
+from waystation_cli.render.text import age, error_text, localized, plain, quoted, stdout, when
 
 
 def print_explanation(response: ExplainWorkflowResponse) -> None:
@@ -20,10 +20,12 @@ def print_explanation(response: ExplainWorkflowResponse) -> None:
             (word, names.style(word)),
         )
     )
-    out.print(plain(response.summary))
+    out.print(quoted(localized(response.summary)))
     for blocker in response.blockers:
         kind = names.blocker(blocker.kind)
-        line = Text.assemble("- ", (kind, names.style(kind)), plain(f" {blocker.message}"))
+        line = Text.assemble(
+            "- ", (kind, names.style(kind)), quoted(localized(blocker.message), " ")
+        )
         if blocker.HasField("since"):
             line.append(f" (since {when(blocker.since)}, {age(blocker.since)})", style="dim")
         out.print(line)
@@ -43,8 +45,8 @@ def print_explanation(response: ExplainWorkflowResponse) -> None:
         if blocker.HasField("last_error"):
             error = blocker.last_error
             said = error_text(error)
-            out.print(plain(f"    last error: {said}"), style="red")
+            out.print(quoted(said, "    last error: "), style="red")
         if blocker.remedy:
-            out.print(plain(f"    {blocker.remedy}"))
+            out.print(plain(f"    {localized(blocker.remedy)}"))
     if response.blockers_left_out:
         out.print(f"... and {response.blockers_left_out} more, not shown.", style="dim")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from waystation.v1.flow_pb2 import FlowRule, FlowSeverity
 from waystation.v1.system_service_pb2 import GetFlowResponse
-from waystation_cli.render.text import name, plain, stdout, when
+from waystation_cli.render import names
+from waystation_cli.render.text import plain, stdout, when
 
 _STYLES = {"ERROR": "bold red", "WARNING": "yellow", "INFO": "cyan"}
 
@@ -15,8 +15,8 @@ def print_findings(response: GetFlowResponse) -> None:
     """Each finding with what to do, the worst first, and what the look rests on."""
     out = stdout()
     for finding in response.findings:
-        severity = name(FlowSeverity, finding.severity, "FLOW_SEVERITY_")
-        rule = name(FlowRule, finding.rule, "FLOW_RULE_")
+        severity = names.flow_severity(finding.severity)
+        rule = names.flow_rule(finding.rule)
         out.print(
             Text.assemble(
                 (severity, _STYLES.get(severity, "")),
@@ -48,7 +48,7 @@ def basis(response: GetFlowResponse) -> str:
 def _counts(response: GetFlowResponse) -> str:
     if not response.findings:
         return "No findings in"
-    severities = [name(FlowSeverity, each.severity, "FLOW_SEVERITY_") for each in response.findings]
+    severities = [names.flow_severity(each.severity) for each in response.findings]
     told = ", ".join(
         _number(severities.count(word), word.lower() if word != "INFO" else "note")
         for word in ("ERROR", "WARNING", "INFO")

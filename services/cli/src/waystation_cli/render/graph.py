@@ -18,6 +18,7 @@ from waystation.v1.flow_pb2 import (
     FlowTask,
     WorkflowFlow,
 )
+from waystation_domain import lifecycle
 
 _OUTSIDE = ("client", "system")
 
@@ -146,7 +147,7 @@ def _picture(flow: WorkflowFlow, at: int) -> _Picture:
 
 def _event(event: FlowEvent, id: str) -> _Node:
     # Nearly every workflow ends with an event of the system that nobody wants.
-    unhandled = 0 if event.event_type.startswith("workflow.") else event.unhandled
+    unhandled = 0 if event.event_type in lifecycle.NOTICES else event.unhandled
     counts = ", ".join(
         f"{number} {word}"
         for number, word in ((unhandled, "unhandled"), (event.skipped, "skipped"))

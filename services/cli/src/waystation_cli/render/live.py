@@ -16,7 +16,7 @@ from waystation.v1.history_pb2 import HistoryEntry
 from waystation.v1.system_service_pb2 import GetSystemStatusResponse
 from waystation_cli.render import dead_letters as letters_view
 from waystation_cli.render import endpoints, names, overview
-from waystation_cli.render.text import clock, plain, span, stdout, table
+from waystation_cli.render.text import clock, plain, span, stdout, table, zone
 from waystation_cli.render.timeline import entry_line, timeline
 from waystation_cli.render.tree import lines
 
@@ -65,11 +65,11 @@ def print_entry(entry: HistoryEntry) -> None:
     """One line for an entry, at once, for terminals that nothing can be drawn on again."""
     word = names.status(entry.status)
     line = Text.assemble(
-        clock(entry.processed_at), " ", plain(entry.event_type), " ", entry_line(entry)
+        f"{clock(entry.processed_at)} {zone()} ", plain(entry.event_type), " ", entry_line(entry)
     )
     if entry.raised_event_ids and not entry.action:
         line.append(f" raised {len(entry.raised_event_ids)}")
-    print(f"{line.plain} [{word}]".replace("\n", " "), flush=True)
+    print(f"{line.plain} [{word}]", flush=True)
 
 
 def print_tree(history: Sequence[HistoryEntry], events: Sequence[EventWithState]) -> None:

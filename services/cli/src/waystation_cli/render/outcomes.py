@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+
 from rich.console import Console
-from rich.json import JSON
 from rich.text import Text
 
 from waystation.v1.workflow_pb2 import (
@@ -21,16 +22,24 @@ from waystation.v1.workflow_service_pb2 import (
     WaitWorkflowResponse,
 )
 from waystation_cli.render import names
-from waystation_cli.render.document import as_dict
-from waystation_cli.render.text import plain, stdout
+from waystation_cli.render.document import as_dict, pretty
+from waystation_cli.render.text import plain, quoted, stdout
 
 
 def print_started(response: StartWorkflowResponse) -> None:
     """Tells the id, and which tasks take the first event."""
     out = stdout()
-    verb = "Started" if response.created else "Already started:"
-    out.print(verb, plain(response.context.workflow_instance_id))
+    out.print(_begun(response.context.workflow_instance_id, response.created))
     _print_takers(out, "workflow.started", list(response.task_ids))
+
+
+def tell_begun(workflow_instance_id: str, created: bool) -> None:
+    """The id on stderr, at once."""
+    print(_begun(workflow_instance_id, created), file=sys.stderr)
+
+
+def _begun(workflow_instance_id: str, created: bool) -> str:
+    return plain(f"{'Started' if created else 'Already started:'} {workflow_instance_id}")
 
 
 def print_forked(workflow_instance_id: str, sequence: int, response: ForkWorkflowResponse) -> None:
@@ -67,7 +76,7 @@ def print_waits(out: Console, context: WorkflowContext) -> None:
     """Tells what the workflow asks for, and how to answer."""
     several = len(context.waits) > 1
     for wait in context.waits:
-        out.print(plain(f"{wait.task_id} asks: {wait.message}"))
+        out.print(quoted(wait.message, f"{wait.task_id} asks: "))
         choice = f" --wait-id {wait.wait_id}" if several else ""
         out.print(
             plain(
@@ -78,7 +87,7 @@ def print_waits(out: Console, context: WorkflowContext) -> None:
         if wait.answer_path:
             out.print(plain(f"  goes to: {wait.answer_path}"), style="dim")
         if wait.HasField("input_schema"):
-            out.print("  expects:", JSON.from_data(as_dict(wait.input_schema), sort_keys=True))
+            out.print("  expects:", pretty(as_dict(wait.input_schema)), soft_wrap=True)
 
 
 def print_end(out: Console, context: WorkflowContext) -> None:
@@ -86,9 +95,9 @@ def print_end(out: Console, context: WorkflowContext) -> None:
     if context.HasField("failure"):
         failure = context.failure
         where = f" in {failure.task_id}" if failure.task_id else ""
-        out.print(plain(f"{failure.reason}{where}: {failure.message}"), style="red")
+        out.print(quoted(failure.message, f"{failure.reason}{where}: "), style="red")
     if context.HasField("output"):
-        out.print(JSON.from_data(as_dict(context.output), sort_keys=True))
+        out.print(pretty(as_dict(context.output)), soft_wrap=True)
 
 
 def print_input_given(response: ProvideInputResponse) -> None:

@@ -11,12 +11,22 @@ from waystation.v1.system_pb2 import QueueStatus
 from waystation.v1.system_service_pb2 import GetSystemStatusResponse
 from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation_cli.render import names
-from waystation_cli.render.text import NOTHING, age, length, plain, stdout, table, when
+from waystation_cli.render.text import (
+    NOTHING,
+    age,
+    length,
+    plain,
+    stdout,
+    table,
+    when,
+    when_in_column,
+    zone,
+)
 
 
 def print_more(out: Console, shown: int) -> None:
     """Tells that a list was cut."""
-    out.print(f"There are more than these {shown}; use --limit to show more.", style="dim")
+    out.print(f"There are more than these {shown}; use --limit or --all to show more.", style="dim")
 
 
 def print_workflows(workflows: Sequence[WorkflowContext], more: bool, *, all_meant: bool) -> None:
@@ -29,7 +39,7 @@ def print_workflows(workflows: Sequence[WorkflowContext], more: bool, *, all_mea
             else "No workflow matches. `waystation list` shows all."
         )
         return
-    rows = table("WORKFLOW", "TYPE", "STATUS", "VERSION", "STARTED", "CHANGED")
+    rows = table("WORKFLOW", "TYPE", "STATUS", "VERSION", f"STARTED ({zone()})", "CHANGED")
     for context in workflows:
         word = names.status(context.status)
         shown = Text(word, style=names.style(word))
@@ -40,7 +50,7 @@ def print_workflows(workflows: Sequence[WorkflowContext], more: bool, *, all_mea
             plain(context.workflow_type),
             shown,
             str(context.version),
-            when(context.created_at),
+            when_in_column(context.created_at),
             age(context.updated_at) if context.HasField("updated_at") else NOTHING,
         )
     out.print(rows)
@@ -96,13 +106,15 @@ def status_view(status: GetSystemStatusResponse, address: str) -> list[Renderabl
     )
     parts: list[RenderableType] = [title, facts, ""]
     if status.routers:
-        routers = table("ROUTER", "POOL", "HOST", "STARTED", "LEASE LEFT", "IN CALL", "COMMITTED")
+        routers = table(
+            *("ROUTER", "POOL", "HOST", f"STARTED ({zone()})", "LEASE LEFT", "IN CALL", "COMMITTED")
+        )
         for router in status.routers:
             routers.add_row(
                 plain(router.router_id),
                 plain(router.pool),
                 plain(router.host),
-                when(router.started_at),
+                when_in_column(router.started_at),
                 length(router.lease_remaining),
                 str(router.calls_in_flight),
                 str(router.results_committed),

@@ -1,13 +1,15 @@
-"""The small pieces of every view: safe text, names of enums, times and spans."""
+"""The small pieces of every view: safe text, times and spans."""
 
 from __future__ import annotations
 
+import re
 import sys
 import unicodedata
-from datetime import UTC, datetime
+from collections.abc import Callable
+from contextvars import ContextVar
+from datetime import UTC, datetime, tzinfo
 
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
 from rich.table import Table
@@ -32,39 +34,86 @@ def stdout() -> Console:
     return _Output(highlight=False, markup=False, emoji=False, width=width)
 
 
+def steers(character: str) -> bool:
+    """Whether it could steer a terminal, or begin a line: controls, formats (all but the joiner that
+    emoji need), separators of lines."""
+    return unicodedata.category(character) in {"Cc", "Cf", "Zl", "Zp"} and character != "\u200d"
+
+
 def plain(text: str) -> str:
-    """The text without characters that could steer a terminal: messages are written by tasks,
-    inputs by strangers."""
+    """The text as one line that does nothing to a terminal: messages are written by tasks, inputs by
+    strangers, and what they write must not look like a line of ours."""
     return "".join(
-        "\N{REPLACEMENT CHARACTER}"
-        if unicodedata.category(character) in {"Cc", "Cf"} and character not in "\n\t\u200d"
-        else character
+        _SHOWN.get(character, "\N{REPLACEMENT CHARACTER}") if steers(character) else character
         for character in text
     )
 
 
+_SHOWN = {"\n": "\\n", "\r": "\\r", "\t": " "}
+
+
+def quoted(text: str, first: str = "") -> str:
+    """The text with its lines, all but the first behind a bar: none of them can look like a line of
+    ours. `first` stands before it."""
+    lines = text.strip().splitlines() or [""]
+    return "\n".join([plain(first + lines[0]), *(f"  | {plain(line)}" for line in lines[1:])])
+
+
+def shortened(text: str, most: int = 200) -> str:
+    """Its beginning, where it is longer."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
 def error_text(error: AttemptError) -> str:
-    """All that an error says, each word of it once."""
+    """All that an error says, each word of it once, as it said it."""
     said = (error.code, error.reason, error.message)
-    return plain(": ".join(dict.fromkeys(filter(None, said))))
+    return ": ".join(dict.fromkeys(filter(None, said)))
 
 
-def name(enum: EnumTypeWrapper, value: int, prefix: str) -> str:
-    """The enum value's name without its prefix; the number itself where this release knows none."""
-    try:
-        return str(enum.Name(value)).removeprefix(prefix)
-    except ValueError:
-        return str(value)
+_zone: ContextVar[tzinfo | None] = ContextVar("zone", default=None)
+"""In which times are shown; None: the local one."""
+
+
+def show_utc() -> Callable[[], None]:
+    """Shows times in UTC until what it returns is called."""
+    before = _zone.set(UTC)
+    return lambda: _zone.reset(before)
+
+
+def zone() -> str:
+    """The name of the zone in which times are shown."""
+    return datetime.now(UTC).astimezone(_zone.get()).tzname() or ""
 
 
 def when(timestamp: Timestamp) -> str:
-    """The local date and time, to the second."""
-    return _local(timestamp).strftime("%Y-%m-%d %H:%M:%S") if timestamp.ByteSize() else NOTHING
+    """The date and time, to the second, with the zone."""
+    if not timestamp.ByteSize():
+        return NOTHING
+    shown = _shown(timestamp.ToDatetime(UTC))
+    return f"{shown:%Y-%m-%d %H:%M:%S} {shown.tzname()}"
+
+
+def when_in_column(timestamp: Timestamp) -> str:
+    """The same below a heading that names the zone; summer time is told where it is another one."""
+    return when(timestamp).removesuffix(f" {zone()}")
 
 
 def clock(timestamp: Timestamp) -> str:
-    """The local time of day, to the millisecond."""
-    return _local(timestamp).strftime("%H:%M:%S.%f")[:-3]
+    """The time of day, to the millisecond."""
+    return _shown(timestamp.ToDatetime(UTC)).strftime("%H:%M:%S.%f")[:-3]
+
+
+def localized(text: str) -> str:
+    """A sentence of the server's with its times, which are in UTC, in the zone of the report."""
+
+    def shown(found: re.Match[str]) -> str:
+        moment = _shown(datetime.fromisoformat(found[0]))
+        return f"{moment:%Y-%m-%d %H:%M:%S} {moment.tzname()}"
+
+    return _MOMENT.sub(shown, text)
+
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
 
 
 def age(timestamp: Timestamp) -> str:
@@ -99,5 +148,5 @@ def table(*columns: str) -> Table:
     return result
 
 
-def _local(timestamp: Timestamp) -> datetime:
-    return timestamp.ToDatetime(UTC).astimezone()
+def _shown(moment: datetime) -> datetime:
+    return moment.astimezone(_zone.get())

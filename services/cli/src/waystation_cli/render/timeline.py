@@ -9,7 +9,7 @@ where one names a cause that is not there.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from rich.text import Text
@@ -21,8 +21,9 @@ from waystation.v1.history_pb2 import (
     HistoryEntry,
 )
 from waystation_cli.render import names
-from waystation_cli.render.text import clock, length, plain
+from waystation_cli.render.text import clock, length, plain, shortened, zone
 from waystation_cli.render.tree import Node
+from waystation_domain import lifecycle
 
 _ABOUT_DEAD_LETTERS = ("dead_letter_retried", "dead_letter_discarded")
 """Actions that are shown with the delivery that they are about."""
@@ -33,14 +34,25 @@ class _Branch(NamedTuple):
     event_id: str
 
 
-def timeline(history: Sequence[HistoryEntry], events: Sequence[EventWithState]) -> Node:
-    """The tree of all entries and events; its root is a heading."""
-    return _Timeline(history, events).draw()
+def timeline(
+    history: Sequence[HistoryEntry],
+    events: Sequence[EventWithState],
+    dead: Collection[str] = (),
+) -> Node:
+    """The tree of all entries and events; its root is a heading. `dead`: the events of open dead
+    letters."""
+    return _Timeline(history, events, dead).draw()
 
 
 class _Timeline:
-    def __init__(self, history: Sequence[HistoryEntry], events: Sequence[EventWithState]) -> None:
+    def __init__(
+        self,
+        history: Sequence[HistoryEntry],
+        events: Sequence[EventWithState],
+        dead: Collection[str],
+    ) -> None:
         self._history = history
+        self._dead = frozenset(dead)
         self._events = {entry.event.event_id: entry for entry in events}
         self._results: dict[str, list[HistoryEntry]] = defaultdict(list)
         self._answers: dict[str, list[HistoryEntry]] = defaultdict(list)
@@ -66,7 +78,7 @@ class _Timeline:
         self._drawn_events: set[str] = set()
 
     def draw(self) -> Node:
-        root = Node(Text("Timeline", style="bold"))
+        root = Node(Text(f"Timeline (times in {zone()})", style="bold"))
         below_an_event = {id(e) for entries in self._results.values() for e in entries}
         below_a_result = {
             id(e) for entries in (*self._answers.values(), *self._joins.values()) for e in entries
@@ -131,15 +143,19 @@ class _Timeline:
 
     def _event_branch(self, node: Node, event_id: str) -> _Branch:
         self._drawn_events.add(event_id)
-        return _Branch(node.add(_event_line(self._events[event_id])), event_id)
+        return _Branch(
+            node.add(_event_line(self._events[event_id], event_id in self._dead)), event_id
+        )
 
 
-def _event_line(entry: EventWithState) -> Text:
-    state = names.event_state(entry.state)
+def _event_line(entry: EventWithState, dead: bool) -> Text:
+    # A dead-lettered event counts as unsettled; nobody will handle it by himself.
+    state = "DEAD_LETTER" if dead else names.event_state(entry.state)
     line = Text.assemble(
         (clock(entry.event.created_at) + " ", "dim"), (plain(entry.event.event_type), "bold")
     )
-    if state != "SETTLED":
+    needs_nobody = state == "UNHANDLED" and entry.event.event_type in lifecycle.NOTICES
+    if state != "SETTLED" and not needs_nobody:
         line.append(f" [{state}]", style=names.style(state))
     return line
 
@@ -154,6 +170,8 @@ def entry_line(entry: HistoryEntry) -> Text:
         return line
     if entry.action:
         line.append(plain(f"{entry.action.replace('_', ' ')} by {entry.processed_by}"))
+    elif entry.result == HISTORY_RESULT_UNHANDLED and entry.event_type in lifecycle.NOTICES:
+        line.append("no task listens for it, as usual", style="dim")
     elif entry.result == HISTORY_RESULT_UNHANDLED:
         line.append("no task handles it", style="yellow")
     else:
@@ -166,7 +184,9 @@ def entry_line(entry: HistoryEntry) -> Text:
         line.append(f" {length(entry.duration)}", style="dim")
     if entry.HasField("error"):
         error = entry.error
-        line.append(plain(f" {error.reason or error.code}: {error.message}"), style="red")
+        line.append(
+            plain(shortened(f" {error.reason or error.code}: {error.message}")), style="red"
+        )
     if entry.answered_by:
         line.append(plain(f" ({entry.answered_by})"))
     if entry.opened_wait_ids:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.json import JSON
 from rich.text import Text
 
 from waystation.v1.dead_letter_pb2 import DeadLetter
@@ -14,7 +13,7 @@ from waystation.v1.history_pb2 import HistoryEntry
 from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation_cli.render import dead_letters as letters_view
 from waystation_cli.render import names, outcomes
-from waystation_cli.render.document import as_dict
+from waystation_cli.render.document import as_dict, pretty
 from waystation_cli.render.text import (
     NOTHING,
     age,
@@ -22,9 +21,11 @@ from waystation_cli.render.text import (
     error_text,
     length,
     plain,
+    span,
     stdout,
     table,
     when,
+    zone,
 )
 from waystation_cli.render.timeline import timeline
 from waystation_cli.render.tree import lines
@@ -45,7 +46,12 @@ def print_workflow(
     _print_header(out, context, len(events))
     out.print()
     # Printed at once: a long history would take seconds line by line.
-    out.print(Text("\n").join(lines(timeline(history, events))), soft_wrap=True)
+    out.print(
+        Text("\n").join(
+            lines(timeline(history, events, [each.event.event_id for each in dead_letters]))
+        ),
+        soft_wrap=True,
+    )
     _print_attempts(out, history)
     if context.HasField("idle"):
         _heading(out, "Idle")
@@ -64,7 +70,7 @@ def print_workflow(
             )
     if with_data:
         _heading(out, "Data")
-        out.print(JSON.from_data(as_dict(context.data), sort_keys=True))
+        out.print(pretty(as_dict(context.data)), soft_wrap=True)
     if context.HasField("failure") or context.HasField("output"):
         _heading(out, "Failure" if context.HasField("failure") else "Output")
         outcomes.print_end(out, context)
@@ -89,7 +95,7 @@ def _print_header(out: Console, context: WorkflowContext, events: int) -> None:
     facts.add_row("started", f"{when(context.created_at)} ({age(context.created_at)})")
     if context.HasField("completed_at"):
         took = context.completed_at.ToDatetime() - context.created_at.ToDatetime()
-        facts.add_row("ended", f"{when(context.completed_at)} (took {took.total_seconds():.3f} s)")
+        facts.add_row("ended", f"{when(context.completed_at)} (took {span(took.total_seconds())})")
     facts.add_row("version", f"{context.version}, {events} events")
     if context.correlation_id:
         facts.add_row("correlation", plain(context.correlation_id))
@@ -103,7 +109,9 @@ def _print_attempts(out: Console, history: Sequence[HistoryEntry]) -> None:
     _heading(out, "Attempts")
     if len(calls) > _MOST_ATTEMPTS:
         out.print(f"(the last {_MOST_ATTEMPTS} of {len(calls)}; --json shows all)", style="dim")
-    rows = table("#", "TIME", "TASK", "EVENT", "ATTEMPT", "RESULT", "TOOK", "ENDPOINT", "MESSAGE")
+    rows = table(
+        "#", f"TIME ({zone()})", "TASK", "EVENT", "ATTEMPT", "RESULT", "TOOK", "ENDPOINT", "MESSAGE"
+    )
     for entry in calls[-_MOST_ATTEMPTS:]:
         word = names.result(entry.result)
         rows.add_row(
