@@ -37,9 +37,7 @@ class RouterSettings(ServerSettings):
     router_database_connections: int = Field(default=8, ge=4, le=100)
     router_pool: Annotated[str, AfterValidator(require_pool_name)] = DEFAULT_POOL
     """Whose queue it consumes. `--pool` on the command line."""
-    router_bindings: Annotated[tuple[str, ...], BeforeValidator(_bindings)] = Field(
-        default=(), validate_default=True
-    )
+    router_bindings: Annotated[tuple[str, ...], BeforeValidator(_bindings)] = Field(default=())
     """Which event types a pool other than the default one takes away from it: topic patterns, with
     commas between. `--bind` on the command line."""
     router_pool_expires_seconds: float = Field(default=POOL_EXPIRES_SECONDS, ge=1.0, le=86_400.0)

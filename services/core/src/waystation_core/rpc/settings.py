@@ -20,8 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from waystation_core.failpoints import BadFailpoints, plan_of
 from waystation_domain.endpoints import DEFAULT_ALLOWLIST, Allowlist
@@ -46,11 +45,11 @@ class BadSettings(Exception):
         super().__init__("\n".join(f"- {fault}" for fault in faults))
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """What every process has."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True
+    model_config = ConfigDict(
+        extra="ignore", frozen=True, hide_input_in_errors=True, validate_default=True
     )
 
     log_format: Literal["console", "json"] = "console"
@@ -60,18 +59,6 @@ class Settings(BaseSettings):
     """Lets servers listen off loopback though there is no authentication yet."""
     unsafe_database: bool = False
     """Accepts a Postgres that may lose what it has confirmed, as tests have it."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What it is made with, and nothing else: `read_settings` reads the environment."""
-        return (init_settings,)
 
     def misfits(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """What each is right by itself and wrong together: these fields, and what to do."""
