@@ -15,13 +15,19 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from waystation_cli.embedded.account import Account
+from typing import Protocol
 
 _SAME = -1
 _PR_SET_PDEATHSIG = 1
+
+
+class Account(Protocol):
+    """What is needed of an account: who asks knows more of it."""
+
+    @property
+    def uid(self) -> int: ...
+    @property
+    def gid(self) -> int: ...
 
 
 def launched(
