@@ -77,7 +77,7 @@ MUTANTS = (
         (
             (
                 "        patience: Patience | None = None\n",
-                "        patience = Patience(self._retry_for)\n",
+                "        patience = Patience(self.retry_for)\n",
             ),
         ),
         killers=(f"{_SDK}test_the_time_for_tries_begins_with_the_first_failure",),

@@ -99,7 +99,7 @@ async def test_an_answer_that_does_not_come_is_given_up_in_time(
     waystation.next("StartWorkflow", asyncio.Event())
     async with Client(waystation.address, retry_for=5) as client:
         with pytest.raises(Unavailable) as caught:
-            await client._call_streamed(pb.StartWorkflowRequest(workflow_type="t"), 0.05)
+            await client._connection.call_streamed(pb.StartWorkflowRequest(workflow_type="t"), 0.05)
     assert caught.value.code == "DEADLINE_EXCEEDED"
 
 

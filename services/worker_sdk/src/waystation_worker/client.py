@@ -1,25 +1,26 @@
-"""The client: starts, reads and controls workflow instances."""
+"""The client: starts, reads and controls workflow instances.
+
+One class is the whole public API of a client, so this module is longer than others.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import time
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
 
-import grpc
-
-from waystation.v1 import workflow_pb2
+from waystation.v1 import history_pb2
 from waystation.v1 import workflow_service_pb2 as pb
+from waystation_worker import completions, waits
 from waystation_worker.aliases import accepts_workflow_id
-from waystation_worker.completions import Completing
-from waystation_worker.errors import Unavailable, from_rpc_error
+from waystation_worker.connection import Connection
 from waystation_worker.events import NewEvent
-from waystation_worker.history_stream import follow
-from waystation_worker.patience import Patience
-from waystation_worker.replays import Revisiting
+from waystation_worker.history_stream import watch
+from waystation_worker.replays import ReplayStep, fork_edits, replay_all
+from waystation_worker.result import TaskResult
 from waystation_worker.starts import NewWorkflow, StartResult, start_all
 from waystation_worker.times import Span
 from waystation_worker.values import Model, write_struct
@@ -33,12 +34,10 @@ from waystation_worker.workflows import (
     to_workflow,
 )
 
-# The longest single call of a long wait, and its extra time.
-_LEG_SECONDS = 60.0
-_SLACK_SECONDS = 5.0
+_PAGE_SIZE = 1000
 
 
-class Client(Completing, Revisiting):
+class Client:
     """A client of one Waystation, for asyncio.
 
         async with Client() as client:
@@ -52,7 +51,35 @@ class Client(Completing, Revisiting):
     Every method may raise a WaystationError: WorkflowNotFound, WorkflowEnded, ... (see `errors`),
     and Unavailable if the server could not be reached or did not answer in time. Values that are
     not valid JSON, and times out of range, raise TypeError or ValueError before anything is sent.
+
+    The methods for a pending delivery take its completion token. They raise DeliveryNotFound if the
+    delivery is not pending (it was completed, failed or timed out), and WorkflowEnded. With the token
+    of an attempt that timed out you can still complete an open delivery, but not fail or extend it.
     """
+
+    def __init__(
+        self, address: str | None = None, *, namespace: str = "", retry_for: float = 10.0
+    ) -> None:
+        self._connection = Connection(address, namespace=namespace, retry_for=retry_for)
+
+    @property
+    def address(self) -> str:
+        return self._connection.address
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connection; calls in flight are cancelled. A later call connects again."""
+        await self._connection.close()
 
     @accepts_workflow_id
     async def start(
@@ -136,20 +163,7 @@ class Client(Completing, Revisiting):
             workflow_timeout=workflow_timeout,
             request_id=request_id,
         )
-        end = None if timeout is None else time.monotonic() + timeout
-        leg = _leg(end)
-        request = pb.RunWorkflowRequest(
-            start=new._message(self._namespace), timeout=timedelta(seconds=leg)
-        )
-        response = await self._call_streamed(request, leg + _SLACK_SECONDS)
-        if response.outcome == workflow_pb2.WAIT_OUTCOME_TIMED_OUT and not _over(end):
-            waited = await self._wait(response.context.workflow_instance_id, end)
-            context, outcome = waited.context, waited.outcome
-        else:
-            context, outcome = response.context, response.outcome
-        return to_workflow(
-            context, outcome=outcome, created=response.created, task_ids=response.task_ids
-        )
+        return await waits.run(self._connection, new, timeout)
 
     @accepts_workflow_id
     async def wait(self, workflow_instance_id: str, *, timeout: float | None = None) -> Workflow:
@@ -157,19 +171,17 @@ class Client(Completing, Revisiting):
 
         After `timeout` seconds (None: no limit) the outcome is TIMED_OUT.
         """
-        end = None if timeout is None else time.monotonic() + timeout
-        response = await self._wait(workflow_instance_id, end)
-        return to_workflow(response.context, outcome=response.outcome)
+        return await waits.wait(self._connection, workflow_instance_id, timeout)
 
     @accepts_workflow_id
     async def get(self, workflow_instance_id: str, *, at_sequence: int = 0) -> Workflow:
         """The instance as it is now, or as it was after an entry of its history."""
         request = pb.GetWorkflowRequest(
-            namespace=self._namespace,
+            namespace=self._connection.namespace,
             workflow_instance_id=workflow_instance_id,
             at_sequence=at_sequence,
         )
-        response = await self._call(self._workflows.GetWorkflow, request)
+        response = await self._connection.call(self._connection.workflows.GetWorkflow, request)
         return to_workflow(response.context)
 
     @accepts_workflow_id
@@ -186,7 +198,7 @@ class Client(Completing, Revisiting):
         """Answers a wait; `wait_id` is not needed if exactly one wait is open. `answered_by` is the
         name or id of the person who answers (at most 200 characters)."""
         request = pb.ProvideInputRequest(
-            namespace=self._namespace,
+            namespace=self._connection.namespace,
             workflow_instance_id=workflow_instance_id,
             wait_id=wait_id or "",
             answered_by=answered_by,
@@ -195,7 +207,7 @@ class Client(Completing, Revisiting):
         )
         request.input.SetInParent()
         write_struct(input, request.input, "input")
-        response = await self._call(self._workflows.ProvideInput, request)
+        response = await self._connection.call(self._connection.workflows.ProvideInput, request)
         return to_workflow(response.context, event_id=response.event_id)
 
     @accepts_workflow_id
@@ -226,13 +238,13 @@ class Client(Completing, Revisiting):
             expires_at=expires_at,
         )
         request = pb.PublishEventRequest(
-            namespace=self._namespace,
+            namespace=self._connection.namespace,
             workflow_instance_id=workflow_instance_id,
             event=event._message(),
             expected_version=expected_version,
             request_id=request_id or str(uuid.uuid4()),
         )
-        response = await self._call(self._workflows.PublishEvent, request)
+        response = await self._connection.call(self._connection.workflows.PublishEvent, request)
         return PublishedEvent(response.event_id, tuple(response.task_ids))
 
     @accepts_workflow_id
@@ -246,13 +258,13 @@ class Client(Completing, Revisiting):
     ) -> Workflow:
         """Ends an open instance as CANCELLED; no error if it is CANCELLED already."""
         request = pb.CancelWorkflowRequest(
-            namespace=self._namespace,
+            namespace=self._connection.namespace,
             workflow_instance_id=workflow_instance_id,
             reason=reason,
             expected_version=expected_version,
             request_id=request_id or str(uuid.uuid4()),
         )
-        response = await self._call(self._workflows.CancelWorkflow, request)
+        response = await self._connection.call(self._connection.workflows.CancelWorkflow, request)
         return to_workflow(response.context)
 
     @accepts_workflow_id
@@ -261,12 +273,12 @@ class Client(Completing, Revisiting):
         token = ""
         while True:
             request = pb.ListEventsRequest(
-                namespace=self._namespace,
+                namespace=self._connection.namespace,
                 workflow_instance_id=workflow_instance_id,
-                page_size=1000,
+                page_size=_PAGE_SIZE,
                 page_token=token,
             )
-            response = await self._call(self._workflows.ListEvents, request)
+            response = await self._connection.call(self._connection.workflows.ListEvents, request)
             for entry in response.events:
                 yield to_event_entry(entry)
             token = response.next_page_token
@@ -284,59 +296,158 @@ class Client(Completing, Revisiting):
         the connection or the server fails, or three heartbeats are missing; `retry_for` counts from
         the last message.
         """
-
-        def open_stream(sequence: int) -> Any:
-            return self._workflows.WatchWorkflow(
-                pb.WatchWorkflowRequest(
-                    namespace=self._namespace,
-                    workflow_instance_id=workflow_instance_id,
-                    from_sequence=sequence,
-                )
-            )
-
-        entries = follow(open_stream, from_sequence, Patience(self._retry_for))
-        try:
-            async with contextlib.aclosing(entries):
-                async for entry in entries:
-                    yield to_history_entry(entry)
-        except grpc.aio.AioRpcError as error:
-            raise self._explained(from_rpc_error(error)) from error
-        except Unavailable as error:
-            raise self._explained(error) from None
+        entries = watch(self._connection, workflow_instance_id, from_sequence)
+        async with contextlib.aclosing(entries):
+            async for entry in entries:
+                yield to_history_entry(entry)
 
     @accepts_workflow_id
     async def explain(self, workflow_instance_id: str) -> pb.ExplainWorkflowResponse:
         """What the instance waits for, since when, and who or what can unblock it."""
         request = pb.ExplainWorkflowRequest(
-            namespace=self._namespace, workflow_instance_id=workflow_instance_id
+            namespace=self._connection.namespace, workflow_instance_id=workflow_instance_id
         )
-        response: pb.ExplainWorkflowResponse = await self._call(
-            self._workflows.ExplainWorkflow, request
+        response: pb.ExplainWorkflowResponse = await self._connection.call(
+            self._connection.workflows.ExplainWorkflow, request
         )
         return response
 
-    async def _start(self, new: NewWorkflow) -> Workflow:
-        response = await self._call_streamed(new._message(self._namespace))
-        return to_workflow(response.context, created=response.created, task_ids=response.task_ids)
+    async def history(
+        self,
+        workflow_instance_id: str,
+        *,
+        from_sequence: int = 0,
+        to_sequence: int = 0,
+        task_ids: Iterable[str] = (),
+        event_types: Iterable[str] = (),
+        results: Iterable[str] = (),
+        actions: Iterable[str] = (),
+        newest_first: bool = False,
+        with_change: bool = True,
+    ) -> AsyncIterator[HistoryEntry]:
+        """The entries of the instance's history: `async for entry in client.history(id)`.
 
-    async def _wait(self, workflow_instance_id: str, end: float | None) -> pb.WaitWorkflowResponse:
+        A range of sequence numbers (0: the first, the last), optionally only entries of these
+        tasks, event types, results (such as `FAILED`) or actions (such as `input`). Without
+        `with_change` the messages of the entries have no `change`. Pages are read as you iterate.
+        Raises ValueError for an unknown result.
+        """
+        request = pb.ListHistoryRequest(
+            namespace=self._connection.namespace,
+            workflow_instance_id=workflow_instance_id,
+            view=history_pb2.HISTORY_VIEW_FULL if with_change else history_pb2.HISTORY_VIEW_BASIC,
+            newest_first=newest_first,
+            page_size=_PAGE_SIZE,
+            filter=history_pb2.HistoryFilter(
+                from_sequence=from_sequence,
+                to_sequence=to_sequence,
+                task_ids=task_ids,
+                event_types=event_types,
+                results=[f"HISTORY_RESULT_{result}" for result in results],
+                actions=actions,
+            ),
+        )
         while True:
-            leg = _leg(end)
-            request = pb.WaitWorkflowRequest(
-                namespace=self._namespace,
-                workflow_instance_id=workflow_instance_id,
-                timeout=timedelta(seconds=leg),
-            )
-            response: pb.WaitWorkflowResponse = await self._call_streamed(
-                request, leg + _SLACK_SECONDS
-            )
-            if response.outcome != workflow_pb2.WAIT_OUTCOME_TIMED_OUT or _over(end):
-                return response
+            response = await self._connection.call(self._connection.workflows.ListHistory, request)
+            for entry in response.entries:
+                yield to_history_entry(entry)
+            if not response.next_page_token:
+                return
+            request.page_token = response.next_page_token
 
+    async def replay(
+        self,
+        workflow_instance_id: str,
+        *,
+        from_sequence: int = 0,
+        to_sequence: int = 0,
+        task_ids: Iterable[str] = (),
+        failed_attempts: bool = False,
+        timeout: float = 120.0,
+    ) -> tuple[ReplayStep, ...]:
+        """Calls replayable tasks again on recorded events, with `dry_run`, and reports the
+        differences. Changes nothing.
 
-def _leg(end: float | None) -> float:
-    return _LEG_SECONDS if end is None else min(_LEG_SECONDS, max(0.0, end - time.monotonic()))
+        A range of sequence numbers (0: the first, the last), optionally only of these tasks; with
+        `failed_attempts` also failed attempts. The server replays the range in portions; `timeout`
+        limits each portion, in seconds.
+        """
+        request = pb.ReplayWorkflowRequest(
+            namespace=self._connection.namespace,
+            workflow_instance_id=workflow_instance_id,
+            from_sequence=from_sequence,
+            to_sequence=to_sequence,
+            task_ids=task_ids,
+            failed_attempts=failed_attempts,
+        )
+        return await replay_all(self._connection, request, timeout)
 
+    async def fork(
+        self,
+        workflow_instance_id: str,
+        at_sequence: int,
+        *,
+        new_id: str | None = None,
+        edits: TaskResult | Mapping[str, Any] | None = None,
+        event: NewEvent | None = None,
+        event_of_sequence: int = 0,
+        request_id: str | None = None,
+    ) -> Workflow:
+        """Starts a new instance from the state of this one after an entry of its history.
 
-def _over(end: float | None) -> bool:
-    return end is not None and time.monotonic() >= end
+        `edits` change its data first: a mapping of paths to values, or the changes of a TaskResult.
+        It starts with `event`, by default the event that the entry handled, or with the event of
+        another entry: `fork(id, 6, event_of_sequence=7)` repeats entry 7.
+        """
+        request = pb.ForkWorkflowRequest(
+            namespace=self._connection.namespace,
+            workflow_instance_id=workflow_instance_id,
+            at_sequence=at_sequence,
+            new_workflow_instance_id=new_id or "",
+            edits=None if edits is None else fork_edits(edits),
+            request_id=request_id or str(uuid.uuid4()),
+        )
+        if event is not None and event_of_sequence:
+            raise ValueError("event and event_of_sequence exclude each other; give one of them")
+        if event is not None:
+            request.event.CopyFrom(event._message())
+        elif event_of_sequence:
+            request.event_of_sequence = event_of_sequence
+        response = await self._connection.call(self._connection.workflows.ForkWorkflow, request)
+        return to_workflow(response.context, created=response.created)
+
+    async def complete_delivery(
+        self, completion_token: str, result: TaskResult, *, request_id: str | None = None
+    ) -> None:
+        """Completes a pending delivery with its result."""
+        await completions.complete(self._connection, completion_token, result, request_id)
+
+    async def fail_delivery(
+        self,
+        completion_token: str,
+        reason: str,
+        message: str = "",
+        *,
+        permanent: bool = False,
+        retry_after: Span | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        """Fails the attempt of a pending delivery.
+
+        It is retried by the task's policy, or after `retry_after` (at most 24 h); `permanent` means
+        no retry, like Reject. `metadata` (JSON) is stored with the attempt.
+        """
+        failure = completions.task_failure(reason, message, permanent, retry_after, metadata)
+        await completions.fail(self._connection, completion_token, failure, request_id)
+
+    async def extend_delivery(
+        self, completion_token: str, extension: Span, *, request_id: str | None = None
+    ) -> datetime:
+        """Sets the deadline of a pending delivery to `extension` (at most 24 h) from now; returns
+        the new deadline."""
+        return await completions.extend(self._connection, completion_token, extension, request_id)
+
+    async def _start(self, new: NewWorkflow) -> Workflow:
+        response = await self._connection.call_streamed(new._message(self._connection.namespace))
+        return to_workflow(response.context, created=response.created, task_ids=response.task_ids)

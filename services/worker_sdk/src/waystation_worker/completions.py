@@ -1,4 +1,4 @@
-"""The client's methods for pending deliveries."""
+"""Pending deliveries: the calls of DeliveryCompletionService."""
 
 from __future__ import annotations
 
@@ -15,61 +15,46 @@ from waystation_worker.times import DAY, Span, span
 from waystation_worker.values import write_struct
 
 
-class Completing(Connection):
-    """Methods that take a completion token. Each raises DeliveryNotFound if the delivery is not
-    pending (it was completed, failed or timed out), and WorkflowEnded. With the token of an attempt
-    that timed out you can still complete an open delivery, but not fail or extend it."""
+async def complete(
+    connection: Connection, completion_token: str, result: TaskResult, request_id: str | None
+) -> None:
+    request = pb.CompleteDeliveryRequest(
+        namespace=connection.namespace,
+        completion_token=completion_token,
+        result=result._message(),
+        request_id=request_id or str(uuid.uuid4()),
+    )
+    await connection.call(connection.completions.CompleteDelivery, request)
 
-    async def complete_delivery(
-        self, completion_token: str, result: TaskResult, *, request_id: str | None = None
-    ) -> None:
-        """Completes a pending delivery with its result."""
-        request = pb.CompleteDeliveryRequest(
-            namespace=self._namespace,
-            completion_token=completion_token,
-            result=result._message(),
-            request_id=request_id or str(uuid.uuid4()),
-        )
-        await self._call(self._completion.CompleteDelivery, request)
 
-    async def fail_delivery(
-        self,
-        completion_token: str,
-        reason: str,
-        message: str = "",
-        *,
-        permanent: bool = False,
-        retry_after: Span | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        request_id: str | None = None,
-    ) -> None:
-        """Fails the attempt of a pending delivery.
+async def fail(
+    connection: Connection,
+    completion_token: str,
+    failure: result_pb2.TaskFailure,
+    request_id: str | None,
+) -> None:
+    request = pb.FailDeliveryRequest(
+        namespace=connection.namespace,
+        completion_token=completion_token,
+        failure=failure,
+        request_id=request_id or str(uuid.uuid4()),
+    )
+    await connection.call(connection.completions.FailDelivery, request)
 
-        It is retried by the task's policy, or after `retry_after` (at most 24 h); `permanent` means
-        no retry, like Reject. `metadata` (JSON) is stored with the attempt.
-        """
-        request = pb.FailDeliveryRequest(
-            namespace=self._namespace,
-            completion_token=completion_token,
-            failure=task_failure(reason, message, permanent, retry_after, metadata),
-            request_id=request_id or str(uuid.uuid4()),
-        )
-        await self._call(self._completion.FailDelivery, request)
 
-    async def extend_delivery(
-        self, completion_token: str, extension: Span, *, request_id: str | None = None
-    ) -> datetime:
-        """Sets the deadline of a pending delivery to `extension` (at most 24 h) from now; returns
-        the new deadline."""
-        request = pb.ExtendDeliveryRequest(
-            namespace=self._namespace,
-            completion_token=completion_token,
-            request_id=request_id or str(uuid.uuid4()),
-        )
-        request.extension.FromTimedelta(span(extension, "extension", DAY))
-        response = await self._call(self._completion.ExtendDelivery, request)
-        deadline: datetime = response.deadline.ToDatetime(tzinfo=UTC)
-        return deadline
+async def extend(
+    connection: Connection, completion_token: str, extension: Span, request_id: str | None
+) -> datetime:
+    """Returns the new deadline."""
+    request = pb.ExtendDeliveryRequest(
+        namespace=connection.namespace,
+        completion_token=completion_token,
+        request_id=request_id or str(uuid.uuid4()),
+    )
+    request.extension.FromTimedelta(span(extension, "extension", DAY))
+    response = await connection.call(connection.completions.ExtendDelivery, request)
+    deadline: datetime = response.deadline.ToDatetime(tzinfo=UTC)
+    return deadline
 
 
 def task_failure(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import grpc
 
@@ -35,22 +34,11 @@ class Connection:
         self.address = address or os.environ.get("WAYSTATION_ADDRESS") or DEFAULT_ADDRESS
         if ":" not in self.address:
             raise SettingsError(f"WAYSTATION_ADDRESS: {self.address!r} is not host:port")
-        self._namespace = namespace
-        self._retry_for = retry_for
+        self.namespace = namespace
+        self.retry_for = retry_for
         self._channel: grpc.aio.Channel | None = None
         self._stubs: dict[Callable[..., Any], Any] = {}
-        self._streams = CallStreams(lambda: self._workflows.RunWorkflows())
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
+        self._streams = CallStreams(lambda: self.workflows.RunWorkflows())
 
     async def close(self) -> None:
         """Closes the connection; calls in flight are cancelled. A later call connects again."""
@@ -61,22 +49,22 @@ class Connection:
             await channel.close()
 
     @property
-    def _workflows(self) -> Any:
+    def workflows(self) -> Any:
         return self._stub(WorkflowServiceStub)
 
     @property
-    def _completion(self) -> Any:
+    def completions(self) -> Any:
         return self._stub(DeliveryCompletionServiceStub)
 
     def _stub(self, kind: Callable[..., Any]) -> Any:
-        """Of one service, over the one channel."""
+        """The stub of a service; all of them share one channel."""
         if self._channel is None:
             self._channel = open_channel(self.address)
         if kind not in self._stubs:
             self._stubs[kind] = kind(self._channel)
         return self._stubs[kind]
 
-    async def _call(
+    async def call(
         self, method: Callable[..., Any], request: Any, seconds: float = _CALL_SECONDS
     ) -> Any:
         """The answer. Retries for `retry_for` seconds while the server is unreachable, with the
@@ -87,16 +75,16 @@ class Connection:
             try:
                 return await method(request, timeout=seconds)
             except (grpc.aio.AioRpcError, CallFailed) as error:
-                # It begins with the first failure: a wait may have lasted for long before.
-                patience = patience or Patience(self._retry_for)
+                # The time counts from the first failure: a wait may have lasted for long before it.
+                patience = patience or Patience(self.retry_for)
                 pause = patience.pause_after(code_of(error))
                 if pause is None:
-                    raise self._explained(error_from(error)) from error
+                    raise self.explained(error_from(error)) from error
             await asyncio.sleep(pause)
 
-    async def _call_streamed(self, request: Request, seconds: float = _CALL_SECONDS) -> Any:
-        """The same for a start, a run or a wait: over a stream with others, where the server has it."""
-        return await self._call(self._once, request, seconds)
+    async def call_streamed(self, request: Request, seconds: float = _CALL_SECONDS) -> Any:
+        """`call` for a start, a run or a wait: over a stream shared with others, if the server serves it."""
+        return await self.call(self._once, request, seconds)
 
     async def _once(self, request: Request, *, timeout: float) -> Any:
         size_bytes = request.ByteSize()
@@ -108,10 +96,10 @@ class Connection:
                     raise
                 self._streams.not_there()
         # A request is named after its method.
-        unary = getattr(self._workflows, type(request).__name__.removesuffix("Request"))
+        unary = getattr(self.workflows, type(request).__name__.removesuffix("Request"))
         return await unary(request, timeout=timeout)
 
-    def _explained(self, error: Exception) -> Exception:
+    def explained(self, error: Exception) -> Exception:
         """Adds the address to errors that did not come from Waystation itself."""
         if isinstance(error, Unavailable) and not error.reason:
             return Unavailable(
@@ -124,14 +112,14 @@ class Connection:
 
 
 def code_of(error: grpc.aio.AioRpcError | CallFailed) -> grpc.StatusCode:
-    """The status, as far as it decides whether to try again."""
+    """The status that decides whether the call is retried."""
     if isinstance(error, CallFailed) and error.reason == "TOO_MANY_CALLS":
         return grpc.StatusCode.UNAVAILABLE
     return error.code if isinstance(error, CallFailed) else error.code()
 
 
 def error_from(error: grpc.aio.AioRpcError | CallFailed) -> WaystationError:
-    """The typed error of a call that failed, whichever way it went."""
+    """The typed error of a call that failed, on a stream or not."""
     if isinstance(error, CallFailed):
         return error_of(error.code.name, error.reason, error.message, error.metadata)
     return from_rpc_error(error)
