@@ -50,7 +50,7 @@ MUTANTS = (
     Mutant(
         "history_as_if_it_were_alone",
         "A delivery's history takes what room its request leaves",
-        "conversion/nouns.py",
+        "conversion/history.py",
         (
             (
                 "        limits.MAX_MESSAGE_BYTES - request.ByteSize() - _AROUND_HISTORY_BYTES,\n",

@@ -24,7 +24,6 @@ AGAIN = {
         "catch up",
         "retire tasks",
         "backlog",
-        "forget requests",
     },
     "router": {
         "registry",
@@ -42,6 +41,7 @@ AGAIN = {
         "sweep leases",
         "sweep timers",
         "sweep holds",
+        "sweep requests",
     },
     "endpoint": {"endpoint", "health"},
     "broker": {"link", "watch consumer"},

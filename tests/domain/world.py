@@ -15,7 +15,6 @@ import orjson
 
 from waystation_core.means import MEANS
 from waystation_domain import actions, dead_letters, timers
-from waystation_domain.backoff import RetryPolicy
 from waystation_domain.commit import (
     SETTLED,
     EventFacts,
@@ -43,7 +42,7 @@ from waystation_domain.model import (
 from waystation_domain.operations import apply, from_json
 from waystation_domain.outcomes import CallResult, Outcome, Verdict
 from waystation_domain.results import EventTouch, apply_touch
-from waystation_domain.task_spec import TaskSpec
+from waystation_domain.task_spec import RetryPolicy, TaskSpec
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 ROUTER = "router-1"

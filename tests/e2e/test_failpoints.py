@@ -31,7 +31,6 @@ OF_AN_API = {
     "start",
     "begin_request",
     "end_request",
-    "forget_requests",
     "reply",
     *REGISTRY_STORE,
 }

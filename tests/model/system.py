@@ -44,10 +44,9 @@ from waystation_core.ports.store import Registration
 from waystation_core.registry_copy import RegistryCopy
 from waystation_core.relay.relay import Relay
 from waystation_core.rpc.settings import read_settings
-from waystation_domain.backoff import RetryPolicy
 from waystation_domain.errors import StoreUnavailable, WaystationError
 from waystation_domain.model import OnFailure
-from waystation_domain.task_spec import TaskSpec
+from waystation_domain.task_spec import RetryPolicy, TaskSpec
 from waystation_router import app
 from waystation_router.app import Router
 from waystation_router.settings import RouterSettings

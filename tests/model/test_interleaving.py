@@ -37,13 +37,12 @@ from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_domain import actions
-from waystation_domain.backoff import RetryPolicy
 from waystation_domain.draft import Draft, Rules
 from waystation_domain.errors import WorkflowEnded, WorkflowNotWaiting
 from waystation_domain.model import Event, NewEvent, OnFailure
 from waystation_domain.outcomes import CallResult, Reply
 from waystation_domain.results import EventTouch, apply_touch
-from waystation_domain.task_spec import TaskSpec
+from waystation_domain.task_spec import RetryPolicy, TaskSpec
 from waystation_router.committer import Committer
 from waystation_router.ledger import UNKNOWN, Call, Handling, Ledger, Message
 from waystation_router.timers import Timers

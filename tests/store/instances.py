@@ -16,14 +16,13 @@ from waystation_core.store.connections import Connections
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_domain import actions
-from waystation_domain.backoff import RetryPolicy
 from waystation_domain.commit import EventFacts, InstanceCommit
 from waystation_domain.draft import Draft, Rules
 from waystation_domain.model import Delivery, Event, Instance, JsonObject, NewEvent, OnFailure
 from waystation_domain.operations import apply, from_json
 from waystation_domain.outcomes import CallResult, Outcome, Verdict
 from waystation_domain.results import EventTouch, apply_touch
-from waystation_domain.task_spec import TaskSpec
+from waystation_domain.task_spec import RetryPolicy, TaskSpec
 
 ROUTER = new_id()
 TABLES = (

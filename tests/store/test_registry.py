@@ -11,14 +11,13 @@ from waystation_core.store import task_specs
 from waystation_core.store.connections import ConnectionPool, open_pool
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.registry import PostgresRegistryStore
-from waystation_domain.backoff import RetryPolicy
 from waystation_domain.errors import (
     HandlerNotFound,
     RequestIdReused,
     TaskOwnedByOtherService,
 )
 from waystation_domain.model import OnFailure
-from waystation_domain.task_spec import TaskSpec
+from waystation_domain.task_spec import RetryPolicy, TaskSpec
 
 
 @pytest.fixture

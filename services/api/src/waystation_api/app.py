@@ -71,8 +71,6 @@ _REGISTRY_SECONDS = 1.0
 """Only answers go by a copy so old: what is written goes by the registry."""
 _CATCH_UP_SECONDS = 2.0
 _RETIRING_SECONDS = 1.0
-_FORGET_SECONDS = 600.0
-_FORGET_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +125,6 @@ class ApiServer:
     ) -> None:
         """`interceptors` come inside the server's own. Raises BadSettings."""
         self._settings = settings
-        self._store = store
         self._broker = broker
         self._static = static_registrations(settings.handlers_file)
         self._relay = Relay(store.engine, broker)
@@ -255,7 +252,6 @@ class ApiServer:
             ("catch up", _CATCH_UP_SECONDS, self._registering.look_again),
             ("retire tasks", _RETIRING_SECONDS, self._retiring.look),
             ("backlog", LOOK_SECONDS, self._backlog.turn),
-            ("forget requests", _FORGET_SECONDS, self._forget_requests),
         ):
             self._background.append(keep(name, self._every(name, seconds, turn)))
         self._background.append(keep("become ready", self._become_ready, ends=True))
@@ -302,10 +298,6 @@ class ApiServer:
                     reason=error.reason,
                     message=error.message,
                 )
-
-    async def _forget_requests(self) -> None:
-        while await self._store.engine.forget_requests(_FORGET_AT_ONCE) == _FORGET_AT_ONCE:
-            pass
 
     async def _tell_health(self) -> None:
         """Health follows whether a start would be written. The broker's outages it sits out: what is

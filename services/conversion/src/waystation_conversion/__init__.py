@@ -1,23 +1,18 @@
-"""Between the contract's messages and the domain's nouns: one place, both directions.
+"""Converts the contract's messages to the domain's values and back.
 
-`times` has timestamps and durations, `nouns` what goes out (events, contexts, history, dead
-letters), `requests` what clients and tasks ask for, `replies` what tasks answer, `tasks` the specs
-of registered tasks, `statuses` what a gRPC status says of an attempt, `structs` and `sizes` JSON,
-`unforeseen` the last resort of all of them. What comes in is checked against the limits here, and
-nowhere later. Both the servers and the SDK's test kit stand on it, so it must import nothing but the
-domain, the contract, protobuf, gRPC's codes and orjson.
+`workflows`, `events`, `history` and `dead_letters` make messages; `requests` reads what clients and
+tasks ask for, `replies` what tasks answer; `tasks` goes both ways. `times`, `structs` and `sizes` are
+their parts, `statuses` says what a gRPC status means for an attempt, and `unforeseen` turns every other
+failure to read a message into a typed error. Input is checked against the limits here, and nowhere
+later. Servers and the SDK's test kit use it, so it imports only the domain, the contract, protobuf,
+gRPC's codes and orjson.
 """
 
 from __future__ import annotations
 
-from waystation_conversion.nouns import (
-    add_history,
-    context_to_proto,
-    dead_letter_to_proto,
-    entry_to_proto,
-    error_to_proto,
-    event_to_proto,
-)
+from waystation_conversion.dead_letters import dead_letter_to_proto
+from waystation_conversion.events import event_to_proto
+from waystation_conversion.history import add_history, entry_to_proto, error_to_proto
 from waystation_conversion.replies import (
     failure_from_proto,
     reply_from_proto,
@@ -32,6 +27,7 @@ from waystation_conversion.times import (
     timestamp_from_proto,
 )
 from waystation_conversion.unforeseen import refuses_unforeseen
+from waystation_conversion.workflows import context_to_proto
 
 __all__ = [
     "add_history",

@@ -8,10 +8,9 @@ from waystation.v1 import handler_pb2, operation_pb2
 from waystation_conversion.times import seconds_from_proto, set_duration
 from waystation_conversion.unforeseen import refuses_unforeseen
 from waystation_domain import limits, reserved, topics
-from waystation_domain.backoff import RetryPolicy
 from waystation_domain.errors import InvalidField, WorkflowTypesRequired
 from waystation_domain.model import OnFailure
-from waystation_domain.task_spec import TaskSpec
+from waystation_domain.task_spec import RetryPolicy, TaskSpec
 
 _DEFAULTS = RetryPolicy()
 

@@ -3,18 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """When a failed delivery is tried again. Seconds."""
-
-    max_attempts: int = 5
-    initial_backoff: float = 1.0
-    multiplier: float = 2.0
-    max_backoff: float = 60.0
-    jitter: float = 0.2
+from waystation_domain.task_spec import RetryPolicy
 
 
 def delay(attempt: int, policy: RetryPolicy, chance: float) -> float:

@@ -1,11 +1,21 @@
-"""What a registered task is to the engine."""
+"""A task as its service declares it, with the defaults of everything that it leaves open."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from waystation_domain.backoff import RetryPolicy
 from waystation_domain.model import OnFailure
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When a failed delivery is retried. Seconds; `jitter` is a share of the wait."""
+
+    max_attempts: int = 5
+    initial_backoff: float = 1.0
+    multiplier: float = 2.0
+    max_backoff: float = 60.0
+    jitter: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +32,7 @@ class TaskSpec:
     on_failure: OnFailure = OnFailure.FAIL_WORKFLOW
     catch_up: bool = True
     history_entries: int = 0
-    """Of the newest ones, how many come with each delivery."""
+    """How many of the newest history entries each call gets."""
     batching: bool = False
     replayable: bool = False
     may_emit: tuple[str, ...] = ()

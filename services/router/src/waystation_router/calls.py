@@ -15,9 +15,11 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from waystation.v1 import task_handler_service_pb2
-from waystation_conversion.nouns import add_history, context_to_proto, event_to_proto
+from waystation_conversion.events import event_to_proto
+from waystation_conversion.history import add_history
 from waystation_conversion.replies import reply_from_proto
 from waystation_conversion.times import set_timestamp
+from waystation_conversion.workflows import context_to_proto
 from waystation_core.background import job
 from waystation_core.fair_line import FairLine
 from waystation_core.ports.broker import Notice

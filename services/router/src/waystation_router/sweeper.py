@@ -39,6 +39,8 @@ STARVING_AT_ONCE = 10
 SHORT_QUEUE = 10
 LOST_EVERY = 1.0
 LEASES_EVERY = 1.0
+REQUESTS_EVERY = 600.0
+REQUESTS_AT_ONCE = 5_000
 EVENTS_AT_ONCE = 500
 # Portions of sweeps that may find hundreds of thousands of rows. One takes some 0.1 s, so that it is
 # far from the bound of a statement on a machine that is twenty times as slow.
@@ -121,6 +123,7 @@ class Sweeper:
                 (LEASES_EVERY, self._leases, None),
                 (LOOK_EVERY, self._timers.turn, None),
                 (HOLDS_EVERY, self._holds, None),
+                (REQUESTS_EVERY, self._requests, None),
             )
         ]
 
@@ -313,6 +316,10 @@ class Sweeper:
                 "leases_broken", deliveries=broken.deliveries, announced_again=broken.events
             )
         return broken.more
+
+    async def _requests(self) -> bool:
+        """Deletes the request ids that are kept no longer."""
+        return await self._store.forget_requests(REQUESTS_AT_ONCE) == REQUESTS_AT_ONCE
 
     async def _starving(self) -> bool:
         """Announces what has waited long once more at the highest level, at most a tenth of what

@@ -6,9 +6,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from waystation_domain.backoff import RetryPolicy
 from waystation_domain.model import JsonObject, OnFailure
-from waystation_domain.task_spec import TaskSpec
+from waystation_domain.task_spec import RetryPolicy, TaskSpec
 
 _TUPLES = ("event_types", "workflow_types", "may_emit", "reads", "writes")
 
