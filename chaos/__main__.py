@@ -80,7 +80,7 @@ def _run(options: argparse.Namespace, seed: int, path: Path) -> Verdict:
     )
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_until_told(run))
+            runner.run(_until_stopped(run))
     except Exception:
         # The checker says what is missing; a later seed has its own run.
         traceback.print_exc()
@@ -91,7 +91,7 @@ def _run(options: argparse.Namespace, seed: int, path: Path) -> Verdict:
     return verdict
 
 
-async def _until_told(run: Run) -> None:
+async def _until_stopped(run: Run) -> None:
     """The run. SIGTERM ends it as Ctrl-C does: with everything that it started."""
     running = asyncio.current_task()
     assert running is not None

@@ -155,20 +155,20 @@ class Driver:
         }
         if not cures:
             return False
-        for letter in await self._open_letters(program.instance):
-            payload: dict[str, Any] = _plain(letter.event)
+        for dead_letter in await self._open_letters(program.instance):
+            payload: dict[str, Any] = _plain(dead_letter.event)
             operator = cures.get(payload["blocks"][0]["id"])
-            request_id = f"{operator}-{letter.dead_letter_id}"
+            request_id = f"{operator}-{dead_letter.dead_letter_id}"
             if operator == "retry":
                 retry = dead_letter_service_pb2.RetryDeadLetterRequest(
-                    dead_letter_id=letter.dead_letter_id, request_id=request_id
+                    dead_letter_id=dead_letter.dead_letter_id, request_id=request_id
                 )
                 retry.payload.update({**payload, "cured": True})
                 await self._insist_raw("retry", program.instance, "RetryDeadLetter", retry)
                 return True
             if operator == "discard":
                 discard = dead_letter_service_pb2.DiscardDeadLetterRequest(
-                    dead_letter_id=letter.dead_letter_id, request_id=request_id
+                    dead_letter_id=dead_letter.dead_letter_id, request_id=request_id
                 )
                 await self._insist_raw("discard", program.instance, "DiscardDeadLetter", discard)
         return False

@@ -54,11 +54,13 @@ class Facts:
         lines = Lines(folder.instances)
         limit = asyncio.Semaphore(_AT_ONCE)
 
-        async def one(instance: str, letters: list[dict[str, Any]]) -> None:
+        async def one(instance: str, dead_letters: list[dict[str, Any]]) -> None:
             async with limit:
-                lines.write(instance=instance, **await self.instance(instance), letters=letters)
+                lines.write(
+                    instance=instance, **await self.instance(instance), dead_letters=dead_letters
+                )
 
-        letters: dict[str, list[dict[str, Any]]] = {}
+        dead_letters: dict[str, list[dict[str, Any]]] = {}
         request = dead_letter_service_pb2.ListDeadLettersRequest(page_size=_PAGE)
         request.filter.states.extend(
             (
@@ -67,8 +69,10 @@ class Facts:
                 dead_letter_pb2.DEAD_LETTER_STATE_DISCARDED,
             )
         )
-        async for letter in self._pages(self._letters.ListDeadLetters, request, "dead_letters"):
-            letters.setdefault(letter["workflow_instance_id"], []).append(letter)
+        async for dead_letter in self._pages(
+            self._letters.ListDeadLetters, request, "dead_letters"
+        ):
+            dead_letters.setdefault(dead_letter["workflow_instance_id"], []).append(dead_letter)
         listed = [
             workflow["workflow_instance_id"]
             async for workflow in self._pages(
@@ -77,7 +81,7 @@ class Facts:
                 "workflows",
             )
         ]
-        await asyncio.gather(*(one(each, letters.pop(each, [])) for each in listed))
+        await asyncio.gather(*(one(each, dead_letters.pop(each, [])) for each in listed))
         lines.close()
         handlers = await self._ask(
             self._registry.ListHandlers,
@@ -88,7 +92,7 @@ class Facts:
             "handlers": plain(handlers).get("handlers", []),
             "listed": len(listed),
             "listed_twice": len(listed) - len(set(listed)),
-            "letters_of_no_instance": letters,
+            "letters_of_no_instance": dead_letters,
         }
         folder.state.write_text(json.dumps(facts, indent=1))
 

@@ -42,7 +42,7 @@ class Instance:
     history: list[Fields]
     """Its entries in order."""
     events: list[Fields]
-    letters: list[Fields] = field(default_factory=list)
+    dead_letters: list[Fields] = field(default_factory=list)
     explained: Fields | None = None
 
     @property

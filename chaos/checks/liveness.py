@@ -71,26 +71,26 @@ def nothing_is_left_over(evidence: Evidence) -> Iterator[Violation]:
     # A dead letter keeps its delivery as long as an operator may retry it: what one decided about is closed,
     # and one under CONTINUE is final. Nobody decides about a runaway's.
     left = int(status.get("deliveries", 0)) - sum(
-        instance.status == "FAILED" and letter.get("state") == "DEAD_LETTER_STATE_OPEN"
+        instance.status == "FAILED" and dead_letter.get("state") == "DEAD_LETTER_STATE_OPEN"
         for instance in evidence.instances.values()
-        for letter in instance.letters
+        for dead_letter in instance.dead_letters
     )
     if left > 0:
         yield Violation("L2", "", f"{left} deliveries are left")
     if (evidence.state.get("broker") or {}).get("messages"):
         yield Violation("L2", "", f"{evidence.state['broker']['messages']} messages are left")
-    for letter in evidence.state.get("letters_of_no_instance", ()):
-        yield Violation("L2", "", f"a dead letter of no instance: {letter}")
+    for dead_letter in evidence.state.get("letters_of_no_instance", ()):
+        yield Violation("L2", "", f"a dead letter of no instance: {dead_letter}")
     for name, instance in evidence.instances.items():
         expected = evidence.expectations.get(name)
         if expected is None or instance.completed_at is None:
             continue
         dead = set()
-        for letter in instance.letters:
-            blocks = letter["event"].get("payload", {}).get("blocks") or [{}]
-            dead.add(blocks[0].get("id", letter["event"]["event_type"]))
+        for dead_letter in instance.dead_letters:
+            blocks = dead_letter["event"].get("payload", {}).get("blocks") or [{}]
+            dead.add(blocks[0].get("id", dead_letter["event"]["event_type"]))
         for block in dead - expected.dead - expected.dead_maybe:
-            causes = [letter.get("error", {}) for letter in instance.letters]
+            causes = [dead_letter.get("error", {}) for dead_letter in instance.dead_letters]
             yield Violation("L2", name, f"{block} is a dead letter and should not be: {causes}")
         for block in expected.dead - dead:
             yield Violation("L2", name, f"{block} should be a dead letter and is not")

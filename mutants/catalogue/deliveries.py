@@ -261,7 +261,7 @@ MUTANTS = (
         "parked_deliveries_stay_parked",
         "What was parked for want of an endpoint is called when one is there",
         "router/sweeper.py",
-        (("                (PARKED_EVERY, self._parked, self._claims_ran_dry),\n", ""),),
+        (("                (PARKED_EVERY, self._parked, self._claims_exhausted),\n", ""),),
         killers=("tests/router/test_sweeps.py",),
     ),
     Mutant(
@@ -270,10 +270,10 @@ MUTANTS = (
         "domain/dead_letters.py",
         (
             (
-                "            state=DeliveryState.READY,\n            edit=letter.edit + 1",
+                "            state=DeliveryState.READY,\n            edit=dead_letter.edit + 1",
                 "            state=DeliveryState.READY,\n"
-                "            attempts=letter.attempts,\n"
-                "            edit=letter.edit + 1",
+                "            attempts=dead_letter.attempts,\n"
+                "            edit=dead_letter.edit + 1",
             ),
         ),
         killers=(
@@ -285,7 +285,7 @@ MUTANTS = (
         "an_edited_retry_has_the_old_key",
         "An edited retry is told apart from what was before by its idempotency key",
         "domain/dead_letters.py",
-        (("letter.edit + 1 if edited else letter.edit", "letter.edit"),),
+        (("dead_letter.edit + 1 if edited else dead_letter.edit", "dead_letter.edit"),),
         killers=(
             "tests/domain/test_actions.py::test_an_edited_retry_has_a_key_and_a_payload_of_its_own",
         ),

@@ -87,7 +87,7 @@ MUTANTS = (
     Mutant(
         "h3_what_was_not_foreseen_is_internal",
         "Whatever a conversion of a request raises is the request's fault",
-        "conversion/unforeseen.py",
+        "conversion/unexpected.py",
         (("            except Exception:\n", "            except ZeroDivisionError:\n"),),
         killers=(
             "tests/rpc/test_times.py::test_what_no_check_foresaw_in_a_request_is_the_requests_fault",

@@ -198,8 +198,8 @@ MUTANTS = (
         "domain/retirement.py",
         (
             (
-                "        NewDeadLetter.of(draft.rules.means.make_id(), row, event, error, OnFailure.CONTINUE)\n",
-                "        NewDeadLetter.of(draft.rules.means.make_id(), row, event, error, OnFailure.FAIL_WORKFLOW)\n",
+                "        NewDeadLetter.of(draft.rules.providers.make_id(), row, event, error, OnFailure.CONTINUE)\n",
+                "        NewDeadLetter.of(draft.rules.providers.make_id(), row, event, error, OnFailure.FAIL_WORKFLOW)\n",
             ),
         ),
         killers=(
@@ -219,7 +219,7 @@ MUTANTS = (
         ENGINE,
         (("sum(tally.of.get(key, 0) for key in written.keys)", "sum(tally.of.values())"),),
         killers=(
-            "tests/store/test_letters.py::test_a_request_counts_what_was_written_for_it_and_nothing_else",
+            "tests/store/test_dead_letters.py::test_a_request_counts_what_was_written_for_it_and_nothing_else",
         ),
     ),
     Mutant(
@@ -246,7 +246,7 @@ MUTANTS = (
         "a_twin_of_a_request_is_its_fault",
         "A request whose twin was committed first is answered as the twin was",
         DECISIONS,
-        (("                if not left or request is None:\n", "                if True:\n"),),
+        (("                if not remaining or request is None:\n", "                if True:\n"),),
         killers=(
             "tests/decisions/test_decisions.py::test_a_twin_that_came_first_gives_the_answer",
         ),
@@ -257,7 +257,9 @@ MUTANTS = (
         DECISIONS,
         (
             (
-                "        left += [commit.before.key for commit in commits if commit.before.key not in written.keys]\n",
+                "        remaining += [\n"
+                "            commit.before.key for commit in commits if commit.before.key not in written.keys\n"
+                "        ]\n",
                 "",
             ),
         ),
@@ -304,10 +306,10 @@ MUTANTS = (
     Mutant(
         "a_portion_of_letters_cuts_one_off",
         "An instance that a portion of the walk over letters cut in two belongs to it",
-        "core/store/letters.py",
+        "core/store/dead_letters.py",
         (("sorted({*(keys or ()), last})", "sorted(keys or ())"),),
         killers=(
-            "tests/store/test_letters.py::test_instances_are_found_in_portions_of_letters_looked_at",
+            "tests/store/test_dead_letters.py::test_instances_are_found_in_portions_of_letters_looked_at",
         ),
     ),
     Mutant(
@@ -342,7 +344,7 @@ MUTANTS = (
         "notices_are_not_given",
         "Whoever waits for an instance hears of it at once",
         "core/relay/relay.py",
-        (("            self._broker.notify(news)\n", "            pass\n"),),
+        (("            self._broker.notify(notices)\n", "            pass\n"),),
         killers=("tests/api/test_waiters.py::test_a_wait_ends_when_the_instance_does",),
     ),
     Mutant(

@@ -76,8 +76,8 @@ MUTANTS = (
         "worker_sdk/connection.py",
         (
             (
-                "        patience: Patience | None = None\n",
-                "        patience = Patience(self.retry_for)\n",
+                "        window: RetryWindow | None = None\n",
+                "        window = RetryWindow(self.retry_for)\n",
             ),
         ),
         killers=(f"{_SDK}test_the_time_for_tries_begins_with_the_first_failure",),

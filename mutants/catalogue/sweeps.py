@@ -170,7 +170,7 @@ MUTANTS = (
         "announcing_into_a_full_queue",
         "Nothing is announced again while the queue holds more than it drains",
         SWEEPER,
-        (("depth is None or depth > MOST_IN_QUEUE", "depth is None"),),
+        (("depth is None or depth > MAX_IN_QUEUE", "depth is None"),),
         killers=(
             "tests/router/test_relay.py::test_nothing_is_announced_again_into_a_queue_that_is_full",
         ),
@@ -226,7 +226,7 @@ MUTANTS = (
         "what_is_left_of_a_busy_task_is_forgotten",
         "A look at other tasks does not say that nothing of this one is left",
         SWEEPER,
-        (("(self._parked_left | free) - done", "free - done"),),
+        (("(self._parked_remaining | free) - done", "free - done"),),
         killers=(
             "tests/router/test_sweeps.py"
             "::test_a_task_that_has_no_place_when_parked_ones_are_woken_is_looked_at_later",
@@ -238,8 +238,8 @@ MUTANTS = (
         "router/sweeper.py",
         (
             (
-                "self._woken_since |= done",
-                "self._woken_since |= {task.task_id for task in self._claims._live_tasks()}",
+                "self._fully_woken |= done",
+                "self._fully_woken |= {task.task_id for task in self._claims._live_tasks()}",
             ),
         ),
         killers=(

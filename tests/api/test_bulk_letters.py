@@ -42,10 +42,10 @@ async def failed(
     await started(api, name, workflow_type)
     outcome = failure(reason, permanent=True)
     await api.engine.handle(name, "workflow.started", outcome, by=by or task())
-    return (await open_letters(api))[0]
+    return (await open_dead_letters(api))[0]
 
 
-async def open_letters(api: Api, **fields: Any) -> list[Any]:
+async def open_dead_letters(api: Api, **fields: Any) -> list[Any]:
     request = pb.ListDeadLettersRequest(
         filter=dead_letter_pb2.DeadLetterFilter(**fields), page_size=1000
     )
@@ -102,14 +102,14 @@ async def test_every_field_of_the_filter_counts_and_all_must_hold(api: Api) -> N
         ({"event_types": ["b", "workflow.started"]}, ["w-4", "w-3", "w-2", "w-1"]),
         ({"reasons": ["OTHER", "NONE"], "workflow_instance_ids": ["w-1", "w-2"]}, ["w-2"]),
     ):
-        found = await open_letters(api, **some)
+        found = await open_dead_letters(api, **some)
         assert [letter.workflow_instance_id for letter in found] == of
-    assert len(await open_letters(api)) == 4
+    assert len(await open_dead_letters(api)) == 4
     assert await retry(api, reasons=["OTHER"]) == 1
     assert await discard(api, task_ids=["other"]) == 1
     assert await retry(api, workflow_types=["u"], created_after=last.created_at) == 1
     assert await retry(api, workflow_instance_ids=["w-1"], event_types=["workflow.started"]) == 1
-    assert await open_letters(api) == []
+    assert await open_dead_letters(api) == []
     assert [await status(api, f"w-{n}") for n in (1, 2, 3, 4)] == [
         "ACTIVE",
         "ACTIVE",
@@ -131,9 +131,9 @@ async def test_several_of_one_workflow_go_together_with_what_they_held(
         await api.engine.handle(name, "c", failure(permanent=True), by=CONTINUE)
         # Taken over and held.
         await api.engine.handle(name, "d", reply(), by=task("other"))
-    assert await retry(api, workflow_instance_ids=["w-1"]) == len(await open_letters(api)) > 1
+    assert await retry(api, workflow_instance_ids=["w-1"]) == len(await open_dead_letters(api)) > 1
     assert await status(api, "w-1") == "ACTIVE"
-    letters = len(await open_letters(api, workflow_instance_ids=["w-2"]))
+    letters = len(await open_dead_letters(api, workflow_instance_ids=["w-2"]))
     assert await discard(api) == letters
     page = await api.workflows.ListEvents(
         workflow_service_pb2.ListEventsRequest(workflow_instance_id="w-2")
@@ -158,7 +158,7 @@ async def test_a_repeated_request_has_one_effect_and_the_same_answer(api: Api) -
     for number in range(3):
         await api.engine.handle(f"w-{number}", "workflow.started", failure(permanent=True))
     assert await retry(api, "r-1") == 3
-    assert len(await open_letters(api)) == 3
+    assert len(await open_dead_letters(api)) == 3
     other = pb.RetryDeadLettersRequest(request_id="r-1", **target(task_ids=["x"]))
     reused = await refusal(api.dead_letters.RetryDeadLetters(other))
     assert reused.reason == "REQUEST_ID_REUSED"
@@ -194,11 +194,11 @@ async def test_what_broke_off_is_taken_up_and_counted_as_one(
         )
     # Not the fourth one, too: nobody was served.
     assert portions == [2, 2, 2]
-    assert len(await open_letters(api)) == 4
+    assert len(await open_dead_letters(api)) == 4
     # One of those that were retried fails again meanwhile.
     await api.engine.handle("w-0", "workflow.started", failure(permanent=True))
     assert await retry(api, "r-1") == 8
-    assert [letter.workflow_instance_id for letter in await open_letters(api)] == ["w-0"]
+    assert [letter.workflow_instance_id for letter in await open_dead_letters(api)] == ["w-0"]
 
 
 async def test_a_client_that_goes_away_ends_the_work(
@@ -211,7 +211,7 @@ async def test_a_client_that_goes_away_ends_the_work(
     reached, ended = asyncio.Event(), asyncio.Event()
     begun: list[Any] = []
 
-    async def stands_still(batch: Any, **more: Any) -> Any:
+    async def is_idle(batch: Any, **more: Any) -> Any:
         begun.append(batch)
         reached.set()
         try:
@@ -220,7 +220,7 @@ async def test_a_client_that_goes_away_ends_the_work(
             ended.set()
 
     with monkeypatch.context() as patch:
-        patch.setattr(api.store.engine, "commit", stands_still)
+        patch.setattr(api.store.engine, "commit", is_idle)
         call = api.dead_letters.RetryDeadLetters(
             pb.RetryDeadLettersRequest(all={}, request_id="r-1")
         )
@@ -274,7 +274,7 @@ async def test_several_portions_at_a_time_count_right(
         patch.setattr(api.store.engine, "commit", overlaps)
         assert await retry(api, "r-1") == 7
     assert await retry(api, "r-1") == 7
-    assert await open_letters(api) == []
+    assert await open_dead_letters(api) == []
 
 
 @pytest.mark.parametrize("fault", ["can't be written", "can't be read"])
@@ -294,7 +294,7 @@ async def test_one_that_cant_be_retried_holds_up_no_other(api: Api, fault: str) 
             "WHERE i.key = h.instance_key AND h.sequence > i.version"
         )
     else:
-        letter = (await open_letters(api, workflow_instance_ids=["w-1"]))[0].dead_letter_id
+        letter = (await open_dead_letters(api, workflow_instance_ids=["w-1"]))[0].dead_letter_id
         copied, undone = (
             f"UPDATE dead_letters SET on_failure = {value} WHERE dead_letter_id = '{letter}'"
             for value in (9, 1)
@@ -305,9 +305,9 @@ async def test_one_that_cant_be_retried_holds_up_no_other(api: Api, fault: str) 
         await api.dead_letters.RetryDeadLetters(request)
     assert caught.value.code() is grpc.StatusCode.INTERNAL
     await execute(api, undone)
-    assert [letter.workflow_instance_id for letter in await open_letters(api)] == ["w-1"]
+    assert [letter.workflow_instance_id for letter in await open_dead_letters(api)] == ["w-1"]
     assert await retry(api, "r-1") == 5
-    assert await open_letters(api) == []
+    assert await open_dead_letters(api) == []
 
 
 async def test_a_locked_one_is_waited_for_when_the_others_are_done(api: Api) -> None:
@@ -315,7 +315,7 @@ async def test_a_locked_one_is_waited_for_when_the_others_are_done(api: Api) -> 
         await failed(api, f"w-{number}")
 
     async def left() -> list[str]:
-        return [letter.workflow_instance_id for letter in await open_letters(api)]
+        return [letter.workflow_instance_id for letter in await open_dead_letters(api)]
 
     async with api.store.engine.locked(workflow_instance_id="w-1"):
         retrying = asyncio.ensure_future(retry(api, "r-1"))
@@ -337,7 +337,7 @@ async def test_one_that_is_locked_for_too_long_is_set_aside(
         request = pb.RetryDeadLettersRequest(all={}, request_id="r-1")
         refused = await refusal(api.dead_letters.RetryDeadLetters(request))
     assert refused.reason == "STORE_UNAVAILABLE"
-    assert [letter.workflow_instance_id for letter in await open_letters(api)] == ["w-0"]
+    assert [letter.workflow_instance_id for letter in await open_dead_letters(api)] == ["w-0"]
     assert await retry(api, "r-1") == 3
 
 
@@ -358,7 +358,7 @@ async def test_what_moved_since_it_was_read_is_decided_anew(
     with monkeypatch.context() as patch:
         patch.setattr(api.store.engine, "commit", somebody_is_faster)
         assert await retry(api, "r-1") == 2
-    assert [letter.workflow_instance_id for letter in await open_letters(api)] == ["w-1"]
+    assert [letter.workflow_instance_id for letter in await open_dead_letters(api)] == ["w-1"]
 
 
 async def test_what_retrying_raises_is_announced(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -399,7 +399,9 @@ async def test_the_same_request_twice_at_once_retries_each_once(
     both = await asyncio.gather(retry(api, "r-1"), retry(api, "r-1"))
     assert max(both) == 15
     assert await retry(api, "r-1") == 15
-    assert len(await open_letters(api, states=[DeadLetterState.DEAD_LETTER_STATE_RETRIED])) == 15
+    assert (
+        len(await open_dead_letters(api, states=[DeadLetterState.DEAD_LETTER_STATE_RETRIED])) == 15
+    )
 
 
 async def test_those_of_workflows_that_ended_for_good_stay_until_discarded(api: Api) -> None:
@@ -409,7 +411,7 @@ async def test_those_of_workflows_that_ended_for_good_stay_until_discarded(api: 
     )
     await failed(api, "w-2")
     assert await retry(api) == 1
-    assert [letter.workflow_instance_id for letter in await open_letters(api)] == ["w-1"]
+    assert [letter.workflow_instance_id for letter in await open_dead_letters(api)] == ["w-1"]
     assert await discard(api) == 1
 
 
@@ -445,10 +447,10 @@ async def test_a_bulk_command_means_all_only_where_it_says_all(
     assert (refused.fields, refused.metadata["field"]) == ((field,), field)
     if field in ("filter", "target"):
         assert "`all`" in refused.message
-    assert len(await open_letters(api)) == 1
+    assert len(await open_dead_letters(api)) == 1
     # A refusal is not kept: the same request id does what it then says.
     await method(request_type(request_id="r-1", all={}))
-    assert await open_letters(api) == []
+    assert await open_dead_letters(api) == []
 
 
 NAMED = {
@@ -478,14 +480,14 @@ async def test_each_value_of_a_filter_is_one_and_there_are_no_more_than_a_thousa
         ):
             refused = await refusal(call)
             assert (refused.reason, refused.fields) == (reason, (f"filter.{field}",))
-    assert await open_letters(api, **{field: ["a"] * 1000}) == []
+    assert await open_dead_letters(api, **{field: ["a"] * 1000}) == []
 
 
 async def test_a_filter_may_say_that_it_means_open_ones(api: Api) -> None:
     await failed(api, "w-1")
     await failed(api, "w-2", reason="OTHER")
     assert await retry(api, reasons=["OTHER"], states=[OPEN]) == 1
-    assert [letter.workflow_instance_id for letter in await open_letters(api)] == ["w-1"]
+    assert [letter.workflow_instance_id for letter in await open_dead_letters(api)] == ["w-1"]
 
 
 @pytest.mark.parametrize("request_id", ["", "a b"])
@@ -501,4 +503,4 @@ async def test_a_bulk_command_can_always_be_taken_up(api: Api, request_id: str) 
     ):
         refused = await refusal(call)
         assert (refused.reason, refused.fields) == ("INVALID_ID", ("request_id",))
-    assert len(await open_letters(api)) == 1
+    assert len(await open_dead_letters(api)) == 1

@@ -360,11 +360,11 @@ async def test_a_message_of_many_or_large_items_gives_way_to_others(
     read_in: set[int] = set()
     read_request = streams.messages.read_request
 
-    async def reading(*arguments: Any, **options: Any) -> Any:
+    async def reads(*arguments: Any, **options: Any) -> Any:
         read_in.add(turns)
         return await read_request(*arguments, **options)
 
-    monkeypatch.setattr(streams.messages, "read_request", reading)
+    monkeypatch.setattr(streams.messages, "read_request", reads)
 
     async def others() -> None:
         nonlocal turns

@@ -37,8 +37,7 @@ async def token_of(
     api: Api, event_id: str, task_id: str = "claim_validator", *, edit: int = 0, attempt: int = 1
 ) -> str:
     """As a router would give it to the handler."""
-    key = (await api.server._store.registry.snapshot()).completion_key
-    return CompletionTokens(key).of(event_id, task_id, edit, attempt)
+    return api.server._registry.tokens.of(event_id, task_id, edit, attempt)
 
 
 async def in_call(api: Api) -> str:

@@ -25,9 +25,9 @@ from waystation.v1.system_service_pb2 import GetSystemStatusRequest
 from waystation_api.workflows import service
 from waystation_core.broker.in_process import InProcessBroker
 from waystation_core.ids import new_id
-from waystation_core.means import MEANS
 from waystation_core.ports.broker import BrokerStatus
 from waystation_core.ports.store import RouterReport
+from waystation_core.providers import PROVIDERS
 from waystation_domain.draft import Draft, Rules
 from waystation_domain.model import (
     Delivery,
@@ -489,7 +489,7 @@ async def test_who_has_the_turn_is_what_the_others_wait_for(api: Api, default_ro
     async with api.store.engine.locked(
         workflow_instance_id=name, event_ids=[event.event_id]
     ) as locked:
-        draft = Draft(locked.instance, facts=locked.facts, rules=Rules(MEANS), now=locked.now)
+        draft = Draft(locked.instance, facts=locked.facts, rules=Rules(PROVIDERS), now=locked.now)
         take_turn(draft, EventTouch(event, (task(),)), task(), router_id=default_router)
         await locked.write(draft.commit())
     await compared(api, default_router)

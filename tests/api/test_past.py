@@ -12,8 +12,8 @@ from domain.world import START, World
 from hypothesis import given
 from support.examples import examples
 
-from waystation_core.means import MEANS
 from waystation_core.ports.store import StoredEntry
+from waystation_core.providers import PROVIDERS
 from waystation_domain.details import ForkedFrom
 from waystation_domain.draft import Rules
 from waystation_domain.fold import Fold
@@ -62,7 +62,7 @@ def _recorded(life: Life) -> dict[int, Recorded]:
 
 def _replay(recorded: Recorded, call: InCall, outcome: Any) -> Comparison:
     return compare(
-        recorded, outcome, call.task, rules=Rules(MEANS, max_events=60), processed_at=START
+        recorded, outcome, call.task, rules=Rules(PROVIDERS, max_events=60), processed_at=START
     )
 
 
@@ -130,7 +130,7 @@ def test_a_fork_has_the_data_of_then_and_nothing_else(steps: list[tuple[Any, ...
     for sequence, then in _moments(world).items():
         begun = fork(
             then,
-            means=MEANS,
+            providers=PROVIDERS,
             workflow_instance_id="fork",
             edits=[Operation("/edited", "set", sequence)],
             event=again(event),

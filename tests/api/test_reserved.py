@@ -102,7 +102,7 @@ async def test_event_types_of_the_system_are_refused(api: Api, event_type: str) 
         assert refused.metadata.get("event_type") == event_type
 
 
-def registering(service: str = "claims", **spec: Any) -> handlers_pb.RegisterHandlerRequest:
+def registrations(service: str = "claims", **spec: Any) -> handlers_pb.RegisterHandlerRequest:
     given = {"task_id": "t", "event_types": ["a"], "workflow_types": ["order"], **spec}
     return handlers_pb.RegisterHandlerRequest(
         service_name=service, host="127.0.0.1", port=7500, tasks=[TaskSpec(**given)]
@@ -112,12 +112,12 @@ def registering(service: str = "claims", **spec: Any) -> handlers_pb.RegisterHan
 @pytest.mark.parametrize(
     ("request_", "field"),
     [
-        (registering(task_id="client"), "tasks[0].task_id"),
-        (registering(task_id="system"), "tasks[0].task_id"),
-        (registering(task_id="waystation.schedule"), "tasks[0].task_id"),
-        (registering(task_id="a:b"), "tasks[0].task_id"),
-        (registering(workflow_types=["waystation.batch"]), "tasks[0].workflow_types"),
-        (registering("waystation.internal"), "service_name"),
+        (registrations(task_id="client"), "tasks[0].task_id"),
+        (registrations(task_id="system"), "tasks[0].task_id"),
+        (registrations(task_id="waystation.schedule"), "tasks[0].task_id"),
+        (registrations(task_id="a:b"), "tasks[0].task_id"),
+        (registrations(workflow_types=["waystation.batch"]), "tasks[0].workflow_types"),
+        (registrations("waystation.internal"), "service_name"),
         (pb.StartWorkflowRequest(workflow_type="waystation.batch"), "workflow_type"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -132,7 +132,7 @@ async def test_names_are_refused(api: Api, request_: Any, field: str) -> None:
 
 
 async def test_names_that_are_only_like_it_are_taken(api: Api) -> None:
-    taken = registering("waystations", task_id="client.x", workflow_types=["*", "waystation"])
+    taken = registrations("waystations", task_id="client.x", workflow_types=["*", "waystation"])
     assert (await api.handlers.RegisterHandler(taken)).handler.service_name == "waystations"
     started = pb.StartWorkflowRequest(workflow_type="waystation", metadata={"waystation": "x"})
     assert (await api.workflows.StartWorkflow(started)).created

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from waystation_api.handlers.registrations import Registering
+from waystation_api.handlers.registrations import Registrations
 from waystation_core.ports.store import ToCatchUp
 from waystation_domain.endpoints import Allowlist
 from waystation_domain.errors import StoreUnavailable
@@ -40,10 +40,10 @@ class Registry:
 async def test_a_look_that_an_outage_cut_short_is_taken_with_the_next_turn() -> None:
     registry = Registry(away=1)
     nothing = cast(Any, None)
-    registering = Registering(cast(Any, registry), nothing, nothing, Allowlist(()), at_most=1)
+    registrations = Registrations(cast(Any, registry), nothing, nothing, Allowlist(()), at_most=1)
     with pytest.raises(StoreUnavailable):
-        await registering.look_again()
+        await registrations.look_again()
     assert registry.looked == []
-    await registering.look_again()
-    await registering.look_again()
+    await registrations.look_again()
+    await registrations.look_again()
     assert registry.looked == ["score"]

@@ -74,7 +74,7 @@ async def test_a_wait_without_notices_looks_again_by_itself(api: Api) -> None:
     name = await started(api, "w-1")
     call = api.workflows.WaitWorkflow(wait(name))
     await waiting(api, 1)
-    api.server._waiters._hear = lambda notices: None  # type: ignore[method-assign]
+    api.server._waiters._on_notices = lambda notices: None  # type: ignore[method-assign]
     deaf = api.engine.relay._broker
     deaf.notify = lambda batch: None  # type: ignore[method-assign]
     await api.engine.handle(name, "workflow.started", reply(end=Completion()))

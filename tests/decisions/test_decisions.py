@@ -12,8 +12,8 @@ from router import given
 from support.scripted_store import Script, broken, reply_lost, unavailable
 
 from waystation_core.decisions import TRIES, Decided, Decision, Decisions, Request
-from waystation_core.means import MEANS
 from waystation_core.ports.store import RegistryMoved, Tally, WriteRefused
+from waystation_core.providers import PROVIDERS
 from waystation_core.registry_copy import RegistryCopy
 from waystation_core.relay.relay import Relay
 from waystation_domain import actions
@@ -41,7 +41,7 @@ class Process:
         store: Any = self.script.wrap(self.store)
         self.relay = Relay(store, cast(Any, self.broker))
         self.registry = RegistryCopy(store, look_every=1.0)
-        self.decisions = Decisions(store, self.relay, self.registry, MEANS, max_events=LIMIT)
+        self.decisions = Decisions(store, self.relay, self.registry, PROVIDERS, max_events=LIMIT)
 
     async def publish(
         self, *, meanwhile: Callable[[], None] = lambda: None, request: Request | None = None
@@ -211,7 +211,7 @@ async def test_the_limit_of_events_holds_whoever_decides() -> None:
     with pytest.raises(TooManyEvents):
         await process.publish()
     unmoved = await process.decisions.where_unmoved([Seen(FULL)], publish_one)
-    assert (unmoved.written, unmoved.left) == ((), [1])
+    assert (unmoved.written, unmoved.remaining) == ((), [1])
     assert process.store.written == []
 
 
@@ -255,7 +255,7 @@ async def test_an_instance_that_moved_since_it_was_read_is_left(several: Process
     several.store.instances[2] = replace(THREE[1], revision=99)
     unmoved = await several.decisions.where_unmoved([Seen(one) for one in THREE], publish_one)
     assert [commit.before.key for commit in unmoved.written] == [1, 3]
-    assert unmoved.left == [2]
+    assert unmoved.remaining == [2]
     assert len(await several.told()) == 2
 
 
@@ -270,7 +270,7 @@ async def test_the_fault_of_one_leaves_that_one(several: Process) -> None:
         [Seen(one) for one in THREE], fails_for_two, tally=tally
     )
     assert [commit.before.key for commit in unmoved.written] == [1, 3]
-    assert unmoved.left == [2]
+    assert unmoved.remaining == [2]
     assert several.store.tally == replace(tally, of={1: 1, 3: 1})
 
 
@@ -283,14 +283,14 @@ async def test_where_the_registry_moved_only_what_rests_on_it_is_left(several: P
         return 1
 
     unmoved = await several.decisions.where_unmoved([Seen(one) for one in THREE], end_two)
-    assert unmoved.left == [2]
+    assert unmoved.remaining == [2]
 
 
 async def test_what_changes_nothing_is_done_and_not_written(several: Process) -> None:
     unmoved = await several.decisions.where_unmoved(
         [Seen(one) for one in THREE], lambda one, draft: 0
     )
-    assert (unmoved.written, unmoved.left) == ((), [])
+    assert (unmoved.written, unmoved.remaining) == ((), [])
     assert several.script.calls["commit"] == 0
 
 

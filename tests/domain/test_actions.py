@@ -184,7 +184,7 @@ def test_a_failed_instance_asks_again_when_it_goes_on() -> None:
     asked(world, "one")
     world.handle(world.first, A, BROKEN)
     assert world.instance.status is Status.FAILED
-    world.retry(world.open_letters()[0])
+    world.retry(world.open_dead_letters()[0])
     assert world.instance.status is Status.WAITING_FOR_INPUT
     assert len(world.raised("workflow.waiting_for_input")) == 2
     world.answer("one", {"n": 1})
@@ -212,7 +212,7 @@ def test_an_edited_retry_has_a_key_and_a_payload_of_its_own() -> None:
         if row is not None:
             world.claim(world.first, A)
         world.handle(world.first, A, BROKEN, edit=edit)
-        world.retry(world.open_letters()[0], payload)
+        world.retry(world.open_dead_letters()[0], payload)
         row = world.row(world.first, A)
         assert row is not None
         assert (row.state, row.attempts) == (DeliveryState.READY, 0)
@@ -226,7 +226,7 @@ def test_an_edited_retry_has_a_key_and_a_payload_of_its_own() -> None:
 def test_a_late_result_of_the_unedited_delivery_is_none_of_the_edited_one() -> None:
     world = World()
     world.handle(world.first, A, BROKEN)
-    world.retry(world.open_letters()[0], {"n": 1})
+    world.retry(world.open_dead_letters()[0], {"n": 1})
     assert world.handle(world.first, A, Reply(), edit=0) is Verdict.DUPLICATE
     world.claim(world.first, A)
     assert world.handle(world.first, A, Reply(), edit=1) is Verdict.APPLIED
@@ -236,11 +236,11 @@ def test_what_failed_twice_goes_on_twice() -> None:
     world = World()
     other = world.publish("other")
     world.handle(world.first, A, BROKEN)
-    world.retry(world.open_letters()[0])
+    world.retry(world.open_dead_letters()[0])
     world.claim(world.first, A)
     world.handle(other, B, BROKEN)
     assert world.handle(world.first, A, Reply()) is Verdict.HELD
-    world.retry(world.open_letters()[0])
+    world.retry(world.open_dead_letters()[0])
     for event, by in ((world.first, A), (other, B)):
         world.claim(event, by)
         assert world.handle(event, by, Reply()) is Verdict.APPLIED
@@ -256,7 +256,7 @@ def test_a_retry_reopens_its_event_only_where_it_was_settled() -> None:
         world.handle(world.first, LENIENT, BROKEN, tasks=tasks)
         if others_first:
             world.handle(world.first, A, Reply(), tasks=tasks)
-        world.retry(world.open_letters()[0])
+        world.retry(world.open_dead_letters()[0])
         assert world.instance.unsettled == 1
         world.claim(world.first, LENIENT)
         world.handle(world.first, LENIENT, Reply())
@@ -268,7 +268,7 @@ def test_the_last_discard_leaves_an_instance_idle_with_a_reason() -> None:
     world = World(resolve=lambda *_: ())
     world.handle(world.first, LENIENT, BROKEN)
     assert world.instance.idle is None
-    world.discard(world.open_letters()[0])
+    world.discard(world.open_dead_letters()[0])
     assert world.instance.idle is not None
     assert "its dead letter was discarded" in world.instance.idle.message
     assert [entry.result for entry in world.history[-2:]] == [Result.SKIPPED, Result.UNHANDLED]
@@ -277,7 +277,7 @@ def test_the_last_discard_leaves_an_instance_idle_with_a_reason() -> None:
 def test_where_the_registry_moved_a_router_finds_that_nobody_hears_of_a_discard() -> None:
     world = World()
     world.handle(world.first, LENIENT, BROKEN)
-    world.discard(world.open_letters()[0])
+    world.discard(world.open_dead_letters()[0])
     assert world.instance.idle is None
     world.touch_unhandled(world.raised("workflow.dead_letter.discarded")[0])
     assert world.instance.idle is not None
@@ -296,7 +296,7 @@ def test_a_discard_is_told_also_after_the_end_with_how_many_are_left() -> None:
     world.handle(world.first, A, BROKEN)
     (failed,) = world.raised("workflow.failed")
     assert failed.payload["open_dead_letters"] == 2
-    lenient, strict = world.open_letters()
+    lenient, strict = world.open_dead_letters()
     world.discard(lenient)
     world.discard(strict)
     first, second = world.raised("workflow.dead_letter.discarded")
@@ -323,7 +323,7 @@ def test_a_discard_is_told_also_after_the_end_with_how_many_are_left() -> None:
 def test_a_discard_is_told_at_the_limit_of_events_too() -> None:
     world = World(max_events=1)
     world.handle(world.first, LENIENT, BROKEN)
-    world.discard(world.open_letters()[0])
+    world.discard(world.open_dead_letters()[0])
     assert len(world.raised("workflow.dead_letter.discarded")) == 1
 
 
@@ -334,7 +334,7 @@ def test_what_was_held_is_skipped_when_no_dead_letter_is_left() -> None:
     world.handle(world.first, A, BROKEN)
     world.touch(EventTouch(others[0], (A,)))
     assert len(world.held()) == 1
-    world.discard(world.open_letters()[0])
+    world.discard(world.open_dead_letters()[0])
     assert world.held() == []
     # What was not held yet finds the same when it is touched.
     for by in (A, B):
@@ -357,9 +357,9 @@ def test_a_dead_letter_of_the_end_is_retried_without_reopening_the_instance() ->
     world.touch(EventTouch(held, (A,)))
     (failed,) = world.raised("workflow.failed")
     world.handle(failed, A, BROKEN)
-    of_the_end = next(one for one in world.open_letters() if one.event is failed)
+    of_the_end = next(one for one in world.open_dead_letters() if one.event is failed)
     assert of_the_end.on_failure is OnFailure.CONTINUE
-    world.discard(next(one for one in world.open_letters() if one.event is not failed))
+    world.discard(next(one for one in world.open_dead_letters() if one.event is not failed))
     assert len(world.held()) == 1
     world.retry(of_the_end)
     assert world.instance.status is Status.FAILED
@@ -376,7 +376,7 @@ def test_a_dead_letter_of_a_completed_instance_can_only_be_discarded() -> None:
     other = world.publish("other")
     world.handle(other, LENIENT, BROKEN)
     world.handle(world.first, A, Reply(end=Completion()))
-    (letter,) = world.open_letters()
+    (letter,) = world.open_dead_letters()
     with pytest.raises(WorkflowEnded):
         world.retry(letter)
     world.discard(letter)

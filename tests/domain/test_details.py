@@ -13,10 +13,10 @@ from waystation_domain.commit import HistoryEntry
 from waystation_domain.details import (
     Action,
     Cancelled,
+    DeadLetterRetried,
     Detail,
     FannedIn,
     ForkedFrom,
-    LetterRetried,
     SkipCause,
     Skipped,
     WaitEnded,
@@ -34,8 +34,8 @@ NOTES: dict[Detail | None, str] = {
     WaitEnded("w-3", "ada"): "",
     WaitsOpened(("w-3", "w-3-2")): "",
     Cancelled("changed my mind, with an edited payload"): "changed my mind, with an edited payload",
-    LetterRetried("ship", edited=False): "ship",
-    LetterRetried("ship", edited=True): "ship with an edited payload",
+    DeadLetterRetried("ship", edited=False): "ship",
+    DeadLetterRetried("ship", edited=True): "ship with an edited payload",
     FannedIn(3, 2, 5, timed_out=False): "3 of 5 branches settled, 2 of them successfully",
     FannedIn(3, 2, 5, timed_out=True): (
         "3 of 5 branches settled, 2 of them successfully, at the timeout"

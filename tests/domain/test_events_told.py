@@ -7,7 +7,7 @@ from pathlib import Path
 
 from domain.world import World, task
 
-from waystation_core.means import MEANS
+from waystation_core.providers import PROVIDERS
 from waystation_domain import actions
 from waystation_domain.groups import time_out
 from waystation_domain.lifecycle import EVENT_OF_STATUS, NOTICES
@@ -78,7 +78,7 @@ def payloads() -> dict[str, list[JsonObject]]:
 
     dead, failed, late, cancelled = World(), World(), World(deadline=1), World()
     dead.handle(dead.first, WORKS, BROKEN)
-    dead.discard(dead.open_letters()[0])
+    dead.discard(dead.open_dead_letters()[0])
     failed.handle(failed.first, WORKS, Reply(end=Failing("LOST", "", {"n": 1})))
     wait_till_due(late)
     cancelled.cancel()
@@ -122,7 +122,7 @@ def test_a_start_and_an_output_are_told_as_they_are() -> None:
     given = {"data": {"a": 1}, "payload": {"b": 2}}
     for payload, expected in ((given["payload"], {"b": 2}), (None, {"a": 1})):
         start = actions.start(
-            means=MEANS,
+            providers=PROVIDERS,
             workflow_instance_id="w",
             workflow_type="t",
             data=given["data"],

@@ -15,10 +15,10 @@ from waystation_domain.flow.graph import (
     MAX_STRAY_TYPES,
     MAX_WRITES,
     Flow,
-    Handling,
+    HandledBy,
     Observations,
     Origin,
-    Raise,
+    RaisedBy,
     build,
 )
 from waystation_domain.flow.lint import lint
@@ -220,14 +220,14 @@ def test_an_edge_tells_how_it_is_known_and_what_came_of_it() -> None:
         seen=seen,
     )
     assert flow.raises == (
-        Raise(CLIENT, "workflow.started", Origin.BOTH, 3),
-        Raise("read", "claim.read", Origin.BOTH, 2),
-        Raise("read", "claim.rejected", Origin.DECLARED, 0),
+        RaisedBy(CLIENT, "workflow.started", Origin.BOTH, 3),
+        RaisedBy("read", "claim.read", Origin.BOTH, 2),
+        RaisedBy("read", "claim.rejected", Origin.DECLARED, 0),
     )
     assert flow.handlings == (
-        Handling("claim.read", "old", Origin.OBSERVED, succeeded=1),
-        Handling("claim.read", "score", Origin.DECLARED),
-        Handling(
+        HandledBy("claim.read", "old", Origin.OBSERVED, succeeded=1),
+        HandledBy("claim.read", "score", Origin.DECLARED),
+        HandledBy(
             "workflow.started", "read", Origin.BOTH, succeeded=2, failed_attempts=5, dead_letters=1
         ),
     )

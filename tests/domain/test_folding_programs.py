@@ -312,7 +312,9 @@ class Life:
         if world.instance.status is not Status.ACTIVE:
             return []
         dead = {place for place, row in world.deliveries.items() if row.state is DeliveryState.DEAD}
-        return [one for one in world.open_letters() if (one.event.event_id, one.task_id) in dead]
+        return [
+            one for one in world.open_dead_letters() if (one.event.event_id, one.task_id) in dead
+        ]
 
     def drain(self) -> None:
         """Everything open is called until nothing is, dead letters that keep it from going on
@@ -342,7 +344,7 @@ class Life:
         assert left <= {DeliveryState.HELD, DeliveryState.DEAD}
         if DeliveryState.HELD in left:
             assert world.instance.status is Status.FAILED
-            assert world.open_letters()
+            assert world.open_dead_letters()
         fired = Counter(one.payload["group"] for one in world.raised("then"))
         assert not fired or max(fired.values()) == 1, "a group fired twice"
         if world.instance.status is Status.ACTIVE:
@@ -429,7 +431,7 @@ def take(life: Life, step: tuple[Any, ...]) -> None:
 
 def _ask(life: Life, step: tuple[Any, ...]) -> None:
     world = life.world
-    letters = world.open_letters()
+    letters = world.open_dead_letters()
     match step:
         case ("publish", event_type):
             world.publish(event_type)

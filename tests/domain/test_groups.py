@@ -76,7 +76,7 @@ def test_empty_groups_count_by_what_they_raise_at_once() -> None:
     world = World(max_events=1_500)
     answer = Reply((NewEvent("more", {}),), fan_outs=(empty,) * 1_000, reads=())
     world.handle(world.first, OPENS, answer)
-    (letter,) = world.open_letters()
+    (letter,) = world.open_dead_letters()
     assert world.instance.failure is not None
     assert world.instance.failure.reason == "TOO_MANY_EVENTS"
     world.retry(letter)
@@ -191,7 +191,7 @@ def test_under_fail_workflow_the_group_goes_on_with_the_retry() -> None:
     world.handle(b, WORKS, NOTHING)
     world.handle(a, WORKS, BROKEN)
     assert world.instance.status is Status.FAILED
-    world.retry(world.open_letters()[0])
+    world.retry(world.open_dead_letters()[0])
     assert not world.claim(a, WORKS).outside_group
     assert not world.raised("then")
     world.handle(a, WORKS, NOTHING)
@@ -203,7 +203,7 @@ def test_a_discarded_dead_letter_is_a_failed_branch() -> None:
     world.handle(a, LENIENT, BROKEN)
     world.handle(b, WORKS, BROKEN)
     # Retrying the one makes the workflow go on; the other's delivery is open until it is discarded.
-    lenient, strict = world.open_letters()
+    lenient, strict = world.open_dead_letters()
     world.retry(lenient)
     world.discard(strict)
     told = payload_of_then(world)["failed_branches"]
@@ -213,7 +213,7 @@ def test_a_discarded_dead_letter_is_a_failed_branch() -> None:
 def test_what_is_retried_later_runs_outside_its_group() -> None:
     world, (a, b) = opened("a", "b")
     world.handle(a, LENIENT, BROKEN)
-    (letter,) = world.open_letters()
+    (letter,) = world.open_dead_letters()
     world.retry(letter)
     row = world.claim(a, LENIENT)
     assert row.outside_group
@@ -226,7 +226,7 @@ def test_what_is_retried_later_runs_outside_its_group() -> None:
 def test_a_later_retry_that_is_parked_stays_outside_its_group() -> None:
     world, (a, _) = opened("a", "b")
     world.handle(a, LENIENT, BROKEN)
-    world.retry(world.open_letters()[0])
+    world.retry(world.open_dead_letters()[0])
     world.claim(a, LENIENT)
     # A router does not know what a row says of groups.
     parked = Delivery(a.event_id, LENIENT.task_id, DeliveryState.AT_CAPACITY)
@@ -240,7 +240,7 @@ def test_a_pending_retry_is_completed_outside_its_group() -> None:
     """Its branch has failed and is settled: whatever the retry raises, nobody waits for it."""
     world, (a, _) = opened("a", "b")
     world.handle(a, LENIENT, BROKEN)
-    (letter,) = world.open_letters()
+    (letter,) = world.open_dead_letters()
     world.retry(letter)
     world.claim(a, LENIENT)
     world.handle(a, LENIENT, Pending(30.0))

@@ -132,7 +132,7 @@ class Scene:
             return "dead letter" if retire(draft, [(row, self.event)]) else ""
 
     def letter(self) -> dead_letters.OpenDeadLetter:
-        (letter,) = self.world.open_letters()
+        (letter,) = self.world.open_dead_letters()
         return letter
 
     def new_result(self, outcome: Reply) -> dict[str, CallResult]:

@@ -126,7 +126,7 @@ def test_errors_are_retried_and_then_dead_lettered_with_their_cause() -> None:
         assert row.last_error == ERROR.to_json(json_size)
         world.claim(world.first, A)
     assert world.handle(world.first, A, ERROR, attempt=3) is Verdict.APPLIED
-    (letter,) = world.open_letters()
+    (letter,) = world.open_dead_letters()
     assert (letter.attempts, letter.task_id) == (3, "a")
     entries = [entry for entry in world.history if entry.processed_by == "a"]
     assert [(e.attempt, e.will_retry) for e in entries] == [(1, True), (2, True), (3, False)]
@@ -153,7 +153,7 @@ def test_a_cut_call_costs_nothing_once_and_an_attempt_when_it_was_alone() -> Non
         assert (row.state, row.attempts, row.suspect) == (DeliveryState.READY, attempts, True)
         world.claim(world.first, A)
     world.handle(world.first, A, ALONE, attempt=3)
-    (letter,) = world.open_letters()
+    (letter,) = world.open_dead_letters()
     assert letter.attempts == 3
     assert world.instance.failure is not None
     assert world.instance.failure.reason == "CALL_CUT"
@@ -171,7 +171,7 @@ def test_a_suspect_whose_routers_died_each_time_is_given_up_without_a_call() -> 
     world.deliveries[world.first.event_id, "a"] = claimed
     given_up = world.handle(world.first, A, ALONE, attempt=A.retry.max_attempts)
     assert given_up is Verdict.APPLIED
-    (letter,) = world.open_letters()
+    (letter,) = world.open_dead_letters()
     assert letter.attempts == A.retry.max_attempts
 
 
@@ -241,7 +241,7 @@ def test_a_failed_workflow_holds_the_other_deliveries_of_the_event_in_call() -> 
     world.handle(world.first, A, BROKEN, tasks=(A, B))
     assert [row.task_id for row, _ in world.held()] == ["b"]
     assert world.handle(world.first, B, adds("/b"), tasks=(A, B)) is Verdict.HELD
-    world.retry(world.open_letters()[0])
+    world.retry(world.open_dead_letters()[0])
     assert {row.state for row in world.deliveries.values()} == {DeliveryState.READY}
 
 
@@ -289,7 +289,7 @@ def test_an_answer_that_breaks_a_rule_fails_for_good_and_nothing_of_it_takes_eff
         reply = replace(reply, end=Completion({"never": "seen"}))
     reply = replace(reply, change=left)
     assert world.handle(world.first, A, reply) is Verdict.APPLIED
-    (letter,) = world.open_letters()
+    (letter,) = world.open_dead_letters()
     assert letter.attempts == 1
     assert world.instance.failure is not None
     assert world.instance.failure.reason == reason

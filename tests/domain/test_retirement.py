@@ -60,7 +60,7 @@ def test_what_waits_to_be_called_becomes_a_dead_letter_and_the_workflow_goes_on(
     put(world, world.first, state, NEW)
     assert OLD.on_failure is OnFailure.FAIL_WORKFLOW
     assert retire_old(world) == 1
-    (letter,) = world.open_letters()
+    (letter,) = world.open_dead_letters()
     assert (letter.task_id, letter.attempts) == ("old", 0)
     assert letter.on_failure is OnFailure.CONTINUE
     entry = world.history[-1]
@@ -83,7 +83,7 @@ def test_a_retry_under_way_is_over_with_the_attempts_that_it_took() -> None:
     world = World()
     world.handle(world.first, OLD, NO_LUCK)
     assert retire_old(world) == 1
-    (letter,) = world.open_letters()
+    (letter,) = world.open_dead_letters()
     assert (letter.attempts, world.history[-1].attempt) == (1, 1)
 
 
@@ -108,7 +108,7 @@ def test_of_an_ended_instance_it_is_skipped_and_of_what_its_end_raised_a_dead_le
     (cancelled,) = world.raised("workflow.cancelled")
     put(world, cancelled, DeliveryState.NO_ENDPOINT)
     assert retire_old(world) == 1
-    assert [letter.event for letter in world.open_letters()] == [cancelled]
+    assert [letter.event for letter in world.open_dead_letters()] == [cancelled]
     results = {entry.event_id: entry.result for entry in world.history}
     assert results[world.first.event_id] is Result.SKIPPED
     assert world.instance.unsettled == 0
@@ -123,7 +123,7 @@ def test_of_a_failed_instance_it_is_held_and_retired_when_that_goes_on() -> None
     assert retire_old(world) == 0
     assert {row.state for row, _ in world.held()} == {DeliveryState.HELD}
     assert len(world.held()) == 2
-    (letter,) = world.open_letters()
+    (letter,) = world.open_dead_letters()
     world.retry(letter)
     assert retire_old(world) == 2
     assert world.instance.status is Status.ACTIVE
@@ -133,7 +133,7 @@ def test_a_retry_of_its_dead_letter_comes_back_as_another_one() -> None:
     world = World()
     world.handle(world.first, OLD, BROKEN)
     assert retire_old(world) == 0, "it is dead already"
-    (letter,) = world.open_letters()
+    (letter,) = world.open_dead_letters()
     world.retry(letter)
     assert world.instance.status is Status.ACTIVE
     assert retire_old(world) == 1

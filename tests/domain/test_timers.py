@@ -10,7 +10,7 @@ from domain.world import ROUTER, START, World, task
 
 from waystation_domain.commit import EventFacts
 from waystation_domain.completion_tokens import Attempt
-from waystation_domain.completions import Standing, complete, extend, standing
+from waystation_domain.completions import AttemptState, attempt_state, complete, extend
 from waystation_domain.details import SkipCause, Skipped, WaitEnded
 from waystation_domain.errors import PathTypeMismatch, WorkflowEnded
 from waystation_domain.model import (
@@ -98,7 +98,7 @@ def test_what_an_operator_retries_does_not_expire(on_failure: OnFailure) -> None
     fails = task("a", on_failure=on_failure, attempts=1)
     world, event = raising(expires_at=START + timedelta(seconds=60))
     world.handle(event, fails, ERROR)
-    (letter,) = world.open_letters()
+    (letter,) = world.open_dead_letters()
     world.retry(letter)
     world.pass_time(60)
     world.fire_due()
@@ -366,8 +366,8 @@ def pending_world() -> tuple[World, Attempt]:
 
 def end(world: World, attempt: Attempt, outcome: Reply | AttemptError) -> bool:
     fenced = isinstance(outcome, AttemptError)
-    where, row = standing(world.facts()[world.first.event_id], attempt, fenced=fenced)
-    assert where is Standing.PENDING
+    where, row = attempt_state(world.facts()[world.first.event_id], attempt, fenced=fenced)
+    assert where is AttemptState.PENDING
     assert row is not None
     with world.drafting() as draft:
         return complete(draft, world.first, A, row, outcome)
@@ -382,7 +382,7 @@ def test_a_pending_result_takes_effect_on_the_instance_as_it_is_now() -> None:
     assert end(world, attempt, Reply(change=(Operation("/n", "increment", 1),)))
     assert world.instance.data == {"n": 6}
     facts = world.facts()[world.first.event_id]
-    assert standing(facts, attempt, fenced=False) == (Standing.OVER, None)
+    assert attempt_state(facts, attempt, fenced=False) == (AttemptState.OVER, None)
     world.check_history()
 
 
@@ -403,16 +403,18 @@ def test_a_failed_pending_attempt_is_followed_by_another_and_then_by_a_dead_lett
     assert world.handle(world.first, A, Pending(30.0), attempt=2) is Verdict.APPLIED
     first, second = attempt, replace(attempt, attempt=2)
     facts = world.facts()[world.first.event_id]
-    assert standing(facts, first, fenced=True)[0] is Standing.OVER
-    assert standing(facts, first, fenced=False)[0] is Standing.PENDING, "its result would count"
+    assert attempt_state(facts, first, fenced=True)[0] is AttemptState.OVER
+    assert attempt_state(facts, first, fenced=False)[0] is AttemptState.PENDING, (
+        "its result would count"
+    )
     assert end(world, second, ERROR)
     assert world.instance.status is Status.FAILED
-    assert world.open_letters()[0].attempts == 2
+    assert world.open_dead_letters()[0].attempts == 2
 
 
 def test_a_pending_delivery_can_be_given_more_time() -> None:
     world, attempt = pending_world()
-    _, row = standing(world.facts()[world.first.event_id], attempt, fenced=True)
+    _, row = attempt_state(world.facts()[world.first.event_id], attempt, fenced=True)
     assert row is not None
     with world.drafting() as draft:
         extend(draft, row, 500.0)
@@ -490,13 +492,17 @@ def test_what_is_in_call_is_not_pending_yet() -> None:
     edited = Delivery("e", "a", DeliveryState.PENDING, edit=1)
     for fenced in (True, False):
         for facts, attempt, expected in (
-            (EventFacts(True), first, (Standing.IN_CALL, None)),
-            (EventFacts(False, {"a": leased}), first, (Standing.IN_CALL, leased)),
-            (EventFacts(False), first, (Standing.OVER, None)),
-            (EventFacts(False, {"a": edited}), first, (Standing.OVER, edited)),
-            (EventFacts(False, {"a": edited}), replace(first, edit=1), (Standing.PENDING, edited)),
+            (EventFacts(True), first, (AttemptState.IN_CALL, None)),
+            (EventFacts(False, {"a": leased}), first, (AttemptState.IN_CALL, leased)),
+            (EventFacts(False), first, (AttemptState.OVER, None)),
+            (EventFacts(False, {"a": edited}), first, (AttemptState.OVER, edited)),
+            (
+                EventFacts(False, {"a": edited}),
+                replace(first, edit=1),
+                (AttemptState.PENDING, edited),
+            ),
         ):
-            assert standing(facts, attempt, fenced=fenced) == expected
+            assert attempt_state(facts, attempt, fenced=fenced) == expected
 
 
 @pytest.mark.parametrize("expires_in", [None, 60])

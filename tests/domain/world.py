@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from waystation_core.means import MEANS
+from waystation_core.providers import PROVIDERS
 from waystation_domain import actions, dead_letters, timers
 from waystation_domain.commit import (
     SETTLED,
@@ -75,11 +75,11 @@ class World:
     ) -> None:
         numbers = count(1)
         self.rules = Rules(
-            replace(MEANS, make_id=lambda: f"id-{next(numbers)}"), resolve, max_events
+            replace(PROVIDERS, make_id=lambda: f"id-{next(numbers)}"), resolve, max_events
         )
         self.now = START
         begun = actions.start(
-            means=self.rules.means,
+            providers=self.rules.providers,
             workflow_instance_id="w",
             workflow_type="type",
             data=data or {},
@@ -129,7 +129,7 @@ class World:
             if row.state is DeliveryState.HELD
         ]
 
-    def open_letters(self) -> list[dead_letters.OpenDeadLetter]:
+    def open_dead_letters(self) -> list[dead_letters.OpenDeadLetter]:
         return [one for one in self.letters.values() if one.state is DeadLetterState.OPEN]
 
     def raised(self, event_type: str) -> list[Event]:
@@ -236,7 +236,7 @@ class World:
             (at, kind, ref) for (kind, ref), at in self.timers.items() if at <= self.now
         ):
             delayed = [ref for kind, ref in self.timers if kind is TimerKind.EVENT]
-            material = timers.Material(
+            material = timers.FiringFacts(
                 events=self.events,
                 delayed=[self.events[ref] for ref in delayed],
                 open=[(row, self.events[row.event_id]) for row in self.deliveries.values()],
@@ -337,8 +337,8 @@ class World:
         assert not timed & self.outbox
         open_events = {of for of, _ in self.deliveries} | self.outbox | timed
         assert instance.unsettled == len(open_events)
-        assert instance.dead_letters == len(self.open_letters())
-        assert {(one.event.event_id, one.task_id) for one in self.open_letters()} >= {
+        assert instance.dead_letters == len(self.open_dead_letters())
+        assert {(one.event.event_id, one.task_id) for one in self.open_dead_letters()} >= {
             place for place, row in self.deliveries.items() if row.state is DeliveryState.DEAD
         }
         assert all(instance.status is Status.FAILED for _ in self.held())

@@ -39,7 +39,7 @@ OF_BOTH = {"locked", "locked.write", "locked.exit", "announce"}
 READING = {
     "probe",
     "leased",
-    "standing_timers",
+    "timers_of_instances",
     "backlog",
     "handlers",
     "changes",

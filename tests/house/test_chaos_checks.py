@@ -177,7 +177,7 @@ def _delivery_beside_a_dead_letter_left(run: MadeUpRun) -> None:
 
 def _dead_letter_that_nobody_decides_about(run: MadeUpRun) -> None:
     run.status = "FAILED"
-    run.letters[0]["state"] = "DEAD_LETTER_STATE_OPEN"
+    run.dead_letters[0]["state"] = "DEAD_LETTER_STATE_OPEN"
     run.state["status"]["deliveries"] = "1"
 
 
@@ -186,12 +186,12 @@ def _message_left(run: MadeUpRun) -> None:
 
 
 def _poison_not_dead(run: MadeUpRun) -> None:
-    run.letters.clear()
+    run.dead_letters.clear()
 
 
 def _dead_without_poison(run: MadeUpRun) -> None:
     work = next(event for event in run.events if event["event"]["event_id"] == "e3")
-    run.letters.append({**run.letters[0], "event": work["event"], "task_id": "work"})
+    run.dead_letters.append({**run.dead_letters[0], "event": work["event"], "task_id": "work"})
 
 
 def _last_operation_fails(run: MadeUpRun) -> None:

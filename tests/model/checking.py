@@ -87,7 +87,7 @@ class Story:
     outbox: set[str]
     deliveries: list[Delivery]
     timers: set[tuple[int, str]]
-    open_letters: list[tuple[str, Place]]
+    open_dead_letters: list[tuple[str, Place]]
 
     @classmethod
     async def read(cls, connection: Any, key: int) -> Story:
@@ -313,8 +313,8 @@ def _check_counts(story: Story) -> None:
     head = story.head
     assert not story.timed & story.outbox
     assert head.unsettled == len(story.open_events), "P7: unsettled"
-    assert head.dead_letters == len(story.open_letters), "P7: dead letters"
-    assert {place for _, place in story.open_letters} >= {
+    assert head.dead_letters == len(story.open_dead_letters), "P7: dead letters"
+    assert {place for _, place in story.open_dead_letters} >= {
         (row.event_id, row.task_id) for row in story.deliveries if row.state == DEAD
     }
     moving = [kind for kind, _ in story.timers if kind in MOVING]

@@ -27,20 +27,20 @@ from waystation.v1 import (
     workflow_service_pb2,
 )
 from waystation_api.dead_letters.service import DeadLetterService
-from waystation_api.deliveries.completions import Completing
+from waystation_api.deliveries.completions import Completions
 from waystation_api.deliveries.service import DeliveryCompletionService
 from waystation_api.handlers.catch_ups import catch_up
 from waystation_api.workflows.backlog import Backlog
 from waystation_api.workflows.calls import WorkflowCalls
-from waystation_api.workflows.changes import Changing
-from waystation_api.workflows.instance_lines import InstanceLines
+from waystation_api.workflows.changes import Changes
+from waystation_api.workflows.instance_queues import InstanceQueues
 from waystation_api.workflows.service import WorkflowService
 from waystation_api.workflows.starts import Starter
 from waystation_api.workflows.waiters import InstanceReader
 from waystation_core.background import Contact
 from waystation_core.decisions import Decisions
-from waystation_core.means import MEANS
 from waystation_core.ports.store import Registration
+from waystation_core.providers import PROVIDERS
 from waystation_core.registry_copy import RegistryCopy
 from waystation_core.relay.relay import Relay
 from waystation_core.rpc.settings import read_settings
@@ -121,8 +121,8 @@ class System:
         self._endpoints_for: Running | None = None
         self.replace(app, "EndpointDirectory", self._endpoints)
         # The same life has the same waits.
-        self.means = replace(MEANS, chance=random.Random(0).random)
-        self.replace(app, "MEANS", self.means)
+        self.providers = replace(PROVIDERS, chance=random.Random(0).random)
+        self.replace(app, "PROVIDERS", self.providers)
         self.witness = Witness(self.ledger.answers, CONTINUES)
         self.script = Script()
         self.handlers: dict[str, str] = {}
@@ -176,8 +176,8 @@ class System:
         relay = Relay(engine, cast(Any, self.wire.port()))
         copy = RegistryCopy(registry, look_every=HOP)
         backlog = Backlog(engine, 1_000_000)
-        decisions = Decisions(engine, relay, copy, self.means, max_events=10_000)
-        changes = Changing(queries, decisions, InstanceLines(4))
+        decisions = Decisions(engine, relay, copy, self.providers, max_events=10_000)
+        changes = Changes(queries, decisions, InstanceQueues(4))
 
         async def make() -> SimpleNamespace:
             await copy.refresh()
@@ -195,18 +195,18 @@ class System:
                     ),
                     streams=unused,
                     reader=InstanceReader(queries),
-                    reading=unused,
-                    watching=unused,
-                    changing=changes,
-                    replaying=unused,
-                    forking=unused,
+                    reads=unused,
+                    watches=unused,
+                    changes=changes,
+                    replays=unused,
+                    forks=unused,
                     registry=copy,
                     backlog=backlog,
                     queries=queries,
                     broker=cast(Any, self.wire.port()),
                 ),
                 letters=DeadLetterService(queries, changes, unused),
-                completions=DeliveryCompletionService(Completing(queries, changes, copy)),
+                completions=DeliveryCompletionService(Completions(queries, changes, copy)),
             )
 
         return cast(SimpleNamespace, self.run(make()))

@@ -22,14 +22,14 @@ from support.databases import migrated
 
 from localservers.postgres import PostgresServer
 from waystation_api.handlers.catch_ups import catch_up
-from waystation_api.workflows.changes import Change, Changing
-from waystation_api.workflows.instance_lines import InstanceLines
+from waystation_api.workflows.changes import Change, Changes
+from waystation_api.workflows.instance_queues import InstanceQueues
 from waystation_conversion.replies import reply_from_proto
 from waystation_core.background import Contact
 from waystation_core.decisions import Decisions, Request
 from waystation_core.ids import new_id
-from waystation_core.means import MEANS
 from waystation_core.ports.store import Registration
+from waystation_core.providers import PROVIDERS
 from waystation_core.registry_copy import RegistryCopy
 from waystation_core.relay.relay import Relay
 from waystation_core.store.connections import Connections, open_pool
@@ -109,7 +109,7 @@ class Scene:
         self.witness.answers.clear()  # type: ignore[attr-defined]
         store = PostgresEngineStore(self.pool)
         start = actions.start(
-            means=MEANS,
+            providers=PROVIDERS,
             workflow_instance_id="scene",
             workflow_type="flow",
             data={"count": 0},
@@ -157,7 +157,9 @@ class Scene:
         async with PostgresEngineStore(self.pool).locked(
             key=self.key, event_ids=[event.event_id]
         ) as locked:
-            draft = Draft(locked.instance, facts=locked.facts, rules=Rules(MEANS), now=locked.now)
+            draft = Draft(
+                locked.instance, facts=locked.facts, rules=Rules(PROVIDERS), now=locked.now
+            )
             result = CallResult(
                 task, 1, locked.instance.version, reply(answer, locked.instance.data)
             )
@@ -175,7 +177,9 @@ class Scene:
         async with PostgresEngineStore(self.pool).locked(
             key=self.key, event_ids=[touch.event.event_id]
         ) as locked:
-            draft = Draft(locked.instance, facts=locked.facts, rules=Rules(MEANS), now=locked.now)
+            draft = Draft(
+                locked.instance, facts=locked.facts, rules=Rules(PROVIDERS), now=locked.now
+            )
             apply_touch(draft, touch, router_id=DEAD_ROUTER)
             await locked.write(draft.commit())
 
@@ -185,7 +189,7 @@ class Scene:
         """What one process has to decide with."""
         store = PostgresEngineStore(actor.pool)
         relay = QuietRelay(store, cast(Any, NoBroker()))
-        return store, relay, Decisions(store, relay, self.registry, MEANS, max_events=10_000)
+        return store, relay, Decisions(store, relay, self.registry, PROVIDERS, max_events=10_000)
 
     def result(
         self, of: str, *, locked: bool = False, router_id: str = "", holds: bool = False
@@ -259,15 +263,15 @@ class Scene:
         async def act(actor: Actor) -> None:
             _, _, decisions = self.parts(actor)
             queries = PostgresQueryStore(Connections(actor.pool, actor.pool))
-            changing = Changing(queries, decisions, InstanceLines(4))
+            changes = Changes(queries, decisions, InstanceQueues(4))
             change = Change("scene", request=Request(what, new_id(), b""))
             try:
                 if what == "cancel":
-                    await changing.cancel(change, "enough")
+                    await changes.cancel(change, "enough")
                 elif what == "input":
-                    await changing.provide_input(change, "", {f"input-{self.asked}": True}, "")
+                    await changes.provide_input(change, "", {f"input-{self.asked}": True}, "")
                 else:
-                    await changing.publish(change, NewEvent("work", {"by": new_id()}))
+                    await changes.publish(change, NewEvent("work", {"by": new_id()}))
             except (WorkflowEnded, WorkflowNotWaiting):
                 pass
 

@@ -166,7 +166,7 @@ class Machine(RuleBasedStateMachine):
         ]
 
     def letters(self) -> list[str]:
-        return [letter for story in self.stories for letter, _ in story.open_letters]
+        return [letter for story in self.stories for letter, _ in story.open_dead_letters]
 
     def unanswered(self) -> list[Asked]:
         return [asked for asked in self.system.asked if not asked.over]

@@ -275,7 +275,7 @@ TABLE = (
     # --- timers: claimed for some seconds
     Row("timers", "claim_timers", delayed, tasks=BOTH, late=CARRIED_OUT),
     Row("timers", "load", delayed, tasks=BOTH, late=ALL - OTHERS),
-    Row("timers", "standing_timers", delayed, tasks=BOTH, late=ALL - OTHERS),
+    Row("timers", "timers_of_instances", delayed, tasks=BOTH, late=ALL - OTHERS),
     Row("decisions", "commit", delayed, tasks=BOTH, late=ALL - {"other"}, note="timers"),
     *(
         Row(
@@ -301,6 +301,7 @@ TABLE = (
         "timers", "locked.open_deliveries", cancelled, others=("decisions",), counts=False, late=ALL
     ),
     # --- the router itself
+    Row("sweeper", "forget_requests", announced),
     Row("lease", "heartbeat", ready),
     Row(
         "lease",

@@ -16,9 +16,9 @@ from support.waiting import eventually
 
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.broker.in_process import InProcessBroker
-from waystation_core.means import MEANS
 from waystation_core.ports.broker import Notice
 from waystation_core.ports.store import Loaded, WriteRefused
+from waystation_core.providers import PROVIDERS
 from waystation_core.rpc.attempts import NotSent
 from waystation_domain.commit import EventFacts
 from waystation_domain.draft import Draft, Rules
@@ -212,7 +212,7 @@ async def _somebody_writes(whole: WholeRouter, made: Made, value: int) -> None:
     async with whole.engine.store.locked(workflow_instance_id=workflow_instance_id) as locked:
         event = await locked.event(made.request.event.event_id)
         assert event is not None
-        draft = Draft(locked.instance, facts={}, rules=Rules(MEANS), now=datetime.now(UTC))
+        draft = Draft(locked.instance, facts={}, rules=Rules(PROVIDERS), now=datetime.now(UTC))
         operations = [Operation("/theirs", "set", value)]
         draft.touch(data=apply(locked.instance.data, operations))
         record_action(draft, "input", event, by=CLIENT, operations=operations)

@@ -11,8 +11,8 @@ import pytest
 from router import given
 
 from waystation_core.decisions import Decisions
-from waystation_core.means import MEANS
 from waystation_core.ports.store import Committed, Loaded
+from waystation_core.providers import PROVIDERS
 from waystation_core.registry_copy import RegistryCopy
 from waystation_domain.commit import EventFacts, InstanceCommit
 from waystation_domain.model import Event, Status, Timer, TimerKind, Wait
@@ -60,7 +60,7 @@ class Delayed:
             NOW,
         )
 
-    async def standing_timers(self, keys: list[int]) -> dict[int, list[Timer]]:
+    async def timers_of_instances(self, keys: list[int]) -> dict[int, list[Timer]]:
         return {key: [self.timers[key]] for key in keys if key < self.standing}
 
     async def commit(self, batch: list[InstanceCommit], **_: Any) -> Committed:
@@ -100,7 +100,7 @@ class Delayed:
 def timers_of(store: Any) -> Timers:
     relay = SimpleNamespace(committed=lambda commits: None)
     registry = RegistryCopy(cast(Any, None), look_every=1.0)
-    decisions = Decisions(store, cast(Any, relay), registry, MEANS, max_events=10)
+    decisions = Decisions(store, cast(Any, relay), registry, PROVIDERS, max_events=10)
     return Timers(Ledger(), store, decisions)
 
 

@@ -10,7 +10,7 @@ from router.whole import Made, WholeRouter, task
 from support.waiting import eventually
 
 from waystation.v1 import task_handler_service_pb2 as pb
-from waystation_core.means import MEANS
+from waystation_core.providers import PROVIDERS
 from waystation_domain.draft import Draft, Rules
 from waystation_domain.model import Delivery, DeliveryState
 from waystation_domain.results import CONFLICTS_BEFORE_TURN, EventTouch, apply_touch, take_turn
@@ -71,7 +71,7 @@ async def test_who_computed_meanwhile_hears_of_a_turn_that_ends_elsewhere(
     async with whole.engine.store.locked(workflow_instance_id=key, event_ids=[event_id]) as locked:
         event = await locked.event(event_id)
         assert event is not None
-        draft = Draft(locked.instance, facts=locked.facts, rules=Rules(MEANS), now=locked.now)
+        draft = Draft(locked.instance, facts=locked.facts, rules=Rules(PROVIDERS), now=locked.now)
         touch = EventTouch(event, (task(), task("other")))
         assert take_turn(draft, touch, task("other"), router_id=whole.router.router_id)
         await locked.write(draft.commit())
@@ -84,7 +84,7 @@ async def test_who_computed_meanwhile_hears_of_a_turn_that_ends_elsewhere(
     assert await whole.open_events() == 1
     async with whole.engine.store.locked(workflow_instance_id=key, event_ids=[event_id]) as locked:
         draft = Draft(
-            locked.instance, facts=locked.facts, rules=Rules(MEANS), now=datetime.now(UTC)
+            locked.instance, facts=locked.facts, rules=Rules(PROVIDERS), now=datetime.now(UTC)
         )
         row = Delivery(event_id, "other", DeliveryState.READY, due_in=600.0)
         apply_touch(

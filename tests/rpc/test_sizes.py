@@ -289,7 +289,7 @@ def replayed() -> replay_pb2.ReplayStep:
     recorded = replace(recorded, entry=replace(recorded.entry, result=Result.FAILED))
     step = replay_report.begin(recorded)
     small = Difference("/" + "p" * 100, "old", "new")
-    replay_report.tell(
+    replay_report.fill_step(
         step,
         Comparison(
             same=False,

@@ -18,7 +18,7 @@ from waystation_conversion import (
     timestamp_from_proto,
 )
 from waystation_conversion.times import retry_after_from_proto
-from waystation_conversion.unforeseen import refuses_unforeseen
+from waystation_conversion.unexpected import refuses_unexpected
 from waystation_domain.errors import InvalidField
 from waystation_domain.outcomes import AttemptError
 
@@ -128,7 +128,7 @@ def test_what_no_check_foresaw_ends_the_attempt_too(monkeypatch: pytest.MonkeyPa
 
 
 def test_what_no_check_foresaw_in_a_request_is_the_requests_fault() -> None:
-    @refuses_unforeseen("payload")
+    @refuses_unexpected("payload")
     def convert(value: object) -> None:
         raise TypeError("nobody thought of that")
 

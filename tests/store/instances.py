@@ -10,8 +10,8 @@ from typing import Any
 
 from waystation_api.workflows.past import entries_of
 from waystation_core.ids import new_id
-from waystation_core.means import MEANS
 from waystation_core.ports.store import Locked
+from waystation_core.providers import PROVIDERS
 from waystation_core.store.connections import Connections
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.queries import PostgresQueryStore
@@ -59,7 +59,7 @@ def a_start(
     deadline: float | None = None,
 ) -> actions.Start:
     return actions.start(
-        means=MEANS,
+        providers=PROVIDERS,
         workflow_instance_id=workflow_instance_id or new_id(),
         workflow_type="claim",
         data={} if data is None else data,
@@ -119,7 +119,7 @@ class Engine:
         loaded = await self.store.load([event_id])
         event, key = loaded.events[event_id]
         instance = loaded.instances[key]
-        draft = Draft(instance, facts=loaded.facts, rules=Rules(MEANS), now=datetime.now(UTC))
+        draft = Draft(instance, facts=loaded.facts, rules=Rules(PROVIDERS), now=datetime.now(UTC))
         result = CallResult(by, attempt, instance.version, outcome, duration_us=1500)
         apply_touch(draft, EventTouch(event, (by,), {by.task_id: result}), router_id=ROUTER)
         return draft.commit()
@@ -146,7 +146,7 @@ class Engine:
         return Draft(
             locked.instance,
             facts=locked.facts if facts is None else facts,
-            rules=Rules(MEANS),
+            rules=Rules(PROVIDERS),
             now=locked.now,
             log=locked.log,
         )

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 from store.instances import ROUTER, Engine, a_start, task
 
-from waystation_core.means import MEANS
+from waystation_core.providers import PROVIDERS
 from waystation_domain.draft import Draft, Rules
 from waystation_domain.model import DeliveryState, NewEvent, TimerKind
 from waystation_domain.outcomes import FanOut, Pending, Reply, WaitRequest
-from waystation_domain.timers import Material, fire
+from waystation_domain.timers import FiringFacts, fire
 
 A = task("a")
 
@@ -72,8 +72,8 @@ async def test_a_delayed_event_is_in_no_outbox_before_its_time(engine: Engine) -
         due, _ = await locked.timers()
         known = await locked.facts_of([delayed.event_id])
         facts = {delayed.event_id: replace(known[delayed.event_id], timed=True)}
-        draft = Draft(locked.instance, facts=facts, rules=Rules(MEANS), now=locked.now)
-        fire(draft, due, Material(events={delayed.event_id: event}))
+        draft = Draft(locked.instance, facts=facts, rules=Rules(PROVIDERS), now=locked.now)
+        fire(draft, due, FiringFacts(events={delayed.event_id: event}))
         await locked.write(draft.commit())
     loaded = await engine.store.load([delayed.event_id])
     assert loaded.facts[delayed.event_id].in_outbox

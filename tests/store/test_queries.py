@@ -14,14 +14,14 @@ from support.scripted_engine import ScriptedEngine, failure, reply, task
 from waystation_api.workflows.past import entries_of
 from waystation_core.broker import open_broker
 from waystation_core.ids import new_id
-from waystation_core.means import MEANS
 from waystation_core.ports.store import (
     DeadLetterFilter,
+    FirstFew,
     HistoryFilter,
     LeaseState,
     RouterReport,
-    Some,
 )
+from waystation_core.providers import PROVIDERS
 from waystation_core.store.connections import (
     ConnectionPool,
     Connections,
@@ -73,7 +73,7 @@ async def started(pool: ConnectionPool, name: str) -> int:
     (made,) = await PostgresEngineStore(pool).start(
         [
             actions.start(
-                means=MEANS,
+                providers=PROVIDERS,
                 workflow_instance_id=name,
                 workflow_type="t",
                 data={"n": 1.5},
@@ -111,7 +111,7 @@ async def test_open_work_is_what_is_not_settled(
     assert (waiting.event.event_type, waiting.announcements, found.deliveries) == (
         "workflow.started",
         1,
-        Some([]),
+        FirstFew([]),
     )
     assert (waiting.due_at - waiting.created_at).total_seconds() == pytest.approx(60, abs=1)
     await engine.handle("w-1", "workflow.started", reply("a", "b"))

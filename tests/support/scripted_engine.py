@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from waystation_core.ids import new_id
-from waystation_core.means import MEANS
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.store import EngineStore, QueryStore
+from waystation_core.providers import PROVIDERS
 from waystation_core.relay.relay import Relay
 from waystation_domain import timers
 from waystation_domain.draft import Draft, Rules
@@ -59,8 +59,10 @@ class ScriptedEngine:
     async def fire(self, workflow_instance_id: str, kind: TimerKind) -> None:
         """Has the time come of a timer that is about the instance itself."""
         async with self._store.locked(workflow_instance_id=workflow_instance_id) as locked:
-            draft = Draft(locked.instance, facts=locked.facts, rules=Rules(MEANS), now=locked.now)
-            timers.fire(draft, Timer(kind), timers.Material())
+            draft = Draft(
+                locked.instance, facts=locked.facts, rules=Rules(PROVIDERS), now=locked.now
+            )
+            timers.fire(draft, Timer(kind), timers.FiringFacts())
             await locked.write(draft.commit())
 
     async def handle(
@@ -99,7 +101,9 @@ class ScriptedEngine:
                     service_version="1",
                     endpoint="127.0.0.1:7500",
                 )
-            draft = Draft(locked.instance, facts=locked.facts, rules=Rules(MEANS), now=locked.now)
+            draft = Draft(
+                locked.instance, facts=locked.facts, rules=Rules(PROVIDERS), now=locked.now
+            )
             verdicts = apply_touch(
                 draft,
                 EventTouch(event, resolved, results, {row.task_id: row for row in rows}),

@@ -98,7 +98,9 @@ class _Rule:
     chance: float
     random: random.Random
 
-    def means(self, name: str, number: int, given: tuple[Any, ...], named: dict[str, Any]) -> bool:
+    def providers(
+        self, name: str, number: int, given: tuple[Any, ...], named: dict[str, Any]
+    ) -> bool:
         return (
             self.name in (name, "*")
             and (self.calls is None or number in self.calls)
@@ -158,7 +160,7 @@ class Script:
         self.calls[name] += 1
         number = self.calls[name]
         fault = next(
-            (rule.fault for rule in self._rules if rule.means(name, number, given, named)), None
+            (rule.fault for rule in self._rules if rule.providers(name, number, given, named)), None
         )
         if fault is None:
             return await effect()

@@ -15,7 +15,7 @@ from worker_sdk.test_client import filled
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation_worker import Client, NewWorkflow, Unavailable, WorkflowAlreadyExists, connection
 from waystation_worker.call_stream import MAX_MESSAGE_BYTES
-from waystation_worker.patience import Patience
+from waystation_worker.retry_window import RetryWindow
 
 
 @pytest.fixture
@@ -160,11 +160,11 @@ async def test_the_time_for_tries_begins_with_the_first_failure(
     """A wait may have lasted much longer when its server dies."""
     begun: list[int] = []
 
-    def patience(seconds: float) -> Patience:
+    def patience(seconds: float) -> RetryWindow:
         begun.append(len(waystation.calls))
-        return Patience(seconds)
+        return RetryWindow(seconds)
 
-    monkeypatch.setattr(connection, "Patience", patience)
+    monkeypatch.setattr(connection, "RetryWindow", patience)
     waystation.next("WaitWorkflow", Refusal("UNAVAILABLE", "STORE_UNAVAILABLE"))
     waystation.usual["WaitWorkflow"] = lambda _: filled(pb.WaitWorkflowResponse(), outcome=1)
     await client.wait("a")

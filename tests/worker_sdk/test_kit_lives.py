@@ -119,8 +119,8 @@ def check(run: WorkflowRun) -> None:
     is_open = run.status in ("ACTIVE", "WAITING_FOR_INPUT")
     assert (run.status == "WAITING_FOR_INPUT") <= bool(run.waits)
     assert (run.failure is not None) == (run.status in ("FAILED", "CANCELLED"))
-    stands_still = run.status == "ACTIVE" and not (pending or run.dead_letters)
-    assert (run.idle is not None) == stands_still
+    is_idle = run.status == "ACTIVE" and not (pending or run.dead_letters)
+    assert (run.idle is not None) == is_idle
     # A deadline ends it, and moves nothing.
     assert run.idle is None or run.next_due in (None, run.deadline)
     if is_open and run.next_due is None:

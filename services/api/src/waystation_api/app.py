@@ -26,34 +26,34 @@ from waystation.v1 import (
     system_service_pb2_grpc,
     workflow_service_pb2_grpc,
 )
-from waystation_api.dead_letters.bulk import BulkLetters
-from waystation_api.dead_letters.portions import LetterPortions
+from waystation_api.dead_letters.bulk import BulkDeadLetters
+from waystation_api.dead_letters.portions import DeadLetterPortions
 from waystation_api.dead_letters.service import DeadLetterService
-from waystation_api.deliveries.completions import Completing
+from waystation_api.deliveries.completions import Completions
 from waystation_api.deliveries.service import DeliveryCompletionService
-from waystation_api.handlers.registrations import Registering
-from waystation_api.handlers.retirement import Retiring
+from waystation_api.handlers.registrations import Registrations
+from waystation_api.handlers.retirement import Retirement
 from waystation_api.handlers.service import HandlerRegistryService
 from waystation_api.settings import ApiSettings, static_registrations
-from waystation_api.system.flow import Flowing
+from waystation_api.system.flow import FlowReports
 from waystation_api.system.service import SystemService
 from waystation_api.workflows.backlog import LOOK_SECONDS, Backlog
 from waystation_api.workflows.call_streams import CallStreams
 from waystation_api.workflows.calls import WorkflowCalls
-from waystation_api.workflows.changes import Changing
-from waystation_api.workflows.forks import Forking
-from waystation_api.workflows.instance_lines import InstanceLines
-from waystation_api.workflows.reads import Reading
-from waystation_api.workflows.replays import Replaying
+from waystation_api.workflows.changes import Changes
+from waystation_api.workflows.forks import Forks
+from waystation_api.workflows.instance_queues import InstanceQueues
+from waystation_api.workflows.reads import Reads
+from waystation_api.workflows.replays import Replays
 from waystation_api.workflows.service import WorkflowService
 from waystation_api.workflows.starts import Starter
 from waystation_api.workflows.waiters import InstanceReader, Waiters
-from waystation_api.workflows.watches import Watching
+from waystation_api.workflows.watches import Watches
 from waystation_core.background import Contact, Kept, Retries, keep, through_outages
 from waystation_core.decisions import Decisions
-from waystation_core.means import MEANS
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.store import EngineStore, QueryStore, RegistryStore
+from waystation_core.providers import PROVIDERS
 from waystation_core.registry_copy import RegistryCopy
 from waystation_core.relay.relay import Relay
 from waystation_core.rpc.addresses import servers_of
@@ -144,45 +144,45 @@ class ApiServer:
             store.engine,
             self._relay,
             self._registry,
-            MEANS,
+            PROVIDERS,
             max_events=settings.max_events_per_workflow,
         )
-        self._registering = Registering(
+        self._registrations = Registrations(
             store.registry, self._registry, decisions, allowlist, at_most=settings.max_handlers
         )
-        self._retiring = Retiring(
+        self._retirement = Retirement(
             store.engine, store.registry, self._registry, decisions, settings.retire_after_seconds
         )
-        changing = Changing(
+        changes = Changes(
             store.queries,
             decisions,
-            InstanceLines(hot_share(settings.api_database_connections) // 2),
+            InstanceQueues(hot_share(settings.api_database_connections) // 2),
         )
-        portions = LetterPortions(store.queries, decisions)
-        bulk = BulkLetters(store.engine, store.queries, changing, portions)
+        portions = DeadLetterPortions(store.queries, decisions)
+        bulk = BulkDeadLetters(store.engine, store.queries, changes, portions)
         calls = WorkflowCalls(self._starter, self._waiters, self._registry)
         self._streams = CallStreams(calls, reader)
         workflows = WorkflowService(
             calls=calls,
             streams=self._streams,
             reader=reader,
-            reading=Reading(store.queries, reader),
-            watching=Watching(store.queries, self._waiters),
-            changing=changing,
-            replaying=Replaying(
+            reads=Reads(store.queries, reader),
+            watches=Watches(store.queries, self._waiters),
+            changes=changes,
+            replays=Replays(
                 store.queries,
                 reader,
                 self._registry,
                 allowlist,
                 max_events=settings.max_events_per_workflow,
             ),
-            forking=Forking(store.queries, reader, self._starter, self._registry),
+            forks=Forks(store.queries, reader, self._starter, self._registry),
             registry=self._registry,
             backlog=self._backlog,
             queries=store.queries,
             broker=broker,
         )
-        handlers = HandlerRegistryService(store.registry, self._registering, self._retiring)
+        handlers = HandlerRegistryService(store.registry, self._registrations, self._retirement)
         self._gate = _Gate()
         self._rpc = RpcServer(
             [
@@ -199,17 +199,19 @@ class ApiServer:
                 _service(
                     "DeadLetterService",
                     dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server,
-                    DeadLetterService(store.queries, changing, bulk),
+                    DeadLetterService(store.queries, changes, bulk),
                 ),
                 _service(
                     "DeliveryCompletionService",
                     delivery_completion_service_pb2_grpc.add_DeliveryCompletionServiceServicer_to_server,
-                    DeliveryCompletionService(Completing(store.queries, changing, self._registry)),
+                    DeliveryCompletionService(Completions(store.queries, changes, self._registry)),
                 ),
                 _service(
                     "SystemService",
                     system_service_pb2_grpc.add_SystemServiceServicer_to_server,
-                    SystemService(store.queries, Flowing(store.registry, store.queries), broker),
+                    SystemService(
+                        store.queries, FlowReports(store.registry, store.queries), broker
+                    ),
                 ),
             ],
             host=settings.api_host,
@@ -245,12 +247,12 @@ class ApiServer:
         for name, work in (
             ("registry", self._registry.follow),
             ("probe", self._contact.watch),
-            ("health", self._tell_health),
+            ("health", self._report_health),
         ):
             self._background.append(keep(name, work))
         for name, seconds, turn in (
-            ("catch up", _CATCH_UP_SECONDS, self._registering.look_again),
-            ("retire tasks", _RETIRING_SECONDS, self._retiring.look),
+            ("catch up", _CATCH_UP_SECONDS, self._registrations.look_again),
+            ("retire tasks", _RETIRING_SECONDS, self._retirement.look),
             ("backlog", LOOK_SECONDS, self._backlog.turn),
         ):
             self._background.append(keep(name, self._every(name, seconds, turn)))
@@ -287,7 +289,7 @@ class ApiServer:
             again = handler_registry_service_pb2.RegisterHandlerRequest()
             again.CopyFrom(request)
             try:
-                await self._registering.register(again)
+                await self._registrations.register(again)
             except StoreUnavailable:
                 # No fault of the registration: all of them are tried again.
                 raise
@@ -299,7 +301,7 @@ class ApiServer:
                     message=error.message,
                 )
 
-    async def _tell_health(self) -> None:
+    async def _report_health(self) -> None:
         """Health follows whether a start would be written. The broker's outages it sits out: what is
         accepted meanwhile is announced later."""
         await self.ready.wait()

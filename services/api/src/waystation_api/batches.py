@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from waystation_core.background import Kept, keep
-from waystation_core.fair_line import FairLine
+from waystation_core.fair_queue import FairQueue
 from waystation_core.ports.store import WriteRefused
 from waystation_domain.errors import StoreUnavailable
 
@@ -48,7 +48,7 @@ class Batcher(Generic[Item, Answer]):
         self._most_bytes = most_bytes
         self._held = 0
         self._held_bytes = 0
-        self._waiting: FairLine[_Held[Item, Answer]] = FairLine()
+        self._waiting: FairQueue[_Held[Item, Answer]] = FairQueue()
         self._under_way: set[Kept] = set()
 
     async def __call__(self, item: Item, size_bytes: int = 0, line: str = "") -> Answer:

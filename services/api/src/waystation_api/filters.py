@@ -36,7 +36,7 @@ def workflow_filter(message: workflow_pb2.WorkflowFilter) -> WorkflowFilter:
     )
 
 
-def letter_filter(message: dead_letter_pb2.DeadLetterFilter) -> DeadLetterFilter:
+def dead_letter_filter(message: dead_letter_pb2.DeadLetterFilter) -> DeadLetterFilter:
     """Which dead letters are meant: open ones where no state is given. Raises InvalidId,
     InvalidEventType, InvalidField."""
     states = _known(message.states, DeadLetterState, "filter.states")
@@ -116,7 +116,7 @@ def target_of(
             "target is missing: give a filter, or `all` for every open dead letter.",
             field="target",
         )
-    filter = letter_filter(request.filter)
+    filter = dead_letter_filter(request.filter)
     if filter.states != every.states:
         raise InvalidField(
             "filter.states may contain only OPEN here: retried and discarded dead letters cannot be changed. "

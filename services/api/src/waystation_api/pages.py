@@ -121,7 +121,7 @@ async def fill(
     page: Page,
     into: MutableSequence[Any],
     look: Callable[[Key | None, int], Awaitable[Sequence[T]]],
-    tell: Callable[[T], Message],
+    to_message: Callable[[T], Message],
     key: Callable[[T, Key | None], Key],
 ) -> str:
     """Puts as many rows into a page as fit; the token of the next one, empty where there is none.
@@ -135,7 +135,7 @@ async def fill(
         limit = min(page.size + 1 - len(into), at_once)
         rows = await look(after, limit)
         for row in rows:
-            message = tell(row)
+            message = to_message(row)
             if len(into) == page.size or (not room.takes(message) and into):
                 return page.token(after or ())
             into.append(message)

@@ -2,7 +2,7 @@
 
 `workflows`, `events`, `history` and `dead_letters` make messages; `requests` reads what clients and
 tasks ask for, `replies` what tasks answer; `tasks` goes both ways. `times`, `structs` and `sizes` are
-their parts, `statuses` says what a gRPC status means for an attempt, and `unforeseen` turns every other
+their parts, `statuses` says what a gRPC status means for an attempt, and `unexpected` turns every other
 failure to read a message into a typed error. Input is checked against the limits here, and nowhere
 later. Servers and the SDK's test kit use it, so it imports only the domain, the contract, protobuf,
 gRPC's codes and orjson.
@@ -26,7 +26,7 @@ from waystation_conversion.times import (
     set_timestamp,
     timestamp_from_proto,
 )
-from waystation_conversion.unforeseen import refuses_unforeseen
+from waystation_conversion.unexpected import refuses_unexpected
 from waystation_conversion.workflows import context_to_proto
 
 __all__ = [
@@ -39,7 +39,7 @@ __all__ = [
     "failure_from_proto",
     "new_event_from_proto",
     "payload_from_proto",
-    "refuses_unforeseen",
+    "refuses_unexpected",
     "reply_from_proto",
     "result_from_proto",
     "seconds_from_proto",

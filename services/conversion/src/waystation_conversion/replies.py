@@ -15,7 +15,7 @@ from waystation_conversion.requests import new_event_from_proto, payload_from_pr
 from waystation_conversion.sizes import json_size
 from waystation_conversion.structs import from_value, to_dict
 from waystation_conversion.times import retry_after_from_proto, seconds_from_proto
-from waystation_conversion.unforeseen import refuses_unforeseen
+from waystation_conversion.unexpected import refuses_unexpected
 from waystation_domain import lifecycle, limits, storable
 from waystation_domain.errors import (
     InvalidStruct,
@@ -64,7 +64,7 @@ def reply_from_proto(response: _Response) -> Reply | AttemptError | Pending:
         )
 
 
-@refuses_unforeseen("result")
+@refuses_unexpected("result")
 def result_from_proto(result: _Result) -> Reply:
     """What a task that did its work wants. Raises what breaks a rule, as its caller can correct it."""
     # Looked at before anything is converted: that is what costs.
@@ -211,7 +211,7 @@ def _change(result: _Result) -> Change:
     return Replacement(payload_from_proto(result.data, "data"))
 
 
-@refuses_unforeseen("operations")
+@refuses_unexpected("operations")
 def operations_from_proto(message: operation_pb2.OperationList) -> tuple[Operation, ...]:
     """Operations with their values; whether they fit the data shows when they are applied."""
     if len(message.items) > limits.MAX_OPERATIONS:
@@ -270,7 +270,7 @@ def _check_path(path: str) -> None:
         limits.check_path(path)
 
 
-@refuses_unforeseen("failure")
+@refuses_unexpected("failure")
 def failure_from_proto(failure: result_pb2.TaskFailure) -> AttemptError:
     """The failed attempt that a task tells of."""
     retry_after = None

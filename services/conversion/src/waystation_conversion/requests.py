@@ -10,7 +10,7 @@ from waystation.v1 import event_pb2
 from waystation_conversion.sizes import json_size
 from waystation_conversion.structs import to_dict
 from waystation_conversion.times import seconds_from_proto, timestamp_from_proto
-from waystation_conversion.unforeseen import refuses_unforeseen
+from waystation_conversion.unexpected import refuses_unexpected
 from waystation_domain import limits
 from waystation_domain.errors import (
     InvalidField,
@@ -23,7 +23,7 @@ from waystation_domain.model import JsonObject, NewEvent
 _SURELY_SMALL = limits.MAX_BYTES // 8
 
 
-@refuses_unforeseen("payload")
+@refuses_unexpected("payload")
 def payload_from_proto(
     struct: Struct,
     field: str,
@@ -37,7 +37,7 @@ def payload_from_proto(
     return data
 
 
-@refuses_unforeseen("event")
+@refuses_unexpected("event")
 def new_event_from_proto(message: event_pb2.NewEvent, field: str = "event") -> NewEvent:
     """An event to raise, within the limits; whether its type may be raised is not checked here."""
     limits.check_event_type(message.event_type, f"{field}.event_type")

@@ -6,7 +6,7 @@ import math
 
 from waystation.v1 import handler_pb2, operation_pb2
 from waystation_conversion.times import seconds_from_proto, set_duration
-from waystation_conversion.unforeseen import refuses_unforeseen
+from waystation_conversion.unexpected import refuses_unexpected
 from waystation_domain import limits, reserved, topics
 from waystation_domain.errors import InvalidField, WorkflowTypesRequired
 from waystation_domain.model import OnFailure
@@ -15,7 +15,7 @@ from waystation_domain.task_spec import RetryPolicy, TaskSpec
 _DEFAULTS = RetryPolicy()
 
 
-@refuses_unforeseen("task")
+@refuses_unexpected("task")
 def task_spec_from_proto(
     message: handler_pb2.TaskSpec, service_name: str, field: str = "task"
 ) -> TaskSpec:

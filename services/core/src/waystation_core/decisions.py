@@ -35,8 +35,8 @@ from waystation_core.registry_copy import RegistryCopy
 from waystation_core.relay.relay import Relay
 from waystation_domain.commit import EventFacts, InstanceCommit
 from waystation_domain.draft import Draft, Rules
-from waystation_domain.means import Means
 from waystation_domain.model import DEFAULT_NAMESPACE, Instance, JsonObject
+from waystation_domain.providers import Providers
 
 TRIES = 5
 """Of one decision, where the registry moves or a twin comes first."""
@@ -109,7 +109,7 @@ class Unmoved:
 
     written: Sequence[InstanceCommit]
     """Those that changed something."""
-    left: Sequence[int]
+    remaining: Sequence[int]
     """Keys of instances that moved or are locked, or about which nothing could be decided."""
 
 
@@ -121,14 +121,14 @@ class Decisions:
         store: EngineStore,
         relay: Relay,
         registry: RegistryCopy,
-        means: Means,
+        providers: Providers,
         *,
         max_events: int,
     ) -> None:
         self._store = store
         self._relay = relay
         self._registry = registry
-        self._unresolved = Rules(means, max_events=max_events)
+        self._unresolved = Rules(providers, max_events=max_events)
         self.rules = replace(self._unresolved, resolve=registry.resolve)
         """While the copy of the registry is current."""
 
@@ -150,7 +150,7 @@ class Decisions:
         Raises what `decide` raises, after which nothing was written; WorkflowNotFound; RequestIdReused;
         StoreUnavailable; WriteRefused; RegistryMoved where that kept happening.
         """
-        for left in reversed(range(TRIES)):
+        for remaining in reversed(range(TRIES)):
             try:
                 return await self._once(
                     decide,
@@ -164,12 +164,12 @@ class Decisions:
                     request,
                 )
             except RegistryMoved:
-                if not left:
+                if not remaining:
                     raise
                 await self._registry.refresh()
             except WriteRefused:
                 # Only what a request keeps of itself can meet a twin.
-                if not left or request is None:
+                if not remaining or request is None:
                     raise
         raise AssertionError("the last try returns or raises")
 
@@ -224,7 +224,7 @@ class Decisions:
         generation = self._registry.generation
         counts: dict[int, int] = {}
         commits: list[InstanceCommit] = []
-        left: list[int] = []
+        remaining: list[int] = []
         for one in found:
             key = one.instance.key
             draft = Draft(one.instance, facts=one.facts, rules=self.rules, now=one.now)
@@ -233,14 +233,14 @@ class Decisions:
                 commit = draft.commit()
             except Exception:
                 # Told when it is decided under its lock; the others go on.
-                left.append(key)
+                remaining.append(key)
                 continue
             if not commit.is_empty:
                 commits.append(commit)
             # A great many of them must not keep everything else waiting.
             await asyncio.sleep(0)
         if not commits:
-            return Unmoved((), left)
+            return Unmoved((), remaining)
         if tally is not None:
             tally = replace(tally, of=counts)
         try:
@@ -249,6 +249,8 @@ class Decisions:
             self._relay.perhaps_committed(commits)
             raise
         done = [commit for commit in commits if commit.before.key in written.keys]
-        left += [commit.before.key for commit in commits if commit.before.key not in written.keys]
+        remaining += [
+            commit.before.key for commit in commits if commit.before.key not in written.keys
+        ]
         self._relay.committed(done)
-        return Unmoved(done, left)
+        return Unmoved(done, remaining)

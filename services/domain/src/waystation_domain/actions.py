@@ -16,7 +16,6 @@ from waystation_domain.errors import (
     WorkflowNotWaiting,
 )
 from waystation_domain.history import record_action
-from waystation_domain.means import Means
 from waystation_domain.model import (
     CLIENT,
     Delivery,
@@ -32,10 +31,11 @@ from waystation_domain.model import (
     Wait,
 )
 from waystation_domain.operations import Operation, apply, check_size, to_json
+from waystation_domain.providers import Providers
 from waystation_domain.status_events import raise_status_event, settle_unhandled_now
 from waystation_domain.timers import end_wait, leave_wait
 
-_MOST_NAMED = 10
+_MAX_NAMED = 10
 """Of open waits in a refusal: its details travel as headers, of which clients take 8 KiB by default."""
 
 
@@ -55,7 +55,7 @@ class Start:
 
 def start(
     *,
-    means: Means,
+    providers: Providers,
     workflow_instance_id: str,
     workflow_type: str,
     data: JsonObject,
@@ -70,7 +70,7 @@ def start(
 ) -> Start:
     """A new instance that has raised `workflow.started`. Limits are the caller's to check."""
     event = Event(
-        event_id=means.make_id(),
+        event_id=providers.make_id(),
         event_type=lifecycle.STARTED,
         payload=data if payload is None else payload,
         raised_by=CLIENT,
@@ -141,10 +141,10 @@ def provide_input(draft: Draft, wait_id: str, answer: JsonObject, answered_by: s
     """Answers a wait: stores the answer where the wait wants it, or merges it into data member by
     member, and raises `user.input.provided`. Raises PathTypeMismatch where data no longer has such a
     place."""
-    before = draft.as_it_is()
+    before = draft.snapshot()
     require_open(before)
     waits = {wait.wait_id: wait for wait in before.waits}
-    names = list(waits)[:_MOST_NAMED]
+    names = list(waits)[:_MAX_NAMED]
     more = f" and {len(waits) - len(names)} more" if len(waits) > len(names) else ""
     if not waits or (wait_id and wait_id not in waits):
         known = f"; open waits: {', '.join(names)}{more}" if waits else " and has no open wait"
@@ -162,14 +162,14 @@ def provide_input(draft: Draft, wait_id: str, answer: JsonObject, answered_by: s
     wait = waits[wait_id] if wait_id else before.waits[0]
     operations = _operations_of(wait, answer)
     data = apply(before.data, operations)
-    storable.check_context(data, draft.rules.means.size_of)
-    check_size(operations, draft.rules.means.size_of)
+    storable.check_context(data, draft.rules.providers.size_of)
+    check_size(operations, draft.rules.providers.size_of)
     payload = {**wait.named(), "input": answer}
     if answered_by:
         payload["answered_by"] = answered_by
     # It is deeper and longer than the answer, which was looked at when it came.
     storable.check_json(payload, "the payload with this input")
-    limits.check_size(draft.rules.means.size_of(payload), "the payload with this input")
+    limits.check_size(draft.rules.providers.size_of(payload), "the payload with this input")
     event = draft.raise_event(
         NewEvent(lifecycle.INPUT_PROVIDED, payload),
         raised_by=CLIENT,
@@ -210,7 +210,7 @@ def publish(draft: Draft, new: NewEvent) -> Event:
 
 def cancel(draft: Draft, reason: str) -> None:
     """Ends an open instance as CANCELLED; a CANCELLED one stays as it is."""
-    before = draft.as_it_is()
+    before = draft.snapshot()
     if before.status is Status.CANCELLED:
         return
     if not before.status.is_open:

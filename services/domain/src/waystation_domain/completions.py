@@ -30,7 +30,7 @@ PENDING_TIMED_OUT = AttemptError(
 )
 
 
-class Standing(Enum):
+class AttemptState(Enum):
     """Whether a delivery waits for what comes from elsewhere."""
 
     PENDING = "pending"
@@ -40,21 +40,21 @@ class Standing(Enum):
     """It has its outcome, or this attempt was cut."""
 
 
-def standing(
+def attempt_state(
     facts: EventFacts, attempt: Attempt, *, fenced: bool
-) -> tuple[Standing, Delivery | None]:
+) -> tuple[AttemptState, Delivery | None]:
     """Where the delivery of this attempt stands, and its row. `fenced`: another attempt of it is another one;
     else what came of an earlier one counts, too, as every late result does."""
     row = facts.deliveries.get(attempt.task_id)
     if row is None:
-        return (Standing.IN_CALL if facts.in_outbox else Standing.OVER), None
+        return (AttemptState.IN_CALL if facts.in_outbox else AttemptState.OVER), None
     if row.edit != attempt.edit or (fenced and row.attempts >= attempt.attempt):
-        return Standing.OVER, row
+        return AttemptState.OVER, row
     if row.state is DeliveryState.PENDING:
-        return Standing.PENDING, row
+        return AttemptState.PENDING, row
     if row.state is DeliveryState.LEASED:
-        return Standing.IN_CALL, row
-    return Standing.OVER, row
+        return AttemptState.IN_CALL, row
+    return AttemptState.OVER, row
 
 
 def complete(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from waystation_domain import groups, lifecycle
 from waystation_domain.actions import require_open
-from waystation_domain.details import Action, LetterRetried, SkipCause
+from waystation_domain.details import Action, DeadLetterRetried, SkipCause
 from waystation_domain.draft import Draft
 from waystation_domain.endings import end_event, skip_delivery
 from waystation_domain.errors import (
@@ -51,7 +51,7 @@ class OpenDeadLetter:
 
 def retry_dead_letter(
     draft: Draft,
-    letter: OpenDeadLetter,
+    dead_letter: OpenDeadLetter,
     payload: JsonObject | None,
     held: Sequence[tuple[Delivery, Event]],
 ) -> None:
@@ -60,30 +60,30 @@ def retry_dead_letter(
 
     The draft must know the facts of the letter's event and of those held.
     """
-    before = draft.as_it_is()
-    event = letter.event
+    before = draft.snapshot()
+    event = dead_letter.event
     if before.status is not Status.FAILED and not event.after_end:
         require_open(before)
-    tried = event.payload if letter.payload is None else letter.payload
+    tried = event.payload if dead_letter.payload is None else dead_letter.payload
     edited = payload is not None and not json_equal(payload, tried)
     # A dead letter under FAIL_WORKFLOW has kept its row; where there is none, the delivery had its
     # final outcome, and the group has counted it.
-    row = draft.facts(event.event_id).deliveries.get(letter.task_id)
+    row = draft.facts(event.event_id).deliveries.get(dead_letter.task_id)
     outside = row.outside_group if row is not None else event.branch is not None
     draft.put_delivery(
         Delivery(
             event_id=event.event_id,
-            task_id=letter.task_id,
+            task_id=dead_letter.task_id,
             state=DeliveryState.READY,
-            edit=letter.edit + 1 if edited else letter.edit,
-            payload=payload if edited else letter.payload,
+            edit=dead_letter.edit + 1 if edited else dead_letter.edit,
+            payload=payload if edited else dead_letter.payload,
             outside_group=outside,
         )
     )
     if event.expires_at is not None:
         # It was delivered, and whoever tries it again wants it delivered once more.
         draft.drop_timer(TimerKind.EXPIRY, event.event_id)
-    draft.take_dead_letter(letter.dead_letter_id, retried=True)
+    draft.take_dead_letter(dead_letter.dead_letter_id, retried=True)
     raised: list[Event] = []
     if before.status is Status.FAILED and not event.after_end:
         draft.move_to(Status.ACTIVE)
@@ -99,21 +99,21 @@ def retry_dead_letter(
         by=CLIENT,
         before=before,
         raised=raised,
-        detail=LetterRetried(letter.task_id, edited),
+        detail=DeadLetterRetried(dead_letter.task_id, edited),
     )
     settle_unhandled_now(draft, raised)
     _skip_what_cannot_go_on(draft, held)
 
 
 def retry_dead_letters(
-    draft: Draft, letters: Sequence[OpenDeadLetter], held: Sequence[tuple[Delivery, Event]]
+    draft: Draft, dead_letters: Sequence[OpenDeadLetter], held: Sequence[tuple[Delivery, Event]]
 ) -> int:
     """Tries several of one instance again, as they are; answers how many. Those of an instance that
     has ended for good stay."""
     retried = 0
-    for letter in letters:
+    for dead_letter in dead_letters:
         try:
-            retry_dead_letter(draft, letter, None, _still_open(draft, held))
+            retry_dead_letter(draft, dead_letter, None, _still_open(draft, held))
         except WorkflowEnded:
             continue
         retried += 1
@@ -121,12 +121,12 @@ def retry_dead_letters(
 
 
 def discard_dead_letters(
-    draft: Draft, letters: Sequence[OpenDeadLetter], held: Sequence[tuple[Delivery, Event]]
+    draft: Draft, dead_letters: Sequence[OpenDeadLetter], held: Sequence[tuple[Delivery, Event]]
 ) -> int:
     """Gives several of one instance up; answers how many."""
-    for letter in letters:
-        discard_dead_letter(draft, letter, _still_open(draft, held))
-    return len(letters)
+    for dead_letter in dead_letters:
+        discard_dead_letter(draft, dead_letter, _still_open(draft, held))
+    return len(dead_letters)
 
 
 def _still_open(
@@ -138,32 +138,32 @@ def _still_open(
 
 
 def discard_dead_letter(
-    draft: Draft, letter: OpenDeadLetter, held: Sequence[tuple[Delivery, Event]]
+    draft: Draft, dead_letter: OpenDeadLetter, held: Sequence[tuple[Delivery, Event]]
 ) -> None:
     """Gives a delivery up, and raises an event that tells so; when a FAILED instance has no dead letter
     left, what was held (`held`: its HELD deliveries) is skipped.
 
     The draft must know the facts of the letter's event and of those held.
     """
-    event = letter.event
-    row = draft.facts(event.event_id).deliveries.get(letter.task_id)
+    event = dead_letter.event
+    row = draft.facts(event.event_id).deliveries.get(dead_letter.task_id)
     if row is not None and not row.outside_group:
         groups.fail(
             draft,
             event,
-            letter.task_id,
+            dead_letter.task_id,
             "DISCARDED",
-            f"the dead letter of {letter.task_id} was discarded",
+            f"the dead letter of {dead_letter.task_id} was discarded",
         )
-    draft.take_dead_letter(letter.dead_letter_id, retried=False)
-    draft.end_delivery(event.event_id, letter.task_id)
-    told = _tell_of_discarded(draft, letter)
+    draft.take_dead_letter(dead_letter.dead_letter_id, retried=False)
+    draft.end_delivery(event.event_id, dead_letter.task_id)
+    told = _raise_discarded(draft, dead_letter)
     record_ended(
         draft,
         event,
-        letter.task_id,
+        dead_letter.task_id,
         Result.SKIPPED,
-        attempt=max(letter.attempts, 1),
+        attempt=max(dead_letter.attempts, 1),
         action=Action.DEAD_LETTER_DISCARDED,
         raised=(told.event_id,),
     )
@@ -172,24 +172,24 @@ def discard_dead_letter(
     _skip_what_cannot_go_on(draft, held)
 
 
-def _tell_of_discarded(draft: Draft, letter: OpenDeadLetter) -> Event:
+def _raise_discarded(draft: Draft, dead_letter: OpenDeadLetter) -> Event:
     """Raises the event by which a task hears that nothing will come of a delivery any more: a
     compensation that waited for it may begin."""
     return draft.raise_event(
         NewEvent(
             lifecycle.DEAD_LETTER_DISCARDED,
             {
-                "dead_letter_id": letter.dead_letter_id,
-                "task_id": letter.task_id,
-                "event_id": letter.event.event_id,
-                "event_type": letter.event.event_type,
-                "reason": letter.error["reason"],
-                "message": letter.error["message"],
+                "dead_letter_id": dead_letter.dead_letter_id,
+                "task_id": dead_letter.task_id,
+                "event_id": dead_letter.event.event_id,
+                "event_type": dead_letter.event.event_type,
+                "reason": dead_letter.error["reason"],
+                "message": dead_letter.error["message"],
                 "open_dead_letters": draft.instance.dead_letters,
             },
         ),
         raised_by=CLIENT,
-        cause=letter.event,
+        cause=dead_letter.event,
         after_end=not draft.instance.status.is_open,
         limited=False,
     )

@@ -66,7 +66,7 @@ class Cancelled:
 
 
 @dataclass(frozen=True, slots=True)
-class LetterRetried:
+class DeadLetterRetried:
     """DEAD_LETTER_RETRIED: whose delivery, and whether it has an edited payload from here on."""
 
     task_id: str
@@ -92,7 +92,7 @@ class Skipped:
 
 
 Detail: TypeAlias = (
-    ForkedFrom | WaitEnded | WaitsOpened | Cancelled | LetterRetried | FannedIn | Skipped
+    ForkedFrom | WaitEnded | WaitsOpened | Cancelled | DeadLetterRetried | FannedIn | Skipped
 )
 
 _KINDS: dict[str, type[Detail]] = {
@@ -100,7 +100,7 @@ _KINDS: dict[str, type[Detail]] = {
     "wait_ended": WaitEnded,
     "waits_opened": WaitsOpened,
     "cancelled": Cancelled,
-    "letter_retried": LetterRetried,
+    "letter_retried": DeadLetterRetried,
     "fanned_in": FannedIn,
     "skipped": Skipped,
 }

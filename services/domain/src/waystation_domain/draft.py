@@ -22,8 +22,7 @@ from waystation_domain.commit import (
 )
 from waystation_domain.conflicts import Write
 from waystation_domain.errors import TooManyEvents
-from waystation_domain.idle import Ending, Idle, stands_still
-from waystation_domain.means import Means
+from waystation_domain.idle import Ending, Idle, is_idle
 from waystation_domain.model import (
     Branch,
     Delivery,
@@ -37,6 +36,7 @@ from waystation_domain.model import (
     TimerKind,
     unshared,
 )
+from waystation_domain.providers import Providers
 from waystation_domain.task_spec import TaskSpec
 
 
@@ -44,7 +44,7 @@ from waystation_domain.task_spec import TaskSpec
 class Rules:
     """What a decision needs beside the instance."""
 
-    means: Means
+    providers: Providers
     resolve: Callable[[str, str], Sequence[TaskSpec]] | None = None
     """The tasks that handle (event type, workflow type) now. None: not known here, so every raised
     event is announced."""
@@ -111,7 +111,7 @@ class Draft:
 
     @property
     def instance(self) -> Instance:
-        """The instance as moved so far. Changes with the next move; `as_it_is` does not."""
+        """The instance as moved so far. Changes with the next move; `snapshot` does not."""
         return self._instance
 
     @property
@@ -119,7 +119,7 @@ class Draft:
         """Whether the instance has ended and no retry could make it go on."""
         return lifecycle.is_over(self._instance)
 
-    def as_it_is(self) -> Instance:
+    def snapshot(self) -> Instance:
         """The instance as moved so far, which later moves leave alone."""
         self._shared = True
         return self._instance
@@ -177,7 +177,7 @@ class Draft:
         if cause is not None and cause.metadata:
             metadata = {**cause.metadata, **new.metadata} if new.metadata else cause.metadata
         event = Event(
-            event_id=self.rules.means.make_id(),
+            event_id=self.rules.providers.make_id(),
             event_type=new.event_type,
             payload=new.payload,
             raised_by=raised_by,
@@ -322,8 +322,8 @@ class Draft:
         if turn is not None and turn.holder == place:
             self.touch(turn=None)
 
-    def add_dead_letter(self, letter: NewDeadLetter) -> None:
-        self._commit.dead_letters.append(letter)
+    def add_dead_letter(self, dead_letter: NewDeadLetter) -> None:
+        self._commit.dead_letters.append(dead_letter)
         self.touch(dead_letters=self.instance.dead_letters + 1)
 
     def take_dead_letter(self, dead_letter_id: str, *, retried: bool) -> None:
@@ -370,7 +370,7 @@ class Draft:
             self.touch(unsettled=self.before.unsettled + opened, revision=self.before.revision + 1)
             self._notice_end()
             self._notice_idle()
-        self._commit.after = self.as_it_is()
+        self._commit.after = self.snapshot()
         return self._commit
 
     def _notice_end(self) -> None:
@@ -387,7 +387,7 @@ class Draft:
 
     def _notice_idle(self) -> None:
         instance = self.instance
-        if not stands_still(
+        if not is_idle(
             active=instance.status is Status.ACTIVE,
             unsettled=instance.unsettled,
             dead_letters=instance.dead_letters,

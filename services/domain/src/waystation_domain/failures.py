@@ -75,22 +75,22 @@ def fail(
     """A failed attempt: another one later, or a dead letter."""
     task = result.task
     attempts = max(row.attempts, result.attempt)
-    stored = error.to_json(draft.rules.means.size_of)
+    stored = error.to_json(draft.rules.providers.size_of)
     row = replace(row, attempts=attempts, leased_by=None, due_in=0.0, last_error=stored)
     if not error.permanent and attempts < task.retry.max_attempts:
         wait = error.retry_after
         if wait is None:
-            wait = delay(attempts, task.retry, draft.rules.means.chance())
+            wait = delay(attempts, task.retry, draft.rules.providers.chance())
         record_attempt(
             draft, event, result, Result.FAILED, error=stored, will_retry=True, retry_in=wait
         )
         draft.put_delivery(replace(row, state=DeliveryState.READY, due_in=wait))
         return
-    before = draft.as_it_is()
+    before = draft.snapshot()
     # What the end of an instance raised can't end it again.
     on_failure = OnFailure.CONTINUE if event.after_end else task.on_failure
     draft.add_dead_letter(
-        NewDeadLetter.of(draft.rules.means.make_id(), row, event, stored, on_failure)
+        NewDeadLetter.of(draft.rules.providers.make_id(), row, event, stored, on_failure)
     )
     raised: list[Event] = []
     if on_failure is OnFailure.FAIL_WORKFLOW:

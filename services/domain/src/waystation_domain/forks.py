@@ -8,15 +8,15 @@ from dataclasses import replace
 from waystation_domain import actions, storable
 from waystation_domain.details import Action, ForkedFrom
 from waystation_domain.lifecycle import NOTICES
-from waystation_domain.means import Means
 from waystation_domain.model import Event, Instance, NewEvent
 from waystation_domain.operations import Operation, apply
+from waystation_domain.providers import Providers
 
 
 def fork(
     source: Instance,
     *,
-    means: Means,
+    providers: Providers,
     workflow_instance_id: str,
     edits: Sequence[Operation],
     event: NewEvent,
@@ -31,9 +31,9 @@ def fork(
     ContextTooLarge. Limits of the event are the caller's to check.
     """
     data = apply(source.data, edits)
-    storable.check_context(data, means.size_of)
+    storable.check_context(data, providers.size_of)
     begun = actions.start(
-        means=means,
+        providers=providers,
         workflow_instance_id=workflow_instance_id,
         workflow_type=source.workflow_type,
         data=data,

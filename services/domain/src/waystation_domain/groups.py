@@ -79,7 +79,7 @@ def open_group(
     """Opens a group and raises its events; `fire_settled` must follow once the entry is recorded."""
     then = fan_out.then
     group = Group(
-        group_id=draft.rules.means.make_id(),
+        group_id=draft.rules.providers.make_id(),
         then=replace(
             then,
             priority=then.priority if then.priority is not None else cause.priority,
@@ -191,7 +191,7 @@ def time_out(draft: Draft, group_id: str) -> None:
 
 
 def _fire(draft: Draft, group: Group, *, timed_out: bool = False) -> None:
-    payload = _payload(group, draft.rules.means.size_of, timed_out=timed_out)
+    payload = _payload(group, draft.rules.providers.size_of, timed_out=timed_out)
     draft.touch(
         groups=tuple(one for one in draft.instance.groups if one.group_id != group.group_id)
     )

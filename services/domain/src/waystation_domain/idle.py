@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 
-def stands_still(*, active: bool, unsettled: int, dead_letters: int, timers: int) -> bool:
+def is_idle(*, active: bool, unsettled: int, dead_letters: int, timers: int) -> bool:
     """Whether nothing will move an instance with so many unsettled events, open dead letters and timers: the rule of
     idleness. The commit that makes it so marks it (`Instance.idle`), and nothing else does; everybody else looks
     for that mark."""

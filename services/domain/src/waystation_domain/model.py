@@ -150,7 +150,7 @@ class Wait:
             "branch": list(self.branch) if self.branch else None,
         }
 
-    def told(self) -> JsonObject:
+    def to_event_json(self) -> JsonObject:
         """What events tell of it: all but the branch, which is the engine's own affair."""
         return {name: value for name, value in self.to_json().items() if name != "branch"}
 
@@ -175,15 +175,15 @@ class Failure:
     details: JsonObject | None = None
 
     def to_json(self) -> JsonObject:
-        told: JsonObject = {
+        to_event_json: JsonObject = {
             "reason": self.reason,
             "message": self.message,
             "task_id": self.task_id,
             "event_id": self.event_id,
         }
         if self.details is not None:
-            told["details"] = self.details
-        return told
+            to_event_json["details"] = self.details
+        return to_event_json
 
 
 @dataclass(frozen=True, slots=True)

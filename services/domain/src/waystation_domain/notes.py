@@ -6,9 +6,9 @@ from waystation_domain.commit import HistoryEntry
 from waystation_domain.details import (
     Action,
     Cancelled,
+    DeadLetterRetried,
     FannedIn,
     ForkedFrom,
-    LetterRetried,
     SkipCause,
     Skipped,
 )
@@ -23,7 +23,7 @@ def note_of(entry: HistoryEntry) -> str:
             return f"forked from {workflow_instance_id} at sequence {sequence}"
         case Cancelled(reason):
             return reason
-        case LetterRetried(task_id, edited):
+        case DeadLetterRetried(task_id, edited):
             return f"{task_id} with an edited payload" if edited else task_id
         case FannedIn(settled, well, size, timed_out):
             note = f"{settled} of {size} branches settled, {well} of them successfully"

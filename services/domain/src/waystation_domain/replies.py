@@ -65,13 +65,13 @@ def obstacle(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Ve
 def succeed(draft: Draft, event: Event, result: CallResult, reply: Reply) -> None:
     """Writes a reply. Everything that can be refused is refused before the first move; what breaks
     a rule is raised as one error of the tree."""
-    before = draft.as_it_is()
+    before = draft.snapshot()
     task_id = result.task.task_id
     operations = operations_of(reply.change, before.data)
     data = apply(before.data, operations) if operations else before.data
     if operations:
-        storable.check_context(data, draft.rules.means.size_of)
-        check_size(operations, draft.rules.means.size_of)
+        storable.check_context(data, draft.rules.providers.size_of)
+        check_size(operations, draft.rules.providers.size_of)
     status = _status_of(reply, event)
     _check_events(draft, event, reply)
     waits = _waits_of(draft, reply, event, task_id)
@@ -145,7 +145,7 @@ def _check_events(draft: Draft, event: Event, reply: Reply) -> None:
     limits.check_events_of_answer(reply.number_of_events)
     ends = 0
     for fan_out in reply.fan_outs:
-        groups.check(fan_out, event, draft.rules.means.size_of)
+        groups.check(fan_out, event, draft.rules.providers.size_of)
     for new in reply.all_events:
         lifecycle.check_task_event(new.event_type)
         ends += new.event_type in lifecycle.STATUS_OF_EVENT
@@ -187,7 +187,7 @@ def _waits_of(
         asked.append((_wait_of(draft, request, wait_id, event, task_id), request.timeout))
     if asked:
         open_now = [*draft.instance.waits, *(wait for wait, _ in asked)]
-        _check_room(open_now, draft.rules.means.size_of)
+        _check_room(open_now, draft.rules.providers.size_of)
     return asked
 
 

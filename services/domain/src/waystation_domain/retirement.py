@@ -56,9 +56,9 @@ def _dead_letter(draft: Draft, row: Delivery, event: Event) -> None:
         "task again.",
         task_id=row.task_id,
     )
-    error = fault_of(fault).to_json(draft.rules.means.size_of)
+    error = fault_of(fault).to_json(draft.rules.providers.size_of)
     draft.add_dead_letter(
-        NewDeadLetter.of(draft.rules.means.make_id(), row, event, error, OnFailure.CONTINUE)
+        NewDeadLetter.of(draft.rules.providers.make_id(), row, event, error, OnFailure.CONTINUE)
     )
     if not row.outside_group:
         groups.fail(draft, event, row.task_id, fault.reason, fault.message)

@@ -21,7 +21,7 @@ def raise_status_event(draft: Draft, *, raised_by: str, cause: Event | None) -> 
             # None: nothing can make it go on any more.
             payload["open_dead_letters"] = instance.dead_letters
     elif instance.status is Status.WAITING_FOR_INPUT:
-        payload = {"waits": [wait.told() for wait in instance.waits]}
+        payload = {"waits": [wait.to_event_json() for wait in instance.waits]}
     else:
         payload = instance.output or {}
     return draft.raise_event(

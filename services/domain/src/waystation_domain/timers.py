@@ -40,7 +40,7 @@ _CALLED = (DeliveryState.LEASED, DeliveryState.PENDING, DeliveryState.DEAD)
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class FiringFacts:
     """What firing needs to know beside the instance. The draft must know the facts of these events."""
 
     events: Mapping[str, Event] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Material:
     """For CLEANUP: all timers of the instance."""
 
 
-def fire(draft: Draft, timer: Timer, material: Material) -> None:
+def fire(draft: Draft, timer: Timer, material: FiringFacts) -> None:
     """Does what the timer is for, and takes it away; unless another one, fired before it, did."""
     if draft.has_dropped(timer.kind, timer.ref):
         return
@@ -106,7 +106,7 @@ def expire_event(draft: Draft, event: Event) -> None:
 
 def _exceed(draft: Draft) -> None:
     """The workflow's own deadline: it fails, if it is open still."""
-    before = draft.as_it_is()
+    before = draft.snapshot()
     if not before.status.is_open:
         return
     draft.move_to(Status.FAILED)
@@ -118,7 +118,7 @@ def _exceed(draft: Draft) -> None:
 
 def _time_out(draft: Draft, wait_id: str) -> None:
     """A wait that nobody answered in time."""
-    before = draft.as_it_is()
+    before = draft.snapshot()
     wait = next((wait for wait in before.waits if wait.wait_id == wait_id), None)
     if wait is None:
         return
@@ -157,7 +157,7 @@ def leave_wait(draft: Draft, wait: Wait) -> None:
         groups.leave(draft, wait.branch)
 
 
-def _clean_up(draft: Draft, material: Material) -> None:
+def _clean_up(draft: Draft, material: FiringFacts) -> None:
     """Settles what is open of an instance that has ended, but for what is announced: that settles by
     itself. What is in call does too, unless its router dies: that is looked at again."""
     # What another timer of this commit has ended or announced is none of it any more.

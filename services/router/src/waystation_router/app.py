@@ -12,7 +12,6 @@ from waystation_core.background import Contact, Kept, keep, through_outages
 from waystation_core.decisions import Decisions
 from waystation_core.failpoints import Plan
 from waystation_core.ids import new_id
-from waystation_core.means import MEANS
 from waystation_core.ports.broker import Broker, Subscription
 from waystation_core.ports.store import (
     EngineStore,
@@ -20,6 +19,7 @@ from waystation_core.ports.store import (
     RegistryStore,
     RouterReport,
 )
+from waystation_core.providers import PROVIDERS
 from waystation_core.registry_copy import RegistryCopy
 from waystation_core.relay.relay import Relay
 from waystation_core.rpc.addresses import servers_of
@@ -90,7 +90,7 @@ class Router:
             store,
             self._relay,
             self._registry,
-            MEANS,
+            PROVIDERS,
             max_events=settings.max_events_per_workflow,
         )
         # Set where something may be leased to this router that nobody here has.
@@ -197,7 +197,7 @@ class Router:
         if self._taking is not None:
             await self._taking.wait()
         await self._calls.drain(self._settings.stop_grace_seconds)
-        self._calls.stop_telling()
+        self._calls.stop_reporting()
         await self._committer.close()
         await self._endpoints.close()
         await self._relay.close()

@@ -21,7 +21,7 @@ from waystation_conversion.replies import reply_from_proto
 from waystation_conversion.times import set_timestamp
 from waystation_conversion.workflows import context_to_proto
 from waystation_core.background import job
-from waystation_core.fair_line import FairLine
+from waystation_core.fair_queue import FairQueue
 from waystation_core.ports.broker import Notice
 from waystation_core.ports.store import EngineStore, StoredEntry
 from waystation_core.registry_copy import RegistryCopy
@@ -51,7 +51,7 @@ class _Places:
     def __init__(self) -> None:
         self.taken = 0
         # By workflow type: one that floods keeps the others' deliveries of the same task waiting no longer.
-        self.waiting: FairLine[tuple[Handling, Call]] = FairLine()
+        self.waiting: FairQueue[tuple[Handling, Call]] = FairQueue()
 
 
 class Calls:
@@ -133,7 +133,7 @@ class Calls:
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
 
-    def stop_telling(self) -> None:
+    def stop_reporting(self) -> None:
         """Outcomes lead to nothing any more: the router is going, and others will call again."""
         self._on_outcome = lambda handling: None
 

@@ -88,10 +88,10 @@ async def _serve(settings: RouterSettings) -> None:
         stack.push_async_callback(router.stop)
         stack.push_async_callback(server.set_serving, False)
         process.spare_collections()
-        await _tell_health(server, router, stopping)
+        await _report_health(server, router, stopping)
 
 
-async def _tell_health(server: RpcServer, router: Router, stopping: asyncio.Event) -> None:
+async def _report_health(server: RpcServer, router: Router, stopping: asyncio.Event) -> None:
     """Keeps the health service true until the router is to stop. Raises PoolRefused."""
     serving = False
     while not stopping.is_set():

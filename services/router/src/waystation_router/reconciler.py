@@ -28,7 +28,7 @@ LOOK_EVERY = 2.0
 AGAIN_AFTER = 0.2
 """After a look that left something open."""
 PAGE = 500
-STRAYS_AT_ONCE = 50
+ORPHANS_AT_ONCE = 50
 """Calls without a lease that one look goes into: each is loaded with its instance."""
 
 
@@ -88,14 +88,14 @@ class Reconciler:
             now, page = await self._store.leased(self._router_id, after=last, limit=PAGE)
             began_at = began_at or now
             leased.update((row.event_id, row.task_id) for row in page)
-            nobodys = [row for row in page if self._is_nobodys(row, before)]
+            nobodys = [row for row in page if self._is_orphaned(row, before)]
             if nobodys:
                 given_back = await self._store.give_back(self._router_id, nobodys)
                 log.warning("leases_given_back", deliveries=given_back)
             if len(page) < PAGE:
                 break
             last = page[-1]
-        await self._look_after_strays(
+        await self._park_orphans(
             [
                 (one, call)
                 for one, call in expected
@@ -108,7 +108,7 @@ class Reconciler:
             await self._store.compared(self._router_id, min([began_at, *open_since]))
         return not self._unclaimed
 
-    def _is_nobodys(self, row: LeasedRow, before: dict[LeasedRow, int]) -> bool:
+    def _is_orphaned(self, row: LeasedRow, before: dict[LeasedRow, int]) -> bool:
         """Whether nobody here has it, nor can get it from a claim that leased it: every one that had begun
         when it was first seen has ended."""
         handling = self._ledger.handlings.get(row.event_id)
@@ -139,15 +139,15 @@ class Reconciler:
             and not self._committer.has(handling)
         )
 
-    async def _look_after_strays(self, strays: list[tuple[Handling, Call]]) -> None:
+    async def _park_orphans(self, orphans: list[tuple[Handling, Call]]) -> None:
         """Calls whose lease this router does not have any more. What has its outcome is called for
         nothing; anything else may still count, but nothing that is known of it does."""
-        strays = [(one, call) for one, call in strays if self._is_in_hand(one, call)]
-        strays = strays[:STRAYS_AT_ONCE]
-        if not strays:
+        orphans = [(one, call) for one, call in orphans if self._is_in_hand(one, call)]
+        orphans = orphans[:ORPHANS_AT_ONCE]
+        if not orphans:
             return
-        loaded = await self._store.load([handling.event_id for handling, _ in strays])
-        for handling, call in strays:
+        loaded = await self._store.load([handling.event_id for handling, _ in orphans])
+        for handling, call in orphans:
             facts = loaded.facts.get(handling.event_id)
             if facts is None or facts.in_outbox or not self._is_in_hand(handling, call):
                 continue

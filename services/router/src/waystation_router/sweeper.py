@@ -50,7 +50,7 @@ BROKEN_AT_ONCE = 2_000
 LOST_AT_ONCE = 5_000
 GATHERED_FOR = 0.01
 """How long places may become free before what waits for them is claimed: one claim for many."""
-MOST_IN_QUEUE = 2_000
+MAX_IN_QUEUE = 2_000
 """Nothing is announced again while the queue holds more: it would only grow."""
 ACK_HOLD = 2.0
 """How long a message may stay unacknowledged for a call; then the call gets a lease."""
@@ -96,12 +96,12 @@ class Sweeper:
         self._settled_before = 0
         self._claims_wanted = asyncio.Event()
         """Deliveries became due just now, or more are than were claimed and a place is free."""
-        self._claims_ran_dry = asyncio.Event()
-        self._parked_left: set[str] = set()
+        self._claims_exhausted = asyncio.Event()
+        self._parked_remaining: set[str] = set()
         """Tasks of which the last look at parked deliveries left some."""
         self._endpoints_changed = time.monotonic()
         """Until when those that were parked for some time, and before that, may be woken."""
-        self._woken_since: set[str] = set()
+        self._fully_woken: set[str] = set()
         """Tasks of which all of those are."""
         self._last_change = 0.0
         """When endpoints changed last: what was decided after that knew of it."""
@@ -110,14 +110,14 @@ class Sweeper:
     def start(self) -> None:
         # Each by itself: one that is slow, or fails, holds up no other.
         self._loops = [
-            self._keep(seconds, turn, hurry)
-            for seconds, turn, hurry in (
+            self._keep(seconds, turn, wake)
+            for seconds, turn, wake in (
                 (DELIVERIES_EVERY, self._deliveries, self._claims_wanted),
                 (DELIVERIES_EVERY, self._claims.suspects, None),
                 (EVENTS_EVERY, self._events, None),
                 (LOST_EVERY, self._losses, None),
                 (EVENTS_EVERY, self._starving, None),
-                (PARKED_EVERY, self._parked, self._claims_ran_dry),
+                (PARKED_EVERY, self._parked, self._claims_exhausted),
                 (OVERDUE_EVERY, self._claims.overdue, None),
                 (LAPSED_EVERY, self._lapsed, None),
                 (LEASES_EVERY, self._leases, None),
@@ -151,30 +151,30 @@ class Sweeper:
     def _wake_all_parked(self) -> None:
         """Those too that were parked for some time, up to now."""
         self._endpoints_changed = time.monotonic()
-        self._woken_since.clear()
-        self._claims_ran_dry.set()
+        self._fully_woken.clear()
+        self._claims_exhausted.set()
 
     def _keep(
         self,
         seconds: float,
         turn: Callable[[], Awaitable[bool]],
-        hurry: asyncio.Event | None,
+        wake: asyncio.Event | None,
     ) -> Kept:
-        return keep(f"sweep {_name(turn)}", lambda: self._every(seconds, turn, hurry))
+        return keep(f"sweep {_name(turn)}", lambda: self._every(seconds, turn, wake))
 
     async def _every(
         self,
         seconds: float,
         turn: Callable[[], Awaitable[bool]],
-        hurry: asyncio.Event | None,
+        wake: asyncio.Event | None,
     ) -> None:
         """Takes turns until cancelled; the next one at once where a turn says there is more, or
         where it is told to hurry."""
-        hurry = hurry or asyncio.Event()
+        wake = wake or asyncio.Event()
         retries, failures = Retries("sweep_postponed", sweep=_name(turn)), 0
         while True:
             more = False
-            hurry.clear()
+            wake.clear()
             try:
                 more = await turn()
                 failures = 0
@@ -191,7 +191,7 @@ class Sweeper:
             if not more:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(seconds):
-                        await hurry.wait()
+                        await wake.wait()
 
     # --- deliveries off the fast way -------------------------------------------------------
 
@@ -200,8 +200,10 @@ class Sweeper:
         if not self._claims.callable_tasks():
             return False
         if not await self._claims.deliveries():
-            if any(task.task_id in self._parked_left for task in self._claims.callable_tasks()):
-                self._claims_ran_dry.set()
+            if any(
+                task.task_id in self._parked_remaining for task in self._claims.callable_tasks()
+            ):
+                self._claims_exhausted.set()
             return False
         if not self._claims.callable_tasks():
             # More may be due than there are places: the next one that is free is a reason to look.
@@ -222,8 +224,8 @@ class Sweeper:
         of_each = max(WOKEN_AT_ONCE // len(free), 1)
         woken: dict[str, int] = {}
         for tasks, parked_for in (
-            (free & self._woken_since, None),
-            (free - self._woken_since, time.monotonic() - changed),
+            (free & self._fully_woken, None),
+            (free - self._fully_woken, time.monotonic() - changed),
         ):
             if tasks:
                 woken |= await self._store.wake_parked(
@@ -231,9 +233,9 @@ class Sweeper:
                 )
         done = {task for task in free if woken.get(task, 0) < of_each}
         # What has no place or endpoint now was not looked at.
-        self._parked_left = (self._parked_left | free) - done
+        self._parked_remaining = (self._parked_remaining | free) - done
         if self._endpoints_changed is changed:
-            self._woken_since |= done
+            self._fully_woken |= done
         if woken:
             self._claims_wanted.set()
         return False
@@ -273,7 +275,7 @@ class Sweeper:
         if not status.connected or status.blocked:
             return False
         depth = await self._broker.depth(self._pool)
-        if depth is None or depth > MOST_IN_QUEUE:
+        if depth is None or depth > MAX_IN_QUEUE:
             return False
         due_events = await self._store.claim_due_events(EVENTS_AT_ONCE, self._pools.now.announced)
         if not due_events:

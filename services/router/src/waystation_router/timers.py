@@ -42,7 +42,7 @@ class _Delayed:
     now: datetime
     due: Sequence[Timer]
     """Those that stand as they were claimed."""
-    material: timers.Material
+    material: timers.FiringFacts
 
 
 class Timers:
@@ -94,25 +94,27 @@ class Timers:
             log.info(
                 "timers_fired", timers=sum(len(due[one.before.key]) for one in unmoved.written)
             )
-        return frozenset(one.instance.key for one in found) - set(unmoved.left)
+        return frozenset(one.instance.key for one in found) - set(unmoved.remaining)
 
     async def _delayed(self, due: Mapping[int, Sequence[Timer]]) -> list[_Delayed]:
         loaded = await self._store.load([timer.ref for timers in due.values() for timer in timers])
         # Read after the instances: what stands now and moved with none of them stood all the time.
-        standing = await self._store.standing_timers(list(due))
+        current = await self._store.timers_of_instances(list(due))
         found = []
         for key, claimed in due.items():
             if key not in loaded.instances:
                 continue
-            stands = set(standing.get(key, ()))
-            wanted = [timer for timer in claimed if timer in stands]
-            timed = frozenset(timer.ref for timer in stands if timer.kind is TimerKind.EVENT)
+            current_timers = set(current.get(key, ()))
+            wanted = [timer for timer in claimed if timer in current_timers]
+            timed = frozenset(
+                timer.ref for timer in current_timers if timer.kind is TimerKind.EVENT
+            )
             facts = {
                 timer.ref: replace(loaded.facts[timer.ref], timed=timer.ref in timed)
                 for timer in wanted
             }
             events = {timer.ref: loaded.events[timer.ref][0] for timer in wanted}
-            material = timers.Material(events=events, timed=timed)
+            material = timers.FiringFacts(events=events, timed=timed)
             assert loaded.now is not None, "something was found"
             found.append(_Delayed(loaded.instances[key], facts, loaded.now, wanted, material))
         return found
@@ -120,11 +122,11 @@ class Timers:
     async def _of_instance(self, key: int, due: Sequence[Timer]) -> None:
         async def fire(decision: Decision) -> None:
             locked = decision.locked
-            standing = await locked.timers()
+            current = await locked.timers()
             # One that was set anew since it was claimed has a time of its own.
-            as_claimed = set(standing)
+            as_claimed = set(current)
             wanted = [timer for timer in due if timer in as_claimed]
-            material = await _material(locked, wanted, standing)
+            material = await _material(locked, wanted, current)
             draft = decision.draft(await _facts(locked, material))
             for timer in wanted:
                 timers.fire(draft, timer, material)
@@ -151,26 +153,26 @@ class Timers:
 
 
 async def _material(
-    locked: Locked, wanted: Sequence[Timer], standing: Sequence[Timer]
-) -> timers.Material:
+    locked: Locked, wanted: Sequence[Timer], current: Sequence[Timer]
+) -> timers.FiringFacts:
     cleans = any(timer.kind is TimerKind.CLEANUP for timer in wanted)
-    delayed = [timer.ref for timer in standing if timer.kind is TimerKind.EVENT]
+    delayed = [timer.ref for timer in current if timer.kind is TimerKind.EVENT]
     ids = {timer.ref for timer in wanted if timer.kind in _ABOUT_EVENTS}
     events: dict[str, Event] = {}
     for event_id in ids | (set(delayed) if cleans else set()):
         event = await locked.event(event_id)
         assert event is not None, "a timer's event was written before it"
         events[event_id] = event
-    return timers.Material(
+    return timers.FiringFacts(
         events=events,
         timed=frozenset(delayed),
         delayed=[events[event_id] for event_id in delayed] if cleans else (),
         open=await locked.open_deliveries() if cleans else (),
-        others=[(timer.kind, timer.ref) for timer in standing] if cleans else (),
+        others=[(timer.kind, timer.ref) for timer in current] if cleans else (),
     )
 
 
-async def _facts(locked: Locked, material: timers.Material) -> dict[str, EventFacts]:
+async def _facts(locked: Locked, material: timers.FiringFacts) -> dict[str, EventFacts]:
     ids = {*material.events, *(event.event_id for _, event in material.open)}
     if not ids:
         return {}

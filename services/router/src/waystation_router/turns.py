@@ -68,7 +68,7 @@ class Turns:
         if waiting is None:
             return
         if not refused and state.instance.turn is None:
-            self._let_go(waiting)
+            self._release(waiting)
         if not waiting.results and not waiting.line:
             waiting.forget_look()
             del self._waiting[state.instance.key]
@@ -87,7 +87,7 @@ class Turns:
         if not (self._next_result(waiting) or self._next_in_line(waiting) or waiting.line):
             del self._waiting[key]
 
-    def _let_go(self, waiting: _Waiting) -> None:
+    def _release(self, waiting: _Waiting) -> None:
         waiting.forget_look()
         waiting.look_after = FIRST_LOOK_AFTER
         while self._next_result(waiting):

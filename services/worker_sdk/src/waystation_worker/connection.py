@@ -20,7 +20,7 @@ from waystation_worker.errors import (
     error_of,
     from_rpc_error,
 )
-from waystation_worker.patience import Patience
+from waystation_worker.retry_window import RetryWindow
 
 _CALL_SECONDS = 10.0
 
@@ -70,14 +70,14 @@ class Connection:
         """The answer. Retries for `retry_for` seconds while the server is unreachable, with the
         same request_id, so that the call takes effect once.
         """
-        patience: Patience | None = None
+        window: RetryWindow | None = None
         while True:
             try:
                 return await method(request, timeout=seconds)
             except (grpc.aio.AioRpcError, CallFailed) as error:
                 # The time counts from the first failure: a wait may have lasted for long before it.
-                patience = patience or Patience(self.retry_for)
-                pause = patience.pause_after(code_of(error))
+                window = window or RetryWindow(self.retry_for)
+                pause = window.pause_after(code_of(error))
                 if pause is None:
                     raise self.explained(error_from(error)) from error
             await asyncio.sleep(pause)

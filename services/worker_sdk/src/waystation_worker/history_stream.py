@@ -13,7 +13,7 @@ from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.history_pb2 import HistoryEntry
 from waystation_worker.connection import Connection
 from waystation_worker.errors import Unavailable, from_rpc_error
-from waystation_worker.patience import Patience
+from waystation_worker.retry_window import RetryWindow
 
 # The server sends a heartbeat every 15 s.
 _SILENCE_SECONDS = 45.0
@@ -33,7 +33,7 @@ async def watch(
             )
         )
 
-    entries = follow(open_stream, from_sequence, Patience(connection.retry_for))
+    entries = follow(open_stream, from_sequence, RetryWindow(connection.retry_for))
     try:
         async with contextlib.aclosing(entries):
             async for entry in entries:
@@ -45,7 +45,7 @@ async def watch(
 
 
 async def follow(
-    open_stream: Callable[[int], Any], from_sequence: int, patience: Patience
+    open_stream: Callable[[int], Any], from_sequence: int, window: RetryWindow
 ) -> AsyncGenerator[HistoryEntry, None]:
     """Every entry from `from_sequence` on, each once and in order; `open_stream` gets the sequence
     number to continue from. Raises grpc.aio.AioRpcError, Unavailable."""
@@ -65,13 +65,13 @@ async def follow(
                     next_sequence = response.history_entry.sequence + 1
                     yield response.history_entry
                 # Only here: the caller may have taken long to handle the entry.
-                patience.renew()
+                window.renew()
         except TimeoutError:
             if not received:
                 raise Unavailable("nothing was received", code="DEADLINE_EXCEEDED") from None
-            patience.renew()
+            window.renew()
         except grpc.aio.AioRpcError as error:
-            again = patience.pause_after(error.code())
+            again = window.pause_after(error.code())
             if again is None:
                 raise
             pause = again

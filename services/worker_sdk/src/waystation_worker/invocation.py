@@ -151,9 +151,9 @@ class Invoker:
 
     async def _thread(self, task: HostedTask, seconds: float) -> Worker:
         # What is begun has at least half of its time; what can't be begun goes where it can.
-        patience = min(seconds / 2, LONGEST_WAIT_FOR_THREAD)
+        timeout = min(seconds / 2, LONGEST_WAIT_FOR_THREAD)
         try:
-            return await self._pool().take(patience)
+            return await self._pool().take(timeout)
         except NoThread as why:
             logger.warning("task=%s was not begun: %s", task.task_id, why)
             raise CallRefused(

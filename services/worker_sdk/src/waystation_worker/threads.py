@@ -89,8 +89,8 @@ class Worker:
 class TaskThreads:
     """At most `most` threads with calls that somebody waits for. Lives on one event loop."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, maximum: int) -> None:
+        self._most = maximum
         self._loop = asyncio.get_running_loop()
         self._idle: list[Worker] = []
         self._busy: dict[Worker, None] = {}
@@ -98,7 +98,7 @@ class TaskThreads:
         self._waiting: deque[asyncio.Future[Worker | None]] = deque()
         self._closed = False
 
-    async def take(self, patience: float) -> Worker:
+    async def take(self, timeout: float) -> Worker:
         """A thread for one call, as soon as there is one. Raises NoThread after so many seconds."""
         worker = None if self._waiting else self._free()
         if worker is not None:
@@ -108,7 +108,7 @@ class TaskThreads:
         place: asyncio.Future[Worker | None] = self._loop.create_future()
         self._waiting.append(place)
         try:
-            await asyncio.wait((place,), timeout=patience)
+            await asyncio.wait((place,), timeout=timeout)
         except asyncio.CancelledError:
             if place.done() and (worker := place.result()) is not None:
                 self._ended(worker)

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from waystation_api.dead_letters.portions import Act, Asked, LetterPortions
-from waystation_api.workflows.changes import Change, Changing, Decide, draft_of_letters
+from waystation_api.dead_letters.portions import Act, Asked, DeadLetterPortions
+from waystation_api.workflows.changes import Change, Changes, Decide, draft_of_dead_letters
 from waystation_core.background import step
 from waystation_core.decisions import Decision
 from waystation_core.ports.store import DeadLetterFilter, EngineStore, QueryStore
@@ -53,19 +53,19 @@ class BulkRequest:
     namespace: str
 
 
-class BulkLetters:
+class BulkDeadLetters:
     """Retries and discards all open dead letters that a request means."""
 
     def __init__(
         self,
         store: EngineStore,
         queries: QueryStore,
-        changing: Changing,
-        portions: LetterPortions,
+        changes: Changes,
+        portions: DeadLetterPortions,
     ) -> None:
         self._store = store
         self._queries = queries
-        self._changing = changing
+        self._changes = changes
         self._portions = portions
         self._places = asyncio.Semaphore(_PORTIONS_AT_ONCE)
 
@@ -108,8 +108,8 @@ class BulkLetters:
     async def _work(self, walk: _Walk) -> None:
         while keys := await walk.portion():
             async with self._places:
-                left = await self._portions.resolve(walk.asked, keys)
-            for key in left:
+                remaining = await self._portions.resolve(walk.asked, keys)
+            for key in remaining:
                 await self._alone_or_aside(walk, key)
 
     async def _alone_or_aside(self, walk: _Walk, key: int) -> None:
@@ -128,35 +128,37 @@ class BulkLetters:
         of_instance = Change(key=key, namespace=asked.namespace)
         last = None
         while True:
-            decide = self._some_letters(asked, after=last)
+            decide = self._decide_on_dead_letters(asked, after=last)
             last = (await self._insist(of_instance, decide))["last"]
             if last is None:
                 return
 
     @staticmethod
-    def _some_letters(asked: Asked, *, after: str | None) -> Decide:
+    def _decide_on_dead_letters(asked: Asked, *, after: str | None) -> Decide:
         """Resolves some of an instance's letters; `last` is the last one where there may be more."""
 
         async def decide(decision: Decision) -> JsonObject:
             locked = decision.locked
-            letters = await locked.dead_letters(asked.filter, after=after, limit=_LETTERS_AT_ONCE)
-            if not letters:
+            dead_letters = await locked.dead_letters(
+                asked.filter, after=after, limit=_LETTERS_AT_ONCE
+            )
+            if not dead_letters:
                 return {"last": None}
-            draft, held = await draft_of_letters(decision, letters)
-            count = asked.act(draft, letters, held)
+            draft, held = await draft_of_dead_letters(decision, dead_letters)
+            count = asked.act(draft, dead_letters, held)
             if count:
                 await locked.count(asked.rpc, asked.request_id, count)
-            more = len(letters) == _LETTERS_AT_ONCE
-            return {"last": letters[-1].dead_letter_id if more else None}
+            more = len(dead_letters) == _LETTERS_AT_ONCE
+            return {"last": dead_letters[-1].dead_letter_id if more else None}
 
         return decide
 
     async def _insist(self, change: Change, decide: Decide) -> JsonObject:
-        for left in reversed(range(_TRIES)):
+        for remaining in reversed(range(_TRIES)):
             try:
-                _, answer = await self._changing.carry_out(change, decide)
+                _, answer = await self._changes.carry_out(change, decide)
             except StoreUnavailable:
-                if not left:
+                if not remaining:
                     raise
             else:
                 return answer

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from waystation_core.decisions import Decisions
-from waystation_core.ports.store import DeadLetterFilter, LettersOf, QueryStore, Tally
+from waystation_core.ports.store import DeadLetterFilter, InstanceDeadLetters, QueryStore, Tally
 from waystation_domain import dead_letters
 from waystation_domain.draft import Draft
 from waystation_domain.model import Delivery, Event
@@ -39,7 +39,7 @@ class Asked:
     namespace: str
 
 
-class LetterPortions:
+class DeadLetterPortions:
     """Resolves letters of several instances in one transaction."""
 
     def __init__(self, queries: QueryStore, decisions: Decisions) -> None:
@@ -50,16 +50,16 @@ class LetterPortions:
         """The instances that are left. All of them are where anything fails: which of them is the
         matter shows when each is done alone."""
 
-        def decide(one: LettersOf, draft: Draft) -> int:
-            return asked.act(draft, one.letters, one.held)
+        def decide(one: InstanceDeadLetters, draft: Draft) -> int:
+            return asked.act(draft, one.dead_letters, one.held)
 
         tally = Tally(asked.rpc, asked.request_id, {}, namespace=asked.namespace)
         try:
-            found = await self._queries.open_letters(
+            found = await self._queries.open_dead_letters(
                 keys, asked.filter, limit=_LETTERS_OF_EACH, namespace=asked.namespace
             )
             unmoved = await self._decisions.where_unmoved(found.of, decide, tally=tally)
         except Exception:
             log.warning("letters_taken_apart", instances=len(keys), exc_info=True)
             return keys
-        return sorted({*found.left, *unmoved.left})
+        return sorted({*found.remaining, *unmoved.remaining})

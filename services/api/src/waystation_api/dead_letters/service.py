@@ -10,11 +10,11 @@ from uuid import UUID
 import grpc
 
 from waystation.v1 import dead_letter_service_pb2, dead_letter_service_pb2_grpc
-from waystation_api.dead_letters.bulk import BulkLetters, BulkRequest
-from waystation_api.filters import letter_filter, target_of
+from waystation_api.dead_letters.bulk import BulkDeadLetters, BulkRequest
+from waystation_api.filters import dead_letter_filter, target_of
 from waystation_api.pages import Key, Page, fill
 from waystation_api.requests import check_namespace, digest_of
-from waystation_api.workflows.changes import Change, Changing
+from waystation_api.workflows.changes import Change, Changes
 from waystation_conversion import (
     context_to_proto,
     dead_letter_to_proto,
@@ -31,16 +31,16 @@ Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
 class DeadLetterService(dead_letter_service_pb2_grpc.DeadLetterServiceServicer):
     """For operators."""
 
-    def __init__(self, queries: QueryStore, changing: Changing, bulk: BulkLetters) -> None:
+    def __init__(self, queries: QueryStore, changes: Changes, bulk: BulkDeadLetters) -> None:
         self._queries = queries
-        self._changing = changing
+        self._changes = changes
         self._bulk = bulk
 
     async def ListDeadLetters(
         self, request: _pb.ListDeadLettersRequest, context: Context
     ) -> _pb.ListDeadLettersResponse:
         namespace = check_namespace(request.namespace)
-        filter = letter_filter(request.filter)
+        filter = dead_letter_filter(request.filter)
         page = Page(request, (datetime, UUID))
         response = _pb.ListDeadLettersResponse()
 
@@ -57,7 +57,7 @@ class DeadLetterService(dead_letter_service_pb2_grpc.DeadLetterServiceServicer):
             response.dead_letters,
             look,
             dead_letter_to_proto,
-            lambda letter, _: (letter.created_at, letter.dead_letter_id),
+            lambda dead_letter, _: (dead_letter.created_at, dead_letter.dead_letter_id),
         )
         return response
 
@@ -68,18 +68,18 @@ class DeadLetterService(dead_letter_service_pb2_grpc.DeadLetterServiceServicer):
         payload = (
             payload_from_proto(request.payload, "payload") if request.HasField("payload") else None
         )
-        instance, letter = await self._changing.retry(change, _dead_letter_id(request), payload)
+        instance, dead_letter = await self._changes.retry(change, _dead_letter_id(request), payload)
         return _pb.RetryDeadLetterResponse(
-            dead_letter=dead_letter_to_proto(letter), context=context_to_proto(instance)
+            dead_letter=dead_letter_to_proto(dead_letter), context=context_to_proto(instance)
         )
 
     async def DiscardDeadLetter(
         self, request: _pb.DiscardDeadLetterRequest, context: Context
     ) -> _pb.DiscardDeadLetterResponse:
         change = Change.of("DiscardDeadLetter", request)
-        instance, letter = await self._changing.discard(change, _dead_letter_id(request))
+        instance, dead_letter = await self._changes.discard(change, _dead_letter_id(request))
         return _pb.DiscardDeadLetterResponse(
-            dead_letter=dead_letter_to_proto(letter), context=context_to_proto(instance)
+            dead_letter=dead_letter_to_proto(dead_letter), context=context_to_proto(instance)
         )
 
     async def RetryDeadLetters(

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from waystation_api.workflows.changes import Change, Changing
+from waystation_api.workflows.changes import Change, Changes
 from waystation_core.decisions import Decision
 from waystation_core.ports.store import QueryStore
 from waystation_core.registry_copy import RegistryCopy
 from waystation_domain import completions
 from waystation_domain.completion_tokens import Attempt
-from waystation_domain.completions import Standing
+from waystation_domain.completions import AttemptState
 from waystation_domain.draft import Draft
 from waystation_domain.errors import DeliveryNotFound, DeliveryNotPending, InvalidField
 from waystation_domain.model import Delivery, Event, JsonObject
@@ -36,12 +36,12 @@ class _NotNow(Exception):
     """Nothing was written: look again."""
 
 
-class Completing:
+class Completions:
     """Ends pending deliveries by the tokens of their attempts."""
 
-    def __init__(self, queries: QueryStore, changing: Changing, registry: RegistryCopy) -> None:
+    def __init__(self, queries: QueryStore, changes: Changes, registry: RegistryCopy) -> None:
         self._queries = queries
-        self._changing = changing
+        self._changes = changes
         self._registry = registry
 
     async def end(self, change: Change, token: str, outcome: Reply | AttemptError) -> None:
@@ -83,11 +83,11 @@ class Completing:
         async def decide(decision: Decision) -> JsonObject:
             locked = decision.locked
             facts = await locked.facts_of([event_id])
-            where, row = completions.standing(facts[event_id], attempt, fenced=fenced)
-            if where is Standing.IN_CALL:
+            where, row = completions.attempt_state(facts[event_id], attempt, fenced=fenced)
+            if where is AttemptState.IN_CALL:
                 raise _NotNow
             task = self._registry.task(row.task_id) if row is not None else None
-            if where is Standing.OVER or row is None or task is None:
+            if where is AttemptState.OVER or row is None or task is None:
                 raise _unknown(attempt)
             event = await locked.event(event_id)
             assert event is not None, "its instance was found by it"
@@ -100,7 +100,7 @@ class Completing:
         until = loop.time() + PATIENCE_SECONDS
         while True:
             try:
-                _, answer = await self._changing.carry_out(change, decide)
+                _, answer = await self._changes.carry_out(change, decide)
             except _NotNow:
                 if loop.time() >= until:
                     raise DeliveryNotPending(

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import grpc
 
 from waystation.v1 import delivery_completion_service_pb2, delivery_completion_service_pb2_grpc
-from waystation_api.deliveries.completions import Completing
+from waystation_api.deliveries.completions import Completions
 from waystation_api.workflows.changes import Change
 from waystation_conversion import (
     failure_from_proto,
@@ -27,8 +27,8 @@ class DeliveryCompletionService(
 ):
     """For whoever ends a pending delivery."""
 
-    def __init__(self, completing: Completing) -> None:
-        self._completing = completing
+    def __init__(self, completions: Completions) -> None:
+        self._completions = completions
 
     async def CompleteDelivery(
         self, request: _pb.CompleteDeliveryRequest, context: Context
@@ -36,7 +36,7 @@ class DeliveryCompletionService(
         if not request.HasField("result"):
             raise InvalidField("result is missing; send the task's result.", field="result")
         reply = result_from_proto(request.result)
-        await self._completing.end(
+        await self._completions.end(
             Change.of("CompleteDelivery", request), request.completion_token, reply
         )
         return _pb.CompleteDeliveryResponse()
@@ -49,7 +49,7 @@ class DeliveryCompletionService(
                 "failure is missing; send the reason of the failure.", field="failure"
             )
         error = failure_from_proto(request.failure)
-        await self._completing.end(
+        await self._completions.end(
             Change.of("FailDelivery", request), request.completion_token, error
         )
         return _pb.FailDeliveryResponse()
@@ -63,7 +63,7 @@ class DeliveryCompletionService(
             )
         seconds = seconds_from_proto(request.extension, "extension", most=MAX_PENDING_SECONDS)
         response = _pb.ExtendDeliveryResponse()
-        deadline = await self._completing.extend(
+        deadline = await self._completions.extend(
             Change.of("ExtendDelivery", request), request.completion_token, seconds
         )
         set_timestamp(response.deadline, deadline)

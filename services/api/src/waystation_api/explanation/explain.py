@@ -81,7 +81,7 @@ def explain(facts: Facts, registered: Registered) -> Explanation:
     if instance.status in (Status.COMPLETED, Status.CANCELLED):
         name = instance.workflow_instance_id
         return Explanation(f"{name} is {instance.status.name}; it waits for nothing.")
-    blockers = [_letter(letter) for letter in work.dead_letters.shown]
+    blockers = [_dead_letter(dead_letter) for dead_letter in work.dead_letters.shown]
     blockers += [
         _delivery(instance, fact, registered, facts.pools) for fact in work.deliveries.shown
     ]
@@ -132,22 +132,22 @@ def _sentence(text: str) -> str:
     return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
-def _letter(letter: DeadLetterFact) -> Blocker:
-    reason = letter.error.get("reason") or letter.error.get("code") or "unknown"
+def _dead_letter(dead_letter: DeadLetterFact) -> Blocker:
+    reason = dead_letter.error.get("reason") or dead_letter.error.get("code") or "unknown"
     return Blocker(
         kind=DEAD_LETTER,
-        since=letter.created_at,
-        message=f"{letter.task_id} failed permanently on `{letter.event.event_type}` ({reason}) "
-        f"after {_attempts(letter.attempts)}",
+        since=dead_letter.created_at,
+        message=f"{dead_letter.task_id} failed permanently on `{dead_letter.event.event_type}` ({reason}) "
+        f"after {_attempts(dead_letter.attempts)}",
         remedy=f"Retry it, if necessary with an edited payload: `waystation dead-letters retry "
-        f"{letter.dead_letter_id}`; or discard it: `waystation dead-letters discard "
-        f"{letter.dead_letter_id}`.",
-        event_id=letter.event.event_id,
-        event_type=letter.event.event_type,
-        task_id=letter.task_id,
-        dead_letter_id=letter.dead_letter_id,
-        attempts=letter.attempts,
-        last_error=letter.error,
+        f"{dead_letter.dead_letter_id}`; or discard it: `waystation dead-letters discard "
+        f"{dead_letter.dead_letter_id}`.",
+        event_id=dead_letter.event.event_id,
+        event_type=dead_letter.event.event_type,
+        task_id=dead_letter.task_id,
+        dead_letter_id=dead_letter.dead_letter_id,
+        attempts=dead_letter.attempts,
+        last_error=dead_letter.error,
     )
 
 

@@ -10,7 +10,7 @@ from waystation.v1 import handler_pb2, handler_registry_service_pb2
 from waystation_api.handlers.catch_ups import catch_up
 from waystation_api.requests import check_namespace, check_request_id, digest_of
 from waystation_conversion import (
-    refuses_unforeseen,
+    refuses_unexpected,
     seconds_from_proto,
     task_spec_from_proto,
     timestamp_from_proto,
@@ -59,7 +59,7 @@ def _check_size(tasks: Sequence[handler_pb2.TaskSpec]) -> None:
         )
 
 
-@refuses_unforeseen("request")
+@refuses_unexpected("request")
 def registration_from_proto(request: _pb.RegisterHandlerRequest) -> Registration:
     """What a request registers, within the limits; whether it may be dialled is not asked here."""
     service_name = reserved.check_name(request.service_name, "service_name")
@@ -107,7 +107,7 @@ def registration_from_proto(request: _pb.RegisterHandlerRequest) -> Registration
     )
 
 
-class Registering:
+class Registrations:
     """Stores registrations and lets new tasks catch up."""
 
     def __init__(

@@ -30,7 +30,7 @@ _PATIENCE = 3
 """Instances that may be locked for long, before it is the store that is at fault."""
 
 
-class Retiring:
+class Retirement:
     """Carries out RetireTask, and `look` what follows by itself."""
 
     def __init__(

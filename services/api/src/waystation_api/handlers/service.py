@@ -13,8 +13,8 @@ from waystation.v1 import (
     handler_registry_service_pb2,
     handler_registry_service_pb2_grpc,
 )
-from waystation_api.handlers.registrations import Registering
-from waystation_api.handlers.retirement import Retiring
+from waystation_api.handlers.registrations import Registrations
+from waystation_api.handlers.retirement import Retirement
 from waystation_api.pages import Key, Page, fill
 from waystation_api.requests import check_namespace, check_request_id
 from waystation_conversion import set_duration, set_timestamp, task_spec_to_proto
@@ -30,16 +30,16 @@ class HandlerRegistryService(handler_registry_service_pb2_grpc.HandlerRegistrySe
     """For handler services and operators."""
 
     def __init__(
-        self, registry: RegistryStore, registering: Registering, retiring: Retiring
+        self, registry: RegistryStore, registrations: Registrations, retirement: Retirement
     ) -> None:
         self._registry = registry
-        self._registering = registering
-        self._retiring = retiring
+        self._registrations = registrations
+        self._retirement = retirement
 
     async def RegisterHandler(
         self, request: _pb.RegisterHandlerRequest, context: Context
     ) -> _pb.RegisterHandlerResponse:
-        stored, caught_up = await self._registering.register(request)
+        stored, caught_up = await self._registrations.register(request)
         response = _pb.RegisterHandlerResponse(caught_up_events=caught_up)
         handler_to_proto(stored, response.handler)
         return response
@@ -61,13 +61,13 @@ class HandlerRegistryService(handler_registry_service_pb2_grpc.HandlerRegistrySe
         check_namespace(request.namespace)
         # Repeating it has no further effect, so the id need not be kept.
         check_request_id(request.request_id)
-        await self._registering.unregister(_handler_id(request.handler_id))
+        await self._registrations.unregister(_handler_id(request.handler_id))
         return _pb.UnregisterHandlerResponse()
 
     async def RetireTask(
         self, request: _pb.RetireTaskRequest, context: Context
     ) -> _pb.RetireTaskResponse:
-        return _pb.RetireTaskResponse(retired_deliveries=await self._retiring.retire(request))
+        return _pb.RetireTaskResponse(retired_deliveries=await self._retirement.retire(request))
 
     async def ListHandlers(
         self, request: _pb.ListHandlersRequest, context: Context

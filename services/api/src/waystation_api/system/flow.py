@@ -30,7 +30,7 @@ _LOOK_SECONDS = 8.0
 """No further portion is begun after this: callers wait for an answer."""
 
 
-class Flowing:
+class FlowReports:
     """What operators ask about the flow of events."""
 
     def __init__(self, registry: RegistryStore, queries: QueryStore) -> None:
@@ -48,12 +48,12 @@ class Flowing:
                 f"max_instances must be 1-{MAX_INSTANCES}; omit it for {DEFAULT_INSTANCES}.",
                 field="max_instances",
             )
-        most = min(request.max_instances or DEFAULT_INSTANCES, MAX_INSTANCES)
+        maximum = min(request.max_instances or DEFAULT_INSTANCES, MAX_INSTANCES)
         since = datetime.now(UTC) - _DEFAULT_SPAN
         if request.HasField("created_after"):
             since = timestamp_from_proto(request.created_after, "created_after")
         snapshot = await self._registry.snapshot(namespace)
-        seen, stopped_at = await self._look(since, wanted, most, namespace)
+        seen, stopped_at = await self._look(since, wanted, maximum, namespace)
         live = {task.task_id for handler in snapshot.handlers for task in handler.tasks}
         # Where there are many tasks this takes long enough to hold up other calls.
         flows, left_out, found = await asyncio.to_thread(_draw, snapshot.tasks, live, seen, wanted)
@@ -63,11 +63,11 @@ class Flowing:
         )
         set_timestamp(response.looked_back_to, stopped_at or since)
         drawn = [one for one in flows if wanted in ("", one.workflow_type)]
-        response.left_out = left_out + flow_report.tell(drawn, findings, response)
+        response.left_out = left_out + flow_report.fill_flow(drawn, findings, response)
         return response
 
     async def _look(
-        self, since: datetime, workflow_type: str, most: int, namespace: str
+        self, since: datetime, workflow_type: str, maximum: int, namespace: str
     ) -> tuple[Observations, datetime | None]:
         """What the newest instances show, and the start of the oldest one where there are more."""
         seen = Observations()
@@ -78,14 +78,14 @@ class Flowing:
                 since,
                 workflow_type=workflow_type,
                 after=after,
-                limit=min(_PORTION, most - seen.instances.total()),
+                limit=min(_PORTION, maximum - seen.instances.total()),
                 namespace=namespace,
             )
             seen.add(looked.seen)
             after = looked.after
             if after is None:
                 return seen, None
-            if seen.instances.total() >= most or time.monotonic() >= ends_at:
+            if seen.instances.total() >= maximum or time.monotonic() >= ends_at:
                 return seen, after[0]
 
 

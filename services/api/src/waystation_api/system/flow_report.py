@@ -16,7 +16,7 @@ from waystation_domain.flow.findings import Finding
 FINDINGS_BYTES = 1024 * 1024
 
 
-def tell(
+def fill_flow(
     flows: Sequence[graph.Flow],
     findings: Sequence[Finding],
     response: system_service_pb2.GetFlowResponse,
@@ -43,9 +43,9 @@ def tell(
                 task.spec.CopyFrom(told)
             else:
                 response.specs_left_out += 1
-    told_findings = (_finding(one) for one in findings[: lint.MAX_FINDINGS])
+    reported_findings = (_finding(one) for one in findings[: lint.MAX_FINDINGS])
     left_out += max(len(findings) - lint.MAX_FINDINGS, 0)
-    return left_out + _some(told_findings, response.findings, Room(FINDINGS_BYTES))
+    return left_out + _some(reported_findings, response.findings, Room(FINDINGS_BYTES))
 
 
 def _some(messages: Iterable[Message], into: Any, room: Room) -> int:

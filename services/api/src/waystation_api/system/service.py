@@ -10,7 +10,7 @@ import grpc
 from waystation.v1 import system_pb2, system_service_pb2, system_service_pb2_grpc
 from waystation_api.pages import Room
 from waystation_api.requests import check_namespace
-from waystation_api.system.flow import Flowing
+from waystation_api.system.flow import FlowReports
 from waystation_conversion import set_duration, set_timestamp
 from waystation_core.ports.broker import DEFAULT_POOL, Broker
 from waystation_core.ports.store import QueryStore
@@ -29,9 +29,9 @@ SERVER_VERSION = version("waystation-api")
 class SystemService(system_service_pb2_grpc.SystemServiceServicer):
     """For operators."""
 
-    def __init__(self, queries: QueryStore, flowing: Flowing, broker: Broker) -> None:
+    def __init__(self, queries: QueryStore, flow_reports: FlowReports, broker: Broker) -> None:
         self._queries = queries
-        self._flowing = flowing
+        self._flow_reports = flow_reports
         self._broker = broker
 
     async def GetSystemStatus(
@@ -90,4 +90,4 @@ class SystemService(system_service_pb2_grpc.SystemServiceServicer):
         return response
 
     async def GetFlow(self, request: _pb.GetFlowRequest, context: Context) -> _pb.GetFlowResponse:
-        return await self._flowing.get(request)
+        return await self._flow_reports.get(request)

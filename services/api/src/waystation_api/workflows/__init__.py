@@ -5,7 +5,7 @@ calls         StartWorkflow, RunWorkflow, WaitWorkflow; call_streams: many of th
 starts        new instances, in batches; backlog: whether there is room for more
 waiters       who waits for an instance, and notices; watches: its history as a stream
 reads         one instance and the lists; past: an instance as it was
-changes       input, publish, cancel; instance_lines: changes of one instance, one after the other
+changes       input, publish, cancel; instance_queues: changes of one instance, one after the other
 replays       recorded attempts called again; replay_report: what they show
 forks         a new instance from an old one
 """

@@ -9,10 +9,11 @@ from typing import Any
 from google.protobuf.message import Message
 
 from waystation_api.requests import check_namespace, check_request_id, digest_of
-from waystation_api.workflows.instance_lines import InstanceLines
+from waystation_api.workflows.instance_queues import InstanceQueues
 from waystation_core.decisions import Decision, Decisions, Request
 from waystation_core.ports.store import DeadLetterFact, QueryStore
 from waystation_domain import actions, dead_letters
+from waystation_domain.dead_letters import OpenDeadLetter
 from waystation_domain.draft import Draft
 from waystation_domain.model import (
     DEFAULT_NAMESPACE,
@@ -56,10 +57,10 @@ Decide = Callable[[Decision], Awaitable[JsonObject]]
 that can be kept."""
 
 
-class Changing:
+class Changes:
     """Carries changes out."""
 
-    def __init__(self, queries: QueryStore, decisions: Decisions, lines: InstanceLines) -> None:
+    def __init__(self, queries: QueryStore, decisions: Decisions, lines: InstanceQueues) -> None:
         self._queries = queries
         self._decisions = decisions
         self._lines = lines
@@ -99,9 +100,9 @@ class Changing:
         """Tries a dead letter again. Raises DeadLetterNotFound, DeadLetterResolved, WorkflowEnded."""
 
         async def decide(decision: Decision) -> JsonObject:
-            letter = await decision.locked.dead_letter(dead_letter_id)
-            draft, held = await draft_of_letters(decision, [letter])
-            dead_letters.retry_dead_letter(draft, letter, payload, held)
+            dead_letter = await decision.locked.dead_letter(dead_letter_id)
+            draft, held = await draft_of_dead_letters(decision, [dead_letter])
+            dead_letters.retry_dead_letter(draft, dead_letter, payload, held)
             return {}
 
         return await self._of_letter(change, dead_letter_id, decide)
@@ -110,9 +111,9 @@ class Changing:
         """Gives a dead letter up. Raises DeadLetterNotFound, DeadLetterResolved."""
 
         async def decide(decision: Decision) -> JsonObject:
-            letter = await decision.locked.dead_letter(dead_letter_id)
-            draft, held = await draft_of_letters(decision, [letter])
-            dead_letters.discard_dead_letter(draft, letter, held)
+            dead_letter = await decision.locked.dead_letter(dead_letter_id)
+            draft, held = await draft_of_dead_letters(decision, [dead_letter])
+            dead_letters.discard_dead_letter(draft, dead_letter, held)
             return {}
 
         return await self._of_letter(change, dead_letter_id, decide)
@@ -122,8 +123,8 @@ class Changing:
     ) -> tuple[Instance, DeadLetterFact]:
         """Carries it out in the letter's instance; answers with both as they are afterwards."""
         namespace = change.namespace
-        letter = await self._queries.dead_letter(dead_letter_id, namespace=namespace)
-        named = replace(change, workflow_instance_id=letter.workflow_instance_id)
+        dead_letter = await self._queries.dead_letter(dead_letter_id, namespace=namespace)
+        named = replace(change, workflow_instance_id=dead_letter.workflow_instance_id)
         instance, _ = await self.carry_out(named, decide)
         # What is resolved stays so: it is read as this request, or the one that it repeats, left it.
         return instance, await self._queries.dead_letter(dead_letter_id, namespace=namespace)
@@ -146,11 +147,11 @@ class Changing:
         return decided.instance, decided.answer
 
 
-async def draft_of_letters(
-    decision: Decision, letters: Sequence[dead_letters.OpenDeadLetter]
+async def draft_of_dead_letters(
+    decision: Decision, dead_letters: Sequence[OpenDeadLetter]
 ) -> tuple[Draft, Sequence[tuple[Delivery, Event]]]:
     """A draft to resolve these dead letters on, and the HELD deliveries that may go on with them."""
     held = await decision.locked.held()
-    events = [*(letter.event for letter in letters), *(event for _, event in held)]
+    events = [*(dead_letter.event for dead_letter in dead_letters), *(event for _, event in held)]
     facts = await decision.locked.facts_of([event.event_id for event in events])
     return decision.draft(facts), held

@@ -17,8 +17,8 @@ from waystation_api.workflows.waiters import InstanceReader
 from waystation_conversion import context_to_proto, new_event_from_proto
 from waystation_conversion.replies import operations_from_proto
 from waystation_core.ids import new_id
-from waystation_core.means import MEANS
 from waystation_core.ports.store import HistoryFilter, QueryStore
+from waystation_core.providers import PROVIDERS
 from waystation_core.registry_copy import RegistryCopy
 from waystation_domain import forks, lifecycle, limits
 from waystation_domain.errors import InvalidField, ReservedEventType, TaskFault
@@ -29,7 +29,7 @@ _pb = workflow_service_pb2
 _LATER = ("delay", "deliver_at", "expires_at")
 
 
-class Forking:
+class Forks:
     """Starts instances from what others were."""
 
     def __init__(
@@ -59,7 +59,7 @@ class Forking:
         try:
             start = forks.fork(
                 await as_it_was(self._store, source, at),
-                means=MEANS,
+                providers=PROVIDERS,
                 workflow_instance_id=request.new_workflow_instance_id or new_id(),
                 edits=operations_from_proto(request.edits),
                 event=event,

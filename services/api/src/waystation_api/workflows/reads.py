@@ -23,7 +23,7 @@ _SEARCH_SECONDS = 1.0
 """Of one page of a filter that few instances match: the next one goes on from there."""
 
 
-class Reading:
+class Reads:
     """What clients ask about instances and their events."""
 
     def __init__(self, store: QueryStore, reader: InstanceReader) -> None:
@@ -91,13 +91,13 @@ class Reading:
                 instance.key, after=after[0] if after is not None else 0, limit=limit
             )
 
-        def tell(stored: StoredEvent) -> event_pb2.EventWithState:
+        def to_message(stored: StoredEvent) -> event_pb2.EventWithState:
             entry = event_pb2.EventWithState(state=f"EVENT_STATE_{stored.state}")
             event_to_proto(stored.event, instance.workflow_instance_id, into=entry.event)
             return entry
 
         response.next_page_token = await fill(
-            page, response.events, look, tell, lambda _, after: ((after or (0,))[0] + 1,)
+            page, response.events, look, to_message, lambda _, after: ((after or (0,))[0] + 1,)
         )
         return response
 

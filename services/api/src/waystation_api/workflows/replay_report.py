@@ -44,7 +44,7 @@ def skip(step: replay_pb2.ReplayStep, reason: replay_pb2.ReplaySkipReason, messa
     step.skip_message = limits.cut(message)
 
 
-def tell(step: replay_pb2.ReplayStep, comparison: Comparison) -> None:
+def fill_step(step: replay_pb2.ReplayStep, comparison: Comparison) -> None:
     """Says what differs."""
     step.replayed_event_types.extend(comparison.event_types)
     if comparison.same:

@@ -26,14 +26,14 @@ from waystation_conversion import (
 )
 from waystation_core import background
 from waystation_core.ids import new_id
-from waystation_core.means import MEANS
 from waystation_core.ports.store import HistoryFilter, QueryStore, Registration, StoredEntry
+from waystation_core.providers import PROVIDERS
 from waystation_core.registry_copy import RegistryCopy
 from waystation_core.rpc.attempts import Failed, NotSent
 from waystation_core.rpc.handler_calls import HandlerCalls
 from waystation_domain import limits, replays
 from waystation_domain.commit import HistoryEntry
-from waystation_domain.details import LetterRetried
+from waystation_domain.details import DeadLetterRetried
 from waystation_domain.draft import Rules
 from waystation_domain.endpoints import Allowlist
 from waystation_domain.errors import InvalidField
@@ -95,7 +95,7 @@ def _wanted(task_ids: Sequence[str]) -> set[str]:
     return {limits.check_task_id(task_id, "task_ids") for task_id in task_ids}
 
 
-class Replaying:
+class Replays:
     """Replays what tasks did."""
 
     def __init__(
@@ -111,7 +111,7 @@ class Replaying:
         self._reader = reader
         self._registry = registry
         self._allowlist = allowlist
-        self._rules = Rules(MEANS, max_events=max_events)
+        self._rules = Rules(PROVIDERS, max_events=max_events)
 
     async def replay(
         self, request: _pb.ReplayWorkflowRequest, remaining: float | None
@@ -193,7 +193,7 @@ class Replaying:
             if sequence in called:
                 entries[sequence] = stored
             detail = stored.entry.detail
-            if isinstance(detail, LetterRetried) and detail.edited:
+            if isinstance(detail, DeadLetterRetried) and detail.edited:
                 edited_at.setdefault((stored.entry.event_id, detail.task_id), sequence)
         return _Past(
             key=instance.key,
@@ -219,8 +219,8 @@ class Replaying:
         try:
             task = self._task(past, entry, failed_attempts=request.failed_attempts)
             endpoints = self._endpoints(task, recorded)
-            left = max(deadline - asyncio.get_running_loop().time(), 0.0)
-            timeout = min(task.timeout, left)
+            remaining = max(deadline - asyncio.get_running_loop().time(), 0.0)
+            timeout = min(task.timeout, remaining)
             call = await self._call(past, recorded, task, timeout)
             answer = await calls.call(endpoints, call, timeout)
             if isinstance(answer, NotSent):
@@ -228,7 +228,7 @@ class Replaying:
             step.replayed_service_version = answer.endpoint.service_version
             outcome: Reply | AttemptError | Pending
             if isinstance(answer, Failed):
-                out_of_time = left < task.timeout and answer.error.code == "DEADLINE_EXCEEDED"
+                out_of_time = remaining < task.timeout and answer.error.code == "DEADLINE_EXCEEDED"
                 outcome = answer.error
             else:
                 outcome = reply_from_proto(answer.response)
@@ -247,7 +247,7 @@ class Replaying:
                 rules=self._rules,
                 processed_at=past.entries[entry.sequence].processed_at,
             )
-            replay_report.tell(step, comparison)
+            replay_report.fill_step(step, comparison)
         return step, out_of_time
 
     async def _call(

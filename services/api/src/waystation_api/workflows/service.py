@@ -21,12 +21,12 @@ from waystation_api.requests import (
 from waystation_api.workflows.backlog import Backlog
 from waystation_api.workflows.call_streams import CallStreams
 from waystation_api.workflows.calls import WorkflowCalls
-from waystation_api.workflows.changes import Change, Changing
-from waystation_api.workflows.forks import Forking
-from waystation_api.workflows.reads import Reading
-from waystation_api.workflows.replays import Replaying
+from waystation_api.workflows.changes import Change, Changes
+from waystation_api.workflows.forks import Forks
+from waystation_api.workflows.reads import Reads
+from waystation_api.workflows.replays import Replays
 from waystation_api.workflows.waiters import InstanceReader
-from waystation_api.workflows.watches import Watching
+from waystation_api.workflows.watches import Watches
 from waystation_conversion import (
     context_to_proto,
     error_to_proto,
@@ -60,11 +60,11 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         calls: WorkflowCalls,
         streams: CallStreams,
         reader: InstanceReader,
-        reading: Reading,
-        watching: Watching,
-        changing: Changing,
-        replaying: Replaying,
-        forking: Forking,
+        reads: Reads,
+        watches: Watches,
+        changes: Changes,
+        replays: Replays,
+        forks: Forks,
         registry: RegistryCopy,
         backlog: Backlog,
         queries: QueryStore,
@@ -73,11 +73,11 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         self._calls = calls
         self._streams = streams
         self._reader = reader
-        self._reading = reading
-        self._watching = watching
-        self._changing = changing
-        self._replaying = replaying
-        self._forking = forking
+        self._reads = reads
+        self._watches = watches
+        self._changes = changes
+        self._replays = replays
+        self._forks = forks
         self._registry = registry
         self._backlog = backlog
         self._queries = queries
@@ -95,7 +95,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
     async def RunWorkflow(
         self, request: _pb.RunWorkflowRequest, context: Context
     ) -> _pb.RunWorkflowResponse:
-        async def tell_id(workflow_instance_id: str, created: bool) -> None:
+        async def send_id(workflow_instance_id: str, created: bool) -> None:
             await context.send_initial_metadata(
                 (
                     (INSTANCE_ID_KEY, workflow_instance_id),
@@ -108,7 +108,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
             request,
             response,
             remaining=context.time_remaining(),
-            stored=tell_id if request.early_id else None,
+            stored=send_id if request.early_id else None,
         )
         return response
 
@@ -127,22 +127,22 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
     async def GetWorkflow(
         self, request: _pb.GetWorkflowRequest, context: Context
     ) -> _pb.GetWorkflowResponse:
-        return await self._reading.get(request)
+        return await self._reads.get(request)
 
     async def ListWorkflows(
         self, request: _pb.ListWorkflowsRequest, context: Context
     ) -> _pb.ListWorkflowsResponse:
-        return await self._reading.list_workflows(request)
+        return await self._reads.list_workflows(request)
 
     async def ListEvents(
         self, request: _pb.ListEventsRequest, context: Context
     ) -> _pb.ListEventsResponse:
-        return await self._reading.list_events(request)
+        return await self._reads.list_events(request)
 
     async def ListHistory(
         self, request: _pb.ListHistoryRequest, context: Context
     ) -> _pb.ListHistoryResponse:
-        return await self._reading.list_history(request)
+        return await self._reads.list_history(request)
 
     async def ExplainWorkflow(
         self, request: _pb.ExplainWorkflowRequest, context: Context
@@ -179,7 +179,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         return response
 
     async def WatchWorkflow(self, request: _pb.WatchWorkflowRequest, context: Context) -> None:
-        await self._watching.watch(request, context)
+        await self._watches.watch(request, context)
 
     # --- changing --------------------------------------------------------------------------
 
@@ -193,7 +193,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
             raise InvalidField("input is missing; send the answer to the wait.", field="input")
         answer = payload_from_proto(request.input, "input")
         answered_by = limits.check_short_text(request.answered_by, "answered_by")
-        instance, result = await self._changing.provide_input(
+        instance, result = await self._changes.provide_input(
             change, request.wait_id, answer, answered_by
         )
         response = _pb.ProvideInputResponse(event_id=result["event_id"])
@@ -209,7 +209,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         new = new_event_from_proto(request.event)
         lifecycle.check_client_event(new.event_type)
         with self._backlog.room():
-            instance, result = await self._changing.publish(change, new)
+            instance, result = await self._changes.publish(change, new)
         response = _pb.PublishEventResponse(event_id=result["event_id"])
         response.task_ids.extend(
             await task_ids(self._registry, new.event_type, instance.workflow_type)
@@ -222,7 +222,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         change = _change("CancelWorkflow", request)
         reason = limits.check_text(request.reason, "reason")
         response = _pb.CancelWorkflowResponse()
-        context_to_proto(await self._changing.cancel(change, reason), into=response.context)
+        context_to_proto(await self._changes.cancel(change, reason), into=response.context)
         return response
 
     # --- what was, and another course from there -------------------------------------------
@@ -230,12 +230,12 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
     async def ReplayWorkflow(
         self, request: _pb.ReplayWorkflowRequest, context: Context
     ) -> _pb.ReplayWorkflowResponse:
-        return await self._replaying.replay(request, context.time_remaining())
+        return await self._replays.replay(request, context.time_remaining())
 
     async def ForkWorkflow(
         self, request: _pb.ForkWorkflowRequest, context: Context
     ) -> _pb.ForkWorkflowResponse:
-        return await self._forking.fork(request)
+        return await self._forks.fork(request)
 
 
 def _change(

@@ -10,13 +10,13 @@ from waystation_api.requests import check_namespace, check_request_id, digest_of
 from waystation_api.workflows.backlog import Backlog
 from waystation_conversion import (
     payload_from_proto,
-    refuses_unforeseen,
+    refuses_unexpected,
     seconds_from_proto,
 )
 from waystation_core.background import Contact
 from waystation_core.ids import new_id
-from waystation_core.means import MEANS
 from waystation_core.ports.store import EngineStore, Started
+from waystation_core.providers import PROVIDERS
 from waystation_core.relay.relay import Relay
 from waystation_domain import actions, limits, reserved
 from waystation_domain.errors import (
@@ -34,7 +34,7 @@ MOST_HELD_BYTES = 64 * 1024 * 1024
 """The same for the bytes of their requests."""
 
 
-@refuses_unforeseen("request")
+@refuses_unexpected("request")
 def start_from_proto(request: workflow_service_pb2.StartWorkflowRequest) -> actions.Start:
     """The start that a request asks for, within the limits. It empties fields of the request."""
     namespace = check_namespace(request.namespace)
@@ -52,7 +52,7 @@ def start_from_proto(request: workflow_service_pb2.StartWorkflowRequest) -> acti
             request.timeout, "timeout", least=0.001, most=limits.MAX_DELAY_SECONDS
         )
     return actions.start(
-        means=MEANS,
+        providers=PROVIDERS,
         workflow_instance_id=request.workflow_instance_id or new_id(),
         workflow_type=request.workflow_type,
         data=payload_from_proto(request.data, "data", error=ContextTooLarge),

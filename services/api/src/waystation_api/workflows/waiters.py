@@ -147,7 +147,7 @@ class Waiters:
         self.reader = reader
         self.closing = False
         self._by_id: dict[str, set[Listener]] = {}
-        broker.subscribe_notices(self._hear, self._wake_all)
+        broker.subscribe_notices(self._on_notices, self._wake_all)
 
     def waiter(self, workflow_instance_id: str) -> Waiter:
         return Waiter(self, workflow_instance_id)
@@ -167,7 +167,7 @@ class Waiters:
         self.closing = True
         self._wake_all()
 
-    def _hear(self, notices: Sequence[Notice]) -> None:
+    def _on_notices(self, notices: Sequence[Notice]) -> None:
         for notice in notices:
             if notice.namespace == DEFAULT_NAMESPACE:
                 for waiter in self._by_id.get(notice.workflow_instance_id, ()):

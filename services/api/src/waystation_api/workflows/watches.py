@@ -43,7 +43,7 @@ _READ_BATCH = 50
 _READERS = 2
 
 
-class Watching:
+class Watches:
     """All watches of this process."""
 
     def __init__(self, queries: QueryStore, waiters: Waiters) -> None:
@@ -78,8 +78,8 @@ class Watching:
 class _Watch:
     """One stream. Implements `waiting.Listener`."""
 
-    def __init__(self, watching: Watching, workflow_instance_id: str, seen: int) -> None:
-        self._watching = watching
+    def __init__(self, watches: Watches, workflow_instance_id: str, seen: int) -> None:
+        self._watches = watches
         self._id = workflow_instance_id
         self._seen = seen
         """The last sequence number that was written, or that the caller has."""
@@ -97,7 +97,7 @@ class _Watch:
         loop = asyncio.get_running_loop()
         heartbeat_at = loop.time() + HEARTBEAT_SECONDS
         pause = _FIRST_LOOK_SECONDS
-        while not self._watching.waiters.closing:
+        while not self._watches.waiters.closing:
             self._woken.clear()
             tail = await self._look()
             if tail is not None and tail.entries:
@@ -112,7 +112,7 @@ class _Watch:
                 pause = _FIRST_LOOK_SECONDS
             if tail is not None and tail.version > self._seen:
                 continue
-            if tail is not None and tail.rests:
+            if tail is not None and tail.is_settled:
                 return
             if loop.time() >= heartbeat_at:
                 await context.write(self._heartbeat())
@@ -128,7 +128,7 @@ class _Watch:
     async def _look(self) -> HistoryTail | None:
         """What is new; None while the store, which has answered before, can't be reached."""
         try:
-            tail = await self._watching.tail((self._id, self._seen))
+            tail = await self._watches.tail((self._id, self._seen))
         except StoreUnavailable:
             if self._last is None:
                 raise

@@ -32,7 +32,7 @@ from waystation_cli.connection import (
     new_request_id,
 )
 from waystation_cli.failures import explain_rpc_error
-from waystation_cli.render import dead_letters as letters_view
+from waystation_cli.render import dead_letters as dead_letters_view
 from waystation_cli.render import document
 
 app = typer.Typer(
@@ -137,7 +137,7 @@ def list_dead_letters(
     if as_json:
         document.print_items(letters, more)
     else:
-        letters_view.print_dead_letters(letters, more)
+        dead_letters_view.print_dead_letters(letters, more)
 
 
 @app.command()
@@ -180,7 +180,7 @@ def retry(
         if as_json:
             document.print_message(retried)
         else:
-            letters_view.print_retried(retried)
+            dead_letters_view.print_retried(retried)
         return
     if payload is not None:
         raise typer.BadParameter("--payload edits a single delivery: give its id")
@@ -192,7 +192,7 @@ def retry(
     if as_json:
         document.print_message(response)
     else:
-        letters_view.print_many_retried(response.retried)
+        dead_letters_view.print_many_retried(response.retried)
 
 
 @app.command()
@@ -225,7 +225,7 @@ def discard(
         if as_json:
             document.print_message(discarded)
         else:
-            letters_view.print_discarded(discarded)
+            dead_letters_view.print_discarded(discarded)
         return
     many = DiscardDeadLettersRequest(request_id=request_id, **_target(everything, chosen))
     with connected(address, as_json) as api:
@@ -235,7 +235,7 @@ def discard(
     if as_json:
         document.print_message(response)
     else:
-        letters_view.print_many_discarded(response.discarded)
+        dead_letters_view.print_many_discarded(response.discarded)
 
 
 def _filter(

@@ -107,7 +107,7 @@ async def _serve(
         await api.ready.wait()
         process.spare_collections()
         on_ready(api.address)
-        await _until_told(stopping, postgres)
+        await _until_stopped(stopping, postgres)
 
 
 async def _router(
@@ -153,7 +153,7 @@ async def _api(
     return build(settings, store, broker, failpoints.interceptors())
 
 
-async def _until_told(stopping: asyncio.Event, postgres: EmbeddedPostgres) -> None:
+async def _until_stopped(stopping: asyncio.Event, postgres: EmbeddedPostgres) -> None:
     while not stopping.is_set():
         if not postgres.running:
             raise PostgresEnded(

@@ -14,7 +14,7 @@ from waystation.v1.event_pb2 import EventWithState
 from waystation.v1.handler_pb2 import Handler
 from waystation.v1.history_pb2 import HistoryEntry
 from waystation.v1.system_service_pb2 import GetSystemStatusResponse
-from waystation_cli.render import dead_letters as letters_view
+from waystation_cli.render import dead_letters as dead_letters_view
 from waystation_cli.render import endpoints, names, overview
 from waystation_cli.render.text import clock, plain, span, stdout, table, zone
 from waystation_cli.render.timeline import entry_line, timeline
@@ -109,7 +109,7 @@ def frame(
         parts.append(endpoints.endpoint_table(handlers[:MOST_ROWS]))
     parts += ["", *_rows("dead letter", status.dead_letters, letters[:MOST_ROWS])]
     if letters:
-        parts.append(letters_view.letter_table(letters[:MOST_ROWS]))
+        parts.append(dead_letters_view.letter_table(letters[:MOST_ROWS]))
     return Group(*parts)
 
 

@@ -11,7 +11,7 @@ from waystation.v1.dead_letter_pb2 import DeadLetter
 from waystation.v1.event_pb2 import EventWithState
 from waystation.v1.history_pb2 import HistoryEntry
 from waystation.v1.workflow_pb2 import WorkflowContext
-from waystation_cli.render import dead_letters as letters_view
+from waystation_cli.render import dead_letters as dead_letters_view
 from waystation_cli.render import names, outcomes
 from waystation_cli.render.document import as_dict, pretty
 from waystation_cli.render.text import (
@@ -63,7 +63,7 @@ def print_workflow(
         _heading(out, "Dead letters")
         for letter in dead_letters:
             out.print(plain(f"{letter.task_id} of {letter.event.event_type}"), end=" ")
-            out.print(letters_view.cause(letter), style="red")
+            out.print(dead_letters_view.cause(letter), style="red")
             out.print(
                 plain(f"  retry: waystation dead-letters retry {letter.dead_letter_id}"),
                 style="dim",

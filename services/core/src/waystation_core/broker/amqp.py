@@ -19,8 +19,8 @@ from waystation_core.broker.connection import (
     connection_parameters,
     process_name,
 )
-from waystation_core.broker.kept_session import KeptSession
 from waystation_core.broker.notices import NoticeListener
+from waystation_core.broker.persistent_session import PersistentSession
 from waystation_core.broker.publisher import Publisher
 from waystation_core.broker.subscription import AmqpSubscription
 from waystation_core.broker.topology import Topology
@@ -140,15 +140,15 @@ class AmqpBroker:
         self._lost.append(callback)
 
     def _messages_lost(self, reason: str) -> None:
-        telling = job("tell of lost messages", self._tell_of_loss(reason))
+        telling = job("tell of lost messages", self._report_loss(reason))
         self._telling.add(telling)
         telling.add_done_callback(self._telling.discard)
 
-    async def _tell_of_loss(self, reason: str) -> None:
+    async def _report_loss(self, reason: str) -> None:
         await self._wait_until(lambda: self.status().connected, LOSS_WAITS_SECONDS)
         _log.warning("broker_messages_lost", reason=reason)
-        for tell in self._lost:
-            asyncio.get_running_loop().call_soon(tell, reason)
+        for on_lost in self._lost:
+            asyncio.get_running_loop().call_soon(on_lost, reason)
         # Only now: a process that ends before it has told leaves the news to the next one.
         self._publisher.send("", self._topology.marker, b"{}", kind="marker")
 
@@ -200,7 +200,7 @@ class AmqpBroker:
             telling.cancel()
         await asyncio.gather(*(link.close() for link in self._links()))
 
-    def _links(self) -> list[KeptSession]:
+    def _links(self) -> list[PersistentSession]:
         links = [self._publisher.link]
         if self._subscription is not None:
             links.append(self._subscription.link)

@@ -235,13 +235,13 @@ class Session:
         if self.lost.done():
             connection.close()
 
-    def _set_blocked(self, blocked: bool, tell: Callable[[], None]) -> None:
+    def _set_blocked(self, blocked: bool, notify: Callable[[], None]) -> None:
         self.blocked = blocked
         if blocked:
             _log.warning("broker_blocked", why="RabbitMQ's memory or disk alarm")
         else:
             _log.info("broker_blocked_over")
-        tell()
+        notify()
 
     def _ended(self, error: BaseException) -> None:
         self.end(describe(error))

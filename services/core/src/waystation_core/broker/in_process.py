@@ -231,8 +231,8 @@ class InProcessBroker:
         if not self._hub.consumed_before:
             self._hub.consumed_before = True
             loop = asyncio.get_running_loop()
-            for tell in self._lost:
-                loop.call_soon(tell, "this process started, and its broker with it")
+            for on_lost in self._lost:
+                loop.call_soon(on_lost, "this process started, and its broker with it")
         return subscription
 
     def on_messages_lost(self, callback: Callable[[str], None]) -> None:

@@ -12,7 +12,7 @@ import structlog
 
 from waystation_core.broker import wire
 from waystation_core.broker.connection import Session
-from waystation_core.broker.kept_session import KeptSession
+from waystation_core.broker.persistent_session import PersistentSession
 from waystation_core.broker.topology import NOTICES_HELD, Topology
 from waystation_core.ports.broker import BrokerCounters, Notice
 
@@ -40,7 +40,7 @@ class NoticeListener:
         self._on_reconnected = on_reconnected
         self._counters = counters
         self._connected_before = False
-        self.link = KeptSession(
+        self.link = PersistentSession(
             parameters,
             f"{name} notices",
             prepare=self._prepare,

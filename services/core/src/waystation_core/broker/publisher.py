@@ -14,7 +14,7 @@ from pika.exceptions import AMQPError
 from waystation_core.background import job
 from waystation_core.broker import wire
 from waystation_core.broker.connection import Session, SessionLostError
-from waystation_core.broker.kept_session import KeptSession
+from waystation_core.broker.persistent_session import PersistentSession
 from waystation_core.broker.topology import Topology
 from waystation_core.ports.broker import (
     CONFIRM_SECONDS,
@@ -76,7 +76,7 @@ class Publisher:
         self._oldest = 1
         self._awaited: dict[int, tuple[_Batch, int]] = {}
         self._repair: asyncio.Task[None] | None = None
-        self.link = KeptSession(
+        self.link = PersistentSession(
             parameters,
             f"{name} announces",
             prepare=self._prepare,

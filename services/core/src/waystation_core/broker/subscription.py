@@ -13,8 +13,8 @@ from pika.exceptions import AMQPError
 from waystation_core.background import Kept, keep
 from waystation_core.broker import wire
 from waystation_core.broker.connection import CLOSE_SECONDS, Session, SessionLostError
-from waystation_core.broker.kept_session import KeptSession
 from waystation_core.broker.levels import Levels
+from waystation_core.broker.persistent_session import PersistentSession
 from waystation_core.broker.properties import Properties
 from waystation_core.broker.topology import Queue, Topology
 from waystation_core.ports.broker import (
@@ -61,7 +61,7 @@ class AmqpSubscription:
         self._ledger = _Ledger()
         self._watch: Kept | None = None
         self._queue_deleted = False
-        self.link = KeptSession(
+        self.link = PersistentSession(
             parameters,
             name,
             prepare=self._prepare,

@@ -71,22 +71,22 @@ class Relay:
             self._announce(_grouped(raised))
         copies = [
             DeadLetterCopy(
-                event_id=letter.event_id,
-                event_type=letter.event_type,
+                event_id=dead_letter.event_id,
+                event_type=dead_letter.event_type,
                 workflow_instance_id=commit.after.workflow_instance_id,
                 workflow_type=commit.after.workflow_type,
-                task_id=letter.task_id,
-                attempts=letter.attempts,
-                reason=str(letter.error["reason"]),
-                message=str(letter.error["message"]),
+                task_id=dead_letter.task_id,
+                attempts=dead_letter.attempts,
+                reason=str(dead_letter.error["reason"]),
+                message=str(dead_letter.error["message"]),
             )
             for commit in commits
-            for letter in commit.dead_letters
+            for dead_letter in commit.dead_letters
         ]
         if copies:
             self._broker.dead_letter(copies)
         # Only what can end a wait is news: one notice for a workflow instead of one for each step.
-        news = [
+        notices = [
             Notice(
                 workflow_instance_id=commit.after.workflow_instance_id,
                 version=commit.after.version,
@@ -97,8 +97,8 @@ class Relay:
             for commit in commits
             if ends_a_wait(commit.after.status, idle=commit.after.idle is not None)
         ]
-        if news:
-            self._broker.notify(news)
+        if notices:
+            self._broker.notify(notices)
 
     def perhaps_committed(self, commits: Sequence[InstanceCommit]) -> None:
         """Has the events of these commits announced soon, if they were written: the answer to that was
@@ -145,10 +145,10 @@ class Relay:
         self._not_announced.over()
         self._events_under_way += events
         self._begin("announce", self._announced(batch)).add_done_callback(
-            lambda _: self._let_go(events)
+            lambda _: self._release(events)
         )
 
-    def _let_go(self, events: int) -> None:
+    def _release(self, events: int) -> None:
         self._events_under_way -= events
 
     def _make_due_again(self) -> None:

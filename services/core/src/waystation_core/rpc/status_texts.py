@@ -12,16 +12,16 @@ MAX_MESSAGE_BYTES = 1_200
 MAX_DETAIL_BYTES = 1_500
 
 
-def short_enough(text: str, most: int = MAX_MESSAGE_BYTES) -> str:
+def short_enough(text: str, maximum: int = MAX_MESSAGE_BYTES) -> str:
     """The text, cut where it takes more than `most` bytes on the way. There, what is not printable
     ASCII is percent-encoded: three bytes for each of its UTF-8."""
-    if len(text) * 12 <= most:
+    if len(text) * 12 <= maximum:
         return text
     size = 0
     for at, character in enumerate(text):
         plain = " " <= character <= "~" and character != "%"
         size += 1 if plain else 3 * len(character.encode("utf-8", "replace"))
-        if size > most - 3:
+        if size > maximum - 3:
             return text[:at] + "..."
     return text
 

@@ -67,7 +67,7 @@ RETURNING spec
 """
 
 
-class CatchingUp:
+class CatchUps:
     """Catch-up's part of `ports.store.RegistryStore`."""
 
     def __init__(self, pool: ConnectionPool) -> None:

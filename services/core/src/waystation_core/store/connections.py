@@ -23,7 +23,7 @@ from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
 from waystation_core.background import job
-from waystation_core.store.faults import DRIVER_ERRORS, spoils_connection, told
+from waystation_core.store.faults import DRIVER_ERRORS, spoils_connection, translated
 from waystation_domain.errors import StoreUnavailable
 
 Connection = AsyncConnection[TupleRow]
@@ -183,7 +183,7 @@ async def connection_of(pool: ConnectionPool) -> AsyncIterator[Connection]:
                     await connection.close()
                 raise
     except DRIVER_ERRORS as error:
-        meant = told(error)
+        meant = translated(error)
         if isinstance(meant, StoreUnavailable) and not pool.closed:
             # After a restart of Postgres every idle connection is dead, not only this one.
             _background(pool.check())

@@ -21,7 +21,7 @@ from waystation_core.store.connections import ConnectionPool, connection_of, jso
 from waystation_core.store.leases import Leases
 from waystation_core.store.losses import Losses
 from waystation_core.store.membership import Membership
-from waystation_core.store.sweeps import Sweeping
+from waystation_core.store.sweeps import Sweeps
 from waystation_core.store.writes import count_request, write
 from waystation_domain.actions import Start
 from waystation_domain.commit import EventFacts, InstanceCommit
@@ -34,17 +34,17 @@ class PostgresEngineStore:
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
-        sweeping = Sweeping(pool)
-        self.make_due = sweeping.make_due
-        self.claim_due_events = sweeping.claim_due_events
-        self.claim_starving_events = sweeping.claim_starving_events
-        self.claim_deliveries = sweeping.claim_deliveries
-        self.claim_overdue = sweeping.claim_overdue
-        self.claim_timers = sweeping.claim_timers
-        self.standing_timers = sweeping.standing_timers
-        self.wake_parked = sweeping.wake_parked
-        self.backlog = sweeping.backlog
-        self.forget_requests = sweeping.forget_requests
+        sweeps = Sweeps(pool)
+        self.make_due = sweeps.make_due
+        self.claim_due_events = sweeps.claim_due_events
+        self.claim_starving_events = sweeps.claim_starving_events
+        self.claim_deliveries = sweeps.claim_deliveries
+        self.claim_overdue = sweeps.claim_overdue
+        self.claim_timers = sweeps.claim_timers
+        self.timers_of_instances = sweeps.timers_of_instances
+        self.wake_parked = sweeps.wake_parked
+        self.backlog = sweeps.backlog
+        self.forget_requests = sweeps.forget_requests
         losses = Losses(pool)
         self.note_lost = losses.note_lost
         self.end_lapsed_pools = losses.end_lapsed_pools

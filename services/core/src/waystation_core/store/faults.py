@@ -46,7 +46,7 @@ _HINTS = {
 }
 
 
-def told(error: Exception) -> StoreUnavailable | WriteRefused:
+def translated(error: Exception) -> StoreUnavailable | WriteRefused:
     """The engine's error for one of the driver's; raise it from that one.
 
     StoreUnavailable carries `sqlstate` where Postgres gave one, and says what is known.

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from waystation_core.ports.store import Looked
+from waystation_core.ports.store import FlowPortion
 from waystation_core.store.connections import ConnectionPool, connection_of
 from waystation_domain.flow.graph import MAX_WRITES, Observations
 from waystation_domain.model import Result
@@ -78,7 +78,7 @@ async def look(
     after: tuple[datetime, int] | None,
     limit: int,
     namespace: str,
-) -> Looked:
+) -> FlowPortion:
     """See `ports.store.QueryStore.flow`."""
     before, before_key = after if after is not None else ("infinity", 0)
     rows = _ROWS if workflow_type else limit
@@ -111,7 +111,7 @@ async def look(
             cursor = await connection.execute(_WRITTEN, parameters)
             for *place, number in await cursor.fetchall():
                 seen.written[tuple(place)] = number
-    return Looked(seen, last)
+    return FlowPortion(seen, last)
 
 
 def _portion(

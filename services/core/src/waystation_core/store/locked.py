@@ -17,7 +17,7 @@ from waystation_core.ports.store import DeadLetterFilter, RegistryMoved
 from waystation_core.store import rows, statements, states
 from waystation_core.store.catch_up import never_delivered
 from waystation_core.store.connections import Connection
-from waystation_core.store.letter_rows import OPEN_COLUMNS, open_letter
+from waystation_core.store.dead_letter_rows import OPEN_COLUMNS, open_dead_letter
 from waystation_core.store.writes import count_request, write
 from waystation_domain.commit import EventFacts, InstanceCommit, LoggedWrites, writes_of
 from waystation_domain.dead_letters import OpenDeadLetter
@@ -90,13 +90,13 @@ class LockedInstance:
                 dead_letter_id=dead_letter_id,
                 state=state.name,
             )
-        return open_letter(found[0][1:])
+        return open_dead_letter(found[0][1:])
 
     async def dead_letters(
         self, filter: DeadLetterFilter, *, after: str | None = None, limit: int
     ) -> list[OpenDeadLetter]:
         # Only an API asks this: a router need not wait for SQLAlchemy to be imported.
-        from waystation_core.store.letter_filter import open_letters, values_of
+        from waystation_core.store.dead_letter_filter import open_dead_letters, values_of
         from waystation_core.store.question import ask
 
         values = {
@@ -105,7 +105,9 @@ class LockedInstance:
             "after_id": after,
             "limit": limit,
         }
-        return [open_letter(row) for row in await ask(self._connection, open_letters, values)]
+        return [
+            open_dead_letter(row) for row in await ask(self._connection, open_dead_letters, values)
+        ]
 
     async def held(self) -> list[tuple[Delivery, Event]]:
         return await self._deliveries(f"AND d.state = {states.HELD}")

@@ -10,15 +10,15 @@ from typing import TypeVar
 
 from waystation_core.ports.store import (
     DeliveryFact,
+    FirstFew,
     LeaseState,
     OpenWork,
     OutboxFact,
-    Some,
     TimerFact,
 )
 from waystation_core.store import rows, states
 from waystation_core.store.connections import Connection
-from waystation_core.store.letter_rows import letter_fact
+from waystation_core.store.dead_letter_rows import dead_letter_fact
 from waystation_domain.model import TimerKind
 
 RAISED = """history h CROSS JOIN LATERAL unnest(h.raised) WITH ORDINALITY AS r(event_id, at)"""
@@ -84,17 +84,17 @@ T = TypeVar("T")
 async def open_work(connection: Connection, key: int, limit: int) -> OpenWork:
     """See `ports.store.QueryStore.open_work`."""
 
-    async def some(query: str, fact: Callable[[rows.Row], T]) -> Some[T]:
+    async def some(query: str, fact: Callable[[rows.Row], T]) -> FirstFew[T]:
         cursor = await connection.execute(query, {"key": key, "limit": limit})
         found = await cursor.fetchall()
-        return Some([fact(row[1:]) for row in found], found[0][0] - len(found) if found else 0)
+        return FirstFew([fact(row[1:]) for row in found], found[0][0] - len(found) if found else 0)
 
     cursor = await connection.execute(_HAS_DEADLINE, {"key": key})
     return OpenWork(
         events=await some(_OUTBOX_OF, _waiting),
         deliveries=await some(_DELIVERIES_OF, _delivery),
         delayed=await some(_TIMED_OF, _timer),
-        dead_letters=await some(_LETTERS_OF, letter_fact),
+        dead_letters=await some(_LETTERS_OF, dead_letter_fact),
         has_deadline=await cursor.fetchone() is not None,
     )
 

@@ -30,10 +30,10 @@ from sqlalchemy import (
 )
 
 from waystation_core.ports.store import (
+    FlowPortion,
     HistoryFilter,
     HistoryPortion,
     HistoryTail,
-    Looked,
     OpenWork,
     StoredEvent,
     SystemFacts,
@@ -43,7 +43,7 @@ from waystation_core.ports.store import (
 from waystation_core.ports.store.questions import EVERY_ENTRY
 from waystation_core.store import flow_queries, histories, rows, states, tables
 from waystation_core.store.connections import ConnectionPool, Connections, connection_of
-from waystation_core.store.letters import Letters
+from waystation_core.store.dead_letters import DeadLetters
 from waystation_core.store.membership import pools_of
 from waystation_core.store.open_work import RAISED, open_work
 from waystation_core.store.question import Given, ask, columns, conditions
@@ -191,11 +191,11 @@ class PostgresQueryStore:
     def __init__(self, connections: Connections) -> None:
         self._pool = connections.questions
         self._hot = connections.hot
-        letters = Letters(connections.questions)
-        self.dead_letters = letters.dead_letters
-        self.dead_letter = letters.dead_letter
-        self.dead_letter_instances = letters.dead_letter_instances
-        self.open_letters = letters.open_letters
+        dead_letters = DeadLetters(connections.questions)
+        self.dead_letters = dead_letters.dead_letters
+        self.dead_letter = dead_letters.dead_letter
+        self.dead_letter_instances = dead_letters.dead_letter_instances
+        self.open_dead_letters = dead_letters.open_dead_letters
 
     async def _ask(self, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:
         return await _fetch(self._pool, query, parameters)
@@ -250,11 +250,11 @@ class PostgresQueryStore:
         tails: dict[tuple[str, int], HistoryTail] = {}
         for place, grouped in groupby(found, key=lambda row: (row[0], row[1])):
             same = list(grouped)
-            _, _, status, version, rests = same[0][:5]
+            _, _, status, version, is_settled = same[0][:5]
             tails[place] = HistoryTail(
                 Status(status),
                 version,
-                bool(rests),
+                bool(is_settled),
                 tuple(rows.stored_entry(row[5:]) for row in same if row[5] is not None),
             )
         return tails
@@ -333,7 +333,7 @@ class PostgresQueryStore:
         after: tuple[datetime, int] | None = None,
         limit: int = 100,
         namespace: str = DEFAULT_NAMESPACE,
-    ) -> Looked:
+    ) -> FlowPortion:
         return await flow_queries.look(
             self._pool,
             created_after,

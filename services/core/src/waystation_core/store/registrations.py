@@ -31,7 +31,7 @@ _RPC = "RegisterHandler"
 _TICK = timedelta(microseconds=1)
 
 
-class Registering:
+class Registrations:
     """`register` of `ports.store.RegistryStore`."""
 
     def __init__(self, pool: ConnectionPool) -> None:

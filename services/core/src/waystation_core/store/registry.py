@@ -12,12 +12,12 @@ from dataclasses import replace
 from waystation_core.ids import may_be_ours
 from waystation_core.ports.store import Registration, RegistrySnapshot
 from waystation_core.store import task_specs
-from waystation_core.store.catch_up import CatchingUp
+from waystation_core.store.catch_up import CatchUps
 from waystation_core.store.connections import Connection, ConnectionPool, connection_of
 from waystation_core.store.handler_rows import HANDLER_COLUMNS, LIVE
 from waystation_core.store.handler_rows import registration as registration_of
-from waystation_core.store.registrations import Registering
-from waystation_core.store.retirement import Retiring
+from waystation_core.store.registrations import Registrations
+from waystation_core.store.retirement import Retirement
 from waystation_domain.errors import HandlerNotFound, shown
 from waystation_domain.model import DEFAULT_NAMESPACE, JsonObject
 
@@ -55,12 +55,12 @@ class PostgresRegistryStore:
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
-        self.register = Registering(pool).register
-        retiring = Retiring(pool)
-        self.retire = retiring.retire
-        self.retire_undeclared = retiring.retire_undeclared
-        self.instances_to_retire = retiring.instances_to_retire
-        catching_up = CatchingUp(pool)
+        self.register = Registrations(pool).register
+        retirement = Retirement(pool)
+        self.retire = retirement.retire
+        self.retire_undeclared = retirement.retire_undeclared
+        self.instances_to_retire = retirement.instances_to_retire
+        catching_up = CatchUps(pool)
         self.instances_to_catch_up = catching_up.instances_to_catch_up
         self.catch_ups_due = catching_up.catch_ups_due
         self.caught_up = catching_up.caught_up
@@ -211,11 +211,11 @@ def _with_reports(
     """With what the routers see of it; of several the one heard of last says whether it can be
     reached."""
     seen = [report[handler.handler_id] for report in reports if handler.handler_id in report]
-    told = [one for one in seen if one.get("reachable") is not None]
+    translated = [one for one in seen if one.get("reachable") is not None]
     return replace(
         handler,
-        reachable=told[-1]["reachable"] if told else None,
-        last_error=(told[-1].get("last_error") or "")[:_LONGEST_ERROR] if told else "",
+        reachable=translated[-1]["reachable"] if translated else None,
+        last_error=(translated[-1].get("last_error") or "")[:_LONGEST_ERROR] if translated else "",
         calls_in_flight=sum(int(one.get("calls_in_flight") or 0) for one in seen),
         retired_task_ids=tuple(
             sorted(task.task_id for task in handler.tasks if task.task_id in retired)

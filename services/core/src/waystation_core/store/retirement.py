@@ -44,8 +44,8 @@ RETURNING task_id
 """
 
 
-class Retiring:
-    """Retiring's part of `ports.store.RegistryStore`."""
+class Retirement:
+    """The part about retirement of `ports.store.RegistryStore`."""
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool

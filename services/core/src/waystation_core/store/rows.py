@@ -313,15 +313,15 @@ def timer_parameter(key: int | str, timer: Timer) -> JsonObject:
     }
 
 
-def dead_letter_parameter(key: int, letter: NewDeadLetter) -> JsonObject:
+def dead_letter_parameter(key: int, dead_letter: NewDeadLetter) -> JsonObject:
     return {
         "key": key,
-        "dead_letter_id": letter.dead_letter_id,
-        "event_id": letter.event_id,
-        "task_id": letter.task_id,
-        "attempts": letter.attempts,
-        "error": letter.error,
-        "on_failure": letter.on_failure,
-        "payload": letter.payload,
-        "edit": letter.edit,
+        "dead_letter_id": dead_letter.dead_letter_id,
+        "event_id": dead_letter.event_id,
+        "task_id": dead_letter.task_id,
+        "attempts": dead_letter.attempts,
+        "error": dead_letter.error,
+        "on_failure": dead_letter.on_failure,
+        "payload": dead_letter.payload,
+        "edit": dead_letter.edit,
     }

@@ -86,15 +86,15 @@ WITH found AS MATERIALIZED (
 )
 {_LEASE_FOUND}"""
 
-_MOST_COUNTED = 1_000_001
+_MAX_COUNTED = 1_000_001
 """Of what waits: one more than any limit."""
 
 _BACKLOG = f"""
-SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT {_MOST_COUNTED}) o)
+SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT {_MAX_COUNTED}) o)
     + (SELECT count(*) FROM (SELECT FROM deliveries WHERE state = {states.READY}
-        LIMIT {_MOST_COUNTED}) r)
+        LIMIT {_MAX_COUNTED}) r)
     + (SELECT count(*) FROM (SELECT FROM deliveries WHERE {states.one_of("state", states.PARKED)}
-        LIMIT {_MOST_COUNTED}) p)
+        LIMIT {_MAX_COUNTED}) p)
 """
 """What waits for a first call or for another one; each part is an index of its own."""
 
@@ -158,7 +158,7 @@ SELECT task_id, count(*) FROM woken GROUP BY task_id
 """
 
 
-class Sweeping:
+class Sweeps:
     """What a sweeper asks, of `ports.store.RouterStore`."""
 
     def __init__(self, pool: ConnectionPool) -> None:
@@ -252,15 +252,15 @@ class Sweeping:
             claimed.setdefault(key, []).append(Timer(TimerKind(kind), ref, due_at=due_at))
         return claimed
 
-    async def standing_timers(self, keys: Sequence[int]) -> dict[int, list[Timer]]:
-        standing: dict[int, list[Timer]] = {}
+    async def timers_of_instances(self, keys: Sequence[int]) -> dict[int, list[Timer]]:
+        current: dict[int, list[Timer]] = {}
         found = await self._fetch(
             "SELECT instance_key, kind, ref, due_at FROM timers WHERE instance_key = ANY(%s)",
             (list(keys),),
         )
         for key, kind, ref, due_at in found:
-            standing.setdefault(key, []).append(Timer(TimerKind(kind), ref, due_at=due_at))
-        return standing
+            current.setdefault(key, []).append(Timer(TimerKind(kind), ref, due_at=due_at))
+        return current
 
     async def wake_parked(
         self,

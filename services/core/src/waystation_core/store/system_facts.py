@@ -85,5 +85,5 @@ async def system_facts(connection: Connection, namespace: str) -> SystemFacts:
 
 
 def _is_unreachable(reports: Sequence[Any]) -> bool:
-    told = [report.get("reachable") for report in reports if report]
-    return bool(told) and False in told and True not in told
+    translated = [report.get("reachable") for report in reports if report]
+    return bool(translated) and False in translated and True not in translated

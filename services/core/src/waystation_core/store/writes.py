@@ -60,13 +60,16 @@ def _parameters(batch: Sequence[InstanceCommit]) -> tuple[dict[str, Any], bool]:
             {"key": key, "event_id": event_id, "task_id": task_id}
             for event_id, task_id in commit.deliveries_remove
         ]
-        dead += [rows.dead_letter_parameter(key, letter) for letter in commit.dead_letters]
-        for letters, state in (
+        dead += [
+            rows.dead_letter_parameter(key, dead_letter) for dead_letter in commit.dead_letters
+        ]
+        for dead_letters, state in (
             (commit.dead_letters_retried, DeadLetterState.RETRIED),
             (commit.dead_letters_discarded, DeadLetterState.DISCARDED),
         ):
             resolved += [
-                {"key": key, "dead_letter_id": letter, "state": state} for letter in letters
+                {"key": key, "dead_letter_id": dead_letter, "state": state}
+                for dead_letter in dead_letters
             ]
         timers += [rows.timer_parameter(key, timer) for timer in commit.timers_put.values()]
         dropped += [{"key": key, "kind": kind, "ref": ref} for kind, ref in commit.timers_remove]

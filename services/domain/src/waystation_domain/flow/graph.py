@@ -89,7 +89,7 @@ class FlowEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Raise:
+class RaisedBy:
     """An edge from a task, `client` or `system` to an event type."""
 
     raised_by: str
@@ -99,7 +99,7 @@ class Raise:
 
 
 @dataclass(frozen=True, slots=True)
-class Handling:
+class HandledBy:
     """An edge from an event type to a task."""
 
     event_type: str
@@ -119,8 +119,8 @@ class Flow:
     instances: int
     tasks: tuple[FlowTask, ...]
     events: tuple[FlowEvent, ...]
-    raises: tuple[Raise, ...]
-    handlings: tuple[Handling, ...]
+    raises: tuple[RaisedBy, ...]
+    handlings: tuple[HandledBy, ...]
 
 
 def build(
@@ -212,7 +212,7 @@ class _Maker:
             ),
             events=tuple(self._event(event_type, numbers) for event_type in sorted(types)),
             raises=tuple(
-                Raise(
+                RaisedBy(
                     *edge,
                     _origin(edge in may_raise or self._covered(edge, of_spec), edge in raised),
                     raised.get(edge, 0),
@@ -308,8 +308,8 @@ def _origin(declared: bool, observed: bool) -> Origin:
 
 def _handling(
     edge: tuple[str, str], origin: Origin, results: Counter[tuple[Result, bool]]
-) -> Handling:
-    return Handling(
+) -> HandledBy:
+    return HandledBy(
         *edge,
         origin,
         succeeded=results[Result.SUCCESS, False],

@@ -30,7 +30,6 @@ class EndpointCall:
         "carrier",
         "event_type",
         "outcome",
-        "patience_until",
         "payload",
         "sent_at",
         "service_name",
@@ -39,6 +38,7 @@ class EndpointCall:
         "timer",
         "token",
         "tried",
+        "wait_until",
         "workflow_type",
     )
 
@@ -61,11 +61,11 @@ class EndpointCall:
         self.timeout = timeout
         self.alone = alone
         self.outcome: asyncio.Future[CallOutcome] = loop.create_future()
-        self.outcome.add_done_callback(self._forsaken)
+        self.outcome.add_done_callback(self._abandoned)
         self.carrier: Carrier | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.sent_at = 0.0
-        self.patience_until = 0.0
+        self.wait_until = 0.0
         self.tried: set[object] = set()
 
     def __await__(self) -> Generator[object, None, CallOutcome]:
@@ -95,7 +95,7 @@ class EndpointCall:
             carrier.release(self)
         return carrier
 
-    def _forsaken(self, outcome: asyncio.Future[CallOutcome]) -> None:
+    def _abandoned(self, outcome: asyncio.Future[CallOutcome]) -> None:
         """Whoever awaited it was cancelled, and the future with it."""
         if outcome.cancelled():
             carrier = self.leave()

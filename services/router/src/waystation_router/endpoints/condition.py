@@ -16,7 +16,7 @@ from waystation_domain.backoff import steady_delay
 from waystation_domain.task_spec import TaskSpec
 from waystation_router.endpoints.circuit import Circuit
 from waystation_router.endpoints.connection import Connection
-from waystation_router.endpoints.left_alone import LeftAlone
+from waystation_router.endpoints.task_pauses import TaskPauses
 
 SHORTEST_OPEN = 0.2
 LONGEST_OPEN = 30.0
@@ -27,7 +27,7 @@ _TIMER_SLACK = 0.02
 _log = structlog.get_logger(__name__)
 
 
-class Standing:
+class EndpointCondition:
     """Of one endpoint, as its connection and the outcomes of its calls show it."""
 
     def __init__(
@@ -41,25 +41,23 @@ class Standing:
         self._tasks = tasks
         self._changed = changed
         self._loop = asyncio.get_running_loop()
-        self._left_alone = LeftAlone()
-        self._circuit = Circuit(self._patience)
+        self._pauses = TaskPauses()
+        self._circuit = Circuit(self._open_seconds)
         self._last_fault = ""
 
     def usable(self, task_id: str) -> bool:
         """Whether a call of this task could be sent now."""
         now = self._loop.time()
         return (
-            self._connection.up
-            and self._circuit.admits(now)
-            and self._left_alone.admits(task_id, now)
+            self._connection.up and self._circuit.admits(now) and self._pauses.admits(task_id, now)
         )
 
-    def hopeful(self, by: float) -> bool:
+    def may_recover(self, by: float) -> bool:
         """Whether it may well be usable by then, by the loop's clock."""
         if not self._circuit.is_open:
-            return self._connection.hopeful
+            return self._connection.may_recover
         return (self._circuit.probing or self._circuit.admits(by)) and (
-            self._connection.up or self._connection.hopeful
+            self._connection.up or self._connection.may_recover
         )
 
     @property
@@ -72,7 +70,7 @@ class Standing:
         """What is wrong with it, for people; empty for nothing."""
         opened_at = self._circuit.opened_at
         if not self._connection.up or opened_at is None:
-            short = self._left_alone.shortage(self._loop.time())
+            short = self._pauses.shortage(self._loop.time())
             told = f"at {self._clock(short[0])}: {short[1]}" if short is not None else ""
             return self._connection.last_error or told
         return (
@@ -84,8 +82,8 @@ class Standing:
 
     def renewed(self) -> None:
         """Another process may be there: nothing of the old one counts."""
-        self._left_alone.forget()
-        self._circuit = Circuit(self._patience)
+        self._pauses.forget()
+        self._circuit = Circuit(self._open_seconds)
 
     def sent(self, task_id: str) -> None:
         """A call is sent."""
@@ -111,19 +109,19 @@ class Standing:
 
     def had_no_room(self, why: str) -> None:
         """A call was not begun; `why` is the endpoint's word."""
-        self._left_alone.had_no_room(self._loop.time(), why)
+        self._pauses.had_no_room(self._loop.time(), why)
         self.answered()
 
-    def leave_alone(self, task_id: str, seconds: float) -> None:
+    def pause_task(self, task_id: str, seconds: float) -> None:
         """Nothing of the task is sent for a while."""
-        self._left_alone.leave(task_id, self._loop.time() + seconds)
+        self._pauses.pause(task_id, self._loop.time() + seconds)
         self._loop.call_later(seconds + _TIMER_SLACK, self._changed)
 
     def _wake_for_probe(self) -> None:
         """Who waits for this endpoint hears when a probe may be sent."""
         self._loop.call_at(self._circuit.probe_at + _TIMER_SLACK, self._changed)
 
-    def _patience(self, opening: int) -> float:
+    def _open_seconds(self, opening: int) -> float:
         """How long the circuit stays open: as long as the least patient of its tasks would have its
         retries wait after so many failures. So it holds no retry back for longer than that one's own
         backoff, though there be no other endpoint."""

@@ -32,7 +32,7 @@ from waystation_domain.outcomes import AttemptError
 from waystation_domain.task_table import announces
 from waystation_domain.units import duration
 from waystation_router.endpoints.calls import EndpointCall
-from waystation_router.endpoints.condition import Standing
+from waystation_router.endpoints.condition import EndpointCondition
 from waystation_router.endpoints.connection import Connection
 from waystation_router.endpoints.outcomes import (
     PERHAPS_CUT,
@@ -86,7 +86,7 @@ class ConnectedEndpoint:
             lost=self._lost,
             changed=changed,
         )
-        self.standing = Standing(self.connection, lambda: self.endpoint.tasks, changed)
+        self.condition = EndpointCondition(self.connection, lambda: self.endpoint.tasks, changed)
 
     def hosts(self, call: EndpointCall) -> bool:
         """Whether the endpoint itself announced the call's task for its types."""
@@ -104,8 +104,8 @@ class ConnectedEndpoint:
             self._batching = _batching(endpoint)
             self._streams = True
             self._no_stream_until = 0.0
-            self.standing.renewed()
-            self.connection.hurry()
+            self.condition.renewed()
+            self.connection.connect_now()
 
     # --- carrying calls --------------------------------------------------------------------------
 
@@ -114,7 +114,7 @@ class ConnectedEndpoint:
         call.carrier = self
         call.sent_at = self._loop.time()
         self._calls.add(call)
-        self.standing.sent(call.task_id)
+        self.condition.sent(call.task_id)
         if self._streams and call.task_id in self._batching and not call.alone:
             stream = self._open_stream()
             if stream is not None and stream.takes(call):
@@ -147,13 +147,13 @@ class ConnectedEndpoint:
         """Gives the call its outcome; the circuit hears of it first."""
         try:
             if is_fault_of_endpoint(outcome):
-                self.standing.failed(_said(outcome), call.sent_at)
+                self.condition.failed(_said(outcome), call.sent_at)
             else:
-                self.standing.answered()
+                self.condition.answered()
         finally:
             call.end(outcome)
 
-    def _end_unforeseen(self, call: EndpointCall, fault: Exception) -> None:
+    def _end_unexpected(self, call: EndpointCall, fault: Exception) -> None:
         """A fault of ours on the way. Counted as an attempt, so that what always fails here does not
         go on for ever."""
         _log.error("call_failed", endpoint=self.name, exc_info=fault)
@@ -170,17 +170,17 @@ class ConnectedEndpoint:
     def _unserved_here(self, call: EndpointCall) -> None:
         """The endpoint does not host the task after all: its fault, and another one's turn."""
         self.connection.last_error = f"returned UNIMPLEMENTED for {call.task_id}"
-        self._leave_alone(call, UNSERVED_SECONDS)
+        self._pause_task(call, UNSERVED_SECONDS)
 
     def _not_begun(self, call: EndpointCall, pause: float, why: str) -> None:
         """The endpoint had no room for the call, and nothing was run: another one's turn."""
         _log.info("call_not_begun", endpoint=self.name, task_id=call.task_id, pause=pause)
-        self.standing.had_no_room(why[:200])
-        self._leave_alone(call, pause)
+        self.condition.had_no_room(why[:200])
+        self._pause_task(call, pause)
 
-    def _leave_alone(self, call: EndpointCall, seconds: float) -> None:
+    def _pause_task(self, call: EndpointCall, seconds: float) -> None:
         """Nothing of the call's task is sent here for a while; others may have the call."""
-        self.standing.leave_alone(call.task_id, seconds)
+        self.condition.pause_task(call.task_id, seconds)
         call.tried.add(self)
         self._repeat(call)
 
@@ -195,7 +195,7 @@ class ConnectedEndpoint:
             self._end(call, Failed(late(call.timeout), self.endpoint, call.timeout))
         else:
             why = f"{self.name} did not accept the call within {duration(call.timeout)}"
-            self.standing.failed(why, call.sent_at)
+            self.condition.failed(why, call.sent_at)
             call.end(NotSent(why))
 
     # --- over a stream ---------------------------------------------------------------------------
@@ -221,7 +221,7 @@ class ConnectedEndpoint:
             self._take_result(call, result)
         except Exception as fault:
             # The others on the stream have nothing to do with it.
-            self._end_unforeseen(call, fault)
+            self._end_unexpected(call, fault)
 
     def _take_result(
         self, call: EndpointCall, result: pb.HandleEventsResult | AttemptError
@@ -275,7 +275,7 @@ class ConnectedEndpoint:
         try:
             await self._exchange(call, channel)
         except Exception as fault:
-            self._end_unforeseen(call, fault)
+            self._end_unexpected(call, fault)
         finally:
             self._unary.pop(call, None)
 
@@ -327,9 +327,9 @@ class ConnectedEndpoint:
     async def _was_lost(self, losses: int) -> bool:
         """Whether the connection went away since. A handler that answers such a status itself
         leaves it standing; the news of a loss can come a moment after the call that noticed."""
-        if self.connection.losses == losses and self.connection.stands():
+        if self.connection.losses == losses and self.connection.is_ready():
             await asyncio.sleep(NEWS_SECONDS)
-        return self.connection.losses != losses or not self.connection.stands()
+        return self.connection.losses != losses or not self.connection.is_ready()
 
     # --- the end ---------------------------------------------------------------------------------
 

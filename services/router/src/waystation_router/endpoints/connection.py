@@ -51,7 +51,7 @@ class Connection:
         self.name = host_and_port(host, port)
         self.channel: grpc.aio.Channel | None = None
         """There while it stands."""
-        self.hopeful = True
+        self.may_recover = True
         """Whether it may well stand in a moment: being dialled, and not refused yet."""
         self.losses = 0
         """How often it went away."""
@@ -73,16 +73,16 @@ class Connection:
         """Whether calls can be sent."""
         return self.channel is not None and self._healthy
 
-    def stands(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether it stands at this moment, asked of gRPC itself."""
         return self.channel is not None and self.channel.get_state() is Connectivity.READY
 
-    def hurry(self) -> None:
+    def connect_now(self) -> None:
         """Dials at once when it is down: a process has just said that it is there."""
         if self.channel is None and not self._closed:
             self._keeper.cancel()
             self._backoff = FIRST_BACKOFF
-            self.hopeful = True
+            self.may_recover = True
             self._keeper = keep(f"endpoint {self.name}", self._keep)
 
     async def close(self) -> None:
@@ -97,17 +97,17 @@ class Connection:
                 addresses = await admitted_addresses(self._host, self._port, self._allowlist)
                 literal = check_endpoint(self._host, self._port) is not None
             except WaystationError as refusal:
-                self._down(refusal.message)
+                self._on_unreachable(refusal.message)
             except OSError:
-                self._down(f"{self._host} does not resolve")
+                self._on_unreachable(f"{self._host} does not resolve")
             else:
                 for address in addresses:
-                    await self._use(target(address, self._port), stays=literal)
-                self._down(f"no connection to {self.name}")
+                    await self._use(target(address, self._port), forever=literal)
+                self._on_unreachable(f"no connection to {self.name}")
             await asyncio.sleep(self._backoff)
             self._backoff = min(self._backoff * 2, LONGEST_BACKOFF)
 
-    async def _use(self, literal: str, *, stays: bool) -> None:
+    async def _use(self, literal: str, *, forever: bool) -> None:
         """Connects there and stays as long as the connection does; for ever, if `stays`."""
         channel = open_endpoint_channel(literal, streams=self._streams)
         health: Kept | None = None
@@ -116,49 +116,49 @@ class Connection:
                 state = channel.get_state(try_to_connect=True)
                 if state is Connectivity.READY:
                     if self.channel is None:
-                        self._stood(channel)
+                        self._on_connected(channel)
                         health = self._watched(channel)
                 else:
                     if self.channel is not None:
                         if health is not None:
                             health.cancel()
-                        self._went()
+                        self._on_disconnected()
                     if state is Connectivity.TRANSIENT_FAILURE:
-                        if not stays:
+                        if not forever:
                             return
-                        self._down(f"no connection to {self.name}")
+                        self._on_unreachable(f"no connection to {self.name}")
                 await channel.wait_for_state_change(state)
         finally:
             if health is not None:
                 health.cancel()
             if self.channel is not None:
-                self._went()
+                self._on_disconnected()
             await channel.close()
 
-    def _stood(self, channel: grpc.aio.Channel) -> None:
+    def _on_connected(self, channel: grpc.aio.Channel) -> None:
         self.channel = channel
-        self.hopeful = self._static
+        self.may_recover = self._static
         self._backoff = FIRST_BACKOFF
         if not self._static:
             self.last_error = ""
         _log.info("endpoint_connected", endpoint=self.name)
         self._changed()
 
-    def _went(self) -> None:
+    def _on_disconnected(self) -> None:
         self.channel = None
         self.losses += 1
         # It may only have said goodbye to this connection: a new one often stands at once.
-        self.hopeful = not self._closed
+        self.may_recover = not self._closed
         self._healthy = not self._static
         self.last_error = f"the connection to {self.name} was lost"
         _log.info("endpoint_disconnected", endpoint=self.name)
         self._lost()
         self._changed()
 
-    def _down(self, why: str) -> None:
+    def _on_unreachable(self, why: str) -> None:
         self.last_error = why
-        if self.hopeful:
-            self.hopeful = False
+        if self.may_recover:
+            self.may_recover = False
             _log.warning("endpoint_not_reachable", endpoint=self.name, error=why)
             self._changed()
 
@@ -183,11 +183,11 @@ class Connection:
             if self.channel is not channel:
                 return
             healthy = not problem
-            news = healthy is not self._healthy or self.hopeful
-            self._healthy, self.hopeful = healthy, False
-            if news or problem:
+            has_changed = healthy is not self._healthy or self.may_recover
+            self._healthy, self.may_recover = healthy, False
+            if has_changed or problem:
                 self.last_error = problem
-            if news:
+            if has_changed:
                 _log.info("endpoint_health", endpoint=self.name, serving=healthy)
                 self._changed()
             await asyncio.sleep(HEALTH_SECONDS)

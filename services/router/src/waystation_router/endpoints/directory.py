@@ -16,7 +16,7 @@ from waystation_domain.model import JsonObject
 from waystation_router.endpoints.calls import EndpointCall
 from waystation_router.endpoints.connected_endpoint import ConnectedEndpoint
 
-PATIENCE_SECONDS = 2.0
+MAX_WAIT_SECONDS = 2.0
 """How long a call waits for an endpoint that is just being connected."""
 DRAIN_SECONDS = 24 * 3600.0
 """An endpoint that left the registry may finish what it has; calls carry their own deadlines."""
@@ -54,23 +54,23 @@ class EndpointDirectory:
             return
         wanted = {(each.service_name, each.host, each.port): each for each in handlers}
         for address in [address for address in self._links if address not in wanted]:
-            self._let_go(self._links.pop(address))
+            self._release(self._links.pop(address))
         for address, handler in wanted.items():
             link = self._links.get(address)
             if link is not None and link.endpoint.static == handler.static:
                 link.update(handler)
                 continue
             if link is not None:
-                self._let_go(link)
+                self._release(link)
             self._links[address] = ConnectedEndpoint(
                 handler,
                 self._allowlist,
                 reader=self._reader,
                 again=self._dispatch,
-                changed=self._news,
+                changed=self._on_endpoint_changed,
             )
         self._routes.clear()
-        self._news()
+        self._on_endpoint_changed()
 
     def live_tasks(self) -> frozenset[str]:
         """The tasks that could be called now."""
@@ -78,15 +78,15 @@ class EndpointDirectory:
             spec.task_id
             for link in self._links.values()
             for spec in link.endpoint.tasks
-            if link.standing.usable(spec.task_id)
+            if link.condition.usable(spec.task_id)
         )
 
     def report(self) -> dict[str, JsonObject]:
         """What this router sees of each endpoint, by handler_id."""
         return {
             link.endpoint.handler_id: {
-                "reachable": link.standing.reachable,
-                "last_error": link.standing.trouble,
+                "reachable": link.condition.reachable,
+                "last_error": link.condition.trouble,
                 "calls_in_flight": link.in_flight,
             }
             for link in self._links.values()
@@ -114,7 +114,7 @@ class EndpointDirectory:
         cut is nobody else's.
         """
         call = EndpointCall(self._loop, service_name, request, timeout, alone=alone)
-        call.patience_until = self._loop.time() + PATIENCE_SECONDS
+        call.wait_until = self._loop.time() + MAX_WAIT_SECONDS
         self._dispatch(call)
         return call
 
@@ -153,24 +153,24 @@ class EndpointDirectory:
             return
         links = self._route(call)
         best: ConnectedEndpoint | None = None
-        hopeful = False
+        may_recover = False
         # Begins at another one each time, so that idle endpoints share what comes singly.
         self._turn += 1
         start = self._turn % len(links) if links else 0
         for link in (*links[start:], *links[:start]):
             if link in call.tried:
                 continue
-            if link.standing.usable(call.task_id):
+            if link.condition.usable(call.task_id):
                 if best is None or link.in_flight < best.in_flight:
                     best = link
-            elif link.standing.hopeful(call.patience_until):
-                hopeful = True
+            elif link.condition.may_recover(call.wait_until):
+                may_recover = True
         if best is not None:
             best.take(call)
-        elif hopeful and self._loop.time() < call.patience_until:
+        elif may_recover and self._loop.time() < call.wait_until:
             call.carrier = self
             self._waiting[call] = None
-            call.timer = self._loop.call_at(call.patience_until, self._give_up, call)
+            call.timer = self._loop.call_at(call.wait_until, self._give_up, call)
         else:
             call.end(self._not_sent(call, links))
 
@@ -201,11 +201,11 @@ class EndpointDirectory:
             return "this router is stopping"
         if not links:
             return f"no live endpoint of {call.service_name} declares {call.task_id} for this event"
-        problems = [f"{link.name}: {link.standing.trouble or 'connecting'}" for link in links[:3]]
+        problems = [f"{link.name}: {link.condition.trouble or 'connecting'}" for link in links[:3]]
         more = f" and {len(links) - 3} more" if len(links) > 3 else ""
         return f"no endpoint of {call.service_name} can be called ({'; '.join(problems)}{more})"
 
-    def _news(self) -> None:
+    def _on_endpoint_changed(self) -> None:
         waiting = list(self._waiting)
         for call in waiting:
             call.leave()
@@ -213,7 +213,7 @@ class EndpointDirectory:
         if self._on_change is not None and not self._closed:
             self._on_change()
 
-    def _let_go(self, link: ConnectedEndpoint) -> None:
+    def _release(self, link: ConnectedEndpoint) -> None:
         task = job("drain endpoint", link.drain(DRAIN_SECONDS))
         self._leaving[link] = task
         task.add_done_callback(lambda _: self._leaving.pop(link, None))

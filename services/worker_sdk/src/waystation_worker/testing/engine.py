@@ -13,8 +13,8 @@ from waystation_conversion.sizes import json_size
 from waystation_domain import actions
 from waystation_domain.draft import Rules
 from waystation_domain.limits import MAX_EVENTS_PER_INSTANCE
-from waystation_domain.means import Means
 from waystation_domain.model import DEFAULT_NAMESPACE
+from waystation_domain.providers import Providers
 from waystation_domain.task_spec import TaskSpec
 from waystation_domain.task_table import TaskTable
 from waystation_worker.errors import WorkflowAlreadyExists
@@ -93,9 +93,9 @@ class TestEngine:
         first = as_json(data or {}, "data")
         numbers = count(1)
         # Half of every chance is no jitter: tests want to know when.
-        means = Means(lambda: number(next(numbers)), lambda: 0.5, json_size)
+        providers = Providers(lambda: number(next(numbers)), lambda: 0.5, json_size)
         begun = actions.start(
-            means=means,
+            providers=providers,
             workflow_instance_id=name,
             workflow_type=workflow_type,
             data=first,
@@ -110,7 +110,7 @@ class TestEngine:
             if workflow_timeout is None
             else span(workflow_timeout, "workflow_timeout").total_seconds(),
         )
-        rules = Rules(means, self._tasks.resolve, self._max_events)
+        rules = Rules(providers, self._tasks.resolve, self._max_events)
         memory = Memory(begun, rules, lambda: self.now)
         router = Router(
             memory,

@@ -43,10 +43,10 @@ Place = tuple[str, str]
 
 
 @dataclass
-class Letter:
+class StoredDeadLetter:
     """A dead letter as the rules know it, and as tests see it."""
 
-    letter: OpenDeadLetter
+    dead_letter: OpenDeadLetter
     shown: DeadLetter
 
 
@@ -68,7 +68,7 @@ class Memory:
         self.timers: dict[tuple[TimerKind, str], datetime] = {}
         if due is not None:
             self.timers[TimerKind.DEADLINE, ""] = due
-        self.letters: list[Letter] = []
+        self.dead_letters: list[StoredDeadLetter] = []
         self.history: list[StoredEntry] = []
         self._log: list[LoggedWrites] = []
         self._keep_event(begun.event)
@@ -93,9 +93,9 @@ class Memory:
         rows = (row for row in self.deliveries.values() if row.state is DeliveryState.HELD)
         return [(row, self.events[row.event_id]) for row in rows]
 
-    def open_letters(self) -> list[Letter]:
+    def open_dead_letters(self) -> list[StoredDeadLetter]:
         """Dead letters that nobody has retried or discarded."""
-        return [one for one in self.letters if one.letter.state is DeadLetterState.OPEN]
+        return [one for one in self.dead_letters if one.dead_letter.state is DeadLetterState.OPEN]
 
     def is_open(self, event_id: str) -> bool:
         """Whether an event is not settled."""
@@ -150,7 +150,7 @@ class Memory:
     def fire(self, kind: TimerKind, ref: str) -> None:
         """Does what a timer is for."""
         timed = [place[1] for place in self.timers if place[0] is TimerKind.EVENT]
-        material = timers.Material(
+        material = timers.FiringFacts(
             events=self.events,
             delayed=[self.events[event_id] for event_id in timed],
             open=[(row, self.events[row.event_id]) for row in self.deliveries.values()],
@@ -178,7 +178,7 @@ class Memory:
         for timer_place, timer in commit.timers_put.items():
             self.timers[timer_place] = timer.due_at or now + timedelta(seconds=timer.due_in or 0.0)
         for new in commit.dead_letters:
-            self._keep_letter(new)
+            self._keep_dead_letter(new)
         self._resolve(commit.dead_letters_retried, DeadLetterState.RETRIED)
         self._resolve(commit.dead_letters_discarded, DeadLetterState.DISCARDED)
         for entry in commit.entries:
@@ -201,9 +201,9 @@ class Memory:
         operations = [from_json(stored) for stored in entry.change or ()]
         self._log.append(LoggedWrites(entry.sequence, writes_of(operations, entry.effects)))
 
-    def _keep_letter(self, new: NewDeadLetter) -> None:
+    def _keep_dead_letter(self, new: NewDeadLetter) -> None:
         event = self.events[new.event_id]
-        letter = OpenDeadLetter(
+        dead_letter = OpenDeadLetter(
             new.dead_letter_id,
             event,
             new.task_id,
@@ -222,10 +222,10 @@ class Memory:
             fails_workflow=new.on_failure is OnFailure.FAIL_WORKFLOW,
             payload=event.payload if new.payload is None else new.payload,
         )
-        self.letters.append(Letter(letter, shown))
+        self.dead_letters.append(StoredDeadLetter(dead_letter, shown))
 
     def _resolve(self, dead_letter_ids: list[str], state: DeadLetterState) -> None:
-        for one in self.letters:
-            if one.letter.dead_letter_id in dead_letter_ids:
-                one.letter = replace(one.letter, state=state)
+        for one in self.dead_letters:
+            if one.dead_letter.dead_letter_id in dead_letter_ids:
+                one.dead_letter = replace(one.dead_letter, state=state)
                 one.shown.state = state.name

@@ -15,7 +15,7 @@ from waystation_conversion import (
     result_from_proto,
 )
 from waystation_domain import actions, completions, dead_letters, lifecycle, limits, model
-from waystation_domain.completions import Standing
+from waystation_domain.completions import AttemptState
 from waystation_domain.draft import Draft
 from waystation_domain.model import Delivery, Event
 from waystation_domain.outcomes import AttemptError, Reply
@@ -24,7 +24,7 @@ from waystation_worker.errors import DeliveryNotFound, Unavailable
 from waystation_worker.events import NewEvent
 from waystation_worker.result import TaskResult
 from waystation_worker.testing.calls import as_json, attempt_of, token_of
-from waystation_worker.testing.memory import Letter, Memory
+from waystation_worker.testing.memory import Memory, StoredDeadLetter
 from waystation_worker.testing.records import DeadLetter, Entry, PendingTask, entry_of
 from waystation_worker.testing.refusals import refusing
 from waystation_worker.testing.router import Router
@@ -131,7 +131,7 @@ class WorkflowRun:
     @property
     def dead_letters(self) -> list[DeadLetter]:
         """The open ones."""
-        return [one.shown for one in self._memory.open_letters()]
+        return [one.shown for one in self._memory.open_dead_letters()]
 
     @property
     def idle(self) -> str | None:
@@ -253,26 +253,28 @@ class WorkflowRun:
         with refusing(), self._memory.drafting() as draft:
             actions.cancel(draft, reason)
 
-    def retry(self, letter: DeadLetter, payload: Mapping[str, Any] | Model | None = None) -> None:
+    def retry(
+        self, dead_letter: DeadLetter, payload: Mapping[str, Any] | Model | None = None
+    ) -> None:
         """Retries a dead letter from attempt 1, optionally with an edited payload."""
-        found, edited = self._letter(letter), None
+        found, edited = self._dead_letter(dead_letter), None
         if payload is not None:
             edited = as_json(payload, "payload")
         with refusing(), self._memory.drafting() as draft:
-            dead_letters.retry_dead_letter(draft, found.letter, edited, self._memory.held())
-        self._router.begin_again(found.letter.event.event_id, letter.task_id)
+            dead_letters.retry_dead_letter(draft, found.dead_letter, edited, self._memory.held())
+        self._router.begin_again(found.dead_letter.event.event_id, dead_letter.task_id)
 
-    def discard(self, letter: DeadLetter) -> None:
+    def discard(self, dead_letter: DeadLetter) -> None:
         """Discards a dead letter."""
-        found = self._letter(letter)
+        found = self._dead_letter(dead_letter)
         with refusing(), self._memory.drafting() as draft:
-            dead_letters.discard_dead_letter(draft, found.letter, self._memory.held())
+            dead_letters.discard_dead_letter(draft, found.dead_letter, self._memory.held())
 
-    def _letter(self, letter: DeadLetter) -> Letter:
-        for one in self._memory.open_letters():
-            if one.shown is letter:
+    def _dead_letter(self, dead_letter: DeadLetter) -> StoredDeadLetter:
+        for one in self._memory.open_dead_letters():
+            if one.shown is dead_letter:
                 return one
-        raise ValueError(f"no open dead letter of {self.id}: {letter}")
+        raise ValueError(f"no open dead letter of {self.id}: {dead_letter}")
 
     def _complete(self, token: str, outcome: Reply | AttemptError, *, fenced: bool) -> None:
         def complete(draft: Draft, event: Event, row: Delivery) -> None:
@@ -286,15 +288,15 @@ class WorkflowRun:
         """Does something to the delivery that waits for it. `fenced`: only by its last attempt's token."""
         memory, attempt = self._memory, attempt_of(token)
         with memory.drafting() as draft:
-            where, row = Standing.OVER, None
+            where, row = AttemptState.OVER, None
             if attempt is not None:
                 facts = draft.facts(attempt.event_id)
-                where, row = completions.standing(facts, attempt, fenced=fenced)
-            if where is Standing.IN_CALL:
+                where, row = completions.attempt_state(facts, attempt, fenced=fenced)
+            if where is AttemptState.IN_CALL:
                 raise Unavailable(
                     f"{token} has not answered `pending` yet; try again", code="UNAVAILABLE"
                 )
-            if where is Standing.OVER or row is None:
+            if where is AttemptState.OVER or row is None:
                 tokens = ", ".join(_token_of(one) for one in memory.pending()) or "none"
                 raise DeliveryNotFound(
                     f"no delivery of {self.id} with the token {token} is pending; pending tokens: "

@@ -49,9 +49,9 @@ def _stands(memory: Memory, shown: Workflow) -> Iterator[str]:
         if group.deadline is not None:
             line += f" ({_left(datetime.fromisoformat(group.deadline), now)} left)"
         yield line
-    for one in memory.open_letters():
-        letter = one.shown
-        yield f"  dead letter of {letter.task_id}: {letter.failure.reason}: {letter.failure.message}"
+    for one in memory.open_dead_letters():
+        dead_letter = one.shown
+        yield f"  dead letter of {dead_letter.task_id}: {dead_letter.failure.reason}: {dead_letter.failure.message}"
     for event in memory.events.values():
         due = memory.timers.get((TimerKind.EVENT, event.event_id))
         if due is not None:

@@ -55,7 +55,7 @@ class HistoryTail:
 
     status: Status
     version: int
-    rests: bool
+    is_settled: bool
     """Whether it has ended and nothing adds to its history by itself: what is not settled waits
     for an operator (dead letters, and what is held because of them)."""
     entries: tuple[StoredEntry, ...] = ()
@@ -113,7 +113,7 @@ class TimerFact:
 
 
 @dataclass(frozen=True, slots=True)
-class Some(Generic[T]):
+class FirstFew(Generic[T]):
     """The first of a number of things, in order."""
 
     shown: Sequence[T] = ()
@@ -125,12 +125,12 @@ class Some(Generic[T]):
 class OpenWork:
     """What of an instance is not settled, and what is due later: of each kind the oldest."""
 
-    events: Some[OutboxFact] = Some()
-    deliveries: Some[DeliveryFact] = Some()
+    events: FirstFew[OutboxFact] = FirstFew()
+    deliveries: FirstFew[DeliveryFact] = FirstFew()
     """Those that are dead are among the dead letters."""
-    delayed: Some[TimerFact] = Some()
+    delayed: FirstFew[TimerFact] = FirstFew()
     """Events whose time has not come."""
-    dead_letters: Some[DeadLetterFact] = Some()
+    dead_letters: FirstFew[DeadLetterFact] = FirstFew()
     """Open ones."""
     has_deadline: bool = False
     """Whether the instance fails at its deadline."""
@@ -172,7 +172,7 @@ class DeadLetterFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class LetterInstances:
+class DeadLetterInstances:
     """A portion of the instances that dead letters belong to."""
 
     keys: Sequence[int]
@@ -182,12 +182,12 @@ class LetterInstances:
 
 
 @dataclass(frozen=True, slots=True)
-class LettersOf:
+class InstanceDeadLetters:
     """Dead letters of one instance, with all that deciding on them needs. It was read under no lock:
     what is decided holds where the instance still has its revision. Events are without payloads."""
 
     instance: Instance
-    letters: Sequence[OpenDeadLetter]
+    dead_letters: Sequence[OpenDeadLetter]
     held: Sequence[tuple[Delivery, Event]]
     """All HELD deliveries."""
     facts: Mapping[str, EventFacts]
@@ -197,11 +197,11 @@ class LettersOf:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenLetters:
+class OpenDeadLetters:
     """Open dead letters of several instances."""
 
-    of: Sequence[LettersOf]
-    left: Sequence[int]
+    of: Sequence[InstanceDeadLetters]
+    remaining: Sequence[int]
     """Instances with such letters that are to be read one by one, under their locks."""
 
 
@@ -239,7 +239,7 @@ class SystemFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class FlowPortion:
     """A portion of the newest instances, with what their history shows of the flow of events."""
 
     seen: Observations
@@ -330,20 +330,20 @@ class QueryStore(Protocol):
         after: int = 0,
         limit: int = 5_000,
         namespace: str = DEFAULT_NAMESPACE,
-    ) -> LetterInstances:
+    ) -> DeadLetterInstances:
         """Instances that such dead letters belong to, after that key. Looks at `limit` letters at most,
         whether the filter means them or not; so there may be an instance that has none of them, and
         fewer, or none, though there are more."""
         ...
 
-    async def open_letters(
+    async def open_dead_letters(
         self,
         keys: Sequence[int],
         filter: DeadLetterFilter,
         *,
         limit: int,
         namespace: str = DEFAULT_NAMESPACE,
-    ) -> OpenLetters:
+    ) -> OpenDeadLetters:
         """The open dead letters of these instances that a filter means. Left are instances with more
         than `limit` of them or more HELD deliveries, those that are large, and those in which a task
         has the turn."""
@@ -373,7 +373,7 @@ class QueryStore(Protocol):
         after: tuple[datetime, int] | None = None,
         limit: int = 100,
         namespace: str = DEFAULT_NAMESPACE,
-    ) -> Looked:
+    ) -> FlowPortion:
         """What the next instances show, newest first, `limit` at most. A portion is as small as
         reading it takes well below the bound of a statement; it may have no instance in it."""
         ...

@@ -165,7 +165,7 @@ class RouterStore(Protocol):
         later. Where it raises, none is claimed."""
         ...
 
-    async def standing_timers(self, keys: Sequence[int]) -> dict[int, list[Timer]]:
+    async def timers_of_instances(self, keys: Sequence[int]) -> dict[int, list[Timer]]:
         """All timers of these instances, as they stand; in no order."""
         ...
 

@@ -9,47 +9,47 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class FairLine(Generic[T]):
+class FairQueue(Generic[T]):
     """First come, first served within a name; one name after the other."""
 
-    __slots__ = ("_lines",)
+    __slots__ = ("_queues",)
 
     def __init__(self) -> None:
-        self._lines: OrderedDict[str, deque[T]] = OrderedDict()
+        self._queues: OrderedDict[str, deque[T]] = OrderedDict()
 
     def __len__(self) -> int:
-        return sum(len(line) for line in self._lines.values())
+        return sum(len(queue) for queue in self._queues.values())
 
     def __bool__(self) -> bool:
-        return bool(self._lines)
+        return bool(self._queues)
 
     def __iter__(self) -> Iterator[T]:
-        for line in self._lines.values():
-            yield from line
+        for queue in self._queues.values():
+            yield from queue
 
     def append(self, name: str, item: T) -> None:
         """Puts the item at the end of its name's part."""
-        self._lines.setdefault(name, deque()).append(item)
+        self._queues.setdefault(name, deque()).append(item)
 
     def first(self) -> T:
         """Who is next. There must be one."""
-        return next(iter(self._lines.values()))[0]
+        return next(iter(self._queues.values()))[0]
 
     def pop(self) -> T:
         """Takes who is next; its name goes behind the others. There must be one."""
-        name, line = next(iter(self._lines.items()))
-        item = line.popleft()
-        if line:
-            self._lines.move_to_end(name)
+        name, queue = next(iter(self._queues.items()))
+        item = queue.popleft()
+        if queue:
+            self._queues.move_to_end(name)
         else:
-            del self._lines[name]
+            del self._queues[name]
         return item
 
     def remove(self, name: str, item: T) -> None:
         """Takes the item out, wherever it stands. Raises ValueError where it does not."""
-        line = self._lines.get(name)
-        if line is None:
+        queue = self._queues.get(name)
+        if queue is None:
             raise ValueError(f"nothing of {name} is in line")
-        line.remove(item)
-        if not line:
-            del self._lines[name]
+        queue.remove(item)
+        if not queue:
+            del self._queues[name]

@@ -6,7 +6,7 @@ import random
 
 from waystation_conversion.sizes import json_size
 from waystation_core.ids import new_id
-from waystation_domain.means import Means
+from waystation_domain.providers import Providers
 
 # Chance spreads retries; nothing secret rests on it.
-MEANS = Means(make_id=new_id, chance=random.random, size_of=json_size)
+PROVIDERS = Providers(make_id=new_id, chance=random.random, size_of=json_size)

@@ -3,11 +3,11 @@ begin them. Pure: time is what the caller says it is."""
 
 from __future__ import annotations
 
-TOLD_SECONDS = 15.0
+SHORTAGE_SECONDS = 15.0
 """How long it is told of an endpoint that it had no room."""
 
 
-class LeftAlone:
+class TaskPauses:
     """Of one endpoint. Times are seconds of one clock."""
 
     __slots__ = ("_short", "_until")
@@ -16,7 +16,7 @@ class LeftAlone:
         self._until: dict[str, float] = {}
         self._short: tuple[float, str] | None = None
 
-    def leave(self, task_id: str, until: float) -> None:
+    def pause(self, task_id: str, until: float) -> None:
         """Nothing of the task is sent before then."""
         self._until[task_id] = until
 
@@ -30,7 +30,7 @@ class LeftAlone:
 
     def shortage(self, now: float) -> tuple[float, str] | None:
         """When a call was not begun last, and why; None when that is long ago."""
-        if self._short is None or now - self._short[0] > TOLD_SECONDS:
+        if self._short is None or now - self._short[0] > SHORTAGE_SECONDS:
             return None
         return self._short
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from waystation_core.fair_line import FairLine
+from waystation_core.fair_queue import FairQueue
 
 
 def test_each_name_is_served_in_turn_and_in_order_within_itself() -> None:
-    line: FairLine[str] = FairLine()
+    line: FairQueue[str] = FairQueue()
     for number in range(1000):
         line.append("flood", f"f{number}")
     line.append("quiet", "q0")

@@ -15,29 +15,29 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class _Line:
+class _Queue:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     length: int = 0
     """Changes that have their turn or wait for it."""
 
 
-class InstanceLines:
+class InstanceQueues:
     """One line for each instance that is being changed; first come, first served."""
 
     def __init__(self, at_once: int) -> None:
-        self._lines: dict[Hashable, _Line] = {}
+        self._queues: dict[Hashable, _Queue] = {}
         self._at_once = asyncio.Semaphore(at_once)
 
     @asynccontextmanager
     async def turn(self, instance: Hashable) -> AsyncIterator[None]:
         """Waits until no other change of this instance is under way in this process; `at_once`
         instances have their turn at the same time. A caller who is cancelled leaves the line."""
-        line = self._lines.setdefault(instance, _Line())
-        line.length += 1
+        queue = self._queues.setdefault(instance, _Queue())
+        queue.length += 1
         try:
-            async with line.lock, self._at_once:
+            async with queue.lock, self._at_once:
                 yield
         finally:
-            line.length -= 1
-            if not line.length:
-                del self._lines[instance]
+            queue.length -= 1
+            if not queue.length:
+                del self._queues[instance]

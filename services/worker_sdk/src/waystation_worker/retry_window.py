@@ -14,7 +14,7 @@ _LONGEST_PAUSE = 2.0
 _AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
-class Patience:
+class RetryWindow:
     """With a server that can't be reached, for so many seconds from the last sign of life."""
 
     def __init__(self, seconds: float) -> None:

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from waystation_core.ports.store import DeadLetterFilter
 from waystation_core.store import states, tables
-from waystation_core.store.letter_rows import OPEN_COLUMNS
+from waystation_core.store.dead_letter_rows import OPEN_COLUMNS
 from waystation_core.store.question import Given, columns, conditions
 
 LETTERS = tables.dead_letters.alias("l")
@@ -31,10 +31,10 @@ _INSTANCES = tables.workflow_instances.alias("i")
 _NAMED = tables.workflow_instances.alias("n")
 
 
-def with_their_own(letters: FromClause) -> Join:
+def with_their_own(dead_letters: FromClause) -> Join:
     """Dead letters `l` with their events `e` and instances `i`."""
-    return letters.join(_EVENTS, _EVENTS.c.event_id == letters.c.event_id).join(
-        _INSTANCES, _INSTANCES.c.key == letters.c.instance_key
+    return dead_letters.join(_EVENTS, _EVENTS.c.event_id == dead_letters.c.event_id).join(
+        _INSTANCES, _INSTANCES.c.key == dead_letters.c.instance_key
     )
 
 
@@ -57,36 +57,36 @@ def _texts(name: str) -> ColumnElement[Any]:
     return any_(bindparam(name, type_=ARRAY(Text)))
 
 
-def meant(letters: FromClause, given: Given) -> list[ColumnElement[bool]]:
+def meant(dead_letters: FromClause, given: Given) -> list[ColumnElement[bool]]:
     """The conditions on `with_their_own` of what was given to a filter."""
-    letter, event, instance = letters.c, _EVENTS.c, _INSTANCES.c
-    return named(letters, given) + conditions(
+    dead_letter, event, instance = dead_letters.c, _EVENTS.c, _INSTANCES.c
+    return named(dead_letters, given) + conditions(
         {
             "namespace": instance.namespace == bindparam("namespace"),
-            "states": letter.state == any_(bindparam("states", type_=ARRAY(SmallInteger))),
+            "states": dead_letter.state == any_(bindparam("states", type_=ARRAY(SmallInteger))),
             "workflow_types": instance.workflow_type == _texts("workflow_types"),
-            "task_ids": letter.task_id == _texts("task_ids"),
+            "task_ids": dead_letter.task_id == _texts("task_ids"),
             "event_types": event.event_type == _texts("event_types"),
-            "reasons": letter.error.op("->>")(literal_column("'reason'")) == _texts("reasons"),
-            "created_after": letter.created_at >= bindparam("created_after"),
-            "created_before": letter.created_at < bindparam("created_before"),
+            "reasons": dead_letter.error.op("->>")(literal_column("'reason'")) == _texts("reasons"),
+            "created_after": dead_letter.created_at >= bindparam("created_after"),
+            "created_before": dead_letter.created_at < bindparam("created_before"),
         },
         given,
     )
 
 
-def named(letters: FromClause, given: Given) -> list[ColumnElement[bool]]:
+def named(dead_letters: FromClause, given: Given) -> list[ColumnElement[bool]]:
     """Only the letters of the instances that a filter names, if it names any. Their keys first: by them the
     letters have an index, however many others there are."""
     keys = select(_NAMED.c.key).where(
         _NAMED.c.namespace == bindparam("namespace"),
         _NAMED.c.workflow_instance_id == _texts("workflow_instance_ids"),
     )
-    of_them = letters.c.instance_key == any_(func.array(keys.scalar_subquery()))
+    of_them = dead_letters.c.instance_key == any_(func.array(keys.scalar_subquery()))
     return conditions({"workflow_instance_ids": of_them}, given)
 
 
-def open_letters(given: Given) -> Select[Any]:
+def open_dead_letters(given: Given) -> Select[Any]:
     """Those of one instance, by id."""
     of = LETTERS.c
     after = {"after_id": of.dead_letter_id > bindparam("after_id")}

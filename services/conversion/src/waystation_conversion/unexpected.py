@@ -15,7 +15,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-def refuses_unforeseen(field: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def refuses_unexpected(field: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Makes InvalidField, naming `field`, of whatever a conversion raises that is no WaystationError:
     it depends on nothing but the request, so the same request would fail again."""
 

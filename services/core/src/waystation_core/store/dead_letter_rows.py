@@ -13,7 +13,7 @@ _OPEN = (
     "json_build_object('reason', l.error->>'reason', 'message', l.error->>'message')",
 )
 OPEN_COLUMNS = rows.Columns((*_OPEN, *rows.EVENT_COLUMNS))
-"""What `open_letter` reads."""
+"""What `open_dead_letter` reads."""
 
 SHOWN_COLUMNS = rows.Columns(
     (
@@ -22,10 +22,10 @@ SHOWN_COLUMNS = rows.Columns(
         *("l.attempts", "l.error", "l.on_failure", "l.state", "l.created_at", "l.resolved_at"),
     )
 )
-"""What `letter_fact` reads."""
+"""What `dead_letter_fact` reads."""
 
 
-def open_letter(row: rows.Row) -> OpenDeadLetter:
+def open_dead_letter(row: rows.Row) -> OpenDeadLetter:
     """From OPEN_COLUMNS."""
     return OpenDeadLetter(
         dead_letter_id=row[0],
@@ -39,7 +39,7 @@ def open_letter(row: rows.Row) -> OpenDeadLetter:
     )
 
 
-def letter_fact(row: rows.Row) -> DeadLetterFact:
+def dead_letter_fact(row: rows.Row) -> DeadLetterFact:
     """From an event's columns and those of its dead letter."""
     rest = row[rows.EVENT_WIDTH :]
     return DeadLetterFact(

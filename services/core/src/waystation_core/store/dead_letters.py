@@ -26,14 +26,25 @@ from waystation_core.ids import may_be_ours
 from waystation_core.ports.store import (
     DeadLetterFact,
     DeadLetterFilter,
-    LetterInstances,
-    LettersOf,
-    OpenLetters,
+    DeadLetterInstances,
+    InstanceDeadLetters,
+    OpenDeadLetters,
 )
 from waystation_core.store import rows, states, tables
 from waystation_core.store.connections import ConnectionPool, connection_of
-from waystation_core.store.letter_filter import LETTERS, meant, named, values_of, with_their_own
-from waystation_core.store.letter_rows import OPEN_COLUMNS, SHOWN_COLUMNS, letter_fact, open_letter
+from waystation_core.store.dead_letter_filter import (
+    LETTERS,
+    meant,
+    named,
+    values_of,
+    with_their_own,
+)
+from waystation_core.store.dead_letter_rows import (
+    OPEN_COLUMNS,
+    SHOWN_COLUMNS,
+    dead_letter_fact,
+    open_dead_letter,
+)
 from waystation_core.store.locked import facts
 from waystation_core.store.question import Given, ask, columns, conditions
 from waystation_domain.errors import DeadLetterNotFound
@@ -72,14 +83,14 @@ def _of_which_instances(given: Given) -> Select[Any]:
         .limit(bindparam("limit", type_=Integer))
         .cte("walked")
     )
-    letters = walked.alias("l")
-    keys = select(func.array_agg(letters.c.instance_key.distinct())).select_from(
-        with_their_own(letters)
+    dead_letters = walked.alias("l")
+    keys = select(func.array_agg(dead_letters.c.instance_key.distinct())).select_from(
+        with_their_own(dead_letters)
     )
     return select(
         select(func.count()).select_from(walked).scalar_subquery(),
         select(func.max(walked.c.instance_key)).scalar_subquery(),
-        keys.where(*meant(letters, given)).scalar_subquery(),
+        keys.where(*meant(dead_letters, given)).scalar_subquery(),
     )
 
 
@@ -90,7 +101,7 @@ def _of_each_instance(given: Given) -> Select[Any]:
         .render_derived("k")
     )
     # OFFSET 0: by the key first. Without statistics all open letters would be read once for each instance.
-    letters = (
+    dead_letters = (
         select(tables.dead_letters)
         .where(tables.dead_letters.c.instance_key == k.c.key)
         .offset(literal_column("0"))
@@ -99,9 +110,9 @@ def _of_each_instance(given: Given) -> Select[Any]:
     )
     x = (
         select(*columns(OPEN_COLUMNS.but(rows.UNREAD_PAYLOAD)))
-        .select_from(with_their_own(letters))
-        .where(*meant(letters, given))
-        .order_by(letters.c.dead_letter_id)
+        .select_from(with_their_own(dead_letters))
+        .where(*meant(dead_letters, given))
+        .order_by(dead_letters.c.dead_letter_id)
         .limit(bindparam("limit", type_=Integer))
         .correlate(k)
         .lateral("x")
@@ -130,7 +141,7 @@ SELECT k.key, x.* FROM unnest(%(keys)s::bigint[]) AS k(key) CROSS JOIN LATERAL (
 """
 
 
-class Letters:
+class DeadLetters:
     """The dead letters' part of `ports.store.QueryStore`."""
 
     def __init__(self, pool: ConnectionPool) -> None:
@@ -144,15 +155,15 @@ class Letters:
         limit: int = 50,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> list[DeadLetterFact]:
-        time, letter = after if after is not None else (None, None)
+        time, dead_letter = after if after is not None else (None, None)
         values = {
             **values_of(filter, namespace),
             "after_time": time,
-            "after_id": letter,
+            "after_id": dead_letter,
             "limit": limit,
         }
         async with connection_of(self._pool) as connection:
-            return [letter_fact(row) for row in await ask(connection, _newest, values)]
+            return [dead_letter_fact(row) for row in await ask(connection, _newest, values)]
 
     async def dead_letter_instances(
         self,
@@ -161,13 +172,13 @@ class Letters:
         after: int = 0,
         limit: int = 5_000,
         namespace: str = DEFAULT_NAMESPACE,
-    ) -> LetterInstances:
+    ) -> DeadLetterInstances:
         values = {**values_of(filter, namespace), "after": after, "limit": limit}
         async with connection_of(self._pool) as connection:
             ((walked, last, keys),) = await ask(connection, _of_which_instances, values)
         if walked < limit:
-            return LetterInstances(keys or [], None)
-        return LetterInstances(sorted({*(keys or ()), last}), last)
+            return DeadLetterInstances(keys or [], None)
+        return DeadLetterInstances(sorted({*(keys or ()), last}), last)
 
     async def dead_letter(
         self, dead_letter_id: str, *, namespace: str = DEFAULT_NAMESPACE
@@ -179,16 +190,16 @@ class Letters:
                 found = await ask(connection, _newest, values)
         if not found:
             raise DeadLetterNotFound.of(dead_letter_id)
-        return letter_fact(found[0])
+        return dead_letter_fact(found[0])
 
-    async def open_letters(
+    async def open_dead_letters(
         self,
         keys: Sequence[int],
         filter: DeadLetterFilter,
         *,
         limit: int,
         namespace: str = DEFAULT_NAMESPACE,
-    ) -> OpenLetters:
+    ) -> OpenDeadLetters:
         values = {**values_of(filter, namespace), "keys": list(keys), "limit": limit + 1}
         async with connection_of(self._pool) as connection:
             # First of all: a revision that is still the same proves what was read after it.
@@ -196,14 +207,14 @@ class Letters:
             instances = {
                 row[1]: (row[0], rows.instance(row[1:])) for row in await cursor.fetchall()
             }
-            letters = _by_key(await ask(connection, _of_each_instance, values))
+            dead_letters = _by_key(await ask(connection, _of_each_instance, values))
             cursor = await connection.execute(
-                _HELD_OF_EACH, {"keys": list(letters), "limit": limit + 1}
+                _HELD_OF_EACH, {"keys": list(dead_letters), "limit": limit + 1}
             )
             held = _by_key(await cursor.fetchall())
             whole = {
-                key: ([open_letter(row) for row in found], [_held(row) for row in held[key]])
-                for key, found in letters.items()
+                key: ([open_dead_letter(row) for row in found], [_held(row) for row in held[key]])
+                for key, found in dead_letters.items()
                 if key in instances and max(len(found), len(held[key])) <= limit
             }
             events = {
@@ -212,12 +223,12 @@ class Letters:
                 for event in (*(one.event for one in dead), *(event for _, event in waiting))
             }
             known = await facts(connection, sorted(events))
-        return OpenLetters(
+        return OpenDeadLetters(
             [
-                LettersOf(instances[key][1], dead, waiting, known, instances[key][0])
+                InstanceDeadLetters(instances[key][1], dead, waiting, known, instances[key][0])
                 for key, (dead, waiting) in whole.items()
             ],
-            sorted(letters.keys() - whole.keys()),
+            sorted(dead_letters.keys() - whole.keys()),
         )
 
 

@@ -11,15 +11,15 @@ import pytest
 from psycopg import AsyncConnection
 from store.instances import Engine, task
 
-from waystation_core.means import MEANS
 from waystation_core.ports.store import (
     DeadLetterFilter,
-    LetterInstances,
-    LettersOf,
-    OpenLetters,
+    DeadLetterInstances,
+    InstanceDeadLetters,
+    OpenDeadLetters,
     Tally,
 )
-from waystation_core.store import letters
+from waystation_core.providers import PROVIDERS
+from waystation_core.store import dead_letters as stored
 from waystation_domain import dead_letters
 from waystation_domain.commit import InstanceCommit
 from waystation_domain.draft import Draft, Rules
@@ -40,33 +40,35 @@ async def dead(engine: Engine, number: int = 1) -> int:
     return instance.key
 
 
-def retried(one: LettersOf) -> InstanceCommit:
-    draft = Draft(one.instance, facts=one.facts, rules=Rules(MEANS), now=one.now)
-    assert dead_letters.retry_dead_letters(draft, one.letters, one.held) == len(one.letters)
+def retried(one: InstanceDeadLetters) -> InstanceCommit:
+    draft = Draft(one.instance, facts=one.facts, rules=Rules(PROVIDERS), now=one.now)
+    assert dead_letters.retry_dead_letters(draft, one.dead_letters, one.held) == len(
+        one.dead_letters
+    )
     return draft.commit()
 
 
-def shown(found: OpenLetters) -> tuple[dict[int, int], list[int]]:
-    return {one.instance.key: len(one.letters) for one in found.of}, list(found.left)
+def shown(found: OpenDeadLetters) -> tuple[dict[int, int], list[int]]:
+    return {one.instance.key: len(one.dead_letters) for one in found.of}, list(found.remaining)
 
 
 async def test_instances_are_found_in_portions_of_letters_looked_at(engine: Engine) -> None:
     keys = [await dead(engine, 2) for _ in range(3)]
     look = engine.queries.dead_letter_instances
-    assert await look(ANY) == LetterInstances(keys, None)
-    assert await look(ANY, limit=4) == LetterInstances(keys[:2], keys[1])
-    assert await look(ANY, after=keys[1], limit=4) == LetterInstances(keys[2:], None)
+    assert await look(ANY) == DeadLetterInstances(keys, None)
+    assert await look(ANY, limit=4) == DeadLetterInstances(keys[:2], keys[1])
+    assert await look(ANY, after=keys[1], limit=4) == DeadLetterInstances(keys[2:], None)
     # What is not meant is looked at, too; the one that is cut in two is named, whatever it has.
     other = DeadLetterFilter(task_ids=("other",))
-    assert await look(other, limit=3) == LetterInstances([keys[1]], keys[1])
-    assert await look(other) == LetterInstances([], None)
-    assert await look(ANY, namespace="other") == LetterInstances([], None)
+    assert await look(other, limit=3) == DeadLetterInstances([keys[1]], keys[1])
+    assert await look(other) == DeadLetterInstances([], None)
+    assert await look(ANY, namespace="other") == DeadLetterInstances([], None)
     await engine.rows(
         "UPDATE dead_letters SET state = %s WHERE instance_key = %s",
         DeadLetterState.RETRIED,
         keys[0],
     )
-    assert await look(ANY) == LetterInstances(keys[1:], None)
+    assert await look(ANY) == DeadLetterInstances(keys[1:], None)
 
 
 @pytest.mark.parametrize("of", [ANY, DeadLetterFilter(task_ids=("b", "c"), reasons=("BAD", "X"))])
@@ -96,7 +98,7 @@ async def test_letters_of_named_instances_are_found_by_their_keys(
     monkeypatch.setattr(AsyncConnection, "execute", explained)
     await engine.queries.dead_letters(named)
     await engine.queries.dead_letter_instances(named)
-    await engine.queries.open_letters([1, 2], named, limit=5)
+    await engine.queries.open_dead_letters([1, 2], named, limit=5)
     assert len(plans) == 3
     for plan in plans:
         assert "Seq Scan on dead_letters" not in plan, plan
@@ -108,13 +110,13 @@ async def test_letters_of_named_instances_are_found_by_their_keys(
 async def test_letters_of_several_instances_are_read_together(engine: Engine) -> None:
     keys = [await dead(engine, number) for number in (1, 2, 3)]
     without, _ = await engine.started()
-    found = await engine.queries.open_letters([*keys, without.key], ANY, limit=2)
+    found = await engine.queries.open_dead_letters([*keys, without.key], ANY, limit=2)
     assert shown(found) == ({keys[0]: 1, keys[1]: 2}, [keys[2]])
     assert await engine.write(*(retried(one) for one in found.of)) == set(keys[:2])
     await engine.check(keys)
-    assert shown(await engine.queries.open_letters(keys, ANY, limit=3)) == ({keys[2]: 3}, [])
+    assert shown(await engine.queries.open_dead_letters(keys, ANY, limit=3)) == ({keys[2]: 3}, [])
     later = DeadLetterFilter(created_after=datetime.now(UTC) + timedelta(hours=1))
-    assert shown(await engine.queries.open_letters(keys, later, limit=3)) == ({}, [])
+    assert shown(await engine.queries.open_dead_letters(keys, later, limit=3)) == ({}, [])
 
 
 async def test_instances_that_are_large_or_in_a_turn_are_left(
@@ -125,19 +127,19 @@ async def test_instances_that_are_large_or_in_a_turn_are_left(
         "UPDATE workflow_instances SET turn_holder = 'e:1:t', turn_until = now() WHERE key = %s",
         keys[0],
     )
-    assert shown(await engine.queries.open_letters(keys, ANY, limit=5)) == (
+    assert shown(await engine.queries.open_dead_letters(keys, ANY, limit=5)) == (
         {keys[1]: 1, keys[2]: 1},
         [keys[0]],
     )
     monkeypatch.setattr(
-        letters, "_INSTANCES", letters._INSTANCES.replace(str(letters._BYTES_AT_ONCE), "2000")
+        stored, "_INSTANCES", stored._INSTANCES.replace(str(stored._BYTES_AT_ONCE), "2000")
     )
     await engine.rows(
         "UPDATE workflow_instances SET output = to_json((SELECT string_agg(md5(n::text), '') "
         "FROM generate_series(1, 200) n)) WHERE key = %s",
         keys[2],
     )
-    assert shown(await engine.queries.open_letters(keys, ANY, limit=5)) == (
+    assert shown(await engine.queries.open_dead_letters(keys, ANY, limit=5)) == (
         {keys[1]: 1},
         [keys[0], keys[2]],
     )
@@ -146,7 +148,7 @@ async def test_instances_that_are_large_or_in_a_turn_are_left(
 async def test_a_request_counts_what_was_written_for_it_and_nothing_else(engine: Engine) -> None:
     keys = [await dead(engine, 2) for _ in range(3)]
     await engine.store.begin_request("Retry", "r-1", b"d")
-    found = await engine.queries.open_letters(keys, ANY, limit=5)
+    found = await engine.queries.open_dead_letters(keys, ANY, limit=5)
     await engine.publish(keys[0])
     tally = Tally("Retry", "r-1", dict.fromkeys(keys, 2))
     commits = [retried(one) for one in found.of]

@@ -24,7 +24,7 @@ LONGEST_WAIT_SECONDS = 3.0
 _log = structlog.get_logger(__name__)
 
 
-class KeptSession:
+class PersistentSession:
     """One connection that is meant to be there, by its name.
 
     `prepare` gets each new session before anyone else and declares, consumes, asks for confirms;

@@ -9,7 +9,7 @@ from waystation_domain.model import Json
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class Providers:
     """Ids, chance and the size of JSON, as whoever decides has them."""
 
     make_id: Callable[[], str]
