@@ -92,7 +92,7 @@ class Facts:
             "handlers": plain(handlers).get("handlers", []),
             "listed": len(listed),
             "listed_twice": len(listed) - len(set(listed)),
-            "letters_of_no_instance": dead_letters,
+            "dead_letters_of_no_instance": dead_letters,
         }
         folder.state.write_text(json.dumps(facts, indent=1))
 

@@ -126,7 +126,7 @@ def read(folder: RunFolder) -> Evidence:
             line["context"],
             line["history"],
             line["events"],
-            line["letters"],
+            line["dead_letters"],
             line.get("explained"),
         )
     return Evidence(

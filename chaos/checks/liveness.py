@@ -79,7 +79,7 @@ def nothing_is_left_over(evidence: Evidence) -> Iterator[Violation]:
         yield Violation("L2", "", f"{left} deliveries are left")
     if (evidence.state.get("broker") or {}).get("messages"):
         yield Violation("L2", "", f"{evidence.state['broker']['messages']} messages are left")
-    for dead_letter in evidence.state.get("letters_of_no_instance", ()):
+    for dead_letter in evidence.state.get("dead_letters_of_no_instance", ()):
         yield Violation("L2", "", f"a dead letter of no instance: {dead_letter}")
     for name, instance in evidence.instances.items():
         expected = evidence.expectations.get(name)

@@ -222,7 +222,7 @@ MUTANTS = (
         GROUPS,
         (
             (
-                "        # It was promised when the group was opened.\n        limited=False,\n",
+                "        # Its `then` was promised when the group was opened.\n        limited=False,\n",
                 "        limited=True,\n",
             ),
         ),

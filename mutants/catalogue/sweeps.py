@@ -160,8 +160,8 @@ MUTANTS = (
         SWEEPER,
         (
             (
-                "            except Exception:\n                # What one of them",
-                "            except ZeroDivisionError:\n                # What one of them",
+                "            except Exception:\n                # A fault in one sweep",
+                "            except ZeroDivisionError:\n                # A fault in one sweep",
             ),
         ),
         survives="The owner of a sweep's loop begins it again (tests/background/test_owned.py): the others go on as before",

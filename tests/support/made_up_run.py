@@ -35,7 +35,7 @@ class MadeUpRun:
         self.events: list[dict[str, Any]] = []
         self.ledger: list[dict[str, Any]] = []
         self.tokens: list[str] = []
-        self.letters: list[dict[str, Any]] = []
+        self.dead_letters: list[dict[str, Any]] = []
         self.program = {
             "instance": NAME,
             "kind": "groups",
@@ -66,7 +66,7 @@ class MadeUpRun:
         self._done("e3", "work", "work2", [])
         self._call("e4", "give_up", "give_up3", "rejects")
         self._entry("step.give_up", "give_up", [], event="e4", result="FAILED", attempt=1)
-        self.letters.append(
+        self.dead_letters.append(
             {
                 "workflow_instance_id": NAME,
                 "task_id": "give_up",
@@ -116,7 +116,7 @@ class MadeUpRun:
             "status": {"routers": [{"router_id": "r"}], "dead_letters": "1"},
             "handlers": [],
             "listed_twice": 0,
-            "letters_of_no_instance": {},
+            "dead_letters_of_no_instance": {},
             "probe_before": {"r": 10},
             "probe_after": {"r": 20},
             "broker": {"consumers": 1, "messages": 0},
@@ -161,7 +161,7 @@ class MadeUpRun:
             context=context,
             history=self.history,
             events=self.events,
-            letters=self.letters,
+            dead_letters=self.dead_letters,
         )
         return folder
 

@@ -39,23 +39,23 @@ from waystation_domain.model import DEFAULT_NAMESPACE, Instance, JsonObject
 from waystation_domain.providers import Providers
 
 TRIES = 5
-"""Of one decision, where the registry moves or a twin comes first."""
+"""Tries of one decision, if the registry changes or an equal request comes first."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What makes a request that is made again recognisable: it has one effect and one answer."""
+    """Identifies a repeated request: it has one effect and one answer."""
 
     rpc: str
     request_id: str
     digest: bytes
-    """Of all that it asks for."""
+    """Digest of the whole request."""
 
 
 class Decision:
-    """One locked instance, and the draft of what becomes of it."""
+    """One locked instance, and the draft of its changes."""
 
     __slots__ = ("_rules", "locked", "made")
 
@@ -65,8 +65,8 @@ class Decision:
         self.made: Draft | None = None
 
     def draft(self, facts: Mapping[str, EventFacts] | None = None) -> Draft:
-        """The draft to make moves on, once all is read that it must know. `facts`: instead of those that
-        were asked for with the lock."""
+        """The draft to change, once everything that it needs is read. `facts`: instead of those requested
+        with the lock."""
         locked = self.locked
         self.made = Draft(
             locked.instance,
@@ -80,17 +80,17 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Decided(Generic[T]):
-    """What came of a decision under a lock."""
+    """The outcome of a decision under a lock."""
 
     answer: T
     instance: Instance
-    """As it is now."""
+    """The instance now."""
     commit: InstanceCommit | None
-    """None: no draft was made; it was only looked at, or the request had been carried out before."""
+    """None: no draft was made; the instance was only read, or the request was carried out before."""
 
 
 class Read(Protocol):
-    """What was read of an instance without a lock, at least."""
+    """The least that must be read of an instance without a lock."""
 
     @property
     def instance(self) -> Instance: ...
@@ -105,16 +105,16 @@ R = TypeVar("R", bound=Read)
 
 @dataclass(frozen=True, slots=True)
 class Unmoved:
-    """What came of several decisions without locks."""
+    """The outcome of several decisions without locks."""
 
     written: Sequence[InstanceCommit]
-    """Those that changed something."""
+    """The commits that were written."""
     remaining: Sequence[int]
-    """Keys of instances that moved or are locked, or about which nothing could be decided."""
+    """Keys of instances that changed meanwhile or are locked, or for which nothing could be decided."""
 
 
 class Decisions:
-    """Of one process."""
+    """The decisions of one process."""
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class Decisions:
         self._registry = registry
         self._unresolved = Rules(providers, max_events=max_events)
         self.rules = replace(self._unresolved, resolve=registry.resolve)
-        """While the copy of the registry is current."""
+        """Whether the copy of the registry is current."""
 
     async def under_lock(
         self,
@@ -168,7 +168,7 @@ class Decisions:
                     raise
                 await self._registry.refresh()
             except WriteRefused:
-                # Only what a request keeps of itself can meet a twin.
+                # Only a request that is stored can meet an equal one.
                 if not remaining or request is None:
                     raise
         raise AssertionError("the last try returns or raises")
@@ -185,7 +185,7 @@ class Decisions:
                 if request is not None:
                     before = await locked.repeated(request.rpc, request.request_id, request.digest)
                     if before is not None:
-                        # It is what `decide` answered then.
+                        # It is what `decide` returned then.
                         return Decided(cast(T, before), locked.instance, None)
                 is_current = locked.generation == self._registry.generation
                 decision = Decision(locked, self.rules if is_current else self._unresolved)
@@ -220,7 +220,7 @@ class Decisions:
 
         Raises StoreUnavailable and WriteRefused: none of them is known to be written.
         """
-        # Noted before anything is decided: what a newer copy says is not written, then.
+        # Taken before anything is decided: with a newer copy the commit is refused.
         generation = self._registry.generation
         counts: dict[int, int] = {}
         commits: list[InstanceCommit] = []
@@ -232,12 +232,12 @@ class Decisions:
                 counts[key] = decide(one, draft)
                 commit = draft.commit()
             except Exception:
-                # Told when it is decided under its lock; the others go on.
+                # Reported when it is decided under its lock; the others continue.
                 remaining.append(key)
                 continue
             if not commit.is_empty:
                 commits.append(commit)
-            # A great many of them must not keep everything else waiting.
+            # Very many of them must not block the loop.
             await asyncio.sleep(0)
         if not commits:
             return Unmoved((), remaining)

@@ -1,4 +1,4 @@
-"""A line in which several stand, each with as many as they like, and each of them is served in turn."""
+"""A queue that serves several names in turn, however many items each of them has."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class FairQueue(Generic[T]):
-    """First come, first served within a name; one name after the other."""
+    """First in, first out within a name; one name after the other."""
 
     __slots__ = ("_queues",)
 
@@ -28,15 +28,15 @@ class FairQueue(Generic[T]):
             yield from queue
 
     def append(self, name: str, item: T) -> None:
-        """Puts the item at the end of its name's part."""
+        """Adds the item behind the others of its name."""
         self._queues.setdefault(name, deque()).append(item)
 
     def first(self) -> T:
-        """Who is next. There must be one."""
+        """The next item. There must be one."""
         return next(iter(self._queues.values()))[0]
 
     def pop(self) -> T:
-        """Takes who is next; its name goes behind the others. There must be one."""
+        """Takes the next item; its name goes behind the others. There must be one."""
         name, queue = next(iter(self._queues.items()))
         item = queue.popleft()
         if queue:
@@ -46,7 +46,7 @@ class FairQueue(Generic[T]):
         return item
 
     def remove(self, name: str, item: T) -> None:
-        """Takes the item out, wherever it stands. Raises ValueError where it does not."""
+        """Removes the item, wherever it is. Raises ValueError if it is not there."""
         queue = self._queues.get(name)
         if queue is None:
             raise ValueError(f"nothing of {name} is in line")

@@ -1,4 +1,4 @@
-"""New ids: UUIDv7, so that rows of one time lie together in their indexes (RFC 9562)."""
+"""New ids: UUIDv7, so that rows of about the same time are close together in their indexes (RFC 9562)."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def new_id() -> str:
 
 
 def may_be_ours(text: str) -> bool:
-    """Whether the text has the form that `new_id` gives ids: the store refuses others as errors."""
+    """Whether the text has the format of ids that `new_id` makes: the store rejects others with errors."""
     return _OURS.fullmatch(text) is not None

@@ -1,4 +1,4 @@
-"""What a server stands on, Postgres and RabbitMQ: asked together for what is wrong with them."""
+"""Checks Postgres and RabbitMQ, which every server needs, and reports all faults together."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from waystation_core.store.fitness import database_faults
 
 
 def faults_of_parts(known: Mapping[str, Any], *, role: str) -> list[Coroutine[Any, Any, list[str]]]:
-    """One question for each part, where settings tell where it is. `known` are settings by their fields,
-    those that are right; `role` is `api` or `router`."""
+    """One check for each part whose address is known. `known` are the valid settings by field; `role` is
+    `api` or `router`."""
     return [
         database_faults(
             revealed(known, "database_url"),

@@ -1,7 +1,7 @@
 """A server's copy of the registry: who handles which events now, and where.
 
-Reading it costs nothing, and it is a moment old. That does no harm: a commit that rests on which tasks
-there are carries the generation of the copy, and is refused where the registry has another one by then.
+Reading it costs nothing, and it is slightly old. That does no harm: a commit that depends on the registered
+tasks carries the generation of the copy, and is refused if the registry has another one by then.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from waystation_domain.task_table import TaskTable
 log = structlog.get_logger(__name__)
 
 _ENDPOINTS_SHOWN = 100
-"""Of one service, where it is asked what is wrong with them."""
+"""Endpoints of one service that are read when somebody asks what is wrong with them."""
 
 
 class RegistryCopy:
-    """One process's copy. `refresh` once before it is used; `follow` is a loop that keeps it fresh."""
+    """The copy of one process. Call `refresh` once before using it; `follow` is a loop that keeps it fresh."""
 
     def __init__(
         self,
@@ -35,8 +35,7 @@ class RegistryCopy:
         look_every: float,
         on_change: Callable[[RegistrySnapshot], None] = lambda snapshot: None,
     ) -> None:
-        """`look_every`: seconds between two looks of `follow`. `on_change` is called with each new
-        snapshot."""
+        """`look_every`: seconds between two reads of `follow`. `on_change` is called with each new snapshot."""
         self._store = store
         self._look_every = look_every
         self._on_change = on_change
@@ -46,7 +45,7 @@ class RegistryCopy:
         self._tasks: dict[str, TaskSpec] = {}
         self.snapshot = RegistrySnapshot(generation=0, changes=-1, tasks=(), handlers=())
         self.tokens: CompletionTokens
-        """Of completions; there once the registry was read."""
+        """The completion tokens; set once the registry was read."""
 
     @property
     def generation(self) -> int:
@@ -57,12 +56,12 @@ class RegistryCopy:
         return self._table.resolve(event_type, workflow_type)
 
     def task(self, task_id: str) -> TaskSpec | None:
-        """What was ever registered under this id. It may be retired: what it has in call, or answers
-        later, still goes by its spec."""
+        """The task that was registered under this id, if any. It may be retired: its calls in flight and late
+        answers still follow its spec."""
         return self._tasks.get(task_id)
 
     def live_tasks(self) -> list[TaskSpec]:
-        """Tasks that are not retired and that some endpoint of their own service announces now."""
+        """Tasks that are not retired and that some endpoint of their own service declares now."""
         announced = {
             (handler.service_name, task.task_id)
             for handler in self.snapshot.handlers
@@ -73,7 +72,7 @@ class RegistryCopy:
         ]
 
     async def endpoints_of(self, task_ids: Collection[str]) -> list[Registration]:
-        """Some endpoints of these tasks' services, with what the routers see of them."""
+        """Some endpoints of these tasks' services, with their state as the routers report it."""
         services = {task.service_name for task in self.snapshot.tasks if task.task_id in task_ids}
         return [
             endpoint
@@ -82,8 +81,8 @@ class RegistryCopy:
         ]
 
     async def refresh(self, *, older_than: float = 0.0) -> None:
-        """Reads the registry again where its counters moved, unless that was looked at within so many
-        seconds. Raises StoreUnavailable."""
+        """Reads the registry again if its counters changed, unless it was checked within so many seconds.
+        Raises StoreUnavailable."""
         async with self._refreshing:
             asked_at = time.monotonic()
             if asked_at - self._read_at < older_than:

@@ -1,4 +1,5 @@
-"""What clients and operators ask for: applied to a draft. Each refuses before its first move."""
+"""Requests of clients and operators, applied to a draft. Each is refused before the first change, or not at
+all."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ from waystation_domain.status_events import raise_status_event, settle_unhandled
 from waystation_domain.timers import end_wait, leave_wait
 
 _MAX_NAMED = 10
-"""Of open waits in a refusal: its details travel as headers, of which clients take 8 KiB by default."""
+"""How many open waits a refusal names: its details travel as headers, of which clients take 8 KiB by default.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Start:
     event: Event
     entry: HistoryEntry
     digest: bytes
-    """Of the request's content: tells a repeated start from another one with the same id."""
+    """Digest of the request's content: it tells a repeated start from another one with the same id."""
     request_id: str | None
     deadline: float | None = None
     """Seconds from the commit after which an open instance fails."""
@@ -68,7 +70,7 @@ def start(
     namespace: str,
     deadline: float | None = None,
 ) -> Start:
-    """A new instance that has raised `workflow.started`. Limits are the caller's to check."""
+    """A new instance that has raised `workflow.started`. The caller checks the limits."""
     event = Event(
         event_id=providers.make_id(),
         event_type=lifecycle.STARTED,
@@ -108,7 +110,7 @@ def start(
 
 
 def expect_version(instance: Instance, expected: int | None) -> None:
-    """Raises VersionMismatch where the caller decided on another version."""
+    """Raises VersionMismatch if the caller decided on another version."""
     if expected is not None and expected != instance.version:
         raise VersionMismatch(
             f"The workflow is at version {instance.version}, not {expected}; "
@@ -138,9 +140,8 @@ def _ended(instance: Instance, advice: str) -> WorkflowEnded:
 
 
 def provide_input(draft: Draft, wait_id: str, answer: JsonObject, answered_by: str = "") -> Event:
-    """Answers a wait: stores the answer where the wait wants it, or merges it into data member by
-    member, and raises `user.input.provided`. Raises PathTypeMismatch where data no longer has such a
-    place."""
+    """Answers a wait: stores the answer at the wait's `answer_path`, or merges it into data member by member,
+    and raises `user.input.provided`. Raises PathTypeMismatch if data no longer has such a place."""
     before = draft.snapshot()
     require_open(before)
     waits = {wait.wait_id: wait for wait in before.waits}
@@ -167,7 +168,7 @@ def provide_input(draft: Draft, wait_id: str, answer: JsonObject, answered_by: s
     payload = {**wait.named(), "input": answer}
     if answered_by:
         payload["answered_by"] = answered_by
-    # It is deeper and longer than the answer, which was looked at when it came.
+    # The payload is deeper and longer than the answer, which was checked on arrival.
     storable.check_json(payload, "the payload with this input")
     limits.check_size(draft.rules.providers.size_of(payload), "the payload with this input")
     event = draft.raise_event(
@@ -237,11 +238,10 @@ def cancel(draft: Draft, reason: str) -> None:
 
 
 def catch_up(draft: Draft, unhandled: Sequence[Event], task_id: str) -> None:
-    """Offers events that settled as UNHANDLED to a task that is new; the instance must be open. Other
-    tasks may be handling them by now: that is none of this one's business. Events of groups that have
-    fired are left out.
+    """Gives a new task the events that settled as UNHANDLED; the instance must be open. It does not matter
+    whether other tasks handle them by now. Events of groups that have fired are left out.
 
-    The draft must know the facts of the events.
+    The draft must have the facts of the events.
     """
     for event in unhandled:
         facts = draft.facts(event.event_id)

@@ -1,4 +1,4 @@
-"""What one transaction writes of one instance: decided by the domain, carried out by the store."""
+"""What one transaction writes for one instance: decided by the domain, written by the store."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ class HistoryEntry:
     service_version: str | None = None
     endpoint: str | None = None
     action: str | None = None
-    """An `Action`, or the word of a later release."""
+    """The name of an `Action`, or a name that only a later release knows."""
     detail: Detail | None = None
     effects: JsonObject | None = None
-    """What else it changed of the instance: status, waits, output, failure; for reading back."""
+    """What else it changed of the instance: status, waits, output, failure. Used to fold history."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewDeadLetter:
-    """A delivery that failed for good."""
+    """A delivery that failed permanently."""
 
     dead_letter_id: str
     event_id: str
@@ -75,7 +75,7 @@ class NewDeadLetter:
         error: JsonObject,
         on_failure: OnFailure,
     ) -> NewDeadLetter:
-        """Of a delivery with its attempts and what an operator edited."""
+        """The dead letter of a delivery, with its attempts and the payload that an operator edited."""
         return cls(
             dead_letter_id=dead_letter_id,
             event_id=event.event_id,
@@ -91,15 +91,15 @@ class NewDeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class EventFacts:
-    """Where one event stands. Neither timed nor in the outbox nor with open deliveries: settled."""
+    """What is open of one event. It is settled if it has no timer, no outbox row and no open delivery."""
 
     in_outbox: bool
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     """Open rows by task_id."""
     announcements: int = 0
-    """How often the event was announced, where that is known."""
+    """How often the event was announced, if known."""
     timed: bool = False
-    """Waits for its time; known where timers are looked at."""
+    """A delayed event whose time has not come. Read only where timers matter."""
 
     @property
     def is_open(self) -> bool:
@@ -121,7 +121,7 @@ SETTLED = EventFacts(in_outbox=False)
 
 @dataclass(frozen=True, slots=True)
 class LoggedWrites:
-    """What the commit of one version wrote; the conflict rule looks back through these."""
+    """What the commit of one version wrote; the conflict rule compares results with it."""
 
     version: int
     writes: tuple[Write, ...]
@@ -136,7 +136,7 @@ class InstanceCommit:
     entries: list[HistoryEntry] = field(default_factory=list)
     raised: list[Event] = field(default_factory=list)
     outbox_add: list[Event] = field(default_factory=list)
-    """Those of `raised` that are to be announced."""
+    """Those of `raised` that have to be announced."""
     outbox_remove: list[str] = field(default_factory=list)
     deliveries_put: dict[tuple[str, str], Delivery] = field(default_factory=dict)
     deliveries_remove: set[tuple[str, str]] = field(default_factory=set)
@@ -146,7 +146,7 @@ class InstanceCommit:
     timers_put: dict[tuple[TimerKind, str], Timer] = field(default_factory=dict)
     timers_remove: set[tuple[TimerKind, str]] = field(default_factory=set)
     fixes_tasks: bool = False
-    """Whether it rests on which tasks are registered, and so on the registry's generation."""
+    """Whether the commit depends on which tasks are registered, and so on the registry's generation."""
 
     @property
     def is_empty(self) -> bool:
@@ -154,13 +154,13 @@ class InstanceCommit:
 
     @property
     def moved_events(self) -> set[str]:
-        """Ids of events, raised before it, that stand elsewhere after it."""
+        """Ids of events raised earlier whose outbox row or deliveries it changes."""
         places = (*self.deliveries_put, *self.deliveries_remove)
         return {*self.outbox_remove, *(event_id for event_id, _ in places)}
 
 
 def effects(before: Instance, after: Instance) -> JsonObject | None:
-    """What changed of an instance beside its data, as values after the change; None for nothing."""
+    """What changed of an instance besides its data, as values after the change; None for nothing."""
     changed: JsonObject = {}
     if after.status is not before.status:
         changed["status"] = int(after.status)

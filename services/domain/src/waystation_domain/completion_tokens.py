@@ -1,8 +1,8 @@
 """Completion tokens: the right to end one delivery, given to its handler with each attempt.
 
 A token names event, task, edit and attempt, and is sealed with a key that only the servers of an installation
-have (keyed BLAKE2b, RFC 7693). Nothing is stored for it: most attempts never need theirs. The idempotency key,
-which handlers hand to third parties, gives no such right.
+have (keyed BLAKE2b, RFC 7693). Nothing is stored for it, as most attempts never use theirs. The idempotency
+key, which handlers pass on to third parties, gives no such right.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _SEAL_BYTES = 16
 _HEAD = struct.Struct(">B16sII")
 """Form, event, edit, attempt; the task's id follows."""
 _FORM = 1
-"""The first byte; another form gets another one."""
+"""The first byte. Another format gets another number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What a token stands for."""
+    """What a token names."""
 
     event_id: str
     task_id: str
@@ -43,7 +43,7 @@ class CompletionTokens:
         return base64.urlsafe_b64encode(body + self._seal(body)).rstrip(b"=").decode()
 
     def read(self, token: str) -> Attempt | None:
-        """What the token stands for; None where it is none of this key's."""
+        """What the token names; None if it was not sealed with this key."""
         try:
             whole = base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
         except ValueError:

@@ -1,9 +1,9 @@
-"""Results that come later than the call: a delivery whose task answered `pending` is ended, failed or
-given more time.
+"""Results that arrive after the call: a delivery whose task answered `pending` is completed, failed or
+extended.
 
-The result counts as if the task had been called now and had answered at once: it was computed from no
-context, so it conflicts with nothing. As with every late result, it counts as long as the delivery has
-no final outcome; only that there is a row to end must be sure.
+The result is applied as if the task had just been called and had answered at once: it was computed from no
+context, so it conflicts with nothing. As with every late result, it counts while the delivery has no final
+outcome; but the delivery must have a row.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ PENDING_TIMED_OUT = AttemptError(
 
 
 class AttemptState(Enum):
-    """Whether a delivery waits for what comes from elsewhere."""
+    """Whether the delivery of an attempt is pending."""
 
     PENDING = "pending"
     IN_CALL = "in call"
-    """Its task has not answered yet, or that is not committed."""
+    """Its task has not answered yet, or the answer is not committed."""
     OVER = "over"
-    """It has its outcome, or this attempt was cut."""
+    """The delivery has its final outcome, or this attempt was cut."""
 
 
 def attempt_state(
     facts: EventFacts, attempt: Attempt, *, fenced: bool
 ) -> tuple[AttemptState, Delivery | None]:
-    """Where the delivery of this attempt stands, and its row. `fenced`: another attempt of it is another one;
-    else what came of an earlier one counts, too, as every late result does."""
+    """The state of an attempt, and the delivery's row. With `fenced` an attempt is over when the next one has
+    begun; without it the late result of an earlier attempt counts too."""
     row = facts.deliveries.get(attempt.task_id)
     if row is None:
         return (AttemptState.IN_CALL if facts.in_outbox else AttemptState.OVER), None
@@ -60,8 +60,8 @@ def attempt_state(
 def complete(
     draft: Draft, event: Event, task: TaskSpec, row: Delivery, outcome: Reply | AttemptError
 ) -> bool:
-    """Ends a pending delivery, or fails its attempt; False while another delivery has the instance's
-    turn. Raises WorkflowEnded, and what breaks a rule: the delivery then stays as it is."""
+    """Completes a pending delivery, or fails its attempt; False while another delivery has the instance's
+    turn. Raises WorkflowEnded, and the error of a broken rule; the delivery then stays pending."""
     if draft.treatment(event) is not Treatment.DELIVER:
         require_open(draft.instance)
     if row.outside_group:

@@ -1,7 +1,7 @@
 """The conflict rule: whether a result that was computed from an older version may still commit.
 
-It may when no place it read or wrote was written since. Two places touch when one is the other or
-lies inside it; commuting operations of one kind at one place do not touch each other.
+It may if no place that it read or wrote was written since. Two places touch if one is the other or lies
+inside it; commuting operations of one kind at one place do not touch each other.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Written:
         self.add(writes)
 
     def add(self, writes: Iterable[Write]) -> None:
-        """Counts these as written too."""
+        """Adds writes."""
         for path, kind in writes:
             kinds = self._kinds.get(path)
             if kinds is None:
@@ -69,13 +69,13 @@ class Written:
 
 
 def conflicts(reads: Sequence[str] | None, writes: Sequence[Write], since: Sequence[Write]) -> bool:
-    """Whether a result must be computed again: it read (None: everything) or wrote a place that was
-    written since, commuting operations apart. For many results against one past, keep a Written."""
+    """Whether a result must be computed again: it read (None: everything) or wrote a place that was written
+    since; commuting operations do not count. For many results against the same writes, keep a Written."""
     return Written(since).conflicts_with(reads, writes)
 
 
 def _containers(path: str) -> Iterator[str]:
-    """Every place that lies around this one, the innermost first."""
+    """Every container of this place, the innermost first."""
     cut = path.rfind("/")
     while cut >= 0:
         path = path[:cut]

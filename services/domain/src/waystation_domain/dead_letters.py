@@ -1,4 +1,5 @@
-"""Dead letters retried and discarded: applied to a draft. Each refuses before its first move."""
+"""Retrying and discarding dead letters, applied to a draft. Each is refused before the first change, or not
+at all."""
 
 from __future__ import annotations
 
@@ -55,10 +56,10 @@ def retry_dead_letter(
     payload: JsonObject | None,
     held: Sequence[tuple[Delivery, Event]],
 ) -> None:
-    """Tries a delivery again from its first attempt. A FAILED instance becomes ACTIVE, asks again
-    what it had asked, and what was held (`held`: the instance's HELD deliveries) goes on.
+    """Retries a delivery from its first attempt. A FAILED instance becomes ACTIVE, its open waits are asked
+    again, and its HELD deliveries (`held`) continue.
 
-    The draft must know the facts of the letter's event and of those held.
+    The draft must have the facts of the dead letter's event and of the held ones.
     """
     before = draft.snapshot()
     event = dead_letter.event
@@ -66,8 +67,8 @@ def retry_dead_letter(
         require_open(before)
     tried = event.payload if dead_letter.payload is None else dead_letter.payload
     edited = payload is not None and not json_equal(payload, tried)
-    # A dead letter under FAIL_WORKFLOW has kept its row; where there is none, the delivery had its
-    # final outcome, and the group has counted it.
+    # A dead letter under FAIL_WORKFLOW kept its row. Without a row the delivery had its final outcome, and
+    # its group has counted it.
     row = draft.facts(event.event_id).deliveries.get(dead_letter.task_id)
     outside = row.outside_group if row is not None else event.branch is not None
     draft.put_delivery(
@@ -81,7 +82,7 @@ def retry_dead_letter(
         )
     )
     if event.expires_at is not None:
-        # It was delivered, and whoever tries it again wants it delivered once more.
+        # The event was delivered in time, so the retry is not bound by its expiry.
         draft.drop_timer(TimerKind.EXPIRY, event.event_id)
     draft.take_dead_letter(dead_letter.dead_letter_id, retried=True)
     raised: list[Event] = []
@@ -108,8 +109,8 @@ def retry_dead_letter(
 def retry_dead_letters(
     draft: Draft, dead_letters: Sequence[OpenDeadLetter], held: Sequence[tuple[Delivery, Event]]
 ) -> int:
-    """Tries several of one instance again, as they are; answers how many. Those of an instance that
-    has ended for good stay."""
+    """Retries several dead letters of one instance as they are; returns how many. Those of an instance that
+    can no longer continue are left open."""
     retried = 0
     for dead_letter in dead_letters:
         try:
@@ -123,7 +124,7 @@ def retry_dead_letters(
 def discard_dead_letters(
     draft: Draft, dead_letters: Sequence[OpenDeadLetter], held: Sequence[tuple[Delivery, Event]]
 ) -> int:
-    """Gives several of one instance up; answers how many."""
+    """Discards several dead letters of one instance; returns how many."""
     for dead_letter in dead_letters:
         discard_dead_letter(draft, dead_letter, _still_open(draft, held))
     return len(dead_letters)
@@ -140,10 +141,10 @@ def _still_open(
 def discard_dead_letter(
     draft: Draft, dead_letter: OpenDeadLetter, held: Sequence[tuple[Delivery, Event]]
 ) -> None:
-    """Gives a delivery up, and raises an event that tells so; when a FAILED instance has no dead letter
-    left, what was held (`held`: its HELD deliveries) is skipped.
+    """Discards a dead letter and raises an event that says so. When a FAILED instance has no dead letter
+    left, its HELD deliveries (`held`) are skipped.
 
-    The draft must know the facts of the letter's event and of those held.
+    The draft must have the facts of the dead letter's event and of the held ones.
     """
     event = dead_letter.event
     row = draft.facts(event.event_id).deliveries.get(dead_letter.task_id)
@@ -173,8 +174,7 @@ def discard_dead_letter(
 
 
 def _raise_discarded(draft: Draft, dead_letter: OpenDeadLetter) -> Event:
-    """Raises the event by which a task hears that nothing will come of a delivery any more: a
-    compensation that waited for it may begin."""
+    """Raises the event that says that the delivery has no result: a compensation may handle it."""
     return draft.raise_event(
         NewEvent(
             lifecycle.DEAD_LETTER_DISCARDED,

@@ -1,5 +1,5 @@
-"""What an entry of history tells beside its change: values, which decisions may read. Notes are written
-from them (`notes`), and read by nobody but people."""
+"""What an entry of history records besides its change, as typed values that decisions may read. `notes`
+writes texts for people from them, which nothing reads back."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ class Action(StrEnum):
 
 
 class SkipCause(StrEnum):
-    """Why something was given up."""
+    """Why an event or a delivery was skipped."""
 
     EXPIRED = "expired"
     ENDED = "ended"
     """The workflow has ended."""
     STAYS_ENDED = "stays_ended"
-    """The workflow has ended, and the dead letter that could have made it go on is resolved."""
+    """The workflow has ended, and the dead letter whose retry could have continued it is resolved."""
     ANSWERED_LATE = "answered_late"
     """The task answered after the end of the workflow."""
 
 
 @dataclass(frozen=True, slots=True)
 class ForkedFrom:
-    """FORK: the instance that it was taken from, as it was after this entry."""
+    """FORK: the source instance, and the entry after which it was copied."""
 
     workflow_instance_id: str
     sequence: int
@@ -45,7 +45,7 @@ class ForkedFrom:
 
 @dataclass(frozen=True, slots=True)
 class WaitEnded:
-    """INPUT and INPUT_TIMED_OUT: the wait that ended; and who answered, where that was said."""
+    """INPUT and INPUT_TIMED_OUT: the wait that ended, and who answered it, if known."""
 
     wait_id: str
     answered_by: str = ""
@@ -67,7 +67,7 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterRetried:
-    """DEAD_LETTER_RETRIED: whose delivery, and whether it has an edited payload from here on."""
+    """DEAD_LETTER_RETRIED: the task of the delivery, and whether its payload was edited."""
 
     task_id: str
     edited: bool
@@ -75,13 +75,13 @@ class DeadLetterRetried:
 
 @dataclass(frozen=True, slots=True)
 class FannedIn:
-    """FAN_IN: branches that were settled, those settled well among them, and all."""
+    """FAN_IN: how many branches were settled, how many of them without a failure, and how many there are."""
 
     settled: int
     well: int
     size: int
     timed_out: bool
-    """Whether it was fired by its deadline."""
+    """Whether the deadline fired it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 def to_json(detail: Detail) -> dict[str, Any]:
-    """The form in which history stores it."""
+    """The stored form."""
     return {"kind": _NAMES[type(detail)]} | {
         field.name: getattr(detail, field.name) for field in fields(detail)
     }

@@ -1,8 +1,7 @@
-"""A commit in the making: one instance's working copy, and the moves that every decision is made of.
+"""A commit in the making: a working copy of one instance, and the changes that every decision is made of.
 
-`results` (what tasks answered) and `actions` (what clients and operators asked for) decide; both
-write through this, so there is one place where versions rise, events are raised and settled,
-statuses move and idleness is noticed.
+`results` (what tasks answered) and `actions` (what clients and operators asked for) decide. Both write
+through this, so versions, events, statuses and idleness are handled in one place.
 """
 
 from __future__ import annotations
@@ -42,17 +41,17 @@ from waystation_domain.task_spec import TaskSpec
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a decision needs beside the instance."""
+    """What a decision needs besides the instance."""
 
     providers: Providers
     resolve: Callable[[str, str], Sequence[TaskSpec]] | None = None
-    """The tasks that handle (event type, workflow type) now. None: not known here, so every raised
-    event is announced."""
+    """The tasks that handle (event type, workflow type) now. None: not known here, so every raised event is
+    announced."""
     max_events: int = limits.MAX_EVENTS_PER_INSTANCE
 
 
 class Draft:
-    """The working copy. Take `commit()` when all moves are made."""
+    """The working copy. Call `commit()` after all changes."""
 
     def __init__(
         self,
@@ -63,14 +62,14 @@ class Draft:
         now: datetime,
         log: Sequence[LoggedWrites] = (),
     ) -> None:
-        """`now` is the time of the whole decision, by the clock of whoever keeps the instance: what was
-        stored earlier and what becomes due later goes by that one, too."""
+        """`now` is the time of the whole decision, by the clock of the store that keeps the instance: stored
+        times and due times are by that clock too."""
         self.before = instance
         self._instance = instance
         self._shared = True
         self.now = now
         self.rules = rules
-        # What the moves have changed of `_known`.
+        # What this draft has changed of `_known`.
         self._known = facts
         self._moved: dict[str, EventFacts] = {}
         self._log = list(log)
@@ -82,16 +81,16 @@ class Draft:
     # --- what is known ---------------------------------------------------------------------
 
     def facts(self, event_id: str) -> EventFacts:
-        """Where an event stands now, with the moves made so far. Unknown events count as settled,
-        so the draft must be given the facts of every event whose deliveries it moves."""
+        """What is open of an event, with the changes made so far. An unknown event counts as settled, so the
+        draft needs the facts of every event whose deliveries it changes."""
         return self._moved.get(event_id) or self._known.get(event_id, SETTLED)
 
     def treatment(self, event: Event) -> lifecycle.Treatment:
-        """What becomes of an event's deliveries now."""
+        """How an event's deliveries are treated now."""
         return lifecycle.treatment(self.instance, event)
 
     def writes_since(self, version: int) -> list[Write]:
-        """What was written after this version, here included."""
+        """What was written after this version, by this draft too."""
         return [
             write for logged in self._log if logged.version > version for write in logged.writes
         ]
@@ -105,22 +104,22 @@ class Draft:
             self._instance = unshared(self._instance)
             self._shared = False
         for name, value in changes.items():
-            # The working copy is nobody else's. dataclasses.replace would cost ten times as much,
-            # several times for each result.
+            # Nobody else has the working copy. dataclasses.replace would cost ten times as much, several
+            # times for each result.
             object.__setattr__(self._instance, name, value)
 
     @property
     def instance(self) -> Instance:
-        """The instance as moved so far. Changes with the next move; `snapshot` does not."""
+        """The instance with the changes made so far. Later changes are visible in it, unlike in `snapshot`."""
         return self._instance
 
     @property
     def is_over(self) -> bool:
-        """Whether the instance has ended and no retry could make it go on."""
+        """Whether the instance has ended and no retry can continue it."""
         return lifecycle.is_over(self._instance)
 
     def snapshot(self) -> Instance:
-        """The instance as moved so far, which later moves leave alone."""
+        """The instance with the changes made so far; later changes do not affect it."""
         self._shared = True
         return self._instance
 
@@ -137,14 +136,14 @@ class Draft:
         return self.instance.version + 1
 
     def move_to(self, status: Status) -> None:
-        """Sets the status; asks the table first."""
+        """Sets the status, if the table allows it."""
         if not lifecycle.may_move(self.instance.status, status):
             raise AssertionError(f"no move {self.instance.status.name} -> {status.name}")
         ends = not status.is_open
         self.touch(
             status=status,
             completed_at=self.now if ends else None,
-            # A FAILED instance may go on, and then asks its questions again.
+            # A FAILED instance may continue, and then asks for the same input again.
             waits=() if ends and status is not Status.FAILED else self.instance.waits,
             failure=self.instance.failure if ends else None,
         )
@@ -162,12 +161,11 @@ class Draft:
         after_end: bool = False,
         limited: bool = True,
     ) -> Event:
-        """Raises an event, in a branch where that is given and waited for still; raises
-        TooManyEvents at the instance's limit.
+        """Raises an event, in `branch` if its group has not fired. Raises TooManyEvents at the instance's
+        limit.
 
-        Correlation, metadata and priority come from the cause where the new event names none.
-        `limited=False` is for what must be possible at the limit too: the events of statuses, and
-        what was promised before.
+        Correlation, metadata and priority come from the cause unless the new event sets them. `limited=False`
+        is for events that must be possible at the limit too: those of statuses, and those promised before.
         """
         if limited:
             self.check_event_limit(1)
@@ -213,7 +211,7 @@ class Draft:
         self._moved[event.event_id] = EventFacts(in_outbox=True)
 
     def end_timed(self, event: Event) -> None:
-        """A delayed event's time will not come."""
+        """Drops a delayed event before its time."""
         self._touched = True
         self._moved[event.event_id] = SETTLED
 
@@ -244,7 +242,7 @@ class Draft:
         )
 
     def enter(self, branch: Branch) -> bool:
-        """Counts one more thing that is open in a branch; False when its group has fired."""
+        """Counts one more open item of a branch; False if its group has fired."""
         group = self.group_of(branch)
         if group is None:
             return False
@@ -255,14 +253,14 @@ class Draft:
     # --- timers ----------------------------------------------------------------------------
 
     def put_timer(self, timer: Timer) -> None:
-        """Sets a timer that was not set before."""
+        """Sets a new timer."""
         place = (timer.kind, timer.ref)
         self._commit.timers_put[place] = timer
         self._commit.timers_remove.discard(place)
         self.touch(timers=self.instance.timers + timer.kind.moves)
 
     def drop_timer(self, kind: TimerKind, ref: str) -> None:
-        """Takes away a timer that is set; one that was taken away here stays so."""
+        """Removes a timer that is set; removing it twice has no further effect."""
         place = (kind, ref)
         if place in self._commit.timers_remove:
             return
@@ -271,13 +269,13 @@ class Draft:
         self.touch(timers=self.instance.timers - kind.moves)
 
     def has_dropped(self, kind: TimerKind, ref: str) -> bool:
-        """Whether this commit takes a timer away."""
+        """Whether this commit removes the timer."""
         return (kind, ref) in self._commit.timers_remove
 
     # --- deliveries and settling -----------------------------------------------------------
 
     def fix_tasks(self, event: Event) -> None:
-        """Takes the event off the outbox: from here on its deliveries have rows or outcomes."""
+        """Removes the event from the outbox: from now on its deliveries have rows or outcomes."""
         self._commit.fixes_tasks = True
         self.leave_outbox(event)
 
@@ -292,7 +290,8 @@ class Draft:
         self._moved[event.event_id] = EventFacts(False, facts.deliveries, facts.announcements)
 
     def put_delivery(self, delivery: Delivery) -> None:
-        """Writes an open delivery's row. One that is not in call gives the instance's turn up."""
+        """Writes the row of an open delivery. Unless it is in call, the delivery gives up the instance's
+        turn."""
         self._touched = True
         place = (delivery.event_id, delivery.task_id)
         facts = self.facts(delivery.event_id)
@@ -305,7 +304,7 @@ class Draft:
             self._give_turn_up(place)
 
     def end_delivery(self, event_id: str, task_id: str) -> None:
-        """Takes a delivery's row away, where it has one: its outcome is final."""
+        """Deletes the row of a delivery, if it has one: its outcome is final."""
         self._touched = True
         place = (event_id, task_id)
         facts = self.facts(event_id)
@@ -341,9 +340,9 @@ class Draft:
         task_ids: Sequence[str] = (),
         lost_event_type: str = "",
     ) -> Branch | None:
-        """Notes how an event ended (as of `Idle`), unless something of it is open still: should nothing
-        else be open either, this is why the instance stands idle. Answers, once, with its branch where
-        that waits for it no longer."""
+        """Records how an event ended (see `Idle`), unless something of it is still open: if nothing else is
+        open either, this is why the instance is idle. Returns the event's branch, once, when that no longer
+        waits for the event."""
         facts = self.facts(event.event_id)
         if not facts.is_open:
             self._last_ended = (event, ending, task_ids, lost_event_type)
@@ -361,7 +360,7 @@ class Draft:
     # --- the end ---------------------------------------------------------------------------
 
     def commit(self) -> InstanceCommit:
-        """Everything to write; empty when no move was made."""
+        """Everything to write; empty if nothing was changed."""
         if self._touched:
             opened = sum(
                 facts.is_open - self._known.get(event_id, SETTLED).is_open
@@ -374,7 +373,7 @@ class Draft:
         return self._commit
 
     def _notice_end(self) -> None:
-        """Has what is open settled once the instance has ended for good."""
+        """Has everything open settled once the instance has ended and cannot continue."""
         instance = self.instance
         if (
             self.is_over

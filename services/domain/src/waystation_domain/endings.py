@@ -1,4 +1,4 @@
-"""Events and deliveries that end: what is noted of it, and that their group no longer waits for them."""
+"""The end of events and deliveries: recorded, and reported to their group."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from waystation_domain.model import SYSTEM, Delivery, Event, Result
 
 
 def end_event(draft: Draft, event: Event, ending: Ending, task_ids: Sequence[str] = ()) -> None:
-    """Notes how an event ended, and of which tasks, once nothing of it is open. Its group no longer waits
+    """Records how an event ended, and of which tasks, once nothing of it is open. Its group no longer waits
     for it."""
     if ending is Ending.UNHANDLED and event.event_type == DEAD_LETTER_DISCARDED:
         lost = event.payload
@@ -28,7 +28,7 @@ def end_event(draft: Draft, event: Event, ending: Ending, task_ids: Sequence[str
 
 
 def skip_event(draft: Draft, event: Event, cause: SkipCause) -> None:
-    """Records that an event was given up before it had deliveries."""
+    """Records that an event was skipped before it had deliveries."""
     record_ended(draft, event, SYSTEM, Result.SKIPPED, detail=Skipped(cause))
     end_event(draft, event, Ending.SKIPPED)
 

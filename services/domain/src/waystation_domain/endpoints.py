@@ -1,8 +1,5 @@
-"""Which addresses handler services may have: a registered endpoint makes routers dial it, so what
-may be dialled is decided here, by an allowlist, and nowhere else.
-
-The resolver and the dialling are elsewhere; this is the rule they ask.
-"""
+"""Which addresses handler services may have. Routers connect to every registered endpoint, so an allowlist
+decides which addresses are admitted. Resolving names and connecting happen elsewhere, by this rule."""
 
 from __future__ import annotations
 
@@ -29,10 +26,10 @@ MAX_PORT = 65_535
 MAX_HOST_LENGTH = 253
 
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
-# What C libraries take for an IPv4 address in a spelling of their own, such as 127.1 or 0x7f000001.
+# What C libraries accept as an IPv4 address in another spelling, such as 127.1 or 0x7f000001.
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _PORTS = re.compile(r"(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?")
-# Names of IPv4 addresses in IPv6: what they lead to is not what they look like.
+# IPv4 addresses inside IPv6 ones: the real target is not the one that is written.
 _TRANSLATED = (
     ip_network("64:ff9b::/96"),
     ip_network("64:ff9b:1::/48"),
@@ -51,7 +48,7 @@ class Rule:
     last_port: int
 
     def admits(self, host: str, address: Address, port: int) -> bool:
-        """Whether this address, to which the host led, may be dialled at this port."""
+        """Whether this address, to which the host resolved, may be dialled at this port."""
         if not self.first_port <= port <= self.last_port:
             return False
         if self.network is None:
@@ -61,31 +58,27 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Allowlist:
-    """The operator's list. Empty admits nothing."""
+    """The operator's list. An empty one admits nothing."""
 
     rules: tuple[Rule, ...]
     own: tuple[tuple[str, int], ...] = ()
-    """Hosts and ports of this system's own servers, which no rule admits: whoever may register a
-    handler must not make routers talk to the database or the broker."""
+    """Hosts and ports of this system's own servers, which no rule admits: a registration must not make
+    routers connect to the database or the broker."""
 
     @classmethod
     def parse(cls, text: str) -> Allowlist:
-        """Reads a comma-separated list of networks, addresses and host names, each with an optional
-        port or range of ports: `10.1.0.0/16:7500-7599, handlers.internal, [::1]:7500`.
-
-        Raises InvalidField naming the entry that is none of these.
-        """
+        """Reads a comma-separated list of networks, addresses and host names, each with an optional port or
+        range of ports: `10.1.0.0/16:7500-7599, handlers.internal, [::1]:7500`. Raises InvalidField naming an
+        invalid entry."""
         entries = (entry.strip() for entry in text.split(","))
         return cls(tuple(_rule(entry) for entry in entries if entry))
 
     def check(
         self, host: str, port: int, addresses: Iterable[Address], own: Collection[Address] = ()
     ) -> None:
-        """Raises EndpointNotAllowed unless every address that the host leads to is admitted. `own`:
-        where servers of this system's own listen at this port.
-
-        The refusal is the same whatever is at the address, so that nobody can look around with it.
-        """
+        """Raises EndpointNotAllowed unless every address of the host is admitted. `own`: addresses of this
+        system's own servers at this port. The refusal is the same whatever is at the address, so that nobody
+        can scan the network with it."""
         found = list(addresses)
         admitted = bool(found) and all(
             not _never(address)
@@ -149,7 +142,7 @@ def _is_name(host: str) -> bool:
 
 
 def _never(address: Address) -> bool:
-    """Addresses that no list can admit: they are nobody's, everybody's, or another one's name."""
+    """Addresses that no list can admit: unspecified, multicast and reserved ones, and aliases of others."""
     if (
         address.is_unspecified
         or address.is_multicast
@@ -169,14 +162,14 @@ def _never(address: Address) -> bool:
 
 
 def _same_place(one: Address, other: Address) -> bool:
-    """Whether both may be one server's: a machine has many names for itself."""
+    """Whether both may belong to one server: a machine has many names for itself."""
     return one == other or (one.is_loopback and other.is_loopback)
 
 
 def _rule(entry: str) -> Rule:
     place, first, last = entry, 1, MAX_PORT
     head, colon, tail = entry.rpartition(":")
-    # An address of IPv6 has colons of its own: it carries ports only in brackets.
+    # An IPv6 address has colons itself, so it has a port only if it is in brackets.
     if colon and (":" not in head or head.endswith("]")):
         ports = _PORTS.fullmatch(tail)
         if ports is None:
@@ -206,5 +199,5 @@ def _no_rule(entry: str) -> InvalidField:
 
 
 def host_and_port(host: str, port: int) -> str:
-    """How an endpoint is told: an IPv6 literal in brackets."""
+    """An endpoint in messages: an IPv6 literal is in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,4 +1,4 @@
-"""Attempts that did not succeed: what they cost, when the next one comes, and the dead letter."""
+"""Attempts that did not succeed: whether they count, when the next one follows, and the dead letter."""
 
 from __future__ import annotations
 
@@ -31,31 +31,30 @@ def count(
     *,
     router_id: str,
 ) -> Verdict:
-    """Counts an error or a cut call of a delivery that is open, once. `router_id` is empty where no
-    router called: the failure came by DeliveryCompletionService.
+    """Counts an error or a cut call of an open delivery, once. `router_id` is empty for a failure that
+    DeliveryCompletionService reported.
 
-    A cut call costs nothing the first time: its delivery becomes a suspect. The attempt of a
-    suspect's call is in the row already, so there it is the lease that tells whether this result
-    is the one that is waited for.
+    The first cut call is free: its delivery becomes a suspect. A suspect's attempt is in its row before the
+    call, so there the lease decides whether this result is the expected one.
     """
     if row.state is DeliveryState.LEASED and row.leased_by != router_id:
         # Another router calls it now; that call will count.
         return Verdict.DUPLICATE
     if row.state is DeliveryState.PENDING and router_id:
-        # Another call of it was answered: only who completes it, or the end of its time, counts.
+        # Another call was answered `pending`: only its completion or its deadline counts.
         return Verdict.DUPLICATE
     recorded = row.attempts >= result.attempt
     if recorded and not (row.suspect and row.state is DeliveryState.LEASED):
         return Verdict.DUPLICATE
     if isinstance(outcome, AttemptError):
-        # Whoever answers did not die of it.
+        # A task that answers did not crash.
         fail(draft, event, result, replace(row, suspect=False), outcome)
     elif not row.suspect:
         draft.put_delivery(
             replace(row, state=DeliveryState.READY, suspect=True, leased_by=None, due_in=0.0)
         )
     elif not recorded or not outcome.alone:
-        # Called before it became a suspect, with others beside it: no proof against it.
+        # It was called before it became a suspect, beside other calls: that proves nothing.
         return Verdict.DUPLICATE
     else:
         error = AttemptError(
@@ -63,8 +62,8 @@ def count(
             reason="CALL_CUT",
             message=f"{outcome.message}; the call was alone on its endpoint, so it is considered the cause",
         )
-        # The claim may have recorded one more attempt than were made: who finds that there is none
-        # left does not call.
+        # The claim may have recorded one attempt more than was made: without one left, a router does not
+        # call.
         fail(draft, event, result, replace(row, attempts=result.attempt), error)
     return Verdict.APPLIED
 
@@ -72,7 +71,7 @@ def count(
 def fail(
     draft: Draft, event: Event, result: CallResult, row: Delivery, error: AttemptError
 ) -> None:
-    """A failed attempt: another one later, or a dead letter."""
+    """Ends a failed attempt: with a retry later, or with a dead letter."""
     task = result.task
     attempts = max(row.attempts, result.attempt)
     stored = error.to_json(draft.rules.providers.size_of)
@@ -87,7 +86,7 @@ def fail(
         draft.put_delivery(replace(row, state=DeliveryState.READY, due_in=wait))
         return
     before = draft.snapshot()
-    # What the end of an instance raised can't end it again.
+    # An event that the end of an instance raised cannot end it again.
     on_failure = OnFailure.CONTINUE if event.after_end else task.on_failure
     draft.add_dead_letter(
         NewDeadLetter.of(draft.rules.providers.make_id(), row, event, stored, on_failure)

@@ -1,7 +1,5 @@
-"""History folded back into instances: the inverse of `commit.effects`, and of the operations of each entry.
-
-Every change was computed here and is kept as it is, so folding gives data back bit for bit.
-"""
+"""Folds history back into instances: the inverse of `commit.effects` and of each entry's operations. Changes
+were computed by this code and stored as they are, so folding gives the same data bit for bit."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from waystation_domain.stored import StoredEntry
 
 
 class Fold:
-    """Entries of an instance put together, from its first one on, without gaps."""
+    """Folds the entries of an instance, from the first one on, without gaps."""
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
@@ -29,7 +27,7 @@ class Fold:
         self._event_count = 0
 
     def add(self, stored: StoredEntry) -> None:
-        """Takes the next entry."""
+        """Adds the next entry."""
         entry = stored.entry
         assert entry.sequence == self._version + 1
         self._version = entry.sequence
@@ -49,8 +47,8 @@ class Fold:
             self._completed_at = None if self._status.is_open else stored.processed_at
 
     def moment(self) -> Instance:
-        """The instance after the last entry that was added. What did not change between two moments is
-        shared by them. What was open of it then, history does not tell: nothing is, here."""
+        """The instance after the last entry that was added. Unchanged parts are shared between moments.
+        History does not record what was open, so nothing is open here."""
         return replace(
             self._instance,
             version=self._version,

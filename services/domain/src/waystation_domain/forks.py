@@ -1,4 +1,4 @@
-"""Beginning an instance from another one: its data as it was, edited, and one event."""
+"""Forks: a new instance from the data of another one, edited, and one event."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def fork(
 
 
 def may_be_raised_again(event_type: str) -> bool:
-    """Whether a fork may begin with an event of this type that its source handled: any but a notice,
-    which would say of the fork what is not true of it."""
+    """Whether a fork may start with an event of this type of its source: any but the events of statuses,
+    which would be wrong about the fork."""
     return event_type not in NOTICES
 
 
 def again(event: Event) -> NewEvent:
-    """An event that was raised once, to be raised in a fork: the same fact."""
+    """The same event, to be raised in a fork."""
     return NewEvent(
         event_type=event.event_type,
         payload=event.payload,

@@ -36,14 +36,14 @@ _MAX_FAILURE_TEXT = 200
 """Characters of a failed branch's message."""
 
 FAILED, TIMED_OUT, OPEN = "failed_branches", "timed_out", "open_branches"
-"""What the payload of `then` tells beside what the task gave it."""
+"""What the engine adds to the payload of `then`."""
 
 _EXPIRED, _UNHANDLED = "EXPIRED", "UNHANDLED"
 
 
 def check(fan_out: FanOut, cause: Event, size_of: Callable[[Json], int]) -> None:
-    """Raises ResponseInvalid for a group that can't be, PayloadTooLarge or InvalidStruct for a
-    `then` that leaves no room for the list of what failed."""
+    """Raises ResponseInvalid for an impossible group, and PayloadTooLarge or InvalidStruct for a `then`
+    payload that leaves no room for the list of failures."""
     if cause.after_end:
         raise ResponseInvalid(
             "A task that handles the end of a workflow may raise events, but not use fan_out: nothing "
@@ -76,7 +76,7 @@ def check(fan_out: FanOut, cause: Event, size_of: Callable[[Json], int]) -> None
 def open_group(
     draft: Draft, fan_out: FanOut, cause: Event, task_id: str
 ) -> tuple[Group, list[Event]]:
-    """Opens a group and raises its events; `fire_settled` must follow once the entry is recorded."""
+    """Opens a group and raises its events. Call `fire_empty` after the entry is recorded."""
     then = fan_out.then
     group = Group(
         group_id=draft.rules.providers.make_id(),
@@ -111,14 +111,14 @@ def open_group(
 
 
 def fire_empty(draft: Draft, opened: Sequence[Group]) -> None:
-    """Fires those of these groups that began with nothing to wait for."""
+    """Fires those of these groups that have nothing to wait for."""
     for group in opened:
         if not group.size:
             _fire(draft, group)
 
 
 def leave(draft: Draft, branch: Branch) -> None:
-    """Counts one thing less; fires the group when that settles it."""
+    """Counts one open item less; fires the group if that settles it."""
     group = draft.group_of(branch)
     if group is None:
         return
@@ -135,8 +135,7 @@ def leave(draft: Draft, branch: Branch) -> None:
 
 
 def fail(draft: Draft, event: Event, task_id: str, reason: str, message: str) -> None:
-    """Notes what failed in an event's branch, if it is in one that is waited for: the first of each
-    branch."""
+    """Records the first failure of an event's branch, if its group waits for it."""
     if event.branch is None or (group := draft.group_of(event.branch)) is None:
         return
     if any(one["branch"] == event.branch.number for one in group.failed):
@@ -153,29 +152,29 @@ def fail(draft: Draft, event: Event, task_id: str, reason: str, message: str) ->
 
 
 def fail_unhandled(draft: Draft, event: Event) -> None:
-    """Notes that no task handles an event."""
+    """Records that no task handles an event."""
     fail(draft, event, "", _UNHANDLED, f"no task handles `{event.event_type}`")
 
 
 def fail_expired(draft: Draft, event: Event, task_id: str = "") -> None:
-    """Notes that no task was called with an event in time."""
+    """Records that an event expired before a task was called."""
     fail(draft, event, task_id, _EXPIRED, f"`{event.event_type}` expired")
 
 
 def may_catch_up(draft: Draft, event: Event) -> bool:
-    """Whether an UNHANDLED event may be offered to a task that is new: not when its group has fired,
-    for `then` has told of it, and somebody may have acted on that."""
+    """Whether a new task may handle an UNHANDLED event: not after its group has fired, as `then` has reported
+    the event and tasks may have acted on that."""
     return event.branch is None or _is_open(draft, event.branch)
 
 
 def take_back(draft: Draft, event: Event) -> None:
-    """An UNHANDLED event of a group that waits still gets a task that is new: its branch is open again,
-    and counts as settled well, or not, once more when that task is through with it."""
+    """Reopens the branch of an UNHANDLED event that a new task handles now: the branch is counted again when
+    that task has finished."""
     if event.branch is None or (group := draft.group_of(event.branch)) is None:
         return
     number = event.branch.number
     settled_well = number not in group.open and all(one["branch"] != number for one in group.failed)
-    # What another late task failed stays told.
+    # Failures of other late tasks stay recorded.
     failed = tuple(
         one for one in group.failed if one["event_id"] != event.event_id or one["task_id"]
     )
@@ -184,7 +183,7 @@ def take_back(draft: Draft, event: Event) -> None:
 
 
 def time_out(draft: Draft, group_id: str) -> None:
-    """Fires a group whose time is over, where it has not fired."""
+    """Fires a group at its deadline, if it has not fired."""
     group = next((one for one in draft.instance.groups if one.group_id == group_id), None)
     if group is not None:
         _fire(draft, group, timed_out=True)
@@ -203,7 +202,7 @@ def _fire(draft: Draft, group: Group, *, timed_out: bool = False) -> None:
         cause=None,
         causation_id=group.cause_id,
         branch=group.outer,
-        # It was promised when the group was opened.
+        # Its `then` was promised when the group was opened.
         limited=False,
     )
     settled = group.size - len(group.open)
@@ -220,8 +219,7 @@ def _fire(draft: Draft, group: Group, *, timed_out: bool = False) -> None:
 
 
 def _payload(group: Group, size_of: Callable[[Json], int], *, timed_out: bool) -> JsonObject:
-    """What `then` carries. Whatever failed, it can be raised: where a thousand long stories do not
-    fit, they are told shorter."""
+    """The payload of `then`. It can always be raised: if a thousand long messages do not fit, they are cut."""
     payload: JsonObject = dict(group.then.payload)
     if timed_out:
         payload |= {TIMED_OUT: True, OPEN: sorted(group.open)}

@@ -1,4 +1,4 @@
-"""Entries of history: what every kind of them has in common, in one place."""
+"""Entries of history: what all kinds of them have in common."""
 
 from __future__ import annotations
 
@@ -58,15 +58,14 @@ def record_action(
     raised: Sequence[Event] = (),
     detail: Detail | None = None,
 ) -> None:
-    """Adds the entry of what a client or the system did: to the data by these operations (None: it
-    is none of its business), and to the rest of the instance since it was as in `before` (None:
-    nothing)."""
+    """Adds the entry of an action of a client or the system: `operations` are its changes of data (None:
+    none), `before` is the instance before its other changes (None: none)."""
     moved, writes = _moves(draft, before, operations, raised)
     _record(draft, about, by, Result.SUCCESS, writes, action=action, detail=detail, **moved)
 
 
 def record_ended(draft: Draft, event: Event, by: str, how: Result, **more: object) -> None:
-    """Adds the entry of an event, or of a delivery, that ended without a call."""
+    """Adds the entry of an event or a delivery that ended without a call."""
     _record(draft, event, by, how, (), **more)
 
 
@@ -76,7 +75,7 @@ def _moves(
     operations: Sequence[Operation] | None,
     raised: Sequence[Event],
 ) -> tuple[dict[str, Any], tuple[Write, ...]]:
-    """What an entry says of changes and of what was raised, and what it wrote."""
+    """The change and the raised events of an entry, and what it wrote."""
     changed = effects(before, draft.instance) if before is not None else None
     moved = {
         "change": [to_json(each) for each in operations] if operations is not None else None,

@@ -1,4 +1,4 @@
-"""When an open instance has nothing to do, and why: the event that left it so, and how that event ended."""
+"""When an open instance is idle, and why: the last event, and how that event ended."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any
 
 
 def is_idle(*, active: bool, unsettled: int, dead_letters: int, timers: int) -> bool:
-    """Whether nothing will move an instance with so many unsettled events, open dead letters and timers: the rule of
-    idleness. The commit that makes it so marks it (`Instance.idle`), and nothing else does; everybody else looks
-    for that mark."""
+    """Whether nothing will continue an instance with so many unsettled events, open dead letters and timers.
+    The commit that makes it idle marks it (`Instance.idle`); everything else reads that mark."""
     return active and not (unsettled or dead_letters or timers)
 
 
@@ -18,34 +17,34 @@ class Ending(StrEnum):
     """How an event ended."""
 
     HANDLED = "handled"
-    """By the tasks that are named, which raised nothing more."""
+    """Tasks handled it and raised nothing more."""
     UNHANDLED = "unhandled"
     """No task handles its type."""
     SKIPPED = "skipped"
     RETIRED = "retired"
-    """The task that is named is retired."""
+    """The task is retired."""
     DISCARDED = "discarded"
     """Its dead letter was discarded."""
     NEWS_OF_DISCARD = "news_of_discard"
-    """No task handles it, and it tells of a discarded dead letter: that is why the instance stands still."""
+    """It reports a discarded dead letter and no task handles it: the discard is why the instance is idle."""
 
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """Which event left an open instance with nothing to do."""
+    """The last event of an open instance that has nothing to do."""
 
     event_id: str
     event_type: str
     raised_by: str
     ending: Ending
     task_ids: tuple[str, ...] = ()
-    """Those that `ending` is about; of NEWS_OF_DISCARD the one whose dead letter was discarded."""
+    """The tasks that `ending` is about; for NEWS_OF_DISCARD the task of the discarded dead letter."""
     lost_event_type: str = ""
-    """NEWS_OF_DISCARD: of the event that the dead letter was about."""
+    """For NEWS_OF_DISCARD: the type of the event whose dead letter was discarded."""
 
     @property
     def message(self) -> str:
-        """In words, for people."""
+        """The reason as a sentence, for people."""
         return f"`{self.event_type}` was raised by {self.raised_by}; {self._how()}"
 
     def _how(self) -> str:

@@ -31,7 +31,7 @@ EVENT_OF_STATUS = {
 """Entering a status raises its event."""
 
 NOTICES = frozenset({*EVENT_OF_STATUS.values(), DEAD_LETTER_DISCARDED})
-"""Types that tell what became of an instance. That no task handles one is usual."""
+"""Events of a status. It is normal that no task handles one."""
 
 STATUS_OF_EVENT = {COMPLETED: Status.COMPLETED, FAILED: Status.FAILED}
 """A task that raises one of these sets that status."""
@@ -57,7 +57,7 @@ _MOVES = {
 
 
 def may_move(before: Status, after: Status) -> bool:
-    """Whether the table has this move."""
+    """Whether the table allows the change."""
     return after in _MOVES[before]
 
 
@@ -84,7 +84,7 @@ _RESERVED = "Event type {} is reserved for the system; choose another name."
 
 
 class Treatment(Enum):
-    """What becomes of an event, by the status of its instance."""
+    """How an event is treated, by the status of its instance."""
 
     DELIVER = "deliver"
     SKIP = "skip"
@@ -92,21 +92,20 @@ class Treatment(Enum):
 
 
 def treatment(instance: Instance, event: Event) -> Treatment:
-    """What becomes of an event's deliveries now. What the end of an instance raised is delivered all the
-    same; other events of one that is over are skipped, those of a FAILED one that may go on are held."""
+    """How an event's deliveries are treated now. Events that the end of the instance raised are delivered.
+    Other events are skipped if the instance cannot continue, and held if it is FAILED and may continue."""
     if instance.status.is_open or event.after_end:
         return Treatment.DELIVER
     return Treatment.SKIP if is_over(instance) else Treatment.HOLD
 
 
 def is_over(instance: Instance) -> bool:
-    """Whether it has ended and no retry of a dead letter could make it go on."""
+    """Whether the instance has ended and no retry of a dead letter can continue it."""
     if instance.status is Status.FAILED:
         return instance.dead_letters == 0
     return not instance.status.is_open
 
 
 def ends_a_wait(status: int, *, idle: bool) -> bool:
-    """Whether whoever waits for an instance is told now: it has ended, it asks for something, or it stands
-    still. What a commit leaves otherwise is no news to them."""
+    """Whether `WaitWorkflow` answers now: the instance has ended, waits for input, or is idle."""
     return status != Status.ACTIVE or idle

@@ -1,7 +1,6 @@
-"""The limits at every door: what is too large, too deep or not writable is refused by name.
+"""The limits of all input: what is too large, too deep or not storable is refused.
 
-Each check returns nothing, or the value as it may be used, and raises one error of the tree with
-the field in its metadata.
+Each check returns nothing, or the value, or raises one typed error with the field in its metadata.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from waystation_domain.errors import (
 MAX_BYTES = 1024 * 1024
 """Of one payload or one context, as JSON."""
 MAX_DEPTH = 16
-"""Containers inside each other, the outermost counted."""
+"""Nested containers, with the outermost one."""
 MAX_NODES = 10_000
 """Values of any kind, containers included."""
 MAX_NODES_OF_MESSAGE = 50_000
@@ -33,67 +32,67 @@ MAX_NODES_OF_MESSAGE = 50_000
 MAX_PARTS = 250_000
 """Fields of one message and of all messages inside it. A node takes 2 to 5."""
 MAX_REPEATED = 10_000
-"""Entries of any one list of a message, where nothing smaller is said."""
+"""Entries of a list in a message, unless a smaller limit is stated."""
 MAX_EVENTS_PER_ANSWER = 1_000
 MAX_EVENTS_PER_INSTANCE = 10_000
-"""Where a setting says nothing else."""
+"""Default of the setting."""
 MAX_OPERATIONS = 10_000
 MAX_OPEN_WAITS = 100
 MAX_SCHEMA_BYTES = 64 * 1024
-"""Of the form of a question, as JSON."""
+"""The input schema of a wait, as JSON."""
 MAX_WAITS_BYTES = MAX_BYTES
-"""Of all open questions of one instance, with their forms, as JSON: they travel with it. Their forms have no more
-than `MAX_NODES` together."""
+"""All open waits of one instance with their input schemas, as JSON: they are part of its context. The schemas
+have at most `MAX_NODES` nodes together."""
 MAX_CHANGE_BYTES = 2 * MAX_BYTES
-"""Of the operations of one result, as history stores them: they come back in one message. Data itself is no larger
-than `MAX_BYTES`, so whoever writes more overwrites what he wrote."""
+"""The operations of one result, as history stores them: they are read back in one message. Data is at most
+`MAX_BYTES`, so a larger change overwrites itself."""
 MAX_DETAILS_BYTES = 64 * 1024
-"""Of what a task tells of a failure beside its message, as JSON."""
+"""The details of a failure, as JSON."""
 MAX_TASKS_TOLD = 1_000
-"""Of the tasks that handle an event, as answers name them."""
+"""Task ids in an answer that names the tasks of an event."""
 MAX_HISTORY_ENTRIES = 1_000
-"""Of those that come with a delivery."""
+"""History entries that a call gets."""
 MAX_HISTORY_BYTES = 1024 * 1024
-"""The same, as the message has them."""
+"""The same, in bytes of the message."""
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-"""Of any message that a server sends, to a client or to a handler: what gRPC receives by default, in every
-language. What is stored is bounded so that this holds, and lists end their pages before it."""
+"""Any message that a server sends: gRPC's default for received messages, in every language. Stored data is
+bounded so that this holds, and pages of lists end before it."""
 MAX_PATH_TOKENS = 32
-"""Of a path into data, which is no deeper than `MAX_DEPTH`."""
+"""A path into data, which is at most `MAX_DEPTH` deep."""
 MAX_METADATA_ENTRIES = 32
 MAX_METADATA_BYTES = 4 * 1024
 MAX_TEXT_BYTES = 4 * 1024
-"""Of a message that people read."""
+"""A message for people."""
 MAX_PRIORITY = 255
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1_000
 LARGEST_INTEGER = 2**53 - 1
-"""Beyond it two whole numbers share one double: what a caller meant can't be told any more."""
+"""Beyond it two whole numbers share one double, so the caller's number is not known."""
 MAX_THEN_BYTES = MAX_BYTES // 2
 MAX_THEN_NODES = 2_000
-"""Of the payload that a task gives `then` of a group; the rest is for the list of what failed."""
+"""The payload that a task gives `then` of a group; the rest is for the list of failures."""
 RESERVED_METADATA = "waystation-"
-"""How the keys of metadata begin that are not for users to set."""
+"""Prefixes of metadata keys that users cannot set."""
 MAX_REASON = 200
 """Characters of the reason of a failure."""
 MAX_SHORT_TEXT = 200
 """Characters of a version of a schema or a service, and of who answered."""
 MAX_TASKS = 1_000
-"""Of one registration."""
+"""Tasks of one registration."""
 MAX_NAMES = 1_000
 """Event types, workflow types or paths in one list of a task's spec, and in a filter."""
 MAX_NAMES_OF_REGISTRATION = 10_000
 """In all lists of all its tasks."""
 MAX_BYTES_OF_REGISTRATION = 1024 * 1024
-"""Of all its tasks as they are encoded: every list shows one of them, at least, in one message."""
+"""All its tasks as encoded messages: a list shows at least one registration in one message."""
 
 MAX_CALL_SECONDS = 24 * 3600.0
-"""Of a call, and of the time between two attempts."""
+"""A call, and the time between two attempts."""
 MAX_PENDING_SECONDS = 24 * 3600.0
-"""Until something must be heard of a pending delivery."""
+"""The time within which a pending delivery must be completed or extended."""
 MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
 MAX_DELAY_SECONDS = 366 * 24 * 3600.0
-"""Of a delay, and of every deadline but those of calls."""
+"""A delay, and every deadline except those of calls."""
 MAX_LEASE_SECONDS = 3600.0
 FIRST_SECOND = -62_135_596_800
 LAST_SECOND = 253_402_300_799
@@ -121,7 +120,7 @@ def check_size(
 
 
 def check_id(value: str, field: str) -> str:
-    """An id as it came; InvalidId unless it is 1-200 characters of `[A-Za-z0-9._:-]`."""
+    """Returns the id; raises InvalidId unless it is 1-200 characters of `[A-Za-z0-9._:-]`."""
     if _ID.fullmatch(value) is None:
         raise InvalidId(
             f'{field} "{shown(value)}" is not an id: 1-200 characters of [A-Za-z0-9._:-]. '
@@ -133,10 +132,8 @@ def check_id(value: str, field: str) -> str:
 
 
 def check_task_id(value: str, field: str) -> str:
-    """A task's id as it came; InvalidId unless it is 1-200 characters of `[A-Za-z0-9._-]`.
-
-    No colon: it parts the event, the task and the edit in an idempotency key.
-    """
+    """Returns the task's id; raises InvalidId unless it is 1-200 characters of `[A-Za-z0-9._-]`. It has no
+    colon, which separates event, task and edit in an idempotency key."""
     if _TASK_ID.fullmatch(value) is None:
         raise InvalidId(
             f'{field} "{shown(value)}" is not a task id: 1-200 characters of [A-Za-z0-9._-], '
@@ -148,7 +145,7 @@ def check_task_id(value: str, field: str) -> str:
 
 
 def check_event_type(value: str, field: str = "event_type") -> str:
-    """An event type as it came; InvalidEventType unless it follows the rule for ids."""
+    """Returns the event type; raises InvalidEventType unless it follows the rule for ids."""
     if _ID.fullmatch(value) is None:
         raise InvalidEventType(
             f'{field} "{shown(value)}" is not an event type: 1-200 characters of '
@@ -170,7 +167,7 @@ def check_number_of_names(number: int, field: str, otherwise: str) -> None:
 
 
 def check_priority(value: int, field: str = "priority") -> int:
-    """A priority as it came; InvalidPriority outside 0-255."""
+    """Returns the priority; raises InvalidPriority outside 0-255."""
     if not 0 <= value <= MAX_PRIORITY:
         raise InvalidPriority(
             f"{field} {shown(value)} is outside 0-{MAX_PRIORITY}. Omit it for 100.",
@@ -181,7 +178,7 @@ def check_priority(value: int, field: str = "priority") -> int:
 
 
 def check_path(path: str) -> None:
-    """Refuses with InvalidPath what is no JSON Pointer, and what leads deeper than data can be."""
+    """Raises InvalidPath for a text that is not a JSON Pointer, or that is deeper than data can be."""
     if path.count("/") > MAX_PATH_TOKENS:
         raise InvalidPath(
             f'"{shown(path)}" has more than {MAX_PATH_TOKENS} parts, and data may have at most '
@@ -194,7 +191,7 @@ def check_path(path: str) -> None:
 
 
 def check_answer_path(path: str) -> None:
-    """Refuses with InvalidPath a place where no answer of a person could be stored."""
+    """Raises InvalidPath for a place where an answer cannot be stored."""
     check_path(path)
     if len(pointers.parse_for_writing(path)) >= MAX_DEPTH:
         raise InvalidPath(
@@ -207,7 +204,7 @@ def check_answer_path(path: str) -> None:
 
 
 def check_short_text(value: str, field: str) -> str:
-    """A short text as it came; InvalidField when it has more than 200 characters or a NUL."""
+    """Returns the text; raises InvalidField if it has more than 200 characters or a NUL."""
     if len(value) > MAX_SHORT_TEXT or "\0" in value:
         raise InvalidField(
             f"{field} has more than {MAX_SHORT_TEXT} characters or a NUL. Shorten it.",
@@ -218,7 +215,7 @@ def check_short_text(value: str, field: str) -> str:
 
 
 def check_text(value: str, field: str) -> str:
-    """A text as it came; InvalidField when it holds a NUL or takes more than MAX_TEXT_BYTES."""
+    """Returns the text; raises InvalidField if it has a NUL or more than MAX_TEXT_BYTES."""
     if "\0" in value:
         raise InvalidField(f"{field} contains a NUL character. Remove it.", field=field)
     if len(value) > MAX_TEXT_BYTES or len(value.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES:
@@ -231,7 +228,7 @@ def check_text(value: str, field: str) -> str:
 
 
 def cut(text: str) -> str:
-    """The text, or as much of its beginning as MAX_TEXT_BYTES of UTF-8 hold."""
+    """The text, cut to MAX_TEXT_BYTES of UTF-8."""
     if len(text) * 4 <= MAX_TEXT_BYTES:
         return text
     return text.encode("utf-8", "surrogatepass")[:MAX_TEXT_BYTES].decode("utf-8", "ignore")
@@ -273,7 +270,7 @@ def check_metadata(value: Mapping[str, str], field: str = "metadata") -> dict[st
 
 
 def check_events_of_answer(number: int) -> None:
-    """Refuses with TooManyEvents more events than one answer may raise."""
+    """Raises TooManyEvents for more events than one answer may raise."""
     if number > MAX_EVENTS_PER_ANSWER:
         raise TooManyEvents(
             f"A result may raise at most {MAX_EVENTS_PER_ANSWER} events, not {number}; raise them in "

@@ -1,6 +1,6 @@
-"""The nouns: what an instance, an event and a delivery are to the engine (a task: `task_spec`).
+"""The domain's values: instance, event, delivery and what belongs to them (for tasks see `task_spec`).
 
-Numbers of enums are those of the contract, so that they travel and are stored without a table.
+Enum numbers are those of the contract, so that they are sent and stored without a table.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SYSTEM = "system"
 
 
 class Status(IntEnum):
-    """Where an instance stands; `lifecycle` holds the table of moves."""
+    """The status of an instance; `lifecycle` has the table of allowed changes."""
 
     ACTIVE = 1
     WAITING_FOR_INPUT = 2
@@ -60,56 +60,56 @@ class DeadLetterState(IntEnum):
 
 
 class DeliveryState(IntEnum):
-    """Why a delivery is off the fast way."""
+    """Why a delivery has a row."""
 
     READY = 1
-    """To be called when due: a retry, a suspect, or one whose cause to wait is gone."""
+    """To be called when due: a retry, a suspect, or a parked delivery that was woken."""
     LEASED = 2
     """In call by the router named in the row."""
     NO_ENDPOINT = 3
     """Its task's service has no live endpoint."""
     AT_CAPACITY = 4
-    """Above its task's max_in_flight."""
+    """Its task is at max_in_flight."""
     HELD = 5
     """Its instance is FAILED."""
     DEAD = 6
     """Dead-lettered under FAIL_WORKFLOW: not final until retried or discarded."""
     PENDING = 7
-    """Its task answered that the result follows by DeliveryCompletionService."""
+    """Its task answered `pending`: the result follows by DeliveryCompletionService."""
 
 
 class TimerKind(IntEnum):
     """What becomes due later."""
 
     EVENT = 1
-    """A delayed event is to be delivered."""
+    """A delayed event becomes due."""
     EXPIRY = 2
-    """An event that no task was called with is not to be delivered any more."""
+    """An event expires unless a task was called."""
     DEADLINE = 3
-    """The instance fails when it is still open."""
+    """The deadline of the instance: it fails if it is still open."""
     WAIT = 4
-    """A wait is over, answered or not."""
+    """The deadline of a wait."""
     FAN_OUT = 5
-    """A group fires, settled or not."""
+    """The deadline of a group: it fires, settled or not."""
     CLEANUP = 6
-    """The instance has ended: what is open of it and not in call is settled."""
+    """The instance has ended: its open events and deliveries are settled, except calls in flight."""
 
     @property
     def moves(self) -> bool:
-        """Whether the instance goes on by it, so that it does not stand idle before. A deadline only
-        ends it: who waits for an instance that stands still is told so at once, not at its end."""
+        """Whether the timer continues the instance, so that it is not idle before. A deadline only ends it:
+        `WaitWorkflow` reports an idle instance at once, not at its deadline."""
         return self in (TimerKind.EVENT, TimerKind.WAIT, TimerKind.FAN_OUT)
 
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """Something of an instance that is due later, by the database's clock."""
+    """Something of an instance that becomes due, by the database's clock."""
 
     kind: TimerKind
     ref: str = ""
-    """What it is about: an event's id, a wait's, a group's; empty for the instance itself."""
+    """The id of an event, a wait or a group; empty for the instance itself."""
     due_in: float | None = None
-    """Seconds from the commit; where None, `due_at`."""
+    """Seconds from the commit; if None, `due_at`."""
     due_at: datetime | None = None
 
 
@@ -118,12 +118,12 @@ class Branch(NamedTuple):
 
     group_id: str
     number: int
-    """Which of the group's events it began with, from 0."""
+    """Its position among the events with which the group was opened, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What an instance asks a person for."""
+    """Input that an instance waits for."""
 
     wait_id: str
     task_id: str
@@ -132,7 +132,7 @@ class Wait:
     """RFC 3339."""
     input_schema: JsonObject | None = None
     answer_path: str | None = None
-    """Where in data the answer goes; None: merged at the top level."""
+    """The place in data for the answer; None: merged at the top level."""
     deadline: str | None = None
     """RFC 3339; a timer of kind WAIT holds it."""
     branch: Branch | None = None
@@ -151,11 +151,11 @@ class Wait:
         }
 
     def to_event_json(self) -> JsonObject:
-        """What events tell of it: all but the branch, which is the engine's own affair."""
+        """The wait as events carry it: without its branch, which is internal."""
         return {name: value for name, value in self.to_json().items() if name != "branch"}
 
     def named(self) -> JsonObject:
-        """What the events that end it begin with: which question it was, and whose."""
+        """The beginning of the payload of the events that end the wait."""
         return {"wait_id": self.wait_id, "task_id": self.task_id, "message": self.message}
 
     @classmethod
@@ -188,38 +188,38 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Which delivery of a contended instance commits next."""
+    """The delivery that may commit next on a contended instance."""
 
     holder: tuple[str, str]
-    """Its event's id and its task's."""
+    """Event id and task id."""
     until: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A fan-out group that has not fired. Kept in its instance's row, under whose lock all of it
-    changes; the fewer branches are open the smaller it is."""
+    """A fan-out group that has not fired. It is stored in its instance's row, so that row's lock protects it;
+    it gets smaller with each branch that settles."""
 
     group_id: str
     then: NewEvent
-    """What is raised when the group is settled, its priority and metadata as inherited."""
+    """The event that is raised when the group is settled, with inherited priority and metadata."""
     need: int
-    """Branches that must settle well; 0: all of them must settle."""
+    """How many branches must settle without a failure; 0: all branches must settle."""
     size: int
-    """Branches that it began with."""
+    """The number of branches."""
     cause_id: str
     """The event whose handling opened it."""
     task_id: str
     since: str
     """RFC 3339."""
     open: Mapping[int, int]
-    """What is open in each branch that is not settled: events, waits and inner groups."""
+    """The number of open events, waits and inner groups of each branch that is not settled."""
     well: int = 0
     """Branches that settled without a failure."""
     failed: tuple[JsonObject, ...] = ()
-    """What failed in its branches, as `then` will tell it."""
+    """The failures of its branches, as `then` reports them."""
     outer: Branch | None = None
-    """The branch that waits for this group."""
+    """The outer branch that waits for this group."""
     deadline: str | None = None
     """RFC 3339; a timer of kind FAN_OUT holds it."""
 
@@ -232,7 +232,7 @@ class Group:
             "cause": self.cause_id,
             "task": self.task_id,
             "since": self.since,
-            # As a list: keys of JSON objects are text.
+            # As a list: keys of JSON objects are texts.
             "open": list(self.open.items()),
             "well": self.well,
             "failed": self.failed,
@@ -261,7 +261,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One workflow instance. Never changed in place: routers keep copies by version."""
+    """One workflow instance. Immutable: routers cache copies by version."""
 
     key: int
     workflow_instance_id: str
@@ -291,12 +291,12 @@ class Instance:
     groups: tuple[Group, ...] = ()
     """Fan-out groups that have not fired."""
     timers: int = 0
-    """Timers that will move it."""
+    """Timers that will continue it."""
     namespace: str = DEFAULT_NAMESPACE
 
 
 def unshared(instance: Instance) -> Instance:
-    """A copy of one's own, for a working copy."""
+    """A copy of its own for a draft."""
     copy = object.__new__(Instance)
     for name in _INSTANCE_FIELDS:
         object.__setattr__(copy, name, getattr(instance, name))
@@ -315,18 +315,18 @@ class Event:
     payload: JsonObject
     raised_by: str
     version: int
-    """Of the commit that raised it."""
+    """The version of the commit that raised it."""
     causation_id: str | None = None
     priority: int | None = None
     correlation_id: str | None = None
     schema_version: str = ""
     metadata: Mapping[str, str] | None = None
     after_end: bool = False
-    """Raised by the end of the instance, or while handling what was."""
+    """Raised by the end of the instance, or while such an event was handled."""
     created_at: datetime | None = None
     deliver_at: datetime | None = None
     deliver_in: float | None = None
-    """Seconds from the commit that raises it, instead of `deliver_at`; never read back."""
+    """Seconds from the commit that raises it, instead of `deliver_at`; not read back."""
     expires_at: datetime | None = None
     branch: Branch | None = None
     """The innermost branch that waits for it."""
@@ -351,7 +351,7 @@ class NewEvent:
     expires_at: datetime | None = None
 
     def to_json(self) -> JsonObject:
-        """All but its times: those a group's `then` does not have."""
+        """All fields except its times, which a group's `then` does not have."""
         return {
             "event_type": self.event_type,
             "payload": self.payload,
@@ -363,7 +363,7 @@ class NewEvent:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A delivery off the fast way."""
+    """A delivery with a row: not on the fast path."""
 
     event_id: str
     task_id: str
@@ -372,13 +372,13 @@ class Delivery:
     suspect: bool = False
     conflicts: int = 0
     due_in: float = 0.0
-    """Seconds from the commit; how the database reckons it."""
+    """Seconds from the commit, by the database's clock."""
     leased_by: str | None = None
     edit: int = 0
     payload: JsonObject | None = None
     last_error: JsonObject | None = None
     outside_group: bool = False
-    """A retry of what had its final outcome before: its event's group does not wait for it."""
+    """A retry after its final outcome: its event's group does not wait for it."""
 
 
 def idempotency_key(event_id: str, task_id: str, edit: int = 0) -> str:

@@ -1,4 +1,4 @@
-"""What an entry of history says in words. For people: nothing is decided by it."""
+"""The text of an entry of history, for people. No decision reads it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEADLINE_EXCEEDED = "The workflow did not end before its deadline."
 
 
 def note_of(entry: HistoryEntry) -> str:
-    """The note of an entry; empty where its other fields say everything."""
+    """The note of an entry; empty if its other fields say everything."""
     match entry.detail:
         case ForkedFrom(workflow_instance_id, sequence):
             return f"forked from {workflow_instance_id} at sequence {sequence}"

@@ -1,7 +1,7 @@
-"""Operations: the one form in which changes to a context's data are computed, stored and folded.
+"""Operations: the one form in which changes of data are computed, stored and folded.
 
-Every other form of change (merge patch, replacement) is turned into operations first, so that
-history has one shape and folding it gives the data back.
+Every other form of a change (merge patch, replacement) is converted to operations first, so history has one
+form, and folding it gives the same data.
 """
 
 from __future__ import annotations
@@ -27,10 +27,8 @@ COMMUTING = frozenset({"increment", "append", "add_to_set", "maximum"})
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One change at one place. `value` is None for remove and a number for increment and maximum.
-
-    The value is shared, not copied: whoever holds an operation must not change it.
-    """
+    """One change of one place. `value` is None for remove and a number for increment and maximum. The value
+    is shared, not copied: do not change it."""
 
     path: str
     kind: str
@@ -38,7 +36,7 @@ class Operation:
 
 
 def canonical(number: float) -> int | float:
-    """A double as it is stored: whole numbers as int, no negative zero."""
+    """A double as it is stored: whole numbers as int, without negative zero."""
     value = float(number)
     return int(value) if value.is_integer() else value
 
@@ -59,14 +57,15 @@ def json_equal(a: Json, b: Json) -> bool:
 
 
 def apply(data: dict[str, Json], operations: Sequence[Operation]) -> dict[str, Json]:
-    """The data after the operations, in order; the input stays as it was.
+    """The data after the operations, in order. The input is not changed; unchanged parts are shared between
+    both, so neither may be changed in place later.
 
-    What did not change is shared between the two, so neither may be changed in place later.
-    Raises PathTypeMismatch where a path meets a value of another kind, InvalidPath where it is no
-    pointer or may not be named, ResponseInvalid where a number grows to 2^53 or beyond.
+    Raises PathTypeMismatch if a path meets a value of another type, InvalidPath if it is not a pointer or is
+    reserved, ResponseInvalid if a number grows to 2^53 or beyond.
     """
     root: dict[str, Json] = data
-    # Containers made by this call; only these are changed in place. Keyed by id and kept alive here.
+    # Containers created by this call, by id: only these are changed in place. Kept here so that ids stay
+    # unique.
     own: dict[int, Json] = {}
     for operation in operations:
         tokens = pointers.parse_for_writing(operation.path)
@@ -94,7 +93,7 @@ def _new_root(operation: Operation) -> dict[str, Json]:
 def _change(
     root: dict[str, Json], tokens: pointers.Tokens, operation: Operation, own: dict[int, Json]
 ) -> None:
-    """Walks to the container of the place, owning it on the way, and changes it there."""
+    """Walks to the container of the place, copies what is shared on the way, and changes it there."""
     makes_parents = operation.kind != "remove"
     container: Json = root
     for token in tokens[:-1]:
@@ -169,10 +168,10 @@ def _index(token: str, operation: Operation) -> int | None:
 
 
 def _combined(present: bool, old: Json, operation: Operation, own: dict[int, Json]) -> Json:
-    """What a commuting operation makes of the value there."""
+    """The value after a commuting operation."""
     kind, value = operation.kind, operation.value
     if kind in ("increment", "maximum"):
-        # Checked by itself first: max() would swallow a NaN.
+        # Checked first, on its own: max() would ignore a NaN.
         _number(value, operation)
         if not present:
             return _number(value, operation)
@@ -243,12 +242,9 @@ def check_size(operations: Sequence[Operation], size_of: Callable[[Json], int]) 
 
 
 def patch_to_operations(patch: dict[str, Json], data: dict[str, Json]) -> list[Operation]:
-    """The operations that do to `data` what the merge patch (RFC 7396) would.
-
-    They name every place the patch names, also where nothing is removed there, so that the
-    conflict rule sees what the answer depended on. Raises ContextTooLarge where these names alone are
-    larger than a change may be: each has the names of all containers around it.
-    """
+    """The operations with the effect of the merge patch (RFC 7396) on `data`. They name every place of the
+    patch, also if nothing is removed there, so that the conflict rule knows what the answer depended on.
+    Raises ContextTooLarge if these paths alone are larger than a change may be."""
     operations: list[Operation] = []
     _merge("", patch, data, operations, 0)
     return operations
@@ -261,7 +257,7 @@ def _merge(
     operations: list[Operation],
     named: int,
 ) -> int:
-    """Adds the operations; how many characters all their paths have by then."""
+    """Adds the operations; returns the number of characters of all paths so far."""
     for key, value in patch.items():
         place = pointers.child(path, key)
         named += len(place)
@@ -284,7 +280,7 @@ def _merge(
 
 
 def _without_nulls(patch: dict[str, Json]) -> dict[str, Json]:
-    """What the patch makes of an empty object; nulls inside lists stay."""
+    """The patch applied to an empty object; nulls inside lists stay."""
     return {
         key: _without_nulls(value) if isinstance(value, dict) else value
         for key, value in patch.items()
@@ -298,7 +294,7 @@ def replacement_to_operations(new_root: dict[str, Json]) -> list[Operation]:
 
 
 def to_json(operation: Operation) -> list[Json]:
-    """The form in which history stores it, such as `["set", "/a", 1]`."""
+    """The stored form, such as `["set", "/a", 1]`."""
     if operation.kind == "remove":
         return ["remove", operation.path]
     return [operation.kind, operation.path, operation.value]
@@ -310,12 +306,9 @@ def from_json(stored: Sequence[Json]) -> Operation:
 
 
 def write_of(operation: Operation) -> tuple[str, str]:
-    """The place that the conflict rule takes as written, and the kind.
-
-    Removing a list item moves its neighbours and setting `-` makes the list longer, so they write
-    the whole container. It is not known here whether it is a list; an object with such keys only
-    conflicts a little more often.
-    """
+    """The place and kind that the conflict rule records. Removing a list item moves its neighbours and
+    setting `-` extends the list, so both write the whole container. Whether it is a list is not known here;
+    an object with such keys only conflicts a little more often."""
     path, kind = operation.path, operation.kind
     if kind == "remove" or (kind == "set" and path.endswith("/-")):
         last = path[path.rfind("/") + 1 :]

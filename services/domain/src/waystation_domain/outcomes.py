@@ -1,4 +1,4 @@
-"""What an attempt of a delivery ends with, as the router hands it to `results`."""
+"""Outcomes of an attempt, as the router passes them to `results`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Change: TypeAlias = tuple[Operation, ...] | Patch | Replacement
 
 
 def operations_of(change: Change, data: JsonObject) -> tuple[Operation, ...]:
-    """The operations that make this change of this data."""
+    """The operations of this change of this data."""
     if isinstance(change, Patch):
         return tuple(patch_to_operations(change.patch, data))
     if isinstance(change, Replacement):
@@ -52,7 +52,7 @@ def operations_of(change: Change, data: JsonObject) -> tuple[Operation, ...]:
 
 @dataclass(frozen=True, slots=True)
 class WaitRequest:
-    """A question to a person."""
+    """A request for input."""
 
     message: str
     wait_id: str = ""
@@ -64,7 +64,7 @@ class WaitRequest:
 
 @dataclass(frozen=True, slots=True)
 class FanOut:
-    """A group of events to open, and what follows when it is settled."""
+    """A group of events to open, and the event that follows when it is settled."""
 
     events: tuple[NewEvent, ...]
     then: NewEvent
@@ -75,14 +75,14 @@ class FanOut:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The workflow is done."""
+    """The workflow is completed."""
 
     output: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """The task did its work, and the workflow can't go on."""
+    """The task succeeded, and the workflow fails."""
 
     reason: str
     message: str = ""
@@ -91,7 +91,7 @@ class Failing:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer of a task that did its work."""
+    """The answer of a task that succeeded."""
 
     events: tuple[NewEvent, ...] = ()
     change: Change = ()
@@ -103,12 +103,12 @@ class Reply:
 
     @property
     def number_of_events(self) -> int:
-        """Events that it raises at once: `then` of its groups follow later, unless they are empty."""
+        """The number of events that it raises now: `then` of its groups follows later, unless they are empty."""
         return len(self.events) + sum(len(fan_out.events) or 1 for fan_out in self.fan_outs)
 
     @property
     def number_of_promises(self) -> int:
-        """Events that follow later: `then` of the other groups."""
+        """The number of events that follow later: `then` of the other groups."""
         return sum(bool(fan_out.events) for fan_out in self.fan_outs)
 
     @property
@@ -121,7 +121,7 @@ class Reply:
 
     @property
     def statuses(self) -> list[Status]:
-        """Every status that it asks for, by whatever means; more than one contradict each other."""
+        """The statuses that it asks for, in whichever way; more than one contradict each other."""
         asked = {
             lifecycle.STATUS_OF_EVENT[new.event_type]
             for new in self.events
@@ -134,7 +134,7 @@ class Reply:
         return sorted(asked)
 
     def check_one_status(self) -> None:
-        """Refuses with ResponseInvalid an answer that asks for two statuses at once."""
+        """Raises ResponseInvalid for an answer that asks for two statuses at once."""
         if len(asked := self.statuses) > 1:
             names = ", ".join(status.name for status in asked)
             raise ResponseInvalid(
@@ -157,7 +157,7 @@ class AttemptError:
     metadata: JsonObject | None = None
 
     def to_json(self, size_of: Callable[[JsonObject], int]) -> JsonObject:
-        """As it is stored: cut, whoever made it."""
+        """The stored form, cut to size."""
         metadata = self.metadata
         if metadata and (size := size_of(metadata)) > limits.MAX_DETAILS_BYTES:
             metadata = {
@@ -173,11 +173,9 @@ class AttemptError:
 
 
 def fault_of(fault: WaystationError) -> AttemptError:
-    """The permanent failure that a broken rule makes of an attempt.
-
-    A rule of requests that an answer broke is RESPONSE_INVALID, with the rule's own reason as
-    `rule`; limits and what is not built yet keep their reasons.
-    """
+    """The permanent failure of an attempt whose answer broke a rule. For a rule of requests it is
+    RESPONSE_INVALID, with the rule's own reason as `rule`; limits and features that are not built yet keep
+    their reasons."""
     reason, metadata = fault.reason, dict(fault.metadata)
     if isinstance(fault, InvalidArgument):
         reason, metadata = (
@@ -198,7 +196,7 @@ class Cut:
 
     message: str
     alone: bool = False
-    """Whether it was a suspect's, with no other suspect in call beside it: then it is the cause."""
+    """Whether it was the only suspect in call: then it is the cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +204,7 @@ class Pending:
     """The task's result follows by DeliveryCompletionService."""
 
     timeout: float | None = None
-    """Seconds until the attempt is cut; None: the task's own timeout."""
+    """Seconds until the attempt is cut; None: the task's timeout."""
 
 
 Outcome: TypeAlias = Reply | AttemptError | Cut | Pending
@@ -227,16 +225,16 @@ class CallResult:
 
 
 class Verdict(Enum):
-    """What became of one result."""
+    """What was decided about one result."""
 
     APPLIED = "applied"
     DUPLICATE = "duplicate"
-    """The delivery had its outcome, or this attempt was counted."""
+    """The delivery had its final outcome, or this attempt was counted."""
     SKIPPED = "skipped"
     """The instance had ended."""
     HELD = "held"
-    """The instance is FAILED; the delivery will be called again when it goes on."""
+    """The instance is FAILED; the delivery is called again when the instance continues."""
     CONFLICT = "conflict"
-    """What it read or wrote was written since: call again with the fresh context."""
+    """A place that it read or wrote was written since: call again with the current context."""
     WAIT = "wait"
-    """Another delivery has the instance's turn: commit this again a little later."""
+    """Another delivery has the instance's turn: commit this result a little later."""

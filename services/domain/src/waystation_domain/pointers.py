@@ -1,7 +1,7 @@
 """JSON Pointers (RFC 6901): places in a context's data.
 
-A pointer is kept as the text that came in. Its escapes are unambiguous, so two pointers name the
-same place exactly when their texts are equal, and token borders are exactly the slashes.
+A pointer stays the text that was sent. Its escapes are unambiguous, so two pointers name the same place
+exactly if their texts are equal, and only slashes separate tokens.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from waystation_domain.errors import InvalidPath, shown
 Tokens = tuple[str, ...]
 
 RESERVED = "$waystation."
-"""How the names of members begin that Waystation itself gives a meaning."""
+"""Prefixes of reserved members, which have a meaning for Waystation."""
 
 _RESERVED_TOKEN = f"/{RESERVED}"
 _STRAY_TILDE = re.compile(r"~(?![01])")
@@ -40,7 +40,7 @@ def parse(pointer: str) -> Tokens:
 
 
 def parse_for_writing(pointer: str) -> Tokens:
-    """As `parse`; raises InvalidPath for reserved members too, which may be looked for, not written."""
+    """As `parse`; also raises InvalidPath for reserved members, which may be read but not written."""
     if _RESERVED_TOKEN in pointer:
         problem = f'a member name that begins with "{RESERVED}" is reserved'
         raise InvalidPath(
@@ -52,7 +52,7 @@ def parse_for_writing(pointer: str) -> Tokens:
 
 
 def format(tokens: Iterable[str]) -> str:
-    """The pointer with these tokens; `parse` gives them back."""
+    """The inverse of `parse`."""
     return "".join("/" + token.replace("~", "~0").replace("/", "~1") for token in tokens)
 
 
@@ -62,7 +62,7 @@ def child(pointer: str, key: str) -> str:
 
 
 def parent(pointer: str) -> str:
-    """The pointer to the container around the place that `pointer` names; the root's is the root."""
+    """The pointer to the container of the place; the root's is the root."""
     return pointer.rpartition("/")[0]
 
 
@@ -77,7 +77,7 @@ def touches(a: str, b: str) -> bool:
 
 
 def index(token: str) -> int | None:
-    """The list index that a token spells, without leading zeros; None where it spells none."""
+    """The list index of a token, without leading zeros; None if it is not an index."""
     return int(token) if _INDEX.fullmatch(token) else None
 
 

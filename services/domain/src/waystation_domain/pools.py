@@ -20,27 +20,26 @@ from waystation_domain.units import duration
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A pool that is there. The default one has no bindings, and is there whether it has routers or
-    not."""
+    """An existing pool. The default one has no bindings, and exists with or without routers."""
 
     name: str
     bindings: tuple[str, ...] = ()
     routers: int = 0
-    """Live ones."""
+    """The number of live routers."""
     expires_seconds: float = 0.0
     """How long its queue stays without a router."""
     seen_at: datetime | None = None
-    """When a router of it last gave a sign of life; None for the default pool."""
+    """When one of its routers last renewed its lease; None for the default pool."""
     lapses_at: datetime | None = None
-    """When its queue is gone if no router comes; None for the default pool."""
+    """When its queue is deleted if no router joins; None for the default pool."""
 
     def takes(self, event_type: str) -> bool:
-        """Whether one of its bindings means this type."""
+        """Whether one of its bindings matches this type."""
         return any(topics.matches(binding, event_type) for binding in self.bindings)
 
 
 class PoolRefused(Exception):
-    """A router can't join its pool; `other` is the one that is there. The message says what to do."""
+    """A router cannot join its pool; `other` is the existing pool. The message says what to do."""
 
     def __init__(self, message: str, pool: str, other: Pool) -> None:
         super().__init__(message)
@@ -49,8 +48,8 @@ class PoolRefused(Exception):
 
 
 def admit(wanted: Pool, there: Sequence[Pool]) -> None:
-    """Lets a router join: its pool is new and claims no type of another one's, or it is there as the
-    router knows it. Raises PoolRefused."""
+    """Lets a router join: its pool is new and no binding overlaps with another pool's, or it exists with the
+    same settings. Raises PoolRefused."""
     for other in there:
         if other.name == wanted.name:
             _require_same(wanted, other)
@@ -106,8 +105,8 @@ def queue_of(event_type: str, there: Sequence[Pool]) -> Pool:
 
 
 def caller_of(event_type: str, there: Sequence[Pool]) -> Pool:
-    """The pool whose routers call deliveries of this type that are off the fast way. They are rows
-    and in no queue, so the default pool takes them as soon as a pool has no router."""
+    """The pool whose routers call stored deliveries of this type. They are in no queue, so the default pool
+    calls those of a pool without routers."""
     live = (pool for pool in there if pool.routers and pool.takes(event_type))
     return next(live, _default(there))
 
@@ -118,7 +117,7 @@ def _default(there: Sequence[Pool]) -> Pool:
 
 @dataclass(frozen=True, slots=True)
 class EventTypes:
-    """The types that some pattern means, or (`but`) all others."""
+    """The types that match some pattern, or (`but`) all others."""
 
     patterns: tuple[str, ...] = ()
     but: bool = True
@@ -128,7 +127,7 @@ EVERY_TYPE = EventTypes()
 
 
 class Pools:
-    """What a router of one pool leaves to the others, as of its last look at them."""
+    """How event types are divided between one pool and the others, as of the last look at them."""
 
     def __init__(self, own: Pool, there: Sequence[Pool]) -> None:
         self._own = own
@@ -138,14 +137,14 @@ class Pools:
 
     @property
     def announced(self) -> EventTypes:
-        """What its sweeper announces again: what its own queue gets. Nobody does that for a pool
-        without routers, whose queue it would only fill."""
+        """The types that its sweeper announces again: those of its own queue. Nobody announces for a pool
+        without routers, as its queue would only grow."""
         return self._own_types(self._there)
 
     @property
     def called(self) -> EventTypes:
-        """The deliveries off the fast way that its routers call; those of a pool without routers
-        are the default one's."""
+        """The types whose stored deliveries its routers call; the default pool calls those of pools without
+        routers."""
         return self._own_types(self._live)
 
     def _own_types(self, others: Sequence[Pool]) -> EventTypes:
@@ -154,9 +153,9 @@ class Pools:
         return EventTypes(tuple(binding for pool in others for binding in pool.bindings))
 
     def sharing(self, event_types: tuple[str, ...]) -> int:
-        """How many live routers, at least one, may have a task of these types (or patterns) in
-        call: its max_in_flight is shared among them. Those of the default pool count unless all
-        types are certain to be others': too small a share does less harm than too large a sum."""
+        """How many live routers, at least one, may have a task of these types (or patterns) in call: they
+        share its max_in_flight. Routers of the default pool count unless all types certainly belong to
+        others: a share that is too small does less harm than a sum that is too large."""
         number = self._sharing.get(event_types)
         if number is None:
             reaching = (pool.routers for pool in self._live if self._reaches(pool, event_types))

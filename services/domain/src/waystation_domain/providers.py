@@ -1,4 +1,4 @@
-"""What decisions need of the world and must not fetch themselves."""
+"""What decisions need from outside and do not make themselves."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from waystation_domain.model import Json
 
 @dataclass(frozen=True, slots=True)
 class Providers:
-    """Ids, chance and the size of JSON, as whoever decides has them."""
+    """Makes ids and random numbers, and measures JSON."""
 
     make_id: Callable[[], str]
-    """A new id, no two the same. Where they are kept in order of their making, later ones should sort
-    after earlier ones."""
+    """A new, unique id. If a store orders by id, later ones should sort after earlier ones."""
     chance: Callable[[], float]
-    """A number from 0 up to 1, each as likely; always 0.5 makes every wait the middle one."""
+    """A random number from 0 to 1, uniformly distributed; 0.5 gives every wait its middle value."""
     size_of: Callable[[Json], int]
-    """Bytes that a value takes as compact JSON in UTF-8."""
+    """Bytes of a value as compact JSON in UTF-8."""

@@ -1,8 +1,7 @@
-"""A recorded result beside the one that its task gives now.
+"""Compares a recorded result with the one that its task gives now.
 
-The answer of now is applied to the instance as it was before the entry, by the rules for every
-answer, in a draft that nobody writes. So what is compared is what was committed then with what
-would have been committed.
+The new answer is applied to the instance as it was before the entry, by the same rules, in a draft that is
+not written. So what would be committed now is compared with what was committed then.
 """
 
 from __future__ import annotations
@@ -23,26 +22,25 @@ from waystation_domain.outcomes import AttemptError, CallResult, Reply, fault_of
 from waystation_domain.task_spec import TaskSpec
 
 _MOST_PAIRS = 10_000
-"""Of events that are compared each with each; in the worst case it takes the square of their number
-for each of them."""
+"""Events that are compared each with each: the time grows with the square of their number, or worse."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """An entry of a task's attempt, with what it met and what it left."""
+    """The entry of a task's attempt, with the instance before and after it."""
 
     entry: HistoryEntry
     event: Event
     raised: tuple[Event, ...]
-    """Those that the entry raised, in order."""
+    """The events that the entry raised, in order."""
     before: Instance
-    """As `Fold` has both: with nothing of what else was open."""
+    """As `Fold` gives both: without anything else that was open."""
     after: Instance
 
 
 @dataclass(frozen=True, slots=True)
 class EventDifference:
-    """One event that differs, or is there on one side only (the other index is None then)."""
+    """A difference in one event, or an event of one side only (the other index is then None)."""
 
     event_type: str
     recorded_index: int | None
@@ -52,15 +50,15 @@ class EventDifference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a replay would change."""
+    """The differences that a replay found."""
 
     same: bool
     event_types: tuple[str, ...] = ()
-    """Of the events that would be raised now."""
+    """Types of the events that would be raised now."""
     events: tuple[EventDifference, ...] = ()
     data: tuple[Difference, ...] = ()
     instance: tuple[Difference, ...] = ()
-    """Of the rest: status, waits, output, failure."""
+    """In the other fields: status, waits, output, failure."""
     error: AttemptError | None = None
 
 
@@ -72,10 +70,10 @@ def compare(
     rules: Rules,
     processed_at: datetime,
 ) -> Comparison:
-    """What the outcome of now would change of what is recorded, which was `processed_at` then.
+    """The differences between the outcome now and the recorded one, which was `processed_at` then.
 
-    An attempt that failed is the same when it fails again with the same code and reason: messages
-    may name ids and times.
+    An attempt that failed is the same if it fails again with the same code and reason: messages may have ids
+    and times.
     """
     if isinstance(outcome, AttemptError):
         return _failed(recorded, outcome)
@@ -107,8 +105,8 @@ def compare(
 
 
 def _decided_at(recorded: Recorded) -> datetime | None:
-    """By which clock the entry was decided, where it shows: in the wait that it opened, and in the
-    event that tells of it."""
+    """The time of the recorded decision, if it is visible: in the wait that it opened, or in the event of
+    that."""
     opened = recorded.after.waits[len(recorded.before.waits) :]
     return datetime.fromisoformat(opened[0].since) if opened else None
 
@@ -120,7 +118,7 @@ def _failed(recorded: Recorded, error: AttemptError) -> Comparison:
 
 
 def _rest(instance: Instance) -> JsonObject:
-    """What an instance is beside its data, as far as an answer decides it."""
+    """The fields of an instance, besides its data, that an answer decides."""
     rest: JsonObject = {
         "status": instance.status.name,
         "waits": [
@@ -138,8 +136,8 @@ def _rest(instance: Instance) -> JsonObject:
 def _of_events(
     recorded: Sequence[Event], replayed: Sequence[Event], around: Branch | None
 ) -> Iterator[EventDifference]:
-    """Events that are equal are paired first, so that one more or less does not shift the others;
-    what is left between them is paired by its type."""
+    """Equal events are paired first, so that one more or less does not shift the others; the remaining ones
+    are paired by type."""
     before, after = _contents(recorded, around), _contents(replayed, None)
     for what, first, last, other_first, other_last in _aligned(
         _keys(recorded, before), _keys(replayed, after)
@@ -167,8 +165,8 @@ def _of_events(
 def _aligned(
     before: Sequence[Hashable], after: Sequence[Hashable]
 ) -> Iterator[tuple[str, int, int, int, int]]:
-    """Blocks that are equal and blocks that are not, as SequenceMatcher tells them. What is equal at
-    both ends costs next to nothing; the rest is looked through only while that is quick."""
+    """Equal and different blocks, as SequenceMatcher reports them. Equal beginnings and ends cost almost
+    nothing; the middle is compared only while that is fast."""
     shorter = min(len(before), len(after))
     head = next((at for at in range(shorter) if before[at] != after[at]), shorter)
     tail = next(
@@ -186,9 +184,9 @@ def _aligned(
 
 
 def _contents(events: Sequence[Event], around: Branch | None) -> list[JsonObject]:
-    """What events say, without ids and times. Those of a fan-out say which of the answer's groups
-    they belong to, from 0, and which branch they begin; the branch `around` all of them is no
-    matter of the answer, nor is what other deliveries left open."""
+    """The contents of events, without ids and times. Events of a fan-out have the index of the answer's
+    group, from 0, and the branch that they begin. The branch `around` all of them is left out: the answer
+    does not decide it."""
     groups: dict[str, int] = {}
     contents = []
     for event in events:

@@ -1,4 +1,4 @@
-"""A task's reply: what may stand in its way, and what it changes."""
+"""A task's reply: what prevents its commit, and what it changes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from waystation_domain.status_events import raise_status_event, settle_unhandled
 
 
 def obstacle(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Verdict | None:
-    """CONFLICT or WAIT where the reply can't commit now; None where nothing stands in its way."""
+    """CONFLICT or WAIT if the reply cannot commit now; None if it can."""
     instance = draft.instance
     turn = instance.turn
     if (
@@ -54,7 +54,7 @@ def obstacle(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Ve
     try:
         operations = operations_of(reply.change, instance.data)
     except ContextTooLarge:
-        # Refused when it is applied.
+        # It is refused when it is applied.
         return None
     writes = [write_of(operation) for operation in operations]
     if reply.statuses:
@@ -63,8 +63,8 @@ def obstacle(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Ve
 
 
 def succeed(draft: Draft, event: Event, result: CallResult, reply: Reply) -> None:
-    """Writes a reply. Everything that can be refused is refused before the first move; what breaks
-    a rule is raised as one error of the tree."""
+    """Applies a reply. It is refused before the first change, or not at all; a broken rule raises a typed
+    error."""
     before = draft.snapshot()
     task_id = result.task.task_id
     operations = operations_of(reply.change, before.data)
@@ -77,7 +77,7 @@ def succeed(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Non
     waits = _waits_of(draft, reply, event, task_id)
     for wait, _ in waits:
         if wait.answer_path is not None:
-            # Whoever answers can't put the place right; the task can.
+            # The person who answers cannot correct the place; the task can.
             apply(data, [Operation(wait.answer_path, "set", {})])
 
     draft.end_delivery(event.event_id, task_id)
@@ -127,7 +127,7 @@ def succeed(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Non
 
 
 def _status_of(reply: Reply, event: Event) -> Status | None:
-    """The status that the reply asks for. Raises ResponseInvalid where a task may not have it."""
+    """The status that the reply asks for. Raises ResponseInvalid if a task may not set it."""
     asked = reply.statuses
     if not asked:
         return None
@@ -150,7 +150,7 @@ def _check_events(draft: Draft, event: Event, reply: Reply) -> None:
         lifecycle.check_task_event(new.event_type)
         ends += new.event_type in lifecycle.STATUS_OF_EVENT
         if new.metadata and event.metadata:
-            # What is inherited counts too, or metadata would grow from event to event.
+            # Inherited metadata counts too; otherwise it would grow from event to event.
             limits.check_metadata({**event.metadata, **new.metadata})
     if ends > 1:
         raise ResponseInvalid(
@@ -163,8 +163,8 @@ def _check_events(draft: Draft, event: Event, reply: Reply) -> None:
 def _waits_of(
     draft: Draft, reply: Reply, event: Event, task_id: str
 ) -> list[tuple[Wait, float | None]]:
-    """The questions that the reply asks, each with the seconds it stands open. Raises ResponseInvalid for
-    an id in use and for too many, ContextTooLarge for too large ones."""
+    """The waits that the reply opens, each with its seconds until its deadline. Raises ResponseInvalid for an
+    id in use and for too many, ContextTooLarge for too large ones."""
     taken = {wait.wait_id for wait in draft.instance.waits}
     if reply.waits and len(taken) + len(reply.waits) > limits.MAX_OPEN_WAITS:
         raise ResponseInvalid(
@@ -192,7 +192,7 @@ def _waits_of(
 
 
 def _check_room(waits: Sequence[Wait], size_of: Callable[[Json], int]) -> None:
-    """Refuses with ContextTooLarge more questions, or larger ones, than may travel with an instance."""
+    """Raises ContextTooLarge for more or larger waits than a context may have."""
     advice = "Open them in several steps, or store the schemas elsewhere."
     size = size_of([wait.to_json() for wait in waits])
     if size > limits.MAX_WAITS_BYTES:
@@ -218,7 +218,7 @@ def _check_room(waits: Sequence[Wait], size_of: Callable[[Json], int]) -> None:
 
 
 def _name_of_wait(draft: Draft, at: int) -> str:
-    """`w-7` for the first question of an answer that makes version 7, `w-7-2` for the second."""
+    """`w-7` for the first wait of an answer that makes version 7, `w-7-2` for the second."""
     return f"w-{draft.next_version}" + (f"-{at + 1}" if at else "")
 
 
@@ -238,7 +238,7 @@ def _wait_of(draft: Draft, request: WaitRequest, wait_id: str, event: Event, tas
 
 
 def _open_wait(draft: Draft, wait: Wait, timeout: float | None) -> None:
-    """The instance asks; the branch in which it does waits for the answer."""
+    """Opens a wait; the branch of the event waits for its answer."""
     draft.touch(waits=(*draft.instance.waits, wait))
     if wait.branch is not None:
         draft.enter(wait.branch)
@@ -247,8 +247,8 @@ def _open_wait(draft: Draft, wait: Wait, timeout: float | None) -> None:
 
 
 def _failure_of(reply: Reply, event: Event, task_id: str) -> Failure:
-    """A task that fails its workflow says why: by its end, or in the payload of a `workflow.failed` that it
-    raised itself."""
+    """The failure of a workflow that a task failed: from its answer, or from the payload of a
+    `workflow.failed` that it raised itself."""
     if isinstance(reply.end, Failing):
         return Failure(
             reason=reply.end.reason[: limits.MAX_REASON],

@@ -1,5 +1,5 @@
-"""Names that nobody may take, so that what comes later can: refusing them then would be a break,
-allowing them is none. The members of data are in `pointers`, keys of metadata in `limits`."""
+"""Reserved names. Refusing them later would break users, allowing them later does not. Reserved members of
+data are in `pointers`, keys of metadata in `limits`."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from waystation_domain.errors import InvalidId, shown
 from waystation_domain.model import CLIENT, SYSTEM
 
 PREFIX = "waystation."
-"""Of workflow types, task ids, services and waits, and of event types."""
+"""For workflow types, task ids, services, waits and event types."""
 
 EVENTS = ("workflow.", "user.input.", PREFIX)
-"""How the event types begin that are the system's."""
+"""Prefixes of the system's event types."""
 
 _ACTORS = frozenset({CLIENT, SYSTEM})
-"""Who else raises and handles events: a task of that name would speak for them in history."""
+"""Who else raises and handles events: in history a task of that name would look like them."""
 
 
 def check_name(value: str, field: str) -> str:
-    """The name of a workflow type, a service or a wait as it came; InvalidId as `limits.check_id`, and
-    for a reserved one."""
+    """Returns the name of a workflow type, a service or a wait; InvalidId as `limits.check_id`, and for a
+    reserved name."""
     return _not_reserved(limits.check_id(value, field), field)
 
 
 def check_new_task_id(value: str, field: str) -> str:
-    """The id of a task that registers; InvalidId as `limits.check_task_id`, and for a reserved one."""
+    """Returns the id of a task that registers; InvalidId as `limits.check_task_id`, and for a reserved one."""
     limits.check_task_id(value, field)
     if value in _ACTORS:
         raise InvalidId(

@@ -1,8 +1,7 @@
-"""What tasks answered: applied to a draft, one event at a time.
+"""Results of tasks, applied to a draft, one event at a time.
 
-The order of rules for one result: dedupe first, then the end of the instance, then the turn, then
-the conflict rule, then the answer itself (`replying`); an answer that breaks a rule is a failed
-attempt for good (`failing`).
+The rules for one result, in order: dedupe, the end of the instance, the turn, the conflict rule, and then the
+answer itself (`replies`). An answer that breaks a rule is a permanent failure (`failures`).
 """
 
 from __future__ import annotations
@@ -31,27 +30,27 @@ from waystation_domain.task_spec import TaskSpec
 
 CONFLICTS_BEFORE_TURN = 3
 TURN_MARGIN_SECONDS = 2.0
-"""Beyond the call's own deadline, for the commit."""
+"""Seconds beyond the call's own deadline, for the commit."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventTouch:
-    """One event, and what a router has to say of its deliveries."""
+    """What a router reports of one event and its deliveries."""
 
     event: Event
     tasks: Sequence[TaskSpec]
-    """Resolved by the registry; binding only while the event's tasks are not fixed."""
+    """The tasks by the registry; used only while the event's tasks are not fixed."""
     results: Mapping[str, CallResult] = field(default_factory=dict)
-    """By task_id."""
+    """Results by task_id."""
     rows: Mapping[str, Delivery] = field(default_factory=dict)
-    """By task_id: rows to write for deliveries that have no result yet."""
+    """Rows to write, by task_id, for deliveries that have no result yet."""
     lease: bool = False
-    """Whether each task is to have a row before it is called: an event that may expire is either
-    leased or given up, by the database's clock."""
+    """Whether each task gets a row before it is called: an event with an expiry is either leased or expired,
+    by the database's clock."""
 
 
 def apply_touch(draft: Draft, touch: EventTouch, *, router_id: str) -> dict[str, Verdict]:
-    """Applies one event's results and rows; answers with the verdict of each result."""
+    """Applies one event's results and rows; returns the verdict of each result."""
     event = touch.event
     facts = draft.facts(event.event_id)
     if not facts.in_outbox:
@@ -83,9 +82,9 @@ def take_turn(
     router_id: str,
     conflicts: int = CONFLICTS_BEFORE_TURN,
 ) -> bool:
-    """Gives an open delivery the instance's turn: what others computed waits until it has committed
-    or its time is over. The delivery gets its row, which says how often it lost. Answers False where
-    another delivery has the turn."""
+    """Gives the instance's turn to an open delivery: other results wait until it has committed or its time is
+    over. The delivery gets its row, with the number of its conflicts. Returns False if another delivery has
+    the turn."""
     event_id = touch.event.event_id
     if draft.facts(event_id).in_outbox:
         _fix(draft, touch, router_id)
@@ -102,7 +101,7 @@ def take_turn(
 
 
 def _skip_event(draft: Draft, touch: EventTouch) -> dict[str, Verdict]:
-    """Settles an event whose tasks were never fixed: its instance has ended."""
+    """Settles an event whose tasks were never fixed, as its instance has ended."""
     event = touch.event
     draft.leave_outbox(event)
     skip_event(draft, event, SkipCause.ENDED)
@@ -110,8 +109,7 @@ def _skip_event(draft: Draft, touch: EventTouch) -> dict[str, Verdict]:
 
 
 def _fix(draft: Draft, touch: EventTouch, router_id: str) -> None:
-    """Fixes the event's tasks: each gets a row, for as long as this commit lasts or until its own
-    call ends."""
+    """Fixes the event's tasks: each gets a row, until this commit or its own call ends it."""
     draft.fix_tasks(touch.event)
     for task in touch.tasks:
         row = touch.rows.get(task.task_id)
@@ -123,13 +121,13 @@ def _fix(draft: Draft, touch: EventTouch, router_id: str) -> None:
 
 
 def _fix_and_apply(draft: Draft, touch: EventTouch, router_id: str) -> dict[str, Verdict]:
-    """The first commit that touches an event: each task that it does not finish gets a row."""
+    """The first commit for an event: each task without a final outcome gets a row."""
     event = touch.event
     known = {task.task_id for task in touch.tasks}
     results = {task_id: one for task_id, one in touch.results.items() if task_id in known}
     held = draft.treatment(event) is Treatment.HOLD
     if not touch.rows and not touch.lease and not held:
-        # Looked at before anything is written: conflicts alone leave the event as it is.
+        # Checked before anything is written: conflicts alone do not change the event.
         hindered = {
             task_id: found
             for task_id, result in results.items()
@@ -150,7 +148,7 @@ def _fix_and_apply(draft: Draft, touch: EventTouch, router_id: str) -> dict[str,
 
 
 def _apply_fixed(draft: Draft, touch: EventTouch, router_id: str) -> dict[str, Verdict]:
-    """What is said of an event whose deliveries have rows or outcomes."""
+    """Results and rows of an event whose deliveries have rows or outcomes."""
     event = touch.event
     verdicts = {
         task_id: _apply(draft, event, result, router_id)
@@ -159,9 +157,9 @@ def _apply_fixed(draft: Draft, touch: EventTouch, router_id: str) -> dict[str, V
     for task_id, row in touch.rows.items():
         known = draft.facts(event.event_id).deliveries.get(task_id)
         if known is None or known.edit != row.edit or known.leased_by != router_id:
-            # It has its outcome, or is in other hands.
+            # It has its final outcome, or another router has it.
             continue
-        # A router does not know of it: what an operator had tried again counts in its group no more.
+        # The router does not know that it is a retry of a final outcome, which its group does not wait for.
         row = replace(row, outside_group=known.outside_group)
         treatment = draft.treatment(event)
         if treatment is Treatment.SKIP:
@@ -174,7 +172,7 @@ def _apply_fixed(draft: Draft, touch: EventTouch, router_id: str) -> dict[str, V
 
 
 def _apply(draft: Draft, event: Event, result: CallResult, router_id: str) -> Verdict:
-    """Applies one result, where its delivery has a row."""
+    """Applies one result of a delivery that has a row."""
     row = draft.facts(event.event_id).deliveries.get(result.task.task_id)
     if row is None or row.edit != result.edit or row.state is DeliveryState.DEAD:
         return Verdict.DUPLICATE
@@ -189,7 +187,7 @@ def _apply(draft: Draft, event: Event, result: CallResult, router_id: str) -> Ve
         return Verdict.SKIPPED
     outcome = result.outcome
     if row.outside_group:
-        # Whatever comes of it, the event's group does not wait for it.
+        # Whatever the outcome, the event's group does not wait for it.
         event = replace(event, branch=None)
     if isinstance(outcome, Pending):
         return _wait_for_completion(draft, result, row, outcome, router_id)
@@ -208,18 +206,18 @@ def _apply(draft: Draft, event: Event, result: CallResult, router_id: str) -> Ve
 def _wait_for_completion(
     draft: Draft, result: CallResult, row: Delivery, pending: Pending, router_id: str
 ) -> Verdict:
-    """The result follows from elsewhere, or the attempt is cut."""
+    """The task answered `pending`."""
     if row.state is DeliveryState.PENDING or row.leased_by not in (None, router_id):
         return Verdict.DUPLICATE
     if row.attempts >= result.attempt and not row.suspect:
-        # That attempt has failed meanwhile; the next one is its own.
+        # That attempt has failed meanwhile; the next one is separate.
         return Verdict.DUPLICATE
     timeout = pending.timeout if pending.timeout is not None else result.task.timeout
     draft.put_delivery(
         replace(
             row,
             state=DeliveryState.PENDING,
-            # A suspect's attempt was recorded by its claim; whoever answers did not die of it.
+            # A suspect's attempt was recorded by its claim; a task that answers did not crash.
             attempts=result.attempt - 1,
             suspect=False,
             leased_by=None,

@@ -1,4 +1,4 @@
-"""Tasks that get nothing any more: what becomes of their deliveries that are open."""
+"""Retired tasks: what happens to their open deliveries."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from waystation_domain.model import (
 from waystation_domain.outcomes import fault_of
 
 STAYS = (DeliveryState.LEASED, DeliveryState.HELD, DeliveryState.DEAD)
-"""What is in call finishes and counts; what is held or dead is retired once it would be called."""
+"""A call in flight finishes and counts; a held or dead delivery is retired when it would be called."""
 
 
 def retire(draft: Draft, deliveries: Sequence[tuple[Delivery, Event]]) -> int:
-    """Makes dead letters TASK_RETIRED of a retired task's open deliveries, under CONTINUE whatever its
-    spec says: that a task was taken away is no failure of the workflow. Says how many.
+    """Turns a retired task's open deliveries into dead letters TASK_RETIRED, under CONTINUE whatever its spec
+    says: removing a task is no failure of the workflow. Returns how many. Deliveries of an instance that
+    cannot continue are skipped, those of one that may continue are held.
 
-    Those of an instance that has ended are skipped, and held where it may go on. The draft must know
-    the facts of the events.
+    The draft must have the facts of the events.
     """
     retired = 0
     for row, event in deliveries:

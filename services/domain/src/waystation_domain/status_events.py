@@ -1,5 +1,4 @@
-"""Events that tell what became of an instance: what they carry, and how they settle where nobody handles
-them."""
+"""Events of a status: their payload, and how they settle if no task handles them."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ def raise_status_event(draft: Draft, *, raised_by: str, cause: Event | None) -> 
     if instance.failure is not None:
         payload = instance.failure.to_json()
         if instance.status is Status.FAILED:
-            # None: nothing can make it go on any more.
+            # None: it cannot continue.
             payload["open_dead_letters"] = instance.dead_letters
     elif instance.status is Status.WAITING_FOR_INPUT:
         payload = {"waits": [wait.to_event_json() for wait in instance.waits]}
@@ -34,8 +33,8 @@ def raise_status_event(draft: Draft, *, raised_by: str, cause: Event | None) -> 
 
 
 def settle_unhandled_now(draft: Draft, raised: Sequence[Event]) -> None:
-    """Settles notices that no task handles in the commit that raised them, which spares the system a
-    message for every workflow that ends. Call after the entry is recorded."""
+    """Settles events of a status that no task handles in the commit that raised them, which saves a message
+    for every workflow that ends. Call after the entry is recorded."""
     if draft.rules.resolve is None:
         return
     for event in raised:

@@ -1,7 +1,5 @@
-"""Which JSON may be stored: what a Struct may hold, and how deep and how large it may be.
-
-Each check raises one error of the tree, which names the place in the value.
-"""
+"""Which JSON may be stored: the values that a Struct can hold, up to a depth and a size. Each check raises a
+typed error that names the place in the value."""
 
 from __future__ import annotations
 
@@ -14,8 +12,8 @@ from waystation_domain.errors import ContextTooLarge, InvalidStruct, shown
 
 
 class Unstorable(Exception):
-    """Met on the way through a value. `path` grows while it travels outward, innermost first, so
-    that the walk itself spends nothing on paths."""
+    """Found on the way through a value. `path` grows on the way out, innermost first, so that valid values
+    cost nothing for paths."""
 
     def __init__(self, problem: str, advice: str = "Remove it.") -> None:
         super().__init__(problem)
@@ -24,7 +22,7 @@ class Unstorable(Exception):
         self.path: list[str] = []
 
     def refused(self, field: str) -> InvalidStruct:
-        """The error that callers see: it names the place and the problem."""
+        """The error for callers: it names the place and the problem."""
         place = shown(pointers.format(reversed(self.path)))
         return InvalidStruct(
             f'{field} contains {self.problem} at "{place}". {self.advice}',
@@ -35,8 +33,8 @@ class Unstorable(Exception):
 
 
 def check_json(value: Any, field: str, most_nodes: int = limits.MAX_NODES) -> None:
-    """Refuses with InvalidStruct what a Struct may not hold: NUL, NaN, infinity, whole numbers at or
-    beyond 2^53, reserved names of members, and more depth or nodes than the limits."""
+    """Raises InvalidStruct for what cannot be stored: NUL, NaN, infinity, whole numbers at or beyond 2^53,
+    reserved member names, and more depth or nodes than allowed."""
     try:
         if _check(value, limits.MAX_DEPTH, limits.MAX_NODES) < limits.MAX_NODES - most_nodes:
             raise Unstorable(f"more than {most_nodes} nodes")
@@ -45,7 +43,7 @@ def check_json(value: Any, field: str, most_nodes: int = limits.MAX_NODES) -> No
 
 
 def _check(value: Any, depth_left: int, nodes_left: int) -> int:
-    """How many nodes may still come after this value."""
+    """Returns how many nodes may follow this value."""
     nodes_left -= 1
     if nodes_left < 0:
         raise Unstorable(f"more than {limits.MAX_NODES} nodes")
@@ -91,7 +89,7 @@ def check_double(number: float) -> None:
 
 
 def check_member(name: object) -> None:
-    """Raises Unstorable for a member's name that may not be stored, or that is Waystation's own."""
+    """Raises Unstorable for a member name that cannot be stored or is reserved."""
     check_string(name)
     if isinstance(name, str) and name.startswith(pointers.RESERVED):
         raise Unstorable(
@@ -101,7 +99,7 @@ def check_member(name: object) -> None:
 
 
 def check_string(text: object) -> None:
-    """Raises Unstorable for a NUL, a lone surrogate, and a key that is no string."""
+    """Raises Unstorable for a NUL, a lone surrogate, and a key that is not a string."""
     if not isinstance(text, str):
         raise Unstorable("a key that is not a string")
     if "\0" in text:
@@ -119,6 +117,6 @@ def number_of_nodes(value: Any) -> int:
 
 
 def check_context(data: Any, size_of: Callable[[Any], int]) -> None:
-    """Refuses what a context may not be after a change: InvalidStruct, or ContextTooLarge."""
+    """Raises InvalidStruct or ContextTooLarge for a context that a change must not produce."""
     check_json(data, "data")
     limits.check_size(size_of(data), "data", error=ContextTooLarge)

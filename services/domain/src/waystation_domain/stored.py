@@ -1,4 +1,4 @@
-"""What is shown of an instance's past: rules' values with what whoever keeps them added."""
+"""Values of an instance's past, with what the store added."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class DeadLetterFact:
 
 
 def event_state(is_open: bool, results: Sequence[int]) -> str:
-    """Where an event stands, from what is open of it and its entries in history."""
+    """The state of an event, from its open rows and its entries in history."""
     if is_open:
         return "PENDING"
     if results and results[-1] == Result.UNHANDLED:

@@ -1,4 +1,4 @@
-"""Which tasks handle an event: the one place for that rule."""
+"""Which tasks handle an event: the only place of that rule."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from waystation_domain.task_spec import TaskSpec
 from waystation_domain.topics import ONE_WORD, Matcher, matches
 
 _REMEMBERED = 10_000
-"""Event types are the tasks' own names; a flood of them must not fill the memory."""
+"""Tasks choose event types; too many of them must not fill the memory."""
 
 
 def serves(task: TaskSpec, workflow_type: str) -> bool:
@@ -27,7 +27,7 @@ class TaskTable:
 
     def __init__(self, tasks: Iterable[TaskSpec] = (), announced: Iterable[TaskSpec] = ()) -> None:
         self._tasks = {task.task_id: task for task in tasks}
-        # Replicas say the same: it counts once.
+        # Replicas declare the same: it counts once.
         said = {
             (spec.task_id, spec.event_types, spec.workflow_types): spec
             for spec in (*self._tasks.values(), *announced)
@@ -39,7 +39,7 @@ class TaskTable:
         self._resolved: dict[tuple[str, str], tuple[TaskSpec, ...]] = {}
 
     def resolve(self, event_type: str, workflow_type: str) -> tuple[TaskSpec, ...]:
-        """The tasks that handle this type in workflows of that type, ordered by id."""
+        """The tasks that handle this event type in workflows of that type, ordered by id."""
         place = (event_type, workflow_type)
         found = self._resolved.get(place)
         if found is None:
@@ -56,8 +56,8 @@ class TaskTable:
 
 
 def announces(tasks: Iterable[TaskSpec], task_id: str, event_type: str, workflow_type: str) -> bool:
-    """Whether one of these specs, those of one endpoint, is of that task and handles the event: an
-    endpoint gets only what it announced itself, whatever the task's newest spec says."""
+    """Whether one of these specs, those of one endpoint, is of that task and handles the event: an endpoint
+    gets only what it declared itself, whatever the task's newest spec says."""
     return any(
         task.task_id == task_id
         and serves(task, workflow_type)

@@ -1,7 +1,7 @@
-"""What becomes due: delayed and expiring events, deadlines, and what an end leaves behind.
+"""What happens when timers become due: delayed and expiring events, deadlines, and cleaning up after an end.
 
-A timer is fired under its instance's lock, where it still stands; each is removed by the commit that
-fires it, so it fires once.
+A timer is fired under its instance's lock, if it is still set; the commit that fires it removes it, so it
+fires once.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ from waystation_domain.status_events import raise_status_event, settle_unhandled
 DEADLINE_REASON = "WORKFLOW_DEADLINE_EXCEEDED"
 
 CLEANUP_AGAIN_SECONDS = 30.0
-"""Until cleaning up looks again at what was in call: its router may have died."""
+"""Seconds until the next check of calls in flight: their router may have died."""
 
-# A delivery in one of these may be, or have been, in call.
+# A delivery in one of these states may be, or have been, in call.
 _CALLED = (DeliveryState.LEASED, DeliveryState.PENDING, DeliveryState.DEAD)
 
 
 @dataclass(frozen=True, slots=True)
 class FiringFacts:
-    """What firing needs to know beside the instance. The draft must know the facts of these events."""
+    """What firing needs besides the instance. The draft must have the facts of these events."""
 
     events: Mapping[str, Event] = field(default_factory=dict)
-    """By id, those that timers of kind EVENT and EXPIRY are about."""
+    """Events of timers of kind EVENT and EXPIRY, by id."""
     timed: frozenset[str] = frozenset()
-    """Ids of all events of the instance that wait for their time."""
+    """Ids of all delayed events of the instance."""
     delayed: Sequence[Event] = ()
-    """For CLEANUP: all events of the instance that wait for their time."""
+    """For CLEANUP: all delayed events of the instance."""
     open: Sequence[tuple[Delivery, Event]] = ()
     """For CLEANUP: all open deliveries of the instance."""
     others: Sequence[tuple[TimerKind, str]] = ()
@@ -56,7 +56,7 @@ class FiringFacts:
 
 
 def fire(draft: Draft, timer: Timer, material: FiringFacts) -> None:
-    """Does what the timer is for, and takes it away; unless another one, fired before it, did."""
+    """Does what the timer is for, and removes it; does nothing if this commit has removed it already."""
     if draft.has_dropped(timer.kind, timer.ref):
         return
     draft.drop_timer(timer.kind, timer.ref)
@@ -67,7 +67,7 @@ def fire(draft: Draft, timer: Timer, material: FiringFacts) -> None:
     elif timer.kind is TimerKind.EXPIRY:
         _expire(draft, material.events[timer.ref])
     elif draft.is_over:
-        # It ended meanwhile: what follows now would be skipped.
+        # It has ended meanwhile: what would follow would be skipped.
         return
     elif timer.kind is TimerKind.DEADLINE:
         _exceed(draft)
@@ -83,7 +83,8 @@ def _deliver(draft: Draft, event: Event) -> None:
 
 
 def _expire(draft: Draft, event: Event) -> None:
-    """Settles what no task was called with. A delivery that was tried goes on: it was delivered."""
+    """Settles an event that no task was called for. A delivery that was tried goes on: it was delivered in
+    time."""
     facts = draft.facts(event.event_id)
     if facts.timed:
         draft.drop_timer(TimerKind.EVENT, event.event_id)
@@ -105,7 +106,7 @@ def expire_event(draft: Draft, event: Event) -> None:
 
 
 def _exceed(draft: Draft) -> None:
-    """The workflow's own deadline: it fails, if it is open still."""
+    """The deadline of the workflow: it fails if it is still open."""
     before = draft.snapshot()
     if not before.status.is_open:
         return
@@ -117,7 +118,7 @@ def _exceed(draft: Draft) -> None:
 
 
 def _time_out(draft: Draft, wait_id: str) -> None:
-    """A wait that nobody answered in time."""
+    """The deadline of a wait without an answer."""
     before = draft.snapshot()
     wait = next((wait for wait in before.waits if wait.wait_id == wait_id), None)
     if wait is None:
@@ -127,7 +128,7 @@ def _time_out(draft: Draft, wait_id: str) -> None:
         raised_by=SYSTEM,
         cause=None,
         branch=wait.branch,
-        # Without it the instance would stand still.
+        # Otherwise the instance would be idle.
         limited=False,
     )
     end_wait(draft, wait)
@@ -144,7 +145,7 @@ def _time_out(draft: Draft, wait_id: str) -> None:
 
 
 def end_wait(draft: Draft, wait: Wait) -> None:
-    """Takes a wait away; the last one makes the instance ACTIVE again. `leave_wait` follows once the
+    """Removes a wait; without another one the instance becomes ACTIVE again. Call `leave_wait` after the
     entry is recorded."""
     draft.touch(waits=tuple(one for one in draft.instance.waits if one.wait_id != wait.wait_id))
     if not draft.instance.waits and draft.instance.status is Status.WAITING_FOR_INPUT:
@@ -158,11 +159,11 @@ def leave_wait(draft: Draft, wait: Wait) -> None:
 
 
 def _clean_up(draft: Draft, material: FiringFacts) -> None:
-    """Settles what is open of an instance that has ended, but for what is announced: that settles by
-    itself. What is in call does too, unless its router dies: that is looked at again."""
-    # What another timer of this commit has ended or announced is none of it any more.
+    """Settles what is open of an instance that has ended. Announced events and calls in flight settle on
+    their own; calls in flight are checked again, as their router may die."""
+    # Events that another timer of this commit has ended or announced are left out.
     delayed = [event for event in material.delayed if draft.facts(event.event_id).timed]
-    # What was raised while the end was handled is delivered at its time all the same.
+    # Events that were raised while the end was handled are delivered at their time.
     given_up = [event for event in delayed if draft.treatment(event) is Treatment.SKIP]
     kept = {event.event_id for event in delayed if event not in given_up}
     given_up_ids = {event.event_id for event in given_up}

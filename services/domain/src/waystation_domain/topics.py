@@ -1,4 +1,4 @@
-"""Topic patterns as AMQP has them: words parted by dots, `*` is one word, `#` any number of words."""
+"""Topic patterns as in AMQP: words separated by dots, `*` is one word, `#` any number of words."""
 
 from __future__ import annotations
 
@@ -18,16 +18,13 @@ Value = TypeVar("Value")
 
 
 def is_pattern(text: str) -> bool:
-    """Whether the text stands for more than one event type."""
+    """Whether the text is a pattern and not one event type."""
     return ONE_WORD in text or ANY_WORDS in text
 
 
 def check_pattern(pattern: str, field: str = "event_types") -> str:
-    """The pattern or exact event type as it came.
-
-    Raises InvalidEventType for other characters, lengths outside 1-200, and wildcards that are not
-    a whole word: `claim*` would match nothing but itself.
-    """
+    """Returns the pattern or event type. Raises InvalidEventType for other characters, lengths outside 1-200,
+    and wildcards that are not a whole word: `claim*` would match nothing but itself."""
     if _PATTERN.fullmatch(pattern) is None:
         problem = (
             "it must have 1-200 characters of [A-Za-z0-9._:-], with * and # only as whole words"
@@ -45,13 +42,13 @@ def check_pattern(pattern: str, field: str = "event_types") -> str:
 
 
 def matches(pattern: str, event_type: str) -> bool:
-    """Whether an event of this type is meant by the pattern."""
+    """Whether the pattern matches this event type."""
     return _match(pattern.split("."), event_type.split("."))
 
 
 def _match(pattern: list[str], words: list[str]) -> bool:
-    """Takes as few words as possible for each `#` and comes back only to the last one, so that no
-    pattern costs more than its length times the event type's."""
+    """Takes as few words as possible for each `#` and goes back only to the last one, so a match takes at
+    most the product of both lengths."""
     at = position = 0
     last_hash = -1
     resume = 0
@@ -71,9 +68,9 @@ def _match(pattern: list[str], words: list[str]) -> bool:
 
 
 def overlaps(a: str, b: str) -> bool:
-    """Whether some event type is meant by both patterns."""
+    """Whether some event type matches both patterns."""
     left, right = a.split("."), b.split(".")
-    # reach[j]: whether what is left of both, from the current i and from j, has a common text.
+    # reach[j]: whether the rests of both, from the current i and from j, match a common text.
     reach = [False] * (len(right) + 1)
     for i in range(len(left), -1, -1):
         below, reach = reach, [False] * (len(right) + 1)
@@ -94,7 +91,8 @@ def overlaps(a: str, b: str) -> bool:
 
 
 class Matcher(Generic[Value]):
-    """Finds what many patterns lead to. Built once; remembers the answers for recent event types."""
+    """Finds the values of all patterns that match an event type. Built once; caches the answers for recent
+    types."""
 
     def __init__(self, entries: Iterable[tuple[str, Value]]) -> None:
         self._exact: dict[str, list[tuple[int, Value]]] = {}
@@ -107,8 +105,7 @@ class Matcher(Generic[Value]):
                 self._exact.setdefault(pattern, []).append((position, value))
 
     def match(self, event_type: str) -> tuple[Value, ...]:
-        """The values of all entries that mean this event type, in the order they were given; a
-        value stands there once for each."""
+        """The values of all entries that match this event type, in the given order, each value once."""
         known = self._known.get(event_type)
         if known is not None:
             return known
@@ -118,7 +115,7 @@ class Matcher(Generic[Value]):
         found.sort(key=lambda entry: entry[0])
         answer = tuple(value for _, value in found)
         if len(self._known) >= _REMEMBERED:
-            # Event types are chosen by callers: what is remembered of them must stay bounded.
+            # Callers choose event types, so the cache must be bounded.
             self._known.clear()
         self._known[event_type] = answer
         return answer

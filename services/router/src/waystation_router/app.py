@@ -43,11 +43,11 @@ from waystation_router.timers import Timers
 log = structlog.get_logger(__name__)
 
 REGISTRY_EVERY = 0.25
-"""A new task waits so long for its first event."""
+"""How old a copy of the registry may be, in seconds: a new task waits that long for its first event."""
 
 
 class Router:
-    """One router. `start` once store and schema are there; it does not wait for the broker."""
+    """One router. Call `start` when store and schema are there; it does not wait for the broker."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Router:
             PROVIDERS,
             max_events=settings.max_events_per_workflow,
         )
-        # Set where something may be leased to this router that nobody here has.
+        # Set when rows may be leased to this router that nothing here has in hand.
         in_doubt = asyncio.Event()
         self._committer = Committer(
             ledger=self._ledger,
@@ -162,7 +162,7 @@ class Router:
         self._taking: Kept | None = None
 
     async def start(self) -> None:
-        """Takes up work, once Postgres answers. Raises PoolRefused."""
+        """Begins to work, once Postgres answers. Raises PoolRefused."""
         await through_outages(self._lease.join, "start_postponed")
         await through_outages(self._registry.refresh, "start_postponed")
         self._lease.start()
@@ -188,7 +188,7 @@ class Router:
         log.info("router_started", router_id=self.router_id, pool=self._pool.name)
 
     async def stop(self) -> None:
-        """Takes nothing new, lets calls in flight finish for the grace, commits, gives back the rest."""
+        """Takes nothing new, lets calls in flight finish within the grace, commits, and gives back the rest."""
         await self._sweeper.stop()
         if self._subscription is not None:
             await self._subscription.stop()
@@ -217,7 +217,7 @@ class Router:
 
     @property
     def trouble(self) -> str:
-        """What keeps it from taking work; empty when nothing does."""
+        """What prevents it from taking work; empty if nothing does."""
         if self._subscription is None:
             return "it has not started yet"
         status = self._broker.status()
@@ -229,8 +229,8 @@ class Router:
 
     @property
     def refused(self) -> PoolRefused | None:
-        """Why it must stop: its pool was given up while it could not reach Postgres, and others have
-        the event types now."""
+        """Why it must stop: its pool lapsed while it could not reach Postgres, and other pools have its event
+        types."""
         return self._lease.refused
 
     def _call(self, handling: Handling, call: Call) -> None:

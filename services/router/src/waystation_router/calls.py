@@ -1,7 +1,7 @@
 """From a delivery in hand to its outcome: a place among the task's calls, the request, the call.
 
-No database connection is held while a call lasts. What comes back is a result or, where the
-delivery can't be called now, a row to write; the committer is told either way.
+No database connection is held during a call. The outcome is a result or, if the delivery cannot be called
+now, a row to write; either way it goes to the committer.
 """
 
 from __future__ import annotations
@@ -39,23 +39,23 @@ from waystation_router.pools import PoolsSeen
 log = structlog.get_logger(__name__)
 
 UNANNOUNCED_SECONDS = 60.0
-"""How long a delivery stays parked whose task is there, but for other events than this one: a new
-version may have left the type out. A change of endpoints ends the wait."""
+"""Seconds that a delivery stays parked if its task is live, but not for this event type: a new version may
+have left the type out. A change of endpoints ends the wait."""
 
 
 class _Places:
-    """This router's share of one task's max_in_flight, and who waits for a place."""
+    """This router's share of one task's max_in_flight, and the deliveries that wait for a place."""
 
     __slots__ = ("taken", "waiting")
 
     def __init__(self) -> None:
         self.taken = 0
-        # By workflow type: one that floods keeps the others' deliveries of the same task waiting no longer.
+        # By workflow type: a type that floods does not delay other types' deliveries of the same task.
         self.waiting: FairQueue[tuple[Handling, Call]] = FairQueue()
 
 
 class Calls:
-    """Starts calls and hands their outcomes on."""
+    """Starts calls and passes their outcomes on."""
 
     def __init__(
         self,
@@ -75,13 +75,13 @@ class Calls:
         self._pools = pools
         self.in_flight = 0
         self.place_freed = asyncio.Event()
-        """Set by whatever makes a place free; whoever waits for one clears it first."""
+        """Set when a place becomes free; whoever waits for it clears it first."""
         self._idle = asyncio.Event()
         self._idle.set()
         self._loading: set[asyncio.Task[None]] = set()
 
     def start(self, handling: Handling, call: Call) -> None:
-        """Calls the task as soon as there is a place; tells the outcome."""
+        """Calls the task as soon as there is a place; passes the outcome on."""
         places = self._places.setdefault(call.task.task_id, _Places())
         if places.taken >= self._share(call.task):
             places.waiting.append(_type_of(handling), (handling, call))
@@ -93,13 +93,13 @@ class Calls:
         return [item for places in self._places.values() for item in places.waiting]
 
     def park(self, handling: Handling, call: Call) -> None:
-        """Takes a delivery that waits for a place out of the line; its row says AT_CAPACITY."""
+        """Removes a delivery from the queue for a place; its row becomes AT_CAPACITY."""
         self._places[call.task.task_id].waiting.remove(_type_of(handling), (handling, call))
         self._take_off(handling, call, DeliveryState.AT_CAPACITY)
 
     def lease_lost(self, handling: Handling, call: Call, *, is_over: bool) -> None:
-        """Another router may call this delivery. What is in call goes on, as its result may count, unless
-        the delivery has its outcome (`is_over`); what was not called yet is left to others."""
+        """Another router may call this delivery. A call in flight continues, as its result may count, unless
+        the delivery has its outcome (`is_over`); a delivery not called yet is left to others."""
         if call.running is not None:
             if is_over:
                 call.running.cancel()
@@ -110,12 +110,12 @@ class Calls:
             self._take_off(handling, call, DeliveryState.READY)
 
     def free(self, task: TaskSpec) -> int:
-        """Places that are free now."""
+        """The number of free places."""
         places = self._places.get(task.task_id)
         return self._share(task) - (places.taken + len(places.waiting) if places else 0)
 
     def cancel_ended(self, notices: Sequence[Notice]) -> None:
-        """Cancels calls for instances that have ended: their results would take no effect."""
+        """Cancels calls for instances that have ended: their results would have no effect."""
         for notice in notices:
             if notice.status != Status.CANCELLED:
                 continue
@@ -128,13 +128,13 @@ class Calls:
                         call.running.cancel()
 
     async def drain(self, seconds: float) -> None:
-        """Waits for calls in flight, so long at most."""
+        """Waits for calls in flight, at most so long."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
 
     def stop_reporting(self) -> None:
-        """Outcomes lead to nothing any more: the router is going, and others will call again."""
+        """Outcomes are dropped from now on: the router stops, and others will call again."""
         self._on_outcome = lambda handling: None
 
     def _share(self, task: TaskSpec) -> int:
@@ -164,7 +164,7 @@ class Calls:
             self._try_to_send(handling, call, places, history)
 
     async def _newest(self, handling: Handling, limit: int) -> Sequence[StoredEntry]:
-        """The newest entries, as of the instance that the call will show."""
+        """The newest entries up to the version of the instance in the call."""
         while True:
             instance = handling.state.instance
             found = await self._store.newest_history(
@@ -222,8 +222,8 @@ class Calls:
         places: _Places,
         outcome: asyncio.Future[CallOutcome],
     ) -> None:
-        """The one way from a call to its delivery's outcome: the event loop would only log what is
-        raised in here, and the delivery would stay in call for ever."""
+        """Handles the end of a call. It never raises: the event loop would only log it, and the delivery
+        would stay in call for ever."""
         call.running = None
         try:
             self._settle(handling, call, Cancelled() if outcome.cancelled() else outcome.result())
@@ -233,8 +233,8 @@ class Calls:
             self._done(places)
 
     def _fail(self, handling: Handling, call: Call, fault: Exception) -> None:
-        """A fault of ours on the way: counted as an attempt, so that what always fails does not go
-        on for ever."""
+        """An internal fault. It counts as an attempt, so that a fault that always occurs does not repeat for
+        ever."""
         log.error(
             "call_not_carried_out",
             event_id=handling.event_id,
@@ -259,7 +259,7 @@ class Calls:
         self._tell(handling, call)
 
     def _settle(self, handling: Handling, call: Call, outcome: CallOutcome) -> None:
-        """Turns what came back into a result of the domain's, or a row where nothing was called."""
+        """Turns the outcome into a result, or into a row if nothing was called."""
         result: Outcome
         if isinstance(outcome, Answered):
             result = reply_from_proto(outcome.response)
@@ -320,7 +320,7 @@ class Calls:
     def _take_off(
         self, handling: Handling, call: Call, state: DeliveryState, *, due_in: float = 0.0
     ) -> None:
-        """The delivery was not called: it goes off the fast way, at no cost."""
+        """The delivery was not called: it gets a row, and no attempt is counted."""
         known = handling.facts.deliveries.get(call.task.task_id)
         spent = call.attempt - 1
         call.row_since = time.monotonic()

@@ -1,4 +1,4 @@
-"""Results of one instance, decided under its lock by what is there now."""
+"""Results of one instance, decided under its lock from its current state."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 class LockedCommits:
-    """Commits the handlings of one instance under its lock."""
+    """Commits the results of one instance under its lock."""
 
     def __init__(self, decisions: Decisions, registry: RegistryCopy, router_id: str) -> None:
         self._decisions = decisions
@@ -32,19 +32,19 @@ class LockedCommits:
     async def commit(
         self, key: int, handlings: Sequence[Handling]
     ) -> tuple[InstanceCommit, list[Touched]]:
-        """What was written and what became of each event. Raises StoreUnavailable, and RegistryMoved
-        where that kept happening.
+        """What was written, and the outcome for each event. Raises StoreUnavailable, and RegistryMoved if
+        that kept happening.
 
-        It decides about what is there now. A result that comes while it waits for the lock is left
-        for the next commit: the writes read under the lock go back to what is known now, and may
-        not reach back to what that result was computed from.
+        It decides about the results known when it begins. One that arrives while it waits for the lock is
+        left for the next commit: the writes that are read under the lock may not go back to that result's
+        version.
         """
         found = [Found(handling, self._router_id) for handling in handlings]
         while True:
             try:
                 return await self._commit(key, found)
             except WriteRefused as refused:
-                # An answer that Postgres can't hold would be refused for ever: it fails its attempt.
+                # An answer that Postgres cannot hold would be refused for ever: it fails its attempt.
                 log.error("results_refused", error=str(refused.__cause__), instance_key=key)
                 _fail_results(found)
                 found = [Found(handling, self._router_id) for handling in handlings]
@@ -93,7 +93,7 @@ class LockedCommits:
         return Touched(handling, {}, frozenset(), SETTLED, asked=task, has_turn=has_turn)
 
     def _resolve_again(self, handling: Handling, locked: Locked) -> None:
-        """The tasks of an event are those of the generation its first commit carries."""
+        """The tasks of an event are those of the generation of its first commit."""
         if locked.generation != self._registry.generation:
             raise RegistryMoved
         if handling.generation == self._registry.generation:
@@ -105,7 +105,7 @@ class LockedCommits:
 
 
 class Found:
-    """What there is to commit of one event at this moment."""
+    """What there is to commit of one event at this point."""
 
     __slots__ = ("handling", "taken_off", "touch")
 
@@ -113,7 +113,7 @@ class Found:
         self.handling = handling
         self.touch = touch_of(handling, router_id)
         self.taken_off = written_rows(handling)
-        """Tasks whose deliveries go off the fast way."""
+        """Tasks whose deliveries get rows."""
 
 
 def _fail_results(found: Sequence[Found]) -> None:

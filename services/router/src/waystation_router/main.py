@@ -38,8 +38,8 @@ _parts = partial(faults_of_parts, role="router")
 
 
 async def serve(settings: RouterSettings) -> None:
-    """Runs a router until it is told to stop. Raises BadSettings for what it can't stand on, and for a
-    pool that it can't join."""
+    """Runs a router until `stopping` is set. Raises BadSettings for unusable settings, and for a pool that it
+    cannot join."""
     try:
         await _serve(settings)
     except PoolRefused as refused:
@@ -92,7 +92,7 @@ async def _serve(settings: RouterSettings) -> None:
 
 
 async def _report_health(server: RpcServer, router: Router, stopping: asyncio.Event) -> None:
-    """Keeps the health service true until the router is to stop. Raises PoolRefused."""
+    """Keeps the health service up to date until the router stops. Raises PoolRefused."""
     serving = False
     while not stopping.is_set():
         if router.refused is not None:
@@ -110,7 +110,7 @@ async def _report_health(server: RpcServer, router: Router, stopping: asyncio.Ev
 
 
 def main() -> int:
-    """Runs until SIGTERM or SIGINT. Exit code 0 after that, 78 for bad settings, 1 else."""
+    """Runs until SIGTERM or SIGINT. Exit code 0 after that, 78 for bad settings, 1 otherwise."""
     return process.run(
         "waystation-router",
         RouterSettings,
@@ -123,7 +123,7 @@ def main() -> int:
 
 
 def _given() -> dict[str, str]:
-    """The settings on the command line."""
+    """The settings of the command line."""
     parser = argparse.ArgumentParser(
         prog="waystation-router",
         description="Takes events from RabbitMQ, calls their tasks and commits the results. "

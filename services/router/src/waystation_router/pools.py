@@ -1,4 +1,4 @@
-"""What this router last saw of pools and their routers."""
+"""The pools and routers, as this router last read them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from waystation_domain.pools import Pool, Pools
 
 
 class PoolsSeen:
-    """`now` is replaced by each heartbeat; before the first one the router believes itself alone."""
+    """`now` is replaced by each heartbeat; before the first one the router assumes that it is alone."""
 
     def __init__(self, own: Pool) -> None:
         self._own = own

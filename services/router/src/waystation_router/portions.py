@@ -1,4 +1,4 @@
-"""What a batch of commits is made of: one portion for each instance, one touch for each event of it."""
+"""The parts of a batch of commits: one portion for each instance, one touch for each event."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from waystation_router.ledger import Handling, InstanceState
 
 @dataclass(slots=True)
 class Touched:
-    """What became of one event's touch."""
+    """The outcome of one event's touch."""
 
     handling: Handling
     verdicts: dict[str, Verdict]
@@ -22,11 +22,11 @@ class Touched:
     rows: frozenset[str]
     """Tasks whose deliveries went off the fast way."""
     facts: EventFacts
-    """Where the event stands after the commit."""
+    """The facts of the event after the commit."""
     asked: TaskSpec | None = None
-    """The task for which it asked for the instance's turn; then the commit was about nothing else."""
+    """The task for which it asked for the instance's turn; the commit then did nothing else."""
     has_turn: bool = True
-    """Whether it may be called now: no other delivery has the turn it asked for."""
+    """Whether it may be called now: no other delivery has the turn."""
 
     @property
     def must_wait(self) -> bool:
@@ -36,7 +36,7 @@ class Touched:
 
 @dataclass(slots=True, eq=False)
 class Portion:
-    """One instance in one batch: its handlings, and what was decided of them."""
+    """One instance in one batch: its events in hand, and the decision about them."""
 
     state: InstanceState
     handlings: list[Handling]
@@ -45,7 +45,7 @@ class Portion:
 
 
 def touch_of(handling: Handling, router_id: str) -> EventTouch:
-    """What is to be written of an event, as the domain takes it."""
+    """What there is to write of an event, for the domain."""
     results, rows = {}, {}
     for task_id, call in handling.calls.items():
         if call.result is not None:
@@ -67,7 +67,7 @@ def touch_of(handling: Handling, router_id: str) -> EventTouch:
 
 
 def written_rows(handling: Handling) -> frozenset[str]:
-    """Tasks of this event that have nothing more to do here once the commit is written."""
+    """Tasks of this event that are finished here once the commit is written."""
     return frozenset(
         task_id
         for task_id, call in handling.calls.items()

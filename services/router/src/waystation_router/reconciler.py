@@ -1,8 +1,8 @@
-"""Compares what the database says this router has in call with what it has in hand, both ways.
+"""Compares what the database has leased to this router with what it has in hand, both ways.
 
-The two can differ: the answer to a claim or to a commit was lost, a fault came between a claim and the
-call, another router broke the lease meanwhile. Without this, a delivery that is leased to a router that
-lives and does not have it would wait for the end of that router.
+The two can differ: the answer to a claim or to a commit was lost, a fault occurred between a claim and the
+call, another router broke the lease meanwhile. Otherwise a delivery that is leased to a live router that does
+not have it would wait until that router ends.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ log = structlog.get_logger(__name__)
 
 LOOK_EVERY = 2.0
 AGAIN_AFTER = 0.2
-"""After a look that left something open."""
+"""Seconds until the next comparison if the last one was incomplete."""
 PAGE = 500
 ORPHANS_AT_ONCE = 50
-"""Calls without a lease that one look goes into: each is loaded with its instance."""
+"""Calls without a lease that one comparison handles: each is loaded with its instance."""
 
 
 class Reconciler:
-    """Looks from time to time, and soon after `in_doubt` is set."""
+    """Compares periodically, and soon after `in_doubt` is set."""
 
     def __init__(
         self,
@@ -54,10 +54,10 @@ class Reconciler:
         self._committer = committer
         self._in_doubt = in_doubt
         self._unclaimed: dict[LeasedRow, int] = {}
-        """Rows in nobody's hand at the last look, with the number of claims begun by then."""
+        """Rows in nobody's hands at the last comparison, with the number of claims begun by then."""
 
     async def run(self) -> None:
-        """Looks until cancelled."""
+        """Compares until cancelled."""
         retries, failures = Retries("look_postponed"), 0
         while True:
             self._in_doubt.clear()
@@ -78,7 +78,7 @@ class Reconciler:
                     await self._in_doubt.wait()
 
     async def look(self) -> bool:
-        """One comparison; False: it left something open, as claims were under way meanwhile."""
+        """One comparison; False: it is incomplete, as claims were under way."""
         expected = self._with_leases()
         leased: set[tuple[str, str]] = set()
         before, self._unclaimed = self._unclaimed, {}
@@ -103,14 +103,14 @@ class Reconciler:
             ]
         )
         if leased:
-            # Of what a claim under way may hand over yet, nothing is told, nor of what came after it.
+            # Leases that a claim under way may still deliver, and later ones, are not reported.
             open_since = [row.since for row in self._unclaimed if row.since is not None]
             await self._store.compared(self._router_id, min([began_at, *open_since]))
         return not self._unclaimed
 
     def _is_orphaned(self, row: LeasedRow, before: dict[LeasedRow, int]) -> bool:
-        """Whether nobody here has it, nor can get it from a claim that leased it: every one that had begun
-        when it was first seen has ended."""
+        """Whether nothing here has it or can get it: every claim that had begun when it was first seen has
+        ended."""
         handling = self._ledger.handlings.get(row.event_id)
         if handling is not None and (
             row.task_id in handling.calls or self._committer.has(handling)
@@ -123,7 +123,7 @@ class Reconciler:
         return False
 
     def _with_leases(self) -> list[tuple[Handling, Call]]:
-        """Calls that the database should know as leased to this router."""
+        """Calls that the database should have as leased to this router."""
         return [
             (handling, call)
             for handling in self._ledger.handlings.values()
@@ -140,8 +140,8 @@ class Reconciler:
         )
 
     async def _park_orphans(self, orphans: list[tuple[Handling, Call]]) -> None:
-        """Calls whose lease this router does not have any more. What has its outcome is called for
-        nothing; anything else may still count, but nothing that is known of it does."""
+        """Calls whose lease this router has lost. With a final outcome the call is useless; any other may
+        still count, but what is known of it does not."""
         orphans = [(one, call) for one, call in orphans if self._is_in_hand(one, call)]
         orphans = orphans[:ORPHANS_AT_ONCE]
         if not orphans:

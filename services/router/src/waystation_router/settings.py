@@ -1,4 +1,4 @@
-"""What a router process is told by its environment and on its command line."""
+"""Settings of a router process, from the environment and the command line."""
 
 from __future__ import annotations
 
@@ -24,25 +24,24 @@ def _bindings(value: object) -> object:
 
 
 class RouterSettings(ServerSettings):
-    """`WAYSTATION_*`; every field has a safe default but the two addresses."""
+    """`WAYSTATION_*`; every field has a safe default except the two addresses."""
 
     router_host: str = "127.0.0.1"
     """Where health and reflection are served."""
     router_port: int = Field(default=7401, ge=0, le=65_535)
-    """0 takes a free one."""
+    """0: any free port."""
     router_prefetch: int = Field(default=1_000, ge=1, le=65_535)
-    """Messages this router holds unacknowledged at most."""
+    """Messages that this router holds unacknowledged at most."""
     router_lease_seconds: float = Field(default=10.0, ge=1.0, le=300.0)
-    """After this long without renewal other routers take over what it had in call."""
+    """After so long without renewal other routers take over its calls."""
     router_database_connections: int = Field(default=8, ge=4, le=100)
     router_pool: Annotated[str, AfterValidator(require_pool_name)] = DEFAULT_POOL
-    """Whose queue it consumes. `--pool` on the command line."""
+    """The pool whose queue it consumes. `--pool` on the command line."""
     router_bindings: Annotated[tuple[str, ...], BeforeValidator(_bindings)] = Field(default=())
-    """Which event types a pool other than the default one takes away from it: topic patterns, with
-    commas between. `--bind` on the command line."""
+    """Event types that a pool other than the default one takes: topic patterns, separated by commas.
+    `--bind` on the command line."""
     router_pool_expires_seconds: float = Field(default=POOL_EXPIRES_SECONDS, ge=1.0, le=86_400.0)
-    """How long that pool's queue stays when its last router is gone; then the default pool has
-    its events."""
+    """How long that pool's queue stays without a router; then the default pool gets its events."""
 
     @field_validator("router_bindings")
     @classmethod

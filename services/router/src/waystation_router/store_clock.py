@@ -1,4 +1,4 @@
-"""The store's clock as a router knows it: what it decides by, whatever its own clock says."""
+"""The store's clock as a router knows it: decisions use it, not the router's own clock."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from datetime import datetime, timedelta
 
 
 class StoreClock:
-    """Set by what the store answers; goes on between answers. Behind by no more than the answer was long in
-    coming."""
+    """Set from answers of the store; runs on between them. It is late by at most the time that the answer
+    took."""
 
     def __init__(self) -> None:
         self._set: tuple[datetime, float] | None = None
 
     def set(self, now: datetime) -> None:
-        """Takes over what the store has just said."""
+        """Takes the time of an answer."""
         self._set = now, time.monotonic()
 
     def now(self) -> datetime | None:
-        """The store's time; None while the store has said nothing."""
+        """The store's time; None before the first answer."""
         if self._set is None:
             return None
         then, at = self._set

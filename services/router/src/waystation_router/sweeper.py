@@ -1,5 +1,5 @@
-"""What brings back everything that is off the fast way: events whose announcement may be lost,
-deliveries that are due, parked ones whose endpoint is there, suspects, and what dead routers had.
+"""Brings back everything that is not on the fast path: events whose announcement may be lost, due and parked
+deliveries, suspects, and what dead routers had; and deletes what has expired.
 
 Every router sweeps; the store's claims keep them out of each other's way.
 """
@@ -35,28 +35,28 @@ OVERDUE_EVERY = 0.5
 LAPSED_EVERY = 1.0
 STARVING_AFTER = 5.0
 STARVING_AT_ONCE = 10
-"""Events announced once more in a turn where they are neither in the queue nor in many hands."""
+"""Events announced once more in a turn if they are probably in no queue and in no router's hands."""
 SHORT_QUEUE = 10
 LOST_EVERY = 1.0
 LEASES_EVERY = 1.0
 REQUESTS_EVERY = 600.0
 REQUESTS_AT_ONCE = 5_000
 EVENTS_AT_ONCE = 500
-# Portions of sweeps that may find hundreds of thousands of rows. One takes some 0.1 s, so that it is
-# far from the bound of a statement on a machine that is twenty times as slow.
+# Portions of sweeps that may find hundreds of thousands of rows. One takes some 0.1 s, far below the
+# statement timeout even on a machine that is twenty times slower.
 WOKEN_AT_ONCE = 2_000
 """Of all tasks together: as many as are claimed within some seconds."""
 BROKEN_AT_ONCE = 2_000
 LOST_AT_ONCE = 5_000
 GATHERED_FOR = 0.01
-"""How long places may become free before what waits for them is claimed: one claim for many."""
+"""Seconds in which more places may become free before deliveries are claimed: one claim for many."""
 MAX_IN_QUEUE = 2_000
 """Nothing is announced again while the queue holds more: it would only grow."""
 ACK_HOLD = 2.0
-"""How long a message may stay unacknowledged for a call; then the call gets a lease."""
+"""Seconds that a message may stay unacknowledged for a call; then the call gets a lease."""
 HOLDS_EVERY = 0.25
 LONGEST_PAUSE = 30.0
-"""Between two tries of a sweep that fails for no outage."""
+"""Between two tries of a sweep that fails without an outage."""
 
 
 class Sweeper:
@@ -95,20 +95,20 @@ class Sweeper:
         self._lost: tuple[str, float] | None = None
         self._settled_before = 0
         self._claims_wanted = asyncio.Event()
-        """Deliveries became due just now, or more are than were claimed and a place is free."""
+        """More deliveries may be due and can be claimed."""
         self._claims_exhausted = asyncio.Event()
         self._parked_remaining: set[str] = set()
-        """Tasks of which the last look at parked deliveries left some."""
+        """Tasks of which the last turn left parked deliveries."""
         self._endpoints_changed = time.monotonic()
-        """Until when those that were parked for some time, and before that, may be woken."""
+        """Deliveries parked before then for a fixed time may be woken early."""
         self._fully_woken: set[str] = set()
-        """Tasks of which all of those are."""
+        """Tasks of which all those are woken."""
         self._last_change = 0.0
-        """When endpoints changed last: what was decided after that knew of it."""
+        """When endpoints changed last: later decisions knew of it."""
         self._loops: list[Kept] = []
 
     def start(self) -> None:
-        # Each by itself: one that is slow, or fails, holds up no other.
+        # Separate loops: a slow or failing one delays no other.
         self._loops = [
             self._keep(seconds, turn, wake)
             for seconds, turn, wake in (
@@ -138,18 +138,18 @@ class Sweeper:
         self._lost = (reason, time.monotonic())
 
     def endpoints_changed(self) -> None:
-        """Deliveries may have been waiting for what is there now."""
+        """Parked deliveries may have an endpoint now."""
         self._last_change = time.monotonic()
         self._wake_all_parked()
 
     def parked(self, since: float) -> None:
-        """A delivery is parked for want of an endpoint, which was decided then: endpoints may have changed on
-        its way into the database, and what was parked before the change have been woken without it."""
+        """A delivery was parked for lack of an endpoint, as decided at `since`: if endpoints have changed
+        after that, it was not in the database yet when the others were woken."""
         if since <= self._last_change:
             self._wake_all_parked()
 
     def _wake_all_parked(self) -> None:
-        """Those too that were parked for some time, up to now."""
+        """Also those parked for a fixed time, up to now."""
         self._endpoints_changed = time.monotonic()
         self._fully_woken.clear()
         self._claims_exhausted.set()
@@ -168,8 +168,8 @@ class Sweeper:
         turn: Callable[[], Awaitable[bool]],
         wake: asyncio.Event | None,
     ) -> None:
-        """Takes turns until cancelled; the next one at once where a turn says there is more, or
-        where it is told to hurry."""
+        """Takes turns until cancelled; the next one at once if a turn reports that there is more, or if
+        `wake` is set."""
         wake = wake or asyncio.Event()
         retries, failures = Retries("sweep_postponed", sweep=_name(turn)), 0
         while True:
@@ -184,7 +184,7 @@ class Sweeper:
                 retries.failed(error)
                 await asyncio.sleep(wait_before(failures))
             except Exception:
-                # What one of them can't digest must not end the others, nor the router.
+                # A fault in one sweep must not end the others, nor the router.
                 failures += 1
                 log.exception("sweep_failed", sweep=_name(turn), times=failures)
                 await asyncio.sleep(wait_before(failures, longest=LONGEST_PAUSE))
@@ -196,7 +196,7 @@ class Sweeper:
     # --- deliveries off the fast way -------------------------------------------------------
 
     async def _deliveries(self) -> bool:
-        """Takes due deliveries of tasks that have a place and an endpoint."""
+        """Claims due deliveries of tasks that have a place and an endpoint."""
         if not self._claims.callable_tasks():
             return False
         if not await self._claims.deliveries():
@@ -206,7 +206,7 @@ class Sweeper:
                 self._claims_exhausted.set()
             return False
         if not self._claims.callable_tasks():
-            # More may be due than there are places: the next one that is free is a reason to look.
+            # More may be due than there are places: look again when the next one is free.
             self._calls.place_freed.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DELIVERIES_EVERY):
@@ -215,8 +215,8 @@ class Sweeper:
         return True
 
     async def _parked(self) -> bool:
-        """Wakes deliveries whose endpoint, or place, is there: a stock of them, again when it is
-        used up. So they come in turn with retries, and what is claimed is never far behind."""
+        """Wakes parked deliveries whose tasks have an endpoint and a place: a stock of them, and more when it
+        is used up. So they take turns with retries, and claims always find some."""
         changed = self._endpoints_changed
         free = {task.task_id for task in self._claims.callable_tasks()}
         if not free:
@@ -232,7 +232,7 @@ class Sweeper:
                     sorted(tasks), of_each, self._pools.now.called, parked_for=parked_for
                 )
         done = {task for task in free if woken.get(task, 0) < of_each}
-        # What has no place or endpoint now was not looked at.
+        # Tasks without a place or an endpoint now were not looked at.
         self._parked_remaining = (self._parked_remaining | free) - done
         if self._endpoints_changed is changed:
             self._fully_woken |= done
@@ -241,7 +241,7 @@ class Sweeper:
         return False
 
     async def _holds(self) -> bool:
-        """Gives leases to calls that last, so that their messages can be acked."""
+        """Leases deliveries of long calls, so that their messages can be acknowledged."""
         now = time.monotonic()
         holding = [
             handling
@@ -262,15 +262,15 @@ class Sweeper:
             self._committer.submit(handling)
         for handling, call in self._calls.waiting():
             if handling.event.expires_at is not None and not handling.facts.in_outbox:
-                # It was leased before it came into the line, and under a lease it does not expire.
+                # It was leased before it was queued, and a leased delivery does not expire.
                 self._calls.park(handling, call)
         return False
 
     # --- events ----------------------------------------------------------------------------
 
     async def _events(self) -> bool:
-        """Announces due events of this pool again, no faster than its queue drains: a pool that is
-        stuck keeps no other one's events from being announced."""
+        """Announces due events of this pool again, no faster than its queue drains: a stuck pool does not
+        delay other pools' events."""
         status = self._broker.status()
         if not status.connected or status.blocked:
             return False
@@ -285,29 +285,29 @@ class Sweeper:
         return taken and len(due_events) == EVENTS_AT_ONCE
 
     async def _losses(self) -> bool:
-        """Notes what the broker lost, and brings back what is noted as lost, by any router."""
+        """Records what the broker lost, and brings back what any router has recorded as lost."""
         if (lost := self._lost) is not None:
             reason, at = lost
             await self._store.note_lost(time.monotonic() - at)
             log.warning("messages_lost", reason=reason)
-            # A loss told meanwhile stays.
+            # A loss reported meanwhile stays.
             if self._lost is lost:
                 self._lost = None
         made_due = await self._store.make_lost_due(LOST_AT_ONCE)
         if made_due is None:
             return False
         log.info("lost_made_due", cause=made_due.cause, events=made_due.events)
-        # Not at once where another cause is next, or none.
+        # Not at once if another cause is next, or none.
         return made_due.more
 
     async def _lapsed(self) -> bool:
-        """Ends pools that nobody came back to; what their queues held is brought back."""
+        """Ends pools that no router joined in time; what their queues held is brought back."""
         for pool in await self._store.end_lapsed_pools():
             log.warning("pool_lapsed", pool=pool)
         return False
 
     async def _leases(self) -> bool:
-        """Brings back what dead routers had, once they, too, had the chance to renew."""
+        """Brings back what dead routers had, after they had the chance to renew."""
         if not self._lease.may_break_others:
             return False
         broken = await self._store.break_leases(
@@ -320,7 +320,7 @@ class Sweeper:
         return broken.more
 
     async def _requests(self) -> bool:
-        """Deletes the request ids that are kept no longer."""
+        """Deletes old request ids."""
         return await self._store.forget_requests(REQUESTS_AT_ONCE) == REQUESTS_AT_ONCE
 
     async def _starving(self) -> bool:

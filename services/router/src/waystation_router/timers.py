@@ -1,8 +1,9 @@
-"""Fires what is due: delayed events, deadlines, groups, and cleaning up after an end.
+"""Fires due timers: delayed events, deadlines, groups, and cleaning up after an end.
 
-Delayed events, of which a great many may be due at the same time, are fired in batches, without locks. All
-else, and what moved meanwhile, is fired under the instance's lock. A timer that can't be fired now (Postgres
-goes away, the registry moves) is claimed again a few seconds later, by this router or another one.
+Delayed events, of which very many may be due at the same time, are fired in batches, without locks.
+Everything else, and what changed meanwhile, is fired under the instance's lock. A timer that cannot be fired
+now (Postgres is away, the registry changed) is claimed again a few seconds later, by this router or another
+one.
 """
 
 from __future__ import annotations
@@ -35,13 +36,13 @@ _ABOUT_EVENTS = (TimerKind.EVENT, TimerKind.EXPIRY)
 
 @dataclass(frozen=True, slots=True)
 class _Delayed:
-    """An instance whose due timers are all about delayed events."""
+    """An instance all of whose due timers are for delayed events."""
 
     instance: Instance
     facts: Mapping[str, EventFacts]
     now: datetime
     due: Sequence[Timer]
-    """Those that stand as they were claimed."""
+    """Those that are unchanged since the claim."""
     material: timers.FiringFacts
 
 
@@ -55,7 +56,7 @@ class Timers:
         self._places = asyncio.Semaphore(INSTANCES_AT_ONCE)
 
     async def turn(self) -> bool:
-        """Fires what is due now; says whether there may be more."""
+        """Fires what is due now; returns whether there may be more."""
         claimed = await self._store.claim_timers(CLAIMED_AT_ONCE)
         if not claimed:
             return False
@@ -71,7 +72,7 @@ class Timers:
             except StoreUnavailable:
                 raise
             except Exception:
-                # One instance's fault must not keep the others' timers from firing.
+                # A fault in one instance must not prevent the timers of others.
                 log.exception("timers_fired_one_by_one", instances=len(delayed))
         await asyncio.gather(
             *(self._of_instance(key, due) for key, due in claimed.items() if key not in fired)
@@ -79,7 +80,7 @@ class Timers:
         return sum(map(len, claimed.values())) == CLAIMED_AT_ONCE
 
     async def _fire_at_once(self, due: Mapping[int, Sequence[Timer]]) -> frozenset[int]:
-        """Announces delayed events of many instances; the keys of those that are done."""
+        """Announces delayed events of many instances; returns the keys of the finished ones."""
 
         def fire(one: _Delayed, draft: Draft) -> int:
             for timer in one.due:
@@ -98,7 +99,8 @@ class Timers:
 
     async def _delayed(self, due: Mapping[int, Sequence[Timer]]) -> list[_Delayed]:
         loaded = await self._store.load([timer.ref for timers in due.values() for timer in timers])
-        # Read after the instances: what stands now and moved with none of them stood all the time.
+        # Read after the instances: a timer that is set now, in an instance that has not changed since, was
+        # set all the time.
         current = await self._store.timers_of_instances(list(due))
         found = []
         for key, claimed in due.items():
@@ -123,7 +125,7 @@ class Timers:
         async def fire(decision: Decision) -> None:
             locked = decision.locked
             current = await locked.timers()
-            # One that was set anew since it was claimed has a time of its own.
+            # A timer that was set again since the claim has another time.
             as_claimed = set(current)
             wanted = [timer for timer in due if timer in as_claimed]
             material = await _material(locked, wanted, current)
@@ -139,7 +141,7 @@ class Timers:
         except WorkflowNotFound:
             log.error("timers_without_workflow", instance_key=key)
         except Exception:
-            # One instance's fault must not keep the others' timers from firing.
+            # A fault in one instance must not prevent the timers of others.
             log.exception("timers_failed", instance_key=key)
         else:
             commit = decided.commit

@@ -1,9 +1,9 @@
-"""Who waits in this router until an instance's turn is over: results that others computed, and deliveries
-that lost.
+"""Waits in this router for an instance's turn: results that were computed while another delivery had the
+turn, and deliveries that lost a conflict.
 
-One delivery has the turn at a time. Results that wait for its end are submitted together, and behind them
-the delivery that lost longest ago asks for the turn. So a delivery that many of its instance contend with
-is called once to lose and once to win, however many they are.
+One delivery has the turn at a time. When it ends, the waiting results are submitted together, and then the
+delivery that lost longest ago asks for the turn. So a contending delivery is called once to lose and once to
+win, however many there are.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from waystation_router.ledger import Call, Handling, InstanceState
 
 FIRST_LOOK_AFTER = 0.02
 LAST_LOOK_AFTER = 0.5
-"""Seconds between two looks whether a turn is over whose end this router does not hear of: its delivery is
-in another router's hands, or its time has passed. They double."""
+"""Seconds between checks of a turn whose end this router is not notified of: its delivery is in another
+router's hands, or its time has passed. They double."""
 
 
 class _Waiting:
@@ -38,32 +38,33 @@ class _Waiting:
 
 
 class Turns:
-    """Keeps what waits, by instance. `submit` is called with what is to be committed."""
+    """Keeps what waits, by instance. `submit` gets what can be committed."""
 
     def __init__(self, submit: Callable[[Handling], None]) -> None:
         self._submit = submit
         self._waiting: dict[int, _Waiting] = {}
 
     def result_waits(self, handling: Handling) -> None:
-        """A result that came while another delivery had the turn."""
+        """Keeps a result that arrived while another delivery had the turn."""
         self._of(handling).results[handling.event_id] = handling
 
     def lost(self, handling: Handling, call: Call) -> None:
-        """A delivery that is called again once it has the turn."""
+        """Keeps a delivery that is called again once it has the turn."""
         self._of(handling).line.append((handling, call))
 
     def not_taken(self, handling: Handling, call: Call) -> None:
-        """A delivery that asked for the turn while another had it: it stays the first."""
+        """Keeps a delivery that asked for the turn while another had it: it stays first."""
         self._of(handling).line.appendleft((handling, call))
 
     def are_wanted(self, state: InstanceState) -> bool:
-        """Whether some delivery of the instance has the turn, or waits for it: who loses now would lose again."""
+        """Whether some delivery of the instance has the turn, or waits for it: a delivery that loses now
+        would lose again."""
         waiting = self._waiting.get(state.instance.key)
         return state.instance.turn is not None or (waiting is not None and bool(waiting.line))
 
     def look(self, state: InstanceState, *, refused: bool) -> None:
-        """Lets go what waits, if the turn is over: to be called after each commit of the instance. `refused`:
-        something of the commit had to wait, so it is not over."""
+        """Releases what waits, if the turn is over; called after each commit of the instance. `refused`: a
+        part of the commit had to wait, so the turn is not over."""
         waiting = self._waiting.get(state.instance.key)
         if waiting is None:
             return
@@ -82,7 +83,7 @@ class Turns:
         return self._waiting.setdefault(handling.state.instance.key, _Waiting())
 
     def _ask(self, key: int, waiting: _Waiting) -> None:
-        """One that waits is submitted; what becomes of it shows whether the turn is over."""
+        """Submits one that waits; the outcome shows whether the turn is over."""
         waiting.look = None
         if not (self._next_result(waiting) or self._next_in_line(waiting) or waiting.line):
             del self._waiting[key]
@@ -97,7 +98,7 @@ class Turns:
     def _next_result(self, waiting: _Waiting) -> bool:
         while waiting.results:
             handling = waiting.results.pop(next(iter(waiting.results)))
-            # Not what was committed meanwhile, with another result of its event.
+            # Without those committed meanwhile, with another result of their event.
             if any(call.has_outcome for call in handling.calls.values()):
                 self._submit(handling)
                 return True

@@ -1,7 +1,7 @@
-"""What a server needs to keep running: background tasks that somebody owns, retries that are paced,
-and an answer to whether writes go through.
+"""What a server needs to keep running: background tasks with an owner, paced retries, and whether writes
+work.
 
-May import `domain`. Nothing in here knows a store, a broker or gRPC.
+May import `domain`. Knows no store, no broker and no gRPC.
 """
 
 from waystation_core.background.contact import Contact

@@ -1,7 +1,7 @@
-"""Whether writes go through: what health says of the database.
+"""Whether writes to the database work, for health.
 
-Asked of a probe that writes nothing and needs all that a write needs; and of what the last writes
-met, as a full disk or a broken page is met by rows only.
+Known from a probe that writes nothing but needs everything that a write needs, and from the last writes: a
+full disk or a broken page shows only with rows.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from waystation_domain.errors import StoreUnavailable
 
 PROBE_EVERY_SECONDS = 1.0
 PATIENCE_SECONDS = 3.0
-"""A probe that takes longer has failed: a frozen database answers nothing at all."""
+"""A longer probe has failed: a frozen database does not answer at all."""
 REMEMBERED_SECONDS = 5.0
-"""How long a failed write counts when none was made since."""
+"""How long a failed write counts if no other was made since."""
 
 
 class Contact:
-    """Follows one server's writes. `watch` is a loop; the others are told by whoever writes."""
+    """Follows one server's writes. `watch` is a loop; writers call the other methods."""
 
     def __init__(self, probe: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._probe = probe
         self.answers = True
-        """Whether the last probe came through."""
+        """Whether the last probe succeeded."""
         self._failed_at: float | None = None
         self._asked: asyncio.Task[None] | None = None
         self.trouble = ""
-        """What is the matter, for people; empty when nothing is."""
+        """What is wrong, for people; empty if nothing is."""
 
     @property
     def writes(self) -> bool:
-        """Whether a write would go through, as far as can be known."""
+        """Whether a write would succeed, as far as is known."""
         failed = self._failed_at
         return self.answers and (failed is None or time.monotonic() - failed > REMEMBERED_SECONDS)
 
     def failed(self, error: StoreUnavailable) -> None:
-        """A write did not go through."""
+        """A write failed."""
         self._failed_at = time.monotonic()
         self.trouble = error.message
 
     def succeeded(self) -> None:
-        """A write went through."""
+        """A write succeeded."""
         self._failed_at = None
 
     async def watch(self) -> None:
@@ -55,10 +55,10 @@ class Contact:
             await asyncio.sleep(PROBE_EVERY_SECONDS)
 
     async def look(self) -> None:
-        """Probes once; one that is on its way still is waited for instead."""
+        """Probes once, or waits for the probe under way."""
         if self._asked is None:
             self._asked = step(self._probe())
-        # It is not cancelled: a driver would wait for the database once more, to tell it so.
+        # It is not cancelled: the driver would wait for the database again, to cancel the query.
         await asyncio.wait({self._asked}, timeout=PATIENCE_SECONDS)
         if not self._asked.done():
             self.answers, self.trouble = False, "The database does not answer."

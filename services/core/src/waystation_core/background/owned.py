@@ -33,11 +33,11 @@ T = TypeVar("T")
 MOST_FAILURES = 10
 LONGEST_WAIT_SECONDS = 5.0
 WELL_AFTER_SECONDS = 60.0
-"""A loop that ran this long had begun again for good: its failures are counted anew."""
+"""A loop that ran so long has recovered: its failures are counted from zero."""
 
 
 class Died(Exception):
-    """A background task can't go on; the message names it. The log has the reason."""
+    """A background task cannot continue; the message names it. The log has the reason."""
 
 
 class Owner:
@@ -45,20 +45,20 @@ class Owner:
 
     def __init__(self) -> None:
         self.kept: set[Kept] = set()
-        """The loops that run now."""
+        """The running loops."""
         self.jobs: set[asyncio.Task[Any]] = set()
         self.death: Died | None = None
         self._on_death: list[Callable[[], None]] = []
 
     def on_death(self, callback: Callable[[], None]) -> None:
-        """Calls back once, at the first death; at once if that has been."""
+        """Calls back once, at the first death; at once if there was one."""
         if self.death is not None:
             callback()
         else:
             self._on_death.append(callback)
 
     def died(self, name: str, why: str, error: BaseException | None = None) -> None:
-        """Says that the process can't go on."""
+        """Reports that the process cannot continue."""
         log.error("background_task_died", task=name, why=why, exc_info=error)
         if self.death is None:
             self.death = Died(f"its background task {name} cannot continue: {why}")
@@ -100,16 +100,16 @@ class Kept:
         return self.task.done()
 
     def cancel(self) -> None:
-        """Ends it; nobody minds."""
+        """Cancels it; nothing is reported."""
         self._let_go = True
         self.task.cancel()
 
     async def wait(self) -> None:
-        """Returns when it has ended. Raises nothing that it raised."""
+        """Returns when it has ended. Raises nothing."""
         await asyncio.wait({self.task})
 
     def throw(self, error: Exception) -> None:
-        """For tests: as if its work had raised this just now."""
+        """For tests: as if its work had just raised this."""
         self._thrown = error
         self.task.cancel()
 
@@ -150,13 +150,13 @@ def keep(
     again: bool = True,
     ends: bool = False,
 ) -> Kept:
-    """Runs a loop. `again` False: it can't begin again, what it had in hand would be lost. `ends`: it
-    may return by itself."""
+    """Runs a loop. With `again` False it cannot be restarted, as what it had in hand would be lost. `ends`:
+    it may return."""
     return Kept(name, work, again=again, ends=ends)
 
 
 def job(name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """Runs something that ends by itself. It is kept from being collected; what it raises is logged."""
+    """Runs something that ends. It is kept from being collected; what it raises is logged."""
     mine = owner()
     task = asyncio.get_running_loop().create_task(work, name=name)
     mine.jobs.add(task)
@@ -171,5 +171,5 @@ def job(name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
 
 
 def step(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """Runs a part of the caller's own work beside it. The caller awaits it and hears what it raises."""
+    """Runs a part of the caller's own work beside it. The caller awaits it, with what it raises."""
     return asyncio.get_running_loop().create_task(work)

@@ -1,7 +1,7 @@
-"""Trying again what an outage stopped: waits that grow, and a log that stays readable.
+"""Retries after an outage: growing waits, and a readable log.
 
-A retry loop says when the outage begins and when it is over, and one line in between every so often;
-never one line for each try.
+A retry loop logs when the outage begins and ends, and one line every so often in between, not one for each
+try.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ SAY_AGAIN_SECONDS = 10.0
 def wait_before(
     attempt: int, *, first: float = FIRST_WAIT_SECONDS, longest: float = LONGEST_WAIT_SECONDS
 ) -> float:
-    """Seconds to wait after this many failures in a row (from 1): doubled each time up to `longest`,
-    less up to a fifth by chance, so that those who failed together do not come back together."""
+    """Seconds to wait after this many failures in a row (from 1): doubled each time up to `longest`, minus up
+    to a fifth at random, so that those who failed together do not return together."""
     steady = min(longest, first * 2.0 ** min(attempt - 1, 30))
     return steady * random.uniform(0.8, 1.0)  # noqa: S311  # not a secret
 
 
 async def through_outages(work: Callable[[], Awaitable[T]], event: str) -> T:
-    """What the work gives, however often the database must be asked for it: a step that a process can't go on
-    without, and need not end for."""
+    """Repeats the work until the database answers, and returns its result: for a step that a process cannot
+    go on without."""
     retries, failures = Retries(event), 0
     while True:
         try:
@@ -49,7 +49,7 @@ async def through_outages(work: Callable[[], Awaitable[T]], event: str) -> T:
 
 
 class Retries:
-    """What the log is told of one kind of work that is tried again and again."""
+    """The log of one kind of work that is retried."""
 
     def __init__(self, event: str, **names: Any) -> None:
         self._log = structlog.get_logger(event).bind(**names)
@@ -60,7 +60,7 @@ class Retries:
         self._failures = 0
 
     def failed(self, error: BaseException | None, **facts: Any) -> None:
-        """Another try failed. `facts` are told with the line, where there is one."""
+        """Another try failed. `facts` are logged with the line, if there is one."""
         now = time.monotonic()
         if self._began is None:
             self._began, self._failures, self._said = now, 0, False
@@ -78,7 +78,7 @@ class Retries:
         )
 
     def over(self) -> None:
-        """A try went through."""
+        """A try succeeded."""
         if self._began is None:
             return
         began, self._began = self._began, None

@@ -24,13 +24,13 @@ from waystation_domain.model import DEFAULT_NAMESPACE
 DEFAULT_POOL = "default"
 
 POOL_EXPIRES_SECONDS = 300.0
-"""How long the queue of a pool other than the default one stays without a consumer."""
+"""Seconds that the queue of a pool other than the default one stays without a consumer."""
 
 LEVELS = 10
-"""Priority levels that a broker tells apart, 0 (last) to 9 (first)."""
+"""Priority levels of a broker, 0 (last) to 9 (first)."""
 
 MAX_EVENTS_PER_ANNOUNCEMENT = 50
-"""Keeps a message below `MAX_BODY_BYTES` even where every id has its full 200 characters."""
+"""Keeps a message below `MAX_BODY_BYTES` even if every id has its full 200 characters."""
 
 MAX_BINDINGS = 100
 """Of one pool."""
@@ -55,21 +55,21 @@ def lowest_priority_of(level: int) -> int:
 
 
 def require_pool(pool: str, bindings: Sequence[str]) -> None:
-    """Raises ValueError unless the pool can exist: a short lower-case name, and bindings for
-    every pool but the default one, which has none because it gets what no other pool takes."""
+    """Raises ValueError unless the pool can exist: a short lower-case name, and bindings for every pool
+    except the default one, which gets what no other pool takes."""
     require_pool_name(pool)
     require_bindings(pool, bindings)
 
 
 def require_pool_name(pool: str) -> str:
-    """The name. Raises ValueError for one that no pool can have."""
+    """Returns the name. Raises ValueError for an invalid one."""
     if not _POOL.fullmatch(pool):
         raise ValueError(f"pool {pool!r} must match {_POOL.pattern}")
     return pool
 
 
 def require_bindings(pool: str, bindings: Sequence[str]) -> None:
-    """Raises ValueError where a pool has bindings and takes none, the other way round, or too many."""
+    """Raises ValueError for missing, unexpected or too many bindings."""
     if (pool == DEFAULT_POOL) == bool(bindings):
         wanted = "no bindings" if pool == DEFAULT_POOL else "at least one binding"
         raise ValueError(f"pool {pool!r} must have {wanted}")
@@ -81,11 +81,8 @@ def require_bindings(pool: str, bindings: Sequence[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class AnnouncedEvent:
-    """The identity of one event, as much as a router needs to load it.
-
-    `version` is the version of the commit that raised the event: a cached context that is older
-    must not be used.
-    """
+    """The identity of one event, all that a router needs to load it. `version` is the version of the commit
+    that raised the event: an older cached context must not be used."""
 
     event_id: str
     workflow_instance_id: str
@@ -123,10 +120,10 @@ class Announcement:
 
 
 class AnnounceOutcome(enum.Enum):
-    """What became of one announcement."""
+    """The outcome of one announcement."""
 
     CONFIRMED = "confirmed"
-    """A queue had it. It may still be lost later: the outbox row stays."""
+    """A queue has it. It may still be lost later: the outbox row stays."""
 
     RETURNED = "returned"
     """No queue took it (deleted, unbound). Due again at once."""
@@ -137,15 +134,15 @@ class AnnounceOutcome(enum.Enum):
 
 
 Token: TypeAlias = tuple[object, int]
-"""Names a received message to the subscription that gave it. Opaque: keep it, give it back."""
+"""Identifies a received message within its subscription. Opaque: keep it and pass it back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One announcement that this process now holds unacknowledged.
+    """An announcement that this process holds unacknowledged.
 
-    `redelivered`: some consumer was offered it before and did not acknowledge it. False proves
-    nothing: the sweeper's announcements are new messages.
+    `redelivered`: a consumer got it before and did not acknowledge it. False proves nothing: the sweeper's
+    announcements are new messages.
     """
 
     announcement: Announcement
@@ -155,7 +152,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterCopy:
-    """What an operator sees of a dead letter in the broker. The dead letter itself is a row."""
+    """The copy of a dead letter in the broker, for operators. The dead letter itself is a row."""
 
     event_id: str
     event_type: str
@@ -169,8 +166,8 @@ class DeadLetterCopy:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A commit changed an instance: its version and status (WorkflowStatus number) after it, and
-    whether it left the instance idle."""
+    """A commit changed an instance: its version and status (WorkflowStatus number) afterwards, and whether
+    the instance became idle."""
 
     workflow_instance_id: str
     version: int
@@ -216,8 +213,8 @@ class BrokerStatus:
 class Subscription(Protocol):
     """Announcements of one pool, taken by this process.
 
-    It outlives connections: after a loss it comes back by itself, what it held is offered to the
-    pool again, and tokens from before are stale. Undecodable messages never reach the caller.
+    It outlives connections: after a loss it reconnects automatically, the pool gets its messages again, and
+    older tokens are stale. Undecodable messages never reach the caller.
     """
 
     @property
@@ -226,28 +223,24 @@ class Subscription(Protocol):
         ...
 
     async def take(self, limit: int) -> list[Received]:
-        """Returns what is already there, up to `limit` messages, the higher level first and in
-        arrival order within a level; waits until there is at least one.
-
-        Returns an empty list only once the subscription is stopped. No message is lost when the
-        call is cancelled. One caller at a time.
-        """
+        """Returns what is there, up to `limit` messages, the higher level first and in arrival order within a
+        level; waits until there is at least one. Returns an empty list only after `stop`. No message is lost
+        if the call is cancelled. One caller at a time."""
         ...
 
     def ack(self, tokens: Sequence[Token]) -> None:
-        """Tells the broker that these are done with; does not wait. Stale and repeated tokens are
-        dropped silently (a message behind a stale token comes again)."""
+        """Acknowledges these messages; does not wait. Stale and repeated tokens are ignored (a message with a
+        stale token comes again)."""
         ...
 
     def release(self, tokens: Sequence[Token]) -> None:
-        """Gives these back to the pool, to come again as redelivered; does not wait. Stale and
-        repeated tokens are dropped silently. For a graceful stop: released in a loop, a message
-        comes straight back."""
+        """Returns these to the pool, to come again as redelivered; does not wait. Stale and repeated tokens
+        are ignored. For a graceful stop: released in a loop, a message comes straight back."""
         ...
 
     async def stop(self) -> None:
-        """Takes no new messages and gives back those that `take` has not handed out; what was
-        handed out can still be acked or released. Idempotent."""
+        """Takes no new messages and returns those that `take` has not given out; the others can still be
+        acked or released. Idempotent."""
         ...
 
     async def close(self) -> None:
@@ -256,27 +249,26 @@ class Subscription(Protocol):
 
 
 class Broker(Protocol):
-    """Announce, consume, notify. Made by `waystation_core.broker.open_broker`; it connects in
-    the background and reconnects by itself, so only `wait_ready` ever waits for the broker."""
+    """Announces, consumes, notifies. Made by `waystation_core.broker.open_broker`. It connects and reconnects
+    in the background, so only `wait_ready` waits for the broker."""
 
     async def announce(self, batch: Sequence[Announcement]) -> list[AnnounceOutcome]:
-        """Sends all, waits once for the confirms of all, and answers in the same order.
+        """Sends all, waits once for all confirms, and returns the outcomes in the same order.
 
-        Never raises because the broker is away or refuses: UNCONFIRMED, at once where it is known
-        to be away or blocked, else after `CONFIRM_SECONDS` at most. Look at `status().connected`
-        before sweeping, or a sweep turns in a tight loop. If the call is cancelled the messages
-        may have gone out.
+        Never raises if the broker is away or refuses: the outcome is UNCONFIRMED, at once if that is known,
+        else after at most `CONFIRM_SECONDS`. Check `status().connected` before sweeping, or a sweep becomes a
+        tight loop. If the call is cancelled, the messages may have been sent.
         """
         ...
 
     def dead_letter(self, copies: Sequence[DeadLetterCopy]) -> None:
-        """Puts copies where operators look, best effort: does not wait, never raises, and drops
-        them when the broker is away."""
+        """Publishes copies for operators, best effort: does not wait, never raises, and drops them if the
+        broker is away."""
         ...
 
     def notify(self, batch: Sequence[Notice]) -> None:
-        """Tells every process that subscribed to notices, as one message, best effort: does not
-        wait, never raises, and drops it when the broker is away."""
+        """Sends one message to every process that subscribed to notices, best effort: does not wait, never
+        raises, and drops it if the broker is away."""
         ...
 
     def subscribe_notices(
@@ -284,12 +276,9 @@ class Broker(Protocol):
         callback: Callable[[Sequence[Notice]], None],
         on_reconnected: Callable[[], None] | None = None,
     ) -> None:
-        """Calls `callback` in the loop with every batch that any process notifies from now on, in
-        no promised order; some may be missed. `on_reconnected` is called each time notices flow
-        again after a gap: read again what you wait for. At most one subscription per broker.
-
-        Raises RuntimeError for a second one.
-        """
+        """Calls `callback` in the loop with every batch of notices from now on, in no promised order; some
+        may be missed. Calls `on_reconnected` each time notices arrive again after a gap: read again what you
+        wait for. At most one subscription per broker. Raises RuntimeError for a second one."""
         ...
 
     async def consume(
@@ -327,19 +316,18 @@ class Broker(Protocol):
         ...
 
     async def depth(self, pool: str = DEFAULT_POOL) -> int | None:
-        """Messages of the pool that wait and are held by no consumer; None when unknown (broker
-        away, no such queue). Costs round trips: ask about once a second at most. To RabbitMQ a
-        question is a use: asked about again and again, a pool without consumers never expires."""
+        """Messages of the pool that wait and that no consumer holds; None if unknown (broker away, no such
+        queue). Costs round trips: call it at most about once a second. RabbitMQ counts a question as a use: a
+        pool that is asked about again and again never expires."""
         ...
 
     def status(self) -> BrokerStatus: ...
 
     async def wait_ready(self, seconds: float | None = None) -> bool:
-        """Waits until `status().ready`, at most so long (None: without bound); says whether."""
+        """Waits until `status().ready`, at most so long (None: without limit); returns whether it is."""
         ...
 
     async def close(self) -> None:
-        """Stops the subscription, gives back what is unacknowledged, and disconnects. Acks and
-        notices given before are flushed. A broker that does not answer delays it by a few
-        seconds. Idempotent."""
+        """Stops the subscription, returns what is unacknowledged, and disconnects. Earlier acks and notices
+        are flushed. A broker that does not answer delays it by a few seconds. Idempotent."""
         ...

@@ -1,8 +1,8 @@
-"""After the commit: events are announced, and whoever waits for an instance is given notice.
+"""After the commit: announces events, and sends notices to those who wait for an instance.
 
-The outbox rows are the promise; this only makes it quick. What the broker returned or did not
-confirm is made due at once, and the sweeper takes it from there; it also takes what is left out because too
-much has no outcome yet.
+The outbox rows are the guarantee; this only makes it fast. Messages that the broker returned or did not
+confirm become due at once, and the sweeper announces them again; so it does with events that are left out
+because too many have no outcome yet.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 MOST_UNDER_WAY = 20_000
-"""Events without an outcome yet, above which further ones are left to the sweeper."""
+"""Above so many events without an outcome, further ones are left to the sweeper."""
 
 
 class Relay:
@@ -50,15 +50,15 @@ class Relay:
         self._levels = FairLevels()
         self._under_way: set[asyncio.Task[Any]] = set()
         self._events_under_way = 0
-        # What was to be made due and could not be.
+        # Events that could not be made due.
         self._not_due: deque[str] = deque(maxlen=MOST_UNDER_WAY)
         self._not_announced = Retries("announcements_left_to_the_sweeper")
         self._not_taken = Retries("announcements_not_taken")
         self._not_made_due = Retries("announcements_not_made_due")
 
     def committed(self, commits: Sequence[InstanceCommit]) -> None:
-        """Announces the events of these commits and gives notice of their instances. Those that changed
-        nothing are passed over."""
+        """Announces the events of these commits and sends notices of their instances. Commits without changes
+        are ignored."""
         if self._not_due:
             self._make_due_again()
         commits = [commit for commit in commits if not commit.is_empty]
@@ -85,7 +85,8 @@ class Relay:
         ]
         if copies:
             self._broker.dead_letter(copies)
-        # Only what can end a wait is news: one notice for a workflow instead of one for each step.
+        # Only changes that can end a wait are reported: one notice for a workflow instead of one for each
+        # step.
         notices = [
             Notice(
                 workflow_instance_id=commit.after.workflow_instance_id,
@@ -101,7 +102,7 @@ class Relay:
             self._broker.notify(notices)
 
     def perhaps_committed(self, commits: Sequence[InstanceCommit]) -> None:
-        """Has the events of these commits announced soon, if they were written: the answer to that was
+        """Has the events of these commits announced soon, if they were written: the answer to the commit was
         lost, and nobody else knows of them."""
         raised = [event.event_id for commit in commits for event in commit.outbox_add]
         if raised:
@@ -113,7 +114,7 @@ class Relay:
         self._announce(_grouped(self._of_commit(start.event, start.instance) for start in starts))
 
     async def announce_due(self, due: Sequence[DueEvent]) -> bool:
-        """Announces events that the sweeper claimed; says whether the broker took them all."""
+        """Announces events that the sweeper claimed; returns whether the broker took them all."""
         return await self._announced(_grouped(due))
 
     async def close(self) -> None:
@@ -139,7 +140,7 @@ class Relay:
     def _announce(self, batch: list[Announcement]) -> None:
         events = sum(len(announcement.events) for announcement in batch)
         if self._events_under_way and self._events_under_way + events > MOST_UNDER_WAY:
-            # A slow broker, or a slow database, must not fill the memory of its clients.
+            # A slow broker or database must not fill the memory of its clients.
             self._not_announced.failed(None, events=events)
             return
         self._not_announced.over()
@@ -181,13 +182,13 @@ class Relay:
             await self._store.make_due(event_ids)
             self._not_made_due.over()
         except StoreUnavailable as error:
-            # Tried again when the next commit has gone through. Their rows become due by themselves, too.
+            # Tried again after the next commit. Their rows also become due on their own.
             self._not_made_due.failed(error, events=len(event_ids))
             self._not_due.extend(event_ids)
 
 
 def _grouped(due: Iterable[DueEvent]) -> list[Announcement]:
-    """One message for events that share type and level, as far as one message goes."""
+    """One message for events of the same type and level, up to the limits of a message."""
     groups: dict[tuple[str, int], list[DueEvent]] = {}
     for event in due:
         groups.setdefault((event.event_type, level_of(event.priority)), []).append(event)

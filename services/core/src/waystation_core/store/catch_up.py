@@ -1,4 +1,4 @@
-"""What catch-up asks of the store: events that nobody handled when they came, for a task that is new."""
+"""The store's part of catch-up: events that nobody handled when they were raised, for a new task."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from waystation_domain.model import DEFAULT_NAMESPACE
 from waystation_domain.task_spec import TaskSpec
 
 CATCH_UP_AGAIN_SECONDS = STATEMENT_TIMEOUT_SECONDS + 1
-"""Commits that began before a task was registered did not know it; after this none is left."""
+"""Commits that began before a task was registered did not know it; after so long there are none left."""
 
 CATCH_UP_CLAIM_SECONDS = 15
-"""Who claims a second look and dies leaves it to another one after this. Two that look at the same time offer
-nothing twice."""
+"""A second look whose process died is left to another one after so long. Two at the same time deliver nothing
+twice."""
 
 
 def never_delivered(task_id: str) -> str:
-    """Of an entry `h` of history that says UNHANDLED: whether this task, a parameter, never had a delivery
-    of its event, open or ended. (A task may be called `client` or `system`: their own entries have no
-    attempt, and fail nothing.)"""
+    """For an UNHANDLED entry `h` of history: whether this task, a parameter, never had a delivery of its
+    event, open or ended. (A task may be called `client` or `system`: their own entries have no attempt and do
+    not fail.)"""
     return f"""
 NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = h.event_id AND d.task_id = {task_id})
 AND NOT EXISTS (SELECT 1 FROM history later
@@ -68,7 +68,7 @@ RETURNING spec
 
 
 class CatchUps:
-    """Catch-up's part of `ports.store.RegistryStore`."""
+    """Implements catch-up for `ports.store.RegistryStore`."""
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool

@@ -30,7 +30,7 @@ Connection = AsyncConnection[TupleRow]
 ConnectionPool = AsyncConnectionPool[Connection]
 
 STATEMENT_TIMEOUT_SECONDS = 5
-"""Bounds every statement; catch-up relies on it to know when older commits are over."""
+"""Bounds every statement; catch-up relies on it to know when older commits have ended."""
 
 _SESSION = {
     "statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
@@ -58,7 +58,7 @@ _QUESTION_SESSION = {**_SESSION, "enable_seqscan": "off", "enable_bitmapscan": "
 
 
 def options_of(settings: Mapping[str, str]) -> str:
-    """As Postgres takes them when a connection is opened."""
+    """As options of a Postgres connection."""
     return " ".join(f"-c {name}={value}" for name, value in settings.items())
 
 
@@ -75,7 +75,7 @@ async def _configure_hot(connection: Connection) -> None:
 
 async def _configure_for_questions(connection: Connection) -> None:
     await _configure(connection)
-    # Never prepared: each is planned for its own values and for the statistics of its day.
+    # Never prepared: each is planned for its own values and current statistics.
     connection.prepare_threshold = None
 
 
@@ -97,13 +97,13 @@ def hot_share(size: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """All connections of a server that is asked questions."""
+    """All connections of a server that answers questions."""
 
     hot: ConnectionPool
     questions: ConnectionPool
 
     async def open(self, *, wait: bool = False) -> None:
-        """Connects; with `wait` it returns when the first connections are there."""
+        """Connects; with `wait` it returns when the first connections are open."""
         await self.hot.open(wait=wait)
         await self.questions.open(wait=wait)
 
@@ -117,8 +117,7 @@ def open_connections(url: str, *, size: int, name: str) -> Connections:
     hot = hot_share(size)
     return Connections(
         open_pool(url, size=hot, name=name),
-        # Checked before each use: questions are rare, and nobody would notice in between that Postgres
-        # was gone.
+        # Checked before each use: questions are rare, and nothing else would notice that Postgres was away.
         _pool(
             url,
             size - hot,
@@ -166,8 +165,8 @@ def _pool(
 
 @asynccontextmanager
 async def connection_of(pool: ConnectionPool) -> AsyncIterator[Connection]:
-    """A connection for a statement or a transaction. Library errors come out as StoreUnavailable
-    or, where what was to be written is at fault, as WriteRefused (`faults`)."""
+    """A connection for a statement or a transaction. Library errors become StoreUnavailable, or WriteRefused
+    if what was to be written is invalid (`faults`)."""
     task = asyncio.current_task()
     cancels = task.cancelling() if task is not None else 0
     try:
@@ -217,7 +216,7 @@ def _background(check: Coroutine[Any, Any, None]) -> None:
 
 
 def sqlalchemy_url(url: str) -> str:
-    """The same address for SQLAlchemy, with the psycopg 3 driver."""
+    """The same URL for SQLAlchemy, with the psycopg 3 driver."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(scheme="postgresql+psycopg"))
 

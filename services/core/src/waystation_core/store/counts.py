@@ -1,7 +1,7 @@
-"""How many instances there are, in bounded time: nothing is ever deleted, so there may be many millions.
+"""The number of instances, in bounded time: nothing is ever deleted, so there may be many millions.
 
-The newest ones, where nearly everything open is, are counted one by one. Older ones are estimated
-from a sample of the table's pages, as a planner does it, but by status.
+The newest ones, where nearly everything open is, are counted. Older ones are estimated from a sample of the
+table's pages, like a planner does, but by status.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from waystation_core.store.connections import Connection
 from waystation_domain.model import Status
 
 NEWEST = 50_000
-"""Counted exactly. Of these there is no estimate."""
+"""How many are counted exactly."""
 _PAGES = 2_000
-"""Of 8 KiB, that are sampled for the older ones: good for a few percent of a large number."""
+"""Pages of 8 KiB that are sampled for the older ones: accurate to a few percent of a large number."""
 
 _NEWEST_ONES = """
 SELECT n.status, n.is_idle, count(*), min(n.key) FROM (
@@ -24,7 +24,7 @@ SELECT n.status, n.is_idle, count(*), min(n.key) FROM (
 ) n WHERE n.namespace = %(namespace)s GROUP BY 1, 2
 """
 
-# The same pages each time, so that numbers which are looked at again and again do not flicker.
+# The same pages each time, so that repeated numbers do not flicker.
 _OLDER_ONES = """
 SELECT s.status, s.idle IS NOT NULL, count(*)
 FROM workflow_instances s TABLESAMPLE SYSTEM (%(percent)s) REPEATABLE (1)
@@ -40,11 +40,11 @@ class Counts:
     """All statuses."""
     idle: int
     estimated: bool
-    """Whether older ones are in the numbers as an estimate."""
+    """Whether the numbers include an estimate of older ones."""
 
 
 async def instances(connection: Connection, namespace: str) -> Counts:
-    """Counts the instances, or estimates them where there are more than NEWEST."""
+    """Counts the instances, or estimates them if there are more than NEWEST."""
     by_status = dict.fromkeys(Status, 0)
     idle = 0
     cursor = await connection.execute(_NEWEST_ONES, {"newest": NEWEST, "namespace": namespace})

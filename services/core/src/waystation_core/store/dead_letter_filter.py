@@ -1,4 +1,4 @@
-"""Which dead letters a filter means."""
+"""Filters of dead letters as SQL conditions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def with_their_own(dead_letters: FromClause) -> Join:
 
 
 def values_of(filter: DeadLetterFilter, namespace: str) -> dict[str, Any]:
-    """For statements with these conditions."""
+    """The values for statements with these conditions."""
     return {
         "namespace": namespace,
         "states": [int(state) for state in filter.states],
@@ -58,7 +58,7 @@ def _texts(name: str) -> ColumnElement[Any]:
 
 
 def meant(dead_letters: FromClause, given: Given) -> list[ColumnElement[bool]]:
-    """The conditions on `with_their_own` of what was given to a filter."""
+    """The conditions of a filter's values on `with_their_own`."""
     dead_letter, event, instance = dead_letters.c, _EVENTS.c, _INSTANCES.c
     return named(dead_letters, given) + conditions(
         {
@@ -76,8 +76,8 @@ def meant(dead_letters: FromClause, given: Given) -> list[ColumnElement[bool]]:
 
 
 def named(dead_letters: FromClause, given: Given) -> list[ColumnElement[bool]]:
-    """Only the letters of the instances that a filter names, if it names any. Their keys first: by them the
-    letters have an index, however many others there are."""
+    """Only dead letters of the instances that a filter names, if any. Their keys come first: by them there is
+    an index, however many other dead letters there are."""
     keys = select(_NAMED.c.key).where(
         _NAMED.c.namespace == bindparam("namespace"),
         _NAMED.c.workflow_instance_id == _texts("workflow_instance_ids"),
@@ -87,7 +87,7 @@ def named(dead_letters: FromClause, given: Given) -> list[ColumnElement[bool]]:
 
 
 def open_dead_letters(given: Given) -> Select[Any]:
-    """Those of one instance, by id."""
+    """The open dead letters of one instance, by id."""
     of = LETTERS.c
     after = {"after_id": of.dead_letter_id > bindparam("after_id")}
     return (

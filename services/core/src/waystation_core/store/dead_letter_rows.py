@@ -1,4 +1,4 @@
-"""Rows of dead letters, as the domain has them."""
+"""Rows of dead letters as domain values."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from waystation_domain.model import DeadLetterState, OnFailure
 
 _OPEN = (
     *("l.dead_letter_id::text", "l.task_id", "l.attempts", "l.on_failure", "l.edit", "l.payload"),
-    # Not its metadata, which may be large.
+    # Without its metadata, which may be large.
     "json_build_object('reason', l.error->>'reason', 'message', l.error->>'message')",
 )
 OPEN_COLUMNS = rows.Columns((*_OPEN, *rows.EVENT_COLUMNS))
-"""What `open_dead_letter` reads."""
+"""The columns of `open_dead_letter`."""
 
 SHOWN_COLUMNS = rows.Columns(
     (
@@ -22,7 +22,7 @@ SHOWN_COLUMNS = rows.Columns(
         *("l.attempts", "l.error", "l.on_failure", "l.state", "l.created_at", "l.resolved_at"),
     )
 )
-"""What `dead_letter_fact` reads."""
+"""The columns of `dead_letter_fact`."""
 
 
 def open_dead_letter(row: rows.Row) -> OpenDeadLetter:

@@ -1,4 +1,4 @@
-"""What is asked of dead letters: lists of them, whose they are, and what resolving many at once needs."""
+"""Queries for dead letters: lists, their instances, and what resolving many at once needs."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _of_each_instance(given: Given) -> Select[Any]:
 
 
 _BYTES_AT_ONCE = 1024 * 1024
-"""Of data and output, of instances that are decided on together."""
+"""Bytes of data and output of the instances that are decided on together."""
 
 _INSTANCES = f"""
 SELECT clock_timestamp(), {rows.INSTANCE_COLUMNS} FROM (
@@ -142,7 +142,7 @@ SELECT k.key, x.* FROM unnest(%(keys)s::bigint[]) AS k(key) CROSS JOIN LATERAL (
 
 
 class DeadLetters:
-    """The dead letters' part of `ports.store.QueryStore`."""
+    """Implements dead letters for `ports.store.QueryStore`."""
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
@@ -202,7 +202,7 @@ class DeadLetters:
     ) -> OpenDeadLetters:
         values = {**values_of(filter, namespace), "keys": list(keys), "limit": limit + 1}
         async with connection_of(self._pool) as connection:
-            # First of all: a revision that is still the same proves what was read after it.
+            # First: if its revision is unchanged later, everything read after it is valid.
             cursor = await connection.execute(_INSTANCES, {"keys": list(keys)})
             instances = {
                 row[1]: (row[0], rows.instance(row[1:])) for row in await cursor.fetchall()
@@ -233,7 +233,7 @@ class DeadLetters:
 
 
 def _by_key(found: Sequence[rows.Row]) -> defaultdict[int, list[rows.Row]]:
-    """The rows without their first column, which is the key."""
+    """The rows without their first column, by that column, the key."""
     by_key: defaultdict[int, list[rows.Row]] = defaultdict(list)
     for row in found:
         by_key[row[0]].append(row[1:])

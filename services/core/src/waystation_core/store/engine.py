@@ -1,4 +1,4 @@
-"""The store's first face: starting, loading and committing work. See `ports.store.EngineStore`."""
+"""Starting, loading and committing work. See `ports.store.EngineStore`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from waystation_domain.model import DEFAULT_NAMESPACE
 
 
 class PostgresEngineStore:
-    """Implements `ports.store.EngineStore` over one pool; what only routers ask, by parts of its own."""
+    """Implements `ports.store.EngineStore` over one pool; what only routers need is in parts of its own."""
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
@@ -63,7 +63,7 @@ class PostgresEngineStore:
         answers: dict[int, Started] = {}
         rest = list(enumerate(batch))
         while rest:
-            # Two starts of one id in one statement would hide each other: the second waits a round.
+            # Two starts of one id in one statement would not see each other: the second waits a round.
             ids: set[str] = set()
             requests: set[str] = set()
             now, later = [], []
@@ -199,7 +199,7 @@ class PostgresEngineStore:
             async with connection.transaction():
                 written = await write(connection, batch, generation=generation)
                 if more := sum(tally.of.get(key, 0) for key in written.keys):
-                    # Last of all: batches of one request wait here for each other.
+                    # Last: batches of one request wait here for each other.
                     await count_request(
                         connection, tally.rpc, tally.request_id, more, namespace=tally.namespace
                     )
@@ -207,7 +207,7 @@ class PostgresEngineStore:
 
     async def probe(self) -> None:
         async with connection_of(self._pool) as connection:
-            # Postgres looks at privileges, tables and whether it may write before it looks for rows.
+            # Postgres checks privileges, tables and whether it may write before it reads rows.
             await connection.execute(statements.START, statements.NO_STARTS)
             await connection.execute(statements.WRITE_ALL, statements.NO_COMMITS)
 

@@ -7,12 +7,13 @@ from waystation_domain.pools import EVERY_TYPE, EventTypes
 from waystation_domain.topics import ANY_WORDS, ONE_WORD, is_pattern
 
 _LONGEST_REGEX = 4_000
-"""Characters. Postgres refuses those that are too complex, which a thousand long patterns in one are."""
+"""Characters. Postgres rejects expressions that are too complex, which a thousand long patterns in one are.
+"""
 
 
 def among(types: EventTypes, table: str) -> str:
-    """A further condition for the rows of a table, with `parameters`. Nothing where every type is
-    meant: an installation without pools pays nothing for them."""
+    """Another condition for the rows of a table, with `parameters`. Nothing for all types: an installation
+    without pools pays nothing."""
     if types == EVERY_TYPE:
         return ""
     return (
@@ -22,12 +23,12 @@ def among(types: EventTypes, table: str) -> str:
 
 
 def parameters(types: EventTypes) -> JsonObject:
-    """Of the condition."""
+    """The parameters of the condition."""
     return {"types": as_regex(types.patterns), "but": types.but}
 
 
 def as_regexes(types: tuple[str, ...]) -> list[str]:
-    """Of those that are patterns; what one of them matches is meant. None is too large for Postgres."""
+    """Expressions for patterns; a type that one of them matches is included. None is too large for Postgres."""
     regexes: list[str] = []
     together: list[str] = []
     size = 0

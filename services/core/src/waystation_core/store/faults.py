@@ -1,9 +1,7 @@
-"""What an error of the driver proves: that what was to be written can't be, or that the database
-can't serve now.
+"""What an error of the driver proves: that the written data is invalid, or that the database cannot work now.
 
-Only the first is the fault of whoever made the data. Everything else is an outage, also what nobody
-has thought of: a result kept and written later is safe, a result blamed for somebody else's fault is
-lost.
+Only the first is the fault of the data. Everything else is an outage, also unknown errors: a result that is
+kept and written later is safe, a result that is blamed for another fault is lost.
 """
 
 from __future__ import annotations
@@ -18,13 +16,13 @@ DRIVER_ERRORS = (psycopg.Error, PoolTimeout, PoolClosed)
 """Everything that the driver and its pool raise."""
 
 _DATA = ("22", "23")
-"""Classes of SQLSTATE: a value that can't be held, a constraint that is violated."""
+"""Classes of SQLSTATE for invalid data: a value that cannot be stored, a violated constraint."""
 
 _TOO_LARGE = frozenset({"54000", "54001"})
-"""A value beyond what the server can represent, or nested deeper than its stack goes."""
+"""A value beyond what the server can represent, or too deeply nested for its stack."""
 
 _BUSY = ("08", "40", "53", "55", "57")
-"""Classes that pass by themselves, on the same connection where there is one still."""
+"""Classes that are temporary, also on the same connection if it is still open."""
 
 _AGAIN = "Retry the request in a moment."
 _UNREACHABLE = "The database cannot be reached or is busy"
@@ -47,10 +45,8 @@ _HINTS = {
 
 
 def translated(error: Exception) -> StoreUnavailable | WriteRefused:
-    """The engine's error for one of the driver's; raise it from that one.
-
-    StoreUnavailable carries `sqlstate` where Postgres gave one, and says what is known.
-    """
+    """The engine's error for an error of the driver; raise it from that one. StoreUnavailable carries
+    `sqlstate` if Postgres gave one."""
     state = error.sqlstate if isinstance(error, psycopg.Error) else None
     if _is_of_the_data(error, state):
         return WriteRefused(type(error).__name__)
@@ -63,14 +59,14 @@ def translated(error: Exception) -> StoreUnavailable | WriteRefused:
 
 
 def spoils_connection(error: psycopg.Error) -> bool:
-    """Whether another connection may fare better: one to the new primary after a failover, one that
-    has prepared its statements against the tables as they are now."""
+    """Whether another connection may succeed: one to the new primary after a failover, or one that prepares
+    its statements for the current tables."""
     state = error.sqlstate
     return not _is_of_the_data(error, state) and (state is None or state[:2] not in _BUSY)
 
 
 def _is_of_the_data(error: Exception, state: str | None) -> bool:
     if state is None:
-        # Refused before it was sent: a text with NUL, a number out of range.
+        # Rejected before it was sent: a text with NUL, a number out of range.
         return isinstance(error, psycopg.DataError)
     return state[:2] in _DATA or state in _TOO_LARGE

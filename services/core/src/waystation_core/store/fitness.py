@@ -1,5 +1,5 @@
-"""Whether a database is one that the engine can keep its promises on: asked before anything is read
-or written, and told all at once."""
+"""Whether a database meets the engine's needs: checked before anything is read or written, and all faults
+reported at once."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ WHERE current_setting(name) <> value ORDER BY name
 
 
 class UnfitDatabase(Exception):
-    """The database must be another one, or be set otherwise; each fault is a sentence or two that say
-    what to do."""
+    """The database must be another one, or have other settings; each fault says what to do."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__(" ".join(faults))
@@ -51,7 +50,7 @@ def _faults(url: str, connections: int, *, lasting: bool) -> list[str]:
     if major < OLDEST:
         faults.append(f"Postgres has version {major}; it must be {OLDEST} or newer.")
     if not is_utf8:
-        # Text comes as bytes where the encoding is none.
+        # Text comes as bytes if the database has no encoding.
         faults.append(
             f"The database's encoding is {_text(encoding)}; it must be UTF8, to store any text. Create "
             "another database: CREATE DATABASE waystation ENCODING 'UTF8' TEMPLATE template0."
@@ -84,25 +83,22 @@ def _text(value: str | bytes) -> str:
 
 
 async def require_fit(url: str, *, connections: int = 0, lasting: bool = False) -> None:
-    """Raises UnfitDatabase with every fault there is, psycopg's errors where Postgres can't be asked.
-
-    `connections` is how many one server opens; `lasting`: what is confirmed must survive the death of
-    the machine.
-    """
+    """Raises UnfitDatabase with all faults, psycopg's errors if Postgres cannot be asked. `connections` is
+    how many one server opens; `lasting`: confirmed writes must survive the death of the machine."""
     faults = await asyncio.to_thread(_faults, url, connections, lasting=lasting)
     if faults:
         raise UnfitDatabase(faults)
 
 
 async def database_faults(url: str, *, connections: int, lasting: bool) -> list[str]:
-    """What is wrong with a database, each with what to do. Nothing where it can't be asked now, or its
-    address is not known."""
+    """The faults of a database, each with what to do. None if it cannot be asked now, or its address is not
+    known."""
     if not url:
         return []
     try:
         conninfo_to_dict(url)
     except psycopg.ProgrammingError:
-        # Its message may quote the password.
+        # The message may have the password in it.
         return [
             "WAYSTATION_DATABASE_URL is not valid; write it like postgresql://user:password@host:5432/db."
         ]

@@ -17,16 +17,16 @@ from waystation_domain.flow.graph import MAX_WRITES, Observations
 from waystation_domain.model import Result
 
 _ROWS = 5_000
-"""Starts that are walked over in search of one workflow type."""
+"""Starts that are read in search of one workflow type."""
 _ENTRIES = 10_000
 """Entries of history, unless a single instance has more."""
 _CHANGE_BYTES = 32 * 1024
-"""Larger changes, as stored, are not looked into for what they wrote: that reads all of them."""
+"""Larger changes, as stored, are not read for what they wrote: that would read all of them."""
 _CHANGES_BYTES = 8 * 1024 * 1024
-"""Nor what goes beyond this in one portion."""
+"""Nor is more than that in one portion."""
 _PLACES = 20 * MAX_WRITES
 
-# The walk goes by the index of starts whatever the type is, and tells how far it came.
+# The search uses the index of starts for every type, and returns how far it came.
 _STARTED = """
 SELECT s.key, s.workflow_type, s.version, s.created_at,
     s.namespace = %(namespace)s AND (%(type)s::text = '' OR s.workflow_type = %(type)s)

@@ -20,7 +20,7 @@ HANDLER_COLUMNS = Columns(
 )
 
 LIVE = "(h.lease_until IS NULL OR h.lease_until > now())"
-"""Of a row: it holds."""
+"""Of a row: its lease is valid, or it is static."""
 
 
 def registration(row: Sequence[Any]) -> Registration:

@@ -1,4 +1,4 @@
-"""Portions of an instance's history: bounded by number and by size, wherever it is read."""
+"""Portions of an instance's history: bounded by number and by size, wherever they are read."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from waystation_core.ports.store import HistoryFilter, HistoryPortion
 from waystation_core.store import rows
 
 _PORTION_BYTES = 1024 * 1024
-"""As stored, compressed. Entries are read up to the one that passes it."""
+"""As stored, compressed. Entries are read up to the one that exceeds it."""
 
 _LARGE: tuple[str, ...] = ("change", "detail", "effects", "error")
-"""What of an entry may be large. Sizes are known without reading it."""
+"""Columns of an entry that may be large. Their sizes are known without reading them."""
 
 
 def within_bounds(where: str, order: str, large: Sequence[str] = _LARGE) -> str:
@@ -51,7 +51,7 @@ async def portion(
     with_change: bool,
     limit: int,
 ) -> HistoryPortion:
-    """The first entries that a filter means, as `ports.store.QueryStore.history` has it."""
+    """The first entries that match a filter, see `ports.store.QueryStore.history`."""
     values: dict[str, Any] = {
         "key": key,
         "first": filter.from_sequence,

@@ -1,5 +1,7 @@
-"""What is leased to routers, and how that ends: row by row, for routers that go, and for those that died.
-In portions; until the last one the row of the router stays, so that whoever looks next finds the rest."""
+"""Leases of routers, and how they end: row by row, for routers that stop, and for those that died.
+
+In portions; the row of the router stays until the last one, so that the next look finds the rest.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,9 @@ from waystation_core.store.connections import ConnectionPool, connection_of
 from waystation_core.store.statements import FIRST_WAIT
 
 GIVEN_BACK_AT_ONCE = 2_000
-"""Deliveries of a router that leaves, in one statement."""
+"""Deliveries of a stopping router, in one statement."""
 
-# One row at least, for the time.
+# At least one row, for the time.
 _LEASED = f"""
 SELECT now(), d.event_id::text, d.task_id, d.since
 FROM (VALUES (1)) one LEFT JOIN LATERAL (
@@ -30,7 +32,7 @@ _COMPARED = """
 UPDATE routers SET compared_at = now(), in_hand_before = %(before)s WHERE router_id = %(id)s::uuid
 """
 
-# A lease is known by when it began: the row may have been leased anew, to this router too.
+# A lease is identified by when it began: the row may have been leased again, to this router too.
 _GIVE_BACK = f"""
 WITH found AS MATERIALIZED (
     SELECT d.event_id, d.task_id
@@ -57,8 +59,8 @@ UPDATE deliveries d SET state = {states.READY}, due_at = now(), leased_by = NULL
 FROM found f WHERE {rows.same_delivery("d", "f")}
 """
 
-# A queue that its last consumer leaves in good order expires from then on; a second more, as the
-# broker counts by its own clock.
+# A queue whose last consumer stops in order expires from then on; plus a second, as the broker has its own
+# clock.
 _LEAVE = """
 WITH gone AS (
     DELETE FROM routers WHERE router_id = %(id)s::uuid RETURNING pool
@@ -85,7 +87,7 @@ WITH untold AS MATERIALIZED (
 UPDATE outbox o SET due_at = now() FROM untold u WHERE o.event_id = u.event_id
 """
 
-# Also those of routers that are not known at all.
+# Also those of unknown routers.
 _FREE = f"""
 WITH found AS MATERIALIZED (
     SELECT event_id, task_id FROM deliveries
@@ -101,7 +103,7 @@ _FORGET = f"DELETE FROM routers WHERE {_DEAD} AND lease_until <= %(until)s"
 
 
 class Leases:
-    """The part of `ports.store.RouterStore` that looks at leases and ends them."""
+    """Implements leases for `ports.store.RouterStore`."""
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
@@ -157,6 +159,6 @@ class Leases:
             deliveries = (await connection.execute(_FREE, parameters)).rowcount
             more = limit in (events, deliveries)
             if not more:
-                # Not one that died just now, after the others' were looked for.
+                # Not a router that died just now, after the others' rows were read.
                 await connection.execute(_FORGET, {"id": router_id, "until": row[0]})
         return BrokenLeases(deliveries, events, more)

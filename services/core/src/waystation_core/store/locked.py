@@ -95,7 +95,7 @@ class LockedInstance:
     async def dead_letters(
         self, filter: DeadLetterFilter, *, after: str | None = None, limit: int
     ) -> list[OpenDeadLetter]:
-        # Only an API asks this: a router need not wait for SQLAlchemy to be imported.
+        # Only an API asks this: a router need not import SQLAlchemy.
         from waystation_core.store.dead_letter_filter import open_dead_letters, values_of
         from waystation_core.store.question import ask
 
@@ -195,7 +195,7 @@ class LockedInstance:
             return
         written = await write(self._connection, [commit], generation=self.generation)
         if written.keys != {self.instance.key}:
-            # The row is ours, so only the registry can have moved between two statements.
+            # The row is locked, so only the registry can have changed between two statements.
             raise RegistryMoved
 
 
@@ -218,7 +218,7 @@ async def lock(
         raise WorkflowNotFound.of(workflow_instance_id or str(key))
     instance = rows.instance(row)
     if instance.turn is not None and not await _in_call(connection, instance.turn):
-        # Its router died, or gave it back: nobody need wait until it would be over.
+        # Its router died, or gave it back: nobody need wait for its end.
         instance = replace(instance, turn=None)
     cursor = await connection.execute(
         "SELECT generation, clock_timestamp() FROM registry WHERE namespace = %s", (namespace,)
@@ -246,7 +246,7 @@ async def _in_call(connection: Connection, turn: Turn) -> bool:
 
 
 async def facts(connection: Connection, event_ids: Sequence[str]) -> dict[str, EventFacts]:
-    """Where these events stand."""
+    """What is open of these events."""
     cursor = await connection.execute(statements.FACTS, {"event_ids": list(event_ids)})
     return {
         event_id: EventFacts(in_outbox, deliveries_of(stored))

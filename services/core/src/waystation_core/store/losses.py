@@ -1,5 +1,5 @@
-"""What was announced and may be lost: by the broker, or with a pool's queue. It is noted at once, and
-brought back in portions."""
+"""Announcements that may be lost: by the broker, or with a pool's queue. Recorded at once, and brought back
+in portions."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from waystation_core.store.connections import ConnectionPool, connection_of
 from waystation_domain.pools import EVERY_TYPE, EventTypes
 
 BROKER = "broker"
-"""The cause of a loss that the broker noticed."""
+"""The cause of a loss in the broker."""
 
 _POOLS_AT_ONCE = 100
 _START = "'00000000-0000-0000-0000-000000000000'::uuid"
 
-# A loss that was noted and is not brought back yet is the older one: the later time means both.
+# An earlier loss that is not brought back yet is included: the later time covers both.
 _AGAIN = f"""ON CONFLICT (cause) DO UPDATE SET walked_to = {_START}, bindings = excluded.bindings,
     announced_before = GREATEST(l.announced_before, excluded.announced_before)"""
 
@@ -64,7 +64,7 @@ SELECT (SELECT count(*) FROM made_due), (SELECT count(*) FROM walked),
 
 
 class Losses:
-    """The part of `ports.store.RouterStore` that brings back what may be lost."""
+    """Implements bringing back losses for `ports.store.RouterStore`."""
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool

@@ -1,4 +1,4 @@
-"""Routers and their pools: who is there, until when, and who may join. Times are the database's."""
+"""Routers and their pools: who is a member, until when, and who may join. Times are the database's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ON CONFLICT (pool) DO UPDATE SET bindings = excluded.bindings, seen_at = exclude
     expires_seconds = excluded.expires_seconds, lapses_at = excluded.lapses_at
 """
 
-# Two renewals may be under way at once: one that waited for the row takes nothing off the lease.
+# Two renewals may be under way at once: one that waited for the row does not shorten the lease.
 _HEARTBEAT = f"""
 WITH before AS (
     SELECT lease_until FROM routers WHERE router_id = %(id)s::uuid
@@ -54,7 +54,7 @@ UNION ALL
 
 
 class Membership:
-    """The part of `ports.store.RouterStore` that routers announce themselves by."""
+    """Implements heartbeats and pools for `ports.store.RouterStore`."""
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
@@ -101,7 +101,7 @@ class Membership:
 
 
 async def pools_of(connection: Connection) -> tuple[Pool, ...]:
-    """All pools that are there, the default one first, then by name."""
+    """All existing pools, the default one first, then by name."""
     found = await (await connection.execute(_POOLS, (DEFAULT_POOL,))).fetchall()
     return tuple(
         Pool(name, tuple(bindings), routers, expires, seen_at, lapses_at)

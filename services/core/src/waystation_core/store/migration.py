@@ -28,7 +28,7 @@ def _migrate(url: str) -> tuple[str | None, str]:
     engine = sqlalchemy.create_engine(sqlalchemy_url(url), poolclass=sqlalchemy.NullPool)
     try:
         with engine.connect() as connection:
-            # Two that migrate at once: the second waits, then finds nothing to do.
+            # Of two that migrate at once, the second waits, then finds nothing to do.
             connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(7400)"))
             connection.commit()
             before = MigrationContext.configure(connection).get_current_revision()
@@ -46,10 +46,8 @@ def _migrate(url: str) -> tuple[str | None, str]:
 
 
 async def migrate(url: str) -> tuple[str | None, str]:
-    """Brings the schema up to date; answers with the version before (None: none) and after.
-
-    Raises UnfitDatabase, WrongSchema for that of a newer release, psycopg's or SQLAlchemy's
-    OperationalError when Postgres can't be reached.
-    """
+    """Brings the schema up to date; returns the version before (None: none) and after. Raises UnfitDatabase,
+    WrongSchema for the schema of a newer release, psycopg's or SQLAlchemy's OperationalError if Postgres
+    cannot be reached."""
     await require_fit(url)
     return await asyncio.to_thread(_migrate, url)

@@ -1,7 +1,5 @@
-"""What of an instance is not settled, and what is due later: the facts of an explanation.
-
-Of each kind the oldest, and how many others there are: these are counted, and nothing else of them is read.
-"""
+"""What is unsettled and what is due later in an instance: the facts of an explanation. Of each kind the
+oldest, and the number of the others, which are only counted."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ from waystation_core.store.dead_letter_rows import dead_letter_fact
 from waystation_domain.model import TimerKind
 
 RAISED = """history h CROSS JOIN LATERAL unnest(h.raised) WITH ORDINALITY AS r(event_id, at)"""
-"""Events of an instance are found through what its history raised, in that order."""
+"""Events of an instance are found through its history, in the order in which they were raised."""
 
 _EVENT = rows.EVENT_COLUMNS.but(rows.UNREAD_PAYLOAD)
 
@@ -36,8 +34,8 @@ FROM (
 """
 
 COMPARED_WITHIN = 10.0
-"""Seconds. A router that has deliveries leased compares every 2 s: of one that has not for longer, nobody
-knows what it has in hand."""
+"""Seconds. A router with leased deliveries compares every 2 s: after a longer time nobody knows what it has
+in hand."""
 
 _DELIVERIES_OF = f"""
 SELECT d.others, {rows.DELIVERY_COLUMNS}, {_EVENT}, d.since, d.due_at,
@@ -54,7 +52,7 @@ FROM (
 ORDER BY d.since, d.event_id, d.task_id
 """
 
-# A ref of this kind is an event's id, of which the older ones are the smaller ones.
+# Refs of this kind are event ids, which grow with time.
 _TIMED_OF = f"""
 SELECT t.others, t.kind, t.ref, t.due_at, {_EVENT}
 FROM (

@@ -59,7 +59,7 @@ from waystation_domain.stored import event_state
 
 _WALK = tables.workflow_instances.alias("w")
 
-# A list shows none of these: each may take as much as a MiB, the forms of waits six.
+# A list has none of these: each may be a MiB, the input schemas of waits six.
 _LEFT_OUT = {
     "i.data": "'{}'::json",
     "i.output": "NULL::json",
@@ -72,9 +72,10 @@ _LEFT_OUT = {
 _LISTED = rows.INSTANCE_COLUMNS.but(_LEFT_OUT)
 
 _LISTED_BYTES = 1024 * 1024
-"""Of waits and failures as stored, of the instances of one portion, unless a single one has more."""
+"""Bytes of stored waits and failures of the instances in one portion, unless a single one has more."""
 
-# An event is handled after it was raised, so the entries before those that raised the page say nothing of it.
+# An event is handled after it was raised, so entries before the first one that raised an event of the page
+# are not needed.
 _EVENTS = f"""
 WITH page AS (
     SELECT r.event_id, h.sequence, r.at FROM {RAISED}
@@ -97,7 +98,7 @@ ORDER BY page.sequence, page.at
 """
 
 _WALKED = 20_000
-"""Instances that one portion of a list walks over in search of what is asked for."""
+"""Instances that one portion of a list reads in search of matching ones."""
 
 _CREATED_AT = rows.INSTANCE_COLUMNS.index("i.created_at")
 
@@ -155,7 +156,7 @@ def _listed(given: Given) -> Select[Any]:
 
 
 def _last_walked(given: Given) -> Select[Any]:
-    """Where a walk ends that has not reached the oldest one."""
+    """Where a search ends that has not reached the oldest instance."""
     w = _WALK.c
     return _walk(given).with_only_columns(w.created_at, w.key).offset(_WALKED - 1).limit(1)
 

@@ -1,8 +1,8 @@
-"""Statements with conditions that may be left out. SQLAlchemy Core writes them, once for each set of
-conditions; psycopg executes them.
+"""Statements with optional conditions. SQLAlchemy Core builds them, once for each set of conditions; psycopg
+executes them.
 
-A statement is built from the names of the values that are given. Each condition stands in a table of its
-own, by the name of its value: nothing is pasted, and a condition that has no value is not there.
+A statement is built from the names of the given values. A table has each condition by the name of its value:
+nothing is concatenated, and a condition without a value is left out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _DIALECT = psycopg.dialect()  # type: ignore[no-untyped-call]
 
 
 async def ask(connection: Connection, build: Build, values: Mapping[str, Any]) -> Sequence[Row]:
-    """The rows of the statement that `build` makes of the values that are given: neither None nor empty."""
+    """The rows of the statement that `build` makes for the given values, without those that are None or
+    empty."""
     given = {name: value for name, value in values.items() if value is not None and value != []}
     text, constants = _compiled(build, frozenset(given))
     cursor = await connection.execute(text, {**constants, **given})
@@ -33,16 +34,16 @@ async def ask(connection: Connection, build: Build, values: Mapping[str, Any]) -
 
 @lru_cache(maxsize=500)
 def _compiled(build: Build, given: Given) -> tuple[str, dict[str, Any]]:
-    """To build one takes milliseconds: longer than to execute it."""
+    """Building one takes milliseconds: longer than executing it."""
     compiled = build(given).compile(dialect=_DIALECT)
     return str(compiled), dict(compiled.params)
 
 
 def conditions(table: Mapping[str, ColumnElement[bool]], given: Given) -> list[ColumnElement[bool]]:
-    """Those of a table of conditions whose value is given."""
+    """The conditions of a table whose value is given."""
     return [condition for name, condition in table.items() if name in given]
 
 
 def columns(names: Columns) -> list[ColumnElement[Any]]:
-    """For a SELECT whose tables have the names that these columns have them by."""
+    """For a SELECT from tables whose aliases are those of these columns."""
     return [literal_column(name) for name in names]

@@ -1,4 +1,4 @@
-"""Waiting for Postgres and for its schema at the start of a process, saying what is waited for."""
+"""Waits for Postgres and its schema at the start of a process, and logs what it waits for."""
 
 from __future__ import annotations
 

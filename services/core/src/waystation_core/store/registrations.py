@@ -1,5 +1,5 @@
-"""Registering an endpoint: one transaction that decides who owns which task, what is new, and whether
-the tasks of new events may differ."""
+"""Registers an endpoint: one transaction that decides who owns which task, what is new, and whether the tasks
+of new events change."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Registrations:
             if request is not None:
                 made = await _made_before(connection, namespace, request)
                 if made is not None:
-                    # Gone since: it says so by the lease that it has left.
+                    # It is gone since: its expired lease shows that.
                     known = known or replace(registration, handler_id=made, lease_remaining=0.0)
                     return replace(known, retired_task_ids=retired), []
             if known is None:
@@ -81,7 +81,7 @@ class Registrations:
             ]
             changed = [spec for spec in ours if specs.get(spec.task_id) != spec]
             back = [task_id for task_id, one in known_tasks.items() if one.comes_back]
-            # What an endpoint announces beside the spec that holds is handled while it lives.
+            # What an endpoint declares besides the current spec is handled while it lives.
             moves_types = any(one.retired_by == SYSTEM for one in known_tasks.values()) or (
                 not (known is not None and known.tasks == registration.tasks and not changed)
                 and any(
@@ -118,8 +118,8 @@ async def _beginning(
     known: Registration | None,
     tasks: Iterable[_Known],
 ) -> datetime:
-    """When its process was registered first, by this database's clock. One that begins now is newer than
-    all others of its tasks, even where that clock was set back since; nobody is of the future."""
+    """When its process registered first, by this database's clock. A process that begins now is newer than
+    all others of its tasks, even if that clock was set back; none is in the future."""
     cursor = await connection.execute("SELECT clock_timestamp()")
     row = await cursor.fetchone()
     assert row is not None
@@ -132,7 +132,7 @@ async def _beginning(
 async def _made_before(
     connection: Connection, namespace: str, request: tuple[str, bytes]
 ) -> str | None:
-    """The handler_id that the call with this request_id answered before; None: it is new."""
+    """The handler_id that the earlier call with this request_id returned; None: it is new."""
     request_id, digest = request
     cursor = await connection.execute(
         "SELECT digest, result FROM requests WHERE namespace = %s AND rpc = %s AND request_id = %s",
@@ -159,14 +159,14 @@ async def _of_endpoint(
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is known of a task that is being registered again."""
+    """What the database has of a task that is registered again."""
 
     spec: TaskSpec
     retired_by: str | None
     missed: bool
-    """Whether no live endpoint declared it lately."""
+    """Whether no live endpoint declared it recently."""
     began_at: datetime
-    """When the process whose spec holds was registered first."""
+    """When the process of the current spec registered first."""
 
     @property
     def comes_back(self) -> bool:
@@ -215,7 +215,7 @@ async def _check_quota(connection: Connection, namespace: str, at_most: int) -> 
 
 
 async def _declare(connection: Connection, namespace: str, task_ids: Sequence[str]) -> None:
-    """Notes that tasks are declared again: those that the system had retired go on."""
+    """Records that tasks are declared again: those retired by the system continue."""
     if task_ids:
         await connection.execute(
             "UPDATE tasks SET undeclared_since = NULL, retired_at = NULL, retired_by = NULL "

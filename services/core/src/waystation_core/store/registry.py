@@ -38,7 +38,7 @@ WHERE namespace = %(namespace)s AND EXISTS (SELECT 1 FROM gone)
 
 
 _LONGEST_ERROR = 1_000
-"""Characters of what is wrong with an endpoint, as it is told."""
+"""Characters of an endpoint's error, as shown."""
 
 
 # Text, not SQLAlchemy's: a router imports this module too, and never asks for the list.
@@ -164,7 +164,7 @@ class PostgresRegistryStore:
 
     async def snapshot(self, namespace: str = DEFAULT_NAMESPACE) -> RegistrySnapshot:
         async with connection_of(self._pool) as connection:
-            # One statement, so that all of it is of one moment.
+            # One statement, so that all of it is from one point in time.
             cursor = await connection.execute(
                 f"""
                 SELECT r.generation, r.changes,
@@ -208,8 +208,7 @@ async def _changes(connection: Connection, namespace: str) -> tuple[int, int, bo
 def _with_reports(
     handler: Registration, reports: Sequence[Mapping[str, JsonObject]], retired: Collection[str]
 ) -> Registration:
-    """With what the routers see of it; of several the one heard of last says whether it can be
-    reached."""
+    """With the state that routers report of it; the newest of several reports decides."""
     seen = [report[handler.handler_id] for report in reports if handler.handler_id in report]
     translated = [one for one in seen if one.get("reachable") is not None]
     return replace(

@@ -1,4 +1,4 @@
-"""What retiring asks of the store: which tasks are over, and which instances still wait for them."""
+"""The store's part of retirement: which tasks are over, and which instances still wait for them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from waystation_domain.errors import TaskNotFound
 from waystation_domain.model import DEFAULT_NAMESPACE, SYSTEM
 
 OPERATOR = "operator"
-"""`retired_by` of a task that is retired for good."""
+"""`retired_by` of a task that is retired permanently."""
 
 # Tasks that no live endpoint of their live service declares. Replicas declare the same, which is taken
 # apart once. Joins are nested loops here (see `pool`), so it is looked up as a hashed subplan, by IS TRUE.
@@ -45,7 +45,7 @@ RETURNING task_id
 
 
 class Retirement:
-    """The part about retirement of `ports.store.RegistryStore`."""
+    """Implements retirement for `ports.store.RegistryStore`."""
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
@@ -74,7 +74,7 @@ class Retirement:
     ) -> Undeclared:
         parameters = {"namespace": namespace, "grace": grace, "system": SYSTEM}
         async with connection_of(self._pool) as connection, connection.transaction():
-            # No registration comes between what is found and what follows from it.
+            # No registration may come between the search and its result.
             await lock_registry(connection, namespace)
             await connection.execute(_SETTLE_MARKS, parameters)
             cursor = await connection.execute(_RETIRE_OVERDUE, parameters)
@@ -124,13 +124,13 @@ class Retirement:
 
 
 async def lock_registry(connection: Connection, namespace: str) -> None:
-    """Whoever changes handlers or tasks of a namespace does so one after the other."""
+    """Serialises all changes of handlers and tasks of a namespace."""
     await connection.execute("SELECT 1 FROM registry WHERE namespace = %s FOR UPDATE", (namespace,))
 
 
 async def count_change(connection: Connection, namespace: str, *, moves_types: bool) -> None:
-    """Has routers and APIs read the registry again; with `moves_types` the tasks of an event whose
-    tasks are not fixed yet may be others from now on."""
+    """Makes routers and APIs read the registry again; with `moves_types` the tasks of an event whose tasks
+    are not fixed yet may change."""
     await connection.execute(
         "UPDATE registry SET changes = changes + 1, generation = generation + %s "
         "WHERE namespace = %s",

@@ -1,4 +1,4 @@
-"""Rows to nouns and back: the one place that knows both the columns and the domain."""
+"""Converts rows to domain values and back: the only place that knows both."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ Row = Sequence[Any]
 
 
 class Columns(tuple[str, ...]):
-    """What a row has, in its order: its text is the list of a SELECT, its length the row's width."""
+    """The columns of a row, in order: its text is the list of a SELECT, its length the row's width."""
 
     def __str__(self) -> str:
         return ", ".join(self)
 
     def but(self, instead: Mapping[str, str]) -> Columns:
-        """The same, with other expressions in the place of some. Raises KeyError for what is not there."""
+        """The same columns with other expressions for some. Raises KeyError for an unknown one."""
         if missing := instead.keys() - set(self):
             raise KeyError(*sorted(missing))
         return Columns(instead.get(column, column) for column in self)
@@ -64,7 +64,7 @@ EVENT_COLUMNS = Columns(
 EVENT_WIDTH = len(EVENT_COLUMNS)
 
 UNREAD_PAYLOAD = {"e.payload": "json_build_object()"}
-"""Of EVENT_COLUMNS, where nothing is decided by payloads: many of them may be large."""
+"""EVENT_COLUMNS without payloads, for decisions that need none: they may be large."""
 
 DELIVERY_COLUMNS = Columns(
     (
@@ -205,7 +205,7 @@ def stored_entry(row: Row) -> StoredEntry:
 
 
 def instance_parameter(before: Instance, after: Instance, *, fixes_tasks: bool) -> JsonObject:
-    """An instance's new values; `data` and `output` only when they changed."""
+    """An instance's new values; `data` and `output` only if they changed."""
     return {
         "key": before.key,
         "before": before.revision,

@@ -1,5 +1,5 @@
-"""The schema's version, which servers look at when they start. It is Alembic's row, read without Alembic:
-that takes a third of the time in which a server starts."""
+"""The schema's version, which servers check at their start. It is Alembic's row, read without Alembic, whose
+import takes a third of a server's start."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class WrongSchema(Exception):
 
 
 def known_versions() -> list[str]:
-    """The schema versions of this release and those before it, the oldest first: each migration's file
-    is named after the version that it makes."""
+    """The schema versions of this release and earlier ones, oldest first: a migration's file is named after
+    the version that it makes."""
     folder = files("waystation_core.store") / "migrations" / "versions"
     found = (_MIGRATION.fullmatch(file.name) for file in folder.iterdir())
     return sorted(match[1] for match in found if match)
@@ -44,8 +44,8 @@ def current_release() -> str:
 
 
 async def check_schema(url: str) -> None:
-    """Raises WrongSchema unless the database has this release's schema; psycopg's errors where it can't
-    be asked."""
+    """Raises WrongSchema unless the database has this release's schema; psycopg's errors if it cannot be
+    asked."""
     found = await _version(url)
     if found != current_release():
         raise WrongSchema(found)

@@ -153,7 +153,7 @@ SELECT key FROM written
 """
 
 WRITE = _COMMIT + _WHICH_WERE_WRITTEN
-"""For commits that need nothing but the tables that every commit writes."""
+"""For commits that write only the tables that every commit writes."""
 
 WRITE_ALL = _COMMIT + _RARER_TABLES + _WHICH_WERE_WRITTEN
 """For the others."""
@@ -225,8 +225,7 @@ WHERE namespace = %s AND workflow_instance_id = %s FOR UPDATE"""
 LOG = """SELECT sequence, change, effects FROM history
 WHERE instance_key = %s AND sequence > %s ORDER BY sequence"""
 
-# What a request that takes many transactions keeps of itself: when it began, how much it has done,
-# and whether it is done.
+# A stored request of many transactions: when it began, its count, and whether it is finished.
 BEGIN_REQUEST = """
 INSERT INTO requests (namespace, rpc, request_id, digest, result)
 VALUES (%(namespace)s, %(rpc)s, %(request_id)s, %(digest)s,

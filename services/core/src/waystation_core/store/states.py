@@ -14,15 +14,15 @@ from waystation_domain.retirement import STAYS
 
 
 class EndpointKind(IntEnum):
-    """How the registration of an endpoint ends. The domain has no name for it: it is the store's."""
+    """How the registration of an endpoint ends. Only the store needs it."""
 
     LEASED = 1
     STATIC = 2
 
 
 def one_of(column: str, members: Iterable[IntEnum]) -> str:
-    """A condition: the column has the number of one of these. Written with OR, as the conditions of
-    partial indexes are."""
+    """A condition: the column has the number of one of these. Written with OR, like the conditions of partial
+    indexes."""
     return "(" + " OR ".join(f"{column} = {int(member)}" for member in members) + ")"
 
 
@@ -33,7 +33,7 @@ OPEN = tuple(status for status in Status if status.is_open)
 FAILED = int(Result.FAILED)
 UNHANDLED = int(Result.UNHANDLED)
 FINAL = (Result.SUCCESS, Result.SKIPPED)
-"""Results that a delivery has once at most."""
+"""Results that a delivery has at most once."""
 
 READY = int(DeliveryState.READY)
 LEASED = int(DeliveryState.LEASED)
@@ -41,11 +41,11 @@ HELD = int(DeliveryState.HELD)
 DEAD = int(DeliveryState.DEAD)
 PENDING = int(DeliveryState.PENDING)
 PARKED = (DeliveryState.NO_ENDPOINT, DeliveryState.AT_CAPACITY)
-"""Deliveries that wait for an endpoint or for room at one."""
+"""Deliveries that wait for an endpoint or for a place."""
 CALLABLE = tuple(state for state in DeliveryState if state not in STAYS)
 """Deliveries that are open and not in call, held or dead."""
 FOR_AN_OPERATOR = (DeliveryState.HELD, DeliveryState.DEAD)
-"""Deliveries that stay as they are until an operator does something."""
+"""Deliveries that wait for an operator."""
 
 OPEN_LETTER = int(DeadLetterState.OPEN)
 

@@ -1,4 +1,4 @@
-"""What sweepers ask of the store: due rows, and deliveries off the fast way."""
+"""The store's part of sweeping: due rows, and stored deliveries."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ _DUE_COLUMNS = """e.event_id::text, e.event_type, i.workflow_instance_id, i.work
     COALESCE(e.priority, 100), c.announcements, e.correlation_id, e.metadata->>'traceparent',
     i.namespace"""
 
-# Everywhere here rows are locked first, in a step of its own, and rows that somebody else has
-# locked are left to him: a commit that settles them, or another sweeper. So no sweep waits, and
-# none can be half of a deadlock.
+# Rows are always locked first, in a step of its own, and rows locked by others are skipped: a commit or
+# another sweeper has them. So no sweep waits, and none can be part of a deadlock.
 
 _CLAIM_DUE = f"""
 WITH found AS MATERIALIZED (
@@ -36,8 +35,8 @@ SELECT {_DUE_COLUMNS} FROM claimed c JOIN events e ON e.event_id = c.event_id
 JOIN workflow_instances i ON i.key = e.instance_key ORDER BY e.event_id
 """
 
-# No index says which of them starve: it would cost each event that does not. A portion is looked at, by id
-# and so by age, and the next one once this one has none left.
+# There is no index for starving events: it would cost every event that does not starve. One portion is read,
+# by id and so by age, and the next one once this has none left.
 _STARVING_PORTION = 10_000
 _FIRST_ID = "00000000-0000-0000-0000-000000000000"
 _LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
@@ -87,7 +86,7 @@ WITH found AS MATERIALIZED (
 {_LEASE_FOUND}"""
 
 _MAX_COUNTED = 1_000_001
-"""Of what waits: one more than any limit."""
+"""One more than any limit on waiting work."""
 
 _BACKLOG = f"""
 SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT {_MAX_COUNTED}) o)
@@ -96,12 +95,12 @@ SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT {_MAX_COUNTED}) o)
     + (SELECT count(*) FROM (SELECT FROM deliveries WHERE {states.one_of("state", states.PARKED)}
         LIMIT {_MAX_COUNTED}) p)
 """
-"""What waits for a first call or for another one; each part is an index of its own."""
+"""What waits for a first or another call; each part is an index of its own."""
 
-# Two routers may reach the same process, so a suspect is called only while no other router has one
-# of the same service in call: else the death of the guilty one would be charged to both. The lock
-# keeps two routers from looking at the same time, and is a statement of its own because a claim
-# must see what was claimed before it; whoever does not get it looks again soon.
+# Two routers may reach the same process, so a suspect is called only while no other router has a suspect of
+# the same service in call: else both would be blamed for one crash. The lock keeps two routers from looking
+# at the same time, and is a statement of its own because a claim must see what was claimed before it; a
+# router that does not get it looks again soon.
 _ANY_SUSPECT = (
     f"SELECT 1 FROM deliveries WHERE state = {states.READY} AND due_at <= now() AND suspect LIMIT 1"
 )
@@ -126,8 +125,8 @@ WITH found AS MATERIALIZED (
 )
 {_LEASE_FOUND}"""
 
-# Claimed for as long as firing may take: whoever fires them takes them away. It is also how long they are
-# late when their router dies: less than it takes to see that it is dead.
+# Claimed for as long as firing may take; firing removes them. It is also how late they are if their router
+# dies: less than it takes to notice that it is dead.
 _CLAIM_TIMERS = """
 WITH found AS MATERIALIZED (
     SELECT instance_key, kind, ref, due_at FROM timers WHERE due_at <= now()
@@ -138,7 +137,7 @@ FROM found f WHERE t.instance_key = f.instance_key AND t.kind = f.kind AND t.ref
 RETURNING t.instance_key, t.kind, t.ref, t.due_at, f.due_at
 """
 
-# Of each task its oldest ones: a task with a great many keeps no other one's from being found.
+# The oldest ones of each task: a task with very many does not hide others' deliveries.
 _WAKE_PARKED = f"""
 WITH found AS MATERIALIZED (
     SELECT d.event_id, d.task_id FROM unnest(%(task_ids)s::text[]) AS w(task_id)
@@ -159,7 +158,7 @@ SELECT task_id, count(*) FROM woken GROUP BY task_id
 
 
 class Sweeps:
-    """What a sweeper asks, of `ports.store.RouterStore`."""
+    """Implements sweeps for `ports.store.RouterStore`."""
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
@@ -206,7 +205,7 @@ class Sweeps:
                 **event_types.parameters(types),
             },
         )
-        # Round and round, and back to the oldest ones as soon as any were found.
+        # In circles, and back to the oldest ones as soon as any were found.
         self._starving_after = ends[0][0] if ends and not found else _FIRST_ID
         return [_due(row, priority=lowest_priority_of(LEVELS - 1)) for row in found]
 

@@ -1,4 +1,4 @@
-"""The installation at one moment, as operators ask for it."""
+"""The state of the installation, for operators."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Specs of tasks as they are stored: JSON of every field, so that a default of a later release does
-not change what was registered before."""
+"""Stored specs of tasks: JSON of every field, so that a later release's default does not change earlier
+registrations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def to_json(spec: TaskSpec) -> JsonObject:
 
 
 def from_json(stored: JsonObject) -> TaskSpec:
-    """What `to_json` stored; a field that this release does not know is left out."""
+    """The inverse of `to_json`; an unknown field of a later release is left out."""
     known: dict[str, Any] = {
         name: value for name, value in stored.items() if name in TaskSpec.__dataclass_fields__
     }

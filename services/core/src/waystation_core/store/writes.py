@@ -1,4 +1,4 @@
-"""Carries out what the domain decided: commits of any number of instances as ONE statement."""
+"""Writes the decisions of the domain: commits of any number of instances as ONE statement."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from waystation_domain.model import DeadLetterState
 async def write(
     connection: Connection, batch: Sequence[InstanceCommit], *, generation: int
 ) -> Committed:
-    """Writes each commit whose instance still has the revision it was decided from."""
+    """Writes each commit whose instance still has the revision of its decision."""
     parameters, rare = _parameters(batch)
     parameters["generation"] = generation
     statement = statements.WRITE_ALL if rare else statements.WRITE
@@ -33,8 +33,7 @@ async def count_request(
     namespace: str,
     done: bool = False,
 ) -> int | None:
-    """Adds to what a request of many transactions has done; answers with what that is in all. None:
-    it is not kept."""
+    """Adds to the count of a request of many transactions; returns the total. None: it is not stored."""
     cursor = await connection.execute(
         statements.COUNT_REQUEST,
         {"namespace": namespace, "rpc": rpc, "request_id": request_id, "more": more, "done": done},

@@ -1,5 +1,3 @@
-"""The flow of events through tasks: what specs declare, laid over what history shows.
-
-There is no workflow definition anywhere, so this is where one can be looked at: `graph` builds a
-graph of tasks and event types for each workflow type, `linting` says what is wrong with it.
-"""
+"""The flow of events through tasks: what task specs declare and what history shows. There are no workflow
+definitions, so this is how one sees the flow: `graph` builds a graph of tasks and event types for each
+workflow type, `lint` finds what is wrong with it."""

@@ -29,7 +29,7 @@ _SYSTEM_EVENTS = (
 
 
 def start_unhandled(view: View, views: Sequence[View]) -> Iterable[Finding]:
-    """A workflow type whose instances begin with nothing to do."""
+    """Workflow types whose `workflow.started` no task handles."""
     if view.handles(lifecycle.STARTED) or view.type == topics.ONE_WORD:
         return
     suggestion = ""
@@ -68,7 +68,7 @@ def start_unhandled(view: View, views: Sequence[View]) -> Iterable[Finding]:
 
 
 def emitted_unhandled(view: View, views: Sequence[View]) -> Iterable[Finding]:
-    """Event types that somebody raises and no registered task of the workflow type handles."""
+    """Event types that are raised and that no registered task of the workflow type handles."""
     handled = [name for name in view.declared_handlers if not topics.is_pattern(name)]
     for event in view.flow.events:
         raisers = view.raisers.get(event.event_type)
@@ -110,11 +110,11 @@ def _severity_of_unhandled(
     before: Sequence[str],
 ) -> Severity:
     if not by_tasks or before or topics.is_pattern(event.event_type):
-        # A client's own event, one of an older release, or nothing certain.
+        # An event of a client, one of an older release, or too little evidence.
         return Severity.WARNING
     if event.raised:
         return Severity.ERROR
-    # Declared by tasks that may raise it in other workflow types only.
+    # Tasks declare it, but may raise it in other workflow types only.
     elsewhere = any(
         serves(view.registered[by], other.type) and other.handles(event.event_type)
         for by in by_tasks
@@ -137,7 +137,7 @@ def _input_unhandled(view: View, event: FlowEvent) -> Finding:
 
 
 def awaited(spec: TaskSpec, views: Sequence[View]) -> Iterable[Finding]:
-    """What a task handles and nobody raises in any of its flows."""
+    """Event types that a task handles and nobody raises in any of its flows."""
     silent = sorted({task_id for view in views for task_id in view.silent()})
     raised = sorted({name for view in views for name in view.raisers})
     for name in spec.event_types:

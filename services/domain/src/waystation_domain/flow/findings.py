@@ -1,4 +1,4 @@
-"""What rules about a flow share: findings, and the look-ups that they need."""
+"""Findings, and the look-ups that the rules share."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from waystation_domain.flow.graph import Flow
 from waystation_domain.flow.paths import Paths
 
 ENOUGH = 20
-"""Calls after which a task that declares nothing is taken to have shown what it raises, and
-instances after which a task that was never called is worth a word."""
+"""After so many calls, a task that declares nothing has shown what it raises; after so many instances, a task
+that was never called is reported."""
 
 _ALIKE = 0.85
-"""Above this share of equal characters two names may be one, misspelt."""
+"""Two names with a higher share of equal characters may be one name, misspelt."""
 _LONGER = 3
-"""Characters that the one may have more: comparing costs much more than this look."""
+"""How many characters longer one of them may be: comparing costs much more than this check."""
 
 
 class Severity(IntEnum):
@@ -42,7 +42,7 @@ class Rule(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, or may be."""
+    """Something that is wrong, or may be."""
 
     severity: Severity
     rule: Rule
@@ -63,7 +63,7 @@ class View:
         self.tasks = {task.task_id: task for task in flow.tasks}
         self.registered = {task.task_id: task.spec for task in flow.tasks if task.spec is not None}
         self.is_named = any(self.type in spec.workflow_types for spec in self.registered.values())
-        """Whether a task asks for this type by name."""
+        """Whether a task handles this type by its exact name."""
         self.raisers: dict[str, list[str]] = {}
         self.declared_handlers: dict[str, list[str]] = {}
         self.handlers_seen: dict[str, list[str]] = {}
@@ -85,12 +85,11 @@ class View:
         return bool(self.declared_handlers.get(event_type))
 
     def emits(self, pattern: str) -> bool:
-        """Whether anybody raises a type that the pattern means."""
+        """Whether anybody raises a type that matches the pattern."""
         return any(topics.overlaps(pattern, name) for name in self.raisers)
 
     def silent(self) -> list[str]:
-        """Tasks of which it is not known what they raise: they declare nothing, and too few calls
-        were seen."""
+        """Tasks whose raised events are not known: they declare nothing, and too few calls were observed."""
         return [
             task.task_id
             for task in self.flow.tasks
@@ -99,17 +98,17 @@ class View:
 
 
 def alike(name: str, names: Iterable[str]) -> str:
-    """The one of these names that is much like it; empty where none is."""
+    """The most similar one of these names; empty if none is similar."""
     near = {other for other in names if other != name and abs(len(other) - len(name)) <= _LONGER}
     close = get_close_matches(name, sorted(near), n=1, cutoff=_ALIKE)
     return close[0] if close else ""
 
 
 def did_you_mean(suggestion: str) -> str:
-    """What a message with a suggestion ends with."""
+    """The end of a message with a suggestion."""
     return f"; did you mean `{suggestion}`?" if suggestion else ""
 
 
 def names(names: Sequence[str]) -> str:
-    """The first of them, for a message."""
+    """The first names, for a message."""
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

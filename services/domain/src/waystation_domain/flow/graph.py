@@ -17,7 +17,7 @@ MAX_FLOWS = 100
 MAX_STRAY_TYPES = 500
 """Event types of one flow that no task names: clients may publish any."""
 MAX_WRITES = 100
-"""Places of one task: keys of data may be ids."""
+"""Written places of one task: keys of data may be ids."""
 
 RAISERS = {
     lifecycle.STARTED: CLIENT,
@@ -26,7 +26,7 @@ RAISERS = {
     lifecycle.INPUT_TIMED_OUT: SYSTEM,
     lifecycle.FAILED: SYSTEM,
 }
-"""Who raises events that no task has to declare."""
+"""Raise events without being tasks, so without declarations."""
 
 
 class Origin(IntEnum):
@@ -51,15 +51,15 @@ class Observations:
 
     instances: Counter[str] = field(default_factory=Counter)
     raised: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    """(workflow type, raised by, event type): events."""
+    """(workflow type, raised by, event type): number of events."""
     handled: Counter[tuple[str, str, str, Result, bool]] = field(default_factory=Counter)
-    """(workflow type, event type, processed by, result, whether another attempt followed):
-    entries that are no client's and no operator's."""
+    """(workflow type, event type, processed by, result, whether another attempt followed): number of entries
+    of tasks."""
     written: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    """(workflow type, task, path, kind of operation): successful writes."""
+    """(workflow type, task, path, kind of operation): number of successful writes."""
 
     def add(self, more: Observations) -> None:
-        """Counts these too."""
+        """Adds the counts of other instances."""
         self.instances.update(more.instances)
         self.raised.update(more.raised)
         self.handled.update(more.handled)
@@ -68,19 +68,19 @@ class Observations:
 
 @dataclass(frozen=True, slots=True)
 class FlowTask:
-    """A task of a flow; without a spec it is only known from history."""
+    """A task of a flow. Without a spec it is known from history only."""
 
     task_id: str
     spec: TaskSpec | None
     live: bool
     succeeded: int
     writes: tuple[tuple[Write, int], ...]
-    """Where it was seen to write, and how often."""
+    """The places where it was observed to write, and how often."""
 
 
 @dataclass(frozen=True, slots=True)
 class FlowEvent:
-    """An event type; a pattern where a spec names nothing more exact."""
+    """An event type; or a pattern, if no exact type is known."""
 
     event_type: str
     raised: int
@@ -126,9 +126,9 @@ class Flow:
 def build(
     specs: Sequence[TaskSpec], live: Collection[str], seen: Observations, *, wanted: str = ""
 ) -> tuple[list[Flow], int]:
-    """One flow for each workflow type that a spec names or that was seen, ordered by name, and how
-    many types of workflows, event types and places were too many. `live` are the ids of tasks that
-    an endpoint announces; the flow of the type `wanted` is there if any task serves it."""
+    """One flow for each workflow type in specs or history, ordered by name, and how many workflow types,
+    event types and places were left out. `live` has the ids of tasks with a live endpoint. The flow of the
+    type `wanted` is included if any task serves it."""
     named = {name for spec in specs for name in spec.workflow_types if name != topics.ONE_WORD}
     if any(wanted and serves(spec, wanted) for spec in specs):
         named.add(wanted)
@@ -158,7 +158,7 @@ def build(
 
 
 class _Maker:
-    """Makes the flow of one workflow type out of its observations and specs."""
+    """Builds the flow of one workflow type from observations and specs."""
 
     def __init__(self, workflow_type: str) -> None:
         self._type = workflow_type
@@ -200,7 +200,7 @@ class _Maker:
             if event_type in types and by != SYSTEM
         }
         of_spec = {spec.task_id: spec for spec in specs}
-        # A task may bear the name of a client or of the system: it does where it handled something.
+        # A task may be named like a client or the system: it is a task if it handled something.
         task_ids = {by for by, _ in raised} - {CLIENT, SYSTEM} | of_spec.keys()
         task_ids |= {by for _, by in handled}
         return Flow(
@@ -228,7 +228,7 @@ class _Maker:
         )
 
     def _event_types(self, specs: Sequence[TaskSpec], numbers: Counter[str]) -> set[str]:
-        """Every type that is a node: named exactly, possibly raised, or seen."""
+        """Every type that is a node: named exactly, possibly raised, or observed."""
         types = {lifecycle.STARTED} | {name for spec in specs for name in spec.may_emit}
         patterns: set[str] = set()
         for spec in specs:
@@ -238,7 +238,7 @@ class _Maker:
         strays = sorted(seen - types, key=lambda name: (-numbers[name], name))
         self.left_out += max(len(strays) - MAX_STRAY_TYPES, 0)
         types.update(strays[:MAX_STRAY_TYPES])
-        # A pattern that means nothing known is a node of its own, or its task would hang in the air.
+        # A pattern that matches no known type is a node itself; otherwise its task would have no edge.
         return types | {
             pattern
             for pattern in patterns
@@ -248,7 +248,7 @@ class _Maker:
     def _handlers(
         self, event_type: str, specs: Iterable[TaskSpec], table: TaskTable
     ) -> Iterable[str]:
-        """The tasks that handle a type, or may handle what a pattern stands for."""
+        """The tasks that handle a type, or may handle a type that matches a pattern."""
         if not topics.is_pattern(event_type):
             return [spec.task_id for spec in table.resolve(event_type, self._type)]
         return [

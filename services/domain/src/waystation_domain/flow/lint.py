@@ -1,8 +1,8 @@
-"""What is wrong with the flow of events through tasks, or may be.
+"""Finds what is wrong with the flow of events through tasks, or may be.
 
-A finding is an error where workflows stand still because of it, a warning where something is
-probably wrong, and for information where it may well be meant. What nobody declared and too little
-was seen of is never held to be absent.
+A finding is an error if workflows stop because of it, a warning if something is probably wrong, and
+information if it may be intended. What is not declared and was not observed often enough is never reported as
+missing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_FINDINGS = 1_000
 
 
 def lint(flows: Sequence[Flow]) -> list[Finding]:
-    """Everything found, the most severe first, else ordered by rule and subject."""
+    """All findings, the most severe first, then ordered by rule and subject."""
     views = [View(flow) for flow in flows]
     found: list[Finding] = []
     for view in views:
@@ -41,7 +41,7 @@ def lint(flows: Sequence[Flow]) -> list[Finding]:
 
 
 def _by_task(views: Sequence[View]) -> list[tuple[TaskSpec, list[View]]]:
-    """Each registered task with the flows that it is part of, once."""
+    """Each registered task once, with the flows that it is part of."""
     specs: dict[str, TaskSpec] = {}
     for view in views:
         specs |= view.registered

@@ -1,4 +1,5 @@
-"""Which tasks of a flow lead to which: from a task over the events that it raises to their tasks."""
+"""Which tasks of a flow lead to which: from a task, by the events that it raises, to the tasks that handle
+them."""
 
 from __future__ import annotations
 
@@ -10,20 +11,20 @@ from waystation_domain.model import CLIENT, SYSTEM
 
 
 class Paths:
-    """The ways through one flow."""
+    """The paths through one flow."""
 
     def __init__(self, flow: Flow) -> None:
         handlers: dict[str, set[str]] = {}
         for handling in flow.handlings:
             handlers.setdefault(handling.event_type, set()).add(handling.task_id)
         self._next: dict[str, set[str]] = {task.task_id: set() for task in flow.tasks}
-        # What clients and the system raise begins the ways, and what follows from a status, too.
+        # Events of clients, of the system and of statuses are the beginnings.
         first = {
             handling.task_id
             for handling in flow.handlings
             if lifecycle.is_reserved(handling.event_type)
         }
-        # Whoever asks a person leads to whoever takes the answer, or goes on without one.
+        # A task that asks for input leads to the tasks that handle the answer or the time-out.
         answered = handlers.get(lifecycle.INPUT_PROVIDED, set()) | handlers.get(
             lifecycle.INPUT_TIMED_OUT, set()
         )
@@ -49,8 +50,7 @@ class Paths:
         return later in self._after[earlier]
 
     def circles(self) -> list[frozenset[str]]:
-        """The largest sets of tasks that all lead to each other, a task that leads to itself
-        included."""
+        """The largest sets of tasks that all lead to each other; also single tasks that lead to themselves."""
         found: set[frozenset[str]] = set()
         for task_id in self._next:
             if self.follows(task_id, task_id):

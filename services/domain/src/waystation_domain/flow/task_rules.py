@@ -1,4 +1,4 @@
-"""Rules about tasks: out of reach, beyond their declarations, in each other's way."""
+"""Rules about tasks: unreachable ones, undeclared behaviour, and conflicting writes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from waystation_domain.task_spec import TaskSpec
 
 
 def no_endpoint(spec: TaskSpec, views: Sequence[View]) -> Iterable[Finding]:
-    """A task that nobody hosts now."""
+    """Tasks without a live endpoint."""
     if any(view.tasks[spec.task_id].live for view in views):
         return
     yield Finding(
@@ -28,7 +28,7 @@ def no_endpoint(spec: TaskSpec, views: Sequence[View]) -> Iterable[Finding]:
 
 
 def undeclared(spec: TaskSpec, views: Sequence[View]) -> Iterable[Finding]:
-    """What a task was seen to do though its own declarations leave it out."""
+    """What a task was observed to do although its declarations leave it out."""
     types = tuple(view.type for view in views)
     if spec.may_emit:
         strange = sorted(
@@ -74,7 +74,7 @@ def undeclared(spec: TaskSpec, views: Sequence[View]) -> Iterable[Finding]:
 
 
 def never_reached(spec: TaskSpec, views: Sequence[View]) -> Iterable[Finding]:
-    """A task that nothing leads to, or that was not called though much was looked at."""
+    """Tasks that no event leads to, or that were never called although many instances were examined."""
     seen = any(spec.task_id in by for view in views for by in view.handlers_seen.values())
     if seen:
         return
@@ -132,9 +132,9 @@ def two_writers(view: View) -> Iterable[Finding]:
 
 
 def _writes(task: FlowTask, spec: TaskSpec, workflow_type: str) -> list[Write]:
-    """What it was seen to write, and what it declares beyond that, of which the kind is not known."""
+    """What it was observed to write, and what else it declares, whose kind of operation is not known."""
     seen = [write for write, _ in task.writes]
-    # A task of all types declares what it writes of some.
+    # A task of all workflow types declares what it writes in some of them.
     is_here = workflow_type in spec.workflow_types or task.succeeded > 0
     declared = (spec.writes or ()) if is_here else ()
     return seen + [
@@ -145,7 +145,7 @@ def _writes(task: FlowTask, spec: TaskSpec, workflow_type: str) -> list[Write]:
 
 
 def _collisions(ours: Sequence[Write], theirs: Sequence[Write]) -> list[str]:
-    """The places where writes of the two touch, by the rule of conflicts."""
+    """The places where writes of the two touch, by the conflict rule."""
     found = set()
     for these, those in ((ours, theirs), (theirs, ours)):
         written = Written(these)
@@ -154,7 +154,7 @@ def _collisions(ours: Sequence[Write], theirs: Sequence[Write]) -> list[str]:
 
 
 def _parallel(view: View, one: str, other: str) -> tuple[bool, str]:
-    """Whether the two may run at the same time, as far as the flow tells, and how that is known."""
+    """Whether the two may run at the same time, as far as the flow shows, and why."""
     shared = sorted(
         name for name, by in view.declared_handlers.items() if one in by and other in by
     )
@@ -172,7 +172,7 @@ def _place(path: str) -> str:
 
 
 def cycles(view: View) -> Iterable[Finding]:
-    """Circles of tasks that nothing leads out of."""
+    """Cycles of tasks without a way out."""
     for circle in view.paths.circles():
         ways_out = {
             raised.event_type

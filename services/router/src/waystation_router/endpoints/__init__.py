@@ -1,7 +1,7 @@
-"""Between "call this delivery's task" and an outcome: which endpoints there are, which is called,
-how, and what an answer, a status or a lost connection means.
+"""From "call this delivery's task" to an outcome: which endpoints exist, which one is called, how, and what
+an answer, a status or a lost connection means.
 
-This package knows nothing of databases, brokers or commits: what an outcome leads to is decided
+This package knows nothing of databases, brokers or commits: what follows from an outcome is decided
 elsewhere. It must not import `store` or `broker`, nor other packages of the router.
 """
 

@@ -1,4 +1,4 @@
-"""One call on its way: from the pool that was asked, over an endpoint, to its one outcome."""
+"""One call: from the directory, through an endpoint, to its one outcome."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from waystation_router.endpoints.outcomes import CallOutcome, Cancelled
 
 
 class Carrier(Protocol):
-    """What a call hangs on: an endpoint that has it, or the pool where it waits for one."""
+    """Where a call is: at an endpoint, or in the directory while it waits for one."""
 
     def abandon(self, call: EndpointCall) -> None:
-        """The call has its outcome already; whatever is still done for it is for nothing."""
+        """The call has its outcome; its result is not needed any more."""
         ...
 
     def release(self, call: EndpointCall) -> None:
-        """The call is here no more."""
+        """The call is no longer here."""
         ...
 
 
 class EndpointCall:
-    """A call whose outcome can be awaited, at any time and by anyone. No task of its own."""
+    """A call whose outcome can be awaited, at any time and by anyone. It is no task of its own."""
 
     __slots__ = (
         "alone",
@@ -56,7 +56,7 @@ class EndpointCall:
         self.event_type = request.event.event_type
         self.workflow_type = request.context.workflow_type
         self.token = (request.idempotency_key, request.attempt)
-        # Written once, however many endpoints are tried, and joined into messages as it is.
+        # Encoded once, however many endpoints are tried, and joined into messages as it is.
         self.payload = request.SerializeToString()
         self.timeout = timeout
         self.alone = alone
@@ -72,13 +72,13 @@ class EndpointCall:
         return self.outcome.__await__()
 
     def cancel(self) -> None:
-        """Gives the call up: the handler is told, and the outcome is Cancelled. Nothing happens
-        when there is an outcome already."""
+        """Cancels the call: the handler is notified, and the outcome is Cancelled. Does nothing if there is
+        an outcome already."""
         if not self.outcome.done():
             self.end(Cancelled(), abandon=True)
 
     def end(self, outcome: CallOutcome, *, abandon: bool = False) -> None:
-        """Gives the call its outcome, unless it has one. `abandon`: its carrier still has it."""
+        """Sets the outcome, unless there is one. `abandon`: its carrier still has the call."""
         carrier = self.leave()
         if carrier is not None and abandon:
             carrier.abandon(self)
@@ -86,7 +86,7 @@ class EndpointCall:
             self.outcome.set_result(outcome)
 
     def leave(self) -> Carrier | None:
-        """Takes the call from its carrier and ends its timer."""
+        """Removes the call from its carrier and stops its timer."""
         carrier, self.carrier = self.carrier, None
         if self.timer is not None:
             self.timer.cancel()

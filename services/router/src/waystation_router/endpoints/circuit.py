@@ -23,8 +23,8 @@ FAULTS_TO_OPEN = 3
 
 
 class Circuit:
-    """The circuit of one endpoint. Times are seconds of one clock; `wait` says how long it stays open
-    before a probe: for the first time in a row, the second, and so on."""
+    """The circuit of one endpoint. Times are seconds of one clock; `wait` returns how long it stays open
+    before a probe, by how many times in a row it has opened."""
 
     __slots__ = ("_last_fault", "_openings", "_wait", "faults", "opened_at", "probe_at", "probing")
 
@@ -36,7 +36,7 @@ class Circuit:
         self.probe_at = 0.0
         """While it is open: when the next call may be sent."""
         self.probing = False
-        """While it is open: whether a probe was sent since it was opened last."""
+        """While it is open: whether a probe was sent since it opened last."""
         self._wait = wait
         self._openings = 0
         self._last_fault = float("-inf")
@@ -50,13 +50,13 @@ class Circuit:
         return self.opened_at is None or now >= self.probe_at
 
     def sent(self, now: float) -> None:
-        """A call is sent: through an open circuit it is the probe."""
+        """A call was sent: through an open circuit it is the probe."""
         if self.is_open:
             self.probing = True
             self.probe_at = now + self._wait(self._openings)
 
     def answered(self) -> bool:
-        """Somebody is there. Whether that closes the circuit."""
+        """The endpoint answered. Returns whether that closes the circuit."""
         was_open = self.is_open
         self.faults = self._openings = 0
         self.opened_at = None
@@ -64,7 +64,7 @@ class Circuit:
         return was_open
 
     def failed(self, now: float, sent_at: float) -> bool:
-        """A fault, of a call sent then. Whether that opens the circuit, or opens it for longer."""
+        """A call sent then failed. Returns whether that opens the circuit, or keeps it open for longer."""
         if sent_at < self._last_fault:
             return False
         self._last_fault = now

@@ -1,7 +1,7 @@
-"""How one endpoint stands: whether calls may be sent to it now, or soon, and what is wrong where not.
+"""The condition of one endpoint: whether calls may be sent to it now, or soon, and if not, why.
 
-It must be connected, its circuit closed or due for a probe, and nothing may say that it does not take the
-task. Whoever waits for it hears when that may have changed.
+It must be connected, its circuit closed or due for a probe, and the task not paused. `changed` is called when
+that may have changed.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from waystation_router.endpoints.task_pauses import TaskPauses
 
 SHORTEST_OPEN = 0.2
 LONGEST_OPEN = 30.0
-"""Bounds of how long a circuit stays open before a probe, in seconds."""
+"""Bounds of the time that a circuit stays open before a probe, in seconds."""
 _TIMER_SLACK = 0.02
-"""A timer may go off a moment early."""
+"""A timer may fire a moment early."""
 
 _log = structlog.get_logger(__name__)
 
 
 class EndpointCondition:
-    """Of one endpoint, as its connection and the outcomes of its calls show it."""
+    """The condition of one endpoint, from its connection and the outcomes of its calls."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class EndpointCondition:
         tasks: Callable[[], Sequence[TaskSpec]],
         changed: Callable[[], None],
     ) -> None:
-        """`tasks`: those that the endpoint announces now."""
+        """`tasks`: those that the endpoint declares now."""
         self._connection = connection
         self._tasks = tasks
         self._changed = changed
@@ -53,7 +53,7 @@ class EndpointCondition:
         )
 
     def may_recover(self, by: float) -> bool:
-        """Whether it may well be usable by then, by the loop's clock."""
+        """Whether it is likely to be usable by then, by the loop's clock."""
         if not self._circuit.is_open:
             return self._connection.may_recover
         return (self._circuit.probing or self._circuit.admits(by)) and (
@@ -62,12 +62,12 @@ class EndpointCondition:
 
     @property
     def reachable(self) -> bool:
-        """Whether it is connected, in good health, and not left alone."""
+        """Whether it is connected and healthy, and its circuit closed."""
         return self._connection.up and not self._circuit.is_open
 
     @property
     def trouble(self) -> str:
-        """What is wrong with it, for people; empty for nothing."""
+        """What is wrong with it, for people; empty if nothing is."""
         opened_at = self._circuit.opened_at
         if not self._connection.up or opened_at is None:
             short = self._pauses.shortage(self._loop.time())
@@ -81,25 +81,25 @@ class EndpointCondition:
     # --- what calls show -------------------------------------------------------------------------
 
     def renewed(self) -> None:
-        """Another process may be there: nothing of the old one counts."""
+        """There may be another process: the past of the old one does not count."""
         self._pauses.forget()
         self._circuit = Circuit(self._open_seconds)
 
     def sent(self, task_id: str) -> None:
-        """A call is sent."""
+        """A call was sent."""
         if self._circuit.is_open:
             _log.info("endpoint_probed", endpoint=self._connection.name, task_id=task_id)
             self._circuit.sent(self._loop.time())
             self._wake_for_probe()
 
     def answered(self) -> None:
-        """Somebody is there."""
+        """The endpoint answered."""
         if self._circuit.answered():
             _log.info("circuit_closed", endpoint=self._connection.name)
             self._loop.call_soon(self._changed)
 
     def failed(self, what: str, sent_at: float) -> None:
-        """A fault of the endpoint, of a call sent then."""
+        """A call that was sent then failed, and it is the endpoint's fault."""
         self._last_fault = what
         if not self._circuit.failed(self._loop.time(), sent_at):
             return
@@ -108,27 +108,26 @@ class EndpointCondition:
         self._wake_for_probe()
 
     def had_no_room(self, why: str) -> None:
-        """A call was not begun; `why` is the endpoint's word."""
+        """The endpoint did not begin a call; `why` is its message."""
         self._pauses.had_no_room(self._loop.time(), why)
         self.answered()
 
     def pause_task(self, task_id: str, seconds: float) -> None:
-        """Nothing of the task is sent for a while."""
+        """Sends no calls of the task for so many seconds."""
         self._pauses.pause(task_id, self._loop.time() + seconds)
         self._loop.call_later(seconds + _TIMER_SLACK, self._changed)
 
     def _wake_for_probe(self) -> None:
-        """Who waits for this endpoint hears when a probe may be sent."""
+        """Calls `changed` when a probe may be sent."""
         self._loop.call_at(self._circuit.probe_at + _TIMER_SLACK, self._changed)
 
     def _open_seconds(self, opening: int) -> float:
-        """How long the circuit stays open: as long as the least patient of its tasks would have its
-        retries wait after so many failures. So it holds no retry back for longer than that one's own
-        backoff, though there be no other endpoint."""
+        """How long the circuit stays open: the shortest backoff that its tasks have after so many failures.
+        So it delays no retry by more than that retry's own backoff, even without another endpoint."""
         waits = (steady_delay(opening, task.retry) for task in self._tasks())
         return max(min(LONGEST_OPEN, *waits), SHORTEST_OPEN)
 
     def _clock(self, at: float) -> str:
-        """A time of the loop's clock, as people tell it."""
+        """A time of the loop's clock, for people."""
         when = datetime.now(UTC) + timedelta(seconds=at - self._loop.time())
         return when.strftime("%H:%M:%SZ")

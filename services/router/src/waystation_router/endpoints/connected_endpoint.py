@@ -1,5 +1,5 @@
-"""One endpoint, connected: calls it, and says of each call whether it was answered, failed, was cut,
-or never left. What that says of the endpoint is its `standing`."""
+"""One connected endpoint: sends calls to it, and finds for each whether it was answered, failed, was cut, or
+was never sent. What that shows of the endpoint is its `condition`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from waystation_router.endpoints.outcomes import (
 from waystation_router.endpoints.stream import EventStream, was_refused
 
 NEWS_SECONDS = 0.02
-"""How long the news of a lost connection may take after the first call that noticed."""
+"""How long the report of a lost connection may take after the first call that noticed."""
 STREAM_PAUSE_SECONDS = 5.0
 UNSERVED_SECONDS = 5.0
 
@@ -53,7 +53,7 @@ _log = structlog.get_logger(__name__)
 
 
 class ConnectedEndpoint:
-    """Carries calls to one endpoint. `again` gets calls that another endpoint may have instead."""
+    """Sends calls to one endpoint. `again` gets calls that another endpoint may have instead."""
 
     def __init__(
         self,
@@ -89,16 +89,16 @@ class ConnectedEndpoint:
         self.condition = EndpointCondition(self.connection, lambda: self.endpoint.tasks, changed)
 
     def hosts(self, call: EndpointCall) -> bool:
-        """Whether the endpoint itself announced the call's task for its types."""
+        """Whether the endpoint itself declared the call's task for its types."""
         return announces(self.endpoint.tasks, call.task_id, call.event_type, call.workflow_type)
 
     @property
     def in_flight(self) -> int:
-        """Calls that it has and did not answer yet."""
+        """The number of calls without an answer."""
         return len(self._calls)
 
     def update(self, endpoint: Registration) -> None:
-        """The same address, and perhaps a new process there with other tasks."""
+        """The same address, perhaps with a new process that has other tasks."""
         known, self.endpoint = self.endpoint, endpoint
         if _what_it_said(endpoint) != _what_it_said(known):
             self._batching = _batching(endpoint)
@@ -110,7 +110,7 @@ class ConnectedEndpoint:
     # --- carrying calls --------------------------------------------------------------------------
 
     def take(self, call: EndpointCall) -> None:
-        """Sends the call; its outcome follows by itself."""
+        """Sends the call; its outcome follows."""
         call.carrier = self
         call.sent_at = self._loop.time()
         self._calls.add(call)
@@ -144,7 +144,7 @@ class ConnectedEndpoint:
                 stream.abandon(call)
 
     def _end(self, call: EndpointCall, outcome: Answered | Failed | CallCut) -> None:
-        """Gives the call its outcome; the circuit hears of it first."""
+        """Sets the outcome of the call; the circuit is updated first."""
         try:
             if is_fault_of_endpoint(outcome):
                 self.condition.failed(_said(outcome), call.sent_at)
@@ -154,8 +154,8 @@ class ConnectedEndpoint:
             call.end(outcome)
 
     def _end_unexpected(self, call: EndpointCall, fault: Exception) -> None:
-        """A fault of ours on the way. Counted as an attempt, so that what always fails here does not
-        go on for ever."""
+        """An internal fault. It counts as an attempt, so that a fault that always occurs does not repeat for
+        ever."""
         _log.error("call_failed", endpoint=self.name, exc_info=fault)
         error = error_of_code(
             grpc.StatusCode.INTERNAL,
@@ -168,18 +168,18 @@ class ConnectedEndpoint:
         self._again(call)
 
     def _unserved_here(self, call: EndpointCall) -> None:
-        """The endpoint does not host the task after all: its fault, and another one's turn."""
+        """The endpoint does not host the task after all: its fault, and another endpoint is tried."""
         self.connection.last_error = f"returned UNIMPLEMENTED for {call.task_id}"
         self._pause_task(call, UNSERVED_SECONDS)
 
     def _not_begun(self, call: EndpointCall, pause: float, why: str) -> None:
-        """The endpoint had no room for the call, and nothing was run: another one's turn."""
+        """The endpoint had no room for the call and began nothing: another endpoint is tried."""
         _log.info("call_not_begun", endpoint=self.name, task_id=call.task_id, pause=pause)
         self.condition.had_no_room(why[:200])
         self._pause_task(call, pause)
 
     def _pause_task(self, call: EndpointCall, seconds: float) -> None:
-        """Nothing of the call's task is sent here for a while; others may have the call."""
+        """Pauses the call's task here for a while; others may have the call."""
         self.condition.pause_task(call.task_id, seconds)
         call.tried.add(self)
         self._repeat(call)
@@ -205,7 +205,7 @@ class ConnectedEndpoint:
         if stream is not None:
             if not stream.retiring:
                 return stream
-            # It ends by itself, once what it carries is answered.
+            # It ends on its own, once its calls are answered.
             self._old_streams.add(stream)
             self._stream = None
         channel = self.connection.channel
@@ -220,7 +220,7 @@ class ConnectedEndpoint:
         try:
             self._take_result(call, result)
         except Exception as fault:
-            # The others on the stream have nothing to do with it.
+            # The other calls on the stream are not affected.
             self._end_unexpected(call, fault)
 
     def _take_result(
@@ -256,7 +256,7 @@ class ConnectedEndpoint:
             self._streams = False
             unsent, sent = sent + unsent, []
         elif not stream.spoke and (sent or unsent):
-            # Something is wrong with streams there; plain calls will show what.
+            # Streams do not work there; unary calls will show what does.
             self._no_stream_until = self._loop.time() + STREAM_PAUSE_SECONDS
         if sent:
             how = f" with {status.name}" if status is not None and was_refused(status) else ""
@@ -281,14 +281,14 @@ class ConnectedEndpoint:
 
     async def _exchange(self, call: EndpointCall, channel: grpc.aio.Channel) -> None:
         losses = self.connection.losses
-        # Bytes both ways: written once, and an unreadable answer is our affair.
+        # Bytes both ways: encoded once, and an unreadable answer is handled here.
         method: Any = channel.unary_unary(HANDLE_EVENT)
         rpc = method(call.payload, timeout=call.timeout)
         try:
             data = await rpc
         except asyncio.CancelledError:
             rpc.cancel()
-            # Whoever cancelled gave it an outcome; only the end of the loop did not.
+            # A cancelled call has its outcome already, except when the loop ends.
             call.leave()
             raise
         except grpc.aio.AioRpcError as status:
@@ -317,7 +317,7 @@ class ConnectedEndpoint:
         self._refused(call, error_of_status(code, status.details() or "", trailing, sent), duration)
 
     def _refused(self, call: EndpointCall, error: AttemptError, duration: float) -> None:
-        """The endpoint ended the call with a status of its own."""
+        """The endpoint ended the call with a status."""
         pause = pause_of_not_begun(error)
         if pause is None:
             self._end(call, Failed(error, self.endpoint, duration))
@@ -325,8 +325,8 @@ class ConnectedEndpoint:
             self._not_begun(call, pause, error.message)
 
     async def _was_lost(self, losses: int) -> bool:
-        """Whether the connection went away since. A handler that answers such a status itself
-        leaves it standing; the news of a loss can come a moment after the call that noticed."""
+        """Whether the connection was lost since. A handler that answers such a status itself keeps it; the
+        report of a loss can arrive a moment after the call that noticed."""
         if self.connection.losses == losses and self.connection.is_ready():
             await asyncio.sleep(NEWS_SECONDS)
         return self.connection.losses != losses or not self.connection.is_ready()
@@ -335,19 +335,19 @@ class ConnectedEndpoint:
 
     @property
     def name(self) -> str:
-        """The address, as people write it."""
+        """The address, for people."""
         return self.connection.name
 
     def _lost(self) -> None:
-        """The connection went away, perhaps with notice: a stream on it takes nothing new."""
+        """The connection was lost, or is about to be: a stream on it takes no more calls."""
         if self._stream is not None:
             self._stream.retire()
             self._old_streams.add(self._stream)
             self._stream = None
 
     async def drain(self, grace: float) -> None:
-        """Lets calls on the way end, at most `grace` seconds, gives up the others and closes. Takes
-        no new ones: the pool has forgotten it."""
+        """Lets calls in flight end within `grace` seconds, cancels the others and closes. It gets no new
+        calls: the directory has removed it."""
         if self._calls and grace > 0.0:
             self._idle = self._loop.create_future()
             try:
@@ -371,7 +371,7 @@ def _said(outcome: Answered | Failed | CallCut) -> str:
 
 
 def _what_it_said(endpoint: Registration) -> object:
-    """What changes when a process registers, and not when it only renews."""
+    """What changes if a process registers, and not if it only renews."""
     return endpoint.handler_id, endpoint.registered_at, endpoint.service_version, endpoint.tasks
 
 

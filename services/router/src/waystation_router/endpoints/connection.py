@@ -1,4 +1,4 @@
-"""The connection to one endpoint: dialled only where the allowlist admits it, kept up, watched."""
+"""The connection to one endpoint: made only if the allowlist admits the address, kept, and watched."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ class Connection:
     ) -> None:
         self.name = host_and_port(host, port)
         self.channel: grpc.aio.Channel | None = None
-        """There while it stands."""
+        """Set while it is connected."""
         self.may_recover = True
-        """Whether it may well stand in a moment: being dialled, and not refused yet."""
+        """Whether it may connect soon: it is being dialled, and was not refused yet."""
         self.losses = 0
-        """How often it went away."""
+        """How often the connection was lost."""
         self.last_error = ""
         self._host = host
         self._port = port
@@ -74,11 +74,11 @@ class Connection:
         return self.channel is not None and self._healthy
 
     def is_ready(self) -> bool:
-        """Whether it stands at this moment, asked of gRPC itself."""
+        """Whether it is connected at this moment, according to gRPC."""
         return self.channel is not None and self.channel.get_state() is Connectivity.READY
 
     def connect_now(self) -> None:
-        """Dials at once when it is down: a process has just said that it is there."""
+        """Dials at once if it is down: a process has just registered."""
         if self.channel is None and not self._closed:
             self._keeper.cancel()
             self._backoff = FIRST_BACKOFF
@@ -86,7 +86,7 @@ class Connection:
             self._keeper = keep(f"endpoint {self.name}", self._keep)
 
     async def close(self) -> None:
-        """Hangs up."""
+        """Closes the connection."""
         self._closed = True
         self._keeper.cancel()
         await self._keeper.wait()
@@ -108,7 +108,7 @@ class Connection:
             self._backoff = min(self._backoff * 2, LONGEST_BACKOFF)
 
     async def _use(self, literal: str, *, forever: bool) -> None:
-        """Connects there and stays as long as the connection does; for ever, if `stays`."""
+        """Connects to an address and stays until the connection is lost; for ever, if `forever`."""
         channel = open_endpoint_channel(literal, streams=self._streams)
         health: Kept | None = None
         try:
@@ -147,7 +147,7 @@ class Connection:
     def _on_disconnected(self) -> None:
         self.channel = None
         self.losses += 1
-        # It may only have said goodbye to this connection: a new one often stands at once.
+        # The server may only have closed this connection: a new one often succeeds at once.
         self.may_recover = not self._closed
         self._healthy = not self._static
         self.last_error = f"the connection to {self.name} was lost"
@@ -166,7 +166,7 @@ class Connection:
         return keep(f"health {self.name}", lambda: self._watch_health(channel), ends=True)
 
     async def _watch_health(self, channel: grpc.aio.Channel) -> None:
-        """Asks grpc.health now and then; where it is not served, being connected is health enough."""
+        """Calls grpc.health periodically; if that is not served, being connected is enough."""
         check: Any = channel.unary_unary(HEALTH_CHECK)
         while True:
             problem = ""

@@ -1,4 +1,4 @@
-"""All endpoints of a router: kept as the registry says, and the one place that calls tasks."""
+"""All endpoints of a router, as registered; the only place that calls tasks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from waystation_router.endpoints.connected_endpoint import ConnectedEndpoint
 MAX_WAIT_SECONDS = 2.0
 """How long a call waits for an endpoint that is just being connected."""
 DRAIN_SECONDS = 24 * 3600.0
-"""An endpoint that left the registry may finish what it has; calls carry their own deadlines."""
+"""How long an endpoint that left the registry may finish its calls; calls have their own deadlines."""
 _REMEMBERED_ROUTES = 10_000
 
 
@@ -48,8 +48,8 @@ class EndpointDirectory:
     # --- the registry's side ---------------------------------------------------------------------
 
     def update(self, handlers: Iterable[Registration]) -> None:
-        """Connects endpoints that are new, forgets those that are gone (calls on the way may end),
-        and gives the others their newest registration."""
+        """Connects new endpoints, removes those that are gone (calls in flight may end), and updates the
+        registration of the others."""
         if self._closed:
             return
         wanted = {(each.service_name, each.host, each.port): each for each in handlers}
@@ -73,7 +73,7 @@ class EndpointDirectory:
         self._on_endpoint_changed()
 
     def live_tasks(self) -> frozenset[str]:
-        """The tasks that could be called now."""
+        """The tasks that can be called now."""
         return frozenset(
             spec.task_id
             for link in self._links.values()
@@ -82,7 +82,7 @@ class EndpointDirectory:
         )
 
     def report(self) -> dict[str, JsonObject]:
-        """What this router sees of each endpoint, by handler_id."""
+        """The state of each endpoint, by handler_id."""
         return {
             link.endpoint.handler_id: {
                 "reachable": link.condition.reachable,
@@ -120,14 +120,14 @@ class EndpointDirectory:
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """Waits until no other suspect is in call from this router. Record the attempt and call
-        with `alone=True` inside."""
+        """Waits until no other suspect is in call from this router. Record the attempt and call with
+        `alone=True` inside."""
         async with self._suspects:
             yield
 
     async def close(self, grace: float = 0.0) -> None:
-        """Takes no more calls, lets those on the way end for `grace` seconds, gives up the rest
-        (Cancelled) and hangs up everywhere."""
+        """Takes no more calls, lets those in flight end within `grace` seconds, cancels the rest, and closes
+        all connections."""
         self._closed = True
         for call in list(self._waiting):
             call.end(NotSent("this router is stopping"))
@@ -154,7 +154,7 @@ class EndpointDirectory:
         links = self._route(call)
         best: ConnectedEndpoint | None = None
         may_recover = False
-        # Begins at another one each time, so that idle endpoints share what comes singly.
+        # Starts at another endpoint each time, so that idle endpoints share single calls.
         self._turn += 1
         start = self._turn % len(links) if links else 0
         for link in (*links[start:], *links[:start]):
@@ -175,7 +175,7 @@ class EndpointDirectory:
             call.end(self._not_sent(call, links))
 
     def _route(self, call: EndpointCall) -> tuple[ConnectedEndpoint, ...]:
-        """The endpoints that announced the call's task for its types."""
+        """The endpoints that declared the call's task for its types."""
         key = (call.service_name, call.task_id, call.event_type, call.workflow_type)
         links = self._routes.get(key)
         if links is None:

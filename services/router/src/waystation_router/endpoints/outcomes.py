@@ -1,5 +1,4 @@
-"""What can come of a router's call beyond what any caller sees: a lost connection, a call given up,
-an item of a stream that failed."""
+"""Outcomes that only a router's calls have: a lost connection, a cancelled call, a failed item of a stream."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ from waystation_core.rpc.attempts import (
 from waystation_domain.limits import MAX_REASON
 from waystation_domain.outcomes import AttemptError
 
-# What a lost connection looks like; a handler can answer each of them too.
+# The statuses of a lost connection; a handler can answer each of them too.
 PERHAPS_CUT = frozenset({StatusCode.UNAVAILABLE, StatusCode.CANCELLED, StatusCode.INTERNAL})
 
 _FAULTS_OF_ENDPOINT = frozenset({StatusCode.UNAVAILABLE.name, StatusCode.DEADLINE_EXCEEDED.name})
@@ -33,7 +32,7 @@ _CODES: dict[int, StatusCode] = {code.value[0]: code for code in StatusCode}
 
 @dataclass(frozen=True, slots=True)
 class CallCut:
-    """The call was sent, and its connection was lost before an answer came."""
+    """The call was sent, and its connection was lost before an answer."""
 
     message: str
     endpoint: Registration
@@ -42,11 +41,11 @@ class CallCut:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """Whoever asked for the call gave it up; a handler that had it was told."""
+    """The router cancelled the call and notified its handler, if any."""
 
 
 def is_fault_of_endpoint(outcome: Answered | Failed | CallCut) -> bool:
-    """Whether it says something against the endpoint; whatever else came back says that it is there."""
+    """Whether the outcome counts against the endpoint; any other shows that it answers."""
     return isinstance(outcome, CallCut) or (
         isinstance(outcome, Failed) and outcome.error.code in _FAULTS_OF_ENDPOINT
     )
@@ -56,7 +55,7 @@ CallOutcome: TypeAlias = Answered | Failed | CallCut | NotSent | Cancelled
 
 
 def status_code(number: int) -> StatusCode:
-    """The canonical code; what is none counts as UNKNOWN, as gRPC has it."""
+    """The canonical code; an unknown number counts as UNKNOWN, as in gRPC."""
     return _CODES.get(number, StatusCode.UNKNOWN)
 
 

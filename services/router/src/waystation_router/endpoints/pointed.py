@@ -1,4 +1,4 @@
-"""The endpoints with failpoints at both ends of each call; for tests."""
+"""An endpoint directory with failpoints before and after each call; for tests."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from waystation_router.endpoints.directory import EndpointDirectory
 
 
 class PointedEndpoints(EndpointDirectory):
-    """Passes `call.sent` and `call.answered`. A call goes on whatever was asked for there: at both,
-    an error is one that nobody hears of."""
+    """Passes `call.sent` and `call.answered`. A call continues whatever happens at them: an error there has
+    no effect."""
 
     def __init__(
         self, allowlist: Allowlist, plan: Plan, *, on_change: Callable[[], None] | None = None

@@ -1,5 +1,4 @@
-"""The results in a message of a stream, taken one by one: what is wrong with one of them is that
-call's affair, and none of the others'."""
+"""Reads the results in a message of a stream one by one: an invalid result affects only its own call."""
 
 from __future__ import annotations
 
@@ -19,25 +18,25 @@ from waystation_domain.limits import MAX_REPEATED
 from waystation_domain.outcomes import AttemptError, fault_of
 
 Token = tuple[str, int]
-"""Idempotency key and attempt: what a result is told apart by."""
+"""Idempotency key and attempt identify a result."""
 
 _KEY, _ATTEMPT = 1, 2
 """Fields of HandleEventsResult."""
 _PARTS_FOR_TOKEN = 16
-"""A result whose name does not stand in its first fields has none."""
+"""A result without its identity in the first fields has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A result that can't be read, holds more than it may, or what is not known."""
+    """A result that cannot be read, is too large, or has unknown fields."""
 
     token: Token
     error: AttemptError
 
 
 def small_results(data: bytes) -> list[pb.HandleEventsResult] | None:
-    """The results of a small message in order, which is nearly every one; None for any other, and where
-    one of them holds what is not known."""
+    """The results of a small message in order, which nearly every message is; None for any other, and if one
+    of them has unknown fields."""
     if len(data) > SMALL_BYTES:
         return None
     try:
@@ -50,8 +49,8 @@ def small_results(data: bytes) -> list[pb.HandleEventsResult] | None:
 async def results_of(
     data: bytes, reader: MessageReader
 ) -> AsyncIterator[pb.HandleEventsResult | Refused]:
-    """The results of any message, each read by itself. Raises DecodeError where the message can't be
-    taken apart, or a result in it that can't be read does not say whose it is."""
+    """The results of any message, each read separately. Raises DecodeError if the message cannot be split, or
+    if a result that cannot be read does not name its call."""
     for piece in _pieces(data):
         if len(piece) > MAX_ANSWER_BYTES:
             yield Refused(_token(piece), answer_too_large())

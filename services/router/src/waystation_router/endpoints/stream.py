@@ -22,7 +22,7 @@ from waystation_router.endpoints.outcomes import PERHAPS_CUT
 from waystation_router.endpoints.results import Refused, Token, results_of, small_results
 
 MAX_CANCELS = 1_000
-"""In one message: half a MiB at most."""
+"""Calls in one message: half a MiB at most."""
 MAX_ABANDONED = 1_000
 FAREWELL_SECONDS = 5.0
 
@@ -49,13 +49,13 @@ class EventStream:
         ],
     ) -> None:
         self.spoke = False
-        """Whether the endpoint ever answered on it."""
+        """Whether the endpoint has ever answered on it."""
         self.retiring = False
         self._messages = reader
         self._answered = answered
         self._ended = ended
         self._loop = asyncio.get_running_loop()
-        # Bytes both ways: items are joined as they are, and an unreadable answer is our affair.
+        # Bytes both ways: items are joined as they are, and an unreadable answer is handled here.
         self._rpc: Any = channel.stream_stream(HANDLE_EVENTS)()
         self._pending: dict[tuple[str, int], EndpointCall] = {}
         self._unsent: deque[EndpointCall] = deque()
@@ -66,8 +66,8 @@ class EventStream:
         self._reader = job("read from stream", self._read())
 
     def takes(self, call: EndpointCall) -> bool:
-        """Whether it can carry this call: small enough, and no other of the same name on the way,
-        as results are told apart by their names only."""
+        """Whether it can carry this call: small enough, and no call of the same name in flight, as names
+        identify results."""
         token = call.token
         return (
             not self.retiring
@@ -77,13 +77,13 @@ class EventStream:
         )
 
     def send(self, call: EndpointCall) -> None:
-        """Sends it with the next message."""
+        """Sends the call with the next message."""
         self._pending[call.token] = call
         self._unsent.append(call)
         self._rouse()
 
     def abandon(self, call: EndpointCall) -> bool:
-        """Tells the endpoint that the result is not wanted. False: it had not even been sent."""
+        """Tells the endpoint that the result is not needed. False: the call had not been sent."""
         if self._pending.get(call.token) is not call:
             return True
         del self._pending[call.token]
@@ -99,12 +99,12 @@ class EventStream:
         return sent
 
     def retire(self) -> None:
-        """Takes no more calls; ends once those on the way are answered."""
+        """Takes no more calls; ends once those in flight are answered."""
         self.retiring = True
         self._rouse()
 
     async def close(self) -> None:
-        """Breaks it off; calls on the way count as cut."""
+        """Breaks the stream; calls in flight count as cut."""
         self._rpc.cancel()
         await asyncio.gather(self._reader, self._writer, return_exceptions=True)
 
@@ -125,11 +125,11 @@ class EventStream:
                     self._wake = self._loop.create_future()
                     await self._wake
         except Exception:
-            # The stream is over: gRPC has several errors for that, and the reader says how.
+            # The stream is over: gRPC has several errors for that, and the reader reports which.
             self._rpc.cancel()
 
     def _message(self) -> bytes:
-        """The next HandleEventsRequest: what waits, as far as one message carries."""
+        """The next HandleEventsRequest: the waiting calls, as far as one message has room."""
         payloads: list[bytes] = []
         size = 0
         while self._unsent and size + len(self._unsent[0].payload) <= MAX_MESSAGE_BYTES:
@@ -194,5 +194,5 @@ class EventStream:
 
 
 def was_refused(status: grpc.StatusCode | None) -> bool:
-    """Whether a stream ended by a status that a living endpoint sent."""
+    """Whether a stream was ended by a status that a live endpoint sent."""
     return status is not None and status not in PERHAPS_CUT

@@ -1,4 +1,4 @@
-"""The store's second face: handlers and tasks."""
+"""RegistryStore: handlers and tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store's third face: questions."""
+"""QueryStore: reads."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class HistoryFilter:
-    """Which entries of history a list shows. Nothing given: all."""
+    """Which entries of history a list shows. By default all."""
 
     from_sequence: int = 1
     to_sequence: int | None = None
@@ -42,7 +42,7 @@ class HistoryFilter:
 
 @dataclass(frozen=True, slots=True)
 class HistoryPortion:
-    """Some entries of history in the order that was asked for."""
+    """Entries of history in the requested order."""
 
     entries: Sequence[StoredEntry]
     more: bool
@@ -51,19 +51,19 @@ class HistoryPortion:
 
 @dataclass(frozen=True, slots=True)
 class HistoryTail:
-    """What history holds after a sequence number, and where the instance stands, in one view."""
+    """The history after a sequence number, and the state of the instance, in one read."""
 
     status: Status
     version: int
     is_settled: bool
-    """Whether it has ended and nothing adds to its history by itself: what is not settled waits
-    for an operator (dead letters, and what is held because of them)."""
+    """Whether it has ended and only an operator can add to its history: what is not settled are dead letters,
+    and deliveries held because of them."""
     entries: tuple[StoredEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event and where it stands: PENDING, SETTLED, UNHANDLED or SKIPPED."""
+    """An event and its state: PENDING, SETTLED, UNHANDLED or SKIPPED."""
 
     event: Event
     state: str
@@ -71,7 +71,7 @@ class StoredEvent:
 
 @dataclass(frozen=True, slots=True)
 class OutboxFact:
-    """An event of an instance that is not taken over yet."""
+    """An event of an instance that no router has taken over yet."""
 
     event: Event
     created_at: datetime
@@ -85,9 +85,9 @@ class LeaseState(enum.Enum):
     IN_HAND = "in hand"
     """The router lives, and had it in hand when it last compared, some seconds ago at most."""
     NOT_COMPARED = "not compared"
-    """The router lives, and has not told yet whether it has it in hand."""
+    """The router lives, and has not reported yet whether it has it in hand."""
     LAPSED = "lapsed"
-    """The router has not been heard of for longer than its own lease."""
+    """The router has not renewed its lease in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +127,9 @@ class OpenWork:
 
     events: FirstFew[OutboxFact] = FirstFew()
     deliveries: FirstFew[DeliveryFact] = FirstFew()
-    """Those that are dead are among the dead letters."""
+    """Without dead ones, which are among the dead letters."""
     delayed: FirstFew[TimerFact] = FirstFew()
-    """Events whose time has not come."""
+    """Delayed events."""
     dead_letters: FirstFew[DeadLetterFact] = FirstFew()
     """Open ones."""
     has_deadline: bool = False
@@ -159,7 +159,7 @@ class WorkflowsFound:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterFilter:
-    """Which dead letters are meant. Of each condition one of the values must hold; none: any."""
+    """Which dead letters. Of each condition one value must hold; no values: any."""
 
     workflow_instance_ids: tuple[str, ...] = ()
     workflow_types: tuple[str, ...] = ()
@@ -183,8 +183,8 @@ class DeadLetterInstances:
 
 @dataclass(frozen=True, slots=True)
 class InstanceDeadLetters:
-    """Dead letters of one instance, with all that deciding on them needs. It was read under no lock:
-    what is decided holds where the instance still has its revision. Events are without payloads."""
+    """Dead letters of one instance, with all that deciding needs. Read without a lock: the decision is valid
+    if the instance still has its revision. Events are without payloads."""
 
     instance: Instance
     dead_letters: Sequence[OpenDeadLetter]
@@ -202,7 +202,7 @@ class OpenDeadLetters:
 
     of: Sequence[InstanceDeadLetters]
     remaining: Sequence[int]
-    """Instances with such letters that are to be read one by one, under their locks."""
+    """Instances with dead letters that must be read one by one, under their locks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ class RouterFact:
 
 @dataclass(frozen=True, slots=True)
 class SystemFacts:
-    """The installation at one moment."""
+    """The installation at one point in time."""
 
     routers: tuple[RouterFact, ...]
     outbox_size: int
@@ -226,7 +226,7 @@ class SystemFacts:
     deliveries: int
     oldest_unsettled_event_id: str | None
     oldest_unsettled_age: float | None
-    """Seconds. Of what waits for the engine and its tasks, not for somebody else."""
+    """Seconds. Only of events and deliveries that wait for the engine or its tasks."""
     oldest_unsettled_instance_id: str | None
     dead_letters: int
     workflows_by_status: Mapping[Status, int]
@@ -240,7 +240,7 @@ class SystemFacts:
 
 @dataclass(frozen=True, slots=True)
 class FlowPortion:
-    """A portion of the newest instances, with what their history shows of the flow of events."""
+    """A portion of the newest instances, with the flow of events in their history."""
 
     seen: Observations
     after: tuple[datetime, int] | None
@@ -279,8 +279,8 @@ class QueryStore(Protocol):
         limit: int,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> dict[tuple[str, int], HistoryTail]:
-        """For each instance id and sequence number the entries after it, `limit` at most and fewer
-        where they are large, as one query. Unknown instances are missing."""
+        """For each instance id and sequence number the entries after it, at most `limit` and fewer if they
+        are large, as one query. Unknown instances are missing."""
         ...
 
     async def workflows(
@@ -331,9 +331,9 @@ class QueryStore(Protocol):
         limit: int = 5_000,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> DeadLetterInstances:
-        """Instances that such dead letters belong to, after that key. Looks at `limit` letters at most,
-        whether the filter means them or not; so there may be an instance that has none of them, and
-        fewer, or none, though there are more."""
+        """Instances of such dead letters, after that key. Reads at most `limit` dead letters, matching or
+        not; so an instance may have no matching one, and there may be fewer instances, or none, although
+        there are more."""
         ...
 
     async def open_dead_letters(
@@ -344,9 +344,9 @@ class QueryStore(Protocol):
         limit: int,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> OpenDeadLetters:
-        """The open dead letters of these instances that a filter means. Left are instances with more
-        than `limit` of them or more HELD deliveries, those that are large, and those in which a task
-        has the turn."""
+        """The open dead letters of these instances that match a filter. `remaining` are instances with more
+        than `limit` of them or more HELD deliveries, large ones, and those in which a delivery has the turn.
+        """
         ...
 
     async def dead_letter(
@@ -362,7 +362,7 @@ class QueryStore(Protocol):
         ...
 
     async def pools(self) -> tuple[Pool, ...]:
-        """All pools that are there, the default one first."""
+        """All existing pools, the default one first."""
         ...
 
     async def flow(
@@ -374,8 +374,8 @@ class QueryStore(Protocol):
         limit: int = 100,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> FlowPortion:
-        """What the next instances show, newest first, `limit` at most. A portion is as small as
-        reading it takes well below the bound of a statement; it may have no instance in it."""
+        """The flow of the next instances, newest first, at most `limit`. A portion is small enough to be read
+        well within the statement timeout; it may have no instance."""
         ...
 
     async def system(self, namespace: str = DEFAULT_NAMESPACE) -> SystemFacts: ...

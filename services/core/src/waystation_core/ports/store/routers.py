@@ -1,5 +1,5 @@
-"""What routers ask of the store beside the work itself: what is due or lost, who has what in hand, and
-which routers and pools there are."""
+"""What routers need from the store besides the work itself: what is due or lost, who has leased what, and
+which routers and pools exist."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class DueEvent:
 
 @dataclass(frozen=True, slots=True)
 class LeasedRow:
-    """A delivery that is leased to a router, as the database has it."""
+    """A delivery that the database has leased to a router."""
 
     event_id: str
     task_id: str
     since: datetime | None = None
-    """When this lease began. None: whichever lease of this router it has."""
+    """When this lease began. None: any lease of this router."""
 
 
 @dataclass(frozen=True, slots=True)
 class RouterReport:
-    """What a router says of itself with each heartbeat."""
+    """What a router reports with each heartbeat."""
 
     calls_in_flight: int
     results_committed: int
@@ -50,12 +50,12 @@ class RouterReport:
 
 @dataclass(frozen=True, slots=True)
 class BrokenLeases:
-    """What dead routers left."""
+    """What dead routers had."""
 
     deliveries: int
-    """Those they had in call."""
+    """Deliveries that they had in call."""
     events: int
-    """Those that are announced again."""
+    """Events that are announced again."""
     more: bool = False
     """Whether there may be more: the portion was full."""
 
@@ -73,14 +73,14 @@ class MadeDue:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """What a router hears when it renews its lease."""
+    """The answer to a heartbeat."""
 
     held: bool
-    """False: the lease had lapsed, so others may have taken its deliveries."""
+    """False: the lease had lapsed, so other routers may have taken its deliveries."""
     in_pool: bool
-    """False: its pool has lapsed or was never joined, so others may have its event types."""
+    """False: its pool has lapsed or was never joined, so other pools may have its event types."""
     pools: tuple[Pool, ...]
-    """All pools that are there, the default one first; its own counts itself."""
+    """All existing pools, the default one first, with this router."""
 
 
 class RouterStore(Protocol):
@@ -91,20 +91,19 @@ class RouterStore(Protocol):
         ...
 
     async def note_lost(self, seconds_ago: float) -> None:
-        """Notes that all that was announced before then may be lost. It stays noted until
-        `make_lost_due` has been through all of it, whoever calls that. Noted once more, it begins
-        anew, up to the later time."""
+        """Records that everything announced before then may be lost, until `make_lost_due` of any router has
+        brought all of it back. Recorded again, it starts again, up to the later time."""
         ...
 
     async def make_lost_due(self, limit: int) -> MadeDue | None:
-        """Goes on with bringing back what is noted as lost: looks at the next `limit` outbox rows,
-        oldest first, and makes those of them due that were announced before. None: nothing is
-        noted, or another router is at it just now."""
+        """Continues to bring back what is recorded as lost: reads the next `limit` outbox rows, oldest first,
+        and makes those due that were announced before. None: nothing is recorded, or another router is doing
+        it."""
         ...
 
     async def claim_due_events(self, limit: int, types: EventTypes = EVERY_TYPE) -> list[DueEvent]:
-        """Claims due outbox rows of these types, oldest first, and doubles their wait (up to 10
-        min). Where it raises, none is claimed."""
+        """Claims due outbox rows of these types, oldest first, and doubles their wait (up to 10 min). Claims
+        none if it raises."""
         ...
 
     async def claim_starving_events(
@@ -115,10 +114,10 @@ class RouterStore(Protocol):
         *,
         at_any_level: bool = False,
     ) -> list[DueEvent]:
-        """Claims rows of these types unsettled this long and announced below the highest level, for
-        one more announcement at that. `at_any_level`: those too that were announced at the highest, and
-        once. Each call looks at a portion of the outbox, the oldest one first,
-        and at the next one where that has none. Where it raises, none is claimed."""
+        """Claims rows of these types unsettled this long and announced below the highest level, for one
+        announcement at that level. `at_any_level`: also those announced once, at the highest. Each call reads
+        a portion of the outbox, the oldest first, and the next one if that has none. Claims none if it
+        raises."""
         ...
 
     async def claim_deliveries(
@@ -130,15 +129,13 @@ class RouterStore(Protocol):
         suspects: bool,
         types: EventTypes = EVERY_TYPE,
     ) -> list[Delivery]:
-        """Leases READY deliveries that are due, of these tasks and event types, to this router,
-        oldest first.
-
-        With `suspects` it leases only suspects, their attempt recorded, and none of a service that
-        another router has a suspect of in call."""
+        """Leases due READY deliveries of these tasks and event types to this router, oldest first. With
+        `suspects` it leases only suspects, records their attempt, and none of a service of which another
+        router has a suspect in call."""
         ...
 
     async def claim_overdue(self, router_id: str, limit: int) -> list[Delivery]:
-        """Leases PENDING deliveries whose time is over to this router, oldest first."""
+        """Leases PENDING deliveries whose deadline has passed to this router, oldest first."""
         ...
 
     async def leased(
@@ -148,25 +145,26 @@ class RouterStore(Protocol):
         ...
 
     async def compared(self, router_id: str, before: datetime) -> None:
-        """Tells that what was leased to this router before then is in its hand, or was given back."""
+        """Reports that this router compared its leases: those from before then are in its hands, or were
+        given back."""
         ...
 
     async def give_back(
         self, router_id: str, rows: Sequence[LeasedRow], *, due_in: float = 0.0
     ) -> int:
         """Ends exactly these leases of this router, under which nothing was called: READY in `due_in`
-        seconds, and the attempt that the claim of a suspect recorded is taken back. Answers how many;
-        those that ended meanwhile, or are locked, are left alone."""
+        seconds, without the attempt that the claim of a suspect recorded. Returns how many; leases that ended
+        meanwhile, or are locked, are left out."""
         ...
 
     async def claim_timers(self, limit: int) -> dict[int, list[Timer]]:
-        """Claims due timers; by key of the instance, oldest first in each. They are as they stand from
-        now on: `due_at` is when another one may claim them, should this one die before it fires them: 5 s
-        later. Where it raises, none is claimed."""
+        """Claims due timers; by key of the instance, oldest first in each. Returned as they are from now on:
+        `due_at` is when another router may claim them, 5 s later, if this one dies before it fires them.
+        Claims none if it raises."""
         ...
 
     async def timers_of_instances(self, keys: Sequence[int]) -> dict[int, list[Timer]]:
-        """All timers of these instances, as they stand; in no order."""
+        """All timers of these instances, in no order."""
         ...
 
     async def wake_parked(
@@ -177,15 +175,15 @@ class RouterStore(Protocol):
         *,
         parked_for: float | None = None,
     ) -> dict[str, int]:
-        """Makes parked deliveries of these tasks and event types READY: an endpoint or a place is
-        there. `limit` of each task at most, oldest first; says how many, by task, and a task with
-        fewer has no more. Those that were parked for some time only where that is over, or where
-        it was more than `parked_for` seconds ago: before endpoints changed."""
+        """Makes parked deliveries of these tasks and event types READY, as there is an endpoint or a place.
+        At most `limit` of each task, oldest first; returns how many, by task: a task with fewer has no more.
+        Deliveries parked for a fixed time only after it, or if they were parked more than `parked_for`
+        seconds ago: before endpoints changed."""
         ...
 
     async def join_pool(self, pool: Pool, lease_seconds: float) -> None:
-        """Makes a pool other than the default one be there, or finds it as it is; two routers that
-        do so at once do it one after the other. Raises PoolRefused."""
+        """Creates a pool other than the default one, or finds it; two routers that do so at once are
+        serialised. Raises PoolRefused."""
         ...
 
     async def heartbeat(
@@ -197,28 +195,30 @@ class RouterStore(Protocol):
         report: RouterReport,
         bindings: Sequence[str] = (),
     ) -> Heartbeat:
-        """Renews the router's lease by one statement in database time, and its pool with it. Two may be
-        under way at once: neither shortens the lease."""
+        """Renews the router's lease, and its pool, by one statement in database time. Two may be under way at
+        once: neither shortens the lease."""
         ...
 
     async def end_lapsed_pools(self) -> list[str]:
-        """Forgets pools whose queues have expired, 100 at most, and notes what these may have held
-        as lost; which ones. One router finds each."""
+        """Deletes pools whose queues have expired, at most 100, and records what they may have held as lost;
+        returns their names. One router finds each."""
         ...
 
     async def break_leases(self, router_id: str, lease_seconds: float, limit: int) -> BrokenLeases:
-        """Of routers whose lease has lapsed, `limit` of each at most: their deliveries become READY
-        suspects, and what was committed in their last lease and is not settled becomes due, as
-        they may have died before announcing it. The routers are removed once all of it is.
-        Call only after renewing without a gap for a whole lease."""
+        """Of routers whose lease has lapsed, at most `limit` of each: their deliveries become READY suspects,
+        and unsettled events committed in their last lease become due, as they may have died before announcing
+        them. The routers are removed once all of it is done.
+
+        Call only after renewing without a gap for a whole lease.
+        """
         ...
 
     async def leave(self, router_id: str) -> None:
-        """Ends the router's lease; what it leased is READY at once, and not suspect, in portions.
-        One that is broken off leaves the rest to the next call, or to the lease. The last one of a
-        pool starts the time after which that lapses."""
+        """Ends the router's lease; its deliveries are READY at once, and not suspect, in portions. If it is
+        interrupted, the next call or the end of the lease does the rest. The last router of a pool starts the
+        time after which that lapses."""
         ...
 
     async def forget_requests(self, limit: int) -> int:
-        """Forgets requests made more than 7 days ago, so many at most; says how many."""
+        """Deletes requests made more than 7 days ago, at most so many; returns how many."""
         ...

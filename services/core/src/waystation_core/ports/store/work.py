@@ -1,4 +1,4 @@
-"""The store's first face: what carries the work (start, load, commit, lock)."""
+"""EngineStore: the work (start, load, commit, lock)."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from waystation_domain.stored import StoredEntry
 
 
 class WriteRefused(Exception):
-    """What was to be written is at fault: a violated constraint, a value that Postgres can't hold.
-    Nothing of the call was written; repeating it as it is can't help."""
+    """What was to be written is invalid: a violated constraint, a value that Postgres cannot hold. Nothing of
+    the call was written; repeating it unchanged cannot help."""
 
 
 class RegistryMoved(Exception):
@@ -35,26 +35,26 @@ class RegistryMoved(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What became of one start."""
+    """The outcome of one start."""
 
     created: bool
     instance: Instance
     same_content: bool
-    """Whether the instance there was started with the same content; True when created."""
+    """Whether an existing instance was started with the same content; True when created."""
     request_reused: bool = False
-    """The request_id was used by a start with other content; `instance` is that one's."""
+    """The request_id was used by a start with other content; `instance` is that start's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a router needs to handle some events. Ids that are not there are missing."""
+    """What a router needs to handle some events. Unknown ids are missing."""
 
     events: Mapping[str, tuple[Event, int]]
     """By event id, with the key of the instance."""
     instances: Mapping[int, Instance]
     facts: Mapping[str, EventFacts]
     now: datetime | None = None
-    """When it was read, by the store's clock; None where nothing was found."""
+    """When it was read, by the store's clock; None if nothing was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Committed:
     """What one call of `commit` wrote."""
 
     keys: frozenset[int]
-    """Instances written; the others had moved, were locked, or the generation was not current."""
+    """Instances written; the others had changed, were locked, or the generation was not current."""
 
 
 class Locked(Protocol):
@@ -71,9 +71,9 @@ class Locked(Protocol):
     instance: Instance
     facts: Mapping[str, EventFacts]
     log: Sequence[LoggedWrites]
-    """What versions after the asked one wrote."""
+    """What the versions after the requested one wrote."""
     generation: int
-    """The registry's, now."""
+    """The registry's generation now."""
     now: datetime
 
     async def event(self, event_id: str) -> Event | None:
@@ -88,7 +88,7 @@ class Locked(Protocol):
     async def dead_letters(
         self, filter: DeadLetterFilter, *, after: str | None = None, limit: int
     ) -> list[OpenDeadLetter]:
-        """The open dead letters of this instance that a filter means, with their events, by id."""
+        """The open dead letters of this instance that match a filter, with their events, by id."""
         ...
 
     async def held(self) -> list[tuple[Delivery, Event]]:
@@ -108,31 +108,29 @@ class Locked(Protocol):
         ...
 
     async def facts_of(self, event_ids: Sequence[str]) -> Mapping[str, EventFacts]:
-        """Where further events stand, whose ids were not known before the lock."""
+        """The facts of further events, whose ids were not known before the lock."""
         ...
 
     async def unhandled(self, task_id: str) -> list[Event]:
-        """The instance's events that settled as UNHANDLED and of which this task never had a
-        delivery, whatever other tasks made of them since."""
+        """The instance's events that settled as UNHANDLED and of which this task never had a delivery,
+        whether or not other tasks handled them since."""
         ...
 
     async def repeated(self, rpc: str, request_id: str, digest: bytes) -> JsonObject | None:
-        """What the call with this request_id answered before; None: it is new.
-
-        Raises RequestIdReused when it came with another digest.
-        """
+        """The earlier answer to this request_id; None: it is new. Raises RequestIdReused if it came with
+        another digest."""
         ...
 
     async def remember(self, rpc: str, request_id: str, digest: bytes, result: JsonObject) -> None:
-        """Keeps the answer of a request in this transaction."""
+        """Stores the answer to a request in this transaction."""
         ...
 
     async def count(self, rpc: str, request_id: str, number: int) -> None:
-        """Adds to what a request that was begun by `begin_request` has done, in this transaction."""
+        """Adds to the count of a request begun by `begin_request`, in this transaction."""
         ...
 
     async def write(self, commit: InstanceCommit) -> None:
-        """Writes what was decided; at most once in a block. Raises RegistryMoved."""
+        """Writes the decision; at most once in a block. Raises RegistryMoved."""
         ...
 
 
@@ -149,12 +147,12 @@ class LongRequest:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What a batch does for a request that was begun by `begin_request`."""
+    """What a batch does for a request begun by `begin_request`."""
 
     rpc: str
     request_id: str
     of: Mapping[int, int]
-    """How much, by key of the instance."""
+    """The count, by key of the instance."""
     namespace: str = DEFAULT_NAMESPACE
 
 
@@ -166,7 +164,7 @@ class EngineStore(RouterStore, Protocol):
         ...
 
     async def load(self, event_ids: Sequence[str]) -> Loaded:
-        """Events with their instances and where they stand, as one query."""
+        """Events with their instances and facts, as one query."""
         ...
 
     async def newest_history(self, key: int, *, up_to: int, limit: int) -> Sequence[StoredEntry]:
@@ -177,10 +175,10 @@ class EngineStore(RouterStore, Protocol):
     async def commit(
         self, batch: Sequence[InstanceCommit], *, generation: int, tally: Tally | None = None
     ) -> Committed:
-        """Writes each instance whose revision is still that of `before`, as ONE statement; of the
-        others it writes nothing. Those with `fixes_tasks` are written only while the registry's
-        generation is this one. Waits for no lock of an instance. What the written ones did is added
-        to the request of `tally` in the same transaction. Raises WriteRefused."""
+        """Writes each instance whose revision is still that of `before`, as ONE statement; nothing of the
+        others. Those with `fixes_tasks` are written only while the registry's generation is this one. Waits
+        for no instance lock. The count of the written ones is added to the request of `tally` in the same
+        transaction. Raises WriteRefused."""
         ...
 
     def locked(
@@ -192,14 +190,13 @@ class EngineStore(RouterStore, Protocol):
         event_ids: Sequence[str] = (),
         since: int | None = None,
     ) -> AbstractAsyncContextManager[Locked]:
-        """Locks one instance, then reads in later statements: facts of `event_ids`, and what
-        versions after `since` wrote. A turn whose delivery is not in call is over. Raises
-        WorkflowNotFound."""
+        """Locks one instance, then reads in later statements: the facts of `event_ids`, and what versions
+        after `since` wrote. A turn whose delivery is not in call is over. Raises WorkflowNotFound."""
         ...
 
     async def probe(self) -> None:
-        """Whether a start and a commit could be written now: their statements, without a row. Raises
-        StoreUnavailable where not."""
+        """Whether a start and a commit could be written now: runs their statements without a row. Raises
+        StoreUnavailable if not."""
         ...
 
     async def begin_request(
@@ -210,14 +207,14 @@ class EngineStore(RouterStore, Protocol):
         *,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> LongRequest:
-        """Keeps a request that takes many transactions, or tells what came of it so far; without a
-        request_id nothing is kept. Raises RequestIdReused."""
+        """Stores a request that takes many transactions, or returns its progress; without a request_id
+        nothing is stored. Raises RequestIdReused."""
         ...
 
     async def end_request(
         self, rpc: str, request_id: str, *, namespace: str = DEFAULT_NAMESPACE
     ) -> int:
-        """Notes that such a request is done; answers with what all its calls did together."""
+        """Records that such a request is finished; returns the total of all its calls."""
         ...
 
     async def backlog(self) -> int:
