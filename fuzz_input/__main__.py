@@ -18,6 +18,8 @@ from fuzz_input.doors import Doors, Fault, known_values
 from fuzz_input.handler import CANARY, STREAM, UNARY, HostileHandler
 from fuzz_input.system import ASKED_SECONDS, System
 from fuzz_input.values import Filler
+from localservers import given_servers
+from localservers.given_servers import GivenServers
 from localservers.health import serves
 from waystation.v1 import blocker_pb2, status_pb2, workflow_service_pb2_grpc
 from waystation.v1 import workflow_service_pb2 as pb
@@ -30,13 +32,15 @@ SHOWN = 20
 UNSETTLED = frozenset({blocker_pb2.BLOCKER_KIND_PENDING_EVENT, blocker_pb2.BLOCKER_KIND_IN_CALL})
 
 
-def _options() -> argparse.Namespace:
+def _options() -> tuple[argparse.Namespace, GivenServers | None]:
     parser = argparse.ArgumentParser(prog="python -m fuzz_input", description=__doc__)
     parser.add_argument("--count", type=int, default=100_000, help="inputs (100000)")
     parser.add_argument("--seed", type=int, default=None, help="what they follow from")
     parser.add_argument("--only", type=int, action="append", help="this input alone")
     parser.add_argument("--logs", type=Path, help="keep the processes' logs in this folder")
-    return parser.parse_args()
+    given_servers.add_options(parser)
+    options = parser.parse_args()
+    return options, given_servers.from_options(parser, options)
 
 
 class Run:
@@ -182,14 +186,14 @@ def _report(doors: Doors, problems: list[str], seconds: float) -> None:
 
 def main() -> int:
     """Runs what the options say; 0 where nothing was wrong."""
-    options = _options()
+    options, servers = _options()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     numbers = options.only or list(range(1, options.count + 1))
     print(f"seed {seed}, {len(numbers)} inputs; `--seed {seed} --only NUMBER` sends one again")
     with tempfile.TemporaryDirectory(prefix="waystation-fuzz-") as folder:
         logs = options.logs or Path(folder)
         logs.mkdir(parents=True, exist_ok=True)
-        with System(logs) as system:
+        with System(logs, servers) as system:
             run = Run(system, seed)
             began = time.monotonic()
             doors = asyncio.run(run.go(numbers))

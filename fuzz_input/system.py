@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from localservers.given_servers import GivenServers
 from localservers.health import serves
 from localservers.ports import free_port
 from localservers.postgres import PostgresServer
@@ -20,21 +21,25 @@ ASKED_SECONDS = 10.0
 class System(Together):
     """One running system."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, servers: GivenServers | None) -> None:
+        """`servers` None: it starts its own."""
         super().__init__()
         self._folder = folder
+        self._given = servers
         self.address = f"127.0.0.1:{free_port()}"
         self.router_address = f"127.0.0.1:{free_port()}"
         self.amqp_url = ""
         self.processes: dict[str, ChildProcess] = {}
 
     def _start(self) -> None:
-        postgres = self._exits.enter_context(PostgresServer())
-        rabbitmq = self._exits.enter_context(RabbitMQServer())
-        self.amqp_url = rabbitmq.amqp_url
+        if (servers := self._given) is None:
+            postgres = self._exits.enter_context(PostgresServer())
+            rabbitmq = self._exits.enter_context(RabbitMQServer())
+            servers = GivenServers(postgres.dsn(), rabbitmq.amqp_url)
+        self.amqp_url = servers.broker_url
         environment = {
-            "WAYSTATION_DATABASE_URL": postgres.dsn(),
-            "WAYSTATION_BROKER_URL": rabbitmq.amqp_url,
+            "WAYSTATION_DATABASE_URL": servers.database_url,
+            "WAYSTATION_BROKER_URL": servers.broker_url,
             "WAYSTATION_API_PORT": self.address.rpartition(":")[2],
             "WAYSTATION_ROUTER_PORT": self.router_address.rpartition(":")[2],
             "WAYSTATION_ADDRESS": self.address,

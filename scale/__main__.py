@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from localservers import given_servers
+from localservers.given_servers import GivenServers
 from scale import backlogs, handlers, neighbours, overload, readers, report
 from scale.clients import rate_of_normal_work
 from scale.report import Row
@@ -27,9 +29,10 @@ CASES: dict[str, tuple[Case, int]] = {
     "neighbours": (neighbours.neighbours, 64),
 }
 """With how many of its things each is at full size."""
+BREAKS_SERVERS = {"lost", "overload"}
 
 
-def _options() -> argparse.Namespace:
+def _options() -> tuple[argparse.Namespace, GivenServers | None]:
     parser = argparse.ArgumentParser(prog="python -m scale", description=__doc__)
     parser.add_argument("--case", choices=CASES, action="append", help="default: all of them")
     parser.add_argument(
@@ -38,17 +41,22 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=report.LATEST, help="the JSON file")
     parser.add_argument("--logs", type=Path, help="keep the processes' logs in this folder")
     parser.add_argument("--seconds", type=float, default=10.0, help="of normal work measured (10)")
-    return parser.parse_args()
+    given_servers.add_options(parser)
+    options = parser.parse_args()
+    servers = given_servers.from_options(parser, options)
+    if servers is not None and (len(options.case or CASES) > 1 or BREAKS_SERVERS & {*options.case}):
+        parser.error("a given database is for one case, of those that break no server")
+    return options, servers
 
 
-async def _measure(options: argparse.Namespace) -> list[Row]:
+async def _measure(options: argparse.Namespace, servers: GivenServers | None) -> list[Row]:
     rows: list[Row] = []
     for name in options.case or CASES:
         case, number = CASES[name]
         # What one case leaves behind must not weigh on the next one.
         with (
             tempfile.TemporaryDirectory(prefix="waystation-scale-") as folder,
-            System(options.logs / name if options.logs else Path(folder)) as system,
+            System(options.logs / name if options.logs else Path(folder), servers) as system,
         ):
             normal = await rate_of_normal_work(system.address, handlers.NOW, options.seconds)
             print(f"{name}: normal work is {normal:.0f} workflows of one task a second", flush=True)
@@ -61,8 +69,8 @@ async def _measure(options: argparse.Namespace) -> list[Row]:
 
 def main() -> int:
     """Measures what the options say; the exit code."""
-    options = _options()
-    rows = asyncio.run(_measure(options))
+    options, servers = _options()
+    rows = asyncio.run(_measure(options, servers))
     report.write(rows, options.output)
     report.show(rows)
     return 0 if all(row.holds for row in rows) else 1

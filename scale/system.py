@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import psycopg
 
+from localservers.given_servers import GivenServers
 from localservers.health import serves
 from localservers.ports import free_port
 from localservers.postgres import PostgresServer
@@ -25,20 +26,26 @@ READY_SECONDS = 180
 class System(Together):
     """One running system."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, servers: GivenServers | None) -> None:
+        """`servers` None: it starts its own."""
         super().__init__()
         self.folder = folder
+        self._given = servers
         self.address = f"127.0.0.1:{free_port()}"
         self._router_address = f"127.0.0.1:{free_port()}"
         self._router: ChildProcess | None = None
         self._handlers: ChildProcess | None = None
 
     def _start(self) -> None:
-        self.postgres = self._exits.enter_context(PostgresServer(durable=True))
-        self.rabbitmq = self._exits.enter_context(RabbitMQServer())
+        if (servers := self._given) is None:
+            # Only what is its own may be broken, so only then these are there.
+            self.postgres = self._exits.enter_context(PostgresServer(durable=True))
+            self.rabbitmq = self._exits.enter_context(RabbitMQServer())
+            servers = GivenServers(self.postgres.dsn(), self.rabbitmq.amqp_url)
+        self._database_url = servers.database_url
         self._environment = {
-            "WAYSTATION_DATABASE_URL": self.postgres.dsn(),
-            "WAYSTATION_BROKER_URL": self.rabbitmq.amqp_url,
+            "WAYSTATION_DATABASE_URL": servers.database_url,
+            "WAYSTATION_BROKER_URL": servers.broker_url,
             "WAYSTATION_API_PORT": self.address.rpartition(":")[2],
             "WAYSTATION_ROUTER_PORT": self._router_address.rpartition(":")[2],
             "WAYSTATION_ADDRESS": self.address,
@@ -109,14 +116,14 @@ class System(Together):
 
     def rows(self, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:
         """Runs a statement of a case's own, without the servers' bounds."""
-        with psycopg.connect(self.postgres.dsn(), autocommit=True) as connection:
+        with psycopg.connect(self._database_url, autocommit=True) as connection:
             cursor = connection.execute(query, parameters)  # type: ignore[call-overload]
             return cursor.fetchall() if cursor.description else []
 
     def run(self, statements: Sequence[str], parameters: Mapping[str, Any]) -> None:
         """Runs statements on one connection, so that temporary tables live between them."""
         with psycopg.connect(
-            self.postgres.dsn(), autocommit=True, cursor_factory=psycopg.ClientCursor
+            self._database_url, autocommit=True, cursor_factory=psycopg.ClientCursor
         ) as connection:
             for statement in statements:
                 connection.execute(statement, parameters)  # type: ignore[call-overload]

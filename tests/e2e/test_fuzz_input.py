@@ -10,11 +10,14 @@ from support.system import ROOT
 pytestmark = pytest.mark.timeout(600)
 
 
-def test_every_generated_input_gets_a_typed_answer(tmp_path: Path) -> None:
+def test_every_generated_input_gets_a_typed_answer(
+    tmp_path: Path, empty_database_url: str, amqp_url: str
+) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "fuzz_input"),
             *("--count", "300", "--seed", "1", "--logs", tmp_path),
+            *("--database-url", empty_database_url, "--broker-url", amqp_url),
         ],
         cwd=ROOT,
         capture_output=True,
