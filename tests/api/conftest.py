@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from support.running_api import Api
 from support.scripted_engine import ScriptedEngine
+from support.scripted_store import Script
 
 from waystation.v1 import (
     dead_letter_service_pb2_grpc,
@@ -48,10 +49,11 @@ async def serve(database_url: str) -> AsyncIterator[Serve]:
             "WAYSTATION_STOP_GRACE_SECONDS": "1",
             **settings,
         }
+        script = Script()
         store = Store(
-            PostgresEngineStore(connections.hot),
-            PostgresRegistryStore(connections.hot),
-            PostgresQueryStore(connections),
+            script.wrap(PostgresEngineStore(connections.hot)),
+            script.wrap(PostgresRegistryStore(connections.hot)),
+            script.wrap(PostgresQueryStore(connections)),
         )
         server = build(read_settings(ApiSettings, environment), store, broker)
         await server.start()
@@ -63,6 +65,7 @@ async def serve(database_url: str) -> AsyncIterator[Serve]:
         return Api(
             server=server,
             store=store,
+            script=script,
             engine=ScriptedEngine(store.engine, store.queries, broker),
             channel=channel,
             workflows=workflow_service_pb2_grpc.WorkflowServiceStub(channel),

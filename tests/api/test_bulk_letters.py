@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import grpc
 import pytest
+from psycopg import AsyncConnection
 from support.running_api import Api, refusal
 from support.scripted_engine import failure, reply, task
 from support.waiting import eventually
@@ -18,7 +19,6 @@ from waystation.v1.dead_letter_pb2 import DeadLetterState
 from waystation.v1.status_pb2 import WorkflowStatus
 from waystation_api.dead_letters import bulk, portions
 from waystation_core.relay.relay import Relay
-from waystation_core.store.connections import connection_of
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.model import OnFailure
 from waystation_domain.outcomes import WaitRequest
@@ -71,8 +71,8 @@ async def discard(api: Api, request_id: str = "", **fields: Any) -> int:
     return int((await api.dead_letters.DiscardDeadLetters(request)).discarded)
 
 
-async def execute(api: Api, statement: str) -> None:
-    async with connection_of(api.store.engine._pool) as connection:  # type: ignore[attr-defined]
+async def execute(database_url: str, statement: str) -> None:
+    async with await AsyncConnection.connect(database_url, autocommit=True) as connection:
         assert (await connection.execute(statement)).rowcount == 1
 
 
@@ -230,7 +230,6 @@ async def test_a_client_that_goes_away_ends_the_work(
         with pytest.raises(asyncio.CancelledError):
             await waiting
         await ended.wait()
-    assert api.store.engine.commit == commit
     assert len(begun) <= bulk._PORTIONS_AT_ONCE
     assert await retry(api, "r-1") == 4
 
@@ -278,7 +277,9 @@ async def test_several_portions_at_a_time_count_right(
 
 
 @pytest.mark.parametrize("fault", ["can't be written", "can't be read"])
-async def test_one_that_cant_be_retried_holds_up_no_other(api: Api, fault: str) -> None:
+async def test_one_that_cant_be_retried_holds_up_no_other(
+    api: Api, database_url: str, fault: str
+) -> None:
     for number in range(5):
         await failed(api, f"w-{number}")
     if fault == "can't be written":
@@ -299,12 +300,12 @@ async def test_one_that_cant_be_retried_holds_up_no_other(api: Api, fault: str) 
             f"UPDATE dead_letters SET on_failure = {value} WHERE dead_letter_id = '{letter}'"
             for value in (9, 1)
         )
-    await execute(api, copied)
+    await execute(database_url, copied)
     request = pb.RetryDeadLettersRequest(all={}, request_id="r-1")
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await api.dead_letters.RetryDeadLetters(request)
     assert caught.value.code() is grpc.StatusCode.INTERNAL
-    await execute(api, undone)
+    await execute(database_url, undone)
     assert [letter.workflow_instance_id for letter in await open_dead_letters(api)] == ["w-1"]
     assert await retry(api, "r-1") == 5
     assert await open_dead_letters(api) == []

@@ -15,7 +15,15 @@ from support.waiting import eventually
 from waystation.v1 import workflow_pb2
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation_api.workflows import call_streams
+from waystation_api.workflows.backlog import Backlog
 from waystation_api.workflows.call_streams import CallStreams
+from waystation_api.workflows.calls import WorkflowCalls
+from waystation_api.workflows.starts import Starter
+from waystation_api.workflows.waiters import InstanceReader, Waiters
+from waystation_core.background import Contact
+from waystation_core.broker.in_process import InProcessBroker
+from waystation_core.registry_copy import RegistryCopy
+from waystation_core.relay.relay import Relay
 from waystation_core.rpc.items import joined
 from waystation_domain.outcomes import Completion
 
@@ -38,6 +46,17 @@ def run(number: int, name: str = "", **fields: Any) -> pb.RunWorkflowsItem:
 
 def wait(number: int, name: str, **fields: Any) -> pb.RunWorkflowsItem:
     return item(number, wait=pb.WaitWorkflowRequest(workflow_instance_id=name), **fields)
+
+
+async def streams_of(api: Api) -> CallStreams:
+    """The streams of one more server on the same store, without the connections that carry them."""
+    broker = InProcessBroker()
+    engine = api.store.engine
+    starter = Starter(engine, Relay(engine, broker), Backlog(engine, 1_000), Contact(engine.probe))
+    registry = RegistryCopy(api.store.registry, look_every=1.0)
+    await registry.refresh()
+    reader = InstanceReader(api.store.queries)
+    return CallStreams(WorkflowCalls(starter, Waiters(reader, broker), registry), reader)
 
 
 class Stream:
@@ -224,7 +243,7 @@ async def test_of_what_a_client_does_not_read_little_is_kept(
 ) -> None:
     """Results above the bound are made again when their turn comes."""
     monkeypatch.setattr(call_streams, "MOST_UNSENT_BYTES", 10_000)
-    streams: CallStreams = api.server._streams
+    streams = await streams_of(api)
     names = [f"w-{number}" for number in range(20)]
     items = []
     for number, name in enumerate(names, start=1):
@@ -273,7 +292,7 @@ async def test_starts_that_are_not_stored_hold_up_what_comes_after_them(
         return await store_start(batch)
 
     monkeypatch.setattr(api.store.engine, "start", held)
-    streams: CallStreams = api.server._streams
+    streams = await streams_of(api)
     written: list[pb.RunWorkflowsResult] = []
 
     async def messages() -> AsyncIterator[bytes]:
@@ -322,7 +341,7 @@ async def test_nothing_more_is_taken_up_while_results_pile_up(
 ) -> None:
     """Of a client that sends and does not read: what is refused takes memory, too."""
     monkeypatch.setattr(call_streams, "MOST_READY", 5)
-    streams: CallStreams = api.server._streams
+    streams = await streams_of(api)
     reads, blocked = asyncio.Event(), asyncio.Event()
     written: list[pb.RunWorkflowsResult] = []
     asked: list[int] = []
@@ -355,7 +374,7 @@ async def test_nothing_more_is_taken_up_while_results_pile_up(
 async def test_a_message_of_many_or_large_items_gives_way_to_others(
     api: Api, monkeypatch: pytest.MonkeyPatch, size: int, count: int
 ) -> None:
-    streams: CallStreams = api.server._streams
+    streams = await streams_of(api)
     turns = 0
     read_in: set[int] = set()
     read_request = streams.messages.read_request

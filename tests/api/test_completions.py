@@ -37,7 +37,8 @@ async def token_of(
     api: Api, event_id: str, task_id: str = "claim_validator", *, edit: int = 0, attempt: int = 1
 ) -> str:
     """As a router would give it to the handler."""
-    return api.server._registry.tokens.of(event_id, task_id, edit, attempt)
+    key = (await api.store.registry.snapshot()).completion_key
+    return CompletionTokens(key).of(event_id, task_id, edit, attempt)
 
 
 async def in_call(api: Api) -> str:

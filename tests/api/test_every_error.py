@@ -16,8 +16,10 @@ from api.refusing_world import World, world
 from support.comments import Comments, errors_of, examples_of, repeated_where
 from support.databases import migrated
 from support.running_api import Api, Refusal, one_item, refusal, refusal_of
+from support.scripted_store import broken
 
 from localservers.postgres import PostgresServer
+from waystation.v1.workflow_service_pb2 import StartWorkflowRequest
 
 COMMENTS = Comments()
 RPCS = {
@@ -80,7 +82,8 @@ async def _provoked(there: World, rpc: str, row: Row, serve: Any) -> str:
     api = there.api
     if row.settings:
         api = await serve(**row.settings)
-        await api.server._backlog.look()
+        # Where there is room for one event, this is it.
+        await api.workflows.StartWorkflow(StartWorkflowRequest(workflow_type="one_event"))
     if row.before is not None:
         await _carried_out(api, rpc, row.before(there))
     with pytest.MonkeyPatch.context() as patch:
@@ -132,16 +135,9 @@ async def test_without_its_store_each_rpc_says_so(own_postgres: PostgresServer, 
         promised(found)
 
 
-async def test_a_fault_of_its_own_is_told_by_an_id_and_nothing_else(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_fault_of_its_own_is_told_by_an_id_and_nothing_else(api: Api) -> None:
     there = await world(api)
-
-    def broken(*_: Any, **__: Any) -> Any:
-        raise RuntimeError("the secret of the house")
-
-    for store in (api.store.engine, api.store.registry, api.store.queries):
-        monkeypatch.setattr(store._pool, "connection", broken)  # type: ignore[attr-defined]
+    api.script.on("*", broken(RuntimeError("the secret of the house")))
     for rpc in RPCS:
         found = await refused(api, rpc, GOOD[rpc](there))
         assert f"{found.code.name} / {found.reason}" == "INTERNAL / INTERNAL", rpc

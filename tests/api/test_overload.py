@@ -9,6 +9,7 @@ import grpc
 import pytest
 from support.running_api import Api, refusal
 from support.scripted_store import Script, held, unavailable
+from support.waiting import eventually
 
 from waystation.v1.event_pb2 import NewEvent
 from waystation.v1.workflow_service_pb2 import (
@@ -69,8 +70,17 @@ async def test_a_full_backlog_refuses_new_work_until_it_has_drained(serve: Any) 
     await api.workflows.CancelWorkflow(CancelWorkflowRequest(workflow_instance_id="w-2"))
     await api.workflows.GetWorkflow(GetWorkflowRequest(workflow_instance_id="w-1"))
     await api.engine.handle("w-1", "workflow.started", None)
-    await api.server._backlog.turn()
-    await api.workflows.PublishEvent(publish())
+
+    async def published() -> bool:
+        try:
+            await api.workflows.PublishEvent(publish())
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not Code.RESOURCE_EXHAUSTED:
+                raise
+            return False
+        return True
+
+    await eventually(published, what="room for one more event")
 
 
 async def test_between_two_looks_it_counts_what_it_admits() -> None:

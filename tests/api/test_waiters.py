@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import grpc
+import pytest
 from support.running_api import Api, refusal
-from support.scripted_engine import reply
+from support.scripted_engine import ScriptedEngine, reply
+from support.scripted_store import unavailable
 from support.waiting import eventually
 
 from waystation.v1 import workflow_pb2
 from waystation.v1 import workflow_service_pb2 as pb
+from waystation_core.broker.in_process import InProcessBroker
 from waystation_domain.outcomes import Completion, WaitRequest
 
 
@@ -29,23 +33,32 @@ def wait(name: str, seconds: int | None = None) -> pb.WaitWorkflowRequest:
     return request
 
 
-async def waiting(api: Api, count: int) -> None:
-    """Until so many calls wait and have read."""
+@pytest.fixture
+def read(api: Api) -> set[str]:
+    """The instances that the API's calls have read."""
+    found: set[str] = set()
 
-    async def look() -> int:
-        return sum(
-            waiter._seen > 0
-            for waiters in api.server._waiters._by_id.values()
-            for waiter in waiters
-        )
+    def note(given: tuple[Any, ...], named: dict[str, Any]) -> bool:
+        found.update(given[0])
+        return False
 
-    await eventually(look, until=lambda found: found == count, what=f"{count} waiters")
+    api.script.on("instances", unavailable(), when=note)
+    return found
 
 
-async def test_a_wait_ends_when_the_instance_does(api: Api) -> None:
+async def waiting(read: set[str], *names: str) -> None:
+    """Until somebody waits for each of them: who waits has subscribed first, and then reads."""
+
+    async def unread() -> set[str]:
+        return {*names} - read
+
+    await eventually(unread, until=lambda left: not left, what="calls that wait")
+
+
+async def test_a_wait_ends_when_the_instance_does(api: Api, read: set[str]) -> None:
     name = await started(api, "w-1")
     call = api.workflows.WaitWorkflow(wait(name))
-    await waiting(api, 1)
+    await waiting(read, name)
     await api.engine.handle(name, "workflow.started", reply(end=Completion({"paid": 10})))
     at = time.monotonic()
     answer = await call
@@ -55,10 +68,10 @@ async def test_a_wait_ends_when_the_instance_does(api: Api) -> None:
     assert answer.context.completed_at.seconds
 
 
-async def test_waiting_for_input_and_idle_end_a_wait_too(api: Api) -> None:
+async def test_waiting_for_input_and_idle_end_a_wait_too(api: Api, read: set[str]) -> None:
     asks, idle = await started(api, "asks"), await started(api, "idle")
     calls = [api.workflows.WaitWorkflow(wait(name)) for name in (asks, idle)]
-    await waiting(api, 2)
+    await waiting(read, asks, idle)
     await api.engine.handle(asks, "workflow.started", reply(waits=(WaitRequest("How much?"),)))
     await api.engine.handle(idle, "workflow.started", None)
     first, second = await asyncio.gather(*calls)
@@ -70,14 +83,13 @@ async def test_waiting_for_input_and_idle_end_a_wait_too(api: Api) -> None:
     )
 
 
-async def test_a_wait_without_notices_looks_again_by_itself(api: Api) -> None:
+async def test_a_wait_without_notices_looks_again_by_itself(api: Api, read: set[str]) -> None:
     name = await started(api, "w-1")
     call = api.workflows.WaitWorkflow(wait(name))
-    await waiting(api, 1)
-    api.server._waiters._on_notices = lambda notices: None  # type: ignore[method-assign]
-    deaf = api.engine.relay._broker
-    deaf.notify = lambda batch: None  # type: ignore[method-assign]
-    await api.engine.handle(name, "workflow.started", reply(end=Completion()))
+    await waiting(read, name)
+    # Its notices go to a broker that the API does not hear.
+    elsewhere = ScriptedEngine(api.store.engine, api.store.queries, InProcessBroker())
+    await elsewhere.handle(name, "workflow.started", reply(end=Completion()))
     async with asyncio.timeout(5):
         assert (await call).outcome == workflow_pb2.WAIT_OUTCOME_DONE
 
@@ -98,22 +110,22 @@ async def test_what_can_not_be_waited_for_is_refused(api: Api) -> None:
     assert (long.reason, long.metadata["field"]) == ("INVALID_FIELD", "timeout")
 
 
-async def test_a_thousand_wait_at_once_over_one_channel(api: Api) -> None:
+async def test_a_thousand_wait_at_once_over_one_channel(api: Api, read: set[str]) -> None:
     names = [f"w-{number}" for number in range(20)]
     for name in names:
         await started(api, name)
     calls = [api.workflows.WaitWorkflow(wait(names[n % 20])) for n in range(1000)]
-    await waiting(api, 1000)
+    await waiting(read, *names)
     for name in names:
         await api.engine.handle(name, "workflow.started", reply(end=Completion()))
     answers = await asyncio.gather(*calls)
     assert {answer.outcome for answer in answers} == {workflow_pb2.WAIT_OUTCOME_DONE}
 
 
-async def test_stopping_answers_those_that_wait(api: Api) -> None:
+async def test_stopping_answers_those_that_wait(api: Api, read: set[str]) -> None:
     name = await started(api, "w-1")
     call = api.workflows.WaitWorkflow(wait(name))
-    await waiting(api, 1)
+    await waiting(read, name)
     await api.server.stop()
     assert (await call).outcome == workflow_pb2.WAIT_OUTCOME_TIMED_OUT
 

@@ -43,10 +43,6 @@ async def to_the_end(call: Any) -> list[Any]:
     return entries
 
 
-def listeners(api: Api) -> int:
-    return sum(len(listeners) for listeners in api.server._waiters._by_id.values())
-
-
 async def test_a_watch_sees_each_entry_as_it_comes_and_ends_with_the_instance(api: Api) -> None:
     name = await started(api)
     call = watch(api)
@@ -106,17 +102,18 @@ async def test_a_quiet_stream_beats(api: Api, monkeypatch: pytest.MonkeyPatch) -
     assert watches.HEARTBEAT_SECONDS == 15
     monkeypatch.setattr(watches, "HEARTBEAT_SECONDS", 0.05)
     await started(api)
+    before = len(asyncio.all_tasks())
     call = watch(api)
     await call.read()
     for _ in range(3):
         beat = await call.read()
         assert (beat.heartbeat.version, beat.status) == (1, WorkflowStatus.WORKFLOW_STATUS_ACTIVE)
     call.cancel()
-    await eventually(lambda: _told(listeners(api)), until=lambda n: n == 0, what="no watch is left")
+    await eventually(tasks, until=lambda now: now <= before, what="nobody to be at work for it")
 
 
-async def _told(value: int) -> int:
-    return value
+async def tasks() -> int:
+    return len(asyncio.all_tasks())
 
 
 async def test_many_watch_and_who_does_not_read_holds_up_nobody(api: Api) -> None:
@@ -130,16 +127,14 @@ async def test_many_watch_and_who_does_not_read_holds_up_nobody(api: Api) -> Non
         change = [Operation(f"/n{number % 10}", "set", f"{number}{blob}")]
         await api.engine.handle(name, at, reply("step", change=change))
         at = "step"
-    calls = [asyncio.ensure_future(to_the_end(watch(api))) for _ in range(30)]
-    await eventually(
-        lambda: _told(listeners(api)), until=lambda n: n == 31, what="everyone watches"
-    )
+    calls = [watch(api) for _ in range(30)]
+    firsts = [(await call.read()).history_entry for call in calls]
     await api.engine.handle(name, at, DONE)
     await api.engine.handle(name, "workflow.completed", None)
     whole = await history(api)
     async with asyncio.timeout(30):
-        for call in calls:
-            entries = await call
+        for first, rest in zip(firsts, await asyncio.gather(*map(to_the_end, calls)), strict=True):
+            entries = [first, *rest]
             assert [entry.sequence for entry in entries] == [entry.sequence for entry in whole]
         assert len(await to_the_end(slow)) == len(whole) - 1
 

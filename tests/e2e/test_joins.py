@@ -22,7 +22,7 @@ async def test_joins_fire_once_each_with_three_routers_and_three_handler_process
     parts.start_handlers(*CLAIMS, count=3)
     async with parts.client() as client:
         for _ in range(3 if long_form else 1):
-            started = await start_claims(client, 500 if long_form else 150, at_once=500)
+            started = await start_claims(client, 500 if long_form else 80, at_once=500)
             await check_claims(client, started, within=240)
 
 
@@ -30,7 +30,7 @@ async def test_joins_fire_once_each_in_one_process(tmp_path: Path, long_form: bo
     with Embedded(tmp_path) as system:
         system.start_handlers(*CLAIMS, count=2)
         async with system.client() as client:
-            started = await start_claims(client, 500 if long_form else 100, at_once=500)
+            started = await start_claims(client, 500 if long_form else 50, at_once=500)
             await check_claims(client, started, within=240)
 
 
@@ -47,7 +47,7 @@ async def test_killed_routers_and_handler_processes_change_no_outcome(
 ) -> None:
     parts = start_parts(routers=3)
     parts.start_handlers(*CLAIMS, count=3)
-    count = 500 if long_form else 80
+    count = 500 if long_form else 50
     async with parts.client() as client:
         started = await start_claims(client, count)
         ids = list(started)
@@ -68,7 +68,7 @@ async def test_an_embedded_system_that_is_killed_goes_on_where_it_was(
 ) -> None:
     with Embedded(tmp_path) as system:
         system.start_handlers(*CLAIMS)
-        count = 200 if long_form else 40
+        count = 200 if long_form else 30
         async with system.client() as client:
             started = await start_claims(client, count)
             await asyncio.to_thread(system.kill_a_router)

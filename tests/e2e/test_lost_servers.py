@@ -56,11 +56,11 @@ async def test_a_purged_queue_a_deleted_queue_and_a_broker_without_its_data_lose
         return await asyncio.to_thread(own_rabbitmq.api, path, method=method, body=body)
 
     async with parts.client() as client:
-        started = await start_claims(client, 100)
+        started = await start_claims(client, 40)
         for router in parts.routers:
             router.send(signal.SIGSTOP)
         # Few at once: starts of one moment share a message.
-        started |= await start_claims(client, 100, at_once=2)
+        started |= await start_claims(client, 40, at_once=2)
         peek = {"count": 500, "ackmode": "ack_requeue_true", "encoding": "auto"}
         assert len(await page(f"{queue}/get", "POST", peek)) >= 10
         await page(f"{queue}/contents", "DELETE")
@@ -144,7 +144,7 @@ async def test_a_postgres_that_crashes_under_load_loses_nothing_that_was_answere
     parts.start_handlers(*CLAIMS)
     async with parts.client() as client:
         for _ in range(4 if long_form else 2):
-            starting = asyncio.ensure_future(_start_through_outages(client, 60))
+            starting = asyncio.ensure_future(_start_through_outages(client, 40))
             await asyncio.wait({starting}, timeout=1.0)
             await asyncio.to_thread(own_postgres.restart, "immediate")
             await check_claims(client, await starting, within=120)

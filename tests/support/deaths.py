@@ -282,7 +282,9 @@ async def service_away(scene: Scene, process: ChildProcess, address: str) -> Non
         for workflow_instance_id in ids:
             await client.start("plain", workflow_instance_id=workflow_instance_id)
             await eventually(
-                lambda id=workflow_instance_id: _is_parked(client, id), what="it to be parked"
+                lambda id=workflow_instance_id: _is_parked(client, id),
+                timeout=DIES_WITHIN / 2,
+                what="it to be parked",
             )
     await asyncio.to_thread(lambda: scene.parts.start_handlers(MOODY, environment=service))
     await asyncio.gather(*(scene.lives_with(each, {"done": True}) for each in ids))

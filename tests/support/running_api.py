@@ -12,6 +12,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from support.scripted_engine import ScriptedEngine
+from support.scripted_store import Script
 from waystation.v1.history_pb2 import HistoryEntry
 from waystation.v1.result_pb2 import CallStatus
 from waystation.v1.workflow_service_pb2 import (
@@ -101,6 +102,8 @@ class Api:
 
     server: ApiServer
     store: Store
+    script: Script
+    """Of the store: which of its calls fail or wait."""
     engine: ScriptedEngine
     channel: grpc.aio.Channel
     workflows: Any
