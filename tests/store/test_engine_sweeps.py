@@ -402,11 +402,11 @@ async def test_a_claim_reads_what_is_due_and_nothing_else(
         "SELECT n, 1, '', CASE n WHEN 1 THEN now() ELSE now() + interval '1 h' END "
         "FROM generate_series(1, 5000) n"
     )
-    # One of each kind is due.
+    # One of each kind is due: the last ones, so that whoever looks through a task's reads the others first.
     for key, state, suspect in (
-        (1, DeliveryState.READY, False),
-        (2, DeliveryState.READY, True),
-        (3, DeliveryState.PENDING, False),
+        (4_998, DeliveryState.READY, False),
+        (4_999, DeliveryState.READY, True),
+        (5_000, DeliveryState.PENDING, False),
     ):
         await engine.rows(
             "UPDATE deliveries SET state = %s, suspect = %s, due_at = now() WHERE instance_key = %s",
