@@ -207,7 +207,6 @@ async def test_a_client_that_goes_away_ends_the_work(
     monkeypatch.setattr(bulk, "_INSTANCES_AT_ONCE", 1)
     for number in range(4):
         await failed(api, f"w-{number}")
-    commit = api.store.engine.commit
     reached, ended = asyncio.Event(), asyncio.Event()
     begun: list[Any] = []
 

@@ -100,7 +100,7 @@ async def test_an_event_that_was_announced_often_is_called_alone(whole: WholeRou
 
 async def test_an_event_that_was_in_hand_elsewhere_is_called_alone(whole: WholeRouter) -> None:
     await whole.register(task())
-    other = InProcessBroker(whole.broker._hub)
+    other = InProcessBroker(whole.hub)
     subscription = await other.consume(prefetch=10)
     await whole.begin()
     assert len(await subscription.take(10)) == 1
@@ -113,18 +113,28 @@ async def test_an_event_that_was_in_hand_elsewhere_is_called_alone(whole: WholeR
 
 
 async def test_so_many_calls_of_a_task_at_once_and_no_more(whole: WholeRouter) -> None:
+    at_once: list[int] = []
+
+    def called(made: Made) -> None:
+        at_once.append(sum(not each.outcome.done() for each in whole.endpoints.calls))
+
+    def answered(made: Made) -> None:
+        called(made)
+        made.answer()
+
+    whole.endpoints.on_call = called
     await whole.register(task(max_in_flight=2))
     await whole.start()
     await whole.begin(5)
     await whole.endpoints.made(2)
-    waiting = whole.router._calls.waiting
-    await eventually(lambda: _is(len(waiting()) == 3), what="the others to wait for a place")
-    assert len(whole.endpoints.calls) == 2
-    whole.endpoints.on_call = lambda made: made.answer()
+    received = whole.broker.status
+    await eventually(lambda: _is(received().counters.received == 5), what="all to be taken in")
+    whole.endpoints.on_call = answered
     for made in list(whole.endpoints.calls):
         made.answer()
     await whole.all_settled()
-    assert len(whole.endpoints.calls) == 5
+    assert len(at_once) == 5
+    assert max(at_once) == 2
 
 
 async def test_what_waits_for_a_place_costs_no_lock(

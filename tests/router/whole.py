@@ -141,7 +141,8 @@ class WholeRouter:
         self.store = self.script.wrap(engine.store)
         self.registry = PostgresRegistryStore(engine.pool)
         self.endpoints = Endpoints()
-        self.broker = InProcessBroker(hub)
+        self.hub = hub or Hub()
+        self.broker = InProcessBroker(self.hub)
         monkeypatch.setattr(app, "EndpointDirectory", lambda *_, **__: self.endpoints)
         settings = RouterSettings(
             database_url=url,  # type: ignore[arg-type]
