@@ -68,14 +68,14 @@ log = structlog.get_logger(__name__)
 _SAY_AGAIN_SECONDS = 10.0
 _HEALTH_SECONDS = 0.5
 _REGISTRY_SECONDS = 1.0
-"""Only answers go by a copy so old: what is written goes by the registry."""
+"""Only answers use a copy this old: what is written is checked against the registry."""
 _CATCH_UP_SECONDS = 2.0
 _RETIRING_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The three faces of one store."""
+    """The three interfaces of one store."""
 
     engine: EngineStore
     registry: RegistryStore
@@ -123,7 +123,7 @@ class ApiServer:
         broker: Broker,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     ) -> None:
-        """`interceptors` come inside the server's own. Raises BadSettings."""
+        """`interceptors` run inside the server's own. Raises BadSettings."""
         self._settings = settings
         self._broker = broker
         self._static = static_registrations(settings.handlers_file)
@@ -224,7 +224,7 @@ class ApiServer:
         self._background: list[Kept] = []
         self._serving = False
         self.ready = asyncio.Event()
-        """Set once everything it waits for was there."""
+        """Set once everything it waits for is there."""
 
     @property
     def port(self) -> int:
@@ -240,7 +240,7 @@ class ApiServer:
         log.info("listening", address=self.address)
 
     async def serve(self) -> None:
-        """Takes calls, as soon as the store can be used; SERVING once the broker is there too."""
+        """Takes calls as soon as the store can be used; SERVING once the broker is there too."""
         await through_outages(self._registry.refresh, "start_postponed")
         self._gate.is_open = True
         await through_outages(self._register_static, "start_postponed")
@@ -291,7 +291,7 @@ class ApiServer:
             try:
                 await self._registrations.register(again)
             except StoreUnavailable:
-                # No fault of the registration: all of them are tried again.
+                # Not the registration's fault: all of them are tried again.
                 raise
             except WaystationError as error:
                 log.error(
@@ -302,8 +302,8 @@ class ApiServer:
                 )
 
     async def _report_health(self) -> None:
-        """Health follows whether a start would be written. The broker's outages it sits out: what is
-        accepted meanwhile is announced later."""
+        """Serving means that a start would be written. Outages of the broker do not matter: what is accepted
+        meanwhile is announced later."""
         await self.ready.wait()
         while True:
             writes = self._contact.writes
@@ -330,7 +330,7 @@ class ApiServer:
                 except StoreUnavailable as error:
                     retries.failed(error)
                 except Exception:
-                    # One fault must not end what is to be done again and again.
+                    # One fault must not end a periodic task.
                     log.exception("background_work_failed", work=name)
                 await asyncio.sleep(seconds)
 

@@ -1,7 +1,5 @@
-"""Batches that form by themselves: what comes while a batch is under way goes into the next one.
-
-A single item pays no delay; under load one statement carries many.
-"""
+"""Batches that form under load: what arrives while a batch is under way goes into the next one. A single item
+is not delayed; under load one statement has many items."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ class _Held(Generic[Item, Answer]):
 
 
 class Batcher(Generic[Item, Answer]):
-    """Carries items out in batches; answers come in the order of the items."""
+    """Processes items in batches; answers are in the order of the items."""
 
     def __init__(
         self,
@@ -39,8 +37,8 @@ class Batcher(Generic[Item, Answer]):
         most_held: float = math.inf,
         most_bytes: float = math.inf,
     ) -> None:
-        """`limit` items go into a batch, `workers` batches are under way at once. No more than
-        `most_held` items of `most_bytes` in all are held until they have their answers."""
+        """A batch has at most `limit` items; `workers` batches are under way at once. At most `most_held`
+        items of `most_bytes` in all are held until they have their answers."""
         self._carry_out = carry_out
         self._limit = limit
         self._free = workers
@@ -52,8 +50,8 @@ class Batcher(Generic[Item, Answer]):
         self._under_way: set[Kept] = set()
 
     async def __call__(self, item: Item, size_bytes: int = 0, line: str = "") -> Answer:
-        """The answer to one item. Lines are served in turn. A caller that goes away takes nothing back.
-        Raises StoreUnavailable where so much is held that there is no room for it."""
+        """The answer to one item. Queues are served in turn. An item whose caller is cancelled is still
+        processed. Raises StoreUnavailable if there is no room for it."""
         if self._held and (
             self._held >= self._most_held or self._held_bytes + size_bytes > self._most_bytes
         ):
@@ -68,7 +66,7 @@ class Batcher(Generic[Item, Answer]):
         self._waiting.append(line, _Held(item, size_bytes, future))
         if self._free:
             self._free -= 1
-            # What waits for it would wait for ever.
+            # Otherwise its callers would wait for ever.
             task = keep("batches", self._work, again=False, ends=True)
             self._under_way.add(task)
             task.task.add_done_callback(lambda _: self._under_way.discard(task))
@@ -100,7 +98,7 @@ class Batcher(Generic[Item, Answer]):
             if len(batch) == 1:
                 _fail(batch, refused)
                 return
-            # One of them can't be written; the others must not suffer for it.
+            # One of them cannot be written; the others must not fail with it.
             for one in batch:
                 await self._answer([one])
         except Exception as error:

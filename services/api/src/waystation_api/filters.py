@@ -1,7 +1,7 @@
-"""Filters as they come: checked, and in the store's words.
+"""Filters of requests: checked, and converted to those of the store.
 
-A filter without a condition means everything in a list, where that harms nobody. A command that changes
-something takes none of that kind: everything is asked for in so many words (`all`).
+In a list, a filter without a condition means everything. A command that changes something refuses it:
+everything must be requested explicitly (`all`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ E = TypeVar("E", bound=IntEnum)
 
 
 def workflow_filter(message: workflow_pb2.WorkflowFilter) -> WorkflowFilter:
-    """Which instances are meant. Raises InvalidId, InvalidField."""
+    """The instances of a list. Raises InvalidId, InvalidField."""
     return WorkflowFilter(
         workflow_types=_each(message.workflow_types, "workflow_types", limits.check_id),
         statuses=_known(message.statuses, Status, "filter.statuses"),
@@ -37,8 +37,8 @@ def workflow_filter(message: workflow_pb2.WorkflowFilter) -> WorkflowFilter:
 
 
 def dead_letter_filter(message: dead_letter_pb2.DeadLetterFilter) -> DeadLetterFilter:
-    """Which dead letters are meant: open ones where no state is given. Raises InvalidId,
-    InvalidEventType, InvalidField."""
+    """The dead letters of a list: open ones if no state is given. Raises InvalidId, InvalidEventType,
+    InvalidField."""
     states = _known(message.states, DeadLetterState, "filter.states")
     return DeadLetterFilter(
         workflow_instance_ids=_each(
@@ -55,7 +55,7 @@ def dead_letter_filter(message: dead_letter_pb2.DeadLetterFilter) -> DeadLetterF
 
 
 def history_filter(message: history_pb2.HistoryFilter) -> HistoryFilter:
-    """Which entries of history are meant. Raises InvalidId, InvalidEventType, InvalidField."""
+    """The entries of history of a list. Raises InvalidId, InvalidEventType, InvalidField."""
     first, last = message.from_sequence, message.to_sequence
     for value, field in ((first, "from_sequence"), (last, "to_sequence")):
         if value < 0:
@@ -93,7 +93,7 @@ def history_filter(message: history_pb2.HistoryFilter) -> HistoryFilter:
 
 
 def history_view(value: int) -> bool:
-    """Whether a list has the changes of entries. Raises InvalidField."""
+    """Whether a list includes the changes of entries. Raises InvalidField."""
     if value not in (0, history_pb2.HISTORY_VIEW_BASIC, history_pb2.HISTORY_VIEW_FULL):
         raise InvalidField(
             f"view {value} is not known to this release. Use BASIC or FULL, or omit it for FULL.",
@@ -105,8 +105,8 @@ def history_view(value: int) -> bool:
 def target_of(
     request: _pb.RetryDeadLettersRequest | _pb.DiscardDeadLettersRequest,
 ) -> DeadLetterFilter:
-    """Which open dead letters a bulk command means. Raises InvalidId, and InvalidField for one that
-    does not say which, or means all without saying so."""
+    """The open dead letters of a bulk command. Raises InvalidId, and InvalidField if it names none, or means
+    all without `all`."""
     every = DeadLetterFilter()
     target = request.WhichOneof("target")
     if target == "all":
@@ -123,7 +123,7 @@ def target_of(
             "Omit it.",
             field="filter.states",
         )
-    # Not by its bytes: `states` narrows nothing here.
+    # `states` is no condition here, so the bytes of the filter do not count.
     if filter == every:
         raise InvalidField(
             "filter has no condition, which would match every open dead letter. Give a condition, or use "
@@ -134,7 +134,7 @@ def target_of(
 
 
 def _each(values: Sequence[str], field: str, check: Callable[[str, str], str]) -> tuple[str, ...]:
-    """Each once. An empty one is refused: it is a variable that was not set, and means nothing."""
+    """Without duplicates. An empty value is refused: it is probably a variable that was not set."""
     place = f"filter.{field}"
     limits.check_number_of_names(len(values), place, "Split them into several calls.")
     return tuple(dict.fromkeys(check(value, place) for value in values))
@@ -149,7 +149,7 @@ def _check_reason(value: str, field: str) -> str:
 
 
 def _known(values: Sequence[int], kind: type[E], field: str) -> tuple[E, ...]:
-    """Each once; neither UNSPECIFIED nor what a later release may mean by another number."""
+    """Without duplicates; neither UNSPECIFIED nor a number that only a later release knows."""
     limits.check_number_of_names(len(values), field, "Give each value once.")
     return tuple(_one_known(value, kind, field) for value in dict.fromkeys(values))
 

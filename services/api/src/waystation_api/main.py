@@ -24,7 +24,7 @@ _parts = partial(faults_of_parts, role="api")
 
 
 def main() -> int:
-    """Runs until SIGTERM or SIGINT. Exit code 0 after that, 78 for bad settings, 1 else."""
+    """Runs until SIGTERM or SIGINT. Exit code 0 after that, 78 for bad settings, 1 otherwise."""
     return process.run(
         "waystation-api",
         ApiSettings,

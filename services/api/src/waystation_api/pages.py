@@ -1,4 +1,4 @@
-"""Page tokens (AIP-158): where the next page begins, bound to the list that gave them out."""
+"""Page tokens (AIP-158): where the next page begins, valid only for the list that issued them."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from waystation_domain import limits
 from waystation_domain.errors import InvalidPageToken
 
 Key: TypeAlias = tuple[Any, ...]
-"""Of a row: where what follows it begins."""
+"""The key of a row: the next page begins after it."""
 
 T = TypeVar("T")
 
 MAX_PAGE_BYTES = 2 * 1024 * 1024
-"""A page ends early rather than grow beyond what clients receive by default (4 MiB)."""
+"""A page ends early rather than exceed what clients receive by default (4 MiB)."""
 
 _LONGEST_TOKEN = 4_000
 _LARGEST_KEY = 2**63 - 1
 _LONGEST_KEY = 300
-"""Characters of the longest text in a key: a host's name."""
+"""Characters of the longest text in a key: a host name."""
 
 
 FIRST_PORTION = 10
-"""Rows that are read first; the next portion is twice as large."""
+"""Rows that are read first; each further portion is twice as large."""
 
 _OF_ONE = 8
-"""Bytes that a message takes inside another one beside its own, at most."""
+"""The largest overhead of a message inside another one."""
 
 
 class Room:
-    """How many bytes of messages an answer may still hold."""
+    """How many bytes of messages an answer still has room for."""
 
     def __init__(self, most_bytes: int) -> None:
         self._left = most_bytes
 
     def takes(self, message: Message) -> bool:
-        """Whether there is room for it, which it then has."""
+        """Whether there is room for the message, which then takes it."""
         size = message.ByteSize() + _OF_ONE
         if size > self._left:
             return False
@@ -54,7 +54,7 @@ class Room:
 
 
 class Page:
-    """One request for a page: how many rows, after which key."""
+    """A request for a page: how many rows, after which key."""
 
     def __init__(self, request: Message, kinds: Sequence[type]) -> None:
         """`kinds` are the types of the key's parts: str, UUID (as text), int or datetime.
@@ -74,7 +74,7 @@ class Page:
         self.after: Key | None = self._read(token, kinds) if token else None
 
     def token(self, key: Sequence[str | int | datetime]) -> str:
-        """What the next page is asked for with; `key` is that of this page's last row."""
+        """The token of the next page; `key` is that of this page's last row."""
         body = orjson.dumps(list(key))
         return base64.urlsafe_b64encode(self._check(body) + body).decode().rstrip("=")
 
@@ -101,8 +101,8 @@ class Page:
 
 
 def _part(part: object, kind: type) -> str | int | datetime:
-    """One part of a key as it was given out. Raises ValueError: the check of a token keeps mistakes
-    out, not forgers, and what is read here goes into a statement."""
+    """A part of a key that was issued. Raises ValueError: the token's check finds mistakes, not forgeries,
+    and what is read here goes into a statement."""
     if kind is datetime:
         when = datetime.fromisoformat(str(part))
         if when.tzinfo is None:
@@ -124,14 +124,12 @@ async def fill(
     to_message: Callable[[T], Message],
     key: Callable[[T, Key | None], Key],
 ) -> str:
-    """Puts as many rows into a page as fit; the token of the next one, empty where there is none.
-
-    `look` gives so many rows after a key. They are read in portions that grow: of large ones few fit, and
-    what is read in vain is read again for the next page.
-    """
+    """Puts as many rows into a page as fit; returns the token of the next page, empty if there is none.
+    `look` returns rows after a key. They are read in growing portions: few large ones fit, and rows that do
+    not fit are read again for the next page."""
     after, room, at_once = page.after, Room(MAX_PAGE_BYTES), FIRST_PORTION
     while True:
-        # One more than fits tells whether this page is the last one.
+        # One more than fits shows whether this page is the last one.
         limit = min(page.size + 1 - len(into), at_once)
         rows = await look(after, limit)
         for row in rows:

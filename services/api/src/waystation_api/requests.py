@@ -1,4 +1,4 @@
-"""What every request is checked for, and what makes a repeated one recognisable."""
+"""Checks that every request needs, and the digest that identifies a repeated one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from waystation_domain.model import DEFAULT_NAMESPACE
 
 
 def check_namespace(namespace: str) -> str:
-    """The namespace, `default` where none is named; NamespaceNotFound for any other one."""
+    """The namespace, by default `default`; NamespaceNotFound for any other one."""
     if namespace and namespace != DEFAULT_NAMESPACE:
         raise NamespaceNotFound(
             f"There is no namespace {shown(namespace)}; omit it for `{DEFAULT_NAMESPACE}`.",
@@ -26,7 +26,7 @@ def check_instance_id(value: str) -> str:
 
 
 def check_request_id(value: str) -> str | None:
-    """The request_id; None where there is none."""
+    """The request_id; None if there is none."""
     return limits.check_id(value, "request_id") if value else None
 
 
@@ -40,7 +40,7 @@ def check_expected_version(value: int) -> int:
 
 
 def check_sequence(value: int, field: str, last: int) -> int:
-    """A sequence number of an instance's history, whose last one is given; raises InvalidField."""
+    """Checks a sequence number of an instance's history against its last one; raises InvalidField."""
     if not 1 <= value <= last:
         raise InvalidField(
             f"{field} must be 1-{last}(an entry of the history); ListHistory shows them.",
@@ -51,8 +51,8 @@ def check_sequence(value: int, field: str, last: int) -> int:
 
 
 def digest_of(request: Message) -> bytes:
-    """Tells a repeated request from another one with the same id: of everything but the id itself
-    and the namespace. It empties those two fields of the request."""
+    """The digest that a repeated request has too: of everything but the id and the namespace, which it
+    empties in the request."""
     for field in ("request_id", "namespace"):
         request.ClearField(field)
     return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()

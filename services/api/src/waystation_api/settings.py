@@ -21,17 +21,17 @@ class ApiSettings(ServerSettings):
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(DEFAULT_PORT, ge=0, le=65_535)
-    """0: a free one."""
+    """0: any free port."""
     api_database_connections: int = Field(8, ge=4, le=200)
     """Connections to Postgres at most; a quarter of them are for questions."""
     handlers_file: Path | None = None
     """Static registrations: a JSON list of RegisterHandlerRequests."""
     max_handlers: int = Field(10_000, ge=1, le=1_000_000)
-    """Endpoints registered at once, above which registrations of further ones are refused."""
+    """Registered endpoints at once; above it further registrations are refused."""
     retire_after_seconds: float = Field(60.0, ge=1.0, le=7 * 86_400.0)
-    """How long a task may be declared by no endpoint of its live service before it is retired."""
+    """How long a task may be without a declaring endpoint of its live service before it is retired."""
     max_backlog: int = Field(1_000_000, ge=1, le=1_000_000)
-    """Events waiting to be handled, at which starts and published events are refused."""
+    """Waiting events at which starts and published events are refused."""
 
     def misfits(self) -> Iterator[tuple[tuple[str, ...], str]]:
         yield from super().misfits()
@@ -56,7 +56,7 @@ class ApiSettings(ServerSettings):
 def static_registrations(
     file: Path | None,
 ) -> list[handler_registry_service_pb2.RegisterHandlerRequest]:
-    """The registrations in `handlers_file`. Raises BadSettings where it can't be read."""
+    """The registrations in `handlers_file`. Raises BadSettings if it cannot be read."""
     if file is None:
         return []
     name = variable("handlers_file")

@@ -1,1 +1,1 @@
-"""DeadLetterService: list, retry and discard; bulk and portions are for many at once."""
+"""DeadLetterService: list, retry and discard; `bulk` and `portions` do it for many at once."""

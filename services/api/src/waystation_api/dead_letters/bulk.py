@@ -1,12 +1,13 @@
-"""Dead letters in bulk: portion after portion of instances, each in a transaction of its own.
+"""Dead letters in bulk: portions of instances, each in a transaction of its own.
 
-There is no one transaction for all of them: several instances go together (`letter_portions`), and
-what is left of them one by one, each under its own lock. Every such transaction also counts what it did
-in the row of the request. So a call that broke off is taken up by the same request where it stopped, and
-both together answer with what was done in all. What became a dead letter after the first call is not
-meant: a delivery that was tried again and failed again is not tried a third time by a repeated request.
+There is no single transaction for all of them: several instances are resolved together (`portions`), and the
+remaining ones one by one, each under its own lock. Every such transaction also adds its count to the row of
+the request. So the same request continues an interrupted call where it stopped, and the answer has the total
+of both. Dead letters that appeared after the first call are left out: a delivery that was retried and failed
+again is not retried again by a repeated request.
 
-An instance whose letters can't be resolved is set aside; the call fails for it when all others are done.
+An instance whose dead letters cannot be resolved is set aside; the call fails for it when all others are
+done.
 """
 
 from __future__ import annotations
@@ -29,32 +30,32 @@ from waystation_domain.model import JsonObject
 log = structlog.get_logger(__name__)
 
 _INSTANCES_AT_ONCE = 100
-"""In one portion: some tens of milliseconds of this process's time, in pieces."""
+"""Instances in one portion: some tens of milliseconds of this process's time, in pieces."""
 
 _PORTIONS_AT_ONCE = 2
 """Of all calls together: one is decided while another one is written. Others need connections too."""
 
 _LETTERS_AT_ONCE = 100
-"""Of an instance that is done alone, resolved in one transaction."""
+"""Dead letters of one instance resolved in one transaction, under its lock."""
 
 _TRIES = 3
-"""For one instance: a router may hold its lock for long."""
+"""Tries for one instance: a router may hold its lock for long."""
 
 
 @dataclass(frozen=True, slots=True)
 class BulkRequest:
-    """A request about many, as it came."""
+    """A bulk request."""
 
     rpc: str
     request_id: str
     digest: bytes
-    """Of all that it asks for: the same id with another one is another request."""
+    """Digest of its contents: the same id with another one is another request."""
     filter: DeadLetterFilter
     namespace: str
 
 
 class BulkDeadLetters:
-    """Retries and discards all open dead letters that a request means."""
+    """Retries and discards all open dead letters of a request."""
 
     def __init__(
         self,
@@ -70,11 +71,11 @@ class BulkDeadLetters:
         self._places = asyncio.Semaphore(_PORTIONS_AT_ONCE)
 
     async def retry(self, request: BulkRequest) -> int:
-        """How many are tried again; those of COMPLETED and CANCELLED instances stay."""
+        """Returns how many are retried; those of COMPLETED and CANCELLED instances stay."""
         return await self._all(request, dead_letters.retry_dead_letters)
 
     async def discard(self, request: BulkRequest) -> int:
-        """How many were given up."""
+        """Returns how many were discarded."""
         return await self._all(request, dead_letters.discard_dead_letters)
 
     async def _all(self, request: BulkRequest, act: Act) -> int:
@@ -93,7 +94,7 @@ class BulkDeadLetters:
         return await self._store.end_request(rpc, request_id, namespace=namespace)
 
     async def _walk(self, asked: Asked) -> None:
-        """Goes through all of it, with a few portions under way at a time."""
+        """Processes all instances, a few portions at a time."""
         walk = _Walk(self._queries, asked)
         workers = [step(self._work(walk)) for _ in range(_PORTIONS_AT_ONCE)]
         try:
@@ -117,14 +118,14 @@ class BulkDeadLetters:
             await self._of_instance(walk.asked, key)
         except Exception as error:
             if isinstance(error, StoreUnavailable):
-                # Where the database serves nobody, it is not this instance that is the matter.
+                # If the database is away for everybody, it is not this instance's fault.
                 await self._store.probe()
             log.exception("letters_set_aside", instance_key=key)
             walk.failure = walk.failure or error
 
     async def _of_instance(self, asked: Asked, key: int) -> None:
-        """Under its lock, so many letters at a time."""
-        # The request is remembered as a whole, not for each instance.
+        """Resolves the dead letters of one instance under its lock, some at a time."""
+        # The request is recorded as a whole, not for each instance.
         of_instance = Change(key=key, namespace=asked.namespace)
         last = None
         while True:
@@ -135,7 +136,7 @@ class BulkDeadLetters:
 
     @staticmethod
     def _decide_on_dead_letters(asked: Asked, *, after: str | None) -> Decide:
-        """Resolves some of an instance's letters; `last` is the last one where there may be more."""
+        """Resolves some of an instance's dead letters; `last` is the last one if there may be more."""
 
         async def decide(decision: Decision) -> JsonObject:
             locked = decision.locked
@@ -167,18 +168,18 @@ class BulkDeadLetters:
 
 @dataclass(slots=True)
 class _Walk:
-    """The instances that a call is about, in portions, for several workers at once."""
+    """The instances of a call, in portions, for several workers at once."""
 
     queries: QueryStore
     asked: Asked
     failure: Exception | None = None
-    """Why the first of those that were set aside could not be done."""
+    """Why the first of those that were set aside failed."""
     _found: Sequence[int] = ()
     _after: int | None = 0
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def portion(self) -> Sequence[int]:
-        """The next ones; empty when there are no more."""
+        """The next instances; empty if there are no more."""
         async with self._turn:
             while not self._found and self._after is not None:
                 await self._look()

@@ -1,7 +1,5 @@
-"""Dead letters of several instances at once: read by a few statements, decided, written by one.
-
-What can't be done so is left, and is done under the lock of its instance (`bulk`).
-"""
+"""Dead letters of several instances at once: read by a few statements, decided, written by one. The remaining
+ones are done under the lock of their instance (`bulk`)."""
 
 from __future__ import annotations
 
@@ -19,18 +17,18 @@ from waystation_domain.model import Delivery, Event
 log = structlog.get_logger(__name__)
 
 _LETTERS_OF_EACH = 10
-"""An instance with more than that is worth a transaction of its own."""
+"""An instance with more gets a transaction of its own."""
 
 Act = Callable[
     [Draft, Sequence[dead_letters.OpenDeadLetter], Sequence[tuple[Delivery, Event]]],
     int,
 ]
-"""Resolves letters of one instance; answers how many. Its HELD deliveries come with them."""
+"""Resolves dead letters of one instance; returns how many. It also gets the HELD deliveries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is to be done with which dead letters, and for which request."""
+    """What to do with which dead letters, and for which request."""
 
     rpc: str
     request_id: str
@@ -40,15 +38,15 @@ class Asked:
 
 
 class DeadLetterPortions:
-    """Resolves letters of several instances in one transaction."""
+    """Resolves dead letters of several instances in one transaction."""
 
     def __init__(self, queries: QueryStore, decisions: Decisions) -> None:
         self._queries = queries
         self._decisions = decisions
 
     async def resolve(self, asked: Asked, keys: Sequence[int]) -> Sequence[int]:
-        """The instances that are left. All of them are where anything fails: which of them is the
-        matter shows when each is done alone."""
+        """Returns the remaining instances. If anything fails, these are all of them: done one by one, the
+        faulty one shows."""
 
         def decide(one: InstanceDeadLetters, draft: Draft) -> int:
             return asked.act(draft, one.dead_letters, one.held)

@@ -1,4 +1,4 @@
-"""DeadLetterService: what operators do about deliveries that failed for good."""
+"""DeadLetterService: what operators do about deliveries that failed permanently."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _asked(
     rpc: str, request: _pb.RetryDeadLettersRequest | _pb.DiscardDeadLettersRequest
 ) -> BulkRequest:
     """It empties fields of the request."""
-    # Without one, a call that broke off could be neither taken up nor counted.
+    # Without a request_id, an interrupted call could be neither continued nor counted.
     request_id = limits.check_id(request.request_id, "request_id")
     filter = target_of(request)
     namespace = check_namespace(request.namespace)

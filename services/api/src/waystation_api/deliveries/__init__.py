@@ -1,1 +1,1 @@
-"""DeliveryCompletionService: the end of deliveries whose task answered `pending`."""
+"""DeliveryCompletionService: results of deliveries whose task answered `pending`."""

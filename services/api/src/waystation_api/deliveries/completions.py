@@ -1,8 +1,8 @@
-"""Ending pending deliveries: what CompleteDelivery, FailDelivery and ExtendDelivery do.
+"""CompleteDelivery, FailDelivery and ExtendDelivery.
 
-A handler may hand its work on and answer `pending` while the work is done already: the completion can
-come before that answer is committed. It then waits here a little, and is refused as UNAVAILABLE, which
-clients repeat, where that is not enough.
+A handler may pass its work on and answer `pending` while the work is finished already: then the completion
+can arrive before that answer is committed. It waits here a little, and is refused as UNAVAILABLE, which
+clients retry, if that is not enough.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ PATIENCE_SECONDS = 5.0
 LOOK_EVERY_SECONDS = 0.05
 
 Act = Callable[[Draft, Event, TaskSpec, Delivery], bool]
-"""Makes the moves; False where they can't be made now."""
+"""Changes the draft; False if that is not possible now."""
 
 
 class _NotNow(Exception):
-    """Nothing was written: look again."""
+    """Nothing was written: try again."""
 
 
 class Completions:
-    """Ends pending deliveries by the tokens of their attempts."""
+    """Completes, fails and extends pending deliveries by the tokens of their attempts."""
 
     def __init__(self, queries: QueryStore, changes: Changes, registry: RegistryCopy) -> None:
         self._queries = queries
@@ -45,18 +45,18 @@ class Completions:
         self._registry = registry
 
     async def end(self, change: Change, token: str, outcome: Reply | AttemptError) -> None:
-        """Gives a pending delivery its result, or fails its attempt. Raises InvalidField, DeliveryNotFound,
-        DeliveryNotPending, WorkflowEnded, and what breaks a rule."""
+        """Completes a pending delivery, or fails its attempt. Raises InvalidField, DeliveryNotFound,
+        DeliveryNotPending, WorkflowEnded, and the error of a broken rule."""
 
         def act(draft: Draft, event: Event, task: TaskSpec, row: Delivery) -> bool:
             return completions.complete(draft, event, task, row, outcome)
 
-        # A result counts whenever it comes; a failure is that of its own attempt.
+        # A result counts whenever it arrives; a failure only for its own attempt.
         fenced = isinstance(outcome, AttemptError)
         await self._carry_out(change, token, act, fenced=fenced)
 
     async def extend(self, change: Change, token: str, seconds: float) -> datetime:
-        """Gives a pending delivery more time from now; answers when it is cut now."""
+        """Extends a pending delivery from now; returns its new deadline."""
 
         def act(draft: Draft, event: Event, task: TaskSpec, row: Delivery) -> bool:
             completions.extend(draft, row, seconds)

@@ -1,4 +1,4 @@
-"""DeliveryCompletionService: for whoever ends a delivery that was answered with `pending`."""
+"""DeliveryCompletionService, for handlers and any other process that has a completion token."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
 class DeliveryCompletionService(
     delivery_completion_service_pb2_grpc.DeliveryCompletionServiceServicer
 ):
-    """For whoever ends a pending delivery."""
+    """The gRPC methods."""
 
     def __init__(self, completions: Completions) -> None:
         self._completions = completions

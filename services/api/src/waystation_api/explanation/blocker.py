@@ -1,4 +1,4 @@
-"""One thing that an instance waits for, as every explanation tells it."""
+"""One thing that an instance waits for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is registered, as explanations see it; above all why nobody can be called for a delivery."""
+"""Registered tasks and endpoints for explanations; above all why no endpoint can be called for a delivery."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from waystation_domain.task_spec import TaskSpec
 from waystation_domain.task_table import announces
 
 _SHOWN = 3
-"""Endpoints that are told with what is wrong with them."""
+"""Endpoints that are listed with their errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,10 @@ class Registered:
     snapshot: RegistrySnapshot
     resolve: Callable[[str, str], Sequence[TaskSpec]]
     seen: Sequence[Registration] = ()
-    """Endpoints with what the routers see of them, where that matters."""
+    """Endpoints with their state as routers report it, if needed."""
 
     def is_live(self, task: TaskSpec) -> bool:
-        """Whether some endpoint of its service announces it."""
+        """Whether some endpoint of its service declares it."""
         return any(
             handler.service_name == task.service_name
             and any(announced.task_id == task.task_id for announced in handler.tasks)
@@ -31,7 +31,7 @@ class Registered:
         )
 
     def task(self, task_id: str) -> TaskSpec | None:
-        """Its spec, though it be retired."""
+        """The task's spec, also if it is retired."""
         known = (*self.snapshot.tasks, *self.snapshot.retired)
         return next((task for task in known if task.task_id == task_id), None)
 
@@ -40,7 +40,7 @@ class Registered:
         return task.service_name if task is not None else ""
 
     def can_be_called(self, task_id: str) -> bool:
-        """Whether it is in force and some endpoint of its service announces it."""
+        """Whether it is not retired and some endpoint of its service declares it."""
         return any(task.task_id == task_id and self.is_live(task) for task in self.snapshot.tasks)
 
     def why_not_called(self, task_id: str, event_type: str, workflow_type: str) -> tuple[str, str]:
@@ -65,7 +65,7 @@ class Registered:
         return f"its service {service} has no live endpoint", how_to_start(service)
 
     def _announced(self, task_id: str, event_type: str, workflow_type: str) -> bool:
-        """Whether an endpoint announces the task for this type itself, whatever counts as its spec."""
+        """Whether an endpoint itself declares the task for this type, whatever the task's newest spec says."""
         return any(
             announces(handler.tasks, task_id, event_type, workflow_type)
             for handler in self.snapshot.handlers
@@ -92,7 +92,7 @@ class Registered:
 
 
 def how_to_start(service: str) -> str:
-    """What helps where a service has no live endpoint."""
+    """What helps if a service has no live endpoint."""
     return (
         f"Start {service}, or register an endpoint of it: `waystation handlers register "
         f"--service {service} --host HOST --port PORT --task ID:EVENT:TYPE`."

@@ -1,7 +1,5 @@
-"""What an instance waits for, since when, and who or what can unblock it.
-
-`explain` is a pure function of facts: what the store knows of the instance, and who is registered.
-"""
+"""What an instance waits for, since when, and who or what can unblock it. `explain` is a pure function of
+facts: what the store has of the instance, and what is registered."""
 
 from __future__ import annotations
 
@@ -44,7 +42,7 @@ AT_CAPACITY = "AT_CAPACITY"
 NO_ROUTER = "NO_ROUTER"
 
 MAX_BLOCKERS = 200
-"""That an explanation names."""
+"""Blockers that an explanation names."""
 
 _SHOWN = 3
 """Blockers that the summary names."""
@@ -55,13 +53,13 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of one instance."""
+    """The facts of one instance."""
 
     instance: Instance
     work: OpenWork
     pools: Sequence[Pool]
     broker: str = ""
-    """What keeps events from being announced now (`broker_trouble`)."""
+    """What prevents announcements now (`broker_trouble`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +68,13 @@ class Explanation:
 
     summary: str
     blockers: Sequence[Blocker] = ()
-    """Oldest first, its own deadline last; so many at most."""
+    """Oldest first, the workflow's deadline last; a limited number."""
     left_out: int = 0
     """How many others there are."""
 
 
 def explain(facts: Facts, registered: Registered) -> Explanation:
-    """A summary, and what the instance waits for."""
+    """The summary and the blockers of an instance."""
     instance, work = facts.instance, facts.work
     if instance.status in (Status.COMPLETED, Status.CANCELLED):
         name = instance.workflow_instance_id
@@ -120,7 +118,7 @@ def _summary(instance: Instance, blockers: Sequence[Blocker], left_out: int) -> 
 
 
 def _why(failure: Failure | None) -> str:
-    """The message alone may say nothing: that of a KeyError is a key."""
+    """The message alone may be useless: that of a KeyError is a key."""
     if failure is None:
         return ""
     where = f" in {failure.task_id}" if failure.task_id else ""
@@ -128,7 +126,7 @@ def _why(failure: Failure | None) -> str:
 
 
 def _sentence(text: str) -> str:
-    """The text with an end; what others said may have one."""
+    """The text with a full stop; texts of others may have one."""
     return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
@@ -245,9 +243,9 @@ def _delivery(
 
 
 def _wants_router(delivery: Delivery, registered: Registered, pools: Sequence[Pool]) -> bool:
-    """Whether it stands still while its pool has no router, whatever else it waits for."""
+    """Whether it cannot continue while its pool has no router, whatever else it waits for."""
     if delivery.state is DeliveryState.LEASED:
-        # Another pool's router may have it.
+        # A router of another pool may have it.
         return routers.none_is_alive(pools)
     if delivery.state is DeliveryState.NO_ENDPOINT:
         return registered.can_be_called(delivery.task_id)
@@ -261,7 +259,7 @@ _ROUTERS = (
 
 
 def broker_trouble(status: BrokerStatus) -> str:
-    """What keeps events from being announced now; empty where nothing is known to."""
+    """What prevents announcements now; empty if nothing is known to."""
     if status.blocked:
         return (
             "RabbitMQ blocks publishers because of its memory or disk alarm. The event waits in the database "
@@ -369,7 +367,7 @@ def _idle(instance: Instance, registered: Registered) -> Blocker:
 
 
 def _if_misspelt(instance: Instance, idle: Idle) -> str:
-    """How to go on without such a task, where a name may be wrong."""
+    """How to continue without such a task, if a name may be misspelt."""
     name = instance.workflow_instance_id
     if idle.event_type == lifecycle.STARTED:
         return f" Or, if the workflow type is misspelt, end it: `waystation cancel {name}`."

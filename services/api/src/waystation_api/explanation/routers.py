@@ -1,4 +1,4 @@
-"""Why an event or a delivery stands still though its tasks could be called: no router takes it."""
+"""Why an event or a delivery waits although its tasks could be called: no router takes it."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from waystation_domain.pools import Pool, caller_of, queue_of
 
 @dataclass(frozen=True, slots=True)
 class NoRouter:
-    """The pool that has no live router, and what is told of it."""
+    """A pool without a live router, and its description."""
 
     pool: str
     since: datetime
     why: str
-    """Ends a sentence that begins with what waits."""
+    """The end of a sentence that begins with what waits."""
     remedy: str
     due_at: datetime | None
-    """When it goes on by itself; None: it does not."""
+    """When it continues automatically; None: it does not."""
 
 
 def none_is_alive(pools: Sequence[Pool]) -> bool:
-    """Whether nothing happens by itself: no call ends, no time comes."""
+    """Whether nothing continues automatically: no call ends, no timer becomes due."""
     return not any(pool.routers for pool in pools)
 
 
 def of_event(event_type: str, since: datetime, pools: Sequence[Pool]) -> NoRouter | None:
-    """What keeps an announced event of this type; None: a router is there."""
+    """What an announced event of this type waits for; None: there is a router."""
     return _missing(queue_of(event_type, pools), since, pools)
 
 
 def of_delivery(event_type: str, since: datetime, pools: Sequence[Pool]) -> NoRouter | None:
-    """The same for a delivery off the fast way."""
+    """The same for a stored delivery."""
     return _missing(caller_of(event_type, pools), since, pools)
 
 

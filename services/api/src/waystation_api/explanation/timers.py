@@ -1,4 +1,4 @@
-"""What an instance waits for by the clock and by count: timers, groups, results that follow."""
+"""What an instance waits for by time and by count: timers, groups, pending results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NO_ROUTER = (
 
 
 def delayed(facts: Sequence[TimerFact], pools: Sequence[Pool]) -> list[Blocker]:
-    """Events whose time has not come."""
+    """Delayed events."""
     remedy = _NO_ROUTER if none_is_alive(pools) else "Nothing to do: it is delivered at that time."
     return [
         Blocker(
@@ -41,8 +41,8 @@ def delayed(facts: Sequence[TimerFact], pools: Sequence[Pool]) -> list[Blocker]:
 
 
 def deadline(instance: Instance) -> Blocker:
-    """The workflow's own deadline, unless it was over while the workflow was FAILED: told last, as it
-    only ends what waits for something else."""
+    """The workflow's deadline, unless it passed while the workflow was FAILED. Listed last, as it only ends
+    the workflow."""
     return Blocker(
         kind=TIMER,
         since=instance.created_at,
@@ -80,7 +80,7 @@ def _group(instance: Instance, group: Group) -> Blocker:
 
 
 def pending(fact: DeliveryFact, service: str, pools: Sequence[Pool]) -> Blocker:
-    """A delivery whose task answered that its result follows."""
+    """A delivery whose task answered `pending`."""
     delivery, event = fact.delivery, fact.event
     unless = f" {_NO_ROUTER}" if none_is_alive(pools) else ""
     return Blocker(

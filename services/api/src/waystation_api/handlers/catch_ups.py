@@ -1,5 +1,5 @@
-"""Catch-up: a task that is new gets what was UNHANDLED of its types, each event once, whatever other
-tasks that came late made of it."""
+"""Catch-up: a new task gets the UNHANDLED events of its types, each event once, whether or not other late
+tasks handled them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ async def catch_up(
     *,
     namespace: str = DEFAULT_NAMESPACE,
 ) -> int:
-    """Offers the task every event of open instances that it claims and that settled as UNHANDLED,
-    unless it had a delivery of it; says how many."""
+    """Gives the task every event of open instances that it handles and that settled as UNHANDLED, unless it
+    had a delivery of it; returns how many."""
     offered = 0
     after: int | None = 0
     while after is not None:
@@ -42,7 +42,7 @@ async def _of_instance(task: TaskSpec, key: int, decisions: Decisions) -> int:
             if any(matches(pattern, event.event_type) for pattern in task.event_types)
         ]
         if claimed:
-            # Another late task may have it in hand, so where they stand is not known yet.
+            # Another late task may have the event in hand, so its facts are not known yet.
             facts = await locked.facts_of([event.event_id for event in claimed])
             actions.catch_up(decision.draft(facts), claimed, task.task_id)
 

@@ -1,4 +1,4 @@
-"""Registering endpoints: what may be dialled, who owns a task, and catch-up."""
+"""Registering endpoints: which addresses are admitted, who owns a task, and catch-up."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DEFAULT_LEASE_SECONDS = 30.0
 
 
 def _check_size(tasks: Sequence[handler_pb2.TaskSpec]) -> None:
-    """All of them are shown in one message; each name is looked at, and compared with all others."""
+    """All of them are shown in one message; each name is compared with all others."""
     size = sum(task.ByteSize() for task in tasks)
     if size > limits.MAX_BYTES_OF_REGISTRATION:
         raise PayloadTooLarge(
@@ -61,7 +61,7 @@ def _check_size(tasks: Sequence[handler_pb2.TaskSpec]) -> None:
 
 @refuses_unexpected("request")
 def registration_from_proto(request: _pb.RegisterHandlerRequest) -> Registration:
-    """What a request registers, within the limits; whether it may be dialled is not asked here."""
+    """The registration of a request, within the limits; whether its address is admitted is checked elsewhere."""
     service_name = reserved.check_name(request.service_name, "service_name")
     limits.check_short_text(request.service_version, "service_version")
     kind = request.kind or handler_pb2.REGISTRATION_KIND_LEASED
@@ -125,11 +125,11 @@ class Registrations:
         self._allowlist = allowlist
         self._at_most = at_most
         self._to_look_at: dict[str, TaskSpec] = {}
-        """Tasks whose second look this server has claimed and not done yet."""
+        """Tasks whose second look this server has claimed and not finished."""
 
     async def register(self, request: _pb.RegisterHandlerRequest) -> tuple[Registration, int]:
-        """The registration, and how many deliveries its new tasks caught up with. Raises
-        EndpointNotAllowed, TaskOwnedByOtherService, RequestIdReused, TooManyHandlers."""
+        """The registration, and how many deliveries its new tasks caught up with. Raises EndpointNotAllowed,
+        TaskOwnedByOtherService, RequestIdReused, TooManyHandlers."""
         namespace = check_namespace(request.namespace)
         request_id = check_request_id(request.request_id)
         wanted = registration_from_proto(request)
@@ -158,17 +158,16 @@ class Registrations:
         return stored, caught_up
 
     async def unregister(self, handler_id: str) -> None:
-        """Takes an endpoint out, where it is there."""
+        """Removes an endpoint, if it exists."""
         await self._registry.unregister(handler_id, namespace=DEFAULT_NAMESPACE)
         log.info("handler_unregistered", handler_id=handler_id)
         await self._copy.refresh()
 
     async def look_again(self) -> None:
-        """The second look of catch-up, where it is due: by now no commit is under way that did
-        not know the task."""
+        """The second look of catch-up, if it is due: by now every commit under way knows the task."""
         for task in await self._registry.catch_ups_due():
             self._to_look_at[task.task_id] = task
-        # A look that an outage cuts short is this server's still: nobody else takes it for a while.
+        # A look that an outage interrupts stays this server's: nobody else claims it for a while.
         for task in list(self._to_look_at.values()):
             await catch_up(task, self._registry, self._decisions)
             await self._registry.caught_up(task.task_id)
@@ -178,6 +177,6 @@ class Registrations:
         try:
             await admitted_addresses(host, port, self._allowlist)
         except OSError:
-            # Said as everything else that may not be called is: who asks learns nothing of the
-            # network behind this server.
+            # The same message as for other addresses that are not admitted: it reveals nothing of the network
+            # behind this server.
             self._allowlist.check(host, port, ())

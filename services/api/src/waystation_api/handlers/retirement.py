@@ -1,10 +1,9 @@
-"""Retiring tasks: by an operator for good, by the system when nobody declares them any more; and what
-becomes of the deliveries that are open then.
+"""Retiring tasks: permanently by an operator, or by the system when nobody declares them any more.
 
-A task that is retired gets nothing new from its commit on. What is open is made dead letters instance
-after instance, each under its own lock. Commits that were under way with the registry as it was, failed
-calls and retried dead letters may leave more of it, at any time; so the look goes on for as long as
-the task is retired, over an index that has nothing to show when there is nothing.
+A retired task gets no new deliveries from its commit on. Its open ones become dead letters, instance after
+instance, each under its own lock. Commits that were under way with the older registry, failed calls and
+retried dead letters may leave more of them, at any time; so this is repeated as long as the task is retired,
+through an index that is empty when there are none.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ log = structlog.get_logger(__name__)
 
 _RPC = "RetireTask"
 _DELIVERIES_AT_ONCE = 500
-"""In one transaction."""
+"""Deliveries in one transaction."""
 _PATIENCE = 3
-"""Instances that may be locked for long, before it is the store that is at fault."""
+"""So many instances may be locked for long; with more, the store is at fault."""
 
 
 class Retirement:
-    """Carries out RetireTask, and `look` what follows by itself."""
+    """Carries out RetireTask, and the periodic part (`look`)."""
 
     def __init__(
         self,
@@ -50,7 +49,7 @@ class Retirement:
         self._waiting = False
 
     async def retire(self, request: _pb.RetireTaskRequest) -> int:
-        """Retires a task as an operator asks; how many of its deliveries became dead letters. Raises
+        """Retires a task for an operator; returns how many of its deliveries became dead letters. Raises
         TaskNotFound, RequestIdReused."""
         namespace = check_namespace(request.namespace)
         request_id = check_request_id(request.request_id)
@@ -73,11 +72,12 @@ class Retirement:
         return await self._store.end_request(_RPC, request_id, namespace=namespace)
 
     async def look(self) -> None:
-        """Retires tasks whose grace is over, and makes dead letters of what is open of retired ones."""
+        """Retires tasks whose grace period is over, and turns open deliveries of retired ones into dead
+        letters."""
         _, changes = await self._registry.changes()
         if changes != self._looked_at or self._waiting:
             undeclared = await self._registry.retire_undeclared(self._grace)
-            # Not before: a look that failed is made again.
+            # Only now: a look that failed is repeated.
             self._looked_at, self._waiting = changes, undeclared.waiting
             for task_id in undeclared.retired:
                 log.warning("task_retired", task_id=task_id, by="system")
@@ -94,7 +94,7 @@ class Retirement:
                 try:
                     count += await self._of_instance(one, key, request_id)
                 except StoreUnavailable:
-                    # Its lock is held for long: the next look finds it again. Or Postgres is gone.
+                    # Its lock is held for long: the next look finds it again. Or Postgres is away.
                     failed += 1
                     if failed > _PATIENCE:
                         raise

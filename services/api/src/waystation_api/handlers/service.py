@@ -1,4 +1,4 @@
-"""HandlerRegistryService: where handler services say which tasks they host and where."""
+"""HandlerRegistryService: handler services register their tasks and addresses."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class HandlerRegistryService(handler_registry_service_pb2_grpc.HandlerRegistrySe
         self, request: _pb.UnregisterHandlerRequest, context: Context
     ) -> _pb.UnregisterHandlerResponse:
         check_namespace(request.namespace)
-        # Repeating it has no further effect, so the id need not be kept.
+        # Repeating it has no further effect, so the id need not be stored.
         check_request_id(request.request_id)
         await self._registrations.unregister(_handler_id(request.handler_id))
         return _pb.UnregisterHandlerResponse()
@@ -100,7 +100,7 @@ class HandlerRegistryService(handler_registry_service_pb2_grpc.HandlerRegistrySe
 def handler_to_proto(
     handler: Registration, into: handler_pb2.Handler | None = None
 ) -> handler_pb2.Handler:
-    """A registration as the contract has it."""
+    """A registration as a message."""
     message = handler_pb2.Handler() if into is None else into
     message.handler_id = handler.handler_id
     message.service_name = handler.service_name

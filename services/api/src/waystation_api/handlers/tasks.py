@@ -1,4 +1,4 @@
-"""The tasks that an answer names: those that handle an event now."""
+"""The tasks that answers name: those that handle an event now."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from waystation_domain import limits
 from waystation_domain.errors import StoreUnavailable
 
 FRESH_SECONDS = 0.05
-"""How old a copy of the registry may be when it is to prove that nobody handles something."""
+"""How old a copy of the registry may be to prove that no task handles an event."""
 
 
 async def task_ids(registry: RegistryCopy, event_type: str, workflow_type: str) -> list[str]:
-    """The ids of the tasks that handle an event, the first thousand. That there is none is told from a
-    fresh copy only."""
+    """The ids of the tasks that handle an event, the first thousand. None only by a fresh copy."""
     found = registry.resolve(event_type, workflow_type)
     if not found:
         # An answer that is already committed does not fail for it.

@@ -1,1 +1,1 @@
-"""SystemService: the installation at one moment, and the flow of its events."""
+"""SystemService: the state of the installation, and the flow of its events."""

@@ -1,4 +1,4 @@
-"""GetFlow: the flow of events as declared and as seen, with what is wrong about it."""
+"""GetFlow: the flow of events as declared and as observed, with what is wrong with it."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _DEFAULT_SPAN = timedelta(hours=24)
 
 _PORTION = 100
 _LOOK_SECONDS = 8.0
-"""No further portion is begun after this: callers wait for an answer."""
+"""No further portion is begun after so many seconds: the caller waits."""
 
 
 class FlowReports:
-    """What operators ask about the flow of events."""
+    """Graphs of the flow of events, for operators."""
 
     def __init__(self, registry: RegistryStore, queries: QueryStore) -> None:
         self._registry = registry
         self._queries = queries
 
     async def get(self, request: _pb.GetFlowRequest) -> _pb.GetFlowResponse:
-        """The flows, their findings and how much was looked at. Raises InvalidId, InvalidField."""
+        """The flows, their findings and how many instances were read. Raises InvalidId, InvalidField."""
         namespace = check_namespace(request.namespace)
         wanted = request.workflow_type
         if wanted:
@@ -55,7 +55,7 @@ class FlowReports:
         snapshot = await self._registry.snapshot(namespace)
         seen, stopped_at = await self._look(since, wanted, maximum, namespace)
         live = {task.task_id for handler in snapshot.handlers for task in handler.tasks}
-        # Where there are many tasks this takes long enough to hold up other calls.
+        # With many tasks this takes long enough to delay other calls.
         flows, left_out, found = await asyncio.to_thread(_draw, snapshot.tasks, live, seen, wanted)
         findings = [one for one in found if not wanted or wanted in one.workflow_types]
         response = _pb.GetFlowResponse(
@@ -69,7 +69,7 @@ class FlowReports:
     async def _look(
         self, since: datetime, workflow_type: str, maximum: int, namespace: str
     ) -> tuple[Observations, datetime | None]:
-        """What the newest instances show, and the start of the oldest one where there are more."""
+        """What the newest instances show, and the start of the oldest one if there are more."""
         seen = Observations()
         after = None
         ends_at = time.monotonic() + _LOOK_SECONDS

@@ -1,4 +1,4 @@
-"""Flows as the contract tells them: cut, so that an answer has a bounded size."""
+"""Flows as messages: cut, so that an answer has a bounded size."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def fill_flow(
     findings: Sequence[Finding],
     response: system_service_pb2.GetFlowResponse,
 ) -> int:
-    """Fills flows and findings; how many of all that finds no room. Specs come last: a graph can be drawn
-    without them, and one may take as much as a MiB."""
+    """Fills flows and findings; returns how many items had no room. Specs come last: a graph can be drawn
+    without them, and one may take a MiB."""
     room = Room(MAX_PAGE_BYTES)
     left_out = 0
     for one in flows:
@@ -49,7 +49,7 @@ def fill_flow(
 
 
 def _some(messages: Iterable[Message], into: Any, room: Room) -> int:
-    """Adds those that find room; how many do not."""
+    """Adds those that there is room for; returns how many are left out."""
     left_out = 0
     for message in messages:
         if room.takes(message):

@@ -1,4 +1,4 @@
-"""SystemService: the installation at one moment, and the flow of its events."""
+"""SystemService: the state of the installation, and the flow of its events."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _pb = system_service_pb2
 Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
 
 _MOST = 1_000
-"""Routers, and queues, that are told of."""
+"""Routers, and queues, that are listed."""
 
 _QUEUES_BYTES = 1024 * 1024
 
@@ -79,7 +79,7 @@ class SystemService(system_service_pb2_grpc.SystemServiceServicer):
             if not pool.routers:
                 set_timestamp(queue.no_router_since, pool.seen_at)
                 set_timestamp(queue.lapses_at, pool.lapses_at)
-            # A question would keep the queue of a pool without routers from expiring.
+            # Asking would keep the queue of a pool without routers from expiring.
             asked = pool.routers or pool.name == DEFAULT_POOL
             if asked and (depth := await self._broker.depth(pool.name)) is not None:
                 queue.messages_ready = depth

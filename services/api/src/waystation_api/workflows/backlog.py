@@ -1,7 +1,7 @@
 """How much work waits to be handled, and whether there is room for more.
 
-The truth is in Postgres and is looked at now and then. Between two looks this server counts what it admits
-itself, so that a rush is refused at the limit and not seconds after it.
+The real number is in Postgres and is read periodically. In between, this server counts what it admits itself,
+so that a burst is refused at the limit and not seconds after it.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from waystation_core.ports.store import EngineStore
 from waystation_domain.errors import BacklogFull, StoreUnavailable, WaystationError
 
 LOOK_SECONDS = 1.0
-"""Between two turns."""
+"""Seconds between two turns."""
 _TURNS_AT_REST = 5
 
 
 class Backlog:
-    """Refuses new work once `limit` events wait. Several API servers each see what the others admitted
-    at their next look."""
+    """Refuses new work once `limit` events wait. Several API servers each see what the others admitted when
+    they read again."""
 
     def __init__(self, store: EngineStore, limit: int) -> None:
         self._store = store
         self._limit = limit
         self._seen = 0
         self._since = 0
-        """Admitted, and perhaps written, since the last look began."""
+        """Admitted, and perhaps written, since the last read began."""
         self._under_way = 0
         self._turns = 0
 
     async def turn(self) -> None:
-        """Looks at every fifth turn, and at each one while work is refused: it may have drained."""
+        """Reads at every fifth turn, and at each one while work is refused: it may have drained."""
         self._turns += 1
         if self._is_full or self._turns >= _TURNS_AT_REST:
             await self.look()
@@ -40,14 +40,14 @@ class Backlog:
         """Counts what waits. Raises StoreUnavailable."""
         before = self._since
         seen = await self._store.backlog()
-        # What was written while the database counted may be in both: too many rather than too few.
+        # What was written while the database counted may be counted twice: too many rather than too few.
         self._seen = seen
         self._since -= before
         self._turns = 0
 
     @contextmanager
     def room(self) -> Iterator[None]:
-        """Around what adds one event. Raises BacklogFull where there is no room for it."""
+        """Surrounds what adds one event. Raises BacklogFull if there is no room for it."""
         if self._is_full:
             raise BacklogFull(
                 f"{self._limit} or more events wait to be handled; retry later.",
@@ -58,7 +58,7 @@ class Backlog:
         try:
             yield
         except StoreUnavailable:
-            # It may be there for all that: an answer can get lost.
+            # It may have been written: an answer can be lost.
             raise
         except WaystationError:
             written = 0

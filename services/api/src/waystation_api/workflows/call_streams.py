@@ -41,19 +41,19 @@ _pb = workflow_service_pb2
 
 METHOD = "RunWorkflows"
 MOST_ITEMS = 10_000
-"""Without a result, of one stream."""
+"""Items without a result, of one stream."""
 MOST_STARTING = 500
 """Starts of one stream that are not stored yet."""
 MOST_STARTING_BYTES = 4 * 1024 * 1024
 MOST_READY = 10_000
-"""Results of one stream that are not sent yet: then nothing more is taken up."""
+"""Results of one stream that are not sent yet: above it no more items are read."""
 MOST_UNSENT_BYTES = 4 * 1024 * 1024
 OLD_SECONDS = 240.0
-"""Then a stream is to end, before its connection is let go for its age."""
+"""Seconds after which a stream is asked to end, before its connection is closed for its age."""
 
 _PAUSE_AFTER = 100
-"""Items or cancels, after which others have their turn; and as much for items of `SMALL_BYTES` together, whose
-parser may take 11 ms."""
+"""Items or cancels after which other streams have their turn; likewise for `SMALL_BYTES` of items, which may
+take 11 ms to parse."""
 
 _ITEMS, _CANCELS = 1, 2
 """Fields of RunWorkflowsRequest."""
@@ -75,11 +75,11 @@ class _Item:
 
 @dataclass(slots=True)
 class _Ready:
-    """One result that is not sent yet."""
+    """A result that is not sent yet."""
 
     bytes: bytes
     again: _pb.RunWorkflowsResult | None = None
-    """Without its instance: that is read when it is sent."""
+    """The result without its instance, which is read when it is sent."""
     workflow_instance_id: str = ""
 
 
@@ -91,14 +91,14 @@ class CallStreams:
         self.reader = reader
         self.messages = MessageReader()
         self.items = 0
-        """Without a result, of all streams."""
+        """Items without a result, of all streams."""
         self._open: set[_CallStream] = set()
         self._closing = False
         self._count = 0
 
     async def serve(self, messages: AsyncIterator[bytes], write: Write) -> None:
-        """Answers the items of one stream until the client has closed its side and has every result.
-        Raises InvalidField, PayloadTooLarge, NotYetAvailable for a message that can't be taken apart."""
+        """Answers the items of one stream until the client has closed its side and has every result. Raises
+        InvalidField, PayloadTooLarge, NotYetAvailable for an invalid message."""
         self._count += 1
         stream = _CallStream(self, f"stream-{self._count}")
         self._open.add(stream)
@@ -115,7 +115,7 @@ class CallStreams:
             self._open.discard(stream)
 
     def close(self) -> None:
-        """Asks the clients of all streams to go to another server. What they sent is answered still."""
+        """Asks the clients of all streams to go to another server. What they have sent is still answered."""
         self._closing = True
         for stream in self._open:
             stream.ask_to_close()
@@ -129,7 +129,7 @@ class _CallStream:
         self._starting = 0
         self._starting_bytes = 0
         self._work = 0
-        """Done since others had their turn."""
+        """Work done since others had their turn."""
         self._room = asyncio.Event()
         """Set when something was stored or sent."""
         self._ready: deque[_Ready] = deque()
@@ -161,7 +161,7 @@ class _CallStream:
             reader.result()
         finally:
             reader.cancel()
-            # Nobody gets the results. What was started goes on.
+            # Nobody gets the results. What was started continues.
             for item in list(self._items.values()):
                 _cancel(item)
 
@@ -203,7 +203,7 @@ class _CallStream:
                 raise NotYetAvailable(f"RunWorkflowsRequest.{number}")
 
     async def _give_way(self, work: int) -> None:
-        """Lets others have their turn after so much work."""
+        """Lets other streams have their turn after so much work."""
         self._work += work
         if self._work >= _PAUSE_AFTER:
             self._work = 0
@@ -218,7 +218,7 @@ class _CallStream:
         )
 
     async def _begin(self, data: bytes) -> None:
-        """Takes one item up. Raises DecodeError for one that does not say which it is."""
+        """Starts to process one item. Raises DecodeError if it has no number."""
         try:
             item = await self._streams.messages.read_request(
                 data, _pb.RunWorkflowsItem, strict=True
@@ -333,7 +333,7 @@ class _CallStream:
         if context is not None and self._ready_bytes > MOST_UNSENT_BYTES:
             ready.workflow_instance_id = context.workflow_instance_id
             context.Clear()
-            # A message of its own: a cleared one keeps the memory of what it held.
+            # A new message: a cleared one keeps the memory of its contents.
             ready.again = _pb.RunWorkflowsResult()
             ready.again.CopyFrom(result)
         else:
@@ -387,7 +387,7 @@ def _context_of(result: _pb.RunWorkflowsResult) -> workflow_pb2.WorkflowContext 
 
 
 def _id_in(data: bytes) -> int:
-    """The number of an item that can't be read otherwise. Raises DecodeError."""
+    """The number of an item that cannot be read otherwise. Raises DecodeError."""
     for number, value in fields(data):
         if number == 1 and isinstance(value, int) and 0 < value < 1 << 32:
             return value

@@ -1,5 +1,4 @@
-"""StartWorkflow, RunWorkflow and WaitWorkflow, whichever way they come: as calls of their own, or as
-items of a stream."""
+"""StartWorkflow, RunWorkflow and WaitWorkflow, as unary calls and as items of a stream."""
 
 from __future__ import annotations
 
@@ -23,11 +22,9 @@ Stored = Callable[[str, bool], Awaitable[None]]
 
 
 class WorkflowCalls:
-    """Carries them out. Each fills the response that it is given.
-
-    `remaining` is how many seconds the caller waits; None: for ever. `line` names what is served in turn
-    with others: the items of one stream do not stand before those of another.
-    """
+    """Processes them. Each method fills the given response. `remaining` is how many seconds the caller waits;
+    None: for ever. `line` names the queue that is served in turn with others: items of one stream do not
+    delay those of another."""
 
     def __init__(self, starter: Starter, waiters: Waiters, registry: RegistryCopy) -> None:
         self._starter = starter
@@ -66,7 +63,7 @@ class WorkflowCalls:
         size = request.start.ByteSize()
         start = start_from_proto(request.start)
         wanted = start.instance.workflow_instance_id
-        # Subscribed before the start is committed, so that the first read can be spared.
+        # Subscribed before the start is committed, so the first read is not needed.
         with self._waiters.waiter(wanted) as waiter:
             started = await self._starter.start(start, size, line)
             instance_id = started.instance.workflow_instance_id
@@ -107,7 +104,7 @@ class WorkflowCalls:
 def _seconds(
     request: _pb.RunWorkflowRequest | _pb.WaitWorkflowRequest, remaining: float | None
 ) -> float:
-    """How long to wait: as asked, cut so that the answer comes before the caller gives up."""
+    """How long to wait: as requested, cut so that the answer arrives before the caller's deadline."""
     seconds = waiters.DEFAULT_SECONDS
     if request.HasField("timeout"):
         seconds = seconds_from_proto(request.timeout, "timeout", most=waiters.MAX_SECONDS)

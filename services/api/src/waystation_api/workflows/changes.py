@@ -1,4 +1,4 @@
-"""What clients and operators change of an instance: input, publish, cancel, retry and discard."""
+"""Changes of an instance by clients and operators: input, publish, cancel, retry and discard."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from waystation_domain.model import (
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change to one instance, and what makes it recognisable when it is asked for again."""
+    """A change of one instance, with what identifies a repeated request for it."""
 
     workflow_instance_id: str | None = None
     key: int | None = None
@@ -53,8 +53,7 @@ class Change:
 
 
 Decide = Callable[[Decision], Awaitable[JsonObject]]
-"""Makes the moves, on a draft where there are any; answers with what the RPC answers, in a form
-that can be kept."""
+"""Changes the draft, if there is one; returns the RPC's answer as JSON, which can be stored."""
 
 
 class Changes:
@@ -97,7 +96,7 @@ class Changes:
     async def retry(
         self, change: Change, dead_letter_id: str, payload: JsonObject | None
     ) -> tuple[Instance, DeadLetterFact]:
-        """Tries a dead letter again. Raises DeadLetterNotFound, DeadLetterResolved, WorkflowEnded."""
+        """Retries a dead letter. Raises DeadLetterNotFound, DeadLetterResolved, WorkflowEnded."""
 
         async def decide(decision: Decision) -> JsonObject:
             dead_letter = await decision.locked.dead_letter(dead_letter_id)
@@ -108,7 +107,7 @@ class Changes:
         return await self._of_letter(change, dead_letter_id, decide)
 
     async def discard(self, change: Change, dead_letter_id: str) -> tuple[Instance, DeadLetterFact]:
-        """Gives a dead letter up. Raises DeadLetterNotFound, DeadLetterResolved."""
+        """Discards a dead letter. Raises DeadLetterNotFound, DeadLetterResolved."""
 
         async def decide(decision: Decision) -> JsonObject:
             dead_letter = await decision.locked.dead_letter(dead_letter_id)
@@ -121,16 +120,17 @@ class Changes:
     async def _of_letter(
         self, change: Change, dead_letter_id: str, decide: Decide
     ) -> tuple[Instance, DeadLetterFact]:
-        """Carries it out in the letter's instance; answers with both as they are afterwards."""
+        """Carries it out in the dead letter's instance; returns both as they are afterwards."""
         namespace = change.namespace
         dead_letter = await self._queries.dead_letter(dead_letter_id, namespace=namespace)
         named = replace(change, workflow_instance_id=dead_letter.workflow_instance_id)
         instance, _ = await self.carry_out(named, decide)
-        # What is resolved stays so: it is read as this request, or the one that it repeats, left it.
+        # A resolved dead letter does not change: it is read as this request, or the one that it repeats, left
+        # it.
         return instance, await self._queries.dead_letter(dead_letter_id, namespace=namespace)
 
     async def carry_out(self, change: Change, decide: Decide) -> tuple[Instance, JsonObject]:
-        """The instance after it, and what `decide` answered, now or when the request was new."""
+        """The instance afterwards, and what `decide` returned, now or when the request was new."""
 
         async def decide_unless_moved(decision: Decision) -> JsonObject:
             actions.expect_version(decision.locked.instance, change.expected_version)
@@ -150,7 +150,7 @@ class Changes:
 async def draft_of_dead_letters(
     decision: Decision, dead_letters: Sequence[OpenDeadLetter]
 ) -> tuple[Draft, Sequence[tuple[Delivery, Event]]]:
-    """A draft to resolve these dead letters on, and the HELD deliveries that may go on with them."""
+    """A draft to resolve these dead letters on, and the HELD deliveries that may continue with them."""
     held = await decision.locked.held()
     events = [*(dead_letter.event for dead_letter in dead_letters), *(event for _, event in held)]
     facts = await decision.locked.facts_of([event.event_id for event in events])

@@ -1,4 +1,4 @@
-"""ForkWorkflow: a new instance out of an old one's history, stored and announced as any start."""
+"""ForkWorkflow: a new instance from an old one's history, stored and announced like any start."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LATER = ("delay", "deliver_at", "expires_at")
 
 
 class Forks:
-    """Starts instances from what others were."""
+    """Starts instances from earlier states of others."""
 
     def __init__(
         self, store: QueryStore, reader: InstanceReader, starter: Starter, registry: RegistryCopy
@@ -41,11 +41,8 @@ class Forks:
         self._registry = registry
 
     async def fork(self, request: _pb.ForkWorkflowRequest) -> _pb.ForkWorkflowResponse:
-        """The fork, new or as it was there with the same content.
-
-        Raises WorkflowNotFound, WorkflowAlreadyExists, RequestIdReused, BacklogFull, and an
-        InvalidArgument or a limit's error for a field.
-        """
+        """The fork, new or existing with the same content. Raises WorkflowNotFound, WorkflowAlreadyExists,
+        RequestIdReused, BacklogFull, and an InvalidArgument or a limit's error for a field."""
         check_namespace(request.namespace)
         source = await self._reader.read(check_instance_id(request.workflow_instance_id))
         request_id = check_request_id(request.request_id)
@@ -64,8 +61,8 @@ class Forks:
                 edits=operations_from_proto(request.edits),
                 event=event,
                 digest=digest_of(request),
-                # The scope of a request_id is its RPC: a start may have the same one. No request_id
-                # has a slash.
+                # The scope of a request_id is its RPC: a start may have the same one. No request_id has a
+                # slash.
                 request_id=f"ForkWorkflow/{request_id}" if request_id is not None else None,
             )
         except TaskFault as fault:
@@ -81,7 +78,7 @@ class Forks:
     async def _event(
         self, request: _pb.ForkWorkflowRequest, source: Instance, handled: int
     ) -> NewEvent:
-        """The event that the fork begins with: given, or the one that this entry handled."""
+        """The event that the fork starts with: the given one, or the one that this entry handled."""
         if request.HasField("event"):
             return _given(request)
         only = HistoryFilter(handled, handled)
@@ -103,7 +100,7 @@ class Forks:
 
 
 def _refused(fault: TaskFault) -> InvalidField:
-    """What a task's change would fail with, as the fault of a request's edits."""
+    """The error of the edits, as a fault of the request and not of a task."""
     where = f' at "{fault.metadata["path"]}"' if "path" in fault.metadata else ""
     problem = fault.metadata.get("problem") or f"a {fault.metadata.get('found')} is there"
     return InvalidField(
@@ -115,7 +112,7 @@ def _refused(fault: TaskFault) -> InvalidField:
 
 
 def _given(request: _pb.ForkWorkflowRequest) -> NewEvent:
-    """The event that the request names."""
+    """The event in the request."""
     for later in _LATER:
         if request.event.HasField(later):
             raise InvalidField(

@@ -1,9 +1,9 @@
-"""Where changes of one instance wait for each other: here, and not at the database.
+"""Queues for changes of one instance, so that they do not wait for each other in the database.
 
-A change that waits for its instance's row lock holds a connection. Sixty at once for one instance would
-hold all of this server's connections until the lock's time-out, and everybody else would hear that the
-database is busy. In a line each instance takes one connection at most, and all changes together leave
-some to starts, reads and the look at the database's health.
+A change that waits for its instance's row lock holds a connection. Sixty at once for one instance would hold
+all of this server's connections until the lock times out, and all other calls would fail because the database
+is busy. With a queue each instance takes at most one connection, and all changes together leave some for
+starts, reads and the health probe.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class _Queue:
 
 
 class InstanceQueues:
-    """One line for each instance that is being changed; first come, first served."""
+    """One queue for each instance that is being changed; first in, first out."""
 
     def __init__(self, at_once: int) -> None:
         self._queues: dict[Hashable, _Queue] = {}
@@ -30,8 +30,8 @@ class InstanceQueues:
 
     @asynccontextmanager
     async def turn(self, instance: Hashable) -> AsyncIterator[None]:
-        """Waits until no other change of this instance is under way in this process; `at_once`
-        instances have their turn at the same time. A caller who is cancelled leaves the line."""
+        """Waits until no other change of this instance is under way in this process; `at_once` instances have
+        their turn at the same time. A cancelled caller leaves the queue."""
         queue = self._queues.setdefault(instance, _Queue())
         queue.length += 1
         try:

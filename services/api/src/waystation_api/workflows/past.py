@@ -1,5 +1,5 @@
-"""An instance as it was, from its history. That is read in portions: one that is long takes time, and no more
-memory than a portion."""
+"""An earlier state of an instance, from its history. It is read in portions: a long one takes time, but no
+more memory than a portion."""
 
 from __future__ import annotations
 

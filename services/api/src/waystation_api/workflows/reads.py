@@ -20,18 +20,18 @@ from waystation_domain.errors import InvalidField
 _pb = workflow_service_pb2
 
 _SEARCH_SECONDS = 1.0
-"""Of one page of a filter that few instances match: the next one goes on from there."""
+"""Instances read for one page of a filter that few match: the next page continues from there."""
 
 
 class Reads:
-    """What clients ask about instances and their events."""
+    """Reads of instances and their events."""
 
     def __init__(self, store: QueryStore, reader: InstanceReader) -> None:
         self._store = store
         self._reader = reader
 
     async def get(self, request: _pb.GetWorkflowRequest) -> _pb.GetWorkflowResponse:
-        """One instance, now or as it was. Raises WorkflowNotFound, InvalidField."""
+        """An instance, now or earlier. Raises WorkflowNotFound, InvalidField."""
         check_namespace(request.namespace)
         instance = await self._reader.read(check_instance_id(request.workflow_instance_id))
         response = _pb.GetWorkflowResponse()
@@ -57,7 +57,7 @@ class Reads:
         found, room = response.workflows, Room(MAX_PAGE_BYTES)
         ends = time.monotonic() + _SEARCH_SECONDS
         while True:
-            # One more than fits tells whether this page is the last one.
+            # One more than fits shows whether this page is the last one.
             portion = await self._store.workflows(
                 filter,
                 after=(after[0], after[1]) if after is not None else None,
@@ -110,7 +110,7 @@ class Reads:
         instance = await self._reader.read(check_instance_id(request.workflow_instance_id))
         last: int | None = page.after[0] if page.after is not None else None
         response = _pb.ListHistoryResponse()
-        # Portions grow, as those of other lists do: of large entries few fit, whatever else was read.
+        # Portions grow as in other lists: few large entries fit, whatever else was read.
         size, more, at_once = 0, True, FIRST_PORTION
         while more and len(response.entries) < page.size:
             found = await self._store.history(
@@ -137,7 +137,7 @@ class Reads:
 
 
 def _from_there(filter: HistoryFilter, last: int | None, *, newest_first: bool) -> HistoryFilter:
-    """What of a filter comes after the last entry that was shown."""
+    """The filter without what was already shown."""
     if last is None:
         return filter
     if newest_first:

@@ -1,4 +1,4 @@
-"""What a replay found, as the contract tells it: cut, so that a step has a bounded size."""
+"""The results of a replay as messages: cut, so that a step has a bounded size."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from waystation_domain.replays import Comparison, EventDifference, Recorded
 _pb = workflow_service_pb2
 
 MAX_DIFFERENCES = 200
-"""Of each kind in one step."""
+"""Differences of each kind in one step."""
 
 
 def begin(recorded: Recorded) -> replay_pb2.ReplayStep:
-    """A step that says what is recorded."""
+    """A step with what is recorded."""
     entry = recorded.entry
     step = replay_pb2.ReplayStep(
         sequence=entry.sequence,
@@ -38,14 +38,14 @@ def begin(recorded: Recorded) -> replay_pb2.ReplayStep:
 
 
 def skip(step: replay_pb2.ReplayStep, reason: replay_pb2.ReplaySkipReason, message: str) -> None:
-    """Says why nothing is compared."""
+    """Sets why nothing is compared."""
     step.outcome = replay_pb2.REPLAY_OUTCOME_SKIPPED
     step.skip_reason = reason
     step.skip_message = limits.cut(message)
 
 
 def fill_step(step: replay_pb2.ReplayStep, comparison: Comparison) -> None:
-    """Says what differs."""
+    """Adds the differences."""
     step.replayed_event_types.extend(comparison.event_types)
     if comparison.same:
         step.outcome = replay_pb2.REPLAY_OUTCOME_SAME
@@ -67,7 +67,7 @@ def fill_step(step: replay_pb2.ReplayStep, comparison: Comparison) -> None:
 
 
 class _Room:
-    """What may still be told in a step; what finds no room is counted."""
+    """The room left in a step; what has no room is counted."""
 
     def __init__(self, step: replay_pb2.ReplayStep) -> None:
         self._step = step
@@ -79,7 +79,7 @@ class _Room:
         for difference in differences:
             message = _of(difference)
             size = message.ByteSize()
-            # The first one is always told, however large.
+            # The first one is always added, however large.
             if len(into) >= MAX_DIFFERENCES or (size > self._bytes and self._told):
                 self._step.differences_left_out += 1
                 continue

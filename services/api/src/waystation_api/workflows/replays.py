@@ -1,7 +1,7 @@
-"""ReplayWorkflow: recorded attempts called again with dry_run, and compared with what came of them.
+"""ReplayWorkflow: calls recorded attempts again with dry_run, and compares the results.
 
-It reads and calls, and writes nothing. One call makes so many steps at most and ends before its
-caller gives up; where it stopped, the next one goes on.
+It reads and calls, and writes nothing. One call makes a limited number of steps and ends before its caller's
+deadline; the next one continues where it stopped.
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ _pb = workflow_service_pb2
 _Skip = replay_pb2.ReplaySkipReason
 
 MAX_STEPS = 100
-"""Of one call."""
+"""Steps of one call."""
 CALLS_AT_ONCE = 8
 DEFAULT_SECONDS = 30.0
-"""Where the caller has no deadline of its own."""
+"""Seconds, if the caller has no deadline."""
 MAX_SECONDS = 600.0
 MARGIN_SECONDS = 0.5
-"""Before the caller's own deadline, so that the answer still arrives."""
+"""Seconds before the caller's deadline, so that the answer still arrives."""
 
 
 class _NotReplayed(Exception):
-    """An attempt that is skipped: why, as a value of the contract and in words."""
+    """An attempt that is skipped: why, as an enum value and as text."""
 
     def __init__(self, reason: _Skip, message: str) -> None:
         super().__init__(message)
@@ -68,7 +68,7 @@ class _NotReplayed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """What of an instance's past the steps of one call need."""
+    """What the steps of one call need of an instance's past."""
 
     key: int
     """Of the instance."""
@@ -77,7 +77,7 @@ class _Past:
     moments: Mapping[int, Instance]
     events: Mapping[str, Event]
     edited_at: Mapping[tuple[str | None, str], int]
-    """By event and task of a delivery: since which entry it has an edited payload."""
+    """By event and task of a delivery: the entry since which it has an edited payload."""
     replay_id: str
 
     def recorded(self, entry: HistoryEntry) -> replays.Recorded:
@@ -96,7 +96,7 @@ def _wanted(task_ids: Sequence[str]) -> set[str]:
 
 
 class Replays:
-    """Replays what tasks did."""
+    """Replays attempts of tasks."""
 
     def __init__(
         self,
@@ -116,18 +116,15 @@ class Replays:
     async def replay(
         self, request: _pb.ReplayWorkflowRequest, remaining: float | None
     ) -> _pb.ReplayWorkflowResponse:
-        """Steps in order, as many as there is time and room for; one at least, where there is any.
-        `remaining`: seconds until the caller gives up.
-
-        Raises WorkflowNotFound, InvalidField, InvalidId.
-        """
+        """Steps in order, as many as there is time and room for; at least one, if there is any. `remaining`:
+        seconds until the caller's deadline. Raises WorkflowNotFound, InvalidField, InvalidId."""
         seconds = DEFAULT_SECONDS if remaining is None else min(remaining, MAX_SECONDS)
         deadline = asyncio.get_running_loop().time() + max(seconds - MARGIN_SECONDS, 0.0)
         check_namespace(request.namespace)
         instance = await self._reader.read(check_instance_id(request.workflow_instance_id))
         first, last = _range(request, instance.version)
         wanted = _wanted(request.task_ids)
-        # Who is live and what is replayable now, not a second ago.
+        # From a fresh copy: which endpoints are live and what is replayable.
         await self._registry.refresh()
         attempts = await self._attempts(
             instance.key, HistoryFilter(first, last, processed_by=tuple(wanted))
@@ -212,7 +209,7 @@ class Replays:
         calls: HandlerCalls,
         deadline: float,
     ) -> tuple[replay_pb2.ReplayStep, bool]:
-        """The step, and whether its call was cut short by the end of the replay's own time."""
+        """The step, and whether its call was cut by the replay's own deadline."""
         recorded = past.recorded(entry)
         step = replay_report.begin(recorded)
         out_of_time = False
@@ -253,8 +250,8 @@ class Replays:
     async def _call(
         self, past: _Past, recorded: replays.Recorded, task: TaskSpec, timeout: float
     ) -> task_handler_service_pb2.HandleEventRequest:
-        """The request of then, as a dry run under a key that no real call has: those begin with the
-        event's id."""
+        """The recorded request, as a dry run with a key that no real call has: those begin with the event's
+        id."""
         entry = recorded.entry
         base = past.moments[entry.base_version]
         key = idempotency_key(recorded.event.event_id, task.task_id)
@@ -278,7 +275,7 @@ class Replays:
         return message
 
     def _task(self, past: _Past, entry: HistoryEntry, *, failed_attempts: bool) -> TaskSpec:
-        """The task to call. Raises _NotReplayed where the attempt is none to call again."""
+        """The task to call. Raises _NotReplayed if the attempt cannot be replayed."""
         if entry.result is Result.SKIPPED:
             raise _NotReplayed(
                 _Skip.REPLAY_SKIP_REASON_NO_EFFECT,
@@ -307,7 +304,7 @@ class Replays:
         return task
 
     def _endpoints(self, task: TaskSpec, recorded: replays.Recorded) -> list[Registration]:
-        """The live endpoints that host the task. Raises _NotReplayed where there is none."""
+        """The live endpoints that host the task. Raises _NotReplayed if there are none."""
         event_type, workflow_type = recorded.event.event_type, recorded.after.workflow_type
         endpoints = [
             endpoint

@@ -1,4 +1,4 @@
-"""WorkflowService: each method reads its request, asks the module that does it, and answers."""
+"""WorkflowService: each method reads its request, calls the module that does the work, and answers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _pb = workflow_service_pb2
 Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
 
 _LONGEST_MESSAGE = 8_000
-"""Characters of what one blocker says."""
+"""Characters of one blocker's text."""
 
 INSTANCE_ID_KEY = "waystation-workflow-instance-id"
 CREATED_KEY = "waystation-workflow-created"

@@ -1,4 +1,4 @@
-"""Starting workflows: many starts of one moment are one statement."""
+"""Starting workflows: concurrent starts are one statement."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from waystation_domain.errors import (
 BATCH = 200
 WORKERS = 2
 MOST_HELD = 5_000
-"""Starts that wait for the database at once; more are refused."""
+"""Starts that may wait for the database; more are refused."""
 MOST_HELD_BYTES = 64 * 1024 * 1024
 """The same for the bytes of their requests."""
 
 
 @refuses_unexpected("request")
 def start_from_proto(request: workflow_service_pb2.StartWorkflowRequest) -> actions.Start:
-    """The start that a request asks for, within the limits. It empties fields of the request."""
+    """The start of a request, within the limits. It empties fields of the request."""
     namespace = check_namespace(request.namespace)
     request_id = check_request_id(request.request_id)
     reserved.check_name(request.workflow_type, "workflow_type")
@@ -70,7 +70,7 @@ def start_from_proto(request: workflow_service_pb2.StartWorkflowRequest) -> acti
 
 
 class Starter:
-    """Stores new instances and announces them."""
+    """Stores new instances and announces their first events."""
 
     def __init__(
         self, store: EngineStore, relay: Relay, backlog: Backlog, contact: Contact
@@ -88,15 +88,13 @@ class Starter:
         )
 
     async def start(self, start: actions.Start, size_bytes: int, line: str = "") -> Started:
-        """The instance, new or as it was there with the same content. `size_bytes` is about what it
-        takes while it waits; lines, and the workflow types in each of them, are served in turn.
-
-        Raises WorkflowAlreadyExists, RequestIdReused, BacklogFull, StoreUnavailable.
-        """
+        """The instance, new or existing with the same content. `size_bytes` is about its size while it waits;
+        queues, and the workflow types in each of them, are served in turn. Raises WorkflowAlreadyExists,
+        RequestIdReused, BacklogFull, StoreUnavailable."""
         with self._backlog.room():
             started = await self._batch(start, size_bytes, f"{line}/{start.instance.workflow_type}")
         if started.request_reused:
-            # Of a fork's, what comes before the slash is its scope.
+            # Of a fork's request_id, the part before the slash is its scope.
             raise RequestIdReused.of(str(start.request_id).rpartition("/")[2])
         if not started.same_content:
             workflow_instance_id = start.instance.workflow_instance_id

@@ -1,7 +1,7 @@
-"""Waiting for an instance: subscribe first, then read, then wait, and read again now and then.
+"""Waiting for an instance: subscribe first, then read, then wait, and read again periodically.
 
-Notices are best effort, so each waiter reads again every two seconds; what is woken together is
-read together, in one query.
+Notices are best effort, so each waiter reads again every two seconds; waiters that wake together share one
+query.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Outcome = workflow_pb2.WaitOutcome
 DEFAULT_SECONDS = 30.0
 MAX_SECONDS = 600.0
 MARGIN_SECONDS = 0.2
-"""Before the caller's own deadline, so that the answer still arrives."""
+"""Seconds before the caller's deadline, so that the answer still arrives."""
 
 READ_AGAIN_SECONDS = 2.0
 
@@ -34,7 +34,7 @@ _READERS = 2
 
 
 def outcome_of(instance: Instance) -> workflow_pb2.WaitOutcome | None:
-    """Whether a wait for this instance is over, and how."""
+    """Whether and how a wait for this instance has ended."""
     if not ends_a_wait(instance.status, idle=instance.idle is not None):
         return None
     if not instance.status.is_open:
@@ -66,10 +66,10 @@ class InstanceReader:
 
 
 class Listener(Protocol):
-    """What hears of an instance's commits."""
+    """Gets notified of an instance's commits."""
 
     def hear(self, notice: Notice) -> None:
-        """A commit left the instance where a wait may end: not ACTIVE, or idle."""
+        """A commit left the instance in a state that may end a wait: not ACTIVE, or idle."""
         ...
 
     def wake(self) -> None:
@@ -109,10 +109,8 @@ class Waiter:
     async def wait(
         self, seconds: float, known: Instance | None = None
     ) -> tuple[Instance, workflow_pb2.WaitOutcome]:
-        """The instance when the wait was over. `known` saves the first read of a new instance.
-
-        Raises WorkflowNotFound; StoreUnavailable when the instance could never be read.
-        """
+        """The instance when the wait ended. `known` saves the first read of a new instance. Raises
+        WorkflowNotFound; StoreUnavailable if the instance could never be read."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         instance = known
@@ -163,7 +161,7 @@ class Waiters:
                 del self._by_id[workflow_instance_id]
 
     def close(self) -> None:
-        """Answers every wait now, as timed out: callers ask again, of another server."""
+        """Answers every wait now, as timed out: callers ask another server."""
         self.closing = True
         self._wake_all()
 

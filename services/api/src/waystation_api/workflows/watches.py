@@ -1,14 +1,14 @@
-"""WatchWorkflow: the history of an instance as a stream, for as long as somebody reads it.
+"""WatchWorkflow: the history of an instance as a stream.
 
-A stream ends OK once every entry was sent and none will follow by itself: the instance has ended
-and what is not settled, if anything, waits for an operator. So the entry that ended the instance
-is always among what was sent. Any other end of a stream asks the caller to watch again, from the
-sequence number after the last entry that it got; nothing of a watch is kept here.
+A stream ends OK once every entry was sent and only an operator can add more: the instance has ended, and what
+is not settled, if anything, waits for an operator. So the entry that ended the instance is always sent. After
+any other end of a stream the caller must watch again, from the sequence number after the last entry that it
+got; nothing of a watch is stored here.
 
-Notices tell at once of waits, idleness and ends. They do not tell of every step, which would cost
-each commit of each workflow a message; a watch looks for steps by itself, the oftener the more
-there is to see, and what looks at the same time is one query. A reader that is slow holds up
-nobody but itself: no more is read for it than one portion.
+Notices report waits, idleness and ends at once. They do not report every step, which would cost each commit
+of each workflow a message; a watch reads steps periodically, more often the more there are, and watches that
+read at the same time share one query. A slow reader delays only itself: at most one portion is read ahead for
+it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ HEARTBEAT_SECONDS = 15.0
 
 _FIRST_LOOK_SECONDS = 0.1
 _LAST_LOOK_SECONDS = 1.0
-"""Between two looks: right after an entry, and when nothing has happened for long."""
+"""Seconds between two reads: right after an entry, and when nothing has happened for long."""
 
 _PORTION = 100
 _READ_BATCH = 50
@@ -70,13 +70,13 @@ class Watches:
             self.waiters.discard(instance_id, watch)
 
     async def _read(self, wanted: Sequence[tuple[str, int]]) -> list[HistoryTail | None]:
-        # Many may watch one instance, and then stand at the same place.
+        # Many may watch one instance from the same place.
         found = await self._queries.tails(list(dict.fromkeys(wanted)), limit=_PORTION)
         return [found.get(place) for place in wanted]
 
 
 class _Watch:
-    """One stream. Implements `waiting.Listener`."""
+    """One stream. Implements `waiters.Listener`."""
 
     def __init__(self, watches: Watches, workflow_instance_id: str, seen: int) -> None:
         self._watches = watches
@@ -126,7 +126,7 @@ class _Watch:
         )
 
     async def _look(self) -> HistoryTail | None:
-        """What is new; None while the store, which has answered before, can't be reached."""
+        """The new entries; None while the store, which has answered before, cannot be reached."""
         try:
             tail = await self._watches.tail((self._id, self._seen))
         except StoreUnavailable:
