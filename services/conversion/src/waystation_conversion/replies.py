@@ -1,8 +1,8 @@
-"""What a task answered, read as hostile input: a Reply, or the error that the attempt ends with.
+"""A task's answer, read as untrusted input: a Reply, or the error that the attempt ends with.
 
-An answer that breaks a rule is a permanent failure with a reason of its own; nothing of it takes
-effect. What only the instance can tell (the path of an operation meets a string, the instance has
-its 10,000 events) is left to the domain.
+An answer that breaks a rule is a permanent failure with a reason of its own; nothing of it takes effect.
+Rules that need the instance (the path of an operation meets a string, the instance has its 10,000 events) are
+left to the domain.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def reply_from_proto(response: _Response) -> Reply | AttemptError | Pending:
     except WaystationError as fault:
         return fault_of(fault)
     except Exception:
-        # A gap in the checks: the attempt ends all the same, or the delivery would stay in call.
+        # A missing check: the attempt must end anyway, or the delivery would stay in call.
         _log.exception("answer_not_read")
         return fault_of(
             ResponseInvalid(
@@ -66,8 +66,8 @@ def reply_from_proto(response: _Response) -> Reply | AttemptError | Pending:
 
 @refuses_unexpected("result")
 def result_from_proto(result: _Result) -> Reply:
-    """What a task that did its work wants. Raises what breaks a rule, as its caller can correct it."""
-    # Looked at before anything is converted: that is what costs.
+    """The result of a task that succeeded. Raises the error of a broken rule, as its caller can correct it."""
+    # Checked before anything is converted, which is expensive.
     limits.check_events_of_answer(
         len(result.events) + sum(len(fan_out.events) or 1 for fan_out in result.fan_outs)
     )
@@ -111,7 +111,7 @@ def _events(messages: Iterable[event_pb2.NewEvent], field: str) -> tuple[NewEven
 
 
 def _fan_out(message: result_pb2.FanOut, field: str) -> FanOut:
-    """A group to open; what only the whole of it can tell is left to the domain."""
+    """A group to open; the domain checks it as a whole."""
     if not message.HasField("then"):
         raise ResponseInvalid(
             f"{field}.then is missing; set the event to raise when the group is settled.",
@@ -265,14 +265,14 @@ def _paths(paths: Sequence[str]) -> tuple[str, ...]:
 
 
 def _check_path(path: str) -> None:
-    """Raises InvalidPath. Longer than data is deep, it would only cost."""
+    """Raises InvalidPath. A path longer than data is deep would be useless."""
     if path[:1] != "/" or "~" in path or "\0" in path or path.count("/") > limits.MAX_PATH_TOKENS:
         limits.check_path(path)
 
 
 @refuses_unexpected("failure")
 def failure_from_proto(failure: result_pb2.TaskFailure) -> AttemptError:
-    """The failed attempt that a task tells of."""
+    """The failed attempt that a task reports."""
     retry_after = None
     if failure.HasField("retry_after"):
         retry_after = retry_after_from_proto(failure.retry_after)

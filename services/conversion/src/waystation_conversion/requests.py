@@ -1,4 +1,4 @@
-"""What clients and tasks ask for in the same form: payloads and new events."""
+"""Payloads and new events, which clients and tasks send in the same form."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from waystation_domain.errors import (
 )
 from waystation_domain.model import JsonObject, NewEvent
 
-# A Struct takes at least a sixth of its JSON's bytes, so a small one needs no second encoding.
+# A Struct takes at least a sixth of its JSON's bytes, so the size of a small one need not be computed.
 _SURELY_SMALL = limits.MAX_BYTES // 8
 
 

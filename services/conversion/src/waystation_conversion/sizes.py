@@ -1,4 +1,4 @@
-"""How large values are as JSON: as it is stored, and as limits count it."""
+"""The size of values as JSON, in the form that is stored and limited."""
 
 from __future__ import annotations
 

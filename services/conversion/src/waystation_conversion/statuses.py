@@ -1,4 +1,4 @@
-"""What a gRPC status says of an attempt."""
+"""What a gRPC status means for an attempt."""
 
 from __future__ import annotations
 
@@ -32,8 +32,7 @@ def error_of_code(
     retry_after: float | None = None,
     metadata: dict[str, str] | None = None,
 ) -> AttemptError:
-    """The failed attempt that a code means; without a reason the code is the reason, but for the one that says what
-    a late call is."""
+    """The failed attempt of a code. Without a reason the code is the reason, except for a time-out."""
     in_its_place = CALL_TIMED_OUT if code is StatusCode.DEADLINE_EXCEEDED else code.name
     return AttemptError(
         code=code.name,

@@ -34,13 +34,13 @@ def from_value(value: Value, field: str = "data") -> Any:
     try:
         return _Reader().array((value,), MAX_DEPTH + 1)[0]
     except Unstorable as found:
-        # The list was only lent to the walk.
+        # The list was only borrowed for the walk.
         found.path.pop()
         raise found.refused(field) from None
 
 
 class _Reader:
-    """One walk; counts the nodes that may still come (the outermost is one)."""
+    """One walk; counts the nodes that may follow (the outermost is one)."""
 
     __slots__ = ("_nodes_left",)
 
@@ -117,7 +117,7 @@ class _Reader:
         return out
 
     def _enter(self, size: int, depth_left: int) -> None:
-        """Counts a container's members before any is looked at: a wide one costs nothing."""
+        """Counts a container's members before any is read: a wide one costs nothing."""
         if depth_left <= 0:
             raise Unstorable(f"nesting deeper than {MAX_DEPTH}")
         self._nodes_left -= size

@@ -1,4 +1,4 @@
-"""Specs of registered tasks, with every default filled in on the way in."""
+"""Specs of registered tasks, with every default filled in when they are read."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _paths(message: operation_pb2.PathSet, field: str) -> tuple[str, ...]:
 def task_spec_to_proto(
     spec: TaskSpec, into: handler_pb2.TaskSpec | None = None
 ) -> handler_pb2.TaskSpec:
-    """A spec with its defaults spelled out."""
+    """A spec with all defaults."""
     message = handler_pb2.TaskSpec() if into is None else into
     message.task_id = spec.task_id
     message.event_types.extend(spec.event_types)

@@ -1,7 +1,5 @@
-"""Timestamps and durations: microseconds here, nanoseconds on the wire.
-
-Whatever time a client or a handler sends is read by one of the three functions here.
-"""
+"""Timestamps and durations: microseconds here, nanoseconds in messages. Every time that a client or a handler
+sends is read by one of the three functions here."""
 
 from __future__ import annotations
 
@@ -53,7 +51,7 @@ def set_duration(target: Duration, seconds: float | None) -> None:
 
 
 def seconds_from_proto(value: Duration, field: str, *, least: float = 0.0, most: float) -> float:
-    """Seconds; InvalidField outside `least` to `most`, or where seconds and nanos don't go together."""
+    """Seconds; InvalidField outside `least` to `most`, or if seconds and nanos do not fit together."""
     seconds = value.seconds + value.nanos / _NANOS
     if not -_NANOS < value.nanos < _NANOS or value.seconds * value.nanos < 0:
         raise InvalidField(
@@ -73,6 +71,6 @@ def seconds_from_proto(value: Duration, field: str, *, least: float = 0.0, most:
 
 
 def retry_after_from_proto(value: Duration) -> float:
-    """The seconds after which a failing task wants to be called again, cut to 0 s - 24 h: whatever it says of
-    its delay, its failure counts."""
+    """The seconds after which a failing task asks to be called again, cut to 0 s - 24 h: its failure counts
+    in any case."""
     return min(max(value.seconds + value.nanos / _NANOS, 0.0), MAX_RETRY_AFTER_SECONDS)

@@ -1,4 +1,4 @@
-"""What a conversion of a request meets and no check foresaw: still the request's fault."""
+"""Exceptions of a conversion that no check expected: still the fault of the request."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _log = logging.getLogger(__name__)
 
 
 def refuses_unexpected(field: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Makes InvalidField, naming `field`, of whatever a conversion raises that is no WaystationError:
-    it depends on nothing but the request, so the same request would fail again."""
+    """Turns every exception of a conversion that is no WaystationError into InvalidField naming `field`: a
+    conversion depends only on the request, so the same request would fail again."""
 
     def around(convert: Callable[P, T]) -> Callable[P, T]:
         @functools.wraps(convert)

@@ -1,8 +1,8 @@
-"""Starts, runs and waits of one client over one stream: many to a message, both ways.
+"""Starts, runs and waits of one client over one stream: many in a message, both ways.
 
-A call of its own costs client and server some 300 microseconds each, however small it is; a message of a
-stream costs the same and carries as many items as there are at that moment. So a client sends all of
-them this way, and nobody has to ask for it.
+A unary call costs client and server some 300 microseconds each, however small it is; a message of a stream
+costs the same and has as many items as there are at that moment. So a client sends all of them this way,
+automatically.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from waystation_worker.errors import from_rpc_error
 Request: TypeAlias = "pb.StartWorkflowRequest | pb.RunWorkflowRequest | pb.WaitWorkflowRequest"
 
 MOST_ITEMS = 5_000
-"""Of one stream without a result: half of what a server takes. Then another stream is opened."""
+"""Items of one stream without a result: half of what a server accepts. Then another stream is opened."""
 MAX_MESSAGE_BYTES = 1024 * 1024
-"""Of the items in one message, unless a single one is larger."""
+"""Bytes of the items in one message, unless a single one is larger."""
 _ITEM_BYTES = 40
-"""What an item takes at most beside its request: number, deadline, lengths."""
+"""The largest overhead of an item besides its request: number, deadline, lengths."""
 MOST_ITEM_BYTES = 4 * 1024 * 1024
-"""Larger requests go as calls of their own."""
+"""Larger requests are unary calls."""
 ASK_AGAIN_SECONDS = 60.0
-"""A server without this stream may be one of a release that has it by then."""
+"""Seconds after which a server without this stream is tried again: it may have been upgraded."""
 
 _KINDS: dict[type[Any], str] = {
     pb.StartWorkflowRequest: "start",
@@ -52,7 +52,7 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class CallFailed(Exception):
-    """One call that was refused or not answered, by what its unary form would have failed with."""
+    """A call that was refused or not answered, with the status that its unary form would have."""
 
     def __init__(self, error: result_pb2.CallStatus) -> None:
         super().__init__(error.message)
@@ -63,7 +63,7 @@ class CallFailed(Exception):
 
 
 class CallStreams:
-    """The streams of one client: one, unless that is full or about to end."""
+    """The streams of one client: one, unless it is full or about to end."""
 
     def __init__(self, open_stream: Callable[[], Any]) -> None:
         """`open_stream` makes a RunWorkflows call."""
@@ -73,17 +73,17 @@ class CallStreams:
         self._not_before = 0.0
 
     def takes(self, size_bytes: int) -> bool:
-        """Whether the server is believed to have this stream, and a request of this size is to go over it: one
-        that the server refuses for its size would end the stream of all others."""
+        """Whether the server probably serves this stream, and a request of this size fits: a request that the
+        server refuses for its size would end the stream for all others."""
         return size_bytes <= MOST_ITEM_BYTES and time.monotonic() >= self._not_before
 
     def not_there(self) -> None:
-        """The server does not have it."""
+        """The server does not serve it."""
         self._not_before = time.monotonic() + ASK_AGAIN_SECONDS
 
     async def call(self, request: Request, size_bytes: int, seconds: float) -> Any:
-        """The response to a request of this size. Raises CallFailed; grpc.aio.AioRpcError where the stream broke, after which the
-        same request may be sent again."""
+        """The response to a request of this size. Raises CallFailed; grpc.aio.AioRpcError if the stream
+        broke: then the same request may be sent again."""
         stream = self._current
         if stream is None or not stream.takes_more:
             stream = next((one for one in self._all if one.takes_more), None)
@@ -149,7 +149,7 @@ class _CallStream:
         finally:
             over.cancel()
             if self._calls.pop(item_id, None) is not None:
-                # The caller went away.
+                # The caller was cancelled.
                 self._cancels.append(item_id)
                 self._news.set()
 
@@ -192,7 +192,7 @@ class _CallStream:
                     self._news.clear()
                     await self._news.wait()
         except (grpc.aio.AioRpcError, grpc.aio.InternalError, asyncio.InvalidStateError):
-            # It is over: the reader says how.
+            # It is over: the reader reports how.
             self._rpc.cancel()
 
     def _message(self) -> pb.RunWorkflowsRequest:
@@ -222,7 +222,7 @@ class _CallStream:
                     self._retiring = True
                     self._news.set()
         except grpc.aio.AioRpcError as error:
-            # How a connection that is lost in the middle of a stream is told depends on where it broke.
+            # The status of a connection that is lost in the middle of a stream depends on where it broke.
             if error.code() not in _PERHAPS_CUT or from_rpc_error(error).reason:
                 broken = error
         except asyncio.CancelledError:

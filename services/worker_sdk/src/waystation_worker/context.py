@@ -186,7 +186,7 @@ class TaskContext(Reply):
         response = task_handler_service_pb2.HandleEventResponse()
         result = response.result
         result.MergeFrom(self._result)
-        # Present though empty: this result depends on nothing else.
+        # Present although empty: this result depends on nothing else.
         result.reads.SetInParent()
         if recorder is not None:
             result.reads.paths.extend(recorder.read_paths())
@@ -196,7 +196,7 @@ class TaskContext(Reply):
 
 
 def status_name(status: int) -> str:
-    """The status as a word; `UNKNOWN_7` for one that this release does not know."""
+    """The name of the status; `UNKNOWN_7` for one that this release does not know."""
     try:
         name = status_pb2.WorkflowStatus.Name(status)
     except ValueError:
@@ -205,7 +205,7 @@ def status_name(status: int) -> str:
 
 
 def _value_at(data: DataObject, pointer: str) -> Json:
-    """A plain copy of what is there; None where nothing is."""
+    """A plain copy of the value there; None if there is none."""
     found: Any = data
     for token in parse_pointer(pointer):
         if isinstance(found, DataObject):

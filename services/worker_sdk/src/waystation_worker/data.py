@@ -49,7 +49,7 @@ class Recorder(Notes):
         self.root = DataObject(self, data, None, "", "", None)
 
     def read_everything(self) -> None:
-        """Notes a read of the root."""
+        """Records a read of the root."""
         self.root._read_whole()
 
 
@@ -75,7 +75,7 @@ class DataObject(View, MutableMapping[str, Any]):
             view._owned = view._touched = True
         if not view._touched:
             self._notes.views.append(view)
-            # Whatever becomes of the view, its path or one below it will be noted.
+            # Whatever happens to the view, its path or one below it will be recorded.
             self._touched = True
         return view
 
@@ -109,7 +109,7 @@ class DataObject(View, MutableMapping[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         if not isinstance(key, str):
             raise TypeError(f"at {self._path or 'the root'}: keys must be str, not {key!r}")
-        # `data["a"] += [1]` ends by storing the list that it has just changed.
+        # `data["a"] += [1]` ends with storing the list that it has just changed.
         if isinstance(value, View) and self._children.get(key) is value:
             return
         check_member(key, self._path)
@@ -225,7 +225,7 @@ class DataObject(View, MutableMapping[str, Any]):
         return self._path + (where if where[:1] == "/" else "/" + escape(where))
 
     def _walk(self, where: str) -> tuple[DataObject, str]:
-        """The object that holds the place, with missing ones made, and the place's key there."""
+        """The object of the place, with missing parents created, and the place's key in it."""
         tokens = parse_pointer(where) if where[:1] == "/" else [where]
         for token in tokens:
             check_member(token, self._path)
@@ -239,7 +239,7 @@ class DataObject(View, MutableMapping[str, Any]):
 
     def _step(self, token: str) -> View:
         if token not in self._raw:
-            # The operation at the end of the walk makes it in the store too.
+            # The operation at the end creates it in the store too.
             self._raw[token] = {}
         below = self._view(token, self._raw[token])
         if not isinstance(below, View):
@@ -300,7 +300,7 @@ class DataList(View, MutableSequence[Any]):
         return self._view(id(raw), raw)
 
     def _changed(self) -> None:
-        """Notes a change that depends on what the list held."""
+        """Records a change that depends on the contents of the list."""
         self._read_whole()
         self._store_whole()
         # An id may be used again once the value that had it is gone.

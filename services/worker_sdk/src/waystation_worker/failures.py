@@ -1,4 +1,4 @@
-"""The answer for what a task raised, whatever that is: a failure with its name and its text."""
+"""The answer for an exception of a task, whatever it is: a failure with its name and its text."""
 
 from __future__ import annotations
 
@@ -22,17 +22,15 @@ _MAX_NAMED = 5
 def failed(
     request: task_handler_service_pb2.HandleEventRequest, error: BaseException
 ) -> task_handler_service_pb2.HandleEventResponse:
-    """The answer for what a function raised. The traceback stays in the log of this process.
-
-    Never raises: an exception is the task's own code too, down to how it shows itself.
-    """
+    """The answer for an exception. The traceback stays in the log of this process. Never raises: an exception
+    is code of the task too, even its text."""
     response = task_handler_service_pb2.HandleEventResponse()
     if isinstance(error, (Reject, RetryAfter)):
         try:
             _write_asked(request, error, response.failure)
             return response
         except BaseException:
-            # Made in a way of its own; what it is can be told all the same.
+            # A failure without its text, which could not be made.
             response.Clear()
             response.failure.permanent = isinstance(error, Reject)
     name = type(error).__name__
@@ -46,12 +44,12 @@ def failed(
 def invalid(
     request: task_handler_service_pb2.HandleEventRequest, problem: str
 ) -> task_handler_service_pb2.HandleEventResponse:
-    """The answer for an answer that can't travel; repeating it can't help."""
+    """The answer for an invalid answer; a retry cannot help."""
     return failed(request, Reject("RESPONSE_INVALID", f"task {request.task_id}: {problem}"))
 
 
 def label(request: task_handler_service_pb2.HandleEventRequest) -> str:
-    """How a call is named in the log."""
+    """The name of a call in the log."""
     return (
         f"task={request.task_id} attempt={request.attempt} "
         f"workflow={request.context.workflow_instance_id} event={request.event.event_id}"
@@ -59,7 +57,7 @@ def label(request: task_handler_service_pb2.HandleEventRequest) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    """What it says of itself; why there is nothing, where it can't say."""
+    """The text of an exception; if it cannot be made, why."""
     try:
         return str(error)
     except BaseException as fault:
@@ -67,7 +65,7 @@ def text_of(error: BaseException) -> str:
 
 
 def clean(text: str, limit: int) -> str:
-    """Text that can travel and be stored, cut to so many bytes."""
+    """Text that can be sent and stored, cut to so many bytes."""
     encoded = text.replace("\0", "\ufffd").encode("utf-8", "replace")
     return encoded[:limit].decode("utf-8", "ignore")
 
@@ -85,7 +83,7 @@ def _told(error: BaseException) -> str:
 
 
 def _members(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    """What was raised, out of groups within groups."""
+    """The exceptions in groups within groups."""
     for one in group.exceptions:
         if isinstance(one, BaseExceptionGroup):
             yield from _members(one)
@@ -98,7 +96,7 @@ def _write_asked(
     error: Reject | RetryAfter,
     failure: result_pb2.TaskFailure,
 ) -> None:
-    """What the task asked for by raising one of ours."""
+    """What the task requested by raising Reject or RetryAfter."""
     logger.info("%s: %s: %s", label(request), error.reason, error.message)
     failure.reason = clean(error.reason, 200)
     failure.message = clean(error.message, MAX_TEXT_BYTES)

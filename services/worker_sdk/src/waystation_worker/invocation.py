@@ -26,18 +26,18 @@ MAX_ANSWER_BYTES = 3_900_000
 the work was done, and again on each attempt."""
 
 CALL_TIMED_OUT = "CALL_TIMED_OUT"
-"""The reason of an attempt that took too long, as the router gives it."""
+"""The reason of an attempt that timed out, as the router gives it."""
 NOT_BEGUN = "NOT_BEGUN"
 """The reason of a refusal that does not count as an attempt: the task was not started."""
 NOT_BEGUN_PAUSE = 1.0
-"""Seconds for which routers leave the task alone here after such a refusal."""
+"""Seconds for which routers pause the task here after such a refusal."""
 LONGEST_WAIT_FOR_THREAD = 10.0
-"""Seconds; half of the call's time where that is less."""
+"""Seconds; half of the call's time if that is less."""
 
 
 class CallRefused(Exception):
-    """The call ends with a gRPC status instead of an answer. `reason` is its ErrorInfo's, where it
-    has one; `retry_after` is in seconds."""
+    """The call ends with a gRPC status instead of an answer. `reason` is its ErrorInfo's, if any;
+    `retry_after` is in seconds."""
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class Invoker:
         return sorted([*threads, *self._running.values()])
 
     def refuse(self) -> None:
-        """Calls that wait for a thread, and those that come, are not begun any more."""
+        """Calls that wait for a thread, and new ones, are not begun any more."""
         self._pool().refuse()
 
     def close(self) -> None:
@@ -150,7 +150,7 @@ class Invoker:
             self._threads = None
 
     async def _thread(self, task: HostedTask, seconds: float) -> Worker:
-        # What is begun has at least half of its time; what can't be begun goes where it can.
+        # A call that begins has at least half of its time; one that cannot begin goes to another endpoint.
         timeout = min(seconds / 2, LONGEST_WAIT_FOR_THREAD)
         try:
             return await self._pool().take(timeout)
@@ -199,7 +199,7 @@ def _budget(
         seconds = max(0.0, min(seconds, limit))
     if request.HasField("deadline"):
         left = request.deadline.seconds + request.deadline.nanos / 1e9 - time.time()
-        # One that is over on arrival tells that the clocks differ; the caller cancels by itself.
+        # A deadline that has passed on arrival shows that the clocks differ; the caller cancels on its own.
         if left > 0:
             seconds = min(seconds, left)
     return seconds
@@ -224,7 +224,7 @@ def _answer(
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        # Values are the task's own objects, which may do anything when they are written down.
+        # Values are the task's own objects, whose conversion may do anything.
         return invalid(request, text_of(error))
     if size > MAX_ANSWER_BYTES:
         return invalid(

@@ -1,4 +1,4 @@
-"""The life of a process that serves until a signal, and that ends though something in it hangs."""
+"""The life of a process that serves until a signal, and ends even if something in it hangs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ logger = logging.getLogger("waystation_worker")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _BEYOND_GRACE = 3.0
-"""Seconds for all that follows when the calls' grace is over."""
+"""Seconds for everything after the calls' grace period."""
 
 
 def run_until_signal(serve: Callable[..., Coroutine[Any, Any, None]], grace: float) -> None:
@@ -33,7 +33,7 @@ def run_until_signal(serve: Callable[..., Coroutine[Any, Any, None]], grace: flo
     def on_signal(number: int, frame: FrameType | None) -> None:
         nonlocal forced
         if forced is not None:
-            # Asked twice: whoever asks does not want to wait for what is in flight.
+            # A second signal: do not wait for calls in flight.
             os._exit(1)
         forced = threading.Timer(grace + _BEYOND_GRACE, _end_process)
         forced.daemon = True

@@ -1,9 +1,9 @@
-"""Threads for plain functions: so many at once, none of which can keep the process alive.
+"""Threads for plain functions: a limited number, none of which keeps the process alive.
 
-A thread can't be stopped from outside. One whose call was given up is *lost* until its function
-returns; another one takes its place, so that a few calls that hang don't take the service's threads
-one by one. There are never more than twice as many threads as asked for: once more than that would
-hang the service has fewer, in the end none, and what gets none says so.
+A thread cannot be stopped from outside. One whose call timed out is *lost* until its function returns;
+another one takes its place, so that a few hanging calls do not take the service's threads one by one. There
+are at most twice as many threads as configured: if even more calls hang, the service has fewer threads, in
+the end none, and calls without a thread report that.
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ logger = logging.getLogger("waystation_worker")
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """What a function raised, as a value: some exceptions can't be set on a future, and others
-    would end the loop that they come by."""
+    """An exception of a function, as a value: some cannot be set on a future, and others would end the loop."""
 
     error: BaseException
 
 
 class NoThread(Exception):
-    """Every thread is taken, and none became free in time; the message says by what."""
+    """Every thread is in use, and none became free in time; the message says by what."""
 
 
 class Worker:
@@ -39,7 +38,7 @@ class Worker:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, ended: Callable[[Worker], None]) -> None:
         self.label = ""
-        """Whose call it has or had."""
+        """The task of its call."""
         self.since = 0.0
         """When that began, by time.monotonic."""
         self._loop = loop
@@ -50,10 +49,10 @@ class Worker:
         Thread(target=self._work, name="waystation-task", daemon=True).start()
 
     def start(self, function: Callable[[Any], object], argument: object, label: str) -> Any:
-        """Calls the function; a future of what it returned, or Raised."""
+        """Calls the function; returns a future of its result, or Raised."""
         self.label, self.since = label, time.monotonic()
         self._answer = self._loop.create_future()
-        # What the function sets in context variables stays its own.
+        # Context variables that the function sets stay its own.
         run = contextvars.copy_context().run
         self._jobs.put(lambda: run(function, argument))
         return self._answer
@@ -70,7 +69,7 @@ class Worker:
                     return
                 outcome = job()
             except BaseException as error:
-                # An exception that another thread set on this one may come between two calls, too.
+                # An exception that another thread sets on this one may come between two calls, too.
                 outcome = Raised(error)
             job = None
             try:
@@ -137,11 +136,11 @@ class TaskThreads:
             self._serve()
 
     def unfinished(self) -> list[str]:
-        """Whose calls still run."""
+        """The tasks whose calls still run."""
         return [worker.label for worker in (*self._busy, *self._lost)]
 
     def refuse(self) -> None:
-        """What waits for a thread gets none, and neither does what comes."""
+        """Calls that wait for a thread get none, and neither do new ones."""
         self._closed = True
         while self._waiting:
             place = self._waiting.popleft()
@@ -156,7 +155,7 @@ class TaskThreads:
         self._idle.clear()
 
     def _free(self) -> Worker | None:
-        """A thread that may have a call; None where all are taken."""
+        """A thread for a call; None if all are in use."""
         if self._closed or len(self._busy) >= self._most:
             return None
         if self._idle:
@@ -173,7 +172,7 @@ class TaskThreads:
         return worker
 
     def _ended(self, worker: Worker) -> None:
-        """Its call is over, wanted or not."""
+        """Its call has ended, wanted or not."""
         self._busy.pop(worker, None)
         self._lost.pop(worker, None)
         if self._closed or len(self._busy) + len(self._idle) >= self._most:

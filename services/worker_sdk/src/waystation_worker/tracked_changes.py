@@ -14,14 +14,14 @@ MAX_OPERATIONS = 10_000
 
 
 class Operation:
-    """One change; `dead` when a later one made it needless."""
+    """One change; `dead` if a later one replaces it."""
 
     __slots__ = ("dead", "kind", "path", "value")
 
     def __init__(self, kind: str, path: str, value: Json) -> None:
         self.kind = kind
         self.path = path
-        # A container is the live one of the working copy: it is written out when the task ends.
+        # A container is the live one of the working copy: it is converted when the task ends.
         self.value = value
         self.dead = False
 
@@ -32,7 +32,7 @@ class Notes:
     def __init__(self) -> None:
         self.ops: list[Operation] = []
         self.reads: dict[str, None] = {}
-        # Containers that were walked to: read themselves unless something inside was.
+        # Containers on the way to a place: they count as read unless something inside them was.
         self.views: list[View] = []
 
     def operations(self) -> Iterator[Operation]:
@@ -40,7 +40,7 @@ class Notes:
         return (op for op in self.ops if not op.dead)
 
     def read_paths(self) -> list[str]:
-        """What the result was computed from, as JSON Pointers."""
+        """The paths that the result was computed from, as JSON Pointers."""
         reads = dict(self.reads)
         for view in self.views:
             if not view._touched:
@@ -48,7 +48,7 @@ class Notes:
         return [""] if "" in reads else list(reads)
 
     def write_operations(self, into: operation_pb2.OperationList) -> None:
-        """Writes the changes as the contract carries them. Raises ValueError for more than it takes."""
+        """Writes the changes as messages. Raises ValueError if there are too many."""
         ops = list(self.operations())
         if len(ops) > MAX_OPERATIONS:
             raise ValueError(
@@ -60,8 +60,8 @@ class Notes:
 
 
 def write_operation(op: Operation, into: operation_pb2.Operation) -> None:
-    """Writes a change into an empty message. Raises as `write_value` does, and ValueError for a path into
-    what is Waystation's own."""
+    """Writes a change into an empty message. Raises as `write_value` does, and ValueError for a reserved
+    path."""
     check_writable(op.path)
     into.path = op.path
     if op.kind == "remove":
@@ -75,7 +75,7 @@ def write_operation(op: Operation, into: operation_pb2.Operation) -> None:
 
 
 class View:
-    """What objects and lists share: their place, and how reads and changes are noted."""
+    """The common part of objects and lists: their place, and how reads and changes are recorded."""
 
     __slots__ = (
         "_anchor",
@@ -112,12 +112,12 @@ class View:
         self._children: dict[Any, View] = {}
         # The changes of members, by key; those of a list as a whole are noted by its parent.
         self._ops: dict[str, list[Operation]] = {}
-        # Whether an operation of this task stores all that is below, as it is at the end.
+        # Whether an operation of this task stores everything below, as it is at the end.
         self._owned = False
         # Whether this container is no longer part of the data.
         self._detached: bool = parent is not None and parent._detached
         self._whole: bool = parent is not None and parent._whole
-        # Whether a noted read or change proves that the container was there.
+        # Whether a recorded read or change proves that the container was there.
         self._touched = parent is None or anchor is not None or self._whole
 
     def _view(self, key: Any, raw: Json) -> Json:
@@ -154,7 +154,7 @@ class View:
         return False
 
     def _forget(self, key: Any) -> None:
-        """Takes the view of a value that is replaced out of the data, with the changes there."""
+        """Detaches the view of a value that is replaced, with its changes."""
         child = self._children.pop(key, None)
         if child is not None:
             child._detach()
@@ -169,7 +169,7 @@ class View:
             self._forget(key)
 
     def _note(self, key: str, kind: str, value: Json) -> None:
-        """Notes a change of a member, unless a change above stores it anyway."""
+        """Records a change of a member, unless a change above stores it anyway."""
         if self._detached or self._is_owned():
             return
         if self._anchor is not None:

@@ -17,26 +17,26 @@ Json = Any
 
 LARGEST_EXACT = 2**53 - 1
 RESERVED_MEMBER = "$waystation."
-"""How the names of members begin that Waystation itself gives a meaning."""
+"""Prefixes of reserved member names."""
 MAX_DEPTH = 16
 
 
 @runtime_checkable
 class Copyable(Protocol):
-    """A view of JSON that can hand out a plain copy of itself."""
+    """A view of JSON that can make a plain copy of itself."""
 
     def _plain(self) -> Json: ...
 
 
 @runtime_checkable
 class Model(Protocol):
-    """What turns itself into JSON when asked: a pydantic model, for one."""
+    """An object that can convert itself to JSON, such as a pydantic model."""
 
     def model_dump(self, *, mode: str, by_alias: bool) -> Any: ...
 
 
 class _Unfit(Exception):
-    """A value that JSON can't hold; collects the way to it while the walk unwinds."""
+    """A value that is no JSON; collects the path to it while the walk unwinds."""
 
     def __init__(self, kind: type[Exception], problem: str) -> None:
         self.kind = kind
@@ -52,7 +52,7 @@ def escape(token: str) -> str:
 
 
 def parse_pointer(pointer: str) -> list[str]:
-    """The tokens of a JSON Pointer. Raises ValueError for what is none."""
+    """The tokens of a JSON Pointer. Raises ValueError for an invalid one."""
     if not pointer:
         return []
     if pointer[0] != "/":
@@ -64,7 +64,7 @@ def parse_pointer(pointer: str) -> list[str]:
 
 
 def check_writable(pointer: str) -> None:
-    """Raises ValueError for a path into what is Waystation's own."""
+    """Raises ValueError for a reserved path."""
     if f"/{RESERVED_MEMBER}" in pointer:
         raise ValueError(f"at {pointer}: names that begin with {RESERVED_MEMBER!r} are reserved")
 
@@ -90,7 +90,7 @@ def plain(value: object, path: str) -> Json:
 
 
 def check_member(name: object, path: str) -> None:
-    """Raises TypeError or ValueError for what can't be the name of a member of the object at `path`."""
+    """Raises TypeError or ValueError for an invalid member name of the object at `path`."""
     try:
         _key(name)
     except _Unfit as unfit:
@@ -122,8 +122,8 @@ def read_struct(struct: struct_pb2.Struct) -> dict[str, Json]:
     """The Struct as a fresh dict. Whole numbers come as int."""
     fields = struct.fields
     result: dict[str, Json] = {}
-    # Keys and a lookup are faster here than items(), which is written in Python; so is doing the
-    # usual kinds without a call.
+    # Keys and a lookup are faster here than items(), which is written in Python; so is handling the usual
+    # kinds without a call.
     for key in fields:
         value = fields[key]
         kind = value.WhichOneof("kind")
@@ -156,7 +156,7 @@ def canonical(number: float) -> int | float:
 
 
 def as_number(value: object, path: str) -> int | float:
-    """The value itself. Raises TypeError for what is no number, and as `plain` does."""
+    """Returns the value. Raises TypeError if it is no number, and as `plain` does."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"at {path}: a {type(value).__name__}, not a number")
     number: int | float = plain(value, path)
@@ -227,7 +227,7 @@ def _key(key: object) -> str:
 
 
 def _odd(value: object) -> Json:
-    """What the exact types don't cover: views, models, subclasses, other mappings and sequences."""
+    """Everything else: views, models, subclasses, other mappings and sequences."""
     if isinstance(value, Copyable):
         return value._plain()
     if isinstance(value, Model) and not isinstance(value, type):

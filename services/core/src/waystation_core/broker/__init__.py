@@ -1,7 +1,7 @@
-"""What keeps `waystation_core.ports.broker`: RabbitMQ over pika, and a broker in one process.
+"""Implements `waystation_core.ports.broker`: RabbitMQ over pika, and a broker in one process.
 
-The one way in is `open_broker`, and `broker_faults` before it. This package must not import `store` or
-`rpc`, and pika is imported nowhere else.
+Use `open_broker`, and `broker_faults` before it. This package must not import `store` or `rpc`, and only this
+package imports pika.
 """
 
 from __future__ import annotations
@@ -17,12 +17,10 @@ IN_PROCESS_URL = "memory://"
 
 
 def open_broker(url: str, *, role: str) -> Broker:
-    """A broker that is connecting in the background; call it inside the running loop.
+    """A broker that connects in the background; call it inside the running loop.
 
-    `url` is `amqp://user:password@host:port/vhost` (`amqps://` with TLS), or `memory://` for one
-    that lives in this process: its processes-to-be share the object. `role` (`api`, `router`) is
-    part of the connections' names.
-
+    `url` is `amqp://user:password@host:port/vhost` (`amqps://` with TLS), or `memory://` for one in this
+    process, whose servers share the object. `role` (`api`, `router`) is part of the connections' names.
     Raises ValueError for any other url.
     """
     if url == IN_PROCESS_URL:

@@ -1,7 +1,7 @@
 """The broker over RabbitMQ: one connection to announce, one to consume, one for notices.
 
-Apart, because RabbitMQ under an alarm stops reading from connections that publish, and acks must
-not wait behind announcements.
+Separate ones, because RabbitMQ under an alarm stops reading from connections that publish, and acks must not
+wait behind announcements.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from waystation_core.ports.broker import (
 )
 
 LOSS_WAITS_SECONDS = 10.0
-"""How long the news of a loss waits for the announcing connection, so that announcing again does
-not fail at once."""
+"""How long the report of a loss waits for the announcing connection, so that announcing again does not fail
+at once."""
 
 _log = structlog.get_logger(__name__)
 
@@ -149,7 +149,7 @@ class AmqpBroker:
         _log.warning("broker_messages_lost", reason=reason)
         for on_lost in self._lost:
             asyncio.get_running_loop().call_soon(on_lost, reason)
-        # Only now: a process that ends before it has told leaves the news to the next one.
+        # Last: if the process ends before this, the next one reports the loss.
         self._publisher.send("", self._topology.marker, b"{}", kind="marker")
 
     async def depth(self, pool: str = DEFAULT_POOL) -> int | None:
@@ -191,7 +191,7 @@ class AmqpBroker:
     async def close(self) -> None:
         if self._closed:
             return
-        # The consumer first: what it gives back and has acked is on its way before the rest goes.
+        # The consumer first: what it returns and has acked is sent before the rest is closed.
         if self._subscription is not None:
             await self._subscription.close()
         self._closed = True

@@ -1,8 +1,8 @@
 """A named pika connection on the running loop, and awaitable calls on its channel.
 
-pika speaks in callbacks; a `Session` turns those that set things up into awaits, and lets
-everything that can end it (channel, connection, a watchdog) end it in one way, `Session.lost`.
-The hot path (publish, deliver, confirm, ack) stays on callbacks.
+pika uses callbacks; a `Session` turns those of the setup into awaits, and everything that can end it
+(channel, connection, a watchdog) resolves `Session.lost`. The hot path (publish, deliver, confirm, ack) stays
+on callbacks.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ HEARTBEAT_SECONDS = 10
 BLOCKED_SECONDS = 30
 GIVE_UP_OPENING_SECONDS = 8.0
 OPEN_SECONDS = 10.0
-"""Longer than pika's own patience, so that pika ends its attempt by itself."""
+"""Longer than pika's own timeout, so that pika ends its attempt first."""
 
 CALL_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
 
 NOT_FOUND = 404
 
-# Every failure reaches a callback here and is logged once, by the link; pika would add a dozen
-# lines with tracebacks for each attempt to connect while RabbitMQ is away.
+# Every failure reaches a callback here and is logged once; pika would add a dozen lines with tracebacks for
+# each attempt to connect while RabbitMQ is away.
 logging.getLogger("pika").setLevel(logging.CRITICAL + 1)
 properties.install()
 
@@ -48,7 +48,7 @@ class SessionLostError(Exception):
 
 
 class UnfitBrokerError(SessionLostError):
-    """The broker must be another one; each fault is a sentence or two that say what to do."""
+    """The broker cannot be used; each fault says what to do."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__(" ".join(faults))
@@ -56,14 +56,13 @@ class UnfitBrokerError(SessionLostError):
 
 
 def process_name(role: str, pool: str | None = None) -> str:
-    """How this process is called on the management page, e.g. `waystation-router-default@h1:77`."""
+    """The name of this process on the management page, e.g. `waystation-router-default@h1:77`."""
     named = f"waystation-{role}-{pool}" if pool else f"waystation-{role}"
     return f"{named}@{socket.gethostname()}:{os.getpid()}"
 
 
 def connection_parameters(url: str) -> pika.URLParameters:
-    """pika's parameters for a url. Raises ValueError, without quoting the url, which holds a
-    password."""
+    """pika's parameters for a url. Raises ValueError, without the url, which has a password."""
     try:
         parameters = pika.URLParameters(url)
     except (ValueError, TypeError, AttributeError) as error:
@@ -110,7 +109,7 @@ class Session:
 
     async def open(self, parameters: pika.URLParameters, on_blocked: Callable[[], None]) -> None:
         """Connects and opens the channel. Raises SessionLostError, and UnfitBrokerError for a broker that
-        can't be what the engine needs."""
+        cannot be used."""
         loop = asyncio.get_running_loop()
         parameters.client_properties = {"connection_name": self.name, "product": "Waystation"}
         self._connection = _Connection(
@@ -144,7 +143,7 @@ class Session:
         seconds: float = CALL_SECONDS,
         **arguments: Any,
     ) -> Any:
-        """What pika gives to the callback of a method. Raises SessionLostError."""
+        """The result that pika passes to the callback of a method. Raises SessionLostError."""
         answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         arguments[answer_by] = lambda answer: _resolve(answered, answer)
         try:
@@ -154,7 +153,7 @@ class Session:
         return await self._first_of(answered, seconds, "no answer")
 
     async def declare(self, topology: Topology, queues: Sequence[Queue]) -> dict[str, int]:
-        """Declares all exchanges and these queues; the messages that wait in each queue."""
+        """Declares all exchanges and these queues; returns the messages that wait in each queue."""
         for exchange in topology.exchanges():
             await self.call(
                 self.channel.exchange_declare,
@@ -179,8 +178,8 @@ class Session:
         return waiting
 
     async def waiting_in(self, queue: str) -> int | None:
-        """Messages that wait in a queue; None where there is no such queue. On a channel of its
-        own, as asking for a missing queue costs the channel. Raises SessionLostError."""
+        """Messages that wait in a queue; None if there is no such queue. On a channel of its own, as RabbitMQ
+        closes the channel of a question for a missing queue. Raises SessionLostError."""
         channel = await self.open_channel()
         closed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         channel.add_on_close_callback(lambda _channel, error: _resolve(closed, error))
@@ -199,16 +198,16 @@ class Session:
         raise SessionLostError(describe(error))
 
     def end(self, reason: str) -> None:
-        """Declares it lost; whoever watches `lost` closes it."""
+        """Declares it lost; its owner, who awaits `lost`, closes it."""
         _resolve(self.lost, reason)
 
     async def close(self) -> None:
-        """Says goodbye, which flushes what was written; waits `CLOSE_SECONDS` for the answer."""
+        """Closes the connection, which flushes what was written; waits at most `CLOSE_SECONDS`."""
         self.end("closed")
         if self._connection is None:
             return
-        # pika fails an assertion when it is stopped while it opens. If this does not end soon,
-        # pika's own patience or `_on_open` ends it.
+        # pika fails an assertion if it is stopped while it opens. If this does not end soon, pika's own
+        # timeout or `_on_open` ends it.
         await asyncio.wait(
             {self._opened, self._closed},
             timeout=CLOSE_SECONDS,

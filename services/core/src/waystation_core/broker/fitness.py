@@ -1,4 +1,4 @@
-"""Whether a broker is one that the engine can stand on, by what it says of itself when a connection opens."""
+"""Whether the engine can use a broker, by the properties that the broker sends when a connection opens."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 OLDEST = (3, 10)
-"""Of RabbitMQ: the oldest that all tests run on."""
+"""The oldest RabbitMQ that all tests run on."""
 
 _NEEDED = {
     "publisher_confirms": "publisher confirms",
@@ -15,7 +15,7 @@ _NEEDED = {
     "consumer_cancel_notify": "consumer cancel notifications",
     "connection.blocked": "connection.blocked",
 }
-"""What a broker must be able to do, by the names of AMQP's capabilities."""
+"""What a broker must support, by the names of AMQP's capabilities."""
 
 LEAST_CONSUMER_TIMEOUT_SECONDS = 60.0
 """How long RabbitMQ must let a message be unacknowledged: a router keeps one for some seconds, or as long
@@ -26,11 +26,11 @@ _TIMED_OUT = re.compile(r"acknowledgement .*timed out\b.*?(\d+) ?ms")
 
 
 def faults_of(said: Mapping[str, Any]) -> list[str]:
-    """Every fault there is, each a sentence or two that say what to do. `said` are the server's properties."""
+    """All faults; each says what to do. `said` are the server's properties."""
     faults = []
     product, version = str(said.get("product", "")), str(said.get("version", ""))
     numbers = re.match(r"(\d+)\.(\d+)", version)
-    # Others speak AMQP too, and count otherwise.
+    # Other products have other version numbers.
     if product == "RabbitMQ" and numbers and tuple(map(int, numbers.groups())) < OLDEST:
         faults.append(
             f"RabbitMQ has version {version}; it must be {OLDEST[0]}.{OLDEST[1]} or newer. Upgrade it, or "
@@ -47,7 +47,7 @@ def faults_of(said: Mapping[str, Any]) -> list[str]:
 
 
 def why_cut(reason: str) -> str:
-    """What RabbitMQ gave as its reason to cut a consumer, with what to do where its settings are to blame."""
+    """RabbitMQ's reason for cancelling a consumer, with what to do if its settings are the cause."""
     timed_out = _TIMED_OUT.search(reason)
     if timed_out is None or int(timed_out[1]) >= LEAST_CONSUMER_TIMEOUT_SECONDS * 1000:
         return reason

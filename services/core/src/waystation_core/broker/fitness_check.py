@@ -1,4 +1,4 @@
-"""Asking a broker at the start of a process whether the engine can stand on it."""
+"""Checks at the start of a process whether the engine can use the broker."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ASK_SECONDS = 5.0
 
 
 async def broker_faults(url: str, *, role: str) -> list[str]:
-    """What is wrong with a broker, each with what to do. Nothing where it can't be asked now, is in this
-    process, or is not known."""
+    """What is wrong with a broker, each with what to do. Nothing if it cannot be asked now, is in this
+    process, or its address is not known."""
     if not url.startswith(("amqp://", "amqps://")):
         return []
     try:

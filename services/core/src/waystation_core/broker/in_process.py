@@ -1,8 +1,8 @@
-"""The broker within one process: for `waystation dev`, and for tests of what uses a broker.
+"""The broker within one process: for `waystation dev`, and for tests.
 
-It keeps what the port promises, with one process in the place of many: everything is gone with
-the process, an announcement is CONFIRMED at once, and none is ever RETURNED because the default
-pool is always there. Dead letters' copies are dropped: nobody looks into this broker.
+It keeps the port's promises, with one process instead of many: everything is gone with the process, an
+announcement is CONFIRMED at once, and none is RETURNED because the default pool always exists. Copies of dead
+letters are dropped: nobody can look at them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from waystation_core.ports.broker import (
 from waystation_domain import topics
 
 HELD_AT_MOST = 100_000
-"""Messages of one pool; a fuller one refuses more, as RabbitMQ does under an alarm."""
+"""Messages of one pool; a full one refuses more, like RabbitMQ under an alarm."""
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class _PoolQueue:
 
 
 class Hub:
-    """What the brokers of one process share; each broker that a test makes plays a process."""
+    """What the brokers of one process share; in tests each broker plays a process."""
 
     def __init__(self) -> None:
         self.pools: dict[str, _PoolQueue] = {DEFAULT_POOL: _PoolQueue(())}
@@ -69,7 +69,7 @@ class Hub:
         self.consumed_before = False
 
     def pools_of(self, event_type: str) -> list[_PoolQueue]:
-        """The pools bound to a type; the default pool where there is none."""
+        """The pools bound to a type; the default pool if there are none."""
         bound = [
             pool
             for pool in self.pools.values()
@@ -83,7 +83,7 @@ class Hub:
         return self.pools[name]
 
     def leave(self, name: str, subscription: InProcessSubscription) -> None:
-        """A pool that nobody is left in ends at once, and its messages take the usual way."""
+        """A pool without members ends at once, and its messages go to the pools that take them now."""
         pool = self.pools[name]
         pool.subscriptions.remove(subscription)
         if name != DEFAULT_POOL and not pool.subscriptions:
@@ -131,7 +131,7 @@ class InProcessSubscription:
         return []
 
     def _hold(self, message: _Message) -> Received:
-        # The subscription is part of the token, so another's token is a stale one here.
+        # The subscription is part of the token, so a token of another one is stale here.
         token = (self, next(self._numbers))
         self._held[token] = message
         return Received(message.announcement, message.redelivered, token)
@@ -144,7 +144,7 @@ class InProcessSubscription:
 
     def release(self, tokens: Sequence[Token]) -> None:
         back = [self._held.pop(token, None) for token in tokens]
-        # From the end, as each goes before the rest: their order stays.
+        # From the end, as each goes before the others: their order stays.
         for message in reversed([message for message in back if message is not None]):
             self._pool.put_back(message)
         self._pool.wake()
@@ -162,7 +162,7 @@ class InProcessSubscription:
 
 
 class InProcessBroker:
-    """See `waystation_core.ports.broker.Broker`. Brokers with the same hub reach each other."""
+    """See `waystation_core.ports.broker.Broker`. Brokers with the same hub are connected."""
 
     def __init__(self, hub: Hub | None = None) -> None:
         self._hub = hub or Hub()
@@ -195,7 +195,7 @@ class InProcessBroker:
             return
         notices = tuple(batch)
         loop = asyncio.get_running_loop()
-        # Not from inside the caller: it may hold something that a listener wants.
+        # Not in the caller's turn: it may hold something that a listener needs.
         for listener in self._hub.listeners:
             loop.call_soon(listener, notices)
 
@@ -266,7 +266,7 @@ class InProcessBroker:
 
 
 def _as_received(announcement: Announcement) -> Announcement:
-    """As it would come over a wire, which carries the level and not the priority."""
+    """As received over a network, with the level instead of the priority."""
     priority = lowest_priority_of(announcement.level)
     if priority == announcement.priority:
         return announcement

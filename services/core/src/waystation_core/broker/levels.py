@@ -1,4 +1,4 @@
-"""A small queue with ten levels: the higher goes first, arrival order within a level."""
+"""A small queue with ten levels: the higher first, in arrival order within a level."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Levels(Generic[T]):
-    """Items by priority level (0-9). Cheap for the few thousand that a process ever holds."""
+    """Items by priority level (0-9). Cheap for the few thousand that a process holds."""
 
     __slots__ = ("_levels", "_size")
 
@@ -27,12 +27,12 @@ class Levels(Generic[T]):
         self._size += 1
 
     def put_back(self, level: int, item: T) -> None:
-        """Before everything else of its level, where a redelivered message belongs."""
+        """Adds it before all others of its level, where a redelivered message belongs."""
         self._levels[level].appendleft(item)
         self._size += 1
 
     def pop(self, limit: int) -> list[T]:
-        """Up to `limit` items, first come first of the highest level there is; maybe none."""
+        """Up to `limit` items, highest level first, in arrival order; maybe none."""
         taken: list[T] = []
         for level in reversed(self._levels):
             while level and len(taken) < limit:

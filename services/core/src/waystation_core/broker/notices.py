@@ -1,4 +1,4 @@
-"""Hears notices: an exclusive queue of this process, made anew on every connection."""
+"""Receives notices: an exclusive queue of this process, new on every connection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = structlog.get_logger(__name__)
 
 
 class NoticeListener:
-    """Calls back with every batch; tells when notices flow again after a gap."""
+    """Calls back with every batch, and when notices arrive again after a gap."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class NoticeListener:
         on_change: Callable[[], None],
     ) -> None:
         self._topology = topology
-        # Unique, so that a queue of a connection that the broker still believes in is not met.
+        # Unique: the broker may still have the queue of a lost connection.
         self._queue = f"{topology.notices}.{name}/{os.urandom(3).hex()}"
         self._callback = callback
         self._on_reconnected = on_reconnected
@@ -83,5 +83,5 @@ class NoticeListener:
             self._counters.undecodable += 1
             _log.exception("broker_notice_not_read", bytes=len(body))
             return
-        # Not from inside pika, which takes an exception of a callback for a broken connection.
+        # Not inside pika's callback: pika takes an exception there for a broken connection.
         asyncio.get_running_loop().call_soon(self._callback, batch)

@@ -1,8 +1,8 @@
 """Keeps one session open: opens, prepares, watches, and opens again after a loss.
 
-Whatever goes wrong with a session (the broker closes the channel, the socket breaks, a consumer
-is cancelled, nothing answers) has one cure: end it and build everything anew. Rebuilding costs
-some 20 ms, and a half-repaired channel is how consumers silently go missing.
+Whatever goes wrong with a session (the broker closes the channel, the socket breaks, a consumer is cancelled,
+nothing answers), it is ended and everything is built again. That costs some 20 ms; a half-repaired channel
+can lose its consumers unnoticed.
 """
 
 from __future__ import annotations
@@ -25,12 +25,9 @@ _log = structlog.get_logger(__name__)
 
 
 class PersistentSession:
-    """One connection that is meant to be there, by its name.
-
-    `prepare` gets each new session before anyone else and declares, consumes, asks for confirms;
-    `on_lost` is told when the session that it prepared is gone; `on_change` whenever `session`
-    or its being blocked changes.
-    """
+    """One connection that should always exist, by its name. `prepare` gets each new session before anyone
+    else and declares, consumes, asks for confirms; `on_lost` is called when a prepared session is lost;
+    `on_change` when `session` or its being blocked changes."""
 
     def __init__(
         self,
@@ -58,7 +55,7 @@ class PersistentSession:
         return self.session is not None and self.session.blocked
 
     async def close(self) -> None:
-        """Ends the session in good order, and with it the link. Idempotent."""
+        """Ends the session in order, and stops opening new ones. Idempotent."""
         self._task.cancel()
         await self._task.wait()
 
@@ -83,7 +80,7 @@ class PersistentSession:
         attempts = tenacity.AsyncRetrying(
             wait=tenacity.wait_exponential(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS)
             + tenacity.wait_random(0, FIRST_WAIT_SECONDS),
-            # Whatever it was: a link that gave up would look like a quiet broker.
+            # Whatever it was: a connection that is not opened again would look like a quiet broker.
             retry=tenacity.retry_if_exception_type(Exception),
             before_sleep=self._note_failure,
         )
@@ -106,7 +103,7 @@ class PersistentSession:
         failure = state.outcome.exception() if state.outcome else None
         expected = failure is None or isinstance(failure, SessionLostError)
         error = str(failure) if expected else repr(failure)
-        # The first of each kind only: RabbitMQ may be away for hours.
+        # Only the first of each kind: RabbitMQ may be away for hours.
         if error != self.last_error:
             _log.warning("broker_not_reachable", connection=self.name, reason=error)
         self.last_error = error

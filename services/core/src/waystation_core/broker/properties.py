@@ -1,8 +1,8 @@
 """Properties of a message, read so that nothing in them can break the connection.
 
-pika reads headers while it takes a frame off the connection, and takes whatever that raises (for a time
-beyond the year 9999, say) for a fault of the connection. The message would come again with the next one,
-and no other would be handled any more. Here it comes as what can't be read.
+pika reads headers while it takes a frame off the connection, and treats any exception there (for a time
+beyond the year 9999, say) as a fault of the connection. The message would come again on the next one, and no
+other would ever be handled. Here it is received as an undecodable message.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from pika import spec
 
 
 class Properties(spec.BasicProperties):  # type: ignore[misc]
-    """What was read, up to where it can't be."""
+    """The properties, up to the first that cannot be read."""
 
     unreadable: str = ""
-    """Why the rest can't be read; empty where all was."""
+    """Why the rest cannot be read; empty if all was read."""
 
     def decode(self, encoded: bytes, offset: int = 0) -> Properties:
         try:
@@ -25,5 +25,5 @@ class Properties(spec.BasicProperties):  # type: ignore[misc]
 
 
 def install() -> None:
-    """Has pika read properties so, in this process."""
+    """Makes pika use these properties, in this process."""
     spec.props[spec.BasicProperties.INDEX] = Properties

@@ -1,4 +1,4 @@
-"""Sends: announcements with confirms, and what is sent without caring (notices, copies)."""
+"""Publishes: announcements with confirms; notices and copies without."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from waystation_core.ports.broker import (
 TRANSIENT = 1
 PERSISTENT = 2
 SENT_PER_TURN = 500
-"""Announcements written before the loop gets a turn; about 10 ms of work."""
+"""Announcements written in one turn of the loop; about 10 ms of work."""
 
 _CORRELATION_ID_BYTES = 255
 _TRACEPARENT_CHARACTERS = 512
@@ -35,7 +35,7 @@ _log = structlog.get_logger(__name__)
 
 
 class _Batch:
-    """One call of `announce`: what is known of each message, and who waits for all."""
+    """One call of `announce`: the outcome of each message so far, and the waiting caller."""
 
     __slots__ = ("done", "missing", "outcomes")
 
@@ -45,7 +45,7 @@ class _Batch:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def settle(self, index: int, outcome: AnnounceOutcome) -> None:
-        # A returned message is confirmed as well, right after.
+        # A returned message is confirmed too, right afterwards.
         if self.outcomes[index] is AnnounceOutcome.UNCONFIRMED:
             self.outcomes[index] = outcome
         self.missing -= 1
@@ -119,7 +119,7 @@ class Publisher:
             async with asyncio.timeout(CONFIRM_SECONDS):
                 await waiting.done
         except TimeoutError:
-            # Confirms that stay out while the broker is not blocked: a channel gone deaf.
+            # No confirms while the broker is not blocked: the channel does not work.
             if self.link.session is session and not session.blocked:
                 session.end(f"no confirm within {CONFIRM_SECONDS:g} s")
         finally:
@@ -144,7 +144,7 @@ class Publisher:
             delivery_mode=TRANSIENT,
             priority=announcement.level,
             correlation_id=correlation_id,
-            # Ends with the confirm's number, by which a returned message is known again.
+            # The last part is the confirm's number, which identifies a returned message.
             message_id=f"{self._name}/{session.generation}/{self._sent + 1}",
             timestamp=now,
             type=announcement.event_type,
@@ -175,7 +175,7 @@ class Publisher:
         kind: str | None = None,
         persistent: bool = False,
     ) -> bool:
-        """Sends without waiting for anything; False when it could not even be tried."""
+        """Publishes without waiting for anything; False if that was impossible."""
         session = self.link.session
         if session is None or session.blocked:
             return False
@@ -220,7 +220,7 @@ class Publisher:
             self._oldest = method.delivery_tag + 1
 
     def _on_return(self, _channel: Any, _method: Any, properties: Any, _body: bytes) -> None:
-        """Comes before the confirm of the same message."""
+        """Arrives before the confirm of the same message."""
         _, _, tag = (properties.message_id or "").rpartition("/")
         place = self._awaited.get(int(tag)) if tag.isdigit() else None
         if place is not None:
@@ -229,8 +229,8 @@ class Publisher:
             self._repair = job("declare queues again", self._declare_again())
 
     async def _declare_again(self) -> None:
-        """A message that no queue took means that the default pool's queue is gone. A router
-        would notice; there may be none."""
+        """A message that no queue took shows that the default pool's queue is gone. A router would notice;
+        there may be none."""
         session = self.link.session
         if session is None:
             return
@@ -240,7 +240,7 @@ class Publisher:
             session.end(str(error))
 
     def _forget(self) -> None:
-        """Whatever was on its way when the session was lost stays UNCONFIRMED."""
+        """Messages without a confirm when the session was lost stay UNCONFIRMED."""
         awaited, self._awaited = self._awaited, {}
         for batch, _ in awaited.values():
             batch.finish()

@@ -111,7 +111,7 @@ class AmqpSubscription:
             session.end(f"nack failed: {error!r}")
 
     def _settle(self, tokens: Sequence[Token]) -> tuple[Session | None, list[int]]:
-        """The live session and the tags that it still waits for, in ascending order."""
+        """The live session and those of the tags that are not settled, in ascending order."""
         session = self._session
         if session is None or session.lost.done():
             return None, []
@@ -136,7 +136,7 @@ class AmqpSubscription:
                 session.channel.basic_cancel, seconds=CLOSE_SECONDS, consumer_tag=self._name
             )
         except SessionLostError as error:
-            # Everything goes back to the queue by itself with the session.
+            # All messages go back to the queue with the session.
             session.end(str(error))
 
     async def close(self) -> None:
@@ -209,7 +209,7 @@ class AmqpSubscription:
             self._put_aside(session, tag, str(error), properties, body)
             return
         except Exception:
-            # pika takes it for a broken connection, and the message would come again and again.
+            # pika takes an exception for a broken connection, and the message would come again and again.
             _log.exception("broker_message_not_read", queue=self.queue.name)
             self._put_aside(session, tag, "it can't be read", properties, body)
             return
@@ -239,8 +239,8 @@ class AmqpSubscription:
         session.channel.basic_ack(tag)
 
     async def _watch_over(self, session: Session) -> None:
-        """Reads back from the broker that the queue has a consumer: a connection can look open
-        for minutes while nothing is behind it, and a consumer can go missing unheard."""
+        """Asks the broker whether the queue has a consumer: a connection can look open for minutes although
+        the other end is gone, and a consumer can go missing unnoticed."""
         while not session.lost.done():
             await asyncio.wait({session.lost}, timeout=WATCH_SECONDS)
             if session.lost.done() or session.blocked:
@@ -261,7 +261,7 @@ class AmqpSubscription:
             self._watch = None
 
     def _forget(self) -> None:
-        """What the lost session delivered comes again; what was not handed out is forgotten."""
+        """The deliveries of a lost session come again; those not taken yet are dropped."""
         self._stop_watching()
         self._session = None
         self._buffer = Levels()
@@ -278,7 +278,7 @@ class _Ledger:
         self._ahead: set[int] = set()
 
     def settle(self, tags: Any) -> list[int]:
-        """Those of the tags that were not settled before, ascending; they are from now on."""
+        """Those of the tags that were not settled yet, ascending; they are from now on."""
         ahead = self._ahead
         fresh = sorted(
             {tag for tag in tags if self._lowest <= tag <= self.delivered and tag not in ahead}
@@ -290,8 +290,8 @@ class _Ledger:
         return fresh
 
     def split(self, fresh: list[int]) -> tuple[int, list[int]]:
-        """How to ack freshly settled tags: up to one tag (0: none) together, since everything
-        below it is settled; the others singly."""
+        """How to ack newly settled tags: all up to one tag (0: none) together, as everything below it is
+        settled; the others singly."""
         below = [tag for tag in fresh if tag < self._lowest]
         if len(below) < 2:
             return 0, fresh

@@ -43,7 +43,7 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """Every name, under one prefix (a namespace's, once there are several)."""
+    """All names, with one prefix (a namespace's, once there are several)."""
 
     prefix: str = "waystation"
 
@@ -71,7 +71,7 @@ class Topology:
         return f"{self.prefix}.router.{pool}"
 
     def exchanges(self) -> list[Exchange]:
-        """The alternate exchange first: it must be there before messages fall through to it."""
+        """The alternate exchange first: it must exist before messages fall through to it."""
         return [
             Exchange(self.unrouted, "fanout", {}),
             Exchange(self.events, "topic", {"alternate-exchange": self.unrouted}),
@@ -80,7 +80,7 @@ class Topology:
         ]
 
     def standing_queues(self) -> list[Queue]:
-        """The queues that every process declares, so that no start order loses a message."""
+        """The queues that every process declares, so that no order of starting loses a message."""
         dead_letters = Queue(
             self.dead_letters,
             {"x-max-length": DEAD_LETTERS_KEPT, "x-message-ttl": DEAD_LETTERS_KEPT_MS},
@@ -92,7 +92,7 @@ class Topology:
     def pool_queue(
         self, pool: str, bindings: Sequence[str], expires_seconds: float = POOL_EXPIRES_SECONDS
     ) -> Queue:
-        """The default pool's hangs on the alternate exchange, so it gets what no other takes."""
+        """The default pool's queue is bound to the alternate exchange, so it gets what no other pool takes."""
         arguments: dict[str, Any] = {"x-max-priority": LEVELS - 1}
         if pool == DEFAULT_POOL:
             return Queue(self.pool(pool), arguments, ((self.unrouted, ""),))

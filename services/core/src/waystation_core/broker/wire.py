@@ -1,4 +1,4 @@
-"""Messages as bytes: readable JSON, and a strict door for whatever comes in."""
+"""Messages as bytes: readable JSON, and strict checks of what is received."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ CONTENT_TYPE = "application/json"
 MAX_VERSION = 2**31 - 1
 MAX_NOTICES_BYTES = 1024 * 1024
 DEAD_LETTER_TEXT = 1000
-"""Characters of a dead letter's message that its copy shows; the row holds all of it."""
+"""Characters of a dead letter's message in its copy; the row has all of it."""
 
 
 class UndecodableError(Exception):
-    """These bytes are no announcement; the text says why, without quoting them."""
+    """These bytes are no announcement; the text says why, without the bytes."""
 
 
 def announcement_body(announcement: Announcement) -> bytes:
@@ -62,12 +62,8 @@ def announcement_from(
     correlation_id: str | None = None,
     traceparent: object = None,
 ) -> Announcement:
-    """The announcement that a message carries; its priority is the least of its level.
-
-    A missing content type is let through, so that a person can publish by hand.
-
-    Raises UndecodableError.
-    """
+    """The announcement of a message; its priority is the least of its level. A missing content type is
+    allowed, so that a person can publish. Raises UndecodableError."""
     if content_encoding:
         raise UndecodableError("content_encoding is set; bodies are plain JSON")
     if content_type not in (None, "", CONTENT_TYPE):
@@ -132,7 +128,7 @@ def notices_from(body: bytes) -> list[Notice]:
 
 
 def dead_letter_message(copy: DeadLetterCopy) -> tuple[bytes, dict[str, Any]]:
-    """Body and headers of a dead letter's copy: the cause is readable in the message list."""
+    """Body and headers of a dead letter's copy: the cause is visible in the message list."""
     headers = {
         "reason": copy.reason,
         "message": copy.message[:DEAD_LETTER_TEXT],
@@ -173,7 +169,7 @@ def _id(value: object, name: str) -> str:
 
 
 def _event_id(value: object) -> str:
-    """One that a store of ours could have: one message must not make the load of others fail."""
+    """An id that our store may have: one message must not make the load of others fail."""
     if not isinstance(value, str) or not may_be_ours(value):
         raise UndecodableError("`id` is not an event's id")
     return value
@@ -186,7 +182,7 @@ def _version(value: object) -> int:
 
 
 def _with_namespace(fields: dict[str, Any], namespace: str) -> dict[str, Any]:
-    """The default namespace is left out: nearly every message would say nothing but that."""
+    """The default namespace is left out, as nearly every message would repeat it."""
     if namespace != DEFAULT_NAMESPACE:
         fields["namespace"] = namespace
     return fields

@@ -50,7 +50,7 @@ log = structlog.get_logger(__name__)
 
 
 class BadFailpoints(Exception):
-    """Faults of what was asked for, a sentence each."""
+    """Faults of the variables, a sentence each."""
 
     def __init__(self, faults: list[str]) -> None:
         self.faults = tuple(faults)
@@ -58,12 +58,12 @@ class BadFailpoints(Exception):
 
 
 class FailpointError(Exception):
-    """The cause of an error that was asked for; names its point."""
+    """The cause of a requested error; names its point."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One thing to happen at one point."""
+    """One action at one point."""
 
     point: str
     action: str
@@ -82,8 +82,7 @@ class Rule:
 
 
 def plan_of(environment: Mapping[str, str]) -> Plan | None:
-    """What these variables ask for; None where they ask for nothing. Raises BadFailpoints, also
-    where nobody said that this is a test."""
+    """The plan of these variables; None if there is none. Raises BadFailpoints, also outside of tests."""
     text = environment.get(NAME, "").strip()
     if not text:
         return None
@@ -116,7 +115,7 @@ def plan_of(environment: Mapping[str, str]) -> Plan | None:
 
 
 class Plan:
-    """Counts how often each point was reached, and does what was asked for there."""
+    """Counts how often each point was reached, and does what the rules say."""
 
     def __init__(self, rules: list[Rule], *, seed: str = "0") -> None:
         self._rules = rules
@@ -132,7 +131,7 @@ class Plan:
         return [f"{rule.point}={rule.action}" for rule in self._rules]
 
     async def at(self, point: str) -> None:
-        """The point is reached. Raises StoreUnavailable, or waits, where that was asked for."""
+        """The point is reached. Raises StoreUnavailable, or waits, if a rule says so."""
         for rule in self._due(point):
             if rule.action == "sleep":
                 await asyncio.sleep(rule.seconds)
@@ -140,12 +139,12 @@ class Plan:
                 self._do(rule, point)
 
     def at_once(self, point: str) -> None:
-        """As `at`, where nothing can be waited for: sleep holds the process up."""
+        """Like `at`, where waiting is impossible: sleep blocks the process."""
         for rule in self._due(point):
             self._do(rule, point)
 
     def soon(self, point: str) -> None:
-        """The point is reached in a moment, when what was just handed to gRPC is on its way."""
+        """The point is reached in a moment, when gRPC has sent what it just got."""
         asyncio.get_running_loop().call_later(_SOON_SECONDS, self.at_once, point)
 
     def _due(self, point: str) -> list[Rule]:

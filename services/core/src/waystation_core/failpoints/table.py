@@ -14,7 +14,7 @@ _SENTENCE = re.compile(r"(?<=\.) ")
 
 
 def _methods_of(port: type) -> Mapping[str, str]:
-    """What each does, by the first sentence of its docstring."""
+    """The effect of each method, from the first sentence of its docstring."""
     return {
         name: _SENTENCE.split(" ".join((inspect.getdoc(method) or f"{name}.").split()))[0]
         for name, method in inspect.getmembers(port, inspect.iscoroutinefunction)
@@ -51,4 +51,5 @@ POINTS: Mapping[str, str] = MappingProxyType(
 """Every point and what it means."""
 
 NO_ERRORS = frozenset({*_CALLS, "reply.after"})
-"""Where nobody would hear of one: failed calls are what handlers are for, and a reply that went out is gone."""
+"""Points without errors, as nobody would notice: failed calls are the handlers' part, and a reply that was
+sent is gone."""

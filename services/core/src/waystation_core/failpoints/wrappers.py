@@ -1,4 +1,4 @@
-"""Wrappers round the ports of a server: each call of theirs passes its points."""
+"""Wrappers around the ports of a server: each call passes the port's failpoints."""
 
 from __future__ import annotations
 
@@ -37,42 +37,42 @@ _CLAIMS = ("claim_", "wake_", "end_lapsed", "make_lost", "break_", "instances_to
 
 
 class Failpoints:
-    """Puts wrappers round what a server is made of, or, without a plan, none."""
+    """Wraps the parts of a server, or, without a plan, nothing."""
 
     def __init__(self, plan: Plan | None) -> None:
         self.plan = plan
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Failpoints:
-        """As the environment says. Raises BadFailpoints."""
+        """From the environment. Raises BadFailpoints."""
         plan = plan_of(environment)
         if plan is not None:
             log.warning("failpoints_set", rules=plan.text)
         return cls(plan)
 
     def engine_store(self, store: EngineStore) -> EngineStore:
-        """The store with points round its methods and under its locks."""
+        """The store with failpoints around its methods and under its locks."""
         if self.plan is None:
             return store
         return cast(EngineStore, _EngineStore(store, self.plan))
 
     def registry_store(self, store: RegistryStore) -> RegistryStore:
-        """The store with points round its methods."""
+        """The store with failpoints around its methods."""
         if self.plan is None:
             return store
         return cast(RegistryStore, _Store(store, self.plan, REGISTRY_STORE))
 
     def broker(self, broker: Broker) -> Broker:
-        """The broker with points round announcing, taking and acknowledging."""
+        """The broker with failpoints around announcing, taking and acknowledging."""
         return broker if self.plan is None else cast(Broker, _Broker(broker, self.plan))
 
     def interceptors(self) -> Sequence[grpc.aio.ServerInterceptor]:
-        """For a server, so that its replies have points."""
+        """For a server, so that its replies have failpoints."""
         return () if self.plan is None else (_Replies(self.plan),)
 
 
 class _Wrapper:
-    """Everything that is not wrapped goes through as it is."""
+    """Everything that is not wrapped is passed on."""
 
     def __init__(self, inner: Any, plan: Plan) -> None:
         self._inner = inner
@@ -83,7 +83,7 @@ class _Wrapper:
 
 
 class _Store(_Wrapper):
-    """Points round each method of a table."""
+    """Failpoints around each method of a table."""
 
     def __init__(self, inner: Any, plan: Plan, methods: Mapping[str, str]) -> None:
         super().__init__(inner, plan)
@@ -134,7 +134,7 @@ class _Locked(_Wrapper):
 
 class _Broker(_Wrapper):
     async def announce(self, batch: Sequence[Announcement]) -> list[AnnounceOutcome]:
-        """Without a confirm where an error was asked for; the port raises none."""
+        """Without a confirm if an error is requested; the port raises none."""
         try:
             await self._plan.at("announce.before")
             outcomes = cast("list[AnnounceOutcome]", await self._inner.announce(batch))
@@ -149,7 +149,7 @@ class _Broker(_Wrapper):
 
 class _Subscription(_Wrapper):
     async def take(self, limit: int) -> list[Received]:
-        """What it has in hand when an error was asked for stays unacknowledged."""
+        """If an error is requested, what it took stays unacknowledged."""
         while True:
             try:
                 await self._plan.at("take.before")
@@ -161,7 +161,7 @@ class _Subscription(_Wrapper):
             return received
 
     def ack(self, tokens: Sequence[Token]) -> None:
-        """Lost where an error was asked for."""
+        """Lost if an error is requested."""
         try:
             self._plan.at_once("ack.before")
             self._inner.ack(tokens)
@@ -171,7 +171,7 @@ class _Subscription(_Wrapper):
 
 
 class _Replies(grpc.aio.ServerInterceptor):
-    """Points before an answer goes out, and when it has gone."""
+    """Failpoints before an answer is sent, and afterwards."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan

@@ -21,11 +21,9 @@ _USUAL_PORTS = {"postgresql": 5432, "postgres": 5432, "amqp": 5672, "amqps": 567
 
 
 async def admitted_addresses(host: str, port: int, allowlist: Allowlist) -> list[Address]:
-    """Every address the host leads to, each admitted by the allowlist; IPv4 first.
-
-    Raises EndpointNotAllowed when one of them is not, InvalidField for an impossible port, and
-    OSError (TimeoutError too) when the name does not resolve now.
-    """
+    """All addresses of the host, each admitted by the allowlist; IPv4 first. Raises EndpointNotAllowed if one
+    of them is not, InvalidField for an impossible port, and OSError (TimeoutError too) if the name does not
+    resolve now."""
     address = check_endpoint(host, port)
     addresses = {address} if address is not None else await _resolved(host, port)
     own: set[Address] = set()
@@ -33,7 +31,7 @@ async def admitted_addresses(host: str, port: int, allowlist: Allowlist) -> list
         if at == port:
             with contextlib.suppress(OSError):
                 own |= await _resolved(place, at)
-    # All are looked at before any is left out.
+    # All are checked before any is left out.
     allowlist.check(host, port, addresses, own)
     return sorted(addresses, key=lambda each: (each.version, int(each)))[:MAX_ADDRESSES]
 
@@ -47,19 +45,19 @@ async def _resolved(host: str, port: int) -> set[Address]:
 
 
 def servers_of(*urls: str) -> tuple[tuple[str, int], ...]:
-    """Hosts and ports that URLs of databases and brokers name, for `Allowlist.own`. Sockets in the
-    file system, and the broker in memory, have none."""
+    """Hosts and ports in URLs of databases and brokers, for `Allowlist.own`. Sockets in the file system, and
+    the broker in memory, have none."""
     found = []
     for url in urls:
         parts = urlsplit(url)
         usual = _USUAL_PORTS.get(parts.scheme)
         if usual is None:
             continue
-        # libpq takes several hosts, and takes them as parameters too.
+        # libpq accepts several hosts, also as parameters.
         named = parts.netloc.rpartition("@")[2]
         asked = parse_qs(parts.query)
         for host in [*named.split(","), *",".join(asked.get("host", [])).split(",")]:
-            # A port that is none is refused by whoever connects there.
+            # An invalid port is refused by whoever connects there.
             with contextlib.suppress(ValueError):
                 one = urlsplit(f"//{host}")
                 if one.hostname and not unquote(one.hostname).startswith("/"):
@@ -68,7 +66,7 @@ def servers_of(*urls: str) -> tuple[tuple[str, int], ...]:
 
 
 def target(address: Address, port: int) -> str:
-    """The gRPC target of one literal address: nothing is left to a resolver."""
+    """The gRPC target of one literal address, which needs no resolver."""
     if address.version == 4:
         return f"ipv4:{address}:{port}"
     return f"ipv6:[{address}]:{port}"

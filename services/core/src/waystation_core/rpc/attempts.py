@@ -1,5 +1,4 @@
-"""What can come of a call of `HandleEvent`, and what a gRPC status says of an attempt: for whoever
-calls handler services."""
+"""Outcomes of a call of `HandleEvent`, and what a gRPC status means for an attempt."""
 
 from __future__ import annotations
 
@@ -31,7 +30,7 @@ from waystation_domain.units import duration
 _SAY_NOT_BEGUN = frozenset({StatusCode.RESOURCE_EXHAUSTED.name, StatusCode.UNAVAILABLE.name})
 SHORTEST_PAUSE = 0.2
 LONGEST_PAUSE = 60.0
-"""Bounds of what an endpoint that could not begin a task may ask for, in seconds."""
+"""Bounds of the pause that an endpoint without room may ask for, in seconds."""
 USUAL_PAUSE = 1.0
 
 _LOST_CAUSE = "metadata size exceeds"
@@ -39,24 +38,24 @@ _LOST_CAUSE_MEANS = (
     f". Unless the handler itself returned this, its status had more than {MAX_METADATA_BYTES // 1024} KiB with "
     "its details, so its code and cause are lost: shorten its message."
 )
-"""A hint for people and no more: a handler can say such a thing itself."""
+"""Only a hint for people: a handler can send the same text."""
 
 _SAY_TOO_LARGE = frozenset({StatusCode.RESOURCE_EXHAUSTED, StatusCode.OUT_OF_RANGE})
 _TOO_LARGE_MEANS = (
     ". This is the size of the request, so it exceeds the receive limit of the endpoint's gRPC server: set the limit to "
     f"at least {MAX_MESSAGE_BYTES} bytes (4 MiB), the maximum size of a request, and retry."
 )
-"""A hint too. Servers of all languages name the size that they refuse, and nobody else knows it."""
+"""A hint too: servers of all languages name the size that they refuse."""
 
 _EARLY_SECONDS = 0.1
-"""An endpoint's timer may go off so much before ours."""
+"""An endpoint's timer may fire so much earlier than ours."""
 
 _DETAILS = "grpc-status-details-bin"
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The task answered; its `failure` is an answer too. Nothing of it is checked yet."""
+    """The task answered, perhaps with a `failure`. Nothing of it is checked yet."""
 
     response: pb.HandleEventResponse
     endpoint: Registration
@@ -65,8 +64,8 @@ class Answered:
 
 
 async def read_answer(data: bytes, reader: MessageReader) -> pb.HandleEventResponse | AttemptError:
-    """An answer from its bytes, or the failed attempt where they are none, hold more than they may, or
-    hold what is not known."""
+    """The answer from its bytes, or the failed attempt if they are invalid, too large, or have unknown
+    fields."""
     if len(data) > MAX_ANSWER_BYTES:
         return answer_too_large()
     try:
@@ -81,7 +80,7 @@ async def read_answer(data: bytes, reader: MessageReader) -> pb.HandleEventRespo
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The attempt ended with a status: an error of the task, or no answer in time."""
+    """The attempt ended with a status: an error of the task, or a time-out."""
 
     error: AttemptError
     endpoint: Registration
@@ -90,16 +89,16 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """No endpoint got the call: no attempt. `reason` says for people why."""
+    """No endpoint got the call: no attempt. `reason` says why, for people."""
 
     reason: str
     unannounced: bool = False
-    """No endpoint announces the task for this event: only another registration can help."""
+    """No endpoint declares the task for this event: only another registration can help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What is known of a call beside the status that ended it."""
+    """What is known of a call besides its status."""
 
     request_bytes: int
     timeout: float
@@ -113,10 +112,8 @@ def error_of_status(
     trailing: Iterable[tuple[str, str | bytes]] = (),
     sent: Sent | None = None,
 ) -> AttemptError:
-    """The failed attempt that a status other than OK and UNIMPLEMENTED means.
-
-    google.rpc.RetryInfo among the details sets the delay, ErrorInfo the reason.
-    """
+    """The failed attempt of a status other than OK and UNIMPLEMENTED. google.rpc.RetryInfo in the details
+    sets the delay, ErrorInfo the reason."""
     reason, retry_after, metadata = "", None, None
     for key, value in trailing:
         if key == _DETAILS and isinstance(value, bytes):
@@ -128,7 +125,7 @@ def error_of_status(
         if code in _SAY_TOO_LARGE and _names(sent.request_bytes, message):
             message += _TOO_LARGE_MEANS
         if code is StatusCode.DEADLINE_EXCEEDED and not reason and _is_over(sent):
-            # Each language has its own words for it, such as "Stream removed".
+            # Each language has its own text for it, such as "Stream removed".
             return late(sent.timeout)
     return error_of_code(code, message, reason=reason, retry_after=retry_after, metadata=metadata)
 
@@ -142,8 +139,8 @@ def _is_over(sent: Sent) -> bool:
 
 
 def pause_of_not_begun(error: AttemptError) -> float | None:
-    """Seconds for which an endpoint wants nothing more of a task that it could not begin; None for
-    everything else. It was no attempt."""
+    """Seconds for which an endpoint wants no calls of a task that it could not begin; None for every other
+    status. It was no attempt."""
     if error.reason != NotBegun.reason or error.code not in _SAY_NOT_BEGUN:
         return None
     asked = USUAL_PAUSE if error.retry_after is None else error.retry_after
@@ -160,7 +157,7 @@ def late(seconds: float) -> AttemptError:
 
 
 def invalid_answer(problem: str) -> AttemptError:
-    """The failed attempt of an answer that can't be read; repeating it can't help."""
+    """The failed attempt of an answer that cannot be read; a retry cannot help."""
     return AttemptError(
         code=ResponseInvalid.code,
         reason=ResponseInvalid.reason,
@@ -171,16 +168,16 @@ def invalid_answer(problem: str) -> AttemptError:
 
 
 def answer_too_large() -> AttemptError:
-    """The failed attempt of an answer above what a message may have."""
+    """The failed attempt of an answer that is larger than a message may be."""
     return invalid_answer("the answer is larger than 8 MiB, the limit of a message")
 
 
 def _details(data: bytes) -> tuple[str, float | None, dict[str, str] | None]:
-    """Reason, delay and metadata of a serialised google.rpc.Status; hostile input."""
+    """Reason, delay and metadata of a serialised google.rpc.Status; untrusted input."""
     retry, info = error_details_pb2.RetryInfo(), error_details_pb2.ErrorInfo()
     try:
         for detail in status_pb2.Status.FromString(data).details:
-            # Unpack leaves the message alone when the detail is of another type.
+            # Unpack does not change the message if the detail has another type.
             if not detail.Unpack(retry):
                 detail.Unpack(info)
     except DecodeError:
@@ -192,7 +189,7 @@ def _details(data: bytes) -> tuple[str, float | None, dict[str, str] | None]:
 
 
 def metadata_of(metadata: Mapping[str, str]) -> dict[str, str] | None:
-    """What a handler says of its failure, cut to what may be stored; None where that is nothing."""
+    """A handler's details of its failure, cut to what may be stored; None if there are none."""
     return {
         readable(key, 200): readable(value, MAX_TEXT_BYTES)
         for key, value in list(metadata.items())[:MAX_METADATA_ENTRIES]

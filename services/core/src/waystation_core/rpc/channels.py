@@ -1,4 +1,4 @@
-"""The channel factory: one place for the options of all channels, and later for credentials."""
+"""The channel factory: the only place for the options of channels, and later for credentials."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 5_000),
-    # Neither the environment nor DNS decides where calls go or how often they are repeated.
+    # Neither the environment nor DNS decides where calls go or how often they are retried.
     ("grpc.enable_http_proxy", 0),
     ("grpc.service_config_disable_resolution", 1),
     ("grpc.enable_retries", 0),
@@ -25,9 +25,7 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
 
 
 def open_channel(target: str, **different: int) -> grpc.aio.Channel:
-    """A channel to `host:port`; connects at the first call, and again by itself after a loss.
-
-    `different` overrides options by their names without `grpc.`, such as `keepalive_time_ms`.
-    """
+    """A channel to `host:port`; connects at the first call, and reconnects automatically. `different`
+    overrides options by their names without `grpc.`, such as `keepalive_time_ms`."""
     options = {**dict(_OPTIONS), **{f"grpc.{name}": value for name, value in different.items()}}
     return grpc.aio.insecure_channel(target, options=tuple(options.items()))

@@ -1,4 +1,4 @@
-"""How endpoints are dialled."""
+"""Channels to endpoints."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ HANDLE_EVENT = SERVICE + "HandleEvent"
 HANDLE_EVENTS = SERVICE + "HandleEvents"
 HEALTH_CHECK = "/grpc.health.v1.Health/Check"
 
-# A server with gRPC's defaults takes pings oftener than each 5 min for abuse and ends the connection
-# with everything in call after the third (measured: 240 s into a quiet call at 30 s). Whoever serves
-# HandleEvents keeps a connection open for good and is asked to allow them each 10 s.
+# A server with gRPC's defaults treats pings more often than every 5 min as abuse and closes the connection
+# with all its calls after the third (measured: 240 s into a quiet call at 30 s). A service with HandleEvents
+# keeps its connection open all the time and is asked to allow one every 10 s.
 PLAIN_KEEPALIVE_MS = 330_000
 STREAM_KEEPALIVE_MS = 30_000
 
@@ -37,6 +37,6 @@ def open_endpoint_channel(target: str, *, streams: bool) -> grpc.aio.Channel:
         max_receive_message_length=_MAX_RECEIVED_BYTES,
         max_metadata_size=MAX_METADATA_BYTES,
         absolute_max_metadata_size=2 * MAX_METADATA_BYTES,
-        # A channel made anew connects anew, instead of sharing what an older one knows.
+        # A new channel makes a new connection instead of sharing an older one.
         use_local_subchannel_pool=1,
     )

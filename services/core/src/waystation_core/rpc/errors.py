@@ -1,8 +1,8 @@
-"""Errors as callers see them: a canonical code, an ErrorInfo, a BadRequest where a field is at fault, a
-RetryInfo where repeating the request can help.
+"""Errors for callers: a canonical code, an ErrorInfo, a BadRequest for invalid fields, a RetryInfo if a retry
+can help.
 
-One interceptor stands around every method. What is no WaystationError becomes INTERNAL with an id
-that the log tells more about: neither its text nor its type reaches the caller.
+One interceptor surrounds every method. An exception that is no WaystationError becomes INTERNAL with an id
+under which the log has more: neither its text nor its type reaches the caller.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _packed(message: Any) -> any_pb2.Any:
 
 
 class Internal(WaystationError):
-    """A fault of Waystation itself."""
+    """An internal fault of Waystation."""
 
     def __init__(self) -> None:
         error_id = new_id()
@@ -95,7 +95,7 @@ async def refuse(context: grpc.aio.ServicerContext[Any, Any], error: WaystationE
 
 
 def known_error(error: Exception, method: str) -> WaystationError:
-    """The error as callers may see it; what they may not see is logged."""
+    """The error for the caller; internal ones are logged."""
     if isinstance(error, WaystationError):
         return error
     hidden = Internal()
@@ -112,7 +112,7 @@ def _kind(deserialize: Any) -> type[Message] | None:
 
 
 def _lenient(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    """gRPC would answer INTERNAL, without a reason, for bytes that are no message."""
+    """gRPC would answer INTERNAL, without a reason, for invalid bytes."""
 
     def read(data: bytes) -> Any:
         try:
@@ -124,7 +124,7 @@ def _lenient(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
 
 
 class _Reading:
-    """Reads the requests of one method: inside the guard, so that a refusal is a typed one."""
+    """Reads the requests of one method, inside the guard, so that a refusal is a typed error."""
 
     __slots__ = ("_kind", "_most_bytes", "_reader", "_strict")
 
@@ -136,15 +136,15 @@ class _Reading:
         *,
         strict: bool,
     ) -> None:
-        """`strict` refuses fields that are not known."""
+        """`strict` refuses unknown fields."""
         self._kind = kind
         self._strict = strict
         self._most_bytes = most_bytes
         self._reader = reader
 
     async def request(self, data: Any) -> Any:
-        """The request of these bytes. Without a kind it was deserialized already. Raises
-        InvalidArgument, PayloadTooLarge, NotYetAvailable."""
+        """The request of these bytes. Without a kind it is deserialized already. Raises InvalidArgument,
+        PayloadTooLarge, NotYetAvailable."""
         if self._kind is None:
             if data is None:
                 raise _unreadable()
@@ -175,7 +175,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Turns exceptions of every method, unary or streaming, into statuses."""
 
     def __init__(self, *, most_bytes: int) -> None:
-        """Requests above `most_bytes` are refused; gRPC must let some more through."""
+        """Requests above `most_bytes` are refused; gRPC's own limit must be higher."""
         self._most_bytes = most_bytes
         self._wrapped: dict[str, tuple[Any, Any]] = {}
         self._reader = MessageReader()
@@ -199,7 +199,8 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
 
 def form_of(handler: Any) -> tuple[Callable[..., Any], Any]:
-    """What makes another handler of the same form, unary or streaming at either end, and what this one does."""
+    """The constructor of a handler of the same kind, unary or streaming at either end, and this one's
+    function."""
     if handler.request_streaming and handler.response_streaming:
         return grpc.stream_stream_rpc_method_handler, handler.stream_stream
     if handler.request_streaming:
@@ -213,10 +214,10 @@ def _guarded(handler: Any, method: str, reader: MessageReader, most_bytes: int) 
     make, behaviour = form_of(handler)
     guard = _guard_generator if inspect.isasyncgenfunction(behaviour) else _guard_coroutine
     if handler.request_streaming and method.startswith(_CONTRACT):
-        # Bytes both ways: the items of a message are read one by one, and refused one by one.
+        # Bytes both ways: the items of a message are read and refused one by one.
         return make(guard(behaviour, method, _Reading(None, reader, most_bytes, strict=True)))
     deserialize = handler.request_deserializer
-    # Other streams' requests come as an iterator, which only gRPC itself can read.
+    # Requests of other streams come as an iterator that only gRPC can read.
     kind = None if handler.request_streaming else _kind(deserialize)
     return make(
         guard(

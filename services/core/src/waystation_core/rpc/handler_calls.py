@@ -1,6 +1,5 @@
-"""Calls of `HandleEvent` for whoever makes a few of them: one by one, over connections that last as
-long as the work they are made for. Routers keep their endpoints connected instead.
-"""
+"""Calls of `HandleEvent` for replays: one by one, over connections that are closed afterwards. Routers keep
+their endpoints connected instead."""
 
 from __future__ import annotations
 
@@ -33,11 +32,11 @@ from waystation_domain.errors import WaystationError
 from waystation_domain.outcomes import AttemptError
 
 CONNECT_SECONDS = 2.0
-"""For one address."""
+"""Seconds for one address."""
 
 
 class _NotReached(Exception):
-    """No connection; the message says for people why."""
+    """No connection; the message says why, for people."""
 
 
 class HandlerCalls:
@@ -71,9 +70,8 @@ class HandlerCalls:
     async def call(
         self, endpoints: Sequence[Registration], request: pb.HandleEventRequest, timeout: float
     ) -> Answered | Failed | NotSent:
-        """Calls the request's task on one of these endpoints, another one first each time, and on
-        the next where one can't be reached or does not host the task. `timeout` is in seconds, for
-        all of it."""
+        """Calls the request's task on one of these endpoints, starting with another one each time, and on the
+        next if one cannot be reached or does not host the task. `timeout` is in seconds, for all of it."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         self._turn += 1
@@ -111,7 +109,7 @@ class HandlerCalls:
     async def _call(
         self, channel: grpc.aio.Channel, request: pb.HandleEventRequest, timeout: float
     ) -> pb.HandleEventResponse | AttemptError:
-        # Bytes back: an unreadable answer is our affair.
+        # Bytes back: an unreadable answer is handled here.
         method: Any = channel.unary_unary(
             HANDLE_EVENT, request_serializer=pb.HandleEventRequest.SerializeToString
         )
@@ -122,7 +120,7 @@ class HandlerCalls:
         dial = self._dials.get(place)
         if dial is None:
             dial = self._dials[place] = step(self._dial(endpoint))
-        # One caller whose time is up does not take the connection away from the others.
+        # A caller that times out does not close the connection for others.
         return await asyncio.shield(dial)
 
     async def _dial(self, endpoint: Registration) -> grpc.aio.Channel:

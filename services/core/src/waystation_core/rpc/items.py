@@ -1,8 +1,5 @@
-"""Messages of streams that carry many items: joined from the bytes of each, and taken apart without a
-parser, so that what is wrong with one item is that item's affair and none of the others'.
-
-In each of them the items are field 1.
-"""
+"""Messages of streams with many items: joined from the bytes of each, and split without a parser, so that an
+invalid item affects no other. In each of them the items are field 1."""
 
 from __future__ import annotations
 
@@ -13,8 +10,8 @@ from google.protobuf.message import DecodeError
 from waystation_core.rpc.message_reader import varint_at
 
 MAX_MESSAGE_BYTES = 1024 * 1024
-"""Of the items in one message, unless a single one is larger. Receivers with gRPC's defaults refuse
-messages above 4 MiB, and that breaks the whole stream."""
+"""Items in one message, unless a single one is larger. Receivers with gRPC's defaults refuse messages above 4
+MiB, and that breaks the whole stream."""
 
 _ITEM = b"\x0a"
 """Field 1, length-delimited."""
@@ -30,8 +27,8 @@ def joined(items: Iterable[bytes]) -> bytes:
 
 
 def fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """Numbers and values of a message's own fields; those of fixed length are left out. Raises
-    DecodeError where it can't be taken apart."""
+    """Numbers and values of a message's own fields; those of fixed length are left out. Raises DecodeError if
+    it cannot be split."""
     at, end = 0, len(data)
     try:
         while at < end:

@@ -14,7 +14,7 @@ import structlog
 
 
 def configure(format: str, level: str = "info", **always: str) -> None:
-    """`format` is `console` or `json`; `always` stands in every line (the process, its id)."""
+    """`format` is `console` or `json`; `always` is in every line (the process, its id)."""
     number = logging.getLevelNamesMapping()[level.upper()]
     facts: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -35,7 +35,7 @@ def configure(format: str, level: str = "info", **always: str) -> None:
     )
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**always)
-    # Libraries speak through the standard library; only their warnings are news.
+    # Libraries log through the standard library; only their warnings are of interest.
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -44,7 +44,7 @@ def configure(format: str, level: str = "info", **always: str) -> None:
         )
     )
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler])
-    # A line for each connection that an outage costs; whoever tries again says that there is one.
+    # A line for each connection that an outage breaks; the retry loop reports the outage.
     logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 

@@ -1,10 +1,10 @@
-"""From a message's bytes to the message, looking first at how much there would be to build.
+"""Reads messages, after counting what a large one would build.
 
-A parser builds before anybody can count: 8 MB of empty submessages take it over a second and hundreds
-of megabytes, in which nothing else on the event loop is answered. So a large message is walked on its
-bytes first, which costs nothing but what is walked, and refused where it holds more than it may. The
-walk gives way to others again and again. Small messages, which is nearly all, go to the parser as they
-are: what little they can hold is counted by the conversions.
+A parser builds before anybody can count: 8 MB of empty submessages take over a second and hundreds of
+megabytes, while nothing else on the event loop runs. So the bytes of a large message are walked first,
+without building anything, and it is refused if it has more than it may. The walk lets other tasks run again
+and again. Small messages, which nearly all are, are parsed directly: the conversions count the little that
+they have.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from waystation_domain.limits import (
 from waystation_domain.storable import Unstorable
 
 SMALL_BYTES = 64 * 1024
-"""Up to here a message is parsed unseen: its parser is done with the worst of them in 11 ms."""
+"""Smaller messages are parsed directly: the worst of them take 11 ms."""
 
 _FIRST_PORTION = 2_000
 _PORTION = 10_000
-"""Parts that are walked before others get their turn: some 5 ms."""
+"""Parts that are walked before other tasks have their turn: some 5 ms."""
 
 _STRUCTS = frozenset(
     {"google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue"}
@@ -41,7 +41,7 @@ _STRUCTS = frozenset(
 _TEXTS = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
 _DEPTH_OF_PARSER = 100
 _FIXED_BYTES = (0, 8, 0, 0, 0, 4)
-"""By wire type. Groups, which nothing here uses, have no length."""
+"""By wire type. Groups, which are not used here, have no length."""
 
 M = TypeVar("M", bound=Message)
 
@@ -50,18 +50,18 @@ M = TypeVar("M", bound=Message)
 class _Field:
     name: str
     inside: _Shape | None
-    """What a message field holds; None for what has no parts."""
+    """The shape of a message field; None for a field without parts."""
     counted: bool
     """Whether it is repeated in a message of its own kind, outside Structs."""
     node: bool
     """Whether each is a node of a Struct."""
     packed: bool
-    """Whether many of them may lie in one part: numbers."""
+    """Whether one part may have many of them: packed numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What a walk must know of one kind of message."""
+    """What a walk must know of one message type."""
 
     fields: dict[int, _Field]
     deepens: bool
@@ -78,7 +78,7 @@ def _shape(descriptor: Descriptor) -> _Shape:
 
 
 def _filled(shape: _Shape, descriptor: Descriptor, known: dict[str, _Shape]) -> None:
-    """Fills a shape and those inside it; kinds that hold themselves share theirs."""
+    """Fills a shape and those inside it; recursive types share theirs."""
     for field in descriptor.fields:
         inside = None
         kind = field.message_type
@@ -104,7 +104,7 @@ def _is_entry(descriptor: Descriptor) -> bool:
 
 
 class _Frame:
-    """One message on the way in."""
+    """One message on the path of the walk."""
 
     __slots__ = ("counts", "depth_left", "end", "name", "shape")
 
@@ -131,7 +131,7 @@ class Walk:
         self._at = 0
         self._frames = [_Frame(_shape(kind), len(data), "", MAX_DEPTH)]
         self.parts = 0
-        """Fields that were come by."""
+        """Number of fields so far."""
         self._nodes = 0
         self._nodes_left = MAX_NODES
 
@@ -190,7 +190,7 @@ class Walk:
                     if self._nodes > MAX_NODES_OF_MESSAGE:
                         raise self._too_much("nodes", MAX_NODES_OF_MESSAGE)
                 elif field.counted:
-                    # Numbers lie packed in one part; one takes ten bytes at most.
+                    # Packed numbers are in one part; one takes at most ten bytes.
                     self._count(frame, tag >> 3, field, 1 + length // 10 if field.packed else 1)
                 inside = field.inside
                 if inside is None or not length:
@@ -249,7 +249,7 @@ class Walk:
         )
 
     def _place(self, last: str = "") -> str:
-        """The field that the walk is in, without what is inside a Struct."""
+        """The field of the walk's position, without the inside of a Struct."""
         names = []
         for frame in self._frames[1:]:
             names.append(frame.name)
@@ -259,7 +259,7 @@ class Walk:
 
 
 def varint_at(data: bytes, at: int) -> tuple[int, int]:
-    """The number that begins there, and where the next thing begins."""
+    """The number at this position, and where the next thing begins."""
     number = shift = 0
     while True:
         byte = data[at]
@@ -284,8 +284,8 @@ class MessageReader:
         self._turn = asyncio.Lock()
 
     async def read(self, data: bytes, kind: type[M], *, strict: bool = False) -> M:
-        """The message; `strict` refuses fields that are not known. Raises as `Walk.advance`, and
-        DecodeError for what is no such message."""
+        """The message; `strict` refuses unknown fields. Raises as `Walk.advance`, and DecodeError for invalid
+        bytes."""
         walk = Walk(data, cast(Descriptor, kind.DESCRIPTOR), strict=strict)
         if walk.advance(_FIRST_PORTION):
             return _walked(data, kind, strict=strict)
@@ -297,15 +297,15 @@ class MessageReader:
             return _walked(data, kind, strict=strict)
 
     async def read_request(self, data: bytes, kind: type[M], *, strict: bool) -> M:
-        """The same; a small message is parsed unseen. For those who take few of them in one turn."""
+        """The same; a small message is parsed directly. For callers that read few of them in one turn."""
         if len(data) <= SMALL_BYTES:
             return parsed(data, kind, strict=strict)
         return await self.read(data, kind, strict=strict)
 
 
 def parsed(data: bytes, kind: type[M], *, strict: bool = False) -> M:
-    """The message of a few parts; `strict` refuses fields that are not known. Raises as `Walk.advance`,
-    and DecodeError for what is no such message."""
+    """The message of a few parts; `strict` refuses unknown fields. Raises as `Walk.advance`, and DecodeError
+    for invalid bytes."""
     message = _built(data, kind)
     if strict and drop_unknown(message):
         Walk(data, cast(Descriptor, kind.DESCRIPTOR), strict=True).advance(len(data))
@@ -314,7 +314,7 @@ def parsed(data: bytes, kind: type[M], *, strict: bool = False) -> M:
 
 
 def _walked(data: bytes, kind: type[M], *, strict: bool) -> M:
-    """The message whose bytes were walked over."""
+    """The message whose bytes were walked."""
     message = _built(data, kind)
     if strict and drop_unknown(message):
         raise _of_another_type()
@@ -322,7 +322,7 @@ def _walked(data: bytes, kind: type[M], *, strict: bool) -> M:
 
 
 def _built(data: bytes, kind: type[M]) -> M:
-    """The message. Raises DecodeError, or what names its fault better."""
+    """The message. Raises DecodeError, or a more precise error."""
     try:
         return kind.FromString(data)
     except DecodeError:
@@ -331,5 +331,5 @@ def _built(data: bytes, kind: type[M]) -> M:
 
 
 def _of_another_type() -> DecodeError:
-    """A walk knows all numbers, and a parser could not use what stands there."""
+    """The walk accepts all field numbers; the parser treats another wire type as unknown."""
     return DecodeError("a field with the wrong type")

@@ -1,4 +1,4 @@
-"""What every server process does around its work: settings, logs, signals and exit codes, once."""
+"""What all server processes have in common: settings, logs, signals and exit codes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from waystation_domain.errors import WaystationError
 log = structlog.get_logger(__name__)
 
 STOP_SECONDS = 3.0
-"""For everything of a stop but the calls in flight."""
+"""Seconds for everything in a stop except calls in flight."""
 
 
 def run(
@@ -41,12 +41,10 @@ def run(
     faults: tuple[type[Exception], ...] = (),
     given: Mapping[str, str] | None = None,
 ) -> int:
-    """Reads the settings and serves until SIGTERM or SIGINT. Answers with the exit code: 0 after
-    that, 78 for bad settings, 1 where it can't start; `refusals` are further errors whose message
-    says why, and `faults` such that belong to the settings. `given` are settings by their variables that go before the environment's.
-
-    `parts` asks what the server stands on for what is wrong with it, by the settings that are known; an
-    answer is awaited where one is to be had at once, so that all that is wrong is told together."""
+    """Reads the settings and serves until SIGTERM or SIGINT. Returns the exit code: 0 after that, 78 for bad
+    settings, 1 if it cannot start; `refusals` are further errors with their own message, and `faults` those
+    that count as bad settings. `given` are settings by variable that override the environment. `parts` checks
+    what the server depends on, with the known settings, so that all faults are reported together."""
     try:
         settings = read_settings(kind, {**os.environ, **(given or {})})
         logs.configure(settings.log_format, settings.log_level, process=name)
@@ -69,22 +67,21 @@ def run(
 
 
 async def until_death(serving: Coroutine[Any, Any, None]) -> None:
-    """Serves; raises Died afterwards where a background task could not go on."""
+    """Serves; raises Died afterwards if a background task could not continue."""
     await serving
     if (death := owner().death) is not None:
         raise death
 
 
 async def faults_of(asked: Sequence[Coroutine[Any, Any, list[str]]]) -> list[str]:
-    """What is wrong with all of these."""
+    """All faults that these find."""
     return [fault for faults in await asyncio.gather(*asked) for fault in faults]
 
 
 async def require_fit(
     asked: Sequence[Coroutine[Any, Any, list[str]]], stopping: asyncio.Event
 ) -> None:
-    """Asks once, before anything is waited for; raises BadSettings for what is wrong. Ends early when told
-    to stop."""
+    """Checks once, before waiting for anything; raises BadSettings for faults. Ends early if stopped."""
     found, told = step(faults_of(asked)), step(stopping.wait())
     try:
         await asyncio.wait({found, told}, return_when=asyncio.FIRST_COMPLETED)
@@ -107,12 +104,11 @@ def _refused(name: str, problem: Exception) -> int:
 
 
 def stop_signals(grace: float) -> asyncio.Event:
-    """Set by the first SIGTERM or SIGINT, and when a background task has died; a second signal ends
-    the process at once.
+    """Set by the first SIGTERM or SIGINT, and when a background task has died; a second signal ends the
+    process at once.
 
-    Stopping has one deadline over all of it: `grace` seconds for calls in flight and
-    `STOP_SECONDS` for the rest. Whatever waits for a database or a broker that does not answer is then
-    left where it is: other processes take it over as they do after a crash.
+    Stopping has one deadline: `grace` seconds for calls in flight and `STOP_SECONDS` for the rest. What still
+    waits for a database or a broker is then left behind: other processes take it over as after a crash.
     """
     stopping = asyncio.Event()
 
@@ -120,7 +116,7 @@ def stop_signals(grace: float) -> asyncio.Event:
         if stopping.is_set():
             return
         stopping.set()
-        # A thread: the loop may be over by then, and the interpreter wait for other threads.
+        # A thread: the loop may be over by then, and the interpreter may wait for other threads.
         seconds = grace + STOP_SECONDS
         code = 0 if owner().death is None else 1
         clock = threading.Timer(seconds, _leave, (seconds, code))
@@ -146,8 +142,8 @@ def _leave(seconds: float, code: int) -> None:
 
 
 def spare_collections() -> None:
-    """What is loaded by now stays: the collector need not look at it again and again, and what
-    requests leave behind is mostly freed without it."""
+    """Objects that exist by now are permanent: the collector need not check them again, and most of what
+    requests leave is freed without it."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)

@@ -1,6 +1,6 @@
-"""Who may call what: one row for each method of the contract. A test proves the table complete.
+"""Who may call what: one row for each method of the contract. A test proves that the table is complete.
 
-Nothing asks it yet: authentication comes later, and then this is the one place it looks at.
+Nothing uses it yet: authentication comes later, and will use only this table.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ class Role(Enum):
     CLIENT = "client"
     """Starts workflows and works with their instances."""
     HANDLER = "handler"
-    """A handler service: says where it is, ends its pending tasks."""
+    """A handler service: registers, and completes its pending deliveries."""
     OPERATOR = "operator"
-    """Looks after the installation."""
+    """Operates the installation."""
     ROUTER = "router"
     """Waystation itself, calling handler services."""
     ANYONE = "anyone"
@@ -85,4 +85,4 @@ ROLES: dict[str, frozenset[Role]] = {
     **_methods("grpc.health.v1.Health", {"Check": _ANYONE, "Watch": _ANYONE, "List": _ANYONE}),
     **_methods("grpc.reflection.v1alpha.ServerReflection", {"ServerReflectionInfo": _ANYONE}),
 }
-"""By full method name. A method that is not here is nobody's."""
+"""By full method name. Nobody may call a method that is not here."""

@@ -1,7 +1,7 @@
 """The server builder: the common parts of every Waystation server.
 
-Health, reflection, the interceptors, the limits of HTTP/2, the refusal to listen where strangers
-are, a taken port as an error that names its setting, and a stop that lets calls finish.
+Health, reflection, the interceptors, the limits of HTTP/2, the refusal to listen off loopback, an error that
+names the setting of a taken port, and a stop that lets calls finish.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from waystation_core.rpc.errors import ErrorInterceptor
 from waystation_core.rpc.settings import BadSettings
 
 MAX_RECEIVED_BYTES = 8 * 1024 * 1024
-"""Of one message: an answer may raise many events, and say in a few MiB what is left of it where it is stored."""
+"""Bytes of one message: an answer may raise many events, and have a few MiB before it is checked."""
 
 _MOST_TRANSPORTED_BYTES = 2 * MAX_RECEIVED_BYTES
-"""What lies between is refused with a reason; beyond it gRPC refuses by itself, without one."""
+"""Messages between the two limits are refused with a reason; gRPC refuses larger ones, without a reason."""
 
 MAX_STREAMS = 4_096
-"""Calls at once on one connection: 1,000 clients that wait may share a channel."""
+"""Concurrent calls on one connection: 1,000 waiting clients may share a channel."""
 
 MAX_CALLS = 20_000
 
 _LONGEST_WAIT_SECONDS = 11 * 60
-"""Old connections are let go only after every wait that they carry could have ended."""
+"""Old connections are closed only after every wait on them could have ended."""
 
 _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.so_reuseport", 0),
     ("grpc.max_concurrent_streams", MAX_STREAMS),
-    # What came and was not begun yet. gRPC would refuse some of more than 1,000, as CANCELLED and without
-    # a reason; what is more than MAX_CALLS is refused in words.
+    # Calls that arrived and were not begun yet. gRPC would refuse some of more than 1,000, as CANCELLED and
+    # without a reason; more than MAX_CALLS are refused with one.
     ("grpc.server.max_pending_requests", MAX_CALLS),
     ("grpc.server.max_pending_requests_hard_limit", MAX_CALLS),
     ("grpc.max_receive_message_length", _MOST_TRANSPORTED_BYTES),
     ("grpc.max_send_message_length", -1),
-    # Makes clients look for new replicas behind a name now and then.
+    # Makes clients look for new replicas behind a name from time to time.
     ("grpc.max_connection_age_ms", 5 * 60_000),
     ("grpc.max_connection_age_grace_ms", _LONGEST_WAIT_SECONDS * 1_000),
-    # Below the clients' interval (channels.KEEPALIVE_MS), or they would be told to calm down.
+    # Below the clients' interval (channels.KEEPALIVE_MS), or their pings would count as abuse.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.keepalive_time_ms", 60_000),
@@ -60,7 +60,7 @@ class PortTaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One service to serve: its full name, and what adds its servicer to a server."""
+    """A service: its full name, and the function that adds its servicer to a server."""
 
     name: str
     add: Callable[[grpc.aio.Server], None]
@@ -77,7 +77,7 @@ def is_loopback(host: str) -> bool:
 
 
 def open_to_strangers(host: str, *, insecure: bool, setting: str) -> str | None:
-    """What to do about a host off loopback, unless that was asked for by name."""
+    """What to do about a host off loopback, unless the setting allows it."""
     if insecure or is_loopback(host):
         return None
     return (
@@ -100,7 +100,7 @@ class RpcServer:
         port_setting: str = "the port setting",
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     ) -> None:
-        """Raises BadSettings for a host off loopback that was not asked for."""
+        """Raises BadSettings for a host off loopback that the settings do not allow."""
         if fault := open_to_strangers(host, insecure=insecure, setting=host_setting):
             raise BadSettings([fault])
         self._host = host
@@ -128,7 +128,7 @@ class RpcServer:
         return f"{host}:{self.port}"
 
     async def start(self) -> int:
-        """Listens, NOT_SERVING until `set_serving`; answers with the port. Raises PortTaken."""
+        """Listens, NOT_SERVING until `set_serving`; returns the port. Raises PortTaken."""
         await self.set_serving(False)
         self._require_free()
         host = f"[{self._host}]" if ":" in self._host.strip("[]") else self._host
@@ -142,7 +142,7 @@ class RpcServer:
         return self.port
 
     def _require_free(self) -> None:
-        """Asks the system first: gRPC prints a stack of its own where a port is taken."""
+        """Checks first: gRPC prints a stack trace if a port is taken."""
         if not self._wanted_port:
             return
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
@@ -166,7 +166,7 @@ class RpcServer:
         )
 
     async def set_serving(self, serving: bool) -> None:
-        """What grpc.health.v1 says, for the server as a whole and for each service."""
+        """Sets the answer of grpc.health.v1, for the server as a whole and for each service."""
         state = (
             health_pb2.HealthCheckResponse.SERVING
             if serving

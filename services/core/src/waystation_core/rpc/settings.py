@@ -35,9 +35,8 @@ _NEARLY = 0.85
 
 
 class BadSettings(Exception):
-    """Faults of the environment, each a sentence with the name of its variable; no secrets.
-
-    `known` are the settings that are right, by their fields."""
+    """Faults of the environment, each a sentence with the name of its variable; no secrets. `known` are the
+    valid settings, by field."""
 
     def __init__(self, faults: Sequence[str], known: Mapping[str, Any] | None = None) -> None:
         self.faults = tuple(faults)
@@ -56,22 +55,22 @@ class Settings(BaseModel):
     """`json` is one object per line."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     insecure: bool = False
-    """Lets servers listen off loopback though there is no authentication yet."""
+    """Lets servers listen off loopback although there is no authentication yet."""
     unsafe_database: bool = False
-    """Accepts a Postgres that may lose what it has confirmed, as tests have it."""
+    """Accepts a Postgres that may lose what it has confirmed, for tests."""
 
     def misfits(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """What each is right by itself and wrong together: these fields, and what to do."""
+        """Fields that are valid alone and invalid together, and what to do."""
         yield from ()
 
 
 class ServerSettings(Settings):
-    """What API and router have: where Postgres and RabbitMQ are, and what both must know."""
+    """Settings of API and router: where Postgres and RabbitMQ are, and what both need."""
 
     database_url: SecretStr = Field(examples=["postgresql://user:password@host:5432/database"])
     broker_url: SecretStr = Field(examples=["amqp://user:password@host:5672/vhost"])
     handler_allowlist: str = DEFAULT_ALLOWLIST
-    """Networks, addresses and names that handler services may have, with ports where wanted."""
+    """Networks, addresses and names that handler services may have, optionally with ports."""
     max_events_per_workflow: int = Field(MAX_EVENTS_PER_INSTANCE, ge=1, le=1_000_000)
     stop_grace_seconds: float = Field(10.0, ge=0.0, le=600.0)
     """How long calls in flight may take to finish after SIGTERM."""
@@ -102,7 +101,7 @@ SettingsType = TypeVar("SettingsType", bound=Settings)
 def read_settings(
     kind: type[SettingsType], environment: Mapping[str, str] | None = None
 ) -> SettingsType:
-    """The settings of a process. Raises BadSettings with every fault there is."""
+    """The settings of a process. Raises BadSettings with all faults."""
     environ = os.environ if environment is None else environment
     values = {
         name: environ[variable(name)] for name in kind.model_fields if variable(name) in environ
@@ -129,8 +128,8 @@ def read_settings(
 def _without(
     kind: type[SettingsType], values: Mapping[str, str], wrong: set[str]
 ) -> SettingsType | None:
-    """The settings with the defaults for those that are wrong, and examples where there is none; None
-    where these do not go together."""
+    """The settings with defaults for invalid ones, and examples without a default; None if these are invalid
+    together."""
     right = {name: value for name, value in values.items() if name not in wrong}
     examples = {
         name: (kind.model_fields[name].examples or [None])[0]
@@ -188,13 +187,13 @@ def check_url(value: SecretStr, schemes: Sequence[str]) -> SecretStr:
 
 
 def revealed(known: Mapping[str, Any], name: str) -> str:
-    """The text of a secret; empty where it is not known."""
+    """The text of a secret; empty if it is not known."""
     secret = known.get(name)
     return secret.get_secret_value() if isinstance(secret, SecretStr) else ""
 
 
 def masked(url: str) -> str:
-    """A URL as logs may show it: where, but not with which password."""
+    """A URL for logs: the place, without the password."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

@@ -1,7 +1,7 @@
-"""What a gRPC status says, short enough to arrive: one that is too long takes its code with it.
+"""Texts of a gRPC status, short enough to arrive: the code of a status that is too long is lost too.
 
-All of a status travels as metadata, of which callers take 8 KiB by default: the message, and the
-details in base64, which have the message twice more.
+A status travels as metadata, of which callers accept 8 KiB by default: the message, and the details in
+base64, which have the message twice more.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ MAX_DETAIL_BYTES = 1_500
 
 
 def short_enough(text: str, maximum: int = MAX_MESSAGE_BYTES) -> str:
-    """The text, cut where it takes more than `most` bytes on the way. There, what is not printable
-    ASCII is percent-encoded: three bytes for each of its UTF-8."""
+    """The text, cut if it is sent as more than `most` bytes: everything except printable ASCII is
+    percent-encoded, three bytes for each of its UTF-8."""
     if len(text) * 12 <= maximum:
         return text
     size = 0
@@ -27,7 +27,7 @@ def short_enough(text: str, maximum: int = MAX_MESSAGE_BYTES) -> str:
 
 
 def short_details(metadata: Mapping[str, str]) -> dict[str, str]:
-    """The values of an ErrorInfo, the later ones cut where all of them take too much."""
+    """The values of an ErrorInfo; later ones are cut if all together are too long."""
     left = MAX_DETAIL_BYTES
     kept = {}
     for key, value in metadata.items():

@@ -29,16 +29,16 @@ from waystation_worker.testing.refusals import refusing
 from waystation_worker.values import Json, Model, write_struct
 
 START_OF_TIME = datetime(2026, 1, 1, 9, 0, tzinfo=UTC)
-"""What the clock shows where a test says nothing: the same in every run."""
+"""The default time of the clock: the same in every run."""
 
 
 def token_of(event_id: str, task_id: str, edit: int, attempt: int) -> str:
-    """The completion token of an attempt: readable, as nobody needs to be kept out here."""
+    """The completion token of an attempt: readable, as there is nothing to protect."""
     return f"token:{model.idempotency_key(event_id, task_id, edit)}/{attempt}"
 
 
 def attempt_of(token: str) -> Attempt | None:
-    """What a token stands for; None where it is none."""
+    """What a token names; None if it is invalid."""
     parts = re.fullmatch(r"token:([^:]+):([^:/]+)(?::edit-(\d+))?/(\d+)", token)
     if parts is None:
         return None
@@ -47,7 +47,7 @@ def attempt_of(token: str) -> Attempt | None:
 
 
 def number(count: int) -> str:
-    """An id that looks like one and is the same in every run."""
+    """An id in the usual format that is the same in every run."""
     return f"00000000-0000-7000-8000-{count:012d}"
 
 
@@ -64,8 +64,8 @@ async def call(
     add_history: Callable[[task_handler_service_pb2.HandleEventRequest], None] | None = None,
     dry_run: bool = False,
 ) -> Reply | AttemptError | Pending:
-    """What the task answers, checked as a router does; `payload` in place of the event's. A call that
-    took too long is a failed one."""
+    """The task's answer, checked as a router does; `payload` replaces the event's. A call that took too long
+    is a failed one."""
     request = task_handler_service_pb2.HandleEventRequest(
         task_id=task.task_id,
         attempt=attempt,
@@ -176,8 +176,8 @@ async def run_task(
 
 
 def as_json(value: Mapping[str, Any] | Model, place: str) -> dict[str, Json]:
-    """A copy as it comes out of the database: whole numbers are int, tuples are lists. Raises what the
-    client raises for what can't be sent, and what the server refuses."""
+    """A copy as it comes out of the database: whole numbers are int, tuples are lists. Raises the errors of
+    the client and the server for invalid values."""
     struct = Struct()
     write_struct(value, struct, place)
     with refusing():

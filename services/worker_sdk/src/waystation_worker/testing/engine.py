@@ -92,7 +92,7 @@ class TestEngine:
             raise WorkflowAlreadyExists(f"{name} exists already", code="ALREADY_EXISTS")
         first = as_json(data or {}, "data")
         numbers = count(1)
-        # Half of every chance is no jitter: tests want to know when.
+        # A chance of 0.5 means no jitter: times in tests are exact.
         providers = Providers(lambda: number(next(numbers)), lambda: 0.5, json_size)
         begun = actions.start(
             providers=providers,

@@ -1,5 +1,5 @@
-"""A store for one workflow instance in a few dictionaries: it writes what the rules decide, and
-says where everything stands. What is decided stands in `waystation_domain`, for the engine and here."""
+"""A store for one workflow instance in a few dictionaries: it writes what the rules of `waystation_domain`
+decide, like the engine."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ from waystation_worker.testing.answers import failed_of
 from waystation_worker.testing.records import DeadLetter
 
 HOLDER = "kit"
-"""Who has the leases of what is in call."""
+"""The router that has leased what is in call."""
 
 Place = tuple[str, str]
-"""An event's id and a task's: a delivery."""
+"""A delivery: an event's id and a task's."""
 
 
 @dataclass
 class StoredDeadLetter:
-    """A dead letter as the rules know it, and as tests see it."""
+    """A dead letter for the rules, and for tests."""
 
     dead_letter: OpenDeadLetter
     shown: DeadLetter
 
 
 class Memory:
-    """All that is kept of one instance."""
+    """Everything that is stored of one instance."""
 
     def __init__(self, begun: Start, rules: Rules, clock: Callable[[], datetime]) -> None:
         self._rules = rules
@@ -60,11 +60,11 @@ class Memory:
         due = None if begun.deadline is None else now + timedelta(seconds=begun.deadline)
         self.instance = replace(begun.instance, key=1, created_at=now, updated_at=now, deadline=due)
         self.events: dict[str, Event] = {}
-        # An ordered set: in which order seeds meet what is due must not change from run to run.
+        # An ordered set: the order for a seed must be the same in every run.
         self.outbox: dict[str, None] = {begun.event.event_id: None}
         self.deliveries: dict[Place, Delivery] = {}
         self.due: dict[Place, datetime] = {}
-        """When a delivery is called again, or a pending one is cut."""
+        """When a delivery is called again, or a pending one times out."""
         self.timers: dict[tuple[TimerKind, str], datetime] = {}
         if due is not None:
             self.timers[TimerKind.DEADLINE, ""] = due
@@ -77,24 +77,24 @@ class Memory:
     # --- where things stand ----------------------------------------------------------------------
 
     def treatment(self, event: Event) -> Treatment:
-        """What becomes of an event's deliveries now."""
+        """How an event's deliveries are treated now."""
         return treatment(self.instance, event)
 
     def rows_of(self, event_id: str) -> list[Delivery]:
-        """An event's open deliveries, as far as they have rows."""
+        """An event's open deliveries that have rows."""
         return [row for row in self.deliveries.values() if row.event_id == event_id]
 
     def pending(self) -> list[Delivery]:
-        """Those whose result is to follow."""
+        """Pending deliveries."""
         return [row for row in self.deliveries.values() if row.state is DeliveryState.PENDING]
 
     def held(self) -> list[tuple[Delivery, Event]]:
-        """Those that a retry of a dead letter lets go on."""
+        """Deliveries that continue when a dead letter is retried."""
         rows = (row for row in self.deliveries.values() if row.state is DeliveryState.HELD)
         return [(row, self.events[row.event_id]) for row in rows]
 
     def open_dead_letters(self) -> list[StoredDeadLetter]:
-        """Dead letters that nobody has retried or discarded."""
+        """Dead letters that are neither retried nor discarded."""
         return [one for one in self.dead_letters if one.dead_letter.state is DeadLetterState.OPEN]
 
     def is_open(self, event_id: str) -> bool:
@@ -105,12 +105,12 @@ class Memory:
     def state_of(self, event: Event) -> str:
         """PENDING, SETTLED, UNHANDLED or SKIPPED."""
         entries = (one.entry for one in self.history if one.entry.event_id == event.event_id)
-        # What client and system did to the workflow says nothing of the event that they raised by it.
+        # Actions of client and system do not settle the event that they raised.
         results = [entry.result for entry in entries if entry.action is None]
         return event_state(self.is_open(event.event_id), results)
 
     def _facts(self) -> Mapping[str, EventFacts]:
-        """Where every event stands that is not settled."""
+        """The facts of every event that is not settled."""
         rows: dict[str, dict[str, Delivery]] = {}
         for row in self.deliveries.values():
             rows.setdefault(row.event_id, {})[row.task_id] = row
@@ -131,7 +131,7 @@ class Memory:
             self.deliveries[place] = row
 
     def give_back(self) -> None:
-        """Nothing is in call any more: what has no outcome is to be called again."""
+        """No call is in flight any more: deliveries without an outcome are called again."""
         for place, row in self.deliveries.items():
             if row.state is DeliveryState.LEASED:
                 self.deliveries[place] = replace(row, state=DeliveryState.READY, leased_by=None)
@@ -140,7 +140,7 @@ class Memory:
 
     @contextmanager
     def drafting(self) -> Iterator[Draft]:
-        """A draft, written when the block ends; where the block raises, nothing is."""
+        """A draft, written when the block ends; not if the block raises."""
         draft = Draft(
             self.instance, facts=self._facts(), rules=self._rules, now=self.clock(), log=self._log
         )
@@ -148,7 +148,7 @@ class Memory:
         self._write(draft.commit())
 
     def fire(self, kind: TimerKind, ref: str) -> None:
-        """Does what a timer is for."""
+        """Fires a timer."""
         timed = [place[1] for place in self.timers if place[0] is TimerKind.EVENT]
         material = timers.FiringFacts(
             events=self.events,

@@ -11,7 +11,7 @@ from waystation_worker.errors import error_of
 
 @contextmanager
 def refusing() -> Iterator[None]:
-    """Raises what `Client` would raise where the block is refused."""
+    """Raises the errors that `Client` would raise for a refusal in the block."""
     try:
         yield
     except errors.WaystationError as refused:

@@ -1,4 +1,4 @@
-"""What a router does for one workflow, in memory: fires what is due, calls tasks, commits answers."""
+"""A router for one workflow, in memory: fires timers, calls tasks, commits answers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Hosts = Mapping[str, tuple[HandlerService, HostedTask]]
 
 @dataclass(frozen=True)
 class _Due:
-    """A delivery that is to be called."""
+    """A delivery to call."""
 
     event: Event
     task_id: str
@@ -37,7 +37,7 @@ class _Due:
 
 
 class Router:
-    """The deliveries of one workflow. `order` decides what is called with what, and what commits first."""
+    """The deliveries of one workflow. `order` decides what is called together, and what commits first."""
 
     def __init__(
         self,
@@ -58,12 +58,12 @@ class Router:
         # The attempt of each delivery whose duplicate was called.
         self._doubled: dict[Place, int] = {}
         self.conflicts = 0
-        """Answers that were thrown away because others had changed what they were made from."""
+        """Results that were dropped because others had changed the data that they read."""
 
     def next_due(self) -> datetime | None:
-        """When something is due that is not due yet."""
+        """When the next thing becomes due that is not due yet."""
         memory = self._memory
-        # That an event expires is nothing any more once it has settled.
+        # The expiry of a settled event has no effect.
         times = [
             at
             for (kind, ref), at in memory.timers.items()
@@ -79,16 +79,16 @@ class Router:
         return min((due for due in times if due > now), default=None)
 
     def task(self, task_id: str) -> TaskSpec:
-        """A task as it is registered."""
+        """A registered task."""
         return self._specs[task_id]
 
     def begin_again(self, event_id: str, task_id: str) -> None:
-        """A delivery is tried again from its first attempt, and that one is called twice, too."""
+        """A delivery is retried from its first attempt, and that one is called twice, too."""
         self._doubled.pop((event_id, task_id), None)
 
     async def round(self) -> bool:
-        """Does what needs no task, calls some of what is due, on one copy of the data, and commits the
-        answers. Says whether anything was due."""
+        """Does what needs no task, calls some due deliveries, with one copy of the data, and commits the
+        answers. Returns whether anything was due."""
         moved = False
         while self._fire_first() or self._settle_first():
             moved = True
@@ -109,7 +109,7 @@ class Router:
             if order.random() < 0.5:
                 answers.append((one, base, answer))
                 answers.append((one, base, await self._call(one)))
-            # Else whoever called it died before the commit: it is called again later.
+            # Otherwise its router died before the commit: it is called again later.
         order.shuffle(answers)
         for one, base, answer in answers:
             self._commit(one, base, answer)
@@ -141,7 +141,7 @@ class Router:
         return True
 
     def _settle_first(self) -> bool:
-        """Settles or holds the first event that no task is to be called for now."""
+        """Settles or holds the first event that no task has to be called for."""
         memory = self._memory
         for event_id in memory.outbox:
             event = memory.events[event_id]
@@ -186,7 +186,7 @@ class Router:
         )
 
     def _commit(self, one: _Due, base: int, outcome: Outcome) -> None:
-        """Takes one answer, computed from version `base`: it takes effect once, or not at all."""
+        """Commits one answer, computed from version `base`: it takes effect once, or not at all."""
         memory, event = self._memory, one.event
         tasks = self._tasks.resolve(event.event_type, memory.instance.workflow_type)
         service, _ = self._hosts[one.task_id]

@@ -156,7 +156,7 @@ class WorkflowRun:
 
     @property
     def _shown(self) -> Workflow:
-        """What a client sees of it."""
+        """The instance as a client sees it."""
         return to_workflow(context_to_proto(self._memory.instance))
 
     def _with_state(self, event: Event) -> EventWithState:
@@ -285,7 +285,7 @@ class WorkflowRun:
     def _follow(
         self, token: str, act: Callable[[Draft, Event, Delivery], None], *, fenced: bool
     ) -> None:
-        """Does something to the delivery that waits for it. `fenced`: only by its last attempt's token."""
+        """Changes a pending delivery. `fenced`: only with its last attempt's token."""
         memory, attempt = self._memory, attempt_of(token)
         with memory.drafting() as draft:
             where, row = AttemptState.OVER, None

@@ -15,7 +15,8 @@ from waystation_worker.workflows import Workflow
 
 
 def timeline(memory: Memory, shown: Workflow, seed: int) -> str:
-    """What happened, one line for each commit, and what it waits for now. `shown`: as a client sees it."""
+    """The history, one line for each commit, and what the workflow waits for now. `shown`: as a client sees
+    it."""
     head = f"{shown.id} ({shown.type}, seed {seed}): {shown.status}"
     return "\n".join([head, *_happened(memory), *_stands(memory, shown)])
 

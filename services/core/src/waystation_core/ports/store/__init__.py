@@ -1,11 +1,10 @@
-"""The store: what the engine asks of Postgres. One adapter, `waystation_core.store`.
+"""The store: what the engine needs from Postgres. One adapter, `waystation_core.store`.
 
-Three faces, by who asks: `EngineStore` carries the work (load, commit, sweep), `RegistryStore` knows
-handlers and tasks, `QueryStore` answers questions. All times are the database's, so that routers
-with wrong clocks agree. Every method raises StoreUnavailable when Postgres can't be reached or can't
-do its work (it is read-only, a privilege or a table is missing, anything that the call's own data
-does not explain), after which nothing or everything of the call has happened; repeating it as it is
-is safe.
+Three interfaces: `EngineStore` has the work (load, commit, sweep), `RegistryStore` handlers and tasks,
+`QueryStore` reads. All times are the database's, so that routers with wrong clocks agree. Every method raises
+StoreUnavailable if Postgres cannot be reached or cannot do its work (it is read-only, a privilege or a table
+is missing, anything that the call's own data does not explain); then nothing or everything of the call has
+happened, and repeating it unchanged is safe.
 """
 
 from __future__ import annotations
