@@ -152,6 +152,17 @@ async def in_call(world: World) -> None:
     await world.whole.endpoints.made(1)
 
 
+async def one_announced(world: World) -> None:
+    await world.whole.begin()
+
+
+async def second_in_call(world: World) -> None:
+    """For the event that the router's own commit of the first call raised."""
+    (first,) = await world.whole.endpoints.made(1)
+    world.on_call(first)
+    await world.whole.endpoints.made(2)
+
+
 async def told(world: World) -> None:
     """That the call is in hand; then it is answered. The next router's are at once."""
     if len(world.routers) > 1:
@@ -209,6 +220,7 @@ async def writes_again(world: World) -> None:
 BOTH = (FIRST, SECOND)
 UNDER_LOCK = {"commit": REFUSED}
 FIRED_UNDER_LOCK = {"commit": broken(RuntimeError("so each under its lock"))}
+ALL_ANNOUNCED = {"router_continues_locally": False}
 POOL = {"router_pool": "agents", "router_bindings": ("workflow.started",)}
 
 TABLE = (
@@ -240,7 +252,7 @@ TABLE = (
     Row("sweeper", "note_lost", untold, lost),
     Row("sweeper", "make_lost_due", untold, lost),
     Row("sweeper", "end_lapsed_pools", pool_is_over),
-    Row("relay", "make_due", not_taken, tasks=BOTH, late=ALL - CARRIED_OUT),
+    Row("relay", "make_due", not_taken, tasks=BOTH, late=ALL - CARRIED_OUT, settings=ALL_ANNOUNCED),
     *(
         Row(
             "relay",
@@ -314,5 +326,6 @@ TABLE = (
     Row("registry_copy", "changes", after=registered_late, then=known, call=2, tasks=()),
     Row("registry_copy", "snapshot", after=registered_late, then=known, call=2, tasks=()),
     Row("app", "probe", announced, then=writes_again),
+    Row("app", "make_due", one_announced, second_in_call, tasks=BOTH, answers=False, stops=True),
     Row("app", "leave", one_ready, in_call, answers=False, stops=True),
 )

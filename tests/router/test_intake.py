@@ -11,6 +11,7 @@ from router.given import INSTANCE
 from waystation_core.ports.store import Loaded
 from waystation_domain.commit import EventFacts
 from waystation_domain.model import Event, Status
+from waystation_router.admission import Admission
 from waystation_router.intake import LOADS_OF_AN_EVENT, Intake
 from waystation_router.ledger import Ledger
 
@@ -53,7 +54,7 @@ async def test_a_fault_in_taking_events_in_hand_keeps_none_of_them() -> None:
 
     store, queue = Store(), Queue()
     nothing = cast(Any, None)
-    intake = Intake(Ledger(), cast(Any, store), nothing, nothing, nothing)
+    intake = Intake(Ledger(), cast(Any, store), nothing)
     async with asyncio.timeout(10):
         await intake.run(cast(Any, queue))
     assert queue.acked[:2] == [1, 2]
@@ -99,10 +100,11 @@ async def _take_in(
 ) -> list[str]:
     """Lets the router take the batch in; the events that were handed on."""
     submitted: list[str] = []
-    committer = SimpleNamespace(submit=lambda handling: submitted.append(handling.event_id))
     registry = SimpleNamespace(resolve=resolve, generation=1)
-    nothing = cast(Any, None)
-    intake = Intake(ledger or Ledger(), store, cast(Any, registry), nothing, cast(Any, committer))
+    admission = Admission(
+        cast(Any, registry), cast(Any, None), lambda handling: submitted.append(handling.event_id)
+    )
+    intake = Intake(ledger or Ledger(), store, admission)
     async with asyncio.timeout(10):
         await intake.run(cast(Any, queue))
     await asyncio.sleep(0)

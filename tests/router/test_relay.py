@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, cast
 
 import pytest
 from router.whole import Made, WholeRouter, task
-from store.instances import a_start
+from store.instances import Engine, a_start
 from support.scripted_store import reply_lost
 from support.waiting import eventually
 
@@ -17,7 +17,22 @@ from waystation_core.ids import new_id
 from waystation_core.ports.broker import Announcement, AnnounceOutcome, level_of
 from waystation_core.ports.store import DueEvent
 from waystation_core.relay.relay import MOST_UNDER_WAY, Relay
+from waystation_core.store.connections import open_connections
 from waystation_router import sweeper
+
+
+@pytest.fixture
+async def whole(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WholeRouter]:
+    """One that announces all that it raises."""
+    connections = open_connections(database_url, size=8, name="test")
+    await connections.open(wait=True)
+    router = WholeRouter(
+        Engine(connections), database_url, monkeypatch, router_continues_locally=False
+    )
+    yield router
+    await router.stop()
+    await connections.close()
+
 
 HIGHEST = 255
 """A priority at which nothing is raised to the highest level any more."""

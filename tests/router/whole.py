@@ -148,8 +148,7 @@ class WholeRouter:
             database_url=url,  # type: ignore[arg-type]
             broker_url="memory://",  # type: ignore[arg-type]
             router_lease_seconds=5.0,
-            stop_grace_seconds=0.0,
-            **more,
+            **{"stop_grace_seconds": 0.0, **more},
         )
         self.router = Router(
             settings,

@@ -11,7 +11,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class RouterStatus(_message.Message):
-    __slots__ = ("router_id", "pool", "host", "started_at", "lease_remaining", "calls_in_flight", "results_committed")
+    __slots__ = ("router_id", "pool", "host", "started_at", "lease_remaining", "calls_in_flight", "results_committed", "events_announced", "events_continued")
     ROUTER_ID_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
@@ -19,6 +19,8 @@ class RouterStatus(_message.Message):
     LEASE_REMAINING_FIELD_NUMBER: _ClassVar[int]
     CALLS_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
     RESULTS_COMMITTED_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_ANNOUNCED_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_CONTINUED_FIELD_NUMBER: _ClassVar[int]
     router_id: str
     pool: str
     host: str
@@ -26,7 +28,9 @@ class RouterStatus(_message.Message):
     lease_remaining: _duration_pb2.Duration
     calls_in_flight: int
     results_committed: int
-    def __init__(self, router_id: _Optional[str] = ..., pool: _Optional[str] = ..., host: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., lease_remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., calls_in_flight: _Optional[int] = ..., results_committed: _Optional[int] = ...) -> None: ...
+    events_announced: int
+    events_continued: int
+    def __init__(self, router_id: _Optional[str] = ..., pool: _Optional[str] = ..., host: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., lease_remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., calls_in_flight: _Optional[int] = ..., results_committed: _Optional[int] = ..., events_announced: _Optional[int] = ..., events_continued: _Optional[int] = ...) -> None: ...
 
 class QueueStatus(_message.Message):
     __slots__ = ("name", "messages_ready", "pool", "bindings", "routers", "no_router_since", "lapses_at")

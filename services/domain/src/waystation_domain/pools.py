@@ -32,6 +32,8 @@ class Pool:
     """When one of its routers last renewed its lease; None for the default pool."""
     lapses_at: datetime | None = None
     """When its queue is deleted if no router joins; None for the default pool."""
+    calls_in_flight: int = 0
+    """Of its live routers, as each reported last."""
 
     def takes(self, event_type: str) -> bool:
         """Whether one of its bindings matches this type."""
@@ -125,6 +127,9 @@ class EventTypes:
 
 EVERY_TYPE = EventTypes()
 
+MOST_TYPES_REMEMBERED = 10_000
+"""Event types whose pool is remembered between two looks."""
+
 
 class Pools:
     """How event types are divided between one pool and the others, as of the last look at them."""
@@ -134,6 +139,21 @@ class Pools:
         self._there = tuple(there)
         self._live = [pool for pool in there if pool.routers]
         self._sharing: dict[tuple[str, ...], int] = {}
+        self._queues: dict[str, bool] = {}
+
+    @property
+    def own(self) -> Pool:
+        """The router's own pool, as of that look."""
+        return next((pool for pool in self._there if pool.name == self._own.name), self._own)
+
+    def is_own(self, event_type: str) -> bool:
+        """Whether its own queue gets announcements of this type."""
+        if (known := self._queues.get(event_type)) is None:
+            if len(self._queues) >= MOST_TYPES_REMEMBERED:
+                self._queues.clear()
+            known = queue_of(event_type, self._there).name == self._own.name
+            self._queues[event_type] = known
+        return known
 
     @property
     def announced(self) -> EventTypes:

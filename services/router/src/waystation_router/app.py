@@ -26,9 +26,11 @@ from waystation_core.rpc.addresses import servers_of
 from waystation_domain.endpoints import Allowlist
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.pools import Pool, PoolRefused
+from waystation_router.admission import Admission
 from waystation_router.calls import Calls
 from waystation_router.claims import Claims
 from waystation_router.committer import Committer
+from waystation_router.continuation import Continuation
 from waystation_router.endpoints import EndpointDirectory
 from waystation_router.endpoints.pointed import PointedEndpoints
 from waystation_router.intake import Intake
@@ -104,6 +106,7 @@ class Router:
             router_id=self.router_id,
             call_again=self._call,
             on_parked=lambda since: self._sweeper.parked(since),
+            continue_with=lambda portions: self._continuation.continue_with(portions),
             contact=self._contact,
             in_doubt=in_doubt,
             lease_is_held=lambda: self._lease.is_held,
@@ -111,7 +114,18 @@ class Router:
         self._calls = Calls(
             self._ledger, store, self._endpoints, pools, self._registry, self._committer.submit
         )
-        self._intake = Intake(self._ledger, store, self._registry, self._calls, self._committer)
+        admission = Admission(self._registry, self._calls, self._committer.submit)
+        self._intake = Intake(self._ledger, store, admission)
+        self._continuation = Continuation(
+            enabled=settings.router_continues_locally,
+            most_in_hand=settings.router_prefetch // 2,
+            ledger=self._ledger,
+            pools=pools,
+            admit=lambda handling: admission.admit(handling, suspect=False),
+            unacknowledged=lambda: self._intake.unacknowledged,
+            buffered=lambda: self._intake.buffered,
+            calls_in_flight=lambda: self._calls.in_flight,
+        )
         self._lease = Lease(
             store,
             self.router_id,
@@ -189,6 +203,7 @@ class Router:
 
     async def stop(self) -> None:
         """Takes nothing new, lets calls in flight finish within the grace, commits, and gives back the rest."""
+        self._continuation.stop()
         await self._sweeper.stop()
         if self._subscription is not None:
             await self._subscription.stop()
@@ -205,6 +220,9 @@ class Router:
             await self._subscription.close()
         await self._lease.stop()
         try:
+            # Messages go back to the queue; what came without one goes by its outbox row.
+            if left := self._continuation.left():
+                await self._store.make_due(left)
             await self._store.leave(self.router_id)
         except StoreUnavailable:
             log.warning("lease_left_to_lapse", router_id=self.router_id)
@@ -246,5 +264,7 @@ class Router:
         return RouterReport(
             calls_in_flight=self._calls.in_flight,
             results_committed=self._committer.results_committed,
+            events_announced=self._relay.events_announced,
+            events_continued=self._continuation.events,
             endpoints=self._endpoints.report(),
         )

@@ -51,6 +51,7 @@ class Committer:
         router_id: str,
         call_again: Callable[[Handling, Call], None],
         on_parked: Callable[[float], None],
+        continue_with: Callable[[Sequence[Portion]], frozenset[str]],
         contact: Contact,
         in_doubt: asyncio.Event,
         lease_is_held: Callable[[], bool],
@@ -61,6 +62,7 @@ class Committer:
         self._relay = relay
         self._router_id = router_id
         self._rules = decisions.rules
+        self._continue_with = continue_with
         self._contact = contact
         self._retries = Retries("commit_repeated")
         self._locked = LockedCommits(decisions, registry, router_id)
@@ -124,10 +126,7 @@ class Committer:
             if fast:
                 keys = await self._write(fast)
                 done = [portion for portion in fast if portion.state.instance.key in keys]
-                self._relay.committed(
-                    [portion.commit for portion in done if portion.commit is not None]
-                )
-                self._conclusions.of(done)
+                self._go_on(done)
         except Exception:
             # A fault here must not end the router's work: what was in the batch is still in hand
             # and is decided again under its locks, by which time the log has the reason.
@@ -139,6 +138,18 @@ class Committer:
                 task = job("commit alone", self._commit_alone(portion))
                 self._slow.add(task)
                 task.add_done_callback(self._slow.discard)
+
+    def _go_on(self, done: Sequence[Portion]) -> None:
+        """What follows from these commits here, and for others: what is continued here is not announced."""
+        continued: frozenset[str] = frozenset()
+        try:
+            self._conclusions.of(done)
+            continued = self._continue_with(done)
+        finally:
+            self._relay.committed(
+                [portion.commit for portion in done if portion.commit is not None],
+                continued=continued,
+            )
 
     async def _commit_alone(self, portion: Portion) -> None:
         try:

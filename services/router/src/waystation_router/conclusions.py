@@ -12,6 +12,7 @@ from waystation_domain.model import DeliveryState
 from waystation_domain.outcomes import Verdict
 from waystation_domain.results import CONFLICTS_BEFORE_TURN
 from waystation_domain.task_spec import TaskSpec
+from waystation_router.delivery_log import DeliveryLog
 from waystation_router.ledger import UNKNOWN, Call, Handling, Ledger
 from waystation_router.portions import Portion, Touched
 from waystation_router.turns import Turns
@@ -39,6 +40,7 @@ class Conclusions:
         self._on_parked = on_parked
         self._in_doubt = in_doubt
         self._turns = Turns(submit)
+        self._log = DeliveryLog()
         self.results = 0
 
     def of(self, portions: Sequence[Portion]) -> None:
@@ -141,12 +143,4 @@ class Conclusions:
             if verdict is Verdict.DUPLICATE:
                 # The delivery may have been claimed for a later attempt while this one was in doubt.
                 self._in_doubt.set()
-            log.info(
-                "delivery",
-                event_id=handling.event_id,
-                event_type=handling.event.event_type,
-                task_id=call.task.task_id,
-                workflow_instance_id=handling.state.instance.workflow_instance_id,
-                attempt=call.attempt,
-                verdict=verdict.value,
-            )
+            self._log.concluded(handling, call, verdict)

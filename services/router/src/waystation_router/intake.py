@@ -14,15 +14,10 @@ import structlog
 from waystation_core.background import Retries, job, wait_before
 from waystation_core.ports.broker import Received, Subscription, Token
 from waystation_core.ports.store import EngineStore, Loaded
-from waystation_core.registry_copy import RegistryCopy
-from waystation_domain import lifecycle
 from waystation_domain.commit import EventFacts
 from waystation_domain.errors import StoreUnavailable
-from waystation_domain.lifecycle import Treatment
-from waystation_domain.model import Delivery, DeliveryState
-from waystation_router.calls import Calls
-from waystation_router.committer import Committer
-from waystation_router.ledger import Call, Handling, Ledger, Message
+from waystation_router.admission import Admission
+from waystation_router.ledger import Ledger, Message
 
 log = structlog.get_logger(__name__)
 
@@ -42,21 +37,28 @@ class Intake:
         self,
         ledger: Ledger,
         store: EngineStore,
-        registry: RegistryCopy,
-        calls: Calls,
-        committer: Committer,
+        admission: Admission,
     ) -> None:
         self._ledger = ledger
         self._store = store
-        self._registry = registry
-        self._calls = calls
-        self._committer = committer
+        self._admission = admission
+        self._unacknowledged = 0
         self._loading: dict[str, list[Message]] = {}
         self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._retries = Retries("load_failed")
         self._acks: list[Token] = []
         self._subscription: Subscription | None = None
+
+    @property
+    def buffered(self) -> int:
+        """Messages that wait to be looked at."""
+        return self._subscription.buffered if self._subscription is not None else 0
+
+    @property
+    def unacknowledged(self) -> int:
+        """Messages in this router, those that wait included."""
+        return self.buffered + self._unacknowledged
 
     async def run(self, subscription: Subscription) -> None:
         """Returns when the subscription is stopped and what was taken is handed on."""
@@ -87,6 +89,7 @@ class Intake:
 
     def _admit_known(self, received: Sequence[Received]) -> tuple[list[str], set[str]]:
         """Hands on events that need no load; answers with the ids of the others."""
+        self._unacknowledged += len(received)
         wanted: list[str] = []
         suspects: set[str] = set()
         for one in received:
@@ -111,7 +114,7 @@ class Intake:
                         event, state, EventFacts(True, announcements=1), state.instance.revision
                     )
                     handling.messages.append(message)
-                    self._admit(handling, suspect=False)
+                    self._admission.admit(handling, suspect=False)
                 else:
                     self._loading[event_id] = [message]
                     wanted.append(event_id)
@@ -120,6 +123,7 @@ class Intake:
         return wanted, suspects
 
     def _ack(self, token: Token) -> None:
+        self._unacknowledged -= 1
         if not self._acks:
             # Acks of one turn of the loop go together.
             asyncio.get_running_loop().call_soon(self._flush_acks)
@@ -221,33 +225,7 @@ class Intake:
             event, self._ledger.state(key), facts, loaded.instances[key].revision
         )
         handling.messages += messages
-        self._admit(
+        self._admission.admit(
             handling,
             suspect=event_id in suspects or facts.announcements > SUSPECT_AFTER_ANNOUNCEMENTS,
         )
-
-    def _admit(self, handling: Handling, *, suspect: bool) -> None:
-        """Fixes the event's tasks as the registry has them now, and has them called."""
-        event, instance = handling.event, handling.state.instance
-        handling.tasks = self._registry.resolve(event.event_type, instance.workflow_type)
-        handling.generation = self._registry.generation
-        treatment = lifecycle.treatment(instance, event)
-        if not handling.tasks or treatment is not Treatment.DELIVER:
-            self._committer.submit(handling)
-            return
-        if event.expires_at is not None and not suspect:
-            # Leased or given up first, by the database's clock; the commit has its tasks called.
-            handling.holds = True
-            self._committer.submit(handling)
-            return
-        for task in handling.tasks:
-            call = Call(task)
-            handling.calls[task.task_id] = call
-            if suspect:
-                call.row = Delivery(event.event_id, task.task_id, DeliveryState.READY, suspect=True)
-        if suspect:
-            log.info("suspect", event_id=event.event_id, event_type=event.event_type)
-            self._committer.submit(handling)
-        else:
-            for call in handling.calls.values():
-                self._calls.start(handling, call)

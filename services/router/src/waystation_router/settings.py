@@ -32,6 +32,9 @@ class RouterSettings(ServerSettings):
     """0: any free port."""
     router_prefetch: int = Field(default=1_000, ge=1, le=65_535)
     """Messages that this router holds unacknowledged at most."""
+    router_continues_locally: bool = True
+    """Whether it handles the events that its own commits raise itself, while it has room; false: each goes
+    over RabbitMQ."""
     router_lease_seconds: float = Field(default=10.0, ge=1.0, le=300.0)
     """After so long without renewal other routers take over its calls."""
     router_database_connections: int = Field(default=8, ge=4, le=100)

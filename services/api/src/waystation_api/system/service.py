@@ -65,6 +65,8 @@ class SystemService(system_service_pb2_grpc.SystemServiceServicer):
                 host=router.host,
                 calls_in_flight=router.calls_in_flight,
                 results_committed=router.results_committed,
+                events_announced=router.events_announced,
+                events_continued=router.events_continued,
             )
             set_timestamp(message.started_at, router.started_at)
             set_duration(message.lease_remaining, router.lease_remaining)

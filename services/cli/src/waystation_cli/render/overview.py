@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from waystation.v1.system_pb2 import QueueStatus
+from waystation.v1.system_pb2 import QueueStatus, RouterStatus
 from waystation.v1.system_service_pb2 import GetSystemStatusResponse
 from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation_cli.render import names
@@ -107,7 +107,8 @@ def status_view(status: GetSystemStatusResponse, address: str) -> list[Renderabl
     parts: list[RenderableType] = [title, facts, ""]
     if status.routers:
         routers = table(
-            *("ROUTER", "POOL", "HOST", f"STARTED ({zone()})", "LEASE LEFT", "IN CALL", "COMMITTED")
+            *("ROUTER", "POOL", "HOST", f"STARTED ({zone()})", "LEASE LEFT", "IN CALL", "COMMITTED"),
+            "CONTINUED",
         )
         for router in status.routers:
             routers.add_row(
@@ -118,6 +119,7 @@ def status_view(status: GetSystemStatusResponse, address: str) -> list[Renderabl
                 length(router.lease_remaining),
                 str(router.calls_in_flight),
                 str(router.results_committed),
+                _continued(router),
             )
         parts.append(routers)
     else:
@@ -135,6 +137,12 @@ def status_view(status: GetSystemStatusResponse, address: str) -> list[Renderabl
         parts += ["", queues]
         parts += [_without_routers(queue) for queue in status.queues if queue.HasField("lapses_at")]
     return parts
+
+
+def _continued(router: RouterStatus) -> str:
+    """How many of its events a router handled itself; the others went over RabbitMQ."""
+    raised = router.events_announced + router.events_continued
+    return f"{router.events_continued / raised:.0%}" if raised else "-"
 
 
 def _without_routers(queue: QueueStatus) -> Text:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Container, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 import structlog
@@ -50,15 +50,19 @@ class Relay:
         self._levels = FairLevels()
         self._under_way: set[asyncio.Task[Any]] = set()
         self._events_under_way = 0
+        self.events_announced = 0
+        """For the first time, since the start."""
         # Events that could not be made due.
         self._not_due: deque[str] = deque(maxlen=MOST_UNDER_WAY)
         self._not_announced = Retries("announcements_left_to_the_sweeper")
         self._not_taken = Retries("announcements_not_taken")
         self._not_made_due = Retries("announcements_not_made_due")
 
-    def committed(self, commits: Sequence[InstanceCommit]) -> None:
-        """Announces the events of these commits and sends notices of their instances. Commits without changes
-        are ignored."""
+    def committed(
+        self, commits: Sequence[InstanceCommit], *, continued: Container[str] = ()
+    ) -> None:
+        """Announces the events of these commits, except those that the caller has `continued`, and sends
+        notices of their instances. Commits without changes are ignored."""
         if self._not_due:
             self._make_due_again()
         commits = [commit for commit in commits if not commit.is_empty]
@@ -66,6 +70,7 @@ class Relay:
             self._of_commit(event, commit.after)
             for commit in commits
             for event in commit.outbox_add
+            if event.event_id not in continued
         ]
         if raised:
             self._announce(_grouped(raised))
@@ -144,6 +149,7 @@ class Relay:
             self._not_announced.failed(None, events=events)
             return
         self._not_announced.over()
+        self.events_announced += events
         self._events_under_way += events
         self._begin("announce", self._announced(batch)).add_done_callback(
             lambda _: self._release(events)

@@ -33,23 +33,27 @@ WITH before AS (
     WHERE pool = %(pool)s AND lapses_at > now() RETURNING pool
 )
 INSERT INTO routers (router_id, pool, host, lease_until, calls_in_flight, results_committed, report,
-    bindings)
+    bindings, events_announced, events_continued)
 VALUES (%(id)s::uuid, %(pool)s, %(host)s, now() + make_interval(secs => %(lease)s), %(calls)s,
-    %(results)s, %(report)s::json, %(bindings)s::json)
+    %(results)s, %(report)s::json, %(bindings)s::json, %(announced)s, %(continued)s)
 ON CONFLICT (router_id) DO UPDATE SET
     lease_until = GREATEST(routers.lease_until, excluded.lease_until),
     calls_in_flight = excluded.calls_in_flight, results_committed = excluded.results_committed,
-    report = excluded.report
+    report = excluded.report, events_announced = excluded.events_announced,
+    events_continued = excluded.events_continued
 RETURNING COALESCE((SELECT lease_until > now() FROM before), false), EXISTS (SELECT 1 FROM seen)
 """
 
-_LIVE = "(SELECT count(*) FROM routers r WHERE r.pool = p.pool AND r.lease_until > now())"
+_LIVE = """LATERAL (
+    SELECT count(*) AS routers, COALESCE(sum(calls_in_flight), 0) AS calls FROM routers r
+    WHERE r.pool = p.pool AND r.lease_until > now()
+) live"""
 _POOLS = f"""
-SELECT p.pool, '[]'::json, {_LIVE}, 0::float8, NULL::timestamptz, NULL::timestamptz
-FROM (VALUES (%s::text)) p(pool)
+SELECT p.pool, '[]'::json, live.routers, 0::float8, NULL::timestamptz, NULL::timestamptz, live.calls
+FROM (VALUES (%s::text)) p(pool), {_LIVE}
 UNION ALL
-(SELECT p.pool, p.bindings, {_LIVE}, p.expires_seconds, p.seen_at, p.lapses_at
- FROM pools p WHERE p.lapses_at > now() ORDER BY p.pool)
+(SELECT p.pool, p.bindings, live.routers, p.expires_seconds, p.seen_at, p.lapses_at, live.calls
+ FROM pools p, {_LIVE} WHERE p.lapses_at > now() ORDER BY p.pool)
 """
 
 
@@ -91,6 +95,8 @@ class Membership:
             "results": report.results_committed,
             "report": json_text(dict(report.endpoints)),
             "bindings": json_text(list(bindings)) if bindings else None,
+            "announced": report.events_announced,
+            "continued": report.events_continued,
         }
         async with connection_of(self._pool) as connection:
             renewed = await (await connection.execute(_HEARTBEAT, parameters)).fetchone()
@@ -104,6 +110,6 @@ async def pools_of(connection: Connection) -> tuple[Pool, ...]:
     """All existing pools, the default one first, then by name."""
     found = await (await connection.execute(_POOLS, (DEFAULT_POOL,))).fetchall()
     return tuple(
-        Pool(name, tuple(bindings), routers, expires, seen_at, lapses_at)
-        for name, bindings, routers, expires, seen_at, lapses_at in found
+        Pool(name, tuple(bindings), routers, expires, seen_at, lapses_at, int(calls))
+        for name, bindings, routers, expires, seen_at, lapses_at, calls in found
     )

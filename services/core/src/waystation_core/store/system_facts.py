@@ -53,7 +53,7 @@ async def system_facts(connection: Connection, namespace: str) -> SystemFacts:
     cursor = await connection.execute(
         "SELECT router_id::text, pool, host, started_at, "
         "extract(epoch FROM lease_until - now())::float8, calls_in_flight, "
-        "results_committed, report FROM routers WHERE lease_until > now() "
+        "results_committed, events_announced, events_continued, report FROM routers WHERE lease_until > now() "
         "ORDER BY router_id"
     )
     routers = await cursor.fetchall()
@@ -66,7 +66,7 @@ async def system_facts(connection: Connection, namespace: str) -> SystemFacts:
     handlers = [row[0] for row in await cursor.fetchall()]
     assert numbers is not None
     return SystemFacts(
-        routers=tuple(RouterFact(*row[:7]) for row in routers),
+        routers=tuple(RouterFact(*row[:9]) for row in routers),
         outbox_size=numbers[0],
         deliveries=numbers[1],
         oldest_unsettled_event_id=oldest[0] if oldest is not None else None,
@@ -78,7 +78,7 @@ async def system_facts(connection: Connection, namespace: str) -> SystemFacts:
         workflows_estimated=workflows.estimated,
         handlers=len(handlers),
         unreachable_handlers=sum(
-            _is_unreachable([row[7].get(handler) for row in routers]) for handler in handlers
+            _is_unreachable([row[9].get(handler) for row in routers]) for handler in handlers
         ),
         pools=pools,
     )

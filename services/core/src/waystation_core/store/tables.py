@@ -272,6 +272,10 @@ routers = Table(
     # was in its hand, or given back.
     Column("compared_at", DateTime(timezone=True)),
     Column("in_hand_before", DateTime(timezone=True)),
+    # Of the events that its commits raised: those that went over the broker, and those that it handled
+    # itself.
+    Column("events_announced", BigInteger, nullable=False, server_default=text("0")),
+    Column("events_continued", BigInteger, nullable=False, server_default=text("0")),
 )
 
 # Pools other than the default one, also for a while after their last router: their queues still hold

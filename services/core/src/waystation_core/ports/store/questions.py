@@ -214,6 +214,8 @@ class RouterFact:
     lease_remaining: float
     calls_in_flight: int
     results_committed: int
+    events_announced: int
+    events_continued: int
 
 
 @dataclass(frozen=True, slots=True)

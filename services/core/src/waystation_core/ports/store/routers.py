@@ -46,6 +46,10 @@ class RouterReport:
     results_committed: int
     endpoints: Mapping[str, JsonObject]
     """By handler_id: reachable, last_error, calls_in_flight."""
+    events_announced: int = 0
+    """Events that its commits raised and that went over the broker."""
+    events_continued: int = 0
+    """Those that it handled itself at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,53 @@
+"""What is done with an event that was taken in hand: its tasks are fixed, and called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from waystation_core.registry_copy import RegistryCopy
+from waystation_domain import lifecycle
+from waystation_domain.lifecycle import Treatment
+from waystation_domain.model import Delivery, DeliveryState
+from waystation_router.calls import Calls
+from waystation_router.ledger import Call, Handling
+
+log = structlog.get_logger(__name__)
+
+
+class Admission:
+    """Admits events; `submit` is called with those that have something to be committed first."""
+
+    def __init__(
+        self, registry: RegistryCopy, calls: Calls, submit: Callable[[Handling], None]
+    ) -> None:
+        self._registry = registry
+        self._calls = calls
+        self._submit = submit
+
+    def admit(self, handling: Handling, *, suspect: bool) -> None:
+        """Fixes the event's tasks as the registry has them now, and has them called."""
+        event, instance = handling.event, handling.state.instance
+        handling.tasks = self._registry.resolve(event.event_type, instance.workflow_type)
+        handling.generation = self._registry.generation
+        treatment = lifecycle.treatment(instance, event)
+        if not handling.tasks or treatment is not Treatment.DELIVER:
+            self._submit(handling)
+            return
+        if event.expires_at is not None and not suspect:
+            # Leased or given up first, by the database's clock; the commit has its tasks called.
+            handling.holds = True
+            self._submit(handling)
+            return
+        for task in handling.tasks:
+            call = Call(task)
+            handling.calls[task.task_id] = call
+            if suspect:
+                call.row = Delivery(event.event_id, task.task_id, DeliveryState.READY, suspect=True)
+        if suspect:
+            log.info("suspect", event_id=event.event_id, event_type=event.event_type)
+            self._submit(handling)
+        else:
+            for call in handling.calls.values():
+                self._calls.start(handling, call)

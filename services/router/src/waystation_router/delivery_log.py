@@ -1,0 +1,55 @@
+"""A line of log for each delivery, as long as they are few: at a thousand a second the lines would cost more
+than reading them is worth.
+
+What failed, and what came twice, always has its line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from waystation_domain.outcomes import Reply, Verdict
+from waystation_router.ledger import Call, Handling
+
+log = structlog.get_logger(__name__)
+
+LINES_EACH_SECOND = 20
+
+
+class DeliveryLog:
+    """Writes them. What is left out of a second is counted in a line at its end."""
+
+    def __init__(self) -> None:
+        self._lines = 0
+        self._left_out = 0
+        self._second: asyncio.TimerHandle | None = None
+
+    def concluded(self, handling: Handling, call: Call, verdict: Verdict) -> None:
+        """A result was committed, or found to be there already."""
+        if self._second is None:
+            self._second = asyncio.get_running_loop().call_later(1.0, self._end_second)
+        worked = call.result is not None and isinstance(call.result.outcome, Reply)
+        if verdict is Verdict.APPLIED and worked:
+            if self._lines >= LINES_EACH_SECOND:
+                self._left_out += 1
+                return
+            self._lines += 1
+        log.info(
+            "delivery",
+            event_id=handling.event_id,
+            event_type=handling.event.event_type,
+            task_id=call.task.task_id,
+            workflow_instance_id=handling.state.instance.workflow_instance_id,
+            attempt=call.attempt,
+            verdict=verdict.value,
+        )
+
+    def _end_second(self) -> None:
+        if self._left_out:
+            log.info(
+                "deliveries", applied=self._lines + self._left_out, without_line=self._left_out
+            )
+        self._lines = self._left_out = 0
+        self._second = None

@@ -1,0 +1,53 @@
+"""Many deliveries are counted in the log, not listed; what failed is always listed."""
+
+from typing import Any
+
+from router.given import INSTANCE
+from structlog.testing import capture_logs
+
+from waystation_core.ports.store import Loaded
+from waystation_domain.commit import EventFacts
+from waystation_domain.model import Event
+from waystation_domain.outcomes import AttemptError, CallResult, Reply, Verdict
+from waystation_domain.task_spec import TaskSpec
+from waystation_router.delivery_log import LINES_EACH_SECOND, DeliveryLog
+from waystation_router.ledger import Call, Ledger
+
+TASK = TaskSpec("score", "claims", ("asked",), ("claim",))
+FAILED = AttemptError("INTERNAL", "KeyError", "'name'")
+
+
+def _lines(
+    number: int, outcome: Reply | AttemptError, verdict: Verdict = Verdict.APPLIED
+) -> list[Any]:
+    ledger = Ledger()
+    ledger.learn(Loaded({}, {1: INSTANCE}, {}))
+    event = Event("01a20000-0000-7000-8000-000000000001", "asked", {}, "split", version=2)
+    handling = ledger.open(event, ledger.state(1), EventFacts(True), 3)
+    call = Call(TASK, result=CallResult(TASK, attempt=1, base_version=1, outcome=outcome))
+    log = DeliveryLog()
+    with capture_logs() as lines:
+        for _ in range(number):
+            log.concluded(handling, call, verdict)
+        log._end_second()
+    return lines
+
+
+async def test_few_deliveries_have_a_line_each() -> None:
+    lines = _lines(LINES_EACH_SECOND, Reply((), reads=()))
+    assert [line["event"] for line in lines] == ["delivery"] * LINES_EACH_SECOND
+
+
+async def test_many_deliveries_are_counted_at_the_end_of_the_second() -> None:
+    *first, last = _lines(LINES_EACH_SECOND + 500, Reply((), reads=()))
+    assert len(first) == LINES_EACH_SECOND
+    assert (last["event"], last["applied"], last["without_line"]) == (
+        "deliveries",
+        LINES_EACH_SECOND + 500,
+        500,
+    )
+
+
+async def test_what_failed_or_came_twice_has_its_line_however_many() -> None:
+    assert len(_lines(200, FAILED)) == 200
+    assert len(_lines(200, Reply((), reads=()), Verdict.DUPLICATE)) == 200
