@@ -3,6 +3,7 @@
 from mutants.catalogue import (
     commits,
     conflicts,
+    continuation,
     deliveries,
     five,
     groups,
@@ -21,6 +22,7 @@ from mutants.mutant import Mutant
 MUTANTS: tuple[Mutant, ...] = (
     *commits.MUTANTS,
     *conflicts.MUTANTS,
+    *continuation.MUTANTS,
     *deliveries.MUTANTS,
     *groups.MUTANTS,
     *statuses.MUTANTS,

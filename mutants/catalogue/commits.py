@@ -122,10 +122,10 @@ MUTANTS = (
         "router/intake.py",
         (
             (
-                "        handling.messages += messages\n        self._admit(\n",
+                "        handling.messages += messages\n        self._admission.admit(\n",
                 "        for message in messages:\n"
                 "            message.release()\n"
-                "        self._admit(\n",
+                "        self._admission.admit(\n",
             ),
         ),
         killers=(

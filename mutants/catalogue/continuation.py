@@ -1,0 +1,89 @@
+"""Local continuation: what a router may handle itself, and what is kept of it."""
+
+from mutants.mutant import Mutant
+
+_TESTS = "tests/router/test_continuation.py::"
+_FILE = "router/continuation.py"
+
+MUTANTS = (
+    Mutant(
+        "a_continued_event_is_announced_too",
+        "An event is in one router's hands",
+        "core/relay/relay.py",
+        (("if event.event_id not in continued", "if True"),),
+        killers=(f"{_TESTS}test_what_a_commit_raises_is_handled_here_without_the_broker",),
+    ),
+    Mutant(
+        "a_continued_call_gets_no_lease",
+        "A call that lasts gets a lease before others would announce its event",
+        "router/sweeper.py",
+        (
+            (
+                "            if handling.messages and handling.facts.in_outbox and handling.calls",
+                "            if any(message.token[1] for message in handling.messages)"
+                " and handling.facts.in_outbox and handling.calls",
+            ),
+        ),
+        killers=(
+            f"{_TESTS}test_a_call_that_lasts_gets_a_lease_before_others_would_announce_its_event",
+        ),
+    ),
+    Mutant(
+        "a_stopped_router_keeps_what_it_continued",
+        "What a router that stops has in hand is due at once",
+        "router/app.py",
+        (("if left := self._continuation.left():", "if left := []:"),),
+        killers=(f"{_TESTS}test_what_a_stopping_router_has_in_hand_is_due_at_once",),
+    ),
+    Mutant(
+        "a_stopping_router_goes_on",
+        "A chain of events does not keep a router that is told to stop",
+        "router/app.py",
+        (("        self._continuation.stop()\n", ""),),
+        killers=(f"{_TESTS}test_a_router_that_stops_begins_nothing_new",),
+    ),
+    Mutant(
+        "what_is_continued_has_no_bound",
+        "A router has no more in hand than its window allows",
+        _FILE,
+        (("- self._unacknowledged() - len(self._in_hand)", ""),),
+        killers=(f"{_TESTS}test_what_is_in_hand_takes_room_until_it_is_settled_or_leased",),
+    ),
+    Mutant(
+        "a_chain_passes_what_waits",
+        "Messages that wait come first",
+        _FILE,
+        (("if self._buffered() > MOST_BUFFERED:", "if False:"),),
+        killers=(f"{_TESTS}test_nothing_passes_messages_that_wait",),
+    ),
+    Mutant(
+        "a_fan_out_stays_in_one_router",
+        "A wide fan-out is shared",
+        _FILE,
+        (("len(raised) > MOST_OF_A_COMMIT and self._has_others()", "False"),),
+        killers=(f"{_TESTS}test_a_wide_fan_out_is_shared_with_other_routers",),
+    ),
+    Mutant(
+        "a_busy_router_keeps_its_events",
+        "A router that is busier than others leaves events to them",
+        _FILE,
+        (("self._enabled and self._is_not_busier_than_others()", "self._enabled"),),
+        killers=(f"{_TESTS}test_a_router_that_is_busier_than_others_leaves_events_to_them",),
+    ),
+    Mutant(
+        "another_pools_event_is_continued",
+        "A pool's events are handled by its own routers",
+        _FILE,
+        (("self._pools.now.is_own(event.event_type) and self._take(", "self._take("),),
+        killers=(f"{_TESTS}test_only_types_of_its_own_pool_are_continued",),
+    ),
+    Mutant(
+        "failures_are_counted_not_listed",
+        "What failed has its line of log",
+        "router/delivery_log.py",
+        (("if verdict is Verdict.APPLIED and worked:", "if True:"),),
+        killers=(
+            "tests/router/test_delivery_log.py::test_what_failed_or_came_twice_has_its_line_however_many",
+        ),
+    ),
+)
