@@ -107,7 +107,15 @@ def status_view(status: GetSystemStatusResponse, address: str) -> list[Renderabl
     parts: list[RenderableType] = [title, facts, ""]
     if status.routers:
         routers = table(
-            *("ROUTER", "POOL", "HOST", f"STARTED ({zone()})", "LEASE LEFT", "IN CALL", "COMMITTED"),
+            *(
+                "ROUTER",
+                "POOL",
+                "HOST",
+                f"STARTED ({zone()})",
+                "LEASE LEFT",
+                "IN CALL",
+                "COMMITTED",
+            ),
             "CONTINUED",
         )
         for router in status.routers:
