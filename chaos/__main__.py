@@ -40,6 +40,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, help="where the run is written (chaos/runs/...)")
     parser.add_argument("--soak", action="store_true", help="no faults, and half the rate")
     parser.add_argument("--check", type=Path, help="only check this folder again")
+    parser.add_argument(
+        "--forked", action="store_true", help="start processes by forking: quicker, for short runs"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the folder of a clean run too")
     return parser.parse_args()
 
@@ -75,6 +78,7 @@ def _run(options: argparse.Namespace, seed: int, path: Path) -> Verdict:
             kinds=options.kinds,
             lost_replies=options.lost_replies,
             schedule=options.schedule,
+            forked=options.forked,
         ),
         folder,
     )

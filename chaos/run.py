@@ -48,6 +48,8 @@ class Options:
     """The share of Postgres' replies that get lost, most of the time."""
     schedule: Path | None = None
     """A schedule to carry out again, instead of one from the seed."""
+    forked: bool = False
+    """Whether its processes are forked from one that has imported everything."""
 
 
 class Run:
@@ -73,7 +75,10 @@ class Run:
             )
         schedule.write(entries, folder.schedule)
         self._say(f"{len(entries)} faults are planned: {folder.schedule}")
-        async with System(folder, options.seed, _SETTINGS) as system, self._load(system) as watch:
+        async with (
+            System(folder, options.seed, _SETTINGS, forked=options.forked) as system,
+            self._load(system) as watch,
+        ):
             world = World(
                 system,
                 BrokerWitness(system.rabbitmq.amqp_url, Lines(folder.announced)),

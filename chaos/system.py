@@ -17,6 +17,7 @@ from chaos.folder import ROOT, Lines, RunFolder
 from chaos.handlers import SERVICES
 from chaos.links import Links
 from localservers.behaviours import Pass
+from localservers.fork_server import ForkServer
 from localservers.health import serves
 from localservers.ports import free_port
 from localservers.postgres import PostgresServer
@@ -28,6 +29,8 @@ BINARIES = Path(sys.executable).parent
 APIS, ROUTERS, ENDPOINTS = 2, 3, 2
 READY_SECONDS = 180.0
 _LOOK_SECONDS = 0.3
+_IMPORTED = ("waystation_api.main", "waystation_router.main", "waystation_worker")
+"""What its processes are forked with, where they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,11 @@ class System:
     A supervisor starts again whatever ends by itself, and notes it in the faults' file.
     """
 
-    def __init__(self, folder: RunFolder, seed: int, settings: Mapping[str, str]) -> None:
-        """`settings` are further variables for APIs and routers."""
+    def __init__(
+        self, folder: RunFolder, seed: int, settings: Mapping[str, str], *, forked: bool = False
+    ) -> None:
+        """`settings` are further variables for APIs and routers. `forked`: processes start in
+        milliseconds, which `localservers.fork_server` describes; memory is not worth measuring then."""
         self.folder = folder
         self.links = Links(seed)
         self.client_addresses: list[str] = []
@@ -67,6 +73,8 @@ class System:
         self._noted = Lines(folder.faults)
         self._supervising: asyncio.Task[None] | None = None
         self._exits = contextlib.ExitStack()
+        self._forked = forked
+        self._fork_server: ForkServer | None = None
 
     async def __aenter__(self) -> Self:
         try:
@@ -80,6 +88,9 @@ class System:
         await self.stop()
 
     async def _start(self) -> None:
+        if self._forked:
+            self._fork_server = await asyncio.to_thread(ForkServer, _IMPORTED)
+            self._exits.callback(self._fork_server.close)
         # A folder outside of the report's: its path must be short and open to their user.
         self.postgres = self._exits.enter_context(
             await asyncio.to_thread(
@@ -238,12 +249,14 @@ class System:
         )
 
     def _spawn(self, role: Role) -> ChildProcess:
+        unbuffered = {} if self._forked else {"PYTHONUNBUFFERED": "1"}
         return ChildProcess(
             role.argv,
             name=role.name,
             log=self.folder.logs / f"{role.name}.log",
-            env={**role.environment, "PYTHONUNBUFFERED": "1"},
+            env={**role.environment, **unbuffered},
             cwd=ROOT,
+            fork_server=self._fork_server,
         )
 
     async def _supervise(self) -> None:

@@ -75,20 +75,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 LONGEST_FILES = (
     "e2e/test_failpoints.py",
-    "e2e/test_chaos.py",
     "docs/test_transcripts.py",
+    "e2e/test_chaos.py",
     "polyglot/test_without_sdk.py",
     "e2e/test_lost_servers.py",
+    "house/test_private_servers.py",
     "e2e/test_joins.py",
-    "e2e/test_attempts.py",
     "router/test_fault_table.py",
+    "cli/test_dev.py",
     "model/test_interleaving.py",
+    "e2e/test_attempts.py",
+    "e2e/test_stopping.py",
+    "broker/test_amqp.py",
+    "api/test_process.py",
+    "background/test_outages.py",
+    "api/test_bulk_letters.py",
     "api/test_every_error.py",
     "e2e/test_scale.py",
-    "e2e/test_stopping.py",
-    "model/test_machine.py",
-    "broker/test_amqp.py",
-    "house/test_private_servers.py",
+    "e2e/test_bench.py",
 )
 """Files that take twenty seconds or more. A file is one worker's, so these begin first: the last worker is done
 soon after the others."""

@@ -330,6 +330,7 @@ async def test_an_old_stream_is_asked_to_end(api: Api, monkeypatch: pytest.Monke
     await stream.send(run(1, "r"))
     while not stream.closing:
         assert await stream.read()
+    await eventually(lambda: api.store.queries.instances(["r"]), what="the workflow to be there")
     await api.engine.handle("r", "workflow.started", reply(end=Completion()))
     [result] = await stream.until(1)
     assert result.run.outcome == workflow_pb2.WAIT_OUTCOME_DONE

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 from router.given import INSTANCE, NO_REGISTRY
-from router.whole import Endpoints, Made, WholeRouter, task
+from router.whole import SERVICE, Endpoints, Made, WholeRouter, task
 from store.instances import a_start
 from support.scripted_store import broken, held, unavailable
 from support.waiting import eventually
@@ -16,7 +16,7 @@ from support.waiting import eventually
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.broker.in_process import InProcessBroker
 from waystation_core.ports.broker import Notice
-from waystation_core.ports.store import Loaded, WriteRefused
+from waystation_core.ports.store import Loaded, Registration, WriteRefused
 from waystation_core.providers import PROVIDERS
 from waystation_core.rpc.attempts import NotSent
 from waystation_domain.commit import EventFacts
@@ -232,7 +232,9 @@ async def test_an_instance_that_was_cancelled_meanwhile_is_not_called() -> None:
     ledger = Ledger()
     ledger.learn(Loaded({}, {INSTANCE.key: INSTANCE}, {}))
     told: list[Handling] = []
+    spec = task(max_in_flight=1)
     endpoints = Endpoints()
+    endpoints.update([Registration("", SERVICE, "1", "127.0.0.1", 7500, True, (spec,))])
     calls = Calls(
         ledger,
         cast(Any, None),
@@ -241,7 +243,6 @@ async def test_an_instance_that_was_cancelled_meanwhile_is_not_called() -> None:
         NO_REGISTRY,
         told.append,
     )
-    spec = task(max_in_flight=1)
     handling = ledger.open(
         Event("01a20000-0000-7000-8000-000000000001", "asked", {}, "split", version=2),
         ledger.state(INSTANCE.key),
