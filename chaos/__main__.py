@@ -44,7 +44,10 @@ def _options() -> argparse.Namespace:
         "--forked", action="store_true", help="start processes by forking: quicker, for short runs"
     )
     parser.add_argument("--keep", action="store_true", help="keep the folder of a clean run too")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.soak and options.forked:
+        parser.error("--soak measures memory, which forked processes share")
+    return options
 
 
 def main() -> int:

@@ -1,7 +1,9 @@
 """What the servers and handler services of tests are forked from, instead of importing all of it again.
 
 Tests of the commands themselves start fresh interpreters: `waystation-api` and `waystation-router`
-(`api/test_process.py`, `e2e/test_bad_settings.py`), `waystation` and `waystation dev`, the pages, the demos.
+(`api/test_process.py`, `e2e/test_bad_settings.py`), `waystation` with `waystation dev` (`cli/test_dev.py`), the
+pages, the demos, the programs of other languages; and so do bench, scale and `fuzz_input`, which start
+systems of their own. Chaos forks in its short form (`--forked`).
 """
 
 import threading
@@ -12,6 +14,8 @@ from localservers.fork_server import ForkServer
 MODULES = (
     "waystation_api.main",
     "waystation_router.main",
+    "waystation_cli.__main__",
+    "waystation_cli.embedded.system",
     "waystation_worker",
     "insurance_claim.reader",
     "insurance_claim.service",

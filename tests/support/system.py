@@ -117,21 +117,15 @@ class System:
         self.start_handlers(*service)
 
     def _spawn(
-        self,
-        name: str,
-        argv: Sequence[str | Path],
-        environment: Mapping[str, str],
-        *,
-        fresh: bool = False,
+        self, name: str, argv: Sequence[str | Path], environment: Mapping[str, str]
     ) -> ChildProcess:
-        """Starts a process, `fresh` in an interpreter of its own."""
         self._started += 1
         return ChildProcess(
             argv,
             name=name,
             log=self.folder / f"{self._started:02d}-{name}.log",
             env={"WAYSTATION_ADDRESS": self.address, **environment},
-            fork_server=None if fresh else fork_server(),
+            fork_server=fork_server(),
         )
 
     def registered_ports(self) -> set[int]:
@@ -158,7 +152,7 @@ class Embedded(System):
         port = self.address.rpartition(":")[2]
         data = self.folder / "data"
         argv = [BINARIES / "waystation", "dev", "--port", port, "--data-dir", data]
-        process = self._spawn("dev", argv, self._environment, fresh=True)
+        process = self._spawn("dev", argv, self._environment)
         self.engine.append(process)
         wait_serving(process, self.address)
 
