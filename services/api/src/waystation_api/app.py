@@ -1,11 +1,11 @@
-"""Composition of the API server: what is made of what, in which order it starts and stops.
+"""Composition of the API server: its parts, and the order in which they start and stop.
 
     server = build(settings, Store(engine, registry, queries), broker)
     await server.start()        # listens; NOT_SERVING, and calls are refused as UNAVAILABLE
     await server.serve()        # once Postgres and the schema are there
     await server.stop()
 
-Whoever made the store and the broker closes them afterwards: `main` here, or the embedded system.
+The creator of the store and the broker closes them afterwards: `main` here, or the embedded system.
 """
 
 from __future__ import annotations

@@ -1,18 +1,20 @@
-"""Decisions about instances: made by the rules on what the store shows, written, and announced. Whoever
-changes an instance, in the API or in a router, does it through here.
+"""Decisions about instances: made by the domain from what the store has, written, and announced. Every change
+of an instance, in the API or in a router, goes through this module.
 
-There are two forms. *Under its lock* one instance is read, decided and written in one transaction, and
-nothing can come between. *Where unmoved*, several instances that were read without locks are decided, and
-written by one transaction that leaves out whatever has moved since. (Routers write results in the second
-form by a batch of their own, the committer, which knows what it wrote last and need not read.)
+There are two ways. *Under its lock* one instance is read, decided and written in one transaction, and nothing
+can come between. *Where unmoved*, several instances that were read without locks are decided, and written by
+one transaction that leaves out every instance that has changed since. (Routers write results in the second
+way by batches of their own, in the committer, which knows what it wrote last and need not read.)
 
-What may come between is dealt with here, for everybody:
+This module handles everything that may come between:
 
-- The registry moved. Tasks are resolved in place only while the copy is that of the registry that the lock
-  shows; else what is raised is announced, and a router resolves it. A commit that rests on which tasks
-  there are is refused by the store; then the copy is read again, without the lock, and all is decided anew.
-- A twin of the same request was committed first. It is decided anew, and answered as the twin was.
-- The answer of the database was lost. Perhaps all of it was written, so what it raised is made due.
+- The registry changed. Tasks are resolved here only while the copy has the generation that the lock shows;
+otherwise raised events are announced, and a router resolves them. The store refuses a commit that depends on
+the registered tasks; then the copy is read again, without the lock, and everything is decided again.
+
+- An equal request was committed first. It is decided again, and gets the first one's answer.
+
+- The answer of the database was lost. Perhaps everything was written, so the raised events are made due.
 """
 
 from __future__ import annotations
@@ -143,13 +145,10 @@ class Decisions:
         since: int | None = None,
         request: Request | None = None,
     ) -> Decided[T]:
-        """Locks one instance (as `EngineStore.locked` does), has it decided, and writes what was drafted.
-        `decide` may be called several times. The answer to a `request` must be JSON; it is kept with
-        what is written.
-
-        Raises what `decide` raises, after which nothing was written; WorkflowNotFound; RequestIdReused;
-        StoreUnavailable; WriteRefused; RegistryMoved where that kept happening.
-        """
+        """Locks one instance (like `EngineStore.locked`), calls `decide`, and writes its draft. `decide` may
+        be called several times. The answer to a `request` must be JSON; it is stored with the changes. Raises
+        what `decide` raises, and then nothing was written; WorkflowNotFound; RequestIdReused;
+        StoreUnavailable; WriteRefused; RegistryMoved if that kept happening."""
         for remaining in reversed(range(TRIES)):
             try:
                 return await self._once(
@@ -215,11 +214,9 @@ class Decisions:
         *,
         tally: Tally | None = None,
     ) -> Unmoved:
-        """Has each of these instances decided, and writes those that have not moved since they were read.
-        `decide` answers how much it did, which is counted in `tally`. What it raises leaves its instance.
-
-        Raises StoreUnavailable and WriteRefused: none of them is known to be written.
-        """
+        """Calls `decide` for each of these instances, and writes those that have not changed since they were
+        read. `decide` returns its count, which is added to `tally`. An instance for which it raises is left
+        out. Raises StoreUnavailable and WriteRefused: none of them is known to be written."""
         # Taken before anything is decided: with a newer copy the commit is refused.
         generation = self._registry.generation
         counts: dict[int, int] = {}

@@ -96,12 +96,12 @@ class Allowlist:
 
 
 def check_endpoint(host: str, port: int) -> Address | None:
-    """Refuses what is neither a DNS name nor the usual spelling of an IP address.
+    """Refuses a host that is neither a DNS name nor an IP address in its usual spelling. Returns the address
+    if the host is one, else None: then it must be resolved before the allowlist is asked.
 
-    The address when the host is one, else None: then it must be resolved before the allowlist is
-    asked. Raises InvalidField for a port outside 1-65535 and for an odd host, such as a URL, a gRPC
-    target (`unix:`, `dns:`), `127.1`, `[::ffff:127.0.0.1]` or a name in punycode; EndpointNotAllowed for
-    an address that is no machine's.
+    Raises InvalidField for a port outside 1-65535 and for an odd host, such as a URL, a gRPC target (`unix:`,
+    `dns:`), `127.1`, `[::ffff:127.0.0.1]` or a name in punycode; EndpointNotAllowed for an address that
+    belongs to no machine.
     """
     if not 1 <= port <= MAX_PORT:
         raise InvalidField(

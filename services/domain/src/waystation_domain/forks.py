@@ -23,12 +23,12 @@ def fork(
     digest: bytes,
     request_id: str | None,
 ) -> actions.Start:
-    """A new instance with the data of `source`, which may be as it was, edited. It has the source's
-    type and correlation id, and of all else what any new instance has: what was open in the source
-    (waits, deliveries) belongs to the source's events, and goes on there.
+    """A new instance with the data of `source`, edited; `source` may be an earlier state. It has the source's
+    type and correlation id, and otherwise what any new instance has: what was open in the source (waits,
+    deliveries) belongs to the source's events, and continues there.
 
-    Raises what the edits break: InvalidPath, PathTypeMismatch, ResponseInvalid, InvalidStruct,
-    ContextTooLarge. Limits of the event are the caller's to check.
+    Raises the errors of invalid edits: InvalidPath, PathTypeMismatch, ResponseInvalid, InvalidStruct,
+    ContextTooLarge. The caller checks the limits of the event.
     """
     data = apply(source.data, edits)
     storable.check_context(data, providers.size_of)

@@ -1,12 +1,12 @@
 """Structured fan-out: groups of events, and the event that follows when they are settled.
 
-A branch begins with one of the events that opened its group; what is raised while a branch's event is
-handled belongs to the branch, and so do the waits and the inner groups that are opened there. A branch
-is settled when nothing of it is open; a group, when enough of its branches are. Its `then` is then
-raised, once, in the branch around the group.
+A branch begins with one of the events that opened its group. Events that are raised while a branch's event is
+handled belong to the branch, and so do the waits and inner groups that are opened then. A branch is settled
+when nothing of it is open; a group, when enough of its branches are. Its `then` is then raised, once, in the
+branch around the group.
 
-The counts stand in the instance's row, so they move under its lock. A commit adds before it takes off:
-what an answer raises is counted before the event that it answers is settled.
+The counts are in the instance's row, under its lock. A commit adds before it subtracts: what an answer raises
+is counted before the event that it answers is settled.
 """
 
 from __future__ import annotations

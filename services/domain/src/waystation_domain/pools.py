@@ -1,11 +1,11 @@
-"""Pools of routers: which of them takes an event, and which can be there side by side.
+"""Pools of routers: which of them takes an event, and which can exist together.
 
-A pool other than the default one takes the event types that its bindings mean away from the default
-pool, so that a flood of theirs, or a handler that hangs, holds back nothing else. Each event type
-belongs to one pool; two pools that claim the same would both be told of every event.
+A pool other than the default one takes the event types that match its bindings away from the default pool, so
+that a flood of them, or a handler that hangs, delays nothing else. Each event type belongs to one pool; two
+pools with overlapping bindings would both get every event.
 
-A pool outlives its last router for a while: its queue still takes its events away, until the broker
-lets it expire. `Pool.lapses_at` is when that is over for certain; then the default pool has them.
+A pool outlives its last router for a while: its queue still takes its events, until the broker lets it
+expire. After `Pool.lapses_at` that is certainly over; then the default pool has them.
 """
 
 from __future__ import annotations

@@ -17,12 +17,12 @@ def serves(task: TaskSpec, workflow_type: str) -> bool:
 
 
 class TaskTable:
-    """The tasks of one snapshot of the registry. Never changed; a new snapshot has a new table.
+    """The tasks of one snapshot of the registry. Immutable; a new snapshot has a new table.
 
-    `tasks` are the specs that hold: those of each task's newest process, live or not. `announced` are
-    those of all live endpoints. A task handles what its own spec says and what any of them announces:
-    while versions are exchanged neither may lose what the other does not know. How a delivery is treated
-    (timeout, attempts) is always as the spec that holds says.
+    `tasks` are the current specs: those of each task's newest process, live or not. `announced` are those of
+    all live endpoints. A task handles what its own spec or any of these declares: while versions are
+    exchanged neither may lose what the other does not know. How a delivery is treated (timeout, attempts) is
+    always decided by the current spec.
     """
 
     def __init__(self, tasks: Iterable[TaskSpec] = (), announced: Iterable[TaskSpec] = ()) -> None:

@@ -1,15 +1,15 @@
 """The router: takes announced events, calls the tasks that handle them, commits what they answer.
 
-    intake -> calls -> committer -> relay        the fast way
-    sweeper                                      what is due, parked or lost
-    claims -> calls                              deliveries off the fast way, taken in hand
-    reconciler                                   what the database says is in hand, compared
-    timers                                       what is due at a time
+    intake -> calls -> committer -> relay        the fast path
+    sweeper                                      what is due, parked, lost or expired
+    claims -> calls                              stored deliveries that this router leases
+    reconciler                                   compares its leases with what it has in hand
+    timers                                       fires due timers
     locked_commits                               results that are decided under their instance's lock
-    turns                                        who waits for an instance that many contend for
-    lease                                        this router's sign of life
-    ledger                                       what this router knows and has under way
-    endpoints                                    the handler services it calls
+    turns                                        deliveries that wait for a contended instance
+    lease                                        shows that this router lives
+    ledger                                       what this router knows and has in hand
+    endpoints                                    the handler services that it calls
 
 Stateless: everything here may be lost at any point. May import `waystation_core`; never the API,
 the CLI or the SDK.

@@ -1,14 +1,13 @@
 """The router's lease: one row, renewed in database time, that covers all deliveries it has in call.
 
-A router may break another's lease only after it has itself renewed without a gap for a whole period:
-after an outage of the database everybody first gets the chance to renew.
+A router may break another's lease only after it has itself renewed without a gap for a whole period: after an
+outage of the database every router first gets the chance to renew. The lease is renewed every third of it; a
+renewal without an answer within a quarter is not waited for: there is time for a second one, on another
+connection, before the lease lapses. So one slow statement, or one dead connection, has no effect, however
+short the lease is.
 
-It is renewed every third of it, and a renewal that is not answered within a quarter is not waited for
-any longer: a second one fits in, on another connection, before the lease lapses. So one slow statement,
-or one dead connection, costs nothing, whatever the lease is.
-
-Its pool is renewed with it. One that lapsed meanwhile has to be joined again, and others may have
-taken its event types: then the router must go.
+Its pool is renewed with it. A pool that lapsed has to be joined again, and others may have taken its event
+types: then the router must stop.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ AT_ONCE = 2
 
 
 class Lease:
-    """Renews from `start` to `stop`; tells which pools and routers are there."""
+    """Renews from `start` to `stop`; knows the existing pools and routers."""
 
     def __init__(
         self,
@@ -60,12 +59,12 @@ class Lease:
         self._on_pools = on_pools
         self._on_lost = on_lost
         self.refused: PoolRefused | None = None
-        """Why it stopped renewing: its pool lapsed and can't be joined again."""
+        """Why it stopped renewing: its pool lapsed and cannot be joined again."""
         self._renewed_since: float | None = None
         self._renewed_at = -math.inf
         self._task: Kept | None = None
         self._asked: set[asyncio.Task[None]] = set()
-        """Renewals that are not answered yet."""
+        """Renewals without an answer yet."""
         self._retries = Retries("lease_not_renewed")
 
     @property
@@ -83,7 +82,7 @@ class Lease:
         )
 
     async def join(self) -> None:
-        """Makes sure of the pool, before anything is consumed. Raises PoolRefused."""
+        """Joins the pool, before anything is consumed. Raises PoolRefused."""
         if self._pool.name != DEFAULT_POOL:
             await self._store.join_pool(self._pool, self.seconds)
 
@@ -94,7 +93,7 @@ class Lease:
         if self._task is not None:
             self._task.cancel()
             await self._task.wait()
-        # One that arrives after the router has left would bring its row back.
+        # A renewal that arrives after the router has left would bring its row back.
         for asked in self._asked:
             asked.cancel()
         await asyncio.gather(*self._asked, return_exceptions=True)
@@ -125,11 +124,11 @@ class Lease:
             await asyncio.sleep(max(pause, 0.0))
 
     async def _try(self) -> None:
-        """One more renewal, or an earlier one that is answered meanwhile. Raises StoreUnavailable, also where
-        none is answered in time, and PoolRefused."""
+        """One more renewal, or the answer of an earlier one. Raises StoreUnavailable, also if none is
+        answered in time, and PoolRefused."""
         if len(self._asked) < AT_ONCE:
             self._asked.add(step(self._renew()))
-        # It is not cancelled: the driver would wait for the database once more, to tell it so.
+        # It is not cancelled: the driver would wait for the database again, to cancel the query.
         answered, self._asked = await asyncio.wait(
             self._asked,
             timeout=self.seconds * PATIENCE,
@@ -142,7 +141,7 @@ class Lease:
                 raise error
 
     async def _renew(self) -> None:
-        # It counts from the request: the answer may be long in coming.
+        # It counts from the request: the answer may take long.
         now = time.monotonic()
         heartbeat = await self._store.heartbeat(
             self._router_id,

@@ -324,13 +324,14 @@ class Sweeper:
         return await self._store.forget_requests(REQUESTS_AT_ONCE) == REQUESTS_AT_ONCE
 
     async def _starving(self) -> bool:
-        """Announces what has waited long once more at the highest level, at most a tenth of what
-        was settled lately, so that every level keeps a tenth, and one at the least.
+        """Announces events that have waited long once more at the highest level: at most a tenth of the
+        recently settled number, so that every level keeps a tenth, and at least one.
 
-        While the queue is short and a router has little in hand, what waits is in neither. It was perhaps
-        never announced: its process died first, or did not hear that it was committed. Then it is
-        announced once more whatever its level. Not by a router that is behind: others may be, too,
-        and would only have the more to do."""
+        If the queue is short and this router has little in hand, such an event is in neither. It was perhaps
+        never announced: its process died first, or did not learn that it was committed. Then it is announced
+        once more whatever its level; but not by a router that is behind: others may be, too, and would only
+        get more work.
+        """
         settled = self._committer.results_committed
         share, self._settled_before = (settled - self._settled_before) // 10, settled
         if not self._broker.status().connected:

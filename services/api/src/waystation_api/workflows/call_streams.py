@@ -1,10 +1,11 @@
 """RunWorkflows: many starts, runs and waits over one stream.
 
-Each item is a task of its own, so that none waits for another; what is ready at the same moment goes out
-in one message. A stream is held in bounds both ways. Of what a client sends, no more is taken up than
-`MOST_STARTING` starts that are not stored yet: the rest waits unread, and at last in the client. Of what a
-client does not read, no more is kept than `MOST_UNSENT_BYTES`: later results are kept without the instance,
-which is read again when their turn comes.
+Each item has a task of its own, so that none waits for another; results that are ready at the same moment are
+sent in one message.
+
+A stream is bounded both ways. At most `MOST_STARTING` starts that are not stored yet are read from it: the
+rest waits unread, and finally in the client. At most `MOST_UNSENT_BYTES` of results are kept for a client
+that does not read: later results are kept without the instance, which is read again when they are sent.
 """
 
 from __future__ import annotations

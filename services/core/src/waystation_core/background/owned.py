@@ -1,16 +1,15 @@
-"""Background tasks that somebody owns.
+"""Background tasks with an owner.
 
-A task that nobody awaits dies in silence: its process looks well and does half its work. So every
+A task that nobody awaits can fail unnoticed: its process looks healthy and does half its work. So every
 background task of a server is made here, and nowhere else:
 
-    keep("registry", follow)     a loop; begun again when it fails, at growing intervals
-    job("announce", announce())  ends by itself; what it raises is logged
-    step(dial())                 of somebody who awaits it, and hears what it raises
+    keep("registry", follow)     a loop; restarted when it fails, at growing intervals
+    job("announce", announce())  ends on its own; what it raises is logged
+    step(dial())                 awaited by its caller, which gets what it raises
 
-A loop that can't go on is the end of its process: it says so in the log, is NOT_SERVING, stops in good
-order and ends with exit code 1, and whoever started it starts it again. That is the case when it has
-failed `MOST_FAILURES` times in a row, when it ended or was cancelled and nobody had asked for that,
-and at the first fault of one that can't begin again.
+A loop that cannot continue ends its process: that logs the reason, is NOT_SERVING, stops in order and ends
+with exit code 1, so that it is restarted. This happens when a loop has failed `MOST_FAILURES` times in a
+row, when it ended or was cancelled unexpectedly, and at the first fault of a loop that cannot be restarted.
 
 The owner belongs to the event loop, as the tasks do: a process has one of each.
 """

@@ -215,7 +215,7 @@ class Session:
         )
         if self._closed.done() or not self._opened.done():
             return
-        with contextlib.suppress(AMQPError):  # It is closing already; the callback comes.
+        with contextlib.suppress(AMQPError):  # It is closing already; the callback will come.
             self._connection.close()
         await asyncio.wait({self._closed}, timeout=CLOSE_SECONDS)
 

@@ -205,7 +205,7 @@ class Publisher:
 
     def _on_confirm(self, session: Session, method: Any) -> None:
         if session is not self.link.session:
-            return  # A late word from a connection that was given up.
+            return  # A late confirm of a connection that was given up.
         outcome = (
             AnnounceOutcome.CONFIRMED
             if isinstance(method, pika.spec.Basic.Ack)

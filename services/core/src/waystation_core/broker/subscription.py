@@ -180,7 +180,7 @@ class AmqpSubscription:
             on_message_callback=on_message,
             consumer_tag=self._name,
         )
-        if self.stopped:  # Meanwhile, when there was no consumer yet to cancel.
+        if self.stopped:  # Stopped meanwhile, when there was no consumer to cancel.
             await self._cancel(session)
             return
         self._stop_watching()

@@ -1,12 +1,12 @@
-"""Failpoints: named places on both sides of every commit, claim, announcement, call and reply, where a
-test has a server die, wait or fail.
+"""Failpoints: named places before and after every commit, claim, announcement, call and reply, where a
+test makes a server die, wait or fail.
 
     WAYSTATION_TEST_PROFILE=true
     WAYSTATION_FAILPOINTS='commit.before=kill@3;claim_due_events.after=sleep(2)'
 
-Nothing of this stands in the engine's own code. A server that was told of failpoints puts wrappers
-round its ports when it is put together; one that was not has none, so they cost it nothing. Which
-points there are, and what each means, says `table.POINTS`; what can be done at them, `plan`.
+The engine's own code has nothing of this. A server with failpoints in its environment wraps its ports when
+it is built; any other has no wrappers, so failpoints cost it nothing. `table.POINTS` has all points with
+their meaning, `plan` the actions.
 
 May import `ports`, `domain` and gRPC; never `store`, `broker`, `rpc` or `relay`.
 """

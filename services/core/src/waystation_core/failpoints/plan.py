@@ -1,20 +1,20 @@
-"""What is to happen at which point, and when.
+"""What happens at which failpoint, and when.
 
     POINT=ACTION        every time
     POINT=ACTION@N      the Nth time only
-    POINT=ACTION@N+     the Nth time and ever after
-    POINT=ACTION%0.1    each time with this chance, the same times for the same seed
+    POINT=ACTION@N+     from the Nth time on
+    POINT=ACTION%0.1    with this probability, the same times for the same seed
 
-Several with `;` between; POINT may be `*` (where an error can't be had, it is none). The actions:
+Several are separated by `;`. POINT may be `*`: points without errors then have none. The actions:
 
-    kill        SIGKILL to the own process
+    kill        SIGKILL to its own process
     sleep(S)    waits for S seconds
-    stall(S)    holds up the whole process for S seconds
-    error       the database can't be reached, the broker does not confirm, the client is told UNAVAILABLE.
-                At a point `before` nothing was done; at one `after` all was, and the answer is lost
+    stall(S)    blocks the whole process for S seconds
+    error       the database cannot be reached, the broker does not confirm, the client gets UNAVAILABLE.
+                At a point `before` nothing was done; at one `after` everything was, and the answer is lost
     note        a line in the log, the first time
 
-After a claim that found nothing there is no point: it would be reached all the time.
+An empty claim passes no `after` point, which would be reached all the time.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Which points there are. The ports say it: each of their methods that is awaited has two, named after
-it, `.before` and `.after` its effect, so that a port that grows has points for what is new."""
+"""All failpoints, derived from the ports: each awaited method has two, named after it, `.before` and
+`.after` its effect, so that a new method has failpoints too."""
 
 from __future__ import annotations
 

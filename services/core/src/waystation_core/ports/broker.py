@@ -1,14 +1,13 @@
-"""The broker: what the engine asks of whatever carries announcements between processes.
+"""The broker: carries announcements between processes.
 
-The broker distributes; it keeps nothing that matters. Postgres is the truth, so a broker may
-lose every message, queue and exchange it holds: an announcement that is lost is made again by
-the sweeper, one that comes twice settles nothing twice. This is why messages carry identities
-only, why nothing here raises because the broker is away, and why losses that an adapter can
-notice are told (`Broker.on_messages_lost`) instead of repaired.
+The broker distributes; it stores nothing that matters. Postgres is the truth, so a broker may lose every
+message, queue and exchange: the sweeper repeats a lost announcement, and a repeated one settles nothing
+twice. Therefore messages have identities only, nothing here raises if the broker is away, and an adapter
+reports losses that it can notice (`Broker.on_messages_lost`) instead of repairing them.
 
-Two adapters keep this specification, and one contract suite proves it over both: RabbitMQ
-(`waystation_core.broker.amqp`) and one process (`waystation_core.broker.in_process`).
-Everything is called from one event loop; nothing here is safe to call from another thread.
+Two adapters implement this specification, and one contract suite tests both: RabbitMQ
+(`waystation_core.broker.amqp`) and one process (`waystation_core.broker.in_process`). Everything is called
+from one event loop; nothing is thread-safe.
 """
 
 from __future__ import annotations
@@ -93,13 +92,12 @@ class AnnouncedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """ONE message: 1 to `MAX_EVENTS_PER_ANNOUNCEMENT` events of one type and one priority level.
+    """ONE message: 1 to `MAX_EVENTS_PER_ANNOUNCEMENT` events of one type and one priority level. The caller
+    groups; events of one commit are the natural group.
 
-    The caller groups; events of one commit are the natural group. `priority` is 0-255; of a
-    received announcement only the level is known, and `priority` is the least one of that level.
-    `correlation_id` and `traceparent` are for eyes and tracing; too long ones are left out.
-
-    Raises ValueError when made with no event, too many, or a priority out of range.
+    `priority` is 0-255; of a received announcement only the level is known, and `priority` is the least one
+    of that level. `correlation_id` and `traceparent` are for people and tracing; too long ones are left out.
+    Raises ValueError for no event, too many, or a priority out of range.
     """
 
     event_type: str
@@ -291,27 +289,26 @@ class Broker(Protocol):
     ) -> Subscription:
         """Joins a pool. It does not wait for the broker. At most one subscription per broker.
 
-        A pool other than `default` takes the event types that its `bindings` (AMQP topic
-        patterns: `*` one word, `#` any number) match away from the default pool. It does so
-        without a consumer too, for `expires_seconds` at most; what it holds then is gone, without
-        a word to anybody (a broker in one process ends it at once, and hands over what it holds).
-        As long as it is there its bindings are those of whoever made it, and all its processes
-        must name the same `expires_seconds`: the caller sees to it that they agree. `prefetch` (at
-        least 1) bounds the messages that this process holds unacknowledged, handed out or not.
+        A pool other than `default` takes the event types that its `bindings` (AMQP topic patterns: `*` one
+        word, `#` any number) match away from the default pool. It does so without a consumer too, for
+        `expires_seconds` at most; then its messages are lost without notice (the in-process broker ends it at
+        once, and passes its messages on). While it exists it keeps the bindings of the process that created
+        it, and all its processes must use the same `expires_seconds`: the caller ensures that.
 
+        `prefetch` (at least 1) bounds the messages that this process holds unacknowledged, taken or not.
         Raises ValueError for an impossible pool, RuntimeError for a second subscription.
         """
         ...
 
     def on_messages_lost(self, callback: Callable[[str], None]) -> None:
-        """Registers the one who is told, in the loop and with the reason in words, that what was
-        announced earlier may be gone: the broker restarted or lost its data, or the pool's queue
-        was deleted or found missing. Make everything announced and unsettled due at once.
+        """Registers a callback that is called in the loop, with the reason as text, when earlier
+        announcements may be lost: the broker restarted or lost its data, or the pool's queue was deleted or
+        missing. Make everything announced and unsettled due at once.
 
-        Register before `consume`; told only in processes that consume, as sweeping is theirs.
-        Several processes may be told of one loss, and one may be told without any loss. A
-        broker that lives in this process tells it once, at the first `consume`. A purge of the
-        queue is not noticed: the sweeper's own times cover it.
+        Register before `consume`; only processes that consume are notified, as they sweep. Several processes
+        may be notified of one loss, and one may be notified without any loss. The in-process broker notifies
+        once, at the first `consume`. A purge of the queue is not noticed: the due times of the outbox rows
+        cover it.
         """
         ...
 

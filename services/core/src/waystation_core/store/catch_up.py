@@ -37,9 +37,8 @@ AND NOT EXISTS (SELECT 1 FROM history later
 """
 
 
-# An instance that the portion cut in two is looked at whole by whoever catches up, whatever the part that
-# is here says. IS TRUE keeps the planner from looking instances up by namespace: without statistics it
-# believes that one has few of them.
+# Catch-up reads an instance as a whole, so it does not matter if a portion has only a part of it. IS TRUE
+# keeps the planner from finding instances by namespace: without statistics it believes that there are few.
 _TO_CATCH_UP = f"""
 WITH walked AS MATERIALIZED (
     SELECT instance_key, sequence, event_id, event_type FROM history

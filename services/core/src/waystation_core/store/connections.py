@@ -1,9 +1,9 @@
-"""Connections to Postgres: how they are opened, checked, and how their errors come out.
+"""Connections to Postgres: opened, checked, and their errors translated.
 
-Two pools. The hot one carries the work: at thousands of statements a second every layer between them
-shows, so it is psycopg's own, with constants as statements, planned once. Questions (lists, counts,
-histories) have a few connections of their own, where each is planned by itself: one that takes long
-keeps no work from a connection.
+There are two pools. The hot one is for the work: at thousands of statements a second every layer in between
+costs, so it is psycopg's own, with constant statements, planned once. Questions (lists, counts, histories)
+have a few connections of their own, where each is planned on its own: a long one takes no connection from the
+work.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _SESSION = {
     "jit": "off",
 }
 
-# Every statement of the hot path reaches a few rows of tables that may be huge, by key. Plans are made once for
-# each connection and kept, perhaps while the database is new and a scan of everything looks cheap:
-# those ways are closed, or commits would become slower with every row until the next ANALYZE.
+# Every statement of the hot path reaches a few rows of large tables, by key. Plans are made once for each
+# connection and kept, perhaps while the database is new and a full scan looks cheap: full scans are switched
+# off, or commits would become slower with every row until the next ANALYZE.
 HOT_SESSION = {
     **_SESSION,
     "enable_seqscan": "off",
@@ -52,8 +52,8 @@ HOT_SESSION = {
 }
 """Settings of each connection for the work. Without them it is neither bounded nor fast."""
 
-# A question is found by an index, in its order, and in portions. While there are no statistics (after a
-# restore, in the first minute of a flood) the planner would rather read everything and sort it.
+# A question is answered from an index, in its order, and in portions. Without statistics (after a restore, in
+# the first minute of a flood) the planner would read and sort everything instead.
 _QUESTION_SESSION = {**_SESSION, "enable_seqscan": "off", "enable_bitmapscan": "off"}
 
 
@@ -171,8 +171,8 @@ async def connection_of(pool: ConnectionPool) -> AsyncIterator[Connection]:
     cancels = task.cancelling() if task is not None else 0
     try:
         async with pool.connection() as connection:
-            # The pool waits by Python 3.11's wait_for, which forgets a cancellation that comes
-            # together with the connection; whoever cancelled would wait for ever.
+            # The pool uses Python 3.11's wait_for, which forgets a cancellation that arrives together with
+            # the connection; the one who cancelled would wait for ever.
             if task is not None and task.cancelling() > cancels:
                 raise asyncio.CancelledError
             try:
@@ -190,9 +190,9 @@ async def connection_of(pool: ConnectionPool) -> AsyncIterator[Connection]:
 
 
 async def claim(pool: ConnectionPool, query: str, parameters: Any) -> list[tuple[Any, ...]]:
-    """Rows that are claimed by being told of: while the answer is on its way nothing is committed, so a lost
-    one claims nothing. When the answer to the commit is lost they count as claimed, whether or not they are:
-    for what may be done twice, or is looked at again before it is done."""
+    """Rows claimed within a transaction that commits after they were read: if the answer is lost, nothing is
+    claimed. If the answer to the commit is lost, they count as claimed, whether or not they are: for work
+    that may be done twice, or is checked before it is done."""
     found: list[tuple[Any, ...]] = []
     try:
         async with connection_of(pool) as connection, connection.transaction():

@@ -44,8 +44,8 @@ def as_regexes(types: tuple[str, ...]) -> list[str]:
 
 
 def as_regex(patterns: tuple[str, ...]) -> str:
-    """What an event type with a dot behind it matches when one of the patterns means it. The dot
-    behind every word spares thinking about borders; no character of an event type is special."""
+    """An expression for an event type followed by a dot, if one of the patterns matches it. With a dot after
+    every word no case is special; no character of an event type is one either."""
     one = {ONE_WORD: r"[^.]*\.", ANY_WORDS: r"(?:[^.]*\.)*"}
     words = (
         "".join(one.get(word, word + r"\.") for word in pattern.split(".")) for pattern in patterns

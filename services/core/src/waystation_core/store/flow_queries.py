@@ -1,7 +1,7 @@
-"""What history shows of the flow of events: counted in the database, in portions of instances.
+"""The flow of events in history: counted in the database, in portions of instances.
 
-A portion is bounded three times, so that no statement of it meets `statement_timeout`: in rows of
-the index of starts, in instances, and in entries of history.
+A portion is bounded in three ways, so that no statement reaches `statement_timeout`: in rows of the index of
+starts, in instances, and in entries of history.
 """
 
 from __future__ import annotations

@@ -18,9 +18,9 @@ _LARGE: tuple[str, ...] = ("change", "detail", "effects", "error")
 
 
 def within_bounds(where: str, order: str, large: Sequence[str] = _LARGE) -> str:
-    """A query for the rows `n` of history that meet the condition, in this order: `limit` (a parameter) at
-    most, and no more than a portion holds of these columns; the first one always. `counted` is how many there
-    would be without the bound of size."""
+    """A query for the rows `n` of history that meet the condition, in this order: at most `limit` (a
+    parameter), and no more than a portion may hold of these columns, but at least one. `counted` is their
+    number without the bound of size."""
     size = " + ".join(f"COALESCE(pg_column_size(n.{column}), 0)" for column in large)
     return f"""SELECT * FROM (
         SELECT n.*, sum({size}) OVER (ORDER BY {order}) - ({size}) AS bytes_before,
@@ -29,8 +29,8 @@ def within_bounds(where: str, order: str, large: Sequence[str] = _LARGE) -> str:
     ) s WHERE s.bytes_before < {_PORTION_BYTES}"""
 
 
-# By the primary key, whatever else is asked: an instance has so many entries and no more. Text, as it goes
-# into `within_bounds`, which the constant statement of tails shares.
+# By the primary key, whatever else is asked: the entries of an instance are limited. As text, because
+# `within_bounds`, which the constant statement of tails uses too, needs text.
 _CONDITIONS = {
     "key": "n.instance_key = %(key)s",
     "first": "n.sequence >= %(first)s",

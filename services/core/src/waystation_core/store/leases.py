@@ -73,9 +73,9 @@ FROM gone WHERE p.pool = gone.pool AND NOT EXISTS (
 
 _DEAD = "lease_until < now() AND router_id <> %(id)s::uuid"
 
-# A router that dies between a commit and its announcement leaves events that nobody was told of. It
-# lived for a lease before its own was over, at most: what was first announced then, by whomever, and
-# is not settled yet is announced again. Found by the index on due_at, a first wait later.
+# A router that dies between a commit and its announcement leaves events that were never announced. It lived
+# for at most a lease before its own was over: events that anybody announced first in that time, and that are
+# not settled yet, are announced again. Found by the index on due_at, which is one wait later.
 _TELL = f"""
 WITH untold AS MATERIALIZED (
     SELECT o.event_id FROM routers dead JOIN outbox o

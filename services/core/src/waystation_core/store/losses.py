@@ -43,8 +43,8 @@ SELECT cause, announced_before, bindings, walked_to FROM lost_announcements
 ORDER BY announced_before LIMIT 1 FOR UPDATE SKIP LOCKED
 """
 
-# Walked by key, so that a portion is as large as it may be whatever is in it, and what was announced anew
-# meanwhile is passed once. Rows that somebody has locked are being settled, or announced again.
+# Read by key, so that a portion has the same size whatever is in it, and rows that were announced again
+# meanwhile are read once. Rows locked by others are being settled, or announced again.
 _MAKE_DUE = """
 WITH walked AS MATERIALIZED (
     SELECT event_id, due_at, announced_at FROM outbox WHERE event_id > %(walked_to)s

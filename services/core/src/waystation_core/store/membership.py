@@ -12,8 +12,8 @@ from waystation_domain.pools import Pool, admit
 # Two routers that join at once must see each other.
 _LOCK_JOINING = "SELECT pg_advisory_xact_lock(7402)"
 
-# A router that dies without a word is missed after its lease at the latest, and its last sign of life
-# may be a third of one old; the queue begins to expire with its death.
+# The death of a router is noticed at the latest after its lease, and it may have renewed a third of one
+# earlier; its queue begins to expire at its death.
 _STAYS = "make_interval(secs => expires_seconds + 2 * %(lease)s)"
 
 _JOIN = """

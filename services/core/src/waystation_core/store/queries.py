@@ -1,7 +1,7 @@
-"""The store's third face: questions. See `ports.store.QueryStore`.
+"""Reads of instances, events and history. See `ports.store.QueryStore`.
 
-Events of an instance are found through `raised` of its history, which is their order too; so the
-hot tables need no index for it.
+Events of an instance are found through `raised` of its history, which is also their order; so the hot tables
+need no index for it.
 """
 
 from __future__ import annotations
@@ -161,9 +161,9 @@ def _last_walked(given: Given) -> Select[Any]:
     return _walk(given).with_only_columns(w.created_at, w.key).offset(_WALKED - 1).limit(1)
 
 
-# OFFSET 0: each is looked up by itself. Without statistics the planner believes that a namespace has few
-# instances, and would read all of it. An instance that has ended rests when nothing of it is open, or only deliveries that wait for an
-# operator (HELD and DEAD).
+# OFFSET 0: each is looked up separately. Without statistics the planner believes that a namespace has few
+# instances, and would read all of it. An instance that has ended is settled if nothing of it is open, or only
+# deliveries that wait for an operator (HELD and DEAD).
 _TAILS = f"""
 SELECT w.id, w.after, i.status, i.version,
     NOT {states.one_of("i.status", states.OPEN)} AND i.timers = 0 AND (i.unsettled = 0 OR i.unsettled = (

@@ -1,7 +1,7 @@
-"""The store's second face: handlers and tasks. See `ports.store.RegistryStore`.
+"""Handlers and tasks. See `ports.store.RegistryStore`.
 
-The row of `registry` is the lock of everything here: registrations of one namespace come one after
-the other. Readers never wait for it.
+The row of `registry` is the lock of everything here: registrations of one namespace are serialised. Readers
+never wait for it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from waystation_core.store.retirement import Retirement
 from waystation_domain.errors import HandlerNotFound, shown
 from waystation_domain.model import DEFAULT_NAMESPACE, JsonObject
 
-# Behind `gone (tasks)`, endpoints that are no more. What they announced beside the specs that hold is not
-# handled any more, so the tasks of new events may be others. Replicas said the same, which counts once.
+# After `gone (tasks)`, endpoints that are no more. What they declared besides the current specs is not
+# handled any more, so the tasks of new events may change. Replicas declared the same, which counts once.
 _COUNT_GONE = """
 UPDATE registry SET changes = changes + 1, generation = generation + CASE WHEN EXISTS (
     SELECT 1

@@ -1,18 +1,15 @@
-"""When an endpoint that keeps failing is left alone, and when it is tried again.
+"""When an endpoint that keeps failing is avoided, and when it is tried again.
 
-Faults of the endpoint count: a call that was cut off, one that had no answer in time, UNAVAILABLE.
-Whatever else comes back shows that somebody is there, a failure too, and closes the circuit. What can't
-be connected is left alone by its connection already, and what answers UNIMPLEMENTED has a rule of its
-own.
+Faults of the endpoint count: a call that was cut off, one without an answer in time, UNAVAILABLE. Every other
+answer shows that the endpoint works, a failure too, and closes the circuit. An endpoint without a connection
+is not called anyway, and UNIMPLEMENTED has a rule of its own.
 
-There is one circuit for an endpoint, not one for each of its tasks: a task that hangs among others that
-answer is that task's affair, and its retries go by its own policy. Calls that were under way together
-say the same thing, so what was sent before the last fault counts with it.
+There is one circuit for an endpoint, not one for each of its tasks: if one task hangs while others answer, it
+is that task's fault, and its retries follow its own policy. Calls that were in flight together fail for the
+same reason, so those sent before the last fault count with it. An open circuit admits one call after each
+wait: the probe. If it has no answer, the next one follows after the same wait.
 
-An open circuit admits one call after each wait: the probe. One that has no answer keeps nobody waiting,
-as the next one follows after the same wait.
-
-Pure: time is what the caller says it is.
+Pure: the caller passes the time.
 """
 
 from __future__ import annotations

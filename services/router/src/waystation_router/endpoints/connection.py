@@ -27,14 +27,13 @@ _log = structlog.get_logger(__name__)
 
 
 class Connection:
-    """Keeps one endpoint connected. A literal address is left to gRPC's own reconnection; a name is
-    resolved, and all its addresses checked, anew for each attempt.
+    """Keeps one endpoint connected. A literal address is left to gRPC's own reconnection; a name is resolved,
+    and all its addresses checked, again for each attempt.
 
-    A `static` endpoint has to show its health before it is called, and again and again: nothing else
-    tells that a process is there and well. A leased one, which says so itself all the time, counts as
-    healthy until it answers that it is not; one too busy to answer a health check is left to its calls.
-
-    `lost` is called when a connection that stood goes away, `changed` whenever `up` changes.
+    A `static` endpoint has to be healthy before it is called, and is checked again and again: nothing else
+    shows that a process is there. A leased one, which renews its lease, counts as healthy until it answers
+    that it is not; if it is too busy to answer a health check, its calls decide. `lost` is called when a
+    connection is lost, `changed` whenever `up` changes.
     """
 
     def __init__(

@@ -24,10 +24,11 @@ _REMEMBERED_ROUTES = 10_000
 
 
 class EndpointDirectory:
-    """Calls tasks on the live endpoint of their service that has the fewest calls in flight.
+    """Calls tasks on the live endpoint of their service that has the fewest calls in flight. Lives on one
+    event loop.
 
-    Lives on one event loop. `on_change` is called when the set of tasks that can be called may have
-    changed, so that deliveries waiting for an endpoint can be looked at.
+    `on_change` is called when the set of callable tasks may have changed, so that parked deliveries can be
+    woken.
     """
 
     def __init__(
@@ -107,12 +108,9 @@ class EndpointDirectory:
         *,
         alone: bool = False,
     ) -> EndpointCall:
-        """Calls the request's task; await the EndpointCall for its outcome, or cancel it.
-
-        The request is written down at once and may be changed afterwards. `timeout` is in seconds,
-        from sending. `alone` is for suspects, inside `alone()`: the call shares no stream, so that a
-        cut is nobody else's.
-        """
+        """Calls the request's task; await the EndpointCall for its outcome, or cancel it. The request is
+        encoded at once and may be changed afterwards. `timeout` is in seconds, from sending. `alone` is for
+        suspects, inside `alone()`: the call shares no stream, so that a cut affects no other call."""
         call = EndpointCall(self._loop, service_name, request, timeout, alone=alone)
         call.wait_until = self._loop.time() + MAX_WAIT_SECONDS
         self._dispatch(call)

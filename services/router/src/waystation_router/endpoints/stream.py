@@ -32,10 +32,9 @@ _log = structlog.get_logger(__name__)
 class EventStream:
     """Carries calls to one endpoint until it breaks or is retired.
 
-    Calls given to it within one turn of the loop go out in one message; while a message is being
-    written the next ones gather. `answered` gets each result; `ended`, once, gets what is left:
-    calls that were sent and have no answer, calls that were not sent, and the status, None when the
-    endpoint closed the stream in order.
+    Calls of one turn of the loop are sent in one message; while a message is being written the next ones
+    gather. `answered` gets each result; `ended`, once, gets the rest: calls that were sent and have no
+    answer, calls that were not sent, and the status, None if the endpoint closed the stream in order.
     """
 
     def __init__(

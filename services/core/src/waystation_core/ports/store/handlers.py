@@ -23,7 +23,7 @@ class Registration:
     port: int
     static: bool
     tasks: tuple[TaskSpec, ...]
-    """What this endpoint announced. What counts as a task's spec is the newest process's."""
+    """What this endpoint declared. The spec of a task is the newest process's."""
     lease_seconds: int | None = None
     lease_remaining: float | None = None
     registered_at: datetime | None = None
@@ -31,39 +31,39 @@ class Registration:
     last_error: str = ""
     calls_in_flight: int = 0
     retired_task_ids: tuple[str, ...] = ()
-    """Those of `tasks` that an operator retired: they get nothing."""
+    """Those of `tasks` that an operator retired: they get no deliveries."""
     began_at: datetime | None = None
-    """When its process was registered first, by the database's clock: of two processes the one where
-    this is later is newer. To `register` it is what the process says that it was answered then."""
+    """When its process registered first, by the database's clock: the later process is the newer one. To
+    `register` it is the time that the process got in its first answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegistrySnapshot:
-    """All a router needs to resolve and call. Lapsed leases are left out of `handlers`."""
+    """All that a router needs to resolve and call. Lapsed leases are left out of `handlers`."""
 
     generation: int
     changes: int
     tasks: tuple[TaskSpec, ...]
-    """Those that handle events now."""
+    """Tasks that are not retired."""
     handlers: tuple[Registration, ...]
     retired: tuple[TaskSpec, ...] = ()
-    """Those that get nothing any more. What they have in call still goes by their specs."""
+    """Retired tasks. Their calls in flight still follow their specs."""
     completion_key: bytes = field(default=b"", repr=False)
-    """What completion tokens are sealed with."""
+    """The key of completion tokens."""
 
     def table(self) -> TaskTable:
-        """Which tasks handle an event."""
+        """The tasks of events."""
         return TaskTable(self.tasks, (spec for handler in self.handlers for spec in handler.tasks))
 
 
 @dataclass(frozen=True, slots=True)
 class Undeclared:
-    """What a look at tasks that nobody declares came to."""
+    """The result of a look for undeclared tasks."""
 
     retired: tuple[str, ...]
-    """Tasks whose grace was over."""
+    """Tasks whose grace period is over."""
     waiting: bool
-    """Whether the grace of others runs."""
+    """Whether other tasks are within their grace period."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,27 +87,25 @@ class RegistryStore(Protocol):
         request: tuple[str, bytes] | None = None,
         at_most: int = 10_000,
     ) -> tuple[Registration, list[str]]:
-        """Stores or replaces the registration of the same service, host and port, and the specs of
-        those of its tasks that no newer process registered; raises the generation when the types or
-        workflow types that a task is announced for may have changed, or when it brings one back that
-        the system had retired. Answers with it and the task_ids registered for the first time (their
-        catch-up is due).
+        """Stores or replaces the registration of the same service, host and port, and the specs of those of
+        its tasks that no newer process registered; raises the generation if the event types or workflow types
+        of a task may have changed, or if a task that the system had retired is declared again. Returns the
+        registration and the task_ids registered for the first time (their catch-up is due).
 
-        A process is as old as its `began_at` says. Without one it goes on where the live registration
-        of its endpoint says the same, and else begins now, after all others of its tasks.
-
-        Raises TaskOwnedByOtherService, RequestIdReused, TooManyHandlers where it would be one more
-        endpoint than `at_most`.
+        A process is as old as its `began_at`. Without one it is the same process if the live registration of
+        its endpoint is equal, and otherwise a new one, newer than all others of its tasks. Raises
+        TaskOwnedByOtherService, RequestIdReused, TooManyHandlers if it would be one endpoint more than
+        `at_most`.
         """
         ...
 
     async def renew(self, handler_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> float:
-        """Extends the lease from now; seconds. Raises HandlerNotFound when unknown or lapsed."""
+        """Extends the lease from now; seconds. Raises HandlerNotFound if it is unknown or lapsed."""
         ...
 
     async def unregister(self, handler_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> None:
-        """Removes the registration, where it is there. Raises the generation where it announced
-        what the tasks' specs do not."""
+        """Removes the registration, if it exists. Raises the generation if it declared more than the tasks'
+        specs."""
         ...
 
     async def handlers(
@@ -123,8 +121,8 @@ class RegistryStore(Protocol):
         ...
 
     async def changes(self, namespace: str = DEFAULT_NAMESPACE) -> tuple[int, int]:
-        """(generation, changes) now. Lapsed leases count as a change once someone notices them here,
-        and as `unregister`."""
+        """(generation, changes) now. A lapsed lease counts as a change, and as `unregister`, once it is
+        noticed here."""
         ...
 
     async def snapshot(self, namespace: str = DEFAULT_NAMESPACE) -> RegistrySnapshot:
@@ -132,16 +130,16 @@ class RegistryStore(Protocol):
         ...
 
     async def retire(self, task_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> None:
-        """Retires a task for good, as an operator asks; raises the generation unless it is retired
-        already. Raises TaskNotFound."""
+        """Retires a task permanently, for an operator; raises the generation unless it is retired already.
+        Raises TaskNotFound."""
         ...
 
     async def retire_undeclared(
         self, grace: float, *, namespace: str = DEFAULT_NAMESPACE
     ) -> Undeclared:
-        """Retires tasks that for `grace` seconds no live endpoint of their live service declared,
-        until one declares them again; notes those that it finds so for the first time. Of a service
-        without any live endpoint nothing is noted."""
+        """Retires tasks that no live endpoint of their live service has declared for `grace` seconds, until
+        one declares them again; records those that it finds for the first time. Tasks of a service without a
+        live endpoint are left out."""
         ...
 
     async def instances_to_retire(
@@ -152,8 +150,8 @@ class RegistryStore(Protocol):
         limit: int = 1000,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> list[tuple[str, int]]:
-        """(task_id, key of the instance), in order and after that one, of open deliveries of retired
-        tasks (or this one) that are not in call, held or dead."""
+        """(task_id, key of the instance), in order and after that one, of open deliveries of retired tasks
+        (or of this one) that are not in call, held or dead."""
         ...
 
     async def instances_to_catch_up(
@@ -164,17 +162,16 @@ class RegistryStore(Protocol):
         limit: int = 5000,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> ToCatchUp:
-        """Open instances of its workflow types, after that key, with events that settled as
-        UNHANDLED, that it claims, and of which it never had a delivery. Looks at `limit` such
-        events at most; so there may be one that has none for it, and fewer, or none, though there
-        are more."""
+        """Open instances of its workflow types, after that key, with UNHANDLED events that the task handles
+        and of which it never had a delivery. Reads at most `limit` such events; so an instance may have none
+        for it, and there may be fewer instances, or none, although there are more."""
         ...
 
     async def catch_ups_due(self) -> list[TaskSpec]:
-        """Tasks whose second look at UNHANDLED events is due; claimed for the caller, who calls
-        `caught_up` when it has looked. Who dies before leaves it to another one."""
+        """Tasks whose second look at UNHANDLED events is due; claimed for the caller, who calls `caught_up`
+        afterwards. If it dies before, another process claims them."""
         ...
 
     async def caught_up(self, task_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> None:
-        """Notes that the second look is done."""
+        """Records that the second look is done."""
         ...

@@ -270,8 +270,8 @@ class QueryStore(Protocol):
         with_change: bool = True,
         limit: int = 1_000,
     ) -> HistoryPortion:
-        """The first entries of an instance that a filter means, `limit` at most, and fewer where they are
-        large: one at least where there is any. Without `with_change` their change is left out."""
+        """The first entries of an instance that match a filter, at most `limit`, and fewer if they are large:
+        at least one if there is any. Without `with_change` they have no change."""
         ...
 
     async def tails(
@@ -293,16 +293,15 @@ class QueryStore(Protocol):
         limit: int = 50,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> WorkflowsFound:
-        """The next instances that a filter means, newest first, without data, output, fan-out groups, the
-        forms of waits and the details of failures; `limit` at most. A portion is as small as finding
-        it takes well below the bound of a statement, and fits into memory: it may have fewer, or none,
-        though there are more."""
+        """The next instances that match a filter, newest first, without data, output, fan-out groups, input
+        schemas and details of failures; at most `limit`. A portion is small enough to be found well within
+        the statement timeout and to fit into memory: it may have fewer, or none, although there are more."""
         ...
 
     async def events(
         self, key: int, *, after: int | None = None, limit: int = 50
     ) -> list[StoredEvent]:
-        """Events of an instance in the order in which they were raised; `after` counts events."""
+        """Events of an instance in the order in which they were raised; `after` is a number of events."""
         ...
 
     async def events_named(self, key: int, event_ids: Sequence[str]) -> dict[str, Event]:
@@ -310,8 +309,8 @@ class QueryStore(Protocol):
         ...
 
     async def open_work(self, key: int, *, limit: int = 200) -> OpenWork:
-        """What of an instance is not settled, and what is due later; `limit` of each kind at most, the
-        oldest ones. Events are without payloads."""
+        """What is unsettled and what is due later in an instance; at most `limit` of each kind, the oldest
+        ones. Events are without payloads."""
         ...
 
     async def dead_letters(
