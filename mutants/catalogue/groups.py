@@ -43,7 +43,7 @@ MUTANTS = (
         "a_group_fires_at_its_first_branch",
         "A group fires after all its branches",
         GROUPS,
-        (("    if not rest or (group.need", "    if True or (group.need"),),
+        (("    if not remaining or (group.need", "    if True or (group.need"),),
         killers=(
             "tests/domain/test_groups.py::test_then_follows_the_last_branch_once_and_continues_what_opened_the_group",
         ),
@@ -52,7 +52,7 @@ MUTANTS = (
         "need_is_ignored",
         "A group that needs some of its branches fires with them",
         GROUPS,
-        (("    if not rest or (group.need and well >= group.need):\n", "    if not rest:\n"),),
+        (("    if not remaining or (group.need and well >= group.need):\n", "    if not remaining:\n"),),
         killers=("tests/domain/test_groups.py::test_enough_that_settled_well_is_enough",),
     ),
     Mutant(

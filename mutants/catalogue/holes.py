@@ -190,7 +190,7 @@ MUTANTS = (
         "core/store/registrations.py",
         (
             (
-                "    return min(said, after_all) if said is not None else after_all\n",
+                "    return min(began_at, after_all) if began_at is not None else after_all\n",
                 "    return after_all\n",
             ),
         ),

@@ -111,7 +111,7 @@ MUTANTS = (
         "anybody_may_take_a_task",
         "A task belongs to one service",
         REGISTERING,
-        (("        if spec.service_name != wanted.service_name:\n", "        if False:\n"),),
+        (("        if spec.service_name != new.service_name:\n", "        if False:\n"),),
         killers=("tests/store/test_registry.py::test_a_task_belongs_to_one_service",),
     ),
     Mutant(

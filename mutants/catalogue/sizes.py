@@ -11,7 +11,7 @@ MUTANTS = (
         "questions_without_a_sum",
         "All open questions of an instance fit into one message with it",
         "domain/replies.py",
-        (("    if asked:\n        open_now = ", "    if asked and False:\n        open_now = "),),
+        (("    if waits:\n        open_now = ", "    if waits and False:\n        open_now = "),),
         killers=(_BOUNDED,),
     ),
     Mutant(

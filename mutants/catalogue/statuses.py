@@ -253,8 +253,8 @@ MUTANTS = (
         "router/timers.py",
         (
             (
-                "wanted = [timer for timer in due if timer in as_claimed]",
-                "wanted = [timer for timer in due if (timer.kind, timer.ref) in {(t.kind, t.ref) for t in as_claimed}]",
+                "to_fire = [timer for timer in due if timer in as_claimed]",
+                "to_fire = [timer for timer in due if (timer.kind, timer.ref) in {(t.kind, t.ref) for t in as_claimed}]",
             ),
         ),
         killers=("tests/router/test_timers.py",),

@@ -244,7 +244,7 @@ def test_tasks_of_all_types_are_part_of_every_flow() -> None:
     assert [one.workflow_type for one in build([everywhere], set(), Observations())[0]] == ["*"]
     flows, _ = build([everywhere, spec("a", "x")], set(), Observations())
     assert [(one.workflow_type, len(one.tasks)) for one in flows] == [(TYPE, 2)]
-    (asked,), _ = build([everywhere], set(), Observations(), wanted="other")
+    (asked,), _ = build([everywhere], set(), Observations(), requested="other")
     assert asked.workflow_type == "other"
 
 

@@ -116,9 +116,9 @@ def _whole(value: int, field: str, default: int, most: int) -> int:
     return value
 
 
-def _out_of_range(field: str, wanted: str, default: str) -> InvalidField:
+def _out_of_range(field: str, expected: str, default: str) -> InvalidField:
     return InvalidField(
-        f"{field} must be {wanted}. Correct it, or omit it for {default}.", field=field
+        f"{field} must be {expected}. Correct it, or omit it for {default}.", field=field
     )
 
 

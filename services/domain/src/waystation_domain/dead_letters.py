@@ -158,7 +158,7 @@ def discard_dead_letter(
         )
     draft.take_dead_letter(dead_letter.dead_letter_id, retried=False)
     draft.end_delivery(event.event_id, dead_letter.task_id)
-    told = _raise_discarded(draft, dead_letter)
+    raised = _raise_discarded(draft, dead_letter)
     record_ended(
         draft,
         event,
@@ -166,9 +166,9 @@ def discard_dead_letter(
         Result.SKIPPED,
         attempt=max(dead_letter.attempts, 1),
         action=Action.DEAD_LETTER_DISCARDED,
-        raised=(told.event_id,),
+        raised=(raised.event_id,),
     )
-    settle_unhandled_now(draft, [told])
+    settle_unhandled_now(draft, [raised])
     end_event(draft, event, Ending.DISCARDED)
     _skip_what_cannot_go_on(draft, held)
 

@@ -312,8 +312,8 @@ class Draft:
             self._commit.deliveries_put.pop(place, None)
             if task_id in self._known.get(event_id, SETTLED).deliveries:
                 self._commit.deliveries_remove.add(place)
-            rest = {task: row for task, row in facts.deliveries.items() if task != task_id}
-            self._moved[event_id] = EventFacts(facts.in_outbox, rest)
+            remaining = {task: row for task, row in facts.deliveries.items() if task != task_id}
+            self._moved[event_id] = EventFacts(facts.in_outbox, remaining)
         self._give_turn_up(place)
 
     def _give_turn_up(self, place: tuple[str, str]) -> None:

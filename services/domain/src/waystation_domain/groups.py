@@ -122,15 +122,15 @@ def leave(draft: Draft, branch: Branch) -> None:
     group = draft.group_of(branch)
     if group is None:
         return
-    rest = dict(group.open)
-    rest[branch.number] -= 1
+    remaining = dict(group.open)
+    remaining[branch.number] -= 1
     well = group.well
-    if not rest[branch.number]:
-        del rest[branch.number]
+    if not remaining[branch.number]:
+        del remaining[branch.number]
         well += all(failure["branch"] != branch.number for failure in group.failed)
-    group = replace(group, open=rest, well=well)
+    group = replace(group, open=remaining, well=well)
     draft.put_group(group)
-    if not rest or (group.need and well >= group.need):
+    if not remaining or (group.need and well >= group.need):
         _fire(draft, group)
 
 

@@ -175,15 +175,15 @@ class Failure:
     details: JsonObject | None = None
 
     def to_json(self) -> JsonObject:
-        to_event_json: JsonObject = {
+        stored: JsonObject = {
             "reason": self.reason,
             "message": self.message,
             "task_id": self.task_id,
             "event_id": self.event_id,
         }
         if self.details is not None:
-            to_event_json["details"] = self.details
-        return to_event_json
+            stored["details"] = self.details
+        return stored
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,21 +122,21 @@ class Reply:
     @property
     def statuses(self) -> list[Status]:
         """The statuses that it asks for, in whichever way; more than one contradict each other."""
-        asked = {
+        statuses = {
             lifecycle.STATUS_OF_EVENT[new.event_type]
             for new in self.events
             if new.event_type in lifecycle.STATUS_OF_EVENT
         }
         if self.end is not None:
-            asked.add(Status.COMPLETED if isinstance(self.end, Completion) else Status.FAILED)
+            statuses.add(Status.COMPLETED if isinstance(self.end, Completion) else Status.FAILED)
         if self.waits:
-            asked.add(Status.WAITING_FOR_INPUT)
-        return sorted(asked)
+            statuses.add(Status.WAITING_FOR_INPUT)
+        return sorted(statuses)
 
     def check_one_status(self) -> None:
         """Raises ResponseInvalid for an answer that asks for two statuses at once."""
-        if len(asked := self.statuses) > 1:
-            names = ", ".join(status.name for status in asked)
+        if len(statuses := self.statuses) > 1:
+            names = ", ".join(status.name for status in statuses)
             raise ResponseInvalid(
                 f"The answer has {names}, which exclude each other; use one of them.",
                 problem="contradicting statuses",

@@ -49,43 +49,43 @@ class PoolRefused(Exception):
         self.other = other
 
 
-def admit(wanted: Pool, there: Sequence[Pool]) -> None:
+def admit(pool: Pool, existing: Sequence[Pool]) -> None:
     """Lets a router join: its pool is new and no binding overlaps with another pool's, or it exists with the
     same settings. Raises PoolRefused."""
-    for other in there:
-        if other.name == wanted.name:
-            _require_same(wanted, other)
+    for other in existing:
+        if other.name == pool.name:
+            _require_same(pool, other)
             continue
-        for binding in wanted.bindings:
+        for binding in pool.bindings:
             for taken in other.bindings:
                 if topics.overlaps(binding, taken):
                     raise PoolRefused(
-                        f'Pool "{wanted.name}" cannot have the binding "{binding}": events that match '
+                        f'Pool "{pool.name}" cannot have the binding "{binding}": events that match '
                         f'it may also match pool "{other.name}", bound to {_listed(other)} '
                         f"({_presence(other)}). Choose bindings that do not match the same event types; or stop "
                         f'the routers of "{other.name}" and wait until its queue has expired.',
-                        wanted.name,
+                        pool.name,
                         other,
                     )
 
 
-def _require_same(wanted: Pool, other: Pool) -> None:
-    if set(wanted.bindings) != set(other.bindings):
+def _require_same(pool: Pool, other: Pool) -> None:
+    if set(pool.bindings) != set(other.bindings):
         raise PoolRefused(
-            f'Pool "{wanted.name}" exists with the bindings {_listed(other)} '
-            f"({_presence(other)}), not with {_listed(wanted)}. Start this router with those; or "
+            f'Pool "{pool.name}" exists with the bindings {_listed(other)} '
+            f"({_presence(other)}), not with {_listed(pool)}. Start this router with those; or "
             "use a new pool name for the new bindings; or stop all routers of the pool and wait "
             "until its queue has expired.",
-            wanted.name,
+            pool.name,
             other,
         )
-    if wanted.expires_seconds != other.expires_seconds:
+    if pool.expires_seconds != other.expires_seconds:
         raise PoolRefused(
-            f'The queue of pool "{wanted.name}" expires after {duration(other.expires_seconds)} '
-            f"({_presence(other)}), not after {duration(wanted.expires_seconds)}. Give all its routers "
+            f'The queue of pool "{pool.name}" expires after {duration(other.expires_seconds)} '
+            f"({_presence(other)}), not after {duration(pool.expires_seconds)}. Give all its routers "
             "the same WAYSTATION_ROUTER_POOL_EXPIRES_SECONDS; or stop them all and wait until the "
             "queue has expired.",
-            wanted.name,
+            pool.name,
             other,
         )
 
@@ -101,20 +101,20 @@ def _presence(pool: Pool) -> str:
     return f"no router; its queue expires by {until}"
 
 
-def queue_of(event_type: str, there: Sequence[Pool]) -> Pool:
+def queue_of(event_type: str, existing: Sequence[Pool]) -> Pool:
     """The pool whose queue gets announcements of this type."""
-    return next((pool for pool in there if pool.takes(event_type)), _default(there))
+    return next((pool for pool in existing if pool.takes(event_type)), _default(existing))
 
 
-def caller_of(event_type: str, there: Sequence[Pool]) -> Pool:
+def caller_of(event_type: str, existing: Sequence[Pool]) -> Pool:
     """The pool whose routers call stored deliveries of this type. They are in no queue, so the default pool
     calls those of a pool without routers."""
-    live = (pool for pool in there if pool.routers and pool.takes(event_type))
-    return next(live, _default(there))
+    live = (pool for pool in existing if pool.routers and pool.takes(event_type))
+    return next(live, _default(existing))
 
 
-def _default(there: Sequence[Pool]) -> Pool:
-    return next(pool for pool in there if not pool.bindings)
+def _default(existing: Sequence[Pool]) -> Pool:
+    return next(pool for pool in existing if not pool.bindings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +134,10 @@ MOST_TYPES_REMEMBERED = 10_000
 class Pools:
     """How event types are divided between one pool and the others, as of the last look at them."""
 
-    def __init__(self, own: Pool, there: Sequence[Pool]) -> None:
+    def __init__(self, own: Pool, existing: Sequence[Pool]) -> None:
         self._own = own
-        self._there = tuple(there)
-        self._live = [pool for pool in there if pool.routers]
+        self._there = tuple(existing)
+        self._live = [pool for pool in existing if pool.routers]
         self._sharing: dict[tuple[str, ...], int] = {}
         self._queues: dict[str, bool] = {}
 

@@ -94,13 +94,13 @@ def compare(
     raised = [event for event in commit.raised if event.event_id in own]
     events = tuple(_of_events(recorded.raised, raised, recorded.event.branch))
     data = tuple(differences(recorded.after.data, commit.after.data))
-    rest = tuple(differences(_rest(recorded.after), _rest(commit.after)))
+    other_fields = tuple(differences(_other_fields(recorded.after), _other_fields(commit.after)))
     return Comparison(
-        same=entry.result is Result.SUCCESS and not (events or data or rest),
+        same=entry.result is Result.SUCCESS and not (events or data or other_fields),
         event_types=tuple(event.event_type for event in raised),
         events=events,
         data=data,
-        instance=rest,
+        instance=other_fields,
     )
 
 
@@ -117,9 +117,9 @@ def _failed(recorded: Recorded, error: AttemptError) -> Comparison:
     return Comparison(same=same, error=error)
 
 
-def _rest(instance: Instance) -> JsonObject:
+def _other_fields(instance: Instance) -> JsonObject:
     """The fields of an instance, besides its data, that an answer decides."""
-    rest: JsonObject = {
+    other_fields: JsonObject = {
         "status": instance.status.name,
         "waits": [
             {key: value for key, value in wait.to_json().items() if key not in ("since", "branch")}
@@ -127,10 +127,10 @@ def _rest(instance: Instance) -> JsonObject:
         ],
     }
     if instance.output is not None:
-        rest["output"] = instance.output
+        other_fields["output"] = instance.output
     if instance.failure is not None:
-        rest["failure"] = instance.failure.to_json()
-    return rest
+        other_fields["failure"] = instance.failure.to_json()
+    return other_fields
 
 
 def _of_events(

@@ -128,8 +128,8 @@ def succeed(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Non
 
 def _status_of(reply: Reply, event: Event) -> Status | None:
     """The status that the reply asks for. Raises ResponseInvalid if a task may not set it."""
-    asked = reply.statuses
-    if not asked:
+    statuses = reply.statuses
+    if not statuses:
         return None
     reply.check_one_status()
     if event.after_end:
@@ -137,7 +137,7 @@ def _status_of(reply: Reply, event: Event) -> Status | None:
             "A task that handles the end of a workflow may change data, but not the status.",
             problem="status after the end",
         )
-    return asked[0]
+    return statuses[0]
 
 
 def _check_events(draft: Draft, event: Event, reply: Reply) -> None:
@@ -173,7 +173,7 @@ def _waits_of(
             problem="too many waits",
             limit=str(limits.MAX_OPEN_WAITS),
         )
-    asked = []
+    waits = []
     for at, request in enumerate(reply.waits):
         wait_id = request.wait_id or _name_of_wait(draft, at)
         reserved.check_name(wait_id, f"waits[{at}].wait_id")
@@ -184,11 +184,11 @@ def _waits_of(
                 wait_id=wait_id,
             )
         taken.add(wait_id)
-        asked.append((_wait_of(draft, request, wait_id, event, task_id), request.timeout))
-    if asked:
-        open_now = [*draft.instance.waits, *(wait for wait, _ in asked)]
+        waits.append((_wait_of(draft, request, wait_id, event, task_id), request.timeout))
+    if waits:
+        open_now = [*draft.instance.waits, *(wait for wait, _ in waits)]
         _check_room(open_now, draft.rules.providers.size_of)
-    return asked
+    return waits
 
 
 def _check_room(waits: Sequence[Wait], size_of: Callable[[Json], int]) -> None:

@@ -28,13 +28,13 @@ class TaskTable:
     def __init__(self, tasks: Iterable[TaskSpec] = (), announced: Iterable[TaskSpec] = ()) -> None:
         self._tasks = {task.task_id: task for task in tasks}
         # Replicas declare the same: it counts once.
-        said = {
+        declared = {
             (spec.task_id, spec.event_types, spec.workflow_types): spec
             for spec in (*self._tasks.values(), *announced)
             if spec.task_id in self._tasks
         }
         self._matcher = Matcher(
-            (pattern, spec) for spec in said.values() for pattern in spec.event_types
+            (pattern, spec) for spec in declared.values() for pattern in spec.event_types
         )
         self._resolved: dict[tuple[str, str], tuple[TaskSpec, ...]] = {}
 

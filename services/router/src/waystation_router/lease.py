@@ -63,7 +63,7 @@ class Lease:
         self._renewed_since: float | None = None
         self._renewed_at = -math.inf
         self._task: Kept | None = None
-        self._asked: set[asyncio.Task[None]] = set()
+        self._renewals: set[asyncio.Task[None]] = set()
         """Renewals without an answer yet."""
         self._retries = Retries("lease_not_renewed")
 
@@ -94,9 +94,9 @@ class Lease:
             self._task.cancel()
             await self._task.wait()
         # A renewal that arrives after the router has left would bring its row back.
-        for asked in self._asked:
-            asked.cancel()
-        await asyncio.gather(*self._asked, return_exceptions=True)
+        for renewal in self._renewals:
+            renewal.cancel()
+        await asyncio.gather(*self._renewals, return_exceptions=True)
 
     async def _run(self) -> None:
         failures = 0
@@ -126,17 +126,17 @@ class Lease:
     async def _try(self) -> None:
         """One more renewal, or the answer of an earlier one. Raises StoreUnavailable, also if none is
         answered in time, and PoolRefused."""
-        if len(self._asked) < AT_ONCE:
-            self._asked.add(step(self._renew()))
+        if len(self._renewals) < AT_ONCE:
+            self._renewals.add(step(self._renew()))
         # It is not cancelled: the driver would wait for the database again, to cancel the query.
-        answered, self._asked = await asyncio.wait(
-            self._asked,
+        answered, self._renewals = await asyncio.wait(
+            self._renewals,
             timeout=self.seconds * PATIENCE,
             return_when=asyncio.FIRST_COMPLETED,
         )
         if not answered:
             raise StoreUnavailable("The database has not renewed the router's lease in time.")
-        for error in [asked.exception() for asked in answered]:
+        for error in [renewal.exception() for renewal in answered]:
             if error is not None:
                 raise error
 

@@ -107,18 +107,18 @@ class Timers:
             if key not in loaded.instances:
                 continue
             current_timers = set(current.get(key, ()))
-            wanted = [timer for timer in claimed if timer in current_timers]
+            to_fire = [timer for timer in claimed if timer in current_timers]
             timed = frozenset(
                 timer.ref for timer in current_timers if timer.kind is TimerKind.EVENT
             )
             facts = {
                 timer.ref: replace(loaded.facts[timer.ref], timed=timer.ref in timed)
-                for timer in wanted
+                for timer in to_fire
             }
-            events = {timer.ref: loaded.events[timer.ref][0] for timer in wanted}
+            events = {timer.ref: loaded.events[timer.ref][0] for timer in to_fire}
             material = timers.FiringFacts(events=events, timed=timed)
             assert loaded.now is not None, "something was found"
-            found.append(_Delayed(loaded.instances[key], facts, loaded.now, wanted, material))
+            found.append(_Delayed(loaded.instances[key], facts, loaded.now, to_fire, material))
         return found
 
     async def _of_instance(self, key: int, due: Sequence[Timer]) -> None:
@@ -127,10 +127,10 @@ class Timers:
             current = await locked.timers()
             # A timer that was set again since the claim has another time.
             as_claimed = set(current)
-            wanted = [timer for timer in due if timer in as_claimed]
-            material = await _material(locked, wanted, current)
+            to_fire = [timer for timer in due if timer in as_claimed]
+            material = await _material(locked, to_fire, current)
             draft = decision.draft(await _facts(locked, material))
-            for timer in wanted:
+            for timer in to_fire:
                 timers.fire(draft, timer, material)
 
         try:
@@ -155,11 +155,11 @@ class Timers:
 
 
 async def _material(
-    locked: Locked, wanted: Sequence[Timer], current: Sequence[Timer]
+    locked: Locked, to_fire: Sequence[Timer], current: Sequence[Timer]
 ) -> timers.FiringFacts:
-    cleans = any(timer.kind is TimerKind.CLEANUP for timer in wanted)
+    cleans = any(timer.kind is TimerKind.CLEANUP for timer in to_fire)
     delayed = [timer.ref for timer in current if timer.kind is TimerKind.EVENT]
-    ids = {timer.ref for timer in wanted if timer.kind in _ABOUT_EVENTS}
+    ids = {timer.ref for timer in to_fire if timer.kind in _ABOUT_EVENTS}
     events: dict[str, Event] = {}
     for event_id in ids | (set(delayed) if cleans else set()):
         event = await locked.event(event_id)

@@ -27,7 +27,7 @@ def failed(
     response = task_handler_service_pb2.HandleEventResponse()
     if isinstance(error, (Reject, RetryAfter)):
         try:
-            _write_asked(request, error, response.failure)
+            _write_requested(request, error, response.failure)
             return response
         except BaseException:
             # A failure without its text, which could not be made.
@@ -37,7 +37,7 @@ def failed(
     with contextlib.suppress(BaseException):
         logger.warning("%s raised %s", label(request), name, exc_info=error)
     response.failure.reason = clean(name, 200)
-    response.failure.message = clean(_told(error) or name, MAX_TEXT_BYTES)
+    response.failure.message = clean(_failure_of(error) or name, MAX_TEXT_BYTES)
     return response
 
 
@@ -70,7 +70,7 @@ def clean(text: str, limit: int) -> str:
     return encoded[:limit].decode("utf-8", "ignore")
 
 
-def _told(error: BaseException) -> str:
+def _failure_of(error: BaseException) -> str:
     if not isinstance(error, BaseExceptionGroup):
         return text_of(error)
     try:
@@ -91,7 +91,7 @@ def _members(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException
             yield one
 
 
-def _write_asked(
+def _write_requested(
     request: task_handler_service_pb2.HandleEventRequest,
     error: Reject | RetryAfter,
     failure: result_pb2.TaskFailure,

@@ -39,9 +39,9 @@ def run_until_signal(serve: Callable[..., Coroutine[Any, Any, None]], grace: flo
         forced.daemon = True
         forced.start()
         if not loop.is_closed():
-            loop.call_soon_threadsafe(asked)
+            loop.call_soon_threadsafe(stop_requested)
 
-    def asked() -> None:
+    def stop_requested() -> None:
         logger.info("stopping; what is in flight has %g s", grace)
         stop.set()
 

@@ -81,8 +81,8 @@ def pytest_runtest_makereport(
     report = yield
     engine = item.stash.get(_ENGINE, None)
     if report.failed and engine is not None:
-        told = "\n".join(run.timeline() for run in engine.runs)
-        report.sections.append((f"Waystation workflows, seed {engine.seed}", told))
+        timelines = "\n".join(run.timeline() for run in engine.runs)
+        report.sections.append((f"Waystation workflows, seed {engine.seed}", timelines))
     return report
 
 

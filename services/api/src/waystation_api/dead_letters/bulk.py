@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from waystation_api.dead_letters.portions import Act, Asked, DeadLetterPortions
+from waystation_api.dead_letters.portions import Act, DeadLetterAction, DeadLetterPortions
 from waystation_api.workflows.changes import Change, Changes, Decide, draft_of_dead_letters
 from waystation_core.background import step
 from waystation_core.decisions import Decision
@@ -90,12 +90,12 @@ class BulkDeadLetters:
             request.filter,
             created_before=begun.began_at if before is None else min(before, begun.began_at),
         )
-        await self._walk(Asked(rpc, request_id, filter, act, namespace))
+        await self._walk(DeadLetterAction(rpc, request_id, filter, act, namespace))
         return await self._store.end_request(rpc, request_id, namespace=namespace)
 
-    async def _walk(self, asked: Asked) -> None:
+    async def _walk(self, action: DeadLetterAction) -> None:
         """Processes all instances, a few portions at a time."""
-        walk = _Walk(self._queries, asked)
+        walk = _Walk(self._queries, action)
         workers = [step(self._work(walk)) for _ in range(_PORTIONS_AT_ONCE)]
         try:
             await asyncio.gather(*workers)
@@ -109,13 +109,13 @@ class BulkDeadLetters:
     async def _work(self, walk: _Walk) -> None:
         while keys := await walk.portion():
             async with self._places:
-                remaining = await self._portions.resolve(walk.asked, keys)
+                remaining = await self._portions.resolve(walk.action, keys)
             for key in remaining:
                 await self._alone_or_aside(walk, key)
 
     async def _alone_or_aside(self, walk: _Walk, key: int) -> None:
         try:
-            await self._of_instance(walk.asked, key)
+            await self._of_instance(walk.action, key)
         except Exception as error:
             if isinstance(error, StoreUnavailable):
                 # If the database is away for everybody, it is not this instance's fault.
@@ -123,32 +123,32 @@ class BulkDeadLetters:
             log.exception("letters_set_aside", instance_key=key)
             walk.failure = walk.failure or error
 
-    async def _of_instance(self, asked: Asked, key: int) -> None:
+    async def _of_instance(self, action: DeadLetterAction, key: int) -> None:
         """Resolves the dead letters of one instance under its lock, some at a time."""
         # The request is recorded as a whole, not for each instance.
-        of_instance = Change(key=key, namespace=asked.namespace)
+        of_instance = Change(key=key, namespace=action.namespace)
         last = None
         while True:
-            decide = self._decide_on_dead_letters(asked, after=last)
+            decide = self._decide_on_dead_letters(action, after=last)
             last = (await self._insist(of_instance, decide))["last"]
             if last is None:
                 return
 
     @staticmethod
-    def _decide_on_dead_letters(asked: Asked, *, after: str | None) -> Decide:
+    def _decide_on_dead_letters(action: DeadLetterAction, *, after: str | None) -> Decide:
         """Resolves some of an instance's dead letters; `last` is the last one if there may be more."""
 
         async def decide(decision: Decision) -> JsonObject:
             locked = decision.locked
             dead_letters = await locked.dead_letters(
-                asked.filter, after=after, limit=_LETTERS_AT_ONCE
+                action.filter, after=after, limit=_LETTERS_AT_ONCE
             )
             if not dead_letters:
                 return {"last": None}
             draft, held = await draft_of_dead_letters(decision, dead_letters)
-            count = asked.act(draft, dead_letters, held)
+            count = action.act(draft, dead_letters, held)
             if count:
-                await locked.count(asked.rpc, asked.request_id, count)
+                await locked.count(action.rpc, action.request_id, count)
             more = len(dead_letters) == _LETTERS_AT_ONCE
             return {"last": dead_letters[-1].dead_letter_id if more else None}
 
@@ -171,7 +171,7 @@ class _Walk:
     """The instances of a call, in portions, for several workers at once."""
 
     queries: QueryStore
-    asked: Asked
+    action: DeadLetterAction
     failure: Exception | None = None
     """Why the first of those that were set aside failed."""
     _found: Sequence[int] = ()
@@ -188,7 +188,7 @@ class _Walk:
             return portion
 
     async def _look(self) -> None:
-        filter, namespace = self.asked.filter, self.asked.namespace
+        filter, namespace = self.action.filter, self.action.namespace
         found = await self.queries.dead_letter_instances(
             filter, after=self._after or 0, namespace=namespace
         )

@@ -27,7 +27,7 @@ Act = Callable[
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DeadLetterAction:
     """What to do with which dead letters, and for which request."""
 
     rpc: str
@@ -44,17 +44,17 @@ class DeadLetterPortions:
         self._queries = queries
         self._decisions = decisions
 
-    async def resolve(self, asked: Asked, keys: Sequence[int]) -> Sequence[int]:
+    async def resolve(self, action: DeadLetterAction, keys: Sequence[int]) -> Sequence[int]:
         """Returns the remaining instances. If anything fails, these are all of them: done one by one, the
         faulty one shows."""
 
         def decide(one: InstanceDeadLetters, draft: Draft) -> int:
-            return asked.act(draft, one.dead_letters, one.held)
+            return action.act(draft, one.dead_letters, one.held)
 
-        tally = Tally(asked.rpc, asked.request_id, {}, namespace=asked.namespace)
+        tally = Tally(action.rpc, action.request_id, {}, namespace=action.namespace)
         try:
             found = await self._queries.open_dead_letters(
-                keys, asked.filter, limit=_LETTERS_OF_EACH, namespace=asked.namespace
+                keys, action.filter, limit=_LETTERS_OF_EACH, namespace=action.namespace
             )
             unmoved = await self._decisions.where_unmoved(found.of, decide, tally=tally)
         except Exception:

@@ -86,14 +86,14 @@ class DeadLetterService(dead_letter_service_pb2_grpc.DeadLetterServiceServicer):
         self, request: _pb.RetryDeadLettersRequest, context: Context
     ) -> _pb.RetryDeadLettersResponse:
         return _pb.RetryDeadLettersResponse(
-            retried=await self._bulk.retry(_asked("RetryDeadLetters", request))
+            retried=await self._bulk.retry(_request_of("RetryDeadLetters", request))
         )
 
     async def DiscardDeadLetters(
         self, request: _pb.DiscardDeadLettersRequest, context: Context
     ) -> _pb.DiscardDeadLettersResponse:
         return _pb.DiscardDeadLettersResponse(
-            discarded=await self._bulk.discard(_asked("DiscardDeadLetters", request))
+            discarded=await self._bulk.discard(_request_of("DiscardDeadLetters", request))
         )
 
 
@@ -105,7 +105,7 @@ def _dead_letter_id(request: _pb.RetryDeadLetterRequest | _pb.DiscardDeadLetterR
     return request.dead_letter_id
 
 
-def _asked(
+def _request_of(
     rpc: str, request: _pb.RetryDeadLettersRequest | _pb.DiscardDeadLettersRequest
 ) -> BulkRequest:
     """It empties fields of the request."""

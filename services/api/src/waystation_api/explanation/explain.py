@@ -112,9 +112,11 @@ def _summary(instance: Instance, blockers: Sequence[Blocker], left_out: int) -> 
             f"{name} is {status}; nothing was found that it waits for, perhaps because it changed "
             f"meanwhile. Call again; if this persists, see `waystation show {name}`."
         )
-    told = "; ".join(blocker.message for blocker in blockers[:_SHOWN])
+    names_shown = "; ".join(blocker.message for blocker in blockers[:_SHOWN])
     more = len(blockers) - _SHOWN + left_out
-    return _sentence(f"{name} is {status}: {told}" + (f"; and {more} more" if more > 0 else ""))
+    return _sentence(
+        f"{name} is {status}: {names_shown}" + (f"; and {more} more" if more > 0 else "")
+    )
 
 
 def _why(failure: Failure | None) -> str:
@@ -309,11 +311,11 @@ def _pending(facts: Facts, fact: OutboxFact, registered: Registered) -> Blocker:
 def _no_router(
     event: Event, missing: routers.NoRouter, delivery: Delivery | None = None
 ) -> Blocker:
-    whose = f" for {delivery.task_id}" if delivery is not None else ""
+    for_task = f" for {delivery.task_id}" if delivery is not None else ""
     return Blocker(
         kind=NO_ROUTER,
         since=missing.since,
-        message=f"`{event.event_type}`{whose} waits: {missing.why}",
+        message=f"`{event.event_type}`{for_task} waits: {missing.why}",
         remedy=missing.remedy,
         event_id=event.event_id,
         event_type=event.event_type,
@@ -388,9 +390,9 @@ def _register(event: Event, instance: Instance) -> str:
 
 def _some(names: Iterable[str]) -> str:
     """The first of them, and how many others there are."""
-    told = list(names)
-    more = len(told) - _NAMED
-    return ", ".join(told[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    names_shown = list(names)
+    more = len(names_shown) - _NAMED
+    return ", ".join(names_shown[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _attempts(number: int) -> str:

@@ -59,7 +59,7 @@ def groups(instance: Instance) -> list[Blocker]:
 
 def _group(instance: Instance, group: Group) -> Blocker:
     settled = group.size - len(group.open)
-    wanted = f"{group.need - group.well} more of them to succeed" if group.need else "all of them"
+    needed = f"{group.need - group.well} more of them to succeed" if group.need else "all of them"
     until = datetime.fromisoformat(group.deadline) if group.deadline is not None else None
     at_last = f", or for {_at(until)}" if until is not None else ""
     failed = f", {len(group.failed)} with failures" if group.failed else ""
@@ -69,7 +69,7 @@ def _group(instance: Instance, group: Group) -> Blocker:
         kind=FAN_OUT,
         since=datetime.fromisoformat(group.since),
         message=f"`{group.then.event_type}` follows the {group.size} branches that {group.task_id} "
-        f"opened: {settled} {verb} settled{failed}, and it waits for {wanted}{at_last}",
+        f"opened: {settled} {verb} settled{failed}, and it waits for {needed}{at_last}",
         remedy=f"See what the open branches wait for (the first ones: {first}): "
         f"`waystation show {instance.workflow_instance_id}` has their events.",
         event_type=group.then.event_type,

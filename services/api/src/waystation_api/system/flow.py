@@ -40,9 +40,9 @@ class FlowReports:
     async def get(self, request: _pb.GetFlowRequest) -> _pb.GetFlowResponse:
         """The flows, their findings and how many instances were read. Raises InvalidId, InvalidField."""
         namespace = check_namespace(request.namespace)
-        wanted = request.workflow_type
-        if wanted:
-            limits.check_id(wanted, "workflow_type")
+        requested = request.workflow_type
+        if requested:
+            limits.check_id(requested, "workflow_type")
         if request.max_instances < 0:
             raise InvalidField(
                 f"max_instances must be 1-{MAX_INSTANCES}; omit it for {DEFAULT_INSTANCES}.",
@@ -53,16 +53,18 @@ class FlowReports:
         if request.HasField("created_after"):
             since = timestamp_from_proto(request.created_after, "created_after")
         snapshot = await self._registry.snapshot(namespace)
-        seen, stopped_at = await self._look(since, wanted, maximum, namespace)
+        seen, stopped_at = await self._look(since, requested, maximum, namespace)
         live = {task.task_id for handler in snapshot.handlers for task in handler.tasks}
         # With many tasks this takes long enough to delay other calls.
-        flows, left_out, found = await asyncio.to_thread(_draw, snapshot.tasks, live, seen, wanted)
-        findings = [one for one in found if not wanted or wanted in one.workflow_types]
+        flows, left_out, found = await asyncio.to_thread(
+            _draw, snapshot.tasks, live, seen, requested
+        )
+        findings = [one for one in found if not requested or requested in one.workflow_types]
         response = _pb.GetFlowResponse(
             instances=seen.instances.total(), cut_short=stopped_at is not None
         )
         set_timestamp(response.looked_back_to, stopped_at or since)
-        drawn = [one for one in flows if wanted in ("", one.workflow_type)]
+        drawn = [one for one in flows if requested in ("", one.workflow_type)]
         response.left_out = left_out + flow_report.fill_flow(drawn, findings, response)
         return response
 
@@ -90,7 +92,7 @@ class FlowReports:
 
 
 def _draw(
-    specs: Sequence[TaskSpec], live: set[str], seen: Observations, wanted: str
+    specs: Sequence[TaskSpec], live: set[str], seen: Observations, requested: str
 ) -> tuple[list[graph.Flow], int, list[Finding]]:
-    flows, left_out = graph.build(specs, live, seen, wanted=wanted)
+    flows, left_out = graph.build(specs, live, seen, requested=requested)
     return flows, left_out, lint.lint(flows)

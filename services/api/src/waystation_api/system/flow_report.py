@@ -38,9 +38,9 @@ def fill_flow(
             spec = specs[task.task_id]
             if spec is None:
                 continue
-            told = task_spec_to_proto(spec)
-            if room.takes(told):
-                task.spec.CopyFrom(told)
+            spec_message = task_spec_to_proto(spec)
+            if room.takes(spec_message):
+                task.spec.CopyFrom(spec_message)
             else:
                 response.specs_left_out += 1
     reported_findings = (_finding(one) for one in findings[: lint.MAX_FINDINGS])

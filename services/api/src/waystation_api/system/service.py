@@ -82,8 +82,8 @@ class SystemService(system_service_pb2_grpc.SystemServiceServicer):
                 set_timestamp(queue.no_router_since, pool.seen_at)
                 set_timestamp(queue.lapses_at, pool.lapses_at)
             # Asking would keep the queue of a pool without routers from expiring.
-            asked = pool.routers or pool.name == DEFAULT_POOL
-            if asked and (depth := await self._broker.depth(pool.name)) is not None:
+            has_depth = pool.routers or pool.name == DEFAULT_POOL
+            if has_depth and (depth := await self._broker.depth(pool.name)) is not None:
                 queue.messages_ready = depth
             if not room.takes(queue):
                 break

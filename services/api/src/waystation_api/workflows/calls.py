@@ -62,18 +62,18 @@ class WorkflowCalls:
         seconds = _seconds(request, remaining)
         size = request.start.ByteSize()
         start = start_from_proto(request.start)
-        wanted = start.instance.workflow_instance_id
+        requested_id = start.instance.workflow_instance_id
         # Subscribed before the start is committed, so the first read is not needed.
-        with self._waiters.waiter(wanted) as waiter:
+        with self._waiters.waiter(requested_id) as waiter:
             started = await self._starter.start(start, size, line)
             instance_id = started.instance.workflow_instance_id
             if stored is not None:
                 await stored(instance_id, started.created)
-            if instance_id == wanted:
+            if instance_id == requested_id:
                 instance, outcome = await waiter.wait(
                     seconds, started.instance if started.created else None
                 )
-        if instance_id != wanted:
+        if instance_id != requested_id:
             # A repeated request: the instance is that of the first call.
             with self._waiters.waiter(instance_id) as waiter:
                 instance, outcome = await waiter.wait(seconds)

@@ -90,7 +90,7 @@ class _Past:
         )
 
 
-def _wanted(task_ids: Sequence[str]) -> set[str]:
+def _checked_task_ids(task_ids: Sequence[str]) -> set[str]:
     limits.check_number_of_names(len(task_ids), "task_ids", "Omit it for all tasks.")
     return {limits.check_task_id(task_id, "task_ids") for task_id in task_ids}
 
@@ -123,11 +123,11 @@ class Replays:
         check_namespace(request.namespace)
         instance = await self._reader.read(check_instance_id(request.workflow_instance_id))
         first, last = _range(request, instance.version)
-        wanted = _wanted(request.task_ids)
+        selected = _checked_task_ids(request.task_ids)
         # From a fresh copy: which endpoints are live and what is replayable.
         await self._registry.refresh()
         attempts = await self._attempts(
-            instance.key, HistoryFilter(first, last, processed_by=tuple(wanted))
+            instance.key, HistoryFilter(first, last, processed_by=tuple(selected))
         )
         response = _pb.ReplayWorkflowResponse()
         if len(attempts) > MAX_STEPS:
@@ -171,10 +171,10 @@ class Replays:
 
     async def _past(self, instance: Instance, attempts: Sequence[HistoryEntry]) -> _Past:
         called = {entry.sequence for entry in attempts}
-        wanted: set[int] = set()
+        selected: set[int] = set()
         named: set[str] = set()
         for entry in attempts:
-            wanted |= {entry.base_version, entry.sequence - 1, entry.sequence}
+            selected |= {entry.base_version, entry.sequence - 1, entry.sequence}
             named.update(entry.raised)
             if entry.event_id is not None:
                 named.add(entry.event_id)
@@ -185,7 +185,7 @@ class Replays:
         async for stored in entries_of(self._store, instance.key, max(called, default=0)):
             fold.add(stored)
             sequence = stored.entry.sequence
-            if sequence in wanted:
+            if sequence in selected:
                 found[sequence] = fold.moment()
             if sequence in called:
                 entries[sequence] = stored

@@ -164,18 +164,20 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         )
         # Read last: what was settled in between is then seen as settled.
         instance = await self._reader.read(instance.workflow_instance_id)
-        told = explain(
+        explanation = explain(
             Facts(instance, work, pools, broker_trouble(self._broker.status())), registered
         )
-        response = _pb.ExplainWorkflowResponse(summary=told.summary)
+        response = _pb.ExplainWorkflowResponse(summary=explanation.summary)
         context_to_proto(instance, with_data=False, into=response.context)
         room = Room(MAX_PAGE_BYTES)
-        for blocker in told.blockers:
+        for blocker in explanation.blockers:
             message = _blocker_to_proto(blocker)
             if not room.takes(message):
                 break
             response.blockers.append(message)
-        response.blockers_left_out = told.left_out + len(told.blockers) - len(response.blockers)
+        response.blockers_left_out = (
+            explanation.left_out + len(explanation.blockers) - len(response.blockers)
+        )
         return response
 
     async def WatchWorkflow(self, request: _pb.WatchWorkflowRequest, context: Context) -> None:

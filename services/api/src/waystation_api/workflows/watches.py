@@ -69,10 +69,10 @@ class Watches:
         finally:
             self.waiters.discard(instance_id, watch)
 
-    async def _read(self, wanted: Sequence[tuple[str, int]]) -> list[HistoryTail | None]:
+    async def _read(self, places: Sequence[tuple[str, int]]) -> list[HistoryTail | None]:
         # Many may watch one instance from the same place.
-        found = await self._queries.tails(list(dict.fromkeys(wanted)), limit=_PORTION)
-        return [found.get(place) for place in wanted]
+        found = await self._queries.tails(list(dict.fromkeys(places)), limit=_PORTION)
+        return [found.get(place) for place in places]
 
 
 class _Watch:

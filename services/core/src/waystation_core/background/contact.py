@@ -29,7 +29,7 @@ class Contact:
         self.answers = True
         """Whether the last probe succeeded."""
         self._failed_at: float | None = None
-        self._asked: asyncio.Task[None] | None = None
+        self._probing: asyncio.Task[None] | None = None
         self.trouble = ""
         """What is wrong, for people; empty if nothing is."""
 
@@ -56,16 +56,16 @@ class Contact:
 
     async def look(self) -> None:
         """Probes once, or waits for the probe under way."""
-        if self._asked is None:
-            self._asked = step(self._probe())
+        if self._probing is None:
+            self._probing = step(self._probe())
         # It is not cancelled: the driver would wait for the database again, to cancel the query.
-        await asyncio.wait({self._asked}, timeout=PATIENCE_SECONDS)
-        if not self._asked.done():
+        await asyncio.wait({self._probing}, timeout=PATIENCE_SECONDS)
+        if not self._probing.done():
             self.answers, self.trouble = False, "The database does not answer."
             return
-        asked, self._asked = self._asked, None
+        probing, self._probing = self._probing, None
         try:
-            asked.result()
+            probing.result()
         except StoreUnavailable as error:
             self.answers, self.trouble = False, error.message
         else:

@@ -88,7 +88,7 @@ class Kept:
         self._again = again
         self._ends = ends
         self._owner = owner()
-        self._let_go = False
+        self._cancelled = False
         self._thrown: Exception | None = None
         self.task = asyncio.get_running_loop().create_task(self._run(), name=name)
         self._owner.kept.add(self)
@@ -100,7 +100,7 @@ class Kept:
 
     def cancel(self) -> None:
         """Cancels it; nothing is reported."""
-        self._let_go = True
+        self._cancelled = True
         self.task.cancel()
 
     async def wait(self) -> None:
@@ -119,11 +119,11 @@ class Kept:
             began = loop.time()
             try:
                 await self._work()
-                if self._ends or self._let_go:
+                if self._ends or self._cancelled:
                     return
                 fault: Exception = RuntimeError("it ended unexpectedly")
             except asyncio.CancelledError:
-                if self._thrown is None or self._let_go:
+                if self._thrown is None or self._cancelled:
                     raise
                 fault, self._thrown = self._thrown, None
                 self.task.uncancel()
@@ -138,7 +138,7 @@ class Kept:
 
     def _over(self, task: asyncio.Task[None]) -> None:
         self._owner.kept.discard(self)
-        if task.cancelled() and not self._let_go:
+        if task.cancelled() and not self._cancelled:
             self._owner.died(self.name, "it was cancelled unexpectedly")
 
 

@@ -183,15 +183,15 @@ class Session:
         channel = await self.open_channel()
         closed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         channel.add_on_close_callback(lambda _channel, error: _resolve(closed, error))
-        asked = step(self.call(channel.queue_declare, queue=queue, passive=True))
+        declared = step(self.call(channel.queue_declare, queue=queue, passive=True))
         try:
-            await asyncio.wait({asked, closed}, return_when=asyncio.FIRST_COMPLETED)
-            if asked.done():
-                waiting: int = asked.result().method.message_count
+            await asyncio.wait({declared, closed}, return_when=asyncio.FIRST_COMPLETED)
+            if declared.done():
+                waiting: int = declared.result().method.message_count
                 channel.close()
                 return waiting
         finally:
-            asked.cancel()
+            declared.cancel()
         error = closed.result()
         if getattr(error, "reply_code", None) == NOT_FOUND:
             return None
@@ -219,12 +219,12 @@ class Session:
             self._connection.close()
         await asyncio.wait({self._closed}, timeout=CLOSE_SECONDS)
 
-    async def _first_of(self, wanted: asyncio.Future[Any], seconds: float, otherwise: str) -> Any:
+    async def _first_of(self, result: asyncio.Future[Any], seconds: float, otherwise: str) -> Any:
         await asyncio.wait(
-            {wanted, self.lost}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+            {result, self.lost}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
         )
-        if wanted.done():
-            return wanted.result()
+        if result.done():
+            return result.result()
         if self.lost.done():
             raise SessionLostError(self.lost.result())
         raise SessionLostError(f"{otherwise} within {seconds:g} s")

@@ -25,10 +25,10 @@ before it bites."""
 _TIMED_OUT = re.compile(r"acknowledgement .*timed out\b.*?(\d+) ?ms")
 
 
-def faults_of(said: Mapping[str, Any]) -> list[str]:
+def faults_of(properties: Mapping[str, Any]) -> list[str]:
     """All faults; each says what to do. `said` are the server's properties."""
     faults = []
-    product, version = str(said.get("product", "")), str(said.get("version", ""))
+    product, version = str(properties.get("product", "")), str(properties.get("version", ""))
     numbers = re.match(r"(\d+)\.(\d+)", version)
     # Other products have other version numbers.
     if product == "RabbitMQ" and numbers and tuple(map(int, numbers.groups())) < OLDEST:
@@ -36,7 +36,7 @@ def faults_of(said: Mapping[str, Any]) -> list[str]:
             f"RabbitMQ has version {version}; it must be {OLDEST[0]}.{OLDEST[1]} or newer. Upgrade it, or "
             "set WAYSTATION_BROKER_URL to another one; the old one has no data that must be kept."
         )
-    able = said.get("capabilities") or {}
+    able = properties.get("capabilities") or {}
     missing = [what for name, what in _NEEDED.items() if not able.get(name)]
     if missing:
         faults.append(

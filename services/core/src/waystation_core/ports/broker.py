@@ -70,8 +70,8 @@ def require_pool_name(pool: str) -> str:
 def require_bindings(pool: str, bindings: Sequence[str]) -> None:
     """Raises ValueError for missing, unexpected or too many bindings."""
     if (pool == DEFAULT_POOL) == bool(bindings):
-        wanted = "no bindings" if pool == DEFAULT_POOL else "at least one binding"
-        raise ValueError(f"pool {pool!r} must have {wanted}")
+        expected = "no bindings" if pool == DEFAULT_POOL else "at least one binding"
+        raise ValueError(f"pool {pool!r} must have {expected}")
     if len(bindings) > MAX_BINDINGS:
         raise ValueError(
             f"pool {pool!r} has {len(bindings)} bindings, the limit is {MAX_BINDINGS}: use patterns"

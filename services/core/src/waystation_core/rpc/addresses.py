@@ -55,13 +55,13 @@ def servers_of(*urls: str) -> tuple[tuple[str, int], ...]:
             continue
         # libpq accepts several hosts, also as parameters.
         named = parts.netloc.rpartition("@")[2]
-        asked = parse_qs(parts.query)
-        for host in [*named.split(","), *",".join(asked.get("host", [])).split(",")]:
+        query = parse_qs(parts.query)
+        for host in [*named.split(","), *",".join(query.get("host", [])).split(",")]:
             # An invalid port is refused by whoever connects there.
             with contextlib.suppress(ValueError):
                 one = urlsplit(f"//{host}")
                 if one.hostname and not unquote(one.hostname).startswith("/"):
-                    found.append((one.hostname, one.port or int(asked.get("port", [usual])[0])))
+                    found.append((one.hostname, one.port or int(query.get("port", [usual])[0])))
     return tuple(found)
 
 

@@ -143,8 +143,8 @@ def pause_of_not_begun(error: AttemptError) -> float | None:
     status. It was no attempt."""
     if error.reason != NotBegun.reason or error.code not in _SAY_NOT_BEGUN:
         return None
-    asked = USUAL_PAUSE if error.retry_after is None else error.retry_after
-    return min(max(asked, SHORTEST_PAUSE), LONGEST_PAUSE)
+    pause = USUAL_PAUSE if error.retry_after is None else error.retry_after
+    return min(max(pause, SHORTEST_PAUSE), LONGEST_PAUSE)
 
 
 def late(seconds: float) -> AttemptError:

@@ -64,7 +64,7 @@ class _Shape:
     """What a walk must know of one message type."""
 
     fields: dict[int, _Field]
-    deepens: bool
+    nests: bool
     """Whether it is a container of a Struct."""
     in_struct: bool
 
@@ -202,7 +202,7 @@ class Walk:
                 if inside.in_struct:
                     if not frame.shape.in_struct:
                         self._nodes_left, depth_left = MAX_NODES, MAX_DEPTH
-                    if inside.deepens:
+                    if inside.nests:
                         depth_left -= 1
                         if depth_left < 0:
                             raise Unstorable(f"nesting deeper than {MAX_DEPTH}")

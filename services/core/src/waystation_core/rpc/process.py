@@ -73,23 +73,23 @@ async def until_death(serving: Coroutine[Any, Any, None]) -> None:
         raise death
 
 
-async def faults_of(asked: Sequence[Coroutine[Any, Any, list[str]]]) -> list[str]:
+async def faults_of(checks: Sequence[Coroutine[Any, Any, list[str]]]) -> list[str]:
     """All faults that these find."""
-    return [fault for faults in await asyncio.gather(*asked) for fault in faults]
+    return [fault for faults in await asyncio.gather(*checks) for fault in faults]
 
 
 async def require_fit(
-    asked: Sequence[Coroutine[Any, Any, list[str]]], stopping: asyncio.Event
+    checks: Sequence[Coroutine[Any, Any, list[str]]], stopping: asyncio.Event
 ) -> None:
     """Checks once, before waiting for anything; raises BadSettings for faults. Ends early if stopped."""
-    found, told = step(faults_of(asked)), step(stopping.wait())
+    found, stopped = step(faults_of(checks)), step(stopping.wait())
     try:
-        await asyncio.wait({found, told}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({found, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if found.done() and (faults := found.result()):
             raise BadSettings(faults)
     finally:
         found.cancel()
-        told.cancel()
+        stopped.cancel()
 
 
 def _bad_settings(name: str, faults: Sequence[object]) -> int:

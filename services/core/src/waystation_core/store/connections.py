@@ -182,11 +182,11 @@ async def connection_of(pool: ConnectionPool) -> AsyncIterator[Connection]:
                     await connection.close()
                 raise
     except DRIVER_ERRORS as error:
-        meant = translated(error)
-        if isinstance(meant, StoreUnavailable) and not pool.closed:
+        translation = translated(error)
+        if isinstance(translation, StoreUnavailable) and not pool.closed:
             # After a restart of Postgres every idle connection is dead, not only this one.
             _background(pool.check())
-        raise meant from error
+        raise translation from error
 
 
 async def claim(pool: ConnectionPool, query: str, parameters: Any) -> list[tuple[Any, ...]]:

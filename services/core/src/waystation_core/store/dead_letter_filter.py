@@ -57,7 +57,7 @@ def _texts(name: str) -> ColumnElement[Any]:
     return any_(bindparam(name, type_=ARRAY(Text)))
 
 
-def meant(dead_letters: FromClause, given: Given) -> list[ColumnElement[bool]]:
+def matches(dead_letters: FromClause, given: Given) -> list[ColumnElement[bool]]:
     """The conditions of a filter's values on `with_their_own`."""
     dead_letter, event, instance = dead_letters.c, _EVENTS.c, _INSTANCES.c
     return named(dead_letters, given) + conditions(
@@ -82,8 +82,8 @@ def named(dead_letters: FromClause, given: Given) -> list[ColumnElement[bool]]:
         _NAMED.c.namespace == bindparam("namespace"),
         _NAMED.c.workflow_instance_id == _texts("workflow_instance_ids"),
     )
-    of_them = dead_letters.c.instance_key == any_(func.array(keys.scalar_subquery()))
-    return conditions({"workflow_instance_ids": of_them}, given)
+    of_instances = dead_letters.c.instance_key == any_(func.array(keys.scalar_subquery()))
+    return conditions({"workflow_instance_ids": of_instances}, given)
 
 
 def open_dead_letters(given: Given) -> Select[Any]:
@@ -94,7 +94,7 @@ def open_dead_letters(given: Given) -> Select[Any]:
         select(*columns(OPEN_COLUMNS))
         .select_from(with_their_own(LETTERS))
         .where(of.instance_key == bindparam("key"), of.state == states.OPEN_LETTER)
-        .where(*meant(LETTERS, given), *conditions(after, given))
+        .where(*matches(LETTERS, given), *conditions(after, given))
         .order_by(of.dead_letter_id)
         .limit(bindparam("limit", type_=Integer))
     )

@@ -34,7 +34,7 @@ from waystation_core.store import rows, states, tables
 from waystation_core.store.connections import ConnectionPool, connection_of
 from waystation_core.store.dead_letter_filter import (
     LETTERS,
-    meant,
+    matches,
     named,
     values_of,
     with_their_own,
@@ -69,7 +69,7 @@ def _newest(given: Given) -> Select[Any]:
     return (
         select(*columns(SHOWN_COLUMNS))
         .select_from(with_their_own(LETTERS))
-        .where(*meant(LETTERS, given), *conditions(more, given))
+        .where(*matches(LETTERS, given), *conditions(more, given))
         .order_by(of.created_at.desc(), of.dead_letter_id.desc())
         .limit(bindparam("limit", type_=Integer))
     )
@@ -90,7 +90,7 @@ def _of_which_instances(given: Given) -> Select[Any]:
     return select(
         select(func.count()).select_from(walked).scalar_subquery(),
         select(func.max(walked.c.instance_key)).scalar_subquery(),
-        keys.where(*meant(dead_letters, given)).scalar_subquery(),
+        keys.where(*matches(dead_letters, given)).scalar_subquery(),
     )
 
 
@@ -111,7 +111,7 @@ def _of_each_instance(given: Given) -> Select[Any]:
     x = (
         select(*columns(OPEN_COLUMNS.but(rows.UNREAD_PAYLOAD)))
         .select_from(with_their_own(dead_letters))
-        .where(*meant(dead_letters, given))
+        .where(*matches(dead_letters, given))
         .order_by(dead_letters.c.dead_letter_id)
         .limit(bindparam("limit", type_=Integer))
         .correlate(k)

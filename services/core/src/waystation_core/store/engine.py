@@ -61,13 +61,13 @@ class PostgresEngineStore:
 
     async def start(self, batch: Sequence[Start]) -> list[Started]:
         answers: dict[int, Started] = {}
-        rest = list(enumerate(batch))
-        while rest:
+        waiting = list(enumerate(batch))
+        while waiting:
             # Two starts of one id in one statement would not see each other: the second waits a round.
             ids: set[str] = set()
             requests: set[str] = set()
             now, later = [], []
-            for at, start in rest:
+            for at, start in waiting:
                 new_request = start.request_id is None or start.request_id not in requests
                 if start.instance.workflow_instance_id in ids or not new_request:
                     later.append((at, start))
@@ -80,7 +80,7 @@ class PostgresEngineStore:
                 now, await self._start([start for _, start in now]), strict=True
             ):
                 answers[at] = answer
-            rest = later
+            waiting = later
         return [answers[at] for at in range(len(batch))]
 
     async def _start(self, batch: Sequence[Start]) -> list[Started]:

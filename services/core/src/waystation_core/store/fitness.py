@@ -42,8 +42,8 @@ def _faults(url: str, connections: int, *, lasting: bool) -> list[str]:
         url, autocommit=True, connect_timeout=5, options=options_of(settings)
     ) as connection:
         row = connection.execute(_FACTS).fetchone()
-        asked = [list(settings), list(settings.values())]
-        lost = [_text(name) for (name,) in connection.execute(_LOST_SETTINGS, asked)]
+        parameters = [list(settings), list(settings.values())]
+        lost = [_text(name) for (name,) in connection.execute(_LOST_SETTINGS, parameters)]
     assert row is not None, "one is connected to a database that there is"
     major, is_utf8, encoding, free, *durable = row
     faults = []

@@ -233,7 +233,7 @@ class PostgresQueryStore:
 
     async def tails(
         self,
-        wanted: Sequence[tuple[str, int]],
+        places: Sequence[tuple[str, int]],
         *,
         limit: int,
         namespace: str = DEFAULT_NAMESPACE,
@@ -242,8 +242,8 @@ class PostgresQueryStore:
             self._hot,
             _TAILS,
             {
-                "ids": [id for id, _ in wanted],
-                "after": [after for _, after in wanted],
+                "ids": [id for id, _ in places],
+                "after": [after for _, after in places],
                 "limit": limit,
                 "namespace": namespace,
             },

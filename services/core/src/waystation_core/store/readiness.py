@@ -14,7 +14,7 @@ from waystation_core.store.schema import WrongSchema, check_schema
 log = structlog.get_logger(__name__)
 
 AGAIN_SECONDS = 0.5
-SAY_AGAIN_SECONDS = 10.0
+LOG_AGAIN_SECONDS = 10.0
 
 
 async def wait_for_store(
@@ -26,7 +26,7 @@ async def wait_for_store(
     migrate` may come last. Raises WrongSchema for the schema of another release, UnfitDatabase as
     `require_fit` does.
     """
-    said, said_at = "", 0.0
+    logged, logged_at = "", 0.0
     loop = asyncio.get_running_loop()
     while not stopping.is_set():
         try:
@@ -43,9 +43,9 @@ async def wait_for_store(
             )
         except psycopg.Error as error:
             waiting_for = f"The schema of the database cannot be read: {_first_line(error)}"
-        if waiting_for != said or loop.time() - said_at >= SAY_AGAIN_SECONDS:
+        if waiting_for != logged or loop.time() - logged_at >= LOG_AGAIN_SECONDS:
             log.warning("waiting", reason=waiting_for)
-            said, said_at = waiting_for, loop.time()
+            logged, logged_at = waiting_for, loop.time()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(AGAIN_SECONDS):
                 await stopping.wait()
@@ -53,5 +53,5 @@ async def wait_for_store(
 
 
 def _first_line(error: Exception) -> str:
-    said = str(error).strip().splitlines()
-    return said[0] if said else type(error).__name__
+    logged = str(error).strip().splitlines()
+    return logged[0] if logged else type(error).__name__

@@ -114,7 +114,7 @@ def _types(spec: TaskSpec | None) -> tuple[tuple[str, ...], tuple[str, ...]] | N
 
 async def _beginning(
     connection: Connection,
-    wanted: Registration,
+    new: Registration,
     known: Registration | None,
     tasks: Iterable[_Known],
 ) -> datetime:
@@ -125,8 +125,8 @@ async def _beginning(
     assert row is not None
     now: datetime = row[0]
     after_all = max([now, *(task.began_at + _TICK for task in tasks)])
-    said = wanted.began_at or (known.began_at if known is not None else None)
-    return min(said, after_all) if said is not None else after_all
+    began_at = new.began_at or (known.began_at if known is not None else None)
+    return min(began_at, after_all) if began_at is not None else after_all
 
 
 async def _made_before(
@@ -145,13 +145,13 @@ async def _made_before(
 
 
 async def _of_endpoint(
-    connection: Connection, namespace: str, wanted: Registration
+    connection: Connection, namespace: str, new: Registration
 ) -> Registration | None:
     """The live registration of the same service, host and port."""
     cursor = await connection.execute(
         f"SELECT {HANDLER_COLUMNS} FROM handlers h WHERE h.namespace = %s AND h.service_name = %s "
         f"AND h.host = %s AND h.port = %s AND {LIVE}",
-        (namespace, wanted.service_name, wanted.host, wanted.port),
+        (namespace, new.service_name, new.host, new.port),
     )
     row = await cursor.fetchone()
     return registration_of(row) if row is not None else None
@@ -174,12 +174,12 @@ class _Known:
 
 
 async def _known_tasks(
-    connection: Connection, namespace: str, wanted: Registration
+    connection: Connection, namespace: str, new: Registration
 ) -> dict[str, _Known]:
     cursor = await connection.execute(
         "SELECT spec, retired_by, undeclared_since IS NOT NULL, began_at FROM tasks "
         "WHERE namespace = %s AND task_id = ANY(%s) ORDER BY task_id",
-        (namespace, [spec.task_id for spec in wanted.tasks]),
+        (namespace, [spec.task_id for spec in new.tasks]),
     )
     known = [
         _Known(task_specs.from_json(row[0]), row[1], row[2], row[3])
@@ -188,10 +188,10 @@ async def _known_tasks(
     return {one.spec.task_id: one for one in known}
 
 
-def _check_owner(wanted: Registration, known: Mapping[str, _Known]) -> None:
+def _check_owner(new: Registration, known: Mapping[str, _Known]) -> None:
     for one in known.values():
         spec = one.spec
-        if spec.service_name != wanted.service_name:
+        if spec.service_name != new.service_name:
             raise TaskOwnedByOtherService(
                 f"Task {spec.task_id} belongs to the service {spec.service_name}; register it "
                 "under that name, or choose another task_id.",
@@ -264,7 +264,7 @@ async def _store_tasks(
 
 
 async def _store_handler(
-    connection: Connection, namespace: str, wanted: Registration, handler_id: str
+    connection: Connection, namespace: str, new: Registration, handler_id: str
 ) -> Registration:
     cursor = await connection.execute(
         f"""
@@ -285,14 +285,14 @@ async def _store_handler(
         {
             "id": handler_id,
             "namespace": namespace,
-            "service": wanted.service_name,
-            "version": wanted.service_version,
-            "host": wanted.host,
-            "port": wanted.port,
-            "kind": EndpointKind.STATIC if wanted.static else EndpointKind.LEASED,
-            "lease": None if wanted.static else wanted.lease_seconds,
-            "tasks": json_text([task_specs.to_json(spec) for spec in wanted.tasks]),
-            "began_at": wanted.began_at,
+            "service": new.service_name,
+            "version": new.service_version,
+            "host": new.host,
+            "port": new.port,
+            "kind": EndpointKind.STATIC if new.static else EndpointKind.LEASED,
+            "lease": None if new.static else new.lease_seconds,
+            "tasks": json_text([task_specs.to_json(spec) for spec in new.tasks]),
+            "began_at": new.began_at,
         },
     )
     row = await cursor.fetchone()

@@ -210,11 +210,11 @@ def _with_reports(
 ) -> Registration:
     """With the state that routers report of it; the newest of several reports decides."""
     seen = [report[handler.handler_id] for report in reports if handler.handler_id in report]
-    translated = [one for one in seen if one.get("reachable") is not None]
+    reported = [one for one in seen if one.get("reachable") is not None]
     return replace(
         handler,
-        reachable=translated[-1]["reachable"] if translated else None,
-        last_error=(translated[-1].get("last_error") or "")[:_LONGEST_ERROR] if translated else "",
+        reachable=reported[-1]["reachable"] if reported else None,
+        last_error=(reported[-1].get("last_error") or "")[:_LONGEST_ERROR] if reported else "",
         calls_in_flight=sum(int(one.get("calls_in_flight") or 0) for one in seen),
         retired_task_ids=tuple(
             sorted(task.task_id for task in handler.tasks if task.task_id in retired)

@@ -16,14 +16,14 @@ class WrongSchema(Exception):
     what to run. `newer`: a newer release has migrated it."""
 
     def __init__(self, found: str | None) -> None:
-        wanted = current_release()
+        expected = current_release()
         newer = found is not None and found not in known_versions()
         super().__init__(
             f"The database has schema version {found}, from a newer release of Waystation; this "
-            f"release supports versions up to {wanted}. Use that release or a newer one, for servers and "
+            f"release supports versions up to {expected}. Use that release or a newer one, for servers and "
             "`waystation migrate`. A schema cannot be downgraded."
             if newer
-            else f"The database has schema version {found or 'none'}, this release needs {wanted}. "
+            else f"The database has schema version {found or 'none'}, this release needs {expected}. "
             "Run `waystation migrate`."
         )
         self.found = found

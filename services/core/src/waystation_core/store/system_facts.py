@@ -85,5 +85,5 @@ async def system_facts(connection: Connection, namespace: str) -> SystemFacts:
 
 
 def _is_unreachable(reports: Sequence[Any]) -> bool:
-    translated = [report.get("reachable") for report in reports if report]
-    return bool(translated) and False in translated and True not in translated
+    reported = [report.get("reachable") for report in reports if report]
+    return bool(reported) and False in reported and True not in reported

@@ -124,17 +124,17 @@ class Flow:
 
 
 def build(
-    specs: Sequence[TaskSpec], live: Collection[str], seen: Observations, *, wanted: str = ""
+    specs: Sequence[TaskSpec], live: Collection[str], seen: Observations, *, requested: str = ""
 ) -> tuple[list[Flow], int]:
     """One flow for each workflow type in specs or history, ordered by name, and how many workflow types,
     event types and places were left out. `live` has the ids of tasks with a live endpoint. The flow of the
     type `wanted` is included if any task serves it."""
     named = {name for spec in specs for name in spec.workflow_types if name != topics.ONE_WORD}
-    if any(wanted and serves(spec, wanted) for spec in specs):
-        named.add(wanted)
+    if any(requested and serves(spec, requested) for spec in specs):
+        named.add(requested)
     known = sorted(
         named | seen.instances.keys(),
-        key=lambda name: (name != wanted, name not in named, -seen.instances[name], name),
+        key=lambda name: (name != requested, name not in named, -seen.instances[name], name),
     )
     left_out = max(len(known) - MAX_FLOWS, 0)
     kept = sorted(known[:MAX_FLOWS]) or [topics.ONE_WORD] * bool(specs)

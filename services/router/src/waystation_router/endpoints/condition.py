@@ -71,8 +71,8 @@ class EndpointCondition:
         opened_at = self._circuit.opened_at
         if not self._connection.up or opened_at is None:
             short = self._pauses.shortage(self._loop.time())
-            told = f"at {self._clock(short[0])}: {short[1]}" if short is not None else ""
-            return self._connection.last_error or told
+            shortage = f"at {self._clock(short[0])}: {short[1]}" if short is not None else ""
+            return self._connection.last_error or shortage
         return (
             f"circuit open since {self._clock(opened_at)} after {self._circuit.faults} consecutive "
             f"faults, the last: {self._last_fault}; next probe at {self._clock(self._circuit.probe_at)}"

@@ -100,7 +100,7 @@ class ConnectedEndpoint:
     def update(self, endpoint: Registration) -> None:
         """The same address, perhaps with a new process that has other tasks."""
         known, self.endpoint = self.endpoint, endpoint
-        if _what_it_said(endpoint) != _what_it_said(known):
+        if _declared(endpoint) != _declared(known):
             self._batching = _batching(endpoint)
             self._streams = True
             self._no_stream_until = 0.0
@@ -147,7 +147,7 @@ class ConnectedEndpoint:
         """Sets the outcome of the call; the circuit is updated first."""
         try:
             if is_fault_of_endpoint(outcome):
-                self.condition.failed(_said(outcome), call.sent_at)
+                self.condition.failed(_described(outcome), call.sent_at)
             else:
                 self.condition.answered()
         finally:
@@ -364,13 +364,13 @@ class ConnectedEndpoint:
         await self.connection.close()
 
 
-def _said(outcome: Answered | Failed | CallCut) -> str:
+def _described(outcome: Answered | Failed | CallCut) -> str:
     if isinstance(outcome, Failed):
         return f"{outcome.error.reason}: {outcome.error.message}"[:200].rstrip(".")
     return outcome.message if isinstance(outcome, CallCut) else ""
 
 
-def _what_it_said(endpoint: Registration) -> object:
+def _declared(endpoint: Registration) -> object:
     """What changes if a process registers, and not if it only renews."""
     return endpoint.handler_id, endpoint.registered_at, endpoint.service_version, endpoint.tasks
 

@@ -53,10 +53,10 @@ class EndpointDirectory:
         registration of the others."""
         if self._closed:
             return
-        wanted = {(each.service_name, each.host, each.port): each for each in handlers}
-        for address in [address for address in self._links if address not in wanted]:
+        registered = {(each.service_name, each.host, each.port): each for each in handlers}
+        for address in [address for address in self._links if address not in registered]:
             self._release(self._links.pop(address))
-        for address, handler in wanted.items():
+        for address, handler in registered.items():
             link = self._links.get(address)
             if link is not None and link.endpoint.static == handler.static:
                 link.update(handler)

@@ -30,13 +30,13 @@ class _Shown:
     """Its repr shows only fields that differ from their defaults."""
 
     def __repr__(self) -> str:
-        said = []
+        shown = []
         for one in fields(self):  # type: ignore[arg-type]
             value = getattr(self, one.name)
             default = one.default_factory() if one.default_factory is not MISSING else one.default
             if one.repr and (default is MISSING or value != default):
-                said.append(f"{one.name}={value!r}")
-        return f"{type(self).__name__}({', '.join(said)})"
+                shown.append(f"{one.name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 @dataclass(frozen=True, repr=False)

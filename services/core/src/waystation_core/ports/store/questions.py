@@ -276,7 +276,7 @@ class QueryStore(Protocol):
 
     async def tails(
         self,
-        wanted: Sequence[tuple[str, int]],
+        places: Sequence[tuple[str, int]],
         *,
         limit: int,
         namespace: str = DEFAULT_NAMESPACE,
