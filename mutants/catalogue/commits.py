@@ -372,7 +372,7 @@ MUTANTS = (
             ),
         ),
         killers=(
-            "tests/router/test_deliveries.py::test_one_result_that_postgres_refuses_holds_up_no_other",
+            "tests/router/test_deliveries.py::test_one_result_that_postgres_refuses_delays_no_other",
         ),
     ),
     Mutant(
@@ -445,7 +445,7 @@ MUTANTS = (
             ),
         ),
         killers=(
-            "tests/domain/test_results.py::test_an_answer_that_breaks_a_rule_fails_for_good_and_nothing_of_it_takes_effect",
+            "tests/domain/test_results.py::test_an_answer_that_breaks_a_rule_fails_permanently_and_nothing_of_it_takes_effect",
         ),
     ),
 )

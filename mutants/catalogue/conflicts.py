@@ -183,7 +183,7 @@ MUTANTS = (
         "router/conclusions.py",
         ((" and touched.verdicts.get(task_id) is not Verdict.WAIT\n", "\n"),),
         killers=(
-            "tests/router/test_turns.py::test_who_computed_meanwhile_hears_of_a_turn_that_ends_elsewhere",
+            "tests/router/test_turns.py::test_a_waiting_result_is_submitted_when_a_turn_ends_elsewhere",
         ),
     ),
     Mutant(
@@ -192,7 +192,7 @@ MUTANTS = (
         "router/turns.py",
         (("        elif waiting.look is None:", "        elif False:"),),
         killers=(
-            "tests/router/test_turns.py::test_who_computed_meanwhile_hears_of_a_turn_that_ends_elsewhere",
+            "tests/router/test_turns.py::test_a_waiting_result_is_submitted_when_a_turn_ends_elsewhere",
         ),
     ),
     Mutant(

@@ -177,7 +177,7 @@ MUTANTS = (
         FAILING,
         (("    if not error.permanent and attempts", "    if attempts"),),
         killers=(
-            "tests/domain/test_results.py::test_an_answer_that_breaks_a_rule_fails_for_good_and_nothing_of_it_takes_effect",
+            "tests/domain/test_results.py::test_an_answer_that_breaks_a_rule_fails_permanently_and_nothing_of_it_takes_effect",
         ),
     ),
     Mutant(
@@ -231,7 +231,7 @@ MUTANTS = (
             ),
         ),
         killers=(
-            "tests/domain/test_results.py::test_an_answer_that_breaks_a_rule_fails_for_good_and_nothing_of_it_takes_effect",
+            "tests/domain/test_results.py::test_an_answer_that_breaks_a_rule_fails_permanently_and_nothing_of_it_takes_effect",
         ),
     ),
     Mutant(

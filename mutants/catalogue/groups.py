@@ -52,7 +52,12 @@ MUTANTS = (
         "need_is_ignored",
         "A group that needs some of its branches fires with them",
         GROUPS,
-        (("    if not remaining or (group.need and well >= group.need):\n", "    if not remaining:\n"),),
+        (
+            (
+                "    if not remaining or (group.need and well >= group.need):\n",
+                "    if not remaining:\n",
+            ),
+        ),
         killers=("tests/domain/test_groups.py::test_enough_that_settled_well_is_enough",),
     ),
     Mutant(

@@ -195,7 +195,7 @@ MUTANTS = (
             ),
         ),
         killers=(
-            "tests/store/test_registry.py::test_coming_back_makes_no_process_newer_and_every_live_one_is_heard",
+            "tests/store/test_registry.py::test_coming_back_makes_no_process_newer_and_every_live_one_is_considered",
         ),
     ),
     Mutant(

@@ -239,7 +239,7 @@ MUTANTS = (
         (("                await self._registry.refresh()\n", "                pass\n"),),
         killers=(
             "tests/decisions/test_decisions.py::"
-            "test_what_rests_on_a_registry_that_moved_is_decided_anew",
+            "test_a_decision_that_depends_on_a_changed_registry_is_made_again",
         ),
     ),
     Mutant(
@@ -273,7 +273,7 @@ MUTANTS = (
         BULK,
         (("            walk.failure = walk.failure or error\n", "            raise\n"),),
         killers=(
-            "tests/api/test_bulk_letters.py::test_one_that_is_locked_for_too_long_is_set_aside",
+            "tests/api/test_bulk_dead_letters.py::test_one_that_is_locked_for_too_long_is_set_aside",
         ),
     ),
     Mutant(
@@ -282,7 +282,7 @@ MUTANTS = (
         BULK,
         (("                await self._store.probe()\n", "                pass\n"),),
         killers=(
-            "tests/api/test_bulk_letters.py::test_what_broke_off_is_taken_up_and_counted_as_one",
+            "tests/api/test_bulk_dead_letters.py::test_an_interrupted_request_is_continued_and_counted_as_one",
         ),
     ),
     Mutant(
@@ -291,7 +291,7 @@ MUTANTS = (
         "api/filters.py",
         (("    if filter == every:\n", "    if False:\n"),),
         killers=(
-            "tests/api/test_bulk_letters.py::test_a_bulk_command_means_all_only_where_it_says_all",
+            "tests/api/test_bulk_dead_letters.py::test_a_bulk_command_means_all_only_where_it_says_all",
         ),
     ),
     Mutant(
@@ -300,7 +300,7 @@ MUTANTS = (
         "core/store/locked.py",
         (("        if state is not DeadLetterState.OPEN:\n", "        if False:\n"),),
         killers=(
-            "tests/api/test_changes.py::test_one_that_is_resolved_is_told_from_one_that_is_not_there",
+            "tests/api/test_changes.py::test_one_that_is_resolved_is_distinguished_from_one_that_is_not_there",
         ),
     ),
     Mutant(
@@ -309,7 +309,7 @@ MUTANTS = (
         "core/store/dead_letters.py",
         (("sorted({*(keys or ()), last})", "sorted(keys or ())"),),
         killers=(
-            "tests/store/test_dead_letters.py::test_instances_are_found_in_portions_of_letters_looked_at",
+            "tests/store/test_dead_letters.py::test_instances_are_found_in_portions_of_dead_letters_looked_at",
         ),
     ),
     Mutant(
@@ -361,7 +361,7 @@ MUTANTS = (
         (("raise BadSettings(faults, _known(whole, wrong))", "raise BadSettings(faults)"),),
         killers=(
             "tests/rpc/test_settings.py::"
-            "test_settings_that_do_not_fit_each_other_are_told_with_the_wrong_ones",
+            "test_settings_that_do_not_fit_each_other_are_reported_with_the_wrong_ones",
         ),
     ),
 )

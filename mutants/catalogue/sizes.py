@@ -103,7 +103,7 @@ MUTANTS = (
         ),
         killers=(
             "tests/api/test_history.py::"
-            "test_a_page_ends_before_it_is_too_large_and_one_large_entry_stands_alone",
+            "test_a_page_ends_before_it_is_too_large_and_one_large_entry_is_alone",
         ),
     ),
 )

@@ -144,7 +144,7 @@ MUTANTS = (
         "domain/dead_letters.py",
         (("        after_end=not draft.instance.status.is_open,\n", ""),),
         killers=(
-            "tests/domain/test_actions.py::test_a_discard_is_told_also_after_the_end_with_how_many_are_left",
+            "tests/domain/test_actions.py::test_a_discard_is_reported_also_after_the_end_with_how_many_are_left",
         ),
     ),
     Mutant(
@@ -270,7 +270,7 @@ MUTANTS = (
             ),
         ),
         killers=(
-            "tests/domain/test_timers.py::test_who_wants_to_call_with_an_expired_event_is_told_by_the_commit",
+            "tests/domain/test_timers.py::test_the_commit_skips_an_event_that_expired_before_its_call",
         ),
     ),
     Mutant(

@@ -49,7 +49,7 @@ MUTANTS = (
         "What is wrong with an item is told in its result",
         "api/workflows/call_streams.py",
         (("except (DecodeError, WaystationError) as error:", "except DecodeError as error:"),),
-        killers=(f"{_TESTS}test_what_is_wrong_with_an_item_is_its_own_affair",),
+        killers=(f"{_TESTS}test_an_invalid_item_affects_no_other",),
     ),
     Mutant(
         "a_broken_stream_fails_its_calls",
@@ -68,7 +68,7 @@ MUTANTS = (
         "Nothing more is taken up while results that nobody reads pile up",
         "api/workflows/call_streams.py",
         (("            or len(self._ready) >= MOST_READY\n", ""),),
-        killers=(f"{_TESTS}test_nothing_more_is_taken_up_while_results_pile_up",),
+        killers=(f"{_TESTS}test_nothing_more_is_read_while_results_pile_up",),
     ),
     Mutant(
         "patience_begins_with_the_call",

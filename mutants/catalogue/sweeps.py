@@ -209,7 +209,7 @@ MUTANTS = (
         SWEEPER,
         (("                (EVENTS_EVERY, self._starving, None),\n", ""),),
         killers=(
-            "tests/router/test_relay.py::test_what_nobody_was_told_of_is_found_when_it_has_waited",
+            "tests/router/test_relay.py::test_an_event_that_was_never_announced_is_found_by_the_sweep",
         ),
     ),
     Mutant(

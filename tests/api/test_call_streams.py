@@ -119,7 +119,7 @@ async def test_starts_runs_and_waits_are_answered_each_when_it_is_ready(
     assert await stream.end() is Code.OK
 
 
-async def test_what_is_wrong_with_an_item_is_its_own_affair(stream: Stream) -> None:
+async def test_an_invalid_item_affects_no_other(stream: Stream) -> None:
     unknown = pb.StartWorkflowRequest(workflow_type="t")
     unknown.MergeFromString(b"\xf8\x3f\x01")
     bad = start(2)
@@ -337,7 +337,7 @@ async def test_an_old_stream_is_asked_to_end(api: Api, monkeypatch: pytest.Monke
     assert await stream.end() is Code.OK
 
 
-async def test_nothing_more_is_taken_up_while_results_pile_up(
+async def test_nothing_more_is_read_while_results_pile_up(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a client that sends and does not read: what is refused takes memory, too."""

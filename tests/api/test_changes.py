@@ -295,7 +295,7 @@ async def failed(
     return letter
 
 
-async def test_a_dead_letter_fails_its_workflow_and_an_edited_retry_brings_it_back(
+async def test_a_dead_letter_fails_its_workflow_and_an_edited_retry_continues_it(
     api: Api,
 ) -> None:
     letter = await failed(api)
@@ -388,7 +388,7 @@ async def test_dead_letters_are_listed_by_page_and_filter(api: Api) -> None:
     assert refused.reason == "INVALID_PAGE_TOKEN"
 
 
-async def test_one_that_is_resolved_is_told_from_one_that_is_not_there(api: Api) -> None:
+async def test_one_that_is_resolved_is_distinguished_from_one_that_is_not_there(api: Api) -> None:
     """A client whose answer was lost sees that it was done, and what."""
     retried, discarded = await failed(api), await failed(api, "w-2")
     asked = letters_pb.RetryDeadLetterRequest(dead_letter_id=retried.dead_letter_id)

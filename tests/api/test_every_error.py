@@ -135,7 +135,7 @@ async def test_without_its_store_each_rpc_says_so(own_postgres: PostgresServer, 
         promised(found)
 
 
-async def test_a_fault_of_its_own_is_told_by_an_id_and_nothing_else(api: Api) -> None:
+async def test_a_fault_of_its_own_is_reported_by_an_id_and_nothing_else(api: Api) -> None:
     there = await world(api)
     api.script.on("*", broken(RuntimeError("the secret of the house")))
     for rpc in RPCS:
@@ -147,7 +147,7 @@ async def test_a_fault_of_its_own_is_told_by_an_id_and_nothing_else(api: Api) ->
         promised(found)
 
 
-def test_what_any_rpc_may_answer_stands_once() -> None:
+def test_errors_of_any_rpc_are_defined_once() -> None:
     general = COMMENTS["ErrorReason"]
     for error in OF_ANY:
         assert error in general

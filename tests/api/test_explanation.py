@@ -360,7 +360,7 @@ async def test_groups_timers_and_what_follows_later(api: Api) -> None:
     assert answer.context.HasField("deadline")
 
 
-async def test_an_idle_workflow_with_a_deadline_is_told_both(api: Api) -> None:
+async def test_an_idle_workflow_with_a_deadline_reports_both(api: Api) -> None:
     await api.workflows.StartWorkflow(
         pb.StartWorkflowRequest(
             workflow_type="t", workflow_instance_id="w-1", timeout=Duration(seconds=3600)
@@ -371,7 +371,7 @@ async def test_an_idle_workflow_with_a_deadline_is_told_both(api: Api) -> None:
     assert list(found) == ["IDLE", "TIMER"]
 
 
-async def test_without_any_router_nothing_is_said_to_go_on_by_itself(
+async def test_without_any_router_nothing_is_reported_to_continue_automatically(
     api: Api, default_router: str
 ) -> None:
     await register(api, "claim_validator")
@@ -397,7 +397,7 @@ async def test_without_any_router_nothing_is_said_to_go_on_by_itself(
     assert await without_router() == dict.fromkeys(names, True)
 
 
-async def test_a_suspect_is_told_from_what_is_about_to_be_called(api: Api) -> None:
+async def test_a_suspect_is_distinguished_from_a_delivery_about_to_be_called(api: Api) -> None:
     await register(api, "claim_validator")
     name = await started(api)
     event = await api.engine.pending(name, "workflow.started")
@@ -410,7 +410,7 @@ async def test_a_suspect_is_told_from_what_is_about_to_be_called(api: Api) -> No
     )
 
 
-async def test_what_is_due_is_told_as_what_was_seen_and_not_as_a_promise(api: Api) -> None:
+async def test_a_due_time_is_reported_as_observed_and_not_as_promised(api: Api) -> None:
     await register(api, "claim_validator", "again")
     name = await started(api)
     event = await api.engine.pending(name, "workflow.started")
@@ -435,7 +435,7 @@ async def test_what_is_due_is_told_as_what_was_seen_and_not_as_a_promise(api: Ap
             assert promise not in found[kind].message + found[kind].remedy
 
 
-async def test_a_deadline_that_was_over_before_a_retry_is_told_no_more(api: Api) -> None:
+async def test_a_deadline_that_was_over_before_a_retry_is_reported_no_more(api: Api) -> None:
     await api.workflows.StartWorkflow(
         pb.StartWorkflowRequest(
             workflow_type="t", workflow_instance_id="w-1", timeout=Duration(seconds=3600)
@@ -501,7 +501,7 @@ async def test_who_has_the_turn_is_what_the_others_wait_for(api: Api, default_ro
     )
 
 
-async def test_what_is_not_told_of_a_great_many_is_counted(
+async def test_blockers_beyond_the_limit_are_counted(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = await started(api)
@@ -531,7 +531,7 @@ async def test_what_is_not_told_of_a_great_many_is_counted(
     assert [(len(one.shown), one.left_out) for one in found] == [(3, 212), (3, 7), (0, 0), (3, 2)]
 
 
-async def test_its_own_deadline_is_told_whatever_is_left_out(api: Api) -> None:
+async def test_its_own_deadline_is_reported_whatever_is_left_out(api: Api) -> None:
     start = pb.StartWorkflowRequest(workflow_type="t", workflow_instance_id="w-1")
     start.timeout.CopyFrom(Duration(seconds=60))
     await api.workflows.StartWorkflow(start)
@@ -542,7 +542,7 @@ async def test_its_own_deadline_is_told_whatever_is_left_out(api: Api) -> None:
     assert "unless it has ended" in answer.blockers[-1].message
 
 
-async def test_details_of_failures_are_not_told_and_tasks_not_all_named(api: Api) -> None:
+async def test_details_of_failures_are_not_reported_and_tasks_not_all_named(api: Api) -> None:
     await register(api, *(f"t{at}" for at in range(7)))
     name = await started(api)
     request = pb.ExplainWorkflowRequest(workflow_instance_id=name)

@@ -135,7 +135,7 @@ async def test_what_finds_no_room_is_counted(api: Api, monkeypatch: pytest.Monke
     assert not (await flow(api)).flows
 
 
-async def test_it_looks_back_as_far_as_it_is_told(api: Api) -> None:
+async def test_it_looks_back_as_far_as_requested(api: Api) -> None:
     await claims(api)
     newest = await flow(api, max_instances=2)
     assert (newest.instances, newest.cut_short) == (2, True)

@@ -113,7 +113,7 @@ async def test_endpoints_off_the_allowlist_are_refused(api: Api) -> None:
     assert not (await api.handlers.ListHandlers(pb.ListHandlersRequest())).handlers
 
 
-async def test_where_no_handler_can_be_one_text_tells_all(serve: Any) -> None:
+async def test_every_inadmissible_address_gets_the_same_message(serve: Any) -> None:
     """Off the list, not there, leading nowhere, or this system's own database: the same refusal."""
     api: Api = await serve(WAYSTATION_BROKER_URL="amqp://guest:guest@127.0.0.1:5699/")
     places = [("127.0.0.1", 5699), ("10.0.0.7", 7500), ("no-such-host.invalid", 7500)]

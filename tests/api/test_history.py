@@ -107,7 +107,7 @@ async def test_the_basic_view_leaves_the_change_out_and_nothing_else(api: Api) -
     assert list(page.entries) == full
 
 
-async def test_a_page_ends_before_it_is_too_large_and_one_large_entry_stands_alone(
+async def test_a_page_ends_before_it_is_too_large_and_one_large_entry_is_alone(
     api: Api,
 ) -> None:
     await lived(api)

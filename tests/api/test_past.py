@@ -68,7 +68,7 @@ def _replay(recorded: Recorded, call: InCall, outcome: Any) -> Comparison:
 
 @examples(0.5)
 @given(PROGRAMS)
-def test_what_is_recorded_is_found_again_and_what_is_not_is_told(
+def test_recorded_state_is_found_and_missing_state_is_reported(
     steps: list[tuple[Any, ...]],
 ) -> None:
     life = Life(resolves=False)

@@ -57,7 +57,7 @@ class Server:
         self.process.stop()
 
 
-def test_bad_settings_are_all_told_and_exit_is_78(tmp_path: Path) -> None:
+def test_bad_settings_are_all_reported_and_exit_is_78(tmp_path: Path) -> None:
     server = Server(
         tmp_path,
         WAYSTATION_DATABASE_URL="mysql://u:hunter2@db/w",
@@ -136,7 +136,7 @@ def test_sigterm_answers_those_that_wait_and_exits_with_0(
         ("fsync off", 78, "fsync off"),
     ],
 )
-def test_a_database_that_it_must_not_work_on_is_refused_in_words(
+def test_a_database_that_it_must_not_work_on_is_refused_with_a_message(
     postgres: PostgresServer, database_url: str, tmp_path: Path, how: str, code: int, says: str
 ) -> None:
     settings = {"WAYSTATION_DATABASE_URL": database_url}

@@ -76,7 +76,7 @@ async def test_an_instance_is_given_as_it_was_at_every_sequence(api: Api) -> Non
         assert past.status == entry.status
 
 
-async def test_history_tells_attempts_waits_and_ends(api: Api) -> None:
+async def test_history_shows_attempts_waits_and_ends(api: Api) -> None:
     name = await started(api, "w-1")
     await api.engine.handle(name, "workflow.started", failure("POLICY_MISSING"))
     await api.engine.handle(

@@ -167,7 +167,7 @@ async def test_a_range_and_tasks_can_be_chosen(api: Api, tasks: Tasks) -> None:
     assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "WORKFLOW_NOT_FOUND")
 
 
-async def test_differences_are_told_by_their_places(api: Api, tasks: Tasks) -> None:
+async def test_differences_are_reported_by_their_places(api: Api, tasks: Tasks) -> None:
     await ordered(api, tasks)
 
     def dearer(request: Request) -> Answer:
@@ -214,7 +214,7 @@ async def test_differences_are_told_by_their_places(api: Api, tasks: Tasks) -> N
     ]
 
 
-async def test_what_fails_is_told_with_its_error(api: Api, tasks: Tasks) -> None:
+async def test_a_failed_replay_is_reported_with_its_error(api: Api, tasks: Tasks) -> None:
     await ordered(api, tasks)
     tasks.does |= {
         "price": lambda _: Answer(failure=TaskFailure(reason="NO_PRICE", message="unpriced")),
@@ -314,7 +314,7 @@ async def test_an_endpoint_that_can_not_be_reached_gives_way_to_another(
     assert outcomes(await replay(api, "o-1")) == {2: "SAME", 3: "SAME", 4: "SAME"}
 
 
-async def test_a_late_task_is_told_and_the_replay_ends_before_its_caller_gives_up(
+async def test_a_late_task_is_reported_and_the_replay_ends_before_its_caller_gives_up(
     api: Api, tasks: Tasks
 ) -> None:
     await ordered(api, tasks)

@@ -86,7 +86,7 @@ async def test_a_renamed_tasks_deliveries_become_dead_letters_and_new_workflows_
     await api.engine.handle("w-1", "workflow.started", reply(end=Completion()), by=OLD)
 
 
-async def test_an_operator_retires_a_task_for_good(api: Api) -> None:
+async def test_an_operator_retires_a_task_permanently(api: Api) -> None:
     await api.handlers.RegisterHandler(register(tasks=[spec("old"), spec("new", "other")]))
     for name, state in (
         ("parked", DeliveryState.NO_ENDPOINT),

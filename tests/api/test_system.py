@@ -94,7 +94,7 @@ async def test_pools_are_there_until_their_queue_has_expired(api: Api) -> None:
     assert not fraud.HasField("messages_ready")
 
 
-async def test_what_is_not_told_is_counted(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_left_out_is_counted(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     store = api.store.engine
     for name in ("a", "b", "c"):
         await store.join_pool(Pool(name, (f"{name}.#",), expires_seconds=300.0), 10.0)

@@ -83,7 +83,7 @@ async def test_waiting_for_input_and_idle_end_a_wait_too(api: Api, read: set[str
     )
 
 
-async def test_a_wait_without_notices_looks_again_by_itself(api: Api, read: set[str]) -> None:
+async def test_a_wait_without_notices_looks_again(api: Api, read: set[str]) -> None:
     name = await started(api, "w-1")
     call = api.workflows.WaitWorkflow(wait(name))
     await waiting(read, name)
@@ -130,7 +130,7 @@ async def test_stopping_answers_those_that_wait(api: Api, read: set[str]) -> Non
     assert (await call).outcome == workflow_pb2.WAIT_OUTCOME_TIMED_OUT
 
 
-async def test_run_tells_the_id_at_once_and_answers_at_the_end(api: Api) -> None:
+async def test_run_sends_the_id_at_once_and_answers_at_the_end(api: Api) -> None:
     request = pb.RunWorkflowRequest(start=pb.StartWorkflowRequest(workflow_type="t"))
     request.start.request_id = "r-1"
     request.early_id = True

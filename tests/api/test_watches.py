@@ -64,7 +64,7 @@ async def test_a_watch_sees_each_entry_as_it_comes_and_ends_with_the_instance(ap
     assert seen == await history(api)
 
 
-async def test_a_watch_begins_and_goes_on_wherever_it_is_told_to(api: Api) -> None:
+async def test_a_watch_begins_and_continues_at_the_requested_entry(api: Api) -> None:
     name = await started(api)
     await api.engine.handle(name, "workflow.started", DONE)
     await api.engine.handle(name, "workflow.completed", None)
@@ -116,7 +116,7 @@ async def tasks() -> int:
     return len(asyncio.all_tasks())
 
 
-async def test_many_watch_and_who_does_not_read_holds_up_nobody(api: Api) -> None:
+async def test_many_watch_and_a_slow_reader_delays_nobody(api: Api) -> None:
     name = await started(api)
     slow = watch(api)
     await slow.read()

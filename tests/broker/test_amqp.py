@@ -297,7 +297,7 @@ async def test_a_message_that_no_queue_takes_is_returned_and_the_queue_comes_bac
     await eventually(announced, until=lambda seen: seen is AnnounceOutcome.CONFIRMED)
 
 
-async def test_a_queue_deleted_under_its_consumer_is_told_and_consumed_again(
+async def test_a_queue_deleted_under_its_consumer_is_reported_and_consumed_again(
     open_amqp: Opened, page: Page
 ) -> None:
     broker, api = open_amqp(), open_amqp("api")
@@ -405,7 +405,7 @@ async def test_an_alarm_blocks_announcing_for_a_bounded_time_and_nothing_else(
     await announce(api, announcement("after"))
 
 
-async def test_a_restarted_broker_is_found_again_and_its_losses_are_told() -> None:
+async def test_a_restarted_broker_is_found_again_and_its_losses_are_reported() -> None:
     with await asyncio.to_thread(RabbitMQServer) as server:
         router = open_broker(server.amqp_url, role="router")
         api = open_broker(server.amqp_url, role="api")

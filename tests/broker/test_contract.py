@@ -210,7 +210,7 @@ async def test_a_specialised_pool_takes_its_types_away_from_the_default_pool(
     assert await api.depth("unheard-of") is None
 
 
-async def test_a_pool_that_nobody_is_in_expires_and_the_default_pool_has_its_types(
+async def test_a_pool_without_members_expires_and_the_default_pool_has_its_types(
     open_one: Opened,
 ) -> None:
     default, fraud, api = open_one(), open_one(), open_one("api")
@@ -248,7 +248,7 @@ async def test_notices_reach_every_listener(open_one: Opened) -> None:
     assert [notice for who, notice in heard if who == "second"] == batch
 
 
-async def test_the_first_to_consume_is_told_that_earlier_announcements_may_be_gone(
+async def test_the_first_consumer_is_notified_that_earlier_announcements_may_be_lost(
     open_one: Opened,
 ) -> None:
     broker = open_one()

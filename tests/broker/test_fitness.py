@@ -34,7 +34,7 @@ def test_only_what_is_known_to_be_too_old_is(product: str, version: str, fit: bo
     assert (faults_of(said) == []) is fit
 
 
-async def test_all_faults_of_a_broker_are_told_and_no_secret_is() -> None:
+async def test_all_faults_of_a_broker_are_reported_and_no_secret_is() -> None:
     with greets_as("3.8.2", publisher_confirms=False) as url:
         faults = await broker_faults(url, role="router")
         assert len(faults) == 2
@@ -63,7 +63,7 @@ async def test_what_can_not_be_asked_has_no_faults_and_costs_no_time() -> None:
 
 
 @pytest.mark.parametrize(("milliseconds", "told"), [(300, True), (1_800_000, False)])
-def test_a_consumer_timeout_that_is_too_short_is_told_with_what_to_do(
+def test_a_consumer_timeout_that_is_too_short_is_reported_with_what_to_do(
     milliseconds: int, told: bool
 ) -> None:
     said = describe(

@@ -115,7 +115,9 @@ async def test_tasks_are_not_resolved_by_a_copy_that_is_not_the_registry_s(
     assert process.tries == 1
 
 
-async def test_what_rests_on_a_registry_that_moved_is_decided_anew(process: Process) -> None:
+async def test_a_decision_that_depends_on_a_changed_registry_is_made_again(
+    process: Process,
+) -> None:
     moves = [process.registers]
     decided = await process.cancel(meanwhile=lambda: moves.pop()() if moves else None)
     assert process.tries == 2
@@ -123,14 +125,14 @@ async def test_what_rests_on_a_registry_that_moved_is_decided_anew(process: Proc
     assert process.store.written == [decided.commit]
 
 
-async def test_a_registry_that_never_stands_still_is_given_up(process: Process) -> None:
+async def test_a_registry_that_keeps_changing_is_given_up(process: Process) -> None:
     with pytest.raises(RegistryMoved):
         await process.cancel(meanwhile=process.registers)
     assert process.tries == TRIES
     assert process.store.written == []
 
 
-async def test_what_does_not_rest_on_it_is_written_all_the_same(process: Process) -> None:
+async def test_a_decision_that_does_not_depend_on_the_registry_is_written(process: Process) -> None:
     await process.publish(meanwhile=process.registers)
     assert process.tries == 1
     assert len(await process.told()) == 1
@@ -203,7 +205,7 @@ async def test_what_was_not_written_is_not_made_due(process: Process) -> None:
     assert process.store.due == []
 
 
-async def test_the_limit_of_events_holds_whoever_decides() -> None:
+async def test_the_limit_of_events_holds_for_every_decision() -> None:
     process = Process(MemoryStore(FULL))
     with pytest.raises(TooManyEvents):
         await process.publish()
@@ -215,7 +217,9 @@ async def test_the_limit_of_events_holds_whoever_decides() -> None:
     assert process.store.written == []
 
 
-async def test_what_is_only_looked_at_is_neither_written_nor_told(process: Process) -> None:
+async def test_an_instance_that_is_only_read_is_neither_written_nor_announced(
+    process: Process,
+) -> None:
     async def look(decision: Decision) -> Status:
         return decision.locked.instance.status
 

@@ -274,7 +274,7 @@ def test_the_last_discard_leaves_an_instance_idle_with_a_reason() -> None:
     assert [entry.result for entry in world.history[-2:]] == [Result.SKIPPED, Result.UNHANDLED]
 
 
-def test_where_the_registry_moved_a_router_finds_that_nobody_hears_of_a_discard() -> None:
+def test_after_a_registry_change_a_router_settles_the_unhandled_event_of_a_discard() -> None:
     world = World()
     world.handle(world.first, LENIENT, BROKEN)
     world.discard(world.open_dead_letters()[0])
@@ -287,7 +287,7 @@ def test_where_the_registry_moved_a_router_finds_that_nobody_hears_of_a_discard(
     )
 
 
-def test_a_discard_is_told_also_after_the_end_with_how_many_are_left() -> None:
+def test_a_discard_is_reported_also_after_the_end_with_how_many_are_left() -> None:
     world = World()
     ask = NewEvent("ask", {}, priority=7, metadata={"traceparent": "x"})
     with world.drafting() as draft:
@@ -320,7 +320,7 @@ def test_a_discard_is_told_also_after_the_end_with_how_many_are_left() -> None:
     assert world.instance.status is Status.FAILED
 
 
-def test_a_discard_is_told_at_the_limit_of_events_too() -> None:
+def test_a_discard_is_reported_at_the_limit_of_events_too() -> None:
     world = World(max_events=1)
     world.handle(world.first, LENIENT, BROKEN)
     world.discard(world.open_dead_letters()[0])

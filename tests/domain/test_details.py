@@ -56,7 +56,7 @@ IDLE = {
 }
 
 
-def test_every_kind_is_told() -> None:
+def test_every_kind_is_reported() -> None:
     assert {type(detail) for detail in NOTES} == {*get_args(Detail), type(None)}
     assert {one.cause for one in NOTES if isinstance(one, Skipped)} == set(SkipCause)
     assert set(IDLE) == set(Ending)

@@ -75,7 +75,7 @@ def test_ports_do_not_wrap(port: int) -> None:
         check_endpoint("localhost", port)
 
 
-def test_names_and_addresses_are_told_apart() -> None:
+def test_names_and_addresses_are_distinguished() -> None:
     assert check_endpoint("handlers_1.example-2.internal", 1) is None
     assert check_endpoint("10.1.2.3", 65_535) == ip_address("10.1.2.3")
     assert check_endpoint("::1", 7500) == ip_address("::1")

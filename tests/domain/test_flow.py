@@ -203,7 +203,7 @@ def the_flow(*specs: TaskSpec, seen: Seen | None = None) -> Flow:
     return flow
 
 
-def test_an_edge_tells_how_it_is_known_and_what_came_of_it() -> None:
+def test_an_edge_shows_how_it_is_known_and_with_which_result() -> None:
     seen = (
         Seen(3)
         .raised(CLIENT, "workflow.started", 3)
@@ -258,7 +258,7 @@ def test_a_sound_flow_has_no_findings() -> None:
     assert found(READ, SCORE) == {}
 
 
-def test_an_event_that_nobody_handles_is_an_error_with_what_was_meant() -> None:
+def test_an_event_that_nobody_handles_is_an_error_with_a_suggestion() -> None:
     misspelt = spec("read", "workflow.started", emits="claim.reed")
     finding = found(misspelt, SCORE)[Rule.EMITTED_UNHANDLED, ("claim.reed",)]
     assert (finding.severity, finding.suggestion) == (Severity.ERROR, "claim.read")
@@ -300,7 +300,7 @@ def test_a_task_of_several_types_need_not_be_answered_in_each() -> None:
     assert (finding.severity, finding.workflow_types) == (Severity.INFO, ("car",))
 
 
-def test_what_is_awaited_and_never_raised_is_told_as_far_as_that_is_known() -> None:
+def test_awaited_types_that_are_never_raised_are_reported_as_far_as_known() -> None:
     waits = spec("score", "claim.read", "claim.checked", "risk.*", emits="workflow.completed")
     findings = found(READ, waits)
     for awaited in ("claim.checked", "risk.*"):
@@ -320,13 +320,13 @@ def test_what_is_awaited_and_never_raised_is_told_as_far_as_that_is_known() -> N
     )
 
 
-def test_a_misspelt_awaited_type_is_told_with_what_was_meant() -> None:
+def test_a_misspelt_awaited_type_is_reported_with_a_suggestion() -> None:
     late = spec("late", "claim.raed", emits="workflow.completed")
     finding = found(READ, SCORE, late)[Rule.AWAITED_NEVER_EMITTED, ("claim.raed", "late")]
     assert (finding.severity, finding.suggestion) == (Severity.WARNING, "claim.read")
 
 
-def test_two_writers_are_told_by_whether_they_can_meet() -> None:
+def test_two_writers_are_reported_by_whether_they_can_meet() -> None:
     other = spec("other", "claim.read", emits="workflow.completed")
     seen = (
         Seen()
@@ -368,13 +368,13 @@ def test_branches_that_share_no_event_may_meet_too() -> None:
     assert finding.severity is Severity.WARNING
 
 
-def test_a_task_without_an_endpoint_is_told_once() -> None:
+def test_a_task_without_an_endpoint_is_reported_once() -> None:
     everywhere = spec("audit", "#", types="*")
     findings = found(READ, SCORE, everywhere, live={"read", "score"})
     assert list(findings) == [(Rule.NO_ENDPOINT, ("audit",))]
 
 
-def test_a_type_that_nobody_starts_on_is_told() -> None:
+def test_a_type_that_nobody_starts_on_is_reported() -> None:
     finding = found(READ, SCORE, seen=Seen(4, "clame"))[Rule.START_UNHANDLED, ("clame",)]
     assert (finding.severity, finding.suggestion) == (Severity.ERROR, "")
     finding = found(READ, SCORE, seen=Seen(4, "claims"))[Rule.START_UNHANDLED, ("claims",)]
@@ -386,7 +386,7 @@ def test_a_type_that_nobody_starts_on_is_told() -> None:
     assert finding.severity is Severity.WARNING
 
 
-def test_tasks_out_of_reach_are_told_unless_something_is_not_known() -> None:
+def test_tasks_out_of_reach_are_reported_unless_something_is_not_known() -> None:
     island = [
         spec("ping", "pong.done", emits="ping.done"),
         spec("pong", "ping.done", emits="pong.done workflow.completed"),
@@ -404,13 +404,13 @@ def test_tasks_out_of_reach_are_told_unless_something_is_not_known() -> None:
     ]
 
 
-def test_a_task_that_was_never_called_is_told_after_enough_instances() -> None:
+def test_a_task_that_was_never_called_is_reported_after_enough_instances() -> None:
     for instances, told in ((ENOUGH, True), (ENOUGH - 1, False)):
         seen = Seen(instances).handled("workflow.started", "read")
         assert ((Rule.NEVER_REACHED, ("score",)) in found(READ, SCORE, seen=seen)) is told
 
 
-def test_what_a_task_does_beyond_its_declarations_is_told() -> None:
+def test_behaviour_beyond_the_declarations_is_reported() -> None:
     declared = spec("read", "workflow.started", emits="claim.read", writes=("/claim",))
     seen = Seen(1).raised("read", "score").wrote("read", "set /claim/text", "set /clam")
     findings = found(declared, SCORE, spec("late", "score", emits="workflow.completed"), seen=seen)
@@ -418,7 +418,7 @@ def test_what_a_task_does_beyond_its_declarations_is_told() -> None:
     assert findings[Rule.UNDECLARED, ("read",)].paths == ("/clam",)
 
 
-def test_a_circle_without_a_way_out_is_told() -> None:
+def test_a_circle_without_a_way_out_is_reported() -> None:
     again = spec("again", "claim.read", emits="claim.reread")
     back = spec("back", "claim.reread", emits="claim.read")
     assert (Rule.CYCLE, ("again", "back")) in found(READ, again, back)

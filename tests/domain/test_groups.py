@@ -375,7 +375,9 @@ def test_who_handles_the_end_opens_no_group() -> None:
     assert not world.raised("a")
 
 
-def test_a_thousand_branches_that_all_fail_with_long_stories_are_told_within_the_limits() -> None:
+def test_a_thousand_branches_that_all_fail_with_long_stories_are_reported_within_the_limits() -> (
+    None
+):
     world, branches = opened(*["work" + "x" * 190] * 1000)
     story = replace(BROKEN, reason="R" * 200, message="\N{PILE OF POO}" * 4000)
     # A few commits, each with the results of many branches.

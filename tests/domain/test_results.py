@@ -175,7 +175,7 @@ def test_a_suspect_whose_routers_died_each_time_is_given_up_without_a_call() -> 
     assert letter.attempts == A.retry.max_attempts
 
 
-def test_a_suspect_that_answers_is_none_any_more() -> None:
+def test_a_suspect_that_answers_is_no_suspect_any_more() -> None:
     world = World()
     world.handle(world.first, A, CUT)
     claimed = world.claim(world.first, A)
@@ -278,7 +278,7 @@ def test_a_failed_workflow_holds_the_other_deliveries_of_the_event_in_call() -> 
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_an_answer_that_breaks_a_rule_fails_for_good_and_nothing_of_it_takes_effect(
+def test_an_answer_that_breaks_a_rule_fails_permanently_and_nothing_of_it_takes_effect(
     reply: Reply, reason: str
 ) -> None:
     world = World({"n": 0}, max_events=10)

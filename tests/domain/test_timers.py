@@ -155,7 +155,7 @@ def test_a_branch_whose_delivery_expired_has_failed_by_its_task() -> None:
     assert (failed["task_id"], failed["reason"]) == ("a", "EXPIRED")
 
 
-def test_who_wants_to_call_with_an_expired_event_is_told_by_the_commit() -> None:
+def test_the_commit_skips_an_event_that_expired_before_its_call() -> None:
     """The router leases first; whatever its own clock says, the commit's decides."""
     world, event = raising(expires_at=START + timedelta(seconds=60))
     leased = EventTouch(event, (A,), lease=True)
@@ -322,7 +322,7 @@ def test_cleaning_up_comes_back_for_what_was_in_call() -> None:
     assert not world.timers
 
 
-def test_what_was_raised_while_the_end_was_handled_comes_all_the_same() -> None:
+def test_an_event_raised_while_the_end_was_handled_is_delivered() -> None:
     world = World()
     world.handle(world.first, A, Reply(end=Completion(), reads=()))
     (completed,) = world.raised("workflow.completed")

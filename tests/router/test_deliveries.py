@@ -76,7 +76,7 @@ async def _is(condition: bool) -> bool:
     return condition
 
 
-async def test_one_result_that_postgres_refuses_holds_up_no_other(whole: WholeRouter) -> None:
+async def test_one_result_that_postgres_refuses_delays_no_other(whole: WholeRouter) -> None:
     await whole.register(task())
     whole.endpoints.on_call = lambda made: made.answer()
     whole.script.on("commit", broken(WriteRefused("a value that no column takes")))

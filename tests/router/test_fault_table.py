@@ -69,7 +69,7 @@ def _id(row: Row) -> str:
 
 @pytest.mark.parametrize("kind", FAULTS)
 @pytest.mark.parametrize("row", TABLE, ids=_id)
-async def test_what_a_fault_befalls_is_done_once_all_the_same(
+async def test_whatever_a_fault_hits_is_done_once(
     engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch, row: Row, kind: str
 ) -> None:
     world = World(engine, url, monkeypatch, row.settings, answers=row.answers)
@@ -153,7 +153,7 @@ def _calls(source: str) -> set[str]:
     return found
 
 
-def test_every_method_of_the_store_that_a_router_calls_stands_in_the_table() -> None:
+def test_every_method_of_the_store_that_a_router_calls_is_in_the_table() -> None:
     modules = [
         *Path(waystation_router.__file__).parent.rglob("*.py"),
         *(Path(part.__file__) for part in (relay, decisions, registry_copy)),

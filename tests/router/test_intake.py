@@ -185,7 +185,7 @@ async def test_an_event_that_was_handled_here_while_it_was_loaded_is_not_handled
     assert (submitted, queue.acked, store.loads) == ([], ["e-1"], 2)
 
 
-async def test_an_event_whose_instance_another_moved_while_it_was_loaded_is_loaded_anew() -> None:
+async def test_an_event_whose_instance_another_moved_while_it_was_loaded_is_loaded_again() -> None:
     store, ledger = MovingStore(), Ledger()
 
     def moved() -> None:

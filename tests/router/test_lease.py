@@ -129,7 +129,7 @@ async def test_only_who_was_renewed_for_a_whole_lease_may(
     assert "".join("y" if one else "." for one in seen) == may
 
 
-async def test_a_renewal_that_came_late_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_renewal_that_came_late_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     monkeypatch.setattr(module, "time", clock)
     store = Renewals(*[True] * 9)
@@ -171,7 +171,7 @@ async def test_after_a_renewal_without_an_answer_there_is_time_for_another(
     assert script.bites == [("heartbeat", 3, "held")]
 
 
-async def test_a_late_answer_counts_from_its_request_and_tells_what_was_lost(
+async def test_a_late_answer_counts_from_its_request_and_shows_what_was_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock, script, done, lost = Clock(), Script(), asyncio.Event(), asyncio.Event()

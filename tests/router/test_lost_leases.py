@@ -170,7 +170,7 @@ async def test_what_is_being_claimed_is_not_given_back(whole: WholeRouter) -> No
     assert attempts_of(whole) == [1, 2]
 
 
-async def test_what_is_in_call_is_told_to_be_in_hand(whole: WholeRouter) -> None:
+async def test_deliveries_in_call_are_reported_as_in_hand(whole: WholeRouter) -> None:
     await whole.register(task())
     await whole.start()
     await whole.begin()
@@ -262,7 +262,7 @@ async def test_what_a_commit_leased_is_not_given_back_before_the_router_knows_of
     assert [made.request.task_id for made in whole.endpoints.calls] == ["early", "late"]
 
 
-async def test_an_outage_is_told_once_and_not_at_each_look(whole: WholeRouter) -> None:
+async def test_an_outage_is_reported_once_and_not_at_each_look(whole: WholeRouter) -> None:
     whole.script.on("leased", unavailable())
     with capture_logs() as logs:
         await whole.start()

@@ -91,7 +91,7 @@ def _answer(*events: NewEvent) -> Answered:
 
 
 @pytest.mark.parametrize("field", ["deliver_at", "expires_at"])
-async def test_an_answer_from_the_year_10000_fails_its_attempt_for_good(field: str) -> None:
+async def test_an_answer_from_the_year_10000_fails_its_attempt_permanently(field: str) -> None:
     event = NewEvent(event_type="a.b")
     getattr(event, field).seconds = YEAR_10000
     (call,), calls = await _called(

@@ -103,7 +103,7 @@ async def test_what_is_due_is_announced_again(whole: WholeRouter) -> None:
     await whole.all_settled(timeout=30)
 
 
-async def test_what_nobody_was_told_of_is_found_when_it_has_waited(whole: WholeRouter) -> None:
+async def test_an_event_that_was_never_announced_is_found_by_the_sweep(whole: WholeRouter) -> None:
     await whole.register(task("first"))
     whole.endpoints.on_call = goes_on
     # Not before: what a broker that begins may have lost is announced anew in any case.

@@ -171,7 +171,7 @@ async def break_down(*given: Any, **named: Any) -> None:
 @pytest.mark.usefixtures("_soon")
 @pytest.mark.parametrize("fault", [hang, fail, break_down])
 @pytest.mark.parametrize("faulty", SWEEPS)
-async def test_a_sweep_that_is_slow_or_fails_holds_up_no_other(
+async def test_a_sweep_that_is_slow_or_fails_delays_no_other(
     faulty: str, fault: Callable[..., Awaitable[None]]
 ) -> None:
     store = Store()
@@ -209,7 +209,7 @@ async def test_more_is_claimed_as_soon_as_places_are_free(monkeypatch: pytest.Mo
         await wait_until(lambda: taken == [10, 3, 10])
 
 
-async def test_a_stock_that_is_used_up_is_made_anew_at_once(
+async def test_a_stock_that_is_used_up_is_made_again_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Parked deliveries become READY in portions; the next one comes when the last one is claimed."""

@@ -164,7 +164,7 @@ class Store:
         ([Timer(TimerKind.WAIT, "w-1", due_at=NOW + timedelta(hours=1))], False),
     ],
 )
-async def test_a_timer_that_was_set_anew_since_it_was_claimed_does_not_fire(
+async def test_a_timer_that_was_set_again_since_it_was_claimed_does_not_fire(
     standing: list[Timer], fires: bool
 ) -> None:
     store = Store(*standing)

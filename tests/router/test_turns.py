@@ -58,7 +58,7 @@ async def test_a_delivery_that_many_contend_with_is_called_so_often_and_no_more(
     assert await whole.engine.rows("SELECT turn_holder FROM workflow_instances") == [(None,)]
 
 
-async def test_who_computed_meanwhile_hears_of_a_turn_that_ends_elsewhere(
+async def test_a_waiting_result_is_submitted_when_a_turn_ends_elsewhere(
     whole: WholeRouter,
 ) -> None:
     """Somebody else gives the turn and ends it: this router's own commits tell it nothing."""

@@ -208,7 +208,7 @@ async def test_an_endpoint_that_begins_nothing_is_not_asked_again_and_again(
 
 
 @both_ways
-async def test_no_answer_in_time_is_a_failed_attempt_and_the_handler_is_told(
+async def test_no_answer_in_time_is_a_failed_attempt_and_the_handler_is_notified(
     pool: EndpointDirectory, batching: bool
 ) -> None:
     handler = Handler()
@@ -474,7 +474,7 @@ async def test_a_late_result_is_not_taken_for_that_of_the_same_attempt_called_ag
         assert isinstance(await again, Answered)
 
 
-async def test_a_large_request_travels_by_itself(pool: EndpointDirectory) -> None:
+async def test_a_large_request_travels_alone(pool: EndpointDirectory) -> None:
     """Together with others it could pass the limit of the handler, and break the stream for all."""
     handler = Handler()
     async with serving(handler) as port:
@@ -488,7 +488,7 @@ async def test_a_large_request_travels_by_itself(pool: EndpointDirectory) -> Non
         assert [len(message.items) for message in handler.messages] == [3]
 
 
-async def test_a_request_that_the_handler_refuses_to_receive_is_its_word(
+async def test_a_request_that_the_handler_refuses_to_receive_fails_with_its_status(
     pool: EndpointDirectory,
 ) -> None:
     async with serving(Handler()) as port:

@@ -190,7 +190,7 @@ async def test_a_static_endpoint_without_health_is_called_once_it_is_connected(
         assert isinstance(await pool.call("claims", request("echo"), 5), Answered)
 
 
-async def test_waiting_deliveries_are_told_when_an_endpoint_comes() -> None:
+async def test_on_change_is_called_when_an_endpoint_connects() -> None:
     news: list[frozenset[str]] = []
     pool: Any = None
     pool = EndpointDirectory(

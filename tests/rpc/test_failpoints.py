@@ -66,7 +66,7 @@ def test_each_awaited_method_of_the_stores_has_points_on_both_sides() -> None:
     assert all(meaning.endswith(".") for meaning in POINTS.values())
 
 
-def test_a_server_that_was_told_of_none_has_its_own_ports() -> None:
+def test_a_server_without_failpoints_has_its_own_ports() -> None:
     assert plan_of({}) is None
     failpoints = Failpoints.of({})
     store, broker = cast(Any, Witness()), cast(Any, Witness())
@@ -104,7 +104,7 @@ async def test_a_point_counts_or_draws_and_the_same_seed_draws_the_same() -> Non
         "commit.before=kill,load.before=kill",
     ],
 )
-def test_what_is_none_is_refused_by_name(text: str) -> None:
+def test_an_unknown_failpoint_is_refused_by_name(text: str) -> None:
     with pytest.raises(BadFailpoints, match="WAYSTATION_FAILPOINTS"):
         plan(text)
 

@@ -168,7 +168,7 @@ def test_an_answer_that_breaks_a_rule_is_a_permanent_failure(
     assert len(outcome.message) < 400
 
 
-def test_a_failure_without_a_word_is_told_by_its_reason() -> None:
+def test_a_failure_without_a_message_has_its_reason_as_message() -> None:
     for failure, said in ((TaskFailure(reason="LATE"), "LATE"), (TaskFailure(), "TASK_FAILURE")):
         outcome = reply_from_proto(HandleEventResponse(failure=failure))
         assert isinstance(outcome, AttemptError)

@@ -28,7 +28,7 @@ def test_defaults_are_those_of_the_documentation() -> None:
     assert "hunter2" not in repr(settings)
 
 
-def test_every_fault_is_told_and_no_secret_is() -> None:
+def test_every_fault_is_reported_and_no_secret_is() -> None:
     with pytest.raises(BadSettings) as caught:
         read_settings(
             ApiSettings,
@@ -50,7 +50,7 @@ def test_every_fault_is_told_and_no_secret_is() -> None:
 
 
 @pytest.mark.parametrize("kind", [ApiSettings, RouterSettings])
-def test_settings_that_do_not_fit_each_other_are_told_with_the_wrong_ones(
+def test_settings_that_do_not_fit_each_other_are_reported_with_the_wrong_ones(
     kind: type[ApiSettings | RouterSettings], tmp_path: Path
 ) -> None:
     file = tmp_path / "handlers.json"
@@ -150,7 +150,7 @@ def test_a_router_takes_its_pool_and_bindings_from_the_environment() -> None:
         ("fraud", "", ("BINDINGS",)),
     ],
 )
-def test_every_fault_of_a_pool_is_told(
+def test_every_fault_of_a_pool_is_reported(
     pool: str, bindings: str | None, told: tuple[str, ...]
 ) -> None:
     environment = {**GOOD, "WAYSTATION_ROUTER_POOL": pool}

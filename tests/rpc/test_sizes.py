@@ -370,7 +370,7 @@ def test_history_takes_what_room_there_is_and_says_what_it_left_out() -> None:
     assert ([each.sequence for each in few.history], few.history_left_out) == ([1, 2, 3], 0)
 
 
-def test_what_a_task_tells_of_its_failure_is_bounded_where_it_is_read() -> None:
+def test_the_texts_of_a_failure_are_bounded_when_they_are_read() -> None:
     response = task_handler_service_pb2.HandleEventResponse()
     response.result.fail.reason = "BROKEN"
     response.result.fail.details.update(DETAILS)
@@ -388,7 +388,7 @@ def test_what_a_task_tells_of_its_failure_is_bounded_where_it_is_read() -> None:
     assert (kept.metadata == DETAILS, list(left_out.metadata or {})) == (True, ["left_out"])
 
 
-def test_what_a_failure_tells_is_cut_however_it_comes() -> None:
+def test_the_texts_of_a_failure_are_cut_on_every_path() -> None:
     stored = AttemptError("A", "B", "\N{SNOWMAN}" * 5_000, metadata=worst(65_537, 10)).to_json(
         json_size
     )

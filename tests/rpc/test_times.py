@@ -65,7 +65,7 @@ def test_what_is_no_span_is_refused(value: Duration) -> None:
     assert refused.value.metadata["field"] == "deadline"
 
 
-def test_bounds_of_spans_are_told_as_people_say_them() -> None:
+def test_bounds_of_spans_are_reported_in_readable_units() -> None:
     with pytest.raises(InvalidField) as refused:
         seconds_from_proto(
             Duration(seconds=31_622_401), "timeout", least=0.001, most=366 * 86_400.0

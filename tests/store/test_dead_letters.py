@@ -52,7 +52,7 @@ def shown(found: OpenDeadLetters) -> tuple[dict[int, int], list[int]]:
     return {one.instance.key: len(one.dead_letters) for one in found.of}, list(found.remaining)
 
 
-async def test_instances_are_found_in_portions_of_letters_looked_at(engine: Engine) -> None:
+async def test_instances_are_found_in_portions_of_dead_letters_looked_at(engine: Engine) -> None:
     keys = [await dead(engine, 2) for _ in range(3)]
     look = engine.queries.dead_letter_instances
     assert await look(ANY) == DeadLetterInstances(keys, None)
@@ -72,7 +72,7 @@ async def test_instances_are_found_in_portions_of_letters_looked_at(engine: Engi
 
 
 @pytest.mark.parametrize("of", [ANY, DeadLetterFilter(task_ids=("b", "c"), reasons=("BAD", "X"))])
-async def test_letters_of_named_instances_are_found_by_their_keys(
+async def test_dead_letters_of_named_instances_are_found_by_their_keys(
     engine: Engine, of: DeadLetterFilter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many letters others have."""
@@ -107,7 +107,7 @@ async def test_letters_of_named_instances_are_found_by_their_keys(
         assert "(workflow_instance_id = ANY" in plan, plan
 
 
-async def test_letters_of_several_instances_are_read_together(engine: Engine) -> None:
+async def test_dead_letters_of_several_instances_are_read_together(engine: Engine) -> None:
     keys = [await dead(engine, number) for number in (1, 2, 3)]
     without, _ = await engine.started()
     found = await engine.queries.open_dead_letters([*keys, without.key], ANY, limit=2)

@@ -257,7 +257,7 @@ async def test_what_rests_on_the_registry_is_written_only_at_its_generation(
     assert await engine.write(later, generation=generation) == {instance.key}
 
 
-async def test_the_locked_form_tells_that_the_registry_moved(engine: Engine) -> None:
+async def test_the_locked_form_shows_that_the_registry_moved(engine: Engine) -> None:
     instance, event = await engine.started()
     before = await engine.everything()
 

@@ -74,7 +74,7 @@ async def test_a_block_that_fails_writes_nothing(engine: Engine) -> None:
     assert await engine.everything() == before
 
 
-async def test_an_unknown_instance_is_told_by_name(engine: Engine) -> None:
+async def test_an_unknown_instance_is_reported_by_name(engine: Engine) -> None:
     with pytest.raises(WorkflowNotFound) as caught:
         async with engine.store.locked(workflow_instance_id="nobody"):
             pass

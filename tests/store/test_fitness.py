@@ -59,7 +59,7 @@ async def test_a_pooler_that_drops_settings_of_connections_is_refused(
     assert len(unfit.value.faults) == 1
 
 
-async def test_all_faults_are_told_at_once(durable: PostgresServer) -> None:
+async def test_all_faults_are_reported_at_once(durable: PostgresServer) -> None:
     settings = {"full_page_writes": "off", "synchronous_commit": "off", "max_connections": "20"}
     with PostgresServer(settings=settings) as careless:
         url = database(careless, "LATIN1")

@@ -39,7 +39,7 @@ async def stored(engine: Engine, event: Event) -> dict[str, Delivery]:
     return (await engine.store.load([event.event_id])).facts[event.event_id].deliveries
 
 
-async def test_leases_are_told_in_pages_by_event_and_task(engine: Engine) -> None:
+async def test_leases_are_reported_in_pages_by_event_and_task(engine: Engine) -> None:
     events = [await ready(engine, "a", "b") for _ in range(3)]
     await engine.store.claim_deliveries(ROUTER, 10, ["a", "b"], suspects=False)
     told: list[LeasedRow] = []
@@ -139,7 +139,7 @@ class LosesAnswers:
 
 
 @pytest.mark.parametrize("what", ["statement", "commit"])
-async def test_a_claim_whose_answer_is_lost_costs_nobody_its_wait(
+async def test_a_claim_whose_answer_is_lost_changes_no_due_time(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """Else the event would be announced, the timer fire, and what a late task missed be found only when the

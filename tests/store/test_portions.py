@@ -173,7 +173,7 @@ async def test_what_is_lost_is_made_due_in_portions_that_anybody_takes_up(engine
     assert await engine.store.make_lost_due(20) is None
 
 
-async def test_what_is_announced_anew_meanwhile_is_not_made_due_again(engine: Engine) -> None:
+async def test_what_is_announced_again_meanwhile_is_not_made_due_again(engine: Engine) -> None:
     """Or bringing it back would have no end while routers announce faster than it goes on."""
     await outbox(engine)
     await engine.store.note_lost(60.0)
@@ -196,7 +196,7 @@ async def test_a_portion_is_bounded_by_what_it_looks_at(engine: Engine) -> None:
     assert await engine.store.make_lost_due(20) == MadeDue("broker", 0, more=True)
 
 
-async def test_a_loss_that_is_noted_twice_begins_anew_up_to_the_later_time(engine: Engine) -> None:
+async def test_a_loss_that_is_noted_twice_begins_again_up_to_the_later_time(engine: Engine) -> None:
     await outbox(engine)
     await engine.store.note_lost(60.0)
     await engine.store.make_lost_due(20)

@@ -249,7 +249,7 @@ async def handled(registry: PostgresRegistryStore) -> dict[str, tuple[float, int
     }
 
 
-async def test_coming_back_makes_no_process_newer_and_every_live_one_is_heard(
+async def test_coming_back_makes_no_process_newer_and_every_live_one_is_considered(
     pool: ConnectionPool, registry: PostgresRegistryStore
 ) -> None:
     newest = (20.0, 2)

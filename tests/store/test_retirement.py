@@ -32,7 +32,7 @@ async def pass_time(engine: Engine, seconds: float) -> None:
     )
 
 
-async def test_an_operator_retires_for_good(registry: PostgresRegistryStore) -> None:
+async def test_an_operator_retires_permanently(registry: PostgresRegistryStore) -> None:
     await registry.register(endpoint(A, B))
     generation, changes = await registry.changes()
     for _ in range(2):

@@ -75,7 +75,7 @@ async def test_a_broken_stream_loses_no_call(
     assert later[0].start.request_id
 
 
-async def test_whoever_goes_away_takes_only_its_own_call_along(
+async def test_a_cancelled_caller_cancels_only_its_own_call(
     waystation: FakeWaystation, client: Client
 ) -> None:
     kept, never = asyncio.Event(), asyncio.Event()
@@ -142,7 +142,7 @@ async def test_a_server_without_the_stream_is_asked_only_now_and_then() -> None:
         assert waystation.opened == 1
 
 
-async def test_a_large_request_goes_by_itself(
+async def test_a_large_request_goes_alone(
     waystation: FakeWaystation, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server refuses it for its size, and would end the stream of all others."""

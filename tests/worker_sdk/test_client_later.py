@@ -162,7 +162,9 @@ async def test_a_workflow_is_forked_with_edits(waystation: FakeWaystation, clien
         await client.fork("claim-7", 4, edits=changes, event_of_sequence=5)
 
 
-async def test_a_replay_is_told_step_by_step(waystation: FakeWaystation, client: Client) -> None:
+async def test_a_replay_is_reported_step_by_step(
+    waystation: FakeWaystation, client: Client
+) -> None:
     first, rest = pb.ReplayWorkflowResponse(next_from_sequence=5), pb.ReplayWorkflowResponse()
     step = first.steps.add(sequence=3, task_id="t", event_type="e", outcome=2)
     step.recorded_event_types.append("a")

@@ -60,7 +60,7 @@ async def test_entries_are_values(waystation: FakeWaystation, client: Client) ->
     assert (third.status, third.ended) == ("COMPLETED", True)
 
 
-async def test_a_broken_stream_is_taken_up_where_it_broke(
+async def test_a_broken_stream_is_continued_where_it_broke(
     waystation: FakeWaystation, client: Client
 ) -> None:
     stops, cut = Refusal("UNAVAILABLE", message="stops"), Refusal("CANCELLED", message="cut")

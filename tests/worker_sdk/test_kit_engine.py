@@ -183,7 +183,7 @@ async def test_a_dead_letter_fails_the_workflow_holds_the_rest_and_is_rescued(se
     assert states["noted"] in ("SETTLED", "SKIPPED")
 
 
-async def test_a_discarded_dead_letter_lets_go_of_what_was_held() -> None:
+async def test_a_discarded_dead_letter_releases_held_deliveries() -> None:
     def undo(ctx: TaskContext) -> None:
         if not ctx.event.payload["open_dead_letters"] and ctx.status == "FAILED":
             ctx.data["undone"] = ctx.event.event_type
@@ -339,7 +339,7 @@ async def test_a_cancelled_workflow_calls_nothing_more() -> None:
     run.cancel()
 
 
-async def test_what_stands_idle_says_why_and_an_event_from_outside_moves_it() -> None:
+async def test_an_idle_workflow_says_why_and_an_event_from_outside_continues_it() -> None:
     service = service_of(one=(emits("tow"), "workflow.started"), end=(completes, "two"))
     run = TestEngine(service).start("order", correlation_id="c-1")
     with pytest.raises(Stuck, match="`tow` was raised by one; no task handles it"):
@@ -441,7 +441,7 @@ async def test_an_answer_that_breaks_a_rule_is_a_dead_letter_at_once(
     assert run.data == {"kept": True}
 
 
-async def test_services_are_told_apart_and_a_task_has_one_home() -> None:
+async def test_services_are_distinguished_and_a_task_has_one_home() -> None:
     one, other = HandlerService("one"), HandlerService("other")
     one.task("a", events=["workflow.started"], workflow_types=["order"])(emits("x.y.z"))
     other.task("b", events=["x.#"], workflow_types=["*"])(completes)

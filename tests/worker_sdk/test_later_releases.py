@@ -21,7 +21,7 @@ def test_a_client_reads_what_it_does_not_know() -> None:
     assert to_event_entry(later(event_pb2.EventWithState())).state == "UNKNOWN_99"
 
 
-async def test_a_task_is_called_all_the_same() -> None:
+async def test_a_task_is_called_anyway() -> None:
     """And fields that it does not know are left out, as nothing that it must know comes unasked."""
     service = HandlerService("claims")
     seen: list[object] = []

@@ -25,7 +25,7 @@ def answer_of(
     return asyncio.run(service.answer(delivery("t", {"n": 1})))
 
 
-def test_a_group_is_told_with_everything_its_events_carry() -> None:
+def test_a_group_is_reported_with_everything_its_events_carry() -> None:
     def task(ctx: TaskContext) -> None:
         ctx.fan_out(
             [

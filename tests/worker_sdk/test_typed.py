@@ -76,9 +76,7 @@ async def test_models_go_in_and_out_of_every_place_as_json() -> None:
     assert list(done.result.reads.paths) == ["/to"]
 
 
-async def test_what_does_not_fit_is_rejected_for_good_with_its_fields_and_without_its_values() -> (
-    None
-):
+async def test_an_invalid_value_is_rejected_with_its_fields_and_without_its_values() -> None:
     def of_payload(ctx: TaskContext) -> None:
         ctx.event.payload_as(Order)
 

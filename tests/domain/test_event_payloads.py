@@ -105,7 +105,7 @@ def payloads() -> dict[str, list[JsonObject]]:
     }
 
 
-def test_the_table_tells_what_each_event_carries() -> None:
+def test_the_table_shows_what_each_event_carries() -> None:
     table = told()
     raised = payloads()
     for name, (always, perhaps) in table.items():
@@ -118,7 +118,7 @@ def test_the_table_tells_what_each_event_carries() -> None:
     assert set(table) > {"workflow.started", "user.input.provided", *NOTICES}
 
 
-def test_a_start_and_an_output_are_told_as_they_are() -> None:
+def test_a_start_and_an_output_are_reported_as_they_are() -> None:
     given = {"data": {"a": 1}, "payload": {"b": 2}}
     for payload, expected in ((given["payload"], {"b": 2}), (None, {"a": 1})):
         start = actions.start(

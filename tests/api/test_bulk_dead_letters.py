@@ -166,7 +166,7 @@ async def test_a_repeated_request_has_one_effect_and_the_same_answer(api: Api) -
     assert await discard(api, "r-1") == 3
 
 
-async def test_what_broke_off_is_taken_up_and_counted_as_one(
+async def test_an_interrupted_request_is_continued_and_counted_as_one(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk, "_INSTANCES_AT_ONCE", 2)
@@ -276,7 +276,7 @@ async def test_several_portions_at_a_time_count_right(
 
 
 @pytest.mark.parametrize("fault", ["can't be written", "can't be read"])
-async def test_one_that_cant_be_retried_holds_up_no_other(
+async def test_one_that_cant_be_retried_delays_no_other(
     api: Api, database_url: str, fault: str
 ) -> None:
     for number in range(5):
@@ -341,7 +341,7 @@ async def test_one_that_is_locked_for_too_long_is_set_aside(
     assert await retry(api, "r-1") == 3
 
 
-async def test_what_moved_since_it_was_read_is_decided_anew(
+async def test_an_instance_that_changed_since_it_was_read_is_decided_again(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(3):
@@ -404,7 +404,7 @@ async def test_the_same_request_twice_at_once_retries_each_once(
     )
 
 
-async def test_those_of_workflows_that_ended_for_good_stay_until_discarded(api: Api) -> None:
+async def test_those_of_workflows_that_ended_permanently_stay_until_discarded(api: Api) -> None:
     await failed(api, "w-1", by=CONTINUE)
     await api.workflows.CancelWorkflow(
         workflow_service_pb2.CancelWorkflowRequest(workflow_instance_id="w-1")
@@ -491,7 +491,7 @@ async def test_a_filter_may_say_that_it_means_open_ones(api: Api) -> None:
 
 
 @pytest.mark.parametrize("request_id", ["", "a b"])
-async def test_a_bulk_command_can_always_be_taken_up(api: Api, request_id: str) -> None:
+async def test_a_bulk_command_can_always_be_continued(api: Api, request_id: str) -> None:
     await failed(api, "w-1")
     for call in (
         api.dead_letters.RetryDeadLetters(
