@@ -220,6 +220,7 @@ class Scene:
                 router_id=router_id or new_id(),
                 call_again=call,
                 on_parked=lambda since: None,
+                continue_with=lambda portions: frozenset(),
                 contact=Contact(store.probe),
                 in_doubt=asyncio.Event(),
                 lease_is_held=lambda: True,

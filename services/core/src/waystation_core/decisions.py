@@ -144,11 +144,13 @@ class Decisions:
         event_ids: Sequence[str] = (),
         since: int | None = None,
         request: Request | None = None,
+        announces: bool = True,
     ) -> Decided[T]:
         """Locks one instance (like `EngineStore.locked`), calls `decide`, and writes its draft. `decide` may
-        be called several times. The answer to a `request` must be JSON; it is stored with the changes. Raises
-        what `decide` raises, and then nothing was written; WorkflowNotFound; RequestIdReused;
-        StoreUnavailable; WriteRefused; RegistryMoved if that kept happening."""
+        be called several times. The answer to a `request` must be JSON; it is stored with the changes.
+        Without `announces` the caller passes the commit to the relay. Raises what `decide` raises, and then
+        nothing was written; WorkflowNotFound; RequestIdReused; StoreUnavailable; WriteRefused;
+        RegistryMoved if that kept happening."""
         for remaining in reversed(range(TRIES)):
             try:
                 return await self._once(
@@ -161,6 +163,7 @@ class Decisions:
                         since=since,
                     ),
                     request,
+                    announces=announces,
                 )
             except RegistryMoved:
                 if not remaining:
@@ -177,6 +180,8 @@ class Decisions:
         decide: Callable[[Decision], Awaitable[T]],
         block: AbstractAsyncContextManager[Locked],
         request: Request | None,
+        *,
+        announces: bool,
     ) -> Decided[T]:
         in_doubt: list[InstanceCommit] = []
         try:
@@ -201,7 +206,8 @@ class Decisions:
         except Exception:
             self._relay.perhaps_committed(in_doubt)
             raise
-        self._relay.committed([commit])
+        if announces:
+            self._relay.committed([commit])
         instance = commit.after
         if not commit.is_empty:
             instance = replace(instance, updated_at=locked.now)

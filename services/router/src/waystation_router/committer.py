@@ -154,7 +154,7 @@ class Committer:
     async def _commit_alone(self, portion: Portion) -> None:
         try:
             await self._commit_locked(portion)
-            self._conclusions.of([portion])
+            self._go_on([portion])
             portion.state.failed_commits = 0
         except Exception:
             failures = portion.state.failed_commits = portion.state.failed_commits + 1

@@ -65,6 +65,7 @@ class LockedCommits:
             key=key,
             event_ids=[one.handling.event_id for one in found],
             since=min(bases, default=None),
+            announces=False,
         )
         assert done.commit is not None, "there is a draft each time"
         return done.commit, done.answer
