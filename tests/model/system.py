@@ -113,6 +113,7 @@ class System:
     def __post_init__(self) -> None:
         self.loop = clock.SteppedLoop()
         self._numbers = itertools.count(1)
+        self._made = itertools.count()
         self._undo: list[Callable[[], Any]] = [clock.under_clock(self.loop.time)]
         self._told: dict[int, list[Any]] = {}
         before = structlog.get_config()
