@@ -96,6 +96,8 @@ complete = completion(completions_pb.CompleteDeliveryRequest, result=result())
 fail = completion(completions_pb.FailDeliveryRequest, failure=TaskFailure(message="no"))
 extend = completion(completions_pb.ExtendDeliveryRequest, extension=Duration(seconds=60))
 listed = plain(letters_pb.ListDeadLettersRequest)
+counted = plain(letters_pb.CountDeadLettersRequest)
+find = plain(pb.FindWorkflowIdsRequest, prefix="e")
 retry = letter(letters_pb.RetryDeadLetterRequest)
 discard = letter(letters_pb.DiscardDeadLetterRequest)
 retry_many = plain(letters_pb.RetryDeadLettersRequest, request_id="r-1")
@@ -117,6 +119,7 @@ GOOD: dict[str, Callable[[World], Any]] = {
     "RunWorkflows": item_start(),
     "GetWorkflow": get(),
     "ListWorkflows": workflows(),
+    "FindWorkflowIds": find(),
     "ListEvents": events(),
     "ListHistory": entries(),
     "WatchWorkflow": watch(),
@@ -130,6 +133,7 @@ GOOD: dict[str, Callable[[World], Any]] = {
     "FailDelivery": fail(),
     "ExtendDelivery": extend(),
     "ListDeadLetters": listed(),
+    "CountDeadLetters": counted(),
     "RetryDeadLetter": retry(),
     "DiscardDeadLetter": discard(),
     "RetryDeadLetters": retry_many(all={}),
@@ -320,6 +324,15 @@ REFUSALS: dict[str, list[Row]] = {
         *_pages(listed),
         Row("INVALID_ID", listed(filter=DeadLetterFilter(task_ids=[BAD_ID]))),
         Row("INVALID_EVENT_TYPE", listed(filter=DeadLetterFilter(event_types=[BAD_ID]))),
+    ],
+    "CountDeadLetters": [
+        Row("INVALID_ID", counted(filter=DeadLetterFilter(task_ids=[BAD_ID]))),
+        Row("INVALID_EVENT_TYPE", counted(filter=DeadLetterFilter(event_types=[BAD_ID]))),
+        Row("INVALID_FIELD", counted(filter=DeadLetterFilter(id_prefix="x"))),
+    ],
+    "FindWorkflowIds": [
+        Row("INVALID_ID", find(prefix="")),
+        Row("INVALID_FIELD", find(limit=-1)),
     ],
     "RetryDeadLetter": [
         Row("DEAD_LETTER_NOT_FOUND", retry(NOBODY)),

@@ -245,6 +245,7 @@ def letter() -> DeadLetterFact:
         DeadLetterState.RETRIED,
         NOW,
         NOW,
+        True,
     )
 
 

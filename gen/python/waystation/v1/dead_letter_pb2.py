@@ -28,7 +28,7 @@ from waystation.v1 import handler_pb2 as waystation_dot_v1_dot_handler__pb2
 from waystation.v1 import history_pb2 as waystation_dot_v1_dot_history__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fwaystation/v1/dead_letter.proto\x12\rwaystation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19waystation/v1/event.proto\x1a\x1bwaystation/v1/handler.proto\x1a\x1bwaystation/v1/history.proto\"\x93\x03\n\nDeadLetter\x12\x16\n\x0e\x64\x65\x61\x64_letter_id\x18\x01 \x01(\t\x12+\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x1c.waystation.v1.WorkflowEvent\x12\x0f\n\x07task_id\x18\x03 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x04 \x01(\t\x12\x15\n\rworkflow_type\x18\x05 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x06 \x01(\x05\x12*\n\x05\x65rror\x18\x07 \x01(\x0b\x32\x1b.waystation.v1.AttemptError\x12,\n\non_failure\x18\x08 \x01(\x0e\x32\x18.waystation.v1.OnFailure\x12-\n\x05state\x18\t \x01(\x0e\x32\x1e.waystation.v1.DeadLetterState\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bresolved_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x98\x02\n\x10\x44\x65\x61\x64LetterFilter\x12\x1d\n\x15workflow_instance_ids\x18\x01 \x03(\t\x12\x16\n\x0eworkflow_types\x18\x02 \x03(\t\x12\x10\n\x08task_ids\x18\x03 \x03(\t\x12\x13\n\x0b\x65vent_types\x18\x04 \x03(\t\x12\x0f\n\x07reasons\x18\x05 \x03(\t\x12\x31\n\rcreated_after\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x06states\x18\x08 \x03(\x0e\x32\x1e.waystation.v1.DeadLetterState\"\x14\n\x12\x41llOpenDeadLetters*\x90\x01\n\x0f\x44\x65\x61\x64LetterState\x12!\n\x1d\x44\x45\x41\x44_LETTER_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45\x41\x44_LETTER_STATE_OPEN\x10\x01\x12\x1d\n\x19\x44\x45\x41\x44_LETTER_STATE_RETRIED\x10\x02\x12\x1f\n\x1b\x44\x45\x41\x44_LETTER_STATE_DISCARDED\x10\x03\x42\x9c\x01\n\x11\x64\x65v.waystation.v1B\x0f\x44\x65\x61\x64LetterProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fwaystation/v1/dead_letter.proto\x12\rwaystation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19waystation/v1/event.proto\x1a\x1bwaystation/v1/handler.proto\x1a\x1bwaystation/v1/history.proto\"\xa6\x03\n\nDeadLetter\x12\x16\n\x0e\x64\x65\x61\x64_letter_id\x18\x01 \x01(\t\x12+\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x1c.waystation.v1.WorkflowEvent\x12\x0f\n\x07task_id\x18\x03 \x01(\t\x12\x1c\n\x14workflow_instance_id\x18\x04 \x01(\t\x12\x15\n\rworkflow_type\x18\x05 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x06 \x01(\x05\x12*\n\x05\x65rror\x18\x07 \x01(\x0b\x32\x1b.waystation.v1.AttemptError\x12,\n\non_failure\x18\x08 \x01(\x0e\x32\x18.waystation.v1.OnFailure\x12-\n\x05state\x18\t \x01(\x0e\x32\x1e.waystation.v1.DeadLetterState\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bresolved_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tretryable\x18\x0c \x01(\x08\"\xd2\x01\n\x0f\x44\x65\x61\x64LetterGroup\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x05\x12\x11\n\tretryable\x18\x04 \x01(\x05\x12\x11\n\tworkflows\x18\x05 \x01(\x05\x12\x34\n\x10\x66irst_created_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0flast_created_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xab\x02\n\x10\x44\x65\x61\x64LetterFilter\x12\x1d\n\x15workflow_instance_ids\x18\x01 \x03(\t\x12\x16\n\x0eworkflow_types\x18\x02 \x03(\t\x12\x10\n\x08task_ids\x18\x03 \x03(\t\x12\x13\n\x0b\x65vent_types\x18\x04 \x03(\t\x12\x0f\n\x07reasons\x18\x05 \x03(\t\x12\x31\n\rcreated_after\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x06states\x18\x08 \x03(\x0e\x32\x1e.waystation.v1.DeadLetterState\x12\x11\n\tid_prefix\x18\t \x01(\t\"\x14\n\x12\x41llOpenDeadLetters*\x90\x01\n\x0f\x44\x65\x61\x64LetterState\x12!\n\x1d\x44\x45\x41\x44_LETTER_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45\x41\x44_LETTER_STATE_OPEN\x10\x01\x12\x1d\n\x19\x44\x45\x41\x44_LETTER_STATE_RETRIED\x10\x02\x12\x1f\n\x1b\x44\x45\x41\x44_LETTER_STATE_DISCARDED\x10\x03\x42\x9c\x01\n\x11\x64\x65v.waystation.v1B\x0f\x44\x65\x61\x64LetterProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,12 +36,14 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'waystation.v1.dead_letter_p
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\021dev.waystation.v1B\017DeadLetterProtoP\001Z0waystation.dev/gen/go/waystation/v1;waystationv1\242\002\003WSN\252\002\rWaystation.V1\272\002\nWaystation\312\002\rWaystation\\V1\352\002\016Waystation::V1'
-  _globals['_DEADLETTERSTATE']._serialized_start=880
-  _globals['_DEADLETTERSTATE']._serialized_end=1024
+  _globals['_DEADLETTERSTATE']._serialized_start=1131
+  _globals['_DEADLETTERSTATE']._serialized_end=1275
   _globals['_DEADLETTER']._serialized_start=169
-  _globals['_DEADLETTER']._serialized_end=572
-  _globals['_DEADLETTERFILTER']._serialized_start=575
-  _globals['_DEADLETTERFILTER']._serialized_end=855
-  _globals['_ALLOPENDEADLETTERS']._serialized_start=857
-  _globals['_ALLOPENDEADLETTERS']._serialized_end=877
+  _globals['_DEADLETTER']._serialized_end=591
+  _globals['_DEADLETTERGROUP']._serialized_start=594
+  _globals['_DEADLETTERGROUP']._serialized_end=804
+  _globals['_DEADLETTERFILTER']._serialized_start=807
+  _globals['_DEADLETTERFILTER']._serialized_end=1106
+  _globals['_ALLOPENDEADLETTERS']._serialized_start=1108
+  _globals['_ALLOPENDEADLETTERS']._serialized_end=1128
 # @@protoc_insertion_point(module_scope)

@@ -25,7 +25,7 @@ DEAD_LETTER_STATE_RETRIED: DeadLetterState
 DEAD_LETTER_STATE_DISCARDED: DeadLetterState
 
 class DeadLetter(_message.Message):
-    __slots__ = ("dead_letter_id", "event", "task_id", "workflow_instance_id", "workflow_type", "attempts", "error", "on_failure", "state", "created_at", "resolved_at")
+    __slots__ = ("dead_letter_id", "event", "task_id", "workflow_instance_id", "workflow_type", "attempts", "error", "on_failure", "state", "created_at", "resolved_at", "retryable")
     DEAD_LETTER_ID_FIELD_NUMBER: _ClassVar[int]
     EVENT_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
@@ -37,6 +37,7 @@ class DeadLetter(_message.Message):
     STATE_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     RESOLVED_AT_FIELD_NUMBER: _ClassVar[int]
+    RETRYABLE_FIELD_NUMBER: _ClassVar[int]
     dead_letter_id: str
     event: _event_pb2.WorkflowEvent
     task_id: str
@@ -48,10 +49,29 @@ class DeadLetter(_message.Message):
     state: DeadLetterState
     created_at: _timestamp_pb2.Timestamp
     resolved_at: _timestamp_pb2.Timestamp
-    def __init__(self, dead_letter_id: _Optional[str] = ..., event: _Optional[_Union[_event_pb2.WorkflowEvent, _Mapping]] = ..., task_id: _Optional[str] = ..., workflow_instance_id: _Optional[str] = ..., workflow_type: _Optional[str] = ..., attempts: _Optional[int] = ..., error: _Optional[_Union[_history_pb2.AttemptError, _Mapping]] = ..., on_failure: _Optional[_Union[_handler_pb2.OnFailure, str]] = ..., state: _Optional[_Union[DeadLetterState, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    retryable: bool
+    def __init__(self, dead_letter_id: _Optional[str] = ..., event: _Optional[_Union[_event_pb2.WorkflowEvent, _Mapping]] = ..., task_id: _Optional[str] = ..., workflow_instance_id: _Optional[str] = ..., workflow_type: _Optional[str] = ..., attempts: _Optional[int] = ..., error: _Optional[_Union[_history_pb2.AttemptError, _Mapping]] = ..., on_failure: _Optional[_Union[_handler_pb2.OnFailure, str]] = ..., state: _Optional[_Union[DeadLetterState, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., retryable: bool = ...) -> None: ...
+
+class DeadLetterGroup(_message.Message):
+    __slots__ = ("task_id", "reason", "count", "retryable", "workflows", "first_created_at", "last_created_at")
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    RETRYABLE_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOWS_FIELD_NUMBER: _ClassVar[int]
+    FIRST_CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    LAST_CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    task_id: str
+    reason: str
+    count: int
+    retryable: int
+    workflows: int
+    first_created_at: _timestamp_pb2.Timestamp
+    last_created_at: _timestamp_pb2.Timestamp
+    def __init__(self, task_id: _Optional[str] = ..., reason: _Optional[str] = ..., count: _Optional[int] = ..., retryable: _Optional[int] = ..., workflows: _Optional[int] = ..., first_created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class DeadLetterFilter(_message.Message):
-    __slots__ = ("workflow_instance_ids", "workflow_types", "task_ids", "event_types", "reasons", "created_after", "created_before", "states")
+    __slots__ = ("workflow_instance_ids", "workflow_types", "task_ids", "event_types", "reasons", "created_after", "created_before", "states", "id_prefix")
     WORKFLOW_INSTANCE_IDS_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_TYPES_FIELD_NUMBER: _ClassVar[int]
     TASK_IDS_FIELD_NUMBER: _ClassVar[int]
@@ -60,6 +80,7 @@ class DeadLetterFilter(_message.Message):
     CREATED_AFTER_FIELD_NUMBER: _ClassVar[int]
     CREATED_BEFORE_FIELD_NUMBER: _ClassVar[int]
     STATES_FIELD_NUMBER: _ClassVar[int]
+    ID_PREFIX_FIELD_NUMBER: _ClassVar[int]
     workflow_instance_ids: _containers.RepeatedScalarFieldContainer[str]
     workflow_types: _containers.RepeatedScalarFieldContainer[str]
     task_ids: _containers.RepeatedScalarFieldContainer[str]
@@ -68,7 +89,8 @@ class DeadLetterFilter(_message.Message):
     created_after: _timestamp_pb2.Timestamp
     created_before: _timestamp_pb2.Timestamp
     states: _containers.RepeatedScalarFieldContainer[DeadLetterState]
-    def __init__(self, workflow_instance_ids: _Optional[_Iterable[str]] = ..., workflow_types: _Optional[_Iterable[str]] = ..., task_ids: _Optional[_Iterable[str]] = ..., event_types: _Optional[_Iterable[str]] = ..., reasons: _Optional[_Iterable[str]] = ..., created_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., states: _Optional[_Iterable[_Union[DeadLetterState, str]]] = ...) -> None: ...
+    id_prefix: str
+    def __init__(self, workflow_instance_ids: _Optional[_Iterable[str]] = ..., workflow_types: _Optional[_Iterable[str]] = ..., task_ids: _Optional[_Iterable[str]] = ..., event_types: _Optional[_Iterable[str]] = ..., reasons: _Optional[_Iterable[str]] = ..., created_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., states: _Optional[_Iterable[_Union[DeadLetterState, str]]] = ..., id_prefix: _Optional[str] = ...) -> None: ...
 
 class AllOpenDeadLetters(_message.Message):
     __slots__ = ()

@@ -27,7 +27,7 @@ from waystation.v1 import dead_letter_pb2 as waystation_dot_v1_dot_dead__letter_
 from waystation.v1 import workflow_pb2 as waystation_dot_v1_dot_workflow__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'waystation/v1/dead_letter_service.proto\x12\rwaystation.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fwaystation/v1/dead_letter.proto\x1a\x1cwaystation/v1/workflow.proto\"\x83\x01\n\x16ListDeadLettersRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12/\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1f.waystation.v1.DeadLetterFilter\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"c\n\x17ListDeadLettersResponse\x12/\n\x0c\x64\x65\x61\x64_letters\x18\x01 \x03(\x0b\x32\x19.waystation.v1.DeadLetter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x81\x01\n\x16RetryDeadLetterRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x16\n\x0e\x64\x65\x61\x64_letter_id\x18\x02 \x01(\t\x12(\n\x07payload\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"z\n\x17RetryDeadLetterResponse\x12.\n\x0b\x64\x65\x61\x64_letter\x18\x01 \x01(\x0b\x32\x19.waystation.v1.DeadLetter\x12/\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\"Y\n\x18\x44iscardDeadLetterRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x16\n\x0e\x64\x65\x61\x64_letter_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"|\n\x19\x44iscardDeadLetterResponse\x12.\n\x0b\x64\x65\x61\x64_letter\x18\x01 \x01(\x0b\x32\x19.waystation.v1.DeadLetter\x12/\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\"\xaf\x01\n\x17RetryDeadLettersRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x31\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1f.waystation.v1.DeadLetterFilterH\x00\x12\x30\n\x03\x61ll\x18\x03 \x01(\x0b\x32!.waystation.v1.AllOpenDeadLettersH\x00\x12\x12\n\nrequest_id\x18\x04 \x01(\tB\x08\n\x06target\"+\n\x18RetryDeadLettersResponse\x12\x0f\n\x07retried\x18\x01 \x01(\x05\"\xb1\x01\n\x19\x44iscardDeadLettersRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x31\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1f.waystation.v1.DeadLetterFilterH\x00\x12\x30\n\x03\x61ll\x18\x03 \x01(\x0b\x32!.waystation.v1.AllOpenDeadLettersH\x00\x12\x12\n\nrequest_id\x18\x04 \x01(\tB\x08\n\x06target\"/\n\x1a\x44iscardDeadLettersResponse\x12\x11\n\tdiscarded\x18\x01 \x01(\x05\x32\x94\x04\n\x11\x44\x65\x61\x64LetterService\x12\x65\n\x0fListDeadLetters\x12%.waystation.v1.ListDeadLettersRequest\x1a&.waystation.v1.ListDeadLettersResponse\"\x03\x90\x02\x01\x12`\n\x0fRetryDeadLetter\x12%.waystation.v1.RetryDeadLetterRequest\x1a&.waystation.v1.RetryDeadLetterResponse\x12\x66\n\x11\x44iscardDeadLetter\x12\'.waystation.v1.DiscardDeadLetterRequest\x1a(.waystation.v1.DiscardDeadLetterResponse\x12\x63\n\x10RetryDeadLetters\x12&.waystation.v1.RetryDeadLettersRequest\x1a\'.waystation.v1.RetryDeadLettersResponse\x12i\n\x12\x44iscardDeadLetters\x12(.waystation.v1.DiscardDeadLettersRequest\x1a).waystation.v1.DiscardDeadLettersResponseB\xa3\x01\n\x11\x64\x65v.waystation.v1B\x16\x44\x65\x61\x64LetterServiceProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'waystation/v1/dead_letter_service.proto\x12\rwaystation.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fwaystation/v1/dead_letter.proto\x1a\x1cwaystation/v1/workflow.proto\"\x83\x01\n\x16ListDeadLettersRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12/\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1f.waystation.v1.DeadLetterFilter\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"c\n\x17ListDeadLettersResponse\x12/\n\x0c\x64\x65\x61\x64_letters\x18\x01 \x03(\x0b\x32\x19.waystation.v1.DeadLetter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"]\n\x17\x43ountDeadLettersRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12/\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1f.waystation.v1.DeadLetterFilter\"\xa6\x01\n\x18\x43ountDeadLettersResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x05\x12\x11\n\tretryable\x18\x02 \x01(\x05\x12\x11\n\tworkflows\x18\x03 \x01(\x05\x12.\n\x06groups\x18\x04 \x03(\x0b\x32\x1e.waystation.v1.DeadLetterGroup\x12\x17\n\x0fgroups_left_out\x18\x05 \x01(\x05\x12\x0c\n\x04more\x18\x06 \x01(\x08\"\x81\x01\n\x16RetryDeadLetterRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x16\n\x0e\x64\x65\x61\x64_letter_id\x18\x02 \x01(\t\x12(\n\x07payload\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"z\n\x17RetryDeadLetterResponse\x12.\n\x0b\x64\x65\x61\x64_letter\x18\x01 \x01(\x0b\x32\x19.waystation.v1.DeadLetter\x12/\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\"Y\n\x18\x44iscardDeadLetterRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x16\n\x0e\x64\x65\x61\x64_letter_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"|\n\x19\x44iscardDeadLetterResponse\x12.\n\x0b\x64\x65\x61\x64_letter\x18\x01 \x01(\x0b\x32\x19.waystation.v1.DeadLetter\x12/\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\"\xaf\x01\n\x17RetryDeadLettersRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x31\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1f.waystation.v1.DeadLetterFilterH\x00\x12\x30\n\x03\x61ll\x18\x03 \x01(\x0b\x32!.waystation.v1.AllOpenDeadLettersH\x00\x12\x12\n\nrequest_id\x18\x04 \x01(\tB\x08\n\x06target\"+\n\x18RetryDeadLettersResponse\x12\x0f\n\x07retried\x18\x01 \x01(\x05\"\xb1\x01\n\x19\x44iscardDeadLettersRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x31\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1f.waystation.v1.DeadLetterFilterH\x00\x12\x30\n\x03\x61ll\x18\x03 \x01(\x0b\x32!.waystation.v1.AllOpenDeadLettersH\x00\x12\x12\n\nrequest_id\x18\x04 \x01(\tB\x08\n\x06target\"/\n\x1a\x44iscardDeadLettersResponse\x12\x11\n\tdiscarded\x18\x01 \x01(\x05\x32\xfe\x04\n\x11\x44\x65\x61\x64LetterService\x12\x65\n\x0fListDeadLetters\x12%.waystation.v1.ListDeadLettersRequest\x1a&.waystation.v1.ListDeadLettersResponse\"\x03\x90\x02\x01\x12h\n\x10\x43ountDeadLetters\x12&.waystation.v1.CountDeadLettersRequest\x1a\'.waystation.v1.CountDeadLettersResponse\"\x03\x90\x02\x01\x12`\n\x0fRetryDeadLetter\x12%.waystation.v1.RetryDeadLetterRequest\x1a&.waystation.v1.RetryDeadLetterResponse\x12\x66\n\x11\x44iscardDeadLetter\x12\'.waystation.v1.DiscardDeadLetterRequest\x1a(.waystation.v1.DiscardDeadLetterResponse\x12\x63\n\x10RetryDeadLetters\x12&.waystation.v1.RetryDeadLettersRequest\x1a\'.waystation.v1.RetryDeadLettersResponse\x12i\n\x12\x44iscardDeadLetters\x12(.waystation.v1.DiscardDeadLettersRequest\x1a).waystation.v1.DiscardDeadLettersResponseB\xa3\x01\n\x11\x64\x65v.waystation.v1B\x16\x44\x65\x61\x64LetterServiceProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,26 +37,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\021dev.waystation.v1B\026DeadLetterServiceProtoP\001Z0waystation.dev/gen/go/waystation/v1;waystationv1\242\002\003WSN\252\002\rWaystation.V1\272\002\nWaystation\312\002\rWaystation\\V1\352\002\016Waystation::V1'
   _globals['_DEADLETTERSERVICE'].methods_by_name['ListDeadLetters']._loaded_options = None
   _globals['_DEADLETTERSERVICE'].methods_by_name['ListDeadLetters']._serialized_options = b'\220\002\001'
+  _globals['_DEADLETTERSERVICE'].methods_by_name['CountDeadLetters']._loaded_options = None
+  _globals['_DEADLETTERSERVICE'].methods_by_name['CountDeadLetters']._serialized_options = b'\220\002\001'
   _globals['_LISTDEADLETTERSREQUEST']._serialized_start=152
   _globals['_LISTDEADLETTERSREQUEST']._serialized_end=283
   _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=285
   _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=384
-  _globals['_RETRYDEADLETTERREQUEST']._serialized_start=387
-  _globals['_RETRYDEADLETTERREQUEST']._serialized_end=516
-  _globals['_RETRYDEADLETTERRESPONSE']._serialized_start=518
-  _globals['_RETRYDEADLETTERRESPONSE']._serialized_end=640
-  _globals['_DISCARDDEADLETTERREQUEST']._serialized_start=642
-  _globals['_DISCARDDEADLETTERREQUEST']._serialized_end=731
-  _globals['_DISCARDDEADLETTERRESPONSE']._serialized_start=733
-  _globals['_DISCARDDEADLETTERRESPONSE']._serialized_end=857
-  _globals['_RETRYDEADLETTERSREQUEST']._serialized_start=860
-  _globals['_RETRYDEADLETTERSREQUEST']._serialized_end=1035
-  _globals['_RETRYDEADLETTERSRESPONSE']._serialized_start=1037
-  _globals['_RETRYDEADLETTERSRESPONSE']._serialized_end=1080
-  _globals['_DISCARDDEADLETTERSREQUEST']._serialized_start=1083
-  _globals['_DISCARDDEADLETTERSREQUEST']._serialized_end=1260
-  _globals['_DISCARDDEADLETTERSRESPONSE']._serialized_start=1262
-  _globals['_DISCARDDEADLETTERSRESPONSE']._serialized_end=1309
-  _globals['_DEADLETTERSERVICE']._serialized_start=1312
-  _globals['_DEADLETTERSERVICE']._serialized_end=1844
+  _globals['_COUNTDEADLETTERSREQUEST']._serialized_start=386
+  _globals['_COUNTDEADLETTERSREQUEST']._serialized_end=479
+  _globals['_COUNTDEADLETTERSRESPONSE']._serialized_start=482
+  _globals['_COUNTDEADLETTERSRESPONSE']._serialized_end=648
+  _globals['_RETRYDEADLETTERREQUEST']._serialized_start=651
+  _globals['_RETRYDEADLETTERREQUEST']._serialized_end=780
+  _globals['_RETRYDEADLETTERRESPONSE']._serialized_start=782
+  _globals['_RETRYDEADLETTERRESPONSE']._serialized_end=904
+  _globals['_DISCARDDEADLETTERREQUEST']._serialized_start=906
+  _globals['_DISCARDDEADLETTERREQUEST']._serialized_end=995
+  _globals['_DISCARDDEADLETTERRESPONSE']._serialized_start=997
+  _globals['_DISCARDDEADLETTERRESPONSE']._serialized_end=1121
+  _globals['_RETRYDEADLETTERSREQUEST']._serialized_start=1124
+  _globals['_RETRYDEADLETTERSREQUEST']._serialized_end=1299
+  _globals['_RETRYDEADLETTERSRESPONSE']._serialized_start=1301
+  _globals['_RETRYDEADLETTERSRESPONSE']._serialized_end=1344
+  _globals['_DISCARDDEADLETTERSREQUEST']._serialized_start=1347
+  _globals['_DISCARDDEADLETTERSREQUEST']._serialized_end=1524
+  _globals['_DISCARDDEADLETTERSRESPONSE']._serialized_start=1526
+  _globals['_DISCARDDEADLETTERSRESPONSE']._serialized_end=1573
+  _globals['_DEADLETTERSERVICE']._serialized_start=1576
+  _globals['_DEADLETTERSERVICE']._serialized_end=2214
 # @@protoc_insertion_point(module_scope)

@@ -29,6 +29,30 @@ class ListDeadLettersResponse(_message.Message):
     next_page_token: str
     def __init__(self, dead_letters: _Optional[_Iterable[_Union[_dead_letter_pb2.DeadLetter, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
+class CountDeadLettersRequest(_message.Message):
+    __slots__ = ("namespace", "filter")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    filter: _dead_letter_pb2.DeadLetterFilter
+    def __init__(self, namespace: _Optional[str] = ..., filter: _Optional[_Union[_dead_letter_pb2.DeadLetterFilter, _Mapping]] = ...) -> None: ...
+
+class CountDeadLettersResponse(_message.Message):
+    __slots__ = ("count", "retryable", "workflows", "groups", "groups_left_out", "more")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    RETRYABLE_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOWS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    retryable: int
+    workflows: int
+    groups: _containers.RepeatedCompositeFieldContainer[_dead_letter_pb2.DeadLetterGroup]
+    groups_left_out: int
+    more: bool
+    def __init__(self, count: _Optional[int] = ..., retryable: _Optional[int] = ..., workflows: _Optional[int] = ..., groups: _Optional[_Iterable[_Union[_dead_letter_pb2.DeadLetterGroup, _Mapping]]] = ..., groups_left_out: _Optional[int] = ..., more: bool = ...) -> None: ...
+
 class RetryDeadLetterRequest(_message.Message):
     __slots__ = ("namespace", "dead_letter_id", "payload", "request_id")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]

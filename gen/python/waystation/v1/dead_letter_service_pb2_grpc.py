@@ -41,6 +41,11 @@ class DeadLetterServiceStub(object):
                 request_serializer=waystation_dot_v1_dot_dead__letter__service__pb2.ListDeadLettersRequest.SerializeToString,
                 response_deserializer=waystation_dot_v1_dot_dead__letter__service__pb2.ListDeadLettersResponse.FromString,
                 _registered_method=True)
+        self.CountDeadLetters = channel.unary_unary(
+                '/waystation.v1.DeadLetterService/CountDeadLetters',
+                request_serializer=waystation_dot_v1_dot_dead__letter__service__pb2.CountDeadLettersRequest.SerializeToString,
+                response_deserializer=waystation_dot_v1_dot_dead__letter__service__pb2.CountDeadLettersResponse.FromString,
+                _registered_method=True)
         self.RetryDeadLetter = channel.unary_unary(
                 '/waystation.v1.DeadLetterService/RetryDeadLetter',
                 request_serializer=waystation_dot_v1_dot_dead__letter__service__pb2.RetryDeadLetterRequest.SerializeToString,
@@ -71,6 +76,14 @@ class DeadLetterServiceServicer(object):
     def ListDeadLetters(self, request, context):
         """Lists dead letters, newest first.
         Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID, INVALID_EVENT_TYPE, INVALID_PAGE_TOKEN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountDeadLetters(self, request, context):
+        """Counts dead letters, by task and reason: what a bulk command with the same target would be about.
+        Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID, INVALID_EVENT_TYPE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -126,6 +139,11 @@ def add_DeadLetterServiceServicer_to_server(servicer, server):
                     request_deserializer=waystation_dot_v1_dot_dead__letter__service__pb2.ListDeadLettersRequest.FromString,
                     response_serializer=waystation_dot_v1_dot_dead__letter__service__pb2.ListDeadLettersResponse.SerializeToString,
             ),
+            'CountDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountDeadLetters,
+                    request_deserializer=waystation_dot_v1_dot_dead__letter__service__pb2.CountDeadLettersRequest.FromString,
+                    response_serializer=waystation_dot_v1_dot_dead__letter__service__pb2.CountDeadLettersResponse.SerializeToString,
+            ),
             'RetryDeadLetter': grpc.unary_unary_rpc_method_handler(
                     servicer.RetryDeadLetter,
                     request_deserializer=waystation_dot_v1_dot_dead__letter__service__pb2.RetryDeadLetterRequest.FromString,
@@ -176,6 +194,33 @@ class DeadLetterService(object):
             '/waystation.v1.DeadLetterService/ListDeadLetters',
             waystation_dot_v1_dot_dead__letter__service__pb2.ListDeadLettersRequest.SerializeToString,
             waystation_dot_v1_dot_dead__letter__service__pb2.ListDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waystation.v1.DeadLetterService/CountDeadLetters',
+            waystation_dot_v1_dot_dead__letter__service__pb2.CountDeadLettersRequest.SerializeToString,
+            waystation_dot_v1_dot_dead__letter__service__pb2.CountDeadLettersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -89,15 +89,19 @@ class WorkflowIdle(_message.Message):
     def __init__(self, since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., event_id: _Optional[str] = ..., event_type: _Optional[str] = ..., raised_by: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class WorkflowFilter(_message.Message):
-    __slots__ = ("workflow_types", "statuses", "idle", "created_after", "created_before")
+    __slots__ = ("workflow_types", "statuses", "idle", "created_after", "created_before", "correlation_ids", "id_prefix")
     WORKFLOW_TYPES_FIELD_NUMBER: _ClassVar[int]
     STATUSES_FIELD_NUMBER: _ClassVar[int]
     IDLE_FIELD_NUMBER: _ClassVar[int]
     CREATED_AFTER_FIELD_NUMBER: _ClassVar[int]
     CREATED_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    CORRELATION_IDS_FIELD_NUMBER: _ClassVar[int]
+    ID_PREFIX_FIELD_NUMBER: _ClassVar[int]
     workflow_types: _containers.RepeatedScalarFieldContainer[str]
     statuses: _containers.RepeatedScalarFieldContainer[_status_pb2.WorkflowStatus]
     idle: bool
     created_after: _timestamp_pb2.Timestamp
     created_before: _timestamp_pb2.Timestamp
-    def __init__(self, workflow_types: _Optional[_Iterable[str]] = ..., statuses: _Optional[_Iterable[_Union[_status_pb2.WorkflowStatus, str]]] = ..., idle: bool = ..., created_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    correlation_ids: _containers.RepeatedScalarFieldContainer[str]
+    id_prefix: str
+    def __init__(self, workflow_types: _Optional[_Iterable[str]] = ..., statuses: _Optional[_Iterable[_Union[_status_pb2.WorkflowStatus, str]]] = ..., idle: bool = ..., created_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., correlation_ids: _Optional[_Iterable[str]] = ..., id_prefix: _Optional[str] = ...) -> None: ...

@@ -179,6 +179,24 @@ class ListWorkflowsResponse(_message.Message):
     next_page_token: str
     def __init__(self, workflows: _Optional[_Iterable[_Union[_workflow_pb2.WorkflowContext, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
+class FindWorkflowIdsRequest(_message.Message):
+    __slots__ = ("namespace", "prefix", "limit")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    prefix: str
+    limit: int
+    def __init__(self, namespace: _Optional[str] = ..., prefix: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class FindWorkflowIdsResponse(_message.Message):
+    __slots__ = ("workflow_instance_ids", "more")
+    WORKFLOW_INSTANCE_IDS_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    workflow_instance_ids: _containers.RepeatedScalarFieldContainer[str]
+    more: bool
+    def __init__(self, workflow_instance_ids: _Optional[_Iterable[str]] = ..., more: bool = ...) -> None: ...
+
 class ListEventsRequest(_message.Message):
     __slots__ = ("namespace", "workflow_instance_id", "page_size", "page_token")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]

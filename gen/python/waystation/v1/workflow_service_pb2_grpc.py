@@ -65,6 +65,11 @@ class WorkflowServiceStub(object):
                 request_serializer=waystation_dot_v1_dot_workflow__service__pb2.ListWorkflowsRequest.SerializeToString,
                 response_deserializer=waystation_dot_v1_dot_workflow__service__pb2.ListWorkflowsResponse.FromString,
                 _registered_method=True)
+        self.FindWorkflowIds = channel.unary_unary(
+                '/waystation.v1.WorkflowService/FindWorkflowIds',
+                request_serializer=waystation_dot_v1_dot_workflow__service__pb2.FindWorkflowIdsRequest.SerializeToString,
+                response_deserializer=waystation_dot_v1_dot_workflow__service__pb2.FindWorkflowIdsResponse.FromString,
+                _registered_method=True)
         self.ListEvents = channel.unary_unary(
                 '/waystation.v1.WorkflowService/ListEvents',
                 request_serializer=waystation_dot_v1_dot_workflow__service__pb2.ListEventsRequest.SerializeToString,
@@ -172,6 +177,14 @@ class WorkflowServiceServicer(object):
     def ListWorkflows(self, request, context):
         """Lists instances without their data, newest first.
         Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID, INVALID_PAGE_TOKEN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FindWorkflowIds(self, request, context):
+        """Finds instances by the beginning of their ids, in the order of the ids.
+        Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -304,6 +317,11 @@ def add_WorkflowServiceServicer_to_server(servicer, server):
                     servicer.ListWorkflows,
                     request_deserializer=waystation_dot_v1_dot_workflow__service__pb2.ListWorkflowsRequest.FromString,
                     response_serializer=waystation_dot_v1_dot_workflow__service__pb2.ListWorkflowsResponse.SerializeToString,
+            ),
+            'FindWorkflowIds': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindWorkflowIds,
+                    request_deserializer=waystation_dot_v1_dot_workflow__service__pb2.FindWorkflowIdsRequest.FromString,
+                    response_serializer=waystation_dot_v1_dot_workflow__service__pb2.FindWorkflowIdsResponse.SerializeToString,
             ),
             'ListEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListEvents,
@@ -514,6 +532,33 @@ class WorkflowService(object):
             '/waystation.v1.WorkflowService/ListWorkflows',
             waystation_dot_v1_dot_workflow__service__pb2.ListWorkflowsRequest.SerializeToString,
             waystation_dot_v1_dot_workflow__service__pb2.ListWorkflowsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindWorkflowIds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waystation.v1.WorkflowService/FindWorkflowIds',
+            waystation_dot_v1_dot_workflow__service__pb2.FindWorkflowIdsRequest.SerializeToString,
+            waystation_dot_v1_dot_workflow__service__pb2.FindWorkflowIdsResponse.FromString,
             options,
             channel_credentials,
             insecure,

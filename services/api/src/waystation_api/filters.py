@@ -6,6 +6,7 @@ everything must be requested explicitly (`all`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import IntEnum
@@ -33,6 +34,10 @@ def workflow_filter(message: workflow_pb2.WorkflowFilter) -> WorkflowFilter:
         idle=message.idle if message.HasField("idle") else None,
         created_after=_time(message, "created_after"),
         created_before=_time(message, "created_before"),
+        correlation_ids=_each(message.correlation_ids, "correlation_ids", _check_correlation_id),
+        id_prefix=limits.check_id(message.id_prefix, "filter.id_prefix")
+        if message.id_prefix
+        else "",
     )
 
 
@@ -51,6 +56,7 @@ def dead_letter_filter(message: dead_letter_pb2.DeadLetterFilter) -> DeadLetterF
         created_after=_time(message, "created_after"),
         created_before=_time(message, "created_before"),
         states=states or (DeadLetterState.OPEN,),
+        id_prefix=_check_uuid_prefix(message.id_prefix),
     )
 
 
@@ -146,6 +152,27 @@ def _check_reason(value: str, field: str) -> str:
             f"{field} contains an empty text, which is not a reason. Remove it.", field=field
         )
     return limits.check_text(value, field)
+
+
+def _check_correlation_id(value: str, field: str) -> str:
+    if not value:
+        raise InvalidField(
+            f"{field} contains an empty text, which is no correlation id. Remove it.", field=field
+        )
+    return limits.check_text(value, field)
+
+
+def _check_uuid_prefix(value: str) -> str:
+    digits = value.replace("-", "")
+    if value and (not _HEXADECIMAL.fullmatch(digits) or len(value) > 36):
+        raise InvalidField(
+            "filter.id_prefix is not the beginning of a dead letter's id: 1-36 characters of [0-9a-f-].",
+            field="filter.id_prefix",
+        )
+    return value
+
+
+_HEXADECIMAL = re.compile("[0-9a-f]{1,32}")
 
 
 def _known(values: Sequence[int], kind: type[E], field: str) -> tuple[E, ...]:

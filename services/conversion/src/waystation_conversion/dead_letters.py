@@ -24,4 +24,5 @@ def dead_letter_to_proto(dead_letter: DeadLetterFact) -> dead_letter_pb2.DeadLet
     set_timestamp(message.created_at, dead_letter.created_at)
     if dead_letter.resolved_at is not None:
         set_timestamp(message.resolved_at, dead_letter.resolved_at)
+    message.retryable = dead_letter.retryable
     return message

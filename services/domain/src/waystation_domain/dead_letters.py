@@ -50,6 +50,12 @@ class OpenDeadLetter:
     state: DeadLetterState = DeadLetterState.OPEN
 
 
+def can_be_retried(status: Status, *, after_end: bool) -> bool:
+    """Whether an open dead letter of an instance in this status may be retried: what ended for good goes on
+    for nothing but events that its end raised."""
+    return after_end or status.is_open or status is Status.FAILED
+
+
 def retry_dead_letter(
     draft: Draft,
     dead_letter: OpenDeadLetter,
@@ -63,7 +69,7 @@ def retry_dead_letter(
     """
     before = draft.snapshot()
     event = dead_letter.event
-    if before.status is not Status.FAILED and not event.after_end:
+    if not can_be_retried(before.status, after_end=event.after_end):
         require_open(before)
     tried = event.payload if dead_letter.payload is None else dead_letter.payload
     edited = payload is not None and not json_equal(payload, tried)

@@ -34,6 +34,8 @@ class DeadLetterFact:
     state: DeadLetterState
     created_at: datetime
     resolved_at: datetime | None
+    retryable: bool
+    """See `dead_letters.can_be_retried`."""
 
 
 def event_state(is_open: bool, results: Sequence[int]) -> str:

@@ -19,6 +19,7 @@ from waystation_conversion import (
     context_to_proto,
     dead_letter_to_proto,
     payload_from_proto,
+    set_timestamp,
 )
 from waystation_core.ports.store import DeadLetterFact, QueryStore
 from waystation_domain import limits
@@ -59,6 +60,32 @@ class DeadLetterService(dead_letter_service_pb2_grpc.DeadLetterServiceServicer):
             dead_letter_to_proto,
             lambda dead_letter, _: (dead_letter.created_at, dead_letter.dead_letter_id),
         )
+        return response
+
+    async def CountDeadLetters(
+        self, request: _pb.CountDeadLettersRequest, context: Context
+    ) -> _pb.CountDeadLettersResponse:
+        namespace = check_namespace(request.namespace)
+        counts = await self._queries.count_dead_letters(
+            dead_letter_filter(request.filter), namespace=namespace
+        )
+        response = _pb.CountDeadLettersResponse(
+            count=counts.count,
+            retryable=counts.retryable,
+            workflows=counts.workflows,
+            groups_left_out=counts.groups_left_out,
+            more=counts.more,
+        )
+        for group in counts.groups:
+            message = response.groups.add(
+                task_id=group.task_id,
+                reason=group.reason,
+                count=group.count,
+                retryable=group.retryable,
+                workflows=group.workflows,
+            )
+            set_timestamp(message.first_created_at, group.first_at)
+            set_timestamp(message.last_created_at, group.last_at)
         return response
 
     async def RetryDeadLetter(

@@ -15,12 +15,18 @@ from waystation_api.workflows.past import as_it_was
 from waystation_api.workflows.waiters import InstanceReader
 from waystation_conversion import context_to_proto, entry_to_proto, event_to_proto
 from waystation_core.ports.store import HistoryFilter, QueryStore, StoredEvent
+from waystation_domain import limits
 from waystation_domain.errors import InvalidField
 
 _pb = workflow_service_pb2
 
 _SEARCH_SECONDS = 1.0
 """Instances read for one page of a filter that few match: the next page continues from there."""
+
+_IDS = 20
+"""That a search for ids gives if it does not say how many."""
+
+_MOST_IDS = 100
 
 
 class Reads:
@@ -38,7 +44,7 @@ class Reads:
         sequence = request.at_sequence
         if sequence < 0 or sequence > instance.version:
             raise InvalidField(
-                f"at_sequence must be 1-{instance.version}(an entry of the history), or 0 for the current state.",
+                f"at_sequence must be 1-{instance.version} (an entry of the history), or 0 for the current state.",
                 field="at_sequence",
                 version=str(instance.version),
             )
@@ -78,6 +84,20 @@ class Reads:
             if time.monotonic() > ends:
                 response.next_page_token = page.token(after)
                 return response
+
+    async def find_ids(self, request: _pb.FindWorkflowIdsRequest) -> _pb.FindWorkflowIdsResponse:
+        """Ids that begin so."""
+        namespace = check_namespace(request.namespace)
+        prefix = limits.check_id(request.prefix, "prefix")
+        if request.limit < 0:
+            raise InvalidField(
+                f"limit {request.limit} is negative; omit it for {_IDS}.", field="limit"
+            )
+        limit = min(request.limit or _IDS, _MOST_IDS)
+        found = await self._store.ids_beginning(prefix, limit=limit + 1, namespace=namespace)
+        return _pb.FindWorkflowIdsResponse(
+            workflow_instance_ids=found[:limit], more=len(found) > limit
+        )
 
     async def list_events(self, request: _pb.ListEventsRequest) -> _pb.ListEventsResponse:
         """Events of one instance, oldest first."""

@@ -134,6 +134,11 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
     ) -> _pb.ListWorkflowsResponse:
         return await self._reads.list_workflows(request)
 
+    async def FindWorkflowIds(
+        self, request: _pb.FindWorkflowIdsRequest, context: Context
+    ) -> _pb.FindWorkflowIdsResponse:
+        return await self._reads.find_ids(request)
+
     async def ListEvents(
         self, request: _pb.ListEventsRequest, context: Context
     ) -> _pb.ListEventsResponse:

@@ -40,6 +40,7 @@ ROLES: dict[str, frozenset[Role]] = {
             "RunWorkflows": _CLIENTS,
             "GetWorkflow": _CLIENTS,
             "ListWorkflows": _CLIENTS,
+            "FindWorkflowIds": _CLIENTS,
             "ListEvents": _CLIENTS,
             "ListHistory": _CLIENTS,
             "WatchWorkflow": _CLIENTS,
@@ -73,6 +74,7 @@ ROLES: dict[str, frozenset[Role]] = {
         "waystation.v1.DeadLetterService",
         {
             "ListDeadLetters": _OPERATORS,
+            "CountDeadLetters": _OPERATORS,
             "RetryDeadLetter": _OPERATORS,
             "DiscardDeadLetter": _OPERATORS,
             "RetryDeadLetters": _OPERATORS,

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Select,
     SmallInteger,
     Text,
+    Uuid,
     any_,
     bindparam,
     func,
@@ -29,6 +30,8 @@ LETTERS = tables.dead_letters.alias("l")
 _EVENTS = tables.events.alias("e")
 _INSTANCES = tables.workflow_instances.alias("i")
 _NAMED = tables.workflow_instances.alias("n")
+
+_AS_TEXT = Uuid(as_uuid=False)
 
 
 def with_their_own(dead_letters: FromClause) -> Join:
@@ -50,7 +53,16 @@ def values_of(filter: DeadLetterFilter, namespace: str) -> dict[str, Any]:
         "reasons": list(filter.reasons),
         "created_after": filter.created_after,
         "created_before": filter.created_before,
+        **_ids_between(filter.id_prefix),
     }
+
+
+def _ids_between(prefix: str) -> dict[str, str]:
+    """The first and the last id that begin so."""
+    if not prefix:
+        return {}
+    digits = prefix.replace("-", "")
+    return {"first_id": digits.ljust(32, "0"), "last_id": digits.ljust(32, "f")}
 
 
 def _texts(name: str) -> ColumnElement[Any]:
@@ -70,6 +82,8 @@ def matches(dead_letters: FromClause, given: Given) -> list[ColumnElement[bool]]
             "reasons": dead_letter.error.op("->>")(literal_column("'reason'")) == _texts("reasons"),
             "created_after": dead_letter.created_at >= bindparam("created_after"),
             "created_before": dead_letter.created_at < bindparam("created_before"),
+            "first_id": dead_letter.dead_letter_id >= bindparam("first_id", type_=_AS_TEXT),
+            "last_id": dead_letter.dead_letter_id <= bindparam("last_id", type_=_AS_TEXT),
         },
         given,
     )

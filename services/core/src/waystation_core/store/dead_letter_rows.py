@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from waystation_core.ports.store import DeadLetterFact
-from waystation_core.store import rows
+from waystation_core.store import rows, states
 from waystation_domain.dead_letters import OpenDeadLetter
 from waystation_domain.model import DeadLetterState, OnFailure
 
@@ -20,6 +20,7 @@ SHOWN_COLUMNS = rows.Columns(
         *rows.EVENT_COLUMNS.but({"e.payload": "COALESCE(l.payload, e.payload)"}),
         *("l.dead_letter_id::text", "l.task_id", "i.workflow_instance_id", "i.workflow_type"),
         *("l.attempts", "l.error", "l.on_failure", "l.state", "l.created_at", "l.resolved_at"),
+        states.RETRYABLE,
     )
 )
 """The columns of `dead_letter_fact`."""
@@ -54,4 +55,5 @@ def dead_letter_fact(row: rows.Row) -> DeadLetterFact:
         state=DeadLetterState(rest[7]),
         created_at=rest[8],
         resolved_at=rest[9],
+        retryable=rest[10],
     )

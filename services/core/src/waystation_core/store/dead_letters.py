@@ -10,6 +10,8 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
+    ColumnElement,
     DateTime,
     Integer,
     Select,
@@ -24,8 +26,10 @@ from sqlalchemy import (
 
 from waystation_core.ids import may_be_ours
 from waystation_core.ports.store import (
+    DeadLetterCounts,
     DeadLetterFact,
     DeadLetterFilter,
+    DeadLetterGroup,
     DeadLetterInstances,
     InstanceDeadLetters,
     OpenDeadLetters,
@@ -120,6 +124,48 @@ def _of_each_instance(given: Given) -> Select[Any]:
     return select(k.c.key, literal_column("x.*")).select_from(k.join(x, true())).order_by(k.c.key)
 
 
+def _counted(given: Given) -> Select[Any]:
+    """A row for each task and reason, and one for all of them, whose task is NULL."""
+    l = LETTERS.c  # noqa: E741
+    reason = func.coalesce(_said("reason"), _said("code"), literal_column("''"))
+    taken = (
+        select(
+            l.task_id,
+            reason.label("reason"),
+            l.instance_key,
+            l.created_at,
+            literal_column(states.RETRYABLE, type_=Boolean).label("retryable"),
+        )
+        .select_from(with_their_own(LETTERS))
+        .where(*meant(LETTERS, given))
+        .order_by(l.created_at.desc(), l.dead_letter_id.desc())
+        .limit(bindparam("limit", type_=Integer))
+        .subquery("t")
+    )
+    t = taken.c
+    count = func.count().label("count")
+    return (
+        select(
+            t.task_id,
+            t.reason,
+            count,
+            func.count().filter(t.retryable),
+            func.count(t.instance_key.distinct()),
+            func.min(t.created_at),
+            func.max(t.created_at),
+        )
+        .group_by(func.grouping_sets(tuple_(t.task_id, t.reason), tuple_()))
+        .order_by(t.task_id.is_not(None), count.desc(), t.task_id, t.reason)
+    )
+
+
+def _said(member: str) -> ColumnElement[str]:
+    """A member of the error; empty texts say nothing."""
+    return func.nullif(
+        LETTERS.c.error.op("->>")(literal_column(f"'{member}'")), literal_column("''")
+    )
+
+
 _BYTES_AT_ONCE = 1024 * 1024
 """Bytes of data and output of the instances that are decided on together."""
 
@@ -164,6 +210,28 @@ class DeadLetters:
         }
         async with connection_of(self._pool) as connection:
             return [dead_letter_fact(row) for row in await ask(connection, _newest, values)]
+
+    async def count_dead_letters(
+        self,
+        filter: DeadLetterFilter,
+        *,
+        limit: int = 100_000,
+        groups: int = 1_000,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> DeadLetterCounts:
+        values = {**values_of(filter, namespace), "limit": limit + 1}
+        async with connection_of(self._pool) as connection:
+            ((_, _, count, retryable, workflows, *_), *found) = await ask(
+                connection, _counted, values
+            )
+        return DeadLetterCounts(
+            min(count, limit),
+            min(retryable, limit),
+            workflows,
+            [DeadLetterGroup(*row) for row in found[:groups]],
+            max(len(found) - groups, 0),
+            more=count > limit,
+        )
 
     async def dead_letter_instances(
         self,

@@ -67,7 +67,8 @@ _HAS_DEADLINE = (
 
 _LETTERS_OF = f"""
 SELECT l.others, {_EVENT}, l.dead_letter_id::text, l.task_id, i.workflow_instance_id,
-    i.workflow_type, l.attempts, l.error, l.on_failure, l.state, l.created_at, l.resolved_at
+    i.workflow_type, l.attempts, l.error, l.on_failure, l.state, l.created_at, l.resolved_at,
+    {states.RETRYABLE}
 FROM (
     SELECT *, count(*) OVER () AS others FROM dead_letters
     WHERE instance_key = %(key)s AND state = {states.OPEN_LETTER}

@@ -97,6 +97,15 @@ LEFT JOIN outcomes c ON c.event_id = page.event_id
 ORDER BY page.sequence, page.at
 """
 
+_BEYOND = "~"
+"""Comes after every character that an id may have, in the collation of ids."""
+
+_IDS = """
+SELECT workflow_instance_id FROM workflow_instances
+WHERE namespace = %(namespace)s AND workflow_instance_id >= %(first)s AND workflow_instance_id < %(last)s
+ORDER BY workflow_instance_id LIMIT %(limit)s
+"""
+
 _WALKED = 20_000
 """Instances that one portion of a list reads in search of matching ones."""
 
@@ -131,6 +140,10 @@ def _listed(given: Given) -> Select[Any]:
         "workflow_types": i.workflow_type == any_(bindparam("workflow_types", type_=ARRAY(Text))),
         "statuses": i.status == any_(bindparam("statuses", type_=ARRAY(SmallInteger))),
         "idle": i.idle.is_not(None) == bindparam("idle", type_=Boolean),
+        "correlation_ids": i.correlation_id
+        == any_(bindparam("correlation_ids", type_=ARRAY(Text))),
+        "first_id": i.workflow_instance_id >= bindparam("first_id"),
+        "after_last_id": i.workflow_instance_id < bindparam("after_last_id"),
     }
     size = func.coalesce(func.pg_column_size(i.waits), 0) + func.coalesce(
         func.pg_column_size(i.failure), 0
@@ -195,6 +208,7 @@ class PostgresQueryStore:
         dead_letters = DeadLetters(connections.questions)
         self.dead_letters = dead_letters.dead_letters
         self.dead_letter = dead_letters.dead_letter
+        self.count_dead_letters = dead_letters.count_dead_letters
         self.dead_letter_instances = dead_letters.dead_letter_instances
         self.open_dead_letters = dead_letters.open_dead_letters
 
@@ -274,6 +288,9 @@ class PostgresQueryStore:
             "workflow_types": list(filter.workflow_types),
             "statuses": [int(status) for status in filter.statuses],
             "idle": filter.idle,
+            "correlation_ids": list(filter.correlation_ids),
+            "first_id": filter.id_prefix or None,
+            "after_last_id": filter.id_prefix + _BEYOND if filter.id_prefix else None,
             "created_after": filter.created_after,
             "created_before": filter.created_before,
             "after_time": time,
@@ -288,6 +305,15 @@ class PostgresQueryStore:
                 return WorkflowsFound(instances, (found[-1][_CREATED_AT], found[-1][0]))
             last = await ask(connection, _last_walked, values)
         return WorkflowsFound(instances, (last[0][0], last[0][1]) if last else None)
+
+    async def ids_beginning(
+        self, prefix: str, *, limit: int, namespace: str = DEFAULT_NAMESPACE
+    ) -> list[str]:
+        found = await self._ask(
+            _IDS,
+            {"namespace": namespace, "first": prefix, "last": prefix + _BEYOND, "limit": limit},
+        )
+        return [row[0] for row in found]
 
     async def events(
         self, key: int, *, after: int | None = None, limit: int = 50

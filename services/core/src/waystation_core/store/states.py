@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import IntEnum
 
+from waystation_domain.dead_letters import can_be_retried
 from waystation_domain.model import DeadLetterState, DeliveryState, Result, Status, TimerKind
 from waystation_domain.retirement import STAYS
 
@@ -48,6 +49,11 @@ FOR_AN_OPERATOR = (DeliveryState.HELD, DeliveryState.DEAD)
 """Deliveries that wait for an operator."""
 
 OPEN_LETTER = int(DeadLetterState.OPEN)
+RETRYABLE = "(l.state = {} AND ({} OR e.after_end))".format(
+    OPEN_LETTER,
+    one_of("i.status", [each for each in Status if can_be_retried(each, after_end=False)]),
+)
+"""A condition on a dead letter `l`, its event `e` and its instance `i`."""
 
 EVENT_TIMER = int(TimerKind.EVENT)
 DEADLINE_TIMER = int(TimerKind.DEADLINE)

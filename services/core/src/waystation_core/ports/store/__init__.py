@@ -17,7 +17,9 @@ from waystation_core.ports.store.handlers import (
     Undeclared,
 )
 from waystation_core.ports.store.questions import (
+    DeadLetterCounts,
     DeadLetterFilter,
+    DeadLetterGroup,
     DeadLetterInstances,
     DeliveryFact,
     FirstFew,
@@ -62,8 +64,10 @@ from waystation_domain.stored import DeadLetterFact, StoredEntry
 __all__ = [
     "BrokenLeases",
     "Committed",
+    "DeadLetterCounts",
     "DeadLetterFact",
     "DeadLetterFilter",
+    "DeadLetterGroup",
     "DeadLetterInstances",
     "DeliveryFact",
     "DueEvent",

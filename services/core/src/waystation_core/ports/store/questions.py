@@ -146,6 +146,8 @@ class WorkflowFilter:
     idle: bool | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
+    correlation_ids: tuple[str, ...] = ()
+    id_prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,34 @@ class DeadLetterFilter:
     created_after: datetime | None = None
     created_before: datetime | None = None
     states: tuple[DeadLetterState, ...] = (DeadLetterState.OPEN,)
+    id_prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterGroup:
+    """Dead letters with the same task and reason."""
+
+    task_id: str
+    reason: str
+    count: int
+    retryable: int
+    workflows: int
+    first_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterCounts:
+    """How many dead letters there are, of the newest so many."""
+
+    count: int = 0
+    retryable: int = 0
+    workflows: int = 0
+    groups: Sequence[DeadLetterGroup] = ()
+    """The largest first."""
+    groups_left_out: int = 0
+    more: bool = False
+    """Whether there are older ones, which are not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +352,23 @@ class QueryStore(Protocol):
         namespace: str = DEFAULT_NAMESPACE,
     ) -> list[DeadLetterFact]:
         """Newest first."""
+        ...
+
+    async def count_dead_letters(
+        self,
+        filter: DeadLetterFilter,
+        *,
+        limit: int = 100_000,
+        groups: int = 1_000,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> DeadLetterCounts:
+        """How many there are in all and of each kind; at most `limit` are counted."""
+        ...
+
+    async def ids_beginning(
+        self, prefix: str, *, limit: int, namespace: str = DEFAULT_NAMESPACE
+    ) -> list[str]:
+        """Ids of instances that begin so, in the order of their characters."""
         ...
 
     async def dead_letter_instances(
