@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from cli.fake_api import FakeApi, serving
+from support.terminal import Terminal
 from typer.testing import CliRunner, Result
 
 from waystation_cli.app import app
@@ -30,3 +35,19 @@ def run(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Run:
         return CliRunner().invoke(app, list(arguments), input=stdin, catch_exceptions=False)
 
     return invoke
+
+
+@pytest.fixture
+def terminal(api: FakeApi, tmp_path: Path) -> Iterator[Terminal]:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    opened = Terminal(tmp_path, {"PATH": path, "WAYSTATION_ADDRESS": api.address})
+    yield opened
+    opened.close()
+
+
+def until_shown(terminal: Terminal, words: str) -> None:
+    deadline = time.monotonic() + 30
+    while words not in terminal.output:
+        assert terminal.wait_prompt(0) is None, terminal.output
+        assert time.monotonic() < deadline, terminal.output
+        terminal.wait_change(1)

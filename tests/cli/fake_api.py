@@ -194,6 +194,7 @@ def dead_letter(dead_letter_id: str = "dl-1") -> dead_letter_pb2.DeadLetter:
         error=history_pb2.AttemptError(code="INVALID_ARGUMENT", message="amount is absurd"),
         state=dead_letter_pb2.DEAD_LETTER_STATE_OPEN,
         created_at=at(3),
+        retryable=True,
     )
 
 
@@ -340,6 +341,12 @@ class FakeApi(
         self.findings = [finding("WARNING"), finding("INFO")]
         self.hold_waits = False
         self.created = True
+        self.hold_bulk = False
+        self.arrived = threading.Event()
+        self.letters = [dead_letter()]
+        self.known = ["claim-7"]
+        self.left = [3]
+        """Retryable dead letters, at one count after the other."""
         self.ended_at: Timestamp | None = None
         self.steps = replay_steps()
         self.breaks: list[int] = []
@@ -422,6 +429,11 @@ class FakeApi(
         return workflow_service_pb2.ListWorkflowsResponse(
             workflows=page, next_page_token=str(last) if last < self.workflows else ""
         )
+
+    def FindWorkflowIds(self, request, call):
+        self._take("FindWorkflowIds", request, call)
+        found = [name for name in self.known if name.startswith(request.prefix)]
+        return workflow_service_pb2.FindWorkflowIdsResponse(workflow_instance_ids=found)
 
     def ListEvents(self, request, call):
         self._take("ListEvents", request, call)
@@ -561,7 +573,27 @@ class FakeApi(
 
     def ListDeadLetters(self, request, call):
         self._take("ListDeadLetters", request, call)
-        return dead_letter_service_pb2.ListDeadLettersResponse(dead_letters=[dead_letter()])
+        return dead_letter_service_pb2.ListDeadLettersResponse(dead_letters=self.letters)
+
+    def CountDeadLetters(self, request, call):
+        self._take("CountDeadLetters", request, call)
+        left = self.left.pop(0) if len(self.left) > 1 else self.left[0]
+        return dead_letter_service_pb2.CountDeadLettersResponse(
+            count=left + 1,
+            retryable=left,
+            workflows=2,
+            groups=[
+                dead_letter_pb2.DeadLetterGroup(
+                    task_id="claim_validator",
+                    reason="BAD_PART",
+                    count=left + 1,
+                    retryable=left,
+                    workflows=2,
+                    first_created_at=at(0),
+                    last_created_at=at(3),
+                )
+            ],
+        )
 
     def RetryDeadLetter(self, request, call):
         self._take("RetryDeadLetter", request, call)
@@ -577,6 +609,11 @@ class FakeApi(
 
     def RetryDeadLetters(self, request, call):
         self._take("RetryDeadLetters", request, call)
+        if self.hold_bulk:
+            ended = threading.Event()
+            if call.add_callback(ended.set):
+                self.arrived.set()
+                ended.wait()
         return dead_letter_service_pb2.RetryDeadLettersResponse(retried=3)
 
     def DiscardDeadLetters(self, request, call):

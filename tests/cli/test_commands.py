@@ -239,15 +239,15 @@ COMMANDS = {
             },
             "request_id": "r-1",
         },
-        ["Tries 3 deliveries again"],
-        lambda said: said == {"retried": 3},
+        ["4 open dead letters of 2 workflows", "BAD_PART", "Tries 3 deliveries again", "1 stay"],
+        lambda said: said == {"done": 3, "left": 1, "request_id": "r-1"},
     ),
     "dead-letters discard --all": (
         ["dead-letters", "discard", "--all"],
         "DiscardDeadLetters",
         {"all": {}},
         ["Discarded 1 delivery"],
-        lambda said: said == {"discarded": 1},
+        lambda said: (said["done"], said["left"]) == (1, 0) and said["request_id"],
     ),
 }  # fmt: skip
 

@@ -95,16 +95,17 @@ def test_a_bulk_command_that_breaks_off_tells_how_it_goes_on(verb: str, api: Fak
     assert told.exit_code == NO_ANSWER
     sent = api.requests[rpc]
     since = sent.filter.created_after.ToJsonString()
-    assert f"`--request-id {sent.request_id} --since {since}`" in told.stderr
+    again = f"dead-letters {verb} --task a --since {since} --request-id {sent.request_id}"
+    assert f"`waystation {again}`" in told.stderr
     as_json = json.loads(run(*command, "--json").stderr)["error"]
     assert as_json["metadata"] == {"request_id": api.requests[rpc].request_id}
     del api.refusals[rpc]
     # What it tells is the same request.
-    command[5:6] = [since, "--request-id", sent.request_id]
+    command = [*again.split(), "--address", api.address]
     assert run(*command).exit_code == 0
     assert api.requests[rpc] == sent
     api.refusals[rpc] = (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", "No.", {})
-    assert "--request-id" not in run(*command).stderr
+    assert "What was done is kept" not in run(*command).stderr
 
 
 def test_no_server_says_how_to_start_one() -> None:

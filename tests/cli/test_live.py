@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
-import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import grpc
-import pytest
+from cli.conftest import until_shown
 from cli.fake_api import HOSTILE, FakeApi
 from support.terminal import Terminal
 from typer.testing import CliRunner, Result
 
 from waystation_cli.app import app
-
-
-@pytest.fixture
-def terminal(api: FakeApi, tmp_path: Path) -> Iterator[Terminal]:
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    opened = Terminal(tmp_path, {"PATH": path, "WAYSTATION_ADDRESS": api.address})
-    yield opened
-    opened.close()
-
-
-def until_shown(terminal: Terminal, words: str) -> None:
-    deadline = time.monotonic() + 30
-    while words not in terminal.output:
-        assert terminal.wait_prompt(0) is None, terminal.output
-        assert time.monotonic() < deadline, terminal.output
-        terminal.wait_change(1)
 
 
 def run(api: FakeApi, *arguments: str) -> Result:
@@ -68,7 +47,7 @@ def test_a_broken_stream_goes_on_where_it_broke(api: FakeApi) -> None:
 def test_a_server_that_was_never_there_is_told_at_once(api: FakeApi) -> None:
     api.refusals["WatchWorkflow"] = (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", "no", {})
     assert run(api, "watch", "claim-7").exit_code == 8
-    assert api.calls == ["WatchWorkflow"]
+    assert api.calls == ["FindWorkflowIds", "WatchWorkflow"]
 
 
 def test_a_terminal_shows_the_tree_and_keeps_it(terminal: Terminal) -> None:

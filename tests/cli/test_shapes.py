@@ -23,6 +23,7 @@ OTHERS = {
     "wait": ["wait", "claim-7"],
     "diff": ["diff", "claim-7", "2"],
     "replay": ["replay", "claim-7"],
+    "dead-letters dry-run": ["dead-letters", "retry", "--all", "--dry-run"],
 }
 EVERY = {name: arguments for name, (arguments, *_) in COMMANDS.items()} | OTHERS
 

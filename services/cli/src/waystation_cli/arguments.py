@@ -29,7 +29,12 @@ _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
 
 JSON_HELP = "JSON object, @FILE, or - for standard input."
 
-WorkflowId = Annotated[str, typer.Argument(metavar="WORKFLOW_ID", help="The workflow instance.")]
+WorkflowId = Annotated[
+    str,
+    typer.Argument(
+        metavar="WORKFLOW_ID", help="The workflow: its id, a unique beginning of it, or @last."
+    ),
+]
 
 
 def _show_utc(context: typer.Context, wanted: bool) -> bool:

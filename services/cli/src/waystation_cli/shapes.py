@@ -172,6 +172,10 @@ def _failure(definitions: dict[str, Schema]) -> Schema:
     )
 
 
+def _many(definitions: dict[str, Schema]) -> Schema:
+    return _object(done=_NUMBER, left=_NUMBER, request_id=_TEXT)
+
+
 def _start_many(definitions: dict[str, Schema]) -> Schema:
     return _object(
         {
@@ -189,10 +193,11 @@ _handlers, _system = handler_registry_service_pb2, system_service_pb2
 _SHAPES = {
     "cancel": _message(_workflows.CancelWorkflowResponse),
     "dead-letters discard": _message(_letters.DiscardDeadLetterResponse),
-    "dead-letters discard many": _message(_letters.DiscardDeadLettersResponse),
+    "dead-letters discard many": _many,
+    "dead-letters dry-run": _message(_letters.CountDeadLettersResponse),
     "dead-letters list": _items(DeadLetter),
     "dead-letters retry": _message(_letters.RetryDeadLetterResponse),
-    "dead-letters retry many": _message(_letters.RetryDeadLettersResponse),
+    "dead-letters retry many": _many,
     "dev": _dev,
     "diff": _diff,
     "explain": _message(_workflows.ExplainWorkflowResponse),

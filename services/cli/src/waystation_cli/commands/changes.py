@@ -15,7 +15,7 @@ from waystation.v1.workflow_service_pb2 import (
     PublishEventRequest,
     PublishEventResponse,
 )
-from waystation_cli import arguments
+from waystation_cli import arguments, ids
 from waystation_cli.arguments import JSON_HELP, ExpectedVersion, WorkflowId
 from waystation_cli.connection import (
     CALL_SECONDS,
@@ -46,7 +46,6 @@ def provide_input(
 ) -> None:
     """Answer a workflow that waits for input."""
     request = ProvideInputRequest(
-        workflow_instance_id=workflow_instance_id,
         wait_id=wait_id or "",
         input=arguments.struct(data),
         answered_by=answered_by,
@@ -54,6 +53,7 @@ def provide_input(
         request_id=new_request_id(),
     )
     with connected(address, as_json) as api:
+        request.workflow_instance_id = ids.workflow(api, workflow_instance_id)
         response: ProvideInputResponse = api.workflows.ProvideInput(request, timeout=CALL_SECONDS)
     if as_json:
         document.print_message(response)
@@ -100,7 +100,6 @@ def publish(
 ) -> None:
     """Raise an event in a running workflow."""
     request = PublishEventRequest(
-        workflow_instance_id=workflow_instance_id,
         event=NewEvent(
             event_type=event_type,
             payload=arguments.struct(data),
@@ -115,6 +114,7 @@ def publish(
         request_id=new_request_id(),
     )
     with connected(address, as_json) as api:
+        request.workflow_instance_id = ids.workflow(api, workflow_instance_id)
         response: PublishEventResponse = api.workflows.PublishEvent(request, timeout=CALL_SECONDS)
     if as_json:
         document.print_message(response)
@@ -131,12 +131,12 @@ def cancel(
 ) -> None:
     """End a running workflow as CANCELLED."""
     request = CancelWorkflowRequest(
-        workflow_instance_id=workflow_instance_id,
         reason=reason or "",
         expected_version=expected_version,
         request_id=new_request_id(),
     )
     with connected(address, as_json) as api:
+        request.workflow_instance_id = ids.workflow(api, workflow_instance_id)
         response: CancelWorkflowResponse = api.workflows.CancelWorkflow(
             request, timeout=CALL_SECONDS
         )

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import enum
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
-import grpc
 import typer
 
-from waystation.v1.dead_letter_pb2 import AllOpenDeadLetters, DeadLetterFilter
+from waystation.v1.dead_letter_pb2 import DeadLetterFilter
 from waystation.v1.dead_letter_service_pb2 import (
     DiscardDeadLetterRequest,
     DiscardDeadLetterResponse,
-    DiscardDeadLettersRequest,
-    DiscardDeadLettersResponse,
     ListDeadLettersRequest,
     RetryDeadLetterRequest,
     RetryDeadLetterResponse,
-    RetryDeadLettersRequest,
-    RetryDeadLettersResponse,
 )
-from waystation_cli import arguments
+from waystation_cli import arguments, ids
 from waystation_cli.arguments import JSON_HELP, Utc
+from waystation_cli.commands.bulk_letters import Bulk
 from waystation_cli.commands.pages import Limit, Whole, gather
 from waystation_cli.connection import (
     CALL_SECONDS,
@@ -31,7 +28,6 @@ from waystation_cli.connection import (
     connected,
     new_request_id,
 )
-from waystation_cli.failures import explain_rpc_error
 from waystation_cli.render import dead_letters as dead_letters_view
 from waystation_cli.render import document
 
@@ -41,13 +37,18 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-DeadLetterId = Annotated[
-    str | None,
+DeadLetterIds = Annotated[
+    list[str] | None,
     typer.Argument(
-        metavar="[DEAD_LETTER_ID]",
-        help="From `waystation dead-letters list`; without it, all that match the options.",
+        metavar="[DEAD_LETTER_ID]...",
+        help="From `waystation dead-letters list`: whole, a unique beginning, or @last. Without one, all "
+        "that match the options.",
     ),
 ]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only count how many it would be, by task and reason.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 OfWorkflow = Annotated[
     list[str] | None,
     typer.Option("--workflow", help="Only of this instance; may be repeated, like the next four."),
@@ -75,22 +76,10 @@ RequestId = Annotated[
     str | None,
     typer.Option(
         help="Makes the command idempotent and lets a repeated command continue an interrupted one; "
-        "by default it is generated, and an interrupted command prints it. Then give absolute times, "
-        "because 2h means another time on each call."
+        "by default it is generated and printed. Then give absolute times, because 2h means another time "
+        "on each call."
     ),
 ]
-
-# Of a call about many: a great many workflows take minutes.
-_BULK_SECONDS = 600.0
-
-_NOTHING_WAS_DONE = frozenset(
-    {
-        grpc.StatusCode.INVALID_ARGUMENT,
-        grpc.StatusCode.ALREADY_EXISTS,
-        grpc.StatusCode.NOT_FOUND,
-        grpc.StatusCode.UNIMPLEMENTED,
-    }
-)
 
 
 class State(enum.StrEnum):
@@ -142,7 +131,7 @@ def list_dead_letters(
 
 @app.command()
 def retry(
-    dead_letter_id: DeadLetterId = None,
+    dead_letter_id: DeadLetterIds = None,
     payload: Annotated[
         str | None,
         typer.Option(
@@ -159,45 +148,48 @@ def retry(
     reason: WithReason = None,
     since: Since = None,
     until: Until = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
     request_id: RequestId = None,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
     """Retry failed deliveries from their first attempt; FAILED workflows continue.
 
-    One by its id, or all open ones that match the options.
+    Some by their ids, or all open ones that match the options: these are counted first, and a terminal
+    is asked.
     """
     chosen = _filter(workflow, workflow_type, task, event_type, reason, since, until)
-    request_id = request_id or new_request_id()
-    if _is_one(dead_letter_id, everything, chosen):
-        one = RetryDeadLetterRequest(
-            dead_letter_id=dead_letter_id, payload=arguments.struct(payload), request_id=request_id
-        )
-        with connected(address, as_json) as api:
-            retried: RetryDeadLetterResponse = api.dead_letters.RetryDeadLetter(
-                one, timeout=CALL_SECONDS
-            )
-        if as_json:
-            document.print_message(retried)
-        else:
-            dead_letters_view.print_retried(retried)
+    if not _are_named(dead_letter_id, everything, chosen):
+        if payload is not None:
+            raise typer.BadParameter("--payload edits a single delivery: give its id")
+        _many(Bulk("retry", chosen, request_id or new_request_id(), address, as_json, yes), dry_run)
         return
-    if payload is not None:
-        raise typer.BadParameter("--payload edits a single delivery: give its id")
-    many = RetryDeadLettersRequest(request_id=request_id, **_target(everything, chosen))
+    named = _named(dead_letter_id, dry_run, request_id)
+    if payload is not None and len(named) > 1:
+        raise typer.BadParameter("--payload edits a single delivery: give one id")
+    edited = arguments.struct(payload)
+    done: list[RetryDeadLetterResponse] = []
     with connected(address, as_json) as api:
-        response: RetryDeadLettersResponse = _resumable(
-            api.dead_letters.RetryDeadLetters, many, address
-        )
+        for each in named:
+            retried: RetryDeadLetterResponse = api.dead_letters.RetryDeadLetter(
+                RetryDeadLetterRequest(
+                    dead_letter_id=ids.dead_letter(api, each),
+                    payload=edited,
+                    request_id=request_id or new_request_id(),
+                ),
+                timeout=CALL_SECONDS,
+            )
+            done.append(retried)
+            if not as_json:
+                dead_letters_view.print_retried(retried)
     if as_json:
-        document.print_message(response)
-    else:
-        dead_letters_view.print_many_retried(response.retried)
+        _print_done(done)
 
 
 @app.command()
 def discard(
-    dead_letter_id: DeadLetterId = None,
+    dead_letter_id: DeadLetterIds = None,
     everything: Everything = False,
     workflow: OfWorkflow = None,
     workflow_type: OfType = None,
@@ -206,36 +198,77 @@ def discard(
     reason: WithReason = None,
     since: Since = None,
     until: Until = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
     request_id: RequestId = None,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Discard failed deliveries.
+    """Discard failed deliveries. It cannot be undone.
 
-    One by its id, or all open ones that match the options.
+    Some by their ids, or all open ones that match the options: these are counted first, and a terminal
+    is asked.
     """
     chosen = _filter(workflow, workflow_type, task, event_type, reason, since, until)
-    request_id = request_id or new_request_id()
-    if _is_one(dead_letter_id, everything, chosen):
-        one = DiscardDeadLetterRequest(dead_letter_id=dead_letter_id, request_id=request_id)
-        with connected(address, as_json) as api:
-            discarded: DiscardDeadLetterResponse = api.dead_letters.DiscardDeadLetter(
-                one, timeout=CALL_SECONDS
-            )
-        if as_json:
-            document.print_message(discarded)
-        else:
-            dead_letters_view.print_discarded(discarded)
-        return
-    many = DiscardDeadLettersRequest(request_id=request_id, **_target(everything, chosen))
-    with connected(address, as_json) as api:
-        response: DiscardDeadLettersResponse = _resumable(
-            api.dead_letters.DiscardDeadLetters, many, address
+    if not _are_named(dead_letter_id, everything, chosen):
+        _many(
+            Bulk("discard", chosen, request_id or new_request_id(), address, as_json, yes), dry_run
         )
+        return
+    done: list[DiscardDeadLetterResponse] = []
+    with connected(address, as_json) as api:
+        for each in _named(dead_letter_id, dry_run, request_id):
+            discarded: DiscardDeadLetterResponse = api.dead_letters.DiscardDeadLetter(
+                DiscardDeadLetterRequest(
+                    dead_letter_id=ids.dead_letter(api, each),
+                    request_id=request_id or new_request_id(),
+                ),
+                timeout=CALL_SECONDS,
+            )
+            done.append(discarded)
+            if not as_json:
+                dead_letters_view.print_discarded(discarded)
     if as_json:
-        document.print_message(response)
+        _print_done(done)
+
+
+def _many(bulk: Bulk, dry_run: bool) -> None:
+    with connected(bulk.address, bulk.as_json) as api:
+        counted = bulk.count(api)
+        if not bulk.as_json:
+            dead_letters_view.print_counts(counted)
+        if dry_run:
+            if bulk.as_json:
+                document.print_message(counted)
+            return
+        done = bulk.carry_out(api, counted)
+    left = counted.count - counted.retryable if bulk.verb == "retry" else 0
+    if bulk.as_json:
+        document.print_document({"done": done, "left": left, "request_id": bulk.request_id})
+    elif bulk.verb == "retry":
+        dead_letters_view.print_many_retried(done, left)
     else:
-        dead_letters_view.print_many_discarded(response.discarded)
+        dead_letters_view.print_many_discarded(done)
+
+
+def _print_done(
+    done: Sequence[RetryDeadLetterResponse] | Sequence[DiscardDeadLetterResponse],
+) -> None:
+    if len(done) == 1:
+        document.print_message(done[0])
+    else:
+        document.print_items(done, more=False)
+
+
+def _named(dead_letter_id: list[str] | None, dry_run: bool, request_id: str | None) -> list[str]:
+    named = dead_letter_id or []
+    if dry_run:
+        raise typer.BadParameter(
+            "--dry-run counts what options match; with ids there is nothing to count"
+        )
+    if request_id and len(named) > 1:
+        raise typer.BadParameter("a --request-id is for one command: give one id")
+    return named
 
 
 def _filter(
@@ -258,8 +291,10 @@ def _filter(
     )
 
 
-def _is_one(dead_letter_id: str | None, everything: bool, chosen: DeadLetterFilter) -> bool:
-    """Whether one is named; a usage error unless it is clear which are meant."""
+def _are_named(
+    dead_letter_id: list[str] | None, everything: bool, chosen: DeadLetterFilter
+) -> bool:
+    """Whether ids are given; a usage error unless it is clear which are meant."""
     narrowed = chosen != DeadLetterFilter()
     if dead_letter_id and not everything and not narrowed:
         return True
@@ -272,31 +307,3 @@ def _is_one(dead_letter_id: str | None, everything: bool, chosen: DeadLetterFilt
             "give a DEAD_LETTER_ID, filter options (--task, --reason, --since, ...) or --all"
         )
     return False
-
-
-def _target(everything: bool, chosen: DeadLetterFilter) -> dict[str, Any]:
-    return {"all": AllOpenDeadLetters()} if everything else {"filter": chosen}
-
-
-def _resumable(
-    method: Any, request: RetryDeadLettersRequest | DiscardDeadLettersRequest, address: str
-) -> Any:
-    """The answer of a call about many; one that broke off tells how the rest is done."""
-    try:
-        return method(request, timeout=_BULK_SECONDS)
-    except grpc.RpcError as error:
-        failure = explain_rpc_error(error, address)
-        if error.code() not in _NOTHING_WAS_DONE:
-            times = request.filter
-            options = [f"--request-id {request.request_id}"]
-            if times.HasField("created_after"):
-                options.append(f"--since {times.created_after.ToJsonString()}")
-            if times.HasField("created_before"):
-                options.append(f"--until {times.created_before.ToJsonString()}")
-            failure.hint += (
-                " What was done is kept: the same command with "
-                f"`{' '.join(options)}` does the rest."
-            )
-            failure.hint = failure.hint.strip()
-            failure.metadata = {**failure.metadata, "request_id": request.request_id}
-        raise failure from error

@@ -17,7 +17,7 @@ from waystation.v1.handler_registry_service_pb2 import (
     UnregisterHandlerRequest,
     UnregisterHandlerResponse,
 )
-from waystation_cli import arguments
+from waystation_cli import arguments, ids
 from waystation_cli.commands.pages import Limit, Whole, gather
 from waystation_cli.connection import (
     CALL_SECONDS,
@@ -127,6 +127,7 @@ def unregister(
 ) -> None:
     """Remove an endpoint; deliveries of its tasks wait for another one."""
     with connected(address, as_json) as api:
+        handler_id = ids.handler(api, handler_id)
         response: UnregisterHandlerResponse = api.handlers.UnregisterHandler(
             UnregisterHandlerRequest(handler_id=handler_id, request_id=new_request_id()),
             timeout=CALL_SECONDS,

@@ -26,7 +26,7 @@ from waystation.v1.workflow_service_pb2 import (
     WaitWorkflowResponse,
     WatchWorkflowResponse,
 )
-from waystation_cli import arguments
+from waystation_cli import arguments, ids
 from waystation_cli.arguments import LARGEST_INT32, Utc, WorkflowId
 from waystation_cli.commands.pages import gather
 from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, Api, connected
@@ -63,6 +63,7 @@ def watch(
     The exit code shows how the workflow ended. It reconnects if the connection breaks.
     """
     with connected(address, as_json) as api:
+        workflow_instance_id = ids.workflow(api, workflow_instance_id)
         try:
             if as_json or not sys.stdout.isatty():
                 for response in follow(api, workflow_instance_id, first, live.print_interrupted):

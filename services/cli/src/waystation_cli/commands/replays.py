@@ -20,7 +20,7 @@ from waystation.v1.workflow_service_pb2 import (
     ReplayWorkflowRequest,
     ReplayWorkflowResponse,
 )
-from waystation_cli import arguments
+from waystation_cli import arguments, ids
 from waystation_cli.arguments import JSON_HELP, LARGEST_INT32, WorkflowId
 from waystation_cli.commands.starts import NewId, RequestId
 from waystation_cli.connection import (
@@ -65,6 +65,7 @@ def diff(
     or after is absent if there is no value).
     """
     with connected(address, as_json) as api:
+        workflow_instance_id = ids.workflow(api, workflow_instance_id)
         before = _as_it_was(api, workflow_instance_id, first)
         after = _as_it_was(api, workflow_instance_id, second or 0)
     found = differences.of_contexts(before, after)
@@ -113,7 +114,6 @@ def replay(
     if not 0 < seconds <= _MOST_SECONDS:
         raise typer.BadParameter("--timeout must be above 0 and at most 10m")
     request = ReplayWorkflowRequest(
-        workflow_instance_id=workflow_instance_id,
         from_sequence=first,
         to_sequence=last or 0,
         task_ids=task or [],
@@ -121,6 +121,7 @@ def replay(
     )
     whole = ReplayWorkflowResponse()
     with connected(address, as_json) as api:
+        request.workflow_instance_id = ids.workflow(api, workflow_instance_id)
         while True:
             portion: ReplayWorkflowResponse = api.workflows.ReplayWorkflow(request, timeout=seconds)
             if not as_json:
@@ -193,7 +194,6 @@ def fork(
     if event_type is not None and event_of:
         raise typer.BadParameter("--event and --event-of exclude each other: give one of them")
     request = ForkWorkflowRequest(
-        workflow_instance_id=workflow_instance_id,
         at_sequence=at_sequence,
         new_workflow_instance_id=new_id or "",
         edits=_edits(set_ or [], remove or []),
@@ -204,11 +204,12 @@ def fork(
     if event_type is not None:
         request.event.CopyFrom(NewEvent(event_type=event_type, payload=arguments.struct(payload)))
     with connected(address, as_json) as api:
+        request.workflow_instance_id = ids.workflow(api, workflow_instance_id)
         response: ForkWorkflowResponse = api.workflows.ForkWorkflow(request, timeout=CALL_SECONDS)
     if as_json:
         document.print_message(response)
     else:
-        outcomes.print_forked(workflow_instance_id, at_sequence, response)
+        outcomes.print_forked(request.workflow_instance_id, at_sequence, response)
 
 
 def _differs_or_proves_nothing(steps: Sequence[ReplayStep]) -> bool:

@@ -17,7 +17,7 @@ from waystation.v1.workflow_service_pb2 import (
     WaitWorkflowRequest,
     WaitWorkflowResponse,
 )
-from waystation_cli import arguments
+from waystation_cli import arguments, ids
 from waystation_cli.arguments import JSON_HELP, WorkflowId
 from waystation_cli.commands import start_many
 from waystation_cli.connection import (
@@ -219,6 +219,7 @@ def wait(
     """
     limit = _Limit(timeout)
     with connected(address, as_json) as api:
+        workflow_instance_id = ids.workflow(api, workflow_instance_id)
         try:
             response = _wait(api, workflow_instance_id, limit)
         except KeyboardInterrupt as interrupt:

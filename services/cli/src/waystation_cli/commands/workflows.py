@@ -21,7 +21,7 @@ from waystation.v1.workflow_service_pb2 import (
     ListHistoryRequest,
     ListWorkflowsRequest,
 )
-from waystation_cli import arguments
+from waystation_cli import arguments, ids
 from waystation_cli.arguments import LARGEST_INT32, Utc, WorkflowId
 from waystation_cli.commands.pages import Limit, Whole, gather
 from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, AsJson, connected
@@ -113,6 +113,7 @@ def show(
     ones).
     """
     with connected(address, as_json) as api:
+        workflow_instance_id = ids.workflow(api, workflow_instance_id)
         got: GetWorkflowResponse = api.workflows.GetWorkflow(
             GetWorkflowRequest(workflow_instance_id=workflow_instance_id, at_sequence=at_sequence),
             timeout=CALL_SECONDS,
@@ -188,6 +189,7 @@ def explain(
     Also since when, and who or what can unblock it.
     """
     with connected(address, as_json) as api:
+        workflow_instance_id = ids.workflow(api, workflow_instance_id)
         response: ExplainWorkflowResponse = api.workflows.ExplainWorkflow(
             ExplainWorkflowRequest(workflow_instance_id=workflow_instance_id), timeout=CALL_SECONDS
         )

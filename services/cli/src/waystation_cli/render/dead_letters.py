@@ -7,8 +7,12 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from waystation.v1.dead_letter_pb2 import DeadLetter
-from waystation.v1.dead_letter_service_pb2 import DiscardDeadLetterResponse, RetryDeadLetterResponse
+from waystation.v1.dead_letter_pb2 import DEAD_LETTER_STATE_OPEN, DeadLetter, DeadLetterGroup
+from waystation.v1.dead_letter_service_pb2 import (
+    CountDeadLettersResponse,
+    DiscardDeadLetterResponse,
+    RetryDeadLetterResponse,
+)
 from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation_cli.render import names
 from waystation_cli.render.overview import print_more
@@ -28,6 +32,11 @@ def print_dead_letters(letters: Sequence[DeadLetter], more: bool) -> None:
         "waystation dead-letters retry ID [--payload '{...}'] retries one; discard ID discards one.",
         style="dim",
     )
+    if any(letter.state == DEAD_LETTER_STATE_OPEN and not letter.retryable for letter in letters):
+        out.print(
+            "(ended): the workflow is COMPLETED or CANCELLED; such a dead letter can only be discarded.",
+            style="dim",
+        )
 
 
 def letter_table(letters: Sequence[DeadLetter]) -> Table:
@@ -41,10 +50,25 @@ def letter_table(letters: Sequence[DeadLetter]) -> Table:
             plain(letter.event.event_type),
             str(letter.attempts),
             age(letter.created_at),
-            names.dead_letter_state(letter.state),
+            _state(letter),
             Text(cause(letter), style="red"),
         )
     return rows
+
+
+def _state(letter: DeadLetter) -> str:
+    ended = letter.state == DEAD_LETTER_STATE_OPEN and not letter.retryable
+    return names.dead_letter_state(letter.state) + (" (ended)" if ended else "")
+
+
+def advice(letter: DeadLetter) -> str:
+    """The command that goes on with an open one."""
+    if letter.retryable:
+        return f"retry: waystation dead-letters retry {letter.dead_letter_id}"
+    return (
+        "its workflow has ended, so it can only be discarded: waystation dead-letters discard "
+        f"{letter.dead_letter_id}"
+    )
 
 
 def cause(letter: DeadLetter) -> str:
@@ -63,9 +87,52 @@ def print_discarded(response: DiscardDeadLetterResponse) -> None:
     _print_one(f"Discarded {response.dead_letter.dead_letter_id}", response.context)
 
 
-def print_many_retried(number: int) -> None:
-    """Tells how many."""
-    stdout().print(f"Tries {_deliveries(number)} again")
+def print_counts(counted: CountDeadLettersResponse) -> None:
+    """Tells which ones a command about many means, by task and reason."""
+    out = stdout()
+    most = "more than " if counted.more else ""
+    noun = "open dead letter" if counted.count == 1 else "open dead letters"
+    of = "1 workflow" if counted.workflows == 1 else f"{counted.workflows} workflows"
+    out.print(f"{most}{counted.count} {noun} of {of}")
+    if not counted.groups:
+        return
+    out.print(group_table(counted.groups[:_MOST_GROUPS]))
+    more = len(counted.groups) - _MOST_GROUPS + counted.groups_left_out
+    if more > 0:
+        out.print(f"... and {more} more kinds", style="dim")
+    left = counted.count - counted.retryable
+    if left:
+        out.print(f"{left} of them can only be discarded: {_ENDED}.", style="yellow")
+
+
+def group_table(groups: Sequence[DeadLetterGroup]) -> Table:
+    """One line for each kind."""
+    rows = table("COUNT", "TASK", "REASON", "WORKFLOWS", "RETRYABLE", "FIRST", "LAST")
+    for group in groups:
+        rows.add_row(
+            str(group.count),
+            plain(group.task_id),
+            Text(plain(group.reason), style="red"),
+            str(group.workflows),
+            str(group.retryable),
+            age(group.first_created_at),
+            age(group.last_created_at),
+        )
+    return rows
+
+
+_MOST_GROUPS = 20
+"""In front of a question."""
+
+_ENDED = "their workflows are COMPLETED or CANCELLED"
+
+
+def print_many_retried(number: int, left: int) -> None:
+    """Tells how many, and how many stay."""
+    out = stdout()
+    out.print(f"Tries {_deliveries(number)} again")
+    if left:
+        out.print(f"{left} stay: {_ENDED}. `waystation dead-letters discard` discards them.")
 
 
 def print_many_discarded(number: int) -> None:

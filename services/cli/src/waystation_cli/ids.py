@@ -1,0 +1,94 @@
+"""Ids as people type them: whole, by a beginning that only one has, or as @last, the newest one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import grpc
+
+from waystation.v1.dead_letter_pb2 import DeadLetterFilter
+from waystation.v1.dead_letter_service_pb2 import ListDeadLettersRequest, ListDeadLettersResponse
+from waystation.v1.handler_registry_service_pb2 import ListHandlersRequest, ListHandlersResponse
+from waystation.v1.workflow_service_pb2 import (
+    FindWorkflowIdsRequest,
+    FindWorkflowIdsResponse,
+    ListWorkflowsRequest,
+    ListWorkflowsResponse,
+)
+from waystation_cli.connection import CALL_SECONDS, Api
+from waystation_cli.failures import CommandFailed
+
+LAST = "@last"
+
+_SHOWN = 5
+"""Of several that are meant."""
+
+_BEGINNING_OF_UUID = re.compile("[0-9a-f][0-9a-f-]{0,34}")
+
+
+def workflow(api: Api, given: str) -> str:
+    """The workflow that is meant; one that nobody knows as it was given, for the server to refuse."""
+    if given == LAST:
+        newest: ListWorkflowsResponse = api.workflows.ListWorkflows(
+            ListWorkflowsRequest(page_size=1), timeout=CALL_SECONDS
+        )
+        return _newest([each.workflow_instance_id for each in newest.workflows], "workflow")
+    try:
+        found: FindWorkflowIdsResponse = api.workflows.FindWorkflowIds(
+            FindWorkflowIdsRequest(prefix=given, limit=_SHOWN), timeout=CALL_SECONDS
+        )
+    except grpc.RpcError as error:
+        if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
+            return given
+        raise
+    return _only(given, found.workflow_instance_ids, found.more, "workflows")
+
+
+def dead_letter(api: Api, given: str) -> str:
+    """The dead letter that is meant; only open ones go by their beginning."""
+    if given != LAST and not _BEGINNING_OF_UUID.fullmatch(given):
+        return given
+    chosen = DeadLetterFilter(id_prefix="" if given == LAST else given)
+    found: ListDeadLettersResponse = api.dead_letters.ListDeadLetters(
+        ListDeadLettersRequest(filter=chosen, page_size=1 if given == LAST else _SHOWN),
+        timeout=CALL_SECONDS,
+    )
+    known = [each.dead_letter_id for each in found.dead_letters]
+    if given == LAST:
+        return _newest(known, "open dead letter")
+    return _only(given, known, bool(found.next_page_token), "open dead letters")
+
+
+def handler(api: Api, given: str) -> str:
+    """The endpoint that is meant."""
+    if not _BEGINNING_OF_UUID.fullmatch(given):
+        return given
+    found: ListHandlersResponse = api.handlers.ListHandlers(
+        ListHandlersRequest(page_size=1000), timeout=CALL_SECONDS
+    )
+    known = [each.handler_id for each in found.handlers if each.handler_id.startswith(given)]
+    return _only(given, known, False, "endpoints")
+
+
+def _newest(known: Sequence[str], what: str) -> str:
+    if not known:
+        raise CommandFailed(
+            code="NOT_FOUND", reason="NOTHING_IS_LAST", message=f"There is no {what}."
+        )
+    return known[0]
+
+
+def _only(given: str, known: Sequence[str], more: bool, what: str) -> str:
+    if given in known or not known:
+        return given
+    if len(known) == 1:
+        return known[0]
+    told = ", ".join(known[:_SHOWN]) + (" and others" if more or len(known) > _SHOWN else "")
+    raise CommandFailed(
+        code="INVALID_ARGUMENT",
+        reason="ID_IS_AMBIGUOUS",
+        message=f"Several {what} have ids that begin with {given}: {told}.",
+        hint="Type more of the id.",
+        metadata={"prefix": given},
+    )
