@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.test_bulk_letters import CONTINUE, failed, open_letters, started
+from api.test_bulk_letters import CONTINUE, failed, open_dead_letters, started
 from support.running_api import Api, refusal
 from support.scripted_engine import failure, reply
 
@@ -73,7 +73,7 @@ async def test_retryable_is_what_a_retry_would_do(api: Api) -> None:
     await api.engine.handle("done", "other", reply(end=Completion()))
     await api.engine.handle("done", "workflow.completed", late, by=CONTINUE)
     told = {}
-    for letter in await open_letters(api):
+    for letter in await open_dead_letters(api):
         request = pb.RetryDeadLetterRequest(dead_letter_id=letter.dead_letter_id)
         name = (letter.workflow_instance_id, letter.event.event_type)
         call = api.dead_letters.RetryDeadLetter(request)
@@ -98,11 +98,11 @@ async def test_letters_are_found_by_the_beginning_of_their_ids(api: Api) -> None
     letters = [await failed(api, f"w-{number}") for number in range(3)]
     for letter in letters:
         for length in (36, 35):
-            found = await open_letters(api, id_prefix=letter.dead_letter_id[:length])
+            found = await open_dead_letters(api, id_prefix=letter.dead_letter_id[:length])
             assert letter.dead_letter_id in [each.dead_letter_id for each in found]
-    (alone,) = await open_letters(api, id_prefix=letters[0].dead_letter_id)
+    (alone,) = await open_dead_letters(api, id_prefix=letters[0].dead_letter_id)
     assert alone == letters[0]
-    assert await open_letters(api, id_prefix="ffff") == []
+    assert await open_dead_letters(api, id_prefix="ffff") == []
 
 
 async def test_workflows_are_found_by_the_beginning_of_their_ids_and_by_correlation(

@@ -155,11 +155,11 @@ def _check_reason(value: str, field: str) -> str:
 
 
 def _check_correlation_id(value: str, field: str) -> str:
-    if not value:
-        raise InvalidField(
-            f"{field} contains an empty text, which is no correlation id. Remove it.", field=field
-        )
-    return limits.check_text(value, field)
+    if value:
+        return limits.check_text(value, field)
+    raise InvalidField(
+        f"{field} contains an empty text, which is no correlation id. Remove it.", field=field
+    )
 
 
 def _check_uuid_prefix(value: str) -> str:

@@ -15,6 +15,24 @@ import grpc
 
 
 @contextmanager
+def noted_ctrl_c() -> Iterator[Callable[[], bool]]:
+    """Gives the body a function that says whether Ctrl-C was struck, and raises nothing: for a body that looks
+    often. A call that goes on in the background (`future`) must not be interrupted where it happens to be: its
+    channel could never be closed."""
+    struck = False
+
+    def strike(number: int, frame: FrameType | None) -> None:
+        nonlocal struck
+        struck = True
+
+    before = signal.signal(signal.SIGINT, strike)
+    try:
+        yield lambda: struck
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
 def ctrl_c(tell: Callable[[], object] = lambda: None) -> Iterator[Callable[[], bool]]:
     """Gives the body a function that says whether Ctrl-C was struck. A strike calls `tell` (which
     cancels a call, say) and raises KeyboardInterrupt, and so does a call of the body that then

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,13 +23,16 @@ from waystation.v1.dead_letter_service_pb2 import (
 )
 from waystation_cli.connection import CALL_SECONDS, Api
 from waystation_cli.failures import explain_rpc_error
-from waystation_cli.interrupts import ctrl_c
+from waystation_cli.interrupts import noted_ctrl_c
 from waystation_cli.outcome import INTERRUPTED
 
 # Of a call about many: a great many workflows take minutes.
 _BULK_SECONDS = 600.0
 
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS = 0.2
+"""Between two looks at Ctrl-C."""
+
+_COUNT_SECONDS = 1.0
 """Between two looks at how many are left."""
 
 _NOTHING_WAS_DONE = frozenset(
@@ -79,24 +84,22 @@ class Bulk:
             request.all.CopyFrom(AllOpenDeadLetters())
         else:
             request.filter.CopyFrom(self.chosen)
-        begun: list[Any] = []
         try:
-            # Before the call: a strike must not fall between the two.
-            with ctrl_c(lambda: [call.cancel() for call in begun]):
-                begun.append(method.future(request, timeout=_BULK_SECONDS))
-                response = self._watched(api, begun[0], affected)
-        except (KeyboardInterrupt, grpc.FutureCancelledError) as interrupt:
-            self._tell_how_far(api, counted)
-            raise typer.Exit(INTERRUPTED) from interrupt
+            with noted_ctrl_c() as struck:
+                call = method.future(request, timeout=_BULK_SECONDS)
+                response = self._watched(api, call, affected, struck)
         except grpc.RpcError as error:
             raise self._failure(error) from error
+        if response is None:
+            self._tell_how_far(api, counted)
+            raise typer.Exit(INTERRUPTED)
         return int(response.retried if self.verb == "retry" else response.discarded)
 
     def _affected(self, counted: CountDeadLettersResponse) -> int:
         return counted.retryable if self.verb == "retry" else counted.count
 
-    def _watched(self, api: Api, call: Any, affected: int) -> Any:
-        """The answer; meanwhile a bar, where there is a terminal."""
+    def _watched(self, api: Api, call: Any, affected: int, struck: Callable[[], bool]) -> Any:
+        """The answer, None after Ctrl-C; meanwhile a bar, where there is a terminal."""
         console = Console(stderr=True)
         with Progress(
             TextColumn(self.verb),
@@ -108,14 +111,17 @@ class Bulk:
             disable=self.as_json or not console.is_terminal,
         ) as bar:
             task = bar.add_task("", total=affected)
-            while True:
+            counted_at = time.monotonic()
+            while not struck():
                 try:
                     return call.result(timeout=_LOOK_SECONDS)
                 except grpc.FutureTimeoutError:
-                    if bar.disable:
-                        continue
-                    left = self._affected(self.count(api))
-                    bar.update(task, completed=max(affected - left, 0))
+                    if not bar.disable and time.monotonic() - counted_at > _COUNT_SECONDS:
+                        left = self._affected(self.count(api))
+                        bar.update(task, completed=max(affected - left, 0))
+                        counted_at = time.monotonic()
+        call.cancel()
+        return None
 
     def _tell_how_far(self, api: Api, counted: CountDeadLettersResponse) -> None:
         affected = self._affected(counted)

@@ -65,7 +65,7 @@ def print_workflow(
             out.print(plain(f"{letter.task_id} of {letter.event.event_type}"), end=" ")
             out.print(dead_letters_view.cause(letter), style="red")
             out.print(
-                plain(f"  {letters_view.advice(letter)}"),
+                plain(f"  {dead_letters_view.advice(letter)}"),
                 style="dim",
             )
     if with_data:
