@@ -137,7 +137,7 @@ def _counted(given: Given) -> Select[Any]:
             literal_column(states.RETRYABLE, type_=Boolean).label("retryable"),
         )
         .select_from(with_their_own(LETTERS))
-        .where(*meant(LETTERS, given))
+        .where(*matches(LETTERS, given))
         .order_by(l.created_at.desc(), l.dead_letter_id.desc())
         .limit(bindparam("limit", type_=Integer))
         .subquery("t")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.test_bulk_letters import CONTINUE, failed, open_dead_letters, started
+from api.test_bulk_dead_letters import CONTINUE, failed, open_dead_letters, started
 from support.running_api import Api, refusal
 from support.scripted_engine import failure, reply
 
