@@ -32,15 +32,8 @@ def test_no_promise_breaks_in_a_minute_of_faults(tmp_path: Path) -> None:
     planned = schedule.plan(SEED, 60 - STEADY_SECONDS, lost_replies=0.1)
     assert {entry.kind for entry in planned} == KINDS, "choose another seed"
     options = [
-        "--minutes",
-        "1",
-        "--seed",
-        str(SEED),
-        "--rate",
-        "2",
-        "--lost-replies",
-        "0.1",
-        "--forked",
+        *("--minutes", "1", "--seed", str(SEED), "--rate", "1"),
+        *("--lost-replies", "0.1", "--forked"),
     ]
     done = subprocess.run(
         [sys.executable, "-m", "chaos", "--folder", tmp_path / "run", *options],

@@ -54,14 +54,16 @@ async def test_a_task_that_comes_before_the_first_commit_gets_the_event_too(
     await whole.start()
     await whole.begin()
     (made,) = await whole.endpoints.made(1)
-    copy = whole.router._registry
-    generation = copy.generation
     frozen = None if known else whole.script.on("changes", held())
     if frozen is not None:
         await eventually(lambda: _is(frozen.reached.is_set()), what="the copy to stay as it is")
     await whole.register(task("early"), task("late"))
     if known:
-        await eventually(lambda: _is(copy.generation > generation), what="the copy to be new")
+        # The look after the next one has begun.
+        seen = whole.script.calls["changes"] + 2
+        await eventually(
+            lambda: _is(whole.script.calls["changes"] >= seen), what="the copy to be new"
+        )
     made.answer()
     if frozen is not None:
         await eventually(lambda: _is(whole.script.calls["locked"] > 0), what="the second form")
@@ -285,7 +287,7 @@ async def test_what_was_never_sent_costs_no_attempt(whole: WholeRouter) -> None:
 
     assert await eventually(parked, what="the delivery to be parked") == [(0,)]
     whole.endpoints.on_call = lambda made: made.answer()
-    whole.router._endpoints_changed()
+    whole.endpoints.changed()
     await whole.all_settled()
     assert {made.attempt for made in whole.endpoints.calls} == {1}
 
@@ -305,7 +307,7 @@ async def test_an_endpoint_that_comes_while_a_delivery_is_being_parked_gets_it_a
 
     await eventually(on_its_way, what="the delivery to be on its way into the database")
     whole.endpoints.on_call = lambda made: made.answer()
-    whole.router._endpoints_changed()
+    whole.endpoints.changed()
     woken = whole.script.calls["wake_parked"] + 1
 
     async def looked() -> bool:

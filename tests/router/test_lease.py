@@ -90,25 +90,29 @@ def without_time(
     monkeypatch.setattr(module, "asyncio", patched)
 
 
-async def may_break_after(monkeypatch: pytest.MonkeyPatch, *script: bool | None) -> list[bool]:
-    """After each renewal, whether it may; False is a lease that had lapsed, None an outage."""
+async def may_break_after(
+    monkeypatch: pytest.MonkeyPatch, *script: bool | None, stands_still: int = 0
+) -> list[bool]:
+    """After each renewal, whether it may; False is a lease that had lapsed, None an outage. After so many of
+    them the process `stands_still` for longer than its lease."""
     clock = Clock()
     seen: list[bool] = []
     done = asyncio.Event()
 
     async def slept() -> None:
         seen.append(lease.may_break_others)
+        if len(seen) == stands_still:
+            clock.now += SECONDS
         if len(seen) == len(script):
             done.set()
             await asyncio.Event().wait()
 
     without_time(monkeypatch, clock, slept)
     lease = a_lease(Renewals(*script))
-    running = asyncio.ensure_future(lease._run())
+    lease.start()
     async with asyncio.timeout(20):
         await done.wait()
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    await lease.stop()
     return seen
 
 
@@ -130,18 +134,9 @@ async def test_only_who_was_renewed_for_a_whole_lease_may(
 
 
 async def test_a_renewal_that_came_late_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock()
-    monkeypatch.setattr(module, "time", clock)
-    store = Renewals(*[True] * 9)
-    lease = a_lease(store)
-    for _ in range(4):
-        await lease._renew()
-        clock.now += 3
-    assert lease.may_break_others
-    # The process stood still for longer than its lease, and nobody had broken it.
-    clock.now += SECONDS
-    await lease._renew()
-    assert not lease.may_break_others
+    """Also where nobody had broken the lease meanwhile."""
+    seen = await may_break_after(monkeypatch, *[True] * 5, stands_still=4)
+    assert seen == [False, False, False, True, False]
 
 
 @pytest.mark.parametrize("seconds", [1.0, 10.0, 300.0])

@@ -81,11 +81,18 @@ class Made:
 class Endpoints:
     """In place of `EndpointDirectory`: calls last until the test ends them, or `on_call` does."""
 
-    def __init__(self, *_: Any, **__: Any) -> None:
+    def __init__(self) -> None:
         self.calls: list[Made] = []
+        self.changed: Callable[[], None] = lambda: None
+        """Tells the router that other endpoints can be called now."""
         self.on_call: Callable[[Made], None] = lambda made: None
         self._handlers: Sequence[Registration] = ()
         self._alone = asyncio.Lock()
+
+    def of(self, *_: Any, on_change: Callable[[], None]) -> Endpoints:
+        """These ones, for the router that is told of changes this way."""
+        self.changed = on_change
+        return self
 
     def update(self, handlers: Sequence[Registration]) -> None:
         self._handlers = handlers
@@ -143,7 +150,7 @@ class WholeRouter:
         self.endpoints = Endpoints()
         self.hub = hub or Hub()
         self.broker = InProcessBroker(self.hub)
-        monkeypatch.setattr(app, "EndpointDirectory", lambda *_, **__: self.endpoints)
+        monkeypatch.setattr(app, "EndpointDirectory", self.endpoints.of)
         settings = RouterSettings(
             database_url=url,  # type: ignore[arg-type]
             broker_url="memory://",  # type: ignore[arg-type]
