@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 from support.waiting import eventually
 
-from waystation_core.background import Retries, job, keep, owned, owner, wait_before
+from waystation_core.background import Retries, job, owned, owner, run_loop, wait_before
 from waystation_core.rpc import process
 from waystation_core.rpc.settings import Settings
 
@@ -46,7 +46,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_loop_that_fails_begins_again() -> None:
     work = Loop(fails=3)
     with capture_logs() as logs:
-        kept = keep("it", work)
+        kept = run_loop("it", work)
         await eventually(work.count, until=lambda begun: begun == 4)
     assert owner().death is None
     assert {kept.name for kept in owner().kept} == {"it"}
@@ -72,7 +72,7 @@ async def test_a_loop_that_fails_begins_again() -> None:
 async def test_a_loop_that_cannot_go_on_is_the_end(work: Loop, again: bool, begun: int) -> None:
     stopping = process.stop_signals(1.0)
     with capture_logs() as logs:
-        keep("it", work, again=again)
+        run_loop("it", work, again=again)
         async with asyncio.timeout(30):
             await stopping.wait()
     assert "it" in str(owner().death)
@@ -82,14 +82,14 @@ async def test_a_loop_that_cannot_go_on_is_the_end(work: Loop, again: bool, begu
 
 async def test_a_loop_that_somebody_cancels_is_the_end() -> None:
     """Nobody does, but libraries have faults."""
-    kept = keep("it", Loop())
+    kept = run_loop("it", Loop())
     await asyncio.sleep(0)
     kept.task.cancel()
     assert "it" in str(await eventually(_death))
 
 
 async def test_one_that_may_end_does() -> None:
-    kept = keep("it", Loop(ends=True), ends=True)
+    kept = run_loop("it", Loop(ends=True), ends=True)
     await kept.wait()
     assert owner().death is None
 
@@ -112,7 +112,7 @@ def test_the_process_of_a_dead_task_ends_with_1_and_says_so(
 
     async def serve(_settings: Settings) -> None:
         stopping = process.stop_signals(1.0)
-        keep("registry", Loop(fails=1), again=False)
+        run_loop("registry", Loop(fails=1), again=False)
         await stopping.wait()
 
     assert process.run("waystation-test", Settings, serve) == 1

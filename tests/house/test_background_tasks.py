@@ -18,7 +18,7 @@ def _made(file: Path) -> Iterator[str]:
 
 
 def test_tasks_are_made_by_their_owner_only() -> None:
-    """By `waystation_core.background`: keep, job, step."""
+    """By `waystation_core.background`: run_loop, job, step."""
     files = [file for server in SERVERS for file in (SERVICES / server / "src").rglob("*.py")]
     assert list(_made(MAKER)), "the scan finds nothing where there is something"
     assert [made for file in files if file != MAKER for made in _made(file)] == []

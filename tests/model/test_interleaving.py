@@ -44,7 +44,7 @@ from waystation_domain.outcomes import CallResult, Reply
 from waystation_domain.results import EventTouch, apply_touch
 from waystation_domain.task_spec import RetryPolicy, TaskSpec
 from waystation_router.committer import Committer
-from waystation_router.ledger import UNKNOWN, Call, Handling, Ledger, Message
+from waystation_router.ledger import UNKNOWN, DeliveryCall, Handling, Ledger, Message
 from waystation_router.timers import Timers
 
 
@@ -205,7 +205,7 @@ class Scene:
             store, relay, decisions = self.parts(actor)
             done = asyncio.Event()
 
-            def call(handling: Handling, call: Call) -> None:
+            def call(handling: Handling, call: DeliveryCall) -> None:
                 data = handling.state.instance.data
                 call.base_version = handling.state.instance.version
                 call.result = CallResult(task, 1, call.base_version, reply(answer, data))
@@ -233,7 +233,7 @@ class Scene:
             handling = ledger.open(event, ledger.state(key), facts, known)
             handling.tasks = (task,)
             handling.generation = self.registry.generation
-            handling.calls[task.task_id] = Call(task)
+            handling.calls[task.task_id] = DeliveryCall(task)
             if holds:
                 handling.calls[task.task_id].base_version = ledger.state(key).instance.version
                 handling.holds = True

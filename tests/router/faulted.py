@@ -141,7 +141,7 @@ class World:
         """The router's process ends without a word: what it had under way is cut off, and its lease is
         over. Another one comes, to which nothing happens."""
         mine = owned.owner()
-        renewals = self.whole.router._lease._asked
+        renewals = self.whole.router._lease._renewals
         cut = [*(kept.task for kept in mine.kept), *mine.jobs, *renewals]
         for kept in list(mine.kept):
             kept.cancel()

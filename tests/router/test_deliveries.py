@@ -30,7 +30,7 @@ from waystation_router import sweeper as sweeper_module
 from waystation_router.calls import Calls
 from waystation_router.commit_queue import CommitQueue
 from waystation_router.endpoints import Cancelled
-from waystation_router.ledger import Call, Handling, Ledger
+from waystation_router.ledger import DeliveryCall, Handling, Ledger
 from waystation_router.pools import PoolsSeen
 
 
@@ -173,7 +173,7 @@ async def test_what_is_submitted_for_one_that_was_let_go_is_not_lost() -> None:
     queue.put(let_go)
     ledger.close(let_go)
     back = ledger.open(event, ledger.state(1), facts, 3)
-    back.calls["score"] = Call(task())
+    back.calls["score"] = DeliveryCall(task())
     queue.put(back)
     queue.close()
     assert [portion.handlings for portion in await queue.take()] == [[back]]
@@ -251,7 +251,7 @@ async def test_an_instance_that_was_cancelled_meanwhile_is_not_called() -> None:
         EventFacts(True),
         INSTANCE.revision,
     )
-    handling.calls["score"] = call = Call(spec)
+    handling.calls["score"] = call = DeliveryCall(spec)
     cancelled = unshared(INSTANCE)
     object.__setattr__(cancelled, "status", Status.CANCELLED)
     handling.state.instance = cancelled

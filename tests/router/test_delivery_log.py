@@ -11,7 +11,7 @@ from waystation_domain.model import Event
 from waystation_domain.outcomes import AttemptError, CallResult, Reply, Verdict
 from waystation_domain.task_spec import TaskSpec
 from waystation_router.delivery_log import LINES_EACH_SECOND, DeliveryLog
-from waystation_router.ledger import Call, Ledger
+from waystation_router.ledger import DeliveryCall, Ledger
 
 TASK = TaskSpec("score", "claims", ("asked",), ("claim",))
 FAILED = AttemptError("INTERNAL", "KeyError", "'name'")
@@ -24,7 +24,7 @@ def _lines(
     ledger.learn(Loaded({}, {1: INSTANCE}, {}))
     event = Event("01a20000-0000-7000-8000-000000000001", "asked", {}, "split", version=2)
     handling = ledger.open(event, ledger.state(1), EventFacts(True), 3)
-    call = Call(TASK, result=CallResult(TASK, attempt=1, base_version=1, outcome=outcome))
+    call = DeliveryCall(TASK, result=CallResult(TASK, attempt=1, base_version=1, outcome=outcome))
     log = DeliveryLog()
     with capture_logs() as lines:
         for _ in range(number):

@@ -18,7 +18,7 @@ from waystation_domain.model import Delivery, DeliveryState, Event
 from waystation_domain.operations import Operation
 from waystation_domain.outcomes import CallResult, Reply, Verdict
 from waystation_domain.task_spec import TaskSpec
-from waystation_router.ledger import Call, Handling, InstanceState, Ledger
+from waystation_router.ledger import DeliveryCall, Handling, InstanceState, Ledger
 from waystation_router.locked_commits import LockedCommits
 
 TASK = TaskSpec("fraud", "claims", ("fraud.requested",), ("claim",))
@@ -62,7 +62,7 @@ def handling_of(ledger: Ledger) -> Handling:
     state = InstanceState(INSTANCE)
     handling = ledger.open(EVENT, state, EventFacts(False, {"fraud": ROW}), INSTANCE.revision)
     handling.tasks = (TASK,)
-    handling.calls["fraud"] = Call(TASK, base_version=3)
+    handling.calls["fraud"] = DeliveryCall(TASK, base_version=3)
     return handling
 
 

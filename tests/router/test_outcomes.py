@@ -20,7 +20,7 @@ from waystation_domain.pools import Pool
 from waystation_domain.task_spec import TaskSpec
 from waystation_router.calls import Calls
 from waystation_router.endpoints import CallOutcome
-from waystation_router.ledger import Call, Handling, Ledger
+from waystation_router.ledger import DeliveryCall, Handling, Ledger
 from waystation_router.pools import PoolsSeen
 
 ENDPOINT = Registration(
@@ -59,18 +59,18 @@ class Endpoints:
 
 async def _called(
     endpoints: Endpoints, task: TaskSpec, *, store: Any = None, calls: int = 1
-) -> tuple[list[Call], Calls]:
+) -> tuple[list[DeliveryCall], Calls]:
     """Calls a task for so many events; the calls, once all of them told an outcome."""
     ledger, told = Ledger(), asyncio.Queue[Handling]()
     pools = PoolsSeen(Pool("default", routers=1))
     made = Calls(ledger, store, cast(Any, endpoints), pools, NO_REGISTRY, told.put_nowait)
-    begun: list[Call] = []
+    begun: list[DeliveryCall] = []
     for number in range(calls):
         event = Event(f"01a20000-0000-7000-8000-00000000000{number}", "asked", {}, "client", 1)
         facts = EventFacts(True)
         ledger.learn(Loaded({event.event_id: (event, 1)}, {1: INSTANCE}, {event.event_id: facts}))
         handling = ledger.open(event, ledger.state(1), facts, 3)
-        call = handling.calls[task.task_id] = Call(task)
+        call = handling.calls[task.task_id] = DeliveryCall(task)
         begun.append(call)
         made.start(handling, call)
     async with asyncio.timeout(10):
@@ -80,7 +80,7 @@ async def _called(
     return begun, made
 
 
-def _error(call: Call) -> AttemptError:
+def _error(call: DeliveryCall) -> AttemptError:
     assert call.result is not None
     assert isinstance(call.result.outcome, AttemptError)
     return call.result.outcome

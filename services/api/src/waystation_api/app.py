@@ -49,7 +49,7 @@ from waystation_api.workflows.service import WorkflowService
 from waystation_api.workflows.starts import Starter
 from waystation_api.workflows.waiters import InstanceReader, Waiters
 from waystation_api.workflows.watches import Watches
-from waystation_core.background import Contact, Kept, Retries, keep, through_outages
+from waystation_core.background import BackgroundLoop, Contact, Retries, run_loop, through_outages
 from waystation_core.decisions import Decisions
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.store import EngineStore, QueryStore, RegistryStore
@@ -221,7 +221,7 @@ class ApiServer:
             port_setting="WAYSTATION_API_PORT",
             interceptors=(self._gate, *interceptors),
         )
-        self._background: list[Kept] = []
+        self._background: list[BackgroundLoop] = []
         self._serving = False
         self.ready = asyncio.Event()
         """Set once everything it waits for is there."""
@@ -249,14 +249,14 @@ class ApiServer:
             ("probe", self._contact.watch),
             ("health", self._report_health),
         ):
-            self._background.append(keep(name, work))
+            self._background.append(run_loop(name, work))
         for name, seconds, turn in (
             ("catch up", _CATCH_UP_SECONDS, self._registrations.look_again),
             ("retire tasks", _RETIRING_SECONDS, self._retirement.look),
             ("backlog", LOOK_SECONDS, self._backlog.turn),
         ):
-            self._background.append(keep(name, self._every(name, seconds, turn)))
-        self._background.append(keep("become ready", self._become_ready, ends=True))
+            self._background.append(run_loop(name, self._every(name, seconds, turn)))
+        self._background.append(run_loop("become ready", self._become_ready, ends=True))
 
     async def stop(self) -> None:
         """Takes no new calls, answers those that wait, lets the others finish. Idempotent."""

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from waystation_core.background import Kept, keep
+from waystation_core.background import BackgroundLoop, run_loop
 from waystation_core.fair_queue import FairQueue
 from waystation_core.ports.store import WriteRefused
 from waystation_domain.errors import StoreUnavailable
@@ -47,7 +47,7 @@ class Batcher(Generic[Item, Answer]):
         self._held = 0
         self._held_bytes = 0
         self._waiting: FairQueue[_Held[Item, Answer]] = FairQueue()
-        self._under_way: set[Kept] = set()
+        self._under_way: set[BackgroundLoop] = set()
 
     async def __call__(self, item: Item, size_bytes: int = 0, line: str = "") -> Answer:
         """The answer to one item. Queues are served in turn. An item whose caller is cancelled is still
@@ -67,7 +67,7 @@ class Batcher(Generic[Item, Answer]):
         if self._free:
             self._free -= 1
             # Otherwise its callers would wait for ever.
-            task = keep("batches", self._work, again=False, ends=True)
+            task = run_loop("batches", self._work, again=False, ends=True)
             self._under_way.add(task)
             task.task.add_done_callback(lambda _: self._under_way.discard(task))
         return await future

@@ -11,7 +11,7 @@ from waystation_domain import lifecycle
 from waystation_domain.lifecycle import Treatment
 from waystation_domain.model import Delivery, DeliveryState
 from waystation_router.calls import Calls
-from waystation_router.ledger import Call, Handling
+from waystation_router.ledger import DeliveryCall, Handling
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +41,7 @@ class Admission:
             self._submit(handling)
             return
         for task in handling.tasks:
-            call = Call(task)
+            call = DeliveryCall(task)
             handling.calls[task.task_id] = call
             if suspect:
                 call.row = Delivery(event.event_id, task.task_id, DeliveryState.READY, suspect=True)

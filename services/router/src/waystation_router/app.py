@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import structlog
 
-from waystation_core.background import Contact, Kept, keep, through_outages
+from waystation_core.background import BackgroundLoop, Contact, run_loop, through_outages
 from waystation_core.decisions import Decisions
 from waystation_core.failpoints import Plan
 from waystation_core.ids import new_id
@@ -35,7 +35,7 @@ from waystation_router.endpoints import EndpointDirectory
 from waystation_router.endpoints.pointed import PointedEndpoints
 from waystation_router.intake import Intake
 from waystation_router.lease import Lease
-from waystation_router.ledger import Call, Handling, Ledger
+from waystation_router.ledger import DeliveryCall, Handling, Ledger
 from waystation_router.pools import PoolsSeen
 from waystation_router.reconciler import Reconciler
 from waystation_router.settings import RouterSettings
@@ -172,8 +172,8 @@ class Router:
             lease=self._lease,
         )
         self._subscription: Subscription | None = None
-        self._tasks: list[Kept] = []
-        self._taking: Kept | None = None
+        self._tasks: list[BackgroundLoop] = []
+        self._taking: BackgroundLoop | None = None
 
     async def start(self) -> None:
         """Begins to work, once Postgres answers. Raises PoolRefused."""
@@ -190,12 +190,12 @@ class Router:
             expires_seconds=self._pool.expires_seconds,
         )
         self._tasks = [
-            keep("registry", self._registry.follow),
-            keep("probe", self._contact.watch),
-            keep("reconciler", self._reconciler.run),
+            run_loop("registry", self._registry.follow),
+            run_loop("probe", self._contact.watch),
+            run_loop("reconciler", self._reconciler.run),
         ]
         subscription = self._subscription
-        self._taking = keep(
+        self._taking = run_loop(
             "intake", lambda: self._intake.run(subscription), again=False, ends=True
         )
         self._sweeper.start()
@@ -251,7 +251,7 @@ class Router:
         types."""
         return self._lease.refused
 
-    def _call(self, handling: Handling, call: Call) -> None:
+    def _call(self, handling: Handling, call: DeliveryCall) -> None:
         self._calls.start(handling, call)
 
     def _registry_changed(self, snapshot: RegistrySnapshot) -> None:

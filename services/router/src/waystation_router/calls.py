@@ -33,7 +33,7 @@ from waystation_domain.model import Delivery, DeliveryState, Status
 from waystation_domain.outcomes import AttemptError, CallResult, Cut, Outcome, Reply
 from waystation_domain.task_spec import TaskSpec
 from waystation_router.endpoints import CallCut, CallOutcome, Cancelled, EndpointDirectory
-from waystation_router.ledger import Call, Handling, Ledger
+from waystation_router.ledger import DeliveryCall, Handling, Ledger
 from waystation_router.pools import PoolsSeen
 
 log = structlog.get_logger(__name__)
@@ -51,7 +51,7 @@ class _Places:
     def __init__(self) -> None:
         self.taken = 0
         # By workflow type: a type that floods does not delay other types' deliveries of the same task.
-        self.waiting: FairQueue[tuple[Handling, Call]] = FairQueue()
+        self.waiting: FairQueue[tuple[Handling, DeliveryCall]] = FairQueue()
 
 
 class Calls:
@@ -80,7 +80,7 @@ class Calls:
         self._idle.set()
         self._loading: set[asyncio.Task[None]] = set()
 
-    def start(self, handling: Handling, call: Call) -> None:
+    def start(self, handling: Handling, call: DeliveryCall) -> None:
         """Calls the task as soon as there is a place; passes the outcome on."""
         places = self._places.setdefault(call.task.task_id, _Places())
         if places.taken >= self._share(call.task):
@@ -88,16 +88,16 @@ class Calls:
             return
         self._start(handling, call, places)
 
-    def waiting(self) -> list[tuple[Handling, Call]]:
+    def waiting(self) -> list[tuple[Handling, DeliveryCall]]:
         """Deliveries that wait for a place, longest first within a task and a workflow type."""
         return [item for places in self._places.values() for item in places.waiting]
 
-    def park(self, handling: Handling, call: Call) -> None:
+    def park(self, handling: Handling, call: DeliveryCall) -> None:
         """Removes a delivery from the queue for a place; its row becomes AT_CAPACITY."""
         self._places[call.task.task_id].waiting.remove(_type_of(handling), (handling, call))
         self._take_off(handling, call, DeliveryState.AT_CAPACITY)
 
-    def lease_lost(self, handling: Handling, call: Call, *, is_over: bool) -> None:
+    def lease_lost(self, handling: Handling, call: DeliveryCall, *, is_over: bool) -> None:
         """Another router may call this delivery. A call in flight continues, as its result may count, unless
         the delivery has its outcome (`is_over`); a delivery not called yet is left to others."""
         if call.running is not None:
@@ -140,7 +140,7 @@ class Calls:
     def _share(self, task: TaskSpec) -> int:
         return -(-task.max_in_flight // self._pools.now.sharing(task.event_types))
 
-    def _start(self, handling: Handling, call: Call, places: _Places) -> None:
+    def _start(self, handling: Handling, call: DeliveryCall, places: _Places) -> None:
         places.taken += 1
         self.in_flight += 1
         self._idle.clear()
@@ -151,7 +151,7 @@ class Calls:
         else:
             self._try_to_send(handling, call, places, None)
 
-    async def _load_history(self, handling: Handling, call: Call, places: _Places) -> None:
+    async def _load_history(self, handling: Handling, call: DeliveryCall, places: _Places) -> None:
         try:
             history = await self._newest(handling, call.task.history_entries)
         except StoreUnavailable:
@@ -174,7 +174,11 @@ class Calls:
                 return found
 
     def _try_to_send(
-        self, handling: Handling, call: Call, places: _Places, history: Sequence[StoredEntry] | None
+        self,
+        handling: Handling,
+        call: DeliveryCall,
+        places: _Places,
+        history: Sequence[StoredEntry] | None,
     ) -> None:
         try:
             self._send(handling, call, places, history)
@@ -183,7 +187,11 @@ class Calls:
             self._fail(handling, call, fault)
 
     def _send(
-        self, handling: Handling, call: Call, places: _Places, history: Sequence[StoredEntry] | None
+        self,
+        handling: Handling,
+        call: DeliveryCall,
+        places: _Places,
+        history: Sequence[StoredEntry] | None,
     ) -> None:
         instance = handling.state.instance
         treatment = lifecycle.treatment(instance, handling.event)
@@ -218,7 +226,7 @@ class Calls:
     def _ended(
         self,
         handling: Handling,
-        call: Call,
+        call: DeliveryCall,
         places: _Places,
         outcome: asyncio.Future[CallOutcome],
     ) -> None:
@@ -232,7 +240,7 @@ class Calls:
         finally:
             self._done(places)
 
-    def _fail(self, handling: Handling, call: Call, fault: Exception) -> None:
+    def _fail(self, handling: Handling, call: DeliveryCall, fault: Exception) -> None:
         """An internal fault. It counts as an attempt, so that a fault that always occurs does not repeat for
         ever."""
         log.error(
@@ -258,7 +266,7 @@ class Calls:
         )
         self._tell(handling, call)
 
-    def _settle(self, handling: Handling, call: Call, outcome: CallOutcome) -> None:
+    def _settle(self, handling: Handling, call: DeliveryCall, outcome: CallOutcome) -> None:
         """Turns the outcome into a result, or into a row if nothing was called."""
         result: Outcome
         if isinstance(outcome, Answered):
@@ -312,13 +320,13 @@ class Calls:
         if not self.in_flight:
             self._idle.set()
 
-    def _tell(self, handling: Handling, call: Call) -> None:
+    def _tell(self, handling: Handling, call: DeliveryCall) -> None:
         if call.finished is not None:
             call.finished.set()
         self._on_outcome(handling)
 
     def _take_off(
-        self, handling: Handling, call: Call, state: DeliveryState, *, due_in: float = 0.0
+        self, handling: Handling, call: DeliveryCall, state: DeliveryState, *, due_in: float = 0.0
     ) -> None:
         """The delivery was not called: it gets a row, and no attempt is counted."""
         known = handling.facts.deliveries.get(call.task.task_id)

@@ -1,8 +1,8 @@
-"""Deliveries off the fast way, from the store's claim into this router's hands.
+"""Stored deliveries, from the store's claim into this router's hands.
 
-A claim may have been made though its answer was lost, and what it leased must be loaded before it is in
-hand. Whatever goes wrong on this way leaves rows that are leased to this router and that nobody calls:
-`in_doubt` is set, and the reconciler gives back exactly those.
+A claim may have been made although its answer was lost, and what it leased must be loaded before it is in
+hand. Whatever goes wrong here leaves rows that are leased to this router and that nobody calls: `in_doubt` is
+set, and the reconciler gives back exactly those.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from waystation_router.calls import Calls
 from waystation_router.committer import Committer
 from waystation_router.endpoints import EndpointDirectory
 from waystation_router.lease import Lease
-from waystation_router.ledger import Call, Handling, Ledger
+from waystation_router.ledger import DeliveryCall, Handling, Ledger
 from waystation_router.pools import PoolsSeen
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 100
 MOST_UNCOMMITTED = 500
-"""Events that wait for their commit while more is claimed: where Postgres is slower than the tasks, what was called
-and not committed would grow without end."""
+"""No more is claimed while so many events wait for their commit: with a Postgres slower than the tasks, calls
+without a commit would grow without end."""
 POSTPONED_SECONDS = 10.0
-"""Until a delivery that could not be taken in hand, by a fault of ours, is claimed again."""
+"""Seconds until a delivery that could not be taken in hand, by an internal fault, is claimed again."""
 
 
 class Claims:
@@ -66,21 +66,21 @@ class Claims:
         self._in_doubt = in_doubt
         self._under_way: set[int] = set()
         self.begun = 0
-        """Claims so far; each is known by its number."""
+        """Number of claims so far."""
 
     def have_ended(self, up_to: int) -> bool:
-        """Whether what the first so many claims leased is in hand, or never will be."""
+        """Whether everything that the first so many claims leased is in hand, or never will be."""
         return all(number > up_to for number in self._under_way)
 
     def callable_tasks(self) -> list[TaskSpec]:
-        """Tasks that have a place and an endpoint now. None while this router's lease is not sure: what
-        it claimed then would be taken away from it; and none while its commits are far behind."""
+        """Tasks that have a place and an endpoint now. None while this router's lease is uncertain, as other
+        routers may take what it claims; and none while its commits are far behind."""
         if self._committer.behind > MOST_UNCOMMITTED:
             return []
         return [task for task in self._live_tasks() if self._calls.free(task) > 0]
 
     async def deliveries(self) -> bool:
-        """Takes due deliveries of tasks that have a place and an endpoint."""
+        """Claims due deliveries of tasks that have a place and an endpoint."""
         tasks = self.callable_tasks()
         if not tasks:
             return False
@@ -91,7 +91,7 @@ class Claims:
         return len(claimed) == limit
 
     async def suspects(self) -> bool:
-        """Takes one suspect, calls it alone, and waits for its outcome."""
+        """Claims one suspect, calls it alone, and waits for its outcome."""
         tasks = self._live_tasks()
         if not tasks:
             return False
@@ -105,7 +105,7 @@ class Claims:
         return bool(claimed)
 
     async def overdue(self) -> bool:
-        """Cuts attempts whose result was to follow and did not come in time."""
+        """Fails pending attempts whose deadline has passed."""
         if not self._lease.is_held:
             return False
         with self._claim():
@@ -121,7 +121,7 @@ class Claims:
 
     @contextmanager
     def _claim(self) -> Iterator[None]:
-        """Everything from the claim until what it leased is in hand."""
+        """From the claim until everything that it leased is in hand."""
         self.begun += 1
         number = self.begun
         self._under_way.add(number)
@@ -146,9 +146,9 @@ class Claims:
 
     async def _take_in_hand(
         self, claimed: Sequence[Delivery], outcome: AttemptError | None = None
-    ) -> list[Call]:
-        """Loads claimed deliveries and has them called, or gives them this outcome; answers with the
-        calls of suspects. One that makes trouble is put off, and holds up no other."""
+    ) -> list[DeliveryCall]:
+        """Loads claimed deliveries and has them called, or gives them this outcome; returns the calls of
+        suspects. A faulty delivery is put off, and delays no other."""
         if not claimed:
             return []
         try:
@@ -182,11 +182,13 @@ class Claims:
         self._ledger.learn(loaded)
         return loaded
 
-    def _take(self, row: Delivery, loaded: Loaded, outcome: AttemptError | None) -> Call | None:
-        """Has one delivery called; the call, unless it is in call already or got its outcome."""
+    def _take(
+        self, row: Delivery, loaded: Loaded, outcome: AttemptError | None
+    ) -> DeliveryCall | None:
+        """Has one delivery called; returns the call, unless it is in call already or has its outcome."""
         handling = self._open(row.event_id, loaded)
         if row.task_id in handling.calls:
-            # Its lease was broken and came back to us; or its commit is done, and will be known to be a
+            # Its lease was broken and claimed again here; or its commit is done, and will count as a
             # repetition: then nobody calls what was leased here, and the reconciler gives it back.
             return None
         try:
@@ -199,10 +201,10 @@ class Claims:
 
     def _begin(
         self, row: Delivery, handling: Handling, outcome: AttemptError | None
-    ) -> Call | None:
+    ) -> DeliveryCall | None:
         task = self._registry.task(row.task_id)
         assert task is not None, "what has deliveries was registered, and is never forgotten"
-        call = Call(
+        call = DeliveryCall(
             task,
             # The attempt of a suspect was recorded by the claim.
             attempt=row.attempts if row.suspect else row.attempts + 1,
@@ -232,7 +234,7 @@ class Claims:
         return None
 
     def _open(self, event_id: str, loaded: Loaded) -> Handling:
-        """The event in hand, with what the load says of its deliveries."""
+        """The event in hand, with the facts of the load."""
         event, key = loaded.events[event_id]
         facts, revision = loaded.facts[event_id], loaded.instances[key].revision
         handling = self._ledger.handlings.get(event_id)
@@ -240,15 +242,15 @@ class Claims:
             return self._ledger.open(event, self._ledger.state(key), facts, revision)
         handling.facts = facts
         handling.known = revision
-        # A commit of it that is on its way was decided before this claim.
+        # A commit of it that is under way was decided before this claim.
         handling.claimed_meanwhile = self._committer.has(handling)
         if not facts.in_outbox:
             handling.release_messages()
         return handling
 
     async def _put_off(self, row: Delivery) -> None:
-        """Gives a delivery back that could not be taken in hand: at no cost, and not at once, as the same
-        would happen again."""
+        """Gives back a delivery that could not be taken in hand: without an attempt, and not due at once, as
+        the same would happen again."""
         log.exception("claimed_and_put_off", event_id=row.event_id, task_id=row.task_id)
         await self._store.give_back(
             self._router_id, [LeasedRow(row.event_id, row.task_id)], due_in=POSTPONED_SECONDS

@@ -1,7 +1,5 @@
-"""Events that have something to write, until their commit has been.
-
-An instance is in one batch at a time: what comes of it meanwhile waits here for the next one.
-"""
+"""Events with something to write, until they are committed. An instance is in one batch at a time; what is
+submitted meanwhile waits here for the next one."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ BATCH = 200
 
 
 class CommitQueue:
-    """First come, first served, as far as their instances are free."""
+    """First in, first out, as far as their instances are free."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -30,21 +28,21 @@ class CommitQueue:
         return len(self._waiting)
 
     def has(self, handling: Handling) -> bool:
-        """Whether something of this event is about to be written, so that nobody knows where it stands."""
+        """Whether something of this event is about to be written, so that its state is not known."""
         return handling.event_id in self._waiting or handling.event_id in self._committing
 
     def put(self, handling: Handling) -> None:
-        # In the place of one that was let go while it stood here: nothing more is to be written of that.
+        # It replaces one that was closed while it was queued: nothing more is written of that.
         self._waiting[handling.event_id] = handling
         self._filled.set()
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """Nothing more will be submitted."""
         self._closing = True
         self._filled.set()
 
     async def take(self) -> list[Portion]:
-        """What is there, as soon as there is something. Nothing once all is taken, and it was closed."""
+        """What is queued, as soon as there is something. Empty once all is taken, and the queue was closed."""
         while True:
             if portions := self._portions():
                 return portions
@@ -62,7 +60,7 @@ class CommitQueue:
             self._filled.set()
 
     def _portions(self) -> list[Portion]:
-        """What is there, by instance; instances that the other worker has are left for later."""
+        """What is queued, by instance; instances of the other worker are left for later."""
         portions: dict[int, Portion] = {}
         taken: list[str] = []
         for event_id, handling in self._waiting.items():

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from waystation_core.background import Contact, Kept, Retries, job, keep, wait_before
+from waystation_core.background import BackgroundLoop, Contact, Retries, job, run_loop, wait_before
 from waystation_core.decisions import Decisions
 from waystation_core.ports.store import EngineStore, WriteRefused
 from waystation_core.registry_copy import RegistryCopy
@@ -22,7 +22,7 @@ from waystation_domain.errors import StoreUnavailable
 from waystation_domain.results import apply_touch
 from waystation_router.commit_queue import CommitQueue
 from waystation_router.conclusions import Conclusions
-from waystation_router.ledger import Call, Handling, Ledger
+from waystation_router.ledger import DeliveryCall, Handling, Ledger
 from waystation_router.locked_commits import LockedCommits
 from waystation_router.portions import Portion, Touched, touch_of, written_rows
 
@@ -49,7 +49,7 @@ class Committer:
         relay: Relay,
         decisions: Decisions,
         router_id: str,
-        call_again: Callable[[Handling, Call], None],
+        call_again: Callable[[Handling, DeliveryCall], None],
         on_parked: Callable[[float], None],
         continue_with: Callable[[Sequence[Portion]], frozenset[str]],
         contact: Contact,
@@ -77,14 +77,15 @@ class Committer:
         )
         self._in_doubt = in_doubt
         self._lease_is_held = lease_is_held
-        self._workers: list[Kept] = []
+        self._workers: list[BackgroundLoop] = []
         self._locks = asyncio.Semaphore(LOCKED_AT_ONCE)
         self._slow: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         # A batch that one of them had in hand would be in no other hands.
         self._workers = [
-            keep(f"commit {at}", self._work, again=False, ends=True) for at in range(1, WORKERS + 1)
+            run_loop(f"commit {at}", self._work, again=False, ends=True)
+            for at in range(1, WORKERS + 1)
         ]
 
     def submit(self, handling: Handling) -> None:

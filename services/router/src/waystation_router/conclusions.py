@@ -1,5 +1,5 @@
-"""What follows a commit in this router: its copies are moved on, what is done is let go, what lost against
-another result or came meanwhile is called or submitted again, and who waits for a turn is looked at."""
+"""What follows a commit in this router: updates its copies, closes finished events, calls again what lost a
+conflict, submits again what arrived meanwhile, and checks the turns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from waystation_domain.outcomes import Verdict
 from waystation_domain.results import CONFLICTS_BEFORE_TURN
 from waystation_domain.task_spec import TaskSpec
 from waystation_router.delivery_log import DeliveryLog
-from waystation_router.ledger import UNKNOWN, Call, Handling, Ledger
+from waystation_router.ledger import UNKNOWN, DeliveryCall, Handling, Ledger
 from waystation_router.portions import Portion, Touched
 from waystation_router.turns import Turns
 
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 class Conclusions:
-    """Draws them; `results` counts the results that were committed."""
+    """Draws them; `results` counts committed results."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Conclusions:
         router_id: str,
         *,
         submit: Callable[[Handling], None],
-        call_again: Callable[[Handling, Call], None],
+        call_again: Callable[[Handling, DeliveryCall], None],
         on_parked: Callable[[float], None],
         in_doubt: asyncio.Event,
     ) -> None:
@@ -44,12 +44,12 @@ class Conclusions:
         self.results = 0
 
     def of(self, portions: Sequence[Portion]) -> None:
-        """Takes over what these commits left, and goes on from there."""
+        """Takes over the state after these commits, and continues from there."""
         for portion in portions:
             self._take_over(portion)
         for portion in portions:
-            # Where the events stand was true at the commit's revision. The copy of the instance may
-            # be newer by now, and what made it so may have moved them.
+            # The facts of the events were valid at the commit's revision. The copy of the instance may be
+            # newer by now, and the change that made it newer may have changed them.
             revision = portion.commit.after.revision if portion.commit is not None else 0
             for touched in portion.touched or ():
                 self._conclude(touched, revision)
@@ -57,7 +57,7 @@ class Conclusions:
             self._turns.look(portion.state, refused=refused)
 
     def _take_over(self, portion: Portion) -> None:
-        """The copy of the instance becomes what the commit left."""
+        """Replaces the copy of the instance by the state after the commit."""
         assert portion.commit is not None
         if not portion.commit.is_empty:
             portion.state.advance(portion.commit)
@@ -65,7 +65,7 @@ class Conclusions:
             portion.state.replace(portion.commit.after)
 
     def _conclude(self, touched: Touched, revision: int) -> None:
-        """Lets go of what is done, and calls again what lost against another result."""
+        """Closes an event that is finished, and calls again what lost a conflict."""
         handling = touched.handling
         handling.facts = touched.facts
         handling.known = UNKNOWN if handling.claimed_meanwhile else revision
@@ -88,7 +88,7 @@ class Conclusions:
             call.has_outcome and touched.verdicts.get(task_id) is not Verdict.WAIT
             for task_id, call in handling.calls.items()
         ):
-            # Came in while the commit was on its way.
+            # It arrived while the commit was under way.
             self._submit(handling)
 
     def _conclude_asking(self, handling: Handling, asked: TaskSpec, must_wait: bool) -> None:
@@ -99,16 +99,16 @@ class Conclusions:
         if must_wait:
             self._turns.not_taken(handling, call)
         else:
-            # Its row says how often it lost.
+            # Its row has the number of conflicts.
             call.conflicts = 0
             self._call_again(handling, call)
 
     def _call_new_tasks(self, handling: Handling, touched: Touched) -> None:
-        """Calls tasks that were registered between the first look and the commit."""
+        """Calls tasks that were registered between resolving the event and its commit."""
         for task in handling.tasks:
             task_id = task.task_id
             row = handling.facts.deliveries.get(task_id)
-            # Not a retry, which a claim leased that is about to take it in hand.
+            # Not a retry: its claim will take it in hand.
             ours = (
                 row is not None
                 and row.leased_by == self._router_id
@@ -120,11 +120,11 @@ class Conclusions:
                 and task_id not in touched.verdicts
                 and task_id not in touched.rows
             ):
-                call = Call(task)
+                call = DeliveryCall(task)
                 handling.calls[task_id] = call
                 self._call_again(handling, call)
 
-    def _conclude_result(self, handling: Handling, call: Call, verdict: Verdict) -> None:
+    def _conclude_result(self, handling: Handling, call: DeliveryCall, verdict: Verdict) -> None:
         if verdict is Verdict.WAIT:
             self._turns.result_waits(handling)
         elif verdict is Verdict.CONFLICT:

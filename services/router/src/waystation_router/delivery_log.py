@@ -11,7 +11,7 @@ import asyncio
 import structlog
 
 from waystation_domain.outcomes import Reply, Verdict
-from waystation_router.ledger import Call, Handling
+from waystation_router.ledger import DeliveryCall, Handling
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +26,7 @@ class DeliveryLog:
         self._left_out = 0
         self._second: asyncio.TimerHandle | None = None
 
-    def concluded(self, handling: Handling, call: Call, verdict: Verdict) -> None:
+    def concluded(self, handling: Handling, call: DeliveryCall, verdict: Verdict) -> None:
         """A result was committed, or found to be there already."""
         if self._second is None:
             self._second = asyncio.get_running_loop().call_later(1.0, self._end_second)

@@ -1,7 +1,7 @@
-"""From messages to events in hand: takes what is there, loads what is not known, hands on.
+"""From messages to events in hand: takes messages, loads unknown events, passes them on.
 
-A message is acknowledged as soon as the store needs it no more: its events are settled, or their
-deliveries have rows of their own.
+A message is acknowledged as soon as its events do not need it any more: they are settled, or their deliveries
+have rows.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ log = structlog.get_logger(__name__)
 BATCH = 100
 LOADS_AT_ONCE = 3
 LOADS_OF_AN_EVENT = 5
-"""An event that moves during each of so many loads is left to its outbox row."""
+"""An event that changes during each of so many loads is left to its outbox row."""
 
 SUSPECT_AFTER_ANNOUNCEMENTS = 2
-"""An event announced more often may be what kills those who handle it."""
+"""An event announced more often may be the cause of crashes."""
 
 
 class Intake:
@@ -52,16 +52,16 @@ class Intake:
 
     @property
     def buffered(self) -> int:
-        """Messages that wait to be looked at."""
+        """Messages that wait to be processed."""
         return self._subscription.buffered if self._subscription is not None else 0
 
     @property
     def unacknowledged(self) -> int:
-        """Messages in this router, those that wait included."""
+        """Messages that this router holds, with the waiting ones."""
         return self.buffered + self._unacknowledged
 
     async def run(self, subscription: Subscription) -> None:
-        """Returns when the subscription is stopped and what was taken is handed on."""
+        """Returns when the subscription is stopped and everything taken is passed on."""
         self._subscription = subscription
         while True:
             await self._loads.acquire()
@@ -88,7 +88,7 @@ class Intake:
         self._loads.release()
 
     def _admit_known(self, received: Sequence[Received]) -> tuple[list[str], set[str]]:
-        """Hands on events that need no load; answers with the ids of the others."""
+        """Passes on events that need no load; returns the ids of the others."""
         self._unacknowledged += len(received)
         wanted: list[str] = []
         suspects: set[str] = set()
@@ -125,7 +125,7 @@ class Intake:
     def _ack(self, token: Token) -> None:
         self._unacknowledged -= 1
         if not self._acks:
-            # Acks of one turn of the loop go together.
+            # Acks of one turn of the loop are sent together.
             asyncio.get_running_loop().call_soon(self._flush_acks)
         self._acks.append(token)
 
@@ -137,7 +137,7 @@ class Intake:
     async def _load_or_leave(
         self, event_ids: Sequence[str], suspects: set[str], loads: int = 1
     ) -> None:
-        """A fault here keeps no message for ever, and no other event of the batch."""
+        """A fault here must not keep a message for ever, nor affect other events of the batch."""
         self._ledger.load_begins(event_ids)
         try:
             loaded = await self._load(event_ids)
@@ -146,7 +146,7 @@ class Intake:
                 self._ledger.load_ended(event_ids[0], None)
                 self._leave(event_ids[0], self._loading.pop(event_ids[0]))
                 return
-            # One of them, perhaps: the others have nothing to do with it.
+            # Perhaps only one of them is at fault: each is loaded alone.
             log.exception("batch_taken_apart", events=len(event_ids))
             for event_id in event_ids:
                 await self._load_or_leave([event_id], suspects)
@@ -171,20 +171,20 @@ class Intake:
             await self._load_or_leave(moved, suspects, loads + 1)
 
     def _leave(self, event_id: str, messages: Sequence[Message]) -> None:
-        """Lets go of an event that could not be taken in hand. Its message is acknowledged, or it
-        would stand in the window for ever; its outbox row has it announced again, and loaded anew."""
+        """Drops an event that could not be taken in hand. Its message is acknowledged, or it would be held
+        for ever; its outbox row has it announced again, and then it is loaded again."""
         log.exception("event_not_taken_in_hand", event_id=event_id)
         handling = self._ledger.handlings.get(event_id)
         if handling is not None:
             if any(call.running or call.has_outcome for call in handling.calls.values()):
-                # On its way all the same: it lets go of its messages itself.
+                # It is in hand anyway, and acknowledges its messages itself.
                 return
             self._ledger.close(handling)
         for message in messages:
             message.release()
 
     async def _load(self, event_ids: Sequence[str]) -> Loaded:
-        """Waits for the store while that is out of reach."""
+        """Waits for the store while that cannot be reached."""
         failures = 0
         while True:
             try:
@@ -204,7 +204,7 @@ class Intake:
     ) -> None:
         found = loaded.events.get(event_id)
         if found is None:
-            # Published by hand, or of a database that was restored: nothing to do for it.
+            # Published by hand, or from a restored database: there is nothing to do.
             log.warning("unknown_event", event_id=event_id)
             for message in messages:
                 message.release()

@@ -21,7 +21,7 @@ from os import getpid
 
 import structlog
 
-from waystation_core.background import Kept, Retries, keep, step, wait_before
+from waystation_core.background import BackgroundLoop, Retries, run_loop, step, wait_before
 from waystation_core.ports.broker import DEFAULT_POOL
 from waystation_core.ports.store import EngineStore, RouterReport
 from waystation_domain.errors import StoreUnavailable
@@ -62,7 +62,7 @@ class Lease:
         """Why it stopped renewing: its pool lapsed and cannot be joined again."""
         self._renewed_since: float | None = None
         self._renewed_at = -math.inf
-        self._task: Kept | None = None
+        self._task: BackgroundLoop | None = None
         self._renewals: set[asyncio.Task[None]] = set()
         """Renewals without an answer yet."""
         self._retries = Retries("lease_not_renewed")
@@ -87,7 +87,7 @@ class Lease:
             await self._store.join_pool(self._pool, self.seconds)
 
     def start(self) -> None:
-        self._task = keep("lease", self._run, ends=True)
+        self._task = run_loop("lease", self._run, ends=True)
 
     async def stop(self) -> None:
         if self._task is not None:

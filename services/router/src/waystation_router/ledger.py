@@ -1,9 +1,8 @@
-"""What this router has in its hands: messages, events being handled, and the instances they belong to.
+"""What this router has in hand: messages, events being handled, and their instances.
 
-An instance's copy here is as good as its revision. As long as only this router's own commits move
-it, everything known of its events stays true (a *lineage*); `Handling.known` says at which
-revision that was. When somebody else moved the instance, the next fast commit writes nothing and
-the locked form reads everything anew.
+The copy of an instance is valid for its revision. While only this router's own commits change the instance,
+everything known of its events stays valid (a *lineage*); `Handling.known` is the revision of that. After
+another change the next fast commit writes nothing, and the locked form reads everything again.
 """
 
 from __future__ import annotations
@@ -25,18 +24,18 @@ from waystation_router import endpoints
 from waystation_router.store_clock import StoreClock
 
 MAX_REMEMBERED_INSTANCES = 5_000
-"""Copies kept of instances that nothing is under way for: their next event may come here."""
+"""Cached copies of instances with nothing under way: their next event may come here."""
 
 MAX_REMEMBERED_WRITES = 50
 """Versions of an instance whose writes are kept for the conflict rule."""
 
 
 UNKNOWN = 0
-"""As `Handling.known`: no revision is this one."""
+"""For `Handling.known`: no revision has this number."""
 
 
 class Message:
-    """One unacknowledged message; acked when the last of its events needs it no more."""
+    """One unacknowledged message; acked when none of its events needs it any more."""
 
     __slots__ = ("_ack", "left", "since", "token")
 
@@ -47,30 +46,30 @@ class Message:
         self._ack = ack
 
     def release(self) -> None:
-        """One of its events is safe: settled, or with rows of its own."""
+        """One of its events does not need it any more: it is settled, or has rows."""
         self.left -= 1
         if self.left == 0:
             self._ack(self.token)
 
 
 @dataclass(slots=True, eq=False)
-class Call:
-    """One delivery that this router is about: in call, or with a result to commit."""
+class DeliveryCall:
+    """One delivery in this router's hands: in call, or with a result to commit."""
 
     task: TaskSpec
     attempt: int = 1
     edit: int = 0
     payload: JsonObject | None = None
-    """Instead of the event's, after an edited retry."""
+    """Replaces the event's payload, after an edited retry."""
     suspect: bool = False
     conflicts: int = 0
     base_version: int = 0
     running: endpoints.EndpointCall | None = None
     finished: asyncio.Event | None = None
-    """Set at its outcome, where somebody waits for that."""
+    """Set at its outcome, if somebody waits for that."""
     result: CallResult | None = None
     row: Delivery | None = None
-    """To be written instead of a result: the delivery goes off the fast way."""
+    """Written instead of a result: the delivery gets a row."""
     row_since: float = 0.0
     """When that was decided, by the monotonic clock."""
 
@@ -90,16 +89,16 @@ class Handling:
     state: InstanceState
     facts: EventFacts
     known: int
-    """The instance's revision at which `facts` were true."""
+    """The instance's revision at which `facts` were valid."""
     tasks: Sequence[TaskSpec] = ()
     generation: int = 0
-    calls: dict[str, Call] = field(default_factory=dict)
+    calls: dict[str, DeliveryCall] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
     holds: bool = False
-    """Whether what is in call gets leased rows, so that the message can be acked."""
+    """Whether deliveries in call get leased rows, so that the message can be acked."""
     wants_turn: TaskSpec | None = None
     claimed_meanwhile: bool = False
-    """Whether a delivery of it was claimed while a commit of it was on its way, which does not know."""
+    """Whether a delivery of it was claimed during a commit that does not know of that."""
 
     @property
     def event_id(self) -> str:
@@ -117,7 +116,7 @@ class Handling:
 
 
 class InstanceState:
-    """This router's copy of one instance, and what it knows of the past few versions."""
+    """This router's copy of one instance, and the writes of its last few versions."""
 
     __slots__ = (
         "failed_commits",
@@ -132,18 +131,18 @@ class InstanceState:
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
         self.lineage_from = instance.revision
-        """Since this revision, only this router's own commits moved the instance."""
+        """Since this revision, only this router's own commits changed the instance."""
         self.handlings: set[Handling] = set()
         self.log: list[LoggedWrites] = []
         # Writes of versions after this one are in `log`.
         self.log_from = instance.version
-        # Events that our own commits raised in this lineage: they need not be loaded.
+        # Events that our own commits raised in this lineage: they need no load.
         self.raised: dict[str, Event] = {}
         self.failed_commits = 0
-        """In a row, for no outage."""
+        """Failures in a row without an outage."""
 
     def replace(self, instance: Instance) -> None:
-        """Somebody else moved the instance: a new lineage begins."""
+        """Another process changed the instance: a new lineage begins."""
         self.instance = instance
         self.lineage_from = instance.revision
         self.log = []
@@ -151,7 +150,7 @@ class InstanceState:
         self.raised = {}
 
     def advance(self, commit: InstanceCommit) -> None:
-        """Our own commit moved the instance: what was known stays true."""
+        """Our own commit changed the instance: what is known stays valid."""
         if commit.before.revision != self.instance.revision:
             self.replace(commit.after)
         else:
@@ -161,7 +160,7 @@ class InstanceState:
                 if writes:
                     self.log.append(LoggedWrites(entry.sequence, writes))
             if len(self.log) > 2 * MAX_REMEMBERED_WRITES:
-                # Results older than what is kept are decided under the lock, which reads history.
+                # Older results are decided under the lock, which reads history.
                 del self.log[:-MAX_REMEMBERED_WRITES]
                 self.log_from = self.log[0].version - 1
         for event in commit.outbox_add:
@@ -172,7 +171,7 @@ class InstanceState:
 
 
 class Ledger:
-    """All of it. Single-threaded: everything happens in the router's event loop."""
+    """Everything in hand. Single-threaded: everything happens in the router's event loop."""
 
     def __init__(self) -> None:
         self.handlings: dict[str, Handling] = {}
@@ -185,8 +184,8 @@ class Ledger:
         return self._remembered.get(workflow_instance_id)
 
     def remembered_event(self, announced: AnnouncedEvent) -> tuple[InstanceState, Event] | None:
-        """An event that one of our own commits raised, with a copy of its instance that is not
-        older than the announcement."""
+        """An event that one of our own commits raised, with a copy of its instance that is not older than the
+        announcement."""
         state = self._remembered.get(announced.workflow_instance_id)
         if state is None or state.instance.version < announced.version:
             return None
@@ -194,13 +193,13 @@ class Ledger:
         return None if event is None else (state, event)
 
     def load_begins(self, event_ids: Sequence[str]) -> None:
-        """From now on the ledger notes which of these events this router moves."""
+        """From now on the ledger records which of these events this router changes."""
         self._being_loaded.update(event_ids)
 
     def load_ended(self, event_id: str, loaded: Loaded | None) -> bool:
-        """Whether what a load says of the event can be believed, once `learn` has taken it over. Not when
-        this router moved the event while the load was under way, or when another has moved the
-        instance since: by what it says, a settled event may be in the outbox."""
+        """Whether the facts of a load are valid, once `learn` has taken it over. Not if this router changed
+        the event during the load, or if another process has changed the instance since: by the load, a
+        settled event may be in the outbox."""
         believed = event_id in self._being_loaded
         self._being_loaded.discard(event_id)
         if loaded is None or event_id not in loaded.events:
@@ -209,7 +208,7 @@ class Ledger:
         return believed and loaded.instances[key].revision >= self._states[key].lineage_from
 
     def learn(self, loaded: Loaded) -> None:
-        """Takes over what a load brought. Instances that have ended too: what is open of them is about to
+        """Takes over what a load read, also of instances that have ended: their open deliveries are about to
         be taken in hand."""
         if loaded.now is not None:
             self.clock.set(loaded.now)
@@ -223,8 +222,8 @@ class Ledger:
             self._remember(state)
 
     def moved(self, commit: InstanceCommit) -> None:
-        """Takes over a commit of ours that no event in hand led to. Where it moved one in hand all the
-        same (it expired, its instance ended), nothing is known of that: the locked form reads it anew."""
+        """Takes over a commit of ours that is not from an event in hand. If it changed one in hand anyway (it
+        expired, its instance ended), the facts of that are unknown: the locked form reads them again."""
         self._being_loaded -= commit.moved_events
         state = self._states.get(commit.before.key)
         if state is None:
@@ -247,7 +246,7 @@ class Ledger:
         return handling
 
     def close(self, handling: Handling) -> None:
-        """Lets go of an event: nothing of it is under way here."""
+        """Removes an event: nothing of it is under way here."""
         state = handling.state
         self.handlings.pop(handling.event_id, None)
         self._being_loaded.discard(handling.event_id)
@@ -257,8 +256,8 @@ class Ledger:
             self._drop(state)
 
     def forget_copies(self) -> None:
-        """Drops all copies that nothing is under way for: after the database was out of reach they
-        may be old without a sign."""
+        """Drops all copies with nothing under way: after an outage of the database they may be outdated
+        without a sign."""
         for state in list(self._remembered.values()):
             if state.handlings:
                 state.raised = {}
@@ -272,7 +271,7 @@ class Ledger:
         while len(self._remembered) > MAX_REMEMBERED_INSTANCES:
             oldest = next(iter(self._remembered.values()))
             if oldest.handlings:
-                # Under way: it must be found again. It comes back to the end of the line.
+                # Something is under way, so it must be found again: it goes to the end.
                 self._remembered.move_to_end(oldest.instance.workflow_instance_id)
                 break
             self._drop(oldest)

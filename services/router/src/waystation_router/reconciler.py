@@ -20,7 +20,7 @@ from waystation_domain.model import DeliveryState
 from waystation_router.calls import Calls
 from waystation_router.claims import Claims
 from waystation_router.committer import Committer
-from waystation_router.ledger import UNKNOWN, Call, Handling, Ledger
+from waystation_router.ledger import UNKNOWN, DeliveryCall, Handling, Ledger
 
 log = structlog.get_logger(__name__)
 
@@ -122,7 +122,7 @@ class Reconciler:
         self._unclaimed[row] = begun
         return False
 
-    def _with_leases(self) -> list[tuple[Handling, Call]]:
+    def _with_leases(self) -> list[tuple[Handling, DeliveryCall]]:
         """Calls that the database should have as leased to this router."""
         return [
             (handling, call)
@@ -132,14 +132,14 @@ class Reconciler:
             if self._is_in_hand(handling, call)
         ]
 
-    def _is_in_hand(self, handling: Handling, call: Call) -> bool:
+    def _is_in_hand(self, handling: Handling, call: DeliveryCall) -> bool:
         return (
             handling.calls.get(call.task.task_id) is call
             and not call.has_outcome
             and not self._committer.has(handling)
         )
 
-    async def _park_orphans(self, orphans: list[tuple[Handling, Call]]) -> None:
+    async def _park_orphans(self, orphans: list[tuple[Handling, DeliveryCall]]) -> None:
         """Calls whose lease this router has lost. With a final outcome the call is useless; any other may
         still count, but what is known of it does not."""
         orphans = [(one, call) for one, call in orphans if self._is_in_hand(one, call)]

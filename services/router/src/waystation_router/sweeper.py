@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from waystation_core.background import Kept, Retries, keep, wait_before
+from waystation_core.background import BackgroundLoop, Retries, run_loop, wait_before
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.store import EngineStore
 from waystation_core.relay.relay import Relay
@@ -105,7 +105,7 @@ class Sweeper:
         """Tasks of which all those are woken."""
         self._last_change = 0.0
         """When endpoints changed last: later decisions knew of it."""
-        self._loops: list[Kept] = []
+        self._loops: list[BackgroundLoop] = []
 
     def start(self) -> None:
         # Separate loops: a slow or failing one delays no other.
@@ -159,8 +159,8 @@ class Sweeper:
         seconds: float,
         turn: Callable[[], Awaitable[bool]],
         wake: asyncio.Event | None,
-    ) -> Kept:
-        return keep(f"sweep {_name(turn)}", lambda: self._every(seconds, turn, wake))
+    ) -> BackgroundLoop:
+        return run_loop(f"sweep {_name(turn)}", lambda: self._every(seconds, turn, wake))
 
     async def _every(
         self,

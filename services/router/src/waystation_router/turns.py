@@ -12,7 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from waystation_router.ledger import Call, Handling, InstanceState
+from waystation_router.ledger import DeliveryCall, Handling, InstanceState
 
 FIRST_LOOK_AFTER = 0.02
 LAST_LOOK_AFTER = 0.5
@@ -27,7 +27,7 @@ class _Waiting:
 
     def __init__(self) -> None:
         self.results: dict[str, Handling] = {}
-        self.line: deque[tuple[Handling, Call]] = deque()
+        self.line: deque[tuple[Handling, DeliveryCall]] = deque()
         self.look: asyncio.TimerHandle | None = None
         self.look_after = FIRST_LOOK_AFTER
 
@@ -48,11 +48,11 @@ class Turns:
         """Keeps a result that arrived while another delivery had the turn."""
         self._of(handling).results[handling.event_id] = handling
 
-    def lost(self, handling: Handling, call: Call) -> None:
+    def lost(self, handling: Handling, call: DeliveryCall) -> None:
         """Keeps a delivery that is called again once it has the turn."""
         self._of(handling).line.append((handling, call))
 
-    def not_taken(self, handling: Handling, call: Call) -> None:
+    def not_taken(self, handling: Handling, call: DeliveryCall) -> None:
         """Keeps a delivery that asked for the turn while another had it: it stays first."""
         self._of(handling).line.appendleft((handling, call))
 

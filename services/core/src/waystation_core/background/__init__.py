@@ -5,18 +5,18 @@ May import `domain`. Knows no store, no broker and no gRPC.
 """
 
 from waystation_core.background.contact import Contact
-from waystation_core.background.owned import Died, Kept, Owner, job, keep, owner, step
+from waystation_core.background.owned import BackgroundLoop, Died, Owner, job, owner, run_loop, step
 from waystation_core.background.retries import Retries, through_outages, wait_before
 
 __all__ = [
+    "BackgroundLoop",
     "Contact",
     "Died",
-    "Kept",
     "Owner",
     "Retries",
     "job",
-    "keep",
     "owner",
+    "run_loop",
     "step",
     "through_outages",
     "wait_before",

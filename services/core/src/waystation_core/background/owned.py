@@ -3,7 +3,7 @@
 A task that nobody awaits can fail unnoticed: its process looks healthy and does half its work. So every
 background task of a server is made here, and nowhere else:
 
-    keep("registry", follow)     a loop; restarted when it fails, at growing intervals
+    run_loop("registry", follow) a loop; restarted when it fails, at growing intervals
     job("announce", announce())  ends on its own; what it raises is logged
     step(dial())                 awaited by its caller, which gets what it raises
 
@@ -43,7 +43,7 @@ class Owner:
     """The background tasks of one process, and whether one of them has died."""
 
     def __init__(self) -> None:
-        self.kept: set[Kept] = set()
+        self.kept: set[BackgroundLoop] = set()
         """The running loops."""
         self.jobs: set[asyncio.Task[Any]] = set()
         self.death: Died | None = None
@@ -77,7 +77,7 @@ def owner() -> Owner:
     return found
 
 
-class Kept:
+class BackgroundLoop:
     """A loop that runs until `cancel`."""
 
     def __init__(
@@ -142,16 +142,16 @@ class Kept:
             self._owner.died(self.name, "it was cancelled unexpectedly")
 
 
-def keep(
+def run_loop(
     name: str,
     work: Callable[[], Coroutine[Any, Any, None]],
     *,
     again: bool = True,
     ends: bool = False,
-) -> Kept:
+) -> BackgroundLoop:
     """Runs a loop. With `again` False it cannot be restarted, as what it had in hand would be lost. `ends`:
     it may return."""
-    return Kept(name, work, again=again, ends=ends)
+    return BackgroundLoop(name, work, again=again, ends=ends)
 
 
 def job(name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

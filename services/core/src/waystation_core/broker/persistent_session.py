@@ -14,7 +14,7 @@ import pika
 import structlog
 import tenacity
 
-from waystation_core.background import keep
+from waystation_core.background import run_loop
 from waystation_core.broker.connection import Session, SessionLostError
 from waystation_core.ports.broker import BrokerCounters
 
@@ -48,7 +48,7 @@ class PersistentSession:
         self._on_change = on_change
         self._counters = counters
         self._generation = 0
-        self._task = keep(f"link {name}", self._keep)
+        self._task = run_loop(f"link {name}", self._keep)
 
     @property
     def blocked(self) -> bool:

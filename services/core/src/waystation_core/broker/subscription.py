@@ -10,7 +10,7 @@ import pika
 import structlog
 from pika.exceptions import AMQPError
 
-from waystation_core.background import Kept, keep
+from waystation_core.background import BackgroundLoop, run_loop
 from waystation_core.broker import wire
 from waystation_core.broker.connection import CLOSE_SECONDS, Session, SessionLostError
 from waystation_core.broker.levels import Levels
@@ -59,7 +59,7 @@ class AmqpSubscription:
         self._arrived = asyncio.Event()
         self._session: Session | None = None
         self._ledger = _Ledger()
-        self._watch: Kept | None = None
+        self._watch: BackgroundLoop | None = None
         self._queue_deleted = False
         self.link = PersistentSession(
             parameters,
@@ -184,7 +184,7 @@ class AmqpSubscription:
             await self._cancel(session)
             return
         self._stop_watching()
-        self._watch = keep("watch consumer", lambda: self._watch_over(session), ends=True)
+        self._watch = run_loop("watch consumer", lambda: self._watch_over(session), ends=True)
 
     def _receive(self, session: Session, method: Any, properties: Properties, body: bytes) -> None:
         if session is not self._session:

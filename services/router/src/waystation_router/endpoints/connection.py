@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from grpc import ChannelConnectivity as Connectivity
 from grpc_health.v1 import health_pb2
 
-from waystation_core.background import Kept, keep
+from waystation_core.background import BackgroundLoop, run_loop
 from waystation_core.rpc.addresses import admitted_addresses, target
 from waystation_core.rpc.endpoint_channels import HEALTH_CHECK, open_endpoint_channel
 from waystation_domain.endpoints import Allowlist, check_endpoint, host_and_port
@@ -65,7 +65,7 @@ class Connection:
         self._healthy = not static
         self._backoff = FIRST_BACKOFF
         self._closed = False
-        self._keeper = keep(f"endpoint {self.name}", self._keep)
+        self._keeper = run_loop(f"endpoint {self.name}", self._keep)
 
     @property
     def up(self) -> bool:
@@ -82,7 +82,7 @@ class Connection:
             self._keeper.cancel()
             self._backoff = FIRST_BACKOFF
             self.may_recover = True
-            self._keeper = keep(f"endpoint {self.name}", self._keep)
+            self._keeper = run_loop(f"endpoint {self.name}", self._keep)
 
     async def close(self) -> None:
         """Closes the connection."""
@@ -109,7 +109,7 @@ class Connection:
     async def _use(self, literal: str, *, forever: bool) -> None:
         """Connects to an address and stays until the connection is lost; for ever, if `forever`."""
         channel = open_endpoint_channel(literal, streams=self._streams)
-        health: Kept | None = None
+        health: BackgroundLoop | None = None
         try:
             while True:
                 state = channel.get_state(try_to_connect=True)
@@ -161,8 +161,8 @@ class Connection:
             _log.warning("endpoint_not_reachable", endpoint=self.name, error=why)
             self._changed()
 
-    def _watched(self, channel: grpc.aio.Channel) -> Kept:
-        return keep(f"health {self.name}", lambda: self._watch_health(channel), ends=True)
+    def _watched(self, channel: grpc.aio.Channel) -> BackgroundLoop:
+        return run_loop(f"health {self.name}", lambda: self._watch_health(channel), ends=True)
 
     async def _watch_health(self, channel: grpc.aio.Channel) -> None:
         """Calls grpc.health periodically; if that is not served, being connected is enough."""
