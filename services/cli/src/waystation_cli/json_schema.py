@@ -2,7 +2,7 @@
 
 Known: type, enum, const, properties, required, additionalProperties, items, anyOf, oneOf, allOf, $ref into
 the schema itself, and the limits of numbers, texts and lists. Whatever else a schema says is passed by:
-the command line warns of what is surely wrong, and whoever reads the data judges it.
+the command line warns of what is surely wrong, and the reader of the data judges the rest.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _DEEPEST = 50
 
 
 def faults(schema: Any, value: Any) -> list[str]:
-    """What is wrong with the value, each with its place; empty: nothing that can be told."""
+    """What is wrong with the value, each with its place; empty: none that it knows."""
     return list(_faults(schema, value, "", schema, 0))
 
 

@@ -94,7 +94,7 @@ def when(timestamp: Timestamp) -> str:
 
 
 def when_in_column(timestamp: Timestamp) -> str:
-    """The same below a heading that names the zone; summer time is told where it is another one."""
+    """The same below a heading that names the zone; summer time is named where it is another one."""
     return when(timestamp).removesuffix(f" {zone()}")
 
 
