@@ -342,6 +342,7 @@ class FakeApi(
         self.hold_waits = False
         self.created = True
         self.hold_bulk = False
+        self.hold_watch = False
         self.arrived = threading.Event()
         self.letters = [dead_letter()]
         self.known = ["claim-7"]
@@ -457,6 +458,10 @@ class FakeApi(
                 heartbeat=workflow_service_pb2.WatchHeartbeat(version=6)
             )
             yield workflow_service_pb2.WatchWorkflowResponse(history_entry=entry)
+        if self.hold_watch:
+            ended = threading.Event()
+            if call.add_callback(ended.set):
+                ended.wait()
 
     def ProvideInput(self, request, call):
         self._take("ProvideInput", request, call)

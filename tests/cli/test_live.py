@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import grpc
 from cli.conftest import until_shown
-from cli.fake_api import HOSTILE, FakeApi
+from cli.fake_api import HOSTILE, FakeApi, dead_letter, handler
+from rich.console import Console, RenderableType
+from rich.text import Text
 from support.terminal import Terminal
 from typer.testing import CliRunner, Result
 
+from waystation.v1.blocker_pb2 import Blocker
+from waystation.v1.system_service_pb2 import GetSystemStatusRequest
+from waystation.v1.workflow_service_pb2 import ExplainWorkflowResponse
 from waystation_cli.app import app
+from waystation_cli.render.live import TopView, WorkflowView
+from waystation_cli.render.tree import Node, folded, lines
 
 
 def run(api: FakeApi, *arguments: str) -> Result:
@@ -62,10 +70,100 @@ def test_a_terminal_shows_the_tree_and_keeps_it(terminal: Terminal) -> None:
 def test_top_looks_on_until_it_is_interrupted(api: FakeApi, terminal: Terminal) -> None:
     terminal.type("waystation top --interval 100ms")
     until_shown(terminal, "results/s")
-    for words in ("ACTIVE", "waystation.router.default", "[::1]:7500", "dl-1"):
+    for words in ("ACTIVE", "1 router", "[::1]:7500", "amount is absurd", "f filter (all)"):
         assert words in terminal.output
+    terminal.type("f")
+    until_shown(terminal, "f filter (only what needs somebody)")
     # It looks on through a restart of the server.
     api.refusals["GetSystemStatus"] = (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", "no", {})
     until_shown(terminal, "retrying")
     terminal.interrupt()
     assert terminal.wait_prompt(30) == 0, terminal.output
+
+
+def test_q_leaves_top(terminal: Terminal) -> None:
+    terminal.type("waystation top")
+    until_shown(terminal, "q quit")
+    terminal.type("q")
+    assert terminal.wait_prompt(30) == 0, terminal.output
+
+
+def test_ctrl_c_leaves_the_tree_and_what_the_workflow_waits_for(
+    api: FakeApi, terminal: Terminal
+) -> None:
+    api.hold_watch = True
+    terminal.type("waystation watch claim-7")
+    until_shown(terminal, "#3 claim_processor SUCCESS")
+    until_shown(terminal, "NO_LIVE_ENDPOINT No endpoint of claims is alive.")
+    terminal.interrupt()
+    assert terminal.wait_prompt(30) == 130, terminal.output
+    kept = terminal.output
+    for words in (
+        "#3 claim_processor SUCCESS attempt 2",
+        "NO_LIVE_ENDPOINT No endpoint of claims is alive.",
+        "  Start a handler of the service claims.",
+        "The workflow continues; `waystation watch claim-7` watches it again.",
+    ):
+        assert words in kept
+
+
+def _drawn(view: RenderableType, height: int, width: int = 80) -> list[str]:
+    shown = io.StringIO()
+    console = Console(file=shown, width=width, height=height)
+    console.print(view)
+    return shown.getvalue().splitlines()
+
+
+def test_top_fits_the_screen_and_says_what_it_left_out(api: FakeApi) -> None:
+    status = api.GetSystemStatus(GetSystemStatusRequest(), None)
+    status.dead_letters, status.handlers = 30, 20
+    letters = [dead_letter(f"dl-{number}") for number in range(30)]
+    for height in (12, 24, 60):
+        view = TopView(status, [handler() for _ in range(20)], letters, "here:1", 12.0)
+        lines = _drawn(view, height)
+        assert len(lines) <= max(height, 16)
+        assert max(map(len, lines)) <= 80
+        shown = sum("amount is absurd" in line for line in lines)
+        left = [line for line in lines if line.startswith("30 dead letters")]
+        assert left == [
+            f"30 dead letters, {30 - shown} not shown" if shown < 30 else "30 dead letters"
+        ]
+
+
+def _branches(states: list[str]) -> Node:
+    root = Node(Text("split"))
+    for number, state in enumerate(states):
+        branch = root.add(Text(f"part.wanted {number}"))
+        branch.branch, branch.state = "part.wanted", state
+        branch.add(Text(f"result {number}"))
+    root.add(Text("joined"))
+    return root
+
+
+def test_many_branches_are_one_line_with_a_count_and_those_that_failed() -> None:
+    states = ["done"] * 43 + ["failed"] * 2 + ["open"] * 15
+    drawn = [line.plain for line in lines(folded(_branches(states), 6))]
+    assert drawn == [
+        "split",
+        "\u251c part.wanted 43/60 done, 2 failed, 15 open",
+        "\u251c part.wanted 43",
+        "\u2502 \u2514 result 43",
+        "\u251c part.wanted 44",
+        "\u2502 \u2514 result 44",
+        "\u2514 joined",
+    ]
+    few = _branches(["done"] * 6)
+    assert [line.plain for line in lines(folded(few, 6))] == [line.plain for line in lines(few)]
+
+
+def test_what_waits_for_one_thing_is_told_once() -> None:
+    blocker = Blocker(kind="BLOCKER_KIND_IN_CALL", message="part is handling it", remedy="Wait.")
+    asked = Blocker(kind="BLOCKER_KIND_WAITING_FOR_INPUT", message="ask asks: Go on?", remedy="Go.")
+    view = WorkflowView("w-1")
+    explained = ExplainWorkflowResponse(blockers=[blocker, blocker, blocker, asked])
+    view.show([], [], explained)
+    assert [line.plain for line in view.whole()[1:]] == [
+        "WAITING_FOR_INPUT ask asks: Go on?",
+        "  Go.",
+        "IN_CALL part is handling it (3 of these)",
+    ]

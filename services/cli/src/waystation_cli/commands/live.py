@@ -20,6 +20,8 @@ from waystation.v1.history_pb2 import HistoryEntry
 from waystation.v1.system_service_pb2 import GetSystemStatusRequest, GetSystemStatusResponse
 from waystation.v1.workflow_pb2 import WAIT_OUTCOME_DONE
 from waystation.v1.workflow_service_pb2 import (
+    ExplainWorkflowRequest,
+    ExplainWorkflowResponse,
     GetWorkflowRequest,
     GetWorkflowResponse,
     ListEventsRequest,
@@ -32,12 +34,16 @@ from waystation_cli.commands.pages import gather
 from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, Api, connected
 from waystation_cli.history_stream import follow
 from waystation_cli.interrupts import ctrl_c
+from waystation_cli.keyboard import keys
 from waystation_cli.outcome import INTERRUPTED, exit_code
 from waystation_cli.rates import Rates
 from waystation_cli.render import document, live, outcomes
 from waystation_cli.render.text import stdout
 
 _DRAW_SECONDS = 0.25
+
+# Between two looks at a workflow in which nothing happens.
+_IDLE_SECONDS = 1.0
 
 # Reading all events of a large workflow takes its time: no more than a quarter of all time goes there.
 _READ_SHARE = 4
@@ -75,6 +81,7 @@ def watch(
             else:
                 _draw(api, workflow_instance_id, first)
         except KeyboardInterrupt as interrupt:
+            live.print_left(workflow_instance_id)
             raise typer.Exit(INTERRUPTED) from interrupt
         got: GetWorkflowResponse = api.workflows.GetWorkflow(
             GetWorkflowRequest(workflow_instance_id=workflow_instance_id), timeout=CALL_SECONDS
@@ -86,29 +93,42 @@ def watch(
 
 
 def _draw(api: Api, workflow_instance_id: str, first: int) -> None:
-    """The tree as it grows; what stays on the screen is the whole of it."""
+    """The tree as it grows; what stays on the screen is the whole of it, after Ctrl-C too."""
     view = live.WorkflowView(workflow_instance_id)
     history: list[HistoryEntry] = []
 
     def interrupted(sequence: int) -> None:
         view.note = f"The connection was lost; continuing with #{sequence}."
 
-    with Live(view, console=stdout(), auto_refresh=False, transient=True) as screen:
-        read_again_at = 0.0
-        unread = False
-        for batch in _batches(follow(api, workflow_instance_id, first, interrupted)):
-            entries = [each.history_entry for each in batch if each.HasField("history_entry")]
-            history += entries
-            if batch:
-                view.note = ""
-            unread = unread or bool(entries)
-            if unread and time.monotonic() >= read_again_at:
+    def look() -> None:
+        explained: ExplainWorkflowResponse = api.workflows.ExplainWorkflow(
+            ExplainWorkflowRequest(workflow_instance_id=workflow_instance_id), timeout=CALL_SECONDS
+        )
+        view.show(history, _events(api, workflow_instance_id), explained)
+
+    try:
+        with Live(view, console=stdout(), auto_refresh=False, transient=True) as screen:
+            look_again_at = 0.0
+            unread = False
+            for batch in _batches(follow(api, workflow_instance_id, first, interrupted)):
+                entries = [each.history_entry for each in batch if each.HasField("history_entry")]
+                history += entries
+                if batch:
+                    view.note = ""
+                unread = unread or bool(entries)
                 began = time.monotonic()
-                view.show(history, _events(api, workflow_instance_id))
-                took = time.monotonic() - began
-                read_again_at, unread = time.monotonic() + took * _READ_SHARE, False
-            screen.refresh()
-    live.print_tree(history, _events(api, workflow_instance_id))
+                # What it waits for changes without an entry, too.
+                if history and began >= look_again_at + (0 if unread else _IDLE_SECONDS):
+                    # A server that is away is the stream's to tell.
+                    with suppress(grpc.RpcError):
+                        look()
+                    took = time.monotonic() - began
+                    look_again_at, unread = time.monotonic() + took * _READ_SHARE, False
+                screen.refresh()
+        look()
+    finally:
+        if history:
+            live.print_whole(view)
 
 
 def _batches(responses: Iterator[WatchWorkflowResponse]) -> Iterator[list[WatchWorkflowResponse]]:
@@ -191,29 +211,38 @@ def _one_look(api: Api, address: str, as_json: bool) -> None:
             }
         )
     else:
-        stdout().print(live.frame(status, handlers, letters, address, None))
+        live.print_look(status, handlers, letters, address)
 
 
 def _look_on(api: Api, address: str, seconds: float, struck: Callable[[], bool]) -> None:
     rates = Rates()
-    looked = False
-    with Live(console=stdout(), auto_refresh=False, screen=True) as screen:
+    view: live.TopView | None = None
+    by_load = only_trouble = False
+    with Live(console=stdout(), auto_refresh=False, screen=True) as screen, keys() as pressed:
+        look_at = 0.0
         while not struck():
-            try:
-                status, handlers, letters = _look(api)
-            except grpc.RpcError:
-                # It looks on through a restart, but a first look has to succeed.
-                if not looked:
-                    raise
-                screen.update(f"No answer from {address}; retrying.", refresh=True)
-            else:
-                looked = True
-                rates.look(time.monotonic(), status.routers)
-                screen.update(
-                    live.frame(status, handlers, letters, address, rates.per_second()),
-                    refresh=True,
-                )
-            time.sleep(seconds)
+            if time.monotonic() >= look_at:
+                look_at = time.monotonic() + seconds
+                try:
+                    status, handlers, letters = _look(api)
+                except grpc.RpcError:
+                    # It looks on through a restart, but a first look has to succeed.
+                    if view is None:
+                        raise
+                    screen.update(f"No answer from {address}; retrying.", refresh=True)
+                else:
+                    rates.look(time.monotonic(), status.routers)
+                    view = live.TopView(status, handlers, letters, address, rates.per_second())
+                    view.by_load, view.only_trouble = by_load, only_trouble
+                    screen.update(view, refresh=True)
+            key = pressed(max(look_at - time.monotonic(), 0))
+            if key == "q":
+                return
+            by_load ^= key == "s"
+            only_trouble ^= key == "f"
+            if key in ("s", "f") and view is not None:
+                view.by_load, view.only_trouble = by_load, only_trouble
+                screen.update(view, refresh=True)
 
 
 def _look(api: Api) -> tuple[GetSystemStatusResponse, list[Any], list[Any]]:

@@ -55,7 +55,7 @@ def endpoint_table(handlers: Sequence[Handler]) -> Table:
             plain(endpoint(handler)),
             names.registration(handler.kind).lower(),
             length(handler.lease_remaining) if handler.HasField("lease_remaining") else "static",
-            _reachable(handler),
+            reachable(handler),
             str(handler.calls_in_flight),
             plain(handler.handler_id),
         )
@@ -104,7 +104,8 @@ def _types(task: TaskSpec) -> str:
     return ", ".join(task.workflow_types)
 
 
-def _reachable(handler: Handler) -> Text:
+def reachable(handler: Handler) -> Text:
+    """What the routers say of it."""
     if not handler.HasField("reachable"):
         return Text("not tried yet", style="dim")
     if handler.reachable:

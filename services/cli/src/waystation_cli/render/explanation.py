@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.text import Text
 
+from waystation.v1.blocker_pb2 import Blocker
 from waystation.v1.workflow_service_pb2 import ExplainWorkflowResponse
 from waystation_cli.render import names
 from waystation_cli.render.text import age, error_text, localized, plain, quoted, stdout, when
@@ -21,13 +24,15 @@ def print_explanation(response: ExplainWorkflowResponse) -> None:
         )
     )
     out.print(quoted(localized(response.summary)))
-    for blocker in response.blockers:
+    for blocker, number in alike(response.blockers):
         kind = names.blocker(blocker.kind)
         line = Text.assemble(
             "- ", (kind, names.style(kind)), quoted(localized(blocker.message), " ")
         )
         if blocker.HasField("since"):
             line.append(f" (since {when(blocker.since)}, {age(blocker.since)})", style="dim")
+        if number > 1:
+            line.append(f" ({number} of these; --json has each)", style="dim")
         out.print(line)
         facts = {
             "event": f"{blocker.event_type} {blocker.event_id}".strip(),
@@ -50,3 +55,11 @@ def print_explanation(response: ExplainWorkflowResponse) -> None:
             out.print(plain(f"    {localized(blocker.remedy)}"))
     if response.blockers_left_out:
         out.print(f"... and {response.blockers_left_out} more, not shown.", style="dim")
+
+
+def alike(blockers: Iterable[Blocker]) -> list[tuple[Blocker, int]]:
+    """The first of each that tells the same, with how many do: a hundred branches wait for one thing."""
+    found: dict[tuple[int, str], list[Blocker]] = {}
+    for blocker in blockers:
+        found.setdefault((blocker.kind, blocker.message + blocker.remedy), []).append(blocker)
+    return [(same[0], len(same)) for same in found.values()]

@@ -3,49 +3,82 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.text import Text
 
+from waystation.v1.blocker_pb2 import BLOCKER_KIND_WAITING_FOR_INPUT as ASKS
 from waystation.v1.dead_letter_pb2 import DeadLetter
 from waystation.v1.event_pb2 import EventWithState
 from waystation.v1.handler_pb2 import Handler
 from waystation.v1.history_pb2 import HistoryEntry
 from waystation.v1.system_service_pb2 import GetSystemStatusResponse
+from waystation.v1.workflow_service_pb2 import ExplainWorkflowResponse
 from waystation_cli.render import dead_letters as dead_letters_view
 from waystation_cli.render import endpoints, names, overview
-from waystation_cli.render.text import clock, plain, span, stdout, table, zone
+from waystation_cli.render.explanation import alike
+from waystation_cli.render.text import (
+    age,
+    clock,
+    length,
+    localized,
+    plain,
+    span,
+    stdout,
+    table,
+    zone,
+)
 from waystation_cli.render.timeline import entry_line, timeline
-from waystation_cli.render.tree import lines
+from waystation_cli.render.tree import folded, lines
 
-# Of the endpoints and dead letters in one frame; their own commands have all.
-MOST_ROWS = 8
+# Endpoints and dead letters that are looked at; their own commands have all.
+MOST_ROWS = 100
 
 
 class WorkflowView:
-    """A workflow as it grows: a heading with the time so far, and the end of its tree, as much of
-    it as the terminal is high."""
+    """A workflow as it grows: a heading with the time so far, the end of its tree, as much of it as the
+    terminal is high, and what it waits for now."""
 
     def __init__(self, workflow_instance_id: str) -> None:
         self._id = workflow_instance_id
         self._history: Sequence[HistoryEntry] = ()
         self._drawn: list[Text] = []
+        self._now: list[Text] = []
+        self._idle = False
         self.note = ""
         """Something to tell about the connection."""
 
-    def show(self, history: Sequence[HistoryEntry], events: Sequence[EventWithState]) -> None:
-        """Redraws the tree."""
+    def show(
+        self,
+        history: Sequence[HistoryEntry],
+        events: Sequence[EventWithState],
+        explained: ExplainWorkflowResponse,
+    ) -> None:
+        """Redraws the tree, and what it waits for."""
         self._history = history
-        self._drawn = list(lines(timeline(history, events)))[1:]
-        for line in self._drawn:
-            line.no_wrap, line.overflow = True, "ellipsis"
+        dead = [each.event_id for each in explained.blockers if each.dead_letter_id]
+        self._drawn = list(lines(folded(timeline(history, events, dead), _FOLDED)))[1:]
+        self._now = list(_waited_for(explained))
+        self._idle = explained.context.HasField("idle")
+
+    def whole(self) -> list[Text]:
+        """All of it, to stay on the screen."""
+        return [self._heading(), *self._drawn, *self._now]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        now = [_cut(line) for line in self._now]
+        room = max((options.height or console.height) - 3 - len(now), 1)
         yield self._heading()
-        room = max((options.height or console.height) - 3, 1)
-        yield from self._drawn[-room:]
+        left_out = len(self._drawn) - room
+        if left_out > 0:
+            yield Text(f"(the first {left_out + 1} lines stand in `waystation show`)", style="dim")
+            room -= 1
+        yield from (_cut(line) for line in self._drawn[len(self._drawn) - room :] if room > 0)
+        yield from now
         if self.note:
             yield Text(plain(self.note), style="yellow")
 
@@ -55,10 +88,49 @@ class WorkflowView:
         first, last = self._history[0], self._history[-1]
         word = names.status(last.status)
         heading = Text.assemble((plain(self._id), "bold"), " ", (word, names.style(word)))
+        if self._idle:
+            heading.append(" (idle)", style="yellow")
         if first.sequence == 1:
             began = first.processed_at.ToDatetime(UTC)
             heading.append(f" {span((datetime.now(UTC) - began).total_seconds())}", style="dim")
+        heading.append(f" (times in {zone()})", style="dim")
         return heading
+
+
+# More equal branches than that are one line.
+_FOLDED = 6
+
+_MOST_BLOCKERS = 5
+
+
+def _waited_for(explained: ExplainWorkflowResponse) -> Iterator[Text]:
+    """What is running for how long and where, what is asked and how to answer, why it is idle."""
+    # What is asked of people comes first; all else is in the server's order.
+    kinds = sorted(alike(explained.blockers), key=lambda kind: kind[0].kind != ASKS)
+    for blocker, number in kinds[:_MOST_BLOCKERS]:
+        kind = names.blocker(blocker.kind)
+        line = Text.assemble((kind, names.style(kind)), plain(f" {localized(blocker.message)}"))
+        if blocker.HasField("since"):
+            line.append(f" ({age(blocker.since)})", style="dim")
+        if blocker.service_name and kind == "IN_CALL":
+            line.append(plain(f" at {blocker.service_name}"), style="dim")
+        if number > 1:
+            line.append(f" ({number} of these)", style="dim")
+        yield line
+        if kind in _NEEDS_SOMEBODY and blocker.remedy:
+            yield Text(plain(f"  {localized(blocker.remedy)}"))
+    more = sum(number for _, number in kinds[_MOST_BLOCKERS:]) + explained.blockers_left_out
+    if more > 0:
+        yield Text(f"... and {more} more: `waystation explain` lists them", style="dim")
+
+
+_NEEDS_SOMEBODY = ("WAITING_FOR_INPUT", "IDLE", "NO_LIVE_ENDPOINT", "DEAD_LETTER", "NO_ROUTER")
+
+
+def _cut(line: Text) -> Text:
+    cut = line.copy()
+    cut.no_wrap, cut.overflow = True, "ellipsis"
+    return cut
 
 
 def print_entry(entry: HistoryEntry) -> None:
@@ -72,10 +144,17 @@ def print_entry(entry: HistoryEntry) -> None:
     print(f"{line.plain} [{word}]", flush=True)
 
 
-def print_tree(history: Sequence[HistoryEntry], events: Sequence[EventWithState]) -> None:
-    """The whole tree, to stay."""
-    drawn = list(lines(timeline(history, events)))[1:]
-    stdout().print(Text("\n").join(drawn), soft_wrap=True)
+def print_whole(view: WorkflowView) -> None:
+    """The whole of it, to stay."""
+    stdout().print(Text("\n").join(view.whole()), soft_wrap=True)
+
+
+def print_left(workflow_instance_id: str) -> None:
+    """Tells on stderr that the workflow continues without somebody who watches."""
+    print(
+        f"The workflow continues; `waystation watch {plain(workflow_instance_id)}` watches it again.",
+        file=sys.stderr,
+    )
 
 
 def print_interrupted(sequence: int) -> None:
@@ -83,43 +162,153 @@ def print_interrupted(sequence: int) -> None:
     print(f"The connection was lost; continuing with #{sequence}.", file=sys.stderr, flush=True)
 
 
-def frame(
+@dataclass
+class TopView:
+    """The installation at one moment, as much of it as the terminal is high: what is left out is counted.
+
+    Keys: `s` sorts endpoints and dead letters otherwise, `f` shows only what needs somebody."""
+
+    status: GetSystemStatusResponse
+    handlers: Sequence[Handler]
+    letters: Sequence[DeadLetter]
+    address: str
+    rate: float | None
+    by_load: bool = False
+    only_trouble: bool = False
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        fixed = self._head()
+        handlers, letters = self._handlers(), self._letters()
+        # The bottom line, a blank line and two lines before each of the two lists.
+        room = max((options.height or console.height) - len(fixed) - 7, 2)
+        for_letters = min(len(letters), max(room // 2, room - len(handlers)))
+        for_handlers = min(len(handlers), room - for_letters)
+        yield from fixed
+        yield from _section(
+            "endpoint", self.status.handlers, handlers[:for_handlers], _ENDPOINTS, _endpoint_row
+        )
+        yield from _section(
+            "dead letter", self.status.dead_letters, letters[:for_letters], _LETTERS, _letter_row
+        )
+        order = "by load, then newest" if self.by_load else "by name, then newest"
+        shown = "only what needs somebody" if self.only_trouble else "all"
+        yield Text(f"s sort ({order})  f filter ({shown})  q quit", style="reverse dim")
+
+    def _head(self) -> list[Text]:
+        status = self.status
+        rate = "results/s: measuring" if self.rate is None else f"{self.rate:.1f} results/s"
+        broker = "connected" if status.broker_connected else "NOT CONNECTED"
+        if status.broker_blocked:
+            broker = "BLOCKED"
+        counts = [
+            Text(f"{status.workflows_by_status[word]} {word}", style=names.style(word))
+            for word in sorted(status.workflows_by_status)
+        ]
+        counts.append(
+            Text(f"{status.idle_workflows} IDLE", style="yellow" * bool(status.idle_workflows))
+        )
+        routers = len(status.routers) + status.routers_left_out
+        in_call = sum(router.calls_in_flight for router in status.routers)
+        ready = sum(queue.messages_ready for queue in status.queues)
+        lines = [
+            Text.assemble(
+                (plain(f"Waystation {status.server_version} at {self.address}"), "bold"),
+                f"  {rate}",
+            ),
+            Text("  ").join(counts),
+            Text.assemble(
+                (f"{routers} router{'' if routers == 1 else 's'}", "" if routers else "red"),
+                f", {in_call} in call, {ready} ready in queues, {status.outbox_size} in the outbox, "
+                f"{status.deliveries} deliveries off the fast path",
+            ),
+            Text(f"broker {broker}", style="" if broker == "connected" else "red"),
+        ]
+        if status.HasField("oldest_unsettled_event_age"):
+            lines.append(
+                Text(
+                    plain(
+                        f"oldest unsettled event {length(status.oldest_unsettled_event_age)}: "
+                        f"waystation explain {status.oldest_unsettled_workflow_instance_id}"
+                    )
+                )
+            )
+        return [_cut(line) for line in lines]
+
+    def _handlers(self) -> list[Handler]:
+        found = [
+            each
+            for each in self.handlers
+            if not self.only_trouble or each.last_error or not each.reachable
+        ]
+        if self.by_load:
+            return sorted(found, key=lambda each: -each.calls_in_flight)
+        return sorted(found, key=lambda each: (each.service_name, each.host, each.port))
+
+    def _letters(self) -> list[DeadLetter]:
+        return [each for each in self.letters if each.retryable or not self.only_trouble]
+
+
+_ENDPOINTS = ("SERVICE", "ENDPOINT", "REACHABLE", "IN CALL", "LEASE LEFT")
+_LETTERS = ("SINCE", "WORKFLOW", "TASK", "CAUSE")
+
+R = TypeVar("R")
+
+
+def _section(
+    what: str,
+    number: int,
+    shown: Sequence[R],
+    columns: Sequence[str],
+    row: Callable[[R], Sequence[str | Text]],
+) -> RenderResult:
+    yield Text("")
+    left = max(number - len(shown), 0)
+    cut = f", {left} not shown" if left else ""
+    yield Text(f"{number} {what}{'' if number == 1 else 's'}{cut}", style="bold")
+    if shown:
+        rows = table(*columns)
+        for column in rows.columns:
+            # A line each: what is cut off here has commands of its own.
+            column.no_wrap, column.overflow = True, "ellipsis"
+        for each in shown:
+            rows.add_row(*row(each))
+        yield rows
+
+
+def _endpoint_row(handler: Handler) -> Sequence[str | Text]:
+    return (
+        plain(f"{handler.service_name} {handler.service_version}".strip()),
+        plain(endpoints.endpoint(handler)),
+        endpoints.reachable(handler),
+        str(handler.calls_in_flight),
+        length(handler.lease_remaining) if handler.HasField("lease_remaining") else "static",
+    )
+
+
+def _letter_row(letter: DeadLetter) -> Sequence[str | Text]:
+    return (
+        age(letter.created_at),
+        plain(letter.workflow_instance_id),
+        plain(letter.task_id),
+        Text(dead_letters_view.cause(letter), style="red"),
+    )
+
+
+def print_look(
     status: GetSystemStatusResponse,
     handlers: Sequence[Handler],
     letters: Sequence[DeadLetter],
     address: str,
-    results_per_second: float | None,
-) -> RenderableType:
-    """The installation at one moment: workflows by status, routers, queues, handlers, dead letters."""
-    workflows = table(
-        *(word.removeprefix("WORKFLOW_STATUS_") for word in _statuses(status)), "IDLE"
-    )
-    workflows.add_row(
-        *(
-            Text(str(status.workflows_by_status[word]), style=names.style(word))
-            for word in _statuses(status)
-        ),
-        Text(str(status.idle_workflows), style="yellow" if status.idle_workflows else ""),
-    )
+) -> None:
+    """The same once, for pipes: with all the columns."""
     parts = overview.status_view(status, address)
-    if results_per_second is not None:
-        parts.append(Text(f"{results_per_second:.1f} results/s", style="bold"))
-    parts += ["", workflows, "", *_rows("endpoint", status.handlers, handlers[:MOST_ROWS])]
-    if handlers:
-        parts.append(endpoints.endpoint_table(handlers[:MOST_ROWS]))
-    parts += ["", *_rows("dead letter", status.dead_letters, letters[:MOST_ROWS])]
-    if letters:
-        parts.append(dead_letters_view.letter_table(letters[:MOST_ROWS]))
-    return Group(*parts)
-
-
-def _statuses(status: GetSystemStatusResponse) -> list[str]:
-    return sorted(status.workflows_by_status)
-
-
-def _rows(what: str, number: int, shown: Sequence[object]) -> list[RenderableType]:
-    if not number and not shown:
-        return [Text(f"no {what}s", style="dim")]
-    cut = f", {len(shown)} of them here" if number > len(shown) else ""
-    number = max(number, len(shown))
-    return [Text(f"{number} {what}{'' if number == 1 else 's'}{cut}", style="bold")]
+    for what, number, shown, rows in (
+        ("endpoint", status.handlers, handlers, endpoints.endpoint_table(handlers)),
+        ("dead letter", status.dead_letters, letters, dead_letters_view.letter_table(letters)),
+    ):
+        left = max(number - len(shown), 0)
+        cut = f", {left} not shown" if left else ""
+        parts += ["", Text(f"{number} {what}{'' if number == 1 else 's'}{cut}", style="bold")]
+        if shown:
+            parts.append(rows)
+    stdout().print(Group(*parts))

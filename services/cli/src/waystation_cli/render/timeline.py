@@ -14,8 +14,13 @@ from typing import NamedTuple
 
 from rich.text import Text
 
-from waystation.v1.event_pb2 import EventWithState
+from waystation.v1.event_pb2 import (
+    EVENT_STATE_PENDING,
+    EVENT_STATE_UNHANDLED,
+    EventWithState,
+)
 from waystation.v1.history_pb2 import (
+    HISTORY_RESULT_FAILED,
     HISTORY_RESULT_SUCCESS,
     HISTORY_RESULT_UNHANDLED,
     HistoryEntry,
@@ -143,9 +148,23 @@ class _Timeline:
 
     def _event_branch(self, node: Node, event_id: str) -> _Branch:
         self._drawn_events.add(event_id)
-        return _Branch(
-            node.add(_event_line(self._events[event_id], event_id in self._dead)), event_id
+        entry = self._events[event_id]
+        drawn = node.add(_event_line(entry, event_id in self._dead))
+        drawn.branch = plain(entry.event.event_type)
+        drawn.state = self._state_of_branch(entry)
+        return _Branch(drawn, event_id)
+
+    def _state_of_branch(self, entry: EventWithState) -> str:
+        results = self._results.get(entry.event.event_id, ())
+        last = {result.processed_by: result for result in results if not result.action}
+        gave_up = any(
+            each.result == HISTORY_RESULT_FAILED and not each.will_retry for each in last.values()
         )
+        if entry.event.event_id in self._dead or gave_up:
+            return "failed"
+        if entry.state == EVENT_STATE_PENDING:
+            return "open"
+        return "unhandled" if entry.state == EVENT_STATE_UNHANDLED else "done"
 
 
 def _event_line(entry: EventWithState, dead: bool) -> Text:

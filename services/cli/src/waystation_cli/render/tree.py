@@ -7,7 +7,8 @@ they stand.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rich.text import Text
@@ -21,12 +22,51 @@ class Node:
 
     line: Text
     children: list[Node] = field(default_factory=list)
+    branch: str = ""
+    """What it is a branch of; equal branches of one node can be folded into one line."""
+    state: str = ""
+    """How a branch stands."""
 
     def add(self, line: Text) -> Node:
         """Hangs a new line below this one, after those that are there."""
         child = Node(line)
         self.children.append(child)
         return child
+
+
+def folded(root: Node, most: int) -> Node:
+    """The same tree, with more than `most` equal branches of one node as one line that counts them by their
+    states; those that did not go well stay."""
+    whole = Node(root.line)
+    waiting = [(root, whole)]
+    while waiting:
+        node, copy = waiting.pop()
+        counts = Counter(child.branch for child in node.children if child.branch)
+        told = set()
+        for child in node.children:
+            if counts[child.branch] > most:
+                if child.branch not in told:
+                    told.add(child.branch)
+                    copy.children.append(Node(_counted(child.branch, node.children)))
+                if child.state in _WELL:
+                    continue
+            kept = Node(child.line, [], child.branch, child.state)
+            copy.children.append(kept)
+            waiting.append((child, kept))
+    return whole
+
+
+_WELL = ("done", "open")
+
+
+def _counted(branch: str, children: Sequence[Node]) -> Text:
+    states = Counter(child.state for child in children if child.branch == branch)
+    number = sum(states.values())
+    line = Text.assemble((branch, "bold"), f" {states['done']}/{number} done")
+    for state, style in (("failed", "red"), ("open", "cyan"), ("unhandled", "yellow")):
+        if states[state]:
+            line.append(f", {states[state]} {state}", style=style)
+    return line
 
 
 def lines(root: Node) -> Iterator[Text]:
