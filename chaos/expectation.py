@@ -21,7 +21,7 @@ class Expectation:
     must: Counter[str] = field(default_factory=Counter)
     may: Counter[str] = field(default_factory=Counter)
     dead: set[str] = field(default_factory=set)
-    """Blocks that stand in the dead letters, for good or for a while."""
+    """Blocks that are dead letters, permanently or for a while."""
     dead_maybe: set[str] = field(default_factory=set)
     groups: int = 0
     """Fan-outs that were certainly opened and must have fired once each."""

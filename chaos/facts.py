@@ -131,7 +131,7 @@ class Facts:
         return answer
 
     async def _ask(self, method: Any, request: Any) -> Any:
-        """The answer; asked again while the API can't be reached, for a minute."""
+        """The answer; asked again while the API cannot be reached, for a minute."""
         end = time.monotonic() + _CALL_SECONDS
         while True:
             try:

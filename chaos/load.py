@@ -84,7 +84,7 @@ class Load:
         self._open.add(task)
         task.add_done_callback(self._over)
         if program.kind != "late":
-            # That one stands idle until its service comes.
+            # That one is idle until its service comes.
             self._busy += 1
             task.add_done_callback(self._no_longer_busy)
 

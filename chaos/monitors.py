@@ -41,7 +41,7 @@ class Sampler:
             await asyncio.sleep(_SAMPLE_SECONDS)
 
     def _connections(self) -> dict[str, Any]:
-        """Of Postgres and RabbitMQ; none where they can't be asked."""
+        """Of Postgres and RabbitMQ; none where they cannot be asked."""
         counts: dict[str, Any] = {}
         with (
             contextlib.suppress(psycopg.Error),

@@ -193,7 +193,7 @@ class Programs:
         return [fan, *self._work(1, 2)]
 
     def killer(self) -> Program:
-        """One whose task kills the process that it runs in, until it stands in the dead letters."""
+        """One whose task kills the process that it runs in, until it is a dead letter."""
         self._number += 1
         self._blocks = 0
         fan = self._block("fan", branches=[])

@@ -48,7 +48,7 @@ class HostileHandler:
         self.port = self._server.add_insecure_port("127.0.0.1:0")
 
     async def start(self, channel: grpc.aio.Channel) -> None:
-        """Serves, and registers for good."""
+        """Serves, and registers permanently."""
         await self._server.start()
         request = handler_registry_service_pb2.RegisterHandlerRequest(
             service_name=SERVICE,

@@ -51,7 +51,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Programs of tests that call make are told nothing of the make that runs the tests.
 for _name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
     os.environ.pop(_name, None)
-# Nor do the examples talk to a model that whoever runs the tests pays for.
+# Nor do the examples call a model that costs money.
 for _name in [name for name in os.environ if name.startswith("OPENAI_")]:
     os.environ.pop(_name)
 
@@ -113,7 +113,7 @@ POSTGRES_VERSIONS = ["bundled-16", *(["system-15"] if _has_system_postgres() els
 
 @pytest.fixture(autouse=True)
 def _clean_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings of whoever runs the tests do not reach them."""
+    """They get no settings of the person who runs the tests."""
     for name in list(os.environ):
         if name.startswith("WAYSTATION_"):
             monkeypatch.delenv(name)

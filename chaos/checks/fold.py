@@ -6,7 +6,7 @@ Json = Any
 
 
 class Unfoldable(Exception):
-    """An operation can't be applied where it stands."""
+    """An operation cannot be applied where it stands."""
 
 
 def fold(history: list[dict[str, Any]]) -> dict[str, Any]:

@@ -62,7 +62,7 @@ async def delete_queue(world: World, params: Params, hold: Hold) -> Bite:
 
 async def purge_queue(world: World, params: Params, hold: Hold) -> Bite:
     """What was not acknowledged is returned to the queue, and the queue emptied, until it held
-    something. Routers would take it at once, so they stand still meanwhile."""
+    something. Routers would take it at once, so they are stopped meanwhile."""
     lost = 0
     url = world.system.rabbitmq.amqp_url
     routers = [name for name in world.system.names if name.startswith("router-")]

@@ -24,7 +24,7 @@ async def lose_registration(world: World, params: Params, hold: Hold) -> Bite:
         end = time.monotonic() + _SEEN_SECONDS
         while not lost and time.monotonic() < end:
             ports = await asyncio.to_thread(registered_ports, world.system.client_addresses[0])
-            # None at all: the API can't be asked now.
+            # None at all: the API cannot be asked now.
             lost = bool(ports) and port not in ports
             await asyncio.sleep(0.3)
     finally:

@@ -310,11 +310,11 @@ MUTANTS = (
     ),
     Mutant(
         "the_copy_proves_itself",
-        "A result is not dropped as a duplicate on the word of a router's copy alone",
+        "A result is not dropped as a duplicate because of a router's copy alone",
         COMMITTER,
         (
             (
-                "            # as a duplicate, or called again, on the word of a copy alone.\n"
+                "            # duplicate, or called again, because of a copy alone.\n"
                 "            return False\n",
                 "            pass\n",
             ),

@@ -184,7 +184,7 @@ async def test_why_a_parked_delivery_is_not_called(api: Api) -> None:
     assert "no endpoint of claims could be called" in (await why())[0]
     (handler,) = await api.store.registry.handlers()
     router = new_id()
-    # One that can't be called, and one that does not host what it announces.
+    # One that cannot be called, and one that does not host what it announces.
     for reachable, trouble in (
         (False, "circuit open"),
         (True, "returned UNIMPLEMENTED for claim_validator"),

@@ -143,7 +143,7 @@ async def test_every_task_is_called_as_then_and_nothing_is_written(
         assert call.deadline.seconds
         marker, _, event_id, task_id = call.idempotency_key.split(":")
         assert (marker, event_id, task_id) == ("replay", call.event.event_id, call.task_id)
-    # Each time under other keys: what answers from a cache by key answers anew.
+    # Each time under other keys: what answers from a cache by key answers again.
     keys = {call.idempotency_key for call in tasks.calls}
     await replay(api, "o-1")
     assert len({call.idempotency_key for call in tasks.calls}) == 2 * len(keys)

@@ -60,7 +60,7 @@ async def test_a_renamed_tasks_deliveries_become_dead_letters_and_new_workflows_
     api: Api = await serve(WAYSTATION_RETIRE_AFTER_SECONDS="1")
     made = await api.handlers.RegisterHandler(register(tasks=[spec("old")]))
     await parked(api, "w-1")
-    # The same endpoint, deployed anew.
+    # The same endpoint, deployed again.
     await api.handlers.RegisterHandler(register(tasks=[spec("new")], service_version="2"))
     letter = (await eventually(lambda: dead(api), timeout=30))["w-1"]
     assert (letter.task_id, letter.error.reason) == ("old", "TASK_RETIRED")

@@ -1,4 +1,4 @@
-"""Postgres can't do its work for a while: nobody's attempt, and everything ends well afterwards."""
+"""Postgres cannot do its work for a while: nobody's attempt, and everything ends well afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every broker promises, whoever keeps it.
+"""What every broker promises.
 
 Named exemptions of the in-process broker, all for want of an outside: nothing is ever RETURNED,
 nothing undecodable can arrive, and no connection breaks (see `test_amqp.py`).

@@ -1,4 +1,4 @@
-"""A broker that the engine can't stand on is refused in words, when it is met."""
+"""A broker that the engine cannot stand on is refused in words, when it is met."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class Process:
         return await self.decisions.under_lock(decide, key=1, request=request)
 
     async def told(self) -> list[str]:
-        """The events that the broker was told of."""
+        """The events that were announced to the broker."""
         await self.relay.close()
         return self.broker.announced
 

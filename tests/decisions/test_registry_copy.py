@@ -37,7 +37,7 @@ async def test_a_retired_task_gets_nothing_and_its_spec_is_known_still() -> None
     copy = RegistryCopy(cast(RegistryStore, Registry()), look_every=1.0)
     await copy.refresh()
     assert copy.resolve("claim.filed", "claim") == (ELSEWHERE, STAYS)
-    # Its endpoint declares it all the same.
+    # Its endpoint declares it anyway.
     assert copy.live_tasks() == [STAYS]
     assert copy.task("gone") is GONE, "what it has in call goes by its spec"
     assert copy.task("unknown") is None

@@ -466,7 +466,7 @@ def test_any_life_keeps_its_books(steps: list[tuple[Any, ...]], resolves: bool) 
 
 
 def test_the_naive_join_fires_once_in_any_order() -> None:
-    """Every branch marks itself done; whoever sees all of them done raises the next event. All
+    """Every branch marks itself done; the one that sees all of them done raises the next event. All
     compute from the same version; the rule makes those that lost look again."""
     branches = [replace(STRICT, task_id=f"branch-{n}") for n in range(5)]
     world = World({"done": []})

@@ -37,7 +37,7 @@ PERMANENT = AttemptError("TASK_FAILURE", "BROKEN", "it is broken", permanent=Tru
 RETRYABLE = AttemptError("UNAVAILABLE", "BUSY", "later")
 
 COLUMNS = ["ACTIVE", "WAITING", "COMPLETED", "FAILED", "FAILED for good", "CANCELLED"]
-"""FAILED by a dead letter, which may be retried; FAILED for good by a task, without one."""
+"""FAILED by a dead letter, which may be retried; FAILED permanently by a task, without one."""
 
 # What comes of it, the status after it, the delivery's row after it, and the events raised.
 # "+" before a type: delivered though the instance has ended.

@@ -27,7 +27,7 @@ OPERATIONS = st.lists(operations(), max_size=6)
 
 
 class Mismatch(Exception):
-    """The model's word for an operation that can't be done."""
+    """The model's word for an operation that cannot be done."""
 
 
 def model(data: Any, operation: Operation) -> Any:

@@ -181,7 +181,7 @@ def test_a_delayed_event_that_expires_first_never_comes() -> None:
 def test_an_open_workflow_fails_at_its_deadline() -> None:
     world = World(deadline=60.0)
     world.handle(world.first, A, NOTHING)
-    # A deadline moves nothing: whoever waits for it is to hear that it stands still.
+    # A deadline moves nothing: whoever waits for it is to hear that it is idle.
     assert world.instance.idle is not None
     world.pass_time(60)
     world.fire_due()

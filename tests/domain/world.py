@@ -316,7 +316,7 @@ class World:
             assert after.status.is_open
             assert commit.dead_letters_retried
         else:
-            # A FAILED one that may go on still hears of its waits and groups; that is held.
+            # A FAILED one that may go on still learns of its waits and groups; that is held.
             assert all(
                 event.after_end or (before.status is Status.FAILED and before.dead_letters)
                 for event in commit.raised
@@ -364,7 +364,7 @@ class World:
         assert not [place for place, times in finals.items() if times > 1]
 
     def _check_groups(self) -> None:
-        """What each group waits for, counted anew from everything that says where it belongs."""
+        """What each group waits for, counted again from everything that says where it belongs."""
         instance = self.instance
         if instance.status in (Status.COMPLETED, Status.CANCELLED):
             assert not instance.groups

@@ -1,4 +1,4 @@
-"""A server that can't work as it is told says all that is wrong at once: settings, Postgres and RabbitMQ."""
+"""A server that cannot work as it is told says all that is wrong at once: settings, Postgres and RabbitMQ."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SERVERS = ["api", "router"]
 
 @pytest.fixture(scope="module")
 def unfit() -> Iterator[str]:
-    """A database that can't hold every text, nor keep what it has confirmed."""
+    """A database that cannot hold every text, nor keep what it has confirmed."""
     with PostgresServer() as server:
         with psycopg.connect(server.dsn(), autocommit=True) as connection:
             connection.execute(

@@ -1,4 +1,4 @@
-"""A service is deployed anew: a call in flight at the old address counts, new ones go to the new one,
+"""A service is deployed again: a call in flight at the old address counts, new ones go to the new one,
 and a task that has another name now leaves dead letters and holds nothing up."""
 
 import asyncio

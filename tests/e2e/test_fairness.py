@@ -1,4 +1,4 @@
-"""Nobody is kept waiting for good: not by one workflow type that floods, not by what goes first, and not by
+"""Nobody is kept waiting permanently: not by one workflow type that floods, not by what goes first, and not by
 an instance that feeds itself. Counted in events, not in seconds."""
 
 import asyncio

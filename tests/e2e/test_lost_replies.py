@@ -31,7 +31,7 @@ FAILURES = 2
 async def test_75_workflows_end_though_replies_to_claims_and_commits_were_lost(
     start_parts: StartParts, database_url: str
 ) -> None:
-    """No router is started anew, and nothing stays leased to one that lives."""
+    """No router is started again, and nothing stays leased to one that lives."""
     parts = start_parts(routers=0)
     moody = Moody(parts, parts.folder)
     await asyncio.to_thread(moody.start)

@@ -31,7 +31,7 @@ async def test_poison_is_dead_lettered_and_its_neighbours_lose_no_attempt(
         assert failed.result().status == "FAILED"
         (letter,) = await Operator(system.address).open_dead_letters(poison.id)
         assert (letter.task_id, letter.attempts) == ("poison", 2)
-        # The first death costs no attempt, and nothing is called in vain.
+        # The first death costs no attempt, and nothing is called without effect.
         assert len(moody.seen(poison.id)) == 3
         for neighbour in neighbours:
             done = await client.wait(neighbour.id, timeout=60)

@@ -78,7 +78,7 @@ async def none_live(database_url: str) -> bool:
 
 
 async def handled(client: Client, **by: str) -> None:
-    """Each of these events is handled by one of these versions; none stands idle."""
+    """Each of these events is handled by one of these versions; none is idle."""
     for event_type, versions in by.items():
         done = await client.run("rolling", {"raise": f"step.{event_type}"}, timeout=60)
         assert done.status == "COMPLETED", (event_type, (await client.explain(done.id)).summary)

@@ -309,7 +309,7 @@ def _check_outcomes(story: Story, witness: Witness) -> None:
 
 
 def _check_counts(story: Story) -> None:
-    """P7: the counters that say whether an instance stands still are true."""
+    """P7: the counters that say whether an instance is idle are true."""
     head = story.head
     assert not story.timed & story.outbox
     assert head.unsettled == len(story.open_events), "P7: unsettled"
@@ -326,7 +326,7 @@ def _check_counts(story: Story) -> None:
 
 
 def _check_groups(story: Story) -> None:
-    """S6: what each group that has not fired waits for, counted anew."""
+    """S6: what each group that has not fired waits for, counted again."""
     head = story.head
     if head.status in (COMPLETED, CANCELLED):
         assert not head.groups

@@ -39,7 +39,7 @@ class SteppedLoop(asyncio.SelectorEventLoop):
         raise AssertionError("the system does not come to rest")
 
     def advance(self, seconds: float) -> None:
-        """Moves time in one leap: whoever slept wakes once, as after a pause of the whole process."""
+        """Moves time in one leap: sleepers wake once, as after a pause of the whole process."""
         self._now += seconds
         self.settle()
 

@@ -71,7 +71,7 @@ DEAD_ROUTER = new_id()
 
 
 class NoBroker:
-    """Nobody is told anything: what counts is what is written."""
+    """Nothing is announced: only what is written counts."""
 
     async def announce(self, batch: Any) -> list[Any]:
         return []

@@ -230,7 +230,7 @@ class Machine(RuleBasedStateMachine):
     @rule(index=INDEX, fields=answers(), fails=st.booleans())
     def end_pending(self, index: int, fields: dict[str, Any], fails: bool) -> None:
         key = _one(self.system.ledger.pending, index)
-        # Whoever completes knows no context.
+        # A completion is computed from no context.
         answer = None if fails else self._answer({**fields, "counts": False})
         self.system.complete(key, answer)
         self.look()
@@ -293,7 +293,7 @@ class Machine(RuleBasedStateMachine):
         elif how == "away":
             fault = unavailable()
         else:
-            # Whoever waits while it has a lock would keep the whole test waiting.
+            # A wait under a lock would stop the whole test.
             fault = held(after=how == "slower" and not name.startswith("locked"))
             name = name.removesuffix(".exit")
         self.router(of).script.next(name, fault)

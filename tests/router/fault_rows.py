@@ -72,7 +72,7 @@ async def announced(world: World) -> None:
 
 
 async def untold(world: World) -> None:
-    """Events that nobody was told of."""
+    """Events that were never announced."""
     await world.engine.store.start([a_start() for _ in range(3)])
 
 

@@ -17,7 +17,7 @@ from waystation_router.ledger import Ledger
 
 
 class Queue:
-    """Hands out one message, anew whenever it has been acked, until it was twice."""
+    """Hands out one message, again whenever it has been acked, until it was twice."""
 
     def __init__(self) -> None:
         self.acked: list[Any] = []
@@ -41,7 +41,7 @@ class Queue:
 
 
 async def test_a_fault_in_taking_events_in_hand_keeps_none_of_them() -> None:
-    """The outbox has them: announced again they are loaded anew, and the window is not full of them."""
+    """The outbox has them: announced again they are loaded again, and the window is not full of them."""
 
     class Store:
         loads = 0

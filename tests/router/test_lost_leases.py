@@ -30,7 +30,7 @@ def attempts_of(whole: WholeRouter) -> list[int]:
 async def test_what_a_claim_leased_whose_answer_was_lost_is_called(
     whole: WholeRouter, fault: Fault
 ) -> None:
-    """(a): the rows are leased to a router that lives and never heard of them."""
+    """(a): the rows are leased to a router that lives and never learned of them."""
     await whole.register(task())
     whole.endpoints.on_call = fails_twice
     # Two sweeps claim: of due deliveries, and of suspects.

@@ -1,4 +1,4 @@
-"""What a router announces, and what it brings back that was never announced, or in vain."""
+"""What a router announces, and what it brings back that was never announced, or without effect."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ async def test_what_is_due_is_announced_again(whole: WholeRouter) -> None:
 async def test_an_event_that_was_never_announced_is_found_by_the_sweep(whole: WholeRouter) -> None:
     await whole.register(task("first"))
     whole.endpoints.on_call = goes_on
-    # Not before: what a broker that begins may have lost is announced anew in any case.
+    # Not before: what a broker that begins may have lost is announced again in any case.
     await whole.start()
 
     async def brought_back() -> int:

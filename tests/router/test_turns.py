@@ -1,4 +1,4 @@
-"""Many that contend for one instance: each waits for the turn, and is not called in vain meanwhile."""
+"""Many that contend for one instance: each waits for the turn, and is not called without effect meanwhile."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ async def test_others_are_called_meanwhile_and_a_new_process_is_not_what_the_old
             assert isinstance(await pool.call("claims", request("echo", str(number)), 5), Answered)
         assert len(well.calls) == 6
 
-        # Registered anew at the same address.
+        # Registered again at the same address.
         pool.update([replace(registration(first, *tasks), handler_id="anew")])
         assert isinstance(await pool.call("claims", request("echo"), 5), Answered)
         assert hanging.calls[-1].task_id == "echo"

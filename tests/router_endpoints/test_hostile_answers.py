@@ -143,7 +143,7 @@ async def test_an_answer_that_is_not_understood_is_no_success(
 async def test_a_message_of_results_without_names_breaks_its_stream_only(
     pool: EndpointDirectory,
 ) -> None:
-    """It can't be said whose they are: the calls on it are cut."""
+    """It cannot be said whose they are: the calls on it are cut."""
 
     async def many(messages: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
         async for _ in messages:

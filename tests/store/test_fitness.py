@@ -1,4 +1,4 @@
-"""A database on which the promises can't be kept is refused at the start, all faults at once."""
+"""A database on which the promises cannot be kept is refused at the start, all faults at once."""
 
 from __future__ import annotations
 

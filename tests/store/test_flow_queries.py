@@ -34,7 +34,7 @@ async def every_portion(
 
 
 async def some_claims(engine: Engine) -> None:
-    """Three instances: two read well, one of them written by; the third fails twice for good."""
+    """Three instances: two read well, one of them written by; the third fails twice permanently."""
     reader = task("reader")
     for number in range(2):
         _, event = await engine.started({"n": number})

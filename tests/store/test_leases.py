@@ -77,7 +77,7 @@ async def test_the_attempt_that_a_suspects_claim_recorded_is_taken_back(engine: 
 
 
 async def test_only_the_lease_that_was_seen_is_given_back(engine: Engine) -> None:
-    """It may have ended meanwhile, and the same delivery be leased anew, to the same router."""
+    """It may have ended meanwhile, and the same delivery be leased again, to the same router."""
     event = await ready(engine, "a")
     await engine.store.claim_deliveries(ROUTER, 10, ["a"], suspects=False)
     _, (seen,) = await engine.store.leased(ROUTER, limit=10)

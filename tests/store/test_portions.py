@@ -248,7 +248,7 @@ async def test_a_change_of_endpoints_wakes_what_was_parked_before_it_once(engine
 async def test_what_a_dead_router_left_is_brought_back_in_portions(
     engine: Engine, what: str
 ) -> None:
-    """The router is forgotten with the last one: whoever looks next finds what is left."""
+    """The router is forgotten with the last one: the next look finds the rest."""
     dead = new_id()
     await engine.store.heartbeat(dead, "default", "host", 10.0, RouterReport(0, 0, {}))
     await engine.rows("UPDATE routers SET lease_until = now() - interval '1 s'")

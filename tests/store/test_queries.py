@@ -37,7 +37,7 @@ from waystation_domain.model import Delivery, DeliveryState, OnFailure, Result
 from waystation_domain.operations import Operation
 
 BIG = Operation("/big", "set", "".join(random.Random(7).choices(ascii_letters, k=700_000)))
-"""What can't be compressed to less than half a portion."""
+"""What cannot be compressed to less than half a portion."""
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ class Databases:
         return dsn
 
     def give_back(self, dsn: str) -> None:
-        """Whoever took it is done with it."""
+        """Its user has finished with it."""
         made = self._made.pop(dsn)
         try:
             with psycopg.connect(dsn, autocommit=True) as connection:

@@ -91,7 +91,7 @@ class Scene:
 
     @contextlib.asynccontextmanager
     async def never_announced(self) -> AsyncIterator[None]:
-        """Now and then a workflow whose first event nobody is told of: it waits in the outbox until
+        """Now and then a workflow whose first event is never announced: it waits in the outbox until
         somebody looks there."""
         settings = {
             "WAYSTATION_FAILPOINTS": "announce.before=sleep(600);catch_ups_due.before=sleep(600)"

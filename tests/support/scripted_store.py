@@ -3,7 +3,7 @@ that a test decides which of its calls fail, how, and on which side of their eff
 
     script = Script()
     store = script.wrap(PostgresEngineStore(pool))
-    script.on("claim_deliveries", reply_lost(), calls=1)     # written, but the caller hears of an outage
+    script.on("claim_deliveries", reply_lost(), calls=1)     # written, but the caller learns of an outage
     script.on("commit", unavailable(), calls=range(1, 4))    # three calls that do nothing
     script.on("load", broken(RuntimeError("a fault of ours")))
     gate = script.on("commit", held(after=True), calls=1)    # written, and the answer is on its way until...
@@ -68,7 +68,7 @@ def unavailable() -> Fault:
 
 
 def reply_lost() -> Fault:
-    """Executed; the caller hears that the database can't be reached."""
+    """Executed; the caller hears that the database cannot be reached."""
     return Fault("reply lost", after=True, raises=_outage)
 
 
@@ -78,7 +78,7 @@ def broken(error: BaseException, *, after: bool = False) -> Fault:
 
 
 def held(*, after: bool = False, then: BaseException | None = None) -> Fault:
-    """Waits until the test calls `open()`; without that it is frozen for good."""
+    """Waits until the test calls `open()`; without that it is frozen permanently."""
     raises = None if then is None else lambda: then
     return Fault("held", after=after, raises=raises, gated=True)
 

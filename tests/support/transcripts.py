@@ -40,7 +40,7 @@ class Step:
 
 
 def read_steps(document: str) -> list[Step]:
-    """The steps of a transcript in order. Raises ValueError for a block that can't be played."""
+    """The steps of a transcript in order. Raises ValueError for a block that cannot be played."""
     steps: list[Step] = []
     kind = argument = None
     for number, line in enumerate(document.splitlines(), start=1):

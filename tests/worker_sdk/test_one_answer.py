@@ -62,7 +62,7 @@ class Claim(BaseModel):
 
 
 class Hostile:
-    """A value of the task's own that can't be written down."""
+    """A value of the task's own that cannot be written down."""
 
     def __str__(self) -> str:
         raise PanicException("not even its name")

@@ -1,4 +1,4 @@
-"""Groups, times and results that follow: what a task says of them, and what it can't say."""
+"""Groups, times and results that follow: what a task says of them, and what it cannot say."""
 
 from __future__ import annotations
 

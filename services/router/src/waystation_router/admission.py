@@ -1,4 +1,4 @@
-"""What is done with an event that was taken in hand: its tasks are fixed, and called."""
+"""Admits an event that was taken in hand: fixes its tasks, and has them called."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 class Admission:
-    """Admits events; `submit` is called with those that have something to be committed first."""
+    """Admits events; `submit` gets those with something to commit first."""
 
     def __init__(
         self, registry: RegistryCopy, calls: Calls, submit: Callable[[Handling], None]
@@ -27,7 +27,7 @@ class Admission:
         self._submit = submit
 
     def admit(self, handling: Handling, *, suspect: bool) -> None:
-        """Fixes the event's tasks as the registry has them now, and has them called."""
+        """Fixes the event's tasks by the current registry, and has them called."""
         event, instance = handling.event, handling.state.instance
         handling.tasks = self._registry.resolve(event.event_type, instance.workflow_type)
         handling.generation = self._registry.generation
@@ -36,7 +36,7 @@ class Admission:
             self._submit(handling)
             return
         if event.expires_at is not None and not suspect:
-            # Leased or given up first, by the database's clock; the commit has its tasks called.
+            # Leased or expired first, by the database's clock; the commit has its tasks called.
             handling.holds = True
             self._submit(handling)
             return

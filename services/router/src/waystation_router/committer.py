@@ -1,8 +1,7 @@
-"""From outcomes to commits: takes what is there, decides, writes it as one statement, tells everyone.
+"""From outcomes to commits: takes what was submitted, decides, writes it as one statement, announces it.
 
-Two workers overlap, so that one batch is decided while another is written; an instance is in one
-batch at a time. What the fast form does not write is decided again under the instance's lock, alone
-(`locked_commits`).
+Two workers overlap, so that one batch is decided while another is written; an instance is in one batch at a
+time. What the fast form does not write is decided again under the instance's lock, alone (`locked_commits`).
 """
 
 from __future__ import annotations
@@ -30,15 +29,15 @@ log = structlog.get_logger(__name__)
 
 WORKERS = 2
 LOCKED_AT_ONCE = 4
-"""Each holds a connection: the batches, the loads and the lease need theirs too."""
+"""Each holds a connection: loads and the lease need some too."""
 FAILURES_OF_A_BATCH = 4
-"""In a row; by then the probe would have met what holds up everybody."""
+"""Tries in a row; by then the probe would have noticed an outage."""
 LONGEST_PAUSE = 30.0
-"""Between two tries of a commit that fails for no outage."""
+"""Between two tries of a commit that fails without an outage."""
 
 
 class Committer:
-    """Commits what is submitted. `start` its workers; `close` when nothing more will come."""
+    """Commits what is submitted. `start` starts its workers; `close` when nothing more will be submitted."""
 
     def __init__(
         self,
@@ -82,14 +81,14 @@ class Committer:
         self._slow: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        # A batch that one of them had in hand would be in no other hands.
+        # A batch of a worker that ended would be in nobody's hands.
         self._workers = [
             run_loop(f"commit {at}", self._work, again=False, ends=True)
             for at in range(1, WORKERS + 1)
         ]
 
     def submit(self, handling: Handling) -> None:
-        """Something of this event is to be written: a result, a row, or that no task handles it."""
+        """There is something to write of this event: a result, a row, or that no task handles it."""
         self._queue.put(handling)
 
     @property
@@ -102,7 +101,7 @@ class Committer:
         return self._conclusions.results
 
     def has(self, handling: Handling) -> bool:
-        """Whether something of this event is about to be written, so that nobody knows where it stands."""
+        """Whether something of this event is about to be written, so that its state is not known."""
         return self._queue.has(handling)
 
     async def close(self) -> None:
@@ -120,7 +119,7 @@ class Committer:
             await self._commit(portions)
 
     async def _commit(self, portions: Sequence[Portion]) -> None:
-        """The fast form for all that it may do; the rest goes on alone, behind this batch."""
+        """The fast form, for everything that can use it; the rest is committed alone, after this batch."""
         done: Sequence[Portion] = ()
         try:
             fast = [portion for portion in portions if self._decide(portion)]
@@ -129,8 +128,8 @@ class Committer:
                 done = [portion for portion in fast if portion.state.instance.key in keys]
                 self._go_on(done)
         except Exception:
-            # A fault here must not end the router's work: what was in the batch is still in hand
-            # and is decided again under its locks, by which time the log has the reason.
+            # A fault here must not end the router's work: the batch is still in hand and is decided again
+            # under its locks; the log has the reason.
             log.exception("commit_failed")
         for portion in portions:
             if portion in done:
@@ -141,7 +140,8 @@ class Committer:
                 task.add_done_callback(self._slow.discard)
 
     def _go_on(self, done: Sequence[Portion]) -> None:
-        """What follows from these commits here, and for others: what is continued here is not announced."""
+        """The consequences of these commits here and elsewhere: events that are continued here are not
+        announced."""
         continued: frozenset[str] = frozenset()
         try:
             self._conclusions.of(done)
@@ -167,7 +167,7 @@ class Committer:
             self._queue.free(portion)
 
     def _decide(self, portion: Portion) -> bool:
-        """Decides by what is known here; False where that may not be enough."""
+        """Decides from what is known here; False if that may not be enough."""
         state = portion.state
         instance = state.instance
         generation = self._registry.generation
@@ -182,7 +182,7 @@ class Committer:
                     for call in handling.calls.values()
                 )
                 or (handling.facts.in_outbox and handling.generation != generation)
-                # Its rows may be in other hands, which the instance's revision does not show.
+                # Another router may have its rows, which does not change the instance's revision.
                 or not (handling.facts.in_outbox or held)
             ):
                 return False
@@ -207,15 +207,15 @@ class Committer:
         ]
         commit = draft.commit()
         if commit.is_empty:
-            # Nothing would be sent that could prove the copy wrong, and a result must not be dropped
-            # as a duplicate, or called again, on the word of a copy alone.
+            # Nothing would be sent that could prove the copy wrong, and a result must not be dropped as a
+            # duplicate, or called again, because of a copy alone.
             return False
         portion.commit = commit
         return True
 
     async def _write(self, fast: Sequence[Portion]) -> frozenset[int]:
-        """Writes the batch; answers with the keys of those that are done. None are when Postgres
-        refuses the batch: it is taken apart under locks."""
+        """Writes the batch; returns the keys of what is done. None if Postgres refuses the batch: its parts
+        are committed under locks."""
         commits = [portion.commit for portion in fast if portion.commit is not None]
         generation = self._registry.generation
         done: frozenset[int] = frozenset()
@@ -226,12 +226,13 @@ class Committer:
                 written = await self._store.commit(commits, generation=generation)
                 self._went_through()
             except StoreUnavailable as error:
-                # Whether it was written is unknown, so it is repeated as it is, ids and all.
+                # Whether it was written is unknown, so it is repeated unchanged, with the same ids.
                 unknown = True
                 failures += 1
                 await self._pause(error, failures)
                 if failures >= FAILURES_OF_A_BATCH and self._contact.answers:
-                    # Others write meanwhile, so something in here is the matter: each goes alone.
+                    # Others can write meanwhile, so something in this batch is at fault: each instance is
+                    # committed alone.
                     log.error(
                         "batch_taken_apart", error=str(error.__cause__), instances=len(commits)
                     )
@@ -252,11 +253,11 @@ class Committer:
         return done
 
     async def _commit_locked(self, portion: Portion) -> None:
-        """The second form, until it goes through."""
+        """The second form, until it succeeds."""
         failures = 0
         while True:
             try:
-                # Its place is free while it waits: a fault of one instance keeps no others waiting.
+                # Its place is free while it waits: a fault of one instance delays no others.
                 async with self._locks:
                     portion.commit, portion.touched = await self._locked.commit(
                         portion.state.instance.key, portion.handlings
@@ -270,7 +271,7 @@ class Committer:
             return
 
     async def _pause(self, error: StoreUnavailable, failures: int) -> None:
-        """What is to be written stays in hand until the database takes it."""
+        """What is to be written stays in hand until the database accepts it."""
         self._retries.failed(error, waiting=len(self._queue))
         self._contact.failed(error)
         await asyncio.sleep(wait_before(failures))

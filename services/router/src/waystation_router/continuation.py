@@ -24,7 +24,7 @@ from waystation_router.portions import Portion
 log = structlog.get_logger(__name__)
 
 MOST_BUFFERED = 100
-"""Messages that wait in this process: with more, the queue is served first. One load takes so many."""
+"""Messages that wait in this process: with more, the queue is served first. One load takes that many."""
 MOST_OF_A_COMMIT = 8
 """Events of one commit. A wider fan-out is shared with the other routers of the pool."""
 MORE_THAN_OTHERS = 1.25
@@ -33,11 +33,8 @@ CALLS_TO_SPARE = 16
 
 
 class Continuation:
-    """Decides which events are handled here, and takes them in hand.
-
-    `unacknowledged`: messages of this router that are not acknowledged yet; `buffered`: of them, those that
-    were not looked at yet.
-    """
+    """Decides which events are handled here, and takes them in hand. `unacknowledged`: messages that this
+    router holds; `buffered`: those of them that were not processed yet."""
 
     def __init__(
         self,
@@ -61,11 +58,11 @@ class Continuation:
         self._calls_in_flight = calls_in_flight
         self._in_hand: set[str] = set()
         self.events = 0
-        """Continued since the start."""
+        """Number of events continued since the start."""
 
     def continue_with(self, portions: Sequence[Portion]) -> frozenset[str]:
-        """Takes what these commits raised in hand, as far as that is right; answers with the ids. All others
-        are to be announced."""
+        """Takes the events of these commits in hand, as far as the rules allow; returns their ids. All others
+        must be announced."""
         taken: list[str] = []
         if self._enabled and self._is_not_busier_than_others():
             room = self._room()
@@ -94,7 +91,7 @@ class Continuation:
     def _room(self) -> int:
         if self._buffered() > MOST_BUFFERED:
             return 0
-        # With a window that fills, messages wait in the queue, and higher levels may be among them.
+        # While the window fills, messages wait in the queue, and higher levels may be among them.
         return self._most_in_hand - self._unacknowledged() - len(self._in_hand)
 
     def _has_others(self) -> bool:
@@ -117,7 +114,7 @@ class Continuation:
         handling = self._ledger.open(
             event, state, EventFacts(True, announcements=1), state.instance.revision
         )
-        # In the place of a message, which is acknowledged once its event is settled or leased.
+        # Instead of a message; it is released once its event is settled or leased.
         handling.messages.append(Message((event_id, 0), 1, self._over))
         self._in_hand.add(event_id)
         try:

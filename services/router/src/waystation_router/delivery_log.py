@@ -1,8 +1,5 @@
-"""A line of log for each delivery, as long as they are few: at a thousand a second the lines would cost more
-than reading them is worth.
-
-What failed, and what came twice, always has its line.
-"""
+"""One line of log for each delivery, while they are few: at a thousand a second the lines would cost more
+than they are worth. Failures and repeated results always have their line."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ LINES_EACH_SECOND = 20
 
 
 class DeliveryLog:
-    """Writes them. What is left out of a second is counted in a line at its end."""
+    """Writes them. Lines that are left out of a second are counted in a line at its end."""
 
     def __init__(self) -> None:
         self._lines = 0
@@ -27,7 +24,7 @@ class DeliveryLog:
         self._second: asyncio.TimerHandle | None = None
 
     def concluded(self, handling: Handling, call: DeliveryCall, verdict: Verdict) -> None:
-        """A result was committed, or found to be there already."""
+        """A result was committed, or was committed before."""
         if self._second is None:
             self._second = asyncio.get_running_loop().call_later(1.0, self._end_second)
         worked = call.result is not None and isinstance(call.result.outcome, Reply)
