@@ -51,8 +51,8 @@ class OpenDeadLetter:
 
 
 def can_be_retried(status: Status, *, after_end: bool) -> bool:
-    """Whether an open dead letter of an instance in this status may be retried: what ended for good goes on
-    for nothing but events that its end raised."""
+    """Whether an open dead letter of an instance in this status may be retried: an instance that cannot
+    continue retries only events that its end raised."""
     return after_end or status.is_open or status is Status.FAILED
 
 

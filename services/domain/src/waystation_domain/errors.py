@@ -208,7 +208,7 @@ class DeadLetterResolved(FailedPrecondition):
 
 
 class VersionMismatch(WaystationError):
-    """The caller decided on an older version: read again and decide anew."""
+    """The caller decided on an older version: read again and decide again."""
 
     code = "ABORTED"
     reason = "VERSION_MISMATCH"
@@ -290,7 +290,7 @@ class NotYetAvailable(WaystationError):
 
 
 class TaskFault(WaystationError):
-    """A task's answer that can't take effect; the attempt fails for good."""
+    """A task's answer that cannot take effect; the attempt fails permanently."""
 
     code = "FAILED_PRECONDITION"
     reason = "RESPONSE_INVALID"

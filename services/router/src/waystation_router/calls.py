@@ -75,7 +75,7 @@ class Calls:
         self._pools = pools
         self.in_flight = 0
         self.place_freed = asyncio.Event()
-        """Set when a place becomes free; whoever waits for it clears it first."""
+        """Set when a place becomes free; the waiting loop clears it first."""
         self._idle = asyncio.Event()
         self._idle.set()
         self._loading: set[asyncio.Task[None]] = set()

@@ -240,7 +240,7 @@ class _CallStream:
         if call is None or call.future.done():
             return
         if result.WhichOneof("result") == call.kind:
-            # A message of its own: whoever keeps it does not keep the results of others.
+            # A message of its own, so that a kept result does not keep the others.
             answer = getattr(result, call.kind)
             own = type(answer)()
             own.CopyFrom(answer)

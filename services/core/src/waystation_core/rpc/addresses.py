@@ -57,7 +57,7 @@ def servers_of(*urls: str) -> tuple[tuple[str, int], ...]:
         named = parts.netloc.rpartition("@")[2]
         query = parse_qs(parts.query)
         for host in [*named.split(","), *",".join(query.get("host", [])).split(",")]:
-            # An invalid port is refused by whoever connects there.
+            # An invalid port is refused when it is dialled.
             with contextlib.suppress(ValueError):
                 one = urlsplit(f"//{host}")
                 if one.hostname and not unquote(one.hostname).startswith("/"):

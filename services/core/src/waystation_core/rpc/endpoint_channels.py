@@ -18,8 +18,8 @@ PLAIN_KEEPALIVE_MS = 330_000
 STREAM_KEEPALIVE_MS = 30_000
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
-"""Of a message of answers. What is larger, up to what is received, is refused by name; beyond that gRPC
-answers RESOURCE_EXHAUSTED by itself, which nothing tells from a handler that says so."""
+"""Bytes of a message of answers. A larger one is refused with a reason, up to the limit of gRPC, beyond which
+gRPC itself answers RESOURCE_EXHAUSTED, like a handler might."""
 _MAX_RECEIVED_BYTES = 2 * MAX_ANSWER_BYTES
 
 MAX_METADATA_BYTES = 256 * 1024

@@ -1,15 +1,15 @@
-"""Settings: one class per process, read once from `WAYSTATION_*`, all faults told at once.
+"""Settings: one class per process, read once from `WAYSTATION_*`, all faults reported at once.
 
     class ApiSettings(ServerSettings):
         api_port: int = 7400
 
     settings = read_settings(ApiSettings)   # raises BadSettings
 
-Settings that do not fit each other are faults too: `Settings.misfits`. What Postgres and the broker must
-be is asked of them by `rpc.process`, also where settings are wrong, as far as these tell where they are.
+Settings that do not fit each other are faults too: `Settings.misfits`. `rpc.process` also checks Postgres and
+the broker, even if other settings are wrong, as far as their addresses are known.
 
-Several processes share one environment, so names that belong to others are let pass; a name that
-is nearly one of this process's own is refused, because it was meant to be that one.
+Several processes share one environment, so names of other processes are ignored; a name that is nearly
+one of this process's own is refused, as it is probably misspelt.
 """
 
 from __future__ import annotations

@@ -199,8 +199,8 @@ ORDER BY w.id, w.after, h.sequence
 
 
 class PostgresQueryStore:
-    """Implements `ports.store.QueryStore`. What those who wait are told goes over the hot pool, with the
-    work that they wait for."""
+    """Implements `ports.store.QueryStore`. Reads for waiting clients use the hot pool, like the work that
+    they wait for."""
 
     def __init__(self, connections: Connections) -> None:
         self._pool = connections.questions

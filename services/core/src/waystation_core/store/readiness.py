@@ -20,12 +20,9 @@ LOG_AGAIN_SECONDS = 10.0
 async def wait_for_store(
     url: str, stopping: asyncio.Event, *, connections: int, lasting: bool
 ) -> bool:
-    """Returns True once the database has this release's schema, False when told to stop before.
-
-    A database that has no schema yet is waited for too: in any order of starting, `waystation
-    migrate` may come last. Raises WrongSchema for the schema of another release, UnfitDatabase as
-    `require_fit` does.
-    """
+    """Returns True once the database has this release's schema, False if stopped before. It also waits for a
+    database without a schema: servers may start in any order, and `waystation migrate` last. Raises
+    WrongSchema for the schema of another release, UnfitDatabase as `require_fit` does."""
     logged, logged_at = "", 0.0
     loop = asyncio.get_running_loop()
     while not stopping.is_set():

@@ -314,7 +314,8 @@ tasks = Table(
     _when("updated_at", default=True),
     # When catch-up looks once more, for commits that did not know the task yet; null: done.
     _when("catch_up_again_at", nullable=True),
-    # Retired tasks get no new deliveries. By `operator` for good, by `system` until it is declared again.
+    # Retired tasks get no new deliveries. By `operator` permanently, by `system` until they are declared
+    # again.
     _when("retired_at", nullable=True),
     Column("retired_by", Text),
     # Since when no live endpoint of its live service declares it.
@@ -355,8 +356,8 @@ requests = Table(
     Index("requests_created", "created_at"),
 )
 
-# What was announced before some time and may be lost, until all of it is due again. Bringing it back goes
-# through the outbox by key, in portions, and whoever comes next goes on where the last one stopped.
+# Announcements before some time that may be lost, until all of them are due again. They are brought back
+# through the outbox by key, in portions, and each call continues where the last one stopped.
 lost_announcements = Table(
     "lost_announcements",
     metadata,

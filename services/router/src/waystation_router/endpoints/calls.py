@@ -96,7 +96,7 @@ class EndpointCall:
         return carrier
 
     def _abandoned(self, outcome: asyncio.Future[CallOutcome]) -> None:
-        """Whoever awaited it was cancelled, and the future with it."""
+        """The task that awaited it was cancelled, and the future with it."""
         if outcome.cancelled():
             carrier = self.leave()
             if carrier is not None:
