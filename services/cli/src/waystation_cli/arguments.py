@@ -19,6 +19,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from waystation_cli import completion
 from waystation_cli.render.text import show_utc
 from waystation_domain.limits import LARGEST_INTEGER
 
@@ -32,7 +33,9 @@ JSON_HELP = "JSON object, @FILE, or - for standard input."
 WorkflowId = Annotated[
     str,
     typer.Argument(
-        metavar="WORKFLOW_ID", help="The workflow: its id, a unique beginning of it, or @last."
+        metavar="WORKFLOW_ID",
+        help="The workflow: its id, a unique beginning of it, or @last.",
+        autocompletion=completion.workflows,
     ),
 ]
 

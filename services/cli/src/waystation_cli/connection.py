@@ -77,7 +77,10 @@ def connected(address: str, as_json: bool) -> Iterator[Api]:
 
     A failure inside is printed on stderr, as text or as one JSON document, and exits with its code.
     """
-    with reporting_failures(as_json), grpc.insecure_channel(address, _options(address)) as channel:
+    with (
+        reporting_failures(as_json),
+        grpc.insecure_channel(address, channel_options(address)) as channel,
+    ):
         try:
             yield Api(
                 workflows=workflow_service_pb2_grpc.WorkflowServiceStub(channel),
@@ -111,7 +114,8 @@ def new_request_id() -> str:
     return str(uuid.uuid4())
 
 
-def _options(address: str) -> list[tuple[str, Any]]:
+def channel_options(address: str) -> list[tuple[str, Any]]:
+    """Of a channel to that address."""
     options: list[tuple[str, Any]] = []
     host = address.rpartition(":")[0].strip("[]")
     if host == "localhost" or host == "::1" or host.startswith(("127.", "unix")):

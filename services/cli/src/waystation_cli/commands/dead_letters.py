@@ -16,10 +16,10 @@ from waystation.v1.dead_letter_service_pb2 import (
     RetryDeadLetterRequest,
     RetryDeadLetterResponse,
 )
-from waystation_cli import arguments, ids
+from waystation_cli import arguments, completion, ids
 from waystation_cli.arguments import JSON_HELP, Utc
 from waystation_cli.commands.bulk_letters import Bulk
-from waystation_cli.commands.pages import Limit, Whole, gather
+from waystation_cli.commands.pages import Form, Limit, Output, Whole, gather
 from waystation_cli.connection import (
     CALL_SECONDS,
     DEFAULT_ADDRESS,
@@ -43,6 +43,7 @@ DeadLetterIds = Annotated[
         metavar="[DEAD_LETTER_ID]...",
         help="From `waystation dead-letters list`: whole, a unique beginning, or @last. Without one, all "
         "that match the options.",
+        autocompletion=completion.dead_letters,
     ),
 ]
 DryRun = Annotated[
@@ -51,10 +52,22 @@ DryRun = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 OfWorkflow = Annotated[
     list[str] | None,
-    typer.Option("--workflow", help="Only of this instance; may be repeated, like the next four."),
+    typer.Option(
+        "--workflow",
+        help="Only of this instance; may be repeated, like the next four.",
+        autocompletion=completion.workflows,
+    ),
 ]
-OfType = Annotated[list[str] | None, typer.Option("--type", help="Only of this workflow type.")]
-OfTask = Annotated[list[str] | None, typer.Option("--task", help="Only of this task.")]
+OfType = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--type", help="Only of this workflow type.", autocompletion=completion.workflow_types
+    ),
+]
+OfTask = Annotated[
+    list[str] | None,
+    typer.Option("--task", help="Only of this task.", autocompletion=completion.tasks),
+]
 OfEvent = Annotated[list[str] | None, typer.Option("--event-type", help="Only of this event type.")]
 WithReason = Annotated[list[str] | None, typer.Option("--reason", help="Only with this reason.")]
 Since = Annotated[
@@ -105,6 +118,7 @@ def list_dead_letters(
     ] = None,
     limit: Limit = 50,
     whole: Whole = False,
+    output: Output = Form.TEXT,
     utc: Utc = False,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
@@ -123,7 +137,10 @@ def list_dead_letters(
             lambda page: page.dead_letters,
             None if whole else limit,
         )
-    if as_json:
+    if output is Form.IDS:
+        for each in letters:
+            typer.echo(each.dead_letter_id)
+    elif as_json or output is Form.JSON:
         document.print_items(letters, more)
     else:
         dead_letters_view.print_dead_letters(letters, more)

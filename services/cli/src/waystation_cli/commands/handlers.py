@@ -17,8 +17,8 @@ from waystation.v1.handler_registry_service_pb2 import (
     UnregisterHandlerRequest,
     UnregisterHandlerResponse,
 )
-from waystation_cli import arguments, ids
-from waystation_cli.commands.pages import Limit, Whole, gather
+from waystation_cli import arguments, completion, ids
+from waystation_cli.commands.pages import Form, Limit, Output, Whole, gather
 from waystation_cli.connection import (
     CALL_SECONDS,
     DEFAULT_ADDRESS,
@@ -44,6 +44,7 @@ def list_handlers(
     service: Annotated[str | None, typer.Option(help="Only this service.")] = None,
     limit: Limit = 1000,
     whole: Whole = False,
+    output: Output = Form.TEXT,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
@@ -62,7 +63,10 @@ def list_handlers(
             lambda page: page.handlers,
             None if whole else limit,
         )
-    if as_json:
+    if output is Form.IDS:
+        for each in handlers:
+            typer.echo(each.handler_id)
+    elif as_json or output is Form.JSON:
         document.print_items(handlers, more)
     else:
         endpoints.print_handlers(handlers, more)
@@ -120,7 +124,12 @@ def register(
 @app.command()
 def unregister(
     handler_id: Annotated[
-        str, typer.Argument(metavar="HANDLER_ID", help="From `waystation handlers list`.")
+        str,
+        typer.Argument(
+            metavar="HANDLER_ID",
+            help="From `waystation handlers list`: whole, or a unique beginning.",
+            autocompletion=completion.handlers,
+        ),
     ],
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
@@ -141,7 +150,12 @@ def unregister(
 @app.command()
 def retire(
     task_id: Annotated[
-        str, typer.Argument(metavar="TASK_ID", help="From `waystation handlers list`.")
+        str,
+        typer.Argument(
+            metavar="TASK_ID",
+            help="From `waystation handlers list`.",
+            autocompletion=completion.tasks,
+        ),
     ],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     address: Address = DEFAULT_ADDRESS,

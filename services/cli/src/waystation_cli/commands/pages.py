@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -11,6 +12,20 @@ import typer
 _LARGEST_PAGE = 1000
 
 Limit = Annotated[int, typer.Option(min=1, help="Maximum number of items.")]
+
+
+class Form(enum.StrEnum):
+    """In which a list is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    IDS = "ids"
+
+
+Output = Annotated[
+    Form,
+    typer.Option("--output", "-o", help="json is --json; ids: one id on each line."),
+]
 Whole = Annotated[bool, typer.Option("--all", help="All items, without a limit.")]
 
 

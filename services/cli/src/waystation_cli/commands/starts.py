@@ -17,7 +17,7 @@ from waystation.v1.workflow_service_pb2 import (
     WaitWorkflowRequest,
     WaitWorkflowResponse,
 )
-from waystation_cli import arguments, ids
+from waystation_cli import arguments, completion, ids
 from waystation_cli.arguments import JSON_HELP, WorkflowId
 from waystation_cli.commands import start_many
 from waystation_cli.connection import (
@@ -37,7 +37,12 @@ from waystation_cli.render import document, outcomes
 _WAIT_SECONDS = 30.0
 
 WorkflowType = Annotated[
-    str, typer.Argument(metavar="WORKFLOW_TYPE", help="The type of the workflow to start.")
+    str,
+    typer.Argument(
+        metavar="WORKFLOW_TYPE",
+        help="The type of the workflow to start.",
+        autocompletion=completion.workflow_types,
+    ),
 ]
 Data = Annotated[str | None, typer.Option(help=f"The initial data: {JSON_HELP}")]
 Payload = Annotated[
@@ -90,7 +95,11 @@ Many = Annotated[
 def start(
     workflow_type: Annotated[
         str | None,
-        typer.Argument(metavar="WORKFLOW_TYPE", help="The kind of workflow to start."),
+        typer.Argument(
+            metavar="WORKFLOW_TYPE",
+            help="The kind of workflow to start.",
+            autocompletion=completion.workflow_types,
+        ),
     ] = None,
     data: Data = None,
     many: Many = None,

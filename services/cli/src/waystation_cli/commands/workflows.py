@@ -21,9 +21,9 @@ from waystation.v1.workflow_service_pb2 import (
     ListHistoryRequest,
     ListWorkflowsRequest,
 )
-from waystation_cli import arguments, ids
+from waystation_cli import arguments, completion, ids
 from waystation_cli.arguments import LARGEST_INT32, Utc, WorkflowId
-from waystation_cli.commands.pages import Limit, Whole, gather
+from waystation_cli.commands.pages import Form, Limit, Output, Whole, gather
 from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, AsJson, connected
 from waystation_cli.render import document, explanation, overview, workflow
 
@@ -40,7 +40,12 @@ class Status(enum.StrEnum):
 
 def list_workflows(
     workflow_type: Annotated[
-        list[str] | None, typer.Option("--type", help="Only this type; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--type",
+            help="Only this type; may be repeated.",
+            autocompletion=completion.workflow_types,
+        ),
     ] = None,
     status: Annotated[
         list[Status] | None,
@@ -49,6 +54,10 @@ def list_workflows(
     idle: Annotated[
         bool | None, typer.Option("--idle/--not-idle", help="Only idle workflows, or only others.")
     ] = None,
+    correlation_id: Annotated[
+        list[str] | None, typer.Option(help="Only with this correlation id; may be repeated.")
+    ] = None,
+    id_prefix: Annotated[str, typer.Option(help="Only ids that begin so.")] = "",
     since: Annotated[
         str | None,
         typer.Option(
@@ -63,6 +72,7 @@ def list_workflows(
     ] = None,
     limit: Limit = 50,
     whole: Whole = False,
+    output: Output = Form.TEXT,
     utc: Utc = False,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
@@ -73,6 +83,8 @@ def list_workflows(
         statuses=[f"WORKFLOW_STATUS_{each.name}" for each in status or []],
         created_after=arguments.moment(since),
         created_before=arguments.moment(until),
+        correlation_ids=correlation_id or [],
+        id_prefix=id_prefix,
     )
     if idle is not None:
         chosen.idle = idle
@@ -85,7 +97,10 @@ def list_workflows(
             lambda page: page.workflows,
             None if whole else limit,
         )
-    if as_json:
+    if output is Form.IDS:
+        for each in workflows:
+            typer.echo(each.workflow_instance_id)
+    elif as_json or output is Form.JSON:
         document.print_items(workflows, more)
     else:
         overview.print_workflows(workflows, more, all_meant=chosen == WorkflowFilter())

@@ -16,7 +16,7 @@ from waystation.v1.dead_letter_service_pb2 import (
 from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation_cli.render import names
 from waystation_cli.render.overview import print_more
-from waystation_cli.render.text import age, plain, stdout, table
+from waystation_cli.render.text import age, plain, shortened, stdout, table
 
 
 def print_dead_letters(letters: Sequence[DeadLetter], more: bool) -> None:
@@ -40,20 +40,27 @@ def print_dead_letters(letters: Sequence[DeadLetter], more: bool) -> None:
 
 
 def letter_table(letters: Sequence[DeadLetter]) -> Table:
-    """One line for each."""
-    rows = table("DEAD LETTER", "WORKFLOW", "TASK", "EVENT", "ATTEMPTS", "SINCE", "STATE", "CAUSE")
+    """One line for each; ids stay whole, and a narrow terminal has fewer columns."""
+    wide = stdout().width >= _WIDE
+    more = ("EVENT", "ATTEMPTS") if wide else ()
+    rows = table("DEAD LETTER", "WORKFLOW", "TASK", *more, "SINCE", "STATE", "CAUSE")
+    rows.columns[0].no_wrap = True
     for letter in letters:
+        facts = (plain(letter.event.event_type), str(letter.attempts)) if wide else ()
         rows.add_row(
             plain(letter.dead_letter_id),
             plain(letter.workflow_instance_id),
             plain(letter.task_id),
-            plain(letter.event.event_type),
-            str(letter.attempts),
+            *facts,
             age(letter.created_at),
             _state(letter),
-            Text(cause(letter), style="red"),
+            Text(shortened(cause(letter)), style="red"),
         )
     return rows
+
+
+_WIDE = 120
+"""Columns from which a list has room for all that is known."""
 
 
 def _state(letter: DeadLetter) -> str:

@@ -16,6 +16,7 @@ from waystation_cli.render.text import (
     age,
     length,
     plain,
+    shortened,
     stdout,
     table,
     when,
@@ -39,7 +40,12 @@ def print_workflows(workflows: Sequence[WorkflowContext], more: bool, *, all_mea
             else "No workflow matches. `waystation list` shows all."
         )
         return
-    rows = table("WORKFLOW", "TYPE", "STATUS", "VERSION", f"STARTED ({zone()})", "CHANGED")
+    wide = out.width >= _WIDE
+    started = f"STARTED ({zone()})" if wide else "STARTED"
+    rows = table("WORKFLOW", "TYPE", "STATUS", started, "CHANGED", "NOW")
+    # An id that is cut in pieces can't be copied.
+    rows.columns[0].no_wrap = rows.columns[2].no_wrap = True
+    rows.columns[-1].no_wrap, rows.columns[-1].overflow = True, "ellipsis"
     for context in workflows:
         word = names.status(context.status)
         shown = Text(word, style=names.style(word))
@@ -49,13 +55,34 @@ def print_workflows(workflows: Sequence[WorkflowContext], more: bool, *, all_mea
             plain(context.workflow_instance_id),
             plain(context.workflow_type),
             shown,
-            str(context.version),
-            when_in_column(context.created_at),
+            when_in_column(context.created_at) if wide else age(context.created_at),
             age(context.updated_at) if context.HasField("updated_at") else NOTHING,
+            now(context),
         )
     out.print(rows)
     if more:
         print_more(out, len(workflows))
+
+
+_WIDE = 120
+"""Columns from which a list has room for times of day."""
+
+
+def now(context: WorkflowContext) -> str:
+    """What it asks for, why it is idle, or why it failed."""
+    if context.HasField("failure"):
+        failure = context.failure
+        return plain(shortened(f"{failure.reason}: {failure.message}", _SHORT))
+    if context.waits:
+        wait = context.waits[0]
+        more = f" (and {len(context.waits) - 1} more)" if len(context.waits) > 1 else ""
+        return plain(shortened(f"{wait.task_id} asks: {wait.message}", _SHORT) + more)
+    if context.HasField("idle"):
+        return plain(shortened(context.idle.message, _SHORT))
+    return NOTHING
+
+
+_SHORT = 80
 
 
 def print_status(status: GetSystemStatusResponse, address: str) -> None:
