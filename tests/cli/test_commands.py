@@ -296,7 +296,15 @@ def test_the_commands_are_all_here() -> None:
     without_a_server = {"dev", "migrate", "schema"}
     assert names(app) - without_a_server == {
         command.partition(" --")[0] for command in COMMANDS
-    } | {"run", "wait", "watch", "diff", "replay"}
+    } | {
+        "run",
+        "wait",
+        "watch",
+        "diff",
+        "replay",
+        "dead-letters edit",
+        "dead-letters show",
+    }
 
 
 ENDS = {

@@ -23,6 +23,7 @@ OTHERS = {
     "wait": ["wait", "claim-7"],
     "diff": ["diff", "claim-7", "2"],
     "replay": ["replay", "claim-7"],
+    "dead-letters list grouped": ["dead-letters", "list", "--grouped"],
     "dead-letters dry-run": ["dead-letters", "retry", "--all", "--dry-run"],
 }
 EVERY = {name: arguments for name, (arguments, *_) in COMMANDS.items()} | OTHERS
@@ -51,7 +52,15 @@ def test_a_failure_has_its_shape(run: Run) -> None:
 def test_every_shape_can_be_printed_and_is_of_a_command_that_is_tried(run: Run) -> None:
     listed = run("schema").stdout.splitlines()
     tried = {NAMES.get(name, name) for name in EVERY}
-    elsewhere = {"dev", "migrate", "failure", "start many", "watch"}
+    elsewhere = {
+        "dead-letters edit",
+        "dead-letters show",
+        "dev",
+        "migrate",
+        "failure",
+        "start many",
+        "watch",
+    }
     assert set(listed) == tried | elsewhere
     for name in listed:
         assert json.loads(run("schema", *name.split(" ")).stdout) == shapes.of_command(name)

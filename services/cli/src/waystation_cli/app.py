@@ -16,6 +16,7 @@ from waystation_cli.commands import (
     handlers,
     live,
     migrate,
+    one_dead_letter,
     replays,
     shapes,
     starts,
@@ -72,4 +73,6 @@ app.command("lint", epilog=outcome.HELP)(flow.lint)
 app.command("graph")(flow.graph)
 app.command("schema")(shapes.schema)
 app.add_typer(handlers.app, name="handlers")
+dead_letters.app.command("show")(one_dead_letter.show)
+dead_letters.app.command("edit")(one_dead_letter.edit)
 app.add_typer(dead_letters.app, name="dead-letters")

@@ -71,6 +71,11 @@ def handler(api: Api, given: str) -> str:
     return _only(given, known, False, "endpoints")
 
 
+def may_be_a_uuid(given: str) -> bool:
+    """Whether ids of dead letters can begin so."""
+    return re.fullmatch("[0-9a-f][0-9a-f-]{0,35}", given) is not None
+
+
 def _newest(known: Sequence[str], what: str) -> str:
     if not known:
         raise CommandFailed(

@@ -1,4 +1,5 @@
-"""dead-letters list, retry, discard: commands for deliveries that failed permanently."""
+"""dead-letters list, retry, discard: commands for deliveries that failed permanently. What is done by hand with
+one of them stands in `one_dead_letter`."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ import typer
 
 from waystation.v1.dead_letter_pb2 import DeadLetterFilter
 from waystation.v1.dead_letter_service_pb2 import (
+    CountDeadLettersRequest,
+    CountDeadLettersResponse,
     DiscardDeadLetterRequest,
     DiscardDeadLetterResponse,
     ListDeadLettersRequest,
@@ -32,7 +35,7 @@ from waystation_cli.render import dead_letters as dead_letters_view
 from waystation_cli.render import document
 
 app = typer.Typer(
-    help="List, retry and discard failed deliveries.",
+    help="List, show, edit, retry and discard failed deliveries.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -116,6 +119,9 @@ def list_dead_letters(
         list[State] | None,
         typer.Option(case_sensitive=False, help="May be repeated; default: open."),
     ] = None,
+    grouped: Annotated[
+        bool, typer.Option("--grouped", help="Only count them, by task and reason.")
+    ] = False,
     limit: Limit = 50,
     whole: Whole = False,
     output: Output = Form.TEXT,
@@ -129,6 +135,15 @@ def list_dead_letters(
         DeadLetterFilter(states=[f"DEAD_LETTER_STATE_{each.name}" for each in state or []])
     )
     with connected(address, as_json) as api:
+        if grouped:
+            counted: CountDeadLettersResponse = api.dead_letters.CountDeadLetters(
+                CountDeadLettersRequest(filter=chosen), timeout=CALL_SECONDS
+            )
+            if as_json or output is Form.JSON:
+                document.print_message(counted)
+            else:
+                dead_letters_view.print_counts(counted)
+            return
         letters, more = gather(
             lambda page_size, page_token: api.dead_letters.ListDeadLetters(
                 ListDeadLettersRequest(filter=chosen, page_size=page_size, page_token=page_token),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 from rich.text import Text
@@ -15,8 +15,18 @@ from waystation.v1.dead_letter_service_pb2 import (
 )
 from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation_cli.render import names
+from waystation_cli.render.document import as_dict, pretty
 from waystation_cli.render.overview import print_more
-from waystation_cli.render.text import age, plain, shortened, stdout, table
+from waystation_cli.render.text import (
+    age,
+    error_text,
+    plain,
+    quoted,
+    shortened,
+    stdout,
+    table,
+    when,
+)
 
 
 def print_dead_letters(letters: Sequence[DeadLetter], more: bool) -> None:
@@ -76,6 +86,44 @@ def advice(letter: DeadLetter) -> str:
         "its workflow has ended, so it can only be discarded: waystation dead-letters discard "
         f"{letter.dead_letter_id}"
     )
+
+
+def print_dead_letter(letter: DeadLetter) -> None:
+    """All of one."""
+    out = stdout()
+    out.print(
+        Text.assemble(
+            (plain(letter.dead_letter_id), "bold"), f" {names.dead_letter_state(letter.state)}"
+        )
+    )
+    facts = table("", "")
+    facts.show_header = False
+    facts.add_row("workflow", plain(f"{letter.workflow_instance_id} ({letter.workflow_type})"))
+    facts.add_row("task", plain(letter.task_id))
+    facts.add_row("event", plain(f"{letter.event.event_type} {letter.event.event_id}"))
+    facts.add_row("attempts", str(letter.attempts))
+    facts.add_row("since", f"{when(letter.created_at)} ({age(letter.created_at)})")
+    if letter.HasField("resolved_at"):
+        facts.add_row("resolved", f"{when(letter.resolved_at)} ({age(letter.resolved_at)})")
+    out.print(facts)
+    out.print()
+    out.print(quoted(error_text(letter.error)), style="red", soft_wrap=True)
+    if letter.error.metadata.fields:
+        out.print(pretty(as_dict(letter.error.metadata)), soft_wrap=True)
+    out.print()
+    out.print("Payload", style="bold")
+    out.print(pretty(as_dict(letter.event.payload)), soft_wrap=True)
+    if letter.state == DEAD_LETTER_STATE_OPEN:
+        out.print()
+        out.print(plain(advice(letter)), style="dim", soft_wrap=True)
+        if letter.retryable:
+            edit = f"edit the payload, then retry: waystation dead-letters edit {letter.dead_letter_id}"
+            out.print(plain(edit), style="dim", soft_wrap=True)
+
+
+def print_lines(lines: Iterable[Text]) -> None:
+    """Lines of a difference."""
+    stdout().print(Text("\n").join(lines), soft_wrap=True)
 
 
 def cause(letter: DeadLetter) -> str:
