@@ -1,9 +1,10 @@
-"""Local continuation: what a router may handle itself, and what is kept of it."""
+"""Shorter ways of a workflow: what a router may handle itself, and which notices may be believed."""
 
 from mutants.mutant import Mutant
 
 _TESTS = "tests/router/test_continuation.py::"
 _FILE = "router/continuation.py"
+_OUTCOMES = "tests/api/test_outcomes.py::"
 
 MUTANTS = (
     Mutant(
@@ -76,6 +77,37 @@ MUTANTS = (
         _FILE,
         (("self._pools.now.is_own(event.event_type) and self._take(", "self._take("),),
         killers=(f"{_TESTS}test_only_types_of_its_own_pool_are_continued",),
+    ),
+    Mutant(
+        "any_outcome_is_believed",
+        "An outcome in a notice counts if a server of this installation sealed it",
+        "core/outcome_seal.py",
+        (("if not hmac.compare_digest(seal, self._seal(body)):", "if False:"),),
+        killers=(f"{_OUTCOMES}test_what_nobody_here_sealed_is_read_instead",),
+    ),
+    Mutant(
+        "the_outcome_of_another_instance_is_believed",
+        "An outcome is that of the instance in its notice",
+        "api/workflows/waiters.py",
+        (("return context if sealed == named else None", "return context"),),
+        killers=(f"{_OUTCOMES}test_what_nobody_here_sealed_is_read_instead",),
+    ),
+    Mutant(
+        "an_old_outcome_ends_a_wait",
+        "An outcome counts only if it is later than what was read",
+        "api/workflows/waiters.py",
+        (
+            ("if notice.version > self._seen and ends_a_wait", "if ends_a_wait"),
+            ("not 0 < self._seen < notice.version", "not 0 < self._seen"),
+        ),
+        killers=(f"{_OUTCOMES}test_an_end_before_what_was_read_answers_nothing",),
+    ),
+    Mutant(
+        "an_outcome_has_the_time_of_the_copy",
+        "The context in a notice is what a read would give",
+        "core/outcome_seal.py",
+        (("        set_timestamp(context.updated_at, at)\n", ""),),
+        killers=("tests/router/test_outcome_seal.py::test_it_is_what_a_read_gives",),
     ),
     Mutant(
         "failures_are_counted_not_listed",

@@ -60,6 +60,12 @@ def test_notices_of_any_size_are_refused_before_they_are_read() -> None:
         wire.notices_from(body)
 
 
+def test_an_outcome_that_is_no_base64_is_refused() -> None:
+    body = b'{"notices":[{"instance":"w-1","version":2,"status":4,"outcome":"@@"}]}'
+    with pytest.raises(wire.UndecodableError, match="not notices"):
+        wire.notices_from(body)
+
+
 def test_the_largest_announcement_fits() -> None:
     longest = "x" * 200
     event = AnnouncedEvent(event_id("e-1"), longest, longest, 2**31 - 1, longest)

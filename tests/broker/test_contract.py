@@ -236,7 +236,10 @@ async def test_notices_reach_every_listener(open_one: Opened) -> None:
     for broker in (router, first, second):
         assert await broker.wait_ready(10)
 
-    batch = [Notice("w-1", 4, 1), Notice("w-2", 9, 3, namespace="other")]
+    batch = [
+        Notice("w-1", 4, 1, outcome=b"\x00sealed\xff"),
+        Notice("w-2", 9, 3, namespace="other"),
+    ]
     router.notify(batch)
     router.notify([])
 

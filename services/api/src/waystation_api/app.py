@@ -127,13 +127,13 @@ class ApiServer:
         self._settings = settings
         self._broker = broker
         self._static = static_registrations(settings.handlers_file)
-        self._relay = Relay(store.engine, broker)
+        self._relay = Relay(store.engine, broker, lambda: self._registry.outcome_seal)
         self._registry = RegistryCopy(store.registry, look_every=_REGISTRY_SECONDS)
         self._backlog = Backlog(store.engine, settings.max_backlog)
         self._contact = Contact(store.engine.probe)
         self._starter = Starter(store.engine, self._relay, self._backlog, self._contact)
         reader = InstanceReader(store.queries)
-        self._waiters = Waiters(reader, broker)
+        self._waiters = Waiters(reader, broker, lambda: self._registry.outcome_seal)
         allowlist = replace(
             Allowlist.parse(settings.handler_allowlist),
             own=servers_of(

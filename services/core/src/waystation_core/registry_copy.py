@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 import structlog
 
 from waystation_core.background import Retries
+from waystation_core.outcome_seal import OutcomeSeal
 from waystation_core.ports.store import Registration, RegistrySnapshot, RegistryStore
 from waystation_domain.completion_tokens import CompletionTokens
 from waystation_domain.errors import StoreUnavailable
@@ -46,6 +47,8 @@ class RegistryCopy:
         self.snapshot = RegistrySnapshot(generation=0, changes=-1, tasks=(), handlers=())
         self.tokens: CompletionTokens
         """The completion tokens; set once the registry was read."""
+        self.outcome_seal: OutcomeSeal | None = None
+        """The seal of outcomes in notices; set once the registry was read."""
 
     @property
     def generation(self) -> int:
@@ -108,6 +111,7 @@ class RegistryCopy:
         self._table = snapshot.table()
         self._tasks = {task.task_id: task for task in (*snapshot.tasks, *snapshot.retired)}
         self.tokens = CompletionTokens(snapshot.completion_key)
+        self.outcome_seal = OutcomeSeal(snapshot.completion_key)
         log.info(
             "registry_changed",
             generation=snapshot.generation,

@@ -64,7 +64,7 @@ class Router:
         self._settings = settings
         self._store = store
         self._broker = broker
-        self._relay = Relay(store, broker)
+        self._relay = Relay(store, broker, lambda: self._registry.outcome_seal)
         self._contact = Contact(store.probe)
         self._ledger = Ledger()
         self._pool = Pool(

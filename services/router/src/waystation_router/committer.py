@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import structlog
 
 from waystation_core.background import BackgroundLoop, Contact, Retries, job, run_loop, wait_before
 from waystation_core.decisions import Decisions
-from waystation_core.ports.store import EngineStore, WriteRefused
+from waystation_core.ports.store import Committed, EngineStore, WriteRefused
 from waystation_core.registry_copy import RegistryCopy
 from waystation_core.relay.relay import Relay
 from waystation_domain.draft import Draft
@@ -124,9 +125,9 @@ class Committer:
         try:
             fast = [portion for portion in portions if self._decide(portion)]
             if fast:
-                keys = await self._write(fast)
-                done = [portion for portion in fast if portion.state.instance.key in keys]
-                self._go_on(done)
+                written = await self._write(fast)
+                done = [portion for portion in fast if portion.state.instance.key in written.keys]
+                self._go_on(done, written.at)
         except Exception:
             # A fault here must not end the router's work: the batch is still in hand and is decided again
             # under its locks; the log has the reason.
@@ -139,9 +140,9 @@ class Committer:
                 self._slow.add(task)
                 task.add_done_callback(self._slow.discard)
 
-    def _go_on(self, done: Sequence[Portion]) -> None:
+    def _go_on(self, done: Sequence[Portion], at: datetime | None = None) -> None:
         """The consequences of these commits here and elsewhere: events that are continued here are not
-        announced."""
+        announced. `at` is when they were written, if that is known."""
         continued: frozenset[str] = frozenset()
         try:
             self._conclusions.of(done)
@@ -150,6 +151,7 @@ class Committer:
             self._relay.committed(
                 [portion.commit for portion in done if portion.commit is not None],
                 continued=continued,
+                at=at,
             )
 
     async def _commit_alone(self, portion: Portion) -> None:
@@ -213,12 +215,12 @@ class Committer:
         portion.commit = commit
         return True
 
-    async def _write(self, fast: Sequence[Portion]) -> frozenset[int]:
-        """Writes the batch; returns the keys of what is done. None if Postgres refuses the batch: its parts
-        are committed under locks."""
+    async def _write(self, fast: Sequence[Portion]) -> Committed:
+        """Writes the batch; returns what was done: nothing if Postgres refuses the batch. Its parts are then
+        committed under locks."""
         commits = [portion.commit for portion in fast if portion.commit is not None]
         generation = self._registry.generation
-        done: frozenset[int] = frozenset()
+        done = Committed(frozenset())
         unknown = False
         failures = 0
         while True:
@@ -241,14 +243,14 @@ class Committer:
                 log.error("batch_refused", error=str(error.__cause__), instances=len(commits))
                 break
             else:
-                done = written.keys
+                done = written
                 break
         if unknown:
             self._in_doubt.set()
             self._ledger.forget_copies()
             # Perhaps the first try wrote those that this one did not.
             self._relay.perhaps_committed(
-                [commit for commit in commits if commit.before.key not in done]
+                [commit for commit in commits if commit.before.key not in done.keys]
             )
         return done
 

@@ -70,18 +70,18 @@ class WorkflowCalls:
             if stored is not None:
                 await stored(instance_id, started.created)
             if instance_id == requested_id:
-                instance, outcome = await waiter.wait(
-                    seconds, started.instance if started.created else None
+                response.outcome = await waiter.wait(
+                    seconds,
+                    started.instance if started.created else None,
+                    into=response.context,
                 )
         if instance_id != requested_id:
             # A repeated request: the instance is that of the first call.
             with self._waiters.waiter(instance_id) as waiter:
-                instance, outcome = await waiter.wait(seconds)
-        response.outcome = outcome
+                response.outcome = await waiter.wait(seconds, into=response.context)
         response.created = started.created
-        context_to_proto(instance, into=response.context)
         response.task_ids.extend(
-            await task_ids(self._registry, lifecycle.STARTED, instance.workflow_type)
+            await task_ids(self._registry, lifecycle.STARTED, response.context.workflow_type)
         )
 
     async def wait(
@@ -96,9 +96,7 @@ class WorkflowCalls:
         instance_id = check_instance_id(request.workflow_instance_id)
         seconds = _seconds(request, remaining)
         with self._waiters.waiter(instance_id) as waiter:
-            instance, outcome = await waiter.wait(seconds)
-        response.outcome = outcome
-        context_to_proto(instance, into=response.context)
+            response.outcome = await waiter.wait(seconds, into=response.context)
 
 
 def _seconds(

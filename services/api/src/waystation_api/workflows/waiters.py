@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
 from waystation.v1 import workflow_pb2
 from waystation_api.batches import Batcher
+from waystation_conversion import context_to_proto
+from waystation_core.outcome_seal import OutcomeSeal
 from waystation_core.ports.broker import Broker, Notice
 from waystation_core.ports.store import QueryStore
 from waystation_domain.errors import StoreUnavailable, WorkflowNotFound
@@ -85,6 +87,7 @@ class Waiter:
         self._id = workflow_instance_id
         self._woken = asyncio.Event()
         self._seen = 0
+        self._outcome: Notice | None = None
 
     def __enter__(self) -> Self:
         self._waiters.add(self._id, self)
@@ -101,22 +104,30 @@ class Waiter:
     def hear(self, notice: Notice) -> None:
         """A commit changed the instance."""
         if notice.version > self._seen and ends_a_wait(notice.status, idle=notice.idle):
+            if notice.outcome:
+                self._outcome = notice
             self.wake()
 
     def wake(self) -> None:
         self._woken.set()
 
     async def wait(
-        self, seconds: float, known: Instance | None = None
-    ) -> tuple[Instance, workflow_pb2.WaitOutcome]:
-        """The instance when the wait ended. `known` saves the first read of a new instance. Raises
-        WorkflowNotFound; StoreUnavailable if the instance could never be read."""
+        self,
+        seconds: float,
+        known: Instance | None = None,
+        *,
+        into: workflow_pb2.WorkflowContext,
+    ) -> workflow_pb2.WaitOutcome:
+        """How the wait ended; `into` is filled with the instance at that time. `known` saves the first read
+        of a new instance. Raises WorkflowNotFound; StoreUnavailable if the instance could never be read."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         instance = known
         while True:
             if known is None:
                 self._woken.clear()
+                if self._takes_outcome(into):
+                    return workflow_pb2.WAIT_OUTCOME_DONE
                 try:
                     instance = await self._waiters.reader.read(self._id)
                 except StoreUnavailable:
@@ -126,11 +137,24 @@ class Waiter:
             if instance is not None:
                 self._seen = instance.version
                 outcome = outcome_of(instance)
+                if outcome is None and (loop.time() >= deadline or self._waiters.closing):
+                    outcome = workflow_pb2.WAIT_OUTCOME_TIMED_OUT
                 if outcome is not None:
-                    return instance, outcome
-                if loop.time() >= deadline or self._waiters.closing:
-                    return instance, workflow_pb2.WAIT_OUTCOME_TIMED_OUT
+                    context_to_proto(instance, into=into)
+                    return outcome
             await self._until_woken(min(READ_AGAIN_SECONDS, max(deadline - loop.time(), 0.0)))
+
+    def _takes_outcome(self, into: workflow_pb2.WorkflowContext) -> bool:
+        """Whether a notice has the instance at its end, later than what was read of it. Then it need not be
+        read again."""
+        notice, self._outcome = self._outcome, None
+        if notice is None or not 0 < self._seen < notice.version:
+            return False
+        context = self._waiters.opened(notice)
+        if context is None:
+            return False
+        into.CopyFrom(context)
+        return True
 
     async def _until_woken(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -141,11 +165,28 @@ class Waiter:
 class Waiters:
     """All calls of this process that wait or watch."""
 
-    def __init__(self, reader: InstanceReader, broker: Broker) -> None:
+    def __init__(
+        self,
+        reader: InstanceReader,
+        broker: Broker,
+        seal: Callable[[], OutcomeSeal | None] = lambda: None,
+    ) -> None:
+        """`seal` returns what opens outcomes in notices, once it is known."""
         self.reader = reader
+        self._seal = seal
         self.closing = False
         self._by_id: dict[str, set[Listener]] = {}
         broker.subscribe_notices(self._on_notices, self._wake_all)
+
+    def opened(self, notice: Notice) -> workflow_pb2.WorkflowContext | None:
+        """The instance in a notice; None if no server of this installation sealed it."""
+        seal = self._seal()
+        context = seal.opened(notice.outcome) if seal is not None else None
+        if context is None:
+            return None
+        sealed = (context.namespace, context.workflow_instance_id, context.version)
+        named = (notice.namespace, notice.workflow_instance_id, notice.version)
+        return context if sealed == named else None
 
     def waiter(self, workflow_instance_id: str) -> Waiter:
         return Waiter(self, workflow_instance_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from typing import Any
 
@@ -91,21 +92,20 @@ def announcement_from(
 
 def notices_body(batch: Sequence[Notice]) -> bytes:
     return orjson.dumps(
-        {
-            "notices": [
-                _with_namespace(
-                    {
-                        "instance": notice.workflow_instance_id,
-                        "version": notice.version,
-                        "status": notice.status,
-                        "idle": notice.idle,
-                    },
-                    notice.namespace,
-                )
-                for notice in batch
-            ]
-        }
+        {"notices": [_with_namespace(_notice_item(notice), notice.namespace) for notice in batch]}
     )
+
+
+def _notice_item(notice: Notice) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "instance": notice.workflow_instance_id,
+        "version": notice.version,
+        "status": notice.status,
+        "idle": notice.idle,
+    }
+    if notice.outcome:
+        item["outcome"] = base64.b64encode(notice.outcome).decode()
+    return item
 
 
 def notices_from(body: bytes) -> list[Notice]:
@@ -120,10 +120,11 @@ def notices_from(body: bytes) -> list[Notice]:
                 status=_version(item["status"]),
                 idle=item.get("idle") is True,
                 namespace=_id(item.get("namespace", DEFAULT_NAMESPACE), "namespace"),
+                outcome=base64.b64decode(item.get("outcome", ""), validate=True),
             )
             for item in orjson.loads(body)["notices"]
         ]
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UndecodableError("these are not notices") from error
 
 

@@ -172,6 +172,8 @@ class Notice:
     status: int
     namespace: str = DEFAULT_NAMESPACE
     idle: bool = False
+    outcome: bytes = b""
+    """Of an instance that ended: its context, sealed (see `outcome_seal`). Empty: to be read."""
 
 
 @dataclass(slots=True)

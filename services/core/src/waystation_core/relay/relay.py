@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Container, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Container, Coroutine, Iterable, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 import structlog
 
 from waystation_core.background import Retries, job
+from waystation_core.outcome_seal import OutcomeSeal
 from waystation_core.ports.broker import (
     MAX_EVENTS_PER_ANNOUNCEMENT,
     AnnouncedEvent,
@@ -37,6 +39,9 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
+MOST_OUTCOME_BYTES = 256 * 1024
+"""Of the outcomes in one message of notices; the others are read."""
+
 MOST_UNDER_WAY = 20_000
 """Above so many events without an outcome, further ones are left to the sweeper."""
 
@@ -44,7 +49,14 @@ MOST_UNDER_WAY = 20_000
 class Relay:
     """Announces what commits raised. Calls return at once; `close` waits for what is under way."""
 
-    def __init__(self, store: EngineStore, broker: Broker) -> None:
+    def __init__(
+        self,
+        store: EngineStore,
+        broker: Broker,
+        seal: Callable[[], OutcomeSeal | None] = lambda: None,
+    ) -> None:
+        """`seal` gives what outcomes in notices are sealed with, once that is known."""
+        self._seal = seal
         self._store = store
         self._broker = broker
         self._levels = FairLevels()
@@ -59,10 +71,15 @@ class Relay:
         self._not_made_due = Retries("announcements_not_made_due")
 
     def committed(
-        self, commits: Sequence[InstanceCommit], *, continued: Container[str] = ()
+        self,
+        commits: Sequence[InstanceCommit],
+        *,
+        continued: Container[str] = (),
+        at: datetime | None = None,
     ) -> None:
         """Announces the events of these commits, except those that the caller has `continued`, and sends
-        notices of their instances. Commits without changes are ignored."""
+        notices of their instances. Commits without changes are ignored. `at` is when they were written;
+        without it, notices carry no outcome."""
         if self._not_due:
             self._make_due_again()
         commits = [commit for commit in commits if not commit.is_empty]
@@ -92,19 +109,34 @@ class Relay:
             self._broker.dead_letter(copies)
         # Only changes that can end a wait are reported: one notice for a workflow instead of one for each
         # step.
-        notices = [
-            Notice(
-                workflow_instance_id=commit.after.workflow_instance_id,
-                version=commit.after.version,
-                status=int(commit.after.status),
-                idle=commit.after.idle is not None,
-                namespace=commit.after.namespace,
-            )
+        ends = [
+            commit
             for commit in commits
             if ends_a_wait(commit.after.status, idle=commit.after.idle is not None)
         ]
-        if notices:
-            self._broker.notify(notices)
+        if ends:
+            self._broker.notify(self._notices(ends, at))
+
+    def _notices(self, commits: Sequence[InstanceCommit], at: datetime | None) -> list[Notice]:
+        seal = self._seal()
+        room = MOST_OUTCOME_BYTES
+        notices = []
+        for commit in commits:
+            outcome = b""
+            if seal is not None and at is not None and room > 0:
+                outcome = seal.sealed(commit, at)
+                room -= len(outcome)
+            notices.append(
+                Notice(
+                    workflow_instance_id=commit.after.workflow_instance_id,
+                    version=commit.after.version,
+                    status=int(commit.after.status),
+                    idle=commit.after.idle is not None,
+                    namespace=commit.after.namespace,
+                    outcome=outcome,
+                )
+            )
+        return notices
 
     def perhaps_committed(self, commits: Sequence[InstanceCommit]) -> None:
         """Has the events of these commits announced soon, if they were written: the answer to the commit was

@@ -149,7 +149,7 @@ _RARER_TABLES = f""", put AS (
 )"""
 
 _WHICH_WERE_WRITTEN = """
-SELECT key FROM written
+SELECT key, now() FROM written
 """
 
 WRITE = _COMMIT + _WHICH_WERE_WRITTEN

@@ -21,7 +21,7 @@ async def write(
     statement = statements.WRITE_ALL if rare else statements.WRITE
     cursor = await connection.execute(statement, parameters)
     written = await cursor.fetchall()
-    return Committed(frozenset(row[0] for row in written))
+    return Committed(frozenset(row[0] for row in written), written[0][1] if written else None)
 
 
 async def count_request(

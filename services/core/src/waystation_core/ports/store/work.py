@@ -63,6 +63,8 @@ class Committed:
 
     keys: frozenset[int]
     """Instances written; the others had changed, were locked, or the generation was not current."""
+    at: datetime | None = None
+    """When: the database's time of the statement, which is what it stored."""
 
 
 class Locked(Protocol):

@@ -1,0 +1,51 @@
+"""Outcomes in notices: the context of a workflow that has ended, sealed by who committed the end.
+
+A server that hears of it need not read the instance to answer those who wait. It can be believed because it is
+sealed with a key that only the servers of an installation have, derived from the one of the completion tokens
+(keyed BLAKE2b, RFC 7693): whoever may publish to the broker cannot forge one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from datetime import datetime
+
+from waystation.v1 import workflow_pb2
+from waystation_conversion import context_to_proto
+from waystation_conversion.times import set_timestamp
+from waystation_domain.commit import InstanceCommit
+
+MOST_BYTES = 8 * 1024
+"""Of one context. Each API server hears of each end, and few of them have somebody who waits for it."""
+_SEAL_BYTES = 16
+_PURPOSE = b"outcome in a notice"
+
+
+class OutcomeSeal:
+    """Seals contexts, and opens what was sealed, with the key of one installation (16 to 64 bytes)."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = hashlib.blake2b(_PURPOSE, key=key, digest_size=32).digest()
+
+    def sealed(self, commit: InstanceCommit, at: datetime) -> bytes:
+        """The context after a commit that ended its instance and was written `at` that time; empty if the
+        instance goes on, had ended before, or is large."""
+        after = commit.after
+        if after.status.is_open or not commit.before.status.is_open:
+            return b""
+        context = context_to_proto(after)
+        set_timestamp(context.updated_at, at)
+        set_timestamp(context.completed_at, at)
+        body = context.SerializeToString()
+        return self._seal(body) + body if len(body) <= MOST_BYTES else b""
+
+    def opened(self, outcome: bytes) -> workflow_pb2.WorkflowContext | None:
+        """The context; None if it was not sealed with this key."""
+        seal, body = outcome[:_SEAL_BYTES], outcome[_SEAL_BYTES:]
+        if not hmac.compare_digest(seal, self._seal(body)):
+            return None
+        return workflow_pb2.WorkflowContext.FromString(body)
+
+    def _seal(self, body: bytes) -> bytes:
+        return hashlib.blake2b(body, key=self._key, digest_size=_SEAL_BYTES).digest()
