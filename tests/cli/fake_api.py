@@ -341,6 +341,7 @@ class FakeApi(
         self.findings = [finding("WARNING"), finding("INFO")]
         self.hold_waits = False
         self.created = True
+        self.asked = waits("w-1")
         self.hold_bulk = False
         self.hold_watch = False
         self.arrived = threading.Event()
@@ -410,7 +411,7 @@ class FakeApi(
         return workflow_service_pb2.GetWorkflowResponse(
             context=context(
                 "FAILED",
-                waits=waits("w-1"),
+                waits=self.asked,
                 data=struct(plate="B-X 1", amount=120),
                 failure=workflow_pb2.WorkflowFailure(
                     reason="NO_PLATE", message="never found", task_id="claim_validator"
@@ -427,6 +428,8 @@ class FakeApi(
         page = [context() for _ in range(first, last)]
         for number, each in enumerate(page, first):
             each.workflow_instance_id = f"claim-{number}"
+            if request.filter.statuses == [workflow_status_pb2.WORKFLOW_STATUS_WAITING_FOR_INPUT]:
+                each.waits.extend(self.asked)
         return workflow_service_pb2.ListWorkflowsResponse(
             workflows=page, next_page_token=str(last) if last < self.workflows else ""
         )

@@ -14,6 +14,7 @@ from waystation_cli.commands import (
     dev,
     flow,
     handlers,
+    inbox,
     live,
     migrate,
     one_dead_letter,
@@ -64,6 +65,7 @@ app.command("explain")(workflows.explain)
 app.command("diff", epilog=outcome.HELP)(replays.diff)
 app.command("replay", epilog=outcome.HELP)(replays.replay)
 app.command("fork")(replays.fork)
+app.command("inbox")(inbox.inbox)
 app.command("input")(changes.provide_input)
 app.command("publish")(changes.publish)
 app.command("cancel")(changes.cancel)

@@ -22,6 +22,7 @@ from waystation.v1.dead_letter_pb2 import DeadLetter
 from waystation.v1.event_pb2 import EventWithState
 from waystation.v1.handler_pb2 import Handler
 from waystation.v1.history_pb2 import HistoryEntry
+from waystation.v1.wait_pb2 import WorkflowWait
 from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation_cli.render import names
 
@@ -172,6 +173,15 @@ def _failure(definitions: dict[str, Schema]) -> Schema:
     )
 
 
+def _inbox(definitions: dict[str, Schema]) -> Schema:
+    question = _object(
+        workflow_instance_id=_TEXT,
+        workflow_type=_TEXT,
+        wait=_reference(WorkflowWait.DESCRIPTOR, definitions),
+    )
+    return _object(items=_list(question), more=_YES_OR_NO)
+
+
 def _many(definitions: dict[str, Schema]) -> Schema:
     return _object(done=_NUMBER, left=_NUMBER, request_id=_TEXT)
 
@@ -211,6 +221,7 @@ _SHAPES = {
     "handlers register": _message(_handlers.RegisterHandlerResponse),
     "handlers retire": _message(_handlers.RetireTaskResponse),
     "handlers unregister": _message(_handlers.UnregisterHandlerResponse),
+    "inbox": _inbox,
     "input": _message(_workflows.ProvideInputResponse),
     "lint": _lint,
     "list": _items(WorkflowContext),

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
+from google.protobuf import json_format
+from google.protobuf.struct_pb2 import Struct
 
 from waystation.v1.event_pb2 import NewEvent
+from waystation.v1.wait_pb2 import WorkflowWait
 from waystation.v1.workflow_service_pb2 import (
     CancelWorkflowRequest,
     CancelWorkflowResponse,
+    GetWorkflowRequest,
+    GetWorkflowResponse,
     ProvideInputRequest,
     ProvideInputResponse,
     PublishEventRequest,
     PublishEventResponse,
 )
-from waystation_cli import arguments, ids
+from waystation_cli import arguments, form, ids
 from waystation_cli.arguments import JSON_HELP, ExpectedVersion, WorkflowId
 from waystation_cli.connection import (
     CALL_SECONDS,
     DEFAULT_ADDRESS,
     Address,
+    Api,
     AsJson,
     connected,
     new_request_id,
@@ -30,7 +37,14 @@ from waystation_cli.render import document, outcomes
 
 def provide_input(
     workflow_instance_id: WorkflowId,
-    data: Annotated[str, typer.Option("--data", "--input", help=f"The answer: {JSON_HELP}")],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            "--input",
+            help=f"The answer: {JSON_HELP} Without it, a terminal is asked for each field.",
+        ),
+    ] = None,
     wait_id: Annotated[
         str | None, typer.Option(help="The wait to answer; required if several are open.")
     ] = None,
@@ -40,11 +54,19 @@ def provide_input(
             "--by", metavar="NAME", help="Who answers; stored in the event and in the history."
         ),
     ] = "",
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Do not compare the answer with the wait's schema.")
+    ] = False,
     expected_version: ExpectedVersion = None,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Answer a workflow that waits for input."""
+    """Answer a workflow that waits for input.
+
+    The answer is compared with the schema of the wait, if it has one.
+    """
+    if data is None and not sys.stdin.isatty():
+        raise typer.BadParameter("--data is required where there is no terminal to ask")
     request = ProvideInputRequest(
         wait_id=wait_id or "",
         input=arguments.struct(data),
@@ -54,11 +76,28 @@ def provide_input(
     )
     with connected(address, as_json) as api:
         request.workflow_instance_id = ids.workflow(api, workflow_instance_id)
+        wait = None if no_check and data is not None else _wait(api, request)
+        if wait is not None:
+            schema = document.as_dict(wait.input_schema)
+            if data is None:
+                outcomes.print_question(wait)
+                request.input.CopyFrom(json_format.ParseDict(form.filled(schema), Struct()))
+            else:
+                form.require_fit(schema, document.as_dict(request.input))
         response: ProvideInputResponse = api.workflows.ProvideInput(request, timeout=CALL_SECONDS)
     if as_json:
         document.print_message(response)
     else:
         outcomes.print_input_given(response)
+
+
+def _wait(api: Api, request: ProvideInputRequest) -> WorkflowWait | None:
+    """The wait that is answered; None: there is none, or the server has to say which are open."""
+    got: GetWorkflowResponse = api.workflows.GetWorkflow(
+        GetWorkflowRequest(workflow_instance_id=request.workflow_instance_id), timeout=CALL_SECONDS
+    )
+    waits = [wait for wait in got.context.waits if request.wait_id in ("", wait.wait_id)]
+    return waits[0] if len(waits) == 1 else None
 
 
 def publish(

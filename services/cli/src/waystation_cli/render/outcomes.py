@@ -7,6 +7,7 @@ import sys
 from rich.console import Console
 from rich.text import Text
 
+from waystation.v1.wait_pb2 import WorkflowWait
 from waystation.v1.workflow_pb2 import (
     WAIT_OUTCOME_DONE,
     WAIT_OUTCOME_IDLE,
@@ -88,6 +89,11 @@ def print_waits(out: Console, context: WorkflowContext) -> None:
             out.print(plain(f"  goes to: {wait.answer_path}"), style="dim")
         if wait.HasField("input_schema"):
             out.print("  expects:", pretty(as_dict(wait.input_schema)), soft_wrap=True)
+
+
+def print_question(wait: WorkflowWait) -> None:
+    """Tells on stderr what is asked."""
+    print(quoted(wait.message, f"{wait.task_id} asks: "), file=sys.stderr)
 
 
 def print_end(out: Console, context: WorkflowContext) -> None:

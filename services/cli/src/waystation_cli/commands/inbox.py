@@ -1,0 +1,54 @@
+"""inbox: what is asked of people."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from waystation.v1.status_pb2 import WORKFLOW_STATUS_WAITING_FOR_INPUT
+from waystation.v1.workflow_pb2 import WorkflowFilter
+from waystation.v1.workflow_service_pb2 import ListWorkflowsRequest
+from waystation_cli import completion
+from waystation_cli.arguments import Utc
+from waystation_cli.commands.pages import Limit, Whole, gather
+from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, AsJson, connected
+from waystation_cli.render import document, questions
+
+
+def inbox(
+    workflow_type: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--type",
+            help="Only this type; may be repeated.",
+            autocompletion=completion.workflow_types,
+        ),
+    ] = None,
+    limit: Limit = 50,
+    whole: Whole = False,
+    utc: Utc = False,
+    address: Address = DEFAULT_ADDRESS,
+    as_json: AsJson = False,
+) -> None:
+    """List what workflows ask people, and how to answer.
+
+    The newest workflows that wait for input, with all their open questions, oldest question first.
+    """
+    chosen = WorkflowFilter(
+        workflow_types=workflow_type or [], statuses=[WORKFLOW_STATUS_WAITING_FOR_INPUT]
+    )
+    with connected(address, as_json) as api:
+        workflows, more = gather(
+            lambda page_size, page_token: api.workflows.ListWorkflows(
+                ListWorkflowsRequest(filter=chosen, page_size=page_size, page_token=page_token),
+                timeout=CALL_SECONDS,
+            ),
+            lambda page: page.workflows,
+            None if whole else limit,
+        )
+    asked = questions.of_workflows(workflows)
+    if as_json:
+        document.print_document({"items": questions.as_documents(asked), "more": more})
+    else:
+        questions.print_questions(asked, more)
