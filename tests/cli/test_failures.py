@@ -209,3 +209,32 @@ def test_an_argument_that_is_no_text_is_told_and_ctrl_c_tells_how_to_go_on(api: 
             assert running.wait() == 130
         finally:
             running.kill()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["start", "claim", "--data", "{amount: 1}"], "--data"),
+        (["start", "claim", "--payload", "[1]"], "--payload"),
+        (["fork", "claim-7", "--at", "1", "--set", "/a=abc"], "--set"),
+        (["dead-letters", "retry", "dl-1", "--payload", "x"], "--payload"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_option(arguments: list[str], option: str) -> None:
+    told = " ".join(run(*arguments).stderr.split())
+    assert f"Invalid value for {option}: " in told.replace("'", ""), told
+
+
+def test_a_field_of_a_request_is_told_as_the_option_that_it_is(api: FakeApi) -> None:
+    api.refusals["GetWorkflow"] = (
+        grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", "at_sequence must be 1-38.",
+        {"field": "at_sequence"},
+    )  # fmt: skip
+    told = run("show", "claim-7", "--at", "99", "--address", api.address)
+    assert "Here, at_sequence is --at." in told.stderr
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("terminate", "cancel"), ("ps", "list")])
+def test_the_words_of_other_tools_are_understood(typed: str, meant: str) -> None:
+    told = run(typed, "x")
+    assert (told.exit_code, f"Did you mean '{meant}'?" in told.stderr) == (2, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -100,3 +101,14 @@ def test_a_narrow_terminal_keeps_ids_whole(api: FakeApi, terminal: Terminal) -> 
     terminal.type("COLUMNS=80 waystation dead-letters list")
     until_shown(terminal, "retries one")
     assert any(line.startswith(f"{whole}  claim-7") for line in terminal.output.splitlines())
+
+
+def test_a_narrow_list_keeps_all_but_the_last_column_whole(
+    api: FakeApi, terminal: Terminal
+) -> None:
+    api.asked[0].message = "Which plate? " * 20
+    terminal.type("COLUMNS=80 waystation list --status waiting_for_input")
+    assert terminal.wait_prompt(30) == 0
+    line = next(line for line in terminal.output.splitlines() if line.startswith("claim-0 "))
+    assert re.match(r"claim-0 +claim  ACTIVE  \d+ d ago +\d+ d ago +user_input_required", line)
+    assert len(line) <= 80

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from waystation_cli import outcome
 from waystation_cli.commands import (
@@ -25,8 +26,34 @@ from waystation_cli.commands import (
     workflows,
 )
 
+_MEANT = {
+    "abort": "cancel",
+    "describe": "show",
+    "get": "show",
+    "kill": "cancel",
+    "logs": "watch",
+    "ls": "list",
+    "ps": "list",
+    "result": "wait",
+    "server": "dev",
+    "signal": "publish",
+    "stop": "cancel",
+    "terminate": "cancel",
+    "why": "explain",
+}
+"""What other tools call it; the letters alone would suggest `migrate` for `terminate`."""
+
+
+class _Commands(TyperGroup):
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] in _MEANT and args[0] not in self.commands:
+            ctx.fail(f"No such command '{args[0]}'. Did you mean '{_MEANT[args[0]]}'?")
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
     name="waystation",
+    cls=_Commands,
     help="Starts, watches and repairs workflows.",
     epilog=outcome.HELP,
     no_args_is_help=True,

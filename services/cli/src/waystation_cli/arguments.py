@@ -76,7 +76,7 @@ def json_text(value: str) -> str:
     return value
 
 
-def json_value(value: str) -> Any:
+def json_value(value: str, option: str | None = None) -> Any:
     """What the JSON text of `value` (see `json_text`) says, or a usage error saying where it is
     wrong."""
     try:
@@ -84,34 +84,44 @@ def json_value(value: str) -> Any:
     except json.JSONDecodeError as error:
         raise typer.BadParameter(
             f"not JSON (line {error.lineno}, column {error.colno}: {error.msg}); "
-            """expected for example '{"amount": 120}', @file.json or -"""
+            """expected for example '{"amount": 120}', @file.json or -""",
+            param_hint=option,
         ) from error
     except RecursionError as error:
         raise typer.BadParameter("nested too deeply") from error
 
 
-def value(text: str) -> Value:
+def value(text: str, option: str) -> Value:
     """Any JSON value, as an edit of data has it."""
     result = Value()
     try:
-        json_format.ParseDict(json_value(text), result)
+        json_format.ParseDict(
+            json.loads(text, parse_constant=_refuse_constant, parse_int=_whole), result
+        )
+    except json.JSONDecodeError as error:
+        raise typer.BadParameter(
+            f"{text!r} is not JSON; a text needs quotes: '/name=\"Ada\"', a number none: /amount=120",
+            param_hint=option,
+        ) from error
     except (json_format.ParseError, ValueError, RecursionError) as error:
-        raise typer.BadParameter(f"not a valid Value: {error}") from error
+        raise typer.BadParameter(f"not a valid Value: {error}", param_hint=option) from error
     return result
 
 
-def struct(value: str | None) -> Struct | None:
+def struct(value: str | None, option: str = "--data") -> Struct | None:
     """The Struct that a --data option says; None stays None."""
     if value is None:
         return None
-    parsed = json_value(value)
+    parsed = json_value(value, option)
     if not isinstance(parsed, dict):
-        raise typer.BadParameter("must be a JSON object, such as '{\"amount\": 120}'")
+        raise typer.BadParameter(
+            "must be a JSON object, such as '{\"amount\": 120}'", param_hint=option
+        )
     result = Struct()
     try:
         json_format.ParseDict(parsed, result)
     except (json_format.ParseError, ValueError, RecursionError) as error:
-        raise typer.BadParameter(f"not a valid Struct: {error}") from error
+        raise typer.BadParameter(f"not a valid Struct: {error}", param_hint=option) from error
     return result
 
 

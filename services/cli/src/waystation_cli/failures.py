@@ -64,6 +64,19 @@ class CommandFailed(Exception):
         return self.message
 
 
+_OPTIONS = {
+    "at_sequence": "--at",
+    "from_sequence": "--from",
+    "to_sequence": "--to",
+    "expected_version": "--expected-version",
+    "workflow_instance_id": "WORKFLOW_ID or --id",
+    "request_id": "--request-id",
+    "event.event_type": "EVENT_TYPE",
+    "filter.id_prefix": "--id-prefix",
+}
+"""What fields of requests are on the command line."""
+
+
 def explain_rpc_error(error: grpc.RpcError, address: str) -> CommandFailed:
     """The failure behind a gRPC error of a call to `address`."""
     code: grpc.StatusCode = error.code()
@@ -74,7 +87,7 @@ def explain_rpc_error(error: grpc.RpcError, address: str) -> CommandFailed:
             code=code.name,
             reason=info.reason,
             message=details or info.reason,
-            hint=_hint(info.reason, details, info.metadata),
+            hint=_hint(info.reason, details, info.metadata) or _option(info.metadata),
             metadata=dict(info.metadata),
         )
     if code is grpc.StatusCode.UNAVAILABLE:
@@ -136,3 +149,8 @@ def _hint(reason: str, message: str, metadata: Mapping[str, str]) -> str:
         # An older or newer server names other parts; the message has to do.
         return ""
     return "" if hint in message else hint
+
+
+def _option(metadata: Mapping[str, str]) -> str:
+    option = _OPTIONS.get(metadata.get("field", ""))
+    return f"Here, {metadata['field']} is {option}." if option else ""

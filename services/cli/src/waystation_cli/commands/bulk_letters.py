@@ -108,7 +108,7 @@ class Bulk:
             TimeRemainingColumn(),
             console=console,
             transient=True,
-            disable=self.as_json or not console.is_terminal,
+            disable=self.as_json or not affected or not console.is_terminal,
         ) as bar:
             task = bar.add_task("", total=affected)
             counted_at = time.monotonic()

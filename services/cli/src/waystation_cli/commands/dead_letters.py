@@ -200,7 +200,7 @@ def retry(
     named = _named(dead_letter_id, dry_run, request_id)
     if payload is not None and len(named) > 1:
         raise typer.BadParameter("--payload edits a single delivery: give one id")
-    edited = arguments.struct(payload)
+    edited = arguments.struct(payload, "--payload")
     done: list[RetryDeadLetterResponse] = []
     with connected(address, as_json) as api:
         for each in named:

@@ -202,7 +202,9 @@ def fork(
     if event_of:
         request.event_of_sequence = event_of
     if event_type is not None:
-        request.event.CopyFrom(NewEvent(event_type=event_type, payload=arguments.struct(payload)))
+        request.event.CopyFrom(
+            NewEvent(event_type=event_type, payload=arguments.struct(payload, "--payload"))
+        )
     with connected(address, as_json) as api:
         request.workflow_instance_id = ids.workflow(api, workflow_instance_id)
         response: ForkWorkflowResponse = api.workflows.ForkWorkflow(request, timeout=CALL_SECONDS)
@@ -233,6 +235,6 @@ def _edits(pairs: Sequence[str], removed: Sequence[str]) -> OperationList:
         path, equals, text = pair.partition("=")
         if not equals:
             raise typer.BadParameter(f"{pair!r} is not /PATH=JSON, such as '/claim/amount=120'")
-        edits.items.append(Operation(path=path, set=arguments.value(text)))
+        edits.items.append(Operation(path=path, set=arguments.value(text, "--set")))
     edits.items.extend(Operation(path=path, remove=RemoveOperation()) for path in removed)
     return edits

@@ -293,7 +293,7 @@ def _start_request(
     return StartWorkflowRequest(
         workflow_type=workflow_type,
         data=arguments.struct(data),
-        payload=arguments.struct(payload),
+        payload=arguments.struct(payload, "--payload"),
         workflow_instance_id=workflow_instance_id or "",
         correlation_id=correlation_id,
         priority=priority,

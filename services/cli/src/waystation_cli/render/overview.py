@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
+from rich.table import Column
 from rich.text import Text
 
 from waystation.v1.system_pb2 import QueueStatus, RouterStatus
@@ -45,7 +47,6 @@ def print_workflows(workflows: Sequence[WorkflowContext], more: bool, *, all_mea
     rows = table("WORKFLOW", "TYPE", "STATUS", started, "CHANGED", "NOW")
     # An id that is cut in pieces can't be copied.
     rows.columns[0].no_wrap = rows.columns[2].no_wrap = True
-    rows.columns[-1].no_wrap, rows.columns[-1].overflow = True, "ellipsis"
     for context in workflows:
         word = names.status(context.status)
         shown = Text(word, style=names.style(word))
@@ -59,9 +60,23 @@ def print_workflows(workflows: Sequence[WorkflowContext], more: bool, *, all_mea
             age(context.updated_at) if context.HasField("updated_at") else NOTHING,
             now(context),
         )
+    # What is left of the width; the other columns would shrink as well.
+    others = [
+        Measurement.get(out, out.options, Text("\n").join(_texts(column))).maximum + 2
+        for column in rows.columns[:-1]
+    ]
+    rows.columns[-1].max_width = max(out.width - sum(others), 10)
+    rows.columns[-1].no_wrap, rows.columns[-1].overflow = True, "ellipsis"
     out.print(rows)
     if more:
         print_more(out, len(workflows))
+
+
+def _texts(column: Column) -> list[Text]:
+    return [
+        each if isinstance(each, Text) else Text(str(each))
+        for each in (column.header, *column.cells)
+    ]
 
 
 _WIDE = 120
