@@ -175,7 +175,7 @@ MUTANTS = (
         "permanent_errors_are_retried",
         "A permanent failure is a dead letter at once",
         FAILING,
-        (("    if not error.permanent and attempts", "    if attempts"),),
+        (("    return error.permanent or attempts", "    return attempts"),),
         killers=(
             "tests/domain/test_results.py::test_an_answer_that_breaks_a_rule_fails_permanently_and_nothing_of_it_takes_effect",
         ),
@@ -184,7 +184,7 @@ MUTANTS = (
         "attempts_without_end",
         "After its attempts a delivery stands in the dead letters",
         FAILING,
-        (("attempts < task.retry.max_attempts:", "True:"),),
+        (("error.permanent or attempts >= task.retry.max_attempts", "error.permanent"),),
         killers=(
             "tests/domain/test_results.py::test_errors_are_retried_and_then_dead_lettered_with_their_cause",
         ),

@@ -1,29 +1,35 @@
 """Many deliveries are counted in the log, not listed; what failed is always listed."""
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from router.given import INSTANCE
 from structlog.testing import capture_logs
 
 from waystation_core.ports.store import Loaded
 from waystation_domain.commit import EventFacts
 from waystation_domain.model import Event
-from waystation_domain.outcomes import AttemptError, CallResult, Reply, Verdict
+from waystation_domain.outcomes import AttemptError, CallResult, Cut, Reply, Verdict
 from waystation_domain.task_spec import TaskSpec
-from waystation_router.delivery_log import LINES_EACH_SECOND, DeliveryLog
-from waystation_router.ledger import DeliveryCall, Ledger
+from waystation_router.delivery_log import LINES_EACH_SECOND, DeliveryLog, log_failure
+from waystation_router.ledger import DeliveryCall, Handling, Ledger
 
 TASK = TaskSpec("score", "claims", ("asked",), ("claim",))
 FAILED = AttemptError("INTERNAL", "KeyError", "'name'")
 
 
-def _lines(
-    number: int, outcome: Reply | AttemptError, verdict: Verdict = Verdict.APPLIED
-) -> list[Any]:
+def _handling() -> Handling:
     ledger = Ledger()
     ledger.learn(Loaded({}, {1: INSTANCE}, {}))
     event = Event("01a20000-0000-7000-8000-000000000001", "asked", {}, "split", version=2)
-    handling = ledger.open(event, ledger.state(1), EventFacts(True), 3)
+    return ledger.open(event, ledger.state(1), EventFacts(True), 3)
+
+
+def _lines(
+    number: int, outcome: Reply | AttemptError, verdict: Verdict = Verdict.APPLIED
+) -> list[Any]:
+    handling = _handling()
     call = DeliveryCall(TASK, result=CallResult(TASK, attempt=1, base_version=1, outcome=outcome))
     log = DeliveryLog()
     with capture_logs() as lines:
@@ -51,3 +57,24 @@ async def test_many_deliveries_are_counted_at_the_end_of_the_second() -> None:
 async def test_what_failed_or_came_twice_has_its_line_however_many() -> None:
     assert len(_lines(200, FAILED)) == 200
     assert len(_lines(200, Reply((), reads=()), Verdict.DUPLICATE)) == 200
+
+
+@pytest.mark.parametrize(
+    ("attempt", "error", "last"),
+    [
+        (4, FAILED, False),
+        (5, FAILED, True),
+        (1, replace(FAILED, permanent=True), True),
+        (5, Cut("gone", alone=False), False),
+    ],
+)
+def test_a_failure_says_whether_it_was_the_last_and_where_to_look(
+    attempt: int, error: AttemptError | Cut, last: bool
+) -> None:
+    with capture_logs() as lines:
+        log_failure(_handling(), DeliveryCall(TASK, attempt=attempt), error, "127.0.0.1:7500")
+    (line,) = lines
+    name = INSTANCE.workflow_instance_id
+    assert (line["workflow_instance_id"], line["attempt"], line["of"]) == (name, attempt, 5)
+    assert line["log_level"] == ("warning" if last else "info")
+    assert line.get("see") == (f"waystation explain {name}" if last else None)

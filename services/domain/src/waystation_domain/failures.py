@@ -20,6 +20,7 @@ from waystation_domain.model import (
 )
 from waystation_domain.outcomes import AttemptError, CallResult, Cut, Verdict
 from waystation_domain.status_events import raise_status_event, settle_unhandled_now
+from waystation_domain.task_spec import TaskSpec
 
 
 def count(
@@ -68,6 +69,11 @@ def count(
     return Verdict.APPLIED
 
 
+def is_last(error: AttemptError, attempts: int, task: TaskSpec) -> bool:
+    """Whether no attempt follows this error, the so-manyth of a delivery."""
+    return error.permanent or attempts >= task.retry.max_attempts
+
+
 def fail(
     draft: Draft, event: Event, result: CallResult, row: Delivery, error: AttemptError
 ) -> None:
@@ -76,7 +82,7 @@ def fail(
     attempts = max(row.attempts, result.attempt)
     stored = error.to_json(draft.rules.providers.size_of)
     row = replace(row, attempts=attempts, leased_by=None, due_in=0.0, last_error=stored)
-    if not error.permanent and attempts < task.retry.max_attempts:
+    if not is_last(error, attempts, task):
         wait = error.retry_after
         if wait is None:
             wait = delay(attempts, task.retry, draft.rules.providers.chance())

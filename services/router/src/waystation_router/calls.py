@@ -30,8 +30,9 @@ from waystation_domain import lifecycle
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.lifecycle import Treatment
 from waystation_domain.model import Delivery, DeliveryState, Status
-from waystation_domain.outcomes import AttemptError, CallResult, Cut, Outcome, Reply
+from waystation_domain.outcomes import AttemptError, CallResult, Cut, Outcome
 from waystation_domain.task_spec import TaskSpec
+from waystation_router.delivery_log import log_failure
 from waystation_router.endpoints import CallCut, CallOutcome, Cancelled, EndpointDirectory
 from waystation_router.ledger import DeliveryCall, Handling, Ledger
 from waystation_router.pools import PoolsSeen
@@ -300,15 +301,8 @@ class Calls:
             service_version=endpoint.service_version,
             endpoint=address,
         )
-        if not isinstance(result, Reply):
-            log.info(
-                "attempt_failed",
-                event_id=handling.event_id,
-                task_id=call.task.task_id,
-                attempt=call.attempt,
-                reason=result.reason if isinstance(result, AttemptError) else "CALL_CUT",
-                endpoint=address,
-            )
+        if isinstance(result, (AttemptError, Cut)):
+            log_failure(handling, call, result, address)
         self._tell(handling, call)
 
     def _done(self, places: _Places) -> None:

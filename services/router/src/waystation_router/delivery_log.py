@@ -7,7 +7,8 @@ import asyncio
 
 import structlog
 
-from waystation_domain.outcomes import Reply, Verdict
+from waystation_domain.failures import is_last
+from waystation_domain.outcomes import AttemptError, Cut, Reply, Verdict
 from waystation_router.ledger import DeliveryCall, Handling
 
 log = structlog.get_logger(__name__)
@@ -50,3 +51,23 @@ class DeliveryLog:
             )
         self._lines = self._left_out = 0
         self._second = None
+
+
+def log_failure(
+    handling: Handling, call: DeliveryCall, failed: AttemptError | Cut, address: str
+) -> None:
+    """A line for it; a warning with what to do where no attempt follows."""
+    name = handling.state.instance.workflow_instance_id
+    facts = {
+        "workflow_instance_id": name,
+        "event_id": handling.event_id,
+        "task_id": call.task.task_id,
+        "attempt": call.attempt,
+        "of": call.task.retry.max_attempts,
+        "reason": failed.reason if isinstance(failed, AttemptError) else "CALL_CUT",
+        "endpoint": address,
+    }
+    if isinstance(failed, AttemptError) and is_last(failed, call.attempt, call.task):
+        log.warning("attempt_failed", **facts, last=True, see=f"waystation explain {name}")
+    else:
+        log.info("attempt_failed", **facts)
