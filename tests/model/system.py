@@ -46,7 +46,8 @@ from waystation_core.relay.relay import Relay
 from waystation_core.rpc.settings import read_settings
 from waystation_domain.errors import StoreUnavailable, WaystationError
 from waystation_domain.model import OnFailure
-from waystation_domain.task_spec import RetryPolicy, TaskSpec
+from waystation_domain.retry_policy import RetryPolicy
+from waystation_domain.task_spec import TaskSpec
 from waystation_router import app
 from waystation_router.app import Router
 from waystation_router.settings import RouterSettings

@@ -42,7 +42,8 @@ from waystation_domain.errors import WorkflowEnded, WorkflowNotWaiting
 from waystation_domain.model import Event, NewEvent, OnFailure
 from waystation_domain.outcomes import CallResult, Reply
 from waystation_domain.results import EventTouch, apply_touch
-from waystation_domain.task_spec import RetryPolicy, TaskSpec
+from waystation_domain.retry_policy import RetryPolicy
+from waystation_domain.task_spec import TaskSpec
 from waystation_router.committer import Committer
 from waystation_router.ledger import UNKNOWN, DeliveryCall, Handling, Ledger, Message
 from waystation_router.timers import Timers

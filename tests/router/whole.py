@@ -22,7 +22,8 @@ from waystation_core.rpc.attempts import Answered, Failed
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_domain.model import Event, JsonObject
 from waystation_domain.outcomes import AttemptError
-from waystation_domain.task_spec import RetryPolicy, TaskSpec
+from waystation_domain.retry_policy import RetryPolicy
+from waystation_domain.task_spec import TaskSpec
 from waystation_router import app
 from waystation_router.app import Router
 from waystation_router.endpoints import CallCut, CallOutcome

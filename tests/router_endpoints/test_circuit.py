@@ -14,9 +14,8 @@ from router_endpoints.handlers import Handler, registration, request, serving, t
 from support.waiting import eventually
 
 from waystation_core.rpc.attempts import Answered, Failed, NotSent
-from waystation_domain.backoff import steady_delay
 from waystation_domain.endpoints import DEFAULT_ALLOWLIST, Allowlist
-from waystation_domain.task_spec import RetryPolicy
+from waystation_domain.retry_policy import RetryPolicy, steady_delay
 from waystation_router.endpoints import CallCut, EndpointDirectory
 from waystation_router.endpoints.circuit import FAULTS_TO_OPEN, Circuit
 

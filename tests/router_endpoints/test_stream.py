@@ -10,7 +10,7 @@ import grpc
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.rpc.message_reader import MessageReader
 from waystation_domain import limits
-from waystation_router.endpoints.calls import EndpointCall
+from waystation_router.endpoints.endpoint_call import EndpointCall
 from waystation_router.endpoints.stream import MAX_CANCELS, MAX_MESSAGE_BYTES, EventStream
 
 

@@ -22,7 +22,8 @@ from waystation_domain.model import Delivery, Event, Instance, JsonObject, NewEv
 from waystation_domain.operations import apply, from_json
 from waystation_domain.outcomes import CallResult, Outcome, Verdict
 from waystation_domain.results import EventTouch, apply_touch
-from waystation_domain.task_spec import RetryPolicy, TaskSpec
+from waystation_domain.retry_policy import RetryPolicy
+from waystation_domain.task_spec import TaskSpec
 
 ROUTER = new_id()
 TABLES = (

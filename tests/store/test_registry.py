@@ -17,7 +17,8 @@ from waystation_domain.errors import (
     TaskOwnedByOtherService,
 )
 from waystation_domain.model import OnFailure
-from waystation_domain.task_spec import RetryPolicy, TaskSpec
+from waystation_domain.retry_policy import RetryPolicy
+from waystation_domain.task_spec import TaskSpec
 
 
 @pytest.fixture

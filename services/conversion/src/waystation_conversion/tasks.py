@@ -10,7 +10,8 @@ from waystation_conversion.unexpected import refuses_unexpected
 from waystation_domain import limits, reserved, topics
 from waystation_domain.errors import InvalidField, WorkflowTypesRequired
 from waystation_domain.model import OnFailure
-from waystation_domain.task_spec import RetryPolicy, TaskSpec
+from waystation_domain.retry_policy import RetryPolicy
+from waystation_domain.task_spec import TaskSpec
 
 _DEFAULTS = RetryPolicy()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from waystation_domain import groups
-from waystation_domain.backoff import delay
 from waystation_domain.commit import NewDeadLetter
 from waystation_domain.draft import Draft
 from waystation_domain.history import record_attempt
@@ -19,6 +18,7 @@ from waystation_domain.model import (
     Status,
 )
 from waystation_domain.outcomes import AttemptError, CallResult, Cut, Verdict
+from waystation_domain.retry_policy import delay
 from waystation_domain.status_events import raise_status_event, settle_unhandled_now
 from waystation_domain.task_spec import TaskSpec
 

@@ -5,17 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from waystation_domain.model import OnFailure
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """When a failed delivery is retried. Seconds; `jitter` is a share of the wait."""
-
-    max_attempts: int = 5
-    initial_backoff: float = 1.0
-    multiplier: float = 2.0
-    max_backoff: float = 60.0
-    jitter: float = 0.2
+from waystation_domain.retry_policy import RetryPolicy
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from waystation_domain.model import JsonObject, OnFailure
-from waystation_domain.task_spec import RetryPolicy, TaskSpec
+from waystation_domain.retry_policy import RetryPolicy
+from waystation_domain.task_spec import TaskSpec
 
 _TUPLES = ("event_types", "workflow_types", "may_emit", "reads", "writes")
 

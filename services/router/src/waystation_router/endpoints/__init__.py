@@ -5,8 +5,8 @@ This package knows nothing of databases, brokers or commits: what follows from a
 elsewhere. It must not import `store` or `broker`, nor other packages of the router.
 """
 
-from waystation_router.endpoints.calls import EndpointCall
 from waystation_router.endpoints.directory import EndpointDirectory
+from waystation_router.endpoints.endpoint_call import EndpointCall
 from waystation_router.endpoints.outcomes import CallCut, CallOutcome, Cancelled
 
 __all__ = [

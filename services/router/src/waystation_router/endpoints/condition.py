@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from waystation_domain.backoff import steady_delay
+from waystation_domain.retry_policy import steady_delay
 from waystation_domain.task_spec import TaskSpec
 from waystation_router.endpoints.circuit import Circuit
 from waystation_router.endpoints.connection import Connection

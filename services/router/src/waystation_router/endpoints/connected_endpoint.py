@@ -31,9 +31,9 @@ from waystation_domain.endpoints import Allowlist
 from waystation_domain.outcomes import AttemptError
 from waystation_domain.task_table import announces
 from waystation_domain.units import duration
-from waystation_router.endpoints.calls import EndpointCall
 from waystation_router.endpoints.condition import EndpointCondition
 from waystation_router.endpoints.connection import Connection
+from waystation_router.endpoints.endpoint_call import EndpointCall
 from waystation_router.endpoints.outcomes import (
     PERHAPS_CUT,
     CallCut,

@@ -13,8 +13,8 @@ from waystation_core.rpc.attempts import NotSent
 from waystation_core.rpc.message_reader import MessageReader
 from waystation_domain.endpoints import Allowlist
 from waystation_domain.model import JsonObject
-from waystation_router.endpoints.calls import EndpointCall
 from waystation_router.endpoints.connected_endpoint import ConnectedEndpoint
+from waystation_router.endpoints.endpoint_call import EndpointCall
 
 MAX_WAIT_SECONDS = 2.0
 """How long a call waits for an endpoint that is just being connected."""

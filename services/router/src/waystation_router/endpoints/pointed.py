@@ -7,8 +7,8 @@ from collections.abc import Callable
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.failpoints import Plan
 from waystation_domain.endpoints import Allowlist
-from waystation_router.endpoints.calls import EndpointCall
 from waystation_router.endpoints.directory import EndpointDirectory
+from waystation_router.endpoints.endpoint_call import EndpointCall
 
 
 class PointedEndpoints(EndpointDirectory):

@@ -17,7 +17,7 @@ from waystation_core.rpc.endpoint_channels import HANDLE_EVENTS
 from waystation_core.rpc.items import MAX_MESSAGE_BYTES, joined
 from waystation_core.rpc.message_reader import MessageReader
 from waystation_domain.outcomes import AttemptError
-from waystation_router.endpoints.calls import EndpointCall
+from waystation_router.endpoints.endpoint_call import EndpointCall
 from waystation_router.endpoints.outcomes import PERHAPS_CUT
 from waystation_router.endpoints.results import Refused, Token, results_of, small_results
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waystation_domain.backoff import delay
-from waystation_domain.task_spec import RetryPolicy
+from waystation_domain.retry_policy import RetryPolicy, delay
 
 
 def test_the_default_policy_without_jitter() -> None:

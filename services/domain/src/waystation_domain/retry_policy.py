@@ -1,10 +1,20 @@
-"""How long a failed delivery waits before its next attempt."""
+"""How often a failed delivery is retried, and how long it waits before its next attempt."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
-from waystation_domain.task_spec import RetryPolicy
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When a failed delivery is retried. Seconds; `jitter` is a share of the wait."""
+
+    max_attempts: int = 5
+    initial_backoff: float = 1.0
+    multiplier: float = 2.0
+    max_backoff: float = 60.0
+    jitter: float = 0.2
 
 
 def delay(attempt: int, policy: RetryPolicy, chance: float) -> float:
