@@ -19,7 +19,6 @@ from waystation.v1.workflow_service_pb2 import (
 )
 from waystation_cli import arguments, completion, ids
 from waystation_cli.arguments import JSON_HELP, WorkflowId
-from waystation_cli.commands import start_many
 from waystation_cli.connection import (
     CALL_SECONDS,
     DEFAULT_ADDRESS,
@@ -130,6 +129,9 @@ def start(
             )
         ):
             raise typer.BadParameter("with --many, the lines of the file define the workflows")
+        # Only here: other commands start faster without the SDK.
+        from waystation_cli.commands import start_many
+
         start_many.start_many(many, workflow_type, request_id, address, as_json)
         return
     if workflow_type is None:
