@@ -82,7 +82,7 @@ def test_a_workflow_outlives_sigkill_and_sigterm_and_the_second_start_is_quick(
             answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
         run = call(address, "run", "claim", "--id", "claim-7", "--data", '{"amount": 120}')
-        assert run["outcome"] == "WAIT_OUTCOME_IDLE"
+        assert run["outcome"] == "IDLE"
         process.kill()
         process.wait()
     with dev(folder) as (process, address):
@@ -150,6 +150,6 @@ def test_the_end_of_its_postgres_ends_it_with_words(folder: Path) -> None:
     with dev(folder) as (process, _):
         postgres = int((folder / "postgres-16" / "postmaster.pid").read_text().splitlines()[0])
         os.kill(postgres, signal.SIGKILL)
-        assert process.wait(30) == 1
+        assert process.wait(30) == 7
         log = folder.with_suffix(".log").read_text()
     assert json.loads(log.splitlines()[-1])["error"]["reason"] == "POSTGRES_ENDED"

@@ -238,3 +238,10 @@ def test_a_field_of_a_request_is_told_as_the_option_that_it_is(api: FakeApi) -> 
 def test_the_words_of_other_tools_are_understood(typed: str, meant: str) -> None:
     told = run(typed, "x")
     assert (told.exit_code, f"Did you mean '{meant}'?" in told.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("command", [["-h"], ["list", "-h"], ["dead-letters", "retry", "-h"]])
+def test_h_is_help(command: list[str]) -> None:
+    told = run(*command)
+    assert told.exit_code == 0
+    assert told.stdout == run(*command[:-1], "--help").stdout

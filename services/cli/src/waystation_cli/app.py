@@ -53,6 +53,7 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     name="waystation",
     cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Starts, watches and repairs workflows.",
     epilog=outcome.HELP,
     no_args_is_help=True,

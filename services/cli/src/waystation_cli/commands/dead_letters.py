@@ -43,7 +43,7 @@ app = typer.Typer(
 DeadLetterIds = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[DEAD_LETTER_ID]...",
+        metavar="DEAD_LETTER_ID",
         help="From `waystation dead-letters list`: whole, a unique beginning, or @last. Without one, all "
         "that match the options.",
         autocompletion=completion.dead_letters,

@@ -14,7 +14,7 @@ def schema(
     command: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[COMMAND]",
+            metavar="COMMAND",
             help="A command, such as dead-letters list; without it, all that have one are listed.",
         ),
     ] = None,

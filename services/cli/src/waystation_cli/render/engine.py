@@ -7,12 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from waystation_cli.connection import DEFAULT_ADDRESS
 from waystation_cli.render.document import print_document
 from waystation_cli.render.text import plain, stdout
 
 
 def print_ready(address: str, data_dir: Path, database_url: str, as_json: bool) -> None:
-    """Prints the address and an example; returns when the output is flushed."""
+    """Prints the address and what to type next; returns when the output is flushed."""
     if as_json:
         print_document(
             {
@@ -26,20 +27,21 @@ def print_ready(address: str, data_dir: Path, database_url: str, as_json: bool) 
         out = stdout()
         out.print(f"Waystation is ready at {address}", style="bold green")
         out.print(plain(f"Data directory: {data_dir}. Ctrl-C stops it."))
-        out.print("Try:", style="bold")
-        out.print(
-            '  grpcurl -plaintext -d \'{"workflow_type": "hello"}\' '
-            f"{address} waystation.v1.WorkflowService/StartWorkflow",
-            soft_wrap=True,
-        )
-        out.print(f"  waystation --help{_named(address)}")
+        out.print("In another terminal:", style="bold")
+        if address != DEFAULT_ADDRESS:
+            out.print(f"  export WAYSTATION_ADDRESS={address}")
+        for command, what in _NEXT:
+            out.print(f"  {command:44} {what}", soft_wrap=True)
     # A pipe is not flushed by a line's end.
     print(end="", flush=True)
 
 
-def _named(address: str) -> str:
-    default = address == "127.0.0.1:7400"
-    return "" if default else f"    (with WAYSTATION_ADDRESS={address})"
+_NEXT = (
+    ("waystation handlers list", "the tasks of the handler services that run"),
+    ("waystation start WORKFLOW_TYPE --id first", "starts a workflow"),
+    ("waystation watch first", "shows what becomes of it"),
+    ("waystation --help", "all the rest"),
+)
 
 
 def print_bad_settings(faults: Sequence[str]) -> None:
