@@ -1,4 +1,4 @@
-"""A JSON object in the editor of whoever sits at the terminal."""
+"""A JSON object in the editor that the user of this terminal has chosen."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def require_fit(schema: Mapping[str, Any], answer: Any) -> None:
     """A usage error unless the answer is what the schema describes."""
     if found := faults(schema, answer):
         raise typer.BadParameter(
-            f"the answer is not what is asked for: {plain('; '.join(found))} (--no-check sends it all the same)"
+            f"the answer is not what is asked for: {plain('; '.join(found))} (--no-check sends it anyway)"
         )
 
 
