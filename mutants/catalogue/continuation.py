@@ -44,6 +44,29 @@ MUTANTS = (
         killers=(f"{_TESTS}test_a_router_that_stops_begins_nothing_new",),
     ),
     Mutant(
+        "a_stopping_router_leases_nothing",
+        "A call that lasts gets a lease, also while its router waits for it to stop",
+        "router/sweeper.py",
+        (("await _end(self._loops)\n", "await _end([*self._loops, self._leasing])\n"),),
+        killers=(f"{_TESTS}test_a_call_that_a_stopping_router_waits_for_gets_a_lease",),
+    ),
+    Mutant(
+        "continued_events_are_no_flood",
+        "What floods is announced a level lower, however little of it is announced",
+        "core/relay/relay.py",
+        (("            self._count(commits, continued)\n", "            pass\n"),),
+        killers=(
+            "tests/router/test_relay.py::test_what_is_continued_counts_when_it_is_asked_who_floods",
+        ),
+    ),
+    Mutant(
+        "what_is_raised_has_no_time",
+        "A handler sees when its event was raised",
+        "domain/commit.py",
+        (('            object.__setattr__(event, "created_at", at)\n', "            pass\n"),),
+        killers=(f"{_TESTS}test_what_is_handled_at_once_has_the_times_of_its_commit",),
+    ),
+    Mutant(
         "what_is_continued_has_no_bound",
         "A router has no more in hand than its window allows",
         _FILE,
@@ -72,10 +95,17 @@ MUTANTS = (
         killers=(f"{_TESTS}test_a_router_that_is_busier_than_others_leaves_events_to_them",),
     ),
     Mutant(
+        "an_event_without_a_place_is_continued",
+        "A router without a place for a task leaves its events to others",
+        _FILE,
+        (("return not self._has_others() or self._has_places(", "return True or ("),),
+        killers=(f"{_TESTS}test_an_event_whose_task_has_no_place_here_is_left_to_others",),
+    ),
+    Mutant(
         "another_pools_event_is_continued",
         "A pool's events are handled by its own routers",
         _FILE,
-        (("self._pools.now.is_own(event.event_type) and self._take(", "self._take("),),
+        (("self._pools.now.is_own(event.event_type)", "True"),),
         killers=(f"{_TESTS}test_only_types_of_its_own_pool_are_continued",),
     ),
     Mutant(
@@ -105,8 +135,8 @@ MUTANTS = (
     Mutant(
         "an_outcome_has_the_time_of_the_copy",
         "The context in a notice is what a read would give",
-        "core/outcome_seal.py",
-        (("        set_timestamp(context.updated_at, at)\n", ""),),
+        "domain/commit.py",
+        (('        object.__setattr__(after, "updated_at", at)\n', ""),),
         killers=("tests/router/test_outcome_seal.py::test_it_is_what_a_read_gives",),
     ),
     Mutant(

@@ -252,7 +252,7 @@ MUTANTS = (
         "long_calls_keep_their_message",
         "A call that outlasts ack_hold gets a lease, and its message is acknowledged",
         "router/sweeper.py",
-        (("                (HOLDS_EVERY, self._holds, None),\n", ""),),
+        (("        self._leasing = self._keep(HOLDS_EVERY, self._holds, None)\n", ""),),
         killers=(
             "tests/e2e/test_attempts.py::test_a_call_that_outlasts_its_message_takes_effect_once",
         ),

@@ -344,7 +344,7 @@ MUTANTS = (
         "notices_are_not_given",
         "Whoever waits for an instance hears of it at once",
         "core/relay/relay.py",
-        (("            self._broker.notify(self._notices(ends, at))\n", "            pass\n"),),
+        (("            self._broker.notify(self._notices(ends))\n", "            pass\n"),),
         killers=("tests/api/test_waiters.py::test_a_wait_ends_when_the_instance_does",),
     ),
     Mutant(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC
 from typing import Any
 
 import pytest
@@ -162,6 +163,50 @@ async def test_a_router_that_stops_begins_nothing_new(
     assert [made.request.task_id for made in whole.endpoints.calls] == ["first"]
 
 
+async def test_a_call_that_a_stopping_router_waits_for_gets_a_lease(
+    engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or others would announce its event while it lasts."""
+    monkeypatch.setattr(sweeper, "ACK_HOLD", 0.1)
+    # Before the stop there is no turn but the first.
+    monkeypatch.setattr(sweeper, "HOLDS_EVERY", 0.5)
+    whole = WholeRouter(engine, database_url, monkeypatch, stop_grace_seconds=20.0)
+    await whole.register(*TASKS)
+    whole.endpoints.on_call = goes_on
+    await whole.start()
+    await whole.begin()
+    calls = await whole.endpoints.made(2)
+    stopping = asyncio.ensure_future(whole.router.stop())
+
+    async def leased() -> list[tuple[Any, ...]]:
+        return await whole.engine.rows(
+            "SELECT event_id::text FROM deliveries WHERE state = %s", int(DeliveryState.LEASED)
+        )
+
+    try:
+        found = await eventually(leased, until=bool, timeout=15, what="a lease")
+    finally:
+        calls[1].answer()
+        await asyncio.wait_for(stopping, 15)
+    assert found == [(calls[1].request.event.event_id,)]
+    assert await whole.open_events() == 0
+
+
+async def test_what_is_handled_at_once_has_the_times_of_its_commit(whole: WholeRouter) -> None:
+    await whole.register(*TASKS)
+    whole.endpoints.on_call = goes_on
+    await whole.start()
+    await whole.begin()
+    request = (await whole.endpoints.made(2))[1].request
+    ((created_at, updated_at),) = await whole.engine.rows(
+        "SELECT e.created_at, i.updated_at FROM events e JOIN workflow_instances i ON key = instance_key "
+        "WHERE event_id = %s::uuid",
+        request.event.event_id,
+    )
+    assert request.event.created_at.ToDatetime(UTC) == created_at
+    assert request.context.updated_at.ToDatetime(UTC) == updated_at
+
+
 @pytest.fixture
 async def engine(database_url: str) -> Any:
     connections = open_connections(database_url, size=8, name="test")
@@ -178,6 +223,7 @@ class Router:
 
     def __init__(self, *there: Pool) -> None:
         self.unacknowledged = self.buffered = self.calls_in_flight = 0
+        self.has_places = True
         self.admitted: list[str] = []
         self.ledger = Ledger()
         self.ledger.learn(Loaded({}, {1: INSTANCE}, {}))
@@ -193,6 +239,7 @@ class Router:
             unacknowledged=lambda: self.unacknowledged,
             buffered=lambda: self.buffered,
             calls_in_flight=lambda: self.calls_in_flight,
+            has_places=lambda event_type, workflow_type: self.has_places,
         )
 
     def admit(self, handling: Handling) -> None:
@@ -249,6 +296,15 @@ def test_a_router_that_is_busier_than_others_leaves_events_to_them() -> None:
     assert router.commits(1) == 0
     alone = Router(*ALONE)
     alone.calls_in_flight = 10_000
+    assert alone.commits(1) == 1
+
+
+def test_an_event_whose_task_has_no_place_here_is_left_to_others() -> None:
+    router = Router(*TWO)
+    router.has_places = False
+    assert router.commits(1) == 0
+    alone = Router(*ALONE)
+    alone.has_places = False
     assert alone.commits(1) == 1
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from router.given import INSTANCE
 from router.whole import Made, WholeRouter, task
 from store.instances import Engine, a_start
 from support.scripted_store import reply_lost
@@ -18,6 +20,8 @@ from waystation_core.ports.broker import Announcement, AnnounceOutcome, level_of
 from waystation_core.ports.store import DueEvent
 from waystation_core.relay.relay import MOST_UNDER_WAY, Relay
 from waystation_core.store.connections import open_connections
+from waystation_domain.commit import InstanceCommit
+from waystation_domain.model import Event
 from waystation_router import sweeper
 
 
@@ -251,3 +255,31 @@ async def test_messages_are_acknowledged_when_what_came_of_them_is_committed(
         return sum(acked)
 
     await eventually(acks, what="the message to be acknowledged")
+
+
+async def test_what_is_continued_counts_when_it_is_asked_who_floods() -> None:
+    """A few announced events beside many continued ones of another type are no flood."""
+    announced: list[tuple[str, int]] = []
+
+    class Broker:
+        async def announce(self, batch: Sequence[Announcement]) -> list[AnnounceOutcome]:
+            announced.extend(
+                (event.workflow_type, each.level) for each in batch for event in each.events
+            )
+            return [AnnounceOutcome.CONFIRMED] * len(batch)
+
+    relay = Relay(cast(Any, None), cast(Any, Broker()))
+
+    def commits(workflow_type: str, events: int, *, continued: bool = False) -> None:
+        instance = replace(INSTANCE, workflow_type=workflow_type)
+        raised = [Event(new_id(), "went.on", {}, "first", version=2) for _ in range(events)]
+        commit = InstanceCommit(instance, replace(instance, version=2), outbox_add=raised)
+        ids = frozenset(event.event_id for event in raised if continued)
+        relay.committed([commit], continued=ids)
+
+    commits("flood", 1_000, continued=True)
+    commits("quiet", 200)
+    commits("flood", 1)
+    await relay.close()
+    normal = level_of(100)
+    assert set(announced) == {("quiet", normal), ("flood", normal - 1)}

@@ -57,6 +57,21 @@ async def test_who_waited_for_the_lock_sees_all_that_the_other_wrote(engine: Eng
     assert [(one.version, one.writes) for one in log] == [(2, (("/n", "set"),))]
 
 
+async def test_the_copy_has_the_times_of_the_database(engine: Engine) -> None:
+    instance, event = await engine.started()
+    async with engine.store.locked(key=instance.key, event_ids=[event.event_id]) as locked:
+        draft = engine.draft(locked)
+        actions.publish(draft, NewEvent("news", {}))
+        actions.cancel(draft, "")
+        commit = draft.commit()
+        await locked.write(commit)
+    await engine.check_copy(commit)
+    assert commit.after.completed_at is not None
+    raised = [one.event_id for one in commit.raised]
+    loaded = await engine.store.load(raised)
+    assert [loaded.events[one][0] for one in raised] == commit.raised
+
+
 async def test_a_block_that_fails_writes_nothing(engine: Engine) -> None:
     instance, _ = await engine.started()
     before = await engine.everything()

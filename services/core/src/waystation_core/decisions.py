@@ -208,10 +208,7 @@ class Decisions:
             raise
         if announces:
             self._relay.committed([commit])
-        instance = commit.after
-        if not commit.is_empty:
-            instance = replace(instance, updated_at=locked.now)
-        return Decided(answer, instance, commit)
+        return Decided(answer, commit.after, commit)
 
     async def where_unmoved(
         self,

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from datetime import datetime
 
 from waystation.v1 import workflow_pb2
 from waystation_conversion import context_to_proto
-from waystation_conversion.times import set_timestamp
 from waystation_domain.commit import InstanceCommit
 
 MOST_BYTES = 8 * 1024
@@ -28,16 +26,13 @@ class OutcomeSeal:
     def __init__(self, key: bytes) -> None:
         self._key = hashlib.blake2b(_PURPOSE, key=key, digest_size=32).digest()
 
-    def sealed(self, commit: InstanceCommit, at: datetime) -> bytes:
-        """The context after a commit that ended its instance and was written `at` that time; empty if the
-        instance goes on, had ended before, or is large."""
+    def sealed(self, commit: InstanceCommit) -> bytes:
+        """The context after a commit that ended its instance; empty if the instance goes on, had ended before,
+        or is large, or if it is not known when the commit was written."""
         after = commit.after
-        if after.status.is_open or not commit.before.status.is_open:
+        if after.status.is_open or not commit.before.status.is_open or commit.written_at is None:
             return b""
-        context = context_to_proto(after)
-        set_timestamp(context.updated_at, at)
-        set_timestamp(context.completed_at, at)
-        body = context.SerializeToString()
+        body = context_to_proto(after).SerializeToString()
         return self._seal(body) + body if len(body) <= MOST_BYTES else b""
 
     def opened(self, outcome: bytes) -> workflow_pb2.WorkflowContext | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from waystation_domain.conflicts import STATUS_WRITE, Write
 from waystation_domain.details import Detail
@@ -147,6 +148,23 @@ class InstanceCommit:
     timers_remove: set[tuple[TimerKind, str]] = field(default_factory=set)
     fixes_tasks: bool = False
     """Whether the commit depends on which tasks are registered, and so on the registry's generation."""
+    written_at: datetime | None = None
+
+    def written(self, at: datetime) -> None:
+        """It was written at this time of the store: what it raised, and the instance after it, get the times
+        that the store gave them. Until then they have those of the decision, or none."""
+        if self.is_empty:
+            return
+        self.written_at = at
+        before, after = self.before, self.after
+        for event in self.raised:
+            object.__setattr__(event, "created_at", at)
+        # Nobody else has it yet. A copy of each would cost as much as the decision.
+        object.__setattr__(after, "updated_at", at)
+        if after.completed_at is not None and before.completed_at is None:
+            object.__setattr__(after, "completed_at", at)
+        if after.idle_since is not None and before.idle_since is None:
+            object.__setattr__(after, "idle_since", at)
 
     @property
     def is_empty(self) -> bool:

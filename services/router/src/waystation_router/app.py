@@ -125,6 +125,10 @@ class Router:
             unacknowledged=lambda: self._intake.unacknowledged,
             buffered=lambda: self._intake.buffered,
             calls_in_flight=lambda: self._calls.in_flight,
+            has_places=lambda event_type, workflow_type: all(
+                self._calls.free(task) > 0
+                for task in self._registry.resolve(event_type, workflow_type)
+            ),
         )
         self._lease = Lease(
             store,
@@ -212,6 +216,7 @@ class Router:
         if self._taking is not None:
             await self._taking.wait()
         await self._calls.drain(self._settings.stop_grace_seconds)
+        await self._sweeper.stop_leasing()
         self._calls.stop_reporting()
         await self._committer.close()
         await self._endpoints.close()

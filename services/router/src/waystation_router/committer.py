@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime
 
 import structlog
 
@@ -127,7 +126,7 @@ class Committer:
             if fast:
                 written = await self._write(fast)
                 done = [portion for portion in fast if portion.state.instance.key in written.keys]
-                self._go_on(done, written.at)
+                self._go_on(done)
         except Exception:
             # A fault here must not end the router's work: the batch is still in hand and is decided again
             # under its locks; the log has the reason.
@@ -140,9 +139,9 @@ class Committer:
                 self._slow.add(task)
                 task.add_done_callback(self._slow.discard)
 
-    def _go_on(self, done: Sequence[Portion], at: datetime | None = None) -> None:
+    def _go_on(self, done: Sequence[Portion]) -> None:
         """The consequences of these commits here and elsewhere: events that are continued here are not
-        announced. `at` is when they were written, if that is known."""
+        announced."""
         continued: frozenset[str] = frozenset()
         try:
             self._conclusions.of(done)
@@ -151,7 +150,6 @@ class Committer:
             self._relay.committed(
                 [portion.commit for portion in done if portion.commit is not None],
                 continued=continued,
-                at=at,
             )
 
     async def _commit_alone(self, portion: Portion) -> None:

@@ -47,7 +47,9 @@ class Continuation:
         unacknowledged: Callable[[], int],
         buffered: Callable[[], int],
         calls_in_flight: Callable[[], int],
+        has_places: Callable[[str, str], bool],
     ) -> None:
+        """`has_places`: whether each task that handles (event type, workflow type) can be called here now."""
         self._enabled = enabled
         self._most_in_hand = most_in_hand
         self._ledger = ledger
@@ -56,6 +58,7 @@ class Continuation:
         self._unacknowledged = unacknowledged
         self._buffered = buffered
         self._calls_in_flight = calls_in_flight
+        self._has_places = has_places
         self._in_hand: set[str] = set()
         self.events = 0
         """Number of events continued since the start."""
@@ -73,8 +76,10 @@ class Continuation:
                 for event in raised:
                     if room <= len(taken):
                         break
-                    if self._pools.now.is_own(event.event_type) and self._take(
-                        event, portion.state
+                    if (
+                        self._pools.now.is_own(event.event_type)
+                        and self._is_called_at_once(event, portion.state)
+                        and self._take(event, portion.state)
                     ):
                         taken.append(event.event_id)
         self.events += len(taken)
@@ -96,6 +101,12 @@ class Continuation:
 
     def _has_others(self) -> bool:
         return self._pools.now.own.routers > 1
+
+    def _is_called_at_once(self, event: Event, state: InstanceState) -> bool:
+        """Whether no other router could call its tasks sooner: this one has a place for each."""
+        return not self._has_others() or self._has_places(
+            event.event_type, state.instance.workflow_type
+        )
 
     def _is_not_busier_than_others(self) -> bool:
         own = self._pools.now.own

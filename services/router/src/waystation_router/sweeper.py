@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -106,6 +106,7 @@ class Sweeper:
         self._last_change = 0.0
         """When endpoints changed last: later decisions knew of it."""
         self._loops: list[BackgroundLoop] = []
+        self._leasing: BackgroundLoop | None = None
 
     def start(self) -> None:
         # Separate loops: a slow or failing one delays no other.
@@ -122,16 +123,20 @@ class Sweeper:
                 (LAPSED_EVERY, self._lapsed, None),
                 (LEASES_EVERY, self._leases, None),
                 (LOOK_EVERY, self._timers.turn, None),
-                (HOLDS_EVERY, self._holds, None),
                 (REQUESTS_EVERY, self._requests, None),
             )
         ]
+        self._leasing = self._keep(HOLDS_EVERY, self._holds, None)
 
     async def stop(self) -> None:
-        for loop in self._loops:
-            loop.cancel()
-        for loop in self._loops:
-            await loop.wait()
+        """Brings nothing back any more. Calls that last still get leases, until `stop_leasing`: or others would
+        announce their events while this router waits for them."""
+        await _end(self._loops)
+
+    async def stop_leasing(self) -> None:
+        """No call is waited for any more."""
+        if self._leasing is not None:
+            await _end([self._leasing])
 
     def messages_lost(self, reason: str) -> None:
         """The broker may have lost what was announced so far: it becomes due with the next turn."""
@@ -351,6 +356,13 @@ class Sweeper:
     async def _queue_is_short(self) -> bool:
         depth = await self._broker.depth(self._pool)
         return depth is not None and depth <= SHORT_QUEUE
+
+
+async def _end(loops: Sequence[BackgroundLoop]) -> None:
+    for loop in loops:
+        loop.cancel()
+    for loop in loops:
+        await loop.wait()
 
 
 def _name(turn: Callable[[], Awaitable[bool]]) -> str:

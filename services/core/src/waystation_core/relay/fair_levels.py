@@ -29,6 +29,14 @@ class FairLevels:
 
     def priority(self, workflow_type: str, priority: int, now: float) -> int:
         """Counts one event, and returns the priority to announce it with."""
+        count = self.count(workflow_type, now)
+        level = level_of(priority)
+        if level and count > UNNOTICED and count >= _LARGE_SHARE * self._total:
+            return lowest_priority_of(level - 1)
+        return priority
+
+    def count(self, workflow_type: str, now: float) -> float:
+        """Counts one event that is not announced here; returns how many recent ones its type has."""
         self._forget(now)
         count = self._counts.get(workflow_type, 0.0) + 1.0
         if workflow_type not in self._counts and len(self._counts) >= _REMEMBERED_TYPES:
@@ -36,10 +44,7 @@ class FairLevels:
             self._total = 0.0
         self._counts[workflow_type] = count
         self._total += 1.0
-        level = level_of(priority)
-        if level and count > UNNOTICED and count >= _LARGE_SHARE * self._total:
-            return lowest_priority_of(level - 1)
-        return priority
+        return count
 
     def _forget(self, now: float) -> None:
         """Reduces all counts, once a second: often enough, and at no cost for each event."""

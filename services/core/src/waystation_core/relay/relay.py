@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Container, Coroutine, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 import structlog
@@ -74,12 +73,10 @@ class Relay:
         self,
         commits: Sequence[InstanceCommit],
         *,
-        continued: Container[str] = (),
-        at: datetime | None = None,
+        continued: Collection[str] = (),
     ) -> None:
         """Announces the events of these commits, except those that the caller has `continued`, and sends
-        notices of their instances. Commits without changes are ignored. `at` is when they were written;
-        without it, notices carry no outcome."""
+        notices of their instances. Commits without changes are ignored."""
         if self._not_due:
             self._make_due_again()
         commits = [commit for commit in commits if not commit.is_empty]
@@ -89,6 +86,8 @@ class Relay:
             for event in commit.outbox_add
             if event.event_id not in continued
         ]
+        if continued:
+            self._count(commits, continued)
         if raised:
             self._announce(_grouped(raised))
         copies = [
@@ -115,16 +114,24 @@ class Relay:
             if ends_a_wait(commit.after.status, idle=commit.after.idle is not None)
         ]
         if ends:
-            self._broker.notify(self._notices(ends, at))
+            self._broker.notify(self._notices(ends))
 
-    def _notices(self, commits: Sequence[InstanceCommit], at: datetime | None) -> list[Notice]:
+    def _count(self, commits: Sequence[InstanceCommit], continued: Collection[str]) -> None:
+        """What floods is seen by all that it raises: else what is announced would be taken for the flood."""
+        now = asyncio.get_running_loop().time()
+        for commit in commits:
+            for event in commit.outbox_add:
+                if event.event_id in continued:
+                    self._levels.count(commit.after.workflow_type, now)
+
+    def _notices(self, commits: Sequence[InstanceCommit]) -> list[Notice]:
         seal = self._seal()
         room = MOST_OUTCOME_BYTES
         notices = []
         for commit in commits:
             outcome = b""
-            if seal is not None and at is not None and room > 0:
-                outcome = seal.sealed(commit, at)
+            if seal is not None and room > 0:
+                outcome = seal.sealed(commit)
                 room -= len(outcome)
             notices.append(
                 Notice(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from waystation_core.ports.store import Committed
@@ -15,13 +16,17 @@ from waystation_domain.model import DeadLetterState
 async def write(
     connection: Connection, batch: Sequence[InstanceCommit], *, generation: int
 ) -> Committed:
-    """Writes each commit whose instance still has the revision of its decision."""
+    """Writes each commit whose instance still has the revision of its decision, and gives it the time of the
+    statement, which is what is stored."""
     parameters, rare = _parameters(batch)
     parameters["generation"] = generation
     statement = statements.WRITE_ALL if rare else statements.WRITE
     cursor = await connection.execute(statement, parameters)
-    written = await cursor.fetchall()
-    return Committed(frozenset(row[0] for row in written), written[0][1] if written else None)
+    written: dict[int, datetime] = dict(await cursor.fetchall())
+    for commit in batch:
+        if (at := written.get(commit.before.key)) is not None:
+            commit.written(at)
+    return Committed(frozenset(written))
 
 
 async def count_request(

@@ -63,8 +63,6 @@ class Committed:
 
     keys: frozenset[int]
     """Instances written; the others had changed, were locked, or the generation was not current."""
-    at: datetime | None = None
-    """When: the database's time of the statement, which is what it stored."""
 
 
 class Locked(Protocol):
@@ -132,7 +130,8 @@ class Locked(Protocol):
         ...
 
     async def write(self, commit: InstanceCommit) -> None:
-        """Writes the decision; at most once in a block. Raises RegistryMoved."""
+        """Writes the decision, and gives it its time (`InstanceCommit.written`); at most once in a block. Raises
+        RegistryMoved."""
         ...
 
 
