@@ -249,6 +249,8 @@ async def test_topology_and_names_are_those_of_the_design(open_amqp: Opened, pag
     queues = {each["name"]: each["arguments"] for each in await page.ask("queues/{vhost}")}
     assert queues[QUEUE] == {"x-max-priority": 9}
     assert queues["waystation.router.fraud"] == {"x-max-priority": 9, "x-expires": 300_000}
+    (notices,) = [queues[name] for name in queues if name.startswith("waystation.notices.")]
+    assert notices == {"x-max-length": 10_000, "x-max-length-bytes": 64 * 1024 * 1024}
     assert queues[DEAD_LETTERS] == {"x-max-length": 10_000, "x-message-ttl": 604_800_000}
 
     here = f"{socket.gethostname()}:{os.getpid()}"

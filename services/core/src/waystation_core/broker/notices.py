@@ -13,7 +13,7 @@ import structlog
 from waystation_core.broker import wire
 from waystation_core.broker.connection import Session
 from waystation_core.broker.persistent_session import PersistentSession
-from waystation_core.broker.topology import NOTICES_HELD, Topology
+from waystation_core.broker.topology import NOTICES_BYTES_HELD, NOTICES_HELD, Topology
 from waystation_core.ports.broker import BrokerCounters, Notice
 
 _log = structlog.get_logger(__name__)
@@ -58,7 +58,10 @@ class NoticeListener:
             queue=queue,
             exclusive=True,
             auto_delete=True,
-            arguments={"x-max-length": NOTICES_HELD},
+            arguments={
+                "x-max-length": NOTICES_HELD,
+                "x-max-length-bytes": NOTICES_BYTES_HELD,
+            },
         )
         await session.call(channel.queue_bind, queue=queue, exchange=self._topology.notices)
         channel.add_on_cancel_callback(lambda _frame: session.end("its queue was deleted"))

@@ -21,6 +21,8 @@ DAY_MS = 24 * 60 * 60 * 1000
 DEAD_LETTERS_KEPT = 10_000
 DEAD_LETTERS_KEPT_MS = 7 * DAY_MS
 NOTICES_HELD = 10_000
+NOTICES_BYTES_HELD = 64 * 1024 * 1024
+"""For one process that does not take them: one message of them may be large, by the outcomes in it."""
 
 
 @dataclass(frozen=True, slots=True)
