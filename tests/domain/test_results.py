@@ -77,7 +77,8 @@ def test_the_tasks_of_an_event_are_fixed_once() -> None:
 def test_a_result_of_a_task_that_is_none_of_the_events_is_dropped() -> None:
     world = World()
     result = CallResult(B, 1, 1, adds("/b"))
-    assert world.touch(EventTouch(world.first, (A,), {"b": result})) == {}
+    touched = world.touch(EventTouch(world.first, (A,), {"b": result}))
+    assert touched == {"b": Verdict.DUPLICATE}
     assert world.first.event_id in world.outbox
 
 

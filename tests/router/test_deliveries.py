@@ -428,3 +428,27 @@ async def test_the_newest_entries_come_with_a_delivery_up_to_the_version_that_it
     assert curious.request.history_left_out == moved - 2
     curious.answer()
     await whole.all_settled()
+
+
+async def test_the_result_of_a_task_that_handles_the_type_no_more_is_dropped_at_once(
+    whole: WholeRouter,
+) -> None:
+    """Or it is committed again and again, until the event's other calls get their leases."""
+    await whole.register(task("old"))
+    await whole.start()
+    (event,) = await whole.begin()
+    (old,) = await whole.endpoints.made(1)
+    registry = whole.router._registry
+    before = registry.generation
+    await whole.register(task("old", "other"), task("new"))
+
+    async def generation() -> int:
+        return registry.generation
+
+    await eventually(generation, until=lambda now: now > before, what="the new tasks")
+    old.answer()
+    _, new = await whole.endpoints.made(2)
+    assert list(whole.router._ledger.handlings[event.event_id].calls) == ["new"]
+    new.answer()
+    await whole.all_settled()
+    assert [made.request.task_id for made in whole.endpoints.calls] == ["old", "new"]

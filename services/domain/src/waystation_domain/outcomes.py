@@ -229,7 +229,7 @@ class Verdict(Enum):
 
     APPLIED = "applied"
     DUPLICATE = "duplicate"
-    """The delivery had its final outcome, or this attempt was counted."""
+    """The delivery had its final outcome, or this attempt was counted; or its task handles the event no more."""
     SKIPPED = "skipped"
     """The instance had ended."""
     HELD = "held"

@@ -125,6 +125,8 @@ def _fix_and_apply(draft: Draft, touch: EventTouch, router_id: str) -> dict[str,
     event = touch.event
     known = {task.task_id for task in touch.tasks}
     results = {task_id: one for task_id, one in touch.results.items() if task_id in known}
+    # A task that does not handle the event any more has no delivery of it.
+    strange = dict.fromkeys(touch.results.keys() - known, Verdict.DUPLICATE)
     held = draft.treatment(event) is Treatment.HOLD
     if not touch.rows and not touch.lease and not held:
         # Checked before anything is written: conflicts alone do not change the event.
@@ -135,9 +137,9 @@ def _fix_and_apply(draft: Draft, touch: EventTouch, router_id: str) -> dict[str,
             and (found := replies.obstacle(draft, event, result, result.outcome)) is not None
         }
         if len(hindered) == len(results):
-            return hindered
+            return hindered | strange
     _fix(draft, touch, router_id)
-    verdicts = {
+    verdicts = strange | {
         task_id: _apply(draft, event, result, router_id) for task_id, result in results.items()
     }
     if draft.treatment(event) is Treatment.HOLD:
