@@ -12,7 +12,7 @@ from cli.test_commands import COMMANDS
 from waystation.v1.handler_pb2 import TaskSpec
 from waystation_cli import shapes
 from waystation_cli.json_schema import faults
-from waystation_cli.render import document
+from waystation_cli.render import message_json
 
 NAMES = {
     "dead-letters retry --task": "dead-letters retry many",
@@ -76,10 +76,10 @@ def test_a_shape_refuses_what_is_something_else() -> None:
 def test_tasks_that_were_listed_can_be_registered_as_they_are() -> None:
     spec = TaskSpec(task_id="a", event_types=["x"], on_failure="ON_FAILURE_CONTINUE")
     spec.timeout.FromMilliseconds(1500)
-    told = document.as_dict(spec)
+    told = message_json.as_dict(spec)
     assert (told["timeout"], told["on_failure"]) == (1.5, "CONTINUE")
     again = TaskSpec()
-    document.parse(told, again)
+    message_json.parse(told, again)
     assert again == spec
 
 

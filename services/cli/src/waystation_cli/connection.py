@@ -21,7 +21,7 @@ from waystation.v1 import (
 )
 from waystation.v1.workflow_service_pb2 import RunWorkflowRequest, RunWorkflowResponse
 from waystation_cli.failures import CommandFailed, explain_rpc_error
-from waystation_cli.render.document import json_text
+from waystation_cli.render.message_json import json_text
 from waystation_cli.render.text import plain, quoted
 
 DEFAULT_ADDRESS = "127.0.0.1:7400"

@@ -32,7 +32,7 @@ from waystation_cli.connection import (
     connected,
     new_request_id,
 )
-from waystation_cli.render import document, outcomes
+from waystation_cli.render import message_json, outcomes
 
 
 def provide_input(
@@ -78,15 +78,15 @@ def provide_input(
         request.workflow_instance_id = ids.workflow(api, workflow_instance_id)
         wait = None if no_check and data is not None else _wait(api, request)
         if wait is not None:
-            schema = document.as_dict(wait.input_schema)
+            schema = message_json.as_dict(wait.input_schema)
             if data is None:
                 outcomes.print_question(wait)
                 request.input.CopyFrom(json_format.ParseDict(form.filled(schema), Struct()))
             else:
-                form.require_fit(schema, document.as_dict(request.input))
+                form.require_fit(schema, message_json.as_dict(request.input))
         response: ProvideInputResponse = api.workflows.ProvideInput(request, timeout=CALL_SECONDS)
     if as_json:
-        document.print_message(response)
+        message_json.print_message(response)
     else:
         outcomes.print_input_given(response)
 
@@ -156,7 +156,7 @@ def publish(
         request.workflow_instance_id = ids.workflow(api, workflow_instance_id)
         response: PublishEventResponse = api.workflows.PublishEvent(request, timeout=CALL_SECONDS)
     if as_json:
-        document.print_message(response)
+        message_json.print_message(response)
     else:
         outcomes.print_published(event_type, response)
 
@@ -180,6 +180,6 @@ def cancel(
             request, timeout=CALL_SECONDS
         )
     if as_json:
-        document.print_message(response)
+        message_json.print_message(response)
     else:
         outcomes.print_cancelled(response)

@@ -32,7 +32,7 @@ from waystation_cli.connection import (
     new_request_id,
 )
 from waystation_cli.render import dead_letters as dead_letters_view
-from waystation_cli.render import document
+from waystation_cli.render import message_json
 
 app = typer.Typer(
     help="List, show, edit, retry and discard failed deliveries.",
@@ -140,7 +140,7 @@ def list_dead_letters(
                 CountDeadLettersRequest(filter=chosen), timeout=CALL_SECONDS
             )
             if as_json or output is Form.JSON:
-                document.print_message(counted)
+                message_json.print_message(counted)
             else:
                 dead_letters_view.print_counts(counted)
             return
@@ -156,7 +156,7 @@ def list_dead_letters(
         for each in letters:
             typer.echo(each.dead_letter_id)
     elif as_json or output is Form.JSON:
-        document.print_items(letters, more)
+        message_json.print_items(letters, more)
     else:
         dead_letters_view.print_dead_letters(letters, more)
 
@@ -271,12 +271,12 @@ def _many(bulk: Bulk, dry_run: bool) -> None:
             dead_letters_view.print_counts(counted)
         if dry_run:
             if bulk.as_json:
-                document.print_message(counted)
+                message_json.print_message(counted)
             return
         done = bulk.carry_out(api, counted)
     left = counted.count - counted.retryable if bulk.verb == "retry" else 0
     if bulk.as_json:
-        document.print_document({"done": done, "left": left, "request_id": bulk.request_id})
+        message_json.print_document({"done": done, "left": left, "request_id": bulk.request_id})
     elif bulk.verb == "retry":
         dead_letters_view.print_many_retried(done, left)
     else:
@@ -287,9 +287,9 @@ def _print_done(
     done: Sequence[RetryDeadLetterResponse] | Sequence[DiscardDeadLetterResponse],
 ) -> None:
     if len(done) == 1:
-        document.print_message(done[0])
+        message_json.print_message(done[0])
     else:
-        document.print_items(done, more=False)
+        message_json.print_items(done, more=False)
 
 
 def _named(dead_letter_id: list[str] | None, dry_run: bool, request_id: str | None) -> list[str]:

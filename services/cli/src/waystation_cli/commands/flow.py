@@ -14,7 +14,7 @@ from waystation_cli.arguments import Utc
 from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, AsJson, connected
 from waystation_cli.failures import CommandFailed
 from waystation_cli.outcome import NO
-from waystation_cli.render import document, findings
+from waystation_cli.render import findings, message_json
 from waystation_cli.render import graph as pictures
 
 
@@ -56,9 +56,9 @@ def lint(
     """
     response = _flow(workflow_type, since, instances, address, as_json)
     if as_json:
-        told = document.as_dict(response)
+        told = message_json.as_dict(response)
         del told["flows"]
-        document.print_document(told)
+        message_json.print_document(told)
     else:
         findings.print_findings(response)
     if any(finding.severity == FLOW_SEVERITY_ERROR for finding in response.findings):
@@ -80,7 +80,7 @@ def graph(
     """
     response = _flow(workflow_type, since, instances, address, as_json)
     if as_json:
-        document.print_message(response)
+        message_json.print_message(response)
         return
     draw = pictures.mermaid if format is Format.MERMAID else pictures.dot
     typer.echo(draw(response.flows), nl=False)

@@ -27,7 +27,7 @@ from waystation_cli.connection import (
     connected,
     new_request_id,
 )
-from waystation_cli.render import document, endpoints
+from waystation_cli.render import endpoints, message_json
 
 # Each workflow with an open delivery takes a transaction.
 _RETIRE_SECONDS = 600.0
@@ -67,7 +67,7 @@ def list_handlers(
         for each in handlers:
             typer.echo(each.handler_id)
     elif as_json or output is Form.JSON:
-        document.print_items(handlers, more)
+        message_json.print_items(handlers, more)
     else:
         endpoints.print_handlers(handlers, more)
 
@@ -116,7 +116,7 @@ def register(
             request, timeout=CALL_SECONDS
         )
     if as_json:
-        document.print_message(response)
+        message_json.print_message(response)
     else:
         endpoints.print_registered(response)
 
@@ -142,7 +142,7 @@ def unregister(
             timeout=CALL_SECONDS,
         )
     if as_json:
-        document.print_message(response)
+        message_json.print_message(response)
     else:
         endpoints.print_unregistered(handler_id)
 
@@ -178,7 +178,7 @@ def retire(
             timeout=_RETIRE_SECONDS,
         )
     if as_json:
-        document.print_message(response)
+        message_json.print_message(response)
     else:
         endpoints.print_retired(task_id, response.retired_deliveries)
 
@@ -210,5 +210,5 @@ def _tasks_of_file(file: str) -> list[TaskSpec]:
 
 def _spec(item: dict[str, Any]) -> TaskSpec:
     spec = TaskSpec()
-    document.parse(item, spec)
+    message_json.parse(item, spec)
     return spec

@@ -13,7 +13,7 @@ from waystation_cli import completion
 from waystation_cli.arguments import Utc
 from waystation_cli.commands.pages import Limit, Whole, gather
 from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, AsJson, connected
-from waystation_cli.render import document, questions
+from waystation_cli.render import message_json, questions
 
 
 def inbox(
@@ -49,6 +49,6 @@ def inbox(
         )
     asked = questions.of_workflows(workflows)
     if as_json:
-        document.print_document({"items": questions.as_documents(asked), "more": more})
+        message_json.print_document({"items": questions.as_documents(asked), "more": more})
     else:
         questions.print_questions(asked, more)

@@ -37,7 +37,7 @@ from waystation_cli.interrupts import ctrl_c
 from waystation_cli.keyboard import keys
 from waystation_cli.outcome import INTERRUPTED, exit_code
 from waystation_cli.rates import Rates
-from waystation_cli.render import document, live, outcomes
+from waystation_cli.render import live, message_json, outcomes
 from waystation_cli.render.text import stdout
 
 _DRAW_SECONDS = 0.25
@@ -75,7 +75,7 @@ def watch(
                 for response in follow(api, workflow_instance_id, first, live.print_interrupted):
                     if response.HasField("history_entry"):
                         if as_json:
-                            document.print_line(response.history_entry)
+                            message_json.print_line(response.history_entry)
                         else:
                             live.print_entry(response.history_entry)
             else:
@@ -203,11 +203,11 @@ def top(
 def _one_look(api: Api, address: str, as_json: bool) -> None:
     status, handlers, letters = _look(api)
     if as_json:
-        document.print_document(
+        message_json.print_document(
             {
-                "status": document.as_dict(status),
-                "handlers": [document.as_dict(each) for each in handlers],
-                "dead_letters": [document.as_dict(each) for each in letters],
+                "status": message_json.as_dict(status),
+                "handlers": [message_json.as_dict(each) for each in handlers],
+                "dead_letters": [message_json.as_dict(each) for each in letters],
             }
         )
     else:

@@ -30,7 +30,7 @@ from waystation_cli.editor import edited
 from waystation_cli.failures import CommandFailed
 from waystation_cli.outcome import NO
 from waystation_cli.render import dead_letters as dead_letters_view
-from waystation_cli.render import differences, document
+from waystation_cli.render import differences, message_json
 from waystation_domain.differences import differences as differences_of
 
 DeadLetterId = Annotated[
@@ -59,7 +59,7 @@ def show(
     with connected(address, as_json) as api:
         letter = _letter(api, dead_letter_id)
     if as_json:
-        document.print_message(letter)
+        message_json.print_message(letter)
     else:
         dead_letters_view.print_dead_letter(letter)
 
@@ -83,7 +83,7 @@ def edit(
                 message=f"Dead letter {letter.dead_letter_id} cannot be retried.",
                 hint=f"`waystation dead-letters show {letter.dead_letter_id}` tells why.",
             )
-        before = document.as_dict(letter.event.payload)
+        before = message_json.as_dict(letter.event.payload)
         after = edited(before, letter.dead_letter_id)
         changed = list(differences_of(before, after))
         if not changed:
@@ -102,7 +102,7 @@ def edit(
             timeout=CALL_SECONDS,
         )
     if as_json:
-        document.print_message(response)
+        message_json.print_message(response)
     else:
         dead_letters_view.print_retried(response)
 

@@ -33,7 +33,7 @@ from waystation_cli.connection import (
     new_request_id,
 )
 from waystation_cli.outcome import DONE, NO
-from waystation_cli.render import differences, document, outcomes, replays
+from waystation_cli.render import differences, message_json, outcomes, replays
 
 # The most that the server takes for one portion.
 _MOST_SECONDS = 600.0
@@ -70,7 +70,7 @@ def diff(
         after = _as_it_was(api, workflow_instance_id, second or 0)
     found = differences.of_contexts(before, after)
     if as_json:
-        document.print_document(differences.as_document(found))
+        message_json.print_document(differences.as_document(found))
     else:
         differences.print_contexts(before, after, found)
     raise typer.Exit(NO if any(found.values()) else DONE)
@@ -131,7 +131,7 @@ def replay(
                 break
             request.from_sequence = portion.next_from_sequence
     if as_json:
-        document.print_message(whole)
+        message_json.print_message(whole)
     else:
         replays.print_summary(whole.steps)
     raise typer.Exit(NO if _differs_or_proves_nothing(whole.steps) else DONE)
@@ -209,7 +209,7 @@ def fork(
         request.workflow_instance_id = ids.workflow(api, workflow_instance_id)
         response: ForkWorkflowResponse = api.workflows.ForkWorkflow(request, timeout=CALL_SECONDS)
     if as_json:
-        document.print_message(response)
+        message_json.print_message(response)
     else:
         outcomes.print_forked(request.workflow_instance_id, at_sequence, response)
 

@@ -30,7 +30,7 @@ from waystation_cli.connection import (
 )
 from waystation_cli.interrupts import ctrl_c
 from waystation_cli.outcome import INTERRUPTED, exit_code
-from waystation_cli.render import document, outcomes
+from waystation_cli.render import message_json, outcomes
 
 # One call waits at most this long, so that a server that is stopped is noticed between two.
 _WAIT_SECONDS = 30.0
@@ -150,7 +150,7 @@ def start(
     with connected(address, as_json) as api:
         response: StartWorkflowResponse = api.workflows.StartWorkflow(request, timeout=CALL_SECONDS)
     if as_json:
-        document.print_message(response)
+        message_json.print_message(response)
     else:
         outcomes.print_started(response)
 
@@ -212,7 +212,7 @@ def run(
     response.context.CopyFrom(waited.context)
     response.outcome = waited.outcome
     if as_json:
-        document.print_message(response)
+        message_json.print_message(response)
     else:
         outcomes.print_outcome(waited)
     raise typer.Exit(exit_code(waited))
@@ -236,7 +236,7 @@ def wait(
         except KeyboardInterrupt as interrupt:
             raise _interrupted(workflow_instance_id) from interrupt
     if as_json:
-        document.print_message(response)
+        message_json.print_message(response)
     else:
         outcomes.print_outcome(response)
     raise typer.Exit(exit_code(response))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from waystation.v1.system_service_pb2 import GetSystemStatusRequest, GetSystemStatusResponse
 from waystation_cli.arguments import Utc
 from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, AsJson, connected
-from waystation_cli.render import document, overview
+from waystation_cli.render import message_json, overview
 
 
 def status(utc: Utc = False, address: Address = DEFAULT_ADDRESS, as_json: AsJson = False) -> None:
@@ -15,6 +15,6 @@ def status(utc: Utc = False, address: Address = DEFAULT_ADDRESS, as_json: AsJson
             GetSystemStatusRequest(), timeout=CALL_SECONDS
         )
     if as_json:
-        document.print_message(response)
+        message_json.print_message(response)
     else:
         overview.print_status(response, address)

@@ -25,7 +25,7 @@ from waystation_cli import arguments, completion, ids
 from waystation_cli.arguments import LARGEST_INT32, Utc, WorkflowId
 from waystation_cli.commands.pages import Form, Limit, Output, Whole, gather
 from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, AsJson, connected
-from waystation_cli.render import document, explanation, overview, workflow
+from waystation_cli.render import explanation, message_json, overview, workflow
 
 
 class Status(enum.StrEnum):
@@ -101,7 +101,7 @@ def list_workflows(
         for each in workflows:
             typer.echo(each.workflow_instance_id)
     elif as_json or output is Form.JSON:
-        document.print_items(workflows, more)
+        message_json.print_items(workflows, more)
     else:
         overview.print_workflows(workflows, more, all_meant=chosen == WorkflowFilter())
 
@@ -173,12 +173,12 @@ def show(
             lambda page: page.dead_letters,
         )
     if as_json:
-        document.print_document(
+        message_json.print_document(
             {
-                "context": document.as_dict(got.context),
-                "history": [document.as_dict(entry) for entry in history],
-                "events": [document.as_dict(event) for event in events],
-                "dead_letters": [document.as_dict(letter) for letter in dead_letters],
+                "context": message_json.as_dict(got.context),
+                "history": [message_json.as_dict(entry) for entry in history],
+                "events": [message_json.as_dict(event) for event in events],
+                "dead_letters": [message_json.as_dict(letter) for letter in dead_letters],
             }
         )
     else:
@@ -209,6 +209,6 @@ def explain(
             ExplainWorkflowRequest(workflow_instance_id=workflow_instance_id), timeout=CALL_SECONDS
         )
     if as_json:
-        document.print_message(response)
+        message_json.print_message(response)
     else:
         explanation.print_explanation(response)

@@ -15,7 +15,7 @@ from waystation.v1.dead_letter_service_pb2 import (
 )
 from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation_cli.render import names
-from waystation_cli.render.document import as_dict, pretty
+from waystation_cli.render.message_json import as_dict, pretty
 from waystation_cli.render.overview import print_more
 from waystation_cli.render.text import (
     age,

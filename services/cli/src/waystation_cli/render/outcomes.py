@@ -23,7 +23,7 @@ from waystation.v1.workflow_service_pb2 import (
     WaitWorkflowResponse,
 )
 from waystation_cli.render import names
-from waystation_cli.render.document import as_dict, pretty
+from waystation_cli.render.message_json import as_dict, pretty
 from waystation_cli.render.text import plain, quoted, stdout
 
 

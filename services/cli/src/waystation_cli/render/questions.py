@@ -9,7 +9,7 @@ from rich.text import Text
 
 from waystation.v1.wait_pb2 import WorkflowWait
 from waystation.v1.workflow_pb2 import WorkflowContext
-from waystation_cli.render.document import as_dict
+from waystation_cli.render.message_json import as_dict
 from waystation_cli.render.overview import print_more
 from waystation_cli.render.text import age, plain, quoted, stdout, when
 

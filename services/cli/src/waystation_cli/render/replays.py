@@ -14,7 +14,7 @@ from waystation.v1.replay_pb2 import (
     ReplayStep,
 )
 from waystation_cli.render import differences, names
-from waystation_cli.render.document import as_value
+from waystation_cli.render.message_json import as_value
 from waystation_cli.render.text import plain, stdout
 from waystation_domain.differences import ABSENT, Difference
 

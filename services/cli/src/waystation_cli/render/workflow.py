@@ -13,7 +13,7 @@ from waystation.v1.history_pb2 import HistoryEntry
 from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation_cli.render import dead_letters as dead_letters_view
 from waystation_cli.render import names, outcomes
-from waystation_cli.render.document import as_dict, pretty
+from waystation_cli.render.message_json import as_dict, pretty
 from waystation_cli.render.text import (
     NOTHING,
     age,
