@@ -74,6 +74,13 @@ MUTANTS = (
         killers=(f"{_TESTS}test_what_is_in_hand_takes_room_until_it_is_settled_or_leased",),
     ),
     Mutant(
+        "what_is_acknowledged_takes_room",
+        "What a router has in hand takes room until it is settled",
+        "router/intake.py",
+        (("        self._unacknowledged -= 1\n", ""),),
+        killers=(f"{_TESTS}test_messages_that_come_again_take_room_only_while_they_are_in_hand",),
+    ),
+    Mutant(
         "a_chain_passes_what_waits",
         "Messages that wait come first",
         _FILE,
@@ -131,6 +138,20 @@ MUTANTS = (
             ("not 0 < self._seen < notice.version", "not 0 < self._seen"),
         ),
         killers=(f"{_OUTCOMES}test_an_end_before_what_was_read_answers_nothing",),
+    ),
+    Mutant(
+        "the_outcome_heard_last_counts",
+        "Of two outcomes of an instance the later one counts",
+        "api/workflows/waiters.py",
+        (("(self._outcome is None or notice.version > self._outcome.version)", "True"),),
+        killers=(f"{_OUTCOMES}test_of_two_ends_that_come_in_another_order_the_later_one_counts",),
+    ),
+    Mutant(
+        "a_large_outcome_is_made_to_be_dropped",
+        "The end of a large workflow costs its router no message",
+        "core/outcome_seal.py",
+        (("if json_size(after.data) + json_size(after.output) > MOST_BYTES:", "if False:"),),
+        killers=("tests/router/test_outcome_seal.py::test_no_message_is_made_of_a_large_one",),
     ),
     Mutant(
         "an_outcome_has_the_time_of_the_copy",

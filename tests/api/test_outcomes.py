@@ -96,6 +96,14 @@ async def test_what_nobody_here_sealed_is_read_instead(
     assert name in reads
 
 
+async def test_of_two_ends_that_come_in_another_order_the_later_one_counts(api: Api) -> None:
+    """It failed, was retried elsewhere, and completed."""
+    name, run = await _run(api)
+    key = await _key(api)
+    api.engine.relay._broker.notify([_ended(name, key, version=9), _ended(name, key, version=7)])
+    assert (await asyncio.wait_for(run, 1.5)).context.version == 9
+
+
 async def test_an_end_before_what_was_read_answers_nothing(api: Api, reads: list[str]) -> None:
     """A notice may be late: meanwhile the workflow was retried, say, and goes on."""
     name, run = await _run(api)

@@ -14,6 +14,7 @@ from store.instances import Engine
 from support.waiting import eventually
 
 from waystation.v1 import task_handler_service_pb2 as pb
+from waystation_core.broker.in_process import InProcessSubscription
 from waystation_core.ids import new_id
 from waystation_core.ports.broker import Announcement, AnnounceOutcome
 from waystation_core.ports.store import Loaded
@@ -205,6 +206,30 @@ async def test_what_is_handled_at_once_has_the_times_of_its_commit(whole: WholeR
     )
     assert request.event.created_at.ToDatetime(UTC) == created_at
     assert request.context.updated_at.ToDatetime(UTC) == updated_at
+
+
+async def test_messages_that_come_again_take_room_only_while_they_are_in_hand(
+    whole: WholeRouter,
+) -> None:
+    """After a lost connection they are here twice, under another token each time."""
+    await whole.register(*TASKS)
+    await whole.start()
+    await whole.begin(3)
+    calls = await whole.endpoints.made(3)
+    subscription = whole.router._subscription
+    assert isinstance(subscription, InProcessSubscription)
+    subscription.release(list(subscription._held))
+    intake = whole.router._intake
+
+    async def held() -> int:
+        return intake.unacknowledged - intake.buffered
+
+    await eventually(held, until=lambda number: number == 6, what="the messages to come again")
+    for made in calls:
+        made.answer()
+    await whole.all_settled()
+    await eventually(held, until=lambda number: number == 0, what="all to be acknowledged")
+    assert len(whole.endpoints.calls) == 3
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import hmac
 
 from waystation.v1 import workflow_pb2
 from waystation_conversion import context_to_proto
+from waystation_conversion.sizes import json_size
 from waystation_domain.commit import InstanceCommit
 
 MOST_BYTES = 8 * 1024
@@ -31,6 +32,9 @@ class OutcomeSeal:
         or is large, or if it is not known when the commit was written."""
         after = commit.after
         if after.status.is_open or not commit.before.status.is_open or commit.written_at is None:
+            return b""
+        if json_size(after.data) + json_size(after.output) > MOST_BYTES:
+            # A message of it would be made to be dropped; of half a mebibyte that takes more than 10 ms.
             return b""
         body = context_to_proto(after).SerializeToString()
         return self._seal(body) + body if len(body) <= MOST_BYTES else b""

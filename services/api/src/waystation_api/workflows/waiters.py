@@ -104,7 +104,8 @@ class Waiter:
     def hear(self, notice: Notice) -> None:
         """A commit changed the instance."""
         if notice.version > self._seen and ends_a_wait(notice.status, idle=notice.idle):
-            if notice.outcome:
+            # Those of two routers may come in another order.
+            if notice.outcome and (self._outcome is None or notice.version > self._outcome.version):
                 self._outcome = notice
             self.wake()
 

@@ -178,8 +178,8 @@ class EngineStore(RouterStore, Protocol):
     ) -> Committed:
         """Writes each instance whose revision is still that of `before`, as ONE statement; nothing of the
         others. Those with `fixes_tasks` are written only while the registry's generation is this one. Waits
-        for no instance lock. The count of the written ones is added to the request of `tally` in the same
-        transaction. Raises WriteRefused."""
+        for no instance lock. Those written get their time (`InstanceCommit.written`). The count of them is added
+        to the request of `tally` in the same transaction. Raises WriteRefused."""
         ...
 
     def locked(
