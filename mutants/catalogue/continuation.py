@@ -109,6 +109,13 @@ MUTANTS = (
         killers=(f"{_TESTS}test_an_event_whose_task_has_no_place_here_is_left_to_others",),
     ),
     Mutant(
+        "a_task_without_a_place_has_one",
+        "A router without a place for a task leaves its events to others",
+        "router/app.py",
+        (("self._calls.free(task) > 0", "True"),),
+        killers=(f"{_TESTS}test_what_has_no_place_here_is_announced_to_the_other_routers",),
+    ),
+    Mutant(
         "another_pools_event_is_continued",
         "A pool's events are handled by its own routers",
         _FILE,

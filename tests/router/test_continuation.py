@@ -17,7 +17,7 @@ from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.broker.in_process import InProcessSubscription
 from waystation_core.ids import new_id
 from waystation_core.ports.broker import Announcement, AnnounceOutcome
-from waystation_core.ports.store import Loaded
+from waystation_core.ports.store import Loaded, RouterReport
 from waystation_core.store.connections import open_connections
 from waystation_domain.commit import InstanceCommit
 from waystation_domain.model import DeliveryState, Event
@@ -206,6 +206,32 @@ async def test_what_is_handled_at_once_has_the_times_of_its_commit(whole: WholeR
     )
     assert request.event.created_at.ToDatetime(UTC) == created_at
     assert request.context.updated_at.ToDatetime(UTC) == updated_at
+
+
+async def test_what_has_no_place_here_is_announced_to_the_other_routers(
+    whole: WholeRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    types = await announced(whole, monkeypatch)
+    report = RouterReport(0, 0, {})
+    await whole.engine.store.heartbeat(new_id(), "default", "another", 60.0, report)
+    # One place for each of two routers.
+    await whole.register(task("first"), task("second", "went.on", max_in_flight=2))
+    whole.endpoints.on_call = goes_on
+    await whole.start()
+
+    async def routers() -> int:
+        return whole.router._continuation._pools.now.own.routers
+
+    await eventually(routers, until=lambda number: number == 2, what="the other router to be seen")
+    await whole.begin()
+    await whole.endpoints.made(2)
+    assert types.count("went.on") == 0
+    await whole.begin()
+
+    async def left() -> int:
+        return types.count("went.on")
+
+    await eventually(left, until=lambda number: number == 1, what="the event to be announced")
 
 
 async def test_messages_that_come_again_take_room_only_while_they_are_in_hand(
