@@ -54,3 +54,25 @@ def test_what_fits_and_what_is_not_known_pass() -> None:
     assert faults({"pattern": "("}, "x") == []
     itself = {"$ref": "#"}
     assert faults(itself, 1) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"properties": {"plate": {"type": "string", "required": True}}}, {"plate": {}}),
+        ({"required": True}, {}),
+        ({"required": "plate"}, {}),
+        ({"required": [1]}, {}),
+        ({"properties": ["plate"]}, {"plate": 1}),
+        ({"enum": None}, 1),
+        ({"type": 5}, 1),
+        ({"minimum": "1"}, 0),
+        ({"maxLength": None}, "x"),
+        ({"allOf": True, "anyOf": {}, "oneOf": []}, 1),
+        ({"items": 5}, [1]),
+    ],
+    ids=str,
+)
+def test_what_is_no_schema_is_passed_by(schema: Any, value: Any) -> None:
+    for fault in faults(schema, value):
+        assert fault == "/plate must be string"

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from waystation_cli import arguments
-from waystation_cli.json_schema import faults, types_of
+from waystation_cli.json_schema import faults, properties_of, required_of, types_of
 from waystation_cli.render.message_json import json_text
 from waystation_cli.render.text import plain
 
@@ -19,10 +19,10 @@ def filled(schema: Mapping[str, Any]) -> dict[str, Any]:
 
     Asks again until an answer fits. An optional field is left out by an empty answer.
     """
-    properties = schema.get("properties")
-    if not isinstance(properties, dict) or not properties:
+    properties = properties_of(schema)
+    if not properties:
         return _whole(schema)
-    required = schema.get("required") or ()
+    required = required_of(schema)
     # A Struct has no order of members, a list has.
     names = [name for name in required if name in properties]
     names += sorted(properties.keys() - set(names))
@@ -77,11 +77,13 @@ def _field(name: str, rule: Mapping[str, Any], required: bool) -> tuple[Any] | N
         answer = _read(text, rule)
         if not (found := faults(rule, answer)):
             return (answer,)
+        if types_of(rule) == ["boolean"] and not isinstance(answer, bool):
+            found = ["it must be yes or no"]
         typer.echo(f"  {plain('; '.join(found))}", err=True)
 
 
 def _kinds(rule: Mapping[str, Any]) -> str:
-    if isinstance(rule.get("enum"), list):
+    if rule.get("enum") and isinstance(rule["enum"], list):
         return plain(" | ".join(map(_shown, rule["enum"])))
     return " | ".join("yes or no" if kind == "boolean" else plain(kind) for kind in types_of(rule))
 

@@ -1,8 +1,8 @@
 """Whether a JSON value is what a JSON Schema describes, as far as forms for people need it.
 
 Known: type, enum, const, properties, required, additionalProperties, items, anyOf, oneOf, allOf, $ref into
-the schema itself, and the limits of numbers, texts and lists. Whatever else a schema says is passed by:
-the command line warns of what is surely wrong, and the reader of the data judges the rest.
+the schema itself, and the limits of numbers, texts and lists. Whatever else a schema says, or says in a wrong
+way, is passed by: the command line warns of what is surely wrong, and the reader of the data judges the rest.
 """
 
 from __future__ import annotations
@@ -44,7 +44,18 @@ def faults(schema: Any, value: Any) -> list[str]:
 def types_of(schema: Any) -> list[str]:
     """The types that a schema names; empty: any."""
     named = schema.get("type") if isinstance(schema, Mapping) else None
-    return [named] if isinstance(named, str) else [str(each) for each in named or ()]
+    return [named] if isinstance(named, str) else [str(each) for each in _list(named)]
+
+
+def properties_of(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The members that a schema describes, by name."""
+    described = schema.get("properties")
+    return described if isinstance(described, Mapping) else {}
+
+
+def required_of(schema: Mapping[str, Any]) -> list[str]:
+    """The members that a schema requires."""
+    return [name for name in _list(schema.get("required")) if isinstance(name, str)]
 
 
 def _faults(schema: Any, value: Any, place: str, root: Any, depth: int) -> Iterator[str]:
@@ -58,18 +69,17 @@ def _faults(schema: Any, value: Any, place: str, root: Any, depth: int) -> Itera
     if types and not any(_TYPES[each](value) for each in types):
         yield f"{_named(place)} must be {_either(types)}"
         return
-    if "enum" in schema and not any(_same(value, each) for each in schema["enum"]):
-        yield f"{_named(place)} must be {_either(map(repr, schema['enum']))}"
+    allowed = _list(schema.get("enum"))
+    if allowed and not any(_same(value, each) for each in allowed):
+        yield f"{_named(place)} must be {_either(map(repr, allowed))}"
     if "const" in schema and not _same(value, schema["const"]):
         yield f"{_named(place)} must be {schema['const']!r}"
     yield from _beyond_limits(schema, value, place)
     for word in ("anyOf", "oneOf"):
-        choices = schema.get(word)
-        if isinstance(choices, list) and all(
-            list(_faults(each, value, place, root, depth + 1)) for each in choices
-        ):
+        choices = _list(schema.get(word))
+        if choices and all(list(_faults(each, value, place, root, depth + 1)) for each in choices):
             yield f"{_named(place)} is none of what is possible"
-    for each in schema.get("allOf") or ():
+    for each in _list(schema.get("allOf")):
         yield from _faults(each, value, place, root, depth + 1)
     if isinstance(value, dict):
         yield from _of_members(schema, value, place, root, depth)
@@ -83,8 +93,8 @@ def _faults(schema: Any, value: Any, place: str, root: Any, depth: int) -> Itera
 def _of_members(
     schema: Mapping[str, Any], value: dict[str, Any], place: str, root: Any, depth: int
 ) -> Iterator[str]:
-    properties = schema.get("properties") or {}
-    for name in schema.get("required") or ():
+    properties = properties_of(schema)
+    for name in required_of(schema):
         if name not in value:
             yield f"{_named(f'{place}/{name}')} is missing"
     for name, member in value.items():
@@ -98,8 +108,9 @@ def _beyond_limits(schema: Mapping[str, Any], value: Any, place: str) -> Iterato
             applies = isinstance(value, list if word.endswith("Items") else str)
         else:
             applies = _is_number(value)
-        if word in schema and applies and not holds(measured(value), schema[word]):
-            yield f"{_named(place)} {says.format(schema[word])}"
+        limit = schema.get(word)
+        if applies and _is_number(limit) and not holds(measured(value), limit):
+            yield f"{_named(place)} {says.format(limit)}"
     pattern = schema.get("pattern")
     if isinstance(pattern, str) and isinstance(value, str):
         try:
@@ -119,6 +130,12 @@ def _referred(reference: str, root: Any) -> Any:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _list(found: Any) -> list[Any]:
+    """What a schema has where it should have a list; none where it has something else, such as the
+    `required: true` of a single member."""
+    return found if isinstance(found, list) else []
 
 
 def _same(one: Any, other: Any) -> bool:
