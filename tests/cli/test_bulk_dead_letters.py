@@ -34,6 +34,12 @@ def test_a_terminal_is_asked_and_a_no_does_nothing(api: FakeApi, terminal: Termi
     until_shown(terminal, "Discard 4 of them? [y/N]")
     terminal.type("n")
     assert terminal.wait_prompt(30) == 1
+    assert "Nothing was done." in terminal.output
+    terminal.type("waystation dead-letters discard --all")
+    until_shown(terminal, "Discard 4 of them? [y/N]")
+    terminal.interrupt()
+    assert terminal.wait_prompt(30) == 130
+    assert "Nothing was done." in terminal.output
     assert "DiscardDeadLetters" not in api.calls
     terminal.type("waystation dead-letters discard --all --yes")
     assert terminal.wait_prompt(30) == 0
@@ -61,7 +67,8 @@ def test_ctrl_c_tells_how_far_it_came_and_what_goes_on(api: FakeApi) -> None:
             running.kill()
     assert said == (
         "Stopped. 6 of 10 are done. What was done is kept; this does the rest:\n"
-        """  waystation dead-letters retry --task 'it'"'"'s' --request-id r-1\n"""
+        """  waystation dead-letters retry --task 'it'"'"'s' --request-id r-1 --address """
+        f"{api.address}\n"
     )
 
 
@@ -73,6 +80,18 @@ def test_several_are_retried_by_their_ids(api: FakeApi, run: Run) -> None:
     ]
     assert run("dead-letters", "retry", "dl-1", "dl-2", "--payload", "{}").exit_code == 2
     assert run("dead-letters", "discard", "dl-1", "dl-2", "--request-id", "r").exit_code == 2
+
+
+def test_if_one_of_several_ids_is_not_clear_nothing_is_done(api: FakeApi, run: Run) -> None:
+    api.letters = [
+        dead_letter("01a21efc-e433-751d-bf49-aa4d3b8f2cd6"),
+        dead_letter("01a21fff-e433-751d-bf49-aa4d3b8f2cd6"),
+    ]
+    for verb in ("retry", "discard"):
+        assert run("dead-letters", verb, "@last", "01a21").exit_code == 7
+    assert not {"RetryDeadLetter", "DiscardDeadLetter"} & set(api.calls)
+    run("dead-letters", "retry", "@last", "@last")
+    assert api.calls.count("RetryDeadLetter") == 1
 
 
 def test_what_can_not_be_retried_is_not_advised(api: FakeApi, run: Run) -> None:

@@ -96,13 +96,14 @@ def test_a_bulk_command_that_breaks_off_tells_how_it_goes_on(verb: str, api: Fak
     sent = api.requests[rpc]
     since = sent.filter.created_after.ToJsonString()
     again = f"dead-letters {verb} --task a --since {since} --request-id {sent.request_id}"
+    # Without the address it would be another server's dead letters.
+    again += f" --address {api.address}"
     assert f"`waystation {again}`" in told.stderr
     as_json = json.loads(run(*command, "--json").stderr)["error"]
     assert as_json["metadata"] == {"request_id": api.requests[rpc].request_id}
     del api.refusals[rpc]
     # What it tells is the same request.
-    command = [*again.split(), "--address", api.address]
-    assert run(*command).exit_code == 0
+    assert run(*again.split()).exit_code == 0
     assert api.requests[rpc] == sent
     api.refusals[rpc] = (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", "No.", {})
     assert "What was done is kept" not in run(*command).stderr
@@ -223,6 +224,28 @@ def test_an_argument_that_is_no_text_is_told_and_ctrl_c_tells_how_to_go_on(api: 
 def test_a_wrong_value_is_told_with_its_option(arguments: list[str], option: str) -> None:
     told = " ".join(run(*arguments).stderr.split())
     assert f"Invalid value for {option}: " in told.replace("'", ""), told
+
+
+def test_a_choice_that_there_is_not_is_told_in_the_words_of_the_command_line() -> None:
+    told = run("dead-letters", "list", "--state", "resolved")
+    assert (told.exit_code, "Value error" in told.stderr) == (2, False)
+    assert "'resolved' is not one of" in told.stderr
+
+
+@pytest.mark.parametrize("command", [["list"], ["dead-letters", "list"], ["handlers", "list"]])
+def test_a_failure_has_the_form_that_was_asked_for(command: list[str], api: FakeApi) -> None:
+    for rpc in ("ListWorkflows", "ListDeadLetters", "ListHandlers"):
+        api.refusals[rpc] = (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", "Away.", {})
+    for form in (["-o", "json"], ["--json"]):
+        told = run(*command, *form, "--address", api.address)
+        assert json.loads(told.stderr)["error"]["reason"] == "STORE_UNAVAILABLE"
+    assert run(*command, "-o", "ids", "--json", "--address", api.address).exit_code == 2
+
+
+@pytest.mark.parametrize("group", [[], ["handlers"], ["dead-letters"]], ids=str)
+def test_a_list_of_commands_cuts_no_sentence(group: list[str]) -> None:
+    told = run(*group, "--help").stdout
+    assert "..." not in told.partition("Commands:")[2]
 
 
 def test_a_field_of_a_request_is_told_as_the_option_that_it_is(api: FakeApi) -> None:

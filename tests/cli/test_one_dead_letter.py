@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from cli.conftest import Run
 from cli.fake_api import FakeApi, dead_letter, struct
 from google.protobuf.json_format import MessageToDict
 
+from waystation.v1.dead_letter_pb2 import DEAD_LETTER_STATE_RETRIED
 from waystation_cli import shapes
 from waystation_cli.json_schema import faults
 
@@ -70,7 +72,8 @@ def test_an_edited_payload_is_shown_and_retried(
     ("script", "stdin", "code", "says"),
     [
         ("true", "", 1, "Nothing was changed"),
-        ("sed -i 's/-1/2/' \"$2\"", "n\n", 1, "Retry the delivery"),
+        ("sed -i 's/-1/2/' \"$2\"", "n\n", 1, "Nothing was sent"),
+        ("sed -i 's/-1/2/' \"$2\"", "", 1, "Nothing was sent"),
         ("exit 3", "", 7, "ended with exit code 3"),
         ('echo "{amount" > "$2"', "", 7, "not JSON"),
         ('echo "[]" > "$2"', "", 7, "no JSON object"),
@@ -88,17 +91,32 @@ def test_what_is_not_meant_is_not_sent(
     says: str,
 ) -> None:
     editor(monkeypatch, tmp_path, script)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     told = run("dead-letters", "edit", WHOLE, stdin=stdin)
     assert (told.exit_code, says in told.output) == (code, True), told.output
     assert "RetryDeadLetter" not in api.calls
+    # What somebody has written is not thrown away, and is told where it is.
+    kept = [str(file) for file in tmp_path.glob("waystation-*/*.json")]
+    assert kept == re.findall(r"The text is kept: (.*)\.$", told.stderr, re.M)
+    assert bool(kept) == (script != "true")
 
 
 def test_what_can_not_be_retried_is_not_edited(letter: None, api: FakeApi, run: Run) -> None:
     api.letters[0].retryable = False
-    assert run("dead-letters", "edit", WHOLE).exit_code == 7
+    ended = run("dead-letters", "edit", WHOLE)
+    assert (ended.exit_code, "can only be discarded" in ended.stderr) == (7, True)
+    api.letters[0].state = DEAD_LETTER_STATE_RETRIED
+    retried = run("dead-letters", "edit", WHOLE)
+    assert (retried.exit_code, "it is RETRIED already" in retried.stderr) == (7, True)
 
 
 def test_a_grouped_list_counts(api: FakeApi, run: Run) -> None:
     told = run("dead-letters", "list", "--grouped", "--task", "claim_validator")
     assert "BAD_PART" in told.stdout
     assert api.requests["CountDeadLetters"].filter.task_ids == ["claim_validator"]
+    assert told.stdout.startswith("4 open dead letters")
+    assert "can only be discarded" in told.stdout
+    others = run("dead-letters", "list", "--grouped", "--state", "retried", "--state", "discarded")
+    assert others.stdout.startswith("4 retried or discarded dead letters")
+    assert "can only be discarded" not in others.stdout
+    assert run("dead-letters", "list", "--grouped", "-o", "ids").exit_code == 2

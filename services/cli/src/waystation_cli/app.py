@@ -44,6 +44,14 @@ _MEANT = {
 
 
 class _Commands(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as fault:
+            # What the library behind Typer puts before each message of Typer's own.
+            fault.message = fault.message.removeprefix("Value error, ")
+            raise
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and args[0] in _MEANT and args[0] not in self.commands:
             ctx.fail(f"No such command '{args[0]}'. Did you mean '{_MEANT[args[0]]}'?")

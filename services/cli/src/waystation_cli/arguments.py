@@ -76,15 +76,17 @@ def json_text(value: str) -> str:
     return value
 
 
-def json_value(value: str, option: str | None = None) -> Any:
+_EXAMPLE = """; expected for example '{"amount": 120}', @file.json or -"""
+
+
+def json_value(value: str, option: str | None = None, example: str = _EXAMPLE) -> Any:
     """What the JSON text of `value` (see `json_text`) says, or a usage error saying where it is
-    wrong."""
+    wrong, with an example of what may be typed."""
     try:
         return json.loads(json_text(value), parse_constant=_refuse_constant, parse_int=_whole)
     except json.JSONDecodeError as error:
         raise typer.BadParameter(
-            f"not JSON (line {error.lineno}, column {error.colno}: {error.msg}); "
-            """expected for example '{"amount": 120}', @file.json or -""",
+            f"not JSON (line {error.lineno}, column {error.colno}: {error.msg}){example}",
             param_hint=option,
         ) from error
     except RecursionError as error:

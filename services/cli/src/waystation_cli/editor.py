@@ -16,9 +16,10 @@ from waystation_cli import arguments
 from waystation_cli.failures import CommandFailed
 
 
-def edited(before: dict[str, Any], name: str) -> dict[str, Any]:
-    """What became of it in $VISUAL or $EDITOR (by default vi). Raises CommandFailed where the editor failed or
-    what was saved is no JSON object: then it is kept, and the message says where."""
+def edited(before: dict[str, Any], name: str) -> tuple[dict[str, Any], Path]:
+    """What became of it in $VISUAL or $EDITOR (by default vi), and the file with it: `discard` it once it is no
+    longer needed. Raises CommandFailed where the editor failed or what was saved is no JSON object; the message
+    says where the file is."""
     command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     folder = Path(tempfile.mkdtemp(prefix="waystation-"))
     file = folder / f"{name}.json"
@@ -31,14 +32,18 @@ def edited(before: dict[str, Any], name: str) -> dict[str, Any]:
     if code:
         raise _failed(f"The editor {command} ended with exit code {code}.", file)
     try:
-        after = arguments.json_value(f"@{file}")
+        after = arguments.json_value(f"@{file}", example="")
     except typer.BadParameter as fault:
-        raise _failed(f"What was saved is {fault.message}", file) from fault
+        raise _failed(f"What was saved is {fault.message}.", file) from fault
     if not isinstance(after, dict):
         raise _failed("What was saved is no JSON object.", file)
+    return after, file
+
+
+def discard(file: Path) -> None:
+    """Removes what `edited` has left."""
     file.unlink()
-    folder.rmdir()
-    return after
+    file.parent.rmdir()
 
 
 def _failed(message: str, file: Path) -> CommandFailed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import time
@@ -21,7 +22,8 @@ from waystation.v1.dead_letter_service_pb2 import (
     DiscardDeadLettersRequest,
     RetryDeadLettersRequest,
 )
-from waystation_cli.connection import CALL_SECONDS, Api
+from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Api
+from waystation_cli.consent import require_yes
 from waystation_cli.failures import explain_rpc_error
 from waystation_cli.interrupts import noted_ctrl_c
 from waystation_cli.outcome import INTERRUPTED
@@ -70,7 +72,7 @@ class Bulk:
         """
         affected = self._affected(counted)
         if affected and not self.as_json and not self.yes and sys.stdin.isatty():
-            typer.confirm(f"{self.verb.title()} {affected} of them?", abort=True, err=True)
+            require_yes(f"{self.verb.title()} {affected} of them?")
         if not self.as_json:
             print(f"Request id: {self.request_id}", file=sys.stderr)
         request: Any
@@ -158,4 +160,8 @@ class Bulk:
             words += ["--until", chosen.created_before.ToJsonString()]
         if chosen == DeadLetterFilter():
             words.append("--all")
-        return shlex.join([*words, "--request-id", self.request_id])
+        words += ["--request-id", self.request_id]
+        if self.address != os.environ.get("WAYSTATION_ADDRESS", DEFAULT_ADDRESS):
+            # Typed again without it, the command would go to another server.
+            words += ["--address", self.address]
+        return shlex.join(words)

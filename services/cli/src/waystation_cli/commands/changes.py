@@ -32,6 +32,7 @@ from waystation_cli.connection import (
     connected,
     new_request_id,
 )
+from waystation_cli.consent import asking
 from waystation_cli.render import message_json, outcomes
 
 
@@ -81,7 +82,9 @@ def provide_input(
             schema = message_json.as_dict(wait.input_schema)
             if data is None:
                 outcomes.print_question(wait)
-                request.input.CopyFrom(json_format.ParseDict(form.filled(schema), Struct()))
+                with asking("Nothing was sent."):
+                    answer = form.filled(schema)
+                request.input.CopyFrom(json_format.ParseDict(answer, Struct()))
             else:
                 form.require_fit(schema, message_json.as_dict(request.input))
         response: ProvideInputResponse = api.workflows.ProvideInput(request, timeout=CALL_SECONDS)

@@ -22,11 +22,12 @@ from waystation.v1.dead_letter_service_pb2 import (
 from waystation_cli import arguments, completion, ids
 from waystation_cli.arguments import JSON_HELP, Utc
 from waystation_cli.commands.bulk_letters import Bulk
-from waystation_cli.commands.pages import Form, Limit, Output, Whole, gather
+from waystation_cli.commands.pages import Form, Limit, Output, Whole, form_of, gather
 from waystation_cli.connection import (
     CALL_SECONDS,
     DEFAULT_ADDRESS,
     Address,
+    Api,
     AsJson,
     connected,
     new_request_id,
@@ -134,15 +135,18 @@ def list_dead_letters(
     chosen.MergeFrom(
         DeadLetterFilter(states=[f"DEAD_LETTER_STATE_{each.name}" for each in state or []])
     )
+    as_json = (output := form_of(output, as_json)) is Form.JSON
+    if grouped and output is Form.IDS:
+        raise typer.BadParameter("--grouped lists no ids")
     with connected(address, as_json) as api:
         if grouped:
             counted: CountDeadLettersResponse = api.dead_letters.CountDeadLetters(
                 CountDeadLettersRequest(filter=chosen), timeout=CALL_SECONDS
             )
-            if as_json or output is Form.JSON:
+            if as_json:
                 message_json.print_message(counted)
             else:
-                dead_letters_view.print_counts(counted)
+                dead_letters_view.print_counts(counted, _named_states(state))
             return
         letters, more = gather(
             lambda page_size, page_token: api.dead_letters.ListDeadLetters(
@@ -155,7 +159,7 @@ def list_dead_letters(
     if output is Form.IDS:
         for each in letters:
             typer.echo(each.dead_letter_id)
-    elif as_json or output is Form.JSON:
+    elif as_json:
         message_json.print_items(letters, more)
     else:
         dead_letters_view.print_dead_letters(letters, more)
@@ -186,9 +190,9 @@ def retry(
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Retry failed deliveries from their first attempt; FAILED workflows continue.
+    """Retry failed deliveries; FAILED workflows continue.
 
-    Some by their ids, or all open ones that match the options: these are counted first, and a terminal
+    Their attempts are counted from 1 again. Some by their ids, or all open ones that match the options: these are counted first, and a terminal
     is asked.
     """
     chosen = _filter(workflow, workflow_type, task, event_type, reason, since, until)
@@ -203,10 +207,10 @@ def retry(
     edited = arguments.struct(payload, "--payload")
     done: list[RetryDeadLetterResponse] = []
     with connected(address, as_json) as api:
-        for each in named:
+        for each in _meant(api, named):
             retried: RetryDeadLetterResponse = api.dead_letters.RetryDeadLetter(
                 RetryDeadLetterRequest(
-                    dead_letter_id=ids.dead_letter(api, each),
+                    dead_letter_id=each,
                     payload=edited,
                     request_id=request_id or new_request_id(),
                 ),
@@ -247,12 +251,13 @@ def discard(
             Bulk("discard", chosen, request_id or new_request_id(), address, as_json, yes), dry_run
         )
         return
+    named = _named(dead_letter_id, dry_run, request_id)
     done: list[DiscardDeadLetterResponse] = []
     with connected(address, as_json) as api:
-        for each in _named(dead_letter_id, dry_run, request_id):
+        for each in _meant(api, named):
             discarded: DiscardDeadLetterResponse = api.dead_letters.DiscardDeadLetter(
                 DiscardDeadLetterRequest(
-                    dead_letter_id=ids.dead_letter(api, each),
+                    dead_letter_id=each,
                     request_id=request_id or new_request_id(),
                 ),
                 timeout=CALL_SECONDS,
@@ -283,6 +288,10 @@ def _many(bulk: Bulk, dry_run: bool) -> None:
         dead_letters_view.print_many_discarded(done)
 
 
+def _named_states(states: Sequence[State] | None) -> str:
+    return " or ".join(dict.fromkeys(states or [State.OPEN]))
+
+
 def _print_done(
     done: Sequence[RetryDeadLetterResponse] | Sequence[DiscardDeadLetterResponse],
 ) -> None:
@@ -301,6 +310,12 @@ def _named(dead_letter_id: list[str] | None, dry_run: bool, request_id: str | No
     if request_id and len(named) > 1:
         raise typer.BadParameter("a --request-id is for one command: give one id")
     return named
+
+
+def _meant(api: Api, named: Sequence[str]) -> list[str]:
+    """The whole ids, each once, known before anything is done: what one of them means must not depend on what was
+    done with another, and if one is not clear, nothing is done."""
+    return list(dict.fromkeys(ids.dead_letter(api, each) for each in named))
 
 
 def _filter(

@@ -18,7 +18,7 @@ from waystation.v1.handler_registry_service_pb2 import (
     UnregisterHandlerResponse,
 )
 from waystation_cli import arguments, completion, ids
-from waystation_cli.commands.pages import Form, Limit, Output, Whole, gather
+from waystation_cli.commands.pages import Form, Limit, Output, Whole, form_of, gather
 from waystation_cli.connection import (
     CALL_SECONDS,
     DEFAULT_ADDRESS,
@@ -27,6 +27,7 @@ from waystation_cli.connection import (
     connected,
     new_request_id,
 )
+from waystation_cli.consent import require_yes
 from waystation_cli.render import endpoints, message_json
 
 # Each workflow with an open delivery takes a transaction.
@@ -48,7 +49,8 @@ def list_handlers(
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """List the registered endpoints and their state as routers see it."""
+    """List the endpoints, their state and their tasks."""
+    as_json = (output := form_of(output, as_json)) is Form.JSON
     with connected(address, as_json) as api:
         handlers, more = gather(
             lambda page_size, page_token: api.handlers.ListHandlers(
@@ -66,7 +68,7 @@ def list_handlers(
     if output is Form.IDS:
         for each in handlers:
             typer.echo(each.handler_id)
-    elif as_json or output is Form.JSON:
+    elif as_json:
         message_json.print_items(handlers, more)
     else:
         endpoints.print_handlers(handlers, more)
@@ -134,7 +136,10 @@ def unregister(
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Remove an endpoint; deliveries of its tasks wait for another one."""
+    """Remove an endpoint.
+
+    Deliveries of its tasks wait for another one.
+    """
     with connected(address, as_json) as api:
         handler_id = ids.handler(api, handler_id)
         response: UnregisterHandlerResponse = api.handlers.UnregisterHandler(
@@ -161,17 +166,13 @@ def retire(
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Retire a task permanently: it gets no more deliveries, even if endpoints declare it.
+    """Retire a task permanently.
 
-    Its open deliveries become dead letters TASK_RETIRED, and their workflows continue. Calls in
+    It gets no more deliveries, even if endpoints declare it. Its open deliveries become dead letters TASK_RETIRED, and their workflows continue. Calls in
     flight finish and take effect. This cannot be undone: a new task needs a new TASK_ID.
     """
     if not yes:
-        typer.confirm(
-            f"Retire {task_id} permanently and turn its open deliveries into dead letters?",
-            abort=True,
-            err=True,
-        )
+        require_yes(f"Retire {task_id} permanently and turn its open deliveries into dead letters?")
     with connected(address, as_json) as api:
         response: RetireTaskResponse = api.handlers.RetireTask(
             RetireTaskRequest(task_id=task_id, request_id=new_request_id()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import grpc
 import typer
 from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct
@@ -26,11 +27,12 @@ from waystation_cli.connection import (
     connected,
     new_request_id,
 )
-from waystation_cli.editor import edited
-from waystation_cli.failures import CommandFailed
+from waystation_cli.consent import require_yes
+from waystation_cli.editor import discard, edited
+from waystation_cli.failures import CommandFailed, explain_rpc_error
 from waystation_cli.outcome import NO
 from waystation_cli.render import dead_letters as dead_letters_view
-from waystation_cli.render import differences, message_json
+from waystation_cli.render import differences, message_json, names
 from waystation_domain.differences import differences as differences_of
 
 DeadLetterId = Annotated[
@@ -55,7 +57,7 @@ def show(
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Show one dead letter: its error, the event's payload, and what can be done."""
+    """Show one: its error, its payload, what can be done."""
     with connected(address, as_json) as api:
         letter = _letter(api, dead_letter_id)
     if as_json:
@@ -70,41 +72,60 @@ def edit(
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Edit the event's payload in $EDITOR, see the difference, and retry the delivery with it.
+    """Edit the payload in $EDITOR, and retry with it.
 
-    The payload changes for this task only. Exit code 1 if nothing was changed, or you said no.
+    It shows the difference and asks before it retries. The payload changes for this task only. Exit code 1 if nothing was changed, or you said no.
     """
     with connected(address, as_json) as api:
         letter = _letter(api, dead_letter_id)
         if not letter.retryable:
-            raise CommandFailed(
-                code="FAILED_PRECONDITION",
-                reason="NOT_RETRYABLE",
-                message=f"Dead letter {letter.dead_letter_id} cannot be retried.",
-                hint=f"`waystation dead-letters show {letter.dead_letter_id}` tells why.",
-            )
+            raise _not_retryable(letter)
         before = message_json.as_dict(letter.event.payload)
-        after = edited(before, letter.dead_letter_id)
+        after, file = edited(before, letter.dead_letter_id)
         changed = list(differences_of(before, after))
         if not changed:
+            discard(file)
             typer.echo("Nothing was changed, so nothing was retried.", err=True)
             raise typer.Exit(NO)
         if not as_json:
             dead_letters_view.print_lines(differences.lines(changed))
         if not yes and not as_json:
-            typer.confirm("Retry the delivery with this payload?", abort=True, err=True)
-        response: RetryDeadLetterResponse = api.dead_letters.RetryDeadLetter(
-            RetryDeadLetterRequest(
-                dead_letter_id=letter.dead_letter_id,
-                payload=json_format.ParseDict(after, Struct()),
-                request_id=new_request_id(),
-            ),
-            timeout=CALL_SECONDS,
+            require_yes(
+                "Retry the delivery with this payload?",
+                f"Nothing was sent. The text is kept: {file}.",
+            )
+        request = RetryDeadLetterRequest(
+            dead_letter_id=letter.dead_letter_id,
+            payload=json_format.ParseDict(after, Struct()),
+            request_id=new_request_id(),
         )
+        response: RetryDeadLetterResponse
+        try:
+            response = api.dead_letters.RetryDeadLetter(request, timeout=CALL_SECONDS)
+        except grpc.RpcError as error:
+            failure = explain_rpc_error(error, address)
+            failure.hint = f"{failure.hint} The text is kept: {file}.".strip()
+            failure.metadata = {**failure.metadata, "file": str(file)}
+            raise failure from error
+        discard(file)
     if as_json:
         message_json.print_message(response)
     else:
         dead_letters_view.print_retried(response)
+
+
+def _not_retryable(letter: DeadLetter) -> CommandFailed:
+    state = names.dead_letter_state(letter.state)
+    why = f"it is {state} already"
+    if letter.state == DeadLetterState.DEAD_LETTER_STATE_OPEN:
+        why = "its workflow has ended, so it can only be discarded"
+    return CommandFailed(
+        code="FAILED_PRECONDITION",
+        reason="NOT_RETRYABLE",
+        message=f"Dead letter {letter.dead_letter_id} cannot be retried: {why}.",
+        hint=f"`waystation show {letter.workflow_instance_id}` shows its workflow.",
+        metadata={"dead_letter_id": letter.dead_letter_id, "state": state},
+    )
 
 
 def _letter(api: Api, given: str) -> DeadLetter:

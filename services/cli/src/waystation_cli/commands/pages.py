@@ -26,6 +26,15 @@ Output = Annotated[
     Form,
     typer.Option("--output", "-o", help="json is --json; ids: one id on each line."),
 ]
+
+
+def form_of(output: Form, as_json: bool) -> Form:
+    """What -o and --json ask for together."""
+    if as_json and output is Form.IDS:
+        raise typer.BadParameter("-o ids and --json exclude each other")
+    return Form.JSON if as_json else output
+
+
 Whole = Annotated[bool, typer.Option("--all", help="All items, without a limit.")]
 
 

@@ -56,7 +56,7 @@ def diff(
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Show what changed in a workflow between two entries of its history.
+    """Show what changed between two entries of a history.
 
     The data, and the rest of the instance: status, waits, output, failure. Exit code 1 if something
     changed, 0 if nothing did.
@@ -103,9 +103,9 @@ def replay(
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Call replayable tasks again with recorded input, and show what they would do differently now.
+    """Show what the tasks of today would do differently.
 
-    A dry run: nothing is written, and `ctx.dry_run` is set. Exit code 1 if a result differs, a call
+    It calls replayable tasks again with their recorded input. A dry run: nothing is written, and `ctx.dry_run` is set. Exit code 1 if a result differs, a call
     fails or nothing could be compared, otherwise 0. Entries that cannot be replayed are shown with the reason.
 
     With --json: one ReplayWorkflowResponse.

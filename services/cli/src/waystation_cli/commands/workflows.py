@@ -23,7 +23,7 @@ from waystation.v1.workflow_service_pb2 import (
 )
 from waystation_cli import arguments, completion, ids
 from waystation_cli.arguments import LARGEST_INT32, Utc, WorkflowId
-from waystation_cli.commands.pages import Form, Limit, Output, Whole, gather
+from waystation_cli.commands.pages import Form, Limit, Output, Whole, form_of, gather
 from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, AsJson, connected
 from waystation_cli.render import explanation, message_json, overview, workflow
 
@@ -88,6 +88,7 @@ def list_workflows(
     )
     if idle is not None:
         chosen.idle = idle
+    as_json = (output := form_of(output, as_json)) is Form.JSON
     with connected(address, as_json) as api:
         workflows, more = gather(
             lambda page_size, page_token: api.workflows.ListWorkflows(
@@ -100,7 +101,7 @@ def list_workflows(
     if output is Form.IDS:
         for each in workflows:
             typer.echo(each.workflow_instance_id)
-    elif as_json or output is Form.JSON:
+    elif as_json:
         message_json.print_items(workflows, more)
     else:
         overview.print_workflows(workflows, more, all_meant=chosen == WorkflowFilter())

@@ -142,11 +142,11 @@ def print_discarded(response: DiscardDeadLetterResponse) -> None:
     _print_one(f"Discarded {response.dead_letter.dead_letter_id}", response.context)
 
 
-def print_counts(counted: CountDeadLettersResponse) -> None:
+def print_counts(counted: CountDeadLettersResponse, states: str = "open") -> None:
     """Tells which ones a command about many means, by task and reason."""
     out = stdout()
     most = "more than " if counted.more else ""
-    noun = "open dead letter" if counted.count == 1 else "open dead letters"
+    noun = f"{states} dead letter{'' if counted.count == 1 else 's'}"
     of = "1 workflow" if counted.workflows == 1 else f"{counted.workflows} workflows"
     out.print(f"{most}{counted.count} {noun} of {of}")
     if not counted.groups:
@@ -156,7 +156,7 @@ def print_counts(counted: CountDeadLettersResponse) -> None:
     if more > 0:
         out.print(f"... and {more} more kinds", style="dim")
     left = counted.count - counted.retryable
-    if left:
+    if left and states == "open":
         out.print(f"{left} of them can only be discarded: {_ENDED}.", style="yellow")
 
 
