@@ -48,8 +48,10 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except typer.BadParameter as fault:
-            # What the library behind Typer puts before each message of Typer's own.
-            fault.message = fault.message.removeprefix("Value error, ")
+            # The library behind Typer puts words of its own before what Typer says of a value.
+            for each in getattr(fault.__cause__, "errors", list)():
+                if said := each.get("ctx", {}).get("error"):
+                    fault.message = str(said)
             raise
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
