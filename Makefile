@@ -50,8 +50,9 @@ rabbitmq node protoc:
 	@scripts/install-packages $@
 
 # Processes, each with servers of its own.
-# One more than there are cores: tests wait a third of their time.
-WORKERS ?= $(shell expr $$(nproc) + 1)
+# Two for each core: tests wait for timers and servers a third of their time, and with one more than there are
+# cores these idle meanwhile.
+WORKERS ?= $(shell expr 2 '*' $$(nproc))
 MOST_WORKERS ?= 4
 .PHONY: test
 test: setup rabbitmq node ## Every test, on private RabbitMQ and Postgres servers; WORKERS=0 runs it in one process
