@@ -318,6 +318,19 @@ async def test_events_and_deliveries_that_no_router_takes(api: Api, default_rout
     assert (found["fraud.retried"].task_id, found["fraud.retried"].attempts) == ("scorer", 1)
 
 
+async def test_a_group_of_one_is_one_branch(api: Api) -> None:
+    await register(api, "claim_validator")
+    await api.workflows.StartWorkflow(
+        pb.StartWorkflowRequest(workflow_type="t", workflow_instance_id="w-1")
+    )
+    group = FanOut((NewEvent("checked", {}),), NewEvent("joined", {}))
+    await api.engine.handle("w-1", "workflow.started", Reply(fan_outs=(group,)))
+    answer = await api.workflows.ExplainWorkflow(
+        pb.ExplainWorkflowRequest(workflow_instance_id="w-1")
+    )
+    assert any("follows the 1 branch that" in one.message for one in answer.blockers)
+
+
 async def test_groups_timers_and_what_follows_later(api: Api) -> None:
     await register(api, "claim_validator")
     await api.workflows.StartWorkflow(

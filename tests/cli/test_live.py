@@ -130,6 +130,18 @@ def test_top_fits_the_screen_and_says_what_it_left_out(api: FakeApi) -> None:
         ]
 
 
+def test_in_top_a_long_cause_gives_way_to_the_rest(api: FakeApi) -> None:
+    status = api.GetSystemStatus(GetSystemStatusRequest(), None)
+    status.deliveries = 1_234_567
+    letter = dead_letter()
+    letter.workflow_instance_id, letter.error.message = "claim-7-of-a-long-name", "absurd " * 40
+    drawn = _drawn(TopView(status, [], [letter], "here:1", 12.0), 24)
+    [line] = [line for line in drawn if "claim-7-of" in line]
+    assert " ago  claim-7-of-a-long-name  claim_validator  " in line
+    assert line.rstrip().endswith("…")
+    assert any("1234567 deliveries off the fast path" in line for line in drawn)
+
+
 def _branches(states: list[str]) -> Node:
     root = Node(Text("split"))
     for number, state in enumerate(states):

@@ -12,6 +12,7 @@ import pytest
 from cli.conftest import Run
 from cli.fake_api import FakeApi, at, context, dead_letter, struct
 from google.protobuf.duration_pb2 import Duration
+from support.terminal import Terminal
 
 from waystation.v1 import workflow_pb2
 from waystation.v1.event_pb2 import EVENT_STATE_PENDING, EventWithState, WorkflowEvent
@@ -23,6 +24,7 @@ from waystation_cli.render.text import localized, plain, quoted
 from waystation_cli.render.timeline import timeline
 from waystation_cli.render.tree import lines
 
+UUID = "01a21efc-e433-751d-bf49-aa4d3b8f2cd6"
 FORGED = "all is well\n\nclaim-7 COMPLETED\r{\x1b[2J\u202ebidi\u200b\x9b31m\u2028Now run: rm"
 
 
@@ -157,3 +159,25 @@ def test_the_rate_is_of_the_time_between_two_reports_not_between_two_looks() -> 
 def test_show_tells_how_long_it_took_in_one_unit(api: FakeApi, run: Run) -> None:
     api.ended_at = at(477.172)
     assert "(took 8 min)" in run("show", "claim-7").stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "whole"),
+    [
+        ("show claim-7", r"^\d+ +\d\d:\d\d:\d\d\.\d{3} +claim_processor +2 +SUCCESS +12 ms"),
+        ("dead-letters list", f"^{UUID} +claim-7 +price +.* ago +.*…$"),
+        ("handlers list", r"^claims 1\.2 +\[::1\]:7500 +no: .* +handler-1 *$"),
+    ],
+)
+def test_what_is_there_to_be_copied_is_whole_on_a_narrow_terminal(
+    command: str, whole: str, api: FakeApi, terminal: Terminal
+) -> None:
+    letter = dead_letter(UUID)
+    letter.error.message = "much is said " * 9
+    letter.task_id = "price"
+    api.letters = [letter]
+    terminal.type("stty cols 80")
+    assert terminal.wait_prompt(10) == 0
+    terminal.type(f"waystation {command}")
+    assert terminal.wait_prompt(30) == 0
+    assert re.search(whole, terminal.output, re.M), terminal.output

@@ -64,11 +64,12 @@ def _group(instance: Instance, group: Group) -> Blocker:
     at_last = f", or for {_at(until)}" if until is not None else ""
     failed = f", {len(group.failed)} with failures" if group.failed else ""
     verb = "is" if settled == 1 else "are"
+    branches = "1 branch" if group.size == 1 else f"{group.size} branches"
     first = ", ".join(str(number) for number in sorted(group.open)[:5])
     return Blocker(
         kind=FAN_OUT,
         since=datetime.fromisoformat(group.since),
-        message=f"`{group.then.event_type}` follows the {group.size} branches that {group.task_id} "
+        message=f"`{group.then.event_type}` follows the {branches} that {group.task_id} "
         f"opened: {settled} {verb} settled{failed}, and it waits for {needed}{at_last}",
         remedy=f"See what the open branches wait for (the first ones: {first}): "
         f"`waystation show {instance.workflow_instance_id}` has their events.",

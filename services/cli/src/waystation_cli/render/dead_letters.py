@@ -18,7 +18,9 @@ from waystation_cli.render import names
 from waystation_cli.render.message_json import as_dict, pretty
 from waystation_cli.render.overview import print_more
 from waystation_cli.render.text import (
+    WIDE,
     age,
+    cut_last_column,
     error_text,
     plain,
     quoted,
@@ -51,9 +53,12 @@ def print_dead_letters(letters: Sequence[DeadLetter], more: bool) -> None:
 
 def letter_table(letters: Sequence[DeadLetter]) -> Table:
     """One line for each; ids stay whole, and a narrow terminal has fewer columns."""
-    wide = stdout().width >= _WIDE
+    out = stdout()
+    wide = out.width >= WIDE
     more = ("EVENT", "ATTEMPTS") if wide else ()
-    rows = table("DEAD LETTER", "WORKFLOW", "TASK", *more, "SINCE", "STATE", "CAUSE")
+    # Of a list of open ones it says nothing.
+    state = ("STATE",) if wide or any(_state(letter) != "OPEN" for letter in letters) else ()
+    rows = table("DEAD LETTER", "WORKFLOW", "TASK", *more, "SINCE", *state, "CAUSE")
     rows.columns[0].no_wrap = True
     for letter in letters:
         facts = (plain(letter.event.event_type), str(letter.attempts)) if wide else ()
@@ -63,14 +68,11 @@ def letter_table(letters: Sequence[DeadLetter]) -> Table:
             plain(letter.task_id),
             *facts,
             age(letter.created_at),
-            _state(letter),
+            *([_state(letter)] if state else []),
             Text(shortened(cause(letter)), style="red"),
         )
+    cut_last_column(rows, out)
     return rows
-
-
-_WIDE = 120
-"""Columns from which a list has room for all that is known."""
 
 
 def _state(letter: DeadLetter) -> str:

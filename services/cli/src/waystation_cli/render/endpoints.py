@@ -11,7 +11,7 @@ from waystation.v1.handler_pb2 import Handler, TaskSpec
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerResponse
 from waystation_cli.render import names
 from waystation_cli.render.overview import print_more
-from waystation_cli.render.text import length, plain, stdout, table
+from waystation_cli.render.text import WIDE, length, plain, stdout, table
 from waystation_domain.endpoints import host_and_port
 
 
@@ -46,17 +46,20 @@ def print_handlers(handlers: Sequence[Handler], more: bool) -> None:
 
 
 def endpoint_table(handlers: Sequence[Handler]) -> Table:
-    """One line for each endpoint."""
-    rows = table("SERVICE", "ENDPOINT", "KIND", "LEASE LEFT", "REACHABLE", "IN CALL", "HANDLER ID")
+    """One line for each endpoint; ids stay whole, and a narrow terminal has fewer columns."""
+    wide = stdout().width >= WIDE
+    more = ("KIND", "LEASE LEFT", "IN CALL") if wide else ()
+    rows = table("SERVICE", "ENDPOINT", "REACHABLE", *more, "HANDLER ID")
+    rows.columns[-1].no_wrap = True
     for handler in handlers:
         version = f" {handler.service_version}" if handler.service_version else ""
+        lease = length(handler.lease_remaining) if handler.HasField("lease_remaining") else "static"
+        facts = (names.registration(handler.kind).lower(), lease, str(handler.calls_in_flight))
         rows.add_row(
             plain(handler.service_name + version),
             plain(endpoint(handler)),
-            names.registration(handler.kind).lower(),
-            length(handler.lease_remaining) if handler.HasField("lease_remaining") else "static",
             reachable(handler),
-            str(handler.calls_in_flight),
+            *(facts if wide else ()),
             plain(handler.handler_id),
         )
     return rows

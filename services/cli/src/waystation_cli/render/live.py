@@ -188,7 +188,12 @@ class TopView:
             "endpoint", self.status.handlers, handlers[:for_handlers], _ENDPOINTS, _endpoint_row
         )
         yield from _section(
-            "dead letter", self.status.dead_letters, letters[:for_letters], _LETTERS, _letter_row
+            "dead letter",
+            self.status.dead_letters,
+            letters[:for_letters],
+            _LETTERS,
+            _letter_row,
+            shrinks=True,
         )
         order = "by load, then newest" if self.by_load else "by name, then newest"
         shown = "only what needs somebody" if self.only_trouble else "all"
@@ -218,10 +223,12 @@ class TopView:
             Text("  ").join(counts),
             Text.assemble(
                 (f"{routers} router{'' if routers == 1 else 's'}", "" if routers else "red"),
-                f", {in_call} in call, {ready} ready in queues, {status.outbox_size} in the outbox, "
-                f"{status.deliveries} deliveries off the fast path",
+                f", {in_call} in call, {ready} ready in queues, {status.outbox_size} in the outbox",
             ),
-            Text(f"broker {broker}", style="" if broker == "connected" else "red"),
+            Text.assemble(
+                (f"broker {broker}", "" if broker == "connected" else "red"),
+                f", {status.deliveries} deliveries off the fast path",
+            ),
         ]
         if status.HasField("oldest_unsettled_event_age"):
             lines.append(
@@ -260,7 +267,9 @@ def _section(
     shown: Sequence[R],
     columns: Sequence[str],
     row: Callable[[R], Sequence[str | Text]],
+    shrinks: bool = False,
 ) -> RenderResult:
+    """`shrinks`: the last column has texts of any length."""
     yield Text("")
     left = max(number - len(shown), 0)
     cut = f", {left} not shown" if left else ""
@@ -272,6 +281,8 @@ def _section(
             column.no_wrap, column.overflow = True, "ellipsis"
         for each in shown:
             rows.add_row(*row(each))
+        # The first to shrink; its texts don't wrap by themselves, so that it stays a line.
+        rows.columns[-1].no_wrap = not shrinks
         yield rows
 
 
@@ -290,7 +301,7 @@ def _letter_row(letter: DeadLetter) -> Sequence[str | Text]:
         age(letter.created_at),
         plain(letter.workflow_instance_id),
         plain(letter.task_id),
-        Text(dead_letters_view.cause(letter), style="red"),
+        Text(dead_letters_view.cause(letter), style="red", no_wrap=True, overflow="ellipsis"),
     )
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
-from rich.measure import Measurement
-from rich.table import Column
 from rich.text import Text
 
 from waystation.v1.system_pb2 import QueueStatus, RouterStatus
@@ -15,7 +13,9 @@ from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation_cli.render import names
 from waystation_cli.render.text import (
     NOTHING,
+    WIDE,
     age,
+    cut_last_column,
     length,
     plain,
     shortened,
@@ -42,7 +42,7 @@ def print_workflows(workflows: Sequence[WorkflowContext], more: bool, *, all_mea
             else "No workflow matches. `waystation list` shows all."
         )
         return
-    wide = out.width >= _WIDE
+    wide = out.width >= WIDE
     started = f"STARTED ({zone()})" if wide else "STARTED"
     rows = table("WORKFLOW", "TYPE", "STATUS", started, "CHANGED", "NOW")
     # An id that is cut in pieces can't be copied.
@@ -60,27 +60,10 @@ def print_workflows(workflows: Sequence[WorkflowContext], more: bool, *, all_mea
             age(context.updated_at) if context.HasField("updated_at") else NOTHING,
             now(context),
         )
-    # What is left of the width; the other columns would shrink as well.
-    others = [
-        Measurement.get(out, out.options, Text("\n").join(_texts(column))).maximum + 2
-        for column in rows.columns[:-1]
-    ]
-    rows.columns[-1].max_width = max(out.width - sum(others), 10)
-    rows.columns[-1].no_wrap, rows.columns[-1].overflow = True, "ellipsis"
+    cut_last_column(rows, out)
     out.print(rows)
     if more:
         print_more(out, len(workflows))
-
-
-def _texts(column: Column) -> list[Text]:
-    return [
-        each if isinstance(each, Text) else Text(str(each))
-        for each in (column.header, *column.cells)
-    ]
-
-
-_WIDE = 120
-"""Columns from which a list has room for times of day."""
 
 
 def now(context: WorkflowContext) -> str:

@@ -12,7 +12,9 @@ from datetime import UTC, datetime, tzinfo
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
-from rich.table import Table
+from rich.measure import Measurement
+from rich.table import Column, Table
+from rich.text import Text
 
 from waystation.v1.history_pb2 import AttemptError
 
@@ -146,6 +148,28 @@ def table(*columns: str) -> Table:
     for column in columns:
         result.add_column(column, overflow="fold")
     return result
+
+
+WIDE = 120
+"""Columns from which a table has room for all that is known."""
+
+
+def cut_last_column(rows: Table, out: Console) -> None:
+    """Gives the last column what is left of the width, and cuts what is longer: otherwise the others would shrink
+    as well, and ids and times break in pieces."""
+    others = [
+        Measurement.get(out, out.options, Text("\n").join(_texts(column))).maximum + 2
+        for column in rows.columns[:-1]
+    ]
+    rows.columns[-1].max_width = max(out.width - sum(others), 10)
+    rows.columns[-1].no_wrap, rows.columns[-1].overflow = True, "ellipsis"
+
+
+def _texts(column: Column) -> list[Text]:
+    return [
+        each if isinstance(each, Text) else Text(str(each))
+        for each in (column.header, *column.cells)
+    ]
 
 
 def _shown(moment: datetime) -> datetime:

@@ -16,6 +16,7 @@ from waystation_cli.render import names, outcomes
 from waystation_cli.render.message_json import as_dict, pretty
 from waystation_cli.render.text import (
     NOTHING,
+    WIDE,
     age,
     clock,
     error_text,
@@ -109,23 +110,40 @@ def _print_attempts(out: Console, history: Sequence[HistoryEntry]) -> None:
     _heading(out, "Attempts")
     if len(calls) > _MOST_ATTEMPTS:
         out.print(f"(the last {_MOST_ATTEMPTS} of {len(calls)}; --json shows all)", style="dim")
+    # The timeline has the events.
+    wide = out.width >= WIDE
+    event, endpoint = (["EVENT"], ["ENDPOINT"]) if wide else ([], [])
     rows = table(
-        "#", f"TIME ({zone()})", "TASK", "EVENT", "ATTEMPT", "RESULT", "TOOK", "ENDPOINT", "MESSAGE"
+        "#",
+        f"TIME ({zone()})",
+        "TASK",
+        *event,
+        "ATTEMPT",
+        "RESULT",
+        "TOOK",
+        *endpoint,
+        "MESSAGE",
     )
+    for column in rows.columns[:-1]:
+        column.no_wrap = column.header not in ("TASK", "EVENT", "ENDPOINT")
     for entry in calls[-_MOST_ATTEMPTS:]:
         word = names.result(entry.result)
         rows.add_row(
             str(entry.sequence),
             clock(entry.processed_at),
             plain(entry.processed_by),
-            plain(entry.event_type),
+            *([plain(entry.event_type)] if wide else []),
             str(entry.attempt),
             Text(word, style=names.style(word)),
             length(entry.duration) if entry.HasField("duration") else NOTHING,
-            plain(" ".join(filter(None, (entry.service_name, entry.endpoint)))) or NOTHING,
+            *([_endpoint(entry)] if wide else []),
             _message(entry),
         )
     out.print(rows)
+
+
+def _endpoint(entry: HistoryEntry) -> str:
+    return plain(" ".join(filter(None, (entry.service_name, entry.endpoint)))) or NOTHING
 
 
 def _message(entry: HistoryEntry) -> str:
