@@ -35,11 +35,6 @@ def test_a_terminal_is_asked_and_a_no_does_nothing(api: FakeApi, terminal: Termi
     terminal.type("n")
     assert terminal.wait_prompt(30) == 1
     assert "Nothing was done." in terminal.output
-    terminal.type("waystation dead-letters discard --all")
-    until_shown(terminal, "Discard 4 of them? [y/N]")
-    terminal.interrupt()
-    assert terminal.wait_prompt(30) == 130
-    assert "Nothing was done." in terminal.output
     assert "DiscardDeadLetters" not in api.calls
     terminal.type("waystation dead-letters discard --all --yes")
     assert terminal.wait_prompt(30) == 0

@@ -71,12 +71,3 @@ def test_data_is_checked_before_it_is_sent(form: None, api: FakeApi, run: Run) -
 
 def test_a_wait_without_a_schema_takes_anything(api: FakeApi, run: Run) -> None:
     assert run("input", "claim-7", "--data", '{"anything": 1}').exit_code == 0
-
-
-def test_ctrl_c_at_a_question_sends_nothing(form: None, api: FakeApi, terminal: Terminal) -> None:
-    terminal.type("waystation input claim-7")
-    until_shown(terminal, "plate (string, as on the car):")
-    terminal.interrupt()
-    assert terminal.wait_prompt(30) == 130
-    assert "Nothing was sent." in terminal.output
-    assert "ProvideInput" not in api.calls
