@@ -50,10 +50,9 @@ rabbitmq node protoc:
 	@scripts/install-packages $@
 
 # Processes, each with servers of its own.
-# Two for each core: tests wait for timers and servers a third of their time, and with one more than there are
-# cores these idle meanwhile.
-WORKERS ?= $(shell expr 2 '*' $$(nproc))
-MOST_WORKERS ?= 4
+# Two for each core and one more: tests wait for timers and servers, and the cores must not idle meanwhile.
+WORKERS ?= $(shell expr 2 '*' $$(nproc) + 1)
+MOST_WORKERS ?= 5
 .PHONY: test
 test: setup rabbitmq node ## Every test, on private RabbitMQ and Postgres servers; WORKERS=0 runs it in one process
 	$(bin)/pytest --numprocesses $(WORKERS) --maxprocesses $(MOST_WORKERS) --dist loadfile \
