@@ -14,10 +14,10 @@ MUTANTS = (
         COMMITTER,
         (
             (
-                "            if fast:\n                written = await self._write(fast)\n",
+                "            if fast:\n                keys = await self._write(fast)\n",
                 "            if fast:\n"
                 "                self._relay.committed([g.commit for g in fast if g.commit])\n"
-                "                written = await self._write(fast)\n",
+                "                keys = await self._write(fast)\n",
             ),
         ),
         killers=("tests/router/test_relay.py::test_nothing_is_announced_before_it_is_committed",),
@@ -339,7 +339,7 @@ MUTANTS = (
         COMMITTER,
         (
             (
-                "[commit for commit in commits if commit.before.key not in done.keys]\n",
+                "[commit for commit in commits if commit.before.key not in done]\n",
                 "[]\n",
             ),
         ),

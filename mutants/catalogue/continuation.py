@@ -126,7 +126,7 @@ MUTANTS = (
         "any_outcome_is_believed",
         "An outcome in a notice counts if a server of this installation sealed it",
         "core/outcome_seal.py",
-        (("if not hmac.compare_digest(seal, self._seal(body)):", "if False:"),),
+        (("body = self._seal.opened(outcome)", "body = outcome[:-16]"),),
         killers=(f"{_OUTCOMES}test_what_nobody_here_sealed_is_read_instead",),
     ),
     Mutant(

@@ -63,7 +63,7 @@ def _ended(name: str, key: bytes, version: int = 7) -> Notice:
     )
     context.output["by"] = "the notice"
     body = context.SerializeToString()
-    outcome = OutcomeSeal(key)._seal(body) + body
+    outcome = OutcomeSeal(key)._seal.sealed(body)
     return Notice(name, version, int(Status.COMPLETED), outcome=outcome)
 
 
@@ -71,7 +71,8 @@ async def test_a_sealed_outcome_answers_without_a_read(api: Api, reads: list[str
     name, run = await _run(api)
     reads.clear()
     api.engine.relay._broker.notify([_ended(name, await _key(api))])
-    answer = await asyncio.wait_for(run, 1.5)
+    async with asyncio.timeout(1.5):
+        answer = await run
     assert answer.outcome == workflow_pb2.WAIT_OUTCOME_DONE
     assert answer.context.output["by"] == "the notice"
     assert reads == []
@@ -101,7 +102,8 @@ async def test_of_two_ends_that_come_in_another_order_the_later_one_counts(api: 
     name, run = await _run(api)
     key = await _key(api)
     api.engine.relay._broker.notify([_ended(name, key, version=9), _ended(name, key, version=7)])
-    assert (await asyncio.wait_for(run, 1.5)).context.version == 9
+    async with asyncio.timeout(1.5):
+        assert (await run).context.version == 9
 
 
 async def test_an_end_before_what_was_read_answers_nothing(api: Api, reads: list[str]) -> None:

@@ -157,9 +157,11 @@ async def test_a_router_that_stops_begins_nothing_new(
     monkeypatch.setattr(whole.router._calls, "drain", noted)
     stopping = asyncio.ensure_future(whole.router.stop())
     # Before that, the event could come back over the broker.
-    await asyncio.wait_for(draining.wait(), 15)
+    async with asyncio.timeout(15):
+        await draining.wait()
     goes_on(first)
-    await asyncio.wait_for(stopping, 15)
+    async with asyncio.timeout(15):
+        await stopping
     assert types.count("went.on") == 1
     assert [made.request.task_id for made in whole.endpoints.calls] == ["first"]
 
@@ -188,7 +190,8 @@ async def test_a_call_that_a_stopping_router_waits_for_gets_a_lease(
         found = await eventually(leased, until=bool, timeout=15, what="a lease")
     finally:
         calls[1].answer()
-        await asyncio.wait_for(stopping, 15)
+        async with asyncio.timeout(15):
+            await stopping
     assert found == [(calls[1].request.event.event_id,)]
     assert await whole.open_events() == 0
 

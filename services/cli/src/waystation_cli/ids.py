@@ -24,7 +24,7 @@ LAST = "@last"
 _SHOWN = 5
 """Of several that are meant."""
 
-_BEGINNING_OF_UUID = re.compile("[0-9a-f][0-9a-f-]{0,34}")
+_UUID_CHARACTERS = 36
 
 
 def workflow(api: Api, given: str) -> str:
@@ -47,7 +47,7 @@ def workflow(api: Api, given: str) -> str:
 
 def dead_letter(api: Api, given: str) -> str:
     """The dead letter that is meant; only open ones go by their beginning."""
-    if given != LAST and not _BEGINNING_OF_UUID.fullmatch(given):
+    if given != LAST and not _may_be_cut(given):
         return given
     chosen = DeadLetterFilter(id_prefix="" if given == LAST else given)
     found: ListDeadLettersResponse = api.dead_letters.ListDeadLetters(
@@ -62,7 +62,7 @@ def dead_letter(api: Api, given: str) -> str:
 
 def handler(api: Api, given: str) -> str:
     """The endpoint that is meant."""
-    if not _BEGINNING_OF_UUID.fullmatch(given):
+    if not _may_be_cut(given):
         return given
     found: ListHandlersResponse = api.handlers.ListHandlers(
         ListHandlersRequest(page_size=1000), timeout=CALL_SECONDS
@@ -73,7 +73,12 @@ def handler(api: Api, given: str) -> str:
 
 def may_be_a_uuid(given: str) -> bool:
     """Whether ids of dead letters can begin so."""
-    return re.fullmatch("[0-9a-f][0-9a-f-]{0,35}", given) is not None
+    return len(given) <= _UUID_CHARACTERS and re.fullmatch("[0-9a-f][0-9a-f-]*", given) is not None
+
+
+def _may_be_cut(given: str) -> bool:
+    """Whether it can be the beginning of one; a whole id need not be looked up."""
+    return may_be_a_uuid(given) and len(given) < _UUID_CHARACTERS
 
 
 def _newest(known: Sequence[str], what: str) -> str:

@@ -1,6 +1,6 @@
 """The shape of what each command prints with --json, as JSON Schema: a promise to scripts.
 
-What the server says is described by the contract's messages, as `render.document` writes them; what
+What the server says is described by the contract's messages, as `render.message_json` writes them; what
 the command line puts together itself is written out here. A message may get further members in a later
 release, and an enum further values.
 """

@@ -8,13 +8,12 @@ key, which handlers pass on to third parties, gives no such right.
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import struct
 import uuid
 from dataclasses import dataclass
 
-_SEAL_BYTES = 16
+from waystation_domain.seal import Seal
+
 _HEAD = struct.Struct(">B16sII")
 """Form, event, edit, attempt; the task's id follows."""
 _FORM = 1
@@ -35,12 +34,12 @@ class CompletionTokens:
     """Makes and reads the tokens of one key (16 to 64 bytes)."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self._seal = Seal(key)
 
     def of(self, event_id: str, task_id: str, edit: int, attempt: int) -> str:
         """The token, some 70 characters and the task's id, of `[A-Za-z0-9_-]`."""
         body = _HEAD.pack(_FORM, uuid.UUID(event_id).bytes, edit, attempt) + task_id.encode()
-        return base64.urlsafe_b64encode(body + self._seal(body)).rstrip(b"=").decode()
+        return base64.urlsafe_b64encode(self._seal.sealed(body)).rstrip(b"=").decode()
 
     def read(self, token: str) -> Attempt | None:
         """What the token names; None if it was not sealed with this key."""
@@ -48,16 +47,9 @@ class CompletionTokens:
             whole = base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
         except ValueError:
             return None
-        body, seal = whole[:-_SEAL_BYTES], whole[-_SEAL_BYTES:]
-        if (
-            len(body) <= _HEAD.size
-            or body[0] != _FORM
-            or not hmac.compare_digest(seal, self._seal(body))
-        ):
+        body = self._seal.opened(whole)
+        if body is None or len(body) <= _HEAD.size or body[0] != _FORM:
             return None
         _, event, edit, number = _HEAD.unpack_from(body)
         task_id = body[_HEAD.size :].decode()
         return Attempt(str(uuid.UUID(bytes=event)), task_id, edit, number)
-
-    def _seal(self, body: bytes) -> bytes:
-        return hashlib.blake2b(body, key=self._key, digest_size=_SEAL_BYTES).digest()

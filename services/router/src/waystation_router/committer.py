@@ -13,7 +13,7 @@ import structlog
 
 from waystation_core.background import BackgroundLoop, Contact, Retries, job, run_loop, wait_before
 from waystation_core.decisions import Decisions
-from waystation_core.ports.store import Committed, EngineStore, WriteRefused
+from waystation_core.ports.store import EngineStore, WriteRefused
 from waystation_core.registry_copy import RegistryCopy
 from waystation_core.relay.relay import Relay
 from waystation_domain.draft import Draft
@@ -124,8 +124,8 @@ class Committer:
         try:
             fast = [portion for portion in portions if self._decide(portion)]
             if fast:
-                written = await self._write(fast)
-                done = [portion for portion in fast if portion.state.instance.key in written.keys]
+                keys = await self._write(fast)
+                done = [portion for portion in fast if portion.state.instance.key in keys]
                 self._go_on(done)
         except Exception:
             # A fault here must not end the router's work: the batch is still in hand and is decided again
@@ -213,12 +213,12 @@ class Committer:
         portion.commit = commit
         return True
 
-    async def _write(self, fast: Sequence[Portion]) -> Committed:
-        """Writes the batch; returns what was done: nothing if Postgres refuses the batch. Its parts are then
-        committed under locks."""
+    async def _write(self, fast: Sequence[Portion]) -> frozenset[int]:
+        """Writes the batch; returns the keys of what is done: none if Postgres refuses the batch. Its parts are
+        then committed under locks."""
         commits = [portion.commit for portion in fast if portion.commit is not None]
         generation = self._registry.generation
-        done = Committed(frozenset())
+        done: frozenset[int] = frozenset()
         unknown = False
         failures = 0
         while True:
@@ -241,14 +241,14 @@ class Committer:
                 log.error("batch_refused", error=str(error.__cause__), instances=len(commits))
                 break
             else:
-                done = written
+                done = written.keys
                 break
         if unknown:
             self._in_doubt.set()
             self._ledger.forget_copies()
             # Perhaps the first try wrote those that this one did not.
             self._relay.perhaps_committed(
-                [commit for commit in commits if commit.before.key not in done.keys]
+                [commit for commit in commits if commit.before.key not in done]
             )
         return done
 

@@ -109,9 +109,9 @@ class Continuation:
         )
 
     def _is_not_busier_than_others(self) -> bool:
-        own = self._pools.now.own
-        if own.routers <= 1:
+        if not self._has_others():
             return True
+        own = self._pools.now.own
         return (
             self._calls_in_flight()
             <= MORE_THAN_OTHERS * own.calls_in_flight / own.routers + CALLS_TO_SPARE

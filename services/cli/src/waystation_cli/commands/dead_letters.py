@@ -4,8 +4,8 @@ one of them stands in `one_dead_letter`."""
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -34,6 +34,8 @@ from waystation_cli.connection import (
 )
 from waystation_cli.render import dead_letters as dead_letters_view
 from waystation_cli.render import message_json
+
+Done = TypeVar("Done", RetryDeadLetterResponse, DiscardDeadLetterResponse)
 
 app = typer.Typer(
     help="List, show, edit, retry and discard failed deliveries.",
@@ -205,22 +207,17 @@ def retry(
     if payload is not None and len(named) > 1:
         raise typer.BadParameter("--payload edits a single delivery: give one id")
     edited = arguments.struct(payload, "--payload")
-    done: list[RetryDeadLetterResponse] = []
-    with connected(address, as_json) as api:
-        for each in _meant(api, named):
-            retried: RetryDeadLetterResponse = api.dead_letters.RetryDeadLetter(
-                RetryDeadLetterRequest(
-                    dead_letter_id=each,
-                    payload=edited,
-                    request_id=request_id or new_request_id(),
-                ),
-                timeout=CALL_SECONDS,
-            )
-            done.append(retried)
-            if not as_json:
-                dead_letters_view.print_retried(retried)
-    if as_json:
-        _print_done(done)
+
+    def retry_one(api: Api, each: str) -> RetryDeadLetterResponse:
+        request = RetryDeadLetterRequest(
+            dead_letter_id=each, payload=edited, request_id=request_id or new_request_id()
+        )
+        response: RetryDeadLetterResponse = api.dead_letters.RetryDeadLetter(
+            request, timeout=CALL_SECONDS
+        )
+        return response
+
+    _each(named, retry_one, dead_letters_view.print_retried, address, as_json)
 
 
 @app.command()
@@ -252,21 +249,17 @@ def discard(
         )
         return
     named = _named(dead_letter_id, dry_run, request_id)
-    done: list[DiscardDeadLetterResponse] = []
-    with connected(address, as_json) as api:
-        for each in _meant(api, named):
-            discarded: DiscardDeadLetterResponse = api.dead_letters.DiscardDeadLetter(
-                DiscardDeadLetterRequest(
-                    dead_letter_id=each,
-                    request_id=request_id or new_request_id(),
-                ),
-                timeout=CALL_SECONDS,
-            )
-            done.append(discarded)
-            if not as_json:
-                dead_letters_view.print_discarded(discarded)
-    if as_json:
-        _print_done(done)
+
+    def discard_one(api: Api, each: str) -> DiscardDeadLetterResponse:
+        request = DiscardDeadLetterRequest(
+            dead_letter_id=each, request_id=request_id or new_request_id()
+        )
+        response: DiscardDeadLetterResponse = api.dead_letters.DiscardDeadLetter(
+            request, timeout=CALL_SECONDS
+        )
+        return response
+
+    _each(named, discard_one, dead_letters_view.print_discarded, address, as_json)
 
 
 def _many(bulk: Bulk, dry_run: bool) -> None:
@@ -292,9 +285,22 @@ def _named_states(states: Sequence[State] | None) -> str:
     return " or ".join(dict.fromkeys(states or [State.OPEN]))
 
 
-def _print_done(
-    done: Sequence[RetryDeadLetterResponse] | Sequence[DiscardDeadLetterResponse],
+def _each(
+    named: Sequence[str],
+    carry_out: Callable[[Api, str], Done],
+    print_one: Callable[[Done], None],
+    address: str,
+    as_json: bool,
 ) -> None:
+    """One call for each of them, printed as soon as it is done; as JSON all of them at the end."""
+    with connected(address, as_json) as api:
+        done = []
+        for each in _meant(api, named):
+            done.append(carry_out(api, each))
+            if not as_json:
+                print_one(done[-1])
+    if not as_json:
+        return
     if len(done) == 1:
         message_json.print_message(done[0])
     else:

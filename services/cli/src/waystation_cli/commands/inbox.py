@@ -8,11 +8,10 @@ import typer
 
 from waystation.v1.status_pb2 import WORKFLOW_STATUS_WAITING_FOR_INPUT
 from waystation.v1.workflow_pb2 import WorkflowFilter
-from waystation.v1.workflow_service_pb2 import ListWorkflowsRequest
 from waystation_cli import completion
 from waystation_cli.arguments import Utc
-from waystation_cli.commands.pages import Limit, Whole, gather
-from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, AsJson, connected
+from waystation_cli.commands.pages import Limit, Whole, gather_workflows
+from waystation_cli.connection import DEFAULT_ADDRESS, Address, AsJson, connected
 from waystation_cli.render import message_json, questions
 
 
@@ -39,14 +38,7 @@ def inbox(
         workflow_types=workflow_type or [], statuses=[WORKFLOW_STATUS_WAITING_FOR_INPUT]
     )
     with connected(address, as_json) as api:
-        workflows, more = gather(
-            lambda page_size, page_token: api.workflows.ListWorkflows(
-                ListWorkflowsRequest(filter=chosen, page_size=page_size, page_token=page_token),
-                timeout=CALL_SECONDS,
-            ),
-            lambda page: page.workflows,
-            None if whole else limit,
-        )
+        workflows, more = gather_workflows(api, chosen, None if whole else limit)
     asked = questions.of_workflows(workflows)
     if as_json:
         message_json.print_document({"items": questions.as_documents(asked), "more": more})

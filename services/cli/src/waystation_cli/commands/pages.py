@@ -8,6 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from waystation.v1.workflow_pb2 import WorkflowContext, WorkflowFilter
+from waystation.v1.workflow_service_pb2 import ListWorkflowsRequest
+from waystation_cli.connection import CALL_SECONDS, Api
+
 # The most that the servers give in one page.
 _LARGEST_PAGE = 1000
 
@@ -52,3 +56,17 @@ def gather(
         token = page.next_page_token
         if not token or (limit is not None and len(found) >= limit):
             return found, bool(token)
+
+
+def gather_workflows(
+    api: Api, chosen: WorkflowFilter, limit: int | None
+) -> tuple[list[WorkflowContext], bool]:
+    """The workflows that the filter selects, newest first, and whether there are more."""
+    return gather(
+        lambda page_size, page_token: api.workflows.ListWorkflows(
+            ListWorkflowsRequest(filter=chosen, page_size=page_size, page_token=page_token),
+            timeout=CALL_SECONDS,
+        ),
+        lambda page: page.workflows,
+        limit,
+    )

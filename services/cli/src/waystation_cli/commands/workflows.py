@@ -19,11 +19,18 @@ from waystation.v1.workflow_service_pb2 import (
     GetWorkflowResponse,
     ListEventsRequest,
     ListHistoryRequest,
-    ListWorkflowsRequest,
 )
 from waystation_cli import arguments, completion, ids
 from waystation_cli.arguments import LARGEST_INT32, Utc, WorkflowId
-from waystation_cli.commands.pages import Form, Limit, Output, Whole, form_of, gather
+from waystation_cli.commands.pages import (
+    Form,
+    Limit,
+    Output,
+    Whole,
+    form_of,
+    gather,
+    gather_workflows,
+)
 from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, AsJson, connected
 from waystation_cli.render import explanation, message_json, overview, workflow
 
@@ -90,14 +97,7 @@ def list_workflows(
         chosen.idle = idle
     as_json = (output := form_of(output, as_json)) is Form.JSON
     with connected(address, as_json) as api:
-        workflows, more = gather(
-            lambda page_size, page_token: api.workflows.ListWorkflows(
-                ListWorkflowsRequest(filter=chosen, page_size=page_size, page_token=page_token),
-                timeout=CALL_SECONDS,
-            ),
-            lambda page: page.workflows,
-            None if whole else limit,
-        )
+        workflows, more = gather_workflows(api, chosen, None if whole else limit)
     if output is Form.IDS:
         for each in workflows:
             typer.echo(each.workflow_instance_id)

@@ -13,10 +13,9 @@ import stat
 import struct
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-from waystation_cli.embedded.launcher import launched
+from waystation_cli.embedded.launcher import Account, launched
 
 _ACL = "system.posix_acl_access"
 _ACL_VERSION = struct.Struct("<I")
@@ -24,15 +23,6 @@ _ACL_ENTRY = struct.Struct("<HHI")
 _USER_OBJ, _USER, _GROUP_OBJ, _GROUP, _MASK, _OTHER = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
 _NO_ID = 0xFFFFFFFF
 _SEARCH = 1
-
-
-@dataclass(frozen=True)
-class Account:
-    """An account other than our own."""
-
-    name: str
-    uid: int
-    gid: int
 
 
 def postgres_account(data: Path) -> Account | None:

@@ -15,19 +15,18 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple
 
 _SAME = -1
 _PR_SET_PDEATHSIG = 1
 
 
-class Account(Protocol):
-    """What is needed of an account: who asks knows more of it."""
+class Account(NamedTuple):
+    """An account other than our own."""
 
-    @property
-    def uid(self) -> int: ...
-    @property
-    def gid(self) -> int: ...
+    name: str
+    uid: int
+    gid: int
 
 
 def launched(

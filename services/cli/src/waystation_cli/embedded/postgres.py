@@ -21,8 +21,8 @@ from urllib.parse import quote
 
 import psutil  # type: ignore[import-untyped]
 
-from waystation_cli.embedded.account import Account, let_through, postgres_account
-from waystation_cli.embedded.launcher import launched
+from waystation_cli.embedded.account import let_through, postgres_account
+from waystation_cli.embedded.launcher import Account, launched
 
 MAJOR = "16"
 DATABASE = "waystation"

@@ -271,9 +271,7 @@ def _section(
 ) -> RenderResult:
     """`shrinks`: the last column has texts of any length."""
     yield Text("")
-    left = max(number - len(shown), 0)
-    cut = f", {left} not shown" if left else ""
-    yield Text(f"{number} {what}{'' if number == 1 else 's'}{cut}", style="bold")
+    yield _title(what, number, len(shown))
     if shown:
         rows = table(*columns)
         for column in rows.columns:
@@ -284,6 +282,13 @@ def _section(
         # The first to shrink; its texts don't wrap by themselves, so that it stays a line.
         rows.columns[-1].no_wrap = not shrinks
         yield rows
+
+
+def _title(what: str, number: int, shown: int) -> Text:
+    """How many there are, and how many of them are not shown."""
+    left = max(number - shown, 0)
+    cut = f", {left} not shown" if left else ""
+    return Text(f"{number} {what}{'' if number == 1 else 's'}{cut}", style="bold")
 
 
 def _endpoint_row(handler: Handler) -> Sequence[str | Text]:
@@ -317,9 +322,7 @@ def print_look(
         ("endpoint", status.handlers, handlers, endpoints.endpoint_table(handlers)),
         ("dead letter", status.dead_letters, letters, dead_letters_view.letter_table(letters)),
     ):
-        left = max(number - len(shown), 0)
-        cut = f", {left} not shown" if left else ""
-        parts += ["", Text(f"{number} {what}{'' if number == 1 else 's'}{cut}", style="bold")]
+        parts += ["", _title(what, number, len(shown))]
         if shown:
             parts.append(rows)
     stdout().print(Group(*parts))
