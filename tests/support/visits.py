@@ -7,8 +7,9 @@ from typing import Any
 import grpc
 
 from localservers.processes import ChildProcess, ProcessFailed
-from support.deaths import TOKENS, Scene, unreachable
+from support.deaths import ENDS_WITHIN, TOKENS, Scene, unreachable
 from support.system import wait_serving
+from support.waiting import eventually
 from waystation.v1 import (
     dead_letter_service_pb2,
     dead_letter_service_pb2_grpc,
@@ -52,6 +53,13 @@ class Visit:
         async with scene.parts.client() as client:
             if (started := await self._started(scene.parts.address)) != 1:
                 return f"one start made {started} instances"
+            # Its end would end what was published too; an answer may be quicker than that.
+            await eventually(
+                lambda: client.get(self.instance),
+                until=lambda found: "extra" in found.data.get("tokens", ()),
+                timeout=ENDS_WITHIN,
+                what="what was published to be handled",
+            )
             return await scene.lead_to_its_end(client, self.instance, [*TOKENS, "extra"])
 
     async def ask(self, address: str) -> None:
