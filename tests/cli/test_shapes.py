@@ -56,6 +56,7 @@ def test_every_shape_can_be_printed_and_is_of_a_command_that_is_tried(run: Run) 
         "dead-letters edit",
         "dead-letters show",
         "dev",
+        "init",
         "migrate",
         "failure",
         "start many",

@@ -15,6 +15,7 @@ from waystation_cli.commands import (
     flow,
     handlers,
     inbox,
+    init,
     live,
     migrate,
     one_dead_letter,
@@ -93,6 +94,7 @@ def _root(
     pass
 
 
+app.command("init")(init.init)
 app.command("dev")(dev.dev)
 app.command("migrate")(migrate.migrate)
 app.command("start")(starts.start)

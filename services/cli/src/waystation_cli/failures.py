@@ -45,7 +45,7 @@ class CommandFailed(Exception):
 
     `code` is the name of a gRPC status code; `reason` is that of the server's ErrorInfo, or
     one of this command line's own (SERVER_UNREACHABLE, NO_ANSWER, NOT_A_WAYSTATION_SERVER,
-    WORKFLOW_TYPE_UNKNOWN).
+    WORKFLOW_TYPE_UNKNOWN, FILES_EXIST, FOLDER_NOT_USABLE).
     """
 
     code: str

@@ -157,6 +157,10 @@ def _dev(definitions: dict[str, Schema]) -> Schema:
     return _object(address=_TEXT, process_id=_NUMBER, data_dir=_TEXT, database_url=_TEXT)
 
 
+def _init(definitions: dict[str, Schema]) -> Schema:
+    return _object(folder=_TEXT, files=_list(_TEXT), next=_list(_TEXT), test=_TEXT)
+
+
 def _migrate(definitions: dict[str, Schema]) -> Schema:
     return _object(version_before={"anyOf": [_TEXT, {"type": "null"}]}, version=_TEXT)
 
@@ -222,6 +226,7 @@ _SHAPES = {
     "handlers retire": _message(_handlers.RetireTaskResponse),
     "handlers unregister": _message(_handlers.UnregisterHandlerResponse),
     "inbox": _inbox,
+    "init": _init,
     "input": _message(_workflows.ProvideInputResponse),
     "lint": _lint,
     "list": _items(WorkflowContext),

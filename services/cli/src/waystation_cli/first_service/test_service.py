@@ -1,0 +1,20 @@
+"""The workflow in memory: no server, and no time passes while an attempt is waited for."""
+
+import pytest
+from service import service
+
+from waystation_worker.testing import TestEngine, run_task
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_an_order_is_paid(seed: int) -> None:
+    # Each seed calls the tasks in another order, and each of them twice.
+    run = TestEngine(service, seed=seed).start("order", {"item": "tea", "count": 2})
+    await run.until_ended()
+    assert run.output == {"paid": 8}
+
+
+async def test_an_item_without_a_price_is_refused_at_once() -> None:
+    answer = await run_task(service, "price", payload={"item": "lamp", "count": 1})
+    assert answer.failure is not None
+    assert (answer.failure.reason, answer.failure.permanent) == ("UNKNOWN_ITEM", True)
