@@ -11,6 +11,7 @@ from mutants.catalogue import (
     kit,
     lists,
     outside,
+    sdk,
     sizes,
     statuses,
     streams,
@@ -35,4 +36,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *sizes.MUTANTS,
     *streams.MUTANTS,
     *kit.MUTANTS,
+    *sdk.MUTANTS,
 )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 from waystation.v1 import result_pb2, task_handler_service_pb2
 from waystation_worker.errors import Reject, RetryAfter
+from waystation_worker.failure_log import FailureLog, label
 from waystation_worker.values import write_struct
 
 logger = logging.getLogger("waystation_worker")
@@ -20,10 +20,13 @@ _MAX_NAMED = 5
 
 
 def failed(
-    request: task_handler_service_pb2.HandleEventRequest, error: BaseException
+    request: task_handler_service_pb2.HandleEventRequest,
+    error: BaseException,
+    log: FailureLog,
+    function: Callable[..., Any] | None = None,
 ) -> task_handler_service_pb2.HandleEventResponse:
-    """The answer for an exception. The traceback stays in the log of this process. Never raises: an exception
-    is code of the task too, even its text."""
+    """The answer for an exception of a call of this function. The traceback stays in the log of this process.
+    Never raises: an exception is code of the task too, even its text."""
     response = task_handler_service_pb2.HandleEventResponse()
     if isinstance(error, (Reject, RetryAfter)):
         try:
@@ -34,10 +37,14 @@ def failed(
             response.Clear()
             response.failure.permanent = isinstance(error, Reject)
     name = type(error).__name__
-    with contextlib.suppress(BaseException):
-        logger.warning("%s raised %s", label(request), name, exc_info=error)
+    text = clean(_failure_of(error), MAX_TEXT_BYTES)
+    try:
+        log.write(request, function, error, text)
+    except BaseException:
+        # Its class is the task's own, too.
+        logger.warning("%s raised %s, which could not be logged", label(request), name)
     response.failure.reason = clean(name, 200)
-    response.failure.message = clean(_failure_of(error) or name, MAX_TEXT_BYTES)
+    response.failure.message = text or clean(name, MAX_TEXT_BYTES)
     return response
 
 
@@ -45,15 +52,13 @@ def invalid(
     request: task_handler_service_pb2.HandleEventRequest, problem: str
 ) -> task_handler_service_pb2.HandleEventResponse:
     """The answer for an invalid answer; a retry cannot help."""
-    return failed(request, Reject("RESPONSE_INVALID", f"task {request.task_id}: {problem}"))
-
-
-def label(request: task_handler_service_pb2.HandleEventRequest) -> str:
-    """The name of a call in the log."""
-    return (
-        f"task={request.task_id} attempt={request.attempt} "
-        f"workflow={request.context.workflow_instance_id} event={request.event.event_id}"
-    )
+    response = task_handler_service_pb2.HandleEventResponse()
+    message = clean(f"task {request.task_id}: {problem}", MAX_TEXT_BYTES)
+    logger.warning("%s: its answer is invalid: %s", label(request), " ".join(problem.split()))
+    response.failure.reason = "RESPONSE_INVALID"
+    response.failure.message = message
+    response.failure.permanent = True
+    return response
 
 
 def text_of(error: BaseException) -> str:

@@ -15,7 +15,8 @@ import grpc
 
 from waystation.v1 import task_handler_service_pb2
 from waystation_worker.context import TaskContext
-from waystation_worker.failures import failed, invalid, label, text_of
+from waystation_worker.failure_log import FailureLog, label
+from waystation_worker.failures import failed, invalid, text_of
 from waystation_worker.tasks import HostedTask
 from waystation_worker.threads import NoThread, Raised, TaskThreads, Worker
 
@@ -68,6 +69,7 @@ class Invoker:
         self._most_threads = threads
         self._threads: TaskThreads | None = None
         self._running: dict[asyncio.Task[object], str] = {}
+        self._log = FailureLog()
 
     async def call(
         self, request: task_handler_service_pb2.HandleEventRequest, limit: float | None
@@ -82,7 +84,7 @@ class Invoker:
             context = TaskContext(request)
             seconds = _budget(task, request, limit)
         except Exception as error:
-            return failed(request, error)
+            return failed(request, error, self._log)
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         if task.is_async:
@@ -92,7 +94,7 @@ class Invoker:
             answer: asyncio.Future[object] = running
             give_up: Callable[[], object] = running.cancel
         else:
-            worker = await self._thread(task, seconds)
+            worker = await self._thread(request, task, seconds)
             answer = worker.start(task.function, context, task.task_id)
             give_up = partial(self._pool().give_up, worker)
         try:
@@ -112,8 +114,9 @@ class Invoker:
                 reason=CALL_TIMED_OUT,
             )
         if answer.cancelled():
-            return failed(request, asyncio.CancelledError("the task was cancelled by other code"))
-        return _answer(request, context, answer.result())
+            by_others = asyncio.CancelledError("the task was cancelled by other code")
+            return failed(request, by_others, self._log)
+        return self._answer(request, task, context, answer.result())
 
     def call_blocking(
         self, request: task_handler_service_pb2.HandleEventRequest
@@ -125,14 +128,14 @@ class Invoker:
         try:
             context = TaskContext(request)
         except Exception as error:
-            return failed(request, error)
+            return failed(request, error, self._log)
         try:
             outcome = task.function(context)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
                 raise
             outcome = Raised(error)
-        return _answer(request, context, outcome)
+        return self._answer(request, task, context, outcome)
 
     def unfinished(self) -> list[str]:
         """The tasks whose functions still run, wanted or not; one as often as it runs."""
@@ -149,13 +152,18 @@ class Invoker:
             self._threads.close()
             self._threads = None
 
-    async def _thread(self, task: HostedTask, seconds: float) -> Worker:
+    async def _thread(
+        self,
+        request: task_handler_service_pb2.HandleEventRequest,
+        task: HostedTask,
+        seconds: float,
+    ) -> Worker:
         # A call that begins has at least half of its time; one that cannot begin goes to another endpoint.
         timeout = min(seconds / 2, LONGEST_WAIT_FOR_THREAD)
         try:
             return await self._pool().take(timeout)
         except NoThread as why:
-            logger.warning("task=%s was not begun: %s", task.task_id, why)
+            logger.warning("%s was not begun: %s", label(request), why)
             raise CallRefused(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 f"task {task.task_id} was not started: {why}; make tasks finish in time, or give the "
@@ -168,6 +176,39 @@ class Invoker:
         if self._threads is None:
             self._threads = TaskThreads(self._most_threads)
         return self._threads
+
+    def _answer(
+        self,
+        request: task_handler_service_pb2.HandleEventRequest,
+        task: HostedTask,
+        context: TaskContext,
+        outcome: object,
+    ) -> task_handler_service_pb2.HandleEventResponse:
+        if isinstance(outcome, Raised):
+            return failed(request, outcome.error, self._log, task.function)
+        if outcome is not None:
+            if inspect.iscoroutine(outcome):
+                outcome.close()
+            return invalid(
+                request,
+                f"the function returned a {type(outcome).__name__}; it must answer through ctx and "
+                "return None",
+            )
+        try:
+            response = context._answer()
+            size = response.ByteSize()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # Values are the task's own objects, whose conversion may do anything.
+            return invalid(request, text_of(error))
+        if size > MAX_ANSWER_BYTES:
+            return invalid(
+                request,
+                f"the answer has {size} bytes, the limit is {MAX_ANSWER_BYTES}; "
+                "store large values elsewhere and send a reference",
+            )
+        return response
 
     def _find(self, request: task_handler_service_pb2.HandleEventRequest) -> HostedTask:
         task = self._tasks.get(request.task_id)
@@ -203,33 +244,3 @@ def _budget(
         if left > 0:
             seconds = min(seconds, left)
     return seconds
-
-
-def _answer(
-    request: task_handler_service_pb2.HandleEventRequest, context: TaskContext, outcome: object
-) -> task_handler_service_pb2.HandleEventResponse:
-    if isinstance(outcome, Raised):
-        return failed(request, outcome.error)
-    if outcome is not None:
-        if inspect.iscoroutine(outcome):
-            outcome.close()
-        return invalid(
-            request,
-            f"the function returned a {type(outcome).__name__}; it must answer through ctx and "
-            "return None",
-        )
-    try:
-        response = context._answer()
-        size = response.ByteSize()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        # Values are the task's own objects, whose conversion may do anything.
-        return invalid(request, text_of(error))
-    if size > MAX_ANSWER_BYTES:
-        return invalid(
-            request,
-            f"the answer has {size} bytes, the limit is {MAX_ANSWER_BYTES}; "
-            "store large values elsewhere and send a reference",
-        )
-    return response

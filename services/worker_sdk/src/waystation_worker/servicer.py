@@ -16,6 +16,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation.v1 import task_handler_service_pb2_grpc
+from waystation_worker.failure_log import label
 from waystation_worker.invocation import MAX_ANSWER_BYTES, CallRefused, Invoker
 from waystation_worker.status_texts import short_enough
 
@@ -48,7 +49,7 @@ class TaskServicer(task_handler_service_pb2_grpc.TaskHandlerServiceServicer):
                 refused.code, short_enough(refused.message), details_of(refused)
             )
         except Exception:
-            logger.exception("task=%s: a fault of waystation_worker", request.task_id)
+            logger.exception("%s: a fault of waystation_worker", label(request))
             return await context.abort(grpc.StatusCode.INTERNAL, _OWN_FAULT)
         finally:
             self._unary -= 1
@@ -174,7 +175,7 @@ class _Stream:
         except CallRefused as refused:
             self._refuse(item, refused)
         except Exception:
-            logger.exception("task=%s: a fault of waystation_worker", item.task_id)
+            logger.exception("%s: a fault of waystation_worker", label(item))
             self._refuse(item, CallRefused(grpc.StatusCode.INTERNAL, _OWN_FAULT))
         else:
             result = self._result(item, response.ByteSize())

@@ -1,0 +1,22 @@
+"""What the SDK tells the people who write handlers."""
+
+from mutants.mutant import Mutant
+
+_LOG = "tests/worker_sdk/test_failure_log.py::"
+
+MUTANTS = (
+    Mutant(
+        "a_failure_is_whole_only_once",
+        "A failure that comes back is written whole again",
+        "worker_sdk/failure_log.py",
+        (("now - known.since >= WHOLE_EVERY", "False"),),
+        killers=(f"{_LOG}test_after_a_minute_the_same_failure_is_whole_again",),
+    ),
+    Mutant(
+        "failures_at_other_places_are_the_same",
+        "A failure is known by its task, its class and its place",
+        "worker_sdk/failure_log.py",
+        (("type(error), place, *places[-1:]", "type(error)"),),
+        killers=(f"{_LOG}test_failures_of_another_task_class_or_place_are_others",),
+    ),
+)
