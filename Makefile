@@ -93,7 +93,7 @@ fuzz: setup ## Run property tests with many examples, then random runs of the en
 		$(if $(AGAIN),-k random_lives) $(PYTEST_ARGS)
 
 .PHONY: bench
-bench: setup rabbitmq ## Measure workflows per second and latency; BENCH_ARGS="--seconds 3 --repeats 1" is the short form
+bench: setup rabbitmq ## Measure workflows per second and latency; BENCH_ARGS="--concurrency 8 --profile" is one case
 	$(bin)/python -m bench $(BENCH_ARGS)
 
 .PHONY: bench-peers

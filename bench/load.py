@@ -1,4 +1,4 @@
-"""The load client: a closed loop of `run` calls, as a process of its own.
+"""The load client, as a process of its own: a closed or an open loop of `run` calls.
 
 `python -m bench.load` with a JSON object on the command line; prints one JSON object.
 """
@@ -12,12 +12,12 @@ from typing import Any
 
 import uvloop
 
-from bench.closed_loop import ClosedLoop
+from bench.loops import run_loop
 from waystation.v1 import workflow_pb2
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.workflow_service_pb2_grpc import WorkflowServiceStub
 from waystation_worker import Client
-from waystation_worker.channels import open_channel
+from waystation_worker.channels import CHANNEL_OPTIONS, open_channel
 from waystation_worker.values import write_struct
 
 RUN_SECONDS = 60.0
@@ -65,12 +65,15 @@ class UnaryRuns:
 
 
 async def _main(options: dict[str, Any]) -> None:
+    # Clients of one process would share a connection; those of many processes, for which these stand, do not.
+    CHANNEL_OPTIONS.append(("grpc.use_local_subchannel_pool", 1))
     kind = UnaryRuns if options.get("unary") else SdkRuns
-    clients = min(options["clients"], options["concurrency"])
-    runs = kind(options["address"], options["workflow_type"], clients)
-    groups = {**options["groups"], "client": os.getpid()}
-    loop = ClosedLoop(runs.run_one, options["concurrency"])
-    print(json.dumps(await loop.run(options["warm_up"], options["seconds"], groups)))
+    runs = kind(options["address"], options["workflow_type"], options["clients"])
+    own = os.getpid()
+    with_client = {"groups": {**options["groups"], "client": [own]}}
+    if "sampled" in options:
+        with_client["sampled"] = [*options["sampled"], own]
+    print(json.dumps(await run_loop(runs.run_one, {**options, **with_client})))
     await runs.close()
 
 

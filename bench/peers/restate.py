@@ -6,9 +6,8 @@ import urllib.error
 import urllib.request
 import venv
 from pathlib import Path
-from typing import Any
 
-from bench.system import ROOT, run_load
+from bench.system import ROOT
 from localservers.ports import free_port
 from localservers.processes import ChildProcess
 from localservers.together import Together
@@ -40,7 +39,7 @@ class Restate(Together):
         self._folder = folder
         self.ingress = f"127.0.0.1:{free_port()}"
         self._admin = f"127.0.0.1:{free_port()}"
-        self.groups: dict[str, int] = {}
+        self.groups: dict[str, list[int]] = {}
 
     def _start(self) -> None:
         settings = {
@@ -64,12 +63,11 @@ class Restate(Together):
             {"PYTHONPATH": str(ROOT)},
         )
         server.wait_ready(lambda: self._registered(port), timeout=60)
-        self.groups = {"restate": server.pid, "handler": handler.pid}
+        self.groups = {"restate": [server.pid], "handler": [handler.pid]}
 
-    def run_load(self, options: dict[str, Any], *, seconds: float) -> dict[str, Any]:
-        """What its load client found. Raises RuntimeError with its complaint."""
-        python = self._bin / "python"
-        return run_load(options, seconds=seconds, python=python, module="bench.peers.restate_load")
+    def load_client(self) -> list[str]:
+        """The command of its load client, without options."""
+        return [str(self._bin / "python"), "-m", "bench.peers.restate_load"]
 
     def _registered(self, port: int) -> bool:
         request = urllib.request.Request(
