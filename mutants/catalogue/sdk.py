@@ -19,4 +19,18 @@ MUTANTS = (
         (("type(error), place, *places[-1:]", "type(error)"),),
         killers=(f"{_LOG}test_failures_of_another_task_class_or_place_are_others",),
     ),
+    Mutant(
+        "an_ipv6_address_needs_no_brackets",
+        "An address that gRPC would read as another one is refused",
+        "worker_sdk/addresses.py",
+        (("    return host if _NAME.match(host) else None\n", "    return host or None\n"),),
+        killers=("tests/worker_sdk/test_addresses.py",),
+    ),
+    Mutant(
+        "a_duration_of_a_client_is_not_read",
+        "Whatever takes a duration takes seconds and timedelta alike",
+        "worker_sdk/connection.py",
+        (('times.seconds_of(retry_for, "retry_for")', "retry_for  # type: ignore[assignment]"),),
+        killers=("tests/worker_sdk/test_durations.py",),
+    ),
 )

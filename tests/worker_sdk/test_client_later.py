@@ -121,7 +121,7 @@ async def test_a_task_is_failed_or_given_more_time(
     with pytest.raises(DeliveryNotFound):
         await client.fail_delivery("t-2", "NO", permanent=True)
     assert waystation.requests("FailDelivery")[1].failure.permanent
-    with pytest.raises(ValueError, match="0 to 1 days"):
+    with pytest.raises(ValueError, match="extension must be 0 s to 24 h"):
         await client.extend_delivery("t-1", timedelta(days=2))
 
 

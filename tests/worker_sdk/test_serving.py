@@ -359,6 +359,26 @@ async def test_all_bad_settings_are_named_at_once(
         assert f"WAYSTATION_{name}" in str(caught.value)
 
 
+def test_run_off_the_main_thread_says_what_to_use() -> None:
+    service, raised = HandlerService("claims"), []
+
+    def run() -> None:
+        try:
+            service.run()
+        except RuntimeError as error:
+            raised.append(str(error))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert raised[0].endswith("in another thread use asyncio.run(service.serve())")
+
+
+async def test_run_where_a_loop_is_running_says_what_to_use() -> None:
+    with pytest.raises(RuntimeError, match=r"in async code use `await service.serve\(\)`$"):
+        HandlerService("claims").run()
+
+
 PROGRAM = """
 from waystation_worker import HandlerService
 

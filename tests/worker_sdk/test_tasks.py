@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 import threading
 from typing import Any
 
 import grpc
 import grpc_testing
 import pytest
+from pydantic import BaseModel
 from worker_sdk.fakes import delivery
 
 from waystation.v1 import handler_pb2, task_handler_service_pb2
 from waystation_worker import Backoff, HandlerService, Reject, RetryAfter, TaskContext
 from waystation_worker.values import read_struct
+
+
+class Claim(BaseModel):
+    amount: int
+
 
 TYPES = ["insurance_claim"]
 
@@ -142,6 +150,52 @@ async def test_details_of_a_rejection_travel() -> None:
 
     answer = await service_of(task).answer(delivery("t"))
     assert read_struct(answer.failure.metadata) == {"policy": 7}
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda data: json.dumps(data),
+        lambda data: json.dumps({"claim": data["claim"]}),
+        lambda data: json.dumps(data["claim"]["parts"]),
+        lambda data: json.dumps(dict(data)),
+        lambda data: Claim.model_validate(data["claim"], strict=True),
+    ],
+    ids=["root", "object", "list", "shallow copy", "pydantic"],
+)
+async def test_where_a_library_takes_plain_values_only_the_error_says_how(use: Any) -> None:
+    def task(ctx: TaskContext) -> None:
+        use(ctx.data)
+
+    answer = await service_of(task).answer(
+        delivery("t", data={"claim": {"amount": 1, "parts": [1]}})
+    )
+    assert answer.failure.message.endswith(
+        "pass a plain copy of them: ctx.data.to_dict(), or to_list() of a list)"
+    )
+
+
+async def test_a_plain_copy_goes_everywhere() -> None:
+    def task(ctx: TaskContext) -> None:
+        claim = ctx.data["claim"]
+        ctx.complete(
+            {
+                "json": json.dumps(ctx.data.to_dict(), sort_keys=True),
+                "list": json.dumps(claim["parts"].to_list()),
+                "pickled": pickle.loads(pickle.dumps(claim)) == {"amount": 1, "parts": [1]},
+                "is_plain": type(pickle.loads(pickle.dumps(claim))) is dict,
+            }
+        )
+
+    data = {"claim": {"amount": 1, "parts": [1]}}
+    answer = await service_of(task).answer(delivery("t", data=data))
+    assert read_struct(answer.result.complete.output) == {
+        "json": json.dumps(data, sort_keys=True),
+        "list": "[1]",
+        "pickled": True,
+        "is_plain": True,
+    }
+    assert list(answer.result.reads.paths) == [""]
 
 
 def returns_something(ctx: TaskContext) -> Any:

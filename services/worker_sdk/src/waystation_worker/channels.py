@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import grpc
 
-DEFAULT_ADDRESS = "127.0.0.1:7400"
-
 # gRPC receives 4 MiB by default, and Waystation sends no larger message.
 CHANNEL_OPTIONS: list[tuple[str, int]] = [
     ("grpc.keepalive_time_ms", 30_000),

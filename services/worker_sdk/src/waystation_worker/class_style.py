@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from waystation_worker.context import TaskContext
 from waystation_worker.tasks import Backoff
+from waystation_worker.times import Span
 
 
 class Task(ABC):
@@ -37,7 +38,7 @@ class Task(ABC):
     task_id: str
     events: Iterable[str]
     workflow_types: Iterable[str]
-    timeout: float = 30.0
+    timeout: Span = 30.0
     max_attempts: int = 5
     backoff: Backoff | None = None
     max_in_flight: int = 100

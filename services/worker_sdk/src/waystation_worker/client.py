@@ -46,7 +46,7 @@ class Client:
 
     `address` defaults to WAYSTATION_ADDRESS, then 127.0.0.1:7400. Every call that changes something
     has a request_id, so a retried call takes effect once. If the server cannot be reached, every
-    call is retried for `retry_for` seconds.
+    call is retried for `retry_for` (10 s). Durations are seconds or timedeltas.
 
     Every method may raise a WaystationError: WorkflowNotFound, WorkflowEnded, ... (see `errors`),
     and Unavailable if the server could not be reached or did not answer in time. Values that are
@@ -58,7 +58,7 @@ class Client:
     """
 
     def __init__(
-        self, address: str | None = None, *, namespace: str = "", retry_for: float = 10.0
+        self, address: str | None = None, *, namespace: str = "", retry_for: Span = 10.0
     ) -> None:
         self._connection = Connection(address, namespace=namespace, retry_for=retry_for)
 
@@ -149,7 +149,7 @@ class Client:
         metadata: Mapping[str, str] | None = None,
         workflow_timeout: Span | None = None,
         request_id: str | None = None,
-        timeout: float | None = None,
+        timeout: Span | None = None,
     ) -> Workflow:
         """Starts an instance and waits for it. The arguments are those of `start` and `wait`."""
         new = NewWorkflow(
@@ -166,10 +166,10 @@ class Client:
         return await waits.run(self._connection, new, timeout)
 
     @accepts_workflow_id
-    async def wait(self, workflow_instance_id: str, *, timeout: float | None = None) -> Workflow:
+    async def wait(self, workflow_instance_id: str, *, timeout: Span | None = None) -> Workflow:
         """Waits until the instance has ended, waits for input or is idle; `outcome` says which.
 
-        After `timeout` seconds (None: no limit) the outcome is TIMED_OUT.
+        After `timeout` (None: no limit) the outcome is TIMED_OUT.
         """
         return await waits.wait(self._connection, workflow_instance_id, timeout)
 
@@ -363,14 +363,14 @@ class Client:
         to_sequence: int = 0,
         task_ids: Iterable[str] = (),
         failed_attempts: bool = False,
-        timeout: float = 120.0,
+        timeout: Span = 120.0,
     ) -> tuple[ReplayStep, ...]:
         """Calls replayable tasks again on recorded events, with `dry_run`, and reports the
         differences. Changes nothing.
 
         A range of sequence numbers (0: the first, the last), optionally only of these tasks; with
         `failed_attempts` also failed attempts. The server replays the range in portions; `timeout`
-        limits each portion, in seconds.
+        limits each portion.
         """
         request = pb.ReplayWorkflowRequest(
             namespace=self._connection.namespace,

@@ -11,16 +11,18 @@ import grpc
 
 from waystation.v1.delivery_completion_service_pb2_grpc import DeliveryCompletionServiceStub
 from waystation.v1.workflow_service_pb2_grpc import WorkflowServiceStub
+from waystation_worker import times
+from waystation_worker.addresses import waystation_address
 from waystation_worker.call_stream import CallFailed, CallStreams, Request
-from waystation_worker.channels import DEFAULT_ADDRESS, open_channel
+from waystation_worker.channels import open_channel
 from waystation_worker.errors import (
-    SettingsError,
     Unavailable,
     WaystationError,
     error_of,
     from_rpc_error,
 )
 from waystation_worker.retry_window import RetryWindow
+from waystation_worker.times import Span
 
 _CALL_SECONDS = 10.0
 
@@ -29,13 +31,11 @@ class Connection:
     """A connection to one Waystation, opened by the first call."""
 
     def __init__(
-        self, address: str | None = None, *, namespace: str = "", retry_for: float = 10.0
+        self, address: str | None = None, *, namespace: str = "", retry_for: Span = 10.0
     ) -> None:
-        self.address = address or os.environ.get("WAYSTATION_ADDRESS") or DEFAULT_ADDRESS
-        if ":" not in self.address:
-            raise SettingsError(f"WAYSTATION_ADDRESS: {self.address!r} is not host:port")
+        self.address = waystation_address(address, os.environ)
         self.namespace = namespace
-        self.retry_for = retry_for
+        self.retry_for = times.seconds_of(retry_for, "retry_for")
         self._channel: grpc.aio.Channel | None = None
         self._stubs: dict[Callable[..., Any], Any] = {}
         self._streams = CallStreams(lambda: self.workflows.RunWorkflows())

@@ -34,6 +34,9 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
+from waystation_worker import times
+from waystation_worker.times import Span
+
 _DETAILS = "grpc-status-details-bin"
 
 
@@ -54,20 +57,18 @@ class Reject(Exception):
 
 
 class RetryAfter(Exception):
-    """Raised by a task: retry after `seconds` (at most 24 h) instead of the task's backoff. This
-    counts as an attempt."""
+    """Raised by a task: retry after `seconds` (or a timedelta, at most 24 h) instead of the task's
+    backoff. This counts as an attempt."""
 
     def __init__(
         self,
-        seconds: float,
+        seconds: Span,
         reason: str = "RETRY_AFTER",
         message: str = "",
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        if not 0 <= seconds <= 86_400:
-            raise ValueError(f"seconds must be 0 to 86400, not {seconds}")
+        self.seconds = times.seconds_of(seconds, "RetryAfter", times.DAY)
         super().__init__(message or reason)
-        self.seconds = seconds
         self.reason = reason
         self.message = message or reason
         self.metadata = metadata

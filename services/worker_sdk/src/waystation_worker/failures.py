@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,11 @@ from waystation_worker.values import write_struct
 logger = logging.getLogger("waystation_worker")
 
 MAX_TEXT_BYTES = 4096
+_VIEWS = re.compile(r"\b(DataObject|DataList)\b")
+_NOT_PLAIN = (
+    "ctx.data and the objects and lists in it are no dict and list; pass a plain copy of them: "
+    "ctx.data.to_dict(), or to_list() of a list"
+)
 _MAX_NAMED = 5
 """How many members of an exception group are named."""
 
@@ -37,7 +43,7 @@ def failed(
             response.Clear()
             response.failure.permanent = isinstance(error, Reject)
     name = type(error).__name__
-    text = clean(_failure_of(error), MAX_TEXT_BYTES)
+    text = clean(_with_hint(_failure_of(error)), MAX_TEXT_BYTES)
     try:
         log.write(request, function, error, text)
     except BaseException:
@@ -85,6 +91,13 @@ def _failure_of(error: BaseException) -> str:
     named = [f"{type(one).__name__}: {text_of(one)}" for one in members[:_MAX_NAMED]]
     more = f"; {len(members) - _MAX_NAMED} more" if len(members) > _MAX_NAMED else ""
     return f"{text_of(error)}: {'; '.join(named)}{more}"
+
+
+def _with_hint(says: str) -> str:
+    """The text of a library that met a view of `ctx.data` where it takes plain values only, with what to do."""
+    if _VIEWS.search(says) is None:
+        return says
+    return f"{says} ({_NOT_PLAIN})"
 
 
 def _members(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:

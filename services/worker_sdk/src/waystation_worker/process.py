@@ -25,7 +25,10 @@ def run_until_signal(serve: Callable[..., Coroutine[Any, Any, None]], grace: flo
     `serve` then has `grace` seconds. Whatever holds it up, or the process after it (a function that
     blocks the loop or ignores its cancellation, a thread of `asyncio.to_thread` for which the
     interpreter waits), the process ends a few seconds later. A second signal ends it at once.
+
+    Raises RuntimeError off the main thread, and where a loop is running.
     """
+    _check_place()
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     others = set(threading.enumerate())
     forced: threading.Timer | None = None
@@ -59,6 +62,23 @@ def run_until_signal(serve: Callable[..., Coroutine[Any, Any, None]], grace: flo
     # The interpreter would wait for a thread that began meanwhile and does not end.
     if forced is not None and all(thread.daemon for thread in {*threading.enumerate()} - others):
         forced.cancel()
+
+
+def _check_place() -> None:
+    """Raises RuntimeError where no process can be run: what to do instead."""
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError(
+            "run() handles SIGTERM and SIGINT, which only the main thread can; in another thread use "
+            "asyncio.run(service.serve())"
+        )
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError(
+        "run() runs an event loop of its own, and one is running here; in async code use "
+        "`await service.serve()`"
+    )
 
 
 def _end_process() -> None:

@@ -10,6 +10,7 @@ from waystation.v1 import operation_pb2, replay_pb2
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation_worker.connection import Connection
 from waystation_worker.result import TaskResult
+from waystation_worker.times import MILLISECOND, Span, seconds_of
 from waystation_worker.values import Json, read_value
 from waystation_worker.workflows import enum_name, error_text
 
@@ -54,12 +55,13 @@ class ReplayStep:
 
 
 async def replay_all(
-    connection: Connection, request: pb.ReplayWorkflowRequest, seconds: float
+    connection: Connection, request: pb.ReplayWorkflowRequest, timeout: Span
 ) -> tuple[ReplayStep, ...]:
-    """Replays the range of the request, portion by portion; `seconds` limits each portion."""
+    """Replays the range of the request, portion by portion; `timeout` limits each portion."""
+    limit = seconds_of(timeout, "timeout", shortest=MILLISECOND)
     steps: list[ReplayStep] = []
     while True:
-        response = await connection.call(connection.workflows.ReplayWorkflow, request, seconds)
+        response = await connection.call(connection.workflows.ReplayWorkflow, request, limit)
         steps += map(_step, response.steps)
         if not response.next_from_sequence:
             return tuple(steps)

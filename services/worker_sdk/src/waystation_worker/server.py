@@ -11,12 +11,13 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from waystation.v1 import task_handler_service_pb2, task_handler_service_pb2_grpc
+from waystation_worker.addresses import host_and_port
 from waystation_worker.channels import SERVER_OPTIONS, open_channel
 from waystation_worker.errors import SettingsError, WaystationError
 from waystation_worker.invocation import Invoker
 from waystation_worker.registration import Registration
 from waystation_worker.servicer import TaskServicer
-from waystation_worker.settings import Settings, listen_target
+from waystation_worker.settings import Settings
 from waystation_worker.tasks import HostedTask
 
 logger = logging.getLogger("waystation_worker")
@@ -74,7 +75,7 @@ class Serving:
         logger.info(
             "%s listens on %s, tasks: %s",
             self._service_name,
-            listen_target(self.host, self.port),
+            host_and_port(self.host, self.port),
             ", ".join(self._tasks),
         )
         if self._register:
@@ -159,7 +160,7 @@ class Serving:
                 return self._bound(0)
             raise SettingsError(
                 f"WAYSTATION_HANDLER_PORT: cannot listen on "
-                f"{listen_target(settings.host, settings.port)}: the port is taken, or the host is "
+                f"{host_and_port(settings.host, settings.port)}: the port is taken, or the host is "
                 "not an address of this machine; choose another port, or 0 for a free one",
                 code="FAILED_PRECONDITION",
             ) from error
@@ -173,7 +174,7 @@ class Serving:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
         reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
-        bound = server.add_insecure_port(listen_target(self.host, port))
+        bound = server.add_insecure_port(host_and_port(self.host, port))
         if not bound:
             raise RuntimeError("not bound")
         return server, bound

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from datetime import timedelta
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
@@ -19,6 +20,7 @@ from waystation_worker.server import Serving
 from waystation_worker.servicer import BlockingTaskServicer
 from waystation_worker.settings import read_settings
 from waystation_worker.tasks import Backoff, HostedTask, check_name, make_task
+from waystation_worker.times import DAY, HOUR, ZERO, Span, seconds_of
 
 logger = logging.getLogger("waystation_worker")
 
@@ -68,7 +70,7 @@ class HandlerService:
         *,
         events: Iterable[str],
         workflow_types: Iterable[str],
-        timeout: float = 30.0,
+        timeout: Span = 30.0,
         max_attempts: int = 5,
         backoff: Backoff | None = None,
         max_in_flight: int = 100,
@@ -85,7 +87,7 @@ class HandlerService:
         - `task_id`: default the function's name; it belongs to one service name.
         - `events`: event types, or patterns such as `claim.*`; `workflow_types`: the workflow types
           whose events it receives, `["*"]` for all.
-        - `timeout`: seconds of one call; `max_attempts` and `backoff`: retries; `on_failure`: what
+        - `timeout`: of one call, in seconds or as timedelta; `max_attempts` and `backoff`: retries; `on_failure`: what
           happens to the workflow when all attempts have failed.
         - `max_in_flight`: concurrent calls, over all replicas.
         - `catch_up`: whether the first registration delivers earlier events that no task handled.
@@ -149,8 +151,8 @@ class HandlerService:
         host: str | None = None,
         port: int | None = None,
         advertise_host: str | None = None,
-        lease: float = 30.0,
-        grace: float = 30.0,
+        lease: Span = 30.0,
+        grace: Span = 30.0,
         register: bool = True,
     ) -> None:
         """Serves until SIGTERM or SIGINT: then unregisters, finishes the calls in flight (for at
@@ -161,8 +163,9 @@ class HandlerService:
         `address` is the address of Waystation (WAYSTATION_ADDRESS, 127.0.0.1:7400). `host` and
         `port` are the listening address (WAYSTATION_HANDLER_HOST, 127.0.0.1;
         WAYSTATION_HANDLER_PORT, 7500 or a free port; 0 means a free port). Routers connect to
-        `advertise_host` (WAYSTATION_ADVERTISE_HOST). `lease`, in seconds, is how long a
-        registration is valid without renewal. With `register=False` the service only serves.
+        `advertise_host` (WAYSTATION_ADVERTISE_HOST). `lease` is how long a registration is valid
+        without renewal; it and `grace` are in seconds or timedeltas. With `register=False` the
+        service only serves.
 
         Exits with code 78 for invalid settings and with 1 if Waystation refuses the registration.
         """
@@ -182,7 +185,7 @@ class HandlerService:
                     grace=grace,
                     register=register,
                 ),
-                grace,
+                _grace(grace),
             )
         except SettingsError as error:
             logger.error("invalid settings: %s", error)
@@ -198,8 +201,8 @@ class HandlerService:
         host: str | None = None,
         port: int | None = None,
         advertise_host: str | None = None,
-        lease: float = 30.0,
-        grace: float = 30.0,
+        lease: Span = 30.0,
+        grace: Span = 30.0,
         register: bool = True,
         stop: asyncio.Event | None = None,
     ) -> None:
@@ -236,8 +239,8 @@ class HandlerService:
         host: str | None = None,
         port: int | None = None,
         advertise_host: str | None = None,
-        lease: float = 30.0,
-        grace: float = 30.0,
+        lease: Span = 30.0,
+        grace: Span = 30.0,
         register: bool = True,
     ) -> AsyncIterator[Serving]:
         """Serves while the block runs; yields the running service, which has its `port`.
@@ -248,8 +251,7 @@ class HandlerService:
             raise SettingsError(
                 f"service {self.name} has no task; declare one with @service.task or service.add"
             )
-        if not 1 <= lease <= 3600:
-            raise SettingsError(f"lease is 1-3600 seconds, not {lease}")
+        lease_seconds, grace_seconds = _lease(lease), _grace(grace)
         settings = read_settings(
             address=address, host=host, port=port, advertise_host=advertise_host
         )
@@ -259,14 +261,14 @@ class HandlerService:
             service_version=self.version,
             tasks=self._tasks,
             threads=self._threads,
-            lease=lease,
+            lease=lease_seconds,
             register=register,
         )
         try:
             await running.start()
             yield running
         finally:
-            await running.stop(grace)
+            await running.stop(grace_seconds)
 
     async def answer(
         self, request: task_handler_service_pb2.HandleEventRequest
@@ -282,3 +284,18 @@ class HandlerService:
     def blocking_servicer(self) -> BlockingTaskServicer:
         """A servicer for a synchronous gRPC server, or for grpcio-testing."""
         return BlockingTaskServicer(Invoker(self._tasks, self.name, self._threads))
+
+
+def _lease(value: Span) -> float:
+    return _setting(value, "lease", shortest=timedelta(seconds=1), longest=HOUR)
+
+
+def _grace(value: Span) -> float:
+    return _setting(value, "grace", shortest=ZERO, longest=DAY)
+
+
+def _setting(value: Span, what: str, *, shortest: timedelta, longest: timedelta) -> float:
+    try:
+        return seconds_of(value, what, longest, shortest=shortest)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(str(error), code="INVALID_ARGUMENT") from None

@@ -8,10 +8,11 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from waystation_worker.channels import DEFAULT_ADDRESS
+from waystation_worker.addresses import is_host, is_ip, waystation_address
 from waystation_worker.errors import SettingsError
 
 DEFAULT_PORT = 7500
+_NO_HOST = "is neither a DNS name nor an IP address (without port and brackets)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,60 +40,41 @@ def read_settings(
     """
     env = os.environ if environ is None else environ
     problems: list[str] = []
-    address = address or env.get("WAYSTATION_ADDRESS") or DEFAULT_ADDRESS
-    if not _is_target(address):
-        problems.append(f"WAYSTATION_ADDRESS: {address!r} is not host:port")
+    target = ""
+    try:
+        target = waystation_address(address, env)
+    except SettingsError as error:
+        problems.append(error.message)
     host = host or env.get("WAYSTATION_HANDLER_HOST") or "127.0.0.1"
     number = DEFAULT_PORT
     given = env.get("WAYSTATION_HANDLER_PORT") if port is None else port
     if given not in (None, ""):
-        try:
-            number = int(given)
-        except ValueError:
-            number = -1
+        text = str(given)
+        number = int(text) if text.isascii() and text.isdigit() else -1
         if not 0 <= number <= 65_535:
             problems.append(f"WAYSTATION_HANDLER_PORT: {given!r} is not 0-65535")
     insecure = env.get("WAYSTATION_INSECURE", "").lower() in ("1", "true", "yes")
-    if not insecure and not _is_loopback(host):
+    if not is_host(host):
+        problems.append(f"WAYSTATION_HANDLER_HOST: {host!r} {_NO_HOST}")
+    elif not insecure and not _is_loopback(host):
         problems.append(
             f"WAYSTATION_HANDLER_HOST: {host} is reachable from the network, but calls are neither "
             "encrypted nor authenticated; listen on 127.0.0.1, or set WAYSTATION_INSECURE=true"
         )
     advertised = advertise_host or env.get("WAYSTATION_ADVERTISE_HOST") or _own_name(host)
-    if (":" in advertised and not _is_ip(advertised)) or "/" in advertised:
-        problems.append(
-            f"WAYSTATION_ADVERTISE_HOST: {advertised!r} is neither a DNS name nor an IP address "
-            "(without a port)"
-        )
+    if advertised != host and not is_host(advertised):
+        problems.append(f"WAYSTATION_ADVERTISE_HOST: {advertised!r} {_NO_HOST}")
     if problems:
         raise SettingsError("; ".join(problems), code="INVALID_ARGUMENT")
-    return Settings(address, host, number, given in (None, ""), advertised)
-
-
-def listen_target(host: str, port: int) -> str:
-    """`host:port`, with brackets for an IPv6 literal."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _is_target(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    return bool(host) and port.isdecimal() and 0 < int(port) <= 65_535
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    return Settings(target, host, number, given in (None, ""), advertised)
 
 
 def _is_loopback(host: str) -> bool:
-    return host == "localhost" or (_is_ip(host) and ipaddress.ip_address(host).is_loopback)
+    return host == "localhost" or (is_ip(host) and ipaddress.ip_address(host).is_loopback)
 
 
 def _own_name(host: str) -> str:
     """The host at which others reach a server that listens on this host."""
-    if _is_ip(host) and ipaddress.ip_address(host).is_unspecified:
+    if is_ip(host) and ipaddress.ip_address(host).is_unspecified:
         return socket.gethostname()
     return host

@@ -19,7 +19,7 @@ from typing import Any
 
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation_worker.errors import WaystationError
-from waystation_worker.times import Span, span
+from waystation_worker.times import MILLISECOND, Span, span
 from waystation_worker.values import Model, write_struct
 from waystation_worker.workflows import Workflow
 
@@ -54,7 +54,9 @@ class NewWorkflow:
             request.payload.SetInParent()
             write_struct(self.payload, request.payload, "payload")
         if self.workflow_timeout is not None:
-            request.timeout.FromTimedelta(span(self.workflow_timeout, "workflow_timeout"))
+            request.timeout.FromTimedelta(
+                span(self.workflow_timeout, "workflow_timeout", shortest=MILLISECOND)
+            )
         return request
 
 

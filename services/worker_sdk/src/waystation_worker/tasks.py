@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from waystation.v1 import handler_pb2, operation_pb2
+from waystation_worker.times import DAY, MILLISECOND, Span, span
 from waystation_worker.values import parse_pointer
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,200}\Z")
@@ -18,7 +19,6 @@ _RESERVED = "waystation."
 _SYSTEM_EVENTS = ("workflow.", "user.input.", _RESERVED)
 _ACTORS = ("client", "system")
 _PATTERN_WORD = re.compile(r"(?:[A-Za-z0-9_:-]+|\*|#)\Z")
-_DAY = 86_400.0
 
 ON_FAILURE = {
     "fail_workflow": handler_pb2.ON_FAILURE_FAIL_WORKFLOW,
@@ -28,32 +28,38 @@ ON_FAILURE = {
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """The waits between attempts, in seconds; `jitter` is the share, 0-1, by which a wait
-    varies. What is None has the server's default (TaskSpec): 1 s, doubled, at most 60 s, 0.2."""
+    """The waits between attempts, `initial` and `maximum` in seconds or as timedelta; `jitter` is
+    the share, 0-1, by which a wait varies. What is None has the server's default (TaskSpec): 1 s,
+    doubled, at most 60 s, 0.2."""
 
-    initial: float | None = None
+    initial: Span | None = None
     multiplier: float | None = None
-    maximum: float | None = None
+    maximum: Span | None = None
     jitter: float | None = None
 
     def __post_init__(self) -> None:
-        for name, seconds in (("initial", self.initial), ("maximum", self.maximum)):
-            if seconds is not None and not 0 < seconds <= _DAY:
-                raise ValueError(
-                    f"backoff: {name} must be above 0 and at most 86400 seconds, not {seconds}"
-                )
-        if self.initial and self.maximum and self.initial > self.maximum:
+        initial, maximum = self._spans()
+        if initial is not None and maximum is not None and initial > maximum:
             raise ValueError("backoff: initial must not exceed maximum")
         if self.multiplier is not None and not 1 <= self.multiplier <= 100:
             raise ValueError(f"backoff: multiplier must be 1-100, not {self.multiplier}")
         if self.jitter is not None and not 0 <= self.jitter <= 1:
             raise ValueError(f"backoff: jitter must be 0-1, not {self.jitter}")
 
+    def _spans(self) -> tuple[timedelta | None, timedelta | None]:
+        """`initial` and `maximum`."""
+        initial, maximum = (
+            None if value is None else span(value, f"backoff: {name}", DAY, shortest=MILLISECOND)
+            for name, value in (("initial", self.initial), ("maximum", self.maximum))
+        )
+        return initial, maximum
+
     def _write(self, spec: handler_pb2.TaskSpec) -> None:
-        if self.initial is not None:
-            spec.initial_backoff.FromTimedelta(timedelta(seconds=self.initial))
-        if self.maximum is not None:
-            spec.max_backoff.FromTimedelta(timedelta(seconds=self.maximum))
+        initial, maximum = self._spans()
+        if initial is not None:
+            spec.initial_backoff.FromTimedelta(initial)
+        if maximum is not None:
+            spec.max_backoff.FromTimedelta(maximum)
         if self.multiplier is not None:
             spec.backoff_multiplier = self.multiplier
         if self.jitter is not None:
@@ -77,7 +83,7 @@ def make_task(
     *,
     events: Iterable[str],
     workflow_types: Iterable[str],
-    timeout: float,
+    timeout: Span,
     max_attempts: int,
     backoff: Backoff | None,
     max_in_flight: int,
@@ -98,10 +104,7 @@ def make_task(
         raise ValueError(
             f"{where}: on_failure must be 'fail_workflow' or 'continue', not {on_failure}"
         )
-    if not 0 < timeout <= _DAY:
-        raise ValueError(
-            f"{where}: timeout must be above 0 and at most 86400 seconds, not {timeout}"
-        )
+    limit = span(timeout, f"{where}: timeout", DAY, shortest=MILLISECOND)
     if not 1 <= max_attempts <= 1000:
         raise ValueError(f"{where}: max_attempts must be 1-1000, not {max_attempts}")
     if not 1 <= max_in_flight <= 100_000:
@@ -120,7 +123,7 @@ def make_task(
         task_id=task_id,
         event_types=event_types,
         workflow_types=types,
-        timeout=timedelta(seconds=timeout),
+        timeout=limit,
         max_attempts=max_attempts,
         max_in_flight=max_in_flight,
         on_failure=ON_FAILURE[on_failure],
@@ -135,7 +138,7 @@ def make_task(
     )
     if backoff is not None:
         backoff._write(spec)
-    return HostedTask(task_id, function, _is_async(function), float(timeout), spec)
+    return HostedTask(task_id, function, _is_async(function), limit.total_seconds(), spec)
 
 
 def check_name(value: str, where: str) -> None:

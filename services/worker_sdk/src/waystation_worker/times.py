@@ -8,21 +8,52 @@ from typing import Any, TypeAlias
 Span: TypeAlias = float | timedelta
 """Seconds, or a timedelta."""
 
+ZERO = timedelta(0)
+MILLISECOND = timedelta(milliseconds=1)
+HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 LONGEST = timedelta(days=366)
 
 
-def span(value: Span, what: str, longest: timedelta = LONGEST) -> timedelta:
-    """The duration as a timedelta. Raises TypeError, or ValueError outside 0 to `longest`, naming
-    `what`."""
+def span(
+    value: Span,
+    what: str,
+    longest: timedelta = LONGEST,
+    *,
+    shortest: timedelta = ZERO,
+) -> timedelta:
+    """The duration as a timedelta, to the microsecond. Raises TypeError, or ValueError outside
+    `shortest` to `longest`, naming `what`. The one place where a caller's duration is read."""
     if isinstance(value, bool) or not isinstance(value, (int, float, timedelta)):
         raise TypeError(f"{what} must be seconds or a timedelta, not a {type(value).__name__}")
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    # Written so that NaN is refused too.
-    if not 0 <= seconds <= longest.total_seconds():
-        given = str(value) if isinstance(value, timedelta) else f"{value} s"
-        raise ValueError(f"{what} must be 0 to {longest.days} days, not {given}")
-    return timedelta(seconds=seconds)
+    try:
+        given = value if isinstance(value, timedelta) else timedelta(seconds=value)
+    except (OverflowError, ValueError):
+        # Infinite, NaN, or longer than any timedelta.
+        given = None
+    if given is None or not shortest <= given <= longest:
+        said = str(value) if isinstance(value, timedelta) else f"{value} s"
+        raise ValueError(f"{what} must be {_said(shortest)} to {_said(longest)}, not {said}")
+    return given
+
+
+def seconds_of(
+    value: Span,
+    what: str,
+    longest: timedelta = LONGEST,
+    *,
+    shortest: timedelta = ZERO,
+) -> float:
+    """The duration in seconds. Raises as `span` does."""
+    return span(value, what, longest, shortest=shortest).total_seconds()
+
+
+def _said(limit: timedelta) -> str:
+    if limit > DAY:
+        return f"{limit.days} days"
+    if limit >= HOUR:
+        return f"{limit / HOUR:g} h"
+    return f"{limit.total_seconds():g} s"
 
 
 def moment(value: datetime, what: str) -> datetime:

@@ -235,3 +235,7 @@ class View:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Json:
         return self._plain()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Pickled, as for another process, it is a plain copy.
+        return copied, (self._plain(),)

@@ -9,6 +9,7 @@ from waystation.v1 import workflow_pb2
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation_worker.connection import Connection
 from waystation_worker.starts import NewWorkflow
+from waystation_worker.times import Span, seconds_of
 from waystation_worker.workflows import Workflow, to_workflow
 
 _LONGEST_CALL_SECONDS = 60.0
@@ -16,7 +17,7 @@ _SLACK_SECONDS = 5.0
 """A call may last so much longer than the wait that it asks for."""
 
 
-async def run(connection: Connection, new: NewWorkflow, timeout: float | None) -> Workflow:
+async def run(connection: Connection, new: NewWorkflow, timeout: Span | None) -> Workflow:
     """Starts an instance and waits for it."""
     end = _end(timeout)
     seconds = _call_seconds(end)
@@ -33,9 +34,7 @@ async def run(connection: Connection, new: NewWorkflow, timeout: float | None) -
     )
 
 
-async def wait(
-    connection: Connection, workflow_instance_id: str, timeout: float | None
-) -> Workflow:
+async def wait(connection: Connection, workflow_instance_id: str, timeout: Span | None) -> Workflow:
     """Waits for an instance."""
     response = await _wait(connection, workflow_instance_id, _end(timeout))
     return to_workflow(response.context, outcome=response.outcome)
@@ -58,8 +57,8 @@ async def _wait(
             return response
 
 
-def _end(timeout: float | None) -> float | None:
-    return None if timeout is None else time.monotonic() + timeout
+def _end(timeout: Span | None) -> float | None:
+    return None if timeout is None else time.monotonic() + seconds_of(timeout, "timeout")
 
 
 def _call_seconds(end: float | None) -> float:

@@ -25,7 +25,7 @@ from waystation_worker.testing.memory import Memory
 from waystation_worker.testing.refusals import refusing
 from waystation_worker.testing.router import Router
 from waystation_worker.testing.run import WorkflowRun
-from waystation_worker.times import Span, span
+from waystation_worker.times import MILLISECOND, Span, seconds_of, span
 from waystation_worker.values import Model, copied
 
 
@@ -108,7 +108,7 @@ class TestEngine:
             namespace=DEFAULT_NAMESPACE,
             deadline=None
             if workflow_timeout is None
-            else span(workflow_timeout, "workflow_timeout").total_seconds(),
+            else seconds_of(workflow_timeout, "workflow_timeout", shortest=MILLISECOND),
         )
         rules = Rules(providers, self._tasks.resolve, self._max_events)
         memory = Memory(begun, rules, lambda: self.now)
