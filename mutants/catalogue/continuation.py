@@ -168,10 +168,48 @@ MUTANTS = (
         killers=("tests/router/test_outcome_seal.py::test_it_is_what_a_read_gives",),
     ),
     Mutant(
+        "a_flood_hides_failures_from_people",
+        "A failure has its line in `waystation dev`, however many",
+        "cli/embedded/dev_log.py",
+        (
+            (
+                "if entry.result is Result.FAILED:",
+                "if entry.result is Result.FAILED and self._few.has_room():",
+            ),
+        ),
+        killers=(
+            "tests/cli/test_dev_log.py::test_many_successes_are_counted_and_failures_are_all_told",
+        ),
+    ),
+    Mutant(
+        "a_service_that_has_ended_in_order_is_missed",
+        "`waystation dev` warns of nothing without a cause",
+        "cli/embedded/dev_log.py",
+        (
+            (
+                "        raise structlog.DropEvent\n\n    # --- lines",
+                "        return Text(address)\n\n    # --- lines",
+            ),
+        ),
+        killers=("tests/cli/test_dev_log.py::test_a_service_that_is_lost_and_comes_back",),
+    ),
+    Mutant(
+        "a_new_service_takes_the_place_of_files",
+        "`waystation init` writes over nothing",
+        "cli/commands/init.py",
+        (
+            ("if there := [name for name in FILES if", "if there := [name for name in () if"),
+            ('.open("x", ', '.open("w", '),
+        ),
+        killers=(
+            "tests/cli/test_init.py::test_it_writes_over_nothing_and_its_advice_works[pytest.ini]",
+        ),
+    ),
+    Mutant(
         "failures_are_counted_not_listed",
         "What failed has its line of log",
         "router/delivery_log.py",
-        (("if verdict is Verdict.APPLIED and worked:", "if True:"),),
+        (("if verdict is Verdict.APPLIED and worked and not", "if not"),),
         killers=(
             "tests/router/test_delivery_log.py::test_what_failed_or_came_twice_has_its_line_however_many",
         ),

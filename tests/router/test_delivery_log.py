@@ -35,7 +35,7 @@ def _lines(
     with capture_logs() as lines:
         for _ in range(number):
             log.concluded(handling, call, verdict)
-        log._end_second()
+        log.few.end_second()
     return lines
 
 

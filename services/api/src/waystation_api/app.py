@@ -52,6 +52,7 @@ from waystation_api.workflows.watches import Watches
 from waystation_core.background import BackgroundLoop, Contact, Retries, run_loop, through_outages
 from waystation_core.decisions import Decisions
 from waystation_core.ports.broker import Broker
+from waystation_core.ports.observer import Observer
 from waystation_core.ports.store import EngineStore, QueryStore, RegistryStore
 from waystation_core.providers import PROVIDERS
 from waystation_core.registry_copy import RegistryCopy
@@ -122,13 +123,19 @@ class ApiServer:
         store: Store,
         broker: Broker,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        observer: Observer | None = None,
     ) -> None:
-        """`interceptors` run inside the server's own. Raises BadSettings."""
+        """`interceptors` run inside the server's own. `observer` gets what is committed here, and the
+        registry. Raises BadSettings."""
         self._settings = settings
         self._broker = broker
         self._static = static_registrations(settings.handlers_file)
-        self._relay = Relay(store.engine, broker, lambda: self._registry.outcome_seal)
-        self._registry = RegistryCopy(store.registry, look_every=_REGISTRY_SECONDS)
+        self._relay = Relay(store.engine, broker, lambda: self._registry.outcome_seal, observer)
+        self._registry = RegistryCopy(
+            store.registry,
+            look_every=_REGISTRY_SECONDS,
+            on_change=observer.registry_changed if observer is not None else lambda snapshot: None,
+        )
         self._backlog = Backlog(store.engine, settings.max_backlog)
         self._contact = Contact(store.engine.probe)
         self._starter = Starter(store.engine, self._relay, self._backlog, self._contact)
@@ -346,6 +353,7 @@ def build(
     store: Store,
     broker: Broker,
     interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    observer: Observer | None = None,
 ) -> ApiServer:
     """The server, ready to start; call it inside the running loop. Raises BadSettings."""
-    return ApiServer(settings, store, broker, interceptors)
+    return ApiServer(settings, store, broker, interceptors, observer)

@@ -13,6 +13,7 @@ from waystation_core.decisions import Decisions
 from waystation_core.failpoints import Plan
 from waystation_core.ids import new_id
 from waystation_core.ports.broker import Broker, Subscription
+from waystation_core.ports.observer import Observer
 from waystation_core.ports.store import (
     EngineStore,
     RegistrySnapshot,
@@ -59,12 +60,14 @@ class Router:
         registry_store: RegistryStore,
         broker: Broker,
         failpoints: Plan | None = None,
+        observer: Observer | None = None,
     ) -> None:
+        """`observer` gets what is committed here."""
         self.router_id = new_id()
         self._settings = settings
         self._store = store
         self._broker = broker
-        self._relay = Relay(store, broker, lambda: self._registry.outcome_seal)
+        self._relay = Relay(store, broker, lambda: self._registry.outcome_seal, observer)
         self._contact = Contact(store.probe)
         self._ledger = Ledger()
         self._pool = Pool(

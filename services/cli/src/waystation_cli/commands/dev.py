@@ -41,9 +41,10 @@ def dev(
 ) -> None:
     """Run the whole engine in one process.
 
-    API, router, an in-memory broker and its own Postgres. The settings of the servers apply
-    (WAYSTATION_LOG_FORMAT, WAYSTATION_HANDLER_ALLOWLIST, ...). SIGTERM and Ctrl-C stop it with exit
-    code 0. Exit code 78: invalid settings.
+    API, router, an in-memory broker and its own Postgres. It prints a line for each thing that happens;
+    WAYSTATION_LOG_FORMAT=json is for machines. The other settings of the servers apply, too
+    (WAYSTATION_HANDLER_ALLOWLIST, ...). SIGTERM and Ctrl-C stop it with exit code 0. Exit code 78:
+    invalid settings.
     """
     # Only here: other commands need nothing of the engine, and start faster without it.
     from waystation_cli.embedded.data_dir import DataDir, DataDirRefused, default_data_dir
@@ -72,6 +73,8 @@ def dev(
                         address, held.path, postgres.url, as_json
                     ),
                 )
+            if not as_json:
+                engine.print_stopped(held.path)
         except BadSettings as error:
             engine.print_bad_settings(error.faults)
             raise typer.Exit(BAD_SETTINGS) from error

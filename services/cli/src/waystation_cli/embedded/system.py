@@ -9,9 +9,11 @@ from typing import TypeVar
 
 import structlog
 import uvloop
+from rich.console import Console
 
 from waystation_api.app import ApiServer, Store, build
 from waystation_api.settings import ApiSettings
+from waystation_cli.embedded.dev_log import DevLog
 from waystation_cli.embedded.postgres import EmbeddedPostgres
 from waystation_core.broker.in_process import Hub, InProcessBroker
 from waystation_core.failpoints import Failpoints
@@ -64,11 +66,25 @@ def run_system(
     if faults or api_settings is None or router_settings is None:
         # Both read some of the same; each fault is told once.
         raise BadSettings(list(dict.fromkeys(faults)))
-    logs.configure(api_settings.log_format, api_settings.log_level, process="dev")
+    observer = _configured_log(api_settings)
     failpoints = Failpoints.of(environment)
     uvloop.run(
-        process.until_death(_serve(api_settings, router_settings, postgres, on_ready, failpoints))
+        process.until_death(
+            _serve(api_settings, router_settings, postgres, on_ready, failpoints, observer)
+        )
     )
+
+
+def _configured_log(settings: Settings) -> DevLog | None:
+    """Sets up the log, and returns who tells people what happens: nobody where machines read it, or where only
+    warnings are asked for."""
+    if settings.log_format == "json":
+        logs.configure(settings.log_format, settings.log_level, process="dev")
+        return None
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    told = DevLog(console, all_of_engine=settings.log_level == "debug")
+    logs.configure("console", settings.log_level, rendering=told.line_of_engine)
+    return told if settings.log_level in ("debug", "info") else None
 
 
 def _read(
@@ -87,6 +103,7 @@ async def _serve(
     postgres: EmbeddedPostgres,
     on_ready: Callable[[str], None],
     failpoints: Failpoints,
+    observer: DevLog | None,
 ) -> None:
     stopping = process.stop_signals(api_settings.stop_grace_seconds)
     before, after = await migrate(postgres.url)
@@ -95,8 +112,8 @@ async def _serve(
     async with contextlib.AsyncExitStack() as stack:
         # A pool and a broker each, as two processes would have: neither starves the other.
         hub = Hub()
-        router = await _router(stack, router_settings, postgres.url, hub, failpoints)
-        api = await _api(stack, api_settings, postgres.url, hub, failpoints)
+        router = await _router(stack, router_settings, postgres.url, hub, failpoints, observer)
+        api = await _api(stack, api_settings, postgres.url, hub, failpoints, observer)
         await api.start()
         stack.push_async_callback(api.stop)
         await router.start()
@@ -116,6 +133,7 @@ async def _router(
     url: str,
     hub: Hub,
     failpoints: Failpoints,
+    observer: DevLog | None,
 ) -> Router:
     pool = open_pool(url, size=settings.router_database_connections, name="waystation-router")
     await pool.open()
@@ -128,6 +146,7 @@ async def _router(
         registry_store=failpoints.registry_store(PostgresRegistryStore(pool)),
         broker=broker,
         failpoints=failpoints.plan,
+        observer=observer,
     )
 
 
@@ -137,6 +156,7 @@ async def _api(
     url: str,
     hub: Hub,
     failpoints: Failpoints,
+    observer: DevLog | None,
 ) -> ApiServer:
     connections = open_connections(
         url, size=settings.api_database_connections, name="waystation-api"
@@ -150,7 +170,7 @@ async def _api(
         failpoints.registry_store(PostgresRegistryStore(connections.hot)),
         PostgresQueryStore(connections),
     )
-    return build(settings, store, broker, failpoints.interceptors())
+    return build(settings, store, broker, failpoints.interceptors(), observer)
 
 
 async def _until_stopped(stopping: asyncio.Event, postgres: EmbeddedPostgres) -> None:

@@ -26,22 +26,27 @@ def print_ready(address: str, data_dir: Path, database_url: str, as_json: bool) 
     else:
         out = stdout()
         out.print(f"Waystation is ready at {address}", style="bold green")
-        out.print(plain(f"Data directory: {data_dir}. Ctrl-C stops it."))
+        out.print(plain(f"Data directory: {data_dir}. Ctrl-C stops it."), soft_wrap=True)
         out.print("In another terminal:", style="bold")
         if address != DEFAULT_ADDRESS:
             out.print(f"  export WAYSTATION_ADDRESS={address}")
         for command, what in _NEXT:
-            out.print(f"  {command:44} {what}", soft_wrap=True)
+            out.print(f"  {command:28} {what}", soft_wrap=True)
     # A pipe is not flushed by a line's end.
     print(end="", flush=True)
 
 
 _NEXT = (
-    ("waystation handlers list", "the tasks of the handler services that run"),
-    ("waystation start WORKFLOW_TYPE --id first", "starts a workflow"),
-    ("waystation watch first", "shows what becomes of it"),
+    ("waystation init my-orders", "writes a service, and says how to run it"),
+    ("waystation handlers list", "the services that run, and their tasks"),
+    ("waystation watch @last", "follows the newest workflow"),
     ("waystation --help", "all the rest"),
 )
+
+
+def print_stopped(data_dir: Path) -> None:
+    """Says that it ended in order."""
+    stdout().print(plain(f"Stopped. The data is kept in {data_dir}"), soft_wrap=True)
 
 
 def print_bad_settings(faults: Sequence[str]) -> None:

@@ -26,6 +26,7 @@ from waystation_core.ports.broker import (
     Notice,
     level_of,
 )
+from waystation_core.ports.observer import Observer
 from waystation_core.ports.store import DueEvent, EngineStore
 from waystation_core.relay.fair_levels import FairLevels
 from waystation_domain.actions import Start
@@ -53,8 +54,11 @@ class Relay:
         store: EngineStore,
         broker: Broker,
         seal: Callable[[], OutcomeSeal | None] = lambda: None,
+        observer: Observer | None = None,
     ) -> None:
-        """`seal` gives what outcomes in notices are sealed with, once that is known."""
+        """`seal` gives what outcomes in notices are sealed with, once that is known. `observer` gets every
+        change."""
+        self._observer = observer
         self._seal = seal
         self._store = store
         self._broker = broker
@@ -115,6 +119,8 @@ class Relay:
         ]
         if ends:
             self._broker.notify(self._notices(ends))
+        if self._observer is not None and commits:
+            self._observer.committed(commits)
 
     def _count(self, commits: Sequence[InstanceCommit], continued: Collection[str]) -> None:
         """What floods is seen by all that it raises: else what is announced would be taken for the flood."""
@@ -156,6 +162,8 @@ class Relay:
     def started(self, starts: Sequence[Start]) -> None:
         """Announces the first events of new instances. Nobody can wait for them yet."""
         self._announce(_grouped(self._of_commit(start.event, start.instance) for start in starts))
+        if self._observer is not None:
+            self._observer.started(starts)
 
     async def announce_due(self, due: Sequence[DueEvent]) -> bool:
         """Announces events that the sweeper claimed; returns whether the broker took them all."""
