@@ -242,12 +242,6 @@ def test_a_failure_has_the_form_that_was_asked_for(command: list[str], api: Fake
     assert run(*command, "-o", "ids", "--json", "--address", api.address).exit_code == 2
 
 
-@pytest.mark.parametrize("group", [[], ["handlers"], ["dead-letters"]], ids=str)
-def test_a_list_of_commands_cuts_no_sentence(group: list[str]) -> None:
-    told = run(*group, "--help").stdout
-    assert "..." not in told.partition("Commands:")[2]
-
-
 def test_a_field_of_a_request_is_told_as_the_option_that_it_is(api: FakeApi) -> None:
     api.refusals["GetWorkflow"] = (
         grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", "at_sequence must be 1-38.",
@@ -255,16 +249,3 @@ def test_a_field_of_a_request_is_told_as_the_option_that_it_is(api: FakeApi) -> 
     )  # fmt: skip
     told = run("show", "claim-7", "--at", "99", "--address", api.address)
     assert "Here, at_sequence is --at." in told.stderr
-
-
-@pytest.mark.parametrize(("typed", "meant"), [("terminate", "cancel"), ("ps", "list")])
-def test_the_words_of_other_tools_are_understood(typed: str, meant: str) -> None:
-    told = run(typed, "x")
-    assert (told.exit_code, f"Did you mean '{meant}'?" in told.stderr) == (2, True)
-
-
-@pytest.mark.parametrize("command", [["-h"], ["list", "-h"], ["dead-letters", "retry", "-h"]])
-def test_h_is_help(command: list[str]) -> None:
-    told = run(*command)
-    assert told.exit_code == 0
-    assert told.stdout == run(*command[:-1], "--help").stdout

@@ -1,64 +1,94 @@
-"""The command tree: which commands there are, in the order in which help lists them."""
+"""The command line as Typer has it, made of the table of commands: the module of a command is imported when that
+command is called, so that none waits for what only others need."""
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
 from waystation_cli import outcome
-from waystation_cli.commands import (
-    changes,
-    dead_letters,
-    dev,
-    flow,
-    handlers,
-    inbox,
-    init,
-    live,
-    migrate,
-    one_dead_letter,
-    replays,
-    shapes,
-    starts,
-    status,
-    workflows,
-)
+from waystation_cli.command_table import MEANT, SECTIONS, Command, Group
+from waystation_cli.quick_values import quicken
 
-_MEANT = {
-    "abort": "cancel",
-    "describe": "show",
-    "get": "show",
-    "kill": "cancel",
-    "logs": "watch",
-    "ls": "list",
-    "ps": "list",
-    "result": "wait",
-    "server": "dev",
-    "signal": "publish",
-    "stop": "cancel",
-    "terminate": "cancel",
-    "why": "explain",
-}
-"""What other tools call it; the letters alone would suggest `migrate` for `terminate`."""
+
+class _WithExamples(TyperCommand):
+    """A command whose help ends with its examples."""
+
+    examples: Mapping[str, str] = {}
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        quicken(self.get_params(ctx))
+        return super().parse_args(ctx, args)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Examples"):
+            for effect, typed in self.examples.items():
+                # A line each, however long: it is there to be copied.
+                formatter.write(f"  # {effect}\n  {typed}\n")
+        super().format_epilog(ctx, formatter)
 
 
 class _Commands(TyperGroup):
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except typer.BadParameter as fault:
-            # The library behind Typer puts words of its own before what Typer says of a value.
-            for each in getattr(fault.__cause__, "errors", list)():
-                if said := each.get("ctx", {}).get("error"):
-                    fault.message = str(said)
-            raise
+    """Commands that are listed and proposed by what the table says of them. The real one is loaded when it is
+    called."""
+
+    def __init__(
+        self,
+        *,
+        sections: Mapping[str, tuple[Command | Group, ...]] = SECTIONS,
+        meant: Mapping[str, str] = MEANT,
+        **attributes: Any,
+    ) -> None:
+        super().__init__(**attributes)
+        self._sections, self._meant = sections, meant
+        self._entries = {each.name: each for section in sections.values() for each in section}
+        for name, entry in self._entries.items():
+            self.add_command(TyperCommand(name, help=entry.summary))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        quicken(self.get_params(ctx))
+        return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args and args[0] in _MEANT and args[0] not in self.commands:
-            ctx.fail(f"No such command '{args[0]}'. Did you mean '{_MEANT[args[0]]}'?")
-        return super().resolve_command(ctx, args)
+        if args and args[0] in self._meant and args[0] not in self._entries:
+            words = " ".join([*ctx.command_path.split()[1:], self._meant[args[0]]])
+            ctx.fail(f"No such command '{args[0]}'. Did you mean '{words}'?")
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, found and _loaded(self._entries[str(name)]), rest
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        width = max(map(len, self._entries))
+        for heading, section in self._sections.items():
+            with formatter.section(heading):
+                formatter.write_dl([(each.name.ljust(width), each.summary) for each in section])
+
+
+def _loaded(entry: Command | Group) -> TyperCommand | TyperGroup:
+    if isinstance(entry, Group):
+        return _Commands(
+            sections={"Commands": entry.commands},
+            meant=entry.meant,
+            name=entry.name,
+            help=entry.summary,
+            no_args_is_help=True,
+            rich_markup_mode=None,
+        )
+    module, _, function = entry.function.partition(":")
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    alone.command(
+        entry.name,
+        cls=_WithExamples,
+        epilog=outcome.HELP if entry.answers else None,
+    )(getattr(importlib.import_module(f"waystation_cli.commands.{module}"), function))
+    command = get_command(alone)
+    assert isinstance(command, _WithExamples)
+    command.examples = entry.examples
+    return command
 
 
 app = typer.Typer(
@@ -92,31 +122,3 @@ def _root(
     ] = False,
 ) -> None:
     pass
-
-
-app.command("init")(init.init)
-app.command("dev")(dev.dev)
-app.command("migrate")(migrate.migrate)
-app.command("start")(starts.start)
-app.command("run", epilog=outcome.HELP)(starts.run)
-app.command("wait", epilog=outcome.HELP)(starts.wait)
-app.command("list")(workflows.list_workflows)
-app.command("show")(workflows.show)
-app.command("watch", epilog=outcome.HELP)(live.watch)
-app.command("explain")(workflows.explain)
-app.command("diff", epilog=outcome.HELP)(replays.diff)
-app.command("replay", epilog=outcome.HELP)(replays.replay)
-app.command("fork")(replays.fork)
-app.command("inbox")(inbox.inbox)
-app.command("input")(changes.provide_input)
-app.command("publish")(changes.publish)
-app.command("cancel")(changes.cancel)
-app.command("status")(status.status)
-app.command("top")(live.top)
-app.command("lint", epilog=outcome.HELP)(flow.lint)
-app.command("graph")(flow.graph)
-app.command("schema")(shapes.schema)
-app.add_typer(handlers.app, name="handlers")
-dead_letters.app.command("show")(one_dead_letter.show)
-dead_letters.app.command("edit")(one_dead_letter.edit)
-app.add_typer(dead_letters.app, name="dead-letters")

@@ -9,18 +9,10 @@ from typing import Any
 import grpc
 import typer
 
-from waystation.v1 import (
-    dead_letter_service_pb2_grpc,
-    handler_registry_service_pb2_grpc,
-    workflow_service_pb2_grpc,
-)
-from waystation.v1.dead_letter_service_pb2 import ListDeadLettersRequest
-from waystation.v1.handler_registry_service_pb2 import ListHandlersRequest
-from waystation.v1.status_pb2 import WORKFLOW_STATUS_ACTIVE, WORKFLOW_STATUS_WAITING_FOR_INPUT
-from waystation.v1.workflow_pb2 import WorkflowFilter
-from waystation.v1.workflow_service_pb2 import FindWorkflowIdsRequest, ListWorkflowsRequest
-from waystation_cli.connection import DEFAULT_ADDRESS, channel_options
-from waystation_cli.ids import LAST
+from waystation_cli.connection import DEFAULT_ADDRESS, Api, channel_options
+
+LAST = "@last"
+"""Typed for the newest."""
 
 _SECONDS = 0.5
 
@@ -29,7 +21,7 @@ _MOST = 50
 
 def workflows(context: typer.Context, incomplete: str) -> list[str]:
     """Ids that begin so; before the first character those of open workflows."""
-    return _asked(context, lambda channel: _workflows(channel, incomplete), incomplete)
+    return _asked(context, lambda api: _workflows(api, incomplete), incomplete)
 
 
 def dead_letters(context: typer.Context, incomplete: str) -> list[str]:
@@ -39,16 +31,14 @@ def dead_letters(context: typer.Context, incomplete: str) -> list[str]:
 
 def handlers(context: typer.Context, incomplete: str) -> list[str]:
     """Ids of endpoints."""
-    return _asked(
-        context, lambda channel: (each.handler_id for each in _handlers(channel)), incomplete
-    )
+    return _asked(context, lambda api: (each.handler_id for each in _handlers(api)), incomplete)
 
 
 def tasks(context: typer.Context, incomplete: str) -> list[str]:
     """Ids of registered tasks."""
     return _asked(
         context,
-        lambda channel: (task.task_id for each in _handlers(channel) for task in each.tasks),
+        lambda api: (task.task_id for each in _handlers(api) for task in each.tasks),
         incomplete,
     )
 
@@ -57,9 +47,9 @@ def workflow_types(context: typer.Context, incomplete: str) -> list[str]:
     """Workflow types that a registered task names."""
     return _asked(
         context,
-        lambda channel: (
+        lambda api: (
             name
-            for each in _handlers(channel)
+            for each in _handlers(api)
             for task in each.tasks
             for name in task.workflow_types
             if name != "*"
@@ -69,38 +59,48 @@ def workflow_types(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def _asked(
-    context: typer.Context, ask: Callable[[grpc.Channel], Iterable[str]], incomplete: str
+    context: typer.Context, ask: Callable[[Api], Iterable[str]], incomplete: str
 ) -> list[str]:
     address = str(context.params.get("address") or DEFAULT_ADDRESS)
     try:
         with grpc.insecure_channel(address, channel_options(address)) as channel:
-            found = sorted({name for name in ask(channel) if name.startswith(incomplete)})
+            found = sorted({name for name in ask(Api(channel)) if name.startswith(incomplete)})
     except grpc.RpcError:
         return []
     return found[:_MOST]
 
 
-def _workflows(channel: grpc.Channel, incomplete: str) -> Iterable[str]:
-    stub: Any = workflow_service_pb2_grpc.WorkflowServiceStub(channel)
+# The contract is imported where it is needed: every command has completions, and few commands are called by TAB.
+
+
+def _workflows(api: Api, incomplete: str) -> Iterable[str]:
+    from waystation.v1.status_pb2 import WORKFLOW_STATUS_ACTIVE, WORKFLOW_STATUS_WAITING_FOR_INPUT
+    from waystation.v1.workflow_pb2 import WorkflowFilter
+    from waystation.v1.workflow_service_pb2 import FindWorkflowIdsRequest, ListWorkflowsRequest
+
     if incomplete.startswith("@"):
         return [LAST]
     if incomplete:
         request = FindWorkflowIdsRequest(prefix=incomplete, limit=_MOST)
-        return list(stub.FindWorkflowIds(request, timeout=_SECONDS).workflow_instance_ids)
+        return list(api.workflows.FindWorkflowIds(request, timeout=_SECONDS).workflow_instance_ids)
     chosen = WorkflowFilter(statuses=[WORKFLOW_STATUS_ACTIVE, WORKFLOW_STATUS_WAITING_FOR_INPUT])
-    page = stub.ListWorkflows(
+    page = api.workflows.ListWorkflows(
         ListWorkflowsRequest(filter=chosen, page_size=_MOST), timeout=_SECONDS
     )
     return [each.workflow_instance_id for each in page.workflows]
 
 
-def _dead_letters(channel: grpc.Channel) -> Iterable[str]:
-    stub: Any = dead_letter_service_pb2_grpc.DeadLetterServiceStub(channel)
-    page = stub.ListDeadLetters(ListDeadLettersRequest(page_size=_MOST), timeout=_SECONDS)
+def _dead_letters(api: Api) -> Iterable[str]:
+    from waystation.v1.dead_letter_service_pb2 import ListDeadLettersRequest
+
+    page = api.dead_letters.ListDeadLetters(
+        ListDeadLettersRequest(page_size=_MOST), timeout=_SECONDS
+    )
     return [LAST, *(each.dead_letter_id for each in page.dead_letters)]
 
 
-def _handlers(channel: grpc.Channel) -> Iterable[Any]:
-    stub: Any = handler_registry_service_pb2_grpc.HandlerRegistryServiceStub(channel)
+def _handlers(api: Api) -> Iterable[Any]:
+    from waystation.v1.handler_registry_service_pb2 import ListHandlersRequest
+
     request = ListHandlersRequest(page_size=1000, with_tasks=True)
-    return list(stub.ListHandlers(request, timeout=_SECONDS).handlers)
+    return list(api.handlers.ListHandlers(request, timeout=_SECONDS).handlers)

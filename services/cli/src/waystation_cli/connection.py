@@ -6,20 +6,13 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any
 
 import grpc
 import typer
 from rich.console import Console
 
-from waystation.v1 import (
-    dead_letter_service_pb2_grpc,
-    handler_registry_service_pb2_grpc,
-    system_service_pb2_grpc,
-    workflow_service_pb2_grpc,
-)
-from waystation.v1.workflow_service_pb2 import RunWorkflowRequest, RunWorkflowResponse
 from waystation_cli.failures import CommandFailed, explain_rpc_error
 from waystation_cli.render.message_json import json_text
 from waystation_cli.render.text import plain, quoted
@@ -55,20 +48,53 @@ AsJson = Annotated[
 ]
 
 
-@dataclass(frozen=True)
 class Api:
     """Stubs of every service that the command line calls. Their methods take `timeout` seconds.
 
-    `run_workflow` is RunWorkflow as a call whose initial metadata can be had before its one
-    response: iterate over it once.
+    Each is imported when it is first asked for: no command needs them all, and they take their time.
     """
 
     # The generated stubs carry no types; every command annotates the response that it gets.
-    workflows: Any
-    run_workflow: Any
-    dead_letters: Any
-    handlers: Any
-    system: Any
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self._channel = channel
+
+    @cached_property
+    def workflows(self) -> Any:
+        from waystation.v1 import workflow_service_pb2_grpc
+
+        return workflow_service_pb2_grpc.WorkflowServiceStub(self._channel)
+
+    @cached_property
+    def run_workflow(self) -> Any:
+        """RunWorkflow as a call whose initial metadata can be had before its one response: iterate over it once."""
+        from waystation.v1.workflow_service_pb2 import RunWorkflowRequest, RunWorkflowResponse
+
+        # gRPC for Python gives the initial metadata of a unary call only together with its
+        # response; on the wire a unary response is a stream of one.
+        return self._channel.unary_stream(
+            "/waystation.v1.WorkflowService/RunWorkflow",
+            request_serializer=RunWorkflowRequest.SerializeToString,
+            response_deserializer=RunWorkflowResponse.FromString,
+        )
+
+    @cached_property
+    def dead_letters(self) -> Any:
+        from waystation.v1 import dead_letter_service_pb2_grpc
+
+        return dead_letter_service_pb2_grpc.DeadLetterServiceStub(self._channel)
+
+    @cached_property
+    def handlers(self) -> Any:
+        from waystation.v1 import handler_registry_service_pb2_grpc
+
+        return handler_registry_service_pb2_grpc.HandlerRegistryServiceStub(self._channel)
+
+    @cached_property
+    def system(self) -> Any:
+        from waystation.v1 import system_service_pb2_grpc
+
+        return system_service_pb2_grpc.SystemServiceStub(self._channel)
 
 
 @contextmanager
@@ -82,19 +108,7 @@ def connected(address: str, as_json: bool) -> Iterator[Api]:
         grpc.insecure_channel(address, channel_options(address)) as channel,
     ):
         try:
-            yield Api(
-                workflows=workflow_service_pb2_grpc.WorkflowServiceStub(channel),
-                # gRPC for Python gives the initial metadata of a unary call only together with its
-                # response; on the wire a unary response is a stream of one.
-                run_workflow=channel.unary_stream(
-                    "/waystation.v1.WorkflowService/RunWorkflow",
-                    request_serializer=RunWorkflowRequest.SerializeToString,
-                    response_deserializer=RunWorkflowResponse.FromString,
-                ),
-                dead_letters=dead_letter_service_pb2_grpc.DeadLetterServiceStub(channel),
-                handlers=handler_registry_service_pb2_grpc.HandlerRegistryServiceStub(channel),
-                system=system_service_pb2_grpc.SystemServiceStub(channel),
-            )
+            yield Api(channel)
         except grpc.RpcError as error:
             raise explain_rpc_error(error, address) from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import grpc
 
@@ -16,10 +16,9 @@ from waystation.v1.workflow_service_pb2 import (
     ListWorkflowsRequest,
     ListWorkflowsResponse,
 )
+from waystation_cli.completion import LAST
 from waystation_cli.connection import CALL_SECONDS, Api
 from waystation_cli.failures import CommandFailed
-
-LAST = "@last"
 
 _SHOWN = 5
 """Of several that are meant."""
@@ -69,6 +68,12 @@ def handler(api: Api, given: str) -> str:
     )
     known = [each.handler_id for each in found.handlers if each.handler_id.startswith(given)]
     return _only(given, known, False, "endpoints")
+
+
+def all_clear(given: Sequence[str], meant: Callable[[str], str]) -> list[str]:
+    """The whole ids, each once, known before anything is done: what one of them means must not depend on what was
+    done with another, and if one is not clear, nothing is done."""
+    return list(dict.fromkeys(meant(each) for each in given))
 
 
 def may_be_a_uuid(given: str) -> bool:

@@ -2,14 +2,6 @@
 
 from __future__ import annotations
 
-from waystation.v1.status_pb2 import WORKFLOW_STATUS_COMPLETED
-from waystation.v1.workflow_pb2 import (
-    WAIT_OUTCOME_DONE,
-    WAIT_OUTCOME_IDLE,
-    WAIT_OUTCOME_WAITING_FOR_INPUT,
-)
-from waystation.v1.workflow_service_pb2 import WaitWorkflowResponse
-
 DONE = 0
 """Done, or the answer is yes."""
 
@@ -50,15 +42,3 @@ HELP = (
     "cannot be written, 78 invalid settings, 130 Ctrl-C. `run`, `wait` and `watch` also: 5 the workflow "
     "failed or was cancelled; `run` and `wait` also: 3 it waits for input, 4 it is idle, 6 timeout."
 )
-
-
-def exit_code(response: WaitWorkflowResponse) -> int:
-    """The exit code that tells how the wait ended."""
-    if response.outcome == WAIT_OUTCOME_DONE:
-        ended_well = response.context.status == WORKFLOW_STATUS_COMPLETED
-        return DONE if ended_well else FAILED_OR_CANCELLED
-    if response.outcome == WAIT_OUTCOME_WAITING_FOR_INPUT:
-        return WAITING_FOR_INPUT
-    if response.outcome == WAIT_OUTCOME_IDLE:
-        return IDLE
-    return TIMED_OUT

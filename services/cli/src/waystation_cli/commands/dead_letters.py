@@ -37,12 +37,6 @@ from waystation_cli.render import message_json
 
 Done = TypeVar("Done", RetryDeadLetterResponse, DiscardDeadLetterResponse)
 
-app = typer.Typer(
-    help="List, show, edit, retry and discard failed deliveries.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-
 DeadLetterIds = Annotated[
     list[str] | None,
     typer.Argument(
@@ -109,7 +103,6 @@ class State(enum.StrEnum):
     DISCARDED = "discarded"
 
 
-@app.command("list")
 def list_dead_letters(
     workflow: OfWorkflow = None,
     workflow_type: OfType = None,
@@ -167,7 +160,6 @@ def list_dead_letters(
         dead_letters_view.print_dead_letters(letters, more)
 
 
-@app.command()
 def retry(
     dead_letter_id: DeadLetterIds = None,
     payload: Annotated[
@@ -220,7 +212,6 @@ def retry(
     _each(named, retry_one, dead_letters_view.print_retried, address, as_json)
 
 
-@app.command()
 def discard(
     dead_letter_id: DeadLetterIds = None,
     everything: Everything = False,
@@ -295,16 +286,12 @@ def _each(
     """One call for each of them, printed as soon as it is done; as JSON all of them at the end."""
     with connected(address, as_json) as api:
         done = []
-        for each in _meant(api, named):
+        for each in ids.all_clear(named, lambda given: ids.dead_letter(api, given)):
             done.append(carry_out(api, each))
             if not as_json:
                 print_one(done[-1])
-    if not as_json:
-        return
-    if len(done) == 1:
-        message_json.print_message(done[0])
-    else:
-        message_json.print_items(done, more=False)
+    if as_json:
+        message_json.print_each(done)
 
 
 def _named(dead_letter_id: list[str] | None, dry_run: bool, request_id: str | None) -> list[str]:
@@ -316,12 +303,6 @@ def _named(dead_letter_id: list[str] | None, dry_run: bool, request_id: str | No
     if request_id and len(named) > 1:
         raise typer.BadParameter("a --request-id is for one command: give one id")
     return named
-
-
-def _meant(api: Api, named: Sequence[str]) -> list[str]:
-    """The whole ids, each once, known before anything is done: what one of them means must not depend on what was
-    done with another, and if one is not clear, nothing is done."""
-    return list(dict.fromkeys(ids.dead_letter(api, each) for each in named))
 
 
 def _filter(

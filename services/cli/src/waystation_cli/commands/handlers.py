@@ -33,14 +33,7 @@ from waystation_cli.render import endpoints, message_json
 # Each workflow with an open delivery takes a transaction.
 _RETIRE_SECONDS = 600.0
 
-app = typer.Typer(
-    help="List, register and unregister endpoints; retire tasks.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
 
-
-@app.command("list")
 def list_handlers(
     service: Annotated[str | None, typer.Option(help="Only this service.")] = None,
     limit: Limit = 1000,
@@ -74,7 +67,6 @@ def list_handlers(
         endpoints.print_handlers(handlers, more)
 
 
-@app.command()
 def register(
     service: Annotated[str, typer.Option(help="The name of the service that owns the tasks.")],
     host: Annotated[str, typer.Option(help="A DNS name or an IP address, without a port.")],
@@ -123,36 +115,36 @@ def register(
         endpoints.print_registered(response)
 
 
-@app.command()
 def unregister(
     handler_id: Annotated[
-        str,
+        list[str],
         typer.Argument(
             metavar="HANDLER_ID",
-            help="From `waystation handlers list`: whole, or a unique beginning.",
+            help="From `waystation handlers list`: whole, or a unique beginning; several may be given.",
             autocompletion=completion.handlers,
         ),
     ],
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Remove an endpoint.
+    """Remove endpoints.
 
-    Deliveries of its tasks wait for another one.
+    Deliveries of their tasks wait for other ones.
     """
     with connected(address, as_json) as api:
-        handler_id = ids.handler(api, handler_id)
-        response: UnregisterHandlerResponse = api.handlers.UnregisterHandler(
-            UnregisterHandlerRequest(handler_id=handler_id, request_id=new_request_id()),
-            timeout=CALL_SECONDS,
-        )
+        done = []
+        for each in ids.all_clear(handler_id, lambda given: ids.handler(api, given)):
+            response: UnregisterHandlerResponse = api.handlers.UnregisterHandler(
+                UnregisterHandlerRequest(handler_id=each, request_id=new_request_id()),
+                timeout=CALL_SECONDS,
+            )
+            done.append(response)
+            if not as_json:
+                endpoints.print_unregistered(each)
     if as_json:
-        message_json.print_message(response)
-    else:
-        endpoints.print_unregistered(handler_id)
+        message_json.print_each(done)
 
 
-@app.command()
 def retire(
     task_id: Annotated[
         str,

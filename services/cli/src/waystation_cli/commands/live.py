@@ -35,10 +35,11 @@ from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, Ap
 from waystation_cli.history_stream import follow
 from waystation_cli.interrupts import ctrl_c
 from waystation_cli.keyboard import keys
-from waystation_cli.outcome import INTERRUPTED, exit_code
+from waystation_cli.outcome import INTERRUPTED
 from waystation_cli.rates import Rates
 from waystation_cli.render import live, message_json, outcomes
 from waystation_cli.render.text import stdout
+from waystation_cli.wait_outcome import exit_code
 
 _DRAW_SECONDS = 0.25
 

@@ -29,8 +29,9 @@ from waystation_cli.connection import (
     new_request_id,
 )
 from waystation_cli.interrupts import ctrl_c
-from waystation_cli.outcome import INTERRUPTED, exit_code
+from waystation_cli.outcome import INTERRUPTED
 from waystation_cli.render import message_json, outcomes
+from waystation_cli.wait_outcome import exit_code
 
 # One call waits at most this long, so that a server that is stopped is noticed between two.
 _WAIT_SECONDS = 30.0
