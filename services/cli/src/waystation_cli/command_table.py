@@ -180,15 +180,6 @@ SECTIONS: Mapping[str, tuple[Command | Group, ...]] = {
                 "Elsewhere, and for a try": "waystation dev --port 7410 --data-dir ./engine",
             },
         ),
-        Command(
-            "migrate",
-            "Migrate the database schema to this release.",
-            "migrate:migrate",
-            {
-                "The database of WAYSTATION_DATABASE_URL": "waystation migrate",
-                "When Postgres starts at the same time": "waystation migrate --wait 1m",
-            },
-        ),
     ),
     "Start workflows": (
         Command(
@@ -367,6 +358,15 @@ SECTIONS: Mapping[str, tuple[Command | Group, ...]] = {
             {
                 "For a page in Markdown": "waystation graph > flow.mmd",
                 "For Graphviz": "waystation graph --type order --format dot",
+            },
+        ),
+        Command(
+            "migrate",
+            "Migrate the database schema to this release.",
+            "migrate:migrate",
+            {
+                "The database of WAYSTATION_DATABASE_URL": "waystation migrate",
+                "When Postgres starts at the same time": "waystation migrate --wait 1m",
             },
         ),
         Command(

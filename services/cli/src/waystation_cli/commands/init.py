@@ -22,7 +22,7 @@ FILES = ("service.py", "test_service.py", "pytest.ini", "README.md")
 
 def init(
     folder: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="The folder; it is made if it does not exist.")
+        Path, typer.Argument(metavar="DIR", help="The folder; it is made if it does not exist.")
     ] = Path(),
     as_json: AsJson = False,
 ) -> None:
