@@ -105,12 +105,12 @@ scale: setup rabbitmq ## Test very large numbers of one thing, each with its bou
 	$(bin)/python -m scale $(SCALE_ARGS)
 
 .PHONY: demo
-demo: setup ## Run 28 insurance claims on an embedded Waystation, with a live view
-	@$(bin)/python scripts/demo $(DEMO_ARGS)
+demo: setup ## Run 28 insurance claims on an embedded Waystation, with a live view; STAY=1 leaves it running
+	@$(bin)/python scripts/demo $(if $(STAY),--stay) $(DEMO_ARGS)
 
 .PHONY: demo-agent
-demo-agent: setup ## Ask the research agent a question, on an embedded Waystation
-	@$(bin)/python scripts/demo research_agent $(DEMO_ARGS)
+demo-agent: setup ## Ask the research agent a question, on an embedded Waystation; STAY=1 leaves it running
+	@$(bin)/python scripts/demo $(if $(STAY),--stay) research_agent $(DEMO_ARGS)
 
 .PHONY: up
 up: setup rabbitmq ## Start the production setup on this machine: RabbitMQ, Postgres, API, two routers, handlers

@@ -2,9 +2,14 @@
 
 import json
 import os
+import re
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+from localservers.processes import wait_until
 
 ROOT = Path(__file__).parents[2]
 CLAIMS = ROOT / "examples" / "insurance_claim" / "claims"
@@ -44,6 +49,40 @@ def test_every_claim_ends_as_its_file_says_and_nothing_is_left_running(tmp_path:
     for name in names:
         assert name in table
     assert "workflow.started" in demo.stdout[demo.stdout.index("The story of") :]
+    assert processes_with(str(tmp_path)) == []
+    assert "Next: `make demo STAY=1`" in demo.stdout
+
+
+def test_it_stays_up_for_the_commands_that_it_prints_and_ctrl_c_ends_it(tmp_path: Path) -> None:
+    claims = tmp_path / "claims"
+    claims.mkdir()
+    shutil.copy(CLAIMS / "car-windscreen.json", claims)
+    output = tmp_path / "output"
+    with output.open("w") as file:
+        demo = subprocess.Popen(
+            [sys.executable, ROOT / "scripts" / "demo", "--stay", "--claims", str(claims)],
+            env={**os.environ, "DEMO_MARK": str(tmp_path)},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_until(lambda: "waystation run" in output.read_text(), timeout=120, what="the demo")
+        commands = re.findall(r"^  (\S.*)$", output.read_text().partition("stays up")[2], re.M)
+        typed = subprocess.run(
+            ["bash", "-ec", "\n".join(commands)], cwd=ROOT, capture_output=True, text=True
+        )
+        assert typed.returncode == 0, typed.stdout + typed.stderr
+        assert len(commands) == 6
+        # What happens is seen.
+        wait_until(
+            lambda: output.read_text().count(" workflow_completion SUCCESS") >= 1,
+            timeout=30,
+            what="the lines of the engine",
+        )
+    finally:
+        demo.send_signal(signal.SIGINT)
+    assert demo.wait(60) == 0
+    assert output.read_text().endswith("\nstopping ...\n")
     assert processes_with(str(tmp_path)) == []
 
 
