@@ -6,16 +6,21 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.transcripts import Player, matches, read_steps
+from support.transcripts import Player, Step, matches, read_steps, typed_characters
 
 from localservers.ports import accepts_connections, free_port
 
 ROOT = Path(__file__).parents[2]
 TRANSCRIPTS = ROOT / "docs" / "first-15-minutes"
+
+FIRST_SESSION = "handler.md"
+FIRST_SESSION_SECONDS = 600
+SLOW_CHARACTERS_PER_SECOND = 2
 
 # The ports that the documents name, and what moves a server to another one.
 PORTS = {
@@ -79,8 +84,12 @@ def player(home: Path, moved: dict[int, int]) -> Iterator[Player]:
 def test_what_a_stranger_types_works_as_written(player: Player, name: str) -> None:
     steps = read_steps((TRANSCRIPTS / name).read_text(encoding="utf-8"))
     assert len(steps) > 10
+    began = time.monotonic()
     for step in steps:
         player.play(step)
+    took = time.monotonic() - began
+    if name == FIRST_SESSION:
+        assert typed_characters(steps) / SLOW_CHARACTERS_PER_SECOND + took < FIRST_SESSION_SECONDS
 
 
 def test_a_transcript_is_held_to_every_line() -> None:
@@ -92,3 +101,24 @@ def test_a_transcript_is_held_to_every_line() -> None:
     assert not matches(["order-2 COMPLETED", "..."], seen)
     (step, _) = read_steps("```console\n$ false\nsome\n$ echo $?\n1\n```\n")
     assert (step.may_fail, step.expected, step.line) == (True, ["some"], 2)
+
+
+def test_a_transcript_may_answer_and_look_again() -> None:
+    blocks = ("```console 1\n$ serve\nready\n```", "```console 2\n$ ask\nSure?\n> y\n```")
+    again = ("```console 1\nlater ...\n```", "```console 1\n^C\n```")
+    serve, ask, answer, look, _ = read_steps("\n".join((*blocks, *again)))
+    assert (serve.goes_on, serve.expected) == (True, ["ready"])
+    assert (ask.goes_on, answer.goes_on, answer.typed) == (True, False, "> y")
+    assert (look.typed, look.terminal, look.expected) == ("", "1", ["later ..."])
+    assert typed_characters([ask, answer]) == len("ask\ny\n")
+
+
+def test_what_a_transcript_looks_for_in_vain_fails_it(home: Path) -> None:
+    player = Player(home, {**os.environ, "HOME": str(home)})
+    try:
+        player.play(Step(1, "1", "read -p 'Sure? ' x; echo $x", ["Sure?"], goes_on=True))
+        player.play(Step(2, "1", "> yes", ["yes"]))
+        with pytest.raises(AssertionError, match="it ended or hangs"):
+            player.play(Step(3, "1", "", ["no"]))
+    finally:
+        player.close()

@@ -7,6 +7,13 @@ hello-1  ...        what it prints; `...` is any text, on a line of its own any 
 ```console
 ^C                  Ctrl-C for the command before, which is one that goes on until then
 ```
+```console
+$ waystation edit   a command that asks; the question ends what it prints
+> y                 the answer
+```
+```console 2        without a command: what the one that goes on there has printed by now, somewhere
+registered ...
+```
 ```python ~/a.py    a file with this content
 """
 
@@ -20,6 +27,7 @@ from support.terminal import Terminal
 
 _FENCE = re.compile(r"^```(\w*) ?(\S*)$")
 INTERRUPT = "^C"
+ANSWER = "> "
 COMMAND_SECONDS = 120
 
 
@@ -31,11 +39,11 @@ class Step:
     terminal: str
     """Empty for a file."""
     typed: str
-    """A command, INTERRUPT, or a file's path."""
+    """A command, INTERRUPT, ANSWER with an answer, or a file's path; empty where only the output is looked at."""
     expected: list[str] = field(default_factory=list)
     """What should be seen; or the file's content."""
     goes_on: bool = False
-    """Whether the command runs until it is interrupted."""
+    """Whether the command runs until it is interrupted, or asks something."""
     may_fail: bool = False
 
 
@@ -43,10 +51,11 @@ def read_steps(document: str) -> list[Step]:
     """The steps of a transcript in order. Raises ValueError for a block that cannot be played."""
     steps: list[Step] = []
     kind = argument = None
+    of_block: Step | None = None
     for number, line in enumerate(document.splitlines(), start=1):
         fence = _FENCE.match(line)
         if fence and kind is None:
-            kind, argument = fence[1], fence[2] or "1"
+            kind, argument, of_block = fence[1], fence[2] or "1", None
             if kind == "python":
                 steps.append(Step(number, "", argument))
             elif kind != "console":
@@ -54,12 +63,14 @@ def read_steps(document: str) -> list[Step]:
         elif fence:
             kind = None
         elif kind == "console":
-            if line.startswith("$ ") or line == INTERRUPT:
-                steps.append(Step(number, argument or "", line.removeprefix("$ ")))
-            elif not steps or steps[-1].terminal != argument:
-                raise ValueError(f"line {number}: output before any command")
+            if line.startswith(("$ ", ANSWER)) or line == INTERRUPT:
+                of_block = Step(number, argument or "", line.removeprefix("$ "))
+                steps.append(of_block)
             else:
-                steps[-1].expected.append(line)
+                if of_block is None:
+                    of_block = Step(number, argument or "", "")
+                    steps.append(of_block)
+                of_block.expected.append(line)
         elif kind == "python":
             steps[-1].expected.append(line)
     _look_ahead(steps)
@@ -69,11 +80,23 @@ def read_steps(document: str) -> list[Step]:
 def _look_ahead(steps: list[Step]) -> None:
     following: dict[str, str] = {}
     for step in reversed(steps):
-        if step.terminal:
+        if step.terminal and step.typed:
             after = following.get(step.terminal, "")
-            step.goes_on = after == INTERRUPT and step.typed != INTERRUPT
+            step.goes_on = (after == INTERRUPT and step.typed != INTERRUPT) or after.startswith(
+                ANSWER
+            )
             step.may_fail = after == "echo $?"
             following[step.terminal] = step.typed
+
+
+def typed_characters(steps: list[Step]) -> int:
+    """How many keys a person presses for them."""
+    return sum(
+        len(step.typed.removeprefix(ANSWER)) + 1
+        if step.terminal
+        else sum(len(line) + 1 for line in step.expected)
+        for step in steps
+    )
 
 
 class Player:
@@ -96,11 +119,14 @@ class Player:
             Path(path).write_text(self._written(content), encoding="utf-8")
             return
         terminal = self._terminal(step.terminal)
+        expected = [self._written(line) for line in step.expected]
+        if not step.typed:
+            self._await_output(terminal, step, ["...", *expected, "..."])
+            return
         if step.typed == INTERRUPT:
             terminal.interrupt()
         else:
-            terminal.type(self._written(step.typed))
-        expected = [self._written(line) for line in step.expected]
+            terminal.type(self._written(step.typed.removeprefix(ANSWER)))
         if step.goes_on:
             self._await_output(terminal, step, [*expected, "..."])
             return
