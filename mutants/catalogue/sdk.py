@@ -33,4 +33,14 @@ MUTANTS = (
         (('times.seconds_of(retry_for, "retry_for")', "retry_for  # type: ignore[assignment]"),),
         killers=("tests/worker_sdk/test_durations.py",),
     ),
+    Mutant(
+        "no_condition_means_all_dead_letters",
+        "A client names which dead letters, or says that it means all",
+        "worker_sdk/dead_letters.py",
+        (("        if all_open is chosen:\n", "        if all_open and chosen:\n"),),
+        killers=(
+            "tests/worker_sdk/test_client_operators.py::"
+            "test_many_dead_letters_are_chosen_by_a_condition_or_by_all_of_them",
+        ),
+    ),
 )

@@ -14,11 +14,15 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from waystation.v1 import (
+    dead_letter_service_pb2,
+    dead_letter_service_pb2_grpc,
     delivery_completion_service_pb2,
     delivery_completion_service_pb2_grpc,
     handler_registry_service_pb2,
     handler_registry_service_pb2_grpc,
     result_pb2,
+    system_service_pb2,
+    system_service_pb2_grpc,
     task_handler_service_pb2,
     workflow_service_pb2,
     workflow_service_pb2_grpc,
@@ -42,6 +46,8 @@ class FakeWaystation(
     handler_registry_service_pb2_grpc.HandlerRegistryServiceServicer,
     delivery_completion_service_pb2_grpc.DeliveryCompletionServiceServicer,
     workflow_service_pb2_grpc.WorkflowServiceServicer,
+    dead_letter_service_pb2_grpc.DeadLetterServiceServicer,
+    system_service_pb2_grpc.SystemServiceServicer,
 ):
     """Keeps every request, and answers by the queued answers, then by the usual ones."""
 
@@ -201,7 +207,13 @@ async def _serve_items(self: FakeWaystation, requests: Any, context: Any) -> Non
     await context.abort(self.hang_up_code, "gone")
 
 
-for _file in (handler_registry_service_pb2, delivery_completion_service_pb2, workflow_service_pb2):
+for _file in (
+    handler_registry_service_pb2,
+    delivery_completion_service_pb2,
+    workflow_service_pb2,
+    dead_letter_service_pb2,
+    system_service_pb2,
+):
     for _service in _file.DESCRIPTOR.services_by_name.values():
         for _method in _service.methods:
             _make = _serve_stream if _method.server_streaming else _serve
@@ -217,6 +229,8 @@ async def serving(fake: FakeWaystation, port: int = 0) -> AsyncIterator[FakeWays
         fake, server
     )
     workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(fake, server)
+    dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(fake, server)
+    system_service_pb2_grpc.add_SystemServiceServicer_to_server(fake, server)
     fake.address = f"127.0.0.1:{server.add_insecure_port(f'127.0.0.1:{port}')}"
     await server.start()
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import operator
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
@@ -39,6 +40,7 @@ NO_DURATIONS = {
 """Numbers of another kind."""
 
 GIVEN_OUT = (
+    waystation_worker.Handler,
     waystation_worker.HistoryEntry,
     waystation_worker.Serving,
     testing.Asked,
@@ -100,7 +102,7 @@ def by_result(method: str, **options: Any) -> Any:
 async def by_client(method: str, *arguments: Any, **options: Any) -> None:
     async with Client("127.0.0.1:1", retry_for=0) as client:
         with pytest.raises(Unavailable):
-            await getattr(client, method)(*arguments, **options)
+            await operator.attrgetter(method)(client)(*arguments, **options)
 
 
 async def served(**options: Any) -> None:
@@ -143,6 +145,12 @@ TAKERS: dict[str, Callable[[Any], Any]] = {
     "Client.run.workflow_timeout": lambda v: by_client("run", "w", workflow_timeout=v),
     "Client.start.workflow_timeout": lambda v: by_client("start", "w", workflow_timeout=v),
     "Client.wait.timeout": lambda v: by_client("wait", "w-1", timeout=v),
+    "DeadLetters.discard_many.timeout": lambda v: by_client(
+        "dead_letters.discard_many", all=True, timeout=v
+    ),
+    "DeadLetters.retry_many.timeout": lambda v: by_client(
+        "dead_letters.retry_many", all=True, timeout=v
+    ),
     "HandlerService.run.grace": lambda v: served(grace=v),
     "HandlerService.run.lease": lambda v: served(lease=v),
     "HandlerService.serve.grace": lambda v: served(grace=v),
@@ -150,6 +158,7 @@ TAKERS: dict[str, Callable[[Any], Any]] = {
     "HandlerService.serving.grace": lambda v: served(grace=v),
     "HandlerService.serving.lease": lambda v: served(lease=v),
     "HandlerService.task.timeout": lambda v: hosted(timeout=v),
+    "Handlers.register.lease": lambda v: by_client("handlers.register", "s", "h", 1, [], lease=v),
     "NewEvent.delay": lambda v: NewEvent("e", delay=v)._message(),
     "NewWorkflow.workflow_timeout": lambda v: NewWorkflow(
         workflow_type="w", workflow_timeout=v, request_id="r"
@@ -243,7 +252,7 @@ async def test_a_duration_is_seconds_or_a_timedelta(taker: str) -> None:
 )
 async def test_everything_else_is_refused_with_one_text(taker: str, value: Any, text: str) -> None:
     error: type[Exception] = TypeError if "must be seconds" in text else ValueError
-    if taker.rpartition(".")[2] in ("lease", "grace"):
+    if taker.startswith("HandlerService.") and taker.endswith(("lease", "grace")):
         error = waystation_worker.SettingsError
     with pytest.raises(error, match=text):
         await taken(taker, value)

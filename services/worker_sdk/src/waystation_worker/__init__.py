@@ -4,7 +4,7 @@
                      raises events (NewEvent)
     Task             a task as a class
     Client           starts workflows, waits for them, watches, answers and cancels them; completes
-                     pending deliveries with a TaskResult
+                     pending deliveries with a TaskResult; dead letters, handlers, the system
     errors           waystation_worker.errors shows the hierarchy
 
 It needs only the generated contract, the grpcio family and protobuf, and must not import any other
@@ -15,6 +15,13 @@ from waystation_worker.class_style import Task
 from waystation_worker.client import Client
 from waystation_worker.context import TaskContext
 from waystation_worker.data import DataList, DataObject
+from waystation_worker.dead_letters import (
+    DeadLetter,
+    DeadLetterCount,
+    DeadLetterFilter,
+    DeadLetterGroup,
+    DeadLetters,
+)
 from waystation_worker.errors import (
     AlreadyExists,
     DeliveryNotFound,
@@ -38,12 +45,15 @@ from waystation_worker.errors import (
     WrongState,
 )
 from waystation_worker.events import Event, NewEvent
+from waystation_worker.handlers import Handler, Handlers
 from waystation_worker.replays import ReplayDifference, ReplayStep
 from waystation_worker.result import TaskResult
 from waystation_worker.server import Serving
 from waystation_worker.service import HandlerService
 from waystation_worker.starts import NewWorkflow, StartResult
+from waystation_worker.system import System
 from waystation_worker.tasks import Backoff
+from waystation_worker.workflow_reader import WorkflowFilter
 from waystation_worker.workflows import (
     EventWithState,
     Failure,
@@ -59,11 +69,18 @@ __all__ = [
     "Client",
     "DataList",
     "DataObject",
+    "DeadLetter",
+    "DeadLetterCount",
+    "DeadLetterFilter",
+    "DeadLetterGroup",
+    "DeadLetters",
     "DeliveryNotFound",
     "Event",
     "EventWithState",
     "Failure",
+    "Handler",
     "HandlerService",
+    "Handlers",
     "HistoryEntry",
     "InvalidRequest",
     "LimitExceeded",
@@ -81,6 +98,7 @@ __all__ = [
     "Serving",
     "SettingsError",
     "StartResult",
+    "System",
     "Task",
     "TaskContext",
     "TaskResult",
@@ -92,6 +110,7 @@ __all__ = [
     "Workflow",
     "WorkflowAlreadyExists",
     "WorkflowEnded",
+    "WorkflowFilter",
     "WorkflowNotFound",
     "WorkflowNotWaiting",
     "WrongState",

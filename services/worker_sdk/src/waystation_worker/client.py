@@ -1,7 +1,4 @@
-"""The client: starts, reads and controls workflow instances.
-
-One class is the whole public API of a client, so this module is longer than others.
-"""
+"""The client: starts and controls workflow instances, and completes pending deliveries."""
 
 from __future__ import annotations
 
@@ -12,32 +9,24 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from waystation.v1 import history_pb2
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation_worker import completions, waits
 from waystation_worker.aliases import accepts_workflow_id
 from waystation_worker.connection import Connection
+from waystation_worker.dead_letters import DeadLetters
 from waystation_worker.events import NewEvent
-from waystation_worker.history_stream import watch
-from waystation_worker.replays import ReplayStep, fork_edits, replay_all
+from waystation_worker.handlers import Handlers
+from waystation_worker.replays import fork_edits
 from waystation_worker.result import TaskResult
 from waystation_worker.starts import NewWorkflow, StartResult, start_all
+from waystation_worker.system import System
 from waystation_worker.times import Span
 from waystation_worker.values import Model, write_struct
-from waystation_worker.workflows import (
-    EventWithState,
-    HistoryEntry,
-    PublishedEvent,
-    Workflow,
-    to_event_entry,
-    to_history_entry,
-    to_workflow,
-)
-
-_PAGE_SIZE = 1000
+from waystation_worker.workflow_reader import WorkflowReader
+from waystation_worker.workflows import PublishedEvent, Workflow, to_workflow
 
 
-class Client:
+class Client(WorkflowReader):
     """A client of one Waystation, for asyncio.
 
         async with Client() as client:
@@ -52,6 +41,8 @@ class Client:
     and Unavailable if the server could not be reached or did not answer in time. Values that are
     not valid JSON, and times out of range, raise TypeError or ValueError before anything is sent.
 
+    `dead_letters`, `handlers` and `system` have what operators need.
+
     The methods for a pending delivery take its completion token. They raise DeliveryNotFound if the
     delivery is not pending (it was completed, failed or timed out), and WorkflowEnded. With the token
     of an attempt that timed out you can still complete an open delivery, but not fail or extend it.
@@ -60,7 +51,10 @@ class Client:
     def __init__(
         self, address: str | None = None, *, namespace: str = "", retry_for: Span = 10.0
     ) -> None:
-        self._connection = Connection(address, namespace=namespace, retry_for=retry_for)
+        super().__init__(Connection(address, namespace=namespace, retry_for=retry_for))
+        self.dead_letters = DeadLetters(self._connection)
+        self.handlers = Handlers(self._connection)
+        self.system = System(self._connection)
 
     @property
     def address(self) -> str:
@@ -174,17 +168,6 @@ class Client:
         return await waits.wait(self._connection, workflow_instance_id, timeout)
 
     @accepts_workflow_id
-    async def get(self, workflow_instance_id: str, *, at_sequence: int = 0) -> Workflow:
-        """The instance as it is now, or as it was after an entry of its history."""
-        request = pb.GetWorkflowRequest(
-            namespace=self._connection.namespace,
-            workflow_instance_id=workflow_instance_id,
-            at_sequence=at_sequence,
-        )
-        response = await self._connection.call(self._connection.workflows.GetWorkflow, request)
-        return to_workflow(response.context)
-
-    @accepts_workflow_id
     async def provide_input(
         self,
         workflow_instance_id: str,
@@ -268,120 +251,6 @@ class Client:
         return to_workflow(response.context)
 
     @accepts_workflow_id
-    async def events(self, workflow_instance_id: str) -> AsyncIterator[EventWithState]:
-        """All events of the instance, oldest first: `async for entry in client.events(id)`."""
-        token = ""
-        while True:
-            request = pb.ListEventsRequest(
-                namespace=self._connection.namespace,
-                workflow_instance_id=workflow_instance_id,
-                page_size=_PAGE_SIZE,
-                page_token=token,
-            )
-            response = await self._connection.call(self._connection.workflows.ListEvents, request)
-            for entry in response.events:
-                yield to_event_entry(entry)
-            token = response.next_page_token
-            if not token:
-                return
-
-    @accepts_workflow_id
-    async def watch(
-        self, workflow_instance_id: str, *, from_sequence: int = 0
-    ) -> AsyncIterator[HistoryEntry]:
-        """The instance's history as it is committed: `async for entry in client.watch(id)`.
-
-        Yields every entry from `from_sequence` on (0: from the start), each once and in order. Ends
-        when the instance has ended and no entry will follow unless an operator acts. Reconnects if
-        the connection or the server fails, or three heartbeats are missing; `retry_for` counts from
-        the last message.
-        """
-        entries = watch(self._connection, workflow_instance_id, from_sequence)
-        async with contextlib.aclosing(entries):
-            async for entry in entries:
-                yield to_history_entry(entry)
-
-    @accepts_workflow_id
-    async def explain(self, workflow_instance_id: str) -> pb.ExplainWorkflowResponse:
-        """What the instance waits for, since when, and who or what can unblock it."""
-        request = pb.ExplainWorkflowRequest(
-            namespace=self._connection.namespace, workflow_instance_id=workflow_instance_id
-        )
-        response: pb.ExplainWorkflowResponse = await self._connection.call(
-            self._connection.workflows.ExplainWorkflow, request
-        )
-        return response
-
-    async def history(
-        self,
-        workflow_instance_id: str,
-        *,
-        from_sequence: int = 0,
-        to_sequence: int = 0,
-        task_ids: Iterable[str] = (),
-        event_types: Iterable[str] = (),
-        results: Iterable[str] = (),
-        actions: Iterable[str] = (),
-        newest_first: bool = False,
-        with_change: bool = True,
-    ) -> AsyncIterator[HistoryEntry]:
-        """The entries of the instance's history: `async for entry in client.history(id)`.
-
-        A range of sequence numbers (0: the first, the last), optionally only entries of these
-        tasks, event types, results (such as `FAILED`) or actions (such as `input`). Without
-        `with_change` the messages of the entries have no `change`. Pages are read as you iterate.
-        Raises ValueError for an unknown result.
-        """
-        request = pb.ListHistoryRequest(
-            namespace=self._connection.namespace,
-            workflow_instance_id=workflow_instance_id,
-            view=history_pb2.HISTORY_VIEW_FULL if with_change else history_pb2.HISTORY_VIEW_BASIC,
-            newest_first=newest_first,
-            page_size=_PAGE_SIZE,
-            filter=history_pb2.HistoryFilter(
-                from_sequence=from_sequence,
-                to_sequence=to_sequence,
-                task_ids=task_ids,
-                event_types=event_types,
-                results=[f"HISTORY_RESULT_{result}" for result in results],
-                actions=actions,
-            ),
-        )
-        while True:
-            response = await self._connection.call(self._connection.workflows.ListHistory, request)
-            for entry in response.entries:
-                yield to_history_entry(entry)
-            if not response.next_page_token:
-                return
-            request.page_token = response.next_page_token
-
-    async def replay(
-        self,
-        workflow_instance_id: str,
-        *,
-        from_sequence: int = 0,
-        to_sequence: int = 0,
-        task_ids: Iterable[str] = (),
-        failed_attempts: bool = False,
-        timeout: Span = 120.0,
-    ) -> tuple[ReplayStep, ...]:
-        """Calls replayable tasks again on recorded events, with `dry_run`, and reports the
-        differences. Changes nothing.
-
-        A range of sequence numbers (0: the first, the last), optionally only of these tasks; with
-        `failed_attempts` also failed attempts. The server replays the range in portions; `timeout`
-        limits each portion.
-        """
-        request = pb.ReplayWorkflowRequest(
-            namespace=self._connection.namespace,
-            workflow_instance_id=workflow_instance_id,
-            from_sequence=from_sequence,
-            to_sequence=to_sequence,
-            task_ids=task_ids,
-            failed_attempts=failed_attempts,
-        )
-        return await replay_all(self._connection, request, timeout)
-
     async def fork(
         self,
         workflow_instance_id: str,

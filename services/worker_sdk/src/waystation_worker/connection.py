@@ -9,7 +9,10 @@ from typing import Any
 
 import grpc
 
+from waystation.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from waystation.v1.delivery_completion_service_pb2_grpc import DeliveryCompletionServiceStub
+from waystation.v1.handler_registry_service_pb2_grpc import HandlerRegistryServiceStub
+from waystation.v1.system_service_pb2_grpc import SystemServiceStub
 from waystation.v1.workflow_service_pb2_grpc import WorkflowServiceStub
 from waystation_worker import times
 from waystation_worker.addresses import waystation_address
@@ -55,6 +58,18 @@ class Connection:
     @property
     def completions(self) -> Any:
         return self._stub(DeliveryCompletionServiceStub)
+
+    @property
+    def dead_letters(self) -> Any:
+        return self._stub(DeadLetterServiceStub)
+
+    @property
+    def handlers(self) -> Any:
+        return self._stub(HandlerRegistryServiceStub)
+
+    @property
+    def system(self) -> Any:
+        return self._stub(SystemServiceStub)
 
     def _stub(self, kind: Callable[..., Any]) -> Any:
         """The stub of a service; all of them share one channel."""

@@ -1,0 +1,79 @@
+"""Lists of the contract, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from waystation_worker.connection import Connection
+from waystation_worker.times import moment
+
+PAGE_SIZE = 1000
+
+
+async def items_of(
+    connection: Connection,
+    method: Callable[..., Any],
+    request: Any,
+    items: Callable[[Any], Iterable[Any]],
+    limit: int | None = None,
+) -> AsyncGenerator[Any, None]:
+    """The items of all pages, or the first `limit`. Pages are read as they are used."""
+    if limit is not None and limit < 0:
+        raise ValueError(f"limit must not be negative, and is {limit}")
+    left = limit
+    while left is None or left > 0:
+        request.page_size = PAGE_SIZE if left is None else min(PAGE_SIZE, left)
+        response = await connection.call(method, request)
+        for item in items(response):
+            if left is not None:
+                if not left:
+                    return
+                left -= 1
+            yield item
+        if not response.next_page_token:
+            return
+        request.page_token = response.next_page_token
+
+
+def write_filter(
+    given: dict[str, Any], known: Iterable[str], enums: dict[str, tuple[Any, str]], into: Any
+) -> None:
+    """Writes the conditions of a filter into its message. `enums`: the fields that take names of an enum, with
+    it and its prefix. Raises TypeError for an unknown condition, a single text where a list belongs and a time
+    that is none; ValueError for an unknown name and a time without a zone.
+    """
+    for name, value in given.items():
+        if name not in known:
+            raise TypeError(f"there is no condition {name!r}; there are {', '.join(sorted(known))}")
+        if value is None:
+            continue
+        if name in enums:
+            getattr(into, name).extend(enum_numbers(*enums[name], value, name))
+        elif isinstance(value, datetime):
+            getattr(into, name).FromDatetime(moment(value, name))
+        elif isinstance(value, bool) or name == "id_prefix":
+            setattr(into, name, value)
+        else:
+            getattr(into, name).extend(_several(value, name))
+
+
+def enum_numbers(kind: Any, prefix: str, names: Iterable[str], what: str) -> list[Any]:
+    """The values of an enum by their names without prefix. Raises ValueError for an unknown one."""
+    numbers = dict(kind.items())
+    # The first one is never sent.
+    known = [name.removeprefix(prefix) for name, number in numbers.items() if number]
+    found = []
+    for name in _several(names, what):
+        if name not in known:
+            raise ValueError(f"{what}: {name!r} is none of {', '.join(known)}")
+        found.append(numbers[prefix + name])
+    return found
+
+
+def _several(values: Any, name: str) -> Iterable[str]:
+    if isinstance(values, str):
+        raise TypeError(f"{name} must be a list; write [{values!r}]")
+    several: Iterable[str] = values
+    return several
