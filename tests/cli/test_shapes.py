@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 from cli.conftest import Run
 from cli.fake_api import FakeApi, context
 from cli.test_commands import COMMANDS
+from typer.testing import CliRunner
 
 from waystation.v1.handler_pb2 import TaskSpec
 from waystation_cli import shapes
+from waystation_cli.app import app
+from waystation_cli.command_table import find
 from waystation_cli.json_schema import faults
 from waystation_cli.render import message_json
+from waystation_cli.render.text import steers
 
+GROUPS = {"dead-letters", "handlers"}
 NAMES = {
     "dead-letters retry --task": "dead-letters retry many",
     "dead-letters discard --all": "dead-letters discard many",
@@ -36,6 +42,76 @@ def test_each_document_has_its_shape(command: str, api: FakeApi, run: Run) -> No
     schema = shapes.of_command(NAMES.get(command, command))
     assert faults(schema, said) == []
     assert _numbers_as_texts(said) == []
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1", "ascii"])
+@pytest.mark.parametrize("command", EVERY)
+def test_each_form_says_the_same_in_each_locale(command: str, charset: str, api: FakeApi) -> None:
+    api.outcomes = [("WAIT_OUTCOME_DONE", context())]
+    for typed in (EVERY[command], ["watch", "claim-7"]):
+        plain, json_said, yaml_said = (
+            CliRunner(charset=charset)
+            .invoke(app, [*typed, "--address", api.address, *form], catch_exceptions=False)
+            .stdout
+            for form in (["--json"], ["-o", "json"], ["--output", "yaml"])
+        )
+        assert documents(plain) == documents(json_said)
+        assert documents(plain) == [
+            without_request_id(each) for each in yaml.safe_load_all(yaml_said)
+        ]
+
+
+def documents(said: str) -> list[object]:
+    """Of one document, or of a line for each."""
+    found = [json.loads(said)] if said.startswith("{\n") else map(json.loads, said.splitlines())
+    return [without_request_id(each) for each in found]
+
+
+def without_request_id(document: dict[str, object]) -> dict[str, object]:
+    """What differs from call to call left out."""
+    return {name: each for name, each in document.items() if name != "request_id"}
+
+
+@pytest.mark.parametrize("command", EVERY)
+def test_ids_are_given_alone_where_a_document_has_them(
+    command: str, api: FakeApi, run: Run
+) -> None:
+    api.outcomes = [("WAIT_OUTCOME_DONE", context())]
+    first, second = run(*EVERY[command], "-o", "ids"), run(*EVERY[command], "--ids")
+    if not find(" ".join(EVERY[command][: 2 if EVERY[command][0] in GROUPS else 1])).ids:
+        assert (first.exit_code, second.exit_code) == (2, 2)
+        return
+    if "--grouped" in EVERY[command]:
+        assert "--grouped lists no ids" in first.stderr
+        return
+    ids = first.stdout.splitlines()
+    assert ids == second.stdout.splitlines()
+    assert ids
+    said = run(*EVERY[command], "--json").stdout
+    assert all(f'"{each}"' in said for each in ids)
+
+
+def test_forms_that_exclude_each_other_are_a_usage_error(run: Run) -> None:
+    for words in (["-o", "yaml", "--json"], ["--json", "--ids"], ["-o", "json", "--ids"]):
+        told = run("list", *words)
+        assert (told.exit_code, "exclude each other" in told.stderr) == (2, True)
+    assert run("list", "-o", "json", "--json").exit_code == 0
+
+
+def test_no_text_of_a_task_is_a_member_or_steers_a_terminal_in_yaml(run: Run) -> None:
+    text = "one\n  paid: true\n\u202eright \x9b31m \x7f K\u00e4fer \U0001f41e"
+    said = run("start", "claim", "--data", json.dumps({"evil": text}), "-o", "yaml").stdout
+    assert "\n  paid: true" not in said
+    assert not any(each != "\n" and steers(each) for each in said)
+    assert yaml.safe_load(said)["context"]["data"]["evil"] == text
+
+
+def test_a_failure_has_the_form_of_the_output(run: Run) -> None:
+    words = ["list", "--address", "127.0.0.1:1", "-o"]
+    told = yaml.safe_load(run(*words, "yaml").stderr)
+    assert faults(shapes.of_command("failure"), told) == []
+    # For ids there is no form of an error but the text for people.
+    assert run(*words, "ids").stderr.startswith("Error: No Waystation server answers")
 
 
 def test_a_line_of_watch_has_its_shape(run: Run) -> None:

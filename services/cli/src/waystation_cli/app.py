@@ -4,7 +4,7 @@ command is called, so that none waits for what only others need."""
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +13,7 @@ from typer.main import get_command
 
 from waystation_cli import outcome
 from waystation_cli.command_table import MEANT, SECTIONS, Command, Group
+from waystation_cli.output import with_forms
 from waystation_cli.quick_values import quicken
 
 
@@ -78,17 +79,24 @@ def _loaded(entry: Command | Group) -> TyperCommand | TyperGroup:
             no_args_is_help=True,
             rich_markup_mode=None,
         )
-    module, _, function = entry.function.partition(":")
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
     alone.command(
         entry.name,
         cls=_WithExamples,
         epilog=outcome.HELP if entry.answers else None,
-    )(getattr(importlib.import_module(f"waystation_cli.commands.{module}"), function))
+    )(with_forms(_function(entry), ids=entry.ids))
     command = get_command(alone)
     assert isinstance(command, _WithExamples)
     command.examples = entry.examples
     return command
+
+
+def _function(entry: Command) -> Callable[..., Any]:
+    module, _, name = entry.function.partition(":")
+    function: Callable[..., Any] = getattr(
+        importlib.import_module(f"waystation_cli.commands.{module}"), name
+    )
+    return function
 
 
 app = typer.Typer(

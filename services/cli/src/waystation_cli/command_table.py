@@ -18,6 +18,8 @@ class Command:
     summary: str
     function: str
     examples: Mapping[str, str]
+    ids: bool = False
+    """What it prints has ids, which `-o ids` prints alone."""
     answers: bool = False
     """Its exit code is an answer, which its help explains."""
 
@@ -44,6 +46,7 @@ DEAD_LETTERS = Group(
                 "How many are open, by task and reason": "waystation dead-letters list --grouped",
                 "Those of one task in the last two hours": "waystation dead-letters list --task charge --since 2h",
             },
+            ids=True,
         ),
         Command(
             "show",
@@ -53,6 +56,7 @@ DEAD_LETTERS = Group(
                 "The newest": "waystation dead-letters show @last",
                 "For a script": "waystation dead-letters show @last --json",
             },
+            ids=True,
         ),
         Command(
             "edit",
@@ -114,6 +118,7 @@ HANDLERS = Group(
                 "All": "waystation handlers list",
                 "Those of one service, for a script": "waystation handlers list --service shop --json",
             },
+            ids=True,
         ),
         Command(
             "register",
@@ -125,6 +130,7 @@ HANDLERS = Group(
                 "All tasks of a file": "waystation handlers register --service claims --host 127.0.0.1 "
                 "--port 7501 --file tasks.json",
             },
+            ids=True,
         ),
         Command(
             "unregister",
@@ -190,6 +196,7 @@ SECTIONS: Mapping[str, tuple[Command | Group, ...]] = {
                 "One, under an id of yours": "waystation start order --id order-2026-1 --data '{\"amount\": 120}'",
                 "One for each line of a file": "waystation start order --many orders.jsonl",
             },
+            ids=True,
         ),
         Command(
             "run",
@@ -200,6 +207,7 @@ SECTIONS: Mapping[str, tuple[Command | Group, ...]] = {
                 "The data from a file, half a minute at most": "waystation run order --data @order.json "
                 "--timeout 30s",
             },
+            ids=True,
             answers=True,
         ),
         Command(
@@ -222,6 +230,7 @@ SECTIONS: Mapping[str, tuple[Command | Group, ...]] = {
                 "What failed since yesterday": "waystation list --status failed --since 24h",
                 "The ids of one case": "waystation list --correlation-id case-7 -o ids",
             },
+            ids=True,
         ),
         Command(
             "show",
@@ -231,6 +240,7 @@ SECTIONS: Mapping[str, tuple[Command | Group, ...]] = {
                 "The newest": "waystation show @last",
                 "As it was after entry 2, with its data": "waystation show order-7 --at 2 --data",
             },
+            ids=True,
         ),
         Command(
             "watch",
@@ -271,6 +281,7 @@ SECTIONS: Mapping[str, tuple[Command | Group, ...]] = {
                 "All open questions": "waystation inbox",
                 "Those of one type": "waystation inbox --type refund",
             },
+            ids=True,
         ),
         Command(
             "input",
@@ -280,6 +291,7 @@ SECTIONS: Mapping[str, tuple[Command | Group, ...]] = {
                 "An answer with its author": "waystation input refund-1 --data '{\"approved\": true}' --by ada",
                 "From a file": "waystation input refund-2 --data @answer.json",
             },
+            ids=True,
         ),
         Command(
             "publish",
@@ -289,6 +301,7 @@ SECTIONS: Mapping[str, tuple[Command | Group, ...]] = {
                 "At once": "waystation publish refund-7 refund.amended --data '{\"amount\": 90}'",
                 "In ten minutes": "waystation publish refund-7 refund.reminded --delay 10m",
             },
+            ids=True,
         ),
         Command(
             "cancel",
@@ -299,6 +312,7 @@ SECTIONS: Mapping[str, tuple[Command | Group, ...]] = {
                 "The newest open refund": "waystation cancel "
                 "$(waystation list --type refund --status waiting_for_input --limit 1 -o ids)",
             },
+            ids=True,
         ),
         Command(
             "fork",
@@ -308,6 +322,7 @@ SECTIONS: Mapping[str, tuple[Command | Group, ...]] = {
                 "With other data": "waystation fork order-7 --at 2 --set /amount=100",
                 "Under an id of yours": "waystation fork order-7 --at 2 --id order-7-again",
             },
+            ids=True,
         ),
         Command(
             "replay",

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from waystation_cli.failures import CommandFailed, explain_rpc_error
-from waystation_cli.render.message_json import json_text
+from waystation_cli.render.documents import error_text
 from waystation_cli.render.text import plain, quoted
 
 DEFAULT_ADDRESS = "127.0.0.1:7400"
@@ -41,10 +41,6 @@ Address = Annotated[
         metavar="HOST:PORT",
         help="Address of the API.",
     ),
-]
-
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document instead of text for people.")
 ]
 
 
@@ -147,8 +143,9 @@ def _report(failure: CommandFailed, as_json: bool) -> None:
             "hint": failure.hint,
             "metadata": dict(failure.metadata),
         }
-        print(json_text({"error": error}), file=sys.stderr)
-        return
+        if told := error_text({"error": error}):
+            print(told, end="", file=sys.stderr)
+            return
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     console.print("Error:", style="bold red", end=" ")
     console.print(quoted(failure.message), markup=False)

@@ -10,7 +10,7 @@ import typer
 
 from waystation_cli import arguments
 from waystation_cli.json_schema import faults, properties_of, required_of, types_of
-from waystation_cli.render.message_json import json_text
+from waystation_cli.render.documents import json_text
 from waystation_cli.render.text import plain
 
 

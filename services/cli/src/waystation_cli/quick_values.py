@@ -39,8 +39,9 @@ def quicken(parameters: Iterable[Any]) -> None:
             quick = _Quick(read)
             parameter.get_runtime_param = lambda quick=quick: quick
             parameter.metavar = parameter.metavar or _placeholder(described)
-            # An argument would have its type in words of Python behind its name.
-            parameter.display_type_rich = lambda ctx: None
+            if parameter.param_type_name == "argument":
+                # It would have its type in words of Python behind its name.
+                parameter.display_type_rich = lambda ctx: None
 
 
 def _placeholder(described: Any) -> str | None:

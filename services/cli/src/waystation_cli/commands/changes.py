@@ -28,11 +28,11 @@ from waystation_cli.connection import (
     DEFAULT_ADDRESS,
     Address,
     Api,
-    AsJson,
     connected,
     new_request_id,
 )
 from waystation_cli.consent import asking
+from waystation_cli.output import AsJson
 from waystation_cli.render import message_json, outcomes
 
 

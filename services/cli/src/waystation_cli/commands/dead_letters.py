@@ -22,18 +22,18 @@ from waystation.v1.dead_letter_service_pb2 import (
 from waystation_cli import arguments, completion, ids
 from waystation_cli.arguments import JSON_HELP, Utc
 from waystation_cli.commands.bulk_letters import Bulk
-from waystation_cli.commands.pages import Form, Limit, Output, Whole, form_of, gather
+from waystation_cli.commands.pages import Limit, Whole, gather
 from waystation_cli.connection import (
     CALL_SECONDS,
     DEFAULT_ADDRESS,
     Address,
     Api,
-    AsJson,
     connected,
     new_request_id,
 )
+from waystation_cli.output import AsJson, Form, form
 from waystation_cli.render import dead_letters as dead_letters_view
-from waystation_cli.render import message_json
+from waystation_cli.render import documents, message_json
 
 Done = TypeVar("Done", RetryDeadLetterResponse, DiscardDeadLetterResponse)
 
@@ -120,7 +120,6 @@ def list_dead_letters(
     ] = False,
     limit: Limit = 50,
     whole: Whole = False,
-    output: Output = Form.TEXT,
     utc: Utc = False,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
@@ -130,8 +129,7 @@ def list_dead_letters(
     chosen.MergeFrom(
         DeadLetterFilter(states=[f"DEAD_LETTER_STATE_{each.name}" for each in state or []])
     )
-    as_json = (output := form_of(output, as_json)) is Form.JSON
-    if grouped and output is Form.IDS:
+    if grouped and form() is Form.IDS:
         raise typer.BadParameter("--grouped lists no ids")
     with connected(address, as_json) as api:
         if grouped:
@@ -151,10 +149,7 @@ def list_dead_letters(
             lambda page: page.dead_letters,
             None if whole else limit,
         )
-    if output is Form.IDS:
-        for each in letters:
-            typer.echo(each.dead_letter_id)
-    elif as_json:
+    if as_json:
         message_json.print_items(letters, more)
     else:
         dead_letters_view.print_dead_letters(letters, more)
@@ -265,7 +260,7 @@ def _many(bulk: Bulk, dry_run: bool) -> None:
         done = bulk.carry_out(api, counted)
     left = counted.count - counted.retryable if bulk.verb == "retry" else 0
     if bulk.as_json:
-        message_json.print_document({"done": done, "left": left, "request_id": bulk.request_id})
+        documents.print_document({"done": done, "left": left, "request_id": bulk.request_id})
     elif bulk.verb == "retry":
         dead_letters_view.print_many_retried(done, left)
     else:

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from waystation_cli.connection import AsJson, reporting_failures
+from waystation_cli.connection import reporting_failures
 from waystation_cli.failures import CommandFailed
 from waystation_cli.outcome import BAD_SETTINGS
+from waystation_cli.output import AsJson
 from waystation_cli.render import engine
 
 

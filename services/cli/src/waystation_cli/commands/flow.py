@@ -11,10 +11,11 @@ from waystation.v1.flow_pb2 import FLOW_SEVERITY_ERROR
 from waystation.v1.system_service_pb2 import GetFlowRequest, GetFlowResponse
 from waystation_cli import arguments
 from waystation_cli.arguments import Utc
-from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, AsJson, connected
+from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, connected
 from waystation_cli.failures import CommandFailed
 from waystation_cli.outcome import NO
-from waystation_cli.render import findings, message_json
+from waystation_cli.output import AsJson
+from waystation_cli.render import documents, findings, message_json
 from waystation_cli.render import graph as pictures
 
 
@@ -58,7 +59,7 @@ def lint(
     if as_json:
         told = message_json.as_dict(response)
         del told["flows"]
-        message_json.print_document(told)
+        documents.print_document(told)
     else:
         findings.print_findings(response)
     if any(finding.severity == FLOW_SEVERITY_ERROR for finding in response.findings):

@@ -18,16 +18,16 @@ from waystation.v1.handler_registry_service_pb2 import (
     UnregisterHandlerResponse,
 )
 from waystation_cli import arguments, completion, ids
-from waystation_cli.commands.pages import Form, Limit, Output, Whole, form_of, gather
+from waystation_cli.commands.pages import Limit, Whole, gather
 from waystation_cli.connection import (
     CALL_SECONDS,
     DEFAULT_ADDRESS,
     Address,
-    AsJson,
     connected,
     new_request_id,
 )
 from waystation_cli.consent import require_yes
+from waystation_cli.output import AsJson
 from waystation_cli.render import endpoints, message_json
 
 # Each workflow with an open delivery takes a transaction.
@@ -38,12 +38,10 @@ def list_handlers(
     service: Annotated[str | None, typer.Option(help="Only this service.")] = None,
     limit: Limit = 1000,
     whole: Whole = False,
-    output: Output = Form.TEXT,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
     """List the endpoints, their state and their tasks."""
-    as_json = (output := form_of(output, as_json)) is Form.JSON
     with connected(address, as_json) as api:
         handlers, more = gather(
             lambda page_size, page_token: api.handlers.ListHandlers(
@@ -58,10 +56,7 @@ def list_handlers(
             lambda page: page.handlers,
             None if whole else limit,
         )
-    if output is Form.IDS:
-        for each in handlers:
-            typer.echo(each.handler_id)
-    elif as_json:
+    if as_json:
         message_json.print_items(handlers, more)
     else:
         endpoints.print_handlers(handlers, more)

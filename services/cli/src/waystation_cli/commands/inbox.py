@@ -11,8 +11,9 @@ from waystation.v1.workflow_pb2 import WorkflowFilter
 from waystation_cli import completion
 from waystation_cli.arguments import Utc
 from waystation_cli.commands.pages import Limit, Whole, gather_workflows
-from waystation_cli.connection import DEFAULT_ADDRESS, Address, AsJson, connected
-from waystation_cli.render import message_json, questions
+from waystation_cli.connection import DEFAULT_ADDRESS, Address, connected
+from waystation_cli.output import AsJson
+from waystation_cli.render import documents, questions
 
 
 def inbox(
@@ -41,6 +42,6 @@ def inbox(
         workflows, more = gather_workflows(api, chosen, None if whole else limit)
     asked = questions.of_workflows(workflows)
     if as_json:
-        message_json.print_document({"items": questions.as_documents(asked), "more": more})
+        documents.print_document({"items": questions.as_documents(asked), "more": more})
     else:
         questions.print_questions(asked, more)

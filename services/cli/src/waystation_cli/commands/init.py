@@ -12,8 +12,9 @@ from typing import Annotated
 
 import typer
 
-from waystation_cli.connection import AsJson, reporting_failures
+from waystation_cli.connection import reporting_failures
 from waystation_cli.failures import CommandFailed
+from waystation_cli.output import AsJson
 from waystation_cli.render import first_service
 
 FILES = ("service.py", "test_service.py", "pytest.ini", "README.md")

@@ -37,7 +37,7 @@ from waystation_cli.interrupts import ctrl_c
 from waystation_cli.keyboard import keys
 from waystation_cli.outcome import INTERRUPTED
 from waystation_cli.rates import Rates
-from waystation_cli.render import live, message_json, outcomes
+from waystation_cli.render import documents, live, message_json, outcomes
 from waystation_cli.render.text import stdout
 from waystation_cli.wait_outcome import exit_code
 
@@ -204,7 +204,7 @@ def top(
 def _one_look(api: Api, address: str, as_json: bool) -> None:
     status, handlers, letters = _look(api)
     if as_json:
-        message_json.print_document(
+        documents.print_document(
             {
                 "status": message_json.as_dict(status),
                 "handlers": [message_json.as_dict(each) for each in handlers],

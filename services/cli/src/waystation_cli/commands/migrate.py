@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 import typer
 
 from waystation_cli import arguments
-from waystation_cli.connection import AsJson, reporting_failures
+from waystation_cli.connection import reporting_failures
 from waystation_cli.failures import CommandFailed
 from waystation_cli.outcome import BAD_SETTINGS
-from waystation_cli.render import message_json, schema
+from waystation_cli.output import AsJson
+from waystation_cli.render import documents, schema
 
 _PAUSE_SECONDS = 0.5
 
@@ -47,7 +48,7 @@ def migrate(
     with reporting_failures(as_json):
         before, after = asyncio.run(_migrate(database_url, seconds))
     if as_json:
-        message_json.print_document({"version_before": before, "version": after})
+        documents.print_document({"version_before": before, "version": after})
     else:
         schema.print_migrated(before, after)
 

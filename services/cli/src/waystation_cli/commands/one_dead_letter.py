@@ -23,7 +23,6 @@ from waystation_cli.connection import (
     DEFAULT_ADDRESS,
     Address,
     Api,
-    AsJson,
     connected,
     new_request_id,
 )
@@ -31,6 +30,7 @@ from waystation_cli.consent import require_yes
 from waystation_cli.editor import discard, edited
 from waystation_cli.failures import CommandFailed, explain_rpc_error
 from waystation_cli.outcome import NO
+from waystation_cli.output import AsJson
 from waystation_cli.render import dead_letters as dead_letters_view
 from waystation_cli.render import differences, message_json, names
 from waystation_domain.differences import differences as differences_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -16,27 +15,6 @@ from waystation_cli.connection import CALL_SECONDS, Api
 _LARGEST_PAGE = 1000
 
 Limit = Annotated[int, typer.Option(min=1, help="Maximum number of items.")]
-
-
-class Form(enum.StrEnum):
-    """In which a list is printed."""
-
-    TEXT = "text"
-    JSON = "json"
-    IDS = "ids"
-
-
-Output = Annotated[
-    Form,
-    typer.Option("--output", "-o", help="json is --json; ids: one id on each line."),
-]
-
-
-def form_of(output: Form, as_json: bool) -> Form:
-    """What -o and --json ask for together."""
-    if as_json and output is Form.IDS:
-        raise typer.BadParameter("-o ids and --json exclude each other")
-    return Form.JSON if as_json else output
 
 
 Whole = Annotated[bool, typer.Option("--all", help="All items, without a limit.")]

@@ -28,12 +28,12 @@ from waystation_cli.connection import (
     DEFAULT_ADDRESS,
     Address,
     Api,
-    AsJson,
     connected,
     new_request_id,
 )
 from waystation_cli.outcome import DONE, NO
-from waystation_cli.render import differences, message_json, outcomes, replays
+from waystation_cli.output import AsJson
+from waystation_cli.render import differences, documents, message_json, outcomes, replays
 
 # The most that the server takes for one portion.
 _MOST_SECONDS = 600.0
@@ -70,7 +70,7 @@ def diff(
         after = _as_it_was(api, workflow_instance_id, second or 0)
     found = differences.of_contexts(before, after)
     if as_json:
-        message_json.print_document(differences.as_document(found))
+        documents.print_document(differences.as_document(found))
     else:
         differences.print_contexts(before, after, found)
     raise typer.Exit(NO if any(found.values()) else DONE)

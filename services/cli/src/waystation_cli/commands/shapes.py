@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from waystation_cli import shapes
-from waystation_cli.render import message_json
+from waystation_cli.render import documents
 
 
 def schema(
@@ -29,7 +29,7 @@ def schema(
         return
     name = " ".join(command)
     try:
-        message_json.print_document(shapes.of_command(name))
+        documents.print_document(shapes.of_command(name))
     except KeyError as error:
         raise typer.BadParameter(
             f"{name!r} prints no document; `waystation schema` lists those that do"

@@ -15,7 +15,7 @@ import typer
 from waystation_cli import arguments
 from waystation_cli.connection import new_request_id, reporting_failures
 from waystation_cli.failures import CommandFailed, unreachable
-from waystation_cli.render import message_json
+from waystation_cli.render import documents
 from waystation_cli.render.text import plain
 from waystation_worker import Client, NewWorkflow, StartResult, Unavailable, WaystationError
 
@@ -143,6 +143,6 @@ class _Starts:
 
     def _tell(self, line: str, told: dict[str, Any]) -> None:
         if self._as_json:
-            message_json.print_one_line(told)
+            documents.print_one_of_many(told)
         else:
             print(line, flush=True)

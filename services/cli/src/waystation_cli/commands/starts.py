@@ -24,12 +24,12 @@ from waystation_cli.connection import (
     DEFAULT_ADDRESS,
     Address,
     Api,
-    AsJson,
     connected,
     new_request_id,
 )
 from waystation_cli.interrupts import ctrl_c
 from waystation_cli.outcome import INTERRUPTED
+from waystation_cli.output import AsJson
 from waystation_cli.render import message_json, outcomes
 from waystation_cli.wait_outcome import exit_code
 

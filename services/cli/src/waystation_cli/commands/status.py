@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from waystation.v1.system_service_pb2 import GetSystemStatusRequest, GetSystemStatusResponse
 from waystation_cli.arguments import Utc
-from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, AsJson, connected
+from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, connected
+from waystation_cli.output import AsJson
 from waystation_cli.render import message_json, overview
 
 

@@ -10,8 +10,9 @@ import typer
 from waystation.v1.workflow_pb2 import WorkflowFilter
 from waystation_cli import arguments, completion
 from waystation_cli.arguments import Utc
-from waystation_cli.commands.pages import Form, Limit, Output, Whole, form_of, gather_workflows
-from waystation_cli.connection import DEFAULT_ADDRESS, Address, AsJson, connected
+from waystation_cli.commands.pages import Limit, Whole, gather_workflows
+from waystation_cli.connection import DEFAULT_ADDRESS, Address, connected
+from waystation_cli.output import AsJson
 from waystation_cli.render import message_json, overview
 
 
@@ -59,7 +60,6 @@ def list_workflows(
     ] = None,
     limit: Limit = 50,
     whole: Whole = False,
-    output: Output = Form.TEXT,
     utc: Utc = False,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
@@ -75,13 +75,9 @@ def list_workflows(
     )
     if idle is not None:
         chosen.idle = idle
-    as_json = (output := form_of(output, as_json)) is Form.JSON
     with connected(address, as_json) as api:
         workflows, more = gather_workflows(api, chosen, None if whole else limit)
-    if output is Form.IDS:
-        for each in workflows:
-            typer.echo(each.workflow_instance_id)
-    elif as_json:
+    if as_json:
         message_json.print_items(workflows, more)
     else:
         overview.print_workflows(workflows, more, all_meant=chosen == WorkflowFilter())

@@ -23,8 +23,9 @@ from waystation_cli.arguments import LARGEST_INT32, Utc, WorkflowId
 from waystation_cli.commands.pages import (
     gather,
 )
-from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, AsJson, connected
-from waystation_cli.render import explanation, message_json, workflow
+from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, connected
+from waystation_cli.output import AsJson
+from waystation_cli.render import documents, explanation, message_json, workflow
 
 
 def show(
@@ -94,7 +95,7 @@ def show(
             lambda page: page.dead_letters,
         )
     if as_json:
-        message_json.print_document(
+        documents.print_document(
             {
                 "context": message_json.as_dict(got.context),
                 "history": [message_json.as_dict(entry) for entry in history],

@@ -9,7 +9,8 @@ from rich.text import Text
 
 from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation_cli.render import names
-from waystation_cli.render.message_json import as_dict, json_text
+from waystation_cli.render.documents import json_text
+from waystation_cli.render.message_json import as_dict
 from waystation_cli.render.text import plain, stdout
 from waystation_domain.differences import ABSENT, Difference, differences
 

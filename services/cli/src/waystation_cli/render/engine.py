@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from waystation_cli.connection import DEFAULT_ADDRESS
-from waystation_cli.render.message_json import print_document
+from waystation_cli.render.documents import print_document
 from waystation_cli.render.text import plain, stdout
 
 

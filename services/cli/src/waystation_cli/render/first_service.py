@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from waystation_cli.render.message_json import print_document
+from waystation_cli.render.documents import print_document
 from waystation_cli.render.text import plain, stdout
 
 

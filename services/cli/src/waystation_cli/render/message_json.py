@@ -1,4 +1,4 @@
-"""JSON for scripts: one document on standard output. `waystation schema` tells the shape of each.
+"""Messages as documents for scripts, one on standard output. `waystation schema` tells the shape of each.
 
 Field names are those of the contract (snake_case). Every number is a number, spans too: seconds.
 Values of enums have no prefix, as in tables and on the command line: FAILED. Times are RFC 3339 in UTC.
@@ -8,9 +8,6 @@ messages and `optional` fields are absent.
 
 from __future__ import annotations
 
-import codecs
-import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -20,8 +17,7 @@ from google.protobuf.struct_pb2 import Value
 from rich.highlighter import JSONHighlighter
 from rich.text import Text
 
-from waystation_cli.render import names
-from waystation_cli.render.text import steers
+from waystation_cli.render import documents, names
 from waystation_domain.limits import LARGEST_INTEGER
 
 _NANOSECONDS = 1_000_000_000
@@ -46,12 +42,12 @@ def as_value(message: Value) -> Any:
 
 def print_message(message: Message) -> None:
     """Prints one message."""
-    print_document(as_dict(message))
+    documents.print_document(as_dict(message))
 
 
 def print_items(messages: Iterable[Message], more: bool) -> None:
     """Prints a list, and whether there is more of it than was asked for."""
-    print_document({"items": [as_dict(message) for message in messages], "more": more})
+    documents.print_document({"items": [as_dict(message) for message in messages], "more": more})
 
 
 def print_each(answers: Sequence[Message]) -> None:
@@ -63,37 +59,13 @@ def print_each(answers: Sequence[Message]) -> None:
 
 
 def print_line(message: Message) -> None:
-    """Prints one message as one line, at once: what reads a stream must not wait for more."""
-    print_one_line(as_dict(message))
-
-
-def print_one_line(document: Any) -> None:
-    """The same of what json can print."""
-    print(json_text(document), flush=True)
-
-
-def print_document(document: Any) -> None:
-    """Prints what json can print."""
-    print(json_text(document, indent=2))
-
-
-def json_text(document: Any, *, indent: int | None = None, sort_keys: bool = False) -> str:
-    """As JSON that means the same in every locale, with escapes for what might not be written and for
-    what could steer a terminal."""
-    try:
-        in_utf8 = codecs.lookup(sys.stdout.encoding or "").name == "utf-8"
-    except LookupError:
-        in_utf8 = False
-    text = json.dumps(document, ensure_ascii=not in_utf8, indent=indent, sort_keys=sort_keys)
-    # Only strings can hold such a character: json writes none itself but line ends.
-    return "".join(
-        json.dumps(each)[1:-1] if each != "\n" and steers(each) else each for each in text
-    )
+    """Prints one message of a stream, at once."""
+    documents.print_one_of_many(as_dict(message))
 
 
 def pretty(document: Any) -> Text:
     """The same for people, in colours."""
-    return JSONHighlighter()(Text(json_text(document, indent=2, sort_keys=True)))
+    return JSONHighlighter()(Text(documents.json_text(document, indent=2, sort_keys=True)))
 
 
 def _member(field: Any, value: Any) -> Any:
