@@ -10,7 +10,16 @@ from pathlib import Path
 
 from localservers import given_servers
 from localservers.given_servers import GivenServers
-from scale import backlogs, handlers, neighbours, overload, readers, report
+from scale import (
+    backlogs,
+    handlers,
+    hot_instance,
+    neighbours,
+    overload,
+    readers,
+    report,
+    slow_calls,
+)
 from scale.clients import rate_of_normal_work
 from scale.report import Row
 from scale.system import System
@@ -27,6 +36,8 @@ CASES: dict[str, tuple[Case, int]] = {
     "watchers": (readers.watchers, 2_000),
     "overload": (overload.overload, 20_000),
     "neighbours": (neighbours.neighbours, 64),
+    "slow-calls": (slow_calls.slow_calls, 10_000),
+    "hot-instance": (hot_instance.hot_instance, 8_000),
 }
 """With how many of its things each is at full size."""
 BREAKS_SERVERS = {"lost", "overload"}

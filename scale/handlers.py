@@ -4,6 +4,7 @@ reject what it gets, `SCALE_SLOW=1` has the one of the overload take its time.""
 import asyncio
 import os
 import random
+from collections import Counter
 
 import uvloop
 
@@ -13,13 +14,17 @@ NOW, PARKED, LOST, DELAYED, LETTERS, BIG = (
     f"scale-{name}" for name in ("now", "parked", "lost", "delayed", "letters", "big")
 )
 SLOW, FLOOD, QUIET = (f"scale-{name}" for name in ("slow", "flood", "quiet"))
+CALLS, HOT, JOIN, COUNTED = (f"scale-{name}" for name in ("calls", "hot", "join", "counted"))
 DUE = "scale.due"
 NOTED = "scale.noted"
+PART = "scale.part"
 NOTE_BYTES = 2_000
 SLOW_SECONDS = 0.2
 HELD_SECONDS = 0.25
 """On average. With the places below the flood gets a hundred or so each second: less than the machine could do,
 so that places are what it takes from others."""
+
+calls: Counter[str] = Counter()
 
 service = HandlerService("scale", version="1.0.0")
 
@@ -78,6 +83,52 @@ async def share(ctx: TaskContext) -> None:
         # Not all for as long: they would fall into step, and free their places all at once.
         await asyncio.sleep(random.uniform(0, 2 * HELD_SECONDS))
     ctx.complete()
+
+
+@service.task(
+    events=["workflow.started"], workflow_types=[CALLS], max_in_flight=100_000, timeout=600
+)
+async def ask(ctx: TaskContext) -> None:
+    """The end, after the seconds that somebody slow takes to answer."""
+    await asyncio.sleep(ctx.event.payload["seconds"])
+    ctx.complete()
+
+
+@service.task(events=["workflow.started"], workflow_types=[HOT, JOIN], max_in_flight=10_000)
+async def raise_parts(ctx: TaskContext) -> None:
+    """So many events at once."""
+    for number in range(ctx.event.payload["parallel"]):
+        ctx.emit(PART, {"n": number})
+
+
+@service.task(events=[PART], workflow_types=[HOT], max_in_flight=10_000)
+async def tally(ctx: TaskContext) -> None:
+    """What all may do at once: one more in a count, one in a set, and a path of its own beside the others'. The
+    next event of its line follows."""
+    payload = ctx.event.payload
+    place = f"line-{payload['n'] % ctx.data['parallel']}"
+    ctx.data.increment("count")
+    ctx.data.add_to_set("lines", place)
+    ctx.data[place] = payload["n"]
+    following = payload["n"] + ctx.data["parallel"]
+    if following < ctx.data["parts"]:
+        ctx.emit(PART, {"n": following})
+
+
+@service.task(events=[PART], workflow_types=[JOIN], max_in_flight=10_000)
+async def join(ctx: TaskContext) -> None:
+    """A naive join: each looks at what all others left, so one of all that run at once can commit."""
+    calls[JOIN] += 1
+    parts = ctx.data.setdefault("done", {})
+    parts[str(ctx.event.payload["n"])] = True
+    if len(parts) == ctx.data["parallel"]:
+        ctx.complete()
+
+
+@service.task(events=["workflow.started"], workflow_types=[COUNTED])
+async def count(ctx: TaskContext) -> None:
+    """How often this process was called for joins: calls whose results lost leave no trace elsewhere."""
+    ctx.complete({"calls": calls[JOIN]})
 
 
 if __name__ == "__main__":

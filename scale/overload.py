@@ -6,10 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
@@ -18,6 +15,7 @@ from localservers.behaviours import Delay, Pass
 from localservers.proxy import TcpProxy
 from scale import handlers
 from scale.clients import Api, api
+from scale.memory import watched
 from scale.report import Row
 from scale.system import System
 
@@ -58,7 +56,7 @@ async def overload(system: System, number: int, normal: float) -> list[Row]:
             WAYSTATION_DATABASE_URL=database,
             WAYSTATION_MAX_BACKLOG=str(number),
         )
-        async with _watched(system) as memory:
+        async with watched(system.engine()) as memory:
             loops = [asyncio.ensure_future(_start_on(one, load)) for _ in range(CLIENTS)]
             began = time.monotonic()
             with contextlib.suppress(TimeoutError):
@@ -152,31 +150,6 @@ def _told(error: grpc.aio.AioRpcError) -> tuple[str, bool]:
         detail.Unpack(info)
         says_when = says_when or detail.Unpack(retry)
     return info.reason or error.code().name, says_when
-
-
-@asynccontextmanager
-async def _watched(system: System) -> AsyncIterator[dict[str, list[float]]]:
-    """Resident megabytes of API and router, looked at twice a second."""
-    seen: dict[str, list[float]] = {name: [] for name in system.engine()}
-
-    async def look() -> None:
-        while True:
-            for name, pid in system.engine().items():
-                seen[name].append(_resident(pid))
-            await asyncio.sleep(0.5)
-
-    looking = asyncio.ensure_future(look())
-    yield seen
-    looking.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await looking
-
-
-def _resident(pid: int) -> float:
-    """Megabytes of memory that the process has now."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
-    return int(line.split()[1]) / 1024
 
 
 async def _drained(system: System, within: float) -> int:

@@ -98,6 +98,22 @@ class System(Together):
         if wait:
             self._handlers.wait_ready(lambda: self._registered("scale"), timeout=READY_SECONDS)
 
+    def start_more(self, module: str, service: str, number: int = 1) -> None:
+        """Starts so many more processes of handlers, and waits until the service is registered with all of its
+        processes."""
+        wanted = self._processes_of(service) + number
+        for _ in range(number):
+            self._child(
+                "more-handlers",
+                [sys.executable, "-m", module],
+                PYTHONPATH=os.pathsep.join(sys.path),
+            )
+        wait_until(
+            lambda: self._processes_of(service) >= wanted,
+            timeout=READY_SECONDS,
+            what=f"{wanted} processes of {service}",
+        )
+
     def start_flood(self, workflow_type: str, clients: int) -> ChildProcess:
         """Clients that start one workflow of a type after the other, in a process of their own."""
         return self._child(
@@ -129,10 +145,13 @@ class System(Together):
                 connection.execute(statement, parameters)  # type: ignore[call-overload]
 
     def _registered(self, service: str) -> bool:
+        return self._processes_of(service) > 0
+
+    def _processes_of(self, service: str) -> int:
         with grpc.insecure_channel(self.address) as channel:
             stub = handler_registry_service_pb2_grpc.HandlerRegistryServiceStub(channel)
             request = handler_registry_service_pb2.ListHandlersRequest(service_name=service)
-            return bool(stub.ListHandlers(request, timeout=10).handlers)
+            return len(stub.ListHandlers(request, timeout=10).handlers)
 
     def _child(self, name: str, argv: list[str | Path], **more: str) -> ChildProcess:
         return self._exits.enter_context(

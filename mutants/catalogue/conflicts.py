@@ -174,8 +174,42 @@ MUTANTS = (
         ),
         killers=(
             "tests/router/test_deliveries.py::test_a_delivery_that_lost_three_times_has_the_turn",
+        ),
+    ),
+    Mutant(
+        "losers_are_called_again_together",
+        "Of the deliveries that lost a conflict, those that would lose against each other go one after the other",
+        "router/contests.py",
+        (
+            (
+                "            if any(one.conflicts_with(other) for other in contest.ahead):",
+                "            if False:",
+            ),
+        ),
+        killers=(
             "tests/router/test_turns.py::test_a_delivery_that_many_contend_with_is_called_so_often_and_no_more",
         ),
+    ),
+    Mutant(
+        "losers_wait_though_nothing_is_between_them",
+        "Deliveries that lost a conflict and do not touch each other are called again together",
+        "router/contests.py",
+        (
+            (
+                "        return conflicts(self.reads, self.writes, other.writes)",
+                "        return True",
+            ),
+        ),
+        killers=(
+            "tests/router/test_contests.py::test_those_that_do_not_touch_each_other_are_called_again_together",
+        ),
+    ),
+    Mutant(
+        "one_that_hangs_keeps_those_behind_it",
+        "Nobody waits for long for one that is ahead and hangs",
+        "router/contests.py",
+        (("            contest.ahead = []\n", ""),),
+        killers=("tests/router/test_contests.py::test_nobody_waits_for_long_for_one_that_hangs",),
     ),
     Mutant(
         "what_waits_for_a_turn_asks_all_the_time",

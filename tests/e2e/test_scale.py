@@ -12,7 +12,7 @@ from support.system import ROOT
 pytestmark = pytest.mark.timeout(600)
 
 
-@pytest.mark.parametrize("case", ["parked", "watchers"])
+@pytest.mark.parametrize("case", ["parked", "watchers", "slow-calls", "hot-instance"])
 def test_a_case_strains_the_system_and_writes_its_rows(
     tmp_path: Path, case: str, empty_database_url: str, amqp_url: str
 ) -> None:
@@ -40,6 +40,13 @@ def test_a_case_strains_the_system_and_writes_its_rows(
         # Within the minute that the case looks on.
         assert figures["until the first of 200 is handled"] < 60
         assert figures["handled a second after that"] > 0
+    elif case == "slow-calls":
+        assert figures["calls that one router held at once"] >= 200
+        assert figures["not completed in the end"] == figures["calls that were made again"] == 0
+    elif case == "hot-instance":
+        assert figures["results that took no effect"] == 0
+        # Once to lose and once to win; three and more where all that lost are called again together.
+        assert figures["calls for each delivery of a naive join"] < 2.5
     else:
         assert figures["200 at once on 1 connections that failed"] == 0
     assert all(row["what"] in done.stdout for row in rows)

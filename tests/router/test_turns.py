@@ -55,6 +55,8 @@ async def test_a_delivery_that_many_contend_with_is_called_so_often_and_no_more(
     ], "no update was lost"
     times = Counter(made.place for made in whole.endpoints.calls)
     assert max(times.values()) <= CONFLICTS_BEFORE_TURN + 1
+    # Once to lose, but for the first one, and once to win; some more where not all came in hand at once.
+    assert sum(times.values()) <= 2.25 * NUMBER
     assert await whole.engine.rows("SELECT turn_holder FROM workflow_instances") == [(None,)]
 
 

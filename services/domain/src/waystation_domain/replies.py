@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from waystation_domain import groups, lifecycle, limits, reserved, storable, units
-from waystation_domain.conflicts import STATUS_WRITE, conflicts
+from waystation_domain.conflicts import STATUS_WRITE, Write, conflicts
 from waystation_domain.details import WaitsOpened
 from waystation_domain.draft import Draft
 from waystation_domain.errors import ContextTooLarge, ResponseInvalid
@@ -50,16 +50,23 @@ def obstacle(draft: Draft, event: Event, result: CallResult, reply: Reply) -> Ve
     since = draft.writes_since(result.base_version)
     if not since:
         return None
-    reads = reply.reads if reply.reads is not None else result.task.reads
     try:
-        operations = operations_of(reply.change, instance.data)
+        reads, writes = places_of(result, reply, instance.data)
     except ContextTooLarge:
         # It is refused when it is applied.
         return None
-    writes = [write_of(operation) for operation in operations]
+    return Verdict.CONFLICT if conflicts(reads, writes, since) else None
+
+
+def places_of(
+    result: CallResult, reply: Reply, data: JsonObject
+) -> tuple[Sequence[str] | None, Sequence[Write]]:
+    """The places that the reply read (None: everything), and its writes to these data. Raises ContextTooLarge."""
+    reads = reply.reads if reply.reads is not None else result.task.reads
+    writes = [write_of(operation) for operation in operations_of(reply.change, data)]
     if reply.statuses:
         writes.append(STATUS_WRITE)
-    return Verdict.CONFLICT if conflicts(reads, writes, since) else None
+    return reads, writes
 
 
 def succeed(draft: Draft, event: Event, result: CallResult, reply: Reply) -> None:

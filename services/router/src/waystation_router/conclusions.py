@@ -1,5 +1,5 @@
-"""What follows a commit in this router: updates its copies, closes finished events, calls again what lost a
-conflict, submits again what arrived meanwhile, and checks the turns."""
+"""What follows a commit in this router: updates its copies, closes finished events, submits again what arrived
+meanwhile, has what lost a conflict called again, and checks the turns."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from waystation_domain.model import DeliveryState
 from waystation_domain.outcomes import Verdict
 from waystation_domain.results import CONFLICTS_BEFORE_TURN
 from waystation_domain.task_spec import TaskSpec
+from waystation_router.contests import Contests
 from waystation_router.delivery_log import DeliveryLog
 from waystation_router.ledger import UNKNOWN, DeliveryCall, Handling, Ledger
 from waystation_router.portions import Portion, Touched
@@ -40,6 +41,7 @@ class Conclusions:
         self._on_parked = on_parked
         self._in_doubt = in_doubt
         self._turns = Turns(submit)
+        self._contests = Contests(call_again)
         self._log = DeliveryLog()
         self.results = 0
 
@@ -54,7 +56,15 @@ class Conclusions:
             for touched in portion.touched or ():
                 self._conclude(touched, revision)
             refused = any(touched.must_wait for touched in portion.touched or ())
-            self._turns.look(portion.state, refused=refused)
+            self._look_who_is_next(portion, refused)
+
+    def _look_who_is_next(self, portion: Portion, refused: bool) -> None:
+        if self._turns.are_wanted(portion.state):
+            # Who is called before the turn is over only loses again.
+            for loser in self._contests.leave(portion.state):
+                self._turns.lost(*loser)
+        self._turns.look(portion.state, refused=refused)
+        self._contests.look(portion.state)
 
     def _take_over(self, portion: Portion) -> None:
         """Replaces the copy of the instance by the state after the commit."""
@@ -129,14 +139,14 @@ class Conclusions:
             self._turns.result_waits(handling)
         elif verdict is Verdict.CONFLICT:
             call.conflicts += 1
-            call.result = None
             log.debug("conflict", event_id=handling.event_id, task_id=call.task.task_id)
             if call.conflicts < CONFLICTS_BEFORE_TURN and not self._turns.are_wanted(
                 handling.state
             ):
-                self._call_again(handling, call)
+                self._contests.lost(handling, call)
             else:
                 self._turns.lost(handling, call)
+            call.result = None
         else:
             self.results += 1
             del handling.calls[call.task.task_id]
