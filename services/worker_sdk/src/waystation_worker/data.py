@@ -21,19 +21,15 @@ it through `ctx.data`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, MutableSequence
 from typing import Any, overload
 
+from waystation_worker.commuting_changes import MISSING, CommutingChanges, kind_of
 from waystation_worker.tracked_changes import Notes, View
 from waystation_worker.values import (
     Json,
-    as_number,
-    canonical,
     check_member,
-    equal,
     escape,
-    parse_pointer,
     plain,
 )
 
@@ -53,7 +49,7 @@ class Recorder(Notes):
         self.root._read_whole()
 
 
-class DataObject(View, MutableMapping[str, Any]):
+class DataObject(CommutingChanges, MutableMapping[str, Any]):
     """A JSON object of the context's data. Use it as a dict.
 
     Additional methods: `to_dict`, and `increment`, `append`, `add_to_set`, `maximum`, which commute
@@ -87,13 +83,13 @@ class DataObject(View, MutableMapping[str, Any]):
             self._touched = True
 
     def __getitem__(self, key: str) -> Any:
-        raw = self._raw.get(key, _MISSING)
+        raw = self._raw.get(key, MISSING)
         kind = type(raw)
         if (kind is dict or kind is list) and self._anchor is None:
             return self._view(key, raw)
         if isinstance(key, str):
             self._read(key)
-        if raw is _MISSING:
+        if raw is MISSING:
             raise KeyError(key)
         return self._view(key, raw)
 
@@ -184,59 +180,6 @@ class DataObject(View, MutableMapping[str, Any]):
         self._raw.clear()
         self._store_whole()
 
-    def increment(self, where: str, by: float = 1) -> None:
-        """Adds to the number; a missing number counts as 0."""
-        amount = as_number(by, self._place(where))
-        view, key = self._walk(where)
-        old = view._number_at(key)
-        total = amount if old is None else float(old) + float(amount)
-        if not math.isfinite(total):
-            raise ValueError(
-                f"at {self._place(where)}: the sum is out of the range of JSON numbers"
-            )
-        view._raw[key] = canonical(float(total))
-        view._note(key, "increment", amount)
-
-    def maximum(self, where: str, value: float) -> None:
-        """Stores the larger of the value and the current number, if there is one."""
-        amount = as_number(value, self._place(where))
-        view, key = self._walk(where)
-        old = view._number_at(key)
-        view._raw[key] = amount if old is None else max(old, amount)
-        view._note(key, "maximum", amount)
-
-    def append(self, where: str, value: Any) -> None:
-        """Appends to the list; a missing list counts as empty."""
-        item = plain(value, self._place(where))
-        view, key = self._walk(where)
-        view._list_at(key).append(item)
-        view._note(key, "append", item)
-
-    def add_to_set(self, where: str, value: Any) -> None:
-        """Appends to the list unless it contains an equal value; a missing list counts as empty."""
-        item = plain(value, self._place(where))
-        view, key = self._walk(where)
-        items = view._list_at(key)
-        if not any(equal(item, other) for other in items):
-            items.append(item)
-        view._note(key, "add_to_set", item)
-
-    def _place(self, where: str) -> str:
-        return self._path + (where if where[:1] == "/" else "/" + escape(where))
-
-    def _walk(self, where: str) -> tuple[DataObject, str]:
-        """The object of the place, with missing parents created, and the place's key in it."""
-        tokens = parse_pointer(where) if where[:1] == "/" else [where]
-        for token in tokens:
-            check_member(token, self._path)
-        view: View = self
-        for token in tokens[:-1]:
-            view = view._step(token)
-        if not isinstance(view, DataObject):
-            view._read_whole()
-            raise TypeError(f"at {self._place(where)}: a list item cannot be changed this way")
-        return view, tokens[-1]
-
     def _step(self, token: str) -> View:
         if token not in self._raw:
             # The operation at the end creates it in the store too.
@@ -244,24 +187,8 @@ class DataObject(View, MutableMapping[str, Any]):
         below = self._view(token, self._raw[token])
         if not isinstance(below, View):
             self._read(token)
-            raise TypeError(f"at {self._path}/{escape(token)}: a {_name(below)}, not an object")
+            raise TypeError(f"at {self._path}/{escape(token)}: a {kind_of(below)}, not an object")
         return below
-
-    def _number_at(self, key: str) -> float | None:
-        old = self._raw.get(key, _MISSING)
-        if old is _MISSING:
-            return None
-        if isinstance(old, bool) or not isinstance(old, (int, float)):
-            self._read(key)
-            raise TypeError(f"at {self._path}/{escape(key)}: a {_name(old)}, not a number")
-        return old
-
-    def _list_at(self, key: str) -> list[Json]:
-        old = self._raw.setdefault(key, [])
-        if not isinstance(old, list):
-            self._read(key)
-            raise TypeError(f"at {self._path}/{escape(key)}: a {_name(old)}, not a list")
-        return old
 
 
 class DataList(View, MutableSequence[Any]):
@@ -399,11 +326,3 @@ class DataList(View, MutableSequence[Any]):
         """Sorts in place; `key` gets plain values."""
         self._raw.sort(key=key, reverse=reverse)
         self._changed()
-
-
-_MISSING: Any = object()
-
-
-def _name(value: Json) -> str:
-    names = {bool: "bool", str: "text", list: "list", dict: "object", type(None): "null"}
-    return names.get(type(value), "number")
