@@ -57,6 +57,8 @@ async def test_what_is_no_time_is_refused_at_every_door(api: Api, when: Timestam
     for name, field, message in asked:
         refused = await refusal(_of(api, name)(message))
         assert (refused.reason, refused.fields) == ("INVALID_FIELD", (field,)), name
+        # What has no default can't be omitted.
+        assert ("omit it" in refused.message) is (field != "extension"), refused.message
 
 
 async def test_what_is_no_span_is_refused_at_every_door(api: Api) -> None:

@@ -120,6 +120,8 @@ async def test_the_shorter_name_of_an_id_is_accepted(
     for method in ("StartWorkflow", "GetWorkflow"):
         [request] = waystation.requests(method)
         assert request.workflow_instance_id == "claim-7"
+    with pytest.raises(TypeError, match="are the same; give one of them"):
+        await client.start("t", workflow_id="claim-7", workflow_instance_id="claim-8")
 
 
 async def test_waits_are_answered(waystation: FakeWaystation, client: Client) -> None:

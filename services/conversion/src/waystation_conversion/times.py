@@ -50,20 +50,22 @@ def set_duration(target: Duration, seconds: float | None) -> None:
         target.SetInParent()
 
 
-def seconds_from_proto(value: Duration, field: str, *, least: float = 0.0, most: float) -> float:
+def seconds_from_proto(
+    value: Duration, field: str, *, least: float = 0.0, most: float, has_default: bool = True
+) -> float:
     """Seconds; InvalidField outside `least` to `most`, or if seconds and nanos do not fit together."""
+    advice = "Correct it, or omit it for the default." if has_default else "Correct it."
     seconds = value.seconds + value.nanos / _NANOS
     if not -_NANOS < value.nanos < _NANOS or value.seconds * value.nanos < 0:
         raise InvalidField(
             f"{field} has {value.nanos} nanos; they must be below 1,000,000,000 and have the sign of the "
-            "seconds. Correct it, or omit it for the default.",
+            f"seconds. {advice}",
             field=field,
             nanos=str(value.nanos),
         )
     if not least <= seconds <= most:
         raise InvalidField(
-            f"{field} is {duration(seconds)}; it must be {duration(least)} to {duration(most)}. "
-            "Correct it, or omit it for the default.",
+            f"{field} is {duration(seconds)}; it must be {duration(least)} to {duration(most)}. {advice}",
             field=field,
             value=f"{seconds:.15g}s",
         )

@@ -11,11 +11,16 @@ R = TypeVar("R")
 
 
 def accepts_workflow_id(method: Callable[P, R]) -> Callable[P, R]:
-    """Takes the keyword `workflow_id` for `workflow_instance_id`."""
+    """Takes the keyword `workflow_id` for `workflow_instance_id`. Type checkers know it where the signature
+    has it too. Raises TypeError if both are given."""
 
     @functools.wraps(method)
     def call(*args: Any, **kwargs: Any) -> R:
         if "workflow_id" in kwargs:
+            if kwargs.get("workflow_instance_id") is not None:
+                raise TypeError(
+                    "workflow_id and workflow_instance_id are the same; give one of them"
+                )
             kwargs["workflow_instance_id"] = kwargs.pop("workflow_id")
         return method(*args, **kwargs)
 

@@ -83,6 +83,7 @@ class Client(WorkflowReader):
         *,
         payload: Mapping[str, Any] | Model | None = None,
         workflow_instance_id: str | None = None,
+        workflow_id: str | None = None,
         correlation_id: str | None = None,
         priority: int | None = None,
         metadata: Mapping[str, str] | None = None,
@@ -138,6 +139,7 @@ class Client(WorkflowReader):
         *,
         payload: Mapping[str, Any] | Model | None = None,
         workflow_instance_id: str | None = None,
+        workflow_id: str | None = None,
         correlation_id: str | None = None,
         priority: int | None = None,
         metadata: Mapping[str, str] | None = None,
@@ -299,7 +301,7 @@ class Client(WorkflowReader):
         *,
         permanent: bool = False,
         retry_after: Span | None = None,
-        metadata: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | Model | None = None,
         request_id: str | None = None,
     ) -> None:
         """Fails the attempt of a pending delivery.

@@ -12,7 +12,7 @@ from waystation.v1 import result_pb2
 from waystation_worker.connection import Connection
 from waystation_worker.result import TaskResult
 from waystation_worker.times import DAY, Span, span
-from waystation_worker.values import write_struct
+from waystation_worker.values import Model, write_struct
 
 
 async def complete(
@@ -62,7 +62,7 @@ def task_failure(
     message: str,
     permanent: bool,
     retry_after: Span | None,
-    metadata: Mapping[str, Any] | None,
+    metadata: Mapping[str, Any] | Model | None,
 ) -> result_pb2.TaskFailure:
     """The failure as a message of the contract. Raises TypeError or ValueError for a time out of
     range and for metadata that is not valid JSON."""

@@ -36,6 +36,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from waystation_worker import times
 from waystation_worker.times import Span
+from waystation_worker.values import Model
 
 _DETAILS = "grpc-status-details-bin"
 
@@ -48,7 +49,7 @@ class Reject(Exception):
     """
 
     def __init__(
-        self, reason: str, message: str = "", metadata: Mapping[str, Any] | None = None
+        self, reason: str, message: str = "", metadata: Mapping[str, Any] | Model | None = None
     ) -> None:
         super().__init__(message or reason)
         self.reason = reason
@@ -65,7 +66,7 @@ class RetryAfter(Exception):
         seconds: Span,
         reason: str = "RETRY_AFTER",
         message: str = "",
-        metadata: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | Model | None = None,
     ) -> None:
         self.seconds = times.seconds_of(seconds, "RetryAfter", times.DAY)
         super().__init__(message or reason)

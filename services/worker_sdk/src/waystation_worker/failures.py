@@ -11,7 +11,7 @@ from typing import Any
 from waystation.v1 import result_pb2, task_handler_service_pb2
 from waystation_worker.errors import Reject, RetryAfter
 from waystation_worker.failure_log import FailureLog, label
-from waystation_worker.values import write_struct
+from waystation_worker.values import Model, write_struct
 
 logger = logging.getLogger("waystation_worker")
 
@@ -126,7 +126,7 @@ def _write_requested(
 
 def _write_details(
     request: task_handler_service_pb2.HandleEventRequest,
-    metadata: Mapping[str, Any] | None,
+    metadata: Mapping[str, Any] | Model | None,
     failure: result_pb2.TaskFailure,
 ) -> None:
     if metadata is None:

@@ -61,7 +61,9 @@ class DeliveryCompletionService(
             raise InvalidField(
                 "extension is missing; send the extension from now.", field="extension"
             )
-        seconds = seconds_from_proto(request.extension, "extension", most=MAX_PENDING_SECONDS)
+        seconds = seconds_from_proto(
+            request.extension, "extension", most=MAX_PENDING_SECONDS, has_default=False
+        )
         response = _pb.ExtendDeliveryResponse()
         deadline = await self._completions.extend(
             Change.of("ExtendDelivery", request), request.completion_token, seconds

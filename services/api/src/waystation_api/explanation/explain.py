@@ -124,11 +124,13 @@ def _why(failure: Failure | None) -> str:
     if failure is None:
         return ""
     where = f" in {failure.task_id}" if failure.task_id else ""
-    return ": ".join(filter(None, ("", f"{failure.reason}{where}", failure.message)))
+    known = ": ".join(filter(None, (f"{failure.reason}{where}", failure.message)))
+    return f": {known}"
 
 
 def _sentence(text: str) -> str:
     """The text with a full stop; texts of others may have one."""
+    text = text.rstrip()
     return text if text.endswith((".", "?", "!")) else f"{text}."
 
 

@@ -229,7 +229,7 @@ class WorkflowRun:
         *,
         permanent: bool = False,
         retry_after: Span | None = None,
-        metadata: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | Model | None = None,
     ) -> None:
         """Fails the attempt of a pending delivery. Raises the errors of `complete_delivery`."""
         failure = task_failure(reason, message, permanent, retry_after, metadata)
