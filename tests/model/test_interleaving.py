@@ -45,6 +45,7 @@ from waystation_domain.results import EventTouch, apply_touch
 from waystation_domain.retry_policy import RetryPolicy
 from waystation_domain.task_spec import TaskSpec
 from waystation_router.committer import Committer
+from waystation_router.flood_window import FloodWindow
 from waystation_router.ledger import UNKNOWN, DeliveryCall, Handling, Ledger, Message
 from waystation_router.timers import Timers
 
@@ -223,6 +224,7 @@ class Scene:
                 on_parked=lambda since: None,
                 continue_with=lambda portions: frozenset(),
                 contact=Contact(store.probe),
+                window=FloodWindow(100),
                 in_doubt=asyncio.Event(),
                 lease_is_held=lambda: True,
             )

@@ -29,6 +29,7 @@ from waystation_router.continuation import (
     MOST_OF_A_COMMIT,
     Continuation,
 )
+from waystation_router.flood_window import FloodWindow
 from waystation_router.ledger import Handling, Ledger
 from waystation_router.pools import PoolsSeen
 from waystation_router.portions import Portion
@@ -287,6 +288,7 @@ class Router:
         self.continuation = Continuation(
             enabled=True,
             most_in_hand=20,
+            window=FloodWindow(100),
             ledger=self.ledger,
             pools=pools,
             admit=self.admit,

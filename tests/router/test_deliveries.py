@@ -244,6 +244,7 @@ async def test_an_instance_that_was_cancelled_meanwhile_is_not_called() -> None:
         PoolsSeen(Pool("default", routers=1)),
         NO_REGISTRY,
         told.append,
+        floods=lambda workflow_type: False,
     )
     handling = ledger.open(
         Event("01a20000-0000-7000-8000-000000000001", "asked", {}, "split", version=2),

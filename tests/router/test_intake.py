@@ -12,6 +12,7 @@ from waystation_core.ports.store import Loaded
 from waystation_domain.commit import EventFacts
 from waystation_domain.model import Event, Status
 from waystation_router.admission import Admission
+from waystation_router.flood_window import FloodWindow
 from waystation_router.intake import LOADS_OF_AN_EVENT, Intake
 from waystation_router.ledger import Ledger
 
@@ -31,7 +32,9 @@ class Queue:
         await self.next.wait()
         self.next.clear()
         self.given += 1
-        event = SimpleNamespace(event_id="e-1", workflow_instance_id="w-1", version=1)
+        event = SimpleNamespace(
+            event_id="e-1", workflow_instance_id="w-1", workflow_type="split", version=1
+        )
         announcement = SimpleNamespace(events=(event,))
         return [SimpleNamespace(token=self.given, announcement=announcement, redelivered=False)]
 
@@ -54,7 +57,7 @@ async def test_a_fault_in_taking_events_in_hand_keeps_none_of_them() -> None:
 
     store, queue = Store(), Queue()
     nothing = cast(Any, None)
-    intake = Intake(Ledger(), cast(Any, store), nothing)
+    intake = Intake(Ledger(), cast(Any, store), nothing, FloodWindow(100))
     async with asyncio.timeout(10):
         await intake.run(cast(Any, queue))
     assert queue.acked[:2] == [1, 2]
@@ -79,7 +82,12 @@ class OneBatch:
                 token=event_id,
                 announcement=SimpleNamespace(
                     events=(
-                        SimpleNamespace(event_id=event_id, workflow_instance_id="w-1", version=1),
+                        SimpleNamespace(
+                            event_id=event_id,
+                            workflow_instance_id="w-1",
+                            workflow_type="split",
+                            version=1,
+                        ),
                     )
                 ),
                 redelivered=False,
@@ -104,7 +112,7 @@ async def _take_in(
     admission = Admission(
         cast(Any, registry), cast(Any, None), lambda handling: submitted.append(handling.event_id)
     )
-    intake = Intake(ledger or Ledger(), store, admission)
+    intake = Intake(ledger or Ledger(), store, admission, FloodWindow(100))
     async with asyncio.timeout(10):
         await intake.run(cast(Any, queue))
     await asyncio.sleep(0)

@@ -63,7 +63,15 @@ async def _called(
     """Calls a task for so many events; the calls, once all of them told an outcome."""
     ledger, told = Ledger(), asyncio.Queue[Handling]()
     pools = PoolsSeen(Pool("default", routers=1))
-    made = Calls(ledger, store, cast(Any, endpoints), pools, NO_REGISTRY, told.put_nowait)
+    made = Calls(
+        ledger,
+        store,
+        cast(Any, endpoints),
+        pools,
+        NO_REGISTRY,
+        told.put_nowait,
+        floods=lambda workflow_type: False,
+    )
     begun: list[DeliveryCall] = []
     for number in range(calls):
         event = Event(f"01a20000-0000-7000-8000-00000000000{number}", "asked", {}, "client", 1)

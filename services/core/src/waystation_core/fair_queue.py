@@ -31,13 +31,18 @@ class FairQueue(Generic[T]):
         """Adds the item behind the others of its name."""
         self._queues.setdefault(name, deque()).append(item)
 
-    def first(self) -> T:
-        """The next item. There must be one."""
-        return next(iter(self._queues.values()))[0]
+    def firsts(self) -> Iterator[tuple[str, T]]:
+        """Each name with its first item, in turn."""
+        for name, queue in self._queues.items():
+            yield name, queue[0]
 
     def pop(self) -> T:
         """Takes the next item; its name goes behind the others. There must be one."""
-        name, queue = next(iter(self._queues.items()))
+        return self.pop_of(next(iter(self._queues)))
+
+    def pop_of(self, name: str) -> T:
+        """Takes the first item of a name, which goes behind the others. Raises KeyError if it has none."""
+        queue = self._queues[name]
         item = queue.popleft()
         if queue:
             self._queues.move_to_end(name)

@@ -34,6 +34,7 @@ from waystation_router.committer import Committer
 from waystation_router.continuation import Continuation
 from waystation_router.endpoints import EndpointDirectory
 from waystation_router.endpoints.pointed import PointedEndpoints
+from waystation_router.flood_window import FloodWindow
 from waystation_router.intake import Intake
 from waystation_router.lease import Lease
 from waystation_router.ledger import DeliveryCall, Handling, Ledger
@@ -77,6 +78,7 @@ class Router:
             expires_seconds=settings.router_pool_expires_seconds,
         )
         pools = PoolsSeen(self._pool)
+        window = FloodWindow(settings.router_prefetch)
         allowlist = replace(
             Allowlist.parse(settings.handler_allowlist),
             own=servers_of(
@@ -111,16 +113,24 @@ class Router:
             on_parked=lambda since: self._sweeper.parked(since),
             continue_with=lambda portions: self._continuation.continue_with(portions),
             contact=self._contact,
+            window=window,
             in_doubt=in_doubt,
             lease_is_held=lambda: self._lease.is_held,
         )
         self._calls = Calls(
-            self._ledger, store, self._endpoints, pools, self._registry, self._committer.submit
+            self._ledger,
+            store,
+            self._endpoints,
+            pools,
+            self._registry,
+            self._committer.submit,
+            floods=window.is_for,
         )
         admission = Admission(self._registry, self._calls, self._committer.submit)
-        self._intake = Intake(self._ledger, store, admission)
+        self._intake = Intake(self._ledger, store, admission, window)
         self._continuation = Continuation(
             enabled=settings.router_continues_locally,
+            window=window,
             most_in_hand=settings.router_prefetch // 2,
             ledger=self._ledger,
             pools=pools,

@@ -43,6 +43,9 @@ UNANNOUNCED_SECONDS = 60.0
 """Seconds that a delivery stays parked if its task is live, but not for this event type: a new version may
 have left the type out. A change of endpoints ends the wait."""
 
+KEPT_FREE = 8
+"""Of so many places of a task, a type that floods leaves one to the others."""
+
 
 class _Places:
     """This router's share of one task's max_in_flight, and the deliveries that wait for a place."""
@@ -66,12 +69,15 @@ class Calls:
         pools: PoolsSeen,
         registry: RegistryCopy,
         on_outcome: Callable[[Handling], None],
+        floods: Callable[[str], bool],
     ) -> None:
+        """`floods`: whether a workflow type floods while other types have events too."""
         self._ledger = ledger
         self._store = store
         self._registry = registry
         self._endpoints = endpoints
         self._on_outcome = on_outcome
+        self._floods = floods
         self._places: dict[str, _Places] = {}
         self._pools = pools
         self.in_flight = 0
@@ -84,7 +90,7 @@ class Calls:
     def start(self, handling: Handling, call: DeliveryCall) -> None:
         """Calls the task as soon as there is a place; passes the outcome on."""
         places = self._places.setdefault(call.task.task_id, _Places())
-        if places.taken >= self._share(call.task):
+        if places.taken >= self._places_for(call.task, _type_of(handling)):
             places.waiting.append(_type_of(handling), (handling, call))
             return
         self._start(handling, call, places)
@@ -140,6 +146,11 @@ class Calls:
 
     def _share(self, task: TaskSpec) -> int:
         return -(-task.max_in_flight // self._pools.now.sharing(task.event_types))
+
+    def _places_for(self, task: TaskSpec, workflow_type: str) -> int:
+        """How many places of a task deliveries of this workflow type may have taken."""
+        share = self._share(task)
+        return share - share // KEPT_FREE if self._floods(workflow_type) else share
 
     def _start(self, handling: Handling, call: DeliveryCall, places: _Places) -> None:
         places.taken += 1
@@ -308,11 +319,18 @@ class Calls:
     def _done(self, places: _Places) -> None:
         places.taken -= 1
         self.in_flight -= 1
-        while places.waiting and places.taken < self._share(places.waiting.first()[1].task):
-            self._start(*places.waiting.pop(), places)
+        while waiting := self._next(places):
+            self._start(*places.waiting.pop_of(waiting), places)
         self.place_freed.set()
         if not self.in_flight:
             self._idle.set()
+
+    def _next(self, places: _Places) -> str:
+        """The workflow type whose delivery has the next place; empty if none may have one."""
+        for workflow_type, (_, call) in places.waiting.firsts():
+            if places.taken < self._places_for(call.task, workflow_type):
+                return workflow_type
+        return ""
 
     def _tell(self, handling: Handling, call: DeliveryCall) -> None:
         if call.finished is not None:

@@ -7,6 +7,7 @@ time. What the fast form does not write is decided again under the instance's lo
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -21,6 +22,7 @@ from waystation_domain.errors import StoreUnavailable
 from waystation_domain.results import apply_touch
 from waystation_router.commit_queue import CommitQueue
 from waystation_router.conclusions import Conclusions
+from waystation_router.flood_window import FloodWindow
 from waystation_router.ledger import DeliveryCall, Handling, Ledger
 from waystation_router.locked_commits import LockedCommits
 from waystation_router.portions import Portion, Touched, touch_of, written_rows
@@ -52,6 +54,7 @@ class Committer:
         on_parked: Callable[[float], None],
         continue_with: Callable[[Sequence[Portion]], frozenset[str]],
         contact: Contact,
+        window: FloodWindow,
         in_doubt: asyncio.Event,
         lease_is_held: Callable[[], bool],
     ) -> None:
@@ -63,6 +66,7 @@ class Committer:
         self._rules = decisions.rules
         self._continue_with = continue_with
         self._contact = contact
+        self._window = window
         self._retries = Retries("commit_repeated")
         self._locked = LockedCommits(decisions, registry, router_id)
         self._queue = CommitQueue(ledger)
@@ -223,7 +227,9 @@ class Committer:
         failures = 0
         while True:
             try:
+                began = time.monotonic()
                 written = await self._store.commit(commits, generation=generation)
+                self._window.committed(time.monotonic() - began)
                 self._went_through()
             except StoreUnavailable as error:
                 # Whether it was written is unknown, so it is repeated unchanged, with the same ids.

@@ -10,6 +10,7 @@ the events are announced, and the broker distributes them.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -17,6 +18,7 @@ import structlog
 from waystation_core.ports.broker import Token
 from waystation_domain.commit import EventFacts
 from waystation_domain.model import Event
+from waystation_router.flood_window import FloodWindow
 from waystation_router.ledger import Handling, InstanceState, Ledger, Message
 from waystation_router.pools import PoolsSeen
 from waystation_router.portions import Portion
@@ -41,6 +43,7 @@ class Continuation:
         *,
         enabled: bool,
         most_in_hand: int,
+        window: FloodWindow,
         ledger: Ledger,
         pools: PoolsSeen,
         admit: Callable[[Handling], None],
@@ -52,6 +55,7 @@ class Continuation:
         """`has_places`: whether each task that handles (event type, workflow type) can be called here now."""
         self._enabled = enabled
         self._most_in_hand = most_in_hand
+        self._window = window
         self._ledger = ledger
         self._pools = pools
         self._admit = admit
@@ -128,6 +132,12 @@ class Continuation:
         # Instead of a message; it is released once its event is settled or leased.
         handling.messages.append(Message((event_id, 0), 1, self._over))
         self._in_hand.add(event_id)
+        workflow_type = state.instance.workflow_type
+        now = time.monotonic()
+        self._window.count(workflow_type, now)
+        if self._window.is_for(workflow_type):
+            # Even without room: a workflow that was let in goes on.
+            self._window.enter((event_id, 0), now)
         try:
             self._admit(handling)
         except Exception:
@@ -140,3 +150,4 @@ class Continuation:
 
     def _over(self, token: Token) -> None:
         self._in_hand.discard(str(token[0]))
+        self._window.leave(token)

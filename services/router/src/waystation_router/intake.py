@@ -17,6 +17,8 @@ from waystation_core.ports.store import EngineStore, Loaded
 from waystation_domain.commit import EventFacts
 from waystation_domain.errors import StoreUnavailable
 from waystation_router.admission import Admission
+from waystation_router.flood_line import FloodLine
+from waystation_router.flood_window import FloodWindow
 from waystation_router.ledger import Ledger, Message
 
 log = structlog.get_logger(__name__)
@@ -38,10 +40,12 @@ class Intake:
         ledger: Ledger,
         store: EngineStore,
         admission: Admission,
+        window: FloodWindow,
     ) -> None:
         self._ledger = ledger
         self._store = store
         self._admission = admission
+        self._line = FloodLine(window, self._take)
         self._unacknowledged = 0
         self._loading: dict[str, list[Message]] = {}
         self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
@@ -53,12 +57,14 @@ class Intake:
     @property
     def buffered(self) -> int:
         """Messages that wait to be processed."""
-        return self._subscription.buffered if self._subscription is not None else 0
+        buffered = self._subscription.buffered if self._subscription is not None else 0
+        return buffered + len(self._line)
 
     @property
     def unacknowledged(self) -> int:
         """Messages that this router holds, with the waiting ones."""
-        return self.buffered + self._unacknowledged
+        buffered = self._subscription.buffered if self._subscription is not None else 0
+        return buffered + self._unacknowledged
 
     async def run(self, subscription: Subscription) -> None:
         """Returns when the subscription is stopped and everything taken is passed on."""
@@ -73,23 +79,28 @@ class Intake:
             if not received:
                 self._loads.release()
                 break
-            wanted, suspects = self._admit_known(received)
-            if not wanted:
+            self._unacknowledged += len(received)
+            load = self._take(self._line.pass_on(received))
+            if load is None:
                 self._loads.release()
-                continue
-            task = job("load", self._load_or_leave(wanted, suspects))
-            self._tasks.add(task)
-            task.add_done_callback(self._loaded)
+            else:
+                load.add_done_callback(lambda _: self._loads.release())
+        self._line.close()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _loaded(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._loads.release()
+    def _take(self, received: Sequence[Received]) -> asyncio.Task[None] | None:
+        """Passes these on; returns the load that some of them need."""
+        wanted, suspects = self._admit_known(received)
+        if not wanted:
+            return None
+        load = job("load", self._load_or_leave(wanted, suspects))
+        self._tasks.add(load)
+        load.add_done_callback(self._tasks.discard)
+        return load
 
     def _admit_known(self, received: Sequence[Received]) -> tuple[list[str], set[str]]:
         """Passes on events that need no load; returns the ids of the others."""
-        self._unacknowledged += len(received)
         wanted: list[str] = []
         suspects: set[str] = set()
         for one in received:
@@ -124,6 +135,7 @@ class Intake:
 
     def _ack(self, token: Token) -> None:
         self._unacknowledged -= 1
+        self._line.acknowledged(token)
         if not self._acks:
             # Acks of one turn of the loop are sent together.
             asyncio.get_running_loop().call_soon(self._flush_acks)

@@ -16,6 +16,8 @@ REMEMBERED_SECONDS = 10.0
 UNNOTICED = 100.0
 """Fewer recent events than that are no flood, whatever their share."""
 _LARGE_SHARE = 0.5
+_SOME = 0.5
+"""Less than half an event is none: a single one is forgotten after seven seconds."""
 _REMEMBERED_TYPES = 10_000
 
 
@@ -29,14 +31,23 @@ class FairLevels:
 
     def priority(self, workflow_type: str, priority: int, now: float) -> int:
         """Counts one event, and returns the priority to announce it with."""
-        count = self.count(workflow_type, now)
+        self.count(workflow_type, now)
         level = level_of(priority)
-        if level and count > UNNOTICED and count >= _LARGE_SHARE * self._total:
+        if level and self._floods(workflow_type):
             return lowest_priority_of(level - 1)
         return priority
 
-    def count(self, workflow_type: str, now: float) -> float:
-        """Counts one event that is not announced here; returns how many recent ones its type has."""
+    def floods_others(self, workflow_type: str) -> bool:
+        """Whether a type floods, and others have events too."""
+        count = self._counts.get(workflow_type, 0.0)
+        return self._total - count >= _SOME and self._floods(workflow_type)
+
+    def _floods(self, workflow_type: str) -> bool:
+        count = self._counts.get(workflow_type, 0.0)
+        return count > UNNOTICED and count >= _LARGE_SHARE * self._total
+
+    def count(self, workflow_type: str, now: float) -> None:
+        """Counts one event that is not announced here."""
         self._forget(now)
         count = self._counts.get(workflow_type, 0.0) + 1.0
         if workflow_type not in self._counts and len(self._counts) >= _REMEMBERED_TYPES:
@@ -44,7 +55,6 @@ class FairLevels:
             self._total = 0.0
         self._counts[workflow_type] = count
         self._total += 1.0
-        return count
 
     def _forget(self, now: float) -> None:
         """Reduces all counts, once a second: often enough, and at no cost for each event."""
@@ -56,6 +66,6 @@ class FairLevels:
         self._counts = {
             workflow_type: count * left
             for workflow_type, count in self._counts.items()
-            if count * left >= 0.5
+            if count * left >= _SOME
         }
         self._total = sum(self._counts.values())

@@ -1,0 +1,45 @@
+"""A workflow type that floods, and the others beside it."""
+
+from mutants.mutant import Mutant
+
+_TESTS = "tests/router/test_flood_window.py::"
+
+MUTANTS = (
+    Mutant(
+        "a_flood_enters_whole",
+        "What floods beside others has a window",
+        "router/flood_line.py",
+        (("        has_room = self._window.has_room(now)\n", "        has_room = True\n"),),
+        killers=(f"{_TESTS}test_a_flood_waits_for_room_and_others_pass",),
+    ),
+    Mutant(
+        "others_wait_behind_a_flood",
+        "Only the flood waits for room in its window",
+        "router/flood_line.py",
+        (("            if not self._window.is_for(_type_of(one)) or (", "            if ("),),
+        killers=(f"{_TESTS}test_a_flood_waits_for_room_and_others_pass",),
+    ),
+    Mutant(
+        "a_flood_never_comes_back",
+        "What waits enters when there is room, whether or not anything is acknowledged",
+        "router/flood_line.py",
+        (("        if self._waiting and self._look is None:", "        if False:"),),
+        killers=(f"{_TESTS}test_calls_that_last_make_room",),
+    ),
+    Mutant(
+        "the_window_stays_small",
+        "The window grows again while commits are quick",
+        "router/flood_window.py",
+        (("        elif self.is_full:\n", "        elif False:\n"),),
+        killers=(
+            f"{_TESTS}test_the_window_shrinks_while_commits_are_slow_and_grows_when_they_are_not",
+        ),
+    ),
+    Mutant(
+        "a_flood_takes_all_places",
+        "A type that floods leaves places of a task to others",
+        "router/calls.py",
+        (("        return share - share // KEPT_FREE if", "        return share if"),),
+        killers=(f"{_TESTS}test_a_flood_leaves_places_to_others",),
+    ),
+)
