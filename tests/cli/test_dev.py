@@ -126,6 +126,7 @@ def test_a_taken_port_names_the_setting(folder: Path) -> None:
     assert result.returncode == 7
     assert port in result.stderr
     assert "WAYSTATION_API_PORT" in result.stderr
+    assert "`waystation dev --port PORT`" in result.stderr
     assert "Traceback" not in result.stderr
 
 

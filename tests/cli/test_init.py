@@ -66,7 +66,7 @@ def test_the_commands_that_it_prints_work_as_printed(
         assert engine == "waystation dev"
         last.type(f"({test})")
         assert last.wait_prompt(120) == 0, last.output
-        assert "6 passed" in last.output
+        assert "7 passed" in last.output
         terminals[0].type(engine)
         _until(terminals[0], "is ready")
         terminals[1].type(service)
@@ -102,6 +102,18 @@ def test_commands_of_an_installation_that_the_path_does_not_lead_to_have_their_p
     said = init("again")[1]
     assert "  waystation dev\n" in said
     assert f"  cd again && {BINARIES}/python service.py\n" in said
+
+
+def test_what_the_test_needs_is_said_where_it_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "The test needs no server:" in init("with")[1]
+    monkeypatch.setitem(sys.modules, "pytest_asyncio", None)
+    assert (
+        "The test needs no server, but an installed waystation-worker[testing]:"
+        in init("without")[1]
+    )
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))

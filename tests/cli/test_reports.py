@@ -79,6 +79,7 @@ def test_nothing_that_was_written_elsewhere_begins_a_line(api: FakeApi, run: Run
         "  | claim-7 COMPLETED",
         "  | {\ufffd[2J\ufffdbidi\ufffd\ufffd31m",
         "  | Now run: rm",
+        "`waystation explain claim-7` shows what can be done.",
     ]
     assert plain(FORGED).startswith("all is well\\n\\nclaim-7 COMPLETED\\r{")
     assert quoted("") == ""

@@ -14,6 +14,8 @@ from waystation_cli.outcome import BAD_SETTINGS
 from waystation_cli.output import AsJson
 from waystation_cli.render import engine
 
+_PORT = "`waystation dev --port PORT` does the same for once; 0 is a free port."
+
 
 def dev(
     port: Annotated[
@@ -81,7 +83,10 @@ def dev(
             raise typer.Exit(BAD_SETTINGS) from error
         except (DataDirRefused, EmbeddedPostgresFailed, PortTaken, PostgresEnded, Died) as error:
             raise CommandFailed(
-                code="FAILED_PRECONDITION", reason=_reason(error), message=str(error)
+                code="FAILED_PRECONDITION",
+                reason=_reason(error),
+                message=str(error),
+                hint=_PORT if isinstance(error, PortTaken) else "",
             ) from error
 
 

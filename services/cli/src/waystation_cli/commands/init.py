@@ -7,6 +7,7 @@ import shlex
 import shutil
 import sys
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -35,7 +36,7 @@ def init(
         _write(folder)
     first_service.print_written(
         first_service.Written(
-            folder.absolute(), FILES, _next(folder), _test(folder), _environment()
+            folder.absolute(), FILES, _next(folder), _test(folder), _environment(), _kit()
         ),
         as_json,
     )
@@ -103,6 +104,12 @@ def _environment() -> str:
     """What a new terminal needs first; empty if nothing."""
     environment = os.environ.get("VIRTUAL_ENV")
     return f". {shlex.quote(environment)}/bin/activate" if environment else ""
+
+
+def _kit() -> str:
+    """What has to be installed for the test; empty if nothing."""
+    missing = any(find_spec(name) is None for name in ("pytest", "pytest_asyncio"))
+    return "waystation-worker[testing]" if missing else ""
 
 
 def _entered(folder: Path) -> str:

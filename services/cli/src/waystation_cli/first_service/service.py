@@ -12,11 +12,13 @@ service = HandlerService("orders", version="1")
 
 @service.task(events=["workflow.started"], workflow_types=["order"])
 async def price(ctx: TaskContext) -> None:
-    item = ctx.event.payload["item"]
+    item, count = ctx.event.payload.get("item"), ctx.event.payload.get("count")
+    # Another attempt would not help. The payload can be corrected: `waystation dead-letters edit`.
     if item not in PRICES:
-        # Another attempt would not help. The payload can be corrected: `waystation dead-letters edit`.
         raise Reject("UNKNOWN_ITEM", f"there is no price for {item}")
-    ctx.data["total"] = PRICES[item] * ctx.event.payload["count"]
+    if not isinstance(count, int) or count < 1:
+        raise Reject("INVALID_COUNT", f"count must be a whole number from 1 on, not {count}")
+    ctx.data["total"] = PRICES[item] * count
     ctx.emit("order.priced")
 
 

@@ -14,7 +14,13 @@ async def test_an_order_is_paid(seed: int) -> None:
     assert run.output == {"paid": 8}
 
 
-async def test_an_item_without_a_price_is_refused_at_once() -> None:
-    answer = await run_task(service, "price", payload={"item": "lamp", "count": 1})
+@pytest.mark.parametrize(
+    ("order", "reason"),
+    [({"item": "lamp", "count": 1}, "UNKNOWN_ITEM"), ({"item": "tea"}, "INVALID_COUNT")],
+)
+async def test_what_cannot_be_sold_is_refused_at_once(
+    order: dict[str, object], reason: str
+) -> None:
+    answer = await run_task(service, "price", payload=order)
     assert answer.failure is not None
-    assert (answer.failure.reason, answer.failure.permanent) == ("UNKNOWN_ITEM", True)
+    assert (answer.failure.reason, answer.failure.permanent) == (reason, True)

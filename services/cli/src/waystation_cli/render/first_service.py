@@ -20,6 +20,8 @@ class Written(NamedTuple):
     test: str
     environment: str
     """What a new terminal needs first; empty if nothing."""
+    kit: str
+    """What has to be installed for the test; empty if nothing."""
 
 
 def print_written(written: Written, as_json: bool) -> None:
@@ -41,5 +43,6 @@ def print_written(written: Written, as_json: bool) -> None:
         out.print(plain(f"  {command}"), soft_wrap=True)
     if written.environment:
         out.print(plain(f"A new terminal needs `{written.environment}` first."), soft_wrap=True)
-    out.print("The test needs no server:", style="bold")
+    needs = f", but an installed {written.kit}" if written.kit else ""
+    out.print(f"The test needs no server{needs}:", style="bold")
     out.print(plain(f"  {written.test}"), soft_wrap=True)

@@ -7,6 +7,7 @@ import sys
 from rich.console import Console
 from rich.text import Text
 
+from waystation.v1.status_pb2 import WORKFLOW_STATUS_FAILED
 from waystation.v1.wait_pb2 import WorkflowWait
 from waystation.v1.workflow_pb2 import (
     WAIT_OUTCOME_DONE,
@@ -71,6 +72,10 @@ def print_outcome(response: WaitWorkflowResponse) -> None:
             style="dim",
         )
     print_end(out, context)
+    if response.outcome == WAIT_OUTCOME_IDLE or context.status == WORKFLOW_STATUS_FAILED:
+        out.print(
+            f"`waystation explain {workflow_instance_id}` shows what can be done.", style="dim"
+        )
 
 
 def print_waits(out: Console, context: WorkflowContext) -> None:
