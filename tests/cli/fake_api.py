@@ -336,7 +336,11 @@ class FakeApi(
         """Every request in the order in which it came."""
         self.outcomes: list[tuple[str, workflow_pb2.WorkflowContext]] = []
         self.refusals: dict[str, tuple[grpc.StatusCode, str, str, dict[str, str]]] = {}
+        self.refused_after: dict[str, int] = {}
+        """So many calls are answered before the refusals begin."""
         self.workflows = 3
+        self.generated: list[str] = []
+        """Ids of the workflows that are listed, instead of `claim-0` and the following."""
         self.flows = [flow()]
         self.findings = [finding("WARNING"), finding("INFO")]
         self.hold_waits = False
@@ -358,7 +362,7 @@ class FakeApi(
         self.requests[rpc] = request
         self.calls.append(rpc)
         self.received.append((rpc, request))
-        if rpc in self.refusals:
+        if rpc in self.refusals and self.calls.count(rpc) > self.refused_after.get(rpc, 0):
             code, reason, message, metadata = self.refusals[rpc]
             detail = AnyMessage()
             detail.Pack(
@@ -424,10 +428,12 @@ class FakeApi(
     def ListWorkflows(self, request, call):
         self._take("ListWorkflows", request, call)
         first = int(request.page_token or 0)
-        last = min(self.workflows, first + min(request.page_size, 2))
+        last = min(self.workflows, first + min(request.page_size, len(self.generated) or 2))
         page = [context() for _ in range(first, last)]
         for number, each in enumerate(page, first):
-            each.workflow_instance_id = f"claim-{number}"
+            each.workflow_instance_id = (
+                self.generated[number] if self.generated else f"claim-{number}"
+            )
             if request.filter.statuses == [workflow_status_pb2.WORKFLOW_STATUS_WAITING_FOR_INPUT]:
                 each.waits.extend(self.asked)
         return workflow_service_pb2.ListWorkflowsResponse(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 import time
 
+import grpc
 import pytest
 from cli.conftest import Run, until_shown
-from cli.fake_api import FakeApi, context, waits
+from cli.fake_api import FakeApi, context, dead_letter, waits
 from support.terminal import Terminal
 
 from waystation.v1 import workflow_pb2
@@ -112,3 +114,91 @@ def test_a_narrow_list_keeps_all_but_the_last_column_whole(
     line = next(line for line in terminal.output.splitlines() if line.startswith("claim-0 "))
     assert re.match(r"claim-0 +claim  ACTIVE  \d+ d ago +\d+ d ago +user_input_required", line)
     assert len(line) <= 80
+
+
+ONE, OTHER = "01a21efc-e433-751d-bf49-aa4d3b8f2cd6", "01a21efc-e433-7777-bf49-000000002cd6"
+
+
+def test_the_end_of_a_generated_id_means_it_and_that_of_a_chosen_one_does_not(
+    api: FakeApi, run: Run
+) -> None:
+    api.generated = [ONE, "reorder-7abc", OTHER]
+    for typed, meant in (("3b8f2cd6", ONE), ("00002cd6", OTHER), ("7abc", "7abc"), ("cd6", "cd6")):
+        run("cancel", typed)
+        assert api.requests["CancelWorkflow"].workflow_instance_id == meant
+    told = run("cancel", "2cd6")
+    assert (told.exit_code, "ID_IS_AMBIGUOUS" in told.stderr) == (7, True)
+    assert ONE in told.stderr
+    assert OTHER in told.stderr
+    # The beginning of one is not the end of another.
+    api.known = ["2cd6-and-more"]
+    run("cancel", "2cd6")
+    assert api.requests["CancelWorkflow"].workflow_instance_id == "2cd6-and-more"
+
+
+def test_dead_letters_and_endpoints_go_by_their_ends(api: FakeApi, run: Run) -> None:
+    api.letters = [dead_letter(ONE)]
+    run("dead-letters", "retry", "8f2cd6")
+    assert api.requests["RetryDeadLetter"].dead_letter_id == ONE
+
+
+@pytest.mark.parametrize("command", ["show", "explain", "wait", "cancel"])
+def test_several_ids_are_one_call_each_in_their_order(command: str, api: FakeApi, run: Run) -> None:
+    api.known = ["claim-7", "claim-8"]
+    api.outcomes = [("WAIT_OUTCOME_DONE", context("COMPLETED"))] * 4
+    one = json.loads(run(command, "claim-7", "--json").stdout)
+    told = run(command, "claim-8", "claim-7", "claim-8", "--json")
+    assert json.loads(told.stdout) == {"items": [one, one], "more": False}
+    rpc = {"show": "Get", "explain": "Explain", "wait": "Wait", "cancel": "Cancel"}[command]
+    assert api.requests[f"{rpc}Workflow"].workflow_instance_id == "claim-7"
+    # One that is not clear, and nothing is asked.
+    api.requests.clear()
+    assert run(command, "claim-7", "claim").exit_code == 7
+    assert f"{rpc}Workflow" not in api.requests
+
+
+def test_what_was_done_before_a_call_that_failed_is_told(api: FakeApi, run: Run) -> None:
+    api.known = ["claim-7", "claim-8"]
+    api.refused_after["CancelWorkflow"] = 1
+    api.refusals["CancelWorkflow"] = (
+        grpc.StatusCode.FAILED_PRECONDITION, "WORKFLOW_ENDED", "It has ended.", {},
+    )  # fmt: skip
+    told = run("cancel", "claim-7", "claim-8", "--json")
+    assert told.exit_code == 7
+    assert [each["context"]["status"] for each in json.loads(told.stdout)["items"]] == ["CANCELLED"]
+    assert json.loads(told.stderr)["error"]["reason"] == "WORKFLOW_ENDED"
+
+
+def test_the_exit_code_of_several_waits_is_that_of_the_first_that_did_not_complete(
+    api: FakeApi, run: Run
+) -> None:
+    api.known = ["a", "b", "c"]
+    api.outcomes = [
+        ("WAIT_OUTCOME_DONE", context("COMPLETED")),
+        ("WAIT_OUTCOME_DONE", context("FAILED")),
+        ("WAIT_OUTCOME_IDLE", context()),
+    ]
+    assert run("wait", "a", "b", "c").exit_code == 5
+
+
+def test_a_list_says_what_those_at_work_wait_for(api: FakeApi, run: Run) -> None:
+    lines = run("list").stdout.splitlines()
+    assert sum("NO_LIVE_ENDPOINT No endpoint of claims is alive." in line for line in lines) == 3
+    # The list is worth more than that.
+    api.refusals["ExplainWorkflow"] = (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", "no", {})
+    told = run("list")
+    assert (told.exit_code, "claim-2" in told.stdout) == (0, True)
+
+
+def test_a_watched_list_is_shown_until_ctrl_c(api: FakeApi, terminal: Terminal) -> None:
+    terminal.type("waystation list --watch --type claim")
+    until_shown(terminal, "claim-1")
+    until_shown(terminal, "Ctrl-C ends this")
+    terminal.interrupt()
+    assert terminal.wait_prompt(30) == 0, terminal.output
+
+
+def test_a_list_is_watched_by_people_only(run: Run) -> None:
+    for words in ([], ["--json"]):
+        told = run("list", "--watch", *words)
+        assert (told.exit_code, "waystation watch ID --json" in told.stderr) == (2, True)

@@ -34,7 +34,15 @@ WorkflowId = Annotated[
     str,
     typer.Argument(
         metavar="WORKFLOW_ID",
-        help="The workflow: its id, a unique beginning of it, or @last.",
+        help="The workflow: its id, a unique beginning or end of it, or @last.",
+        autocompletion=completion.workflows,
+    ),
+]
+WorkflowIds = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="WORKFLOW_ID",
+        help="The workflows: their ids, a unique beginning or end of each, or @last.",
         autocompletion=completion.workflows,
     ),
 ]

@@ -305,7 +305,7 @@ SECTIONS: Mapping[str, tuple[Command | Group, ...]] = {
         ),
         Command(
             "cancel",
-            "End a running workflow as CANCELLED.",
+            "End running workflows as CANCELLED.",
             "changes:cancel",
             {
                 "With a reason for the history": "waystation cancel refund-3 --reason 'paid twice'",

@@ -1,4 +1,5 @@
-"""Ids as people type them: whole, by a beginning that only one has, or as @last, the newest one."""
+"""Ids as people type them: whole, by a beginning that only one has, by the end of a generated id that only one has
+(generated ids of one minute begin alike), or as @last, the newest one."""
 
 from __future__ import annotations
 
@@ -24,6 +25,13 @@ _SHOWN = 5
 """Of several that are meant."""
 
 _UUID_CHARACTERS = 36
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+_FEWEST = 4
+"""Characters of an end."""
+
+_NEWEST = 1000
+"""Ids whose ends are compared: the server finds ids by their beginning only."""
 
 
 def workflow(api: Api, given: str) -> str:
@@ -41,22 +49,33 @@ def workflow(api: Api, given: str) -> str:
         if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
             return given
         raise
+    if not found.workflow_instance_ids and _may_be_an_end(given):
+        newest = api.workflows.ListWorkflows(
+            ListWorkflowsRequest(page_size=_NEWEST), timeout=CALL_SECONDS
+        )
+        known = [each.workflow_instance_id for each in newest.workflows]
+        return _only(given, _ending(known, given), False, "workflows")
     return _only(given, found.workflow_instance_ids, found.more, "workflows")
 
 
 def dead_letter(api: Api, given: str) -> str:
-    """The dead letter that is meant; only open ones go by their beginning."""
-    if given != LAST and not _may_be_cut(given):
-        return given
-    chosen = DeadLetterFilter(id_prefix="" if given == LAST else given)
-    found: ListDeadLettersResponse = api.dead_letters.ListDeadLetters(
-        ListDeadLettersRequest(filter=chosen, page_size=1 if given == LAST else _SHOWN),
-        timeout=CALL_SECONDS,
-    )
-    known = [each.dead_letter_id for each in found.dead_letters]
+    """The dead letter that is meant; only open ones go by their beginning or their end."""
     if given == LAST:
+        known = _open_dead_letters(api, DeadLetterFilter(), 1)
         return _newest(known, "open dead letter")
-    return _only(given, known, bool(found.next_page_token), "open dead letters")
+    if not _may_be_cut(given):
+        return given
+    known = _open_dead_letters(api, DeadLetterFilter(id_prefix=given), _SHOWN + 1)
+    if not known and _may_be_an_end(given):
+        known = _ending(_open_dead_letters(api, DeadLetterFilter(), _NEWEST), given)
+    return _only(given, known, False, "open dead letters")
+
+
+def _open_dead_letters(api: Api, chosen: DeadLetterFilter, most: int) -> list[str]:
+    found: ListDeadLettersResponse = api.dead_letters.ListDeadLetters(
+        ListDeadLettersRequest(filter=chosen, page_size=most), timeout=CALL_SECONDS
+    )
+    return [each.dead_letter_id for each in found.dead_letters]
 
 
 def handler(api: Api, given: str) -> str:
@@ -66,7 +85,8 @@ def handler(api: Api, given: str) -> str:
     found: ListHandlersResponse = api.handlers.ListHandlers(
         ListHandlersRequest(page_size=1000), timeout=CALL_SECONDS
     )
-    known = [each.handler_id for each in found.handlers if each.handler_id.startswith(given)]
+    every = [each.handler_id for each in found.handlers]
+    known = [each for each in every if each.startswith(given)] or _ending(every, given)
     return _only(given, known, False, "endpoints")
 
 
@@ -77,8 +97,18 @@ def all_clear(given: Sequence[str], meant: Callable[[str], str]) -> list[str]:
 
 
 def may_be_a_uuid(given: str) -> bool:
-    """Whether ids of dead letters can begin so."""
+    """Whether it can be a part of a generated id."""
     return len(given) <= _UUID_CHARACTERS and re.fullmatch("[0-9a-f][0-9a-f-]*", given) is not None
+
+
+def _may_be_an_end(given: str) -> bool:
+    return may_be_a_uuid(given) and _FEWEST <= len(given) < _UUID_CHARACTERS
+
+
+def _ending(known: Sequence[str], given: str) -> list[str]:
+    """Those generated ids that end so. An id that somebody chose is never meant by its end: `order-7` that does not
+    exist must not mean `reorder-7`."""
+    return [each for each in known if each.endswith(given) and _UUID.fullmatch(each)]
 
 
 def _may_be_cut(given: str) -> bool:
@@ -103,7 +133,7 @@ def _only(given: str, known: Sequence[str], more: bool, what: str) -> str:
     raise CommandFailed(
         code="INVALID_ARGUMENT",
         reason="ID_IS_AMBIGUOUS",
-        message=f"Several {what} have ids that begin with {given}: {told}.",
+        message=f"Several {what} have ids that begin or end with {given}: {told}.",
         hint="Type more of the id.",
         metadata={"prefix": given},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -22,7 +23,8 @@ from waystation.v1.workflow_service_pb2 import (
     PublishEventResponse,
 )
 from waystation_cli import arguments, form, ids
-from waystation_cli.arguments import JSON_HELP, ExpectedVersion, WorkflowId
+from waystation_cli.arguments import JSON_HELP, ExpectedVersion, WorkflowId, WorkflowIds
+from waystation_cli.commands import several
 from waystation_cli.connection import (
     CALL_SECONDS,
     DEFAULT_ADDRESS,
@@ -165,24 +167,36 @@ def publish(
 
 
 def cancel(
-    workflow_instance_id: WorkflowId,
+    workflow_instance_ids: WorkflowIds,
     reason: Annotated[str | None, typer.Option(help="Stored in the history, for people.")] = None,
     expected_version: ExpectedVersion = None,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """End a running workflow as CANCELLED."""
-    request = CancelWorkflowRequest(
-        reason=reason or "",
-        expected_version=expected_version,
-        request_id=new_request_id(),
-    )
+    """End running workflows as CANCELLED.
+
+    If one of several ids is not clear, nothing is done.
+    """
+    if expected_version and len(workflow_instance_ids) > 1:
+        raise typer.BadParameter("--expected-version is that of one workflow: give one id")
     with connected(address, as_json) as api:
-        request.workflow_instance_id = ids.workflow(api, workflow_instance_id)
-        response: CancelWorkflowResponse = api.workflows.CancelWorkflow(
-            request, timeout=CALL_SECONDS
+
+        def cancel_one(each: str) -> CancelWorkflowResponse:
+            request = CancelWorkflowRequest(
+                workflow_instance_id=each,
+                reason=reason or "",
+                expected_version=expected_version,
+                request_id=new_request_id(),
+            )
+            response: CancelWorkflowResponse = api.workflows.CancelWorkflow(
+                request, timeout=CALL_SECONDS
+            )
+            return response
+
+        several.carry_out(
+            workflow_instance_ids,
+            partial(ids.workflow, api),
+            cancel_one,
+            outcomes.print_cancelled,
+            as_json,
         )
-    if as_json:
-        message_json.print_message(response)
-    else:
-        outcomes.print_cancelled(response)

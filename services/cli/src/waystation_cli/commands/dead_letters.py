@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, TypeVar
 
 import typer
@@ -21,6 +22,7 @@ from waystation.v1.dead_letter_service_pb2 import (
 )
 from waystation_cli import arguments, completion, ids
 from waystation_cli.arguments import JSON_HELP, Utc
+from waystation_cli.commands import several
 from waystation_cli.commands.bulk_letters import Bulk
 from waystation_cli.commands.pages import Limit, Whole, gather
 from waystation_cli.connection import (
@@ -41,7 +43,7 @@ DeadLetterIds = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="DEAD_LETTER_ID",
-        help="From `waystation dead-letters list`: whole, a unique beginning, or @last. Without one, all "
+        help="From `waystation dead-letters list`: whole, a unique beginning or end, or @last. Without one, all "
         "that match the options.",
         autocompletion=completion.dead_letters,
     ),
@@ -273,20 +275,13 @@ def _named_states(states: Sequence[State] | None) -> str:
 
 def _each(
     named: Sequence[str],
-    carry_out: Callable[[Api, str], Done],
-    print_one: Callable[[Done], None],
+    call: Callable[[Api, str], Done],
+    tell: Callable[[Done], None],
     address: str,
     as_json: bool,
 ) -> None:
-    """One call for each of them, printed as soon as it is done; as JSON all of them at the end."""
     with connected(address, as_json) as api:
-        done = []
-        for each in ids.all_clear(named, lambda given: ids.dead_letter(api, given)):
-            done.append(carry_out(api, each))
-            if not as_json:
-                print_one(done[-1])
-    if as_json:
-        message_json.print_each(done)
+        several.carry_out(named, partial(ids.dead_letter, api), partial(call, api), tell, as_json)
 
 
 def _named(dead_letter_id: list[str] | None, dry_run: bool, request_id: str | None) -> list[str]:

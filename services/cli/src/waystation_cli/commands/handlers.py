@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +19,7 @@ from waystation.v1.handler_registry_service_pb2 import (
     UnregisterHandlerResponse,
 )
 from waystation_cli import arguments, completion, ids
+from waystation_cli.commands import several
 from waystation_cli.commands.pages import Limit, Whole, gather
 from waystation_cli.connection import (
     CALL_SECONDS,
@@ -115,7 +117,7 @@ def unregister(
         list[str],
         typer.Argument(
             metavar="HANDLER_ID",
-            help="From `waystation handlers list`: whole, or a unique beginning; several may be given.",
+            help="From `waystation handlers list`: whole, or a unique beginning or end; several may be given.",
             autocompletion=completion.handlers,
         ),
     ],
@@ -127,17 +129,19 @@ def unregister(
     Deliveries of their tasks wait for other ones.
     """
     with connected(address, as_json) as api:
-        done = []
-        for each in ids.all_clear(handler_id, lambda given: ids.handler(api, given)):
-            response: UnregisterHandlerResponse = api.handlers.UnregisterHandler(
-                UnregisterHandlerRequest(handler_id=each, request_id=new_request_id()),
-                timeout=CALL_SECONDS,
-            )
-            done.append(response)
-            if not as_json:
-                endpoints.print_unregistered(each)
-    if as_json:
-        message_json.print_each(done)
+
+        def remove(each: str) -> tuple[str, UnregisterHandlerResponse]:
+            request = UnregisterHandlerRequest(handler_id=each, request_id=new_request_id())
+            return each, api.handlers.UnregisterHandler(request, timeout=CALL_SECONDS)
+
+        several.carry_out(
+            handler_id,
+            partial(ids.handler, api),
+            remove,
+            lambda removed: endpoints.print_unregistered(removed[0]),
+            as_json,
+            lambda removed: message_json.as_dict(removed[1]),
+        )
 
 
 def retire(

@@ -39,7 +39,7 @@ DeadLetterId = Annotated[
     str,
     typer.Argument(
         metavar="DEAD_LETTER_ID",
-        help="From `waystation dead-letters list`: whole, a unique beginning, or @last.",
+        help="From `waystation dead-letters list`: whole, a unique beginning or end, or @last.",
         autocompletion=completion.dead_letters,
     ),
 ]

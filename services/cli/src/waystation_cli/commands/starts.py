@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -18,7 +19,8 @@ from waystation.v1.workflow_service_pb2 import (
     WaitWorkflowResponse,
 )
 from waystation_cli import arguments, completion, ids
-from waystation_cli.arguments import JSON_HELP, WorkflowId
+from waystation_cli.arguments import JSON_HELP, WorkflowIds
+from waystation_cli.commands import several
 from waystation_cli.connection import (
     CALL_SECONDS,
     DEFAULT_ADDRESS,
@@ -28,7 +30,7 @@ from waystation_cli.connection import (
     new_request_id,
 )
 from waystation_cli.interrupts import ctrl_c
-from waystation_cli.outcome import INTERRUPTED
+from waystation_cli.outcome import DONE, INTERRUPTED
 from waystation_cli.output import AsJson
 from waystation_cli.render import message_json, outcomes
 from waystation_cli.wait_outcome import exit_code
@@ -220,27 +222,33 @@ def run(
 
 
 def wait(
-    workflow_instance_id: WorkflowId,
+    workflow_instance_ids: WorkflowIds,
     timeout: Timeout = None,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
     """Wait for the outcome of a workflow.
 
-    The outcome is that it has ended, waits for input or is idle; the exit code shows which.
+    The outcome is that it has ended, waits for input or is idle; the exit code shows which. Of several workflows, it
+    is that of the first that did not complete.
     """
     limit = _Limit(timeout)
     with connected(address, as_json) as api:
-        workflow_instance_id = ids.workflow(api, workflow_instance_id)
-        try:
-            response = _wait(api, workflow_instance_id, limit)
-        except KeyboardInterrupt as interrupt:
-            raise _interrupted(workflow_instance_id) from interrupt
-    if as_json:
-        message_json.print_message(response)
-    else:
-        outcomes.print_outcome(response)
-    raise typer.Exit(exit_code(response))
+
+        def wait_for(each: str) -> WaitWorkflowResponse:
+            try:
+                return _wait(api, each, limit)
+            except KeyboardInterrupt as interrupt:
+                raise _interrupted(each) from interrupt
+
+        answers = several.carry_out(
+            workflow_instance_ids,
+            partial(ids.workflow, api),
+            wait_for,
+            outcomes.print_outcome,
+            as_json,
+        )
+    raise typer.Exit(next(filter(None, map(exit_code, answers)), DONE))
 
 
 class _Limit:

@@ -1,15 +1,17 @@
-"""show, explain: looking at one workflow."""
+"""show, explain: looking at workflows by their ids."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from waystation.v1.dead_letter_pb2 import DeadLetterFilter
+from waystation.v1.dead_letter_pb2 import DeadLetter, DeadLetterFilter
 from waystation.v1.dead_letter_service_pb2 import ListDeadLettersRequest
 from waystation.v1.event_pb2 import EventWithState
 from waystation.v1.history_pb2 import HistoryEntry, HistoryFilter, HistoryView
+from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation.v1.workflow_service_pb2 import (
     ExplainWorkflowRequest,
     ExplainWorkflowResponse,
@@ -19,17 +21,33 @@ from waystation.v1.workflow_service_pb2 import (
     ListHistoryRequest,
 )
 from waystation_cli import ids
-from waystation_cli.arguments import LARGEST_INT32, Utc, WorkflowId
-from waystation_cli.commands.pages import (
-    gather,
-)
-from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, connected
+from waystation_cli.arguments import LARGEST_INT32, Utc, WorkflowIds
+from waystation_cli.commands import several
+from waystation_cli.commands.pages import gather
+from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, Api, connected
 from waystation_cli.output import AsJson
-from waystation_cli.render import documents, explanation, message_json, workflow
+from waystation_cli.render import explanation, message_json, workflow
+
+
+class _Shown(NamedTuple):
+    """A workflow as a whole."""
+
+    context: WorkflowContext
+    history: list[HistoryEntry]
+    events: list[EventWithState]
+    dead_letters: list[DeadLetter]
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "context": message_json.as_dict(self.context),
+            "history": [message_json.as_dict(entry) for entry in self.history],
+            "events": [message_json.as_dict(event) for event in self.events],
+            "dead_letters": [message_json.as_dict(letter) for letter in self.dead_letters],
+        }
 
 
 def show(
-    workflow_instance_id: WorkflowId,
+    workflow_instance_ids: WorkflowIds,
     data: Annotated[bool, typer.Option("--data", help="Print the data too.")] = False,
     at_sequence: Annotated[
         int,
@@ -50,61 +68,61 @@ def show(
     ones).
     """
     with connected(address, as_json) as api:
-        workflow_instance_id = ids.workflow(api, workflow_instance_id)
-        got: GetWorkflowResponse = api.workflows.GetWorkflow(
-            GetWorkflowRequest(workflow_instance_id=workflow_instance_id, at_sequence=at_sequence),
+        several.carry_out(
+            workflow_instance_ids,
+            partial(ids.workflow, api),
+            lambda each: _shown(api, each, at_sequence, with_changes=as_json),
+            lambda shown: workflow.print_workflow(*shown, with_data=data),
+            as_json,
+            _Shown.document,
+        )
+
+
+def _shown(api: Api, workflow_instance_id: str, at_sequence: int, *, with_changes: bool) -> _Shown:
+    got: GetWorkflowResponse = api.workflows.GetWorkflow(
+        GetWorkflowRequest(workflow_instance_id=workflow_instance_id, at_sequence=at_sequence),
+        timeout=CALL_SECONDS,
+    )
+    view = HistoryView.HISTORY_VIEW_FULL if with_changes else HistoryView.HISTORY_VIEW_BASIC
+    history, _ = gather(
+        lambda page_size, page_token: api.workflows.ListHistory(
+            ListHistoryRequest(
+                workflow_instance_id=workflow_instance_id,
+                # What was added since the context was read would not fit to it.
+                filter=HistoryFilter(to_sequence=got.context.version),
+                view=view,
+                page_size=page_size,
+                page_token=page_token,
+            ),
             timeout=CALL_SECONDS,
-        )
-        view = HistoryView.HISTORY_VIEW_FULL if as_json else HistoryView.HISTORY_VIEW_BASIC
-        history, _ = gather(
-            lambda page_size, page_token: api.workflows.ListHistory(
-                ListHistoryRequest(
-                    workflow_instance_id=workflow_instance_id,
-                    # What was added since the context was read would not fit to it.
-                    filter=HistoryFilter(to_sequence=got.context.version),
-                    view=view,
-                    page_size=page_size,
-                    page_token=page_token,
-                ),
-                timeout=CALL_SECONDS,
+        ),
+        lambda page: page.entries,
+    )
+    events, _ = gather(
+        lambda page_size, page_token: api.workflows.ListEvents(
+            ListEventsRequest(
+                workflow_instance_id=workflow_instance_id,
+                page_size=page_size,
+                page_token=page_token,
             ),
-            lambda page: page.entries,
-        )
-        events, _ = gather(
-            lambda page_size, page_token: api.workflows.ListEvents(
-                ListEventsRequest(
-                    workflow_instance_id=workflow_instance_id,
-                    page_size=page_size,
-                    page_token=page_token,
-                ),
-                timeout=CALL_SECONDS,
+            timeout=CALL_SECONDS,
+        ),
+        lambda page: page.events,
+    )
+    if at_sequence:
+        events = _known_by_then(events, history)
+    dead_letters, _ = gather(
+        lambda page_size, page_token: api.dead_letters.ListDeadLetters(
+            ListDeadLettersRequest(
+                filter=DeadLetterFilter(workflow_instance_ids=[workflow_instance_id]),
+                page_size=page_size,
+                page_token=page_token,
             ),
-            lambda page: page.events,
-        )
-        if at_sequence:
-            events = _known_by_then(events, history)
-        dead_letters, _ = gather(
-            lambda page_size, page_token: api.dead_letters.ListDeadLetters(
-                ListDeadLettersRequest(
-                    filter=DeadLetterFilter(workflow_instance_ids=[workflow_instance_id]),
-                    page_size=page_size,
-                    page_token=page_token,
-                ),
-                timeout=CALL_SECONDS,
-            ),
-            lambda page: page.dead_letters,
-        )
-    if as_json:
-        documents.print_document(
-            {
-                "context": message_json.as_dict(got.context),
-                "history": [message_json.as_dict(entry) for entry in history],
-                "events": [message_json.as_dict(event) for event in events],
-                "dead_letters": [message_json.as_dict(letter) for letter in dead_letters],
-            }
-        )
-    else:
-        workflow.print_workflow(got.context, history, events, dead_letters, with_data=data)
+            timeout=CALL_SECONDS,
+        ),
+        lambda page: page.dead_letters,
+    )
+    return _Shown(got.context, history, events, dead_letters)
 
 
 def _known_by_then(
@@ -116,7 +134,7 @@ def _known_by_then(
 
 
 def explain(
-    workflow_instance_id: WorkflowId,
+    workflow_instance_ids: WorkflowIds,
     utc: Utc = False,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
@@ -126,11 +144,17 @@ def explain(
     Also since when, and who or what can unblock it.
     """
     with connected(address, as_json) as api:
-        workflow_instance_id = ids.workflow(api, workflow_instance_id)
-        response: ExplainWorkflowResponse = api.workflows.ExplainWorkflow(
-            ExplainWorkflowRequest(workflow_instance_id=workflow_instance_id), timeout=CALL_SECONDS
+
+        def ask(each: str) -> ExplainWorkflowResponse:
+            response: ExplainWorkflowResponse = api.workflows.ExplainWorkflow(
+                ExplainWorkflowRequest(workflow_instance_id=each), timeout=CALL_SECONDS
+            )
+            return response
+
+        several.carry_out(
+            workflow_instance_ids,
+            partial(ids.workflow, api),
+            ask,
+            explanation.print_explanation,
+            as_json,
         )
-    if as_json:
-        message_json.print_message(response)
-    else:
-        explanation.print_explanation(response)

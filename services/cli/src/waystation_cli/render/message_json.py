@@ -8,7 +8,7 @@ messages and `optional` fields are absent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from google.protobuf import json_format
@@ -48,14 +48,6 @@ def print_message(message: Message) -> None:
 def print_items(messages: Iterable[Message], more: bool) -> None:
     """Prints a list, and whether there is more of it than was asked for."""
     documents.print_document({"items": [as_dict(message) for message in messages], "more": more})
-
-
-def print_each(answers: Sequence[Message]) -> None:
-    """Prints what was answered for each id that was typed: of one id its answer, of several a list."""
-    if len(answers) == 1:
-        print_message(answers[0])
-    else:
-        print_items(answers, more=False)
 
 
 def print_line(message: Message) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console, Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
+from waystation.v1.status_pb2 import WORKFLOW_STATUS_ACTIVE
 from waystation.v1.system_pb2 import QueueStatus, RouterStatus
 from waystation.v1.system_service_pb2 import GetSystemStatusResponse
 from waystation.v1.workflow_pb2 import WorkflowContext
+from waystation.v1.workflow_service_pb2 import ExplainWorkflowResponse
 from waystation_cli.render import names
 from waystation_cli.render.text import (
     NOTHING,
@@ -17,6 +20,7 @@ from waystation_cli.render.text import (
     age,
     cut_last_column,
     length,
+    localized,
     plain,
     shortened,
     stdout,
@@ -32,7 +36,13 @@ def print_more(out: Console, shown: int) -> None:
     out.print(f"There are more than these {shown}; use --limit or --all to show more.", style="dim")
 
 
-def print_workflows(workflows: Sequence[WorkflowContext], more: bool, *, all_meant: bool) -> None:
+Doing = Mapping[str, ExplainWorkflowResponse]
+"""What workflows wait for, by their ids; not of all."""
+
+
+def print_workflows(
+    workflows: Sequence[WorkflowContext], doing: Doing, more: bool, *, all_meant: bool
+) -> None:
     """One line for each workflow. `all_meant`: nothing was left out by a condition."""
     out = stdout()
     if not workflows:
@@ -42,6 +52,23 @@ def print_workflows(workflows: Sequence[WorkflowContext], more: bool, *, all_mea
             else "No workflow matches. `waystation list` shows all."
         )
         return
+    out.print(_workflow_table(workflows, doing, out))
+    if more:
+        print_more(out, len(workflows))
+
+
+def workflow_screen(
+    workflows: Sequence[WorkflowContext], doing: Doing, out: Console
+) -> RenderableType:
+    """The same for a terminal that shows it again and again."""
+    if not workflows:
+        return Text("No workflow matches, so far. Ctrl-C ends this.")
+    return Group(
+        _workflow_table(workflows, doing, out), Text("The newest ones. Ctrl-C ends this.", "dim")
+    )
+
+
+def _workflow_table(workflows: Sequence[WorkflowContext], doing: Doing, out: Console) -> Table:
     wide = out.width >= WIDE
     started = f"STARTED ({zone()})" if wide else "STARTED"
     rows = table("WORKFLOW", "TYPE", "STATUS", started, "CHANGED", "NOW")
@@ -58,16 +85,19 @@ def print_workflows(workflows: Sequence[WorkflowContext], more: bool, *, all_mea
             shown,
             when_in_column(context.created_at) if wide else age(context.created_at),
             age(context.updated_at) if context.HasField("updated_at") else NOTHING,
-            now(context),
+            now(context, doing.get(context.workflow_instance_id)),
         )
     cut_last_column(rows, out)
-    out.print(rows)
-    if more:
-        print_more(out, len(workflows))
+    return rows
 
 
-def now(context: WorkflowContext) -> str:
-    """What it asks for, why it is idle, or why it failed."""
+def is_at_work(context: WorkflowContext) -> bool:
+    """Whether it is open, and what it does now is not in the context."""
+    return context.status == WORKFLOW_STATUS_ACTIVE and not context.HasField("idle")
+
+
+def now(context: WorkflowContext, doing: ExplainWorkflowResponse | None = None) -> str:
+    """What it asks for, why it is idle, why it failed, or what it waits for."""
     if context.HasField("failure"):
         failure = context.failure
         return plain(shortened(f"{failure.reason}: {failure.message}", _SHORT))
@@ -77,6 +107,10 @@ def now(context: WorkflowContext) -> str:
         return plain(shortened(f"{wait.task_id} asks: {wait.message}", _SHORT) + more)
     if context.HasField("idle"):
         return plain(shortened(context.idle.message, _SHORT))
+    if doing is not None and doing.blockers:
+        blocker = doing.blockers[0]
+        said = f"{names.blocker(blocker.kind)} {localized(blocker.message)}"
+        return plain(shortened(said, _SHORT))
     return NOTHING
 
 
