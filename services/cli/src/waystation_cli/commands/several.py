@@ -25,8 +25,8 @@ def carry_out(
     as_json: bool,
     document: Callable[[Answer], Any] = _as_document,
 ) -> list[Answer]:
-    """What was answered for each. It is told as soon as it is there; as JSON at the end, of one id its document, of
-    several a list. What was done before a call that fails is told as well."""
+    """The answers, one for each id. Each is printed as soon as it is there; as JSON at the end, of one id its
+    document, of several a list. A call that fails hides nothing that was done before it."""
     found = ids.all_clear(given, meant)
     answers: list[Answer] = []
     try:
