@@ -12,6 +12,7 @@ from localservers import given_servers
 from localservers.given_servers import GivenServers
 from scale import (
     backlogs,
+    growth,
     handlers,
     hot_instance,
     neighbours,
@@ -37,6 +38,7 @@ CASES: dict[str, tuple[Case, int]] = {
     "overload": (overload.overload, 20_000),
     "neighbours": (neighbours.neighbours, 64),
     "slow-calls": (slow_calls.slow_calls, 10_000),
+    "growth": (growth.growth, 1_000_000),
     "hot-instance": (hot_instance.hot_instance, 8_000),
 }
 """With how many of its things each is at full size."""

@@ -1,11 +1,14 @@
 """Many rows in the shape of real ones: an instance that came about by itself is copied, with all that belongs
 to it, under new keys and ids."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from scale.system import System
 
 _PREPARE = """
 CREATE TEMP TABLE new_instances AS
-SELECT n, %(id)s::text || '-' || n AS id FROM generate_series(1, %(number)s) n;
+SELECT n, %(id)s::text || '-' || n AS id FROM generate_series(%(first)s, %(last)s) n;
 """
 
 # Ids in the order of time, as the engine makes them.
@@ -42,22 +45,24 @@ _TABLES = {
 _GENERATED = "key"
 
 
-def copy(system: System, workflow_instance_id: str, number: int) -> None:
-    """Copies the instance so many times; the copies' ids are its own with a number behind."""
+def copy(
+    system: System,
+    workflow_instance_id: str,
+    number: int,
+    *,
+    first: int = 1,
+    others: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Copies the instance so many times; the copies' ids are its own with a number behind, from `first`. `others`:
+    what columns of the instances have instead, as SQL, where `k.n` is the number."""
     ((key,),) = system.rows(
         "SELECT key FROM workflow_instances WHERE workflow_instance_id = %s",
         (workflow_instance_id,),
     )
-    names = {"key": key, "id": workflow_instance_id, "number": number}
+    names = {"key": key, "id": workflow_instance_id, "first": first, "last": first + number - 1}
     columns = [name for name in _columns(system, "workflow_instances") if name != _GENERATED]
-    values = [
-        "k.id"
-        if name == "workflow_instance_id"
-        else "NULL"
-        if name == "start_request_id"
-        else f"t.{name}"
-        for name in columns
-    ]
+    own = {"workflow_instance_id": "k.id", "start_request_id": "NULL", **others}
+    values = [own.get(name, f"t.{name}") for name in columns]
     statements = [
         _PREPARE,
         f"""INSERT INTO workflow_instances ({", ".join(columns)}) SELECT {", ".join(values)}
@@ -69,10 +74,10 @@ def copy(system: System, workflow_instance_id: str, number: int) -> None:
         "CREATE INDEX ON new_events (n, old_id)",
         "ANALYZE new_events, new_keys",
     ]
-    for table, others in _TABLES.items():
+    for table, theirs in _TABLES.items():
         columns = _columns(system, table)
-        others = {"instance_key": "k.key", **others}
-        values = [others.get(name, f"t.{name}") for name in columns]
+        own = {"instance_key": "k.key", **theirs}
+        values = [own.get(name, f"t.{name}") for name in columns]
         statements.append(
             f"""INSERT INTO {table} ({", ".join(columns)}) SELECT {", ".join(values)}
             FROM new_keys k, {table} t WHERE t.instance_key = %(key)s ORDER BY k.n"""

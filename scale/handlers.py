@@ -15,6 +15,8 @@ NOW, PARKED, LOST, DELAYED, LETTERS, BIG = (
 )
 SLOW, FLOOD, QUIET = (f"scale-{name}" for name in ("slow", "flood", "quiet"))
 CALLS, HOT, JOIN, COUNTED = (f"scale-{name}" for name in ("calls", "hot", "join", "counted"))
+WAITS, IDLE, FAILS = (f"scale-{name}" for name in ("waits", "idle", "fails"))
+"""Of the idle ones no task handles anything."""
 DUE = "scale.due"
 NOTED = "scale.noted"
 PART = "scale.part"
@@ -129,6 +131,18 @@ async def join(ctx: TaskContext) -> None:
 async def count(ctx: TaskContext) -> None:
     """How often this process was called for joins: calls whose results lost leave no trace elsewhere."""
     ctx.complete({"calls": calls[JOIN]})
+
+
+@service.task(events=["workflow.started"], workflow_types=[WAITS])
+async def wait(ctx: TaskContext) -> None:
+    """Waits for somebody."""
+    ctx.wait_for_input("Is that right?")
+
+
+@service.task(events=["workflow.started"], workflow_types=[FAILS])
+async def fail(ctx: TaskContext) -> None:
+    """Fails."""
+    ctx.fail("NOT_COVERED", "The policy does not cover it.")
 
 
 if __name__ == "__main__":

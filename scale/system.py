@@ -36,6 +36,11 @@ class System(Together):
         self._router: ChildProcess | None = None
         self._handlers: ChildProcess | None = None
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it started its servers itself."""
+        return self._given is None
+
     def _start(self) -> None:
         if (servers := self._given) is None:
             # Only what is its own may be broken, so only then these are there.
@@ -135,6 +140,10 @@ class System(Together):
         with psycopg.connect(self._database_url, autocommit=True) as connection:
             cursor = connection.execute(query, parameters)  # type: ignore[call-overload]
             return cursor.fetchall() if cursor.description else []
+
+    def until(self, query: str, number: int) -> None:
+        """Waits until the statement returns this number."""
+        wait_until(lambda: self.rows(query)[0][0] == number, timeout=READY_SECONDS, what=query)
 
     def run(self, statements: Sequence[str], parameters: Mapping[str, Any]) -> None:
         """Runs statements on one connection, so that temporary tables live between them."""

@@ -10,6 +10,19 @@ LEASE = "router/lease.py"
 
 MUTANTS = (
     Mutant(
+        "a_rare_type_is_searched_among_all",
+        "What few instances have is found at once, however many others there are",
+        "core/store/queries.py",
+        (
+            (
+                '"workflow_type": types[0] if len(types) == 1 else None,',
+                '"workflow_type": None,',
+            ),
+            ('"workflow_types": types if len(types) > 1 else None,', '"workflow_types": types,'),
+        ),
+        killers=("tests/store/test_portions.py::test_what_few_instances_have_is_found_at_once",),
+    ),
+    Mutant(
         "leases_are_broken_at_once",
         "A router breaks another's lease only after it has renewed without a gap for a whole period",
         LEASE,

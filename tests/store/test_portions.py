@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 from dataclasses import replace
 
 import pytest
@@ -23,8 +24,11 @@ from waystation_core.ports.store import (
 from waystation_core.store import leases, queries, question, sweeps
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.registry import PostgresRegistryStore
+from waystation_domain.idle import Ending, Idle
+from waystation_domain.model import Status
 
 MANY = 50
+IDLE = Idle(new_id(), "claim.filed", "client", Ending.UNHANDLED)
 LEASED, NO_ENDPOINT, AT_CAPACITY = 2, 3, 4
 
 
@@ -348,7 +352,9 @@ async def test_a_list_walks_over_instances_in_portions(
     monkeypatch.setattr(question, "_compiled", question._compiled.__wrapped__)
     (wanted, *_) = [(await engine.started())[0].key for _ in range(10)]
     await engine.rows("UPDATE workflow_instances SET workflow_type = 'rare' WHERE key = %s", wanted)
-    filter, after, portions = WorkflowFilter(workflow_types=("rare", "none such")), None, []
+    # So many types have no index together, and are not read one by one.
+    many = tuple(f"none such {at}" for at in range(queries._TYPES_APART))
+    filter, after, portions = WorkflowFilter(workflow_types=("rare", *many)), None, []
     while True:
         found = await engine.queries.workflows(filter, after=after, limit=2)
         portions.append([one.key for one in found.instances])
@@ -358,3 +364,52 @@ async def test_a_list_walks_over_instances_in_portions(
     found = await engine.queries.workflows(WorkflowFilter(), limit=3)
     assert len(found.instances) == 3
     assert found.after == (found.instances[-1].created_at, found.instances[-1].key)
+
+
+@pytest.mark.parametrize(
+    "filter",
+    [
+        WorkflowFilter(workflow_types=("rare",)),
+        WorkflowFilter(workflow_types=("rare", "none such")),
+        WorkflowFilter(statuses=(Status.FAILED, Status.CANCELLED)),
+        WorkflowFilter(idle=True),
+        WorkflowFilter(correlation_ids=("hers",)),
+        WorkflowFilter(id_prefix="rare-"),
+        WorkflowFilter(id_prefix="rare-", workflow_types=("rare",), statuses=(Status.FAILED,)),
+    ],
+    ids=str,
+)
+async def test_what_few_instances_have_is_found_at_once(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, filter: WorkflowFilter
+) -> None:
+    """However many others there are: none of these is walked over."""
+    monkeypatch.setattr(queries, "_WALKED", 2)
+    monkeypatch.setattr(question, "_compiled", question._compiled.__wrapped__)
+    (wanted, *others) = [(await engine.started())[0].key for _ in range(10)]
+    await engine.rows(
+        "UPDATE workflow_instances SET workflow_type = 'rare', status = 4, idle = %s, "
+        "correlation_id = 'hers', workflow_instance_id = 'rare-1' WHERE key = %s",
+        json.dumps(IDLE.to_json()),
+        wanted,
+    )
+    await engine.rows("UPDATE workflow_instances SET status = 3 WHERE key = ANY(%s)", others)
+    found = await engine.queries.workflows(filter, limit=2)
+    assert ([one.key for one in found.instances], found.after) == ([wanted], None)
+
+
+async def test_a_list_of_several_types_is_in_the_order_of_age_on_every_page(engine: Engine) -> None:
+    keys = [(await engine.started())[0].key for _ in range(9)]
+    for at, key in enumerate(keys):
+        await engine.rows(
+            "UPDATE workflow_instances SET workflow_type = %s WHERE key = %s",
+            ("one", "two", "three")[at % 3],
+            key,
+        )
+    filter, after, listed = WorkflowFilter(workflow_types=("one", "two", "two")), None, []
+    while True:
+        found = await engine.queries.workflows(filter, after=after, limit=2)
+        listed += [one.key for one in found.instances]
+        assert len(found.instances) <= 2
+        if (after := found.after) is None:
+            break
+    assert listed == [key for at, key in enumerate(keys) if at % 3 < 2][::-1]

@@ -7,6 +7,7 @@ need no index for it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -25,6 +26,7 @@ from sqlalchemy import (
     any_,
     bindparam,
     func,
+    literal_column,
     select,
     tuple_,
 )
@@ -107,13 +109,26 @@ ORDER BY workflow_instance_id LIMIT %(limit)s
 """
 
 _WALKED = 20_000
-"""Instances that one portion of a list reads in search of matching ones."""
+"""Instances that one portion of a list reads in search of matching ones. What few have has an index, and only those
+are read: a type, a correlation id, the beginning of an id, statuses without COMPLETED."""
+
+_FEW = 1_000
+"""More ids that begin alike are not looked up one by one."""
+
+_TYPES_APART = 10
+"""Types that a list is read for one by one; of more the newest instances of all types are searched."""
+
+_KEYS = """
+SELECT key FROM workflow_instances
+WHERE namespace = %(namespace)s AND workflow_instance_id >= %(first)s AND workflow_instance_id < %(last)s
+LIMIT %(limit)s
+"""
 
 _CREATED_AT = rows.INSTANCE_COLUMNS.index("i.created_at")
 
 
 def _walk(given: Given) -> Select[Any]:
-    """Instances by their age, the newest first."""
+    """Instances by their age, the newest first; by one index each time."""
     w = _WALK.c
     place = tuple_(w.created_at, w.key)
     before = tuple_(
@@ -124,6 +139,12 @@ def _walk(given: Given) -> Select[Any]:
         "created_after": w.created_at >= bindparam("created_after"),
         "created_before": w.created_at < bindparam("created_before"),
         "after_key": place < before,
+        "workflow_type": w.workflow_type == bindparam("workflow_type"),
+        "correlation_ids": w.correlation_id
+        == any_(bindparam("correlation_ids", type_=ARRAY(Text))),
+        "keys": w.key == any_(bindparam("keys", type_=ARRAY(BigInteger))),
+        # As the condition of the index is written.
+        "not_completed": w.status != literal_column(str(states.COMPLETED)),
     }
     return select(_WALK).where(*conditions(where, given)).order_by(*_newest_first(_WALK))
 
@@ -140,8 +161,6 @@ def _listed(given: Given) -> Select[Any]:
         "workflow_types": i.workflow_type == any_(bindparam("workflow_types", type_=ARRAY(Text))),
         "statuses": i.status == any_(bindparam("statuses", type_=ARRAY(SmallInteger))),
         "idle": i.idle.is_not(None) == bindparam("idle", type_=Boolean),
-        "correlation_ids": i.correlation_id
-        == any_(bindparam("correlation_ids", type_=ARRAY(Text))),
         "first_id": i.workflow_instance_id >= bindparam("first_id"),
         "after_last_id": i.workflow_instance_id < bindparam("after_last_id"),
     }
@@ -282,10 +301,39 @@ class PostgresQueryStore:
         limit: int = 50,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> WorkflowsFound:
+        types = tuple(dict.fromkeys(filter.workflow_types))
+        if not 1 < len(types) <= _TYPES_APART:
+            return await self._newest(filter, after, limit, namespace)
+        # No index has several types in their order, so each is read alone.
+        portions = [
+            await self._newest(replace(filter, workflow_types=(one,)), after, limit, namespace)
+            for one in types
+        ]
+        # Beyond where one of them ends, others of its type may follow.
+        ends = [portion.after for portion in portions if portion.after is not None]
+        end = max(ends, default=None)
+        found = sorted(
+            (one for portion in portions for one in portion.instances), key=_place, reverse=True
+        )
+        found = [one for one in found if end is None or _place(one) >= end]
+        if len(found) > limit:
+            return WorkflowsFound(found[:limit], _place(found[limit - 1]))
+        return WorkflowsFound(found, end)
+
+    async def _newest(
+        self,
+        filter: WorkflowFilter,
+        after: tuple[datetime, int] | None,
+        limit: int,
+        namespace: str,
+    ) -> WorkflowsFound:
         time, key = after if after is not None else (None, None)
+        types = list(filter.workflow_types)
         values = {
             "namespace": namespace,
-            "workflow_types": list(filter.workflow_types),
+            "workflow_type": types[0] if len(types) == 1 else None,
+            "workflow_types": types if len(types) > 1 else None,
+            "not_completed": filter.asks_for_none_completed or None,
             "statuses": [int(status) for status in filter.statuses],
             "idle": filter.idle,
             "correlation_ids": list(filter.correlation_ids),
@@ -299,6 +347,20 @@ class PostgresQueryStore:
             "bytes": _LISTED_BYTES,
         }
         async with connection_of(self._pool) as connection:
+            if filter.id_prefix:
+                cursor = await connection.execute(
+                    _KEYS,
+                    {
+                        "namespace": namespace,
+                        "first": values["first_id"],
+                        "last": values["after_last_id"],
+                        "limit": _FEW + 1,
+                    },
+                )
+                keys = [row[0] for row in await cursor.fetchall()]
+                if not keys:
+                    return WorkflowsFound([], None)
+                values["keys"] = keys if len(keys) <= _FEW else None
             found = await ask(connection, _listed, values)
             instances = [rows.instance(row) for row in found]
             if found and (len(found) == limit or len(found) < found[0][-1]):
@@ -373,6 +435,12 @@ class PostgresQueryStore:
     async def system(self, namespace: str = DEFAULT_NAMESPACE) -> SystemFacts:
         async with connection_of(self._pool) as connection:
             return await system_facts(connection, namespace)
+
+
+def _place(instance: Instance) -> tuple[datetime, int]:
+    """In the order of lists."""
+    assert instance.created_at is not None
+    return instance.created_at, instance.key
 
 
 async def _fetch(pool: ConnectionPool, query: str, parameters: Any) -> list[tuple[Any, ...]]:

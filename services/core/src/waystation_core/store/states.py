@@ -28,6 +28,7 @@ def one_of(column: str, members: Iterable[IntEnum]) -> str:
 
 
 ACTIVE = int(Status.ACTIVE)
+COMPLETED = int(Status.COMPLETED)
 OPEN = tuple(status for status in Status if status.is_open)
 """Statuses of instances that have not ended."""
 

@@ -94,6 +94,20 @@ workflow_instances = Table(
     # Without the namespace: with it, the planner takes this index for look-ups by id, too, while it
     # has no statistics and believes that a namespace has few instances.
     Index("workflow_instances_created", "created_at", "key"),
+    # Lists of what few instances have, as nothing is ever deleted: `queries` walks along these.
+    Index("workflow_instances_type", "workflow_type", "created_at", "key"),
+    Index(
+        "workflow_instances_correlation",
+        "correlation_id",
+        postgresql_where=text("correlation_id IS NOT NULL"),
+    ),
+    # Open, failed and cancelled ones.
+    Index(
+        "workflow_instances_not_completed",
+        "created_at",
+        "key",
+        postgresql_where=text(f"status <> {states.COMPLETED}"),
+    ),
 )
 
 history = Table(

@@ -149,6 +149,11 @@ class WorkflowFilter:
     correlation_ids: tuple[str, ...] = ()
     id_prefix: str = ""
 
+    @property
+    def asks_for_none_completed(self) -> bool:
+        """Whether no instance that completed can match; one that has ended is not idle."""
+        return self.idle is True or bool(self.statuses and Status.COMPLETED not in self.statuses)
+
 
 @dataclass(frozen=True, slots=True)
 class WorkflowsFound:
