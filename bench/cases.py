@@ -5,9 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.handlers import CLAIM_3, CLAIM_FAN, CLAIM_GROUP
+from bench.handlers import CLAIM_3, CLAIM_3_50MS, CLAIM_FAN, CLAIM_GROUP
 
-WORKLOADS = {"claim-3": CLAIM_3, "claim-fan": CLAIM_FAN, "claim-group": CLAIM_GROUP}
+WORKLOADS = {
+    "claim-3": CLAIM_3,
+    "claim-3-50ms": CLAIM_3_50MS,
+    "claim-fan": CLAIM_FAN,
+    "claim-group": CLAIM_GROUP,
+}
 OPEN_CLIENTS = 64
 
 

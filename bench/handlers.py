@@ -1,23 +1,33 @@
 """The handler service under load: microseconds of pure work on a claim of about 300 bytes.
 
 `bench-claim-3`:    start; process; validate; complete.
+`bench-claim-3-50ms`: the same, where each of the three takes 50 ms, as if it asked another service.
 `bench-claim-fan`:  start; process; risk, fraud and vehicle in parallel; naive join; complete.
 `bench-claim-group`: the same, joined by a structured fan-out.
 `bench-reminder`:   start; a delayed event; complete.
 """
+
+import asyncio
 
 import uvloop
 
 from waystation_worker import HandlerService, TaskContext
 
 CLAIM_3 = "bench-claim-3"
+CLAIM_3_50MS = "bench-claim-3-50ms"
 CLAIM_FAN = "bench-claim-fan"
 CLAIM_GROUP = "bench-claim-group"
 REMINDER = "bench-reminder"
 REMINDER_DUE = "reminder.due"
+ASKED_SECONDS = 0.05
 CHECKS = ("risk", "fraud", "vehicle")
 
 service = HandlerService("bench-claims", version="1.0.0")
+
+
+async def _ask(ctx: TaskContext) -> None:
+    if ctx.workflow_type == CLAIM_3_50MS:
+        await asyncio.sleep(ASKED_SECONDS)
 
 
 def _process(ctx: TaskContext) -> None:
@@ -26,23 +36,32 @@ def _process(ctx: TaskContext) -> None:
     ctx.data["amount"] = round(claim["amount"] * 1.19, 2)
 
 
-@service.task(events=["workflow.started"], workflow_types=[CLAIM_3], max_in_flight=10_000)
+@service.task(
+    events=["workflow.started"], workflow_types=[CLAIM_3, CLAIM_3_50MS], max_in_flight=10_000
+)
 async def process(ctx: TaskContext) -> None:
     """Type and amount into the context."""
+    await _ask(ctx)
     _process(ctx)
     ctx.emit("claim.processed", {"claim_type": ctx.data["claim_type"]})
 
 
-@service.task(events=["claim.processed"], workflow_types=[CLAIM_3], max_in_flight=10_000)
+@service.task(
+    events=["claim.processed"], workflow_types=[CLAIM_3, CLAIM_3_50MS], max_in_flight=10_000
+)
 async def validate(ctx: TaskContext) -> None:
     """Is the amount plausible?"""
+    await _ask(ctx)
     ctx.data["valid"] = 0 < ctx.data["amount"] < 1_000_000
     ctx.emit("claim.validated")
 
 
-@service.task(events=["claim.validated"], workflow_types=[CLAIM_3], max_in_flight=10_000)
+@service.task(
+    events=["claim.validated"], workflow_types=[CLAIM_3, CLAIM_3_50MS], max_in_flight=10_000
+)
 async def complete(ctx: TaskContext) -> None:
     """A summary into the context, and the end."""
+    await _ask(ctx)
     ctx.data["summary"] = f"{ctx.data['claim_type']} claim over {ctx.data['amount']:.2f}"
     ctx.complete({"summary": ctx.data["summary"]})
 
