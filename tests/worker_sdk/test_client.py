@@ -292,7 +292,7 @@ async def test_a_server_that_is_not_there_is_named(waystation: FakeWaystation) -
 async def test_bad_values_are_refused_before_anything_is_sent(
     waystation: FakeWaystation, client: Client
 ) -> None:
-    with pytest.raises(TypeError, match="at data/claim/when: a object is not a JSON value"):
+    with pytest.raises(TypeError, match="at data/claim/when: object is not a JSON value"):
         await client.start("insurance_claim", {"claim": {"when": object()}})
     assert waystation.calls == []
 

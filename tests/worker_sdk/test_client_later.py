@@ -84,7 +84,7 @@ async def test_a_task_is_completed_once_though_the_call_is_repeated(
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (lambda result: result.set("/a", object()), "at /a: a object"),
+        (lambda result: result.set("/a", object()), "at /a: object"),
         (lambda result: result.set("/a~2", 1), "not a JSON Pointer"),
         (lambda result: result.increment("/a", "1"), "not a number"),
         (lambda result: result.increment("/a", float("inf")), "not a JSON number"),

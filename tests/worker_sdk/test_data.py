@@ -214,7 +214,7 @@ for _ in range(20):
 @pytest.mark.parametrize(
     ("value", "error", "text"),
     [
-        ({"when": [datetime.now(UTC)]}, TypeError, "at /a~1b/when/0: a datetime"),
+        ({"when": [datetime.now(UTC)]}, TypeError, "at /a~1b/when/0: datetime"),
         ({"n": float("nan")}, ValueError, "at /a~1b/n: nan"),
         (2**53, ValueError, "at /a~1b: integers of 2^53 or more"),
         ({"n": [-1e300]}, ValueError, "at /a~1b/n/0: integers of 2^53 or more"),
@@ -222,7 +222,7 @@ for _ in range(20):
         ({"t": "a\0"}, ValueError, "at /a~1b/t: the text contains a NUL"),
         ("\ud800", ValueError, "half a surrogate"),
         ({1: 2}, TypeError, "at /a~1b: keys must be str, not 1"),
-        ({1, 2}, TypeError, "a set is not a JSON value"),
+        ({1, 2}, TypeError, "set is not a JSON value; use sorted"),
         (DEEP, ValueError, "nested deeper than 16"),
     ],
     ids=[

@@ -78,7 +78,12 @@ def declaration(task: object) -> dict[str, Any]:
     instance of a Task, or if a required attribute is missing.
     """
     if not isinstance(task, Task):
-        hint = f"; add an instance: {task.__name__}()" if isinstance(task, type) else ""
+        if isinstance(task, type):
+            hint = f"; add an instance: {task.__name__}()"
+        elif callable(task):
+            hint = "; functions are declared with @service.task(...)"
+        else:
+            hint = "; its class must derive from waystation_worker.Task"
         raise TypeError(f"{task!r} is not a Task{hint}")
     missing = [name for name in _REQUIRED if not hasattr(task, name)]
     if missing:

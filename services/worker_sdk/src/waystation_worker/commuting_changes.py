@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from waystation_worker.arguments import text
 from waystation_worker.tracked_changes import View
 from waystation_worker.values import (
     Json,
@@ -70,6 +71,8 @@ class CommutingChanges(View):
         view._note(key, "add_to_set", item)
 
     def _place(self, where: str) -> str:
+        if type(where) is not str:
+            text(where, "the place")
         return self._path + (where if where[:1] == "/" else "/" + escape(where))
 
     def _walk(self, where: str) -> tuple[CommutingChanges, str]:
@@ -91,18 +94,18 @@ class CommutingChanges(View):
             return None
         if isinstance(old, bool) or not isinstance(old, (int, float)):
             self._read(key)
-            raise TypeError(f"at {self._path}/{escape(key)}: a {kind_of(old)}, not a number")
+            raise TypeError(f"at {self._path}/{escape(key)}: {kind_of(old)}, not a number")
         return old
 
     def _list_at(self, key: str) -> list[Json]:
         old = self._raw.setdefault(key, [])
         if not isinstance(old, list):
             self._read(key)
-            raise TypeError(f"at {self._path}/{escape(key)}: a {kind_of(old)}, not a list")
+            raise TypeError(f"at {self._path}/{escape(key)}: {kind_of(old)}, not a list")
         return old
 
 
 def kind_of(value: Json) -> str:
     """What a value is called in errors."""
-    names = {bool: "bool", str: "text", list: "list", dict: "object", type(None): "null"}
-    return names.get(type(value), "number")
+    names = {bool: "a bool", str: "a text", list: "a list", dict: "an object", type(None): "null"}
+    return names.get(type(value), "a number")

@@ -187,7 +187,7 @@ class DataObject(CommutingChanges, MutableMapping[str, Any]):
         below = self._view(token, self._raw[token])
         if not isinstance(below, View):
             self._read(token)
-            raise TypeError(f"at {self._path}/{escape(token)}: a {kind_of(below)}, not an object")
+            raise TypeError(f"at {self._path}/{escape(token)}: {kind_of(below)}, not an object")
         return below
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from waystation.v1 import event_pb2
+from waystation_worker.arguments import text, whole
 from waystation_worker.tasks import is_event_type
 from waystation_worker.times import Span, moment, span, time_of
 from waystation_worker.values import Json, Model, read_struct, write_struct
@@ -43,10 +44,19 @@ class NewEvent:
 
     def __post_init__(self) -> None:
         if not is_event_type(self.event_type):
-            raise ValueError(f"{self.event_type!r} is not 1-200 characters of [A-Za-z0-9._:-]")
-        if self.priority is not None and not 0 <= self.priority <= 255:
-            raise ValueError(f"priority must be 0-255, not {self.priority}")
-        for key in self.metadata or ():
+            text(self.event_type, "event_type")
+            raise ValueError(
+                f"event_type: {self.event_type!r} is not 1-200 characters of [A-Za-z0-9._:-]"
+            )
+        if self.priority is not None:
+            whole(self.priority, "priority", 0, 255)
+        if type(self.schema_version) is not str:
+            text(self.schema_version, "schema_version")
+        if self.metadata is not None and not isinstance(self.metadata, Mapping):
+            raise TypeError(f"metadata must be a mapping, not {type(self.metadata).__name__}")
+        for key, value in (self.metadata or {}).items():
+            text(key, "metadata: a key")
+            text(value, f"metadata {key!r}")
             if key.startswith(_RESERVED_METADATA):
                 raise ValueError(
                     f"metadata {key!r}: keys that begin with {_RESERVED_METADATA!r} are reserved"

@@ -11,6 +11,7 @@ from typing import Any
 from waystation.v1 import result_pb2, task_handler_service_pb2
 from waystation_worker.errors import Reject, RetryAfter
 from waystation_worker.failure_log import FailureLog, label
+from waystation_worker.tracked_changes import View
 from waystation_worker.values import Model, write_struct
 
 logger = logging.getLogger("waystation_worker")
@@ -21,6 +22,7 @@ _NOT_PLAIN = (
     "ctx.data and the objects and lists in it are no dict and list; pass a plain copy of them: "
     "ctx.data.to_dict(), or to_list() of a list"
 )
+_MEMBERS = 'members are items: ctx.data["amount"]; its methods are those of a dict or a list'
 _MAX_NAMED = 5
 """How many members of an exception group are named."""
 
@@ -43,7 +45,7 @@ def failed(
             response.Clear()
             response.failure.permanent = isinstance(error, Reject)
     name = type(error).__name__
-    text = clean(_with_hint(_failure_of(error)), MAX_TEXT_BYTES)
+    text = clean(_with_hint(error, _failure_of(error)), MAX_TEXT_BYTES)
     try:
         log.write(request, function, error, text)
     except BaseException:
@@ -93,8 +95,10 @@ def _failure_of(error: BaseException) -> str:
     return f"{text_of(error)}: {'; '.join(named)}{more}"
 
 
-def _with_hint(says: str) -> str:
+def _with_hint(error: BaseException, says: str) -> str:
     """The text of a library that met a view of `ctx.data` where it takes plain values only, with what to do."""
+    if isinstance(error, AttributeError):
+        return f"{says} ({_MEMBERS})" if isinstance(error.obj, View) else says
     if _VIEWS.search(says) is None:
         return says
     return f"{says} ({_NOT_PLAIN})"

@@ -187,13 +187,12 @@ class Invoker:
         if isinstance(outcome, Raised):
             return failed(request, outcome.error, self._log, task.function)
         if outcome is not None:
+            wanted = "it must answer through ctx and return None"
             if inspect.iscoroutine(outcome):
                 outcome.close()
-            return invalid(
-                request,
-                f"the function returned a {type(outcome).__name__}; it must answer through ctx and "
-                "return None",
-            )
+                wanted = "await it in an `async def`"
+            kind = type(outcome).__name__
+            return invalid(request, f"the function returned a {kind}; {wanted}")
         try:
             response = context._answer()
             size = response.ByteSize()

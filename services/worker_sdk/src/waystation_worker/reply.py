@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from waystation.v1 import result_pb2, wait_pb2
+from waystation_worker.arguments import text, whole
 from waystation_worker.events import NewEvent
 from waystation_worker.tasks import check_name, is_reserved
 from waystation_worker.times import Span, span
@@ -85,7 +86,7 @@ class Reply:
             raise TypeError(f"fan_out needs a list of events; write [{events!r}]")
         branches = [_as_event(event) for event in events]
         follows = _as_event(then)
-        if not 0 <= need <= len(branches):
+        if whole(need, "need", 0, MAX_EVENTS) > len(branches):
             raise ValueError(
                 f"need must be 0 (all) to {len(branches)} (the number of events), not {need}"
             )
@@ -133,12 +134,19 @@ class Reply:
                 f"wait_for_input after {self._ended_by}: a result that ends the workflow can't open a wait"
             )
         result = self._open_for("wait_for_input")
-        if not message:
+        if not text(message, "message"):
             raise ValueError("wait_for_input needs a message, the question to ask")
         wait = wait_pb2.WaitRequest(message=message)
         if wait_id is not None:
             check_name(wait_id, "wait_id")
+            if any(other.wait_id == wait_id for other in result.waits):
+                raise ValueError(f"wait_for_input: this result has a wait {wait_id!r} already")
             wait.wait_id = wait_id
+        if isinstance(schema, type):
+            raise TypeError(
+                f"schema must be a JSON Schema, not a class; of a pydantic model it is "
+                f"{schema.__name__}.model_json_schema()"
+            )
         if schema is not None:
             write_struct(schema, wait.input_schema, "schema")
         if answer_path is not None:
@@ -171,7 +179,8 @@ class Reply:
         without a reason, and if the result already ends the instance or opens a wait.
         """
         result = self._only_end("fail")
-        if not reason:
+        text(message, "message")
+        if not text(reason, "reason"):
             raise ValueError("fail needs a reason: a short stable name such as FRAUD_SUSPECTED")
         result.fail.reason = reason
         result.fail.message = message or reason
@@ -198,4 +207,8 @@ class Reply:
 
 
 def _as_event(event: NewEvent | str) -> NewEvent:
-    return NewEvent(event) if isinstance(event, str) else event
+    if isinstance(event, str):
+        return NewEvent(event)
+    if not isinstance(event, NewEvent):
+        raise TypeError(f"fan_out takes event types and NewEvent, not {type(event).__name__}")
+    return event

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from waystation.v1 import operation_pb2, result_pb2
+from waystation_worker.arguments import text
 from waystation_worker.reply import Reply
 from waystation_worker.tracked_changes import MAX_OPERATIONS, Operation, write_operation
 from waystation_worker.values import as_number, escape, parse_pointer
@@ -62,6 +63,7 @@ class TaskResult(Reply):
             raise ValueError(
                 f"a result may have at most {MAX_OPERATIONS} changes; set whole objects instead"
             )
+        text(where, "the place")
         path = where if where[:1] == "/" else f"/{escape(where)}"
         parse_pointer(path)
         operation = operation_pb2.Operation()

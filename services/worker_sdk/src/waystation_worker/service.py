@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 from waystation.v1 import task_handler_service_pb2
+from waystation_worker.arguments import text, whole
 from waystation_worker.class_style import Task, declaration
 from waystation_worker.errors import SettingsError, WaystationError
 from waystation_worker.invocation import Invoker
@@ -28,6 +29,7 @@ Function = TypeVar("Function", bound=Callable[..., object])
 TaskT = TypeVar("TaskT", bound=Task)
 
 _BAD_SETTINGS = 78
+MAX_THREADS = 10_000
 
 
 class HandlerService:
@@ -50,10 +52,8 @@ class HandlerService:
 
     def __init__(self, name: str, *, version: str = "", threads: int = 64) -> None:
         check_name(name, "service name")
-        if len(version) > 200:
-            raise ValueError("version has at most 200 characters")
-        if threads < 1:
-            raise ValueError(f"threads is at least 1, not {threads}")
+        text(version, "version", 200)
+        whole(threads, "threads", 1, MAX_THREADS)
         self.name = name
         self.version = version
         self._threads = threads

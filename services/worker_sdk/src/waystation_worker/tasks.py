@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from waystation.v1 import handler_pb2, operation_pb2
+from waystation_worker.arguments import flag, number, whole
 from waystation_worker.times import DAY, MILLISECOND, Span, span
 from waystation_worker.values import parse_pointer
 
@@ -17,6 +18,8 @@ _ID = re.compile(r"[A-Za-z0-9._:-]{1,200}\Z")
 _TASK_ID = re.compile(r"[A-Za-z0-9._-]{1,200}\Z")
 _RESERVED = "waystation."
 _SYSTEM_EVENTS = ("workflow.", "user.input.", _RESERVED)
+_USUAL_MAXIMUM = timedelta(seconds=60)
+"""Of a Backoff; the server's default."""
 _ACTORS = ("client", "system")
 _PATTERN_WORD = re.compile(r"(?:[A-Za-z0-9_:-]+|\*|#)\Z")
 
@@ -39,12 +42,13 @@ class Backoff:
 
     def __post_init__(self) -> None:
         initial, maximum = self._spans()
-        if initial is not None and maximum is not None and initial > maximum:
-            raise ValueError("backoff: initial must not exceed maximum")
-        if self.multiplier is not None and not 1 <= self.multiplier <= 100:
-            raise ValueError(f"backoff: multiplier must be 1-100, not {self.multiplier}")
-        if self.jitter is not None and not 0 <= self.jitter <= 1:
-            raise ValueError(f"backoff: jitter must be 0-1, not {self.jitter}")
+        if initial is not None and initial > (maximum or _USUAL_MAXIMUM):
+            usual = "" if maximum else f", which is {_USUAL_MAXIMUM.total_seconds():g} s by default"
+            raise ValueError(f"backoff: initial must not exceed maximum{usual}")
+        if self.multiplier is not None:
+            number(self.multiplier, "backoff: multiplier", 1, 100)
+        if self.jitter is not None:
+            number(self.jitter, "backoff: jitter", 0, 1)
 
     def _spans(self) -> tuple[timedelta | None, timedelta | None]:
         """`initial` and `maximum`."""
@@ -98,27 +102,31 @@ def make_task(
     """A validated task. Raises ValueError or TypeError, naming the task and the option."""
     where = f"task {task_id!r}"
     check_task_id(task_id, where)
-    if not callable(function):
-        raise TypeError(f"{where}: {function!r} is not callable")
+    _check_function(function, where)
     if on_failure not in ON_FAILURE:
         raise ValueError(
-            f"{where}: on_failure must be 'fail_workflow' or 'continue', not {on_failure}"
+            f"{where}: on_failure must be 'fail_workflow' or 'continue', not {on_failure!r}"
         )
     limit = span(timeout, f"{where}: timeout", DAY, shortest=MILLISECOND)
-    if not 1 <= max_attempts <= 1000:
-        raise ValueError(f"{where}: max_attempts must be 1-1000, not {max_attempts}")
-    if not 1 <= max_in_flight <= 100_000:
-        raise ValueError(f"{where}: max_in_flight must be 1-100000, not {max_in_flight}")
-    if not 0 <= history_entries <= 1000:
-        raise ValueError(f"{where}: history_entries must be 0-1000, not {history_entries}")
+    whole(max_attempts, f"{where}: max_attempts", 1, 1000)
+    whole(max_in_flight, f"{where}: max_in_flight", 1, 100_000)
+    whole(history_entries, f"{where}: history_entries", 0, 1000)
+    flag(catch_up, f"{where}: catch_up")
+    flag(replayable, f"{where}: replayable")
+    if backoff is not None and not isinstance(backoff, Backoff):
+        raise TypeError(
+            f"{where}: backoff must be a Backoff, such as Backoff(initial=2), not {backoff!r}"
+        )
     event_types = _names(events, f"{where}: events")
     for event_type in event_types:
-        _check_pattern(event_type, where)
+        _check_pattern(event_type, f"{where}: events")
     types = _names(workflow_types, f"{where}: workflow_types")
     for workflow_type in types:
         if workflow_type != "*":
             check_name(workflow_type, f"{where}: workflow_types")
     emitted = _names(may_emit, f"{where}: may_emit", or_none=True)
+    for event_type in emitted:
+        _check_pattern(event_type, f"{where}: may_emit")
     spec = handler_pb2.TaskSpec(
         task_id=task_id,
         event_types=event_types,
@@ -173,13 +181,38 @@ def is_event_type(value: object) -> bool:
     return isinstance(value, str) and _ID.match(value) is not None
 
 
-def _check_pattern(event_type: str, where: str) -> None:
+def _check_function(function: object, where: str) -> None:
+    """Raises TypeError for what cannot be a task: it would fail at each event."""
+    if inspect.isclass(function):
+        raise TypeError(
+            f"{where}: {function.__name__} is a class; a Task is added by service.add({function.__name__}())"
+        )
+    if not callable(function):
+        raise TypeError(f"{where}: {function!r} is not callable")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(
+            f"{where}: the function yields; a task answers through ctx and returns None"
+        )
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        # Some functions of extensions tell none.
+        return
+    try:
+        signature.bind(None)
+    except TypeError:
+        raise TypeError(
+            f"{where}: the function takes {signature}; a task is called with one argument, its TaskContext"
+        ) from None
+
+
+def _check_pattern(event_type: object, where: str) -> None:
     if is_event_type(event_type):
         return
-    words = event_type.split(".")
-    if len(event_type) > 200 or not all(_PATTERN_WORD.match(word) for word in words):
+    words = event_type.split(".") if isinstance(event_type, str) else [""]
+    if len(str(event_type)) > 200 or not all(_PATTERN_WORD.match(word) for word in words):
         raise ValueError(
-            f"{where}: events: {event_type!r} is neither an event type such as claim.processed nor a "
+            f"{where}: {event_type!r} is neither an event type such as claim.processed nor a "
             "pattern such as claim.* (one word) or claim.# (any number of words)"
         )
 
@@ -187,6 +220,8 @@ def _check_pattern(event_type: str, where: str) -> None:
 def _names(values: Iterable[str], where: str, *, or_none: bool = False) -> list[str]:
     if isinstance(values, str):
         raise TypeError(f"{where} must be a list of names; write [{values!r}]")
+    if not isinstance(values, Iterable):
+        raise TypeError(f"{where} must be a list of names, not {values!r}")
     names = list(values)
     if not names and not or_none:
         raise ValueError(f"{where} needs at least one entry")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, MutableMapping
+from dataclasses import is_dataclass
+from enum import Enum
 from typing import Any, Protocol, runtime_checkable
 
 from google.protobuf import struct_pb2
@@ -19,6 +21,17 @@ LARGEST_EXACT = 2**53 - 1
 RESERVED_MEMBER = "$waystation."
 """Prefixes of reserved member names."""
 MAX_DEPTH = 16
+_INSTEAD = {
+    "date": "use .isoformat()",
+    "datetime": "use .isoformat()",
+    "time": "use .isoformat()",
+    "timedelta": "use .total_seconds()",
+    "Decimal": "use str(), or float() if it may be rounded",
+    "UUID": "use str()",
+    "set": "use sorted()",
+    "frozenset": "use sorted()",
+    "bytes": "use base64",
+}
 
 
 @runtime_checkable
@@ -103,7 +116,7 @@ def write_struct(value: object, into: struct_pb2.Struct, path: str) -> None:
         if isinstance(value, (Copyable, Model)):
             value = _odd(value)
         if not isinstance(value, Mapping):
-            raise TypeError(f"at {path}: expected an object, found a {type(value).__name__}")
+            raise TypeError(f"at {path}: expected an object, found {type(value).__name__}")
     try:
         _write_fields(value, into.fields, 1)
     except _Unfit as unfit:
@@ -158,7 +171,7 @@ def canonical(number: float) -> int | float:
 def as_number(value: object, path: str) -> int | float:
     """Returns the value. Raises TypeError if it is no number, and as `plain` does."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"at {path}: a {type(value).__name__}, not a number")
+        raise TypeError(f"at {path}: {type(value).__name__}, not a number")
     number: int | float = plain(value, path)
     return number
 
@@ -244,8 +257,18 @@ def _odd(value: object) -> Json:
         return list(value)
     raise _Unfit(
         TypeError,
-        f"a {type(value).__name__} is not a JSON value; use str, int, float, bool, None, list or dict",
+        f"{type(value).__name__} is not a JSON value; {_instead_of(value)}",
     )
+
+
+def _instead_of(value: object) -> str:
+    """What to store for a value of a type that JSON does not have."""
+    if isinstance(value, Enum):
+        return "use its .value"
+    if is_dataclass(value) and not isinstance(value, type):
+        return "use dataclasses.asdict()"
+    # By name, so that no module is imported for it.
+    return _INSTEAD.get(type(value).__name__, "use str, int, float, bool, None, list or dict")
 
 
 def _deep(depth: int) -> None:

@@ -124,12 +124,14 @@ async def run_task(
         raise ValueError(f"give an event: {task_id} handles {', '.join(task.spec.event_types)}")
     if not any(topics.matches(one, sent.event_type) for one in task.spec.event_types):
         raise ValueError(
-            f"{task_id} does not handle {sent.event_type}; it handles {task.spec.event_types}"
+            f"{task_id} does not handle {sent.event_type}; it handles {', '.join(task.spec.event_types)}"
         )
     types = task.spec.workflow_types
     workflow_type = workflow_type or next((name for name in types if name != "*"), "workflow")
     if "*" not in types and workflow_type not in types:
-        raise ValueError(f"{task_id} does not handle {workflow_type} workflows, only {types}")
+        raise ValueError(
+            f"{task_id} does not handle {workflow_type} workflows, only {', '.join(types)}"
+        )
     instance = Instance(
         key=1,
         workflow_instance_id=workflow_instance_id,

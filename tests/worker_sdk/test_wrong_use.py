@@ -1,0 +1,179 @@
+"""What people get wrong once: said where they wrote it, by name, with what is right."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+from worker_sdk.fakes import delivery
+
+from waystation_worker import (
+    Backoff,
+    HandlerService,
+    NewEvent,
+    Task,
+    TaskContext,
+    TaskResult,
+)
+
+
+def fine(ctx: TaskContext) -> None:
+    """A task that does nothing."""
+
+
+def yields(ctx: TaskContext) -> Iterator[int]:
+    yield 1
+
+
+async def yields_later(ctx: TaskContext) -> AsyncIterator[int]:
+    yield 1
+
+
+def declared(function: Any = fine, **options: Any) -> Any:
+    wanted = {"events": ["e"], "workflow_types": ["w"], **options}
+    return HandlerService("s").task("t", **wanted)(function)
+
+
+class NoTask:
+    task_id, events, workflow_types = "t", ("e",), ("w",)
+
+
+DECLARATIONS: dict[str, tuple[Callable[[], Any], str]] = {
+    "version": (lambda: HandlerService("s", version=3), "version must be text, not int"),  # type: ignore[arg-type]
+    "threads": (
+        lambda: HandlerService("s", threads="4"),  # type: ignore[arg-type]
+        "threads must be a whole number, not str",
+    ),
+    "no threads": (lambda: HandlerService("s", threads=0), "threads must be 1 to 10000, not 0"),
+    "events": (lambda: declared(events=None), "events must be a list of names, not None"),
+    "event of another type": (lambda: declared(events=[1]), "events: 1 is neither an event type"),
+    "attempts": (
+        lambda: declared(max_attempts="3"),
+        "'t': max_attempts must be a whole number, not str",
+    ),
+    "half an attempt": (lambda: declared(max_attempts=2.5), "must be a whole number, not float"),
+    "history": (lambda: declared(history_entries=True), "must be a whole number, not bool"),
+    "catch_up": (lambda: declared(catch_up="no"), "catch_up must be True or False, not str"),
+    "replayable": (lambda: declared(replayable=1), "replayable must be True or False, not int"),
+    "backoff": (lambda: declared(backoff=3), r"must be a Backoff, such as Backoff\(initial=2\)"),
+    "multiplier": (lambda: Backoff(multiplier="2"), "multiplier must be a number, not str"),  # type: ignore[arg-type]
+    "jitter": (lambda: Backoff(jitter=20), "jitter must be 0 to 1, not 20"),
+    "longer than usual": (
+        lambda: Backoff(initial=timedelta(minutes=2)),
+        "initial must not exceed maximum, which is 60 s by default",
+    ),
+    "may_emit": (lambda: declared(may_emit=["a b"]), "may_emit: 'a b' is neither an event type"),
+    "no argument": (
+        lambda: declared(lambda: None),
+        r"takes \(\); a task is called with one argument",
+    ),
+    "two arguments": (lambda: declared(lambda a, b: None), r"the function takes \(a, b\)"),
+    "generator": (lambda: declared(yields), "the function yields; a task answers through ctx"),
+    "async generator": (lambda: declared(yields_later), "the function yields"),
+    "class": (lambda: declared(NoTask), r"NoTask is a class; a Task is added by service\.add"),
+    "function added": (
+        lambda: HandlerService("s").add(fine),  # type: ignore[type-var]
+        r"functions are declared with @service\.task",
+    ),
+    "not derived": (
+        lambda: HandlerService("s").add(NoTask()),  # type: ignore[type-var]
+        r"its class must derive from waystation_worker\.Task",
+    ),
+    "class added": (lambda: HandlerService("s").add(Task), "add an instance"),  # type: ignore[type-var]
+    "priority": (
+        lambda: NewEvent("e", priority="high"),  # type: ignore[arg-type]
+        "priority must be a whole number, not str",
+    ),
+    "metadata": (lambda: NewEvent("e", metadata=["a"]), "metadata must be a mapping, not list"),  # type: ignore[arg-type]
+    "metadata of numbers": (
+        lambda: NewEvent("e", metadata={"a": 1}),  # type: ignore[dict-item]
+        "metadata 'a' must be text, not int",
+    ),
+    "schema version": (
+        lambda: NewEvent("e", schema_version=2),  # type: ignore[arg-type]
+        "schema_version must be text, not int",
+    ),
+    "place": (lambda: TaskResult().set(5, 1), "the place must be text, not int"),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("wrong", DECLARATIONS)
+def test_a_wrong_declaration_is_named(wrong: str) -> None:
+    act, text = DECLARATIONS[wrong]
+    with pytest.raises((TypeError, ValueError), match=text):
+        act()
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+@dataclass
+class Point:
+    x: int = 1
+
+
+INSTEAD: dict[str, tuple[Any, str]] = {
+    "datetime": (datetime(2026, 5, 1, tzinfo=UTC), "use .isoformat()"),
+    "timedelta": (timedelta(1), "use .total_seconds()"),
+    "Decimal": (Decimal(1), "use str(), or float() if it may be rounded"),
+    "UUID": (UUID(int=1), "use str()"),
+    "Colour": (Colour.RED, "use its .value"),
+    "Point": (Point(), "use dataclasses.asdict()"),
+    "set": ({1}, "use sorted()"),
+    "type": (Point, "use str, int, float, bool, None, list or dict"),
+}
+
+
+@pytest.mark.parametrize("kind", INSTEAD)
+async def test_a_value_that_is_no_json_is_refused_with_what_is(kind: str) -> None:
+    value, instead = INSTEAD[kind]
+    with pytest.raises(TypeError) as caught:
+        NewEvent("e", {"a": [value]})._message()
+    assert str(caught.value) == f"at payload/a/0: {kind} is not a JSON value; {instead}"
+
+
+CALLS: dict[str, tuple[Callable[[TaskContext], Any], str]] = {
+    "attribute": (lambda ctx: ctx.data.amount, 'members are items: ctx.data["amount"]'),  # type: ignore[attr-defined]
+    "place": (lambda ctx: ctx.data.increment(5), "the place must be text, not int"),  # type: ignore[arg-type]
+    "not a list": (lambda ctx: ctx.data.append("o", 1), "at /o: an object, not a list"),
+    "event": (lambda ctx: ctx.emit(NewEvent("e")), "event_type must be text, not NewEvent"),  # type: ignore[arg-type]
+    "events": (
+        lambda ctx: ctx.fan_out([("e", {})], "then"),  # type: ignore[list-item]
+        "fan_out takes event types and NewEvent, not tuple",
+    ),
+    "need": (
+        lambda ctx: ctx.fan_out(["e"], "then", need="1"),  # type: ignore[arg-type]
+        "need must be a whole number, not str",
+    ),
+    "question": (lambda ctx: ctx.wait_for_input(5), "message must be text, not int"),  # type: ignore[arg-type]
+    "schema": (
+        lambda ctx: ctx.wait_for_input("What?", Point),  # type: ignore[arg-type]
+        "of a pydantic model it is Point.model_json_schema()",
+    ),
+    "the same wait": (
+        lambda ctx: [ctx.wait_for_input("What?", wait_id="a") for _ in range(2)],  # type: ignore[func-returns-value]
+        "this result has a wait 'a' already",
+    ),
+    "reason": (lambda ctx: ctx.fail(ValueError("x")), "reason must be text, not ValueError"),  # type: ignore[arg-type]
+    "not awaited": (lambda ctx: later(ctx), "returned a coroutine; await it in an `async def`"),
+}
+
+
+async def later(ctx: TaskContext) -> None:
+    """A task that another one forgets to await."""
+
+
+@pytest.mark.parametrize("wrong", CALLS)
+async def test_a_wrong_call_is_named(wrong: str) -> None:
+    act, text = CALLS[wrong]
+    service = HandlerService("s")
+    service.task("t", events=["e"], workflow_types=["w"])(act)
+    answer = await service.answer(delivery("t", data={"o": {}, "amount": 1}))
+    assert text in answer.failure.message
