@@ -338,6 +338,7 @@ class FakeApi(
         self.refusals: dict[str, tuple[grpc.StatusCode, str, str, dict[str, str]]] = {}
         self.refused_after: dict[str, int] = {}
         """So many calls are answered before the refusals begin."""
+        self.router_id = "router-1"
         self.workflows = 3
         self.generated: list[str] = []
         """Ids of the workflows that are listed, instead of `claim-0` and the following."""
@@ -530,7 +531,7 @@ class FakeApi(
             server_version="0.1.0",
             routers=[
                 system_pb2.RouterStatus(
-                    router_id="router-1",
+                    router_id=self.router_id,
                     pool="default",
                     host="here:42",
                     started_at=at(0),

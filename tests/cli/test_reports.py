@@ -165,8 +165,8 @@ def test_show_tells_how_long_it_took_in_one_unit(api: FakeApi, run: Run) -> None
 @pytest.mark.parametrize(
     ("command", "whole"),
     [
-        ("show claim-7", r"^\d+ +\d\d:\d\d:\d\d\.\d{3} +claim_processor +2 +SUCCESS +12 ms"),
         ("dead-letters list", f"^{UUID} +claim-7 +price +.* ago +.*…$"),
+        ("status", rf"^{UUID} +default +\S+ s +\d+ *$"),
         ("handlers list", r"^claims 1\.2 +\[::1\]:7500 +no: .* +handler-1 *$"),
     ],
 )
@@ -176,7 +176,7 @@ def test_what_is_there_to_be_copied_is_whole_on_a_narrow_terminal(
     letter = dead_letter(UUID)
     letter.error.message = "much is said " * 9
     letter.task_id = "price"
-    api.letters = [letter]
+    api.letters, api.router_id = [letter], UUID
     terminal.type("stty cols 80")
     assert terminal.wait_prompt(10) == 0
     terminal.type(f"waystation {command}")

@@ -22,6 +22,7 @@ from waystation_cli.render import dead_letters as dead_letters_view
 from waystation_cli.render import endpoints, names, overview
 from waystation_cli.render.explanation import alike
 from waystation_cli.render.text import (
+    WIDE,
     age,
     clock,
     length,
@@ -317,7 +318,8 @@ def print_look(
     address: str,
 ) -> None:
     """The same once, for pipes: with all the columns."""
-    parts = overview.status_view(status, address)
+    out = stdout()
+    parts = overview.status_view(status, address, wide=out.width >= WIDE)
     for what, number, shown, rows in (
         ("endpoint", status.handlers, handlers, endpoints.endpoint_table(handlers)),
         ("dead letter", status.dead_letters, letters, dead_letters_view.letter_table(letters)),
@@ -325,4 +327,4 @@ def print_look(
         parts += ["", _title(what, number, len(shown))]
         if shown:
             parts.append(rows)
-    stdout().print(Group(*parts))
+    out.print(Group(*parts))

@@ -119,10 +119,13 @@ _SHORT = 80
 
 def print_status(status: GetSystemStatusResponse, address: str) -> None:
     """Routers, queues, backlog, handlers, workflows."""
-    stdout().print(Group(*status_view(status, address)))
+    out = stdout()
+    out.print(Group(*status_view(status, address, wide=out.width >= WIDE)))
 
 
-def status_view(status: GetSystemStatusResponse, address: str) -> list[RenderableType]:
+def status_view(
+    status: GetSystemStatusResponse, address: str, *, wide: bool
+) -> list[RenderableType]:
     """The same, from top to bottom."""
     title = Text(plain(f"Waystation {status.server_version} at {address}"), style="bold")
     facts = table("", "")
@@ -165,30 +168,7 @@ def status_view(status: GetSystemStatusResponse, address: str) -> list[Renderabl
     )
     parts: list[RenderableType] = [title, facts, ""]
     if status.routers:
-        routers = table(
-            *(
-                "ROUTER",
-                "POOL",
-                "HOST",
-                f"STARTED ({zone()})",
-                "LEASE LEFT",
-                "IN CALL",
-                "COMMITTED",
-            ),
-            "CONTINUED",
-        )
-        for router in status.routers:
-            routers.add_row(
-                plain(router.router_id),
-                plain(router.pool),
-                plain(router.host),
-                when_in_column(router.started_at),
-                length(router.lease_remaining),
-                str(router.calls_in_flight),
-                str(router.results_committed),
-                _continued(router),
-            )
-        parts.append(routers)
+        parts.append(_router_table(status.routers, wide))
     else:
         none = "No router is running: events wait. Start one with `waystation-router`."
         parts.append(Text(none, style="red"))
@@ -204,6 +184,25 @@ def status_view(status: GetSystemStatusResponse, address: str) -> list[Renderabl
         parts += ["", queues]
         parts += [_without_routers(queue) for queue in status.queues if queue.HasField("lapses_at")]
     return parts
+
+
+def _router_table(routers: Sequence[RouterStatus], wide: bool) -> Table:
+    """Narrow, without what only a look at the processes themselves needs."""
+    host = ["HOST", f"STARTED ({zone()})"] if wide else []
+    work = ["COMMITTED", "CONTINUED"] if wide else []
+    rows = table("ROUTER", "POOL", *host, "LEASE LEFT", "IN CALL", *work)
+    # An id that is cut in pieces can't be copied.
+    rows.columns[0].no_wrap = True
+    for router in routers:
+        rows.add_row(
+            plain(router.router_id),
+            plain(router.pool),
+            *([plain(router.host), when_in_column(router.started_at)] if wide else []),
+            length(router.lease_remaining),
+            str(router.calls_in_flight),
+            *([str(router.results_committed), _continued(router)] if wide else []),
+        )
+    return rows
 
 
 def _continued(router: RouterStatus) -> str:

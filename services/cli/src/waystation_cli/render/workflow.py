@@ -13,26 +13,18 @@ from waystation.v1.history_pb2 import HistoryEntry
 from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation_cli.render import dead_letters as dead_letters_view
 from waystation_cli.render import names, outcomes
+from waystation_cli.render.attempts import print_attempts
 from waystation_cli.render.message_json import as_dict, pretty
 from waystation_cli.render.text import (
-    NOTHING,
-    WIDE,
     age,
-    clock,
-    error_text,
-    length,
     plain,
     span,
     stdout,
     table,
     when,
-    zone,
 )
 from waystation_cli.render.timeline import timeline
 from waystation_cli.render.tree import lines
-
-# Nobody reads more, and a table of ten thousand rows takes long to lay out.
-_MOST_ATTEMPTS = 200
 
 
 def print_workflow(
@@ -53,7 +45,7 @@ def print_workflow(
         ),
         soft_wrap=True,
     )
-    _print_attempts(out, history)
+    print_attempts(out, history)
     if context.HasField("idle"):
         _heading(out, "Idle")
         out.print(plain(context.idle.message), style="yellow")
@@ -101,58 +93,3 @@ def _print_header(out: Console, context: WorkflowContext, events: int) -> None:
     if context.correlation_id:
         facts.add_row("correlation", plain(context.correlation_id))
     out.print(facts)
-
-
-def _print_attempts(out: Console, history: Sequence[HistoryEntry]) -> None:
-    calls = [entry for entry in history if entry.attempt and not entry.action]
-    if not calls:
-        return
-    _heading(out, "Attempts")
-    if len(calls) > _MOST_ATTEMPTS:
-        out.print(f"(the last {_MOST_ATTEMPTS} of {len(calls)}; --json shows all)", style="dim")
-    # The timeline has the events.
-    wide = out.width >= WIDE
-    event, endpoint = (["EVENT"], ["ENDPOINT"]) if wide else ([], [])
-    rows = table(
-        "#",
-        f"TIME ({zone()})",
-        "TASK",
-        *event,
-        "ATTEMPT",
-        "RESULT",
-        "TOOK",
-        *endpoint,
-        "MESSAGE",
-    )
-    for column in rows.columns[:-1]:
-        column.no_wrap = column.header not in ("TASK", "EVENT", "ENDPOINT")
-    for entry in calls[-_MOST_ATTEMPTS:]:
-        word = names.result(entry.result)
-        rows.add_row(
-            str(entry.sequence),
-            clock(entry.processed_at),
-            plain(entry.processed_by),
-            *([plain(entry.event_type)] if wide else []),
-            str(entry.attempt),
-            Text(word, style=names.style(word)),
-            length(entry.duration) if entry.HasField("duration") else NOTHING,
-            *([_endpoint(entry)] if wide else []),
-            _message(entry),
-        )
-    out.print(rows)
-
-
-def _endpoint(entry: HistoryEntry) -> str:
-    return plain(" ".join(filter(None, (entry.service_name, entry.endpoint)))) or NOTHING
-
-
-def _message(entry: HistoryEntry) -> str:
-    if not entry.HasField("error"):
-        return plain(entry.note)
-    error = entry.error
-    said = error_text(error)
-    if entry.will_retry and entry.HasField("next_attempt_at"):
-        said += f" (next attempt at {clock(entry.next_attempt_at)})"
-    elif error.permanent:
-        said += " (not retried)"
-    return plain(said)
