@@ -100,9 +100,10 @@ them for a while."""
 async def everybody_dies(scene: Scene) -> None:
     """A server for each point, several at a time."""
     apart = {*CATCHING_UP, *(point for some in SELDOM for point in some)}
-    await asyncio.gather(*(dies(scene, death) for death in DEATHS if death not in apart))
+    # These first: what was claimed by one that died then waits for a minute, while the others die.
     async with scene.never_announced():
         await asyncio.gather(_late_tasks(scene), _seldom(scene))
+    await asyncio.gather(*(dies(scene, death) for death in DEATHS if death not in apart))
 
 
 async def _late_tasks(scene: Scene) -> None:

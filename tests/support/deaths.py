@@ -69,6 +69,7 @@ class Scene:
     def __post_init__(self) -> None:
         self._places = asyncio.Semaphore(DEATHS_AT_ONCE)
         self._numbers = itertools.count(1)
+        self._mute_lives: list[asyncio.Task[None]] = []
 
     @contextlib.asynccontextmanager
     async def load(self) -> AsyncIterator[None]:
@@ -83,29 +84,28 @@ class Scene:
                 stopping.set()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(ENDS_WITHIN):
-                        await asyncio.gather(*livers)
+                        await asyncio.gather(*livers, *self._mute_lives)
             finally:
-                for liver in livers:
-                    liver.cancel()
-                await asyncio.gather(*livers, return_exceptions=True)
+                for live in (*livers, *self._mute_lives):
+                    live.cancel()
+                await asyncio.gather(*livers, *self._mute_lives, return_exceptions=True)
 
     @contextlib.asynccontextmanager
     async def never_announced(self) -> AsyncIterator[None]:
         """Now and then a workflow whose first event is never announced: it waits in the outbox until
-        somebody looks there."""
+        somebody looks there; for a minute, where that one died. `load` waits for them at its end."""
         settings = {
             "WAYSTATION_FAILPOINTS": "announce.before=sleep(600);catch_ups_due.before=sleep(600)"
         }
         mute, address = await asyncio.to_thread(self.parts.spawn_api, **settings)
         await asyncio.to_thread(wait_serving, mute, address)
-        lives: list[asyncio.Task[None]] = []
 
         async def start() -> None:
             async with Client(address) as client:
                 for number in itertools.count(1):
                     started = await client.start("short", workflow_instance_id=f"mute-{number}")
                     life = self.lives_with(started.id, {"tokens": ["short"]})
-                    lives.append(asyncio.ensure_future(life))
+                    self._mute_lives.append(asyncio.ensure_future(life))
                     await asyncio.sleep(MUTE_EVERY)
 
         starting = asyncio.ensure_future(start())
@@ -113,7 +113,7 @@ class Scene:
             yield
         finally:
             starting.cancel()
-            await asyncio.gather(starting, *lives, return_exceptions=True)
+            await asyncio.gather(starting, return_exceptions=True)
 
     async def _live(self, client: Client, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
