@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from router.fault_rows import FIRST, SECOND, TABLE, Row
 from router.faulted import FAULTS, PARTS, World
 from router.whole import Made
@@ -44,16 +45,21 @@ def url(postgres: PostgresServer) -> Iterator[str]:
     postgres.drop_database(dsn)
 
 
-@pytest.fixture
-async def engine(url: str) -> AsyncIterator[Engine]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def connected(url: str) -> AsyncIterator[Engine]:
+    """The connections too: to open those of a row takes as long as the row."""
     connections = open_connections(url, size=4, name="test")
     await connections.open(wait=True)
-    engine = Engine(connections)
-    await engine.rows("; ".join(f"DELETE FROM {table}" for table in EMPTIED))
+    yield Engine(connections)
+    await connections.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def engine(connected: Engine) -> AsyncIterator[Engine]:
+    await connected.rows("; ".join(f"DELETE FROM {table}" for table in EMPTIED))
     with capture_logs():
         # Tracebacks take longer than all the rest.
-        yield engine
-    await connections.close()
+        yield connected
 
 
 def _goes_on(made: Made) -> None:
@@ -67,6 +73,7 @@ def _id(row: Row) -> str:
     return f"{row.part}.{row.method}" + (f" ({row.note})" if row.note else "")
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("kind", FAULTS)
 @pytest.mark.parametrize("row", TABLE, ids=_id)
 async def test_whatever_a_fault_hits_is_done_once(
