@@ -13,6 +13,7 @@ from chaos.operations import Operations
 from chaos.programs import WORKFLOW_TYPE, Block, Program, event_type
 from waystation.v1 import dead_letter_pb2, dead_letter_service_pb2, dead_letter_service_pb2_grpc
 from waystation_worker import Client, NewEvent, TaskResult, Workflow, WorkflowEnded
+from waystation_worker.channels import open_channel
 from waystation_worker.errors import (
     NotFound,
     Unavailable,
@@ -33,7 +34,7 @@ class Driver:
 
     def __init__(self, addresses: list[str], operations: Operations, seed: int) -> None:
         self._clients = [Client(address, retry_for=_RETRY_SECONDS) for address in addresses]
-        self._channels = [grpc.aio.insecure_channel(address) for address in addresses]
+        self._channels = [open_channel(address) for address in addresses]
         self._operations = operations
         self._pick = random.Random(f"driver {seed}")
 

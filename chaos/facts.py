@@ -22,6 +22,7 @@ from waystation.v1 import (
     workflow_service_pb2,
     workflow_service_pb2_grpc,
 )
+from waystation_worker.channels import open_channel
 
 _PAGE = 1000
 _AT_ONCE = 8
@@ -33,7 +34,7 @@ class Facts:
     """Reads an engine. `address` is that of an API; nothing is changed."""
 
     def __init__(self, address: str) -> None:
-        self._channel = grpc.aio.insecure_channel(address)
+        self._channel = open_channel(address)
         self._workflows = workflow_service_pb2_grpc.WorkflowServiceStub(self._channel)
         self._letters = dead_letter_service_pb2_grpc.DeadLetterServiceStub(self._channel)
         self._system = system_service_pb2_grpc.SystemServiceStub(self._channel)

@@ -25,7 +25,8 @@ from localservers.processes import ChildProcess
 STEADY_SECONDS = 8.0
 _DRAIN_SECONDS = 900.0
 _STILL_SECONDS = 90.0
-_PROBES = 60
+_PROBES, _PROBES_OF_A_SHORT_RUN = 60, 24
+"""Each router and each endpoint gets some of either number; 60 are as much work as a minute of steady load."""
 _TELLS_SECONDS = 15.0
 """The management API tells its counts with a delay of some seconds."""
 _LATE_SERVICES = 3
@@ -141,7 +142,9 @@ class Run:
         facts = Facts(system.client_addresses[0])
         try:
             before = await facts.status()
-            self._control.write(do="probe", count=_PROBES)
+            short = self._options.minutes * 60 < schedule.SHORT_RUN_SECONDS
+            probes = _PROBES_OF_A_SHORT_RUN if short else _PROBES
+            self._control.write(do="probe", count=probes)
             await asyncio.sleep(1.5)
             await self._until_empty(watch, "probe")
             self._control.write(do="stop")

@@ -13,7 +13,8 @@ from chaos.faults.world import Kind
 STREAMS = 2
 _TRIES = 100
 _LATER_SECONDS = 5.0
-_SHORT_RUN_SECONDS = 240.0
+SHORT_RUN_SECONDS = 240.0
+"""A run of less is a short one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class _Planner:
         self.entries: list[Entry] = []
         self._pick = random.Random(f"schedule {seed}")
         self._seconds = seconds
-        self._scale = min(1.0, max(0.3, seconds / _SHORT_RUN_SECONDS))
+        self._scale = min(1.0, max(0.3, seconds / SHORT_RUN_SECONDS))
         self._kinds = kinds
         # All streams draw from one bag, in which the frequent kinds are several times: so a long
         # run meets every kind, and a short one not always the same.

@@ -341,7 +341,7 @@ ENDS = {
 @pytest.mark.parametrize(
     "arguments", [["run", "claim"], ["wait", "claim-7"]], ids=lambda arguments: arguments[0]
 )
-def test_the_exit_code_tells_how_it_stands(
+def test_the_exit_code_tells_the_outcome(
     arguments: list[str], end: str, api: FakeApi, run: Run
 ) -> None:
     outcome, now, exit_code, words = ENDS[end]
@@ -356,7 +356,7 @@ def test_the_exit_code_tells_how_it_stands(
     assert said["context"]["workflow_instance_id"] == "claim-7"
 
 
-def test_run_waits_on_when_one_wait_was_too_short(api: FakeApi, run: Run) -> None:
+def test_run_waits_again_after_a_wait_timed_out(api: FakeApi, run: Run) -> None:
     open_still = ("WAIT_OUTCOME_TIMED_OUT", context())
     api.outcomes = [open_still, open_still, ("WAIT_OUTCOME_DONE", context("COMPLETED"))]
     result = run("run", "claim")
@@ -471,7 +471,9 @@ def test_an_endpoint_that_does_not_host_its_task_is_told_with_its_words() -> Non
     assert f"yes, but {said}" in shown.getvalue()
 
 
-def test_a_list_without_a_match_is_no_empty_house(api: FakeApi, run: Run) -> None:
+def test_a_list_without_a_match_does_not_say_that_there_are_no_workflows(
+    api: FakeApi, run: Run
+) -> None:
     api.workflows = 0
     assert "`waystation start WORKFLOW_TYPE` starts one" in run("list").stdout
     assert run("list", "--status", "active").stdout == (

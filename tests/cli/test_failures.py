@@ -190,7 +190,7 @@ def test_a_file_of_tasks_that_is_none_is_refused(tmp_path: Path) -> None:
     assert "TaskSpec" in result.stderr
 
 
-def test_an_argument_that_is_no_text_is_told_and_ctrl_c_tells_how_to_go_on(api: FakeApi) -> None:
+def test_an_argument_that_is_not_text_is_told_and_ctrl_c_tells_how_to_go_on(api: FakeApi) -> None:
     program = [sys.executable, "-m", "waystation_cli"]
     garbage = subprocess.run([*program, "show", b"\xff"], capture_output=True, text=True)
     assert (garbage.returncode, garbage.stderr.strip()) == (

@@ -81,7 +81,7 @@ def test_top_looks_on_until_it_is_interrupted(api: FakeApi, terminal: Terminal) 
     assert terminal.wait_prompt(30) == 0, terminal.output
 
 
-def test_q_leaves_top(terminal: Terminal) -> None:
+def test_q_ends_top(terminal: Terminal) -> None:
     terminal.type("waystation top")
     until_shown(terminal, "q quit")
     terminal.type("q")
@@ -130,7 +130,7 @@ def test_top_fits_the_screen_and_says_what_it_left_out(api: FakeApi) -> None:
         ]
 
 
-def test_in_top_a_long_cause_gives_way_to_the_rest(api: FakeApi) -> None:
+def test_top_shortens_a_long_cause_before_anything_else(api: FakeApi) -> None:
     status = api.GetSystemStatus(GetSystemStatusRequest(), None)
     status.deliveries = 1_234_567
     letter = dead_letter()

@@ -79,7 +79,7 @@ def test_an_edited_payload_is_shown_and_retried(
         ('echo "[]" > "$2"', "", 7, "no JSON object"),
     ],
 )
-def test_what_is_not_meant_is_not_sent(
+def test_an_edit_that_was_given_up_or_is_wrong_is_not_sent(
     letter: None,
     api: FakeApi,
     run: Run,

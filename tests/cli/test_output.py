@@ -34,7 +34,7 @@ def test_json_is_the_same_in_every_locale(api: FakeApi, locale: dict[str, str]) 
     assert json.loads(started.stdout.decode())["context"]["data"] == given
 
 
-def test_standard_input_that_is_no_text_is_a_usage_error(api: FakeApi) -> None:
+def test_standard_input_that_is_not_text_is_a_usage_error(api: FakeApi) -> None:
     told = subprocess.run(
         [*PROGRAM, "start", "claim", "--data", "-"],
         input=b'{"a": "\xff"}',

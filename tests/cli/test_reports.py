@@ -120,7 +120,7 @@ def _drawn(event_type: str, dead: bool = False) -> str:
     return "\n".join(line.plain for line in lines(tree))
 
 
-def test_an_end_that_nobody_listens_for_is_no_alarm() -> None:
+def test_an_end_event_without_a_handler_is_not_marked_unhandled() -> None:
     usual, alarm = _drawn("workflow.completed"), _drawn("idle.stepp")
     assert "as usual" in usual
     assert "UNHANDLED" not in usual

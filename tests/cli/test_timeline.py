@@ -58,7 +58,7 @@ def test_the_end_of_a_group_and_of_a_wait_stand_under_the_results_that_opened_th
     ]
 
 
-def test_a_discard_is_the_doing_of_no_task() -> None:
+def test_a_discard_is_not_shown_as_a_result_of_a_task() -> None:
     discarded = HistoryEntry(
         sequence=7,
         processed_by="decide",

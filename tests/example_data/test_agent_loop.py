@@ -95,7 +95,7 @@ async def test_a_plan_is_made_by_the_model_and_kept() -> None:
         {**PLAN, "idea": "\0"},
     ],
 )
-async def test_a_plan_that_goes_too_far_is_no_plan(plan: dict[str, Any]) -> None:
+async def test_a_plan_beyond_the_limits_is_refused(plan: dict[str, Any]) -> None:
     result, _ = await thinking(says(plan), "make_plan", payload={"question": "?"})
     assert result.failure
     assert (result.failure.reason, result.failure.permanent) == ("UnusableAnswer", False)

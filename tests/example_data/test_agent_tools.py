@@ -87,7 +87,7 @@ async def test_a_tool_stores_its_result_in_its_own_place_and_raises_nothing() ->
         ("phone", "harbour office", "ConnectionError", False),
     ],
 )
-async def test_a_wrong_input_is_refused_for_good_and_a_dead_line_is_tried_again(
+async def test_a_wrong_input_is_rejected_and_a_broken_connection_is_retried(
     tool: str, input: str, reason: str, permanent: bool
 ) -> None:
     payload = {"place": "1.1", "input": input}

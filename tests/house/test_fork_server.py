@@ -211,7 +211,7 @@ def test_it_ends_as_an_interpreter_ends(started: Started) -> None:
         assert "at exit" in failed.output()
 
 
-def test_each_has_chance_of_its_own(started: Started, tmp_path: Path) -> None:
+def test_each_process_has_its_own_random_numbers(started: Started, tmp_path: Path) -> None:
     program = tmp_path / "chance.py"
     program.write_text(
         "import random\n"

@@ -39,7 +39,7 @@ def _run(*argv: str) -> str:
     return done.stdout
 
 
-def test_every_part_of_the_house_is_looked_at() -> None:
+def test_every_package_is_checked() -> None:
     assert set(SOURCES) == {
         "waystation_domain",
         "waystation_conversion",

@@ -38,7 +38,7 @@ def unknown_names(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_a_mutant_changes_what_is_there_and_is_python_still(
+def test_a_mutant_changes_text_that_exists_and_is_valid_python(
     mutant: Mutant, unknown_names: Mapping[str, str]
 ) -> None:
     assert mutant.mutated() != mutant.source.read_text(encoding="utf-8")
@@ -60,7 +60,7 @@ def test_a_mutant_whose_text_is_gone_is_an_error() -> None:
         Mutant("x", "none", "domain/draft.py", (("no such text", ""),)).mutated()
 
 
-def test_a_few_are_killed() -> None:
+def test_some_mutants_are_killed_by_their_tests() -> None:
     chosen = [mutant for mutant in MUTANTS if mutant.name in QUICK]
     tests = [test for mutant in chosen for test in mutant.killers]
     assert run_tests(tests).passed

@@ -59,7 +59,7 @@ def _bent(files: list[FileDescriptorProto]) -> list[str]:
     return bent
 
 
-def test_no_generator_has_to_bend_a_name() -> None:
+def test_no_name_is_reserved_in_a_generated_language() -> None:
     files = Comments().files
     assert _bent(files) == []
     named = next(m for file in files for m in file.message_type if m.name == "OperationList")

@@ -191,7 +191,7 @@ async def test_sigterm_takes_it_out_and_lets_calls_end(
     assert "unregistered" in handler.output()
 
 
-async def test_forgotten_it_registers_again_and_is_no_newer(
+async def test_a_service_that_the_engine_forgot_registers_again_with_the_time_of_its_start(
     system: Embedded, handler: ChildProcess
 ) -> None:
     async with Observer(system.address) as observer:
