@@ -143,9 +143,10 @@ SNAPSHOT = RegistrySnapshot(1, 1, (TASK,), (ENDPOINT,))
 class Told:
     """A log and what it has written."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, all_of_engine: bool = False) -> None:
         self._text = io.StringIO()
-        self.log = DevLog(Console(file=self._text, width=80, **options))
+        console = Console(file=self._text, width=80)
+        self.log = DevLog(console, all_of_engine=all_of_engine)
 
     @property
     def lines(self) -> list[str]:
@@ -239,6 +240,13 @@ def test_of_the_engine_s_own_log_warnings_are_shown_with_their_trouble() -> None
     first, *trace = line.splitlines()
     assert first.endswith("ERROR sweep_failed sweep=due\\n23:00:00 forged")
     assert trace[-1] == "LookupError: nothing there"
+
+
+@pytest.mark.parametrize("event", ["delivery", "attempt_failed", "endpoint_connected"])
+def test_all_of_the_engine_s_log_can_be_had(event: str) -> None:
+    line = Told(all_of_engine=True).of_engine("info", event, endpoint="127.0.0.1:7500")
+    assert line is not None
+    assert line.endswith(f"INFO {event} endpoint=127.0.0.1:7500")
 
 
 @pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])

@@ -83,14 +83,14 @@ class DevLog:
         event, level = str(facts.pop("event", "")), str(facts.pop("level", "info"))
         facts.pop("timestamp", None)
         trouble = facts.pop("exc_info", None)
-        if event in ("endpoint_not_reachable", "endpoint_connected"):
-            line = self._reachability(str(facts["endpoint"]), str(facts.get("error", "")))
-        elif self._all_of_engine or (
-            level not in ("debug", "info") and event not in _HAVE_ANOTHER_LINE
-        ):
+        if self._all_of_engine:
             line = dev_lines.of_engine(level, event, facts)
-        else:
+        elif event in ("endpoint_not_reachable", "endpoint_connected"):
+            line = self._reachability(str(facts["endpoint"]), str(facts.get("error", "")))
+        elif level in ("debug", "info") or event in _HAVE_ANOTHER_LINE:
             raise structlog.DropEvent
+        else:
+            line = dev_lines.of_engine(level, event, facts)
         with self._console.capture() as written:
             self._console.print(line, soft_wrap=True)
         return written.get().rstrip("\n") + _traceback(trouble)
