@@ -96,7 +96,7 @@ async def test_a_list_ends_at_its_limit(waystation: FakeWaystation, client: Clie
     assert len([one async for one in client.dead_letters.list(limit=3)]) == 3
     assert [r.page_size for r in waystation.requests("ListDeadLetters")] == [3, 1]
     assert [one async for one in client.dead_letters.list(limit=0)] == []
-    with pytest.raises(ValueError, match="limit must not be negative"):
+    with pytest.raises(ValueError, match="limit must be at least 0, not -1"):
         _ = [one async for one in client.dead_letters.list(limit=-1)]
 
 

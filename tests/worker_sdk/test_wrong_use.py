@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
+import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,12 +13,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from worker_sdk.fakes import delivery
+from worker_sdk.fakes import FakeWaystation, delivery
 
 from waystation_worker import (
     Backoff,
+    Client,
     HandlerService,
     NewEvent,
+    NewWorkflow,
     Task,
     TaskContext,
     TaskResult,
@@ -177,3 +181,87 @@ async def test_a_wrong_call_is_named(wrong: str) -> None:
     service.task("t", events=["e"], workflow_types=["w"])(act)
     answer = await service.answer(delivery("t", data={"o": {}, "amount": 1}))
     assert text in answer.failure.message
+
+
+async def _whole(act: Callable[[Any], Any], client: Client) -> None:
+    done = act(client)
+    if inspect.isasyncgen(done):
+        _ = [item async for item in done]
+    else:
+        await done
+
+
+# What type checkers refuse, too: a Client of any kind.
+BY_CLIENT: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "type": (lambda c: c.start(5), "workflow_type must be text, not int"),
+    "id": (lambda c: c.get(5), "workflow_instance_id must be text, not int"),
+    "priority": (lambda c: c.start("w", priority="x"), "priority must be a whole number, not str"),
+    "metadata": (lambda c: c.start("w", metadata=["a"]), "metadata must be a mapping, not list"),
+    "a number in metadata": (
+        lambda c: c.start("w", metadata={"a": 1}),
+        "metadata 'a' must be text, not int",
+    ),
+    "sequence": (lambda c: c.get("w", at_sequence="1"), "at_sequence must be a whole number"),
+    "version": (
+        lambda c: c.cancel("w", expected_version="9"),
+        "expected_version must be a whole number, not str",
+    ),
+    "one task": (lambda c: c.history("w", task_ids="a"), r"task_ids must be a list; write \['a'\]"),
+    "one task to replay": (lambda c: c.replay("w", task_ids="a"), "task_ids must be a list; write"),
+    "a number among tasks": (
+        lambda c: c.history("w", task_ids=[1]),
+        "task_ids: an entry must be text, not int",
+    ),
+    "edits": (lambda c: c.fork("w", 1, edits=["x"]), "edits must be a mapping of paths to values"),
+    "result": (
+        lambda c: c.complete_delivery("t", {"a": 1}),
+        "result must be a TaskResult, not dict",
+    ),
+    "dicts": (
+        lambda c: c.start_many([{"workflow_type": "w"}]),
+        "start_many takes NewWorkflow, not dict",
+    ),
+    "one workflow": (
+        lambda c: c.start_many(NewWorkflow(workflow_type="w")),
+        "takes a list or another iterable of NewWorkflow, not NewWorkflow",
+    ),
+    "a type in many": (
+        lambda c: c.start_many([], at_once=0),
+        "at_once must be at least 1, not 0",
+    ),
+    "limit": (lambda c: c.list(limit="5"), "limit must be a whole number, not str"),
+    "time": (lambda c: c.list(created_after="now"), "created_after must be a datetime, not a str"),
+    "idle": (lambda c: c.list(idle="yes"), "idle must be True or False, not str"),
+    "prefix": (lambda c: c.list(id_prefix=["a"]), "id_prefix must be text, not list"),
+    "types": (
+        lambda c: c.list(workflow_types=[5]),
+        "workflow_types: an entry must be text, not int",
+    ),
+    "tasks of a handler": (
+        lambda c: c.handlers.register("s", "h", 1, ["a"]),
+        "tasks must be TaskSpec messages, not str",
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", BY_CLIENT)
+async def test_a_wrong_argument_of_a_client_is_named_and_nothing_is_sent(
+    wrong: str, waystation: FakeWaystation
+) -> None:
+    act, text = BY_CLIENT[wrong]
+    async with Client(waystation.address) as client:
+        with pytest.raises((TypeError, ValueError), match=text):
+            await _whole(act, client)
+    assert not waystation.calls
+
+
+def test_a_client_on_another_loop_says_what_to_make() -> None:
+    client = Client("127.0.0.1:1", retry_for=0)
+
+    async def call() -> None:
+        with pytest.raises(Exception, match="cannot be reached"):
+            await client.get("w")
+
+    asyncio.run(call())
+    with pytest.raises(RuntimeError, match=r"make a Client for each asyncio\.run\(\)$"):
+        asyncio.run(client.get("w"))  # type: ignore[arg-type]

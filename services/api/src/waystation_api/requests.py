@@ -43,7 +43,7 @@ def check_sequence(value: int, field: str, last: int) -> int:
     """Checks a sequence number of an instance's history against its last one; raises InvalidField."""
     if not 1 <= value <= last:
         raise InvalidField(
-            f"{field} must be 1-{last}(an entry of the history); ListHistory shows them.",
+            f"{field} must be 1-{last} (an entry of the history); ListHistory shows them.",
             field=field,
             version=str(last),
         )

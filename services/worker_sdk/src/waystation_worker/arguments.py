@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 
 
-def whole(value: object, what: str, least: int, most: int) -> int:
+def whole(value: object, what: str, least: int, most: int | None = None) -> int:
     """The whole number. Raises TypeError, or ValueError outside `least` to `most`."""
     try:
         # Integers of libraries, too.
@@ -14,8 +14,9 @@ def whole(value: object, what: str, least: int, most: int) -> int:
         given = None
     if given is None or isinstance(value, bool):
         raise TypeError(f"{what} must be a whole number, not {_kind(value)}")
-    if not least <= given <= most:
-        raise ValueError(f"{what} must be {least} to {most}, not {value}")
+    if given < least or (most is not None and given > most):
+        allowed = f"at least {least}" if most is None else f"{least} to {most}"
+        raise ValueError(f"{what} must be {allowed}, not {value}")
     return given
 
 

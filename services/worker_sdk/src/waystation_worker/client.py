@@ -16,6 +16,7 @@ from waystation_worker.connection import Connection
 from waystation_worker.dead_letters import DeadLetters
 from waystation_worker.events import NewEvent
 from waystation_worker.handlers import Handlers
+from waystation_worker.messages import message_of
 from waystation_worker.replays import fork_edits
 from waystation_worker.result import TaskResult
 from waystation_worker.starts import NewWorkflow, StartResult, start_all
@@ -182,7 +183,8 @@ class Client(WorkflowReader):
     ) -> Workflow:
         """Answers a wait; `wait_id` is not needed if exactly one wait is open. `answered_by` is the
         name or id of the person who answers (at most 200 characters)."""
-        request = pb.ProvideInputRequest(
+        request = message_of(
+            pb.ProvideInputRequest,
             namespace=self._connection.namespace,
             workflow_instance_id=workflow_instance_id,
             wait_id=wait_id or "",
@@ -222,7 +224,8 @@ class Client(WorkflowReader):
             deliver_at=deliver_at,
             expires_at=expires_at,
         )
-        request = pb.PublishEventRequest(
+        request = message_of(
+            pb.PublishEventRequest,
             namespace=self._connection.namespace,
             workflow_instance_id=workflow_instance_id,
             event=event._message(),
@@ -242,7 +245,8 @@ class Client(WorkflowReader):
         request_id: str | None = None,
     ) -> Workflow:
         """Ends an open instance as CANCELLED; no error if it is CANCELLED already."""
-        request = pb.CancelWorkflowRequest(
+        request = message_of(
+            pb.CancelWorkflowRequest,
             namespace=self._connection.namespace,
             workflow_instance_id=workflow_instance_id,
             reason=reason,
@@ -270,7 +274,8 @@ class Client(WorkflowReader):
         It starts with `event`, by default the event that the entry handled, or with the event of
         another entry: `fork(id, 6, event_of_sequence=7)` repeats entry 7.
         """
-        request = pb.ForkWorkflowRequest(
+        request = message_of(
+            pb.ForkWorkflowRequest,
             namespace=self._connection.namespace,
             workflow_instance_id=workflow_instance_id,
             at_sequence=at_sequence,

@@ -10,6 +10,7 @@ from typing import Any
 from waystation.v1 import delivery_completion_service_pb2 as pb
 from waystation.v1 import result_pb2
 from waystation_worker.connection import Connection
+from waystation_worker.messages import message_of
 from waystation_worker.result import TaskResult
 from waystation_worker.times import DAY, Span, span
 from waystation_worker.values import Model, write_struct
@@ -18,7 +19,10 @@ from waystation_worker.values import Model, write_struct
 async def complete(
     connection: Connection, completion_token: str, result: TaskResult, request_id: str | None
 ) -> None:
-    request = pb.CompleteDeliveryRequest(
+    if not isinstance(result, TaskResult):
+        raise TypeError(f"result must be a TaskResult, not {type(result).__name__}")
+    request = message_of(
+        pb.CompleteDeliveryRequest,
         namespace=connection.namespace,
         completion_token=completion_token,
         result=result._message(),
@@ -33,7 +37,8 @@ async def fail(
     failure: result_pb2.TaskFailure,
     request_id: str | None,
 ) -> None:
-    request = pb.FailDeliveryRequest(
+    request = message_of(
+        pb.FailDeliveryRequest,
         namespace=connection.namespace,
         completion_token=completion_token,
         failure=failure,
@@ -46,7 +51,8 @@ async def extend(
     connection: Connection, completion_token: str, extension: Span, request_id: str | None
 ) -> datetime:
     """Returns the new deadline."""
-    request = pb.ExtendDeliveryRequest(
+    request = message_of(
+        pb.ExtendDeliveryRequest,
         namespace=connection.namespace,
         completion_token=completion_token,
         request_id=request_id or str(uuid.uuid4()),
@@ -66,7 +72,9 @@ def task_failure(
 ) -> result_pb2.TaskFailure:
     """The failure as a message of the contract. Raises TypeError or ValueError for a time out of
     range and for metadata that is not valid JSON."""
-    failure = result_pb2.TaskFailure(reason=reason, message=message or reason, permanent=permanent)
+    failure = message_of(
+        result_pb2.TaskFailure, reason=reason, message=message or reason, permanent=permanent
+    )
     if retry_after is not None:
         failure.retry_after.FromTimedelta(span(retry_after, "retry_after", DAY))
     if metadata is not None:

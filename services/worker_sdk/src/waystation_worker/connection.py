@@ -16,6 +16,7 @@ from waystation.v1.system_service_pb2_grpc import SystemServiceStub
 from waystation.v1.workflow_service_pb2_grpc import WorkflowServiceStub
 from waystation_worker import times
 from waystation_worker.addresses import waystation_address
+from waystation_worker.arguments import text
 from waystation_worker.call_stream import CallFailed, CallStreams, Request
 from waystation_worker.channels import open_channel
 from waystation_worker.errors import (
@@ -37,9 +38,10 @@ class Connection:
         self, address: str | None = None, *, namespace: str = "", retry_for: Span = 10.0
     ) -> None:
         self.address = waystation_address(address, os.environ)
-        self.namespace = namespace
+        self.namespace = text(namespace, "namespace")
         self.retry_for = times.seconds_of(retry_for, "retry_for")
         self._channel: grpc.aio.Channel | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._stubs: dict[Callable[..., Any], Any] = {}
         self._streams = CallStreams(lambda: self.workflows.RunWorkflows())
 
@@ -73,8 +75,14 @@ class Connection:
 
     def _stub(self, kind: Callable[..., Any]) -> Any:
         """The stub of a service; all of them share one channel."""
+        loop = asyncio.get_running_loop()
         if self._channel is None:
-            self._channel = open_channel(self.address)
+            self._channel, self._loop = open_channel(self.address), loop
+        elif self._loop is not loop:
+            raise RuntimeError(
+                "this Client was used on another event loop, which its connection belongs to; make a "
+                "Client for each asyncio.run()"
+            )
         if kind not in self._stubs:
             self._stubs[kind] = kind(self._channel)
         return self._stubs[kind]

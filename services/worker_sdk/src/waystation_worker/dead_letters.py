@@ -12,6 +12,7 @@ from typing import Any, TypedDict, Unpack
 from waystation.v1 import dead_letter_pb2, handler_pb2
 from waystation.v1 import dead_letter_service_pb2 as pb
 from waystation_worker.connection import Connection
+from waystation_worker.messages import message_of
 from waystation_worker.pages import items_of, write_filter
 from waystation_worker.times import MILLISECOND, Span, seconds_of, time_of
 from waystation_worker.values import Model, read_struct, write_struct
@@ -110,7 +111,7 @@ class DeadLetters:
         **conditions: Unpack[DeadLetterFilter],
     ) -> AsyncIterator[DeadLetter]:
         """The dead letters that match, newest first: `async for letter in client.dead_letters.list()`."""
-        request = pb.ListDeadLettersRequest(namespace=self._connection.namespace)
+        request = message_of(pb.ListDeadLettersRequest, namespace=self._connection.namespace)
         _write(conditions, request.filter, states=states)
         found = items_of(
             self._connection,
@@ -125,7 +126,7 @@ class DeadLetters:
 
     async def count(self, **conditions: Unpack[DeadLetterFilter]) -> DeadLetterCount:
         """How many open ones match, by task and reason; without conditions all open ones."""
-        request = pb.CountDeadLettersRequest(namespace=self._connection.namespace)
+        request = message_of(pb.CountDeadLettersRequest, namespace=self._connection.namespace)
         _write(conditions, request.filter)
         stub = self._connection.dead_letters
         response: pb.CountDeadLettersResponse = await self._connection.call(
@@ -149,7 +150,8 @@ class DeadLetters:
     ) -> DeadLetter:
         """Retries a delivery from its first attempt, optionally with an edited payload. A FAILED
         instance becomes ACTIVE."""
-        request = pb.RetryDeadLetterRequest(
+        request = message_of(
+            pb.RetryDeadLetterRequest,
             namespace=self._connection.namespace,
             dead_letter_id=dead_letter_id,
             request_id=request_id or str(uuid.uuid4()),
@@ -163,7 +165,8 @@ class DeadLetters:
 
     async def discard(self, dead_letter_id: str, *, request_id: str | None = None) -> DeadLetter:
         """Discards a delivery: it is not retried any more."""
-        request = pb.DiscardDeadLetterRequest(
+        request = message_of(
+            pb.DiscardDeadLetterRequest,
             namespace=self._connection.namespace,
             dead_letter_id=dead_letter_id,
             request_id=request_id or str(uuid.uuid4()),

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from waystation.v1 import handler_pb2
 from waystation.v1 import handler_registry_service_pb2 as pb
 from waystation_worker.connection import Connection
+from waystation_worker.messages import message_of
 from waystation_worker.pages import items_of
 from waystation_worker.times import HOUR, Span, span, time_of
 from waystation_worker.workflows import enum_name
@@ -57,8 +58,11 @@ class Handlers:
         self, service_name: str = "", *, limit: int | None = None
     ) -> AsyncIterator[Handler]:
         """The endpoints, of one service or all: `async for handler in client.handlers.list()`."""
-        request = pb.ListHandlersRequest(
-            namespace=self._connection.namespace, service_name=service_name, with_tasks=True
+        request = message_of(
+            pb.ListHandlersRequest,
+            namespace=self._connection.namespace,
+            service_name=service_name,
+            with_tasks=True,
         )
         found = items_of(
             self._connection,
@@ -86,14 +90,19 @@ class Handlers:
 
         It stays until `unregister`; with `lease` (1 s to 1 h) it lapses unless it is renewed in time.
         """
-        request = pb.RegisterHandlerRequest(
+        specs = list(tasks)
+        for spec in specs:
+            if not isinstance(spec, handler_pb2.TaskSpec):
+                raise TypeError(f"tasks must be TaskSpec messages, not {type(spec).__name__}")
+        request = message_of(
+            pb.RegisterHandlerRequest,
             namespace=self._connection.namespace,
             service_name=service_name,
             service_version=service_version,
             host=host,
             port=port,
             kind=handler_pb2.REGISTRATION_KIND_STATIC,
-            tasks=tasks,
+            tasks=specs,
             request_id=request_id or str(uuid.uuid4()),
         )
         if lease is not None:
@@ -105,8 +114,8 @@ class Handlers:
 
     async def renew(self, handler_id: str) -> float:
         """Renews a leased registration; returns how many seconds of its lease are left."""
-        request = pb.RenewHandlerRequest(
-            namespace=self._connection.namespace, handler_id=handler_id
+        request = message_of(
+            pb.RenewHandlerRequest, namespace=self._connection.namespace, handler_id=handler_id
         )
         response: pb.RenewHandlerResponse = await self._connection.call(
             self._connection.handlers.RenewHandler, request
@@ -115,7 +124,8 @@ class Handlers:
 
     async def unregister(self, handler_id: str, *, request_id: str | None = None) -> None:
         """Removes an endpoint; no error for an unknown one."""
-        request = pb.UnregisterHandlerRequest(
+        request = message_of(
+            pb.UnregisterHandlerRequest,
             namespace=self._connection.namespace,
             handler_id=handler_id,
             request_id=request_id or str(uuid.uuid4()),
@@ -125,7 +135,8 @@ class Handlers:
     async def retire_task(self, task_id: str, *, request_id: str | None = None) -> int:
         """Retires a task permanently: it is called no more, and its open deliveries become dead
         letters. Returns how many."""
-        request = pb.RetireTaskRequest(
+        request = message_of(
+            pb.RetireTaskRequest,
             namespace=self._connection.namespace,
             task_id=task_id,
             request_id=request_id or str(uuid.uuid4()),

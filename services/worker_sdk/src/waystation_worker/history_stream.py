@@ -13,6 +13,7 @@ from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.history_pb2 import HistoryEntry
 from waystation_worker.connection import Connection
 from waystation_worker.errors import Unavailable, from_rpc_error
+from waystation_worker.messages import message_of
 from waystation_worker.retry_window import RetryWindow
 
 # The server sends a heartbeat every 15 s.
@@ -26,7 +27,8 @@ async def watch(
 
     def open_stream(sequence: int) -> Any:
         return connection.workflows.WatchWorkflow(
-            pb.WatchWorkflowRequest(
+            message_of(
+                pb.WatchWorkflowRequest,
                 namespace=connection.namespace,
                 workflow_instance_id=workflow_instance_id,
                 from_sequence=sequence,

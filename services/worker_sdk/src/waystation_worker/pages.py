@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable
-from datetime import datetime
 from typing import Any
 
+from google.protobuf.descriptor import FieldDescriptor
+
+from waystation_worker.arguments import flag, text, whole
 from waystation_worker.connection import Connection
+from waystation_worker.messages import texts
 from waystation_worker.times import moment
 
 PAGE_SIZE = 1000
@@ -20,9 +23,7 @@ async def items_of(
     limit: int | None = None,
 ) -> AsyncGenerator[Any, None]:
     """The items of all pages, or the first `limit`. Pages are read as they are used."""
-    if limit is not None and limit < 0:
-        raise ValueError(f"limit must not be negative, and is {limit}")
-    left = limit
+    left = None if limit is None else whole(limit, "limit", 0)
     while left is None or left > 0:
         request.page_size = PAGE_SIZE if left is None else min(PAGE_SIZE, left)
         response = await connection.call(method, request)
@@ -41,9 +42,10 @@ def write_filter(
     given: dict[str, Any], known: Iterable[str], enums: dict[str, tuple[Any, str]], into: Any
 ) -> None:
     """Writes the conditions of a filter into its message. `enums`: the fields that take names of an enum, with
-    it and its prefix. Raises TypeError for an unknown condition, a single text where a list belongs and a time
-    that is none; ValueError for an unknown name and a time without a zone.
+    it and its prefix. Raises TypeError for an unknown condition and a value of the wrong kind, ValueError for an
+    unknown name and a time without a zone.
     """
+    fields = into.DESCRIPTOR.fields_by_name
     for name, value in given.items():
         if name not in known:
             raise TypeError(f"there is no condition {name!r}; there are {', '.join(sorted(known))}")
@@ -51,12 +53,14 @@ def write_filter(
             continue
         if name in enums:
             getattr(into, name).extend(enum_numbers(*enums[name], value, name))
-        elif isinstance(value, datetime):
+        elif fields[name].message_type is not None:
             getattr(into, name).FromDatetime(moment(value, name))
-        elif isinstance(value, bool) or name == "id_prefix":
-            setattr(into, name, value)
+        elif fields[name].cpp_type == FieldDescriptor.CPPTYPE_BOOL:
+            setattr(into, name, flag(value, name))
+        elif name == "id_prefix":
+            setattr(into, name, text(value, name))
         else:
-            getattr(into, name).extend(_several(value, name))
+            getattr(into, name).extend(texts(value, name))
 
 
 def enum_numbers(kind: Any, prefix: str, names: Iterable[str], what: str) -> list[Any]:
@@ -65,15 +69,8 @@ def enum_numbers(kind: Any, prefix: str, names: Iterable[str], what: str) -> lis
     # The first one is never sent.
     known = [name.removeprefix(prefix) for name, number in numbers.items() if number]
     found = []
-    for name in _several(names, what):
+    for name in texts(names, what):
         if name not in known:
             raise ValueError(f"{what}: {name!r} is none of {', '.join(known)}")
         found.append(numbers[prefix + name])
     return found
-
-
-def _several(values: Any, name: str) -> Iterable[str]:
-    if isinstance(values, str):
-        raise TypeError(f"{name} must be a list; write [{values!r}]")
-    several: Iterable[str] = values
-    return several

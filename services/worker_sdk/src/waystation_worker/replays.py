@@ -70,6 +70,10 @@ async def replay_all(
 
 def fork_edits(edits: TaskResult | Mapping[str, Any]) -> operation_pb2.OperationList:
     if not isinstance(edits, TaskResult):
+        if not isinstance(edits, Mapping):
+            raise TypeError(
+                f"edits must be a mapping of paths to values or a TaskResult, not {type(edits).__name__}"
+            )
         values, edits = edits, TaskResult()
         for where, value in values.items():
             edits.set(where, value)

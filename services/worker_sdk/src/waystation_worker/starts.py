@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from waystation.v1 import workflow_service_pb2 as pb
+from waystation_worker.arguments import whole
 from waystation_worker.errors import WaystationError
+from waystation_worker.messages import message_of
 from waystation_worker.times import MILLISECOND, Span, span
 from waystation_worker.values import Model, write_struct
 from waystation_worker.workflows import Workflow
@@ -39,7 +41,8 @@ class NewWorkflow:
     request_id: str | None = None
 
     def _message(self, namespace: str) -> pb.StartWorkflowRequest:
-        request = pb.StartWorkflowRequest(
+        request = message_of(
+            pb.StartWorkflowRequest,
             namespace=namespace,
             workflow_type=self.workflow_type,
             workflow_instance_id=self.workflow_instance_id or "",
@@ -77,10 +80,15 @@ async def start_all(
 ) -> AsyncGenerator[StartResult, None]:
     """Starts them with up to `at_once` calls in flight; yields the results in the order of the workflows."""
 
-    if at_once < 1:
-        raise ValueError(f"at_once must be at least 1, not {at_once}")
+    whole(at_once, "at_once", 1)
+    if not isinstance(workflows, (Iterable, AsyncIterable)):
+        raise TypeError(
+            f"start_many takes a list or another iterable of NewWorkflow, not {type(workflows).__name__}"
+        )
 
     async def one(new: NewWorkflow) -> StartResult:
+        if not isinstance(new, NewWorkflow):
+            raise TypeError(f"start_many takes NewWorkflow, not {type(new).__name__}")
         try:
             return StartResult(new, workflow=await start(new))
         except (WaystationError, TypeError, ValueError) as error:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from waystation.v1 import system_service_pb2 as pb
 from waystation_worker.connection import Connection
+from waystation_worker.messages import message_of
 from waystation_worker.times import moment
 
 _FLOW_SECONDS = 30.0
@@ -20,7 +21,7 @@ class System:
 
     async def status(self) -> pb.GetSystemStatusResponse:
         """Routers, queues, handlers, and how much is open: the message of the contract."""
-        request = pb.GetSystemStatusRequest(namespace=self._connection.namespace)
+        request = message_of(pb.GetSystemStatusRequest, namespace=self._connection.namespace)
         response: pb.GetSystemStatusResponse = await self._connection.call(
             self._connection.system.GetSystemStatus, request
         )
@@ -36,7 +37,8 @@ class System:
         """How events flow through tasks, as declared and as seen, with what is wrong (`findings`):
         the message of the contract. It samples the newest `max_instances` (0: 1,000) instances
         that were started after `created_after` (None: 24 hours ago)."""
-        request = pb.GetFlowRequest(
+        request = message_of(
+            pb.GetFlowRequest,
             namespace=self._connection.namespace,
             workflow_type=workflow_type,
             max_instances=max_instances,

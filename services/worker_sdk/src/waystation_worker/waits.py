@@ -8,6 +8,7 @@ from datetime import timedelta
 from waystation.v1 import workflow_pb2
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation_worker.connection import Connection
+from waystation_worker.messages import message_of
 from waystation_worker.starts import NewWorkflow
 from waystation_worker.times import Span, seconds_of
 from waystation_worker.workflows import Workflow, to_workflow
@@ -21,8 +22,10 @@ async def run(connection: Connection, new: NewWorkflow, timeout: Span | None) ->
     """Starts an instance and waits for it."""
     end = _end(timeout)
     seconds = _call_seconds(end)
-    request = pb.RunWorkflowRequest(
-        start=new._message(connection.namespace), timeout=timedelta(seconds=seconds)
+    request = message_of(
+        pb.RunWorkflowRequest,
+        start=new._message(connection.namespace),
+        timeout=timedelta(seconds=seconds),
     )
     response = await connection.call_streamed(request, seconds + _SLACK_SECONDS)
     context, outcome = response.context, response.outcome
@@ -45,7 +48,8 @@ async def _wait(
 ) -> pb.WaitWorkflowResponse:
     while True:
         seconds = _call_seconds(end)
-        request = pb.WaitWorkflowRequest(
+        request = message_of(
+            pb.WaitWorkflowRequest,
             namespace=connection.namespace,
             workflow_instance_id=workflow_instance_id,
             timeout=timedelta(seconds=seconds),

@@ -12,6 +12,7 @@ from waystation.v1 import workflow_service_pb2 as pb
 from waystation_worker.aliases import accepts_workflow_id
 from waystation_worker.connection import Connection
 from waystation_worker.history_stream import watch
+from waystation_worker.messages import message_of, texts
 from waystation_worker.pages import enum_numbers, items_of, write_filter
 from waystation_worker.replays import ReplayStep, replay_all
 from waystation_worker.times import Span
@@ -50,7 +51,8 @@ class WorkflowReader:
     @accepts_workflow_id
     async def get(self, workflow_instance_id: str, *, at_sequence: int = 0) -> Workflow:
         """The instance as it is now, or as it was after an entry of its history."""
-        request = pb.GetWorkflowRequest(
+        request = message_of(
+            pb.GetWorkflowRequest,
             namespace=self._connection.namespace,
             workflow_instance_id=workflow_instance_id,
             at_sequence=at_sequence,
@@ -66,7 +68,7 @@ class WorkflowReader:
         The conditions are those of WorkflowFilter. They come without `data`, `output`, the schemas of
         waits and the details of failures: `get` has these. Pages are read as you iterate.
         """
-        request = pb.ListWorkflowsRequest(namespace=self._connection.namespace)
+        request = message_of(pb.ListWorkflowsRequest, namespace=self._connection.namespace)
         enums = {"statuses": (status_pb2.WorkflowStatus, "WORKFLOW_STATUS_")}
         write_filter({**conditions}, WorkflowFilter.__annotations__, enums, request.filter)
         found = items_of(
@@ -82,8 +84,11 @@ class WorkflowReader:
 
     async def find_ids(self, prefix: str, *, limit: int = 20) -> tuple[str, ...]:
         """The first ids that begin so, at most `limit` (100), in the order of their characters."""
-        request = pb.FindWorkflowIdsRequest(
-            namespace=self._connection.namespace, prefix=prefix, limit=limit
+        request = message_of(
+            pb.FindWorkflowIdsRequest,
+            namespace=self._connection.namespace,
+            prefix=prefix,
+            limit=limit,
         )
         response = await self._connection.call(self._connection.workflows.FindWorkflowIds, request)
         return tuple(response.workflow_instance_ids)
@@ -91,8 +96,10 @@ class WorkflowReader:
     @accepts_workflow_id
     async def events(self, workflow_instance_id: str) -> AsyncIterator[EventWithState]:
         """All events of the instance, oldest first: `async for entry in client.events(id)`."""
-        request = pb.ListEventsRequest(
-            namespace=self._connection.namespace, workflow_instance_id=workflow_instance_id
+        request = message_of(
+            pb.ListEventsRequest,
+            namespace=self._connection.namespace,
+            workflow_instance_id=workflow_instance_id,
         )
         found = items_of(
             self._connection,
@@ -123,8 +130,10 @@ class WorkflowReader:
     @accepts_workflow_id
     async def explain(self, workflow_instance_id: str) -> pb.ExplainWorkflowResponse:
         """What the instance waits for, since when, and who or what can unblock it."""
-        request = pb.ExplainWorkflowRequest(
-            namespace=self._connection.namespace, workflow_instance_id=workflow_instance_id
+        request = message_of(
+            pb.ExplainWorkflowRequest,
+            namespace=self._connection.namespace,
+            workflow_instance_id=workflow_instance_id,
         )
         response: pb.ExplainWorkflowResponse = await self._connection.call(
             self._connection.workflows.ExplainWorkflow, request
@@ -152,20 +161,22 @@ class WorkflowReader:
         `with_change` the messages of the entries have no `change`. Pages are read as you iterate.
         Raises ValueError for an unknown result.
         """
-        request = pb.ListHistoryRequest(
+        request = message_of(
+            pb.ListHistoryRequest,
             namespace=self._connection.namespace,
             workflow_instance_id=workflow_instance_id,
             view=history_pb2.HISTORY_VIEW_FULL if with_change else history_pb2.HISTORY_VIEW_BASIC,
             newest_first=newest_first,
-            filter=history_pb2.HistoryFilter(
+            filter=message_of(
+                history_pb2.HistoryFilter,
                 from_sequence=from_sequence,
                 to_sequence=to_sequence,
-                task_ids=task_ids,
-                event_types=event_types,
+                task_ids=texts(task_ids, "task_ids"),
+                event_types=texts(event_types, "event_types"),
                 results=enum_numbers(
                     history_pb2.HistoryResult, "HISTORY_RESULT_", results, "results"
                 ),
-                actions=actions,
+                actions=texts(actions, "actions"),
             ),
         )
         found = items_of(
@@ -196,12 +207,13 @@ class WorkflowReader:
         `failed_attempts` also failed attempts. The server replays the range in portions; `timeout`
         limits each portion.
         """
-        request = pb.ReplayWorkflowRequest(
+        request = message_of(
+            pb.ReplayWorkflowRequest,
             namespace=self._connection.namespace,
             workflow_instance_id=workflow_instance_id,
             from_sequence=from_sequence,
             to_sequence=to_sequence,
-            task_ids=task_ids,
+            task_ids=texts(task_ids, "task_ids"),
             failed_attempts=failed_attempts,
         )
         return await replay_all(self._connection, request, timeout)
