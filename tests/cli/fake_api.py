@@ -319,6 +319,27 @@ def finding(severity: str = "ERROR") -> flow_pb2.FlowFinding:
     )
 
 
+def explanation() -> workflow_service_pb2.ExplainWorkflowResponse:
+    return workflow_service_pb2.ExplainWorkflowResponse(
+        context=context(),
+        summary="It waits for one delivery.",
+        blockers=[
+            blocker_pb2.Blocker(
+                kind=blocker_pb2.BLOCKER_KIND_NO_LIVE_ENDPOINT,
+                since=at(1),
+                message="No endpoint of claims is alive.",
+                remedy="Start a handler of the service claims.",
+                event_id=PROCESSED,
+                event_type="claim.processed",
+                task_id="claim_validator",
+                service_name="claims",
+                last_error=history_pb2.AttemptError(code="UNAVAILABLE", message="refused"),
+            )
+        ],
+        blockers_left_out=7,
+    )
+
+
 class FakeApi(
     workflow_service_pb2_grpc.WorkflowServiceServicer,
     dead_letter_service_pb2_grpc.DeadLetterServiceServicer,
@@ -338,6 +359,7 @@ class FakeApi(
         self.refusals: dict[str, tuple[grpc.StatusCode, str, str, dict[str, str]]] = {}
         self.refused_after: dict[str, int] = {}
         """So many calls are answered before the refusals begin."""
+        self.explained = explanation()
         self.router_id = "router-1"
         self.workflows = 3
         self.generated: list[str] = []
@@ -487,24 +509,7 @@ class FakeApi(
 
     def ExplainWorkflow(self, request, call):
         self._take("ExplainWorkflow", request, call)
-        return workflow_service_pb2.ExplainWorkflowResponse(
-            context=context(),
-            summary="It waits for one delivery.",
-            blockers=[
-                blocker_pb2.Blocker(
-                    kind=blocker_pb2.BLOCKER_KIND_NO_LIVE_ENDPOINT,
-                    since=at(1),
-                    message="No endpoint of claims is alive.",
-                    remedy="Start a handler of the service claims.",
-                    event_id=PROCESSED,
-                    event_type="claim.processed",
-                    task_id="claim_validator",
-                    service_name="claims",
-                    last_error=history_pb2.AttemptError(code="UNAVAILABLE", message="refused"),
-                )
-            ],
-            blockers_left_out=7,
-        )
+        return self.explained
 
     def ReplayWorkflow(self, request, call):
         self._take("ReplayWorkflow", request, call)

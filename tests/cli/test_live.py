@@ -6,6 +6,7 @@ import io
 import json
 
 import grpc
+import pytest
 from cli.conftest import until_shown
 from cli.fake_api import HOSTILE, FakeApi, dead_letter, handler
 from rich.console import Console, RenderableType
@@ -179,3 +180,30 @@ def test_what_waits_for_one_thing_is_told_once() -> None:
         "  Go.",
         "IN_CALL part is handling it (3 of these)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "hold", "shown", "again"),
+    [
+        ("watch claim-7", "hold_watch", "#3 claim_processor SUCCESS", "watch claim-7"),
+        ("run claim", "hold_waits", "Started claim-7", "wait claim-7"),
+    ],
+)
+def test_the_command_after_ctrl_c_names_the_server_that_was_asked(
+    typed: str, hold: str, shown: str, again: str, api: FakeApi, terminal: Terminal
+) -> None:
+    setattr(api, hold, True)
+    terminal.type("export WAYSTATION_ADDRESS=127.0.0.1:1")
+    assert terminal.wait_prompt(10) == 0
+    terminal.type(f"waystation {typed} --address {api.address}")
+    until_shown(terminal, shown)
+    terminal.interrupt()
+    assert terminal.wait_prompt(30) == 130, terminal.output
+    assert f"`waystation {again} --address {api.address}` " in terminal.output
+
+
+def test_top_tells_which_dead_letters_need_nobody(api: FakeApi) -> None:
+    shown = api.GetSystemStatus(GetSystemStatusRequest(), None)
+    shown.dead_letters = 4
+    view = TopView(shown, [], [dead_letter()], "here:1", 1.0, 1)
+    assert "4 dead letters (1 of ended workflows, to discard only), 3 not shown" in _drawn(view, 24)

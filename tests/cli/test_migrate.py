@@ -16,6 +16,8 @@ def test_the_schema_is_brought_up_to_date_once(
     empty_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WAYSTATION_DATABASE_URL", empty_database_url)
+    dry = CliRunner().invoke(app, ["migrate", "--dry-run"], catch_exceptions=False)
+    assert "would be migrated from version none to " in " ".join(dry.stdout.split())
     first = CliRunner().invoke(app, ["migrate", "--json"], catch_exceptions=False)
     assert first.exit_code == 0, first.output
     said = json.loads(first.stdout)
@@ -23,6 +25,8 @@ def test_the_schema_is_brought_up_to_date_once(
     again = CliRunner().invoke(app, ["migrate"], catch_exceptions=False)
     assert again.exit_code == 0
     assert f"at version {said['version']}; nothing to do" in again.stdout
+    dry = CliRunner().invoke(app, ["migrate", "--dry-run"], catch_exceptions=False)
+    assert dry.stdout == again.stdout
 
 
 def test_no_postgres_says_where_it_was_looked_for_and_keeps_the_password() -> None:

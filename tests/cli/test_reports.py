@@ -182,3 +182,14 @@ def test_what_is_there_to_be_copied_is_whole_on_a_narrow_terminal(
     terminal.type(f"waystation {command}")
     assert terminal.wait_prompt(30) == 0
     assert re.search(whole, terminal.output, re.M), terminal.output
+
+
+def test_explain_says_a_cause_once(api: FakeApi, run: Run) -> None:
+    said = "price failed permanently on `order.priced` (KeyError) after 4 attempts"
+    api.explained.summary = f"claim-7 is FAILED: {said}."
+    api.explained.blockers[0].message, api.explained.blockers[0].attempts = said, 4
+    told = run("explain", "claim-7").stdout
+    assert told.count(said) == 1
+    assert "attempts 4" not in told
+    api.explained.summary = "claim-7 is FAILED."
+    assert run("explain", "claim-7").stdout.count(said) == 1

@@ -55,6 +55,11 @@ def test_each_form_says_the_same_in_each_locale(command: str, charset: str, api:
             .stdout
             for form in (["--json"], ["-o", "json"], ["--output", "yaml"])
         )
+        schema = shapes.of_command("watch" if typed[0] == "watch" else NAMES.get(command, command))
+        found = (
+            [json.loads(plain)] if plain.startswith("{\n") else map(json.loads, plain.splitlines())
+        )
+        assert [faults(schema, each) for each in found] == [[]] * len(documents(plain))
         assert documents(plain) == documents(json_said)
         assert documents(plain) == [
             without_request_id(each) for each in yaml.safe_load_all(yaml_said)

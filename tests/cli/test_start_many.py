@@ -62,3 +62,16 @@ def test_the_line_or_the_options_say_what_to_start(run: Run) -> None:
     missing = run("start", "t", "--many", "nowhere.ndjson")
     assert missing.exit_code == 2
     assert "nowhere.ndjson" in missing.stderr
+
+
+def test_a_dry_run_names_each_line_and_sends_nothing(api: FakeApi, run: Run) -> None:
+    lines = '{"workflow_instance_id": "claim-7"}\n{"dat": 1}\n{"workflow_type": "refund"}\n'
+    done = run("start", "claim", "--many", "-", "--dry-run", stdin=lines)
+    assert done.exit_code == 7
+    first, second, third = done.stdout.splitlines()
+    assert (first, third) == ("1: would be started (claim)", "3: would be started (refund)")
+    assert second.startswith("2: not started: unknown field 'dat'")
+    assert api.calls == []
+    good = run("start", "claim", "--many", "-", "--dry-run", "--json", stdin="{}")
+    assert json.loads(good.stdout) == {"line": 1, "workflow_instance_id": ""}
+    assert run("start", "claim", "--dry-run").exit_code == 2

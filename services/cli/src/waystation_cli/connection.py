@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import uuid
 from collections.abc import Iterator
@@ -42,6 +43,12 @@ Address = Annotated[
         help="Address of the API.",
     ),
 ]
+
+
+def to_server(address: str) -> list[str]:
+    """The words that a command needs besides its own to go to that server when it is typed again."""
+    usual = os.environ.get("WAYSTATION_ADDRESS", DEFAULT_ADDRESS)
+    return [] if address == usual else ["--address", address]
 
 
 class Api:

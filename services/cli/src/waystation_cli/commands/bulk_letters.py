@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 import time
@@ -22,7 +21,7 @@ from waystation.v1.dead_letter_service_pb2 import (
     DiscardDeadLettersRequest,
     RetryDeadLettersRequest,
 )
-from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Api
+from waystation_cli.connection import CALL_SECONDS, Api, to_server
 from waystation_cli.consent import require_yes
 from waystation_cli.failures import explain_rpc_error
 from waystation_cli.interrupts import noted_ctrl_c
@@ -161,7 +160,5 @@ class Bulk:
         if chosen == DeadLetterFilter():
             words.append("--all")
         words += ["--request-id", self.request_id]
-        if self.address != os.environ.get("WAYSTATION_ADDRESS", DEFAULT_ADDRESS):
-            # Typed again without it, the command would go to another server.
-            words += ["--address", self.address]
+        words += to_server(self.address)
         return shlex.join(words)

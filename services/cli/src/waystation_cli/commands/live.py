@@ -14,7 +14,11 @@ import grpc
 import typer
 from rich.live import Live
 
-from waystation.v1.dead_letter_service_pb2 import ListDeadLettersRequest
+from waystation.v1.dead_letter_service_pb2 import (
+    CountDeadLettersRequest,
+    CountDeadLettersResponse,
+    ListDeadLettersRequest,
+)
 from waystation.v1.handler_registry_service_pb2 import ListHandlersRequest
 from waystation.v1.history_pb2 import HistoryEntry
 from waystation.v1.system_service_pb2 import GetSystemStatusRequest, GetSystemStatusResponse
@@ -31,7 +35,14 @@ from waystation.v1.workflow_service_pb2 import (
 from waystation_cli import arguments, ids
 from waystation_cli.arguments import LARGEST_INT32, Utc, WorkflowId
 from waystation_cli.commands.pages import gather
-from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, Api, connected
+from waystation_cli.connection import (
+    CALL_SECONDS,
+    DEFAULT_ADDRESS,
+    Address,
+    Api,
+    connected,
+    to_server,
+)
 from waystation_cli.history_stream import follow
 from waystation_cli.interrupts import ctrl_c
 from waystation_cli.keyboard import keys
@@ -82,7 +93,7 @@ def watch(
             else:
                 _draw(api, workflow_instance_id, first)
         except KeyboardInterrupt as interrupt:
-            live.print_left(workflow_instance_id)
+            outcomes.tell_left("watch", workflow_instance_id, to_server(address))
             raise typer.Exit(INTERRUPTED) from interrupt
         got: GetWorkflowResponse = api.workflows.GetWorkflow(
             GetWorkflowRequest(workflow_instance_id=workflow_instance_id), timeout=CALL_SECONDS
@@ -212,7 +223,7 @@ def _one_look(api: Api, address: str, as_json: bool) -> None:
             }
         )
     else:
-        live.print_look(status, handlers, letters, address)
+        live.print_look(status, handlers, letters, address, _of_ended(api, status))
 
 
 def _look_on(api: Api, address: str, seconds: float, struck: Callable[[], bool]) -> None:
@@ -226,6 +237,7 @@ def _look_on(api: Api, address: str, seconds: float, struck: Callable[[], bool])
                 look_at = time.monotonic() + seconds
                 try:
                     status, handlers, letters = _look(api)
+                    ended = _of_ended(api, status)
                 except grpc.RpcError:
                     # It looks on through a restart, but a first look has to succeed.
                     if view is None:
@@ -233,7 +245,8 @@ def _look_on(api: Api, address: str, seconds: float, struck: Callable[[], bool])
                     screen.update(f"No answer from {address}; retrying.", refresh=True)
                 else:
                     rates.look(time.monotonic(), status.routers)
-                    view = live.TopView(status, handlers, letters, address, rates.per_second())
+                    rate = rates.per_second()
+                    view = live.TopView(status, handlers, letters, address, rate, ended)
                     view.by_load, view.only_trouble = by_load, only_trouble
                     screen.update(view, refresh=True)
             key = pressed(max(look_at - time.monotonic(), 0))
@@ -244,6 +257,16 @@ def _look_on(api: Api, address: str, seconds: float, struck: Callable[[], bool])
             if key in ("s", "f") and view is not None:
                 view.by_load, view.only_trouble = by_load, only_trouble
                 screen.update(view, refresh=True)
+
+
+def _of_ended(api: Api, status: GetSystemStatusResponse) -> int:
+    """How many of the dead letters need nobody, as their workflows have ended."""
+    if not status.dead_letters:
+        return 0
+    counted: CountDeadLettersResponse = api.dead_letters.CountDeadLetters(
+        CountDeadLettersRequest(), timeout=CALL_SECONDS
+    )
+    return counted.count - counted.retryable
 
 
 def _look(api: Api) -> tuple[GetSystemStatusResponse, list[Any], list[Any]]:

@@ -38,6 +38,9 @@ def migrate(
         ),
     ],
     wait: Annotated[str, typer.Option(metavar="SPAN", help="How long to wait for Postgres.")] = "0",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what it would migrate from and to.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Migrate the database schema to this release.
@@ -46,14 +49,14 @@ def migrate(
     """
     seconds = arguments.seconds(wait)
     with reporting_failures(as_json):
-        before, after = asyncio.run(_migrate(database_url, seconds))
+        before, after = asyncio.run(_migrate(database_url, seconds, dry_run))
     if as_json:
         documents.print_document({"version_before": before, "version": after})
     else:
-        schema.print_migrated(before, after)
+        schema.print_migrated(before, after, dry_run=dry_run)
 
 
-async def _migrate(database_url: str, seconds: float) -> tuple[str | None, str]:
+async def _migrate(database_url: str, seconds: float, dry_run: bool) -> tuple[str | None, str]:
     # Only here: other commands need nothing of the engine, and start faster without it.
     import psycopg
     from sqlalchemy.exc import DBAPIError, OperationalError
@@ -66,7 +69,7 @@ async def _migrate(database_url: str, seconds: float) -> tuple[str | None, str]:
     told = False
     while True:
         try:
-            return await migrate_schema(database_url)
+            return await (_versions if dry_run else migrate_schema)(database_url)
         except (psycopg.OperationalError, OperationalError) as error:
             if time.monotonic() >= deadline:
                 raise _unreachable(database_url, error) from error
@@ -87,6 +90,21 @@ async def _migrate(database_url: str, seconds: float) -> tuple[str | None, str]:
             told = True
             print(f"Waiting for Postgres at {_place(database_url)}", file=sys.stderr)
         await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def _versions(database_url: str) -> tuple[str | None, str]:
+    """What `migrate` would answer, and raise, without anything being changed."""
+    from waystation_core.store.fitness import require_fit
+    from waystation_core.store.schema import WrongSchema, check_schema, current_release
+
+    await require_fit(database_url)
+    try:
+        await check_schema(database_url)
+    except WrongSchema as wrong:
+        if wrong.newer:
+            raise
+        return wrong.found, current_release()
+    return current_release(), current_release()
 
 
 def _said(error: Exception) -> str:

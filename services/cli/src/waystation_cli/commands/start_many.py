@@ -23,14 +23,21 @@ _FIELDS = tuple(field.name for field in fields(NewWorkflow))
 
 
 def start_many(
-    file: str, workflow_type: str | None, request_id: str | None, address: str, as_json: bool
+    file: str,
+    workflow_type: str | None,
+    request_id: str | None,
+    address: str,
+    as_json: bool,
+    dry_run: bool,
 ) -> None:
     """Starts what `file` (`-`: standard input) says, a JSON object on each line with the fields of
     NewWorkflow. `workflow_type` is that of lines without one. A line without a request_id gets this one
-    and its number, so that the same command starts nothing twice."""
+    and its number, so that the same command starts nothing twice. With `dry_run` nothing is sent: the lines that
+    can be read are named, and what is wrong with the others."""
+    starts = _Starts(workflow_type, request_id, as_json)
     with reporting_failures(as_json), _opened(file) as lines:
         try:
-            asyncio.run(_Starts(workflow_type, request_id, as_json).carry_out(lines, address))
+            asyncio.run(starts.check(lines) if dry_run else starts.carry_out(lines, address))
         except UnicodeDecodeError as error:
             raise CommandFailed(
                 code="INVALID_ARGUMENT",
@@ -71,6 +78,16 @@ class _Starts:
                     )
                     raise failure
                 self._print(number, result)
+        self._fail_if_refused()
+
+    async def check(self, lines: TextIO) -> None:
+        async for new in self._workflows(lines):
+            number = self._numbers.pop(id(new))
+            told = {"line": number, "workflow_instance_id": new.workflow_instance_id or ""}
+            self._tell(f"{number}: would be started ({plain(new.workflow_type)})", told)
+        self._fail_if_refused()
+
+    def _fail_if_refused(self) -> None:
         if self._refused:
             raise CommandFailed(
                 code="FAILED_PRECONDITION",

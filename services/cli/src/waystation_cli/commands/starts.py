@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from functools import partial
 from typing import Annotated
@@ -28,6 +27,7 @@ from waystation_cli.connection import (
     Api,
     connected,
     new_request_id,
+    to_server,
 )
 from waystation_cli.interrupts import ctrl_c
 from waystation_cli.outcome import DONE, INTERRUPTED
@@ -105,6 +105,9 @@ def start(
     ] = None,
     data: Data = None,
     many: Many = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --many: only check the lines, start nothing.")
+    ] = False,
     payload: Payload = None,
     workflow_instance_id: NewId = None,
     correlation_id: CorrelationId = None,
@@ -135,8 +138,10 @@ def start(
         # Only here: other commands start faster without the SDK.
         from waystation_cli.commands import start_many
 
-        start_many.start_many(many, workflow_type, request_id, address, as_json)
+        start_many.start_many(many, workflow_type, request_id, address, as_json, dry_run)
         return
+    if dry_run:
+        raise typer.BadParameter("--dry-run checks the lines of --many")
     if workflow_type is None:
         raise typer.BadParameter("give a WORKFLOW_TYPE, or a file with --many")
     request = _start_request(
@@ -211,7 +216,7 @@ def run(
             if response.outcome == WAIT_OUTCOME_TIMED_OUT and limit.left() > 0:
                 waited = _wait(api, started_id, limit)
         except KeyboardInterrupt as interrupt:
-            raise _interrupted(started_id) from interrupt
+            raise _interrupted(started_id, address) from interrupt
     response.context.CopyFrom(waited.context)
     response.outcome = waited.outcome
     if as_json:
@@ -239,7 +244,7 @@ def wait(
             try:
                 return _wait(api, each, limit)
             except KeyboardInterrupt as interrupt:
-                raise _interrupted(each) from interrupt
+                raise _interrupted(each, address) from interrupt
 
         answers = several.carry_out(
             workflow_instance_ids,
@@ -279,12 +284,9 @@ def _wait(api: Api, workflow_instance_id: str, limit: _Limit) -> WaitWorkflowRes
             return response
 
 
-def _interrupted(workflow_instance_id: str) -> typer.Exit:
+def _interrupted(workflow_instance_id: str, address: str) -> typer.Exit:
     if workflow_instance_id:
-        print(
-            f"The workflow continues; `waystation wait {workflow_instance_id}` waits for it again.",
-            file=sys.stderr,
-        )
+        outcomes.tell_left("wait", workflow_instance_id, to_server(address))
     return typer.Exit(INTERRUPTED)
 
 

@@ -150,14 +150,6 @@ def print_whole(view: WorkflowView) -> None:
     stdout().print(Text("\n").join(view.whole()), soft_wrap=True)
 
 
-def print_left(workflow_instance_id: str) -> None:
-    """Tells on stderr that the workflow continues without somebody who watches."""
-    print(
-        f"The workflow continues; `waystation watch {plain(workflow_instance_id)}` watches it again.",
-        file=sys.stderr,
-    )
-
-
 def print_interrupted(sequence: int) -> None:
     """Tells on stderr that the stream broke and where it goes on."""
     print(f"The connection was lost; continuing with #{sequence}.", file=sys.stderr, flush=True)
@@ -174,6 +166,8 @@ class TopView:
     letters: Sequence[DeadLetter]
     address: str
     rate: float | None
+    of_ended: int = 0
+    """Dead letters whose workflows have ended."""
     by_load: bool = False
     only_trouble: bool = False
 
@@ -195,6 +189,7 @@ class TopView:
             _LETTERS,
             _letter_row,
             shrinks=True,
+            note=_nobody(self.of_ended),
         )
         order = "by load, then newest" if self.by_load else "by name, then newest"
         shown = "only what needs somebody" if self.only_trouble else "all"
@@ -269,10 +264,11 @@ def _section(
     columns: Sequence[str],
     row: Callable[[R], Sequence[str | Text]],
     shrinks: bool = False,
+    note: str = "",
 ) -> RenderResult:
     """`shrinks`: the last column has texts of any length."""
     yield Text("")
-    yield _title(what, number, len(shown))
+    yield _title(what, number, len(shown), note)
     if shown:
         rows = table(*columns)
         for column in rows.columns:
@@ -285,11 +281,16 @@ def _section(
         yield rows
 
 
-def _title(what: str, number: int, shown: int) -> Text:
+def _nobody(of_ended: int) -> str:
+    """What the number of dead letters would not say: how many of them need nobody."""
+    return f" ({of_ended} of ended workflows, to discard only)" if of_ended else ""
+
+
+def _title(what: str, number: int, shown: int, note: str = "") -> Text:
     """How many there are, and how many of them are not shown."""
     left = max(number - shown, 0)
     cut = f", {left} not shown" if left else ""
-    return Text(f"{number} {what}{'' if number == 1 else 's'}{cut}", style="bold")
+    return Text(f"{number} {what}{'' if number == 1 else 's'}{note}{cut}", style="bold")
 
 
 def _endpoint_row(handler: Handler) -> Sequence[str | Text]:
@@ -316,15 +317,17 @@ def print_look(
     handlers: Sequence[Handler],
     letters: Sequence[DeadLetter],
     address: str,
+    of_ended: int,
 ) -> None:
     """The same once, for pipes: with all the columns."""
     out = stdout()
     parts = overview.status_view(status, address, wide=out.width >= WIDE)
-    for what, number, shown, rows in (
-        ("endpoint", status.handlers, handlers, endpoints.endpoint_table(handlers)),
-        ("dead letter", status.dead_letters, letters, dead_letters_view.letter_table(letters)),
+    found = dead_letters_view.letter_table(letters)
+    for what, number, shown, rows, note in (
+        ("endpoint", status.handlers, handlers, endpoints.endpoint_table(handlers), ""),
+        ("dead letter", status.dead_letters, letters, found, _nobody(of_ended)),
     ):
-        parts += ["", _title(what, number, len(shown))]
+        parts += ["", _title(what, number, len(shown), note)]
         if shown:
             parts.append(rows)
     out.print(Group(*parts))

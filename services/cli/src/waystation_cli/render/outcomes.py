@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -38,6 +40,14 @@ def print_started(response: StartWorkflowResponse) -> None:
 def tell_begun(workflow_instance_id: str, created: bool) -> None:
     """The id on stderr, at once."""
     print(_begun(workflow_instance_id, created), file=sys.stderr)
+
+
+def tell_left(verb: str, workflow_instance_id: str, more: Sequence[str]) -> None:
+    """Tells on stderr that the workflow continues without somebody who waits or watches, and what begins with that
+    again."""
+    again = shlex.join(["waystation", verb, workflow_instance_id, *more])
+    says = {"wait": "waits for it", "watch": "watches it"}[verb]
+    print(f"The workflow continues; `{plain(again)}` {says} again.", file=sys.stderr)
 
 
 def _begun(workflow_instance_id: str, created: bool) -> str:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from waystation_cli.render.text import stdout
 
 
-def print_migrated(before: str | None, after: str) -> None:
+def print_migrated(before: str | None, after: str, *, dry_run: bool) -> None:
     """Tells the version before and after."""
     if before == after:
         stdout().print(f"The schema is at version {after}; nothing to do.")
+    elif dry_run:
+        stdout().print(
+            f"The schema would be migrated from version {before or 'none'} to {after}; nothing was done."
+        )
     else:
         stdout().print(f"The schema was migrated from version {before or 'none'} to {after}.")
