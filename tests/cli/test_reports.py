@@ -184,12 +184,13 @@ def test_what_is_there_to_be_copied_is_whole_on_a_narrow_terminal(
     assert re.search(whole, terminal.output, re.M), terminal.output
 
 
-def test_explain_says_a_cause_once(api: FakeApi, run: Run) -> None:
+def test_explain_says_the_only_cause_once(api: FakeApi, run: Run) -> None:
     said = "price failed permanently on `order.priced` (KeyError) after 4 attempts"
     api.explained.summary = f"claim-7 is FAILED: {said}."
-    api.explained.blockers[0].message, api.explained.blockers[0].attempts = said, 4
+    api.explained.blockers[0].message = said
+    api.explained.blockers_left_out = 0
     told = run("explain", "claim-7").stdout
     assert told.count(said) == 1
-    assert "attempts 4" not in told
-    api.explained.summary = "claim-7 is FAILED."
-    assert run("explain", "claim-7").stdout.count(said) == 1
+    assert "- NO_LIVE_ENDPOINT" in told
+    api.explained.blockers.append(api.explained.blockers[0])
+    assert run("explain", "claim-7").stdout.count(said) == 2

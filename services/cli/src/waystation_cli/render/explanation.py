@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC
 
 from rich.text import Text
 
@@ -25,10 +24,12 @@ def print_explanation(response: ExplainWorkflowResponse) -> None:
         )
     )
     out.print(quoted(localized(response.summary)))
+    # The summary is made of what the first ones say: of a single one it says all.
+    alone = len(response.blockers) == 1 and not response.blockers_left_out
     for blocker, number in alike(response.blockers):
         kind = names.blocker(blocker.kind)
         line = Text.assemble("- ", (kind, names.style(kind)))
-        if blocker.message not in response.summary:
+        if not alone:
             line.append(quoted(localized(blocker.message), " "))
         if blocker.HasField("since"):
             line.append(f" (since {when(blocker.since)}, {age(blocker.since)})", style="dim")
@@ -42,8 +43,8 @@ def print_explanation(response: ExplainWorkflowResponse) -> None:
             "pool": blocker.pool,
             "wait": blocker.wait_id,
             "dead letter": blocker.dead_letter_id,
-            "attempts": _unless_said(str(blocker.attempts or ""), " attempt", blocker),
-            "due": _due(blocker),
+            "attempts": str(blocker.attempts) if blocker.attempts else "",
+            "due": when(blocker.due_at) if blocker.HasField("due_at") else "",
         }
         named = ", ".join(f"{key} {value}" for key, value in facts.items() if value)
         if named:
@@ -56,17 +57,6 @@ def print_explanation(response: ExplainWorkflowResponse) -> None:
             out.print(plain(f"    {localized(blocker.remedy)}"))
     if response.blockers_left_out:
         out.print(f"... and {response.blockers_left_out} more, not shown.", style="dim")
-
-
-def _unless_said(value: str, noun: str, blocker: Blocker) -> str:
-    return "" if f"{value}{noun}" in blocker.message else value
-
-
-def _due(blocker: Blocker) -> str:
-    if not blocker.HasField("due_at"):
-        return ""
-    due = blocker.due_at.ToDatetime(UTC).isoformat(timespec="seconds")
-    return "" if due in blocker.message else when(blocker.due_at)
 
 
 def alike(blockers: Iterable[Blocker]) -> list[tuple[Blocker, int]]:
