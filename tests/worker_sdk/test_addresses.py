@@ -87,3 +87,21 @@ def test_a_host_is_a_name_or_an_ip_address(host: str) -> None:
 def test_a_port_is_a_whole_number(port: str) -> None:
     with pytest.raises(SettingsError, match=r"WAYSTATION_HANDLER_PORT: .* is not 0-65535"):
         read_settings(environ={"WAYSTATION_HANDLER_PORT": port})
+
+
+def test_a_setting_is_called_as_it_was_given() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings(
+            address="here",
+            host="0.0.0.0",
+            port=70_000,
+            advertise_host="http://me",
+            environ={"WAYSTATION_HANDLER_PORT": "many"},
+        )
+    named = [problem.partition(":")[0] for problem in str(caught.value).split("; ")]
+    assert [name for name in named if name.isidentifier()] == [
+        "address",
+        "port",
+        "host",
+        "advertise_host",
+    ]

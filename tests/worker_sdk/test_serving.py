@@ -338,7 +338,7 @@ async def test_a_taken_port_is_an_error_only_where_it_was_asked_for(
     gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with up(gate.service) as (running, _):
-        with pytest.raises(SettingsError, match="WAYSTATION_HANDLER_PORT: cannot listen on"):
+        with pytest.raises(SettingsError, match=r"^port: cannot listen on"):
             async with gate.service.serving(port=running.port, register=False):
                 pass
         monkeypatch.setattr("waystation_worker.settings.DEFAULT_PORT", running.port)
@@ -517,4 +517,16 @@ async def test_the_process_refuses_bad_settings_with_78() -> None:
     _, log = await bad.communicate()
     assert bad.returncode == 78
     assert b"WAYSTATION_HANDLER_HOST: 0.0.0.0 is reachable from the network" in log
+    assert b"Traceback" not in log
+
+
+async def test_the_process_that_is_refused_says_so_once_and_ends_with_1(
+    waystation: FakeWaystation,
+) -> None:
+    refusal = Refusal("PERMISSION_DENIED", "ENDPOINT_NOT_ALLOWED", "ask the operator")
+    waystation.next("RegisterHandler", refusal)
+    refused = await process(WAYSTATION_ADDRESS=waystation.address, WAYSTATION_HANDLER_PORT="0")
+    _, log = await refused.communicate()
+    assert refused.returncode == 1
+    assert log.count(b"ask the operator") == 1
     assert b"Traceback" not in log

@@ -42,9 +42,9 @@ def is_ip(host: str) -> bool:
     return True
 
 
-def is_host(host: str) -> bool:
+def is_host(host: object) -> bool:
     """Whether it is a DNS name or an IP address: no port, no brackets, no URL."""
-    return _NAME.match(host) is not None or is_ip(host)
+    return isinstance(host, str) and (_NAME.match(host) is not None or is_ip(host))
 
 
 def host_and_port(host: str, port: int) -> str:
@@ -55,9 +55,7 @@ def host_and_port(host: str, port: int) -> str:
 def _problem_of(address: object) -> str:
     """What is wrong with it, and the right form; empty for a good address."""
     if not isinstance(address, str):
-        return (
-            f"is a {type(address).__name__}, not text: write host:port, such as {DEFAULT_ADDRESS}"
-        )
+        return f"is of type {type(address).__name__}: write host:port, such as {DEFAULT_ADDRESS}"
     if _is_address(address):
         return ""
     host, _, port = address.rpartition(":")

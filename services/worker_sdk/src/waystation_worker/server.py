@@ -159,7 +159,7 @@ class Serving:
             if settings.or_free:
                 return self._bound(0)
             raise SettingsError(
-                f"WAYSTATION_HANDLER_PORT: cannot listen on "
+                f"{settings.port_name}: cannot listen on "
                 f"{host_and_port(settings.host, settings.port)}: the port is taken, or the host is "
                 "not an address of this machine; choose another port, or 0 for a free one",
                 code="FAILED_PRECONDITION",

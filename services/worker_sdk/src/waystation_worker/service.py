@@ -190,8 +190,8 @@ class HandlerService:
         except SettingsError as error:
             logger.error("invalid settings: %s", error)
             raise SystemExit(_BAD_SETTINGS) from None
-        except WaystationError as error:
-            logger.error("%s", error)
+        except WaystationError:
+            # The registration has logged it.
             raise SystemExit(1) from None
 
     async def serve(
@@ -252,6 +252,8 @@ class HandlerService:
                 f"service {self.name} has no task; declare one with @service.task or service.add"
             )
         lease_seconds, grace_seconds = _lease(lease), _grace(grace)
+        if not isinstance(register, bool):
+            raise SettingsError(f"register must be True or False, not {register!r}")
         settings = read_settings(
             address=address, host=host, port=port, advertise_host=advertise_host
         )

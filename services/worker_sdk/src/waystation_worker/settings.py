@@ -17,13 +17,15 @@ _NO_HOST = "is neither a DNS name nor an IP address (without port and brackets)"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`port` 0 means a free port. With `or_free` a free port is used if the port is taken."""
+    """`port` 0 means a free port. With `or_free` a free port is used if the port is taken. `port_name` is what
+    the user calls it."""
 
     address: str
     host: str
     port: int
     or_free: bool
     advertise_host: str
+    port_name: str = "port"
 
 
 def read_settings(
@@ -45,6 +47,10 @@ def read_settings(
         target = waystation_address(address, env)
     except SettingsError as error:
         problems.append(error.message)
+    # Each is called as the user gave it: an argument, or a variable.
+    host_name = "host" if host else "WAYSTATION_HANDLER_HOST"
+    port_name = "WAYSTATION_HANDLER_PORT" if port is None else "port"
+    advertised_name = "advertise_host" if advertise_host else "WAYSTATION_ADVERTISE_HOST"
     host = host or env.get("WAYSTATION_HANDLER_HOST") or "127.0.0.1"
     number = DEFAULT_PORT
     given = env.get("WAYSTATION_HANDLER_PORT") if port is None else port
@@ -52,21 +58,21 @@ def read_settings(
         text = str(given)
         number = int(text) if text.isascii() and text.isdigit() else -1
         if not 0 <= number <= 65_535:
-            problems.append(f"WAYSTATION_HANDLER_PORT: {given!r} is not 0-65535")
+            problems.append(f"{port_name}: {given!r} is not 0-65535")
     insecure = env.get("WAYSTATION_INSECURE", "").lower() in ("1", "true", "yes")
     if not is_host(host):
-        problems.append(f"WAYSTATION_HANDLER_HOST: {host!r} {_NO_HOST}")
+        problems.append(f"{host_name}: {host!r} {_NO_HOST}")
     elif not insecure and not _is_loopback(host):
         problems.append(
-            f"WAYSTATION_HANDLER_HOST: {host} is reachable from the network, but calls are neither "
+            f"{host_name}: {host} is reachable from the network, but calls are neither "
             "encrypted nor authenticated; listen on 127.0.0.1, or set WAYSTATION_INSECURE=true"
         )
     advertised = advertise_host or env.get("WAYSTATION_ADVERTISE_HOST") or _own_name(host)
     if advertised != host and not is_host(advertised):
-        problems.append(f"WAYSTATION_ADVERTISE_HOST: {advertised!r} {_NO_HOST}")
+        problems.append(f"{advertised_name}: {advertised!r} {_NO_HOST}")
     if problems:
         raise SettingsError("; ".join(problems), code="INVALID_ARGUMENT")
-    return Settings(target, host, number, given in (None, ""), advertised)
+    return Settings(target, host, number, given in (None, ""), advertised, port_name)
 
 
 def _is_loopback(host: str) -> bool:
