@@ -35,35 +35,28 @@ OTHERS = {
 EVERY = {name: arguments for name, (arguments, *_) in COMMANDS.items()} | OTHERS
 
 
-@pytest.mark.parametrize("command", EVERY)
-def test_each_document_has_its_shape(command: str, api: FakeApi, run: Run) -> None:
-    api.outcomes = [("WAIT_OUTCOME_DONE", context())]
-    said = json.loads(run(*EVERY[command], "--json").stdout)
-    schema = shapes.of_command(NAMES.get(command, command))
-    assert faults(schema, said) == []
-    assert _numbers_as_texts(said) == []
-
-
 @pytest.mark.parametrize("charset", ["utf-8", "latin-1", "ascii"])
-@pytest.mark.parametrize("command", EVERY)
-def test_each_form_says_the_same_in_each_locale(command: str, charset: str, api: FakeApi) -> None:
+@pytest.mark.parametrize("command", [*EVERY, "watch"])
+def test_each_document_has_its_shape_in_each_form_and_locale(
+    command: str, charset: str, api: FakeApi
+) -> None:
     api.outcomes = [("WAIT_OUTCOME_DONE", context())]
-    for typed in (EVERY[command], ["watch", "claim-7"]):
-        plain, json_said, yaml_said = (
-            CliRunner(charset=charset)
-            .invoke(app, [*typed, "--address", api.address, *form], catch_exceptions=False)
-            .stdout
-            for form in (["--json"], ["-o", "json"], ["--output", "yaml"])
+    plain, json_said, yaml_said = (
+        CliRunner(charset=charset)
+        .invoke(
+            app,
+            [*EVERY.get(command, ["watch", "claim-7"]), "--address", api.address, *form],
+            catch_exceptions=False,
         )
-        schema = shapes.of_command("watch" if typed[0] == "watch" else NAMES.get(command, command))
-        found = (
-            [json.loads(plain)] if plain.startswith("{\n") else map(json.loads, plain.splitlines())
-        )
-        assert [faults(schema, each) for each in found] == [[]] * len(documents(plain))
-        assert documents(plain) == documents(json_said)
-        assert documents(plain) == [
-            without_request_id(each) for each in yaml.safe_load_all(yaml_said)
-        ]
+        .stdout
+        for form in (["--json"], ["-o", "json"], ["--output", "yaml"])
+    )
+    first, *others = documents(plain)
+    assert [first, *others] == documents(json_said)
+    assert [first, *others] == [without_request_id(each) for each in yaml.safe_load_all(yaml_said)]
+    schema = shapes.of_command(NAMES.get(command, command))
+    assert set(faults(schema, first)) <= {"'request_id' is a required property"}
+    assert _numbers_as_texts(first) == []
 
 
 def documents(said: str) -> list[object]:
@@ -152,7 +145,7 @@ def test_every_shape_can_be_printed_and_is_of_a_command_that_is_tried(run: Run) 
 def test_a_shape_refuses_what_is_something_else() -> None:
     schema = shapes.of_command("status")
     assert faults(schema, {"outbox_size": "5"})
-    assert "/items is missing" in faults(shapes.of_command("list"), {"more": False})
+    assert "'items' is a required property" in faults(shapes.of_command("list"), {"more": False})
 
 
 def test_tasks_that_were_listed_can_be_registered_as_they_are() -> None:
