@@ -105,15 +105,16 @@ def test_a_narrow_terminal_keeps_ids_whole(api: FakeApi, terminal: Terminal) -> 
     assert any(line.startswith(f"{whole}  claim-7") for line in terminal.output.splitlines())
 
 
-def test_a_narrow_list_keeps_all_but_the_last_column_whole(
+def test_a_narrow_list_says_below_each_id_what_it_waits_for(
     api: FakeApi, terminal: Terminal
 ) -> None:
     api.asked[0].message = "Which plate? " * 20
     terminal.type("COLUMNS=80 waystation list --status waiting_for_input")
     assert terminal.wait_prompt(30) == 0
-    line = next(line for line in terminal.output.splitlines() if line.startswith("claim-0 "))
-    assert re.match(r"claim-0 +claim  ACTIVE  \d+ d ago +\d+ d ago +user_input_required", line)
-    assert len(line) <= 80
+    shown = terminal.output.splitlines()
+    number = next(number for number, line in enumerate(shown) if line.startswith("claim-0 "))
+    assert re.match(r"claim-0 +ACTIVE +\d+ d ago +claim$", shown[number].rstrip())
+    assert shown[number + 1].rstrip() == "  user_input_required asks: Which p…"
 
 
 ONE, OTHER = "01a21efc-e433-751d-bf49-aa4d3b8f2cd6", "01a21efc-e433-7777-bf49-000000002cd6"

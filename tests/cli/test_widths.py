@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
-from cli.fake_api import at, context, dead_letter, handler, history
+from cli.fake_api import at, context, dead_letter, handler, history, waits
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
@@ -46,6 +47,18 @@ def test_workflows_of_every_script_stand_in_the_same_columns(width: int) -> None
     assert len(columns(lines, "ACTIVE")) == 1
     assert all(cell_len(line) <= width for line in lines)
     assert all(any(f"{text}-1" in line for line in lines) for text in SCRIPTS.values())
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
+def test_the_longest_usual_workflow_is_whole_and_says_what_it_asks(width: int) -> None:
+    asks = context("WAITING_FOR_INPUT", waits=waits("w-1"))
+    asks.workflow_instance_id = "01a21efc-e433-751d-bf49-aa4d3b8f2cd6"
+    asks.workflow_type = "insurance_claim_of_a_long_name"
+    lines = drawn(workflow_screen([asks], {}, Console(file=io.StringIO(), width=width)), width)
+    assert len(lines) == (3 if width == 200 else 4)
+    assert re.search(r"^01a21efc-e433-751d-bf49-aa4d3b8f2cd6 +.*WAITING_FOR_INPUT .* ago", lines[1])
+    assert any("user_inpu" in line for line in lines)
+    assert "insuran" in lines[1]
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])

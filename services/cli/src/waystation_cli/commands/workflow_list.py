@@ -22,7 +22,7 @@ from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, Ap
 from waystation_cli.interrupts import ctrl_c
 from waystation_cli.output import AsJson
 from waystation_cli.render import message_json, overview
-from waystation_cli.render.text import stdout
+from waystation_cli.render.text import WIDE, stdout
 
 _LOOK_SECONDS = 2.0
 
@@ -115,8 +115,9 @@ def _look_on(api: Api, chosen: WorkflowFilter, address: str, struck: Callable[[]
     with Live(console=out, auto_refresh=False, screen=True) as screen:
         while not struck():
             try:
-                # The heading, the line below, and one that stays empty.
-                workflows, _ = gather_workflows(api, chosen, max(out.height - 3, 1))
+                # The heading, the line below, and one that stays empty; a narrow terminal takes two for each.
+                room = (out.height - 3) // (1 if out.width >= WIDE else 2)
+                workflows, _ = gather_workflows(api, chosen, max(room, 1))
                 doing = _doing(api, workflows)
             except grpc.RpcError:
                 # It looks on through a restart, but a first look has to succeed.

@@ -69,26 +69,55 @@ def workflow_screen(
 
 
 def _workflow_table(workflows: Sequence[WorkflowContext], doing: Doing, out: Console) -> Table:
-    wide = out.width >= WIDE
-    started = f"STARTED ({zone()})" if wide else "STARTED"
-    rows = table("WORKFLOW", "TYPE", "STATUS", started, "CHANGED", "NOW")
+    if out.width < WIDE:
+        return _narrow_table(workflows, doing, out)
+    rows = table("WORKFLOW", "TYPE", "STATUS", f"STARTED ({zone()})", "CHANGED", "NOW")
     # An id that is cut in pieces can't be copied.
     rows.columns[0].no_wrap = rows.columns[2].no_wrap = True
     for context in workflows:
-        word = names.status(context.status)
-        shown = Text(word, style=names.style(word))
-        if context.HasField("idle"):
-            shown.append(" (idle)", style="yellow")
         rows.add_row(
             plain(context.workflow_instance_id),
             plain(context.workflow_type),
-            shown,
-            when_in_column(context.created_at) if wide else age(context.created_at),
-            age(context.updated_at) if context.HasField("updated_at") else NOTHING,
+            _status(context),
+            when_in_column(context.created_at),
+            _changed(context),
             now(context, doing.get(context.workflow_instance_id)),
         )
     cut_last_column(rows, out)
     return rows
+
+
+def _narrow_table(workflows: Sequence[WorkflowContext], doing: Doing, out: Console) -> Table:
+    """What a workflow does now stands below its id, if there is something to say."""
+    rows = table("WORKFLOW", "STATUS", "CHANGED", "TYPE")
+    for column in rows.columns[:3]:
+        column.no_wrap = True
+    for context in workflows:
+        first = Text(plain(context.workflow_instance_id))
+        said = now(context, doing.get(context.workflow_instance_id))
+        if said != NOTHING:
+            below = Text(f"  {said}", style="dim")
+            below.truncate(max(first.cell_len, _GENERATED_ID), overflow="ellipsis")
+            first = Text("\n").join([first, below])
+        rows.add_row(first, _status(context), _changed(context), plain(context.workflow_type))
+    cut_last_column(rows, out)
+    return rows
+
+
+_GENERATED_ID = 36
+"""Columns."""
+
+
+def _status(context: WorkflowContext) -> Text:
+    word = names.status(context.status)
+    shown = Text(word, style=names.style(word))
+    if context.HasField("idle"):
+        shown.append(" (idle)", style="yellow")
+    return shown
+
+
+def _changed(context: WorkflowContext) -> str:
+    return age(context.updated_at) if context.HasField("updated_at") else NOTHING
 
 
 def is_at_work(context: WorkflowContext) -> bool:
