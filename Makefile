@@ -50,9 +50,8 @@ rabbitmq node protoc:
 	@scripts/install-packages $@
 
 # Processes, each with servers of its own.
-# One more than there are cores: tests wait for timers and servers. More are quicker, but on two cores the minute of
-# chaos then gets too little of them to be valid.
-WORKERS ?= $(shell expr $$(nproc) + 1)
+# Two more than there are cores: tests wait for timers and servers.
+WORKERS ?= $(shell expr $$(nproc) + 2)
 MOST_WORKERS ?= 4
 .PHONY: test
 test: setup rabbitmq node ## Every test, on private RabbitMQ and Postgres servers; WORKERS=0 runs it in one process

@@ -74,30 +74,37 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 LONGEST_FILES = (
-    "docs/test_transcripts.py",
-    "e2e/test_failpoints.py",
+    # The minute of chaos needs its share of the cores to be valid: beside it begin files that mostly wait.
     "e2e/test_chaos.py",
-    "polyglot/test_without_sdk.py",
     "house/test_private_servers.py",
-    "router/test_fault_table.py",
-    "e2e/test_lost_servers.py",
     "e2e/test_stopping.py",
+    "e2e/test_failpoints.py",
+    "e2e/test_lost_servers.py",
+    "docs/test_transcripts.py",
+    "polyglot/test_without_sdk.py",
+    "router/test_fault_table.py",
     "broker/test_amqp.py",
-    "model/test_interleaving.py",
     "api/test_every_error.py",
-    "router/test_lost_leases.py",
-    "e2e/test_bench.py",
     "cli/test_dev.py",
+    "model/test_interleaving.py",
+    "e2e/test_joins.py",
+    "router/test_lost_leases.py",
+    "e2e/test_attempts.py",
+    "background/test_outages.py",
+    "worker_sdk/test_serving.py",
+    "cli/test_output.py",
+    "cli/test_ids.py",
+    "e2e/test_scale.py",
+    "e2e/test_bench.py",
     "model/test_machine.py",
     "e2e/test_demo.py",
-    "e2e/test_attempts.py",
+    "api/test_process.py",
     "house/test_mutants.py",
     "e2e/test_groups_and_timers.py",
-    "background/test_outages.py",
-    "api/test_advice.py",
+    "api/test_bulk_dead_letters.py",
 )
-"""Files that take twenty seconds or more beside two others on two busy cores. A file is one worker's, so these
-begin first: the last worker is done within seconds of the others."""
+"""Files that take ten seconds or more. A file is one worker's, so these begin first: the last worker is done
+within seconds of the others."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
