@@ -11,6 +11,7 @@ import uvloop
 
 from localservers.rabbitmq import RabbitMQServer
 from waystation_core.broker import open_broker
+from waystation_core.ids import new_id
 from waystation_core.ports.broker import AnnouncedEvent, Announcement, AnnounceOutcome
 
 IN_A_BATCH = 50
@@ -23,10 +24,10 @@ async def through(url: str, messages: int) -> float:
     await broker.wait_ready(10)
 
     async def announce() -> None:
-        for first in range(0, messages, IN_A_BATCH):
+        for _ in range(messages // IN_A_BATCH):
             batch = [
-                Announcement("claim.filed", 100, (AnnouncedEvent(f"e-{n}", "w-1", "claim", 1),))
-                for n in range(first, first + IN_A_BATCH)
+                Announcement("claim.filed", 100, (AnnouncedEvent(new_id(), "w-1", "claim", 1),))
+                for _ in range(IN_A_BATCH)
             ]
             assert set(await broker.announce(batch)) == {AnnounceOutcome.CONFIRMED}
 
