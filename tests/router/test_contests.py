@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from router.whole import Made, WholeRouter, task
 from support.waiting import eventually
 
 from waystation.v1 import task_handler_service_pb2 as pb
+from waystation_router import contests
 
 FIRST, SECOND, THIRD = (task(name) for name in ("first", "second", "third"))
 
@@ -36,8 +38,9 @@ async def lost(whole: WholeRouter, reads: dict[str, list[str]]) -> dict[str, Mad
 
 
 async def test_those_that_do_not_touch_each_other_are_called_again_together(
-    whole: WholeRouter,
+    whole: WholeRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(contests, "LEAST_PATIENCE", 1_000.0)
     await lost(whole, {"second": ["/first"], "third": ["/first"]})
     again = (await whole.endpoints.made(5))[3:]
     assert {made.request.task_id for made in again} == {"second", "third"}

@@ -14,7 +14,7 @@ from waystation_core.relay.fair_levels import FairLevels
 
 SMALLEST = 4
 """Events. With fewer, a flood would wait for itself."""
-SLOWED = 3.0
+SLOWED = 1.6
 """The window shrinks while commits take more than so many times the shortest."""
 COUNTS_SECONDS = 0.03
 """What is in work for longer is in a call that lasts, and others do not wait behind it."""
