@@ -13,7 +13,7 @@ from router.whole import task
 from waystation_core.ids import new_id
 from waystation_core.ports.broker import AnnouncedEvent, Announcement, Received
 from waystation_core.ports.store import Loaded
-from waystation_core.relay.fair_levels import UNNOTICED
+from waystation_core.relay.fair_levels import OTHERS_SECONDS, UNNOTICED
 from waystation_domain.commit import EventFacts
 from waystation_domain.model import Event
 from waystation_domain.pools import Pool
@@ -64,13 +64,20 @@ def test_only_a_flood_beside_others_has_a_window() -> None:
     assert not window.is_for("never seen")
 
 
-def test_others_of_long_ago_are_none() -> None:
-    window = flooded()
-    for second in range(1, 9):
-        assert window.is_for("flood") == (second < 8)
-        for _ in range(MANY):
-            window.count("flood", float(second))
+def test_others_are_there_for_a_moment_after_their_last_event() -> None:
+    """However many they had: a type that comes after another is not slowed down for it."""
+    window = FloodWindow(100)
+    for _ in range(100 * MANY):
+        window.count("before", 0.0)
+    for _ in range(200 * MANY):
+        window.count("flood", 1.0)
+    assert window.is_for("flood")
+    window.count("flood", OTHERS_SECONDS)
+    assert window.is_for("flood")
+    window.count("flood", OTHERS_SECONDS + 0.1)
     assert not window.is_for("flood")
+    window.count("quiet", OTHERS_SECONDS + 0.2)
+    assert window.is_for("flood")
 
 
 def test_the_window_shrinks_while_commits_are_slow_and_grows_when_they_are_not() -> None:

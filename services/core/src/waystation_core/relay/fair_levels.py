@@ -16,8 +16,10 @@ REMEMBERED_SECONDS = 10.0
 UNNOTICED = 100.0
 """Fewer recent events than that are no flood, whatever their share."""
 _LARGE_SHARE = 0.5
+OTHERS_SECONDS = 2.0
+"""Other types are there for so long after their last event. Longer would slow a flood down for nobody."""
 _SOME = 0.5
-"""Less than half an event is none: a single one is forgotten after seven seconds."""
+"""Less than half an event is none."""
 _REMEMBERED_TYPES = 10_000
 
 
@@ -28,6 +30,9 @@ class FairLevels:
         self._counts: dict[str, float] = {}
         self._total = 0.0
         self._at = 0.0
+        # The latest event, and the latest one of another type than that.
+        self._latest: tuple[str, float] = ("", -math.inf)
+        self._latest_other = -math.inf
 
     def priority(self, workflow_type: str, priority: int, now: float) -> int:
         """Counts one event, and returns the priority to announce it with."""
@@ -38,9 +43,10 @@ class FairLevels:
         return priority
 
     def floods_others(self, workflow_type: str) -> bool:
-        """Whether a type floods, and others have events too."""
-        count = self._counts.get(workflow_type, 0.0)
-        return self._total - count >= _SOME and self._floods(workflow_type)
+        """Whether a type floods, and others had events just now."""
+        latest, at = self._latest
+        others = self._latest_other if latest == workflow_type else at
+        return at - others <= OTHERS_SECONDS and self._floods(workflow_type)
 
     def _floods(self, workflow_type: str) -> bool:
         count = self._counts.get(workflow_type, 0.0)
@@ -49,6 +55,10 @@ class FairLevels:
     def count(self, workflow_type: str, now: float) -> None:
         """Counts one event that is not announced here."""
         self._forget(now)
+        latest, at = self._latest
+        if latest != workflow_type:
+            self._latest_other = at
+        self._latest = workflow_type, now
         count = self._counts.get(workflow_type, 0.0) + 1.0
         if workflow_type not in self._counts and len(self._counts) >= _REMEMBERED_TYPES:
             self._counts.clear()
