@@ -5,6 +5,7 @@ import importlib.util
 import itertools
 import os
 import pwd
+import select
 import shutil
 import signal
 import subprocess
@@ -26,6 +27,7 @@ _SIGNALS: Mapping[StopMode, signal.Signals] = {
     "fast": signal.SIGINT,
     "immediate": signal.SIGQUIT,
 }
+_ENDS_WITHIN_SECONDS = 10.0
 
 
 class PostgresMissing(RuntimeError):
@@ -161,16 +163,19 @@ class PostgresServer:
             self._process = None
 
     def kill(self) -> None:
-        """SIGKILL for the server and its backends; the data stays, for `start` to recover."""
+        """SIGKILL for the server and its backends; the data stays, for `start` to recover. Returns when all of
+        them have ended."""
         if self._process is None:
             return
-        # Backends lead process groups of their own and end when they notice that their parent is
-        # gone; whoever starts again at once would meet them, so they are killed as well.
-        backends = _children(self._process.pid)
+        # Backends lead process groups of their own and end when they notice that their parent is gone. A start
+        # right after this would meet them, and one that was just forked still answers on the port. A stopped
+        # server forks no more of them.
+        self._process.send(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        backends = [_ending(pid) for pid in _children(self._process.pid)]
         self._process.kill()
-        for pid in backends:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        for backend in backends:
+            backend()
         self._process = None
 
     def stop(self) -> None:
@@ -271,6 +276,24 @@ def _unprivileged_user() -> str | None:
             pwd.getpwnam(name)
             return name
     raise PostgresMissing("Postgres does not run as root and there is no user `nobody` to run it")
+
+
+def _ending(pid: int) -> Callable[[], None]:
+    """Kills this process when it is called, and waits for its end; another one that got its id is left alone."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return lambda: None
+
+    def end() -> None:
+        try:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+            select.select([handle], [], [], _ENDS_WITHIN_SECONDS)
+        finally:
+            os.close(handle)
+
+    return end
 
 
 def _children(parent: int) -> list[int]:
