@@ -87,7 +87,12 @@ async def _works(running: InProcess) -> None:
             until=lambda started: bool(started.task_ids),
             what="the task to be registered",
         )
-        result = await running.client.wait(started.id)
+        # A start during the registration may be settled before it: then it is idle until the task has caught up.
+        result = await eventually(
+            lambda: running.client.wait(started.id),
+            until=lambda result: result.ended,
+            what="the workflow to end",
+        )
     assert result.status == "COMPLETED"
 
 
