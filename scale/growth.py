@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from bench.handlers import CLAIM_3
-from bench.system import load_client, run_load
 from scale import copies, handlers
 from scale.clients import Api, api, timed
 from scale.report import Row
@@ -105,16 +104,7 @@ def _wait_until_quiet(system: System, number: int) -> None:
 
 async def _window(system: System, number: int) -> dict[str, Any]:
     seconds = WINDOW_SECONDS if number >= 100_000 else 1.0
-    request = {
-        "address": system.address,
-        "workflow_type": CLAIM_3,
-        "concurrency": CALLERS,
-        "clients": 1,
-        "warm_up": min(2.0, seconds),
-        "seconds": seconds,
-        "groups": {},
-    }
-    return await asyncio.to_thread(run_load, request, load_client())
+    return await asyncio.to_thread(system.run_claims, CALLERS, seconds)
 
 
 def _compared(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[Row]:

@@ -6,8 +6,6 @@ import statistics
 import time
 from collections.abc import AsyncIterator
 
-from bench.handlers import CLAIM_3
-from bench.system import load_client, run_load
 from scale import handlers
 from scale.memory import watched
 from scale.report import Row
@@ -68,16 +66,7 @@ async def slow_calls(system: System, number: int, normal: float) -> list[Row]:
 
 async def _p50(system: System, seconds: float) -> float:
     """Of claim-3 in a closed loop (s)."""
-    request = {
-        "address": system.address,
-        "workflow_type": CLAIM_3,
-        "concurrency": CALLERS,
-        "clients": 1,
-        "warm_up": min(2.0, seconds),
-        "seconds": seconds,
-        "groups": {},
-    }
-    found = await asyncio.to_thread(run_load, request, load_client())
+    found = await asyncio.to_thread(system.run_claims, CALLERS, seconds)
     return statistics.median(found["latencies"])
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import grpc
 import psycopg
 
+from bench.handlers import CLAIM_3
+from bench.system import load_client, run_load
 from localservers.given_servers import GivenServers
 from localservers.health import serves
 from localservers.ports import free_port
@@ -126,6 +128,19 @@ class System(Together):
             [sys.executable, "-m", "scale.flood", self.address, workflow_type, str(clients)],
             PYTHONPATH=os.pathsep.join(sys.path),
         )
+
+    def run_claims(self, callers: int, seconds: float) -> dict[str, Any]:
+        """What so many callers of claim-3 found in a closed loop of so many seconds, on one connection."""
+        options = {
+            "address": self.address,
+            "workflow_type": CLAIM_3,
+            "concurrency": callers,
+            "clients": 1,
+            "warm_up": min(2.0, seconds),
+            "seconds": seconds,
+            "groups": {},
+        }
+        return run_load(options, load_client())
 
     def stop_handlers(self) -> None:
         """Stops it in good order: it takes itself out of the registry."""

@@ -240,7 +240,7 @@ MUTANTS = (
         "router/calls.py",
         (
             (
-                "        if places.taken >= self._places_for(call.task, _type_of(handling)):\n",
+                "        if places.taken >= self._places_for(call.task, workflow_type):\n",
                 "        if False:\n",
             ),
         ),

@@ -102,7 +102,7 @@ def may_be_a_uuid(given: str) -> bool:
 
 
 def _may_be_an_end(given: str) -> bool:
-    return may_be_a_uuid(given) and _FEWEST <= len(given) < _UUID_CHARACTERS
+    return _may_be_cut(given) and len(given) >= _FEWEST
 
 
 def _ending(known: Sequence[str], given: str) -> list[str]:
@@ -112,7 +112,7 @@ def _ending(known: Sequence[str], given: str) -> list[str]:
 
 
 def _may_be_cut(given: str) -> bool:
-    """Whether it can be the beginning of one; a whole id need not be looked up."""
+    """Whether it can be a part of one; a whole id need not be looked up."""
     return may_be_a_uuid(given) and len(given) < _UUID_CHARACTERS
 
 

@@ -90,8 +90,9 @@ class Calls:
     def start(self, handling: Handling, call: DeliveryCall) -> None:
         """Calls the task as soon as there is a place; passes the outcome on."""
         places = self._places.setdefault(call.task.task_id, _Places())
-        if places.taken >= self._places_for(call.task, _type_of(handling)):
-            places.waiting.append(_type_of(handling), (handling, call))
+        workflow_type = _type_of(handling)
+        if places.taken >= self._places_for(call.task, workflow_type):
+            places.waiting.append(workflow_type, (handling, call))
             return
         self._start(handling, call, places)
 

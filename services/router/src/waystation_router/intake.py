@@ -57,14 +57,16 @@ class Intake:
     @property
     def buffered(self) -> int:
         """Messages that wait to be processed."""
-        buffered = self._subscription.buffered if self._subscription is not None else 0
-        return buffered + len(self._line)
+        return self._not_taken + len(self._line)
 
     @property
     def unacknowledged(self) -> int:
         """Messages that this router holds, with the waiting ones."""
-        buffered = self._subscription.buffered if self._subscription is not None else 0
-        return buffered + self._unacknowledged
+        return self._not_taken + self._unacknowledged
+
+    @property
+    def _not_taken(self) -> int:
+        return self._subscription.buffered if self._subscription is not None else 0
 
     async def run(self, subscription: Subscription) -> None:
         """Returns when the subscription is stopped and everything taken is passed on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import Any
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from waystation_worker.arguments import flag, text, whole
 from waystation_worker.connection import Connection
@@ -45,22 +45,22 @@ def write_filter(
     it and its prefix. Raises TypeError for an unknown condition and a value of the wrong kind, ValueError for an
     unknown name and a time without a zone.
     """
-    fields = into.DESCRIPTOR.fields_by_name
     for name, value in given.items():
         if name not in known:
             raise TypeError(f"there is no condition {name!r}; there are {', '.join(sorted(known))}")
         if value is None:
             continue
+        field = getattr(into, name)
         if name in enums:
-            getattr(into, name).extend(enum_numbers(*enums[name], value, name))
-        elif fields[name].message_type is not None:
-            getattr(into, name).FromDatetime(moment(value, name))
-        elif fields[name].cpp_type == FieldDescriptor.CPPTYPE_BOOL:
+            field.extend(enum_numbers(*enums[name], value, name))
+        elif isinstance(field, Timestamp):
+            field.FromDatetime(moment(value, name))
+        elif isinstance(field, bool):
             setattr(into, name, flag(value, name))
-        elif name == "id_prefix":
+        elif isinstance(field, str):
             setattr(into, name, text(value, name))
         else:
-            getattr(into, name).extend(texts(value, name))
+            field.extend(texts(value, name))
 
 
 def enum_numbers(kind: Any, prefix: str, names: Iterable[str], what: str) -> list[Any]:

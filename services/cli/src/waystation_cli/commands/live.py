@@ -28,13 +28,12 @@ from waystation.v1.workflow_service_pb2 import (
     ExplainWorkflowResponse,
     GetWorkflowRequest,
     GetWorkflowResponse,
-    ListEventsRequest,
     WaitWorkflowResponse,
     WatchWorkflowResponse,
 )
 from waystation_cli import arguments, ids
 from waystation_cli.arguments import LARGEST_INT32, Utc, WorkflowId
-from waystation_cli.commands.pages import gather
+from waystation_cli.commands.pages import gather_events
 from waystation_cli.connection import (
     CALL_SECONDS,
     DEFAULT_ADDRESS,
@@ -116,7 +115,7 @@ def _draw(api: Api, workflow_instance_id: str, first: int) -> None:
         explained: ExplainWorkflowResponse = api.workflows.ExplainWorkflow(
             ExplainWorkflowRequest(workflow_instance_id=workflow_instance_id), timeout=CALL_SECONDS
         )
-        view.show(history, _events(api, workflow_instance_id), explained)
+        view.show(history, gather_events(api, workflow_instance_id), explained)
 
     try:
         with Live(view, console=stdout(), auto_refresh=False, transient=True) as screen:
@@ -171,21 +170,6 @@ def _batches(responses: Iterator[WatchWorkflowResponse]) -> Iterator[list[WatchW
                 return
             batch.append(each)
         yield batch
-
-
-def _events(api: Api, workflow_instance_id: str) -> list[Any]:
-    found, _ = gather(
-        lambda page_size, page_token: api.workflows.ListEvents(
-            ListEventsRequest(
-                workflow_instance_id=workflow_instance_id,
-                page_size=page_size,
-                page_token=page_token,
-            ),
-            timeout=CALL_SECONDS,
-        ),
-        lambda page: page.events,
-    )
-    return found
 
 
 def top(

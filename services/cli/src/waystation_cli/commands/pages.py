@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from waystation.v1.event_pb2 import EventWithState
 from waystation.v1.workflow_pb2 import WorkflowContext, WorkflowFilter
-from waystation.v1.workflow_service_pb2 import ListWorkflowsRequest
+from waystation.v1.workflow_service_pb2 import ListEventsRequest, ListWorkflowsRequest
 from waystation_cli.connection import CALL_SECONDS, Api
 
 # The most that the servers give in one page.
@@ -48,3 +49,19 @@ def gather_workflows(
         lambda page: page.workflows,
         limit,
     )
+
+
+def gather_events(api: Api, workflow_instance_id: str) -> list[EventWithState]:
+    """All events of the workflow, oldest first."""
+    found, _ = gather(
+        lambda page_size, page_token: api.workflows.ListEvents(
+            ListEventsRequest(
+                workflow_instance_id=workflow_instance_id,
+                page_size=page_size,
+                page_token=page_token,
+            ),
+            timeout=CALL_SECONDS,
+        ),
+        lambda page: page.events,
+    )
+    return found

@@ -17,13 +17,12 @@ from waystation.v1.workflow_service_pb2 import (
     ExplainWorkflowResponse,
     GetWorkflowRequest,
     GetWorkflowResponse,
-    ListEventsRequest,
     ListHistoryRequest,
 )
 from waystation_cli import ids
 from waystation_cli.arguments import LARGEST_INT32, Utc, WorkflowIds
 from waystation_cli.commands import several
-from waystation_cli.commands.pages import gather
+from waystation_cli.commands.pages import gather, gather_events
 from waystation_cli.connection import CALL_SECONDS, DEFAULT_ADDRESS, Address, Api, connected
 from waystation_cli.output import AsJson
 from waystation_cli.render import explanation, message_json, workflow
@@ -98,17 +97,7 @@ def _shown(api: Api, workflow_instance_id: str, at_sequence: int, *, with_change
         ),
         lambda page: page.entries,
     )
-    events, _ = gather(
-        lambda page_size, page_token: api.workflows.ListEvents(
-            ListEventsRequest(
-                workflow_instance_id=workflow_instance_id,
-                page_size=page_size,
-                page_token=page_token,
-            ),
-            timeout=CALL_SECONDS,
-        ),
-        lambda page: page.events,
-    )
+    events = gather_events(api, workflow_instance_id)
     if at_sequence:
         events = _known_by_then(events, history)
     dead_letters, _ = gather(

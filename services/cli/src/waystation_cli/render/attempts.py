@@ -47,7 +47,7 @@ def _print_bars(out: Console, first: HistoryEntry, calls: Sequence[HistoryEntry]
         column.no_wrap = True
     for entry in shown:
         start = _began(entry) - begins
-        took = entry.duration.ToTimedelta().total_seconds() if entry.HasField("duration") else 0.0
+        took = _took(entry)
         rows.add_row(
             str(entry.sequence),
             plain(entry.processed_by),
@@ -72,8 +72,11 @@ def _moment(entry: HistoryEntry) -> float:
 
 def _began(entry: HistoryEntry) -> float:
     # The result is written after the call.
-    took = entry.duration.ToTimedelta().total_seconds() if entry.HasField("duration") else 0.0
-    return _moment(entry) - took
+    return _moment(entry) - _took(entry)
+
+
+def _took(entry: HistoryEntry) -> float:
+    return entry.duration.ToTimedelta().total_seconds()
 
 
 def _print_messages(out: Console, calls: Sequence[HistoryEntry]) -> None:

@@ -53,10 +53,7 @@ def error_text(document: Any) -> str | None:
 def json_text(document: Any, *, indent: int | None = None, sort_keys: bool = False) -> str:
     """As JSON."""
     text = json.dumps(document, ensure_ascii=not _in_utf8(), indent=indent, sort_keys=sort_keys)
-    # Only strings can hold such a character: json writes none itself but line ends.
-    return "".join(
-        json.dumps(each)[1:-1] if each != "\n" and steers(each) else each for each in text
-    )
+    return _escaped(text)
 
 
 def _yaml(document: Any) -> str:
@@ -77,8 +74,13 @@ def _yaml(document: Any) -> str:
     whole: str = yaml.dump(
         document, Dumper=Lines, sort_keys=False, allow_unicode=_in_utf8(), width=sys.maxsize
     )
+    return _escaped(whole)
+
+
+def _escaped(text: str) -> str:
+    # Only strings can hold such a character: json and yaml write none themselves but line ends.
     return "".join(
-        json.dumps(each)[1:-1] if each != "\n" and steers(each) else each for each in whole
+        json.dumps(each)[1:-1] if each != "\n" and steers(each) else each for each in text
     )
 
 
