@@ -160,8 +160,7 @@ def test_every_error_of_the_tree_has_its_own_reason_of_the_contract() -> None:
         pending += kind.__subclasses__()
         reasons.add(kind.reason)
         assert kind.code in grpc.StatusCode.__members__
-    later = {"UNAUTHENTICATED", "PERMISSION_DENIED", "RATE_LIMITED"}
-    assert reasons == known - {"UNSPECIFIED"} - later
+    assert reasons == known - {"UNSPECIFIED"}
 
 
 async def test_a_long_refusal_arrives_with_its_code_and_reason(

@@ -37,7 +37,7 @@ HISTORY_VIEW_BASIC: HistoryView
 HISTORY_VIEW_FULL: HistoryView
 
 class HistoryEntry(_message.Message):
-    __slots__ = ("sequence", "event_id", "event_type", "processed_at", "processed_by", "result", "attempt", "will_retry", "next_attempt_at", "duration", "error", "base_version", "version", "change", "raised_event_ids", "service_name", "service_version", "endpoint", "status", "action", "note", "wait_id", "answered_by", "opened_wait_ids")
+    __slots__ = ("sequence", "event_id", "event_type", "processed_at", "processed_by", "result", "attempt", "will_retry", "next_attempt_at", "duration", "error", "base_version", "version", "change", "raised_event_ids", "service_name", "service_version", "endpoint", "status", "action", "note", "wait_id", "answered_by", "opened_wait_ids", "principal")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     EVENT_TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -62,6 +62,7 @@ class HistoryEntry(_message.Message):
     WAIT_ID_FIELD_NUMBER: _ClassVar[int]
     ANSWERED_BY_FIELD_NUMBER: _ClassVar[int]
     OPENED_WAIT_IDS_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     event_id: str
     event_type: str
@@ -86,7 +87,8 @@ class HistoryEntry(_message.Message):
     wait_id: str
     answered_by: str
     opened_wait_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, sequence: _Optional[int] = ..., event_id: _Optional[str] = ..., event_type: _Optional[str] = ..., processed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., processed_by: _Optional[str] = ..., result: _Optional[_Union[HistoryResult, str]] = ..., attempt: _Optional[int] = ..., will_retry: bool = ..., next_attempt_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., error: _Optional[_Union[AttemptError, _Mapping]] = ..., base_version: _Optional[int] = ..., version: _Optional[int] = ..., change: _Optional[_Iterable[_Union[_operation_pb2.Operation, _Mapping]]] = ..., raised_event_ids: _Optional[_Iterable[str]] = ..., service_name: _Optional[str] = ..., service_version: _Optional[str] = ..., endpoint: _Optional[str] = ..., status: _Optional[_Union[_status_pb2.WorkflowStatus, str]] = ..., action: _Optional[str] = ..., note: _Optional[str] = ..., wait_id: _Optional[str] = ..., answered_by: _Optional[str] = ..., opened_wait_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    principal: str
+    def __init__(self, sequence: _Optional[int] = ..., event_id: _Optional[str] = ..., event_type: _Optional[str] = ..., processed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., processed_by: _Optional[str] = ..., result: _Optional[_Union[HistoryResult, str]] = ..., attempt: _Optional[int] = ..., will_retry: bool = ..., next_attempt_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., error: _Optional[_Union[AttemptError, _Mapping]] = ..., base_version: _Optional[int] = ..., version: _Optional[int] = ..., change: _Optional[_Iterable[_Union[_operation_pb2.Operation, _Mapping]]] = ..., raised_event_ids: _Optional[_Iterable[str]] = ..., service_name: _Optional[str] = ..., service_version: _Optional[str] = ..., endpoint: _Optional[str] = ..., status: _Optional[_Union[_status_pb2.WorkflowStatus, str]] = ..., action: _Optional[str] = ..., note: _Optional[str] = ..., wait_id: _Optional[str] = ..., answered_by: _Optional[str] = ..., opened_wait_ids: _Optional[_Iterable[str]] = ..., principal: _Optional[str] = ...) -> None: ...
 
 class HistoryFilter(_message.Message):
     __slots__ = ("from_sequence", "to_sequence", "task_ids", "event_types", "results", "actions")

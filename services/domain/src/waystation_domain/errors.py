@@ -13,16 +13,20 @@
     │   └── ReservedEventType
     ├── NotFound                 NOT_FOUND
     │   └── WorkflowNotFound, TaskNotFound, DeliveryNotFound, HandlerNotFound,
-    │       DeadLetterNotFound, NamespaceNotFound
+    │       DeadLetterNotFound, NamespaceNotFound, TokenNotFound
     ├── AlreadyExists            ALREADY_EXISTS
-    │   └── WorkflowAlreadyExists, RequestIdReused, TaskOwnedByOtherService
+    │   └── WorkflowAlreadyExists, RequestIdReused, TaskOwnedByOtherService,
+    │       NamespaceAlreadyExists, TokenAlreadyExists
     ├── FailedPrecondition       FAILED_PRECONDITION
-    │   └── WorkflowNotWaiting, WaitIdRequired, WorkflowEnded, DeadLetterResolved
+    │   └── WorkflowNotWaiting, WaitIdRequired, WorkflowEnded, DeadLetterResolved,
+    │       NamespaceNotEmpty
     ├── VersionMismatch          ABORTED
     ├── ResourceExhausted        RESOURCE_EXHAUSTED
     │   └── PayloadTooLarge, ContextTooLarge, TooManyEvents, BacklogFull,
-    │       TooManyHandlers, TooManyCalls, NotBegun
+    │       TooManyHandlers, TooManyCalls, NotBegun, RateLimited, NamespaceLimitReached
     ├── EndpointNotAllowed       PERMISSION_DENIED
+    ├── PermissionDenied         PERMISSION_DENIED
+    ├── Unauthenticated          UNAUTHENTICATED
     ├── StoreUnavailable         UNAVAILABLE
     ├── DeliveryNotPending       UNAVAILABLE
     ├── NotYetAvailable          UNIMPLEMENTED
@@ -157,6 +161,10 @@ class NamespaceNotFound(NotFound):
     reason = "NAMESPACE_NOT_FOUND"
 
 
+class TokenNotFound(NotFound):
+    reason = "TOKEN_NOT_FOUND"
+
+
 class AlreadyExists(WaystationError):
     """What the request would create is there, with other content."""
 
@@ -183,6 +191,14 @@ class TaskOwnedByOtherService(AlreadyExists):
     reason = "TASK_OWNED_BY_OTHER_SERVICE"
 
 
+class NamespaceAlreadyExists(AlreadyExists):
+    reason = "NAMESPACE_ALREADY_EXISTS"
+
+
+class TokenAlreadyExists(AlreadyExists):
+    reason = "TOKEN_ALREADY_EXISTS"
+
+
 class FailedPrecondition(WaystationError):
     """The instance, or what else is named, is not in a state in which this can be done."""
 
@@ -205,6 +221,10 @@ class DeadLetterResolved(FailedPrecondition):
     """It is retried or discarded already; `state` in metadata says which."""
 
     reason = "DEAD_LETTER_RESOLVED"
+
+
+class NamespaceNotEmpty(FailedPrecondition):
+    reason = "NAMESPACE_NOT_EMPTY"
 
 
 class VersionMismatch(WaystationError):
@@ -252,11 +272,35 @@ class NotBegun(ResourceExhausted):
     reason = "NOT_BEGUN"
 
 
+class RateLimited(ResourceExhausted):
+    reason = "RATE_LIMITED"
+    retry_seconds = 1.0
+
+
+class NamespaceLimitReached(ResourceExhausted):
+    reason = "NAMESPACE_LIMIT_REACHED"
+    retry_seconds = 5.0
+
+
 class EndpointNotAllowed(WaystationError):
     """The endpoint is not one that the allowlist admits."""
 
     code = "PERMISSION_DENIED"
     reason = "ENDPOINT_NOT_ALLOWED"
+
+
+class PermissionDenied(WaystationError):
+    """The caller's roles do not allow the call."""
+
+    code = "PERMISSION_DENIED"
+    reason = "PERMISSION_DENIED"
+
+
+class Unauthenticated(WaystationError):
+    """No valid credential. The message does not tell which part of it was wrong."""
+
+    code = "UNAUTHENTICATED"
+    reason = "UNAUTHENTICATED"
 
 
 class StoreUnavailable(WaystationError):

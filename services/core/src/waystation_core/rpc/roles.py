@@ -1,7 +1,4 @@
-"""Who may call what: one row for each method of the contract. A test proves that the table is complete.
-
-Nothing uses it yet: authentication comes later, and will use only this table.
-"""
+"""Who may call what: one row for each method of the contract. A test proves that the table is complete."""
 
 from __future__ import annotations
 
@@ -9,26 +6,31 @@ from enum import Enum
 
 
 class Role(Enum):
+    READER = "reader"
+    """Reads everything of its namespaces and changes nothing."""
     CLIENT = "client"
     """Starts workflows and works with their instances."""
     HANDLER = "handler"
-    """A handler service: registers, and completes its pending deliveries."""
+    """A handler service: registers its own endpoints, and completes its own deliveries."""
     OPERATOR = "operator"
-    """Operates the installation."""
+    """Operates the workflows of its namespaces."""
+    ADMIN = "admin"
+    """Everything in its namespaces; in every namespace also API tokens, namespaces and the audit log."""
     ROUTER = "router"
-    """Waystation itself, calling handler services."""
-    ANYONE = "anyone"
-    """Health and reflection."""
+    """Waystation itself, calling handler services. Nobody is granted it."""
 
 
 def _methods(service: str, roles: dict[str, frozenset[Role]]) -> dict[str, frozenset[Role]]:
     return {f"/{service}/{method}": allowed for method, allowed in roles.items()}
 
 
-_CLIENTS = frozenset({Role.CLIENT, Role.OPERATOR})
-_HANDLERS = frozenset({Role.HANDLER, Role.OPERATOR})
-_OPERATORS = frozenset({Role.OPERATOR})
-_ANYONE = frozenset(Role)
+_ADMINS = frozenset({Role.ADMIN})
+_OPERATORS = _ADMINS | {Role.OPERATOR}
+_CLIENTS = _OPERATORS | {Role.CLIENT}
+_HANDLERS = _OPERATORS | {Role.HANDLER}
+_READERS = _CLIENTS | {Role.READER}
+_ALL = _READERS | {Role.HANDLER}
+_ROUTERS = frozenset({Role.ROUTER})
 
 ROLES: dict[str, frozenset[Role]] = {
     **_methods(
@@ -36,25 +38,24 @@ ROLES: dict[str, frozenset[Role]] = {
         {
             "StartWorkflow": _CLIENTS,
             "RunWorkflow": _CLIENTS,
-            "WaitWorkflow": _CLIENTS,
-            "RunWorkflows": _CLIENTS,
-            "GetWorkflow": _CLIENTS,
-            "ListWorkflows": _CLIENTS,
-            "FindWorkflowIds": _CLIENTS,
-            "ListEvents": _CLIENTS,
-            "ListHistory": _CLIENTS,
-            "WatchWorkflow": _CLIENTS,
+            "WaitWorkflow": _READERS,
+            "RunWorkflows": _READERS,
+            "GetWorkflow": _READERS,
+            "ListWorkflows": _READERS,
+            "FindWorkflowIds": _READERS,
+            "ListEvents": _READERS,
+            "ListHistory": _READERS,
+            "WatchWorkflow": _READERS,
             "ProvideInput": _CLIENTS,
             "PublishEvent": _CLIENTS,
             "CancelWorkflow": _CLIENTS,
-            "ExplainWorkflow": _CLIENTS,
+            "ExplainWorkflow": _READERS,
             "ReplayWorkflow": _OPERATORS,
             "ForkWorkflow": _OPERATORS,
         },
     ),
     **_methods(
-        "waystation.v1.TaskHandlerService",
-        {"HandleEvent": frozenset({Role.ROUTER}), "HandleEvents": frozenset({Role.ROUTER})},
+        "waystation.v1.TaskHandlerService", {"HandleEvent": _ROUTERS, "HandleEvents": _ROUTERS}
     ),
     **_methods(
         "waystation.v1.DeliveryCompletionService",
@@ -67,24 +68,47 @@ ROLES: dict[str, frozenset[Role]] = {
             "RenewHandler": _HANDLERS,
             "UnregisterHandler": _HANDLERS,
             "RetireTask": _OPERATORS,
-            "ListHandlers": _HANDLERS,
+            "ListHandlers": _ALL,
         },
     ),
     **_methods(
         "waystation.v1.DeadLetterService",
         {
-            "ListDeadLetters": _OPERATORS,
-            "CountDeadLetters": _OPERATORS,
+            "ListDeadLetters": _READERS,
+            "CountDeadLetters": _READERS,
             "RetryDeadLetter": _OPERATORS,
             "DiscardDeadLetter": _OPERATORS,
             "RetryDeadLetters": _OPERATORS,
             "DiscardDeadLetters": _OPERATORS,
         },
     ),
+    **_methods("waystation.v1.SystemService", {"GetSystemStatus": _READERS, "GetFlow": _READERS}),
     **_methods(
-        "waystation.v1.SystemService", {"GetSystemStatus": _OPERATORS, "GetFlow": _OPERATORS}
+        "waystation.v1.TokenService",
+        {"CreateToken": _ADMINS, "ListTokens": _ADMINS, "RevokeToken": _ADMINS},
     ),
-    **_methods("grpc.health.v1.Health", {"Check": _ANYONE, "Watch": _ANYONE, "List": _ANYONE}),
-    **_methods("grpc.reflection.v1alpha.ServerReflection", {"ServerReflectionInfo": _ANYONE}),
+    **_methods(
+        "waystation.v1.NamespaceService",
+        {
+            "CreateNamespace": _ADMINS,
+            "GetNamespace": _ALL,
+            "UpdateNamespace": _ADMINS,
+            "ListNamespaces": _ALL,
+            "DeleteNamespace": _ADMINS,
+        },
+    ),
+    **_methods("waystation.v1.AuditService", {"ListAudit": _ADMINS}),
+    **_methods("grpc.reflection.v1alpha.ServerReflection", {"ServerReflectionInfo": _ALL}),
 }
-"""By full method name. Nobody may call a method that is not here."""
+"""The roles that may call a method, by its full name. Nobody may call a method that is not here."""
+
+OPEN_TO_ALL = frozenset(f"/grpc.health.v1.Health/{method}" for method in ("Check", "Watch", "List"))
+"""Methods that need no credential."""
+
+OF_THE_INSTALLATION = frozenset(
+    method
+    for method, roles in ROLES.items()
+    if method.startswith(("/waystation.v1.TokenService/", "/waystation.v1.NamespaceService/"))
+    and roles == _ADMINS
+)
+"""Methods that need their role in every namespace: what they change is nobody's own."""

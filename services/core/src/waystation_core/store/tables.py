@@ -135,6 +135,8 @@ history = Table(
     Column("action", Text),
     Column("effects", JSON),
     Column("detail", JSON),
+    # Who made the call behind it; null for tasks and the system.
+    Column("principal", Text),
     # The last guard of "takes effect exactly once"; the engine's own rules come first.
     Index(
         "history_final_outcome",
@@ -381,4 +383,62 @@ lost_announcements = Table(
     # Topic patterns of the events that are meant; null: all.
     Column("bindings", JSON),
     Column("walked_to", Uuid, nullable=False),
+)
+
+# What may be named as a namespace, with limits; null does not limit.
+namespaces = Table(
+    "namespaces",
+    metadata,
+    Column("namespace", Text(collation="C"), primary_key=True),
+    Column("description", Text, nullable=False),
+    Column("max_open_workflows", BigInteger),
+    Column("max_starts_per_second", Double),
+    Column("max_in_flight", Integer),
+    Column("max_stored_bytes", BigInteger),
+    _when("created_at", default=True),
+    _when("updated_at", default=True),
+)
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("token_id", Uuid, primary_key=True),
+    Column("name", Text(collation="C"), nullable=False),
+    # The SHA-256 of the secret, which is stored nowhere.
+    Column("digest", LargeBinary, nullable=False),
+    # namespace -> names of roles.
+    Column("grants", JSON, nullable=False),
+    Column("service_names", ARRAY(Text), nullable=False),
+    _when("created_at", default=True),
+    Column("created_by", Text, nullable=False),
+    _when("expires_at", nullable=True),
+    _when("revoked_at", nullable=True),
+    Index("api_tokens_digest", "digest", unique=True),
+    Index("api_tokens_name", "name", unique=True, postgresql_where=text("revoked_at IS NULL")),
+    Index("api_tokens_created", "created_at", "token_id"),
+)
+
+# Changes by callers, and denied calls. Rows are only ever added.
+audit = Table(
+    "audit",
+    metadata,
+    Column("audit_id", BigInteger, Identity(always=True), primary_key=True),
+    Column(
+        "occurred_at",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.clock_timestamp(),
+    ),
+    Column("principal", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    # Empty: the whole installation.
+    Column("namespace", Text(collation="C"), nullable=False),
+    Column("method", Text, nullable=False),
+    # What it was about: field of the request -> value.
+    Column("target", JSON, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("audit_namespace", "namespace", "audit_id"),
+    Index("audit_principal", "principal", "audit_id"),
 )
