@@ -224,6 +224,8 @@ class ApiServer:
             host=settings.api_host,
             port=settings.api_port,
             insecure=settings.insecure,
+            tls=settings.server_tls,
+            callers_known=settings.callers_known,
             host_setting="WAYSTATION_API_HOST",
             port_setting="WAYSTATION_API_PORT",
             interceptors=(self._gate, *interceptors),

@@ -10,7 +10,6 @@ from google.protobuf import json_format
 from pydantic import Field
 
 from waystation.v1 import handler_pb2, handler_registry_service_pb2
-from waystation_core.rpc.server import open_to_strangers
 from waystation_core.rpc.settings import BadSettings, ServerSettings, variable
 
 DEFAULT_PORT = 7400
@@ -35,10 +34,7 @@ class ApiSettings(ServerSettings):
 
     def misfits(self) -> Iterator[tuple[tuple[str, ...], str]]:
         yield from super().misfits()
-        if fault := open_to_strangers(
-            self.api_host, insecure=self.insecure, setting=variable("api_host")
-        ):
-            yield ("api_host", "insecure"), fault
+        yield from self.misfits_of_host("api_host")
         try:
             number = len(static_registrations(self.handlers_file))
         except BadSettings as bad:

@@ -53,6 +53,8 @@ async def _serve(settings: RouterSettings) -> None:
         host=settings.router_host,
         port=settings.router_port,
         insecure=settings.insecure,
+        tls=settings.server_tls,
+        callers_known=settings.callers_known,
         host_setting="WAYSTATION_ROUTER_HOST",
         port_setting="WAYSTATION_ROUTER_PORT",
     )

@@ -13,8 +13,7 @@ from waystation_core.ports.broker import (
     require_bindings,
     require_pool_name,
 )
-from waystation_core.rpc.server import open_to_strangers
-from waystation_core.rpc.settings import ServerSettings, variable
+from waystation_core.rpc.settings import ServerSettings
 from waystation_domain.errors import InvalidEventType
 from waystation_domain.topics import check_pattern
 
@@ -66,7 +65,4 @@ class RouterSettings(ServerSettings):
 
     def misfits(self) -> Iterator[tuple[tuple[str, ...], str]]:
         yield from super().misfits()
-        if fault := open_to_strangers(
-            self.router_host, insecure=self.insecure, setting=variable("router_host")
-        ):
-            yield ("router_host", "insecure"), fault
+        yield from self.misfits_of_host("router_host")

@@ -1,10 +1,12 @@
-"""The channel factory: the only place for the options of channels, and later for credentials."""
+"""The channel factory: the only place for options and credentials of channels."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import grpc
+
+from waystation_tls import ClientCredentials
 
 KEEPALIVE_MS = 30_000
 """Above the 10 s that every Waystation server allows."""
@@ -24,8 +26,14 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
 )
 
 
-def open_channel(target: str, **different: int) -> grpc.aio.Channel:
-    """A channel to `host:port`; connects at the first call, and reconnects automatically. `different`
-    overrides options by their names without `grpc.`, such as `keepalive_time_ms`."""
-    options = {**dict(_OPTIONS), **{f"grpc.{name}": value for name, value in different.items()}}
-    return grpc.aio.insecure_channel(target, options=tuple(options.items()))
+def open_channel(
+    target: str, *, tls: ClientCredentials | None = None, name: str = "", **different: int
+) -> grpc.aio.Channel:
+    """A channel to `host:port`; connects at the first call, and reconnects automatically. With `tls` the
+    server's certificate must be for `name`, by default the host of the target. `different` overrides options by
+    their names without `grpc.`, such as `keepalive_time_ms`."""
+    options = {**dict(_OPTIONS), **{f"grpc.{option}": value for option, value in different.items()}}
+    if tls is None:
+        return grpc.aio.insecure_channel(target, options=tuple(options.items()))
+    options.update(tls.options(name))
+    return grpc.aio.secure_channel(target, tls.of_grpc(), options=tuple(options.items()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grpc
 
 from waystation_core.rpc.channels import open_channel
+from waystation_tls import ClientCredentials
 
 SERVICE = "/waystation.v1.TaskHandlerService/"
 HANDLE_EVENT = SERVICE + "HandleEvent"
@@ -28,10 +29,15 @@ RESOURCE_EXHAUSTED instead, and the handler's code and cause are lost: a few tho
 not ASCII do that."""
 
 
-def open_endpoint_channel(target: str, *, streams: bool) -> grpc.aio.Channel:
-    """A channel to a literal address; it connects when its state is asked for."""
+def open_endpoint_channel(
+    target: str, *, streams: bool, host: str = "", tls: ClientCredentials | None = None
+) -> grpc.aio.Channel:
+    """A channel to a literal address; it connects when its state is asked for. With `tls` the endpoint must show a
+    certificate for `host`, as which it registered."""
     return open_channel(
         target,
+        tls=tls,
+        name=host,
         keepalive_time_ms=STREAM_KEEPALIVE_MS if streams else PLAIN_KEEPALIVE_MS,
         keepalive_permit_without_calls=0,
         max_receive_message_length=_MAX_RECEIVED_BYTES,

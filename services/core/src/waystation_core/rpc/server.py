@@ -7,7 +7,6 @@ names the setting of a taken port, and a stop that lets calls finish.
 from __future__ import annotations
 
 import errno
-import ipaddress
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,11 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from waystation_core.background import BackgroundLoop, run_loop
+from waystation_core.rpc.certificates import CertificateWatch
 from waystation_core.rpc.errors import ErrorInterceptor
 from waystation_core.rpc.settings import BadSettings
+from waystation_tls import BadTls, Ending, ServerCredentials, ServerTls, open_to_strangers
 
 MAX_RECEIVED_BYTES = 8 * 1024 * 1024
 """Bytes of one message: an answer may raise many events, and have a few MiB before it is checked."""
@@ -54,6 +56,9 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
 )
 
 
+PLAIN_TEXT = ServerTls()
+
+
 class PortTaken(Exception):
     """The address to listen on is in use; the message names the setting to change."""
 
@@ -66,26 +71,6 @@ class Service:
     add: Callable[[grpc.aio.Server], None]
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server that listens there."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def open_to_strangers(host: str, *, insecure: bool, setting: str) -> str | None:
-    """What to do about a host off loopback, unless the setting allows it."""
-    if insecure or is_loopback(host):
-        return None
-    return (
-        f"{setting}={host}: there is no authentication yet, so servers listen on loopback "
-        "only. Set WAYSTATION_INSECURE=true if the network is protected by other means."
-    )
-
-
 class RpcServer:
     """A grpc.aio server with the common parts. Made in the running loop; serves after `start`."""
 
@@ -96,13 +81,27 @@ class RpcServer:
         host: str,
         port: int,
         insecure: bool = False,
+        tls: ServerTls = PLAIN_TEXT,
+        callers_known: bool = False,
         host_setting: str = "the host setting",
         port_setting: str = "the port setting",
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     ) -> None:
-        """Raises BadSettings for a host off loopback that the settings do not allow."""
-        if fault := open_to_strangers(host, insecure=insecure, setting=host_setting):
+        """`callers_known`: callers must show who they are in another way than by a certificate. Raises BadSettings
+        for a host off loopback that the settings do not allow, and for files of TLS that cannot be used."""
+        if fault := open_to_strangers(
+            host,
+            setting=host_setting,
+            insecure=insecure,
+            tls=tls.on,
+            callers_known=callers_known or tls.knows_callers,
+        ):
             raise BadSettings([fault])
+        try:
+            self._credentials = ServerCredentials(tls) if tls.paths() else None
+        except BadTls as bad:
+            raise BadSettings(bad.faults) from None
+        self._watching: BackgroundLoop | None = None
         self._host = host
         self._wanted_port = port
         self._port_setting = port_setting
@@ -133,13 +132,31 @@ class RpcServer:
         self._require_free()
         host = f"[{self._host}]" if ":" in self._host.strip("[]") else self._host
         try:
-            self.port = self._server.add_insecure_port(f"{host}:{self._wanted_port}")
+            self.port = self._bound(f"{host}:{self._wanted_port}")
         except RuntimeError:
             raise self._taken() from None
         if not self.port:
             raise self._taken()
         await self._server.start()
+        if self._credentials is not None:
+            watch = CertificateWatch(self._credentials, of="port")
+            self._watching = run_loop("certificates of the port", watch.follow)
         return self.port
+
+    def _bound(self, address: str) -> int:
+        if self._credentials is None:
+            return self._server.add_insecure_port(address)
+        return self._server.add_secure_port(address, self._credentials.of_grpc())
+
+    @property
+    def endings(self) -> list[Ending]:
+        """When the certificates of its port end; nothing for plain text."""
+        return [] if self._credentials is None else self._credentials.material.endings
+
+    @property
+    def certificate_trouble(self) -> str:
+        """Why the newest certificate files are not in use; empty if they are."""
+        return "" if self._credentials is None else self._credentials.trouble
 
     def _require_free(self) -> None:
         """Checks first: gRPC prints a stack trace if a port is taken."""
@@ -177,5 +194,7 @@ class RpcServer:
 
     async def stop(self, grace: float) -> None:
         """Takes no new calls, lets those in flight finish for `grace` seconds, then cuts them."""
+        if self._watching is not None:
+            self._watching.cancel()
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -26,12 +27,15 @@ from waystation_core.failpoints import BadFailpoints, plan_of
 from waystation_domain.endpoints import DEFAULT_ALLOWLIST, Allowlist
 from waystation_domain.errors import InvalidField
 from waystation_domain.limits import MAX_EVENTS_PER_INSTANCE
+from waystation_tls import ClientTls, ServerTls, open_to_strangers
+from waystation_tls.clients import OF_ROUTERS
 
 PREFIX = "WAYSTATION_"
 EXIT_BAD_SETTINGS = 78
 """EX_CONFIG of sysexits.h."""
 
 _NEARLY = 0.85
+_TLS_FIELDS = ("tls_cert", "tls_key", "tls_client_ca")
 
 
 class BadSettings(Exception):
@@ -55,13 +59,46 @@ class Settings(BaseModel):
     """`json` is one object per line."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     insecure: bool = False
-    """Lets servers listen off loopback although there is no authentication yet."""
+    """Lets servers listen off loopback although what is sent can be read there, and anybody can call."""
+    tls_cert: Path | None = None
+    """The server's certificate with its chain, and the one that it shows to handlers: a PEM file."""
+    tls_key: Path | None = None
+    """The private key of `tls_cert`: a PEM file without password."""
+    tls_client_ca: Path | None = None
+    """Authorities of callers: with it the port admits only callers with a certificate of theirs."""
     unsafe_database: bool = False
     """Accepts a Postgres that may lose what it has confirmed, for tests."""
 
     def misfits(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Fields that are valid alone and invalid together, and what to do."""
-        yield from ()
+        for fault in self.server_tls.faults():
+            yield _TLS_FIELDS, fault
+
+    @property
+    def server_tls(self) -> ServerTls:
+        """TLS of the port that this process listens on."""
+        return ServerTls(self.tls_cert, self.tls_key, self.tls_client_ca)
+
+    @property
+    def callers_known(self) -> bool:
+        """Whether whoever calls this process must show who it is."""
+        return self.server_tls.knows_callers
+
+    @field_validator(*_TLS_FIELDS, mode="before")
+    @classmethod
+    def _set_or_not(cls, value: object) -> object:
+        return value or None
+
+    def misfits_of_host(self, field: str) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Whether the server may listen on the host in this field."""
+        if fault := open_to_strangers(
+            getattr(self, field),
+            setting=variable(field),
+            insecure=self.insecure,
+            tls=self.server_tls.on,
+            callers_known=self.callers_known,
+        ):
+            yield (field, "insecure", *_TLS_FIELDS), fault
 
 
 class ServerSettings(Settings):
@@ -71,9 +108,44 @@ class ServerSettings(Settings):
     broker_url: SecretStr = Field(examples=["amqp://user:password@host:5672/vhost"])
     handler_allowlist: str = DEFAULT_ALLOWLIST
     """Networks, addresses and names that handler services may have, optionally with ports."""
+    handler_tls: Literal["off", "required"] | None = None
+    """Whether handlers are called over TLS; by default if `handler_tls_ca` is set."""
+    handler_tls_ca: Path | None = None
+    """Authorities of handlers' certificates: a PEM file. None: those that this machine believes."""
+    broker_ca: Path | None = None
+    """Authorities of the broker's certificate: a PEM file. None: those that this machine believes."""
     max_events_per_workflow: int = Field(MAX_EVENTS_PER_INSTANCE, ge=1, le=1_000_000)
     stop_grace_seconds: float = Field(10.0, ge=0.0, le=600.0)
     """How long calls in flight may take to finish after SIGTERM."""
+
+    @field_validator("handler_tls", "handler_tls_ca", "broker_ca", mode="before")
+    @classmethod
+    def _given_or_not(cls, value: object) -> object:
+        return value or None
+
+    @property
+    def calls_to_handlers(self) -> ClientTls:
+        """TLS of the calls to handlers; the server's certificate is shown to those that ask for one."""
+        return ClientTls(
+            on=self.handler_tls == "required" or self.handler_tls_ca is not None,
+            ca=self.handler_tls_ca,
+            cert=self.tls_cert,
+            key=self.tls_key,
+            words=OF_ROUTERS,
+        )
+
+    def misfits(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        yield from super().misfits()
+        if self.handler_tls == "off" and self.handler_tls_ca is not None:
+            yield (
+                ("handler_tls", "handler_tls_ca"),
+                f"{variable('handler_tls_ca')} is set although {variable('handler_tls')} is off: unset one of them.",
+            )
+            return
+        known = set(self.server_tls.faults())
+        for fault in self.calls_to_handlers.faults():
+            if fault not in known:
+                yield ("handler_tls", "handler_tls_ca", *_TLS_FIELDS), fault
 
     @field_validator("database_url")
     @classmethod

@@ -1,0 +1,33 @@
+"""TLS as every process of Waystation uses it: settings, files that may be replaced at any time, credentials for
+gRPC, and why a connection fails.
+
+Servers and the worker SDK share it, so it knows neither. It must not import any other package of Waystation.
+"""
+
+from waystation_tls.clients import ClientCredentials, ClientMaterial, ClientTls
+from waystation_tls.diagnosis import Diagnosis, Problem, diagnose
+from waystation_tls.exposure import is_loopback, open_to_strangers
+from waystation_tls.files import Authorities, BadTls, Ending, Identity, ending_soon
+from waystation_tls.servers import ServerCredentials, ServerMaterial, ServerTls
+from waystation_tls.watched import LOOK_SECONDS, News
+
+__all__ = [
+    "LOOK_SECONDS",
+    "Authorities",
+    "BadTls",
+    "ClientCredentials",
+    "ClientMaterial",
+    "ClientTls",
+    "Diagnosis",
+    "Ending",
+    "Identity",
+    "News",
+    "Problem",
+    "ServerCredentials",
+    "ServerMaterial",
+    "ServerTls",
+    "diagnose",
+    "ending_soon",
+    "is_loopback",
+    "open_to_strangers",
+]

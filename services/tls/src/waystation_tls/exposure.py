@@ -1,0 +1,39 @@
+"""Where a server may listen: off loopback only if what is sent is encrypted and callers are known."""
+
+from __future__ import annotations
+
+import ipaddress
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that listens there."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def open_to_strangers(
+    host: str, *, setting: str, insecure: bool, tls: bool, callers_known: bool
+) -> str | None:
+    """What to do about a host that others can reach, or None if the server may listen there.
+
+    `tls`: the port speaks TLS. `callers_known`: callers must show who they are, by a certificate or otherwise.
+    """
+    if insecure or is_loopback(host) or (tls and callers_known):
+        return None
+    if tls:
+        lacks = "everybody there could call it: let it ask for certificates with WAYSTATION_TLS_CLIENT_CA"
+    elif callers_known:
+        lacks = "what is sent could be read there: set WAYSTATION_TLS_CERT and WAYSTATION_TLS_KEY"
+    else:
+        lacks = (
+            "everybody there could call it and read what is sent: set WAYSTATION_TLS_CERT, "
+            "WAYSTATION_TLS_KEY and WAYSTATION_TLS_CLIENT_CA"
+        )
+    return (
+        f"{setting}={host} can be reached from other machines, and {lacks}. Or listen on 127.0.0.1, or set "
+        "WAYSTATION_INSECURE=true if the network is protected by other means."
+    )

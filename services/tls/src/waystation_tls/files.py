@@ -1,0 +1,192 @@
+"""PEM files of certificates, keys and authorities: read, and checked as far as one can without a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    # A tenth of a second, which a process without TLS does not spend.
+    from cryptography import x509
+
+ENDS_SOON = timedelta(days=14)
+"""A certificate that ends sooner is reported."""
+
+
+class BadTls(Exception):
+    """Files that cannot be used; each fault is a sentence with the name of its setting."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__(" ".join(faults))
+        self.faults = tuple(faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A file, and the setting that names it."""
+
+    setting: str
+    path: Path
+
+    def __str__(self) -> str:
+        return f"{self.setting}={self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """When a file's certificates stop to be valid: the first of them to do so."""
+
+    setting: str
+    path: Path
+    ends_at: datetime
+
+    def __str__(self) -> str:
+        return f"the certificate in {self.path} ({self.setting}) ends on {day(self.ends_at)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A certificate with its chain, and its private key."""
+
+    chain: bytes
+    key: bytes
+    names: tuple[str, ...]
+    """DNS names and IP addresses that it is for."""
+    ending: Ending
+    key_path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """Certificates of authorities that are believed."""
+
+    pem: bytes
+    ending: Ending | None
+    """None for those of this machine, which nobody here renews."""
+
+
+def endings(*parts: Identity | Authorities | None) -> list[Ending]:
+    """When these end, the first first."""
+    known = [part.ending for part in parts if part is not None and part.ending is not None]
+    return sorted(known, key=lambda each: each.ends_at)
+
+
+def ending_soon(found: Iterable[Ending], now: datetime | None = None) -> list[Ending]:
+    """Those that end within `ENDS_SOON`."""
+    latest = (now or _now()) + ENDS_SOON
+    return [each for each in found if each.ends_at < latest]
+
+
+def read_identity(cert: Named, key: Named) -> Identity:
+    """A certificate and the key that belongs to it. Raises BadTls with everything that is wrong with them."""
+    faults: list[str] = []
+    certificates = _certificates(cert, faults)
+    private = _private_key(key, faults)
+    leaf = certificates[0] if certificates else None
+    if leaf is not None:
+        faults += _out_of_time(cert, leaf)
+        if private is not None and private[1].public_key() != leaf.public_key():
+            faults.append(
+                f"{key} does not belong to the certificate in {cert}: give both of one pair."
+            )
+    if faults or leaf is None or private is None:
+        raise BadTls(faults)
+    return Identity(
+        chain=cert.path.read_bytes(),
+        key=private[0],
+        names=names_of(leaf),
+        ending=_ending(cert, [leaf]),
+        key_path=key.path,
+    )
+
+
+def read_authorities(file: Named) -> Authorities:
+    """Authorities to believe. Raises BadTls if none of them is valid now."""
+    faults: list[str] = []
+    certificates = _certificates(file, faults)
+    now = _now()
+    valid = [each for each in certificates if each.not_valid_after_utc > now]
+    if certificates and not valid:
+        faults += _out_of_time(file, certificates[0])
+    if faults:
+        raise BadTls(faults)
+    return Authorities(file.path.read_bytes(), _ending(file, valid))
+
+
+def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The DNS names and IP addresses that a certificate is for."""
+    from cryptography import x509
+
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+    dns = extension.value.get_values_for_type(x509.DNSName)
+    addresses = extension.value.get_values_for_type(x509.IPAddress)
+    return (*dns, *(str(address) for address in addresses))
+
+
+def _certificates(file: Named, faults: list[str]) -> list[x509.Certificate]:
+    from cryptography import x509
+
+    data = _read(file, faults)
+    if data is None:
+        return []
+    try:
+        return x509.load_pem_x509_certificates(data)
+    except ValueError:
+        faults.append(f"{file} holds no PEM certificate (-----BEGIN CERTIFICATE-----).")
+        return []
+
+
+def _private_key(file: Named, faults: list[str]) -> tuple[bytes, Any] | None:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    data = _read(file, faults)
+    if data is None:
+        return None
+    try:
+        return data, load_pem_private_key(data, password=None)
+    except TypeError:
+        faults.append(f"{file} is protected by a password: give a key without one.")
+    except (ValueError, UnsupportedAlgorithm):
+        faults.append(f"{file} holds no PEM private key (-----BEGIN PRIVATE KEY-----).")
+    return None
+
+
+def _read(file: Named, faults: list[str]) -> bytes | None:
+    try:
+        return file.path.read_bytes()
+    except OSError as error:
+        faults.append(f"{file} cannot be read: {error.strerror}.")
+        return None
+
+
+def _out_of_time(file: Named, certificate: x509.Certificate) -> list[str]:
+    now = _now()
+    if certificate.not_valid_after_utc <= now:
+        return [
+            f"{file}: the certificate ended on {day(certificate.not_valid_after_utc)}: renew it."
+        ]
+    if certificate.not_valid_before_utc > now:
+        return [
+            f"{file}: the certificate is valid from {day(certificate.not_valid_before_utc)} on only: check "
+            "the clock of this machine."
+        ]
+    return []
+
+
+def _ending(file: Named, certificates: Sequence[x509.Certificate]) -> Ending:
+    return Ending(file.setting, file.path, min(each.not_valid_after_utc for each in certificates))
+
+
+def day(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
