@@ -60,6 +60,9 @@ OTHER_VARIABLES = {
     "WAYSTATION_DATA_DIR",
     "WAYSTATION_HANDLER_HOST",
     "WAYSTATION_HANDLER_PORT",
+    "WAYSTATION_TLS",
+    "WAYSTATION_TLS_CA",
+    "WAYSTATION_TLS_SERVER_NAME",
 }
 
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")

@@ -43,6 +43,7 @@ def test_every_package_is_checked() -> None:
     assert set(SOURCES) == {
         "waystation_domain",
         "waystation_conversion",
+        "waystation_tls",
         "waystation_core",
         "waystation_api",
         "waystation_router",

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 UV = str(ROOT / ".venv/bin/uv")
 ALLOWED = re.compile(
-    r"waystation-(proto|worker)|grpcio(-[a-z-]+)?|protobuf|googleapis-common-protos"
+    r"waystation-(proto|tls|worker)|cryptography|cffi|pycparser|grpcio(-[a-z-]+)?|protobuf|googleapis-common-protos"
     r"|typing-extensions"
 )
 
@@ -25,7 +25,13 @@ def _run(*argv: str, cwd: Path = ROOT) -> str:
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheels of the SDK and of all that its test kit needs of the house."""
     folder = tmp_path_factory.mktemp("wheels")
-    packages = ("gen/python", "services/domain", "services/conversion", "services/worker_sdk")
+    packages = (
+        "gen/python",
+        "services/domain",
+        "services/conversion",
+        "services/tls",
+        "services/worker_sdk",
+    )
     for package in packages:
         _run(
             *(str(ROOT / ".venv/bin/python"), "-m", "build", "--wheel", "--no-isolation"),
@@ -46,14 +52,17 @@ def _installed(wheels: Path, folder: Path, what: str) -> tuple[Path, set[str]]:
     return python, {package["name"] for package in installed}
 
 
-def test_the_sdk_needs_only_grpc_and_protobuf(wheels: Path, tmp_path: Path) -> None:
+def test_the_sdk_needs_only_grpc_protobuf_and_what_reads_certificates(
+    wheels: Path, tmp_path: Path
+) -> None:
     python, names = _installed(wheels, tmp_path, "waystation-worker")
     assert {"waystation-worker", "waystation-proto", "grpcio", "protobuf"} <= names
     assert [name for name in sorted(names) if not ALLOWED.fullmatch(name)] == []
     # Outside the repository, so that nothing of it is found by chance.
     _run(
         *(str(python), "-W", "error", "-c"),
-        "import waystation_worker; from waystation.v1 import workflow_pb2",
+        "import sys, waystation_worker; from waystation.v1 import workflow_pb2; "
+        "assert 'cryptography' not in sys.modules, 'only TLS needs it, and it takes its time'",
         cwd=tmp_path,
     )
     assert (
@@ -73,7 +82,7 @@ def test_the_kit_brings_the_rules_and_nothing_of_the_servers(wheels: Path, tmp_p
     python, names = _installed(wheels, tmp_path, "waystation-worker[testing]")
     ours = {name for name in names if name.startswith("waystation-")}
     rules = {"waystation-domain", "waystation-conversion"}
-    assert ours == {"waystation-worker", "waystation-proto", *rules}
+    assert ours == {"waystation-worker", "waystation-proto", "waystation-tls", *rules}
     (tmp_path / "test_it.py").write_text(
         """
 import pytest
