@@ -27,6 +27,8 @@ from waystation.v1 import (
     workflow_service_pb2,
     workflow_service_pb2_grpc,
 )
+from waystation_tls import ServerCredentials
+from waystation_worker.channels import open_port
 
 Answer = Any
 
@@ -222,7 +224,9 @@ FakeWaystation.RunWorkflows = _serve_items  # type: ignore[method-assign,assignm
 
 
 @contextlib.asynccontextmanager
-async def serving(fake: FakeWaystation, port: int = 0) -> AsyncIterator[FakeWaystation]:
+async def serving(
+    fake: FakeWaystation, port: int = 0, tls: ServerCredentials | None = None
+) -> AsyncIterator[FakeWaystation]:
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     handler_registry_service_pb2_grpc.add_HandlerRegistryServiceServicer_to_server(fake, server)
     delivery_completion_service_pb2_grpc.add_DeliveryCompletionServiceServicer_to_server(
@@ -231,7 +235,7 @@ async def serving(fake: FakeWaystation, port: int = 0) -> AsyncIterator[FakeWays
     workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(fake, server)
     dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(fake, server)
     system_service_pb2_grpc.add_SystemServiceServicer_to_server(fake, server)
-    fake.address = f"127.0.0.1:{server.add_insecure_port(f'127.0.0.1:{port}')}"
+    fake.address = f"127.0.0.1:{open_port(server, f'127.0.0.1:{port}', tls)}"
     await server.start()
     try:
         yield fake

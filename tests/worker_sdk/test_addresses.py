@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from waystation_worker import Client, SettingsError
@@ -98,7 +100,7 @@ def test_a_setting_is_called_as_it_was_given() -> None:
             advertise_host="http://me",
             environ={"WAYSTATION_HANDLER_PORT": "many"},
         )
-    named = [problem.partition(":")[0] for problem in str(caught.value).split("; ")]
+    named = [re.split("[:=]", problem)[0] for problem in str(caught.value).split("; ")]
     assert [name for name in named if name.isidentifier()] == [
         "address",
         "port",

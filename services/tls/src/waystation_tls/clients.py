@@ -18,6 +18,7 @@ from waystation_tls.files import (
     Named,
     endings,
     read_authorities,
+    read_authorities_of_machine,
     read_identity,
 )
 from waystation_tls.variables import CERT, KEY, path_of
@@ -134,7 +135,7 @@ class ClientTls:
                     f"this machine has no list of authorities to believe: set {self.words.ca} to a file with yours."
                 ]
             )
-        return Authorities(found.read_bytes(), None)
+        return read_authorities_of_machine(Named("the authorities of this machine", found))
 
 
 class ClientCredentials:

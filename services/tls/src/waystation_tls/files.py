@@ -83,22 +83,21 @@ def ending_soon(found: Iterable[Ending], now: datetime | None = None) -> list[En
 def read_identity(cert: Named, key: Named) -> Identity:
     """A certificate and the key that belongs to it. Raises BadTls with everything that is wrong with them."""
     faults: list[str] = []
-    certificates = _certificates(cert, faults)
-    private = _private_key(key, faults)
-    leaf = certificates[0] if certificates else None
-    if leaf is not None:
-        faults += _out_of_time(cert, leaf)
-        if private is not None and private[1].public_key() != leaf.public_key():
+    chain, certificates = _certificates(cert, faults)
+    secret, public = _private_key(key, faults)
+    if certificates:
+        faults += _out_of_time(cert, certificates[0])
+        if public is not None and public != certificates[0].public_key():
             faults.append(
                 f"{key} does not belong to the certificate in {cert}: give both of one pair."
             )
-    if faults or leaf is None or private is None:
+    if faults:
         raise BadTls(faults)
     return Identity(
-        chain=cert.path.read_bytes(),
-        key=private[0],
-        names=names_of(leaf),
-        ending=_ending(cert, [leaf]),
+        chain=chain,
+        key=secret,
+        names=names_of(certificates[0]),
+        ending=_ending(cert, certificates[:1]),
         key_path=key.path,
     )
 
@@ -106,14 +105,19 @@ def read_identity(cert: Named, key: Named) -> Identity:
 def read_authorities(file: Named) -> Authorities:
     """Authorities to believe. Raises BadTls if none of them is valid now."""
     faults: list[str] = []
-    certificates = _certificates(file, faults)
+    pem, certificates = _certificates(file, faults)
     now = _now()
     valid = [each for each in certificates if each.not_valid_after_utc > now]
     if certificates and not valid:
         faults += _out_of_time(file, certificates[0])
     if faults:
         raise BadTls(faults)
-    return Authorities(file.path.read_bytes(), _ending(file, valid))
+    return Authorities(pem, _ending(file, valid))
+
+
+def read_authorities_of_machine(file: Named) -> Authorities:
+    """The same without their end, which nobody here can do anything about. Raises BadTls."""
+    return Authorities(read_authorities(file).pem, None)
 
 
 def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
@@ -129,33 +133,33 @@ def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
     return (*dns, *(str(address) for address in addresses))
 
 
-def _certificates(file: Named, faults: list[str]) -> list[x509.Certificate]:
+def _certificates(file: Named, faults: list[str]) -> tuple[bytes, list[x509.Certificate]]:
+    """The file's content and its certificates: none if there is a fault."""
     from cryptography import x509
 
     data = _read(file, faults)
-    if data is None:
-        return []
-    try:
-        return x509.load_pem_x509_certificates(data)
-    except ValueError:
-        faults.append(f"{file} holds no PEM certificate (-----BEGIN CERTIFICATE-----).")
-        return []
+    if data is not None:
+        try:
+            return data, x509.load_pem_x509_certificates(data)
+        except ValueError:
+            faults.append(f"{file} holds no PEM certificate (-----BEGIN CERTIFICATE-----).")
+    return b"", []
 
 
-def _private_key(file: Named, faults: list[str]) -> tuple[bytes, Any] | None:
+def _private_key(file: Named, faults: list[str]) -> tuple[bytes, Any]:
+    """The file's content and the public half of its key: None if there is a fault."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     data = _read(file, faults)
-    if data is None:
-        return None
-    try:
-        return data, load_pem_private_key(data, password=None)
-    except TypeError:
-        faults.append(f"{file} is protected by a password: give a key without one.")
-    except (ValueError, UnsupportedAlgorithm):
-        faults.append(f"{file} holds no PEM private key (-----BEGIN PRIVATE KEY-----).")
-    return None
+    if data is not None:
+        try:
+            return data, load_pem_private_key(data, password=None).public_key()
+        except TypeError:
+            faults.append(f"{file} is protected by a password: give a key without one.")
+        except (ValueError, UnsupportedAlgorithm):
+            faults.append(f"{file} holds no PEM private key (-----BEGIN PRIVATE KEY-----).")
+    return b"", None
 
 
 def _read(file: Named, faults: list[str]) -> bytes | None:

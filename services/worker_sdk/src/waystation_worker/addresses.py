@@ -33,6 +33,14 @@ def waystation_address(given: str | None, environ: Mapping[str, str]) -> str:
     return address
 
 
+def split_address(address: str) -> tuple[str, int] | None:
+    """Host, without brackets, and port; None for what is no `host:port`."""
+    if not _is_address(address):
+        return None
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
 def is_ip(host: str) -> bool:
     """Whether it is an IP address, without brackets."""
     try:

@@ -93,6 +93,12 @@ class CallStreams:
             self._current = stream
         return await stream.call(request, size_bytes, seconds)
 
+    def retire(self) -> None:
+        """Later calls go over new streams; what is under way is answered on the old ones."""
+        for stream in self._all:
+            stream.retire()
+        self._current = None
+
     def close(self) -> None:
         """Cancels every call."""
         for stream in list(self._all):
@@ -152,6 +158,11 @@ class _CallStream:
                 # The caller was cancelled.
                 self._cancels.append(item_id)
                 self._news.set()
+
+    def retire(self) -> None:
+        """Takes no more calls, and ends when those on it are answered."""
+        self._retiring = True
+        self._news.set()
 
     def close(self) -> None:
         """Cancels every call on it."""

@@ -1,8 +1,10 @@
-"""Channels and servers: the only place for options, and later for credentials."""
+"""Channels and servers: the only place for options and credentials."""
 
 from __future__ import annotations
 
 import grpc
+
+from waystation_tls import ClientCredentials, ServerCredentials
 
 # gRPC receives 4 MiB by default, and Waystation sends no larger message.
 CHANNEL_OPTIONS: list[tuple[str, int]] = [
@@ -27,6 +29,16 @@ SERVER_OPTIONS: list[tuple[str, int]] = [
 ]
 
 
-def open_channel(address: str) -> grpc.aio.Channel:
+def open_channel(address: str, tls: ClientCredentials | None = None) -> grpc.aio.Channel:
     """A channel to `host:port`. It connects on first use and reconnects."""
-    return grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+    if tls is None:
+        return grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+    options = [*CHANNEL_OPTIONS, *tls.options()]
+    return grpc.aio.secure_channel(address, tls.of_grpc(), options=options)
+
+
+def open_port(server: grpc.aio.Server, address: str, tls: ServerCredentials | None) -> int:
+    """Makes the server listen; the port, or 0 if it cannot. May raise RuntimeError instead."""
+    if tls is None:
+        return server.add_insecure_port(address)
+    return server.add_secure_port(address, tls.of_grpc())

@@ -18,6 +18,7 @@ from waystation_worker import times
 from waystation_worker.addresses import waystation_address
 from waystation_worker.arguments import text
 from waystation_worker.call_stream import CallFailed, CallStreams, Request
+from waystation_worker.certificates import CertificateLook, client_credentials, explained
 from waystation_worker.channels import open_channel
 from waystation_worker.errors import (
     Unavailable,
@@ -29,6 +30,8 @@ from waystation_worker.retry_window import RetryWindow
 from waystation_worker.times import Span
 
 _CALL_SECONDS = 10.0
+_LONGEST_CALL_SECONDS = 15 * 60.0
+"""A connection that was replaced is closed after this time: longer than any call on it lasts."""
 
 
 class Connection:
@@ -40,6 +43,9 @@ class Connection:
         self.address = waystation_address(address, os.environ)
         self.namespace = text(namespace, "namespace")
         self.retry_for = times.seconds_of(retry_for, "retry_for")
+        self._tls = client_credentials(os.environ)
+        self._files = CertificateLook(self._tls) if self._tls is not None else None
+        self._old_channels: set[asyncio.Task[None]] = set()
         self._channel: grpc.aio.Channel | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stubs: dict[Callable[..., Any], Any] = {}
@@ -48,6 +54,10 @@ class Connection:
     async def close(self) -> None:
         """Closes the connection; calls in flight are cancelled. A later call connects again."""
         self._streams.close()
+        old, self._old_channels = self._old_channels, set()
+        for each in old:
+            each.cancel()
+        await asyncio.gather(*old, return_exceptions=True)
         channel, self._channel = self._channel, None
         self._stubs.clear()
         if channel is not None:
@@ -76,8 +86,9 @@ class Connection:
     def _stub(self, kind: Callable[..., Any]) -> Any:
         """The stub of a service; all of them share one channel."""
         loop = asyncio.get_running_loop()
+        self._look_at_files()
         if self._channel is None:
-            self._channel, self._loop = open_channel(self.address), loop
+            self._channel, self._loop = open_channel(self.address, self._tls), loop
         elif self._loop is not loop:
             raise RuntimeError(
                 "this Client was used on another event loop, which its connection belongs to; make a "
@@ -86,6 +97,18 @@ class Connection:
         if kind not in self._stubs:
             self._stubs[kind] = kind(self._channel)
         return self._stubs[kind]
+
+    def _look_at_files(self) -> None:
+        """With new certificates, later calls use a new connection."""
+        if self._files is None or not self._files.if_due():
+            return
+        channel, self._channel = self._channel, None
+        self._stubs.clear()
+        self._streams.retire()
+        if channel is not None:
+            closing = asyncio.create_task(_close_later(channel))
+            self._old_channels.add(closing)
+            closing.add_done_callback(self._old_channels.discard)
 
     async def call(
         self, method: Callable[..., Any], request: Any, seconds: float = _CALL_SECONDS
@@ -102,11 +125,13 @@ class Connection:
                 window = window or RetryWindow(self.retry_for)
                 pause = window.pause_after(code_of(error))
                 if pause is None:
-                    raise self.explained(error_from(error)) from error
+                    raise await self.explained(error_from(error)) from error
             await asyncio.sleep(pause)
 
     async def call_streamed(self, request: Request, seconds: float = _CALL_SECONDS) -> Any:
         """`call` for a start, a run or a wait: over a stream shared with others, if the server serves it."""
+        # A stream that is open needs no stub.
+        self._look_at_files()
         return await self.call(self._once, request, seconds)
 
     async def _once(self, request: Request, *, timeout: float) -> Any:
@@ -122,8 +147,9 @@ class Connection:
         unary = getattr(self.workflows, type(request).__name__.removesuffix("Request"))
         return await unary(request, timeout=timeout)
 
-    def explained(self, error: Exception) -> Exception:
-        """Adds the address to errors that did not come from Waystation itself."""
+    async def explained(self, error: WaystationError) -> WaystationError:
+        """Adds the address to errors that did not come from Waystation itself, and what is wrong with TLS."""
+        error = await explained(error, self.address, self._tls)
         if isinstance(error, Unavailable) and not error.reason:
             return Unavailable(
                 f"Waystation at {self.address} cannot be reached or did not answer in time: "
@@ -132,6 +158,13 @@ class Connection:
                 code=error.code,
             )
         return error
+
+
+async def _close_later(channel: grpc.aio.Channel) -> None:
+    try:
+        await asyncio.sleep(_LONGEST_CALL_SECONDS)
+    finally:
+        await channel.close()
 
 
 def code_of(error: grpc.aio.AioRpcError | CallFailed) -> grpc.StatusCode:

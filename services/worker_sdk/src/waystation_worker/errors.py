@@ -21,6 +21,7 @@
         ├── NotAllowed              PERMISSION_DENIED, UNAUTHENTICATED
         ├── NotAvailable            UNIMPLEMENTED
         └── Unavailable             UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED: no answer in time
+            └── TlsFailed           no connection because of TLS: `reason` says what is wrong
 
 Any other error is a plain WaystationError. `reason` distinguishes errors of one class.
 """
@@ -99,6 +100,8 @@ class WaystationError(Exception):
     @property
     def retryable(self) -> bool:
         """Whether the same call may succeed later."""
+        if isinstance(self, TlsFailed):
+            return False
         return isinstance(self, Unavailable) or self.reason == "BACKLOG_FULL"
 
 
@@ -169,6 +172,15 @@ class NotAvailable(WaystationError):
 class Unavailable(WaystationError):
     """The server could not be reached or did not answer in time, after all retries of the
     client."""
+
+
+class TlsFailed(Unavailable):
+    """There is no connection because of TLS; the message says what to change.
+
+    `reason` is TLS_NOT_SPOKEN or TLS_REQUIRED (only one side speaks it), TLS_AUTHORITY_UNKNOWN,
+    TLS_NAME_MISMATCH, TLS_CERTIFICATE_EXPIRED, TLS_CERTIFICATE_NOT_YET_VALID,
+    TLS_CLIENT_CERTIFICATE_REQUIRED, TLS_CLIENT_CERTIFICATE_REFUSED or TLS_HANDSHAKE_FAILED.
+    """
 
 
 _BY_REASON: dict[str, type[WaystationError]] = {

@@ -41,9 +41,9 @@ async def watch(
             async for entry in entries:
                 yield entry
     except grpc.aio.AioRpcError as error:
-        raise connection.explained(from_rpc_error(error)) from error
+        raise await connection.explained(from_rpc_error(error)) from error
     except Unavailable as error:
-        raise connection.explained(error) from None
+        raise await connection.explained(error) from None
 
 
 async def follow(

@@ -14,6 +14,8 @@ import grpc
 from waystation.v1 import handler_pb2
 from waystation.v1 import handler_registry_service_pb2 as pb
 from waystation.v1.handler_registry_service_pb2_grpc import HandlerRegistryServiceStub
+from waystation_tls import ClientCredentials
+from waystation_worker.certificates import explained
 from waystation_worker.errors import WaystationError, from_rpc_error
 
 logger = logging.getLogger("waystation_worker")
@@ -53,10 +55,12 @@ class Registration:
         port: int,
         lease: float,
         tasks: Iterable[handler_pb2.TaskSpec],
+        tls: ClientCredentials | None = None,
     ) -> None:
         self.registered = asyncio.Event()
         self._stub = HandlerRegistryServiceStub(channel)
         self._address = address
+        self._tls = tls
         self._lease = lease
         self._handler_id = ""
         self._unreachable = False
@@ -69,6 +73,10 @@ class Registration:
             lease=timedelta(seconds=lease),
             tasks=tasks,
         )
+
+    def use(self, channel: grpc.aio.Channel) -> None:
+        """Later calls go over this channel."""
+        self._stub = HandlerRegistryServiceStub(channel)
 
     async def run(self) -> None:
         """Keeps the endpoint registered until cancelled. Raises WaystationError if Waystation
@@ -115,7 +123,7 @@ class Registration:
                         "Waystation at %s refused the registration: %s", self._address, typed
                     )
                     raise typed from error
-                self._say_unreachable(typed)
+                await self._say_unreachable(typed)
             else:
                 break
             await asyncio.sleep(wait * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
@@ -157,7 +165,7 @@ class Registration:
                 if error.code() is grpc.StatusCode.NOT_FOUND:
                     logger.warning("the registration was lost (%s); registering again", typed)
                     return
-                self._say_unreachable(typed)
+                await self._say_unreachable(typed)
                 # Sooner than usual, so that the lease does not expire if Waystation is back soon.
                 wait = min(pause, 1.0)
             else:
@@ -166,14 +174,16 @@ class Registration:
                 self._unreachable = False
                 wait = pause
 
-    def _say_unreachable(self, error: WaystationError) -> None:
-        """Logs it once; repetitions are logged at debug level."""
+    async def _say_unreachable(self, error: WaystationError) -> None:
+        """Logs it once, with what is wrong with TLS; repetitions are logged at debug level."""
+        if not self._unreachable:
+            error = await explained(error, self._address, self._tls)
         level = logging.DEBUG if self._unreachable else logging.WARNING
         self._unreachable = True
         logger.log(
             level,
             "Waystation at %s cannot be reached or is not ready (%s: %s); retrying until it is",
             self._address,
-            error.code,
+            error.reason or error.code,
             error,
         )

@@ -11,8 +11,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from waystation.v1 import task_handler_service_pb2, task_handler_service_pb2_grpc
+from waystation_tls import LOOK_SECONDS, ClientCredentials, ServerCredentials
 from waystation_worker.addresses import host_and_port
-from waystation_worker.channels import SERVER_OPTIONS, open_channel
+from waystation_worker.certificates import CertificateLook
+from waystation_worker.channels import SERVER_OPTIONS, open_channel, open_port
 from waystation_worker.errors import SettingsError, WaystationError
 from waystation_worker.invocation import Invoker
 from waystation_worker.registration import Registration
@@ -27,6 +29,8 @@ SERVICE = task_handler_service_pb2.DESCRIPTOR.services_by_name["TaskHandlerServi
 _QUIET_SECONDS = 0.5
 """The streams are ended after this time without a message: a router that has not seen the
 unregistration yet still sends for a moment."""
+_CALLS_SECONDS = 15.0
+"""Longer than a call to Waystation lasts."""
 _FAREWELL_SECONDS = 0.1
 """Time to send the last answers after the grace period."""
 
@@ -65,6 +69,10 @@ class Serving:
         self._channel: grpc.aio.Channel | None = None
         self._registration: Registration | None = None
         self._keeping: asyncio.Task[None] | None = None
+        tls = settings.server_tls
+        self._port_tls = ServerCredentials(tls) if tls.on else None
+        self._calls_tls = ClientCredentials.if_on(settings.client_tls)
+        self._watching: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listens and starts to register. Raises SettingsError if it cannot listen."""
@@ -79,7 +87,7 @@ class Serving:
             ", ".join(self._tasks),
         )
         if self._register:
-            self._channel = open_channel(self._settings.address)
+            self._channel = open_channel(self._settings.address, self._calls_tls)
             self._registration = Registration(
                 self._channel,
                 address=self._settings.address,
@@ -89,8 +97,34 @@ class Serving:
                 port=self.port,
                 lease=self._lease,
                 tasks=[task.spec for task in self._tasks.values()],
+                tls=self._calls_tls,
             )
             self._keeping = asyncio.create_task(self._registration.run())
+        if self._port_tls is not None or self._calls_tls is not None:
+            self._watching = asyncio.create_task(self._watch_certificates())
+
+    async def _watch_certificates(self) -> None:
+        """Takes new certificates into use: of the port, and of the calls to Waystation."""
+        port = CertificateLook(self._port_tls) if self._port_tls is not None else None
+        calls = CertificateLook(self._calls_tls) if self._calls_tls is not None else None
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if port is not None:
+                await asyncio.to_thread(port.now)
+            if calls is not None and await asyncio.to_thread(calls.now):
+                await self._reconnect()
+
+    async def _reconnect(self) -> None:
+        if self._registration is None or self._channel is None:
+            return
+        old = self._channel
+        self._channel = open_channel(self._settings.address, self._calls_tls)
+        self._registration.use(self._channel)
+        try:
+            # What is under way on it ends first.
+            await old.close(_CALLS_SECONDS)
+        finally:
+            await old.close()
 
     async def wait_registered(self) -> None:
         """Returns when the endpoint is registered. Raises WaystationError if the registration is
@@ -121,6 +155,9 @@ class Serving:
         if self._server is None:
             return
         end = asyncio.get_running_loop().time() + grace
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait({self._watching})
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.wait({self._keeping})
@@ -174,7 +211,7 @@ class Serving:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
         reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
-        bound = server.add_insecure_port(host_and_port(self.host, port))
+        bound = open_port(server, host_and_port(self.host, port), self._port_tls)
         if not bound:
             raise RuntimeError("not bound")
         return server, bound

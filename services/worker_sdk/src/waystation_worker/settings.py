@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ipaddress import ip_address
 
+from waystation_tls import BadTls, ClientTls, ServerTls, open_to_strangers
 from waystation_worker.addresses import is_host, is_ip, waystation_address
 from waystation_worker.errors import SettingsError
 
@@ -26,6 +27,8 @@ class Settings:
     or_free: bool
     advertise_host: str
     port_name: str = "port"
+    server_tls: ServerTls = field(default_factory=ServerTls)
+    client_tls: ClientTls = field(default_factory=ClientTls)
 
 
 def read_settings(
@@ -59,28 +62,37 @@ def read_settings(
         number = int(text) if text.isascii() and text.isdigit() else -1
         if not 0 <= number <= 65_535:
             problems.append(f"{port_name}: {given!r} is not 0-65535")
+    server_tls, client_tls = ServerTls.of(env), ClientTls()
+    try:
+        client_tls = ClientTls.of(env)
+    except BadTls as bad:
+        problems += [fault.rstrip(".") for fault in bad.faults]
+    # Both may have the same certificate.
+    faults = dict.fromkeys([*server_tls.faults(), *client_tls.faults()])
+    problems += [fault.rstrip(".") for fault in faults]
     insecure = env.get("WAYSTATION_INSECURE", "").lower() in ("1", "true", "yes")
     if not is_host(host):
         problems.append(f"{host_name}: {host!r} {_NO_HOST}")
-    elif not insecure and not _is_loopback(host):
-        problems.append(
-            f"{host_name}: {host} is reachable from the network, but calls are neither "
-            "encrypted nor authenticated; listen on 127.0.0.1, or set WAYSTATION_INSECURE=true"
-        )
+    elif fault := open_to_strangers(
+        host,
+        setting=host_name,
+        insecure=insecure,
+        tls=server_tls.on,
+        callers_known=server_tls.knows_callers,
+    ):
+        problems.append(fault.rstrip("."))
     advertised = advertise_host or env.get("WAYSTATION_ADVERTISE_HOST") or _own_name(host)
     if advertised != host and not is_host(advertised):
         problems.append(f"{advertised_name}: {advertised!r} {_NO_HOST}")
     if problems:
         raise SettingsError("; ".join(problems), code="INVALID_ARGUMENT")
-    return Settings(target, host, number, given in (None, ""), advertised, port_name)
-
-
-def _is_loopback(host: str) -> bool:
-    return host == "localhost" or (is_ip(host) and ipaddress.ip_address(host).is_loopback)
+    return Settings(
+        target, host, number, given in (None, ""), advertised, port_name, server_tls, client_tls
+    )
 
 
 def _own_name(host: str) -> str:
     """The host at which others reach a server that listens on this host."""
-    if is_ip(host) and ipaddress.ip_address(host).is_unspecified:
+    if is_ip(host) and ip_address(host).is_unspecified:
         return socket.gethostname()
     return host
