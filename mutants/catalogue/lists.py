@@ -25,7 +25,7 @@ MUTANTS = (
     Mutant(
         "lists_instances_are_read_in_vain",
         "A portion of a list of instances has a bound in bytes",
-        "core/store/queries.py",
+        "core/store/workflow_lists.py",
         (('        .where(page.c.bytes_before < bindparam("bytes", type_=Integer))\n', ""),),
         killers=(
             "tests/api/test_reads.py::test_instances_that_a_page_has_no_room_for_are_not_read",

@@ -12,7 +12,7 @@ MUTANTS = (
     Mutant(
         "a_rare_type_is_searched_among_all",
         "What few instances have is found at once, however many others there are",
-        "core/store/queries.py",
+        "core/store/workflow_lists.py",
         (
             (
                 '"workflow_type": types[0] if len(types) == 1 else None,',

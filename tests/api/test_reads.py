@@ -19,7 +19,7 @@ from waystation.v1.workflow_pb2 import WorkflowFilter
 from waystation_api import pages as pages_of
 from waystation_conversion.structs import to_dict
 from waystation_core.ports.store import WorkflowFilter as StoredFilter
-from waystation_core.store import queries
+from waystation_core.store import workflow_lists
 from waystation_domain.operations import Operation
 from waystation_domain.outcomes import Completion, Failing, Patch, Replacement, WaitRequest
 
@@ -253,7 +253,7 @@ async def test_instances_that_a_page_has_no_room_for_are_not_read(
         await api.engine.handle(
             name, "workflow.started", reply(waits=(WaitRequest("?", wait_id="w-a"),))
         )
-    monkeypatch.setattr(queries, "_LISTED_BYTES", 1)
+    monkeypatch.setattr(workflow_lists, "_LISTED_BYTES", 1)
     look = api.store.queries.workflows
     first = await look(StoredFilter(), limit=3)
     assert [one.workflow_instance_id for one in first.instances] == ["w-4"]

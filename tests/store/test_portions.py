@@ -21,7 +21,7 @@ from waystation_core.ports.store import (
     ToCatchUp,
     WorkflowFilter,
 )
-from waystation_core.store import leases, queries, question, sweeps
+from waystation_core.store import leases, question, sweeps, workflow_lists
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_domain.idle import Ending, Idle
@@ -347,13 +347,13 @@ async def test_a_task_of_as_many_and_as_long_types_as_may_be_catches_up(
 async def test_a_list_walks_over_instances_in_portions(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "_WALKED", 4)
+    monkeypatch.setattr(workflow_lists, "_WALKED", 4)
     # Statements are made once, with the number in them: those of other tests have another one.
     monkeypatch.setattr(question, "_compiled", question._compiled.__wrapped__)
     (wanted, *_) = [(await engine.started())[0].key for _ in range(10)]
     await engine.rows("UPDATE workflow_instances SET workflow_type = 'rare' WHERE key = %s", wanted)
     # So many types have no index together, and are not read one by one.
-    many = tuple(f"none such {at}" for at in range(queries._TYPES_APART))
+    many = tuple(f"none such {at}" for at in range(workflow_lists._TYPES_APART))
     filter, after, portions = WorkflowFilter(workflow_types=("rare", *many)), None, []
     while True:
         found = await engine.queries.workflows(filter, after=after, limit=2)
@@ -383,7 +383,7 @@ async def test_what_few_instances_have_is_found_at_once(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, filter: WorkflowFilter
 ) -> None:
     """However many others there are: none of these is walked over."""
-    monkeypatch.setattr(queries, "_WALKED", 2)
+    monkeypatch.setattr(workflow_lists, "_WALKED", 2)
     monkeypatch.setattr(question, "_compiled", question._compiled.__wrapped__)
     (wanted, *others) = [(await engine.started())[0].key for _ in range(10)]
     await engine.rows(

@@ -189,6 +189,13 @@ async def connection_of(pool: ConnectionPool) -> AsyncIterator[Connection]:
         raise translation from error
 
 
+async def fetch(pool: ConnectionPool, query: str, parameters: Any) -> list[TupleRow]:
+    """All rows of one query."""
+    async with connection_of(pool) as connection:
+        cursor = await connection.execute(query, parameters)
+        return await cursor.fetchall()
+
+
 async def claim(pool: ConnectionPool, query: str, parameters: Any) -> list[tuple[Any, ...]]:
     """Rows claimed within a transaction that commits after they were read: if the answer is lost, nothing is
     claimed. If the answer to the commit is lost, they count as claimed, whether or not they are: for work

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import psycopg
 
-from waystation_core.ports.store import HistoryFilter, HistoryPortion
-from waystation_core.store import rows
+from waystation_core.ports.store import HistoryFilter, HistoryPortion, HistoryTail
+from waystation_core.store import rows, states
+from waystation_core.store.connections import ConnectionPool, fetch
+from waystation_domain.model import Status
 
 _PORTION_BYTES = 1024 * 1024
 """As stored, compressed. Entries are read up to the one that exceeds it."""
@@ -77,3 +80,54 @@ async def portion(
     found = await cursor.fetchall()
     entries = [rows.stored_entry(row) for row in found[:limit]]
     return HistoryPortion(entries, more=bool(found) and found[0][-1] > len(entries))
+
+
+# OFFSET 0: each is looked up separately. Without statistics the planner believes that a namespace has few
+# instances, and would read all of it. An instance that has ended is settled if nothing of it is open, or only
+# deliveries that wait for an operator (HELD and DEAD).
+_TAILS = f"""
+SELECT w.id, w.after, i.status, i.version,
+    NOT {states.one_of("i.status", states.OPEN)} AND i.timers = 0 AND (i.unsettled = 0 OR i.unsettled = (
+        SELECT count(*) FROM (
+            SELECT d.event_id FROM deliveries d WHERE d.instance_key = i.key
+            GROUP BY d.event_id HAVING bool_and({states.one_of("d.state", states.FOR_AN_OPERATOR)})
+        ) o WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.event_id = o.event_id)
+    )),
+    {rows.HISTORY_COLUMNS}
+FROM unnest(%(ids)s::text[], %(after)s::int[]) AS w(id, after)
+CROSS JOIN LATERAL (
+    SELECT * FROM workflow_instances
+    WHERE namespace = %(namespace)s AND workflow_instance_id = w.id OFFSET 0
+) i
+LEFT JOIN LATERAL (
+    {within_bounds("n.instance_key = i.key AND n.sequence > w.after", "n.sequence")}
+) h ON true
+ORDER BY w.id, w.after, h.sequence
+"""
+
+
+async def tails(
+    pool: ConnectionPool, places: Sequence[tuple[str, int]], *, limit: int, namespace: str
+) -> dict[tuple[str, int], HistoryTail]:
+    """See `ports.store.QueryStore.tails`."""
+    found = await fetch(
+        pool,
+        _TAILS,
+        {
+            "ids": [id for id, _ in places],
+            "after": [after for _, after in places],
+            "limit": limit,
+            "namespace": namespace,
+        },
+    )
+    tails: dict[tuple[str, int], HistoryTail] = {}
+    for place, grouped in groupby(found, key=lambda row: (row[0], row[1])):
+        same = list(grouped)
+        _, _, status, version, is_settled = same[0][:5]
+        tails[place] = HistoryTail(
+            Status(status),
+            version,
+            bool(is_settled),
+            tuple(rows.stored_entry(row[5:]) for row in same if row[5] is not None),
+        )
+    return tails

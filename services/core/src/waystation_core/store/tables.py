@@ -94,7 +94,7 @@ workflow_instances = Table(
     # Without the namespace: with it, the planner takes this index for look-ups by id, too, while it
     # has no statistics and believes that a namespace has few instances.
     Index("workflow_instances_created", "created_at", "key"),
-    # Lists of what few instances have, as nothing is ever deleted: `queries` walks along these.
+    # Lists of what few instances have, as nothing is ever deleted: `workflow_lists` walks along these.
     Index("workflow_instances_type", "workflow_type", "created_at", "key"),
     Index(
         "workflow_instances_correlation",

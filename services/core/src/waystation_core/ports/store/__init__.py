@@ -9,6 +9,14 @@ happened, and repeating it unchanged is safe.
 
 from __future__ import annotations
 
+from waystation_core.ports.store.dead_letters import (
+    DeadLetterCounts,
+    DeadLetterFilter,
+    DeadLetterGroup,
+    DeadLetterInstances,
+    InstanceDeadLetters,
+    OpenDeadLetters,
+)
 from waystation_core.ports.store.handlers import (
     Registration,
     RegistrySnapshot,
@@ -17,19 +25,13 @@ from waystation_core.ports.store.handlers import (
     Undeclared,
 )
 from waystation_core.ports.store.questions import (
-    DeadLetterCounts,
-    DeadLetterFilter,
-    DeadLetterGroup,
-    DeadLetterInstances,
     DeliveryFact,
     FirstFew,
     FlowPortion,
     HistoryFilter,
     HistoryPortion,
     HistoryTail,
-    InstanceDeadLetters,
     LeaseState,
-    OpenDeadLetters,
     OpenWork,
     OutboxFact,
     QueryStore,

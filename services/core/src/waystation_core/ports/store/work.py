@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from waystation_core.ports.store.questions import DeadLetterFilter
+from waystation_core.ports.store.dead_letters import DeadLetterFilter
 from waystation_core.ports.store.routers import RouterStore
 from waystation_domain.actions import Start
 from waystation_domain.commit import EventFacts, InstanceCommit, LoggedWrites
