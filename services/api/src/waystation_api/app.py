@@ -51,6 +51,7 @@ from waystation_api.workflows.waiters import InstanceReader, Waiters
 from waystation_api.workflows.watches import Watches
 from waystation_core.background import BackgroundLoop, Contact, Retries, run_loop, through_outages
 from waystation_core.decisions import Decisions
+from waystation_core.identity.ways import access_of
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.observer import Observer
 from waystation_core.ports.store import EngineStore, QueryStore, RegistryStore
@@ -226,6 +227,7 @@ class ApiServer:
             insecure=settings.insecure,
             tls=settings.server_tls,
             callers_known=settings.callers_known,
+            access=access_of(settings),
             host_setting="WAYSTATION_API_HOST",
             port_setting="WAYSTATION_API_PORT",
             interceptors=(self._gate, *interceptors),

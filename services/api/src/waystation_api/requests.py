@@ -6,19 +6,19 @@ import hashlib
 
 from google.protobuf.message import Message
 
+from waystation_core.identity.principal import namespace_meant, no_such_namespace
 from waystation_domain import limits
-from waystation_domain.errors import InvalidField, NamespaceNotFound, shown
+from waystation_domain.errors import InvalidField
 from waystation_domain.model import DEFAULT_NAMESPACE
 
 
 def check_namespace(namespace: str) -> str:
-    """The namespace, by default `default`; NamespaceNotFound for any other one."""
-    if namespace and namespace != DEFAULT_NAMESPACE:
-        raise NamespaceNotFound(
-            f"There is no namespace {shown(namespace)}; omit it for `{DEFAULT_NAMESPACE}`.",
-            namespace=shown(namespace),
-        )
-    return DEFAULT_NAMESPACE
+    """The namespace that is meant: the named one, or the caller's own. Raises NamespaceNotFound if there is
+    none, or the caller has no role in it."""
+    meant = namespace_meant(namespace)
+    if meant != DEFAULT_NAMESPACE:
+        raise no_such_namespace(meant)
+    return meant
 
 
 def check_instance_id(value: str) -> str:

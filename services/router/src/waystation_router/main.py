@@ -16,6 +16,7 @@ import structlog
 
 from waystation_core.broker import open_broker
 from waystation_core.failpoints import Failpoints
+from waystation_core.identity.ways import access_of
 from waystation_core.parts import faults_of_parts
 from waystation_core.rpc import process
 from waystation_core.rpc.server import RpcServer
@@ -55,6 +56,7 @@ async def _serve(settings: RouterSettings) -> None:
         insecure=settings.insecure,
         tls=settings.server_tls,
         callers_known=settings.callers_known,
+        access=access_of(settings),
         host_setting="WAYSTATION_ROUTER_HOST",
         port_setting="WAYSTATION_ROUTER_PORT",
     )

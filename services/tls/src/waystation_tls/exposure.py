@@ -25,13 +25,16 @@ def open_to_strangers(
     if insecure or is_loopback(host) or (tls and callers_known):
         return None
     if tls:
-        lacks = "everybody there could call it: let it ask for certificates with WAYSTATION_TLS_CLIENT_CA"
+        lacks = (
+            "everybody there could call it: let it ask for keys with WAYSTATION_KEYS_FILE, or for "
+            "certificates with WAYSTATION_TLS_CLIENT_CA"
+        )
     elif callers_known:
         lacks = "what is sent could be read there: set WAYSTATION_TLS_CERT and WAYSTATION_TLS_KEY"
     else:
         lacks = (
             "everybody there could call it and read what is sent: set WAYSTATION_TLS_CERT, "
-            "WAYSTATION_TLS_KEY and WAYSTATION_TLS_CLIENT_CA"
+            "WAYSTATION_TLS_KEY, and WAYSTATION_KEYS_FILE or WAYSTATION_TLS_CLIENT_CA"
         )
     return (
         f"{setting}={host} can be reached from other machines, and {lacks}. Or listen on 127.0.0.1, or set "

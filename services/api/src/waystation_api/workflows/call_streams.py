@@ -24,6 +24,7 @@ from waystation_api.workflows.calls import WorkflowCalls
 from waystation_api.workflows.waiters import InstanceReader
 from waystation_conversion import context_to_proto, seconds_from_proto
 from waystation_core.background import step
+from waystation_core.identity.principal import caller, namespace_meant
 from waystation_core.rpc.errors import known_error, write_error
 from waystation_core.rpc.items import MAX_MESSAGE_BYTES, fields, joined, numbers
 from waystation_core.rpc.message_reader import SMALL_BYTES, MessageReader
@@ -58,6 +59,11 @@ take 11 ms to parse."""
 
 _ITEMS, _CANCELS = 1, 2
 """Fields of RunWorkflowsRequest."""
+_METHODS = {
+    call: f"/waystation.v1.WorkflowService/{call.title()}Workflow"
+    for call in ("start", "run", "wait")
+}
+"""The unary methods that an item stands for: who may call them may send it."""
 _CLOSING = _pb.RunWorkflowsResponse(closing=True).SerializeToString()
 
 Write = Callable[[bytes], Awaitable[None]]
@@ -273,6 +279,9 @@ class _CallStream:
                 remaining = seconds_from_proto(item.deadline, "deadline", most=MAX_DELAY_SECONDS)
             async with asyncio.timeout(remaining):
                 call = item.WhichOneof("call")
+                if call is not None:
+                    meant = namespace_meant(getattr(item, call).namespace)
+                    caller().require(_METHODS[call], meant)
                 if call == "run":
                     await self._streams.calls.run(
                         item.run, result.run, remaining=remaining, stored=stored, line=self._name

@@ -1,4 +1,4 @@
-"""Who makes the call that is being answered."""
+"""Who makes the call that is being answered, and what it may do."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from waystation_core.rpc.roles import OF_THE_INSTALLATION, ROLES, Role
+from waystation_domain.errors import NamespaceNotFound, PermissionDenied, shown
+from waystation_domain.model import DEFAULT_NAMESPACE
 
 EVERY = "*"
 """As a namespace: every one. As a service name: every one."""
+
+GRANTABLE = frozenset(Role) - {Role.ROUTER}
+"""The roles that a credential can give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +28,30 @@ class Principal:
     service_names: frozenset[str]
     """The services that it may act for as a handler; `*`: all."""
 
+    @property
+    def own_namespace(self) -> str:
+        """The namespace that it means when it names none: its only one, otherwise `default`."""
+        if len(self.grants) == 1 and EVERY not in self.grants:
+            return next(iter(self.grants))
+        return DEFAULT_NAMESPACE
+
     def roles_in(self, namespace: str) -> frozenset[Role]:
         """Its roles in a namespace; empty: the namespace does not exist for it."""
-        return self.grants.get(namespace, frozenset()) | self.grants.get(EVERY, frozenset())
+        return self.grants.get(namespace, _NONE) | self.grants.get(EVERY, _NONE)
 
     def may(self, method: str, namespace: str) -> bool:
         """Whether it may call a method, by its full name, about that namespace."""
         where = EVERY if method in OF_THE_INSTALLATION else namespace
-        return not ROLES.get(method, frozenset()).isdisjoint(self.roles_in(where))
+        return not ROLES.get(method, _NONE).isdisjoint(self.roles_in(where))
+
+    def may_anywhere(self, method: str) -> bool:
+        """Whether it may call a method about some namespace."""
+        return any(self.may(method, namespace) for namespace in self.grants)
+
+    def require(self, method: str, namespace: str) -> None:
+        """Raises PermissionDenied unless it may call the method about that namespace."""
+        if self is not ANONYMOUS and not self.may(method, namespace):
+            raise denied(method)
 
     def may_act_for(self, service_name: str, namespace: str) -> bool:
         """Whether it may register and complete for a service: a handler for its own ones, an operator for
@@ -41,7 +62,9 @@ class Principal:
         return Role.HANDLER in roles and not self.service_names.isdisjoint({service_name, EVERY})
 
 
-ANONYMOUS = Principal("anonymous", {EVERY: frozenset(Role) - {Role.ROUTER}}, frozenset({EVERY}))
+_NONE: frozenset[Role] = frozenset()
+
+ANONYMOUS = Principal("anonymous", {EVERY: GRANTABLE}, frozenset({EVERY}))
 """Everybody, on a server that asks for no credential."""
 
 _caller: ContextVar[Principal] = ContextVar("caller", default=ANONYMOUS)
@@ -53,5 +76,36 @@ def caller() -> Principal:
 
 
 def set_caller(principal: Principal) -> None:
-    """Says so, for this task and those that it starts."""
+    """Sets the caller of this task and of those that it starts."""
     _caller.set(principal)
+
+
+def namespace_meant(namespace: str) -> str:
+    """The namespace of a request: the named one, or the caller's own. Raises NamespaceNotFound if the caller
+    has no role in it."""
+    principal = caller()
+    chosen = namespace or principal.own_namespace
+    if principal is not ANONYMOUS and not principal.roles_in(chosen):
+        raise no_such_namespace(chosen)
+    return chosen
+
+
+def no_such_namespace(namespace: str) -> NamespaceNotFound:
+    """The same whether it does not exist or the caller may not know that it does."""
+    return NamespaceNotFound(
+        f"There is no namespace {shown(namespace)}, or you have no role in it; `waystation namespaces list` "
+        "shows yours.",
+        namespace=shown(namespace),
+    )
+
+
+def denied(method: str) -> PermissionDenied:
+    """The refusal of a method for lack of a role."""
+    name = method.rpartition("/")[2]
+    allowed = sorted(role.name for role in ROLES.get(method, _NONE))
+    who = f"{name} needs one of the roles {', '.join(allowed)}" if allowed else f"{name} is closed"
+    where = " in every namespace" if method in OF_THE_INSTALLATION else ""
+    return PermissionDenied(
+        f"{who}{where}, which your credential does not give. Ask an admin for a token that has it.",
+        method=name,
+    )

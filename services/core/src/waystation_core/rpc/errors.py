@@ -7,6 +7,8 @@ under which the log has more: neither its text nor its type reaches the caller.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
@@ -19,6 +21,7 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
 from waystation.v1 import result_pb2
+from waystation_core.identity.access import Access, StreamWatch
 from waystation_core.ids import new_id
 from waystation_core.rpc.message_reader import MessageReader
 from waystation_core.rpc.status_texts import short_details, short_enough
@@ -126,25 +129,42 @@ def _lenient(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
 class _Reading:
     """Reads the requests of one method, inside the guard, so that a refusal is a typed error."""
 
-    __slots__ = ("_kind", "_most_bytes", "_reader", "_strict")
+    __slots__ = ("_access", "_kind", "_method", "_most_bytes", "_reader", "_strict")
 
     def __init__(
         self,
+        method: str,
         kind: type[Message] | None,
         reader: MessageReader,
         most_bytes: int,
+        access: Access | None,
         *,
         strict: bool,
     ) -> None:
         """`strict` refuses unknown fields."""
+        self._method = method
         self._kind = kind
         self._strict = strict
         self._most_bytes = most_bytes
         self._reader = reader
+        self._access = access
 
-    async def request(self, data: Any) -> Any:
-        """The request of these bytes. Without a kind it is deserialized already. Raises InvalidArgument,
-        PayloadTooLarge, NotYetAvailable."""
+    async def request(self, data: Any, context: Any) -> Any:
+        """The request of these bytes, once its caller was admitted. Raises Unauthenticated, PermissionDenied,
+        NamespaceNotFound, InvalidArgument, PayloadTooLarge, NotYetAvailable."""
+        if self._access is None:
+            return await self._read(data)
+        await self._access.admit(self._method, context)
+        request = await self._read(data)
+        self._access.check_request(self._method, request, context)
+        return request
+
+    def watch(self, context: Any) -> StreamWatch | None:
+        """For an admitted stream: looks whether its caller stays admitted."""
+        return None if self._access is None else self._access.watch(self._method, context)
+
+    async def _read(self, data: Any) -> Any:
+        """Without a kind it is deserialized already."""
         if self._kind is None:
             if data is None:
                 raise _unreadable()
@@ -174,9 +194,11 @@ def _unreadable() -> InvalidField:
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Turns exceptions of every method, unary or streaming, into statuses."""
 
-    def __init__(self, *, most_bytes: int) -> None:
-        """Requests above `most_bytes` are refused; gRPC's own limit must be higher."""
+    def __init__(self, *, most_bytes: int, access: Access | None = None) -> None:
+        """Requests above `most_bytes` are refused; gRPC's own limit must be higher. `access` decides who may
+        call what; None: everybody may call everything."""
         self._most_bytes = most_bytes
+        self._access = access
         self._wrapped: dict[str, tuple[Any, Any]] = {}
         self._reader = MessageReader()
 
@@ -193,7 +215,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         known = self._wrapped.get(method)
         if known is not None and known[0] is handler:
             return known[1]
-        guarded = _guarded(handler, method, self._reader, self._most_bytes)
+        guarded = _guarded(handler, method, self._reader, self._most_bytes, self._access)
         self._wrapped[method] = (handler, guarded)
         return guarded
 
@@ -210,12 +232,21 @@ def form_of(handler: Any) -> tuple[Callable[..., Any], Any]:
     return grpc.unary_unary_rpc_method_handler, handler.unary_unary
 
 
-def _guarded(handler: Any, method: str, reader: MessageReader, most_bytes: int) -> Any:
+def _guarded(
+    handler: Any, method: str, reader: MessageReader, most_bytes: int, access: Access | None
+) -> Any:
     make, behaviour = form_of(handler)
-    guard = _guard_generator if inspect.isasyncgenfunction(behaviour) else _guard_coroutine
+    if inspect.isasyncgenfunction(behaviour):
+        guard = _guard_generator
+    else:
+        guard = _guard_stream if handler.response_streaming else _guard_coroutine
     if handler.request_streaming and method.startswith(_CONTRACT):
         # Bytes both ways: the items of a message are read and refused one by one.
-        return make(guard(behaviour, method, _Reading(None, reader, most_bytes, strict=True)))
+        return make(
+            guard(
+                behaviour, method, _Reading(method, None, reader, most_bytes, access, strict=True)
+            )
+        )
     deserialize = handler.request_deserializer
     # Requests of other streams come as an iterator that only gRPC can read.
     kind = None if handler.request_streaming else _kind(deserialize)
@@ -223,7 +254,7 @@ def _guarded(handler: Any, method: str, reader: MessageReader, most_bytes: int) 
         guard(
             behaviour,
             method,
-            _Reading(kind, reader, most_bytes, strict=changes_something(method)),
+            _Reading(method, kind, reader, most_bytes, access, strict=changes_something(method)),
         ),
         request_deserializer=_lenient(deserialize) if kind is None else None,
         response_serializer=handler.response_serializer,
@@ -231,9 +262,16 @@ def _guarded(handler: Any, method: str, reader: MessageReader, most_bytes: int) 
 
 
 def _guard_coroutine(behaviour: Any, method: str, reading: _Reading) -> Any:
+    async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        return await behaviour(await reading.request(request, context), context)
+
+    return _with_typed_errors(answer, method)
+
+
+def _with_typed_errors(answer: Any, method: str) -> Any:
     async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         try:
-            return await behaviour(await reading.request(request), context)
+            return await answer(request, context)
         except (grpc.aio.AbortError, grpc.aio.InternalError):
             # The latter is a write after the caller has hung up.
             raise
@@ -243,16 +281,44 @@ def _guard_coroutine(behaviour: Any, method: str, reading: _Reading) -> Any:
     return guarded
 
 
+def _guard_stream(behaviour: Any, method: str, reading: _Reading) -> Any:
+    async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        message = await reading.request(request, context)
+        async with _watched(reading, context):
+            await behaviour(message, context)
+
+    return _with_typed_errors(answer, method)
+
+
 def _guard_generator(behaviour: Any, method: str, reading: _Reading) -> Any:
     async def guarded(
         request: Any, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[Any]:
         try:
-            async for response in behaviour(await reading.request(request), context):
-                yield response
+            message = await reading.request(request, context)
+            async with _watched(reading, context):
+                async for response in behaviour(message, context):
+                    yield response
         except grpc.aio.AbortError:
             raise
         except Exception as error:
             await refuse(context, known_error(error, method))
 
     return guarded
+
+
+@contextlib.asynccontextmanager
+async def _watched(reading: _Reading, context: Any) -> AsyncIterator[None]:
+    """Ends a stream with a typed error when its caller is not admitted any more."""
+    watch = reading.watch(context)
+    try:
+        yield
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if watch is None or watch.error is None or task is None:
+            raise
+        task.uncancel()
+        raise watch.error from None
+    finally:
+        if watch is not None:
+            watch.over()

@@ -105,6 +105,9 @@ ROLES: dict[str, frozenset[Role]] = {
 OPEN_TO_ALL = frozenset(f"/grpc.health.v1.Health/{method}" for method in ("Check", "Watch", "List"))
 """Methods that need no credential."""
 
+OF_SEVERAL_NAMESPACES = frozenset({"/waystation.v1.AuditService/ListAudit"})
+"""Methods that are about all namespaces in which the caller has the role, if a request names none."""
+
 OF_THE_INSTALLATION = frozenset(
     method
     for method, roles in ROLES.items()

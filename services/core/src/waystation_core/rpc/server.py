@@ -17,6 +17,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from waystation_core.background import BackgroundLoop, run_loop
+from waystation_core.identity.access import Access
 from waystation_core.rpc.certificates import CertificateWatch
 from waystation_core.rpc.errors import ErrorInterceptor
 from waystation_core.rpc.settings import BadSettings
@@ -83,11 +84,13 @@ class RpcServer:
         insecure: bool = False,
         tls: ServerTls = PLAIN_TEXT,
         callers_known: bool = False,
+        access: Access | None = None,
         host_setting: str = "the host setting",
         port_setting: str = "the port setting",
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     ) -> None:
-        """`callers_known`: callers must show who they are in another way than by a certificate. Raises BadSettings
+        """`access` decides who may call what; None: everybody may call everything. `callers_known`: callers must
+        show who they are in another way than by a certificate. Raises BadSettings
         for a host off loopback that the settings do not allow, and for files of TLS that cannot be used."""
         if fault := open_to_strangers(
             host,
@@ -107,7 +110,10 @@ class RpcServer:
         self._port_setting = port_setting
         self._names = ["", *(service.name for service in services)]
         self._server = grpc.aio.server(
-            interceptors=(ErrorInterceptor(most_bytes=MAX_RECEIVED_BYTES), *interceptors),
+            interceptors=(
+                ErrorInterceptor(most_bytes=MAX_RECEIVED_BYTES, access=access),
+                *interceptors,
+            ),
             options=_OPTIONS,
             maximum_concurrent_rpcs=MAX_CALLS,
         )

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from waystation_core.failpoints import BadFailpoints, plan_of
+from waystation_core.identity.keys_file import faults_of_keys
 from waystation_domain.endpoints import DEFAULT_ALLOWLIST, Allowlist
 from waystation_domain.errors import InvalidField
 from waystation_domain.limits import MAX_EVENTS_PER_INSTANCE
@@ -66,6 +67,8 @@ class Settings(BaseModel):
     """The private key of `tls_cert`: a PEM file without password."""
     tls_client_ca: Path | None = None
     """Authorities of callers: with it the port admits only callers with a certificate of theirs."""
+    keys_file: Path | None = None
+    """Preshared keys, and what each may do: see `identity.keys_file`. With it every call needs a credential."""
     unsafe_database: bool = False
     """Accepts a Postgres that may lose what it has confirmed, for tests."""
 
@@ -73,6 +76,9 @@ class Settings(BaseModel):
         """Fields that are valid alone and invalid together, and what to do."""
         for fault in self.server_tls.faults():
             yield _TLS_FIELDS, fault
+        if self.keys_file is not None:
+            for fault in faults_of_keys(self.keys_file):
+                yield ("keys_file",), f"{variable('keys_file')}: {fault}"
 
     @property
     def server_tls(self) -> ServerTls:
@@ -80,11 +86,16 @@ class Settings(BaseModel):
         return ServerTls(self.tls_cert, self.tls_key, self.tls_client_ca)
 
     @property
+    def asks_for_credentials(self) -> bool:
+        """Whether each call needs a credential."""
+        return self.keys_file is not None
+
+    @property
     def callers_known(self) -> bool:
         """Whether whoever calls this process must show who it is."""
-        return self.server_tls.knows_callers
+        return self.server_tls.knows_callers or self.asks_for_credentials
 
-    @field_validator(*_TLS_FIELDS, mode="before")
+    @field_validator(*_TLS_FIELDS, "keys_file", mode="before")
     @classmethod
     def _set_or_not(cls, value: object) -> object:
         return value or None
@@ -98,7 +109,7 @@ class Settings(BaseModel):
             tls=self.server_tls.on,
             callers_known=self.callers_known,
         ):
-            yield (field, "insecure", *_TLS_FIELDS), fault
+            yield (field, "insecure", "keys_file", *_TLS_FIELDS), fault
 
 
 class ServerSettings(Settings):

@@ -1,0 +1,16 @@
+"""The ways of proving who is calling that the settings of a server name."""
+
+from __future__ import annotations
+
+from waystation_core.identity.access import Access
+from waystation_core.identity.authenticator import Authenticator
+from waystation_core.identity.keys_file import KeysFile
+from waystation_core.rpc.settings import Settings
+
+
+def access_of(settings: Settings) -> Access | None:
+    """What decides about every call; None: the server asks for no credential. Raises BadKeys."""
+    ways: list[Authenticator] = []
+    if settings.keys_file is not None:
+        ways.append(KeysFile(settings.keys_file))
+    return Access(ways) if ways else None
