@@ -20,7 +20,8 @@ RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin ways
 COPY --from=build /opt/waystation /opt/waystation
 COPY docker/health_check.py /opt/waystation/health_check.py
 COPY LICENSE /opt/waystation/LICENSE
-ENV PATH=/opt/waystation/bin:$PATH PYTHONUNBUFFERED=1
+# gRPC writes a line of its own for each failed handshake, which strangers could fill a log with.
+ENV PATH=/opt/waystation/bin:$PATH PYTHONUNBUFFERED=1 GRPC_VERBOSITY=ERROR
 USER 10001
 EXPOSE 7400 7401 7500
 CMD ["waystation-api"]

@@ -21,6 +21,7 @@ from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
+from support.certificates import Ended
 
 from waystation.v1 import (
     blocker_pb2,
@@ -43,6 +44,7 @@ from waystation.v1 import (
     workflow_service_pb2_grpc,
 )
 from waystation.v1 import status_pb2 as workflow_status_pb2
+from waystation_tls import ServerCredentials
 
 STARTED, PROCESSED, ASKED, ANSWERED, LOST = (f"event-{number}" for number in range(1, 6))
 HOSTILE = "\x1b[2Jno such plate [bold]"
@@ -642,14 +644,18 @@ class FakeApi(
 
 
 @contextmanager
-def serving(api: FakeApi) -> Iterator[FakeApi]:
+def serving(api: FakeApi, tls: ServerCredentials | Ended | None = None) -> Iterator[FakeApi]:
     """Serves it on a free loopback port, named by its `address`."""
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
     workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(api, server)
     dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(api, server)
     handler_registry_service_pb2_grpc.add_HandlerRegistryServiceServicer_to_server(api, server)
     system_service_pb2_grpc.add_SystemServiceServicer_to_server(api, server)
-    api.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    if tls is None:
+        port = server.add_insecure_port("127.0.0.1:0")
+    else:
+        port = server.add_secure_port("127.0.0.1:0", tls.of_grpc())
+    api.address = f"127.0.0.1:{port}"
     server.start()
     try:
         yield api

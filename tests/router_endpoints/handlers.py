@@ -10,12 +10,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
+from support.certificates import Ended
 
 from waystation.v1 import event_pb2, result_pb2
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation.v1 import task_handler_service_pb2_grpc as pb_grpc
 from waystation_core.ports.store import Registration
 from waystation_domain.task_spec import TaskSpec
+from waystation_tls import ServerCredentials
 
 
 class Handler(pb_grpc.TaskHandlerServiceServicer):
@@ -97,6 +99,7 @@ async def serving(
     *more: Any,
     port: int = 0,
     receives: int = 4 * 1024 * 1024,
+    tls: ServerCredentials | Ended | None = None,
 ) -> AsyncIterator[int]:
     """Serves on loopback; gives the port."""
     server = grpc.aio.server(
@@ -105,7 +108,10 @@ async def serving(
     pb_grpc.add_TaskHandlerServiceServicer_to_server(handler, server)
     for add in more:
         add(server)
-    port = server.add_insecure_port(f"127.0.0.1:{port}")
+    if tls is None:
+        port = server.add_insecure_port(f"127.0.0.1:{port}")
+    else:
+        port = server.add_secure_port(f"127.0.0.1:{port}", tls.of_grpc())
     await server.start()
     try:
         yield port

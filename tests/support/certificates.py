@@ -6,6 +6,8 @@ from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
+import grpc
+
 from waystation_tls import ClientTls, ServerTls
 from waystation_tls.trial import Issued, TrialAuthority
 
@@ -26,6 +28,16 @@ def issued(
     """A certificate, by default for this machine's loopback."""
     chosen = names or ("localhost", "127.0.0.1", "::1")
     return authority(by).issue(*chosen, valid_for=timedelta(days=days), usages=usages)
+
+
+class Ended:
+    """Credentials of a server whose certificate has ended: other servers than the engine's use it all the same."""
+
+    def __init__(self, *names: str) -> None:
+        self._pair = issued("ours", *names, days=-1)
+
+    def of_grpc(self) -> grpc.ServerCredentials:
+        return grpc.ssl_server_credentials([(self._pair.key, self._pair.certificate)])
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from support.certificates import Pki, issued
+from support.certificates import Ended, Pki, issued
 
 from waystation_core.rpc.channels import open_channel
 from waystation_core.rpc.server import PLAIN_TEXT, RpcServer
@@ -145,12 +145,9 @@ async def test_each_cause_has_a_type_and_a_remedy(case: str, pki: Pki) -> None:
 
 
 async def test_an_expired_certificate_is_told_with_its_day(pki: Pki) -> None:
-    # Whoever serves it: the engine's own servers refuse to start with it.
-    ended = issued("ours", "127.0.0.1", days=-1)
     server = grpc.aio.server()
     health_pb2_grpc.add_HealthServicer_to_server(health_pb2_grpc.HealthServicer(), server)
-    pair = (ended.key, ended.certificate)
-    port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
+    port = server.add_secure_port("127.0.0.1:0", Ended("127.0.0.1").of_grpc())
     await server.start()
     credentials = ClientCredentials(pki.client())
     found = await diagnose("127.0.0.1", port, tls=credentials.material)

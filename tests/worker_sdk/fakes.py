@@ -12,6 +12,7 @@ import grpc
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
+from support.certificates import Ended
 
 from waystation.v1 import (
     dead_letter_service_pb2,
@@ -225,7 +226,7 @@ FakeWaystation.RunWorkflows = _serve_items  # type: ignore[method-assign,assignm
 
 @contextlib.asynccontextmanager
 async def serving(
-    fake: FakeWaystation, port: int = 0, tls: ServerCredentials | None = None
+    fake: FakeWaystation, port: int = 0, tls: ServerCredentials | Ended | None = None
 ) -> AsyncIterator[FakeWaystation]:
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     handler_registry_service_pb2_grpc.add_HandlerRegistryServiceServicer_to_server(fake, server)

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from support.certificates import Pki, issued
+from support.certificates import Ended, Pki, issued
 from support.waiting import eventually
 from worker_sdk.fakes import FakeWaystation, serving
 
@@ -88,14 +88,16 @@ async def test_a_client_shows_its_certificate_to_a_server_that_asks(
     ("names", "by", "reason", "said"),
     [
         (("127.0.0.1",), "theirs", "TLS_AUTHORITY_UNKNOWN", "set WAYSTATION_TLS_CA"),
+        (("127.0.0.1",), "ended", "TLS_CERTIFICATE_EXPIRED", "renew it there"),
         (("api.test",), "ours", "TLS_NAME_MISMATCH", "is for api.test and not for 127.0.0.1"),
     ],
 )
 async def test_a_client_says_what_is_wrong_and_what_to_do(
     pki: Pki, believed: Path, names: tuple[str, ...], by: str, reason: str, said: str
 ) -> None:
+    made = Ended(*names) if by == "ended" else ServerCredentials(pki.server(issued(by, *names)))
     async with (
-        serving(fake(), tls=ServerCredentials(pki.server(issued(by, *names)))) as api,
+        serving(fake(), tls=made) as api,
         Client(api.address, retry_for=0) as client,
     ):
         with pytest.raises(TlsFailed) as caught:

@@ -59,11 +59,13 @@ from waystation_core.providers import PROVIDERS
 from waystation_core.registry_copy import RegistryCopy
 from waystation_core.relay.relay import Relay
 from waystation_core.rpc.addresses import servers_of
+from waystation_core.rpc.certificates import CertificateWatch
 from waystation_core.rpc.errors import form_of
 from waystation_core.rpc.server import RpcServer, Service
 from waystation_core.store.connections import hot_share
 from waystation_domain.endpoints import Allowlist
 from waystation_domain.errors import StoreUnavailable, WaystationError
+from waystation_tls import ClientCredentials
 
 log = structlog.get_logger(__name__)
 
@@ -161,6 +163,7 @@ class ApiServer:
         self._retirement = Retirement(
             store.engine, store.registry, self._registry, decisions, settings.retire_after_seconds
         )
+        self._calls_tls = ClientCredentials.if_on(settings.calls_to_handlers)
         changes = Changes(
             store.queries,
             decisions,
@@ -183,6 +186,7 @@ class ApiServer:
                 self._registry,
                 allowlist,
                 max_events=settings.max_events_per_workflow,
+                tls=self._calls_tls,
             ),
             forks=Forks(store.queries, reader, self._starter, self._registry),
             registry=self._registry,
@@ -261,6 +265,9 @@ class ApiServer:
             ("health", self._report_health),
         ):
             self._background.append(run_loop(name, work))
+        if self._calls_tls is not None:
+            watch = CertificateWatch(self._calls_tls, of="calls to handlers")
+            self._background.append(run_loop("certificates of calls", watch.follow))
         for name, seconds, turn in (
             ("catch up", _CATCH_UP_SECONDS, self._registrations.look_again),
             ("retire tasks", _RETIRING_SECONDS, self._retirement.look),

@@ -14,6 +14,9 @@ from waystation_cli.outcome import NOT_WRITTEN, PIPE_CLOSED, USAGE
 
 def main() -> None:
     """Runs the command line of this process and exits with its code."""
+    # gRPC reads it as it is imported, which a command does that needs it. Its own lines about a connection that
+    # fails would stand between those that say the same for people.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     output = sys.stdout
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -9,7 +9,8 @@ from typing import Any
 import grpc
 import typer
 
-from waystation_cli.connection import DEFAULT_ADDRESS, Api, channel_options
+from waystation_cli.connection import DEFAULT_ADDRESS, Api, open_channel
+from waystation_cli.failures import CommandFailed
 
 LAST = "@last"
 """Typed for the newest."""
@@ -63,9 +64,9 @@ def _asked(
 ) -> list[str]:
     address = str(context.params.get("address") or DEFAULT_ADDRESS)
     try:
-        with grpc.insecure_channel(address, channel_options(address)) as channel:
+        with open_channel(address) as channel:
             found = sorted({name for name in ask(Api(channel)) if name.startswith(incomplete)})
-    except grpc.RpcError:
+    except (grpc.RpcError, CommandFailed):
         return []
     return found[:_MOST]
 

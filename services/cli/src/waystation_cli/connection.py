@@ -14,9 +14,10 @@ import grpc
 import typer
 from rich.console import Console
 
-from waystation_cli.failures import CommandFailed, explain_rpc_error
+from waystation_cli.failures import CommandFailed, bad_tls_settings, explain_rpc_error
 from waystation_cli.render.documents import error_text
 from waystation_cli.render.text import plain, quoted
+from waystation_tls import BadTls, ClientCredentials, ClientTls
 
 DEFAULT_ADDRESS = "127.0.0.1:7400"
 
@@ -106,14 +107,27 @@ def connected(address: str, as_json: bool) -> Iterator[Api]:
 
     A failure inside is printed on stderr, as text or as one JSON document, and exits with its code.
     """
-    with (
-        reporting_failures(as_json),
-        grpc.insecure_channel(address, channel_options(address)) as channel,
-    ):
+    with reporting_failures(as_json), open_channel(address) as channel:
         try:
             yield Api(channel)
         except grpc.RpcError as error:
             raise explain_rpc_error(error, address) from error
+
+
+def open_channel(address: str) -> grpc.Channel:
+    """A channel to that address. Raises CommandFailed for settings of TLS that cannot be used."""
+    options: list[tuple[str, Any]] = []
+    host = address.rpartition(":")[0].strip("[]")
+    if host == "localhost" or host == "::1" or host.startswith(("127.", "unix")):
+        # gRPC would send even a loopback call to the proxy that the environment names.
+        options.append(("grpc.enable_http_proxy", 0))
+    try:
+        tls = ClientCredentials.if_on(ClientTls.of(os.environ))
+    except BadTls as bad:
+        raise bad_tls_settings(str(bad)) from None
+    if tls is None:
+        return grpc.insecure_channel(address, options)
+    return grpc.secure_channel(address, tls.of_grpc(), [*options, *tls.options()])
 
 
 @contextmanager
@@ -129,16 +143,6 @@ def reporting_failures(as_json: bool) -> Iterator[None]:
 def new_request_id() -> str:
     """An id that makes a repeated call have one effect."""
     return str(uuid.uuid4())
-
-
-def channel_options(address: str) -> list[tuple[str, Any]]:
-    """Of a channel to that address."""
-    options: list[tuple[str, Any]] = []
-    host = address.rpartition(":")[0].strip("[]")
-    if host == "localhost" or host == "::1" or host.startswith(("127.", "unix")):
-        # gRPC would send even a loopback call to the proxy that the environment names.
-        options.append(("grpc.enable_http_proxy", 0))
-    return options
 
 
 def _report(failure: CommandFailed, as_json: bool) -> None:

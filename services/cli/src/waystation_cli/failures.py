@@ -8,6 +8,8 @@ Their exit codes are REFUSED and NO_ANSWER of `outcome`; a wrong command line is
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -16,6 +18,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from waystation_cli.outcome import NO_ANSWER, REFUSED
+from waystation_tls import BadTls, ClientCredentials, ClientTls, diagnose
 
 # What to do next, by ErrorInfo reason. The server's message comes first and usually says it too;
 # here stands what only the command line knows: the commands.
@@ -45,7 +48,7 @@ class CommandFailed(Exception):
 
     `code` is the name of a gRPC status code; `reason` is that of the server's ErrorInfo, or
     one of this command line's own (SERVER_UNREACHABLE, NO_ANSWER, NOT_A_WAYSTATION_SERVER,
-    WORKFLOW_TYPE_UNKNOWN, FILES_EXIST, FOLDER_NOT_USABLE).
+    WORKFLOW_TYPE_UNKNOWN, FILES_EXIST, FOLDER_NOT_USABLE, TLS_SETTINGS, and those of `waystation_tls.Problem`).
     """
 
     code: str
@@ -91,7 +94,7 @@ def explain_rpc_error(error: grpc.RpcError, address: str) -> CommandFailed:
             metadata=dict(info.metadata),
         )
     if code is grpc.StatusCode.UNAVAILABLE:
-        return unreachable(address)
+        return _tls_failed(address) or unreachable(address)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return CommandFailed(
             code=code.name,
@@ -113,6 +116,43 @@ def explain_rpc_error(error: grpc.RpcError, address: str) -> CommandFailed:
         code=code.name,
         reason=code.name,
         message=details or f"The call failed with {code.name}.",
+        metadata={"address": address},
+    )
+
+
+def _tls_failed(address: str) -> CommandFailed | None:
+    """What is wrong with TLS, if that is why there is no connection."""
+    host, _, port = address.rpartition(":")
+    if not port.isdigit():
+        return None
+    try:
+        tls = ClientCredentials.if_on(ClientTls.of(os.environ))
+    except BadTls:
+        # They were in order when the channel was made.
+        return None
+    material = None if tls is None else tls.material
+    found = asyncio.run(diagnose(host.strip("[]"), int(port), tls=material))
+    if found is None:
+        return None
+    return tls_failed(address, found.reason, f"No connection to {address}: {found.message}.")
+
+
+def bad_tls_settings(message: str) -> CommandFailed:
+    """Settings of TLS cannot be used; the message says which."""
+    return CommandFailed(
+        code="INVALID_ARGUMENT",
+        reason="TLS_SETTINGS",
+        message=message,
+        hint="Correct the settings WAYSTATION_TLS..., or unset them to speak plain text.",
+    )
+
+
+def tls_failed(address: str, reason: str, message: str) -> CommandFailed:
+    """There is no connection because of TLS; the message says what to change."""
+    return CommandFailed(
+        code="UNAVAILABLE",
+        reason=reason,
+        message=message,
         metadata={"address": address},
     )
 

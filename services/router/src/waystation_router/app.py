@@ -24,6 +24,7 @@ from waystation_core.providers import PROVIDERS
 from waystation_core.registry_copy import RegistryCopy
 from waystation_core.relay.relay import Relay
 from waystation_core.rpc.addresses import servers_of
+from waystation_core.rpc.certificates import CertificateWatch
 from waystation_domain.endpoints import Allowlist
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.pools import Pool, PoolRefused
@@ -43,6 +44,7 @@ from waystation_router.reconciler import Reconciler
 from waystation_router.settings import RouterSettings
 from waystation_router.sweeper import Sweeper
 from waystation_router.timers import Timers
+from waystation_tls import ClientCredentials
 
 log = structlog.get_logger(__name__)
 
@@ -85,10 +87,13 @@ class Router:
                 settings.database_url.get_secret_value(), settings.broker_url.get_secret_value()
             ),
         )
+        self._tls = ClientCredentials.if_on(settings.calls_to_handlers)
         self._endpoints = (
-            EndpointDirectory(allowlist, on_change=self._endpoints_changed)
+            EndpointDirectory(allowlist, tls=self._tls, on_change=self._endpoints_changed)
             if failpoints is None
-            else PointedEndpoints(allowlist, failpoints, on_change=self._endpoints_changed)
+            else PointedEndpoints(
+                allowlist, failpoints, tls=self._tls, on_change=self._endpoints_changed
+            )
         )
         self._registry = RegistryCopy(
             registry_store, look_every=REGISTRY_EVERY, on_change=self._registry_changed
@@ -211,6 +216,11 @@ class Router:
             run_loop("probe", self._contact.watch),
             run_loop("reconciler", self._reconciler.run),
         ]
+        if self._tls is not None:
+            watch = CertificateWatch(
+                self._tls, of="calls to handlers", changed=self._endpoints.credentials_changed
+            )
+            self._tasks.append(run_loop("certificates of calls", watch.follow))
         subscription = self._subscription
         self._taking = run_loop(
             "intake", lambda: self._intake.run(subscription), again=False, ends=True

@@ -3,6 +3,7 @@ time."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from waystation_tls import (
     BadTls,
     ClientCredentials,
     ClientTls,
+    Diagnosis,
     News,
     ServerCredentials,
     diagnose,
@@ -71,20 +73,31 @@ class CertificateLook:
                 logger.warning("%s: renew it", each)
 
 
-async def explained(
-    error: WaystationError, address: str, credentials: ClientCredentials | None
-) -> WaystationError:
-    """The error of a call, with what is wrong with TLS if that is why there was no connection."""
-    if not isinstance(error, Unavailable) or error.reason:
-        return error
-    place = split_address(address)
-    material = None if credentials is None else credentials.material
-    found = await diagnose(*place, tls=material) if place is not None else None
-    if found is None:
-        return error
-    return TlsFailed(
-        f"no connection to Waystation at {address}: {found.message}",
-        reason=found.reason,
-        metadata={"address": address},
-        code=error.code,
-    )
+class TlsFaults:
+    """Tells whether TLS is why calls to an address fail."""
+
+    def __init__(self, address: str, credentials: ClientCredentials | None) -> None:
+        self._address = address
+        self._credentials = credentials
+        self._asking: asyncio.Task[Diagnosis | None] | None = None
+
+    async def explained(self, error: WaystationError) -> WaystationError:
+        """The error of a call, or TlsFailed if that is the reason."""
+        place = split_address(self._address)
+        if not isinstance(error, Unavailable) or error.reason or place is None:
+            return error
+        if error.code != "UNAVAILABLE":
+            return error
+        if self._asking is None or self._asking.done():
+            # Calls that fail together ask once.
+            material = None if self._credentials is None else self._credentials.material
+            self._asking = asyncio.create_task(diagnose(*place, tls=material))
+        found = await asyncio.shield(self._asking)
+        if found is None:
+            return error
+        return TlsFailed(
+            f"no connection to Waystation at {self._address}: {found.message}",
+            reason=found.reason,
+            metadata={"address": self._address},
+            code=error.code,
+        )

@@ -18,9 +18,10 @@ from waystation_worker import times
 from waystation_worker.addresses import waystation_address
 from waystation_worker.arguments import text
 from waystation_worker.call_stream import CallFailed, CallStreams, Request
-from waystation_worker.certificates import CertificateLook, client_credentials, explained
+from waystation_worker.certificates import CertificateLook, TlsFaults, client_credentials
 from waystation_worker.channels import open_channel
 from waystation_worker.errors import (
+    TlsFailed,
     Unavailable,
     WaystationError,
     error_of,
@@ -44,6 +45,7 @@ class Connection:
         self.namespace = text(namespace, "namespace")
         self.retry_for = times.seconds_of(retry_for, "retry_for")
         self._tls = client_credentials(os.environ)
+        self._tls_faults = TlsFaults(self.address, self._tls)
         self._files = CertificateLook(self._tls) if self._tls is not None else None
         self._old_channels: set[asyncio.Task[None]] = set()
         self._channel: grpc.aio.Channel | None = None
@@ -121,8 +123,13 @@ class Connection:
             try:
                 return await method(request, timeout=seconds)
             except (grpc.aio.AioRpcError, CallFailed) as error:
-                # The time counts from the first failure: a wait may have lasted for long before it.
-                window = window or RetryWindow(self.retry_for)
+                if window is None:
+                    # The time counts from the first failure: a wait may have lasted for long before it.
+                    window = RetryWindow(self.retry_for)
+                    failed = await self._tls_faults.explained(error_from(error))
+                    if isinstance(failed, TlsFailed):
+                        # Somebody has to change something first.
+                        raise failed from error
                 pause = window.pause_after(code_of(error))
                 if pause is None:
                     raise await self.explained(error_from(error)) from error
@@ -149,7 +156,7 @@ class Connection:
 
     async def explained(self, error: WaystationError) -> WaystationError:
         """Adds the address to errors that did not come from Waystation itself, and what is wrong with TLS."""
-        error = await explained(error, self.address, self._tls)
+        error = await self._tls_faults.explained(error)
         if isinstance(error, Unavailable) and not error.reason:
             return Unavailable(
                 f"Waystation at {self.address} cannot be reached or did not answer in time: "

@@ -15,7 +15,7 @@ from waystation.v1 import handler_pb2
 from waystation.v1 import handler_registry_service_pb2 as pb
 from waystation.v1.handler_registry_service_pb2_grpc import HandlerRegistryServiceStub
 from waystation_tls import ClientCredentials
-from waystation_worker.certificates import explained
+from waystation_worker.certificates import TlsFaults
 from waystation_worker.errors import WaystationError, from_rpc_error
 
 logger = logging.getLogger("waystation_worker")
@@ -60,7 +60,7 @@ class Registration:
         self.registered = asyncio.Event()
         self._stub = HandlerRegistryServiceStub(channel)
         self._address = address
-        self._tls = tls
+        self._tls_faults = TlsFaults(address, tls)
         self._lease = lease
         self._handler_id = ""
         self._unreachable = False
@@ -177,7 +177,7 @@ class Registration:
     async def _say_unreachable(self, error: WaystationError) -> None:
         """Logs it once, with what is wrong with TLS; repetitions are logged at debug level."""
         if not self._unreachable:
-            error = await explained(error, self._address, self._tls)
+            error = await self._tls_faults.explained(error)
         level = logging.DEBUG if self._unreachable else logging.WARNING
         self._unreachable = True
         logger.log(

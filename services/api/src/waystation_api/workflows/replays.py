@@ -43,6 +43,7 @@ from waystation_domain.notes import note_of
 from waystation_domain.outcomes import AttemptError, Pending, Reply
 from waystation_domain.task_spec import TaskSpec
 from waystation_domain.task_table import announces
+from waystation_tls import ClientCredentials
 
 _pb = workflow_service_pb2
 _Skip = replay_pb2.ReplaySkipReason
@@ -106,11 +107,14 @@ class Replays:
         allowlist: Allowlist,
         *,
         max_events: int,
+        tls: ClientCredentials | None = None,
     ) -> None:
+        """`tls` is that of calls to handlers; None: plain text."""
         self._store = store
         self._reader = reader
         self._registry = registry
         self._allowlist = allowlist
+        self._tls = tls
         self._rules = Rules(PROVIDERS, max_events=max_events)
 
     async def replay(
@@ -135,7 +139,7 @@ class Replays:
             del attempts[MAX_STEPS:]
         past = await self._past(instance, attempts)
         places = asyncio.Semaphore(CALLS_AT_ONCE)
-        async with HandlerCalls(self._allowlist) as calls:
+        async with HandlerCalls(self._allowlist, self._tls) as calls:
 
             async def make(entry: HistoryEntry) -> tuple[replay_pb2.ReplayStep, bool]:
                 async with places:

@@ -14,10 +14,18 @@ import typer
 
 from waystation_cli import arguments
 from waystation_cli.connection import new_request_id, reporting_failures
-from waystation_cli.failures import CommandFailed, unreachable
+from waystation_cli.failures import CommandFailed, bad_tls_settings, tls_failed, unreachable
 from waystation_cli.render import documents
 from waystation_cli.render.text import plain
-from waystation_worker import Client, NewWorkflow, StartResult, Unavailable, WaystationError
+from waystation_worker import (
+    Client,
+    NewWorkflow,
+    SettingsError,
+    StartResult,
+    TlsFailed,
+    Unavailable,
+    WaystationError,
+)
 
 _FIELDS = tuple(field.name for field in fields(NewWorkflow))
 
@@ -65,9 +73,15 @@ class _Starts:
         self._refused = 0
 
     async def carry_out(self, lines: TextIO, address: str) -> None:
-        async with Client(address) as client:
+        try:
+            client = Client(address)
+        except SettingsError as bad:
+            raise bad_tls_settings(bad.message) from None
+        async with client:
             async for result in client.start_many(self._workflows(lines)):
                 number = self._numbers.pop(id(result.new))
+                if isinstance(result.error, TlsFailed):
+                    raise tls_failed(address, result.error.reason, result.error.message)
                 if isinstance(result.error, Unavailable):
                     failure = unreachable(
                         address, f"at line {number}; it and later ones may have been started"

@@ -30,6 +30,8 @@ from waystation_core.rpc.message_reader import MessageReader
 from waystation_domain.endpoints import Allowlist, host_and_port
 from waystation_domain.errors import WaystationError
 from waystation_domain.outcomes import AttemptError
+from waystation_tls import ClientCredentials, diagnose
+from waystation_tls.clients import OF_ROUTERS
 
 CONNECT_SECONDS = 2.0
 """Seconds for one address."""
@@ -46,8 +48,10 @@ class HandlerCalls:
     that its host leads to by then; what can't be reached is not tried again.
     """
 
-    def __init__(self, allowlist: Allowlist) -> None:
+    def __init__(self, allowlist: Allowlist, tls: ClientCredentials | None = None) -> None:
+        """`tls` None: plain text."""
         self._allowlist = allowlist
+        self._tls = tls
         self._reader = MessageReader()
         self._dials: dict[tuple[str, int], asyncio.Task[grpc.aio.Channel]] = {}
         self._turn = 0
@@ -131,7 +135,9 @@ class HandlerCalls:
         except OSError:
             raise _NotReached(f"{endpoint.host} does not resolve") from None
         for address in addresses:
-            channel = open_endpoint_channel(target(address, endpoint.port), streams=False)
+            channel = open_endpoint_channel(
+                target(address, endpoint.port), streams=False, host=endpoint.host, tls=self._tls
+            )
             try:
                 if await _stands(channel):
                     return channel
@@ -139,7 +145,12 @@ class HandlerCalls:
                 await channel.close()
                 raise
             await channel.close()
-        raise _NotReached(f"no connection to {_name(endpoint)}")
+        material = None if self._tls is None else self._tls.material
+        found = await diagnose(
+            str(addresses[-1]), endpoint.port, tls=material, name=endpoint.host, words=OF_ROUTERS
+        )
+        why = f": {found.reason}: {found.message}" if found is not None else ""
+        raise _NotReached(f"no connection to {_name(endpoint)}{why}")
 
 
 async def _stands(channel: grpc.aio.Channel) -> bool:

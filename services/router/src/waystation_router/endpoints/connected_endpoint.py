@@ -41,6 +41,7 @@ from waystation_router.endpoints.outcomes import (
     is_fault_of_endpoint,
 )
 from waystation_router.endpoints.stream import EventStream, was_refused
+from waystation_tls import ClientCredentials
 
 NEWS_SECONDS = 0.02
 """How long the report of a lost connection may take after the first call that noticed."""
@@ -61,6 +62,7 @@ class ConnectedEndpoint:
         allowlist: Allowlist,
         *,
         reader: MessageReader,
+        tls: ClientCredentials | None = None,
         again: Callable[[EndpointCall], None],
         changed: Callable[[], None],
     ) -> None:
@@ -83,6 +85,7 @@ class ConnectedEndpoint:
             allowlist,
             streams=bool(self._batching),
             static=endpoint.static,
+            tls=tls,
             lost=self._lost,
             changed=changed,
         )

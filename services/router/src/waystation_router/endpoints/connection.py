@@ -15,8 +15,10 @@ from grpc_health.v1 import health_pb2
 from waystation_core.background import BackgroundLoop, run_loop
 from waystation_core.rpc.addresses import admitted_addresses, target
 from waystation_core.rpc.endpoint_channels import HEALTH_CHECK, open_endpoint_channel
-from waystation_domain.endpoints import Allowlist, check_endpoint, host_and_port
+from waystation_domain.endpoints import Address, Allowlist, check_endpoint, host_and_port
 from waystation_domain.errors import WaystationError
+from waystation_tls import ClientCredentials, Diagnosis, diagnose
+from waystation_tls.clients import OF_ROUTERS
 
 FIRST_BACKOFF = 0.2
 LONGEST_BACKOFF = 5.0
@@ -44,6 +46,7 @@ class Connection:
         *,
         streams: bool,
         static: bool,
+        tls: ClientCredentials | None = None,
         lost: Callable[[], None],
         changed: Callable[[], None],
     ) -> None:
@@ -60,6 +63,8 @@ class Connection:
         self._allowlist = allowlist
         self._streams = streams
         self._static = static
+        self._tls = tls
+        self._diagnosis: Diagnosis | None = None
         self._lost = lost
         self._changed = changed
         self._healthy = not static
@@ -101,14 +106,16 @@ class Connection:
                 self._on_unreachable(f"{self._host} does not resolve")
             else:
                 for address in addresses:
-                    await self._use(target(address, self._port), forever=literal)
-                self._on_unreachable(f"no connection to {self.name}")
+                    await self._use(address, forever=literal)
+                await self._on_no_connection(addresses[-1])
             await asyncio.sleep(self._backoff)
             self._backoff = min(self._backoff * 2, LONGEST_BACKOFF)
 
-    async def _use(self, literal: str, *, forever: bool) -> None:
+    async def _use(self, address: Address, *, forever: bool) -> None:
         """Connects to an address and stays until the connection is lost; for ever, if `forever`."""
-        channel = open_endpoint_channel(literal, streams=self._streams)
+        channel = open_endpoint_channel(
+            target(address, self._port), streams=self._streams, host=self._host, tls=self._tls
+        )
         health: BackgroundLoop | None = None
         try:
             while True:
@@ -125,7 +132,7 @@ class Connection:
                     if state is Connectivity.TRANSIENT_FAILURE:
                         if not forever:
                             return
-                        self._on_unreachable(f"no connection to {self.name}")
+                        await self._on_no_connection(address)
                 await channel.wait_for_state_change(state)
         finally:
             if health is not None:
@@ -136,6 +143,7 @@ class Connection:
 
     def _on_connected(self, channel: grpc.aio.Channel) -> None:
         self.channel = channel
+        self._diagnosis = None
         self.may_recover = self._static
         self._backoff = FIRST_BACKOFF
         if not self._static:
@@ -160,6 +168,25 @@ class Connection:
             self.may_recover = False
             _log.warning("endpoint_not_reachable", endpoint=self.name, error=why)
             self._changed()
+
+    async def _on_no_connection(self, address: Address) -> None:
+        self._on_unreachable(self._no_connection())
+        material = None if self._tls is None else self._tls.material
+        found = await diagnose(
+            str(address), self._port, tls=material, name=self._host, words=OF_ROUTERS
+        )
+        if found is not None and found != self._diagnosis:
+            _log.warning(
+                "endpoint_tls_failed", endpoint=self.name, reason=found.reason, error=found.message
+            )
+        self._diagnosis = found
+        if self.channel is None:
+            self.last_error = self._no_connection()
+
+    def _no_connection(self) -> str:
+        found = self._diagnosis
+        why = f": {found.reason}: {found.message}" if found is not None else ""
+        return f"no connection to {self.name}{why}"
 
     def _watched(self, channel: grpc.aio.Channel) -> BackgroundLoop:
         return run_loop(f"health {self.name}", lambda: self._watch_health(channel), ends=True)

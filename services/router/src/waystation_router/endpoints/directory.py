@@ -15,6 +15,7 @@ from waystation_domain.endpoints import Allowlist
 from waystation_domain.model import JsonObject
 from waystation_router.endpoints.connected_endpoint import ConnectedEndpoint
 from waystation_router.endpoints.endpoint_call import EndpointCall
+from waystation_tls import ClientCredentials
 
 MAX_WAIT_SECONDS = 2.0
 """How long a call waits for an endpoint that is just being connected."""
@@ -32,9 +33,15 @@ class EndpointDirectory:
     """
 
     def __init__(
-        self, allowlist: Allowlist, *, on_change: Callable[[], None] | None = None
+        self,
+        allowlist: Allowlist,
+        *,
+        tls: ClientCredentials | None = None,
+        on_change: Callable[[], None] | None = None,
     ) -> None:
+        """`tls` None: plain text."""
         self._allowlist = allowlist
+        self._tls = tls
         self._reader = MessageReader()
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
@@ -63,15 +70,30 @@ class EndpointDirectory:
                 continue
             if link is not None:
                 self._release(link)
-            self._links[address] = ConnectedEndpoint(
-                handler,
-                self._allowlist,
-                reader=self._reader,
-                again=self._dispatch,
-                changed=self._on_endpoint_changed,
-            )
+            self._links[address] = self._connected(handler)
         self._routes.clear()
         self._on_endpoint_changed()
+
+    def credentials_changed(self) -> None:
+        """Connects all endpoints anew: a connection keeps the certificates that it was made with. Calls in flight
+        end on the old one."""
+        if self._closed:
+            return
+        for address, link in list(self._links.items()):
+            self._release(link)
+            self._links[address] = self._connected(link.endpoint)
+        self._routes.clear()
+        self._on_endpoint_changed()
+
+    def _connected(self, handler: Registration) -> ConnectedEndpoint:
+        return ConnectedEndpoint(
+            handler,
+            self._allowlist,
+            reader=self._reader,
+            tls=self._tls,
+            again=self._dispatch,
+            changed=self._on_endpoint_changed,
+        )
 
     def live_tasks(self) -> frozenset[str]:
         """The tasks that can be called now."""

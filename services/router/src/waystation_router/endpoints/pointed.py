@@ -9,6 +9,7 @@ from waystation_core.failpoints import Plan
 from waystation_domain.endpoints import Allowlist
 from waystation_router.endpoints.directory import EndpointDirectory
 from waystation_router.endpoints.endpoint_call import EndpointCall
+from waystation_tls import ClientCredentials
 
 
 class PointedEndpoints(EndpointDirectory):
@@ -16,9 +17,14 @@ class PointedEndpoints(EndpointDirectory):
     no effect."""
 
     def __init__(
-        self, allowlist: Allowlist, plan: Plan, *, on_change: Callable[[], None] | None = None
+        self,
+        allowlist: Allowlist,
+        plan: Plan,
+        *,
+        tls: ClientCredentials | None = None,
+        on_change: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(allowlist, on_change=on_change)
+        super().__init__(allowlist, tls=tls, on_change=on_change)
         self._plan = plan
 
     def call(
