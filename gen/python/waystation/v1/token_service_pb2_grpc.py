@@ -76,7 +76,7 @@ class TokenServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RevokeToken(self, request, context):
-        """Revokes a token for good: every server refuses it within 30 s. Idempotent.
+        """Revokes a token permanently: every server refuses it within 30 s. Idempotent.
         Errors: INVALID_ARGUMENT / INVALID_ID; NOT_FOUND / TOKEN_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

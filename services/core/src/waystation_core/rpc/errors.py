@@ -30,6 +30,7 @@ from waystation_domain import units
 from waystation_domain.errors import (
     InvalidArgument,
     InvalidField,
+    NotYetAvailable,
     PayloadTooLarge,
     WaystationError,
 )
@@ -101,6 +102,9 @@ def known_error(error: Exception, method: str) -> WaystationError:
     """The error for the caller; internal ones are logged."""
     if isinstance(error, WaystationError):
         return error
+    if isinstance(error, NotImplementedError):
+        # What generated code raises for a method that nobody wrote.
+        return NotYetAvailable(method.rpartition("/")[2])
     hidden = Internal()
     _log.error(
         "internal_error", method=method, error_id=hidden.metadata["error_id"], exc_info=error
