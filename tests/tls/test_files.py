@@ -146,7 +146,7 @@ def test_what_ends_within_two_weeks(pki: Pki) -> None:
 @pytest.mark.parametrize(
     ("tls", "callers_known", "lacking"),
     [
-        (False, False, "WAYSTATION_TLS_CERT, WAYSTATION_TLS_KEY and WAYSTATION_TLS_CLIENT_CA"),
+        (False, False, "WAYSTATION_TLS_CERT, WAYSTATION_TLS_KEY, and WAYSTATION_TLS_CLIENT_CA"),
         (True, False, "WAYSTATION_TLS_CLIENT_CA"),
         (False, True, "WAYSTATION_TLS_CERT and WAYSTATION_TLS_KEY"),
         (True, True, None),

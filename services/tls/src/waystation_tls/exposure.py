@@ -16,25 +16,29 @@ def is_loopback(host: str) -> bool:
 
 
 def open_to_strangers(
-    host: str, *, setting: str, insecure: bool, tls: bool, callers_known: bool
+    host: str,
+    *,
+    setting: str,
+    insecure: bool,
+    tls: bool,
+    callers_known: bool,
+    known_by: str = "WAYSTATION_TLS_CLIENT_CA",
 ) -> str | None:
     """What to do about a host that others can reach, or None if the server may listen there.
 
-    `tls`: the port speaks TLS. `callers_known`: callers must show who they are, by a certificate or otherwise.
+    `tls`: the port speaks TLS. `callers_known`: callers must show who they are, by a certificate or otherwise;
+    `known_by` names the settings that can see to it.
     """
     if insecure or is_loopback(host) or (tls and callers_known):
         return None
     if tls:
-        lacks = (
-            "everybody there could call it: let it ask for keys with WAYSTATION_KEYS_FILE, or for "
-            "certificates with WAYSTATION_TLS_CLIENT_CA"
-        )
+        lacks = f"everybody there could call it: set {known_by}"
     elif callers_known:
         lacks = "what is sent could be read there: set WAYSTATION_TLS_CERT and WAYSTATION_TLS_KEY"
     else:
         lacks = (
             "everybody there could call it and read what is sent: set WAYSTATION_TLS_CERT, "
-            "WAYSTATION_TLS_KEY, and WAYSTATION_KEYS_FILE or WAYSTATION_TLS_CLIENT_CA"
+            f"WAYSTATION_TLS_KEY, and {known_by}"
         )
     return (
         f"{setting}={host} can be reached from other machines, and {lacks}. Or listen on 127.0.0.1, or set "

@@ -20,7 +20,7 @@ from waystation_core.background import BackgroundLoop, run_loop
 from waystation_core.identity.access import Access
 from waystation_core.rpc.certificates import CertificateWatch
 from waystation_core.rpc.errors import ErrorInterceptor
-from waystation_core.rpc.settings import BadSettings
+from waystation_core.rpc.settings import KNOWN_BY, BadSettings
 from waystation_tls import BadTls, Ending, ServerCredentials, ServerTls, open_to_strangers
 
 MAX_RECEIVED_BYTES = 8 * 1024 * 1024
@@ -98,6 +98,7 @@ class RpcServer:
             insecure=insecure,
             tls=tls.on,
             callers_known=callers_known or tls.knows_callers,
+            known_by=KNOWN_BY,
         ):
             raise BadSettings([fault])
         try:

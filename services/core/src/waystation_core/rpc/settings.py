@@ -36,6 +36,8 @@ EXIT_BAD_SETTINGS = 78
 """EX_CONFIG of sysexits.h."""
 
 _NEARLY = 0.85
+KNOWN_BY = "WAYSTATION_KEYS_FILE or WAYSTATION_TLS_CLIENT_CA"
+"""The settings that make a server know its callers."""
 _TLS_FIELDS = ("tls_cert", "tls_key", "tls_client_ca")
 
 
@@ -108,6 +110,7 @@ class Settings(BaseModel):
             insecure=self.insecure,
             tls=self.server_tls.on,
             callers_known=self.callers_known,
+            known_by=KNOWN_BY,
         ):
             yield (field, "insecure", "keys_file", *_TLS_FIELDS), fault
 
