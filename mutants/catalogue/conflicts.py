@@ -182,7 +182,7 @@ MUTANTS = (
         "router/contests.py",
         (
             (
-                "            if any(one.conflicts_with(other) for other in contest.ahead):",
+                "            if one.places in waiting or any(one.conflicts_with(other) for other in contest.ahead):",
                 "            if False:",
             ),
         ),
@@ -196,12 +196,28 @@ MUTANTS = (
         "router/contests.py",
         (
             (
-                "        return conflicts(self.reads, self.writes, other.writes)",
-                "        return True",
+                "        return other.written.conflicts_with(self.reads",
+                "        return True or other.written.conflicts_with(self.reads",
             ),
         ),
         killers=(
             "tests/router/test_contests.py::test_those_that_do_not_touch_each_other_are_called_again_together",
+        ),
+    ),
+    Mutant(
+        "one_ahead_loses_against_one_behind_it",
+        "What the one ahead read is not written by one that is called beside it",
+        "router/contests.py",
+        (
+            (
+                "(self.reads, self.writes) or self.written.conflicts_with(\n"
+                "            other.reads, other.writes\n"
+                "        )\n",
+                "(self.reads, self.writes)\n",
+            ),
+        ),
+        killers=(
+            "tests/router/test_contests.py::test_what_the_one_ahead_reads_is_not_written_beside_it",
         ),
     ),
     Mutant(

@@ -42,4 +42,29 @@ MUTANTS = (
         (("        return share - share // KEPT_FREE if", "        return share if"),),
         killers=(f"{_TESTS}test_a_flood_leaves_places_to_others",),
     ),
+    Mutant(
+        "each_few_of_a_flood_have_a_load_of_their_own",
+        "What enters behind a flood is loaded in turn with everything else",
+        "router/intake.py",
+        (
+            (
+                "        async with self._loads:\n            await self._load_or_leave(event_ids, suspects)\n",
+                "        await self._load_or_leave(event_ids, suspects)\n",
+            ),
+        ),
+        killers=(
+            "tests/router/test_intake.py::"
+            "test_what_enters_behind_a_flood_is_loaded_by_no_more_loads_than_anything_else",
+        ),
+    ),
+    Mutant(
+        "each_that_is_not_called_calls_the_next_one",
+        "However many deliveries of an ended instance wait for a place, none gives it back twice",
+        "router/calls.py",
+        (("        if places.being_filled:\n", "        if False:\n"),),
+        killers=(
+            f"{_TESTS}"
+            "test_however_many_wait_for_a_place_of_an_instance_that_ended_nothing_is_called",
+        ),
+    ),
 )

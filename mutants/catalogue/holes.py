@@ -244,4 +244,19 @@ MUTANTS = (
             "test_what_was_written_though_the_answer_was_lost_is_made_due",
         ),
     ),
+    Mutant(
+        "one_that_is_not_concluded_keeps_its_batch",
+        "A fault in what follows the commit of one instance holds up no other one of its batch",
+        "router/committer.py",
+        (
+            (
+                "                handling.known = UNKNOWN\n            return False\n",
+                "                handling.known = UNKNOWN\n            return True\n",
+            ),
+        ),
+        killers=(
+            "tests/router/test_conclusions.py::"
+            "test_a_fault_after_the_commit_of_one_instance_holds_up_no_other",
+        ),
+    ),
 )

@@ -61,4 +61,14 @@ MUTANTS = (
             "tests/api/test_bulk_dead_letters.py::test_each_value_of_a_filter_is_one_and_there_are_no_more_than_a_thousand",
         ),
     ),
+    Mutant(
+        "lists_end_where_they_have_not_looked",
+        "A portion of a list of instances is of one moment: what completes meanwhile hides no other",
+        "core/store/workflow_lists.py",
+        ((" as connection, connection.transaction():\n", " as connection:\n"),),
+        killers=(
+            "tests/store/test_portions.py::"
+            "test_a_list_leaves_nothing_out_that_others_complete_beside",
+        ),
+    ),
 )

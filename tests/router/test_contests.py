@@ -64,6 +64,18 @@ async def test_one_behind_another_is_called_with_what_that_committed(whole: Whol
     assert len(whole.endpoints.calls) == 5
 
 
+async def test_what_the_one_ahead_reads_is_not_written_beside_it(whole: WholeRouter) -> None:
+    """Whoever commits first: none of the two is to lose again."""
+    await lost(whole, {"second": ["/first", "/third"], "third": ["/first"]})
+    (ahead,) = (await whole.endpoints.made(4))[3:]
+    assert ahead.request.task_id == "second"
+    answer(ahead, reads=["/first", "/third"])
+    behind = (await whole.endpoints.made(5))[4]
+    answer(behind, reads=["/first"])
+    await whole.all_settled()
+    assert len(whole.endpoints.calls) == 5
+
+
 async def test_one_behind_another_that_fails_is_called(whole: WholeRouter) -> None:
     await lost(whole, {"second": ["/first"], "third": ["/first", "/second"]})
     (ahead,) = (await whole.endpoints.made(4))[3:]

@@ -15,7 +15,7 @@ from waystation_core.ports.broker import AnnouncedEvent, Announcement, Received
 from waystation_core.ports.store import Loaded
 from waystation_core.relay.fair_levels import OTHERS_SECONDS, UNNOTICED
 from waystation_domain.commit import EventFacts
-from waystation_domain.model import Event
+from waystation_domain.model import Event, Status
 from waystation_domain.pools import Pool
 from waystation_router.calls import KEPT_FREE, Calls
 from waystation_router.flood_line import FloodLine
@@ -283,3 +283,16 @@ async def test_a_flood_alone_has_all_places() -> None:
 @pytest.mark.parametrize("number", [1, KEPT_FREE - 1])
 async def test_of_a_few_places_none_is_kept_free(number: int) -> None:
     assert Places(number).begin("flood", 20) == number
+
+
+async def test_however_many_wait_for_a_place_of_an_instance_that_ended_nothing_is_called() -> None:
+    """Each gives its place to the next one at once: a place that is given back twice would let in too many."""
+    places = Places(1)
+    places.flood.clear()
+    assert places.begin("quiet", 1_000) == 1
+    (state,) = {handling.state for handling in places.ledger.handlings.values()}
+    state.instance = replace(state.instance, status=Status.CANCELLED)
+    assert await places.end(0) == 0
+    assert (places.calls.in_flight, places.calls.free(places.task)) == (0, 1)
+    outcomes = [handling.calls[places.task.task_id] for handling in state.handlings]
+    assert all(call.row is not None and call.result is None for call in outcomes)

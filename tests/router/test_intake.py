@@ -1,19 +1,21 @@
 """What a router does with messages when something is wrong with it."""
 
 import asyncio
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from router.given import INSTANCE
+from support.waiting import eventually
 
 from waystation_core.ports.store import Loaded
 from waystation_domain.commit import EventFacts
 from waystation_domain.model import Event, Status
 from waystation_router.admission import Admission
 from waystation_router.flood_window import FloodWindow
-from waystation_router.intake import LOADS_OF_AN_EVENT, Intake
+from waystation_router.intake import LOADS_AT_ONCE, LOADS_OF_AN_EVENT, Intake
 from waystation_router.ledger import Ledger
 
 
@@ -74,6 +76,8 @@ def _stored(event_id: str, key: int) -> Loaded:
 
 class OneBatch:
     """Hands out some events at once, a message each, and nothing after them."""
+
+    buffered = 0
 
     def __init__(self, event_ids: list[str]) -> None:
         self.acked: list[Any] = []
@@ -152,6 +156,41 @@ async def test_an_event_that_fails_on_its_way_into_hand_lets_go_of_its_message()
     submitted = await _take_in(Store(), queue, resolve)
     assert submitted == []
     assert queue.acked == ["e-1"]
+
+
+async def test_what_enters_behind_a_flood_is_loaded_by_no_more_loads_than_anything_else() -> None:
+    """The database hangs, and time alone makes room in the window: a few events each time."""
+
+    class Store:
+        loads = 0
+
+        async def load(self, event_ids: list[str]) -> Loaded:
+            self.loads += 1
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    class Silent(OneBatch):
+        async def take(self, most: int) -> list[Any]:
+            return await super().take(most) or await asyncio.Event().wait() or []
+
+    window, store = FloodWindow(100), Store()
+    window.committed(0.001)
+    for _ in range(200):
+        window.committed(0.01)
+        window.count("split", time.monotonic())
+    window.count("another", time.monotonic())
+    intake = Intake(Ledger(), cast(Any, store), cast(Any, None), window)
+    queue = Silent([f"e-{number}" for number in range(40)])
+    running = asyncio.create_task(intake.run(cast(Any, queue)))
+
+    async def all_entered() -> bool:
+        return store.loads > 0 and intake.buffered == 0
+
+    await eventually(all_entered, what="the flood to enter")
+    assert store.loads <= LOADS_AT_ONCE
+    for task in (running, *intake._tasks):
+        task.cancel()
+    await asyncio.gather(running, *intake._tasks, return_exceptions=True)
 
 
 class MovingStore:

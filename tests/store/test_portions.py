@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from store.instances import ROUTER, Engine, task
@@ -364,6 +365,37 @@ async def test_a_list_walks_over_instances_in_portions(
     found = await engine.queries.workflows(WorkflowFilter(), limit=3)
     assert len(found.instances) == 3
     assert found.after == (found.instances[-1].created_at, found.instances[-1].key)
+
+
+async def test_a_list_leaves_nothing_out_that_others_complete_beside(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What completes leaves the index that the list walks along; it ends where it has looked, not later."""
+    monkeypatch.setattr(workflow_lists, "_WALKED", 2)
+    monkeypatch.setattr(question, "_compiled", question._compiled.__wrapped__)
+    _, wanted, _, newest = [(await engine.started())[0].key for _ in range(4)]
+    await engine.rows(
+        "UPDATE workflow_instances SET idle = %s WHERE key = %s",
+        json.dumps(IDLE.to_json()),
+        wanted,
+    )
+    look = workflow_lists.ask
+
+    async def and_one_completes(*asked: Any) -> Any:
+        found = await look(*asked)
+        await engine.rows(
+            "UPDATE workflow_instances SET status = %s WHERE key = %s", Status.COMPLETED, newest
+        )
+        return found
+
+    monkeypatch.setattr(workflow_lists, "ask", and_one_completes)
+    filter, after, keys = WorkflowFilter(statuses=(Status.ACTIVE,), idle=True), None, []
+    while True:
+        found = await engine.queries.workflows(filter, after=after, limit=2)
+        keys += [one.key for one in found.instances]
+        if (after := found.after) is None:
+            break
+    assert keys == [wanted]
 
 
 @pytest.mark.parametrize(

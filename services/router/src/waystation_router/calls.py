@@ -50,10 +50,11 @@ KEPT_FREE = 8
 class _Places:
     """This router's share of one task's max_in_flight, and the deliveries that wait for a place."""
 
-    __slots__ = ("taken", "waiting")
+    __slots__ = ("being_filled", "taken", "waiting")
 
     def __init__(self) -> None:
         self.taken = 0
+        self.being_filled = False
         # By workflow type: a type that floods does not delay other types' deliveries of the same task.
         self.waiting: FairQueue[tuple[Handling, DeliveryCall]] = FairQueue()
 
@@ -320,11 +321,22 @@ class Calls:
     def _done(self, places: _Places) -> None:
         places.taken -= 1
         self.in_flight -= 1
-        while waiting := self._next(places):
-            self._start(*places.waiting.pop_of(waiting), places)
+        self._fill(places)
         self.place_freed.set()
         if not self.in_flight:
             self._idle.set()
+
+    def _fill(self, places: _Places) -> None:
+        """Starts those that wait, as far as there are places. One that is not called after all gives its place
+        back at once: the loop goes on with it, as of many in a row each would call the next one here."""
+        if places.being_filled:
+            return
+        places.being_filled = True
+        try:
+            while waiting := self._next(places):
+                self._start(*places.waiting.pop_of(waiting), places)
+        finally:
+            places.being_filled = False
 
     def _next(self, places: _Places) -> str:
         """The workflow type whose delivery has the next place; empty if none may have one."""

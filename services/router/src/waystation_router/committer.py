@@ -23,7 +23,7 @@ from waystation_domain.results import apply_touch
 from waystation_router.commit_queue import CommitQueue
 from waystation_router.conclusions import Conclusions
 from waystation_router.flood_window import FloodWindow
-from waystation_router.ledger import DeliveryCall, Handling, Ledger
+from waystation_router.ledger import UNKNOWN, DeliveryCall, Handling, Ledger
 from waystation_router.locked_commits import LockedCommits
 from waystation_router.portions import Portion, Touched, touch_of, written_rows
 
@@ -129,8 +129,9 @@ class Committer:
             fast = [portion for portion in portions if self._decide(portion)]
             if fast:
                 keys = await self._write(fast)
-                done = [portion for portion in fast if portion.state.instance.key in keys]
-                self._go_on(done)
+                done = self._go_on(
+                    [portion for portion in fast if portion.state.instance.key in keys]
+                )
         except Exception:
             # A fault here must not end the router's work: the batch is still in hand and is decided again
             # under its locks; the log has the reason.
@@ -143,32 +144,57 @@ class Committer:
                 self._slow.add(task)
                 task.add_done_callback(self._slow.discard)
 
-    def _go_on(self, done: Sequence[Portion]) -> None:
+    def _go_on(self, written: Sequence[Portion]) -> list[Portion]:
         """The consequences of these commits here and elsewhere: events that are continued here are not
-        announced."""
+        announced. Returns the portions that have nothing left to decide: not those with a fault here."""
+        done = [portion for portion in written if self._is_concluded(portion)]
         continued: frozenset[str] = frozenset()
         try:
-            self._conclusions.of(done)
             continued = self._continue_with(done)
-        finally:
+        except Exception:
+            log.exception("events_not_continued")
+        try:
             self._relay.committed(
-                [portion.commit for portion in done if portion.commit is not None],
+                [portion.commit for portion in written if portion.commit is not None],
                 continued=continued,
             )
+        except Exception:
+            # Their outbox rows have them announced later.
+            log.exception("events_not_announced")
+        return done
+
+    def _is_concluded(self, portion: Portion) -> bool:
+        """A fault in what follows the commit of one instance holds up no other one of its batch."""
+        try:
+            self._conclusions.of(portion)
+        except Exception:
+            log.exception("commit_not_concluded", instance_key=portion.state.instance.key)
+            for handling in portion.handlings:
+                # Perhaps it still has the facts from before the commit.
+                handling.known = UNKNOWN
+            return False
+        return True
 
     async def _commit_alone(self, portion: Portion) -> None:
+        state = portion.state
         try:
-            await self._commit_locked(portion)
-            self._go_on([portion])
-            portion.state.failed_commits = 0
-        except Exception:
-            failures = portion.state.failed_commits = portion.state.failed_commits + 1
-            log.exception("locked_commit_failed", times=failures)
-            await asyncio.sleep(wait_before(failures, longest=LONGEST_PAUSE))
-            for handling in portion.handlings:
-                self.submit(handling)
+            if await self._is_committed_alone(portion):
+                state.failed_commits = 0
+            else:
+                state.failed_commits += 1
+                await asyncio.sleep(wait_before(state.failed_commits, longest=LONGEST_PAUSE))
+                for handling in portion.handlings:
+                    self.submit(handling)
         finally:
             self._queue.free(portion)
+
+    async def _is_committed_alone(self, portion: Portion) -> bool:
+        try:
+            await self._commit_locked(portion)
+        except Exception:
+            log.exception("locked_commit_failed", times=portion.state.failed_commits + 1)
+            return False
+        return bool(self._go_on([portion]))
 
     def _decide(self, portion: Portion) -> bool:
         """Decides from what is known here; False if that may not be enough."""

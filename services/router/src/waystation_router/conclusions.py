@@ -4,7 +4,7 @@ meanwhile, has what lost a conflict called again, and checks the turns."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import structlog
 
@@ -45,18 +45,16 @@ class Conclusions:
         self._log = DeliveryLog()
         self.results = 0
 
-    def of(self, portions: Sequence[Portion]) -> None:
-        """Takes over the state after these commits, and continues from there."""
-        for portion in portions:
-            self._take_over(portion)
-        for portion in portions:
-            # The facts of the events were valid at the commit's revision. The copy of the instance may be
-            # newer by now, and the change that made it newer may have changed them.
-            revision = portion.commit.after.revision if portion.commit is not None else 0
-            for touched in portion.touched or ():
-                self._conclude(touched, revision)
-            refused = any(touched.must_wait for touched in portion.touched or ())
-            self._look_who_is_next(portion, refused)
+    def of(self, portion: Portion) -> None:
+        """Takes over the state after a commit, and continues from there."""
+        self._take_over(portion)
+        # The facts of the events were valid at the commit's revision. The copy of the instance may be newer by
+        # now, and the change that made it newer may have changed them.
+        revision = portion.commit.after.revision if portion.commit is not None else 0
+        for touched in portion.touched or ():
+            self._conclude(touched, revision)
+        refused = any(touched.must_wait for touched in portion.touched or ())
+        self._look_who_is_next(portion, refused)
 
     def _look_who_is_next(self, portion: Portion, refused: bool) -> None:
         if self._turns.are_wanted(portion.state):

@@ -9,10 +9,10 @@ the conflict rule finds it, as ever.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
-from waystation_domain.conflicts import Write, conflicts
+from waystation_domain.conflicts import Write, Written
 from waystation_domain.errors import ContextTooLarge
 from waystation_domain.outcomes import Reply
 from waystation_domain.replies import places_of
@@ -28,17 +28,27 @@ LEAST_PATIENCE = 0.1
 class _Loser:
     handling: Handling
     call: DeliveryCall
-    reads: Sequence[str] | None
-    writes: Sequence[Write]
+    reads: tuple[str, ...] | None
+    writes: tuple[Write, ...]
+    written: Written
+    """The same writes, made once: each is compared with all that are ahead, after each commit."""
     seconds: float
     """How long its last call took."""
+
+    @property
+    def places(self) -> Hashable:
+        """Whoever has the same ones conflicts with the same others."""
+        return self.reads, self.writes
 
     @property
     def is_over(self) -> bool:
         return self.handling.calls.get(self.call.task.task_id) is not self.call
 
     def conflicts_with(self, other: _Loser) -> bool:
-        return conflicts(self.reads, self.writes, other.writes)
+        """Whether one of them would lose again if the other one committed first."""
+        return other.written.conflicts_with(self.reads, self.writes) or self.written.conflicts_with(
+            other.reads, other.writes
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -65,7 +75,7 @@ class Contests:
         reads, writes = _places(handling, call)
         duration_us = call.result.duration_us if call.result is not None else None
         seconds = (duration_us or 0) / 1e6
-        contest.line.append(_Loser(handling, call, reads, writes, seconds))
+        contest.line.append(_Loser(handling, call, reads, writes, Written(writes), seconds))
 
     def look(self, state: InstanceState) -> None:
         """Calls those that nobody is ahead of; after each commit of the instance."""
@@ -85,10 +95,13 @@ class Contests:
         contest.ahead = [one for one in contest.ahead if not one.is_over]
         line, contest.line = contest.line, []
         gone = []
+        # Mostly many wait for one place: of each kind one is compared.
+        waiting = set()
         for one in line:
             if one.is_over:
                 continue
-            if any(one.conflicts_with(other) for other in contest.ahead):
+            if one.places in waiting or any(one.conflicts_with(other) for other in contest.ahead):
+                waiting.add(one.places)
                 contest.line.append(one)
             else:
                 contest.ahead.append(one)
@@ -113,14 +126,20 @@ class Contests:
             self._look(key, contest)
 
 
-def _places(handling: Handling, call: DeliveryCall) -> tuple[Sequence[str] | None, Sequence[Write]]:
+def _places(
+    handling: Handling, call: DeliveryCall
+) -> tuple[tuple[str, ...] | None, tuple[Write, ...]]:
     """What the result read (None: everything) and wrote."""
     if call.result is not None and isinstance(call.result.outcome, Reply):
         try:
-            return places_of(call.result, call.result.outcome, handling.state.instance.data)
+            reads, writes = places_of(
+                call.result, call.result.outcome, handling.state.instance.data
+            )
         except ContextTooLarge:
             pass
-    return None, [("", "set")]
+        else:
+            return None if reads is None else tuple(reads), tuple(writes)
+    return None, (("", "set"),)
 
 
 def _stop(contest: _Contest) -> None:

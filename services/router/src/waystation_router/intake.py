@@ -7,7 +7,8 @@ have rows.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 import structlog
 
@@ -45,7 +46,7 @@ class Intake:
         self._ledger = ledger
         self._store = store
         self._admission = admission
-        self._line = FloodLine(window, self._take)
+        self._line = FloodLine(window, self._enter)
         self._unacknowledged = 0
         self._loading: dict[str, list[Message]] = {}
         self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
@@ -82,24 +83,32 @@ class Intake:
                 self._loads.release()
                 break
             self._unacknowledged += len(received)
-            load = self._take(self._line.pass_on(received))
-            if load is None:
-                self._loads.release()
-            else:
+            wanted, suspects = self._admit_known(self._line.pass_on(received))
+            if wanted:
+                load = self._begin(self._load_or_leave(wanted, suspects))
                 load.add_done_callback(lambda _: self._loads.release())
+            else:
+                self._loads.release()
         self._line.close()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _take(self, received: Sequence[Received]) -> asyncio.Task[None] | None:
-        """Passes these on; returns the load that some of them need."""
+    def _enter(self, received: Sequence[Received]) -> None:
+        """Passes on what had to wait for room."""
         wanted, suspects = self._admit_known(received)
-        if not wanted:
-            return None
-        load = job("load", self._load_or_leave(wanted, suspects))
-        self._tasks.add(load)
-        load.add_done_callback(self._tasks.discard)
-        return load
+        if wanted:
+            self._begin(self._load_in_turn(wanted, suspects))
+
+    async def _load_in_turn(self, event_ids: Sequence[str], suspects: set[str]) -> None:
+        # A flood enters a few events at a time, and not more slowly while the database answers slowly.
+        async with self._loads:
+            await self._load_or_leave(event_ids, suspects)
+
+    def _begin(self, load: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = job("load", load)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def _admit_known(self, received: Sequence[Received]) -> tuple[list[str], set[str]]:
         """Passes on events that need no load; returns the ids of the others."""

@@ -77,6 +77,9 @@ async def _configure_for_questions(connection: Connection) -> None:
     await _configure(connection)
     # Never prepared: each is planned for its own values and current statistics.
     connection.prepare_threshold = None
+    # What several statements of one transaction read is the state of one moment.
+    await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+    await connection.set_read_only(True)
 
 
 def open_pool(url: str, *, size: int, name: str) -> ConnectionPool:

@@ -88,7 +88,8 @@ class PostgresQueryStore:
         return await histories.tails(self._hot, places, limit=limit, namespace=namespace)
 
     async def open_work(self, key: int, *, limit: int = 200) -> OpenWork:
-        async with connection_of(self._pool) as connection:
+        # As of one moment: what moves from one kind to another meanwhile is neither missing nor there twice.
+        async with connection_of(self._pool) as connection, connection.transaction():
             return await open_work(connection, key, limit)
 
     async def pools(self) -> tuple[Pool, ...]:

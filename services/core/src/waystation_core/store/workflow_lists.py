@@ -201,7 +201,8 @@ class WorkflowLists:
             "limit": limit,
             "bytes": _LISTED_BYTES,
         }
-        async with connection_of(self._pool) as connection:
+        # As of one moment: what the second look reaches is what the first one has looked at.
+        async with connection_of(self._pool) as connection, connection.transaction():
             if filter.id_prefix:
                 cursor = await connection.execute(
                     _KEYS,
