@@ -251,7 +251,7 @@ MUTANTS = (
         (
             (
                 "                handling.known = UNKNOWN\n            return False\n",
-                "                handling.known = UNKNOWN\n            return True\n",
+                "                pass\n            return True\n",
             ),
         ),
         killers=(
