@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
+import grpc
 import pytest
 from support.running_api import Api
 from support.scripted_engine import ScriptedEngine
 from support.scripted_store import Script
 
 from waystation.v1 import (
+    audit_service_pb2_grpc,
     dead_letter_service_pb2_grpc,
     delivery_completion_service_pb2_grpc,
     handler_registry_service_pb2_grpc,
@@ -22,6 +24,7 @@ from waystation_api.settings import ApiSettings
 from waystation_core.broker import open_broker
 from waystation_core.rpc.channels import open_channel
 from waystation_core.rpc.settings import read_settings
+from waystation_core.store.audit import PostgresAuditStore
 from waystation_core.store.connections import open_connections
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.queries import PostgresQueryStore
@@ -35,7 +38,9 @@ async def serve(database_url: str) -> AsyncIterator[Serve]:
     """Starts a server, with settings of the test's own."""
     closers: list[Callable[[], Any]] = []
 
-    async def start(**settings: str) -> Api:
+    async def start(
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (), **settings: str
+    ) -> Api:
         url = settings.get("WAYSTATION_DATABASE_URL", database_url)
         connections = open_connections(url, size=8, name="test")
         await connections.open()
@@ -54,8 +59,9 @@ async def serve(database_url: str) -> AsyncIterator[Serve]:
             script.wrap(PostgresEngineStore(connections.hot)),
             script.wrap(PostgresRegistryStore(connections.hot)),
             script.wrap(PostgresQueryStore(connections)),
+            script.wrap(PostgresAuditStore(connections)),
         )
-        server = build(read_settings(ApiSettings, environment), store, broker)
+        server = build(read_settings(ApiSettings, environment), store, broker, interceptors)
         await server.start()
         closers.append(server.stop)
         await server.serve()
@@ -73,6 +79,7 @@ async def serve(database_url: str) -> AsyncIterator[Serve]:
             dead_letters=dead_letter_service_pb2_grpc.DeadLetterServiceStub(channel),
             completions=delivery_completion_service_pb2_grpc.DeliveryCompletionServiceStub(channel),
             system=system_service_pb2_grpc.SystemServiceStub(channel),
+            audit=audit_service_pb2_grpc.AuditServiceStub(channel),
         )
 
     yield start

@@ -33,6 +33,7 @@ from api.refusing_world import (
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
+from waystation.v1 import audit_service_pb2 as audit_pb
 from waystation.v1 import dead_letter_service_pb2 as letters_pb
 from waystation.v1 import delivery_completion_service_pb2 as completions_pb
 from waystation.v1 import handler_registry_service_pb2 as handlers_pb
@@ -108,6 +109,7 @@ unregister = plain(handlers_pb.UnregisterHandlerRequest)
 retire = plain(handlers_pb.RetireTaskRequest, task_id="claim_validator")
 handlers = plain(handlers_pb.ListHandlersRequest)
 flow = plain(system_pb.GetFlowRequest)
+audit = plain(audit_pb.ListAuditRequest)
 
 FULL = {"WAYSTATION_MAX_BACKLOG": "1"}
 FEW_EVENTS = {"WAYSTATION_MAX_EVENTS_PER_WORKFLOW": "1"}
@@ -145,6 +147,7 @@ GOOD: dict[str, Callable[[World], Any]] = {
     "ListHandlers": handlers(),
     "GetSystemStatus": plain(system_pb.GetSystemStatusRequest)(),
     "GetFlow": flow(),
+    "ListAudit": audit(),
 }
 
 
@@ -388,4 +391,5 @@ REFUSALS: dict[str, list[Row]] = {
         Row("INVALID_ID", flow(workflow_type=BAD_ID)),
         Row("INVALID_FIELD", flow(max_instances=-1)),
     ],
+    "ListAudit": [*_pages(audit), Row("INVALID_FIELD", audit(target="x" * 301))],
 }

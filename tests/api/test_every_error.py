@@ -49,6 +49,7 @@ async def refused(api: Api, rpc: str, request: Any) -> Refusal:
         "DeadLetterService": api.dead_letters,
         "DeliveryCompletionService": api.completions,
         "SystemService": api.system,
+        "AuditService": api.audit,
     }[RPCS[rpc].split("/")[1].rpartition(".")[2]]
     call = getattr(service, rpc)(request, timeout=30)
     return await refusal(call.read() if rpc == "WatchWorkflow" else call)

@@ -9,6 +9,7 @@ from typing import Any
 
 from waystation_core.ports.broker import Announcement, AnnounceOutcome
 from waystation_core.ports.store import (
+    AuditEntry,
     Committed,
     RegistryMoved,
     RegistrySnapshot,
@@ -32,12 +33,14 @@ class MemoryStore:
         self.written: list[InstanceCommit] = []
         self.due: list[str] = []
         self.tally: Tally | None = None
+        self.audit: list[AuditEntry] = []
 
     @asynccontextmanager
     async def locked(self, *, key: int, **_: Any) -> AsyncIterator[MemoryLocked]:
         locked = MemoryLocked(self, self.instances[key])
         yield locked
         self.requests |= locked.remembered
+        self.audit += locked.recorded
         for commit in locked.commits:
             self._put(commit)
 
@@ -79,6 +82,7 @@ class MemoryLocked:
         self.instance = instance
         self.generation = store.generation
         self.commits: list[InstanceCommit] = []
+        self.recorded: list[AuditEntry] = []
         self.remembered: dict[tuple[str, str], tuple[bytes, JsonObject]] = {}
 
     async def write(self, commit: InstanceCommit) -> None:
@@ -87,6 +91,9 @@ class MemoryLocked:
         if commit.fixes_tasks and self._store.generation != self.generation:
             raise RegistryMoved
         self.commits.append(commit)
+
+    async def record(self, entry: AuditEntry) -> None:
+        self.recorded.append(entry)
 
     async def repeated(self, rpc: str, request_id: str, digest: bytes) -> JsonObject | None:
         found = self._store.requests.get((rpc, request_id))

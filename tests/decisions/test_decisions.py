@@ -12,7 +12,13 @@ from router import given
 from support.scripted_store import Script, broken, reply_lost, unavailable
 
 from waystation_core.decisions import TRIES, Decided, Decision, Decisions, Request
-from waystation_core.ports.store import RegistryMoved, Tally, WriteRefused
+from waystation_core.ports.store import (
+    AuditedCall,
+    AuditEntry,
+    RegistryMoved,
+    Tally,
+    WriteRefused,
+)
 from waystation_core.providers import PROVIDERS
 from waystation_core.registry_copy import RegistryCopy
 from waystation_core.relay.relay import Relay
@@ -44,29 +50,36 @@ class Process:
         self.decisions = Decisions(store, self.relay, self.registry, PROVIDERS, max_events=LIMIT)
 
     async def publish(
-        self, *, meanwhile: Callable[[], None] = lambda: None, request: Request | None = None
+        self,
+        *,
+        meanwhile: Callable[[], None] = lambda: None,
+        request: Request | None = None,
+        by: AuditedCall | None = None,
     ) -> Decided[JsonObject]:
         """Raises an event. `meanwhile` happens when that is decided, and not written."""
 
         def raise_one(decision: Decision) -> JsonObject:
             return {"event_id": actions.publish(decision.draft(), NewEvent("noted", {})).event_id}
 
-        return await self._carry_out(raise_one, meanwhile, request)
+        return await self._carry_out(raise_one, meanwhile, request, by)
 
-    async def cancel(self, *, meanwhile: Callable[[], None] = lambda: None) -> Decided[JsonObject]:
+    async def cancel(
+        self, *, meanwhile: Callable[[], None] = lambda: None, by: AuditedCall | None = None
+    ) -> Decided[JsonObject]:
         """Ends it. That raises an event that no task handles."""
 
         def end(decision: Decision) -> JsonObject:
             actions.cancel(decision.draft(), "")
             return {}
 
-        return await self._carry_out(end, meanwhile, None)
+        return await self._carry_out(end, meanwhile, None, by)
 
     async def _carry_out(
         self,
         act: Callable[[Decision], JsonObject],
         meanwhile: Callable[[], None],
         request: Request | None,
+        by: AuditedCall | None,
     ) -> Decided[JsonObject]:
         async def decide(decision: Decision) -> JsonObject:
             self.tries += 1
@@ -74,7 +87,7 @@ class Process:
             meanwhile()
             return answer
 
-        return await self.decisions.under_lock(decide, key=1, request=request)
+        return await self.decisions.under_lock(decide, key=1, request=request, by=by)
 
     async def told(self) -> list[str]:
         """The events that were announced to the broker."""
@@ -307,3 +320,41 @@ async def test_a_batch_whose_answer_was_lost_is_made_due(several: Process) -> No
         event.event_id for commit in several.store.written for event in commit.raised
     ]
     assert len(several.store.due) == 3
+
+
+# --- audited calls ------------------------------------------------------------------------------
+
+
+def call() -> AuditedCall:
+    return AuditedCall(AuditEntry("token:ada", "PublishEvent"))
+
+
+async def test_the_entry_of_a_call_is_stored_once_however_often_it_is_decided(
+    process: Process,
+) -> None:
+    by = call()
+    await process.publish(by=by)
+    await process.publish(by=by)
+    assert process.store.audit == [by.entry]
+    # The registry moves, and everything is decided again.
+    process.tries, moves, other = 0, iter([process.registers]), call()
+    await process.cancel(meanwhile=lambda: next(moves, lambda: None)(), by=other)
+    assert process.tries == 2
+    assert process.store.audit == [by.entry, other.entry]
+
+
+async def test_a_call_that_changes_nothing_has_no_entry(process: Process) -> None:
+    await process.cancel()
+    by = call()
+    await process.cancel(by=by)
+    assert process.store.audit == []
+    assert not by.stored
+
+
+async def test_a_call_that_fails_has_no_entry_yet(process: Process) -> None:
+    process.script.on("locked.exit", unavailable(), calls=1)
+    by = call()
+    with pytest.raises(StoreUnavailable):
+        await process.publish(by=by)
+    assert process.store.audit == []
+    assert not by.stored

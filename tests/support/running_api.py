@@ -111,6 +111,7 @@ class Api:
     dead_letters: Any
     completions: Any
     system: Any
+    audit: Any
 
 
 async def history(api: Api, name: str = "w-1") -> list[HistoryEntry]:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!waystation/v1/audit_service.proto\x12\rwaystation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\x02\n\nAuditEntry\x12\x10\n\x08\x61udit_id\x18\x01 \x01(\x03\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tprincipal\x18\x03 \x01(\t\x12\x0c\n\x04peer\x18\x04 \x01(\t\x12\x11\n\tnamespace\x18\x05 \x01(\t\x12\x0e\n\x06method\x18\x06 \x01(\t\x12\x35\n\x06target\x18\x07 \x03(\x0b\x32%.waystation.v1.AuditEntry.TargetEntry\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12\x0c\n\x04\x63ode\x18\t \x01(\t\x12\x0e\n\x06reason\x18\n \x01(\t\x1a-\n\x0bTargetEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xf1\x01\n\x10ListAuditRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x11\n\tprincipal\x18\x04 \x01(\t\x12\x0f\n\x07methods\x18\x05 \x03(\t\x12\x0e\n\x06target\x18\x06 \x01(\t\x12\x13\n\x0b\x64\x65nied_only\x18\x07 \x01(\x08\x12-\n\tfrom_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07to_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"X\n\x11ListAuditResponse\x12*\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x19.waystation.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2c\n\x0c\x41uditService\x12S\n\tListAudit\x12\x1f.waystation.v1.ListAuditRequest\x1a .waystation.v1.ListAuditResponse\"\x03\x90\x02\x01\x42\x9e\x01\n\x11\x64\x65v.waystation.v1B\x11\x41uditServiceProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!waystation/v1/audit_service.proto\x12\rwaystation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xba\x02\n\nAuditEntry\x12\x10\n\x08\x61udit_id\x18\x01 \x01(\x03\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tprincipal\x18\x03 \x01(\t\x12\x0c\n\x04peer\x18\x04 \x01(\t\x12\x11\n\tnamespace\x18\x05 \x01(\t\x12\x0e\n\x06method\x18\x06 \x01(\t\x12\x35\n\x06target\x18\x07 \x03(\x0b\x32%.waystation.v1.AuditEntry.TargetEntry\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12\x0c\n\x04\x63ode\x18\t \x01(\t\x12\x0e\n\x06reason\x18\n \x01(\t\x12\r\n\x05\x63\x61lls\x18\x0b \x01(\x05\x1a-\n\x0bTargetEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xf1\x01\n\x10ListAuditRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x11\n\tprincipal\x18\x04 \x01(\t\x12\x0f\n\x07methods\x18\x05 \x03(\t\x12\x0e\n\x06target\x18\x06 \x01(\t\x12\x13\n\x0b\x64\x65nied_only\x18\x07 \x01(\x08\x12-\n\tfrom_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07to_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"X\n\x11ListAuditResponse\x12*\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x19.waystation.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2c\n\x0c\x41uditService\x12S\n\tListAudit\x12\x1f.waystation.v1.ListAuditRequest\x1a .waystation.v1.ListAuditResponse\"\x03\x90\x02\x01\x42\x9e\x01\n\x11\x64\x65v.waystation.v1B\x11\x41uditServiceProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,13 +38,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITSERVICE'].methods_by_name['ListAudit']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['ListAudit']._serialized_options = b'\220\002\001'
   _globals['_AUDITENTRY']._serialized_start=86
-  _globals['_AUDITENTRY']._serialized_end=385
-  _globals['_AUDITENTRY_TARGETENTRY']._serialized_start=340
-  _globals['_AUDITENTRY_TARGETENTRY']._serialized_end=385
-  _globals['_LISTAUDITREQUEST']._serialized_start=388
-  _globals['_LISTAUDITREQUEST']._serialized_end=629
-  _globals['_LISTAUDITRESPONSE']._serialized_start=631
-  _globals['_LISTAUDITRESPONSE']._serialized_end=719
-  _globals['_AUDITSERVICE']._serialized_start=721
-  _globals['_AUDITSERVICE']._serialized_end=820
+  _globals['_AUDITENTRY']._serialized_end=400
+  _globals['_AUDITENTRY_TARGETENTRY']._serialized_start=355
+  _globals['_AUDITENTRY_TARGETENTRY']._serialized_end=400
+  _globals['_LISTAUDITREQUEST']._serialized_start=403
+  _globals['_LISTAUDITREQUEST']._serialized_end=644
+  _globals['_LISTAUDITRESPONSE']._serialized_start=646
+  _globals['_LISTAUDITRESPONSE']._serialized_end=734
+  _globals['_AUDITSERVICE']._serialized_start=736
+  _globals['_AUDITSERVICE']._serialized_end=835
 # @@protoc_insertion_point(module_scope)

@@ -50,7 +50,7 @@ class AuditServiceServicer(object):
 
     def ListAudit(self, request, context):
         """Lists entries, the newest first.
-        Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_ID, INVALID_PAGE_TOKEN.
+        Errors: INVALID_ARGUMENT / INVALID_FIELD, INVALID_PAGE_TOKEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,6 +1,6 @@
 """Composition of the API server: its parts, and the order in which they start and stop.
 
-    server = build(settings, Store(engine, registry, queries), broker)
+    server = build(settings, Store(engine, registry, queries, audit), broker)
     await server.start()        # listens; NOT_SERVING, and calls are refused as UNAVAILABLE
     await server.serve()        # once Postgres and the schema are there
     await server.stop()
@@ -11,6 +11,7 @@ The creator of the store and the broker closes them afterwards: `main` here, or 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +20,7 @@ import grpc
 import structlog
 
 from waystation.v1 import (
+    audit_service_pb2_grpc,
     dead_letter_service_pb2_grpc,
     delivery_completion_service_pb2_grpc,
     handler_registry_service_pb2,
@@ -26,6 +28,9 @@ from waystation.v1 import (
     system_service_pb2_grpc,
     workflow_service_pb2_grpc,
 )
+from waystation_api.audit.interceptor import AuditInterceptor
+from waystation_api.audit.refusals import FLUSH_SECONDS, Refusals
+from waystation_api.audit.service import AuditService
 from waystation_api.dead_letters.bulk import BulkDeadLetters
 from waystation_api.dead_letters.portions import DeadLetterPortions
 from waystation_api.dead_letters.service import DeadLetterService
@@ -54,7 +59,7 @@ from waystation_core.decisions import Decisions
 from waystation_core.identity.ways import access_of
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.observer import Observer
-from waystation_core.ports.store import EngineStore, QueryStore, RegistryStore
+from waystation_core.ports.store import AuditStore, EngineStore, QueryStore, RegistryStore
 from waystation_core.providers import PROVIDERS
 from waystation_core.registry_copy import RegistryCopy
 from waystation_core.relay.relay import Relay
@@ -79,11 +84,12 @@ _RETIRING_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The three interfaces of one store."""
+    """The four interfaces of one store."""
 
     engine: EngineStore
     registry: RegistryStore
     queries: QueryStore
+    audit: AuditStore
 
 
 class _Gate(grpc.aio.ServerInterceptor):
@@ -195,6 +201,7 @@ class ApiServer:
             broker=broker,
         )
         handlers = HandlerRegistryService(store.registry, self._registrations, self._retirement)
+        self._refusals = Refusals(store.audit, time.monotonic)
         self._gate = _Gate()
         self._rpc = RpcServer(
             [
@@ -225,6 +232,11 @@ class ApiServer:
                         store.queries, FlowReports(store.registry, store.queries), broker
                     ),
                 ),
+                _service(
+                    "AuditService",
+                    audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
+                    AuditService(store.audit),
+                ),
             ],
             host=settings.api_host,
             port=settings.api_port,
@@ -234,7 +246,7 @@ class ApiServer:
             access=access_of(settings),
             host_setting="WAYSTATION_API_HOST",
             port_setting="WAYSTATION_API_PORT",
-            interceptors=(self._gate, *interceptors),
+            interceptors=(self._gate, AuditInterceptor(self._refusals), *interceptors),
         )
         self._background: list[BackgroundLoop] = []
         self._serving = False
@@ -272,6 +284,7 @@ class ApiServer:
             ("catch up", _CATCH_UP_SECONDS, self._registrations.look_again),
             ("retire tasks", _RETIRING_SECONDS, self._retirement.look),
             ("backlog", LOOK_SECONDS, self._backlog.turn),
+            ("audit", FLUSH_SECONDS, self._refusals.turn),
         ):
             self._background.append(run_loop(name, self._every(name, seconds, turn)))
         self._background.append(run_loop("become ready", self._become_ready, ends=True))
@@ -287,6 +300,7 @@ class ApiServer:
         for task in self._background:
             await task.wait()
         self._background.clear()
+        await self._refusals.close()
         await self._starter.close()
         await self._relay.close()
         log.info("stopped")

@@ -14,9 +14,15 @@ from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from waystation.v1 import dead_letter_pb2, dead_letter_service_pb2, history_pb2, workflow_pb2
+from waystation.v1 import (
+    audit_service_pb2,
+    dead_letter_pb2,
+    dead_letter_service_pb2,
+    history_pb2,
+    workflow_pb2,
+)
 from waystation_conversion import timestamp_from_proto
-from waystation_core.ports.store import DeadLetterFilter, HistoryFilter, WorkflowFilter
+from waystation_core.ports.store import AuditFilter, DeadLetterFilter, HistoryFilter, WorkflowFilter
 from waystation_domain import limits
 from waystation_domain.errors import InvalidField
 from waystation_domain.model import DeadLetterState, Result, Status
@@ -24,6 +30,9 @@ from waystation_domain.model import DeadLetterState, Result, Status
 _pb = dead_letter_service_pb2
 
 E = TypeVar("E", bound=IntEnum)
+
+_LONGEST_OF_AUDIT = 300
+"""Characters of a value in the audit log."""
 
 
 def workflow_filter(message: workflow_pb2.WorkflowFilter) -> WorkflowFilter:
@@ -57,6 +66,37 @@ def dead_letter_filter(message: dead_letter_pb2.DeadLetterFilter) -> DeadLetterF
         created_before=_time(message, "created_before"),
         states=states or (DeadLetterState.OPEN,),
         id_prefix=_check_uuid_prefix(message.id_prefix),
+    )
+
+
+def audit_filter(
+    message: audit_service_pb2.ListAuditRequest, namespaces: Sequence[str] | None
+) -> AuditFilter:
+    """The entries of a page of the audit log, of these namespaces. Raises InvalidField."""
+    limits.check_number_of_names(len(message.methods), "methods", "Split them into several calls.")
+    for value, field in (
+        (message.principal, "principal"),
+        (message.target, "target"),
+        *((method, "methods") for method in message.methods),
+    ):
+        if len(value) > _LONGEST_OF_AUDIT or "\0" in value:
+            raise InvalidField(
+                f"{field} must have at most {_LONGEST_OF_AUDIT} characters, and no NUL.",
+                field=field,
+            )
+    times = {
+        field: timestamp_from_proto(getattr(message, field), field)
+        if message.HasField(field)
+        else None
+        for field in ("from_time", "to_time")
+    }
+    return AuditFilter(
+        namespaces=namespaces,
+        principal=message.principal,
+        methods=tuple(dict.fromkeys(message.methods)),
+        target=message.target,
+        denied=message.denied_only,
+        **times,
     )
 
 

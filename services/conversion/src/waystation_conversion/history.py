@@ -50,6 +50,7 @@ def entry_to_proto(
     message.status = int(entry.status)  # type: ignore[assignment]
     message.action = entry.action or ""
     message.note = note_of(entry)
+    message.principal = entry.principal or ""
     detail = entry.detail
     if isinstance(detail, WaitEnded):
         message.wait_id = detail.wait_id

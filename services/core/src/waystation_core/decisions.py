@@ -27,6 +27,7 @@ from datetime import datetime
 from typing import Generic, Protocol, TypeVar, cast
 
 from waystation_core.ports.store import (
+    AuditedCall,
     EngineStore,
     Locked,
     RegistryMoved,
@@ -59,11 +60,12 @@ class Request:
 class Decision:
     """One locked instance, and the draft of its changes."""
 
-    __slots__ = ("_rules", "locked", "made")
+    __slots__ = ("_principal", "_rules", "locked", "made")
 
-    def __init__(self, locked: Locked, rules: Rules) -> None:
+    def __init__(self, locked: Locked, rules: Rules, principal: str | None = None) -> None:
         self.locked = locked
         self._rules = rules
+        self._principal = principal
         self.made: Draft | None = None
 
     def draft(self, facts: Mapping[str, EventFacts] | None = None) -> Draft:
@@ -76,6 +78,7 @@ class Decision:
             rules=self._rules,
             now=locked.now,
             log=locked.log,
+            principal=self._principal,
         )
         return self.made
 
@@ -144,10 +147,12 @@ class Decisions:
         event_ids: Sequence[str] = (),
         since: int | None = None,
         request: Request | None = None,
+        by: AuditedCall | None = None,
         announces: bool = True,
     ) -> Decided[T]:
         """Locks one instance (like `EngineStore.locked`), calls `decide`, and writes its draft. `decide` may
-        be called several times. The answer to a `request` must be JSON; it is stored with the changes.
+        be called several times. The answer to a `request` must be JSON; it is stored with the changes. So is the
+        entry of the audited call `by`, unless nothing changes; history names its principal.
         Without `announces` the caller passes the commit to the relay. Raises what `decide` raises, and then
         nothing was written; WorkflowNotFound; RequestIdReused; StoreUnavailable; WriteRefused;
         RegistryMoved if that kept happening."""
@@ -163,6 +168,7 @@ class Decisions:
                         since=since,
                     ),
                     request,
+                    by,
                     announces=announces,
                 )
             except RegistryMoved:
@@ -180,6 +186,7 @@ class Decisions:
         decide: Callable[[Decision], Awaitable[T]],
         block: AbstractAsyncContextManager[Locked],
         request: Request | None,
+        by: AuditedCall | None,
         *,
         announces: bool,
     ) -> Decided[T]:
@@ -192,12 +199,16 @@ class Decisions:
                         # It is what `decide` returned then.
                         return Decided(cast(T, before), locked.instance, None)
                 is_current = locked.generation == self._registry.generation
-                decision = Decision(locked, self.rules if is_current else self._unresolved)
+                decision = Decision(
+                    locked, self.rules if is_current else self._unresolved, _principal_of(by)
+                )
                 answer = await decide(decision)
                 if decision.made is None:
                     return Decided(answer, locked.instance, None)
                 commit = decision.made.commit()
                 await locked.write(commit)
+                if by is not None and by.due is not None and not commit.is_empty:
+                    await locked.record(by.due)
                 if request is not None:
                     await locked.remember(
                         request.rpc, request.request_id, request.digest, cast(JsonObject, answer)
@@ -206,6 +217,8 @@ class Decisions:
         except Exception:
             self._relay.perhaps_committed(in_doubt)
             raise
+        if by is not None and not commit.is_empty:
+            by.stored = True
         if announces:
             self._relay.committed([commit])
         return Decided(answer, commit.after, commit)
@@ -216,10 +229,11 @@ class Decisions:
         decide: Callable[[R, Draft], int],
         *,
         tally: Tally | None = None,
+        by: AuditedCall | None = None,
     ) -> Unmoved:
         """Calls `decide` for each of these instances, and writes those that have not changed since they were
         read. `decide` returns its count, which is added to `tally`. An instance for which it raises is left
-        out. Raises StoreUnavailable and WriteRefused: none of them is known to be written."""
+        out. History names the principal of `by`, whose entry must be stored already. Raises StoreUnavailable and WriteRefused: none of them is known to be written."""
         # Taken before anything is decided: with a newer copy the commit is refused.
         generation = self._registry.generation
         counts: dict[int, int] = {}
@@ -227,7 +241,13 @@ class Decisions:
         remaining: list[int] = []
         for one in found:
             key = one.instance.key
-            draft = Draft(one.instance, facts=one.facts, rules=self.rules, now=one.now)
+            draft = Draft(
+                one.instance,
+                facts=one.facts,
+                rules=self.rules,
+                now=one.now,
+                principal=_principal_of(by),
+            )
             try:
                 counts[key] = decide(one, draft)
                 commit = draft.commit()
@@ -254,3 +274,7 @@ class Decisions:
         ]
         self._relay.committed(done)
         return Unmoved(done, remaining)
+
+
+def _principal_of(by: AuditedCall | None) -> str | None:
+    return by.entry.principal if by is not None else None

@@ -69,8 +69,10 @@ def start(
     request_id: str | None,
     namespace: str,
     deadline: float | None = None,
+    principal: str | None = None,
 ) -> Start:
-    """A new instance that has raised `workflow.started`. The caller checks the limits."""
+    """A new instance that has raised `workflow.started`, started by this principal. The caller checks the
+    limits."""
     event = Event(
         event_id=providers.make_id(),
         event_type=lifecycle.STARTED,
@@ -105,6 +107,7 @@ def start(
         change=[to_json(Operation("", "set", data))],
         raised=(event.event_id,),
         action=Action.START,
+        principal=principal,
     )
     return Start(instance, event, entry, digest, request_id, deadline)
 

@@ -51,6 +51,8 @@ class HistoryEntry:
     detail: Detail | None = None
     effects: JsonObject | None = None
     """What else it changed of the instance: status, waits, output, failure. Used to fold history."""
+    principal: str | None = None
+    """Who made the call behind it; None for entries of tasks and of the system."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,6 +173,7 @@ def discard_dead_letter(
         attempt=max(dead_letter.attempts, 1),
         action=Action.DEAD_LETTER_DISCARDED,
         raised=(raised.event_id,),
+        principal=draft.principal,
     )
     settle_unhandled_now(draft, [raised])
     end_event(draft, event, Ending.DISCARDED)

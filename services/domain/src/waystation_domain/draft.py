@@ -61,14 +61,17 @@ class Draft:
         rules: Rules,
         now: datetime,
         log: Sequence[LoggedWrites] = (),
+        principal: str | None = None,
     ) -> None:
         """`now` is the time of the whole decision, by the clock of the store that keeps the instance: stored
-        times and due times are by that clock too."""
+        times and due times are by that clock too. `principal` makes the call that is decided, if there is
+        one: actions of clients are recorded with it."""
         self.before = instance
         self._instance = instance
         self._shared = True
         self.now = now
         self.rules = rules
+        self.principal = principal
         # What this draft has changed of `_known`.
         self._known = facts
         self._moved: dict[str, EventFacts] = {}

@@ -22,6 +22,7 @@ def fork(
     event: NewEvent,
     digest: bytes,
     request_id: str | None,
+    principal: str | None = None,
 ) -> actions.Start:
     """A new instance with the data of `source`, edited; `source` may be an earlier state. It has the source's
     type and correlation id, and otherwise what any new instance has: what was open in the source (waits,
@@ -44,6 +45,7 @@ def fork(
         digest=digest,
         request_id=request_id,
         namespace=source.namespace,
+        principal=principal,
     )
     return replace(
         begun,

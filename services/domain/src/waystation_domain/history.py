@@ -9,7 +9,7 @@ from waystation_domain.commit import HistoryEntry, effects, writes_of
 from waystation_domain.conflicts import Write
 from waystation_domain.details import Action, Detail
 from waystation_domain.draft import Draft
-from waystation_domain.model import Event, Instance, Result
+from waystation_domain.model import CLIENT, Event, Instance, Result
 from waystation_domain.operations import Operation, to_json
 from waystation_domain.outcomes import CallResult
 
@@ -61,7 +61,18 @@ def record_action(
     """Adds the entry of an action of a client or the system: `operations` are its changes of data (None:
     none), `before` is the instance before its other changes (None: none)."""
     moved, writes = _moves(draft, before, operations, raised)
-    _record(draft, about, by, Result.SUCCESS, writes, action=action, detail=detail, **moved)
+    principal = draft.principal if by == CLIENT else None
+    _record(
+        draft,
+        about,
+        by,
+        Result.SUCCESS,
+        writes,
+        action=action,
+        detail=detail,
+        principal=principal,
+        **moved,
+    )
 
 
 def record_ended(draft: Draft, event: Event, by: str, how: Result, **more: object) -> None:

@@ -115,7 +115,7 @@ class HistoryEntry:
     publish, cancel, fork, dead_letter_retried, dead_letter_discarded; fan_in (a group is settled,
     its `then` is raised), input_timed_out, deadline. `opened_wait_ids` are the waits that it
     opened, `wait_id` the one that it ended, `answered_by` who answered it, if given, `note` a text
-    for people. `error` is the error of a FAILED attempt; with `will_retry` another attempt follows.
+    for people. `principal` is who made the call behind an entry of a client, as the server knows it. `error` is the error of a FAILED attempt; with `will_retry` another attempt follows.
     `duration` is the duration of the call, in seconds.
     """
 
@@ -136,6 +136,7 @@ class HistoryEntry:
     answered_by: str = ""
     opened_wait_ids: tuple[str, ...] = ()
     note: str = ""
+    principal: str = ""
     message: history_pb2.HistoryEntry = field(
         default_factory=history_pb2.HistoryEntry, repr=False, compare=False
     )
@@ -220,6 +221,7 @@ def to_history_entry(entry: history_pb2.HistoryEntry) -> HistoryEntry:
         answered_by=entry.answered_by,
         opened_wait_ids=tuple(entry.opened_wait_ids),
         note=entry.note,
+        principal=entry.principal,
         message=entry,
     )
 

@@ -22,7 +22,7 @@ from waystation_api.dead_letters.portions import Act, DeadLetterAction, DeadLett
 from waystation_api.workflows.changes import Change, Changes, Decide, draft_of_dead_letters
 from waystation_core.background import step
 from waystation_core.decisions import Decision
-from waystation_core.ports.store import DeadLetterFilter, EngineStore, QueryStore
+from waystation_core.ports.store import AuditedCall, DeadLetterFilter, EngineStore, QueryStore
 from waystation_domain import dead_letters
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.model import JsonObject
@@ -52,6 +52,8 @@ class BulkRequest:
     """Digest of its contents: the same id with another one is another request."""
     filter: DeadLetterFilter
     namespace: str
+    by: AuditedCall | None = None
+    """The call that asks for it."""
 
 
 class BulkDeadLetters:
@@ -81,7 +83,7 @@ class BulkDeadLetters:
     async def _all(self, request: BulkRequest, act: Act) -> int:
         rpc, request_id, namespace = request.rpc, request.request_id, request.namespace
         begun = await self._store.begin_request(
-            rpc, request_id, request.digest, namespace=namespace
+            rpc, request_id, request.digest, namespace=namespace, by=request.by
         )
         if begun.done:
             return begun.count
@@ -90,7 +92,7 @@ class BulkDeadLetters:
             request.filter,
             created_before=begun.began_at if before is None else min(before, begun.began_at),
         )
-        await self._walk(DeadLetterAction(rpc, request_id, filter, act, namespace))
+        await self._walk(DeadLetterAction(rpc, request_id, filter, act, namespace, request.by))
         return await self._store.end_request(rpc, request_id, namespace=namespace)
 
     async def _walk(self, action: DeadLetterAction) -> None:
@@ -126,7 +128,7 @@ class BulkDeadLetters:
     async def _of_instance(self, action: DeadLetterAction, key: int) -> None:
         """Resolves the dead letters of one instance under its lock, some at a time."""
         # The request is recorded as a whole, not for each instance.
-        of_instance = Change(key=key, namespace=action.namespace)
+        of_instance = Change(key=key, namespace=action.namespace, by=action.by)
         last = None
         while True:
             decide = self._decide_on_dead_letters(action, after=last)

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 import structlog
 
 from waystation_core.decisions import Decisions
-from waystation_core.ports.store import DeadLetterFilter, InstanceDeadLetters, QueryStore, Tally
+from waystation_core.ports.store import (
+    AuditedCall,
+    DeadLetterFilter,
+    InstanceDeadLetters,
+    QueryStore,
+    Tally,
+)
 from waystation_domain import dead_letters
 from waystation_domain.draft import Draft
 from waystation_domain.model import Delivery, Event
@@ -35,6 +41,8 @@ class DeadLetterAction:
     filter: DeadLetterFilter
     act: Act
     namespace: str
+    by: AuditedCall | None = None
+    """The call that asks for it."""
 
 
 class DeadLetterPortions:
@@ -56,7 +64,9 @@ class DeadLetterPortions:
             found = await self._queries.open_dead_letters(
                 keys, action.filter, limit=_LETTERS_OF_EACH, namespace=action.namespace
             )
-            unmoved = await self._decisions.where_unmoved(found.of, decide, tally=tally)
+            unmoved = await self._decisions.where_unmoved(
+                found.of, decide, tally=tally, by=action.by
+            )
         except Exception:
             log.warning("letters_taken_apart", instances=len(keys), exc_info=True)
             return keys

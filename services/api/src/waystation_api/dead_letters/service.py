@@ -10,6 +10,7 @@ from uuid import UUID
 import grpc
 
 from waystation.v1 import dead_letter_service_pb2, dead_letter_service_pb2_grpc
+from waystation_api.audit.calls import audited_call
 from waystation_api.dead_letters.bulk import BulkDeadLetters, BulkRequest
 from waystation_api.filters import dead_letter_filter, target_of
 from waystation_api.pages import Key, Page, fill
@@ -140,4 +141,4 @@ def _request_of(
     request_id = limits.check_id(request.request_id, "request_id")
     filter = target_of(request)
     namespace = check_namespace(request.namespace)
-    return BulkRequest(rpc, request_id, digest_of(request), filter, namespace)
+    return BulkRequest(rpc, request_id, digest_of(request), filter, namespace, audited_call())

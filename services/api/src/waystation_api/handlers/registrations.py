@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import structlog
 
 from waystation.v1 import handler_pb2, handler_registry_service_pb2
+from waystation_api.audit.calls import audited_call
 from waystation_api.handlers.catch_ups import catch_up
 from waystation_api.requests import check_namespace, check_request_id, digest_of
 from waystation_conversion import (
@@ -140,6 +141,7 @@ class Registrations:
             namespace=namespace,
             request=(request_id, digest) if request_id is not None else None,
             at_most=self._at_most,
+            by=audited_call(),
         )
         log.info(
             "handler_registered",
@@ -159,7 +161,7 @@ class Registrations:
 
     async def unregister(self, handler_id: str) -> None:
         """Removes an endpoint, if it exists."""
-        await self._registry.unregister(handler_id, namespace=DEFAULT_NAMESPACE)
+        await self._registry.unregister(handler_id, namespace=DEFAULT_NAMESPACE, by=audited_call())
         log.info("handler_unregistered", handler_id=handler_id)
         await self._copy.refresh()
 

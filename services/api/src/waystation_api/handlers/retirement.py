@@ -11,6 +11,7 @@ from __future__ import annotations
 import structlog
 
 from waystation.v1 import handler_registry_service_pb2
+from waystation_api.audit.calls import audited_call
 from waystation_api.requests import check_namespace, check_request_id, digest_of
 from waystation_core.decisions import Decision, Decisions
 from waystation_core.ports.store import EngineStore, RegistryStore
@@ -63,7 +64,7 @@ class Retirement:
         )
         if begun.done:
             return begun.count
-        await self._registry.retire(task_id, namespace=namespace)
+        await self._registry.retire(task_id, namespace=namespace, by=audited_call())
         log.info("task_retired", task_id=task_id, by="operator")
         await self._copy.refresh()
         count = await self._dead_letter(task_id, request_id)

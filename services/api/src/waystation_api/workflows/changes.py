@@ -8,10 +8,11 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from waystation_api.audit.calls import audited_call
 from waystation_api.requests import check_namespace, check_request_id, digest_of
 from waystation_api.workflows.instance_queues import InstanceQueues
 from waystation_core.decisions import Decision, Decisions, Request
-from waystation_core.ports.store import DeadLetterFact, QueryStore
+from waystation_core.ports.store import AuditedCall, DeadLetterFact, QueryStore
 from waystation_domain import actions, dead_letters
 from waystation_domain.dead_letters import OpenDeadLetter
 from waystation_domain.draft import Draft
@@ -36,6 +37,8 @@ class Change:
     """None: it came without a request_id."""
     expected_version: int | None = None
     namespace: str = DEFAULT_NAMESPACE
+    by: AuditedCall | None = None
+    """The call that asks for it."""
 
     @classmethod
     def of(cls, rpc: str, request: Message, **more: Any) -> Change:
@@ -48,6 +51,7 @@ class Change:
             if request_id is not None
             else None,
             namespace=namespace,
+            by=audited_call(),
             **more,
         )
 
@@ -124,6 +128,10 @@ class Changes:
         namespace = change.namespace
         dead_letter = await self._queries.dead_letter(dead_letter_id, namespace=namespace)
         named = replace(change, workflow_instance_id=dead_letter.workflow_instance_id)
+        if change.by is not None:
+            change.by.about(
+                workflow_instance_id=dead_letter.workflow_instance_id, task_id=dead_letter.task_id
+            )
         instance, _ = await self.carry_out(named, decide)
         # A resolved dead letter does not change: it is read as this request, or the one that it repeats, left
         # it.
@@ -143,6 +151,7 @@ class Changes:
                 workflow_instance_id=change.workflow_instance_id,
                 namespace=change.namespace,
                 request=change.request,
+                by=change.by,
             )
         return decided.instance, decided.answer
 

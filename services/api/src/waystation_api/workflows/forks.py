@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from waystation.v1 import workflow_service_pb2
+from waystation_api.audit.calls import audited_call
 from waystation_api.handlers.tasks import task_ids
 from waystation_api.requests import (
     check_instance_id,
@@ -16,6 +17,7 @@ from waystation_api.workflows.starts import Starter
 from waystation_api.workflows.waiters import InstanceReader
 from waystation_conversion import context_to_proto, new_event_from_proto
 from waystation_conversion.replies import operations_from_proto
+from waystation_core.identity.principal import caller
 from waystation_core.ids import new_id
 from waystation_core.ports.store import HistoryFilter, QueryStore
 from waystation_core.providers import PROVIDERS
@@ -64,10 +66,14 @@ class Forks:
                 # The scope of a request_id is its RPC: a start may have the same one. No request_id has a
                 # slash.
                 request_id=f"ForkWorkflow/{request_id}" if request_id is not None else None,
+                principal=caller().name,
             )
         except TaskFault as fault:
             raise _refused(fault) from None
-        started = await self._starter.start(start, limits.MAX_BYTES)
+        by = audited_call()
+        if by is not None:
+            by.about(new_workflow_instance_id=start.instance.workflow_instance_id)
+        started = await self._starter.start(start, limits.MAX_BYTES, by=by)
         response = _pb.ForkWorkflowResponse(created=started.created, event_type=event.event_type)
         context_to_proto(started.instance, into=response.context)
         response.task_ids.extend(

@@ -14,8 +14,9 @@ from waystation_conversion import (
     seconds_from_proto,
 )
 from waystation_core.background import Contact
+from waystation_core.identity.principal import caller
 from waystation_core.ids import new_id
-from waystation_core.ports.store import EngineStore, Started
+from waystation_core.ports.store import AuditedCall, EngineStore, Started
 from waystation_core.providers import PROVIDERS
 from waystation_core.relay.relay import Relay
 from waystation_domain import actions, limits, reserved
@@ -66,6 +67,7 @@ def start_from_proto(request: workflow_service_pb2.StartWorkflowRequest) -> acti
         request_id=request_id,
         namespace=namespace,
         deadline=deadline,
+        principal=caller().name,
     )
 
 
@@ -87,12 +89,24 @@ class Starter:
             most_bytes=MOST_HELD_BYTES,
         )
 
-    async def start(self, start: actions.Start, size_bytes: int, line: str = "") -> Started:
+    async def start(
+        self,
+        start: actions.Start,
+        size_bytes: int,
+        line: str = "",
+        *,
+        by: AuditedCall | None = None,
+    ) -> Started:
         """The instance, new or existing with the same content. `size_bytes` is about its size while it waits;
-        queues, and the workflow types in each of them, are served in turn. Raises WorkflowAlreadyExists,
+        queues, and the workflow types in each of them, are served in turn. With `by` it is stored alone, with the
+        entry of that call. Raises WorkflowAlreadyExists,
         RequestIdReused, BacklogFull, StoreUnavailable."""
         with self._backlog.room():
-            started = await self._batch(start, size_bytes, f"{line}/{start.instance.workflow_type}")
+            if by is None:
+                queue = f"{line}/{start.instance.workflow_type}"
+                started = await self._batch(start, size_bytes, queue)
+            else:
+                [started] = await self._carry_out([start], by=by)
         if started.request_reused:
             # Of a fork's request_id, the part before the slash is its scope.
             raise RequestIdReused.of(str(start.request_id).rpartition("/")[2])
@@ -108,9 +122,11 @@ class Starter:
     async def close(self) -> None:
         await self._batch.close()
 
-    async def _carry_out(self, batch: Sequence[actions.Start]) -> list[Started]:
+    async def _carry_out(
+        self, batch: Sequence[actions.Start], *, by: AuditedCall | None = None
+    ) -> list[Started]:
         try:
-            answers = await self._store.start(batch)
+            answers = await self._store.start(batch, by=by)
         except StoreUnavailable as error:
             self._contact.failed(error)
             raise

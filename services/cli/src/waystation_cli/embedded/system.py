@@ -20,6 +20,7 @@ from waystation_core.failpoints import Failpoints
 from waystation_core.ports.broker import DEFAULT_POOL
 from waystation_core.rpc import logs, process
 from waystation_core.rpc.settings import BadSettings, Settings, read_settings
+from waystation_core.store.audit import PostgresAuditStore
 from waystation_core.store.connections import open_connections, open_pool
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.migration import migrate
@@ -169,6 +170,7 @@ async def _api(
         failpoints.engine_store(PostgresEngineStore(connections.hot)),
         failpoints.registry_store(PostgresRegistryStore(connections.hot)),
         PostgresQueryStore(connections),
+        PostgresAuditStore(connections),
     )
     return build(settings, store, broker, failpoints.interceptors(), observer)
 

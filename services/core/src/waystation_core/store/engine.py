@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from waystation_core.ports.store import (
+    AuditedCall,
     Committed,
     HistoryFilter,
     Loaded,
@@ -17,6 +18,7 @@ from waystation_core.ports.store import (
     Tally,
 )
 from waystation_core.store import histories, locked, rows, statements
+from waystation_core.store.audit import audited
 from waystation_core.store.connections import ConnectionPool, connection_of, json_text
 from waystation_core.store.leases import Leases
 from waystation_core.store.losses import Losses
@@ -59,7 +61,9 @@ class PostgresEngineStore:
         self.join_pool = membership.join_pool
         self.heartbeat = membership.heartbeat
 
-    async def start(self, batch: Sequence[Start]) -> list[Started]:
+    async def start(
+        self, batch: Sequence[Start], *, by: AuditedCall | None = None
+    ) -> list[Started]:
         answers: dict[int, Started] = {}
         waiting = list(enumerate(batch))
         while waiting:
@@ -77,13 +81,13 @@ class PostgresEngineStore:
                     if start.request_id is not None:
                         requests.add(start.request_id)
             for (at, _), answer in zip(
-                now, await self._start([start for _, start in now]), strict=True
+                now, await self._start([start for _, start in now], by), strict=True
             ):
                 answers[at] = answer
             waiting = later
         return [answers[at] for at in range(len(batch))]
 
-    async def _start(self, batch: Sequence[Start]) -> list[Started]:
+    async def _start(self, batch: Sequence[Start], by: AuditedCall | None) -> list[Started]:
         parameters = {
             "instances": json_text(
                 [
@@ -119,9 +123,11 @@ class PostgresEngineStore:
                 ]
             ),
         }
-        async with connection_of(self._pool) as connection:
+        async with connection_of(self._pool) as connection, audited(connection, by) as record:
             cursor = await connection.execute(statements.START, parameters)
             created = {row[0]: row for row in await cursor.fetchall()}
+            if created:
+                await record()
         answers = []
         for start in batch:
             row = created.get(start.instance.workflow_instance_id)
@@ -218,10 +224,12 @@ class PostgresEngineStore:
         digest: bytes,
         *,
         namespace: str = DEFAULT_NAMESPACE,
+        by: AuditedCall | None = None,
     ) -> LongRequest:
         names = {"namespace": namespace, "rpc": rpc, "request_id": request_id, "digest": digest}
-        async with connection_of(self._pool) as connection:
+        async with connection_of(self._pool) as connection, audited(connection, by) as record:
             if request_id is None:
+                await record()
                 cursor = await connection.execute("SELECT clock_timestamp()")
                 row = await cursor.fetchone()
                 assert row is not None
@@ -233,10 +241,12 @@ class PostgresEngineStore:
                 names,
             )
             row = await cursor.fetchone()
-        assert row is not None, "a request is kept for days"
-        if bytes(row[0]) != digest:
-            raise RequestIdReused.of(request_id)
-        kept = row[1]
+            assert row is not None, "a request is kept for days"
+            if bytes(row[0]) != digest:
+                raise RequestIdReused.of(request_id)
+            kept = row[1]
+            if not kept["done"]:
+                await record()
         return LongRequest(datetime.fromisoformat(kept["began_at"]), kept["count"], kept["done"])
 
     async def end_request(

@@ -13,8 +13,8 @@ from typing import Any
 
 import orjson
 
-from waystation_core.ports.store import DeadLetterFilter, RegistryMoved
-from waystation_core.store import rows, statements, states
+from waystation_core.ports.store import AuditEntry, DeadLetterFilter, RegistryMoved
+from waystation_core.store import audit, rows, statements, states
 from waystation_core.store.catch_up import never_delivered
 from waystation_core.store.connections import Connection
 from waystation_core.store.dead_letter_rows import OPEN_COLUMNS, open_dead_letter
@@ -189,6 +189,9 @@ class LockedInstance:
         await count_request(
             self._connection, rpc, request_id, number, namespace=self.instance.namespace
         )
+
+    async def record(self, entry: AuditEntry) -> None:
+        await audit.add(self._connection, [entry])
 
     async def write(self, commit: InstanceCommit) -> None:
         if commit.is_empty:

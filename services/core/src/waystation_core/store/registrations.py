@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 import orjson
 
 from waystation_core.ids import new_id
-from waystation_core.ports.store import Registration
+from waystation_core.ports.store import AuditedCall, Registration
 from waystation_core.store import task_specs
+from waystation_core.store.audit import audited
 from waystation_core.store.catch_up import CATCH_UP_AGAIN_SECONDS
 from waystation_core.store.connections import Connection, ConnectionPool, connection_of, json_text
 from waystation_core.store.handler_rows import HANDLER_COLUMNS, LIVE
@@ -44,8 +45,12 @@ class Registrations:
         namespace: str = DEFAULT_NAMESPACE,
         request: tuple[str, bytes] | None = None,
         at_most: int = 10_000,
+        by: AuditedCall | None = None,
     ) -> tuple[Registration, list[str]]:
-        async with connection_of(self._pool) as connection, connection.transaction():
+        async with (
+            connection_of(self._pool) as connection,
+            audited(connection, by, transaction=True) as record,
+        ):
             await lock_registry(connection, namespace)
             known_tasks = await _known_tasks(connection, namespace, registration)
             retired = tuple(
@@ -94,6 +99,7 @@ class Registrations:
             stored = await _store_handler(connection, namespace, registration, handler_id)
             if changed or back or not same:
                 await count_change(connection, namespace, moves_types=moves_types)
+                await record()
             if request is not None:
                 await connection.execute(
                     "INSERT INTO requests (namespace, rpc, request_id, digest, result) "

@@ -10,8 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from waystation_core.ids import may_be_ours
-from waystation_core.ports.store import Registration, RegistrySnapshot
+from waystation_core.ports.store import AuditedCall, Registration, RegistrySnapshot
 from waystation_core.store import task_specs
+from waystation_core.store.audit import audited
 from waystation_core.store.catch_up import CatchUps
 from waystation_core.store.connections import Connection, ConnectionPool, connection_of
 from waystation_core.store.handler_rows import HANDLER_COLUMNS, LIVE
@@ -86,11 +87,17 @@ class PostgresRegistryStore:
             )
         return float(found[0])
 
-    async def unregister(self, handler_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> None:
+    async def unregister(
+        self,
+        handler_id: str,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        by: AuditedCall | None = None,
+    ) -> None:
         if not may_be_ours(handler_id):
             return
-        async with connection_of(self._pool) as connection:
-            await connection.execute(
+        async with connection_of(self._pool) as connection, audited(connection, by) as record:
+            cursor = await connection.execute(
                 f"""
                 WITH gone AS (
                     DELETE FROM handlers
@@ -101,6 +108,8 @@ class PostgresRegistryStore:
                 """,
                 {"handler_id": handler_id, "namespace": namespace},
             )
+            if cursor.rowcount:
+                await record()
 
     # --- reading ---------------------------------------------------------------------------
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from waystation_core.ports.store import Undeclared
+from waystation_core.ports.store import AuditedCall, Undeclared
 from waystation_core.store import states
+from waystation_core.store.audit import audited
 from waystation_core.store.connections import Connection, ConnectionPool, connection_of
 from waystation_core.store.handler_rows import LIVE
 from waystation_domain.errors import TaskNotFound
@@ -50,8 +51,17 @@ class Retirement:
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
 
-    async def retire(self, task_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> None:
-        async with connection_of(self._pool) as connection, connection.transaction():
+    async def retire(
+        self,
+        task_id: str,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        by: AuditedCall | None = None,
+    ) -> None:
+        async with (
+            connection_of(self._pool) as connection,
+            audited(connection, by, transaction=True) as record,
+        ):
             await lock_registry(connection, namespace)
             cursor = await connection.execute(
                 "SELECT retired_by FROM tasks WHERE namespace = %s AND task_id = %s",
@@ -60,6 +70,7 @@ class Retirement:
             known = await cursor.fetchone()
             if known is None:
                 raise TaskNotFound.of(task_id)
+            await record()
             if known[0] == OPERATOR:
                 return
             await connection.execute(

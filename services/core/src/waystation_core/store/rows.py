@@ -166,7 +166,8 @@ HISTORY_COLUMNS = Columns(
         *("h.sequence", "h.event_id::text", "h.event_type", "h.processed_by", "h.result"),
         *("h.status", "h.attempt", "h.base_version", "h.will_retry", "h.duration_us", "h.error"),
         *("h.change", "h.raised::text[]", "h.service_name", "h.service_version", "h.endpoint"),
-        *("h.action", "h.detail", "h.effects", "h.processed_at", "h.next_attempt_at"),
+        *("h.action", "h.detail", "h.effects", "h.principal", "h.processed_at"),
+        "h.next_attempt_at",
     )
 )
 
@@ -193,12 +194,13 @@ def history_entry(row: Row) -> HistoryEntry:
         action=row[16],
         detail=details.from_json(row[17]) if row[17] is not None else None,
         effects=row[18],
+        principal=row[19],
     )
 
 
 def stored_entry(row: Row) -> StoredEntry:
     """From HISTORY_COLUMNS."""
-    return StoredEntry(history_entry(row), row[19], row[20])
+    return StoredEntry(history_entry(row), row[20], row[21])
 
 
 # --- to parameters ---------------------------------------------------------------------------
@@ -252,6 +254,7 @@ def history_parameter(key: int | str, entry: HistoryEntry) -> JsonObject:
         "action": entry.action,
         "detail": details.to_json(entry.detail) if entry.detail is not None else None,
         "effects": entry.effects,
+        "principal": entry.principal,
     }
 
 

@@ -18,16 +18,17 @@ _HISTORY_INPUT = """json_to_recordset(%(history)s::json) AS h(
     key {key}, sequence int, event_id uuid, event_type text, processed_by text, result smallint,
     attempt int, will_retry boolean, retry_in float8, duration_us bigint, error json,
     base_version int, change json, raised uuid[], service_name text, service_version text,
-    endpoint text, status smallint, action text, detail json, effects json)"""
+    endpoint text, status smallint, action text, detail json, effects json,
+    principal text)"""
 
 _HISTORY_COLUMNS = """instance_key, sequence, event_id, event_type, processed_by, result, attempt,
     will_retry, next_attempt_at, duration_us, error, base_version, change, raised, service_name,
-    service_version, endpoint, status, action, detail, effects"""
+    service_version, endpoint, status, action, detail, effects, principal"""
 
 _HISTORY_VALUES = """h.sequence, h.event_id, h.event_type, h.processed_by, h.result, h.attempt,
     h.will_retry, now() + make_interval(secs => h.retry_in), h.duration_us, h.error,
     h.base_version, h.change, h.raised, h.service_name, h.service_version, h.endpoint, h.status,
-    h.action, h.detail, h.effects"""
+    h.action, h.detail, h.effects, h.principal"""
 
 _EVENTS_INPUT = """json_to_recordset(%(events)s::json) AS e(
     key {key}, event_id uuid, event_type text, payload json, correlation_id text,

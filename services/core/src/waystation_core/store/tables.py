@@ -439,6 +439,24 @@ audit = Table(
     Column("request_id", Text, nullable=False),
     Column("code", Text, nullable=False),
     Column("reason", Text, nullable=False),
-    Index("audit_namespace", "namespace", "audit_id"),
-    Index("audit_principal", "principal", "audit_id"),
+    Column("calls", Integer, nullable=False),
+    Index("audit_occurred", "occurred_at", "audit_id"),
+    Index("audit_namespace", "namespace", "occurred_at", "audit_id"),
+    Index("audit_principal", "principal", "occurred_at", "audit_id"),
+    Index("audit_method", "method", "occurred_at", "audit_id"),
+    Index(
+        "audit_denied",
+        "occurred_at",
+        "audit_id",
+        postgresql_where=text("code IN ('UNAUTHENTICATED', 'PERMISSION_DENIED')"),
+    ),
+)
+
+# The values of `audit.target`, to find entries by them.
+audit_targets = Table(
+    "audit_targets",
+    metadata,
+    Column("value", Text(collation="C"), primary_key=True),
+    Column("occurred_at", DateTime(timezone=True), primary_key=True),
+    Column("audit_id", BigInteger, primary_key=True, autoincrement=False),
 )

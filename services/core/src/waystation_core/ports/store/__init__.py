@@ -1,7 +1,7 @@
 """The store: what the engine needs from Postgres. One adapter, `waystation_core.store`.
 
-Three interfaces: `EngineStore` has the work (load, commit, sweep), `RegistryStore` handlers and tasks,
-`QueryStore` reads. All times are the database's, so that routers with wrong clocks agree. Every method raises
+Four interfaces: `EngineStore` has the work (load, commit, sweep), `RegistryStore` handlers and tasks,
+`QueryStore` reads, `AuditStore` who changed what. All times are the database's, so that routers with wrong clocks agree. Every method raises
 StoreUnavailable if Postgres cannot be reached or cannot do its work (it is read-only, a privilege or a table
 is missing, anything that the call's own data does not explain); then nothing or everything of the call has
 happened, and repeating it unchanged is safe.
@@ -9,6 +9,13 @@ happened, and repeating it unchanged is safe.
 
 from __future__ import annotations
 
+from waystation_core.ports.store.audit import (
+    AuditedCall,
+    AuditEntry,
+    AuditFilter,
+    AuditStore,
+    StoredAuditEntry,
+)
 from waystation_core.ports.store.dead_letters import (
     DeadLetterCounts,
     DeadLetterFilter,
@@ -64,6 +71,10 @@ from waystation_core.ports.store.work import (
 from waystation_domain.stored import DeadLetterFact, StoredEntry
 
 __all__ = [
+    "AuditEntry",
+    "AuditFilter",
+    "AuditStore",
+    "AuditedCall",
     "BrokenLeases",
     "Committed",
     "DeadLetterCounts",
@@ -98,6 +109,7 @@ __all__ = [
     "RouterFact",
     "RouterReport",
     "Started",
+    "StoredAuditEntry",
     "StoredEntry",
     "StoredEvent",
     "SystemFacts",

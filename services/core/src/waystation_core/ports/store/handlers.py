@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from waystation_core.ports.store.audit import AuditedCall
 from waystation_domain.model import DEFAULT_NAMESPACE
 from waystation_domain.task_spec import TaskSpec
 from waystation_domain.task_table import TaskTable
@@ -86,11 +87,13 @@ class RegistryStore(Protocol):
         namespace: str = DEFAULT_NAMESPACE,
         request: tuple[str, bytes] | None = None,
         at_most: int = 10_000,
+        by: AuditedCall | None = None,
     ) -> tuple[Registration, list[str]]:
         """Stores or replaces the registration of the same service, host and port, and the specs of those of
         its tasks that no newer process registered; raises the generation if the event types or workflow types
         of a task may have changed, or if a task that the system had retired is declared again. Returns the
-        registration and the task_ids registered for the first time (their catch-up is due).
+        registration and the task_ids registered for the first time (their catch-up is due). The entry of `by` is
+        stored with it if it changes anything but leases and times.
 
         A process is as old as its `began_at`. Without one it is the same process if the live registration of
         its endpoint is equal, and otherwise a new one, newer than all others of its tasks. Raises
@@ -103,9 +106,15 @@ class RegistryStore(Protocol):
         """Extends the lease from now; seconds. Raises HandlerNotFound if it is unknown or lapsed."""
         ...
 
-    async def unregister(self, handler_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> None:
-        """Removes the registration, if it exists. Raises the generation if it declared more than the tasks'
-        specs."""
+    async def unregister(
+        self,
+        handler_id: str,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        by: AuditedCall | None = None,
+    ) -> None:
+        """Removes the registration, if it exists, and then stores the entry of `by` with it. Raises the
+        generation if it declared more than the tasks' specs."""
         ...
 
     async def handlers(
@@ -129,9 +138,15 @@ class RegistryStore(Protocol):
         """Everything registered, as one consistent read."""
         ...
 
-    async def retire(self, task_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> None:
-        """Retires a task permanently, for an operator; raises the generation unless it is retired already.
-        Raises TaskNotFound."""
+    async def retire(
+        self,
+        task_id: str,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        by: AuditedCall | None = None,
+    ) -> None:
+        """Retires a task permanently, for an operator; raises the generation unless it is retired already. The
+        entry of `by` is stored with it in any case: its open deliveries are ended next. Raises TaskNotFound."""
         ...
 
     async def retire_undeclared(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from waystation_core.ports.store.audit import AuditedCall, AuditEntry
 from waystation_core.ports.store.dead_letters import DeadLetterFilter
 from waystation_core.ports.store.routers import RouterStore
 from waystation_domain.actions import Start
@@ -129,6 +130,10 @@ class Locked(Protocol):
         """Adds to the count of a request begun by `begin_request`, in this transaction."""
         ...
 
+    async def record(self, entry: AuditEntry) -> None:
+        """Adds an entry to the audit log, in this transaction."""
+        ...
+
     async def write(self, commit: InstanceCommit) -> None:
         """Writes the decision, and gives it its time (`InstanceCommit.written`); at most once in a block. Raises
         RegistryMoved."""
@@ -160,8 +165,11 @@ class Tally:
 class EngineStore(RouterStore, Protocol):
     """The work. `locked` is the second form of the commit rule, `commit` the first."""
 
-    async def start(self, batch: Sequence[Start]) -> list[Started]:
-        """Stores new instances with their first events, as one statement; same order."""
+    async def start(
+        self, batch: Sequence[Start], *, by: AuditedCall | None = None
+    ) -> list[Started]:
+        """Stores new instances with their first events, as one statement; same order. With `by` the batch is one
+        start, and if an instance is created, the entry is stored with it."""
         ...
 
     async def load(self, event_ids: Sequence[str]) -> Loaded:
@@ -207,9 +215,11 @@ class EngineStore(RouterStore, Protocol):
         digest: bytes,
         *,
         namespace: str = DEFAULT_NAMESPACE,
+        by: AuditedCall | None = None,
     ) -> LongRequest:
         """Stores a request that takes many transactions, or returns its progress; without a request_id
-        nothing is stored. Raises RequestIdReused."""
+        nothing is stored. The entry of `by` is stored with it, unless the request is done already. Raises
+        RequestIdReused."""
         ...
 
     async def end_request(

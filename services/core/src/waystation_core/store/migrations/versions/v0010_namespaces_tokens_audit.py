@@ -47,10 +47,22 @@ CREATE TABLE audit (
     target json NOT NULL,
     request_id text NOT NULL,
     code text NOT NULL,
-    reason text NOT NULL
+    reason text NOT NULL,
+    calls integer NOT NULL
 );
-CREATE INDEX audit_namespace ON audit (namespace, audit_id);
-CREATE INDEX audit_principal ON audit (principal, audit_id);
+CREATE INDEX audit_occurred ON audit (occurred_at, audit_id);
+CREATE INDEX audit_namespace ON audit (namespace, occurred_at, audit_id);
+CREATE INDEX audit_principal ON audit (principal, occurred_at, audit_id);
+CREATE INDEX audit_method ON audit (method, occurred_at, audit_id);
+CREATE INDEX audit_denied ON audit (occurred_at, audit_id)
+    WHERE code IN ('UNAUTHENTICATED', 'PERMISSION_DENIED');
+
+CREATE TABLE audit_targets (
+    value text COLLATE "C" NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    audit_id bigint NOT NULL,
+    PRIMARY KEY (value, occurred_at, audit_id)
+);
 
 ALTER TABLE history ADD COLUMN principal text;
 """

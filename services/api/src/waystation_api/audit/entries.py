@@ -1,0 +1,87 @@
+"""What is recorded of a call: who, from where, and what its request is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote
+
+from google.protobuf.message import Message
+
+from waystation_core.ports.store import AuditEntry
+from waystation_core.rpc.audited import AUDITED
+from waystation_domain.model import DEFAULT_NAMESPACE
+
+MOST_VALUES = 20
+"""Values of one target; further ones are left out."""
+LONGEST_VALUE = 300
+LONGEST_NAME = 100
+
+
+def entry_of(
+    method: str, request: Message | None, principal: str, peer: str, request_id: str = ""
+) -> AuditEntry:
+    """The entry of a call of `method`, by its full name. `peer` is gRPC's."""
+    fields: Any = request
+    has = request.DESCRIPTOR.fields_by_name if request is not None else {}
+    namespace = (fields.namespace or DEFAULT_NAMESPACE) if "namespace" in has else ""
+    if not request_id and "request_id" in has:
+        request_id = fields.request_id
+    return AuditEntry(
+        principal=_storable(principal, LONGEST_VALUE),
+        method=_storable(method.rpartition("/")[2], LONGEST_NAME),
+        namespace=_storable(namespace, LONGEST_VALUE),
+        peer=address_of(peer),
+        target=target_of(method, request) if request is not None else {},
+        request_id=_storable(request_id, LONGEST_VALUE),
+    )
+
+
+def target_of(method: str, request: Message) -> dict[str, str]:
+    """The values of the fields that say what a request is about, by the fields' names."""
+    found: dict[str, str] = {}
+    for path in AUDITED.get(method, ()):
+        for name, value in _values(request, path):
+            if value and len(found) < MOST_VALUES:
+                found[name] = _storable(value, LONGEST_VALUE)
+    return found
+
+
+def _values(message: Any, path: str) -> Iterator[tuple[str, str]]:
+    """The values at a path such as `filter.task_ids`, each with its name: the last part of the path, numbered
+    where there are several."""
+    first, _, rest = path.partition(".")
+    field = message.DESCRIPTOR.fields_by_name[first]
+    value = getattr(message, first)
+    if rest:
+        if message.HasField(first):
+            yield from _values(value, rest)
+    elif field.is_repeated:
+        several = len(value) > 1
+        for at, one in enumerate(value[:MOST_VALUES]):
+            yield (f"{first}[{at}]" if several else first), _text(field, one)
+    elif field.message_type is not None:
+        yield first, "true" if message.HasField(first) else ""
+    else:
+        yield first, _text(field, value)
+
+
+def _text(field: Any, value: Any) -> str:
+    if field.enum_type is not None or field.cpp_type != field.CPPTYPE_STRING:
+        return str(value) if value else ""
+    return str(value)
+
+
+def _storable(text: str, longest: int) -> str:
+    """The text as it may be stored and shown: cut, and without what a database cannot hold."""
+    cut = text[:longest].replace("\0", "\N{REPLACEMENT CHARACTER}")
+    # Half a surrogate pair, from escapes in a token's JSON.
+    return cut.encode(errors="replace").decode()
+
+
+def address_of(peer: str) -> str:
+    """The address in gRPC's `ipv4:10.0.0.7:51234` or `ipv6:%5B::1%5D:51234`, without the port."""
+    kind, _, rest = peer.partition(":")
+    if kind not in ("ipv4", "ipv6"):
+        return _storable(peer, LONGEST_NAME)
+    return _storable(unquote(rest).rpartition(":")[0].strip("[]"), LONGEST_NAME)
