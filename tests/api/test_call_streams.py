@@ -287,9 +287,9 @@ async def test_starts_that_are_not_stored_hold_up_what_comes_after_them(
     go_on = asyncio.Event()
     store_start = api.store.engine.start
 
-    async def held(batch: Any) -> Any:
+    async def held(batch: Any, **more: Any) -> Any:
         await go_on.wait()
-        return await store_start(batch)
+        return await store_start(batch, **more)
 
     monkeypatch.setattr(api.store.engine, "start", held)
     streams = await streams_of(api)

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 import structlog
 
 from waystation_core.ports.store import AuditEntry, AuditStore, WriteRefused
-from waystation_domain.errors import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -84,8 +83,10 @@ class Refusals:
         self._summarise(list(self._windows))
         try:
             await self._write()
-        except StoreUnavailable:
-            self._lost += len(self._waiting)
+        except Exception as error:
+            # Whatever it is, the server still has to stop.
+            log.warning("audit_not_written", error=str(error))
+            self._lost += sum(entry.calls for entry in self._waiting)
             self._waiting.clear()
             self._tell_lost()
 
