@@ -24,6 +24,7 @@ from waystation_api.settings import ApiSettings
 from waystation_core.broker import open_broker
 from waystation_core.rpc.channels import open_channel
 from waystation_core.rpc.settings import read_settings
+from waystation_core.store.api_tokens import PostgresTokenStore
 from waystation_core.store.audit import PostgresAuditStore
 from waystation_core.store.connections import open_connections
 from waystation_core.store.engine import PostgresEngineStore
@@ -60,6 +61,7 @@ async def serve(database_url: str) -> AsyncIterator[Serve]:
             script.wrap(PostgresRegistryStore(connections.hot)),
             script.wrap(PostgresQueryStore(connections)),
             script.wrap(PostgresAuditStore(connections)),
+            script.wrap(PostgresTokenStore(connections.hot)),
         )
         server = build(read_settings(ApiSettings, environment), store, broker, interceptors)
         await server.start()

@@ -12,6 +12,8 @@ from waystation_core.broker import open_broker
 from waystation_core.broker.in_process import Hub, InProcessBroker
 from waystation_core.ports.broker import Broker
 from waystation_core.rpc.settings import read_settings
+from waystation_core.store.api_tokens import PostgresTokenStore
+from waystation_core.store.audit import PostgresAuditStore
 from waystation_core.store.connections import open_connections
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.queries import PostgresQueryStore
@@ -59,6 +61,8 @@ async def in_process(
                     PostgresEngineStore(connections.hot),
                     PostgresRegistryStore(connections.hot),
                     PostgresQueryStore(connections),
+                    PostgresAuditStore(connections),
+                    PostgresTokenStore(connections.hot),
                 )
             )
         api = build(read_settings(ApiSettings, environment), stores[0], brokers[0])

@@ -1,6 +1,6 @@
 """Composition of the API server: its parts, and the order in which they start and stop.
 
-    server = build(settings, Store(engine, registry, queries, audit), broker)
+    server = build(settings, Store(engine, registry, queries, audit, tokens), broker)
     await server.start()        # listens; NOT_SERVING, and calls are refused as UNAVAILABLE
     await server.serve()        # once Postgres and the schema are there
     await server.stop()
@@ -26,6 +26,7 @@ from waystation.v1 import (
     handler_registry_service_pb2,
     handler_registry_service_pb2_grpc,
     system_service_pb2_grpc,
+    token_service_pb2_grpc,
     workflow_service_pb2_grpc,
 )
 from waystation_api.audit.interceptor import AuditInterceptor
@@ -42,6 +43,7 @@ from waystation_api.handlers.service import HandlerRegistryService
 from waystation_api.settings import ApiSettings, static_registrations
 from waystation_api.system.flow import FlowReports
 from waystation_api.system.service import SystemService
+from waystation_api.tokens.service import TokenService
 from waystation_api.workflows.backlog import LOOK_SECONDS, Backlog
 from waystation_api.workflows.call_streams import CallStreams
 from waystation_api.workflows.calls import WorkflowCalls
@@ -59,7 +61,13 @@ from waystation_core.decisions import Decisions
 from waystation_core.identity.ways import access_of
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.observer import Observer
-from waystation_core.ports.store import AuditStore, EngineStore, QueryStore, RegistryStore
+from waystation_core.ports.store import (
+    AuditStore,
+    EngineStore,
+    QueryStore,
+    RegistryStore,
+    TokenStore,
+)
 from waystation_core.providers import PROVIDERS
 from waystation_core.registry_copy import RegistryCopy
 from waystation_core.relay.relay import Relay
@@ -84,12 +92,13 @@ _RETIRING_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The four interfaces of one store."""
+    """The interfaces of one store."""
 
     engine: EngineStore
     registry: RegistryStore
     queries: QueryStore
     audit: AuditStore
+    tokens: TokenStore
 
 
 class _Gate(grpc.aio.ServerInterceptor):
@@ -237,13 +246,18 @@ class ApiServer:
                     audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
                     AuditService(store.audit),
                 ),
+                _service(
+                    "TokenService",
+                    token_service_pb2_grpc.add_TokenServiceServicer_to_server,
+                    TokenService(store.tokens),
+                ),
             ],
             host=settings.api_host,
             port=settings.api_port,
             insecure=settings.insecure,
             tls=settings.server_tls,
             callers_known=settings.callers_known,
-            access=access_of(settings),
+            access=access_of(settings, store.tokens),
             host_setting="WAYSTATION_API_HOST",
             port_setting="WAYSTATION_API_PORT",
             interceptors=(self._gate, AuditInterceptor(self._refusals), *interceptors),

@@ -12,6 +12,7 @@ from waystation_core.broker import open_broker
 from waystation_core.failpoints import Failpoints
 from waystation_core.parts import faults_of_parts
 from waystation_core.rpc import process
+from waystation_core.store.api_tokens import PostgresTokenStore
 from waystation_core.store.audit import PostgresAuditStore
 from waystation_core.store.connections import open_connections
 from waystation_core.store.engine import PostgresEngineStore
@@ -52,6 +53,7 @@ async def _serve(settings: ApiSettings) -> None:
             failpoints.registry_store(PostgresRegistryStore(connections.hot)),
             PostgresQueryStore(connections),
             PostgresAuditStore(connections),
+            PostgresTokenStore(connections.hot),
         )
         server = build(settings, store, broker, failpoints.interceptors())
         await server.start()

@@ -21,6 +21,7 @@ from waystation_core.parts import faults_of_parts
 from waystation_core.rpc import process
 from waystation_core.rpc.server import RpcServer
 from waystation_core.rpc.settings import BadSettings, variable
+from waystation_core.store.api_tokens import PostgresTokenStore
 from waystation_core.store.connections import open_pool
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.fitness import UnfitDatabase
@@ -49,6 +50,8 @@ async def serve(settings: RouterSettings) -> None:
 
 async def _serve(settings: RouterSettings) -> None:
     stopping = process.stop_signals(settings.stop_grace_seconds)
+    url = settings.database_url.get_secret_value()
+    pool = open_pool(url, size=settings.router_database_connections, name="waystation-router")
     server = RpcServer(
         [],
         host=settings.router_host,
@@ -56,7 +59,7 @@ async def _serve(settings: RouterSettings) -> None:
         insecure=settings.insecure,
         tls=settings.server_tls,
         callers_known=settings.callers_known,
-        access=access_of(settings),
+        access=access_of(settings, PostgresTokenStore(pool)),
         host_setting="WAYSTATION_ROUTER_HOST",
         port_setting="WAYSTATION_ROUTER_PORT",
     )
@@ -64,7 +67,6 @@ async def _serve(settings: RouterSettings) -> None:
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(server.stop, 1.0)
         log.info("listening", address=server.address)
-        url = settings.database_url.get_secret_value()
         await process.require_fit(_parts(dict(settings)), stopping)
         if not await wait_for_store(
             url,
@@ -73,7 +75,6 @@ async def _serve(settings: RouterSettings) -> None:
             lasting=not settings.unsafe_database,
         ):
             return
-        pool = open_pool(url, size=settings.router_database_connections, name="waystation-router")
         await pool.open()
         stack.push_async_callback(pool.close)
         failpoints = Failpoints.of(os.environ)

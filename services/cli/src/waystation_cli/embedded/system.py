@@ -20,6 +20,7 @@ from waystation_core.failpoints import Failpoints
 from waystation_core.ports.broker import DEFAULT_POOL
 from waystation_core.rpc import logs, process
 from waystation_core.rpc.settings import BadSettings, Settings, read_settings
+from waystation_core.store.api_tokens import PostgresTokenStore
 from waystation_core.store.audit import PostgresAuditStore
 from waystation_core.store.connections import open_connections, open_pool
 from waystation_core.store.engine import PostgresEngineStore
@@ -171,6 +172,7 @@ async def _api(
         failpoints.registry_store(PostgresRegistryStore(connections.hot)),
         PostgresQueryStore(connections),
         PostgresAuditStore(connections),
+        PostgresTokenStore(connections.hot),
     )
     return build(settings, store, broker, failpoints.interceptors(), observer)
 

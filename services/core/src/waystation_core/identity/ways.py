@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from waystation_core.identity.access import Access
+from waystation_core.identity.api_tokens import ApiTokens
 from waystation_core.identity.authenticator import Authenticator
 from waystation_core.identity.keys_file import KeysFile
+from waystation_core.ports.store import TokenStore
 from waystation_core.rpc.settings import Settings
 
 
-def access_of(settings: Settings) -> Access | None:
+def access_of(settings: Settings, tokens: TokenStore) -> Access | None:
     """What decides about every call; None: the server asks for no credential. Raises BadKeys."""
-    ways: list[Authenticator] = []
+    if not settings.asks_for_credentials:
+        return None
+    # A server that asks for credentials takes API tokens, too: whoever may make them has proved it in
+    # another way.
+    ways: list[Authenticator] = [ApiTokens(tokens)]
     if settings.keys_file is not None:
         ways.append(KeysFile(settings.keys_file))
-    return Access(ways) if ways else None
+    return Access(ways)

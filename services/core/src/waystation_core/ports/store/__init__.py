@@ -1,10 +1,10 @@
 """The store: what the engine needs from Postgres. One adapter, `waystation_core.store`.
 
-Four interfaces: `EngineStore` has the work (load, commit, sweep), `RegistryStore` handlers and tasks,
-`QueryStore` reads, `AuditStore` who changed what. All times are the database's, so that routers with wrong clocks agree. Every method raises
-StoreUnavailable if Postgres cannot be reached or cannot do its work (it is read-only, a privilege or a table
-is missing, anything that the call's own data does not explain); then nothing or everything of the call has
-happened, and repeating it unchanged is safe.
+Five interfaces: `EngineStore` has the work (load, commit, sweep), `RegistryStore` handlers and tasks,
+`QueryStore` reads, `AuditStore` has who changed what, `TokenStore` API tokens. All times are the database's, so
+that routers with wrong clocks agree. Every method raises StoreUnavailable if Postgres cannot be reached or
+cannot do its work (it is read-only, a privilege or a table is missing, anything that the call's own data does
+not explain); then nothing or everything of the call has happened, and repeating it unchanged is safe.
 """
 
 from __future__ import annotations
@@ -56,6 +56,12 @@ from waystation_core.ports.store.routers import (
     LeasedRow,
     MadeDue,
     RouterReport,
+)
+from waystation_core.ports.store.tokens import (
+    StoredToken,
+    TokenGrants,
+    TokenStore,
+    ValidToken,
 )
 from waystation_core.ports.store.work import (
     Committed,
@@ -112,11 +118,15 @@ __all__ = [
     "StoredAuditEntry",
     "StoredEntry",
     "StoredEvent",
+    "StoredToken",
     "SystemFacts",
     "Tally",
     "TimerFact",
     "ToCatchUp",
+    "TokenGrants",
+    "TokenStore",
     "Undeclared",
+    "ValidToken",
     "WorkflowFilter",
     "WorkflowsFound",
     "WriteRefused",

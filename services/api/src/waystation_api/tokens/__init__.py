@@ -1,0 +1,1 @@
+"""TokenService: API tokens, of which only hashes are stored."""
