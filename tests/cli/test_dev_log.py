@@ -228,6 +228,15 @@ def test_a_service_that_is_lost_and_comes_back() -> None:
     )
 
 
+def test_a_new_service_at_the_address_of_one_that_was_lost_does_not_come_back() -> None:
+    told = Told()
+    told.log.registry_changed(SNAPSHOT)
+    told.of_engine("warning", "endpoint_not_reachable", endpoint="127.0.0.1:7500", error="gone")
+    told.log.registry_changed(replace(SNAPSHOT, handlers=()))
+    told.log.registry_changed(SNAPSHOT)
+    assert told.of_engine("info", "endpoint_connected", endpoint="127.0.0.1:7500") is None
+
+
 def test_of_the_engine_s_own_log_warnings_are_shown_with_their_trouble() -> None:
     told = Told()
     assert told.of_engine("info", "delivery", attempt=1) is None

@@ -237,6 +237,26 @@ BY_CLIENT: dict[str, tuple[Callable[[Any], Any], str]] = {
         lambda c: c.list(workflow_types=[5]),
         "workflow_types: an entry must be text, not int",
     ),
+    "all of them": (
+        lambda c: c.dead_letters.discard_many(all="no"),
+        "all must be True or False, not str",
+    ),
+    "all and some of them": (
+        lambda c: c.dead_letters.discard_many(all=1, task_ids=["price"]),
+        "all must be True or False, not int",
+    ),
+    "all and none of them": (
+        lambda c: c.dead_letters.discard_many(all=True, task_ids=[]),
+        "`all` excludes conditions",
+    ),
+    "changes": (
+        lambda c: c.history("w", with_change="no"),
+        "with_change must be True or False, not str",
+    ),
+    "no tasks of a handler": (
+        lambda c: c.handlers.register("s", "h", 1, None),
+        "tasks must be a list, not NoneType",
+    ),
     "tasks of a handler": (
         lambda c: c.handlers.register("s", "h", 1, ["a"]),
         "tasks must be TaskSpec messages, not str",

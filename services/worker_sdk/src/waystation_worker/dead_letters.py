@@ -11,6 +11,7 @@ from typing import Any, TypedDict, Unpack
 
 from waystation.v1 import dead_letter_pb2, handler_pb2
 from waystation.v1 import dead_letter_service_pb2 as pb
+from waystation_worker.arguments import flag
 from waystation_worker.connection import Connection
 from waystation_worker.messages import message_of
 from waystation_worker.pages import items_of, write_filter
@@ -216,23 +217,23 @@ class DeadLetters:
         rpc: str,
         request: Any,
         conditions: DeadLetterFilter,
-        all_open: bool,
+        every_one: bool,
         timeout: Span,
         request_id: str | None,
     ) -> Any:
         seconds = seconds_of(timeout, "timeout", shortest=MILLISECOND)
         request.namespace = self._connection.namespace
         request.request_id = request_id or str(uuid.uuid4())
-        _write(conditions, request.filter)
-        chosen = request.filter != dead_letter_pb2.DeadLetterFilter()
-        if all_open is chosen:
-            raise ValueError(
-                "`all` excludes conditions; give one of them"
-                if chosen
-                else "say which dead letters, such as task_ids=[...], or all=True for every open one"
-            )
-        if all_open:
+        if flag(every_one, "all"):
+            if any(value is not None for value in conditions.values()):
+                raise ValueError("`all` excludes conditions; give one of them")
             request.all.SetInParent()
+        else:
+            _write(conditions, request.filter)
+            if request.filter == dead_letter_pb2.DeadLetterFilter():
+                raise ValueError(
+                    "say which dead letters, such as task_ids=[...], or all=True for every open one"
+                )
         return await self._connection.call(
             getattr(self._connection.dead_letters, rpc), request, seconds
         )

@@ -90,6 +90,8 @@ class Handlers:
 
         It stays until `unregister`; with `lease` (1 s to 1 h) it lapses unless it is renewed in time.
         """
+        if not isinstance(tasks, Iterable):
+            raise TypeError(f"tasks must be a list, not {type(tasks).__name__}")
         specs = list(tasks)
         for spec in specs:
             if not isinstance(spec, handler_pb2.TaskSpec):

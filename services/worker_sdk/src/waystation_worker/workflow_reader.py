@@ -10,6 +10,7 @@ from typing import TypedDict, Unpack
 from waystation.v1 import history_pb2, status_pb2
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation_worker.aliases import accepts_workflow_id
+from waystation_worker.arguments import flag
 from waystation_worker.connection import Connection
 from waystation_worker.history_stream import watch
 from waystation_worker.messages import message_of, texts
@@ -165,7 +166,9 @@ class WorkflowReader:
             pb.ListHistoryRequest,
             namespace=self._connection.namespace,
             workflow_instance_id=workflow_instance_id,
-            view=history_pb2.HISTORY_VIEW_FULL if with_change else history_pb2.HISTORY_VIEW_BASIC,
+            view=history_pb2.HISTORY_VIEW_FULL
+            if flag(with_change, "with_change")
+            else history_pb2.HISTORY_VIEW_BASIC,
             newest_first=newest_first,
             filter=message_of(
                 history_pb2.HistoryFilter,

@@ -50,7 +50,7 @@ class DevLog:
         self._console = console
         self._all_of_engine = all_of_engine
         self._lost: set[str] = set()
-        """Addresses of endpoints that were reported as not reachable."""
+        """Addresses of registered endpoints that were reported as not reachable."""
         self._few = FewLines(lambda _, left_out: self._print(dev_lines.left_out(left_out)))
         self._tasks: dict[str, TaskSpec] = {}
         self._endpoints: dict[str, Registration] = {}
@@ -68,6 +68,7 @@ class DevLog:
         self._tasks = {task.task_id: task for task in (*snapshot.tasks, *snapshot.retired)}
         before = self._endpoints
         self._endpoints = {endpoint.handler_id: endpoint for endpoint in snapshot.handlers}
+        self._lost &= {f"{endpoint.host}:{endpoint.port}" for endpoint in snapshot.handlers}
         live = {endpoint.service_name for endpoint in snapshot.handlers}
         for handler_id, endpoint in before.items():
             if handler_id not in self._endpoints:
