@@ -24,7 +24,7 @@ from waystation_api.workflows.calls import WorkflowCalls
 from waystation_api.workflows.waiters import InstanceReader
 from waystation_conversion import context_to_proto, seconds_from_proto
 from waystation_core.background import step
-from waystation_core.identity.principal import caller, namespace_meant
+from waystation_core.identity.principal import caller, namespace_meant, namespace_of
 from waystation_core.rpc.errors import known_error, write_error
 from waystation_core.rpc.items import MAX_MESSAGE_BYTES, fields, joined, numbers
 from waystation_core.rpc.message_reader import SMALL_BYTES, MessageReader
@@ -280,7 +280,7 @@ class _CallStream:
             async with asyncio.timeout(remaining):
                 call = item.WhichOneof("call")
                 if call is not None:
-                    meant = namespace_meant(getattr(item, call).namespace)
+                    meant = namespace_meant(namespace_of(getattr(item, call)) or "")
                     caller().require(_METHODS[call], meant)
                 if call == "run":
                     await self._streams.calls.run(

@@ -25,6 +25,7 @@ from waystation_core.identity.principal import (
     caller,
     denied,
     namespace_meant,
+    namespace_of,
     set_caller,
 )
 from waystation_core.rpc.roles import OF_SEVERAL_NAMESPACES, OF_THE_INSTALLATION, OPEN_TO_ALL
@@ -91,8 +92,8 @@ class Access:
     def check_request(self, method: str, request: Any, context: Any) -> None:
         """Whether the admitted caller may do this about the namespace of the request. Raises
         NamespaceNotFound, PermissionDenied."""
-        named = getattr(request, "namespace", None)
-        if not isinstance(named, str) or method in _NOT_OF_ONE_NAMESPACE:
+        named = namespace_of(request)
+        if named is None or method in _NOT_OF_ONE_NAMESPACE:
             return
         if not named and method in OF_SEVERAL_NAMESPACES:
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 from waystation_core.rpc.roles import OF_THE_INSTALLATION, ROLES, Role
 from waystation_domain.errors import NamespaceNotFound, PermissionDenied, shown
@@ -78,6 +79,14 @@ def caller() -> Principal:
 def set_caller(principal: Principal) -> None:
     """Sets the caller of this task and of those that it starts."""
     _caller.set(principal)
+
+
+def namespace_of(request: Any) -> str | None:
+    """What a request says of its namespace, perhaps nothing (""); None if it has no field for one. A run is about
+    the namespace of its start."""
+    about = getattr(request, "start", request)
+    named = getattr(about, "namespace", None)
+    return named if isinstance(named, str) else None
 
 
 def namespace_meant(namespace: str) -> str:
