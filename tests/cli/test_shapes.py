@@ -134,6 +134,7 @@ def test_every_shape_can_be_printed_and_is_of_a_command_that_is_tried(run: Run) 
         "migrate",
         "failure",
         "start many",
+        "tls dev-certs",
         "watch",
     }
     assert set(listed) == tried | elsewhere

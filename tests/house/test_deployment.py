@@ -14,12 +14,14 @@ import grpc
 import pytest
 import yaml
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from support.certificates import Pki, issued
 
 from localservers.ports import free_port
 from localservers.processes import ChildProcess
 from waystation_api.settings import ApiSettings
 from waystation_core.rpc.settings import Settings, read_settings, variable
 from waystation_router.settings import RouterSettings
+from waystation_tls import ServerCredentials
 from waystation_worker.settings import read_settings as read_handler_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -224,6 +226,44 @@ def test_the_health_check_tells_serving_from_everything_else(
     code, said = check()
     assert code == 1
     assert "UNAVAILABLE" in said
+
+
+@pytest.mark.parametrize("names", [("api", "127.0.0.1"), ("*.example.com",), ("10.0.0.7",)])
+def test_the_health_check_believes_the_certificate_of_its_own_process(
+    names: tuple[str, ...], tmp_path: Path
+) -> None:
+    pki = Pki(tmp_path)
+    tls = pki.server(issued("ours", *names), client_ca=pki.ca())
+    server = grpc.server(futures.ThreadPoolExecutor(2))
+    servicer = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+    port = server.add_secure_port("127.0.0.1:0", ServerCredentials(tls).of_grpc())
+    server.start()
+    address = f"127.0.0.1:{port}"
+
+    def check(**settings: Path | None) -> tuple[int, str]:
+        given = {f"WAYSTATION_TLS_{name}": str(path) for name, path in settings.items()}
+        done = subprocess.run(
+            [sys.executable, ROOT / "docker/health_check.py", address],
+            env={**os.environ, **given},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+    try:
+        assert check(CERT=tls.cert, KEY=tls.key) == (0, f"{address}: SERVING\n")
+        if names == ("10.0.0.7",):
+            assert check()[0] == 1
+            other = pki.pair("other", issued("ours", "other"))
+            code, said = check(CERT=other[0], KEY=other[1])
+            assert (code, "UNAVAILABLE" in said) == (1, True)
+            code, said = check(CERT=tmp_path / "missing.pem", KEY=tls.key)
+            assert (code, "missing.pem" in said) == (1, True)
+    finally:
+        server.stop(None).wait()
 
 
 def test_the_image_runs_as_nobody_special_and_copies_what_exists() -> None:

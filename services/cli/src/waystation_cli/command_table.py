@@ -166,6 +166,23 @@ HANDLERS = Group(
     },
 )
 
+TLS = Group(
+    "tls",
+    "Make certificates for a trial.",
+    (
+        Command(
+            "dev-certs",
+            "Make an authority and certificates for a trial.",
+            "trial_certificates:dev_certs",
+            {
+                "For this machine, in the folder tls": "waystation tls dev-certs",
+                "For a name that others use": "waystation tls dev-certs certs --name api.example.com --days 90",
+            },
+        ),
+    ),
+    {"certs": "dev-certs", "create": "dev-certs", "generate": "dev-certs", "new": "dev-certs"},
+)
+
 SECTIONS: Mapping[str, tuple[Command | Group, ...]] = {
     "Begin": (
         Command(
@@ -384,6 +401,7 @@ SECTIONS: Mapping[str, tuple[Command | Group, ...]] = {
                 "When Postgres starts at the same time": "waystation migrate --wait 1m",
             },
         ),
+        TLS,
         Command(
             "schema",
             "Print the JSON Schema of what a command prints with --json.",

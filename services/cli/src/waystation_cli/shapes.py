@@ -161,6 +161,10 @@ def _init(definitions: dict[str, Schema]) -> Schema:
     return _object(folder=_TEXT, files=_list(_TEXT), next=_list(_TEXT), test=_TEXT)
 
 
+def _dev_certs(definitions: dict[str, Schema]) -> Schema:
+    return _object(folder=_TEXT, files=_list(_TEXT), ends_at=_TEXT, next=_list(_TEXT))
+
+
 def _migrate(definitions: dict[str, Schema]) -> Schema:
     return _object(version_before={"anyOf": [_TEXT, {"type": "null"}]}, version=_TEXT)
 
@@ -227,6 +231,7 @@ _SHAPES = {
     "handlers unregister": _message(_handlers.UnregisterHandlerResponse),
     "inbox": _inbox,
     "init": _init,
+    "tls dev-certs": _dev_certs,
     "input": _message(_workflows.ProvideInputResponse),
     "lint": _lint,
     "list": _items(WorkflowContext),
