@@ -133,6 +133,8 @@ def test_every_shape_can_be_printed_and_is_of_a_command_that_is_tried(run: Run) 
         "init",
         "migrate",
         "failure",
+        "signing-key new",
+        "signing-key show",
         "start many",
         "tls dev-certs",
         "watch",

@@ -55,6 +55,8 @@ SERVICERS = {
 
 # Read by processes that have no settings class of pydantic's: the SDK and the command line.
 OTHER_VARIABLES = {
+    "WAYSTATION_IDENTITY_KEYS",
+    "WAYSTATION_IDENTITY_KEYS_FILE",
     "WAYSTATION_ADDRESS",
     "WAYSTATION_ADVERTISE_HOST",
     "WAYSTATION_DATA_DIR",

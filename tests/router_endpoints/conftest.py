@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -30,7 +31,11 @@ async def handler_process() -> AsyncIterator[Callable[[], Awaitable[tuple[Proces
     async def start() -> tuple[Process, int]:
         program = Path(__file__).with_name("handlers.py")
         process = await asyncio.create_subprocess_exec(
-            sys.executable, str(program), stdout=asyncio.subprocess.PIPE
+            sys.executable,
+            str(program),
+            stdout=asyncio.subprocess.PIPE,
+            # What it shares with the tests.
+            env={**os.environ, "PYTHONPATH": str(program.parents[1])},
         )
         started.append(process)
         assert process.stdout is not None

@@ -42,7 +42,7 @@ class Channel:
         self._rpc = rpc
 
     def stream_stream(self, _: str) -> Any:
-        return lambda: self._rpc
+        return lambda metadata: self._rpc
 
 
 def call(number: int, payload: str = "") -> EndpointCall:

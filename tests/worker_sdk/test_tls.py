@@ -252,8 +252,11 @@ def test_off_loopback_a_handler_service_needs_tls_and_callers_that_it_knows(
     assert "host=0.0.0.0 can be reached from other machines" in refusal()
     monkeypatch.setenv("WAYSTATION_TLS_CERT", str(cert))
     monkeypatch.setenv("WAYSTATION_TLS_KEY", str(key))
-    assert "everybody there could call it: set WAYSTATION_TLS_CLIENT_CA" in refusal()
+    assert "everybody there could call it: set WAYSTATION_IDENTITY_KEYS or " in refusal()
     monkeypatch.setenv("WAYSTATION_TLS_CLIENT_CA", str(pki.ca()))
+    assert refusal() == ""
+    monkeypatch.delenv("WAYSTATION_TLS_CLIENT_CA")
+    monkeypatch.setenv("WAYSTATION_IDENTITY_KEYS", "x" * 43)
     assert refusal() == ""
     key.write_text("")
     assert "holds no PEM private key" in refusal()

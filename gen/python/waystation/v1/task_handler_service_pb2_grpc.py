@@ -60,7 +60,9 @@ class TaskHandlerServiceServicer(object):
         the task: another endpoint is called, and no attempt is counted. RESOURCE_EXHAUSTED or UNAVAILABLE with the
         google.rpc.ErrorInfo.reason NOT_BEGUN means that the task was not started: another endpoint is called, no attempt
         is counted, and this endpoint gets no calls for the task for the delay in google.rpc.RetryInfo (default 1 s, 0.2 s
-        to 60 s).
+        to 60 s). UNAUTHENTICATED with the reason CALLER_NOT_IDENTIFIED means that the call is not signed by a router that
+        this endpoint knows (metadata `waystation-identity`): the task was not started, no attempt is counted, and this
+        endpoint gets one call every 5 s until it accepts one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -69,7 +71,8 @@ class TaskHandlerServiceServicer(object):
     def HandleEvents(self, request_iterator, context):
         """Optional, declared by TaskSpec.batching. The same as HandleEvent for many events over one stream. Results may come
         in any order, each as soon as it is ready. A broken stream interrupts only the items without a result.
-        Errors: as HandleEvent, in each result; the stream itself ends OK when the router closes it.
+        Errors: as HandleEvent, in each result; the stream itself ends OK when the router closes it. Ended with
+        UNAUTHENTICATED before its first result, none of its items was started, as with CALLER_NOT_IDENTIFIED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

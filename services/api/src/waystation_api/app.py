@@ -58,6 +58,7 @@ from waystation_api.workflows.waiters import InstanceReader, Waiters
 from waystation_api.workflows.watches import Watches
 from waystation_core.background import BackgroundLoop, Contact, Retries, run_loop, through_outages
 from waystation_core.decisions import Decisions
+from waystation_core.identity.signatures import Signatures
 from waystation_core.identity.ways import access_of
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.observer import Observer
@@ -200,6 +201,7 @@ class ApiServer:
                 reader,
                 self._registry,
                 allowlist,
+                signatures=Signatures(settings.signing_key),
                 max_events=settings.max_events_per_workflow,
                 tls=self._calls_tls,
             ),

@@ -183,6 +183,39 @@ TLS = Group(
     {"certs": "dev-certs", "create": "dev-certs", "generate": "dev-certs", "new": "dev-certs"},
 )
 
+SIGNING_KEY = Group(
+    "signing-key",
+    "Make and show the key that routers sign calls to handlers with.",
+    (
+        Command(
+            "new",
+            "Make a key, and print its public key.",
+            "signing_key:new",
+            {
+                "A file that only you can read": "waystation signing-key new signing.pem",
+                "For a script": "waystation signing-key new next.pem --json",
+            },
+        ),
+        Command(
+            "show",
+            "Print the public key of a signing key.",
+            "signing_key:show",
+            {
+                "For WAYSTATION_IDENTITY_KEYS": "waystation signing-key show signing.pem",
+                "For a script": "waystation signing-key show signing.pem --json",
+            },
+        ),
+    ),
+    {
+        "add": "new",
+        "create": "new",
+        "generate": "new",
+        "get": "show",
+        "make": "new",
+        "public": "show",
+    },
+)
+
 SECTIONS: Mapping[str, tuple[Command | Group, ...]] = {
     "Begin": (
         Command(
@@ -402,6 +435,7 @@ SECTIONS: Mapping[str, tuple[Command | Group, ...]] = {
             },
         ),
         TLS,
+        SIGNING_KEY,
         Command(
             "schema",
             "Print the JSON Schema of what a command prints with --json.",

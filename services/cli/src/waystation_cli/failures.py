@@ -48,7 +48,8 @@ class CommandFailed(Exception):
 
     `code` is the name of a gRPC status code; `reason` is that of the server's ErrorInfo, or
     one of this command line's own (SERVER_UNREACHABLE, NO_ANSWER, NOT_A_WAYSTATION_SERVER,
-    WORKFLOW_TYPE_UNKNOWN, FILES_EXIST, FOLDER_NOT_USABLE, TLS_SETTINGS, and those of `waystation_tls.Problem`).
+    WORKFLOW_TYPE_UNKNOWN, FILES_EXIST, FOLDER_NOT_USABLE, SIGNING_KEY_NOT_USABLE, TLS_SETTINGS, and those of
+    `waystation_tls.Problem`).
     """
 
     code: str

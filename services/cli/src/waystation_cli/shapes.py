@@ -157,6 +157,10 @@ def _dev(definitions: dict[str, Schema]) -> Schema:
     return _object(address=_TEXT, process_id=_NUMBER, data_dir=_TEXT, database_url=_TEXT)
 
 
+def _signing_key(definitions: dict[str, Schema]) -> Schema:
+    return _object(file=_TEXT, public_key=_TEXT)
+
+
 def _init(definitions: dict[str, Schema]) -> Schema:
     return _object(folder=_TEXT, files=_list(_TEXT), next=_list(_TEXT), test=_TEXT)
 
@@ -232,6 +236,8 @@ _SHAPES = {
     "inbox": _inbox,
     "init": _init,
     "tls dev-certs": _dev_certs,
+    "signing-key new": _signing_key,
+    "signing-key show": _signing_key,
     "input": _message(_workflows.ProvideInputResponse),
     "lint": _lint,
     "list": _items(WorkflowContext),

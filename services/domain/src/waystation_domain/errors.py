@@ -27,6 +27,7 @@
     ├── EndpointNotAllowed       PERMISSION_DENIED
     ├── PermissionDenied         PERMISSION_DENIED
     ├── Unauthenticated          UNAUTHENTICATED
+    ├── CallerNotIdentified      UNAUTHENTICATED
     ├── StoreUnavailable         UNAVAILABLE
     ├── DeliveryNotPending       UNAVAILABLE
     ├── NotYetAvailable          UNIMPLEMENTED
@@ -301,6 +302,13 @@ class Unauthenticated(WaystationError):
 
     code = "UNAUTHENTICATED"
     reason = "UNAUTHENTICATED"
+
+
+class CallerNotIdentified(WaystationError):
+    """A handler service's word, never a server's: it does not know who called, and began nothing. No attempt."""
+
+    code = "UNAUTHENTICATED"
+    reason = "CALLER_NOT_IDENTIFIED"
 
 
 class StoreUnavailable(WaystationError):

@@ -11,6 +11,7 @@ import structlog
 from waystation_core.background import BackgroundLoop, Contact, run_loop, through_outages
 from waystation_core.decisions import Decisions
 from waystation_core.failpoints import Plan
+from waystation_core.identity.signatures import Signatures
 from waystation_core.ids import new_id
 from waystation_core.ports.broker import Broker, Subscription
 from waystation_core.ports.observer import Observer
@@ -88,11 +89,21 @@ class Router:
             ),
         )
         self._tls = ClientCredentials.if_on(settings.calls_to_handlers)
+        signatures = Signatures(settings.signing_key)
         self._endpoints = (
-            EndpointDirectory(allowlist, tls=self._tls, on_change=self._endpoints_changed)
+            EndpointDirectory(
+                allowlist,
+                tls=self._tls,
+                signatures=signatures,
+                on_change=self._endpoints_changed,
+            )
             if failpoints is None
             else PointedEndpoints(
-                allowlist, failpoints, tls=self._tls, on_change=self._endpoints_changed
+                allowlist,
+                failpoints,
+                tls=self._tls,
+                signatures=signatures,
+                on_change=self._endpoints_changed,
             )
         )
         self._registry = RegistryCopy(

@@ -13,11 +13,13 @@ from grpc_reflection.v1alpha import reflection
 from waystation.v1 import task_handler_service_pb2, task_handler_service_pb2_grpc
 from waystation_tls import LOOK_SECONDS, ClientCredentials, ServerCredentials
 from waystation_worker.addresses import host_and_port
+from waystation_worker.admission import SignedCallsOnly
 from waystation_worker.certificates import CertificateLook
 from waystation_worker.channels import SERVER_OPTIONS, open_channel, open_port
 from waystation_worker.errors import SettingsError, WaystationError
 from waystation_worker.invocation import Invoker
 from waystation_worker.registration import Registration
+from waystation_worker.router_identity import RouterIdentity
 from waystation_worker.servicer import TaskServicer
 from waystation_worker.settings import Settings
 from waystation_worker.tasks import HostedTask
@@ -64,6 +66,10 @@ class Serving:
         self._register = register
         self._invoker = Invoker(tasks, service_name, threads)
         self._servicer = TaskServicer(self._invoker)
+        keys = settings.identity_keys
+        self._interceptors = (
+            [SignedCallsOnly(RouterIdentity(keys, service_name))] if keys is not None else []
+        )
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
         self._channel: grpc.aio.Channel | None = None
@@ -204,7 +210,7 @@ class Serving:
 
     def _bound(self, port: int) -> tuple[grpc.aio.Server, int]:
         # A new server for each try: one that failed to listen can't be used again.
-        server = grpc.aio.server(options=SERVER_OPTIONS)
+        server = grpc.aio.server(interceptors=self._interceptors, options=SERVER_OPTIONS)
         task_handler_service_pb2_grpc.add_TaskHandlerServiceServicer_to_server(
             self._servicer, server
         )

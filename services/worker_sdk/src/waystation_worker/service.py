@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from types import MappingProxyType
@@ -151,6 +151,7 @@ class HandlerService:
         host: str | None = None,
         port: int | None = None,
         advertise_host: str | None = None,
+        identity_keys: Sequence[str] | None = None,
         lease: Span = 30.0,
         grace: Span = 30.0,
         register: bool = True,
@@ -163,7 +164,9 @@ class HandlerService:
         `address` is the address of Waystation (WAYSTATION_ADDRESS, 127.0.0.1:7400). `host` and
         `port` are the listening address (WAYSTATION_HANDLER_HOST, 127.0.0.1;
         WAYSTATION_HANDLER_PORT, 7500 or a free port; 0 means a free port). Routers connect to
-        `advertise_host` (WAYSTATION_ADVERTISE_HOST). `lease` is how long a registration is valid
+        `advertise_host` (WAYSTATION_ADVERTISE_HOST). With `identity_keys`, public keys of routers
+        (WAYSTATION_IDENTITY_KEYS, or the file WAYSTATION_IDENTITY_KEYS_FILE), only calls that are
+        signed with one of them are admitted. `lease` is how long a registration is valid
         without renewal; it and `grace` are in seconds or timedeltas. With `register=False` the
         service only serves.
 
@@ -181,6 +184,7 @@ class HandlerService:
                     host=host,
                     port=port,
                     advertise_host=advertise_host,
+                    identity_keys=identity_keys,
                     lease=lease,
                     grace=grace,
                     register=register,
@@ -201,6 +205,7 @@ class HandlerService:
         host: str | None = None,
         port: int | None = None,
         advertise_host: str | None = None,
+        identity_keys: Sequence[str] | None = None,
         lease: Span = 30.0,
         grace: Span = 30.0,
         register: bool = True,
@@ -217,6 +222,7 @@ class HandlerService:
             host=host,
             port=port,
             advertise_host=advertise_host,
+            identity_keys=identity_keys,
             lease=lease,
             grace=grace,
             register=register,
@@ -239,6 +245,7 @@ class HandlerService:
         host: str | None = None,
         port: int | None = None,
         advertise_host: str | None = None,
+        identity_keys: Sequence[str] | None = None,
         lease: Span = 30.0,
         grace: Span = 30.0,
         register: bool = True,
@@ -255,7 +262,11 @@ class HandlerService:
         if not isinstance(register, bool):
             raise SettingsError(f"register must be True or False, not {register!r}")
         settings = read_settings(
-            address=address, host=host, port=port, advertise_host=advertise_host
+            address=address,
+            host=host,
+            port=port,
+            advertise_host=advertise_host,
+            identity_keys=identity_keys,
         )
         running = Serving(
             settings,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from waystation_tls import BadTls, ClientTls, ServerTls, open_to_strangers
 from waystation_worker.addresses import is_host, is_ip, waystation_address
 from waystation_worker.errors import SettingsError
+from waystation_worker.router_identity import BadIdentityKeys, IdentityKeys
 
 DEFAULT_PORT = 7500
 _NO_HOST = "is neither a DNS name nor an IP address (without port and brackets)"
@@ -29,6 +30,8 @@ class Settings:
     port_name: str = "port"
     server_tls: ServerTls = field(default_factory=ServerTls)
     client_tls: ClientTls = field(default_factory=ClientTls)
+    identity_keys: IdentityKeys | None = None
+    """With them only signed calls are admitted."""
 
 
 def read_settings(
@@ -37,6 +40,7 @@ def read_settings(
     host: str | None = None,
     port: int | None = None,
     advertise_host: str | None = None,
+    identity_keys: Sequence[str] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
     """The settings: arguments first, then WAYSTATION_* variables, then defaults.
@@ -67,6 +71,11 @@ def read_settings(
         client_tls = ClientTls.of(env)
     except BadTls as bad:
         problems += [fault.rstrip(".") for fault in bad.faults]
+    keys = None
+    try:
+        keys = IdentityKeys.of(identity_keys, env)
+    except BadIdentityKeys as bad:
+        problems.append(str(bad))
     # Both may have the same certificate.
     faults = dict.fromkeys([*server_tls.faults(), *client_tls.faults()])
     problems += [fault.rstrip(".") for fault in faults]
@@ -78,7 +87,8 @@ def read_settings(
         setting=host_name,
         insecure=insecure,
         tls=server_tls.on,
-        callers_known=server_tls.knows_callers,
+        callers_known=server_tls.knows_callers or keys is not None,
+        known_by="WAYSTATION_IDENTITY_KEYS or WAYSTATION_TLS_CLIENT_CA",
     ):
         problems.append(fault.rstrip("."))
     advertised = advertise_host or env.get("WAYSTATION_ADVERTISE_HOST") or _own_name(host)
@@ -87,7 +97,15 @@ def read_settings(
     if problems:
         raise SettingsError("; ".join(problems), code="INVALID_ARGUMENT")
     return Settings(
-        target, host, number, given in (None, ""), advertised, port_name, server_tls, client_tls
+        target,
+        host,
+        number,
+        given in (None, ""),
+        advertised,
+        port_name,
+        server_tls,
+        client_tls,
+        keys,
     )
 
 

@@ -25,6 +25,7 @@ from waystation_conversion import (
     set_timestamp,
 )
 from waystation_core import background
+from waystation_core.identity.signatures import Signatures
 from waystation_core.ids import new_id
 from waystation_core.ports.store import HistoryFilter, QueryStore, Registration, StoredEntry
 from waystation_core.providers import PROVIDERS
@@ -106,6 +107,7 @@ class Replays:
         registry: RegistryCopy,
         allowlist: Allowlist,
         *,
+        signatures: Signatures,
         max_events: int,
         tls: ClientCredentials | None = None,
     ) -> None:
@@ -115,6 +117,7 @@ class Replays:
         self._registry = registry
         self._allowlist = allowlist
         self._tls = tls
+        self._signatures = signatures
         self._rules = Rules(PROVIDERS, max_events=max_events)
 
     async def replay(
@@ -139,7 +142,7 @@ class Replays:
             del attempts[MAX_STEPS:]
         past = await self._past(instance, attempts)
         places = asyncio.Semaphore(CALLS_AT_ONCE)
-        async with HandlerCalls(self._allowlist, self._tls) as calls:
+        async with HandlerCalls(self._allowlist, self._tls, self._signatures) as calls:
 
             async def make(entry: HistoryEntry) -> tuple[replay_pb2.ReplayStep, bool]:
                 async with places:

@@ -17,7 +17,12 @@ from waystation_conversion.times import retry_after_from_proto
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.endpoint_channels import MAX_ANSWER_BYTES, MAX_METADATA_BYTES
 from waystation_core.rpc.message_reader import SMALL_BYTES, MessageReader, parsed
-from waystation_domain.errors import NotBegun, ResponseInvalid, WaystationError
+from waystation_domain.errors import (
+    CallerNotIdentified,
+    NotBegun,
+    ResponseInvalid,
+    WaystationError,
+)
 from waystation_domain.limits import (
     MAX_MESSAGE_BYTES,
     MAX_METADATA_ENTRIES,
@@ -145,6 +150,11 @@ def pause_of_not_begun(error: AttemptError) -> float | None:
         return None
     pause = USUAL_PAUSE if error.retry_after is None else error.retry_after
     return min(max(pause, SHORTEST_PAUSE), LONGEST_PAUSE)
+
+
+def refuses_caller(error: AttemptError) -> bool:
+    """Whether an endpoint says that it does not know who called. It was no attempt."""
+    return (error.code, error.reason) == (CallerNotIdentified.code, CallerNotIdentified.reason)
 
 
 def late(seconds: float) -> AttemptError:

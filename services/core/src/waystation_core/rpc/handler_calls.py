@@ -13,6 +13,7 @@ from grpc import ChannelConnectivity as Connectivity
 
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.background import step
+from waystation_core.identity.signatures import UNSIGNED, Signatures
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.addresses import admitted_addresses, target
 from waystation_core.rpc.attempts import (
@@ -24,11 +25,13 @@ from waystation_core.rpc.attempts import (
     late,
     pause_of_not_begun,
     read_answer,
+    refuses_caller,
 )
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENT, open_endpoint_channel
 from waystation_core.rpc.message_reader import MessageReader
 from waystation_domain.endpoints import Allowlist, host_and_port
 from waystation_domain.errors import WaystationError
+from waystation_domain.model import DEFAULT_NAMESPACE
 from waystation_domain.outcomes import AttemptError
 from waystation_tls import ClientCredentials, diagnose
 from waystation_tls.clients import OF_ROUTERS
@@ -48,10 +51,16 @@ class HandlerCalls:
     that its host leads to by then; what can't be reached is not tried again.
     """
 
-    def __init__(self, allowlist: Allowlist, tls: ClientCredentials | None = None) -> None:
+    def __init__(
+        self,
+        allowlist: Allowlist,
+        tls: ClientCredentials | None = None,
+        signatures: Signatures = UNSIGNED,
+    ) -> None:
         """`tls` None: plain text."""
         self._allowlist = allowlist
         self._tls = tls
+        self._signatures = signatures
         self._reader = MessageReader()
         self._dials: dict[tuple[str, int], asyncio.Task[grpc.aio.Channel]] = {}
         self._turn = 0
@@ -86,7 +95,8 @@ class HandlerCalls:
             try:
                 async with asyncio.timeout_at(deadline):
                     channel = await self._channel(endpoint)
-                    answer = await self._call(channel, request, max(deadline - loop.time(), 0.0))
+                    left = max(deadline - loop.time(), 0.0)
+                    answer = await self._call(endpoint, channel, request, left)
             except _NotReached as why:
                 problems.append(str(why))
             except TimeoutError:
@@ -99,7 +109,7 @@ class HandlerCalls:
                 trailing = status.trailing_metadata() or ()
                 sent = Sent(request.ByteSize(), timeout, loop.time() - began)
                 error = error_of_status(code, status.details() or "", trailing, sent)
-                if pause_of_not_begun(error) is not None:
+                if pause_of_not_begun(error) is not None or refuses_caller(error):
                     problems.append(f"{_name(endpoint)}: {error.message}")
                     continue
                 return Failed(error, endpoint, loop.time() - began)
@@ -111,13 +121,19 @@ class HandlerCalls:
         return NotSent("; ".join(problems) or "there is no live endpoint")
 
     async def _call(
-        self, channel: grpc.aio.Channel, request: pb.HandleEventRequest, timeout: float
+        self,
+        endpoint: Registration,
+        channel: grpc.aio.Channel,
+        request: pb.HandleEventRequest,
+        timeout: float,
     ) -> pb.HandleEventResponse | AttemptError:
         # Bytes back: an unreadable answer is handled here.
         method: Any = channel.unary_unary(
             HANDLE_EVENT, request_serializer=pb.HandleEventRequest.SerializeToString
         )
-        return await read_answer(await method(request, timeout=timeout), self._reader)
+        metadata = self._signatures.of_calls(endpoint.service_name, DEFAULT_NAMESPACE)
+        answer = await method(request, timeout=timeout, metadata=metadata)
+        return await read_answer(answer, self._reader)
 
     async def _channel(self, endpoint: Registration) -> grpc.aio.Channel:
         place = (endpoint.host, endpoint.port)

@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from waystation_core.failpoints import BadFailpoints, plan_of
 from waystation_core.identity.keys_file import faults_of_keys
+from waystation_core.identity.signatures import faults_of_signing_key
 from waystation_domain.endpoints import DEFAULT_ALLOWLIST, Allowlist
 from waystation_domain.errors import InvalidField
 from waystation_domain.limits import MAX_EVENTS_PER_INSTANCE
@@ -126,13 +127,15 @@ class ServerSettings(Settings):
     """Whether handlers are called over TLS; by default if `handler_tls_ca` is set."""
     handler_tls_ca: Path | None = None
     """Authorities of handlers' certificates: a PEM file. None: those that this machine believes."""
+    signing_key: Path | None = None
+    """Signs the calls to handlers, so that they know who calls: a PEM file with an Ed25519 private key."""
     broker_ca: Path | None = None
     """Authorities of the broker's certificate: a PEM file. None: those that this machine believes."""
     max_events_per_workflow: int = Field(MAX_EVENTS_PER_INSTANCE, ge=1, le=1_000_000)
     stop_grace_seconds: float = Field(10.0, ge=0.0, le=600.0)
     """How long calls in flight may take to finish after SIGTERM."""
 
-    @field_validator("handler_tls", "handler_tls_ca", "broker_ca", mode="before")
+    @field_validator("handler_tls", "handler_tls_ca", "signing_key", "broker_ca", mode="before")
     @classmethod
     def _given_or_not(cls, value: object) -> object:
         return value or None
@@ -156,6 +159,9 @@ class ServerSettings(Settings):
                 f"{variable('handler_tls_ca')} is set although {variable('handler_tls')} is off: unset one of them.",
             )
             return
+        if self.signing_key is not None:
+            for fault in faults_of_signing_key(self.signing_key):
+                yield ("signing_key",), f"{variable('signing_key')}: {fault}"
         known = set(self.server_tls.faults())
         for fault in self.calls_to_handlers.faults():
             if fault not in known:

@@ -21,6 +21,8 @@ from waystation_router.endpoints.task_pauses import TaskPauses
 SHORTEST_OPEN = 0.2
 LONGEST_OPEN = 30.0
 """Bounds of the time that a circuit stays open before a probe, in seconds."""
+REFUSED_SECONDS = 5.0
+"""An endpoint that does not know this router gets one call in this time."""
 _TIMER_SLACK = 0.02
 """A timer may fire a moment early."""
 
@@ -44,16 +46,25 @@ class EndpointCondition:
         self._pauses = TaskPauses()
         self._circuit = Circuit(self._open_seconds)
         self._last_fault = ""
+        self._refusal: tuple[float, str] | None = None
+        """Since when it refuses this router's calls, and its message."""
+        self._refusals = 0
+        self._not_asked_until = float("-inf")
 
     def usable(self, task_id: str) -> bool:
         """Whether a call of this task could be sent now."""
         now = self._loop.time()
         return (
-            self._connection.up and self._circuit.admits(now) and self._pauses.admits(task_id, now)
+            self._connection.up
+            and now >= self._not_asked_until
+            and self._circuit.admits(now)
+            and self._pauses.admits(task_id, now)
         )
 
     def may_recover(self, by: float) -> bool:
         """Whether it is likely to be usable by then, by the loop's clock."""
+        if by < self._not_asked_until:
+            return False
         if not self._circuit.is_open:
             return self._connection.may_recover
         return (self._circuit.probing or self._circuit.admits(by)) and (
@@ -62,12 +73,15 @@ class EndpointCondition:
 
     @property
     def reachable(self) -> bool:
-        """Whether it is connected and healthy, and its circuit closed."""
-        return self._connection.up and not self._circuit.is_open
+        """Whether it is connected and healthy, takes this router's calls, and its circuit is closed."""
+        return self._connection.up and self._refusal is None and not self._circuit.is_open
 
     @property
     def trouble(self) -> str:
         """What is wrong with it, for people; empty if nothing is."""
+        if self._connection.up and self._refusal is not None:
+            since, why = self._refusal
+            return f"it refuses the calls of this router since {self._clock(since)}: {why}"
         opened_at = self._circuit.opened_at
         if not self._connection.up or opened_at is None:
             short = self._pauses.shortage(self._loop.time())
@@ -83,20 +97,26 @@ class EndpointCondition:
     def renewed(self) -> None:
         """There may be another process: the past of the old one does not count."""
         self._pauses.forget()
+        if self._refusal is not None:
+            self._accepted()
         self._circuit = Circuit(self._open_seconds)
 
     def sent(self, task_id: str) -> None:
         """A call was sent."""
+        if self._refusal is not None:
+            self._ask_later()
+            # A refusal comes at once, an answer when the task is done.
+            self._loop.call_at(self._not_asked_until, self._not_refused, self._refusals)
         if self._circuit.is_open:
             _log.info("endpoint_probed", endpoint=self._connection.name, task_id=task_id)
             self._circuit.sent(self._loop.time())
             self._wake_for_probe()
 
     def answered(self) -> None:
-        """The endpoint answered."""
-        if self._circuit.answered():
-            _log.info("circuit_closed", endpoint=self._connection.name)
-            self._loop.call_soon(self._changed)
+        """The endpoint took a call and answered."""
+        if self._refusal is not None:
+            self._accepted()
+        self._close_circuit()
 
     def failed(self, what: str, sent_at: float) -> None:
         """A call that was sent then failed, and it is the endpoint's fault."""
@@ -107,6 +127,19 @@ class EndpointCondition:
         self._loop.call_soon(self._changed)
         self._wake_for_probe()
 
+    def refused_caller(self, why: str) -> None:
+        """The endpoint began nothing because it does not know this router; `why` is its message."""
+        since = self._loop.time()
+        if self._refusal is None:
+            _log.error("calls_refused_by_endpoint", endpoint=self._connection.name, why=why)
+            self._loop.call_soon(self._changed)
+        else:
+            since = self._refusal[0]
+        self._refusal = (since, why)
+        self._refusals += 1
+        self._ask_later()
+        self._close_circuit()
+
     def had_no_room(self, why: str) -> None:
         """The endpoint did not begin a call; `why` is its message."""
         self._pauses.had_no_room(self._loop.time(), why)
@@ -116,6 +149,25 @@ class EndpointCondition:
         """Sends no calls of the task for so many seconds."""
         self._pauses.pause(task_id, self._loop.time() + seconds)
         self._loop.call_later(seconds + _TIMER_SLACK, self._changed)
+
+    def _close_circuit(self) -> None:
+        if self._circuit.answered():
+            _log.info("circuit_closed", endpoint=self._connection.name)
+            self._loop.call_soon(self._changed)
+
+    def _not_refused(self, refusals: int) -> None:
+        if self._refusal is not None and refusals == self._refusals:
+            self._accepted()
+
+    def _accepted(self) -> None:
+        self._refusal = None
+        self._not_asked_until = float("-inf")
+        _log.info("calls_accepted_again", endpoint=self._connection.name)
+        self._loop.call_soon(self._changed)
+
+    def _ask_later(self) -> None:
+        self._not_asked_until = self._loop.time() + REFUSED_SECONDS
+        self._loop.call_at(self._not_asked_until + _TIMER_SLACK, self._changed)
 
     def _wake_for_probe(self) -> None:
         """Calls `changed` when a probe may be sent."""

@@ -11,8 +11,10 @@ import grpc
 import structlog
 
 from waystation.v1 import task_handler_service_pb2 as pb
+from waystation_conversion.replies import readable
 from waystation_conversion.statuses import error_of_code
 from waystation_core.background import job
+from waystation_core.identity.signatures import Metadata, Signatures
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.attempts import (
     Answered,
@@ -24,10 +26,12 @@ from waystation_core.rpc.attempts import (
     late,
     pause_of_not_begun,
     read_answer,
+    refuses_caller,
 )
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENT
 from waystation_core.rpc.message_reader import MessageReader
 from waystation_domain.endpoints import Allowlist
+from waystation_domain.model import DEFAULT_NAMESPACE
 from waystation_domain.outcomes import AttemptError
 from waystation_domain.task_table import announces
 from waystation_domain.units import duration
@@ -47,6 +51,8 @@ NEWS_SECONDS = 0.02
 """How long the report of a lost connection may take after the first call that noticed."""
 STREAM_PAUSE_SECONDS = 5.0
 UNSERVED_SECONDS = 5.0
+_MOST_OF_REFUSAL = 300
+"""Characters."""
 
 _UNIMPLEMENTED: int = grpc.StatusCode.UNIMPLEMENTED.value[0]
 
@@ -62,12 +68,14 @@ class ConnectedEndpoint:
         allowlist: Allowlist,
         *,
         reader: MessageReader,
+        signatures: Signatures,
         tls: ClientCredentials | None = None,
         again: Callable[[EndpointCall], None],
         changed: Callable[[], None],
     ) -> None:
         self.endpoint = endpoint
         self._reader = reader
+        self._signatures = signatures
         self._again = again
         self._calls: set[EndpointCall] = set()
         self._loop = asyncio.get_running_loop()
@@ -181,6 +189,12 @@ class ConnectedEndpoint:
         self.condition.had_no_room(why[:200])
         self._pause_task(call, pause)
 
+    def _refused_caller(self, call: EndpointCall, why: str) -> None:
+        """The endpoint does not know this router and began nothing: another endpoint is tried."""
+        self.condition.refused_caller(readable(why, _MOST_OF_REFUSAL))
+        call.tried.add(self)
+        self._repeat(call)
+
     def _pause_task(self, call: EndpointCall, seconds: float) -> None:
         """Pauses the call's task here for a while; others may have the call."""
         self.condition.pause_task(call.task_id, seconds)
@@ -215,7 +229,11 @@ class ConnectedEndpoint:
         if channel is None or self._no_stream_until > self._loop.time():
             return None
         self._stream = EventStream(
-            channel, reader=self._reader, answered=self._answered, ended=self._stream_ended
+            channel,
+            reader=self._reader,
+            answered=self._answered,
+            ended=self._stream_ended,
+            metadata=self._signature(),
         )
         return self._stream
 
@@ -258,6 +276,10 @@ class ConnectedEndpoint:
             _log.warning("batching_not_served", endpoint=self.name)
             self._streams = False
             unsent, sent = sent + unsent, []
+        elif status is grpc.StatusCode.UNAUTHENTICATED and not stream.spoke:
+            for call in sent + unsent:
+                self._refused_caller(call, stream.message)
+            return
         elif not stream.spoke and (sent or unsent):
             # Streams do not work there; unary calls will show what does.
             self._no_stream_until = self._loop.time() + STREAM_PAUSE_SECONDS
@@ -286,7 +308,7 @@ class ConnectedEndpoint:
         losses = self.connection.losses
         # Bytes both ways: encoded once, and an unreadable answer is handled here.
         method: Any = channel.unary_unary(HANDLE_EVENT)
-        rpc = method(call.payload, timeout=call.timeout)
+        rpc = method(call.payload, timeout=call.timeout, metadata=self._signature())
         try:
             data = await rpc
         except asyncio.CancelledError:
@@ -322,10 +344,16 @@ class ConnectedEndpoint:
     def _refused(self, call: EndpointCall, error: AttemptError, duration: float) -> None:
         """The endpoint ended the call with a status."""
         pause = pause_of_not_begun(error)
-        if pause is None:
+        if refuses_caller(error):
+            self._refused_caller(call, error.message)
+        elif pause is None:
             self._end(call, Failed(error, self.endpoint, duration))
         else:
             self._not_begun(call, pause, error.message)
+
+    def _signature(self) -> Metadata | None:
+        """Shows the endpoint that a router is calling."""
+        return self._signatures.of_calls(self.endpoint.service_name, DEFAULT_NAMESPACE)
 
     async def _was_lost(self, losses: int) -> bool:
         """Whether the connection was lost since. A handler that answers such a status itself keeps it; the

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.background import job
+from waystation_core.identity.signatures import UNSIGNED, Signatures
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.attempts import NotSent
 from waystation_core.rpc.message_reader import MessageReader
@@ -37,11 +38,13 @@ class EndpointDirectory:
         allowlist: Allowlist,
         *,
         tls: ClientCredentials | None = None,
+        signatures: Signatures = UNSIGNED,
         on_change: Callable[[], None] | None = None,
     ) -> None:
         """`tls` None: plain text."""
         self._allowlist = allowlist
         self._tls = tls
+        self._signatures = signatures
         self._reader = MessageReader()
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
@@ -90,6 +93,7 @@ class EndpointDirectory:
             handler,
             self._allowlist,
             reader=self._reader,
+            signatures=self._signatures,
             tls=self._tls,
             again=self._dispatch,
             changed=self._on_endpoint_changed,

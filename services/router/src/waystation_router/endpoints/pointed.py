@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.failpoints import Plan
+from waystation_core.identity.signatures import UNSIGNED, Signatures
 from waystation_domain.endpoints import Allowlist
 from waystation_router.endpoints.directory import EndpointDirectory
 from waystation_router.endpoints.endpoint_call import EndpointCall
@@ -22,9 +23,10 @@ class PointedEndpoints(EndpointDirectory):
         plan: Plan,
         *,
         tls: ClientCredentials | None = None,
+        signatures: Signatures = UNSIGNED,
         on_change: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(allowlist, tls=tls, on_change=on_change)
+        super().__init__(allowlist, tls=tls, signatures=signatures, on_change=on_change)
         self._plan = plan
 
     def call(

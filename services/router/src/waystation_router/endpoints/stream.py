@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.background import job
+from waystation_core.identity.signatures import Metadata
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENTS
 from waystation_core.rpc.items import MAX_MESSAGE_BYTES, joined
 from waystation_core.rpc.message_reader import MessageReader
@@ -46,16 +47,20 @@ class EventStream:
         ended: Callable[
             [EventStream, list[EndpointCall], list[EndpointCall], grpc.StatusCode | None], None
         ],
+        metadata: Metadata | None = None,
     ) -> None:
+        """`metadata` of the stream."""
         self.spoke = False
         """Whether the endpoint has ever answered on it."""
+        self.message = ""
+        """The text of the status that it ended with."""
         self.retiring = False
         self._messages = reader
         self._answered = answered
         self._ended = ended
         self._loop = asyncio.get_running_loop()
         # Bytes both ways: items are joined as they are, and an unreadable answer is handled here.
-        self._rpc: Any = channel.stream_stream(HANDLE_EVENTS)()
+        self._rpc: Any = channel.stream_stream(HANDLE_EVENTS)(metadata=metadata)
         self._pending: dict[tuple[str, int], EndpointCall] = {}
         self._unsent: deque[EndpointCall] = deque()
         self._cancels: list[tuple[str, int]] = []
@@ -161,10 +166,10 @@ class EventStream:
                             self._take((found.idempotency_key, found.attempt), found)
                 if self.retiring and not self._pending:
                     self._rouse()
-            code = await self._rpc.code()
+            code, self.message = await self._rpc.code(), await self._rpc.details() or ""
             status = None if code is grpc.StatusCode.OK else code
         except grpc.aio.AioRpcError as error:
-            status = error.code()
+            status, self.message = error.code(), error.details() or ""
         except DecodeError:
             status = grpc.StatusCode.DATA_LOSS
             _log.warning("stream_unreadable")
