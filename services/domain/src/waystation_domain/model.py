@@ -77,6 +77,12 @@ class DeliveryState(IntEnum):
     PENDING = 7
     """Its task answered `pending`: the result follows by DeliveryCompletionService."""
 
+    @property
+    def waits_for_operator(self) -> bool:
+        """Whether nothing becomes of it unless an operator acts. A watch of an instance that has ended ends when
+        all of its open deliveries are so."""
+        return self in (DeliveryState.HELD, DeliveryState.DEAD)
+
 
 class TimerKind(IntEnum):
     """What becomes due later."""

@@ -46,8 +46,7 @@ PARKED = (DeliveryState.NO_ENDPOINT, DeliveryState.AT_CAPACITY)
 """Deliveries that wait for an endpoint or for a place."""
 CALLABLE = tuple(state for state in DeliveryState if state not in STAYS)
 """Deliveries that are open and not in call, held or dead."""
-FOR_AN_OPERATOR = (DeliveryState.HELD, DeliveryState.DEAD)
-"""Deliveries that wait for an operator."""
+FOR_AN_OPERATOR = tuple(state for state in DeliveryState if state.waits_for_operator)
 
 OPEN_LETTER = int(DeadLetterState.OPEN)
 RETRYABLE = "(l.state = {} AND ({} OR e.after_end))".format(
