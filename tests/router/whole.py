@@ -90,7 +90,7 @@ class Endpoints:
         self._handlers: Sequence[Registration] = ()
         self._alone = asyncio.Lock()
 
-    def of(self, *_: Any, on_change: Callable[[], None]) -> Endpoints:
+    def of(self, *_: Any, on_change: Callable[[], None], **__: Any) -> Endpoints:
         """These ones, for the router that is told of changes this way."""
         self.changed = on_change
         return self
