@@ -19,4 +19,9 @@ def access_of(settings: Settings, tokens: TokenStore) -> Access | None:
     ways: list[Authenticator] = [ApiTokens(tokens)]
     if settings.keys_file is not None:
         ways.append(KeysFile(settings.keys_file))
+    if settings.jwt.on:
+        # Only here: cryptography takes a while to import.
+        from waystation_core.identity.jwt_tokens import JwtTokens
+
+        ways.append(JwtTokens(settings.jwt))
     return Access(ways)

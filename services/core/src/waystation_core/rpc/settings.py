@@ -24,6 +24,12 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from waystation_core.failpoints import BadFailpoints, plan_of
+from waystation_core.identity.jwt_settings import (
+    DEFAULT_ALGORITHMS,
+    DEFAULT_ROLES_CLAIM,
+    DEFAULT_SERVICES_CLAIM,
+    JwtSettings,
+)
 from waystation_core.identity.keys_file import faults_of_keys
 from waystation_core.identity.signatures import faults_of_signing_key
 from waystation_domain.endpoints import DEFAULT_ALLOWLIST, Allowlist
@@ -72,6 +78,20 @@ class Settings(BaseModel):
     """Authorities of callers: with it the port admits only callers with a certificate of theirs."""
     keys_file: Path | None = None
     """Preshared keys, and what each may do: see `identity.keys_file`. With it every call needs a credential."""
+    jwt_issuer: str = ""
+    """The `iss` of the JWTs that are taken. With it every call needs a credential."""
+    jwt_audience: str = ""
+    """The `aud` that they must have: a name for this installation."""
+    jwt_jwks_url: str = ""
+    """Where the issuer publishes its keys."""
+    jwt_jwks_file: Path | None = None
+    """The same as a file."""
+    jwt_algorithms: str = DEFAULT_ALGORITHMS
+    """Algorithms of signatures that are taken, separated by commas."""
+    jwt_roles_claim: str = DEFAULT_ROLES_CLAIM
+    """The claim that has a list of `namespace:role`; names inside others are joined with dots."""
+    jwt_services_claim: str = DEFAULT_SERVICES_CLAIM
+    """The claim that has the names of the services which a handler may act for."""
     unsafe_database: bool = False
     """Accepts a Postgres that may lose what it has confirmed, for tests."""
 
@@ -82,6 +102,29 @@ class Settings(BaseModel):
         if self.keys_file is not None:
             for fault in faults_of_keys(self.keys_file):
                 yield ("keys_file",), f"{variable('keys_file')}: {fault}"
+        for field, fault in self.jwt.faults():
+            yield (field,), fault
+        if self.jwt_jwks_file is not None:
+            # Only here: cryptography takes a while to import.
+            from waystation_core.identity.jwks import faults_of_jwks
+
+            for fault in faults_of_jwks(self.jwt_jwks_file):
+                yield ("jwt_jwks_file",), f"{variable('jwt_jwks_file')}: {fault}"
+
+    @property
+    def jwt(self) -> JwtSettings:
+        """Whose JWTs are taken, and how they are read."""
+        return JwtSettings(
+            issuer=self.jwt_issuer,
+            audience=self.jwt_audience,
+            jwks_url=self.jwt_jwks_url,
+            jwks_file=self.jwt_jwks_file,
+            algorithms=tuple(
+                each.strip() for each in self.jwt_algorithms.split(",") if each.strip()
+            ),
+            roles_claim=self.jwt_roles_claim,
+            services_claim=self.jwt_services_claim,
+        )
 
     @property
     def server_tls(self) -> ServerTls:
@@ -91,14 +134,14 @@ class Settings(BaseModel):
     @property
     def asks_for_credentials(self) -> bool:
         """Whether each call needs a credential."""
-        return self.keys_file is not None
+        return self.keys_file is not None or self.jwt.on
 
     @property
     def callers_known(self) -> bool:
         """Whether whoever calls this process must show who it is."""
         return self.server_tls.knows_callers or self.asks_for_credentials
 
-    @field_validator(*_TLS_FIELDS, "keys_file", mode="before")
+    @field_validator(*_TLS_FIELDS, "keys_file", "jwt_jwks_file", mode="before")
     @classmethod
     def _set_or_not(cls, value: object) -> object:
         return value or None
