@@ -143,6 +143,7 @@ def test_a_database_that_it_must_not_work_on_is_refused_with_a_message(
     if how == "newer schema":
         with psycopg.connect(database_url, autocommit=True) as connection:
             connection.execute("UPDATE alembic_version SET version_num = '9999'")
+            connection.execute("UPDATE schema_compatibility SET works_from = '9999'")
     elif how == "LATIN1":
         with psycopg.connect(database_url, autocommit=True) as connection:
             connection.execute(

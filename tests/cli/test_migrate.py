@@ -51,7 +51,12 @@ def test_another_database_is_a_usage_error_that_keeps_the_password(url: str) -> 
 @pytest.mark.parametrize(
     ("how", "code", "says"),
     [
-        ("UPDATE alembic_version SET version_num = '9999'", 7, "A schema cannot be downgraded."),
+        (
+            "UPDATE alembic_version SET version_num = '9999';"
+            "UPDATE schema_compatibility SET works_from = '9999'",
+            7,
+            "A schema cannot be downgraded.",
+        ),
         ("REVOKE SELECT ON alembic_version FROM someone", 7, "permission denied"),
     ],
 )

@@ -13,6 +13,7 @@ import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from support.databases import migrated_by_a_newer_release
 
 from localservers.postgres import PostgresServer
 from waystation_core.store.connections import sqlalchemy_url
@@ -82,12 +83,18 @@ async def test_of_two_that_migrate_at_once_one_does_it(empty_database_url: str) 
     await check_schema(empty_database_url)
 
 
-async def test_the_schema_of_another_release_is_refused(database_url: str) -> None:
+async def test_a_newer_schema_is_worked_on_if_it_says_so(database_url: str) -> None:
+    migrated_by_a_newer_release(database_url)
+    assert await check_schema(database_url) == "9999"
+    # The migration of this release has nothing to do, and undoes nothing.
+    assert await migrate(database_url) == ("9999", "9999")
+    assert await check_schema(database_url) == "9999"
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = 'later'")
-    with pytest.raises(WrongSchema) as refused:
-        await check_schema(database_url)
-    assert refused.value.found == "later"
+        connection.execute("UPDATE schema_compatibility SET works_from = '9998'")
+    for use in (check_schema, migrate):
+        with pytest.raises(WrongSchema, match="9998 or later") as refused:
+            await use(database_url)
+        assert refused.value.newer
 
 
 def test_a_router_starts_without_sqlalchemy() -> None:

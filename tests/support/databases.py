@@ -137,3 +137,17 @@ def _empty(connection: psycopg.Connection, statements: str) -> bool:
     while cursor.nextset():
         rows += max(cursor.rowcount, 0)
     return rows <= MOST_ROWS
+
+
+_ADDED = """
+ALTER TABLE history ADD COLUMN later text;
+ALTER TABLE workflow_instances ADD COLUMN later integer NOT NULL DEFAULT 0;
+CREATE TABLE later (one text PRIMARY KEY);
+UPDATE alembic_version SET version_num = '9999';
+"""
+
+
+def migrated_by_a_newer_release(url: str) -> None:
+    """Migrates on, to the version 9999, as a release may whose predecessors can still work on the schema."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(_ADDED)

@@ -99,12 +99,12 @@ async def _versions(database_url: str) -> tuple[str | None, str]:
 
     await require_fit(database_url)
     try:
-        await check_schema(database_url)
+        found = await check_schema(database_url)
     except WrongSchema as wrong:
         if wrong.newer:
             raise
         return wrong.found, current_release()
-    return current_release(), current_release()
+    return found, found
 
 
 def _said(error: Exception) -> str:

@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 
 from waystation_core.store.connections import sqlalchemy_url
 from waystation_core.store.fitness import require_fit
-from waystation_core.store.schema import WrongSchema, current_release, known_versions
+from waystation_core.store.schema import check_schema, current_release, known_versions
 
 
 def alembic_config() -> Config:
@@ -35,7 +35,8 @@ def _migrate(url: str) -> tuple[str | None, str]:
             # Asking opened a transaction, in which Alembic would not commit its own.
             connection.rollback()
             if before is not None and before not in known_versions():
-                raise WrongSchema(before)
+                # A newer release's: nothing to do, if this release can work on it.
+                return before, asyncio.run(check_schema(url))
             config = alembic_config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -46,8 +47,9 @@ def _migrate(url: str) -> tuple[str | None, str]:
 
 
 async def migrate(url: str) -> tuple[str | None, str]:
-    """Brings the schema up to date; returns the version before (None: none) and after. Raises UnfitDatabase,
-    WrongSchema for the schema of a newer release, psycopg's or SQLAlchemy's OperationalError if Postgres
+    """Brings the schema up to date; returns the version before (None: none) and after, which are the same for
+    the schema of a newer release that this one can work on. Raises UnfitDatabase, WrongSchema for one that it
+    cannot work on, psycopg's or SQLAlchemy's OperationalError if Postgres
     cannot be reached."""
     await require_fit(url)
     return await asyncio.to_thread(_migrate, url)

@@ -9,7 +9,7 @@ import psycopg
 import structlog
 
 from waystation_core.store.fitness import require_fit
-from waystation_core.store.schema import WrongSchema, check_schema
+from waystation_core.store.schema import WrongSchema, check_schema, current_release
 
 log = structlog.get_logger(__name__)
 
@@ -20,15 +20,17 @@ LOG_AGAIN_SECONDS = 10.0
 async def wait_for_store(
     url: str, stopping: asyncio.Event, *, connections: int, lasting: bool
 ) -> bool:
-    """Returns True once the database has this release's schema, False if stopped before. It also waits for a
+    """Returns True once the database has a schema that this release can work on, False if stopped before. It also waits for a
     database without a schema: servers may start in any order, and `waystation migrate` last. Raises
-    WrongSchema for the schema of another release, UnfitDatabase as `require_fit` does."""
+    WrongSchema for any other schema, UnfitDatabase as `require_fit` does."""
     logged, logged_at = "", 0.0
     loop = asyncio.get_running_loop()
     while not stopping.is_set():
         try:
             await require_fit(url, connections=connections, lasting=lasting)
-            await check_schema(url)
+            found = await check_schema(url)
+            if found != current_release():
+                log.info("schema_is_newer", found=found, own=current_release())
             return True
         except WrongSchema as wrong:
             if wrong.found is not None:

@@ -5,29 +5,32 @@ from __future__ import annotations
 
 import re
 from importlib.resources import files
+from typing import Any
 
 import psycopg
+from psycopg import sql
 
 _MIGRATION = re.compile(r"v(\d{4})_\w+\.py")
 
 
 class WrongSchema(Exception):
-    """The database has no schema (`found` is None), or that of another release; the message says
+    """The database has no schema (`found` is None), or one that this release cannot work on; the message says
     what to run. `newer`: a newer release has migrated it."""
 
-    def __init__(self, found: str | None) -> None:
+    def __init__(self, found: str | None, works_from: str | None = None) -> None:
+        """`works_from`: the oldest version whose release can work on the schema, as the schema says."""
         expected = current_release()
-        newer = found is not None and found not in known_versions()
+        self.found = found
+        self.newer = found is not None and found not in known_versions()
         super().__init__(
-            f"The database has schema version {found}, from a newer release of Waystation; this "
-            f"release supports versions up to {expected}. Use that release or a newer one, for servers and "
+            f"The database has schema version {found}, from a newer release of Waystation"
+            + (f", for releases with version {works_from} or later" if works_from else "")
+            + f"; this release has version {expected}. Use a newer release, for servers and "
             "`waystation migrate`. A schema cannot be downgraded."
-            if newer
+            if self.newer
             else f"The database has schema version {found or 'none'}, this release needs {expected}. "
             "Run `waystation migrate`."
         )
-        self.found = found
-        self.newer = newer
 
 
 def known_versions() -> list[str]:
@@ -39,26 +42,35 @@ def known_versions() -> list[str]:
 
 
 def current_release() -> str:
-    """The schema version that this release works on."""
+    """The schema version of this release."""
     return known_versions()[-1]
 
 
-async def check_schema(url: str) -> None:
-    """Raises WrongSchema unless the database has this release's schema; psycopg's errors if it cannot be
-    asked."""
-    found = await _version(url)
-    if found != current_release():
-        raise WrongSchema(found)
-
-
-async def _version(url: str) -> str | None:
+async def check_schema(url: str) -> str:
+    """The database's schema version: this release's, or a newer one that this release can work on, as the
+    schema itself says. Raises WrongSchema for any other; psycopg's errors if it cannot be asked."""
     async with await psycopg.AsyncConnection.connect(
         url, autocommit=True, connect_timeout=5
     ) as connection:
-        cursor = await connection.execute("SELECT to_regclass('alembic_version') IS NOT NULL")
-        there = await cursor.fetchone()
-        if there is None or not there[0]:
-            return None
-        cursor = await connection.execute("SELECT version_num FROM alembic_version")
-        row = await cursor.fetchone()
+        found = await _only(connection, "alembic_version", "version_num")
+        if found == current_release():
+            return found
+        if found is None or found in known_versions():
+            raise WrongSchema(found)
+        works_from = await _only(connection, "schema_compatibility", "works_from")
+    if works_from not in known_versions():
+        raise WrongSchema(found, works_from)
+    return found
+
+
+async def _only(connection: psycopg.AsyncConnection[Any], table: str, column: str) -> str | None:
+    """The value in a table of one row; None without the table or the row."""
+    cursor = await connection.execute("SELECT to_regclass(%s) IS NOT NULL", (table,))
+    there = await cursor.fetchone()
+    if there is None or not there[0]:
+        return None
+    cursor = await connection.execute(
+        sql.SQL("SELECT {} FROM {}").format(sql.Identifier(column), sql.Identifier(table))
+    )
+    row = await cursor.fetchone()
     return None if row is None else str(row[0])

@@ -418,6 +418,13 @@ api_tokens = Table(
     Index("api_tokens_created", "created_at", "token_id"),
 )
 
+# One row: the oldest schema version whose release can work on this schema.
+schema_compatibility = Table(
+    "schema_compatibility",
+    metadata,
+    Column("works_from", Text(collation="C"), primary_key=True),
+)
+
 # Changes by callers, and denied calls. Rows are only ever added.
 audit = Table(
     "audit",
