@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 import structlog
+from support.certificates import issued
 from support.databases import Databases, migrated
 
 from localservers.postgres import (
@@ -129,10 +130,13 @@ def _clean_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def rabbitmq() -> Iterator[RabbitMQServer]:
-    """The run's own RabbitMQ node. A test that breaks it starts one of its own instead."""
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQServer]:
+    """The run's own RabbitMQ node, which listens for TLS too. A test that breaks it starts one of its own
+    instead."""
     try:
-        server = RabbitMQServer()
+        server = RabbitMQServer(
+            tls=issued("ours", "localhost").write(tmp_path_factory.mktemp("rabbitmq"), "server")
+        )
     except RabbitMQMissing as missing:
         # Never skipped: a run without the broker has proved nothing about it.
         pytest.exit(str(missing), returncode=1)

@@ -44,7 +44,9 @@ async def _serve(settings: ApiSettings) -> None:
         url, size=settings.api_database_connections, name="waystation-api"
     )
     failpoints = Failpoints.of(os.environ)
-    broker = failpoints.broker(open_broker(settings.broker_url.get_secret_value(), role="api"))
+    broker = failpoints.broker(
+        open_broker(settings.broker_url.get_secret_value(), role="api", ca=settings.broker_ca)
+    )
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(connections.close)
         stack.push_async_callback(broker.close)

@@ -19,5 +19,5 @@ def faults_of_parts(known: Mapping[str, Any], *, role: str) -> list[Coroutine[An
             connections=known.get(f"{role}_database_connections", 0),
             lasting=known.get("unsafe_database") is False,
         ),
-        broker_faults(revealed(known, "broker_url"), role=role),
+        broker_faults(revealed(known, "broker_url"), role=role, ca=known.get("broker_ca")),
     ]

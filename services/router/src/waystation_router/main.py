@@ -79,7 +79,9 @@ async def _serve(settings: RouterSettings) -> None:
         stack.push_async_callback(pool.close)
         failpoints = Failpoints.of(os.environ)
         broker = failpoints.broker(
-            open_broker(settings.broker_url.get_secret_value(), role="router")
+            open_broker(
+                settings.broker_url.get_secret_value(), role="router", ca=settings.broker_ca
+            )
         )
         stack.push_async_callback(broker.close)
         router = Router(

@@ -4,8 +4,8 @@ gRPC, and why a connection fails.
 Servers and the worker SDK share it, so it knows neither. It must not import any other package of Waystation.
 """
 
-from waystation_tls.clients import ClientCredentials, ClientMaterial, ClientTls
-from waystation_tls.diagnosis import Diagnosis, Problem, diagnose
+from waystation_tls.clients import ClientCredentials, ClientMaterial, ClientTls, Words
+from waystation_tls.diagnosis import Diagnosis, Problem, diagnose, python_context
 from waystation_tls.exposure import is_loopback, open_to_strangers
 from waystation_tls.files import Authorities, BadTls, Ending, Identity, ending_soon
 from waystation_tls.servers import ServerCredentials, ServerMaterial, ServerTls
@@ -26,8 +26,10 @@ __all__ = [
     "ServerCredentials",
     "ServerMaterial",
     "ServerTls",
+    "Words",
     "diagnose",
     "ending_soon",
     "is_loopback",
     "open_to_strangers",
+    "python_context",
 ]

@@ -35,15 +35,46 @@ _MACHINES = (
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What the settings of a kind of calls are called."""
+    """What can be done about faults of a kind of calls, in the words of its settings."""
 
-    switch: str
-    """The setting that turns TLS on, with its value."""
     ca: str
+    """The setting that names the authorities."""
+    speak: str
+    """How this side is made to speak TLS."""
+    plain: str
+    """What to do about a server that does not."""
+    show: str
+    """How this side gets a certificate to show."""
 
 
-OF_CLIENTS = Words(f"{variables.TLS}=true", variables.CA)
-OF_ROUTERS = Words(f"{variables.HANDLER_TLS}=required", variables.HANDLER_CA)
+_GIVE = f"give it a certificate ({CERT} and {KEY} there)"
+_SHOW = f"set {CERT} and {KEY}"
+OF_CLIENTS = Words(
+    ca=variables.CA,
+    speak=f"set {variables.CA} to the certificate of its authority, or {variables.TLS}=true",
+    plain=f"{_GIVE}, or unset {variables.CA} and {variables.TLS} here",
+    show=_SHOW,
+)
+OF_ROUTERS = Words(
+    ca=variables.HANDLER_CA,
+    speak=f"set {variables.HANDLER_CA} to the certificate of its authority, or "
+    f"{variables.HANDLER_TLS}=required",
+    plain=f"{_GIVE}, or unset {variables.HANDLER_CA} and {variables.HANDLER_TLS} here",
+    show=_SHOW,
+)
+OF_BROKER = Words(
+    ca=variables.BROKER_CA,
+    speak="begin WAYSTATION_BROKER_URL with amqps://",
+    plain="let WAYSTATION_BROKER_URL name the port of its TLS listener (5671 unless configured), or begin "
+    "with amqp://",
+    show="let RabbitMQ do without (ssl_options.fail_if_no_peer_cert = false)",
+)
+OF_DATABASE = Words(
+    ca="sslrootcert in WAYSTATION_DATABASE_URL",
+    speak="add sslmode=verify-full to WAYSTATION_DATABASE_URL",
+    plain="set ssl = on there, or take sslmode out of WAYSTATION_DATABASE_URL",
+    show="name one in WAYSTATION_DATABASE_URL (sslcert and sslkey)",
+)
 
 
 @dataclass(frozen=True, slots=True)

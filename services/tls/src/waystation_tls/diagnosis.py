@@ -11,7 +11,8 @@ from enum import Enum
 
 from waystation_tls.clients import OF_CLIENTS, ClientMaterial, Words
 from waystation_tls.files import day, names_of
-from waystation_tls.variables import CERT, KEY
+from waystation_tls.protocols import HTTP2, Protocol
+from waystation_tls.variables import CERT
 
 SECONDS = 2.0
 """For all of it: a host that does not answer is no matter of TLS."""
@@ -57,9 +58,11 @@ async def diagnose(
     tls: ClientMaterial | None,
     name: str = "",
     words: Words = OF_CLIENTS,
+    protocol: Protocol = HTTP2,
+    check_name: bool = True,
     seconds: float = SECONDS,
 ) -> Diagnosis | None:
-    """Why no connection of gRPC stands to that place, as far as TLS is the reason; None if it is not.
+    """Why no connection to that place stands, as far as TLS is the reason; None if it is not.
 
     `tls` is what the client uses, None for plain text. `name` is the one that the certificate must have, by
     default `host`. Takes at most `seconds` and never raises.
@@ -67,37 +70,68 @@ async def diagnose(
     try:
         async with asyncio.timeout(seconds):
             if tls is None:
-                return await _of_plain_text(host, port, words)
-            return await _of_tls(host, port, tls, name or tls.server_name or host)
+                return await _of_plain_text(host, port, words, protocol)
+            place = _Place(host, port, name or tls.server_name or host, protocol)
+            return await _of_tls(place, tls, check_name)
     except (OSError, TimeoutError, EOFError, ValueError):
         return None
 
 
-async def _of_plain_text(host: str, port: int, words: Words) -> Diagnosis | None:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    host: str
+    port: int
+    name: str
+    protocol: Protocol
+
+    async def answers(self, context: ssl.SSLContext) -> bool:
+        """Whether the server goes on after the handshake."""
+        connection = self.protocol.connected(self.host, self.port, context, self.name)
+        async with connection as (reader, writer):
+            if not self.protocol.answers:
+                return True
+            writer.write(self.protocol.hello)
+            try:
+                return bool(await reader.read(1))
+            except ConnectionError:
+                return False
+
+    async def certificate(self) -> bytes:
+        """The server's certificate, believed or not."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        connection = self.protocol.connected(self.host, self.port, context, None)
+        async with connection as (_, writer):
+            shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            return bytes(shown or b"")
+
+
+async def _of_plain_text(
+    host: str, port: int, words: Words, protocol: Protocol
+) -> Diagnosis | None:
     try:
-        await _certificate(host, port)
+        await _Place(host, port, "", protocol).certificate()
     except ssl.SSLError as error:
         # A server that refuses this handshake with an alert speaks TLS too.
         if not _is_alert(error):
             return None
     return Diagnosis(
-        Problem.REQUIRED,
-        f"the server speaks TLS and this side does not: set {words.ca} to the certificate of its authority, or "
-        f"{words.switch}",
+        Problem.REQUIRED, f"the server speaks TLS and this side does not: {words.speak}"
     )
 
 
-async def _of_tls(host: str, port: int, tls: ClientMaterial, name: str) -> Diagnosis | None:
+async def _of_tls(place: _Place, tls: ClientMaterial, check_name: bool) -> Diagnosis | None:
+    context = python_context(tls)
+    context.check_hostname = check_name
     try:
-        answered = await _greeted(host, port, _context(tls), name)
+        answered = await place.answers(context)
     except ssl.SSLCertVerificationError as error:
-        return await _unbelieved(host, port, error, tls, name)
+        return await _unbelieved(place, error, tls)
     except ssl.SSLError as error:
         if not _is_alert(error):
             return Diagnosis(
-                Problem.NOT_SPOKEN,
-                "the server does not speak TLS: give it a certificate (WAYSTATION_TLS_CERT and "
-                f"WAYSTATION_TLS_KEY there), or unset {tls.words.ca} and {tls.words.switch.partition('=')[0]} here",
+                Problem.NOT_SPOKEN, f"the server does not speak TLS: {tls.words.plain}"
             )
         return Diagnosis(
             Problem.HANDSHAKE_FAILED, f"the server ended the TLS handshake ({error.reason})"
@@ -108,7 +142,7 @@ async def _of_tls(host: str, port: int, tls: ClientMaterial, name: str) -> Diagn
     if tls.identity is None:
         return Diagnosis(
             Problem.CLIENT_CERTIFICATE_REQUIRED,
-            f"the server asks for a client certificate: set {CERT} and {KEY}",
+            f"the server asks for a client certificate: {tls.words.show}",
         )
     return Diagnosis(
         Problem.CLIENT_CERTIFICATE_REFUSED,
@@ -118,20 +152,20 @@ async def _of_tls(host: str, port: int, tls: ClientMaterial, name: str) -> Diagn
 
 
 async def _unbelieved(
-    host: str, port: int, error: ssl.SSLCertVerificationError, tls: ClientMaterial, name: str
+    place: _Place, error: ssl.SSLCertVerificationError, tls: ClientMaterial
 ) -> Diagnosis:
     from cryptography import x509
 
     certificate = None
     with contextlib.suppress(OSError, EOFError, ValueError):
-        certificate = x509.load_der_x509_certificate(await _certificate(host, port))
+        certificate = x509.load_der_x509_certificate(await place.certificate())
     if error.verify_code in (_NAME_MISMATCH, _ADDRESS_MISMATCH):
         names = names_of(certificate) if certificate is not None else ()
         shown = ", ".join(names[:_SHOWN_NAMES]) or "no name"
         return Diagnosis(
             Problem.NAME_MISMATCH,
-            f"the server's certificate is for {shown} and not for {name}: use a name of the certificate, or "
-            f"give the server one for {name}",
+            f"the server's certificate is for {shown} and not for {place.name}: use a name of the certificate, or "
+            f"give the server one for {place.name}",
         )
     if error.verify_code == _HAS_EXPIRED:
         when = f" on {day(certificate.not_valid_after_utc)}" if certificate is not None else ""
@@ -151,47 +185,16 @@ async def _unbelieved(
     )
 
 
-def _context(tls: ClientMaterial) -> ssl.SSLContext:
+def python_context(tls: ClientMaterial) -> ssl.SSLContext:
+    """The same for connections that Python makes itself."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # As gRPC does it: an authority in the list need not be a root.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.load_verify_locations(cadata=tls.authorities.pem.decode())
     if tls.identity is not None:
         context.load_cert_chain(tls.identity.ending.path, tls.identity.key_path)
-    context.set_alpn_protocols(["h2"])
     return context
 
 
-async def _greeted(host: str, port: int, context: ssl.SSLContext, name: str) -> bool:
-    """Whether the server says something after the handshake, as every HTTP/2 server does."""
-    reader, writer = await asyncio.open_connection(host, port, ssl=context, server_hostname=name)
-    try:
-        return bool(await reader.read(1))
-    except ConnectionError:
-        return False
-    finally:
-        await _closed(writer)
-
-
-async def _certificate(host: str, port: int) -> bytes:
-    """The server's certificate, believed or not."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(["h2"])
-    _, writer = await asyncio.open_connection(host, port, ssl=context)
-    try:
-        shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-        return bytes(shown or b"")
-    finally:
-        await _closed(writer)
-
-
-async def _closed(writer: asyncio.StreamWriter) -> None:
-    writer.transport.abort()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
-
-
 def _is_alert(error: ssl.SSLError) -> bool:
-    return "_ALERT_" in (error.reason or "")
+    return "_ALERT_" in (getattr(error, "reason", None) or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -116,8 +117,13 @@ def read_authorities(file: Named) -> Authorities:
 
 
 def read_authorities_of_machine(file: Named) -> Authorities:
-    """The same without their end, which nobody here can do anything about. Raises BadTls."""
-    return Authorities(read_authorities(file).pem, None)
+    """The same as they are: a hundred authorities of the world, whose end nobody here can do anything about. Raises
+    BadTls."""
+    faults: list[str] = []
+    pem = _read(file, faults)
+    if pem is None:
+        raise BadTls(faults)
+    return Authorities(pem, None)
 
 
 def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
@@ -140,7 +146,10 @@ def _certificates(file: Named, faults: list[str]) -> tuple[bytes, list[x509.Cert
     data = _read(file, faults)
     if data is not None:
         try:
-            return data, x509.load_pem_x509_certificates(data)
+            with warnings.catch_warnings():
+                # Of old authorities, whose certificates break some rule of today.
+                warnings.simplefilter("ignore")
+                return data, x509.load_pem_x509_certificates(data)
         except ValueError:
             faults.append(f"{file} holds no PEM certificate (-----BEGIN CERTIFICATE-----).")
     return b"", []

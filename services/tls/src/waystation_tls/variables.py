@@ -20,6 +20,8 @@ HANDLER_TLS = "WAYSTATION_HANDLER_TLS"
 """Of a router: off or required, for its calls to handlers."""
 HANDLER_CA = "WAYSTATION_HANDLER_TLS_CA"
 """Of a router: which authorities of handlers it believes. It implies required."""
+BROKER_CA = "WAYSTATION_BROKER_CA"
+"""Of a server: which authorities of RabbitMQ it believes."""
 
 
 def path_of(environ: Mapping[str, str], name: str) -> Path | None:

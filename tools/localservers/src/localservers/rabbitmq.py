@@ -52,10 +52,12 @@ class RabbitMQServer:
         folder: Path | None = None,
         port: int | None = None,
         management_port: int | None = None,
+        tls: tuple[Path, Path] | None = None,
     ) -> None:
         """Starts it and returns when AMQP and the management page answer (5 to 10 seconds).
 
-        `folder` keeps the data between runs; None is a temporary one that `stop` removes.
+        `folder` keeps the data between runs; None is a temporary one that `stop` removes. `tls`, a
+        certificate and its key, makes it listen on `tls_port` too.
         Raises RabbitMQMissing, ProcessFailed.
         """
         self._programs = programs()
@@ -63,6 +65,8 @@ class RabbitMQServer:
         self.folder = (folder or Path(tempfile.mkdtemp(prefix="waystation-rabbitmq-"))).resolve()
         self.port = port or free_port()
         self.management_port = management_port or free_port()
+        self.tls_port = free_port() if tls is not None else 0
+        self._tls = tls
         self._epmd_port = free_port()
         self._vhosts = itertools.count(1)
         self._node = f"waystation{self.port}@localhost"
@@ -276,7 +280,18 @@ class RabbitMQServer:
             "collect_statistics_interval = 1000\n"
             "management.rates_mode = none\n"
             "disk_free_limit.absolute = 50MB\n"
-            "log.console.level = info\n"
+            "log.console.level = info\n" + self._tls_listener()
+        )
+
+    def _tls_listener(self) -> str:
+        if self._tls is None:
+            return ""
+        certificate, key = self._tls
+        return (
+            f"listeners.ssl.1 = 127.0.0.1:{self.tls_port}\n"
+            f"ssl_options.certfile = {certificate}\n"
+            f"ssl_options.keyfile = {key}\n"
+            "ssl_options.verify = verify_none\n"
         )
 
     def _speaks_amqp(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -46,10 +47,14 @@ _log = structlog.get_logger(__name__)
 class AmqpBroker:
     """See `waystation_core.ports.broker.Broker`."""
 
-    def __init__(self, url: str, *, role: str, topology: Topology | None = None) -> None:
-        """Starts to connect. Raises ValueError for a url that pika cannot read."""
-        parameters = connection_parameters(url)
+    def __init__(
+        self, url: str, *, role: str, topology: Topology | None = None, ca: Path | None = None
+    ) -> None:
+        """Starts to connect. `ca` is a file of authorities for `amqps://`. Raises ValueError for a url that pika
+        cannot read."""
+        parameters = connection_parameters(url, ca)
         self._url = url
+        self._ca = ca
         self._role = role
         self._topology = topology or Topology()
         self._target = f"RabbitMQ at {parameters.host}:{parameters.port}"
@@ -101,7 +106,7 @@ class AmqpBroker:
         if self._notices is not None:
             raise RuntimeError("this broker has its subscription to notices already")
         self._notices = NoticeListener(
-            connection_parameters(self._url),
+            connection_parameters(self._url, self._ca),
             self._topology,
             process_name(self._role),
             callback,
@@ -124,7 +129,7 @@ class AmqpBroker:
         if self._subscription is not None:
             raise RuntimeError("this broker has its subscription already")
         self._subscription = AmqpSubscription(
-            connection_parameters(self._url),
+            connection_parameters(self._url, self._ca),
             self._topology,
             self._topology.pool_queue(pool, bindings, expires_seconds),
             process_name(self._role, pool),

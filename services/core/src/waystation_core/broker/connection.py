@@ -13,6 +13,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import pika
@@ -22,7 +23,9 @@ from pika.exceptions import AMQPError, ConnectionOpenAborted
 
 from waystation_core.background import step
 from waystation_core.broker import fitness, properties
+from waystation_core.broker.tls import ssl_options
 from waystation_core.broker.topology import Queue, Topology
+from waystation_tls import BadTls
 
 _log = structlog.get_logger(__name__)
 
@@ -61,10 +64,29 @@ def process_name(role: str, pool: str | None = None) -> str:
     return f"{named}@{socket.gethostname()}:{os.getpid()}"
 
 
-def connection_parameters(url: str) -> pika.URLParameters:
+class Parameters(pika.URLParameters):  # type: ignore[misc]  # pika is untyped
+    """pika's parameters, with the file of the authorities that an `amqps://` url believes."""
+
+    def __init__(self, url: str, ca: Path | None) -> None:
+        super().__init__(url)
+        # Options in the url have authorities of their own.
+        self._ca = ca if url.startswith("amqps:") and "ssl_options=" not in url else None
+
+    def look_again(self) -> None:
+        """Reads the file again; one that cannot be used changes nothing."""
+        if self._ca is None:
+            return
+        try:
+            untyped: Any = self
+            untyped.ssl_options = ssl_options(self._ca)
+        except BadTls as bad:
+            _log.error("broker_ca_not_usable", why=str(bad))
+
+
+def connection_parameters(url: str, ca: Path | None = None) -> Parameters:
     """pika's parameters for a url. Raises ValueError, without the url, which has a password."""
     try:
-        parameters = pika.URLParameters(url)
+        parameters = Parameters(url, ca)
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError("the broker's url is not a valid amqp:// or amqps:// url") from error
     parameters.heartbeat = HEARTBEAT_SECONDS
@@ -107,10 +129,11 @@ class Session:
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def open(self, parameters: pika.URLParameters, on_blocked: Callable[[], None]) -> None:
+    async def open(self, parameters: Parameters, on_blocked: Callable[[], None]) -> None:
         """Connects and opens the channel. Raises SessionLostError, and UnfitBrokerError for a broker that
         cannot be used."""
         loop = asyncio.get_running_loop()
+        parameters.look_again()
         parameters.client_properties = {"connection_name": self.name, "product": "Waystation"}
         self._connection = _Connection(
             loop,

@@ -7,11 +7,10 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import pika
 import structlog
 
 from waystation_core.broker import wire
-from waystation_core.broker.connection import Session
+from waystation_core.broker.connection import Parameters, Session
 from waystation_core.broker.persistent_session import PersistentSession
 from waystation_core.broker.topology import NOTICES_BYTES_HELD, NOTICES_HELD, Topology
 from waystation_core.ports.broker import BrokerCounters, Notice
@@ -24,7 +23,7 @@ class NoticeListener:
 
     def __init__(
         self,
-        parameters: pika.URLParameters,
+        parameters: Parameters,
         topology: Topology,
         name: str,
         callback: Callable[[Sequence[Notice]], None],

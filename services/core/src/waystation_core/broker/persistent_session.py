@@ -10,12 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import pika
 import structlog
 import tenacity
 
 from waystation_core.background import run_loop
-from waystation_core.broker.connection import Session, SessionLostError
+from waystation_core.broker.connection import Parameters, Session, SessionLostError
 from waystation_core.ports.broker import BrokerCounters
 
 FIRST_WAIT_SECONDS = 0.1
@@ -31,7 +30,7 @@ class PersistentSession:
 
     def __init__(
         self,
-        parameters: pika.URLParameters,
+        parameters: Parameters,
         name: str,
         *,
         prepare: Callable[[Session], Awaitable[None]],

@@ -13,7 +13,7 @@ from pika.exceptions import AMQPError
 
 from waystation_core.background import job
 from waystation_core.broker import wire
-from waystation_core.broker.connection import Session, SessionLostError
+from waystation_core.broker.connection import Parameters, Session, SessionLostError
 from waystation_core.broker.persistent_session import PersistentSession
 from waystation_core.broker.topology import Topology
 from waystation_core.ports.broker import (
@@ -63,7 +63,7 @@ class Publisher:
 
     def __init__(
         self,
-        parameters: pika.URLParameters,
+        parameters: Parameters,
         topology: Topology,
         name: str,
         counters: BrokerCounters,

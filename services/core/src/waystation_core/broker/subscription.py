@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import pika
 import structlog
 from pika.exceptions import AMQPError
 
 from waystation_core.background import BackgroundLoop, run_loop
 from waystation_core.broker import wire
-from waystation_core.broker.connection import CLOSE_SECONDS, Session, SessionLostError
+from waystation_core.broker.connection import CLOSE_SECONDS, Parameters, Session, SessionLostError
 from waystation_core.broker.levels import Levels
 from waystation_core.broker.persistent_session import PersistentSession
 from waystation_core.broker.properties import Properties
@@ -36,7 +35,7 @@ class AmqpSubscription:
 
     def __init__(
         self,
-        parameters: pika.URLParameters,
+        parameters: Parameters,
         topology: Topology,
         queue: Queue,
         name: str,

@@ -36,7 +36,7 @@ from waystation_domain.endpoints import DEFAULT_ALLOWLIST, Allowlist
 from waystation_domain.errors import InvalidField
 from waystation_domain.limits import MAX_EVENTS_PER_INSTANCE
 from waystation_tls import ClientTls, ServerTls, open_to_strangers
-from waystation_tls.clients import OF_ROUTERS
+from waystation_tls.clients import OF_BROKER, OF_ROUTERS
 
 PREFIX = "WAYSTATION_"
 EXIT_BAD_SETTINGS = 78
@@ -196,6 +196,15 @@ class ServerSettings(Settings):
 
     def misfits(self) -> Iterator[tuple[tuple[str, ...], str]]:
         yield from super().misfits()
+        if self.broker_ca is not None:
+            if urlsplit(self.broker_url.get_secret_value()).scheme != "amqps":
+                yield (
+                    ("broker_ca", "broker_url"),
+                    f"{variable('broker_ca')} is set, but {variable('broker_url')} does not begin with amqps://: "
+                    "change one of them.",
+                )
+            for fault in ClientTls(on=True, ca=self.broker_ca, words=OF_BROKER).faults():
+                yield ("broker_ca",), fault
         if self.handler_tls == "off" and self.handler_tls_ca is not None:
             yield (
                 ("handler_tls", "handler_tls_ca"),

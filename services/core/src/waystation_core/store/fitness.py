@@ -9,6 +9,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from waystation_core.store.connections import HOT_SESSION, options_of
+from waystation_core.store.tls import tls_faults
 
 OLDEST = 15
 
@@ -105,4 +106,4 @@ async def database_faults(url: str, *, connections: int, lasting: bool) -> list[
     try:
         return await asyncio.to_thread(_faults, url, connections, lasting=lasting)
     except psycopg.Error:
-        return []
+        return await tls_faults(url)
