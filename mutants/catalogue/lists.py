@@ -71,4 +71,17 @@ MUTANTS = (
             "test_a_list_leaves_nothing_out_that_others_complete_beside",
         ),
     ),
+    Mutant(
+        "a_rare_type_is_searched_among_all",
+        "What few instances have is found at once, however many others there are",
+        "core/store/workflow_lists.py",
+        (
+            (
+                '"workflow_type": types[0] if len(types) == 1 else None,',
+                '"workflow_type": None,',
+            ),
+            ('"workflow_types": types if len(types) > 1 else None,', '"workflow_types": types,'),
+        ),
+        killers=("tests/store/test_portions.py::test_what_few_instances_have_is_found_at_once",),
+    ),
 )
