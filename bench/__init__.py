@@ -10,7 +10,7 @@
     cpu         CPU time of process groups, from /proc
     sampler     a profiler inside each process, for `--profile`; `stages` says what belongs together
     profile     the table of `--profile`
-    report      what the rounds come to: the table and `results/latest.json`
+    report      the results of the rounds: the table and `results/latest.json`
     peers       another engine under the same load
     broker      a script of its own: throughput of the broker adapter alone
     timers      a script of its own: how late delayed events are

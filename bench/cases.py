@@ -35,7 +35,7 @@ class Case:
 
     @property
     def load(self) -> str:
-        """In words."""
+        """The case in words."""
         if self.rate:
             return f"open, {self.rate:g}/s, {_clients(self.clients)}"
         callers = f"{self.concurrency} caller{'s' * (self.concurrency != 1)}"
@@ -43,7 +43,7 @@ class Case:
 
     @property
     def variant(self) -> str:
-        """What is not as by default."""
+        """What differs from the default."""
         return ", ".join(
             word
             for word, named in (
@@ -60,7 +60,7 @@ class Case:
         return ", ".join(part for part in (self.workload, self.load, self.variant) if part)
 
     def options(self) -> dict[str, Any]:
-        """For the load client."""
+        """The options of the load client."""
         return {
             "workflow_type": WORKLOADS[self.workload],
             "concurrency": self.concurrency,

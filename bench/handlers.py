@@ -40,7 +40,7 @@ def _process(ctx: TaskContext) -> None:
     events=["workflow.started"], workflow_types=[CLAIM_3, CLAIM_3_50MS], max_in_flight=10_000
 )
 async def process(ctx: TaskContext) -> None:
-    """Type and amount into the context."""
+    """Puts type and amount into the context."""
     await _ask(ctx)
     _process(ctx)
     ctx.emit("claim.processed", {"claim_type": ctx.data["claim_type"]})
@@ -60,7 +60,7 @@ async def validate(ctx: TaskContext) -> None:
     events=["claim.validated"], workflow_types=[CLAIM_3, CLAIM_3_50MS], max_in_flight=10_000
 )
 async def complete(ctx: TaskContext) -> None:
-    """A summary into the context, and the end."""
+    """Puts a summary into the context, and completes."""
     await _ask(ctx)
     ctx.data["summary"] = f"{ctx.data['claim_type']} claim over {ctx.data['amount']:.2f}"
     ctx.complete({"summary": ctx.data["summary"]})
@@ -68,7 +68,7 @@ async def complete(ctx: TaskContext) -> None:
 
 @service.task(events=["workflow.started"], workflow_types=[CLAIM_FAN], max_in_flight=10_000)
 async def process_fan(ctx: TaskContext) -> None:
-    """Type and amount into the context, and three checks at once."""
+    """Puts type and amount into the context, and asks for three checks at once."""
     _process(ctx)
     ctx.data["checks"] = {}
     for name in CHECKS:
@@ -102,13 +102,13 @@ async def vehicle(ctx: TaskContext) -> None:
 
 @service.task(events=["checks.completed"], workflow_types=[CLAIM_FAN], max_in_flight=10_000)
 async def complete_fan(ctx: TaskContext) -> None:
-    """The end: the sum of the checks."""
+    """Completes with the sum of the checks."""
     ctx.complete({"score": sum(ctx.data["checks"][name] for name in CHECKS)})
 
 
 @service.task(events=["workflow.started"], workflow_types=[CLAIM_GROUP], max_in_flight=10_000)
 async def process_group(ctx: TaskContext) -> None:
-    """Type and amount into the context, and three checks at once that are followed by one event."""
+    """Puts type and amount into the context, and asks for three checks at once that are followed by one event."""
     _process(ctx)
     ctx.data["scores"] = {}
     ctx.fan_out([f"group.{name}" for name in CHECKS], "group.settled")
@@ -116,7 +116,7 @@ async def process_group(ctx: TaskContext) -> None:
 
 @service.task(events=["group.*"], workflow_types=[CLAIM_GROUP], max_in_flight=10_000)
 async def check_in_group(ctx: TaskContext) -> None:
-    """One of the three, or the end: the sum of the checks."""
+    """One of the three checks, or the end: the sum of them."""
     name = ctx.event.event_type.partition(".")[2]
     if name == "settled":
         ctx.complete({"score": sum(ctx.data["scores"][check] for check in CHECKS)})
@@ -132,7 +132,7 @@ async def remind(ctx: TaskContext) -> None:
 
 @service.task(events=[REMINDER_DUE], workflow_types=[REMINDER])
 async def reminded(ctx: TaskContext) -> None:
-    """Is reminded."""
+    """Completes, reminded."""
     ctx.complete()
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from bench.window import RunOne, Window, claim
 
 MOST_OPEN = 5_000
-"""More workflows at once than these are no queue that will get shorter."""
+"""With more workflows at once the queue would never get shorter."""
 
 
 class Loop(Protocol):

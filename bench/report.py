@@ -1,4 +1,4 @@
-"""What the rounds come to: one row for each case, as JSON and as a table."""
+"""The results of the rounds: one row for each case, as JSON and as a table."""
 
 import json
 import statistics

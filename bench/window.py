@@ -46,13 +46,13 @@ class Window:
         self._began = self._closed = float("inf")
 
     def open(self, since: float | None = None) -> None:
-        """From here on, or since that time (time.monotonic), which is some moments ago."""
+        """Begins now, or at that time (time.monotonic), which is some moments ago."""
         self._tell_samplers()
         self._before = cpu_seconds(self._groups)
         self._began = time.monotonic() if since is None else since
 
     def close(self) -> None:
-        """Until here."""
+        """Ends now."""
         self._closed = time.monotonic()
         after = cpu_seconds(self._groups)
         self._cpu = {group: after[group] - self._before[group] for group in self._groups}

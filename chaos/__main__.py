@@ -1,4 +1,4 @@
-"""`python -m chaos`: runs, checks, says what was found. Exit code 0: valid and clean, 1: a promise
+"""`python -m chaos`: makes a run, checks it, and prints what was found. Exit code 0: valid and clean, 1: a promise
 broke, 2: the run proved nothing."""
 
 import argparse
@@ -26,7 +26,9 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=20.0, help="of load under faults (20)")
+    parser.add_argument(
+        "--minutes", type=float, default=20.0, help="minutes of load under faults (20)"
+    )
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--seeds", help="several runs, e.g. 1-50, and a summary")
     parser.add_argument("--rate", type=float, default=4.0, help="workflows started per second (4)")

@@ -71,8 +71,8 @@ class BrokerWitness:
 
 
 def publish(amqp_url: str, messages: list[tuple[str, bytes, dict[str, Any]]]) -> int:
-    """Publishes as a stranger would: routing key, body and properties each; how many these were.
-    They carry a mark that the witness knows."""
+    """Publishes as a program would that is not part of Waystation: routing key, body and properties of each;
+    how many these were. They carry a mark that the witness knows."""
     connection = pika.BlockingConnection(pika.URLParameters(amqp_url))
     try:
         channel = connection.channel()

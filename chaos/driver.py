@@ -150,7 +150,8 @@ class Driver:
             return
 
     async def _decide(self, program: Program) -> bool:
-        """Retries the dead letter of a poison that an operator cures; whether there was one."""
+        """Retries the dead letter of a block that works once an operator has edited the event; whether there
+        was one."""
         cures = {
             block["id"]: block["operator"] for block in program.blocks if block["do"] == "poison"
         }
@@ -181,7 +182,7 @@ class Driver:
         return list(answer.dead_letters)
 
     async def _replay(self, program: Program) -> None:
-        # Best effort: it changes nothing, so nothing is owed where it is not answered.
+        # A replay changes nothing, so one without an answer breaks no promise.
         try:
             await self._operations.record(
                 "replay", program.instance, self._client().replay(program.instance, timeout=20)

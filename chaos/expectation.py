@@ -59,7 +59,7 @@ def _walk(expected: Expectation, blocks: list[Block], loose: bool) -> None:
             # Nothing follows: this branch has failed.
             return
         if do == "run_on":
-            # As often as the limit lets it; then it is dead.
+            # As often as the limit of attempts allows; then it is a dead letter.
             expected.may[name] = MOST_EVENTS
             expected.statuses = {FAILED}
             _dead(expected, name, loose)

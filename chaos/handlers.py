@@ -60,7 +60,7 @@ class Witness:
 
 
 def go_on(reply: Reply, blocks: list[Block], delay: float | None = None) -> None:
-    """Raises the event of what comes next, if anything does."""
+    """Raises the event for the next block, if there is one."""
     if blocks:
         reply.emit(event_type(blocks), {"blocks": blocks}, delay=delay)
 
@@ -76,7 +76,7 @@ class Tasks:
         self._witness = witness
 
     def _did(self, ctx: TaskContext) -> tuple[Block, list[Block]]:
-        """Takes the first block as done: its token is in the context; the others."""
+        """Puts the token of the first block into the context; returns the other blocks."""
         first, *rest = ctx.event.payload["blocks"]
         ctx.data["tokens"].append(self._witness.saw(ctx, first["id"], "ok"))
         return first, rest
@@ -145,7 +145,7 @@ class Tasks:
         go_on(ctx, list(ctx.data["after"][wait_id]))
 
     async def unanswered(self, ctx: TaskContext) -> None:
-        """It did not."""
+        """The answer did not come in time."""
         wait_id = ctx.event.payload["wait_id"]
         ctx.data["tokens"].append(self._witness.saw(ctx, f"{wait_id}.unanswered", "ok"))
         go_on(ctx, list(ctx.data["after"][wait_id]))
@@ -156,7 +156,7 @@ class Tasks:
         go_on(ctx, rest, delay=float(block["seconds"]))
 
     async def spark(self, ctx: TaskContext) -> None:
-        """Beside what follows, an event that is handled by its time or never."""
+        """Raises what follows, and an event that expires."""
         block, rest = self._did(ctx)
         flash = {"do": "flash", "id": f"{block['id']}.flash"}
         ctx.emit(
@@ -215,12 +215,12 @@ class Tasks:
             os.kill(os.getpid(), signal.SIGKILL)
 
     async def run_on(self, ctx: TaskContext) -> None:
-        """Asks for itself again."""
+        """Raises its own event again."""
         block, _ = self._did(ctx)
         go_on(ctx, [block])
 
     async def late(self, ctx: TaskContext) -> None:
-        """Of a service that registers while the run goes on."""
+        """A task of a service that registers while the run goes on."""
         _, rest = self._did(ctx)
         go_on(ctx, rest)
 
@@ -229,7 +229,7 @@ class Tasks:
         ctx.data["tokens"].append(self._witness.saw(ctx, f"note.{ctx.event.payload['note']}", "ok"))
 
     async def end(self, ctx: TaskContext) -> None:
-        """The end of the instance."""
+        """Completes the instance."""
         block, _ = self._did(ctx)
         ctx.complete({"ended_by": block["id"]})
 

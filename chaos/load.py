@@ -1,6 +1,6 @@
 """The load: a process that starts programs at a pace and is their client until they have ended.
 
-`python -m chaos.load FOLDER`; what it shall do comes as lines of the folder's control file:
+`python -m chaos.load FOLDER`; its orders are lines of the folder's control file:
 `drain` (start nothing new), `probe` (a number of programs, at once), `kill` (a program whose task
 kills its process), `run-away` (one that raises events without end), `stop`.
 """
@@ -71,7 +71,7 @@ class Load:
         while not self._draining.is_set():
             due = max(due, time.monotonic() - 1) + self._pace.expovariate(self._rate)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            # What has fallen behind is not buried under more, whatever the machine can do.
+            # A system that has fallen behind gets no more work, however slow the machine is.
             if self._busy < self._most_open and not self._draining.is_set():
                 kind = self._kinds[self._started % len(self._kinds)] if self._kinds else None
                 self._play(self._programs.next(kind))

@@ -1,4 +1,4 @@
-"""What is looked at while a run goes on: sizes of processes, and whether anything still moves."""
+"""What is looked at while a run goes on: sizes of processes, and whether anything still changes."""
 
 import asyncio
 import contextlib
@@ -55,7 +55,7 @@ class Sampler:
 
 
 class StallWatch:
-    """Writes down the state of everything when nothing has moved for a minute."""
+    """Writes down the state of everything when nothing has changed for a minute."""
 
     def __init__(self, system: System, folder: RunFolder) -> None:
         self._system = system
@@ -81,7 +81,7 @@ class StallWatch:
         return time.monotonic() - self._moved
 
     def look(self) -> None:
-        """Takes in what the load said."""
+        """Reads what the load has reported."""
         for line in self._progress.new():
             self.open = line["open"]
             if (line["started"], line["ended"]) != self._last:

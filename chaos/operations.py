@@ -1,4 +1,4 @@
-"""The record of what clients asked for and were told: each call with its begin, end and outcome."""
+"""The record of what clients asked for and got: each call with its begin, end and outcome."""
 
 import time
 from collections.abc import Awaitable

@@ -1,4 +1,4 @@
-"""Programs: what one workflow instance shall do, as data that seeds make and handlers carry out.
+"""Programs: what one workflow instance does, as data, made from a seed and carried out by handlers.
 
 A program is a sequence of blocks, each a JSON object with `do`, `id` and what the kind needs. An
 event carries the blocks that are still to come; the task that handles it carries out the first one
@@ -183,7 +183,7 @@ class Programs:
         return [*self._work(1, 1), self._block("late", number=number), *self._work(1, 2)]
 
     def _race(self, options: dict[str, Any]) -> list[Block]:
-        """Who is first is open: a cancel against the end, branches against the group's need."""
+        """Two things that race: a cancel with the end, branches with the number that their group needs."""
         pick = self._pick
         if pick.random() < 0.6:
             options["cancel_after"] = pick.uniform(0, 2)

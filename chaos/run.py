@@ -28,7 +28,7 @@ _STILL_SECONDS = 90.0
 _PROBES, _PROBES_OF_A_SHORT_RUN = 60, 24
 """Each router and each endpoint gets some of either number; 60 are as much work as a minute of steady load."""
 _TELLS_SECONDS = 15.0
-"""The management API tells its counts with a delay of some seconds."""
+"""The counts of the management API are some seconds old."""
 _LATE_SERVICES = 3
 _SETTINGS = {"WAYSTATION_MAX_EVENTS_PER_WORKFLOW": str(MOST_EVENTS)}
 
@@ -160,7 +160,7 @@ class Run:
             await facts.close()
 
     async def _until_empty(self, watch: StallWatch, why: str) -> None:
-        """As long as anything moves: what is stuck shows when nothing does any more."""
+        """Returns when nothing changes any more: what is open then is stuck."""
         end = time.monotonic() + _DRAIN_SECONDS
         while True:
             watch.look()
@@ -172,7 +172,7 @@ class Run:
             await asyncio.sleep(0.3)
 
     async def _broker(self, system: System) -> dict[str, Any]:
-        """As the broker tells it, once it has told that nothing is left, or after a while."""
+        """Returns when the broker reports empty queues, or after a while."""
         end = time.monotonic() + _TELLS_SECONDS
         while True:
             found = await asyncio.to_thread(system.rabbitmq.api, f"queues/%2F/{QUEUE}")

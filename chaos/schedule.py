@@ -14,7 +14,7 @@ STREAMS = 2
 _TRIES = 100
 _LATER_SECONDS = 5.0
 SHORT_RUN_SECONDS = 240.0
-"""A run of less is a short one."""
+"""Seconds. A run of less is a short one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def plan(
 ) -> list[Entry]:
     """The faults of so many seconds, in the order of their time.
 
-    Each stream pauses 5 to 40 s between two faults; both overlap, but never touch the same. In a
+    Each stream pauses 5 to 40 s between two faults; both overlap, but never hit the same process or link. In a
     run of under 4 minutes pauses and faults are shorter. `kinds` limits them. With `lost_replies`
     a third stream loses such a share of Postgres' replies most of the time.
     """
@@ -60,7 +60,7 @@ class _Planner:
         self._seconds = seconds
         self._scale = min(1.0, max(0.3, seconds / SHORT_RUN_SECONDS))
         self._kinds = kinds
-        # All streams draw from one bag, in which the frequent kinds are several times: so a long
+        # All streams draw from one list, in which the frequent kinds stand several times: so a long
         # run meets every kind, and a short one not always the same.
         self._bag: list[Kind] = []
 
@@ -87,7 +87,7 @@ class _Planner:
             at += length + self._pick.uniform(2, 5)
 
     def _next(self, stream: int, at: float) -> Entry | None:
-        """A fault that may begin now; None where each would meet another one."""
+        """A fault that may begin now; None if each would overlap another one at the same place."""
         for _ in range(_TRIES):
             if not self._bag:
                 self._bag = [kind for kind in self._kinds for _ in range(kind.weight)]

@@ -1,4 +1,4 @@
-"""Carries a schedule out: each fault at its time, healed, and its bite noted."""
+"""Carries a schedule out: begins and heals each fault at its time, and notes whether it had an effect."""
 
 import asyncio
 import time

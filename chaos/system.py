@@ -161,7 +161,7 @@ class System:
             self._supervising.cancel()
         for place in self._places.values():
             if place.process.running:
-                # One that is stopped by SIGSTOP dies of SIGKILL as well.
+                # SIGKILL ends a process that SIGSTOP has stopped, too.
                 await asyncio.to_thread(place.process.kill)
         await self.links.close()
         await asyncio.to_thread(self._exits.close)

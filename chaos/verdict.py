@@ -49,7 +49,7 @@ def judge(folder: RunFolder) -> Verdict:
     if not scheduled:
         # Without faults every process lives from begin to end.
         rules.append(nothing_grows)
-    # A run that broke off says nothing about what would have been in the end.
+    # A run that broke off says nothing about its end.
     judged = rules if evidence.complete else []
     violations = [violation for rule in judged for violation in rule(evidence)]
     doubts = list(validity.doubts(evidence, scheduled))
@@ -70,7 +70,7 @@ def judge(folder: RunFolder) -> Verdict:
 
 
 def figures(evidence: Evidence, violations: list[Violation]) -> dict[str, Any]:
-    """What there is to say in numbers."""
+    """The figures of the run."""
     rules = Counter(violation.rule for violation in violations)
     kinds = Counter(violation.kind for violation in violations)
     recovered = sorted(recoveries(evidence))

@@ -1,4 +1,4 @@
-"""`python -m scale`: starts everything, strains it case by case, prints a table, writes
+"""`python -m scale`: starts everything, puts the load of each case on it, prints a table, writes
 `scale/results/latest.json`. Its exit code is 1 where a bound was missed."""
 
 import argparse
@@ -41,7 +41,7 @@ CASES: dict[str, tuple[Case, int]] = {
     "growth": (growth.growth, 1_000_000),
     "hot-instance": (hot_instance.hot_instance, 8_000),
 }
-"""With how many of its things each is at full size."""
+"""How many of its things each case has at full size."""
 BREAKS_SERVERS = {"lost", "overload"}
 
 
@@ -49,16 +49,18 @@ def _options() -> tuple[argparse.Namespace, GivenServers | None]:
     parser = argparse.ArgumentParser(prog="python -m scale", description=__doc__)
     parser.add_argument("--case", choices=CASES, action="append", help="default: all of them")
     parser.add_argument(
-        "--number", type=int, help="of each case's things, instead of the full size"
+        "--number", type=int, help="how many things each case has, instead of the full size"
     )
     parser.add_argument("--output", type=Path, default=report.LATEST, help="the JSON file")
     parser.add_argument("--logs", type=Path, help="keep the processes' logs in this folder")
-    parser.add_argument("--seconds", type=float, default=10.0, help="of normal work measured (10)")
+    parser.add_argument(
+        "--seconds", type=float, default=10.0, help="seconds in which normal work is measured (10)"
+    )
     given_servers.add_options(parser)
     options = parser.parse_args()
     servers = given_servers.from_options(parser, options)
     if servers is not None and (len(options.case or CASES) > 1 or BREAKS_SERVERS & {*options.case}):
-        parser.error("a given database is for one case, of those that break no server")
+        parser.error("--database-url is for a single case that breaks no server")
     return options, servers
 
 
@@ -66,7 +68,7 @@ async def _measure(options: argparse.Namespace, servers: GivenServers | None) ->
     rows: list[Row] = []
     for name in options.case or CASES:
         case, number = CASES[name]
-        # What one case leaves behind must not weigh on the next one.
+        # What one case leaves behind must not slow down the next one.
         with (
             tempfile.TemporaryDirectory(prefix="waystation-scale-") as folder,
             System(options.logs / name if options.logs else Path(folder), servers) as system,

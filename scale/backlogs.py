@@ -116,7 +116,7 @@ async def _flows(
     normal: float,
     release: Callable[[], Awaitable[object]],
 ) -> list[Row]:
-    """What was handled in the minute after the release, and how new work fared meanwhile."""
+    """How much was handled in the minute after the release, and how long new work took meanwhile."""
     waits = await _count(system, workflow_type)
     await release()
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Many rows in the shape of real ones: an instance that came about by itself is copied, with all that belongs
+"""Many rows in the shape of real ones: an instance that the engine made is copied, with all that belongs
 to it, under new keys and ids."""
 
 from collections.abc import Mapping

@@ -69,7 +69,7 @@ async def growth(system: System, number: int, normal: float) -> list[Row]:
 
 
 async def _fill(system: System, number: int) -> None:
-    """Instances of each kind come about by themselves, and are copied."""
+    """The engine makes an instance of each kind, which is copied."""
     # For the dead letters.
     await asyncio.to_thread(system.stop_handlers)
     await asyncio.to_thread(system.start_handlers, rejects=True)
@@ -218,7 +218,7 @@ async def _ask(call: Awaitable[Any]) -> None:
 
 
 def _workflows(one: Api, filter: dict[str, Any]) -> Look:
-    """Pages until there is something on one, or the list ends: what somebody waits for who looks for it."""
+    """Pages until there is something on one, or the list ends: as somebody would who looks for it."""
 
     async def look() -> None:
         request = _pb.ListWorkflowsRequest(filter=filter)  # type: ignore[arg-type]

@@ -1,5 +1,5 @@
 """The handler service of the cases: one small task for each. `SCALE_REJECTS=1` has the one for dead letters
-reject what it gets, `SCALE_SLOW=1` has the one of the overload take its time."""
+reject what it gets, `SCALE_SLOW=1` makes the one of the overload slow."""
 
 import asyncio
 import os
@@ -33,20 +33,20 @@ service = HandlerService("scale", version="1.0.0")
 
 @service.task(events=["workflow.started"], workflow_types=[NOW, PARKED, LOST], max_in_flight=10_000)
 async def handle(ctx: TaskContext) -> None:
-    """A number into the context, and the end."""
+    """Puts a number into the context, and completes."""
     ctx.data["handled"] = 1
     ctx.complete()
 
 
 @service.task(events=["workflow.started"], workflow_types=[DELAYED])
 async def delay(ctx: TaskContext) -> None:
-    """An event in an hour."""
+    """Raises an event that is due in an hour."""
     ctx.emit(DUE, delay=3600)
 
 
 @service.task(events=[DUE], workflow_types=[DELAYED], max_in_flight=10_000)
 async def arrive(ctx: TaskContext) -> None:
-    """The end."""
+    """Completes."""
     ctx.complete()
 
 
@@ -58,7 +58,7 @@ async def arrive(ctx: TaskContext) -> None:
     on_failure="continue",
 )
 async def reject(ctx: TaskContext) -> None:
-    """The end, unless the service was started to reject."""
+    """Completes, unless the service was started to reject."""
     if os.environ.get("SCALE_REJECTS"):
         raise Reject("the case says so")
     ctx.complete()
@@ -66,13 +66,13 @@ async def reject(ctx: TaskContext) -> None:
 
 @service.task(events=[NOTED], workflow_types=[BIG])
 async def note(ctx: TaskContext) -> None:
-    """Two kilobytes into the context, in the place of those before."""
+    """Puts two kilobytes into the context, in place of those before."""
     ctx.data["note"] = ctx.event.payload["n"] * (NOTE_BYTES // len(ctx.event.payload["n"]))
 
 
 @service.task(events=["workflow.started"], workflow_types=[SLOW], max_in_flight=10)
 async def lag(ctx: TaskContext) -> None:
-    """The end; in the service that was started to be slow, after a while."""
+    """Completes; in the service that was started to be slow, after a while."""
     if os.environ.get("SCALE_SLOW"):
         await asyncio.sleep(SLOW_SECONDS)
     ctx.complete()
@@ -80,7 +80,7 @@ async def lag(ctx: TaskContext) -> None:
 
 @service.task(events=["workflow.started"], workflow_types=[FLOOD, QUIET], max_in_flight=32)
 async def share(ctx: TaskContext) -> None:
-    """The end; a flood that holds its places for a while has the others wait in line."""
+    """Completes after a while: others wait for the places that the flood holds."""
     if ctx.workflow_type == FLOOD:
         # Not all for as long: they would fall into step, and free their places all at once.
         await asyncio.sleep(random.uniform(0, 2 * HELD_SECONDS))
@@ -91,14 +91,14 @@ async def share(ctx: TaskContext) -> None:
     events=["workflow.started"], workflow_types=[CALLS], max_in_flight=100_000, timeout=600
 )
 async def ask(ctx: TaskContext) -> None:
-    """The end, after the seconds that somebody slow takes to answer."""
+    """Completes, after as many seconds as a slow service takes to answer."""
     await asyncio.sleep(ctx.event.payload["seconds"])
     ctx.complete()
 
 
 @service.task(events=["workflow.started"], workflow_types=[HOT, JOIN], max_in_flight=10_000)
 async def raise_parts(ctx: TaskContext) -> None:
-    """So many events at once."""
+    """Raises so many events at once."""
     for number in range(ctx.event.payload["parallel"]):
         ctx.emit(PART, {"n": number})
 
@@ -135,7 +135,7 @@ async def count(ctx: TaskContext) -> None:
 
 @service.task(events=["workflow.started"], workflow_types=[WAITS])
 async def wait(ctx: TaskContext) -> None:
-    """Waits for somebody."""
+    """Asks a person."""
     ctx.wait_for_input("Is that right?")
 
 

@@ -1,4 +1,4 @@
-"""What processes hold of the machine's memory."""
+"""The memory of processes."""
 
 import asyncio
 import contextlib

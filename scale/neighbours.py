@@ -14,7 +14,7 @@ from scale.system import System
 
 TURNS = 3
 SECONDS = 8.0
-"""Of each half of a turn."""
+"""Seconds of each half of a turn."""
 AT_MOST = 2.0
 PAUSE = 0.05
 """Seconds between two quiet workflows."""
@@ -35,7 +35,7 @@ async def neighbours(system: System, number: int, normal: float) -> list[Row]:
             for _ in range(TURNS):
                 alone.append(await _median(one, seconds))
                 flood = await asyncio.to_thread(system.start_flood, workflow_type, number)
-                # Its queue is there before anybody is timed.
+                # Its queue is full before anything is timed.
                 await asyncio.sleep(seconds / 5)
                 beside.append(await _median(one, seconds))
                 await asyncio.to_thread(flood.stop, 60)
@@ -64,7 +64,7 @@ def _rows(
 
 
 async def _median(one: Api, seconds: float) -> float:
-    """Of quiet workflows, one after the other."""
+    """Seconds that quiet workflows take, one after the other."""
     until = time.monotonic() + seconds
     took = []
     while time.monotonic() < until:

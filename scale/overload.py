@@ -28,12 +28,12 @@ MOST_MEGABYTES = 300.0
 MOST_GROWTH = 60.0
 """Megabytes, from when the backlog was full for the first time until the end of the load."""
 AFTER_A_REFUSAL = 0.2
-"""Seconds: these clients do not wait for as long as they are told, so that refusing is strained too."""
+"""Seconds: these clients wait for less time than they are told, so that refusing is under load too."""
 
 
 @dataclass
 class Load:
-    """What came of the starts."""
+    """How many starts had which outcome."""
 
     accepted: int = 0
     answers: Counter[str] = field(default_factory=Counter)
@@ -77,7 +77,7 @@ async def overload(system: System, number: int, normal: float) -> list[Row]:
             for loop in loops:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
-            # What was handled slowly is handled at once from here on.
+            # From here on tasks are quick.
             await asyncio.to_thread(system.stop_handlers)
             await asyncio.to_thread(system.start_handlers)
             ended = time.monotonic()
@@ -153,7 +153,7 @@ def _told(error: grpc.aio.AioRpcError) -> tuple[str, bool]:
 
 
 async def _drained(system: System, within: float) -> int:
-    """What is open still, after so many seconds at most."""
+    """How many are still open, after so many seconds at most."""
     ends = time.monotonic() + within
     query = (
         "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM deliveries) + "

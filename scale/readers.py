@@ -151,7 +151,7 @@ async def endpoints(system: System, number: int, normal: float) -> list[Row]:
         _, status = await timed(
             one.system.GetSystemStatus(system_service_pb2.GetSystemStatusRequest(), timeout=30)
         )
-        # A rolling deployment goes on: one of them goes, another one comes and is called.
+        # A rolling deployment: one endpoint goes, another one comes and is called.
         await asyncio.to_thread(system.stop_handlers)
         began = time.monotonic()
         await asyncio.to_thread(system.start_handlers)

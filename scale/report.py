@@ -1,4 +1,4 @@
-"""What was measured beside what it must be, as a table and as JSON."""
+"""What was measured, and its bounds, as a table and as JSON."""
 
 import json
 import operator

@@ -71,7 +71,7 @@ async def _p50(system: System, seconds: float) -> float:
 
 
 async def _start(address: str, number: int, seconds: float) -> int:
-    """Starts them as fast as it goes; how many were refused."""
+    """Starts them as fast as possible; how many were refused."""
 
     async def workflows() -> AsyncIterator[NewWorkflow]:
         for _ in range(number):

@@ -1,4 +1,4 @@
-"""The system that the cases strain: RabbitMQ, a durable Postgres, one API, one router, one handler service.
+"""The system under load: RabbitMQ, a durable Postgres, one API, one router, one handler service.
 Router and handlers come and go as a case says."""
 
 import os
@@ -87,7 +87,7 @@ class System(Together):
         self._router.wait_ready(lambda: serves(self._router_address), timeout=READY_SECONDS)
 
     def stop_router(self) -> None:
-        """Stops it in good order."""
+        """Stops it with SIGTERM."""
         assert self._router is not None
         self._router.stop(60)
 
@@ -143,7 +143,7 @@ class System(Together):
         return run_load(options, load_client())
 
     def stop_handlers(self) -> None:
-        """Stops it in good order: it takes itself out of the registry."""
+        """Stops it with SIGTERM: it unregisters."""
         assert self._handlers is not None
         self._handlers.stop(60)
         wait_until(

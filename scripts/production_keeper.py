@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What `make up` leaves behind: it starts the production shape and holds it until SIGTERM.
+"""What `make up` leaves behind: it starts the production setup and keeps it running until SIGTERM.
 
-RabbitMQ and Postgres first, then the schema, then the processes of ours, which it starts again when
+RabbitMQ and Postgres first, then the schema, then our own processes, which it starts again when
 they end. At SIGTERM it ends them all in the opposite order. Started by scripts/production only.
 """
 
@@ -123,7 +123,7 @@ def keep() -> int:
         for process in kept:
             process.wait_serving()
         kept[-1].child.wait_for_output("registered", timeout=60)
-        # The page is seconds behind; whoever looks at it next shall find everything there.
+        # The page is some seconds behind: what is printed next must be on it.
         wait_until(lambda: _shown_routers(rabbitmq) == 2, timeout=30, what="the management page")
         signal.signal(signal.SIGTERM, stop)
         servers = {"postgres": postgres, "rabbitmq": rabbitmq}

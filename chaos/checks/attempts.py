@@ -1,4 +1,4 @@
-"""A fault of the store or of the broker is nobody's attempt (S12)."""
+"""A fault of the store or of the broker spends no attempt (S12)."""
 
 from collections import defaultdict
 from collections.abc import Iterator

@@ -35,7 +35,7 @@ class Violation:
 
 @dataclass
 class Instance:
-    """One instance as the public API told of it in the end."""
+    """One instance as the public API described it at the end."""
 
     id: str
     context: Fields
@@ -76,7 +76,7 @@ class Instance:
 
 @dataclass
 class Evidence:
-    """Of one run."""
+    """All of one run."""
 
     programs: dict[str, Fields]
     instances: dict[str, Instance]

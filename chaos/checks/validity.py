@@ -1,4 +1,4 @@
-"""Whether a run has proved anything: its faults bit, and its operations mostly succeeded."""
+"""Whether a run has proved anything: its faults had an effect, and its operations mostly succeeded."""
 
 import json
 from collections.abc import Iterator

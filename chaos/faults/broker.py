@@ -1,4 +1,4 @@
-"""Faults of RabbitMQ: gone, killed, emptied, wiped, alarmed, and strangers that publish."""
+"""Faults of RabbitMQ: gone, killed, emptied, wiped, alarmed, and messages from elsewhere."""
 
 import asyncio
 import contextlib
@@ -84,7 +84,7 @@ async def purge_queue(world: World, params: Params, hold: Hold) -> Bite:
 
 async def close_connections(world: World, params: Params, hold: Hold) -> Bite:
     """Every connection is closed by the broker."""
-    # The management API would tell of them with a delay of seconds.
+    # The management API would show them some seconds later.
     listed = await asyncio.to_thread(world.system.rabbitmq.ctl, "list_connections", "pid")
     before = len(listed.splitlines())
     await asyncio.to_thread(_ctl, world, "close_all_connections", "chaos")

@@ -22,7 +22,7 @@ _LINKS = [
 ]
 _EVERYTHING = {"postgres", "rabbitmq", *_APIS, *_ROUTERS, *_HANDLERS}
 _ANSWERING = "postgres answers"
-"""Taken by what needs replies of Postgres to bite, and by what leaves it without any for long."""
+"""Taken by what has no effect without replies of Postgres, and by what leaves it without any for long."""
 _COLUMNS = (
     ("deliveries", "leased_by"),
     ("registry", "changes"),
@@ -66,7 +66,7 @@ def _replicas(service: int) -> list[str]:
 
 
 def _touched_by_link(params: Params) -> set[str]:
-    # Its ends: no traffic goes over a link whose process is gone, so it would not bite.
+    # Its ends: no traffic goes over a link whose process is gone, so it would have no effect.
     link: str = params["link"]
     source, target = link.split(">")
     others = {"client": set(), "routers": set()}.get(source, {source})

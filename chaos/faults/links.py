@@ -19,7 +19,7 @@ from localservers.behaviours import (
 )
 
 _LOOKS, _LOOK_SECONDS = 150, 0.2
-# Which count tells that a behaviour bit.
+# The count that shows that a behaviour had an effect.
 _SHOWN_BY = {
     "Delay": ("slowed_bytes",),
     "Trickle": ("slowed_bytes",),

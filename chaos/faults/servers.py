@@ -1,4 +1,4 @@
-"""What RabbitMQ and Postgres have in common as something to go away."""
+"""What the faults of RabbitMQ and Postgres have in common."""
 
 import asyncio
 from collections.abc import Callable

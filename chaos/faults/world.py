@@ -1,4 +1,4 @@
-"""What a fault gets to act on."""
+"""What a fault acts on."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ class World:
     witness: BrokerWitness
     folder: RunFolder
     control: Lines
-    """What the load process is told."""
+    """The orders for the load process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +52,4 @@ class Kind:
     least: float
     most: float
     weight: int = 1
-    """How many of this kind come for one of another."""
+    """How many of this kind there are for one of another kind."""

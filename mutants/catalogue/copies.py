@@ -4,7 +4,6 @@ from mutants.mutant import Mutant
 
 STATEMENTS = "core/store/statements.py"
 COMMITTER = "router/committer.py"
-LOCKED = "core/store/locked.py"
 
 MUTANTS = (
     Mutant(

@@ -34,10 +34,25 @@ MUTANTS = (
         killers=("tests/worker_sdk/test_durations.py",),
     ),
     Mutant(
+        "any_word_means_all_dead_letters",
+        "What is not True or False does not choose all dead letters",
+        "worker_sdk/dead_letters.py",
+        (('        if flag(every_one, "all"):\n', "        if every_one:\n"),),
+        killers=(
+            "tests/worker_sdk/test_wrong_use.py::"
+            "test_a_wrong_argument_of_a_client_is_named_and_nothing_is_sent[all of them]",
+        ),
+    ),
+    Mutant(
         "no_condition_means_all_dead_letters",
         "A client names which dead letters, or says that it means all",
         "worker_sdk/dead_letters.py",
-        (("        if all_open is chosen:\n", "        if all_open and chosen:\n"),),
+        (
+            (
+                "            if request.filter == dead_letter_pb2.DeadLetterFilter():\n",
+                "            if False:\n",
+            ),
+        ),
         killers=(
             "tests/worker_sdk/test_client_operators.py::"
             "test_many_dead_letters_are_chosen_by_a_condition_or_by_all_of_them",

@@ -1,7 +1,7 @@
-"""Ends the children of a process that was killed: nothing else of it can.
+"""Ends the children of a process that was killed, which cannot end them itself.
 
     minded(pid, signal.SIGTERM)     from now on it ends with this process, however that ends
-    forgotten(pid)                  it has ended, or is to live on
+    forgotten(pid)                  it has ended, or shall not end with this process
 
 A second process holds the other end of a pipe, which closes when this one is gone. It asks the children
 that are left to end, as whoever started them would have, and kills what does not. (Linux could send a

@@ -12,7 +12,7 @@ killed like any other, and ends as an interpreter ends. What differs from a fres
   those of the fork server. Another value of one is refused with ValueError.
 - One seed for the hashes of texts for all of them; umask, limits, flags as the fork server got them.
 - The garbage collector leaves alone what was imported, and pages of memory are shared until they are
-  written to. So it is nothing for measurements of memory or speed.
+  written to. So memory and speed must not be measured this way.
 - A traceback begins with some lines of the fork server; `ps` shows its command line.
 
 A fork copies one thread only, and gRPC does not survive it. So nothing is ever forked from the process
@@ -42,7 +42,7 @@ _open: "weakref.WeakSet[ForkServer]" = weakref.WeakSet()
 
 
 class ForkServerEnded(RuntimeError):
-    """There is no fork server any more, and nobody who knows how its processes end."""
+    """The fork server has ended. The exit codes of its processes are not known any more."""
 
 
 class ForkServer:

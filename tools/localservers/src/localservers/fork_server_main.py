@@ -47,13 +47,13 @@ class _Environ(type(os.environ)):  # type: ignore[misc]
 
 @dataclass
 class Template:
-    """What all processes are forked from."""
+    """The process that all others are forked from."""
 
     control: socket.socket
     variables_read: set[str] = field(default_factory=set)
-    """By what was imported: their values are those of all forks."""
+    """Variables that the imported modules have read: all forks have their values."""
     running: dict[int, int] = field(default_factory=dict)
-    """Processes, and the descriptors by which their ends are told."""
+    """Processes, and the descriptors to which their exit codes are written."""
 
     def load(self, modules: list[str], path: list[str]) -> None:
         """Imports the modules, from these folders too."""
@@ -129,7 +129,7 @@ class Template:
 
 
 def _nothing(_number: int, _frame: FrameType | None) -> None:
-    """That it was called has woken whoever waits."""
+    """Does nothing: the signal itself has woken whoever waits."""
 
 
 def _threads() -> int:

@@ -1,4 +1,4 @@
-"""A private Postgres: own data directory, own port on 127.0.0.1, nothing shared, nothing left."""
+"""A private Postgres: own data directory, own port on 127.0.0.1, shares nothing, and leaves nothing behind."""
 
 import contextlib
 import importlib.util
@@ -268,7 +268,7 @@ class PostgresServer:
 
 
 def _unprivileged_user() -> str | None:
-    """Who runs the server: Postgres refuses root, so root hands it to somebody else."""
+    """Who runs the server: Postgres refuses to run as root, so another account is chosen then."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):

@@ -41,7 +41,7 @@ class ChildProcess:
     """A running child with its output in a file.
 
     It leads a session of its own, so that `kill` takes its children too and a Ctrl-C in the
-    terminal does not end it behind the back of whoever started it. What is still running when this
+    terminal does not end it before whoever started it does. What is still running when this
     interpreter ends is ended then, and also where that was killed (`ends_with_parent`).
     """
 
@@ -183,7 +183,7 @@ class ChildProcess:
         self._process.kill()
         code = self._process.wait(10)
         self._ended()
-        # Its children die on their own time; ports and files are free only after that.
+        # Its children end a little later; ports and files are free only after that.
         wait_until(lambda: not _group_alive(self.pid), timeout=10, what=f"the end of {self.name}")
         return code
 

@@ -12,7 +12,7 @@ from localservers.proxy_socket import End
 
 @dataclass(slots=True)
 class Counts:
-    """What a proxy has seen and done since it began; compare two copies to see that a fault bit."""
+    """What a proxy has seen and done since it began; compare two copies to see whether a fault had an effect."""
 
     accepted: int = 0
     unreachable: int = 0
@@ -191,7 +191,7 @@ class Connection:
             return
         behaviour = self._link.behaviour
         if isinstance(behaviour, Freeze):
-            # Nobody hears of it before the freeze ends; what was held still arrives before.
+            # The close is passed on when the freeze ends, after what was held.
             self._lost_bytes = not behaviour.hold
             direction.hold(b"")
             direction.finish(lambda: self._end(abruptly=False))

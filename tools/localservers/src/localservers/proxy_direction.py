@@ -24,7 +24,7 @@ class Direction:
         self._finished: Callable[[], None] | None = None
 
     def opens(self, sink: End) -> None:
-        """The far end is there: what came before goes out."""
+        """The target is connected: what arrived before is sent."""
         self._sink = sink
         sink.writable = self._flow
         self._work()
@@ -76,7 +76,7 @@ class Direction:
         self._work()
 
     def _work(self) -> None:
-        """Sends what is due and sets the alarm for what is not."""
+        """Sends what is due and sets a timer for what is not."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""A private RabbitMQ node: own name, ports, epmd, cookie and data; nothing shared, nothing left."""
+"""A private RabbitMQ node: own name, ports, epmd, cookie and data; shares nothing, and leaves nothing behind."""
 
 import base64
 import itertools
@@ -159,7 +159,7 @@ class RabbitMQServer:
         if self._process is not None:
             self._process.kill()
             self._process = None
-            # epmd gives the node's name away only once it has seen the connection break.
+            # epmd frees the node's name only once it has seen the connection break.
             wait_until(
                 lambda: self._node.split("@")[0] not in self._registered(),
                 timeout=10,
@@ -221,7 +221,7 @@ class RabbitMQServer:
         return json.loads(content) if content else None
 
     def fresh_vhost(self) -> str:
-        """The `amqp://` address of a new virtual host: names in it meet nobody else's."""
+        """The `amqp://` address of a new virtual host: its names collide with nobody else's."""
         name = f"vhost-{next(self._vhosts)}-{os.urandom(3).hex()}"
         self.api(f"vhosts/{name}", method="PUT")
         permissions = {"configure": ".*", "write": ".*", "read": ".*"}
