@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 UV = str(ROOT / ".venv/bin/uv")
 ALLOWED = re.compile(
-    r"waystation-(proto|tls|worker)|cryptography|cffi|pycparser|grpcio(-[a-z-]+)?|protobuf|googleapis-common-protos"
+    r"waystation-(proto|tls|worker)|grpcio(-[a-z-]+)?|protobuf|googleapis-common-protos"
     r"|typing-extensions"
 )
 
@@ -52,30 +52,33 @@ def _installed(wheels: Path, folder: Path, what: str) -> tuple[Path, set[str]]:
     return python, {package["name"] for package in installed}
 
 
-def test_the_sdk_needs_only_grpc_protobuf_and_what_reads_certificates(
-    wheels: Path, tmp_path: Path
-) -> None:
+def test_the_sdk_needs_only_grpc_and_protobuf(wheels: Path, tmp_path: Path) -> None:
     python, names = _installed(wheels, tmp_path, "waystation-worker")
     assert {"waystation-worker", "waystation-proto", "grpcio", "protobuf"} <= names
     assert [name for name in sorted(names) if not ALLOWED.fullmatch(name)] == []
     # Outside the repository, so that nothing of it is found by chance.
     _run(
         *(str(python), "-W", "error", "-c"),
-        "import sys, waystation_worker; from waystation.v1 import workflow_pb2; "
-        "assert 'cryptography' not in sys.modules, 'only TLS needs it, and it takes its time'",
+        "import waystation_worker; from waystation.v1 import workflow_pb2",
         cwd=tmp_path,
     )
     assert (
         next(tmp_path.glob("empty/lib/*/site-packages/waystation_worker")) / "py.typed"
     ).exists()
-    without = subprocess.run(
-        (str(python), "-c", "import waystation_worker.testing"),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "pip install 'waystation-worker[testing]'" in without.stderr
+    for use, extra in (
+        ("import waystation_worker.testing", "testing"),
+        ("waystation_worker.Client()", "security"),
+        ("waystation_worker.settings.read_settings(identity_keys=['A' * 43])", "security"),
+    ):
+        without = subprocess.run(
+            (str(python), "-c", f"import waystation_worker.settings; {use}"),
+            cwd=tmp_path,
+            env={"WAYSTATION_TLS_CA": "ca.pem"} if "Client" in use else {},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert f"pip install 'waystation-worker[{extra}]'" in without.stderr, use
 
 
 def test_the_kit_brings_the_rules_and_nothing_of_the_servers(wheels: Path, tmp_path: Path) -> None:

@@ -7,11 +7,20 @@ Servers and the worker SDK share it, so it knows neither. It must not import any
 from waystation_tls.clients import ClientCredentials, ClientMaterial, ClientTls, Words
 from waystation_tls.diagnosis import Diagnosis, Problem, diagnose, python_context
 from waystation_tls.exposure import is_loopback, open_to_strangers
-from waystation_tls.files import Authorities, BadTls, Ending, Identity, ending_soon
+from waystation_tls.files import (
+    LACKING,
+    Authorities,
+    BadTls,
+    Ending,
+    Identity,
+    can_be_read,
+    ending_soon,
+)
 from waystation_tls.servers import ServerCredentials, ServerMaterial, ServerTls
 from waystation_tls.watched import LOOK_SECONDS, News
 
 __all__ = [
+    "LACKING",
     "LOOK_SECONDS",
     "Authorities",
     "BadTls",
@@ -27,6 +36,7 @@ __all__ = [
     "ServerMaterial",
     "ServerTls",
     "Words",
+    "can_be_read",
     "diagnose",
     "ending_soon",
     "is_loopback",

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,18 @@ class Authorities:
     """None for those of this machine, which nobody here renews."""
 
 
+LACKING = (
+    "Certificates and keys are read by the package `cryptography`, which is not installed: "
+    "`pip install 'waystation-worker[security]'`."
+)
+
+
+def can_be_read() -> bool:
+    """Whether the library is there that reads certificates and keys; a handler service without TLS does not
+    need it."""
+    return find_spec("cryptography") is not None
+
+
 def endings(*parts: Identity | Authorities | None) -> list[Ending]:
     """When these end, the first first."""
     known = [part.ending for part in parts if part is not None and part.ending is not None]
@@ -83,7 +96,7 @@ def ending_soon(found: Iterable[Ending], now: datetime | None = None) -> list[En
 
 def read_identity(cert: Named, key: Named) -> Identity:
     """A certificate and the key that belongs to it. Raises BadTls with everything that is wrong with them."""
-    faults: list[str] = []
+    faults = _faults_of_library()
     chain, certificates = _certificates(cert, faults)
     secret, public = _private_key(key, faults)
     if certificates:
@@ -105,7 +118,7 @@ def read_identity(cert: Named, key: Named) -> Identity:
 
 def read_authorities(file: Named) -> Authorities:
     """Authorities to believe. Raises BadTls if none of them is valid now."""
-    faults: list[str] = []
+    faults = _faults_of_library()
     pem, certificates = _certificates(file, faults)
     now = _now()
     valid = [each for each in certificates if each.not_valid_after_utc > now]
@@ -137,6 +150,13 @@ def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
     dns = extension.value.get_values_for_type(x509.DNSName)
     addresses = extension.value.get_values_for_type(x509.IPAddress)
     return (*dns, *(str(address) for address in addresses))
+
+
+def _faults_of_library() -> list[str]:
+    """No faults yet. Raises BadTls without the library."""
+    if not can_be_read():
+        raise BadTls([LACKING])
+    return []
 
 
 def _certificates(file: Named, faults: list[str]) -> tuple[bytes, list[x509.Certificate]]:

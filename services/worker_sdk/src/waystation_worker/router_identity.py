@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from waystation_tls import LACKING, can_be_read
+
 METADATA_KEY = "waystation-identity"
 ISSUER = "waystation"
 LEEWAY_SECONDS = 30
@@ -182,6 +184,8 @@ def _read(path: Path) -> tuple[str, ...]:
 
 
 def _checked(keys: Sequence[str], name: str) -> tuple[str, ...]:
+    if not can_be_read():
+        raise BadIdentityKeys(f"{name}: {LACKING.rstrip('.')}")
     found = tuple(str(key).strip() for key in keys)
     wrong = [key for key in found if not _KEY.fullmatch(key)]
     if wrong or not found:
