@@ -354,6 +354,7 @@ class FakeApi(
 
     def __init__(self) -> None:
         self.requests: dict[str, Any] = {}
+        self.certificates: list[system_pb2.CertificateStatus] = []
         self.calls: list[str] = []
         self.received: list[tuple[str, Any]] = []
         """Every request in the order in which it came."""
@@ -535,6 +536,7 @@ class FakeApi(
     def GetSystemStatus(self, request, call):
         self._take("GetSystemStatus", request, call)
         return system_service_pb2.GetSystemStatusResponse(
+            certificates=self.certificates,
             server_version="0.1.0",
             routers=[
                 system_pb2.RouterStatus(

@@ -1,6 +1,7 @@
 """Commands over TLS: what the settings do, and what a person is told when there is no connection."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from cli.conftest import Run
 from cli.fake_api import FakeApi, serving
 from support.certificates import Ended, Pki, issued
 
+from waystation.v1.system_pb2 import CertificateStatus
 from waystation_cli.outcome import NO_ANSWER, REFUSED
 from waystation_tls import ServerCredentials
 
@@ -87,3 +89,21 @@ def test_settings_that_cannot_be_used_are_refused(
     assert "INVALID_ARGUMENT / TLS_SETTINGS" in told.stderr
     many = run("start", "--many", "-", stdin='{"workflow_type": "a"}')
     assert "INVALID_ARGUMENT / TLS_SETTINGS" in many.stderr
+
+
+def test_the_status_shows_what_has_to_be_renewed(run: Run, api: FakeApi) -> None:
+    def certificate(setting: str, days: float, trouble: str = "") -> CertificateStatus:
+        made = CertificateStatus(setting=setting, trouble=trouble)
+        made.ends_at.FromDatetime(datetime.now(UTC) + timedelta(days=days))
+        return made
+
+    assert "certificate" not in run("status").stdout
+    api.certificates = [
+        certificate("WAYSTATION_TLS_CERT", 13),
+        certificate("WAYSTATION_TLS_CLIENT_CA", 300),
+        certificate("WAYSTATION_HANDLER_TLS_CA", 300, "it cannot be read."),
+    ]
+    shown = run("status").stdout
+    assert "WAYSTATION_TLS_CERT ends at 2" in shown
+    assert "not replaced: it cannot be read." in shown
+    assert "WAYSTATION_TLS_CLIENT_CA" not in shown

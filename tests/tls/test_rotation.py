@@ -51,6 +51,11 @@ async def refused(server: RpcServer, client: ClientCredentials, name: str = "") 
     return False
 
 
+def trouble(server: RpcServer) -> str:
+    assert server.credentials is not None
+    return server.credentials.trouble
+
+
 @pytest.fixture
 def pki(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pki:
     monkeypatch.setattr(certificates, "LOOK_SECONDS", 0.01)
@@ -105,12 +110,12 @@ async def test_files_that_cannot_be_used_leave_the_old_ones_in_use(
             return "certificates_not_usable" in logged
 
         await eventually(said)
-        assert f"WAYSTATION_TLS_CERT={cert} holds no PEM certificate" in server.certificate_trouble
+        assert f"WAYSTATION_TLS_CERT={cert} holds no PEM certificate" in trouble(server)
         await ask(server, client)
         pki.pair("server", issued("ours", "127.0.0.1"))
 
         async def recovered() -> bool:
-            return not server.certificate_trouble
+            return not trouble(server)
 
         await eventually(recovered)
         await ask(server, client)

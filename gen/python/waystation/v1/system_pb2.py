@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1awaystation/v1/system.proto\x12\rwaystation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x02\n\x0cRouterStatus\x12\x11\n\trouter_id\x18\x01 \x01(\t\x12\x0c\n\x04pool\x18\x02 \x01(\t\x12\x0c\n\x04host\x18\x03 \x01(\t\x12.\n\nstarted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0flease_remaining\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0f\x63\x61lls_in_flight\x18\x06 \x01(\x05\x12\x19\n\x11results_committed\x18\x07 \x01(\x03\x12\x18\n\x10\x65vents_announced\x18\x08 \x01(\x03\x12\x18\n\x10\x65vents_continued\x18\t \x01(\x03\"\xe0\x01\n\x0bQueueStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1b\n\x0emessages_ready\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x0c\n\x04pool\x18\x03 \x01(\t\x12\x10\n\x08\x62indings\x18\x04 \x03(\t\x12\x0f\n\x07routers\x18\x05 \x01(\x05\x12\x33\n\x0fno_router_since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlapses_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x11\n\x0f_messages_readyB\x98\x01\n\x11\x64\x65v.waystation.v1B\x0bSystemProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1awaystation/v1/system.proto\x12\rwaystation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x02\n\x0cRouterStatus\x12\x11\n\trouter_id\x18\x01 \x01(\t\x12\x0c\n\x04pool\x18\x02 \x01(\t\x12\x0c\n\x04host\x18\x03 \x01(\t\x12.\n\nstarted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0flease_remaining\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0f\x63\x61lls_in_flight\x18\x06 \x01(\x05\x12\x19\n\x11results_committed\x18\x07 \x01(\x03\x12\x18\n\x10\x65vents_announced\x18\x08 \x01(\x03\x12\x18\n\x10\x65vents_continued\x18\t \x01(\x03\"b\n\x11\x43\x65rtificateStatus\x12\x0f\n\x07setting\x18\x01 \x01(\t\x12+\n\x07\x65nds_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07trouble\x18\x03 \x01(\t\"\xe0\x01\n\x0bQueueStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1b\n\x0emessages_ready\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x0c\n\x04pool\x18\x03 \x01(\t\x12\x10\n\x08\x62indings\x18\x04 \x03(\t\x12\x0f\n\x07routers\x18\x05 \x01(\x05\x12\x33\n\x0fno_router_since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlapses_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x11\n\x0f_messages_readyB\x98\x01\n\x11\x64\x65v.waystation.v1B\x0bSystemProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,6 +36,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\021dev.waystation.v1B\013SystemProtoP\001Z0waystation.dev/gen/go/waystation/v1;waystationv1\242\002\003WSN\252\002\rWaystation.V1\272\002\nWaystation\312\002\rWaystation\\V1\352\002\016Waystation::V1'
   _globals['_ROUTERSTATUS']._serialized_start=111
   _globals['_ROUTERSTATUS']._serialized_end=376
-  _globals['_QUEUESTATUS']._serialized_start=379
-  _globals['_QUEUESTATUS']._serialized_end=603
+  _globals['_CERTIFICATESTATUS']._serialized_start=378
+  _globals['_CERTIFICATESTATUS']._serialized_end=476
+  _globals['_QUEUESTATUS']._serialized_start=479
+  _globals['_QUEUESTATUS']._serialized_end=703
 # @@protoc_insertion_point(module_scope)

@@ -32,6 +32,16 @@ class RouterStatus(_message.Message):
     events_continued: int
     def __init__(self, router_id: _Optional[str] = ..., pool: _Optional[str] = ..., host: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., lease_remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., calls_in_flight: _Optional[int] = ..., results_committed: _Optional[int] = ..., events_announced: _Optional[int] = ..., events_continued: _Optional[int] = ...) -> None: ...
 
+class CertificateStatus(_message.Message):
+    __slots__ = ("setting", "ends_at", "trouble")
+    SETTING_FIELD_NUMBER: _ClassVar[int]
+    ENDS_AT_FIELD_NUMBER: _ClassVar[int]
+    TROUBLE_FIELD_NUMBER: _ClassVar[int]
+    setting: str
+    ends_at: _timestamp_pb2.Timestamp
+    trouble: str
+    def __init__(self, setting: _Optional[str] = ..., ends_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., trouble: _Optional[str] = ...) -> None: ...
+
 class QueueStatus(_message.Message):
     __slots__ = ("name", "messages_ready", "pool", "bindings", "routers", "no_router_since", "lapses_at")
     NAME_FIELD_NUMBER: _ClassVar[int]

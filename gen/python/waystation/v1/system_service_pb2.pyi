@@ -19,7 +19,7 @@ class GetSystemStatusRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ...) -> None: ...
 
 class GetSystemStatusResponse(_message.Message):
-    __slots__ = ("server_version", "routers", "queues", "outbox_size", "deliveries", "oldest_unsettled_event_age", "oldest_unsettled_event_id", "dead_letters", "workflows_by_status", "idle_workflows", "handlers", "unreachable_handlers", "broker_connected", "broker_blocked", "workflows_estimated", "oldest_unsettled_workflow_instance_id", "routers_left_out", "queues_left_out")
+    __slots__ = ("server_version", "routers", "queues", "outbox_size", "deliveries", "oldest_unsettled_event_age", "oldest_unsettled_event_id", "dead_letters", "workflows_by_status", "idle_workflows", "handlers", "unreachable_handlers", "broker_connected", "broker_blocked", "workflows_estimated", "oldest_unsettled_workflow_instance_id", "routers_left_out", "queues_left_out", "certificates")
     class WorkflowsByStatusEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -45,6 +45,7 @@ class GetSystemStatusResponse(_message.Message):
     OLDEST_UNSETTLED_WORKFLOW_INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     ROUTERS_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
     QUEUES_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
     server_version: str
     routers: _containers.RepeatedCompositeFieldContainer[_system_pb2.RouterStatus]
     queues: _containers.RepeatedCompositeFieldContainer[_system_pb2.QueueStatus]
@@ -63,7 +64,8 @@ class GetSystemStatusResponse(_message.Message):
     oldest_unsettled_workflow_instance_id: str
     routers_left_out: int
     queues_left_out: int
-    def __init__(self, server_version: _Optional[str] = ..., routers: _Optional[_Iterable[_Union[_system_pb2.RouterStatus, _Mapping]]] = ..., queues: _Optional[_Iterable[_Union[_system_pb2.QueueStatus, _Mapping]]] = ..., outbox_size: _Optional[int] = ..., deliveries: _Optional[int] = ..., oldest_unsettled_event_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., oldest_unsettled_event_id: _Optional[str] = ..., dead_letters: _Optional[int] = ..., workflows_by_status: _Optional[_Mapping[str, int]] = ..., idle_workflows: _Optional[int] = ..., handlers: _Optional[int] = ..., unreachable_handlers: _Optional[int] = ..., broker_connected: bool = ..., broker_blocked: bool = ..., workflows_estimated: bool = ..., oldest_unsettled_workflow_instance_id: _Optional[str] = ..., routers_left_out: _Optional[int] = ..., queues_left_out: _Optional[int] = ...) -> None: ...
+    certificates: _containers.RepeatedCompositeFieldContainer[_system_pb2.CertificateStatus]
+    def __init__(self, server_version: _Optional[str] = ..., routers: _Optional[_Iterable[_Union[_system_pb2.RouterStatus, _Mapping]]] = ..., queues: _Optional[_Iterable[_Union[_system_pb2.QueueStatus, _Mapping]]] = ..., outbox_size: _Optional[int] = ..., deliveries: _Optional[int] = ..., oldest_unsettled_event_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., oldest_unsettled_event_id: _Optional[str] = ..., dead_letters: _Optional[int] = ..., workflows_by_status: _Optional[_Mapping[str, int]] = ..., idle_workflows: _Optional[int] = ..., handlers: _Optional[int] = ..., unreachable_handlers: _Optional[int] = ..., broker_connected: bool = ..., broker_blocked: bool = ..., workflows_estimated: bool = ..., oldest_unsettled_workflow_instance_id: _Optional[str] = ..., routers_left_out: _Optional[int] = ..., queues_left_out: _Optional[int] = ..., certificates: _Optional[_Iterable[_Union[_system_pb2.CertificateStatus, _Mapping]]] = ...) -> None: ...
 
 class GetFlowRequest(_message.Message):
     __slots__ = ("namespace", "workflow_type", "created_after", "max_instances")

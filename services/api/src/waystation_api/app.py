@@ -41,6 +41,7 @@ from waystation_api.handlers.registrations import Registrations
 from waystation_api.handlers.retirement import Retirement
 from waystation_api.handlers.service import HandlerRegistryService
 from waystation_api.settings import ApiSettings, static_registrations
+from waystation_api.system.certificates import certificates_of
 from waystation_api.system.flow import FlowReports
 from waystation_api.system.service import SystemService
 from waystation_api.tokens.service import TokenService
@@ -240,7 +241,10 @@ class ApiServer:
                     "SystemService",
                     system_service_pb2_grpc.add_SystemServiceServicer_to_server,
                     SystemService(
-                        store.queries, FlowReports(store.registry, store.queries), broker
+                        store.queries,
+                        FlowReports(store.registry, store.queries),
+                        broker,
+                        lambda: certificates_of(self._rpc.credentials, self._calls_tls),
                     ),
                 ),
                 _service(

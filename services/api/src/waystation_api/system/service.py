@@ -10,6 +10,7 @@ import grpc
 from waystation.v1 import system_pb2, system_service_pb2, system_service_pb2_grpc
 from waystation_api.pages import Room
 from waystation_api.requests import check_namespace
+from waystation_api.system.certificates import Certificates
 from waystation_api.system.flow import FlowReports
 from waystation_conversion import set_duration, set_timestamp
 from waystation_core.ports.broker import DEFAULT_POOL, Broker
@@ -29,7 +30,14 @@ SERVER_VERSION = version("waystation-api")
 class SystemService(system_service_pb2_grpc.SystemServiceServicer):
     """For operators."""
 
-    def __init__(self, queries: QueryStore, flow_reports: FlowReports, broker: Broker) -> None:
+    def __init__(
+        self,
+        queries: QueryStore,
+        flow_reports: FlowReports,
+        broker: Broker,
+        certificates: Certificates = lambda: (),
+    ) -> None:
+        self._certificates = certificates
         self._queries = queries
         self._flow_reports = flow_reports
         self._broker = broker
@@ -55,6 +63,7 @@ class SystemService(system_service_pb2_grpc.SystemServiceServicer):
             unreachable_handlers=facts.unreachable_handlers,
             broker_connected=broker.connected,
             broker_blocked=broker.blocked,
+            certificates=self._certificates(),
         )
         set_duration(response.oldest_unsettled_event_age, facts.oldest_unsettled_age)
         response.routers_left_out = max(len(facts.routers) - _MOST, 0)

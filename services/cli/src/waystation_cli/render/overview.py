@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from waystation.v1.status_pb2 import WORKFLOW_STATUS_ACTIVE
-from waystation.v1.system_pb2 import QueueStatus, RouterStatus
+from waystation.v1.system_pb2 import CertificateStatus, QueueStatus, RouterStatus
 from waystation.v1.system_service_pb2 import GetSystemStatusResponse
 from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation.v1.workflow_service_pb2 import ExplainWorkflowResponse
@@ -29,6 +30,7 @@ from waystation_cli.render.text import (
     when_in_column,
     zone,
 )
+from waystation_tls.files import ENDS_SOON
 
 
 def print_more(out: Console, shown: int) -> None:
@@ -195,6 +197,9 @@ def status_view(
     facts.add_row(
         "workflows", plain(workflows or "none") + f"; {status.idle_workflows} idle{estimate}"
     )
+    for certificate in status.certificates:
+        if told := _certificate(certificate):
+            facts.add_row("certificate", Text(told, style="red"))
     parts: list[RenderableType] = [title, facts, ""]
     if status.routers:
         parts.append(_router_table(status.routers, wide))
@@ -213,6 +218,15 @@ def status_view(
         parts += ["", queues]
         parts += [_without_routers(queue) for queue in status.queues if queue.HasField("lapses_at")]
     return parts
+
+
+def _certificate(certificate: CertificateStatus) -> str:
+    """What has to be done about it; empty if nothing has."""
+    if certificate.trouble:
+        return plain(f"not replaced: {certificate.trouble}")
+    if certificate.ends_at.ToDatetime(UTC) - datetime.now(UTC) < ENDS_SOON:
+        return plain(f"{certificate.setting} ends at {when(certificate.ends_at)}: renew it")
+    return ""
 
 
 def _router_table(routers: Sequence[RouterStatus], wide: bool) -> Table:

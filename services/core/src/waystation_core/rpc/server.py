@@ -21,7 +21,7 @@ from waystation_core.identity.access import Access
 from waystation_core.rpc.certificates import CertificateWatch
 from waystation_core.rpc.errors import ErrorInterceptor
 from waystation_core.rpc.settings import KNOWN_BY, BadSettings
-from waystation_tls import BadTls, Ending, ServerCredentials, ServerTls, open_to_strangers
+from waystation_tls import BadTls, ServerCredentials, ServerTls, open_to_strangers
 
 MAX_RECEIVED_BYTES = 8 * 1024 * 1024
 """Bytes of one message: an answer may raise many events, and have a few MiB before it is checked."""
@@ -156,14 +156,9 @@ class RpcServer:
         return self._server.add_secure_port(address, self._credentials.of_grpc())
 
     @property
-    def endings(self) -> list[Ending]:
-        """When the certificates of its port end; nothing for plain text."""
-        return [] if self._credentials is None else self._credentials.material.endings
-
-    @property
-    def certificate_trouble(self) -> str:
-        """Why the newest certificate files are not in use; empty if they are."""
-        return "" if self._credentials is None else self._credentials.trouble
+    def credentials(self) -> ServerCredentials | None:
+        """The certificates of its port; None for plain text."""
+        return self._credentials
 
     def _require_free(self) -> None:
         """Checks first: gRPC prints a stack trace if a port is taken."""
