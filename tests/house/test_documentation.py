@@ -65,6 +65,9 @@ OTHER_VARIABLES = {
     "WAYSTATION_TLS",
     "WAYSTATION_TLS_CA",
     "WAYSTATION_TLS_SERVER_NAME",
+    "WAYSTATION_PROFILE",
+    "WAYSTATION_TOKEN",
+    "WAYSTATION_TOKEN_FILE",
 }
 
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")

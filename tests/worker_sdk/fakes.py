@@ -25,6 +25,8 @@ from waystation.v1 import (
     system_service_pb2,
     system_service_pb2_grpc,
     task_handler_service_pb2,
+    token_service_pb2,
+    token_service_pb2_grpc,
     workflow_service_pb2,
     workflow_service_pb2_grpc,
 )
@@ -51,6 +53,7 @@ class FakeWaystation(
     workflow_service_pb2_grpc.WorkflowServiceServicer,
     dead_letter_service_pb2_grpc.DeadLetterServiceServicer,
     system_service_pb2_grpc.SystemServiceServicer,
+    token_service_pb2_grpc.TokenServiceServicer,
 ):
     """Keeps every request, and answers by the queued answers, then by the usual ones."""
 
@@ -66,6 +69,10 @@ class FakeWaystation(
         """Streams."""
         self._streams: list[Any] = []
         self.calls: list[tuple[str, Any]] = []
+        self.tokens: list[str | None] = []
+        """What each call and each stream carried."""
+        self.valid: set[str] | None = None
+        """The tokens that are taken; None: a call needs none."""
         self.queued: dict[str, deque[Answer]] = {}
         self.usual: dict[str, Callable[[Any], Answer]] = {
             "RegisterHandler": self._registered,
@@ -90,8 +97,19 @@ class FakeWaystation(
         response.handler.handler_id = f"h-{len(self.requests('RegisterHandler'))}"
         return response
 
+    async def admit(self, context: Any) -> None:
+        """Refuses a call without a valid token. An item of a stream is admitted with its stream."""
+        if isinstance(context, _ItemContext):
+            return
+        sent = dict(context.invocation_metadata()).get("authorization")
+        token = None if sent is None else sent.removeprefix("Bearer ")
+        self.tokens.append(token)
+        if self.valid is not None and token not in self.valid:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no valid token")
+
     async def _answer(self, method: str, request: Any, context: Any) -> Any:
         # An abort raises.
+        await self.admit(context)
         self.calls.append((method, request))
         queue = self.queued.get(method)
         answer = queue.popleft() if queue else self.usual[method](request)
@@ -165,6 +183,7 @@ _UNARY = {"start": "StartWorkflow", "run": "RunWorkflow", "wait": "WaitWorkflow"
 
 
 async def _serve_items(self: FakeWaystation, requests: Any, context: Any) -> None:
+    await self.admit(context)
     self.opened += 1
     self._streams.append(context)
     if not self.streams:
@@ -216,6 +235,7 @@ for _file in (
     workflow_service_pb2,
     dead_letter_service_pb2,
     system_service_pb2,
+    token_service_pb2,
 ):
     for _service in _file.DESCRIPTOR.services_by_name.values():
         for _method in _service.methods:
@@ -236,6 +256,7 @@ async def serving(
     workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(fake, server)
     dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(fake, server)
     system_service_pb2_grpc.add_SystemServiceServicer_to_server(fake, server)
+    token_service_pb2_grpc.add_TokenServiceServicer_to_server(fake, server)
     fake.address = f"127.0.0.1:{open_port(server, f'127.0.0.1:{port}', tls)}"
     await server.start()
     try:

@@ -294,6 +294,9 @@ CALLS: dict[str, tuple[str, Callable[[Client], Any]]] = {
     "RetireTask": ("handlers.retire_task", lambda c: c.handlers.retire_task("t")),
     "ListHandlers": ("handlers.list", lambda c: c.handlers.list()),
     "GetSystemStatus": ("system.status", lambda c: c.system.status()),
+    "CreateToken": ("tokens.create", lambda c: c.tokens.create("t", {"*": ["READER"]})),
+    "ListTokens": ("tokens.list", lambda c: c.tokens.list()),
+    "RevokeToken": ("tokens.revoke", lambda c: c.tokens.revoke("t")),
     "GetFlow": ("system.flow", lambda c: c.system.flow()),
 }
 """For each RPC the method of Client that calls it, and a call of it."""

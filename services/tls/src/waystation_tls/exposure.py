@@ -1,4 +1,4 @@
-"""Where a server may listen: off loopback only if what is sent is encrypted and callers are known."""
+"""What others may reach: where a server may listen, and where a token may be sent."""
 
 from __future__ import annotations
 
@@ -43,4 +43,14 @@ def open_to_strangers(
     return (
         f"{setting}={host} can be reached from other machines, and {lacks}. Or listen on 127.0.0.1, or set "
         "WAYSTATION_INSECURE=true if the network is protected by other means."
+    )
+
+
+def token_in_the_open(host: str) -> str | None:
+    """What to do about a token that would go to this host over plain text; None if nobody else can read it there."""
+    if is_loopback(host):
+        return None
+    return (
+        f"the token would be readable on its way to {host}: set WAYSTATION_TLS=true or WAYSTATION_TLS_CA, or "
+        "WAYSTATION_INSECURE=true if the network is protected by other means"
     )

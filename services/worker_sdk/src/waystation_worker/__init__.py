@@ -30,11 +30,13 @@ from waystation_worker.errors import (
     NotAllowed,
     NotAvailable,
     NotFound,
+    PermissionDenied,
     Reject,
     RequestIdReused,
     RetryAfter,
     SettingsError,
     TlsFailed,
+    Unauthenticated,
     Unavailable,
     VersionMismatch,
     WaitIdRequired,
@@ -54,6 +56,7 @@ from waystation_worker.service import HandlerService
 from waystation_worker.starts import NewWorkflow, StartResult
 from waystation_worker.system import System
 from waystation_worker.tasks import Backoff
+from waystation_worker.tokens import Token, Tokens
 from waystation_worker.workflow_reader import WorkflowFilter
 from waystation_worker.workflows import (
     EventWithState,
@@ -90,6 +93,7 @@ __all__ = [
     "NotAllowed",
     "NotAvailable",
     "NotFound",
+    "PermissionDenied",
     "PublishedEvent",
     "Reject",
     "ReplayDifference",
@@ -104,6 +108,9 @@ __all__ = [
     "TaskContext",
     "TaskResult",
     "TlsFailed",
+    "Token",
+    "Tokens",
+    "Unauthenticated",
     "Unavailable",
     "VersionMismatch",
     "Wait",

@@ -22,6 +22,7 @@ from waystation_worker.result import TaskResult
 from waystation_worker.starts import NewWorkflow, StartResult, start_all
 from waystation_worker.system import System
 from waystation_worker.times import Span
+from waystation_worker.tokens import Tokens
 from waystation_worker.values import Model, write_struct
 from waystation_worker.workflow_reader import WorkflowReader
 from waystation_worker.workflows import PublishedEvent, Workflow, to_workflow
@@ -34,7 +35,9 @@ class Client(WorkflowReader):
             workflow = await client.run("insurance_claim", {"claim": {"amount": 1200}})
             print(workflow.status, workflow.output)
 
-    `address` defaults to WAYSTATION_ADDRESS, then 127.0.0.1:7400. Every call that changes something
+    `address` defaults to WAYSTATION_ADDRESS, then 127.0.0.1:7400; `token`, which says who is calling,
+    to WAYSTATION_TOKEN, then to what the file WAYSTATION_TOKEN_FILE has, also after it is replaced.
+    `namespace` defaults to the token's only one, then `default`. Every call that changes something
     has a request_id, so a retried call takes effect once. If the server cannot be reached, every
     call is retried for `retry_for` (10 s). Durations are seconds or timedeltas.
 
@@ -42,7 +45,7 @@ class Client(WorkflowReader):
     and Unavailable if the server could not be reached or did not answer in time. Values that are
     not valid JSON, and times out of range, raise TypeError or ValueError before anything is sent.
 
-    `dead_letters`, `handlers` and `system` have what operators need.
+    `dead_letters`, `handlers`, `system` and `tokens` have what operators need.
 
     The methods for a pending delivery take its completion token. They raise DeliveryNotFound if the
     delivery is not pending (it was completed, failed or timed out), and WorkflowEnded. With the token
@@ -50,12 +53,18 @@ class Client(WorkflowReader):
     """
 
     def __init__(
-        self, address: str | None = None, *, namespace: str = "", retry_for: Span = 10.0
+        self,
+        address: str | None = None,
+        *,
+        token: str | None = None,
+        namespace: str = "",
+        retry_for: Span = 10.0,
     ) -> None:
-        super().__init__(Connection(address, namespace=namespace, retry_for=retry_for))
+        super().__init__(Connection(address, token=token, namespace=namespace, retry_for=retry_for))
         self.dead_letters = DeadLetters(self._connection)
         self.handlers = Handlers(self._connection)
         self.system = System(self._connection)
+        self.tokens = Tokens(self._connection)
 
     @property
     def address(self) -> str:

@@ -13,6 +13,7 @@ from waystation.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from waystation.v1.delivery_completion_service_pb2_grpc import DeliveryCompletionServiceStub
 from waystation.v1.handler_registry_service_pb2_grpc import HandlerRegistryServiceStub
 from waystation.v1.system_service_pb2_grpc import SystemServiceStub
+from waystation.v1.token_service_pb2_grpc import TokenServiceStub
 from waystation.v1.workflow_service_pb2_grpc import WorkflowServiceStub
 from waystation_worker import times
 from waystation_worker.addresses import waystation_address
@@ -20,6 +21,7 @@ from waystation_worker.arguments import text
 from waystation_worker.call_stream import CallFailed, CallStreams, Request
 from waystation_worker.certificates import CertificateLook, TlsFaults, client_credentials
 from waystation_worker.channels import open_channel
+from waystation_worker.credentials import Credentials, authorized
 from waystation_worker.errors import (
     TlsFailed,
     Unavailable,
@@ -39,7 +41,12 @@ class Connection:
     """A connection to one Waystation, opened by the first call."""
 
     def __init__(
-        self, address: str | None = None, *, namespace: str = "", retry_for: Span = 10.0
+        self,
+        address: str | None = None,
+        *,
+        token: str | None = None,
+        namespace: str = "",
+        retry_for: Span = 10.0,
     ) -> None:
         self.address = waystation_address(address, os.environ)
         self.namespace = text(namespace, "namespace")
@@ -47,6 +54,9 @@ class Connection:
         self._tls = client_credentials(os.environ)
         self._tls_faults = TlsFaults(self.address, self._tls)
         self._files = CertificateLook(self._tls) if self._tls is not None else None
+        self._credentials = Credentials.of(
+            token, os.environ, address=self.address, tls=self._tls is not None
+        )
         self._old_channels: set[asyncio.Task[None]] = set()
         self._channel: grpc.aio.Channel | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -85,6 +95,10 @@ class Connection:
     def system(self) -> Any:
         return self._stub(SystemServiceStub)
 
+    @property
+    def tokens(self) -> Any:
+        return self._stub(TokenServiceStub)
+
     def _stub(self, kind: Callable[..., Any]) -> Any:
         """The stub of a service; all of them share one channel."""
         loop = asyncio.get_running_loop()
@@ -97,11 +111,13 @@ class Connection:
                 "Client for each asyncio.run()"
             )
         if kind not in self._stubs:
-            self._stubs[kind] = kind(self._channel)
+            self._stubs[kind] = authorized(kind(self._channel), self._credentials)
         return self._stubs[kind]
 
     def _look_at_files(self) -> None:
-        """With new certificates, later calls use a new connection."""
+        """With new certificates, later calls use a new connection; with a new token, new streams."""
+        if self._credentials is not None and self._credentials.look():
+            self._streams.retire()
         if self._files is None or not self._files.if_due():
             return
         channel, self._channel = self._channel, None
@@ -130,10 +146,21 @@ class Connection:
                     if isinstance(failed, TlsFailed):
                         # Somebody has to change something first.
                         raise failed from error
+                if self._has_new_token(code_of(error)):
+                    continue
                 pause = window.pause_after(code_of(error))
                 if pause is None:
                     raise await self.explained(error_from(error)) from error
             await asyncio.sleep(pause)
+
+    def _has_new_token(self, code: grpc.StatusCode) -> bool:
+        """Whether a refused call may be repeated, because the token was replaced meanwhile."""
+        if code is not grpc.StatusCode.UNAUTHENTICATED or self._credentials is None:
+            return False
+        if not self._credentials.look(at_once=True):
+            return False
+        self._streams.retire()
+        return True
 
     async def call_streamed(self, request: Request, seconds: float = _CALL_SECONDS) -> Any:
         """`call` for a start, a run or a wait: over a stream shared with others, if the server serves it."""

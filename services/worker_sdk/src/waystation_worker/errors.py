@@ -19,6 +19,8 @@
         ├── VersionMismatch         ABORTED
         ├── LimitExceeded           RESOURCE_EXHAUSTED
         ├── NotAllowed              PERMISSION_DENIED, UNAUTHENTICATED
+        │   ├── Unauthenticated     there is no valid token
+        │   └── PermissionDenied    the token does not give the role
         ├── NotAvailable            UNIMPLEMENTED
         └── Unavailable             UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED: no answer in time
             └── TlsFailed           no connection because of TLS: `reason` says what is wrong
@@ -165,6 +167,14 @@ class NotAllowed(WaystationError):
     """The caller or the endpoint is not allowed."""
 
 
+class Unauthenticated(NotAllowed):
+    """The call had no valid token: none, an unknown, revoked or expired one. The server's log says which."""
+
+
+class PermissionDenied(NotAllowed):
+    """The token does not give a role that may make this call; the message names those that may."""
+
+
 class NotAvailable(WaystationError):
     """The server does not implement this, or is not a Waystation server."""
 
@@ -192,6 +202,7 @@ _BY_REASON: dict[str, type[WaystationError]] = {
     "WORKFLOW_NOT_WAITING": WorkflowNotWaiting,
     "WAIT_ID_REQUIRED": WaitIdRequired,
     "VERSION_MISMATCH": VersionMismatch,
+    "PERMISSION_DENIED": PermissionDenied,
 }
 
 _BY_CODE: dict[str, type[WaystationError]] = {
@@ -201,7 +212,7 @@ _BY_CODE: dict[str, type[WaystationError]] = {
     "FAILED_PRECONDITION": WrongState,
     "RESOURCE_EXHAUSTED": LimitExceeded,
     "PERMISSION_DENIED": NotAllowed,
-    "UNAUTHENTICATED": NotAllowed,
+    "UNAUTHENTICATED": Unauthenticated,
     "UNIMPLEMENTED": NotAvailable,
     "UNAVAILABLE": Unavailable,
     "DEADLINE_EXCEEDED": Unavailable,

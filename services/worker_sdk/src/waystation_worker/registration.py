@@ -16,6 +16,7 @@ from waystation.v1 import handler_registry_service_pb2 as pb
 from waystation.v1.handler_registry_service_pb2_grpc import HandlerRegistryServiceStub
 from waystation_tls import ClientCredentials
 from waystation_worker.certificates import TlsFaults
+from waystation_worker.credentials import Credentials, authorized
 from waystation_worker.errors import WaystationError, from_rpc_error
 
 logger = logging.getLogger("waystation_worker")
@@ -56,9 +57,11 @@ class Registration:
         lease: float,
         tasks: Iterable[handler_pb2.TaskSpec],
         tls: ClientCredentials | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         self.registered = asyncio.Event()
-        self._stub = HandlerRegistryServiceStub(channel)
+        self._credentials = credentials
+        self.use(channel)
         self._address = address
         self._tls_faults = TlsFaults(address, tls)
         self._lease = lease
@@ -76,7 +79,7 @@ class Registration:
 
     def use(self, channel: grpc.aio.Channel) -> None:
         """Later calls go over this channel."""
-        self._stub = HandlerRegistryServiceStub(channel)
+        self._stub = authorized(HandlerRegistryServiceStub(channel), self._credentials)
 
     async def run(self) -> None:
         """Keeps the endpoint registered until cancelled. Raises WaystationError if Waystation

@@ -104,6 +104,7 @@ class Serving:
                 lease=self._lease,
                 tasks=[task.spec for task in self._tasks.values()],
                 tls=self._calls_tls,
+                credentials=self._settings.credentials,
             )
             self._keeping = asyncio.create_task(self._registration.run())
         if self._port_tls is not None or self._calls_tls is not None:

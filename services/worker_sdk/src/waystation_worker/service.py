@@ -148,6 +148,7 @@ class HandlerService:
         self,
         *,
         address: str | None = None,
+        token: str | None = None,
         host: str | None = None,
         port: int | None = None,
         advertise_host: str | None = None,
@@ -161,7 +162,8 @@ class HandlerService:
         a plain function is left behind in its thread, and if anything else hangs, the process ends
         a few seconds after the grace period. A second signal ends the process immediately.
 
-        `address` is the address of Waystation (WAYSTATION_ADDRESS, 127.0.0.1:7400). `host` and
+        `address` is the address of Waystation (WAYSTATION_ADDRESS, 127.0.0.1:7400), `token` says who
+        registers (WAYSTATION_TOKEN, or the file WAYSTATION_TOKEN_FILE). `host` and
         `port` are the listening address (WAYSTATION_HANDLER_HOST, 127.0.0.1;
         WAYSTATION_HANDLER_PORT, 7500 or a free port; 0 means a free port). Routers connect to
         `advertise_host` (WAYSTATION_ADVERTISE_HOST). With `identity_keys`, public keys of routers
@@ -181,6 +183,7 @@ class HandlerService:
                 partial(
                     self.serve,
                     address=address,
+                    token=token,
                     host=host,
                     port=port,
                     advertise_host=advertise_host,
@@ -202,6 +205,7 @@ class HandlerService:
         self,
         *,
         address: str | None = None,
+        token: str | None = None,
         host: str | None = None,
         port: int | None = None,
         advertise_host: str | None = None,
@@ -219,6 +223,7 @@ class HandlerService:
         """
         async with self.serving(
             address=address,
+            token=token,
             host=host,
             port=port,
             advertise_host=advertise_host,
@@ -242,6 +247,7 @@ class HandlerService:
         self,
         *,
         address: str | None = None,
+        token: str | None = None,
         host: str | None = None,
         port: int | None = None,
         advertise_host: str | None = None,
@@ -263,6 +269,7 @@ class HandlerService:
             raise SettingsError(f"register must be True or False, not {register!r}")
         settings = read_settings(
             address=address,
+            token=token,
             host=host,
             port=port,
             advertise_host=advertise_host,

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 
 from waystation_tls import BadTls, ClientTls, ServerTls, open_to_strangers
 from waystation_worker.addresses import is_host, is_ip, waystation_address
+from waystation_worker.credentials import Credentials
 from waystation_worker.errors import SettingsError
 from waystation_worker.router_identity import BadIdentityKeys, IdentityKeys
 
@@ -32,11 +33,14 @@ class Settings:
     client_tls: ClientTls = field(default_factory=ClientTls)
     identity_keys: IdentityKeys | None = None
     """With them only signed calls are admitted."""
+    credentials: Credentials | None = None
+    """What calls to Waystation carry."""
 
 
 def read_settings(
     *,
     address: str | None = None,
+    token: str | None = None,
     host: str | None = None,
     port: int | None = None,
     advertise_host: str | None = None,
@@ -76,6 +80,12 @@ def read_settings(
         keys = IdentityKeys.of(identity_keys, env)
     except BadIdentityKeys as bad:
         problems.append(str(bad))
+    credentials = None
+    try:
+        if target:
+            credentials = Credentials.of(token, env, address=target, tls=client_tls.on)
+    except SettingsError as error:
+        problems.append(error.message)
     # Both may have the same certificate.
     faults = dict.fromkeys([*server_tls.faults(), *client_tls.faults()])
     problems += [fault.rstrip(".") for fault in faults]
@@ -106,6 +116,7 @@ def read_settings(
         server_tls,
         client_tls,
         keys,
+        credentials,
     )
 
 
