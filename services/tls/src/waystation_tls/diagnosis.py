@@ -154,10 +154,11 @@ async def _of_tls(place: _Place, tls: ClientMaterial, check_name: bool) -> Diagn
 async def _unbelieved(
     place: _Place, error: ssl.SSLCertVerificationError, tls: ClientMaterial
 ) -> Diagnosis:
-    from cryptography import x509
-
     certificate = None
-    with contextlib.suppress(OSError, EOFError, ValueError):
+    # What the certificate itself says is told where it can be read.
+    with contextlib.suppress(OSError, EOFError, ValueError, ImportError):
+        from cryptography import x509
+
         certificate = x509.load_der_x509_certificate(await place.certificate())
     if error.verify_code in (_NAME_MISMATCH, _ADDRESS_MISMATCH):
         names = names_of(certificate) if certificate is not None else ()
