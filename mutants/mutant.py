@@ -15,6 +15,7 @@ PACKAGES = {
     "router": "waystation_router",
     "worker_sdk": "waystation_worker",
     "cli": "waystation_cli",
+    "tls": "waystation_tls",
 }
 
 

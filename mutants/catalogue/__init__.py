@@ -20,6 +20,7 @@ from mutants.catalogue import (
     streams,
     strict,
     sweeps,
+    tls,
 )
 from mutants.mutant import Mutant
 
@@ -43,4 +44,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *streams.MUTANTS,
     *kit.MUTANTS,
     *sdk.MUTANTS,
+    *tls.MUTANTS,
 )
