@@ -14,7 +14,7 @@ from typing import Any
 from bench import cases, report
 from bench.cases import Case
 from bench.profile import Profile
-from bench.system import Embedded, System, load_client, run_load
+from bench.system import Embedded, Secured, System, load_client, run_load
 
 WARM_UP_SECONDS = 3.0
 
@@ -32,7 +32,9 @@ def _options() -> argparse.Namespace:
         "--clients", type=int, help="each with its connection (closed loop: 1, open loop: 64)"
     )
     parser.add_argument("--transport", choices=("stream", "unary"), action="append", default=[])
-    parser.add_argument("--engine", choices=("parts", "embedded"), action="append", default=[])
+    parser.add_argument(
+        "--engine", choices=("parts", "secured", "embedded"), action="append", default=[]
+    )
     parser.add_argument(
         "--routers", type=int, action="append", default=[], help="of the engine in parts"
     )
@@ -107,7 +109,8 @@ def _system(case: Case, folder: Path, profile: bool) -> System | Embedded:
     folder.mkdir(parents=True, exist_ok=True)
     if case.engine == "embedded":
         return Embedded(folder, profile=profile)
-    return System(folder, routers=case.routers, profile=profile)
+    kind = Secured if case.engine == "secured" else System
+    return kind(folder, routers=case.routers, profile=profile)
 
 
 def _window(
@@ -121,7 +124,7 @@ def _window(
         "groups": system.groups,
     }
     if profile is None:
-        return run_load(request, load_client())
+        return run_load(request, load_client(), system.client_environment)
     return profile.window(system, request)
 
 

@@ -30,7 +30,8 @@ class Case:
     transport: str = "stream"
     """`stream`: by the SDK's client. `unary`: a RunWorkflow call for each workflow."""
     engine: str = "parts"
-    """`parts`: API and routers are processes, with RabbitMQ. `embedded`: `waystation dev`."""
+    """`parts`: API and routers are processes, with RabbitMQ. `secured`: the same with TLS, keys and signed calls.
+    `embedded`: `waystation dev`."""
     routers: int = 1
 
     @property
@@ -48,7 +49,7 @@ class Case:
             word
             for word, named in (
                 ("unary", self.transport != "stream"),
-                ("embedded", self.engine != "parts"),
+                (self.engine, self.engine != "parts"),
                 (f"{self.routers} routers", self.routers != 1),
             )
             if named

@@ -36,6 +36,7 @@ class Profile:
         found = run_load(
             {**request, "groups": system.groups, "sampled": [*system.sampled.values()]},
             sampled(load_client(), system.folder, client),
+            system.client_environment,
         )
         self._ended += found["ended"]
         self._processes.update(found["cpu"])

@@ -1,10 +1,12 @@
 """The systems under load, each with a durable Postgres and a handler process: the parts as processes with their own
-RabbitMQ, or `waystation dev`."""
+RabbitMQ, in plain text or secured, or `waystation dev`."""
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,15 @@ import psycopg
 
 from bench.cpu import child
 from bench.sampler import sampled
-from localservers.health import serves
+from localservers.health import channel_to, serves
 from localservers.ports import free_port
 from localservers.postgres import PostgresServer
 from localservers.processes import ChildProcess
 from localservers.rabbitmq import RabbitMQServer
 from localservers.together import Together
 from waystation.v1 import handler_registry_service_pb2, handler_registry_service_pb2_grpc
+from waystation_core.identity.keys_file import digest_of_key, new_key
+from waystation_core.identity.signatures import SigningKey
 
 BINARIES = Path(sys.executable).parent
 ROOT = Path(__file__).parents[1]
@@ -39,6 +43,11 @@ class _Waystation(Together):
         is one line of the table; only a profile tells the rest apart."""
         self.sampled: dict[str, int] = {}
         """The processes with a sampler by their samplers' names."""
+        self.client_environment: dict[str, str] = {}
+        """What a client needs beyond the address, as variables."""
+        self._of_part: dict[str, dict[str, str]] = {}
+        """Variables of one kind of process."""
+        self._authorities: bytes | None = None
         self._environment = {
             "WAYSTATION_API_PORT": self.address.rpartition(":")[2],
             "WAYSTATION_ADDRESS": self.address,
@@ -48,18 +57,35 @@ class _Waystation(Together):
 
     def _part(self, name: str, argv: list[str | Path], **more: str) -> ChildProcess:
         """A process of the engine or of the handlers, counted in the group before the `-` of its name."""
+        kind = name.partition("-")[0]
         command = [str(part) for part in argv]
         process = self._child(
-            name, sampled(command, self.folder, name) if self._profile else command, **more
+            name,
+            sampled(command, self.folder, name) if self._profile else command,
+            **self._of_part.get(kind, {}),
+            **more,
         )
-        self.groups.setdefault(name.partition("-")[0], []).append(process.pid)
+        self.groups.setdefault(kind, []).append(process.pid)
         if self._profile:
             self.sampled[name] = process.pid
         return process
 
     def _start_handler(self) -> None:
         handler = self._part("handler", [sys.executable, "-m", "bench.handlers"])
-        handler.wait_ready(lambda: _has_handler(self.address), timeout=60)
+        handler.wait_ready(self._has_handler, timeout=60)
+
+    def _has_handler(self) -> bool:
+        token = self.client_environment.get("WAYSTATION_TOKEN")
+        metadata = [("authorization", f"Bearer {token}")] if token else []
+        with contextlib.suppress(grpc.RpcError), channel_to(self.address, self._authorities) as to:
+            answer = handler_registry_service_pb2_grpc.HandlerRegistryServiceStub(to).ListHandlers(
+                handler_registry_service_pb2.ListHandlersRequest(), timeout=5, metadata=metadata
+            )
+            return bool(answer.handlers)
+        return False
+
+    def _serves(self, address: str) -> bool:
+        return serves(address, authorities=self._authorities)
 
     def _child(self, name: str, argv: list[str], **more: str) -> ChildProcess:
         return self._exits.enter_context(
@@ -96,9 +122,9 @@ class System(_Waystation):
             )
             for number, port in enumerate(ports, 1)
         ]
-        api.wait_ready(lambda: serves(self.address), timeout=60)
+        api.wait_ready(lambda: self._serves(self.address), timeout=60)
         for router, port in zip(routers, ports, strict=True):
-            router.wait_ready(lambda port=port: serves(f"127.0.0.1:{port}"), timeout=60)  # type: ignore[misc]
+            router.wait_ready(lambda port=port: self._serves(f"127.0.0.1:{port}"), timeout=60)  # type: ignore[misc]
         self._start_handler()
         self.groups["postgres"] = [self._postgres.pid]
         self.groups["rabbitmq"] = [rabbitmq.pid]
@@ -116,13 +142,67 @@ class System(_Waystation):
             self.groups.setdefault(f"postgres/{name}", []).append(pid)
 
 
+class Secured(System):
+    """The same as on a network: TLS for every call, with client certificates between routers and handlers; a key for
+    each caller; signed calls to handlers. Postgres and RabbitMQ are reached as before."""
+
+    def _start(self) -> None:
+        certificates = self.folder / "certificates"
+        self._child(
+            "certificates", [str(BINARIES / "waystation"), "tls", "dev-certs", str(certificates)]
+        ).wait(60)
+        signing_key = self.folder / "signing-key.pem"
+        self._child(
+            "signing-key", [str(BINARIES / "waystation"), "signing-key", "new", str(signing_key)]
+        ).wait(60)
+        authority = str(certificates / "ca.pem")
+        self._authorities = Path(authority).read_bytes()
+        clients, handlers = new_key(), new_key()
+        keys = self.folder / "keys.json"
+        keys.write_text(json.dumps({"keys": [_key("client", clients), _key("handler", handlers)]}))
+        keys.chmod(0o600)
+
+        def own(part: str) -> dict[str, str]:
+            return {
+                "WAYSTATION_TLS_CERT": str(certificates / f"{part}.pem"),
+                "WAYSTATION_TLS_KEY": str(certificates / f"{part}-key.pem"),
+            }
+
+        self.client_environment = {"WAYSTATION_TLS_CA": authority, "WAYSTATION_TOKEN": clients}
+        self._of_part = {
+            "api": {**own("api"), "WAYSTATION_KEYS_FILE": str(keys)},
+            "router": {
+                **own("router"),
+                "WAYSTATION_HANDLER_TLS_CA": authority,
+                "WAYSTATION_SIGNING_KEY": str(signing_key),
+            },
+            "handler": {
+                **own("handler"),
+                "WAYSTATION_TLS_CLIENT_CA": authority,
+                "WAYSTATION_TLS_CA": authority,
+                "WAYSTATION_TOKEN": handlers,
+                "WAYSTATION_IDENTITY_KEYS": SigningKey.read(signing_key).public,
+            },
+        }
+        super()._start()
+
+
+def _key(role: str, key: str) -> dict[str, object]:
+    return {
+        "name": role,
+        "sha256": digest_of_key(key),
+        "grants": {"default": [role, "reader"]},
+        "service_names": ["bench-claims"],
+    }
+
+
 class Embedded(_Waystation):
     """`waystation dev`."""
 
     def _start(self) -> None:
         self._environment["WAYSTATION_DATA_DIR"] = str(self.folder / "data")
         dev = self._part("engine", [BINARIES / "waystation", "dev"])
-        dev.wait_ready(lambda: serves(self.address), timeout=60)
+        dev.wait_ready(lambda: self._serves(self.address), timeout=60)
         self._start_handler()
         self.groups["postgres"] = [child(dev.pid, "postgres")]
 
@@ -130,17 +210,10 @@ class Embedded(_Waystation):
         """Its Postgres stays one group: it listens to nobody else."""
 
 
-def _has_handler(address: str) -> bool:
-    with contextlib.suppress(grpc.RpcError), grpc.insecure_channel(address) as channel:
-        answer = handler_registry_service_pb2_grpc.HandlerRegistryServiceStub(channel).ListHandlers(
-            handler_registry_service_pb2.ListHandlersRequest(), timeout=5
-        )
-        return bool(answer.handlers)
-    return False
-
-
-def run_load(options: dict[str, Any], command: list[str]) -> dict[str, Any]:
-    """What a load client found with these options. Raises RuntimeError with its complaint."""
+def run_load(
+    options: dict[str, Any], command: list[str], environment: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """What a load client found with these options and further variables. Raises RuntimeError with its complaint."""
     done = subprocess.run(
         [*command, json.dumps(options)],
         capture_output=True,
@@ -148,6 +221,7 @@ def run_load(options: dict[str, Any], command: list[str]) -> dict[str, Any]:
         timeout=options["warm_up"] + options["seconds"] + 120,
         check=False,
         cwd=ROOT,
+        env={**os.environ, **(environment or {})},
     )
     if done.returncode != 0:
         raise RuntimeError(f"the load client ended with {done.returncode}:\n{done.stderr[-4000:]}")

@@ -77,6 +77,12 @@ def test_the_bench_measures_an_open_loop_over_calls_of_their_own_to_an_embedded_
     check(row, {"engine", "handler", "postgres", "client"})
 
 
+def test_the_bench_measures_an_engine_that_is_secured_as_on_a_network(tmp_path: Path) -> None:
+    [row], _ = measured(tmp_path / "rows.json", "--concurrency", "4", "--engine", "secured")
+    assert row["case"] == "claim-3, 4 callers, secured"
+    check(row, {"api", "router", "handler", "postgres", "rabbitmq", "client"})
+
+
 async def test_a_latency_of_an_open_loop_counts_from_when_the_workflow_should_have_begun() -> None:
     stands_still = 0.1
     begun: list[float] = []
