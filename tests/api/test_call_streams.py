@@ -22,7 +22,7 @@ from waystation_api.workflows.starts import Starter
 from waystation_api.workflows.waiters import InstanceReader, Waiters
 from waystation_core.background import Contact
 from waystation_core.broker.in_process import InProcessBroker
-from waystation_core.registry_copy import RegistryCopy
+from waystation_core.registries import Registries
 from waystation_core.relay.relay import Relay
 from waystation_core.rpc.items import joined
 from waystation_domain.outcomes import Completion
@@ -53,10 +53,10 @@ async def streams_of(api: Api) -> CallStreams:
     broker = InProcessBroker()
     engine = api.store.engine
     starter = Starter(engine, Relay(engine, broker), Backlog(engine, 1_000), Contact(engine.probe))
-    registry = RegistryCopy(api.store.registry, look_every=1.0)
-    await registry.refresh()
+    registries = Registries(api.store.registry, look_every=1.0)
+    await registries.refresh()
     reader = InstanceReader(api.store.queries)
-    return CallStreams(WorkflowCalls(starter, Waiters(reader, broker), registry), reader)
+    return CallStreams(WorkflowCalls(starter, Waiters(reader, broker), registries), reader)
 
 
 class Stream:

@@ -33,7 +33,7 @@ class Registry:
             raise StoreUnavailable("away")
         return ToCatchUp([], None)
 
-    async def caught_up(self, task_id: str) -> None:
+    async def caught_up(self, task_id: str, namespace: str) -> None:
         self.looked.append(task_id)
 
 

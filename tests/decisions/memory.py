@@ -45,12 +45,18 @@ class MemoryStore:
             self._put(commit)
 
     async def commit(
-        self, batch: Sequence[InstanceCommit], *, generation: int, tally: Tally | None
+        self,
+        batch: Sequence[InstanceCommit],
+        *,
+        generations: Mapping[str, int],
+        tally: Tally | None,
     ) -> Committed:
         keys = set()
         for commit in batch:
             stands = self.instances[commit.before.key].revision == commit.before.revision
-            if stands and (not commit.fixes_tasks or generation == self.generation):
+            if stands and (
+                not commit.fixes_tasks or generations[commit.before.namespace] == self.generation
+            ):
                 self._put(commit)
                 keys.add(commit.before.key)
         self.tally = tally
@@ -59,10 +65,10 @@ class MemoryStore:
     async def make_due(self, event_ids: Sequence[str]) -> None:
         self.due += event_ids
 
-    async def changes(self) -> tuple[int, int]:
+    async def changes(self, namespace: str) -> tuple[int, int]:
         return self.generation, 0
 
-    async def snapshot(self) -> RegistrySnapshot:
+    async def snapshot(self, namespace: str) -> RegistrySnapshot:
         return RegistrySnapshot(self.generation, 0, (), ())
 
     def _put(self, commit: InstanceCommit) -> None:
@@ -89,7 +95,7 @@ class MemoryLocked:
         if commit.is_empty:
             return
         if commit.fixes_tasks and self._store.generation != self.generation:
-            raise RegistryMoved
+            raise RegistryMoved("default")
         self.commits.append(commit)
 
     async def record(self, entry: AuditEntry) -> None:

@@ -20,7 +20,7 @@ from waystation_core.ports.store import (
     WriteRefused,
 )
 from waystation_core.providers import PROVIDERS
-from waystation_core.registry_copy import RegistryCopy
+from waystation_core.registries import Registries
 from waystation_core.relay.relay import Relay
 from waystation_domain import actions
 from waystation_domain.commit import EventFacts
@@ -46,8 +46,9 @@ class Process:
     def __post_init__(self) -> None:
         store: Any = self.script.wrap(self.store)
         self.relay = Relay(store, cast(Any, self.broker))
-        self.registry = RegistryCopy(store, look_every=1.0)
-        self.decisions = Decisions(store, self.relay, self.registry, PROVIDERS, max_events=LIMIT)
+        self.registries = Registries(store, look_every=1.0)
+        self.registry = self.registries.of("default")
+        self.decisions = Decisions(store, self.relay, self.registries, PROVIDERS, max_events=LIMIT)
 
     async def publish(
         self,

@@ -34,7 +34,7 @@ class Registry:
 
 
 async def test_a_retired_task_gets_nothing_and_its_spec_is_known_still() -> None:
-    copy = RegistryCopy(cast(RegistryStore, Registry()), look_every=1.0)
+    copy = RegistryCopy(cast(RegistryStore, Registry()))
     await copy.refresh()
     assert copy.resolve("claim.filed", "claim") == (ELSEWHERE, STAYS)
     # Its endpoint declares it anyway.
@@ -48,7 +48,7 @@ async def test_a_retired_task_gets_nothing_and_its_spec_is_known_still() -> None
 
 async def test_it_is_read_again_when_the_registry_changed_and_only_then() -> None:
     registry, seen = Registry(), list[RegistrySnapshot]()
-    copy = RegistryCopy(cast(RegistryStore, registry), look_every=1.0, on_change=seen.append)
+    copy = RegistryCopy(cast(RegistryStore, registry), on_change=seen.append)
     for counters in ((3, 7), (3, 7), (3, 8), (4, 9)):
         registry.counters = counters
         await copy.refresh()
@@ -58,7 +58,7 @@ async def test_it_is_read_again_when_the_registry_changed_and_only_then() -> Non
 
 async def test_a_copy_that_is_fresh_enough_is_not_compared_again() -> None:
     registry = Registry()
-    copy = RegistryCopy(cast(RegistryStore, registry), look_every=1.0)
+    copy = RegistryCopy(cast(RegistryStore, registry))
     for older_than in (60.0, 60.0, 0.0):
         await copy.refresh(older_than=older_than)
     assert registry.looks == 2

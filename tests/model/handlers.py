@@ -15,6 +15,7 @@ from waystation.v1 import task_handler_service_pb2 as pb
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.attempts import Answered, Failed, NotSent, late
 from waystation_domain.model import JsonObject
+from waystation_domain.task_spec import TaskKey
 from waystation_router.endpoints import CallCut, EndpointCall
 
 
@@ -171,8 +172,8 @@ class Endpoints:
         self._handlers = tuple(handlers)
         self._on_change()
 
-    def live_tasks(self) -> frozenset[str]:
-        return frozenset(task.task_id for handler in self._handlers for task in handler.tasks)
+    def live_tasks(self) -> frozenset[TaskKey]:
+        return frozenset(task.key for handler in self._handlers for task in handler.tasks)
 
     def report(self) -> dict[str, JsonObject]:
         return {}

@@ -41,7 +41,7 @@ from waystation_core.background import Contact
 from waystation_core.decisions import Decisions
 from waystation_core.ports.store import Registration
 from waystation_core.providers import PROVIDERS
-from waystation_core.registry_copy import RegistryCopy
+from waystation_core.registries import Registries
 from waystation_core.relay.relay import Relay
 from waystation_core.rpc.settings import read_settings
 from waystation_domain.errors import StoreUnavailable, WaystationError
@@ -176,7 +176,7 @@ class System:
     def _build_api(self) -> SimpleNamespace:
         engine, registry, queries = (self.script.wrap(face) for face in self.database.faces())
         relay = Relay(engine, cast(Any, self.wire.port()))
-        copy = RegistryCopy(registry, look_every=HOP)
+        copy = Registries(registry, look_every=HOP)
         backlog = Backlog(engine, 1_000_000)
         decisions = Decisions(engine, relay, copy, self.providers, max_events=10_000)
         changes = Changes(queries, decisions, InstanceQueues(4))
@@ -202,7 +202,7 @@ class System:
                     changes=changes,
                     replays=unused,
                     forks=unused,
-                    registry=copy,
+                    registries=copy,
                     backlog=backlog,
                     queries=queries,
                     broker=cast(Any, self.wire.port()),
@@ -350,7 +350,7 @@ class System:
         async def do() -> None:
             for task in await self._api.registry.catch_ups_due():
                 await catch_up(task, self._api.registry, self._api.decisions)
-                await self._api.registry.caught_up(task.task_id)
+                await self._api.registry.caught_up(task.task_id, namespace=task.namespace)
 
         self.run(do())
 

@@ -30,7 +30,7 @@ from waystation_core.decisions import Decisions, Request
 from waystation_core.ids import new_id
 from waystation_core.ports.store import Registration
 from waystation_core.providers import PROVIDERS
-from waystation_core.registry_copy import RegistryCopy
+from waystation_core.registries import Registries
 from waystation_core.relay.relay import Relay
 from waystation_core.store.connections import Connections, open_pool
 from waystation_core.store.engine import PostgresEngineStore
@@ -93,7 +93,7 @@ class Scene:
     nobody handled, a wait whose time is over, and a delivery in call by a router that is dead."""
 
     pool: Any
-    registry: RegistryCopy
+    registries: Registries
     witness: Witness
     tokens: Any = field(default_factory=lambda: itertools.count(1))
     key: int = 0
@@ -147,7 +147,7 @@ class Scene:
             self.events |= {"work-1": works[0], "work-2": works[1]}
             await self._settle_unhandled(self.events["extra"])
             await self._settle_unhandled(self.events["workflow.waiting_for_input"])
-            await self._lease(self.events["slow"])
+            await self._lease(self.events[("default", "slow")])
             await connection.execute("UPDATE timers SET due_at = now() - interval '1 s'")
 
     def answer(self, task_id: str, event: Event, **fields: Any) -> Answer:
@@ -191,7 +191,7 @@ class Scene:
         """What one process has to decide with."""
         store = PostgresEngineStore(actor.pool)
         relay = QuietRelay(store, cast(Any, NoBroker()))
-        return store, relay, Decisions(store, relay, self.registry, PROVIDERS, max_events=10_000)
+        return store, relay, Decisions(store, relay, self.registries, PROVIDERS, max_events=10_000)
 
     def result(
         self, of: str, *, locked: bool = False, router_id: str = "", holds: bool = False
@@ -216,7 +216,7 @@ class Scene:
             committer = Committer(
                 ledger=ledger,
                 store=store,
-                registry=self.registry,
+                registries=self.registries,
                 relay=relay,
                 decisions=decisions,
                 router_id=router_id or new_id(),
@@ -235,7 +235,7 @@ class Scene:
             known = UNKNOWN if locked else loaded.instances[key].revision
             handling = ledger.open(event, ledger.state(key), facts, known)
             handling.tasks = (task,)
-            handling.generation = self.registry.generation
+            handling.generation = self.registries.of("default").generation
             handling.calls[task.task_id] = DeliveryCall(task)
             if holds:
                 handling.calls[task.task_id].base_version = ledger.state(key).instance.version
@@ -296,7 +296,7 @@ class Scene:
         store = PostgresEngineStore(actor.pool)
         router_id = new_id()
         await store.break_leases(router_id, 10.0, 100)
-        claimed = await store.claim_deliveries(router_id, 1, ["slow"], suspects=True)
+        claimed = await store.claim_deliveries(router_id, 1, [("default", "slow")], suspects=True)
         if claimed:
             await self.result("slow", router_id=router_id)(actor)
 
@@ -332,7 +332,7 @@ class Scene:
                 place = (self.events[f"work-{name.split('-')[1]}"].event_id, "work")
                 assert place in handled or cancelled, f"{name} has no effect"
         if "late-answer" in names:
-            assert (self.events["slow"].event_id, "slow") in handled or cancelled
+            assert (self.events[("default", "slow")].event_id, "slow") in handled or cancelled
         if "cancel" in names:
             assert cancelled
 
@@ -352,9 +352,9 @@ async def scene(postgres: PostgresServer) -> AsyncIterator[Scene]:
     for tasks in ((BEGIN, WORK, SLOW, JOIN), (LATE,)):
         name = tasks[0].service_name
         await store.register(Registration("", name, "1", "127.0.0.1", len(name), True, tasks))
-    registry = RegistryCopy(store, look_every=1.0)
-    await registry.refresh()
-    yield Scene(pool, registry, Witness({}, CONTINUES))
+    registries = Registries(store, look_every=1.0)
+    await registries.refresh()
+    yield Scene(pool, registries, Witness({}, CONTINUES))
     await pool.close()
     postgres.drop_database(url)
 

@@ -325,6 +325,7 @@ TABLE = (
         call=2,
         settings=POOL,
     ),
+    Row("registries", "namespaces", after=registered_late, then=known, call=2, tasks=()),
     Row("registry_copy", "changes", after=registered_late, then=known, call=2, tasks=()),
     Row("registry_copy", "snapshot", after=registered_late, then=known, call=2, tasks=()),
     Row("app", "probe", announced, then=writes_again),

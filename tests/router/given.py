@@ -3,6 +3,8 @@
 from types import SimpleNamespace
 from typing import Any
 
+from support.registries import only
+
 from waystation_domain.completion_tokens import CompletionTokens
 from waystation_domain.model import Instance, Status
 
@@ -19,5 +21,5 @@ INSTANCE = Instance(
     event_count=3,
 )
 
-NO_REGISTRY: Any = SimpleNamespace(tokens=CompletionTokens(b"of these tests only"))
-"""In the place of a router's copy of the registry, for calls alone."""
+NO_REGISTRY: Any = only(SimpleNamespace(tokens=CompletionTokens(b"of these tests only")))
+"""In the place of a router's copies of the registries, for calls alone."""

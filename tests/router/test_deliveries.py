@@ -244,7 +244,7 @@ async def test_an_instance_that_was_cancelled_meanwhile_is_not_called() -> None:
         PoolsSeen(Pool("default", routers=1)),
         NO_REGISTRY,
         told.append,
-        floods=lambda workflow_type: False,
+        floods=lambda workflow_type, namespace: False,
     )
     handling = ledger.open(
         Event("01a20000-0000-7000-8000-000000000001", "asked", {}, "split", version=2),
@@ -439,7 +439,7 @@ async def test_the_result_of_a_task_that_handles_the_type_no_more_is_dropped_at_
     await whole.start()
     (event,) = await whole.begin()
     (old,) = await whole.endpoints.made(1)
-    registry = whole.router._registry
+    registry = whole.router._registries.of("default")
     before = registry.generation
     await whole.register(task("old", "other"), task("new"))
 

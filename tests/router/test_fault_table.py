@@ -28,7 +28,7 @@ from support.databases import migrated
 import waystation_router
 from localservers.postgres import PostgresServer
 from waystation.v1 import task_handler_service_pb2 as pb
-from waystation_core import decisions, registry_copy
+from waystation_core import decisions, registries, registry_copy
 from waystation_core.background import owned
 from waystation_core.ports.store import EngineStore, Locked, RegistryStore
 from waystation_core.relay import relay
@@ -138,6 +138,7 @@ METHODS = {
 IN_A_BLOCK = {name for name, found in vars(Locked).items() if inspect.iscoroutinefunction(found)}
 OF_THE_API = {
     ("decisions", "locked.repeated"),
+    ("decisions", "locked.record"),
     ("decisions", "locked.remember"),
     ("registry_copy", "handlers"),
 }
@@ -163,7 +164,7 @@ def _calls(source: str) -> set[str]:
 def test_every_method_of_the_store_that_a_router_calls_is_in_the_table() -> None:
     modules = [
         *Path(waystation_router.__file__).parent.rglob("*.py"),
-        *(Path(part.__file__) for part in (relay, decisions, registry_copy)),
+        *(Path(part.__file__) for part in (relay, decisions, registries, registry_copy)),
     ]
     called = {
         (module.stem, name)

@@ -224,7 +224,7 @@ class Places:
             PoolsSeen(Pool("default", routers=1)),
             NO_REGISTRY,
             lambda handling: None,
-            floods=lambda workflow_type: workflow_type in self.flood,
+            floods=lambda workflow_type, namespace: workflow_type in self.flood,
         )
 
     def call(self, *_: Any, **__: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 from router.given import INSTANCE
+from support.registries import only
 from support.waiting import eventually
 
 from waystation_core.ports.store import Loaded
@@ -112,9 +113,9 @@ async def _take_in(
 ) -> list[str]:
     """Lets the router take the batch in; the events that were handed on."""
     submitted: list[str] = []
-    registry = SimpleNamespace(resolve=resolve, generation=1)
+    registries = only(SimpleNamespace(resolve=resolve, generation=1))
     admission = Admission(
-        cast(Any, registry), cast(Any, None), lambda handling: submitted.append(handling.event_id)
+        registries, cast(Any, None), lambda handling: submitted.append(handling.event_id)
     )
     intake = Intake(ledger or Ledger(), store, admission, FloodWindow(100))
     async with asyncio.timeout(10):

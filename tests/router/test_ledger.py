@@ -55,7 +55,7 @@ def test_an_event_of_an_instance_that_has_ended_can_be_taken_in_hand(known_befor
     assert handling.state.instance is ended
     # Nothing of it is kept longer than that.
     ledger.close(handling)
-    assert ledger.states_of("claim-1") is None
+    assert ledger.states_of("default", "claim-1") is None
 
 
 def test_a_commit_after_somebody_elses_begins_a_new_lineage() -> None:

@@ -12,7 +12,7 @@ from router import given
 from waystation_core.decisions import Decisions
 from waystation_core.ports.store import EngineStore
 from waystation_core.providers import PROVIDERS
-from waystation_core.registry_copy import RegistryCopy
+from waystation_core.registries import Registries
 from waystation_domain.commit import EventFacts, InstanceCommit, LoggedWrites
 from waystation_domain.model import Delivery, DeliveryState, Event
 from waystation_domain.operations import Operation
@@ -83,10 +83,10 @@ async def test_a_result_that_comes_while_the_lock_is_waited_for_is_left_for_the_
         handling.calls["fraud"].result = answer()
 
     store = LockedMeanwhile(the_answer_comes)
-    registry = RegistryCopy(cast(Any, None), look_every=1.0)
+    registries = Registries(cast(Any, None), look_every=1.0)
     relay: Any = SimpleNamespace(committed=lambda commits: None)
-    decisions = Decisions(cast(EngineStore, store), relay, registry, PROVIDERS, max_events=10)
-    commits = LockedCommits(decisions, registry, "r-1")
+    decisions = Decisions(cast(EngineStore, store), relay, registries, PROVIDERS, max_events=10)
+    commits = LockedCommits(decisions, registries, "r-1")
 
     _, (decided,) = await commits.commit(1, [handling])
     assert (store.since, decided.verdicts) == ([None], {})

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from router.whole import Made, WholeRouter, task
 from structlog.testing import capture_logs
+from support.registries import of_default
 from support.scripted_store import Fault, broken, held, reply_lost, unavailable
 from support.waiting import eventually
 
@@ -122,7 +123,9 @@ async def test_one_failed_load_gives_back_nothing_that_is_in_call(whole: WholeRo
     whole.script.next("load", unavailable())
 
     async def another_router_gets() -> int:
-        stolen = await whole.engine.store.claim_deliveries(new_id(), 10, ["long"], suspects=False)
+        stolen = await whole.engine.store.claim_deliveries(
+            new_id(), 10, of_default("long"), suspects=False
+        )
         assert stolen == []
         return len(whole.endpoints.calls)
 

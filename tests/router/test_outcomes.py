@@ -70,7 +70,7 @@ async def _called(
         pools,
         NO_REGISTRY,
         told.put_nowait,
-        floods=lambda workflow_type: False,
+        floods=lambda workflow_type, namespace: False,
     )
     begun: list[DeliveryCall] = []
     for number in range(calls):

@@ -11,11 +11,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from support.registries import only
 from support.waiting import eventually
 
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.pools import EVERY_TYPE
-from waystation_domain.task_spec import TaskSpec
+from waystation_domain.task_spec import TaskKey, TaskSpec
 from waystation_router import sweeper as sweeping
 from waystation_router.claims import MOST_UNCOMMITTED, Claims
 from waystation_router.sweeper import Sweeper
@@ -80,6 +81,9 @@ class Places:
     def free(self, task: TaskSpec) -> int:
         return self.left
 
+    def room(self, tasks: Sequence[TaskSpec]) -> int:
+        return sum(self.free(task) for task in tasks)
+
     def waiting(self) -> list[Any]:
         return []
 
@@ -118,10 +122,10 @@ async def sweeper(
         router_id="r-1",
         store=cast(Any, store),
         calls=cast(Any, places),
-        registry=cast(Any, SimpleNamespace(live_tasks=lambda: tasks)),
+        registries=only(SimpleNamespace(live_tasks=lambda: tasks)),
         endpoints=cast(
             Any,
-            SimpleNamespace(live_tasks=lambda: {task.task_id for task in tasks}, alone=alone),
+            SimpleNamespace(live_tasks=lambda: {task.key for task in tasks}, alone=alone),
         ),
         in_doubt=asyncio.Event(),
         **both,
@@ -219,11 +223,11 @@ async def test_a_stock_that_is_used_up_is_made_again_at_once(
     store = Store()
     parked, ready, claimed = 10, 0, 0
 
-    async def wake(task_ids: Sequence[str], limit: int, *given: Any, **named: Any) -> Any:
+    async def wake(tasks: Sequence[TaskKey], limit: int, *given: Any, **named: Any) -> Any:
         nonlocal parked, ready
         woken = min(limit, parked)
         parked, ready = parked - woken, ready + woken
-        return {TASK.task_id: woken} if woken else {}
+        return {TASK.key: woken} if woken else {}
 
     async def claim(*given: Any, **named: Any) -> Sequence[None]:
         nonlocal ready, claimed
@@ -297,7 +301,7 @@ async def test_what_was_parked_before_endpoints_changed_is_woken_until_none_is_l
     left = sweeping.WOKEN_AT_ONCE + 1
 
     async def wake(
-        task_ids: Sequence[str], limit: int, *given: Any, parked_for: float | None
+        tasks: Sequence[TaskKey], limit: int, *given: Any, parked_for: float | None
     ) -> Any:
         nonlocal left
         asked.append(parked_for)
@@ -305,7 +309,7 @@ async def test_what_was_parked_before_endpoints_changed_is_woken_until_none_is_l
             return {}
         woken = min(limit, left)
         left -= woken
-        return {TASK.task_id: woken}
+        return {TASK.key: woken}
 
     store.does["wake_parked"] = wake
     async with sweeper(store, Places(10)) as one:
@@ -335,17 +339,17 @@ async def test_a_task_that_has_no_place_when_parked_ones_are_woken_is_looked_at_
     left, looks = 5, 0
 
     async def wake(
-        task_ids: Sequence[str], limit: int, *given: Any, parked_for: float | None
+        tasks: Sequence[TaskKey], limit: int, *given: Any, parked_for: float | None
     ) -> Any:
         nonlocal left, looks
         looks += 1
-        if "score" not in task_ids or parked_for is None:
+        if TASK.key not in tasks or parked_for is None:
             return {}
         woken = min(limit, left)
         left -= woken
         # What was woken takes all places.
         places.left = 0
-        return {"score": woken} if woken else {}
+        return {TASK.key: woken} if woken else {}
 
     store.does["wake_parked"] = wake
     async with sweeper(store, places, tasks=(TASK, OTHER)) as one:

@@ -13,7 +13,7 @@ from router import given
 from waystation_core.decisions import Decisions
 from waystation_core.ports.store import Committed, Loaded
 from waystation_core.providers import PROVIDERS
-from waystation_core.registry_copy import RegistryCopy
+from waystation_core.registries import Registries
 from waystation_domain.commit import EventFacts, InstanceCommit
 from waystation_domain.model import Event, Status, Timer, TimerKind, Wait
 from waystation_router.ledger import Ledger
@@ -99,8 +99,8 @@ class Delayed:
 
 def timers_of(store: Any) -> Timers:
     relay = SimpleNamespace(committed=lambda commits: None)
-    registry = RegistryCopy(cast(Any, None), look_every=1.0)
-    decisions = Decisions(store, cast(Any, relay), registry, PROVIDERS, max_events=10)
+    registries = Registries(cast(Any, None), look_every=1.0)
+    decisions = Decisions(store, cast(Any, relay), registries, PROVIDERS, max_events=10)
     return Timers(Ledger(), store, decisions)
 
 

@@ -23,7 +23,7 @@ from waystation_core.store.registry import PostgresRegistryStore
 from waystation_domain.model import Event, JsonObject
 from waystation_domain.outcomes import AttemptError
 from waystation_domain.retry_policy import RetryPolicy
-from waystation_domain.task_spec import TaskSpec
+from waystation_domain.task_spec import TaskKey, TaskSpec
 from waystation_router import app
 from waystation_router.app import Router
 from waystation_router.endpoints import CallCut, CallOutcome
@@ -98,8 +98,8 @@ class Endpoints:
     def update(self, handlers: Sequence[Registration]) -> None:
         self._handlers = handlers
 
-    def live_tasks(self) -> frozenset[str]:
-        return frozenset(task.task_id for handler in self._handlers for task in handler.tasks)
+    def live_tasks(self) -> frozenset[TaskKey]:
+        return frozenset(task.key for handler in self._handlers for task in handler.tasks)
 
     def report(self) -> dict[str, JsonObject]:
         return {}

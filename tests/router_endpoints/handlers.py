@@ -142,6 +142,7 @@ def request(task_id: str, key: str = "e1", attempt: int = 1) -> pb.HandleEventRe
         task_id=task_id, idempotency_key=f"{key}:{task_id}", attempt=attempt
     )
     wanted.event.event_type = "claim.filed"
+    wanted.context.namespace = "default"
     wanted.context.workflow_type = "insurance_claim"
     return wanted
 

@@ -192,7 +192,7 @@ async def test_an_endpoint_that_begins_nothing_is_not_asked_again_and_again(
     full = _Full(grpc.StatusCode.RESOURCE_EXHAUSTED, 0.0)
 
     async def has_room() -> bool:
-        return "echo" in pool.live_tasks()
+        return ("default", "echo") in pool.live_tasks()
 
     async with serving(full) as port:
         pool.update([registration(port, task("echo", batching=batching))])

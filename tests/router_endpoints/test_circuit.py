@@ -110,7 +110,7 @@ async def test_an_endpoint_that_hangs_is_left_alone_and_a_probe_finds_that_it_is
         calls = [pool.call("claims", request("echo", str(number)), 5) for number in range(5)]
         assert all([isinstance(await call, Answered) for call in calls])
         assert news.is_set()
-        assert pool.live_tasks() == {"echo", "wait"}
+        assert pool.live_tasks() == {("default", "echo"), ("default", "wait")}
         (report,) = pool.report().values()
         assert (report["reachable"], report["last_error"]) == (True, "")
 

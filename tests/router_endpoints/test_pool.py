@@ -16,6 +16,7 @@ from support.waiting import eventually
 from waystation.v1 import task_handler_service_pb2_grpc as pb_grpc
 from waystation_core.rpc.attempts import Answered, NotSent
 from waystation_domain.endpoints import Allowlist
+from waystation_domain.task_spec import TaskKey
 from waystation_router.endpoints import CallOutcome, Cancelled, EndpointDirectory, connection
 
 ECHO = task("echo", batching=True)
@@ -150,10 +151,10 @@ async def test_static_endpoints_are_called_while_their_health_is_good(
         assert "is not serving (health check)" in outcome.reason
         await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
 
-        async def live() -> frozenset[str]:
+        async def live() -> frozenset[TaskKey]:
             return pool.live_tasks()
 
-        assert await eventually(live, timeout=20) == {"echo"}
+        assert await eventually(live, timeout=20) == {("default", "echo")}
         assert isinstance(await pool.call("claims", request("echo"), 5), Answered)
 
 
@@ -167,7 +168,7 @@ async def test_a_leased_endpoint_is_called_until_it_says_that_it_is_not_serving(
     def add(server: grpc.aio.Server) -> None:
         health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
 
-    async def live() -> frozenset[str]:
+    async def live() -> frozenset[TaskKey]:
         return pool.live_tasks()
 
     async with serving(Handler(), add) as port:
@@ -179,7 +180,7 @@ async def test_a_leased_endpoint_is_called_until_it_says_that_it_is_not_serving(
         await eventually(trouble, until=lambda said: "is not serving (health check)" in said)
         assert pool.live_tasks() == frozenset()
         await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
-        assert await eventually(live, timeout=20) == {"echo"}
+        assert await eventually(live, timeout=20) == {("default", "echo")}
 
 
 async def test_a_static_endpoint_without_health_is_called_once_it_is_connected(
@@ -200,7 +201,7 @@ async def test_on_change_is_called_when_an_endpoint_connects() -> None:
         pool.update([registration(port, ECHO)])
 
         async def told() -> bool:
-            return frozenset({"echo"}) in news
+            return frozenset({("default", "echo")}) in news
 
         await eventually(told)
         await pool.close()

@@ -114,7 +114,7 @@ async def test_an_error_before_leaves_nothing_done_and_one_after_loses_the_answe
         witness = Witness()
         store = Failpoints(plan(f"commit.{side}=error")).engine_store(cast(Any, witness))
         with pytest.raises(StoreUnavailable):
-            await store.commit([], generation=1)
+            await store.commit([], generations={})
         assert witness.seen == seen
 
 

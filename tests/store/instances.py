@@ -128,7 +128,7 @@ class Engine:
         """Commits as one statement; the keys that were written."""
         if generation is None:
             generation = await self.generation()
-        return set((await self.store.commit(commits, generation=generation)).keys)
+        return set((await self.store.commit(commits, generations={"default": generation})).keys)
 
     async def handle(
         self, event: Event | str, by: TaskSpec, outcome: Outcome, *, attempt: int = 1

@@ -154,7 +154,7 @@ async def test_a_request_counts_what_was_written_for_it_and_nothing_else(engine:
     commits = [retried(one) for one in found.of]
     async with engine.store.locked(key=keys[1]):
         written = await engine.store.commit(
-            commits, generation=await engine.generation(), tally=tally
+            commits, generations={"default": await engine.generation()}, tally=tally
         )
     assert written.keys == {keys[2]}
     assert (await engine.store.begin_request("Retry", "r-1", b"d")).count == 2
@@ -162,6 +162,8 @@ async def test_a_request_counts_what_was_written_for_it_and_nothing_else(engine:
     before = await engine.everything()
     broken = Tally("Retry", "r-1", {keys[1]: 2**40})
     with pytest.raises(Exception, match="NumericValueOutOfRange"):
-        await engine.store.commit(commits, generation=await engine.generation(), tally=broken)
+        await engine.store.commit(
+            commits, generations={"default": await engine.generation()}, tally=broken
+        )
     assert await engine.everything() == before
     assert await engine.store.end_request("Retry", "r-1") == 2

@@ -58,7 +58,7 @@ async def test_what_was_answered_survives_the_death_of_postgres(server: Postgres
                     reply = Reply(change=(Operation("/n", "increment", 1),))
                     commit = await engine.decide(start.event.event_id, A, reply)
                     if not commit.is_empty:
-                        await engine.store.commit([commit], generation=generation)
+                        await engine.store.commit([commit], generations={"default": generation})
                     break
                 except StoreUnavailable:
                     failures += 1

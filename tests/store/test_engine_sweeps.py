@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from store.instances import ROUTER, Engine, a_start, task
 from store.reads import reads_of
+from support.registries import of_default
 
 from waystation_core.ids import new_id
 from waystation_core.ports.store import BrokenLeases, MadeDue, Registration, RouterReport
@@ -153,7 +154,7 @@ async def test_no_sweep_waits_for_a_commit(engine: Engine) -> None:
             await engine.store.note_lost(1.0)
             assert await engine.store.make_lost_due(10) == MadeDue("broker", 0, more=False)
             assert await engine.store.claim_due_events(10) == []
-            assert await engine.store.wake_parked(["a"], 10) == {}
+            assert await engine.store.wake_parked(of_default("a"), 10) == {}
             assert await engine.store.break_leases(ROUTER, 10.0, 10) == BrokenLeases(0, 0)
 
 
@@ -188,7 +189,7 @@ async def test_due_deliveries_are_leased_and_a_suspects_attempt_is_recorded(
         parked={**ready, "state": DeliveryState.NO_ENDPOINT},
         held={**ready, "state": DeliveryState.HELD},
     )
-    ours = ["due", "later", "suspect", "parked", "held"]
+    ours = of_default("due", "later", "suspect", "parked", "held")
     (due,) = await engine.store.claim_deliveries(ROUTER, 10, ours, suspects=False)
     assert (due.task_id, due.state, due.attempts) == ("due", DeliveryState.LEASED, 1)
     assert due.leased_by == ROUTER
@@ -212,7 +213,7 @@ async def test_deliveries_that_are_raced_for_are_leased_once(engine: Engine) -> 
 
     async def claim() -> list[str]:
         await barrier.wait()
-        claimed = await engine.store.claim_deliveries(new_id(), 20, ["a"], suspects=False)
+        claimed = await engine.store.claim_deliveries(new_id(), 20, of_default("a"), suspects=False)
         assert len(claimed) <= 20
         return [row.event_id for row in claimed]
 
@@ -246,7 +247,10 @@ async def test_parked_deliveries_of_a_task_are_woken(engine: Engine) -> None:
         d={"state": DeliveryState.HELD},
         e={"state": DeliveryState.NO_ENDPOINT, "due_in": 60.0},
     )
-    assert await engine.store.wake_parked(["a", "b", "d", "e"], 10) == {"a": 1, "b": 1}
+    assert await engine.store.wake_parked(of_default("a", "b", "d", "e"), 10) == {
+        ("default", "a"): 1,
+        ("default", "b"): 1,
+    }
     assert {task_id: row.state.name for task_id, row in (await stored(engine, event)).items()} == {
         "a": "READY",
         "b": "READY",
@@ -254,9 +258,11 @@ async def test_parked_deliveries_of_a_task_are_woken(engine: Engine) -> None:
         "d": "HELD",
         "e": "NO_ENDPOINT",
     }
-    assert await engine.store.wake_parked(["e"], 10, parked_for=60.0) == {}
-    assert await engine.store.wake_parked(["e"], 10, parked_for=0.0) == {"e": 1}
-    claimed = await engine.store.claim_deliveries(ROUTER, 10, ["a", "b"], suspects=False)
+    assert await engine.store.wake_parked(of_default("e"), 10, parked_for=60.0) == {}
+    assert await engine.store.wake_parked(of_default("e"), 10, parked_for=0.0) == {
+        ("default", "e"): 1
+    }
+    claimed = await engine.store.claim_deliveries(ROUTER, 10, of_default("a", "b"), suspects=False)
     assert sorted(row.attempts for row in claimed) == [0, 2]
 
 
@@ -369,7 +375,9 @@ async def test_a_router_that_leaves_gives_back_what_it_had_at_no_cost(engine: En
         suspect={"state": DeliveryState.READY, "attempts": 1, "suspect": True},
     )
     for suspects in (False, True):
-        await engine.store.claim_deliveries(ROUTER, 10, ["plain", "suspect"], suspects=suspects)
+        await engine.store.claim_deliveries(
+            ROUTER, 10, of_default("plain", "suspect"), suspects=suspects
+        )
     await engine.store.leave(ROUTER)
     assert await stored(engine, event) == {
         "plain": Delivery(event.event_id, "plain", DeliveryState.READY, attempts=1),
@@ -416,7 +424,9 @@ async def test_a_claim_reads_what_is_due_and_nothing_else(
     async def claims(counted: Engine) -> None:
         store = counted.store
         for suspects in (False, True):
-            claimed = await store.claim_deliveries(ROUTER, 100, ["a", "b"], suspects=suspects)
+            claimed = await store.claim_deliveries(
+                ROUTER, 100, of_default("a", "b"), suspects=suspects
+            )
             assert len(claimed) == 1
         assert len(await store.claim_overdue(ROUTER, 100)) == 1
         assert list(await store.claim_timers(100)) == [1]
@@ -447,7 +457,9 @@ async def test_no_two_suspects_of_one_service_are_in_call_anywhere(engine: Engin
     event = await with_rows(engine, a=suspect, b=suspect, c=suspect)
 
     async def claimed_by(router_id: str) -> list[str]:
-        claimed = await engine.store.claim_deliveries(router_id, 1, ["a", "b", "c"], suspects=True)
+        claimed = await engine.store.claim_deliveries(
+            router_id, 1, of_default("a", "b", "c"), suspects=True
+        )
         return [row.task_id for row in claimed]
 
     first, second = new_id(), new_id()
@@ -465,6 +477,9 @@ async def test_a_claim_passes_over_what_somebody_has_locked(engine: Engine) -> N
     async with engine.pool.connection() as connection, connection.transaction():
         await connection.execute("SELECT 1 FROM deliveries FOR UPDATE")
         async with asyncio.timeout(1.5):
-            assert await engine.store.claim_deliveries(ROUTER, 10, ["a"], suspects=False) == []
-    (claimed,) = await engine.store.claim_deliveries(ROUTER, 10, ["a"], suspects=False)
+            assert (
+                await engine.store.claim_deliveries(ROUTER, 10, of_default("a"), suspects=False)
+                == []
+            )
+    (claimed,) = await engine.store.claim_deliveries(ROUTER, 10, of_default("a"), suspects=False)
     assert claimed.event_id == event.event_id

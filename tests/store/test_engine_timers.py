@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from store.instances import ROUTER, Engine, a_start, task
+from support.registries import of_default
 
 from waystation_core.providers import PROVIDERS
 from waystation_domain.draft import Draft, Rules
@@ -124,7 +125,7 @@ async def timers(engine: Engine) -> list[tuple[int, int, str]]:
 async def test_pending_deliveries_are_cut_at_their_time_by_one_router(engine: Engine) -> None:
     _, first = await engine.started()
     await engine.write(await engine.decide(first.event_id, A, Pending(60.0)))
-    assert await engine.store.claim_deliveries(ROUTER, 10, ["a"], suspects=False) == []
+    assert await engine.store.claim_deliveries(ROUTER, 10, of_default("a"), suspects=False) == []
     assert await engine.store.claim_overdue(ROUTER, 10) == []
     await pass_time(engine, 60)
     (row,) = await engine.store.claim_overdue(ROUTER, 10)

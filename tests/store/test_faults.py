@@ -156,7 +156,7 @@ async def _meet(engine: Engine, admin_url: str, fault: Fault) -> None:
         await eventually(read_only, until=lambda now: now == "on")
     try:
         for write in (
-            lambda: engine.store.commit([commit], generation=generation),
+            lambda: engine.store.commit([commit], generations={"default": generation}),
             lambda: engine.store.start([a_start()]),
         ):
             for _ in range(2):  # the second time by a connection that has met the fault
@@ -174,7 +174,7 @@ async def _meet(engine: Engine, admin_url: str, fault: Fault) -> None:
         await eventually(read_only, until=lambda now: now == "off")
 
     assert await engine.everything() == before
-    assert await engine.store.commit([commit], generation=generation)
+    assert await engine.store.commit([commit], generations={"default": generation})
     assert (await engine.store.start([a_start()]))[0].created
 
 

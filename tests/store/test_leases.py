@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from store.instances import ROUTER, Engine, a_start
+from support.registries import of_default
 
 from waystation_core.ids import new_id
 from waystation_core.ports.store import LeasedRow, Registration
@@ -41,7 +42,7 @@ async def stored(engine: Engine, event: Event) -> dict[str, Delivery]:
 
 async def test_leases_are_reported_in_pages_by_event_and_task(engine: Engine) -> None:
     events = [await ready(engine, "a", "b") for _ in range(3)]
-    await engine.store.claim_deliveries(ROUTER, 10, ["a", "b"], suspects=False)
+    await engine.store.claim_deliveries(ROUTER, 10, of_default("a", "b"), suspects=False)
     told: list[LeasedRow] = []
     while True:
         now, page = await engine.store.leased(ROUTER, after=told[-1] if told else None, limit=4)
@@ -57,19 +58,19 @@ async def test_leases_are_reported_in_pages_by_event_and_task(engine: Engine) ->
 async def test_a_lease_is_given_back_at_no_cost_and_due_when_it_is_wanted(engine: Engine) -> None:
     event = await ready(engine, "a")
     before = await stored(engine, event)
-    await engine.store.claim_deliveries(ROUTER, 10, ["a"], suspects=False)
+    await engine.store.claim_deliveries(ROUTER, 10, of_default("a"), suspects=False)
     assert await engine.store.give_back(ROUTER, [LeasedRow(event.event_id, "a")], due_in=60) == 1
     assert await stored(engine, event) == before
-    assert await engine.store.claim_deliveries(ROUTER, 10, ["a"], suspects=False) == []
+    assert await engine.store.claim_deliveries(ROUTER, 10, of_default("a"), suspects=False) == []
     await engine.rows("UPDATE deliveries SET due_at = now()")
-    (again,) = await engine.store.claim_deliveries(ROUTER, 10, ["a"], suspects=False)
+    (again,) = await engine.store.claim_deliveries(ROUTER, 10, of_default("a"), suspects=False)
     assert again.attempts == 1
 
 
 async def test_the_attempt_that_a_suspects_claim_recorded_is_taken_back(engine: Engine) -> None:
     event = await ready(engine, "a", suspect=True)
     before = await stored(engine, event)
-    (claimed,) = await engine.store.claim_deliveries(ROUTER, 10, ["a"], suspects=True)
+    (claimed,) = await engine.store.claim_deliveries(ROUTER, 10, of_default("a"), suspects=True)
     assert claimed.attempts == 2
     _, (row,) = await engine.store.leased(ROUTER, limit=10)
     assert await engine.store.give_back(ROUTER, [row]) == 1
@@ -79,13 +80,13 @@ async def test_the_attempt_that_a_suspects_claim_recorded_is_taken_back(engine: 
 async def test_only_the_lease_that_was_seen_is_given_back(engine: Engine) -> None:
     """It may have ended meanwhile, and the same delivery be leased again, to the same router."""
     event = await ready(engine, "a")
-    await engine.store.claim_deliveries(ROUTER, 10, ["a"], suspects=False)
+    await engine.store.claim_deliveries(ROUTER, 10, of_default("a"), suspects=False)
     _, (seen,) = await engine.store.leased(ROUTER, limit=10)
     assert seen.since is not None
     assert await engine.store.give_back(new_id(), [seen]) == 0, "it is another router's"
     assert await engine.store.give_back(ROUTER, [seen]) == 1
     assert await engine.store.give_back(ROUTER, [seen]) == 0, "it is no one's"
-    await engine.store.claim_deliveries(ROUTER, 10, ["a"], suspects=False)
+    await engine.store.claim_deliveries(ROUTER, 10, of_default("a"), suspects=False)
     assert await engine.store.give_back(ROUTER, [seen]) == 0
     assert (await stored(engine, event))["a"].leased_by == ROUTER
     assert await engine.store.give_back(ROUTER, [replace(seen, since=None)]) == 1
@@ -93,7 +94,7 @@ async def test_only_the_lease_that_was_seen_is_given_back(engine: Engine) -> Non
 
 async def test_giving_back_waits_for_nobody(engine: Engine) -> None:
     event = await ready(engine, "a")
-    await engine.store.claim_deliveries(ROUTER, 10, ["a"], suspects=False)
+    await engine.store.claim_deliveries(ROUTER, 10, of_default("a"), suspects=False)
     async with engine.pool.connection() as connection, connection.transaction():
         await connection.execute("DELETE FROM deliveries")
         async with asyncio.timeout(1.5):
@@ -107,7 +108,7 @@ async def test_a_turn_is_over_when_its_delivery_is_not_in_call(
     """Its router died, or gave it back: the others need not wait for as long as a call may take."""
     event = await ready(engine, "a")
     if in_call:
-        await engine.store.claim_deliveries(ROUTER, 10, ["a"], suspects=False)
+        await engine.store.claim_deliveries(ROUTER, 10, of_default("a"), suspects=False)
     await engine.rows(
         "UPDATE workflow_instances SET turn_holder = %s, turn_until = now() + interval '1 day'",
         f"{event.event_id}:a",

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from store.instances import ROUTER, Engine
+from support.registries import of_default
 
 from waystation_core.ids import new_id
 from waystation_core.ports.store import MadeDue, RouterReport
@@ -125,13 +126,13 @@ async def test_each_pool_claims_its_own_events_and_deliveries(engine: Engine) ->
         ]
         await engine.touch_rows(key, event, *rows)
     for types, own in ((OF_FRAUD, set(kinds[:2])), (OF_OTHERS, set(kinds[2:]))):
-        assert await engine.store.wake_parked(["plain", "suspect"], 10, types) == {
-            "plain": 2,
-            "suspect": 2,
+        assert await engine.store.wake_parked(of_default("plain", "suspect"), 10, types) == {
+            ("default", "plain"): 2,
+            ("default", "suspect"): 2,
         }
         for suspects in (False, True):
             deliveries = await engine.store.claim_deliveries(
-                ROUTER, 10, ["plain", "suspect"], suspects=suspects, types=types
+                ROUTER, 10, of_default("plain", "suspect"), suspects=suspects, types=types
             )
             assert {ids[one.event_id] for one in deliveries} == own
 

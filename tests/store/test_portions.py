@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from store.instances import ROUTER, Engine, task
+from support.registries import of_default
 
 from waystation_core.ids import new_id
 from waystation_core.ports.store import (
@@ -228,10 +229,13 @@ async def test_parked_deliveries_are_woken_oldest_first_and_so_many_of_each_task
     await deliveries(engine, NO_ENDPOINT)
     await deliveries(engine, AT_CAPACITY, 3, task_id="b")
     await deliveries(engine, NO_ENDPOINT, task_id="strange")
-    assert await engine.store.wake_parked(["a", "b"], 20) == {"a": 20, "b": 3}
+    assert await engine.store.wake_parked(of_default("a", "b"), 20) == {
+        ("default", "a"): 20,
+        ("default", "b"): 3,
+    }
     assert await count(engine, f"{READY} AND task_id = 'a' AND attempts <= 20") == 20
-    assert await engine.store.wake_parked(["a", "b"], 20) == {"a": 20}
-    assert await engine.store.wake_parked(["a", "b"], 20) == {"a": 10}
+    assert await engine.store.wake_parked(of_default("a", "b"), 20) == {("default", "a"): 20}
+    assert await engine.store.wake_parked(of_default("a", "b"), 20) == {("default", "a"): 10}
     assert await count(engine, READY) == MANY + 3
 
 
@@ -240,7 +244,7 @@ async def test_a_change_of_endpoints_wakes_what_was_parked_before_it_once(engine
     await deliveries(engine, NO_ENDPOINT, due="1 h")
     await engine.rows("UPDATE deliveries SET since = now() - interval '10 s'")
     woken = 0
-    while found := await engine.store.wake_parked(["a"], 20, parked_for=5.0):
+    while found := await engine.store.wake_parked(of_default("a"), 20, parked_for=5.0):
         woken += found["a"]
         await engine.rows(
             "UPDATE deliveries SET state = 3, since = now(), due_at = now() + interval '1 h' "

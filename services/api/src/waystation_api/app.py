@@ -59,6 +59,7 @@ from waystation_api.workflows.waiters import InstanceReader, Waiters
 from waystation_api.workflows.watches import Watches
 from waystation_core.background import BackgroundLoop, Contact, Retries, run_loop, through_outages
 from waystation_core.decisions import Decisions
+from waystation_core.identity.namespaces import set_existing
 from waystation_core.identity.signatures import Signatures
 from waystation_core.identity.ways import access_of
 from waystation_core.ports.broker import Broker
@@ -71,7 +72,7 @@ from waystation_core.ports.store import (
     TokenStore,
 )
 from waystation_core.providers import PROVIDERS
-from waystation_core.registry_copy import RegistryCopy
+from waystation_core.registries import Registries
 from waystation_core.relay.relay import Relay
 from waystation_core.rpc.addresses import servers_of
 from waystation_core.rpc.certificates import CertificateWatch
@@ -104,16 +105,18 @@ class Store:
 
 
 class _Gate(grpc.aio.ServerInterceptor):
-    """Refuses calls until the store can be used."""
+    """Refuses calls until the store can be used, and tells the others which namespaces exist."""
 
-    def __init__(self) -> None:
+    def __init__(self, exists: Callable[[str], bool]) -> None:
         self.is_open = False
+        self._exists = exists
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
+        set_existing(self._exists)
         handler = await continuation(handler_call_details)
         if (
             self.is_open
@@ -150,8 +153,10 @@ class ApiServer:
         self._settings = settings
         self._broker = broker
         self._static = static_registrations(settings.handlers_file)
-        self._relay = Relay(store.engine, broker, lambda: self._registry.outcome_seal, observer)
-        self._registry = RegistryCopy(
+        self._relay = Relay(
+            store.engine, broker, lambda name: self._registries.seal(name), observer
+        )
+        self._registries = Registries(
             store.registry,
             look_every=_REGISTRY_SECONDS,
             on_change=observer.registry_changed if observer is not None else lambda snapshot: None,
@@ -160,7 +165,7 @@ class ApiServer:
         self._contact = Contact(store.engine.probe)
         self._starter = Starter(store.engine, self._relay, self._backlog, self._contact)
         reader = InstanceReader(store.queries)
-        self._waiters = Waiters(reader, broker, lambda: self._registry.outcome_seal)
+        self._waiters = Waiters(reader, broker, self._registries.seal)
         allowlist = replace(
             Allowlist.parse(settings.handler_allowlist),
             own=servers_of(
@@ -170,15 +175,15 @@ class ApiServer:
         decisions = Decisions(
             store.engine,
             self._relay,
-            self._registry,
+            self._registries,
             PROVIDERS,
             max_events=settings.max_events_per_workflow,
         )
         self._registrations = Registrations(
-            store.registry, self._registry, decisions, allowlist, at_most=settings.max_handlers
+            store.registry, self._registries, decisions, allowlist, at_most=settings.max_handlers
         )
         self._retirement = Retirement(
-            store.engine, store.registry, self._registry, decisions, settings.retire_after_seconds
+            store.engine, store.registry, self._registries, decisions, settings.retire_after_seconds
         )
         self._calls_tls = ClientCredentials.if_on(settings.calls_to_handlers)
         changes = Changes(
@@ -188,7 +193,7 @@ class ApiServer:
         )
         portions = DeadLetterPortions(store.queries, decisions)
         bulk = BulkDeadLetters(store.engine, store.queries, changes, portions)
-        calls = WorkflowCalls(self._starter, self._waiters, self._registry)
+        calls = WorkflowCalls(self._starter, self._waiters, self._registries)
         self._streams = CallStreams(calls, reader)
         workflows = WorkflowService(
             calls=calls,
@@ -200,21 +205,21 @@ class ApiServer:
             replays=Replays(
                 store.queries,
                 reader,
-                self._registry,
+                self._registries,
                 allowlist,
                 signatures=Signatures(settings.signing_key),
                 max_events=settings.max_events_per_workflow,
                 tls=self._calls_tls,
             ),
-            forks=Forks(store.queries, reader, self._starter, self._registry),
-            registry=self._registry,
+            forks=Forks(store.queries, reader, self._starter, self._registries),
+            registries=self._registries,
             backlog=self._backlog,
             queries=store.queries,
             broker=broker,
         )
         handlers = HandlerRegistryService(store.registry, self._registrations, self._retirement)
         self._refusals = Refusals(store.audit, time.monotonic)
-        self._gate = _Gate()
+        self._gate = _Gate(self._registries.exists)
         self._rpc = RpcServer(
             [
                 _service(
@@ -235,7 +240,9 @@ class ApiServer:
                 _service(
                     "DeliveryCompletionService",
                     delivery_completion_service_pb2_grpc.add_DeliveryCompletionServiceServicer_to_server,
-                    DeliveryCompletionService(Completions(store.queries, changes, self._registry)),
+                    DeliveryCompletionService(
+                        Completions(store.queries, changes, self._registries)
+                    ),
                 ),
                 _service(
                     "SystemService",
@@ -288,11 +295,11 @@ class ApiServer:
 
     async def serve(self) -> None:
         """Takes calls as soon as the store can be used; SERVING once the broker is there too."""
-        await through_outages(self._registry.refresh, "start_postponed")
+        await through_outages(self._registries.refresh, "start_postponed")
         self._gate.is_open = True
         await through_outages(self._register_static, "start_postponed")
         for name, work in (
-            ("registry", self._registry.follow),
+            ("registry", self._registries.follow),
             ("probe", self._contact.watch),
             ("health", self._report_health),
         ):
@@ -337,6 +344,7 @@ class ApiServer:
         log.info("serving", address=self.address)
 
     async def _register_static(self) -> None:
+        set_existing(self._registries.exists)
         for request in self._static:
             again = handler_registry_service_pb2.RegisterHandlerRequest()
             again.CopyFrom(request)

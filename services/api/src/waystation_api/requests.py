@@ -3,26 +3,44 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from typing import Any, TypeAlias, TypeVar
 
 from google.protobuf.message import Message
 
-from waystation_core.identity.principal import namespace_meant, no_such_namespace
+from waystation_core.identity.namespaces import existing_namespace
+from waystation_core.identity.principal import namespace_meant
 from waystation_domain import limits
 from waystation_domain.errors import InvalidField
-from waystation_domain.model import DEFAULT_NAMESPACE
+
+T = TypeVar("T")
+
+Place: TypeAlias = tuple[str, str]
+"""What an instance is known by: its namespace and its id."""
 
 
 def check_namespace(namespace: str) -> str:
     """The namespace that is meant: the named one, or the caller's own. Raises NamespaceNotFound if there is
     none, or the caller has no role in it."""
-    meant = namespace_meant(namespace)
-    if meant != DEFAULT_NAMESPACE:
-        raise no_such_namespace(meant)
-    return meant
+    return existing_namespace(namespace_meant(namespace))
 
 
 def check_instance_id(value: str) -> str:
     return limits.check_id(value, "workflow_instance_id")
+
+
+def by_namespace(places: Iterable[tuple[str, T]]) -> dict[str, list[T]]:
+    """What is asked of each namespace, each once."""
+    found: dict[str, dict[T, None]] = {}
+    for namespace, one in places:
+        found.setdefault(namespace, {})[one] = None
+    return {namespace: list(ones) for namespace, ones in found.items()}
+
+
+def check_instance(request: Any) -> Place:
+    """The instance that a request is about."""
+    namespace = check_namespace(request.namespace)
+    return namespace, check_instance_id(request.workflow_instance_id)
 
 
 def check_request_id(value: str) -> str | None:

@@ -34,12 +34,13 @@ from waystation_core.ports.store import (
     Tally,
     WriteRefused,
 )
-from waystation_core.registry_copy import RegistryCopy
+from waystation_core.registries import Registries
 from waystation_core.relay.relay import Relay
 from waystation_domain.commit import EventFacts, InstanceCommit
 from waystation_domain.draft import Draft, Rules
 from waystation_domain.model import DEFAULT_NAMESPACE, Instance, JsonObject
 from waystation_domain.providers import Providers
+from waystation_domain.task_spec import TaskSpec
 
 TRIES = 5
 """Tries of one decision, if the registry changes or an equal request comes first."""
@@ -125,17 +126,27 @@ class Decisions:
         self,
         store: EngineStore,
         relay: Relay,
-        registry: RegistryCopy,
+        registries: Registries,
         providers: Providers,
         *,
         max_events: int,
     ) -> None:
         self._store = store
         self._relay = relay
-        self._registry = registry
+        self._registries = registries
         self._unresolved = Rules(providers, max_events=max_events)
-        self.rules = replace(self._unresolved, resolve=registry.resolve)
-        """Whether the copy of the registry is current."""
+        self._rules: dict[str, Rules] = {}
+
+    def rules(self, namespace: str) -> Rules:
+        """The rules for instances of a namespace, while the copy of its registry is current."""
+        found = self._rules.get(namespace)
+        if found is None:
+
+            def resolve(event_type: str, workflow_type: str) -> tuple[TaskSpec, ...]:
+                return self._registries.of(namespace).resolve(event_type, workflow_type)
+
+            found = self._rules[namespace] = replace(self._unresolved, resolve=resolve)
+        return found
 
     async def under_lock(
         self,
@@ -171,10 +182,10 @@ class Decisions:
                     by,
                     announces=announces,
                 )
-            except RegistryMoved:
+            except RegistryMoved as moved:
                 if not remaining:
                     raise
-                await self._registry.refresh()
+                await self._registries.of(moved.namespace).refresh()
             except WriteRefused:
                 # Only a request that is stored can meet an equal one.
                 if not remaining or request is None:
@@ -198,10 +209,10 @@ class Decisions:
                     if before is not None:
                         # It is what `decide` returned then.
                         return Decided(cast(T, before), locked.instance, None)
-                is_current = locked.generation == self._registry.generation
-                decision = Decision(
-                    locked, self.rules if is_current else self._unresolved, _principal_of(by)
-                )
+                namespace = locked.instance.namespace
+                is_current = locked.generation == self._registries.of(namespace).generation
+                rules = self.rules(namespace) if is_current else self._unresolved
+                decision = Decision(locked, rules, _principal_of(by))
                 answer = await decide(decision)
                 if decision.made is None:
                     return Decided(answer, locked.instance, None)
@@ -235,7 +246,10 @@ class Decisions:
         read. `decide` returns its count, which is added to `tally`. An instance for which it raises is left
         out. History names the principal of `by`, whose entry must be stored already. Raises StoreUnavailable and WriteRefused: none of them is known to be written."""
         # Taken before anything is decided: with a newer copy the commit is refused.
-        generation = self._registry.generation
+        generations = {
+            one.instance.namespace: self._registries.of(one.instance.namespace).generation
+            for one in found
+        }
         counts: dict[int, int] = {}
         commits: list[InstanceCommit] = []
         remaining: list[int] = []
@@ -244,7 +258,7 @@ class Decisions:
             draft = Draft(
                 one.instance,
                 facts=one.facts,
-                rules=self.rules,
+                rules=self.rules(one.instance.namespace),
                 now=one.now,
                 principal=_principal_of(by),
             )
@@ -264,7 +278,7 @@ class Decisions:
         if tally is not None:
             tally = replace(tally, of=counts)
         try:
-            written = await self._store.commit(commits, generation=generation, tally=tally)
+            written = await self._store.commit(commits, generations=generations, tally=tally)
         except Exception:
             self._relay.perhaps_committed(commits)
             raise

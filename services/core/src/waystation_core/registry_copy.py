@@ -1,4 +1,4 @@
-"""A server's copy of the registry: who handles which events now, and where.
+"""A server's copy of the registry of one namespace: who handles which events now, and where.
 
 Reading it costs nothing, and it is slightly old. That does no harm: a commit that depends on the registered
 tasks carries the generation of the copy, and is refused if the registry has another one by then.
@@ -12,11 +12,10 @@ from collections.abc import Callable, Collection
 
 import structlog
 
-from waystation_core.background import Retries
 from waystation_core.outcome_seal import OutcomeSeal
 from waystation_core.ports.store import Registration, RegistrySnapshot, RegistryStore
 from waystation_domain.completion_tokens import CompletionTokens
-from waystation_domain.errors import StoreUnavailable
+from waystation_domain.model import DEFAULT_NAMESPACE
 from waystation_domain.task_spec import TaskSpec
 from waystation_domain.task_table import TaskTable
 
@@ -27,24 +26,26 @@ _ENDPOINTS_SHOWN = 100
 
 
 class RegistryCopy:
-    """The copy of one process. Call `refresh` once before using it; `follow` is a loop that keeps it fresh."""
+    """The copy of one process. It is empty until `refresh` was called."""
 
     def __init__(
         self,
         store: RegistryStore,
+        namespace: str = DEFAULT_NAMESPACE,
         *,
-        look_every: float,
         on_change: Callable[[RegistrySnapshot], None] = lambda snapshot: None,
     ) -> None:
-        """`look_every`: seconds between two reads of `follow`. `on_change` is called with each new snapshot."""
+        """`on_change` is called with each new snapshot."""
+        self.namespace = namespace
         self._store = store
-        self._look_every = look_every
         self._on_change = on_change
         self._refreshing = asyncio.Lock()
         self._read_at = float("-inf")
         self._table = TaskTable()
         self._tasks: dict[str, TaskSpec] = {}
-        self.snapshot = RegistrySnapshot(generation=0, changes=-1, tasks=(), handlers=())
+        self.snapshot = RegistrySnapshot(
+            generation=0, changes=-1, tasks=(), handlers=(), namespace=namespace
+        )
         self.tokens: CompletionTokens
         """The completion tokens; set once the registry was read."""
         self.outcome_seal: OutcomeSeal | None = None
@@ -53,6 +54,11 @@ class RegistryCopy:
     @property
     def generation(self) -> int:
         return self.snapshot.generation
+
+    @property
+    def counters(self) -> tuple[int, int]:
+        """(generation, changes) of the snapshot."""
+        return self.snapshot.generation, self.snapshot.changes
 
     def resolve(self, event_type: str, workflow_type: str) -> tuple[TaskSpec, ...]:
         """The tasks that handle this type in workflows of that type, ordered by id."""
@@ -80,7 +86,9 @@ class RegistryCopy:
         return [
             endpoint
             for service in sorted(services)
-            for endpoint in await self._store.handlers(service_name=service, limit=_ENDPOINTS_SHOWN)
+            for endpoint in await self._store.handlers(
+                service_name=service, limit=_ENDPOINTS_SHOWN, namespace=self.namespace
+            )
         ]
 
     async def refresh(self, *, older_than: float = 0.0) -> None:
@@ -90,30 +98,20 @@ class RegistryCopy:
             asked_at = time.monotonic()
             if asked_at - self._read_at < older_than:
                 return
-            known = (self.snapshot.generation, self.snapshot.changes)
-            if await self._store.changes() != known:
-                self._take(await self._store.snapshot())
+            if await self._store.changes(self.namespace) != self.counters:
+                self._take(await self._store.snapshot(self.namespace))
             self._read_at = asked_at
-
-    async def follow(self) -> None:
-        """Refreshes until cancelled."""
-        retries = Retries("registry_not_read")
-        while True:
-            try:
-                await self.refresh()
-                retries.over()
-            except StoreUnavailable as error:
-                retries.failed(error)
-            await asyncio.sleep(self._look_every)
 
     def _take(self, snapshot: RegistrySnapshot) -> None:
         self.snapshot = snapshot
         self._table = snapshot.table()
         self._tasks = {task.task_id: task for task in (*snapshot.tasks, *snapshot.retired)}
-        self.tokens = CompletionTokens(snapshot.completion_key)
-        self.outcome_seal = OutcomeSeal(snapshot.completion_key)
+        if snapshot.completion_key:
+            self.tokens = CompletionTokens(snapshot.completion_key)
+            self.outcome_seal = OutcomeSeal(snapshot.completion_key)
         log.info(
             "registry_changed",
+            namespace=snapshot.namespace,
             generation=snapshot.generation,
             tasks=len(snapshot.tasks),
             endpoints=len(snapshot.handlers),

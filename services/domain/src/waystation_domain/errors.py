@@ -161,6 +161,15 @@ class DeadLetterNotFound(NotFound):
 class NamespaceNotFound(NotFound):
     reason = "NAMESPACE_NOT_FOUND"
 
+    @classmethod
+    def of(cls, namespace: str) -> NamespaceNotFound:
+        """The same whether it does not exist or the caller may not know that it does."""
+        return cls(
+            f"There is no namespace {shown(namespace)}, or you have no role in it; `waystation namespaces list` "
+            "shows yours.",
+            namespace=shown(namespace),
+        )
+
 
 class TokenNotFound(NotFound):
     reason = "TOKEN_NOT_FOUND"

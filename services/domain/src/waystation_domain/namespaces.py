@@ -1,8 +1,9 @@
-"""Names of namespaces."""
+"""Names and limits of namespaces."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -14,3 +15,16 @@ def check_namespace_name(name: object) -> str:
             "the name of a namespace has 1-63 characters of `[a-z0-9-]`, the first and last not `-`"
         )
     return name
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceLimits:
+    """Limits of one namespace. None does not limit."""
+
+    max_open_workflows: int | None = None
+    max_starts_per_second: float | None = None
+    max_in_flight: int | None = None
+    max_stored_bytes: int | None = None
+
+
+NO_LIMITS = NamespaceLimits()

@@ -146,6 +146,11 @@ class Pools:
         """The router's own pool, as of that look."""
         return next((pool for pool in self._there if pool.name == self._own.name), self._own)
 
+    @property
+    def routers(self) -> int:
+        """How many live routers there are in all pools, at least one: they share a namespace's max_in_flight."""
+        return max(1, sum(pool.routers for pool in self._live))
+
     def is_own(self, event_type: str) -> bool:
         """Whether its own queue gets announcements of this type."""
         if (known := self._queues.get(event_type)) is None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
-from waystation_domain.model import OnFailure
+from waystation_domain.model import DEFAULT_NAMESPACE, OnFailure
 from waystation_domain.retry_policy import RetryPolicy
+
+TaskKey: TypeAlias = tuple[str, str]
+"""What a task is known by: its namespace and its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +32,8 @@ class TaskSpec:
     may_emit: tuple[str, ...] = ()
     reads: tuple[str, ...] | None = None
     writes: tuple[str, ...] | None = None
+    namespace: str = DEFAULT_NAMESPACE
+
+    @property
+    def key(self) -> TaskKey:
+        return self.namespace, self.task_id

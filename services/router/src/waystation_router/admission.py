@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
-from waystation_core.registry_copy import RegistryCopy
+from waystation_core.registries import Registries
 from waystation_domain import lifecycle
 from waystation_domain.lifecycle import Treatment
 from waystation_domain.model import Delivery, DeliveryState
@@ -20,17 +20,18 @@ class Admission:
     """Admits events; `submit` gets those with something to commit first."""
 
     def __init__(
-        self, registry: RegistryCopy, calls: Calls, submit: Callable[[Handling], None]
+        self, registries: Registries, calls: Calls, submit: Callable[[Handling], None]
     ) -> None:
-        self._registry = registry
+        self._registries = registries
         self._calls = calls
         self._submit = submit
 
     def admit(self, handling: Handling, *, suspect: bool) -> None:
         """Fixes the event's tasks by the current registry, and has them called."""
         event, instance = handling.event, handling.state.instance
-        handling.tasks = self._registry.resolve(event.event_type, instance.workflow_type)
-        handling.generation = self._registry.generation
+        registry = self._registries.of(instance.namespace)
+        handling.tasks = registry.resolve(event.event_type, instance.workflow_type)
+        handling.generation = registry.generation
         treatment = lifecycle.treatment(instance, event)
         if not handling.tasks or treatment is not Treatment.DELIVER:
             self._submit(handling)

@@ -22,7 +22,7 @@ from waystation_core.ports.store import (
     RouterReport,
 )
 from waystation_core.providers import PROVIDERS
-from waystation_core.registry_copy import RegistryCopy
+from waystation_core.registries import Registries
 from waystation_core.relay.relay import Relay
 from waystation_core.rpc.addresses import servers_of
 from waystation_core.rpc.certificates import CertificateWatch
@@ -71,7 +71,7 @@ class Router:
         self._settings = settings
         self._store = store
         self._broker = broker
-        self._relay = Relay(store, broker, lambda: self._registry.outcome_seal, observer)
+        self._relay = Relay(store, broker, lambda name: self._registries.seal(name), observer)
         self._contact = Contact(store.probe)
         self._ledger = Ledger()
         self._pool = Pool(
@@ -106,13 +106,13 @@ class Router:
                 on_change=self._endpoints_changed,
             )
         )
-        self._registry = RegistryCopy(
+        self._registries = Registries(
             registry_store, look_every=REGISTRY_EVERY, on_change=self._registry_changed
         )
         self._decisions = Decisions(
             store,
             self._relay,
-            self._registry,
+            self._registries,
             PROVIDERS,
             max_events=settings.max_events_per_workflow,
         )
@@ -121,7 +121,7 @@ class Router:
         self._committer = Committer(
             ledger=self._ledger,
             store=store,
-            registry=self._registry,
+            registries=self._registries,
             relay=self._relay,
             decisions=self._decisions,
             router_id=self.router_id,
@@ -138,11 +138,11 @@ class Router:
             store,
             self._endpoints,
             pools,
-            self._registry,
+            self._registries,
             self._committer.submit,
             floods=window.is_for,
         )
-        admission = Admission(self._registry, self._calls, self._committer.submit)
+        admission = Admission(self._registries, self._calls, self._committer.submit)
         self._intake = Intake(self._ledger, store, admission, window)
         self._continuation = Continuation(
             enabled=settings.router_continues_locally,
@@ -154,9 +154,11 @@ class Router:
             unacknowledged=lambda: self._intake.unacknowledged,
             buffered=lambda: self._intake.buffered,
             calls_in_flight=lambda: self._calls.in_flight,
-            has_places=lambda event_type, workflow_type: all(
+            has_places=lambda event_type, instance: all(
                 self._calls.free(task) > 0
-                for task in self._registry.resolve(event_type, workflow_type)
+                for task in self._registries.of(instance.namespace).resolve(
+                    event_type, instance.workflow_type
+                )
             ),
         )
         self._lease = Lease(
@@ -172,7 +174,7 @@ class Router:
             router_id=self.router_id,
             ledger=self._ledger,
             store=store,
-            registry=self._registry,
+            registries=self._registries,
             endpoints=self._endpoints,
             calls=self._calls,
             committer=self._committer,
@@ -211,7 +213,7 @@ class Router:
     async def start(self) -> None:
         """Begins to work, once Postgres answers. Raises PoolRefused."""
         await through_outages(self._lease.join, "start_postponed")
-        await through_outages(self._registry.refresh, "start_postponed")
+        await through_outages(self._registries.refresh, "start_postponed")
         self._lease.start()
         self._committer.start()
         self._broker.on_messages_lost(self._sweeper.messages_lost)
@@ -223,7 +225,7 @@ class Router:
             expires_seconds=self._pool.expires_seconds,
         )
         self._tasks = [
-            run_loop("registry", self._registry.follow),
+            run_loop("registry", self._registries.follow),
             run_loop("probe", self._contact.watch),
             run_loop("reconciler", self._reconciler.run),
         ]
@@ -294,7 +296,7 @@ class Router:
         self._calls.start(handling, call)
 
     def _registry_changed(self, snapshot: RegistrySnapshot) -> None:
-        self._endpoints.update(snapshot.handlers)
+        self._endpoints.update(self._registries.handlers())
 
     def _endpoints_changed(self) -> None:
         self._sweeper.endpoints_changed()

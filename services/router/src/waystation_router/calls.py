@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -24,14 +26,14 @@ from waystation_core.background import job
 from waystation_core.fair_queue import FairQueue
 from waystation_core.ports.broker import Notice
 from waystation_core.ports.store import EngineStore, StoredEntry
-from waystation_core.registry_copy import RegistryCopy
+from waystation_core.registries import Registries
 from waystation_core.rpc.attempts import Answered, Failed, NotSent
 from waystation_domain import lifecycle
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.lifecycle import Treatment
 from waystation_domain.model import Delivery, DeliveryState, Status
 from waystation_domain.outcomes import AttemptError, CallResult, Cut, Outcome
-from waystation_domain.task_spec import TaskSpec
+from waystation_domain.task_spec import TaskKey, TaskSpec
 from waystation_router.delivery_log import log_failure
 from waystation_router.endpoints import CallCut, CallOutcome, Cancelled, EndpointDirectory
 from waystation_router.ledger import DeliveryCall, Handling, Ledger
@@ -47,14 +49,31 @@ KEPT_FREE = 8
 """Of so many places of a task, a type that floods leaves one to the others."""
 
 
+class _OfNamespace:
+    """This router's calls of one namespace, and the tasks that wait because it may have no more."""
+
+    __slots__ = ("being_filled", "line", "name", "taken")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.taken = 0
+        self.being_filled = False
+        self.line: OrderedDict[TaskKey, _Places] = OrderedDict()
+
+    @property
+    def waiting(self) -> int:
+        return sum(len(places.waiting) for places in self.line.values())
+
+
 class _Places:
     """This router's share of one task's max_in_flight, and the deliveries that wait for a place."""
 
-    __slots__ = ("being_filled", "taken", "waiting")
+    __slots__ = ("key", "namespace", "taken", "waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, key: TaskKey, namespace: _OfNamespace) -> None:
+        self.key = key
+        self.namespace = namespace
         self.taken = 0
-        self.being_filled = False
         # By workflow type: a type that floods does not delay other types' deliveries of the same task.
         self.waiting: FairQueue[tuple[Handling, DeliveryCall]] = FairQueue()
 
@@ -68,18 +87,19 @@ class Calls:
         store: EngineStore,
         endpoints: EndpointDirectory,
         pools: PoolsSeen,
-        registry: RegistryCopy,
+        registries: Registries,
         on_outcome: Callable[[Handling], None],
-        floods: Callable[[str], bool],
+        floods: Callable[[str, str], bool],
     ) -> None:
-        """`floods`: whether a workflow type floods while other types have events too."""
+        """`floods`: whether a workflow type of a namespace floods while others have events too."""
         self._ledger = ledger
         self._store = store
-        self._registry = registry
+        self._registries = registries
         self._endpoints = endpoints
         self._on_outcome = on_outcome
         self._floods = floods
-        self._places: dict[str, _Places] = {}
+        self._places: dict[TaskKey, _Places] = {}
+        self._namespaces: dict[str, _OfNamespace] = {}
         self._pools = pools
         self.in_flight = 0
         self.place_freed = asyncio.Event()
@@ -90,10 +110,14 @@ class Calls:
 
     def start(self, handling: Handling, call: DeliveryCall) -> None:
         """Calls the task as soon as there is a place; passes the outcome on."""
-        places = self._places.setdefault(call.task.task_id, _Places())
+        places = self._places_of(call.task)
+        namespace = places.namespace
         workflow_type = _type_of(handling)
-        if places.taken >= self._places_for(call.task, workflow_type):
+        may_start = places.taken < self._places_for(call.task, workflow_type)
+        if not may_start or namespace.taken >= self._most_of(namespace.name):
             places.waiting.append(workflow_type, (handling, call))
+            if may_start:
+                namespace.line.setdefault(places.key, places)
             return
         self._start(handling, call, places)
 
@@ -103,7 +127,7 @@ class Calls:
 
     def park(self, handling: Handling, call: DeliveryCall) -> None:
         """Removes a delivery from the queue for a place; its row becomes AT_CAPACITY."""
-        self._places[call.task.task_id].waiting.remove(_type_of(handling), (handling, call))
+        self._places[call.task.key].waiting.remove(_type_of(handling), (handling, call))
         self._take_off(handling, call, DeliveryState.AT_CAPACITY)
 
     def lease_lost(self, handling: Handling, call: DeliveryCall, *, is_over: bool) -> None:
@@ -113,22 +137,30 @@ class Calls:
             if is_over:
                 call.running.cancel()
             return
-        places = self._places.get(call.task.task_id)
+        places = self._places.get(call.task.key)
         if places is not None and (handling, call) in places.waiting:
             places.waiting.remove(_type_of(handling), (handling, call))
             self._take_off(handling, call, DeliveryState.READY)
 
     def free(self, task: TaskSpec) -> int:
-        """The number of free places."""
-        places = self._places.get(task.task_id)
-        return self._share(task) - (places.taken + len(places.waiting) if places else 0)
+        """The number of free places of a task; none if its namespace has none."""
+        places = self._places.get(task.key)
+        free = self._share(task) - (places.taken + len(places.waiting) if places else 0)
+        return int(min(free, self._free_of(task.namespace)))
+
+    def room(self, tasks: Sequence[TaskSpec]) -> int:
+        """How many deliveries of these tasks together have places."""
+        free: dict[str, int] = {}
+        for task in tasks:
+            free[task.namespace] = free.get(task.namespace, 0) + self.free(task)
+        return int(sum(min(number, self._free_of(name)) for name, number in free.items()))
 
     def cancel_ended(self, notices: Sequence[Notice]) -> None:
         """Cancels calls for instances that have ended: their results would have no effect."""
         for notice in notices:
             if notice.status != Status.CANCELLED:
                 continue
-            state = self._ledger.states_of(notice.workflow_instance_id)
+            state = self._ledger.states_of(notice.namespace, notice.workflow_instance_id)
             for handling in list(state.handlings) if state is not None else ():
                 if handling.event.after_end:
                     continue
@@ -149,13 +181,35 @@ class Calls:
     def _share(self, task: TaskSpec) -> int:
         return -(-task.max_in_flight // self._pools.now.sharing(task.event_types))
 
+    def _places_of(self, task: TaskSpec) -> _Places:
+        places = self._places.get(task.key)
+        if places is None:
+            namespace = self._namespaces.get(task.namespace)
+            if namespace is None:
+                namespace = self._namespaces[task.namespace] = _OfNamespace(task.namespace)
+            places = self._places[task.key] = _Places(task.key, namespace)
+        return places
+
+    def _most_of(self, namespace: str) -> float:
+        """This router's share of the calls that a namespace may have in flight."""
+        most = self._registries.limits(namespace).max_in_flight
+        return math.inf if most is None else -(-most // self._pools.now.routers)
+
+    def _free_of(self, namespace: str) -> float:
+        most = self._most_of(namespace)
+        known = self._namespaces.get(namespace)
+        return most if known is None or most == math.inf else most - known.taken - known.waiting
+
     def _places_for(self, task: TaskSpec, workflow_type: str) -> int:
         """How many places of a task deliveries of this workflow type may have taken."""
         share = self._share(task)
-        return share - share // KEPT_FREE if self._floods(workflow_type) else share
+        if self._floods(workflow_type, task.namespace):
+            return share - share // KEPT_FREE
+        return share
 
     def _start(self, handling: Handling, call: DeliveryCall, places: _Places) -> None:
         places.taken += 1
+        places.namespace.taken += 1
         self.in_flight += 1
         self._idle.clear()
         if call.task.history_entries:
@@ -223,7 +277,7 @@ class Calls:
             task_id=call.task.task_id,
             attempt=call.attempt,
             idempotency_key=call.key(handling.event_id),
-            completion_token=self._registry.tokens.of(
+            completion_token=self._registries.of(instance.namespace).tokens.of(
                 handling.event_id, call.task.task_id, call.edit, call.attempt
             ),
         )
@@ -320,23 +374,32 @@ class Calls:
 
     def _done(self, places: _Places) -> None:
         places.taken -= 1
+        places.namespace.taken -= 1
         self.in_flight -= 1
-        self._fill(places)
+        if places.waiting:
+            places.namespace.line.setdefault(places.key, places)
+        self._fill(places.namespace)
         self.place_freed.set()
         if not self.in_flight:
             self._idle.set()
 
-    def _fill(self, places: _Places) -> None:
-        """Starts those that wait, as far as there are places. One that is not called after all gives its place
-        back at once: the loop goes on with it, as of many in a row each would call the next one here."""
-        if places.being_filled:
+    def _fill(self, namespace: _OfNamespace) -> None:
+        """Starts those that wait, as far as there are places, one delivery of each task in turn. One that is
+        not called after all gives its place back at once: the loop goes on with it, as of many in a row each
+        would call the next one here."""
+        if namespace.being_filled:
             return
-        places.being_filled = True
+        namespace.being_filled = True
         try:
-            while waiting := self._next(places):
-                self._start(*places.waiting.pop_of(waiting), places)
+            while namespace.line and namespace.taken < self._most_of(namespace.name):
+                key, places = namespace.line.popitem(last=False)
+                if waiting := self._next(places):
+                    following = places.waiting.pop_of(waiting)
+                    if places.waiting:
+                        namespace.line[key] = places
+                    self._start(*following, places)
         finally:
-            places.being_filled = False
+            namespace.being_filled = False
 
     def _next(self, places: _Places) -> str:
         """The workflow type whose delivery has the next place; empty if none may have one."""

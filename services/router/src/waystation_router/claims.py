@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import structlog
 
 from waystation_core.ports.store import EngineStore, LeasedRow, Loaded
-from waystation_core.registry_copy import RegistryCopy
+from waystation_core.registries import Registries
 from waystation_domain.completions import PENDING_TIMED_OUT
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.model import Delivery
@@ -46,7 +46,7 @@ class Claims:
         router_id: str,
         ledger: Ledger,
         store: EngineStore,
-        registry: RegistryCopy,
+        registries: Registries,
         endpoints: EndpointDirectory,
         calls: Calls,
         committer: Committer,
@@ -57,7 +57,7 @@ class Claims:
         self._router_id = router_id
         self._ledger = ledger
         self._store = store
-        self._registry = registry
+        self._registries = registries
         self._endpoints = endpoints
         self._calls = calls
         self._committer = committer
@@ -84,7 +84,7 @@ class Claims:
         tasks = self.callable_tasks()
         if not tasks:
             return False
-        limit = min(AT_ONCE, sum(self._calls.free(task) for task in tasks))
+        limit = min(AT_ONCE, self._calls.room(tasks))
         with self._claim():
             claimed = await self._claim_deliveries(limit, tasks, suspects=False)
             await self._take_in_hand(claimed)
@@ -117,7 +117,12 @@ class Claims:
         if not self._lease.is_held:
             return []
         callable_now = self._endpoints.live_tasks()
-        return [task for task in self._registry.live_tasks() if task.task_id in callable_now]
+        return [
+            task
+            for registry in self._registries.all()
+            for task in registry.live_tasks()
+            if task.key in callable_now
+        ]
 
     @contextmanager
     def _claim(self) -> Iterator[None]:
@@ -139,7 +144,7 @@ class Claims:
         return await self._store.claim_deliveries(
             self._router_id,
             limit,
-            [task.task_id for task in tasks],
+            [task.key for task in tasks],
             suspects=suspects,
             types=self._pools.now.called,
         )
@@ -176,9 +181,11 @@ class Claims:
 
     async def _load(self, claimed: Sequence[Delivery]) -> Loaded:
         loaded = await self._store.load(list({row.event_id for row in claimed}))
-        if any(self._registry.task(row.task_id) is None for row in claimed):
-            # Claimed by state, whatever the task: it may be newer than the copy of the registry.
-            await self._registry.refresh()
+        for row in claimed:
+            registry = self._registries.of(_namespace_of(row, loaded))
+            if registry.task(row.task_id) is None:
+                # Claimed by state, whatever the task: it may be newer than the copy of the registry.
+                await registry.refresh()
         self._ledger.learn(loaded)
         return loaded
 
@@ -202,7 +209,7 @@ class Claims:
     def _begin(
         self, row: Delivery, handling: Handling, outcome: AttemptError | None
     ) -> DeliveryCall | None:
-        task = self._registry.task(row.task_id)
+        task = self._registries.of(handling.state.instance.namespace).task(row.task_id)
         assert task is not None, "what has deliveries was registered, and is never forgotten"
         call = DeliveryCall(
             task,
@@ -255,3 +262,8 @@ class Claims:
         await self._store.give_back(
             self._router_id, [LeasedRow(row.event_id, row.task_id)], due_in=POSTPONED_SECONDS
         )
+
+
+def _namespace_of(row: Delivery, loaded: Loaded) -> str:
+    _, key = loaded.events[row.event_id]
+    return loaded.instances[key].namespace

@@ -15,7 +15,7 @@ import structlog
 from waystation_core.background import BackgroundLoop, Contact, Retries, job, run_loop, wait_before
 from waystation_core.decisions import Decisions
 from waystation_core.ports.store import EngineStore, WriteRefused
-from waystation_core.registry_copy import RegistryCopy
+from waystation_core.registries import Registries
 from waystation_core.relay.relay import Relay
 from waystation_domain.draft import Draft
 from waystation_domain.errors import StoreUnavailable
@@ -46,7 +46,7 @@ class Committer:
         *,
         ledger: Ledger,
         store: EngineStore,
-        registry: RegistryCopy,
+        registries: Registries,
         relay: Relay,
         decisions: Decisions,
         router_id: str,
@@ -60,7 +60,7 @@ class Committer:
     ) -> None:
         self._ledger = ledger
         self._store = store
-        self._registry = registry
+        self._registries = registries
         self._relay = relay
         self._router_id = router_id
         self._rules = decisions.rules
@@ -68,7 +68,7 @@ class Committer:
         self._contact = contact
         self._window = window
         self._retries = Retries("commit_repeated")
-        self._locked = LockedCommits(decisions, registry, router_id)
+        self._locked = LockedCommits(decisions, registries, router_id)
         self._queue = CommitQueue(ledger)
         self._conclusions = Conclusions(
             ledger,
@@ -200,7 +200,7 @@ class Committer:
         """Decides from what is known here; False if that may not be enough."""
         state = portion.state
         instance = state.instance
-        generation = self._registry.generation
+        generation = self._registries.of(instance.namespace).generation
         held = self._lease_is_held()
         for handling in portion.handlings:
             if (
@@ -222,7 +222,7 @@ class Committer:
         draft = Draft(
             instance,
             facts={handling.event_id: handling.facts for handling in portion.handlings},
-            rules=self._rules,
+            rules=self._rules(instance.namespace),
             now=now,
             log=state.log,
         )
@@ -247,14 +247,17 @@ class Committer:
         """Writes the batch; returns the keys of what is done: none if Postgres refuses the batch. Its parts are
         then committed under locks."""
         commits = [portion.commit for portion in fast if portion.commit is not None]
-        generation = self._registry.generation
+        generations = {
+            commit.before.namespace: self._registries.of(commit.before.namespace).generation
+            for commit in commits
+        }
         done: frozenset[int] = frozenset()
         unknown = False
         failures = 0
         while True:
             try:
                 began = time.monotonic()
-                written = await self._store.commit(commits, generation=generation)
+                written = await self._store.commit(commits, generations=generations)
                 self._window.committed(time.monotonic() - began)
                 self._went_through()
             except StoreUnavailable as error:

@@ -17,7 +17,7 @@ import structlog
 
 from waystation_core.ports.broker import Token
 from waystation_domain.commit import EventFacts
-from waystation_domain.model import Event
+from waystation_domain.model import Event, Instance
 from waystation_router.flood_window import FloodWindow
 from waystation_router.ledger import Handling, InstanceState, Ledger, Message
 from waystation_router.pools import PoolsSeen
@@ -50,9 +50,9 @@ class Continuation:
         unacknowledged: Callable[[], int],
         buffered: Callable[[], int],
         calls_in_flight: Callable[[], int],
-        has_places: Callable[[str, str], bool],
+        has_places: Callable[[str, Instance], bool],
     ) -> None:
-        """`has_places`: whether each task that handles (event type, workflow type) can be called here now."""
+        """`has_places`: whether each task that handles an event of this type in that instance can be called here now."""
         self._enabled = enabled
         self._most_in_hand = most_in_hand
         self._window = window
@@ -108,9 +108,7 @@ class Continuation:
 
     def _is_called_at_once(self, event: Event, state: InstanceState) -> bool:
         """Whether no other router could call its tasks sooner: this one has a place for each."""
-        return not self._has_others() or self._has_places(
-            event.event_type, state.instance.workflow_type
-        )
+        return not self._has_others() or self._has_places(event.event_type, state.instance)
 
     def _is_not_busier_than_others(self) -> bool:
         if not self._has_others():
@@ -132,10 +130,10 @@ class Continuation:
         # Instead of a message; it is released once its event is settled or leased.
         handling.messages.append(Message((event_id, 0), 1, self._over))
         self._in_hand.add(event_id)
-        workflow_type = state.instance.workflow_type
+        of = state.instance
         now = time.monotonic()
-        self._window.count(workflow_type, now)
-        if self._window.is_for(workflow_type):
+        self._window.count(of.workflow_type, now, of.namespace)
+        if self._window.is_for(of.workflow_type, of.namespace):
             # Even without room: a workflow that was let in goes on.
             self._window.enter((event_id, 0), now)
         try:

@@ -33,8 +33,8 @@ class FloodLine:
         entering = []
         for one in received:
             for event in one.announcement.events:
-                self._window.count(event.workflow_type, now)
-            if not self._window.is_for(_type_of(one)) or (
+                self._window.count(event.workflow_type, now, event.namespace)
+            if not self._window.is_for(*_type_of(one)) or (
                 not self._waiting and self._has_entered(one, now)
             ):
                 entering.append(one)
@@ -76,7 +76,7 @@ class FloodLine:
         entering = []
         while self._waiting:
             first = self._waiting[0]
-            if self._window.is_for(_type_of(first)) and not self._has_entered(first, now):
+            if self._window.is_for(*_type_of(first)) and not self._has_entered(first, now):
                 break
             entering.append(self._waiting.popleft())
         if entering:
@@ -84,6 +84,7 @@ class FloodLine:
         self._look_later()
 
 
-def _type_of(one: Received) -> str:
-    """The workflow type of most of its events: they were raised together, nearly always."""
-    return one.announcement.events[0].workflow_type
+def _type_of(one: Received) -> tuple[str, str]:
+    """The workflow type and the namespace of most of its events: they were raised together, nearly always."""
+    first = one.announcement.events[0]
+    return first.workflow_type, first.namespace

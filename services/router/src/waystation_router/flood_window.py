@@ -1,4 +1,4 @@
-"""How many events of a flooding workflow type this router has in work at once while other types have some too.
+"""How many events of a flooding workflow type, or namespace, this router has in work at once while other types have some too.
 
 Everything waits behind what is in work: for a turn of the event loop, for the database, for the processors. More
 of it makes a flood quicker, by larger batches, and everything else slower. So a flood beside others gets a
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from waystation_core.relay.fair_levels import FairLevels
+from waystation_domain.model import DEFAULT_NAMESPACE
 
 SMALLEST = 4
 """Events. With fewer, a flood would wait for itself."""
@@ -41,13 +42,13 @@ class FloodWindow:
         self.is_full = False
         """Whether something waits for room. Only then more room is of use."""
 
-    def count(self, workflow_type: str, now: float) -> None:
+    def count(self, workflow_type: str, now: float, namespace: str = DEFAULT_NAMESPACE) -> None:
         """Counts an event that came here."""
-        self._levels.count(workflow_type, now)
+        self._levels.count(workflow_type, now, namespace)
 
-    def is_for(self, workflow_type: str) -> bool:
-        """Whether this type floods while other types have events too."""
-        return self._levels.floods_others(workflow_type)
+    def is_for(self, workflow_type: str, namespace: str = DEFAULT_NAMESPACE) -> bool:
+        """Whether this type, or its namespace, floods while others have events too."""
+        return self._levels.floods_others(workflow_type, namespace)
 
     def has_room(self, now: float) -> bool:
         """Whether one more may enter."""

@@ -176,17 +176,17 @@ class Ledger:
     def __init__(self) -> None:
         self.handlings: dict[str, Handling] = {}
         self._states: dict[int, InstanceState] = {}
-        self._remembered: OrderedDict[str, InstanceState] = OrderedDict()
+        self._remembered: OrderedDict[tuple[str, str], InstanceState] = OrderedDict()
         self._being_loaded: set[str] = set()
         self.clock = StoreClock()
 
-    def states_of(self, workflow_instance_id: str) -> InstanceState | None:
-        return self._remembered.get(workflow_instance_id)
+    def states_of(self, namespace: str, workflow_instance_id: str) -> InstanceState | None:
+        return self._remembered.get((namespace, workflow_instance_id))
 
     def remembered_event(self, announced: AnnouncedEvent) -> tuple[InstanceState, Event] | None:
         """An event that one of our own commits raised, with a copy of its instance that is not older than the
         announcement."""
-        state = self._remembered.get(announced.workflow_instance_id)
+        state = self.states_of(announced.namespace, announced.workflow_instance_id)
         if state is None or state.instance.version < announced.version:
             return None
         event = state.raised.get(announced.event_id)
@@ -265,17 +265,21 @@ class Ledger:
                 self._drop(state)
 
     def _remember(self, state: InstanceState) -> None:
-        instance_id = state.instance.workflow_instance_id
-        self._remembered[instance_id] = state
-        self._remembered.move_to_end(instance_id)
+        place = _place(state)
+        self._remembered[place] = state
+        self._remembered.move_to_end(place)
         while len(self._remembered) > MAX_REMEMBERED_INSTANCES:
             oldest = next(iter(self._remembered.values()))
             if oldest.handlings:
                 # Something is under way, so it must be found again: it goes to the end.
-                self._remembered.move_to_end(oldest.instance.workflow_instance_id)
+                self._remembered.move_to_end(_place(oldest))
                 break
             self._drop(oldest)
 
     def _drop(self, state: InstanceState) -> None:
-        self._remembered.pop(state.instance.workflow_instance_id, None)
+        self._remembered.pop(_place(state), None)
         self._states.pop(state.instance.key, None)
+
+
+def _place(state: InstanceState) -> tuple[str, str]:
+    return state.instance.namespace, state.instance.workflow_instance_id

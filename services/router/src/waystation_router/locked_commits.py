@@ -9,7 +9,7 @@ import structlog
 
 from waystation_core.decisions import Decision, Decisions
 from waystation_core.ports.store import Locked, RegistryMoved, WriteRefused
-from waystation_core.registry_copy import RegistryCopy
+from waystation_core.registries import Registries
 from waystation_domain.commit import SETTLED, InstanceCommit
 from waystation_domain.draft import Draft
 from waystation_domain.outcomes import AttemptError
@@ -24,9 +24,9 @@ log = structlog.get_logger(__name__)
 class LockedCommits:
     """Commits the results of one instance under its lock."""
 
-    def __init__(self, decisions: Decisions, registry: RegistryCopy, router_id: str) -> None:
+    def __init__(self, decisions: Decisions, registries: Registries, router_id: str) -> None:
         self._decisions = decisions
-        self._registry = registry
+        self._registries = registries
         self._router_id = router_id
 
     async def commit(
@@ -95,14 +95,14 @@ class LockedCommits:
 
     def _resolve_again(self, handling: Handling, locked: Locked) -> None:
         """The tasks of an event are those of the generation of its first commit."""
-        if locked.generation != self._registry.generation:
-            raise RegistryMoved
-        if handling.generation == self._registry.generation:
+        instance = locked.instance
+        registry = self._registries.of(instance.namespace)
+        if locked.generation != registry.generation:
+            raise RegistryMoved(instance.namespace)
+        if handling.generation == registry.generation:
             return
-        handling.tasks = self._registry.resolve(
-            handling.event.event_type, locked.instance.workflow_type
-        )
-        handling.generation = self._registry.generation
+        handling.tasks = registry.resolve(handling.event.event_type, instance.workflow_type)
+        handling.generation = registry.generation
 
 
 class Found:

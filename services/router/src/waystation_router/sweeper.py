@@ -18,6 +18,7 @@ from waystation_core.ports.broker import Broker
 from waystation_core.ports.store import EngineStore
 from waystation_core.relay.relay import Relay
 from waystation_domain.errors import StoreUnavailable
+from waystation_domain.task_spec import TaskKey
 from waystation_router.calls import Calls
 from waystation_router.claims import Claims
 from waystation_router.committer import Committer
@@ -97,11 +98,11 @@ class Sweeper:
         self._claims_wanted = asyncio.Event()
         """More deliveries may be due and can be claimed."""
         self._claims_exhausted = asyncio.Event()
-        self._parked_remaining: set[str] = set()
+        self._parked_remaining: set[TaskKey] = set()
         """Tasks of which the last turn left parked deliveries."""
         self._endpoints_changed = time.monotonic()
         """Deliveries parked before then for a fixed time may be woken early."""
-        self._fully_woken: set[str] = set()
+        self._fully_woken: set[TaskKey] = set()
         """Tasks of which all those are woken."""
         self._last_change = 0.0
         """When endpoints changed last: later decisions knew of it."""
@@ -205,9 +206,7 @@ class Sweeper:
         if not self._claims.callable_tasks():
             return False
         if not await self._claims.deliveries():
-            if any(
-                task.task_id in self._parked_remaining for task in self._claims.callable_tasks()
-            ):
+            if any(task.key in self._parked_remaining for task in self._claims.callable_tasks()):
                 self._claims_exhausted.set()
             return False
         if not self._claims.callable_tasks():
@@ -223,11 +222,11 @@ class Sweeper:
         """Wakes parked deliveries whose tasks have an endpoint and a place: a stock of them, and more when it
         is used up. So they take turns with retries, and claims always find some."""
         changed = self._endpoints_changed
-        free = {task.task_id for task in self._claims.callable_tasks()}
+        free = {task.key for task in self._claims.callable_tasks()}
         if not free:
             return False
         of_each = max(WOKEN_AT_ONCE // len(free), 1)
-        woken: dict[str, int] = {}
+        woken: dict[TaskKey, int] = {}
         for tasks, parked_for in (
             (free & self._fully_woken, None),
             (free - self._fully_woken, time.monotonic() - changed),

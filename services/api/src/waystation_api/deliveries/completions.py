@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from waystation_api.workflows.changes import Change, Changes
 from waystation_core.decisions import Decision
 from waystation_core.ports.store import QueryStore
-from waystation_core.registry_copy import RegistryCopy
+from waystation_core.registries import Registries
 from waystation_domain import completions
 from waystation_domain.completion_tokens import Attempt
 from waystation_domain.completions import AttemptState
@@ -39,10 +39,10 @@ class _NotNow(Exception):
 class Completions:
     """Completes, fails and extends pending deliveries by the tokens of their attempts."""
 
-    def __init__(self, queries: QueryStore, changes: Changes, registry: RegistryCopy) -> None:
+    def __init__(self, queries: QueryStore, changes: Changes, registries: Registries) -> None:
         self._queries = queries
         self._changes = changes
-        self._registry = registry
+        self._registries = registries
 
     async def end(self, change: Change, token: str, outcome: Reply | AttemptError) -> None:
         """Completes a pending delivery, or fails its attempt. Raises InvalidField, DeliveryNotFound,
@@ -68,10 +68,11 @@ class Completions:
     async def _carry_out(
         self, change: Change, token: str, act: Act, *, fenced: bool, lasts: float = 0.0
     ) -> JsonObject:
-        attempt = self._registry.tokens.read(token)
+        registry = self._registries.of(change.namespace)
+        attempt = registry.tokens.read(token)
         if attempt is None:
             raise InvalidField(
-                "completion_token is not from this installation; send the token of the "
+                "completion_token is not from this installation and namespace; send the token of the "
                 "HandleEventRequest unchanged.",
                 field="completion_token",
             )
@@ -86,7 +87,7 @@ class Completions:
             where, row = completions.attempt_state(facts[event_id], attempt, fenced=fenced)
             if where is AttemptState.IN_CALL:
                 raise _NotNow
-            task = self._registry.task(row.task_id) if row is not None else None
+            task = registry.task(row.task_id) if row is not None else None
             if where is AttemptState.OVER or row is None or task is None:
                 raise _unknown(attempt)
             event = await locked.event(event_id)

@@ -7,24 +7,17 @@ from waystation_core.decisions import Decision, Decisions
 from waystation_core.ports.store import RegistryStore
 from waystation_domain import actions
 from waystation_domain.errors import WorkflowNotFound
-from waystation_domain.model import DEFAULT_NAMESPACE
 from waystation_domain.task_spec import TaskSpec
 from waystation_domain.topics import matches
 
 
-async def catch_up(
-    task: TaskSpec,
-    registry: RegistryStore,
-    decisions: Decisions,
-    *,
-    namespace: str = DEFAULT_NAMESPACE,
-) -> int:
+async def catch_up(task: TaskSpec, registry: RegistryStore, decisions: Decisions) -> int:
     """Gives the task every event of open instances that it handles and that settled as UNHANDLED, unless it
     had a delivery of it; returns how many."""
     offered = 0
     after: int | None = 0
     while after is not None:
-        found = await registry.instances_to_catch_up(task, after=after, namespace=namespace)
+        found = await registry.instances_to_catch_up(task, after=after)
         for key in found.keys:
             offered += await _of_instance(task, key, decisions)
         after = found.after

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -18,13 +19,12 @@ from waystation_conversion import (
 )
 from waystation_core.decisions import Decisions
 from waystation_core.ports.store import Registration, RegistryStore
-from waystation_core.registry_copy import RegistryCopy
+from waystation_core.registries import Registries
 from waystation_core.rpc.addresses import admitted_addresses
 from waystation_domain import limits, reserved, units
 from waystation_domain.endpoints import Allowlist
 from waystation_domain.errors import InvalidField, PayloadTooLarge
-from waystation_domain.model import DEFAULT_NAMESPACE
-from waystation_domain.task_spec import TaskSpec
+from waystation_domain.task_spec import TaskKey, TaskSpec
 
 _pb = handler_registry_service_pb2
 log = structlog.get_logger(__name__)
@@ -61,7 +61,7 @@ def _check_size(tasks: Sequence[handler_pb2.TaskSpec]) -> None:
 
 
 @refuses_unexpected("request")
-def registration_from_proto(request: _pb.RegisterHandlerRequest) -> Registration:
+def registration_from_proto(request: _pb.RegisterHandlerRequest, namespace: str) -> Registration:
     """The registration of a request, within the limits; whether its address is admitted is checked elsewhere."""
     service_name = reserved.check_name(request.service_name, "service_name")
     limits.check_short_text(request.service_version, "service_version")
@@ -83,7 +83,7 @@ def registration_from_proto(request: _pb.RegisterHandlerRequest) -> Registration
         )
     _check_size(request.tasks)
     tasks = tuple(
-        task_spec_from_proto(task, service_name, f"tasks[{at}]")
+        replace(task_spec_from_proto(task, service_name, f"tasks[{at}]"), namespace=namespace)
         for at, task in enumerate(request.tasks)
     )
     began_at = None
@@ -105,6 +105,7 @@ def registration_from_proto(request: _pb.RegisterHandlerRequest) -> Registration
         tasks=tasks,
         lease_seconds=None if static else round(lease),
         began_at=began_at,
+        namespace=namespace,
     )
 
 
@@ -114,18 +115,18 @@ class Registrations:
     def __init__(
         self,
         registry: RegistryStore,
-        copy: RegistryCopy,
+        registries: Registries,
         decisions: Decisions,
         allowlist: Allowlist,
         *,
         at_most: int,
     ) -> None:
         self._registry = registry
-        self._copy = copy
+        self._registries = registries
         self._decisions = decisions
         self._allowlist = allowlist
         self._at_most = at_most
-        self._to_look_at: dict[str, TaskSpec] = {}
+        self._to_look_at: dict[TaskKey, TaskSpec] = {}
         """Tasks whose second look this server has claimed and not finished."""
 
     async def register(self, request: _pb.RegisterHandlerRequest) -> tuple[Registration, int]:
@@ -133,7 +134,7 @@ class Registrations:
         TaskOwnedByOtherService, RequestIdReused, TooManyHandlers."""
         namespace = check_namespace(request.namespace)
         request_id = check_request_id(request.request_id)
-        wanted = registration_from_proto(request)
+        wanted = registration_from_proto(request, namespace)
         await self._check_endpoint(wanted.host, wanted.port)
         digest = digest_of(request)
         stored, new_tasks = await self._registry.register(
@@ -150,30 +151,28 @@ class Registrations:
             endpoint=f"{stored.host}:{stored.port}",
             tasks=len(stored.tasks),
         )
-        await self._copy.refresh()
+        await self._registries.of(namespace).refresh()
         caught_up = 0
         for task in stored.tasks:
             if task.catch_up and task.task_id in new_tasks:
-                caught_up += await catch_up(
-                    task, self._registry, self._decisions, namespace=namespace
-                )
+                caught_up += await catch_up(task, self._registry, self._decisions)
         return stored, caught_up
 
-    async def unregister(self, handler_id: str) -> None:
+    async def unregister(self, namespace: str, handler_id: str) -> None:
         """Removes an endpoint, if it exists."""
-        await self._registry.unregister(handler_id, namespace=DEFAULT_NAMESPACE, by=audited_call())
+        await self._registry.unregister(handler_id, namespace=namespace, by=audited_call())
         log.info("handler_unregistered", handler_id=handler_id)
-        await self._copy.refresh()
+        await self._registries.of(namespace).refresh()
 
     async def look_again(self) -> None:
         """The second look of catch-up, if it is due: by now every commit under way knows the task."""
         for task in await self._registry.catch_ups_due():
-            self._to_look_at[task.task_id] = task
+            self._to_look_at[task.key] = task
         # A look that an outage interrupts stays this server's: nobody else claims it for a while.
         for task in list(self._to_look_at.values()):
             await catch_up(task, self._registry, self._decisions)
-            await self._registry.caught_up(task.task_id)
-            del self._to_look_at[task.task_id]
+            await self._registry.caught_up(task.task_id, namespace=task.namespace)
+            del self._to_look_at[task.key]
 
     async def _check_endpoint(self, host: str, port: int) -> None:
         try:

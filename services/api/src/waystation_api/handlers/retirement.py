@@ -15,6 +15,7 @@ from waystation_api.audit.calls import audited_call
 from waystation_api.requests import check_namespace, check_request_id, digest_of
 from waystation_core.decisions import Decision, Decisions
 from waystation_core.ports.store import EngineStore, RegistryStore
+from waystation_core.registries import Registries
 from waystation_core.registry_copy import RegistryCopy
 from waystation_domain import limits
 from waystation_domain.errors import StoreUnavailable, TaskNotFound
@@ -37,17 +38,17 @@ class Retirement:
         self,
         store: EngineStore,
         registry: RegistryStore,
-        copy: RegistryCopy,
+        registries: Registries,
         decisions: Decisions,
         grace: float,
     ) -> None:
         self._store = store
         self._registry = registry
-        self._copy = copy
+        self._registries = registries
         self._decisions = decisions
         self._grace = grace
-        self._looked_at = -1
-        self._waiting = False
+        self._looked_at: dict[str, int] = {}
+        self._waiting: set[str] = set()
 
     async def retire(self, request: _pb.RetireTaskRequest) -> int:
         """Retires a task for an operator; returns how many of its deliveries became dead letters. Raises
@@ -55,9 +56,10 @@ class Retirement:
         namespace = check_namespace(request.namespace)
         request_id = check_request_id(request.request_id)
         task_id = limits.check_task_id(request.task_id, "task_id")
-        if self._copy.task(task_id) is None:
-            await self._copy.refresh()
-        if self._copy.task(task_id) is None:
+        copy = self._registries.of(namespace)
+        if copy.task(task_id) is None:
+            await copy.refresh()
+        if copy.task(task_id) is None:
             raise TaskNotFound.of(task_id)
         begun = await self._store.begin_request(
             _RPC, request_id, digest_of(request), namespace=namespace
@@ -66,8 +68,8 @@ class Retirement:
             return begun.count
         await self._registry.retire(task_id, namespace=namespace, by=audited_call())
         log.info("task_retired", task_id=task_id, by="operator")
-        await self._copy.refresh()
-        count = await self._dead_letter(task_id, request_id)
+        await copy.refresh()
+        count = await self._dead_letter(namespace, task_id, request_id)
         if request_id is None:
             return count
         return await self._store.end_request(_RPC, request_id, namespace=namespace)
@@ -75,22 +77,37 @@ class Retirement:
     async def look(self) -> None:
         """Retires tasks whose grace period is over, and turns open deliveries of retired ones into dead
         letters."""
-        _, changes = await self._registry.changes()
-        if changes != self._looked_at or self._waiting:
-            undeclared = await self._registry.retire_undeclared(self._grace)
-            # Only now: a look that failed is repeated.
-            self._looked_at, self._waiting = changes, undeclared.waiting
-            for task_id in undeclared.retired:
-                log.warning("task_retired", task_id=task_id, by="system")
-            if undeclared.retired:
-                await self._copy.refresh()
+        await self._registries.refresh()
+        for copy in self._registries.all():
+            await self._look(copy)
         await self._dead_letter()
 
-    async def _dead_letter(self, task_id: str = "", request_id: str | None = None) -> int:
+    async def _look(self, copy: RegistryCopy) -> None:
+        namespace = copy.namespace
+        _, changes = copy.counters
+        if changes == self._looked_at.get(namespace) and namespace not in self._waiting:
+            return
+        undeclared = await self._registry.retire_undeclared(self._grace, namespace=namespace)
+        # Only now: a look that failed is repeated.
+        self._looked_at[namespace] = changes
+        if undeclared.waiting:
+            self._waiting.add(namespace)
+        else:
+            self._waiting.discard(namespace)
+        for task_id in undeclared.retired:
+            log.warning("task_retired", namespace=namespace, task_id=task_id, by="system")
+        if undeclared.retired:
+            await copy.refresh()
+
+    async def _dead_letter(
+        self, namespace: str | None = None, task_id: str = "", request_id: str | None = None
+    ) -> int:
         """Goes once through all open deliveries of retired tasks, or of this one."""
         count = failed = 0
         last = ("", 0)
-        while found := await self._registry.instances_to_retire(task_id=task_id, after=last):
+        while found := await self._registry.instances_to_retire(
+            task_id=task_id, after=last, namespace=namespace
+        ):
             for one, key in found:
                 try:
                     count += await self._of_instance(one, key, request_id)

@@ -58,10 +58,10 @@ class HandlerRegistryService(handler_registry_service_pb2_grpc.HandlerRegistrySe
     async def UnregisterHandler(
         self, request: _pb.UnregisterHandlerRequest, context: Context
     ) -> _pb.UnregisterHandlerResponse:
-        check_namespace(request.namespace)
+        namespace = check_namespace(request.namespace)
         # Repeating it has no further effect, so the id need not be stored.
         check_request_id(request.request_id)
-        await self._registrations.unregister(_handler_id(request.handler_id))
+        await self._registrations.unregister(namespace, _handler_id(request.handler_id))
         return _pb.UnregisterHandlerResponse()
 
     async def RetireTask(

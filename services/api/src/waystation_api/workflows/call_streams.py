@@ -20,6 +20,7 @@ from google.protobuf.message import DecodeError
 from grpc import StatusCode
 
 from waystation.v1 import result_pb2, workflow_pb2, workflow_service_pb2
+from waystation_api.requests import Place
 from waystation_api.workflows.calls import WorkflowCalls
 from waystation_api.workflows.waiters import InstanceReader
 from waystation_conversion import context_to_proto, seconds_from_proto
@@ -87,7 +88,8 @@ class _Ready:
     bytes: bytes
     again: _pb.RunWorkflowsResult | None = None
     """The result without its instance, which is read when it is sent."""
-    workflow_instance_id: str = ""
+    place: Place = ("", "")
+    """Of the instance."""
 
 
 class CallStreams:
@@ -341,7 +343,7 @@ class _CallStream:
         ready = _Ready(b"")
         context = _context_of(result)
         if context is not None and self._ready_bytes > MOST_UNSENT_BYTES:
-            ready.workflow_instance_id = context.workflow_instance_id
+            ready.place = context.namespace, context.workflow_instance_id
             context.Clear()
             # A new message: a cleared one keeps the memory of its contents.
             ready.again = _pb.RunWorkflowsResult()
@@ -356,7 +358,7 @@ class _CallStream:
         """The next message. There must be a result."""
         first = self._ready[0]
         if first.again is not None:
-            first.bytes = await self._read_again(first.again, first.workflow_instance_id)
+            first.bytes = await self._read_again(first.again, first.place)
             first.again = None
             self._ready_bytes += len(first.bytes)
         items: list[bytes] = []
@@ -370,11 +372,11 @@ class _CallStream:
         self._room.set()
         return joined(items)
 
-    async def _read_again(self, result: _pb.RunWorkflowsResult, workflow_instance_id: str) -> bytes:
+    async def _read_again(self, result: _pb.RunWorkflowsResult, place: Place) -> bytes:
         context = _context_of(result)
         assert context is not None
         try:
-            instance = await self._streams.reader.read(workflow_instance_id)
+            instance = await self._streams.reader.read(place)
         except Exception as error:
             write_error(known_error(error, METHOD), result.error)
         else:

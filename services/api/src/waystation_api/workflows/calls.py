@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 
 from waystation.v1 import workflow_service_pb2
 from waystation_api.handlers.tasks import task_ids
-from waystation_api.requests import check_instance_id, check_namespace
+from waystation_api.requests import check_instance
 from waystation_api.workflows import waiters
 from waystation_api.workflows.starts import Starter, start_from_proto
 from waystation_api.workflows.waiters import Waiters
 from waystation_conversion import context_to_proto, seconds_from_proto
-from waystation_core.registry_copy import RegistryCopy
+from waystation_core.registries import Registries
 from waystation_domain import lifecycle
 from waystation_domain.errors import InvalidField
 
@@ -26,10 +26,10 @@ class WorkflowCalls:
     None: for ever. `line` names the queue that is served in turn with others: items of one stream do not
     delay those of another."""
 
-    def __init__(self, starter: Starter, waiters: Waiters, registry: RegistryCopy) -> None:
+    def __init__(self, starter: Starter, waiters: Waiters, registries: Registries) -> None:
         self._starter = starter
         self._waiters = waiters
-        self._registry = registry
+        self._registries = registries
 
     async def start(
         self,
@@ -44,7 +44,11 @@ class WorkflowCalls:
         response.created = started.created
         context_to_proto(started.instance, into=response.context)
         response.task_ids.extend(
-            await task_ids(self._registry, lifecycle.STARTED, started.instance.workflow_type)
+            await task_ids(
+                self._registries.of(started.instance.namespace),
+                lifecycle.STARTED,
+                started.instance.workflow_type,
+            )
         )
 
     async def run(
@@ -62,9 +66,10 @@ class WorkflowCalls:
         seconds = _seconds(request, remaining)
         size = request.start.ByteSize()
         start = start_from_proto(request.start)
+        namespace = start.instance.namespace
         requested_id = start.instance.workflow_instance_id
         # Subscribed before the start is committed, so the first read is not needed.
-        with self._waiters.waiter(requested_id) as waiter:
+        with self._waiters.waiter((namespace, requested_id)) as waiter:
             started = await self._starter.start(start, size, line)
             instance_id = started.instance.workflow_instance_id
             if stored is not None:
@@ -77,11 +82,15 @@ class WorkflowCalls:
                 )
         if instance_id != requested_id:
             # A repeated request: the instance is that of the first call.
-            with self._waiters.waiter(instance_id) as waiter:
+            with self._waiters.waiter((namespace, instance_id)) as waiter:
                 response.outcome = await waiter.wait(seconds, into=response.context)
         response.created = started.created
         response.task_ids.extend(
-            await task_ids(self._registry, lifecycle.STARTED, response.context.workflow_type)
+            await task_ids(
+                self._registries.of(namespace),
+                lifecycle.STARTED,
+                response.context.workflow_type,
+            )
         )
 
     async def wait(
@@ -92,10 +101,9 @@ class WorkflowCalls:
         remaining: float | None,
     ) -> None:
         """Raises InvalidId, InvalidField, NamespaceNotFound, WorkflowNotFound, StoreUnavailable."""
-        check_namespace(request.namespace)
-        instance_id = check_instance_id(request.workflow_instance_id)
+        place = check_instance(request)
         seconds = _seconds(request, remaining)
-        with self._waiters.waiter(instance_id) as waiter:
+        with self._waiters.waiter(place) as waiter:
             response.outcome = await waiter.wait(seconds, into=response.context)
 
 

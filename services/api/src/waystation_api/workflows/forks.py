@@ -6,8 +6,7 @@ from waystation.v1 import workflow_service_pb2
 from waystation_api.audit.calls import audited_call
 from waystation_api.handlers.tasks import task_ids
 from waystation_api.requests import (
-    check_instance_id,
-    check_namespace,
+    check_instance,
     check_request_id,
     check_sequence,
     digest_of,
@@ -21,7 +20,7 @@ from waystation_core.identity.principal import caller
 from waystation_core.ids import new_id
 from waystation_core.ports.store import HistoryFilter, QueryStore
 from waystation_core.providers import PROVIDERS
-from waystation_core.registry_copy import RegistryCopy
+from waystation_core.registries import Registries
 from waystation_domain import forks, lifecycle, limits
 from waystation_domain.errors import InvalidField, ReservedEventType, TaskFault
 from waystation_domain.model import Instance, NewEvent
@@ -35,18 +34,17 @@ class Forks:
     """Starts instances from earlier states of others."""
 
     def __init__(
-        self, store: QueryStore, reader: InstanceReader, starter: Starter, registry: RegistryCopy
+        self, store: QueryStore, reader: InstanceReader, starter: Starter, registries: Registries
     ) -> None:
         self._store = store
         self._reader = reader
         self._starter = starter
-        self._registry = registry
+        self._registries = registries
 
     async def fork(self, request: _pb.ForkWorkflowRequest) -> _pb.ForkWorkflowResponse:
         """The fork, new or existing with the same content. Raises WorkflowNotFound, WorkflowAlreadyExists,
         RequestIdReused, BacklogFull, and an InvalidArgument or a limit's error for a field."""
-        check_namespace(request.namespace)
-        source = await self._reader.read(check_instance_id(request.workflow_instance_id))
+        source = await self._reader.read(check_instance(request))
         request_id = check_request_id(request.request_id)
         if request.new_workflow_instance_id:
             limits.check_id(request.new_workflow_instance_id, "new_workflow_instance_id")
@@ -77,7 +75,11 @@ class Forks:
         response = _pb.ForkWorkflowResponse(created=started.created, event_type=event.event_type)
         context_to_proto(started.instance, into=response.context)
         response.task_ids.extend(
-            await task_ids(self._registry, event.event_type, started.instance.workflow_type)
+            await task_ids(
+                self._registries.of(source.namespace),
+                event.event_type,
+                started.instance.workflow_type,
+            )
         )
         return response
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from waystation.v1 import event_pb2, workflow_service_pb2
 from waystation_api.filters import history_filter, history_view, workflow_filter
 from waystation_api.pages import FIRST_PORTION, MAX_PAGE_BYTES, Key, Page, Room, fill
-from waystation_api.requests import check_instance_id, check_namespace
+from waystation_api.requests import check_instance, check_namespace
 from waystation_api.workflows.past import as_it_was
 from waystation_api.workflows.waiters import InstanceReader
 from waystation_conversion import context_to_proto, entry_to_proto, event_to_proto
@@ -38,8 +38,7 @@ class Reads:
 
     async def get(self, request: _pb.GetWorkflowRequest) -> _pb.GetWorkflowResponse:
         """An instance, now or earlier. Raises WorkflowNotFound, InvalidField."""
-        check_namespace(request.namespace)
-        instance = await self._reader.read(check_instance_id(request.workflow_instance_id))
+        instance = await self._reader.read(check_instance(request))
         response = _pb.GetWorkflowResponse()
         sequence = request.at_sequence
         if sequence < 0 or sequence > instance.version:
@@ -101,9 +100,9 @@ class Reads:
 
     async def list_events(self, request: _pb.ListEventsRequest) -> _pb.ListEventsResponse:
         """Events of one instance, oldest first."""
-        check_namespace(request.namespace)
+        place = check_instance(request)
         page = Page(request, (int,))
-        instance = await self._reader.read(check_instance_id(request.workflow_instance_id))
+        instance = await self._reader.read(place)
         response = _pb.ListEventsResponse()
 
         async def look(after: Key | None, limit: int) -> Sequence[StoredEvent]:
@@ -123,11 +122,11 @@ class Reads:
 
     async def list_history(self, request: _pb.ListHistoryRequest) -> _pb.ListHistoryResponse:
         """Entries of one instance's history."""
-        check_namespace(request.namespace)
+        place = check_instance(request)
         filter = history_filter(request.filter)
         with_change = history_view(request.view)
         page = Page(request, (int,))
-        instance = await self._reader.read(check_instance_id(request.workflow_instance_id))
+        instance = await self._reader.read(place)
         last: int | None = page.after[0] if page.after is not None else None
         response = _pb.ListHistoryResponse()
         # Portions grow as in other lists: few large entries fit, whatever else was read.

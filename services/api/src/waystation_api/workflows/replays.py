@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from waystation.v1 import replay_pb2, task_handler_service_pb2, workflow_service_pb2
 from waystation_api.pages import MAX_PAGE_BYTES
-from waystation_api.requests import check_instance_id, check_namespace, check_sequence
+from waystation_api.requests import check_instance, check_sequence
 from waystation_api.workflows import replay_report
 from waystation_api.workflows.past import entries_of
 from waystation_api.workflows.waiters import InstanceReader
@@ -29,7 +29,7 @@ from waystation_core.identity.signatures import Signatures
 from waystation_core.ids import new_id
 from waystation_core.ports.store import HistoryFilter, QueryStore, Registration, StoredEntry
 from waystation_core.providers import PROVIDERS
-from waystation_core.registry_copy import RegistryCopy
+from waystation_core.registries import Registries
 from waystation_core.rpc.attempts import Failed, NotSent
 from waystation_core.rpc.handler_calls import HandlerCalls
 from waystation_domain import limits, replays
@@ -73,6 +73,7 @@ class _Past:
     """What the steps of one call need of an instance's past."""
 
     key: int
+    namespace: str
     """Of the instance."""
     entries: Mapping[int, StoredEntry]
     """Those of the attempts, by sequence."""
@@ -104,7 +105,7 @@ class Replays:
         self,
         store: QueryStore,
         reader: InstanceReader,
-        registry: RegistryCopy,
+        registries: Registries,
         allowlist: Allowlist,
         *,
         signatures: Signatures,
@@ -114,7 +115,7 @@ class Replays:
         """`tls` is that of calls to handlers; None: plain text."""
         self._store = store
         self._reader = reader
-        self._registry = registry
+        self._registries = registries
         self._allowlist = allowlist
         self._tls = tls
         self._signatures = signatures
@@ -127,12 +128,12 @@ class Replays:
         seconds until the caller's deadline. Raises WorkflowNotFound, InvalidField, InvalidId."""
         seconds = DEFAULT_SECONDS if remaining is None else min(remaining, MAX_SECONDS)
         deadline = asyncio.get_running_loop().time() + max(seconds - MARGIN_SECONDS, 0.0)
-        check_namespace(request.namespace)
-        instance = await self._reader.read(check_instance_id(request.workflow_instance_id))
+        instance = await self._reader.read(check_instance(request))
+        registry = self._registries.of(instance.namespace)
         first, last = _range(request, instance.version)
         selected = _checked_task_ids(request.task_ids)
         # From a fresh copy: which endpoints are live and what is replayable.
-        await self._registry.refresh()
+        await registry.refresh()
         attempts = await self._attempts(
             instance.key, HistoryFilter(first, last, processed_by=tuple(selected))
         )
@@ -201,6 +202,7 @@ class Replays:
                 edited_at.setdefault((stored.entry.event_id, detail.task_id), sequence)
         return _Past(
             key=instance.key,
+            namespace=instance.namespace,
             entries=entries,
             moments=found,
             events=await self._store.events_named(instance.key, sorted(named)),
@@ -293,7 +295,8 @@ class Replays:
                 _Skip.REPLAY_SKIP_REASON_FAILED_ATTEMPT,
                 "the attempt failed; set failed_attempts (`--failed`) to call it again",
             )
-        tasks = {task.task_id: task for task in self._registry.snapshot.tasks}
+        registry = self._registries.of(past.namespace)
+        tasks = {task.task_id: task for task in registry.snapshot.tasks}
         task = tasks.get(entry.processed_by)
         if task is None or not task.replayable:
             raise _NotReplayed(
@@ -315,7 +318,7 @@ class Replays:
         event_type, workflow_type = recorded.event.event_type, recorded.after.workflow_type
         endpoints = [
             endpoint
-            for endpoint in self._registry.snapshot.handlers
+            for endpoint in self._registries.of(task.namespace).snapshot.handlers
             if endpoint.service_name == task.service_name
             and announces(endpoint.tasks, task.task_id, event_type, workflow_type)
         ]

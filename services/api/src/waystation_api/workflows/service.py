@@ -15,8 +15,8 @@ from waystation_api.handlers.tasks import task_ids
 from waystation_api.pages import MAX_PAGE_BYTES, Room
 from waystation_api.requests import (
     check_expected_version,
+    check_instance,
     check_instance_id,
-    check_namespace,
 )
 from waystation_api.workflows.backlog import Backlog
 from waystation_api.workflows.call_streams import CallStreams
@@ -36,7 +36,7 @@ from waystation_conversion import (
 )
 from waystation_core.ports.broker import Broker
 from waystation_core.ports.store import QueryStore
-from waystation_core.registry_copy import RegistryCopy
+from waystation_core.registries import Registries
 from waystation_domain import lifecycle, limits
 from waystation_domain.errors import InvalidField
 from waystation_domain.model import DeliveryState
@@ -65,7 +65,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         changes: Changes,
         replays: Replays,
         forks: Forks,
-        registry: RegistryCopy,
+        registries: Registries,
         backlog: Backlog,
         queries: QueryStore,
         broker: Broker,
@@ -78,7 +78,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         self._changes = changes
         self._replays = replays
         self._forks = forks
-        self._registry = registry
+        self._registries = registries
         self._backlog = backlog
         self._queries = queries
         self._broker = broker
@@ -152,23 +152,24 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
     async def ExplainWorkflow(
         self, request: _pb.ExplainWorkflowRequest, context: Context
     ) -> _pb.ExplainWorkflowResponse:
-        check_namespace(request.namespace)
-        instance = await self._reader.read(check_instance_id(request.workflow_instance_id))
+        place = check_instance(request)
+        instance = await self._reader.read(place)
+        registry = self._registries.of(instance.namespace)
         work = await self._queries.open_work(instance.key, limit=MAX_BLOCKERS)
         pools = await self._queries.pools()
-        await self._registry.refresh()
+        await registry.refresh()
         waited_for = [
             fact.delivery.task_id
             for fact in work.deliveries.shown
             if fact.delivery.state is DeliveryState.NO_ENDPOINT
         ]
         registered = Registered(
-            self._registry.snapshot,
-            self._registry.resolve,
-            await self._registry.endpoints_of(waited_for),
+            registry.snapshot,
+            registry.resolve,
+            await registry.endpoints_of(waited_for),
         )
         # Read last: what was settled in between is then seen as settled.
-        instance = await self._reader.read(instance.workflow_instance_id)
+        instance = await self._reader.read(place)
         explanation = explain(
             Facts(instance, work, pools, broker_trouble(self._broker.status())), registered
         )
@@ -219,7 +220,9 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
             instance, result = await self._changes.publish(change, new)
         response = _pb.PublishEventResponse(event_id=result["event_id"])
         response.task_ids.extend(
-            await task_ids(self._registry, new.event_type, instance.workflow_type)
+            await task_ids(
+                self._registries.of(instance.namespace), new.event_type, instance.workflow_type
+            )
         )
         return response
 

@@ -14,13 +14,14 @@ from typing import Protocol, Self
 
 from waystation.v1 import workflow_pb2
 from waystation_api.batches import Batcher
+from waystation_api.requests import Place, by_namespace
 from waystation_conversion import context_to_proto
 from waystation_core.outcome_seal import OutcomeSeal
 from waystation_core.ports.broker import Broker, Notice
 from waystation_core.ports.store import QueryStore
 from waystation_domain.errors import StoreUnavailable, WorkflowNotFound
 from waystation_domain.lifecycle import ends_a_wait
-from waystation_domain.model import DEFAULT_NAMESPACE, Instance, Status
+from waystation_domain.model import Instance, Status
 
 Outcome = workflow_pb2.WaitOutcome
 
@@ -51,20 +52,23 @@ class InstanceReader:
 
     def __init__(self, store: QueryStore) -> None:
         self._store = store
-        self._batch: Batcher[str, Instance | None] = Batcher(
+        self._batch: Batcher[Place, Instance | None] = Batcher(
             self._carry_out, limit=_READ_BATCH, workers=_READERS
         )
 
-    async def read(self, workflow_instance_id: str) -> Instance:
+    async def read(self, place: Place) -> Instance:
         """The instance as it is now. Raises WorkflowNotFound."""
-        instance = await self._batch(workflow_instance_id)
+        instance = await self._batch(place)
         if instance is None:
-            raise WorkflowNotFound.of(workflow_instance_id)
+            raise WorkflowNotFound.of(place[1])
         return instance
 
-    async def _carry_out(self, ids: Sequence[str]) -> list[Instance | None]:
-        found = await self._store.instances(list(dict.fromkeys(ids)))
-        return [found.get(one) for one in ids]
+    async def _carry_out(self, places: Sequence[Place]) -> list[Instance | None]:
+        found = {
+            namespace: await self._store.instances(ids, namespace=namespace)
+            for namespace, ids in by_namespace(places).items()
+        }
+        return [found[namespace].get(instance_id) for namespace, instance_id in places]
 
 
 class Listener(Protocol):
@@ -82,15 +86,15 @@ class Listener(Protocol):
 class Waiter:
     """One call that waits. A context manager: inside it no notice is missed."""
 
-    def __init__(self, waiters: Waiters, workflow_instance_id: str) -> None:
+    def __init__(self, waiters: Waiters, place: Place) -> None:
         self._waiters = waiters
-        self._id = workflow_instance_id
+        self._place = place
         self._woken = asyncio.Event()
         self._seen = 0
         self._outcome: Notice | None = None
 
     def __enter__(self) -> Self:
-        self._waiters.add(self._id, self)
+        self._waiters.add(self._place, self)
         return self
 
     def __exit__(
@@ -99,7 +103,7 @@ class Waiter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._waiters.discard(self._id, self)
+        self._waiters.discard(self._place, self)
 
     def hear(self, notice: Notice) -> None:
         """A commit changed the instance."""
@@ -130,7 +134,7 @@ class Waiter:
                 if self._takes_outcome(into):
                     return workflow_pb2.WAIT_OUTCOME_DONE
                 try:
-                    instance = await self._waiters.reader.read(self._id)
+                    instance = await self._waiters.reader.read(self._place)
                 except StoreUnavailable:
                     if instance is None and (loop.time() >= deadline or self._waiters.closing):
                         raise
@@ -170,18 +174,18 @@ class Waiters:
         self,
         reader: InstanceReader,
         broker: Broker,
-        seal: Callable[[], OutcomeSeal | None] = lambda: None,
+        seal: Callable[[str], OutcomeSeal | None] = lambda namespace: None,
     ) -> None:
-        """`seal` returns what opens outcomes in notices, once it is known."""
+        """`seal` returns what opens outcomes in notices of a namespace, once it is known."""
         self.reader = reader
         self._seal = seal
         self.closing = False
-        self._by_id: dict[str, set[Listener]] = {}
+        self._by_place: dict[Place, set[Listener]] = {}
         broker.subscribe_notices(self._on_notices, self._wake_all)
 
     def opened(self, notice: Notice) -> workflow_pb2.WorkflowContext | None:
         """The instance in a notice; None if no server of this installation sealed it."""
-        seal = self._seal()
+        seal = self._seal(notice.namespace)
         context = seal.opened(notice.outcome) if seal is not None else None
         if context is None:
             return None
@@ -189,18 +193,18 @@ class Waiters:
         named = (notice.namespace, notice.workflow_instance_id, notice.version)
         return context if sealed == named else None
 
-    def waiter(self, workflow_instance_id: str) -> Waiter:
-        return Waiter(self, workflow_instance_id)
+    def waiter(self, place: Place) -> Waiter:
+        return Waiter(self, place)
 
-    def add(self, workflow_instance_id: str, waiter: Listener) -> None:
-        self._by_id.setdefault(workflow_instance_id, set()).add(waiter)
+    def add(self, place: Place, waiter: Listener) -> None:
+        self._by_place.setdefault(place, set()).add(waiter)
 
-    def discard(self, workflow_instance_id: str, waiter: Listener) -> None:
-        waiters = self._by_id.get(workflow_instance_id)
+    def discard(self, place: Place, waiter: Listener) -> None:
+        waiters = self._by_place.get(place)
         if waiters is not None:
             waiters.discard(waiter)
             if not waiters:
-                del self._by_id[workflow_instance_id]
+                del self._by_place[place]
 
     def close(self) -> None:
         """Answers every wait now, as timed out: callers ask another server."""
@@ -209,11 +213,11 @@ class Waiters:
 
     def _on_notices(self, notices: Sequence[Notice]) -> None:
         for notice in notices:
-            if notice.namespace == DEFAULT_NAMESPACE:
-                for waiter in self._by_id.get(notice.workflow_instance_id, ()):
-                    waiter.hear(notice)
+            place = notice.namespace, notice.workflow_instance_id
+            for waiter in self._by_place.get(place, ()):
+                waiter.hear(notice)
 
     def _wake_all(self) -> None:
-        for waiters in self._by_id.values():
+        for waiters in self._by_place.values():
             for waiter in waiters:
                 waiter.wake()

@@ -22,7 +22,7 @@ import grpc
 
 from waystation.v1 import workflow_service_pb2
 from waystation_api.batches import Batcher
-from waystation_api.requests import check_instance_id, check_namespace
+from waystation_api.requests import Place, by_namespace, check_instance
 from waystation_api.workflows.waiters import Waiters
 from waystation_conversion import entry_to_proto
 from waystation_core.ports.broker import Notice
@@ -42,6 +42,9 @@ _PORTION = 100
 _READ_BATCH = 50
 _READERS = 2
 
+_Behind: TypeAlias = tuple[str, tuple[str, int]]
+"""A namespace, and an instance in it with the last entry that was written."""
+
 
 class Watches:
     """All watches of this process."""
@@ -49,38 +52,40 @@ class Watches:
     def __init__(self, queries: QueryStore, waiters: Waiters) -> None:
         self._queries = queries
         self.waiters = waiters
-        self.tail: Batcher[tuple[str, int], HistoryTail | None] = Batcher(
+        self.tail: Batcher[_Behind, HistoryTail | None] = Batcher(
             self._read, limit=_READ_BATCH, workers=_READERS
         )
 
     async def watch(self, request: _pb.WatchWorkflowRequest, context: Context) -> None:
         """Writes the stream. Raises WorkflowNotFound, InvalidField; StoreUnavailable when the
         instance could never be read or the server stops."""
-        check_namespace(request.namespace)
-        instance_id = check_instance_id(request.workflow_instance_id)
+        place = check_instance(request)
         if request.from_sequence < 0:
             raise InvalidField(
                 "from_sequence must be 1 or more, or 0 for the start.", field="from_sequence"
             )
-        watch = _Watch(self, instance_id, max(request.from_sequence, 1) - 1)
-        self.waiters.add(instance_id, watch)
+        watch = _Watch(self, place, max(request.from_sequence, 1) - 1)
+        self.waiters.add(place, watch)
         try:
             await watch.write_to(context)
         finally:
-            self.waiters.discard(instance_id, watch)
+            self.waiters.discard(place, watch)
 
-    async def _read(self, places: Sequence[tuple[str, int]]) -> list[HistoryTail | None]:
-        # Many may watch one instance from the same place.
-        found = await self._queries.tails(list(dict.fromkeys(places)), limit=_PORTION)
-        return [found.get(place) for place in places]
+    async def _read(self, wanted: Sequence[_Behind]) -> list[HistoryTail | None]:
+        # Many may watch one instance from the same entry.
+        found = {
+            namespace: await self._queries.tails(behind, limit=_PORTION, namespace=namespace)
+            for namespace, behind in by_namespace(wanted).items()
+        }
+        return [found[namespace].get(behind) for namespace, behind in wanted]
 
 
 class _Watch:
     """One stream. Implements `waiters.Listener`."""
 
-    def __init__(self, watches: Watches, workflow_instance_id: str, seen: int) -> None:
+    def __init__(self, watches: Watches, place: Place, seen: int) -> None:
         self._watches = watches
-        self._id = workflow_instance_id
+        self._namespace, self._id = place
         self._seen = seen
         """The last sequence number that was written, or that the caller has."""
         self._woken = asyncio.Event()
@@ -128,7 +133,7 @@ class _Watch:
     async def _look(self) -> HistoryTail | None:
         """The new entries; None while the store, which has answered before, cannot be reached."""
         try:
-            tail = await self._watches.tail((self._id, self._seen))
+            tail = await self._watches.tail((self._namespace, (self._id, self._seen)))
         except StoreUnavailable:
             if self._last is None:
                 raise

@@ -22,7 +22,7 @@ from waystation_domain.actions import Start
 from waystation_domain.commit import HistoryEntry, InstanceCommit
 from waystation_domain.details import Action
 from waystation_domain.model import DeliveryState, Result, Status
-from waystation_domain.task_spec import TaskSpec
+from waystation_domain.task_spec import TaskKey, TaskSpec
 from waystation_router.delivery_log import FewLines
 
 _SHOWN_ACTIONS = frozenset(
@@ -52,7 +52,7 @@ class DevLog:
         self._lost: set[str] = set()
         """Addresses of registered endpoints that were reported as not reachable."""
         self._few = FewLines(lambda _, left_out: self._print(dev_lines.left_out(left_out)))
-        self._tasks: dict[str, TaskSpec] = {}
+        self._tasks: dict[TaskKey, TaskSpec] = {}
         self._endpoints: dict[str, Registration] = {}
 
     # --- as an Observer --------------------------------------------------------------------
@@ -65,15 +65,23 @@ class DevLog:
         asyncio.get_running_loop().call_soon(self._tell_commits, commits)
 
     def registry_changed(self, snapshot: RegistrySnapshot) -> None:
-        self._tasks = {task.task_id: task for task in (*snapshot.tasks, *snapshot.retired)}
-        before = self._endpoints
-        self._endpoints = {endpoint.handler_id: endpoint for endpoint in snapshot.handlers}
-        self._lost &= {f"{endpoint.host}:{endpoint.port}" for endpoint in snapshot.handlers}
+        for task in (*snapshot.tasks, *snapshot.retired):
+            self._tasks[task.key] = task
+        before = {
+            handler_id: endpoint
+            for handler_id, endpoint in self._endpoints.items()
+            if endpoint.namespace == snapshot.namespace
+        }
+        now = {endpoint.handler_id: endpoint for endpoint in snapshot.handlers}
+        for handler_id in before:
+            del self._endpoints[handler_id]
+        self._endpoints |= now
+        self._lost &= {f"{one.host}:{one.port}" for one in self._endpoints.values()}
         live = {endpoint.service_name for endpoint in snapshot.handlers}
         for handler_id, endpoint in before.items():
-            if handler_id not in self._endpoints:
+            if handler_id not in now:
                 self._print(dev_lines.gone(endpoint, last=endpoint.service_name not in live))
-        for handler_id, endpoint in self._endpoints.items():
+        for handler_id, endpoint in now.items():
             if _shown(endpoint) != _shown(before.get(handler_id)):
                 self._print(dev_lines.registered(endpoint))
 
@@ -123,7 +131,7 @@ class DevLog:
 
     def _tell_entry(self, commit: InstanceCommit, entry: HistoryEntry) -> None:
         if entry.result is Result.FAILED:
-            task = self._tasks.get(entry.processed_by)
+            task = self._tasks.get((commit.after.namespace, entry.processed_by))
             of = task.retry.max_attempts if task is not None else None
             self._print(dev_lines.failure(commit.after, entry, of))
         elif entry.result is Result.SUCCESS and entry.action is None:
@@ -152,7 +160,9 @@ class DevLog:
             yield dev_lines.idle(after)
         for delivery in commit.deliveries_put.values():
             if delivery.state is DeliveryState.NO_ENDPOINT:
-                yield dev_lines.parked(after, delivery, self._tasks.get(delivery.task_id))
+                yield dev_lines.parked(
+                    after, delivery, self._tasks.get((after.namespace, delivery.task_id))
+                )
 
     def _print(self, line: Text) -> None:
         self._console.print(line, soft_wrap=True)

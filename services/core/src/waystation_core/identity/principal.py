@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from waystation_core.rpc.roles import OF_THE_INSTALLATION, ROLES, Role
-from waystation_domain.errors import NamespaceNotFound, PermissionDenied, shown
+from waystation_domain.errors import NamespaceNotFound, PermissionDenied
 from waystation_domain.model import DEFAULT_NAMESPACE
 
 EVERY = "*"
@@ -95,17 +95,8 @@ def namespace_meant(namespace: str) -> str:
     principal = caller()
     chosen = namespace or principal.own_namespace
     if principal is not ANONYMOUS and not principal.roles_in(chosen):
-        raise no_such_namespace(chosen)
+        raise NamespaceNotFound.of(chosen)
     return chosen
-
-
-def no_such_namespace(namespace: str) -> NamespaceNotFound:
-    """The same whether it does not exist or the caller may not know that it does."""
-    return NamespaceNotFound(
-        f"There is no namespace {shown(namespace)}, or you have no role in it; `waystation namespaces list` "
-        "shows yours.",
-        namespace=shown(namespace),
-    )
 
 
 def denied(method: str) -> PermissionDenied:

@@ -53,10 +53,10 @@ class Relay:
         self,
         store: EngineStore,
         broker: Broker,
-        seal: Callable[[], OutcomeSeal | None] = lambda: None,
+        seal: Callable[[str], OutcomeSeal | None] = lambda namespace: None,
         observer: Observer | None = None,
     ) -> None:
-        """`seal` gives what outcomes in notices are sealed with, once that is known. `observer` gets every
+        """`seal` gives what outcomes in notices of a namespace are sealed with, once that is known. `observer` gets every
         change."""
         self._observer = observer
         self._seal = seal
@@ -128,14 +128,14 @@ class Relay:
         for commit in commits:
             for event in commit.outbox_add:
                 if event.event_id in continued:
-                    self._levels.count(commit.after.workflow_type, now)
+                    self._levels.count(commit.after.workflow_type, now, commit.after.namespace)
 
     def _notices(self, commits: Sequence[InstanceCommit]) -> list[Notice]:
-        seal = self._seal()
         room = MOST_OUTCOME_BYTES
         notices = []
         for commit in commits:
             outcome = b""
+            seal = self._seal(commit.after.namespace)
             if seal is not None and room > 0:
                 outcome = seal.sealed(commit)
                 room -= len(outcome)
@@ -182,7 +182,9 @@ class Relay:
             workflow_instance_id=instance.workflow_instance_id,
             workflow_type=instance.workflow_type,
             version=instance.version,
-            priority=self._levels.priority(instance.workflow_type, event.effective_priority, now),
+            priority=self._levels.priority(
+                instance.workflow_type, event.effective_priority, now, instance.namespace
+            ),
             announcements=1,
             correlation_id=event.correlation_id,
             traceparent=event.metadata.get("traceparent") if event.metadata else None,

@@ -62,7 +62,7 @@ _CLAIM_LOOKS = """
 UPDATE tasks SET catch_up_again_at = now() + make_interval(secs => %s)
 WHERE (namespace, task_id) IN (SELECT namespace, task_id FROM tasks
     WHERE catch_up_again_at <= now() AND retired_at IS NULL FOR UPDATE SKIP LOCKED)
-RETURNING spec
+RETURNING spec, namespace
 """
 
 
@@ -78,10 +78,9 @@ class CatchUps:
         *,
         after: int = 0,
         limit: int = 5000,
-        namespace: str = DEFAULT_NAMESPACE,
     ) -> ToCatchUp:
         parameters: dict[str, Any] = {
-            "namespace": namespace,
+            "namespace": task.namespace,
             "any_type": topics.ONE_WORD in task.workflow_types,
             "workflow_types": list(task.workflow_types),
             "types": list(task.event_types),
@@ -101,7 +100,7 @@ class CatchUps:
 
     async def catch_ups_due(self) -> list[TaskSpec]:
         found = await claim(self._pool, _CLAIM_LOOKS, (CATCH_UP_CLAIM_SECONDS,))
-        return [task_specs.from_json(row[0]) for row in found]
+        return [task_specs.from_json(spec, namespace) for spec, namespace in found]
 
     async def caught_up(self, task_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> None:
         async with connection_of(self._pool) as connection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -197,13 +197,17 @@ class PostgresEngineStore:
         return found.entries
 
     async def commit(
-        self, batch: Sequence[InstanceCommit], *, generation: int, tally: Tally | None = None
+        self,
+        batch: Sequence[InstanceCommit],
+        *,
+        generations: Mapping[str, int],
+        tally: Tally | None = None,
     ) -> Committed:
         async with connection_of(self._pool) as connection:
             if tally is None:
-                return await write(connection, batch, generation=generation)
+                return await write(connection, batch, generations=generations)
             async with connection.transaction():
-                written = await write(connection, batch, generation=generation)
+                written = await write(connection, batch, generations=generations)
                 if more := sum(tally.of.get(key, 0) for key in written.keys):
                     # Last: batches of one request wait here for each other.
                     await count_request(

@@ -15,7 +15,7 @@ HANDLER_COLUMNS = Columns(
         *("h.handler_id::text", "h.service_name", "h.service_version", "h.host", "h.port"),
         *(f"h.kind = {EndpointKind.STATIC}", "h.lease_seconds"),
         "GREATEST(extract(epoch FROM h.lease_until - now())::float8, 0)",
-        *("h.registered_at", "h.tasks", "h.began_at"),
+        *("h.registered_at", "h.tasks", "h.began_at", "h.namespace"),
     )
 )
 
@@ -35,6 +35,7 @@ def registration(row: Sequence[Any]) -> Registration:
         lease_seconds=row[6],
         lease_remaining=row[7],
         registered_at=row[8],
-        tasks=tuple(task_specs.from_json(spec) for spec in row[9]),
+        tasks=tuple(task_specs.from_json(spec, row[11]) for spec in row[9]),
         began_at=row[10],
+        namespace=row[11],
     )

@@ -196,10 +196,14 @@ class LockedInstance:
     async def write(self, commit: InstanceCommit) -> None:
         if commit.is_empty:
             return
-        written = await write(self._connection, [commit], generation=self.generation)
+        written = await write(
+            self._connection,
+            [commit],
+            generations={self.instance.namespace: self.generation},
+        )
         if written.keys != {self.instance.key}:
             # The row is locked, so only the registry can have changed between two statements.
-            raise RegistryMoved
+            raise RegistryMoved(self.instance.namespace)
 
 
 async def lock(
@@ -224,7 +228,8 @@ async def lock(
         # Its router died, or gave it back: nobody need wait for its end.
         instance = replace(instance, turn=None)
     cursor = await connection.execute(
-        "SELECT generation, clock_timestamp() FROM registry WHERE namespace = %s", (namespace,)
+        "SELECT generation, clock_timestamp() FROM registry WHERE namespace = %s",
+        (instance.namespace,),
     )
     registry = await cursor.fetchone()
     assert registry is not None

@@ -183,12 +183,12 @@ async def _known_tasks(
     connection: Connection, namespace: str, new: Registration
 ) -> dict[str, _Known]:
     cursor = await connection.execute(
-        "SELECT spec, retired_by, undeclared_since IS NOT NULL, began_at FROM tasks "
+        "SELECT spec, retired_by, undeclared_since IS NOT NULL, began_at, namespace FROM tasks "
         "WHERE namespace = %s AND task_id = ANY(%s) ORDER BY task_id",
         (namespace, [spec.task_id for spec in new.tasks]),
     )
     known = [
-        _Known(task_specs.from_json(row[0]), row[1], row[2], row[3])
+        _Known(task_specs.from_json(row[0], row[4]), row[1], row[2], row[3])
         for row in await cursor.fetchall()
     ]
     return {one.spec.task_id: one for one in known}

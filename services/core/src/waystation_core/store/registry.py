@@ -7,10 +7,15 @@ never wait for it.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from waystation_core.ids import may_be_ours
-from waystation_core.ports.store import AuditedCall, Registration, RegistrySnapshot
+from waystation_core.ports.store import (
+    AuditedCall,
+    NamespaceState,
+    Registration,
+    RegistrySnapshot,
+)
 from waystation_core.store import task_specs
 from waystation_core.store.audit import audited
 from waystation_core.store.catch_up import CatchUps
@@ -21,6 +26,7 @@ from waystation_core.store.registrations import Registrations
 from waystation_core.store.retirement import Retirement
 from waystation_domain.errors import HandlerNotFound, shown
 from waystation_domain.model import DEFAULT_NAMESPACE, JsonObject
+from waystation_domain.namespaces import NamespaceLimits
 
 # After `gone (tasks)`, endpoints that are no more. What they declared besides the current specs is not
 # handled any more, so the tasks of new events may change. Replicas declared the same, which counts once.
@@ -37,6 +43,13 @@ UPDATE registry SET changes = changes + 1, generation = generation + CASE WHEN E
 WHERE namespace = %(namespace)s AND EXISTS (SELECT 1 FROM gone)
 """
 
+
+_NAMESPACES = f"""
+SELECT r.namespace, r.generation, r.changes, r.namespace IN (
+        SELECT h.namespace FROM handlers h WHERE h.lease_until <= now()),
+    {", ".join(f"n.{one.name}" for one in fields(NamespaceLimits))}, n.open_workflows, n.stored_bytes, n.counted
+FROM registry r JOIN namespaces n ON n.namespace = r.namespace ORDER BY r.namespace
+"""
 
 _LONGEST_ERROR = 1_000
 """Characters of an endpoint's error, as shown."""
@@ -171,6 +184,24 @@ class PostgresRegistryStore:
                 row = await _changes(connection, namespace)
         return row[0], row[1]
 
+    async def namespaces(self) -> list[NamespaceState]:
+        async with connection_of(self._pool) as connection:
+            cursor = await connection.execute(_NAMESPACES)
+            found = await cursor.fetchall()
+        return [
+            NamespaceState(
+                namespace=row[0],
+                generation=row[1],
+                changes=row[2],
+                lapsed=row[3],
+                limits=NamespaceLimits(*row[4:8]),
+                open_workflows=row[8],
+                stored_bytes=row[9],
+                counted=row[10],
+            )
+            for row in found
+        ]
+
     async def snapshot(self, namespace: str = DEFAULT_NAMESPACE) -> RegistrySnapshot:
         async with connection_of(self._pool) as connection:
             # One statement, so that all of it is from one point in time.
@@ -187,8 +218,9 @@ class PostgresRegistryStore:
                 (namespace,),
             )
             row = await cursor.fetchone()
-        assert row is not None, "the migration makes the registry's row"
-        tasks = [(task_specs.from_json(spec), retired) for spec, retired in row[2] or ()]
+        if row is None:
+            return RegistrySnapshot(0, -1, (), (), namespace=namespace)
+        tasks = [(task_specs.from_json(spec, namespace), retired) for spec, retired in row[2] or ()]
         return RegistrySnapshot(
             generation=row[0],
             changes=row[1],
@@ -199,6 +231,7 @@ class PostgresRegistryStore:
             ),
             retired=tuple(task for task, retired in tasks if retired),
             completion_key=bytes(row[4]),
+            namespace=namespace,
         )
 
 
@@ -209,9 +242,8 @@ async def _changes(connection: Connection, namespace: str) -> tuple[int, int, bo
         "FROM registry r WHERE r.namespace = %s",
         (namespace,),
     )
-    row = await cursor.fetchone()
-    assert row is not None, "the migration makes the registry's row"
-    return row[0], row[1], row[2]
+    # A namespace that was deleted has none.
+    return await cursor.fetchone() or (0, -1, False)
 
 
 def _with_reports(

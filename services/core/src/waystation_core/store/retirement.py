@@ -7,7 +7,7 @@ from waystation_core.store import states
 from waystation_core.store.audit import audited
 from waystation_core.store.connections import Connection, ConnectionPool, connection_of
 from waystation_core.store.handler_rows import LIVE
-from waystation_domain.errors import TaskNotFound
+from waystation_domain.errors import NamespaceNotFound, TaskNotFound
 from waystation_domain.model import DEFAULT_NAMESPACE, SYSTEM
 
 OPERATOR = "operator"
@@ -104,7 +104,7 @@ class Retirement:
         task_id: str = "",
         after: tuple[str, int] = ("", 0),
         limit: int = 1000,
-        namespace: str = DEFAULT_NAMESPACE,
+        namespace: str | None = None,
     ) -> list[tuple[str, int]]:
         async with connection_of(self._pool) as connection:
             cursor = await connection.execute(
@@ -112,14 +112,13 @@ class Retirement:
                 SELECT DISTINCT t.task_id, d.instance_key
                 FROM tasks t CROSS JOIN LATERAL (
                     SELECT d.instance_key FROM deliveries d
-                    JOIN workflow_instances i ON i.key = d.instance_key
-                    WHERE d.task_id = t.task_id AND {states.one_of("d.state", states.CALLABLE)}
-                      AND (i.namespace = t.namespace) IS TRUE AND d.instance_key >
+                    WHERE d.namespace = t.namespace AND d.task_id = t.task_id
+                      AND {states.one_of("d.state", states.CALLABLE)} AND d.instance_key >
                           CASE WHEN t.task_id = %(after_task)s THEN %(after_key)s ELSE 0 END
                     ORDER BY d.instance_key LIMIT %(limit)s
                 ) d
-                WHERE t.namespace = %(namespace)s AND t.retired_at IS NOT NULL
-                  AND (%(task_id)s = '' OR t.task_id = %(task_id)s)
+                WHERE (%(namespace)s::text IS NULL OR t.namespace = %(namespace)s)
+                  AND t.retired_at IS NOT NULL AND (%(task_id)s = '' OR t.task_id = %(task_id)s)
                   AND t.task_id >= %(after_task)s
                 ORDER BY t.task_id, d.instance_key LIMIT %(limit)s
                 """,
@@ -135,8 +134,12 @@ class Retirement:
 
 
 async def lock_registry(connection: Connection, namespace: str) -> None:
-    """Serialises all changes of handlers and tasks of a namespace."""
-    await connection.execute("SELECT 1 FROM registry WHERE namespace = %s FOR UPDATE", (namespace,))
+    """Serialises all changes of handlers and tasks of a namespace. Raises NamespaceNotFound."""
+    cursor = await connection.execute(
+        "SELECT 1 FROM registry WHERE namespace = %s FOR UPDATE", (namespace,)
+    )
+    if await cursor.fetchone() is None:
+        raise NamespaceNotFound.of(namespace)
 
 
 async def count_change(connection: Connection, namespace: str, *, moves_types: bool) -> None:

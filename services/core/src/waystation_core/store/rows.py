@@ -206,12 +206,14 @@ def stored_entry(row: Row) -> StoredEntry:
 # --- to parameters ---------------------------------------------------------------------------
 
 
-def instance_parameter(before: Instance, after: Instance, *, fixes_tasks: bool) -> JsonObject:
-    """An instance's new values; `data` and `output` only if they changed."""
+def instance_parameter(before: Instance, after: Instance, *, generation: int | None) -> JsonObject:
+    """An instance's new values; `data` and `output` only if they changed. With a generation it is only written
+    while its namespace's registry has that one."""
     return {
         "key": before.key,
         "before": before.revision,
-        "fixes": fixes_tasks,
+        "fixes": generation is not None,
+        "generation": generation,
         "status": after.status,
         "version": after.version,
         "revision": after.revision,
@@ -288,7 +290,7 @@ def outbox_parameter(key: int | str, raised: Event) -> JsonObject:
     }
 
 
-def delivery_parameter(key: int, row: Delivery) -> JsonObject:
+def delivery_parameter(key: int, namespace: str, row: Delivery) -> JsonObject:
     return {
         "key": key,
         "event_id": row.event_id,
@@ -303,6 +305,7 @@ def delivery_parameter(key: int, row: Delivery) -> JsonObject:
         "payload": row.payload,
         "last_error": row.last_error,
         "outside_group": row.outside_group,
+        "namespace": namespace,
     }
 
 

@@ -61,11 +61,11 @@ WITH input AS MATERIALIZED (
         key bigint, before int, fixes boolean, status smallint, version int, revision int,
         data json, output json, waits json, failure json, ended boolean, unsettled int,
         dead_letters int, event_count int, idle json, turn_holder text, turn_until timestamptz,
-        groups json, timers int)
+        groups json, timers int, generation bigint)
 ), locked AS MATERIALIZED (
     SELECT i.key FROM workflow_instances i JOIN input x ON x.key = i.key
     WHERE i.revision = x.before
-      AND (NOT x.fixes OR %(generation)s::bigint =
+      AND (NOT x.fixes OR x.generation =
            (SELECT generation FROM registry WHERE namespace = i.namespace))
     ORDER BY i.key
     FOR UPDATE OF i SKIP LOCKED
@@ -102,14 +102,14 @@ WITH input AS MATERIALIZED (
 
 _RARER_TABLES = f""", put AS (
     INSERT INTO deliveries (event_id, task_id, instance_key, state, attempts, suspect, conflicts,
-        due_at, leased_by, edit, payload, last_error, outside_group)
+        due_at, leased_by, edit, payload, last_error, outside_group, namespace)
     SELECT d.event_id, d.task_id, d.key, d.state, d.attempts, d.suspect, d.conflicts,
         now() + make_interval(secs => d.due_in), d.leased_by, d.edit, d.payload, d.last_error,
-        d.outside_group
+        d.outside_group, d.namespace
     FROM json_to_recordset(%(put)s::json) AS d(
         key bigint, event_id uuid, task_id text, state smallint, attempts int, suspect boolean,
         conflicts int, due_in float8, leased_by uuid, edit int, payload json, last_error json,
-        outside_group boolean)
+        outside_group boolean, namespace text)
     WHERE {_WRITTEN.format(of="d")}
     ON CONFLICT (event_id, task_id) DO UPDATE SET
         state = excluded.state, attempts = excluded.attempts, suspect = excluded.suspect,
@@ -197,7 +197,6 @@ NO_STARTS = dict.fromkeys(("instances", "history", "events", "outbox"), _NOTHING
 NO_COMMITS = {
     **NO_STARTS,
     **dict.fromkeys(("taken", "put", "ended", "dead", "resolved", "timers", "dropped"), _NOTHING),
-    "generation": 0,
 }
 """Arguments of START and of WRITE_ALL with which they write nothing."""
 

@@ -12,6 +12,7 @@ from waystation_core.store.connections import ConnectionPool, claim, connection_
 from waystation_core.store.statements import FIRST_WAIT
 from waystation_domain.model import Delivery, JsonObject, Timer, TimerKind
 from waystation_domain.pools import EVERY_TYPE, EventTypes
+from waystation_domain.task_spec import TaskKey
 
 _DUE_COLUMNS = """e.event_id::text, e.event_type, i.workflow_instance_id, i.workflow_type, i.version,
     COALESCE(e.priority, 100), c.announcements, e.correlation_id, e.metadata->>'traceparent',
@@ -76,11 +77,13 @@ RETURNING {rows.DELIVERY_COLUMNS}
 
 # IS TRUE keeps the planner from finding them by task: after an outage a task may have a great many that
 # are due later, and every claim would read them all.
+_OF_TASKS = """((namespace, task_id) IN (
+    SELECT * FROM unnest(%(namespaces)s::text[], %(task_ids)s::text[]))) IS TRUE"""
 _CLAIM_DELIVERIES = f"""
 WITH found AS MATERIALIZED (
     SELECT event_id, task_id FROM deliveries
     WHERE state = {states.READY} AND due_at <= now() AND NOT suspect
-      AND (task_id = ANY(%(task_ids)s)) IS TRUE {{among}}
+      AND {_OF_TASKS} {{among}}
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 {_LEASE_FOUND}"""
@@ -107,13 +110,15 @@ _ANY_SUSPECT = (
 _LOCK_SUSPECTS = "SELECT pg_try_advisory_xact_lock(7401)"
 _CLAIM_SUSPECTS = f"""
 WITH busy AS MATERIALIZED (
-    SELECT t.service_name FROM deliveries d JOIN tasks t ON t.task_id = d.task_id
+    SELECT t.namespace, t.service_name
+    FROM deliveries d JOIN tasks t ON t.namespace = d.namespace AND t.task_id = d.task_id
     WHERE d.state = {states.LEASED} AND d.suspect AND d.leased_by <> %(router_id)s::uuid
 ), found AS MATERIALIZED (
     SELECT event_id, task_id FROM deliveries
-    WHERE state = {states.READY} AND due_at <= now() AND suspect AND (task_id = ANY(%(task_ids)s)) IS TRUE
-      AND task_id NOT IN (
-          SELECT t.task_id FROM tasks t JOIN busy b ON b.service_name = t.service_name) {{among}}
+    WHERE state = {states.READY} AND due_at <= now() AND suspect AND {_OF_TASKS}
+      AND (namespace, task_id) NOT IN (
+          SELECT t.namespace, t.task_id FROM tasks t
+          JOIN busy b ON b.namespace = t.namespace AND b.service_name = t.service_name) {{among}}
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 {_LEASE_FOUND}"""
@@ -140,10 +145,11 @@ RETURNING t.instance_key, t.kind, t.ref, t.due_at, f.due_at
 # The oldest ones of each task: a task with very many does not hide others' deliveries.
 _WAKE_PARKED = f"""
 WITH found AS MATERIALIZED (
-    SELECT d.event_id, d.task_id FROM unnest(%(task_ids)s::text[]) AS w(task_id)
+    SELECT d.event_id, d.task_id
+    FROM unnest(%(namespaces)s::text[], %(task_ids)s::text[]) AS w(namespace, task_id)
     CROSS JOIN LATERAL (
         SELECT event_id, task_id FROM deliveries
-        WHERE {states.one_of("state", states.PARKED)} AND task_id = w.task_id
+        WHERE {states.one_of("state", states.PARKED)} AND namespace = w.namespace AND task_id = w.task_id
           AND (due_at <= now() OR since < now() - make_interval(secs => %(parked_for)s::float8))
           {{among}}
         ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
@@ -151,9 +157,9 @@ WITH found AS MATERIALIZED (
 ), woken AS (
     UPDATE deliveries d SET state = {states.READY}, due_at = now(), since = now()
     FROM found f WHERE {rows.same_delivery("d", "f")}
-    RETURNING d.task_id
+    RETURNING d.namespace, d.task_id
 )
-SELECT task_id, count(*) FROM woken GROUP BY task_id
+SELECT namespace, task_id, count(*) FROM woken GROUP BY 1, 2
 """
 
 
@@ -213,7 +219,7 @@ class Sweeps:
         self,
         router_id: str,
         limit: int,
-        task_ids: Sequence[str],
+        tasks: Sequence[TaskKey],
         *,
         suspects: bool,
         types: EventTypes = EVERY_TYPE,
@@ -222,7 +228,7 @@ class Sweeps:
         parameters = {
             "router_id": router_id,
             "limit": limit,
-            "task_ids": list(task_ids),
+            **_of_tasks(tasks),
             **event_types.parameters(types),
         }
         if suspects:
@@ -263,22 +269,22 @@ class Sweeps:
 
     async def wake_parked(
         self,
-        task_ids: Sequence[str],
+        tasks: Sequence[TaskKey],
         limit: int,
         types: EventTypes = EVERY_TYPE,
         *,
         parked_for: float | None = None,
-    ) -> dict[str, int]:
+    ) -> dict[TaskKey, int]:
         found = await self._fetch(
             _WAKE_PARKED.format(among=event_types.among(types, "deliveries")),
             {
-                "task_ids": list(task_ids),
+                **_of_tasks(tasks),
                 "limit": limit,
                 "parked_for": parked_for,
                 **event_types.parameters(types),
             },
         )
-        return dict(found)
+        return {(namespace, task_id): number for namespace, task_id, number in found}
 
     async def backlog(self) -> int:
         found = await self._fetch(_BACKLOG)
@@ -292,6 +298,13 @@ class Sweeps:
             "ORDER BY created_at LIMIT %s FOR UPDATE SKIP LOCKED)",
             (limit,),
         )
+
+
+def _of_tasks(tasks: Sequence[TaskKey]) -> JsonObject:
+    return {
+        "namespaces": [namespace for namespace, _ in tasks],
+        "task_ids": [task_id for _, task_id in tasks],
+    }
 
 
 def _due(row: Sequence[Any], *, priority: int | None = None) -> DueEvent:

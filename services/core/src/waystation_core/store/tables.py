@@ -51,6 +51,10 @@ def _when(name: str, *, nullable: bool = False, default: bool = False) -> Column
     )
 
 
+def _since_ever(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=text("'-infinity'"))
+
+
 workflow_instances = Table(
     "workflow_instances",
     metadata,
@@ -214,14 +218,17 @@ deliveries = Table(
     _when("since", default=True),
     # A retry of what was settled before: its group does not wait for it.
     Column("outside_group", Boolean, nullable=False, server_default=text("false")),
+    # Of its instance: tasks of two namespaces may have one id.
+    Column("namespace", Text(collation="C"), nullable=False, server_default=text("'default'")),
     Index("deliveries_due", "due_at", postgresql_where=text(f"state = {states.READY}")),
     Index("deliveries_leased", "leased_by", postgresql_where=text(f"state = {states.LEASED}")),
     Index(
         "deliveries_suspect", "due_at", postgresql_where=text(f"state = {states.READY} AND suspect")
     ),
-    Index("deliveries_task", "task_id", "instance_key"),
+    Index("deliveries_task", "namespace", "task_id", "instance_key"),
     Index(
         "deliveries_parked",
+        "namespace",
         "task_id",
         "due_at",
         postgresql_where=text(states.one_of("state", states.PARKED)),
@@ -397,6 +404,15 @@ namespaces = Table(
     Column("max_stored_bytes", BigInteger),
     _when("created_at", default=True),
     _when("updated_at", default=True),
+    # What it used when that was counted last; `counted` is the number of the count.
+    Column("open_workflows", BigInteger, nullable=False, server_default=text("0")),
+    Column("stored_bytes", BigInteger, nullable=False, server_default=text("0")),
+    Column("counted", BigInteger, nullable=False, server_default=text("0")),
+    _since_ever("counted_at"),
+    _since_ever("measured_at"),
+    # Starts that may be taken, as of that time: see `max_starts_per_second`.
+    Column("starts_left", Double, nullable=False, server_default=text("0")),
+    _since_ever("starts_at"),
 )
 
 api_tokens = Table(

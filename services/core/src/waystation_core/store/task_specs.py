@@ -14,10 +14,13 @@ _TUPLES = ("event_types", "workflow_types", "may_emit", "reads", "writes")
 
 
 def to_json(spec: TaskSpec) -> JsonObject:
-    return asdict(spec)
+    """Without the namespace, which is a column of its own."""
+    stored = asdict(spec)
+    del stored["namespace"]
+    return stored
 
 
-def from_json(stored: JsonObject) -> TaskSpec:
+def from_json(stored: JsonObject, namespace: str) -> TaskSpec:
     """The inverse of `to_json`; an unknown field of a later release is left out."""
     known: dict[str, Any] = {
         name: value for name, value in stored.items() if name in TaskSpec.__dataclass_fields__
@@ -27,4 +30,5 @@ def from_json(stored: JsonObject) -> TaskSpec:
             known[name] = tuple(known[name])
     known["retry"] = RetryPolicy(**known["retry"])
     known["on_failure"] = OnFailure(known["on_failure"])
+    known["namespace"] = namespace
     return TaskSpec(**known)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,12 +14,11 @@ from waystation_domain.model import DeadLetterState
 
 
 async def write(
-    connection: Connection, batch: Sequence[InstanceCommit], *, generation: int
+    connection: Connection, batch: Sequence[InstanceCommit], *, generations: Mapping[str, int]
 ) -> Committed:
     """Writes each commit whose instance still has the revision of its decision, and gives it the time of the
     statement, which is what is stored."""
-    parameters, rare = _parameters(batch)
-    parameters["generation"] = generation
+    parameters, rare = _parameters(batch, generations)
     statement = statements.WRITE_ALL if rare else statements.WRITE
     cursor = await connection.execute(statement, parameters)
     written: dict[int, datetime] = dict(await cursor.fetchall())
@@ -47,19 +46,27 @@ async def count_request(
     return int(row[0]) if row is not None else None
 
 
-def _parameters(batch: Sequence[InstanceCommit]) -> tuple[dict[str, Any], bool]:
+def _parameters(
+    batch: Sequence[InstanceCommit], generations: Mapping[str, int]
+) -> tuple[dict[str, Any], bool]:
     instances, history, events, outbox, taken = [], [], [], [], []
     put, ended, dead, resolved, timers, dropped = [], [], [], [], [], []
     for commit in batch:
-        key = commit.before.key
+        key, namespace = commit.before.key, commit.before.namespace
         instances.append(
-            rows.instance_parameter(commit.before, commit.after, fixes_tasks=commit.fixes_tasks)
+            rows.instance_parameter(
+                commit.before,
+                commit.after,
+                generation=generations[namespace] if commit.fixes_tasks else None,
+            )
         )
         history += [rows.history_parameter(key, entry) for entry in commit.entries]
         events += [rows.event_parameter(key, event) for event in commit.raised]
         outbox += [rows.outbox_parameter(key, event) for event in commit.outbox_add]
         taken += [{"key": key, "event_id": event_id} for event_id in commit.outbox_remove]
-        put += [rows.delivery_parameter(key, row) for row in commit.deliveries_put.values()]
+        put += [
+            rows.delivery_parameter(key, namespace, row) for row in commit.deliveries_put.values()
+        ]
         ended += [
             {"key": key, "event_id": event_id, "task_id": task_id}
             for event_id, task_id in commit.deliveries_remove

@@ -14,6 +14,7 @@ from waystation_core.rpc.attempts import NotSent
 from waystation_core.rpc.message_reader import MessageReader
 from waystation_domain.endpoints import Allowlist
 from waystation_domain.model import JsonObject
+from waystation_domain.task_spec import TaskKey
 from waystation_router.endpoints.connected_endpoint import ConnectedEndpoint
 from waystation_router.endpoints.endpoint_call import EndpointCall
 from waystation_tls import ClientCredentials
@@ -48,8 +49,9 @@ class EndpointDirectory:
         self._reader = MessageReader()
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
-        self._links: dict[tuple[str, str, int], ConnectedEndpoint] = {}
-        self._routes: dict[tuple[str, str, str, str], tuple[ConnectedEndpoint, ...]] = {}
+        # The same address in two namespaces is two endpoints.
+        self._links: dict[tuple[str, str, str, int], ConnectedEndpoint] = {}
+        self._routes: dict[tuple[str, ...], tuple[ConnectedEndpoint, ...]] = {}
         self._waiting: dict[EndpointCall, None] = {}
         self._leaving: dict[ConnectedEndpoint, asyncio.Task[None]] = {}
         self._suspects = asyncio.Lock()
@@ -63,7 +65,9 @@ class EndpointDirectory:
         registration of the others."""
         if self._closed:
             return
-        registered = {(each.service_name, each.host, each.port): each for each in handlers}
+        registered = {
+            (each.namespace, each.service_name, each.host, each.port): each for each in handlers
+        }
         for address in [address for address in self._links if address not in registered]:
             self._release(self._links.pop(address))
         for address, handler in registered.items():
@@ -99,10 +103,10 @@ class EndpointDirectory:
             changed=self._on_endpoint_changed,
         )
 
-    def live_tasks(self) -> frozenset[str]:
+    def live_tasks(self) -> frozenset[TaskKey]:
         """The tasks that can be called now."""
         return frozenset(
-            spec.task_id
+            spec.key
             for link in self._links.values()
             for spec in link.endpoint.tasks
             if link.condition.usable(spec.task_id)
@@ -200,13 +204,18 @@ class EndpointDirectory:
 
     def _route(self, call: EndpointCall) -> tuple[ConnectedEndpoint, ...]:
         """The endpoints that declared the call's task for its types."""
-        key = (call.service_name, call.task_id, call.event_type, call.workflow_type)
+        key = (
+            *(call.namespace, call.service_name, call.task_id),
+            *(call.event_type, call.workflow_type),
+        )
         links = self._routes.get(key)
         if links is None:
             links = tuple(
                 link
                 for link in self._links.values()
-                if link.endpoint.service_name == call.service_name and link.hosts(call)
+                if link.endpoint.namespace == call.namespace
+                and link.endpoint.service_name == call.service_name
+                and link.hosts(call)
             )
             if len(self._routes) >= _REMEMBERED_ROUTES:
                 self._routes.clear()

@@ -29,6 +29,7 @@ class EndpointCall:
         "alone",
         "carrier",
         "event_type",
+        "namespace",
         "outcome",
         "payload",
         "sent_at",
@@ -55,6 +56,7 @@ class EndpointCall:
         self.task_id = request.task_id
         self.event_type = request.event.event_type
         self.workflow_type = request.context.workflow_type
+        self.namespace = request.context.namespace
         self.token = (request.idempotency_key, request.attempt)
         # Encoded once, however many endpoints are tried, and joined into messages as it is.
         self.payload = request.SerializeToString()

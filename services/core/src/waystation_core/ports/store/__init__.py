@@ -25,6 +25,7 @@ from waystation_core.ports.store.dead_letters import (
     OpenDeadLetters,
 )
 from waystation_core.ports.store.handlers import (
+    NamespaceState,
     Registration,
     RegistrySnapshot,
     RegistryStore,
@@ -104,6 +105,7 @@ __all__ = [
     "Locked",
     "LongRequest",
     "MadeDue",
+    "NamespaceState",
     "OpenDeadLetters",
     "OpenWork",
     "OutboxFact",

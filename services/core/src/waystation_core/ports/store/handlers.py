@@ -9,6 +9,7 @@ from typing import Protocol
 
 from waystation_core.ports.store.audit import AuditedCall
 from waystation_domain.model import DEFAULT_NAMESPACE
+from waystation_domain.namespaces import NO_LIMITS, NamespaceLimits
 from waystation_domain.task_spec import TaskSpec
 from waystation_domain.task_table import TaskTable
 
@@ -36,6 +37,7 @@ class Registration:
     began_at: datetime | None = None
     """When its process registered first, by the database's clock: the later process is the newer one. To
     `register` it is the time that the process got in its first answer."""
+    namespace: str = DEFAULT_NAMESPACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,29 @@ class RegistrySnapshot:
     """Retired tasks. Their calls in flight still follow their specs."""
     completion_key: bytes = field(default=b"", repr=False)
     """The key of completion tokens."""
+    namespace: str = DEFAULT_NAMESPACE
 
     def table(self) -> TaskTable:
         """The tasks of events."""
         return TaskTable(self.tasks, (spec for handler in self.handlers for spec in handler.tasks))
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceState:
+    """What servers and routers follow of one namespace."""
+
+    namespace: str
+    generation: int
+    changes: int
+    lapsed: bool = False
+    """Whether a lease has lapsed that `changes` does not count yet."""
+    limits: NamespaceLimits = NO_LIMITS
+    open_workflows: int = 0
+    """Instances that had not ended when they were counted; only counted where a limit needs it."""
+    stored_bytes: int = 0
+    """The same, as estimated."""
+    counted: int = 0
+    """Number of the count: another one has a new number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +184,10 @@ class RegistryStore(Protocol):
         task_id: str = "",
         after: tuple[str, int] = ("", 0),
         limit: int = 1000,
-        namespace: str = DEFAULT_NAMESPACE,
+        namespace: str | None = None,
     ) -> list[tuple[str, int]]:
         """(task_id, key of the instance), in order and after that one, of open deliveries of retired tasks
-        (or of this one) that are not in call, held or dead."""
+        (or of this one) that are not in call, held or dead. Without a namespace: of all of them."""
         ...
 
     async def instances_to_catch_up(
@@ -175,11 +196,14 @@ class RegistryStore(Protocol):
         *,
         after: int = 0,
         limit: int = 5000,
-        namespace: str = DEFAULT_NAMESPACE,
     ) -> ToCatchUp:
-        """Open instances of its workflow types, after that key, with UNHANDLED events that the task handles
+        """Open instances of its namespace and workflow types, after that key, with UNHANDLED events that the task handles
         and of which it never had a delivery. Reads at most `limit` such events; so an instance may have none
         for it, and there may be fewer instances, or none, although there are more."""
+        ...
+
+    async def namespaces(self) -> Sequence[NamespaceState]:
+        """Every namespace as of now, by one statement."""
         ...
 
     async def catch_ups_due(self) -> list[TaskSpec]:

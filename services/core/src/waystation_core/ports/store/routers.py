@@ -10,6 +10,7 @@ from typing import Protocol
 
 from waystation_domain.model import DEFAULT_NAMESPACE, Delivery, JsonObject, Timer
 from waystation_domain.pools import EVERY_TYPE, EventTypes, Pool
+from waystation_domain.task_spec import TaskKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ class RouterStore(Protocol):
         self,
         router_id: str,
         limit: int,
-        task_ids: Sequence[str],
+        tasks: Sequence[TaskKey],
         *,
         suspects: bool,
         types: EventTypes = EVERY_TYPE,
@@ -173,12 +174,12 @@ class RouterStore(Protocol):
 
     async def wake_parked(
         self,
-        task_ids: Sequence[str],
+        tasks: Sequence[TaskKey],
         limit: int,
         types: EventTypes = EVERY_TYPE,
         *,
         parked_for: float | None = None,
-    ) -> dict[str, int]:
+    ) -> dict[TaskKey, int]:
         """Makes parked deliveries of these tasks and event types READY, as there is an endpoint or a place.
         At most `limit` of each task, oldest first; returns how many, by task: a task with fewer has no more.
         Deliveries parked for a fixed time only after it, or if they were parked more than `parked_for`

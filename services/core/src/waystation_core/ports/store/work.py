@@ -33,6 +33,11 @@ class WriteRefused(Exception):
 class RegistryMoved(Exception):
     """The registry's generation changed between decision and write: resolve and decide again."""
 
+    def __init__(self, namespace: str) -> None:
+        super().__init__(namespace)
+        self.namespace = namespace
+        """Whose registry."""
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -74,7 +79,7 @@ class Locked(Protocol):
     log: Sequence[LoggedWrites]
     """What the versions after the requested one wrote."""
     generation: int
-    """The registry's generation now."""
+    """The generation of its namespace's registry now."""
     now: datetime
 
     async def event(self, event_id: str) -> Event | None:
@@ -182,10 +187,14 @@ class EngineStore(RouterStore, Protocol):
         ...
 
     async def commit(
-        self, batch: Sequence[InstanceCommit], *, generation: int, tally: Tally | None = None
+        self,
+        batch: Sequence[InstanceCommit],
+        *,
+        generations: Mapping[str, int],
+        tally: Tally | None = None,
     ) -> Committed:
         """Writes each instance whose revision is still that of `before`, as ONE statement; nothing of the
-        others. Those with `fixes_tasks` are written only while the registry's generation is this one. Waits
+        others. Those with `fixes_tasks` are written only while their namespace's registry has this generation. Waits
         for no instance lock. Those written get their time (`InstanceCommit.written`). The count of them is added
         to the request of `tally` in the same transaction. Raises WriteRefused."""
         ...
