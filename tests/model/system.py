@@ -356,7 +356,9 @@ class System:
 
     # --- routers ---------------------------------------------------------------------------
 
-    def _endpoints(self, allowlist: object, *, on_change: Callable[[], None]) -> Endpoints:
+    def _endpoints(
+        self, allowlist: object, *, on_change: Callable[[], None], **_: object
+    ) -> Endpoints:
         # The router that is being made, by a name that is known before it is.
         self._making = object()
         return Endpoints(self.ledger, self._making, on_change)

@@ -147,7 +147,7 @@ class Scene:
             self.events |= {"work-1": works[0], "work-2": works[1]}
             await self._settle_unhandled(self.events["extra"])
             await self._settle_unhandled(self.events["workflow.waiting_for_input"])
-            await self._lease(self.events[("default", "slow")])
+            await self._lease(self.events["slow"])
             await connection.execute("UPDATE timers SET due_at = now() - interval '1 s'")
 
     def answer(self, task_id: str, event: Event, **fields: Any) -> Answer:
@@ -332,7 +332,7 @@ class Scene:
                 place = (self.events[f"work-{name.split('-')[1]}"].event_id, "work")
                 assert place in handled or cancelled, f"{name} has no effect"
         if "late-answer" in names:
-            assert (self.events[("default", "slow")].event_id, "slow") in handled or cancelled
+            assert (self.events["slow"].event_id, "slow") in handled or cancelled
         if "cancel" in names:
             assert cancelled
 

@@ -202,7 +202,7 @@ async def registered_late(world: World) -> None:
 
 
 async def known(world: World) -> None:
-    copy = world.whole.router._registry
+    copy = world.whole.router._registries.of("default")
     await world.until(lambda: copy.resolve("workflow.started", "claim") != (), "the new task")
     await announced(world)
 

@@ -54,15 +54,15 @@ async def test_a_task_that_comes_before_the_first_commit_gets_the_event_too(
     await whole.start()
     await whole.begin()
     (made,) = await whole.endpoints.made(1)
-    frozen = None if known else whole.script.on("changes", held())
+    frozen = None if known else whole.script.on("namespaces", held())
     if frozen is not None:
         await eventually(lambda: _is(frozen.reached.is_set()), what="the copy to stay as it is")
     await whole.register(task("early"), task("late"))
     if known:
         # The look after the next one has begun.
-        seen = whole.script.calls["changes"] + 2
+        seen = whole.script.calls["namespaces"] + 2
         await eventually(
-            lambda: _is(whole.script.calls["changes"] >= seen), what="the copy to be new"
+            lambda: _is(whole.script.calls["namespaces"] >= seen), what="the copy to be new"
         )
     made.answer()
     if frozen is not None:

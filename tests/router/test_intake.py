@@ -36,7 +36,11 @@ class Queue:
         self.next.clear()
         self.given += 1
         event = SimpleNamespace(
-            event_id="e-1", workflow_instance_id="w-1", workflow_type="split", version=1
+            event_id="e-1",
+            workflow_instance_id="w-1",
+            workflow_type="split",
+            version=1,
+            namespace="default",
         )
         announcement = SimpleNamespace(events=(event,))
         return [SimpleNamespace(token=self.given, announcement=announcement, redelivered=False)]
@@ -92,6 +96,7 @@ class OneBatch:
                             workflow_instance_id="w-1",
                             workflow_type="split",
                             version=1,
+                            namespace="default",
                         ),
                     )
                 ),
