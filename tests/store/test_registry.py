@@ -75,7 +75,7 @@ def test_a_spec_comes_back_from_its_stored_form() -> None:
         reads=(),
         writes=("/a",),
     )
-    assert task_specs.from_json(task_specs.to_json(full)) == full
+    assert task_specs.from_json(task_specs.to_json(full), full.namespace) == full
     assert task_specs.from_json({**task_specs.to_json(full), "of_a_later_release": 1}) == full
 
 
