@@ -22,9 +22,9 @@ MUTANTS = (
         STATEMENTS,
         (
             (
-                "      AND (NOT x.fixes OR %(generation)s::bigint =\n"
+                "      AND (NOT x.fixes OR x.generation =\n"
                 "           (SELECT generation FROM registry WHERE namespace = i.namespace))\n",
-                "      AND (%(generation)s::bigint IS NOT NULL)\n",
+                "",
             ),
         ),
         killers=(
@@ -37,7 +37,7 @@ MUTANTS = (
         "router/locked_commits.py",
         (
             (
-                "        if handling.generation == self._registry.generation:\n            return\n",
+                "        if handling.generation == registry.generation:\n            return\n",
                 "        return\n",
             ),
         ),

@@ -130,8 +130,8 @@ MUTANTS = (
         SWEEPING,
         (
             (
-                "          SELECT t.task_id FROM tasks t JOIN busy b ON b.service_name = t.service_name)",
-                "          SELECT t.task_id FROM tasks t JOIN busy b ON false)",
+                "          JOIN busy b ON b.namespace = t.namespace AND b.service_name = t.service_name)",
+                "          JOIN busy b ON false)",
             ),
         ),
         killers=(
@@ -240,8 +240,8 @@ MUTANTS = (
         "router/calls.py",
         (
             (
-                "        if places.taken >= self._places_for(call.task, workflow_type):\n",
-                "        if False:\n",
+                "        may_start = places.taken < self._places_for(call.task, workflow_type)\n",
+                "        may_start = True\n",
             ),
         ),
         killers=(

@@ -16,7 +16,7 @@ MUTANTS = (
         "others_wait_behind_a_flood",
         "Only the flood waits for room in its window",
         "router/flood_line.py",
-        (("            if not self._window.is_for(_type_of(one)) or (", "            if ("),),
+        (("            if not self._window.is_for(*_type_of(one)) or (", "            if ("),),
         killers=(f"{_TESTS}test_a_flood_waits_for_room_and_others_pass",),
     ),
     Mutant(
@@ -39,7 +39,7 @@ MUTANTS = (
         "a_flood_takes_all_places",
         "A type that floods leaves places of a task to others",
         "router/calls.py",
-        (("        return share - share // KEPT_FREE if", "        return share if"),),
+        (("            return share - share // KEPT_FREE\n", "            return share\n"),),
         killers=(f"{_TESTS}test_a_flood_leaves_places_to_others",),
     ),
     Mutant(
@@ -61,7 +61,7 @@ MUTANTS = (
         "each_that_is_not_called_calls_the_next_one",
         "However many deliveries of an ended instance wait for a place, none gives it back twice",
         "router/calls.py",
-        (("        if places.being_filled:\n", "        if False:\n"),),
+        (("        if namespace.being_filled:\n", "        if False:\n"),),
         killers=(
             f"{_TESTS}"
             "test_however_many_wait_for_a_place_of_an_instance_that_ended_nothing_is_called",

@@ -226,7 +226,12 @@ MUTANTS = (
         "a_copy_of_the_registry_is_the_registry",
         "Tasks are resolved in place only by the registry that the lock shows",
         DECISIONS,
-        (("is_current = locked.generation == self._registry.generation", "is_current = True"),),
+        (
+            (
+                "is_current = locked.generation == self._registries.of(namespace).generation",
+                "is_current = True",
+            ),
+        ),
         killers=(
             "tests/decisions/test_decisions.py::"
             "test_tasks_are_not_resolved_by_a_copy_that_is_not_the_registry_s",
@@ -236,7 +241,12 @@ MUTANTS = (
         "a_registry_that_moved_is_not_read_again",
         "What rests on a registry that moved is decided anew, by the one that is there now",
         DECISIONS,
-        (("                await self._registry.refresh()\n", "                pass\n"),),
+        (
+            (
+                "                await self._registries.of(moved.namespace).refresh()\n",
+                "                pass\n",
+            ),
+        ),
         killers=(
             "tests/decisions/test_decisions.py::"
             "test_a_decision_that_depends_on_a_changed_registry_is_made_again",

@@ -211,10 +211,9 @@ MUTANTS = (
         SWEEPING,
         (
             (
-                "      AND (task_id = ANY(%(task_ids)s)) IS TRUE {{among}}\n"
+                "      AND {_OF_TASKS} {{among}}\n"
                 "    ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED\n",
-                "      AND (task_id = ANY(%(task_ids)s)) IS TRUE {{among}}\n"
-                "    ORDER BY due_at LIMIT %(limit)s FOR UPDATE\n",
+                "      AND {_OF_TASKS} {{among}}\n    ORDER BY due_at LIMIT %(limit)s FOR UPDATE\n",
             ),
         ),
         killers=(

@@ -76,7 +76,8 @@ def test_a_spec_comes_back_from_its_stored_form() -> None:
         writes=("/a",),
     )
     assert task_specs.from_json(task_specs.to_json(full), full.namespace) == full
-    assert task_specs.from_json({**task_specs.to_json(full), "of_a_later_release": 1}) == full
+    later = {**task_specs.to_json(full), "of_a_later_release": 1}
+    assert task_specs.from_json(later, full.namespace) == full
 
 
 async def test_a_registration_is_in_the_snapshot_and_new_tasks_raise_the_generation(
