@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from typing import Any
 
 import grpc
 import pytest
@@ -133,8 +134,32 @@ def test_the_end_of_a_generated_id_means_it_and_that_of_a_chosen_one_does_not(
     assert OTHER in told.stderr
     # The beginning of one is not the end of another.
     api.known = ["2cd6-and-more"]
-    run("cancel", "2cd6")
-    assert api.requests["CancelWorkflow"].workflow_instance_id == "2cd6-and-more"
+    run("explain", "2cd6")
+    assert api.requests["ExplainWorkflow"].workflow_instance_id == "2cd6-and-more"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["cancel"], ["input", "--data", "{}"], ["publish", "claim.amended"]],
+    ids=lambda command: command[0],
+)
+def test_what_changes_a_workflow_takes_a_chosen_id_only_whole(
+    command: list[str], api: FakeApi, run: Run
+) -> None:
+    api.known = ["order-12", ONE]
+    name, *more = command
+
+    def given(typed: str) -> Any:
+        return run(name, typed, *more)
+
+    told = given("order-1")
+    assert (told.exit_code, api.calls) == (7, ["FindWorkflowIds"])
+    assert "There is no workflow order-1." in told.stderr
+    assert "If you mean order-12, type all of it" in told.stderr
+    for typed, meant in (("order-12", "order-12"), (ONE[:13], ONE)):
+        given(typed)
+        rpc = {"cancel": "CancelWorkflow", "input": "ProvideInput", "publish": "PublishEvent"}[name]
+        assert api.requests[rpc].workflow_instance_id == meant
 
 
 def test_dead_letters_and_endpoints_go_by_their_ends(api: FakeApi, run: Run) -> None:

@@ -58,6 +58,21 @@ def workflow(api: Api, given: str) -> str:
     return _only(given, found.workflow_instance_ids, found.more, "workflows")
 
 
+def workflow_to_change(api: Api, given: str) -> str:
+    """The same for what changes one: an id that somebody chose must be whole. `order-1`, which does not exist, must
+    not end `order-12`."""
+    meant = workflow(api, given)
+    if meant == given or given == LAST or _UUID.fullmatch(meant):
+        return meant
+    raise CommandFailed(
+        code="NOT_FOUND",
+        reason="WORKFLOW_NOT_FOUND",
+        message=f"There is no workflow {given}.",
+        hint=f"If you mean {meant}, type all of it: what changes a workflow takes an id that was chosen only whole.",
+        metadata={"workflow_instance_id": given, "known": meant},
+    )
+
+
 def dead_letter(api: Api, given: str) -> str:
     """The dead letter that is meant; only open ones go by their beginning or their end."""
     if given == LAST:

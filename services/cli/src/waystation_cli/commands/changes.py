@@ -78,7 +78,7 @@ def provide_input(
         request_id=new_request_id(),
     )
     with connected(address, as_json) as api:
-        request.workflow_instance_id = ids.workflow(api, workflow_instance_id)
+        request.workflow_instance_id = ids.workflow_to_change(api, workflow_instance_id)
         wait = None if no_check and data is not None else _wait(api, request)
         if wait is not None:
             schema = message_json.as_dict(wait.input_schema)
@@ -158,7 +158,7 @@ def publish(
         request_id=new_request_id(),
     )
     with connected(address, as_json) as api:
-        request.workflow_instance_id = ids.workflow(api, workflow_instance_id)
+        request.workflow_instance_id = ids.workflow_to_change(api, workflow_instance_id)
         response: PublishEventResponse = api.workflows.PublishEvent(request, timeout=CALL_SECONDS)
     if as_json:
         message_json.print_message(response)
@@ -195,7 +195,7 @@ def cancel(
 
         several.carry_out(
             workflow_instance_ids,
-            partial(ids.workflow, api),
+            partial(ids.workflow_to_change, api),
             cancel_one,
             outcomes.print_cancelled,
             as_json,

@@ -166,7 +166,7 @@ def status_view(
         broker = "BLOCKED (memory or disk alarm)"
     well = status.broker_connected and not status.broker_blocked
     facts.add_row("broker", Text(broker, style="" if well else "red"))
-    facts.add_row("outbox", f"{status.outbox_size} events")
+    facts.add_row("outbox", f"{status.outbox_size} event{'' if status.outbox_size == 1 else 's'}")
     facts.add_row(
         "deliveries", f"{status.deliveries} retrying, parked, pending, held, dead or leased"
     )

@@ -89,7 +89,7 @@ def _print_header(out: Console, context: WorkflowContext, events: int) -> None:
     if context.HasField("completed_at"):
         took = context.completed_at.ToDatetime() - context.created_at.ToDatetime()
         facts.add_row("ended", f"{when(context.completed_at)} (took {span(took.total_seconds())})")
-    facts.add_row("version", f"{context.version}, {events} events")
+    facts.add_row("version", f"{context.version}, {events} event{'' if events == 1 else 's'}")
     if context.correlation_id:
         facts.add_row("correlation", plain(context.correlation_id))
     out.print(facts)
