@@ -9,10 +9,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from waystation_api.audit import refusals
-from waystation_api.audit.entries import address_of, entry_of
+from waystation_api.audit.entries import address_of, denied_entry
 from waystation_api.audit.refusals import Refusals
 from waystation_core.ports.store import AuditEntry, AuditFilter, StoredAuditEntry, WriteRefused
-from waystation_domain.errors import StoreUnavailable
+from waystation_domain.errors import StoreUnavailable, Unauthenticated
 
 
 class Log:
@@ -148,6 +148,6 @@ def test_a_peer_is_shown_without_its_port(peer: str, shown: str) -> None:
 
 
 def test_names_that_no_database_holds_are_made_storable() -> None:
-    entry = entry_of("/s/M", None, "jwt:\ud800\0" + "x" * 400, "ipv4:1.2.3.4:5")
+    entry = denied_entry("/s/M", "jwt:\ud800\0" + "x" * 400, "1.2.3.4", "", Unauthenticated(""))
     assert entry.principal.startswith("jwt:?\N{REPLACEMENT CHARACTER}x")
     assert len(entry.principal) == 300

@@ -24,6 +24,8 @@ from grpc_status import rpc_status
 from support.certificates import Ended
 
 from waystation.v1 import (
+    audit_service_pb2,
+    audit_service_pb2_grpc,
     blocker_pb2,
     dead_letter_pb2,
     dead_letter_service_pb2,
@@ -347,6 +349,7 @@ class FakeApi(
     dead_letter_service_pb2_grpc.DeadLetterServiceServicer,
     handler_registry_service_pb2_grpc.HandlerRegistryServiceServicer,
     system_service_pb2_grpc.SystemServiceServicer,
+    audit_service_pb2_grpc.AuditServiceServicer,
 ):
     """`requests` by RPC name, the latest; `outcomes` are given by waits one after the other, the
     last again and again, and a run never ends while `hold_waits`; a watch breaks
@@ -533,6 +536,41 @@ class FakeApi(
             task_ids=["claim_validator"],
         )
 
+    def ListAudit(self, request, call):
+        self._take("ListAudit", request, call)
+        denied = audit_service_pb2.AuditEntry(
+            audit_id=8,
+            occurred_at=at(60),
+            method="DiscardDeadLetters",
+            peer="10.0.0.66",
+            code="UNAUTHENTICATED",
+            reason="UNAUTHENTICATED",
+            calls=1200,
+        )
+        refused = audit_service_pb2.AuditEntry(
+            audit_id=7,
+            occurred_at=at(30),
+            principal=f"jwt:{HOSTILE}",
+            method="CancelWorkflow",
+            target={"workflow_instance_id": "claim-9"},
+            code="NOT_FOUND",
+            reason="WORKFLOW_NOT_FOUND",
+            calls=1,
+        )
+        done = audit_service_pb2.AuditEntry(
+            audit_id=6,
+            occurred_at=at(0),
+            principal="token:deploy",
+            peer="10.0.0.7",
+            namespace="default",
+            method="RegisterHandler",
+            target={"service_name": "claims", "host": "10.0.0.9"},
+            request_id="r-1",
+            code="OK",
+            calls=1,
+        )
+        return audit_service_pb2.ListAuditResponse(entries=[denied, refused, done])
+
     def GetSystemStatus(self, request, call):
         self._take("GetSystemStatus", request, call)
         return system_service_pb2.GetSystemStatusResponse(
@@ -653,6 +691,7 @@ def serving(api: FakeApi, tls: ServerCredentials | Ended | None = None) -> Itera
     dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(api, server)
     handler_registry_service_pb2_grpc.add_HandlerRegistryServiceServicer_to_server(api, server)
     system_service_pb2_grpc.add_SystemServiceServicer_to_server(api, server)
+    audit_service_pb2_grpc.add_AuditServiceServicer_to_server(api, server)
     if tls is None:
         port = server.add_insecure_port("127.0.0.1:0")
     else:

@@ -135,6 +135,21 @@ COMMANDS = {
         lambda said: said["outbox_size"] == 5 and said["dead_letters"] == 0
         and said["oldest_unsettled_event_age"] == 90 and said["workflows_by_status"] == {"ACTIVE": 2},
     ),
+    "audit": (
+        ["audit", "--principal", "token:deploy", "--method", "CancelWorkflow", "--method",
+         "RetireTask", "--target", "claim-7", "--denied", "--since", "2026-01-01T00:00:00Z",
+         "--until", "2026-01-02T00:00:00Z"],
+        "ListAudit",
+        {
+            "page_size": 50, "principal": "token:deploy", "methods": ["CancelWorkflow", "RetireTask"],
+            "target": "claim-7", "denied_only": True, "from_time": "2026-01-01T00:00:00Z",
+            "to_time": "2026-01-02T00:00:00Z",
+        },
+        ["UNAUTHENTICATED x1200", "10.0.0.66", "claim-9", "WORKFLOW_NOT_FOUND", "token:deploy",
+         "claims host=10.0.0.9", "RegisterHandler", "OK"],
+        lambda said: [each["calls"] for each in said["items"]] == [1200, 1, 1]
+        and said["items"][2]["target"]["service_name"] == "claims" and said["more"] is False,
+    ),
     "top": (
         ["top", "--interval", "1s"],
         "GetSystemStatus",

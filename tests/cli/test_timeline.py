@@ -67,3 +67,7 @@ def test_a_discard_is_not_shown_as_a_result_of_a_task() -> None:
         action="dead_letter_discarded",
     )
     assert entry_line(discarded).plain == "#7 dead letter discarded by client (decide)"
+    discarded.principal = "anonymous"
+    assert entry_line(discarded).plain == "#7 dead letter discarded by client (decide)"
+    discarded.principal = "token:ada"
+    assert entry_line(discarded).plain == "#7 dead letter discarded by token:ada (decide)"

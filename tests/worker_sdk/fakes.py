@@ -15,6 +15,8 @@ from grpc_status import rpc_status
 from support.certificates import Ended
 
 from waystation.v1 import (
+    audit_service_pb2,
+    audit_service_pb2_grpc,
     dead_letter_service_pb2,
     dead_letter_service_pb2_grpc,
     delivery_completion_service_pb2,
@@ -54,6 +56,7 @@ class FakeWaystation(
     dead_letter_service_pb2_grpc.DeadLetterServiceServicer,
     system_service_pb2_grpc.SystemServiceServicer,
     token_service_pb2_grpc.TokenServiceServicer,
+    audit_service_pb2_grpc.AuditServiceServicer,
 ):
     """Keeps every request, and answers by the queued answers, then by the usual ones."""
 
@@ -236,6 +239,7 @@ for _file in (
     dead_letter_service_pb2,
     system_service_pb2,
     token_service_pb2,
+    audit_service_pb2,
 ):
     for _service in _file.DESCRIPTOR.services_by_name.values():
         for _method in _service.methods:
@@ -257,6 +261,7 @@ async def serving(
     dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(fake, server)
     system_service_pb2_grpc.add_SystemServiceServicer_to_server(fake, server)
     token_service_pb2_grpc.add_TokenServiceServicer_to_server(fake, server)
+    audit_service_pb2_grpc.add_AuditServiceServicer_to_server(fake, server)
     fake.address = f"127.0.0.1:{open_port(server, f'127.0.0.1:{port}', tls)}"
     await server.start()
     try:

@@ -16,6 +16,7 @@ from worker_sdk.fakes import FakeWaystation, Refusal
 
 import waystation.v1
 from waystation.v1 import (
+    audit_service_pb2,
     dead_letter_pb2,
     dead_letter_service_pb2,
     handler_pb2,
@@ -253,6 +254,47 @@ async def test_the_system_tells_its_state_and_its_flow(
     assert (request.workflow_type, request.created_after.ToDatetime(tzinfo=UTC)) == ("claim", NOON)
 
 
+async def test_the_audit_log_tells_who_did_what(waystation: FakeWaystation, client: Client) -> None:
+    message = audit_service_pb2.AuditEntry(
+        audit_id=4,
+        principal="token:deploy",
+        peer="10.0.0.7",
+        namespace="default",
+        method="CancelWorkflow",
+        target={"workflow_instance_id": "w-1"},
+        code="OK",
+        calls=1,
+    )
+    message.occurred_at.FromDatetime(NOON)
+    waystation.next("ListAudit", audit_service_pb2.ListAuditResponse(entries=[message]))
+    found = client.audit.list(
+        principal="token:deploy",
+        methods=["CancelWorkflow"],
+        target="w-1",
+        from_time=NOON,
+        to_time=NOON + timedelta(hours=1),
+        limit=5,
+    )
+    [entry] = [each async for each in found]
+    assert (entry.principal, entry.method, entry.target, entry.code) == (
+        "token:deploy",
+        "CancelWorkflow",
+        {"workflow_instance_id": "w-1"},
+        "OK",
+    )
+    assert (entry.occurred_at, entry.calls, entry.message) == (NOON, 1, message)
+    [request] = waystation.requests("ListAudit")
+    assert (request.principal, request.target, list(request.methods), request.page_size) == (
+        "token:deploy",
+        "w-1",
+        ["CancelWorkflow"],
+        5,
+    )
+    assert request.from_time.ToDatetime(tzinfo=UTC) == NOON
+    with pytest.raises(TypeError):
+        [each async for each in client.audit.list(methods="CancelWorkflow")]
+
+
 SERVED_BY_HANDLERS = "TaskHandlerService"
 """Routers call it, and handler services serve it: it is no business of clients."""
 
@@ -298,6 +340,7 @@ CALLS: dict[str, tuple[str, Callable[[Client], Any]]] = {
     "ListTokens": ("tokens.list", lambda c: c.tokens.list()),
     "RevokeToken": ("tokens.revoke", lambda c: c.tokens.revoke("t")),
     "GetFlow": ("system.flow", lambda c: c.system.flow()),
+    "ListAudit": ("audit.list", lambda c: c.audit.list()),
 }
 """For each RPC the method of Client that calls it, and a call of it."""
 

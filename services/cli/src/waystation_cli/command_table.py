@@ -426,6 +426,15 @@ SECTIONS: Mapping[str, tuple[Command | Group, ...]] = {
             },
         ),
         Command(
+            "audit",
+            "Show who changed what, and whose calls were denied.",
+            "audit:audit",
+            {
+                "Everything that was done to one workflow": "waystation audit --target order-7",
+                "Calls that were denied in the last day": "waystation audit --denied --since 24h",
+            },
+        ),
+        Command(
             "migrate",
             "Migrate the database schema to this release.",
             "migrate:migrate",

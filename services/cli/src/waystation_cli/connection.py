@@ -100,6 +100,12 @@ class Api:
 
         return system_service_pb2_grpc.SystemServiceStub(self._channel)
 
+    @cached_property
+    def audit(self) -> Any:
+        from waystation.v1 import audit_service_pb2_grpc
+
+        return audit_service_pb2_grpc.AuditServiceStub(self._channel)
+
 
 @contextmanager
 def connected(address: str, as_json: bool) -> Iterator[Api]:

@@ -18,6 +18,7 @@ from waystation.v1 import (
     system_service_pb2,
     workflow_service_pb2,
 )
+from waystation.v1.audit_service_pb2 import AuditEntry
 from waystation.v1.dead_letter_pb2 import DeadLetter
 from waystation.v1.event_pb2 import EventWithState
 from waystation.v1.handler_pb2 import Handler
@@ -213,6 +214,7 @@ _workflows, _letters = workflow_service_pb2, dead_letter_service_pb2
 _handlers, _system = handler_registry_service_pb2, system_service_pb2
 
 _SHAPES = {
+    "audit": _items(AuditEntry),
     "cancel": _message(_workflows.CancelWorkflowResponse),
     "dead-letters discard": _message(_letters.DiscardDeadLetterResponse),
     "dead-letters discard many": _many,

@@ -11,6 +11,7 @@ It needs only the generated contract, the grpcio family and protobuf, and must n
 part of this repository.
 """
 
+from waystation_worker.audit import Audit, AuditEntry
 from waystation_worker.class_style import Task
 from waystation_worker.client import Client
 from waystation_worker.context import TaskContext
@@ -69,6 +70,8 @@ from waystation_worker.workflows import (
 
 __all__ = [
     "AlreadyExists",
+    "Audit",
+    "AuditEntry",
     "Backoff",
     "Client",
     "DataList",

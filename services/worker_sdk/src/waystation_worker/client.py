@@ -12,6 +12,7 @@ from typing import Any, Self
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation_worker import completions, waits
 from waystation_worker.aliases import accepts_workflow_id
+from waystation_worker.audit import Audit
 from waystation_worker.connection import Connection
 from waystation_worker.dead_letters import DeadLetters
 from waystation_worker.events import NewEvent
@@ -45,7 +46,8 @@ class Client(WorkflowReader):
     and Unavailable if the server could not be reached or did not answer in time. Values that are
     not valid JSON, and times out of range, raise TypeError or ValueError before anything is sent.
 
-    `dead_letters`, `handlers`, `system` and `tokens` have what operators need.
+    `dead_letters`, `handlers` and `system` have what operators need, `tokens` and `audit` what admins
+    need.
 
     The methods for a pending delivery take its completion token. They raise DeliveryNotFound if the
     delivery is not pending (it was completed, failed or timed out), and WorkflowEnded. With the token
@@ -65,6 +67,7 @@ class Client(WorkflowReader):
         self.handlers = Handlers(self._connection)
         self.system = System(self._connection)
         self.tokens = Tokens(self._connection)
+        self.audit = Audit(self._connection)
 
     @property
     def address(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 
+from waystation.v1.audit_service_pb2_grpc import AuditServiceStub
 from waystation.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from waystation.v1.delivery_completion_service_pb2_grpc import DeliveryCompletionServiceStub
 from waystation.v1.handler_registry_service_pb2_grpc import HandlerRegistryServiceStub
@@ -98,6 +99,10 @@ class Connection:
     @property
     def tokens(self) -> Any:
         return self._stub(TokenServiceStub)
+
+    @property
+    def audit(self) -> Any:
+        return self._stub(AuditServiceStub)
 
     def _stub(self, kind: Callable[..., Any]) -> Any:
         """The stub of a service; all of them share one channel."""

@@ -8,9 +8,11 @@ from urllib.parse import unquote
 
 from google.protobuf.message import Message
 
+from waystation_core.identity.principal import Principal
 from waystation_core.ports.store import AuditEntry
 from waystation_core.rpc.audited import AUDITED
-from waystation_domain.model import DEFAULT_NAMESPACE
+from waystation_core.rpc.roles import ROLES
+from waystation_domain.errors import WaystationError
 
 MOST_VALUES = 20
 """Values of one target; further ones are left out."""
@@ -18,22 +20,34 @@ LONGEST_VALUE = 300
 LONGEST_NAME = 100
 
 
-def entry_of(
-    method: str, request: Message | None, principal: str, peer: str, request_id: str = ""
-) -> AuditEntry:
+def entry_of(method: str, request: Message, principal: Principal, peer: str) -> AuditEntry:
     """The entry of a call of `method`, by its full name. `peer` is gRPC's."""
     fields: Any = request
-    has = request.DESCRIPTOR.fields_by_name if request is not None else {}
-    namespace = (fields.namespace or DEFAULT_NAMESPACE) if "namespace" in has else ""
-    if not request_id and "request_id" in has:
-        request_id = fields.request_id
+    has = request.DESCRIPTOR.fields_by_name
+    namespace = (fields.namespace or principal.own_namespace) if "namespace" in has else ""
+    request_id = fields.request_id if "request_id" in has else ""
     return AuditEntry(
-        principal=_storable(principal, LONGEST_VALUE),
+        principal=_storable(principal.name, LONGEST_VALUE),
         method=_storable(method.rpartition("/")[2], LONGEST_NAME),
         namespace=_storable(namespace, LONGEST_VALUE),
         peer=address_of(peer),
-        target=target_of(method, request) if request is not None else {},
+        target=target_of(method, request),
         request_id=_storable(request_id, LONGEST_VALUE),
+    )
+
+
+def denied_entry(
+    method: str, principal: str, peer: str, namespace: str, error: WaystationError
+) -> AuditEntry:
+    """The entry of a call that was refused before it was carried out, perhaps before it was read. A name of a
+    method that does not exist is the caller's own, and left out."""
+    return AuditEntry(
+        principal=_storable(principal, LONGEST_VALUE),
+        method=method.rpartition("/")[2] if method in ROLES else "",
+        namespace=_storable(namespace, LONGEST_VALUE),
+        peer=_storable(peer, LONGEST_NAME),
+        code=error.code,
+        reason=error.reason,
     )
 
 

@@ -50,7 +50,7 @@ class AuditInterceptor(grpc.aio.ServerInterceptor):
 
     def _recording(self, method: str, behaviour: Any) -> Any:
         async def recorded(request: Any, context: Any) -> Any:
-            call = AuditedCall(entry_of(method, request, caller().name, context.peer()))
+            call = AuditedCall(entry_of(method, request, caller(), context.peer()))
             set_audited_call(call)
             try:
                 return await behaviour(request, context)

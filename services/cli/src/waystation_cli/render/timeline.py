@@ -33,6 +33,10 @@ from waystation_domain import lifecycle
 _ABOUT_DEAD_LETTERS = ("dead_letter_retried", "dead_letter_discarded")
 """Actions that are shown with the delivery that they are about."""
 
+_CLIENT = "client"
+_NOBODY_KNOWN = "anonymous"
+"""The principal of every caller of a server that asks for no credential."""
+
 
 class _Branch(NamedTuple):
     node: Node
@@ -179,16 +183,23 @@ def _event_line(entry: EventWithState, dead: bool) -> Text:
     return line
 
 
+def _who(entry: HistoryEntry) -> str:
+    """Who did what no task did: a client by its name, where the server knows names."""
+    if entry.principal not in ("", _NOBODY_KNOWN):
+        return entry.principal
+    return _CLIENT if entry.action == "dead_letter_discarded" else entry.processed_by
+
+
 def entry_line(entry: HistoryEntry) -> Text:
     """What one entry says: who did what, how it ended, how long it took."""
     line = Text.assemble((f"#{entry.sequence} ", "dim"))
     if (
         entry.action == "dead_letter_discarded"
     ):  # an entry of the task that was given up, which did nothing
-        line.append(plain(f"dead letter discarded by client ({entry.processed_by})"))
+        line.append(plain(f"dead letter discarded by {_who(entry)} ({entry.processed_by})"))
         return line
     if entry.action:
-        line.append(plain(f"{entry.action.replace('_', ' ')} by {entry.processed_by}"))
+        line.append(plain(f"{entry.action.replace('_', ' ')} by {_who(entry)}"))
     elif entry.result == HISTORY_RESULT_UNHANDLED and entry.event_type in lifecycle.NOTICES:
         line.append("no task listens for it, as usual", style="dim")
     elif entry.result == HISTORY_RESULT_UNHANDLED:
