@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
+from support.databases import as_app
 from support.running_api import Api
 from support.scripted_engine import ScriptedEngine
 from support.scripted_store import Script
@@ -42,7 +43,7 @@ async def serve(database_url: str) -> AsyncIterator[Serve]:
     async def start(
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (), **settings: str
     ) -> Api:
-        url = settings.get("WAYSTATION_DATABASE_URL", database_url)
+        url = settings.get("WAYSTATION_DATABASE_URL", as_app(database_url))
         connections = open_connections(url, size=8, name="test")
         await connections.open()
         closers.append(connections.close)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -21,6 +23,7 @@ from waystation.v1 import dead_letter_service_pb2 as letters_pb
 from waystation.v1 import handler_registry_service_pb2 as handlers_pb
 from waystation.v1 import workflow_service_pb2 as workflows_pb
 from waystation_core.identity import principal as identity
+from waystation_core.identity.keys_file import digest_of_key, new_key
 from waystation_core.identity.principal import EVERY, Principal, set_caller
 from waystation_core.rpc.roles import Role
 from waystation_domain.outcomes import WaitRequest
@@ -312,6 +315,42 @@ async def test_reads_and_starts_have_no_rows(api: Api) -> None:
     )
     await refusal(api.workflows.CancelWorkflow(cancel("nobody")))
     assert [entry.method for entry in await refused_entries(api)] == ["CancelWorkflow"]
+
+
+async def test_denied_calls_are_recorded_whatever_they_call(serve: Any, tmp_path: Path) -> None:
+    admin, reader = new_key(), new_key()
+    file = tmp_path / "keys.json"
+    roles = {"ops": (admin, {"*": ["admin"]}), "eyes": (reader, {"default": ["reader"]})}
+    keys = [
+        {"name": name, "sha256": digest_of_key(key), "grants": grants}
+        for name, (key, grants) in roles.items()
+    ]
+    file.write_text(json.dumps({"keys": keys}))
+    file.chmod(0o600)
+    api: Api = await serve(WAYSTATION_KEYS_FILE=str(file))
+
+    def bearer(key: str) -> Any:
+        return {"metadata": (("authorization", f"Bearer {key}"),)}
+
+    get = workflows_pb.GetWorkflowRequest(workflow_instance_id="w-1")
+    await refusal(api.workflows.GetWorkflow(get))
+    await refusal(api.workflows.GetWorkflow(get, **bearer(new_key())))
+    await refusal(api.workflows.CancelWorkflow(cancel("w-1"), **bearer(reader)))
+
+    async def look() -> list[pb.AuditEntry]:
+        request = pb.ListAuditRequest(denied_only=True)
+        page = await api.audit.ListAudit(request, **bearer(admin))
+        return list(reversed(page.entries))
+
+    found = await eventually(look, until=lambda found: len(found) >= 3)
+    assert [(entry.principal, entry.method, entry.code) for entry in found[:3]] == [
+        ("", "GetWorkflow", "UNAUTHENTICATED"),
+        ("", "GetWorkflow", "UNAUTHENTICATED"),
+        ("key:eyes", "CancelWorkflow", "PERMISSION_DENIED"),
+    ]
+    assert {entry.peer for entry in found} == {"127.0.0.1"}
+    assert admin not in str(found)
+    assert reader not in str(found)
 
 
 # --- reading -----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from waystation_api.audit import refusals
 from waystation_api.audit.entries import address_of, denied_entry
 from waystation_api.audit.refusals import Refusals
+from waystation_core.identity.access import Denial
 from waystation_core.ports.store import AuditEntry, AuditFilter, StoredAuditEntry, WriteRefused
 from waystation_domain.errors import StoreUnavailable, Unauthenticated
 
@@ -148,6 +149,10 @@ def test_a_peer_is_shown_without_its_port(peer: str, shown: str) -> None:
 
 
 def test_names_that_no_database_holds_are_made_storable() -> None:
-    entry = denied_entry("/s/M", "jwt:\ud800\0" + "x" * 400, "1.2.3.4", "", Unauthenticated(""))
+    entry = denied_entry(
+        Denial("jwt:\ud800\0" + "x" * 400, "1.2.3.4", "/s/M", "", Unauthenticated(""))
+    )
     assert entry.principal.startswith("jwt:?\N{REPLACEMENT CHARACTER}x")
     assert len(entry.principal) == 300
+    # The name of a method that does not exist is the caller's own.
+    assert entry.method == ""

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from support.databases import migrated
+from support.databases import as_app, migrated
 from support.system import Embedded, Parts, System
 
 from localservers.postgres import PostgresServer
@@ -33,7 +33,7 @@ def system(
     postgres: PostgresServer = request.getfixturevalue("postgres")
     rabbitmq: RabbitMQServer = request.getfixturevalue("rabbitmq")
     database_url, amqp_url = postgres.fresh_database(migrated), rabbitmq.fresh_vhost()
-    with Parts(folder, database_url=database_url, amqp_url=amqp_url) as parts:
+    with Parts(folder, database_url=as_app(database_url), amqp_url=amqp_url) as parts:
         yield parts
     rabbitmq.drop_vhost(amqp_url)
     postgres.drop_database(database_url)
@@ -54,7 +54,7 @@ def start_parts(database_url: str, amqp_url: str, tmp_path: Path) -> Iterator[St
             return stack.enter_context(
                 Parts(
                     tmp_path,
-                    database_url=database or database_url,
+                    database_url=database or as_app(database_url),
                     amqp_url=broker or amqp_url,
                     routers=routers,
                     environment=settings,

@@ -4,19 +4,20 @@ from collections.abc import AsyncIterator
 
 import pytest
 from store.instances import Engine
+from support.databases import as_app
 
 from waystation_core.store.connections import open_connections
 
 
 @pytest.fixture
 async def engine(database_url: str) -> AsyncIterator[Engine]:
-    async for one in _engine(database_url):
+    async for one in _engine(as_app(database_url)):
         yield one
 
 
 @pytest.fixture
 async def each_engine(each_database_url: str) -> AsyncIterator[Engine]:
-    async for one in _engine(each_database_url):
+    async for one in _engine(as_app(each_database_url)):
         yield one
 
 

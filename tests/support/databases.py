@@ -8,17 +8,36 @@ import psycopg
 
 from localservers.postgres import PostgresServer
 from waystation_core.store.migration import migrate
+from waystation_core.store.roles import RoleNames, grant
 
 MOST_ROWS = 2_000
 """Of one test: more leave tables and statistics behind that are not those of a new database."""
 CLOSING_SECONDS = 0.5
 
 
+APP = "tester"
+"""A login with the rights of servers and no others."""
+
+ROLES = RoleNames("tested_app", "tested_read")
+"""Of all databases: new ones are copies, with the rights of the one that they are copied from."""
+
+
 def migrated(dsn: str) -> None:
-    """Brings an empty database to the current schema."""
+    """Brings an empty database to the current schema, with roles."""
     # In a thread, because the test's own event loop may already be set in this one.
     with ThreadPoolExecutor(1) as thread:
         thread.submit(lambda: asyncio.run(migrate(dsn))).result()
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        grant(connection, make=True, names=ROLES)
+        if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (APP,)).fetchone():
+            connection.execute(f"CREATE ROLE {APP} LOGIN IN ROLE {ROLES.servers}")
+        # PUBLIC's rights on a database are not copied with it.
+        connection.execute(f"GRANT CONNECT ON DATABASE {connection.info.dbname} TO PUBLIC")
+
+
+def as_app(dsn: str) -> str:
+    """The same database for the login that has no more rights than servers need."""
+    return dsn.replace("//postgres@", f"//{APP}@")
 
 
 def _remembering(dsn: str) -> None:

@@ -29,6 +29,7 @@ from waystation.v1 import (
     token_service_pb2_grpc,
     workflow_service_pb2_grpc,
 )
+from waystation_api.audit.entries import denied_entry
 from waystation_api.audit.interceptor import AuditInterceptor
 from waystation_api.audit.refusals import FLUSH_SECONDS, Refusals
 from waystation_api.audit.service import AuditService
@@ -60,6 +61,7 @@ from waystation_api.workflows.watches import Watches
 from waystation_core.background import BackgroundLoop, Contact, Retries, run_loop, through_outages
 from waystation_core.decisions import Decisions
 from waystation_core.identity.namespaces import set_existing
+from waystation_core.identity.access import Denial
 from waystation_core.identity.signatures import Signatures
 from waystation_core.identity.ways import access_of
 from waystation_core.ports.broker import Broker
@@ -270,7 +272,7 @@ class ApiServer:
             insecure=settings.insecure,
             tls=settings.server_tls,
             callers_known=settings.callers_known,
-            access=access_of(settings, store.tokens),
+            access=access_of(settings, store.tokens, self._denied),
             host_setting="WAYSTATION_API_HOST",
             port_setting="WAYSTATION_API_PORT",
             interceptors=(self._gate, AuditInterceptor(self._refusals), *interceptors),
@@ -331,6 +333,9 @@ class ApiServer:
         await self._starter.close()
         await self._relay.close()
         log.info("stopped")
+
+    def _denied(self, denial: Denial) -> None:
+        self._refusals.add(denied_entry(denial))
 
     # --- becoming ready --------------------------------------------------------------------
 

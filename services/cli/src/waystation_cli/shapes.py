@@ -171,7 +171,12 @@ def _dev_certs(definitions: dict[str, Schema]) -> Schema:
 
 
 def _migrate(definitions: dict[str, Schema]) -> Schema:
-    return _object(version_before={"anyOf": [_TEXT, {"type": "null"}]}, version=_TEXT)
+    roles = _object(servers=_TEXT, readers=_TEXT)
+    return _object(
+        version_before={"anyOf": [_TEXT, {"type": "null"}]},
+        version=_TEXT,
+        roles={"anyOf": [roles, {"type": "null"}]},
+    )
 
 
 def _failure(definitions: dict[str, Schema]) -> Schema:

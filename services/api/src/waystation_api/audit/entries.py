@@ -8,11 +8,11 @@ from urllib.parse import unquote
 
 from google.protobuf.message import Message
 
+from waystation_core.identity.access import Denial
 from waystation_core.identity.principal import Principal
 from waystation_core.ports.store import AuditEntry
 from waystation_core.rpc.audited import AUDITED
 from waystation_core.rpc.roles import ROLES
-from waystation_domain.errors import WaystationError
 
 MOST_VALUES = 20
 """Values of one target; further ones are left out."""
@@ -36,18 +36,16 @@ def entry_of(method: str, request: Message, principal: Principal, peer: str) -> 
     )
 
 
-def denied_entry(
-    method: str, principal: str, peer: str, namespace: str, error: WaystationError
-) -> AuditEntry:
+def denied_entry(denial: Denial) -> AuditEntry:
     """The entry of a call that was refused before it was carried out, perhaps before it was read. A name of a
     method that does not exist is the caller's own, and left out."""
     return AuditEntry(
-        principal=_storable(principal, LONGEST_VALUE),
-        method=method.rpartition("/")[2] if method in ROLES else "",
-        namespace=_storable(namespace, LONGEST_VALUE),
-        peer=_storable(peer, LONGEST_NAME),
-        code=error.code,
-        reason=error.reason,
+        principal=_storable(denial.principal, LONGEST_VALUE),
+        method=denial.method.rpartition("/")[2] if denial.method in ROLES else "",
+        namespace=_storable(denial.namespace, LONGEST_VALUE),
+        peer=_storable(denial.peer, LONGEST_NAME),
+        code=denial.error.code,
+        reason=denial.error.reason,
     )
 
 

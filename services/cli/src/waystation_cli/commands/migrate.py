@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
@@ -16,6 +16,9 @@ from waystation_cli.failures import CommandFailed
 from waystation_cli.outcome import BAD_SETTINGS
 from waystation_cli.output import AsJson
 from waystation_cli.render import documents, schema
+
+if TYPE_CHECKING:
+    from waystation_core.store.migration import Migrated
 
 _PAUSE_SECONDS = 0.5
 
@@ -41,35 +44,57 @@ def migrate(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what it would migrate from and to.")
     ] = False,
+    roles: Annotated[
+        bool,
+        typer.Option(
+            "--roles",
+            help="Make a role for servers and one that only reads, with no more rights than they need.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Migrate the database schema to this release.
 
-    Idempotent, and safe to run concurrently. Run it before starting servers of a new release.
+    Idempotent, and safe to run concurrently. Run it before starting servers of a new release. Once there are roles, each
+    migration grants them what they need.
     """
     seconds = arguments.seconds(wait)
     with reporting_failures(as_json):
-        before, after = asyncio.run(_migrate(database_url, seconds, dry_run))
+        done = asyncio.run(_migrate(database_url, seconds, dry_run=dry_run, make_roles=roles))
+    names = (
+        {"servers": done.roles.servers, "readers": done.roles.readers}
+        if done.roles is not None
+        else None
+    )
     if as_json:
-        documents.print_document({"version_before": before, "version": after})
+        documents.print_document(
+            {"version_before": done.before, "version": done.after, "roles": names}
+        )
     else:
-        schema.print_migrated(before, after, dry_run=dry_run)
+        schema.print_migrated(done.before, done.after, dry_run=dry_run)
+        if names is not None:
+            schema.print_roles(**names)
 
 
-async def _migrate(database_url: str, seconds: float, dry_run: bool) -> tuple[str | None, str]:
+async def _migrate(
+    database_url: str, seconds: float, *, dry_run: bool, make_roles: bool
+) -> Migrated:
     # Only here: other commands need nothing of the engine, and start faster without it.
     import psycopg
     from sqlalchemy.exc import DBAPIError, OperationalError
 
     from waystation_core.store.fitness import UnfitDatabase
     from waystation_core.store.migration import migrate as migrate_schema
+    from waystation_core.store.roles import RolesRefused
     from waystation_core.store.schema import WrongSchema
 
     deadline = time.monotonic() + seconds
     told = False
     while True:
         try:
-            return await (_versions if dry_run else migrate_schema)(database_url)
+            if dry_run:
+                return await _versions(database_url)
+            return await migrate_schema(database_url, make_roles=make_roles)
         except (psycopg.OperationalError, OperationalError) as error:
             if time.monotonic() >= deadline:
                 raise _unreachable(database_url, error) from error
@@ -82,6 +107,10 @@ async def _migrate(database_url: str, seconds: float, dry_run: bool) -> tuple[st
                 message=str(unfit),
                 exit_code=BAD_SETTINGS,
             ) from unfit
+        except RolesRefused as refused:
+            raise CommandFailed(
+                code="FAILED_PRECONDITION", reason="ROLES_NOT_MADE", message=str(refused)
+            ) from refused
         except WrongSchema as wrong:
             raise CommandFailed(
                 code="FAILED_PRECONDITION", reason="SCHEMA_IS_NEWER", message=str(wrong)
@@ -92,9 +121,10 @@ async def _migrate(database_url: str, seconds: float, dry_run: bool) -> tuple[st
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def _versions(database_url: str) -> tuple[str | None, str]:
+async def _versions(database_url: str) -> Migrated:
     """What `migrate` would answer, and raise, without anything being changed."""
     from waystation_core.store.fitness import require_fit
+    from waystation_core.store.migration import Migrated
     from waystation_core.store.schema import WrongSchema, check_schema, current_release
 
     await require_fit(database_url)
@@ -103,8 +133,8 @@ async def _versions(database_url: str) -> tuple[str | None, str]:
     except WrongSchema as wrong:
         if wrong.newer:
             raise
-        return wrong.found, current_release()
-    return found, found
+        return Migrated(wrong.found, current_release(), None)
+    return Migrated(found, found, None)
 
 
 def _said(error: Exception) -> str:

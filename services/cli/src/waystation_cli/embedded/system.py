@@ -108,9 +108,9 @@ async def _serve(
     observer: DevLog | None,
 ) -> None:
     stopping = process.stop_signals(api_settings.stop_grace_seconds)
-    before, after = await migrate(postgres.url)
-    if before != after:
-        log.info("schema_migrated", version=after)
+    migrated = await migrate(postgres.url)
+    if migrated.before != migrated.after:
+        log.info("schema_migrated", version=migrated.after)
     async with contextlib.AsyncExitStack() as stack:
         # A pool and a broker each, as two processes would have: neither starves the other.
         hub = Hub()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from waystation_cli.render.text import stdout
+from waystation_cli.render.text import plain, stdout
 
 
 def print_migrated(before: str | None, after: str, *, dry_run: bool) -> None:
@@ -15,3 +15,13 @@ def print_migrated(before: str | None, after: str, *, dry_run: bool) -> None:
         )
     else:
         stdout().print(f"The schema was migrated from version {before or 'none'} to {after}.")
+
+
+def print_roles(servers: str, readers: str) -> None:
+    """Tells what the roles are for."""
+    stdout().print(
+        plain(
+            f"The role {servers} has the rights that servers need, {readers} those of a reader. Make logins that are "
+            f"members of them: CREATE ROLE waystation_api LOGIN PASSWORD '...' IN ROLE \"{servers}\"."
+        )
+    )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from importlib.resources import files
 
+import psycopg
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
@@ -12,7 +14,23 @@ from alembic.runtime.migration import MigrationContext
 
 from waystation_core.store.connections import sqlalchemy_url
 from waystation_core.store.fitness import require_fit
+<<<<<<< HEAD
 from waystation_core.store.schema import check_schema, current_release, known_versions
+=======
+from waystation_core.store.roles import RoleNames, grant
+from waystation_core.store.schema import WrongSchema, current_release, known_versions
+>>>>>>> a2237da (waystation migrate --roles: servers that can neither change what was recorded nor the schema, readers that see no secret; the tests of store, API, routers and systems run with these rights. Denied calls are in the audit log)
+
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """What a migration did."""
+
+    before: str | None
+    """The version of the schema before; None: there was none."""
+    after: str
+    roles: RoleNames | None
+    """The roles that have their rights now; None: there are none."""
 
 
 def alembic_config() -> Config:
@@ -24,7 +42,7 @@ def alembic_config() -> Config:
     return config
 
 
-def _migrate(url: str) -> tuple[str | None, str]:
+def _migrate(url: str, make_roles: bool) -> Migrated:
     engine = sqlalchemy.create_engine(sqlalchemy_url(url), poolclass=sqlalchemy.NullPool)
     try:
         with engine.connect() as connection:
@@ -41,15 +59,24 @@ def _migrate(url: str) -> tuple[str | None, str]:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
-            return before, current_release()
+            with psycopg.connect(url, autocommit=True) as granting:
+                roles = grant(granting, make=make_roles)
+            return Migrated(before, current_release(), roles)
     finally:
         engine.dispose()
 
 
+<<<<<<< HEAD
 async def migrate(url: str) -> tuple[str | None, str]:
     """Brings the schema up to date; returns the version before (None: none) and after, which are the same for
     the schema of a newer release that this one can work on. Raises UnfitDatabase, WrongSchema for one that it
     cannot work on, psycopg's or SQLAlchemy's OperationalError if Postgres
     cannot be reached."""
+=======
+async def migrate(url: str, *, make_roles: bool = False) -> Migrated:
+    """Brings the schema up to date, and the rights of the roles, if there are any; with `make_roles` they are made.
+    Raises UnfitDatabase, RolesRefused, WrongSchema for the schema of a newer release, psycopg's or SQLAlchemy's
+    OperationalError if Postgres cannot be reached."""
+>>>>>>> a2237da (waystation migrate --roles: servers that can neither change what was recorded nor the schema, readers that see no secret; the tests of store, API, routers and systems run with these rights. Denied calls are in the audit log)
     await require_fit(url)
-    return await asyncio.to_thread(_migrate, url)
+    return await asyncio.to_thread(_migrate, url, make_roles)
