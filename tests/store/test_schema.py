@@ -17,7 +17,7 @@ from support.databases import migrated_by_a_newer_release
 
 from localservers.postgres import PostgresServer
 from waystation_core.store.connections import sqlalchemy_url
-from waystation_core.store.migration import alembic_config, migrate
+from waystation_core.store.migration import Migrated, alembic_config, migrate
 from waystation_core.store.schema import (
     WrongSchema,
     check_schema,
@@ -87,7 +87,7 @@ async def test_a_newer_schema_is_worked_on_if_it_says_so(database_url: str) -> N
     migrated_by_a_newer_release(database_url)
     assert await check_schema(database_url) == "9999"
     # The migration of this release has nothing to do, and undoes nothing.
-    assert await migrate(database_url) == ("9999", "9999")
+    assert await migrate(database_url) == Migrated("9999", "9999", None)
     assert await check_schema(database_url) == "9999"
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("UPDATE schema_compatibility SET works_from = '9998'")

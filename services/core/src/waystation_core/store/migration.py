@@ -14,12 +14,8 @@ from alembic.runtime.migration import MigrationContext
 
 from waystation_core.store.connections import sqlalchemy_url
 from waystation_core.store.fitness import require_fit
-<<<<<<< HEAD
-from waystation_core.store.schema import check_schema, current_release, known_versions
-=======
 from waystation_core.store.roles import RoleNames, grant
-from waystation_core.store.schema import WrongSchema, current_release, known_versions
->>>>>>> a2237da (waystation migrate --roles: servers that can neither change what was recorded nor the schema, readers that see no secret; the tests of store, API, routers and systems run with these rights. Denied calls are in the audit log)
+from waystation_core.store.schema import check_schema, current_release, known_versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +50,7 @@ def _migrate(url: str, make_roles: bool) -> Migrated:
             connection.rollback()
             if before is not None and before not in known_versions():
                 # A newer release's: nothing to do, if this release can work on it.
-                return before, asyncio.run(check_schema(url))
+                return Migrated(before, asyncio.run(check_schema(url)), None)
             config = alembic_config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -66,17 +62,10 @@ def _migrate(url: str, make_roles: bool) -> Migrated:
         engine.dispose()
 
 
-<<<<<<< HEAD
-async def migrate(url: str) -> tuple[str | None, str]:
-    """Brings the schema up to date; returns the version before (None: none) and after, which are the same for
-    the schema of a newer release that this one can work on. Raises UnfitDatabase, WrongSchema for one that it
-    cannot work on, psycopg's or SQLAlchemy's OperationalError if Postgres
-    cannot be reached."""
-=======
 async def migrate(url: str, *, make_roles: bool = False) -> Migrated:
     """Brings the schema up to date, and the rights of the roles, if there are any; with `make_roles` they are made.
-    Raises UnfitDatabase, RolesRefused, WrongSchema for the schema of a newer release, psycopg's or SQLAlchemy's
-    OperationalError if Postgres cannot be reached."""
->>>>>>> a2237da (waystation migrate --roles: servers that can neither change what was recorded nor the schema, readers that see no secret; the tests of store, API, routers and systems run with these rights. Denied calls are in the audit log)
+    Nothing is done to the schema of a newer release that this one can work on. Raises UnfitDatabase, RolesRefused,
+    WrongSchema for a schema that it cannot work on, psycopg's or SQLAlchemy's OperationalError if Postgres cannot
+    be reached."""
     await require_fit(url)
     return await asyncio.to_thread(_migrate, url, make_roles)

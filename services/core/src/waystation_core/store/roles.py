@@ -21,6 +21,7 @@ _ALL: LiteralString = "SELECT, INSERT, UPDATE, DELETE"
 
 SERVERS: Mapping[LiteralString, LiteralString] = {
     "alembic_version": _READ,
+    "schema_compatibility": _READ,
     # What was recorded stays as it was recorded.
     "history": _ADD,
     "events": _ADD,
