@@ -28,7 +28,7 @@ def app(database_url: str) -> Iterator[psycopg.Connection]:
 @pytest.fixture
 def reader(database_url: str) -> Iterator[psycopg.Connection]:
     with psycopg.connect(database_url, autocommit=True) as admin:
-        known = admin.execute("SELECT FROM pg_roles WHERE rolname = %s", (READER,)).fetchone()
+        known = admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (READER,)).fetchone()
         if known is None:
             admin.execute(f"CREATE ROLE {READER} LOGIN IN ROLE {ROLES.readers}")
     url = database_url.replace("//postgres@", f"//{READER}@")

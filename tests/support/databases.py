@@ -29,7 +29,7 @@ def migrated(dsn: str) -> None:
         thread.submit(lambda: asyncio.run(migrate(dsn))).result()
     with psycopg.connect(dsn, autocommit=True) as connection:
         grant(connection, make=True, names=ROLES)
-        if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (APP,)).fetchone():
+        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (APP,)).fetchone():
             connection.execute(f"CREATE ROLE {APP} LOGIN IN ROLE {ROLES.servers}")
         # PUBLIC's rights on a database are not copied with it.
         connection.execute(f"GRANT CONNECT ON DATABASE {connection.info.dbname} TO PUBLIC")
