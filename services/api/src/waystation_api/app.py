@@ -60,8 +60,8 @@ from waystation_api.workflows.waiters import InstanceReader, Waiters
 from waystation_api.workflows.watches import Watches
 from waystation_core.background import BackgroundLoop, Contact, Retries, run_loop, through_outages
 from waystation_core.decisions import Decisions
-from waystation_core.identity.namespaces import set_existing
 from waystation_core.identity.access import Denial
+from waystation_core.identity.namespaces import set_existing
 from waystation_core.identity.signatures import Signatures
 from waystation_core.identity.ways import access_of
 from waystation_core.ports.broker import Broker
