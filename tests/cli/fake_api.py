@@ -40,6 +40,9 @@ from waystation.v1 import (
     system_pb2,
     system_service_pb2,
     system_service_pb2_grpc,
+    token_pb2,
+    token_service_pb2,
+    token_service_pb2_grpc,
     wait_pb2,
     workflow_pb2,
     workflow_service_pb2,
@@ -56,6 +59,24 @@ def at(seconds: float) -> Timestamp:
     result = Timestamp()
     result.FromMilliseconds(1_790_000_000_000 + int(seconds * 1000))
     return result
+
+
+def token(**members: Any) -> token_pb2.Token:
+    grants = [
+        token_pb2.RoleGrant(namespace="*", roles=[token_pb2.ROLE_HANDLER, token_pb2.ROLE_READER])
+    ]
+    return token_pb2.Token(
+        **{
+            "token_id": "token-1",
+            "name": "deploy",
+            "grants": grants,
+            "service_names": ["claims"],
+            "created_at": at(0),
+            "created_by": "key:ops",
+            "expires_at": at(3_600),
+            **members,
+        }
+    )
 
 
 def struct(**members: Any) -> Struct:
@@ -348,6 +369,7 @@ class FakeApi(
     workflow_service_pb2_grpc.WorkflowServiceServicer,
     dead_letter_service_pb2_grpc.DeadLetterServiceServicer,
     handler_registry_service_pb2_grpc.HandlerRegistryServiceServicer,
+    token_service_pb2_grpc.TokenServiceServicer,
     system_service_pb2_grpc.SystemServiceServicer,
     audit_service_pb2_grpc.AuditServiceServicer,
 ):
@@ -357,6 +379,8 @@ class FakeApi(
 
     def __init__(self) -> None:
         self.requests: dict[str, Any] = {}
+        self.tokens: list[str | None] = []
+        """What each call carried."""
         self.certificates: list[system_pb2.CertificateStatus] = []
         self.calls: list[str] = []
         self.received: list[tuple[str, Any]] = []
@@ -389,6 +413,8 @@ class FakeApi(
 
     def _take(self, rpc: str, request: Message, call: grpc.ServicerContext) -> None:
         self.requests[rpc] = request
+        sent = dict(call.invocation_metadata()).get("authorization")
+        self.tokens.append(None if sent is None else sent.removeprefix("Bearer "))
         self.calls.append(rpc)
         self.received.append((rpc, request))
         if rpc in self.refusals and self.calls.count(rpc) > self.refused_after.get(rpc, 0):
@@ -615,6 +641,21 @@ class FakeApi(
             flows=self.flows, findings=self.findings, instances=3, looked_back_to=at(0)
         )
 
+    def CreateToken(self, request, call):
+        self._take("CreateToken", request, call)
+        return token_service_pb2.CreateTokenResponse(token=token(), secret="wst_secret")
+
+    def ListTokens(self, request, call):
+        self._take("ListTokens", request, call)
+        ended = [token(token_id="token-2", name="old", revoked_at=at(60))]
+        return token_service_pb2.ListTokensResponse(
+            tokens=[token(), *(ended if request.with_ended else [])]
+        )
+
+    def RevokeToken(self, request, call):
+        self._take("RevokeToken", request, call)
+        return token_service_pb2.RevokeTokenResponse(token=token(revoked_at=at(60)))
+
     def ListHandlers(self, request, call):
         self._take("ListHandlers", request, call)
         return handler_registry_service_pb2.ListHandlersResponse(handlers=[handler()])
@@ -690,6 +731,7 @@ def serving(api: FakeApi, tls: ServerCredentials | Ended | None = None) -> Itera
     workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(api, server)
     dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(api, server)
     handler_registry_service_pb2_grpc.add_HandlerRegistryServiceServicer_to_server(api, server)
+    token_service_pb2_grpc.add_TokenServiceServicer_to_server(api, server)
     system_service_pb2_grpc.add_SystemServiceServicer_to_server(api, server)
     audit_service_pb2_grpc.add_AuditServiceServicer_to_server(api, server)
     if tls is None:

@@ -181,6 +181,36 @@ COMMANDS = {
         ["flowchart LR", "claim_processor"],
         lambda said: said["flows"][0]["handlings"][3]["dead_letters"] == 1,
     ),
+    "tokens create": (
+        ["tokens", "create", "deploy", "--role", "handler", "--role", "READER", "--namespace", "*",
+         "--service", "claims", "--lifetime", "30d"],
+        "CreateToken",
+        {
+            "name": "deploy",
+            "grants": [{"namespace": "*", "roles": ["ROLE_HANDLER", "ROLE_READER"]}],
+            "service_names": ["claims"],
+            "lifetime": "2592000s",
+        },
+        ["Made the token deploy: handler, reader in every namespace for claims.", "  wst_secret",
+         "WAYSTATION_TOKEN_FILE"],
+        lambda said: said["secret"] == "wst_secret" and said["token"]["token_id"] == "token-1",
+    ),
+    "tokens list": (
+        ["tokens", "list", "--ended"],
+        "ListTokens",
+        {"page_size": 1000, "with_ended": True},
+        ["deploy", "handler, reader in every namespace for claims", "token-1", "revoked"],
+        lambda said: said["items"][0]["grants"] == [
+            {"namespace": "*", "roles": ["HANDLER", "READER"]}
+        ],
+    ),
+    "tokens revoke": (
+        ["tokens", "revoke", "deploy"],
+        "RevokeToken",
+        {"token_id": "token-1"},
+        ["Revoked the token deploy: every server refuses it within 30 s."],
+        lambda said: said["token"]["name"] == "deploy",
+    ),
     "handlers list": (
         ["handlers", "list", "--service", "claims"],
         "ListHandlers",
@@ -310,7 +340,7 @@ def test_a_script_reads_one_json_document(command: str, run: Run) -> None:
 def test_the_commands_are_all_here() -> None:
     without_a_server = {
         *("dev", "init", "migrate", "schema", "tls dev-certs"),
-        *("signing-key new", "signing-key show"),
+        *("signing-key new", "signing-key show", "keys new"),
     }
     assert dict(command_table.commands()).keys() - without_a_server == {
         command.partition(" --")[0] for command in COMMANDS
@@ -322,6 +352,8 @@ def test_the_commands_are_all_here() -> None:
         "replay",
         "dead-letters edit",
         "dead-letters show",
+        "login",
+        "logout",
     }
 
 

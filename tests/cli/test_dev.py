@@ -154,3 +154,29 @@ def test_the_end_of_its_postgres_ends_it_with_words(folder: Path) -> None:
         assert process.wait(30) == 7
         log = folder.with_suffix(".log").read_text()
     assert json.loads(log.splitlines()[-1])["error"]["reason"] == "POSTGRES_ENDED"
+
+
+def test_with_tokens_a_call_needs_one_and_the_first_is_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    secrets = []
+    for _ in range(2):
+        with dev(folder, "--tokens") as (process, address):
+            file = folder / "admin-token"
+            assert file.stat().st_mode & 0o777 == 0o600
+            secrets.append(file.read_text())
+            refused = subprocess.run(
+                [*PROGRAM, "list", "--address", address, "--json"], capture_output=True, text=True
+            )
+            assert json.loads(refused.stderr)["error"]["reason"] == "UNAUTHENTICATED"
+            known = {**os.environ, "WAYSTATION_TOKEN_FILE": str(file)}
+            admitted = subprocess.run(
+                [*PROGRAM, "list", "--address", address, "--json"],
+                capture_output=True,
+                text=True,
+                env=known,
+            )
+            assert json.loads(admitted.stdout) == {"items": [], "more": False}
+            assert ended(process) == 0
+    assert secrets[0] == secrets[1]
+    log = folder.with_suffix(".log").read_text()
+    assert secrets[0].strip() not in log

@@ -19,7 +19,7 @@ from waystation_cli.json_schema import faults
 from waystation_cli.render import message_json
 from waystation_cli.render.text import steers
 
-GROUPS = {"dead-letters", "handlers"}
+GROUPS = {"dead-letters", "handlers", "tokens"}
 NAMES = {
     "dead-letters retry --task": "dead-letters retry many",
     "dead-letters discard --all": "dead-letters discard many",
@@ -133,6 +133,9 @@ def test_every_shape_can_be_printed_and_is_of_a_command_that_is_tried(run: Run) 
         "init",
         "migrate",
         "failure",
+        "keys new",
+        "login",
+        "logout",
         "signing-key new",
         "signing-key show",
         "start many",

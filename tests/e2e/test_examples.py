@@ -21,6 +21,7 @@ FILES = {
     "answer.json": '{"approved": false}',
     "order.json": '{"amount": 120}',
     "orders.jsonl": '{"data": {"amount": 1}}\n{"data": {"amount": 2}, "correlation_id": "case-8"}\n',
+    "token.txt": "wst_any\n",
     "tasks.json": '[{"task_id": "appraise", "event_types": ["claim.seen"], "workflow_types": ["claim"]}]',
     "editor": '#!/bin/sh\necho \'{"card": "good"}\' > "$1"\n',
 }
@@ -72,10 +73,24 @@ def an_open_refund(system: Embedded) -> None:
     called(system, "run refund")
 
 
+def two_profiles(system: Embedded) -> None:
+    for name in ("default", "staging"):
+        in_bash(
+            f"waystation login --profile {name} < {system.folder}/token.txt",
+            WAYSTATION_ADDRESS=system.address,
+        )
+
+
+def an_old_token(system: Embedded) -> None:
+    called(system, "tokens create old-deploy --role client")
+
+
 BEFORE: dict[str, Callable[[Embedded], None]] = {
     **{f"dead-letters {each}": an_unpaid_order for each in ("show", "edit", "retry", "discard")},
     "handlers unregister": a_service_that_has_gone,
     "cancel": an_open_refund,
+    "logout": two_profiles,
+    "tokens revoke": an_old_token,
 }
 
 
@@ -86,9 +101,10 @@ def test_each_example_works(
     name: str, typed: str, shop: Embedded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(shop.folder)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(shop.folder))
     monkeypatch.setenv("VISUAL", str(shop.folder / "editor"))
     BEFORE.get(name, lambda system: None)(shop)
-    if re.search("[$>|]", typed):
+    if re.search("[$<>|]", typed):
         code, said = in_bash(typed, WAYSTATION_ADDRESS=shop.address)
     else:
         done = called(shop, typed.removeprefix("waystation "))

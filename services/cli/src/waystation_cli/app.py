@@ -4,6 +4,7 @@ command is called, so that none waits for what only others need."""
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
@@ -120,8 +121,29 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _choose_profile(name: str | None) -> str | None:
+    """What was named on the command line comes before what the environment says of a server."""
+    if name is not None:
+        # Only here: help and TAB have no use for it.
+        from waystation_cli.profiles import TLS_VARIABLES, TOKEN, TOKEN_FILE
+
+        os.environ["WAYSTATION_PROFILE"] = name
+        for variable in ("WAYSTATION_ADDRESS", TOKEN, TOKEN_FILE, *TLS_VARIABLES):
+            os.environ.pop(variable, None)
+    return name
+
+
 @app.callback()
 def _root(
+    _profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            callback=_choose_profile,
+            metavar="NAME",
+            help="Use this profile of `waystation login`, and no WAYSTATION_ADDRESS, token or TLS of the environment.",
+        ),
+    ] = None,
     _version: Annotated[
         bool,
         typer.Option(

@@ -216,6 +216,74 @@ SIGNING_KEY = Group(
     },
 )
 
+TOKENS = Group(
+    "tokens",
+    "Make, list and revoke API tokens, which say who is calling.",
+    (
+        Command(
+            "create",
+            "Make an API token. Its secret is shown once.",
+            "tokens:create",
+            {
+                "For a client": "waystation tokens create deploy --role client",
+                "For a handler service, for a month": "waystation tokens create shop --role handler "
+                "--service shop --lifetime 30d",
+            },
+            ids=True,
+        ),
+        Command(
+            "list",
+            "List API tokens, newest first.",
+            "tokens:list_tokens",
+            {
+                "Those that are valid": "waystation tokens list",
+                "All, for a script": "waystation tokens list --ended --json",
+            },
+            ids=True,
+        ),
+        Command(
+            "revoke",
+            "Revoke API tokens for good.",
+            "tokens:revoke",
+            {
+                "By its name": "waystation tokens revoke old-deploy",
+                "For a script": "waystation tokens revoke old-deploy --json",
+            },
+            ids=True,
+        ),
+    ),
+    {
+        "add": "create",
+        "delete": "revoke",
+        "get": "list",
+        "issue": "create",
+        "ls": "list",
+        "make": "create",
+        "new": "create",
+        "remove": "revoke",
+        "rm": "revoke",
+        "show": "list",
+    },
+)
+
+KEYS = Group(
+    "keys",
+    "Make preshared keys, which need no database.",
+    (
+        Command(
+            "new",
+            "Make a preshared key, and add its hash to a file.",
+            "keys:new",
+            {
+                "The first key of an installation": "waystation keys new ops --role admin --namespace '*'",
+                "For a handler service": "waystation keys new claims --role handler --service claims "
+                "--file keys.json",
+            },
+        ),
+    ),
+    {"add": "new", "create": "new", "generate": "new", "make": "new"},
+)
+
 SECTIONS: Mapping[str, tuple[Command | Group, ...]] = {
     "Begin": (
         Command(
@@ -443,6 +511,26 @@ SECTIONS: Mapping[str, tuple[Command | Group, ...]] = {
                 "When Postgres starts at the same time": "waystation migrate --wait 1m",
             },
         ),
+        Command(
+            "login",
+            "Store the address and the token of a server.",
+            "login:login",
+            {
+                "With the token in a file": "waystation login < token.txt",
+                "To one of several servers": "waystation login --profile staging < token.txt",
+            },
+        ),
+        Command(
+            "logout",
+            "Remove a profile with its token.",
+            "login:logout",
+            {
+                "The usual one": "waystation logout",
+                "One of several": "waystation logout --profile staging",
+            },
+        ),
+        TOKENS,
+        KEYS,
         TLS,
         SIGNING_KEY,
         Command(

@@ -14,6 +14,8 @@ import grpc
 import typer
 from rich.console import Console
 
+from waystation_cli import profiles
+from waystation_cli.bearer import with_token
 from waystation_cli.failures import CommandFailed, bad_tls_settings, explain_rpc_error
 from waystation_cli.render.documents import error_text
 from waystation_cli.render.text import plain, quoted
@@ -23,6 +25,24 @@ DEFAULT_ADDRESS = "127.0.0.1:7400"
 
 CALL_SECONDS = 15.0
 """How long a call may take that does not wait for a workflow."""
+
+
+def _target(context: typer.Context, param: typer.CallbackParam, value: str) -> str:
+    """The address that is meant: the one that was given, else the profile's. What the profile of that address has is
+    set for this command."""
+    # Nobody typed it, and no variable has it.
+    source = context.get_parameter_source(param.name or "")
+    default = source is not None and source.name == "DEFAULT"
+    try:
+        profile = profiles.chosen()
+    except CommandFailed:
+        # Told in the command's own form, when it connects.
+        return _require_target(value)
+    if profile is not None and default:
+        value = profile.address
+    if profile is not None and value == profile.address:
+        profiles.fill_in(profile, os.environ)
+    return _require_target(value)
 
 
 def _require_target(value: str) -> str:
@@ -39,7 +59,7 @@ Address = Annotated[
     typer.Option(
         "--address",
         envvar="WAYSTATION_ADDRESS",
-        callback=_require_target,
+        callback=_target,
         metavar="HOST:PORT",
         help="Address of the API.",
     ),
@@ -48,7 +68,10 @@ Address = Annotated[
 
 def to_server(address: str) -> list[str]:
     """The words that a command needs besides its own to go to that server when it is typed again."""
-    usual = os.environ.get("WAYSTATION_ADDRESS", DEFAULT_ADDRESS)
+    profile = profiles.chosen()
+    usual = os.environ.get("WAYSTATION_ADDRESS") or (
+        DEFAULT_ADDRESS if profile is None else profile.address
+    )
     return [] if address == usual else ["--address", address]
 
 
@@ -106,6 +129,12 @@ class Api:
 
         return audit_service_pb2_grpc.AuditServiceStub(self._channel)
 
+    @cached_property
+    def tokens(self) -> Any:
+        from waystation.v1 import token_service_pb2_grpc
+
+        return token_service_pb2_grpc.TokenServiceStub(self._channel)
+
 
 @contextmanager
 def connected(address: str, as_json: bool) -> Iterator[Api]:
@@ -121,7 +150,8 @@ def connected(address: str, as_json: bool) -> Iterator[Api]:
 
 
 def open_channel(address: str) -> grpc.Channel:
-    """A channel to that address. Raises CommandFailed for settings of TLS that cannot be used."""
+    """A channel to that address. Raises CommandFailed for settings of TLS, profiles and tokens that cannot be used."""
+    profiles.chosen()
     options: list[tuple[str, Any]] = []
     host = address.rpartition(":")[0].strip("[]")
     if host == "localhost" or host == "::1" or host.startswith(("127.", "unix")):
@@ -132,8 +162,10 @@ def open_channel(address: str) -> grpc.Channel:
     except BadTls as bad:
         raise bad_tls_settings(str(bad)) from None
     if tls is None:
-        return grpc.insecure_channel(address, options)
-    return grpc.secure_channel(address, tls.of_grpc(), [*options, *tls.options()])
+        channel = grpc.insecure_channel(address, options)
+    else:
+        channel = grpc.secure_channel(address, tls.of_grpc(), [*options, *tls.options()])
+    return with_token(channel, address, tls=tls is not None)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from waystation.v1 import (
     dead_letter_service_pb2,
     handler_registry_service_pb2,
     system_service_pb2,
+    token_service_pb2,
     workflow_service_pb2,
 )
 from waystation.v1.audit_service_pb2 import AuditEntry
@@ -23,6 +24,7 @@ from waystation.v1.dead_letter_pb2 import DeadLetter
 from waystation.v1.event_pb2 import EventWithState
 from waystation.v1.handler_pb2 import Handler
 from waystation.v1.history_pb2 import HistoryEntry
+from waystation.v1.token_pb2 import Token
 from waystation.v1.wait_pb2 import WorkflowWait
 from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation_cli.render import names
@@ -155,11 +157,25 @@ def _lint(definitions: dict[str, Schema]) -> Schema:
 
 
 def _dev(definitions: dict[str, Schema]) -> Schema:
-    return _object(address=_TEXT, process_id=_NUMBER, data_dir=_TEXT, database_url=_TEXT)
+    return _object(
+        {"token_file": _TEXT}, address=_TEXT, process_id=_NUMBER, data_dir=_TEXT, database_url=_TEXT
+    )
 
 
 def _signing_key(definitions: dict[str, Schema]) -> Schema:
     return _object(file=_TEXT, public_key=_TEXT)
+
+
+def _key(definitions: dict[str, Schema]) -> Schema:
+    return _object(name=_TEXT, file=_TEXT, key=_TEXT)
+
+
+def _login(definitions: dict[str, Schema]) -> Schema:
+    return _object(profile=_TEXT, address=_TEXT, file=_TEXT)
+
+
+def _logout(definitions: dict[str, Schema]) -> Schema:
+    return _object(profile=_TEXT)
 
 
 def _init(definitions: dict[str, Schema]) -> Schema:
@@ -246,8 +262,11 @@ _SHAPES = {
     "signing-key new": _signing_key,
     "signing-key show": _signing_key,
     "input": _message(_workflows.ProvideInputResponse),
+    "keys new": _key,
     "lint": _lint,
     "list": _items(WorkflowContext),
+    "login": _login,
+    "logout": _logout,
     "migrate": _migrate,
     "publish": _message(_workflows.PublishEventResponse),
     "replay": _message(_workflows.ReplayWorkflowResponse),
@@ -256,6 +275,9 @@ _SHAPES = {
     "start": _message(_workflows.StartWorkflowResponse),
     "start many": _start_many,
     "status": _message(_system.GetSystemStatusResponse),
+    "tokens create": _message(token_service_pb2.CreateTokenResponse),
+    "tokens list": _items(Token),
+    "tokens revoke": _message(token_service_pb2.RevokeTokenResponse),
     "top": _top,
     "wait": _message(_workflows.WaitWorkflowResponse),
     "watch": _message(HistoryEntry),

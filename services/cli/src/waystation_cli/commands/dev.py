@@ -40,6 +40,13 @@ def dev(
             show_default="~/.local/share/waystation",
         ),
     ] = None,
+    tokens: Annotated[
+        bool,
+        typer.Option(
+            "--tokens",
+            help="Ask every call for a token; the first one, an admin's, is written into the data directory.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the whole engine in one process.
@@ -50,6 +57,7 @@ def dev(
     invalid settings.
     """
     # Only here: other commands need nothing of the engine, and start faster without it.
+    from waystation_cli.embedded.admin import first_token
     from waystation_cli.embedded.data_dir import DataDir, DataDirRefused, default_data_dir
     from waystation_cli.embedded.postgres import EmbeddedPostgres, EmbeddedPostgresFailed
     from waystation_cli.embedded.system import PostgresEnded, run_system
@@ -69,11 +77,12 @@ def dev(
                 # In the main thread and before any other: see EmbeddedPostgres.
                 EmbeddedPostgres(held.path) as postgres,
             ):
+                token_file = first_token(held.path, environment) if tokens else None
                 run_system(
                     environment,
                     postgres,
                     on_ready=lambda address: engine.print_ready(
-                        address, held.path, postgres.url, as_json
+                        address, held.path, postgres.url, as_json, token_file
                     ),
                 )
             if not as_json:

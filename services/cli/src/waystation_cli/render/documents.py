@@ -93,11 +93,12 @@ def _ids(document: Mapping[str, Any]) -> Iterator[str]:
         **document,
         **document.get("handler", {}),
         **document.get("context", {}),
+        **document.get("token", {}),
     }
     yield next(str(told[name]) for name in _IDS if name in told)
 
 
-_IDS = ("dead_letter_id", "handler_id", "workflow_instance_id", "event_id")
+_IDS = ("dead_letter_id", "handler_id", "token_id", "workflow_instance_id", "event_id")
 """The members that name what a document is about, the closest one first."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,17 +13,24 @@ from waystation_cli.render.documents import print_document
 from waystation_cli.render.text import plain, stdout
 
 
-def print_ready(address: str, data_dir: Path, database_url: str, as_json: bool) -> None:
+def print_ready(
+    address: str,
+    data_dir: Path,
+    database_url: str,
+    as_json: bool,
+    token_file: Path | None = None,
+) -> None:
     """Prints the address and what to type next; returns when the output is flushed."""
     if as_json:
-        print_document(
-            {
-                "address": address,
-                "process_id": os.getpid(),
-                "data_dir": str(data_dir),
-                "database_url": database_url,
-            }
-        )
+        document = {
+            "address": address,
+            "process_id": os.getpid(),
+            "data_dir": str(data_dir),
+            "database_url": database_url,
+        }
+        if token_file is not None:
+            document["token_file"] = str(token_file)
+        print_document(document)
     else:
         out = stdout()
         out.print(f"Waystation is ready at {address}", style="bold green")
@@ -30,6 +38,9 @@ def print_ready(address: str, data_dir: Path, database_url: str, as_json: bool) 
         out.print("In another terminal:", style="bold")
         if address != DEFAULT_ADDRESS:
             out.print(f"  export WAYSTATION_ADDRESS={address}")
+        if token_file is not None:
+            place = shlex.quote(str(token_file))
+            out.print(plain(f"  export WAYSTATION_TOKEN_FILE={place}"), soft_wrap=True)
         for command, what in _NEXT:
             out.print(f"  {command:28} {what}", soft_wrap=True)
     # A pipe is not flushed by a line's end.
