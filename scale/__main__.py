@@ -20,6 +20,7 @@ from scale import (
     readers,
     report,
     slow_calls,
+    strangers,
 )
 from scale.clients import rate_of_normal_work
 from scale.report import Row
@@ -40,6 +41,7 @@ CASES: dict[str, tuple[Case, int]] = {
     "slow-calls": (slow_calls.slow_calls, 10_000),
     "growth": (growth.growth, 1_000_000),
     "hot-instance": (hot_instance.hot_instance, 8_000),
+    "strangers": (strangers.strangers, 2_000),
 }
 """How many of its things each case has at full size."""
 BREAKS_SERVERS = {"lost", "overload"}
