@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,10 +12,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.certificates import Pki, issued
 from support.waiting import eventually
 
+from localservers.health import channel_to
+from localservers.processes import ChildProcess
 from waystation_core.rpc import certificates
 from waystation_core.rpc.channels import open_channel
 from waystation_core.rpc.server import RpcServer
-from waystation_tls import ClientCredentials, ServerTls
+from waystation_tls import ClientCredentials, News, ServerCredentials, ServerTls
 
 NAMES = ("old.test", "new.test")
 
@@ -141,3 +144,61 @@ async def test_authorities_of_callers_are_replaced_like_certificates(pki: Pki) -
         callers.ca("theirs")
         await eventually(lambda: refused(server, ours))
         await ask(server, theirs)
+
+
+def test_grpc_is_given_each_certificate_once(pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It replaces its own by whatever it is given, at a moment at which other threads use it."""
+    asked = []
+    monkeypatch.setattr(
+        grpc, "dynamic_ssl_server_credentials", lambda first, fetch, requires: asked.append(fetch)
+    )
+    old, new = (issued("ours", name) for name in NAMES)
+    credentials = ServerCredentials(pki.server(old))
+    credentials.of_grpc()
+    [fetch] = asked
+    assert [fetch(), fetch()] == [None, None]
+    pki.pair("server", new)
+    assert credentials.look() is News.CHANGED
+    assert [fetch() is not None, fetch()] == [True, None]
+
+
+SERVE = """
+import asyncio, sys
+from pathlib import Path
+from waystation_core.rpc.server import RpcServer
+from waystation_tls import ServerTls
+
+async def serve(cert, key):
+    server = RpcServer([], host="127.0.0.1", port=0, tls=ServerTls(Path(cert), Path(key)))
+    print("listening on", await server.start(), flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(serve(*sys.argv[1:]))
+"""
+
+
+async def test_connections_that_come_and_go_do_not_end_the_process(
+    pki: Pki, tmp_path: Path
+) -> None:
+    files = [str(path) for path in pki.pair("server")]
+    authorities = pki.ca().read_bytes()
+    with ChildProcess(
+        [sys.executable, "-c", SERVE, *files], name="server", log=tmp_path / "server.log"
+    ) as server:
+        found = await asyncio.to_thread(server.wait_for_output, r"listening on (\d+)")
+        address = f"127.0.0.1:{found[1]}"
+        for _ in range(3):
+            opened = [await asyncio.open_connection("127.0.0.1", int(found[1])) for _ in range(100)]
+            for _, writer in opened:
+                writer.close()
+            assert await asyncio.to_thread(speaks, address, authorities)
+        assert server.running
+
+
+def speaks(address: str, authorities: bytes) -> bool:
+    """Whether the server answers at all."""
+    with channel_to(address, authorities) as channel:
+        health_pb2_grpc.HealthStub(channel).Check(
+            health_pb2.HealthCheckRequest(), timeout=10, wait_for_ready=True
+        )
+    return True

@@ -110,7 +110,7 @@ class ServerCredentials:
         """Raises BadTls."""
         self._watched = Watched(files)
         self._requires = files.client_ca is not None
-        self._configuration = _configuration(self._watched.material)
+        self._new: grpc.ServerCertificateConfiguration | None = None
 
     @property
     def material(self) -> ServerMaterial:
@@ -125,15 +125,22 @@ class ServerCredentials:
         """Reads the files again."""
         news = self._watched.look()
         if news is News.CHANGED:
-            self._configuration = _configuration(self._watched.material)
+            self._new = _configuration(self._watched.material)
         return news
 
     def of_grpc(self) -> grpc.ServerCredentials:
-        """For `add_secure_port`. gRPC asks before each handshake which certificate to show; the answer is ready,
-        because other connections wait for it."""
+        """For `add_secure_port`. gRPC asks before each handshake whether there is another certificate; the answer
+        is ready, because other connections wait for it."""
         return grpc.dynamic_ssl_server_credentials(
-            self._configuration, lambda: self._configuration, self._requires
+            _configuration(self._watched.material), self._what_is_new, self._requires
         )
+
+    def _what_is_new(self) -> grpc.ServerCertificateConfiguration | None:
+        """Each configuration is given once: gRPC replaces its own by whatever it gets, and does not protect a
+        handshake that another thread begins at that moment. If it got one with every connection, connections that
+        come and go would end the process (seen with grpcio 1.85: 100 at once)."""
+        new, self._new = self._new, None
+        return new
 
 
 def _configuration(material: ServerMaterial) -> grpc.ServerCertificateConfiguration:
