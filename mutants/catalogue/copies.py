@@ -140,4 +140,14 @@ MUTANTS = (
             "tests/store/test_engine.py::test_a_locked_instance_is_not_written_and_not_waited_for",
         ),
     ),
+    Mutant(
+        "a_router_that_loads_nothing_keeps_an_old_time",
+        "A router knows the store's time without a load, too",
+        "router/reconciler.py",
+        (("            self._ledger.clock.set(now)\n", ""),),
+        killers=(
+            "tests/router/test_store_clock.py::"
+            "test_a_router_that_loads_nothing_for_long_sets_it_all_the_same",
+        ),
+    ),
 )

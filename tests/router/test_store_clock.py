@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from router.whole import WholeRouter
 
 from waystation_core.ports.store import Loaded
 from waystation_router import store_clock
@@ -34,3 +35,16 @@ def test_each_load_sets_it() -> None:
     now = ledger.clock.now()
     assert now is not None
     assert timedelta(0) <= now - SAID < timedelta(minutes=10)
+
+
+async def test_a_router_that_loads_nothing_for_long_sets_it_all_the_same(
+    whole: WholeRouter,
+) -> None:
+    """It handles what its own commits raise without a load; and its own clock stands still while a machine sleeps."""
+    clock = whole.router._ledger.clock
+    clock.set(SAID)
+    await whole.router._reconciler.look()
+    ((now,),) = await whole.engine.rows("SELECT clock_timestamp()")
+    believed = clock.now()
+    assert believed is not None
+    assert abs(now - believed) < timedelta(minutes=1)

@@ -87,6 +87,7 @@ class Reconciler:
         while True:
             now, page = await self._store.leased(self._router_id, after=last, limit=PAGE)
             began_at = began_at or now
+            self._ledger.clock.set(now)
             leased.update((row.event_id, row.task_id) for row in page)
             nobodys = [row for row in page if self._is_orphaned(row, before)]
             if nobodys:

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 
 class StoreClock:
-    """Set from answers of the store; runs on between them. It is late by at most the time that the answer
-    took."""
+    """Set from answers of the store, at least every few seconds (`reconciler`), and runs on between them. It is late
+    by at most the time that the answer took, and, where the machine was asleep, by that until the next answer."""
 
     def __init__(self) -> None:
         self._set: tuple[datetime, float] | None = None
