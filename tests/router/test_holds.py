@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import psycopg
 from router.whole import WholeRouter, task
 from support.waiting import eventually
 
 from waystation_domain.model import Delivery, DeliveryState
 
 
-async def test_what_may_expire_does_not_wait_for_a_place_under_a_lease(whole: WholeRouter) -> None:
+async def test_what_may_expire_does_not_wait_for_a_place_under_a_lease(
+    whole: WholeRouter, database_url: str
+) -> None:
     """A leased delivery counts as called, so it would be called however late."""
     # Of the two places one is of a task that has nothing to do, so one delivery more is claimed than has a place.
     await whole.register(task(max_in_flight=1), task("other", max_in_flight=1))
@@ -18,9 +21,11 @@ async def test_what_may_expire_does_not_wait_for_a_place_under_a_lease(whole: Wh
         ready = Delivery(event.event_id, "score", DeliveryState.READY)
         await whole.engine.touch_rows(instance.key, event, ready)
         ids.append(event.event_id)
-    await whole.engine.rows(
-        "UPDATE events SET expires_at = now() + interval '1 h' WHERE event_id = %s", ids[1]
-    )
+    # No server has the right to do that.
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        await connection.execute(
+            "UPDATE events SET expires_at = now() + interval '1 h' WHERE event_id = %s", (ids[1],)
+        )
     await whole.engine.rows(
         "UPDATE deliveries SET due_at = now() - interval '1 s' WHERE event_id = %s", ids[0]
     )

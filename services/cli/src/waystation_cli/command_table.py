@@ -243,7 +243,7 @@ TOKENS = Group(
         ),
         Command(
             "revoke",
-            "Revoke API tokens for good.",
+            "Revoke API tokens permanently.",
             "tokens:revoke",
             {
                 "By its name": "waystation tokens revoke old-deploy",

@@ -84,7 +84,7 @@ class Tokens:
                 yield _token(token)
 
     async def revoke(self, token_id: str) -> Token:
-        """Revokes a token for good: every server refuses it within 30 s. No error if it is revoked already."""
+        """Revokes a token permanently: every server refuses it within 30 s. No error if it is revoked already."""
         response: pb.RevokeTokenResponse = await self._connection.call(
             self._connection.tokens.RevokeToken,
             message_of(pb.RevokeTokenRequest, token_id=token_id),

@@ -104,7 +104,7 @@ def revoke(
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Revoke API tokens for good.
+    """Revoke API tokens permanently.
 
     Every server refuses them within 30 s.
     """

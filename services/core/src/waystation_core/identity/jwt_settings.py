@@ -58,8 +58,8 @@ class JwtSettings:
         if self.jwks_url and not _is_safe(self.jwks_url):
             yield (
                 "jwt_jwks_url",
-                "WAYSTATION_JWT_JWKS_URL must begin with https://, except for a server on loopback: whoever can "
-                "change the keys on their way lets himself in.",
+                "WAYSTATION_JWT_JWKS_URL must begin with https://, except for a server on loopback: who can "
+                "change the keys on their way can call everything.",
             )
         unknown = [name for name in self.algorithms if name not in ALGORITHMS]
         if unknown or not self.algorithms:
