@@ -132,7 +132,9 @@ class ServerCredentials:
         """For `add_secure_port`. gRPC asks before each handshake whether there is another certificate; the answer
         is ready, because other connections wait for it."""
         return grpc.dynamic_ssl_server_credentials(
-            _configuration(self._watched.material), self._what_is_new, self._requires
+            _configuration(self._watched.material),
+            self._what_is_new,  # type: ignore[arg-type]  # None: nothing new, as gRPC's documentation says
+            self._requires,
         )
 
     def _what_is_new(self) -> grpc.ServerCertificateConfiguration | None:
