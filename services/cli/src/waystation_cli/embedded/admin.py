@@ -13,8 +13,8 @@ KEYS_FILE = "WAYSTATION_KEYS_FILE"
 
 
 def first_token(data_dir: Path, environment: MutableMapping[str, str]) -> Path:
-    """The file with an admin's key, which only the user can read; made at the first start, and kept. The engine in
-    here is told by `environment` to ask for it. Raises CommandFailed."""
+    """The file with an admin's key, which only the user can read; made at the first start, and kept. `environment`
+    gets the settings with which the engine in here asks for it. Raises CommandFailed."""
     token, keys = data_dir / "admin-token", data_dir / "keys.json"
     if not token.exists() or not keys.exists():
         key = new_key()
