@@ -18,7 +18,9 @@ RUN tools/bin/uv pip install --no-cache --no-sources --python /opt/waystation/bi
 FROM python:3.12-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin waystation
 COPY --from=build /opt/waystation /opt/waystation
-COPY docker/health_check.py /opt/waystation/health_check.py
+COPY docker/health_check.py docker/trial_security.py /opt/waystation/
+# A new volume that is mounted there belongs to the user of the processes.
+RUN for part in authority api router handlers operator; do install -d -o 10001 -m 700 "/security/$part"; done
 COPY LICENSE /opt/waystation/LICENSE
 # gRPC writes a line of its own for each failed handshake, which strangers could fill a log with.
 ENV PATH=/opt/waystation/bin:$PATH PYTHONUNBUFFERED=1 GRPC_VERBOSITY=ERROR

@@ -57,7 +57,9 @@ def test_the_production_shape_is_complete() -> None:
     assert set(SERVICES) == {
         "postgres",
         "rabbitmq",
+        "security",
         "migrate",
+        "operator",
         "api",
         "router-1",
         "router-2",
@@ -67,9 +69,9 @@ def test_the_production_shape_is_complete() -> None:
     declared = set(COMPOSE["volumes"])
     used = {volume.split(":")[0] for s in SERVICES.values() for volume in s.get("volumes", [])}
     assert used == declared
-    assert {"postgres", "rabbitmq"} == {n for n, s in SERVICES.items() if s.get("volumes")}
+    assert {n for n, s in SERVICES.items() if not s.get("volumes")} == {"migrate"}
     for name, spec in SERVICES.items():
-        assert "healthcheck" in spec or name == "migrate", name
+        assert "healthcheck" in spec or name in {"security", "migrate", "operator"}, name
         assert set(spec.get("depends_on", {})) <= set(SERVICES), name
 
 
@@ -79,7 +81,11 @@ def test_every_command_is_one_that_the_image_has() -> None:
         scripts |= set(tomllib.loads(project.read_text())["project"].get("scripts", {}))
     for name, spec in OURS.items():
         program, *rest = spec["command"]
-        if program == "python":
+        if program == "python" and rest[0].startswith("/opt/waystation/"):
+            assert f"docker/{Path(rest[0]).name} " in (ROOT / "Dockerfile").read_text()
+        elif program == "sleep":
+            assert name == "operator"
+        elif program == "python":
             package = rest[rest.index("-m") + 1]
             assert (ROOT / "examples/insurance_claim/src" / package / "__main__.py").exists()
         else:
@@ -96,7 +102,53 @@ def test_no_secret_and_no_open_door() -> None:
     allowed = OURS["router-1"]["environment"]["WAYSTATION_HANDLER_ALLOWLIST"]
     assert allowed == COMPOSE["networks"]["waystation"]["ipam"]["config"][0]["subnet"]
     example = (ROOT / ".env.example").read_text()
+    # Each process sees its own keys only, and none can change them.
+    assert "WAYSTATION_INSECURE" not in text
+    for name in (*LISTENS, "operator"):
+        (volume,) = SERVICES[name]["volumes"]
+        assert volume == f"security-{folder_of(name)}:/security:ro"
     assert set(re.findall(r"\$\{(\w+):\?", text)) == set(re.findall(r"^(\w+)=$", example, re.M))
+
+
+def folder_of(name: str) -> str:
+    """What `trial_security.py` calls that kind of process."""
+    return {"claim-handlers": "handlers"}.get(name, name.partition("-")[0])
+
+
+def secured(name: str, folder: Path) -> dict[str, str]:
+    """The environment of a service whose volume is in that folder."""
+    return {
+        variable: text.replace("/security/", f"{folder / folder_of(name)}/")
+        for variable, text in environment(name).items()
+    }
+
+
+@pytest.fixture(scope="module")
+def security(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the service `security` makes."""
+    folder = tmp_path_factory.mktemp("security")
+    run_security(folder)
+    return folder
+
+
+def run_security(folder: Path) -> None:
+    _, script, place, *names = OURS["security"]["command"]
+    assert place == "/security"
+    assert set(names) >= {"api", environment("claim-handlers")["WAYSTATION_ADVERTISE_HOST"]}
+    argv = [sys.executable, ROOT / "docker" / Path(script).name, folder, *names]
+    subprocess.run(argv, check=True)
+
+
+def test_what_makes_it_safe_is_closed_to_others_and_stays(security: Path) -> None:
+    made = {path: path.read_bytes() for path in security.rglob("*") if path.is_file()}
+    for path in made:
+        secret = path.name in {"token", "signing.pem", "keys.json"} or "key.pem" in path.name
+        assert path.stat().st_mode & 0o077 == (0 if secret else 0o044), path
+    run_security(security)
+    assert {path: path.read_bytes() for path in made} == made
+    for name in ("operator", "handlers"):
+        token = (security / name / "token").read_bytes().strip()
+        assert all(token not in made[path] for path in made if path.parts[-2] != name)
 
 
 @pytest.mark.parametrize("name", LISTENS)
@@ -106,13 +158,13 @@ def test_health_is_asked_where_the_process_listens(name: str) -> None:
     assert re.search(rf"^EXPOSE .*\b{port}\b", (ROOT / "Dockerfile").read_text(), re.M)
 
 
-def test_every_variable_is_a_setting_of_some_process_and_is_accepted() -> None:
+def test_every_variable_is_a_setting_of_some_process_and_is_accepted(security: Path) -> None:
     known = {variable(field) for kind in SETTINGS.values() for field in kind.model_fields}
     for name, kind in SETTINGS.items():
-        given = environment(name)
+        given = secured(name, security)
         assert set(given) <= known, name
         settings = read_settings(kind, given)
-        assert settings.insecure
+        assert not settings.insecure
         for variable_name, text in given.items():
             field = variable_name.removeprefix("WAYSTATION_").lower()
             if field in kind.model_fields and not field.endswith("url"):
@@ -122,7 +174,7 @@ def test_every_variable_is_a_setting_of_some_process_and_is_accepted() -> None:
     # Whoever registers an endpoint is refused by one list and dialled by the other.
     lists = {environment(name)["WAYSTATION_HANDLER_ALLOWLIST"] for name in SETTINGS}
     assert len(lists) == 1
-    given = environment("claim-handlers")
+    given = secured("claim-handlers", security)
     handlers = read_handler_settings(environ=given)
     assert (handlers.address, handlers.host, handlers.port, handlers.advertise_host) == (
         f"api:{environment('api')['WAYSTATION_API_PORT']}",
@@ -133,7 +185,7 @@ def test_every_variable_is_a_setting_of_some_process_and_is_accepted() -> None:
 
 
 def test_the_services_run_by_hand_as_compose_would_run_them(
-    empty_database_url: str, amqp_url: str, tmp_path: Path
+    empty_database_url: str, amqp_url: str, security: Path, tmp_path: Path
 ) -> None:
     ports = {name: str(free_port()) for name in LISTENS}
     address = f"127.0.0.1:{ports['api']}"
@@ -149,7 +201,7 @@ def test_the_services_run_by_hand_as_compose_would_run_them(
     binaries = Path(sys.executable).parent
 
     def run(name: str) -> ChildProcess:
-        given = environment(name)
+        given = secured(name, security)
         changed = {key: here[key] for key in given.keys() & here.keys()}
         # The tests' Postgres need not survive its machine.
         own = {"WAYSTATION_UNSAFE_DATABASE": "true"}
@@ -166,7 +218,8 @@ def test_the_services_run_by_hand_as_compose_would_run_them(
     def healthy(name: str) -> bool:
         command = [part.replace("/opt/waystation", str(ROOT / "docker")) for part in asked(name)]
         command[-1] = f"127.0.0.1:{ports[name]}"
-        done = subprocess.run(command, capture_output=True, check=False, env=path_of(binaries))
+        env = {**secured(name, security), **path_of(binaries)}
+        done = subprocess.run(command, capture_output=True, check=False, env=env)
         return done.returncode == 0
 
     assert run("migrate").wait(60) == 0

@@ -29,7 +29,7 @@ from waystation_domain.endpoints import DEFAULT_ALLOWLIST, Allowlist
 from waystation_domain.task_spec import TaskSpec
 from waystation_router.endpoints import EndpointDirectory, condition
 from waystation_worker import HandlerService, SettingsError, TaskContext, router_identity
-from waystation_worker.router_identity import NotIdentified, verified
+from waystation_worker.router_identity import IdentityKeys, NotIdentified, RouterIdentity, verified
 from waystation_worker.settings import read_settings
 
 ALLOWLIST = Allowlist.parse(DEFAULT_ALLOWLIST)
@@ -158,6 +158,7 @@ def request(task_id: str, number: int = 1) -> pb.HandleEventRequest:
     made = pb.HandleEventRequest(task_id=task_id, attempt=1, idempotency_key=f"{number}:{task_id}")
     made.event.event_id = f"e-{number}"
     made.event.event_type = "claim.filed"
+    made.context.namespace = "default"
     made.context.workflow_type = "claim"
     return made
 
@@ -327,6 +328,25 @@ async def test_keys_are_replaced_under_load_without_a_failed_call(
         async with directory(Signatures(write(tmp_path / "old.pem", 1))) as old:
             old.update([registration(running.port)])
             assert isinstance(await old.call("claims", request("single"), 5), NotSent)
+
+
+def test_a_removed_key_is_worth_nothing_at_once(tmp_path: Path) -> None:
+    clock = Clock()
+    known = tmp_path / "known"
+    known.write_text(key(1).public)
+    keys = IdentityKeys.of(None, {"WAYSTATION_IDENTITY_KEYS_FILE": str(known)})
+    assert keys is not None
+    door = RouterIdentity(keys, "claims", clock=clock)
+    signed = [(METADATA_KEY, key(1).sign("claims", "default", clock.now))]
+    door.check(signed)
+    known.write_text(key(2).public)
+    clock.now += router_identity.LOOK_SECONDS
+    with pytest.raises(NotIdentified, match="a key that this service does not know"):
+        door.check(signed)
+    # What cannot be used changes nothing.
+    known.write_text("half a ke")
+    clock.now += router_identity.LOOK_SECONDS
+    door.check([(METADATA_KEY, key(2).sign("claims", "default", clock.now))])
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,17 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from support import signing
 from support.polyglot import LANGUAGES, Language, Program, Service
 from support.system import Embedded
 
 from localservers.processes import ChildProcess
 
 NOT_TRIED = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "checks_signatures: of programs that check signatures")
 
 
 def _chosen(config: pytest.Config) -> list[Language]:
@@ -42,6 +47,8 @@ def _chosen(config: pytest.Config) -> list[Language]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "language" in metafunc.fixturenames:
         chosen = [language for language in _chosen(metafunc.config) if language.runs]
+        if metafunc.definition.get_closest_marker("checks_signatures"):
+            chosen = [language for language in chosen if language.checks_signatures]
         metafunc.parametrize("language", chosen, ids=lambda each: each.name, scope="session")
     if "generated" in metafunc.fixturenames:
         chosen = [language for language in _chosen(metafunc.config) if not language.runs]
@@ -76,7 +83,10 @@ def program(language: Language, tmp_path_factory: pytest.TempPathFactory) -> Pro
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
     """One engine for all languages."""
-    with Embedded(tmp_path_factory.mktemp("engine")) as system:
+    folder = tmp_path_factory.mktemp("engine")
+    # All that the programs answer is signed, so that they may ask for it.
+    signing_key = signing.write(folder / "signing.pem", 1)
+    with Embedded(folder, {"WAYSTATION_SIGNING_KEY": str(signing_key)}) as system:
         yield system
 
 

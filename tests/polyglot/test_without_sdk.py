@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
+import subprocess
+from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 
 import grpc
 import pytest
+from support.identity_vectors import FILE, vectors
 from support.polyglot import Language, Program
 from support.system import Embedded, logged
 from support.waiting import eventually
@@ -22,6 +27,8 @@ from waystation.v1 import (
     handler_registry_service_pb2,
     handler_registry_service_pb2_grpc,
     history_pb2,
+    task_handler_service_pb2,
+    task_handler_service_pb2_grpc,
     workflow_service_pb2,
     workflow_service_pb2_grpc,
 )
@@ -31,6 +38,19 @@ HELD_SECONDS = 60
 """How long a task that is to be cancelled would take; its timeout is shorter."""
 HELD_AT_END = 5
 """Seconds that a call goes on after the signal."""
+
+CHECKS = Path(__file__).parent / "checks"
+SIGNATURE_CHECKS: Mapping[str, tuple[str, str, str]] = {
+    # The check, its place beside the program, and how it is run there.
+    "go": ("go.txt", "signatures_test.go", "go test -count=1 -run TestVectors -v ."),
+    "typescript": ("typescript.txt", "signatures.mjs", "node signatures.mjs"),
+    "java": (
+        "java.txt",
+        "Vectors.java",
+        "javac -cp 'target/classes:target/lib/*' -d target/classes Vectors.java"
+        " && java -cp 'target/classes:target/lib/*' parcels.Vectors",
+    ),
+}
 
 
 class Observer:
@@ -232,3 +252,48 @@ async def test_a_refusal_names_its_reason(
     refused = program.try_client(system.address, "answer", f"{language.name}-nobody", "w", "{}")
     assert refused.returncode == 1
     assert "WORKFLOW_NOT_FOUND" in refused.stdout
+
+
+@pytest.mark.checks_signatures
+def test_each_signature_is_judged_as_by_routers_and_all_others(
+    language: Language, program: Program
+) -> None:
+    check, place, command = SIGNATURE_CHECKS[language.name]
+    (program.folder / place).write_text((CHECKS / check).read_text())
+    done = subprocess.run(
+        ["bash", "-euc", command],
+        cwd=program.folder,
+        env={**os.environ, "VECTORS": str(FILE)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    # One line for each vector that is judged otherwise.
+    assert "WRONG" not in done.stdout, done.stdout
+    assert f"judged {len(vectors())} vectors" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.checks_signatures
+async def test_a_call_without_signature_is_refused_and_says_why(
+    system: Embedded, handler: ChildProcess
+) -> None:
+    async with grpc.aio.insecure_channel(system.address) as channel:
+        registry = handler_registry_service_pb2_grpc.HandlerRegistryServiceStub(channel)
+        request = handler_registry_service_pb2.ListHandlersRequest(service_name="parcels")
+        (endpoint,) = (await registry.ListHandlers(request, timeout=10)).handlers
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{endpoint.port}") as channel:
+        stub = task_handler_service_pb2_grpc.TaskHandlerServiceStub(channel)
+        stream = stub.HandleEvents(timeout=10)
+        for call in (
+            stub.HandleEvent(
+                task_handler_service_pb2.HandleEventRequest(task_id="price"), timeout=10
+            ),
+            stream.read(),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await call
+            assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+            trailing = dict(caught.value.trailing_metadata() or ())
+            details = trailing["grpc-status-details-bin"]
+            assert b"CALLER_NOT_IDENTIFIED" in bytes(details)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localservers.processes import ChildProcess
+from support import signing
 from support.typed_pages import ROOT, TypedPage
 
 PAGES = ROOT / "docs" / "without-sdk"
@@ -28,6 +29,8 @@ class Language:
     """Whether `make test` fails without its tools, because it installs them."""
     runs: bool = True
     """Whether its page has a program; else there is only generated code to look at."""
+    checks_signatures: bool = True
+    """Whether its program admits only signed calls where it has keys."""
     ends_with: int = 0
     """The exit code of a process that SIGTERM has ended in order."""
 
@@ -35,7 +38,7 @@ class Language:
 _ALL = (
     Language("typescript", ("node", "npm"), required=True),
     Language("go", ("go",)),
-    Language("rust", ("cargo",), quick=False),
+    Language("rust", ("cargo",), quick=False, checks_signatures=False),
     Language("csharp", ("protoc",), runs=False),
     Language("java", ("java", "javac", "mvn"), quick=False, ends_with=143),
 )
@@ -48,7 +51,7 @@ class Program:
     def __init__(self, language: Language, folder: Path) -> None:
         self.language = language
         self._page = TypedPage(PAGES / f"{language.name}.md", folder)
-        self._folder = folder
+        self.folder = folder
         self._lives = 0
 
     def build(self) -> None:
@@ -57,7 +60,12 @@ class Program:
 
     def serve(self, address: str) -> ChildProcess:
         """Starts the handler service at a free port and returns once it is registered."""
-        process = self._start("serve", environment={"WAYSTATION_ADDRESS": address, "PORT": "0"})
+        environment = {"WAYSTATION_ADDRESS": address, "PORT": "0"}
+        if self.language.checks_signatures:
+            environment["WAYSTATION_IDENTITY_KEYS"] = (
+                f"{signing.key(2).public},{signing.key(1).public}"
+            )
+        process = self._start("serve", environment=environment)
         process.wait_for_output("registered as", timeout=60)
         return process
 
@@ -86,9 +94,9 @@ class Program:
         return ChildProcess(
             self._page.command(verb, *arguments),
             name=f"{self.language.name} {verb}",
-            log=self._folder / "logs" / f"{self._lives:02d}-{verb}.log",
+            log=self.folder / "logs" / f"{self._lives:02d}-{verb}.log",
             env=environment,
-            cwd=self._folder,
+            cwd=self.folder,
         )
 
 

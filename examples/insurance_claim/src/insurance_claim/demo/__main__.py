@@ -7,7 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-import grpc
 from rich.console import Console
 from rich.table import Table
 
@@ -62,11 +61,8 @@ async def _demo(chosen: argparse.Namespace) -> int:
             # A claim that nobody handles yet would stand idle, which is an ending of its own.
             await serving.wait_registered()
         client = await stack.enter_async_context(Client(chosen.address))
-        channel = await stack.enter_async_context(
-            grpc.aio.insecure_channel(chosen.address, options=[("grpc.enable_http_proxy", 0)])
-        )
         screen = stack.enter_context(Screen(console, [claim.name for claim in claims]))
-        run = Run(client, Operator(channel), screen)
+        run = Run(client, Operator(client), screen)
         started = time.monotonic()
         results = await run.all(claims)
         seconds = time.monotonic() - started

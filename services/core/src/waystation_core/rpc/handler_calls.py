@@ -31,7 +31,6 @@ from waystation_core.rpc.endpoint_channels import HANDLE_EVENT, open_endpoint_ch
 from waystation_core.rpc.message_reader import MessageReader
 from waystation_domain.endpoints import Allowlist, host_and_port
 from waystation_domain.errors import WaystationError
-from waystation_domain.model import DEFAULT_NAMESPACE
 from waystation_domain.outcomes import AttemptError
 from waystation_tls import ClientCredentials, diagnose
 from waystation_tls.clients import OF_ROUTERS
@@ -131,7 +130,7 @@ class HandlerCalls:
         method: Any = channel.unary_unary(
             HANDLE_EVENT, request_serializer=pb.HandleEventRequest.SerializeToString
         )
-        metadata = self._signatures.of_calls(endpoint.service_name, DEFAULT_NAMESPACE)
+        metadata = self._signatures.of_calls(endpoint.service_name, endpoint.namespace)
         answer = await method(request, timeout=timeout, metadata=metadata)
         return await read_answer(answer, self._reader)
 

@@ -31,7 +31,6 @@ from waystation_core.rpc.attempts import (
 from waystation_core.rpc.endpoint_channels import HANDLE_EVENT
 from waystation_core.rpc.message_reader import MessageReader
 from waystation_domain.endpoints import Allowlist
-from waystation_domain.model import DEFAULT_NAMESPACE
 from waystation_domain.outcomes import AttemptError
 from waystation_domain.task_table import announces
 from waystation_domain.units import duration
@@ -353,7 +352,7 @@ class ConnectedEndpoint:
 
     def _signature(self) -> Metadata | None:
         """Shows the endpoint that a router is calling."""
-        return self._signatures.of_calls(self.endpoint.service_name, DEFAULT_NAMESPACE)
+        return self._signatures.of_calls(self.endpoint.service_name, self.endpoint.namespace)
 
     async def _was_lost(self, losses: int) -> bool:
         """Whether the connection was lost since. A handler that answers such a status itself keeps it; the
