@@ -2,12 +2,13 @@
 """What `make up` leaves behind: it starts the production setup and keeps it running until SIGTERM.
 
 RabbitMQ and Postgres first, then the schema, then our own processes, which it starts again when
-they end. At SIGTERM it ends them all in the opposite order. Started by scripts/production only.
+they end. These speak TLS and ask for keys: `docker/trial_security.py` makes what they need for that. At SIGTERM it ends them all in the opposite order. Started by scripts/production only.
 """
 
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -27,6 +28,9 @@ ROOT = Path(__file__).resolve().parents[1]
 BINARIES = Path(sys.executable).parent
 FOLDER = Path(os.environ.get("UP_FOLDER") or ROOT / ".waystation" / "production").absolute()
 STATE = FOLDER / "state.json"
+SECURITY = FOLDER / "security"
+ENVIRONMENT = FOLDER / "environment"
+"""To be sourced: what commands need to be let in."""
 MARK = "WAYSTATION_PRODUCTION_OF"
 """In the environment of the keeper and so of all that it starts: what `down` knows them by."""
 
@@ -70,6 +74,7 @@ class Kept:
         self.name, self.address = name, f"127.0.0.1:{port}"
         self.log = FOLDER / "logs" / f"{name}.log"
         self._argv, self._env = argv, env
+        self._authorities = (SECURITY / "operator" / "ca.pem").read_bytes()
         self.start()
 
     def start(self) -> None:
@@ -80,7 +85,9 @@ class Kept:
     def wait_serving(self) -> None:
         """Returns when its health says so. Raises ProcessFailed with the end of its log."""
         self.child.wait_ready(
-            lambda: serves(self.address, timeout=1), timeout=90, what="it to serve"
+            lambda: serves(self.address, timeout=1, authorities=self._authorities),
+            timeout=90,
+            what="it to serve",
         )
 
     def look(self) -> bool:
@@ -117,6 +124,7 @@ def keep() -> int:
             "WAYSTATION_BROKER_URL": rabbitmq.amqp_url,
         }
         _migrate(engine)
+        _make_secure()
         kept = [_api(ports, engine), *_routers(ports, engine), _handlers(ports)]
         for process in kept:
             stack.callback(lambda process=process: process.child.stop())
@@ -126,6 +134,7 @@ def keep() -> int:
         # The page is some seconds behind: what is printed next must be on it.
         wait_until(lambda: _shown_routers(rabbitmq) == 2, timeout=30, what="the management page")
         signal.signal(signal.SIGTERM, stop)
+        _write_environment(kept[0].address)
         servers = {"postgres": postgres, "rabbitmq": rabbitmq}
         _write_state(kept, servers, engine, rabbitmq.management_url)
         while not stopping:
@@ -166,8 +175,37 @@ def _migrate(engine: dict[str, str]) -> None:
         raise NotStarted(f"waystation migrate: {done.stderr.strip()}")
 
 
+def _make_secure() -> None:
+    subprocess.run([sys.executable, ROOT / "docker" / "trial_security.py", SECURITY], check=True)
+
+
+def of_server(name: str) -> dict[str, str]:
+    """The settings of an API or a router that lets in only callers with a key, over TLS, and signs its calls."""
+    return {
+        **_certificate(name),
+        "WAYSTATION_KEYS_FILE": str(SECURITY / name / "keys.json"),
+        "WAYSTATION_SIGNING_KEY": str(SECURITY / name / "signing.pem"),
+        "WAYSTATION_HANDLER_TLS_CA": str(SECURITY / name / "ca.pem"),
+    }
+
+
+def of_caller(name: str) -> dict[str, str]:
+    """The settings of a caller of the API: a handler service, or a person's commands."""
+    return {
+        "WAYSTATION_TLS_CA": str(SECURITY / name / "ca.pem"),
+        "WAYSTATION_TOKEN_FILE": str(SECURITY / name / "token"),
+    }
+
+
+def _certificate(name: str) -> dict[str, str]:
+    return {
+        "WAYSTATION_TLS_CERT": str(SECURITY / name / "cert.pem"),
+        "WAYSTATION_TLS_KEY": str(SECURITY / name / "cert-key.pem"),
+    }
+
+
 def _api(ports: dict[str, int], engine: dict[str, str]) -> Kept:
-    env = {**engine, "WAYSTATION_API_PORT": str(ports["api"])}
+    env = {**engine, **of_server("api"), "WAYSTATION_API_PORT": str(ports["api"])}
     return Kept("api", ports["api"], [BINARIES / "waystation-api"], env)
 
 
@@ -177,7 +215,7 @@ def _routers(ports: dict[str, int], engine: dict[str, str]) -> list[Kept]:
             name,
             ports[name],
             [BINARIES / "waystation-router"],
-            {**engine, "WAYSTATION_ROUTER_PORT": str(ports[name])},
+            {**engine, **of_server("router"), "WAYSTATION_ROUTER_PORT": str(ports[name])},
         )
         for name in ("router-1", "router-2")
     ]
@@ -185,10 +223,20 @@ def _routers(ports: dict[str, int], engine: dict[str, str]) -> list[Kept]:
 
 def _handlers(ports: dict[str, int]) -> Kept:
     env = {
+        **_certificate("handlers"),
+        **of_caller("handlers"),
+        "WAYSTATION_IDENTITY_KEYS_FILE": str(SECURITY / "handlers" / "identity-keys"),
         "WAYSTATION_ADDRESS": f"127.0.0.1:{ports['api']}",
         "WAYSTATION_HANDLER_PORT": str(ports["handlers"]),
     }
     return Kept("handlers", ports["handlers"], [sys.executable, "-m", "insurance_claim"], env)
+
+
+def _write_environment(api: str) -> None:
+    """What a person's terminal needs: `source .waystation/production/environment`."""
+    settings = {"WAYSTATION_ADDRESS": api, **of_caller("operator")}
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in settings.items()]
+    ENVIRONMENT.write_text("".join(lines))
 
 
 def _write_state(

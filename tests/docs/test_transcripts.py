@@ -65,6 +65,7 @@ def player(home: Path, moved: dict[int, int]) -> Iterator[Player]:
         environment["WAYSTATION_ADDRESS"] = f"127.0.0.1:{moved[7400]}"
 
     def written(text: str) -> str:
+        text = text.replace(".waystation/production", environment["UP_FOLDER"])
         return re.sub(r"\b\d{4,5}\b", lambda n: str(moved.get(int(n[0]), n[0])), text)
 
     player = Player(ROOT, environment, written)
